@@ -1,0 +1,29 @@
+"""The `millrace` command."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+      arguments: words after `millrace`; default those of this process.
+
+    Returns:
+      The exit status.
+    """
+    parser = argparse.ArgumentParser(prog="millrace", description="Graphs, sessions and gradients in Python.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run a script whose `import tensorflow` gets millrace")
+    run.add_argument("script", help="path of the script")
+    run.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
+    chosen = parser.parse_args(arguments)
+    from millrace.cli.run import run_script
+
+    return run_script(chosen.script, chosen.args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Plain values: dtypes, shapes, names and errors."""

@@ -1,0 +1,1 @@
+"""What rooms are written with: shape rules, op families, attribute kinds, gradient helpers."""
