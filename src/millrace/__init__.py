@@ -1,7 +1,7 @@
 """Graphs, sessions and gradients: `import millrace as tf` runs TensorFlow 1 programs.
 
-The public names are those of `millrace.api`, generated from the `@public` lines of the source; each is imported
-when it is first used.
+The public names are those of `millrace.api`, generated from the `@public` lines of the source; each is
+imported when it is first used.
 """
 
 import sys
@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from millrace.api import *  # noqa: F403
     from millrace.api import __version__ as __version__
 
-# In front of the other finders, so that `millrace.contrib.layers` is the module `millrace.api.contrib.layers` and
-# never a second copy of it.
+# In front of the other finders, so that `millrace.contrib.layers` is the module
+# `millrace.api.contrib.layers` and never a second copy of it.
 sys.meta_path.insert(0, hook.PackageFinder("millrace"))
 
-__all__ = api.__all__
+__all__: list[str] = []
+__all__ += api.__all__
 
 
 def __getattr__(name: str) -> Any:

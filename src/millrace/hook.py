@@ -1,7 +1,7 @@
 """Import aliases: `millrace.nn` for `millrace.api.nn`, and `tensorflow` for the whole public API.
 
-Both are one small `sys.meta_path` finder. It never copies a module: `sys.modules` holds the same object under each
-name.
+Both are one small `sys.meta_path` finder. It never copies a module: `sys.modules` holds the same object
+under each name.
 """
 
 import sys

@@ -6,6 +6,37 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.core.dtypes import DType as DType
+    from millrace.core.dtypes import QUANTIZED_DTYPES as QUANTIZED_DTYPES
+    from millrace.core.dtypes import as_dtype as as_dtype
+    from millrace.core.dtypes import bfloat16 as bfloat16
+    from millrace.core.dtypes import bool_ as bool
+    from millrace.core.dtypes import complex128 as complex128
+    from millrace.core.dtypes import complex64 as complex64
+    from millrace.core.dtypes import double as double
+    from millrace.core.dtypes import float16 as float16
+    from millrace.core.dtypes import float32 as float32
+    from millrace.core.dtypes import float64 as float64
+    from millrace.core.dtypes import half as half
+    from millrace.core.dtypes import int16 as int16
+    from millrace.core.dtypes import int32 as int32
+    from millrace.core.dtypes import int64 as int64
+    from millrace.core.dtypes import int8 as int8
+    from millrace.core.dtypes import qint16 as qint16
+    from millrace.core.dtypes import qint32 as qint32
+    from millrace.core.dtypes import qint8 as qint8
+    from millrace.core.dtypes import quint16 as quint16
+    from millrace.core.dtypes import quint8 as quint8
+    from millrace.core.dtypes import resource as resource
+    from millrace.core.dtypes import string as string
+    from millrace.core.dtypes import uint16 as uint16
+    from millrace.core.dtypes import uint32 as uint32
+    from millrace.core.dtypes import uint64 as uint64
+    from millrace.core.dtypes import uint8 as uint8
+    from millrace.core.dtypes import variant as variant
+    from millrace.core.errors import OpError as OpError
+    from millrace.core.shapes import Dimension as Dimension
+    from millrace.core.shapes import TensorShape as TensorShape
     from millrace.core.version import COMPILER_VERSION as COMPILER_VERSION
     from millrace.core.version import COMPILER_VERSION as __compiler_version__
     from millrace.core.version import CXX11_ABI_FLAG as CXX11_ABI_FLAG
@@ -20,29 +51,76 @@ if TYPE_CHECKING:
     from millrace.core.version import MONOLITHIC_BUILD as __monolithic_build__
     from millrace.core.version import VERSION as VERSION
     from millrace.core.version import VERSION as __version__
+    from millrace.graph.defaults import get_default_graph as get_default_graph
+    from millrace.graph.defaults import get_default_session as get_default_session
+    from millrace.graph.defaults import reset_default_graph as reset_default_graph
+    from millrace.graph.graph import Graph as Graph
+    from millrace.graph.keys import GraphKeys as GraphKeys
+    from millrace.graph.operation import Operation as Operation
     from millrace.graph.tensor import Tensor as Tensor
     from millrace.api import compat as compat
+    from millrace.api import dtypes as dtypes
+    from millrace.api import errors as errors
     from millrace.api import sysconfig as sysconfig
     from millrace.api import version as version
 
 __all__ = [
     "COMPILER_VERSION",
     "CXX11_ABI_FLAG",
+    "DType",
+    "Dimension",
     "GIT_VERSION",
     "GRAPH_DEF_VERSION",
     "GRAPH_DEF_VERSION_MIN_CONSUMER",
     "GRAPH_DEF_VERSION_MIN_PRODUCER",
+    "Graph",
+    "GraphKeys",
     "MILLRACE_VERSION",
     "MONOLITHIC_BUILD",
+    "OpError",
+    "Operation",
+    "QUANTIZED_DTYPES",
     "Tensor",
+    "TensorShape",
     "VERSION",
     "__compiler_version__",
     "__cxx11_abi_flag__",
     "__git_version__",
     "__monolithic_build__",
     "__version__",
+    "as_dtype",
+    "bfloat16",
+    "bool",
     "compat",
+    "complex128",
+    "complex64",
+    "double",
+    "dtypes",
+    "errors",
+    "float16",
+    "float32",
+    "float64",
+    "get_default_graph",
+    "get_default_session",
+    "half",
+    "int16",
+    "int32",
+    "int64",
+    "int8",
+    "qint16",
+    "qint32",
+    "qint8",
+    "quint16",
+    "quint8",
+    "reset_default_graph",
+    "resource",
+    "string",
     "sysconfig",
+    "uint16",
+    "uint32",
+    "uint64",
+    "uint8",
+    "variant",
     "version",
 ]
 
@@ -51,19 +129,56 @@ __getattr__, __dir__ = namespace(
     {
         "COMPILER_VERSION": "millrace.core.version",
         "CXX11_ABI_FLAG": "millrace.core.version",
+        "DType": "millrace.core.dtypes",
+        "Dimension": "millrace.core.shapes",
         "GIT_VERSION": "millrace.core.version",
         "GRAPH_DEF_VERSION": "millrace.core.version",
         "GRAPH_DEF_VERSION_MIN_CONSUMER": "millrace.core.version",
         "GRAPH_DEF_VERSION_MIN_PRODUCER": "millrace.core.version",
+        "Graph": "millrace.graph.graph",
+        "GraphKeys": "millrace.graph.keys",
         "MILLRACE_VERSION": "millrace.core.version",
         "MONOLITHIC_BUILD": "millrace.core.version",
+        "OpError": "millrace.core.errors",
+        "Operation": "millrace.graph.operation",
+        "QUANTIZED_DTYPES": "millrace.core.dtypes",
         "Tensor": "millrace.graph.tensor",
+        "TensorShape": "millrace.core.shapes",
         "VERSION": "millrace.core.version",
         "__compiler_version__": "millrace.core.version:COMPILER_VERSION",
         "__cxx11_abi_flag__": "millrace.core.version:CXX11_ABI_FLAG",
         "__git_version__": "millrace.core.version:GIT_VERSION",
         "__monolithic_build__": "millrace.core.version:MONOLITHIC_BUILD",
         "__version__": "millrace.core.version:VERSION",
+        "as_dtype": "millrace.core.dtypes",
+        "bfloat16": "millrace.core.dtypes",
+        "bool": "millrace.core.dtypes:bool_",
+        "complex128": "millrace.core.dtypes",
+        "complex64": "millrace.core.dtypes",
+        "double": "millrace.core.dtypes",
+        "float16": "millrace.core.dtypes",
+        "float32": "millrace.core.dtypes",
+        "float64": "millrace.core.dtypes",
+        "get_default_graph": "millrace.graph.defaults",
+        "get_default_session": "millrace.graph.defaults",
+        "half": "millrace.core.dtypes",
+        "int16": "millrace.core.dtypes",
+        "int32": "millrace.core.dtypes",
+        "int64": "millrace.core.dtypes",
+        "int8": "millrace.core.dtypes",
+        "qint16": "millrace.core.dtypes",
+        "qint32": "millrace.core.dtypes",
+        "qint8": "millrace.core.dtypes",
+        "quint16": "millrace.core.dtypes",
+        "quint8": "millrace.core.dtypes",
+        "reset_default_graph": "millrace.graph.defaults",
+        "resource": "millrace.core.dtypes",
+        "string": "millrace.core.dtypes",
+        "uint16": "millrace.core.dtypes",
+        "uint32": "millrace.core.dtypes",
+        "uint64": "millrace.core.dtypes",
+        "uint8": "millrace.core.dtypes",
+        "variant": "millrace.core.dtypes",
     },
-    children=("compat", "sysconfig", "version",),
+    children=("compat", "dtypes", "errors", "sysconfig", "version",),
 )

@@ -3,6 +3,8 @@
 
 NAMESPACES = frozenset({
     "compat",
+    "dtypes",
+    "errors",
     "sysconfig",
     "version",
 })

@@ -1,7 +1,7 @@
 """`public`: says under which `tf.` names a function, class or value is offered.
 
-The decorator changes nothing. `tools/gen_api.py` reads it from the source without importing anything and writes the
-lazy namespaces of `millrace.api`, so exporting a name costs no time when the package is imported.
+The decorator changes nothing. `tools/gen_api.py` reads it from the source without importing anything and
+writes the lazy namespaces of `millrace.api`, so exporting a name costs no time when the package is imported.
 """
 
 import sys

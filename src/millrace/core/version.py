@@ -4,8 +4,7 @@ from millrace.core.public import public
 
 MILLRACE_VERSION = public("MILLRACE_VERSION")("0.1.0")
 
-# Programs parse `tf.__version__` to choose between spellings of the API, so it names the release that millrace
-# follows.
+# Programs parse `tf.__version__` to choose between spellings of the API: it names the release that we follow.
 VERSION = public("__version__", "VERSION", "version.VERSION")("1.15.5")
 GIT_VERSION = public("__git_version__", "GIT_VERSION", "version.GIT_VERSION")(f"millrace-{MILLRACE_VERSION}")
 COMPILER_VERSION = public("__compiler_version__", "COMPILER_VERSION", "version.COMPILER_VERSION")("python")

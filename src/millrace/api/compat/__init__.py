@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.core.shapes import dimension_at_index as dimension_at_index
+    from millrace.core.shapes import dimension_value as dimension_value
     from millrace import api as v1
 
 __all__ = [
+    "dimension_at_index",
+    "dimension_value",
     "v1",
 ]
 
 __getattr__, __dir__ = namespace(
     globals(),
     {
+        "dimension_at_index": "millrace.core.shapes",
+        "dimension_value": "millrace.core.shapes",
     },
     aliases={"v1": "millrace.api"},
 )

@@ -1,0 +1,107 @@
+"""The shape of the package: what importing it costs, what it exports, that generated files are fresh."""
+
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import millrace
+from millrace.api._namespaces import NAMESPACES
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def in_fresh_python(source: str) -> str:
+    """Runs `source` in a new interpreter and returns what it prints."""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def public_objects():
+    """Yields (dotted name, object) of the whole public API."""
+    for space in ("", *sorted(NAMESPACES)):
+        module = importlib.import_module(f"millrace.api.{space}".rstrip("."))
+        for name in module.__all__:
+            yield f"{space}.{name}".lstrip("."), getattr(module, name)
+
+
+def test_import_time():
+    # The best of five: the figure is about the package, not about what else the machine does.
+    times = []
+    for _ in range(5):
+        before = time.perf_counter()
+        in_fresh_python("pass")
+        bare = time.perf_counter() - before
+        before = time.perf_counter()
+        in_fresh_python("import millrace")
+        times.append(time.perf_counter() - before - bare)
+    assert min(times) < 0.3, times
+
+
+def test_import_takes_only_what_it_needs():
+    loaded = json.loads(in_fresh_python("import millrace, sys, json; print(json.dumps(sorted(sys.modules)))"))
+    assert not {"jax", "jaxlib", "google.protobuf", "PIL", "rich"} & set(loaded)
+    assert not [m for m in loaded if m.startswith(("millrace.ops.", "millrace.training."))]
+
+
+def test_first_program_needs_no_compiler():
+    source = (
+        "import millrace as tf, sys\n"
+        "with tf.Session() as sess: assert sess.run(tf.constant(1) + 2) == 3\n"
+        "print([m for m in ('jax', 'google.protobuf') if m in sys.modules])"
+    )
+    assert in_fresh_python(source).strip() == "[]"
+
+
+def test_generated_files_are_fresh():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "gen_api.py"), "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_public_name_resolves_and_is_listed():
+    for name, thing in public_objects():
+        space, _, leaf = name.rpartition(".")
+        module = importlib.import_module(f"millrace.api.{space}".rstrip("."))
+        assert leaf in dir(module)
+        assert getattr(module, leaf) is thing
+
+
+def test_every_public_function_and_class_has_a_docstring():
+    bare = [
+        name
+        for name, thing in public_objects()
+        if (inspect.isfunction(thing) or inspect.isclass(thing))
+        and thing.__module__.startswith("millrace.")
+        and not inspect.getdoc(thing)
+    ]
+    assert not bare
+
+
+def test_every_room_declares_what_the_table_says():
+    from millrace.graph import opdef
+    from millrace.graph._rooms import ROOMS
+
+    assert sorted(opdef.declared()) == sorted(ROOMS)
+
+
+def test_public_namespaces_are_attributes_and_modules():
+    import millrace.version as version
+
+    assert version is millrace.version is importlib.import_module("millrace.api.version")
+    assert importlib.import_module("millrace.compat.v1") is millrace.compat.v1
+
+
+def test_unknown_names_are_refused_by_name():
+    with pytest.raises(AttributeError, match=r"module 'millrace' has no attribute 'no_such_function'"):
+        millrace.no_such_function  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(AttributeError, match=r"module 'millrace.version' has no attribute 'no_such'"):
+        millrace.version.no_such
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("millrace.no_such_namespace")
