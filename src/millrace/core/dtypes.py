@@ -337,9 +337,9 @@ def as_dtype(type_value: Any) -> DType:
     """Converts `type_value` to the `DType` it names.
 
     Args:
-      type_value: a `DType`; a name (`"float32"`, `"half"`, `"int32_ref"`); a DataType number; a NumPy dtype or
-        scalar type, of any byte order, strings of any length; or Python's `float` (float32), `int` (int32),
-        `complex` (complex128), `bool`, `str`, `bytes` or `object`.
+      type_value: a `DType`; a name (`"float32"`, `"half"`, `"int32_ref"`); a DataType number; a NumPy dtype
+        or scalar type, of any byte order, strings of any length; or Python's `float` (float32), `int`
+        (int32), `complex` (complex128), `bool`, `str`, `bytes` or `object`.
 
     Returns:
       The interned `DType`.
@@ -355,15 +355,14 @@ def as_dtype(type_value: Any) -> DType:
         found = None
     if found is not None:
         return found
-    if isinstance(type_value, type) and issubclass(type_value, np.generic):
+    if isinstance(type_value, np.dtype) or (
+        isinstance(type_value, type) and issubclass(type_value, np.generic)
+    ):
         # Platform aliases such as np.longlong are distinct types with a common dtype.
-        type_value = np.dtype(type_value)
-    if isinstance(type_value, np.dtype):
-        found = _CONVERTIBLE.get(type_value.newbyteorder("="))
+        np_dtype = np.dtype(type_value)
+        found = string if np_dtype.kind in "SUT" else _CONVERTIBLE.get(np_dtype.newbyteorder("="))
         if found is not None:
             return found
-        if type_value.kind in "SUT":
-            return string
     raise TypeError(
         "as_dtype: the value must name an element type such as tf.float32, 'float32' or np.float32; "
         f"cannot convert {type_value!r} (type {type(type_value).__name__}) to a DType"

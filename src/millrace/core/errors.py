@@ -1,8 +1,8 @@
 """The errors of running a graph: `tf.errors`.
 
-Building a graph raises Python's own TypeError and ValueError. Running one raises an `OpError`, which knows the
-operation that failed and the line of the user's program that created it. Each class below shows a program that
-fails with it and the same program put right.
+Building a graph raises Python's own TypeError and ValueError. Running one raises an `OpError`, which knows
+the operation that failed and the line of the user's program that created it. Each class below shows a program
+that fails with it and the same program put right.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Static shapes: `Dims`, the tuples every shape rule computes with, and the public `TensorShape`, `Dimension`.
+"""Static shapes: `Dims`, the tuples that shape rules compute with, and the public classes over them.
 
-`Dims` is `tuple[int | None, ...] | None`: one entry per axis, None where a length is unknown, and None alone where
-even the rank is unknown. Plain tuples hash and compare in C, which keeps shape inference off the profile. The
-classes are TensorFlow 1's; they wrap a `Dims` and are made only where user code asks for them.
+`Dims` is `tuple[int | None, ...] | None`: one entry per axis, None where a length is unknown, and None alone
+where even the rank is unknown. Plain tuples hash and compare in C, which keeps shape inference off the
+profile. `TensorShape` and `Dimension` are TensorFlow 1's; they are made only where user code asks for them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def as_dim(value: Any) -> int | None:
     """Converts one axis length.
 
     Args:
-      value: None, a `Dimension`, or anything that equals a non-negative integer, such as a NumPy scalar, `2.0`
-        or `"2"`.
+      value: None, a `Dimension`, or anything that equals a non-negative integer, such as a NumPy scalar,
+        `2.0` or `"2"`.
 
     Returns:
       The length, or None when it is unknown.
@@ -113,7 +113,7 @@ def compatible(a: Dims, b: Dims) -> bool:
     """Whether some fully defined shape fits both `a` and `b`."""
     if a is None or b is None or a == b:
         return True
-    return len(a) == len(b) and all(x == y or x is None or y is None for x, y in zip(a, b, strict=True))
+    return len(a) == len(b) and all(x == y or x is None or y is None for x, y in zip(a, b))
 
 
 def merge(a: Dims, b: Dims) -> Dims:
@@ -133,11 +133,16 @@ def merge(a: Dims, b: Dims) -> Dims:
         return a
     if a is None:
         return b
-    if not compatible(a, b):
-        raise ValueError(
-            f"Shapes must be equal where both are known, got {format_dims(a)} and {format_dims(b)}"
-        )
-    return tuple([y if x is None else x for x, y in zip(a, b, strict=True)])
+    if len(a) == len(b):
+        merged = list(a)
+        for axis, (x, y) in enumerate(zip(a, b)):
+            if x is None:
+                merged[axis] = y
+            elif x != y and y is not None:
+                break
+        else:
+            return tuple(merged)
+    raise ValueError(f"Shapes must be equal where both are known, got {format_dims(a)} and {format_dims(b)}")
 
 
 def most_general(a: Dims, b: Dims) -> Dims:
@@ -146,7 +151,7 @@ def most_general(a: Dims, b: Dims) -> Dims:
         return a
     if a is None or b is None or len(a) != len(b):
         return None
-    return tuple([x if x == y else None for x, y in zip(a, b, strict=True)])
+    return tuple([x if x == y else None for x, y in zip(a, b)])
 
 
 def concat(a: Dims, b: Dims) -> Dims:
@@ -157,8 +162,8 @@ def concat(a: Dims, b: Dims) -> Dims:
 def broadcast(a: Dims, b: Dims) -> Dims:
     """The shape of an element-wise operation with NumPy broadcasting.
 
-    An unknown length against one above 1 gives the latter, since only 1 or an equal length will be accepted when
-    the operation runs; against 0 or another unknown one nothing follows.
+    An unknown length against one above 1 gives the latter, since only 1 or an equal length will be accepted
+    when the operation runs; against 0 or another unknown one nothing follows.
 
     Args:
       a: dims of one operand.
@@ -181,7 +186,7 @@ def broadcast(a: Dims, b: Dims) -> Dims:
     longer, shorter = (a, b) if len(a) >= len(b) else (b, a)
     lead = len(longer) - len(shorter)
     result = list(longer[:lead])
-    for x, y in zip(longer[lead:], shorter, strict=True):
+    for x, y in zip(longer[lead:], shorter):
         if x == y or y == 1:
             result.append(x)
         elif x == 1:
@@ -191,8 +196,8 @@ def broadcast(a: Dims, b: Dims) -> Dims:
             result.append(known if known else None)
         else:
             raise ValueError(
-                f"Shapes must broadcast: lengths, counted from the last axis, must be equal or 1, got {x} and {y} "
-                f"in {format_dims(a)} and {format_dims(b)}"
+                "Shapes must broadcast: lengths, counted from the last axis, must be equal or 1, "
+                f"got {x} and {y} in {format_dims(a)} and {format_dims(b)}"
             )
     return tuple(result)
 
@@ -202,8 +207,8 @@ def broadcast(a: Dims, b: Dims) -> Dims:
 class Dimension:
     """One axis length, or None when unknown.
 
-    Arithmetic with an unknown length gives an unknown one. Equality and order with an unknown length return None,
-    not a bool, as in TensorFlow 1.
+    Arithmetic with an unknown length gives an unknown one. Equality and order with an unknown length return
+    None, not a bool, as in TensorFlow 1.
     """
 
     __slots__ = ("_value",)
@@ -333,8 +338,9 @@ class Dimension:
 class TensorShape:
     """A possibly partial shape: fully known, some lengths unknown, or even the rank unknown.
 
-    `shape[i]` and iteration give `Dimension` objects; `as_list()` gives plain integers and None. Two
-    shapes with an unknown length are never equal, unless they are one object: nothing says that the lengths agree.
+    `shape[i]` and iteration give `Dimension` objects; `as_list()` gives plain integers and None.
+    Two shapes with an unknown length are equal only when they are one object: nothing says that the lengths
+    agree.
     """
 
     __slots__ = ("_dims",)
@@ -389,8 +395,8 @@ class TensorShape:
     def __getitem__(self, key: Any) -> Any:
         """An axis' `Dimension`, or the `TensorShape` of a slice of axes.
 
-        With an unknown rank, an axis is an unknown `Dimension`, and a slice is of unknown rank unless both its
-        ends count from the front.
+        With an unknown rank, an axis is an unknown `Dimension`, and a slice is of unknown rank unless both
+        its ends count from the front.
         """
         if self._dims is not None:
             part = self._dims[key]
