@@ -55,6 +55,7 @@ class Op:
     name: str
     module: str
     signature: str
+    type_lists: tuple[str, ...] = ()
 
 
 def sources(problems: Problems) -> Iterator[tuple[pathlib.Path, str, ast.Module]]:
@@ -94,7 +95,7 @@ def public_names(path: pathlib.Path, call: ast.Call, problems: Problems) -> list
 
 def exports_of(path: pathlib.Path, module: str, tree: ast.Module, problems: Problems) -> Iterator[Export]:
     """Yields the exports of one file: decorators, `x = public(...)(value)` and `public(...)(x)`."""
-    understood = 0
+    understood: list[ast.AST] = []
     for node in tree.body:
         calls: list[ast.Call] = []
         attribute = ""
@@ -112,15 +113,17 @@ def exports_of(path: pathlib.Path, module: str, tree: ast.Module, problems: Prob
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             if not isinstance(target, ast.Name):
                 problems.at(path, node, "public(...)(value) needs a plain name, assigned to or given")
+                understood += calls
                 continue
             attribute = target.id
+        understood += calls
         for call in calls:
-            understood += 1
             for name in public_names(path, call, problems):
                 yield Export(name, module, attribute)
     every = [n for n in ast.walk(tree) if called(n) == "public"]
-    if len(every) != understood:
-        problems.at(path, every[-1], "public(...) stands at module level, in one of its three spellings")
+    lost = [n for n in every if n not in understood]
+    if lost:
+        problems.at(path, lost[0], "public(...) stands at module level, in one of its three spellings")
 
 
 def ops_of(module: str, tree: ast.Module) -> Iterator[Op]:
@@ -142,7 +145,8 @@ def ops_of(module: str, tree: ast.Module) -> Iterator[Op]:
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 found = OP_NAME.match(first.value)
                 if found:
-                    yield Op(found.group(), module, first.value)
+                    lists = [k.arg for k in call.keywords if k.arg and called(k.value) == "types"]
+                    yield Op(found.group(), module, first.value, tuple(lists))
 
 
 def namespace_tree(exports: list[Export], problems: Problems) -> dict[str, dict[str, Export]]:
@@ -188,18 +192,20 @@ def namespace_source(space: str, names: dict[str, Export], children: dict[str, s
         lines.append("    pass\n")
     lines.append("\n__all__ = [\n")
     lines += [f'    "{n}",\n' for n in sorted({*names, *children})]
-    lines.append("]\n\n__getattr__, __dir__ = namespace(\n    globals(),\n    {\n")
+    # Type checkers must not see a `__getattr__`: it would turn a misspelt name into Any.
+    lines.append("]\n\nif not TYPE_CHECKING:\n    __getattr__, __dir__ = namespace(\n")
+    lines.append("        globals(),\n        {\n")
     for name in sorted(names):
         source = names[name]
         attribute = "" if source.attribute == name else ":" + source.attribute
-        lines.append(f'        "{name}": "{source.module}{attribute}",\n')
-    lines.append("    },\n")
+        lines.append(f'            "{name}": "{source.module}{attribute}",\n')
+    lines.append("        },\n")
     if nested:
-        lines.append(f"    children=({', '.join(repr(c) for c in sorted(nested))},),\n".replace("'", '"'))
+        lines.append(f"        children=({', '.join(repr(c) for c in sorted(nested))},),\n".replace("'", '"'))
     if aliases:
         pairs = ", ".join(f'"{c}": "{children[c]}"' for c in sorted(aliases))
-        lines.append(f"    aliases={{{pairs}}},\n")
-    lines.append(")\n")
+        lines.append(f"        aliases={{{pairs}}},\n")
+    lines.append("    )\n")
     return "".join(lines)
 
 
@@ -256,15 +262,15 @@ def stub_line(op: Op) -> str:
     outputs = split_top_level(parsed["outputs"] or "")
     taken = [f"{a}_" if keyword.iskeyword(a) or a == "name" else a for a in arguments]
     typed = [f"{a}: Any" for a in taken]
-    if not any(a.startswith("*") for a in arguments):
-        typed.append("*")
+    typed += ["/", "*"] if typed else ["*"]
     typed += ["name: str | None = None", "**attrs: Any"]
     if not outputs:
         result = "Operation"
     elif len(outputs) > 1:
-        result = f"tuple[{', '.join(['Any'] * len(outputs))}]"
+        result = "Any"  # a named tuple of the op's own
     else:
-        result = "list[Tensor]" if outputs[0].startswith("*") else "Tensor"
+        kind = outputs[0].partition(":")[2].strip()
+        result = "list[Tensor]" if "*" in kind or kind in op.type_lists else "Tensor"
     return f"def {op.name}({', '.join(typed)}) -> {result}: ...\n"
 
 

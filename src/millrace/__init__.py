@@ -5,13 +5,9 @@ imported when it is first used.
 """
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from millrace import api, hook
-
-if TYPE_CHECKING:
-    from millrace.api import *  # noqa: F403
-    from millrace.api import __version__ as __version__
 
 # In front of the other finders, so that `millrace.contrib.layers` is the module
 # `millrace.api.contrib.layers` and never a second copy of it.
@@ -20,16 +16,19 @@ sys.meta_path.insert(0, hook.PackageFinder("millrace"))
 __all__: list[str] = []
 __all__ += api.__all__
 
+if TYPE_CHECKING:
+    from millrace.api import *  # noqa: F403
+    from millrace.api import __version__ as __version__
+else:
+    # Type checkers must not see a `__getattr__`: it would turn a misspelt name into Any.
+    def __getattr__(name):
+        try:
+            value = getattr(api, name)
+        except AttributeError as error:
+            # The same message; suggestions are looked for in this module.
+            raise AttributeError(str(error), name=name, obj=sys.modules[__name__]) from None
+        globals()[name] = value
+        return value
 
-def __getattr__(name: str) -> Any:
-    try:
-        value = getattr(api, name)
-    except AttributeError as error:
-        # The same message; suggestions are looked for in this module.
-        raise AttributeError(str(error), name=name, obj=sys.modules[__name__]) from None
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *dir(api)})
+    def __dir__():
+        return sorted({*globals(), *dir(api)})

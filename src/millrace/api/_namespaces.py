@@ -3,6 +3,8 @@
 
 NAMESPACES = frozenset({
     "compat",
+    "contrib",
+    "contrib.util",
     "dtypes",
     "errors",
     "sysconfig",

@@ -14,10 +14,11 @@ __all__ = [
     "MONOLITHIC_BUILD",
 ]
 
-__getattr__, __dir__ = namespace(
-    globals(),
-    {
-        "CXX11_ABI_FLAG": "millrace.core.version",
-        "MONOLITHIC_BUILD": "millrace.core.version",
-    },
-)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = namespace(
+        globals(),
+        {
+            "CXX11_ABI_FLAG": "millrace.core.version",
+            "MONOLITHIC_BUILD": "millrace.core.version",
+        },
+    )

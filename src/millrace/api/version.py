@@ -22,14 +22,15 @@ __all__ = [
     "VERSION",
 ]
 
-__getattr__, __dir__ = namespace(
-    globals(),
-    {
-        "COMPILER_VERSION": "millrace.core.version",
-        "GIT_VERSION": "millrace.core.version",
-        "GRAPH_DEF_VERSION": "millrace.core.version",
-        "GRAPH_DEF_VERSION_MIN_CONSUMER": "millrace.core.version",
-        "GRAPH_DEF_VERSION_MIN_PRODUCER": "millrace.core.version",
-        "VERSION": "millrace.core.version",
-    },
-)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = namespace(
+        globals(),
+        {
+            "COMPILER_VERSION": "millrace.core.version",
+            "GIT_VERSION": "millrace.core.version",
+            "GRAPH_DEF_VERSION": "millrace.core.version",
+            "GRAPH_DEF_VERSION_MIN_CONSUMER": "millrace.core.version",
+            "GRAPH_DEF_VERSION_MIN_PRODUCER": "millrace.core.version",
+            "VERSION": "millrace.core.version",
+        },
+    )

@@ -16,11 +16,12 @@ __all__ = [
     "v1",
 ]
 
-__getattr__, __dir__ = namespace(
-    globals(),
-    {
-        "dimension_at_index": "millrace.core.shapes",
-        "dimension_value": "millrace.core.shapes",
-    },
-    aliases={"v1": "millrace.api"},
-)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = namespace(
+        globals(),
+        {
+            "dimension_at_index": "millrace.core.shapes",
+            "dimension_value": "millrace.core.shapes",
+        },
+        aliases={"v1": "millrace.api"},
+    )
