@@ -7,7 +7,6 @@ that fails with it and the same program put right.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, final
 
@@ -32,7 +31,7 @@ DATA_LOSS = public("errors.DATA_LOSS")(15)
 UNAUTHENTICATED = public("errors.UNAUTHENTICATED")(16)
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class OpSite:
     """What an error keeps of its operation when it is pickled, since a graph does not travel.
 
@@ -42,9 +41,12 @@ class OpSite:
       user_location: the user's line that created it, such as `"model.py:42"`; None when not known.
     """
 
-    name: str
-    type: str
-    user_location: str | None = None
+    __slots__ = ("name", "type", "user_location")
+
+    def __init__(self, name: str, type: str, user_location: str | None = None) -> None:
+        self.name = name
+        self.type = type
+        self.user_location = user_location
 
 
 @public("OpError", "errors.OpError")
@@ -469,7 +471,7 @@ def error_code_from_exception_type(cls: type[BaseException]) -> int:
     return _CODE_OF_CLASS.get(cls, UNKNOWN)  # type: ignore[call-overload]
 
 
-@dataclass(slots=True)
+@final
 class Status:
     """The outcome of a call that reports by code.
 
@@ -478,8 +480,11 @@ class Status:
       message: what went wrong.
     """
 
-    code: int = OK
-    message: str = ""
+    __slots__ = ("code", "message")
+
+    def __init__(self, code: int = OK, message: str = "") -> None:
+        self.code = code
+        self.message = message
 
 
 @public("errors.raise_exception_on_not_ok_status")
