@@ -1,0 +1,193 @@
+"""Numbers as text and text as numbers: C's printf and strtod rules, on arrays of byte strings."""
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+
+from millrace.core.errors import InvalidArgumentError
+
+_SPACE = rb"[ \t\n\v\f\r]*"
+_INTEGER = re.compile(_SPACE + rb"(-?[0-9]+)" + _SPACE)
+_REAL = re.compile(
+    _SPACE + rb"([+-]?)(?:(0x[0-9a-f]+)|(inf|nan)|((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)|)" + _SPACE,
+    re.IGNORECASE,
+)
+_FILLS = ("", "0", "-", "+", " ", "#")
+
+
+# ---------------------------------------------------------------- text to numbers
+
+
+def string_to_number(strings: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Reads every string as a number; blanks around it are allowed, anything else is not.
+
+    Args:
+      strings: `[...]` object array of `bytes`.
+      dtype: float32, float64, int32 or int64.
+
+    Returns:
+      `dtype`, same shape.
+
+    Raises:
+      InvalidArgumentError: a string is no number, or an integer out of range.
+    """
+    dtype = np.dtype(dtype)
+    read = number_reader(dtype)
+    out = np.empty(strings.size, dtype)
+    for i, item in enumerate(strings.ravel().tolist()):
+        value = read(item)
+        if value is None:
+            shown = item.decode("utf-8", "backslashreplace")
+            raise InvalidArgumentError(
+                None, None, f"StringToNumberOp could not correctly convert string: {shown}"
+            )
+        out[i] = value
+    return out.reshape(strings.shape)
+
+
+def number_reader(dtype: np.dtype) -> Callable[[bytes], int | float | np.floating | None]:
+    """A function that reads one string as a `dtype`, or gives None when it is no such number.
+
+    Args:
+      dtype: float32, float64, int32 or int64.
+    """
+    dtype = np.dtype(dtype)
+    if dtype.kind == "f":
+        return _read_float32 if dtype.itemsize == 4 else _read_float64
+    limits = np.iinfo(dtype)
+    low, high = int(limits.min), int(limits.max)
+
+    def read_integer(text: bytes) -> int | None:
+        found = _INTEGER.fullmatch(text)
+        if found is None:
+            return None
+        value = int(found[1])
+        return value if low <= value <= high else None
+
+    return read_integer
+
+
+def _read_float64(text: bytes) -> float | None:
+    found = _REAL.fullmatch(text) if text else None
+    if found is None:
+        return None
+    sign, hexadecimal, special, decimal = found.groups()
+    if decimal:
+        return float(sign + decimal)
+    if special:
+        return float(sign + special)
+    if hexadecimal:
+        try:
+            value = float(int(hexadecimal, 16))
+        except OverflowError:
+            value = float("inf")
+        return -value if sign == b"-" else value
+    return None if sign else 0.0  # blanks alone read as zero
+
+
+def _read_float32(text: bytes) -> np.floating | float | None:
+    value = _read_float64(text)
+    if value is None or value != value or value in (float("inf"), float("-inf")):
+        return value
+    with np.errstate(over="ignore"):
+        rounded = np.float32(value)
+    return rounded if not _is_tie(value, rounded) else _round_tie(text, value)
+
+
+def _is_tie(value: float, rounded: np.float32) -> bool:
+    """Whether the double lies exactly between two floats, so that the digits it lost decide the rounding."""
+    if float(rounded) == value or not np.isfinite(rounded):
+        return False
+    other = np.nextafter(rounded, np.float32(np.inf if value > float(rounded) else -np.inf))
+    return (float(rounded) + float(other)) / 2 == value
+
+
+def _round_tie(text: bytes, value: float) -> np.float32:
+    digits = text.strip().decode()
+    exact = Fraction(int(digits, 16)) if "x" in digits.lower() else Fraction(digits)
+    if exact == Fraction(value):
+        return np.float32(value)
+    return np.float32(np.nextafter(value, np.inf if exact > Fraction(value) else -np.inf))
+
+
+# ---------------------------------------------------------------- numbers to text
+
+
+def as_string(
+    values: np.ndarray,
+    precision: int = -1,
+    scientific: bool = False,
+    shortest: bool = False,
+    width: int = -1,
+    fill: str = "",
+) -> np.ndarray:
+    """Writes every number as printf would: `%d` for integers, `%f`, `%e` or `%g` for floats.
+
+    Args:
+      values: `[...]` integer, float, complex or bool.
+      precision: digits after the point, or significant ones with `shortest`; -1 for the usual six.
+      scientific: use `%e`.
+      shortest: use `%g`.
+      width: least width of each number, -1 for none; bools ignore it.
+      fill: one of printf's flags: "0", "-", "+", " ", "#", or "".
+
+    Returns:
+      Object array of `bytes`, same shape. A complex number is written as `(real,imaginary)`.
+
+    Raises:
+      InvalidArgumentError: the options do not suit the dtype or each other.
+    """
+    kind = values.dtype.kind
+    name = values.dtype.name
+    if kind in "iub":
+        if scientific or shortest:
+            raise _refused(f"scientific and shortest format not supported for datatype {name}")
+        if precision >= 0:
+            raise _refused(f"precision not supported for datatype {name}")
+    if len(fill) > 1:
+        raise _refused(f"Fill string must be one or fewer characters. Received: {fill!r}")
+    if fill not in _FILLS:
+        raise _refused(f'Fill argument not supported: "{fill}"')
+    if scientific and shortest:
+        raise _refused("Cannot select both scientific and shortest notation")
+    letter = "d" if kind in "iu" else "e" if scientific else "g" if shortest else "f"
+    size = f"{width if width > -1 else ''}{f'.{precision}' if precision > -1 else ''}"
+    items = values.ravel().tolist()
+    if kind == "b":
+        texts = [b"true" if item else b"false" for item in items]
+    elif kind in "iu":
+        texts = [(f"%{fill}{size}d" % item).encode() for item in items]
+    else:
+        write = _float_writer(f"%{fill}{size}{letter}", fill, width)
+        if kind == "c":
+            parts = zip(
+                map(write, values.real.ravel().tolist()),
+                map(write, values.imag.ravel().tolist()),
+                strict=True,
+            )
+            texts = [f"({real},{imaginary})".encode() for real, imaginary in parts]
+        else:
+            texts = [write(item).encode() for item in items]
+    out = np.empty(len(texts), object)
+    out[:] = texts
+    return out.reshape(values.shape)
+
+
+def _float_writer(form: str, fill: str, width: int) -> Callable[[float], str]:
+    """C pads `inf` and `nan` with blanks even under flag 0 and keeps a nan's sign; Python does neither."""
+
+    def write(value: float) -> str:
+        if value - value == 0.0:
+            return form % value
+        negative = np.signbit(value)
+        sign = "-" if negative else fill if fill in ("+", " ") else ""
+        text = sign + ("nan" if value != value else "inf")
+        return text.ljust(width) if fill == "-" else text.rjust(width)
+
+    return write
+
+
+def _refused(message: str) -> InvalidArgumentError:
+    return InvalidArgumentError(None, None, message)

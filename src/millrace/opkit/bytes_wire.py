@@ -1,0 +1,196 @@
+"""Reads `tf.train.Example` and `tf.train.SequenceExample` from their wire format, without protobuf.
+
+A record names its features by strings and holds each as a list of bytes, floats or integers. Only the lists
+that are asked for are decoded, and packed lists are decoded as whole arrays.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+BYTES, FLOATS, INTS = 1, 2, 3
+_PACKED_BY_HAND = 24  # up to this many bytes, a loop decodes packed integers faster than arrays do
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+
+
+class MalformedRecord(Exception):
+    """The bytes are not a record of the expected kind."""
+
+
+class Feature(NamedTuple):
+    """An undecoded list: which kind it is (0 for an empty feature) and where its bytes lie."""
+
+    kind: int
+    begin: int
+    end: int
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    byte = data[at]
+    if byte < 0x80:
+        return byte, at + 1
+    value, shift = byte & 0x7F, 7
+    while True:
+        at += 1
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at + 1
+        shift += 7
+        if shift > 63:
+            raise MalformedRecord("a number is longer than ten bytes")
+
+
+def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """The fields of one message as (number, wire type, begin, end)."""
+    try:
+        while at < end:
+            tag, at = _varint(data, at)
+            wire = tag & 7
+            begin = at
+            if wire == _LENGTH:
+                size, begin = _varint(data, at)
+                at = begin + size
+            elif wire == _VARINT:
+                _, at = _varint(data, at)
+            elif wire == _FIXED32:
+                at += 4
+            elif wire == _FIXED64:
+                at += 8
+            else:
+                raise MalformedRecord(f"wire type {wire}")
+            if at > end or tag < 8:
+                raise MalformedRecord("a field reaches beyond its message")
+            yield tag >> 3, wire, begin, at
+    except IndexError:
+        raise MalformedRecord("the data ends inside a field") from None
+
+
+def _message_fields(data: bytes, at: int, end: int, number: int) -> Iterator[tuple[int, int]]:
+    for found, wire, begin, stop in _fields(data, at, end):
+        if found == number:
+            if wire != _LENGTH:
+                raise MalformedRecord(f"field {number} is no message")
+            yield begin, stop
+
+
+def _entries(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """The entries of a string-keyed map as (key, begin, end of the value)."""
+    for begin, stop in _message_fields(data, at, end, 1):
+        key, value = b"", (stop, stop)
+        for number, wire, first, last in _fields(data, begin, stop):
+            if number <= 2 and wire != _LENGTH:
+                raise MalformedRecord("a map entry has the wrong form")
+            if number == 1:
+                key = data[first:last]
+            elif number == 2:
+                value = (first, last)
+        yield key, *value
+
+
+def _feature(data: bytes, at: int, end: int) -> Feature:
+    feature = Feature(0, end, end)
+    for number, wire, begin, stop in _fields(data, at, end):
+        if number in (BYTES, FLOATS, INTS):
+            if wire != _LENGTH:
+                raise MalformedRecord("a feature has the wrong form")
+            feature = Feature(number, begin, stop)
+    return feature
+
+
+def _features(data: bytes, at: int, end: int) -> dict[bytes, Feature]:
+    return {key: _feature(data, begin, stop) for key, begin, stop in _entries(data, at, end)}
+
+
+def read_example(data: bytes) -> dict[bytes, Feature]:
+    """The features of a serialized Example by name; of a repeated name the last counts.
+
+    Raises:
+      MalformedRecord: the bytes are no Example.
+    """
+    features: dict[bytes, Feature] = {}
+    for begin, end in _message_fields(data, 0, len(data), 1):
+        features.update(_features(data, begin, end))
+    return features
+
+
+def read_sequence_example(data: bytes) -> tuple[dict[bytes, Feature], dict[bytes, list[Feature]]]:
+    """The context and the feature lists of a serialized SequenceExample.
+
+    Raises:
+      MalformedRecord: the bytes are no SequenceExample.
+    """
+    context: dict[bytes, Feature] = {}
+    lists: dict[bytes, list[Feature]] = {}
+    for number, wire, begin, end in _fields(data, 0, len(data)):
+        if number in (1, 2) and wire != _LENGTH:
+            raise MalformedRecord("the record has the wrong form")
+        if number == 1:
+            context.update(_features(data, begin, end))
+        elif number == 2:
+            for key, first, last in _entries(data, begin, end):
+                lists[key] = [_feature(data, a, b) for a, b in _message_fields(data, first, last, 1)]
+    return context, lists
+
+
+def values(data: bytes, feature: Feature) -> np.ndarray:
+    """Decodes one list.
+
+    Args:
+      data: the record.
+      feature: a list of it, not an empty one.
+
+    Returns:
+      `[n]` int64, float32 or object array of `bytes`.
+
+    Raises:
+      MalformedRecord: the list's bytes are wrong.
+    """
+    kind, begin, end = feature
+    if kind == BYTES:
+        items = [data[a:b] for a, b in _message_fields(data, begin, end, 1)]
+        out = np.empty(len(items), object)
+        out[:] = items
+        return out
+    decode = _floats if kind == FLOATS else _ints
+    parts = [decode(data, wire, a, b) for number, wire, a, b in _fields(data, begin, end) if number == 1]
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, np.float32 if kind == FLOATS else np.int64)
+
+
+def _floats(data: bytes, wire: int, begin: int, end: int) -> np.ndarray:
+    if wire not in (_LENGTH, _FIXED32) or (end - begin) % 4:
+        raise MalformedRecord("a list of floats has the wrong form")
+    return np.frombuffer(data, "<f4", (end - begin) // 4, begin).astype(np.float32, copy=False)
+
+
+def _ints(data: bytes, wire: int, begin: int, end: int) -> np.ndarray:
+    if wire not in (_LENGTH, _VARINT):
+        raise MalformedRecord("a list of integers has the wrong form")
+    if end > begin and data[end - 1] >= 0x80:
+        raise MalformedRecord("a list of integers ends inside a number")
+    if end - begin > _PACKED_BY_HAND:
+        return _packed_ints(np.frombuffer(data, np.uint8, end - begin, begin))
+    numbers = []
+    while begin < end:
+        number, begin = _varint(data, begin)
+        numbers.append(number)
+    return np.array(numbers, np.uint64).astype(np.int64)
+
+
+def _packed_ints(data: np.ndarray) -> np.ndarray:
+    last = np.flatnonzero(data < 0x80)
+    if last.size == data.size:
+        return data.astype(np.int64)
+    first = np.concatenate(([0], last[:-1] + 1))
+    widths = last - first + 1
+    widest = int(widths.max())
+    if widest > 10:
+        raise MalformedRecord("a number is longer than ten bytes")
+    out = (data[first] & 0x7F).astype(np.uint64)
+    for place in range(1, widest):
+        rows = np.flatnonzero(widths > place)
+        out[rows] |= (data[first[rows] + place] & 0x7F).astype(np.uint64) << np.uint64(7 * place)
+    return out.astype(np.int64)
