@@ -150,7 +150,7 @@ def gamma(state: np.ndarray, samples: int, alpha: np.ndarray) -> np.ndarray:
         value[small] *= streams.draw("uniform", done[small]) ** (1.0 / shape[done[small]])
         out[lanes[done]] = value
         todo = np.setdiff1d(todo, done, assume_unique=True)
-    return out.reshape(-1, samples).T.astype(alpha.dtype)
+    return out.reshape(alpha.size, samples).T.astype(alpha.dtype)
 
 
 def poisson(state: np.ndarray, samples: int, rate: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -174,7 +174,7 @@ def poisson(state: np.ndarray, samples: int, rate: np.ndarray, dtype: np.dtype) 
     highest = float(np.iinfo(dtype).max if whole else ml_dtypes.finfo(dtype).max)
     out[small] = _poisson_by_product(state, small, every[small])
     out[large] = _poisson_by_rejection(state, large, every[large], highest)
-    return out.reshape(-1, samples).T
+    return out.reshape(rate.size, samples).T
 
 
 def _poisson_by_product(state: np.ndarray, lanes: np.ndarray, rate: np.ndarray) -> np.ndarray:
@@ -213,7 +213,9 @@ def _poisson_by_rejection(
             judged = fits & open_ & ~inside
             t = np.zeros_like(k)
             kj = k[judged]
-            t[judged] = -rate_[judged] + kj * log_rate[todo][judged] - np.asarray(_lgamma(kj + 1.0), np.float64)
+            t[judged] = (
+                -rate_[judged] + kj * log_rate[todo][judged] - np.asarray(_lgamma(kj + 1.0), np.float64)
+            )
             accepted = fits & (inside | (open_ & (s <= t)))
         out[todo[accepted]] = k[accepted]
         todo, step = todo[~accepted], step + 1
