@@ -98,7 +98,8 @@ class TruncatedNormal:
 
 @declare("ParameterizedTruncatedNormal("
     "shape: T, means: dtype, stdevs: dtype, minvals: dtype, maxvals: dtype) -> output: dtype",
-    static=("shape",), state=generator, host=True, seed=integer(0), seed2=integer(0), dtype=FLOATING, T=INDEX)  # fmt: skip
+    static=("shape",), state=generator, host=True,
+    seed=integer(0), seed2=integer(0), dtype=FLOATING, T=INDEX)  # fmt: skip
 class ParameterizedTruncatedNormal:
     """Normal numbers between bounds; each row (first dimension) may have parameters of its own."""
 
