@@ -1,1 +1,1 @@
-"""What rooms are written with: shape rules, op families, attribute kinds, gradient helpers."""
+"""What rooms share: shape rules, op families, gradient idioms. A room imports its vocabulary from here."""

@@ -1,0 +1,1 @@
+"""Differentiation: gradients are more graph."""

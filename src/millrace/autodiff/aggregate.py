@@ -1,0 +1,61 @@
+"""Summing the gradients that reach one tensor along several paths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from millrace.core import dtypes
+from millrace.core.public import public
+from millrace.graph import raw
+from millrace.graph.defaults import get_default_graph
+from millrace.graph.indexed_slices import IndexedSlices
+from millrace.graph.operation import Operation
+from millrace.graph.tensor import Tensor
+
+
+@public("AggregationMethod")
+class AggregationMethod:
+    """How gradients of one tensor are summed: all at once (ADD_N), or pairwise as they come (the others)."""
+
+    ADD_N = 0
+    DEFAULT = ADD_N
+    EXPERIMENTAL_TREE = 1
+    EXPERIMENTAL_ACCUMULATE_N = 2
+
+
+def total(gradients: list[Any], op: Operation, method: int | None) -> Any:
+    """The sum of `gradients`, tensors or IndexedSlices, which all belong to one output of `op`."""
+    if len(gradients) == 1:
+        return gradients[0]
+    if not all(isinstance(g, Tensor) for g in gradients):
+        return _concatenated([_as_slices(g) for g in gradients])
+    if method in (AggregationMethod.EXPERIMENTAL_TREE, AggregationMethod.EXPERIMENTAL_ACCUMULATE_N):
+        with get_default_graph().name_scope(op.name + "_gradient_sum"):
+            running = gradients[0]
+            for gradient in gradients[1:]:
+                running = raw.Add(running, gradient, name="Add")
+        return running
+    return raw.AddN(gradients)
+
+
+def _as_slices(gradient: Any) -> IndexedSlices:
+    """A dense gradient as the slices of all its rows; slices whose values are slices flattened."""
+    if isinstance(gradient, Tensor):
+        rows = raw.Range(0, raw.StridedSlice(raw.Shape(gradient), [0], [1], [1], shrink_axis_mask=1), 1)
+        return IndexedSlices(gradient, rows, raw.Shape(gradient))
+    values = gradient.values
+    if isinstance(values, IndexedSlices):
+        values = _as_slices(values)
+        return IndexedSlices(values.values, raw.GatherV2(gradient.indices, values.indices, 0), gradient.dense_shape)
+    return gradient
+
+
+def _concatenated(slices: list[IndexedSlices]) -> IndexedSlices:
+    indices = [s.indices for s in slices]
+    if len({i.dtype for i in indices}) > 1:
+        indices = [i if i.dtype is dtypes.int64 else raw.Cast(i, DstT=dtypes.int64) for i in indices]
+    return IndexedSlices(
+        raw.ConcatV2([s.values for s in slices], 0, name="concat"),
+        raw.ConcatV2(indices, 0, name="concat"),
+        slices[0].dense_shape,
+    )

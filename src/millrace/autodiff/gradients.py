@@ -1,0 +1,290 @@
+"""`tf.gradients`: walks the graph backwards from ys to xs and adds, for each operation on the way, its gradient."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from millrace.autodiff import aggregate
+from millrace.autodiff.registry import gradient_function
+from millrace.core.public import public
+from millrace.graph import convert, raw
+from millrace.graph.indexed_slices import IndexedSlices
+from millrace.graph.opdef import NOT_DIFFERENTIABLE
+from millrace.graph.operation import Operation
+from millrace.graph.scopes import name_scope
+from millrace.graph.tensor import Tensor
+from millrace.opkit.idioms import shape_tensor
+
+
+@public("gradients")
+def gradients(
+    ys: Any,
+    xs: Any,
+    grad_ys: Any = None,
+    name: str = "gradients",
+    colocate_gradients_with_ops: bool = False,
+    gate_gradients: bool = False,
+    aggregation_method: int | None = None,
+    stop_gradients: Any = None,
+    unconnected_gradients: Any = "none",
+) -> list[Any]:
+    """Adds to the graph the derivatives of the sum of `ys` with respect to each of `xs`.
+
+    Args:
+      ys: a tensor or list of tensors.
+      xs: a tensor, variable, or list of them.
+      grad_ys: the gradients of some further sum with respect to each y, shaped as `ys`; None for ones.
+      name: scope of the operations added.
+      colocate_gradients_with_ops: keep each gradient on the device of its operation.
+      gate_gradients: let the gradients of one operation wait for each other.
+      aggregation_method: an `AggregationMethod`.
+      stop_gradients: tensors taken as constants.
+      unconnected_gradients: "none" gives None for an x that no y depends on, "zero" gives zeros.
+
+    Returns:
+      One gradient for each x: a tensor, an `IndexedSlices` where only some rows matter, or None.
+
+    Raises:
+      LookupError: an operation on the way has no gradient.
+      ValueError: `grad_ys` does not match `ys`, or the arguments are from several graphs.
+      TypeError: a dtype cannot be differentiated.
+    """
+    ys, xs = _as_list(ys), _as_list(xs)
+    stops = [] if stop_gradients is None else _as_list(stop_gradients)
+    seeds = [None] * len(ys) if grad_ys is None else _as_list(grad_ys)
+    if len(seeds) != len(ys):
+        raise ValueError(f"gradients: one grad_y is needed for each of {len(ys)} ys. Received: {len(seeds)} grad_ys")
+    zero = str(getattr(unconnected_gradients, "value", unconnected_gradients))
+    if zero not in ("none", "zero"):
+        raise ValueError(f"gradients: unconnected_gradients must be 'none' or 'zero'. Received: {unconnected_gradients!r}")
+    with name_scope(name, "gradients", [*ys, *xs, *stops, *[s for s in seeds if s is not None]]):
+        ys = [_to_tensor(y, "y") for y in ys]
+        xs = [_to_tensor(x, "x", as_ref=True) for x in xs]
+        stops = [_to_tensor(s, "stop_gradient", as_ref=True) for s in stops]
+        seeds = _seeds(ys, seeds, colocate_gradients_with_ops)
+        if len(ys) > 1:
+            ys = [raw.Identity(y) if isinstance(y, Tensor) and y.consumers() else y for y in ys]
+        walk = _Walk(_inside(xs, ys), ys, seeds, _inside(stops, ys))
+        walk.colocate = colocate_gradients_with_ops
+        walk.gate = gate_gradients
+        walk.method = aggregation_method
+        found = walk.run()
+        if zero == "zero":
+            found = [raw.ZerosLike(_value(x)) if g is None else g for g, x in zip(found, xs, strict=True)]
+    return found
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _to_tensor(value: Any, name: str, as_ref: bool = False) -> Any:
+    if isinstance(value, IndexedSlices):
+        return value
+    handle = getattr(value, "handle", None) if as_ref else None
+    if isinstance(handle, Tensor):
+        return handle
+    return convert.to_tensor(value, name=name, as_ref=as_ref)
+
+
+def _value(x: Tensor) -> Tensor:
+    if x.op.type == "VarHandleOp":
+        return raw.ReadVariableOp(x, dtype=x.op.attrs["dtype"])
+    return x
+
+
+def _inside(xs: list[Any], ys: list[Any]) -> list[Any]:
+    """Within a body, an x from outside is what stands for it inside."""
+    body = ys[0].op.body if ys and isinstance(ys[0], Tensor) else None
+    if body is None:
+        return xs
+    return [x if x.op.body is body else (body.find(x) if body.find(x) is not None else x) for x in xs]
+
+
+def _seeds(ys: list[Any], given: list[Any], colocate: bool) -> list[Any]:
+    """The gradient each y starts with: what the caller gave, or ones."""
+    seeds: list[Any] = []
+    for i, (y, seed) in enumerate(zip(ys, given, strict=True)):
+        dtype = y.dtype.base_dtype
+        if seed is None:
+            if dtype.is_complex:
+                raise TypeError(f"gradients: a complex y needs its grad_ys. Received: {y.name} of dtype {dtype.name}")
+            with _colocated(y.op, colocate):
+                seeds.append(raw.Fill(shape_tensor(y), convert.constant_of(1, dtype, "Const"), name="Fill"))
+            continue
+        if not isinstance(seed, IndexedSlices):
+            seed = convert.to_tensor(seed, None if isinstance(seed, Tensor) else dtype, f"grad_ys_{i}")
+        kind = seed.dtype.base_dtype
+        same = (kind.is_floating and dtype.is_floating) or (kind.is_integer and dtype.is_integer)
+        if not same and kind is not dtype:
+            raise TypeError(f"gradients: grad_ys[{i}] must be of the kind of y, {dtype.name}. Received: {kind.name}")
+        if dtype.is_complex and not kind.is_complex:
+            raise TypeError(f"gradients: the gradient of a complex y must be complex. Received: {kind.name}")
+        seeds.append(seed)
+    return seeds
+
+
+@contextlib.contextmanager
+def _colocated(op: Operation, colocate: bool) -> Iterator[None]:
+    if not colocate:
+        yield
+        return
+    with op.graph.colocate_with(op):
+        yield
+
+
+class _Walk:
+    """One backward pass, from `ys` to `xs`, in the order in which gradients become complete."""
+
+    def __init__(self, xs: list[Tensor], ys: list[Any], seeds: list[Any], stops: list[Tensor]) -> None:
+        self.xs = xs
+        self.ys = ys
+        self.colocate = False
+        self.gate = False
+        self.method: int | None = None
+        self.gradients: dict[Tensor, list[Any]] = {}
+        for y, seed in zip(ys, seeds, strict=True):
+            self.gradients.setdefault(_tensor_of(y), []).append(seed)
+        self.pending = self._pending()
+        self.ends = self._ends() | {t.op for t in stops}
+
+    def _pending(self) -> dict[Operation, int]:
+        """For each operation between xs and ys, how many gradients it still waits for."""
+        reached: set[Operation] = set()
+        queue = deque(x.op for x in self.xs)
+        sources = set(queue)
+        while queue:
+            op = queue.popleft()
+            if op in reached:
+                continue
+            reached.add(op)
+            for tensor in op.outputs:
+                if op in sources or _backpropagates(tensor):
+                    queue.extend(tensor._consumers or ())
+        between: dict[Operation, int] = {}
+        queue = deque(_tensor_of(y).op for y in self.ys)
+        order = []
+        while queue:
+            op = queue.popleft()
+            if op in reached:
+                reached.discard(op)
+                between[op] = 0
+                order.append(op)
+                queue.extend(t.op for t in op.inputs)
+        for op in order:
+            for tensor in op.inputs:
+                if tensor.op in between:
+                    between[tensor.op] += 1
+        return between
+
+    def _ends(self) -> set[Operation]:
+        """The operations of xs behind which there is nothing to differentiate."""
+        return {x.op for x in self.xs if not any(self.pending.get(t.op, 0) for t in x.op.inputs)}
+
+    def run(self) -> list[Any]:
+        pending = self.pending
+        queue: deque[Operation] = deque()
+        for y in self.ys:
+            op = _tensor_of(y).op
+            if pending.get(op, 0) == 0 and op not in queue:
+                queue.append(op)
+        while queue:
+            op = queue.popleft()
+            with _colocated(op, self.colocate):
+                self._differentiate(op)
+            for tensor in op.inputs:
+                if tensor.op in pending:
+                    pending[tensor.op] -= 1
+                    if pending[tensor.op] == 0:
+                        queue.append(tensor.op)
+        results = []
+        for x in self.xs:
+            found = self.gradients.get(x)
+            results.append(None if not found else aggregate.total(found, x.op, self.method))
+        return results
+
+    def _differentiate(self, op: Operation) -> None:
+        collected: list[Any] = []
+        for tensor in op.outputs:
+            found = self.gradients.get(tensor)
+            if not found:
+                collected.append(None)
+                continue
+            if len(found) > 1:
+                self.gradients[tensor] = found = [aggregate.total(found, op, self.method)]
+            collected.append(found[0])
+        if op in self.ends or all(g is None for g in collected):
+            return
+        function = gradient_function(op)
+        if function is NOT_DIFFERENTIABLE:
+            return
+        if function is None:
+            raise LookupError(f"No gradient defined for operation '{op.name}' (op type: {op.type})")
+        for i, gradient in enumerate(collected):
+            if gradient is None and _trainable(op.outputs[i]):
+                collected[i] = raw.ZerosLike(op.outputs[i], name="zeros_like")
+        with op.graph.name_scope(op.name + "_grad"):
+            results = _as_list(function(op, *collected))
+            if len(results) != len(op.inputs):
+                raise ValueError(
+                    f"Num gradients {len(results)} generated for op {op.name} (type {op.type}) do not match num inputs "
+                    f"{len(op.inputs)}"
+                )
+            if self.gate and sum(g is not None for g in results) > 1:
+                results = _gated(results)
+        for tensor, gradient in zip(op.inputs, results, strict=True):
+            if gradient is None:
+                continue
+            if isinstance(gradient, Tensor) and not tensor.dtype.is_ref_dtype and tensor.dtype.is_numpy_compatible:
+                _refine(gradient, tensor, op)
+            self.gradients.setdefault(tensor, []).append(gradient)
+
+
+def _tensor_of(y: Any) -> Tensor:
+    return y.values if isinstance(y, IndexedSlices) else y
+
+
+def _refine(gradient: Tensor, tensor: Tensor, op: Operation) -> None:
+    """A gradient has the shape of what it is the gradient of."""
+    if tensor.dims is None or gradient.dims == tensor.dims:
+        return
+    try:
+        gradient.set_shape(tensor.dims)
+    except ValueError:
+        raise ValueError(
+            f"Incompatible shapes between op input and calculated input gradient. Forward operation: {op.name}, input "
+            f"{tensor.name} of shape {tensor.shape}. Received: gradient of shape {gradient.shape}"
+        ) from None
+
+
+def _trainable(tensor: Tensor) -> bool:
+    dtype = tensor.dtype.base_dtype
+    return dtype.is_floating or dtype.is_complex
+
+
+def _backpropagates(tensor: Tensor) -> bool:
+    dtype = tensor.dtype.base_dtype
+    return not (dtype.is_bool or dtype.name == "string")
+
+
+def _gated(results: list[Any]) -> list[Any]:
+    """Each gradient, available only when all are: TensorFlow's `tuple`."""
+    graph = next(g for g in results if g is not None).graph
+    with graph.name_scope("tuple"):
+        sources = [g for g in results if g is not None]
+        with graph.control_dependencies([_tensor_of(g).op for g in sources]):
+            gate = raw.NoOp(name="group_deps")
+        gated: list[Any] = []
+        with graph.control_dependencies([gate]):
+            for gradient in results:
+                if gradient is None:
+                    gated.append(None)
+                elif isinstance(gradient, IndexedSlices):
+                    values = raw.Identity(gradient.values, name="control_dependency")
+                    gated.append(IndexedSlices(values, gradient.indices, gradient.dense_shape))
+                else:
+                    gated.append(raw.Identity(gradient, name="control_dependency"))
+    return gated

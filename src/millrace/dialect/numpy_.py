@@ -1,0 +1,26 @@
+"""The NumPy dialect: NumPy's own functions, and the verbs that NumPy lacks.
+
+Every name that `numpy` and `jax.numpy` share with one meaning is a verb by itself; `protocol.py` lists the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millrace.dialect.numpy_linalg import LinalgVerbs
+
+
+class NumPyDialect(LinalgVerbs):
+    """Verbs on NumPy arrays. Attributes not defined here are NumPy's functions."""
+
+    name = "numpy"
+
+    def __getattr__(self, verb: str) -> Any:
+        function = getattr(np, verb)
+        setattr(self, verb, function)  # the next look-up finds it without this detour
+        return function
+
+
+DIALECT = NumPyDialect()

@@ -1,0 +1,1 @@
+"""The graph: operations, tensors, names and scopes. No numbers move here."""

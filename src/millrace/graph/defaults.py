@@ -1,0 +1,92 @@
+"""The thread's current graph and session: the only hidden state that the library keeps."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from millrace.core.public import public
+
+if TYPE_CHECKING:
+    from millrace.graph.graph import Graph
+
+
+class _Stack(threading.local):
+    """A stack for each thread."""
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+
+    @contextlib.contextmanager
+    def entered(self, item: Any) -> Iterator[Any]:
+        items = self.items
+        items.append(item)
+        try:
+            yield item
+        finally:
+            if not items or items[-1] is not item:
+                raise AssertionError(f"Nesting violated: {item!r} was left while it was not the innermost default")
+            items.pop()
+
+
+class _GlobalGraph:
+    """The graph used where no other is current; shared by threads, made on first use."""
+
+    def __init__(self) -> None:
+        self.graph: Graph | None = None
+
+
+graph_stack = _Stack()
+session_stack = _Stack()
+_global = _GlobalGraph()
+
+
+@public("get_default_graph")
+def get_default_graph() -> Graph:
+    """The graph that new operations are added to: the innermost `Graph.as_default`, else the global one."""
+    items = graph_stack.items
+    if items:
+        return items[-1]
+    if _global.graph is None:
+        from millrace.graph.graph import Graph
+
+        _global.graph = Graph()
+    return _global.graph
+
+
+@public("reset_default_graph")
+def reset_default_graph() -> None:
+    """Replaces the global default graph by an empty one.
+
+    Raises:
+      AssertionError: called inside a `with graph.as_default()` block, whose graph cannot be replaced.
+    """
+    if graph_stack.items:
+        raise AssertionError("reset_default_graph: do not call it inside `with graph.as_default():` blocks")
+    _global.graph = None
+
+
+@public("get_default_session")
+def get_default_session() -> Any:
+    """The innermost session entered with `with session:` or `session.as_default()`, else None."""
+    items = session_stack.items
+    return items[-1] if items else None
+
+
+def session_for(graph: Graph, session: Any, purpose: str) -> Any:
+    """`session`, or the default one, checked to hold `graph`.
+
+    Raises:
+      ValueError: there is none, or it holds another graph.
+    """
+    if session is None:
+        session = get_default_session()
+        if session is None:
+            raise ValueError(
+                f"Cannot {purpose}: no default session is registered. Use `with sess.as_default()` or pass session="
+            )
+    if session.graph is not graph:
+        raise ValueError(f"Cannot {purpose}: the session's graph is another one. Pass a session of that graph")
+    return session

@@ -1,0 +1,518 @@
+"""`Graph`: the append-only record of operations, their names, and the scopes that shape what is appended next."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from millrace.core.public import public
+from millrace.graph import defaults
+from millrace.graph.operation import Operation
+from millrace.graph.tensor import Tensor, tensor_by_parts
+
+if TYPE_CHECKING:
+    from millrace.graph.body import Body
+
+_VALID_OP_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$")
+_VALID_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]*$")
+
+
+class _ControlScope:
+    """One level of `control_dependencies`: what it adds, and the operations created inside it."""
+
+    __slots__ = ("clears", "inputs", "seen")
+
+    def __init__(self, inputs: list[Operation], clears: bool) -> None:
+        self.inputs = inputs
+        self.clears = clears
+        self.seen: set[Operation] = set()
+
+
+@public("Graph")
+class Graph:
+    """A computation, described: operations in creation order, named uniquely, and collections of things about them."""
+
+    def __init__(self) -> None:
+        self.ops: list[Operation] = []
+        self._by_name: dict[str, Operation] = {}
+        self._names: dict[str, int] = {}
+        self.undo: list[tuple[str, int | None]] | None = None  # what the operation being added did to _names
+        self._collections: dict[str, list[Any]] = {}
+        self._version = 0
+        self._edits = 0
+        self._finalized = False
+        self._unfeedable: set[Tensor] = set()
+        self._unfetchable: set[Operation] = set()
+        self.seed: int | None = None
+        self.gradient_overrides: dict[str, str] = {}
+        self.lock = threading.RLock()
+        self.py_functions: dict[str, Any] = {}
+        self._scoped: dict[str, Any] = {}
+        self._functions: dict[str, Any] = {}
+        self._plans: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        # scopes: what shapes the next operation
+        self.scope = ""
+        self.control: list[_ControlScope] = []
+        self.devices: list[Any] = []
+        self.colocation: list[Operation] = []
+        self.attr_scope: dict[str, Any] = {}
+        self.body: Body | None = None
+        self._container = ""
+
+    # --- contents ------------------------------------------------------------------------------------------------
+
+    def get_operations(self) -> list[Operation]:
+        """All operations, in creation order; a new list."""
+        return list(self.ops)
+
+    def get_operation_by_name(self, name: str) -> Operation:
+        """The operation called `name`.
+
+        Raises:
+          TypeError: `name` is not a string.
+          KeyError: there is no such operation.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"get_operation_by_name: an operation's name is a string. Received: {name!r}")
+        return self.as_graph_element(name, allow_tensor=False, allow_operation=True)
+
+    def get_tensor_by_name(self, name: str) -> Tensor:
+        """The tensor called `name` (`op:0`).
+
+        Raises:
+          TypeError: `name` is not a string.
+          ValueError: `name` is not of the form `op:index`.
+          KeyError: there is no such tensor.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"get_tensor_by_name: a tensor's name is a string. Received: {name!r}")
+        return self.as_graph_element(name, allow_tensor=True, allow_operation=False)
+
+    def as_graph_element(self, obj: Any, allow_tensor: bool = True, allow_operation: bool = True) -> Any:
+        """The tensor or operation of this graph that `obj` is, names, or converts to.
+
+        Raises:
+          TypeError: `obj` is of another kind than allowed.
+          ValueError: `obj` is from another graph, or a malformed name.
+          KeyError: no element of this graph has that name.
+        """
+        wanted = " or ".join(w for w, ok in (("Tensor", allow_tensor), ("Operation", allow_operation)) if ok)
+        if not wanted:
+            raise ValueError("as_graph_element: allow_tensor and allow_operation cannot both be False")
+        if not isinstance(obj, Tensor | Operation | str) and hasattr(obj, "_as_graph_element"):
+            obj = obj._as_graph_element()
+        if isinstance(obj, bytes):
+            obj = obj.decode()
+        if isinstance(obj, str):
+            return self._element_by_name(obj, allow_tensor, allow_operation, wanted)
+        if (isinstance(obj, Tensor) and allow_tensor) or (isinstance(obj, Operation) and allow_operation):
+            if obj.graph is not self:
+                raise ValueError(f"{obj!r} is not an element of this graph")
+            return obj
+        raise TypeError(f"Can not convert a {type(obj).__name__} into a {wanted}. Received: {obj!r}")
+
+    def _element_by_name(self, name: str, allow_tensor: bool, allow_operation: bool, wanted: str) -> Any:
+        op_name, colon, index = name.partition(":")
+        if colon and allow_tensor:
+            if not index.isdigit():
+                raise ValueError(f"The name {name!r} looks like a tensor's but is not '<op>:<index>'")
+            op = self._by_name.get(op_name)
+            if op is None:
+                raise KeyError(f"The name {name!r} refers to a Tensor which does not exist: no operation {op_name!r}")
+            if int(index) >= len(op.outputs):
+                raise KeyError(
+                    f"The name {name!r} refers to a Tensor which does not exist: {op_name!r} has {len(op.outputs)} outputs"
+                )
+            return tensor_by_parts(op, int(index))
+        if colon:
+            raise ValueError(f"The name {name!r} appears to refer to a Tensor, not a {wanted}")
+        op = self._by_name.get(name)
+        if op is None:
+            if allow_operation:
+                raise KeyError(f"The name {name!r} refers to an Operation not in the graph")
+            raise ValueError(f"The name {name!r} is no tensor's: tensor names have the form '<op>:<index>'")
+        if not allow_operation:
+            raise ValueError(f"The name {name!r} refers to an Operation, not a {wanted}; a tensor is '{name}:0'")
+        return op
+
+    def is_feedable(self, tensor: Any) -> bool:
+        """True unless `prevent_feeding` was called for the tensor."""
+        return tensor not in self._unfeedable
+
+    def is_fetchable(self, element: Any) -> bool:
+        """True unless `prevent_fetching` was called for the operation."""
+        return (element.op if isinstance(element, Tensor) else element) not in self._unfetchable
+
+    def prevent_feeding(self, tensor: Tensor) -> None:
+        """Forbids feeding `tensor`."""
+        self._unfeedable.add(tensor)
+
+    def prevent_fetching(self, op: Operation) -> None:
+        """Forbids fetching `op` and its outputs."""
+        self._unfetchable.add(op)
+
+    # --- state ---------------------------------------------------------------------------------------------------
+
+    @property
+    def version(self) -> int:
+        """Grows with every operation added."""
+        return len(self.ops)
+
+    @property
+    def edits(self) -> int:
+        """Grows with every change to operations that already exist; plans made before are stale."""
+        return self._edits
+
+    def changed(self) -> None:
+        """Notes that existing operations were edited."""
+        self._check_open()
+        self._edits += 1
+
+    @property
+    def finalized(self) -> bool:
+        """True once the graph is read-only."""
+        return self._finalized
+
+    def finalize(self) -> None:
+        """Makes the graph read-only."""
+        self._finalized = True
+
+    def _unsafe_unfinalize(self) -> None:
+        self._finalized = False
+
+    def _check_open(self) -> None:
+        if self._finalized:
+            raise RuntimeError("Graph is finalized and cannot be modified.")
+
+    @property
+    def _last_id(self) -> int:
+        return len(self.ops)
+
+    @property
+    def graph_def_versions(self) -> Any:
+        """The GraphDef versions as a `VersionDef` message."""
+        from millrace.graph import graphdef
+
+        return graphdef.versions()
+
+    def as_graph_def(self, from_version: int | None = None, add_shapes: bool = False) -> Any:
+        """The graph as a `GraphDef` message.
+
+        Args:
+          from_version: leave out the first so many operations.
+          add_shapes: add the static shapes as attribute `_output_shapes`.
+        """
+        from millrace.graph import graphdef
+
+        return graphdef.graph_def(self, from_version, add_shapes)
+
+    # --- names and scopes ----------------------------------------------------------------------------------------
+
+    def unique_name(self, name: str, mark_as_used: bool = True) -> str:
+        """`name` under the current scope, with `_1`, `_2`, ... appended where it is taken."""
+        if self.scope:
+            name = f"{self.scope}/{name}"
+        names = self._names
+        count = names.get(name)
+        undo = self.undo
+        if mark_as_used:
+            if undo is not None:
+                undo.append((name, count))
+            names[name] = (count or 0) + 1
+        if count:
+            base, k = name, count
+            while name in names:
+                name = f"{base}_{k}"
+                k += 1
+            if mark_as_used:
+                if undo is not None:
+                    undo.append((name, None))
+                names[name] = 1
+        return name
+
+    def get_name_scope(self) -> str:
+        """The current name scope, without a trailing slash."""
+        return self.scope
+
+    @contextlib.contextmanager
+    def name_scope(self, name: str | None) -> Iterator[str]:
+        """Prefixes the names of operations created inside; yields the full scope with a trailing slash.
+
+        Args:
+          name: made unique; taken as it is when it ends with "/"; None or "" for the root.
+
+        Raises:
+          ValueError: `name` has characters that names may not have.
+        """
+        if name:
+            if isinstance(name, bytes):
+                name = name.decode()
+            if not isinstance(name, str):
+                raise TypeError(f"name_scope: a scope's name is a string. Received: {name!r}")
+            valid = _VALID_SCOPE_NAME if self.scope else _VALID_OP_NAME
+            if not valid.match(name):
+                raise ValueError(f"{name!r} is not a valid scope name")
+        old = self.scope
+        if not name:
+            new = ""
+        elif name[-1] == "/":
+            new = name[:-1]
+        else:
+            new = self.unique_name(name)
+        self.scope = new
+        try:
+            yield new + "/" if new else ""
+        finally:
+            self.scope = old
+
+    @contextlib.contextmanager
+    def control_dependencies(self, control_inputs: Any) -> Iterator[None]:
+        """Operations created inside run after `control_inputs`; None clears the dependencies of outer scopes.
+
+        Raises:
+          ValueError: an input is from another graph.
+          TypeError: an input is neither an operation nor a tensor.
+        """
+        if control_inputs is None:
+            old_stack, old_body = self.control, self.body
+            self.control, self.body = [_ControlScope([], True)], None
+            try:
+                yield
+            finally:
+                self.control, self.body = old_stack, old_body
+            return
+        ops: list[Operation] = []
+        for item in control_inputs:
+            if hasattr(item, "values") and hasattr(item, "indices"):
+                item = item.values
+            element = self.as_graph_element(getattr(item, "handle_op", None) or item)
+            op = element.op if isinstance(element, Tensor) else element
+            if op not in ops:
+                ops.append(op)
+        self.control.append(_ControlScope(ops, False))
+        try:
+            yield
+        finally:
+            self.control.pop()
+
+    def control_inputs_for(self, inputs: tuple[Tensor, ...]) -> list[Operation]:
+        """The control inputs of an operation with these data inputs: those that no data input implies already."""
+        found: list[Operation] = []
+        sources = [t.op for t in inputs]
+        for scope in self.control:
+            if scope.inputs and not any(op in scope.seen for op in sources):
+                found.extend(op for op in scope.inputs if op not in sources and op not in found)
+        if self.body is not None or any(op.body is not None for op in found):
+            found = [op for op in found if op.body is self.body]
+        return found
+
+    @contextlib.contextmanager
+    def device(self, device_name_or_function: Any) -> Iterator[None]:
+        """Places operations created inside: a device string, a function of the operation, or None to clear."""
+        if device_name_or_function is not None and not callable(device_name_or_function):
+            from millrace.graph import device
+
+            device_name_or_function = device.merge_function(device_name_or_function)
+        self.devices.append(device_name_or_function)
+        try:
+            yield
+        finally:
+            self.devices.pop()
+
+    def device_name(self, device: Any) -> str:
+        """The canonical text of a device given as a string or a spec."""
+        from millrace.graph import device as device_module
+
+        return device_module.canonical(device)
+
+    def place(self, op: Operation) -> None:
+        """Applies the device scopes, innermost first, to a new operation."""
+        for function in reversed(self.devices):
+            if function is None:
+                break
+            chosen = function(op)
+            op.device = self.device_name(chosen) if chosen is not None else ""
+
+    @contextlib.contextmanager
+    def colocate_with(self, op: Any, ignore_existing: bool = False) -> Iterator[None]:
+        """Keeps operations created inside on the device of `op`."""
+        if op is None and not ignore_existing:
+            raise ValueError("colocate_with: an operation is needed unless ignore_existing is True. Received: None")
+        old_colocation, old_devices, old_control = self.colocation, self.devices, self.control
+        if op is not None:
+            element = self.as_graph_element(getattr(op, "handle_op", None) or op)
+            op = element.op if isinstance(element, Tensor) else element
+        base = [] if ignore_existing or op is None else old_colocation
+        self.colocation = base + ([op] if op is not None else [])
+        self.devices = []
+        try:
+            yield
+        finally:
+            self.colocation, self.devices, self.control = old_colocation, old_devices, old_control
+
+    @contextlib.contextmanager
+    def container(self, container_name: str) -> Iterator[str]:
+        """Keeps the state of stateful operations created inside under `container_name`."""
+        old = self._container
+        self._container = container_name
+        try:
+            yield container_name
+        finally:
+            self._container = old
+
+    @contextlib.contextmanager
+    def gradient_override_map(self, op_type_map: dict[str, str]) -> Iterator[None]:
+        """Operations created inside of the given types use another registered gradient.
+
+        Raises:
+          TypeError: the map is not from strings to strings.
+        """
+        if not isinstance(op_type_map, dict):
+            raise TypeError(f"gradient_override_map: a dict from op type to gradient name. Received: {op_type_map!r}")
+        for key, value in op_type_map.items():
+            if not isinstance(key, str) or not isinstance(value, str):
+                raise TypeError(f"gradient_override_map: keys and values are strings. Received: {key!r}: {value!r}")
+        old = self.gradient_overrides
+        self.gradient_overrides = {**old, **op_type_map}
+        try:
+            yield
+        finally:
+            self.gradient_overrides = old
+
+    @contextlib.contextmanager
+    def _attr_scope(self, attrs: dict[str, Any]) -> Iterator[None]:
+        old = self.attr_scope
+        self.attr_scope = {k: v for k, v in {**old, **attrs}.items() if v is not None}
+        try:
+            yield
+        finally:
+            self.attr_scope = old
+
+    @contextlib.contextmanager
+    def _kernel_label_map(self, op_to_kernel_label_map: dict[str, str]) -> Iterator[None]:
+        """Accepted for programs that choose kernels by label; millrace has one kernel for each type."""
+        yield
+
+    @contextlib.contextmanager
+    def inside(self, body: Body | None) -> Iterator[None]:
+        """Operations created inside belong to `body`; control dependencies from outside stay outside."""
+        old, old_control = self.body, self.control
+        self.body, self.control = body, []
+        try:
+            yield
+        finally:
+            self.body, self.control = old, old_control
+
+    @contextlib.contextmanager
+    def as_default(self) -> Iterator[Graph]:
+        """Makes this the default graph of the thread."""
+        with defaults.graph_stack.entered(self):
+            yield self
+
+    # --- collections ---------------------------------------------------------------------------------------------
+
+    def add_to_collection(self, name: str, value: Any) -> None:
+        """Appends `value` to the collection `name`."""
+        self._check_open()
+        self._collections.setdefault(name, []).append(value)
+
+    def add_to_collections(self, names: Any, value: Any) -> None:
+        """Appends `value` to each of the collections `names` (one name or several)."""
+        for name in dict.fromkeys((names,) if isinstance(names, str) else tuple(names)):
+            self.add_to_collection(name, value)
+
+    def get_collection_ref(self, name: str) -> list[Any]:
+        """The list that holds the collection `name` itself, made when missing."""
+        return self._collections.setdefault(name, [])
+
+    def get_collection(self, name: str, scope: str | None = None) -> list[Any]:
+        """A copy of the collection `name`; with `scope`, the items whose name matches it as a regular expression."""
+        items = self._collections.get(name, [])
+        if scope is None:
+            return list(items)
+        pattern = re.compile(scope)
+        return [item for item in items if hasattr(item, "name") and pattern.match(item.name)]
+
+    def get_all_collection_keys(self) -> list[str]:
+        """The names of the collections that have a string name."""
+        return [name for name in self._collections if isinstance(name, str)]
+
+    @property
+    def collections(self) -> list[str]:
+        """The names of all collections."""
+        return list(self._collections)
+
+    def clear_collection(self, name: str) -> None:
+        """Forgets the collection `name`."""
+        self._check_open()
+        self._collections.pop(name, None)
+
+    def get_scoped(self, key: str, make: Callable[[], Any]) -> Any:
+        """Per-graph storage for the library: the object under `key`, made on first use."""
+        if key not in self._scoped:
+            self._scoped[key] = make()
+        return self._scoped[key]
+
+    def _repr_html_(self) -> str:
+        from millrace.graph import picture
+
+        return picture.html(self)
+
+    # --- adding operations ---------------------------------------------------------------------------------------
+
+    def append(self, op: Operation) -> None:
+        """Adds a finished operation: the last step of `apply`."""
+        self.ops.append(op)
+        self._by_name[op.name] = op
+        for scope in self.control:
+            scope.seen.add(op)
+
+    def check_name(self, name: str) -> None:
+        """Refuses a name that an operation may not have.
+
+        Raises:
+          ValueError: the name has characters that names may not have.
+        """
+        if not _VALID_OP_NAME.match(name):
+            raise ValueError(f"{name!r} is not a valid operation name")
+
+    def roll_back(self, size: int) -> None:
+        """Undoes what a failed addition did: operations beyond `size` and the names they took."""
+        for op in self.ops[size:]:
+            del self._by_name[op.name]
+            for tensor in op.inputs:
+                if tensor._consumers and op in tensor._consumers:
+                    tensor._consumers.remove(op)
+        del self.ops[size:]
+        for name, count in reversed(self.undo or ()):
+            if count is None:
+                self._names.pop(name, None)
+            else:
+                self._names[name] = count
+
+    def create_op(
+        self,
+        op_type: str,
+        inputs: Any,
+        dtypes: Any = None,
+        input_types: Any = None,
+        name: str | None = None,
+        attrs: dict[str, Any] | None = None,
+        op_def: Any = None,
+        compute_shapes: bool = True,
+        compute_device: bool = True,
+    ) -> Operation:
+        """Adds an operation by type name, inputs (flat tensors) and AttrValue or plain attributes.
+
+        Raises:
+          RuntimeError: the graph is finalized.
+          TypeError, ValueError: the inputs or attributes do not fit the type.
+        """
+        from millrace.graph import graphdef
+
+        with self.as_default():
+            return graphdef.create_from_parts(self, op_type, list(inputs), attrs or {}, name)

@@ -1,0 +1,205 @@
+"""`Operation`: one node of the graph. It computes nothing; it says what will be computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from millrace.core import dtypes, shapes
+from millrace.core.public import public
+from millrace.graph import location
+from millrace.graph.opdef import OpDef
+from millrace.graph.tensor import Tensor
+
+if TYPE_CHECKING:
+    from millrace.graph.body import Body
+    from millrace.graph.graph import Graph
+
+
+@public("Operation")
+class Operation:
+    """A node: its type, inputs, attributes and what must run before it."""
+
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "attrs",
+        "body",
+        "control_inputs",
+        "device",
+        "frames",
+        "graph",
+        "id",
+        "inputs",
+        "name",
+        "opdef",
+        "outputs",
+    )
+
+    graph: Graph
+    opdef: OpDef
+    name: str
+    id: int
+    inputs: tuple[Tensor, ...]
+    outputs: list[Tensor]
+    control_inputs: list[Operation]
+    attrs: dict[str, Any]
+    device: str
+    body: Body | None
+    frames: location.Frames
+
+    @property
+    def type(self) -> str:
+        """The operation type, as GraphDef spells it."""
+        return self.opdef.name
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The declared attributes except types and list lengths: what another `raw` call takes."""
+        return {name: self.attrs[name] for name, _ in self.opdef.value_attrs}
+
+    def args(self) -> list[Any]:
+        """The inputs as the signature groups them: a tuple for each list argument."""
+        return group(self.opdef.inputs, self.inputs, self.attrs)
+
+    def results(self) -> list[Any]:
+        """The outputs as the signature groups them: a tuple for each list output."""
+        return group(self.opdef.outputs, self.outputs, self.attrs)
+
+    @property
+    def user_location(self) -> str:
+        """`file.py:line` of the user's program that created this operation."""
+        return location.describe(self.frames)
+
+    @property
+    def traceback(self) -> list[tuple[str, int, str, str]]:
+        """(file, line, function, source) from the outermost kept frame to the creating one."""
+        return location.traceback(self.frames)
+
+    @property
+    def node_def(self) -> Any:
+        """This operation as a `NodeDef` message."""
+        from millrace.graph import graphdef
+
+        return graphdef.node_def(self)
+
+    @property
+    def op_def(self) -> Any:
+        """The signature of its type as an `OpDef` message."""
+        from millrace.graph import graphdef
+
+        return graphdef.op_def(self.opdef)
+
+    def get_attr(self, name: str) -> Any:
+        """The value of attribute `name`, in the form GraphDef gives it (strings as bytes, shapes as messages).
+
+        Raises:
+          ValueError: there is no such attribute.
+        """
+        if name not in self.attrs:
+            raise ValueError(
+                f"Operation '{self.name}' (type {self.type}) has no attr named {name!r}; it has {sorted(self.attrs)}"
+            )
+        from millrace.graph import graphdef
+
+        return graphdef.attr_to_python(self.attrs[name], self.opdef.attrs.get(name))
+
+    def _set_attr(self, name: str, value: Any) -> None:
+        """Sets an attribute from an AttrValue message or a plain value."""
+        if hasattr(value, "WhichOneof"):
+            from millrace.graph import graphdef
+
+            value = graphdef.attr_from_proto(value, self.opdef.attrs.get(name))
+        self.attrs[name] = value
+
+    def colocation_groups(self) -> list[bytes]:
+        """The groups (`loc:@name`, as bytes) of operations that stay on one device with this one."""
+        named = self.attrs.get("_class", ())
+        own = b"loc:@" + self.name.encode()
+        return [g if isinstance(g, bytes) else g.encode() for g in named] or [own]
+
+    def values(self) -> tuple[Tensor, ...]:
+        """The outputs, as a tuple."""
+        return tuple(self.outputs)
+
+    def run(self, feed_dict: Any = None, session: Any = None) -> None:
+        """Runs this operation in `session` (default: the current default session).
+
+        Raises:
+          ValueError: there is no session, or it holds another graph.
+        """
+        from millrace.graph import defaults
+
+        defaults.session_for(self.graph, session, f"run operation '{self.name}'").run(self, feed_dict)
+
+    def _set_device(self, device: Any) -> None:
+        self.device = self.graph.device_name(device)
+
+    def _add_control_input(self, op: Operation) -> None:
+        self._add_control_inputs([op])
+
+    def _add_control_inputs(self, ops: list[Operation]) -> None:
+        for op in ops:
+            if op not in self.control_inputs:
+                self.control_inputs.append(op)
+        self.graph.changed()
+
+    def _update_input(self, index: int, tensor: Tensor) -> None:
+        """Replaces input `index`: the hook that graph-editing code uses.
+
+        Raises:
+          TypeError: the dtypes differ.
+          ValueError: the tensor belongs to another graph.
+        """
+        if tensor.graph is not self.graph:
+            raise ValueError(f"Operation '{self.name}': input {index} must be from the same graph. Received: {tensor}")
+        if tensor.dtype.base_dtype != self.inputs[index].dtype.base_dtype:
+            raise TypeError(
+                f"Operation '{self.name}': input {index} has dtype {self.inputs[index].dtype.name}. "
+                f"Received: {tensor.name} of dtype {tensor.dtype.name}"
+            )
+        old = self.inputs[index]
+        self.inputs = (*self.inputs[:index], tensor, *self.inputs[index + 1 :])
+        if old._consumers and self in old._consumers:
+            old._consumers.remove(self)
+        add_consumer(tensor, self)
+        self.graph.changed()
+
+    @property
+    def _id(self) -> int:
+        return self.id
+
+    def __repr__(self) -> str:
+        return f"<tf.Operation '{self.name}' type={self.type}>"
+
+    def __str__(self) -> str:
+        return str(self.node_def)
+
+
+def add_consumer(tensor: Tensor, op: Operation) -> None:
+    """Notes that `op` takes `tensor`."""
+    if tensor._consumers is None:
+        tensor._consumers = [op]
+    else:
+        tensor._consumers.append(op)
+
+
+def group(args: tuple[Any, ...], flat: Any, attrs: dict[str, Any]) -> list[Any]:
+    """Groups a flat sequence by the arguments of a signature: a tuple for each list argument."""
+    grouped: list[Any] = []
+    position = 0
+    for arg in args:
+        if not arg.is_list:
+            grouped.append(flat[position])
+            position += 1
+            continue
+        count = attrs[arg.number_attr] if arg.number_attr else len(attrs[arg.types_attr])
+        grouped.append(tuple(flat[position : position + count]))
+        position += count
+    return grouped
+
+
+
+
+def is_ref(dtype: dtypes.DType) -> bool:
+    """True for a reference to a variable, plain (`float32_ref`) or by resource handle."""
+    return dtype.is_ref_dtype or dtype is dtypes.resource

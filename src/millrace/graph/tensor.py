@@ -1,0 +1,147 @@
+"""`Tensor`: one output of one operation, a name for a value that will be computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from millrace.core import dtypes, shapes
+from millrace.core.public import public
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from millrace.graph.graph import Graph
+    from millrace.graph.operation import Operation
+
+UNKNOWN_VALUE: Any = object()  # static_value() has been tried and the graph does not determine the value
+
+
+@public("Tensor")
+class Tensor:
+    """A symbolic handle on output `value_index` of `op`; it holds no numbers."""
+
+    __slots__ = ("__dict__", "__weakref__", "_consumers", "_shape", "_static", "dims", "dtype", "op", "value_index")
+    __array_priority__ = 100  # so that ndarray + Tensor asks the Tensor
+
+    op: Operation
+    value_index: int
+    dtype: dtypes.DType
+    dims: shapes.Dims
+
+    def __init__(self, op: Operation, value_index: int, dtype: dtypes.DType, dims: shapes.Dims = None) -> None:
+        self.op = op
+        self.value_index = value_index
+        self.dtype = dtype
+        self.dims = dims
+        self._consumers: list[Operation] | None = None
+        self._static: Any = None
+        self._shape: shapes.TensorShape | None = None
+
+    @property
+    def name(self) -> str:
+        """`op_name:index`."""
+        return f"{self.op.name}:{self.value_index}"
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that holds the operation."""
+        return self.op.graph
+
+    @property
+    def device(self) -> str:
+        """The device its operation was placed on, empty when none was asked for."""
+        return self.op.device
+
+    @property
+    def shape(self) -> shapes.TensorShape:
+        """The static shape, as far as the graph determines it; the same object until it changes."""
+        shape = self._shape
+        if shape is None or shape.dims_tuple is not self.dims:
+            shape = self._shape = shapes.shape_of(self.dims)
+        return shape
+
+    def get_shape(self) -> shapes.TensorShape:
+        """The static shape; the same as `.shape`."""
+        return self.shape
+
+    def set_shape(self, shape: Any) -> None:
+        """Adds what the caller knows about the static shape.
+
+        Raises:
+          ValueError: `shape` contradicts what is known already.
+        """
+        try:
+            self.dims = shapes.merge(self.dims, shapes.as_dims(shape))
+        except ValueError as error:
+            raise ValueError(f"Tensor '{self.name}': set_shape: {error}") from None
+
+    def consumers(self) -> list[Operation]:
+        """The operations that take this tensor as an input."""
+        return [] if self._consumers is None else list(dict.fromkeys(self._consumers))
+
+    def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
+        """Runs this tensor in `session` (default: the current default session) and returns its value.
+
+        Raises:
+          ValueError: there is no session, or it holds another graph.
+        """
+        from millrace.graph import defaults
+
+        return defaults.session_for(self.graph, session, f"evaluate tensor '{self.name}'").run(self, feed_dict)
+
+    def _as_node_def_input(self) -> str:
+        return self.op.name if self.value_index == 0 else f"{self.op.name}:{self.value_index}"
+
+    def __repr__(self) -> str:
+        return f"<tf.Tensor '{self.name}' shape={self.get_shape()} dtype={self.dtype.name}>"
+
+    def __str__(self) -> str:
+        shape = "" if self.dims is None else f", shape={self.get_shape()}"
+        device = f", device={self.device}" if self.device else ""
+        return f'Tensor("{self.name}"{shape}, dtype={self.dtype.name}{device})'
+
+    def _repr_html_(self) -> str:
+        return f"<code>{self.name}</code> <b>{self.dtype.name}</b> {self.get_shape()}"
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __iter__(self) -> Any:
+        raise TypeError(
+            f"Tensor '{self.name}' cannot be iterated over while the graph is built: its values do not exist yet; "
+            "use tf.unstack, tf.map_fn or tf.while_loop"
+        )
+
+    def __len__(self) -> int:
+        raise TypeError(f"Tensor '{self.name}' has no len(); use its .shape or tf.shape(tensor)")
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            f"Tensor '{self.name}' used as a Python bool while the graph is built: its value does not exist yet; "
+            "write `if t is not None:` to test for presence, tf.cond to choose by value"
+        )
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        raise NotImplementedError(
+            f"Tensor '{self.name}' is symbolic and cannot become a NumPy array; run it in a session first"
+        )
+
+    @staticmethod
+    def _override_operator(operator: str, function: Any) -> None:
+        """Replaces one of the Python operators of all tensors."""
+        setattr(Tensor, operator, function)
+
+
+
+def tensor_by_parts(op: Operation, index: int) -> Tensor:
+    """Output `index` of `op`.
+
+    Raises:
+      ValueError: the operation has fewer outputs.
+    """
+    if not 0 <= index < len(op.outputs):
+        raise ValueError(f"Operation '{op.name}' has {len(op.outputs)} outputs. Received: output number {index}")
+    return op.outputs[index]

@@ -1,0 +1,72 @@
+"""From an exception inside a kernel to a `tf.errors` exception that says who, where, and with which inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millrace.core import errors
+from millrace.graph.operation import Operation
+
+_CLASSES: tuple[tuple[type[BaseException], type[errors.OpError]], ...] = (
+    (MemoryError, errors.ResourceExhaustedError),
+    (NotImplementedError, errors.UnimplementedError),
+    (StopIteration, errors.OutOfRangeError),
+    (FileNotFoundError, errors.NotFoundError),
+    (PermissionError, errors.PermissionDeniedError),
+    (OSError, errors.UnknownError),
+    (ValueError, errors.InvalidArgumentError),
+    (TypeError, errors.InvalidArgumentError),
+    (IndexError, errors.InvalidArgumentError),
+    (ArithmeticError, errors.InvalidArgumentError),
+)
+
+
+def describe_value(value: Any) -> str:
+    """`float32[2,3]` for an array, the type's name for anything else."""
+    if isinstance(value, np.ndarray | np.generic):
+        name = "string" if value.dtype.kind == "O" else str(value.dtype)
+        return f"{name}[{','.join(map(str, value.shape))}]"
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"{value.dtype}[{','.join(map(str, value.shape))}]"
+    return type(value).__name__
+
+
+def from_exception(error: Exception, op: Operation, values: list[Any]) -> Exception:
+    """The exception to raise for `error`, which the kernel of `op` raised on `values`."""
+    if isinstance(error, errors.OpError):
+        if error.op is not None:
+            return error
+        return _rebuilt(error, op, values)
+    for kind, cls in _CLASSES:
+        if isinstance(error, kind):
+            return cls(None, op, f"{_text(error, values)}{_inputs(op, values)}")
+    return error
+
+
+def _rebuilt(error: errors.OpError, op: Operation, values: list[Any]) -> errors.OpError:
+    message = error.message + _inputs(op, values)
+    if type(error) is errors.OpError:
+        return errors.OpError(None, op, message, error.error_code)
+    return type(error)(None, op, message)  # type: ignore[call-arg, arg-type]
+
+
+def _text(error: Exception, values: list[Any]) -> str:
+    text = str(error) or type(error).__name__
+    if "could not be broadcast" in text and len(values) == 2:
+        shown = [list(np.shape(v)) for v in values]
+        return f"Incompatible shapes: {shown[0]} vs. {shown[1]}"
+    return text
+
+
+def _inputs(op: Operation, values: list[Any]) -> str:
+    if not values:
+        return ""
+    named = zip((t.name for t in op.inputs), values, strict=False)
+    return "\n  inputs: " + ", ".join(f"{name} {describe_value(value)}" for name, value in named)
+
+
+def uninitialized(op: Operation) -> errors.FailedPreconditionError:
+    """The error for reading a variable that has no value yet."""
+    return errors.FailedPreconditionError(None, op, f"Attempting to use uninitialized value {op.name}")

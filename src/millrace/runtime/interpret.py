@@ -1,0 +1,365 @@
+"""The interpreter tier: a plan becomes the source of one Python function, a line a step, and runs on NumPy.
+
+Ufuncs, constants and attributes are bound in the function's namespace, so that a warm run pays for little else than
+NumPy itself. A failing line tells which operation failed: there is no bookkeeping on the way.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from millrace.core import shapes
+from millrace.dialect import numpy_dialect
+from millrace.graph.body import Body
+from millrace.graph.operation import Operation, group
+from millrace.runtime import failures
+from millrace.runtime.plan import Plan, Step, body_plan, body_slots
+from millrace.runtime.simplify import simplify
+from millrace.runtime.store import Slot
+
+_CHUNK = 500  # steps a function: Python compiles a longer one no faster, and its frame grows
+_SMALL = 1 << 14  # elements: an array up to this size need not be dropped before the run ends
+
+_serial = itertools.count()
+_lines: dict[str, list[Step | None]] = {}  # source name -> the step on each line
+
+
+def compile_plan(plan: Plan) -> Callable[..., Any]:
+    """A function of the fed values and the slots, both positional, to the tuple of fetched values."""
+    return _Source(plan).build()
+
+
+class _Source:
+    """Writes the function of one plan."""
+
+    def __init__(self, plan: Plan, body: bool = False) -> None:
+        self.plan = plan
+        self.is_body = body
+        self.name = f"<millrace plan {next(_serial)}>"
+        self.names: dict[str, Any] = {"xp": numpy_dialect()}
+        self.bound: dict[int, str] = {}
+        self.lines: list[str] = []
+        self.steps: list[Step | None] = []
+        self.large = len(plan.steps) > _CHUNK
+        self.producers: dict[int, Step] | None = None
+        self.last_use = self._last_uses()
+
+    # --- values ---------------------------------------------------------------------------------------------------
+
+    def _value(self, value: int) -> str:
+        constant = self.plan.constants.get(value)
+        if constant is not None:
+            name = f"c{value}"
+            self.names[name] = constant
+            return name
+        return f"R[{value}]" if self.large else f"v{value}"
+
+    def _bind(self, thing: Any, prefix: str) -> str:
+        name = self.bound.get(id(thing))
+        if name is None:
+            name = self.bound[id(thing)] = f"{prefix}{len(self.names)}"
+            self.names[name] = thing
+        return name
+
+    def _last_uses(self) -> dict[int, int]:
+        last: dict[int, int] = {}
+        for i, step in enumerate(self.plan.steps):
+            for value in itertools.chain(step.inputs, step.state, step.outputs, step.new_state):
+                last[value] = i
+        for value in self.plan.fetches:
+            last.pop(value, None)
+        for use in self.plan.slots:
+            last.pop(use.final, None)
+        return last
+
+    def _dropped(self, i: int, step: Step) -> str:
+        """Forgets large values after their last use, so that their memory can serve again."""
+        dead = []
+        for value in dict.fromkeys(itertools.chain(step.inputs, step.state, step.outputs)):
+            if self.last_use.get(value) != i or value in self.plan.constants:
+                continue
+            size = shapes.num_elements(self.plan.dims.get(value))
+            if size is None or size > _SMALL or self.large:
+                dead.append(self._value(value))
+        return f"; {' = '.join(dead)} = None" if dead else ""
+
+    # --- source ---------------------------------------------------------------------------------------------------
+
+    def _emit(self, text: str, step: Step | None = None) -> None:
+        self.lines.append(text)
+        self.steps.append(step)
+
+    def build(self) -> Callable[..., Any]:
+        plan = self.plan
+        feeds = [f"f{i}" for i in range(len(plan.feeds))]
+        slots = [f"s{i}" for i in range(len(plan.slots))]
+        self._emit(f"def run({', '.join(feeds + slots)}):")
+        if self.large:
+            self._emit(f"    R = [None] * {plan.count}")
+        for name, value in zip(feeds, plan.feeds, strict=True):
+            self._emit(f"    {self._target(value)} = {name}")
+        self._read_slots(slots)
+        if self.large:
+            for k in range(0, len(plan.steps), _CHUNK):
+                self._emit(f"    chunk{k // _CHUNK}(R)")
+        else:
+            self._write_steps(0, len(plan.steps))
+        if self.is_body:
+            self._return_body(slots)
+        else:
+            self._commit(slots)
+            self._emit(f"    return ({''.join(self._fetched(k) + ', ' for k in range(len(plan.fetches)))})")
+        if self.large:
+            for k in range(0, len(plan.steps), _CHUNK):
+                self._emit(f"def chunk{k // _CHUNK}(R):")
+                self._write_steps(k, min(k + _CHUNK, len(plan.steps)))
+        code = compile("\n".join(self.lines), self.name, "exec")
+        _lines[self.name] = self.steps
+        exec(code, self.names)
+        function = self.names["run"]
+        weakref.finalize(function, _lines.pop, self.name, None)
+        return function
+
+    def _target(self, value: int) -> str:
+        return f"R[{value}]" if self.large else f"v{value}"
+
+    def _read_slots(self, slots: list[str]) -> None:
+        for name, use in zip(slots, self.plan.slots, strict=True):
+            target = self._target(use.initial)
+            self._emit(f"    {target} = {name}" if self.is_body else f"    {target} = {name}.value")
+            if use.op.opdef.state is not None:
+                make = self._bind(_Initial(use.op), "init")
+                self._emit(f"    if {target} is None: {target} = {make}()")
+            elif use.must_exist:
+                self.names["uninitialized"] = failures.uninitialized
+                self._emit(f"    if {target} is None: raise uninitialized({self._bind(use.op, 'op')})")
+
+    def _write_steps(self, start: int, stop: int) -> None:
+        if start == stop:
+            return
+        for i in range(start, stop):
+            step = self.plan.steps[i]
+            self._emit(f"    {self._call(step)}{self._dropped(i, step)}", step)
+
+    def _call(self, step: Step) -> str:
+        op = step.op
+        opdef = op.opdef
+        target = self._targets(step)
+        inputs = [self._value(v) for v in step.inputs]
+        state = [self._value(v) for v in step.state]
+        shortcut = self._shortcut(step)
+        if shortcut is not None:
+            return f"{target}{self._bind(shortcut, 'k')}({', '.join(inputs)})"
+        args = [
+            f"({''.join(v + ', ' for v in part)})" if isinstance(part, tuple) else part
+            for part in group(opdef.inputs, inputs, op.attrs)
+        ]
+        attrs = {a: op.attrs[a] for a in opdef.kernel_attrs}
+        if opdef.has_body:
+            args[-1] = f"(*{args[-1]}, {', '.join(state)})" if state else args[-1]
+            attrs = {n: _bound_bodies(op, v) for n, v in attrs.items()}
+            state = []
+        keywords = [f"{a}={self._literal(v)}" for a, v in attrs.items()]
+        kernel = self._bind(opdef.kernel, "k")
+        return f"{target}{kernel}({', '.join(['xp', *state, *args, *keywords])})"
+
+    def _literal(self, value: Any) -> str:
+        if value is None or type(value) in (bool, int, str) or value == ():
+            return repr(value)
+        name = f"a{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def _shortcut(self, step: Step) -> Callable[..., Any] | None:
+        """A NumPy function of the inputs alone, where the declaration offers one."""
+        opdef = step.op.opdef
+        if step.state:
+            return None
+        verb = getattr(opdef.kernel, "verb", None)
+        if verb is not None:
+            return getattr(numpy_dialect(), verb)
+        if opdef.bind is None:
+            return None
+        plan = self.plan
+        return opdef.bind(
+            [plan.dims.get(v) for v in step.inputs], [plan.constants.get(v) for v in step.inputs], step.op.attrs
+        )
+
+    def _targets(self, step: Step) -> str:
+        """The left side: what the kernel returns, unpacked as the declaration says."""
+        op = step.op
+        opdef = op.opdef
+        if opdef.writes and not opdef.has_body:
+            order = step.new_state + [v for v in step.outputs if v not in step.new_state]
+            names = [self._target(v) for v in order]
+            return f"{names[0]} = " if len(names) == 1 else f"{', '.join(names)} = "
+        outputs = [self._target(v) for v in step.outputs]
+        new_state = [self._target(v) for v in step.new_state]
+        if opdef.has_body:
+            names = outputs + new_state
+            return f"[{', '.join(names)}] = " if names else ""
+        parts = [
+            f"[{', '.join(part)}]" if isinstance(part, tuple) else part for part in group(opdef.outputs, outputs, op.attrs)
+        ]
+        if not new_state:
+            if not parts:
+                return ""
+            return f"{parts[0]} = " if len(parts) == 1 else f"{', '.join(parts)} = "
+        return f"{', '.join([*parts, *new_state])}{',' if not parts else ''} = "
+
+    # --- results --------------------------------------------------------------------------------------------------
+
+    def _fetched(self, k: int) -> str:
+        value = self.plan.fetches[k]
+        if value < 0:
+            return "None"
+        name = self._value(value)
+        if self._may_be_shared(value) or value in self.plan.fetches[:k]:
+            self.names["private"] = private
+            return f"private({name})"
+        dims = self.plan.dims.get(value)
+        if dims is not None and dims != ():
+            return name
+        self.names["scalar"] = scalar
+        return f"scalar({name})"
+
+    def _may_be_shared(self, value: int) -> bool:
+        """True where the array may be, or be part of, one that outlives the run."""
+        plan = self.plan
+        if value in plan.constants or value in plan.feeds:
+            return True
+        if any(value in (use.initial, use.final) for use in plan.slots):
+            return True
+        producer = self._producers().get(value)
+        return producer is None or producer.op.opdef.alias or producer.op.opdef.has_body or bool(producer.new_state)
+
+    def _producers(self) -> dict[int, Step]:
+        if self.producers is None:
+            self.producers = {
+                v: step for step in self.plan.steps for v in itertools.chain(step.outputs, step.new_state)
+            }
+        return self.producers
+
+    def _commit(self, slots: list[str]) -> None:
+        """Stores the new values, after everything that could fail has succeeded."""
+        parts = []
+        for name, use in zip(slots, self.plan.slots, strict=True):
+            if use.final == use.initial:
+                if use.op.opdef.state is None:
+                    continue
+                parts.append((name, self._value(use.final)))
+                continue
+            value = self._value(use.final)
+            producer = self._producers().get(use.final)
+            if producer is None or producer.op.opdef.alias:
+                self.names["owned"] = owned
+                value = f"owned({value})"
+            parts.append((name, value))
+        if parts:
+            self._emit(f"    {', '.join(f'{n}.value' for n, _ in parts)} = {', '.join(v for _, v in parts)}")
+
+    def _return_body(self, slots: list[str]) -> None:
+        plan = self.plan
+        results = [self._value(v) for v in plan.fetches]
+        results += [self._value(use.final) for use in plan.slots if use.final != use.initial]
+        self._emit(f"    return [{', '.join(results)}]")
+
+
+class _Initial:
+    """The first value of a stateful operation's slot, made at its first run in a session."""
+
+    def __init__(self, op: Operation) -> None:
+        self.op = op
+
+    def __call__(self) -> Any:
+        assert self.op.opdef.state is not None
+        return self.op.opdef.state(self.op.attrs)
+
+
+def _bound_bodies(op: Operation, value: Any) -> Any:
+    """Bodies among an attribute become functions of (arguments..., slots of the whole operation...)."""
+    if isinstance(value, tuple) and value and isinstance(value[0], Body):
+        return tuple(bind_body(op, body) for body in value)
+    return bind_body(op, value) if isinstance(value, Body) else value
+
+
+def bind_body(op: Operation, body: Body) -> Callable[..., list[Any]]:
+    """A function of the explicit arguments, the captured values, then the slots that `op`'s bodies use.
+
+    It returns the outputs, then the new values of the slots that any of the bodies writes.
+    """
+    plan = body_plan(body)
+    if body.compiled is None:
+        body.compiled = _Source(simplify(plan), body=True).build()
+    function = body.compiled
+    keys = list(body_slots(op))
+    written = [key for key, (_, changed) in body_slots(op).items() if changed]
+    own = [use.key for use in plan.slots]
+    own_written = [use.key for use in plan.slots if use.final != use.initial]
+    if keys == own and written == own_written:
+        return function
+    count = len(plan.feeds)
+    positions = [count + keys.index(key) for key in own]
+    outputs = len(plan.fetches)
+
+    def call(*args: Any) -> list[Any]:
+        results = function(*args[:count], *(args[p] for p in positions))
+        new = dict(zip(own_written, results[outputs:], strict=True))
+        return results[:outputs] + [new[key] if key in new else args[count + keys.index(key)] for key in written]
+
+    return call
+
+
+def scalar(value: Any) -> Any:
+    """A 0-d array as the NumPy scalar that TensorFlow returns; anything else as it is."""
+    if type(value) is np.ndarray and value.ndim == 0:
+        return value[()]
+    return value
+
+
+def private(value: Any) -> Any:
+    """A copy that the caller may change."""
+    if type(value) is np.ndarray:
+        return value[()] if value.ndim == 0 else value.copy()
+    return value
+
+
+def owned(value: Any) -> Any:
+    """A copy that nobody else can change, to be kept in a slot."""
+    return np.array(value) if isinstance(value, np.ndarray) else value
+
+
+def locate(error: BaseException) -> tuple[Step, list[Any]] | None:
+    """The step that raised `error` and the values it was given, found from the traceback."""
+    found = None
+    trace = error.__traceback__
+    while trace is not None:
+        code: CodeType = trace.tb_frame.f_code
+        steps = _lines.get(code.co_filename)
+        if steps is not None and code.co_filename.startswith("<millrace plan"):
+            step = steps[trace.tb_lineno - 1]
+            if step is not None:
+                found = step, trace.tb_frame
+        trace = trace.tb_next
+    if found is None:
+        return None
+    step, frame = found
+    names, values = frame.f_locals, []
+    register = names.get("R")
+    for value in step.inputs:
+        if register is not None:
+            values.append(register[value])
+        else:
+            values.append(names.get(f"v{value}", frame.f_globals.get(f"c{value}")))
+    return step, values
+
+
+def slots_for(plan: Plan, store: Any) -> list[Slot]:
+    """The store's slots in the order of the plan."""
+    return [store.slot(use.key) for use in plan.slots]

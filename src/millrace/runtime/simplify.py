@@ -1,0 +1,183 @@
+"""Simplifies a plan: folds what is known, drops what changes nothing, merges what is equal, forgets what is unused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millrace.core import shapes
+from millrace.graph.body import Body
+from millrace.graph.evaluate import evaluate
+from millrace.graph.operation import Operation, group
+from millrace.graph.static import Known
+from millrace.runtime.plan import Plan, Step
+
+_LARGEST_FOLD = 1 << 20  # bytes: beyond it a constant costs more memory than computing it costs time
+_INTERNED = 64  # elements: equal constants up to this size become one value
+
+
+def simplify(plan: Plan, feed_dims: list[shapes.Dims] | None = None) -> Plan:
+    """The same plan with less to do.
+
+    Args:
+      plan: changed in place.
+      feed_dims: the shapes of the fed values; given, every shape that follows from them is folded too.
+    """
+    if feed_dims is not None:
+        for value, dims in zip(plan.feeds, feed_dims, strict=True):
+            plan.dims[value] = dims
+    _Simplifier(plan, feed_dims is not None).run()
+    return plan
+
+
+class _Simplifier:
+    def __init__(self, plan: Plan, infer: bool) -> None:
+        self.plan = plan
+        self.infer = infer
+        self.same: dict[int, int] = {}
+        self.seen: dict[Any, list[int]] = {}
+        self.interned: dict[Any, int] = {}
+
+    def run(self) -> None:
+        plan = self.plan
+        plan.steps = [step for step in plan.steps if self._keep(step)]
+        same = self.same
+        plan.fetches = [same.get(f, f) for f in plan.fetches]
+        for use in plan.slots:
+            use.final = same.get(use.final, use.final)
+        _drop_unused(plan)
+
+    def _keep(self, step: Step) -> bool:
+        same = self.same
+        step.inputs = [same.get(v, v) for v in step.inputs]
+        step.state = [same.get(v, v) for v in step.state]
+        op = step.op
+        opdef = op.opdef
+        if self.infer:
+            self._infer(step)
+        if not opdef.pure or opdef.has_body:
+            return True
+        if not step.outputs:
+            return False
+        if opdef.name == "Const":
+            self._constant(step.outputs[0], op.attrs["value"])
+            return False
+        source = self._forwarded(step)
+        if source is not None:
+            same[step.outputs[0]] = step.inputs[source]
+            return False
+        if self._fold(step) or self._merge(step):
+            return False
+        return True
+
+    def _infer(self, step: Step) -> None:
+        """The shapes of the outputs from the shapes of the inputs, which the feeds may have made more exact."""
+        plan, op = self.plan, step.op
+        opdef = op.opdef
+        if not step.outputs or opdef.has_body:
+            return
+        args: list[Any] = []
+        for arg, value in zip(opdef.inputs, group(opdef.inputs, step.inputs, op.attrs), strict=True):
+            known = arg.name in opdef.static
+            if isinstance(value, tuple):
+                args.append(tuple(self._known(v) if known else plan.dims.get(v) for v in value))
+            else:
+                args.append(self._known(value) if known else plan.dims.get(value))
+        try:
+            dims = opdef.shape(*args, **{a: op.attrs[a] for a in opdef.shape_attrs})
+        except Exception:  # noqa: BLE001 - a clash of the fed shapes is the kernel's to report
+            return
+        for value, d in zip(step.outputs, [dims] if opdef.single_output else dims, strict=True):
+            try:
+                plan.dims[value] = shapes.merge(plan.dims.get(value), d)
+            except ValueError:
+                continue
+
+    def _known(self, value: int) -> Known:
+        plan = self.plan
+        constant = plan.constants.get(value)
+        if constant is not None:
+            return Known(plan.dims.get(value), np.asarray(constant))
+        return Known(plan.dims.get(value), None, plan.tensors.get(value))
+
+    def _constant(self, value: int, array: np.ndarray) -> None:
+        plan = self.plan
+        if array.size <= _INTERNED and array.dtype.kind != "O":
+            key = (array.dtype, array.shape, array.tobytes())
+            known = self.interned.setdefault(key, value)
+            if known != value:
+                self.same[value] = known
+                return
+        plan.constants[value] = array
+        plan.dims[value] = array.shape
+
+    def _forwarded(self, step: Step) -> int | None:
+        forward = step.op.opdef.forward
+        if forward is None or isinstance(forward, int):
+            return forward
+        plan = self.plan
+        dims = [plan.dims.get(v) for v in step.inputs]
+        values = [plan.constants.get(v) for v in step.inputs]
+        return forward(dims, values, step.op.attrs)
+
+    def _fold(self, step: Step) -> bool:
+        plan, op = self.plan, step.op
+        name = op.opdef.name
+        dims = plan.dims.get(step.inputs[0]) if step.inputs else None
+        if name in ("Shape", "Size") and shapes.fully_defined(dims):
+            dtype = op.outputs[0].dtype.np_dtype
+            found = np.array(dims, dtype) if name == "Shape" else np.array(shapes.num_elements(dims), dtype)
+            self._constant(step.outputs[0], found)
+            return True
+        if name == "Rank" and dims is not None:
+            self._constant(step.outputs[0], np.array(len(dims), np.int32))
+            return True
+        constants = plan.constants
+        if not step.inputs or any(v not in constants for v in step.inputs):
+            return False
+        size = sum(
+            (shapes.num_elements(plan.dims.get(v)) or 0) * max(t.dtype.size, 1)
+            for v, t in zip(step.outputs, op.outputs, strict=True)
+        )
+        if size > _LARGEST_FOLD:
+            return False
+        results = evaluate(op, [constants[v] for v in step.inputs])
+        if results is None:
+            return False
+        for value, array in zip(step.outputs, results, strict=True):
+            self._constant(value, array)
+        return True
+
+    def _merge(self, step: Step) -> bool:
+        """Uses the results of an equal step done before."""
+        op = step.op
+        key = (op.opdef.name, tuple(step.inputs), _attr_key(op))
+        known = self.seen.setdefault(key, step.outputs)
+        if known is step.outputs:
+            return False
+        self.same.update(zip(step.outputs, known, strict=True))
+        return True
+
+
+def _attr_key(op: Operation) -> Any:
+    return tuple(
+        (name, value) if not isinstance(value, np.ndarray | Body | list) else (name, id(value))
+        for name, value in op.attrs.items()
+        if name[0] != "_"
+    )
+
+
+def _drop_unused(plan: Plan) -> None:
+    """Removes pure steps whose results nobody takes, and constants likewise."""
+    used = set(plan.fetches)
+    used.update(use.final for use in plan.slots)
+    kept = []
+    for step in reversed(plan.steps):
+        if not step.op.opdef.pure or step.op.opdef.has_body or any(v in used for v in step.outputs):
+            used.update(step.inputs)
+            used.update(step.state)
+            kept.append(step)
+    kept.reverse()
+    plan.steps = kept
+    plan.constants = {v: a for v, a in plan.constants.items() if v in used}

@@ -1,0 +1,38 @@
+"""`Store`: the values that live in a session between runs, one slot for each variable or stateful operation."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+
+class Slot:
+    """One value kept between runs; None until it is initialised."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.value: Any = None
+
+
+class Store:
+    """The slots of one session, and the lock that makes steps atomic.
+
+    The lock is re-entrant: a Python function called by a run may run the session again from the same thread.
+    """
+
+    def __init__(self) -> None:
+        self.slots: dict[str, Slot] = {}
+        self.lock = threading.RLock()
+
+    def slot(self, key: str) -> Slot:
+        """The slot called `key`, made empty when it is new."""
+        found = self.slots.get(key)
+        if found is None:
+            found = self.slots.setdefault(key, Slot(key))
+        return found
+
+    def clear(self) -> None:
+        """Frees every value."""
+        self.slots.clear()

@@ -1,0 +1,147 @@
+"""Feeds: from what the caller gives to an array of the fed tensor's dtype and shape, or a clear refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millrace.core import dtypes, shapes
+from millrace.graph.graph import Graph
+from millrace.graph.literals import to_array
+from millrace.graph.tensor import Tensor
+from millrace.session.fetch import expansion_for
+
+
+class Feed:
+    """One key of a feed_dict: the tensor it names and how its values are converted.
+
+    Attributes:
+      tensor: the fed tensor.
+      any_shape: True when the static shape does not fix every value's shape.
+    """
+
+    __slots__ = ("any_shape", "dims", "dtype", "is_object", "np_dtype", "tensor")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+        self.dtype = tensor.dtype.base_dtype
+        self.np_dtype = self.dtype.np_dtype
+        self.is_object = self.np_dtype.kind == "O"
+        self.dims = tensor.dims
+        self.any_shape = not shapes.fully_defined(self.dims)
+
+    def convert(self, value: Any) -> np.ndarray:
+        """`value` as an array of the tensor's dtype and a shape that fits it.
+
+        Raises:
+          TypeError: the value is a tensor, or of elements that do not convert.
+          ValueError: ragged, or of a shape that the tensor cannot have.
+        """
+        if type(value) is np.ndarray and value.dtype == self.np_dtype and not self.is_object:
+            array = value
+        else:
+            array = self._cast(value)
+        dims = self.dims
+        if dims is not None and array.shape != dims:
+            shape = array.shape
+            if len(shape) != len(dims) or any(d is not None and d != s for d, s in zip(dims, shape, strict=True)):
+                raise ValueError(
+                    f"Cannot feed value of shape {shape} for Tensor '{self.tensor.name}', which has shape "
+                    f"'{self.tensor.get_shape()}'"
+                )
+        return array
+
+    def _cast(self, value: Any) -> Any:
+        if isinstance(value, Tensor) or (hasattr(value, "op") and hasattr(value, "graph")):
+            raise TypeError(
+                f"The value of a feed cannot be a Tensor; feed Python numbers, strings, lists or arrays. Received: "
+                f"{value!r} for '{self.tensor.name}'"
+            )
+        if value is None:
+            raise ValueError(f"None is no value to feed for Tensor '{self.tensor.name}', which has shape "
+                             f"'{self.tensor.get_shape()}'")  # fmt: skip
+        try:
+            if self.dtype is dtypes.string:
+                return self._text(value)
+            if self.is_object:
+                return value
+            if type(value) is int and not self.dtype.is_floating and self.np_dtype.type(value) != value:
+                raise TypeError("the integer does not fit")
+            return np.asarray(value, self.np_dtype)
+        except (TypeError, ValueError, OverflowError) as error:
+            kind = TypeError if isinstance(error, TypeError | OverflowError) else ValueError
+            raise kind(
+                f"Cannot feed Tensor '{self.tensor.name}' of dtype {self.dtype.name} and shape "
+                f"'{self.tensor.get_shape()}': {error}. Received: {_short(value)}"
+            ) from None
+
+    def _text(self, value: Any) -> np.ndarray:
+        if isinstance(value, np.ndarray) and value.dtype.kind == "O" and all(type(v) is bytes for v in value.flat):
+            return value
+        return to_array(value, dtypes.string)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+class FeedPlan:
+    """The keys of a feed_dict, resolved once; afterwards only values are converted.
+
+    Attributes:
+      feeds: one for each fed tensor.
+    """
+
+    def __init__(self, graph: Graph, keys: tuple[Any, ...]) -> None:
+        self._readers: list[tuple[Any, Any]] = []
+        self.feeds: list[Feed] = []
+        self.simple = True
+        for key in keys:
+            expansion = expansion_for(key)
+            if expansion is not None:
+                if expansion.feed is None:
+                    raise TypeError(f"A {type(key).__name__} cannot be fed: its type was registered without a feed function")
+                self.simple = False
+                tensors = [t for t, _ in expansion.feed(key, _Parts())]
+                self._readers.append((key, expansion.feed))
+            else:
+                tensors = [_resolve(graph, key)]
+                self._readers.append((key, None))
+            for tensor in tensors:
+                if not graph.is_feedable(tensor):
+                    raise ValueError(f"Tensor {tensor.name} may not be fed.")
+                self.feeds.append(Feed(tensor))
+
+    def convert(self, feed_dict: Any) -> list[np.ndarray]:
+        """The values in the order of `feeds`."""
+        if self.simple:
+            return [feed.convert(value) for feed, value in zip(self.feeds, feed_dict.values(), strict=True)]
+        values: list[Any] = []
+        for key, expand in self._readers:
+            value = feed_dict[key]
+            values.extend([v for _, v in expand(key, value)] if expand else [value])
+        return [feed.convert(value) for feed, value in zip(self.feeds, values, strict=True)]
+
+
+class _Parts:
+    """Stands for any value while only the tensors of an expansion are wanted."""
+
+    def __iter__(self) -> Any:
+        return iter([None] * 8)
+
+    def __getattr__(self, name: str) -> Any:
+        return None
+
+    def __getitem__(self, index: Any) -> Any:
+        return None
+
+
+def _resolve(graph: Graph, key: Any) -> Tensor:
+    try:
+        tensor = graph.as_graph_element(key, allow_operation=False)
+    except (TypeError, ValueError, KeyError) as error:
+        text = error.args[0] if isinstance(error, KeyError) else str(error)
+        raise TypeError(f"Cannot interpret feed_dict key as Tensor: {text}. Received: {key!r}") from None
+    return tensor

@@ -1,0 +1,138 @@
+"""Fetches: flattening any nesting into tensors and operations, and putting the values back in the same shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from millrace.core import errors
+from millrace.core.public import public
+from millrace.graph.graph import Graph
+from millrace.graph.operation import Operation
+from millrace.graph.tensor import Tensor
+
+Rebuild = Callable[[tuple[Any, ...]], Any]
+
+
+class _Expansion:
+    """How a user's type is fetched and fed as tensors."""
+
+    def __init__(self, kind: type, fetch: Any, feed: Any, feed_for_partial_run: Any) -> None:
+        self.kind = kind
+        self.fetch = fetch
+        self.feed = feed
+        self.feed_for_partial_run = feed_for_partial_run
+
+
+_expansions: list[_Expansion] = []
+
+
+@public("python.client.session.register_session_run_conversion_functions")
+def register_session_run_conversion_functions(
+    tensor_type: type, fetch_function: Any, feed_function: Any = None, feed_function_for_partial_run: Any = None
+) -> None:
+    """Lets objects of a type be fetched and fed.
+
+    Args:
+      tensor_type: the type.
+      fetch_function: `object -> (list of tensors, function from their values to the object's value)`.
+      feed_function: `(object, value) -> list of (tensor, value)`.
+      feed_function_for_partial_run: `object -> list of tensors`.
+
+    Raises:
+      ValueError: the type, or one above it, is registered already.
+    """
+    for known in _expansions:
+        if issubclass(tensor_type, known.kind):
+            raise ValueError(f"{tensor_type} has already been registered so ignore it.")
+    _expansions.insert(0, _Expansion(tensor_type, fetch_function, feed_function, feed_function_for_partial_run))
+
+
+def expansion_for(value: Any) -> _Expansion | None:
+    """The registered expansion of a value's type, or None."""
+    for known in _expansions:
+        if isinstance(value, known.kind):
+            return known
+    return None
+
+
+def structure_key(fetches: Any) -> Any:
+    """A hashable description of fetches, equal for equal structures of the same elements."""
+    kind = type(fetches)
+    if kind is Tensor or kind is str or kind is Operation:
+        return fetches
+    if kind is list or kind is tuple or (isinstance(fetches, tuple) and hasattr(fetches, "_fields")):
+        return (kind, *[structure_key(f) for f in fetches])
+    if isinstance(fetches, Mapping):
+        return (kind, *[(k, structure_key(v)) for k, v in fetches.items()])
+    if hasattr(kind, "__attrs_attrs__"):
+        return (kind, *[structure_key(getattr(fetches, a.name)) for a in kind.__attrs_attrs__])
+    if isinstance(fetches, list | tuple):
+        return (kind, *[structure_key(f) for f in fetches])
+    return fetches
+
+
+class FetchPlan:
+    """The distinct elements behind some fetches, and the way back.
+
+    Attributes:
+      elements: tensors and operations, each once.
+      rebuild: from their values to the caller's structure.
+    """
+
+    def __init__(self, graph: Graph, fetches: Any) -> None:
+        self.graph = graph
+        self.elements: list[Any] = []
+        self._index: dict[Any, int] = {}
+        self.rebuild = self._visit(fetches)
+
+    def _visit(self, fetch: Any) -> Rebuild:
+        if fetch is None:
+            raise TypeError("Fetch argument None has invalid type NoneType")
+        if isinstance(fetch, list):
+            return _rebuild_list(list, [self._visit(f) for f in fetch])
+        if isinstance(fetch, tuple) and not hasattr(fetch, "dense_shape"):
+            parts = [self._visit(f) for f in fetch]
+            if hasattr(fetch, "_fields"):
+                kind = type(fetch)
+                return lambda values: kind(*[p(values) for p in parts])
+            return _rebuild_list(tuple, parts)
+        if isinstance(fetch, Mapping):
+            kind, named = type(fetch), [(k, self._visit(v)) for k, v in fetch.items()]
+            return lambda values: kind([(k, p(values)) for k, p in named])  # type: ignore[call-arg]
+        if hasattr(type(fetch), "__attrs_attrs__"):
+            kind = type(fetch)
+            names = [a.name for a in kind.__attrs_attrs__]
+            parts = [self._visit(getattr(fetch, n)) for n in names]
+            return lambda values: kind(*[p(values) for p in parts])
+        expansion = expansion_for(fetch)
+        if expansion is not None:
+            tensors, contract = expansion.fetch(fetch)
+            positions = [self._element(t, fetch) for t in tensors]
+            return lambda values: contract([values[i] for i in positions])
+        position = self._element(fetch, fetch)
+        return lambda values: values[position]
+
+    def _element(self, fetch: Any, original: Any) -> int:
+        try:
+            element = self.graph.as_graph_element(fetch)
+        except TypeError as error:
+            raise TypeError(
+                f"Fetch argument {original!r} has invalid type {type(original).__name__}, must be a string or Tensor. ({error})"
+            ) from None
+        except ValueError as error:
+            raise ValueError(f"Fetch argument {original!r} cannot be interpreted as a Tensor. ({error})") from None
+        except KeyError as error:
+            raise ValueError(f"Fetch argument {original!r} cannot be interpreted as a Tensor. ({error.args[0]})") from None
+        if not self.graph.is_fetchable(element):
+            name = element.op.name if isinstance(element, Tensor) else element.name
+            raise errors.InaccessibleTensorError(f"Operation '{name}' has been marked as not fetchable.")
+        found = self._index.get(element)
+        if found is None:
+            found = self._index[element] = len(self.elements)
+            self.elements.append(element)
+        return found
+
+
+def _rebuild_list(kind: type, parts: list[Rebuild]) -> Rebuild:
+    return lambda values: kind([p(values) for p in parts])
