@@ -128,8 +128,8 @@ class ThreadUnsafeUnigramCandidateSampler:
 @declare("FixedUnigramCandidateSampler(true_classes: int64) -> "
     "sampled_candidates: int64, true_expected_count: float32, sampled_expected_count: float32",
     state=generator, host=True, **_COUNTS, range_max=integer(minimum=1), vocab_file=text(""),
-    distortion=number(1.0), num_reserved_ids=integer(0), num_shards=integer(1, minimum=1), shard=integer(0, minimum=0),
-    unigrams=numbers(()), **_SEEDS)  # fmt: skip
+    distortion=number(1.0), num_reserved_ids=integer(0), num_shards=integer(1, minimum=1),
+    shard=integer(0, minimum=0), unigrams=numbers(()), **_SEEDS)  # fmt: skip
 class FixedUnigramCandidateSampler:
     """Classes from a distribution given as a list of weights or as a file."""
 
