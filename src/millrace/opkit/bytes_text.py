@@ -1,6 +1,7 @@
 """Case, length, pieces and joins of byte strings held in object arrays."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,24 @@ def objects(items: Sequence[bytes], shape: tuple[int, ...] | None = None) -> np.
     out = np.empty(len(items), object)
     out[:] = items
     return out if shape is None else out.reshape(shape)
+
+
+def strings(value: Any) -> np.ndarray:
+    """The object array that a kernel got as an input; NumPy gives the item itself for some scalars."""
+    return value if isinstance(value, np.ndarray) else objects([value], ())
+
+
+def attr_bytes(text: str) -> bytes:
+    """The bytes of a string attribute, which holds one character for each byte."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:  # text that was given as text
+        return text.encode()
+
+
+def as_bytes(text: str | bytes) -> bytes:
+    """Text in UTF-8; bytes as they are."""
+    return text.encode() if isinstance(text, str) else text
 
 
 def lower(strings: np.ndarray, encoding: str = "") -> np.ndarray:

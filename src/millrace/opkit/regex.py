@@ -380,7 +380,7 @@ def _text(data: bytes) -> str:
 
 
 def _read_rewrite(rewrite: str) -> tuple[list[str | int], bool]:
-    """The rewrite's literal pieces and group numbers up to its first wrong escape, and whether it had none."""
+    """The rewrite's pieces and group numbers up to its first wrong escape, and whether it had none."""
     pieces: list[str | int] = []
     at = 0
     while at < len(rewrite):
