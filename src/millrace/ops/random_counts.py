@@ -125,9 +125,15 @@ def random_gamma(
         shape = shape_input(shape)
         alpha = convert_to_tensor(alpha, dtype, "alpha")
         beta = convert_to_tensor(1 if beta is None else beta, dtype, "beta")
-        alpha = alpha + raw.ZerosLike(beta, name="zeros_like")
+        alpha = alpha + _zeros_like(beta)
         numbers = apply(RandomGamma, shape, alpha, **seed_attrs(seed)) / beta
         return raw.Maximum(np.finfo(dtype.as_numpy_dtype).tiny, numbers)
+
+
+def _zeros_like(x: Tensor) -> Tensor:
+    if shapes.fully_defined(x.dims):
+        return raw.Const(value=np.zeros(x.dims, x.dtype.np_dtype), dtype=x.dtype, name="zeros_like")  # type: ignore
+    return raw.ZerosLike(x, name="zeros_like")
 
 
 @public("random_poisson", "random.poisson")

@@ -311,7 +311,7 @@ class _Versions:
             first_output = step.outputs and is_write and k == 0 and op.opdef.outputs[0].is_ref
             version = step.outputs[0] if first_output else self._new()
             if not first_output:
-                self.dims[version] = self.dims[self.slots[key].initial]
+                self.dims[version] = self.dims.get(self.slots[key].initial)
             step.new_state.append(version)
             self.history.setdefault(key, []).append((bit, version))
         self.after[op] = before
