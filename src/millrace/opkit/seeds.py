@@ -60,7 +60,7 @@ def _reduced(seed: Any, what: str) -> int:
         raise TypeError(f"get_seed: the {what} seed must be an integer. Received: {seed!r}") from None
 
 
-def seed_attrs(op_seed: int | None) -> dict[str, int]:
+def seed_attrs(op_seed: int | None) -> dict[str, Any]:
     """The attributes `seed` and `seed2` of a random operation created now."""
     first, second = get_seed(op_seed)
     return {"seed": first or 0, "seed2": second or 0}
