@@ -14,6 +14,8 @@ from millrace.graph.static import Known
 from millrace.graph.tensor import Tensor
 from millrace.opkit.shape_rules import with_rank
 
+_HOST = (np.ndarray, np.generic)
+
 
 def drawn(shape: Any) -> Dims:
     """The output's dims where an input holds them.
@@ -69,8 +71,7 @@ def check_range(minval: Any, maxval: Any, op: str) -> None:
     Raises:
       InvalidArgumentError: `minval` is not below `maxval`.
     """
-    known = isinstance(minval, np.ndarray | np.generic) and isinstance(maxval, np.ndarray | np.generic)
-    if known and not minval < maxval:
+    if isinstance(minval, _HOST) and isinstance(maxval, _HOST) and int(minval) >= int(maxval):
         raise invalid(f"{op}: Need minval < maxval, got {minval} >= {maxval}")
 
 

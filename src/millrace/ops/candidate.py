@@ -19,8 +19,12 @@ from millrace.opkit.random_rules import invalid
 from millrace.opkit.seeds import generator, seed_attrs
 from millrace.opkit.shape_rules import with_rank
 
-_COUNTS = {"num_true": integer(minimum=1), "num_sampled": integer(minimum=1), "unique": flag()}
-_SEEDS = {"seed": integer(0), "seed2": integer(0)}
+_COUNTS: dict[str, Any] = {
+    "num_true": integer(minimum=1),
+    "num_sampled": integer(minimum=1),
+    "unique": flag(),
+}
+_SEEDS: dict[str, Any] = {"seed": integer(0), "seed2": integer(0)}
 
 
 def _dims(true_classes: Any, num_true: int, num_sampled: int) -> list[Any]:
