@@ -1,11 +1,35 @@
-"""Matrix verbs of the JAX dialect."""
+"""Matrix verbs of the JAX dialect. Leading axes are batches; 16-bit floats are computed in float32.
+
+A compiled program cannot stop half-way: where the NumPy dialect refuses a matrix, these give NaN or infinity.
+"""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
+
+_NARROW = (jnp.float16, jnp.bfloat16)
+
+
+def _widened(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Computes in float32 what the factorisations do not offer in 16 bits."""
+
+    @functools.wraps(function)
+    def verb(self: Any, a: Any, *args: Any, **flags: Any) -> Any:
+        if a.dtype not in _NARROW:
+            return function(self, a, *args, **flags)
+        wide = [x.astype(jnp.float32) if getattr(x, "dtype", None) == a.dtype else x for x in (a, *args)]
+        result = function(self, *wide, **flags)
+        if isinstance(result, tuple):
+            return tuple(r.astype(a.dtype) if r.dtype == jnp.float32 else r for r in result)
+        return result.astype(a.dtype)
+
+    return verb
 
 
 class LinalgVerbs:
@@ -14,3 +38,86 @@ class LinalgVerbs:
     def mat_product(self, a: Any, b: Any) -> Any:
         """Matrix product over the last two axes, leading ones broadcast; in full precision everywhere."""
         return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
+
+    @_widened
+    def cholesky(self, a: Any) -> Any:
+        """The lower factor L of a = L L^H, from the lower triangle of `a`."""
+        return lax.linalg.cholesky(a, symmetrize_input=False)
+
+    @_widened
+    def mat_inverse(self, a: Any) -> Any:
+        """The inverses."""
+        return jnp.linalg.inv(a)
+
+    @_widened
+    def mat_solve(self, a: Any, b: Any) -> Any:
+        """X in a X = b."""
+        return jnp.linalg.solve(a, b)
+
+    @_widened
+    def tri_solve(self, a: Any, b: Any, lower: bool, adjoint: bool) -> Any:
+        """X in a X = b, or in a^H X = b, reading one triangle of `a` only."""
+        return lax.linalg.triangular_solve(
+            a,
+            b,
+            left_side=True,
+            lower=lower,
+            transpose_a=adjoint,
+            conjugate_a=adjoint and jnp.iscomplexobj(a),
+        )
+
+    @_widened
+    def det(self, a: Any) -> Any:
+        """The determinants."""
+        return jnp.linalg.det(a)
+
+    @_widened
+    def slogdet(self, a: Any) -> Any:
+        """Signs (of modulus one) of the determinants and logarithms of their moduli, both of a's dtype."""
+        sign, log = jnp.linalg.slogdet(a)
+        return sign.astype(a.dtype), log.astype(a.dtype)
+
+    @_widened
+    def mat_qr(self, a: Any, full: bool) -> Any:
+        """Orthonormal Q and upper triangular R with a = Q R."""
+        q, r = lax.linalg.qr(a, full_matrices=full)
+        return q, r
+
+    @_widened
+    def mat_svd(self, a: Any, vectors: bool, full: bool) -> Any:
+        """Singular values, falling, and U and V with a = U diag(s) V^H, empty unless `vectors`."""
+        if not vectors:
+            none = jnp.zeros(0, a.dtype)
+            return jnp.linalg.svd(a, compute_uv=False), none, none
+        u, s, vh = jnp.linalg.svd(a, full_matrices=full)
+        return s, u, jnp.conj(jnp.swapaxes(vh, -1, -2))
+
+    @_widened
+    def mat_eigh(self, a: Any, vectors: bool) -> Any:
+        """Eigenvalues, rising, and eigenvectors in columns of Hermitian matrices, from the lower triangle."""
+        v, values = lax.linalg.eigh(a, lower=True, symmetrize_input=False)
+        return values, v if vectors else jnp.zeros(0, a.dtype)
+
+    @_widened
+    def mat_lu(self, a: Any) -> Any:
+        """L and U packed into one matrix, and the permutation p with a[p] = L U."""
+        packed, _, rows = lax.linalg.lu(a)
+        return packed, rows
+
+    @_widened
+    def mat_exp(self, a: Any) -> Any:
+        """The matrix exponentials."""
+        return jax.scipy.linalg.expm(a, max_squarings=48)
+
+    @_widened
+    def least_squares(self, a: Any, b: Any) -> Any:
+        """The shortest X that minimises |a X - b|, of whatever rank `a` is."""
+        return jnp.matmul(jnp.linalg.pinv(a), b, precision=lax.Precision.HIGHEST)
+
+    @_widened
+    def tridiagonal_solve(self, diagonals: Any, b: Any, pivoting: bool) -> Any:
+        """X in T X = b where T has the superdiagonal, diagonal and subdiagonal `[..., 3, m]`."""
+        above, main, below = (diagonals[..., i, :] for i in range(3))
+        above = above.at[..., -1].set(0)
+        below = below.at[..., 0].set(0)
+        return lax.linalg.tridiagonal_solve(below, main, above, b)
