@@ -65,8 +65,10 @@ class Import:
         """Adds all nodes."""
         wanted = self.proto.versions.min_consumer
         if wanted > graphdef.PRODUCER:
-            raise ValueError(f"import_graph_def: the graph needs a reader of GraphDef version {wanted}, this one is "
-                             f"{graphdef.PRODUCER}")  # fmt: skip
+            raise ValueError(
+                f"import_graph_def: GraphDef versions up to {graphdef.PRODUCER} can be read. "
+                f"Received: a graph that asks for {wanted}"
+            )
         nodes = list(self.proto.node)
         for rewrite in _PASSES:
             nodes = rewrite(nodes, self.functions)
@@ -199,8 +201,8 @@ class Import:
         try:
             opdef = lookup(node.op)
         except KeyError:
-            raise UnknownOpError(None, None, f"import_graph_def: node '{node.name}' has an operation type that "
-                                 f"millrace does not know. Received: {node.op!r}") from None  # fmt: skip
+            rule = f"import_graph_def: node '{node.name}' has an operation type that millrace does not know"
+            raise UnknownOpError(None, None, f"{rule}. Received: {node.op!r}") from None
         attrs = self._attrs(node, opdef, inputs, name)
         size = len(self.graph.ops)
         try:
@@ -347,8 +349,8 @@ class Import:
             name, _, rest = text.partition(":")
             argument, _, index = rest.partition(":")
             if name not in local:
-                raise ValueError(f"import_graph_def: function {function.signature.name!r} uses an unknown tensor. "
-                                 f"Received: {text!r}")  # fmt: skip
+                rule = f"import_graph_def: function {function.signature.name!r} uses an unknown tensor"
+                raise ValueError(f"{rule}. Received: {text!r}")
             op = local[name]
             if not index:
                 return op.outputs[int(argument or 0)]
@@ -372,7 +374,7 @@ class Import:
 
 
 def _is_empty(value: Any) -> bool:
-    """True for false, 0, "" and []: what an attribute added to a type later says when it asks for nothing new."""
+    """True for false, 0, "" and []: what attributes added to a type later say when unused."""
     field = value.WhichOneof("value")
     if field in ("i", "f", "b", "s"):
         return not getattr(value, field)
@@ -390,7 +392,7 @@ def _defaults_of(op_list: Any) -> dict[str, dict[str, Any]]:
 
 @contextmanager
 def _plain_scopes(graph: Graph) -> Iterator[Callable[[Operation], list[Operation]]]:
-    """Imported operations get only their own attributes; yields what the control scopes around the call add to them."""
+    """Keeps scopes off imported operations; yields what the control scopes around the call add to them."""
     names = ("attr_scope", "gradient_overrides", "colocation", "devices", "control")
     old = {name: getattr(graph, name) for name in names}
     levels = [(scope.inputs, frozenset(scope.seen)) for scope in graph.control]
@@ -420,8 +422,8 @@ def in_order(nodes: list[Any], sources: Callable[[Any], list[str]]) -> Iterator[
     for i, node in enumerate(nodes):
         for name in set(sources(node)):
             if name not in index:
-                raise ValueError(f"import_graph_def: node '{node.name}' (type {node.op}): Unknown input node. "
-                                 f"Received: {name!r}")  # fmt: skip
+                rule = f"import_graph_def: node '{node.name}' (type {node.op}): Unknown input node"
+                raise ValueError(f"{rule}. Received: {name!r}")
             users[index[name]].append(i)
             waiting[i] += 1
     ready = [i for i, count in enumerate(waiting) if not count]

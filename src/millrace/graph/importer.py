@@ -103,7 +103,9 @@ def _converted_map(graph: Graph, mapped: dict[str, Any], name: str | None) -> di
     if all(isinstance(v, Tensor | Operation) for v in mapped.values()):
         return mapped
     if name == "":
-        raise ValueError("import_graph_def: a non-empty name is needed when input_map holds values that are no tensors, "
-                         f"since these become operations under it. Received: name='', input_map={mapped!r}")  # fmt: skip
+        raise ValueError(
+            "import_graph_def: a non-empty name is needed when input_map holds values that are no tensors, "
+            f"since these become operations under it. Received: name='', input_map={mapped!r}"
+        )
     with graph.name_scope("_inputs"):
         return {k: v if isinstance(v, Operation) else to_tensor(v) for k, v in mapped.items()}

@@ -50,8 +50,10 @@ def _called(node: Any, functions: Mapping[str, Any]) -> str | None:
 def _expand(call: Any, name: str, functions: Mapping[str, Any]) -> list[Any]:
     function = functions.get(name)
     if function is None:
-        raise ValueError(f"import_graph_def: node '{call.name}' (type {call.op}): calls a function that the library lacks. "
-                         f"Received: {name!r}")  # fmt: skip
+        rule = (
+            f"import_graph_def: node '{call.name}' (type {call.op}): calls a function that the library lacks"
+        )
+        raise ValueError(f"{rule}. Received: {name!r}")
     data = [i for i in call.input if not i.startswith("^")]
     controls = [i for i in call.input if i.startswith("^")]
     given = dict(zip((a.name for a in function.signature.input_arg), data))
