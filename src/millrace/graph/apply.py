@@ -322,13 +322,13 @@ def _bind_attrs(opdef: OpDef, attrs: dict[str, Any], final: dict[str, Any], full
                     raise TypeError(f"{opdef.name} '{full_name}': attribute '{name}' is missing and has no default")
             else:
                 left -= 1
-                if value is None and kind.default is None:
-                    pass
-                else:
+                if type(value) is not kind.canonical_type and not (value is None and kind.default is None):
                     value = kind.canonical(value, f"{opdef.name} '{full_name}'", name)
             final[name] = value
         if left:
             _bind_inferred(opdef, attrs, final, full_name)
+    if opdef.simple:
+        return
     for arg in opdef.inputs:
         if arg.type_attr is not None and arg.type_attr not in final:
             default = opdef.attrs[arg.type_attr].default
@@ -379,22 +379,11 @@ def infer_shapes(op: Operation, grouped: list[Any]) -> None:
       ValueError: the rule found that the inputs do not fit together.
     """
     opdef = op.opdef
-    if not op.outputs and opdef.shape is None:
-        return
     attrs = op.attrs
-    static = opdef.static_positions
-    args = [
-        tuple([t.dims for t in g]) if type(g) is tuple else (Known(g.dims, None, g) if i in static else g.dims)
-        for i, g in enumerate(grouped)
-    ]
-    if opdef.static:
-        for i in static:
-            if isinstance(grouped[i], tuple):
-                args[i] = tuple(Known(t.dims, None, t) for t in grouped[i])
-    if opdef.writes or opdef.reads:
-        for i, arg in enumerate(opdef.inputs):
-            if arg.dtype is dtypes.resource:
-                args[i] = _variable_dims(grouped[i])
+    args = [tuple([t.dims for t in g]) if type(g) is tuple else g.dims for g in grouped]
+    for i in opdef.static_positions:
+        g = grouped[i]
+        args[i] = tuple([Known(t.dims, None, t) for t in g]) if type(g) is tuple else Known(g.dims, None, g)
     try:
         if opdef.shape_attrs:
             dims = opdef.shape(*args, **{a: attrs[a] for a in opdef.shape_attrs})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from millrace.core import dtypes, shapes
 
 MISSING: Any = object()
+_CANONICAL_TYPES = {"int": int, "bool": bool, "float": float, "string": str, "tensor": np.ndarray}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,11 @@ class Attr:
     default: Any = MISSING
     allowed: frozenset[Any] | None = None
     minimum: int | None = None
+    canonical_type: type | None = field(init=False)  # values of exactly this type need no check
+
+    def __post_init__(self) -> None:
+        free = self.allowed is None and self.minimum is None
+        object.__setattr__(self, "canonical_type", _CANONICAL_TYPES.get(self.kind) if free else None)
 
     def canonical(self, value: Any, op: str, name: str) -> Any:
         """`value` in the one form that kernels see.
@@ -30,7 +36,10 @@ class Attr:
           ValueError: the value is not allowed.
         """
         try:
-            value = _CONVERTERS[self.kind](value)
+            if self.kind == "type" and type(value) is dtypes.DType:
+                value = value.base_dtype
+            else:
+                value = _CONVERTERS[self.kind](value)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{op}: attribute '{name}' must be {self.kind}: {error}. Received: {value!r}") from None
         if self.allowed is not None and self.kind != "list(type)" and value not in self.allowed:

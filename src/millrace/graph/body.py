@@ -39,6 +39,7 @@ class Body:
         self.tag = tag
         self._inside: dict[Tensor, Tensor] = {}  # captured or re-read, whatever the distance
         self.name = graph.scope
+        self.tick: Tensor | None = None  # a value of each iteration, by which a gradient counts them
         self.plan: Any = None  # the runtime's, made at the first run
         self.compiled: Any = None  # the interpreter's function, likewise
 

@@ -10,7 +10,7 @@ import numpy as np
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import DType
 from millrace.core.public import public
-from millrace.graph import literals
+from millrace.graph import literals, raw
 from millrace.graph.tensor import Tensor
 
 _PLAIN = (int, float, bool, str, bytes, complex, np.ndarray, np.generic)
@@ -130,8 +130,6 @@ def to_tensor(
 
 def constant_of(value: Any, dtype: DType | None, name: str | None, preferred: DType | None = None) -> Tensor:
     """A Const operation that holds `value`."""
-    from millrace.graph import raw
-
     array = None
     if dtype is None and preferred is not None:
         try:
@@ -142,6 +140,15 @@ def constant_of(value: Any, dtype: DType | None, name: str | None, preferred: DT
     if array is None:
         array = literals.to_array(value, dtype)
     return raw.Const(value=array, dtype=dtype or dtypes.as_dtype(array.dtype), name=name or "Const")
+
+
+def shape_tensor(x: Tensor, out_type: DType = dtypes.int32, name: str = "Shape") -> Tensor:
+    """The shape of `x` as a tensor: a constant where the static shape is whole."""
+    from millrace.graph import raw
+
+    if shapes.fully_defined(x.dims):
+        return raw.Const(value=np.array(x.dims, out_type.np_dtype), dtype=out_type, name=name)
+    return raw.Shape(x, out_type=out_type, name=name)
 
 
 def _from_shape(value: Any, dtype: DType | None, name: str | None) -> Tensor:
@@ -188,7 +195,7 @@ def _dtype_among(value: Any) -> DType | None:
 
 
 def _pack(value: Any, dtype: DType | None, name: str) -> Tensor:
-    from millrace.graph import defaults, raw
+    from millrace.graph import defaults
 
     graph = defaults.get_default_graph()
     with graph.name_scope(name) as scope:

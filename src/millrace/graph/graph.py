@@ -32,6 +32,34 @@ class _ControlScope:
         self.seen: set[Operation] = set()
 
 
+class _NameScope:
+    """`with graph.name_scope(name)`. A class: public functions enter one each, and a generator takes longer."""
+
+    __slots__ = ("_graph", "_name", "_old")
+
+    def __init__(self, graph: Graph, name: str | None) -> None:
+        self._graph = graph
+        self._name = name
+
+    def __enter__(self) -> str:
+        graph, name = self._graph, self._name
+        old = self._old = graph.scope
+        if not name:
+            graph.scope = ""
+            return ""
+        if isinstance(name, bytes):
+            name = name.decode()
+        if not isinstance(name, str):
+            raise TypeError(f"name_scope: a scope's name is a string. Received: {name!r}")
+        if not (_VALID_SCOPE_NAME if old else _VALID_OP_NAME).match(name):
+            raise ValueError(f"{name!r} is not a valid scope name")
+        new = graph.scope = name[:-1] if name[-1] == "/" else graph.unique_name(name)
+        return new + "/"
+
+    def __exit__(self, *error: Any) -> None:
+        self._graph.scope = self._old
+
+
 @public("Graph")
 class Graph:
     """A computation, described: operations in creation order, named uniquely, and collections of things about them."""
@@ -238,36 +266,16 @@ class Graph:
         """The current name scope, without a trailing slash."""
         return self.scope
 
-    @contextlib.contextmanager
-    def name_scope(self, name: str | None) -> Iterator[str]:
-        """Prefixes the names of operations created inside; yields the full scope with a trailing slash.
+    def name_scope(self, name: str | None) -> _NameScope:
+        """Prefixes the names of operations created inside; `as` gives the full scope with a trailing slash.
 
         Args:
           name: made unique; taken as it is when it ends with "/"; None or "" for the root.
 
         Raises:
-          ValueError: `name` has characters that names may not have.
+          ValueError: on entering, `name` has characters that names may not have.
         """
-        if name:
-            if isinstance(name, bytes):
-                name = name.decode()
-            if not isinstance(name, str):
-                raise TypeError(f"name_scope: a scope's name is a string. Received: {name!r}")
-            valid = _VALID_SCOPE_NAME if self.scope else _VALID_OP_NAME
-            if not valid.match(name):
-                raise ValueError(f"{name!r} is not a valid scope name")
-        old = self.scope
-        if not name:
-            new = ""
-        elif name[-1] == "/":
-            new = name[:-1]
-        else:
-            new = self.unique_name(name)
-        self.scope = new
-        try:
-            yield new + "/" if new else ""
-        finally:
-            self.scope = old
+        return _NameScope(self, name)
 
     @contextlib.contextmanager
     def control_dependencies(self, control_inputs: Any) -> Iterator[None]:
@@ -407,11 +415,9 @@ class Graph:
         finally:
             self.body, self.control = old, old_control
 
-    @contextlib.contextmanager
-    def as_default(self) -> Iterator[Graph]:
-        """Makes this the default graph of the thread."""
-        with defaults.graph_stack.entered(self):
-            yield self
+    def as_default(self) -> Any:
+        """A context in which this is the default graph of the thread."""
+        return defaults.graph_stack.entered(self)
 
     # --- collections ---------------------------------------------------------------------------------------------
 

@@ -41,10 +41,10 @@ class Arg:
     types_attr: str | None = None
     number_attr: str | None = None
     is_ref: bool = False
+    is_list: bool = field(init=False)
 
-    @property
-    def is_list(self) -> bool:
-        return self.number_attr is not None or self.types_attr is not None
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_list", self.number_attr is not None or self.types_attr is not None)
 
 
 class _NotDifferentiable:

@@ -19,19 +19,24 @@ def graph_of(values: Any) -> Graph:
     Raises:
       ValueError: they are from different graphs.
     """
-    found: list[Any] = []
-
-    def visit(value: Any) -> None:
-        if isinstance(value, list | tuple):
-            for item in value:
-                visit(item)
-        elif isinstance(value, Tensor | Operation) or isinstance(getattr(value, "graph", None), Graph):
-            if found and value.graph is not found[0].graph:
-                raise ValueError(f"{value!r} must be from the same graph as {found[0]!r}")
-            found.append(value)
-
-    visit(values)
-    return found[0].graph if found else get_default_graph()
+    graph: Graph | None = None
+    pending = [values]
+    while pending:
+        value = pending.pop()
+        if type(value) is Tensor:
+            found = value.op.graph
+        elif isinstance(value, list | tuple):
+            pending.extend(value)
+            continue
+        else:
+            found = getattr(value, "graph", None)
+            if not isinstance(found, Graph):
+                continue
+        if graph is None:
+            graph = found
+        elif found is not graph:
+            raise ValueError(f"Values must be from the same graph. Received: {value!r}, which is from another one")
+    return get_default_graph() if graph is None else graph
 
 
 @public("name_scope", "keras.backend.name_scope")
@@ -50,11 +55,7 @@ class name_scope:  # noqa: N801 - TensorFlow's name
 
     def __init__(self, name: str | None, default_name: str | None = None, values: Any = None) -> None:
         self._name = default_name if name is None else name
-        self._given = name
-        self._default = default_name
         self._values = values
-        self._stack: contextlib.ExitStack | None = None
-
     @property
     def name(self) -> str | None:
         """The name asked for."""
@@ -63,16 +64,19 @@ class name_scope:  # noqa: N801 - TensorFlow's name
     def __enter__(self) -> str:
         if self._name is None and self._values is not None:
             raise ValueError("name_scope: with values, a name or a default_name is needed. Received: None for both")
-        graph = graph_of([] if self._values is None else list(self._values))
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(graph.as_default())
-            scope = stack.enter_context(graph.name_scope(self._name))
-            self._stack = stack.pop_all()
-        return scope
+        graph = get_default_graph() if self._values is None else graph_of(list(self._values))
+        self._entered = graph.as_default()
+        self._entered.__enter__()
+        self._scope = graph.name_scope(self._name)
+        try:
+            return self._scope.__enter__()
+        except BaseException:
+            self._entered.__exit__()
+            raise
 
     def __exit__(self, *error: Any) -> None:
-        assert self._stack is not None
-        self._stack.__exit__(*error)
+        self._scope.__exit__()
+        self._entered.__exit__()
 
 
 @public("op_scope")
