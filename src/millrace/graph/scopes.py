@@ -9,7 +9,6 @@ from typing import Any
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
-from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 
 

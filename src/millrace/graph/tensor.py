@@ -76,8 +76,8 @@ class Tensor:
             raise ValueError(f"Tensor '{self.name}': set_shape: {error}") from None
 
     def consumers(self) -> list[Operation]:
-        """The operations that take this tensor as an input."""
-        return [] if self._consumers is None else list(dict.fromkeys(self._consumers))
+        """The operations that take this tensor, one entry for each input that it is."""
+        return list(self._consumers or ())
 
     def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
         """Runs this tensor in `session` (default: the current default session) and returns its value.

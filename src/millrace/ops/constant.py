@@ -16,6 +16,11 @@ from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 
 
+_LARGEST_LITERAL = (
+    1 << 20
+)  # elements: up to here zeros and ones are constants, above they are filled when run
+
+
 @declare("Const() -> output: dtype", value=attrs.tensor(), dtype=attrs.dtype(), alias=True)
 class Const:
     """A value fixed when the graph is built."""
@@ -40,13 +45,21 @@ class Placeholder:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("PlaceholderWithDefault(input: dtype) -> output: dtype", dtype=ALL, shape=attrs.shape(), alias=True, effect=True)
+@declare(
+    "PlaceholderWithDefault(input: dtype) -> output: dtype",
+    dtype=ALL,
+    shape=attrs.shape(),
+    alias=True,
+    effect=True,
+)
 class PlaceholderWithDefault:
     """`input`, unless the caller feeds another value."""
 
     def shape(input, shape):
         if not shapes.compatible(input, shape):
-            raise ValueError(f"input of shape {shapes.format_dims(input)} does not fit shape {shapes.format_dims(shape)}")
+            raise ValueError(
+                f"input of shape {shapes.format_dims(input)} does not fit shape {shapes.format_dims(shape)}"
+            )
         return shape
 
     def kernel(xp, input):
@@ -141,7 +154,9 @@ class NoOp:
 
 
 @public("constant")
-def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const", verify_shape: bool = False) -> Tensor:
+def constant(
+    value: Any, dtype: Any = None, shape: Any = None, name: str = "Const", verify_shape: bool = False
+) -> Tensor:
     """A constant.
 
     Args:
@@ -160,7 +175,9 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
     if verify_shape and dims is not None:
         found = literals.to_array(value, chosen).shape
         if found != dims:
-            raise TypeError(f"constant '{name}': expected shape {shapes.format_dims(dims)}. Received: {found}")
+            raise TypeError(
+                f"constant '{name}': expected shape {shapes.format_dims(dims)}. Received: {found}"
+            )
     array = literals.to_array(value, chosen, dims)
     return apply(Const, value=array, dtype=chosen or dtypes.as_dtype(array.dtype), name=name)
 
@@ -250,7 +267,7 @@ def _filled(shape: Any, value: Any, dtype: dtypes.DType, name: str) -> Tensor:
                 dims = None
             if dims is not None and shapes.fully_defined(dims):
                 size = shapes.num_elements(dims) or 0
-                if size < 1000:
+                if size <= _LARGEST_LITERAL:
                     return constant(np.full(dims, value, dtype.np_dtype), dtype, name=scope)  # type: ignore[arg-type]
                 shape = np.array(dims, np.int32)
             shape = to_tensor(shape, None if isinstance(shape, np.ndarray) else dtypes.int32, "shape")
