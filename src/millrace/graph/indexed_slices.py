@@ -115,13 +115,18 @@ def to_dense(value: IndexedSlices, dtype: dtypes.DType | None = None, name: str 
     from millrace.graph import raw
 
     if dtype is not None and not dtype.is_compatible_with(value.dtype):
-        raise ValueError(f"Tensor conversion requested dtype {dtype.name}. Received: {value} of dtype {value.dtype.name}")
+        raise ValueError(
+            f"Tensor conversion requested dtype {dtype.name}. Received: {value} of dtype {value.dtype.name}"
+        )
     dense_shape = value.dense_shape
     if dense_shape is None:
         raise ValueError(f"IndexedSlices without dense_shape cannot become a dense tensor. Received: {value}")
     dims = static_value(dense_shape)
     if dims is None:
-        warnings.warn("An IndexedSlices becomes a dense tensor whose size is unknown; it may take much memory", stacklevel=2)
+        warnings.warn(
+            "An IndexedSlices becomes a dense tensor whose size is unknown; it may take much memory",
+            stacklevel=2,
+        )
     elif dims.prod() >= _LARGE:
         warnings.warn(f"An IndexedSlices becomes a dense tensor of {dims.prod()} elements", stacklevel=2)
     return raw.UnsortedSegmentSum(value.values, value.indices, dense_shape[0], name=name)  # type: ignore[index]

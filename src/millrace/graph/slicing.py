@@ -16,9 +16,7 @@ from millrace.graph.tensor import Tensor
 
 newaxis = public("newaxis")(None)
 
-_RULE = (
-    "Only integers, slices (`:`), ellipsis (`...`), tf.newaxis (`None`) and scalar tf.int32/tf.int64 tensors are valid indices"
-)
+_RULE = "Only integers, slices (`:`), ellipsis (`...`), tf.newaxis (`None`) and scalar tf.int32/tf.int64 tensors are valid indices"
 
 
 def get_item(tensor: Any, key: Any, var: Any = None) -> Tensor:
@@ -71,7 +69,9 @@ def get_item(tensor: Any, key: Any, var: Any = None) -> Tensor:
 
 
 def _is_mask(key: Any) -> bool:
-    return (isinstance(key, Tensor) and key.dtype.is_bool) or (isinstance(key, np.ndarray) and key.dtype == bool)
+    return (isinstance(key, Tensor) and key.dtype.is_bool) or (
+        isinstance(key, np.ndarray) and key.dtype == bool
+    )
 
 
 def _bound(value: Any, mask: str, bit: int, masks: dict[str, int]) -> Any:
@@ -105,7 +105,9 @@ def _packed(*bounds: list[Any]) -> list[Tensor]:
         return [raw.Const(value=np.zeros(0, np.int32), dtype=dtypes.int32, name="Const")] * 3
     packed = [convert.to_tensor(values, _common(values), "stack") for values in bounds]
     if any(t.dtype is dtypes.int64 for t in packed):
-        packed = [t if t.dtype is dtypes.int64 else raw.Cast(t, DstT=dtypes.int64, name="Cast") for t in packed]
+        packed = [
+            t if t.dtype is dtypes.int64 else raw.Cast(t, DstT=dtypes.int64, name="Cast") for t in packed
+        ]
     return packed
 
 
@@ -116,7 +118,9 @@ def _common(values: list[Any]) -> dtypes.DType | None:
     return None
 
 
-def _assign_slice(var: Any, bounds: list[Tensor], masks: dict[str, int], value: Any, name: str | None = None) -> Any:
+def _assign_slice(
+    var: Any, bounds: list[Tensor], masks: dict[str, int], value: Any, name: str | None = None
+) -> Any:
     """Sets the slice of `var` to `value`; what `var[key].assign(value)` calls."""
     return var._strided_slice_assign(*bounds, value, name=name, **masks)
 
@@ -143,7 +147,9 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: int |
         mask = convert.to_tensor(mask, name="mask")
         axis = 0 if axis is None else int(axis)
         if mask.dims is None:
-            raise ValueError("boolean_mask: mask must have a known number of dimensions. Received: shape <unknown>")
+            raise ValueError(
+                "boolean_mask: mask must have a known number of dimensions. Received: shape <unknown>"
+            )
         rank = len(mask.dims)
         if rank == 0:
             raise ValueError(f"boolean_mask: mask cannot be scalar. Received: {mask}")

@@ -1,0 +1,97 @@
+"""The array verbs of `numpy_array` for the compiled tier; out-of-range indices give zeros, since XLA cannot raise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from millrace.dialect.numpy_array import _axis_back, batched_key
+
+
+class ArrayVerbs:
+    """Gathers, scatters and fills on JAX arrays."""
+
+    def known(self, x: Any) -> Any:
+        """`x` as a NumPy array where its numbers exist while tracing, else None."""
+        return None if isinstance(x, jax.core.Tracer) else np.asarray(x)
+
+    def filled(self, dims: tuple[int, ...], value: Any) -> Any:
+        """`value` everywhere in a new array of shape `dims`."""
+        return jnp.full(dims, value, value.dtype)
+
+    def zeros_of(self, x: Any) -> Any:
+        """Zeros in the shape of `x`."""
+        return jnp.zeros(np.shape(x), x.dtype)
+
+    def updated(self, x: Any, key: Any, value: Any) -> Any:
+        """A copy of `x` with `x[key]` set to `value`."""
+        return jnp.asarray(x).at[key].set(value)
+
+    def packed(self, values: Any, axis: int) -> Any:
+        """Arrays of one shape along a new axis."""
+        return jnp.stack(values, axis)
+
+    def inverse_permutation(self, x: Any) -> Any:
+        """y[x[i]] = i."""
+        return jnp.zeros_like(x).at[x].set(jnp.arange(x.shape[0], dtype=x.dtype))
+
+    def gathered(self, params: Any, indices: Any, axis: int) -> Any:
+        """The slices `indices` of `params` along `axis`."""
+        length = params.shape[axis]
+        places = jnp.where(indices < 0, length, indices)  # negative ones are out of range, too
+        return jnp.take(params, places, axis, mode="fill", fill_value=0)
+
+    def batch_gathered(self, params: Any, indices: Any, axis: int, batch: int) -> Any:
+        """`gathered` for each place of the first `batch` dimensions."""
+        key, own = batched_key(params.shape, jnp.asarray(indices), axis, batch, jnp)
+        places = jnp.where(key[-1] < 0, params.shape[axis], key[-1])
+        front = (
+            jnp.moveaxis(jnp.asarray(params), axis, batch)
+            .at[(*key[:-1], places)]
+            .get(mode="fill", fill_value=0)
+        )
+        return _axis_back(jnp, front, own, batch, axis)
+
+    def gathered_nd(self, params: Any, indices: Any) -> Any:
+        """The slices of `params` at coordinates."""
+        key = _coordinates(jnp.asarray(indices), params.shape)
+        if not key:
+            return jnp.broadcast_to(params, (*indices.shape[:-1], *params.shape))
+        return jnp.asarray(params).at[key].get(mode="fill", fill_value=0)
+
+    def scattered_nd(self, x: Any, dims: Any, indices: Any, updates: Any, how: str) -> Any:
+        """`x`, or zeros of `dims`, with `updates` set, added or subtracted at coordinates."""
+        base = jnp.zeros(dims, updates.dtype) if x is None else jnp.asarray(x)
+        key = _coordinates(jnp.asarray(indices), base.shape)
+        if not key:
+            parts = jnp.reshape(updates, (-1, *base.shape))
+            if how == "set":
+                return parts[-1] if parts.shape[0] else base
+            total = jnp.sum(parts, 0, dtype=base.dtype)
+            return base + total if how == "add" else base - total
+        if base.dtype == bool:
+            return base.at[key].max(updates, mode="drop")
+        at = base.at[key]
+        if how == "set":
+            return at.set(updates, mode="drop")
+        return at.add(updates if how == "add" else -updates, mode="drop")
+
+    def padded(self, x: Any, paddings: Any, value: Any) -> Any:
+        """`x` inside a larger array of `value`, `paddings[i]` = (before, after)."""
+        return jax.lax.pad(x, jnp.asarray(value, x.dtype), [(int(b), int(a), 0) for b, a in paddings])
+
+    def searched(self, rows: Any, values: Any, side: str) -> Any:
+        """For each row, where each of the row's `values` belongs in the sorted row."""
+        return jax.vmap(lambda row, wanted: jnp.searchsorted(row, wanted, side=side))(rows, values)
+
+
+def _coordinates(indices: Any, dims: tuple[int, ...]) -> tuple[Any, ...]:
+    """One index array per dimension; negative ones are put out of range, which XLA drops."""
+    columns = []
+    for axis in range(indices.shape[-1]):
+        column = indices[..., axis]
+        columns.append(jnp.where(column < 0, dims[axis], column))
+    return tuple(columns)

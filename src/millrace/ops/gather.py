@@ -1,0 +1,257 @@
+"""Picking slices by number: gather along an axis, and gather by coordinates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millrace.core import shapes
+from millrace.core.dtypes import ALL, INDEX, int32
+from millrace.core.errors import InvalidArgumentError
+from millrace.core.public import public
+from millrace.core.shapes import format_dims
+from millrace.graph import raw
+from millrace.graph.apply import apply
+from millrace.graph.attrs import dtype, flag, integer
+from millrace.graph.convert import to_tensor
+from millrace.graph.defaults import get_default_graph
+from millrace.graph.indexed_slices import IndexedSlices
+from millrace.graph.opdef import declare
+from millrace.graph.static import static_value
+from millrace.graph.tensor import Tensor
+from millrace.opkit.array_idioms import constant, size_tensor
+from millrace.opkit.idioms import shape_tensor
+from millrace.opkit.shape_rules import at_least, axis_in
+
+
+@declare("Gather(params: Tparams, indices: Tindices) -> output: Tparams", Tparams=ALL, Tindices=INDEX,
+         validate_indices=flag(True))  # fmt: skip
+class Gather:
+    """Row indices[i] of `params` for each i."""
+
+    def shape(params, indices):
+        at_least(params, 1, "params")
+        return shapes.concat(indices, None if params is None else params[1:])
+
+    def kernel(xp, params, indices):
+        return xp.gathered(params, indices, 0)
+
+    def grad(op, dy):
+        params, indices = op.inputs
+        return _row_slices(params, indices, dy), None
+
+
+def _row_slices(params: Tensor, indices: Tensor, dy: Tensor) -> IndexedSlices:
+    """The gradient of rows: only the gathered ones, not a dense tensor."""
+    dense = shape_tensor(params)
+    size = raw.ExpandDims(size_tensor(indices), 0)
+    values = raw.Reshape(dy, raw.ConcatV2([size, dense[1:]], 0, name="concat"))
+    return IndexedSlices(values, raw.Reshape(indices, size), dense)
+
+
+@declare("GatherV2(params: Tparams, indices: Tindices, axis: Taxis) -> output: Tparams", Tparams=ALL, Tindices=INDEX,
+         Taxis=dtype(INDEX), batch_dims=integer(default=0), static=("axis",))  # fmt: skip
+class GatherV2:
+    """Slice indices[i] of `params` along `axis` for each i, after `batch_dims` dimensions in common."""
+
+    def shape(params, indices, axis, batch_dims):
+        if axis.dims not in (None, ()):
+            raise ValueError(f"axis must be a scalar. Received: shape {format_dims(axis.dims)}")
+        if params is None:
+            return None
+        at_least(params, 1, "params")
+        if axis.value is None:
+            return (
+                None if indices is None else (None,) * (len(params) + len(indices) - 1 - max(batch_dims, 0))
+            )
+        at = axis_in(int(axis.value), len(params))
+        if indices is None:
+            return None
+        batch = (
+            axis_in(batch_dims, len(indices) + 1, "batch_dims")
+            if batch_dims >= 0
+            else batch_dims + len(indices)
+        )
+        if batch > at:
+            raise ValueError(f"batch_dims must be at most axis. Received: batch_dims {batch}, axis {at}")
+        common = shapes.merge(params[:batch], indices[:batch])
+        return (*common, *params[batch:at], *indices[batch:], *params[at + 1 :])  # type: ignore[misc]
+
+    def kernel(xp, params, indices, axis, batch_dims):
+        rank, depth = len(np.shape(params)), len(np.shape(indices))
+        at = int(axis)
+        if not -rank <= at < rank:
+            raise InvalidArgumentError(None, None, f"axis must be in [{-rank}, {rank}). Received: {at}")
+        batch = batch_dims + depth if batch_dims < 0 else batch_dims
+        if batch == 0:
+            return xp.gathered(params, indices, at % rank)
+        return xp.batch_gathered(params, indices, at % rank, batch)
+
+    def grad(op, dy):
+        params, indices, axis = op.inputs
+        batch = op.attrs["batch_dims"]
+        at = static_value(axis)
+        if batch == 0 and at is not None and int(at) == 0:
+            return _row_slices(params, indices, dy), None, None
+        if at is None:
+            raise LookupError(
+                "GatherV2 has a gradient only where axis is a constant. Received: a computed axis"
+            )
+        return _gathered_grad(params, indices, int(at), batch, dy), None, None
+
+
+def _gathered_grad(params: Tensor, indices: Tensor, axis: int, batch: int, dy: Tensor) -> Tensor:
+    """Adds the gradient's slices up at their places, with batch and axis in front and the rest behind."""
+    if (params.dims is None and axis < 0) or (indices.dims is None and batch < 0):
+        raise LookupError("GatherV2 has a gradient only where the ranks are known. Received: unknown ranks")
+    axis = axis + len(params.dims) if axis < 0 else axis  # type: ignore[arg-type]
+    batch = batch + len(indices.dims) if batch < 0 else batch  # type: ignore[arg-type]
+    dense = shape_tensor(params)
+    outer, middle, inner = dense[:batch], dense[batch:axis], dense[axis + 1 :]
+    length = dense[axis]
+    count = raw.Reshape(raw.Prod(shape_tensor(indices)[batch:], [0]), [1])
+    groups = raw.Prod(outer, [0])
+    rows = raw.Reshape(
+        dy, _joined(raw.Reshape(groups, [1]), raw.Reshape(raw.Prod(middle, [0]), [1]), count, [-1])
+    )
+    rows = raw.Transpose(rows, [0, 2, 1, 3])
+    rows = raw.Reshape(rows, _joined(raw.Reshape(groups * count[0], [1]), middle, inner))
+    starts = raw.Reshape(raw.Range(0, groups, 1) * length, [-1, 1])
+    places = raw.Reshape(indices, _joined(raw.Reshape(groups, [1]), count))
+    if places.dtype.base_dtype is not int32:
+        starts = raw.Cast(starts, DstT=places.dtype.base_dtype)
+    summed = raw.UnsortedSegmentSum(rows, raw.Reshape(places + starts, [-1]), groups * length)
+    split = raw.Reshape(
+        summed,
+        _joined(
+            raw.Reshape(groups, [1]), dense[axis : axis + 1], raw.Reshape(raw.Prod(middle, [0]), [1]), [-1]
+        ),
+    )
+    return raw.Reshape(raw.Transpose(split, [0, 2, 1, 3]), dense)
+
+
+def _joined(*parts: Any) -> Tensor:
+    return raw.ConcatV2(list(parts), 0, name="concat")
+
+
+@declare("GatherNd(params: Tparams, indices: Tindices) -> output: Tparams", Tparams=ALL, Tindices=INDEX)
+class GatherNd:
+    """The slices of `params` at the coordinates in the last dimension of `indices`."""
+
+    def shape(params, indices):
+        at_least(indices, 1, "indices")
+        if params is None or indices is None or indices[-1] is None:
+            return None
+        if indices[-1] > len(params):
+            raise ValueError(
+                f"indices.shape[-1] must be <= params.rank. Received: {indices[-1]} for params {format_dims(params)}"
+            )
+        return (*indices[:-1], *params[indices[-1] :])
+
+    def kernel(xp, params, indices):
+        return xp.gathered_nd(params, indices)
+
+    def grad(op, dy):
+        params, indices = op.inputs
+        shape = shape_tensor(params, indices.dtype.base_dtype)
+        if indices.dims is not None and len(indices.dims) == 2 and indices.dims[-1] == 1:
+            return IndexedSlices(dy, raw.Squeeze(indices, squeeze_dims=[-1]), shape), None
+        return raw.ScatterNd(indices, dy, shape), None
+
+
+@public("gather")
+def gather(
+    params: Any,
+    indices: Any,
+    validate_indices: Any = None,
+    name: str | None = None,
+    axis: Any = None,
+    batch_dims: int = 0,
+) -> Tensor:
+    """Slices of `params` by number along `axis`.
+
+    Args:
+      params: `[..., n, ...]`, n the length of dimension `axis`; or a variable.
+      indices: `[...]`, int32 or int64, each in [0, n).
+      validate_indices: taken for compatibility; indices are always checked where they can be.
+      name: op name; default "Gather" along axis 0, "GatherV2" else.
+      axis: int scalar; default `batch_dims`.
+      batch_dims: the first so many dimensions are common to `params` and `indices`.
+
+    Returns:
+      `params.shape[:axis] + indices.shape[batch_dims:] + params.shape[axis + 1:]`, dtype of `params`.
+
+    Raises:
+      InvalidArgumentError: when it runs and an index is out of range.
+    """
+    if axis is None:
+        axis = batch_dims
+    if batch_dims != 0 or isinstance(axis, Tensor) or int(axis) != 0:
+        return apply(GatherV2, params, indices, axis, batch_dims=batch_dims, name=name)
+    if hasattr(params, "sparse_read"):
+        return params.sparse_read(indices, name=name)
+    return apply(Gather, params, indices, name=name)
+
+
+@public("batch_gather")
+def batch_gather(params: Any, indices: Any, name: str | None = None) -> Tensor:
+    """Gathers along the last dimension of `indices`, all earlier dimensions in common.
+
+    Args:
+      params: `[b..., n, ...]`.
+      indices: `[b..., m]`, int32 or int64.
+      name: op name; default "BatchGather".
+
+    Returns:
+      `[b..., m, ...]`.
+
+    Raises:
+      ValueError: the rank of `indices` is unknown.
+    """
+    with get_default_graph().name_scope(name or "BatchGather") as scope:
+        indices = to_tensor(indices, name="indices")
+        params = to_tensor(params, name="params")
+        if indices.dims is None:
+            raise ValueError("batch_gather: indices must have a known rank. Received: shape <unknown>")
+        batch = len(indices.dims) - 1
+        return apply(GatherV2, params, indices, batch, batch_dims=batch, name=scope)
+
+
+@public("gather_nd", "manip.gather_nd")
+def gather_nd(params: Any, indices: Any, name: str | None = None, batch_dims: int = 0) -> Tensor:
+    """The slices of `params` at coordinates.
+
+    Args:
+      params: `[...]` of rank r.
+      indices: `[..., k]`, int32 or int64, k <= r: coordinates in the first k dimensions.
+      name: op name; default "GatherNd".
+      batch_dims: the first so many dimensions are common to `params` and `indices`.
+
+    Returns:
+      `indices.shape[:-1] + params.shape[k:]`, dtype of `params`.
+
+    Raises:
+      ValueError: k is known to be greater than r.
+    """
+    if batch_dims == 0:
+        return apply(GatherNd, params, indices, name=name)
+    with get_default_graph().name_scope(name or "BatchGatherNd") as scope:
+        indices = to_tensor(indices, name="indices")
+        params = to_tensor(params, name="params")
+        if indices.dims is None or not 0 <= batch_dims < len(indices.dims):
+            raise ValueError(
+                f"gather_nd: batch_dims must be less than the rank of indices. Received: {batch_dims}"
+            )
+        whole = raw.Shape(indices)
+        grid = [raw.Range(0, whole[i], 1) for i in range(batch_dims)]
+        columns = []
+        for i, steps in enumerate(grid):
+            ones = [1] * (len(indices.dims) - 1)
+            ones[i] = -1
+            column = raw.Reshape(steps, constant(ones, "shape"))
+            columns.append(raw.BroadcastTo(column, whole[:-1]))
+        batch = raw.Pack(columns, axis=len(indices.dims) - 1)
+        if indices.dtype.base_dtype is not int32:
+            batch = raw.Cast(batch, DstT=indices.dtype.base_dtype)
+        return apply(GatherNd, params, raw.ConcatV2([batch, indices], -1), name=scope)
