@@ -1,0 +1,29 @@
+"""The JAX dialect: jax.numpy's own functions, and the verbs that it lacks or spells differently.
+
+Every name that `numpy` and `jax.numpy` share with one meaning is a verb by itself; `protocol.py` lists the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from millrace.dialect.jax_conv import ConvVerbs
+from millrace.dialect.jax_linalg import LinalgVerbs
+from millrace.dialect.jax_math import MathVerbs
+from millrace.dialect.jax_segment import SegmentVerbs
+
+
+class JaxDialect(ConvVerbs, LinalgVerbs, MathVerbs, SegmentVerbs):
+    """Verbs on JAX arrays and tracers. Attributes not defined here are jax.numpy's functions."""
+
+    name = "jax"
+
+    def __getattr__(self, verb: str) -> Any:
+        function = getattr(jnp, verb)
+        setattr(self, verb, function)
+        return function
+
+
+DIALECT = JaxDialect()

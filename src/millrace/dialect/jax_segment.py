@@ -1,0 +1,38 @@
+"""Segment verbs of the JAX dialect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+
+_CUMULATIVE = {"sum": lax.cumsum, "prod": lax.cumprod, "logsumexp": lax.cumlogsumexp}
+
+
+class SegmentVerbs:
+    """Reductions over segments, running sums and products."""
+
+    def segment_reduce(self, kind: str, data: Any, ids: Any, count: int, empty: Any) -> Any:
+        """Combines the rows of `data` that have one number; arguments as in the NumPy dialect."""
+        ids = jnp.asarray(ids)
+        rows = data.reshape(-1, *data.shape[ids.ndim :])
+        ids = ids.reshape(-1)
+        ids = jnp.where(
+            ids < 0, count, ids
+        )  # JAX counts negative numbers from the end; past it, rows are dropped
+        start = jnp.full((count, *rows.shape[1:]), empty, rows.dtype)
+        at = start.at[ids]
+        return {"sum": at.add, "prod": at.multiply, "max": at.max, "min": at.min}[kind](rows, mode="drop")
+
+    def cumulative(self, kind: str, x: Any, axis: int, exclusive: bool, reverse: bool, neutral: Any) -> Any:
+        """Running sums, products or log-sum-exps along an axis; arguments as in the NumPy dialect."""
+        run = _CUMULATIVE[kind]
+        if exclusive:
+            size = x.shape[axis]
+            first = jnp.full((*x.shape[:axis], 1, *x.shape[axis + 1 :]), neutral, x.dtype)
+            if reverse:
+                x = lax.slice_in_dim(jnp.concatenate([x, first], axis), 1, size + 1, axis=axis)
+            else:
+                x = lax.slice_in_dim(jnp.concatenate([first, x], axis), 0, size, axis=axis)
+        return run(x, axis=axis, reverse=reverse)

@@ -1,0 +1,155 @@
+"""Mathematical verbs of the NumPy dialect: what NumPy lacks, SciPy computes; it is imported when first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from millrace.core import dtypes
+
+_BFLOAT16 = dtypes.bfloat16.np_dtype
+_HALVES = (np.dtype(np.float16), _BFLOAT16)
+
+
+def widened(function: Callable[..., Any], *args: Any) -> Any:
+    """`function` of `args` in at least single precision, rounded back: SciPy knows no half precision."""
+    dtype = args[0].dtype
+    if dtype in _HALVES:
+        return function(*(a.astype(np.float32) for a in args)).astype(dtype)
+    return np.asarray(function(*args), dtype)
+
+
+class MathVerbs:
+    """Checks, elementary and special functions, conversions."""
+
+    def require(self, holds: Any, error: Callable[[], Exception]) -> None:
+        """Raises `error()` unless all of `holds` are true.
+
+        Raises:
+          OpError: whatever `error` makes.
+        """
+        if not np.all(holds):
+            raise error()
+
+    # --- elementary -----------------------------------------------------------------------------------------------
+
+    def sigmoid(self, x: Any) -> Any:
+        """1 / (1 + exp(-x))."""
+        if x.dtype in _HALVES:
+            return (1 / (1 + np.exp(-x.astype(np.float32)))).astype(x.dtype)
+        one = x.dtype.type(1)
+        return one / (one + np.exp(-x))
+
+    def rsqrt(self, x: Any) -> Any:
+        """1 / sqrt(x)."""
+        return x.dtype.type(1) / np.sqrt(x)
+
+    # --- complex numbers ------------------------------------------------------------------------------------------
+
+    def complex(self, real: Any, imag: Any) -> Any:
+        """real + i imag, whatever infinities and NaNs they hold."""
+        real, imag = np.broadcast_arrays(real, imag)
+        out = np.empty(real.shape, np.complex128 if real.dtype == np.float64 else np.complex64)
+        out.real, out.imag = real, imag
+        return out
+
+    def real_part(self, x: Any) -> Any:
+        """The real part, in memory of its own."""
+        return np.array(x.real)
+
+    def imaginary_part(self, x: Any) -> Any:
+        """The imaginary part, in memory of its own."""
+        return np.array(x.imag)
+
+    # --- conversions ----------------------------------------------------------------------------------------------
+
+    def cast(self, x: Any, dtype: np.dtype[Any]) -> Any:
+        """`x` in another dtype: to an integer towards zero, from a complex number its real part."""
+        if x.dtype.kind == "c" and dtype.kind not in "cb":
+            x = x.real
+        return np.asarray(x).astype(dtype)
+
+    def bits_as(self, x: Any, dtype: np.dtype[Any]) -> Any:
+        """The same bytes read as another dtype; the last dimension grows or goes where the sizes differ."""
+        x = np.array(x)
+        if x.itemsize > dtype.itemsize:
+            return x[..., np.newaxis].view(dtype)
+        if x.itemsize < dtype.itemsize:
+            return x.view(dtype)[..., 0]
+        return x.view(dtype)
+
+    # --- special functions ----------------------------------------------------------------------------------------
+
+    def lgamma(self, x: Any) -> Any:
+        """The logarithm of the absolute value of the gamma function."""
+        from scipy import special
+
+        return widened(special.gammaln, x)
+
+    def digamma(self, x: Any) -> Any:
+        """The derivative of lgamma."""
+        from scipy import special
+
+        return widened(special.psi, x)
+
+    def polygamma(self, order: Any, x: Any) -> Any:
+        """The derivative of digamma of an order >= 0; NaN for an order that is no natural number."""
+        from scipy import special
+
+        def function(n: Any, x: Any) -> Any:
+            n, x = n.astype(np.float64), x.astype(np.float64)
+            sign = np.where(n % 2 == 0, -1.0, 1.0)
+            value = np.where(n == 0, special.psi(x), sign * special.gamma(n + 1) * special.zeta(n + 1, x))
+            return np.where((n >= 0) & (n == np.floor(n)), value, np.nan)
+
+        return function(order, x).astype(x.dtype)
+
+    def zeta(self, x: Any, q: Any) -> Any:
+        """Hurwitz's zeta function: the sum of (q + k)**-x."""
+        from scipy import special
+
+        return widened(special.zeta, x, q)
+
+    def erf(self, x: Any) -> Any:
+        """The error function."""
+        from scipy import special
+
+        return widened(special.erf, x)
+
+    def erfc(self, x: Any) -> Any:
+        """1 - erf(x), exact for large x."""
+        from scipy import special
+
+        return widened(special.erfc, x)
+
+    def igamma(self, a: Any, x: Any) -> Any:
+        """The regularised lower incomplete gamma function."""
+        from scipy import special
+
+        return widened(special.gammainc, a, x)
+
+    def igammac(self, a: Any, x: Any) -> Any:
+        """The regularised upper incomplete gamma function."""
+        from scipy import special
+
+        return widened(special.gammaincc, a, x)
+
+    def betainc(self, a: Any, b: Any, x: Any) -> Any:
+        """The regularised incomplete beta function."""
+        from scipy import special
+
+        return widened(special.betainc, a, b, x)
+
+    def bessel_i0e(self, x: Any) -> Any:
+        """The modified Bessel function of order 0, times exp(-|x|)."""
+        from scipy import special
+
+        return widened(special.i0e, x)
+
+    def bessel_i1e(self, x: Any) -> Any:
+        """The modified Bessel function of order 1, times exp(-|x|)."""
+        from scipy import special
+
+        return widened(special.i1e, x)
