@@ -15,7 +15,7 @@ from jax.scipy import special
 class MathVerbs:
     """Checks, elementary and special functions, conversions."""
 
-    def require(self, holds: Any, error: Callable[[], Exception]) -> None:
+    def check(self, holds: Any, error: Callable[[], Exception]) -> None:
         """Checks what is known while tracing; what depends on data cannot raise inside a compiled program.
 
         Raises:

@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from millrace.dialect.numpy_array import ArrayVerbs
+from millrace.dialect.numpy_conv import ConvVerbs
 from millrace.dialect.numpy_linalg import LinalgVerbs
+from millrace.dialect.numpy_math import MathVerbs
+from millrace.dialect.numpy_segment import SegmentVerbs
 
 
-class NumPyDialect(LinalgVerbs):
+class NumPyDialect(ArrayVerbs, ConvVerbs, LinalgVerbs, MathVerbs, SegmentVerbs):
     """Verbs on NumPy arrays. Attributes not defined here are NumPy's functions."""
 
     name = "numpy"

@@ -24,7 +24,7 @@ def widened(function: Callable[..., Any], *args: Any) -> Any:
 class MathVerbs:
     """Checks, elementary and special functions, conversions."""
 
-    def require(self, holds: Any, error: Callable[[], Exception]) -> None:
+    def check(self, holds: Any, error: Callable[[], Exception]) -> None:
         """Raises `error()` unless all of `holds` are true.
 
         Raises:

@@ -84,7 +84,7 @@ def _squared_modulus(xp, x):
 
 def _power(xp, x, y):
     if x.dtype.kind in "iu":
-        xp.require(y >= 0, _negative_power)
+        xp.check(y >= 0, _negative_power)
     return xp.power(x, y)
 
 

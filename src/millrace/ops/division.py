@@ -43,7 +43,7 @@ def _real_divide(xp, x, y):
 def _floor_divide(xp, x, y):
     if x.dtype.kind not in "iu":
         return xp.floor(xp.divide(x, y))
-    xp.require(y != 0, _by_zero)
+    xp.check(y != 0, _by_zero)
     return xp.floor_divide(x, y)
 
 
@@ -52,7 +52,7 @@ def _divide(xp, x, y):
 
 
 def _truncate_quotient(xp, x, y, by_zero):
-    xp.require(y != 0, by_zero)
+    xp.check(y != 0, by_zero)
     quotient = xp.floor_divide(x, y)
     inexact = xp.multiply(quotient, y) != x
     return xp.where(inexact & ((x < 0) != (y < 0)), quotient + xp.ones((), x.dtype), quotient)
@@ -70,19 +70,19 @@ def _truncate_divide(xp, x, y):
 
 def _floor_remainder(xp, x, y):
     if x.dtype.kind in "iu":
-        xp.require(y != 0, _by_zero)
+        xp.check(y != 0, _by_zero)
     return xp.remainder(x, y)
 
 
 def _truncate_remainder(xp, x, y):
     if x.dtype.kind in "iu":
-        xp.require(y != 0, _truncated_by_zero)
+        xp.check(y != 0, _truncated_by_zero)
     return xp.fmod(x, y)
 
 
 def _remainder(xp, x, y):
     if x.dtype.kind in "iu":
-        xp.require(y != 0, _by_zero)
+        xp.check(y != 0, _by_zero)
     return xp.fmod(x, y)
 
 
