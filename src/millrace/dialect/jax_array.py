@@ -83,6 +83,14 @@ class ArrayVerbs:
         """`x` inside a larger array of `value`, `paddings[i]` = (before, after)."""
         return jax.lax.pad(x, jnp.asarray(value, x.dtype), [(int(b), int(a), 0) for b, a in paddings])
 
+    def repeated(self, x: Any, dims: tuple[int, ...]) -> Any:
+        """`x` broadcast to `dims`."""
+        return jnp.broadcast_to(x, dims)
+
+    def chosen(self, where: Any, on: Any, off: Any) -> Any:
+        """The scalar `on` where `where` is True, the scalar `off` elsewhere."""
+        return jnp.where(where, on, off)
+
     def searched(self, rows: Any, values: Any, side: str) -> Any:
         """For each row, where each of the row's `values` belongs in the sorted row."""
         return jax.vmap(lambda row, wanted: jnp.searchsorted(row, wanted, side=side))(rows, values)

@@ -150,6 +150,15 @@ class ArrayVerbs:
         result[tuple(slice(b, b + n) for n, (b, a) in zip(x.shape, paddings))] = x
         return result
 
+    def repeated(self, x: Any, dims: tuple[int, ...]) -> np.ndarray:
+        """`x` broadcast to `dims`, in memory of its own."""
+        return np.array(np.broadcast_to(_as_array(x), dims))
+
+    def chosen(self, where: Any, on: Any, off: Any) -> np.ndarray:
+        """The scalar `on` where `where` is True, the scalar `off` elsewhere."""
+        on, off = _as_array(on), _as_array(off)
+        return np.where(where, on, off)
+
     def searched(self, rows: Any, values: Any, side: str) -> np.ndarray:
         """For each row, where each of the row's `values` belongs in the sorted row."""
         rows, values = np.asarray(rows), np.asarray(values)
