@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from millrace.dialect import jax_dialect
 from millrace.opkit import philox, philox_bounded, philox_choice, philox_fixed, philox_rejection
 
 GOLDEN = np.load(pathlib.Path(__file__).with_name("philox_golden.npz"))
@@ -140,21 +141,11 @@ def test_moments():
     np.testing.assert_allclose(p.var(axis=0), [4, 40], rtol=0.02)
 
 
-class Traced:
-    """jax.numpy and the one verb beside it that random kernels need."""
-
-    def __init__(self, jax):
-        self._jnp, self.while_loop = jax.numpy, jax.lax.while_loop
-
-    def __getattr__(self, name):
-        return getattr(self._jnp, name)
-
-
 @pytest.mark.xla
 @pytest.mark.parametrize("count", [1, 5, 300])
 def test_traced_draws_agree_with_the_host(count):
     jax = pytest.importorskip("jax")
-    xp, f32 = Traced(jax), np.dtype(np.float32)
+    xp, f32 = jax_dialect(), np.dtype(np.float32)
     state = np.array([0xFFFFFFF0, 0xFFFFFFFF, 5, 6, 7, 8], np.uint32)
     low, high = np.int32(-9), np.int32(100)
     draws = {
@@ -178,7 +169,7 @@ def test_traced_draws_agree_with_the_host(count):
 @pytest.mark.xla
 def test_traced_draws_in_64_bits():
     jax = pytest.importorskip("jax")
-    xp, f64, count = Traced(jax), np.dtype(np.float64), 33
+    xp, f64, count = jax_dialect(), np.dtype(np.float64), 33
     low, high = np.int64(-9), np.int64(2**40)
     draws = {
         "uniform": lambda xp, s: philox_fixed.uniform(xp, s, count, f64),

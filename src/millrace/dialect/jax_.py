@@ -13,10 +13,11 @@ from millrace.dialect.jax_array import ArrayVerbs
 from millrace.dialect.jax_conv import ConvVerbs
 from millrace.dialect.jax_linalg import LinalgVerbs
 from millrace.dialect.jax_math import MathVerbs
+from millrace.dialect.jax_random import RandomVerbs
 from millrace.dialect.jax_segment import SegmentVerbs
 
 
-class JaxDialect(ArrayVerbs, ConvVerbs, LinalgVerbs, MathVerbs, SegmentVerbs):
+class JaxDialect(ArrayVerbs, ConvVerbs, LinalgVerbs, MathVerbs, RandomVerbs, SegmentVerbs):
     """Verbs on JAX arrays and tracers. Attributes not defined here are jax.numpy's functions."""
 
     name = "jax"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,10 +15,11 @@ _MOST_TERMS: Final = 20_000
 _RESCALE: Final = 1e150
 
 
-def gamma_sample_gradient(alpha: np.ndarray, sample: np.ndarray) -> np.ndarray:
+def gamma_sample_gradient(xp: Any, alpha: np.ndarray, sample: np.ndarray) -> np.ndarray:
     """The derivative of a sample by alpha where its quantile is held: -(dP/dalpha) / (dP/dsample), P the CDF.
 
     Args:
+      xp: the NumPy dialect.
       alpha: the shape parameters, of any shape.
       sample: samples of scale 1; broadcasts with `alpha`.
 
@@ -35,20 +36,20 @@ def gamma_sample_gradient(alpha: np.ndarray, sample: np.ndarray) -> np.ndarray:
     tail = (x > 1) & (x > a)
     for chosen, method in ((large, _by_cube), (~large & tail, _by_fraction), (~large & ~tail, _by_series)):
         where = np.flatnonzero(valid & chosen)
-        out[where] = method(a[where], x[where])
+        out[where] = method(xp, a[where], x[where])
     return out.reshape(alpha.shape)
 
 
-def _by_cube(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _by_cube(xp: Any, a: np.ndarray, x: np.ndarray) -> np.ndarray:
     # x = a c**3 with c = 1 - 1/(9a) + z/(3 sqrt(a)): the derivative by a at constant z.
     c = np.cbrt(x / a)
     z_part = c - 1.0 + 1.0 / (9.0 * a)
     return c**3 + 3.0 * a * c**2 * (1.0 / (9.0 * a**2) - z_part / (2.0 * a))
 
 
-def _by_series(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _by_series(xp: Any, a: np.ndarray, x: np.ndarray) -> np.ndarray:
     # P = x**a exp(-x) / gamma(a + 1) * s with s = sum of x**n / ((a + 1) ... (a + n)).
-    log_part = np.log(x) - digamma(a + 1.0)
+    log_part = np.log(x) - xp.digamma(a + 1.0)
 
     def terms(active: np.ndarray, state: list[np.ndarray], n: int) -> np.ndarray:
         total, slope, term, harmonic = state
@@ -65,10 +66,10 @@ def _by_series(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     return -(x / a) * (total * log_part + slope)
 
 
-def _by_fraction(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _by_fraction(xp: Any, a: np.ndarray, x: np.ndarray) -> np.ndarray:
     # 1 - P = x**a exp(-x) / gamma(a) * c with c a continued fraction, whose convergents p / q are followed
     # together with their derivatives by a.
-    log_part = np.log(x) - digamma(a)
+    log_part = np.log(x) - xp.digamma(a)
 
     def terms(active: np.ndarray, state: list[np.ndarray], n: int) -> np.ndarray:
         p2, q2, p1, q1, dp2, dq2, dp1, dq1, value, slope = (s[active] for s in state)
@@ -103,17 +104,3 @@ def _iterate(
     while active.size and n < _MOST_TERMS:
         active, n = active[terms(active, state, n)], n + 1
     return state
-
-
-def digamma(x: np.ndarray) -> np.ndarray:
-    """The logarithmic derivative of the gamma function, for positive float64 `x`."""
-    shifted, out = x.copy(), np.zeros_like(x)
-    for _ in range(10):
-        low = shifted < 10.0
-        out[low] -= 1.0 / shifted[low]
-        shifted[low] += 1.0
-    w = 1.0 / (shifted * shifted)
-    tail = w * (
-        1 / 12 - w * (1 / 120 - w * (1 / 252 - w * (1 / 240 - w * (1 / 132 - w * (691 / 32760 - w / 12)))))
-    )
-    return out + np.log(shifted) - 0.5 / shifted - tail

@@ -79,7 +79,7 @@ def _fill_traced(xp: Any, candidates: Any, state: Array, groups: int, stride: in
 
     dtype = np.float64 if size == 2 else np.float32
     start = xp.zeros((groups, size), dtype), xp.zeros((groups,), np.int32), xp.zeros((), np.uint32)
-    return xp.while_loop(unfinished, attempt, start)[0]
+    return xp.repeat_while(unfinished, attempt, start)[0]
 
 
 class _Lanes:

@@ -61,7 +61,7 @@ class RandomGammaGrad:
         return broadcast(alpha, sample)
 
     def kernel(xp, alpha, sample):
-        return gamma_sample_gradient(alpha, sample).astype(alpha.dtype, copy=False)
+        return gamma_sample_gradient(xp, alpha, sample).astype(alpha.dtype, copy=False)
 
     grad = NOT_DIFFERENTIABLE
 
