@@ -1,0 +1,95 @@
+"""Window verbs of the JAX dialect: convolutions and pools as XLA knows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+_MOST_TAPS = 32  # above this many window elements XLA's own window reduction compiles faster than slices
+
+
+class ConvVerbs:
+    """Channels-last convolutions over any number of spatial axes, and the reductions that pools need."""
+
+    def conv(self, x: Any, w: Any, strides: Any, pads: Any, dilations: Any) -> Any:
+        """Cross-correlates `x` `[batch, *sizes, in]` with `w` `[*kernel, in / groups, out]`."""
+        axes = "TDHW"[-len(strides) :]
+        return lax.conv_general_dilated(
+            x,
+            w,
+            tuple(strides),
+            tuple(pads),
+            rhs_dilation=tuple(dilations),
+            dimension_numbers=(f"N{axes}C", f"{axes}IO", f"N{axes}C"),
+            feature_group_count=x.shape[-1] // w.shape[-2],
+        )
+
+    def conv_input_grad(self, shape: Any, w: Any, dy: Any, strides: Any, pads: Any, dilations: Any) -> Any:
+        """The adjoint of `conv` in `x`: maps `dy` `[batch, *outs, out]` to an array of `shape`."""
+        like = jax.ShapeDtypeStruct(tuple(shape), dy.dtype)
+        return jax.linear_transpose(lambda x: self.conv(x, w, strides, pads, dilations), like)(
+            jnp.asarray(dy)
+        )[0]
+
+    def conv_filter_grad(self, x: Any, shape: Any, dy: Any, strides: Any, pads: Any, dilations: Any) -> Any:
+        """The adjoint of `conv` in `w`: an array of `shape` from `x` and `dy`."""
+        like = jax.ShapeDtypeStruct(tuple(shape), dy.dtype)
+        return jax.linear_transpose(lambda w: self.conv(x, w, strides, pads, dilations), like)(
+            jnp.asarray(dy)
+        )[0]
+
+    def window_reduce(self, x: Any, kind: str, windows: Any, strides: Any) -> Any:
+        """Reduces windows of a padded channels-last `x` by "max" or "sum".
+
+        Slices, which XLA fuses into one pass, beat its window reduction on CPUs while the windows are small.
+        """
+        spare = (1,) * (x.ndim - 1 - len(windows))
+        if math.prod(windows) > _MOST_TAPS:
+            start = _lowest(x.dtype) if kind == "max" else np.zeros((), x.dtype)
+            combine = lax.max if kind == "max" else lax.add
+            return lax.reduce_window(x, start, combine, (1, *windows, *spare), (1, *strides, *spare), "VALID")
+        combine = jnp.maximum if kind == "max" else jnp.add
+        outs = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:], windows, strides, strict=False)]
+        out = None
+        for offset in np.ndindex(*windows):
+            cut = tuple(
+                slice(o, o + (n - 1) * s + 1 if n > 0 else o, s)
+                for o, n, s in zip(offset, outs, strides, strict=True)
+            )
+            part = x[(slice(None), *cut)]
+            out = part if out is None else combine(out, part)
+        return out
+
+    def scatter_strided(self, shape: Any, strides: Any, parts: Iterable[tuple[Any, Any]]) -> Any:
+        """Zeros of a channels-last `shape` with every part added at its offset, an element each `strides`."""
+        out = None
+        for offset, part in parts:
+            zero = np.zeros((), part.dtype)
+            config = [(0, 0, 0)]
+            for o, s, n, total in zip(offset, strides, part.shape[1:], shape[1:], strict=False):
+                config.append((o, total - o - ((n - 1) * s + 1 if n else 0), s - 1))
+            config.extend([(0, 0, 0)] * (part.ndim - len(config)))
+            placed = lax.pad(part, zero, config)
+            out = placed if out is None else out + placed
+        return out
+
+    def scatter_add_flat(self, size: int, index: Any, values: Any) -> Any:
+        """A vector of `size` zeros with each of `values` added at its `index`; both are vectors."""
+        return jnp.zeros(size, values.dtype).at[index].add(values)
+
+    def top_k(self, x: Any, k: int) -> tuple[Any, Any]:
+        """The `k` largest of the last axis, descending, and their int32 places; of equals the first first."""
+        values, places = lax.top_k(x, k)
+        return values, places.astype(jnp.int32)
+
+
+def _lowest(dtype: Any) -> np.ndarray:
+    if jnp.issubdtype(dtype, jnp.floating):
+        return np.array(-np.inf, dtype)
+    return np.array(np.iinfo(dtype).min, dtype)
