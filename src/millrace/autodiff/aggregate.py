@@ -27,6 +27,11 @@ def total(gradients: list[Any], op: Operation, method: int | None) -> Any:
     """The sum of `gradients`, tensors or IndexedSlices, which all belong to one output of `op`."""
     if len(gradients) == 1:
         return gradients[0]
+    if gradients[0].dtype is dtypes.variant:
+        running = gradients[0]
+        for gradient in gradients[1:]:
+            running = add(running, gradient)
+        return running
     if not all(isinstance(g, Tensor) for g in gradients):
         return _concatenated([_as_slices(g) for g in gradients])
     if method in (AggregationMethod.EXPERIMENTAL_TREE, AggregationMethod.EXPERIMENTAL_ACCUMULATE_N):
@@ -59,3 +64,17 @@ def _concatenated(slices: list[IndexedSlices]) -> IndexedSlices:
         raw.ConcatV2(indices, 0, name="concat"),
         slices[0].dense_shape,
     )
+
+
+def add(total: Tensor, gradient: Tensor) -> Tensor:
+    """`total + gradient`; one element of a tensor array is added in place of a whole one."""
+    if gradient.dtype is not dtypes.variant:
+        return raw.Add(total, gradient)
+    if gradient.op.type == "TensorArrayOneHot":
+        handle, index, value = gradient.op.inputs
+        return raw.TensorArrayAccumulate(handle, index, value, total)
+    if gradient.op.type == "VariantSum":
+        for part in gradient.op.inputs:
+            total = add(total, part)
+        return total
+    return raw.VariantSum([total, gradient])

@@ -16,7 +16,6 @@ from millrace.graph.opdef import NOT_DIFFERENTIABLE
 from millrace.graph.operation import Operation
 from millrace.graph.scopes import name_scope
 from millrace.graph.tensor import Tensor
-from millrace.opkit.idioms import shape_tensor
 
 
 @public("gradients")
@@ -77,6 +76,11 @@ def gradients(
     return found
 
 
+def backpropagate(ys: list[Tensor], xs: list[Tensor], seeds: list[Any]) -> list[Any]:
+    """The gradients of `ys` with respect to `xs`, given those that reach `ys`; adds no operation of its own."""
+    return _Walk(xs, ys, seeds, []).run()
+
+
 def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
@@ -113,7 +117,7 @@ def _seeds(ys: list[Any], given: list[Any], colocate: bool) -> list[Any]:
             if dtype.is_complex:
                 raise TypeError(f"gradients: a complex y needs its grad_ys. Received: {y.name} of dtype {dtype.name}")
             with _colocated(y.op, colocate):
-                seeds.append(raw.Fill(shape_tensor(y), convert.constant_of(1, dtype, "Const"), name="Fill"))
+                seeds.append(raw.Fill(convert.shape_tensor(y), convert.constant_of(1, dtype, "Const"), name="Fill"))
             continue
         if not isinstance(seed, IndexedSlices):
             seed = convert.to_tensor(seed, None if isinstance(seed, Tensor) else dtype, f"grad_ys_{i}")

@@ -11,12 +11,14 @@ import numpy as np
 
 from millrace.dialect.numpy_array import ArrayVerbs
 from millrace.dialect.numpy_conv import ConvVerbs
+from millrace.dialect.numpy_control import ControlVerbs
 from millrace.dialect.numpy_linalg import LinalgVerbs
 from millrace.dialect.numpy_math import MathVerbs
+from millrace.dialect.numpy_random import RandomVerbs
 from millrace.dialect.numpy_segment import SegmentVerbs
 
 
-class NumPyDialect(ArrayVerbs, ConvVerbs, LinalgVerbs, MathVerbs, SegmentVerbs):
+class NumPyDialect(ControlVerbs, ArrayVerbs, ConvVerbs, LinalgVerbs, MathVerbs, RandomVerbs, SegmentVerbs):
     """Verbs on NumPy arrays. Attributes not defined here are NumPy's functions."""
 
     name = "numpy"

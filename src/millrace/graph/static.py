@@ -83,6 +83,8 @@ def _evaluate(tensor: Tensor, depth: int) -> np.ndarray | None:
         return _shape_facts(op)
     if not opdef.pure or opdef.host or opdef.kernel is None or opdef.has_body or not op.inputs:
         return None
+    if not all(t.dtype.is_numpy_compatible for t in op.outputs):
+        return None
     size = shapes.num_elements(tensor.dims)
     if size is None or size > _LARGEST:
         return None

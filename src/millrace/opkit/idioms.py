@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core import shapes
-from millrace.core.dtypes import DType, int32
 from millrace.graph import raw
+from millrace.graph.convert import shape_tensor as shape_tensor
 from millrace.graph.static import static_value
 from millrace.graph.tensor import Tensor
-
-
-def shape_tensor(x: Tensor, out_type: DType = int32, name: str = "Shape") -> Tensor:
-    """The shape of `x` as a tensor: a constant where the static shape is whole."""
-    if shapes.fully_defined(x.dims):
-        import numpy as np
-
-        return raw.Const(value=np.array(x.dims, out_type.np_dtype), dtype=out_type, name=name)
-    return raw.Shape(x, out_type=out_type, name=name)
 
 
 class Unbroadcast:

@@ -28,7 +28,7 @@ def describe_value(value: Any) -> str:
     if isinstance(value, np.ndarray | np.generic):
         name = "string" if value.dtype.kind == "O" else str(value.dtype)
         return f"{name}[{','.join(map(str, value.shape))}]"
-    if hasattr(value, "dtype") and hasattr(value, "shape"):
+    if hasattr(value, "dtype") and isinstance(getattr(value, "shape", None), tuple):
         return f"{value.dtype}[{','.join(map(str, value.shape))}]"
     return type(value).__name__
 

@@ -267,7 +267,7 @@ class _Source:
     def _return_body(self, slots: list[str]) -> None:
         plan = self.plan
         results = [self._value(v) for v in plan.fetches]
-        results += [self._value(use.final) for use in plan.slots if use.final != use.initial]
+        results += [self._value(use.final) for use in plan.slots]
         self._emit(f"    return [{', '.join(results)}]")
 
 
@@ -292,17 +292,16 @@ def _bound_bodies(op: Operation, value: Any) -> Any:
 def bind_body(op: Operation, body: Body) -> Callable[..., list[Any]]:
     """A function of the explicit arguments, the captured values, then the slots that `op`'s bodies use.
 
-    It returns the outputs, then the new values of the slots that any of the bodies writes.
+    It returns the outputs, then the values of all these slots after it.
     """
     plan = body_plan(body)
     if body.compiled is None:
         body.compiled = _Source(simplify(plan), body=True).build()
+        body.compiled.stacks = len(plan.fetches) - op.attrs.get("carried", 0)
     function = body.compiled
     keys = list(body_slots(op))
-    written = [key for key, (_, changed) in body_slots(op).items() if changed]
     own = [use.key for use in plan.slots]
-    own_written = [use.key for use in plan.slots if use.final != use.initial]
-    if keys == own and written == own_written:
+    if keys == own:
         return function
     count = len(plan.feeds)
     positions = [count + keys.index(key) for key in own]
@@ -310,9 +309,10 @@ def bind_body(op: Operation, body: Body) -> Callable[..., list[Any]]:
 
     def call(*args: Any) -> list[Any]:
         results = function(*args[:count], *(args[p] for p in positions))
-        new = dict(zip(own_written, results[outputs:], strict=True))
-        return results[:outputs] + [new[key] if key in new else args[count + keys.index(key)] for key in written]
+        new = dict(zip(own, results[outputs:], strict=True))
+        return results[:outputs] + [new.get(key, old) for key, old in zip(keys, args[count:], strict=True)]
 
+    call.stacks = function.stacks
     return call
 
 

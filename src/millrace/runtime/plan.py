@@ -288,8 +288,7 @@ class _Versions:
         if opdef.has_body:
             for key, (owner, changed) in body_slots(op).items():
                 step.state.append(self._current(key, owner, must_exist=False))
-                if changed:
-                    written.append(key)
+                written.append(key if changed else "")
         outputs_are_versions = bool(opdef.writes)
         for tensor in op.outputs:
             value = self._new()
@@ -305,6 +304,9 @@ class _Versions:
 
     def _write(self, op: Operation, step: Step, written: list[str], before: int, is_write: bool) -> None:
         for k, key in enumerate(written):
+            if not key:  # a slot that a body only reads comes back unchanged
+                step.new_state.append(self._new())
+                continue
             bit = 1 << self.writes
             self.writes += 1
             before |= bit
@@ -406,8 +408,8 @@ class _Versions:
 def body_slots(op: Operation) -> dict[str, tuple[Operation, bool]]:
     """The slots that the bodies of `op` use, themselves or in bodies inside them, and whether one writes it.
 
-    Both tiers hand these to the kernel behind its last list argument, in this order, and take the written ones back
-    behind its results.
+    Both tiers hand these to the kernel behind its last list argument, in this order, and take all of them back behind
+    its results.
     """
     found: dict[str, tuple[Operation, bool]] = {}
     for body in bodies_of(op):

@@ -136,6 +136,8 @@ class _Simplifier:
         constants = plan.constants
         if not step.inputs or any(v not in constants for v in step.inputs):
             return False
+        if not all(t.dtype.is_numpy_compatible for t in op.outputs):
+            return False
         size = sum(
             (shapes.num_elements(plan.dims.get(v)) or 0) * max(t.dtype.size, 1)
             for v, t in zip(step.outputs, op.outputs, strict=True)

@@ -1,0 +1,320 @@
+"""Gradients of branches and loops: the body of the gradient is drawn from the body of the operation.
+
+A backward body takes what it needs of the forward body in one of three ways: constants are repeated, what the forward
+body captured is captured again, and any other value is kept by the forward operation, which gets one more result for
+it: the value itself for a branch, a stack with the value of each iteration for a loop. The forward operation is
+extended in place; it computes nothing twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from millrace.autodiff.aggregate import add
+from millrace.autodiff.gradients import backpropagate
+from millrace.core import dtypes, shapes
+from millrace.graph import raw
+from millrace.graph.body import Body
+from millrace.graph.indexed_slices import IndexedSlices
+from millrace.graph.operation import Operation
+from millrace.graph.tensor import Tensor
+
+
+class _Backward(Body):
+    """The body of a gradient, drawn while looking at the forward body `of` an operation."""
+
+    def __init__(self, op: Operation, of: Body) -> None:
+        super().__init__(op.graph, of.tag)
+        self.op = op
+        self.of = of
+
+    def capture(self, tensor: Tensor, name: str = "") -> Tensor:
+        if tensor.op.body is not self.of:
+            return super().capture(tensor, name)
+        known = self._inside.get(tensor)
+        if known is None:
+            known = self._inside[tensor] = self._from_forward(tensor, name)
+        return known
+
+    def _from_forward(self, tensor: Tensor, name: str) -> Tensor:
+        if tensor.dtype.is_ref_dtype:
+            return tensor
+        if tensor.op.type == "Const":
+            with self.graph.inside(self):
+                return raw.Const(value=tensor.op.attrs["value"], dtype=tensor.dtype, name=name or tensor.op.opdef.name)
+        outer = self.of.outer(tensor)
+        return self._kept(tensor) if outer is None else self.capture(outer, name)
+
+    def _kept(self, tensor: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class _BranchBackward(_Backward):
+    """The gradient of one branch: values kept by the forward operation are captured like any other."""
+
+    def _kept(self, tensor: Tensor) -> Tensor:
+        return self.capture(kept_by_branch(self.op, self.of, tensor))
+
+
+class _LoopBackward(_Backward):
+    """The gradient of one iteration: kept values are scanned, last iteration first."""
+
+    def __init__(self, op: Operation, of: Body) -> None:
+        super().__init__(op, of)
+        self.scans: list[Tensor] = []  # stacks, outside
+        self.elements: list[Tensor] = []  # their elements, inside
+
+    def scan(self, stack: Tensor, dtype: dtypes.DType, dims: shapes.Dims) -> Tensor:
+        """Takes one element of `stack` per iteration."""
+        element = self._argument(dtype, dims, "StackPop")
+        self.scans.append(stack)
+        self.elements.append(element)
+        return element
+
+    def _kept(self, tensor: Tensor) -> Tensor:
+        return self.scan(kept_by_loop(self.op, self.of, tensor), tensor.dtype, tensor.dims)
+
+
+def _extended(op: Operation, dtype: dtypes.DType, dims: shapes.Dims) -> Tensor:
+    """One more output of `op`."""
+    op.attrs["Tout"] = (*op.attrs["Tout"], dtype)
+    tensor = Tensor(op, len(op.outputs), dtype, dims)
+    op.outputs.append(tensor)
+    forget(op.body)
+    op.graph.changed()
+    return tensor
+
+
+def forget(body: Body | None) -> None:
+    """Drops what the runtime made of a body and the bodies around it, because an operation in it has changed."""
+    while body is not None:
+        body.plan = body.compiled = None
+        body = body.parent
+
+
+def kept_by_branch(op: Operation, branch: Body, tensor: Tensor) -> Tensor:
+    """An output of `op` that gives the value of `tensor`, of its body `branch`, when that branch runs."""
+    kept = op.graph.get_scoped("kept values", dict).setdefault(op, {})
+    if tensor not in kept:
+        for body in (op.attrs["then_branch"], op.attrs["else_branch"]):
+            if body is branch:
+                body.outputs.append(tensor)
+            else:
+                with op.graph.inside(body):
+                    body.outputs.append(raw.Nothing(name="Nothing"))
+            forget(body)
+        kept[tensor] = _extended(op, tensor.dtype, tensor.dims)
+    return kept[tensor]
+
+
+def kept_by_loop(op: Operation, body: Body, tensor: Tensor) -> Tensor:
+    """An output of `op` that gives the stack of the values of `tensor`, of its `body`, in each iteration."""
+    kept = op.graph.get_scoped("kept values", dict).setdefault(op, {})
+    if tensor not in kept:
+        body.outputs.append(tensor)
+        forget(body)
+        kept[tensor] = _extended(op, dtypes.variant, None)
+    return kept[tensor]
+
+
+def differentiable(tensor: Tensor) -> bool:
+    """True where a gradient may flow through `tensor`: numbers, stacks, tensor arrays, and variables by handle."""
+    dtype = tensor.dtype.base_dtype
+    if dtype is dtypes.resource:
+        return _variable_dtype(tensor) is not None
+    return dtype.is_floating or dtype.is_complex or dtype is dtypes.variant
+
+
+def _variable_dtype(handle: Tensor) -> dtypes.DType | None:
+    source: Tensor | None = handle
+    while source is not None and source.op.type == "BodyArg" and source.op.body is not None:
+        source = source.op.body.outer(source)
+    return source.op.attrs["dtype"] if source is not None and source.op.type == "VarHandleOp" else None
+
+
+def zeros_of(tensor: Tensor) -> Tensor:
+    """The gradient of `tensor` that nothing has reached."""
+    if tensor.dtype is dtypes.variant:
+        return raw.VariantZeros(tensor)
+    if tensor.dtype is dtypes.resource:
+        return raw.ZerosLike(raw.ReadVariableOp(tensor, dtype=_variable_dtype(tensor)))
+    return raw.ZerosLike(tensor)
+
+
+def dense(gradient: Any) -> Tensor:
+    """A gradient as one tensor."""
+    from millrace.graph import convert
+
+    return convert.to_tensor(gradient) if isinstance(gradient, IndexedSlices) else gradient
+
+
+# --- branches ---------------------------------------------------------------------------------------------------------
+
+
+def branch_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
+    """The gradient of `If`: an `If` on the same condition whose branches are the gradients of the branches."""
+    graph = op.graph
+    wanted = [i for i, t in enumerate(op.inputs[1:]) if differentiable(t)]
+    if not wanted:
+        return [None] * len(op.inputs)
+    seeds = [(i, dense(dy)) for i, dy in enumerate(dys) if dy is not None and differentiable(op.outputs[i])]
+    backward = []
+    for branch in (op.attrs["then_branch"], op.attrs["else_branch"]):
+        body = _BranchBackward(op, branch)
+        captures = list(branch.captures.values())
+        pairs = [(branch.outputs[i], dy) for i, dy in seeds if branch.outputs[i].op.type != "Nothing"]
+        with graph.inside(body):
+            ys = [y for y, _ in pairs]
+            xs = [captures[i] for i in wanted]
+            found = _inner_gradients(body, ys, xs, [dy for _, dy in pairs])
+            body.outputs = [
+                _like(dense(g), op.inputs[1 + i]) if g is not None else _zeros_in(body, op.inputs[1 + i])
+                for g, i in zip(found, wanted, strict=True)
+            ]
+        backward.append(body)
+    inputs = align(backward)
+    outputs = raw.If(
+        op.inputs[0],
+        inputs,
+        Tout=[t.dtype for t in backward[0].outputs],
+        then_branch=backward[0],
+        else_branch=backward[1],
+        name="Merge",
+    )
+    results: list[Any] = [None] * len(op.inputs)
+    for i, tensor in zip(wanted, outputs, strict=True):
+        results[1 + i] = tensor
+    return results
+
+
+def _inner_gradients(body: _Backward, ys: list[Tensor], xs: list[Tensor], seeds: list[Any]) -> list[Any]:
+    """Gradients of forward tensors, drawn into the backward body."""
+    if not ys:
+        return [None] * len(xs)
+    seeds = [body.capture(s) if s.op.body is not body else s for s in seeds]
+    return backpropagate(ys, xs, seeds)
+
+
+def _like(gradient: Tensor, x: Tensor) -> Tensor:
+    if gradient.dtype.is_numpy_compatible and x.dtype.is_numpy_compatible and x.dims is not None:
+        gradient.set_shape(x.dims)
+    return gradient
+
+
+def _zeros_in(body: Body, outer: Tensor) -> Tensor:
+    return zeros_of(body.capture(outer))
+
+
+def align(group: list[Body]) -> list[Tensor]:
+    """Makes bodies capture the same outer tensors in the same order; returns these."""
+    union = list(dict.fromkeys(t for body in group for t in body.captures))
+    for body in group:
+        body.captures = {t: body.capture(t) for t in union}
+    return union
+
+
+# --- loops ------------------------------------------------------------------------------------------------------------
+
+
+def loop_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
+    """The gradient of `While`: a loop over the iterations, last first, that carries the gradients back."""
+    if not op.attrs["back_prop"]:
+        return [None] * len(op.inputs)
+    body: Body = op.attrs["body"]
+    carried, scanned = op.attrs["carried"], op.attrs["scanned"]
+    backward = _LoopBackward(op, body)
+    graph = op.graph
+    ticks = kept_by_loop(op, body, _tick(op, body))
+
+    flows = [k for k in range(carried) if differentiable(op.outputs[k])]
+    stacks = [
+        k for k in range(carried, len(dys)) if dys[k] is not None and differentiable(body.outputs[k])
+    ]
+    captures = list(body.captures.values())
+    captured = [k for k, t in enumerate(op.inputs[carried + scanned :]) if differentiable(t)]
+    scans = [k for k in range(scanned) if differentiable(body.inputs[carried + k])]
+
+    starts = [dense(dys[k]) if dys[k] is not None else zeros_of(op.outputs[k]) for k in flows]
+    with graph.inside(backward):
+        backward.scan(ticks, dtypes.int32, ())
+        incoming = [backward.add_input(s.dtype, op.outputs[k].dims, "b_switch") for k, s in zip(flows, starts, strict=True)]
+        seeds = incoming + [
+            backward.scan(dense(dys[k]), body.outputs[k].dtype, body.outputs[k].dims) for k in stacks
+        ]
+        ys = [body.outputs[k] for k in flows + stacks]
+        xs = (
+            [body.inputs[k] for k in flows]
+            + [body.inputs[carried + k] for k in scans]
+            + [captures[k] for k in captured]
+        )
+        found = _inner_gradients(backward, ys, xs, seeds)
+        to_flows, to_scans, to_captured = _cut(found, len(flows), len(scans))
+        outputs = [
+            dense(g) if g is not None else zeros_of(backward.capture(body.inputs[k]))
+            for g, k in zip(to_flows, flows, strict=True)
+        ]
+        summed: list[tuple[int, Tensor]] = []  # captured, summed in what the loop carries
+        sparse: list[tuple[int, IndexedSlices]] = []  # captured, whose rows are stacked
+        for k, g in zip(captured, to_captured, strict=True):
+            if isinstance(g, IndexedSlices):
+                sparse.append((k, g))
+            elif g is not None:
+                summed.append((k, g))
+        sums = []
+        for k, g in summed:
+            total = backward.add_input(g.dtype, op.inputs[carried + scanned + k].dims, "b_acc")
+            sums.append(total)
+            outputs.append(add(total, g))
+        collected: list[tuple[int, Tensor]] = []
+        for k, g in zip(scans, to_scans, strict=True):
+            if g is not None:
+                collected.append((k, dense(g)))
+        extra = [g for _, g in collected] + [t for _, s in sparse for t in (s.values, s.indices)]
+        backward.outputs = outputs + extra
+    backward.inputs = [*incoming, *sums, *backward.elements]
+    zeros = [zeros_of(op.inputs[carried + scanned + k]) for k, _ in summed]
+    outer = list(backward.captures)
+    results = raw.While(
+        [*starts, *zeros, *backward.scans, *outer],
+        Tout=[*[t.dtype for t in outputs], *[dtypes.variant] * len(extra)],
+        body=backward,
+        carried=len(outputs),
+        scanned=len(backward.scans),
+        captured=len(outer),
+        reverse=not op.attrs["reverse"],
+        name="b_exit",
+    )
+    gradient: list[Any] = [None] * len(op.inputs)
+    for k, tensor in zip(flows, results, strict=False):
+        gradient[k] = tensor
+    for (k, _), tensor in zip(summed, results[len(flows) :], strict=False):
+        gradient[carried + scanned + k] = tensor
+    rest = results[len(outputs) :]
+    for (k, _), tensor in zip(collected, rest, strict=False):
+        gradient[carried + k] = tensor
+    rest = rest[len(collected) :]
+    for i, (k, slices) in enumerate(sparse):
+        values = raw.StackConcat(rest[2 * i], dtype=slices.values.dtype)
+        values.set_shape((None, *(slices.values.dims[1:] if slices.values.dims else ())) if slices.values.dims else None)
+        indices = raw.StackConcat(rest[2 * i + 1], dtype=slices.indices.dtype)
+        indices.set_shape((None,))
+        source = op.inputs[carried + scanned + k]
+        gradient[carried + scanned + k] = IndexedSlices(values, indices, _dense_shape(source))
+    return gradient
+
+
+def _dense_shape(source: Tensor) -> Tensor:
+    if source.dtype is dtypes.resource:
+        return raw.VariableShape(source)
+    return raw.Shape(source)
+
+
+def _tick(op: Operation, body: Body) -> Tensor:
+    if body.tick is None:
+        with op.graph.inside(body):
+            body.tick = raw.Tick(name="Tick")
+    return body.tick
+
+
+def _cut(items: list[Any], first: int, second: int) -> tuple[list[Any], list[Any], list[Any]]:
+    return items[:first], items[first : first + second], items[first + second :]
