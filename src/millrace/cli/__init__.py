@@ -19,7 +19,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = commands.add_parser("run", help="run a script whose `import tensorflow` gets millrace")
     run.add_argument("script", help="path of the script")
     run.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
+    graph = commands.add_parser("graph", help="run a script and draw the default graph it leaves as SVG")
+    graph.add_argument("-o", "--output", default="graph.svg", help="file to write (default: %(default)s)")
+    graph.add_argument(
+        "-n", "--nodes", type=int, default=40, help="open scopes up to so many nodes (default: %(default)s)"
+    )
+    graph.add_argument("script", help="path of the script")
+    graph.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
     chosen = parser.parse_args(arguments)
+    if chosen.command == "graph":
+        from millrace.cli.graph import draw_script
+
+        return draw_script(chosen.script, chosen.args, chosen.output, chosen.nodes)
     from millrace.cli.run import run_script
 
     return run_script(chosen.script, chosen.args)
