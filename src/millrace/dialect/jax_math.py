@@ -12,16 +12,21 @@ from jax import lax
 from jax.scipy import special
 
 
+from millrace.dialect.jax_control import Checks
+
+
 class MathVerbs:
     """Checks, elementary and special functions, conversions."""
 
     def check(self, holds: Any, error: Callable[[], Exception]) -> None:
-        """Checks what is known while tracing; what depends on data cannot raise inside a compiled program.
+        """Checks what is known while tracing; what depends on data is checked when the program has run.
 
         Raises:
           OpError: whatever `error` makes.
         """
-        if not isinstance(holds, jax.core.Tracer) and not np.all(holds):
+        if isinstance(holds, jax.core.Tracer):
+            Checks.current().add(holds, error)
+        elif not np.all(holds):
             raise error()
 
     # --- elementary -----------------------------------------------------------------------------------------------

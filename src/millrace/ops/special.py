@@ -12,7 +12,6 @@ from millrace.core.public import public
 from millrace.graph import raw
 from millrace.graph.apply import apply
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
-from millrace.graph.scopes import name_scope
 from millrace.graph.tensor import Tensor
 from millrace.opkit import shape_rules
 from millrace.opkit.families import binary, unary
@@ -128,12 +127,12 @@ Erfc = unary("Erfc", FLOATING, "erfc", _erfc_grad, "1 - erf(x).", __name__)
 BesselI0e = unary("BesselI0e", FLOATING, "bessel_i0e", _bessel_i0e_grad, "exp(-|x|) I0(x).", __name__)
 BesselI1e = unary("BesselI1e", FLOATING, "bessel_i1e", _bessel_i1e_grad, "exp(-|x|) I1(x).", __name__)
 Igamma = binary(
-    "Igamma", _PRECISE, "igamma", lambda op, dz: _igamma_slopes(op, dz, 1), "The lower incomplete gamma function P(a, x).",
-    __name__, names=("a", "x", "z"),
+    "Igamma", _PRECISE, "igamma", lambda op, dz: _igamma_slopes(op, dz, 1),
+    "The lower incomplete gamma function P(a, x).", __name__, names=("a", "x", "z"),
 )  # fmt: skip
 Igammac = binary(
-    "Igammac", _PRECISE, "igammac", lambda op, dz: _igamma_slopes(op, dz, -1), "The upper one, Q(a, x) = 1 - P(a, x).",
-    __name__, names=("a", "x", "z"),
+    "Igammac", _PRECISE, "igammac", lambda op, dz: _igamma_slopes(op, dz, -1),
+    "The upper one, Q(a, x) = 1 - P(a, x).", __name__, names=("a", "x", "z"),
 )  # fmt: skip
 Zeta = binary(
     "Zeta", _PRECISE, "zeta", _zeta_grad, "Hurwitz's zeta function.", __name__, names=("x", "q", "z")
@@ -191,3 +190,196 @@ class Betainc:
         a, b, x = op.inputs
         density = _betainc_density(a, b, x)
         return None, None, Unbroadcast(x, dz).x(density * dz)
+
+
+@public("lgamma", "math.lgamma")
+def lgamma(x: Any, name: str | None = None) -> Tensor:
+    """The logarithm of |gamma(x)|.
+
+    Args:
+      x: `[...]`, floating.
+      name: op name; default "Lgamma".
+
+    Returns:
+      Shape and dtype of `x`.
+    """
+    return apply(Lgamma, x, name=name)
+
+
+@public("digamma", "math.digamma")
+def digamma(x: Any, name: str | None = None) -> Tensor:
+    """The derivative of `lgamma`.
+
+    Args:
+      x: `[...]`, floating.
+      name: op name; default "Digamma".
+
+    Returns:
+      Shape and dtype of `x`.
+    """
+    return apply(Digamma, x, name=name)
+
+
+@public("erf", "math.erf")
+def erf(x: Any, name: str | None = None) -> Any:
+    """The error function: 2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x.
+
+    Args:
+      x: `[...]`, floating; or a SparseTensor.
+      name: op name; default "Erf".
+
+    Returns:
+      Shape and dtype of `x`.
+    """
+    return on_values(x, lambda x: apply(Erf, x, name=name))
+
+
+@public("erfc", "math.erfc")
+def erfc(x: Any, name: str | None = None) -> Tensor:
+    """1 - erf(x), exact for large x.
+
+    Args:
+      x: `[...]`, floating.
+      name: op name; default "Erfc".
+
+    Returns:
+      Shape and dtype of `x`.
+    """
+    return apply(Erfc, x, name=name)
+
+
+@public("math.bessel_i0e")
+def bessel_i0e(x: Any, name: str | None = None) -> Any:
+    """exp(-|x|) times the modified Bessel function of order 0.
+
+    Args:
+      x: `[...]`, floating; or a SparseTensor.
+      name: op name; default "BesselI0e".
+
+    Returns:
+      Shape and dtype of `x`.
+    """
+    return on_values(x, lambda x: apply(BesselI0e, x, name=name))
+
+
+@public("math.bessel_i1e")
+def bessel_i1e(x: Any, name: str | None = None) -> Any:
+    """exp(-|x|) times the modified Bessel function of order 1.
+
+    Args:
+      x: `[...]`, floating; or a SparseTensor.
+      name: op name; default "BesselI1e".
+
+    Returns:
+      Shape and dtype of `x`.
+    """
+    return on_values(x, lambda x: apply(BesselI1e, x, name=name))
+
+
+@public("igamma", "math.igamma")
+def igamma(a: Any, x: Any, name: str | None = None) -> Tensor:
+    """The regularised lower incomplete gamma function P(a, x).
+
+    Args:
+      a: `[...]`, float32 or float64.
+      x: broadcasts with `a`; same dtype.
+      name: op name; default "Igamma".
+
+    Returns:
+      The broadcast shape, dtype of `a`.
+    """
+    return apply(Igamma, a, x, name=name)
+
+
+@public("igammac", "math.igammac")
+def igammac(a: Any, x: Any, name: str | None = None) -> Tensor:
+    """The regularised upper incomplete gamma function Q(a, x) = 1 - P(a, x).
+
+    Args:
+      a: `[...]`, float32 or float64.
+      x: broadcasts with `a`; same dtype.
+      name: op name; default "Igammac".
+
+    Returns:
+      The broadcast shape, dtype of `a`.
+    """
+    return apply(Igammac, a, x, name=name)
+
+
+@public("zeta", "math.zeta")
+def zeta(x: Any, q: Any, name: str | None = None) -> Tensor:
+    """Hurwitz's zeta function: the sum of (q + n)**-x over n = 0, 1, ...
+
+    Args:
+      x: `[...]`, float32 or float64.
+      q: broadcasts with `x`; same dtype.
+      name: op name; default "Zeta".
+
+    Returns:
+      The broadcast shape, dtype of `x`.
+    """
+    return apply(Zeta, x, q, name=name)
+
+
+@public("polygamma", "math.polygamma")
+def polygamma(a: Any, x: Any, name: str | None = None) -> Tensor:
+    """The a-th derivative of digamma; NaN where a is no natural number.
+
+    Args:
+      a: `[...]`, float32 or float64.
+      x: broadcasts with `a`; same dtype.
+      name: op name; default "Polygamma".
+
+    Returns:
+      The broadcast shape, dtype of `a`.
+    """
+    return apply(Polygamma, a, x, name=name)
+
+
+@public("math.xlogy")
+def xlogy(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x log(y), and 0 wherever x is 0.
+
+    Args:
+      x: `[...]`, floating or complex.
+      y: broadcasts with `x`; same dtype.
+      name: op name; default "xlogy".
+
+    Returns:
+      The broadcast shape, dtype of `x`.
+    """
+    return apply(Xlogy, x, y, name=name or "xlogy")
+
+
+@public("math.xdivy")
+def xdivy(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x / y, and 0 wherever x is 0.
+
+    Args:
+      x: `[...]`, floating or complex.
+      y: broadcasts with `x`; same dtype.
+      name: op name; default "xdivy".
+
+    Returns:
+      The broadcast shape, dtype of `x`.
+    """
+    return apply(Xdivy, x, y, name=name or "xdivy")
+
+
+@public("betainc", "math.betainc")
+def betainc(a: Any, b: Any, x: Any, name: str | None = None) -> Tensor:
+    """The regularised incomplete beta function of x in [0, 1].
+
+    Args:
+      a: `[...]`, float32 or float64, positive.
+      b: of the shape of `a` or a scalar; same dtype, positive.
+      x: of the same shape or a scalar; same dtype.
+      name: op name; default "Betainc".
+
+    Returns:
+      The shape of those that are no scalars, dtype of `a`.
+
+    Raises:
+      ValueError: two of the shapes differ and neither is a scalar.
+    """
+    return apply(Betainc, a, b, x, name=name)
