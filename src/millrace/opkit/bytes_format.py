@@ -47,13 +47,13 @@ def summary(value: np.ndarray, summarize: int) -> bytes:
 
 def _show(value: np.ndarray, summarize: int, write: Callable[[object], bytes], rank: int) -> bytes:
     if value.ndim == 0:
-        return write(value[()])
+        return write(value.item() if value.dtype.kind == "O" else value[()])
     count = len(value)
     if summarize < 0 or count <= 2 * summarize:
-        chosen = [_show(value[i], summarize, write, rank) for i in range(count)]
+        chosen = [_show(value[i, ...], summarize, write, rank) for i in range(count)]
     else:
-        head = [_show(value[i], summarize, write, rank) for i in range(summarize)]
-        tail = [_show(value[i], summarize, write, rank) for i in range(count - summarize, count)]
+        head = [_show(value[i, ...], summarize, write, rank) for i in range(summarize)]
+        tail = [_show(value[i, ...], summarize, write, rank) for i in range(count - summarize, count)]
         chosen = [*head, b"...", *tail]
     depth = rank - value.ndim
     separator = b" " if value.ndim == 1 else b"\n" * (value.ndim - 1) + b" " * (depth + 1)

@@ -29,7 +29,7 @@ _NUMBERS = frozenset({float32, float64, int32, int64})
 _UNIT = one_of("BYTE", "UTF8_CHAR", default="BYTE")
 
 
-# --- joins ---------------------------------------------------------------------------
+# --- joins -------------------------------------------------------------------------------------------------
 
 
 @declare("StringJoin(inputs: N*string) -> output: string", separator=text(""), host=True)
@@ -66,8 +66,13 @@ def string_join(inputs: Any, separator: str = "", name: str | None = None) -> Te
     return apply(StringJoin, inputs, separator=as_bytes(separator), name=name)
 
 
-@declare("ReduceJoin(inputs: string, reduction_indices: int32) -> output: string", static=("reduction_indices",),
-    keep_dims=flag(False), separator=text(""), host=True)  # fmt: skip
+@declare(
+    "ReduceJoin(inputs: string, reduction_indices: int32) -> output: string",
+    static=("reduction_indices",),
+    keep_dims=flag(False),
+    separator=text(""),
+    host=True,
+)
 class ReduceJoin:
     """Joins strings along axes; the axis named first varies fastest."""
 
@@ -111,11 +116,11 @@ def reduce_join(
         if axis is None and x.dims is not None:
             axis = convert_to_tensor(np.arange(len(x.dims) - 1, -1, -1, dtype=np.int32), name="Const")
         elif axis is None:
-            axis = raw.Range(raw.Sub(raw.Rank(x), 1), -1, -1, name="range")
+            axis = raw.Range(raw.Sub(raw.Rank(x), 1, name="sub"), -1, -1, name="range")
         return apply(ReduceJoin, x, axis, keep_dims=keep, separator=as_bytes(separator), name=name)
 
 
-# --- case, length, pieces ---------------------------------------------------------------------------
+# --- case, length, pieces ----------------------------------------------------------------------------------
 
 
 @declare("StringLower(input: string) -> output: string", encoding=text(""), host=True)
@@ -186,7 +191,7 @@ class StringLength:
 
 @public("strings.length")
 def length(input: Any, name: str | None = None, unit: str = "BYTE") -> Tensor:
-    """Length of each string in bytes, or in characters with `unit="UTF8_CHAR"`; int32, same shape as `input`."""
+    """Length of each string in bytes, or in characters with `unit="UTF8_CHAR"`; int32, same shape."""
     return apply(StringLength, input, unit=unit, name=name)
 
 
@@ -223,11 +228,14 @@ def substr(input: Any, pos: Any, len: Any, name: str | None = None, unit: str = 
     return apply(Substr, input, pos, len, unit=unit, name=name)
 
 
-# --- patterns ---------------------------------------------------------------------------
+# --- patterns ----------------------------------------------------------------------------------------------
 
 
-@declare("RegexReplace(input: string, pattern: string, rewrite: string) -> output: string",
-    replace_global=flag(True), host=True)  # fmt: skip
+@declare(
+    "RegexReplace(input: string, pattern: string, rewrite: string) -> output: string",
+    replace_global=flag(True),
+    host=True,
+)
 class RegexReplace:
     """Replaces what an RE2 pattern matches."""
 
@@ -242,8 +250,13 @@ class RegexReplace:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("StaticRegexReplace(input: string) -> output: string", pattern=text(), rewrite=text(),
-    replace_global=flag(True), host=True)  # fmt: skip
+@declare(
+    "StaticRegexReplace(input: string) -> output: string",
+    pattern=text(),
+    rewrite=text(),
+    replace_global=flag(True),
+    host=True,
+)
 class StaticRegexReplace:
     """`RegexReplace` with a pattern known while building."""
 
@@ -317,7 +330,7 @@ def regex_full_match(input: Any, pattern: Any, name: str | None = None) -> Tenso
     return apply(RegexFullMatch, input, pattern, name=name)
 
 
-# --- hashes ---------------------------------------------------------------------------
+# --- hashes ------------------------------------------------------------------------------------------------
 
 
 @declare(
@@ -380,8 +393,12 @@ def string_to_hash_bucket_fast(input: Any, num_buckets: int, name: str | None = 
     return apply(StringToHashBucketFast, input, num_buckets=num_buckets, name=name)
 
 
-@declare("StringToHashBucketStrong(input: string) -> output: int64", num_buckets=integer(minimum=1), key=ints(),
-    host=True)  # fmt: skip
+@declare(
+    "StringToHashBucketStrong(input: string) -> output: int64",
+    num_buckets=integer(minimum=1),
+    key=ints(),
+    host=True,
+)
 class StringToHashBucketStrong:
     """Bucket numbers from SipHash-2-4 under a key."""
 
@@ -412,11 +429,14 @@ def string_to_hash_bucket_strong(input: Any, num_buckets: int, key: Any, name: s
     return apply(StringToHashBucketStrong, input, num_buckets=num_buckets, key=key, name=name)
 
 
-# --- numbers ---------------------------------------------------------------------------
+# --- numbers -----------------------------------------------------------------------------------------------
 
 
-@declare("StringToNumber(string_tensor: string) -> output: out_type", out_type=dtype_attr(_NUMBERS, float32),
-    host=True)  # fmt: skip
+@declare(
+    "StringToNumber(string_tensor: string) -> output: out_type",
+    out_type=dtype_attr(_NUMBERS, float32),
+    host=True,
+)
 class StringToNumber:
     """Reads numbers."""
 
@@ -450,8 +470,16 @@ def string_to_number(
     return apply(StringToNumber, x, out_type=out_type, name=name)
 
 
-@declare("AsString(input: T) -> output: string", T=_PRINTABLE, precision=integer(-1), scientific=flag(False),
-    shortest=flag(False), width=integer(-1), fill=text(""), host=True)  # fmt: skip
+@declare(
+    "AsString(input: T) -> output: string",
+    T=_PRINTABLE,
+    precision=integer(-1),
+    scientific=flag(False),
+    shortest=flag(False),
+    width=integer(-1),
+    fill=text(""),
+    host=True,
+)
 class AsString:
     """Writes numbers."""
 
@@ -499,8 +527,14 @@ def as_string(
     )
 
 
-@declare("StringFormat(inputs: T) -> output: string", T=types(), template=text("%s"), placeholder=text("%s"),
-    summarize=integer(3), host=True)  # fmt: skip
+@declare(
+    "StringFormat(inputs: T) -> output: string",
+    T=types(),
+    template=text("%s"),
+    placeholder=text("%s"),
+    summarize=integer(3),
+    host=True,
+)
 class StringFormat:
     """A template filled with summaries of tensors."""
 

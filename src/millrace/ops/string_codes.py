@@ -38,11 +38,15 @@ _ERRORS = one_of("strict", "replace", "ignore", default="replace")
 _UNICODE = one_of("UTF-8", "UTF-16-BE", "UTF-32-BE")
 
 
-# --- raw numbers ---------------------------------------------------------------------------
+# --- raw numbers -------------------------------------------------------------------------------------------
 
 
-@declare("DecodeRaw(bytes: string) -> output: out_type", out_type=dtype_attr(_RAW), little_endian=flag(True),
-    host=True)  # fmt: skip
+@declare(
+    "DecodeRaw(bytes: string) -> output: out_type",
+    out_type=dtype_attr(_RAW),
+    little_endian=flag(True),
+    host=True,
+)
 class DecodeRaw:
     """The bytes of each string as numbers."""
 
@@ -82,8 +86,13 @@ def decode_raw(
     return apply(DecodeRaw, x, out_type=out_type, little_endian=little_endian, name=name)
 
 
-@declare("DecodePaddedRaw(input_bytes: string, fixed_length: int32) -> output: out_type", static=("fixed_length",),
-    out_type=dtype_attr(_RAW), little_endian=flag(True), host=True)  # fmt: skip
+@declare(
+    "DecodePaddedRaw(input_bytes: string, fixed_length: int32) -> output: out_type",
+    static=("fixed_length",),
+    out_type=dtype_attr(_RAW),
+    little_endian=flag(True),
+    host=True,
+)
 class DecodePaddedRaw:
     """The bytes of each string, cut or padded to one length, as numbers."""
 
@@ -106,7 +115,7 @@ class DecodePaddedRaw:
     grad = NOT_DIFFERENTIABLE
 
 
-# --- base64 and compression ---------------------------------------------------------------------------
+# --- base64 and compression --------------------------------------------------------------------------------
 
 
 @declare("EncodeBase64(input: string) -> output: string", pad=flag(False), host=True)
@@ -176,7 +185,7 @@ def decode_compressed(bytes: Any, compression_type: str = "", name: str | None =
     return apply(DecodeCompressed, bytes, compression_type=compression_type, name=name)
 
 
-# --- text in any encoding ---------------------------------------------------------------------------
+# --- text in any encoding ----------------------------------------------------------------------------------
 
 
 @declare("UnicodeScript(input: int32) -> output: int32", host=True)
@@ -197,9 +206,15 @@ def unicode_script(input: Any, name: str | None = None) -> Tensor:
     return apply(UnicodeScript, input, name=name)
 
 
-@declare("UnicodeDecode(input: string) -> row_splits: Tsplits, char_values: int32", input_encoding=text(),
-    errors=_ERRORS, replacement_char=integer(0xFFFD), replace_control_characters=flag(False),
-    Tsplits=dtype_attr(INDEX, int64), host=True)  # fmt: skip
+@declare(
+    "UnicodeDecode(input: string) -> row_splits: Tsplits, char_values: int32",
+    input_encoding=text(),
+    errors=_ERRORS,
+    replacement_char=integer(0xFFFD),
+    replace_control_characters=flag(False),
+    Tsplits=dtype_attr(INDEX, int64),
+    host=True,
+)
 class UnicodeDecode:
     """The code points of each string."""
 
@@ -213,9 +228,16 @@ class UnicodeDecode:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("UnicodeDecodeWithOffsets(input: string) -> row_splits: Tsplits, char_values: int32, "
-    "char_to_byte_starts: int64", input_encoding=text(), errors=_ERRORS, replacement_char=integer(0xFFFD),
-    replace_control_characters=flag(False), Tsplits=dtype_attr(INDEX, int64), host=True)  # fmt: skip
+@declare(
+    "UnicodeDecodeWithOffsets(input: string) -> row_splits: Tsplits, char_values: int32, "
+    "char_to_byte_starts: int64",
+    input_encoding=text(),
+    errors=_ERRORS,
+    replacement_char=integer(0xFFFD),
+    replace_control_characters=flag(False),
+    Tsplits=dtype_attr(INDEX, int64),
+    host=True,
+)
 class UnicodeDecodeWithOffsets:
     """The code points of each string, and where they begin."""
 
@@ -371,8 +393,14 @@ def _encode_each(points: Tensor, encoding: str, errors: str, replacement_char: i
     )
 
 
-@declare("UnicodeEncode(input_values: int32, input_splits: Tsplits) -> output: string", errors=_ERRORS,
-    output_encoding=_UNICODE, replacement_char=integer(0xFFFD), Tsplits=INDEX, host=True)  # fmt: skip
+@declare(
+    "UnicodeEncode(input_values: int32, input_splits: Tsplits) -> output: string",
+    errors=_ERRORS,
+    output_encoding=_UNICODE,
+    replacement_char=integer(0xFFFD),
+    Tsplits=INDEX,
+    host=True,
+)
 class UnicodeEncode:
     """Strings from rows of code points."""
 
@@ -417,13 +445,16 @@ def unicode_encode(
             raise ValueError(
                 f"strings.unicode_encode: input must have a known rank of at least 1. Received: {x}"
             )
-        shape = raw.Shape(x)
         rank = len(x.dims)
-        length = raw.StridedSlice(shape, [rank - 1], [rank], [1], shrink_axis_mask=1)
-        outer = np.zeros(0, np.int32) if rank == 1 else raw.StridedSlice(shape, [0], [rank - 1], [1])
-        rows = np.int32(1) if rank == 1 else raw.Prod(outer, np.int32(0))
-        splits = raw.Mul(raw.Range(np.int32(0), raw.Add(rows, np.int32(1)), np.int32(1)), length)
-        flat = x if rank == 1 else raw.Reshape(x, np.array([-1], np.int32))
+        shape = raw.Shape(x)
+        length = raw.StridedSlice(shape, [rank - 1], [rank], [1], shrink_axis_mask=1, name="strided_slice")
+        if rank == 1:
+            flat, outer = x, np.zeros(0, np.int32)
+            splits = raw.Pack([np.int32(0), length], name="stack")
+        else:
+            flat, outer = raw.Reshape(x, np.array([-1], np.int32)), shape[: rank - 1]
+            rows = raw.Add(raw.Prod(outer, np.int32(0)), np.int32(1))
+            splits = raw.Mul(raw.Range(np.int32(0), rows, np.int32(1)), length)
         encoded = apply(
             UnicodeEncode,
             flat,
@@ -435,9 +466,15 @@ def unicode_encode(
         return raw.Reshape(encoded, outer)
 
 
-@declare("UnicodeTranscode(input: string) -> output: string", input_encoding=text(), output_encoding=_UNICODE,
-    errors=_ERRORS, replacement_char=integer(0xFFFD), replace_control_characters=flag(False),
-    host=True)  # fmt: skip
+@declare(
+    "UnicodeTranscode(input: string) -> output: string",
+    input_encoding=text(),
+    output_encoding=_UNICODE,
+    errors=_ERRORS,
+    replacement_char=integer(0xFFFD),
+    replace_control_characters=flag(False),
+    host=True,
+)
 class UnicodeTranscode:
     """Strings in another encoding."""
 

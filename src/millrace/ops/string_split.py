@@ -24,8 +24,11 @@ from millrace.opkit.shape_rules import with_rank
 _SPARSE_MATRIX = [(None, 2), (None,), (2,)]
 
 
-@declare("StringSplit(input: string, delimiter: string) -> indices: int64, values: string, shape: int64",
-    skip_empty=flag(True), host=True)  # fmt: skip
+@declare(
+    "StringSplit(input: string, delimiter: string) -> indices: int64, values: string, shape: int64",
+    skip_empty=flag(True),
+    host=True,
+)
 class StringSplit:
     """Tokens between any of the delimiter's bytes."""
 
@@ -72,8 +75,11 @@ def string_split(
         return SparseTensor(*apply(StringSplit, source, separator, skip_empty=skip_empty))
 
 
-@declare("StringSplitV2(input: string, sep: string) -> indices: int64, values: string, shape: int64",
-    maxsplit=integer(-1), host=True)  # fmt: skip
+@declare(
+    "StringSplitV2(input: string, sep: string) -> indices: int64, values: string, shape: int64",
+    maxsplit=integer(-1),
+    host=True,
+)
 class StringSplitV2:
     """Tokens as Python's `split` gives them."""
 
@@ -145,12 +151,20 @@ def bytes_split_(input: Any, name: str | None = None) -> Tensor:
         return apply(StringSplit, raw.Pack([x], name="stack"), "", skip_empty=True).values
 
 
-# --- n-grams ---------------------------------------------------------------------------
+# --- n-grams -----------------------------------------------------------------------------------------------
 
 
-@declare("StringNGrams(data: string, data_splits: Tsplits) -> ngrams: string, ngrams_splits: Tsplits",
-    Tsplits=INDEX, separator=text(), ngram_widths=ints(minimum=0), left_pad=text(), right_pad=text(),
-    pad_width=integer(), preserve_short_sequences=flag(), host=True)  # fmt: skip
+@declare(
+    "StringNGrams(data: string, data_splits: Tsplits) -> ngrams: string, ngrams_splits: Tsplits",
+    Tsplits=INDEX,
+    separator=text(),
+    ngram_widths=ints(minimum=0),
+    left_pad=text(),
+    right_pad=text(),
+    pad_width=integer(),
+    preserve_short_sequences=flag(),
+    host=True,
+)
 class StringNGrams:
     """All n-grams of the rows of a ragged array."""
 
@@ -225,11 +239,18 @@ def ngrams(
         ).ngrams
 
 
-# --- segments ---------------------------------------------------------------------------
+# --- segments ----------------------------------------------------------------------------------------------
 
 
-@declare("UnsortedSegmentJoin(inputs: string, segment_ids: Tindices, num_segments: Tnumsegments) -> output: string",
-    static=("num_segments",), Tindices=INDEX, Tnumsegments=INDEX, separator=text(""), host=True)  # fmt: skip
+@declare(
+    "UnsortedSegmentJoin(inputs: string, segment_ids: Tindices, num_segments: Tnumsegments) -> "
+    "output: string",
+    static=("num_segments",),
+    Tindices=INDEX,
+    Tnumsegments=INDEX,
+    separator=text(""),
+    host=True,
+)
 class UnsortedSegmentJoin:
     """The strings of each segment, joined."""
 
