@@ -10,6 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from millrace.dialect.jax_array import ArrayVerbs
+from millrace.dialect.jax_control import ControlVerbs
 from millrace.dialect.jax_conv import ConvVerbs
 from millrace.dialect.jax_linalg import LinalgVerbs
 from millrace.dialect.jax_math import MathVerbs
@@ -17,7 +18,7 @@ from millrace.dialect.jax_random import RandomVerbs
 from millrace.dialect.jax_segment import SegmentVerbs
 
 
-class JaxDialect(ArrayVerbs, ConvVerbs, LinalgVerbs, MathVerbs, RandomVerbs, SegmentVerbs):
+class JaxDialect(ArrayVerbs, ControlVerbs, ConvVerbs, LinalgVerbs, MathVerbs, RandomVerbs, SegmentVerbs):
     """Verbs on JAX arrays and tracers. Attributes not defined here are jax.numpy's functions."""
 
     name = "jax"

@@ -11,7 +11,6 @@ import numpy as np
 from jax import lax
 from jax.scipy import special
 
-
 from millrace.dialect.jax_control import Checks
 
 

@@ -1,22 +1,45 @@
-"""`Executables`: the ready-to-run forms of one plan, one for each combination of fed shapes up to a limit."""
+"""`Executables`: the ready-to-run forms of one plan, one for each combination of fed shapes up to a limit.
+
+A form starts in the interpreter. Where the cost model says so it is compiled, at a run index that follows from the
+plan alone: the same program takes the same tier at the same run every time. A plan that cannot be compiled stays in
+the interpreter.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import math
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from millrace.core import errors
 from millrace.graph.tensor import Tensor
-from millrace.runtime import failures, interpret
-from millrace.runtime.plan import make_plan
+from millrace.runtime import cost, failures, interpret
+from millrace.runtime.plan import Plan, make_plan
+from millrace.runtime.segments import Segment, split
 from millrace.runtime.simplify import simplify
 from millrace.runtime.store import Slot, Store
 
 _MOST_SHAPES = 16  # a program that feeds more shapes than this is better served by one plan for all of them
+_ON_1, _OFF = 1, -1  # OptimizerOptions.global_jit_level
 
 _log = logging.getLogger("millrace")
+
+
+class _Form:
+    """One plan for one combination of fed shapes."""
+
+    __slots__ = ("compile_at", "function", "plan", "runs", "slots")
+
+    def __init__(self, plan: Plan, slots: list[Slot], compile_at: float) -> None:
+        self.plan: Plan | None = plan
+        self.slots = slots
+        self.compile_at = compile_at
+        self.runs = 0
+        self.function: Callable[..., Any] | None = None
 
 
 class Executables:
@@ -30,8 +53,8 @@ class Executables:
         self._fetches = list(fetches)
         self._feeds: list[Tensor] = [f.tensor for f in feeds]
         self._store = store
-        self._options = options
-        self._ready: dict[tuple[tuple[int, ...], ...] | None, tuple[Any, list[Slot]]] = {}
+        self._tier = tier_asked_for(options)
+        self._ready: dict[tuple[tuple[int, ...], ...] | None, _Form] = {}
         self._fixed = not any(f.any_shape for f in feeds)
 
     def run(self, values: Sequence[Any]) -> tuple[Any, ...]:
@@ -41,18 +64,19 @@ class Executables:
           tf.errors.OpError: an operation failed; the store is as it was.
         """
         key = () if self._fixed else tuple([np.shape(v) for v in values])
-        ready = self._ready.get(key)
-        if ready is None:
-            ready = self._make(key, values)
-        function, slots = ready
+        form = self._ready.get(key)
+        if form is None:
+            form = self._make(key, values)
+        if form.plan is not None:
+            self._advance(form)
         try:
             with self._store.lock, np.errstate(all="ignore"):
-                return function(*values, *slots)
+                return form.function(*values, *form.slots)  # type: ignore[misc]
         except Exception as error:
             raise_located(error)
             raise
 
-    def _make(self, key: Any, values: Sequence[Any]) -> tuple[Any, list[Slot]]:
+    def _make(self, key: Any, values: Sequence[Any]) -> _Form:
         if len(self._ready) >= _MOST_SHAPES:
             if None in self._ready:
                 return self._ready[None]
@@ -64,9 +88,75 @@ class Executables:
             key = None
         plan = make_plan(self._fetches, self._feeds)
         simplify(plan, None if key is None else [np.shape(v) for v in values])
-        ready = interpret.compile_plan(plan), interpret.slots_for(plan, self._store)
-        self._ready[key] = ready
-        return ready
+        if self._tier == "interpret" or key is None:
+            compile_at = math.inf
+        elif self._tier == "compile":
+            compile_at = 0
+        else:
+            compile_at = cost.estimate(plan).promotion()
+        form = self._ready[key] = _Form(plan, interpret.slots_for(plan, self._store), compile_at)
+        return form
+
+    def _advance(self, form: _Form) -> None:
+        """Counts a run, and makes the function that it needs."""
+        plan = form.plan
+        assert plan is not None
+        if form.runs >= form.compile_at:
+            form.plan = None
+            compiled = self._compiled(plan)
+            if compiled is not None:
+                form.function = compiled
+                return
+        if form.function is None:
+            form.function = interpret.compile_plan(plan)
+            if form.compile_at == math.inf:
+                form.plan = None
+        form.runs += 1
+
+    def _compiled(self, plan: Plan) -> Callable[..., Any] | None:
+        parts = split(plan)
+        if not any(isinstance(part, Segment) for part in parts):
+            return None
+        from millrace.runtime import xla
+
+        return _WithFallback(
+            plan, interpret.compile_plan(plan, parts, lambda segment: xla.Program(segment, plan))
+        )
+
+
+class _WithFallback:
+    """A compiled plan that becomes an interpreted one when its first run shows that it cannot be compiled."""
+
+    def __init__(self, plan: Plan, function: Callable[..., Any]) -> None:
+        self._plan: Plan | None = plan
+        self._function = function
+
+    def __call__(self, *args: Any) -> Any:
+        if self._plan is None:
+            return self._function(*args)
+        plan, self._plan = self._plan, None
+        try:
+            return self._function(*args)
+        except errors.OpError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever stops the compiler, the interpreter can run it
+            _log.info("millrace: a plan stays in the interpreter: %s", error)
+            self._function = interpret.compile_plan(plan)
+            return self._function(*args)
+
+
+def tier_asked_for(options: Any) -> str:
+    """"interpret", "compile" or "auto", from the session's ConfigProto, else from MILLRACE_TIER."""
+    if options is not None:
+        level = options.graph_options.optimizer_options.global_jit_level
+        if level >= _ON_1:
+            return "compile"
+        if level == _OFF:
+            return "interpret"
+    tier = os.environ.get("MILLRACE_TIER", "auto")
+    if tier not in ("interpret", "compile", "auto"):
+        raise ValueError(f"MILLRACE_TIER must be 'interpret', 'compile' or 'auto'. Received: {tier!r}")
+    return tier
 
 
 def raise_located(error: Exception) -> None:
@@ -77,4 +167,4 @@ def raise_located(error: Exception) -> None:
     step, values = found
     raised = failures.from_exception(error, step.op, values)
     if raised is not error:
-        raise raised from (None if isinstance(error, failures.errors.OpError) else error)
+        raise raised from (None if isinstance(error, errors.OpError) else error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any
 
@@ -20,6 +20,7 @@ from millrace.graph.body import Body
 from millrace.graph.operation import Operation, group
 from millrace.runtime import failures
 from millrace.runtime.plan import Plan, Step, body_plan, body_slots
+from millrace.runtime.segments import Segment
 from millrace.runtime.simplify import simplify
 from millrace.runtime.store import Slot
 
@@ -27,27 +28,36 @@ _CHUNK = 500  # steps a function: Python compiles a longer one no faster, and it
 _SMALL = 1 << 14  # elements: an array up to this size need not be dropped before the run ends
 
 _serial = itertools.count()
-_lines: dict[str, list[Step | None]] = {}  # source name -> the step on each line
+_lines: dict[str, list[Step | Segment | None]] = {}  # source name -> the step on each line
 
 
-def compile_plan(plan: Plan) -> Callable[..., Any]:
-    """A function of the fed values and the slots, both positional, to the tuple of fetched values."""
-    return _Source(plan).build()
+def compile_plan(plan: Plan, parts: list[Step | Segment] | None = None, programs: Any = None) -> Callable[..., Any]:
+    """A function of the fed values and the slots, both positional, to the tuple of fetched values.
+
+    Args:
+      plan: what to run.
+      parts: its steps, some of them gathered into segments; default: all steps one by one.
+      programs: from a segment to the function that runs it.
+    """
+    return _Source(plan, parts=parts, programs=programs).build()
 
 
 class _Source:
     """Writes the function of one plan."""
 
-    def __init__(self, plan: Plan, body: bool = False) -> None:
+    def __init__(self, plan: Plan, body: bool = False, parts: Any = None, programs: Any = None) -> None:
         self.plan = plan
+        self.parts: list[Step | Segment] = plan.steps if parts is None else parts
+        self.programs = programs
+        self.on_device = {v for part in self.parts if isinstance(part, Segment) for v in part.outputs}
         self.is_body = body
         self.name = f"<millrace plan {next(_serial)}>"
-        self.names: dict[str, Any] = {"xp": numpy_dialect()}
+        self.names: dict[str, Any] = {"xp": numpy_dialect(), "ndarray": np.ndarray, "host": host}
         self.bound: dict[int, str] = {}
         self.lines: list[str] = []
-        self.steps: list[Step | None] = []
-        self.large = len(plan.steps) > _CHUNK
-        self.producers: dict[int, Step] | None = None
+        self.steps: list[Step | Segment | None] = []
+        self.large = len(self.parts) > _CHUNK
+        self.producers: dict[int, Step | Segment] | None = None
         self.last_use = self._last_uses()
 
     # --- values ---------------------------------------------------------------------------------------------------
@@ -69,8 +79,8 @@ class _Source:
 
     def _last_uses(self) -> dict[int, int]:
         last: dict[int, int] = {}
-        for i, step in enumerate(self.plan.steps):
-            for value in itertools.chain(step.inputs, step.state, step.outputs, step.new_state):
+        for i, step in enumerate(self.parts):
+            for value in _values_of(step):
                 last[value] = i
         for value in self.plan.fetches:
             last.pop(value, None)
@@ -78,10 +88,10 @@ class _Source:
             last.pop(use.final, None)
         return last
 
-    def _dropped(self, i: int, step: Step) -> str:
+    def _dropped(self, i: int, step: Step | Segment) -> str:
         """Forgets large values after their last use, so that their memory can serve again."""
         dead = []
-        for value in dict.fromkeys(itertools.chain(step.inputs, step.state, step.outputs)):
+        for value in dict.fromkeys(_values_of(step)):
             if self.last_use.get(value) != i or value in self.plan.constants:
                 continue
             size = shapes.num_elements(self.plan.dims.get(value))
@@ -91,7 +101,7 @@ class _Source:
 
     # --- source ---------------------------------------------------------------------------------------------------
 
-    def _emit(self, text: str, step: Step | None = None) -> None:
+    def _emit(self, text: str, step: Step | Segment | None = None) -> None:
         self.lines.append(text)
         self.steps.append(step)
 
@@ -106,19 +116,19 @@ class _Source:
             self._emit(f"    {self._target(value)} = {name}")
         self._read_slots(slots)
         if self.large:
-            for k in range(0, len(plan.steps), _CHUNK):
+            for k in range(0, len(self.parts), _CHUNK):
                 self._emit(f"    chunk{k // _CHUNK}(R)")
         else:
-            self._write_steps(0, len(plan.steps))
+            self._write_steps(0, len(self.parts))
         if self.is_body:
             self._return_body(slots)
         else:
             self._commit(slots)
             self._emit(f"    return ({''.join(self._fetched(k) + ', ' for k in range(len(plan.fetches)))})")
         if self.large:
-            for k in range(0, len(plan.steps), _CHUNK):
+            for k in range(0, len(self.parts), _CHUNK):
                 self._emit(f"def chunk{k // _CHUNK}(R):")
-                self._write_steps(k, min(k + _CHUNK, len(plan.steps)))
+                self._write_steps(k, min(k + _CHUNK, len(self.parts)))
         code = compile("\n".join(self.lines), self.name, "exec")
         _lines[self.name] = self.steps
         exec(code, self.names)
@@ -133,6 +143,8 @@ class _Source:
         for name, use in zip(slots, self.plan.slots, strict=True):
             target = self._target(use.initial)
             self._emit(f"    {target} = {name}" if self.is_body else f"    {target} = {name}.value")
+            if self.programs is None and not self.is_body:
+                self._emit(f"    if {target}.__class__ is not ndarray: {target} = host({target})")
             if use.op.opdef.state is not None:
                 make = self._bind(_Initial(use.op), "init")
                 self._emit(f"    if {target} is None: {target} = {make}()")
@@ -144,15 +156,26 @@ class _Source:
         if start == stop:
             return
         for i in range(start, stop):
-            step = self.plan.steps[i]
-            self._emit(f"    {self._call(step)}{self._dropped(i, step)}", step)
+            step = self.parts[i]
+            call = self._call_segment(step) if isinstance(step, Segment) else self._call(step)
+            self._emit(f"    {call}{self._dropped(i, step)}", step)
+
+    def _call_segment(self, segment: Segment) -> str:
+        program = self._bind(self.programs(segment), "p")
+        arguments = ", ".join(self._value(v) for v in segment.inputs)
+        return f"[{', '.join(self._target(v) for v in segment.outputs)}] = {program}({arguments})"
+
+    def _on_host(self, value: int) -> str:
+        """The value for a step that runs on NumPy."""
+        name = self._value(value)
+        return f"host({name})" if value in self.on_device else name
 
     def _call(self, step: Step) -> str:
         op = step.op
         opdef = op.opdef
         target = self._targets(step)
-        inputs = [self._value(v) for v in step.inputs]
-        state = [self._value(v) for v in step.state]
+        inputs = [self._on_host(v) for v in step.inputs]
+        state = [self._on_host(v) for v in step.state]
         shortcut = self._shortcut(step)
         if shortcut is not None:
             return f"{target}{self._bind(shortcut, 'k')}({', '.join(inputs)})"
@@ -220,6 +243,9 @@ class _Source:
         if value < 0:
             return "None"
         name = self._value(value)
+        if value in self.on_device:
+            self.names["fetched"] = fetched
+            return f"fetched({name})"
         if self._may_be_shared(value) or value in self.plan.fetches[:k]:
             self.names["private"] = private
             return f"private({name})"
@@ -237,13 +263,13 @@ class _Source:
         if any(value in (use.initial, use.final) for use in plan.slots):
             return True
         producer = self._producers().get(value)
+        if isinstance(producer, Segment):
+            return False
         return producer is None or producer.op.opdef.alias or producer.op.opdef.has_body or bool(producer.new_state)
 
-    def _producers(self) -> dict[int, Step]:
+    def _producers(self) -> dict[int, Step | Segment]:
         if self.producers is None:
-            self.producers = {
-                v: step for step in self.plan.steps for v in itertools.chain(step.outputs, step.new_state)
-            }
+            self.producers = {v: step for step in self.parts for v in _made_by(step)}
         return self.producers
 
     def _commit(self, slots: list[str]) -> None:
@@ -257,7 +283,7 @@ class _Source:
                 continue
             value = self._value(use.final)
             producer = self._producers().get(use.final)
-            if producer is None or producer.op.opdef.alias:
+            if producer is None or (isinstance(producer, Step) and producer.op.opdef.alias):
                 self.names["owned"] = owned
                 value = f"owned({value})"
             parts.append((name, value))
@@ -269,6 +295,16 @@ class _Source:
         results = [self._value(v) for v in plan.fetches]
         results += [self._value(use.final) for use in plan.slots]
         self._emit(f"    return [{', '.join(results)}]")
+
+
+def _values_of(part: Step | Segment) -> Iterator[int]:
+    if isinstance(part, Segment):
+        return itertools.chain(part.inputs, part.outputs)
+    return itertools.chain(part.inputs, part.state, part.outputs, part.new_state)
+
+
+def _made_by(part: Step | Segment) -> Iterator[int]:
+    return iter(part.outputs) if isinstance(part, Segment) else itertools.chain(part.outputs, part.new_state)
 
 
 class _Initial:
@@ -316,6 +352,17 @@ def bind_body(op: Operation, body: Body) -> Callable[..., list[Any]]:
     return call
 
 
+def host(value: Any) -> Any:
+    """A NumPy value for one that may live on a device."""
+    return np.asarray(value) if hasattr(value, "addressable_shards") else value
+
+
+def fetched(value: Any) -> Any:
+    """The caller's own copy of a value that a compiled program made."""
+    array = np.array(value)
+    return array[()] if array.ndim == 0 else array
+
+
 def scalar(value: Any) -> Any:
     """A 0-d array as the NumPy scalar that TensorFlow returns; anything else as it is."""
     if type(value) is np.ndarray and value.ndim == 0:
@@ -344,7 +391,7 @@ def locate(error: BaseException) -> tuple[Step, list[Any]] | None:
         steps = _lines.get(code.co_filename)
         if steps is not None and code.co_filename.startswith("<millrace plan"):
             step = steps[trace.tb_lineno - 1]
-            if step is not None:
+            if isinstance(step, Step):
                 found = step, trace.tb_frame
         trace = trace.tb_next
     if found is None:

@@ -1,0 +1,368 @@
+"""Branches, loops and tensor arrays while tracing, and the checks that a compiled program reports afterwards."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from millrace.core import errors
+
+_state = threading.local()
+
+
+class Checks:
+    """Conditions that a program computes beside its results; the runtime raises for those that do not hold.
+
+    Attributes:
+      op: the operation being traced.
+      holds: a traced bool for each condition.
+      rows: the operation and the error of each condition.
+    """
+
+    def __init__(self) -> None:
+        self.op: Any = None
+        self.holds: list[Any] = []
+        self.rows: list[tuple[Any, Callable[[], Exception]]] = []
+        self._outer: Checks | None = None
+        self.nested = 0
+
+    def __enter__(self) -> Checks:
+        self._outer = getattr(_state, "checks", None)
+        _state.checks = self
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        _state.checks = self._outer
+
+    @staticmethod
+    def current() -> Checks:
+        """The one of the trace going on."""
+        return _state.checks
+
+    def add(self, holds: Any, error: Callable[[], Exception]) -> None:
+        """Notes a condition; inside a branch or loop it cannot leave the body and is not noted."""
+        if self.nested == 0:
+            self.holds.append(holds)
+            self.rows.append((self.op, error))
+
+
+class _Nested:
+    """While entered, conditions belong to a body."""
+
+    def __enter__(self) -> None:
+        checks = getattr(_state, "checks", None)
+        if checks is not None:
+            checks.nested += 1
+
+    def __exit__(self, *error: Any) -> None:
+        checks = getattr(_state, "checks", None)
+        if checks is not None:
+            checks.nested -= 1
+
+
+@jax.tree_util.register_pytree_node_class
+class TensorArrayValue:
+    """The contents of a tensor array: all elements in one array, or None before the first write.
+
+    Attributes:
+      data: `[size, ...]`, zeros where nothing was written.
+      size, dtype, shape: of the array and, as far as it is known, of an element.
+    """
+
+    def __init__(self, data: Any, size: int, dtype: Any, shape: Any) -> None:
+        self.data = data
+        self.size = size
+        self.dtype = dtype
+        self.shape = shape
+
+    def tree_flatten(self) -> Any:
+        return (self.data,), (self.size, self.dtype, self.shape)
+
+    @classmethod
+    def tree_unflatten(cls, facts: Any, children: Any) -> TensorArrayValue:
+        return cls(children[0], *facts)
+
+    def filled(self, element: Any) -> TensorArrayValue:
+        """The same with room for elements like `element`."""
+        if self.data is not None:
+            return self
+        return TensorArrayValue(
+            jnp.zeros((self.size, *element.shape), element.dtype), self.size, self.dtype, self.shape
+        )
+
+    def with_data(self, data: Any) -> TensorArrayValue:
+        """The same with other contents."""
+        return TensorArrayValue(data, self.size, self.dtype, self.shape)
+
+
+@jax.tree_util.register_pytree_node_class
+class Stack:
+    """The values of a tensor in each iteration of a loop, in one array; None where nobody can ask for them."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def tree_flatten(self) -> Any:
+        return (self.data,), None
+
+    @classmethod
+    def tree_unflatten(cls, facts: Any, children: Any) -> Stack:
+        return cls(children[0])
+
+    def __len__(self) -> int:
+        return jax.tree.leaves(self.data)[0].shape[0]
+
+
+class Uncompilable(Exception):
+    """Something that only the interpreter can run; the runtime falls back to it."""
+
+
+def _is_traced(value: Any) -> bool:
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value))
+
+
+def _strong(value: Any) -> Any:
+    """Arrays without weak types, so that the two ends of a loop or the two branches have equal types."""
+    return jax.tree.map(lambda leaf: lax.convert_element_type(jnp.asarray(leaf), np.asarray(leaf).dtype)
+                        if not isinstance(leaf, jax.Array) else jnp.asarray(leaf, leaf.dtype), value)  # fmt: skip
+
+
+class ControlVerbs:
+    """What the kernels of branches, loops and tensor arrays call."""
+
+    def branch(self, cond: Any, then: Callable[..., Any], other: Callable[..., Any], args: Sequence[Any]) -> Any:
+        if not isinstance(cond, jax.core.Tracer):
+            return (then if cond else other)(*args)
+        operands = [a for a in args if _is_traced(a)]
+
+        def side(function: Callable[..., Any]) -> Callable[..., Any]:
+            def run(traced: list[Any]) -> list[Any]:
+                rest = iter(traced)
+                with _Nested():
+                    return _strong(function(*[next(rest) if _is_traced(a) else a for a in args]))
+
+            return run
+
+        first, second = side(then), side(other)
+        one, two = jax.eval_shape(first, operands), jax.eval_shape(second, operands)
+        wanted = [b if a is None else a for a, b in zip(one, two, strict=True)]
+
+        def whole(function: Callable[..., Any]) -> Callable[..., Any]:
+            def run(traced: list[Any]) -> list[Any]:
+                return [_complete(r, w) for r, w in zip(function(traced), wanted, strict=True)]
+
+            return run
+
+        if jax.tree.structure(jax.eval_shape(whole(first), operands)) != jax.tree.structure(
+            jax.eval_shape(whole(second), operands)
+        ):
+            raise Uncompilable("the branches give values of different kinds")
+        return lax.cond(cond, whole(first), whole(second), operands)
+
+    def while_loop(self, cond: Any, body: Any, carried: Any, captured: Any, state: Any) -> list[Any]:
+        if body.stacks:
+            return self._recorded_loop(cond, body, carried, captured, state)
+        count = len(carried)
+
+        def test(values: list[Any]) -> Any:
+            with _Nested():
+                return cond(*values[:count], *captured, *values[count:])[0]
+
+        def step(values: list[Any]) -> list[Any]:
+            with _Nested():
+                after = cond(*values[:count], *captured, *values[count:])[1:]
+                return _strong(body(*values[:count], *captured, *after))
+
+        start = _with_room(step, _strong([*carried, *state]))
+        if not _is_traced((start, captured)) and not test(start):
+            return start
+        return lax.while_loop(test, step, start)
+
+    def _recorded_loop(self, cond: Any, body: Any, carried: Any, captured: Any, state: Any) -> list[Any]:
+        """A loop whose values a gradient needs: a scan, when the trip count follows from what is known."""
+        trips = _known_trips(cond, body, carried, captured, state)
+        count = len(carried)
+
+        def step(values: list[Any], _: Any) -> tuple[list[Any], list[Any]]:
+            with _Nested():
+                results = body(*values[:count], *captured, *values[count:])
+            end = len(results) - len(state)
+            return _strong(results[:count] + results[end:]), _strong(results[count:end])
+
+        start = _with_room(lambda v: step(v, None)[0], _strong([*carried, *state]))
+        final, stacks = lax.scan(step, start, None, length=trips)
+        return [*final[:count], *[Stack(s) for s in stacks], *final[count:]]
+
+    def scan_loop(self, body: Any, carried: Any, scanned: Any, captured: Any, state: Any, reverse: bool) -> list[Any]:
+        count = len(carried)
+        length = next(len(s) for s in scanned)
+
+        def step(values: list[Any], elements: list[Any]) -> tuple[list[Any], list[Any]]:
+            with _Nested():
+                results = body(*values[:count], *elements, *captured, *values[count:])
+            end = len(results) - len(state)
+            return _strong(results[:count] + results[end:]), _strong(results[count:end])
+
+        rows = [s.data for s in scanned]
+        first = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), rows)
+        start = _with_room(lambda v: step(v, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), first))[0],
+                           _strong([*carried, *state]))  # fmt: skip
+        final, stacks = lax.scan(step, start, rows, length=length, reverse=reverse)
+        return [*final[:count], *[Stack(s) for s in stacks], *final[count:]]
+
+    def variant_sum(self, values: Sequence[Any]) -> Any:
+        total = values[0]
+        for value in values[1:]:
+            if total.data is None:
+                total = value
+            elif value.data is not None:
+                total = jax.tree.map(jnp.add, total, value)
+        return total
+
+    def variant_zeros(self, value: Any) -> Any:
+        return jax.tree.map(jnp.zeros_like, value)
+
+    def stack_concat(self, stack: Any) -> Any:
+        return stack.data.reshape((-1, *stack.data.shape[2:]))
+
+    # --- tensor arrays ------------------------------------------------------------------------------------------------
+
+    def ta_new(self, size: Any, dtype: Any, dynamic: bool, shape: Any) -> TensorArrayValue:
+        if dynamic or isinstance(size, jax.core.Tracer):
+            raise Uncompilable("a tensor array whose size is known only when it runs")
+        known = shape is not None and all(d is not None for d in shape)
+        data = jnp.zeros((int(size), *shape), dtype) if known else None
+        return TensorArrayValue(data, int(size), np.dtype(dtype), shape)
+
+    def ta_write(self, flow: TensorArrayValue, index: Any, value: Any) -> TensorArrayValue:
+        _index_in_range(flow, index)
+        flow = flow.filled(jnp.asarray(value))
+        return flow.with_data(lax.dynamic_update_index_in_dim(flow.data, jnp.asarray(value, flow.data.dtype), index, 0))
+
+    def ta_read(self, flow: TensorArrayValue, index: Any) -> Any:
+        _index_in_range(flow, index)
+        return lax.dynamic_index_in_dim(_written(flow), index, 0, keepdims=False)
+
+    def ta_read_or_zero(self, flow: TensorArrayValue, index: Any, like: Any) -> Any:
+        if flow.data is None:
+            return jnp.zeros_like(like)
+        return lax.dynamic_index_in_dim(flow.data, index, 0, keepdims=False)
+
+    def ta_gather(self, flow: TensorArrayValue, indices: Any, dims: Any) -> Any:
+        if flow.data is None and flow.size == 0 and dims is not None:
+            return jnp.zeros((0, *[d or 0 for d in dims[1:]]), flow.dtype)
+        if _is_all(indices, flow.size):
+            return _written(flow)
+        return jnp.take(_written(flow), jnp.asarray(indices), axis=0)
+
+    def ta_gather_or_zero(self, flow: TensorArrayValue, indices: Any, like: Any) -> Any:
+        if flow.data is None:
+            return jnp.zeros_like(like)
+        return flow.data if _is_all(indices, flow.size) else jnp.take(flow.data, jnp.asarray(indices), axis=0)
+
+    def ta_scatter(self, flow: TensorArrayValue, indices: Any, value: Any) -> TensorArrayValue:
+        if flow.data is None and _is_all(indices, flow.size):
+            return flow.with_data(jnp.asarray(value))
+        flow = flow.filled(jnp.asarray(value)[0])
+        return flow.with_data(flow.data.at[jnp.asarray(indices)].set(value))
+
+    def ta_accumulate(self, flow: TensorArrayValue, index: Any, value: Any) -> TensorArrayValue:
+        flow = flow.filled(jnp.asarray(value))
+        return flow.with_data(flow.data.at[index].add(value))
+
+    def ta_accumulate_rows(self, flow: TensorArrayValue, indices: Any, value: Any) -> TensorArrayValue:
+        if flow.data is None and _is_all(indices, flow.size):
+            return flow.with_data(jnp.asarray(value))
+        flow = flow.filled(jnp.asarray(value)[0])
+        return flow.with_data(flow.data.at[jnp.asarray(indices)].add(value))
+
+    def ta_concat(self, flow: TensorArrayValue, dims: Any) -> Any:
+        data = _written(flow)
+        lengths = np.full((flow.size,), data.shape[1], np.int64)
+        return data.reshape((-1, *data.shape[2:])), lengths
+
+    def ta_concat_or_zero(self, flow: TensorArrayValue, lengths: Any, like: Any) -> Any:
+        return jnp.zeros_like(like) if flow.data is None else flow.data.reshape(like.shape)
+
+    def ta_split(self, flow: TensorArrayValue, value: Any, lengths: Any) -> TensorArrayValue:
+        if isinstance(lengths, jax.core.Tracer) or len(set(np.ravel(lengths).tolist())) > 1:
+            raise Uncompilable("a tensor array with elements of different lengths")
+        return flow.with_data(jnp.reshape(value, (flow.size, -1, *value.shape[1:])))
+
+    def ta_size(self, flow: TensorArrayValue) -> Any:
+        return np.int32(flow.size)
+
+
+def _complete(result: Any, wanted: Any) -> Any:
+    if result is None:
+        return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), wanted)
+    return result
+
+
+def _with_room(step: Callable[[list[Any]], list[Any]], start: list[Any]) -> list[Any]:
+    """Allocates tensor arrays that get their first element inside the loop."""
+    if not any(isinstance(v, TensorArrayValue) and v.data is None for v in start):
+        return start
+    after = jax.eval_shape(step, start)
+    return [
+        b.with_data(jnp.zeros(a.data.shape, a.data.dtype))
+        if isinstance(b, TensorArrayValue) and b.data is None and a.data is not None
+        else b
+        for a, b in zip(after, start, strict=True)
+    ]
+
+
+def _known_trips(cond: Any, body: Any, carried: Any, captured: Any, state: Any) -> int:
+    """How often a loop runs, from running it on what is known; raises where that does not settle the condition."""
+    count = len(carried)
+    values, trips = [*carried, *state], 0
+    most = 1 << 20
+    while True:
+        with _Nested():
+            test = cond(*values[:count], *captured, *values[count:])[0]
+        if isinstance(test, jax.core.Tracer):
+            raise Uncompilable("a loop whose trip count depends on data")
+        if not test:
+            return trips
+        trips += 1
+        if trips > most:
+            raise Uncompilable("a loop of unknown length")
+        values = _advance(cond, body, values, captured, count)
+
+
+def _advance(cond: Any, body: Any, values: list[Any], captured: Any, count: int) -> list[Any]:
+    """One iteration in which only what is known is computed: everything else stays abstract."""
+    known: list[Any] = []
+
+    def step(traced: list[Any]) -> list[Any]:
+        rest = iter(traced)
+        with _Nested():
+            results = body(*[next(rest) if _is_traced(v) else v for v in values[:count]], *captured, *values[count:])
+        known.append([None if _is_traced(r) else r for r in results[:count]])
+        return []
+
+    jax.eval_shape(step, [v for v in values[:count] if _is_traced(v)])
+    return [old if new is None else new for old, new in zip(values[:count], known[0], strict=True)] + values[count:]
+
+
+def _index_in_range(flow: TensorArrayValue, index: Any) -> None:
+    if not isinstance(index, jax.core.Tracer) and not 0 <= int(index) < flow.size:
+        raise errors.InvalidArgumentError(
+            None, None, f"Tried to access index {int(index)} but array size is: {flow.size}"
+        )
+
+
+def _written(flow: TensorArrayValue) -> Any:
+    if flow.data is None:
+        raise Uncompilable("a tensor array that is read before it is written")
+    return flow.data
+
+
+def _is_all(indices: Any, size: int) -> bool:
+    return not isinstance(indices, jax.core.Tracer) and np.array_equal(np.ravel(indices), np.arange(size))

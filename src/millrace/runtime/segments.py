@@ -1,0 +1,170 @@
+"""Cutting a plan into compiled segments with host steps between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from millrace.core import dtypes
+from millrace.graph.body import Body
+from millrace.graph.operation import Operation, group
+from millrace.runtime.plan import Plan, Step, bodies_of, body_plan
+
+_HOST_DTYPES = frozenset((dtypes.string, dtypes.resource))
+_SHAPE_FACTS = frozenset(("Shape", "ShapeN", "Size", "Rank"))
+
+
+@dataclass(slots=True)
+class Segment:
+    """Steps that run as one compiled program.
+
+    Attributes:
+      steps: in execution order.
+      inputs: value ids from outside, outputs: those that outside takes.
+      donated: the inputs whose memory the program may take over.
+    """
+
+    steps: list[Step]
+    inputs: list[int] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    donated: frozenset[int] = frozenset()
+
+
+def split(plan: Plan) -> list[Step | Segment]:
+    """The plan's steps with everything that can be compiled gathered into as few segments as the order allows."""
+    known = set(plan.constants)
+    host = [_needs_host(step, known) for step in plan.steps]
+    groups = list(_gather(plan, host))
+    parts: list[Step | Segment] = []
+    for is_host, steps in groups:
+        if is_host:
+            parts.extend(steps)
+        else:
+            parts.append(Segment(steps))
+    _connect(plan, parts)
+    return parts
+
+
+def _needs_host(step: Step, known: set[int]) -> bool:
+    """True where the step cannot be part of a compiled program; notes which values are known while tracing."""
+    op = step.op
+    opdef = op.opdef
+    if opdef.name in _SHAPE_FACTS:
+        known.update(step.outputs)
+        return False
+    if opdef.pure and not opdef.host and step.inputs and all(v in known for v in step.inputs):
+        known.update(step.outputs)
+    if opdef.host or opdef.blocking or (opdef.effect and opdef.kernel is not None and not _harmless(op)):
+        return True
+    if opdef.reads_uninitialized and opdef.reads:
+        return True
+    if any(t.dtype.base_dtype is dtypes.string for t in (*op.inputs, *op.outputs)):
+        return True
+    if _needs_known(step, known):
+        return True
+    return any(_body_needs_host(body) for body in bodies_of(op))
+
+
+def _harmless(op: Operation) -> bool:
+    """Effects that only order things: they mean nothing inside one program."""
+    return op.type in ("Tick", "PlaceholderWithDefault")
+
+
+def _needs_known(step: Step, known: set[int]) -> bool:
+    opdef = step.op.opdef
+    if not opdef.static:
+        return False
+    grouped = group(opdef.inputs, step.inputs, step.op.attrs)
+    for arg, value in zip(opdef.inputs, grouped, strict=True):
+        if arg.name in opdef.static:
+            values = value if isinstance(value, tuple) else (value,)
+            if any(v not in known for v in values):
+                return True
+    return False
+
+
+def _body_needs_host(body: Body) -> bool:
+    plan = body_plan(body)
+    known = set(plan.constants)
+    # shapes captured from outside may be known there; the trace finds out, and falls back when they are not
+    known.update(v for v, t in plan.tensors.items() if v in plan.feeds and t.dtype.is_integer)
+    return any(_needs_host(step, known) for step in plan.steps)
+
+
+def _gather(plan: Plan, host: list[bool]) -> Iterator[tuple[bool, list[Step]]]:
+    """Groups of host or compiled steps: each group takes every step of its kind whose inputs are there."""
+    producer: dict[int, int] = {}
+    for i, step in enumerate(plan.steps):
+        for value in (*step.outputs, *step.new_state):
+            producer[value] = i
+    after: list[set[int]] = []
+    last_effect: int | None = None
+    for i, step in enumerate(plan.steps):
+        before = {producer[v] for v in (*step.inputs, *step.state) if v in producer}
+        before.discard(i)
+        if step.op.opdef.effect or step.op.opdef.blocking or (host[i] and not step.op.opdef.pure):
+            if last_effect is not None:
+                before.add(last_effect)
+            last_effect = i
+        before.update(_control_steps(plan, step, i))
+        after.append(before)
+    waiting = list(range(len(plan.steps)))
+    done: set[int] = set()
+    kind = True
+    while waiting:
+        taken = []
+        rest = []
+        for i in waiting:
+            if host[i] == kind and after[i] <= done:
+                taken.append(plan.steps[i])
+                done.add(i)
+            else:
+                rest.append(i)
+        if taken:
+            yield kind, taken
+        kind, waiting = not kind, rest
+
+
+def _control_steps(plan: Plan, step: Step, index: int) -> set[int]:
+    """Host effects that a control edge puts before a step; the values carry every other order."""
+    wanted = set()
+    for control in step.op.control_inputs:
+        if control.opdef.effect:
+            for i in range(index):
+                if plan.steps[i].op is control:
+                    wanted.add(i)
+    return wanted
+
+
+def _connect(plan: Plan, parts: list[Step | Segment]) -> None:
+    """Finds what crosses the borders of each segment, and what it may take over."""
+    finals = {use.final for use in plan.slots} | set(plan.fetches)
+    needed_after: list[set[int]] = []
+    needed = set(finals)
+    for part in reversed(parts):
+        needed_after.append(set(needed))
+        for step in part.steps if isinstance(part, Segment) else (part,):
+            needed.update(step.inputs)
+            needed.update(step.state)
+    needed_after.reverse()
+    last = max((i for i, part in enumerate(parts) if isinstance(part, Segment)), default=-1)
+    for i, part in enumerate(parts):
+        if not isinstance(part, Segment):
+            continue
+        made: set[int] = set()
+        inputs: dict[int, None] = {}
+        for step in part.steps:
+            for value in (*step.inputs, *step.state):
+                if value not in made and value not in plan.constants:
+                    inputs[value] = None
+            made.update(step.outputs)
+            made.update(step.new_state)
+        part.inputs = list(inputs)
+        part.outputs = [v for v in made if v in needed_after[i]]
+        part.outputs.sort()
+        if i == last == len(parts) - 1:
+            part.donated = frozenset(
+                use.initial
+                for use in plan.slots
+                if use.final != use.initial and use.initial in inputs and use.initial not in plan.fetches
+            )

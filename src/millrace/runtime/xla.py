@@ -1,0 +1,153 @@
+"""The compiled tier: the steps of a segment are traced into one XLA program through JAX.
+
+While tracing, a step whose inputs are all known runs on NumPy, so that shape arithmetic leaves nothing behind; any
+other runs the same kernel, or its `xla` recipe, on JAX's tracers. This module imports jax; nothing imports it before
+a plan is worth compiling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from millrace.core import errors
+from millrace.dialect import jax_dialect, numpy_dialect
+from millrace.dialect.jax_control import Checks
+from millrace.graph.body import Body
+from millrace.graph.operation import Operation, group
+from millrace.runtime.plan import Plan, Step, body_plan, body_slots
+from millrace.runtime.segments import Segment
+from millrace.runtime.simplify import simplify
+
+
+class Program:
+    """A segment, ready to be called with values in the order of its inputs; gives those of its outputs."""
+
+    def __init__(self, segment: Segment, plan: Plan) -> None:
+        self._segment = segment
+        self._plan = plan
+        self._checks: list[tuple[Operation, Callable[[], Exception]]] = []
+        donated = tuple(i for i, v in enumerate(segment.inputs) if v in segment.donated)
+        self._function = jax.jit(self._trace, donate_argnums=donated)
+
+    def __call__(self, *values: Any) -> Sequence[Any]:
+        with jax.enable_x64(True):
+            results = self._function(*values)
+        if self._checks:
+            self._raise_failed(results.pop())
+        return results
+
+    def _trace(self, *values: Any) -> list[Any]:
+        segment = self._segment
+        env: dict[int, Any] = dict(self._plan.constants)
+        env.update(zip(segment.inputs, values, strict=True))
+        checks = Checks()
+        with jax.default_matmul_precision("highest"), checks:
+            run_steps(segment.steps, env, checks)
+        results = [_as_output(env[v]) for v in segment.outputs]
+        self._checks = checks.rows
+        if checks.rows:
+            results.append(jax.numpy.stack([jax.numpy.all(held) for held in checks.holds]))
+        return results
+
+    def _raise_failed(self, held: Any) -> None:
+        held = np.asarray(held)
+        if held.all():
+            return
+        op, error = self._checks[int(np.argmin(held))]
+        raised = error()
+        if isinstance(raised, errors.OpError) and raised.op is None:
+            raised = type(raised)(None, op, raised.message)  # type: ignore[call-arg, arg-type]
+        raise raised
+
+
+def _as_output(value: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else jax.numpy.asarray(leaf), value)
+
+
+def run_steps(steps: Sequence[Step], env: dict[int, Any], checks: Checks) -> None:
+    """Runs steps on a mixture of known NumPy values and tracers; results go into `env`."""
+    for step in steps:
+        checks.op = step.op
+        inputs = [env[v] for v in step.inputs]
+        state = [env[v] for v in step.state]
+        for value, result in results_of(step, call(step, inputs, state)):
+            env[value] = result
+
+
+def is_known(value: Any) -> bool:
+    """True for a value that is a number while tracing."""
+    return isinstance(value, np.ndarray | np.generic | bool | int | float)
+
+
+def call(step: Step, inputs: list[Any], state: list[Any]) -> Any:
+    """Runs the kernel of one step."""
+    op = step.op
+    opdef = op.opdef
+    args = group(opdef.inputs, inputs, op.attrs)
+    if opdef.has_body:
+        if state:
+            args[-1] = (*args[-1], *state)
+        attrs = {n: _bound(op, op.attrs[n]) for n in opdef.kernel_attrs}
+        assert opdef.kernel is not None
+        return opdef.kernel(jax_dialect(), *args, **attrs)
+    attrs = {n: op.attrs[n] for n in opdef.kernel_attrs}
+    assert opdef.kernel is not None
+    if opdef.pure and all(is_known(v) for v in inputs) and inputs:
+        return opdef.kernel(numpy_dialect(), *args, **attrs)
+    kernel = opdef.xla or opdef.kernel
+    return kernel(jax_dialect(), *state, *args, **attrs)
+
+
+def results_of(step: Step, result: Any) -> list[tuple[int, Any]]:
+    """Pairs of value id and value for what a kernel returned, taken apart as the declaration says."""
+    op = step.op
+    opdef = op.opdef
+    if opdef.has_body:
+        return list(zip([*step.outputs, *step.new_state], result, strict=True))
+    if opdef.writes:
+        order = step.new_state + [v for v in step.outputs if v not in step.new_state]
+        return [(order[0], result)] if len(order) == 1 else list(zip(order, result, strict=True))
+    if step.new_state:
+        *parts, last = result
+        found = [(step.new_state[0], last)]
+    else:
+        parts = [result] if len(opdef.outputs) == 1 else list(result)
+        found = []
+    for ids, part in zip(group(opdef.outputs, step.outputs, op.attrs), parts, strict=False):
+        if isinstance(ids, tuple):
+            found.extend(zip(ids, part, strict=True))
+        else:
+            found.append((ids, part))
+    return found
+
+
+def _bound(op: Operation, value: Any) -> Any:
+    if isinstance(value, tuple) and value and isinstance(value[0], Body):
+        return tuple(bind_body(op, body) for body in value)
+    return bind_body(op, value) if isinstance(value, Body) else value
+
+
+def bind_body(op: Operation, body: Body) -> Callable[..., list[Any]]:
+    """A function of the arguments, the captured values, then the slots of `op`'s bodies; see `interpret.bind_body`."""
+    plan = simplify(body_plan(body))
+    keys = list(body_slots(op))
+    own = {use.key: use for use in plan.slots}
+    count = len(plan.feeds)
+
+    def run(*args: Any) -> list[Any]:
+        env: dict[int, Any] = dict(plan.constants)
+        env.update(zip(plan.feeds, args[:count], strict=True))
+        slots = dict(zip(keys, args[count:], strict=True))
+        for key, use in own.items():
+            env[use.initial] = slots[key]
+        checks = Checks.current()
+        run_steps(plan.steps, env, checks)
+        results = [env[v] for v in plan.fetches]
+        return results + [env[own[key].final] if key in own else slots[key] for key in keys]
+
+    run.stacks = len(plan.fetches) - op.attrs.get("carried", 0)  # type: ignore[attr-defined]
+    return run
