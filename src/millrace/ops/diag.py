@@ -63,7 +63,9 @@ class DiagPart:
         dims = np.shape(input)
         half = len(dims) // 2
         if len(dims) % 2 or not dims or dims[:half] != dims[half:]:
-            raise InvalidArgumentError(None, None, f"the shape must be one shape twice. Received: {list(dims)}")
+            raise InvalidArgumentError(
+                None, None, f"the shape must be one shape twice. Received: {list(dims)}"
+            )
         size = int(np.prod(dims[:half]))
         return xp.reshape(xp.reshape(input, (size * size,))[:: size + 1], dims[:half])
 
@@ -102,7 +104,9 @@ def _set_diag_dims(input: Any, diagonal: Any) -> Any:
         return None if diagonal is None else (*diagonal[:-1], None, None)
     expected = _matrix_diag_part_dims(input)
     if not shapes.compatible(expected, diagonal):
-        raise ValueError(f"diagonal must have shape {format_dims(expected)}. Received: {format_dims(diagonal)}")
+        raise ValueError(
+            f"diagonal must have shape {format_dims(expected)}. Received: {format_dims(diagonal)}"
+        )
     if diagonal is None:
         return input
     return (*shapes.merge(input[:-2], diagonal[:-1]), *input[-2:])  # type: ignore[misc]
@@ -113,7 +117,9 @@ def _set_diag(xp: Any, input: Any, diagonal: Any) -> Any:
     n = min(rows, cols)
     if np.shape(diagonal) != (*np.shape(input)[:-2], n):
         raise InvalidArgumentError(
-            None, None, f"diagonal must have shape {[*np.shape(input)[:-2], n]}. Received: {list(np.shape(diagonal))}"
+            None,
+            None,
+            f"diagonal must have shape {[*np.shape(input)[:-2], n]}. Received: {list(np.shape(diagonal))}",
         )
     border = [(0, 0)] * (len(np.shape(diagonal)) - 1) + [(0, cols - n)]
     row = xp.expand_dims(xp.padded(diagonal, border, _zero(input)), -2)
@@ -219,12 +225,16 @@ class BatchMatrixSetDiag:
 
 def _band(xp: Any, input: Any, num_lower: Any, num_upper: Any) -> Any:
     if len(np.shape(input)) < 2:
-        raise InvalidArgumentError(None, None, f"input must be at least 2-dim. Received: {list(np.shape(input))}")
+        raise InvalidArgumentError(
+            None, None, f"input must be at least 2-dim. Received: {list(np.shape(input))}"
+        )
     rows, cols = np.shape(input)[-2:]
     for count, length, what in ((num_lower, rows, "num_lower"), (num_upper, cols, "num_upper")):
         known = xp.known(count)
         if known is not None and int(known) > length:
-            raise InvalidArgumentError(None, None, f"{what} must be negative or at most {length}. Received: {int(known)}")
+            raise InvalidArgumentError(
+                None, None, f"{what} must be negative or at most {length}. Received: {int(known)}"
+            )
     below = np.arange(rows, dtype=np.int32)[:, None] - np.arange(cols, dtype=np.int32)
     inside = ((num_lower < 0) | (below <= num_lower)) & ((num_upper < 0) | (-below <= num_upper))
     return xp.where(inside, input, _zero(input))
@@ -281,33 +291,6 @@ def diag_part(input: Any, name: str | None = None) -> Tensor:
       ValueError: the shape is known not to be one shape twice.
     """
     return apply(DiagPart, input, name=name)
-
-
-@public("matrix_diag", "linalg.diag")
-def matrix_diag(diagonal: Any, name: str | None = None) -> Tensor:
-    """Square matrices `[..., n, n]` with diagonals `[..., n]`, zero elsewhere."""
-    return apply(MatrixDiag, diagonal, name=name)
-
-
-@public("matrix_diag_part", "linalg.diag_part")
-def matrix_diag_part(input: Any, name: str | None = None) -> Tensor:
-    """The diagonals `[..., min(m, n)]` of matrices `[..., m, n]`."""
-    return apply(MatrixDiagPart, input, name=name)
-
-
-@public("matrix_set_diag", "linalg.set_diag")
-def matrix_set_diag(input: Any, diagonal: Any, name: str | None = None) -> Tensor:
-    """Matrices with their diagonals replaced.
-
-    Args:
-      input: `[..., m, n]`.
-      diagonal: `[..., min(m, n)]`.
-      name: op name; default "MatrixSetDiag".
-
-    Raises:
-      ValueError: the shapes are known not to fit.
-    """
-    return apply(MatrixSetDiag, input, diagonal, name=name)
 
 
 @public("matrix_band_part", "linalg.band_part")

@@ -46,7 +46,9 @@ class OneHot:
     def kernel(xp, indices, depth, on_value, off_value, axis):
         size, rank = int(depth), len(np.shape(indices))
         if size < 0 or not -1 <= axis <= rank:
-            raise InvalidArgumentError(None, None, f"depth must be >= 0 and axis in [-1, {rank}]. Received: {size}, {axis}")
+            raise InvalidArgumentError(
+                None, None, f"depth must be >= 0 and axis in [-1, {rank}]. Received: {size}, {axis}"
+            )
         at = rank if axis == -1 else axis
         places = [1] * (rank + 1)
         places[at] = size
@@ -56,7 +58,11 @@ class OneHot:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("UnravelIndex(indices: Tidx, dims: Tidx) -> output: Tidx", Tidx=dtype(INDEX, default=int32), static=("dims",))
+@declare(
+    "UnravelIndex(indices: Tidx, dims: Tidx) -> output: Tidx",
+    Tidx=dtype(INDEX, default=int32),
+    static=("dims",),
+)
 class UnravelIndex:
     """Places in a flat array as coordinates in an array of shape `dims`, one column per place."""
 
@@ -69,15 +75,23 @@ class UnravelIndex:
 
     def kernel(xp, indices, dims):
         if (dims == 0).any():
-            raise InvalidArgumentError(None, None, f"Input dims cannot contain a dim of zero. Received: {dims.tolist()}")
+            raise InvalidArgumentError(
+                None, None, f"Input dims cannot contain a dim of zero. Received: {dims.tolist()}"
+            )
         known = xp.known(indices)
         if known is not None and ((known < 0).any() or (known >= np.prod(dims)).any()):
-            raise InvalidArgumentError(None, None, f"index is out of bound as with dims. Received: {known.tolist()}")
+            raise InvalidArgumentError(
+                None, None, f"index is out of bound as with dims. Received: {known.tolist()}"
+            )
         rest, columns = indices, []
         for length in dims[::-1].tolist():
             columns.append(rest % length)
             rest = rest // length
-        return xp.stack(columns[::-1]).astype(dims.dtype) if columns else xp.zeros((0, *np.shape(indices)), dims.dtype)
+        return (
+            xp.stack(columns[::-1]).astype(dims.dtype)
+            if columns
+            else xp.zeros((0, *np.shape(indices)), dims.dtype)
+        )
 
     grad = NOT_DIFFERENTIABLE
 
@@ -96,7 +110,9 @@ def _searched(xp: Any, rows: Any, values: Any, side: str, out_type: Any) -> Any:
     return xp.searched(rows, values, side).astype(out_type.np_dtype)
 
 
-@declare("LowerBound(sorted_inputs: T, values: T) -> output: out_type", T=ALL, out_type=dtype(INDEX, default=int32))
+@declare(
+    "LowerBound(sorted_inputs: T, values: T) -> output: out_type", T=ALL, out_type=dtype(INDEX, default=int32)
+)
 class LowerBound:
     """For each value, how many elements of its sorted row are less."""
 
@@ -109,7 +125,9 @@ class LowerBound:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("UpperBound(sorted_inputs: T, values: T) -> output: out_type", T=ALL, out_type=dtype(INDEX, default=int32))
+@declare(
+    "UpperBound(sorted_inputs: T, values: T) -> output: out_type", T=ALL, out_type=dtype(INDEX, default=int32)
+)
 class UpperBound:
     """For each value, how many elements of its sorted row are less or equal."""
 
@@ -157,12 +175,16 @@ def one_hot(
         chosen = chosen or given or float32
         for value, what in ((on_value, "on_value"), (off_value, "off_value")):
             if value is not None and value.dtype.base_dtype is not chosen:
-                raise TypeError(f"one_hot: {what} must have dtype {chosen.name}. Received: {value.dtype.name}")
+                raise TypeError(
+                    f"one_hot: {what} must have dtype {chosen.name}. Received: {value.dtype.name}"
+                )
         if on_value is None:
             on_value = to_tensor(True if chosen.is_bool else 1, chosen, "on_value")
         if off_value is None:
             off_value = to_tensor(False if chosen.is_bool else 0, chosen, "off_value")
-        return apply(OneHot, indices, depth, on_value, off_value, axis=-1 if axis is None else axis, name=scope)
+        return apply(
+            OneHot, indices, depth, on_value, off_value, axis=-1 if axis is None else axis, name=scope
+        )
 
 
 def _leaves_open(value: Any) -> bool:

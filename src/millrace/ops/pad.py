@@ -40,16 +40,21 @@ def _padded_dims(input: Any, paddings: Any, sign: int = 1) -> Any:
     if input is None:
         return (None,) * len(value)
     return tuple(
-        None if d is None else d + sign * int(before + after) for d, (before, after) in zip(input, value, strict=True)
+        None if d is None else d + sign * int(before + after)
+        for d, (before, after) in zip(input, value, strict=True)
     )
 
 
 def _rows(x: Any, paddings: Any) -> list[tuple[int, int]]:
     rank = len(np.shape(x))
     if paddings.shape != (rank, 2):
-        raise InvalidArgumentError(None, None, f"paddings must have shape [{rank}, 2]. Received: {list(paddings.shape)}")
+        raise InvalidArgumentError(
+            None, None, f"paddings must have shape [{rank}, 2]. Received: {list(paddings.shape)}"
+        )
     if (paddings < 0).any():
-        raise InvalidArgumentError(None, None, f"Paddings must be non-negative. Received: {paddings.tolist()}")
+        raise InvalidArgumentError(
+            None, None, f"Paddings must be non-negative. Received: {paddings.tolist()}"
+        )
     return [(before, after) for before, after in paddings.tolist()]
 
 
@@ -86,7 +91,9 @@ class PadV2:
 
     def shape(input, paddings, constant_values):
         if constant_values not in (None, ()):
-            raise ValueError(f"constant_values must be a scalar. Received: shape {format_dims(constant_values)}")
+            raise ValueError(
+                f"constant_values must be a scalar. Received: shape {format_dims(constant_values)}"
+            )
         return _padded_dims(input, paddings)
 
     def kernel(xp, input, paddings, constant_values):
@@ -105,7 +112,13 @@ def _mirrored_rows(dims: tuple[int, ...], rows: list[tuple[int, int]], mode: str
             raise InvalidArgumentError(None, None, f"{rule}. Received: {(before, after)}")
 
 
-@declare("MirrorPad(input: T, paddings: Tpaddings) -> output: T", T=ALL, Tpaddings=_SIZES, mode=_MODE, static=("paddings",))
+@declare(
+    "MirrorPad(input: T, paddings: Tpaddings) -> output: T",
+    T=ALL,
+    Tpaddings=_SIZES,
+    mode=_MODE,
+    static=("paddings",),
+)
 class MirrorPad:
     """`input` with a border that mirrors it, without (REFLECT) or with (SYMMETRIC) the outermost elements."""
 
@@ -167,7 +180,9 @@ class MirrorPadGrad:
 
 
 @public("pad")
-def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", name: str | None = None, constant_values: Any = 0) -> Tensor:
+def pad(
+    tensor: Any, paddings: Any, mode: str = "CONSTANT", name: str | None = None, constant_values: Any = 0
+) -> Tensor:
     """`tensor` with a border.
 
     Args:
@@ -204,4 +219,6 @@ def _add_known_rows(result: Tensor) -> None:
         return
     rows = [static_value(row) for row in paddings.op.inputs]
     if len(rows) == len(x.dims):
-        result.set_shape([None if r is None or d is None else d + int(r.sum()) for r, d in zip(rows, x.dims, strict=True)])
+        result.set_shape(
+            [None if r is None or d is None else d + int(r.sum()) for r, d in zip(rows, x.dims, strict=True)]
+        )

@@ -33,7 +33,9 @@ class Reverse:
 
     def kernel(xp, tensor, dims):
         if len(dims) != len(np.shape(tensor)):
-            raise InvalidArgumentError(None, None, f"dims must have {len(np.shape(tensor))} elements. Received: {len(dims)}")
+            raise InvalidArgumentError(
+                None, None, f"dims must have {len(np.shape(tensor))} elements. Received: {len(dims)}"
+            )
         return xp.flip(tensor, tuple(np.flatnonzero(dims).tolist()))
 
     def grad(op, dy):
@@ -59,7 +61,9 @@ class ReverseV2:
         over = [a + rank if a < 0 else a for a in axis.tolist()]
         if any(not 0 <= a < rank for a in over) or len(set(over)) != len(over):
             raise InvalidArgumentError(
-                None, None, f"axis must name each of {rank} dimensions at most once. Received: {axis.tolist()}"
+                None,
+                None,
+                f"axis must name each of {rank} dimensions at most once. Received: {axis.tolist()}",
             )
         return xp.flip(tensor, tuple(over))
 
@@ -79,7 +83,9 @@ class ReverseSequence:
         if seq_dim == batch_dim:
             raise ValueError(f"batch_dim and seq_dim must differ. Received: {seq_dim}")
         if not 0 <= seq_dim < len(input) or not 0 <= batch_dim < len(input):
-            raise ValueError(f"seq_dim and batch_dim must be in [0, {len(input)}). Received: {seq_dim} and {batch_dim}")
+            raise ValueError(
+                f"seq_dim and batch_dim must be in [0, {len(input)}). Received: {seq_dim} and {batch_dim}"
+            )
         length = None if seq_lengths is None else seq_lengths[0]
         (count,) = shapes.merge((input[batch_dim],), (length,))  # type: ignore[misc]
         return (*input[:batch_dim], count, *input[batch_dim + 1 :])
@@ -88,9 +94,13 @@ class ReverseSequence:
         dims = np.shape(input)
         length = dims[seq_dim]
         known = xp.known(seq_lengths)
-        if known is not None and (known.shape != (dims[batch_dim],) or (known < 0).any() or (known > length).any()):
+        if known is not None and (
+            known.shape != (dims[batch_dim],) or (known < 0).any() or (known > length).any()
+        ):
             raise InvalidArgumentError(
-                None, None, f"seq_lengths must be {dims[batch_dim]} numbers in [0, {length}]. Received: {known.tolist()}"
+                None,
+                None,
+                f"seq_lengths must be {dims[batch_dim]} numbers in [0, {length}]. Received: {known.tolist()}",
             )
         along, across = [1] * len(dims), [1] * len(dims)
         along[seq_dim], across[batch_dim] = length, dims[batch_dim]
@@ -112,7 +122,9 @@ class Roll:
             raise ValueError("input must have at least one dimension. Received: a scalar")
         for known in (shift, axis):
             if known.dims is not None and len(known.dims) > 1:
-                raise ValueError(f"shift and axis must be scalars or vectors. Received: shape {format_dims(known.dims)}")
+                raise ValueError(
+                    f"shift and axis must be scalars or vectors. Received: shape {format_dims(known.dims)}"
+                )
         shapes.merge(shift.dims, axis.dims)
         return input
 
@@ -121,7 +133,9 @@ class Roll:
         axes, shifts = axis.reshape(-1).tolist(), shift.reshape(-1).tolist()
         if any(not -rank <= a < rank for a in axes) or len(axes) != len(shifts) or rank == 0:
             raise InvalidArgumentError(
-                None, None, f"axis and shift must be of one length, axes in [{-rank}, {rank}). Received: {axes}, {shifts}"
+                None,
+                None,
+                f"axis and shift must be of one length, axes in [{-rank}, {rank}). Received: {axes}, {shifts}",
             )
         return xp.roll(input, tuple(shifts), tuple(axes))
 
@@ -170,7 +184,11 @@ def reverse_sequence(
     """
     seq = seq_axis if seq_axis is not None else seq_dim
     batch = batch_axis if batch_axis is not None else batch_dim
-    if seq is None or (seq_axis is not None and seq_dim is not None) or (batch_axis is not None and batch_dim is not None):
+    if (
+        seq is None
+        or (seq_axis is not None and seq_dim is not None)
+        or (batch_axis is not None and batch_dim is not None)
+    ):
         raise ValueError(
             "reverse_sequence: give each of seq_axis and batch_axis once. "
             f"Received: seq_axis={seq_axis}, seq_dim={seq_dim}, batch_axis={batch_axis}, batch_dim={batch_dim}"

@@ -29,7 +29,9 @@ def _block_dims(block: Any, borders: Any) -> tuple[Any, Any]:
     if rows is not None and any(v < 0 for row in rows for v in row):
         raise ValueError(f"paddings and crops must be non-negative. Received: {rows}")
     if sizes is not None and rows is not None and len(sizes) != len(rows):
-        raise ValueError(f"block_shape and paddings must be of one length. Received: {len(sizes)} and {len(rows)}")
+        raise ValueError(
+            f"block_shape and paddings must be of one length. Received: {len(sizes)} and {len(rows)}"
+        )
     return sizes, rows
 
 
@@ -64,7 +66,9 @@ def _from_batch_dims(x: Any, block: Any, crops: Any) -> Any:
     batch = None
     if x[0] is not None and sizes is not None:
         if x[0] % int(np.prod(sizes)):
-            raise ValueError(f"the batch must be divisible by the product of block_shape {sizes}. Received: {x[0]}")
+            raise ValueError(
+                f"the batch must be divisible by the product of block_shape {sizes}. Received: {x[0]}"
+            )
         batch = x[0] // int(np.prod(sizes))
     space: list[int | None] = []
     for i in range(count):
@@ -85,7 +89,9 @@ def _count(block: Any) -> int | None:
 
 def _rows(borders: Any, count: int, what: str) -> list[list[int]]:
     if np.shape(borders) != (count, 2) or (borders < 0).any():
-        raise InvalidArgumentError(None, None, f"{what} must be [{count}, 2] numbers >= 0. Received: {borders.tolist()}")
+        raise InvalidArgumentError(
+            None, None, f"{what} must be [{count}, 2] numbers >= 0. Received: {borders.tolist()}"
+        )
     return borders.tolist()
 
 
@@ -93,7 +99,9 @@ def space_to_batch_values(xp: Any, x: Any, block: list[int], paddings: Any) -> A
     """Pads, cuts each spatial dimension into (blocks, block), and moves the block dimensions before the batch."""
     count, dims = len(block), np.shape(x)
     if len(dims) < count + 1 or min(block, default=1) < 1:
-        raise InvalidArgumentError(None, None, f"block_shape {block} does not fit input of shape {list(dims)}")
+        raise InvalidArgumentError(
+            None, None, f"block_shape {block} does not fit input of shape {list(dims)}"
+        )
     rows = _rows(paddings, count, "paddings")
     rest = [(0, 0)] * (len(dims) - count - 1)
     zero = np.array(b"" if x.dtype.kind == "O" else 0, x.dtype)
@@ -102,26 +110,34 @@ def space_to_batch_values(xp: Any, x: Any, block: list[int], paddings: Any) -> A
     cut: list[int] = [padded[0]]
     for n, b in zip(padded[1:], block):
         if n % b:
-            raise InvalidArgumentError(None, None, f"padded dimensions must be divisible by block_shape. Received: {n} and {b}")
+            raise InvalidArgumentError(
+                None, None, f"padded dimensions must be divisible by block_shape. Received: {n} and {b}"
+            )
         cut += [n // b, b]
     cut += padded[count + 1 :]
     blocks = [2 * i + 2 for i in range(count)]
     others = [2 * i + 1 for i in range(count)]
     order = [*blocks, 0, *others, *range(2 * count + 1, len(cut))]
     moved = xp.transpose(xp.reshape(x, cut), order)
-    return xp.reshape(moved, (int(np.prod([padded[0], *block])), *[cut[i] for i in others], *padded[count + 1 :]))
+    return xp.reshape(
+        moved, (int(np.prod([padded[0], *block])), *[cut[i] for i in others], *padded[count + 1 :])
+    )
 
 
 def batch_to_space_values(xp: Any, x: Any, block: list[int], crops: Any) -> Any:
     """The inverse of `space_to_batch_values`: takes blocks out of the batch and crops."""
     count, dims = len(block), np.shape(x)
     if len(dims) < count + 1 or min(block, default=1) < 1:
-        raise InvalidArgumentError(None, None, f"block_shape {block} does not fit input of shape {list(dims)}")
+        raise InvalidArgumentError(
+            None, None, f"block_shape {block} does not fit input of shape {list(dims)}"
+        )
     rows = _rows(crops, count, "crops")
     product = int(np.prod(block))
     if dims[0] % product:
         raise InvalidArgumentError(
-            None, None, f"the batch must be divisible by the product of block_shape {block}. Received: {dims[0]}"
+            None,
+            None,
+            f"the batch must be divisible by the product of block_shape {block}. Received: {dims[0]}",
         )
     batch = dims[0] // product
     x = xp.reshape(x, (*block, batch, *dims[1:]))
@@ -133,7 +149,9 @@ def batch_to_space_values(xp: Any, x: Any, block: list[int], crops: Any) -> Any:
     x = xp.reshape(x, (batch, *space, *dims[count + 1 :]))
     for n, (before, after) in zip(space, rows):
         if before + after > n:
-            raise InvalidArgumentError(None, None, f"crops [{before}, {after}] exceed a dimension of length {n}")
+            raise InvalidArgumentError(
+                None, None, f"crops [{before}, {after}] exceed a dimension of length {n}"
+            )
     return x[(slice(None), *(slice(b, n - a) for n, (b, a) in zip(space, rows)), Ellipsis)]
 
 
@@ -223,7 +241,13 @@ def _divided(dim: int | None, by: int, what: str) -> int | None:
     return None if dim is None else dim // by
 
 
-@declare("SpaceToDepth(input: T) -> output: T", T=ALL, block_size=integer(minimum=2), data_format=_FORMATS, alias=True)
+@declare(
+    "SpaceToDepth(input: T) -> output: T",
+    T=ALL,
+    block_size=integer(minimum=2),
+    data_format=_FORMATS,
+    alias=True,
+)
 class SpaceToDepth:
     """Square blocks of space as further channels."""
 
@@ -239,11 +263,15 @@ class SpaceToDepth:
         dims = np.shape(input)
         _, h, w, c = _axes(data_format)
         if dims[h] % b or dims[w] % b:
-            raise InvalidArgumentError(None, None, f"height and width must be divisible by {b}. Received: {list(dims)}")
+            raise InvalidArgumentError(
+                None, None, f"height and width must be divisible by {b}. Received: {list(dims)}"
+            )
         if data_format == "NHWC":
             n, height, width, depth = dims
             x = xp.reshape(input, (n, height // b, b, width // b, b, depth))
-            return xp.reshape(xp.transpose(x, (0, 1, 3, 2, 4, 5)), (n, height // b, width // b, b * b * depth))
+            return xp.reshape(
+                xp.transpose(x, (0, 1, 3, 2, 4, 5)), (n, height // b, width // b, b * b * depth)
+            )
         n, depth, height, width, *vector = dims
         x = xp.reshape(input, (n, depth, height // b, b, width // b, b, *vector))
         x = xp.transpose(x, (0, 3, 5, 1, 2, 4, *range(6, 6 + len(vector))))
@@ -253,7 +281,13 @@ class SpaceToDepth:
         return raw.DepthToSpace(dy, **op.params)
 
 
-@declare("DepthToSpace(input: T) -> output: T", T=ALL, block_size=integer(minimum=2), data_format=_FORMATS, alias=True)
+@declare(
+    "DepthToSpace(input: T) -> output: T",
+    T=ALL,
+    block_size=integer(minimum=2),
+    data_format=_FORMATS,
+    alias=True,
+)
 class DepthToSpace:
     """Channels as square blocks of space: the inverse of SpaceToDepth."""
 
@@ -268,11 +302,15 @@ class DepthToSpace:
         b = block_size
         dims = np.shape(input)
         if dims[_axes(data_format)[3]] % (b * b):
-            raise InvalidArgumentError(None, None, f"the depth must be divisible by {b * b}. Received: {list(dims)}")
+            raise InvalidArgumentError(
+                None, None, f"the depth must be divisible by {b * b}. Received: {list(dims)}"
+            )
         if data_format == "NHWC":
             n, height, width, depth = dims
             x = xp.reshape(input, (n, height, width, b, b, depth // (b * b)))
-            return xp.reshape(xp.transpose(x, (0, 1, 3, 2, 4, 5)), (n, height * b, width * b, depth // (b * b)))
+            return xp.reshape(
+                xp.transpose(x, (0, 1, 3, 2, 4, 5)), (n, height * b, width * b, depth // (b * b))
+            )
         n, depth, height, width, *vector = dims
         x = xp.reshape(input, (n, b, b, depth // (b * b), height, width, *vector))
         x = xp.transpose(x, (0, 3, 4, 1, 5, 2, *range(6, 6 + len(vector))))

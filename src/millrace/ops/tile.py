@@ -59,7 +59,12 @@ def _transposed(pairs: Tensor) -> Tensor:
         return raw.Transpose(pairs, reversing_perm(pairs), name=scope)
 
 
-@declare("BroadcastTo(input: T, shape: Tidx) -> output: T", T=ALL, Tidx=dtype(INDEX, default=int32), static=("shape",))
+@declare(
+    "BroadcastTo(input: T, shape: Tidx) -> output: T",
+    T=ALL,
+    Tidx=dtype(INDEX, default=int32),
+    static=("shape",),
+)
 class BroadcastTo:
     """`input` repeated to `shape` by the rules of broadcasting."""
 
@@ -71,7 +76,9 @@ class BroadcastTo:
             raise ValueError(f"shape must have rank at least {len(input)}. Received: {format_dims(out)}")
         for have, want in zip(input[::-1], out[::-1]):
             if have not in (None, 1) and want is not None and have != want:
-                raise ValueError(f"Incompatible shapes: {format_dims(input)} does not broadcast to {format_dims(out)}")
+                raise ValueError(
+                    f"Incompatible shapes: {format_dims(input)} does not broadcast to {format_dims(out)}"
+                )
         return out
 
     def kernel(xp, input, shape):
@@ -79,7 +86,9 @@ class BroadcastTo:
             return xp.repeated(input, tuple(shape.tolist()))
         except ValueError:
             raise InvalidArgumentError(
-                None, None, f"Incompatible shapes: {list(np.shape(input))} does not broadcast to {shape.tolist()}"
+                None,
+                None,
+                f"Incompatible shapes: {list(np.shape(input))} does not broadcast to {shape.tolist()}",
             ) from None
 
     def grad(op, dy):

@@ -30,7 +30,9 @@ class Where:
 
     def kernel(xp, input):
         if np.ndim(input) == 0:
-            raise InvalidArgumentError(None, None, "Where: input must have at least one dimension. Received: a scalar")
+            raise InvalidArgumentError(
+                None, None, "Where: input must have at least one dimension. Received: a scalar"
+            )
         return np.argwhere(input).astype(np.int64)
 
     grad = NOT_DIFFERENTIABLE
@@ -39,7 +41,9 @@ class Where:
 def _first_seen(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The places where each value of vector `x` stands first, the number of its value for each element, and counts."""
     equal_nan = {} if x.dtype.kind in "OV" else {"equal_nan": False}
-    _, first, inverse, counts = np.unique(x, return_index=True, return_inverse=True, return_counts=True, **equal_nan)
+    _, first, inverse, counts = np.unique(
+        x, return_index=True, return_inverse=True, return_counts=True, **equal_nan
+    )
     order = np.argsort(first, kind="stable")
     number = np.empty_like(order)
     number[order] = np.arange(order.size)
@@ -50,8 +54,14 @@ def _first_seen_along(x: np.ndarray, axis: Any) -> tuple[np.ndarray, np.ndarray,
     """`_first_seen` of slices along the axis that `axis` holds; of a vector where it holds none."""
     at = _axis_of(axis, x.ndim)
     rows = np.moveaxis(x, at, 0).reshape(x.shape[at], -1)
-    numbers = np.stack([_first_seen(column)[1] for column in rows.T], 1) if rows.shape[1] else np.zeros((len(rows), 0), int)
-    _, first, inverse, counts = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True, axis=0)
+    numbers = (
+        np.stack([_first_seen(column)[1] for column in rows.T], 1)
+        if rows.shape[1]
+        else np.zeros((len(rows), 0), int)
+    )
+    _, first, inverse, counts = np.unique(
+        numbers, return_index=True, return_inverse=True, return_counts=True, axis=0
+    )
     order = np.argsort(first, kind="stable")
     number = np.empty_like(order)
     number[order] = np.arange(order.size)
@@ -65,13 +75,17 @@ def _axis_of(axis: Any, rank: int) -> int:
         return 0
     at = int(axis.reshape(-1)[0])
     if axis.size != 1 or not -rank <= at < rank:
-        raise InvalidArgumentError(None, None, f"axis must be one dimension in [{-rank}, {rank}). Received: {axis.tolist()}")
+        raise InvalidArgumentError(
+            None, None, f"axis must be one dimension in [{-rank}, {rank}). Received: {axis.tolist()}"
+        )
     return at % rank
 
 
 def _vector(x: Any) -> np.ndarray:
     if np.ndim(x) != 1:
-        raise InvalidArgumentError(None, None, f"unique expects a 1D vector. Received: shape {list(np.shape(x))}")
+        raise InvalidArgumentError(
+            None, None, f"unique expects a 1D vector. Received: shape {list(np.shape(x))}"
+        )
     return np.asarray(x)
 
 
@@ -90,7 +104,12 @@ class Unique:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("UniqueWithCounts(x: T) -> y: T, idx: out_idx, count: out_idx", T=ALL, out_idx=dtype(INDEX, default=int32), host=True)
+@declare(
+    "UniqueWithCounts(x: T) -> y: T, idx: out_idx, count: out_idx",
+    T=ALL,
+    out_idx=dtype(INDEX, default=int32),
+    host=True,
+)
 class UniqueWithCounts:
     """As Unique, and how often each distinct value stands in the vector."""
 
@@ -148,7 +167,9 @@ class UniqueWithCountsV2:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("ListDiff(x: T, y: T) -> out: T, idx: out_idx", T=ALL, out_idx=dtype(INDEX, default=int32), host=True)
+@declare(
+    "ListDiff(x: T, y: T) -> out: T, idx: out_idx", T=ALL, out_idx=dtype(INDEX, default=int32), host=True
+)
 class ListDiff:
     """The elements of `x` that are not in `y`, in order, and their places."""
 
@@ -194,7 +215,9 @@ class DynamicPartition:
         flat = partitions.reshape(-1)
         if flat.size and (flat.min() < 0 or flat.max() >= num_partitions):
             bad = int(np.flatnonzero((flat < 0) | (flat >= num_partitions))[0])
-            raise InvalidArgumentError(None, None, f"partitions[{bad}] = {flat[bad]} is not in [0, {num_partitions})")
+            raise InvalidArgumentError(
+                None, None, f"partitions[{bad}] = {flat[bad]} is not in [0, {num_partitions})"
+            )
         rows = data.reshape(-1, *data.shape[partitions.ndim :])
         return [rows[flat == i] for i in range(num_partitions)]
 
@@ -254,7 +277,13 @@ def _stitch_grad(op: Any, dy: Tensor) -> tuple[Any, ...]:
     return *[None] * len(indices), *[raw.Gather(dy, where) for where in indices]
 
 
-@declare("DynamicStitch(indices: N*int32, data: N*T) -> merged: T", N=count(minimum=1), T=ALL, static=("indices",), host=True)
+@declare(
+    "DynamicStitch(indices: N*int32, data: N*T) -> merged: T",
+    N=count(minimum=1),
+    T=ALL,
+    static=("indices",),
+    host=True,
+)
 class DynamicStitch:
     """The slices of all `data[m]` at the places `indices[m]`; a later one replaces an earlier one."""
 
@@ -321,11 +350,15 @@ def setdiff1d(x: Any, y: Any, index_dtype: Any = int32, name: str | None = None,
     Returns:
       A named tuple: `out` `[k]`, in the order of `x`; `idx` `[k]`, their places in `x`.
     """
-    return apply(ListDiff, x, y, out_idx=dtypes.as_dtype(index_dtype if out_idx is None else out_idx), name=name)
+    return apply(
+        ListDiff, x, y, out_idx=dtypes.as_dtype(index_dtype if out_idx is None else out_idx), name=name
+    )
 
 
 @public("dynamic_partition")
-def dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: str | None = None) -> list[Tensor]:
+def dynamic_partition(
+    data: Any, partitions: Any, num_partitions: int, name: str | None = None
+) -> list[Tensor]:
     """Sorts slices of `data` into lists.
 
     Args:
