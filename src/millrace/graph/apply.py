@@ -384,6 +384,8 @@ def infer_shapes(op: Operation, grouped: list[Any]) -> None:
     for i in opdef.static_positions:
         g = grouped[i]
         args[i] = tuple([Known(t.dims, None, t) for t in g]) if type(g) is tuple else Known(g.dims, None, g)
+    for i in opdef.handle_positions:
+        args[i] = _variable_dims(grouped[i])
     try:
         if opdef.shape_attrs:
             dims = opdef.shape(*args, **{a: attrs[a] for a in opdef.shape_attrs})
@@ -404,10 +406,14 @@ def infer_shapes(op: Operation, grouped: list[Any]) -> None:
 
 def _variable_dims(handle: Tensor) -> Any:
     """The dims of the variable behind a resource handle, as far as the graph tells: what a reference has itself."""
-    op = handle.op
-    while op.opdef.name == "Identity":
-        op = op.inputs[0].op
-    return op.attrs["shape"] if op.opdef.name == "VarHandleOp" else None
+    while True:
+        op = handle.op
+        if op.opdef.name == "VarHandleOp":
+            return op.attrs["shape"]
+        outer = op.inputs[0] if op.opdef.name == "Identity" else op.body.outer(handle) if op.body else None
+        if outer is None:
+            return None
+        handle = outer
 
 
 def _apply_scopes(graph: Graph, op: Operation) -> None:

@@ -54,7 +54,7 @@ class _NameScope:
         if not (_VALID_SCOPE_NAME if old else _VALID_OP_NAME).match(name):
             raise ValueError(f"{name!r} is not a valid scope name")
         new = graph.scope = name[:-1] if name[-1] == "/" else graph.unique_name(name)
-        return new + "/"
+        return new + "/" if new else ""
 
     def __exit__(self, *error: Any) -> None:
         self._graph.scope = self._old
@@ -462,6 +462,10 @@ class Graph:
         if key not in self._scoped:
             self._scoped[key] = make()
         return self._scoped[key]
+
+    def __repr__(self) -> str:
+        # what TensorFlow's programs print for a graph, so that their output stays as it was
+        return f"<tensorflow.python.framework.ops.Graph at {id(self):#x}>"
 
     def _repr_html_(self) -> str:
         from millrace.graph import picture

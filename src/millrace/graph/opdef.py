@@ -109,6 +109,7 @@ class OpDef:
     kernel_attrs: tuple[str, ...] = field(init=False)
     value_attrs: tuple[tuple[str, Attr], ...] = field(init=False)
     static_positions: tuple[int, ...] = field(init=False)
+    handle_positions: tuple[int, ...] = field(init=False)  # handles of variables, which it reads or writes
     defaults: Mapping[str, Any] = field(init=False)
     single_output: bool = field(init=False)
     simple: bool = field(init=False)
@@ -125,6 +126,8 @@ class OpDef:
         put("value_attrs", tuple((n, a) for n, a in self.attrs.items() if n not in inferred))
         put("defaults", _canonical_defaults(self))
         put("static_positions", tuple(i for i, a in enumerate(self.inputs) if a.name in self.static))
+        handles = self.inputs if self.writes or self.reads else ()
+        put("handle_positions", tuple(i for i, a in enumerate(handles) if a.dtype is dtypes.resource))
         put("single_output", len(self.outputs) == 1 and not self.outputs[0].is_list)
         put("simple", not any(a.is_list for a in self.inputs))
         put("pure", not (self.effect or self.writes or self.state or self.blocking or self.reads_uninitialized))

@@ -55,6 +55,7 @@ class name_scope:  # noqa: N801 - TensorFlow's name
     def __init__(self, name: str | None, default_name: str | None = None, values: Any = None) -> None:
         self._name = default_name if name is None else name
         self._values = values
+
     @property
     def name(self) -> str | None:
         """The name asked for."""
