@@ -86,7 +86,7 @@ class MathVerbs:
         """The logarithm of the absolute value of the gamma function."""
         from scipy import special
 
-        return widened(special.gammaln, x)
+        return widened(lambda x: np.where(x == -np.inf, np.inf, special.gammaln(x)), x)  # SciPy says -inf
 
     def digamma(self, x: Any) -> Any:
         """The derivative of lgamma."""

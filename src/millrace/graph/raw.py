@@ -5,14 +5,14 @@ Gradients and composed functions reach operations of other rooms through here, s
 
 from __future__ import annotations
 
+import typing
 from functools import partial
-from typing import Any
 
 from millrace.graph.apply import apply
 from millrace.graph.opdef import lookup
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     if name.startswith("_"):
         raise AttributeError(name)
     try:

@@ -46,7 +46,10 @@ def _reduce(
     keepdims = bool(renamed(keepdims, keep_dims, "keepdims", "keep_dims"))
     if not isinstance(x, Tensor) and axis is None:
         x = convert_to_tensor(x, name=f"{name or op_type}/input")
-    return getattr(raw, op_type)(x, axes_of(x, axis), keep_dims=keepdims, name=name)
+    result = getattr(raw, op_type)(x, axes_of(x, axis), keep_dims=keepdims, name=name)
+    if axis is None and not keepdims:
+        result.set_shape(())  # true even where the rank, and so the axes, are known only when run
+    return result
 
 
 @public("reduce_sum", "math.reduce_sum")
@@ -202,7 +205,7 @@ def reduce_logsumexp(
         # An infinite largest element must not turn into inf - inf.
         finite = raw.Select(raw.IsFinite(largest), largest, raw.ZerosLike(largest, name="zeros_like"))
         shift = raw.StopGradient(finite)
-        total = raw.Log(raw.Sum(raw.Exp(x - shift), axes_of(x, axis), keep_dims=keepdims))
+        total = raw.Log(_reduce("Sum", raw.Exp(x - shift), axis, keepdims, None, None, None))
         return total + (shift if keepdims else raw.Reshape(shift, raw.Shape(total)))
 
 

@@ -52,7 +52,7 @@ def _squared_difference_grad(op, dz):
     x, y = op.inputs
     to = Unbroadcast(x, y)
     with after(dz):
-        dx = 2 * dz * conj(x - y)
+        dx = 2 * dz * (x - y)
     return to.x(dx), raw.Neg(to.y(dx))
 
 

@@ -34,6 +34,11 @@ def _truncated_by_zero() -> errors.InternalError:
     return errors.InternalError(None, None, "Integer division by zero")
 
 
+def _check_divisor(xp, x, y, by_zero):
+    if 0 not in x.shape:  # nothing is divided where there is nothing
+        xp.check(y != 0, by_zero)
+
+
 def _real_divide(xp, x, y):
     if x.dtype.kind in "iu":
         raise errors.InvalidArgumentError(None, None, f"RealDiv divides no integers. Received: {x.dtype}")
@@ -43,7 +48,7 @@ def _real_divide(xp, x, y):
 def _floor_divide(xp, x, y):
     if x.dtype.kind not in "iu":
         return xp.floor(xp.divide(x, y))
-    xp.check(y != 0, _by_zero)
+    _check_divisor(xp, x, y, _by_zero)
     return xp.floor_divide(x, y)
 
 
@@ -52,7 +57,7 @@ def _divide(xp, x, y):
 
 
 def _truncate_quotient(xp, x, y, by_zero):
-    xp.check(y != 0, by_zero)
+    _check_divisor(xp, x, y, by_zero)
     quotient = xp.floor_divide(x, y)
     inexact = xp.multiply(quotient, y) != x
     return xp.where(inexact & ((x < 0) != (y < 0)), quotient + xp.ones((), x.dtype), quotient)
@@ -61,28 +66,25 @@ def _truncate_quotient(xp, x, y, by_zero):
 def _truncate_divide(xp, x, y):
     if x.dtype.kind in "iu":
         return _truncate_quotient(xp, x, y, _truncated_by_zero)
-    if x.dtype.kind == "c":
-        raise errors.InvalidArgumentError(
-            None, None, f"TruncateDiv divides no complex numbers. Received: {x.dtype}"
-        )
-    return xp.trunc(xp.divide(x, y))
+    quotient = xp.divide(x, y)
+    return quotient if x.dtype.kind == "c" else xp.trunc(quotient)
 
 
 def _floor_remainder(xp, x, y):
     if x.dtype.kind in "iu":
-        xp.check(y != 0, _by_zero)
+        _check_divisor(xp, x, y, _by_zero)
     return xp.remainder(x, y)
 
 
 def _truncate_remainder(xp, x, y):
     if x.dtype.kind in "iu":
-        xp.check(y != 0, _truncated_by_zero)
+        _check_divisor(xp, x, y, _truncated_by_zero)
     return xp.fmod(x, y)
 
 
 def _remainder(xp, x, y):
     if x.dtype.kind in "iu":
-        xp.check(y != 0, _by_zero)
+        _check_divisor(xp, x, y, _by_zero)
     return xp.fmod(x, y)
 
 
@@ -254,7 +256,7 @@ def truediv(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x / y in floating point; arguments, shapes and errors as for `divide`."""
     with name_scope(name, "truediv", [x, y]) as scope:
         x = convert_to_tensor(x, name="x")
-        return operators.truediv(x, convert_to_tensor(y, x.dtype.base_dtype, "y"), scope)
+        return operators.truediv(x, y if isinstance(y, Tensor) else convert_to_tensor(y, x.dtype.base_dtype, "y"), scope)
 
 
 @public("realdiv")

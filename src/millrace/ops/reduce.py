@@ -49,10 +49,10 @@ def _bind_ufunc(reduce: Callable[..., Any], nonempty: bool = False):
 
     def bind(dims, values, attributes):
         axes = _known_axes(dims, values)
-        T = attributes.get("T")
-        if axes is False or T is dtypes.bfloat16 or (nonempty and (None in dims[0] or 0 in dims[0])):
+        kind = attributes.get("T")
+        if axes is False or kind is dtypes.bfloat16 or (nonempty and (None in dims[0] or 0 in dims[0])):
             return None
-        dtype, keep = None if T is None else T.np_dtype, attributes["keep_dims"]
+        dtype, keep = None if kind is None else kind.np_dtype, attributes["keep_dims"]
         if keep:
             return lambda x, _: reduce(x, axes, dtype, None, True)
         return lambda x, _: reduce(x, axes, dtype)
@@ -317,10 +317,10 @@ def _prod_grad(op: Any, dy: Tensor) -> Tensor:
     """dy times the product of all other elements, which is there even where an element is zero."""
     x, axes = op.inputs
     shape = shape_tensor(x)
+    kept = _kept_shape(shape, axes)
     axes = raw.Reshape(axes, [-1])
     if axes.dtype.base_dtype is not dtypes.int32:
         axes = raw.Cast(axes, DstT=dtypes.int32, name="ToInt32")
-    kept = _kept_shape(shape, axes)
     dy = raw.Tile(raw.Reshape(dy, kept), _divide_shapes(shape, kept))
     rank = (
         raw.Rank(x)

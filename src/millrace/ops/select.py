@@ -12,7 +12,7 @@ from millrace.core.public import public
 from millrace.graph import raw
 from millrace.graph.apply import apply
 from millrace.graph.convert import convert_to_tensor
-from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
+from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit import shape_rules
 from millrace.opkit.families import binary
@@ -139,11 +139,16 @@ class ClipByValue:
         )
 
 
+def _next_after_grad(op, dy):
+    to = Unbroadcast(*op.inputs)
+    return to.x(dy), raw.ZerosLike(op.inputs[1])  # the step is too small to have a slope of its own
+
+
 NextAfter = binary(
     "NextAfter",
     frozenset({float32, float64}),
     "nextafter",
-    NOT_DIFFERENTIABLE,
+    _next_after_grad,
     "The number after x1 in the direction of x2.",
     __name__,
     names=("x1", "x2", "output"),

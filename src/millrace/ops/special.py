@@ -16,7 +16,7 @@ from millrace.graph.tensor import Tensor
 from millrace.opkit import shape_rules
 from millrace.opkit.families import binary, unary
 from millrace.opkit.gamma_grad import gamma_sample_gradient
-from millrace.opkit.idioms import Unbroadcast, after, conj
+from millrace.opkit.idioms import Unbroadcast, after
 from millrace.opkit.sparse_values import on_values
 
 _PRECISE = frozenset({float32, float64})
@@ -104,7 +104,7 @@ def _xlogy_grad(op, dz):
     to = Unbroadcast(x, y)
     with after(dz):
         nonzero = raw.Cast(raw.NotEqual(x, _constant(0, x)), DstT=x.dtype.base_dtype)
-        return to.x(conj(raw.Xlogy(nonzero, y)) * dz), to.y(conj(raw.Xdivy(x, y)) * dz)
+        return to.x(raw.Xlogy(nonzero, y) * dz), to.y(raw.Xdivy(x, y) * dz)
 
 
 def _xdivy(xp, x, y):
@@ -117,7 +117,7 @@ def _xdivy_grad(op, dz):
     with after(dz):
         nonzero = raw.Cast(raw.NotEqual(x, _constant(0, x)), DstT=x.dtype.base_dtype)
         dy = raw.Xdivy(raw.Neg(x), raw.Square(y))
-        return to.x(conj(raw.Xdivy(nonzero, y)) * dz), to.y(conj(dy) * dz)
+        return to.x(raw.Xdivy(nonzero, y) * dz), to.y(dy * dz)
 
 
 Lgamma = unary("Lgamma", FLOATING, "lgamma", _lgamma_grad, "log |gamma(x)|.", __name__)
@@ -161,7 +161,7 @@ class IgammaGradA:
         a, x = np.broadcast_arrays(a, x)
         wide_a, wide_x = a.astype(np.float64), x.astype(np.float64)
         density = np.exp((wide_a - 1) * np.log(wide_x) - wide_x - xp.lgamma(wide_a))
-        slope = -density * gamma_sample_gradient(wide_a, wide_x)
+        slope = -density * gamma_sample_gradient(xp, wide_a, wide_x)
         return np.where((wide_x == 0) & (wide_a > 0), 0.0, slope).astype(a.dtype)
 
     def xla(xp, a, x):
