@@ -15,6 +15,7 @@ from millrace.graph.graph import Graph
 from millrace.runtime import failures, interpret
 from millrace.runtime.executable import Executables
 from millrace.runtime.store import Store
+from millrace.session import composites as composites  # SparseTensors are fetched and fed as their parts
 from millrace.session.feed import FeedPlan
 from millrace.session.fetch import FetchPlan, structure_key
 
