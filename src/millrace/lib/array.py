@@ -51,7 +51,7 @@ def sequence_mask(
             raise ValueError(f"sequence_mask: maxlen must be scalar. Received: shape {maxlen.shape}")
         kind = maxlen.dtype.base_dtype
         row = raw.Range(_like(maxlen, 0), maxlen, _like(maxlen, 1))
-        column = raw.ExpandDims(lengths, constant(-1, "ExpandDims/dim"))
+        column = raw.ExpandDims(lengths, -1)
         column = raw.Cast(column, DstT=kind, name="Cast")
         mask = raw.Less(row, column)
         chosen = dtypes.as_dtype(dtype).base_dtype
@@ -64,7 +64,7 @@ def _like(x: Tensor, value: int) -> Tensor:
 
 def _all_dimensions(x: Tensor) -> Tensor:
     if x.dims is None:
-        return raw.Range(constant(0, "range/start"), raw.Rank(x), constant(1, "range/delta"), name="range")
+        return raw.Range(0, raw.Rank(x), 1, name="range")
     return constant(np.arange(len(x.dims)), "Const")
 
 
@@ -88,14 +88,14 @@ def meshgrid(*args: Any, indexing: str = "xy", name: str = "meshgrid") -> list[T
     with get_default_graph().name_scope(name):
         ones = (1,) * (n := len(args))
         columns = [
-            raw.Reshape(stack(x), constant(ones[:i] + (-1,) + ones[i + 1 :], "Reshape/shape"))
+            raw.Reshape(stack(x), ones[:i] + (-1,) + ones[i + 1 :])
             for i, x in enumerate(args)
         ]
         lengths = [size(x) for x in args]
         kind = to_tensor(args[0]).dtype.base_dtype if args else float32
         if indexing == "xy" and n > 1:
-            columns[0] = raw.Reshape(columns[0], constant((1, -1) + ones[2:], "Reshape/shape"))
-            columns[1] = raw.Reshape(columns[1], constant((-1, 1) + ones[2:], "Reshape/shape"))
+            columns[0] = raw.Reshape(columns[0], (1, -1) + ones[2:])
+            columns[1] = raw.Reshape(columns[1], (-1, 1) + ones[2:])
             lengths[0], lengths[1] = lengths[1], lengths[0]
         if not args:
             return []
@@ -280,14 +280,14 @@ def _last(x: Tensor, axis: int, rank: int | None) -> tuple[Tensor, Any]:
         perm: Any = np.array(order, np.int32)
     else:
         count = raw.Rank(x)
-        at = constant(axis, "axis") if axis >= 0 else count + axis
+        at = raw.Add(count, axis) if axis < 0 else axis
         steps = raw.Range(0, count, 1)
         end = raw.Sub(count, 1)
-        perm = raw.Add(steps, raw.Add(_where(steps, at, end - at), _where(steps, end, at - end)))
+        perm = raw.Add(steps, raw.Add(_where(steps, at, raw.Sub(end, at)), _where(steps, end, raw.Sub(at, end))))
     return transpose(x, perm), lambda result: transpose(result, perm)
 
 
-def _where(steps: Tensor, place: Tensor, value: Tensor) -> Tensor:
+def _where(steps: Tensor, place: Any, value: Tensor) -> Tensor:
     return raw.Mul(raw.Cast(raw.Equal(steps, place), DstT=int32), value)
 
 
@@ -307,7 +307,7 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
     with get_default_graph().name_scope(name or "Repeat"):
         data = to_tensor(input, name="input")
         if axis is None:
-            data, axis = raw.Reshape(data, constant([-1], "shape")), 0
+            data, axis = raw.Reshape(data, [-1]), 0
         if data.dims is None:
             raise ValueError(f"repeat: input must have a known rank. Received: {data}")
         at = axis + len(data.dims) if axis < 0 else axis
@@ -315,7 +315,7 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
         if counts.dtype.base_dtype not in (int32, int64):
             counts = raw.Cast(counts, DstT=int32)
         if counts.dims == (1,):
-            counts = raw.Reshape(counts, constant(np.zeros(0), "shape"))
+            counts = raw.Reshape(counts, np.zeros(0, np.int32))
         whole = shape_of(data, out_type=counts.dtype.base_dtype)
         if counts.dims == ():
             times = [1] * (len(data.dims) + 1)

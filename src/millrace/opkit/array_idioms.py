@@ -32,12 +32,12 @@ def all_axes(x: Tensor) -> Tensor:
     """The numbers of all dimensions of `x`, for a reduction to a scalar."""
     if x.dims is not None:
         return constant(np.arange(len(x.dims)), "Const")
-    return raw.Range(constant(0, "range/start"), raw.Rank(x), constant(1, "range/delta"), name="range")
+    return raw.Range(0, raw.Rank(x), 1, name="range")
 
 
 def reversing_perm(a: Tensor) -> Tensor:
     """The permutation that reverses the dimensions of `a`, computed when it runs, as `tf.transpose` does."""
     rank = raw.Rank(a, name="Rank")
-    below = raw.Sub(rank, constant(1, "sub/y"), name="sub")
-    steps = raw.Range(constant(0, "Range/start"), rank, constant(1, "Range/delta"), name="Range")
+    below = raw.Sub(rank, 1, name="sub")
+    steps = raw.Range(0, rank, 1, name="Range")
     return raw.Sub(below, steps, name="sub_1")

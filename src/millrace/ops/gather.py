@@ -20,7 +20,7 @@ from millrace.graph.indexed_slices import IndexedSlices
 from millrace.graph.opdef import declare
 from millrace.graph.static import static_value
 from millrace.graph.tensor import Tensor
-from millrace.opkit.array_idioms import constant, size_tensor
+from millrace.opkit.array_idioms import size_tensor
 from millrace.opkit.idioms import shape_tensor
 from millrace.opkit.shape_rules import at_least, axis_in
 
@@ -249,7 +249,7 @@ def gather_nd(params: Any, indices: Any, name: str | None = None, batch_dims: in
         for i, steps in enumerate(grid):
             ones = [1] * (len(indices.dims) - 1)
             ones[i] = -1
-            column = raw.Reshape(steps, constant(ones, "shape"))
+            column = raw.Reshape(steps, ones)
             columns.append(raw.BroadcastTo(column, whole[:-1]))
         batch = raw.Pack(columns, axis=len(indices.dims) - 1)
         if indices.dtype.base_dtype is not int32:

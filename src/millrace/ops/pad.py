@@ -14,10 +14,11 @@ from millrace.core.shapes import format_dims
 from millrace.graph import raw
 from millrace.graph.apply import apply
 from millrace.graph.attrs import dtype, one_of
+from millrace.graph.convert import to_tensor
 from millrace.graph.opdef import declare
 from millrace.graph.static import static_value
 from millrace.graph.tensor import Tensor
-from millrace.opkit.array_idioms import constant, rank_tensor
+from millrace.opkit.array_idioms import rank_tensor
 from millrace.opkit.idioms import shape_tensor
 
 _SIZES = dtype(INDEX, default=int32)
@@ -61,11 +62,11 @@ def _rows(x: Any, paddings: Any) -> list[tuple[int, int]]:
 def _pad_grad(op: Any, dy: Tensor) -> Tensor:
     """The part of the gradient inside the border."""
     x, paddings = op.inputs[:2]
-    size = raw.Pack([rank_tensor(x), constant(1, "stack/1")], name="stack")
+    size = to_tensor([rank_tensor(x), 1], name="stack")
     if paddings.dtype.base_dtype is not int32:
         paddings = raw.Cast(paddings, DstT=int32)
-    before = raw.Slice(paddings, constant([0, 0], "Slice/begin"), size)
-    begin = raw.Reshape(before, constant([-1], "Reshape/shape"))
+    before = raw.Slice(paddings, [0, 0], size)
+    begin = raw.Reshape(before, [-1])
     return raw.Slice(dy, begin, shape_tensor(x))
 
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.dtypes import REAL
+from millrace.core.dtypes import REAL, int32
 from millrace.core.errors import InvalidArgumentError
 from millrace.core.public import public
 from millrace.graph import raw
 from millrace.graph.apply import apply
 from millrace.graph.attrs import ints, one_of
+from millrace.graph.convert import to_tensor
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.array_idioms import constant
 from millrace.opkit.shape_rules import with_rank
 
 
@@ -85,20 +85,20 @@ def _patches_grad(op: Any, dy: Tensor, ksizes: Any, strides: Any, rates: Any, pa
     plan = [_windows(n, k, s, r, padding) for n, k, s, r in zip(space, sizes, steps, gaps, strict=True)]  # type: ignore[arg-type]
     padded = [n + before + after for n, (_, before, after) in zip(space, plan, strict=True)]  # type: ignore[operator]
     depth = x.dims[-1]
-    batch = raw.Shape(dy)[0] if x.dims[0] is None else constant(x.dims[0], "batch")
-    shape = raw.Pack([batch, *[constant(n, "length") for n in [*padded, depth]]])
+    batch = raw.Shape(dy)[0] if x.dims[0] is None else x.dims[0]
+    shape = to_tensor([batch, *padded, depth], int32, "shape")
     ends = (1 << 0) | (1 << (len(sizes) + 1))
     parts = []
     for number, place in enumerate(np.ndindex(*sizes)):
         begin = [0, *[at * gap for at, gap in zip(place, gaps)], 0]
         end = [0, *[b + max(p[0] - 1, 0) * s + (p[0] > 0) for b, p, s in zip(begin[1:-1], plan, steps)], 0]
         first = [0] * (len(sizes) + 1) + [number * depth]  # type: ignore[operator]
-        part = raw.Slice(dy, constant(first, "begin"), constant([-1] * (len(sizes) + 1) + [depth], "size"))
-        bounds = (constant(begin, "begin"), constant(end, "end"), constant([1, *steps, 1], "strides"))
+        part = raw.Slice(dy, first, [-1] * (len(sizes) + 1) + [depth])
+        bounds = (begin, end, [1, *steps, 1])
         parts.append(raw.StridedSliceGrad(shape, *bounds, part, begin_mask=ends, end_mask=ends))
     total = raw.AddN(parts) if len(parts) > 1 else parts[0]
-    start = constant([0, *[p[1] for p in plan], 0], "begin")
-    return raw.Slice(total, start, constant([-1, *space, -1], "size"))
+    start = [0, *[p[1] for p in plan], 0]
+    return raw.Slice(total, start, [-1, *space, -1])
 
 
 @declare("ExtractImagePatches(images: T) -> patches: T", T=REAL, ksizes=ints(minimum=4), strides=ints(minimum=4),

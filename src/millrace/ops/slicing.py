@@ -15,7 +15,7 @@ from millrace.graph.apply import apply
 from millrace.graph.convert import to_tensor
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.array_idioms import constant
+from millrace.opkit.array_idioms import rank_tensor
 from millrace.opkit.idioms import shape_tensor
 from millrace.opkit.strides import MASKS, index_key, result_dims
 
@@ -181,13 +181,9 @@ class Slice:
 
     def grad(op, dy):
         x, begin, _ = op.inputs
-        rank = (
-            raw.Rank(x)
-            if x.dims is None
-            else raw.Const(value=np.int32(len(x.dims)), dtype="int32", name="Rank")
-        )
+        rank = rank_tensor(x)
         part = shape_tensor(op.outputs[0], begin.dtype)
-        column = raw.Pack([rank, constant(1, "stack/1")], name="stack")
+        column = to_tensor([rank, 1], name="stack")
         before = raw.Reshape(begin, column)
         after = raw.Reshape(shape_tensor(x, begin.dtype) - part - begin, column)
         return raw.Pad(dy, raw.ConcatV2([before, after], 1, name="concat")), None, None

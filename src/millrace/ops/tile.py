@@ -15,7 +15,7 @@ from millrace.graph.apply import apply
 from millrace.graph.attrs import dtype
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.array_idioms import constant, reversing_perm, size_tensor
+from millrace.opkit.array_idioms import reversing_perm, size_tensor
 from millrace.opkit.idioms import shape_tensor
 
 
@@ -46,9 +46,9 @@ class Tile:
         x, multiples = op.inputs
         shape = shape_tensor(x, multiples.dtype.base_dtype)
         pairs = raw.Pack([multiples, shape], name="stack")
-        split = raw.Reshape(_transposed(pairs), constant([-1], "Reshape/shape"))
+        split = raw.Reshape(_transposed(pairs), [-1])
         size = size_tensor(split)
-        evens = raw.Range(constant(0, "range/start"), size, constant(2, "range/delta"), name="range")
+        evens = raw.Range(0, size, 2, name="range")
         summed = raw.Sum(raw.Reshape(dy, split), evens)
         summed.set_shape(x.dims)
         return summed, None

@@ -16,7 +16,6 @@ from millrace.graph.apply import apply
 from millrace.graph.attrs import count, dtype, integer
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.array_idioms import constant
 from millrace.opkit.idioms import shape_tensor
 from millrace.opkit.shape_rules import with_rank
 
@@ -224,7 +223,7 @@ class DynamicPartition:
     def grad(op, *dys):
         data, partitions = op.inputs
         prefix = shape_tensor(partitions)
-        places = raw.Reshape(raw.Range(0, raw.Prod(prefix, constant([0], "Const")), 1), prefix)
+        places = raw.Reshape(raw.Range(0, raw.Prod(prefix, [0]), 1), prefix)
         sorted_places = raw.DynamicPartition(places, partitions, num_partitions=len(dys))
         return raw.Reshape(raw.DynamicStitch(sorted_places, list(dys)), shape_tensor(data)), None
 
