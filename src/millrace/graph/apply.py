@@ -100,7 +100,7 @@ def _create(graph: Graph, opdef: OpDef, inputs: tuple[Any, ...], name: str | Non
         full_name = graph.unique_name(opdef.name)
     elif name[-1:] == "/":
         full_name = name[:-1]
-        if full_name in graph._by_name:
+        if full_name in graph._by_name or full_name not in graph._names:
             full_name = _unique_at_root(graph, full_name)
     else:
         if not isinstance(name, str):
@@ -168,7 +168,10 @@ def _create(graph: Graph, opdef: OpDef, inputs: tuple[Any, ...], name: str | Non
 def _unique_at_root(graph: Graph, name: str) -> str:
     old, graph.scope = graph.scope, ""
     try:
-        return graph.unique_name(name)
+        found = graph.unique_name(name)
+        while found in graph._by_name:
+            found = graph.unique_name(name)
+        return found
     finally:
         graph.scope = old
 

@@ -6,7 +6,7 @@ A body is a part of its graph; a FunctionDef is closed. So a body is written wit
   reference that it uses from outside; the attributes `_captures` and `_references` give the outer tensors'
   names;
 - its operations under their full names, which an import prefixes like any other;
-- `_scope` and `_tag`, what `Body` remembers; on each argument `_op_name`, the operation that stands for it.
+- `_scope`, `_tag` and `_tick`, what `Body` remembers; on each argument `_op_name`, the operation that stands for it.
 
 `import_nodes` builds a `Body` from that, or from a function that TensorFlow wrote, which has none of these
 attributes: its arguments all become explicit inputs, and its operations go under the scope of the operation
@@ -124,6 +124,8 @@ class Library:
         proto.attr["_references"].CopyFrom(attr_to_proto([t.name for t in references]))
         proto.attr["_scope"].CopyFrom(attr_to_proto(body.name))
         proto.attr["_tag"].CopyFrom(attr_to_proto(body.tag))
+        if body.tick is not None:
+            proto.attr["_tick"].CopyFrom(attr_to_proto(body.tick.op.name))
         return proto
 
 

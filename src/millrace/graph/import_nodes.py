@@ -312,6 +312,8 @@ class Import:
                 tensor = body.bind(self._outer(captured[i - first_captured]), dims, name)
             arguments[arg.name], self.ops[original] = tensor, tensor.op
         self._fill(body, function, arguments, None)
+        if "_tick" in function.attr:
+            body.tick = self.ops[bytes_to_text(function.attr["_tick"].s)].outputs[0]
         return body
 
     def _foreign_body(self, function: Any, dims: list[shapes.Dims], scope: str) -> Body:
