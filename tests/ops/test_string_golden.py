@@ -52,7 +52,6 @@ def run(op_type: str, stored: dict[str, Any]) -> list[Any]:
         return sess.run(list(graph.get_operations()[-1].outputs))
 
 
-
 @pytest.mark.parametrize("case", CASES, ids=[f"{i}_{case[0]}" for i, case in enumerate(CASES)])
 def test_agrees_with_tensorflow(case):
     op_type, stored, want, *error = case
