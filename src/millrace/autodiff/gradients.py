@@ -11,6 +11,7 @@ from millrace.autodiff import aggregate
 from millrace.autodiff.registry import gradient_function
 from millrace.core.public import public
 from millrace.graph import convert, raw
+from millrace.graph.body import Body
 from millrace.graph.indexed_slices import IndexedSlices
 from millrace.graph.opdef import NOT_DIFFERENTIABLE
 from millrace.graph.operation import Operation
@@ -66,7 +67,7 @@ def gradients(
         seeds = _seeds(ys, seeds, colocate_gradients_with_ops)
         if len(ys) > 1:
             ys = [raw.Identity(y) if isinstance(y, Tensor) and y.consumers() else y for y in ys]
-        walk = _Walk(_inside(xs, ys), ys, seeds, _inside(stops, ys))
+        walk = _Walk(xs, ys, seeds, stops)
         walk.colocate = colocate_gradients_with_ops
         walk.gate = gate_gradients
         walk.method = aggregation_method
@@ -98,14 +99,6 @@ def _value(x: Tensor) -> Tensor:
     if x.op.type == "VarHandleOp":
         return raw.ReadVariableOp(x, dtype=x.op.attrs["dtype"])
     return x
-
-
-def _inside(xs: list[Any], ys: list[Any]) -> list[Any]:
-    """Within a body, an x from outside is what stands for it inside."""
-    body = ys[0].op.body if ys and isinstance(ys[0], Tensor) else None
-    if body is None:
-        return xs
-    return [x if x.op.body is body else (body.find(x) if body.find(x) is not None else x) for x in xs]
 
 
 def _seeds(ys: list[Any], given: list[Any], colocate: bool) -> list[Any]:
@@ -150,6 +143,7 @@ class _Walk:
         self.gate = False
         self.method: int | None = None
         self.gradients: dict[Tensor, list[Any]] = {}
+        self.around = _bodies_around(ys)
         for y, seed in zip(ys, seeds, strict=True):
             self.gradients.setdefault(_tensor_of(y), []).append(seed)
         self.pending = self._pending()
@@ -168,6 +162,7 @@ class _Walk:
             for tensor in op.outputs:
                 if op in sources or _backpropagates(tensor):
                     queue.extend(tensor._consumers or ())
+                    queue.extend(b.captures[tensor].op for b in self.around if tensor in b.captures)
         between: dict[Operation, int] = {}
         queue = deque(_tensor_of(y).op for y in self.ys)
         order = []
@@ -177,16 +172,23 @@ class _Walk:
                 reached.discard(op)
                 between[op] = 0
                 order.append(op)
-                queue.extend(t.op for t in op.inputs)
+                queue.extend(t.op for t in self._inputs(op))
         for op in order:
-            for tensor in op.inputs:
+            for tensor in self._inputs(op):
                 if tensor.op in between:
                     between[tensor.op] += 1
         return between
 
     def _ends(self) -> set[Operation]:
         """The operations of xs behind which there is nothing to differentiate."""
-        return {x.op for x in self.xs if not any(self.pending.get(t.op, 0) for t in x.op.inputs)}
+        return {x.op for x in self.xs if not any(self.pending.get(t.op, 0) for t in self._inputs(x.op))}
+
+    def _inputs(self, op: Operation) -> tuple[Tensor, ...]:
+        """The inputs of `op`; for what a body around ys captured, the tensor outside that it stands for."""
+        if op.type == "BodyArg" and op.body in self.around:
+            outer = op.body.outer(op.outputs[0])  # type: ignore[union-attr]
+            return () if outer is None else (outer,)
+        return op.inputs
 
     def run(self) -> list[Any]:
         pending = self.pending
@@ -199,7 +201,7 @@ class _Walk:
             op = queue.popleft()
             with _colocated(op, self.colocate):
                 self._differentiate(op)
-            for tensor in op.inputs:
+            for tensor in self._inputs(op):
                 if tensor.op in pending:
                     pending[tensor.op] -= 1
                     if pending[tensor.op] == 0:
@@ -221,6 +223,9 @@ class _Walk:
                 self.gradients[tensor] = found = [aggregate.total(found, op, self.method)]
             collected.append(found[0])
         if op in self.ends or all(g is None for g in collected):
+            return
+        if op.type == "BodyArg" and self._inputs(op):
+            self.gradients.setdefault(self._inputs(op)[0], []).append(collected[0])
             return
         function = gradient_function(op)
         if function is NOT_DIFFERENTIABLE:
@@ -245,6 +250,16 @@ class _Walk:
             if isinstance(gradient, Tensor) and not tensor.dtype.is_ref_dtype and tensor.dtype.is_numpy_compatible:
                 _refine(gradient, tensor, op)
             self.gradients.setdefault(tensor, []).append(gradient)
+
+
+def _bodies_around(ys: list[Any]) -> list[Body]:
+    """The bodies that new operations are being added to, innermost first: a walk may leave these towards xs outside."""
+    found = []
+    body = _tensor_of(ys[0]).graph.body if ys else None
+    while body is not None:
+        found.append(body)
+        body = body.parent
+    return found
 
 
 def _tensor_of(y: Any) -> Tensor:
