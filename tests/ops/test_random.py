@@ -184,3 +184,22 @@ def test_refused_while_running(message, program):
         x = program()
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             sess.run(x)
+
+
+@pytest.mark.xla
+@pytest.mark.parametrize("name", [*programs.EXACT, *programs.CLOSE])
+def test_compiled_values(name):
+    config = tf.ConfigProto()
+    config.graph_options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
+    # XLA joins the product and the sum that move a uniform number into its range, and so rounds once less.
+    exact = name in programs.EXACT and name != "uniform_range"
+    with tf.Graph().as_default():
+        tensors = fetched((programs.EXACT | programs.CLOSE)[name])
+        with tf.Session(config=config) as sess:
+            for run in range(2):
+                for i, got in enumerate(sess.run(tensors)):
+                    want = GOLDEN[f"{name}/{run}/{i}"]
+                    rtol, atol = (1e-12, 1e-12) if want.dtype == np.float64 else (3e-6, 1e-6)
+                    if exact:
+                        rtol = atol = 0
+                    np.testing.assert_allclose(got, want, rtol=rtol, atol=atol)
