@@ -114,6 +114,22 @@ class StridedSliceAssign:
 
 
 @declare(
+    "ResourceStridedSliceAssign(ref: resource, begin: Index, end: Index, strides: Index, value: T)",
+    T=ALL, Index=INDEX, static=("begin", "end", "strides"), writes="ref", **MASKS,
+)  # fmt: skip
+class ResourceStridedSliceAssign:
+    """Sets a slice of the variable behind the handle `ref` to `value`."""
+
+    def shape(ref, begin, end, strides, value, **masks):
+        return []
+
+    def kernel(xp, ref, begin, end, strides, value, **masks):
+        return _assigned(xp, ref, begin, end, strides, value, masks)
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
     "TensorStridedSliceUpdate(input: T, begin: Index, end: Index, strides: Index, value: T) -> output: T",
     T=ALL, Index=INDEX, static=("begin", "end", "strides"), **MASKS,
 )  # fmt: skip
@@ -162,11 +178,12 @@ class Slice:
             return tuple(None if n == -1 else int(n) for n in sizes)
         dims: list[int | None] = []
         for length, start, n in zip(input, starts.tolist(), sizes.tolist(), strict=True):
-            if start < 0 or n < -1:
-                raise ValueError(f"begin must be >= 0 and size >= -1. Received: begin {start}, size {n}")
-            if length is not None and (start > length or start + max(n, 0) > length):
-                raise ValueError(f"begin {start} + size {n} exceeds the dimension's length {length}")
-            dims.append((None if length is None else length - start) if n == -1 else n)
+            if n != -1:  # whether it reaches too far is checked when it runs, as in TensorFlow
+                dims.append(n)
+                continue
+            if length is not None and not 0 <= start <= length:
+                raise ValueError(f"begin must be in [0, {length}]. Received: {start}")
+            dims.append(None if length is None else length - start)
         return tuple(dims)
 
     def kernel(xp, input, begin, size):
