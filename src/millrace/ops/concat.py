@@ -24,7 +24,7 @@ from millrace.opkit.shape_rules import axis_in
 
 
 def _joined(values: Any, axis: Any) -> Any:
-    if axis.dims is not None and axis.dims not in ((), (1,)):
+    if axis.dims not in (None, ()):
         raise ValueError(f"axis must be a scalar. Received: shape {format_dims(axis.dims)}")
     ranks = {len(v) for v in values if v is not None}
     if len(ranks) > 1:

@@ -44,6 +44,8 @@ class Fill:
             raise ValueError(f"value must be a scalar. Received: shape {format_dims(value)}")
         if dims.dims is not None and len(dims.dims) != 1:
             raise ValueError(f"dims must be a vector. Received: shape {format_dims(dims.dims)}")
+        if dims.value is not None and (dims.value < 0).any():
+            raise ValueError(f"Dimensions must be >= 0. Received: {dims.value.tolist()}")
         return dims.as_dims()
 
     def kernel(xp, dims, value):

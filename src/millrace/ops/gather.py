@@ -94,45 +94,32 @@ class GatherV2:
         at = static_value(axis)
         if batch == 0 and at is not None and int(at) == 0:
             return _row_slices(params, indices, dy), None, None
-        if at is None:
+        return _gathered_grad(params, indices, axis if at is None else int(at), batch, dy), None, None
+
+
+def _gathered_grad(params: Tensor, indices: Tensor, axis: Any, batch: int, dy: Tensor) -> Tensor:
+    """Adds the gradient's slices up at their places, seen as [batch, before axis, axis, behind axis]."""
+    if isinstance(axis, Tensor) or axis < 0:
+        axis = raw.FloorMod(axis, raw.Rank(params)) if params.dims is None else axis % len(params.dims)
+    if batch < 0:
+        if indices.dims is None:
             raise LookupError(
-                "GatherV2 has a gradient only where axis is a constant. Received: a computed axis"
+                f"GatherV2 needs the rank of indices for its gradient. Received: batch_dims {batch}"
             )
-        return _gathered_grad(params, indices, int(at), batch, dy), None, None
-
-
-def _gathered_grad(params: Tensor, indices: Tensor, axis: int, batch: int, dy: Tensor) -> Tensor:
-    """Adds the gradient's slices up at their places, with batch and axis in front and the rest behind."""
-    if (params.dims is None and axis < 0) or (indices.dims is None and batch < 0):
-        raise LookupError("GatherV2 has a gradient only where the ranks are known. Received: unknown ranks")
-    axis = axis + len(params.dims) if axis < 0 else axis  # type: ignore[arg-type]
-    batch = batch + len(indices.dims) if batch < 0 else batch  # type: ignore[arg-type]
-    dense = shape_tensor(params)
-    outer, middle, inner = dense[:batch], dense[batch:axis], dense[axis + 1 :]
-    length = dense[axis]
-    count = raw.Reshape(raw.Prod(shape_tensor(indices)[batch:], [0]), [1])
-    groups = raw.Prod(outer, [0])
-    rows = raw.Reshape(
-        dy, _joined(raw.Reshape(groups, [1]), raw.Reshape(raw.Prod(middle, [0]), [1]), count, [-1])
-    )
-    rows = raw.Transpose(rows, [0, 2, 1, 3])
-    rows = raw.Reshape(rows, _joined(raw.Reshape(groups * count[0], [1]), middle, inner))
+        batch += len(indices.dims)
+    dense, places = shape_tensor(params), shape_tensor(indices)
+    product = lambda part: raw.Prod(part, [0])  # noqa: E731 - read as part of the next line
+    groups, before, behind = product(dense[:batch]), product(dense[batch:axis]), product(dense[axis + 1 :])
+    length, count = dense[axis], product(places[batch:])
+    rows = raw.Transpose(raw.Reshape(dy, raw.Pack([groups, before, count, behind])), [0, 2, 1, 3])
+    rows = raw.Reshape(rows, raw.Pack([groups * count, before, behind]))
     starts = raw.Reshape(raw.Range(0, groups, 1) * length, [-1, 1])
-    places = raw.Reshape(indices, _joined(raw.Reshape(groups, [1]), count))
-    if places.dtype.base_dtype is not int32:
-        starts = raw.Cast(starts, DstT=places.dtype.base_dtype)
-    summed = raw.UnsortedSegmentSum(rows, raw.Reshape(places + starts, [-1]), groups * length)
-    split = raw.Reshape(
-        summed,
-        _joined(
-            raw.Reshape(groups, [1]), dense[axis : axis + 1], raw.Reshape(raw.Prod(middle, [0]), [1]), [-1]
-        ),
-    )
+    flat = raw.Reshape(indices, raw.Pack([groups, count]))
+    if flat.dtype.base_dtype is not int32:
+        starts = raw.Cast(starts, DstT=flat.dtype.base_dtype)
+    summed = raw.UnsortedSegmentSum(rows, raw.Reshape(flat + starts, [-1]), groups * length)
+    split = raw.Reshape(summed, raw.Pack([groups, length, before, behind]))
     return raw.Reshape(raw.Transpose(split, [0, 2, 1, 3]), dense)
-
-
-def _joined(*parts: Any) -> Tensor:
-    return raw.ConcatV2(list(parts), 0, name="concat")
 
 
 @declare("GatherNd(params: Tparams, indices: Tindices) -> output: Tparams", Tparams=ALL, Tindices=INDEX)

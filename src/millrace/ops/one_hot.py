@@ -39,8 +39,8 @@ class OneHot:
         if indices is None:
             return None
         at = len(indices) if axis == -1 else axis
-        if at > len(indices):
-            raise ValueError(f"axis must be in [-1, {len(indices)}]. Received: {axis}")
+        if at > len(indices):  # an error when it runs, as in TensorFlow
+            return (None,) * (len(indices) + 1)
         return (*indices[:at], size, *indices[at:])
 
     def kernel(xp, indices, depth, on_value, off_value, axis):
@@ -167,10 +167,9 @@ def one_hot(
     with get_default_graph().name_scope(name or "one_hot") as scope:
         chosen = None if dtype is None else dtypes.as_dtype(dtype)
         if on_value is not None:
-            on_value = to_tensor(on_value, chosen if _leaves_open(on_value) else None, "on_value")
+            on_value = to_tensor(on_value, name="on_value")
         if off_value is not None:
-            wanted = chosen or (None if on_value is None else on_value.dtype.base_dtype)
-            off_value = to_tensor(off_value, wanted if _leaves_open(off_value) else None, "off_value")
+            off_value = to_tensor(off_value, name="off_value")
         given = next((v.dtype.base_dtype for v in (on_value, off_value) if v is not None), None)
         chosen = chosen or given or float32
         for value, what in ((on_value, "on_value"), (off_value, "off_value")):
@@ -179,17 +178,12 @@ def one_hot(
                     f"one_hot: {what} must have dtype {chosen.name}. Received: {value.dtype.name}"
                 )
         if on_value is None:
-            on_value = to_tensor(True if chosen.is_bool else 1, chosen, "on_value")
+            on_value = to_tensor(1, chosen, "on_value")
         if off_value is None:
-            off_value = to_tensor(False if chosen.is_bool else 0, chosen, "off_value")
+            off_value = to_tensor(0, chosen, "off_value")
         return apply(
             OneHot, indices, depth, on_value, off_value, axis=-1 if axis is None else axis, name=scope
         )
-
-
-def _leaves_open(value: Any) -> bool:
-    """Python numbers take the dtype asked for; tensors and arrays keep theirs."""
-    return not hasattr(value, "dtype")
 
 
 @public("unravel_index")

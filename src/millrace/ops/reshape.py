@@ -45,7 +45,9 @@ class Reshape:
         if size is None or out.count(None) != 1:
             return out
         rest = num_elements(tuple(1 if d is None else d for d in out))
-        if not rest or size % rest:
+        if not rest:
+            return out
+        if size % rest:
             raise ValueError(f"Cannot reshape a tensor with {size} elements to shape {format_dims(out)}")
         return tuple(size // rest if d is None else d for d in out)
 
@@ -74,14 +76,10 @@ def _whole_shape(dims: tuple[int, ...], shape: list[int]) -> tuple[int, ...]:
     if any(d < -1 for d in shape):
         raise InvalidArgumentError(None, None, f"sizes must be >= -1. Received: shape {shape}")
     if -1 in shape:
-        rest = int(np.prod([d for d in shape if d != -1], dtype=np.int64))
-        if rest == 0:
-            raise InvalidArgumentError(
-                None,
-                None,
-                f"the missing size cannot be told when another is 0. Received: {list(dims)}, shape {shape}",
-            )
-        shape = [size // rest if d == -1 else d for d in shape]
+        # Beside a length of 0 the missing one follows from the other lengths that are not 0, as in TensorFlow.
+        rest = int(np.prod([d for d in shape if d > 0], dtype=np.int64))
+        counted = int(np.prod([d for d in dims if d > 0], dtype=np.int64)) if 0 in shape else size
+        shape = [counted // rest if d == -1 else d for d in shape]
     if int(np.prod(shape, dtype=np.int64)) != size:
         raise InvalidArgumentError(
             None, None, f"Input to reshape is a tensor with {size} values, which do not fit shape {shape}"

@@ -27,10 +27,8 @@ def _checked(indices: Any, updates: Any, target: Any) -> Any:
             f"Indices and updates specified for empty output. Received: shape {format_dims(target)}"
         )
     depth = indices[-1]
-    if depth is None:
+    if depth is None or depth > len(target):  # too deep: an error when it runs, as in TensorFlow
         return target
-    if depth > len(target):
-        raise ValueError(f"indices.shape[-1] must be <= the output's rank {len(target)}. Received: {depth}")
     wanted = (*indices[:-1], *target[depth:])
     if not shapes.compatible(updates, wanted):
         raise ValueError(f"updates must have shape {format_dims(wanted)}. Received: {format_dims(updates)}")

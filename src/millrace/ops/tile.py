@@ -74,12 +74,18 @@ class BroadcastTo:
             return out
         if len(input) > len(out):
             raise ValueError(f"shape must have rank at least {len(input)}. Received: {format_dims(out)}")
-        for have, want in zip(input[::-1], out[::-1]):
-            if have not in (None, 1) and want is not None and have != want:
+        missing = len(out) - len(input)
+        dims = list(out)
+        for i, have in enumerate(input):
+            want = out[missing + i]
+            if have in (None, 1):
+                continue
+            if want not in (None, have):
                 raise ValueError(
                     f"Incompatible shapes: {format_dims(input)} does not broadcast to {format_dims(out)}"
                 )
-        return out
+            dims[missing + i] = have
+        return tuple(dims)
 
     def kernel(xp, input, shape):
         try:

@@ -80,6 +80,11 @@ def _axis_of(axis: Any, rank: int) -> int:
     return at % rank
 
 
+def _vector_dims(x: Any) -> Any:
+    """The dims of a vector; nothing where even the rank is unknown, as in TensorFlow."""
+    return None if x is None else with_rank(x, 1, "x")
+
+
 def _vector(x: Any) -> np.ndarray:
     if np.ndim(x) != 1:
         raise InvalidArgumentError(
@@ -93,7 +98,7 @@ class Unique:
     """The distinct values of a vector in the order of their first places, and the number of its value for each element."""
 
     def shape(x):
-        return [(None,), with_rank(x, 1, "x")]
+        return [(None,), _vector_dims(x)]
 
     def kernel(xp, x, out_idx):
         x = _vector(x)
@@ -113,7 +118,7 @@ class UniqueWithCounts:
     """As Unique, and how often each distinct value stands in the vector."""
 
     def shape(x):
-        return [(None,), with_rank(x, 1, "x"), (None,)]
+        return [(None,), _vector_dims(x), (None,)]
 
     def kernel(xp, x, out_idx):
         x = _vector(x)
