@@ -1,18 +1,22 @@
-"""The array verbs of `numpy_array` for the compiled tier; out-of-range indices give zeros, since XLA cannot raise."""
+"""The array verbs of `numpy_array` for the compiled tier; indices are checked when the program has run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from millrace.core.errors import InvalidArgumentError
 from millrace.dialect.numpy_array import _axis_back, batched_key
 
 
 class ArrayVerbs:
     """Gathers, scatters and fills on JAX arrays."""
+
+    check: Callable[..., None]  # from MathVerbs: an index out of range is reported when the program has run
 
     def known(self, x: Any) -> Any:
         """`x` as a NumPy array where its numbers exist while tracing, else None."""
@@ -36,16 +40,24 @@ class ArrayVerbs:
 
     def inverse_permutation(self, x: Any) -> Any:
         """y[x[i]] = i."""
+        size = x.shape[0]
+        found = jnp.zeros(size, bool).at[x].set(True, mode="drop")
+        self.check(
+            found, lambda: InvalidArgumentError(None, None, f"x must hold each of 0 to {size - 1} once")
+        )
         return jnp.zeros_like(x).at[x].set(jnp.arange(x.shape[0], dtype=x.dtype))
 
     def gathered(self, params: Any, indices: Any, axis: int) -> Any:
         """The slices `indices` of `params` along `axis`."""
         length = params.shape[axis]
+        self.check((indices >= 0) & (indices < length), lambda: out_of_range(length))
         places = jnp.where(indices < 0, length, indices)  # negative ones are out of range, too
         return jnp.take(params, places, axis, mode="fill", fill_value=0)
 
     def batch_gathered(self, params: Any, indices: Any, axis: int, batch: int) -> Any:
         """`gathered` for each place of the first `batch` dimensions."""
+        length = params.shape[axis]
+        self.check((indices >= 0) & (indices < length), lambda: out_of_range(length))
         key, own = batched_key(params.shape, jnp.asarray(indices), axis, batch, jnp)
         places = jnp.where(key[-1] < 0, params.shape[axis], key[-1])
         front = (
@@ -57,7 +69,7 @@ class ArrayVerbs:
 
     def gathered_nd(self, params: Any, indices: Any) -> Any:
         """The slices of `params` at coordinates."""
-        key = _coordinates(jnp.asarray(indices), params.shape)
+        key = self._coordinates(jnp.asarray(indices), params.shape)
         if not key:
             return jnp.broadcast_to(params, (*indices.shape[:-1], *params.shape))
         return jnp.asarray(params).at[key].get(mode="fill", fill_value=0)
@@ -65,7 +77,7 @@ class ArrayVerbs:
     def scattered_nd(self, x: Any, dims: Any, indices: Any, updates: Any, how: str) -> Any:
         """`x`, or zeros of `dims`, with `updates` set, added or subtracted at coordinates."""
         base = jnp.zeros(dims, updates.dtype) if x is None else jnp.asarray(x)
-        key = _coordinates(jnp.asarray(indices), base.shape)
+        key = self._coordinates(jnp.asarray(indices), base.shape)
         if not key:
             parts = jnp.reshape(updates, (-1, *base.shape))
             if how == "set":
@@ -91,15 +103,24 @@ class ArrayVerbs:
         """The scalar `on` where `where` is True, the scalar `off` elsewhere."""
         return jnp.where(where, on, off)
 
+    def window(self, x: Any, begin: Any, size: Any) -> Any:
+        """`size` elements of `x` from `begin` on, per dimension."""
+        return jax.lax.dynamic_slice(x, begin, size.tolist())
+
     def searched(self, rows: Any, values: Any, side: str) -> Any:
         """For each row, where each of the row's `values` belongs in the sorted row."""
         return jax.vmap(lambda row, wanted: jnp.searchsorted(row, wanted, side=side))(rows, values)
 
+    def _coordinates(self, indices: Any, dims: tuple[int, ...]) -> tuple[Any, ...]:
+        """One index array per dimension; negative ones are put out of range, which XLA drops."""
+        columns = []
+        for axis in range(indices.shape[-1]):
+            column, length = indices[..., axis], dims[axis]
+            self.check((column >= 0) & (column < length), lambda: out_of_range(dims))
+            columns.append(jnp.where(column < 0, length, column))
+        return tuple(columns)
 
-def _coordinates(indices: Any, dims: tuple[int, ...]) -> tuple[Any, ...]:
-    """One index array per dimension; negative ones are put out of range, which XLA drops."""
-    columns = []
-    for axis in range(indices.shape[-1]):
-        column = indices[..., axis]
-        columns.append(jnp.where(column < 0, dims[axis], column))
-    return tuple(columns)
+
+def out_of_range(bounds: Any) -> Exception:
+    """The error of an index that is not below its bounds."""
+    return InvalidArgumentError(None, None, f"an index is out of range: it must be in [0, {bounds})")

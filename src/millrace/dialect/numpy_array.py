@@ -159,6 +159,10 @@ class ArrayVerbs:
         on, off = _as_array(on), _as_array(off)
         return np.where(where, on, off)
 
+    def window(self, x: Any, begin: Any, size: Any) -> np.ndarray:
+        """`size` elements of `x` from `begin` on, per dimension."""
+        return np.asarray(x)[(*(slice(b, b + n) for b, n in zip(begin.tolist(), size.tolist())), Ellipsis)]
+
     def searched(self, rows: Any, values: Any, side: str) -> np.ndarray:
         """For each row, where each of the row's `values` belongs in the sorted row."""
         rows, values = np.asarray(rows), np.asarray(values)

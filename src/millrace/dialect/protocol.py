@@ -1,6 +1,7 @@
 """The verbs that kernels may speak beyond the functions that `numpy` and `jax.numpy` share.
 
-Each family of verbs is a class that both dialects implement, in `numpy_<family>.py` and `jax_<family>.py`; here they
+Each family of verbs is a class that both dialects implement, in `numpy_<family>.py` and `jax_<family>.py`;
+here they
 are listed together, so that a kernel's author sees on one page what there is.
 """
 
@@ -11,7 +12,9 @@ from typing import Any, Protocol
 
 
 class Dialect(Protocol):
-    """What `xp` is in a kernel; `xp.<name>` for any other name is the function that NumPy and jax.numpy share."""
+    """What `xp` is in a kernel; `xp.<name>` for any other name is the function that NumPy and jax.numpy
+    share.
+    """
 
     name: str
 
@@ -39,9 +42,7 @@ class Dialect(Protocol):
     def bessel_i1e(self, x: Any) -> Any: ...
 
     # repetition inside a kernel: (going, step, carry) -> carry
-    def repeat_while(
-        self, going: Callable[[Any], Any], step: Callable[[Any], Any], carry: Any
-    ) -> Any: ...
+    def repeat_while(self, going: Callable[[Any], Any], step: Callable[[Any], Any], carry: Any) -> Any: ...
 
     # segments and running reductions
     def segment_reduce(self, kind: str, data: Any, ids: Any, count: int, empty: Any) -> Any: ...
@@ -75,8 +76,19 @@ class Dialect(Protocol):
     def scattered_nd(self, x: Any, dims: Any, indices: Any, updates: Any, how: str) -> Any: ...
     def padded(self, x: Any, paddings: Any, value: Any) -> Any: ...
     def repeated(self, x: Any, dims: tuple[int, ...]) -> Any: ...
+    def window(self, x: Any, begin: Any, size: Any) -> Any: ...
     def chosen(self, where: Any, on: Any, off: Any) -> Any: ...
     def searched(self, rows: Any, values: Any, side: str) -> Any: ...
 
     # matrices
     def mat_product(self, a: Any, b: Any) -> Any: ...
+
+    # rows of variables
+    def scatter_rows(self, ref: Any, indices: Any, updates: Any, how: str) -> Any: ...
+    def update_rows(
+        self,
+        refs: tuple[Any, ...],
+        indices: Any,
+        gradient: Any,
+        formula: Callable[[tuple[Any, ...], Any], Any],
+    ) -> Any: ...

@@ -28,7 +28,7 @@ from millrace.graph import attrs as attr_kinds
 from millrace.graph.attrs import Attr
 
 _SIGNATURE = re.compile(r"^\s*([A-Z_]\w*)\s*\((.*?)\)\s*(?:->\s*(.*?))?\s*$", re.S)
-_MEMBERS = frozenset(("shape", "kernel", "grad", "xla", "bind", "forward"))
+_MEMBERS = frozenset(("shape", "kernel", "grad", "xla", "bind", "forward", "traced"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,8 @@ class OpDef:
       forward: the number of the input that the operation merely passes on, or `(dims, values, attrs) -> number | None`
         where that depends on what is known: the planner then drops the operation.
       static: inputs whose values the shape rule reads and the planner folds; they reach the shape rule as `Known`.
+      traced: `(dims, values, attrs) -> bool`: whether `xla` can also take `static` inputs whose values are not known
+        while tracing; without it such a step runs on the host.
       writes, reads: the reference inputs that the kernel updates (the first kernel result becomes the new value) or
         only reads; a reference in neither is read as a plain value.
       state: `(attrs) -> initial value` of a slot of the session that the kernel gets first and returns last.
@@ -94,6 +96,7 @@ class OpDef:
     bind: Callable[..., Any] | None = None
     forward: int | Callable[..., int | None] | None = None
     static: frozenset[str] = frozenset()
+    traced: Callable[..., bool] | None = None
     writes: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     state: Callable[..., Any] | None = None

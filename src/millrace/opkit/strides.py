@@ -97,6 +97,44 @@ def result_dims(x: Dims, begin: Any, end: Any, strides: Any, masks: dict[str, in
     return tuple(dims)
 
 
+def single_places(dims: Any, values: Any, masks: dict[str, int], count: Any) -> bool:
+    """Whether every index is a single one or takes a whole dimension, so that only places depend on the bounds.
+
+    Args:
+      dims: of the inputs of a slicing operation, bounds included.
+      values: of the inputs, None where unknown.
+      masks: the five masks.
+      count: the position of `strides` among the inputs.
+    """
+    steps = values[count]
+    if steps is None or dims[0] is None:
+        return False
+    either = masks["shrink_axis_mask"] | masks["new_axis_mask"] | masks["ellipsis_mask"]
+    either |= masks["begin_mask"] & masks["end_mask"]
+    return all(either >> i & 1 for i in range(len(steps)))
+
+
+def traced_key(
+    xp: Any, dims: tuple[int, ...], begin: Any, strides: Any, masks: dict[str, int]
+) -> tuple[Any, ...]:
+    """The key of a slice for which `single_places` holds; `begin` may be a tracer."""
+    key: list[Any] = []
+    for kind, i, axis in _entries(len(strides), masks["ellipsis_mask"], masks["new_axis_mask"], len(dims)):
+        if kind == "new":
+            key.append(None)
+        elif kind == "at" and masks["shrink_axis_mask"] >> i & 1:
+            place, length = begin[i], dims[axis]
+            rule = f"slice index of dimension {axis} out of bounds. Received: length {length}"
+            xp.check(
+                (place >= -length) & (place < length),
+                lambda rule=rule: InvalidArgumentError(None, None, rule),
+            )
+            key.append(place)
+        else:
+            key.append(slice(None, None, int(strides[i]) if kind == "at" else None))
+    return tuple(key)
+
+
 def index_key(
     rank: int, dims: Any, begin: Any, end: Any, strides: Any, masks: dict[str, int]
 ) -> tuple[Any, ...]:

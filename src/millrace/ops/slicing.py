@@ -17,7 +17,7 @@ from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.array_idioms import rank_tensor
 from millrace.opkit.idioms import shape_tensor
-from millrace.opkit.strides import MASKS, index_key, result_dims
+from millrace.opkit.strides import MASKS, index_key, result_dims, single_places, traced_key
 
 
 @declare(
@@ -33,6 +33,15 @@ class StridedSlice:
     def kernel(xp, input, begin, end, strides, **masks):
         dims = np.shape(input)
         return input[index_key(len(dims), dims, begin, end, strides, masks)]
+
+    def xla(xp, input, begin, end, strides, **masks):
+        dims = np.shape(input)
+        if isinstance(begin, np.ndarray) and isinstance(end, np.ndarray):
+            return input[index_key(len(dims), dims, begin, end, strides, masks)]
+        return input[traced_key(xp, dims, begin, strides, masks)]
+
+    def traced(dims, values, attrs):
+        return single_places(dims, values, attrs, 3)
 
     def bind(dims, values, masks):
         bounds = values[1:]
@@ -71,6 +80,17 @@ class StridedSliceGrad:
         dims = tuple(shape.tolist())
         key = index_key(len(dims), dims, begin, end, strides, masks)
         return xp.updated(xp.zeros(dims, dy.dtype), key, dy)
+
+    def xla(xp, shape, begin, end, strides, dy, **masks):
+        dims = tuple(shape.tolist())
+        if isinstance(begin, np.ndarray) and isinstance(end, np.ndarray):
+            key = index_key(len(dims), dims, begin, end, strides, masks)
+        else:
+            key = traced_key(xp, dims, begin, strides, masks)
+        return xp.updated(xp.zeros(dims, dy.dtype), key, dy)
+
+    def traced(dims, values, attrs):
+        return values[0] is not None and single_places(dims, values, attrs, 3)
 
     def grad(op, dy):
         _, begin, end, strides, _ = op.inputs
@@ -188,6 +208,17 @@ class Slice:
 
     def kernel(xp, input, begin, size):
         return input[_slice_key(np.shape(input), begin, size)]
+
+    def xla(xp, input, begin, size):
+        if isinstance(begin, np.ndarray):
+            return input[_slice_key(np.shape(input), begin, size)]
+        room = np.array(np.shape(input), np.int64) - size
+        rule = f"begin must be in [0, {room.tolist()}]"
+        xp.check((begin >= 0) & (begin <= room), lambda: InvalidArgumentError(None, None, rule))
+        return xp.window(input, begin, size)
+
+    def traced(dims, values, attrs):
+        return fully_defined(dims[0]) and values[2] is not None and bool((values[2] >= 0).all())
 
     def bind(dims, values, attrs):
         _, begin, size = values

@@ -33,7 +33,7 @@ class Segment:
 def split(plan: Plan) -> list[Step | Segment]:
     """The plan's steps with everything that can be compiled gathered into as few segments as the order allows."""
     known = set(plan.constants)
-    host = [_needs_host(step, known) for step in plan.steps]
+    host = [_needs_host(plan, step, known) for step in plan.steps]
     groups = list(_gather(plan, host))
     parts: list[Step | Segment] = []
     for is_host, steps in groups:
@@ -45,7 +45,7 @@ def split(plan: Plan) -> list[Step | Segment]:
     return parts
 
 
-def _needs_host(step: Step, known: set[int]) -> bool:
+def _needs_host(plan: Plan, step: Step, known: set[int]) -> bool:
     """True where the step cannot be part of a compiled program; notes which values are known while tracing."""
     op = step.op
     opdef = op.opdef
@@ -60,7 +60,7 @@ def _needs_host(step: Step, known: set[int]) -> bool:
         return True
     if any(t.dtype.base_dtype is dtypes.string for t in (*op.inputs, *op.outputs)):
         return True
-    if _needs_known(step, known):
+    if _needs_known(plan, step, known):
         return True
     return any(_body_needs_host(body) for body in bodies_of(op))
 
@@ -70,7 +70,7 @@ def _harmless(op: Operation) -> bool:
     return op.type in ("Tick", "PlaceholderWithDefault")
 
 
-def _needs_known(step: Step, known: set[int]) -> bool:
+def _needs_known(plan: Plan, step: Step, known: set[int]) -> bool:
     opdef = step.op.opdef
     if not opdef.static:
         return False
@@ -79,8 +79,18 @@ def _needs_known(step: Step, known: set[int]) -> bool:
         if arg.name in opdef.static:
             values = value if isinstance(value, tuple) else (value,)
             if any(v not in known for v in values):
-                return True
+                return not _traceable(plan, step)
     return False
+
+
+def _traceable(plan: Plan, step: Step) -> bool:
+    """True where the operation's recipe for the compiler takes inputs that usually must be known."""
+    traced = step.op.opdef.traced
+    if traced is None:
+        return False
+    dims = [plan.dims.get(v) for v in step.inputs]
+    values = [plan.constants.get(v) for v in step.inputs]
+    return traced(dims, values, step.op.attrs)
 
 
 def _body_needs_host(body: Body) -> bool:
@@ -88,7 +98,7 @@ def _body_needs_host(body: Body) -> bool:
     known = set(plan.constants)
     # shapes captured from outside may be known there; the trace finds out, and falls back when they are not
     known.update(v for v, t in plan.tensors.items() if v in plan.feeds and t.dtype.is_integer)
-    return any(_needs_host(step, known) for step in plan.steps)
+    return any(_needs_host(plan, step, known) for step in plan.steps)
 
 
 def _gather(plan: Plan, host: list[bool]) -> Iterator[tuple[bool, list[Step]]]:
