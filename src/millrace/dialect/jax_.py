@@ -1,6 +1,7 @@
 """The JAX dialect: jax.numpy's own functions, and the verbs that it lacks or spells differently.
 
-Every name that `numpy` and `jax.numpy` share with one meaning is a verb by itself; `protocol.py` lists the others.
+Every name that `numpy` and `jax.numpy` share with one meaning is a verb by itself; `protocol.py` lists the
+others.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from millrace.dialect.jax_linalg import LinalgVerbs
 from millrace.dialect.jax_math import MathVerbs
 from millrace.dialect.jax_random import RandomVerbs
 from millrace.dialect.jax_segment import SegmentVerbs
+from millrace.dialect.jax_state import StateVerbs
 
 
-class JaxDialect(ArrayVerbs, ControlVerbs, ConvVerbs, LinalgVerbs, MathVerbs, RandomVerbs, SegmentVerbs):
+class JaxDialect(
+    ArrayVerbs, ControlVerbs, ConvVerbs, LinalgVerbs, MathVerbs, RandomVerbs, SegmentVerbs, StateVerbs
+):
     """Verbs on JAX arrays and tracers. Attributes not defined here are jax.numpy's functions."""
 
     name = "jax"

@@ -28,7 +28,7 @@ class MathVerbs:
         elif not np.all(holds):
             raise error()
 
-    # --- elementary -----------------------------------------------------------------------------------------------
+    # --- elementary -----------------------------------------------------------------------------------------
 
     def sigmoid(self, x: Any) -> Any:
         """1 / (1 + exp(-x))."""
@@ -38,7 +38,7 @@ class MathVerbs:
         """1 / sqrt(x)."""
         return lax.rsqrt(x)
 
-    # --- complex numbers ------------------------------------------------------------------------------------------
+    # --- complex numbers ------------------------------------------------------------------------------------
 
     def complex(self, real: Any, imag: Any) -> Any:
         """real + i imag, whatever infinities and NaNs they hold."""
@@ -52,7 +52,7 @@ class MathVerbs:
         """The imaginary part."""
         return jnp.imag(x)
 
-    # --- conversions ----------------------------------------------------------------------------------------------
+    # --- conversions ----------------------------------------------------------------------------------------
 
     def cast(self, x: Any, dtype: np.dtype[Any]) -> Any:
         """`x` in another dtype: to an integer towards zero, from a complex number its real part."""
@@ -66,7 +66,7 @@ class MathVerbs:
             return lax.bitcast_convert_type(x, dtype)
         return _complex_bits_as(x, dtype)
 
-    # --- special functions ----------------------------------------------------------------------------------------
+    # --- special functions ----------------------------------------------------------------------------------
 
     def lgamma(self, x: Any) -> Any:
         """The logarithm of the absolute value of the gamma function."""
@@ -119,7 +119,9 @@ class MathVerbs:
 
 
 def _complex_bits_as(x: Any, dtype: np.dtype[Any]) -> Any:
-    """`bits_as` where one side is complex: XLA reinterprets real numbers only, so everything goes through bytes."""
+    """`bits_as` where one side is complex: XLA reinterprets real numbers only, so everything goes through
+    bytes.
+    """
     shape, old, new = x.shape, x.dtype.itemsize, dtype.itemsize
     parts = jnp.stack([jnp.real(x), jnp.imag(x)], -1) if x.dtype.kind == "c" else x
     octets = lax.bitcast_convert_type(parts, jnp.uint8).reshape(*shape, old)

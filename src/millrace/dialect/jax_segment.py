@@ -10,6 +10,13 @@ from jax import lax
 _CUMULATIVE = {"sum": lax.cumsum, "prod": lax.cumprod, "logsumexp": lax.cumlogsumexp}
 
 
+def _worst(kind: str, dtype: Any) -> Any:
+    """What every number replaces in a search for the largest or smallest."""
+    if jnp.issubdtype(dtype, jnp.integer):
+        return jnp.iinfo(dtype).min if kind == "max" else jnp.iinfo(dtype).max
+    return -jnp.inf if kind == "max" else jnp.inf
+
+
 class SegmentVerbs:
     """Reductions over segments, running sums and products."""
 
@@ -21,9 +28,13 @@ class SegmentVerbs:
         ids = jnp.where(
             ids < 0, count, ids
         )  # JAX counts negative numbers from the end; past it, rows are dropped
-        start = jnp.full((count, *rows.shape[1:]), empty, rows.dtype)
-        at = start.at[ids]
-        return {"sum": at.add, "prod": at.multiply, "max": at.max, "min": at.min}[kind](rows, mode="drop")
+        if kind in ("sum", "prod"):
+            start = jnp.full((count, *rows.shape[1:]), empty, rows.dtype).at[ids]
+            return (start.add if kind == "sum" else start.multiply)(rows, mode="drop")
+        start = jnp.full((count, *rows.shape[1:]), _worst(kind, rows.dtype), rows.dtype).at[ids]
+        found = (start.max if kind == "max" else start.min)(rows, mode="drop")
+        full = jnp.zeros(count, bool).at[ids].set(True, mode="drop")
+        return jnp.where(full.reshape((-1,) + (1,) * (rows.ndim - 1)), found, jnp.asarray(empty, rows.dtype))
 
     def cumulative(self, kind: str, x: Any, axis: int, exclusive: bool, reverse: bool, neutral: Any) -> Any:
         """Running sums, products or log-sum-exps along an axis; arguments as in the NumPy dialect."""

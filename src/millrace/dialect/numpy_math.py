@@ -1,4 +1,6 @@
-"""Mathematical verbs of the NumPy dialect: what NumPy lacks, SciPy computes; it is imported when first needed."""
+"""Mathematical verbs of the NumPy dialect: what NumPy lacks, SciPy computes; it is imported when first
+needed.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ class MathVerbs:
         if not np.all(holds):
             raise error()
 
-    # --- elementary -----------------------------------------------------------------------------------------------
+    # --- elementary -----------------------------------------------------------------------------------------
 
     def sigmoid(self, x: Any) -> Any:
         """1 / (1 + exp(-x))."""
@@ -46,7 +48,7 @@ class MathVerbs:
         """1 / sqrt(x)."""
         return x.dtype.type(1) / np.sqrt(x)
 
-    # --- complex numbers ------------------------------------------------------------------------------------------
+    # --- complex numbers ------------------------------------------------------------------------------------
 
     def complex(self, real: Any, imag: Any) -> Any:
         """real + i imag, whatever infinities and NaNs they hold."""
@@ -63,7 +65,7 @@ class MathVerbs:
         """The imaginary part, in memory of its own."""
         return np.array(x.imag)
 
-    # --- conversions ----------------------------------------------------------------------------------------------
+    # --- conversions ----------------------------------------------------------------------------------------
 
     def cast(self, x: Any, dtype: np.dtype[Any]) -> Any:
         """`x` in another dtype: to an integer towards zero, from a complex number its real part."""
@@ -80,7 +82,7 @@ class MathVerbs:
             return x.view(dtype)[..., 0]
         return x.view(dtype)
 
-    # --- special functions ----------------------------------------------------------------------------------------
+    # --- special functions ----------------------------------------------------------------------------------
 
     def lgamma(self, x: Any) -> Any:
         """The logarithm of the absolute value of the gamma function."""

@@ -62,7 +62,8 @@ def histogram_fixed_width_bins(
 
     Args:
       values: `[...]`, real.
-      value_range: `[2]`, dtype of `values`: the lowest and the highest value; values outside are moved to the ends.
+      value_range: `[2]`, dtype of `values`: the lowest and the highest value; values outside are moved to the
+      ends.
       nbins: scalar: the number of ranges, positive.
       dtype: int32 or int64.
       name: a scope; default "histogram_fixed_width_bins".
@@ -157,7 +158,8 @@ def unsorted_segment_mean(data: Any, segment_ids: Any, num_segments: Any, name: 
 
     Args:
       data: `segment_ids.shape + [...]`, floating or complex.
-      segment_ids: `[...]`, int32 or int64: the number of each row's segment; rows with one below 0 are left out.
+      segment_ids: `[...]`, int32 or int64: the number of each row's segment; rows with one below 0 are left
+      out.
       num_segments: scalar: the number of segments.
       name: a scope; default "UnsortedSegmentMean".
 

@@ -155,6 +155,6 @@ def _same_shape(t: Tensor, clipped: Tensor, bound: Any) -> None:
 
     if not shapes.compatible(t.dims, clipped.dims):
         raise ValueError(
-            f"clip_by_value: the bounds must broadcast to the shape of t, {t.shape}. Received: a bound that makes it "
-            f"{clipped.shape}: {bound!r}"
+            f"clip_by_value: the bounds must broadcast to the shape of t, {t.shape}. "
+            f"Received: a bound that makes it {clipped.shape}: {bound!r}"
         )

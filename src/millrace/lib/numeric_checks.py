@@ -83,5 +83,7 @@ def is_non_decreasing(x: Any, name: str | None = None) -> Tensor:
 
 @public("is_strictly_increasing", "math.is_strictly_increasing", "debugging.is_strictly_increasing")
 def is_strictly_increasing(x: Any, name: str | None = None) -> Tensor:
-    """True where each element is greater than the one before it; arguments and result as for `is_non_decreasing`."""
+    """True where each element is greater than the one before it; arguments and result as for
+    `is_non_decreasing`.
+    """
     return _ascending(x, "Less", name, "is_strictly_increasing")

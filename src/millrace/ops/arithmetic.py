@@ -121,7 +121,7 @@ Pow = binary("Pow", _POWERS, _power, _pow_grad, "z = x to the power of y.", __na
 
 
 def _bind_add_n(dims, values, attributes):
-    # Most AddN have two inputs; where their shapes are known to agree, NumPy's addition is all there is to do.
+    # Most AddN have two inputs; where their shapes are known to agree, NumPy's addition is all there is.
     return np.add if len(dims) == 2 and shapes.fully_defined(dims[0]) and dims[0] == dims[1] else None
 
 
@@ -290,7 +290,8 @@ def accumulate_n(inputs: Any, shape: Any = None, tensor_dtype: Any = None, name:
         and dtypes.as_dtype(tensor_dtype).base_dtype is not tensors[0].dtype.base_dtype
     ):
         raise TypeError(
-            f"accumulate_n: inputs must have dtype {dtypes.as_dtype(tensor_dtype).name}. Received: {tensors[0].dtype.name}"
+            f"accumulate_n: inputs must have dtype {dtypes.as_dtype(tensor_dtype).name}. "
+            f"Received: {tensors[0].dtype.name}"
         )
     dims = shape_rules.merged(shapes.as_dims(shape), *(t.dims for t in tensors))
     if len(tensors) == 1:

@@ -120,7 +120,7 @@ def left_shift(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 @public("bitwise.right_shift")
 def right_shift(x: Any, y: Any, name: str | None = None) -> Tensor:
-    """x with its bits moved down by y, clamped to the width; the sign stays. Arguments as for `bitwise_and`."""
+    """x with its bits moved down by y, clamped to the width; the sign stays. As `bitwise_and` otherwise."""
     return apply(RightShift, x, y, name=name)
 
 

@@ -39,7 +39,7 @@ def _bind_cast(dims, values, attributes):
 
 @declare("Cast(x: SrcT) -> y: DstT", SrcT=ALL, DstT=attrs.dtype(ALL), Truncate=attrs.flag(False))
 class Cast:
-    """`x` in another dtype: to integers towards zero, to bool as x != 0, from complex numbers the real part."""
+    """`x` in another dtype: to integers towards zero, to bool as x != 0, from complex the real part."""
 
     def shape(x):
         return x
@@ -82,7 +82,8 @@ class Bitcast:
         ratio = type.size // T.size
         if not input or input[-1] not in (None, ratio):
             raise ValueError(
-                f"the last dimension must be {ratio} to read {T.name} as {type.name}. Received: {shapes.format_dims(input)}"
+                f"the last dimension must be {ratio} to read {T.name} as {type.name}. "
+                f"Received: {shapes.format_dims(input)}"
             )
         return input[:-1]
 
@@ -145,7 +146,9 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
 
 
 def _bound(source: dtypes.DType, target: dtypes.DType, lower: bool) -> Tensor:
-    """The extreme of `target` as a number of dtype `source` that converts without leaving the range of `target`."""
+    """The extreme of `target` as a number of dtype `source` that converts without leaving the range of
+    `target`.
+    """
     limit = target.min if lower else target.max
     value = np.asarray(limit, source.np_dtype)
     if not source.is_integer and not lower and target.is_integer and int(value) > int(limit):
@@ -165,7 +168,8 @@ def bitcast(input: Any, type: Any, name: str | None = None) -> Tensor:
       name: op name; default "Bitcast".
 
     Returns:
-      dtype `type`. The shape of `input` where both dtypes have one size; with a last dimension more where `type` is
+      dtype `type`. The shape of `input` where both dtypes have one size; with a last dimension more where
+      `type` is
       smaller; without its last dimension, which must hold just one element of `type`, where it is larger.
 
     Raises:

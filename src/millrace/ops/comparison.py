@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import dtypes
+from millrace.core import dtypes, shapes
 from millrace.core.dtypes import COMPLEX, FLOATING, NUMERIC, QUANTIZED, REAL, STRING
 from millrace.core.public import public
 from millrace.graph import attrs, raw
@@ -38,12 +38,11 @@ LogicalNot = predicate("LogicalNot", None, "logical_not", "not x.", __name__)
 
 
 def _equality_shape(x, y, incompatible_shape_error):
-    try:
+    if incompatible_shape_error:
         return shape_rules.broadcast(x, y)
-    except ValueError:
-        if incompatible_shape_error:
-            raise
-        return ()
+    if not (shapes.fully_defined(x) and shapes.fully_defined(y)):
+        return None
+    return shape_rules.broadcast(x, y) if _broadcast(x, y) else ()
 
 
 def _equality(verb: str, unequal: bool):

@@ -203,7 +203,8 @@ def angle(input: Any, name: str | None = None) -> Tensor:
       name: op name; default "Angle".
 
     Returns:
-      Shape of `input`; float32 for complex64, float64 for complex128, else the dtype of `input`. Floating numbers
+      Shape of `input`; float32 for complex64, float64 for complex128, else the dtype of `input`. Floating
+      numbers
       have the angle 0 or, where they are negative, pi; integers 0.
     """
     with name_scope(name, "Angle", [input]) as scope:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ class Bucketize:
         return input
 
     def kernel(xp, input, boundaries):
-        if any(a > b for a, b in zip(boundaries, boundaries[1:], strict=False)):
+        if any(a > b for a, b in pairwise(boundaries)):
             raise errors.InvalidArgumentError(
                 None, None, f"Expected sorted boundaries. Received: {list(boundaries)}"
             )
@@ -105,7 +106,8 @@ def histogram_fixed_width(
 
     Args:
       values: `[...]`, int32, int64, float32 or float64.
-      value_range: `[2]`, dtype of `values`: the lowest and the highest value; values outside count at the ends.
+      value_range: `[2]`, dtype of `values`: the lowest and the highest value; values outside count at the
+      ends.
       nbins: scalar: the number of ranges, positive.
       dtype: int32 or int64.
       name: op name; default "histogram_fixed_width".

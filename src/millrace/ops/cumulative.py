@@ -59,7 +59,8 @@ class Cumprod:
     def grad(op, dy):
         """The running product is divided by each factor, except by the first zero, which is left out instead.
 
-        All that follows a zero is zero, so no factor after the first one matters. Dividing by zero, as TensorFlow 1
+        All that follows a zero is zero, so no factor after the first one matters. Dividing by zero, as
+        TensorFlow 1
         does, gives NaN.
         """
         x, axis = op.inputs
@@ -136,7 +137,9 @@ def cumsum(
 def cumprod(
     x: Any, axis: Any = 0, exclusive: bool = False, reverse: bool = False, name: str | None = None
 ) -> Tensor:
-    """Running products along an axis; arguments, result and errors as for `cumsum`, an exclusive run starts with 1."""
+    """Running products along an axis; arguments, result and errors as for `cumsum`, an exclusive run starts
+    with 1.
+    """
     return apply(Cumprod, x, axis, exclusive=exclusive, reverse=reverse, name=name)
 
 
@@ -144,7 +147,8 @@ def cumprod(
 def cumulative_logsumexp(
     x: Any, axis: Any = 0, exclusive: bool = False, reverse: bool = False, name: str | None = None
 ) -> Tensor:
-    """log(cumsum(exp(x))) without overflow; arguments, result and errors as for `cumsum`, for floating numbers.
+    """log(cumsum(exp(x))) without overflow; arguments, result and errors as for `cumsum`, for floating
+    numbers.
 
     An exclusive run starts with the lowest finite number, which stands for log(0).
     """

@@ -240,7 +240,8 @@ def divide(x: Any, y: Any, name: str | None = None) -> Tensor:
       name: op name; default "truediv".
 
     Returns:
-      The broadcast shape; floating and complex dtypes stay, 8 and 16 bit integers give float32, wider ones float64.
+      The broadcast shape; floating and complex dtypes stay, 8 and 16 bit integers give float32, wider ones
+      float64.
 
     Raises:
       TypeError: the dtypes differ.
@@ -256,7 +257,9 @@ def truediv(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x / y in floating point; arguments, shapes and errors as for `divide`."""
     with name_scope(name, "truediv", [x, y]) as scope:
         x = convert_to_tensor(x, name="x")
-        return operators.truediv(x, y if isinstance(y, Tensor) else convert_to_tensor(y, x.dtype.base_dtype, "y"), scope)
+        return operators.truediv(
+            x, y if isinstance(y, Tensor) else convert_to_tensor(y, x.dtype.base_dtype, "y"), scope
+        )
 
 
 @public("realdiv")

@@ -47,9 +47,9 @@ def _bind(reduce):
     def bind(dims, values, attributes):
         if dims[0] is None or values[1] is None or attributes["output_type"] is not dtypes.int64:
             return None
-        axis = shape_rules.axis_in(int(values[1]), len(dims[0]), "dimension")
-        if dims[0][axis] in (None, 0):
-            return None
+        rank, axis = len(dims[0]), int(values[1])
+        if not -rank <= axis < rank or dims[0][axis] in (None, 0):
+            return None  # the kernel reports what is wrong
         return lambda x, _: reduce(x, axis)  # NumPy's positions are int64 already
 
     return bind

@@ -40,7 +40,10 @@ def _known_axes(dims: Any, values: Any) -> Any:
     """The axes for NumPy: None for all of them, a tuple for some, False where they are not known yet."""
     if dims[0] is None or values[1] is None:
         return False
-    axes = _axes_of(values[1], len(dims[0]))
+    try:
+        axes = _axes_of(values[1], len(dims[0]))
+    except ValueError:
+        return False  # the kernel reports it
     return None if len(axes) == len(dims[0]) and axes else axes
 
 
@@ -185,7 +188,7 @@ def _extreme_grad(op, dy):
     "Max(input: T, reduction_indices: Tidx) -> output: T", T=_TYPES, static=("reduction_indices",), **_AXES
 )
 class Max:
-    """The largest element over some axes; NaN where there is one, the lowest number where there is nothing."""
+    """The largest element over some axes; NaN if there is one, the lowest number if there is nothing."""
 
     shape = _shape
     kernel = _extreme("max", _lowest)
@@ -197,7 +200,7 @@ class Max:
     "Min(input: T, reduction_indices: Tidx) -> output: T", T=_TYPES, static=("reduction_indices",), **_AXES
 )
 class Min:
-    """The smallest element over some axes; NaN where there is one, the highest number where there is nothing."""
+    """The smallest element over some axes; NaN if there is one, the highest number if there is nothing."""
 
     shape = _shape
     kernel = _extreme("min", _highest)
@@ -219,7 +222,7 @@ class All:
 
 
 @declare("Any(input: bool, reduction_indices: Tidx) -> output: bool", static=("reduction_indices",), **_AXES)
-class Any_:
+class Any_:  # noqa: N801 - typing has an Any
     """True where any element over some axes is true."""
 
     shape = _shape
@@ -247,7 +250,7 @@ class EuclideanNorm:
         kind = input.dtype.kind
         wide = (
             input
-            if kind == "c" or input.dtype.itemsize >= 4 and kind == "f"
+            if kind == "c" or (input.dtype.itemsize >= 4 and kind == "f")
             else xp.cast(input, _wide(input.dtype))
         )
         squares = xp.square(xp.absolute(wide))
@@ -266,7 +269,7 @@ def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float64 if dtype.kind in "iu" else np.float32)
 
 
-# --- gradients of sums and products, in the order in which TensorFlow 1.0 adds their operations ---------------------
+# --- gradients of sums and products, in the order in which TensorFlow 1.0 adds their operations -------------
 
 
 def _spread_sum(op: Any, dy: Tensor) -> Tensor:

@@ -1,4 +1,6 @@
-"""Reductions over rows that share a number: sorted segments, whose number follows from the data, and unsorted ones."""
+"""Reductions over rows that share a number: sorted segments, whose number follows from the data, and unsorted
+ones.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ def _highest(dtype: np.dtype[Any]) -> Any:
     return np.iinfo(dtype).max if dtype.kind in "iu" else dtypes.as_dtype(dtype).max
 
 
-# --- sorted -----------------------------------------------------------------------------------------------------------
+# --- sorted -------------------------------------------------------------------------------------------------
 
 
 def _sorted_shape(data, segment_ids):
@@ -180,7 +182,7 @@ class SegmentMin:
     grad = _extreme_grad
 
 
-# --- unsorted ---------------------------------------------------------------------------------------------------------
+# --- unsorted -----------------------------------------------------------------------------------------------
 
 
 def _unsorted_shape(data, segment_ids, num_segments):
@@ -198,14 +200,12 @@ def _unsorted(kind: str, empty):
             raise errors.InvalidArgumentError(
                 None,
                 None,
-                f"data.shape = {list(data.shape)} does not start with segment_ids.shape = {list(segment_ids.shape)}",
+                f"data.shape = {list(data.shape)} does not start with "
+                f"segment_ids.shape = {list(segment_ids.shape)}",
             )
 
         def out_of_range() -> errors.InvalidArgumentError:
-            worst = int(np.max(segment_ids))
-            return errors.InvalidArgumentError(
-                None, None, f"segment_ids must be in range [0, {count}). Received: {worst}"
-            )
+            return errors.InvalidArgumentError(None, None, f"segment_ids must be in range [0, {count})")
 
         xp.check(segment_ids < count, out_of_range)
         return xp.segment_reduce(kind, data, segment_ids, count, empty(data.dtype))
@@ -244,7 +244,7 @@ def _unsorted_extreme_grad(op, dy):
 
 
 def _prod_grad(data, ids, dy, product, total) -> Tensor:
-    """dy times the product of the other rows: without the one zero of a segment, and 0 where there are more."""
+    """dy times the product of the other rows: 0 where there is a zero among them."""
     dtype = data.dtype.base_dtype
     is_zero = raw.Equal(data, raw.ZerosLike(data))
     zeros = gather_or_zero(total(raw.Cast(is_zero, DstT=dtypes.int32)), ids, data)
@@ -258,8 +258,10 @@ def _prod_grad(data, ids, dy, product, total) -> Tensor:
 
 @declare(
     "UnsortedSegmentSum(data: T, segment_ids: Tindices, num_segments: Tnumsegments) -> output: T",
-    T=_ALL, static=("num_segments",), **_UNSORTED,
-)  # fmt: skip
+    T=_ALL,
+    static=("num_segments",),
+    **_UNSORTED,
+)
 class UnsortedSegmentSum:
     """The sums of rows with one number; rows with a number below 0 are left out."""
 
@@ -273,8 +275,10 @@ class UnsortedSegmentSum:
 
 @declare(
     "UnsortedSegmentProd(data: T, segment_ids: Tindices, num_segments: Tnumsegments) -> output: T",
-    T=_ALL, static=("num_segments",), **_UNSORTED,
-)  # fmt: skip
+    T=_ALL,
+    static=("num_segments",),
+    **_UNSORTED,
+)
 class UnsortedSegmentProd:
     """The products of rows with one number; rows with a number below 0 are left out."""
 
@@ -295,8 +299,10 @@ class UnsortedSegmentProd:
 
 @declare(
     "UnsortedSegmentMax(data: T, segment_ids: Tindices, num_segments: Tnumsegments) -> output: T",
-    T=REAL, static=("num_segments",), **_UNSORTED,
-)  # fmt: skip
+    T=REAL,
+    static=("num_segments",),
+    **_UNSORTED,
+)
 class UnsortedSegmentMax:
     """The largest elements of rows with one number; the lowest finite number where there is none."""
 
@@ -307,8 +313,10 @@ class UnsortedSegmentMax:
 
 @declare(
     "UnsortedSegmentMin(data: T, segment_ids: Tindices, num_segments: Tnumsegments) -> output: T",
-    T=REAL, static=("num_segments",), **_UNSORTED,
-)  # fmt: skip
+    T=REAL,
+    static=("num_segments",),
+    **_UNSORTED,
+)
 class UnsortedSegmentMin:
     """The smallest elements of rows with one number; the highest finite number where there is none."""
 
@@ -337,25 +345,33 @@ def segment_sum(data: Any, segment_ids: Any, name: str | None = None) -> Tensor:
 
 @public("segment_mean", "math.segment_mean")
 def segment_mean(data: Any, segment_ids: Any, name: str | None = None) -> Tensor:
-    """The means of rows that share a number; 0 for a number without rows. Arguments, result and errors as for `segment_sum`."""
+    """The means of rows that share a number; 0 for a number without rows. Arguments, result and errors as for
+    `segment_sum`.
+    """
     return apply(SegmentMean, data, segment_ids, name=name)
 
 
 @public("segment_prod", "math.segment_prod")
 def segment_prod(data: Any, segment_ids: Any, name: str | None = None) -> Tensor:
-    """The products of rows that share a number; 1 for a number without rows. Arguments, result and errors as for `segment_sum`."""
+    """The products of rows that share a number; 1 for a number without rows. Arguments, result and errors as
+    for `segment_sum`.
+    """
     return apply(SegmentProd, data, segment_ids, name=name)
 
 
 @public("segment_max", "math.segment_max")
 def segment_max(data: Any, segment_ids: Any, name: str | None = None) -> Tensor:
-    """The largest elements of rows that share a number; 0 for a number without rows. Arguments, result and errors as for `segment_sum`."""
+    """The largest elements of rows that share a number; 0 for a number without rows. Arguments, result and
+    errors as for `segment_sum`.
+    """
     return apply(SegmentMax, data, segment_ids, name=name)
 
 
 @public("segment_min", "math.segment_min")
 def segment_min(data: Any, segment_ids: Any, name: str | None = None) -> Tensor:
-    """The smallest elements of rows that share a number; 0 for a number without rows. Arguments, result and errors as for `segment_sum`."""
+    """The smallest elements of rows that share a number; 0 for a number without rows. Arguments, result and
+    errors as for `segment_sum`.
+    """
     return apply(SegmentMin, data, segment_ids, name=name)
 
 
@@ -365,7 +381,8 @@ def unsorted_segment_sum(data: Any, segment_ids: Any, num_segments: Any, name: s
 
     Args:
       data: `segment_ids.shape + [...]`, numeric.
-      segment_ids: `[...]`, int32 or int64: the number of each row's segment; rows with one below 0 are left out.
+      segment_ids: `[...]`, int32 or int64: the number of each row's segment; rows with one below 0 are left
+      out.
       num_segments: scalar: the number of segments.
       name: op name; default "UnsortedSegmentSum".
 
@@ -380,17 +397,23 @@ def unsorted_segment_sum(data: Any, segment_ids: Any, num_segments: Any, name: s
 
 @public("unsorted_segment_prod", "math.unsorted_segment_prod")
 def unsorted_segment_prod(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Tensor:
-    """The products of rows that share a number; 1 where there is none. Arguments, result and errors as for `unsorted_segment_sum`."""
+    """The products of rows that share a number; 1 where there is none. Arguments, result and errors as for
+    `unsorted_segment_sum`.
+    """
     return apply(UnsortedSegmentProd, data, segment_ids, num_segments, name=name)
 
 
 @public("unsorted_segment_max", "math.unsorted_segment_max")
 def unsorted_segment_max(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Tensor:
-    """The largest elements of rows that share a number; the lowest number where there is none. Arguments, result and errors as for `unsorted_segment_sum`."""
+    """The largest elements of rows that share a number; the lowest number where there is none. Arguments,
+    result and errors as for `unsorted_segment_sum`.
+    """
     return apply(UnsortedSegmentMax, data, segment_ids, num_segments, name=name)
 
 
 @public("unsorted_segment_min", "math.unsorted_segment_min")
 def unsorted_segment_min(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Tensor:
-    """The smallest elements of rows that share a number; the highest number where there is none. Arguments, result and errors as for `unsorted_segment_sum`."""
+    """The smallest elements of rows that share a number; the highest number where there is none. Arguments,
+    result and errors as for `unsorted_segment_sum`.
+    """
     return apply(UnsortedSegmentMin, data, segment_ids, num_segments, name=name)

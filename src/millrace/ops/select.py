@@ -23,7 +23,9 @@ _ORDERED = FLOATING | {dtypes.int32, dtypes.int64}
 
 @declare("Select(condition: bool, t: T, e: T) -> output: T", T=ALL)
 class Select:
-    """`t` where the condition holds, else `e`; the condition is a scalar, a vector for the rows, or of their shape."""
+    """`t` where the condition holds, else `e`; the condition is a scalar, a vector for the rows, or of their
+    shape.
+    """
 
     def shape(condition, t, e):
         out = shape_rules.merged(t, e)
@@ -56,7 +58,7 @@ def _unequal(condition: Any, t: Any, e: Any) -> errors.InvalidArgumentError:
     return errors.InvalidArgumentError(
         None,
         None,
-        "the choices must have one shape, and the condition that shape, or be a scalar or a vector of their rows. "
+        "the choices must have one shape, and the condition that one, or be a scalar or one flag a row. "
         f"Received: condition {list(condition.shape)}, {list(t.shape)} and {list(e.shape)}",
     )
 
@@ -101,13 +103,23 @@ def _extremum_grad(order: str):
 
 
 Maximum = binary(
-    "Maximum", _ORDERED, "maximum", _extremum_grad("GreaterEqual"), "The larger; NaN where either is NaN.", __name__,
+    "Maximum",
+    _ORDERED,
+    "maximum",
+    _extremum_grad("GreaterEqual"),
+    "The larger; NaN where either is NaN.",
+    __name__,
     commutative=True,
-)  # fmt: skip
+)
 Minimum = binary(
-    "Minimum", _ORDERED, "minimum", _extremum_grad("LessEqual"), "The smaller; NaN where either is NaN.", __name__,
+    "Minimum",
+    _ORDERED,
+    "minimum",
+    _extremum_grad("LessEqual"),
+    "The smaller; NaN where either is NaN.",
+    __name__,
     commutative=True,
-)  # fmt: skip
+)
 
 
 @declare("ClipByValue(t: T, clip_value_min: T, clip_value_max: T) -> output: T", T=NUMERIC | QUANTIZED)
@@ -166,7 +178,8 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
       name: op name; default "Select", or "Where" without `x` and `y`.
 
     Returns:
-      Shape and dtype of `x`; without `x` and `y`, int64 `[number of true elements, rank]`, in row-major order.
+      Shape and dtype of `x`; without `x` and `y`, int64 `[number of true elements, rank]`, in row-major
+      order.
 
     Raises:
       ValueError: only one of `x` and `y` is given, or the shapes do not fit.
@@ -181,7 +194,8 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
 
 @public("where_v2")
 def where_v2(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Tensor:
-    """`x` where the condition holds, else `y`, with NumPy broadcasting; without them, the places where it holds.
+    """`x` where the condition holds, else `y`, with NumPy broadcasting; without them, the places where it
+    holds.
 
     Args:
       condition: `[...]`, bool.

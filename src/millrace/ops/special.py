@@ -1,4 +1,6 @@
-"""Special functions: gamma and beta functions, error functions, Bessel functions, logarithms that accept zero."""
+"""Special functions: gamma and beta functions, error functions, Bessel functions, logarithms that accept
+zero.
+"""
 
 from __future__ import annotations
 
@@ -127,13 +129,23 @@ Erfc = unary("Erfc", FLOATING, "erfc", _erfc_grad, "1 - erf(x).", __name__)
 BesselI0e = unary("BesselI0e", FLOATING, "bessel_i0e", _bessel_i0e_grad, "exp(-|x|) I0(x).", __name__)
 BesselI1e = unary("BesselI1e", FLOATING, "bessel_i1e", _bessel_i1e_grad, "exp(-|x|) I1(x).", __name__)
 Igamma = binary(
-    "Igamma", _PRECISE, "igamma", lambda op, dz: _igamma_slopes(op, dz, 1),
-    "The lower incomplete gamma function P(a, x).", __name__, names=("a", "x", "z"),
-)  # fmt: skip
+    "Igamma",
+    _PRECISE,
+    "igamma",
+    lambda op, dz: _igamma_slopes(op, dz, 1),
+    "The lower incomplete gamma function P(a, x).",
+    __name__,
+    names=("a", "x", "z"),
+)
 Igammac = binary(
-    "Igammac", _PRECISE, "igammac", lambda op, dz: _igamma_slopes(op, dz, -1),
-    "The upper one, Q(a, x) = 1 - P(a, x).", __name__, names=("a", "x", "z"),
-)  # fmt: skip
+    "Igammac",
+    _PRECISE,
+    "igammac",
+    lambda op, dz: _igamma_slopes(op, dz, -1),
+    "The upper one, Q(a, x) = 1 - P(a, x).",
+    __name__,
+    names=("a", "x", "z"),
+)
 Zeta = binary(
     "Zeta", _PRECISE, "zeta", _zeta_grad, "Hurwitz's zeta function.", __name__, names=("x", "q", "z")
 )
