@@ -1,4 +1,4 @@
-"""Writes as functions: `tf.assign`, `tf.scatter_add` and their family, for variables of both makes and references."""
+"""Writes as functions: `tf.assign`, `tf.scatter_add` and their family, on variables and references."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _reference(ref: Any) -> Tensor | None:
     """The reference that `ref` is or has; None for a variable named by a handle.
 
     Raises:
-      TypeError: `ref` is neither a variable nor a reference.
+      AttributeError: `ref` is neither a variable nor a reference.
     """
     if isinstance(ref, Variable):
         return None if ref._is_resource else ref._target
@@ -23,7 +23,7 @@ def _reference(ref: Any) -> Tensor | None:
         return ref
     if hasattr(ref, "assign") and not isinstance(ref, Tensor):
         return None
-    raise TypeError(f"a variable or a mutable tensor is needed. Received: {ref!r}")
+    raise AttributeError(f"only a variable or a mutable tensor has 'assign'. Received: {ref!r}")
 
 
 @public("assign")

@@ -203,7 +203,7 @@ def _whole(shape: Any, partition_info: Any) -> list[int]:
 
 @public("uniform_unit_scaling_initializer", "initializers.uniform_unit_scaling")
 class UniformUnitScaling(Initializer):
-    """Uniform numbers in ±factor·sqrt(3 / n), where n is the number of inputs: a linear layer then keeps the scale.
+    """Uniform numbers in ±factor·sqrt(3 / n), n the number of inputs: a linear layer keeps the scale.
 
     Args:
       factor: multiplies the range.
@@ -242,7 +242,7 @@ def fans(shape: list[int]) -> tuple[float, float]:
     "keras.initializers.VarianceScaling",
 )
 class VarianceScaling(Initializer):
-    """Numbers whose variance is scale / n, where n counts inputs ("fan_in"), outputs ("fan_out") or their mean.
+    """Numbers whose variance is scale / n, where n counts inputs, outputs or their mean.
 
     Args:
       scale: positive.
@@ -352,7 +352,7 @@ def he_uniform(seed: int | None = None) -> VarianceScaling:
     "keras.initializers.orthogonal",
 )
 class Orthogonal(Initializer):
-    """Orthogonal rows or columns, whichever are fewer, of the tensor seen as a matrix with its last dimension.
+    """Orthogonal rows or columns, whichever are fewer, of the tensor seen as a matrix.
 
     Args:
       gain: multiplies the result.

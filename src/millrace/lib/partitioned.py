@@ -136,7 +136,8 @@ def _to_tensor(
 ) -> Any:
     if dtype is not None and not dtype.is_compatible_with(variable.dtype):
         raise ValueError(
-            f"Incompatible type conversion requested to type '{dtype.name}' for variable of type '{variable.dtype.name}'"
+            f"Incompatible type conversion requested to type '{dtype.name}' for variable of type "
+            f"'{variable.dtype.name}'"
         )
     if as_ref:
         raise NotImplementedError("PartitionedVariable doesn't support being used as a reference.")
@@ -172,7 +173,7 @@ def check_partitions(partitioner: Callable[..., Any], shape: TensorShape, dtype:
 
 
 def slices_of(dims: shapes.Dims, partitions: list[int]) -> Iterator[tuple[list[int], list[int]]]:
-    """Offset and shape of each part: along the split dimension, the first parts are one larger where it must be."""
+    """Offset and shape of each part; the first parts are one longer where the length does not divide."""
     assert dims is not None
     whole = [int(d) for d in dims if d is not None]
     axis = next((i for i, p in enumerate(partitions) if p > 1), 0)
@@ -218,20 +219,22 @@ def create_partitioned_variables(
     Raises:
       ValueError: `slicing` does not fit `shape`.
     """
-    from millrace.lib.variable_scope import get_variable, variable_scope
+    from millrace.lib.variable_scope import default_store, variable_scope
 
     if len(shape) != len(slicing):
         raise ValueError(
-            f"The 'shape' and 'slicing' of a partitioned Variable must have the length. Received: {shape}, {slicing}"
+            "The 'shape' and 'slicing' of a partitioned Variable must have the length. Received: "
+            f"{shape}, {slicing}"
         )
     if len(shape) < 1:
         raise ValueError(f"A partitioned Variable must have rank at least 1. Received: shape {shape}")
-    with variable_scope(name, "PartitionedVariable", reuse=reuse):
-        whole = get_variable(
-            name="part",
-            shape=None if not callable(initializer) else shape,
+    with variable_scope(name, "PartitionedVariable", reuse=reuse) as scope, name_scope(None):
+        whole = default_store().get_variable(
+            scope.name,
+            shape=shape if callable(initializer) else None,
             dtype=dtype,
             initializer=initializer,
+            reuse=scope.reuse,
             trainable=trainable,
             partitioner=lambda **_: list(slicing),
             collections=collections,

@@ -136,7 +136,7 @@ class ResourceVariable(Variable):
 
 
 class WrittenVariable(ResourceVariable):
-    """A variable right after a write: reading it sees that write. What the writes of a resource variable give."""
+    """A resource variable right after a write, which reading it sees: what its writes give."""
 
     def __init__(self, variable: ResourceVariable, write: Operation) -> None:
         self.__dict__.update(variable.__dict__)

@@ -1,4 +1,4 @@
-"""How `tf.Variable(...)` comes to a make: the chain of creators, the choice of make, checks and initial values."""
+"""How `tf.Variable(...)` comes to its make: the chain of creators, the choice, checks, initial values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from millrace.core.public import public
 from millrace.graph import convert
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
-from millrace.graph.operation import is_ref
 from millrace.graph.scopes import device, name_scope
 from millrace.graph.tensor import Tensor
 
@@ -56,13 +55,13 @@ _default_make = _DefaultMake()
 
 @public("enable_resource_variables")
 def enable_resource_variables() -> None:
-    """Makes variables name their values by handles from now on, where the program does not say otherwise."""
+    """Makes variables name their values by handles from now on, unless told otherwise."""
     _default_make.resource = True
 
 
 @public("disable_resource_variables")
 def disable_resource_variables() -> None:
-    """Makes variables name their values by references from now on, where the program does not say otherwise."""
+    """Makes variables name their values by references from now on, unless told otherwise."""
     _default_make.resource = False
 
 
@@ -72,7 +71,7 @@ def resource_variables_enabled() -> bool:
     return _default_make.resource
 
 
-# --- creators --------------------------------------------------------------------------------------------------------
+# --- creators -----------------------------------------------------------------------------------------------
 
 
 def _creators() -> list[Callable[..., Any]]:
@@ -85,8 +84,8 @@ def variable_creator_scope(variable_creator: Callable[..., Any]) -> Iterator[Non
     """Lets `variable_creator` make the variables of the default graph inside the scope.
 
     Args:
-      variable_creator: `(next_creator, **kwargs) -> Variable`; the keywords are those of `tf.Variable`. It may change
-        them, and calls `next_creator(**kwargs)` to go on to the creator around it.
+      variable_creator: `(next_creator, **kwargs) -> Variable`; the keywords are those of `tf.Variable`. It
+        may change them, and calls `next_creator(**kwargs)` to go on to the creator around it.
     """
     creators = _creators()
     creators.append(variable_creator)
@@ -97,7 +96,7 @@ def variable_creator_scope(variable_creator: Callable[..., Any]) -> Iterator[Non
 
 
 def create(arguments: dict[str, Any]) -> Variable:
-    """The variable that the creators of the default graph, innermost first, make of the arguments of `tf.Variable`."""
+    """The variable that the creators in force, innermost first, make of the arguments of `tf.Variable`."""
     creator: Callable[..., Any] = _make
     for outer in _creators():
         creator = _chained(outer, creator)
@@ -126,7 +125,7 @@ def _make(use_resource: bool | None = None, **arguments: Any) -> Variable:
     return RefVariable(**arguments)
 
 
-# --- arguments -------------------------------------------------------------------------------------------------------
+# --- arguments ----------------------------------------------------------------------------------------------
 
 
 def check_distribution(
@@ -148,7 +147,8 @@ def check_distribution(
     if synchronization is VariableSynchronization.ON_READ:
         if trainable:
             raise ValueError(
-                f"Variable '{name}': synchronization ON_READ needs trainable=False: replicas update such a variable apart"
+                f"Variable '{name}': synchronization ON_READ needs trainable=False: replicas update "
+                "such a variable apart"
             )
         trainable = False
     return synchronization, aggregation, True if trainable is None else trainable
@@ -179,27 +179,3 @@ def computed_inside(initial_value: Callable[[], Any], dtype: dtypes.DType | None
     group = {"_class": (f"loc:@{scope[:-1]}",)}
     with get_default_graph()._attr_scope(group), name_scope("Initializer"), device(None):
         return convert.to_tensor(initial_value(), dtype, "initial_value")
-
-
-def guarded(value: Tensor, variable: Variable) -> Tensor:
-    """`value`, computed from the initial values of other variables where it reads them before they have any."""
-    if not _reads_a_variable(value):
-        return value
-    from millrace.lib.initial_values import without_reads
-
-    return without_reads(value, variable)
-
-
-def _reads_a_variable(value: Tensor) -> bool:
-    seen = set()
-    stack = [value.op]
-    while stack:
-        op = stack.pop()
-        if op in seen:
-            continue
-        seen.add(op)
-        for tensor in op.inputs:
-            if is_ref(tensor.dtype):
-                return True
-            stack.append(tensor.op)
-    return False

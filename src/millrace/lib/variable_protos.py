@@ -42,7 +42,7 @@ class SaveSliceInfo:
 
     @property
     def spec(self) -> str:
-        """The slice as checkpoints spell it: `4 2 0,2:0,2`, the whole shape then `begin,size` of each dimension."""
+        """The slice as checkpoints spell it: the whole shape, then `begin,size` pairs: `4 2 0,2:0,2`."""
         whole = "".join(f"{d} " for d in self.full_shape)
         return whole + ":".join(f"{o},{s}" for o, s in zip(self.var_offset, self.var_shape, strict=True))
 
@@ -107,7 +107,7 @@ def from_definition(variable: Variable, message: Any, import_scope: str | None) 
     variable._target = element(message.variable_name)
     variable._initializer = element(message.initializer_name)
     if message.initial_value_name:
-        variable._initial = element(message.initial_value_name)
+        variable._initial = variable._first = element(message.initial_value_name)
     variable._snapshot = element(message.snapshot_name)
     variable._trainable = message.trainable
     variable._synchronization = VariableSynchronization(message.synchronization)

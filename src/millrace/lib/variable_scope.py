@@ -1,4 +1,4 @@
-"""`tf.variable_scope` and `tf.get_variable`: variables found again by name, with the settings of the scopes around."""
+"""`tf.variable_scope` and `tf.get_variable`: variables found again by name, with settings of scopes."""
 
 from __future__ import annotations
 
@@ -282,14 +282,14 @@ def pure_variable_scope(
 
 @public("variable_scope")
 class variable_scope:  # noqa: N801 - TensorFlow's name
-    """Prefixes the names of variables that `tf.get_variable` makes inside, and opens a name scope of the same name.
+    """Prefixes the names of variables made by `tf.get_variable` inside, and opens a name scope.
 
     Args:
       name_or_scope: a name, made part of variable names as it is, or a scope to enter again.
       default_name: used, made unique, when `name_or_scope` is None.
       values: tensors whose graph becomes the default inside.
-      initializer, regularizer, caching_device, partitioner, custom_getter, dtype, use_resource, constraint: settings
-        for `tf.get_variable` inside.
+      initializer, regularizer, caching_device, partitioner, custom_getter, dtype, use_resource, constraint:
+        settings for `tf.get_variable` inside.
       reuse: True: variables must exist; `tf.AUTO_REUSE`: they may; None or False: as the scope around says.
       auxiliary_name_scope: False opens no name scope.
 
@@ -357,7 +357,8 @@ class variable_scope:  # noqa: N801 - TensorFlow's name
         if given is None:
             if self._reuse:
                 raise ValueError(
-                    f"variable_scope: reuse cannot be used without a name_or_scope. Received: reuse={self._reuse!r}"
+                    "variable_scope: reuse cannot be used without a name_or_scope. Received: "
+                    f"reuse={self._reuse!r}"
                 )
             opened = self._open_name_scope(stack, self._default_name or "")
             unique = _scopes().unique(self._default_name or "")
@@ -434,7 +435,7 @@ def get_variable(
     synchronization: Any = VariableSynchronization.AUTO,
     aggregation: Any = VariableAggregation.NONE,
 ) -> Any:
-    """The variable `name` of the current variable scope: a new one, or the one made before where the scope reuses.
+    """The variable `name` of the current variable scope: new, or made before where the scope reuses.
 
     Args:
       name: its name, under the scope's.
@@ -457,7 +458,8 @@ def get_variable(
       The variable; a `PartitionedVariable` where a partitioner splits it.
 
     Raises:
-      ValueError: the variable exists and may not, or does not exist and must; its shape or dtype is another one.
+      ValueError: the variable exists and may not, or does not exist and must; its shape or dtype is another
+        one.
     """
     return get_variable_scope().get_variable(
         default_store(),

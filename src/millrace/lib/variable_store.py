@@ -29,7 +29,7 @@ class VariableStore:
     def get_variable(
         self, name: str, *, custom_getter: Any = None, constraint: Any = None, **arguments: Any
     ) -> Any:
-        """The variable `name`, made or found; arguments as for `tf.get_variable`, all settings of scopes filled in.
+        """The variable `name`, made or found; arguments as for `tf.get_variable`, settings filled in.
 
         Raises:
           ValueError: the variable exists and may not, or does not exist and must, or is another one.
@@ -83,12 +83,13 @@ class VariableStore:
                 )
         if f"{name}/part_0" in self._vars:
             raise ValueError(
-                f"No partitioner was provided, but a partitioned version of the variable was found: {name}/part_0. "
+                "No partitioner was provided, but a partitioned version of the variable was found: "
+                f"{name}/part_0. "
                 "Perhaps a variable of the same name was already created with partitioning?"
             )
         return self._single(name, shape, dtype, initializer, regularizer, reuse, settings)
 
-    # --- one variable -----------------------------------------------------------------------------------------------
+    # --- one variable ---------------------------------------------------------------------------------------
 
     def _single(
         self,
@@ -140,7 +141,7 @@ class VariableStore:
         _check_same(name, dims, dtype, variable.get_shape(), variable.dtype)
         return variable
 
-    # --- a variable in parts ----------------------------------------------------------------------------------------
+    # --- a variable in parts --------------------------------------------------------------------------------
 
     def _partitioned(
         self,
@@ -155,7 +156,8 @@ class VariableStore:
     ) -> PartitionedVariable:
         if name in self._vars:
             raise ValueError(
-                f"A partitioner was provided, but an unpartitioned version of the variable was found: {name}. "
+                "A partitioner was provided, but an unpartitioned version of the variable was found: "
+                f"{name}. "
                 "Perhaps a variable of the same name was already created without partitioning?"
             )
         dims = shapes.as_dims(shape) if shape is not None else None
@@ -213,7 +215,8 @@ class VariableStore:
         _check_same(name, dims, dtype, found.get_shape(), found.dtype)
         if partitions is not None and found._get_partitions() != partitions:
             raise ValueError(
-                f"Trying to reuse partitioned variable {name}, but specified partitions {partitions} and found "
+                f"Trying to reuse partitioned variable {name}, but specified partitions {partitions} "
+                "and found "
                 f"partitions {found._get_partitions()}."
             )
         return found
@@ -259,11 +262,13 @@ def _check_same(
 ) -> None:
     if not shapes.compatible(dims, shape.dims_tuple):
         raise ValueError(
-            f"Trying to share variable {name}, but specified shape {TensorShape(dims)} and found shape {shape}."
+            f"Trying to share variable {name}, but specified shape {TensorShape(dims)} and found "
+            f"shape {shape}."
         )
     if not dtype.is_compatible_with(found):
         raise ValueError(
-            f"Trying to share variable {name}, but specified dtype {dtype.name} and found dtype {found.base_dtype.name}."
+            f"Trying to share variable {name}, but specified dtype {dtype.name} and found dtype "
+            f"{found.base_dtype.name}."
         )
 
 
@@ -309,7 +314,8 @@ def _initial_value(
     ]
     if required:
         raise ValueError(
-            f"Variable {name}: the shape must be fully defined unless the initializer is a value or a function of no "
+            f"Variable {name}: the shape must be fully defined unless the initializer is a value or a "
+            "function of no "
             f"arguments. Received: shape {shapes.format_dims(dims)}, initializer {initializer!r}"
         )
     return initializer, None

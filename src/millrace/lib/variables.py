@@ -1,8 +1,9 @@
-"""`tf.Variable`: a value that the session keeps between runs, and the operations that a program makes with it.
+"""`tf.Variable`: a value that the session keeps between runs, and what a program does with it.
 
-There is one kind of variable. `Variable` holds all that programs use; its two makes differ only in which operations
-they add: `RefVariable` here names its value by a reference, `ResourceVariable` (in `resource_variables.py`) by a handle.
-`tf.Variable(...)` picks one through the chain of creators (`tf.variable_creator_scope`).
+There is one kind of variable. `Variable` holds all that programs use; its two makes differ only in which
+operations they add: `RefVariable` here names its value by a reference, `ResourceVariable` (in
+`resource_variables.py`) by a handle. `tf.Variable(...)` picks one through the chain of creators
+(`tf.variable_creator_scope`).
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from millrace.core import dtypes, protos, shapes
+from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph import convert, raw, slicing
 from millrace.graph.defaults import get_default_graph, session_for
 from millrace.graph.graph import Graph
-from millrace.graph.keys import GraphKeys
 from millrace.graph.operation import Operation
 from millrace.graph.operators import OPERATORS
 from millrace.graph.scopes import colocate_with, device, init_scope, name_scope
 from millrace.graph.tensor import Tensor
 from millrace.lib import variable_creation
+from millrace.lib.initial_values import without_early_reads
 from millrace.lib.variable_creation import VariableAggregation, VariableSynchronization
 from millrace.lib.variable_protos import SaveSliceInfo, from_definition, to_definition
 
@@ -65,7 +66,8 @@ class Variable(metaclass=_VariableType):
       validate_shape: the initial value's shape must be known and is the variable's; False lets it change.
       caching_device: where reads are cached.
       name: default "Variable".
-      variable_def: rebuild a variable that the graph already has from this `VariableDef`; excludes the others.
+      variable_def: rebuild a variable that the graph already has from this `VariableDef`; excludes the
+        others.
       dtype: converts the initial value.
       expected_shape: ignored.
       import_scope: prefix of the names in `variable_def`.
@@ -84,6 +86,7 @@ class Variable(metaclass=_VariableType):
 
     _target: Tensor  # the reference or handle
     _initial: Tensor | None
+    _first: Tensor  # the initial value, computed without early reads
     _initializer: Operation
     _snapshot: Tensor  # the read that is made once
     _cached: Tensor | None = None
@@ -150,19 +153,21 @@ class Variable(metaclass=_VariableType):
                 dims = value.dims if shape is None else shapes.as_dims(shape)
                 if validate_shape and not shapes.fully_defined(dims):
                     raise ValueError(
-                        f"Variable '{scope[:-1]}': initial_value must have a shape specified. Received: {value}"
+                        f"Variable '{scope[:-1]}': initial_value must have a shape specified. "
+                        f"Received: {value}"
                     )
                 self._initial = value
                 dtype = value.dtype.base_dtype
                 self._make(scope, dims if validate_shape or shape is not None else None, dtype)
-                self._add_initializer(variable_creation.guarded(value, self), validate_shape)
+                self._first = without_early_reads(value, self)
+                self._add_initializer(self._first, validate_shape)
                 self._add_read(caching_device)
             get_default_graph().add_to_collections(collections, self)
 
     def _given_value(self, initial_value: Any, dtype: dtypes.DType | None) -> Tensor:
         return convert.to_tensor(initial_value, dtype, "initial_value")
 
-    # --- what the two makes do differently ------------------------------------------------------------------------
+    # --- what the two makes do differently ------------------------------------------------------------------
 
     def _make(self, scope: str, dims: shapes.Dims, dtype: dtypes.DType) -> None:
         """Adds the operation that names the value; sets `_target`."""
@@ -181,7 +186,7 @@ class Variable(metaclass=_VariableType):
         raise TypeError(f"{type(self).__name__} cannot be written")
 
     def _scatter(self, kind: str, indices: Any, updates: Any, use_locking: bool, name: str | None) -> Any:
-        """Adds a write of rows: kind is "Add", "Sub", "Update", "Mul", "Div", "Min", "Max" or with "Nd" before it."""
+        """Adds a write of rows: kind is the end of an operation type, as "Add" of "ScatterAdd"."""
         raise TypeError(f"{type(self).__name__} cannot be written")
 
     def _strided_slice_assign(
@@ -201,7 +206,7 @@ class Variable(metaclass=_VariableType):
     def _is_initialized(self, name: str | None = None) -> Tensor:
         raise TypeError(f"{type(self).__name__} cannot be read")
 
-    # --- facts ----------------------------------------------------------------------------------------------------
+    # --- facts ----------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -286,14 +291,14 @@ class Variable(metaclass=_VariableType):
     def _set_save_slice_info(self, save_slice_info: SaveSliceInfo) -> None:
         self._save_slice_info = save_slice_info
 
-    # --- reading --------------------------------------------------------------------------------------------------
+    # --- reading --------------------------------------------------------------------------------------------
 
     def initialized_value(self) -> Tensor:
         """The value if there is one already, else the initial value."""
         from millrace.lib.control_flow import cond
 
         with init_scope():
-            return cond(self._is_initialized(), self.read_value, lambda: self.initial_value)
+            return cond(self._is_initialized(), self.read_value, lambda: self._first)
 
     def eval(self, session: Any = None) -> Any:
         """The value in `session` (default: the current default session).
@@ -311,7 +316,7 @@ class Variable(metaclass=_VariableType):
         """The slices that the rows of `indices` name."""
         return raw.GatherNd(self.value(), indices, name=name)
 
-    # --- writing --------------------------------------------------------------------------------------------------
+    # --- writing --------------------------------------------------------------------------------------------
 
     def assign(
         self, value: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True
@@ -339,13 +344,13 @@ class Variable(metaclass=_VariableType):
         return self._write("AssignSub", delta, use_locking, name, read_value)
 
     def count_up_to(self, limit: int) -> Tensor:
-        """Increments a scalar until it has reached `limit`, then fails with OutOfRangeError; gives the old value."""
+        """Increments a scalar, or fails with OutOfRangeError once it has reached `limit`; gives the old value."""
         from millrace.lib.assigning import count_up_to
 
         return count_up_to(self, limit)
 
     def load(self, value: Any, session: Any = None) -> None:
-        """Sets the value in `session` (default: the current default session) at once, adding no operations."""
+        """Sets the value in `session` (default: the current one) at once, adding no operations."""
         chosen = session_for(self.graph, session, f"load a value into variable '{self.name}'")
         chosen.run(self._initializer, {self._initializer.inputs[1]: value})
 
@@ -404,7 +409,7 @@ class Variable(metaclass=_VariableType):
         """Sets slices at the places that the rows of `indices` name."""
         return self._scatter("NdUpdate", indices, updates, True, name)
 
-    # --- in place of a tensor ---------------------------------------------------------------------------------------
+    # --- in place of a tensor -------------------------------------------------------------------------------
 
     def _as_graph_element(self) -> Tensor:
         return self._target
@@ -513,7 +518,8 @@ class RefVariable(Variable):
 def _to_tensor(variable: Variable, dtype: Any = None, name: str | None = None, as_ref: bool = False) -> Any:
     if dtype is not None and not dtype.is_compatible_with(variable.dtype):
         raise ValueError(
-            f"Incompatible type conversion requested to type '{dtype.name}' for variable of type '{variable.dtype.name}'"
+            f"Incompatible type conversion requested to type '{dtype.name}' for variable of type "
+            f"'{variable.dtype.name}'"
         )
     return variable._ref() if as_ref else variable.value()
 

@@ -53,7 +53,7 @@ def keras_momentum(xp, var, accum, lr, grad, momentum, use_nesterov):
 
 
 def adam(xp, var, m, v, beta1_power, beta2_power, lr, beta1, beta2, epsilon, grad, use_nesterov):
-    """Moving averages m of the gradient and v of its square; var moves by m / sqrt(v), corrected for their start."""
+    """Moving averages m of the gradient and v of its square; var moves by m / sqrt(v), start corrected."""
     _same_shape(var, m, v, grad)
     rate = lr * xp.sqrt(1 - beta2_power) / (1 - beta1_power)
     m = m + (grad - m) * (1 - beta1)
@@ -108,7 +108,7 @@ def proximal_adagrad(xp, var, accum, lr, l1, l2, grad):
 def adagrad_dual_averaging(
     xp, var, gradient_accumulator, gradient_squared_accumulator, grad, lr, l1, l2, global_step
 ):
-    """var from the sums of all gradients and of their squares, with l1 and l2 penalties that grow with the step."""
+    """var from the sums of all gradients and of their squares; the penalties grow with the step."""
     _same_shape(var, gradient_accumulator, gradient_squared_accumulator, grad)
     steps = global_step.astype(var.dtype)
     total = gradient_accumulator + grad

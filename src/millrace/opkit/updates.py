@@ -1,7 +1,8 @@
-"""The family of training updates: one formula makes the dense and the sparse operation, on references and handles.
+"""The family of training updates: one formula for dense and sparse operations, references and handles.
 
-A formula is `(xp, *variables, *inputs, **attrs) -> new values`, element by element. Dense operations apply it to whole
-variables, sparse ones to the rows that `indices` names, one occurrence after the other where an index repeats.
+A formula is `(xp, *variables, *inputs, **attrs) -> new values`, element by element. Dense operations apply
+it to whole variables, sparse ones to the rows that `indices` names, one occurrence after the other where an
+index repeats.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ Formula = Callable[..., Any]
 
 
 def update(op_type: str, variables: str, inputs: str, formula: Formula, room: str, **attrs: Any) -> OpDef:
-    """Declares a dense update, `op_type(*variables, *inputs) -> out` (no output where the variables are handles).
+    """Declares a dense update, `op_type(*variables, *inputs) -> out`; no output with handles.
 
     Args:
       op_type: the type as GraphDef spells it; `Resource...` takes handles.
       variables: names of the variables that it reads and writes; the first gives the shape.
-      inputs: names of the other inputs, in order; `grad` and `delta` have the variables' shape, the others are scalars.
+      inputs: names of the other inputs, in order; `grad` and `delta` have the variables' shape, the others
+        are scalars.
       formula: computes the new values; its arguments are named as the inputs.
       room: `__name__` of the declaring module.
       **attrs: attributes beside `use_locking`.
@@ -37,7 +39,7 @@ def update(op_type: str, variables: str, inputs: str, formula: Formula, room: st
 def sparse_update(
     op_type: str, variables: str, inputs: str, formula: Formula, room: str, **attrs: Any
 ) -> OpDef:
-    """Declares a sparse update: as `update`, but `grad` holds the rows that `indices` (among the inputs) names."""
+    """Declares a sparse update: as `update`, but `grad` holds the rows that `indices` names."""
     names = inputs.split()
     count = len(variables.split())
     place, rows = count + names.index("indices"), count + names.index("grad")

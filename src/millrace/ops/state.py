@@ -1,8 +1,8 @@
 """Variables as the graph sees them: the operations that name, read and write values kept between runs.
 
-A variable is named in one of two ways: by a reference (`VariableV2`, dtype `float32_ref`) or by a resource handle
-(`VarHandleOp`). Either way a kernel gets the current value and returns the next one; the runtime keeps the slot. The
-shape rules get the variable's dims for both.
+A variable is named in one of two ways: by a reference (`VariableV2`, dtype `float32_ref`) or by a resource
+handle (`VarHandleOp`). Either way a kernel gets the current value and returns the next one; the runtime
+keeps the slot. The shape rules get the variable's dims for both.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Variable:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("TemporaryVariable() -> ref: Ref[dtype]", shape=attrs.shape(), dtype=attrs.dtype(), var_name=text(""),
-    effect=True)  # fmt: skip
+@declare("TemporaryVariable() -> ref: Ref[dtype]", shape=attrs.shape(), dtype=attrs.dtype(),
+    var_name=text(""), effect=True)  # fmt: skip
 class TemporaryVariable:
     """A reference to a value that lives until `DestroyTemporaryVariable` takes it."""
 
@@ -76,7 +76,7 @@ class VarHandleOp:
     grad = NOT_DIFFERENTIABLE
 
 
-# --- reading ---------------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------------------
 
 
 @declare(
@@ -141,7 +141,7 @@ class VariableShape:
     grad = NOT_DIFFERENTIABLE
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
+# --- writing ------------------------------------------------------------------------------------------------
 
 
 def _check_shape(xp, ref, value, op):
@@ -202,8 +202,8 @@ class AssignSub:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("AssignVariableOp(resource: resource, value: dtype)", dtype=ALL, writes="resource", reads_uninitialized=True,
-    alias=True)  # fmt: skip
+@declare("AssignVariableOp(resource: resource, value: dtype)", dtype=ALL, writes="resource",
+    reads_uninitialized=True, alias=True)  # fmt: skip
 class AssignVariableOp:
     """resource = value."""
 
@@ -263,7 +263,7 @@ class DestroyResourceOp:
     grad = NOT_DIFFERENTIABLE
 
 
-# --- counting --------------------------------------------------------------------------------------------------------
+# --- counting -----------------------------------------------------------------------------------------------
 
 
 def _count(xp, value, limit):
@@ -285,8 +285,8 @@ class CountUpTo:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("ResourceCountUpTo(resource: resource) -> output: T", limit=integer(), T=attrs.dtype(INDEX), writes="resource",
-    host=True)  # fmt: skip
+@declare("ResourceCountUpTo(resource: resource) -> output: T", limit=integer(), T=attrs.dtype(INDEX),
+    writes="resource", host=True)  # fmt: skip
 class ResourceCountUpTo:
     """The value before it is increased by one; an error once it has reached `limit`."""
 

@@ -1,4 +1,4 @@
-"""The dense updates of optimisers: new values of a variable and its slots from a gradient of the variable's shape.
+"""The dense updates of optimisers: new values of a variable and its slots from a gradient.
 
 Each formula stands once; `training_sparse.py` applies the same formulas to rows.
 """

@@ -1,4 +1,4 @@
-"""Optimizers whose rule is one update operation: its inputs are found by the names that its declaration gives them."""
+"""Optimizers whose rule is one update operation: its inputs are found by their declared names."""
 
 from __future__ import annotations
 

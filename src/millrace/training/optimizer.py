@@ -29,9 +29,11 @@ _VALID_TYPES: Final = frozenset(
 class Optimizer:
     """Adds operations that change variables so that a loss falls.
 
-    A subclass says what to do with one gradient: `_apply_dense` and `_apply_sparse` for variables named by references,
+    A subclass says what to do with one gradient: `_apply_dense` and `_apply_sparse` for variables named by
+      references,
     `_resource_apply_dense` and `_resource_apply_sparse` for those named by handles. It may also make slots
-    (`_create_slots`), prepare tensors that all updates share (`_prepare`) and add what follows them (`_finish`).
+    (`_create_slots`), prepare tensors that all updates share (`_prepare`) and add what follows them
+    (`_finish`).
 
     Args:
       use_locking: accepted; updates are always whole.
@@ -74,7 +76,8 @@ class Optimizer:
           loss: the tensor to make smaller.
           global_step: a variable to increase by one after the step.
           var_list: the variables to change; default the trainable ones.
-          gate_gradients: `GATE_NONE`, `GATE_OP` or `GATE_GRAPH`: what must be computed before gradients are used.
+          gate_gradients: `GATE_NONE`, `GATE_OP` or `GATE_GRAPH`: what must be computed before gradients are
+            used.
           aggregation_method: how gradients of one tensor are added, an `AggregationMethod`.
           colocate_gradients_with_ops: keep gradients on the devices of their operations.
           name: default the optimizer's.
@@ -88,7 +91,8 @@ class Optimizer:
         )
         if not any(g is not None for g, _ in pairs):
             raise ValueError(
-                f"No gradients provided for any variable, check your graph for ops that do not support gradients, "
+                "No gradients provided for any variable, check your graph for ops that do not "
+                "support gradients, "
                 f"between variables {[str(v) for _, v in pairs]} and loss {loss}."
             )
         return self.apply_gradients(pairs, global_step=global_step, name=name)
@@ -105,8 +109,8 @@ class Optimizer:
         """The gradients of `loss`; arguments as for `minimize`.
 
         Returns:
-          Pairs (gradient, variable); a gradient is a tensor, an IndexedSlices, or None where the loss does not depend
-          on the variable.
+          Pairs (gradient, variable); a gradient is a tensor, an IndexedSlices, or None where the loss does
+          not depend on the variable.
 
         Raises:
           TypeError: `var_list` holds something that is no variable.
@@ -116,7 +120,8 @@ class Optimizer:
             loss = loss()
         if gate_gradients not in (Optimizer.GATE_NONE, Optimizer.GATE_OP, Optimizer.GATE_GRAPH):
             raise ValueError(
-                f"gate_gradients must be one of: Optimizer.GATE_NONE, Optimizer.GATE_OP, Optimizer.GATE_GRAPH. "
+                "gate_gradients must be one of: Optimizer.GATE_NONE, Optimizer.GATE_OP, "
+                "Optimizer.GATE_GRAPH. "
                 f"Received: {gate_gradients}"
             )
         self._assert_valid_dtypes([loss])
@@ -214,7 +219,7 @@ class Optimizer:
         with control_dependencies([update]):
             return variable.assign(variable.constraint(variable))
 
-    # --- slots ----------------------------------------------------------------------------------------------------
+    # --- slots ----------------------------------------------------------------------------------------------
 
     def get_slot(self, var: Any, name: str) -> Any:
         """The slot `name` of a variable, or None."""
@@ -289,7 +294,7 @@ class Optimizer:
             named[key] = make()
         return named[key]
 
-    # --- for subclasses ---------------------------------------------------------------------------------------------
+    # --- for subclasses -------------------------------------------------------------------------------------
 
     def _assert_valid_dtypes(self, tensors: Iterable[Any]) -> None:
         valid = self._valid_dtypes()

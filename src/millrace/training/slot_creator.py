@@ -1,7 +1,8 @@
 """Slots: variables that an optimizer or a moving average keeps beside each variable that it works on.
 
-A slot's initial value is built where its variable's was: inside the slot's own scope (`w/Adam/Initializer/Const`) for a
-variable initialised inside its scope, before the slot (`zeros`) for one initialised from a tensor of the program's.
+A slot's initial value is built where its variable's was: inside the slot's own scope
+(`w/Adam/Initializer/Const`) for a variable initialised inside its scope, before the slot (`zeros`) for one
+initialised from a tensor of the program's.
 """
 
 from __future__ import annotations
