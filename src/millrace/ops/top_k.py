@@ -176,7 +176,7 @@ def top_k(input: Any, k: Any = 1, sorted: bool = True, name: str | None = None) 
       name: op name; default "TopKV2".
 
     Returns:
-      The named tuple (values, indices), both `[..., k]`, int32 indices. Of equal entries the first comes first.
+      The named tuple (values, indices), both `[..., k]`, int32 indices; of equals the first comes first.
 
     Raises:
       ValueError: `input` has fewer than k columns.

@@ -88,6 +88,11 @@ class SoftmaxCrossEntropyWithLogits:
         return dx, d_labels
 
 
+def _no_class(labels: Any, classes: int) -> InvalidArgumentError:
+    received = f" Received: {labels.tolist()}" if isinstance(labels, np.ndarray) else ""
+    return _refused(f"labels must be in [0, {classes}).{received}")
+
+
 @declare("SparseSoftmaxCrossEntropyWithLogits(features: T, labels: Tlabels) -> loss: T, backprop: T",
     T=FLOATING, Tlabels=dtype(INDEX, default=int64))  # fmt: skip
 class SparseSoftmaxCrossEntropyWithLogits:
@@ -107,12 +112,10 @@ class SparseSoftmaxCrossEntropyWithLogits:
         classes = features.shape[1]
         if classes == 0 and features.shape[0]:
             raise _refused(f"logits must have at least one class. Received: {list(features.shape)}")
-        known = (labels >= 0) & (labels < classes)
-        xp.require(known, lambda: _refused(f"labels must be in [0, {classes}). Received: {labels}"))
+        xp.check((labels >= 0) & (labels < classes), lambda: _no_class(labels, classes))
         logs = _log_softmax(xp, _wide(features))
         chosen = labels[:, None] == xp.arange(classes, dtype=labels.dtype)
-        # Where a label is out of range and nobody could say so, the result must not look like a loss.
-        loss = xp.where(known, -xp.sum(xp.where(chosen, logs, 0), axis=-1), np.nan)
+        loss = -xp.sum(xp.where(chosen, logs, 0), axis=-1)
         return loss.astype(features.dtype), (xp.exp(logs) - chosen).astype(features.dtype)
 
     def grad(op, dy, _):
