@@ -88,7 +88,8 @@ def _extended(op: Operation, dtype: dtypes.DType, dims: shapes.Dims) -> Tensor:
 def forget(body: Body | None) -> None:
     """Drops what the runtime made of a body and the bodies around it, because an operation in it has changed."""
     while body is not None:
-        body.plan = body.compiled = None
+        body.plan = None
+        body.forms.clear()
         body = body.parent
 
 
@@ -113,7 +114,7 @@ def kept_by_loop(op: Operation, body: Body, tensor: Tensor) -> Tensor:
     if tensor not in kept:
         body.outputs.append(tensor)
         forget(body)
-        kept[tensor] = _extended(op, dtypes.variant, None)
+        kept[tensor] = _extended(op, dtypes.variant, tensor.dims)
     return kept[tensor]
 
 

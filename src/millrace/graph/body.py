@@ -41,7 +41,7 @@ class Body:
         self.name = graph.scope
         self.tick: Tensor | None = None  # a value of each iteration, by which a gradient counts them
         self.plan: Any = None  # the runtime's, made at the first run
-        self.compiled: Any = None  # the interpreter's function, likewise
+        self.forms: dict[Any, Any] = {}  # the plan for argument shapes, likewise
 
     def add_input(self, dtype: dtypes.DType, dims: shapes.Dims, name: str) -> Tensor:
         """A new explicit argument, as a tensor inside."""

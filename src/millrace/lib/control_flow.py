@@ -471,7 +471,7 @@ def _shape_leaves(given: Any) -> list[Any]:
 
 def _component_dims(value: Any, dims: shapes.Dims) -> list[shapes.Dims]:
     if isinstance(value, TensorArray):
-        return [()]
+        return [value.flow.dims]
     if isinstance(value, IndexedSlices):
         first = None if dims is None else (dims[0],)
         parts: list[shapes.Dims] = [dims, first]

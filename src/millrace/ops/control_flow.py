@@ -2,13 +2,14 @@
 
 A loop's inputs are, in order: what it carries from one iteration to the next, stacks that it takes one element of per
 iteration, and what its bodies captured. Its outputs are the carried values after the last iteration, then a stack for
-each further result of the body. A stack is a value of dtype variant: a list with one element for each iteration.
+each further result of the body. A stack is a value of dtype variant: a list with one element for each iteration; its
+static shape is that of the elements.
 """
 
 from __future__ import annotations
 
 from millrace.autodiff import bodies
-from millrace.core import shapes
+from millrace.core import dtypes, shapes
 from millrace.core.dtypes import ALL
 from millrace.graph.attrs import body, count, flag, integer, types
 from millrace.graph.attrs import dtype as dtype_attr
@@ -59,7 +60,11 @@ class While:
     """Repeats `body` while `cond` holds, or once for each element of the stacks it scans."""
 
     def shape(input, body, carried):
-        return [t.dims for t in body.inputs[:carried]] + [None] * (len(body.outputs) - carried)
+        carry = [
+            t.dims if t.dims is not None or t.dtype is not dtypes.variant else after.dims
+            for t, after in zip(body.inputs[:carried], body.outputs, strict=False)
+        ]
+        return carry + [t.dims for t in body.outputs[carried:]]
 
     def kernel(xp, input, cond, body, carried, scanned, captured, reverse):
         first, second, third = carried, carried + scanned, carried + scanned + captured
@@ -103,7 +108,7 @@ class VariantSum:
     """The element-wise sum of stacks, or of the contents of tensor arrays; what is missing counts as zero."""
 
     def shape(inputs):
-        return None
+        return inputs[0]
 
     def kernel(xp, inputs):
         return xp.variant_sum(inputs)
@@ -117,7 +122,7 @@ class VariantZeros:
     """The zero of `input`'s kind: a gradient that nothing has reached."""
 
     def shape(input):
-        return None
+        return input
 
     def kernel(xp, input):
         return xp.variant_zeros(input)
@@ -130,7 +135,7 @@ class StackConcat:
     """The elements of a stack, concatenated along their first dimension."""
 
     def shape(stack):
-        return None
+        return None if stack is None else (None, *stack[1:])
 
     def kernel(xp, stack):
         return xp.stack_concat(stack)

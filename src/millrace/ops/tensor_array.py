@@ -2,15 +2,25 @@
 
 TensorFlow keeps the contents in a resource and orders its users by a scalar called the flow. Here the flow *is* the
 contents: a write gives a new flow, nothing is shared, and a gradient of a flow is a flow that holds the gradients of
-the elements. The handle stands for an empty array of the same size and kind.
+the elements. The handle stands for an empty array of the same size and kind. The static shape of a flow is that of
+the elements, as far as it is known.
 """
 
 from __future__ import annotations
 
+from millrace.core import shapes
 from millrace.core.dtypes import ALL
+from millrace.core.shapes import Dims
 from millrace.graph import raw
 from millrace.graph.attrs import dtype, flag, shape, text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
+
+
+def _element(known: Dims, written: Dims) -> Dims:
+    """The shape of the elements after one of shape `written` joined those of shape `known`; elements may differ."""
+    if known is None or written is None:
+        return written if known is None else known
+    return shapes.most_general(known, written)
 
 
 @declare(
@@ -26,8 +36,8 @@ from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 class TensorArrayV3:
     """An array of `size` elements, none of them written."""
 
-    def shape(size):
-        return [(), ()]
+    def shape(size, element_shape):
+        return [(), element_shape]
 
     def kernel(xp, size, dtype, dynamic_size, element_shape):
         empty = xp.ta_new(size, dtype.np_dtype, dynamic_size, element_shape)
@@ -44,7 +54,7 @@ class TensorArrayWriteV3:
     """The array with `value` at `index`."""
 
     def shape(handle, index, value, flow_in):
-        return ()
+        return _element(flow_in, value)
 
     def kernel(xp, handle, index, value, flow_in):
         return xp.ta_write(flow_in, index, value)
@@ -61,7 +71,7 @@ class TensorArrayReadV3:
     """The element at `index`."""
 
     def shape(handle, index, flow_in):
-        return None
+        return flow_in
 
     def kernel(xp, handle, index, flow_in):
         return xp.ta_read(flow_in, index)
@@ -79,9 +89,8 @@ class TensorArrayGatherV3:
     """The elements at `indices`, stacked along a new first dimension."""
 
     def shape(handle, indices, flow_in, element_shape):
-        if element_shape is None:
-            return None
-        return (indices[0] if indices else None, *element_shape)
+        element = flow_in if element_shape is None else _element(element_shape, flow_in)
+        return None if element is None else (indices[0] if indices else None, *element)
 
     def kernel(xp, handle, indices, flow_in, element_shape):
         return xp.ta_gather(flow_in, indices, None if element_shape is None else (None, *element_shape))
@@ -97,7 +106,7 @@ class TensorArrayScatterV3:
     """The array with the rows of `value` at `indices`."""
 
     def shape(handle, indices, value, flow_in):
-        return ()
+        return _element(flow_in, None if value is None else value[1:])
 
     def kernel(xp, handle, indices, value, flow_in):
         return xp.ta_scatter(flow_in, indices, value)
@@ -134,7 +143,7 @@ class TensorArraySplitV3:
     """The array with the pieces of `value`, of the given lengths, as its elements."""
 
     def shape(handle, value, lengths, flow_in):
-        return ()
+        return _element(flow_in, None if value is None else (None, *value[1:]))
 
     def kernel(xp, handle, value, lengths, flow_in):
         return xp.ta_split(flow_in, value, lengths)
@@ -178,7 +187,7 @@ class TensorArrayOneHot:
     """A gradient that is `value` at `index` and zero elsewhere."""
 
     def shape(handle, index, value):
-        return ()
+        return value
 
     def kernel(xp, handle, index, value):
         return xp.ta_accumulate(handle, index, value)
@@ -195,7 +204,7 @@ class TensorArrayAccumulate:
     """A gradient with `value` added at `index`."""
 
     def shape(handle, index, value, flow_in):
-        return ()
+        return _element(flow_in, value)
 
     def kernel(xp, handle, index, value, flow_in):
         return xp.ta_accumulate(flow_in, index, value)
@@ -210,7 +219,7 @@ class TensorArrayRows:
     """A gradient with the rows of `value` added at `indices`, zero elsewhere."""
 
     def shape(handle, indices, value):
-        return ()
+        return None if value is None else value[1:]
 
     def kernel(xp, handle, indices, value):
         return xp.ta_accumulate_rows(handle, indices, value)
@@ -225,7 +234,7 @@ class TensorArrayParts:
     """A gradient whose elements are the pieces of `value`, of the given lengths."""
 
     def shape(handle, value, lengths):
-        return ()
+        return None if value is None else (None, *value[1:])
 
     def kernel(xp, handle, value, lengths):
         return xp.ta_split(handle, value, lengths)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from millrace.core import shapes
 from millrace.graph.operation import Operation
-from millrace.runtime.plan import Plan, Step, bodies_of, body_plan
+from millrace.runtime.plan import Plan, Step, bodies_of
+from millrace.runtime.simplify import body_form
 
 _CALL = 1.2e-6  # seconds for one step of the interpreter beside the work itself
 _NUMPY_BYTES = 5e9  # bytes a second through NumPy
@@ -75,13 +76,14 @@ def estimate(plan: Plan) -> Cost:
     known = True
     operations = 0
     for step in plan.steps:
-        inner = [estimate(body_plan(body)) for body in bodies_of(step.op)]
+        inner = [estimate(body_form(step.op, body, step.dims)) for body in bodies_of(step.op)]
         if inner:
             trips = _LOOP_TRIPS if step.op.type == "While" else 1
             steps += 1 + trips * sum(c.steps for c in inner)
             flops += trips * sum(c.flops for c in inner)
             moved += trips * sum(c.bytes for c in inner)
             operations += sum(c.operations for c in inner)
+            known &= all(c.known for c in inner)
             continue
         operations += 1
         steps += 1

@@ -19,9 +19,9 @@ from millrace.dialect import numpy_dialect
 from millrace.graph.body import Body
 from millrace.graph.operation import Operation, group
 from millrace.runtime import failures
-from millrace.runtime.plan import Plan, Step, body_plan, body_slots
+from millrace.runtime.plan import Plan, Step, body_slots
 from millrace.runtime.segments import Segment
-from millrace.runtime.simplify import simplify
+from millrace.runtime.simplify import body_form
 from millrace.runtime.store import Slot
 
 _CHUNK = 500  # steps a function: Python compiles a longer one no faster, and its frame grows
@@ -186,7 +186,7 @@ class _Source:
         attrs = {a: op.attrs[a] for a in opdef.kernel_attrs}
         if opdef.has_body:
             args[-1] = f"(*{args[-1]}, {', '.join(state)})" if state else args[-1]
-            attrs = {n: _bound_bodies(op, v) for n, v in attrs.items()}
+            attrs = {n: _bound_bodies(step, v) for n, v in attrs.items()}
             state = []
         keywords = [f"{a}={self._literal(v)}" for a, v in attrs.items()]
         kernel = self._bind(opdef.kernel, "k")
@@ -318,23 +318,24 @@ class _Initial:
         return self.op.opdef.state(self.op.attrs)
 
 
-def _bound_bodies(op: Operation, value: Any) -> Any:
+def _bound_bodies(step: Step, value: Any) -> Any:
     """Bodies among an attribute become functions of (arguments..., slots of the whole operation...)."""
     if isinstance(value, tuple) and value and isinstance(value[0], Body):
-        return tuple(bind_body(op, body) for body in value)
-    return bind_body(op, value) if isinstance(value, Body) else value
+        return tuple(bind_body(step, body) for body in value)
+    return bind_body(step, value) if isinstance(value, Body) else value
 
 
-def bind_body(op: Operation, body: Body) -> Callable[..., list[Any]]:
-    """A function of the explicit arguments, the captured values, then the slots that `op`'s bodies use.
+def bind_body(step: Step, body: Body) -> Callable[..., list[Any]]:
+    """A function of the explicit arguments, the captured values, then the slots that the operation's bodies use.
 
     It returns the outputs, then the values of all these slots after it.
     """
-    plan = body_plan(body)
-    if body.compiled is None:
-        body.compiled = _Source(simplify(plan), body=True).build()
-        body.compiled.stacks = len(plan.fetches) - op.attrs.get("carried", 0)
-    function = body.compiled
+    op = step.op
+    plan = body_form(op, body, step.dims)
+    if plan.function is None:
+        plan.function = _Source(plan, body=True).build()
+        plan.function.stacks = len(plan.fetches) - op.attrs.get("carried", 0)
+    function = plan.function
     keys = list(body_slots(op))
     own = [use.key for use in plan.slots]
     if keys == own:

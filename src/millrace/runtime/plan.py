@@ -35,6 +35,7 @@ class Step:
       outputs: value ids of the outputs, flat; for a write, the first is also the new version.
       state: value ids of slots that the kernel gets beside its inputs (own state, or the state of its bodies).
       new_state: value ids of the slots' next versions, in the order in which the kernel returns them.
+      dims: the shapes of the inputs where the feeds have made them more exact; what bodies are planned for.
     """
 
     op: Operation
@@ -42,6 +43,7 @@ class Step:
     outputs: list[int]
     state: list[int] = field(default_factory=list)
     new_state: list[int] = field(default_factory=list)
+    dims: tuple[shapes.Dims, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class Plan:
       dims: value id -> static shape, as far as it is known.
       tensors: value id -> the tensor it came from, for messages and dtypes.
       count: value ids are below this.
+      function: what the interpreter made of it, where it is the plan of a body.
     """
 
     feeds: list[int]
@@ -86,6 +89,7 @@ class Plan:
     dims: dict[int, shapes.Dims]
     tensors: dict[int, Tensor]
     count: int
+    function: Any = None
 
     def new_value(self) -> int:
         """A fresh value id."""
@@ -455,11 +459,16 @@ def bodies_of(op: Operation) -> list[Body]:
     ]
 
 
+def body_feeds(body: Body) -> list[Tensor]:
+    """The arguments of a body: the explicit ones, then what it captured."""
+    return [*body.inputs, *body.captures.values()]
+
+
 def body_plan(body: Body) -> Plan:
-    """The plan of a body: its inputs then its captures are fed, its outputs fetched. Made once."""
+    """The plan of a body, not simplified; made once, to know which slots the body uses."""
     plan = body.plan
     if plan is None:
-        plan = body.plan = make_plan(body.outputs, [*body.inputs, *body.captures.values()], body)
+        plan = body.plan = make_plan(body.outputs, body_feeds(body), body)
     return plan
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from millrace.core import dtypes
 from millrace.graph.body import Body
 from millrace.graph.operation import Operation, group
-from millrace.runtime.plan import Plan, Step, bodies_of, body_plan
+from millrace.runtime.plan import Plan, Step, bodies_of
+from millrace.runtime.simplify import body_form
 
 _HOST_DTYPES = frozenset((dtypes.string, dtypes.resource))
 _SHAPE_FACTS = frozenset(("Shape", "ShapeN", "Size", "Rank"))
@@ -62,7 +63,7 @@ def _needs_host(plan: Plan, step: Step, known: set[int]) -> bool:
         return True
     if _needs_known(plan, step, known):
         return True
-    return any(_body_needs_host(body) for body in bodies_of(op))
+    return any(_body_needs_host(step, body) for body in bodies_of(op))
 
 
 def _harmless(op: Operation) -> bool:
@@ -93,8 +94,8 @@ def _traceable(plan: Plan, step: Step) -> bool:
     return traced(dims, values, step.op.attrs)
 
 
-def _body_needs_host(body: Body) -> bool:
-    plan = body_plan(body)
+def _body_needs_host(step: Step, body: Body) -> bool:
+    plan = body_form(step.op, body, step.dims)
     known = set(plan.constants)
     # shapes captured from outside may be known there; the trace finds out, and falls back when they are not
     known.update(v for v, t in plan.tensors.items() if v in plan.feeds and t.dtype.is_integer)

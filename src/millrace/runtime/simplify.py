@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import shapes
+from millrace.core import dtypes, shapes
 from millrace.graph.body import Body
 from millrace.graph.evaluate import evaluate
 from millrace.graph.operation import Operation, group
 from millrace.graph.static import Known
-from millrace.runtime.plan import Plan, Step
+from millrace.graph.tensor import Tensor
+from millrace.runtime.plan import Plan, Step, bodies_of, body_feeds, make_plan
 
 _LARGEST_FOLD = 1 << 20  # bytes: beyond it a constant costs more memory than computing it costs time
 _INTERNED = 64  # elements: equal constants up to this size become one value
@@ -75,7 +76,12 @@ class _Simplifier:
         """The shapes of the outputs from the shapes of the inputs, which the feeds may have made more exact."""
         plan, op = self.plan, step.op
         opdef = op.opdef
-        if not step.outputs or opdef.has_body:
+        if opdef.has_body:
+            step.dims = tuple(plan.dims.get(v) for v in step.inputs)
+            for value, dims in zip(step.outputs, result_dims(op, step.dims), strict=True):
+                plan.dims[value] = dims
+            return
+        if not step.outputs:
             return
         args: list[Any] = []
         for arg, value in zip(opdef.inputs, group(opdef.inputs, step.inputs, op.attrs), strict=True):
@@ -160,6 +166,66 @@ class _Simplifier:
             return False
         self.same.update(zip(step.outputs, known, strict=True))
         return True
+
+
+def body_form(op: Operation, body: Body, dims: tuple[shapes.Dims, ...] | None) -> Plan:
+    """The simplified plan of one of the bodies of `op`, for inputs of `op` of the shapes `dims` where those are known."""
+    if dims is None:
+        form = body.forms.get(None)
+        if form is None:
+            form = body.forms[None] = simplify(make_plan(body.outputs, body_feeds(body), body))
+        return form
+    key = dims if op.type == "If" else _loop_dims(op, dims)
+    form = body.forms.get(key)
+    if form is None:
+        arguments = list(key[1:]) if op.type == "If" else list(key)
+        if len(arguments) > len(body_feeds(body)):  # a condition takes what is carried and captured, not what is scanned
+            carried = op.attrs["carried"]
+            arguments = arguments[:carried] + arguments[carried + op.attrs["scanned"] :]
+        form = body.forms[key] = simplify(make_plan(body.outputs, body_feeds(body), body), arguments)
+    return form
+
+
+def _loop_dims(op: Operation, dims: tuple[shapes.Dims, ...]) -> tuple[shapes.Dims, ...]:
+    """The shapes of a loop's inputs that hold in every iteration, found by following them around the loop."""
+    body: Body = op.attrs["body"]
+    carried = op.attrs["carried"]
+    for _ in range(4):
+        if ("loop", dims) in body.forms:
+            return body.forms["loop", dims]
+        plan = simplify(make_plan(body.outputs, body_feeds(body), body), list(dims))
+        after = [plan.dims.get(v) for v in plan.fetches[:carried]]
+        settled = tuple(
+            _joined(before, now, tensor)
+            for before, now, tensor in zip(dims[:carried], after, body.inputs, strict=False)
+        )
+        if settled == dims[:carried]:
+            body.forms["loop", dims] = dims
+            body.forms[dims] = plan
+            return dims
+        dims = (*settled, *dims[carried:])
+    return (*[t.dims for t in body.inputs[:carried]], *dims[carried:])
+
+
+def _joined(before: shapes.Dims, after: shapes.Dims, tensor: Tensor) -> shapes.Dims:
+    if tensor.dtype is dtypes.variant:  # the elements' shape, unknown until one is written
+        return after if before is None else before
+    return shapes.most_general(before, after)
+
+
+def result_dims(op: Operation, dims: tuple[shapes.Dims, ...]) -> list[shapes.Dims]:
+    """The shapes of the results of an operation with bodies."""
+    forms = [body_form(op, body, dims) for body in bodies_of(op)]
+    if op.type == "If":
+        first, second = ([form.dims.get(v) for v in form.fetches] for form in forms)
+        outputs = zip(first, second, bodies_of(op)[0].outputs, bodies_of(op)[1].outputs, strict=True)
+        return [
+            b if x.op.type == "Nothing" else a if y.op.type == "Nothing" else shapes.most_general(a, b)
+            for a, b, x, y in outputs
+        ]
+    form = body_form(op, op.attrs["body"], dims)
+    carried = op.attrs["carried"]
+    return [*_loop_dims(op, dims)[:carried], *[form.dims.get(v) for v in form.fetches[carried:]]]
 
 
 def _attr_key(op: Operation) -> Any:

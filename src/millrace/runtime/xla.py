@@ -18,9 +18,9 @@ from millrace.dialect import jax_dialect, numpy_dialect
 from millrace.dialect.jax_control import Checks
 from millrace.graph.body import Body
 from millrace.graph.operation import Operation, group
-from millrace.runtime.plan import Plan, Step, body_plan, body_slots
+from millrace.runtime.plan import Plan, Step, body_slots
 from millrace.runtime.segments import Segment
-from millrace.runtime.simplify import simplify
+from millrace.runtime.simplify import body_form
 
 
 class Program:
@@ -91,12 +91,13 @@ def call(step: Step, inputs: list[Any], state: list[Any]) -> Any:
     if opdef.has_body:
         if state:
             args[-1] = (*args[-1], *state)
-        attrs = {n: _bound(op, op.attrs[n]) for n in opdef.kernel_attrs}
+        attrs = {n: _bound(step, op.attrs[n]) for n in opdef.kernel_attrs}
         assert opdef.kernel is not None
         return opdef.kernel(jax_dialect(), *args, **attrs)
     attrs = {n: op.attrs[n] for n in opdef.kernel_attrs}
     assert opdef.kernel is not None
-    if opdef.pure and all(is_known(v) for v in inputs) and inputs:
+    numbers = all(t.dtype.is_numpy_compatible for t in op.outputs)
+    if opdef.pure and inputs and numbers and all(is_known(v) for v in inputs):
         return opdef.kernel(numpy_dialect(), *args, **attrs)
     kernel = opdef.xla or opdef.kernel
     return kernel(jax_dialect(), *state, *args, **attrs)
@@ -125,15 +126,16 @@ def results_of(step: Step, result: Any) -> list[tuple[int, Any]]:
     return found
 
 
-def _bound(op: Operation, value: Any) -> Any:
+def _bound(step: Step, value: Any) -> Any:
     if isinstance(value, tuple) and value and isinstance(value[0], Body):
-        return tuple(bind_body(op, body) for body in value)
-    return bind_body(op, value) if isinstance(value, Body) else value
+        return tuple(bind_body(step, body) for body in value)
+    return bind_body(step, value) if isinstance(value, Body) else value
 
 
-def bind_body(op: Operation, body: Body) -> Callable[..., list[Any]]:
+def bind_body(step: Step, body: Body) -> Callable[..., list[Any]]:
     """A function of the arguments, the captured values, then the slots of `op`'s bodies; see `interpret.bind_body`."""
-    plan = simplify(body_plan(body))
+    op = step.op
+    plan = body_form(op, body, step.dims)
     keys = list(body_slots(op))
     own = {use.key: use for use in plan.slots}
     count = len(plan.feeds)
