@@ -16,9 +16,10 @@ from millrace.dialect.numpy_linalg import LinalgVerbs
 from millrace.dialect.numpy_math import MathVerbs
 from millrace.dialect.numpy_random import RandomVerbs
 from millrace.dialect.numpy_segment import SegmentVerbs
+from millrace.dialect.numpy_state import StateVerbs
 
 
-class NumPyDialect(ControlVerbs, ArrayVerbs, ConvVerbs, LinalgVerbs, MathVerbs, RandomVerbs, SegmentVerbs):
+class NumPyDialect(ControlVerbs, ArrayVerbs, ConvVerbs, LinalgVerbs, MathVerbs, RandomVerbs, SegmentVerbs, StateVerbs):
     """Verbs on NumPy arrays. Attributes not defined here are NumPy's functions."""
 
     name = "numpy"
