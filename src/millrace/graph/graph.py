@@ -490,19 +490,21 @@ class Graph:
         if not _VALID_OP_NAME.match(name):
             raise ValueError(f"{name!r} is not a valid operation name")
 
-    def roll_back(self, size: int) -> None:
-        """Undoes what a failed addition did: operations beyond `size` and the names they took."""
+    def roll_back(self, size: int, names: int = 0) -> None:
+        """Undoes what a failed addition did: operations beyond `size`, and names taken after the first `names`."""
         for op in self.ops[size:]:
             del self._by_name[op.name]
             for tensor in op.inputs:
                 if tensor._consumers and op in tensor._consumers:
                     tensor._consumers.remove(op)
         del self.ops[size:]
-        for name, count in reversed(self.undo or ()):
+        taken = self.undo or []
+        for name, count in reversed(taken[names:]):
             if count is None:
                 self._names.pop(name, None)
             else:
                 self._names[name] = count
+        del taken[names:]
 
     def create_op(
         self,

@@ -8,7 +8,7 @@ its shapes anew.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,9 +23,10 @@ from millrace.graph.inline import inline_calls
 from millrace.graph.opdef import OpDef, lookup
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
+from millrace.graph.v1_control_flow import raise_control_flow
 
-# Each takes (nodes, functions by name) and returns the nodes to import instead.
-_PASSES: tuple[Callable[[list[Any], Mapping[str, Any]], list[Any]], ...] = (inline_calls,)
+# Each takes (nodes, functions by name), may add functions, and returns the nodes to import instead.
+_PASSES: tuple[Callable[[list[Any], dict[str, Any]], list[Any]], ...] = (inline_calls, raise_control_flow)
 _SCALAR_MEANT_UNKNOWN_BEFORE = 24  # GraphDef producers before this wrote placeholders of any shape as scalars
 
 
@@ -219,7 +220,8 @@ class Import:
     def _attrs(self, node: Any, opdef: OpDef, inputs: list[Tensor], name: str) -> dict[str, Any]:
         found = {}
         dropped = self.producer_defaults.get(node.op, {})
-        for key, value in node.attr.items():
+        legacy = _flow_types(opdef, inputs)
+        for key, value in sorted(node.attr.items()):
             kind = opdef.attrs.get(key)
             if key == "_output_shapes":
                 continue
@@ -227,6 +229,8 @@ class Import:
                 if dropped.get(key) == value or _is_empty(value):
                     continue
                 raise self._wrong(node, f"has an attribute that is not declared. Received: {key!r}")
+            if key in legacy:
+                continue
             try:
                 if kind is not None and "func" in kind.kind:
                     found[key] = attr_from_proto(value, kind, lambda f: self._body(node, f, inputs, name))
@@ -234,6 +238,9 @@ class Import:
                     found[key] = attr_from_proto(value, kind)
             except TypeError as error:
                 raise self._wrong(node, f"attribute '{key}' {error}") from None
+        bodies = [v for v in found.values() if isinstance(v, Body)]
+        if bodies and "Tout" in opdef.attrs and "Tout" not in found:
+            found["Tout"] = tuple(t.dtype.base_dtype for t in found.get("body", bodies[0]).outputs)
         if "_class" in found:
             found["_class"] = tuple(
                 "loc:@" + self._prefixed(c.removeprefix("loc:@")) if c.startswith("loc:@") else c
@@ -284,11 +291,31 @@ class Import:
         if not functiondef.is_own(function):
             return self._foreign_body(function, [t.dims for t in inputs], f"{name}/{used.name}")
         if used.name not in self.bodies:
-            self.bodies[used.name] = self._own_body(function)
+            self.bodies[used.name] = self._own_body(function, inputs)
         return self.bodies[used.name]
 
-    def _own_body(self, function: Any) -> Body:
-        """A body from a function that `functiondef` wrote."""
+    def _own_body(self, function: Any, inputs: list[Tensor]) -> Body:
+        """A body from a function in the form of `functiondef`.
+
+        An argument without a shape has that of the operation's input, as far as the body's result keeps it.
+        """
+        graph, dims = self.graph, [t.dims for t in inputs]
+        size, names = len(graph.ops), len(graph.undo or ())
+        while True:
+            body = self._draw_body(function, inputs, dims)
+            changes = [
+                (i, shapes.most_general(a.dims, b.dims))
+                for i, (a, b) in enumerate(zip(body.inputs, body.outputs))
+                if i not in function.arg_attr or "_output_shapes" not in function.arg_attr[i].attr
+            ]
+            wider = [(i, d) for i, d in changes if d != body.inputs[i].dims]
+            if not wider or len(body.inputs) != len(body.outputs):
+                return body
+            for i, d in wider:
+                dims[i] = d
+            graph.roll_back(size, names)
+
+    def _draw_body(self, function: Any, inputs: list[Tensor], known: list[shapes.Dims]) -> Body:
         body = Body(self.graph, bytes_to_text(function.attr["_tag"].s))
         body.name = self._prefixed(bytes_to_text(function.attr["_scope"].s))
         captured, referred = functiondef.captures(function), functiondef.references(function)
@@ -303,13 +330,16 @@ class Import:
                 arguments[arg.name] = self._outer(referred[i - first_referred])
                 continue
             attrs = function.arg_attr[i].attr
-            dims = shapes.as_dims(attrs["_output_shapes"].list.shape[0])
             original = bytes_to_text(attrs["_op_name"].s)
             name = self._unique(self._prefixed(original)) + "/"
+            shown = attrs["_output_shapes"].list.shape
             if i < first_captured:
-                tensor = body.add_input(dtypes.as_dtype(arg.type), dims, name)
+                dims = shapes.as_dims(shown[0]) if shown else known[i]
+                dtype = dtypes.as_dtype(arg.type) if arg.type else inputs[i].dtype.base_dtype
+                tensor = body.add_input(dtype, dims, name)
             else:
-                tensor = body.bind(self._outer(captured[i - first_captured]), dims, name)
+                outer = self._outer(captured[i - first_captured])
+                tensor = body.bind(outer, shapes.as_dims(shown[0]) if shown else outer.dims, name)
             arguments[arg.name], self.ops[original] = tensor, tensor.op
         self._fill(body, function, arguments, None)
         if "_tick" in function.attr:
@@ -373,6 +403,15 @@ class Import:
                 if scope is None:
                     self.ops[node.name] = op
         body.outputs = [output(function.ret[arg.name]) for arg in function.signature.output_arg]
+
+
+def _flow_types(opdef: OpDef, inputs: list[Tensor]) -> set[str]:
+    """Type attributes told by inputs that may be TensorArray flows: variants here, float32 in TensorFlow."""
+    if not any(t.dtype is dtypes.variant for t in inputs):
+        return set()
+    return {a.type_attr for a in opdef.inputs if a.type_attr} | {
+        a.types_attr for a in opdef.inputs if a.types_attr
+    }
 
 
 def _is_empty(value: Any) -> bool:
