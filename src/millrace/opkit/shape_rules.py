@@ -96,3 +96,34 @@ def reduced(x: Dims, axes: Known, keep_dims: bool) -> Dims:
     if keep_dims:
         return tuple(1 if i in over else d for i, d in enumerate(x))
     return tuple(d for i, d in enumerate(x) if i not in over)
+
+
+def concatenated(values: tuple[Dims, ...], axis: Known) -> Dims:
+    """The shape of `values` one after the other along `axis`.
+
+    Raises:
+      ValueError: the shapes do not fit together.
+    """
+    if axis.dims not in (None, ()):
+        raise ValueError(f"axis must be a scalar. Received: shape {shapes.format_dims(axis.dims)}")
+    ranks = {len(v) for v in values if v is not None}
+    if len(ranks) > 1:
+        raise ValueError(
+            f"all values must have one rank. Received: shapes {', '.join(map(shapes.format_dims, values))}"
+        )
+    if not ranks:
+        return None
+    (rank,) = ranks
+    if rank == 0:
+        raise ValueError("Can't concatenate scalars (use tf.stack instead). Received: scalars")
+    if axis.value is None:
+        return (None,) * rank
+    at = axis_in(int(axis.value.reshape(-1)[0]), rank)
+    total: int | None = 0
+    rest: Any = None
+    for dims in values:
+        length = None if dims is None else dims[at]
+        total = None if total is None or length is None else total + length
+        others = (None,) * rank if dims is None else (*dims[:at], None, *dims[at + 1 :])
+        rest = others if rest is None else shapes.merge(rest, others)
+    return (*rest[:at], total, *rest[at + 1 :])

@@ -20,33 +20,7 @@ from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.array_idioms import rank_tensor
 from millrace.opkit.idioms import shape_tensor
-from millrace.opkit.shape_rules import axis_in
-
-
-def _joined(values: Any, axis: Any) -> Any:
-    if axis.dims not in (None, ()):
-        raise ValueError(f"axis must be a scalar. Received: shape {format_dims(axis.dims)}")
-    ranks = {len(v) for v in values if v is not None}
-    if len(ranks) > 1:
-        raise ValueError(
-            f"all values must have one rank. Received: shapes {', '.join(map(format_dims, values))}"
-        )
-    if not ranks:
-        return None
-    (rank,) = ranks
-    if rank == 0:
-        raise ValueError("Can't concatenate scalars (use tf.stack instead). Received: scalars")
-    if axis.value is None:
-        return (None,) * rank
-    at = axis_in(int(axis.value.reshape(-1)[0]), rank)
-    total: int | None = 0
-    rest: Any = None
-    for dims in values:
-        length = None if dims is None else dims[at]
-        total = None if total is None or length is None else total + length
-        others = (None,) * rank if dims is None else (*dims[:at], None, *dims[at + 1 :])
-        rest = others if rest is None else shapes.merge(rest, others)
-    return (*rest[:at], total, *rest[at + 1 :])
+from millrace.opkit.shape_rules import axis_in, concatenated
 
 
 def _concatenate(xp: Any, values: Any, axis: Any) -> Any:
@@ -72,7 +46,7 @@ class ConcatV2:
     """`values` one after the other along `axis`."""
 
     def shape(values, axis):
-        return _joined(values, axis)
+        return concatenated(values, axis)
 
     def kernel(xp, values, axis):
         return _concatenate(xp, values, axis)
@@ -89,7 +63,7 @@ class Concat:
     """`values` one after the other along `concat_dim`; the older form of ConcatV2."""
 
     def shape(concat_dim, values):
-        return _joined(values, concat_dim)
+        return concatenated(values, concat_dim)
 
     def kernel(xp, concat_dim, values):
         return _concatenate(xp, values, concat_dim)

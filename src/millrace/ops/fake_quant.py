@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core.errors import InvalidArgumentError
 from millrace.core.public import public
 from millrace.graph import raw
 from millrace.graph.apply import apply
@@ -17,6 +18,7 @@ from millrace.opkit.shape_rules import merged, with_rank
 
 def _nudged(xp: Any, low: Any, high: Any, num_bits: int, narrow_range: bool) -> tuple[Any, Any, Any]:
     """The range moved so that zero is one of its steps, and the length of a step; all in float32."""
+    _check_bits(num_bits)
     steps_from, steps_to = np.float32(narrow_range), np.float32((1 << num_bits) - 1)
     scale = (high - low) / (steps_to - steps_from)
     from_low = steps_from - low / scale
@@ -28,11 +30,15 @@ def _nudged(xp: Any, low: Any, high: Any, num_bits: int, narrow_range: bool) -> 
     return (steps_from - zero) * scale, (steps_to - zero) * scale, scale
 
 
-def _quantized(xp: Any, x: Any, low: Any, high: Any, num_bits: int, narrow_range: bool) -> Any:
+def _quantized(
+    xp: Any, x: Any, low: Any, high: Any, num_bits: int, narrow_range: bool, by_inverse: bool = False
+) -> Any:
+    """`x` held to the range and rounded to a step; TensorFlow multiplies by the inverse step for fixed ranges only."""
     with np.errstate(all="ignore"):
         least, most, scale = _nudged(xp, low, high, num_bits, narrow_range)
         shifted = xp.maximum(xp.minimum(x, most), least) - least
-        found = xp.floor(shifted * (np.float32(1) / scale) + np.float32(0.5)) * scale + least
+        steps = shifted * (np.float32(1) / scale) if by_inverse else shifted / scale
+        found = xp.floor(steps + np.float32(0.5)) * scale + least
     return xp.where((low == 0) & (high == 0), np.float32(0), found)
 
 
@@ -48,7 +54,9 @@ def _passed(xp: Any, x: Any, low: Any, high: Any, num_bits: int, narrow_range: b
 
 def _check_bits(num_bits: int) -> None:
     if not 2 <= num_bits <= 16:
-        raise ValueError(f"num_bits must be in [2, 16]. Received: {num_bits}")
+        raise InvalidArgumentError(
+            None, None, f"num_bits must be between 2 and 16, inclusive. Received: {num_bits}"
+        )
 
 
 @declare("FakeQuantWithMinMaxArgs(inputs: float32) -> outputs: float32", min=number(-6.0), max=number(6.0),
@@ -56,14 +64,17 @@ def _check_bits(num_bits: int) -> None:
 class FakeQuantWithMinMaxArgs:
     """`inputs` rounded to 2 ** num_bits steps from `min` to `max`."""
 
-    def shape(inputs, min, max, num_bits):
-        _check_bits(num_bits)
-        if min >= max:
-            raise ValueError(f"min must be less than max. Received: {min} and {max}")
+    def shape(inputs):
         return inputs
 
     def kernel(xp, inputs, min, max, num_bits, narrow_range):
-        return _quantized(xp, inputs, np.float32(min), np.float32(max), num_bits, narrow_range)
+        if min >= max:
+            raise InvalidArgumentError(
+                None, None, f"min has to be smaller than max. Received: {min} and {max}"
+            )
+        return _quantized(
+            xp, inputs, np.float32(min), np.float32(max), num_bits, narrow_range, by_inverse=True
+        )
 
     def grad(op, dy):
         return raw.FakeQuantWithMinMaxArgsGradient(dy, op.inputs[0], **op.params)
@@ -74,8 +85,7 @@ class FakeQuantWithMinMaxArgs:
 class FakeQuantWithMinMaxArgsGradient:
     """`gradients` where the inputs are inside the range, zero elsewhere."""
 
-    def shape(gradients, inputs, num_bits):
-        _check_bits(num_bits)
+    def shape(gradients, inputs):
         return merged(gradients, inputs)
 
     def kernel(xp, gradients, inputs, min, max, num_bits, narrow_range):
@@ -91,8 +101,7 @@ class FakeQuantWithMinMaxArgsGradient:
 class FakeQuantWithMinMaxVars:
     """`inputs` rounded to 2 ** num_bits steps from `min` to `max`, which are tensors."""
 
-    def shape(inputs, min, max, num_bits):
-        _check_bits(num_bits)
+    def shape(inputs, min, max):
         with_rank(min, 0, "min")
         with_rank(max, 0, "max")
         return inputs
@@ -121,8 +130,7 @@ def _second_order(op: Any, d_inputs: Tensor, d_min: Tensor, d_max: Tensor) -> tu
 class FakeQuantWithMinMaxVarsGradient:
     """`gradients` for the inputs inside the range, and the sums of those below and above for its ends."""
 
-    def shape(gradients, inputs, min, max, num_bits):
-        _check_bits(num_bits)
+    def shape(gradients, inputs, min, max):
         return [merged(gradients, inputs), with_rank(min, 0, "min"), with_rank(max, 0, "max")]
 
     def kernel(xp, gradients, inputs, min, max, num_bits, narrow_range):
@@ -142,8 +150,8 @@ class FakeQuantWithMinMaxVarsGradient:
 class FakeQuantWithMinMaxVarsPerChannel:
     """As FakeQuantWithMinMaxVars, with a range for each place of the last dimension."""
 
-    def shape(inputs, min, max, num_bits):
-        return _per_channel(inputs, min, max, num_bits)[0]
+    def shape(inputs, min, max):
+        return _per_channel(inputs, min, max)[0]
 
     def kernel(xp, inputs, min, max, num_bits, narrow_range):
         return _quantized(xp, inputs, min, max, num_bits, narrow_range)
@@ -152,8 +160,7 @@ class FakeQuantWithMinMaxVarsPerChannel:
         return raw.FakeQuantWithMinMaxVarsPerChannelGradient(dy, *op.inputs, **op.params)
 
 
-def _per_channel(inputs: Any, low: Any, high: Any, num_bits: int) -> list[Any]:
-    _check_bits(num_bits)
+def _per_channel(inputs: Any, low: Any, high: Any) -> list[Any]:
     low, high = with_rank(low, 1, "min"), with_rank(high, 1, "max")
     channels = merged(low, high)
     if inputs is not None:
@@ -170,8 +177,8 @@ def _per_channel(inputs: Any, low: Any, high: Any, num_bits: int) -> list[Any]:
 class FakeQuantWithMinMaxVarsPerChannelGradient:
     """As FakeQuantWithMinMaxVarsGradient, with a range for each place of the last dimension."""
 
-    def shape(gradients, inputs, min, max, num_bits):
-        return _per_channel(merged(gradients, inputs), min, max, num_bits)
+    def shape(gradients, inputs, min, max):
+        return _per_channel(merged(gradients, inputs), min, max)
 
     def kernel(xp, gradients, inputs, min, max, num_bits, narrow_range):
         below, inside, above = _passed(xp, inputs, min, max, num_bits, narrow_range)

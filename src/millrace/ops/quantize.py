@@ -14,7 +14,7 @@ from millrace.graph.apply import apply
 from millrace.graph.attrs import count, dtype, flag, integer, number, one_of
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.shape_rules import with_rank
+from millrace.opkit.shape_rules import concatenated, with_rank
 
 _MODES = one_of("MIN_COMBINED", "MIN_FIRST", "SCALED", default="MIN_COMBINED")
 _LARGEST = np.finfo(np.float32).max
@@ -229,10 +229,7 @@ class QuantizedConcat:
     """Quantized tensors one after the other, requantized to the range that holds all of theirs."""
 
     def shape(concat_dim, values, input_mins, input_maxes):
-        ranks = {len(v) for v in values if v is not None}
-        if len(ranks) > 1:
-            raise ValueError(f"all values must have one rank. Received: ranks {sorted(ranks)}")
-        return [(None,) * ranks.pop() if ranks else None, (), ()]
+        return [concatenated(values, concat_dim), (), ()]
 
     def kernel(xp, concat_dim, values, input_mins, input_maxes):
         qtype = np.asarray(values[0]).dtype
