@@ -29,7 +29,7 @@ def _occurrences(rows: Any) -> Any:
 
 
 class StateVerbs:
-    """Rows of variables: combined, and put through an optimizer's formula."""
+    """Variables and their rows: combined, and put through an optimizer's formula."""
 
     def scatter_rows(self, ref: Any, indices: Any, updates: Any, how: str) -> Any:
         """`ref` with its rows `indices` combined with `updates`; see the NumPy verb."""

@@ -61,7 +61,7 @@ def _combined(how: str, values: Any, updates: Any) -> Any:
 
 
 class StateVerbs:
-    """Rows of variables: read, combined, and put through an optimizer's formula."""
+    """Variables and their rows: combined, and put through an optimizer's formula."""
 
     def scatter_rows(self, ref: Any, indices: Any, updates: Any, how: str) -> np.ndarray:
         """A copy of `ref` whose rows `indices` are combined with `updates`, in order.

@@ -344,7 +344,7 @@ class Variable(metaclass=_VariableType):
         return self._write("AssignSub", delta, use_locking, name, read_value)
 
     def count_up_to(self, limit: int) -> Tensor:
-        """Increments a scalar, or fails with OutOfRangeError once it has reached `limit`; gives the old value."""
+        """The value before it is incremented; OutOfRangeError once it has reached `limit`."""
         from millrace.lib.assigning import count_up_to
 
         return count_up_to(self, limit)

@@ -1,42 +1,24 @@
 """The formulas of optimisers, element by element: what each one's update operations compute, written once.
 
-Arguments come in the order of the operations' inputs; scalars are 0-d, of the variables' dtype.
+Arguments come in the order of the operations' inputs: arrays of one shape, and scalars of their dtype.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from millrace.core import errors
-
-
-def _same_shape(first: Any, *others: Any) -> None:
-    for other in others:
-        if other.shape != first.shape:
-            raise errors.InvalidArgumentError(
-                None,
-                None,
-                f"a variable, its slots and its gradient must have one shape. "
-                f"Received: {list(first.shape)} and {list(other.shape)}",
-            )
-
 
 def gradient_descent(xp, var, alpha, delta):
     """var -= alpha * delta."""
-    _same_shape(var, delta)
     return var - delta * alpha
 
 
 def proximal_descent(xp, var, alpha, l1, l2, delta):
     """Gradient descent followed by the proximal step of the l1 and l2 penalties."""
-    _same_shape(var, delta)
     moved = var - delta * alpha
     return _shrunk(xp, moved, alpha * l1) / (1 + l2 * alpha)
 
 
 def momentum(xp, var, accum, lr, grad, momentum, use_nesterov):
     """accum = momentum * accum + grad; var follows accum, one step ahead with Nesterov's momentum."""
-    _same_shape(var, accum, grad)
     accum = accum * momentum + grad
     if use_nesterov:
         return var - (grad * lr + accum * momentum * lr), accum
@@ -45,7 +27,6 @@ def momentum(xp, var, accum, lr, grad, momentum, use_nesterov):
 
 def keras_momentum(xp, var, accum, lr, grad, momentum, use_nesterov):
     """accum = momentum * accum - lr * grad; var moves by accum."""
-    _same_shape(var, accum, grad)
     accum = accum * momentum - grad * lr
     if use_nesterov:
         return var + (accum * momentum - grad * lr), accum
@@ -54,7 +35,6 @@ def keras_momentum(xp, var, accum, lr, grad, momentum, use_nesterov):
 
 def adam(xp, var, m, v, beta1_power, beta2_power, lr, beta1, beta2, epsilon, grad, use_nesterov):
     """Moving averages m of the gradient and v of its square; var moves by m / sqrt(v), start corrected."""
-    _same_shape(var, m, v, grad)
     rate = lr * xp.sqrt(1 - beta2_power) / (1 - beta1_power)
     m = m + (grad - m) * (1 - beta1)
     v = v + (grad * grad - v) * (1 - beta2)
@@ -64,7 +44,6 @@ def adam(xp, var, m, v, beta1_power, beta2_power, lr, beta1, beta2, epsilon, gra
 
 def amsgrad(xp, var, m, v, vhat, beta1_power, beta2_power, lr, beta1, beta2, epsilon, grad):
     """Adam with the largest v so far in the denominator."""
-    _same_shape(var, m, v, vhat, grad)
     rate = lr * xp.sqrt(1 - beta2_power) / (1 - beta1_power)
     m = m + (grad - m) * (1 - beta1)
     v = v + (grad * grad - v) * (1 - beta2)
@@ -74,7 +53,6 @@ def amsgrad(xp, var, m, v, vhat, beta1_power, beta2_power, lr, beta1, beta2, eps
 
 def adamax(xp, var, m, v, beta1_power, lr, beta1, beta2, epsilon, grad):
     """Adam with the largest recent gradient magnitude in place of the root of the mean square."""
-    _same_shape(var, m, v, grad)
     m = m + (grad - m) * (1 - beta1)
     v = xp.maximum(beta2 * v, xp.abs(grad))
     return var - lr / (1 - beta1_power) * (m / (v + epsilon)), m, v
@@ -82,7 +60,6 @@ def adamax(xp, var, m, v, beta1_power, lr, beta1, beta2, epsilon, grad):
 
 def adagrad(xp, var, accum, lr, grad, update_slots):
     """accum += grad²; var -= lr * grad / sqrt(accum)."""
-    _same_shape(var, accum, grad)
     if update_slots:
         accum = accum + grad * grad
     return var - grad * lr / xp.sqrt(accum), accum
@@ -90,7 +67,6 @@ def adagrad(xp, var, accum, lr, grad, update_slots):
 
 def adagrad_v2(xp, var, accum, lr, epsilon, grad, update_slots):
     """Adagrad with epsilon added to the denominator."""
-    _same_shape(var, accum, grad)
     if update_slots:
         accum = accum + grad * grad
     return var - grad * lr / (xp.sqrt(accum) + epsilon), accum
@@ -98,7 +74,6 @@ def adagrad_v2(xp, var, accum, lr, epsilon, grad, update_slots):
 
 def proximal_adagrad(xp, var, accum, lr, l1, l2, grad):
     """Adagrad followed by the proximal step of the l1 and l2 penalties."""
-    _same_shape(var, accum, grad)
     accum = accum + grad * grad
     rate = lr / xp.sqrt(accum)
     moved = var - grad * rate
@@ -109,7 +84,6 @@ def adagrad_dual_averaging(
     xp, var, gradient_accumulator, gradient_squared_accumulator, grad, lr, l1, l2, global_step
 ):
     """var from the sums of all gradients and of their squares; the penalties grow with the step."""
-    _same_shape(var, gradient_accumulator, gradient_squared_accumulator, grad)
     steps = global_step.astype(var.dtype)
     total = gradient_accumulator + grad
     squares = gradient_squared_accumulator + grad * grad
@@ -118,7 +92,6 @@ def adagrad_dual_averaging(
 
 def adadelta(xp, var, accum, accum_update, lr, rho, epsilon, grad):
     """Steps whose size is the running size of earlier steps over that of the gradients."""
-    _same_shape(var, accum, accum_update, grad)
     accum = accum * rho + grad * grad * (1 - rho)
     step = xp.sqrt(accum_update + epsilon) / xp.sqrt(accum + epsilon) * grad
     return var - step * lr, accum, accum_update * rho + step * step * (1 - rho)
@@ -126,13 +99,11 @@ def adadelta(xp, var, accum, accum_update, lr, rho, epsilon, grad):
 
 def ftrl(xp, var, accum, linear, grad, lr, l1, l2, lr_power):
     """Follow the regularised leader."""
-    _same_shape(var, accum, linear, grad)
     return _leader(xp, var, accum, linear, grad, grad, lr, l1, l2, lr_power)
 
 
 def ftrl_v2(xp, var, accum, linear, grad, lr, l1, l2, l2_shrinkage, lr_power):
     """Follow the regularised leader, with an l2 penalty on the magnitude added to the gradient."""
-    _same_shape(var, accum, linear, grad)
     shrunk = grad + 2 * l2_shrinkage * var
     return _leader(xp, var, accum, linear, grad, shrunk, lr, l1, l2, lr_power)
 
@@ -148,7 +119,6 @@ def _leader(xp, var, accum, linear, grad, shrunk, lr, l1, l2, lr_power):
 
 def rmsprop(xp, var, ms, mom, lr, rho, momentum, epsilon, grad):
     """ms averages grad²; mom is the momentum of steps lr * grad / sqrt(ms)."""
-    _same_shape(var, ms, mom, grad)
     ms = ms + (grad * grad - ms) * (1 - rho)
     mom = mom * momentum + grad * lr / xp.sqrt(ms + epsilon)
     return var - mom, ms, mom
@@ -156,7 +126,6 @@ def rmsprop(xp, var, ms, mom, lr, rho, momentum, epsilon, grad):
 
 def centered_rmsprop(xp, var, mg, ms, mom, lr, rho, momentum, epsilon, grad):
     """RMSProp with the variance of the gradient in place of its mean square."""
-    _same_shape(var, mg, ms, mom, grad)
     ms = ms + (grad * grad - ms) * (1 - rho)
     mg = mg + (grad - mg) * (1 - rho)
     mom = mom * momentum + grad * lr / xp.sqrt(ms - mg * mg + epsilon)
@@ -165,7 +134,6 @@ def centered_rmsprop(xp, var, mg, ms, mom, lr, rho, momentum, epsilon, grad):
 
 def add_sign(xp, var, m, lr, alpha, sign_decay, beta, grad):
     """Larger steps where the gradient agrees in sign with its moving average m."""
-    _same_shape(var, m, grad)
     m = m * beta + grad * (1 - beta)
     agreement = xp.sign(grad) * xp.sign(m)
     return var - lr * (alpha + sign_decay * agreement) * grad, m
@@ -173,7 +141,6 @@ def add_sign(xp, var, m, lr, alpha, sign_decay, beta, grad):
 
 def power_sign(xp, var, m, lr, logbase, sign_decay, beta, grad):
     """Steps larger by a power where the gradient agrees in sign with its moving average m."""
-    _same_shape(var, m, grad)
     m = m * beta + grad * (1 - beta)
     agreement = xp.sign(grad) * xp.sign(m)
     return var - lr * xp.exp(logbase * sign_decay * agreement) * grad, m

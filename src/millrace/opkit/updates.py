@@ -10,12 +10,80 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from millrace.core import shapes
+from millrace.core import errors, shapes
 from millrace.core.dtypes import INDEX, NUMERIC
 from millrace.graph.attrs import flag
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, OpDef, make_opdef
 
 Formula = Callable[..., Any]
+
+_GRADIENTS = ("grad", "delta")
+
+
+class _Update:
+    """The kernel of an update.
+
+    Attributes:
+      formula: computes the new values.
+      variables: how many variables come first among the inputs.
+      gradient: the gradient's place among the inputs.
+      attr_names: the attributes that the formula takes.
+    """
+
+    def __init__(self, formula: Formula, variables: int, gradient: int, attr_names: tuple[str, ...]) -> None:
+        self.formula = formula
+        self.variables = variables
+        self.gradient = gradient
+        self.attr_names = attr_names
+
+    def _check(self, args: tuple[Any, ...], wanted: tuple[int, ...]) -> None:
+        """All variables must have one shape, and the gradient the shape that fits it.
+
+        Raises:
+          InvalidArgumentError: one has another shape.
+        """
+        shape = args[0].shape
+        for other in args[1 : self.variables]:
+            if other.shape != shape:
+                raise _misshapen("slots", shape, other.shape)
+        if args[self.gradient].shape != wanted:
+            raise _misshapen("gradient", wanted, args[self.gradient].shape)
+
+    def __call__(self, xp: Any, *args: Any, **attrs: Any) -> Any:
+        self._check(args, args[0].shape)
+        return self.formula(xp, *args, **attrs)
+
+
+class _RowUpdate(_Update):
+    """The kernel of an update of some rows.
+
+    Attributes:
+      indices: the place of the rows' numbers among the inputs.
+    """
+
+    def __init__(
+        self, formula: Formula, variables: int, gradient: int, attr_names: tuple[str, ...], indices: int
+    ) -> None:
+        super().__init__(formula, variables, gradient, attr_names)
+        self.indices = indices
+
+    def __call__(self, xp: Any, *args: Any, **attrs: Any) -> Any:
+        rows = args[self.indices]
+        self._check(args, rows.shape + args[0].shape[1:])
+
+        def changed(values: tuple[Any, ...], gradient: Any) -> Any:
+            placed = [*values, *args[self.variables :]]
+            placed[self.gradient] = gradient
+            del placed[self.indices]
+            return self.formula(xp, *placed, **attrs)
+
+        return xp.update_rows(args[: self.variables], rows, args[self.gradient], changed)
+
+
+def _misshapen(what: str, wanted: Any, found: Any) -> errors.InvalidArgumentError:
+    return errors.InvalidArgumentError(
+        None, None, f"{what} must fit the variable: shape {list(wanted)}. Received: {list(found)}"
+    )
 
 
 def update(op_type: str, variables: str, inputs: str, formula: Formula, room: str, **attrs: Any) -> OpDef:
@@ -24,81 +92,79 @@ def update(op_type: str, variables: str, inputs: str, formula: Formula, room: st
     Args:
       op_type: the type as GraphDef spells it; `Resource...` takes handles.
       variables: names of the variables that it reads and writes; the first gives the shape.
-      inputs: names of the other inputs, in order; `grad` and `delta` have the variables' shape, the others
-        are scalars.
-      formula: computes the new values; its arguments are named as the inputs.
+      inputs: names of the other inputs, in order; `grad` or `delta` has the variables' shape, the others are
+        scalars.
+      formula: computes the new values; takes the inputs in the operation's order.
       room: `__name__` of the declaring module.
       **attrs: attributes beside `use_locking`.
     """
-    doc = (formula.__doc__ or "").strip()
-    return _declare(
-        op_type, variables.split(), inputs.split(), formula, None, {"doc": doc, "room": room}, attrs
-    )
+    slots, names = variables.split(), inputs.split()
+    gradient = len(slots) + next(i for i, n in enumerate(names) if n in _GRADIENTS)
+    kernel = _Update(formula, len(slots), gradient, tuple(attrs))
+
+    def shape(*dims: shapes.Dims) -> Any:
+        whole = _merged(dims[: len(slots)])
+        whole = shapes.merge(whole, dims[gradient])
+        _check_scalars(slots + names, dims, len(slots), (gradient,))
+        return [] if op_type.startswith("Resource") else whole
+
+    return _declare(op_type, slots, names, kernel, shape, (formula.__doc__ or "").strip(), room, attrs)
 
 
 def sparse_update(
     op_type: str, variables: str, inputs: str, formula: Formula, room: str, **attrs: Any
 ) -> OpDef:
     """Declares a sparse update: as `update`, but `grad` holds the rows that `indices` names."""
-    names = inputs.split()
-    count = len(variables.split())
-    place, rows = count + names.index("indices"), count + names.index("grad")
+    slots, names = variables.split(), inputs.split()
+    gradient, indices = len(slots) + names.index("grad"), len(slots) + names.index("indices")
+    kernel = _RowUpdate(formula, len(slots), gradient, tuple(attrs), indices)
 
-    def kernel(xp: Any, *args: Any, **given: Any) -> Any:
-        scalars = [a for i, a in enumerate(args) if i >= count and i != place]
-        wanted = {name: given[name] for name in attrs}
-
-        def rowwise(values: tuple[Any, ...], gradient: Any) -> Any:
-            placed = list(scalars)
-            placed[rows - count - (place < rows)] = gradient
-            return formula(xp, *values, *placed, **wanted)
-
-        return xp.update_rows(args[:count], args[place], args[rows], rowwise)
+    def shape(*dims: shapes.Dims) -> Any:
+        whole = _merged(dims[: len(slots)])
+        _check_rows(whole, dims[gradient], dims[indices])
+        _check_scalars(slots + names, dims, len(slots), (gradient, indices))
+        return [] if op_type.startswith("Resource") else whole
 
     doc = f"On the rows that `indices` names: {(formula.__doc__ or '').strip()}"
-    return _declare(op_type, variables.split(), names, kernel, place, {"doc": doc, "room": room}, attrs)
+    return _declare(op_type, slots, names, kernel, shape, doc, room, attrs)
 
 
 def _declare(
     op_type: str,
-    variables: list[str],
-    inputs: list[str],
-    kernel: Formula,
-    indices: int | None,
-    flags: dict[str, Any],
+    slots: list[str],
+    names: list[str],
+    kernel: Any,
+    shape: Callable[..., Any],
+    doc: str,
+    room: str,
     attrs: dict[str, Any],
 ) -> OpDef:
     handles = op_type.startswith("Resource")
-    kinds = ["resource" if handles else "Ref[T]"] * len(variables)
-    kinds += ["Tindices" if n == "indices" else "int64" if n == "global_step" else "T" for n in inputs]
-    names = variables + inputs
-    arguments = ", ".join(f"{n}: {k}" for n, k in zip(names, kinds, strict=True))
-    shaped = len(variables) + next(i for i, n in enumerate(inputs) if n in _SHAPED)
-
-    def shape(*dims: shapes.Dims) -> Any:
-        whole: shapes.Dims = None
-        for d in dims[: len(variables)]:
-            whole = shapes.merge(whole, d)
-        given = dims[shaped]
-        if indices is None:
-            whole = shapes.merge(whole, given)
-        else:
-            _check_rows(whole, given, dims[indices])
-        for i, d in enumerate(dims[len(variables) :], len(variables)):
-            if i not in (shaped, indices) and d:
-                raise ValueError(f"'{names[i]}' must be a scalar. Received: shape {shapes.format_dims(d)}")
-        return [] if handles else whole
-
-    types = {"T": NUMERIC, **({} if indices is None else {"Tindices": INDEX})}
+    kinds = ["resource" if handles else "Ref[T]"] * len(slots)
+    kinds += ["Tindices" if n == "indices" else "int64" if n == "global_step" else "T" for n in names]
+    arguments = ", ".join(f"{n}: {k}" for n, k in zip(slots + names, kinds, strict=True))
+    types = {"T": NUMERIC, **({"Tindices": INDEX} if "indices" in names else {})}
     return make_opdef(
         f"{op_type}({arguments})" + ("" if handles else " -> out: Ref[T]"),
         {"shape": shape, "kernel": kernel, "grad": NOT_DIFFERENTIABLE},
-        {**flags, "writes": tuple(variables)},
+        {"doc": doc, "room": room, "writes": tuple(slots)},
         {**types, "use_locking": flag(False), **attrs},
     )
 
 
-_SHAPED = ("grad", "delta", "gradient")
+def _merged(dims: tuple[shapes.Dims, ...]) -> shapes.Dims:
+    whole: shapes.Dims = None
+    for d in dims:
+        whole = shapes.merge(whole, d)
+    return whole
+
+
+def _check_scalars(
+    names: list[str], dims: tuple[shapes.Dims, ...], start: int, others: tuple[int, ...]
+) -> None:
+    for i, d in enumerate(dims[start:], start):
+        if i not in others and d:
+            raise ValueError(f"'{names[i]}' must be a scalar. Received: shape {shapes.format_dims(d)}")
 
 
 def _check_rows(whole: shapes.Dims, rows: shapes.Dims, indices: shapes.Dims) -> None:
