@@ -63,6 +63,11 @@ def _bind_ufunc(reduce: Callable[..., Any], nonempty: bool = False):
     return bind
 
 
+def _no_axes(dims, values, attributes):
+    """A reduction over no axes passes its input on."""
+    return 0 if values[1] is not None and values[1].size == 0 else None
+
+
 def _bind_mean(dims, values, attributes):
     axes = _known_axes(dims, values)
     if axes is False or attributes["T"] not in _FLOATS or None in dims[0]:
@@ -93,6 +98,7 @@ class Sum:
         return _total(xp, input, _axes_of(reduction_indices, len(input.shape)), keep_dims)
 
     bind = _bind_ufunc(np.add.reduce)
+    forward = _no_axes
 
     def grad(op, dy):
         return _spread_sum(op, dy), None
@@ -120,6 +126,7 @@ class Mean:
         return xp.sum(input, axis=axes, dtype=dtype, keepdims=keep_dims) / np.asarray(count, dtype)
 
     bind = _bind_mean
+    forward = _no_axes
 
     def grad(op, dy):
         spread = _spread_sum(op, dy)
@@ -147,6 +154,7 @@ class Prod:
         return xp.prod(input, axis=axes, dtype=input.dtype, keepdims=keep_dims)
 
     bind = _bind_ufunc(np.multiply.reduce)
+    forward = _no_axes
 
     def grad(op, dy):
         return _prod_grad(op, dy), None
@@ -193,6 +201,7 @@ class Max:
     shape = _shape
     kernel = _extreme("max", _lowest)
     bind = _bind_ufunc(np.maximum.reduce, nonempty=True)
+    forward = _no_axes
     grad = _extreme_grad
 
 
@@ -205,6 +214,7 @@ class Min:
     shape = _shape
     kernel = _extreme("min", _highest)
     bind = _bind_ufunc(np.minimum.reduce, nonempty=True)
+    forward = _no_axes
     grad = _extreme_grad
 
 

@@ -60,6 +60,11 @@ class Reshape:
         target = _whole_shape(dims[0], values[1].tolist())
         return lambda tensor, shape: tensor.reshape(target)
 
+    def forward(dims, values, attrs):
+        if not fully_defined(dims[0]) or values[1] is None or len(values[1]) != len(dims[0]):
+            return None
+        return 0 if all(v in (d, -1) for v, d in zip(values[1].tolist(), dims[0], strict=True)) else None
+
     def grad(op, dy):
         return _to_input_shape(op, dy), None
 

@@ -18,7 +18,7 @@ import numpy as np
 from millrace.core import errors
 from millrace.graph.tensor import Tensor
 from millrace.runtime import cost, failures, interpret
-from millrace.runtime.plan import Plan, make_plan
+from millrace.runtime.plan import Plan, Step, bodies_of, body_plan, make_plan
 from millrace.runtime.segments import Segment, split
 from millrace.runtime.simplify import simplify
 from millrace.runtime.store import Slot, Store
@@ -32,7 +32,7 @@ _log = logging.getLogger("millrace")
 class _Form:
     """One plan for one combination of fed shapes."""
 
-    __slots__ = ("compile_at", "function", "plan", "runs", "slots")
+    __slots__ = ("calls_python", "compile_at", "function", "plan", "runs", "slots")
 
     def __init__(self, plan: Plan, slots: list[Slot], compile_at: float) -> None:
         self.plan: Plan | None = plan
@@ -40,6 +40,15 @@ class _Form:
         self.compile_at = compile_at
         self.runs = 0
         self.function: Callable[..., Any] | None = None
+        self.calls_python = any(uses_python(step) for step in plan.steps)
+
+
+def uses_python(step: Step) -> bool:
+    """True for host operations with effects, and operations with bodies that hold one."""
+    opdef = step.op.opdef
+    if opdef.has_body:
+        return any(uses_python(s) for body in bodies_of(step.op) for s in body_plan(body).steps)
+    return opdef.host and opdef.effect
 
 
 class Executables:
@@ -63,15 +72,18 @@ class Executables:
         Raises:
           tf.errors.OpError: an operation failed; the store is as it was.
         """
-        key = () if self._fixed else tuple([np.shape(v) for v in values])
+        key = () if self._fixed else tuple([v.shape for v in values])
         form = self._ready.get(key)
         if form is None:
             form = self._make(key, values)
         if form.plan is not None:
             self._advance(form)
         try:
-            with self._store.lock, np.errstate(all="ignore"):
-                return form.function(*values, *form.slots)  # type: ignore[misc]
+            with self._store.lock:
+                if form.calls_python:  # which may run the session again, or look at context variables
+                    with np.errstate(all="ignore"):
+                        return form.function(*values, *form.slots)  # type: ignore[misc]
+                return self._store.quiet.run(form.function, *values, *form.slots)  # type: ignore[arg-type]
         except Exception as error:
             raise_located(error)
             raise

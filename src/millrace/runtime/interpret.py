@@ -27,6 +27,10 @@ from millrace.runtime.store import Slot
 _CHUNK = 500  # steps a function: Python compiles a longer one no faster, and its frame grows
 _SMALL = 1 << 14  # elements: an array up to this size need not be dropped before the run ends
 
+_HOST_TYPES = frozenset((np.ndarray, type(None), int, *np.sctypeDict.values()))
+# Python's operators on NumPy scalars cost a tenth of the ufuncs they stand for, and the same on arrays.
+_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "true_divide": "/", "divide": "/"}
+
 _serial = itertools.count()
 _lines: dict[str, list[Step | Segment | None]] = {}  # source name -> the step on each line
 
@@ -52,7 +56,7 @@ class _Source:
         self.on_device = {v for part in self.parts if isinstance(part, Segment) for v in part.outputs}
         self.is_body = body
         self.name = f"<millrace plan {next(_serial)}>"
-        self.names: dict[str, Any] = {"xp": numpy_dialect(), "ndarray": np.ndarray, "host": host}
+        self.names: dict[str, Any] = {"xp": numpy_dialect(), "HOST": _HOST_TYPES, "host": host}
         self.bound: dict[int, str] = {}
         self.lines: list[str] = []
         self.steps: list[Step | Segment | None] = []
@@ -144,7 +148,7 @@ class _Source:
             target = self._target(use.initial)
             self._emit(f"    {target} = {name}" if self.is_body else f"    {target} = {name}.value")
             if self.programs is None and not self.is_body:
-                self._emit(f"    if {target}.__class__ is not ndarray: {target} = host({target})")
+                self._emit(f"    if {target}.__class__ not in HOST: {target} = host({target})")
             if use.op.opdef.state is not None:
                 make = self._bind(_Initial(use.op), "init")
                 self._emit(f"    if {target} is None: {target} = {make}()")
@@ -165,6 +169,14 @@ class _Source:
         arguments = ", ".join(self._value(v) for v in segment.inputs)
         return f"[{', '.join(self._target(v) for v in segment.outputs)}] = {program}({arguments})"
 
+    def _number(self, value: int) -> str | None:
+        """A constant 0-d array as a NumPy scalar, which is faster among scalars."""
+        constant = self.plan.constants.get(value)
+        if type(constant) is not np.ndarray or constant.ndim or constant.dtype.kind not in "fiuc":
+            return None
+        self.names[f"n{value}"] = constant[()]
+        return f"n{value}"
+
     def _on_host(self, value: int) -> str:
         """The value for a step that runs on NumPy."""
         name = self._value(value)
@@ -175,7 +187,12 @@ class _Source:
         opdef = op.opdef
         target = self._targets(step)
         inputs = [self._on_host(v) for v in step.inputs]
+        if step.outputs and all(self.plan.dims.get(v) == () for v in step.outputs):
+            inputs = [self._number(v) or name for v, name in zip(step.inputs, inputs, strict=True)]
         state = [self._on_host(v) for v in step.state]
+        infix = _INFIX.get(getattr(opdef.kernel, "verb", ""))
+        if infix is not None:
+            return f"{target}{inputs[0]} {infix} {inputs[1]}"
         shortcut = self._shortcut(step)
         if shortcut is not None:
             return f"{target}{self._bind(shortcut, 'k')}({', '.join(inputs)})"

@@ -38,8 +38,8 @@ class Feed:
           TypeError: the value is a tensor, or of elements that do not convert.
           ValueError: ragged, or of a shape that the tensor cannot have.
         """
-        if type(value) is np.ndarray and value.dtype == self.np_dtype and not self.is_object:
-            array = value
+        if type(value) is np.ndarray and not self.is_object and value.dtype.kind in "fiub":
+            array = value if value.dtype is self.np_dtype else value.astype(self.np_dtype, copy=False)
         else:
             array = self._cast(value)
         dims = self.dims

@@ -56,10 +56,13 @@ def expansion_for(value: Any) -> _Expansion | None:
     return None
 
 
+_leaves: set[type] = {Tensor, Operation, str}  # types known to be no containers
+
+
 def structure_key(fetches: Any) -> Any:
     """A hashable description of fetches, equal for equal structures of the same elements."""
     kind = type(fetches)
-    if kind is Tensor or kind is str or kind is Operation:
+    if kind in _leaves:
         return fetches
     if kind is list or kind is tuple or (isinstance(fetches, tuple) and hasattr(fetches, "_fields")):
         return (kind, *[structure_key(f) for f in fetches])
@@ -69,6 +72,7 @@ def structure_key(fetches: Any) -> Any:
         return (kind, *[structure_key(getattr(fetches, a.name)) for a in kind.__attrs_attrs__])
     if isinstance(fetches, list | tuple):
         return (kind, *[structure_key(f) for f in fetches])
+    _leaves.add(kind)
     return fetches
 
 

@@ -1,0 +1,228 @@
+"""Running a plan in parts: around steps that wait for other threads, piece by piece for a caller, or under a clock.
+
+A part is a plan of its own that shares the value ids of the whole. Values that cross from part to part travel in a
+dictionary; variables travel through the store, where each part finds the version that the part before it left.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from millrace.graph.operation import group
+from millrace.runtime import interpret
+from millrace.runtime.plan import Plan, SlotUse, Step, body_slots
+from millrace.runtime.segments import Segment
+from millrace.runtime.store import Slot, Store
+
+Observer = Callable[["Part", int, Sequence[Any]], None]
+
+
+@dataclass(slots=True)
+class Part:
+    """Some steps of a plan, ready to run.
+
+    Attributes:
+      steps: what it does.
+      function: of the values in `takes`, then the `slots`, to the values in `gives`.
+      changed: the slots among `slots` that it may write.
+      waits: it may wait for another thread, so the store must not be locked meanwhile.
+    """
+
+    steps: list[Step | Segment]
+    function: Callable[..., Sequence[Any]]
+    takes: list[int]
+    gives: list[int]
+    slots: list[Slot]
+    changed: list[Slot]
+    waits: bool
+
+
+class Cutter:
+    """Cuts parts off a plan, in an order that its edges allow.
+
+    Args:
+      plan: simplified.
+      programs: from a segment to the function that runs it, where some parts hold segments.
+    """
+
+    def __init__(self, plan: Plan, store: Store, programs: Any = None) -> None:
+        self._plan = plan
+        self._store = store
+        self._programs = programs
+        self._uses = {use.key: use for use in plan.slots}
+        self._current = {use.key: use.initial for use in plan.slots}
+        self._versions = _versions(plan)
+        self._given: set[int] = set(plan.feeds)
+
+    def cut(self, steps: Sequence[Step | Segment], later: set[int], asked: Iterable[int] = ()) -> Part:
+        """The part that runs `steps` next.
+
+        Args:
+          steps: what they take is fed, made by parts cut before, or made by themselves.
+          later: the values that later parts take.
+          asked: the values that the caller wants from this part, even where it does not make them.
+        """
+        plan = self._plan
+        taken: dict[int, None] = {}
+        made: set[int] = set()
+        last: dict[str, int] = {}
+        for step in steps:
+            taken.update((v, None) for v in taken_by(step) if v not in made and v not in plan.constants)
+            for value in made_by(step):
+                made.add(value)
+                key = self._versions.get(value)
+                if key is not None:
+                    last[key] = value
+        wanted = dict.fromkeys(v for v in asked if v >= 0 and v not in self._given)
+        keys = [k for k, v in self._current.items() if k in last or v in taken or v in wanted]
+        slots = [self._use(key, last) for key in keys]
+        own, final = {use.initial for use in slots}, {use.final for use in slots}
+        gives = [v for v in wanted if v in made or v in own or v in plan.constants]
+        fetched = set(plan.fetches)
+        gives += [v for v in sorted(later & (made | own)) if v not in wanted and (v not in final or v in fetched & made)]
+        self._given.update(gives)
+        takes = [v for v in taken if v not in own]
+        part = Plan(takes, [], gives, plan.constants, slots, plan.dims, plan.tensors, plan.count)
+        has_segment = any(isinstance(step, Segment) for step in steps)
+        function = interpret.compile_plan(part, list(steps), self._programs if has_segment else None)
+        self._current.update(last)
+        found = {key: self._store.slot(key) for key in keys}
+        changed = [found[key] for key in keys if key in last or self._uses[key].op.opdef.state is not None]
+        waits = any(isinstance(step, Step) and step.op.opdef.blocking for step in steps)
+        return Part(list(steps), function, takes, gives, list(found.values()), changed, waits)
+
+    def _use(self, key: str, last: dict[str, int]) -> SlotUse:
+        use, current = self._uses[key], self._current[key]
+        return SlotUse(key, use.op, current, last.get(key, current), use.must_exist and current == use.initial)
+
+
+def taken_by(step: Step | Segment) -> Iterator[int]:
+    """The values that a step takes."""
+    return iter(step.inputs) if isinstance(step, Segment) else itertools.chain(step.inputs, step.state)
+
+
+def made_by(step: Step | Segment) -> Iterator[int]:
+    """The values that a step makes."""
+    return iter(step.outputs) if isinstance(step, Segment) else itertools.chain(step.outputs, step.new_state)
+
+
+def _versions(plan: Plan) -> dict[int, str]:
+    """Which slot each value is a version of."""
+    owner = {use.initial: use.key for use in plan.slots}
+    for step in plan.steps:
+        if not step.new_state:
+            continue
+        op = step.op
+        opdef = op.opdef
+        if opdef.has_body:
+            slots = zip(body_slots(op).items(), step.new_state, strict=True)
+            owner.update((new, key) for (key, (_, changed)), new in slots if changed)
+            continue
+        old: list[int] = []
+        for arg, value in zip(opdef.inputs, group(opdef.inputs, step.inputs, op.attrs), strict=True):
+            if arg.name in opdef.writes:
+                old.extend(value if isinstance(value, tuple) else (value,))
+        for before, after in zip([*old, *step.state], step.new_state, strict=True):
+            owner[after] = owner[before]
+    return owner
+
+
+def phases(plan: Plan, store: Store) -> list[Part]:
+    """A plan with steps that wait, as parts: those steps alone, what must come before each, and the rest.
+
+    What a waiting step needs, and the effects that come before it, run first; everything else runs as one part after
+    the last wait, so that the variables it reads and writes are those of one moment.
+    """
+    early = _before_waiting(plan)
+    steps = [step for i, step in enumerate(plan.steps) if i in early]
+    pieces: list[list[Step]] = []
+    for waits, run in itertools.groupby(steps, lambda step: step.op.opdef.blocking):
+        pieces.extend([step] for step in run) if waits else pieces.append(list(run))
+    pieces.append([step for i, step in enumerate(plan.steps) if i not in early])
+    return cut_all(Cutter(plan, store), pieces, plan)
+
+
+def cut_all(cutter: Cutter, pieces: Sequence[Sequence[Step | Segment]], plan: Plan) -> list[Part]:
+    """Cuts the whole plan into `pieces`, the last of which gives the fetches."""
+    later: list[set[int]] = [set()]
+    needed = set(plan.fetches)
+    for piece in reversed(pieces):
+        needed = needed.union(*map(taken_by, piece))
+        later.append(needed)
+    later.reverse()
+    end = len(pieces) - 1
+    return [cutter.cut(piece, later[i + 1], plan.fetches if i == end else ()) for i, piece in enumerate(pieces)]
+
+
+def _before_waiting(plan: Plan) -> set[int]:
+    """The steps that wait, what they take, and the effects created before them."""
+    producer = {value: i for i, step in enumerate(plan.steps) for value in made_by(step)}
+    early: set[int] = set()
+    seen_waiting = False
+    stack: list[int] = []
+    for i in range(len(plan.steps) - 1, -1, -1):
+        opdef = plan.steps[i].op.opdef
+        seen_waiting |= opdef.blocking
+        if opdef.blocking or (opdef.effect and seen_waiting):
+            stack.append(i)
+    while stack:
+        i = stack.pop()
+        if i not in early:
+            early.add(i)
+            stack.extend(producer[v] for v in taken_by(plan.steps[i]) if v in producer)
+    return early
+
+
+class Parts:
+    """Runs parts one after another as one step: whole for other threads, and undone when one fails.
+
+    The store is locked but for the parts that wait. What a part wrote before a wait is there for other threads during
+    the wait; when the step fails afterwards it is taken back, unless another thread has built on it.
+    """
+
+    def __init__(self, plan: Plan, parts: list[Part], store: Store) -> None:
+        self._plan = plan
+        self.parts = parts
+        self._lock = store.lock
+
+    def __call__(self, *values: Any, observe: Observer | None = None) -> tuple[Any, ...]:
+        """The fetched values; `observe` is told each part when it is done, with its start in nanoseconds."""
+        env = dict(zip(self._plan.feeds, values, strict=True))
+        self.advance(self.parts, env, observe)
+        return tuple([None if v < 0 else env[v] for v in self._plan.fetches])
+
+    def advance(self, parts: Sequence[Part], env: dict[int, Any], observe: Observer | None = None) -> None:
+        """Runs `parts` on the values in `env` and puts what they give there; on failure, all slots are as before."""
+        written: list[tuple[Slot, Any, Any]] = []
+        lock, held = self._lock, False
+        try:
+            with np.errstate(all="ignore"):
+                for part in parts:
+                    if part.waits and held:
+                        lock.release()
+                        held = False
+                    elif not part.waits and not held:
+                        lock.acquire()
+                        held = True
+                    old = [slot.value for slot in part.changed]
+                    start = time.time_ns()
+                    results = part.function(*[env[v] for v in part.takes], *part.slots)
+                    if observe is not None:
+                        observe(part, start, results)
+                    written.extend((s, o, s.value) for s, o in zip(part.changed, old, strict=True))
+                    env.update(zip(part.gives, results, strict=True))
+        except BaseException:
+            with lock:
+                for slot, before, after in reversed(written):
+                    if slot.value is after:
+                        slot.value = before
+            raise
+        finally:
+            if held:
+                lock.release()
