@@ -145,7 +145,8 @@ class FractionalMaxPoolGrad:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("FractionalAvgPoolGrad(orig_input_tensor_shape: int64, out_backprop: T, row_pooling_sequence: int64, "
+@declare("FractionalAvgPoolGrad("
+    "orig_input_tensor_shape: int64, out_backprop: T, row_pooling_sequence: int64, "
     "col_pooling_sequence: int64) -> output: T",
     static=("orig_input_tensor_shape",), host=True, T=_TYPES,
     overlapping=flag(False))  # fmt: skip
@@ -193,7 +194,7 @@ def fractional_max_pool(
       name: op name; default "FractionalMaxPool".
 
     Returns:
-      The named tuple (output, row_pooling_sequence, col_pooling_sequence); the sequences are the windows' bounds.
+      The named tuple (output, row_pooling_sequence, col_pooling_sequence); the latter are the bounds.
 
     Raises:
       ValueError: a ratio below 1, or one for batch or channels.
