@@ -41,23 +41,22 @@ def _combine_into(values: np.ndarray, rows: np.ndarray, updates: np.ndarray, how
     updates = np.broadcast_to(updates, rows.shape + values.shape[1:]).reshape(flat.shape + values.shape[1:])
     if how == "update":
         values[flat] = updates  # NumPy keeps the last of several
-    elif flat.size < 2 or len(np.unique(flat)) == flat.size:
-        values[flat] = _combined(how, values[flat], updates)
-    elif values.dtype.kind in "iuOV" or how not in ("add", "sub"):
-        for row, update in zip(flat.tolist(), updates, strict=True):
-            values[row] = _combined(how, values[row], update)
+    elif how == "div" and values.dtype.kind in "iu":
+        for turn in _turns(flat):
+            values[flat[turn]] = _truncated_quotient(values[flat[turn]], updates[turn])
     else:
         _COMBINE[how].at(values, flat, updates)
 
 
-def _combined(how: str, values: Any, updates: Any) -> Any:
-    if how == "div" and np.asarray(values).dtype.kind in "iu":
-        # C truncates where Python floors.
-        if np.any(updates == 0):
-            raise InvalidArgumentError(None, None, "Integer division by zero")
-        quotient = np.floor_divide(values, updates)
-        return quotient + ((np.remainder(values, updates) != 0) & ((values < 0) != (updates < 0)))
-    return _COMBINE[how](values, updates)
+def _truncated_quotient(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x / y rounded towards zero.
+
+    Raises:
+      InvalidArgumentError: an element of `y` is zero.
+    """
+    if not np.all(y):
+        raise InvalidArgumentError(None, None, "Integer division by zero")
+    return np.floor_divide(x, y) + ((np.remainder(x, y) != 0) & ((x < 0) != (y < 0)))
 
 
 class StateVerbs:
