@@ -54,7 +54,7 @@ class TestWire:
     @pytest.mark.parametrize("repeat", [1, 50])
     def test_packed_integers(self, repeat):
         data = field(1, field(1, field(1, b"k") + field(2, int_feature(self.VALUES * repeat))))
-        feature = bytes_wire.read_example(data)[b"k"]
+        feature = bytes_wire.find(data, bytes_wire.read_example(data), b"k")
         np.testing.assert_array_equal(bytes_wire.values(data, feature), self.VALUES * repeat)
 
     def test_unpacked_lists(self):
@@ -62,15 +62,17 @@ class TestWire:
         floats = b"".join(b"\x0d" + struct.pack("<f", v) for v in (0.5, 1.5))
         data = field(1, field(1, field(1, b"i") + field(2, field(3, numbers)))
                      + field(1, field(1, b"f") + field(2, field(2, floats))))  # fmt: skip
-        found = bytes_wire.read_example(data)
-        assert bytes_wire.values(data, found[b"i"]).tolist() == [5, -6]
-        assert bytes_wire.values(data, found[b"f"]).tolist() == [0.5, 1.5]
+        table = bytes_wire.read_example(data)
+        assert bytes_wire.values(data, bytes_wire.find(data, table, b"i")).tolist() == [5, -6]
+        assert bytes_wire.values(data, bytes_wire.find(data, table, b"f")).tolist() == [0.5, 1.5]
 
     def test_unknown_fields_are_skipped(self):
         data = (
             varint(9 << 3) + varint(3) + field(1, field(7, b"x") + field(1, field(1, b"k") + field(2, b"")))
         )
-        assert bytes_wire.read_example(data)[b"k"].kind == 0
+        table = bytes_wire.read_example(data)
+        assert list(table) == [b"k"]
+        assert bytes_wire.find(data, table, b"k") is None
 
     @pytest.mark.parametrize(
         "data", [b"\x0a", b"\x0a\x05ab", b"\x0b", b"\x00", b"\x0a\x02\x0a\x05", b"\xff" * 20]
@@ -83,9 +85,9 @@ class TestWire:
         data = field(1, field(1, field(1, b"key") + field(2, int_feature([300] * 40))))
         for end in range(len(data)):
             try:
-                found = bytes_wire.read_example(data[:end])
-                for feature in found.values():
-                    bytes_wire.values(data[:end], feature)
+                table = bytes_wire.read_example(data[:end])
+                for key in table:
+                    bytes_wire.values(data[:end], bytes_wire.find(data[:end], table, key))
             except bytes_wire.MalformedRecord:
                 continue
             assert end == 0

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from millrace.core.errors import InvalidArgumentError
-from millrace.opkit.bytes_numbers import number_reader
+from millrace.opkit.bytes_numbers import read_numbers
 
 _QUOTE = 0x22
 _NEWLINES = b"\r\n"
@@ -39,30 +39,41 @@ def decode_csv(
     """
     if len(delimiter) != 1:
         raise _refused(f"field_delim should be only 1 char. Received: {delimiter!r}")
-    columns = [np.empty(records.size, default.dtype) for default in defaults]
-    readers = [_identity if default.dtype == object else number_reader(default.dtype) for default in defaults]
-    fallback = [default.ravel()[0] if default.size == 1 else None for default in defaults]
     wanted = frozenset(select_cols)
+    rows = []
     for row, record in enumerate(records.ravel().tolist()):
         fields = _fields(record, delimiter[0], use_quotes, wanted)
         if len(fields) != len(defaults):
             raise _refused(f"Expect {len(defaults)} fields but have {len(fields)} in record {row}")
-        for number, field in enumerate(fields):
-            if not field or field == na_value:
-                value = fallback[number]
-                if value is None:
-                    raise _refused(f"Field {number} is required but missing in record {row}!")
-            else:
-                value = readers[number](field)
-                if value is None:
-                    name, shown = defaults[number].dtype.name, field.decode("utf-8", "backslashreplace")
-                    raise _refused(f"Field {number} in record {row} is not a valid {name}: {shown}")
-            columns[number][row] = value
-    return [column.reshape(records.shape) for column in columns]
+        rows.append(fields)
+    columns = list(zip(*rows, strict=True)) or [()] * len(defaults)
+    return [
+        _column(number, column, default, na_value).reshape(records.shape)
+        for number, (column, default) in enumerate(zip(columns, defaults, strict=True))
+    ]
 
 
-def _identity(field: bytes) -> bytes:
-    return field
+def _column(number: int, fields: Sequence[bytes], default: np.ndarray, na_value: bytes) -> np.ndarray:
+    """One column's fields as an array, empty ones replaced by the default."""
+    empty = [row for row, field in enumerate(fields) if not field or field == na_value]
+    if empty and default.size != 1:
+        raise _refused(f"Field {number} is required but missing in record {empty[0]}!")
+    if default.dtype.kind == "O":
+        out = np.empty(len(fields), object)
+        out[:] = fields
+    else:
+        texts = fields
+        if empty:
+            texts = list(fields)
+            for row in empty:
+                texts[row] = b"0"
+        out, bad = read_numbers(texts, default.dtype)
+        if bad is not None:
+            shown = texts[bad].decode("utf-8", "backslashreplace")
+            raise _refused(f"Field {number} in record {bad} is not a valid {default.dtype.name}: {shown}")
+    if empty:
+        out[empty] = default.ravel()[0]
+    return out
 
 
 def _fields(record: bytes, delimiter: int, use_quotes: bool, wanted: frozenset[int]) -> list[bytes]:

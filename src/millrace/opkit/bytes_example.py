@@ -54,12 +54,15 @@ def _kind(dtype: np.dtype) -> int:
 def _values(data: bytes, feature: Feature, dtype: np.dtype, where: Callable[[], str]) -> np.ndarray:
     """Decodes a list after checking that it is of the wanted dtype."""
     wanted = _kind(dtype)
-    if feature.kind != wanted:
+    if feature[0] != wanted:
         raise _refused(
             f"{where()}Data types don't match. Expected type: {_KINDS[wanted]}, "
-            f"Data type: {_KINDS[feature.kind]}"
+            f"Data type: {_KINDS[feature[0]]}"
         )
-    return bytes_wire.values(data, feature)
+    try:
+        return bytes_wire.values(data, feature)
+    except MalformedRecord as problem:
+        raise _malformed(data, problem) from None
 
 
 def _zero(dtype: np.dtype) -> object:
@@ -138,15 +141,26 @@ def _table(record: bytes, read):
     try:
         return read(record)
     except MalformedRecord as problem:
-        shown = record[:60].decode("latin-1")
-        raise _refused(f"Could not parse example input: {problem}. Received: '{shown}'") from None
+        raise _malformed(record, problem) from None
+
+
+def _find(record: bytes, table: bytes_wire.Table, key: bytes) -> Feature | None:
+    try:
+        return bytes_wire.find(record, table, key)
+    except MalformedRecord as problem:
+        raise _malformed(record, problem) from None
+
+
+def _malformed(record: bytes, problem: MalformedRecord) -> InvalidArgumentError:
+    shown = record[:60].decode("latin-1")
+    return _refused(f"Could not parse example input: {problem}. Received: '{shown}'")
 
 
 def _sparse_column(serialized, tables, feature: Sparse, where) -> SparseParts:
     rows = []
     for row, (record, table) in enumerate(zip(serialized, tables, strict=True)):
-        found = table.get(feature.key)
-        if found is None or not found.kind:
+        found = _find(record, table, feature.key)
+        if found is None:
             rows.append(np.empty(0, feature.dtype))
         else:
             rows.append(_values(record, found, feature.dtype, where(row, feature.key)))
@@ -161,8 +175,8 @@ def _dense_column(serialized, tables, feature: Dense, where) -> np.ndarray:
     size = prod(feature.shape)
     out = np.empty((len(tables), size), feature.dtype)
     for row, (record, table) in enumerate(zip(serialized, tables, strict=True)):
-        found = table.get(feature.key)
-        if found is None or not found.kind:
+        found = _find(record, table, feature.key)
+        if found is None:
             if feature.default is None:
                 raise _missing("Feature", feature.key, feature.dtype)
             out[row] = feature.default.ravel()
@@ -182,8 +196,8 @@ def _variable_column(serialized, tables, feature: Dense, where) -> np.ndarray:
     stride = prod(inner)
     rows = []
     for row, (record, table) in enumerate(zip(serialized, tables, strict=True)):
-        found = table.get(feature.key)
-        if found is None or not found.kind:
+        found = _find(record, table, feature.key)
+        if found is None:
             rows.append(np.empty(0, feature.dtype))
             continue
         values = _values(record, found, feature.dtype, where(row, feature.key))
@@ -283,7 +297,7 @@ def _steps(
     """The values of each step; a step whose feature is empty has none."""
     return [
         _values(record, feature, dtype, lambda step=step: f"{where()}Step: {step}.  ")
-        if feature.kind
+        if feature[0]
         else np.empty(0, dtype)
         for step, feature in enumerate(features)
     ]

@@ -1,7 +1,7 @@
 """Numbers as text and text as numbers: C's printf and strtod rules, on arrays of byte strings."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -14,6 +14,8 @@ _REAL = re.compile(
     _SPACE + rb"([+-]?)(?:(0x[0-9a-f]+)|(inf|nan)|((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)|)" + _SPACE,
     re.IGNORECASE,
 )
+_PLAIN_REAL = b"0123456789+-.eE"
+_PLAIN_INTEGER = b"0123456789-"
 _FILLS = ("", "0", "-", "+", " ", "#")
 
 
@@ -33,18 +35,47 @@ def string_to_number(strings: np.ndarray, dtype: np.dtype) -> np.ndarray:
     Raises:
       InvalidArgumentError: a string is no number, or an integer out of range.
     """
-    dtype = np.dtype(dtype)
-    read = number_reader(dtype)
-    out = np.empty(strings.size, dtype)
-    for i, item in enumerate(strings.ravel().tolist()):
-        value = read(item)
-        if value is None:
-            shown = item.decode("utf-8", "backslashreplace")
-            raise InvalidArgumentError(
-                None, None, f"StringToNumberOp could not correctly convert string: {shown}"
+    items = strings.ravel().tolist()
+    numbers, bad = read_numbers(items, np.dtype(dtype))
+    if bad is not None:
+        shown = items[bad].decode("utf-8", "backslashreplace")
+        raise InvalidArgumentError(
+            None, None, f"StringToNumberOp could not correctly convert string: {shown}"
+        )
+    return numbers.reshape(strings.shape)
+
+
+def read_numbers(texts: Sequence[bytes], dtype: np.dtype) -> tuple[np.ndarray, int | None]:
+    """Reads texts as numbers.
+
+    Args:
+      texts: what to read.
+      dtype: float32, float64, int32 or int64.
+
+    Returns:
+      `[n]` of `dtype`, and the place of the first text that is no such number, or None.
+    """
+    is_float = dtype.kind == "f"
+    if not b"".join(texts).translate(None, _PLAIN_REAL if is_float else _PLAIN_INTEGER):
+        # nothing but digits, signs, points and exponents: on these Python's rules are C's
+        try:
+            numbers = np.array(
+                list(map(float if is_float else int, texts)), np.float64 if is_float else np.int64
             )
+            if is_float or dtype.itemsize == 8 or ((numbers >= -(2**31)) & (numbers < 2**31)).all():
+                return (
+                    _to_float32(numbers, texts) if dtype.itemsize == 4 and is_float else numbers.astype(dtype)
+                ), None
+        except (ValueError, OverflowError):
+            pass  # one text is wrong: find it below
+    read = number_reader(dtype)
+    out = np.zeros(len(texts), dtype)
+    for i, text in enumerate(texts):
+        value = read(text)
+        if value is None:
+            return out, i
         out[i] = value
-    return out.reshape(strings.shape)
+    return out, None
 
 
 def number_reader(dtype: np.dtype) -> Callable[[bytes], int | float | np.floating | None]:
@@ -91,9 +122,21 @@ def _read_float32(text: bytes) -> np.floating | float | None:
     value = _read_float64(text)
     if value is None or value != value or value in (float("inf"), float("-inf")):
         return value
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         rounded = np.float32(value)
     return rounded if not _is_tie(value, rounded) else _round_tie(text, value)
+
+
+def _to_float32(numbers: np.ndarray, texts: Sequence[bytes]) -> np.ndarray:
+    """Rounds doubles to floats; where one lies halfway, the digits it lost decide."""
+    with np.errstate(over="ignore", under="ignore"):
+        out = numbers.astype(np.float32)
+    # a normal float has 29 bits less than a double: halfway is a one and zeros there
+    halfway = (numbers.view(np.int64) & 0x1FFFFFFF) == 0x10000000
+    tiny = (np.abs(numbers) < np.finfo(np.float32).tiny) & (numbers != 0)
+    for i in np.flatnonzero(halfway | tiny).tolist():
+        out[i] = _read_float32(texts[i])
+    return out
 
 
 def _is_tie(value: float, rounded: np.float32) -> bool:
