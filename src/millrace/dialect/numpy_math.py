@@ -39,14 +39,15 @@ class MathVerbs:
 
     def sigmoid(self, x: Any) -> Any:
         """1 / (1 + exp(-x))."""
-        if x.dtype in _HALVES:
+        if x.dtype.itemsize == 2:
             return (1 / (1 + np.exp(-x.astype(np.float32)))).astype(x.dtype)
-        one = x.dtype.type(1)
-        return one / (one + np.exp(-x))
+        out = np.exp(np.negative(x))
+        out += 1
+        return np.reciprocal(out, out if type(out) is np.ndarray else None)
 
     def rsqrt(self, x: Any) -> Any:
         """1 / sqrt(x)."""
-        return x.dtype.type(1) / np.sqrt(x)
+        return np.reciprocal(np.sqrt(x))
 
     # --- complex numbers ------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ def _square_grad(op, dy):
 
 
 def _sqrt_grad_kernel(xp, y, dy):
-    return xp.divide(dy * xp.asarray(0.5, dy.dtype), xp.conj(y))
+    return xp.divide(dy, 2 * xp.conj(y))
 
 
 def _sqrt_grad_grad(op, d):
@@ -42,7 +42,7 @@ def _sqrt_grad_grad(op, d):
 
 def _rsqrt_grad_kernel(xp, y, dy):
     conjugate = xp.conj(y)
-    return dy * xp.asarray(-0.5, dy.dtype) * conjugate * (conjugate * conjugate)
+    return xp.divide(dy * conjugate * (conjugate * conjugate), -2)
 
 
 def _rsqrt_grad_grad(op, d):
@@ -73,7 +73,7 @@ def _log1p_grad(op, dy):
 
 
 def _sigmoid_grad_kernel(xp, y, dy):
-    return dy * y * (xp.ones((), y.dtype) - y)
+    return dy * y * (1 - y)
 
 
 def _sigmoid_grad_grad(op, d):
