@@ -17,6 +17,7 @@ from millrace.lib.contraction import tensordot
 from millrace.lib.image_geometry import image_rank
 from millrace.ops.cast import cast, saturate_cast
 from millrace.ops.random import random_uniform
+from millrace.ops.shape import rank as rank_of
 
 
 @public("image.convert_image_dtype")
@@ -282,7 +283,7 @@ def rgb_to_grayscale(images: Any, name: str | None = None) -> Tensor:
     with name_scope(name, "rgb_to_grayscale", [images]) as scope:
         images = to_tensor(images, name="images")
         pixels = convert_image_dtype(images, dtypes.float32)
-        last = raw.ExpandDims(raw.Rank(images) - 1, 0)
+        last = raw.ExpandDims(rank_of(images) - 1, 0)
         gray = raw.Sum(pixels * _GRAY, last, keep_dims=True)
         if images.dims is not None:
             gray.set_shape([*images.dims[:-1], 1])

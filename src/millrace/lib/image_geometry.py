@@ -206,13 +206,15 @@ def rot90(image: Any, k: Any = 1, name: str | None = None) -> Tensor:
         quarters = _static(k)
         if isinstance(quarters, int):
             turns: tuple[Callable[[], Tensor], ...] = (lambda: raw.Identity(image), once, twice, thrice)
-            return turns[quarters % 4]()
-        quarters = raw.FloorMod(to_tensor(quarters, dtypes.int32, "k"), 4)
-        pairs = [(raw.Equal(quarters, i), f) for i, f in ((1, once), (2, twice), (3, thrice))]
-        result = case(pairs, default=lambda: raw.Identity(image), exclusive=True)
+            result = turns[quarters % 4]()
+        else:
+            quarters = raw.FloorMod(to_tensor(quarters, dtypes.int32, "k"), 4)
+            pairs = [(raw.Equal(quarters, i), f) for i, f in ((1, once), (2, twice), (3, thrice))]
+            result = case(pairs, default=lambda: raw.Identity(image), exclusive=True)
         dims = image.dims
         assert dims is not None
-        result.set_shape([*dims[:-3], None, None, dims[-1]])
+        # TensorFlow leaves height and width open whatever k is, and programs set them themselves
+        result.dims = (*dims[:-3], None, None, dims[-1])
         return result
 
 

@@ -422,8 +422,8 @@ def decode_and_crop_jpeg(
 
     Args:
       crop_window: int32 `[4]`: y, x, height, width.
-      contents, channels, ratio, fancy_upscaling, try_recover_truncated, acceptable_fraction, dct_method: as for
-        `decode_jpeg`.
+      contents, channels, ratio, fancy_upscaling, try_recover_truncated, acceptable_fraction, dct_method: as
+        for `decode_jpeg`.
       name: op name; default "DecodeAndCropJpeg".
 
     Returns:
