@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import millrace as tf
+from millrace.graph import raw
 
 lookup = tf.contrib.lookup
 
@@ -177,3 +178,19 @@ class TestMutable:
             assert sess.run(found).tolist() == [7, 8]
             with pytest.raises(tf.errors.InvalidArgumentError, match="empty_key"):
                 sess.run(table.insert(tf.zeros([1, 2], tf.int64), tf.constant([1], tf.int64)))
+
+
+def test_tables_of_old_graphs():
+    """Handles that are references to strings, as TensorFlow 1.0 wrote them, through a GraphDef."""
+    with tf.Graph().as_default() as built:
+        handle = raw.HashTable(key_dtype=tf.string, value_dtype=tf.int64, name="table")
+        fill = raw.InitializeTable(handle, ["a", "b"], np.array([1, 2]), name="fill")
+        raw.LookupTableFind(handle, ["b", "c"], np.int64(-1), name="find")
+        raw.LookupTableSize(handle, name="size")
+        assert fill.type == "InitializeTable"
+    tf.import_graph_def(built.as_graph_def(), name="")
+    with tf.Session() as sess:
+        sess.run("fill")
+        found, size = sess.run(["find:0", "size:0"])
+    assert found.tolist() == [2, -1]
+    assert size == 2

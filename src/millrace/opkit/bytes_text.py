@@ -36,11 +36,6 @@ def attr_bytes(text: str) -> bytes:
         return text.encode()
 
 
-def as_bytes(text: str | bytes) -> bytes:
-    """Text in UTF-8; bytes as they are."""
-    return text.encode() if isinstance(text, str) else text
-
-
 def lower(strings: np.ndarray, encoding: str = "") -> np.ndarray:
     """Lower case: of ASCII letters, or of all letters with `encoding="utf-8"`; same shape."""
     return _change_case(strings, encoding, bytes.lower, str.lower)

@@ -278,3 +278,141 @@ class LookupTableExportV2:
         return table_handle.export()
 
     grad = NOT_DIFFERENTIABLE
+
+
+# --- old graphs: handles are references to strings ------------------------------------------------------
+
+
+@declare(
+    "HashTable() -> table_handle: Ref[string]",
+    state=_static,
+    key_dtype=dtype_attr(),
+    value_dtype=dtype_attr(),
+    effect=True,
+    host=True,
+    **_NAMES,
+)
+class HashTable:
+    """`HashTableV2` of old graphs."""
+
+    shape, kernel, grad = HashTableV2.shape, HashTableV2.kernel, NOT_DIFFERENTIABLE
+
+
+@declare(
+    "MutableHashTable() -> table_handle: Ref[string]",
+    state=_mutable,
+    key_dtype=dtype_attr(),
+    value_dtype=dtype_attr(),
+    effect=True,
+    host=True,
+    **_NAMES,
+)
+class MutableHashTable:
+    """`MutableHashTableV2` of old graphs."""
+
+    shape, kernel, grad = MutableHashTableV2.shape, MutableHashTableV2.kernel, NOT_DIFFERENTIABLE
+
+
+@declare(
+    "MutableHashTableOfTensors() -> table_handle: Ref[string]",
+    state=_mutable,
+    key_dtype=dtype_attr(),
+    value_dtype=dtype_attr(),
+    value_shape=attrs.shape(()),
+    effect=True,
+    host=True,
+    **_NAMES,
+)
+class MutableHashTableOfTensors:
+    """`MutableHashTableOfTensorsV2` of old graphs."""
+
+    shape, kernel, grad = MutableHashTableV2.shape, MutableHashTableV2.kernel, NOT_DIFFERENTIABLE
+
+
+@declare(
+    "InitializeTable(table_handle: Ref[string], keys: Tkey, values: Tval)",
+    Tkey=ALL,
+    Tval=ALL,
+    effect=True,
+    host=True,
+)
+class InitializeTable:
+    """`InitializeTableV2` of old graphs."""
+
+    shape, kernel, grad = InitializeTableV2.shape, InitializeTableV2.kernel, NOT_DIFFERENTIABLE
+
+
+@declare(
+    "InitializeTableFromTextFile(table_handle: Ref[string], filename: string)",
+    key_index=integer(minimum=-2),
+    value_index=integer(minimum=-2),
+    vocab_size=integer(-1, minimum=-1),
+    delimiter=text("\t"),
+    effect=True,
+    host=True,
+)
+class InitializeTableFromTextFile:
+    """`InitializeTableFromTextFileV2` of old graphs."""
+
+    shape = InitializeTableFromTextFileV2.shape
+    kernel = InitializeTableFromTextFileV2.kernel
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "LookupTableInsert(table_handle: Ref[string], keys: Tin, values: Tout)",
+    Tin=ALL,
+    Tout=ALL,
+    effect=True,
+    host=True,
+)
+class LookupTableInsert:
+    """`LookupTableInsertV2` of old graphs."""
+
+    shape, kernel, grad = LookupTableInsertV2.shape, LookupTableInsertV2.kernel, NOT_DIFFERENTIABLE
+
+
+@declare(
+    "LookupTableImport(table_handle: Ref[string], keys: Tin, values: Tout)",
+    Tin=ALL,
+    Tout=ALL,
+    effect=True,
+    host=True,
+)
+class LookupTableImport:
+    """`LookupTableImportV2` of old graphs."""
+
+    shape, kernel, grad = LookupTableImportV2.shape, LookupTableImportV2.kernel, NOT_DIFFERENTIABLE
+
+
+@declare(
+    "LookupTableFind(table_handle: Ref[string], keys: Tin, default_value: Tout) -> values: Tout",
+    Tin=ALL,
+    Tout=ALL,
+    effect=True,
+    host=True,
+)
+class LookupTableFind:
+    """`LookupTableFindV2` of old graphs."""
+
+    shape, kernel, grad = LookupTableFindV2.shape, LookupTableFindV2.kernel, NOT_DIFFERENTIABLE
+
+
+@declare("LookupTableSize(table_handle: Ref[string]) -> size: int64", effect=True, host=True)
+class LookupTableSize:
+    """`LookupTableSizeV2` of old graphs."""
+
+    shape, kernel, grad = LookupTableSizeV2.shape, LookupTableSizeV2.kernel, NOT_DIFFERENTIABLE
+
+
+@declare(
+    "LookupTableExport(table_handle: Ref[string]) -> keys: Tkeys, values: Tvalues",
+    Tkeys=dtype_attr(),
+    Tvalues=dtype_attr(),
+    effect=True,
+    host=True,
+)
+class LookupTableExport:
+    """`LookupTableExportV2` of old graphs."""
+
+    shape, kernel, grad = LookupTableExportV2.shape, LookupTableExportV2.kernel, NOT_DIFFERENTIABLE

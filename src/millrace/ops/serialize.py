@@ -10,6 +10,7 @@ import numpy as np
 from millrace.core import shapes
 from millrace.core.dtypes import ALL, float32, float64, int32, int64, string
 from millrace.core.public import public
+from millrace.core.text import as_bytes
 from millrace.graph.apply import apply
 from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.attrs import flag, ints, text, types
@@ -17,7 +18,7 @@ from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.sparse_tensor import SparseTensor
 from millrace.graph.tensor import Tensor
 from millrace.opkit import bytes_csv, bytes_tensors
-from millrace.opkit.bytes_text import as_bytes, attr_bytes, objects, strings
+from millrace.opkit.bytes_text import attr_bytes, objects, strings
 from millrace.opkit.shape_rules import merged, with_rank
 
 _COLUMN = frozenset({float32, float64, int32, int64, string})

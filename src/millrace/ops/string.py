@@ -12,6 +12,7 @@ import numpy as np
 from millrace.core import shapes
 from millrace.core.dtypes import COMPLEX, INDEX, bool_, float32, float64, int8, int16, int32, int64
 from millrace.core.public import public
+from millrace.core.text import as_bytes
 from millrace.graph import raw
 from millrace.graph.apply import apply
 from millrace.graph.attrs import dtype as dtype_attr
@@ -21,7 +22,7 @@ from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.scopes import name_scope
 from millrace.graph.tensor import Tensor
 from millrace.opkit import bytes_format, bytes_numbers, bytes_text, hashing, regex
-from millrace.opkit.bytes_text import as_bytes, attr_bytes, objects, strings
+from millrace.opkit.bytes_text import attr_bytes, objects, strings
 from millrace.opkit.shape_rules import merged, reduced, with_rank
 
 _PRINTABLE = COMPLEX | {bool_, float32, float64, int8, int16, int32, int64}

@@ -9,6 +9,7 @@ import numpy as np
 from millrace.core import shapes
 from millrace.core.dtypes import INDEX, string
 from millrace.core.public import public
+from millrace.core.text import as_bytes
 from millrace.graph import raw
 from millrace.graph.apply import apply
 from millrace.graph.attrs import flag, integer, ints, text
@@ -18,7 +19,7 @@ from millrace.graph.scopes import name_scope
 from millrace.graph.sparse_tensor import SparseTensor
 from millrace.graph.tensor import Tensor
 from millrace.opkit import bytes_split, bytes_text
-from millrace.opkit.bytes_text import as_bytes, attr_bytes, strings
+from millrace.opkit.bytes_text import attr_bytes, strings
 from millrace.opkit.shape_rules import with_rank
 
 _SPARSE_MATRIX = [(None, 2), (None,), (2,)]
