@@ -54,6 +54,8 @@ class _Source:
         self.parts: list[Step | Segment] = plan.steps if parts is None else parts
         self.programs = programs
         self.on_device = {v for part in self.parts if isinstance(part, Segment) for v in part.outputs}
+        if programs is not None:
+            self.on_device.update(use.initial for use in plan.slots)
         self.is_body = body
         self.name = f"<millrace plan {next(_serial)}>"
         self.names: dict[str, Any] = {"xp": numpy_dialect(), "HOST": _HOST_TYPES, "host": host}

@@ -108,12 +108,14 @@ def make_plan(fetches: Sequence[Any], feeds: Sequence[Tensor], body: Body | None
     Raises:
       InvalidArgumentError: a placeholder is needed but not fed, or the graph has a cycle.
     """
-    order = _order(_prune(fetches, frozenset(feeds), body))
+    order = _order(ancestors(fetches, frozenset(feeds), body))
     return _Versions(order, fetches, feeds, body).plan()
 
 
-def _prune(fetches: Iterable[Any], feeds: frozenset[Tensor], body: Body | None) -> dict[Operation, None]:
-    """The operations that the fetches need, given the feeds."""
+def ancestors(
+    fetches: Iterable[Any], feeds: frozenset[Tensor], body: Body | None = None
+) -> dict[Operation, None]:
+    """The operations that the fetches need, themselves among them, given the feeds."""
     needed: dict[Operation, None] = {}
     stack: list[Operation] = []
     for fetch in fetches:

@@ -1,11 +1,12 @@
-"""Running a plan in parts: around steps that wait for other threads, piece by piece for a caller, or under a clock.
+"""Running a plan in parts: around steps that wait for other threads, piece by piece for a caller, under a clock.
 
-A part is a plan of its own that shares the value ids of the whole. Values that cross from part to part travel in a
-dictionary; variables travel through the store, where each part finds the version that the part before it left.
+A part is a plan of its own that shares the value ids of the whole. Values that cross from part to part travel in
+a dictionary; variables travel through the store, where each part finds the version that the one before it left.
 """
 
 from __future__ import annotations
 
+import copy
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from millrace.graph.operation import group
+from millrace.opkit.waiting import limited
 from millrace.runtime import interpret
 from millrace.runtime.plan import Plan, SlotUse, Step, body_slots
 from millrace.runtime.segments import Segment
 from millrace.runtime.store import Slot, Store
 
+Build = Callable[[Plan, list[Any]], Callable[..., Sequence[Any]]]
 Observer = Callable[["Part", int, Sequence[Any]], None]
 
 
@@ -48,17 +51,23 @@ class Cutter:
 
     Args:
       plan: simplified.
-      programs: from a segment to the function that runs it, where some parts hold segments.
+      build: from the plan of a part and its steps to the function that runs it.
     """
 
-    def __init__(self, plan: Plan, store: Store, programs: Any = None) -> None:
+    def __init__(self, plan: Plan, store: Store, build: Build = interpret.compile_plan) -> None:
         self._plan = plan
         self._store = store
-        self._programs = programs
+        self._build = build
         self._uses = {use.key: use for use in plan.slots}
         self._current = {use.key: use.initial for use in plan.slots}
         self._versions = _versions(plan)
         self._given: set[int] = set(plan.feeds)
+
+    def copy(self) -> Cutter:
+        """One that has cut the same parts so far."""
+        other = copy.copy(self)
+        other._current, other._given = dict(self._current), set(self._given)
+        return other
 
     def cut(self, steps: Sequence[Step | Segment], later: set[int], asked: Iterable[int] = ()) -> Part:
         """The part that runs `steps` next.
@@ -85,12 +94,24 @@ class Cutter:
         own, final = {use.initial for use in slots}, {use.final for use in slots}
         gives = [v for v in wanted if v in made or v in own or v in plan.constants]
         fetched = set(plan.fetches)
-        gives += [v for v in sorted(later & (made | own)) if v not in wanted and (v not in final or v in fetched & made)]
+        gives += [
+            v
+            for v in sorted(later & (made | own))
+            if v not in wanted and (v not in final or v in fetched & made)
+        ]
         self._given.update(gives)
         takes = [v for v in taken if v not in own]
-        part = Plan(takes, [], gives, plan.constants, slots, plan.dims, plan.tensors, plan.count)
-        has_segment = any(isinstance(step, Segment) for step in steps)
-        function = interpret.compile_plan(part, list(steps), self._programs if has_segment else None)
+        part = Plan(
+            takes,
+            list(steps),
+            gives,  # type: ignore[arg-type] - segments only where `build` takes them
+            plan.constants,
+            slots,
+            plan.dims,
+            plan.tensors,
+            plan.count,
+        )
+        function = self._build(part, part.steps)
         self._current.update(last)
         found = {key: self._store.slot(key) for key in keys}
         changed = [found[key] for key in keys if key in last or self._uses[key].op.opdef.state is not None]
@@ -99,7 +120,9 @@ class Cutter:
 
     def _use(self, key: str, last: dict[str, int]) -> SlotUse:
         use, current = self._uses[key], self._current[key]
-        return SlotUse(key, use.op, current, last.get(key, current), use.must_exist and current == use.initial)
+        return SlotUse(
+            key, use.op, current, last.get(key, current), use.must_exist and current == use.initial
+        )
 
 
 def taken_by(step: Step | Segment) -> Iterator[int]:
@@ -133,19 +156,27 @@ def _versions(plan: Plan) -> dict[int, str]:
     return owner
 
 
-def phases(plan: Plan, store: Store) -> list[Part]:
+def phases(plan: Plan, store: Store, build: Build = interpret.compile_plan) -> list[Part]:
     """A plan with steps that wait, as parts: those steps alone, what must come before each, and the rest.
 
-    What a waiting step needs, and the effects that come before it, run first; everything else runs as one part after
-    the last wait, so that the variables it reads and writes are those of one moment.
+    What a waiting step needs, and the effects that come before it, run first; everything else runs as one part
+    after the last wait, so that the variables it reads and writes are those of one moment.
     """
     early = _before_waiting(plan)
     steps = [step for i, step in enumerate(plan.steps) if i in early]
     pieces: list[list[Step]] = []
     for waits, run in itertools.groupby(steps, lambda step: step.op.opdef.blocking):
-        pieces.extend([step] for step in run) if waits else pieces.append(list(run))
+        group_of_steps = list(run)
+        pieces.extend([[step] for step in group_of_steps] if waits else [group_of_steps])
     pieces.append([step for i, step in enumerate(plan.steps) if i not in early])
-    return cut_all(Cutter(plan, store), pieces, plan)
+    return cut_all(Cutter(plan, store, build), pieces, plan)
+
+
+def single_steps(plan: Plan, store: Store) -> list[Part]:
+    """A plan as parts of one step each, in the order in which `phases` runs them."""
+    early = _before_waiting(plan)
+    order = sorted(range(len(plan.steps)), key=lambda i: (i not in early, i))
+    return cut_all(Cutter(plan, store), [[plan.steps[i]] for i in order] or [[]], plan)
 
 
 def cut_all(cutter: Cutter, pieces: Sequence[Sequence[Step | Segment]], plan: Plan) -> list[Part]:
@@ -157,7 +188,9 @@ def cut_all(cutter: Cutter, pieces: Sequence[Sequence[Step | Segment]], plan: Pl
         later.append(needed)
     later.reverse()
     end = len(pieces) - 1
-    return [cutter.cut(piece, later[i + 1], plan.fetches if i == end else ()) for i, piece in enumerate(pieces)]
+    return [
+        cutter.cut(piece, later[i + 1], plan.fetches if i == end else ()) for i, piece in enumerate(pieces)
+    ]
 
 
 def _before_waiting(plan: Plan) -> set[int]:
@@ -182,14 +215,15 @@ def _before_waiting(plan: Plan) -> set[int]:
 class Parts:
     """Runs parts one after another as one step: whole for other threads, and undone when one fails.
 
-    The store is locked but for the parts that wait. What a part wrote before a wait is there for other threads during
-    the wait; when the step fails afterwards it is taken back, unless another thread has built on it.
+    The store is locked but for the parts that wait. What a part wrote before a wait is there for other threads
+    during the wait; when the step fails afterwards it is taken back, unless another thread has built on it.
     """
 
     def __init__(self, plan: Plan, parts: list[Part], store: Store) -> None:
         self._plan = plan
         self.parts = parts
         self._lock = store.lock
+        self._cancellation = store.cancellation
 
     def __call__(self, *values: Any, observe: Observer | None = None) -> tuple[Any, ...]:
         """The fetched values; `observe` is told each part when it is done, with its start in nanoseconds."""
@@ -198,11 +232,11 @@ class Parts:
         return tuple([None if v < 0 else env[v] for v in self._plan.fetches])
 
     def advance(self, parts: Sequence[Part], env: dict[int, Any], observe: Observer | None = None) -> None:
-        """Runs `parts` on the values in `env` and puts what they give there; on failure, all slots are as before."""
+        """Runs `parts` on the values in `env` and puts what they give there; a failure leaves slots as before."""
         written: list[tuple[Slot, Any, Any]] = []
         lock, held = self._lock, False
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), limited(self._cancellation):
                 for part in parts:
                     if part.waits and held:
                         lock.release()

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from millrace.opkit.waiting import Cancellation
+
 
 class Slot:
     """One value kept between runs; None until it is initialised."""
@@ -28,6 +30,7 @@ class Store:
     def __init__(self) -> None:
         self.slots: dict[str, Slot] = {}
         self.lock = threading.RLock()
+        self.cancellation = Cancellation()
         # a context in which NumPy keeps quiet: entering it costs a tenth of `np.errstate`
         self.quiet = contextvars.copy_context()
         self.quiet.run(np.seterr, all="ignore")
