@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from millrace.core import shapes
-from millrace.core.dtypes import ALL, BOOL, INDEX, NUMERIC, REAL, DType
+from millrace.core.dtypes import ALL, BOOL, INDEX, NUMERIC, REAL, DType, int32
 from millrace.core.errors import InvalidArgumentError
 from millrace.graph import attrs, raw
 from millrace.graph.attrs import flag
 from millrace.graph.indexed_slices import IndexedSlices
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, OpDef, declare, make_opdef
+from millrace.graph.tensor import Tensor
 from millrace.opkit.shape_rules import at_least
 
 
@@ -133,6 +136,14 @@ scatter_nd(
 # --- reading by handle ------------------------------------------------------------------------------------
 
 
+def _shape_of(handle: Tensor, dtype: DType) -> Tensor:
+    """The shape of the variable behind `handle`: a constant where it is known."""
+    dims = handle.op.attrs["shape"] if handle.op.type == "VarHandleOp" else None
+    if shapes.fully_defined(dims):
+        return raw.Const(value=np.array(dims, dtype.np_dtype), dtype=dtype, name="Const")
+    return raw.VariableShape(handle, out_type=dtype)
+
+
 @declare(
     "ResourceGather(resource: resource, indices: Tindices) -> output: dtype",
     reads="resource", batch_dims=attrs.integer(0), validate_indices=flag(True), dtype=attrs.dtype(),
@@ -154,7 +165,7 @@ class ResourceGather:
 
     def grad(op, dy):
         handle, indices = op.inputs
-        shape = raw.VariableShape(handle)
+        shape = _shape_of(handle, int32)
         size = raw.ExpandDims(raw.Size(indices), 0)
         values = raw.Reshape(dy, raw.ConcatV2([size, shape[1:]], 0, name="concat"))
         return IndexedSlices(values, raw.Reshape(indices, size), shape), None
@@ -178,7 +189,7 @@ class ResourceGatherNd:
 
     def grad(op, dy):
         handle, indices = op.inputs
-        shape = raw.VariableShape(handle, out_type=indices.dtype.base_dtype)
+        shape = _shape_of(handle, indices.dtype.base_dtype)
         if indices.dims is not None and len(indices.dims) == 2 and indices.dims[-1] == 1:
             return IndexedSlices(dy, raw.Squeeze(indices, squeeze_dims=[-1]), shape), None
         return raw.ScatterNd(indices, dy, shape), None
