@@ -34,7 +34,7 @@ class Segment:
 def split(plan: Plan) -> list[Step | Segment]:
     """The plan's steps with everything that can be compiled gathered into as few segments as the order allows."""
     known = set(plan.constants)
-    host = [_needs_host(plan, step, known) for step in plan.steps]
+    host = [bool(host_reason(plan, step, known)) for step in plan.steps]
     groups = list(_gather(plan, host))
     parts: list[Step | Segment] = []
     for is_host, steps in groups:
@@ -46,24 +46,37 @@ def split(plan: Plan) -> list[Step | Segment]:
     return parts
 
 
-def _needs_host(plan: Plan, step: Step, known: set[int]) -> bool:
-    """True where the step cannot be part of a compiled program; notes which values are known while tracing."""
+def host_reason(plan: Plan, step: Step, known: set[int]) -> str:
+    """Why a step cannot be part of a compiled program; empty where it can.
+
+    Args:
+      known: the values known while tracing; what this step adds to them is noted.
+    """
     op = step.op
     opdef = op.opdef
     if opdef.name in _SHAPE_FACTS:
         known.update(step.outputs)
-        return False
+        return ""
     if opdef.pure and not opdef.host and step.inputs and all(v in known for v in step.inputs):
         known.update(step.outputs)
-    if opdef.host or opdef.blocking or (opdef.effect and opdef.kernel is not None and not _harmless(op)):
-        return True
+    if opdef.blocking:
+        return "waits for other threads"
+    if opdef.host:
+        return "runs in Python"
+    if opdef.effect and opdef.kernel is not None and not _harmless(op):
+        return "has an effect outside"
     if opdef.reads_uninitialized and opdef.reads:
-        return True
+        return "asks whether a variable has a value"
     if any(t.dtype.base_dtype is dtypes.string for t in (*op.inputs, *op.outputs)):
-        return True
-    if _needs_known(plan, step, known):
-        return True
-    return any(_body_needs_host(step, body) for body in bodies_of(op))
+        return "handles strings"
+    wanting = _unknown_input(plan, step, known)
+    if wanting:
+        return f"its results' shapes depend on the value of {wanting!r}"
+    for body in bodies_of(op):
+        inner = _body_reason(step, body)
+        if inner:
+            return inner
+    return ""
 
 
 def _harmless(op: Operation) -> bool:
@@ -71,17 +84,18 @@ def _harmless(op: Operation) -> bool:
     return op.type in ("Tick", "PlaceholderWithDefault")
 
 
-def _needs_known(plan: Plan, step: Step, known: set[int]) -> bool:
+def _unknown_input(plan: Plan, step: Step, known: set[int]) -> str:
+    """The first input whose value must be known while tracing and is not."""
     opdef = step.op.opdef
     if not opdef.static:
-        return False
+        return ""
     grouped = group(opdef.inputs, step.inputs, step.op.attrs)
     for arg, value in zip(opdef.inputs, grouped, strict=True):
         if arg.name in opdef.static:
             values = value if isinstance(value, tuple) else (value,)
             if any(v not in known for v in values):
-                return not _traceable(plan, step)
-    return False
+                return "" if _traceable(plan, step) else arg.name
+    return ""
 
 
 def _traceable(plan: Plan, step: Step) -> bool:
@@ -94,12 +108,16 @@ def _traceable(plan: Plan, step: Step) -> bool:
     return traced(dims, values, step.op.attrs)
 
 
-def _body_needs_host(step: Step, body: Body) -> bool:
+def _body_reason(step: Step, body: Body) -> str:
     plan = body_form(step.op, body, step.dims)
     known = set(plan.constants)
     # shapes captured from outside may be known there; the trace finds out, and falls back when they are not
     known.update(v for v, t in plan.tensors.items() if v in plan.feeds and t.dtype.is_integer)
-    return any(_needs_host(plan, step, known) for step in plan.steps)
+    for inner in plan.steps:
+        reason = host_reason(plan, inner, known)
+        if reason:
+            return f"its {inner.op.type} {inner.op.name!r} {reason}"
+    return ""
 
 
 def _gather(plan: Plan, host: list[bool]) -> Iterator[tuple[bool, list[Step]]]:

@@ -18,17 +18,20 @@ _LARGEST_FOLD = 1 << 20  # bytes: beyond it a constant costs more memory than co
 _INTERNED = 64  # elements: equal constants up to this size become one value
 
 
-def simplify(plan: Plan, feed_dims: list[shapes.Dims] | None = None) -> Plan:
+def simplify(
+    plan: Plan, feed_dims: list[shapes.Dims] | None = None, dropped: list[tuple[str, Operation]] | None = None
+) -> Plan:
     """The same plan with less to do.
 
     Args:
       plan: changed in place.
       feed_dims: the shapes of the fed values; given, every shape that follows from them is folded too.
+      dropped: gets a word for why and the operation, for each step that is left out.
     """
     if feed_dims is not None:
         for value, dims in zip(plan.feeds, feed_dims, strict=True):
             plan.dims[value] = dims
-    _Simplifier(plan, feed_dims is not None).run()
+    _Simplifier(plan, feed_dims is not None).run([] if dropped is None else dropped)
     return plan
 
 
@@ -40,16 +43,24 @@ class _Simplifier:
         self.seen: dict[Any, list[int]] = {}
         self.interned: dict[Any, int] = {}
 
-    def run(self) -> None:
+    def run(self, dropped: list[tuple[str, Operation]]) -> None:
         plan = self.plan
-        plan.steps = [step for step in plan.steps if self._keep(step)]
+        kept = []
+        for step in plan.steps:
+            why = self._why_not(step)
+            if why:
+                dropped.append((why, step.op))
+            else:
+                kept.append(step)
+        plan.steps = kept
         same = self.same
         plan.fetches = [same.get(f, f) for f in plan.fetches]
         for use in plan.slots:
             use.final = same.get(use.final, use.final)
-        _drop_unused(plan)
+        _drop_unused(plan, dropped)
 
-    def _keep(self, step: Step) -> bool:
+    def _why_not(self, step: Step) -> str:
+        """Why a step need not run; empty where it must."""
         same = self.same
         step.inputs = [same.get(v, v) for v in step.inputs]
         step.state = [same.get(v, v) for v in step.state]
@@ -58,19 +69,19 @@ class _Simplifier:
         if self.infer:
             self._infer(step)
         if not opdef.pure or opdef.has_body:
-            return True
+            return ""
         if not step.outputs:
-            return False
+            return "without results"
         if opdef.name == "Const":
             self._constant(step.outputs[0], op.attrs["value"])
-            return False
+            return "constant"
         source = self._forwarded(step)
         if source is not None:
             same[step.outputs[0]] = step.inputs[source]
-            return False
-        if self._fold(step) or self._merge(step):
-            return False
-        return True
+            return "passes its input on"
+        if self._fold(step):
+            return "folded"
+        return "merged" if self._merge(step) else ""
 
     def _infer(self, step: Step) -> None:
         """The shapes of the outputs from the shapes of the inputs, which the feeds may have made more exact."""
@@ -236,7 +247,7 @@ def _attr_key(op: Operation) -> Any:
     )
 
 
-def _drop_unused(plan: Plan) -> None:
+def _drop_unused(plan: Plan, dropped: list[tuple[str, Operation]]) -> None:
     """Removes pure steps whose results nobody takes, and constants likewise."""
     used = set(plan.fetches)
     used.update(use.final for use in plan.slots)
@@ -246,6 +257,8 @@ def _drop_unused(plan: Plan) -> None:
             used.update(step.inputs)
             used.update(step.state)
             kept.append(step)
+        else:
+            dropped.append(("unused", step.op))
     kept.reverse()
     plan.steps = kept
     plan.constants = {v: a for v, a in plan.constants.items() if v in used}
