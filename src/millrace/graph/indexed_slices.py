@@ -14,9 +14,7 @@ from millrace.graph.tensor import Tensor
 
 _LARGE = 100_000_000  # elements: a dense gradient of this size is probably not what the user expects
 
-IndexedSlicesValue = public("compat.v1.IndexedSlicesValue")(
-    namedtuple("IndexedSlicesValue", ["values", "indices", "dense_shape"])
-)
+IndexedSlicesValue = namedtuple("IndexedSlicesValue", ["values", "indices", "dense_shape"])
 
 
 @public("IndexedSlices")
