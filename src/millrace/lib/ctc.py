@@ -212,7 +212,7 @@ def ctc_unique_labels(labels: Any, name: str | None = None) -> tuple[Tensor, Ten
       name: scope; default "ctc_unique_labels".
 
     Returns:
-      `[batch, most]`, the different labels of each row in the order they first appear, then zeros; and
+      int64 `[batch, most]`, the different labels of each row in the order they first appear, then zeros; and
       `[batch, most]`, for each label its place among them.
     """
     with name_scope(name, "ctc_unique_labels", [labels]):
@@ -221,9 +221,10 @@ def ctc_unique_labels(labels: Any, name: str | None = None) -> tuple[Tensor, Ten
 
         def row(one: Tensor) -> tuple[Tensor, Tensor]:
             values, places = raw.Unique(one)
-            return raw.PadV2(values, [[0, most - raw.Shape(values)[0]]], raw.Cast(0, DstT=one.dtype)), places
+            wide = values if values.dtype is int64 else raw.Cast(values, DstT=int64)
+            return raw.Pad(wide, [[0, most - raw.Shape(values)[0]]]), places
 
-        values, places = map_fn(row, labels, dtype=(labels.dtype, int32))
+        values, places = map_fn(row, labels, dtype=(int64, int32))
         for found in (values, places):
             found.set_shape(labels.dims)
         return values, places

@@ -51,6 +51,8 @@ def dropout(
             raise ValueError(f"dropout: x must be floating, since it is scaled. Received: {dtype.name}")
         if rate is not None:
             keep_prob = 1 - rate
+        elif isinstance(keep_prob, Real):
+            rate = 1 - keep_prob
         if isinstance(keep_prob, Real):
             if not 0 < keep_prob <= 1:
                 raise ValueError(
@@ -64,8 +66,16 @@ def dropout(
         if static_value(keep_prob) == 1:
             return x
         sizes = _noise_shape(x, noise_shape)
-        # A uniform number plus keep_prob reaches 1 with probability keep_prob.
-        mask = raw.Floor(keep_prob + random_uniform(sizes, seed=seed, dtype=dtype))
+        uniform = random_uniform(sizes, seed=seed, dtype=dtype)
+        if dtype.size == 2:
+            # The sum below would be rounded up to 1 too often.
+            mask = raw.Cast(
+                raw.GreaterEqual(uniform, 1 - keep_prob if rate is None else to_tensor(rate, dtype)),
+                DstT=dtype,
+            )
+        else:
+            # A uniform number plus keep_prob reaches 1 with probability keep_prob.
+            mask = raw.Floor(keep_prob + uniform)
         kept = raw.RealDiv(x, keep_prob, name="div") * mask
         kept.set_shape(x.dims)
         return kept

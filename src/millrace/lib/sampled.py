@@ -102,7 +102,8 @@ def _hit_penalties(
     places = raw.Pack([rows, raw.Cast(columns, DstT=int32)], axis=1, name="sparse_indices")
     batch = raw.Shape(labels)[:1]
     shape = raw.ConcatV2([batch, [num_sampled]], 0, name="concat")
-    dense = raw.ScatterNd(places, penalties, shape)
+    # A class that hits twice is penalised once: adding up would overflow.
+    dense = raw.SparseToDense(places, shape, penalties, 0.0, validate_indices=False)
     return _as(dense, logits)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from millrace.core.dtypes import FLOATING, REAL, float32
 from millrace.core.public import public
 from millrace.graph import raw
@@ -79,6 +81,11 @@ class Relu6Grad:
         return raw.Relu6Grad(dz, op.inputs[1]), _zeros(op.inputs[1])
 
 
+def _slope(features: Any, alpha: float) -> Any:
+    """`alpha` in the dtype of `features`, by way of the single precision that attributes have in a GraphDef."""
+    return features.dtype.type(np.float32(alpha))
+
+
 @declare("LeakyRelu(features: T) -> activations: T", T=FLOATING, alpha=number(0.2))
 class LeakyRelu:
     """features where positive, else alpha * features."""
@@ -87,7 +94,7 @@ class LeakyRelu:
         return unchanged(features)
 
     def kernel(xp, features, alpha):
-        scaled = features * features.dtype.type(alpha)
+        scaled = features * _slope(features, alpha)
         return xp.maximum(features, scaled) if alpha <= 1 else xp.where(features > 0, features, scaled)
 
     def grad(op, dy):
@@ -102,7 +109,7 @@ class LeakyReluGrad:
         return merged(gradients, features)
 
     def kernel(xp, gradients, features, alpha):
-        return xp.where(features > 0, gradients, gradients * features.dtype.type(alpha))
+        return xp.where(features > 0, gradients, gradients * _slope(features, alpha))
 
     def grad(op, dz):
         return raw.LeakyReluGrad(dz, op.inputs[1], alpha=op.attrs["alpha"]), _zeros(op.inputs[1])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.autodiff.gradients import backpropagate
+from millrace.autodiff.gradients import gradients
 from millrace.core.dtypes import NUMERIC, bfloat16, float16, float32
 from millrace.core.shapes import Dims, merge
 from millrace.graph import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
@@ -108,8 +108,12 @@ def _second(op: Any, dys: Any) -> list[Any]:
     seeds = [
         raw.Cast(d, DstT=y.dtype) if d.dtype is not y.dtype else d for d, y in zip(dys, outputs, strict=False)
     ]
-    found = backpropagate(outputs, [dy, x, scale], seeds)
-    return [*found, *[None] * (len(op.inputs) - 3)]
+    return [*_through(outputs, [dy, x, scale], seeds), *[None] * (len(op.inputs) - 3)]
+
+
+def _through(outputs: list[Tensor], inputs: list[Tensor], seeds: list[Any]) -> list[Any]:
+    """The gradients of `outputs` in `inputs`, each taken as independent although one may depend on another."""
+    return gradients(outputs, inputs, seeds, stop_gradients=inputs)
 
 
 def _first(op: Any, gradient: Any, dy: Tensor, reserved: int) -> list[Any]:
@@ -302,4 +306,4 @@ class BatchNormWithGlobalNormalizationGrad:
         db, spread = raw.Sum(dy, [0, 1, 2]), raw.Sum(dy * (t - m), [0, 1, 2])
         dg = spread * root if scaled else raw.ZerosLike(gamma)
         outputs = [dy * scale, raw.Neg(db * scale), spread * scale * raw.Square(root) * -0.5, db, dg]
-        return backpropagate(outputs, [t, m, v, gamma, dy], list(dys))
+        return _through(outputs, [t, m, v, gamma, dy], list(dys))

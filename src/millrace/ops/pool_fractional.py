@@ -165,7 +165,7 @@ class FractionalAvgPoolGrad:
             row_pooling_sequence, col_pooling_sequence, shape[1:3], overlapping
         ):
             count = (down.stop - down.start) * (across.stop - across.start)
-            out[:, down, across] += out_backprop[:, i, j, None, None].transpose(0, 2, 3, 1) / count
+            out[:, down, across] += out_backprop[:, i : i + 1, j : j + 1] / count
         return out.astype(out_backprop.dtype)
 
     grad = NOT_DIFFERENTIABLE
