@@ -23,7 +23,7 @@ from millrace.runtime.segments import Segment
 from millrace.runtime.store import Slot, Store
 
 Build = Callable[[Plan, list[Any]], Callable[..., Sequence[Any]]]
-Observer = Callable[["Part", int, Sequence[Any]], None]
+Observer = Callable[["Part", int, int, Sequence[Any]], None]
 
 
 @dataclass(slots=True)
@@ -226,7 +226,7 @@ class Parts:
         self._cancellation = store.cancellation
 
     def __call__(self, *values: Any, observe: Observer | None = None) -> tuple[Any, ...]:
-        """The fetched values; `observe` is told each part when it is done, with its start in nanoseconds."""
+        """The fetched values; `observe` is told each part when it is done, its start, its end and its results."""
         env = dict(zip(self._plan.feeds, values, strict=True))
         self.advance(self.parts, env, observe)
         return tuple([None if v < 0 else env[v] for v in self._plan.fetches])
@@ -248,7 +248,7 @@ class Parts:
                     start = time.time_ns()
                     results = part.function(*[env[v] for v in part.takes], *part.slots)
                     if observe is not None:
-                        observe(part, start, results)
+                        observe(part, start, time.time_ns(), results)
                     written.extend((s, o, s.value) for s, o in zip(part.changed, old, strict=True))
                     env.update(zip(part.gives, results, strict=True))
         except BaseException:

@@ -64,6 +64,39 @@ class Program:
         raise raised
 
 
+def accelerators() -> list[tuple[str, int, int]]:
+    """Kind ("GPU", "TPU"), number and bytes of memory of each device that is not the CPU."""
+    found = []
+    for device in jax.devices():
+        if device.platform != "cpu":
+            kind = "GPU" if device.platform in ("gpu", "cuda", "rocm") else device.platform.upper()
+            limit = (device.memory_stats() or {}).get("bytes_limit", 0)
+            found.append((kind, device.id, limit))
+    return found
+
+
+def pure_function(plan: Plan) -> Callable[[Sequence[Any], Sequence[Any]], tuple[list[Any], list[Any]]]:
+    """A plan as a function for JAX to transform: (values fed, values of the slots) -> (fetches, new slots)."""
+
+    def run(feeds: Sequence[Any], slots: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        env: dict[int, Any] = dict(plan.constants)
+        env.update(zip(plan.feeds, jax.tree.map(jax.numpy.asarray, list(feeds)), strict=True))
+        initial = [use.initial for use in plan.slots]
+        env.update(zip(initial, jax.tree.map(jax.numpy.asarray, list(slots)), strict=True))
+        with jax.default_matmul_precision("highest"), Checks() as checks:
+            run_steps(plan.steps, env, checks)
+        outputs = [None if v < 0 else _as_output(env[v]) for v in plan.fetches]
+        return outputs, [_as_output(env[use.final]) for use in plan.slots]
+
+    return run
+
+
+def stablehlo(function: Callable[..., Any], *args: Any) -> str:
+    """The program that `function` is for arguments like `args`, as text."""
+    with jax.enable_x64(True):
+        return jax.jit(function).lower(*args).as_text()
+
+
 def _as_output(value: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else jax.numpy.asarray(leaf), value)
 
