@@ -31,7 +31,8 @@ def _coordinates(indices: np.ndarray, dims: tuple[int, ...]) -> tuple[np.ndarray
         raise InvalidArgumentError(
             None,
             None,
-            f"indices.shape[-1] must be <= rank {len(dims)}. Received: indices of shape {list(indices.shape)}",
+            f"indices.shape[-1] must be <= rank {len(dims)}. "
+            f"Received: indices of shape {list(indices.shape)}",
         )
     for axis in range(depth):
         column = indices[..., axis]
@@ -173,7 +174,9 @@ class ArrayVerbs:
 
 
 def batched_key(dims: Any, indices: Any, axis: int, batch: int, xp: Any) -> tuple[Any, tuple[int, ...]]:
-    """The key that picks `indices` from an array whose gathered axis was moved to `batch`, and indices' own dims."""
+    """The key that picks `indices` from an array whose gathered axis was moved to `batch`, and indices' own
+    dims.
+    """
     depth = len(indices.shape)
     grid = []
     for i in range(batch):

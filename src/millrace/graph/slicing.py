@@ -16,7 +16,10 @@ from millrace.graph.tensor import Tensor
 
 newaxis = public("newaxis")(None)
 
-_RULE = "Only integers, slices (`:`), ellipsis (`...`), tf.newaxis (`None`) and scalar tf.int32/tf.int64 tensors are valid indices"
+_RULE = (
+    "Only integers, slices (`:`), ellipsis (`...`), tf.newaxis (`None`) "
+    "and scalar tf.int32/tf.int64 tensors are valid indices"
+)
 
 
 def get_item(tensor: Any, key: Any, var: Any = None) -> Tensor:
@@ -158,7 +161,8 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: int |
             if not shapes.compatible(found, mask.dims):
                 raise ValueError(
                     f"boolean_mask: mask shape must fit the tensor's dimensions from axis {axis} on. "
-                    f"Received: mask {shapes.format_dims(mask.dims)}, tensor {shapes.format_dims(tensor.dims)}"
+                    f"Received: mask {shapes.format_dims(mask.dims)}, tensor "
+                    f"{shapes.format_dims(tensor.dims)}"
                 )
         whole = _shape(tensor)
         leading = raw.Prod(whole[axis : axis + rank], np.array([0], np.int32))

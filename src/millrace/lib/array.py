@@ -78,7 +78,7 @@ def meshgrid(*args: Any, indexing: str = "xy", name: str = "meshgrid") -> list[T
       name: op name.
 
     Returns:
-      As many tensors as arguments, each of rank `len(args)`; number i changes along the dimension of argument i.
+      As many tensors as arguments, each of rank `len(args)`; number i changes along dimension i of the grid.
 
     Raises:
       ValueError: `indexing` is another word.
@@ -87,10 +87,7 @@ def meshgrid(*args: Any, indexing: str = "xy", name: str = "meshgrid") -> list[T
         raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij'. Received: {indexing!r}")
     with get_default_graph().name_scope(name):
         ones = (1,) * (n := len(args))
-        columns = [
-            raw.Reshape(stack(x), ones[:i] + (-1,) + ones[i + 1 :])
-            for i, x in enumerate(args)
-        ]
+        columns = [raw.Reshape(stack(x), ones[:i] + (-1,) + ones[i + 1 :]) for i, x in enumerate(args)]
         lengths = [size(x) for x in args]
         kind = to_tensor(args[0]).dtype.base_dtype if args else float32
         if indexing == "xy" and n > 1:
@@ -263,7 +260,7 @@ def _sorted(values: Any, axis: Any, direction: str, places: bool) -> Tensor:
 
 
 def _reversed_order(x: Tensor) -> Tensor:
-    """A value for each element such that the greatest is first the least: its negative, or its bits turned."""
+    """A value for each element such that the least has the greatest: its negative, or its bits turned."""
     kind = x.dtype.base_dtype
     if kind.is_unsigned:
         return raw.Sub(constant(kind.max, "Const", kind), x)
@@ -283,7 +280,9 @@ def _last(x: Tensor, axis: int, rank: int | None) -> tuple[Tensor, Any]:
         at = raw.Add(count, axis) if axis < 0 else axis
         steps = raw.Range(0, count, 1)
         end = raw.Sub(count, 1)
-        perm = raw.Add(steps, raw.Add(_where(steps, at, raw.Sub(end, at)), _where(steps, end, raw.Sub(at, end))))
+        perm = raw.Add(
+            steps, raw.Add(_where(steps, at, raw.Sub(end, at)), _where(steps, end, raw.Sub(at, end)))
+        )
     return transpose(x, perm), lambda result: transpose(result, perm)
 
 

@@ -98,7 +98,7 @@ def result_dims(x: Dims, begin: Any, end: Any, strides: Any, masks: dict[str, in
 
 
 def single_places(dims: Any, values: Any, masks: dict[str, int], count: Any) -> bool:
-    """Whether every index is a single one or takes a whole dimension, so that only places depend on the bounds.
+    """Whether only places depend on the bounds: each index is a single one or takes a whole dimension.
 
     Args:
       dims: of the inputs of a slicing operation, bounds included.

@@ -35,13 +35,19 @@ def _concatenate(xp: Any, values: Any, axis: Any) -> Any:
             raise InvalidArgumentError(
                 None,
                 None,
-                f"Dimensions of inputs should match except along axis {at}. Received: {list(first)} and {list(dims)}",
+                f"Dimensions of inputs should match except along axis {at}. "
+                f"Received: {list(first)} and {list(dims)}",
             )
     return xp.concatenate(values, at)
 
 
-@declare("ConcatV2(values: N*T, axis: Tidx) -> output: T", N=count(minimum=2), T=ALL, Tidx=dtype(INDEX, default=int32),
-         static=("axis",))  # fmt: skip
+@declare(
+    "ConcatV2(values: N*T, axis: Tidx) -> output: T",
+    N=count(minimum=2),
+    T=ALL,
+    Tidx=dtype(INDEX, default=int32),
+    static=("axis",),
+)
 class ConcatV2:
     """`values` one after the other along `axis`."""
 
@@ -126,7 +132,8 @@ class Pack:
             raise InvalidArgumentError(
                 None,
                 None,
-                f"Shapes of all inputs must match. Received: {', '.join(str(list(np.shape(v))) for v in values)}",
+                f"Shapes of all inputs must match. "
+                f"Received: {', '.join(str(list(np.shape(v))) for v in values)}",
             )
         if not -len(np.shape(values[0])) - 1 <= axis <= len(np.shape(values[0])):
             raise InvalidArgumentError(None, None, f"axis is out of range. Received: {axis}")
@@ -191,8 +198,13 @@ def _split_axis(dim: Any, rank: int) -> int:
     return axis % rank
 
 
-@declare("Split(split_dim: int32, value: T) -> output: num_split*T", T=ALL, num_split=integer(minimum=1),
-         static=("split_dim",), alias=True)  # fmt: skip
+@declare(
+    "Split(split_dim: int32, value: T) -> output: num_split*T",
+    T=ALL,
+    num_split=integer(minimum=1),
+    static=("split_dim",),
+    alias=True,
+)
 class Split:
     """`num_split` equal parts of `value` along `split_dim`."""
 
@@ -216,7 +228,8 @@ class Split:
             raise InvalidArgumentError(
                 None,
                 None,
-                f"Number of ways to split should evenly divide the split dimension. Received: {num_split} ways of {dims[axis]}",
+                f"Number of ways to split should evenly divide the split dimension. "
+                f"Received: {num_split} ways of {dims[axis]}",
             )
         step = dims[axis] // num_split
         before = (slice(None),) * axis
@@ -270,7 +283,8 @@ class SplitV:
             raise InvalidArgumentError(
                 None,
                 None,
-                f"size_splits must be {num_split} lengths that sum to {dims[axis]}. Received: {size_splits.tolist()}",
+                f"size_splits must be {num_split} lengths that sum to {dims[axis]}. "
+                f"Received: {size_splits.tolist()}",
             )
         before = (slice(None),) * axis
         ends = np.cumsum([0, *sizes]).tolist()

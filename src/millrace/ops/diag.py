@@ -31,7 +31,9 @@ def _diagonal_places(rows: int, cols: int) -> np.ndarray:
 
 @declare("Diag(diagonal: T) -> output: T", T=_DIAGONAL)
 class Diag:
-    """A tensor of twice the rank that holds `diagonal` where its first coordinates equal its last, zero elsewhere."""
+    """A tensor of twice the rank that holds `diagonal` where its first coordinates equal its last, zero
+    elsewhere.
+    """
 
     def shape(diagonal):
         at_least(diagonal, 1, "diagonal")
@@ -240,8 +242,11 @@ def _band(xp: Any, input: Any, num_lower: Any, num_upper: Any) -> Any:
     return xp.where(inside, input, _zero(input))
 
 
-@declare("MatrixBandPart(input: T, num_lower: Tindex, num_upper: Tindex) -> band: T", T=ALL,
-         Tindex=dtype(INDEX, default=int64))  # fmt: skip
+@declare(
+    "MatrixBandPart(input: T, num_lower: Tindex, num_upper: Tindex) -> band: T",
+    T=ALL,
+    Tindex=dtype(INDEX, default=int64),
+)
 class MatrixBandPart:
     """`input` with zeros outside a band around the diagonals of its matrices."""
 

@@ -1,4 +1,6 @@
-"""Several diagonals at once: the second versions of the matrix diagonal operations, and their public functions."""
+"""Several diagonals at once: the second versions of the matrix diagonal operations, and their public
+functions.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ def _size(low: int, high: int, longest: int, rows: int, cols: int) -> tuple[int,
 
 
 def _where_in_band(rows: int, cols: int, low: int, high: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each element of a matrix: whether it is in the band, its diagonal's row there, its place in the diagonal."""
+    """For each element of a matrix: whether it is in the band, its diagonal's row there, its place in the
+    diagonal.
+    """
     i, j = np.arange(rows)[:, None], np.arange(cols)
     d = j - i
     inside = (d >= low) & (d <= high)
@@ -73,8 +77,11 @@ def _as_run_errors(error: ValueError) -> InvalidArgumentError:
     return InvalidArgumentError(None, None, str(error))
 
 
-@declare("MatrixDiagV2(diagonal: T, k: int32, num_rows: int32, num_cols: int32, padding_value: T) -> output: T", T=ALL,
-         static=("k", "num_rows", "num_cols"))  # fmt: skip
+@declare(
+    "MatrixDiagV2(diagonal: T, k: int32, num_rows: int32, num_cols: int32, padding_value: T) -> output: T",
+    T=ALL,
+    static=("k", "num_rows", "num_cols"),
+)
 class MatrixDiagV2:
     """Matrices with the given diagonals `k[0]` to `k[1]`, `padding_value` elsewhere."""
 
@@ -136,7 +143,7 @@ class MatrixDiagPartV2:
         return xp.reshape(result, (*np.shape(input)[:-2], len(step))) if low == high else result
 
     def grad(op, dy):
-        x, k, padding = op.inputs
+        x, k, _ = op.inputs
         return raw.MatrixSetDiagV2(raw.ZerosLike(x), dy, k), None, None
 
 
@@ -191,7 +198,7 @@ def matrix_diag(
     """Matrices with given diagonals.
 
     Args:
-      diagonal: `[..., n]`; with several diagonals `[..., d, n]`, the highest first, each starting at the left.
+      diagonal: `[..., n]`; with several diagonals `[..., d, n]`, highest first, starting at the left.
       name: op name; default "MatrixDiag".
       k: which diagonal, 0 is the main one, positive above; or the lowest and highest of several.
       num_rows, num_cols: the matrices' shape; default the smallest that holds the diagonals.

@@ -1,4 +1,6 @@
-"""Rounding floats to the few values that a quantized integer could hold, for training with quantization in mind."""
+"""Rounding floats to the few values that a quantized integer could hold, for training with quantization in
+mind.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def _nudged(xp: Any, low: Any, high: Any, num_bits: int, narrow_range: bool) -> 
 def _quantized(
     xp: Any, x: Any, low: Any, high: Any, num_bits: int, narrow_range: bool, by_inverse: bool = False
 ) -> Any:
-    """`x` held to the range and rounded to a step; TensorFlow multiplies by the inverse step for fixed ranges only."""
+    """`x` held to the range and rounded to a step; TensorFlow multiplies by the inverse step for fixed
+    ranges only.
+    """
     with np.errstate(all="ignore"):
         least, most, scale = _nudged(xp, low, high, num_bits, narrow_range)
         shifted = xp.maximum(xp.minimum(x, most), least) - least
@@ -80,8 +84,13 @@ class FakeQuantWithMinMaxArgs:
         return raw.FakeQuantWithMinMaxArgsGradient(dy, op.inputs[0], **op.params)
 
 
-@declare("FakeQuantWithMinMaxArgsGradient(gradients: float32, inputs: float32) -> backprops: float32", min=number(-6.0),
-         max=number(6.0), num_bits=integer(8), narrow_range=flag(False))  # fmt: skip
+@declare(
+    "FakeQuantWithMinMaxArgsGradient(gradients: float32, inputs: float32) -> backprops: float32",
+    min=number(-6.0),
+    max=number(6.0),
+    num_bits=integer(8),
+    narrow_range=flag(False),
+)
 class FakeQuantWithMinMaxArgsGradient:
     """`gradients` where the inputs are inside the range, zero elsewhere."""
 
@@ -170,10 +179,12 @@ def _per_channel(inputs: Any, low: Any, high: Any) -> list[Any]:
 
 
 @declare(
-    "FakeQuantWithMinMaxVarsPerChannelGradient(gradients: float32, inputs: float32, min: float32, max: float32) -> "
+    "FakeQuantWithMinMaxVarsPerChannelGradient(gradients: float32, inputs: float32, min: float32, "
+    "max: float32) -> "
     "backprops_wrt_input: float32, backprop_wrt_min: float32, backprop_wrt_max: float32",
-    num_bits=integer(8), narrow_range=flag(False),
-)  # fmt: skip
+    num_bits=integer(8),
+    narrow_range=flag(False),
+)
 class FakeQuantWithMinMaxVarsPerChannelGradient:
     """As FakeQuantWithMinMaxVarsGradient, with a range for each place of the last dimension."""
 
@@ -227,7 +238,9 @@ def fake_quant_with_min_max_args_gradient(
     narrow_range: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """The gradient of `fake_quant_with_min_max_args`: `gradients` where `inputs` are inside the range, else 0."""
+    """The gradient of `fake_quant_with_min_max_args`: `gradients` where `inputs` are inside the range, else
+    0.
+    """
     options = dict(min=min, max=max, num_bits=num_bits, narrow_range=narrow_range)
     return apply(FakeQuantWithMinMaxArgsGradient, gradients, inputs, name=name, **options)
 
@@ -236,7 +249,9 @@ def fake_quant_with_min_max_args_gradient(
 def fake_quant_with_min_max_vars(
     inputs: Any, min: Any, max: Any, num_bits: int = 8, narrow_range: bool = False, name: str | None = None
 ) -> Tensor:
-    """As `fake_quant_with_min_max_args`, with float32 scalar tensors `min` and `max`, which get gradients too."""
+    """As `fake_quant_with_min_max_args`, with float32 scalar tensors `min` and `max`, which get gradients
+    too.
+    """
     return apply(
         FakeQuantWithMinMaxVars, inputs, min, max, num_bits=num_bits, narrow_range=narrow_range, name=name
     )

@@ -50,8 +50,14 @@ def _row_slices(params: Tensor, indices: Tensor, dy: Tensor) -> IndexedSlices:
     return IndexedSlices(values, raw.Reshape(indices, size), dense)
 
 
-@declare("GatherV2(params: Tparams, indices: Tindices, axis: Taxis) -> output: Tparams", Tparams=ALL, Tindices=INDEX,
-         Taxis=dtype(INDEX), batch_dims=integer(default=0), static=("axis",))  # fmt: skip
+@declare(
+    "GatherV2(params: Tparams, indices: Tindices, axis: Taxis) -> output: Tparams",
+    Tparams=ALL,
+    Tindices=INDEX,
+    Taxis=dtype(INDEX),
+    batch_dims=integer(default=0),
+    static=("axis",),
+)
 class GatherV2:
     """Slice indices[i] of `params` along `axis` for each i, after `batch_dims` dimensions in common."""
 
@@ -132,7 +138,8 @@ class GatherNd:
             return None
         if indices[-1] > len(params):
             raise ValueError(
-                f"indices.shape[-1] must be <= params.rank. Received: {indices[-1]} for params {format_dims(params)}"
+                f"indices.shape[-1] must be <= params.rank. "
+                f"Received: {indices[-1]} for params {format_dims(params)}"
             )
         return (*indices[:-1], *params[indices[-1] :])
 

@@ -138,10 +138,14 @@ def _sequences(indices: np.ndarray, values: np.ndarray) -> dict[tuple[int, ...],
 
 
 @declare(
-    "EditDistance(hypothesis_indices: int64, hypothesis_values: T, hypothesis_shape: int64, truth_indices: int64, "
+    "EditDistance(hypothesis_indices: int64, hypothesis_values: T, hypothesis_shape: int64, "
+    "truth_indices: int64, "
     "truth_values: T, truth_shape: int64) -> output: float32",
-    T=ALL, normalize=flag(True), static=("hypothesis_shape", "truth_shape"), host=True,
-)  # fmt: skip
+    T=ALL,
+    normalize=flag(True),
+    static=("hypothesis_shape", "truth_shape"),
+    host=True,
+)
 class EditDistance:
     """Levenshtein's distance between the sequences of two sparse tensors."""
 

@@ -22,10 +22,17 @@ from millrace.opkit.idioms import shape_tensor
 from millrace.opkit.shape_rules import with_rank
 
 
-@declare("OneHot(indices: TI, depth: int32, on_value: T, off_value: T) -> output: T", T=ALL,
-         TI=dtype(frozenset({uint8, int32, int64}), default=int64), axis=integer(default=-1), static=("depth",))  # fmt: skip
+@declare(
+    "OneHot(indices: TI, depth: int32, on_value: T, off_value: T) -> output: T",
+    T=ALL,
+    TI=dtype(frozenset({uint8, int32, int64}), default=int64),
+    axis=integer(default=-1),
+    static=("depth",),
+)
 class OneHot:
-    """A new dimension of length `depth` that is `on_value` at the place each index names, `off_value` elsewhere."""
+    """A new dimension of length `depth` that is `on_value` at the place each index names, `off_value`
+    elsewhere.
+    """
 
     def shape(indices, depth, on_value, off_value, axis):
         for dims, what in ((depth.dims, "depth"), (on_value, "on_value"), (off_value, "off_value")):

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import shapes
 from millrace.core.dtypes import ALL, INDEX, int32
 from millrace.core.errors import InvalidArgumentError
 from millrace.core.public import public
@@ -181,8 +180,8 @@ def pad(
 
     Args:
       tensor: `[...]` of rank n.
-      paddings: `[n, 2]`, int32 or int64, how many elements to add before and after in each dimension.
-      mode: "CONSTANT" adds `constant_values`; "REFLECT" mirrors without, "SYMMETRIC" with the outermost elements.
+      paddings: `[n, 2]`, int32 or int64, how many elements to add before and after.
+      mode: "CONSTANT" adds `constant_values`; "REFLECT" mirrors without, "SYMMETRIC" with the border.
       name: op name; default "Pad", "PadV2" or "MirrorPad".
       constant_values: scalar, dtype of `tensor`.
 

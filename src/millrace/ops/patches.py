@@ -101,8 +101,14 @@ def _patches_grad(op: Any, dy: Tensor, ksizes: Any, strides: Any, rates: Any, pa
     return raw.Slice(total, start, [-1, *space, -1])
 
 
-@declare("ExtractImagePatches(images: T) -> patches: T", T=REAL, ksizes=ints(minimum=4), strides=ints(minimum=4),
-         rates=ints(minimum=4), padding=one_of("SAME", "VALID"))  # fmt: skip
+@declare(
+    "ExtractImagePatches(images: T) -> patches: T",
+    T=REAL,
+    ksizes=ints(minimum=4),
+    strides=ints(minimum=4),
+    rates=ints(minimum=4),
+    padding=one_of("SAME", "VALID"),
+)
 class ExtractImagePatches:
     """The window at each place of an image, its elements as channels."""
 
@@ -116,8 +122,13 @@ class ExtractImagePatches:
         return _patches_grad(op, dy, **op.params)
 
 
-@declare("ExtractVolumePatches(input: T) -> patches: T", T=REAL, ksizes=ints(minimum=5), strides=ints(minimum=5),
-         padding=one_of("SAME", "VALID"))  # fmt: skip
+@declare(
+    "ExtractVolumePatches(input: T) -> patches: T",
+    T=REAL,
+    ksizes=ints(minimum=5),
+    strides=ints(minimum=5),
+    padding=one_of("SAME", "VALID"),
+)
 class ExtractVolumePatches:
     """The window at each place of a volume, its elements as channels."""
 

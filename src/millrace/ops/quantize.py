@@ -71,11 +71,16 @@ def first_values(steps: np.ndarray, low: Any, high: Any, qtype: np.dtype[Any]) -
     return ((steps.astype(np.float64) - least) * scale + start).astype(np.float32)
 
 
-@declare("QuantizeV2(input: float32, min_range: float32, max_range: float32) -> output: T, output_min: float32, "
-         "output_max: float32", T=dtype(QUANTIZED), mode=_MODES,
-         round_mode=one_of("HALF_AWAY_FROM_ZERO", "HALF_TO_EVEN", default="HALF_AWAY_FROM_ZERO"), host=True)  # fmt: skip
+@declare(
+    "QuantizeV2(input: float32, min_range: float32, max_range: float32) -> output: T, output_min: float32, "
+    "output_max: float32",
+    T=dtype(QUANTIZED),
+    mode=_MODES,
+    round_mode=one_of("HALF_AWAY_FROM_ZERO", "HALF_TO_EVEN", default="HALF_AWAY_FROM_ZERO"),
+    host=True,
+)
 class QuantizeV2:
-    """`input` in the steps of a quantized type that spans `min_range` to `max_range`, and the range really used."""
+    """`input` in the steps of a quantized type that spans a range, and the range really used."""
 
     def shape(input, min_range, max_range, mode, round_mode):
         with_rank(min_range, 0, "min_range")
@@ -106,8 +111,12 @@ class QuantizeV2:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("Dequantize(input: T, min_range: float32, max_range: float32) -> output: float32", T=QUANTIZED, mode=_MODES,
-         host=True)  # fmt: skip
+@declare(
+    "Dequantize(input: T, min_range: float32, max_range: float32) -> output: float32",
+    T=QUANTIZED,
+    mode=_MODES,
+    host=True,
+)
 class Dequantize:
     """The floats that quantized steps stand for."""
 
@@ -162,8 +171,15 @@ def _there_and_back(
     return (steps * inverse).astype(x.dtype)
 
 
-@declare("QuantizeAndDequantize(input: T) -> output: T", T=FLOATING, signed_input=flag(True), num_bits=integer(8),
-         range_given=flag(False), input_min=number(0.0), input_max=number(0.0))  # fmt: skip
+@declare(
+    "QuantizeAndDequantize(input: T) -> output: T",
+    T=FLOATING,
+    signed_input=flag(True),
+    num_bits=integer(8),
+    range_given=flag(False),
+    input_min=number(0.0),
+    input_max=number(0.0),
+)
 class QuantizeAndDequantize:
     """The first version of QuantizeAndDequantizeV2, with its range as numbers."""
 
@@ -179,9 +195,15 @@ class QuantizeAndDequantize:
         return dy
 
 
-@declare("QuantizeAndDequantizeV2(input: T, input_min: T, input_max: T) -> output: T", T=FLOATING,
-         signed_input=flag(True), num_bits=integer(8), range_given=flag(False),
-         round_mode=one_of("HALF_TO_EVEN", "HALF_UP", default="HALF_TO_EVEN"), narrow_range=flag(False))  # fmt: skip
+@declare(
+    "QuantizeAndDequantizeV2(input: T, input_min: T, input_max: T) -> output: T",
+    T=FLOATING,
+    signed_input=flag(True),
+    num_bits=integer(8),
+    range_given=flag(False),
+    round_mode=one_of("HALF_TO_EVEN", "HALF_UP", default="HALF_TO_EVEN"),
+    narrow_range=flag(False),
+)
 class QuantizeAndDequantizeV2:
     """`input` rounded to the steps of an integer type that spans its range or a given one."""
 
@@ -202,8 +224,14 @@ class QuantizeAndDequantizeV2:
         return dy, None, None
 
 
-@declare("QuantizeAndDequantizeV3(input: T, input_min: T, input_max: T, num_bits: int32) -> output: T", T=FLOATING,
-         signed_input=flag(True), range_given=flag(True), narrow_range=flag(False), static=("num_bits",))  # fmt: skip
+@declare(
+    "QuantizeAndDequantizeV3(input: T, input_min: T, input_max: T, num_bits: int32) -> output: T",
+    T=FLOATING,
+    signed_input=flag(True),
+    range_given=flag(True),
+    narrow_range=flag(False),
+    static=("num_bits",),
+)
 class QuantizeAndDequantizeV3:
     """As QuantizeAndDequantizeV2, with the number of bits as a tensor."""
 
@@ -222,9 +250,14 @@ class QuantizeAndDequantizeV3:
         return dy, None, None, None
 
 
-@declare("QuantizedConcat(concat_dim: int32, values: N*T, input_mins: N*float32, input_maxes: N*float32) -> "
-         "output: T, output_min: float32, output_max: float32", N=count(minimum=2), T=ALL, static=("concat_dim",),
-         host=True)  # fmt: skip
+@declare(
+    "QuantizedConcat(concat_dim: int32, values: N*T, input_mins: N*float32, input_maxes: N*float32) -> "
+    "output: T, output_min: float32, output_max: float32",
+    N=count(minimum=2),
+    T=ALL,
+    static=("concat_dim",),
+    host=True,
+)
 class QuantizedConcat:
     """Quantized tensors one after the other, requantized to the range that holds all of theirs."""
 
@@ -249,9 +282,15 @@ class QuantizedConcat:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("QuantizedReshape(tensor: T, shape: Tshape, input_min: float32, input_max: float32) -> output: T, "
-         "output_min: float32, output_max: float32", T=ALL, Tshape=dtype(INDEX, default=int32), static=("shape",),
-         host=True, alias=True)  # fmt: skip
+@declare(
+    "QuantizedReshape(tensor: T, shape: Tshape, input_min: float32, input_max: float32) -> output: T, "
+    "output_min: float32, output_max: float32",
+    T=ALL,
+    Tshape=dtype(INDEX, default=int32),
+    static=("shape",),
+    host=True,
+    alias=True,
+)
 class QuantizedReshape:
     """Reshape of a quantized tensor, with its range."""
 

@@ -135,7 +135,8 @@ class Roll:
             raise InvalidArgumentError(
                 None,
                 None,
-                f"axis and shift must be of one length, axes in [{-rank}, {rank}). Received: {axes}, {shifts}",
+                f"axis and shift must be of one length, axes in [{-rank}, {rank}). "
+                f"Received: {axes}, {shifts}",
             )
         return xp.roll(input, tuple(shifts), tuple(axes))
 
@@ -191,7 +192,8 @@ def reverse_sequence(
     ):
         raise ValueError(
             "reverse_sequence: give each of seq_axis and batch_axis once. "
-            f"Received: seq_axis={seq_axis}, seq_dim={seq_dim}, batch_axis={batch_axis}, batch_dim={batch_dim}"
+            f"Received: seq_axis={seq_axis}, seq_dim={seq_dim}, batch_axis={batch_axis}, "
+            f"batch_dim={batch_dim}"
         )
     return apply(ReverseSequence, input, seq_lengths, seq_dim=seq, batch_dim=batch or 0, name=name)
 

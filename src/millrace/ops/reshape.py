@@ -81,7 +81,7 @@ def _whole_shape(dims: tuple[int, ...], shape: list[int]) -> tuple[int, ...]:
     if any(d < -1 for d in shape):
         raise InvalidArgumentError(None, None, f"sizes must be >= -1. Received: shape {shape}")
     if -1 in shape:
-        # Beside a length of 0 the missing one follows from the other lengths that are not 0, as in TensorFlow.
+        # Beside a length of 0 the missing one follows from those that are not 0, as in TensorFlow.
         rest = int(np.prod([d for d in shape if d > 0], dtype=np.int64))
         counted = int(np.prod([d for d in dims if d > 0], dtype=np.int64)) if 0 in shape else size
         shape = [counted // rest if d == -1 else d for d in shape]
@@ -119,7 +119,9 @@ class ExpandDims:
 
 @declare("Squeeze(input: T) -> output: T", T=ALL, squeeze_dims=ints(default=()), alias=True)
 class Squeeze:
-    """`input` without the dimensions `squeeze_dims`, which have length 1; without all such when none are named."""
+    """`input` without the dimensions `squeeze_dims`, which have length 1; without all such when none are
+    named.
+    """
 
     def shape(input, squeeze_dims):
         if input is None:
@@ -202,8 +204,13 @@ class Transpose:
         return raw.Transpose(dy, raw.InvertPermutation(op.inputs[1]), name="transpose"), None
 
 
-@declare("ConjugateTranspose(x: T, perm: Tperm) -> y: T", T=ALL, Tperm=dtype(INDEX, default=int32),
-         static=("perm",), alias=True)  # fmt: skip
+@declare(
+    "ConjugateTranspose(x: T, perm: Tperm) -> y: T",
+    T=ALL,
+    Tperm=dtype(INDEX, default=int32),
+    static=("perm",),
+    alias=True,
+)
 class ConjugateTranspose:
     """The complex conjugate of a transpose."""
 

@@ -118,9 +118,14 @@ def _part_shape(dims: tuple[int, ...], key: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 @declare(
-    "StridedSliceAssign(ref: Ref[T], begin: Index, end: Index, strides: Index, value: T) -> output_ref: Ref[T]",
-    T=ALL, Index=INDEX, static=("begin", "end", "strides"), writes="ref", **MASKS,
-)  # fmt: skip
+    "StridedSliceAssign(ref: Ref[T], begin: Index, end: Index, strides: Index, value: T) -> "
+    "output_ref: Ref[T]",
+    T=ALL,
+    Index=INDEX,
+    static=("begin", "end", "strides"),
+    writes="ref",
+    **MASKS,
+)
 class StridedSliceAssign:
     """Sets a slice of the variable `ref` to `value`; yields the whole new value."""
 
@@ -189,7 +194,8 @@ class Slice:
             lengths.add(len(input))
         if len(lengths) > 1:
             raise ValueError(
-                f"begin and size must have one element per input dimension. Received: begin {format_dims(begin.dims)}, "
+                f"begin and size must have one element per input dimension. "
+                f"Received: begin {format_dims(begin.dims)}, "
                 f"size {format_dims(size.dims)}, input {format_dims(input)}"
             )
         if sizes is None or starts is None:

@@ -96,7 +96,9 @@ def _rows(borders: Any, count: int, what: str) -> list[list[int]]:
 
 
 def space_to_batch_values(xp: Any, x: Any, block: list[int], paddings: Any) -> Any:
-    """Pads, cuts each spatial dimension into (blocks, block), and moves the block dimensions before the batch."""
+    """Pads, cuts each spatial dimension into (blocks, block), and moves the block dimensions before the
+    batch.
+    """
     count, dims = len(block), np.shape(x)
     if len(dims) < count + 1 or min(block, default=1) < 1:
         raise InvalidArgumentError(
@@ -211,8 +213,14 @@ class SpaceToBatch:
         return raw.BatchToSpace(dy, op.inputs[1], block_size=op.attrs["block_size"]), None
 
 
-@declare("BatchToSpace(input: T, crops: Tidx) -> output: T", T=ALL, Tidx=_INDEX, block_size=integer(minimum=2),
-         static=("crops",), alias=True)  # fmt: skip
+@declare(
+    "BatchToSpace(input: T, crops: Tidx) -> output: T",
+    T=ALL,
+    Tidx=_INDEX,
+    block_size=integer(minimum=2),
+    static=("crops",),
+    alias=True,
+)
 class BatchToSpace:
     """BatchToSpaceND for images, with square blocks."""
 
@@ -261,7 +269,7 @@ class SpaceToDepth:
     def kernel(xp, input, block_size, data_format):
         b = block_size
         dims = np.shape(input)
-        _, h, w, c = _axes(data_format)
+        _, h, w, _ = _axes(data_format)
         if dims[h] % b or dims[w] % b:
             raise InvalidArgumentError(
                 None, None, f"height and width must be divisible by {b}. Received: {list(dims)}"
@@ -327,7 +335,7 @@ def space_to_batch_nd(input: Any, block_shape: Any, paddings: Any, name: str | N
     Args:
       input: `[batch, s_1, ..., s_m, ...]`.
       block_shape: `[m]`, int32 or int64.
-      paddings: `[m, 2]`, int32 or int64: zeros added before and after; then s_i is divisible by block_shape[i].
+      paddings: `[m, 2]`, int32 or int64: zeros added before and after, to divide by block_shape.
       name: op name; default "SpaceToBatchND".
 
     Returns:
@@ -370,7 +378,9 @@ def space_to_batch(
 def batch_to_space(
     input: Any, crops: Any, block_size: int | None = None, name: str | None = None, block_shape: Any = None
 ) -> Tensor:
-    """`batch_to_space_nd` for `[batch, height, width, depth]` with square blocks; arguments as for `space_to_batch`."""
+    """`batch_to_space_nd` for `[batch, height, width, depth]` with square blocks; arguments as for
+    `space_to_batch`.
+    """
     block = np.array([block_size, block_size], np.int64) if block_shape is None else block_shape
     return _with_rank_4(batch_to_space_nd, input, block, crops, name)
 

@@ -38,7 +38,9 @@ class Where:
 
 
 def _first_seen(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The places where each value of vector `x` stands first, the number of its value for each element, and counts."""
+    """The places where each value of vector `x` stands first, the number of its value for each element, and
+    counts.
+    """
     equal_nan = {} if x.dtype.kind in "OV" else {"equal_nan": False}
     _, first, inverse, counts = np.unique(
         x, return_index=True, return_inverse=True, return_counts=True, **equal_nan
@@ -95,7 +97,9 @@ def _vector(x: Any) -> np.ndarray:
 
 @declare("Unique(x: T) -> y: T, idx: out_idx", T=ALL, out_idx=dtype(INDEX, default=int32), host=True)
 class Unique:
-    """The distinct values of a vector in the order of their first places, and the number of its value for each element."""
+    """The distinct values of a vector in the order of their first places, and the number of its value for
+    each element.
+    """
 
     def shape(x):
         return [(None,), _vector_dims(x)]
@@ -141,8 +145,14 @@ def _unique_dims(x: Any, axis: Any) -> list[Any]:
     return [(*x[:at], None, *x[at + 1 :]), (x[at],)]
 
 
-@declare("UniqueV2(x: T, axis: Taxis) -> y: T, idx: out_idx", T=ALL, Taxis=dtype(INDEX, default=int64),
-         out_idx=dtype(INDEX, default=int32), static=("axis",), host=True)  # fmt: skip
+@declare(
+    "UniqueV2(x: T, axis: Taxis) -> y: T, idx: out_idx",
+    T=ALL,
+    Taxis=dtype(INDEX, default=int64),
+    out_idx=dtype(INDEX, default=int32),
+    static=("axis",),
+    host=True,
+)
 class UniqueV2:
     """The distinct slices of `x` along `axis`, and the number of its slice for each place."""
 
@@ -156,8 +166,14 @@ class UniqueV2:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("UniqueWithCountsV2(x: T, axis: Taxis) -> y: T, idx: out_idx, count: out_idx", T=ALL,
-         Taxis=dtype(INDEX, default=int64), out_idx=dtype(INDEX, default=int32), static=("axis",), host=True)  # fmt: skip
+@declare(
+    "UniqueWithCountsV2(x: T, axis: Taxis) -> y: T, idx: out_idx, count: out_idx",
+    T=ALL,
+    Taxis=dtype(INDEX, default=int64),
+    out_idx=dtype(INDEX, default=int32),
+    static=("axis",),
+    host=True,
+)
 class UniqueWithCountsV2:
     """As UniqueV2, and how often each distinct slice occurs."""
 
@@ -205,7 +221,8 @@ class DynamicPartition:
         depth = len(partitions)
         if len(data) < depth or not shapes.compatible(data[:depth], partitions):
             raise ValueError(
-                f"data.shape must start with partitions.shape. Received: {format_dims(data)} and {format_dims(partitions)}"
+                f"data.shape must start with partitions.shape. "
+                f"Received: {format_dims(data)} and {format_dims(partitions)}"
             )
         return [(None, *data[depth:])] * num_partitions
 
@@ -241,7 +258,8 @@ def _stitched_dims(indices: Any, data: Any) -> Any:
         depth = len(places.dims)
         if len(part) < depth or not shapes.compatible(part[:depth], places.dims):
             raise ValueError(
-                f"data.shape must start with indices.shape. Received: {format_dims(part)} and {format_dims(places.dims)}"
+                f"data.shape must start with indices.shape. "
+                f"Received: {format_dims(part)} and {format_dims(places.dims)}"
             )
         tail = part[depth:] if tail is None else shapes.merge(tail, part[depth:])
     if tail is None:
