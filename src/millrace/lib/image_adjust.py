@@ -358,20 +358,24 @@ def per_image_standardization(image: Any) -> Tensor:
       image: `[height, width, channels]` or `[batch, height, width, channels]`.
 
     Returns:
-      float32, same shape.
+      Same shape and dtype. Integers are scaled as by `convert_image_dtype`, before and after.
 
     Raises:
       ValueError: the rank is not 3 or 4.
     """
     image = to_tensor(image, name="image")
     rank = image_rank(image, "per_image_standardization")
+    dtype = image.dtype.base_dtype
+    if dtype not in (dtypes.float16, dtypes.float32):
+        standard = per_image_standardization(convert_image_dtype(image, dtypes.float32))
+        return convert_image_dtype(standard, dtype, saturate=True)
     shape = _shape_of(image)
     count = raw.Prod(shape if rank == 3 else shape[1:], _all_axes(1))
-    pixels = cast(image, dtypes.float32)
+    pixels = cast(image, image.dtype.base_dtype)
     mean = _mean(pixels, rank)
     spread = raw.Relu(raw.Sub(_mean(raw.Square(pixels), rank), raw.Square(mean), name="sub"))
     deviation = raw.Sqrt(spread)
-    least = raw.Rsqrt(cast(count, dtypes.float32))
+    least = raw.Rsqrt(cast(count, dtype))
     scale = raw.Maximum(deviation, least)
     return raw.RealDiv(raw.Sub(pixels, mean), scale, name="div")
 

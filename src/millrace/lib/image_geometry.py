@@ -125,8 +125,7 @@ def _random_flip(image: Any, from_end: int, seed: int | None, who: str) -> Tenso
         flipped.set_shape(image.shape)
         return flipped
     count = image.dims[0] if image.dims[0] is not None else raw.Shape(image)[0]  # type: ignore[index]
-    draws = random_uniform(_stack([count]), seed=seed)
-    chosen = raw.Less(draws, 0.5)
+    chosen = raw.Greater(random_uniform(_stack([count]), seed=seed), 0.5)
     return raw.Select(chosen, _mirrored(image, axis), image)
 
 

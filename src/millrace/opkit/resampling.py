@@ -123,7 +123,7 @@ def linear_matrix(size_in: int, samples: Linear) -> np.ndarray:
     return weights_matrix(size_in, places, np.stack([_F(1) - samples.lerp, samples.lerp]))
 
 
-_KERNELS = {"lanczos1": 1.0, "lanczos3": 3.0, "lanczos5": 5.0, "gaussian": 1.5, "box": 0.5, "triangle": 1.0,
+_KERNELS = {"lanczos1": 1.0, "lanczos3": 3.0, "lanczos5": 5.0, "gaussian": 1.5, "box": 1.0, "triangle": 1.0,
             "keyscubic": 2.0, "mitchellcubic": 2.0}  # fmt: skip
 
 
@@ -160,21 +160,23 @@ def spans(
       kind: the sampling kernel.
       antialias: widen the kernel where the image shrinks.
     """
-    inverse = 1.0 / scale
-    stretch = max(inverse, 1.0) if antialias else 1.0
-    radius = _KERNELS[kind] * stretch
+    inverse = _F(1) / _F(scale)
+    shift = -inverse * _F(translation)
+    stretch = max(inverse, _F(1)) if antialias else _F(1)
+    radius = _F(_KERNELS[kind]) * stretch
+    half = _F(0.5)
     matrix = np.zeros((size_out, size_in), _F)
     for x in range(size_out):
-        sample = (x + 0.5) * inverse - translation * inverse
+        sample = (_F(x) + half) * inverse + shift
         if sample < 0 or sample > size_in:
             continue
-        first = max(int(np.ceil(sample - radius - 0.5)), 0)
-        last = min(int(np.floor(sample + radius - 0.5)), size_in - 1)
-        at = np.arange(first, last + 1)
-        weights = _kernel_value(kind, (at + 0.5 - sample) / stretch)
-        total = weights.sum()
+        first = max(int(np.ceil(sample - radius - half)), 0)
+        last = min(int(np.floor(sample + radius - half)), size_in - 1)
+        at = np.arange(first, last + 1, dtype=_F)
+        weights = _kernel_value(kind, (at + half - sample) * (_F(1) / stretch)).astype(_F)
+        total = weights.sum(dtype=_F)
         if abs(total) >= 1000 * np.finfo(_F).tiny:
-            matrix[x, first : last + 1] = weights / total
+            matrix[x, first : last + 1] = weights * (_F(1) / total)
     return matrix
 
 

@@ -36,8 +36,8 @@ def _resized(images: Dims, size: Known) -> Dims:
         )
     value = size.value
     height, width = (None, None) if value is None else (int(v) for v in value)
-    if any(v is not None and v <= 0 for v in (height, width)):
-        raise ValueError(f"output dimensions must be positive. Received: {[height, width]}")
+    if any(v is not None and v < 0 for v in (height, width)):
+        raise ValueError(f"output dimensions must not be negative. Received: {[height, width]}")
     return dims[0], height, width, dims[3]  # type: ignore[index]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +45,56 @@ def _overlaps(box: Any, others: Any) -> Any:
         return np.where(solid, common / (area + areas - common), zero)
 
 
+_TAKEN = -1
+
+
+class _Queue:
+    """A binary heap, largest score first, that leaves equal scores in the order of TensorFlow's.
+
+    TensorFlow puts a chosen candidate back (to drop it when it comes up again), which moves its equals; the
+    operations here are those of the C++ standard library's heap, and `_TAKEN` marks what was put back.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[Any, int, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def push(self, row: tuple[Any, int, int]) -> None:
+        """Adds (score, index, how many chosen candidates it has been compared with)."""
+        self._rows.append(row)
+        self._rise(len(self._rows) - 1, row)
+
+    def _rise(self, hole: int, row: tuple[Any, int, int]) -> None:
+        rows = self._rows
+        while hole > 0 and rows[(hole - 1) // 2][0] < row[0]:
+            rows[hole] = rows[(hole - 1) // 2]
+            hole = (hole - 1) // 2
+        rows[hole] = row
+
+    def pop(self) -> tuple[Any, int, int]:
+        """Takes out the best."""
+        rows = self._rows
+        best, row = rows[0], rows.pop()
+        size = len(rows)
+        if size == 0:
+            return best
+        hole = child = 0
+        while child < (size - 1) // 2:
+            child = 2 * (child + 1)
+            if rows[child][0] < rows[child - 1][0]:
+                child -= 1
+            rows[hole] = rows[child]
+            hole = child
+        if size % 2 == 0 and child == (size - 2) // 2:
+            child = 2 * child + 1
+            rows[hole] = rows[child]
+            hole = child
+        self._rise(hole, row)
+        return best
+
+
 def _suppress(
     similarity: Callable[[int, np.ndarray], np.ndarray],
     scores: np.ndarray,
@@ -53,6 +102,7 @@ def _suppress(
     threshold: float,
     score_threshold: float,
     sigma: float = 0.0,
+    inclusive: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The indices chosen, best first, and their scores.
 
@@ -62,36 +112,40 @@ def _suppress(
       limit: how many at most.
       threshold: candidates more similar than this to a chosen one are dropped.
       score_threshold: candidates must score above this.
+      inclusive: drop those just as similar, too.
       sigma: above 0, the scores of similar candidates decay instead.
     """
     scale = np.float32(-0.5 / sigma) if sigma > 0 else np.float32(0)
-    queue = [(-float(s), i, 0) for i, s in enumerate(scores) if s > score_threshold]
-    heapq.heapify(queue)
+    queue = _Queue()
+    for i, first in enumerate(scores):
+        if first > score_threshold:
+            queue.push((np.float32(first), i, 0))
     chosen: list[int] = []
     found: list[Any] = []
     while queue and len(chosen) < limit:
-        negative, index, begin = heapq.heappop(queue)
-        score = original = np.float32(-negative)
+        original, index, begin = queue.pop()
+        if begin == _TAKEN:
+            continue
+        score = original
         dropped = False
         if len(chosen) > begin:
             alike = similarity(index, np.array(chosen[begin:]))[::-1]
             if sigma <= 0:
-                dropped = bool((alike > threshold).any())
+                dropped = bool((alike >= threshold if inclusive else alike > threshold).any())
             else:
                 for s in alike:
-                    score = np.float32(score * (np.exp(scale * s * s) if s <= threshold else 0))
-                    if s > threshold:
-                        dropped = True
-                        break
-                    if score <= score_threshold:
+                    score = np.float32(score * (np.exp(scale * s * s) if s < threshold else 0))
+                    dropped = bool(s >= threshold)
+                    if dropped or score <= score_threshold:
                         break
         if dropped:
             continue
         if score == original:
             chosen.append(index)
             found.append(score)
+            queue.push((score, index, _TAKEN))
         elif score > score_threshold:
-            heapq.heappush(queue, (-float(score), index, len(chosen)))
+            queue.push((score, index, len(chosen)))
     return np.array(chosen, np.int32), np.array(found, scores.dtype)
 
 
@@ -116,7 +170,13 @@ def _check_overlap(threshold: Any) -> float:
 
 
 def _chosen_boxes(
-    boxes, scores, limit, threshold, score_threshold, sigma=0.0
+    boxes: Any,
+    scores: Any,
+    limit: Any,
+    threshold: Any,
+    score_threshold: Any,
+    sigma: Any = 0.0,
+    inclusive: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     _check_candidates(boxes, scores, limit, threshold, score_threshold)
     _check_overlap(threshold)
@@ -128,6 +188,7 @@ def _chosen_boxes(
         float(threshold),
         float(score_threshold),
         float(sigma),
+        inclusive,
     )
 
 
@@ -360,7 +421,9 @@ class CombinedNonMaxSuppression:
             found: list[tuple[float, int, Any]] = []
             for c in range(classes):
                 own = boxes[b, :, c if kinds > 1 else 0]
-                chosen, best = _chosen_boxes(own, scores[b, :, c], per_class, iou_threshold, score_threshold)
+                chosen, best = _chosen_boxes(
+                    own, scores[b, :, c], per_class, iou_threshold, score_threshold, inclusive=False
+                )
                 found += [(float(s), c, own[i]) for i, s in zip(chosen, best, strict=True)]
             found.sort(key=lambda row: -row[0])
             found = found[:size]
@@ -391,7 +454,7 @@ def non_max_suppression(
       boxes: float32 `[num_boxes, 4]`: y1, x1, y2, x2.
       scores: float32 `[num_boxes]`.
       max_output_size: int32 scalar.
-      iou_threshold: boxes whose intersection over union with a better one is above this are dropped.
+      iou_threshold: boxes whose intersection over union with a better one reaches this are dropped.
       score_threshold: boxes that do not score above this are dropped.
       name: op name; default "non_max_suppression".
 
