@@ -23,7 +23,6 @@ class ResourceVariable(Variable):
             return convert.to_tensor(initial_value, dtype, "initial_value")
 
     def _make(self, scope: str, dims: shapes.Dims, dtype: dtypes.DType) -> None:
-        self._dtype = dtype
         name = get_default_graph().get_name_scope()
         self._target = raw.VarHandleOp(shape=dims, dtype=dtype, shared_name=name, name=scope)
         with name_scope("IsInitialized"):
@@ -154,6 +153,18 @@ class WrittenVariable(ResourceVariable):
     def read_value(self) -> Tensor:
         """The value after the write."""
         return self._read()
+
+    def _write(self, *arguments: Any) -> Any:
+        with control_dependencies([self._write_op]):
+            return super()._write(*arguments)
+
+    def _scatter(self, *arguments: Any) -> Any:
+        with control_dependencies([self._write_op]):
+            return super()._scatter(*arguments)
+
+    def _strided_slice_assign(self, *arguments: Any, **masks: Any) -> Any:
+        with control_dependencies([self._write_op]):
+            return super()._strided_slice_assign(*arguments, **masks)
 
     @property
     def op(self) -> Operation:
