@@ -219,7 +219,7 @@ class _Raiser:
     # --- branches -------------------------------------------------------------------------------------------
 
     def raise_branches(self, nodes: dict[str, Any], results: list[str]) -> dict[str, Any]:
-        """The nodes of one region with If in place of Switch and Merge; what only a branch reaches is dropped."""
+        """The nodes of a region with If in place of Switch and Merge; what only a branch reaches goes away."""
         if not any(kind_of(n) in ("Switch", "Merge") for n in nodes.values()):
             return nodes
         nodes = {node.name: node for node in _forward(nodes)}

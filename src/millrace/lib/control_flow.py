@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -514,8 +515,18 @@ def group(*inputs: Any, **kwargs: Any) -> Operation:
             raise TypeError(f"group: expected an operation, tensor or variable. Received: {value!r}")
         ops.append(value)
     with name_scope(name, "group_deps", [v for v in ops if isinstance(v, Tensor | Operation)]) as scope:
-        with control_dependencies(ops):
-            return raw.NoOp(name=scope)
+        by_device: dict[str, list[Any]] = {}
+        for op in ops:
+            by_device.setdefault(op.device, []).append(op)
+        if len(by_device) > 1:  # operations of one device are waited for there
+            return _gate("", [_gate(place, by_device[place]) for place in sorted(by_device)], scope)
+        return _gate(next(iter(by_device), ""), ops, scope)
+
+
+def _gate(place: str, ops: list[Any], name: str | None = None) -> Operation:
+    """A NoOp on a device that waits for `ops`."""
+    with get_default_graph().device(place) if place else contextlib.nullcontext(), control_dependencies(ops):
+        return raw.NoOp(name=name)
 
 
 @public("tuple")

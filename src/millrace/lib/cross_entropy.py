@@ -13,6 +13,7 @@ from millrace.graph.convert import shape_tensor, to_tensor
 from millrace.graph.scopes import name_scope
 from millrace.graph.tensor import Tensor
 from millrace.opkit.array_idioms import rank_tensor
+from millrace.ops.cast import cast
 from millrace.ops.fill import ones_like
 from millrace.ops.xent import FIXED_LABELS
 
@@ -51,8 +52,7 @@ def _softmax_loss(labels: Any, logits: Any, axis: int, name: str | None, fixed: 
     dtype, static = logits.dtype.base_dtype, logits.dims
     if dtype in _HALVES:
         logits = raw.Cast(logits, DstT=float32)
-    if labels.dtype.base_dtype is not logits.dtype.base_dtype:
-        labels = raw.Cast(labels, DstT=logits.dtype.base_dtype)
+    labels = cast(labels, logits.dtype.base_dtype)
     rank = rank_tensor(logits)
     if static is not None:
         if not -len(static) <= axis < len(static):
