@@ -1,6 +1,6 @@
 """Matrix verbs of the JAX dialect. Leading axes are batches; 16-bit floats are computed in float32.
 
-A compiled program cannot stop half-way: where the NumPy dialect refuses a matrix, these give NaN or infinity.
+A compiled program cannot stop half-way: a matrix that the NumPy dialect refuses is reported when it has run.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from millrace.core.errors import InvalidArgumentError
 
 _NARROW = (jnp.float16, jnp.bfloat16)
 
@@ -32,8 +34,21 @@ def _widened(function: Callable[..., Any]) -> Callable[..., Any]:
     return verb
 
 
+def _refused(message: str) -> Callable[[], Exception]:
+    return lambda: InvalidArgumentError(None, None, message)
+
+
+def _lu_solve(packed: Any, rows: Any, b: Any) -> Any:
+    """X in a X = b, from the LU decomposition of a."""
+    b = jnp.take_along_axis(b, rows[..., None], axis=-2)
+    y = lax.linalg.triangular_solve(packed, b, left_side=True, lower=True, unit_diagonal=True)
+    return lax.linalg.triangular_solve(packed, y, left_side=True, lower=False)
+
+
 class LinalgVerbs:
     """Products and factorisations of (batches of) matrices."""
+
+    check: Callable[..., None]  # of the dialect that this is mixed into
 
     def mat_product(self, a: Any, b: Any) -> Any:
         """Matrix product over the last two axes, leading ones broadcast; in full precision everywhere."""
@@ -42,21 +57,27 @@ class LinalgVerbs:
     @_widened
     def cholesky(self, a: Any) -> Any:
         """The lower factor L of a = L L^H, from the lower triangle of `a`."""
-        return lax.linalg.cholesky(a, symmetrize_input=False)
+        factor = lax.linalg.cholesky(a, symmetrize_input=False)
+        rule = "Cholesky decomposition was not successful. The input might not be valid."
+        self.check(~jnp.isnan(factor), _refused(rule))
+        return factor
 
     @_widened
     def mat_inverse(self, a: Any) -> Any:
-        """The inverses."""
-        return jnp.linalg.inv(a)
+        """The inverses; a singular matrix is refused."""
+        packed, rows = self.mat_lu(a)
+        return _lu_solve(packed, rows, jnp.broadcast_to(jnp.eye(a.shape[-1], dtype=a.dtype), a.shape))
 
     @_widened
     def mat_solve(self, a: Any, b: Any) -> Any:
-        """X in a X = b."""
-        return jnp.linalg.solve(a, b)
+        """X in a X = b; a singular matrix is refused."""
+        packed, rows = self.mat_lu(a)
+        return _lu_solve(packed, rows, b)
 
     @_widened
     def tri_solve(self, a: Any, b: Any, lower: bool, adjoint: bool) -> Any:
         """X in a X = b, or in a^H X = b, reading one triangle of `a` only."""
+        self.check(jnp.diagonal(a, axis1=-2, axis2=-1) != 0, _refused("Input matrix is not invertible."))
         return lax.linalg.triangular_solve(
             a,
             b,
@@ -102,6 +123,7 @@ class LinalgVerbs:
     def mat_lu(self, a: Any) -> Any:
         """L and U packed into one matrix, and the permutation p with a[p] = L U."""
         packed, _, rows = lax.linalg.lu(a)
+        self.check(jnp.diagonal(packed, axis1=-2, axis2=-1) != 0, _refused("Input is not invertible."))
         return packed, rows
 
     @_widened
