@@ -7,9 +7,12 @@ from typing import Any
 
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.graph import convert, raw
+from millrace.graph import (
+    convert,
+    indexed_slices,  # the module: it may be half made when a session is the first import
+    raw,
+)
 from millrace.graph.defaults import get_default_graph
-from millrace.graph.indexed_slices import IndexedSlices
 from millrace.graph.tensor import Tensor
 
 _TRUE_DIVISION = {
@@ -33,7 +36,7 @@ def _binary(function: Callable[..., Any], name: str) -> tuple[Callable[..., Any]
 
     def forward(x: Tensor, y: Any) -> Any:
         if type(y) is not Tensor:
-            if hasattr(y, "dense_shape") and not isinstance(y, IndexedSlices):
+            if hasattr(y, "dense_shape") and not isinstance(y, indexed_slices.IndexedSlices):
                 return NotImplemented
             with x.op.graph.as_default(), x.op.graph.name_scope(name) as scope:
                 y = convert.to_tensor(y, x.dtype.base_dtype, "y")

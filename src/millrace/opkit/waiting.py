@@ -74,7 +74,9 @@ class limited:  # noqa: N801 - reads as the context that it is
         _limits.cancellation, _limits.deadline = self._before
 
 
-def wait_until(condition: threading.Condition, ready: Callable[[], bool], what: str = "the operation") -> None:
+def wait_until(
+    condition: threading.Condition, ready: Callable[[], bool], what: str = "the operation"
+) -> None:
     """Sleeps until `ready()` holds.
 
     Args:

@@ -67,7 +67,9 @@ class Explanation:
         for reason, types in self.dropped.items():
             lines.append(f"  {reason}: {types.total()} ({_counted(types)})")
         for i, row in enumerate(self.rows):
-            lines.append(f"  {i + 1}. {row.kind} {row.what}: {_amounts(row)}{'; ' + row.why if row.why else ''}")
+            lines.append(
+                f"  {i + 1}. {row.kind} {row.what}: {_amounts(row)}{'; ' + row.why if row.why else ''}"
+            )
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -91,7 +93,11 @@ class Explanation:
 
 
 def explain(
-    fetches: Sequence[Any], feeds: Sequence[Tensor], feed_dims: list[shapes.Dims] | None, tier: str, runs: int = 0
+    fetches: Sequence[Any],
+    feeds: Sequence[Tensor],
+    feed_dims: list[shapes.Dims] | None,
+    tier: str,
+    runs: int = 0,
 ) -> Explanation:
     """Explains the run of `fetches`.
 

@@ -42,6 +42,8 @@ class Store:
             found = self.slots.setdefault(key, Slot(key))
         return found
 
-    def clear(self) -> None:
-        """Frees every value."""
-        self.slots.clear()
+    def clear(self, containers: tuple[str, ...] = ()) -> None:
+        """Frees every value, or those that live in one of `containers`."""
+        for key, slot in self.slots.items():
+            if not containers or key.startswith(tuple(f"{name}/" for name in containers)):
+                slot.value = None

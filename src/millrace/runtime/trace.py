@@ -145,7 +145,15 @@ class Timeline:
         number = len(self._events)
         for phase, (pid, tid, time) in (("s", begin), ("t", end)):
             self._events.append(
-                {"name": name, "cat": "DataFlow", "ph": phase, "pid": pid, "tid": tid, "ts": time, "id": number}
+                {
+                    "name": name,
+                    "cat": "DataFlow",
+                    "ph": phase,
+                    "pid": pid,
+                    "tid": tid,
+                    "ts": time,
+                    "id": number,
+                }
             )
 
     def _memory(self, pid: int, device: Any) -> None:

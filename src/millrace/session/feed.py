@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from millrace.graph.graph import Graph
 from millrace.graph.literals import to_array
 from millrace.graph.tensor import Tensor
 from millrace.session.fetch import expansion_for
+from millrace.session.handles import TensorHandle
 
 
 class Feed:
@@ -45,7 +47,9 @@ class Feed:
         dims = self.dims
         if dims is not None and array.shape != dims:
             shape = array.shape
-            if len(shape) != len(dims) or any(d is not None and d != s for d, s in zip(dims, shape, strict=True)):
+            if len(shape) != len(dims) or any(
+                d is not None and d != s for d, s in zip(dims, shape, strict=True)
+            ):
                 raise ValueError(
                     f"Cannot feed value of shape {shape} for Tensor '{self.tensor.name}', which has shape "
                     f"'{self.tensor.get_shape()}'"
@@ -53,7 +57,9 @@ class Feed:
         return array
 
     def _cast(self, value: Any) -> Any:
-        if isinstance(value, Tensor) or (hasattr(value, "op") and hasattr(value, "graph")):
+        if isinstance(value, TensorHandle):
+            value = str(value) if self.dtype is dtypes.string else value.eval()
+        elif isinstance(value, Tensor) or (hasattr(value, "op") and hasattr(value, "graph")):
             raise TypeError(
                 f"The value of a feed cannot be a Tensor; feed Python numbers, strings, lists or arrays. Received: "
                 f"{value!r} for '{self.tensor.name}'"
@@ -77,7 +83,11 @@ class Feed:
             ) from None
 
     def _text(self, value: Any) -> np.ndarray:
-        if isinstance(value, np.ndarray) and value.dtype.kind == "O" and all(type(v) is bytes for v in value.flat):
+        if (
+            isinstance(value, np.ndarray)
+            and value.dtype.kind == "O"
+            and all(type(v) is bytes for v in value.flat)
+        ):
             return value
         return to_array(value, dtypes.string)
 
@@ -99,10 +109,18 @@ class FeedPlan:
         self.feeds: list[Feed] = []
         self.simple = True
         for key in keys:
+            if isinstance(key, tuple | list):
+                self.simple = False
+                inner = FeedPlan(graph, tuple(key))
+                self._readers.append((key, partial(_nested, inner)))
+                self.feeds.extend(inner.feeds)
+                continue
             expansion = expansion_for(key)
             if expansion is not None:
                 if expansion.feed is None:
-                    raise TypeError(f"A {type(key).__name__} cannot be fed: its type was registered without a feed function")
+                    raise TypeError(
+                        f"A {type(key).__name__} cannot be fed: its type was registered without a feed function"
+                    )
                 self.simple = False
                 tensors = [t for t, _ in expansion.feed(key, _Parts())]
                 self._readers.append((key, expansion.feed))
@@ -125,6 +143,18 @@ class FeedPlan:
         return [feed.convert(value) for feed, value in zip(self.feeds, values, strict=True)]
 
 
+def _nested(inner: FeedPlan, key: Any, value: Any) -> list[tuple[Any, Any]]:
+    """The values for a tuple of keys, which nests as the keys do."""
+    parts = list(value) if isinstance(value, tuple | list | np.ndarray) else [value]
+    if len(parts) != len(key):
+        raise ValueError(
+            f"Could not flatten dictionary. Key had {len(key)} elements, but value had {len(parts)} elements. "
+            f"Key: {key!r}, value: {value!r}."
+        )
+    flat = inner.convert(dict(zip(key, parts, strict=True)))
+    return [(feed.tensor, v) for feed, v in zip(inner.feeds, flat, strict=True)]
+
+
 class _Parts:
     """Stands for any value while only the tensors of an expansion are wanted."""
 
@@ -143,5 +173,6 @@ def _resolve(graph: Graph, key: Any) -> Tensor:
         tensor = graph.as_graph_element(key, allow_operation=False)
     except (TypeError, ValueError, KeyError) as error:
         text = error.args[0] if isinstance(error, KeyError) else str(error)
-        raise TypeError(f"Cannot interpret feed_dict key as Tensor: {text}. Received: {key!r}") from None
+        received = "" if "Received" in text else f". Received: {key!r}"
+        raise TypeError(f"Cannot interpret feed_dict key as Tensor: {text}{received}") from None
     return tensor

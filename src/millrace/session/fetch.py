@@ -10,6 +10,7 @@ from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
+from millrace.session.handles import HANDLE_TYPES, TensorHandle
 
 Rebuild = Callable[[tuple[Any, ...]], Any]
 
@@ -29,7 +30,10 @@ _expansions: list[_Expansion] = []
 
 @public("python.client.session.register_session_run_conversion_functions")
 def register_session_run_conversion_functions(
-    tensor_type: type, fetch_function: Any, feed_function: Any = None, feed_function_for_partial_run: Any = None
+    tensor_type: type,
+    fetch_function: Any,
+    feed_function: Any = None,
+    feed_function_for_partial_run: Any = None,
 ) -> None:
     """Lets objects of a type be fetched and fed.
 
@@ -45,7 +49,9 @@ def register_session_run_conversion_functions(
     for known in _expansions:
         if issubclass(tensor_type, known.kind):
             raise ValueError(f"{tensor_type} has already been registered so ignore it.")
-    _expansions.insert(0, _Expansion(tensor_type, fetch_function, feed_function, feed_function_for_partial_run))
+    _expansions.insert(
+        0, _Expansion(tensor_type, fetch_function, feed_function, feed_function_for_partial_run)
+    )
 
 
 def expansion_for(value: Any) -> _Expansion | None:
@@ -84,15 +90,16 @@ class FetchPlan:
       rebuild: from their values to the caller's structure.
     """
 
-    def __init__(self, graph: Graph, fetches: Any) -> None:
+    def __init__(self, graph: Graph, fetches: Any, session: Any) -> None:
         self.graph = graph
+        self._session = session
         self.elements: list[Any] = []
         self._index: dict[Any, int] = {}
         self.rebuild = self._visit(fetches)
 
     def _visit(self, fetch: Any) -> Rebuild:
         if fetch is None:
-            raise TypeError("Fetch argument None has invalid type NoneType")
+            raise TypeError(f"Fetch argument None has invalid type {type(None)}")
         if isinstance(fetch, list):
             return _rebuild_list(list, [self._visit(f) for f in fetch])
         if isinstance(fetch, tuple) and not hasattr(fetch, "dense_shape"):
@@ -115,6 +122,10 @@ class FetchPlan:
             positions = [self._element(t, fetch) for t in tensors]
             return lambda values: contract([values[i] for i in positions])
         position = self._element(fetch, fetch)
+        element = self.elements[position]
+        if isinstance(element, Tensor) and element.op.type in HANDLE_TYPES:
+            session, dtype = self._session, element.op.inputs[0].dtype
+            return lambda values: TensorHandle(values[position], dtype, session)
         return lambda values: values[position]
 
     def _element(self, fetch: Any, original: Any) -> int:
@@ -122,12 +133,16 @@ class FetchPlan:
             element = self.graph.as_graph_element(fetch)
         except TypeError as error:
             raise TypeError(
-                f"Fetch argument {original!r} has invalid type {type(original).__name__}, must be a string or Tensor. ({error})"
+                f"Fetch argument {original!r} has invalid type {type(original)}, must be a string or Tensor. ({error})"
             ) from None
         except ValueError as error:
-            raise ValueError(f"Fetch argument {original!r} cannot be interpreted as a Tensor. ({error})") from None
+            raise ValueError(
+                f"Fetch argument {original!r} cannot be interpreted as a Tensor. ({error})"
+            ) from None
         except KeyError as error:
-            raise ValueError(f"Fetch argument {original!r} cannot be interpreted as a Tensor. ({error.args[0]})") from None
+            raise ValueError(
+                f"Fetch argument {original!r} cannot be interpreted as a Tensor. ({error.args[0]})"
+            ) from None
         if not self.graph.is_fetchable(element):
             name = element.op.name if isinstance(element, Tensor) else element.name
             raise errors.InaccessibleTensorError(f"Operation '{name}' has been marked as not fetchable.")

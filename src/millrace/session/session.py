@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import itertools
+import sys
+import warnings
+import weakref
+from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from millrace.core import errors
 from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph.graph import Graph
-from millrace.runtime import failures, interpret
-from millrace.runtime.executable import Executables
+from millrace.opkit.waiting import limited
+from millrace.runtime import explain, trace
+from millrace.runtime.executable import Executables, tier_asked_for
+from millrace.runtime.plan import ancestors
 from millrace.runtime.store import Store
 from millrace.session import composites as composites  # SparseTensors are fetched and fed as their parts
+from millrace.session import devices
 from millrace.session.feed import FeedPlan
 from millrace.session.fetch import FetchPlan, structure_key
+from millrace.session.partial import PartialRun
+
+_HERE = "/job:localhost/replica:0/task:0/device:CPU:0"
+_handles = itertools.count()
 
 
 class _Runner:
     """One (fetches, feed keys) of one session, resolved: what a warm run needs."""
 
-    __slots__ = ("convert", "executables", "keep", "rebuild", "single")
+    __slots__ = ("convert", "elements", "executables", "feeds", "keep", "rebuild")
 
     def __init__(self, session: BaseSession, fetches: Any, keys: tuple[Any, ...]) -> None:
-        plan = FetchPlan(session.graph, fetches)
+        plan = FetchPlan(session.graph, fetches, session)
         feeds = FeedPlan(session.graph, keys) if keys else None
         self.keep = (fetches, keys)  # the cache is keyed by identity; what it names must stay alive
         self.convert = feeds.convert if feeds else None
         self.rebuild = plan.rebuild
-        self.executables = Executables(plan.elements, feeds.feeds if feeds else [], session.store, session.options)
+        self.elements = plan.elements
+        self.feeds = feeds.feeds if feeds else []
+        self.executables = Executables(plan.elements, self.feeds, session.store, session.options)
 
 
 class BaseSession:
@@ -39,20 +50,30 @@ class BaseSession:
 
     def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None) -> None:
         if graph is not None and not isinstance(graph, Graph):
-            raise TypeError(f"Session: graph must be a Graph. Received: {graph!r}")
+            raise TypeError(f"Session: graph must be a tf.Graph, but got {type(graph)}. Received: {graph!r}")
         if config is not None and not hasattr(config, "gpu_options"):
-            raise TypeError(f"Session: config must be a tf.ConfigProto. Received: {config!r}")
+            raise TypeError(
+                f"Session: config must be a tf.ConfigProto, but got {type(config)}. Received: {config!r}"
+            )
         if not isinstance(target, str | bytes):
-            raise TypeError(f"Session: target must be a string. Received: {target!r}")
-        self._target = target
+            raise TypeError(f"Session: target must be a string, but got {type(target)}. Received: {target!r}")
+        self._target = target.encode() if isinstance(target, str) else target
+        if self._target not in (b"", b"local") and not self._target.startswith(b"grpc://"):
+            raise errors.NotFoundError(
+                None, None, f"Session: target must be '', 'local' or 'grpc://host:port'. Received: {target!r}"
+            )
         self._graph = graph if graph is not None else defaults.get_default_graph()
         self._config = config
         self._closed = False
         self._runners: dict[Any, _Runner] = {}
         self._edits = self._graph.edits
-        self._partial: dict[str, Any] = {}
+        self._partial: dict[str, PartialRun] = {}
+        self._placed: set[Any] = set()
+        timeout = 0 if config is None else config.operation_timeout_in_ms
+        self._seconds = timeout / 1000 if timeout > 0 else None
         self.store = Store()
         self.options = config
+        _live.add(self)
 
     @property
     def graph(self) -> Graph:
@@ -65,7 +86,7 @@ class BaseSession:
         return self._graph.as_graph_def()
 
     @property
-    def sess_str(self) -> Any:
+    def sess_str(self) -> bytes:
         """The target given at construction."""
         return self._target
 
@@ -75,8 +96,9 @@ class BaseSession:
         Args:
           fetches: tensors, operations, variables, names of them, or lists, tuples, named tuples, dicts and attrs
             objects of those, nested at will.
-          feed_dict: tensor (or its name) -> value to use in its place: numbers, lists, arrays of any castable dtype.
-          options: a `RunOptions`.
+          feed_dict: tensor (or its name) -> value to use in its place: numbers, lists, arrays of any castable
+            dtype. A tuple of tensors may be a key for a tuple of values.
+          options: a `RunOptions`: trace level, timeout.
           run_metadata: a `RunMetadata` to fill.
 
         Returns:
@@ -90,11 +112,11 @@ class BaseSession:
         if self._closed:
             raise RuntimeError("Attempted to use a closed Session.")
         if feed_dict:
+            if not hasattr(feed_dict, "items"):
+                raise TypeError(f"run: feed_dict must be a dictionary. Received: {feed_dict!r}")
             keys = tuple(feed_dict)
-        elif feed_dict is None or isinstance(feed_dict, dict) or len(feed_dict) == 0:
-            keys = ()
         else:
-            raise TypeError(f"run: feed_dict must be a dictionary. Received: {feed_dict!r}")
+            keys = ()
         if self._edits != self._graph._edits:
             self._runners.clear()
             self._edits = self._graph._edits
@@ -105,29 +127,170 @@ class BaseSession:
         if runner is None:
             runner = self._prepare(fetches, keys)
         values = runner.convert(feed_dict) if keys else ()
-        if options is not None or run_metadata is not None:
-            return runner.rebuild(self._traced(runner, values, options, run_metadata))
+        if options is not None or run_metadata is not None or self._seconds is not None:
+            return runner.rebuild(self._run_with_options(runner, values, options, run_metadata))
         return runner.rebuild(runner.executables.run(values))
 
     def _prepare(self, fetches: Any, keys: tuple[Any, ...]) -> _Runner:
         if not self._graph.ops:
-            raise RuntimeError("The Session graph is empty. Add operations to the graph before calling run().")
+            raise RuntimeError(
+                "The Session graph is empty.  Add operations to the graph before calling run()."
+            )
         runner = _Runner(self, fetches, keys)
+        if self._config is not None and self._config.log_device_placement:
+            self._log_placement(runner)
         with contextlib.suppress(TypeError):
             self._runners[structure_key(fetches), keys] = runner
         return runner
 
+    def _log_placement(self, runner: _Runner) -> None:
+        """Writes where each operation runs, once for each."""
+        feeds = frozenset(feed.tensor for feed in runner.feeds)
+        for op in ancestors(runner.elements, feeds):
+            if op not in self._placed:
+                self._placed.add(op)
+                sys.stderr.write(f"{op.name}: ({op.type}): {_HERE}\n")
+
+    def _run_with_options(self, runner: _Runner, values: Any, options: Any, metadata: Any) -> Any:
+        if options is not None and not hasattr(options, "trace_level"):
+            raise TypeError(f"run: options must be a tf.RunOptions. Received: {options!r}")
+        if metadata is not None and not hasattr(metadata, "step_stats"):
+            raise TypeError(f"run: run_metadata must be a tf.RunMetadata. Received: {metadata!r}")
+        timeout = options.timeout_in_ms if options is not None else 0
+        seconds = timeout / 1000 if timeout > 0 else self._seconds
+        observer = (
+            trace.Trace() if options is not None and options.trace_level and metadata is not None else None
+        )
+        with limited(seconds=seconds):
+            results = runner.executables.run(values, observer)
+        if metadata is not None:
+            metadata.Clear()
+            if observer is not None:
+                observer.fill(metadata.step_stats)
+            if options is not None and options.output_partition_graphs:
+                part = metadata.partition_graphs.add()
+                needed = ancestors(runner.elements, frozenset(feed.tensor for feed in runner.feeds))
+                part.node.extend(op.node_def for op in sorted(needed, key=lambda op: op.id))
+        return results
+
+    def make_callable(
+        self, fetches: Any, feed_list: Any = None, accept_options: bool = False
+    ) -> Callable[..., Any]:
+        """A function that runs `fetches` with less ado than `run`.
+
+        Args:
+          fetches: as in `run`.
+          feed_list: the tensors whose values are the function's positional arguments.
+          accept_options: the function takes `options` and `run_metadata` as keywords.
+
+        Raises:
+          TypeError: `feed_list` is no list or tuple.
+        """
+        if feed_list is not None and not isinstance(feed_list, list | tuple):
+            raise TypeError(f"`feed_list` must be a list or tuple. Received: {feed_list!r}")
+        keys = tuple(feed_list or ())
+        runners = [self._prepare(fetches, keys)]
+        edits = [self._graph.edits]
+
+        def call(*values: Any, **kwargs: Any) -> Any:
+            if self._closed:
+                raise RuntimeError("Attempted to use a closed Session.")
+            if len(values) != len(keys):
+                raise ValueError(f"The callable takes {len(keys)} values to feed. Received: {len(values)}")
+            if kwargs and not (accept_options and kwargs.keys() <= {"options", "run_metadata"}):
+                raise TypeError(
+                    f"The callable takes no keywords but those of accept_options. Received: {kwargs}"
+                )
+            if edits[0] != self._graph.edits:
+                runners[0], edits[0] = self._prepare(fetches, keys), self._graph.edits
+            runner = runners[0]
+            feeds = runner.convert(dict(zip(keys, values, strict=True))) if keys else ()
+            if kwargs or self._seconds is not None:
+                given = kwargs.get("options"), kwargs.get("run_metadata")
+                return runner.rebuild(self._run_with_options(runner, feeds, *given))
+            return runner.rebuild(runner.executables.run(feeds))
+
+        return call
+
+    def partial_run_setup(self, fetches: Any, feeds: Any = None) -> str:
+        """Prepares a run in several calls.
+
+        Args:
+          fetches: everything that the calls will fetch.
+          feeds: the tensors that they will feed.
+
+        Returns:
+          A handle for `partial_run`.
+        """
+        if self._closed:
+            raise RuntimeError("Attempted to use a closed Session.")
+        plan = FetchPlan(self._graph, fetches, self)
+        listed = FeedPlan(self._graph, tuple(feeds or ()))
+        run = PartialRun(plan.elements, [feed.tensor for feed in listed.feeds], self.store)
+        names = ",".join([feed.tensor.name for feed in listed.feeds] + [e.name for e in plan.elements])
+        handle = f"{next(_handles)};{names}"
+        self._partial[handle] = run
+        return handle
+
+    def partial_run(self, handle: str, fetches: Any, feed_dict: Any = None) -> Any:
+        """Continues a run: feeds more, fetches more; what ran in an earlier call does not run again.
+
+        Args:
+          handle: from `partial_run_setup`.
+          fetches: some of those set up, not fetched before.
+          feed_dict: some of the feeds set up, not fed before.
+
+        Raises:
+          InvalidArgumentError: the handle is unknown or used up; a fetch or feed was not set up, comes again, or
+            depends on what is not fed yet.
+        """
+        if self._closed:
+            raise RuntimeError("Attempted to use a closed Session.")
+        run = self._partial.get(handle)
+        if run is None:
+            message = "Must run 'setup' before performing partial runs!"
+            raise errors.InvalidArgumentError(None, None, f"{message} Received: {handle!r}")
+        plan = FetchPlan(self._graph, fetches, self)
+        feeds = FeedPlan(self._graph, tuple(feed_dict or ()))
+        values = feeds.convert(feed_dict) if feed_dict else []
+        tensors = [feed.tensor for feed in feeds.feeds]
+        results = run.run(plan.elements, dict(zip(tensors, values, strict=True)))
+        if run.finished:
+            del self._partial[handle]
+        return plan.rebuild(tuple(results))
+
+    def list_devices(self) -> list[devices.DeviceAttributes]:
+        """The devices that this session could use: the CPU, and what JAX finds."""
+        if self._closed:
+            raise errors.CancelledError(None, None, "Session has been closed.")
+        return devices.list_devices()
+
+    def explain(self, fetches: Any, feed_dict: Any = None) -> explain.Explanation:
+        """What `run(fetches, feed_dict)` would do and why; print it. Nothing runs.
+
+        Args:
+          fetches, feed_dict: as in `run`. The values fed only give their shapes.
+        """
+        keys = tuple(feed_dict or ())
+        runner = self._prepare(fetches, keys)
+        dims = [v.shape for v in runner.convert(feed_dict)] if keys else []
+        feeds = [feed.tensor for feed in runner.feeds]
+        return explain.explain(runner.elements, feeds, dims, tier_asked_for(self.options))
+
     def close(self) -> None:
-        """Frees the variables; the session cannot be used afterwards."""
+        """Frees the variables and calls off what waits; the session cannot be used afterwards."""
         self._closed = True
+        self.store.cancellation.cancel()
         self._runners.clear()
+        self._partial.clear()
         self.store.clear()
 
-    @contextlib.contextmanager
-    def as_default(self) -> Iterator[BaseSession]:
+    def as_default(self) -> contextlib.AbstractContextManager[BaseSession]:
         """Makes this the default session of the thread, used by `Tensor.eval` and `Operation.run`."""
-        with defaults.session_stack.entered(self):
-            yield self
+        return defaults.session_stack.entered(self)
+
+
+_live: weakref.WeakSet[BaseSession] = weakref.WeakSet()
 
 
 @public("Session")
@@ -142,26 +305,63 @@ class Session(BaseSession):
 
     def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None) -> None:
         super().__init__(target, graph, config)
-        self._entered: list[contextlib.ExitStack] = []
+        self._entered: contextlib.ExitStack | None = None
 
     def __enter__(self) -> Session:
+        if self._entered is not None:
+            raise RuntimeError(
+                "Session context managers are not re-entrant. Use `Session.as_default()` if you want to enter a "
+                "session multiple times."
+            )
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._graph.as_default())
             stack.enter_context(self.as_default())
-            self._entered.append(stack.pop_all())
+            self._entered = stack.pop_all()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._entered.pop().__exit__(*error)
-        self.close()
+        entered, self._entered = self._entered, None
+        try:
+            if entered is not None:
+                entered.__exit__(*error)
+        finally:
+            self.close()
+
+    @staticmethod
+    def reset(target: str, containers: Any = None, config: Any = None) -> None:
+        """Frees the variables of all sessions with `target`, and closes these sessions.
+
+        Args:
+          target: as given to the sessions.
+          containers: free only what was made under `Graph.container` with one of these names.
+          config: accepted for TensorFlow's form.
+        """
+        wanted = target.encode() if isinstance(target, str) else target
+        for session in list(_live):
+            if session.sess_str != wanted:
+                continue
+            if containers:
+                session.store.clear(tuple(containers))
+            else:
+                session.close()
 
 
 @public("InteractiveSession")
 class InteractiveSession(BaseSession):
-    """A session that makes itself the default one when created; for the prompt and notebooks."""
+    """A session that makes itself the default one when created; for the prompt and notebooks.
+
+    Args:
+      target, graph, config: as for `Session`.
+    """
 
     def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None) -> None:
         super().__init__(target, graph, config)
+        if any(isinstance(s, InteractiveSession) and not s._closed for s in defaults.session_stack.items):
+            warnings.warn(
+                "An interactive session is already active. This can cause out-of-memory errors in some cases. You "
+                "must explicitly call `InteractiveSession.close()` to release resources held by the other session(s).",
+                stacklevel=2,
+            )
         defaults.session_stack.items.append(self)
         self._own_graph = graph
         if graph is not None:
@@ -173,5 +373,3 @@ class InteractiveSession(BaseSession):
         for stack, item in ((defaults.session_stack, self), (defaults.graph_stack, self._own_graph)):
             if item is not None and item in stack.items:
                 stack.items.remove(item)
-
-

@@ -1,0 +1,42 @@
+"""What `Session.list_devices` tells."""
+
+from __future__ import annotations
+
+import os
+
+from millrace.core.public import public
+
+_HOST = "/job:localhost/replica:0/task:0/device:"
+_CPU_BYTES = 256 << 20  # what TensorFlow reports for the CPU, whatever the machine has
+_INCARNATION = int.from_bytes(os.urandom(7))
+
+
+@public("python.client.session._DeviceAttributes")
+class DeviceAttributes:
+    """One device.
+
+    Attributes:
+      name: in full, `/job:localhost/replica:0/task:0/device:CPU:0`.
+      device_type: "CPU", "GPU" or "TPU".
+      memory_limit_bytes: as far as it is known.
+      incarnation: a number that differs between processes.
+    """
+
+    def __init__(self, name: str, device_type: str, memory_limit_bytes: int, incarnation: int) -> None:
+        self.name = name
+        self.device_type = device_type
+        self.memory_limit_bytes = memory_limit_bytes
+        self.incarnation = incarnation
+
+    def __repr__(self) -> str:
+        return f"_DeviceAttributes({self.name}, {self.device_type}, {self.memory_limit_bytes}, {self.incarnation})"
+
+
+def list_devices() -> list[DeviceAttributes]:
+    """The CPU and the accelerators that JAX finds."""
+    found = [DeviceAttributes(f"{_HOST}CPU:0", "CPU", _CPU_BYTES, _INCARNATION)]
+    from millrace.runtime import xla
+
+    for kind, index, limit in xla.accelerators():
+        found.append(DeviceAttributes(f"{_HOST}{kind}:{index}", kind, limit, _INCARNATION + len(found)))
+    return found
