@@ -159,8 +159,8 @@ def _create(graph: Graph, opdef: OpDef, inputs: tuple[Any, ...], name: str | Non
             tensor._consumers = [op]
         else:
             tensor._consumers.append(op)
-    if graph.attr_scope or graph.gradient_overrides or graph.colocation or graph.devices:
-        _apply_scopes(graph, op)
+    if opdef.reference_positions or graph.attr_scope or graph.gradient_overrides or graph.colocation or graph.devices:
+        _apply_scopes(graph, op, [grouped[i].op for i in opdef.reference_positions])
     graph.append(op)
     return op
 
@@ -419,20 +419,25 @@ def _variable_dims(handle: Tensor) -> Any:
         handle = outer
 
 
-def _apply_scopes(graph: Graph, op: Operation) -> None:
+def _apply_scopes(graph: Graph, op: Operation, variables: list[Operation]) -> None:
+    """Adds what the scopes around say; an operation that takes a variable's reference stays beside the variable."""
     attrs = op.attrs
     for name, value in graph.attr_scope.items():
         attrs.setdefault(name, value(op.node_def) if callable(value) else value)
     override = graph.gradient_overrides.get(op.opdef.name)
     if override is not None:
         attrs["_gradient_op_type"] = override
-    graph.place(op)
-    if graph.colocation:
-        groups = {g for other in graph.colocation for g in other.colocation_groups()}
+    beside = graph.colocation + variables
+    if variables:
+        op.device = variables[-1].device
+    else:
+        graph.place(op)
+    if beside:
+        groups = {g for other in beside for g in other.colocation_groups()}
         if "_class" in attrs:
             groups.update(g if isinstance(g, bytes) else g.encode() for g in attrs["_class"])
         attrs["_class"] = tuple(sorted(g.decode() for g in groups))
-        op.device = graph.colocation[-1].device or op.device
+        op.device = beside[-1].device or op.device
 
 
 # Importing the operators gives tensors theirs; here, because there are no tensors before something is applied.

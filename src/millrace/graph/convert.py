@@ -10,7 +10,7 @@ import numpy as np
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import DType
 from millrace.core.public import public
-from millrace.graph import literals, raw
+from millrace.graph import literals
 from millrace.graph.tensor import Tensor
 
 _PLAIN = (int, float, bool, str, bytes, complex, np.ndarray, np.generic)
@@ -203,6 +203,9 @@ def _pack(value: Any, dtype: DType | None, name: str) -> Tensor:
         for i, item in enumerate(value):
             if isinstance(item, list | tuple) and _holds_tensor(item):
                 elements.append(_pack(item, dtype, str(i)))
+            elif isinstance(item, Tensor) and dtype is not None and item.dtype.base_dtype is not dtype:
+                raise TypeError(f"Cannot pack tensors of different dtypes: the first has {dtype.name}. "
+                                f"Received: {item.name} of dtype {item.dtype.name}")  # fmt: skip
             else:
                 elements.append(to_tensor(item, dtype, str(i)))
         return raw.Pack(elements, name=scope)
@@ -231,3 +234,7 @@ def convert_n_to_tensor(values: Any, dtype: Any = None, name: str | None = None,
     return [
         convert_to_tensor(v, dtype, None if name is None else f"{name}_{i}", preferred_dtype) for i, v in enumerate(values)
     ]
+
+
+# Last, because making operations needs what this module defines.
+from millrace.graph import raw  # noqa: E402

@@ -112,6 +112,7 @@ class OpDef:
     kernel_attrs: tuple[str, ...] = field(init=False)
     value_attrs: tuple[tuple[str, Attr], ...] = field(init=False)
     static_positions: tuple[int, ...] = field(init=False)
+    reference_positions: tuple[int, ...] = field(init=False)
     handle_positions: tuple[int, ...] = field(init=False)  # handles of variables, which it reads or writes
     defaults: Mapping[str, Any] = field(init=False)
     single_output: bool = field(init=False)
@@ -129,6 +130,7 @@ class OpDef:
         put("value_attrs", tuple((n, a) for n, a in self.attrs.items() if n not in inferred))
         put("defaults", _canonical_defaults(self))
         put("static_positions", tuple(i for i, a in enumerate(self.inputs) if a.name in self.static))
+        put("reference_positions", tuple(i for i, a in enumerate(self.inputs) if a.is_ref and not a.is_list))
         handles = self.inputs if self.writes or self.reads else ()
         put("handle_positions", tuple(i for i, a in enumerate(handles) if a.dtype is dtypes.resource))
         put("single_output", len(self.outputs) == 1 and not self.outputs[0].is_list)

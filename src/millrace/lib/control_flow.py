@@ -564,7 +564,7 @@ def _values(tensor: Any) -> Tensor:
 def with_dependencies(dependencies: Any, output_tensor: Any, name: str | None = None) -> Any:
     """`output_tensor`, available only when all of `dependencies` are."""
     with name_scope(name, "control_dependency", [output_tensor]) as scope:
-        with control_dependencies(dependencies):
+        with get_default_graph().colocate_with(output_tensor), control_dependencies(dependencies):
             if isinstance(output_tensor, IndexedSlices):
                 values = raw.Identity(output_tensor.values, name=scope)
                 return IndexedSlices(values, output_tensor.indices, output_tensor.dense_shape)
