@@ -1,5 +1,8 @@
 """GraphDefs: what is written, what is read, and that a failed import changes nothing."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -391,3 +394,18 @@ def test_bodies_are_named_parts_of_their_graph():
             body.outputs = [raw.Identity(outer), inside]
     assert "loop/Identity" in names()
     assert [n.name for n in graph.as_graph_def().node] == ["outer"]
+
+
+def test_operations_on_a_reference_stay_beside_the_variable():
+    with tf.device("/cpu:1"):
+        v = tf.Variable(1.0, name="v")
+    with tf.device("/gpu:0"):
+        add = tf.assign_add(v, 1.0)
+    assert add.op.get_attr("_class") == [b"loc:@v"]
+    assert add.device == "/device:CPU:1"
+
+
+@pytest.mark.parametrize("module", ["apply", "convert", "importer", "operators", "raw", "scopes"])
+def test_any_module_of_the_graph_may_be_imported_first(module):
+    command = [sys.executable, "-c", f"import millrace.graph.{module}"]
+    subprocess.run(command, check=True)
