@@ -26,7 +26,7 @@ def _reference(ref: Any) -> Tensor | None:
     raise AttributeError(f"only a variable or a mutable tensor has 'assign'. Received: {ref!r}")
 
 
-@public("assign")
+@public("assign", "python.ops.state_ops.assign")
 def assign(
     ref: Any,
     value: Any,
@@ -56,7 +56,7 @@ def assign(
     return raw.Assign(target, value, name=name, **{k: v for k, v in flags.items() if v is not None})
 
 
-@public("assign_add")
+@public("assign_add", "python.ops.state_ops.assign_add")
 def assign_add(ref: Any, value: Any, use_locking: bool | None = None, name: str | None = None) -> Any:
     """Adds `value` to a variable; gives the new value. Arguments as for `assign`."""
     target = _reference(ref)
@@ -65,7 +65,7 @@ def assign_add(ref: Any, value: Any, use_locking: bool | None = None, name: str 
     return raw.AssignAdd(target, value, use_locking=bool(use_locking), name=name)
 
 
-@public("assign_sub")
+@public("assign_sub", "python.ops.state_ops.assign_sub")
 def assign_sub(ref: Any, value: Any, use_locking: bool | None = None, name: str | None = None) -> Any:
     """Subtracts `value` from a variable; gives the new value. Arguments as for `assign`."""
     target = _reference(ref)
@@ -74,7 +74,7 @@ def assign_sub(ref: Any, value: Any, use_locking: bool | None = None, name: str 
     return raw.AssignSub(target, value, use_locking=bool(use_locking), name=name)
 
 
-@public("count_up_to")
+@public("count_up_to", "python.ops.state_ops.count_up_to")
 def count_up_to(ref: Any, limit: int, name: str | None = None) -> Tensor:
     """Increments a scalar integer variable.
 
@@ -99,7 +99,7 @@ def _scatter(kind: str, ref: Any, indices: Any, updates: Any, use_locking: bool,
     return getattr(raw, f"Scatter{kind}")(target, indices, updates, use_locking=use_locking, name=name)
 
 
-@public("scatter_update")
+@public("scatter_update", "python.ops.state_ops.scatter_update")
 def scatter_update(
     ref: Any, indices: Any, updates: Any, use_locking: bool = True, name: str | None = None
 ) -> Any:
@@ -122,7 +122,7 @@ def scatter_update(
     return _scatter("Update", ref, indices, updates, use_locking, name)
 
 
-@public("scatter_add")
+@public("scatter_add", "python.ops.state_ops.scatter_add")
 def scatter_add(
     ref: Any, indices: Any, updates: Any, use_locking: bool = False, name: str | None = None
 ) -> Any:
@@ -130,7 +130,7 @@ def scatter_add(
     return _scatter("Add", ref, indices, updates, use_locking, name)
 
 
-@public("scatter_sub")
+@public("scatter_sub", "python.ops.state_ops.scatter_sub")
 def scatter_sub(
     ref: Any, indices: Any, updates: Any, use_locking: bool = False, name: str | None = None
 ) -> Any:
@@ -138,7 +138,7 @@ def scatter_sub(
     return _scatter("Sub", ref, indices, updates, use_locking, name)
 
 
-@public("scatter_mul")
+@public("scatter_mul", "python.ops.state_ops.scatter_mul")
 def scatter_mul(
     ref: Any, indices: Any, updates: Any, use_locking: bool = False, name: str | None = None
 ) -> Any:
@@ -146,7 +146,7 @@ def scatter_mul(
     return _scatter("Mul", ref, indices, updates, use_locking, name)
 
 
-@public("scatter_div")
+@public("scatter_div", "python.ops.state_ops.scatter_div")
 def scatter_div(
     ref: Any, indices: Any, updates: Any, use_locking: bool = False, name: str | None = None
 ) -> Any:
@@ -154,7 +154,7 @@ def scatter_div(
     return _scatter("Div", ref, indices, updates, use_locking, name)
 
 
-@public("scatter_min")
+@public("scatter_min", "python.ops.state_ops.scatter_min")
 def scatter_min(
     ref: Any, indices: Any, updates: Any, use_locking: bool = False, name: str | None = None
 ) -> Any:
@@ -162,7 +162,7 @@ def scatter_min(
     return _scatter("Min", ref, indices, updates, use_locking, name)
 
 
-@public("scatter_max")
+@public("scatter_max", "python.ops.state_ops.scatter_max")
 def scatter_max(
     ref: Any, indices: Any, updates: Any, use_locking: bool = False, name: str | None = None
 ) -> Any:
@@ -170,7 +170,7 @@ def scatter_max(
     return _scatter("Max", ref, indices, updates, use_locking, name)
 
 
-@public("scatter_nd_update")
+@public("scatter_nd_update", "python.ops.state_ops.scatter_nd_update")
 def scatter_nd_update(
     ref: Any, indices: Any, updates: Any, use_locking: bool = True, name: str | None = None
 ) -> Any:
@@ -193,7 +193,7 @@ def scatter_nd_update(
     return _scatter("NdUpdate", ref, indices, updates, use_locking, name)
 
 
-@public("scatter_nd_add")
+@public("scatter_nd_add", "python.ops.state_ops.scatter_nd_add")
 def scatter_nd_add(
     ref: Any, indices: Any, updates: Any, use_locking: bool = False, name: str | None = None
 ) -> Any:
@@ -201,7 +201,7 @@ def scatter_nd_add(
     return _scatter("NdAdd", ref, indices, updates, use_locking, name)
 
 
-@public("scatter_nd_sub")
+@public("scatter_nd_sub", "python.ops.state_ops.scatter_nd_sub")
 def scatter_nd_sub(
     ref: Any, indices: Any, updates: Any, use_locking: bool = False, name: str | None = None
 ) -> Any:
@@ -209,7 +209,7 @@ def scatter_nd_sub(
     return _scatter("NdSub", ref, indices, updates, use_locking, name)
 
 
-@public("batch_scatter_update")
+@public("batch_scatter_update", "python.ops.state_ops.batch_scatter_update")
 def batch_scatter_update(
     ref: Any, indices: Any, updates: Any, use_locking: bool = True, name: str | None = None
 ) -> Any:

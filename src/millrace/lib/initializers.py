@@ -18,7 +18,7 @@ from millrace.ops.random import random_normal, random_uniform, truncated_normal
 _TRUNCATED_DEVIATION = 0.87962566103423978
 
 
-@public("keras.initializers.Initializer")
+@public("keras.initializers.Initializer", "python.ops.init_ops.Initializer")
 class Initializer:
     """A function `(shape, dtype=None, partition_info=None) -> tensor` with settings that can be saved."""
 
@@ -66,7 +66,13 @@ def _filled(shape: Any, value: Any, dtype: dtypes.DType) -> Tensor:
     return raw.Const(value=np.broadcast_to(one, dims), dtype=dtype, name="Const")  # type: ignore[arg-type]
 
 
-@public("zeros_initializer", "initializers.zeros", "keras.initializers.Zeros", "keras.initializers.zeros")
+@public(
+    "zeros_initializer",
+    "initializers.zeros",
+    "keras.initializers.Zeros",
+    "keras.initializers.zeros",
+    "python.ops.init_ops.zeros_initializer",
+)
 class Zeros(Initializer):
     """Zeros (False, empty strings)."""
 
@@ -83,7 +89,13 @@ class Zeros(Initializer):
         return {"dtype": self.dtype.name}
 
 
-@public("ones_initializer", "initializers.ones", "keras.initializers.Ones", "keras.initializers.ones")
+@public(
+    "ones_initializer",
+    "initializers.ones",
+    "keras.initializers.Ones",
+    "keras.initializers.ones",
+    "python.ops.init_ops.ones_initializer",
+)
 class Ones(Initializer):
     """Ones (True)."""
 
@@ -104,6 +116,7 @@ class Ones(Initializer):
     "initializers.constant",
     "keras.initializers.Constant",
     "keras.initializers.constant",
+    "python.ops.init_ops.constant_initializer",
 )
 class Constant(Initializer):
     """A given value: a scalar for all elements, or a list or array whose last element is repeated.
@@ -137,7 +150,11 @@ class Constant(Initializer):
         return {"value": self.value, "dtype": self.dtype.name}
 
 
-@public("random_uniform_initializer", "initializers.random_uniform")
+@public(
+    "random_uniform_initializer",
+    "initializers.random_uniform",
+    "python.ops.init_ops.random_uniform_initializer",
+)
 class RandomUniform(Initializer):
     """Uniform numbers in [minval, maxval).
 
@@ -162,7 +179,9 @@ class RandomUniform(Initializer):
         return {"minval": self.minval, "maxval": self.maxval, "seed": self.seed, "dtype": self.dtype.name}
 
 
-@public("random_normal_initializer", "initializers.random_normal")
+@public(
+    "random_normal_initializer", "initializers.random_normal", "python.ops.init_ops.random_normal_initializer"
+)
 class RandomNormal(Initializer):
     """Normal numbers.
 
@@ -187,7 +206,11 @@ class RandomNormal(Initializer):
         return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed, "dtype": self.dtype.name}
 
 
-@public("truncated_normal_initializer", "initializers.truncated_normal")
+@public(
+    "truncated_normal_initializer",
+    "initializers.truncated_normal",
+    "python.ops.init_ops.truncated_normal_initializer",
+)
 class TruncatedNormal(RandomNormal):
     """Normal numbers less than two deviations from the mean; arguments as for `random_normal_initializer`."""
 
@@ -201,7 +224,11 @@ def _whole(shape: Any, partition_info: Any) -> list[int]:
     return [int(d) for d in (shape if partition_info is None else partition_info.full_shape)]
 
 
-@public("uniform_unit_scaling_initializer", "initializers.uniform_unit_scaling")
+@public(
+    "uniform_unit_scaling_initializer",
+    "initializers.uniform_unit_scaling",
+    "python.ops.init_ops.uniform_unit_scaling_initializer",
+)
 class UniformUnitScaling(Initializer):
     """Uniform numbers in ±factor·sqrt(3 / n), n the number of inputs: a linear layer keeps the scale.
 
@@ -240,6 +267,7 @@ def fans(shape: list[int]) -> tuple[float, float]:
     "variance_scaling_initializer",
     "initializers.variance_scaling",
     "keras.initializers.VarianceScaling",
+    "python.ops.init_ops.variance_scaling_initializer",
 )
 class VarianceScaling(Initializer):
     """Numbers whose variance is scale / n, where n counts inputs, outputs or their mean.
@@ -297,7 +325,12 @@ class VarianceScaling(Initializer):
         }
 
 
-@public("glorot_uniform_initializer", "initializers.glorot_uniform", "keras.initializers.glorot_uniform")
+@public(
+    "glorot_uniform_initializer",
+    "initializers.glorot_uniform",
+    "keras.initializers.glorot_uniform",
+    "python.ops.init_ops.glorot_uniform_initializer",
+)
 class GlorotUniform(VarianceScaling):
     """Uniform numbers of variance 2 / (inputs + outputs), after Glorot and Bengio."""
 
@@ -309,7 +342,12 @@ class GlorotUniform(VarianceScaling):
         return {"seed": self.seed, "dtype": self.dtype.name}
 
 
-@public("glorot_normal_initializer", "initializers.glorot_normal", "keras.initializers.glorot_normal")
+@public(
+    "glorot_normal_initializer",
+    "initializers.glorot_normal",
+    "keras.initializers.glorot_normal",
+    "python.ops.init_ops.glorot_normal_initializer",
+)
 class GlorotNormal(VarianceScaling):
     """Truncated normal numbers of variance 2 / (inputs + outputs), after Glorot and Bengio."""
 
@@ -350,6 +388,7 @@ def he_uniform(seed: int | None = None) -> VarianceScaling:
     "initializers.orthogonal",
     "keras.initializers.Orthogonal",
     "keras.initializers.orthogonal",
+    "python.ops.init_ops.orthogonal_initializer",
 )
 class Orthogonal(Initializer):
     """Orthogonal rows or columns, whichever are fewer, of the tensor seen as a matrix.

@@ -13,7 +13,7 @@ from millrace.lib.assigning import assign_add, assign_sub
 from millrace.lib.variable_scope import default_store, get_variable, get_variable_scope, variable_scope
 
 
-@public("contrib.framework.assign_moving_average")
+@public("contrib.framework.assign_moving_average", "python.training.moving_averages.assign_moving_average")
 def assign_moving_average(
     variable: Any, value: Any, decay: Any, zero_debias: bool = True, name: str | None = None
 ) -> Any:
@@ -67,7 +67,9 @@ def _unused(scope: Any, name: str) -> str:
     return found
 
 
-@public("contrib.framework.weighted_moving_average")
+@public(
+    "contrib.framework.weighted_moving_average", "python.training.moving_averages.weighted_moving_average"
+)
 def weighted_moving_average(
     value: Any,
     decay: Any,

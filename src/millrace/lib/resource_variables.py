@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core import dtypes, shapes
+from millrace.core.public import public
 from millrace.graph import convert, raw
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
@@ -13,6 +14,7 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.variables import Variable
 
 
+@public("python.ops.resource_variable_ops.ResourceVariable")
 class ResourceVariable(Variable):
     """A variable whose value is named by a handle (`VarHandleOp`)."""
 
@@ -175,3 +177,9 @@ class WrittenVariable(ResourceVariable):
         if self._read_after is None:
             self._read_after = self._read()
         return self._read_after
+
+
+@public("python.ops.resource_variable_ops.is_resource_variable")
+def is_resource_variable(var: Any) -> bool:
+    """Whether `var` is a variable whose value is named by a handle."""
+    return isinstance(var, ResourceVariable)

@@ -12,7 +12,7 @@ from millrace.graph.keys import GraphKeys
 from millrace.lib.variable_scope import VariableScope, variable_scope
 
 
-@public("make_template")
+@public("make_template", "python.ops.template.make_template")
 def make_template(
     name_: str,
     func_: Callable[..., Any],

@@ -26,7 +26,7 @@ class _ReuseMode(enum.Enum):
     AUTO_REUSE = 1
 
 
-AUTO_REUSE = public("AUTO_REUSE")(_ReuseMode.AUTO_REUSE)
+AUTO_REUSE = public("AUTO_REUSE", "python.ops.variable_scope.AUTO_REUSE")(_ReuseMode.AUTO_REUSE)
 
 # What a scope hands down to the scopes inside it.
 _INHERITED: Final = (
@@ -41,7 +41,7 @@ _INHERITED: Final = (
 )
 
 
-@public("VariableScope")
+@public("VariableScope", "python.ops.variable_scope.VariableScope")
 class VariableScope:
     """The settings that `tf.get_variable` uses where the call does not say.
 
@@ -228,7 +228,7 @@ def default_store() -> VariableStore:
     return get_default_graph().get_scoped("variable_store", VariableStore)
 
 
-@public("get_variable_scope")
+@public("get_variable_scope", "python.ops.variable_scope.get_variable_scope")
 def get_variable_scope() -> VariableScope:
     """The current variable scope."""
     return _scopes().current
@@ -280,7 +280,7 @@ def pure_variable_scope(
         scopes.current = outer
 
 
-@public("variable_scope")
+@public("variable_scope", "python.ops.variable_scope.variable_scope")
 class variable_scope:  # noqa: N801 - TensorFlow's name
     """Prefixes the names of variables made by `tf.get_variable` inside, and opens a name scope.
 
@@ -383,7 +383,7 @@ class variable_scope:  # noqa: N801 - TensorFlow's name
         self._stacks.pop().__exit__(kind, error, traceback)
 
 
-@public("variable_op_scope")
+@public("variable_op_scope", "python.ops.variable_scope.variable_op_scope")
 @contextlib.contextmanager
 def variable_op_scope(
     values: Any,
@@ -417,7 +417,7 @@ def variable_op_scope(
         yield scope
 
 
-@public("get_variable")
+@public("get_variable", "python.ops.variable_scope.get_variable")
 def get_variable(
     name: str,
     shape: Any = None,
@@ -482,7 +482,7 @@ def get_variable(
     )
 
 
-@public("get_local_variable")
+@public("get_local_variable", "python.ops.variable_scope.get_local_variable")
 def get_local_variable(
     name: str,
     shape: Any = None,
@@ -520,7 +520,7 @@ def get_local_variable(
     )
 
 
-@public("no_regularizer")
+@public("no_regularizer", "python.ops.variable_scope.no_regularizer")
 def no_regularizer(_: Any) -> None:
     """Keeps a scope's regularizer from being used."""
     return

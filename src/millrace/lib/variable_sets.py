@@ -19,37 +19,37 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.variables import Variable
 
 
-@public("global_variables")
+@public("global_variables", "python.ops.variables.global_variables")
 def global_variables(scope: str | None = None) -> list[Any]:
     """The variables that all parts of a program share; with `scope`, those whose name matches it."""
     return get_default_graph().get_collection(GraphKeys.GLOBAL_VARIABLES, scope)
 
 
-@public("all_variables")
+@public("all_variables", "python.ops.variables.all_variables")
 def all_variables() -> list[Any]:
     """The old name of `global_variables`."""
     return global_variables()
 
 
-@public("local_variables")
+@public("local_variables", "python.ops.variables.local_variables")
 def local_variables(scope: str | None = None) -> list[Any]:
     """The variables of this process only; with `scope`, those whose name matches it."""
     return get_default_graph().get_collection(GraphKeys.LOCAL_VARIABLES, scope)
 
 
-@public("model_variables")
+@public("model_variables", "python.ops.variables.model_variables")
 def model_variables(scope: str | None = None) -> list[Any]:
     """The variables that a model needs for inference; with `scope`, those whose name matches it."""
     return get_default_graph().get_collection(GraphKeys.MODEL_VARIABLES, scope)
 
 
-@public("trainable_variables")
+@public("trainable_variables", "python.ops.variables.trainable_variables")
 def trainable_variables(scope: str | None = None) -> list[Any]:
     """The variables that optimizers change by default; with `scope`, those whose name matches it."""
     return get_default_graph().get_collection(GraphKeys.TRAINABLE_VARIABLES, scope)
 
 
-@public("moving_average_variables")
+@public("moving_average_variables", "python.ops.variables.moving_average_variables")
 def moving_average_variables(scope: str | None = None) -> list[Any]:
     """The variables that have moving averages; with `scope`, those whose name matches it."""
     return get_default_graph().get_collection(GraphKeys.MOVING_AVERAGE_VARIABLES, scope)
@@ -60,7 +60,7 @@ def _after(ops: Iterable[Operation], name: str) -> Operation:
         return raw.NoOp(name=name)
 
 
-@public("variables_initializer", "initializers.variables")
+@public("variables_initializer", "initializers.variables", "python.ops.variables.variables_initializer")
 def variables_initializer(var_list: Iterable[Any], name: str = "init") -> Operation:
     """An operation that initialises variables.
 
@@ -77,7 +77,11 @@ def initialize_variables(var_list: Iterable[Any], name: str = "init") -> Operati
     return variables_initializer(var_list, name)
 
 
-@public("global_variables_initializer", "initializers.global_variables")
+@public(
+    "global_variables_initializer",
+    "initializers.global_variables",
+    "python.ops.variables.global_variables_initializer",
+)
 def global_variables_initializer() -> Operation:
     """An operation that initialises all global variables."""
     return variables_initializer(global_variables())
@@ -89,7 +93,11 @@ def initialize_all_variables() -> Operation:
     return global_variables_initializer()
 
 
-@public("local_variables_initializer", "initializers.local_variables")
+@public(
+    "local_variables_initializer",
+    "initializers.local_variables",
+    "python.ops.variables.local_variables_initializer",
+)
 def local_variables_initializer() -> Operation:
     """An operation that initialises all local variables."""
     return variables_initializer(local_variables())
@@ -101,7 +109,7 @@ def initialize_local_variables() -> Operation:
     return local_variables_initializer()
 
 
-@public("is_variable_initialized")
+@public("is_variable_initialized", "python.ops.variables.is_variable_initialized")
 def is_variable_initialized(variable: Any) -> Tensor:
     """Whether a variable has a value: a bool scalar."""
     if isinstance(variable, Variable):
@@ -119,7 +127,7 @@ def _variables_to_check(var_list: Any) -> list[Any]:
     return [op.outputs[0] for op in get_default_graph().get_operations() if op.type in types]
 
 
-@public("assert_variables_initialized")
+@public("assert_variables_initialized", "python.ops.variables.assert_variables_initialized")
 def assert_variables_initialized(var_list: Any = None) -> Operation | None:
     """An operation that fails with FailedPreconditionError while one of the variables has no value.
 
@@ -135,7 +143,7 @@ def assert_variables_initialized(var_list: Any = None) -> Operation | None:
     return _after([raw.Rank(v).op for v in found], "AssertVariablesInitialized")
 
 
-@public("report_uninitialized_variables")
+@public("report_uninitialized_variables", "python.ops.variables.report_uninitialized_variables")
 def report_uninitialized_variables(
     var_list: Any = None, name: str = "report_uninitialized_variables"
 ) -> Tensor:

@@ -55,7 +55,7 @@ def _arguments(
     return locals()
 
 
-@public("Variable")
+@public("Variable", "python.ops.variables.Variable")
 class Variable(metaclass=_VariableType):
     """A value that the session keeps between runs.
 

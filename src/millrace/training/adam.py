@@ -13,7 +13,7 @@ from millrace.training.fused import FusedOptimizer
 from millrace.training.optimizer import after, cast
 
 
-@public("train.AdamOptimizer")
+@public("train.AdamOptimizer", "python.training.adam.AdamOptimizer")
 class AdamOptimizer(FusedOptimizer):
     """m and v are moving averages of the gradient and its square; var -= rate * m / (sqrt(v) + epsilon).
 

@@ -9,7 +9,7 @@ from millrace.graph import convert
 from millrace.training.fused import FusedOptimizer
 
 
-@public("train.FtrlOptimizer")
+@public("train.FtrlOptimizer", "python.training.ftrl.FtrlOptimizer")
 class FtrlOptimizer(FusedOptimizer):
     """Variables minimise the sum of all linearised losses plus penalties; suited to large sparse models.
 

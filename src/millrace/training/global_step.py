@@ -17,7 +17,7 @@ from millrace.lib.variable_scope import get_variable
 from millrace.lib.variables import Variable
 
 
-@public("train.global_step")
+@public("train.global_step", "python.training.training_util.global_step")
 def global_step(sess: Any, global_step_tensor: Any) -> int:
     """The value of a global step in a session.
 
@@ -28,7 +28,12 @@ def global_step(sess: Any, global_step_tensor: Any) -> int:
     return int(sess.run(global_step_tensor))
 
 
-@public("train.get_global_step")
+@public(
+    "train.get_global_step",
+    "python.training.training_util.get_global_step",
+    "python.training.training.get_global_step",
+    "contrib.framework.get_global_step",
+)
 def get_global_step(graph: Graph | None = None) -> Any:
     """The global step of `graph` (default: the default graph), or None where there is none.
 
@@ -51,7 +56,11 @@ def get_global_step(graph: Graph | None = None) -> Any:
     return found
 
 
-@public("train.create_global_step")
+@public(
+    "train.create_global_step",
+    "python.training.training_util.create_global_step",
+    "contrib.framework.create_global_step",
+)
 def create_global_step(graph: Graph | None = None) -> Variable:
     """Makes the global step of `graph` (default: the default graph): an int64 scalar that begins with 0.
 
@@ -73,7 +82,11 @@ def create_global_step(graph: Graph | None = None) -> Variable:
         )
 
 
-@public("train.get_or_create_global_step")
+@public(
+    "train.get_or_create_global_step",
+    "python.training.training_util.get_or_create_global_step",
+    "contrib.framework.get_or_create_global_step",
+)
 def get_or_create_global_step(graph: Graph | None = None) -> Any:
     """The global step of `graph` (default: the default graph), made where there is none."""
     graph = graph or get_default_graph()
@@ -81,7 +94,11 @@ def get_or_create_global_step(graph: Graph | None = None) -> Any:
     return create_global_step(graph) if found is None else found
 
 
-@public("train.assert_global_step")
+@public(
+    "train.assert_global_step",
+    "python.training.training_util.assert_global_step",
+    "contrib.framework.assert_global_step",
+)
 def assert_global_step(global_step_tensor: Any) -> None:
     """Checks that `global_step_tensor` is an integer scalar.
 

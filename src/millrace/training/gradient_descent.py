@@ -12,7 +12,7 @@ from millrace.training.fused import FusedOptimizer
 from millrace.training.optimizer import cast
 
 
-@public("train.GradientDescentOptimizer")
+@public("train.GradientDescentOptimizer", "python.training.gradient_descent.GradientDescentOptimizer")
 class GradientDescentOptimizer(FusedOptimizer):
     """var -= learning_rate * gradient.
 

@@ -9,7 +9,7 @@ from millrace.graph import convert
 from millrace.training.fused import FusedOptimizer
 
 
-@public("train.MomentumOptimizer")
+@public("train.MomentumOptimizer", "python.training.momentum.MomentumOptimizer")
 class MomentumOptimizer(FusedOptimizer):
     """accumulation = momentum * accumulation + gradient; var -= learning_rate * accumulation.
 

@@ -22,7 +22,7 @@ from millrace.training.optimizer import after, cast
 _AVERAGED: Final = (dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64)
 
 
-@public("train.ExponentialMovingAverage")
+@public("train.ExponentialMovingAverage", "python.training.moving_averages.ExponentialMovingAverage")
 class ExponentialMovingAverage:
     """shadow = decay * shadow + (1 - decay) * value, for each of some variables and tensors.
 

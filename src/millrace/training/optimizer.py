@@ -25,7 +25,7 @@ _VALID_TYPES: Final = frozenset(
 )
 
 
-@public("train.Optimizer")
+@public("train.Optimizer", "python.training.optimizer.Optimizer")
 class Optimizer:
     """Adds operations that change variables so that a loss falls.
 

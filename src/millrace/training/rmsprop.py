@@ -9,7 +9,7 @@ from millrace.graph import convert
 from millrace.training.fused import FusedOptimizer
 
 
-@public("train.RMSPropOptimizer")
+@public("train.RMSPropOptimizer", "python.training.rmsprop.RMSPropOptimizer")
 class RMSPropOptimizer(FusedOptimizer):
     """ms averages gradient²; var -= momentum of learning_rate * gradient / sqrt(ms + epsilon).
 

@@ -31,7 +31,7 @@ def _progress(global_step: Any, decay_steps: Any, dtype: dtypes.DType) -> tuple[
     return raw.Minimum(cast(global_step, dtype), steps), steps
 
 
-@public("train.exponential_decay")
+@public("train.exponential_decay", "python.training.learning_rate_decay.exponential_decay")
 def exponential_decay(
     learning_rate: Any,
     global_step: Any,
@@ -66,7 +66,11 @@ def exponential_decay(
         return raw.Mul(rate, raw.Pow(factor, exponent), name=scope)
 
 
-@public("train.piecewise_constant", "train.piecewise_constant_decay")
+@public(
+    "train.piecewise_constant",
+    "train.piecewise_constant_decay",
+    "python.training.learning_rate_decay.piecewise_constant",
+)
 def piecewise_constant(x: Any, boundaries: Any, values: Any, name: str | None = None) -> Tensor:
     """values[0] while x <= boundaries[0], values[1] while x <= boundaries[1], ..., then the last value.
 
@@ -115,7 +119,7 @@ def piecewise_constant(x: Any, boundaries: Any, values: Any, name: str | None = 
         return case(pairs, giving(tensors[0]), exclusive=True)
 
 
-@public("train.polynomial_decay")
+@public("train.polynomial_decay", "python.training.learning_rate_decay.polynomial_decay")
 def polynomial_decay(
     learning_rate: Any,
     global_step: Any,
@@ -158,7 +162,7 @@ def polynomial_decay(
         return raw.Add(raw.Mul(rate - end, raw.Pow(1 - progress, exponent)), end, name=scope)
 
 
-@public("train.natural_exp_decay")
+@public("train.natural_exp_decay", "python.training.learning_rate_decay.natural_exp_decay")
 def natural_exp_decay(
     learning_rate: Any,
     global_step: Any,
@@ -181,7 +185,7 @@ def natural_exp_decay(
         return raw.Mul(rate, raw.Pow(factor, exponent), name=scope)
 
 
-@public("train.inverse_time_decay")
+@public("train.inverse_time_decay", "python.training.learning_rate_decay.inverse_time_decay")
 def inverse_time_decay(
     learning_rate: Any,
     global_step: Any,
@@ -211,7 +215,7 @@ def _cosine(fraction: Tensor) -> Tensor:
     return 0.5 * (1.0 + raw.Cos(angle))
 
 
-@public("train.cosine_decay")
+@public("train.cosine_decay", "python.training.learning_rate_decay.cosine_decay")
 def cosine_decay(
     learning_rate: Any, global_step: Any, decay_steps: Any, alpha: Any = 0.0, name: str | None = None
 ) -> Tensor:
@@ -234,7 +238,7 @@ def cosine_decay(
         return raw.Mul(rate, (1 - alpha) * _cosine(step / steps) + alpha)
 
 
-@public("train.cosine_decay_restarts")
+@public("train.cosine_decay_restarts", "python.training.learning_rate_decay.cosine_decay_restarts")
 def cosine_decay_restarts(
     learning_rate: Any,
     global_step: Any,
@@ -280,7 +284,7 @@ def cosine_decay_restarts(
         return raw.Mul(rate, decayed, name=scope)
 
 
-@public("train.linear_cosine_decay")
+@public("train.linear_cosine_decay", "python.training.learning_rate_decay.linear_cosine_decay")
 def linear_cosine_decay(
     learning_rate: Any,
     global_step: Any,
@@ -314,7 +318,7 @@ def linear_cosine_decay(
         return raw.Mul(rate, (alpha + linear) * cosine + beta, name=scope)
 
 
-@public("train.noisy_linear_cosine_decay")
+@public("train.noisy_linear_cosine_decay", "python.training.learning_rate_decay.noisy_linear_cosine_decay")
 def noisy_linear_cosine_decay(
     learning_rate: Any,
     global_step: Any,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.core import dtypes, shapes
+from millrace.core.public import public
 from millrace.graph import raw
 from millrace.graph.scopes import colocate_with
 from millrace.graph.tensor import Tensor
@@ -63,6 +64,7 @@ def _create(primary: Any, name: str, colocate_with_primary: bool, *value: Any) -
             return _slot_variable(primary, *value)
 
 
+@public("python.training.slot_creator.create_slot")
 def create_slot(primary: Any, val: Any, name: str, colocate_with_primary: bool = True) -> Variable:
     """A slot with a given initial value.
 
@@ -76,6 +78,7 @@ def create_slot(primary: Any, val: Any, name: str, colocate_with_primary: bool =
     return _create(primary, name, colocate_with_primary, val, known)
 
 
+@public("python.training.slot_creator.create_slot_with_initializer")
 def create_slot_with_initializer(
     primary: Any, initializer: Any, shape: Any, dtype: Any, name: str, colocate_with_primary: bool = True
 ) -> Variable:
@@ -118,6 +121,7 @@ def create_filled_slot(
     return create_slot(primary, outside(raw.Shape(source), chosen), name, colocate_with_primary)
 
 
+@public("python.training.slot_creator.create_zeros_slot")
 def create_zeros_slot(
     primary: Any, name: str, dtype: Any = None, colocate_with_primary: bool = True
 ) -> Variable:
