@@ -93,10 +93,19 @@ def _from_python(value: Any, dtype: DType | None) -> np.ndarray:
     try:
         with np.errstate(over="ignore"):
             if dtype.is_integer or dtype.is_bool or dtype.is_quantized:
-                return np.array(flat, dtype.np_dtype).reshape(shape)
+                return _integers(flat, dtype).reshape(shape)
             return np.array(flat, np.complex128 if dtype.is_complex else np.float64).astype(dtype.np_dtype).reshape(shape)
     except OverflowError:
         raise ValueError(f"Python integer out of range for {dtype.name}. Received: {value!r}") from None
+
+
+def _integers(flat: list[Any], dtype: DType) -> np.ndarray:
+    """Integers of `dtype`; those beyond its range wrap around, as TensorFlow's constants do."""
+    try:
+        return np.array(flat, dtype.np_dtype)
+    except OverflowError:
+        bits = 8 * dtype.np_dtype.itemsize
+        return np.array([int(v) & ((1 << bits) - 1) for v in flat], f"u{bits // 8}").view(dtype.np_dtype)
 
 
 def _flatten(value: Any) -> tuple[tuple[int, ...], list[Any]]:
@@ -146,8 +155,6 @@ def _python_kind(item: Any) -> DType:
         return dtypes.float32
     if isinstance(item, str | bytes):
         return dtypes.string
-    if item is None:
-        raise ValueError("None values are not supported; a tensor must hold numbers, bools or strings")
     raise TypeError(f"Failed to convert object of type '{type(item).__name__}' to a tensor. Received: {_short(item)}")
 
 
@@ -158,7 +165,7 @@ def _infer(flat: list[Any], value: Any) -> DType:
     if len(kinds) == 1:
         (kind,) = kinds
         if kind is dtypes.int32 and not all(int(i) in _INT32 for i in flat):
-            return dtypes.int64
+            return dtypes.uint64 if max(map(int, flat)) >= 2**63 else dtypes.int64
         return kind
     if kinds <= {dtypes.int32, dtypes.float32}:
         return dtypes.float32
