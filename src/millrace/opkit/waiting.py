@@ -1,7 +1,7 @@
 """Waiting for other threads: the one place where a kernel may sleep.
 
-Kernels of operations declared `blocking` call `wait_until`. The session says around a run how long it may wait and
-what calls it off: closing the session wakes every thread that waits in one of its runs.
+Kernels of operations declared `blocking` call `wait_until`. The session says around a run how long it may
+wait and what calls it off: closing the session wakes every thread that waits in one of its runs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """`Executables`: the ready-to-run forms of one plan, one for each combination of fed shapes up to a limit.
 
-A form starts in the interpreter. Where the cost model says so it is compiled, at a run index that follows from the
-plan alone: the same program takes the same tier at the same run every time. A plan that cannot be compiled stays in
-the interpreter.
+A form starts in the interpreter. Where the cost model says so it is compiled, at a run index that follows
+from the plan alone: the same program takes the same tier at the same run every time. What cannot be compiled
+stays in the interpreter.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -43,6 +43,7 @@ class _Form:
         "observed",
         "plan",
         "runs",
+        "segmented",
         "slots",
         "waits",
     )
@@ -54,6 +55,7 @@ class _Form:
         self.runs = 0
         self.dims = dims
         self.function: Callable[..., Any] | None = None
+        self.segmented: _Segmented | None = None
         self.observed: Parts | None = None
         self.waits = any(step.op.opdef.blocking for step in plan.steps)
         self.calls_python = any(uses_python(step) for step in plan.steps)
@@ -70,8 +72,8 @@ def uses_python(step: Step) -> bool:
 class Executables:
     """Runs some fetches for some feeds.
 
-    Feeding a new combination of shapes makes a plan in which everything that follows from them is folded; when there
-    are too many of them, one plan for unknown shapes serves the rest.
+    Feeding a new combination of shapes makes a plan in which everything that follows from them is folded;
+    when there are too many of them, one plan for unknown shapes serves the rest.
     """
 
     def __init__(self, fetches: Sequence[Any], feeds: Sequence[Any], store: Store, options: Any) -> None:
@@ -119,8 +121,8 @@ class Executables:
             if None in self._ready:
                 return self._ready[None]
             _log.info(
-                "millrace: %d shapes were fed for the same fetches; one plan for unknown shapes serves the next ones "
-                "(feed fewer shapes, by padding, to have each planned for speed)",
+                "millrace: %d shapes were fed for the same fetches; one plan for unknown shapes serves the "
+                "next ones (feed fewer shapes, by padding, to have each planned for speed)",
                 len(self._ready),
             )
             key = None
@@ -146,92 +148,97 @@ class Executables:
         if form.runs >= form.compile_at:
             form.plan = None
             form.observed = None
-            form.function = self._whole(form, plan, _compiled)
+            form.function = self._compiled(form, plan)
             return
         if form.function is None:
-            form.function = self._whole(form, plan, interpret.compile_plan)
+            form.function = interpret.compile_plan(plan)
+            if form.waits:
+                form.function = Parts(plan, phases(plan, self._store), self._store)
             if form.compile_at == math.inf:
                 form.plan = None
         form.runs += 1
 
-    def _whole(self, form: _Form, plan: Plan, build: Callable[..., Any]) -> Callable[..., Any]:
-        """The function of a form: one for all steps, or where some of them wait, one for each part between waits."""
-        return Parts(plan, phases(plan, self._store, build), self._store) if form.waits else build(plan)
+    def _compiled(self, form: _Form, plan: Plan) -> Callable[..., Any]:
+        """The function of a form with its segments compiled; where steps wait, those between the waits."""
+        if form.waits:
+            parts = phases(plan, self._store, lambda part, _: _Segmented(part).function())
+            form.observed = Parts(plan, parts, self._store)
+            return form.observed
+        form.segmented = _Segmented(plan)
+        return form.segmented.function()
 
     def _observed(self, form: _Form) -> Parts:
         """The form taken apart into steps, or into segments where it is compiled."""
         if form.observed is None:
-            compiled = form.function
-            if isinstance(compiled, Parts) and form.plan is None and form.compile_at != math.inf:
-                form.observed = compiled
-            elif isinstance(compiled, _WithFallback) and compiled.segmented is not None:
-                form.observed = compiled.segmented.apart(self._store)
+            if form.segmented is not None:
+                form.observed = form.segmented.apart(self._store)
             else:
                 plan = form.plan or self.plan(form.dims)
                 form.observed = Parts(plan, single_steps(plan, self._store), self._store)
         return form.observed
 
 
-@dataclass(frozen=True, slots=True)
 class _Segmented:
-    """A plan cut into segments, with their programs."""
+    """A plan cut into compiled segments and host steps."""
 
-    plan: Plan
-    steps: list[Step | Segment]
-    programs: dict[int, Any]
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._parts = split(plan)
+        self._programs = {id(part): _Program(part, plan) for part in self._parts if isinstance(part, Segment)}
 
-    def program(self, segment: Segment) -> Any:
-        return self.programs[id(segment)]
+    def function(self) -> Callable[..., Any]:
+        """All of it as one function."""
+        if not self._programs:
+            return interpret.compile_plan(self._plan)
+        return interpret.compile_plan(self._plan, self._parts, self._program)
 
     def apart(self, store: Store) -> Parts:
         """The same programs and host steps, called one after another."""
 
         def build(part: Plan, steps: Any) -> Callable[..., Any]:
-            return interpret.compile_plan(part, steps, self.program)
+            return interpret.compile_plan(part, steps, self._program)
 
-        pieces = [[step] for step in self.steps]
-        return Parts(self.plan, cut_all(Cutter(self.plan, store, build), pieces, self.plan), store)
+        pieces = [[part] for part in self._parts] or [[]]
+        return Parts(self._plan, cut_all(Cutter(self._plan, store, build), pieces, self._plan), store)
 
-
-def _compiled(plan: Plan, steps: Sequence[Step] | None = None) -> Callable[..., Any]:
-    """The function of a plan, compiled where that is possible."""
-    parts = split(plan)
-    segments = [part for part in parts if isinstance(part, Segment)]
-    if not segments:
-        return interpret.compile_plan(plan)
-    from millrace.runtime import xla
-
-    segmented = _Segmented(plan, parts, {id(segment): xla.Program(segment, plan) for segment in segments})
-    return _WithFallback(segmented, interpret.compile_plan(plan, parts, segmented.program))
+    def _program(self, segment: Segment) -> Callable[..., Any]:
+        return self._programs[id(segment)]
 
 
-class _WithFallback:
-    """A compiled plan that becomes an interpreted one when its first run shows that it cannot be compiled."""
+class _Program:
+    """A compiled segment; an interpreted one as soon as its first call shows that it cannot be compiled."""
 
-    def __init__(self, segmented: _Segmented, function: Callable[..., Any]) -> None:
-        self.segmented: _Segmented | None = segmented
-        self._function = function
+    def __init__(self, segment: Segment, plan: Plan) -> None:
+        from millrace.runtime import xla
+
+        self._segment = segment
+        self._plan = plan
+        self._function: Callable[..., Any] = xla.Program(segment, plan)
         self._tried = False
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *values: Any) -> Sequence[Any]:
         if self._tried:
-            return self._function(*args)
-        self._tried = True
-        segmented = self.segmented
-        assert segmented is not None
+            return self._function(*values)
         try:
-            return self._function(*args)
-        except errors.OpError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever stops the compiler, the interpreter can run it
-            _log.info("millrace: a plan stays in the interpreter: %s", error)
-            self.segmented = None
-            self._function = interpret.compile_plan(segmented.plan)
-            return self._function(*args)
+            results = self._function(*values)
+        except Exception as error:
+            if isinstance(error, errors.OpError) and error.op is not None:
+                raise  # a check of the program's, which was compiled
+            _log.info("millrace: part of a plan stays in the interpreter: %s", error)
+            self._function, self._tried = self._interpreted(), True
+            return self._function(*values)
+        self._tried = True
+        return results
+
+    def _interpreted(self) -> Callable[..., Any]:
+        segment, plan = self._segment, self._plan
+        part = replace(plan, feeds=segment.inputs, steps=segment.steps, fetches=segment.outputs, slots=[])
+        function = interpret.compile_plan(part)
+        return lambda *values: function(*map(interpret.host, values))
 
 
 def tier_asked_for(options: Any) -> str:
-    """ "interpret", "compile" or "auto", from the session's ConfigProto, else from MILLRACE_TIER."""
+    """The tier, "interpret", "compile" or "auto", from the session's ConfigProto, else from MILLRACE_TIER."""
     if options is not None:
         level = options.graph_options.optimizer_options.global_jit_level
         if level >= _ON_1:
@@ -245,7 +252,7 @@ def tier_asked_for(options: Any) -> str:
 
 
 def raise_located(error: Exception) -> None:
-    """Raises the `tf.errors` exception for an error inside a plan's function; returns when it is from elsewhere."""
+    """Raises the `tf.errors` exception for an error inside a plan's function; returns for any other."""
     found = interpret.locate(error)
     if found is None:
         return

@@ -1,4 +1,4 @@
-"""`explain`: what a run will do and why, for people: what was left out, what is compiled, what that is guessed to cost."""
+"""`explain`: what a run will do and why, for people: what is left out, what is compiled, what it may cost."""
 
 from __future__ import annotations
 

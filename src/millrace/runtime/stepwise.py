@@ -1,7 +1,8 @@
-"""Running a plan in parts: around steps that wait for other threads, piece by piece for a caller, under a clock.
+"""Running a plan in parts: around steps that wait for other threads, piece by piece, or under a clock.
 
-A part is a plan of its own that shares the value ids of the whole. Values that cross from part to part travel in
-a dictionary; variables travel through the store, where each part finds the version that the one before it left.
+A part is a plan of its own that shares the value ids of the whole. Values that cross from part to part travel
+in a dictionary; variables travel through the store, where each part finds the version that the one before it
+left.
 """
 
 from __future__ import annotations
@@ -159,8 +160,8 @@ def _versions(plan: Plan) -> dict[int, str]:
 def phases(plan: Plan, store: Store, build: Build = interpret.compile_plan) -> list[Part]:
     """A plan with steps that wait, as parts: those steps alone, what must come before each, and the rest.
 
-    What a waiting step needs, and the effects that come before it, run first; everything else runs as one part
-    after the last wait, so that the variables it reads and writes are those of one moment.
+    What a waiting step needs, and the effects that come before it, run first; everything else runs as one
+    part after the last wait, so that the variables it reads and writes are those of one moment.
     """
     early = _before_waiting(plan)
     steps = [step for i, step in enumerate(plan.steps) if i in early]
@@ -215,8 +216,9 @@ def _before_waiting(plan: Plan) -> set[int]:
 class Parts:
     """Runs parts one after another as one step: whole for other threads, and undone when one fails.
 
-    The store is locked but for the parts that wait. What a part wrote before a wait is there for other threads
-    during the wait; when the step fails afterwards it is taken back, unless another thread has built on it.
+    The store is locked but for the parts that wait. What a part wrote before a wait is there for other
+    threads during the wait; when the step fails afterwards it is taken back, unless another thread has built
+    on it.
     """
 
     def __init__(self, plan: Plan, parts: list[Part], store: Store) -> None:
@@ -226,13 +228,13 @@ class Parts:
         self._cancellation = store.cancellation
 
     def __call__(self, *values: Any, observe: Observer | None = None) -> tuple[Any, ...]:
-        """The fetched values; `observe` is told each part when it is done, its start, its end and its results."""
+        """The fetched values; `observe` is told each part that is done, its start, end and results."""
         env = dict(zip(self._plan.feeds, values, strict=True))
         self.advance(self.parts, env, observe)
         return tuple([None if v < 0 else env[v] for v in self._plan.fetches])
 
     def advance(self, parts: Sequence[Part], env: dict[int, Any], observe: Observer | None = None) -> None:
-        """Runs `parts` on the values in `env` and puts what they give there; a failure leaves slots as before."""
+        """Runs `parts` on the values in `env`, where their results go; a failure leaves slots as before."""
         written: list[tuple[Slot, Any, Any]] = []
         lock, held = self._lock, False
         try:

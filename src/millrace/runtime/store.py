@@ -1,4 +1,4 @@
-"""`Store`: the values that live in a session between runs, one slot for each variable or stateful operation."""
+"""`Store`: the values that live in a session between runs, a slot for each variable or stateful operation."""
 
 from __future__ import annotations
 

@@ -30,15 +30,26 @@ class Program:
         self._segment = segment
         self._plan = plan
         self._checks: list[tuple[Operation, Callable[[], Exception]]] = []
-        donated = tuple(i for i, v in enumerate(segment.inputs) if v in segment.donated)
-        self._function = jax.jit(self._trace, donate_argnums=donated)
+        self._function: Callable[..., Any] | None = None
 
     def __call__(self, *values: Any) -> Sequence[Any]:
         with jax.enable_x64(True):
-            results = self._function(*values)
+            results = (self._function or self._prepare(values))(*values)
         if self._checks:
             self._raise_failed(results.pop())
         return results
+
+    def _prepare(self, values: Sequence[Any]) -> Callable[..., Any]:
+        """Takes variables over only where nothing in it can fail: a failed step leaves them as they were."""
+        self._function = jax.jit(self._trace)
+        donated = tuple(i for i, v in enumerate(self._segment.inputs) if v in self._segment.donated)
+        if donated:
+            self._function.eval_shape(
+                *values
+            )  # traces, which finds the checks; the trace is kept for what follows
+            if not self._checks:
+                self._function = jax.jit(self._trace, donate_argnums=donated)
+        return self._function
 
     def _trace(self, *values: Any) -> list[Any]:
         segment = self._segment

@@ -29,7 +29,8 @@ class DeviceAttributes:
         self.incarnation = incarnation
 
     def __repr__(self) -> str:
-        return f"_DeviceAttributes({self.name}, {self.device_type}, {self.memory_limit_bytes}, {self.incarnation})"
+        facts = self.name, self.device_type, self.memory_limit_bytes, self.incarnation
+        return f"_DeviceAttributes({', '.join(map(str, facts))})"
 
 
 def list_devices() -> list[DeviceAttributes]:

@@ -61,8 +61,8 @@ class Feed:
             value = str(value) if self.dtype is dtypes.string else value.eval()
         elif isinstance(value, Tensor) or (hasattr(value, "op") and hasattr(value, "graph")):
             raise TypeError(
-                f"The value of a feed cannot be a Tensor; feed Python numbers, strings, lists or arrays. Received: "
-                f"{value!r} for '{self.tensor.name}'"
+                f"The value of a feed cannot be a Tensor; feed Python numbers, strings, lists or arrays. "
+                f"Received: {value!r} for '{self.tensor.name}'"
             )
         if value is None:
             raise ValueError(f"None is no value to feed for Tensor '{self.tensor.name}', which has shape "
@@ -118,9 +118,7 @@ class FeedPlan:
             expansion = expansion_for(key)
             if expansion is not None:
                 if expansion.feed is None:
-                    raise TypeError(
-                        f"A {type(key).__name__} cannot be fed: its type was registered without a feed function"
-                    )
+                    raise TypeError(f"A {type(key).__name__} cannot be fed: its type has no feed function")
                 self.simple = False
                 tensors = [t for t, _ in expansion.feed(key, _Parts())]
                 self._readers.append((key, expansion.feed))
@@ -148,8 +146,8 @@ def _nested(inner: FeedPlan, key: Any, value: Any) -> list[tuple[Any, Any]]:
     parts = list(value) if isinstance(value, tuple | list | np.ndarray) else [value]
     if len(parts) != len(key):
         raise ValueError(
-            f"Could not flatten dictionary. Key had {len(key)} elements, but value had {len(parts)} elements. "
-            f"Key: {key!r}, value: {value!r}."
+            f"Could not flatten dictionary. Key had {len(key)} elements, but value had {len(parts)} "
+            f"elements. Key: {key!r}, value: {value!r}."
         )
     flat = inner.convert(dict(zip(key, parts, strict=True)))
     return [(feed.tensor, v) for feed, v in zip(inner.feeds, flat, strict=True)]

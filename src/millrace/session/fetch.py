@@ -1,4 +1,4 @@
-"""Fetches: flattening any nesting into tensors and operations, and putting the values back in the same shape."""
+"""Fetches: flattening any nesting into tensors and operations, and putting the values back as they nested."""
 
 from __future__ import annotations
 
@@ -133,7 +133,8 @@ class FetchPlan:
             element = self.graph.as_graph_element(fetch)
         except TypeError as error:
             raise TypeError(
-                f"Fetch argument {original!r} has invalid type {type(original)}, must be a string or Tensor. ({error})"
+                f"Fetch argument {original!r} has invalid type {type(original)}, must be a "
+                f"string or Tensor. ({error})"
             ) from None
         except ValueError as error:
             raise ValueError(

@@ -17,8 +17,8 @@ from millrace.runtime.store import Store
 class PartialRun:
     """The state of one run between its calls.
 
-    Each call is a step of its own: it runs what its fetches need and no call before it has run, sees variables as
-    they are when it first touches them, and changes nothing where it fails.
+    Each call is a step of its own: it runs what its fetches need and no call before it has run, sees
+    variables as they are when it first touches them, and changes nothing where it fails.
     """
 
     def __init__(self, elements: Sequence[Any], feeds: Sequence[Tensor], store: Store) -> None:

@@ -94,7 +94,8 @@ class BaseSession:
         """Computes `fetches`, all at once, and what they need; nothing else runs.
 
         Args:
-          fetches: tensors, operations, variables, names of them, or lists, tuples, named tuples, dicts and attrs
+          fetches: tensors, operations, variables, names of them, or lists, tuples, named tuples, dicts and
+          attrs
             objects of those, nested at will.
           feed_dict: tensor (or its name) -> value to use in its place: numbers, lists, arrays of any castable
             dtype. A tuple of tensors may be a key for a tuple of values.
@@ -106,8 +107,8 @@ class BaseSession:
 
         Raises:
           RuntimeError: the session is closed, or its graph is empty.
-          TypeError, ValueError: a fetch or feed is of a wrong kind, unknown, from another graph, or misshapen.
-          tf.errors.OpError: an operation failed; no variable has changed.
+          TypeError, ValueError: a fetch or feed is of a wrong kind, unknown, from another graph, or
+          misshapen. tf.errors.OpError: an operation failed; no variable has changed.
         """
         if self._closed:
             raise RuntimeError("Attempted to use a closed Session.")
@@ -241,7 +242,8 @@ class BaseSession:
           feed_dict: some of the feeds set up, not fed before.
 
         Raises:
-          InvalidArgumentError: the handle is unknown or used up; a fetch or feed was not set up, comes again, or
+          InvalidArgumentError: the handle is unknown or used up; a fetch or feed was not set up, comes again,
+          or
             depends on what is not fed yet.
         """
         if self._closed:
@@ -295,7 +297,7 @@ _live: weakref.WeakSet[BaseSession] = weakref.WeakSet()
 
 @public("Session")
 class Session(BaseSession):
-    """Runs operations of a graph; as a context manager, also the default session and its graph the default graph.
+    """Runs operations of a graph; as a context manager, the default session, and its graph the default graph.
 
     Args:
       target: accepted for TensorFlow's form; millrace runs in this process.
@@ -310,8 +312,8 @@ class Session(BaseSession):
     def __enter__(self) -> Session:
         if self._entered is not None:
             raise RuntimeError(
-                "Session context managers are not re-entrant. Use `Session.as_default()` if you want to enter a "
-                "session multiple times."
+                "Session context managers are not re-entrant. Use `Session.as_default()` if you want to "
+                "enter a session multiple times."
             )
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._graph.as_default())
@@ -358,8 +360,9 @@ class InteractiveSession(BaseSession):
         super().__init__(target, graph, config)
         if any(isinstance(s, InteractiveSession) and not s._closed for s in defaults.session_stack.items):
             warnings.warn(
-                "An interactive session is already active. This can cause out-of-memory errors in some cases. You "
-                "must explicitly call `InteractiveSession.close()` to release resources held by the other session(s).",
+                "An interactive session is already active. This can cause out-of-memory errors in some "
+                "cases. You must explicitly call `InteractiveSession.close()` to release resources held by the "
+                "other session(s).",
                 stacklevel=2,
             )
         defaults.session_stack.items.append(self)
