@@ -6,11 +6,12 @@ A body is a part of its graph; a FunctionDef is closed. So a body is written wit
   reference that it uses from outside; the attributes `_captures` and `_references` give the outer tensors'
   names;
 - its operations under their full names, which an import prefixes like any other;
-- `_scope`, `_tag` and `_tick`, what `Body` remembers; on each argument `_op_name`, the operation that stands for it.
+- `_scope`, `_tag` and `_tick`, what `Body` remembers; on each argument `_op_name`, the operation that stands
+  for it.
 
-`import_nodes` builds a `Body` from that, or from a function that TensorFlow wrote, which has none of these
-attributes: its arguments all become explicit inputs, and its operations go under the scope of the operation
-that uses it.
+`import_nodes` builds a `Body` from that. What TensorFlow wrote is brought into this form first, by
+`v1_control_flow` and `functional_control_flow`; there an argument may lack a type or shape, which are then
+those of the tensor that it stands for.
 """
 
 from __future__ import annotations

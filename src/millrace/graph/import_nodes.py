@@ -18,6 +18,7 @@ from millrace.graph import functiondef, graphdef
 from millrace.graph.apply import apply
 from millrace.graph.attr_protos import attr_from_proto, bytes_to_text
 from millrace.graph.body import Body
+from millrace.graph.functional_control_flow import adopt_control_flow
 from millrace.graph.graph import Graph
 from millrace.graph.inline import inline_calls
 from millrace.graph.opdef import OpDef, lookup
@@ -26,7 +27,11 @@ from millrace.graph.tensor import Tensor
 from millrace.graph.v1_control_flow import raise_control_flow
 
 # Each takes (nodes, functions by name), may add functions, and returns the nodes to import instead.
-_PASSES: tuple[Callable[[list[Any], dict[str, Any]], list[Any]], ...] = (inline_calls, raise_control_flow)
+_PASSES: tuple[Callable[[list[Any], dict[str, Any]], list[Any]], ...] = (
+    inline_calls,
+    adopt_control_flow,
+    raise_control_flow,
+)
 _SCALAR_MEANT_UNKNOWN_BEFORE = 24  # GraphDef producers before this wrote placeholders of any shape as scalars
 
 
@@ -204,7 +209,7 @@ class Import:
         except KeyError:
             rule = f"import_graph_def: node '{node.name}' has an operation type that millrace does not know"
             raise UnknownOpError(None, None, f"{rule}. Received: {node.op!r}") from None
-        attrs = self._attrs(node, opdef, inputs, name)
+        attrs = self._attrs(node, opdef, inputs)
         size = len(self.graph.ops)
         try:
             args = graphdef.grouped(opdef.inputs, inputs, attrs, opdef.name)
@@ -217,7 +222,7 @@ class Import:
         self._known_shapes(node, op)
         return op
 
-    def _attrs(self, node: Any, opdef: OpDef, inputs: list[Tensor], name: str) -> dict[str, Any]:
+    def _attrs(self, node: Any, opdef: OpDef, inputs: list[Tensor]) -> dict[str, Any]:
         found = {}
         dropped = self.producer_defaults.get(node.op, {})
         legacy = _flow_types(opdef, inputs)
@@ -233,7 +238,7 @@ class Import:
                 continue
             try:
                 if kind is not None and "func" in kind.kind:
-                    found[key] = attr_from_proto(value, kind, lambda f: self._body(node, f, inputs, name))
+                    found[key] = attr_from_proto(value, kind, lambda f: self._body(node, f, inputs))
                 else:
                     found[key] = attr_from_proto(value, kind)
             except TypeError as error:
@@ -283,13 +288,13 @@ class Import:
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
-    def _body(self, node: Any, used: Any, inputs: list[Tensor], name: str) -> Body:
+    def _body(self, node: Any, used: Any, inputs: list[Tensor]) -> Body:
         """The body that `node` names; a function written here gives one body however often it is used."""
         function = self.functions.get(used.name)
         if function is None:
             raise self._wrong(node, f"uses a function that the library lacks. Received: {used.name!r}")
         if not functiondef.is_own(function):
-            return self._foreign_body(function, [t.dims for t in inputs], f"{name}/{used.name}")
+            raise self._wrong(node, f"uses a function that is no body here. Received: {used.name!r}")
         if used.name not in self.bodies:
             self.bodies[used.name] = self._own_body(function, inputs)
         return self.bodies[used.name]
@@ -341,23 +346,9 @@ class Import:
                 outer = self._outer(captured[i - first_captured])
                 tensor = body.bind(outer, shapes.as_dims(shown[0]) if shown else outer.dims, name)
             arguments[arg.name], self.ops[original] = tensor, tensor.op
-        self._fill(body, function, arguments, None)
+        self._fill(body, function, arguments)
         if "_tick" in function.attr:
             body.tick = self.ops[bytes_to_text(function.attr["_tick"].s)].outputs[0]
-        return body
-
-    def _foreign_body(self, function: Any, dims: list[shapes.Dims], scope: str) -> Body:
-        """A body from a function that TensorFlow wrote: every argument is an explicit input."""
-        body = Body(self.graph, "arg")
-        body.name = scope
-        arguments = {}
-        signature = function.signature.input_arg
-        offset = len(dims) - len(signature)  # an If has its condition in front
-        for i, arg in enumerate(signature):
-            known = dims[offset + i] if offset >= 0 else None
-            name = self._unique(f"{scope}/{arg.name}") + "/"
-            arguments[arg.name] = body.add_input(dtypes.as_dtype(arg.type), known, name)
-        self._fill(body, function, arguments, scope)
         return body
 
     def _outer(self, name: str) -> Tensor:
@@ -371,8 +362,8 @@ class Import:
             )
         return self.ops[op].outputs[index]
 
-    def _fill(self, body: Body, function: Any, arguments: dict[str, Tensor], scope: str | None) -> None:
-        """Adds a function's nodes to `body`: under `scope`, or under their own full names."""
+    def _fill(self, body: Body, function: Any, arguments: dict[str, Tensor]) -> None:
+        """Adds a function's nodes to `body`."""
         local: dict[str, Operation] = {}
 
         def output(text: str) -> Tensor:
@@ -393,15 +384,12 @@ class Import:
             return [t for t in inputs if t not in arguments]
 
         with self.graph.inside(body):
-            nodes = inline_calls(list(function.node_def), self.functions)
-            for node in in_order(nodes, sources):
+            for node in in_order(list(function.node_def), sources):
                 inputs = [output(t) for t in node.input if not t.startswith("^")]
                 controls = [local[t[1:]] for t in node.input if t.startswith("^") and t[1:] in local]
-                name = self._prefixed(node.name) if scope is None else f"{scope}/{node.name}"
-                op = local[node.name] = self._add(node, inputs, controls, name)
+                op = self._add(node, inputs, controls, self._prefixed(node.name))
                 op.device = self.graph.device_name(node.device)
-                if scope is None:
-                    self.ops[node.name] = op
+                local[node.name] = self.ops[node.name] = op
         body.outputs = [output(function.ret[arg.name]) for arg in function.signature.output_arg]
 
 

@@ -71,7 +71,7 @@ def _expand(call: Any, name: str, functions: Mapping[str, Any]) -> list[Any]:
         argument, _, index = rest.partition(":")
         if node not in inner:
             raise ValueError(f"import_graph_def: function {name!r}: an input is unknown. Received: {text!r}")
-        return f"{call.name}/{node}:{_position(inner[node], argument, index, functions)}"
+        return f"{call.name}/{node}:{output_position(inner[node], argument, index, functions)}"
 
     added = []
     for node in inner.values():
@@ -109,7 +109,7 @@ def _with_attrs(node: Any, attrs: Any) -> Any:
     return copy
 
 
-def _position(node: Any, argument: str, index: str, functions: Mapping[str, Any]) -> int:
+def output_position(node: Any, argument: str, index: str, functions: Mapping[str, Any]) -> int:
     """The number of output `argument:index` among all outputs of `node`."""
     if not index:
         return int(argument or 0)

@@ -97,6 +97,7 @@ class _Cut:
     explicit: list[_Argument] = field(default_factory=list)
     captured: dict[str, _Argument] = field(default_factory=dict)  # by outer tensor
     stops: dict[str, _Argument] = field(default_factory=dict)  # by the input found inside
+    walls: set[str] = field(default_factory=set)  # nodes of the loop itself, which no body has inside
 
     def add_explicit(self, key: str, op_name: str, outer: str) -> None:
         """The next loop variable, found inside as `key`."""
@@ -175,7 +176,9 @@ class _Raiser:
         ]
         switches = {_name(s.input[0]): s for s in kinds["Switch"] if _name(s.input[1]) == test.name}
         exits = {_name(e.input[0]): e for e in kinds["Exit"]}
-        before, after = _Cut(), _Cut()
+        walls = {n.name for kind in _KINDS - {"Merge", "Switch"} for n in kinds[kind]}
+        walls.update(n.name for n in (*merges, *switches.values()))
+        before, after = _Cut(walls=walls), _Cut(walls=walls)
         starts, nexts = [], []
         for merge in merges:
             enter, following = self._merge_inputs(merge)
@@ -219,7 +222,7 @@ class _Raiser:
     # --- branches -------------------------------------------------------------------------------------------
 
     def raise_branches(self, nodes: dict[str, Any], results: list[str]) -> dict[str, Any]:
-        """The nodes of a region with If in place of Switch and Merge; what only a branch reaches goes away."""
+        """The nodes of a region with If in place of Switch and Merge; the rest of a branch goes away."""
         if not any(kind_of(n) in ("Switch", "Merge") for n in nodes.values()):
             return nodes
         nodes = {node.name: node for node in _forward(nodes)}
@@ -333,7 +336,7 @@ class _Raiser:
             pending += [_name(i) for i in [*_data(node), *self._outer_of(node)] if i not in cut.stops]
             for control in _controls(node):
                 if control in members and (pivots or not _is_pivot(members[control], self.nodes)):
-                    pending += [control] if f"{control}:0" not in cut.stops else []
+                    pending += [control] if control not in cut.walls else []
         return {name: _copy(node) for name, node in members.items() if name in found}
 
     def _write(self, name: str, region: dict[str, Any], cut: _Cut, results: list[str], tag: str) -> None:

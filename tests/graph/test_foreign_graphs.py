@@ -1,4 +1,4 @@
-"""GraphDefs with TensorFlow 1's control flow nodes compute what TensorFlow 1.15 computed.
+"""GraphDefs that TensorFlow wrote compute what TensorFlow computed, loops, branches and calls included.
 
 `golden/v1_control_flow.json` holds frozen graphs that TensorFlow 1.15 wrote (compressed), feeds, and what it
 gave.
@@ -15,7 +15,7 @@ import pytest
 import millrace as tf
 from millrace.core import protos
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "v1_control_flow.json").read_text())
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "foreign_graphs.json").read_text())
 
 
 def graph_def(name):
@@ -36,7 +36,9 @@ def test_values(name):
                 np.testing.assert_allclose(value, wanted, 1e-5, 1e-6)
 
 
-@pytest.mark.parametrize("name", ["while", "nested", "rnn", "nest_loop"])
+@pytest.mark.parametrize(
+    "name", ["tf1_while", "tf1_nested", "tf1_rnn", "tf1_nest_loop", "tf2_nested", "tf2_same"]
+)
 def test_what_was_raised_survives_a_round_trip(name):
     tf.import_graph_def(graph_def(name), name="")
     written = tf.get_default_graph().as_graph_def()
@@ -46,14 +48,14 @@ def test_what_was_raised_survives_a_round_trip(name):
 
 
 def test_gradients_flow_through_an_imported_loop():
-    x, y = tf.import_graph_def(graph_def("while"), name="", return_elements=["x:0", "while/Exit_1:0"])
+    x, y = tf.import_graph_def(graph_def("tf1_while"), name="", return_elements=["x:0", "while/Exit_1:0"])
     (slope,) = tf.gradients(y, x)
     with tf.Session() as sess:
         assert sess.run(slope, {x: 2.0}) == 12.0
 
 
 def test_a_loop_without_a_condition_is_refused():
-    broken = graph_def("while")
+    broken = graph_def("tf1_while")
     for node in broken.node:
         if node.op == "LoopCond":
             node.op = "Identity"
@@ -67,4 +69,20 @@ def test_a_merge_that_joins_no_condition_is_refused():
     broken.node.add(name="a", op="Placeholder").attr["dtype"].type = protos.DT_FLOAT
     broken.node.add(name="m", op="Merge", input=["a", "a"]).attr["T"].type = protos.DT_FLOAT
     with pytest.raises(ValueError, match="node 'm'.*the sides of one condition"):
+        tf.import_graph_def(broken)
+
+
+def test_a_condition_that_is_no_bool_is_refused():
+    broken = graph_def("tf2_if")
+    for node in broken.node:
+        if node.op == "StatelessIf":
+            node.attr["Tcond"].type = protos.DT_FLOAT
+    with pytest.raises(ValueError, match="must be a bool. Received: DT_FLOAT"):
+        tf.import_graph_def(broken)
+
+
+def test_a_missing_function_is_named():
+    broken = graph_def("tf2_while")
+    broken.library.Clear()
+    with pytest.raises(ValueError, match="node 'while'.*a function that the library lacks"):
         tf.import_graph_def(broken)
