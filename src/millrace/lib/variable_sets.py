@@ -16,6 +16,7 @@ from millrace.graph.operation import Operation
 from millrace.graph.scopes import control_dependencies, name_scope
 from millrace.graph.slicing import boolean_mask
 from millrace.graph.tensor import Tensor
+from millrace.lib.control_flow import group
 from millrace.lib.variables import Variable
 
 
@@ -55,11 +56,6 @@ def moving_average_variables(scope: str | None = None) -> list[Any]:
     return get_default_graph().get_collection(GraphKeys.MOVING_AVERAGE_VARIABLES, scope)
 
 
-def _after(ops: Iterable[Operation], name: str) -> Operation:
-    with control_dependencies(list(ops)):
-        return raw.NoOp(name=name)
-
-
 @public("variables_initializer", "initializers.variables", "python.ops.variables.variables_initializer")
 def variables_initializer(var_list: Iterable[Any], name: str = "init") -> Operation:
     """An operation that initialises variables.
@@ -68,7 +64,7 @@ def variables_initializer(var_list: Iterable[Any], name: str = "init") -> Operat
       var_list: the variables.
       name: op name.
     """
-    return _after([v.initializer for v in var_list or ()], name)
+    return group(*[v.initializer for v in var_list or ()], name=name)
 
 
 @public("initialize_variables")
@@ -140,7 +136,8 @@ def assert_variables_initialized(var_list: Any = None) -> Operation | None:
     found = _variables_to_check(var_list)
     if not found:
         return None
-    return _after([raw.Rank(v).op for v in found], "AssertVariablesInitialized")
+    with control_dependencies([raw.Rank(v) for v in found]):
+        return raw.NoOp(name="AssertVariablesInitialized")
 
 
 @public("report_uninitialized_variables", "python.ops.variables.report_uninitialized_variables")

@@ -9,6 +9,7 @@ from millrace.core.public import public
 from millrace.graph import convert, raw
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables import Variable
+from millrace.ops.cast import cast as to_dtype
 from millrace.training.fused import FusedOptimizer
 from millrace.training.optimizer import cast
 
@@ -160,7 +161,7 @@ class AdagradDAOptimizer(FusedOptimizer):
             return cast(self._learning_rate_tensor, dtype)
         if name == "global_step":
             return raw.Identity(self._global_step_on_worker)
-        return convert.to_tensor(getattr(self, f"_{name}_regularization_strength"), dtype, name)
+        return to_dtype(getattr(self, f"_{name}_regularization_strength"), dtype)
 
 
 @public("train.AdadeltaOptimizer")

@@ -9,8 +9,9 @@ from millrace.graph import convert, raw
 from millrace.graph.indexed_slices import IndexedSlices
 from millrace.graph.scopes import colocate_with, control_dependencies
 from millrace.graph.tensor import Tensor
+from millrace.lib.control_flow import group
 from millrace.training.fused import FusedOptimizer
-from millrace.training.optimizer import after, cast
+from millrace.training.optimizer import cast
 
 
 @public("train.AdamOptimizer", "python.training.adam.AdamOptimizer")
@@ -88,7 +89,7 @@ class AdamOptimizer(FusedOptimizer):
         v = moved(self.get_slot(var, "v"), cast(self._beta2_t, dtype), grad.values * grad.values)
         root = raw.Sqrt(v)
         step = rate * m / (root + cast(self._epsilon_t, dtype))
-        return after([var.assign_sub(step, **locking), m, v], "group_deps")
+        return group(var.assign_sub(step, **locking), m, v)
 
     def _resource_apply_sparse(self, grad: Tensor, handle: Any, indices: Tensor) -> Any:
         dtype = handle.dtype.base_dtype
@@ -105,7 +106,7 @@ class AdamOptimizer(FusedOptimizer):
         v = moved(self.get_slot(handle, "v"), cast(self._beta2_t, dtype), grad * grad)
         root = raw.Sqrt(v)
         step = rate * m / (root + cast(self._epsilon_t, dtype))
-        return after([handle.assign_sub(step, read_value=False), m, v], "group_deps")
+        return group(handle.assign_sub(step, read_value=False), m, v)
 
     def _finish(self, update_ops: list[Any], name_scope: str) -> Any:
         power1, power2 = self._get_beta_accumulators()
@@ -114,4 +115,4 @@ class AdamOptimizer(FusedOptimizer):
                 power.assign(power * beta, use_locking=self._use_locking)
                 for power, beta in ((power1, self._beta1_t), (power2, self._beta2_t))
             ]
-        return after([*update_ops, *[p.op for p in powers]], name_scope)
+        return group(*update_ops, *[p.op for p in powers], name=name_scope)

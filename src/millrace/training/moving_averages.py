@@ -12,12 +12,13 @@ from millrace.graph.keys import GraphKeys
 from millrace.graph.operation import Operation
 from millrace.graph.scopes import control_dependencies, init_scope, name_scope
 from millrace.graph.tensor import Tensor
+from millrace.lib.control_flow import group
 from millrace.lib.moving_averages import assign_moving_average
 from millrace.lib.variable_sets import global_variables, moving_average_variables, trainable_variables
 from millrace.lib.variables import Variable
 from millrace.ops.cast import cast as to_dtype
 from millrace.training import slot_creator
-from millrace.training.optimizer import after, cast
+from millrace.training.optimizer import cast
 
 _AVERAGED: Final = (dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64)
 
@@ -91,7 +92,7 @@ class ExponentialMovingAverage:
                 assign_moving_average(self._averages[v], v, decay, zero_debias=self._averages[v] in corrected)
                 for v in chosen
             ]
-            return after(updates, scope)
+            return group(*updates, name=scope)
 
     def average(self, var: Any) -> Variable | None:
         """The shadow of `var`, or None."""

@@ -16,6 +16,7 @@ from millrace.graph.operation import Operation
 from millrace.graph.scopes import colocate_with, control_dependencies, init_scope, name_scope
 from millrace.graph.tensor import Tensor
 from millrace.lib import initializers
+from millrace.lib.control_flow import group, tuple_
 from millrace.lib.partitioned import PartitionedVariable
 from millrace.lib.variables import Variable
 from millrace.training import slot_creator
@@ -144,7 +145,7 @@ class Optimizer:
             colocate_gradients_with_ops=colocate_gradients_with_ops,
         )
         if gate_gradients == Optimizer.GATE_GRAPH:
-            found = _together(found)
+            found = tuple_(found)
         pairs = list(zip(found, var_list, strict=True))
         self._assert_valid_dtypes(
             [v for g, v in pairs if g is not None and v.dtype.base_dtype is not dtypes.resource]
@@ -343,17 +344,11 @@ class Optimizer:
 
     def _finish(self, update_ops: list[Any], name_scope: str) -> Any:
         """The operation that is done when all updates are."""
-        return after(update_ops, name_scope)
+        return group(*update_ops, name=name_scope)
 
     def _call_if_callable(self, param: Any) -> Any:
         """A hyperparameter's value: what it gives when called, if it can be."""
         return param() if callable(param) and not isinstance(param, Tensor | Variable) else param
-
-
-def after(things: Iterable[Any], name: str | None = None) -> Operation:
-    """An operation without effect of its own that runs after all of `things`."""
-    with control_dependencies(list(things)):
-        return raw.NoOp(name=name)
 
 
 def deduplicated(values: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
@@ -401,19 +396,6 @@ def _gradient(value: Any) -> Any:
         raise TypeError(
             f"Gradient must be convertible to a Tensor or IndexedSlices, or None. Received: {value}"
         ) from error
-
-
-def _together(found: list[Any]) -> list[Any]:
-    """The gradients, none of which is there before all are."""
-    parts = [g.values if isinstance(g, IndexedSlices) else g for g in found]
-    with name_scope(None, "tuple", [p for p in parts if p is not None]):
-        gate = after([p for p in parts if p is not None], "group_deps")
-        with control_dependencies([gate]):
-            gated = [None if p is None else raw.Identity(p, name="control_dependency") for p in parts]
-    return [
-        IndexedSlices(new, g.indices, g.dense_shape) if isinstance(g, IndexedSlices) else new
-        for g, new in zip(found, gated, strict=True)
-    ]
 
 
 def _increment(global_step: Any, name: str) -> Any:

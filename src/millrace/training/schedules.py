@@ -158,7 +158,7 @@ def polynomial_decay(
             steps = raw.Mul(steps, rounds)
         else:
             step = raw.Minimum(step, steps)
-        progress = raw.RealDiv(step, steps)
+        progress = raw.RealDiv(step, steps, name="div")
         return raw.Add(raw.Mul(rate - end, raw.Pow(1 - progress, exponent)), end, name=scope)
 
 
@@ -178,11 +178,11 @@ def natural_exp_decay(
         dtype = rate.dtype.base_dtype
         step = cast(global_step, dtype)
         steps = cast(decay_steps, dtype)
-        factor = raw.Exp(raw.Neg(cast(decay_rate, dtype)))
-        exponent = step / steps
+        factor = cast(decay_rate, dtype)
+        progress = step / steps
         if staircase:
-            exponent = raw.Floor(exponent)
-        return raw.Mul(rate, raw.Pow(factor, exponent), name=scope)
+            progress = raw.Floor(progress)
+        return raw.Mul(rate, raw.Exp(raw.Mul(raw.Neg(factor), progress)), name=scope)
 
 
 @public("train.inverse_time_decay", "python.training.learning_rate_decay.inverse_time_decay")
