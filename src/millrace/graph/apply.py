@@ -423,7 +423,10 @@ def _apply_scopes(graph: Graph, op: Operation, variables: list[Operation]) -> No
     """Adds what the scopes around say; an operation that takes a variable's reference stays beside the variable."""
     attrs = op.attrs
     for name, value in graph.attr_scope.items():
-        attrs.setdefault(name, value(op.node_def) if callable(value) else value)
+        if name != "container":
+            attrs.setdefault(name, value(op.node_def) if callable(value) else value)
+        elif attrs.get(name) == "":  # declared, and not given
+            attrs[name] = value
     override = graph.gradient_overrides.get(op.opdef.name)
     if override is not None:
         attrs["_gradient_op_type"] = override

@@ -89,7 +89,6 @@ class Graph:
         self.colocation: list[Operation] = []
         self.attr_scope: dict[str, Any] = {}
         self.body: Body | None = None
-        self._container = ""
 
     # --- contents ------------------------------------------------------------------------------------------------
 
@@ -365,12 +364,12 @@ class Graph:
     @contextlib.contextmanager
     def container(self, container_name: str) -> Iterator[str]:
         """Keeps the state of stateful operations created inside under `container_name`."""
-        old = self._container
-        self._container = container_name
+        old = self.attr_scope
+        self.attr_scope = {**old, "container": container_name}
         try:
             yield container_name
         finally:
-            self._container = old
+            self.attr_scope = old
 
     @contextlib.contextmanager
     def gradient_override_map(self, op_type_map: dict[str, str]) -> Iterator[None]:
