@@ -21,7 +21,9 @@ def _nchw(function):
 
 def _input_grad(strides, padding, dilations=None):
     def adjoint(sizes, w, dy):
-        linear = lambda x: oracle.conv(x, w, strides, padding, dilations)
+        def linear(x):
+            return oracle.conv(x, w, strides, padding, dilations)
+
         return oracle.transposed(linear, tuple(sizes), dy).astype(dy.dtype)
 
     return adjoint
@@ -29,7 +31,9 @@ def _input_grad(strides, padding, dilations=None):
 
 def _filter_grad(strides, padding, dilations=None):
     def adjoint(x, sizes, dy):
-        linear = lambda w: oracle.conv(x, w, strides, padding, dilations)
+        def linear(w):
+            return oracle.conv(x, w, strides, padding, dilations)
+
         return oracle.transposed(linear, tuple(sizes), dy).astype(dy.dtype)
 
     return adjoint

@@ -20,22 +20,56 @@ class TestDepthwise(OpSuite):
 
     cases = (
         OpCase("DepthwiseConv2dNative", [_X, _W], _depthwise(), strides=_S, padding="SAME"),
-        OpCase("DepthwiseConv2dNative", [_X, floats(2, 3, 3, 1)], _depthwise((1, 1), "VALID"), strides=[1, 1, 1, 1],
-               padding="VALID"),
-        OpCase("DepthwiseConv2dNative", [_X, _W], _depthwise((1, 1), "VALID", [2, 3]), strides=[1, 1, 1, 1],
-               padding="VALID", dilations=[1, 2, 3, 1]),
-        OpCase("DepthwiseConv2dNative", [_X.transpose(0, 3, 1, 2).copy(), _W],
-               lambda x, w: _depthwise()(x.transpose(0, 2, 3, 1), w).transpose(0, 3, 1, 2),
-               strides=[1, 1, 2, 1], padding="SAME", data_format="NCHW"),
-        OpCase("DepthwiseConv2dNative", [_X.astype(np.float16), _W.astype(np.float16)], _depthwise(), strides=_S,
-               padding="SAME", wrt=()),
-        OpCase("DepthwiseConv2dNativeBackpropInput", [[1, 4, 3, 2], floats(3, 2, 2, 2), floats(1, 2, 3, 4)],
-               lambda n, w, dy: oracle.transposed(lambda x: oracle.depthwise(x, w, (2, 1), "SAME"), tuple(n), dy)
-               .astype(dy.dtype), strides=_S, padding="SAME"),
-        OpCase("DepthwiseConv2dNativeBackpropFilter", [floats(1, 4, 3, 2), [3, 2, 2, 2], floats(1, 2, 3, 4)],
-               lambda x, n, dy: oracle.transposed(lambda w: oracle.depthwise(x, w, (2, 1), "SAME"), tuple(n), dy)
-               .astype(dy.dtype), strides=_S, padding="SAME"),
-    )  # fmt: skip
+        OpCase(
+            "DepthwiseConv2dNative",
+            [_X, floats(2, 3, 3, 1)],
+            _depthwise((1, 1), "VALID"),
+            strides=[1, 1, 1, 1],
+            padding="VALID",
+        ),
+        OpCase(
+            "DepthwiseConv2dNative",
+            [_X, _W],
+            _depthwise((1, 1), "VALID", [2, 3]),
+            strides=[1, 1, 1, 1],
+            padding="VALID",
+            dilations=[1, 2, 3, 1],
+        ),
+        OpCase(
+            "DepthwiseConv2dNative",
+            [_X.transpose(0, 3, 1, 2).copy(), _W],
+            lambda x, w: _depthwise()(x.transpose(0, 2, 3, 1), w).transpose(0, 3, 1, 2),
+            strides=[1, 1, 2, 1],
+            padding="SAME",
+            data_format="NCHW",
+        ),
+        OpCase(
+            "DepthwiseConv2dNative",
+            [_X.astype(np.float16), _W.astype(np.float16)],
+            _depthwise(),
+            strides=_S,
+            padding="SAME",
+            wrt=(),
+        ),
+        OpCase(
+            "DepthwiseConv2dNativeBackpropInput",
+            [[1, 4, 3, 2], floats(3, 2, 2, 2), floats(1, 2, 3, 4)],
+            lambda n, w, dy: oracle.transposed(
+                lambda x: oracle.depthwise(x, w, (2, 1), "SAME"), tuple(n), dy
+            ).astype(dy.dtype),
+            strides=_S,
+            padding="SAME",
+        ),
+        OpCase(
+            "DepthwiseConv2dNativeBackpropFilter",
+            [floats(1, 4, 3, 2), [3, 2, 2, 2], floats(1, 2, 3, 4)],
+            lambda x, n, dy: oracle.transposed(
+                lambda w: oracle.depthwise(x, w, (2, 1), "SAME"), tuple(n), dy
+            ).astype(dy.dtype),
+            strides=_S,
+            padding="SAME",
+        ),
+    )
 
 
 def test_channels_that_do_not_fit_are_refused():

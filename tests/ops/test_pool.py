@@ -35,7 +35,9 @@ def _grad_grad(kernel, strides, padding="SAME"):
 
 def _avg_grad(kernel, strides, padding):
     def adjoint(sizes, dy):
-        linear = lambda x: oracle.avg_pool(x, kernel, strides, padding)
+        def linear(x):
+            return oracle.avg_pool(x, kernel, strides, padding)
+
         return oracle.transposed(linear, tuple(sizes), dy).astype(dy.dtype)
 
     return adjoint
@@ -48,31 +50,95 @@ class TestMaxPool(OpSuite):
         OpCase("MaxPool", [_X], _max(), ksize=_K, strides=_S, padding="SAME"),
         OpCase("MaxPool", [_X], _max("VALID"), ksize=_K, strides=_S, padding="VALID"),
         OpCase("MaxPool", [_X], _max("SAME", (2, 2)), ksize=[1, 2, 2, 1], strides=_S, padding="SAME"),
-        OpCase("MaxPool", [_X], _max("VALID", (1, 5), (3, 1)), ksize=[1, 1, 5, 1], strides=[1, 3, 1, 1],
-               padding="VALID"),
-        OpCase("MaxPool", [_X.transpose(0, 3, 1, 2).copy()],
-               lambda x: _max()(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2), ksize=[1, 1, 3, 2],
-               strides=[1, 1, 2, 2], padding="SAME", data_format="NCHW"),
-        OpCase("MaxPool", [floats(2, 3, 3, 6)], lambda x: x.reshape(2, 3, 3, 3, 2).max(-1), ksize=[1, 1, 1, 2],
-               strides=[1, 1, 1, 2], padding="SAME", wrt=()),
+        OpCase(
+            "MaxPool",
+            [_X],
+            _max("VALID", (1, 5), (3, 1)),
+            ksize=[1, 1, 5, 1],
+            strides=[1, 3, 1, 1],
+            padding="VALID",
+        ),
+        OpCase(
+            "MaxPool",
+            [_X.transpose(0, 3, 1, 2).copy()],
+            lambda x: _max()(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
+            ksize=[1, 1, 3, 2],
+            strides=[1, 1, 2, 2],
+            padding="SAME",
+            data_format="NCHW",
+        ),
+        OpCase(
+            "MaxPool",
+            [floats(2, 3, 3, 6)],
+            lambda x: x.reshape(2, 3, 3, 3, 2).max(-1),
+            ksize=[1, 1, 1, 2],
+            strides=[1, 1, 1, 2],
+            padding="SAME",
+            wrt=(),
+        ),
         OpCase("MaxPool", [ints(2, 6, 5, 3)], _max(), ksize=_K, strides=_S, padding="SAME"),
         OpCase("MaxPool", [_X.astype(np.float16)], _max(), ksize=_K, strides=_S, padding="SAME", wrt=()),
         OpCase("MaxPoolV2", [_X, _K, _S], _max(), padding="SAME"),
-        OpCase("MaxPoolGrad", [_X, _Y, _DY], _grad((3, 2), (2, 2)), ksize=_K, strides=_S, padding="SAME", wrt=(2,)),
-        OpCase("MaxPoolGrad", [_TIES, oracle.max_pool(_TIES, (2, 2), (2, 2), "SAME"), floats(2, 3, 3, 3)],
-               _grad((2, 2), (2, 2)), ksize=[1, 2, 2, 1], strides=_S, padding="SAME", wrt=(2,)),
-        OpCase("MaxPoolGrad", [_TIES, oracle.max_pool(_TIES, (2, 2), (2, 2), "VALID"), floats(2, 3, 2, 3)],
-               _grad((2, 2), (2, 2), "VALID"), ksize=[1, 2, 2, 1], strides=_S, padding="VALID", wrt=(2,)),
+        OpCase(
+            "MaxPoolGrad",
+            [_X, _Y, _DY],
+            _grad((3, 2), (2, 2)),
+            ksize=_K,
+            strides=_S,
+            padding="SAME",
+            wrt=(2,),
+        ),
+        OpCase(
+            "MaxPoolGrad",
+            [_TIES, oracle.max_pool(_TIES, (2, 2), (2, 2), "SAME"), floats(2, 3, 3, 3)],
+            _grad((2, 2), (2, 2)),
+            ksize=[1, 2, 2, 1],
+            strides=_S,
+            padding="SAME",
+            wrt=(2,),
+        ),
+        OpCase(
+            "MaxPoolGrad",
+            [_TIES, oracle.max_pool(_TIES, (2, 2), (2, 2), "VALID"), floats(2, 3, 2, 3)],
+            _grad((2, 2), (2, 2), "VALID"),
+            ksize=[1, 2, 2, 1],
+            strides=_S,
+            padding="VALID",
+            wrt=(2,),
+        ),
         OpCase("MaxPoolGradV2", [_X, _Y, _DY, _K, _S], _grad((3, 2), (2, 2)), padding="SAME", wrt=(2,)),
-        OpCase("MaxPoolGradGrad", [_X, _Y, _X], _grad_grad((3, 2), (2, 2)), ksize=_K, strides=_S, padding="SAME",
-               wrt=(2,)),
-        OpCase("MaxPoolGradGradV2", [_X, _Y, _X, _K, _S], _grad_grad((3, 2), (2, 2)), padding="SAME", wrt=(2,)),
+        OpCase(
+            "MaxPoolGradGrad",
+            [_X, _Y, _X],
+            _grad_grad((3, 2), (2, 2)),
+            ksize=_K,
+            strides=_S,
+            padding="SAME",
+            wrt=(2,),
+        ),
+        OpCase(
+            "MaxPoolGradGradV2", [_X, _Y, _X, _K, _S], _grad_grad((3, 2), (2, 2)), padding="SAME", wrt=(2,)
+        ),
         OpCase("MaxPool3D", [_V], _max("SAME", (2, 3, 2), (1, 2, 2)), ksize=_K3, strides=_S3, padding="SAME"),
-        OpCase("MaxPool3DGrad", [_V, _Y3, _DY3], _grad((2, 3, 2), (1, 2, 2)), ksize=_K3, strides=_S3,
-               padding="SAME", wrt=(2,)),
-        OpCase("MaxPool3DGradGrad", [_V, _Y3, _V], _grad_grad((2, 3, 2), (1, 2, 2)), ksize=_K3, strides=_S3,
-               padding="SAME", wrt=(2,)),
-    )  # fmt: skip
+        OpCase(
+            "MaxPool3DGrad",
+            [_V, _Y3, _DY3],
+            _grad((2, 3, 2), (1, 2, 2)),
+            ksize=_K3,
+            strides=_S3,
+            padding="SAME",
+            wrt=(2,),
+        ),
+        OpCase(
+            "MaxPool3DGradGrad",
+            [_V, _Y3, _V],
+            _grad_grad((2, 3, 2), (1, 2, 2)),
+            ksize=_K3,
+            strides=_S3,
+            padding="SAME",
+            wrt=(2,),
+        ),
+    )
 
 
 class TestAvgPool(OpSuite):
@@ -81,17 +147,41 @@ class TestAvgPool(OpSuite):
     cases = (
         OpCase("AvgPool", [_X], _avg(), ksize=_K, strides=_S, padding="SAME"),
         OpCase("AvgPool", [_X], _avg("VALID"), ksize=_K, strides=_S, padding="VALID"),
-        OpCase("AvgPool", [_X], _avg("VALID", (6, 5), (1, 1)), ksize=[1, 6, 5, 1], strides=[1, 1, 1, 1],
-               padding="VALID"),
+        OpCase(
+            "AvgPool",
+            [_X],
+            _avg("VALID", (6, 5), (1, 1)),
+            ksize=[1, 6, 5, 1],
+            strides=[1, 1, 1, 1],
+            padding="VALID",
+        ),
         OpCase("AvgPool", [_X.astype(np.float16)], _avg(), ksize=_K, strides=_S, padding="SAME", wrt=()),
-        OpCase("AvgPoolGrad", [[1, 5, 4, 2], floats(1, 3, 2, 2)], _avg_grad((3, 2), (2, 2), "SAME"), ksize=_K,
-               strides=_S, padding="SAME"),
-        OpCase("AvgPoolGrad", [[1, 5, 5, 2], floats(1, 2, 2, 2)], _avg_grad((2, 2), (2, 2), "VALID"),
-               ksize=[1, 2, 2, 1], strides=_S, padding="VALID"),
+        OpCase(
+            "AvgPoolGrad",
+            [[1, 5, 4, 2], floats(1, 3, 2, 2)],
+            _avg_grad((3, 2), (2, 2), "SAME"),
+            ksize=_K,
+            strides=_S,
+            padding="SAME",
+        ),
+        OpCase(
+            "AvgPoolGrad",
+            [[1, 5, 5, 2], floats(1, 2, 2, 2)],
+            _avg_grad((2, 2), (2, 2), "VALID"),
+            ksize=[1, 2, 2, 1],
+            strides=_S,
+            padding="VALID",
+        ),
         OpCase("AvgPool3D", [_V], _avg("SAME", (2, 3, 2), (1, 2, 2)), ksize=_K3, strides=_S3, padding="SAME"),
-        OpCase("AvgPool3DGrad", [[1, 2, 4, 3, 2], floats(1, 2, 2, 2, 2)], _avg_grad((2, 3, 2), (1, 2, 2), "SAME"),
-               ksize=_K3, strides=_S3, padding="SAME"),
-    )  # fmt: skip
+        OpCase(
+            "AvgPool3DGrad",
+            [[1, 2, 4, 3, 2], floats(1, 2, 2, 2, 2)],
+            _avg_grad((2, 3, 2), (1, 2, 2), "SAME"),
+            ksize=_K3,
+            strides=_S3,
+            padding="SAME",
+        ),
+    )
 
 
 @pytest.mark.parametrize(

@@ -20,15 +20,31 @@ class TestArgmax(OpSuite):
 
     cases = (
         OpCase("MaxPoolWithArgmax", [_X], lambda x: [x.reshape(-1)[_IN_BATCH], _IN_IMAGE], **_ATTRS),
-        OpCase("MaxPoolWithArgmax", [_X],
-               lambda x: [x.reshape(-1)[_IN_BATCH], _IN_BATCH.astype(np.int32)], Targmax=tf.int32,
-               include_batch_in_index=True, **_ATTRS),
+        OpCase(
+            "MaxPoolWithArgmax",
+            [_X],
+            lambda x: [x.reshape(-1)[_IN_BATCH], _IN_BATCH.astype(np.int32)],
+            Targmax=tf.int32,
+            include_batch_in_index=True,
+            **_ATTRS,
+        ),
         OpCase("MaxPoolGradWithArgmax", [_X, _DY, _IN_IMAGE], lambda x, dy, i: _DX, wrt=(1,), **_ATTRS),
-        OpCase("MaxPoolGradWithArgmax", [_X, _DY, _IN_BATCH], lambda x, dy, i: _DX, wrt=(1,),
-               include_batch_in_index=True, **_ATTRS),
-        OpCase("MaxPoolGradGradWithArgmax", [_X, _X, _IN_IMAGE], lambda x, dz, i: dz.reshape(-1)[_IN_BATCH], wrt=(1,),
-               **_ATTRS),
-    )  # fmt: skip
+        OpCase(
+            "MaxPoolGradWithArgmax",
+            [_X, _DY, _IN_BATCH],
+            lambda x, dy, i: _DX,
+            wrt=(1,),
+            include_batch_in_index=True,
+            **_ATTRS,
+        ),
+        OpCase(
+            "MaxPoolGradGradWithArgmax",
+            [_X, _X, _IN_IMAGE],
+            lambda x, dz, i: dz.reshape(-1)[_IN_BATCH],
+            wrt=(1,),
+            **_ATTRS,
+        ),
+    )
 
 
 def test_the_public_function_takes_one_layout():
