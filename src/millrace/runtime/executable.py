@@ -23,7 +23,7 @@ from millrace.runtime import cost, failures, interpret
 from millrace.runtime.plan import Plan, Step, bodies_of, body_plan, make_plan
 from millrace.runtime.segments import Segment, split
 from millrace.runtime.simplify import simplify
-from millrace.runtime.stepwise import Cutter, Observer, Parts, cut_all, phases, single_steps
+from millrace.runtime.stepwise import Cutter, Observer, Parts, cut_all, phases, single_steps, waits
 from millrace.runtime.store import Slot, Store
 
 _MOST_SHAPES = 16  # a program that feeds more shapes than this is better served by one plan for all of them
@@ -57,7 +57,7 @@ class _Form:
         self.function: Callable[..., Any] | None = None
         self.segmented: _Segmented | None = None
         self.observed: Parts | None = None
-        self.waits = any(step.op.opdef.blocking for step in plan.steps)
+        self.waits = any(map(waits, plan.steps))
         self.calls_python = any(uses_python(step) for step in plan.steps)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from millrace.graph.operation import group
 from millrace.opkit.waiting import limited
 from millrace.runtime import interpret
-from millrace.runtime.plan import Plan, SlotUse, Step, body_slots
+from millrace.runtime.plan import Plan, SlotUse, Step, ancestors, bodies_of, body_plan, body_slots
 from millrace.runtime.segments import Segment
 from millrace.runtime.store import Slot, Store
 
@@ -116,8 +116,7 @@ class Cutter:
         self._current.update(last)
         found = {key: self._store.slot(key) for key in keys}
         changed = [found[key] for key in keys if key in last or self._uses[key].op.opdef.state is not None]
-        waits = any(isinstance(step, Step) and step.op.opdef.blocking for step in steps)
-        return Part(list(steps), function, takes, gives, list(found.values()), changed, waits)
+        return Part(list(steps), function, takes, gives, list(found.values()), changed, any(map(waits, steps)))
 
     def _use(self, key: str, last: dict[str, int]) -> SlotUse:
         use, current = self._uses[key], self._current[key]
@@ -166,9 +165,9 @@ def phases(plan: Plan, store: Store, build: Build = interpret.compile_plan) -> l
     early = _before_waiting(plan)
     steps = [step for i, step in enumerate(plan.steps) if i in early]
     pieces: list[list[Step]] = []
-    for waits, run in itertools.groupby(steps, lambda step: step.op.opdef.blocking):
-        group_of_steps = list(run)
-        pieces.extend([[step] for step in group_of_steps] if waits else [group_of_steps])
+    for alone, run in itertools.groupby(steps, waits):
+        taken = list(run)
+        pieces.extend([[step] for step in taken] if alone else [taken])
     pieces.append([step for i, step in enumerate(plan.steps) if i not in early])
     return cut_all(Cutter(plan, store, build), pieces, plan)
 
@@ -194,17 +193,25 @@ def cut_all(cutter: Cutter, pieces: Sequence[Sequence[Step | Segment]], plan: Pl
     ]
 
 
+def waits(step: Step | Segment) -> bool:
+    """True where a step, or one in its bodies, may wait for another thread."""
+    if isinstance(step, Segment):
+        return False
+    opdef = step.op.opdef
+    if opdef.has_body:
+        return any(waits(inner) for body in bodies_of(step.op) for inner in body_plan(body).steps)
+    return opdef.blocking
+
+
 def _before_waiting(plan: Plan) -> set[int]:
-    """The steps that wait, what they take, and the effects created before them."""
+    """The steps that wait, what they need, and the effects created before them."""
     producer = {value: i for i, step in enumerate(plan.steps) for value in made_by(step)}
+    last = max((i for i, step in enumerate(plan.steps) if waits(step)), default=-1)
+    roots = [s for s in plan.steps[: last + 1] if waits(s) or s.op.opdef.effect]
+    fed = frozenset(plan.tensors[v] for v in plan.feeds)
+    needed = ancestors([step.op for step in roots], fed)
+    stack = [i for i, step in enumerate(plan.steps) if step.op in needed and not step.op.opdef.pure]
     early: set[int] = set()
-    seen_waiting = False
-    stack: list[int] = []
-    for i in range(len(plan.steps) - 1, -1, -1):
-        opdef = plan.steps[i].op.opdef
-        seen_waiting |= opdef.blocking
-        if opdef.blocking or (opdef.effect and seen_waiting):
-            stack.append(i)
     while stack:
         i = stack.pop()
         if i not in early:
