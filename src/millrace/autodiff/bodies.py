@@ -255,10 +255,13 @@ def loop_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
             for g, k in zip(to_flows, flows, strict=True)
         ]
         summed: list[tuple[int, Tensor]] = []  # captured, summed in what the loop carries
+        products: list[tuple[int, Operation]] = []  # captured, one product over all iterations
         sparse: list[tuple[int, IndexedSlices]] = []  # captured, whose rows are stacked
         for k, g in zip(captured, to_captured, strict=True):
             if isinstance(g, IndexedSlices):
                 sparse.append((k, g))
+            elif g is not None and _sums_products(g, backward):
+                products.append((k, g.op))
             elif g is not None:
                 summed.append((k, g))
         sums = []
@@ -271,6 +274,8 @@ def loop_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
             if g is not None:
                 collected.append((k, dense(g)))
         extra = [g for _, g in collected] + [t for _, s in sparse for t in (s.values, s.indices)]
+        factors = [t for _, product in products for t in product.inputs]
+        extra += [t for t in dict.fromkeys(factors) if t not in backward.elements]
         backward.outputs = outputs + extra
     backward.inputs = [*incoming, *sums, *backward.elements]
     zeros = [zeros_of(op.inputs[carried + scanned + k]) for k, _ in summed]
@@ -301,7 +306,30 @@ def loop_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
         indices.set_shape((None,))
         source = op.inputs[carried + scanned + k]
         gradient[carried + scanned + k] = IndexedSlices(values, indices, _dense_shape(source))
+    stack_of = dict(zip(backward.elements, backward.scans, strict=True))
+    stack_of.update(zip(backward.outputs[len(outputs) :], results[len(outputs) :], strict=True))
+    for k, product in products:
+        a, b = (_all_rows(stack_of[t], t) for t in product.inputs)
+        gradient[carried + scanned + k] = raw.MatMul(a, b, transpose_a=True)
     return gradient
+
+
+def _sums_products(gradient: Tensor, backward: Body) -> bool:
+    """True for aᵀb of matrices of the loop: the sum over iterations is one product of all their rows.
+
+    The sum of 40 products of an LSTM's weights costs more than the products (docs/benchmarks.md), and a long product runs
+    nearer to the machine's speed than many short ones.
+    """
+    op = gradient.op
+    if op.type != "MatMul" or op.body is not backward or not op.attrs["transpose_a"] or op.attrs["transpose_b"]:
+        return False
+    return all(t.op.body is backward and t.dims is not None and t.dims[1] is not None for t in op.inputs)
+
+
+def _all_rows(stack: Tensor, element: Tensor) -> Tensor:
+    rows = raw.StackConcat(stack, dtype=element.dtype)
+    rows.set_shape((None, *(element.dims or ())[1:]))
+    return rows
 
 
 def _dense_shape(source: Tensor) -> Tensor:

@@ -231,6 +231,9 @@ class ControlVerbs:
     def stack_concat(self, stack: Any) -> Any:
         return stack.data.reshape((-1, *stack.data.shape[2:]))
 
+    def stack_split(self, like: Any, value: Any) -> Stack:
+        return Stack(jnp.reshape(value, like.data.shape))
+
     # --- tensor arrays ------------------------------------------------------------------------------------------------
 
     def ta_new(self, size: Any, dtype: Any, dynamic: bool, shape: Any) -> TensorArrayValue:

@@ -88,6 +88,9 @@ class ControlVerbs:
     def stack_concat(self, stack: Any) -> Any:
         return np.concatenate(list(stack)) if stack else np.zeros((0,))
 
+    def stack_split(self, like: Any, value: Any) -> Stack:
+        return Stack(np.split(value, np.cumsum([len(v) for v in like])[:-1])) if like else Stack()
+
     # --- tensor arrays: each verb takes the handle's value, an empty array of the kind, and the contents ----------------
 
     def ta_new(self, size: Any, dtype: Any, dynamic: bool, shape: Any) -> TensorArrayValue:

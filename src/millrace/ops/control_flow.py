@@ -11,6 +11,7 @@ from __future__ import annotations
 from millrace.autodiff import bodies
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import ALL
+from millrace.graph import raw
 from millrace.graph.attrs import body, count, flag, integer, types
 from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -140,5 +141,20 @@ class StackConcat:
     def kernel(xp, stack):
         return xp.stack_concat(stack)
 
-    grad = NOT_DIFFERENTIABLE
+    def grad(op, dy):
+        return raw.StackSplit(op.inputs[0], dy)
+
+
+@declare("StackSplit(like: variant, value: T) -> stack: variant", T=ALL)
+class StackSplit:
+    """`value` cut along its first dimension into a stack of pieces as long as the elements of `like`."""
+
+    def shape(like, value):
+        return like
+
+    def kernel(xp, like, value):
+        return xp.stack_split(like, value)
+
+    def grad(op, stack):
+        return None, raw.StackConcat(stack, dtype=op.inputs[1].dtype)
 

@@ -36,8 +36,8 @@ def _element(known: Dims, written: Dims) -> Dims:
 class TensorArrayV3:
     """An array of `size` elements, none of them written."""
 
-    def shape(size, element_shape):
-        return [(), element_shape]
+    def shape(size):
+        return [(), None]
 
     def kernel(xp, size, dtype, dynamic_size, element_shape):
         empty = xp.ta_new(size, dtype.np_dtype, dynamic_size, element_shape)
@@ -89,7 +89,7 @@ class TensorArrayGatherV3:
     """The elements at `indices`, stacked along a new first dimension."""
 
     def shape(handle, indices, flow_in, element_shape):
-        element = flow_in if element_shape is None else _element(element_shape, flow_in)
+        element = shapes.merge(element_shape, flow_in)
         return None if element is None else (indices[0] if indices else None, *element)
 
     def kernel(xp, handle, indices, flow_in, element_shape):

@@ -19,9 +19,10 @@ from millrace.dialect import numpy_dialect
 from millrace.graph.body import Body
 from millrace.graph.operation import Operation, group
 from millrace.runtime import failures
-from millrace.runtime.plan import Plan, Step, body_slots
+from millrace.runtime.plan import Plan, Step, bodies_of, body_plan, body_slots
 from millrace.runtime.segments import Segment
 from millrace.runtime.simplify import body_form
+from millrace.runtime.threads import ONE_THREAD, uses_blas
 from millrace.runtime.store import Slot
 
 _CHUNK = 500  # steps a function: Python compiles a longer one no faster, and its frame grows
@@ -64,6 +65,7 @@ class _Source:
         self.steps: list[Step | Segment | None] = []
         self.large = len(self.parts) > _CHUNK
         self.producers: dict[int, Step | Segment] | None = None
+        self.indent = "    "
         self.last_use = self._last_uses()
 
     # --- values ---------------------------------------------------------------------------------------------------
@@ -121,9 +123,14 @@ class _Source:
         for name, value in zip(feeds, plan.feeds, strict=True):
             self._emit(f"    {self._target(value)} = {name}")
         self._read_slots(slots)
+        if self._uses_blas():
+            self.names["one_thread"] = ONE_THREAD
+            self._emit("    with one_thread:")
+            self.indent = "        "
         if self.large:
             for k in range(0, len(self.parts), _CHUNK):
-                self._emit(f"    chunk{k // _CHUNK}(R)")
+                self._emit(f"{self.indent}chunk{k // _CHUNK}(R)")
+            self.indent = "    "
         else:
             self._write_steps(0, len(self.parts))
         if self.is_body:
@@ -141,6 +148,11 @@ class _Source:
         function = self.names["run"]
         weakref.finalize(function, _lines.pop, self.name, None)
         return function
+
+    def _uses_blas(self) -> bool:
+        if self.is_body:
+            return False  # its caller has taken care
+        return any(isinstance(part, Step) and _step_uses_blas(part) for part in self.parts)
 
     def _target(self, value: int) -> str:
         return f"R[{value}]" if self.large else f"v{value}"
@@ -164,7 +176,7 @@ class _Source:
         for i in range(start, stop):
             step = self.parts[i]
             call = self._call_segment(step) if isinstance(step, Segment) else self._call(step)
-            self._emit(f"    {call}{self._dropped(i, step)}", step)
+            self._emit(f"{self.indent}{call}{self._dropped(i, step)}", step)
 
     def _call_segment(self, segment: Segment) -> str:
         program = self._bind(self.programs(segment), "p")
@@ -314,6 +326,12 @@ class _Source:
         results = [self._value(v) for v in plan.fetches]
         results += [self._value(use.final) for use in plan.slots]
         self._emit(f"    return [{', '.join(results)}]")
+
+
+def _step_uses_blas(step: Step) -> bool:
+    if step.op.opdef.has_body:
+        return any(_step_uses_blas(s) for body in bodies_of(step.op) for s in body_plan(body).steps)
+    return uses_blas(step.op.type)
 
 
 def _values_of(part: Step | Segment) -> Iterator[int]:

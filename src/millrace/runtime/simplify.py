@@ -42,6 +42,7 @@ class _Simplifier:
         self.same: dict[int, int] = {}
         self.seen: dict[Any, list[int]] = {}
         self.interned: dict[Any, int] = {}
+        self.sizes: dict[int, np.ndarray] = {}  # handle of a tensor array of fixed size -> that size
 
     def run(self, dropped: list[tuple[str, Operation]]) -> None:
         plan = self.plan
@@ -147,10 +148,19 @@ class _Simplifier:
             found = np.array(dims, dtype) if name == "Shape" else np.array(shapes.num_elements(dims), dtype)
             self._constant(step.outputs[0], found)
             return True
+        if name == "ShapeN" and all(shapes.fully_defined(plan.dims.get(v)) for v in step.inputs):
+            for source, value, tensor in zip(step.inputs, step.outputs, op.outputs, strict=True):
+                self._constant(value, np.array(plan.dims[source], tensor.dtype.np_dtype))
+            return True
         if name == "Rank" and dims is not None:
             self._constant(step.outputs[0], np.array(len(dims), np.int32))
             return True
         constants = plan.constants
+        if name == "TensorArrayV3" and step.inputs[0] in constants and not op.attrs["dynamic_size"]:
+            self.sizes[step.outputs[0]] = constants[step.inputs[0]]
+        if name == "TensorArraySizeV3" and step.inputs[0] in self.sizes:
+            self._constant(step.outputs[0], np.asarray(self.sizes[step.inputs[0]], np.int32))
+            return True
         if not step.inputs or any(v not in constants for v in step.inputs):
             return False
         if not all(t.dtype.is_numpy_compatible for t in op.outputs):

@@ -1,0 +1,50 @@
+"""One BLAS thread while the interpreter runs.
+
+NumPy's OpenBLAS keeps its threads spinning: where another process holds one of the cores a product of 1 ms takes 24, and
+the sums come out differently with another number of threads. Large products belong to the compiled tier anyway.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+_BLAS = ("MatMul", "BatchMatMul", "SparseMatMul", "Conv", "Depthwise", "Dilation", "Matrix", "Cholesky", "Qr", "Svd",
+         "SelfAdjointEig", "LogMatrix", "Lu", "Einsum", "SparseTensorDense")  # fmt: skip
+
+
+def uses_blas(op_type: str) -> bool:
+    """True for operation types whose kernels call BLAS or LAPACK."""
+    return op_type.startswith(_BLAS)
+
+
+class OneThread:
+    """A context in which BLAS uses one thread; entered by several threads at once, it ends with the last of them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._libraries: list[Any] | None = None
+        self._before: list[int] = []
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                if self._libraries is None:
+                    from threadpoolctl import ThreadpoolController
+
+                    self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+                self._before = [library.get_num_threads() for library in self._libraries]
+                for library in self._libraries:
+                    library.set_num_threads(1)
+
+    def __exit__(self, *error: Any) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                for library, count in zip(self._libraries or (), self._before, strict=True):
+                    library.set_num_threads(count)
+
+
+ONE_THREAD = OneThread()
