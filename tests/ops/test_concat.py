@@ -90,3 +90,5 @@ def test_strings():
         assert session.run(tf.concat([a, a[:1]], 0)).tolist() == [b"a", b"b", b"a"]
         assert session.run(tf.stack([a[0], a[1]])).tolist() == [b"a", b"b"]
         assert session.run(tf.unstack(a)) == [b"a", b"b"]
+        one = tf.placeholder(tf.string, [])
+        assert session.run(tf.stack([one, one]), {one: "x"}).tolist() == [b"x", b"x"]

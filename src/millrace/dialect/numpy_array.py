@@ -71,7 +71,7 @@ class ArrayVerbs:
     def packed(self, values: Any, axis: int) -> np.ndarray:
         """Arrays of one shape along a new axis."""
         arrays = [_as_array(v) for v in values]
-        if axis == 0 and arrays[0].ndim == 0:
+        if arrays[0].ndim == 0 and arrays[0].dtype.kind not in "OV":
             return np.array(arrays, arrays[0].dtype)
         return np.stack(arrays, axis)
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from millrace.core import shapes
-from millrace.core.dtypes import ALL, INDEX, int32, int64
+from millrace.core.dtypes import ALL, INDEX, int32, int64, string
 from millrace.core.errors import InvalidArgumentError
 from millrace.core.public import public
-from millrace.core.shapes import format_dims
+from millrace.core.shapes import format_dims, fully_defined
 from millrace.graph import attrs, raw
 from millrace.graph.apply import apply
 from millrace.graph.attrs import count, dtype, integer
@@ -56,6 +56,12 @@ class ConcatV2:
 
     def kernel(xp, values, axis):
         return _concatenate(xp, values, axis)
+
+    def bind(dims, values, attrs):
+        if values[-1] is None or not all(fully_defined(d) for d in dims[:-1]):
+            return None
+        at = int(values[-1].reshape(-1)[0])
+        return lambda *inputs: np.concatenate(inputs[:-1], at)
 
     def grad(op, dy):
         values, axis = op.args()
@@ -138,6 +144,16 @@ class Pack:
         if not -len(np.shape(values[0])) - 1 <= axis <= len(np.shape(values[0])):
             raise InvalidArgumentError(None, None, f"axis is out of range. Received: {axis}")
         return xp.packed(values, axis)
+
+    def bind(dims, values, attrs):
+        if attrs["T"] is string or attrs["T"].is_quantized or not all(fully_defined(d) for d in dims):
+            return None
+        if dims[0] == ():
+            kind = attrs["T"].np_dtype
+            return lambda *inputs: np.array(inputs, kind)
+        at = axis_in(attrs["axis"], len(dims[0]) + 1)
+        widened = (*dims[0][:at], 1, *dims[0][at:])
+        return lambda *inputs: np.concatenate([x.reshape(widened) for x in inputs], at)
 
     def grad(op, dy):
         return raw.Unpack(dy, num=op.attrs["N"], axis=op.attrs["axis"], name="unstack")

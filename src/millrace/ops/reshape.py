@@ -63,7 +63,9 @@ class Reshape:
     def forward(dims, values, attrs):
         if not fully_defined(dims[0]) or values[1] is None or len(values[1]) != len(dims[0]):
             return None
-        return 0 if all(v in (d, -1) for v, d in zip(values[1].tolist(), dims[0], strict=True)) else None
+        wanted = values[1].tolist()
+        same = wanted.count(-1) <= 1 and all(v in (d, -1) for v, d in zip(wanted, dims[0], strict=True))
+        return 0 if same else None
 
     def grad(op, dy):
         return _to_input_shape(op, dy), None
@@ -112,6 +114,13 @@ class ExpandDims:
         except ValueError as error:
             raise InvalidArgumentError(None, None, str(error)) from None
         return xp.reshape(input, (*dims[:axis], 1, *dims[axis:]))
+
+    def bind(dims, values, attrs):
+        if not fully_defined(dims[0]) or values[1] is None:
+            return None
+        axis = axis_in(int(values[1].reshape(-1)[0]), len(dims[0]) + 1, "dim")
+        target = (*dims[0][:axis], 1, *dims[0][axis:])
+        return lambda input, dim: input.reshape(target)
 
     def grad(op, dy):
         return _to_input_shape(op, dy), None
@@ -199,6 +208,9 @@ class Transpose:
         return xp.transpose(x, _checked_perm(np.shape(x), perm))
 
     bind = _bind_transpose
+
+    def forward(dims, values, attrs):
+        return 0 if values[1] is not None and values[1].tolist() == list(range(len(values[1]))) else None
 
     def grad(op, dy):
         return raw.Transpose(dy, raw.InvertPermutation(op.inputs[1]), name="transpose"), None
