@@ -26,7 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     graph.add_argument("script", help="path of the script")
     graph.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
+    explain = commands.add_parser("explain", help="run a script and say how each of its runs was carried out")
+    explain.add_argument("script", help="path of the script")
+    explain.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
     chosen = parser.parse_args(arguments)
+    if chosen.command == "explain":
+        from millrace.cli.explain import explain_script
+
+        return explain_script(chosen.script, chosen.args)
     if chosen.command == "graph":
         from millrace.cli.graph import draw_script
 

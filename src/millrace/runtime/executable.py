@@ -76,11 +76,11 @@ class Executables:
     when there are too many of them, one plan for unknown shapes serves the rest.
     """
 
-    def __init__(self, fetches: Sequence[Any], feeds: Sequence[Any], store: Store, options: Any) -> None:
+    def __init__(self, fetches: Sequence[Any], feeds: Sequence[Any], store: Store, tier: str) -> None:
         self._fetches = list(fetches)
         self._feeds: list[Tensor] = [f.tensor for f in feeds]
         self._store = store
-        self._tier = tier_asked_for(options)
+        self._tier = tier
         self._ready: dict[tuple[tuple[int, ...], ...] | None, _Form] = {}
         self._fixed = not any(f.any_shape for f in feeds)
 

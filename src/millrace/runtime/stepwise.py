@@ -116,7 +116,8 @@ class Cutter:
         self._current.update(last)
         found = {key: self._store.slot(key) for key in keys}
         changed = [found[key] for key in keys if key in last or self._uses[key].op.opdef.state is not None]
-        return Part(list(steps), function, takes, gives, list(found.values()), changed, any(map(waits, steps)))
+        waiting = any(map(waits, steps))
+        return Part(list(steps), function, takes, gives, list(found.values()), changed, waiting)
 
     def _use(self, key: str, last: dict[str, int]) -> SlotUse:
         use, current = self._uses[key], self._current[key]

@@ -8,14 +8,13 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from millrace.core import errors
 from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph.graph import Graph
 from millrace.opkit.waiting import limited
-from millrace.runtime import explain, trace
 from millrace.runtime.executable import Executables, tier_asked_for
 from millrace.runtime.plan import ancestors
 from millrace.runtime.store import Store
@@ -25,14 +24,20 @@ from millrace.session.feed import FeedPlan
 from millrace.session.fetch import FetchPlan, structure_key
 from millrace.session.partial import PartialRun
 
+if TYPE_CHECKING:
+    from millrace.runtime.explain import Explanation
+
 _HERE = "/job:localhost/replica:0/task:0/device:CPU:0"
 _handles = itertools.count()
+observers: list[
+    Callable[[Any, Any], None]
+] = []  # told the runner and the values of every run, where one is added
 
 
 class _Runner:
     """One (fetches, feed keys) of one session, resolved: what a warm run needs."""
 
-    __slots__ = ("convert", "elements", "executables", "feeds", "keep", "rebuild")
+    __slots__ = ("convert", "elements", "executables", "feeds", "keep", "rebuild", "tier")
 
     def __init__(self, session: BaseSession, fetches: Any, keys: tuple[Any, ...]) -> None:
         plan = FetchPlan(session.graph, fetches, session)
@@ -42,7 +47,30 @@ class _Runner:
         self.rebuild = plan.rebuild
         self.elements = plan.elements
         self.feeds = feeds.feeds if feeds else []
-        self.executables = Executables(plan.elements, self.feeds, session.store, session.options)
+        self.tier = tier_asked_for(session.options)
+        self.executables: Any = Executables(plan.elements, self.feeds, session.store, self.tier)
+        if observers:
+            self.executables = _Watched(self)
+
+    def explain(self, dims: list[Any], runs: int = 0) -> Explanation:
+        """Explains the run after `runs` others, for feeds of the shapes `dims`."""
+        from millrace.runtime import explain
+
+        tensors = [feed.tensor for feed in self.feeds]
+        return explain.explain(self.elements, tensors, dims, self.tier, runs)
+
+
+class _Watched:
+    """Tells the observers of every run."""
+
+    def __init__(self, runner: _Runner) -> None:
+        self._runner = runner
+        self._executables = runner.executables
+
+    def run(self, values: Any, observe: Any = None) -> tuple[Any, ...]:
+        for observer in observers:
+            observer(self._runner, values)
+        return self._executables.run(values, observe)
 
 
 class BaseSession:
@@ -159,9 +187,11 @@ class BaseSession:
             raise TypeError(f"run: run_metadata must be a tf.RunMetadata. Received: {metadata!r}")
         timeout = options.timeout_in_ms if options is not None else 0
         seconds = timeout / 1000 if timeout > 0 else self._seconds
-        observer = (
-            trace.Trace() if options is not None and options.trace_level and metadata is not None else None
-        )
+        observer = None
+        if options is not None and options.trace_level and metadata is not None:
+            from millrace.runtime.trace import Trace
+
+            observer = Trace()
         with limited(seconds=seconds):
             results = runner.executables.run(values, observer)
         if metadata is not None:
@@ -267,7 +297,7 @@ class BaseSession:
             raise errors.CancelledError(None, None, "Session has been closed.")
         return devices.list_devices()
 
-    def explain(self, fetches: Any, feed_dict: Any = None) -> explain.Explanation:
+    def explain(self, fetches: Any, feed_dict: Any = None) -> Explanation:
         """What `run(fetches, feed_dict)` would do and why; print it. Nothing runs.
 
         Args:
@@ -275,9 +305,7 @@ class BaseSession:
         """
         keys = tuple(feed_dict or ())
         runner = self._prepare(fetches, keys)
-        dims = [v.shape for v in runner.convert(feed_dict)] if keys else []
-        feeds = [feed.tensor for feed in runner.feeds]
-        return explain.explain(runner.elements, feeds, dims, tier_asked_for(self.options))
+        return runner.explain([v.shape for v in runner.convert(feed_dict)] if keys else [])
 
     def close(self) -> None:
         """Frees the variables and calls off what waits; the session cannot be used afterwards."""
@@ -361,8 +389,8 @@ class InteractiveSession(BaseSession):
         if any(isinstance(s, InteractiveSession) and not s._closed for s in defaults.session_stack.items):
             warnings.warn(
                 "An interactive session is already active. This can cause out-of-memory errors in some "
-                "cases. You must explicitly call `InteractiveSession.close()` to release resources held by the "
-                "other session(s).",
+                "cases. You must explicitly call `InteractiveSession.close()` to release resources held by "
+                "the other session(s).",
                 stacklevel=2,
             )
         defaults.session_stack.items.append(self)
