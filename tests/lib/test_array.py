@@ -89,6 +89,11 @@ def test_required_space_to_batch_paddings(session):
     assert np.array_equal(session.run(found, {lengths: [5, 7]}), [[[1, 0], [0, 2]], [[0, 0], [0, 2]]])
 
 
+def test_is_tensor():
+    assert tf.is_tensor(tf.constant(1)) and tf.is_tensor(tf.Variable(1))
+    assert not tf.is_tensor(1) and not tf.is_tensor(np.zeros(2)) and not tf.is_tensor([tf.constant(1)])
+
+
 def test_old_names_say_so_once(session, caplog):
     logger = logging.getLogger("tensorflow")
     before, logger.propagate = logger.propagate, True

@@ -1,4 +1,4 @@
-"""Row replacements, copies, edit distances."""
+"""Row replacements, copies, edit distances, fingerprints (Fingerprint)."""
 
 import numpy as np
 import pytest
@@ -39,6 +39,20 @@ class TestInplace(OpSuite):
         OpCase("EditDistance", [*_SPARSE, *_TRUTH], lambda *_: np.float32([2, np.inf, 1])),
         OpCase("EditDistance", [*_SPARSE, *_TRUTH], lambda *_: np.float32([2, 1, 1]), normalize=False),
     )
+
+
+def test_fingerprint():
+    rows = np.arange(6, dtype=np.int32).reshape(2, 3)
+    with tf.Session() as session:
+        numbers = session.run(tf.fingerprint(rows))
+        words = session.run(tf.fingerprint([row.tobytes() for row in rows]))
+    assert numbers.shape == (2, 8) and numbers.dtype == np.uint8
+    assert np.array_equal(numbers, words)
+    assert (numbers[0] != numbers[1]).any()
+    with pytest.raises(ValueError, match="algorithm"):
+        tf.fingerprint(rows, "md5")
+    with pytest.raises(ValueError, match="dimension"):
+        tf.fingerprint(1)
 
 
 def _sparse(words):

@@ -46,6 +46,7 @@ class TestTile(OpSuite):
     cases = (
         OpCase("Tile", [_X, [2, 3]], lambda x, m: np.tile(x, (2, 3))),
         OpCase("Tile", [ints(3), np.int64([0])], lambda x, m: np.tile(x, 0)),
+        OpCase("TileGrad", [floats(4, 6), [2, 3]], lambda x, m: x.reshape(2, 2, 3, 2).sum((0, 2))),
         OpCase("BroadcastTo", [floats(1, 3), [2, 4, 3]], lambda x, s: np.broadcast_to(x, (2, 4, 3))),
         OpCase("BroadcastTo", [np.float32(2), [3]], lambda x, s: np.full(3, x)),
     )

@@ -73,6 +73,8 @@ def test_slice_assignment_to_a_variable():
             v = tf.Variable(np.zeros([3, 4], np.float32), use_resource=use_resource)
             session.run(v.initializer)
             first = session.run(v[1:, ::2].assign([[1.0, 2.0], [3.0, 4.0]]))
+            wanted = "ResourceStridedSliceAssign" if use_resource else "StridedSliceAssign"
+            assert wanted in {op.type for op in session.graph.get_operations()}
             want = np.zeros([3, 4], np.float32)
             want[1:, ::2] = [[1, 2], [3, 4]]
             assert np.array_equal(first, want)

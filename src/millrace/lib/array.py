@@ -11,7 +11,7 @@ from millrace.core.deprecation import deprecated
 from millrace.core.dtypes import float32, int32, int64
 from millrace.core.public import public
 from millrace.graph import raw
-from millrace.graph.convert import to_tensor
+from millrace.graph.convert import is_tensor_like, to_tensor
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.static import static_value
 from millrace.graph.tensor import Tensor
@@ -332,6 +332,12 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
         mask = raw.Less(row, raw.ExpandDims(counts, -1))
         places = raw.Where(mask)[:, 0]
         return raw.GatherV2(data, places, at)
+
+
+@public("is_tensor", "contrib.framework.is_tensor")
+def is_tensor(x: Any) -> bool:
+    """Whether `x` is a tensor, sparse tensor, variable, or of a type that a conversion is registered for."""
+    return is_tensor_like(x)
 
 
 @public("pack")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.dtypes import ALL, INDEX, int32
+from millrace.core.dtypes import ALL, INDEX, NUMERIC, int32
 from millrace.core.errors import InvalidArgumentError
 from millrace.core.public import public
 from millrace.core.shapes import format_dims
@@ -55,6 +55,29 @@ class Tile:
         summed = raw.Sum(raw.Reshape(dy, split), evens)
         summed.set_shape(x.dims)
         return summed, None
+
+
+@declare("TileGrad(input: T, multiples: int32) -> output: T", T=NUMERIC, static=("multiples",))
+class TileGrad:
+    """The copies that Tile made, added up; newer graphs say it with Reshape and Sum."""
+
+    def shape(input, multiples):
+        times = multiples.as_dims()
+        if input is None or times is None:
+            return None if input is None else (None,) * len(input)
+        return tuple(None if d is None or not n else d // n for d, n in zip(input, times, strict=True))
+
+    def kernel(xp, input, multiples):
+        times = multiples.tolist()
+        if len(times) != len(np.shape(input)) or any(n < 1 or d % n for d, n in zip(np.shape(input), times)):
+            raise InvalidArgumentError(
+                None, None, f"multiples must divide {list(np.shape(input))}. Received: {times}"
+            )
+        split = [part for d, n in zip(np.shape(input), times, strict=True) for part in (n, d // n)]
+        return xp.sum(xp.reshape(input, split), tuple(range(0, len(split), 2)), dtype=input.dtype)
+
+    def grad(op, dy):
+        return raw.Tile(dy, op.inputs[1]), None
 
 
 def _transposed(pairs: Tensor) -> Tensor:
