@@ -79,6 +79,13 @@ class ConvVerbs:
             out = placed if out is None else out + placed
         return out
 
+    def scatter_where(self, shape: Any, strides: Any, value: Any, parts: Iterable[tuple[Any, Any]]) -> Any:
+        """`scatter_strided` of `value` where a mask says so, and of zero elsewhere."""
+        zero = jnp.zeros((), value.dtype)
+        return self.scatter_strided(
+            shape, strides, ((offset, jnp.where(mask, value, zero)) for offset, mask in parts)
+        )
+
     def scatter_add_flat(self, size: int, index: Any, values: Any) -> Any:
         """A vector of `size` zeros with each of `values` added at its `index`; both are vectors."""
         return jnp.zeros(size, values.dtype).at[index].add(values)

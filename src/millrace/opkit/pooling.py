@@ -121,7 +121,7 @@ def _first_hits(x: Any, y: Any, frame: Frame) -> Iterator[tuple[tuple[int, ...],
         hit = windows.tap(x, offset, frame.outs, frame.strides) == y
         if free is not None:
             hit = hit & free
-        free = ~hit if free is None else free & ~hit
+        free = ~hit if free is None else free ^ hit
         yield offset, hit
 
 
@@ -129,9 +129,8 @@ def max_pool_grad(xp: Any, x: Any, y: Any, dy: Any, frame: Frame) -> Any:
     """The gradient of `max_pool` in `x`: `dy` goes to the first maximum of each window."""
     wide = frame.enter(xp, x, lowest(x.dtype))
     y, dy = windows.channels_last(xp, y, frame.format), windows.channels_last(xp, dy, frame.format)
-    zero = xp.zeros((), dy.dtype)
-    parts = ((offset, xp.where(hit, dy, zero)) for offset, hit in _first_hits(wide, y, frame))
-    dx = xp.scatter_strided((x.shape[0], *frame.padded(), wide.shape[-1]), frame.strides, parts)
+    shape = (x.shape[0], *frame.padded(), wide.shape[-1])
+    dx = xp.scatter_where(shape, frame.strides, dy, _first_hits(wide, y, frame))
     return frame.leave(xp, windows.unpad(dx, frame.pads, frame.sizes))
 
 

@@ -82,7 +82,7 @@ class Relu6Grad:
 
 
 def _slope(features: Any, alpha: float) -> Any:
-    """`alpha` in the dtype of `features`, by way of the single precision that attributes have in a GraphDef."""
+    """`alpha` in the dtype of `features`, by way of the single precision that a GraphDef keeps."""
     return features.dtype.type(np.float32(alpha))
 
 

@@ -112,7 +112,7 @@ def _second(op: Any, dys: Any) -> list[Any]:
 
 
 def _through(outputs: list[Tensor], inputs: list[Tensor], seeds: list[Any]) -> list[Any]:
-    """The gradients of `outputs` in `inputs`, each taken as independent although one may depend on another."""
+    """The gradients of `outputs` in `inputs`, each taken as independent though one may depend on another."""
     return gradients(outputs, inputs, seeds, stop_gradients=inputs)
 
 
