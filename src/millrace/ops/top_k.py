@@ -40,7 +40,7 @@ def _scattered(op: Any, dy: Tensor) -> Tensor:
     """`dy` put at the places in the input that the indices name; zero elsewhere."""
     sizes, index_sizes = shape_tensor(op.inputs[0]), shape_tensor(op.outputs[1])
     k = raw.Gather(index_sizes, _length(index_sizes) - 1)
-    rows = raw.Reshape(op.outputs[1], raw.Pack([-1, k], name="stack"))
+    rows = raw.Reshape(op.outputs[1], to_tensor([-1, k], name="stack"))
     columns = raw.Gather(sizes, _length(sizes) - 1)
     count = raw.Shape(rows)[0]
     starts = raw.Range(0, count * columns, columns, name="range")
