@@ -128,14 +128,15 @@ class LinalgVerbs:
     @_widened
     def mat_lu(self, a: Any) -> Any:
         """L and U packed into one matrix, and the permutation p with a[p] = L U."""
-        from scipy.linalg import lu_factor
+        from scipy.linalg import get_lapack_funcs
 
+        (factor,) = get_lapack_funcs(("getrf",), (a,))
         packed = np.empty_like(a)
         rows = np.empty(a.shape[:-1], np.int32)
         for at in np.ndindex(a.shape[:-2]):
             order = np.arange(a.shape[-1], dtype=np.int32)
             if order.size:
-                packed[at], pivots = lu_factor(a[at], check_finite=False)
+                packed[at], pivots, _ = factor(a[at])
                 for i, j in enumerate(pivots.tolist()):
                     order[[i, j]] = order[[j, i]]
             rows[at] = order

@@ -64,7 +64,7 @@ class MatrixDeterminant:
         return xp.det(input)
 
     def grad(op, dy):
-        turned = raw.MatrixInverse(op.inputs[0], adjoint=True)
+        turned = adjoint(raw.MatrixInverse(op.inputs[0]))
         return raw.Mul(_over_matrix(raw.Mul(dy, conj(op.outputs[0]))), turned)
 
 
@@ -81,7 +81,7 @@ class LogMatrixDeterminant:
         return xp.slogdet(input)
 
     def grad(op, _, dlog):
-        return raw.Mul(_over_matrix(dlog), raw.MatrixInverse(op.inputs[0], adjoint=True))
+        return raw.Mul(_over_matrix(dlog), adjoint(raw.MatrixInverse(op.inputs[0])))
 
 
 def _over_matrix(x: Tensor) -> Tensor:
@@ -337,7 +337,7 @@ def _transposed_diagonals(diagonals: Tensor) -> Tensor:
 
 @declare("TridiagonalMatMul(superdiag: T, maindiag: T, subdiag: T, rhs: T) -> output: T", T=_BANDED)
 class TridiagonalMatMul:
-    """T rhs for T of three diagonals, each `[..., 1, m]`, of which the last above and first below are unused."""
+    """T rhs for T of three diagonals, each `[..., 1, m]`, the last above and first below unused."""
 
     def shape(superdiag, maindiag, subdiag, rhs):
         return rhs
