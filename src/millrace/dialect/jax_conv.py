@@ -18,7 +18,7 @@ class ConvVerbs:
     """Channels-last convolutions over any number of spatial axes, and the reductions that pools need."""
 
     def conv(self, x: Any, w: Any, strides: Any, pads: Any, dilations: Any) -> Any:
-        """Cross-correlates `x` `[batch, *sizes, in]` with `w` `[*kernel, in / groups, out]`."""
+        """Cross-correlates `x` `[batch, *sizes, in]` with `w` `[*kernel, in / groups, out]`, in full precision."""
         axes = "TDHW"[-len(strides) :]
         return lax.conv_general_dilated(
             x,
@@ -28,6 +28,7 @@ class ConvVerbs:
             rhs_dilation=tuple(dilations),
             dimension_numbers=(f"N{axes}C", f"{axes}IO", f"N{axes}C"),
             feature_group_count=x.shape[-1] // w.shape[-2],
+            precision=lax.Precision.HIGHEST,
         )
 
     def conv_input_grad(self, shape: Any, w: Any, dy: Any, strides: Any, pads: Any, dilations: Any) -> Any:

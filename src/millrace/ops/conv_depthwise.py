@@ -60,6 +60,11 @@ class _Frame:
         return xp.reshape(last, (*last.shape[:3], w[2], w[3]))
 
 
+def _spread(xp: Any, dy: Any, w: Any) -> Any:
+    """`[batch, *outs, channels]`: what one filter element `[channels, multiplier]` sends back."""
+    return dy[..., 0] * w[:, 0] if w.shape[1] == 1 else xp.sum(dy * w, axis=-1)
+
+
 def _accumulated(dtype: Any) -> Any:
     """Sums over filter elements are kept in float32 where the values have half its precision."""
     return "float32" if dtype.itemsize == 2 else dtype
@@ -118,7 +123,7 @@ class DepthwiseConv2dNativeBackpropInput:
         wide = _accumulated(filter.dtype)
         dy = frame.gradient(xp, out_backprop, filter.shape).astype(wide)
         w = filter.astype(wide)
-        parts = ((o, xp.sum(dy * w[i], axis=-1)) for o, i in zip(frame.offsets, frame.kernel, strict=True))
+        parts = ((o, _spread(xp, dy, w[i])) for o, i in zip(frame.offsets, frame.kernel, strict=True))
         padded = [lo + n + hi for (lo, hi), n in zip(frame.pads, frame.sizes, strict=True)]
         dx = xp.scatter_strided((sizes[0], *padded, filter.shape[2]), frame.strides, parts)
         dx = windows.unpad(dx, frame.pads, frame.sizes).astype(filter.dtype)
@@ -146,7 +151,7 @@ class DepthwiseConv2dNativeBackpropFilter:
         frame = _Frame(input.shape, sizes, strides, padding, dilations, data_format)
         wide = _accumulated(input.dtype)
         dy = frame.gradient(xp, out_backprop, sizes).astype(wide)
-        rows = [xp.einsum("nhwc,nhwcm->cm", part.astype(wide), dy) for part in frame.parts(xp, input)]
+        rows = [xp.sum(part.astype(wide)[..., None] * dy, axis=(0, 1, 2)) for part in frame.parts(xp, input)]
         return xp.reshape(xp.stack(rows), sizes).astype(input.dtype)
 
     def grad(op, dz):

@@ -108,12 +108,13 @@ def _second(op: Any, dys: Any) -> list[Any]:
     seeds = [
         raw.Cast(d, DstT=y.dtype) if d.dtype is not y.dtype else d for d, y in zip(dys, outputs, strict=False)
     ]
-    return [*_through(outputs, [dy, x, scale], seeds), *[None] * (len(op.inputs) - 3)]
+    found = _through(outputs, [dy, x, scale], seeds, op.inputs[3:])
+    return [*found, *[None] * (len(op.inputs) - 3)]
 
 
-def _through(outputs: list[Tensor], inputs: list[Tensor], seeds: list[Any]) -> list[Any]:
+def _through(outputs: list[Tensor], inputs: list[Tensor], seeds: list[Any], fixed: Any = ()) -> list[Any]:
     """The gradients of `outputs` in `inputs`, each taken as independent though one may depend on another."""
-    return gradients(outputs, inputs, seeds, stop_gradients=inputs)
+    return gradients(outputs, inputs, seeds, stop_gradients=[*inputs, *fixed])
 
 
 def _first(op: Any, gradient: Any, dy: Tensor, reserved: int) -> list[Any]:
