@@ -169,15 +169,6 @@ def test_dialects_write_the_same_rows(how: str, dtype: Any) -> None:
     np.testing.assert_allclose(got, want, rtol=1e-6)
 
 
-def test_rows_written_in_place_can_be_put_back() -> None:
-    before = np.arange(12.0).reshape(4, 3)
-    values = before.copy()
-    rows, old = numpy_dialect().scatter_rows_inplace(values, [1, 3, 1], np.ones((3, 3)), "add")
-    assert values[1].tolist() == [5, 6, 7]
-    values[rows] = old
-    np.testing.assert_array_equal(values, before)
-
-
 @MAKES
 def test_a_row_out_of_range_is_refused(resource: bool) -> None:
     variable = _made(np.zeros((3, 2), np.float32), resource)

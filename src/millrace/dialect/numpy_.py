@@ -16,10 +16,13 @@ from millrace.dialect.numpy_linalg import LinalgVerbs
 from millrace.dialect.numpy_math import MathVerbs
 from millrace.dialect.numpy_random import RandomVerbs
 from millrace.dialect.numpy_segment import SegmentVerbs
-from millrace.dialect.numpy_state import StateVerbs
+from millrace.dialect.numpy_sparse import SparseVerbs
+from millrace.dialect.numpy_state import Journal, OwningVerbs, StateVerbs
 
 
-class NumPyDialect(ControlVerbs, ArrayVerbs, ConvVerbs, LinalgVerbs, MathVerbs, RandomVerbs, SegmentVerbs, StateVerbs):
+class NumPyDialect(
+    ControlVerbs, ArrayVerbs, ConvVerbs, LinalgVerbs, MathVerbs, RandomVerbs, SegmentVerbs, SparseVerbs, StateVerbs
+):
     """Verbs on NumPy arrays. Attributes not defined here are NumPy's functions."""
 
     name = "numpy"
@@ -28,6 +31,13 @@ class NumPyDialect(ControlVerbs, ArrayVerbs, ConvVerbs, LinalgVerbs, MathVerbs, 
         function = getattr(np, verb)
         setattr(self, verb, function)  # the next look-up finds it without this detour
         return function
+
+
+class OwningNumPyDialect(OwningVerbs, NumPyDialect):
+    """The dialect for steps that own the variables they change."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
 
 
 DIALECT = NumPyDialect()

@@ -37,10 +37,15 @@ def checked_rows(indices: Any, length: int) -> np.ndarray:
 
 def _combine_into(values: np.ndarray, rows: np.ndarray, updates: np.ndarray, how: str) -> None:
     """Changes `values` itself, one update after the other."""
-    flat = rows.reshape(-1)
-    updates = np.broadcast_to(updates, rows.shape + values.shape[1:]).reshape(flat.shape + values.shape[1:])
+    flat, shape = rows.reshape(-1), rows.shape + values.shape[1:]
+    if updates.shape != shape:
+        updates = np.broadcast_to(updates, shape)
+    if rows.ndim != 1:
+        updates = updates.reshape(flat.shape + values.shape[1:])
     if how == "update":
         values[flat] = updates  # NumPy keeps the last of several
+    elif how != "div" and _distinct(flat):
+        values[flat] = _COMBINE[how](values[flat], updates)  # a third of the time of ufunc.at
     elif how == "div" and values.dtype.kind in "iu":
         for turn in _turns(flat):
             values[flat[turn]] = _truncated_quotient(values[flat[turn]], updates[turn])
@@ -75,21 +80,13 @@ class StateVerbs:
           InvalidArgumentError: an index is out of range.
         """
         rows = checked_rows(indices, ref.shape[0])
-        values = np.array(ref)
+        values = self.writable(ref, rows)
         _combine_into(values, rows, np.asarray(updates), how)
         return values
 
-    def scatter_rows_inplace(self, ref: np.ndarray, indices: Any, updates: Any, how: str) -> tuple[Any, Any]:
-        """Changes `ref` itself as `scatter_rows` changes a copy.
-
-        Returns:
-          The distinct rows' numbers and old contents: `ref[numbers] = contents` undoes the change.
-        """
-        rows = checked_rows(indices, ref.shape[0])
-        touched = np.unique(rows)
-        before = ref[touched]
-        _combine_into(ref, rows, np.asarray(updates), how)
-        return touched, before
+    def writable(self, ref: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """An array with the contents of `ref` whose `rows` may be changed: a copy."""
+        return np.array(ref)
 
     def update_rows(
         self,
@@ -112,7 +109,7 @@ class StateVerbs:
           InvalidArgumentError: an index is out of range.
         """
         rows = checked_rows(indices, refs[0].shape[0])
-        values = [np.array(r) for r in refs]
+        values = [self.writable(r, rows) for r in refs]
         for turn in _turns(rows):
             found = formula(tuple([v[rows[turn]] for v in values]), gradient[turn])
             for value, new in zip(values, found if isinstance(found, tuple) else (found,), strict=True):
@@ -120,9 +117,53 @@ class StateVerbs:
         return values[0] if len(values) == 1 else tuple(values)
 
 
+class Journal:
+    """What a run changed in place, so that a run that fails can leave everything as it was."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def note(self, values: np.ndarray, rows: np.ndarray) -> None:
+        """Remembers the contents of `rows`, which are about to change; a row may be named more than once."""
+        self._entries.append((values, rows, values[rows]))
+
+    def undo(self) -> None:
+        """Puts everything back, the last change first."""
+        while self._entries:
+            values, rows, before = self._entries.pop()
+            values[rows] = before
+
+    def clear(self) -> None:
+        """The run has succeeded."""
+        self._entries.clear()
+
+
+class OwningVerbs:
+    """`StateVerbs` for values that nobody else can see: their rows change in place, and a journal can undo it.
+
+    A step that changes 64 rows of a table of 50 MB costs the rows then, not the table (docs/benchmarks.md).
+    """
+
+    journal: Journal
+
+    def writable(self, ref: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """`ref` itself."""
+        if type(ref) is not np.ndarray or not ref.flags.writeable:
+            return np.array(ref)
+        self.journal.note(ref, rows)
+        return ref
+
+
+def _distinct(rows: np.ndarray) -> bool:
+    """True when no row is named twice."""
+    if rows.size <= 512:
+        return len(set(rows.tolist())) == rows.size
+    return len(np.unique(rows)) == rows.size
+
+
 def _turns(rows: np.ndarray) -> list[Any]:
     """The positions of the first occurrence of each row, then of the second, and so on."""
-    if rows.size < 2 or len(np.unique(rows)) == rows.size:
+    if _distinct(rows):
         return [slice(None)]
     order = np.argsort(rows, kind="stable")
     ordered = rows[order]

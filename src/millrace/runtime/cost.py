@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from millrace.core import shapes
-from millrace.graph.operation import Operation
+from millrace.graph.operation import Operation, is_ref
 from millrace.runtime.plan import Plan, Step, bodies_of
 from millrace.runtime.simplify import body_form
 
@@ -97,16 +97,19 @@ def estimate(plan: Plan) -> Cost:
 
 
 def _bytes(plan: Plan, step: Step) -> float | None:
-    total = 0.0
+    sizes = []
     tensors = [*zip(step.inputs, step.op.inputs, strict=False), *zip(step.outputs, step.op.outputs, strict=False)]
     for value, tensor in tensors:
         size = shapes.num_elements(plan.dims.get(value))
         if size is None:
-            if tensor.dtype.is_numpy_compatible:
+            if tensor.dtype.is_numpy_compatible and not is_ref(tensor.dtype):
                 return None
             continue
-        total += size * tensor.dtype.size
-    return total
+        sizes.append(float(size * tensor.dtype.size))
+    if any(arg.name in ("indices", "segment_ids") for arg in step.op.opdef.inputs):
+        whole = max(sizes, default=0.0)  # rows of it are read or written, not all of it
+        sizes = [size for size in sizes if size < whole]
+    return sum(sizes)
 
 
 def _flops(plan: Plan, step: Step) -> float:

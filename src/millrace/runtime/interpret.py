@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import shapes
-from millrace.dialect import numpy_dialect
+from millrace.dialect import numpy_dialect, owning_dialect
 from millrace.graph.body import Body
 from millrace.graph.operation import Operation, group
 from millrace.runtime import failures
@@ -66,6 +66,7 @@ class _Source:
         self.large = len(self.parts) > _CHUNK
         self.producers: dict[int, Step | Segment] | None = None
         self.indent = "    "
+        self.owners: set[int] = set()
         self.last_use = self._last_uses()
 
     # --- values ---------------------------------------------------------------------------------------------------
@@ -123,22 +124,32 @@ class _Source:
         for name, value in zip(feeds, plan.feeds, strict=True):
             self._emit(f"    {self._target(value)} = {name}")
         self._read_slots(slots)
+        owners = self._owners()
+        if owners:
+            own = owning_dialect()
+            self.names["own"], self.names["journal"] = own, own.journal
+            self._emit("    try:")
+            self.indent = "        "
         if self._uses_blas():
             self.names["one_thread"] = ONE_THREAD
-            self._emit("    with one_thread:")
-            self.indent = "        "
+            self._emit(f"{self.indent}with one_thread:")
+            self.indent += "    "
         if self.large:
             for k in range(0, len(self.parts), _CHUNK):
                 self._emit(f"{self.indent}chunk{k // _CHUNK}(R)")
-            self.indent = "    "
         else:
             self._write_steps(0, len(self.parts))
+        if owners:
+            self._emit("    except BaseException:")
+            self._emit("        journal.undo()")
+            self._emit("        raise")
         if self.is_body:
             self._return_body(slots)
         else:
             self._commit(slots)
             self._emit(f"    return ({''.join(self._fetched(k) + ', ' for k in range(len(plan.fetches)))})")
         if self.large:
+            self.indent = "    "
             for k in range(0, len(self.parts), _CHUNK):
                 self._emit(f"def chunk{k // _CHUNK}(R):")
                 self._write_steps(k, min(k + _CHUNK, len(self.parts)))
@@ -148,6 +159,41 @@ class _Source:
         function = self.names["run"]
         weakref.finalize(function, _lines.pop, self.name, None)
         return function
+
+    def _owners(self) -> set[int]:
+        """The steps, by identity, that write variables whose present value nothing else in the run looks at any more.
+
+        Their kernels may change that value in place: it belongs to the slot alone, since whatever goes in or out of a
+        slot is copied.
+        """
+        plan = self.plan
+        if self.is_body:
+            return set()
+        derived = {use.initial: use.initial for use in plan.slots}  # value -> the version that it may share memory with
+        last: dict[int, int] = {}
+        for i, part in enumerate(self.parts):
+            inputs = part.inputs if isinstance(part, Segment) else (*part.inputs, *part.state)
+            for value in inputs:
+                if value in derived:
+                    last[derived[value]] = i
+            if isinstance(part, Step):
+                if part.op.opdef.writes:
+                    derived.update((v, v) for v in part.new_state)
+                elif part.op.opdef.alias or part.op.opdef.has_body:
+                    shared = next((derived[v] for v in part.inputs if v in derived), None)
+                    if shared is not None:
+                        derived.update((v, shared) for v in part.outputs)
+        for value in plan.fetches:
+            if value in derived:
+                last[derived[value]] = len(self.parts)
+        found = set()
+        for i, part in enumerate(self.parts):
+            if isinstance(part, Step) and part.op.opdef.writes and not part.op.opdef.alias:
+                taken = [v for v in part.inputs if v in derived and derived[v] == v]
+                if taken and all(last.get(v) == i for v in taken) and len(taken) == len(set(taken)):
+                    found.add(id(part))
+        self.owners = found if any(_changes_rows(p) for p in self.parts if id(p) in found) else set()
+        return self.owners
 
     def _uses_blas(self) -> bool:
         if self.is_body:
@@ -221,7 +267,8 @@ class _Source:
             state = []
         keywords = [f"{a}={self._literal(v)}" for a, v in attrs.items()]
         kernel = self._bind(opdef.kernel, "k")
-        return f"{target}{kernel}({', '.join(['xp', *state, *args, *keywords])})"
+        dialect = "own" if id(step) in self.owners else "xp"
+        return f"{target}{kernel}({', '.join([dialect, *state, *args, *keywords])})"
 
     def _literal(self, value: Any) -> str:
         if value is None or type(value) in (bool, int, str) or value == ():
@@ -241,9 +288,11 @@ class _Source:
         if opdef.bind is None:
             return None
         plan = self.plan
-        return opdef.bind(
-            [plan.dims.get(v) for v in step.inputs], [plan.constants.get(v) for v in step.inputs], step.op.attrs
-        )
+        dims = [plan.dims.get(v) for v in step.inputs]
+        try:
+            return opdef.bind(dims, [plan.constants.get(v) for v in step.inputs], step.op.attrs)
+        except Exception:  # inputs that do not fit are the kernel's to report, at its turn
+            return None
 
     def _targets(self, step: Step) -> str:
         """The left side: what the kernel returns, unpacked as the declaration says."""
@@ -320,12 +369,19 @@ class _Source:
             parts.append((name, value))
         if parts:
             self._emit(f"    {', '.join(f'{n}.value' for n, _ in parts)} = {', '.join(v for _, v in parts)}")
+        if "journal" in self.names:
+            self._emit("    journal.clear()")
 
     def _return_body(self, slots: list[str]) -> None:
         plan = self.plan
         results = [self._value(v) for v in plan.fetches]
         results += [self._value(use.final) for use in plan.slots]
         self._emit(f"    return [{', '.join(results)}]")
+
+
+def _changes_rows(part: Step | Segment) -> bool:
+    """True for writes that take row numbers: the others make whole new values."""
+    return isinstance(part, Step) and any(arg.name == "indices" for arg in part.op.opdef.inputs)
 
 
 def _step_uses_blas(step: Step) -> bool:
