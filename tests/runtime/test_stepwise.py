@@ -125,7 +125,9 @@ def test_what_was_written_before_a_failed_wait_is_taken_back(sess, box):
     with tf.control_dependencies([v.assign(2.0)]):
         waiting = take(box)
     sess.run(v.initializer)
-    with pytest.raises(tf.errors.DeadlineExceededError, match=r"(?s)Timed out waiting for take.*test_stepwise\.py"):
+    with pytest.raises(
+        tf.errors.DeadlineExceededError, match=r"(?s)Timed out waiting for take.*test_stepwise\.py"
+    ):
         sess.run(waiting, options=tf.RunOptions(timeout_in_ms=30))
     assert sess.run(v) == 1
     box.put(3)

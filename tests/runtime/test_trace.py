@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from millrace.python.client import timeline
 
 import millrace as tf
-from millrace.python.client import timeline
 
 
 @pytest.fixture(params=["interpret", pytest.param("compile", marks=pytest.mark.xla)])
@@ -31,7 +31,9 @@ def step():
 
 def traced(sess, fetches, feeds, **options):
     metadata = tf.RunMetadata()
-    values = sess.run(fetches, feeds, tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE, **options), metadata)
+    values = sess.run(
+        fetches, feeds, tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE, **options), metadata
+    )
     return values, metadata
 
 

@@ -1,8 +1,7 @@
-"""Each way to ask for what cannot be: the class, who and which rule, what was received, where; and nothing changed."""
+"""Each way to ask for what cannot be: the class, who and which rule, what was received, where; nothing changes."""
 
 import re
 
-import numpy as np
 import pytest
 
 import millrace as tf
@@ -24,10 +23,7 @@ def program():
     return Program
 
 
-
-
-
-
+# ruff: noqa: E501 - a row a line
 RUN_ERRORS = [
     ("missing", lambda p: p.sess.run(p.y), tf.errors.InvalidArgumentError, "must feed a value for placeholder tensor 'x' with dtype float"),
     ("shape", lambda p: p.sess.run(p.y, {p.x: [1, 2, 3]}), ValueError, r"Cannot feed value of shape \(3,\) for Tensor 'x:0', which has shape '\(2,\)'"),
@@ -90,8 +86,12 @@ STEP_ERRORS = [
 
 
 @pytest.mark.parametrize("tier", ["interpret", pytest.param("compile", marks=pytest.mark.xla)])
-@pytest.mark.parametrize(("make", "n", "kind", "message", "type_"), STEP_ERRORS, ids=[e[0].__name__ for e in STEP_ERRORS])
-def test_a_failing_step_names_its_operation_and_line_and_changes_nothing(program, make, n, kind, message, type_, tier, monkeypatch):
+@pytest.mark.parametrize(
+    ("make", "n", "kind", "message", "type_"), STEP_ERRORS, ids=[e[0].__name__ for e in STEP_ERRORS]
+)
+def test_a_failing_step_names_its_operation_and_line_and_changes_nothing(
+    program, make, n, kind, message, type_, tier, monkeypatch
+):
     monkeypatch.setenv("MILLRACE_TIER", tier)
     failing = make(program)
     for fetches in ([program.bump, failing], [failing, program.bump.op]):

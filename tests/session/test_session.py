@@ -204,7 +204,9 @@ class TestComposites:
         np.testing.assert_array_equal(doubled, [10, 12])
         fed = sess.run(sparse, {sparse: tf.SparseTensorValue([[0, 1], [1, 1]], [9.0, 4.0], [2, 3])})
         np.testing.assert_array_equal(fed.values, [9, 4])
-        np.testing.assert_array_equal(sess.run(sparse, {sparse: ([[1, 1], [1, 2]], [8.0, 7], [2, 3])}).indices[1], [1, 2])
+        np.testing.assert_array_equal(
+            sess.run(sparse, {sparse: ([[1, 1], [1, 2]], [8.0, 7], [2, 3])}).indices[1], [1, 2]
+        )
         slices = tf.IndexedSlices(tf.constant([[1.0, 2.0]]), tf.constant([4]))
         got = sess.run({"s": slices})["s"]
         np.testing.assert_array_equal(got.indices, [4])

@@ -97,6 +97,10 @@ class Assert:
             raise errors.InvalidArgumentError(None, None, f"assertion failed: {shown}")
         return []
 
+    def xla(xp, condition, data, summarize):
+        xp.check(condition, lambda: errors.InvalidArgumentError(None, None, "assertion failed"))
+        return []
+
     def grad(op, *dys):
         return [None] * len(op.inputs)
 

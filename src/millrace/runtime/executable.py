@@ -217,18 +217,23 @@ class _Program:
         self._tried = False
 
     def __call__(self, *values: Any) -> Sequence[Any]:
-        if self._tried:
-            return self._function(*values)
         try:
             results = self._function(*values)
         except Exception as error:
-            if isinstance(error, errors.OpError) and error.op is not None:
-                raise  # a check of the program's, which was compiled
-            _log.info("millrace: part of a plan stays in the interpreter: %s", error)
-            self._function, self._tried = self._interpreted(), True
-            return self._function(*values)
-        self._tried = True
-        return results
+            checked = isinstance(error, errors.OpError) and error.op is not None
+            if self._tried and not checked:
+                raise
+            failure = error
+        else:
+            self._tried = True
+            return results
+        function = self._interpreted()
+        if checked:  # of what the program has computed, something is not allowed
+            function(*values)  # fails likewise, and can tell the values
+            raise failure
+        _log.info("millrace: part of a plan stays in the interpreter: %s", failure)
+        self._function, self._tried = function, True
+        return function(*values)
 
     def _interpreted(self) -> Callable[..., Any]:
         segment, plan = self._segment, self._plan

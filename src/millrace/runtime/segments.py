@@ -46,11 +46,12 @@ def split(plan: Plan) -> list[Step | Segment]:
     return parts
 
 
-def host_reason(plan: Plan, step: Step, known: set[int]) -> str:
+def host_reason(plan: Plan, step: Step, known: set[int], in_body: bool = False) -> str:
     """Why a step cannot be part of a compiled program; empty where it can.
 
     Args:
       known: the values known while tracing; what this step adds to them is noted.
+      in_body: the step belongs to the body of a branch or loop, which no check can leave.
     """
     op = step.op
     opdef = op.opdef
@@ -59,6 +60,8 @@ def host_reason(plan: Plan, step: Step, known: set[int]) -> str:
         return ""
     if opdef.pure and not opdef.host and step.inputs and all(v in known for v in step.inputs):
         known.update(step.outputs)
+    if opdef.name == "Assert" and not in_body and _shows_no_strings(plan, step):
+        return ""
     if opdef.blocking:
         return "waits for other threads"
     if opdef.host:
@@ -77,6 +80,12 @@ def host_reason(plan: Plan, step: Step, known: set[int]) -> str:
         if inner:
             return inner
     return ""
+
+
+def _shows_no_strings(plan: Plan, step: Step) -> bool:
+    """True for an assertion whose texts are all known: it becomes a check of the program."""
+    pairs = zip(step.inputs, step.op.inputs, strict=True)
+    return all(t.dtype.base_dtype is not dtypes.string or v in plan.constants for v, t in pairs)
 
 
 def _harmless(op: Operation) -> bool:
@@ -114,7 +123,7 @@ def _body_reason(step: Step, body: Body) -> str:
     # shapes captured from outside may be known there; the trace finds out, and falls back when they are not
     known.update(v for v, t in plan.tensors.items() if v in plan.feeds and t.dtype.is_integer)
     for inner in plan.steps:
-        reason = host_reason(plan, inner, known)
+        reason = host_reason(plan, inner, known, in_body=True)
         if reason:
             return f"its {inner.op.type} {inner.op.name!r} {reason}"
     return ""

@@ -44,9 +44,7 @@ class Program:
         self._function = jax.jit(self._trace)
         donated = tuple(i for i, v in enumerate(self._segment.inputs) if v in self._segment.donated)
         if donated:
-            self._function.eval_shape(
-                *values
-            )  # traces, which finds the checks; the trace is kept for what follows
+            self._function.eval_shape(*values)  # traces, which finds the checks; jax keeps the trace
             if not self._checks:
                 self._function = jax.jit(self._trace, donate_argnums=donated)
         return self._function
