@@ -97,7 +97,9 @@ def convert(value: Any) -> Tensor:
     return value if isinstance(value, Tensor) else constant(value)
 
 
-def apply(opdef: OpDef, *inputs: Tensor, value: Any = None, shape: Any = None, name: str | None = None) -> Tensor:
+def apply(
+    opdef: OpDef, *inputs: Tensor, value: Any = None, shape: Any = None, name: str | None = None
+) -> Tensor:
     """Checks, infers, and appends one operation. NB: nothing stays in the graph when a check fails."""
     inferred = opdef.shape(*[t.shape for t in inputs]) if shape is None else shape
     op = Operation(default_graph, opdef, default_graph.unique_name(name or opdef.name), inputs, value)
@@ -335,7 +337,9 @@ def plan_for(fetches: list[Any], feeds: list[Tensor]) -> tuple[Callable[..., Any
         return next(v for write, v in reversed(versions[variable]) if write is None or write in writes)
 
     for i, op in enumerate(steps):
-        before[op] = set().union(*[before.get(t.op, set()) for t in op.inputs], *[before[c] for c in op.control_inputs])
+        before[op] = set().union(
+            *[before.get(t.op, set()) for t in op.inputs], *[before[c] for c in op.control_inputs]
+        )
         if op.output in value:
             continue
         if op.opdef is VariableV2:

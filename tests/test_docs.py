@@ -44,7 +44,9 @@ def test_names_on_the_walk_exist() -> None:
 
 
 def test_tiny_millrace_runs() -> None:
-    done = subprocess.run([sys.executable, str(ROOT / "docs" / "tiny_millrace.py")], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "tiny_millrace.py")], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("y = 3.0")
     assert len((ROOT / "docs" / "tiny_millrace.py").read_text().splitlines()) <= 600

@@ -25,7 +25,16 @@ ALIASES = {"compat.v1": ""}
 # Public namespaces with the name of one of millrace's own packages: only `tensorflow.core` reaches them.
 HIDDEN = {"core"}
 # Calls in rooms whose CamelCase first argument is not an op being declared.
-NOT_DECLARING = {"public", "TypeVar", "NewType", "namedtuple", "NamedTuple", "ParamSpec", "RegisterGradient", "one_of"}
+NOT_DECLARING = {
+    "public",
+    "TypeVar",
+    "NewType",
+    "namedtuple",
+    "NamedTuple",
+    "ParamSpec",
+    "RegisterGradient",
+    "one_of",
+}
 
 OP_NAME = re.compile(r"_?[A-Z][A-Za-z0-9_]*(?=\(|$)")
 

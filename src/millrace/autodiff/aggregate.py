@@ -51,7 +51,9 @@ def _as_slices(gradient: Any) -> IndexedSlices:
     values = gradient.values
     if isinstance(values, IndexedSlices):
         values = _as_slices(values)
-        return IndexedSlices(values.values, raw.GatherV2(gradient.indices, values.indices, 0), gradient.dense_shape)
+        return IndexedSlices(
+            values.values, raw.GatherV2(gradient.indices, values.indices, 0), gradient.dense_shape
+        )
     return gradient
 
 

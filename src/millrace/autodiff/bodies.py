@@ -41,7 +41,9 @@ class _Backward(Body):
             return tensor
         if tensor.op.type == "Const":
             with self.graph.inside(self):
-                return raw.Const(value=tensor.op.attrs["value"], dtype=tensor.dtype, name=name or tensor.op.opdef.name)
+                return raw.Const(
+                    value=tensor.op.attrs["value"], dtype=tensor.dtype, name=name or tensor.op.opdef.name
+                )
         outer = self.of.outer(tensor)
         return self._kept(tensor) if outer is None else self.capture(outer, name)
 
@@ -228,9 +230,7 @@ def loop_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
     ticks = kept_by_loop(op, body, _tick(op, body))
 
     flows = [k for k in range(carried) if differentiable(op.outputs[k])]
-    stacks = [
-        k for k in range(carried, len(dys)) if dys[k] is not None and differentiable(body.outputs[k])
-    ]
+    stacks = [k for k in range(carried, len(dys)) if dys[k] is not None and differentiable(body.outputs[k])]
     captures = list(body.captures.values())
     captured = [k for k, t in enumerate(op.inputs[carried + scanned :]) if differentiable(t)]
     scans = [k for k in range(scanned) if differentiable(body.inputs[carried + k])]
@@ -238,7 +238,10 @@ def loop_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
     starts = [dense(dys[k]) if dys[k] is not None else zeros_of(op.outputs[k]) for k in flows]
     with graph.inside(backward):
         backward.scan(ticks, dtypes.int32, ())
-        incoming = [backward.add_input(s.dtype, op.outputs[k].dims, "b_switch") for k, s in zip(flows, starts, strict=True)]
+        incoming = [
+            backward.add_input(s.dtype, op.outputs[k].dims, "b_switch")
+            for k, s in zip(flows, starts, strict=True)
+        ]
         seeds = incoming + [
             backward.scan(dense(dys[k]), body.outputs[k].dtype, body.outputs[k].dims) for k in stacks
         ]
@@ -301,7 +304,9 @@ def loop_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
     rest = rest[len(collected) :]
     for i, (k, slices) in enumerate(sparse):
         values = raw.StackConcat(rest[2 * i], dtype=slices.values.dtype)
-        values.set_shape((None, *(slices.values.dims[1:] if slices.values.dims else ())) if slices.values.dims else None)
+        values.set_shape(
+            (None, *(slices.values.dims[1:] if slices.values.dims else ())) if slices.values.dims else None
+        )
         indices = raw.StackConcat(rest[2 * i + 1], dtype=slices.indices.dtype)
         indices.set_shape((None,))
         source = op.inputs[carried + scanned + k]
@@ -321,7 +326,12 @@ def _sums_products(gradient: Tensor, backward: Body) -> bool:
     nearer to the machine's speed than many short ones.
     """
     op = gradient.op
-    if op.type != "MatMul" or op.body is not backward or not op.attrs["transpose_a"] or op.attrs["transpose_b"]:
+    if (
+        op.type != "MatMul"
+        or op.body is not backward
+        or not op.attrs["transpose_a"]
+        or op.attrs["transpose_b"]
+    ):
         return False
     return all(t.op.body is backward and t.dims is not None and t.dims[1] is not None for t in op.inputs)
 

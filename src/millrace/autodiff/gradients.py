@@ -56,10 +56,14 @@ def gradients(
     stops = [] if stop_gradients is None else _as_list(stop_gradients)
     seeds = [None] * len(ys) if grad_ys is None else _as_list(grad_ys)
     if len(seeds) != len(ys):
-        raise ValueError(f"gradients: one grad_y is needed for each of {len(ys)} ys. Received: {len(seeds)} grad_ys")
+        raise ValueError(
+            f"gradients: one grad_y is needed for each of {len(ys)} ys. Received: {len(seeds)} grad_ys"
+        )
     zero = str(getattr(unconnected_gradients, "value", unconnected_gradients))
     if zero not in ("none", "zero"):
-        raise ValueError(f"gradients: unconnected_gradients must be 'none' or 'zero'. Received: {unconnected_gradients!r}")
+        raise ValueError(
+            f"gradients: unconnected_gradients must be 'none' or 'zero'. Received: {unconnected_gradients!r}"
+        )
     with name_scope(name, "gradients", [*ys, *xs, *stops, *[s for s in seeds if s is not None]]):
         ys = [_to_tensor(y, "y") for y in ys]
         xs = [_to_tensor(x, "x", as_ref=True) for x in xs]
@@ -108,16 +112,22 @@ def _seeds(ys: list[Any], given: list[Any], colocate: bool) -> list[Any]:
         dtype = y.dtype.base_dtype
         if seed is None:
             if dtype.is_complex:
-                raise TypeError(f"gradients: a complex y needs its grad_ys. Received: {y.name} of dtype {dtype.name}")
+                raise TypeError(
+                    f"gradients: a complex y needs its grad_ys. Received: {y.name} of dtype {dtype.name}"
+                )
             with _colocated(y.op, colocate):
-                seeds.append(raw.Fill(convert.shape_tensor(y), convert.constant_of(1, dtype, "Const"), name="Fill"))
+                seeds.append(
+                    raw.Fill(convert.shape_tensor(y), convert.constant_of(1, dtype, "Const"), name="Fill")
+                )
             continue
         if not isinstance(seed, IndexedSlices):
             seed = convert.to_tensor(seed, None if isinstance(seed, Tensor) else dtype, f"grad_ys_{i}")
         kind = seed.dtype.base_dtype
         same = (kind.is_floating and dtype.is_floating) or (kind.is_integer and dtype.is_integer)
         if not same and kind is not dtype:
-            raise TypeError(f"gradients: grad_ys[{i}] must be of the kind of y, {dtype.name}. Received: {kind.name}")
+            raise TypeError(
+                f"gradients: grad_ys[{i}] must be of the kind of y, {dtype.name}. Received: {kind.name}"
+            )
         if dtype.is_complex and not kind.is_complex:
             raise TypeError(f"gradients: the gradient of a complex y must be complex. Received: {kind.name}")
         seeds.append(seed)
@@ -247,7 +257,11 @@ class _Walk:
         for tensor, gradient in zip(op.inputs, results, strict=True):
             if gradient is None:
                 continue
-            if isinstance(gradient, Tensor) and not tensor.dtype.is_ref_dtype and tensor.dtype.is_numpy_compatible:
+            if (
+                isinstance(gradient, Tensor)
+                and not tensor.dtype.is_ref_dtype
+                and tensor.dtype.is_numpy_compatible
+            ):
                 _refine(gradient, tensor, op)
             self.gradients.setdefault(tensor, []).append(gradient)
 

@@ -8,7 +8,12 @@ from typing import Any
 from millrace.core.public import public
 
 
-@public("nest.is_nested", "contrib.framework.nest.is_sequence", "contrib.framework.nest.is_nested", "python.util.nest.is_sequence")
+@public(
+    "nest.is_nested",
+    "contrib.framework.nest.is_sequence",
+    "contrib.framework.nest.is_nested",
+    "python.util.nest.is_sequence",
+)
 def is_nested(structure: Any) -> bool:
     """True for lists, tuples, dicts and attrs objects; a string or a tensor is a leaf."""
     return isinstance(structure, list | tuple | Mapping) or hasattr(type(structure), "__attrs_attrs__")
@@ -20,7 +25,9 @@ def _children(structure: Any) -> Iterator[tuple[Any, Any]]:
         try:
             keys = sorted(structure)
         except TypeError:
-            raise TypeError(f"nest only supports dicts with sortable keys. Received: {list(structure)!r}") from None
+            raise TypeError(
+                f"nest only supports dicts with sortable keys. Received: {list(structure)!r}"
+            ) from None
         for key in keys:
             yield key, structure[key]
     elif hasattr(type(structure), "__attrs_attrs__"):
@@ -98,7 +105,9 @@ def _pack(structure: Any, leaves: Iterator[Any]) -> Any:
     "contrib.framework.nest.assert_same_structure",
     "python.util.nest.assert_same_structure",
 )
-def assert_same_structure(nest1: Any, nest2: Any, check_types: bool = True, expand_composites: bool = False) -> None:
+def assert_same_structure(
+    nest1: Any, nest2: Any, check_types: bool = True, expand_composites: bool = False
+) -> None:
     """Checks that two structures nest alike.
 
     Raises:
@@ -112,7 +121,11 @@ def assert_same_structure(nest1: Any, nest2: Any, check_types: bool = True, expa
         )
     if not is_nested(nest1):
         return
-    if check_types and type(nest1) is not type(nest2) and not (isinstance(nest1, Mapping) and isinstance(nest2, Mapping)):
+    if (
+        check_types
+        and type(nest1) is not type(nest2)
+        and not (isinstance(nest1, Mapping) and isinstance(nest2, Mapping))
+    ):
         raise TypeError(
             "The two structures don't have the same sequence type. "
             f"First structure has type {type(nest1).__name__}, while second structure has type {type(nest2).__name__}"
@@ -147,7 +160,11 @@ def map_structure(func: Callable[..., Any], *structure: Any, **kwargs: Any) -> A
     check_types = kwargs.pop("check_types", True)
     kwargs.pop("expand_composites", None)
     if kwargs:
-        raise ValueError(f"map_structure: only check_types and expand_composites are keywords. Received: {sorted(kwargs)}")
+        raise ValueError(
+            f"map_structure: only check_types and expand_composites are keywords. Received: {sorted(kwargs)}"
+        )
     for other in structure[1:]:
         assert_same_structure(structure[0], other, check_types)
-    return pack_sequence_as(structure[0], [func(*leaves) for leaves in zip(*map(flatten, structure), strict=True)])
+    return pack_sequence_as(
+        structure[0], [func(*leaves) for leaves in zip(*map(flatten, structure), strict=True)]
+    )

@@ -136,7 +136,9 @@ def _strong(value: Any) -> Any:
 class ControlVerbs:
     """What the kernels of branches, loops and tensor arrays call."""
 
-    def branch(self, cond: Any, then: Callable[..., Any], other: Callable[..., Any], args: Sequence[Any]) -> Any:
+    def branch(
+        self, cond: Any, then: Callable[..., Any], other: Callable[..., Any], args: Sequence[Any]
+    ) -> Any:
         if not isinstance(cond, jax.core.Tracer):
             return (then if cond else other)(*args)
         operands = [a for a in args if _is_traced(a)]
@@ -199,7 +201,9 @@ class ControlVerbs:
         final, stacks = lax.scan(step, start, None, length=trips)
         return [*final[:count], *[Stack(s) for s in stacks], *final[count:]]
 
-    def scan_loop(self, body: Any, carried: Any, scanned: Any, captured: Any, state: Any, reverse: bool) -> list[Any]:
+    def scan_loop(
+        self, body: Any, carried: Any, scanned: Any, captured: Any, state: Any, reverse: bool
+    ) -> list[Any]:
         count = len(carried)
         length = next(len(s) for s in scanned)
 
@@ -246,7 +250,9 @@ class ControlVerbs:
     def ta_write(self, flow: TensorArrayValue, index: Any, value: Any) -> TensorArrayValue:
         _index_in_range(flow, index)
         flow = flow.filled(jnp.asarray(value))
-        return flow.with_data(lax.dynamic_update_index_in_dim(flow.data, jnp.asarray(value, flow.data.dtype), index, 0))
+        return flow.with_data(
+            lax.dynamic_update_index_in_dim(flow.data, jnp.asarray(value, flow.data.dtype), index, 0)
+        )
 
     def ta_read(self, flow: TensorArrayValue, index: Any) -> Any:
         _index_in_range(flow, index)
@@ -346,12 +352,16 @@ def _advance(cond: Any, body: Any, values: list[Any], captured: Any, count: int)
     def step(traced: list[Any]) -> list[Any]:
         rest = iter(traced)
         with _Nested():
-            results = body(*[next(rest) if _is_traced(v) else v for v in values[:count]], *captured, *values[count:])
+            results = body(
+                *[next(rest) if _is_traced(v) else v for v in values[:count]], *captured, *values[count:]
+            )
         known.append([None if _is_traced(r) else r for r in results[:count]])
         return []
 
     jax.eval_shape(step, [v for v in values[:count] if _is_traced(v)])
-    return [old if new is None else new for old, new in zip(values[:count], known[0], strict=True)] + values[count:]
+    return [old if new is None else new for old, new in zip(values[:count], known[0], strict=True)] + values[
+        count:
+    ]
 
 
 def _index_in_range(flow: TensorArrayValue, index: Any) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from millrace.dialect.numpy_array import ArrayVerbs
-from millrace.dialect.numpy_conv import ConvVerbs
 from millrace.dialect.numpy_control import ControlVerbs
+from millrace.dialect.numpy_conv import ConvVerbs
 from millrace.dialect.numpy_linalg import LinalgVerbs
 from millrace.dialect.numpy_math import MathVerbs
 from millrace.dialect.numpy_random import RandomVerbs
@@ -21,7 +21,15 @@ from millrace.dialect.numpy_state import Journal, OwningVerbs, StateVerbs
 
 
 class NumPyDialect(
-    ControlVerbs, ArrayVerbs, ConvVerbs, LinalgVerbs, MathVerbs, RandomVerbs, SegmentVerbs, SparseVerbs, StateVerbs
+    ControlVerbs,
+    ArrayVerbs,
+    ConvVerbs,
+    LinalgVerbs,
+    MathVerbs,
+    RandomVerbs,
+    SegmentVerbs,
+    SparseVerbs,
+    StateVerbs,
 ):
     """Verbs on NumPy arrays. Attributes not defined here are NumPy's functions."""
 

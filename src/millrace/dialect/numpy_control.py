@@ -26,7 +26,9 @@ class TensorArrayValue:
 
     __slots__ = ("dtype", "dynamic", "items", "shape")
 
-    def __init__(self, items: list[Any], dtype: np.dtype[Any], dynamic: bool = False, shape: Any = None) -> None:
+    def __init__(
+        self, items: list[Any], dtype: np.dtype[Any], dynamic: bool = False, shape: Any = None
+    ) -> None:
         self.items = items
         self.dtype = dtype
         self.dynamic = dynamic
@@ -40,7 +42,9 @@ class TensorArrayValue:
 class ControlVerbs:
     """What the kernels of branches, loops and tensor arrays call."""
 
-    def branch(self, cond: Any, then: Callable[..., Any], other: Callable[..., Any], args: Sequence[Any]) -> Any:
+    def branch(
+        self, cond: Any, then: Callable[..., Any], other: Callable[..., Any], args: Sequence[Any]
+    ) -> Any:
         return then(*args) if cond else other(*args)
 
     def while_loop(self, cond: Any, body: Any, carried: Any, captured: Any, state: Any) -> list[Any]:
@@ -63,7 +67,9 @@ class ControlVerbs:
             stacks = [Stack()] * body.stacks
         return [*carried, *stacks, *state]
 
-    def scan_loop(self, body: Any, carried: Any, scanned: Any, captured: Any, state: Any, reverse: bool) -> list[Any]:
+    def scan_loop(
+        self, body: Any, carried: Any, scanned: Any, captured: Any, state: Any, reverse: bool
+    ) -> list[Any]:
         """As `while_loop`, once for each element of the scanned stacks."""
         count, length = len(carried), max(len(s) for s in scanned)
         stacks: list[Stack] = [Stack([None] * length) for _ in range(body.stacks)]
@@ -102,7 +108,9 @@ class ControlVerbs:
         items = _grown(flow, int(index), "write")
         if items[index] is not None:
             raise errors.InvalidArgumentError(
-                None, None, f"Could not write to TensorArray index {index} because it has already been written to."
+                None,
+                None,
+                f"Could not write to TensorArray index {index} because it has already been written to.",
             )
         _check_element(flow, value, index)
         items[index] = value
@@ -142,26 +150,36 @@ class ControlVerbs:
         except ValueError:
             shown = sorted({np.shape(v) for v in items})
             raise errors.InvalidArgumentError(
-                None, None, f"TensorArray elements have different shapes and cannot be stacked. Received: {shown}"
+                None,
+                None,
+                f"TensorArray elements have different shapes and cannot be stacked. Received: {shown}",
             ) from None
 
     def ta_gather_or_zero(self, flow: TensorArrayValue, indices: Any, like: Any) -> Any:
         items = flow.items
         rows = [items[int(i)] if int(i) < len(items) else None for i in np.ravel(indices)]
-        return np.stack([np.zeros_like(z) if v is None else v for v, z in zip(rows, like, strict=True)]) if rows else like
+        return (
+            np.stack([np.zeros_like(z) if v is None else v for v, z in zip(rows, like, strict=True)])
+            if rows
+            else like
+        )
 
     def ta_scatter(self, flow: TensorArrayValue, indices: Any, value: Any) -> TensorArrayValue:
         rows = [int(i) for i in np.ravel(indices)]
         if len(rows) != len(value):
             raise errors.InvalidArgumentError(
-                None, None, f"Expected one row of value for each index. Received: {len(rows)} indices, {len(value)} rows"
+                None,
+                None,
+                f"Expected one row of value for each index. Received: {len(rows)} indices, {len(value)} rows",
             )
         items = list(flow.items)
         for row, i in zip(value, rows, strict=True):
             items = _grown(flow.with_items(items), i, "scatter")
             if items[i] is not None:
                 raise errors.InvalidArgumentError(
-                    None, None, f"Could not write to TensorArray index {i} because it has already been written to."
+                    None,
+                    None,
+                    f"Could not write to TensorArray index {i} because it has already been written to.",
                 )
             _check_element(flow, row, i)
             items[i] = row
@@ -185,7 +203,9 @@ class ControlVerbs:
             items = [filled if v is None else v for v in items]
         lengths = np.array([np.shape(v)[0] if np.ndim(v) else -1 for v in items], np.int64)
         if (lengths < 0).any():
-            raise errors.InvalidArgumentError(None, None, "Concat requires elements with at least one dimension")
+            raise errors.InvalidArgumentError(
+                None, None, "Concat requires elements with at least one dimension"
+            )
         if not items:
             return np.zeros((0, *[d or 0 for d in (dims[1:] if dims else ())]), flow.dtype), lengths
         return np.concatenate(items), lengths
@@ -203,11 +223,15 @@ class ControlVerbs:
         lengths = np.ravel(lengths)
         if lengths.sum() != len(value):
             raise errors.InvalidArgumentError(
-                None, None, f"Expected lengths to sum to {len(value)}, the first dimension of value. Received: {lengths}"
+                None,
+                None,
+                f"Expected lengths to sum to {len(value)}, the first dimension of value. Received: {lengths}",
             )
         if not flow.dynamic and len(lengths) != len(flow.items):
             raise errors.InvalidArgumentError(
-                None, None, f"TensorArray's size is not equal to the size of lengths ({len(flow.items)} vs. {len(lengths)})"
+                None,
+                None,
+                f"TensorArray's size is not equal to the size of lengths ({len(flow.items)} vs. {len(lengths)})",
             )
         cuts = np.cumsum(lengths)[:-1]
         return flow.with_items(list(np.split(value, cuts)))
@@ -232,7 +256,9 @@ def _grown(flow: TensorArrayValue, index: int, verb: str) -> list[Any]:
         items.extend([None] * (index + 1 - len(items)))
     if not 0 <= index < len(items):
         raise errors.InvalidArgumentError(
-            None, None, f"Tried to {verb} to index {index} but array is not resizeable and size is: {len(items)}"
+            None,
+            None,
+            f"Tried to {verb} to index {index} but array is not resizeable and size is: {len(items)}",
         )
     return items
 
@@ -244,7 +270,9 @@ def _check_element(flow: TensorArrayValue, value: Any, index: Any) -> None:
         len(shape) != len(found) or any(d is not None and d != f for d, f in zip(shape, found, strict=True))
     ):
         raise errors.InvalidArgumentError(
-            None, None, f"Could not write to TensorArray index {index}: elements have shape {shape}. Received: {found}"
+            None,
+            None,
+            f"Could not write to TensorArray index {index}: elements have shape {shape}. Received: {found}",
         )
 
 

@@ -68,7 +68,7 @@ def result_type(opdef: OpDef) -> Any:
     """The named tuple that an operation with several outputs returns."""
     found = _result_types.get(opdef.name)
     if found is None:
-        found = _result_types[opdef.name] = namedtuple(opdef.name, [a.name for a in opdef.outputs])  # noqa: PYI024
+        found = _result_types[opdef.name] = namedtuple(opdef.name, [a.name for a in opdef.outputs])
     return found
 
 
@@ -95,7 +95,9 @@ def _graph_of(inputs: tuple[Any, ...], opdef: OpDef, name: str | None) -> Graph:
     return defaults.get_default_graph() if graph is None else graph
 
 
-def _create(graph: Graph, opdef: OpDef, inputs: tuple[Any, ...], name: str | None, attrs: dict[str, Any]) -> Operation:
+def _create(
+    graph: Graph, opdef: OpDef, inputs: tuple[Any, ...], name: str | None, attrs: dict[str, Any]
+) -> Operation:
     if name is None:
         full_name = graph.unique_name(opdef.name)
     elif name[-1:] == "/":
@@ -111,7 +113,7 @@ def _create(graph: Graph, opdef: OpDef, inputs: tuple[Any, ...], name: str | Non
     final: dict[str, Any] = {}
     tensors: list[Tensor] = []
     grouped: list[Any] = []
-    for arg, value in zip(opdef.inputs, inputs):  # noqa: B905 - lengths were checked
+    for arg, value in zip(opdef.inputs, inputs):
         if arg.is_list:
             got = _list_input(graph, opdef, arg, value, full_name, final, attrs)
             tensors.extend(got)
@@ -159,7 +161,13 @@ def _create(graph: Graph, opdef: OpDef, inputs: tuple[Any, ...], name: str | Non
             tensor._consumers = [op]
         else:
             tensor._consumers.append(op)
-    if opdef.reference_positions or graph.attr_scope or graph.gradient_overrides or graph.colocation or graph.devices:
+    if (
+        opdef.reference_positions
+        or graph.attr_scope
+        or graph.gradient_overrides
+        or graph.colocation
+        or graph.devices
+    ):
         _apply_scopes(graph, op, [grouped[i].op for i in opdef.reference_positions])
     graph.append(op)
     return op
@@ -180,7 +188,9 @@ def _bind_type(opdef: OpDef, arg: Arg, base: dtypes.DType, final: dict[str, Any]
     allowed = opdef.attrs[arg.type_attr].allowed  # type: ignore[index]
     if allowed is not None and base not in allowed:
         shown = ", ".join(sorted(d.name for d in allowed))
-        raise TypeError(f"{opdef.name} '{full_name}': input '{arg.name}' must be one of {shown}. Received: {base.name}")
+        raise TypeError(
+            f"{opdef.name} '{full_name}': input '{arg.name}' must be one of {shown}. Received: {base.name}"
+        )
     final[arg.type_attr] = base  # type: ignore[index]
 
 
@@ -213,7 +223,9 @@ def _convert(graph, opdef, arg, value, full_name, final, attrs) -> Tensor:
     finally:
         graph.scope = old
     if tensor.op.graph is not graph:
-        raise ValueError(f"{opdef.name} '{full_name}': tensor '{tensor.name}' must be from the same graph as the others")
+        raise ValueError(
+            f"{opdef.name} '{full_name}': tensor '{tensor.name}' must be from the same graph as the others"
+        )
     if arg.is_ref and not is_ref(tensor.dtype):
         raise TypeError(f"{opdef.name} '{full_name}': input '{arg.name}' must be a mutable tensor, a variable's "
                         f"reference. Received: {tensor!r}")  # fmt: skip
@@ -248,7 +260,10 @@ def _list_input(graph, opdef, arg, value, full_name, final, attrs) -> tuple[Tens
     if hint is None:
         hint = next((v.dtype.base_dtype for v in value if isinstance(v, Tensor)), None)
         if hint is None:
-            hint = next((v.dtype.base_dtype for v in value if isinstance(getattr(v, "dtype", None), dtypes.DType)), None)
+            hint = next(
+                (v.dtype.base_dtype for v in value if isinstance(getattr(v, "dtype", None), dtypes.DType)),
+                None,
+            )
     got = _convert_list(graph, opdef, arg, value, full_name, [hint] * len(value))
     if arg.type_attr is not None and not got and hint is not None:
         final[arg.type_attr] = hint
@@ -306,14 +321,18 @@ def _enter_body(body: Body, opdef: OpDef, tensors, grouped, full_name):
     if not inside:
         return tensors, grouped
     swap = lambda t: inside.get(t, t)  # noqa: E731
-    return [swap(t) for t in tensors], [tuple(map(swap, g)) if isinstance(g, tuple) else swap(g) for g in grouped]
+    return [swap(t) for t in tensors], [
+        tuple(map(swap, g)) if isinstance(g, tuple) else swap(g) for g in grouped
+    ]
 
 
 def _bind_attrs(opdef: OpDef, attrs: dict[str, Any], final: dict[str, Any], full_name: str) -> None:
     if not attrs:
         for name, default in opdef.defaults.items():
             if default is MISSING:
-                raise TypeError(f"{opdef.name} '{full_name}': attribute '{name}' is missing and has no default")
+                raise TypeError(
+                    f"{opdef.name} '{full_name}': attribute '{name}' is missing and has no default"
+                )
             final[name] = default
     else:
         left = len(attrs)
@@ -322,7 +341,9 @@ def _bind_attrs(opdef: OpDef, attrs: dict[str, Any], final: dict[str, Any], full
             if value is MISSING:
                 value = opdef.defaults[name]
                 if value is MISSING:
-                    raise TypeError(f"{opdef.name} '{full_name}': attribute '{name}' is missing and has no default")
+                    raise TypeError(
+                        f"{opdef.name} '{full_name}': attribute '{name}' is missing and has no default"
+                    )
             else:
                 left -= 1
                 if type(value) is not kind.canonical_type and not (value is None and kind.default is None):
@@ -336,7 +357,9 @@ def _bind_attrs(opdef: OpDef, attrs: dict[str, Any], final: dict[str, Any], full
         if arg.type_attr is not None and arg.type_attr not in final:
             default = opdef.attrs[arg.type_attr].default
             if default is MISSING:
-                raise TypeError(f"{opdef.name} '{full_name}': dtype '{arg.type_attr}' cannot be told from an empty list")
+                raise TypeError(
+                    f"{opdef.name} '{full_name}': dtype '{arg.type_attr}' cannot be told from an empty list"
+                )
             final[arg.type_attr] = default
 
 
@@ -350,7 +373,9 @@ def _bind_inferred(opdef, attrs, final, full_name) -> None:
             if name[0] == "_":
                 final[name] = value
                 continue
-            raise TypeError(f"{opdef.name} '{full_name}': has no attribute '{name}'; it has {sorted(opdef.attrs)}")
+            raise TypeError(
+                f"{opdef.name} '{full_name}': has no attribute '{name}'; it has {sorted(opdef.attrs)}"
+            )
         value = opdef.attrs[name].canonical(value, opdef.name, name)
         if final.setdefault(name, value) != value:
             raise TypeError(f"{opdef.name} '{full_name}': attribute '{name}' is given as {value!r}, the inputs say "
@@ -402,7 +427,9 @@ def infer_shapes(op: Operation, grouped: list[Any]) -> None:
         outputs[0].dims = dims
     elif outputs:
         if len(dims) != len(outputs):
-            raise TypeError(f"declare {opdef.name}: the shape rule gave {len(dims)} shapes for {len(outputs)} outputs")
+            raise TypeError(
+                f"declare {opdef.name}: the shape rule gave {len(dims)} shapes for {len(outputs)} outputs"
+            )
         for tensor, d in zip(outputs, dims, strict=True):
             tensor.dims = d
 

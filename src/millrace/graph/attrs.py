@@ -41,15 +41,21 @@ class Attr:
             else:
                 value = _CONVERTERS[self.kind](value)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{op}: attribute '{name}' must be {self.kind}: {error}. Received: {value!r}") from None
+            raise type(error)(
+                f"{op}: attribute '{name}' must be {self.kind}: {error}. Received: {value!r}"
+            ) from None
         if self.allowed is not None and self.kind != "list(type)" and value not in self.allowed:
             shown = sorted(a.name if isinstance(a, dtypes.DType) else str(a) for a in self.allowed)
             error = TypeError if self.kind == "type" else ValueError
-            raise error(f"{op}: attribute '{name}' must be one of {', '.join(shown)}. Received: {_show(value)}")
+            raise error(
+                f"{op}: attribute '{name}' must be one of {', '.join(shown)}. Received: {_show(value)}"
+            )
         if self.minimum is not None:
             size = len(value) if self.kind.startswith("list") else value
             if size < self.minimum:
-                raise ValueError(f"{op}: attribute '{name}' must be at least {self.minimum}. Received: {value!r}")
+                raise ValueError(
+                    f"{op}: attribute '{name}' must be at least {self.minimum}. Received: {value!r}"
+                )
         return value
 
 
@@ -129,7 +135,9 @@ def dtype(allowed: frozenset[dtypes.DType] | None = None, default: Any = MISSING
     return Attr("type", default if default is MISSING else dtypes.as_dtype(default), allowed)
 
 
-def types(default: Any = MISSING, minimum: int | None = None, allowed: frozenset[dtypes.DType] | None = None) -> Attr:
+def types(
+    default: Any = MISSING, minimum: int | None = None, allowed: frozenset[dtypes.DType] | None = None
+) -> Attr:
     """A list of dtypes."""
     return Attr("list(type)", default, allowed, minimum)
 

@@ -39,7 +39,9 @@ _conversions = _Conversions()
 
 
 @public("register_tensor_conversion_function")
-def register_tensor_conversion_function(base_type: Any, conversion_func: Callable[..., Any], priority: int = 100) -> None:
+def register_tensor_conversion_function(
+    base_type: Any, conversion_func: Callable[..., Any], priority: int = 100
+) -> None:
     """Lets objects of `base_type` be used wherever a tensor is expected.
 
     Args:
@@ -50,10 +52,17 @@ def register_tensor_conversion_function(base_type: Any, conversion_func: Callabl
     Raises:
       TypeError: `base_type` is no type, or `conversion_func` is not callable.
     """
-    if not (isinstance(base_type, type) or (isinstance(base_type, tuple) and all(isinstance(t, type) for t in base_type))):
-        raise TypeError(f"register_tensor_conversion_function: base_type is a type or tuple of types. Received: {base_type!r}")
+    if not (
+        isinstance(base_type, type)
+        or (isinstance(base_type, tuple) and all(isinstance(t, type) for t in base_type))
+    ):
+        raise TypeError(
+            f"register_tensor_conversion_function: base_type is a type or tuple of types. Received: {base_type!r}"
+        )
     if not callable(conversion_func):
-        raise TypeError(f"register_tensor_conversion_function: conversion_func is callable. Received: {conversion_func!r}")
+        raise TypeError(
+            f"register_tensor_conversion_function: conversion_func is callable. Received: {conversion_func!r}"
+        )
     _conversions.add(base_type, conversion_func, priority)
 
 
@@ -113,9 +122,13 @@ def to_tensor(
         if result is NotImplemented:
             continue
         if not isinstance(result, Tensor):
-            raise RuntimeError(f"The conversion registered for {kind.__name__} returned no Tensor. Received: {result!r}")
+            raise RuntimeError(
+                f"The conversion registered for {kind.__name__} returned no Tensor. Received: {result!r}"
+            )
         if dtype is not None and not dtype.is_compatible_with(result.dtype):
-            raise TypeError(f"Expected {dtype.name}. Received: {value!r}, which gives dtype {result.dtype.name}")
+            raise TypeError(
+                f"Expected {dtype.name}. Received: {value!r}, which gives dtype {result.dtype.name}"
+            )
         return result
     if isinstance(value, list | tuple):
         return _from_sequence(value, dtype, name, preferred)
@@ -220,19 +233,26 @@ def convert_to_tensor_or_indexed_slices(value: Any, dtype: Any = None, name: str
     """
     if isinstance(value, Tensor) or hasattr(value, "indices"):
         if dtype is not None and not dtypes.as_dtype(dtype).is_compatible_with(value.dtype):
-            raise ValueError(f"Tensor conversion requested dtype {dtypes.as_dtype(dtype).name}. Received: {value}")
+            raise ValueError(
+                f"Tensor conversion requested dtype {dtypes.as_dtype(dtype).name}. Received: {value}"
+            )
         return value
     return convert_to_tensor(value, dtype, name)
 
 
-convert_to_tensor_or_sparse_tensor = public("convert_to_tensor_or_sparse_tensor")(convert_to_tensor_or_indexed_slices)
+convert_to_tensor_or_sparse_tensor = public("convert_to_tensor_or_sparse_tensor")(
+    convert_to_tensor_or_indexed_slices
+)
 
 
 @public("convert_n_to_tensor")
-def convert_n_to_tensor(values: Any, dtype: Any = None, name: str | None = None, preferred_dtype: Any = None) -> list[Tensor]:
+def convert_n_to_tensor(
+    values: Any, dtype: Any = None, name: str | None = None, preferred_dtype: Any = None
+) -> list[Tensor]:
     """`convert_to_tensor` of each of `values`; `name` gets `_0`, `_1`, ... appended."""
     return [
-        convert_to_tensor(v, dtype, None if name is None else f"{name}_{i}", preferred_dtype) for i, v in enumerate(values)
+        convert_to_tensor(v, dtype, None if name is None else f"{name}_{i}", preferred_dtype)
+        for i, v in enumerate(values)
     ]
 
 

@@ -38,7 +38,9 @@ class _Entered:
     def __exit__(self, *error: Any) -> None:
         items = self._stack.items
         if not items or items[-1] is not self._item:
-            raise AssertionError(f"Nesting violated: {self._item!r} was left while it was not the innermost default")
+            raise AssertionError(
+                f"Nesting violated: {self._item!r} was left while it was not the innermost default"
+            )
         items.pop()
 
 
@@ -99,5 +101,7 @@ def session_for(graph: Graph, session: Any, purpose: str) -> Any:
                 f"Cannot {purpose}: no default session is registered. Use `with sess.as_default()` or pass session="
             )
     if session.graph is not graph:
-        raise ValueError(f"Cannot {purpose}: the session's graph is another one. Pass a session of that graph")
+        raise ValueError(
+            f"Cannot {purpose}: the session's graph is another one. Pass a session of that graph"
+        )
     return session

@@ -52,7 +52,9 @@ class DeviceSpec:
                 if fields[1] != "*":
                     found["device_index"] = _index(fields[1], spec)
             else:
-                raise ValueError(f"Unknown attribute {fields[0]!r} in device specification. Received: {spec!r}")
+                raise ValueError(
+                    f"Unknown attribute {fields[0]!r} in device specification. Received: {spec!r}"
+                )
         return DeviceSpec(**found)
 
     def parse_from_string(self, spec: str) -> DeviceSpec:
@@ -97,6 +99,10 @@ def merge_function(spec: Any) -> Callable[[Any], str]:
 
     def merge(op: Any) -> str:
         current = op.device
-        return outer.make_merged_spec(DeviceSpec.from_string(current)).to_string() if current else outer.to_string()
+        return (
+            outer.make_merged_spec(DeviceSpec.from_string(current)).to_string()
+            if current
+            else outer.to_string()
+        )
 
     return merge

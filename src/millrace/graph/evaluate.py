@@ -23,11 +23,18 @@ def evaluate(op: Operation, values: list[Any]) -> list[Any] | None:
     try:
         with np.errstate(all="ignore"):
             result = opdef.kernel(numpy_dialect(), *args, **{a: op.attrs[a] for a in opdef.kernel_attrs})
-    except Exception:  # noqa: BLE001 - whatever it is, it belongs to the run
+    except Exception:
         return None
     results = [result] if opdef.single_output else list(result)
     if len(opdef.outputs) == 1 and opdef.outputs[0].is_list:
         results = list(result)
     elif any(a.is_list for a in opdef.outputs):
-        results = [r for arg, part in zip(opdef.outputs, result, strict=True) for r in (part if arg.is_list else (part,))]
-    return [r if isinstance(r, np.ndarray) else np.asarray(r, t.dtype.np_dtype) for r, t in zip(results, op.outputs, strict=True)]
+        results = [
+            r
+            for arg, part in zip(opdef.outputs, result, strict=True)
+            for r in (part if arg.is_list else (part,))
+        ]
+    return [
+        r if isinstance(r, np.ndarray) else np.asarray(r, t.dtype.np_dtype)
+        for r, t in zip(results, op.outputs, strict=True)
+    ]

@@ -149,7 +149,9 @@ class Graph:
                 raise ValueError(f"The name {name!r} looks like a tensor's but is not '<op>:<index>'")
             op = self._by_name.get(op_name)
             if op is None:
-                raise KeyError(f"The name {name!r} refers to a Tensor which does not exist: no operation {op_name!r}")
+                raise KeyError(
+                    f"The name {name!r} refers to a Tensor which does not exist: no operation {op_name!r}"
+                )
             if int(index) >= len(op.outputs):
                 raise KeyError(
                     f"The name {name!r} refers to a Tensor which does not exist: {op_name!r} has {len(op.outputs)} outputs"
@@ -163,7 +165,9 @@ class Graph:
                 raise KeyError(f"The name {name!r} refers to an Operation not in the graph")
             raise ValueError(f"The name {name!r} is no tensor's: tensor names have the form '<op>:<index>'")
         if not allow_operation:
-            raise ValueError(f"The name {name!r} refers to an Operation, not a {wanted}; a tensor is '{name}:0'")
+            raise ValueError(
+                f"The name {name!r} refers to an Operation, not a {wanted}; a tensor is '{name}:0'"
+            )
         return op
 
     def is_feedable(self, tensor: Any) -> bool:
@@ -348,7 +352,9 @@ class Graph:
     def colocate_with(self, op: Any, ignore_existing: bool = False) -> Iterator[None]:
         """Keeps operations created inside on the device of `op`."""
         if op is None and not ignore_existing:
-            raise ValueError("colocate_with: an operation is needed unless ignore_existing is True. Received: None")
+            raise ValueError(
+                "colocate_with: an operation is needed unless ignore_existing is True. Received: None"
+            )
         old_colocation, old_devices, old_control = self.colocation, self.devices, self.control
         if op is not None:
             element = self.as_graph_element(getattr(op, "handle_op", None) or op)
@@ -379,10 +385,14 @@ class Graph:
           TypeError: the map is not from strings to strings.
         """
         if not isinstance(op_type_map, dict):
-            raise TypeError(f"gradient_override_map: a dict from op type to gradient name. Received: {op_type_map!r}")
+            raise TypeError(
+                f"gradient_override_map: a dict from op type to gradient name. Received: {op_type_map!r}"
+            )
         for key, value in op_type_map.items():
             if not isinstance(key, str) or not isinstance(value, str):
-                raise TypeError(f"gradient_override_map: keys and values are strings. Received: {key!r}: {value!r}")
+                raise TypeError(
+                    f"gradient_override_map: keys and values are strings. Received: {key!r}: {value!r}"
+                )
         old = self.gradient_overrides
         self.gradient_overrides = {**old, **op_type_map}
         try:

@@ -10,7 +10,13 @@ import numpy as np
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import DType
 
-_EXACT = {float: dtypes.float32, bool: dtypes.bool, complex: dtypes.complex128, str: dtypes.string, bytes: dtypes.string}
+_EXACT = {
+    float: dtypes.float32,
+    bool: dtypes.bool,
+    complex: dtypes.complex128,
+    str: dtypes.string,
+    bytes: dtypes.string,
+}
 _INT32 = range(-(2**31), 2**31)
 
 
@@ -37,7 +43,11 @@ def to_array(value: Any, dtype: DType | None = None, shape: shapes.Dims = None) 
             return np.array(value, np.int32)
     if value is None:
         raise ValueError("None values are not supported; a tensor must hold numbers, bools or strings")
-    array = _from_numpy(value, dtype) if isinstance(value, np.ndarray | np.generic) else _from_python(value, dtype)
+    array = (
+        _from_numpy(value, dtype)
+        if isinstance(value, np.ndarray | np.generic)
+        else _from_python(value, dtype)
+    )
     if shape is None:
         return array
     return _stretch(array, shape)
@@ -94,7 +104,11 @@ def _from_python(value: Any, dtype: DType | None) -> np.ndarray:
         with np.errstate(over="ignore"):
             if dtype.is_integer or dtype.is_bool or dtype.is_quantized:
                 return _integers(flat, dtype).reshape(shape)
-            return np.array(flat, np.complex128 if dtype.is_complex else np.float64).astype(dtype.np_dtype).reshape(shape)
+            return (
+                np.array(flat, np.complex128 if dtype.is_complex else np.float64)
+                .astype(dtype.np_dtype)
+                .reshape(shape)
+            )
     except OverflowError:
         raise ValueError(f"Python integer out of range for {dtype.name}. Received: {value!r}") from None
 
@@ -155,7 +169,9 @@ def _python_kind(item: Any) -> DType:
         return dtypes.float32
     if isinstance(item, str | bytes):
         return dtypes.string
-    raise TypeError(f"Failed to convert object of type '{type(item).__name__}' to a tensor. Received: {_short(item)}")
+    raise TypeError(
+        f"Failed to convert object of type '{type(item).__name__}' to a tensor. Received: {_short(item)}"
+    )
 
 
 def _infer(flat: list[Any], value: Any) -> DType:
@@ -175,7 +191,9 @@ def _infer(flat: list[Any], value: Any) -> DType:
         return dtypes.complex128
     first = _python_kind(flat[0])
     odd = next(i for i in flat if _python_kind(i) is not first)
-    raise TypeError(f"Expected {first.name}. Received: {odd!r} of type '{type(odd).__name__}' in {_short(value)}")
+    raise TypeError(
+        f"Expected {first.name}. Received: {odd!r} of type '{type(odd).__name__}' in {_short(value)}"
+    )
 
 
 def _check(flat: list[Any], dtype: DType) -> None:
@@ -203,7 +221,9 @@ def _stretch(array: np.ndarray, shape: shapes.Dims) -> np.ndarray:
     if array.size == size:
         return array.reshape(shape)  # type: ignore[arg-type]
     if array.size > size or array.size == 0:
-        raise ValueError(f"{array.size} elements do not fit shape {shapes.format_dims(shape)}, which has {size}")
+        raise ValueError(
+            f"{array.size} elements do not fit shape {shapes.format_dims(shape)}, which has {size}"
+        )
     flat = np.empty(size, array.dtype)
     flat[: array.size] = array.reshape(-1)
     flat[array.size :] = array.reshape(-1)[-1]

@@ -135,7 +135,10 @@ class OpDef:
         put("handle_positions", tuple(i for i, a in enumerate(handles) if a.dtype is dtypes.resource))
         put("single_output", len(self.outputs) == 1 and not self.outputs[0].is_list)
         put("simple", not any(a.is_list for a in self.inputs))
-        put("pure", not (self.effect or self.writes or self.state or self.blocking or self.reads_uninitialized))
+        put(
+            "pure",
+            not (self.effect or self.writes or self.state or self.blocking or self.reads_uninitialized),
+        )
         put("has_body", any(a.kind == "func" for a in self.attrs.values()))
         unknown = self.static - {a.name for a in self.inputs}
         if unknown:
@@ -147,7 +150,9 @@ class OpDef:
 
 def _canonical_defaults(opdef: OpDef) -> dict[str, Any]:
     return {
-        n: a.default if a.default is None or a.default is attr_kinds.MISSING else a.canonical(a.default, opdef.name, n)
+        n: a.default
+        if a.default is None or a.default is attr_kinds.MISSING
+        else a.canonical(a.default, opdef.name, n)
         for n, a in opdef.value_attrs
     }
 
@@ -164,7 +169,9 @@ def _check_signature(opdef: OpDef, function: Any, role: str, skip: int) -> tuple
     expected = tuple(_python_name(a.name) for a in opdef.inputs)
     takes_all = bool(code.co_flags & 0x04)
     if not takes_all and tuple(positional) != expected:
-        raise TypeError(f"declare {opdef.name}: {role} takes {positional}, the signature has inputs {expected}")
+        raise TypeError(
+            f"declare {opdef.name}: {role} takes {positional}, the signature has inputs {expected}"
+        )
     if takes_all:
         wanted = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     unknown = [n for n in wanted if n not in opdef.attrs]
@@ -191,10 +198,14 @@ def _parse_args(text: str, attrs: Mapping[str, Attr], where: str) -> tuple[Arg, 
         number, star, element = kind.rpartition("*")
         number, element = number.strip() or None, element.strip()
         if number is not None and number not in attrs:
-            raise TypeError(f"declare {where}: argument {part!r} counts with {number!r}, which is not declared")
+            raise TypeError(
+                f"declare {where}: argument {part!r} counts with {number!r}, which is not declared"
+            )
         if element in attrs:
             listed = attrs[element].kind == "list(type)"
-            args.append(Arg(name, None, None if listed else element, element if listed else None, number, is_ref))
+            args.append(
+                Arg(name, None, None if listed else element, element if listed else None, number, is_ref)
+            )
         else:
             args.append(Arg(name, dtypes.as_dtype(element), None, None, number, is_ref))
     return tuple(args)
@@ -203,7 +214,9 @@ def _parse_args(text: str, attrs: Mapping[str, Attr], where: str) -> tuple[Arg, 
 _REGISTRY: dict[str, OpDef] = {}
 
 
-def make_opdef(signature: str, members: Mapping[str, Any], flags: Mapping[str, Any], attrs: Mapping[str, Any]) -> OpDef:
+def make_opdef(
+    signature: str, members: Mapping[str, Any], flags: Mapping[str, Any], attrs: Mapping[str, Any]
+) -> OpDef:
     """Parses `signature`, checks the members against it and records the OpDef under its name."""
     match = _SIGNATURE.match(signature)
     if match is None:

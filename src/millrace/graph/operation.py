@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millrace.core import dtypes, shapes
+from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph import location
 from millrace.graph.opdef import OpDef
@@ -151,7 +151,9 @@ class Operation:
           ValueError: the tensor belongs to another graph.
         """
         if tensor.graph is not self.graph:
-            raise ValueError(f"Operation '{self.name}': input {index} must be from the same graph. Received: {tensor}")
+            raise ValueError(
+                f"Operation '{self.name}': input {index} must be from the same graph. Received: {tensor}"
+            )
         if tensor.dtype.base_dtype != self.inputs[index].dtype.base_dtype:
             raise TypeError(
                 f"Operation '{self.name}': input {index} has dtype {self.inputs[index].dtype.name}. "
@@ -196,8 +198,6 @@ def group(args: tuple[Any, ...], flat: Any, attrs: dict[str, Any]) -> list[Any]:
         grouped.append(tuple(flat[position : position + count]))
         position += count
     return grouped
-
-
 
 
 def is_ref(dtype: dtypes.DType) -> bool:

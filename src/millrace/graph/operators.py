@@ -59,7 +59,9 @@ def truediv(x: Tensor, y: Tensor, name: str | None = None) -> Tensor:
     """
     with get_default_graph().name_scope(name or "truediv") as scope:
         if x.dtype.base_dtype is not y.dtype.base_dtype:
-            raise TypeError(f"truediv: x and y must have the same dtype. Received: {x.dtype.name} and {y.dtype.name}")
+            raise TypeError(
+                f"truediv: x and y must have the same dtype. Received: {x.dtype.name} and {y.dtype.name}"
+            )
         if x.dtype.base_dtype not in _TRUE_DIVISION:
             raise TypeError(f"truediv: dtype {x.dtype.name} cannot be divided")
         wanted = _TRUE_DIVISION[x.dtype.base_dtype]
@@ -140,7 +142,9 @@ def _install() -> dict[str, Callable[..., Any]]:
         table[f"__{python}__"] = _comparison(op_type)
     table["__neg__"] = lambda x: raw.Neg(x)
     table["__invert__"] = lambda x: raw.LogicalNot(x) if x.dtype.is_bool else raw.Invert(x)
-    table["__abs__"] = lambda x: raw.ComplexAbs(x, name="Abs") if x.dtype.is_complex else raw.Abs(x, name="Abs")
+    table["__abs__"] = lambda x: (
+        raw.ComplexAbs(x, name="Abs") if x.dtype.is_complex else raw.Abs(x, name="Abs")
+    )
     table["__getitem__"] = _getitem
     return table
 

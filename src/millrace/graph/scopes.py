@@ -34,7 +34,9 @@ def graph_of(values: Any) -> Graph:
         if graph is None:
             graph = found
         elif found is not graph:
-            raise ValueError(f"Values must be from the same graph. Received: {value!r}, which is from another one")
+            raise ValueError(
+                f"Values must be from the same graph. Received: {value!r}, which is from another one"
+            )
     return get_default_graph() if graph is None else graph
 
 
@@ -63,7 +65,9 @@ class name_scope:  # noqa: N801 - TensorFlow's name
 
     def __enter__(self) -> str:
         if self._name is None and self._values is not None:
-            raise ValueError("name_scope: with values, a name or a default_name is needed. Received: None for both")
+            raise ValueError(
+                "name_scope: with values, a name or a default_name is needed. Received: None for both"
+            )
         graph = get_default_graph() if self._values is None else graph_of(list(self._values))
         self._entered = graph.as_default()
         self._entered.__enter__()

@@ -113,7 +113,9 @@ class SparseTensor:
     def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
         """The parts' values as a SparseTensorValue, from a session or the default one."""
         parts = [self._indices, self._values, self._dense_shape]
-        return SparseTensorValue(*session_for(self.graph, session, "evaluate a SparseTensor").run(parts, feed_dict))
+        return SparseTensorValue(
+            *session_for(self.graph, session, "evaluate a SparseTensor").run(parts, feed_dict)
+        )
 
     def _with_values(self, values: Tensor) -> SparseTensor:
         return SparseTensor(self._indices, values, self._dense_shape)

@@ -22,7 +22,9 @@ class Known:
 
     __slots__ = ("_value", "dims", "tensor")
 
-    def __init__(self, dims: shapes.Dims, value: np.ndarray | None = None, tensor: Tensor | None = None) -> None:
+    def __init__(
+        self, dims: shapes.Dims, value: np.ndarray | None = None, tensor: Tensor | None = None
+    ) -> None:
         self.dims = dims
         self._value = value
         self.tensor = tensor
@@ -154,7 +156,12 @@ def _partial_scalar(tensor: Tensor) -> int | None:
     if op.type == "StridedSlice" and op.attrs["shrink_axis_mask"] == 1:
         dims = static_dims(op.inputs[0])
         begin = static_value(op.inputs[1])
-        if dims is not None and begin is not None and begin.size == 1 and -len(dims) <= int(begin[0]) < len(dims):
+        if (
+            dims is not None
+            and begin is not None
+            and begin.size == 1
+            and -len(dims) <= int(begin[0]) < len(dims)
+        ):
             return dims[int(begin[0])]
     return None
 

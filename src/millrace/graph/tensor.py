@@ -20,7 +20,17 @@ UNKNOWN_VALUE: Any = object()  # static_value() has been tried and the graph doe
 class Tensor:
     """A symbolic handle on output `value_index` of `op`; it holds no numbers."""
 
-    __slots__ = ("__dict__", "__weakref__", "_consumers", "_shape", "_static", "dims", "dtype", "op", "value_index")
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_consumers",
+        "_shape",
+        "_static",
+        "dims",
+        "dtype",
+        "op",
+        "value_index",
+    )
     __array_priority__ = 100  # so that ndarray + Tensor asks the Tensor
 
     op: Operation
@@ -28,7 +38,9 @@ class Tensor:
     dtype: dtypes.DType
     dims: shapes.Dims
 
-    def __init__(self, op: Operation, value_index: int, dtype: dtypes.DType, dims: shapes.Dims = None) -> None:
+    def __init__(
+        self, op: Operation, value_index: int, dtype: dtypes.DType, dims: shapes.Dims = None
+    ) -> None:
         self.op = op
         self.value_index = value_index
         self.dtype = dtype
@@ -87,7 +99,9 @@ class Tensor:
         """
         from millrace.graph import defaults
 
-        return defaults.session_for(self.graph, session, f"evaluate tensor '{self.name}'").run(self, feed_dict)
+        return defaults.session_for(self.graph, session, f"evaluate tensor '{self.name}'").run(
+            self, feed_dict
+        )
 
     def _as_node_def_input(self) -> str:
         return self.op.name if self.value_index == 0 else f"{self.op.name}:{self.value_index}"
@@ -135,7 +149,6 @@ class Tensor:
         setattr(Tensor, operator, function)
 
 
-
 def tensor_by_parts(op: Operation, index: int) -> Tensor:
     """Output `index` of `op`.
 
@@ -143,5 +156,7 @@ def tensor_by_parts(op: Operation, index: int) -> Tensor:
       ValueError: the operation has fewer outputs.
     """
     if not 0 <= index < len(op.outputs):
-        raise ValueError(f"Operation '{op.name}' has {len(op.outputs)} outputs. Received: output number {index}")
+        raise ValueError(
+            f"Operation '{op.name}' has {len(op.outputs)} outputs. Received: output number {index}"
+        )
     return op.outputs[index]

@@ -472,9 +472,7 @@ def assert_type(tensor: Any, tf_type: Any, message: str | None = None, name: str
         tensor = tensor if isinstance(tensor, SparseTensor) else convert_to_tensor(tensor, name="tensor")
         if tensor.dtype != wanted:
             label = (tensor.values if isinstance(tensor, SparseTensor) else tensor).name
-            raise TypeError(
-                f"{message or ''}  {label} must be of type {wanted}. Received: {tensor.dtype}"
-            )
+            raise TypeError(f"{message or ''}  {label} must be of type {wanted}. Received: {tensor.dtype}")
         return raw.NoOp(name="statically_determined_correct_type")
 
 

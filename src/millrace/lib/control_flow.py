@@ -144,7 +144,12 @@ def cond(
             name="Merge",
         )
         packed = nest.pack_sequence_as(first, first_flat.pack(outputs))
-    if not strict and isinstance(packed, list | tuple) and len(packed) == 1 and not hasattr(packed, "_fields"):
+    if (
+        not strict
+        and isinstance(packed, list | tuple)
+        and len(packed) == 1
+        and not hasattr(packed, "_fields")
+    ):
         return packed[0]
     return packed
 
@@ -202,7 +207,9 @@ def case(
         if exclusive:
             count = raw.Sum(raw.Cast(raw.Pack(preds), DstT=dtypes.int32), 0)
             message = f"More than one condition evaluated as True but exclusive=True. Conditions: {[p.name for p in preds]}"
-            guards.append(raw.Assert(raw.LessEqual(count, 1), [message, raw.Pack(preds)], summarize=len(preds)))
+            guards.append(
+                raw.Assert(raw.LessEqual(count, 1), [message, raw.Pack(preds)], summarize=len(preds))
+            )
         if default is None:
             *pairs, (last_pred, last_fn) = pairs
 
@@ -307,14 +314,18 @@ def while_loop(
     if not isinstance(loop_vars, list | tuple | Mapping) or not loop_vars:
         raise ValueError(f"while_loop: no loop variables provided. Received: {loop_vars!r}")
     if parallel_iterations < 1:
-        raise TypeError(f"while_loop: parallel_iterations must be a positive integer. Received: {parallel_iterations}")
+        raise TypeError(
+            f"while_loop: parallel_iterations must be a positive integer. Received: {parallel_iterations}"
+        )
     with name_scope(name, "while", [v for v in nest.flatten(loop_vars) if isinstance(v, Tensor)]):
         variables, step = list(loop_vars) if not isinstance(loop_vars, Mapping) else [loop_vars], body
         test = cond
         if maximum_iterations is not None:
             limit = convert.to_tensor(maximum_iterations, name="maximum_iterations")
             if limit.dims is not None and limit.dims != ():
-                raise ValueError(f"while_loop: maximum_iterations must be a scalar. Received: shape {limit.shape}")
+                raise ValueError(
+                    f"while_loop: maximum_iterations must be a scalar. Received: shape {limit.shape}"
+                )
             variables = [convert.to_tensor(0, limit.dtype.base_dtype, "iteration_counter"), *variables]
             if shape_invariants is not None:
                 shape_invariants = [shapes.scalar(), *shape_invariants]
@@ -373,7 +384,8 @@ class _Loop:
 
     def _arguments(self, body: Body, name: str) -> list[Any]:
         tensors = [
-            body.add_input(t.dtype.base_dtype, dims, name) for t, dims in zip(self.start, self.dims, strict=True)
+            body.add_input(t.dtype.base_dtype, dims, name)
+            for t, dims in zip(self.start, self.dims, strict=True)
         ]
         return nest.pack_sequence_as(self.variables, self.flat.pack(tensors))
 
@@ -383,9 +395,13 @@ class _Loop:
         with graph.inside(condition):
             result = convert.convert_to_tensor(self.test(*self._arguments(condition, "Merge")))
             if result.dtype.base_dtype is not dtypes.bool_:
-                raise TypeError(f"while_loop: cond must return a bool. Received: {result.name} of {result.dtype.name}")
+                raise TypeError(
+                    f"while_loop: cond must return a bool. Received: {result.name} of {result.dtype.name}"
+                )
             if result.dims is not None and result.dims != ():
-                raise ValueError(f"while_loop: cond must return a scalar. Received: {result.name} of shape {result.shape}")
+                raise ValueError(
+                    f"while_loop: cond must return a scalar. Received: {result.name} of shape {result.shape}"
+                )
             condition.outputs = [result if result.op.body is condition else condition.capture(result)]
         body = Body(graph, "Enter")
         with graph.inside(body):
@@ -539,7 +555,8 @@ def tuple_(tensors: Any, name: str | None = None, control_inputs: Any = None) ->
     """
     with name_scope(name, "tuple", [t for t in tensors if isinstance(t, Tensor | Operation)]):
         tensors = [
-            t if t is None or isinstance(t, Operation | IndexedSlices) else convert.convert_to_tensor(t) for t in tensors
+            t if t is None or isinstance(t, Operation | IndexedSlices) else convert.convert_to_tensor(t)
+            for t in tensors
         ]
         sources = [t if isinstance(t, Operation) else _values(t).op for t in tensors if t is not None]
         for extra in control_inputs or ():
@@ -551,7 +568,11 @@ def tuple_(tensors: Any, name: str | None = None, control_inputs: Any = None) ->
         with control_dependencies(sources):
             gate = raw.NoOp(name="group_deps")
         return [
-            None if t is None else gate if isinstance(t, Operation) else with_dependencies([gate], t, "control_dependency")
+            None
+            if t is None
+            else gate
+            if isinstance(t, Operation)
+            else with_dependencies([gate], t, "control_dependency")
             for t in tensors
         ]
 

@@ -41,7 +41,9 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
         result, grad_fn = f(*inputs, **kwargs)
         used = _variables_used(graph, inputs, result, before)
         if used and not _takes_variables(grad_fn):
-            raise TypeError("custom_gradient: f uses variables, so grad_fn must take the keyword argument 'variables'")
+            raise TypeError(
+                "custom_gradient: f uses variables, so grad_fn must take the keyword argument 'variables'"
+            )
         outputs = [convert.convert_to_tensor(y) for y in nest.flatten(result)]
         sources = [*inputs, *[v.value() for v in used]]
 
@@ -53,7 +55,9 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
             else:
                 found = nest.flatten(grad_fn(*dys))
             if len(found) != len(sources):
-                raise ValueError(f"custom_gradient: grad_fn must return {len(sources)} gradients. Received: {len(found)}")
+                raise ValueError(
+                    f"custom_gradient: grad_fn must return {len(sources)} gradients. Received: {len(found)}"
+                )
             return [None] * len(outputs) + found
 
         name = f"CustomGradient-{id(backward)}-{len(graph.ops)}"

@@ -25,9 +25,13 @@ def _elements(elems: Any, who: str) -> tuple[list[Tensor], Tensor]:
     for tensor in tensors:
         if tensor.dims is not None:
             if not tensor.dims:
-                raise ValueError(f"{who}: elements must be at least 1-dimensional. Received: the scalar {tensor.name}")
+                raise ValueError(
+                    f"{who}: elements must be at least 1-dimensional. Received: the scalar {tensor.name}"
+                )
             if first is not None and tensor.dims[0] is not None and tensor.dims[0] != first:
-                raise ValueError(f"{who}: elems must have the same number of rows. Received: {first} and {tensor.dims[0]}")
+                raise ValueError(
+                    f"{who}: elems must have the same number of rows. Received: {first} and {tensor.dims[0]}"
+                )
             first = tensor.dims[0] if first is None else first
     count = raw.StridedSlice(
         convert.shape_tensor(tensors[0]),
@@ -148,7 +152,9 @@ def scan(
         arrays = _rows(tensors, count)
         first, begin, structure = _first_value(arrays, elems, initializer, reverse, count)
         results = [
-            TensorArray(v.dtype, size=count, element_shape=v.shape if infer_shape else None, infer_shape=infer_shape)
+            TensorArray(
+                v.dtype, size=count, element_shape=v.shape if infer_shape else None, infer_shape=infer_shape
+            )
             for v in first
         ]
         if initializer is None:
@@ -187,7 +193,9 @@ def _first_value(
     return [a.read(at) for a in arrays], following, elems
 
 
-def _fold(who: str, reverse: bool, fn: Any, elems: Any, initializer: Any, options: dict[str, Any], name: Any) -> Any:
+def _fold(
+    who: str, reverse: bool, fn: Any, elems: Any, initializer: Any, options: dict[str, Any], name: Any
+) -> Any:
     if not callable(fn):
         raise TypeError(f"{who}: fn must be callable. Received: {fn!r}")
     with name_scope(name, who, [e for e in nest.flatten(elems) if isinstance(e, Tensor)]):
@@ -235,5 +243,3 @@ def foldr(
     """The last result of `a = fn(a, row)` from the last row to the first; arguments as for `scan`."""
     options = dict(parallel_iterations=parallel_iterations, back_prop=back_prop, swap_memory=swap_memory)
     return _fold("foldr", True, fn, elems, initializer, options, name)
-
-

@@ -123,7 +123,9 @@ class TensorArray:
 
     def _check(self, value: Tensor) -> None:
         if value.dtype.base_dtype is not self._dtype:
-            raise TypeError(f"TensorArray of {self._dtype.name}: Received: {value.name} of dtype {value.dtype.name}")
+            raise TypeError(
+                f"TensorArray of {self._dtype.name}: Received: {value.name} of dtype {value.dtype.name}"
+            )
 
     def identity(self) -> TensorArray:
         """The same array behind a new flow."""
@@ -156,7 +158,9 @@ class TensorArray:
             self._check(value)
             new = self.with_flow(self._flow)
             new._learn(value.dims)
-            new._flow = raw.TensorArrayWriteV3(self._handle, to_tensor(index, dtypes.int32, "index"), value, self._flow)
+            new._flow = raw.TensorArrayWriteV3(
+                self._handle, to_tensor(index, dtypes.int32, "index"), value, self._flow
+            )
         self._element = new._element
         return new
 
@@ -180,7 +184,9 @@ class TensorArray:
         """The array with the rows of `value` as its elements."""
         with name_scope(name, "TensorArrayUnstack", [self._handle, value]):
             value = to_tensor(value, None, "value")
-            count = raw.StridedSlice(shape_tensor(value), [0], [1], [1], shrink_axis_mask=1, name="strided_slice")
+            count = raw.StridedSlice(
+                shape_tensor(value), [0], [1], [1], shrink_axis_mask=1, name="strided_slice"
+            )
             return self.scatter(_range(count), value)
 
     def scatter(self, indices: Any, value: Any, name: str | None = None) -> TensorArray:
@@ -220,7 +226,9 @@ class TensorArray:
             new = self.with_flow(self._flow)
             if value.dims is not None:
                 new._learn((None, *value.dims[1:]))
-            new._flow = raw.TensorArraySplitV3(self._handle, value, lengths, self._flow, name="TensorArraySplit")
+            new._flow = raw.TensorArraySplitV3(
+                self._handle, value, lengths, self._flow, name="TensorArraySplit"
+            )
         self._element = new._element
         return new
 

@@ -62,7 +62,9 @@ def at_least(dims: Dims, rank: int, what: str = "input") -> Dims:
       ValueError: it has fewer.
     """
     if dims is not None and len(dims) < rank:
-        raise ValueError(f"'{what}' must have rank at least {rank}. Received: shape {shapes.format_dims(dims)}")
+        raise ValueError(
+            f"'{what}' must have rank at least {rank}. Received: shape {shapes.format_dims(dims)}"
+        )
     return dims
 
 

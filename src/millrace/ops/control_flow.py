@@ -19,7 +19,11 @@ from millrace.opkit import shape_rules
 
 
 @declare(
-    "If(cond: bool, input: Tin) -> output: Tout", Tin=types(), Tout=types(), then_branch=body(), else_branch=body()
+    "If(cond: bool, input: Tin) -> output: Tout",
+    Tin=types(),
+    Tout=types(),
+    then_branch=body(),
+    else_branch=body(),
 )
 class If:
     """Runs exactly one branch."""
@@ -157,4 +161,3 @@ class StackSplit:
 
     def grad(op, stack):
         return None, raw.StackConcat(stack, dtype=op.inputs[1].dtype)
-

@@ -45,7 +45,9 @@ def _call(token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) -> list[Any
         raise errors.InvalidArgumentError(
             None, None, f"{token} returns {len(values)} values, but expects to see {len(wanted)} values."
         )
-    return [_checked(token, i, value, dtype) for i, (value, dtype) in enumerate(zip(values, wanted, strict=True))]
+    return [
+        _checked(token, i, value, dtype) for i, (value, dtype) in enumerate(zip(values, wanted, strict=True))
+    ]
 
 
 def _checked(token: str, position: int, value: Any, dtype: dtypes.DType) -> Any:
@@ -61,7 +63,13 @@ def _checked(token: str, position: int, value: Any, dtype: dtypes.DType) -> Any:
 
 
 @declare(
-    "PyFunc(input: Tin) -> output: Tout", token=text(), Tin=types(), Tout=types(), effect=True, host=True, alias=True
+    "PyFunc(input: Tin) -> output: Tout",
+    token=text(),
+    Tin=types(),
+    Tout=types(),
+    effect=True,
+    host=True,
+    alias=True,
 )
 class PyFunc:
     """Calls a Python function, every time it runs."""
@@ -75,7 +83,14 @@ class PyFunc:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("PyFuncStateless(input: Tin) -> output: Tout", token=text(), Tin=types(), Tout=types(), host=True, alias=True)
+@declare(
+    "PyFuncStateless(input: Tin) -> output: Tout",
+    token=text(),
+    Tin=types(),
+    Tout=types(),
+    host=True,
+    alias=True,
+)
 class PyFuncStateless:
     """Calls a Python function whose results follow from its arguments."""
 
@@ -89,7 +104,9 @@ class PyFuncStateless:
 
 
 @public("py_func")
-def py_func(func: Callable[..., Any], inp: Any, Tout: Any, stateful: bool = True, name: str | None = None) -> Any:  # noqa: N803
+def py_func(
+    func: Callable[..., Any], inp: Any, Tout: Any, stateful: bool = True, name: str | None = None
+) -> Any:
     """Calls `func` on arrays whenever the result is computed.
 
     Args:
@@ -129,6 +146,6 @@ def _scoped(inp: Any, name: str | None) -> list[Any]:
 
 
 @public("numpy_function")
-def numpy_function(func: Callable[..., Any], inp: Any, Tout: Any, name: str | None = None) -> Any:  # noqa: N803
+def numpy_function(func: Callable[..., Any], inp: Any, Tout: Any, name: str | None = None) -> Any:
     """`py_func` that is always stateful."""
     return py_func(func, inp, Tout, True, name)

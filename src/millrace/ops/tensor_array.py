@@ -48,7 +48,8 @@ class TensorArrayV3:
 
 
 @declare(
-    "TensorArrayWriteV3(handle: resource, index: int32, value: T, flow_in: variant) -> flow_out: variant", T=ALL
+    "TensorArrayWriteV3(handle: resource, index: int32, value: T, flow_in: variant) -> flow_out: variant",
+    T=ALL,
 )
 class TensorArrayWriteV3:
     """The array with `value` at `index`."""
@@ -65,7 +66,9 @@ class TensorArrayWriteV3:
 
 
 @declare(
-    "TensorArrayReadV3(handle: resource, index: int32, flow_in: variant) -> value: dtype", dtype=dtype(ALL), alias=True
+    "TensorArrayReadV3(handle: resource, index: int32, flow_in: variant) -> value: dtype",
+    dtype=dtype(ALL),
+    alias=True,
 )
 class TensorArrayReadV3:
     """The element at `index`."""
@@ -100,7 +103,8 @@ class TensorArrayGatherV3:
 
 
 @declare(
-    "TensorArrayScatterV3(handle: resource, indices: int32, value: T, flow_in: variant) -> flow_out: variant", T=ALL
+    "TensorArrayScatterV3(handle: resource, indices: int32, value: T, flow_in: variant) -> flow_out: variant",
+    T=ALL,
 )
 class TensorArrayScatterV3:
     """The array with the rows of `value` at `indices`."""
@@ -137,7 +141,8 @@ class TensorArrayConcatV3:
 
 
 @declare(
-    "TensorArraySplitV3(handle: resource, value: T, lengths: int64, flow_in: variant) -> flow_out: variant", T=ALL
+    "TensorArraySplitV3(handle: resource, value: T, lengths: int64, flow_in: variant) -> flow_out: variant",
+    T=ALL,
 )
 class TensorArraySplitV3:
     """The array with the pieces of `value`, of the given lengths, as its elements."""
@@ -198,7 +203,8 @@ class TensorArrayOneHot:
 
 
 @declare(
-    "TensorArrayAccumulate(handle: resource, index: int32, value: T, flow_in: variant) -> flow_out: variant", T=ALL
+    "TensorArrayAccumulate(handle: resource, index: int32, value: T, flow_in: variant) -> flow_out: variant",
+    T=ALL,
 )
 class TensorArrayAccumulate:
     """A gradient with `value` added at `index`."""
@@ -245,7 +251,9 @@ class TensorArrayParts:
 
 
 @declare(
-    "TensorArrayReadOrZero(handle: resource, index: int32, like: T, flow_in: variant) -> value: T", T=ALL, alias=True
+    "TensorArrayReadOrZero(handle: resource, index: int32, like: T, flow_in: variant) -> value: T",
+    T=ALL,
+    alias=True,
 )
 class TensorArrayReadOrZero:
     """The gradient at `index`, zeros of the shape of `like` where there is none."""

@@ -25,7 +25,17 @@ _COMPILE = 0.3  # seconds for any program
 _COMPILE_STEP = 7e-3  # seconds for each operation
 _LOOP_TRIPS = 20  # how often a loop is taken to run
 _PATIENCE = 10  # a program that ran n times is taken to run this many times n more
-_FREQUENT = {"Tanh": 12, "Sigmoid": 12, "Exp": 8, "Log": 10, "Sin": 14, "Cos": 14, "Pow": 25, "Erf": 25, "Softmax": 12}
+_FREQUENT = {
+    "Tanh": 12,
+    "Sigmoid": 12,
+    "Exp": 8,
+    "Log": 10,
+    "Sin": 14,
+    "Cos": 14,
+    "Pow": 25,
+    "Erf": 25,
+    "Softmax": 12,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +108,10 @@ def estimate(plan: Plan) -> Cost:
 
 def _bytes(plan: Plan, step: Step) -> float | None:
     sizes = []
-    tensors = [*zip(step.inputs, step.op.inputs, strict=False), *zip(step.outputs, step.op.outputs, strict=False)]
+    tensors = [
+        *zip(step.inputs, step.op.inputs, strict=False),
+        *zip(step.outputs, step.op.outputs, strict=False),
+    ]
     for value, tensor in tensors:
         size = shapes.num_elements(plan.dims.get(value))
         if size is None:

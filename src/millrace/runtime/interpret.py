@@ -22,8 +22,8 @@ from millrace.runtime import failures
 from millrace.runtime.plan import Plan, Step, bodies_of, body_plan, body_slots
 from millrace.runtime.segments import Segment
 from millrace.runtime.simplify import body_form
-from millrace.runtime.threads import ONE_THREAD, uses_blas
 from millrace.runtime.store import Slot
+from millrace.runtime.threads import ONE_THREAD, uses_blas
 
 _CHUNK = 500  # steps a function: Python compiles a longer one no faster, and its frame grows
 _SMALL = 1 << 14  # elements: an array up to this size need not be dropped before the run ends
@@ -36,7 +36,9 @@ _serial = itertools.count()
 _lines: dict[str, list[Step | Segment | None]] = {}  # source name -> the step on each line
 
 
-def compile_plan(plan: Plan, parts: list[Step | Segment] | None = None, programs: Any = None) -> Callable[..., Any]:
+def compile_plan(
+    plan: Plan, parts: list[Step | Segment] | None = None, programs: Any = None
+) -> Callable[..., Any]:
     """A function of the fed values and the slots, both positional, to the tuple of fetched values.
 
     Args:
@@ -169,7 +171,9 @@ class _Source:
         plan = self.plan
         if self.is_body:
             return set()
-        derived = {use.initial: use.initial for use in plan.slots}  # value -> the version that it may share memory with
+        derived = {
+            use.initial: use.initial for use in plan.slots
+        }  # value -> the version that it may share memory with
         last: dict[int, int] = {}
         for i, part in enumerate(self.parts):
             inputs = part.inputs if isinstance(part, Segment) else (*part.inputs, *part.state)
@@ -308,7 +312,8 @@ class _Source:
             names = outputs + new_state
             return f"[{', '.join(names)}] = " if names else ""
         parts = [
-            f"[{', '.join(part)}]" if isinstance(part, tuple) else part for part in group(opdef.outputs, outputs, op.attrs)
+            f"[{', '.join(part)}]" if isinstance(part, tuple) else part
+            for part in group(opdef.outputs, outputs, op.attrs)
         ]
         if not new_state:
             if not parts:
@@ -345,7 +350,12 @@ class _Source:
         producer = self._producers().get(value)
         if isinstance(producer, Segment):
             return False
-        return producer is None or producer.op.opdef.alias or producer.op.opdef.has_body or bool(producer.new_state)
+        return (
+            producer is None
+            or producer.op.opdef.alias
+            or producer.op.opdef.has_body
+            or bool(producer.new_state)
+        )
 
     def _producers(self) -> dict[int, Step | Segment]:
         if self.producers is None:

@@ -128,7 +128,9 @@ def ancestors(
             continue
         if op.body is not body and op.type not in VARIABLE_TYPES:
             if op.body is not None:
-                raise errors.InvalidArgumentError(None, op, escaped(op.outputs[0]) if op.outputs else repr(op))
+                raise errors.InvalidArgumentError(
+                    None, op, escaped(op.outputs[0]) if op.outputs else repr(op)
+                )
             raise errors.InternalError(None, op, f"{op!r} is outside of the body being planned")
         needed[op] = None
         for tensor in op.inputs:
@@ -148,9 +150,9 @@ def _order(needed: dict[Operation, None]) -> list[Operation]:
     """Creation order, changed only where an edge leads backwards."""
     ops = sorted(needed, key=lambda op: op.id)
     place = {op: i for i, op in enumerate(ops)}
-    if all(
-        place.get(t.op, -1) < i for i, op in enumerate(ops) for t in op.inputs
-    ) and all(place.get(c, -1) < i for i, op in enumerate(ops) for c in op.control_inputs):
+    if all(place.get(t.op, -1) < i for i, op in enumerate(ops) for t in op.inputs) and all(
+        place.get(c, -1) < i for i, op in enumerate(ops) for c in op.control_inputs
+    ):
         return ops
     return _topological(ops, place)
 
@@ -230,7 +232,9 @@ class _Versions:
         self.tensors: dict[int, Tensor] = {}
         self.steps: list[Step] = []
         self.slots: dict[str, SlotUse] = {}
-        self.history: dict[str, list[tuple[int, int]]] = {}  # slot -> (bit of the write, id of the version it made)
+        self.history: dict[
+            str, list[tuple[int, int]]
+        ] = {}  # slot -> (bit of the write, id of the version it made)
         self.writes = 0
         self.after: dict[Operation, int] = {}  # the writes that happen before an operation is done, as bits
         self.count = len(self.ids)
@@ -252,7 +256,14 @@ class _Versions:
             history = self.history.get(use.key)
             use.final = history[-1][1] if history else use.initial
         return Plan(
-            self.feeds, self.steps, finals, self.constants, list(self.slots.values()), self.dims, self.tensors, self.count
+            self.feeds,
+            self.steps,
+            finals,
+            self.constants,
+            list(self.slots.values()),
+            self.dims,
+            self.tensors,
+            self.count,
         )
 
     def _describe(self, value: int, tensor: Tensor) -> None:

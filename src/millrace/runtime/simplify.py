@@ -104,7 +104,7 @@ class _Simplifier:
                 args.append(self._known(value) if known else plan.dims.get(value))
         try:
             dims = opdef.shape(*args, **{a: op.attrs[a] for a in opdef.shape_attrs})
-        except Exception:  # noqa: BLE001 - a clash of the fed shapes is the kernel's to report
+        except Exception:
             return
         for value, d in zip(step.outputs, [dims] if opdef.single_output else dims, strict=True):
             try:
@@ -200,7 +200,9 @@ def body_form(op: Operation, body: Body, dims: tuple[shapes.Dims, ...] | None) -
     form = body.forms.get(key)
     if form is None:
         arguments = list(key[1:]) if op.type == "If" else list(key)
-        if len(arguments) > len(body_feeds(body)):  # a condition takes what is carried and captured, not what is scanned
+        if len(arguments) > len(
+            body_feeds(body)
+        ):  # a condition takes what is carried and captured, not what is scanned
             carried = op.attrs["carried"]
             arguments = arguments[:carried] + arguments[carried + op.attrs["scanned"] :]
         form = body.forms[key] = simplify(make_plan(body.outputs, body_feeds(body), body), arguments)
