@@ -17,11 +17,12 @@ from millrace.dialect.jax_linalg import LinalgVerbs
 from millrace.dialect.jax_math import MathVerbs
 from millrace.dialect.jax_random import RandomVerbs
 from millrace.dialect.jax_segment import SegmentVerbs
+from millrace.dialect.jax_sparse import SparseVerbs
 from millrace.dialect.jax_state import StateVerbs
 
 
 class JaxDialect(
-    ArrayVerbs, ControlVerbs, ConvVerbs, LinalgVerbs, MathVerbs, RandomVerbs, SegmentVerbs, StateVerbs
+    ArrayVerbs, ControlVerbs, ConvVerbs, LinalgVerbs, MathVerbs, RandomVerbs, SegmentVerbs, SparseVerbs, StateVerbs
 ):
     """Verbs on JAX arrays and tracers. Attributes not defined here are jax.numpy's functions."""
 
