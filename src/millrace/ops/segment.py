@@ -37,11 +37,7 @@ def _sorted_shape(data, segment_ids):
     if data is None:
         return None
     shape_rules.at_least(data, 1, "data")
-    if segment_ids.dims is not None:
-        shapes.merge(data[:1], segment_ids.dims)
-    ids = segment_ids.value
-    count = None if ids is None or (np.diff(ids) < 0).any() else int(ids[-1]) + 1 if ids.size else 0
-    return (count, *data[1:])
+    return (None, *data[1:])  # as in TensorFlow, even where the numbers are constants
 
 
 def check_sorted(ids: Any, rows: int | None) -> np.ndarray:

@@ -24,9 +24,7 @@ def _shape(data, indices, segment_ids):
     if data is None:
         return None
     shape_rules.at_least(data, 1, "data")
-    ids = segment_ids.value
-    count = None if ids is None or (np.diff(ids) < 0).any() else int(ids[-1]) + 1 if ids.size else 0
-    return (count, *data[1:])
+    return (None, *data[1:])  # as in TensorFlow, even where the numbers are constants
 
 
 def _numbered_shape(data, indices, segment_ids, num_segments):
