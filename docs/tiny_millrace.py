@@ -1,7 +1,8 @@
 """millrace in one file: describe a computation, differentiate it, plan it, run it.
 
-Read it from top to bottom. It is the road of docs/walk.md at walking pace: the same stops under the same names, with
-what makes the real system long left out. Comments that start with NB say where the real one differs. Run it:
+Read it from top to bottom. It is the road of docs/walk.md at walking pace: the same stops under the same
+names, with what makes the real system long left out. Comments that start with NB say where the real one
+differs. Run it:
 
     python docs/tiny_millrace.py
 """
@@ -13,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-# --- 1. One op, one declaration -----------------------------------------------------------------------------------------
-# An operation type is a frozen record: how shapes follow from shapes, what numbers it computes, and its derivative.
-# NB: millrace.graph.opdef also keeps dtypes, attributes and flags, and checks the rules against the signature.
+# --- 1. One op, one declaration -----------------------------------------------------------------------------
+# An operation type is a frozen record: how shapes follow from shapes, what numbers it computes, and its
+# derivative. NB: millrace.graph.opdef also keeps dtypes, attributes and flags, and checks the rules against
+# the signature.
 
 REGISTRY: dict[str, OpDef] = {}
 
@@ -38,7 +40,7 @@ def declare(cls: type) -> OpDef:
     return OpDef(cls.__name__, rules["shape"], rules["kernel"], rules["grad"], rules.get("writes", False))
 
 
-# --- 2. The graph -------------------------------------------------------------------------------------------------------
+# --- 2. The graph -------------------------------------------------------------------------------------------
 # Operations are appended and never change. No numbers move here.
 
 
@@ -108,7 +110,7 @@ def apply(
     return op.output
 
 
-# --- 3. The rooms: a few operations, each whole in one place --------------------------------------------------------------
+# --- 3. The rooms: a few operations, each whole in one place ------------------------------------------------
 
 
 def _broadcast(x: tuple[int, ...], y: tuple[int, ...]) -> tuple[int, ...]:
@@ -290,11 +292,13 @@ def group(*ops: Operation) -> Operation:
     return gate
 
 
-# --- 4. Gradients are more graph -------------------------------------------------------------------------------------------
+# --- 4. Gradients are more graph ----------------------------------------------------------------------------
 
 
 def gradients(y: Tensor, xs: list[Tensor]) -> list[Tensor | None]:
-    """Walks backwards from y in reverse creation order. NB: the real walk counts, so that xs may be anywhere."""
+    """Walks backwards from y in reverse creation order. NB: the real walk counts, so that xs may be
+    anywhere.
+    """
     collected: dict[Tensor, list[Tensor]] = {y: [constant(np.ones(y.shape))]}
     totals: dict[Tensor, Tensor] = {}
     for op in reversed(list(default_graph.ops)):
@@ -310,10 +314,11 @@ def gradients(y: Tensor, xs: list[Tensor]) -> list[Tensor | None]:
     return [totals.get(x) for x in xs]
 
 
-# --- 5. The plan -----------------------------------------------------------------------------------------------------------
-# What the fetches need, in creation order, as the source of one Python function. Variables are values too: a write
-# makes a new version, and a read names the version it sees: the last write that happens before it along edges, else
-# the value at the start of the run. That is why a loss fetched beside a training step is the loss before the step.
+# --- 5. The plan --------------------------------------------------------------------------------------------
+# What the fetches need, in creation order, as the source of one Python function. Variables are values too: a
+# write makes a new version, and a read names the version it sees: the last write that happens before it along
+# edges, else the value at the start of the run. That is why a loss fetched beside a training step is the loss
+# before the step.
 
 
 def plan_for(fetches: list[Any], feeds: list[Tensor]) -> tuple[Callable[..., Any], list[Operation]]:
@@ -383,9 +388,9 @@ def plan_for(fetches: list[Any], feeds: list[Tensor]) -> tuple[Callable[..., Any
     return names["run"], steps
 
 
-# --- 6. The session ----------------------------------------------------------------------------------------------------------
-# NB: the real one also flattens nested fetches, checks shapes, folds constants, plans once for each combination of fed
-# shapes, and compiles a plan with XLA when its cost says that this pays.
+# --- 6. The session -----------------------------------------------------------------------------------------
+# NB: the real one also flattens nested fetches, checks shapes, folds constants, plans once for each
+# combination of fed shapes, and compiles a plan with XLA when its cost says that this pays.
 
 
 class Session:
@@ -408,7 +413,7 @@ class Session:
         return results[0] if single else results
 
 
-# --- The whole of it, used -------------------------------------------------------------------------------------------------
+# --- The whole of it, used ----------------------------------------------------------------------------------
 
 
 def main() -> tuple[float, float]:

@@ -51,7 +51,9 @@ def _columns(function):
 
 
 class TestFakeQuant(OpSuite):
-    """Floats held to a grid. Their gradients are not those of the rounded value: they have rows of their own."""
+    """Floats held to a grid. Their gradients are not those of the rounded value: they have rows of their
+    own.
+    """
 
     cases = (
         OpCase("FakeQuantWithMinMaxArgs", [_X], _fake(-1, 2), wrt=(), min=-1.0, max=2.0),

@@ -24,7 +24,9 @@ def pads(sizes, kernel, strides, padding, dilations=None):
 
 
 def cells(x, kernel, strides, padding, dilations=None, fill=0.0):
-    """(place, window) for every output place; a window is `[batch, *kernel, channels]` of the padded input."""
+    """(place, window) for every output place; a window is `[batch, *kernel, channels]` of the padded
+    input.
+    """
     dilations = dilations or [1] * len(kernel)
     outs, found = pads(x.shape[1:-1], kernel, strides, padding, dilations)
     wide = np.pad(np.asarray(x), [(0, 0), *found, (0, 0)], constant_values=fill)
@@ -55,7 +57,9 @@ def conv(x, w, strides, padding, dilations=None):
 
 
 def transposed(linear, shape, dy):
-    """The adjoint of a linear function from arrays of `shape`, applied to `dy`, one basis element at a time."""
+    """The adjoint of a linear function from arrays of `shape`, applied to `dy`, one basis element at a
+    time.
+    """
     out = np.zeros(shape)
     for index in np.ndindex(*shape):
         basis = np.zeros(shape)

@@ -61,7 +61,9 @@ def test_the_tier(size, level, tier, why):
 
 
 def test_flops_of_a_product():
-    told = tf.Session().explain(tf.matmul(tf.placeholder(tf.float32, [3, 4]), tf.ones([4, 5]) * 2), {"Placeholder:0": np.ones((3, 4))})  # fmt: skip
+    told = tf.Session().explain(
+        tf.matmul(tf.placeholder(tf.float32, [3, 4]), tf.ones([4, 5]) * 2), {"Placeholder:0": np.ones((3, 4))}
+    )
     assert told.flops == 2 * 3 * 4 * 5
 
 

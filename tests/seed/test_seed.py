@@ -1,7 +1,8 @@
 """The document the project grew from: its 74 cells, run in order, give what is printed in it.
 
-The comparison is exact but for object addresses, NumPy's float repr and random data. Where the printed document has a
-race (cells 57 to 64), the values follow from the semantics in docs/design.md and are computed here by hand.
+The comparison is exact but for object addresses, NumPy's float repr and random data. Where the printed
+document has a race (cells 57 to 64), the values follow from the semantics in docs/design.md and are computed
+here by hand.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Gradients of branches and loops: the body of the gradient is drawn from the body of the operation.
 
-A backward body takes what it needs of the forward body in one of three ways: constants are repeated, what the forward
-body captured is captured again, and any other value is kept by the forward operation, which gets one more result for
-it: the value itself for a branch, a stack with the value of each iteration for a loop. The forward operation is
-extended in place; it computes nothing twice.
+A backward body takes what it needs of the forward body in one of three ways: constants are repeated, what the
+forward body captured is captured again, and any other value is kept by the forward operation, which gets one
+more result for it: the value itself for a branch, a stack with the value of each iteration for a loop. The
+forward operation is extended in place; it computes nothing twice.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ def _extended(op: Operation, dtype: dtypes.DType, dims: shapes.Dims) -> Tensor:
 
 
 def forget(body: Body | None) -> None:
-    """Drops what the runtime made of a body and the bodies around it, because an operation in it has changed."""
+    """Drops what the runtime made of a body and the bodies around it, because an operation in it has
+    changed.
+    """
     while body is not None:
         body.plan = None
         body.forms.clear()
@@ -121,7 +123,9 @@ def kept_by_loop(op: Operation, body: Body, tensor: Tensor) -> Tensor:
 
 
 def differentiable(tensor: Tensor) -> bool:
-    """True where a gradient may flow through `tensor`: numbers, stacks, tensor arrays, and variables by handle."""
+    """True where a gradient may flow through `tensor`: numbers, stacks, tensor arrays, and variables by
+    handle.
+    """
     dtype = tensor.dtype.base_dtype
     if dtype is dtypes.resource:
         return _variable_dtype(tensor) is not None
@@ -151,11 +155,13 @@ def dense(gradient: Any) -> Tensor:
     return convert.to_tensor(gradient) if isinstance(gradient, IndexedSlices) else gradient
 
 
-# --- branches ---------------------------------------------------------------------------------------------------------
+# --- branches -----------------------------------------------------------------------------------------------
 
 
 def branch_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
-    """The gradient of `If`: an `If` on the same condition whose branches are the gradients of the branches."""
+    """The gradient of `If`: an `If` on the same condition whose branches are the gradients of the
+    branches.
+    """
     graph = op.graph
     wanted = [i for i, t in enumerate(op.inputs[1:]) if differentiable(t)]
     if not wanted:
@@ -216,7 +222,7 @@ def align(group: list[Body]) -> list[Tensor]:
     return union
 
 
-# --- loops ------------------------------------------------------------------------------------------------------------
+# --- loops --------------------------------------------------------------------------------------------------
 
 
 def loop_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
@@ -322,8 +328,8 @@ def loop_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
 def _sums_products(gradient: Tensor, backward: Body) -> bool:
     """True for aᵀb of matrices of the loop: the sum over iterations is one product of all their rows.
 
-    The sum of 40 products of an LSTM's weights costs more than the products (docs/benchmarks.md), and a long product runs
-    nearer to the machine's speed than many short ones.
+    The sum of 40 products of an LSTM's weights costs more than the products (docs/benchmarks.md), and a long
+    product runs nearer to the machine's speed than many short ones.
     """
     op = gradient.op
     if (

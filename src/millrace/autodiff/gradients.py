@@ -1,4 +1,6 @@
-"""`tf.gradients`: walks the graph backwards from ys to xs and adds, for each operation on the way, its gradient."""
+"""`tf.gradients`: walks the graph backwards from ys to xs and adds, for each operation on the way, its
+gradient.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,9 @@ def gradients(
 
 
 def backpropagate(ys: list[Tensor], xs: list[Tensor], seeds: list[Any]) -> list[Any]:
-    """The gradients of `ys` with respect to `xs`, given those that reach `ys`; adds no operation of its own."""
+    """The gradients of `ys` with respect to `xs`, given those that reach `ys`; adds no operation of its
+    own.
+    """
     return _Walk(xs, ys, seeds, []).run()
 
 
@@ -249,8 +253,8 @@ class _Walk:
             results = _as_list(function(op, *collected))
             if len(results) != len(op.inputs):
                 raise ValueError(
-                    f"Num gradients {len(results)} generated for op {op.name} (type {op.type}) do not match num inputs "
-                    f"{len(op.inputs)}"
+                    f"Num gradients {len(results)} generated for op {op.name} (type {op.type}) do not match "
+                    f"num inputs {len(op.inputs)}"
                 )
             if self.gate and sum(g is not None for g in results) > 1:
                 results = _gated(results)
@@ -267,7 +271,9 @@ class _Walk:
 
 
 def _bodies_around(ys: list[Any]) -> list[Body]:
-    """The bodies that new operations are being added to, innermost first: a walk may leave these towards xs outside."""
+    """The bodies that new operations are being added to, innermost first: a walk may leave these towards xs
+    outside.
+    """
     found = []
     body = _tensor_of(ys[0]).graph.body if ys else None
     while body is not None:
@@ -288,8 +294,9 @@ def _refine(gradient: Tensor, tensor: Tensor, op: Operation) -> None:
         gradient.set_shape(tensor.dims)
     except ValueError:
         raise ValueError(
-            f"Incompatible shapes between op input and calculated input gradient. Forward operation: {op.name}, input "
-            f"{tensor.name} of shape {tensor.shape}. Received: gradient of shape {gradient.shape}"
+            "Incompatible shapes between op input and calculated input gradient. Forward operation: "
+            f"{op.name}, input {tensor.name} of shape {tensor.shape}. Received: gradient of shape "
+            f"{gradient.shape}"
         ) from None
 
 

@@ -1,4 +1,6 @@
-"""Which gradient function an operation uses: its declaration's, or one the user registered and asked for by name."""
+"""Which gradient function an operation uses: its declaration's, or one the user registered and asked for by
+name.
+"""
 
 from __future__ import annotations
 
@@ -75,6 +77,6 @@ def gradient_function(op: Operation) -> Any:
         return lookup(name).grad
     except KeyError:
         raise LookupError(
-            f"No gradient defined for operation '{op.name}' (op type: {op.type}): its gradient_override_map asks for "
-            f"{name!r}, which is not registered"
+            f"No gradient defined for operation '{op.name}' (op type: {op.type}): its gradient_override_map "
+            f"asks for {name!r}, which is not registered"
         ) from None

@@ -1,4 +1,6 @@
-"""Nested structures of lists, tuples, named tuples, dicts and attrs objects, flattened in TensorFlow's order."""
+"""Nested structures of lists, tuples, named tuples, dicts and attrs objects, flattened in TensorFlow's
+order.
+"""
 
 from __future__ import annotations
 
@@ -87,8 +89,8 @@ def pack_sequence_as(structure: Any, flat_sequence: Any, expand_composites: bool
     wanted = len(flatten(structure))
     if wanted != len(flat):
         raise ValueError(
-            f"Could not pack sequence. Structure had {wanted} elements, but flat_sequence had {len(flat)} elements. "
-            f"Structure: {structure!r}, flat_sequence: {flat!r}"
+            f"Could not pack sequence. Structure had {wanted} elements, but flat_sequence had {len(flat)} "
+            f"elements. Structure: {structure!r}, flat_sequence: {flat!r}"
         )
     leaves = iter(flat)
     return _pack(structure, leaves)
@@ -127,8 +129,8 @@ def assert_same_structure(
         and not (isinstance(nest1, Mapping) and isinstance(nest2, Mapping))
     ):
         raise TypeError(
-            "The two structures don't have the same sequence type. "
-            f"First structure has type {type(nest1).__name__}, while second structure has type {type(nest2).__name__}"
+            "The two structures don't have the same sequence type. First structure has type "
+            f"{type(nest1).__name__}, while second structure has type {type(nest2).__name__}"
         )
     first, second = list(_children(nest1)), list(_children(nest2))
     if [k for k, _ in first] != [k for k, _ in second]:

@@ -1,4 +1,6 @@
-"""The protocol messages that TensorFlow offers under public names; imported when the first of them is asked for."""
+"""The protocol messages that TensorFlow offers under public names; imported when the first of them is asked
+for.
+"""
 
 from __future__ import annotations
 

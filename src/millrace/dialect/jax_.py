@@ -22,7 +22,15 @@ from millrace.dialect.jax_state import StateVerbs
 
 
 class JaxDialect(
-    ArrayVerbs, ControlVerbs, ConvVerbs, LinalgVerbs, MathVerbs, RandomVerbs, SegmentVerbs, SparseVerbs, StateVerbs
+    ArrayVerbs,
+    ControlVerbs,
+    ConvVerbs,
+    LinalgVerbs,
+    MathVerbs,
+    RandomVerbs,
+    SegmentVerbs,
+    SparseVerbs,
+    StateVerbs,
 ):
     """Verbs on JAX arrays and tracers. Attributes not defined here are jax.numpy's functions."""
 

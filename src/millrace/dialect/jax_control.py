@@ -1,4 +1,6 @@
-"""Branches, loops and tensor arrays while tracing, and the checks that a compiled program reports afterwards."""
+"""Branches, loops and tensor arrays while tracing, and the checks that a compiled program reports
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,9 @@ class TensorArrayValue:
 
 @jax.tree_util.register_pytree_node_class
 class Stack:
-    """The values of a tensor in each iteration of a loop, in one array; None where nobody can ask for them."""
+    """The values of a tensor in each iteration of a loop, in one array; None where nobody can ask for
+    them.
+    """
 
     def __init__(self, data: Any) -> None:
         self.data = data
@@ -129,8 +133,14 @@ def _is_traced(value: Any) -> bool:
 
 def _strong(value: Any) -> Any:
     """Arrays without weak types, so that the two ends of a loop or the two branches have equal types."""
-    return jax.tree.map(lambda leaf: lax.convert_element_type(jnp.asarray(leaf), np.asarray(leaf).dtype)
-                        if not isinstance(leaf, jax.Array) else jnp.asarray(leaf, leaf.dtype), value)  # fmt: skip
+    return jax.tree.map(
+        lambda leaf: (
+            lax.convert_element_type(jnp.asarray(leaf), np.asarray(leaf).dtype)
+            if not isinstance(leaf, jax.Array)
+            else jnp.asarray(leaf, leaf.dtype)
+        ),
+        value,
+    )
 
 
 class ControlVerbs:
@@ -215,8 +225,10 @@ class ControlVerbs:
 
         rows = [s.data for s in scanned]
         first = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), rows)
-        start = _with_room(lambda v: step(v, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), first))[0],
-                           _strong([*carried, *state]))  # fmt: skip
+        start = _with_room(
+            lambda v: step(v, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), first))[0],
+            _strong([*carried, *state]),
+        )
         final, stacks = lax.scan(step, start, rows, length=length, reverse=reverse)
         return [*final[:count], *[Stack(s) for s in stacks], *final[count:]]
 
@@ -238,7 +250,7 @@ class ControlVerbs:
     def stack_split(self, like: Any, value: Any) -> Stack:
         return Stack(jnp.reshape(value, like.data.shape))
 
-    # --- tensor arrays ------------------------------------------------------------------------------------------------
+    # --- tensor arrays --------------------------------------------------------------------------------------
 
     def ta_new(self, size: Any, dtype: Any, dynamic: bool, shape: Any) -> TensorArrayValue:
         if dynamic or isinstance(size, jax.core.Tracer):
@@ -328,7 +340,9 @@ def _with_room(step: Callable[[list[Any]], list[Any]], start: list[Any]) -> list
 
 
 def _known_trips(cond: Any, body: Any, carried: Any, captured: Any, state: Any) -> int:
-    """How often a loop runs, from running it on what is known; raises where that does not settle the condition."""
+    """How often a loop runs, from running it on what is known; raises where that does not settle the
+    condition.
+    """
     count = len(carried)
     values, trips = [*carried, *state], 0
     most = 1 << 20

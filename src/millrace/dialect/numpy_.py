@@ -1,6 +1,7 @@
 """The NumPy dialect: NumPy's own functions, and the verbs that NumPy lacks.
 
-Every name that `numpy` and `jax.numpy` share with one meaning is a verb by itself; `protocol.py` lists the others.
+Every name that `numpy` and `jax.numpy` share with one meaning is a verb by itself; `protocol.py` lists the
+others.
 """
 
 from __future__ import annotations

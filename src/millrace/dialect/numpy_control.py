@@ -97,7 +97,7 @@ class ControlVerbs:
     def stack_split(self, like: Any, value: Any) -> Stack:
         return Stack(np.split(value, np.cumsum([len(v) for v in like])[:-1])) if like else Stack()
 
-    # --- tensor arrays: each verb takes the handle's value, an empty array of the kind, and the contents ----------------
+    # --- tensor arrays: each verb takes the handle's value, an empty array of the kind, and the contents ----
 
     def ta_new(self, size: Any, dtype: Any, dynamic: bool, shape: Any) -> TensorArrayValue:
         if size < 0:
@@ -231,7 +231,8 @@ class ControlVerbs:
             raise errors.InvalidArgumentError(
                 None,
                 None,
-                f"TensorArray's size is not equal to the size of lengths ({len(flow.items)} vs. {len(lengths)})",
+                f"TensorArray's size is not equal to the size of lengths ({len(flow.items)} vs. "
+                f"{len(lengths)})",
             )
         cuts = np.cumsum(lengths)[:-1]
         return flow.with_items(list(np.split(value, cuts)))
@@ -283,8 +284,10 @@ def _missing(flow: TensorArrayValue, indices: list[int]) -> Any:
         known = next((v for v in flow.items if v is not None), None)
         if known is None or shape is None:
             raise errors.InvalidArgumentError(
-                None, None, f"Could not read index {indices[0]}: it has not been written to, and the shape of the "
-                "elements is not known"
-            )  # fmt: skip
+                None,
+                None,
+                f"Could not read index {indices[0]}: it has not been written to, and the shape of the elements "
+                "is not known",
+            )
         return np.zeros_like(known)
     return np.zeros(shape, flow.dtype)

@@ -139,7 +139,8 @@ class Journal:
 
 
 class OwningVerbs:
-    """`StateVerbs` for values that nobody else can see: their rows change in place, and a journal can undo it.
+    """`StateVerbs` for values that nobody else can see: their rows change in place, and a journal can undo
+    it.
 
     A step that changes 64 rows of a table of 50 MB costs the rows then, not the table (docs/benchmarks.md).
     """

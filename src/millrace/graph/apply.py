@@ -23,12 +23,14 @@ def apply(opdef: OpDef, *inputs: Any, name: str | None = None, **attrs: Any) -> 
 
     Args:
       opdef: the declared type.
-      *inputs: one for each argument of its signature: tensors, or what converts to them; a list for a list argument.
+      *inputs: one for each argument of its signature: tensors, or what converts to them; a list for a list
+        argument.
       name: the operation's name, made unique under the current scope; taken as it is when it ends with "/".
       **attrs: attributes; those with a default and those that follow from the inputs may be left out.
 
     Returns:
-      The output tensor; a list for a list output; a named tuple for several; the Operation where there is none.
+      The output tensor; a list for a list output; a named tuple for several; the Operation where there is
+      none.
 
     Raises:
       TypeError: an input's dtype, or an attribute's kind, does not fit the signature.
@@ -36,8 +38,10 @@ def apply(opdef: OpDef, *inputs: Any, name: str | None = None, **attrs: Any) -> 
       RuntimeError: the graph is finalized.
     """
     if len(inputs) != len(opdef.inputs):
-        raise TypeError(f"{opdef.name} takes {len(opdef.inputs)} inputs {[a.name for a in opdef.inputs]}. "
-                        f"Received: {len(inputs)}")  # fmt: skip
+        raise TypeError(
+            f"{opdef.name} takes {len(opdef.inputs)} inputs {[a.name for a in opdef.inputs]}. Received: "
+            f"{len(inputs)}"
+        )
     graph = _graph_of(inputs, opdef, name)
     if graph._finalized:
         graph._check_open()
@@ -81,8 +85,10 @@ def _graph_of(inputs: tuple[Any, ...], opdef: OpDef, name: str | None) -> Graph:
             if graph is None:
                 graph = found
             elif found is not graph:
-                raise ValueError(f"{opdef.name} '{name or opdef.name}': tensor '{value.name}' must be from the same graph "
-                                 "as the other inputs")  # fmt: skip
+                raise ValueError(
+                    f"{opdef.name} '{name or opdef.name}': tensor '{value.name}' must be from the same "
+                    "graph as the other inputs"
+                )
         elif isinstance(value, list | tuple):
             for item in value:
                 if type(item) is Tensor:
@@ -90,8 +96,10 @@ def _graph_of(inputs: tuple[Any, ...], opdef: OpDef, name: str | None) -> Graph:
                     if graph is None:
                         graph = found
                     elif found is not graph:
-                        raise ValueError(f"{opdef.name} '{name or opdef.name}': tensor '{item.name}' must be from the "
-                                         "same graph as the other inputs")  # fmt: skip
+                        raise ValueError(
+                            f"{opdef.name} '{name or opdef.name}': tensor '{item.name}' must be from the "
+                            "same graph as the other inputs"
+                        )
     return defaults.get_default_graph() if graph is None else graph
 
 
@@ -130,8 +138,10 @@ def _create(
             elif known is not base:
                 raise TypeError(_type_clash(opdef, arg, base, known, full_name, inputs))
         elif base is not arg.dtype:
-            raise TypeError(f"{opdef.name} '{full_name}': input '{arg.name}' must be {arg.dtype.name}. "  # type: ignore
-                            f"Received: {value.name} of dtype {base.name}")  # fmt: skip
+            raise TypeError(
+                f"{opdef.name} '{full_name}': input '{arg.name}' must be {arg.dtype.name}. "  # type: ignore
+                f"Received: {value.name} of dtype {base.name}"
+            )
         tensors.append(value)
         grouped.append(value)
     body = graph.body
@@ -203,7 +213,9 @@ def _type_clash(opdef, arg, base, known, full_name, inputs) -> str:
 
 
 def _convert(graph, opdef, arg, value, full_name, final, attrs) -> Tensor:
-    """Makes a tensor of an input that is not one, named after the argument, under the operation's own scope."""
+    """Makes a tensor of an input that is not one, named after the argument, under the operation's own
+    scope.
+    """
     from millrace.graph import convert
 
     dtype, preferred = arg.dtype, None
@@ -227,8 +239,10 @@ def _convert(graph, opdef, arg, value, full_name, final, attrs) -> Tensor:
             f"{opdef.name} '{full_name}': tensor '{tensor.name}' must be from the same graph as the others"
         )
     if arg.is_ref and not is_ref(tensor.dtype):
-        raise TypeError(f"{opdef.name} '{full_name}': input '{arg.name}' must be a mutable tensor, a variable's "
-                        f"reference. Received: {tensor!r}")  # fmt: skip
+        raise TypeError(
+            f"{opdef.name} '{full_name}': input '{arg.name}' must be a mutable tensor, a variable's "
+            f"reference. Received: {tensor!r}"
+        )
     return tensor
 
 
@@ -237,20 +251,26 @@ def _list_input(graph, opdef, arg, value, full_name, final, attrs) -> tuple[Tens
         try:
             value = list(value)
         except TypeError:
-            raise TypeError(f"{opdef.name} '{full_name}': input '{arg.name}' must be a list of tensors. "
-                            f"Received: {value!r}") from None  # fmt: skip
+            raise TypeError(
+                f"{opdef.name} '{full_name}': input '{arg.name}' must be a list of tensors. Received: "
+                f"{value!r}"
+            ) from None
     if arg.types_attr is not None:
         given = attrs.get(arg.types_attr)
         if given is not None and len(given) != len(value):
-            raise ValueError(f"{opdef.name} '{full_name}': input '{arg.name}' must have {len(given)} tensors, as attribute "
-                             f"'{arg.types_attr}' says. Received: {len(value)}")  # fmt: skip
+            raise ValueError(
+                f"{opdef.name} '{full_name}': input '{arg.name}' must have {len(given)} tensors, as "
+                f"attribute '{arg.types_attr}' says. Received: {len(value)}"
+            )
         hints = [dtypes.as_dtype(d).base_dtype for d in given] if given is not None else [None] * len(value)
         got = _convert_list(graph, opdef, arg, value, full_name, hints)
         found = tuple(t.dtype.base_dtype for t in got)
         for hint, dtype in zip(hints, found, strict=True):
             if hint is not None and hint is not dtype:
-                raise TypeError(f"{opdef.name} '{full_name}': input '{arg.name}' must have dtypes "
-                                f"{[h.name for h in hints]}. Received: {[d.name for d in found]}")  # fmt: skip
+                raise TypeError(
+                    f"{opdef.name} '{full_name}': input '{arg.name}' must have dtypes "
+                    f"{[h.name for h in hints]}. Received: {[d.name for d in found]}"
+                )
         kind = opdef.attrs[arg.types_attr]
         final[arg.types_attr] = kind.canonical(found, opdef.name, arg.types_attr)
         return got
@@ -271,21 +291,29 @@ def _list_input(graph, opdef, arg, value, full_name, final, attrs) -> tuple[Tens
         base = tensor.dtype.base_dtype
         if arg.type_attr is None:
             if base is not arg.dtype:
-                raise TypeError(f"{opdef.name} '{full_name}': tensors in list '{arg.name}' must be {arg.dtype.name}. "
-                                f"Received: {tensor.name} of dtype {base.name}")  # fmt: skip
+                raise TypeError(
+                    f"{opdef.name} '{full_name}': tensors in list '{arg.name}' must be {arg.dtype.name}. "
+                    f"Received: {tensor.name} of dtype {base.name}"
+                )
         elif final.get(arg.type_attr) is None:
             _bind_type(opdef, arg, base, final, full_name)
         elif final[arg.type_attr] is not base:
-            raise TypeError(f"{opdef.name} '{full_name}': tensors in list '{arg.name}' must all be "
-                            f"{final[arg.type_attr].name}. Received: {[t.dtype.name for t in got]}")  # fmt: skip
+            raise TypeError(
+                f"{opdef.name} '{full_name}': tensors in list '{arg.name}' must all be "
+                f"{final[arg.type_attr].name}. Received: {[t.dtype.name for t in got]}"
+            )
     known = final.setdefault(arg.number_attr, len(got))
     if known != len(got):
-        raise ValueError(f"{opdef.name} '{full_name}': list '{arg.name}' must have {known} tensors, as many as the "
-                         f"lists before it. Received: {len(got)}")  # fmt: skip
+        raise ValueError(
+            f"{opdef.name} '{full_name}': list '{arg.name}' must have {known} tensors, as many as the lists "
+            f"before it. Received: {len(got)}"
+        )
     minimum = opdef.attrs[arg.number_attr].minimum
     if minimum is not None and len(got) < minimum:
-        raise ValueError(f"{opdef.name} '{full_name}': list '{arg.name}' must have at least {minimum} tensors. "
-                         f"Received: {len(got)}")  # fmt: skip
+        raise ValueError(
+            f"{opdef.name} '{full_name}': list '{arg.name}' must have at least {minimum} tensors. Received: "
+            f"{len(got)}"
+        )
     return got
 
 
@@ -378,8 +406,10 @@ def _bind_inferred(opdef, attrs, final, full_name) -> None:
             )
         value = opdef.attrs[name].canonical(value, opdef.name, name)
         if final.setdefault(name, value) != value:
-            raise TypeError(f"{opdef.name} '{full_name}': attribute '{name}' is given as {value!r}, the inputs say "
-                            f"{final[name]!r}")  # fmt: skip
+            raise TypeError(
+                f"{opdef.name} '{full_name}': attribute '{name}' is given as {value!r}, the inputs say "
+                f"{final[name]!r}"
+            )
 
 
 def _outputs(op: Operation, opdef: OpDef, final: dict[str, Any]) -> list[Tensor]:
@@ -435,7 +465,9 @@ def infer_shapes(op: Operation, grouped: list[Any]) -> None:
 
 
 def _variable_dims(handle: Tensor) -> Any:
-    """The dims of the variable behind a resource handle, as far as the graph tells: what a reference has itself."""
+    """The dims of the variable behind a resource handle, as far as the graph tells: what a reference has
+    itself.
+    """
     while True:
         op = handle.op
         if op.opdef.name == "VarHandleOp":
@@ -447,7 +479,9 @@ def _variable_dims(handle: Tensor) -> Any:
 
 
 def _apply_scopes(graph: Graph, op: Operation, variables: list[Operation]) -> None:
-    """Adds what the scopes around say; an operation that takes a variable's reference stays beside the variable."""
+    """Adds what the scopes around say; an operation that takes a variable's reference stays beside the
+    variable.
+    """
     attrs = op.attrs
     for name, value in graph.attr_scope.items():
         if name != "container":
@@ -470,5 +504,6 @@ def _apply_scopes(graph: Graph, op: Operation, variables: list[Operation]) -> No
         op.device = beside[-1].device or op.device
 
 
-# Importing the operators gives tensors theirs; here, because there are no tensors before something is applied.
+# Importing the operators gives tensors theirs; here, because there are no tensors before something is
+# applied.
 from millrace.graph import operators as _operators  # noqa: E402, F401

@@ -1,4 +1,6 @@
-"""Attribute kinds: what an operation's attributes may hold, checked and made canonical once, while building."""
+"""Attribute kinds: what an operation's attributes may hold, checked and made canonical once, while
+building.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """`Body`: the part of a graph that a `cond` branch or a loop runs, kept apart from the operations around it.
 
-The operations of a body live in the same `Graph` (their names, collections and seeds follow TensorFlow's), but each
-carries `op.body`. A tensor from outside is *captured* when an operation inside first takes it: the body gets an input
-for it. Plain references to variables are names rather than values and cross freely. Where a body writes a variable,
-the planner lets what captured its `read` see those writes.
+The operations of a body live in the same `Graph` (their names, collections and seeds follow TensorFlow's),
+but each carries `op.body`. A tensor from outside is *captured* when an operation inside first takes it: the
+body gets an input for it. Plain references to variables are names rather than values and cross freely. Where
+a body writes a variable, the planner lets what captured its `read` see those writes.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class Body:
         return tensor
 
     def bind(self, outer: Tensor, dims: shapes.Dims, name: str) -> Tensor:
-        """A new argument that stands for the tensor `outer` of the body around this one: a capture asked for by name."""
+        """A new argument that stands for the tensor `outer` of the body around this one: a capture asked for
+        by name.
+        """
         inside = self._argument(outer.dtype, dims, name)
         self.captures[outer] = self._inside[outer] = inside
         inside._static = outer._static
@@ -107,6 +109,7 @@ def is_variable_read(op: Operation) -> bool:
 def escaped(tensor: Tensor) -> str:
     """The message for a tensor used outside the body that computes it."""
     return (
-        f"Tensor '{tensor.name}' is computed inside the body {getattr(tensor.op.body, 'name', '')!r} and exists only "
-        f"there; return it from the branch or loop to use it outside (created at {tensor.op.user_location})"
+        f"Tensor '{tensor.name}' is computed inside the body {getattr(tensor.op.body, 'name', '')!r} and "
+        "exists only there; return it from the branch or loop to use it outside (created at "
+        f"{tensor.op.user_location})"
     )

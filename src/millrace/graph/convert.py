@@ -57,7 +57,8 @@ def register_tensor_conversion_function(
         or (isinstance(base_type, tuple) and all(isinstance(t, type) for t in base_type))
     ):
         raise TypeError(
-            f"register_tensor_conversion_function: base_type is a type or tuple of types. Received: {base_type!r}"
+            "register_tensor_conversion_function: base_type is a type or tuple of types. Received: "
+            f"{base_type!r}"
         )
     if not callable(conversion_func):
         raise TypeError(
@@ -226,7 +227,8 @@ def _pack(value: Any, dtype: DType | None, name: str) -> Tensor:
 
 @public("convert_to_tensor_or_indexed_slices")
 def convert_to_tensor_or_indexed_slices(value: Any, dtype: Any = None, name: str | None = None) -> Any:
-    """`value` itself when it is an IndexedSlices, SparseTensor or Tensor of the dtype asked for, else a tensor of it.
+    """`value` itself when it is an IndexedSlices, SparseTensor or Tensor of the dtype asked for, else a
+    tensor of it.
 
     Raises:
       ValueError: `value` has another dtype than asked for.

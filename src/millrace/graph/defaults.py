@@ -98,7 +98,8 @@ def session_for(graph: Graph, session: Any, purpose: str) -> Any:
         session = get_default_session()
         if session is None:
             raise ValueError(
-                f"Cannot {purpose}: no default session is registered. Use `with sess.as_default()` or pass session="
+                f"Cannot {purpose}: no default session is registered. Use `with sess.as_default()` or pass "
+                "session="
             )
     if session.graph is not graph:
         raise ValueError(

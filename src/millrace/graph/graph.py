@@ -1,4 +1,6 @@
-"""`Graph`: the append-only record of operations, their names, and the scopes that shape what is appended next."""
+"""`Graph`: the append-only record of operations, their names, and the scopes that shape what is appended
+next.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class _ControlScope:
 
 
 class _NameScope:
-    """`with graph.name_scope(name)`. A class: public functions enter one each, and a generator takes longer."""
+    """`with graph.name_scope(name)`. A class: public functions enter one each, and a generator takes
+    longer.
+    """
 
     __slots__ = ("_graph", "_name", "_old")
 
@@ -62,7 +66,9 @@ class _NameScope:
 
 @public("Graph")
 class Graph:
-    """A computation, described: operations in creation order, named uniquely, and collections of things about them."""
+    """A computation, described: operations in creation order, named uniquely, and collections of things about
+    them.
+    """
 
     def __init__(self) -> None:
         self.ops: list[Operation] = []
@@ -90,7 +96,7 @@ class Graph:
         self.attr_scope: dict[str, Any] = {}
         self.body: Body | None = None
 
-    # --- contents ------------------------------------------------------------------------------------------------
+    # --- contents -------------------------------------------------------------------------------------------
 
     def get_operations(self) -> list[Operation]:
         """All operations, in creation order; a new list."""
@@ -154,7 +160,8 @@ class Graph:
                 )
             if int(index) >= len(op.outputs):
                 raise KeyError(
-                    f"The name {name!r} refers to a Tensor which does not exist: {op_name!r} has {len(op.outputs)} outputs"
+                    f"The name {name!r} refers to a Tensor which does not exist: {op_name!r} has "
+                    f"{len(op.outputs)} outputs"
                 )
             return tensor_by_parts(op, int(index))
         if colon:
@@ -186,7 +193,7 @@ class Graph:
         """Forbids fetching `op` and its outputs."""
         self._unfetchable.add(op)
 
-    # --- state ---------------------------------------------------------------------------------------------------
+    # --- state ----------------------------------------------------------------------------------------------
 
     @property
     def version(self) -> int:
@@ -241,7 +248,7 @@ class Graph:
 
         return graphdef.graph_def(self, from_version, add_shapes)
 
-    # --- names and scopes ----------------------------------------------------------------------------------------
+    # --- names and scopes -----------------------------------------------------------------------------------
 
     def unique_name(self, name: str, mark_as_used: bool = True) -> str:
         """`name` under the current scope, with `_1`, `_2`, ... appended where it is taken."""
@@ -311,7 +318,9 @@ class Graph:
             self.control.pop()
 
     def control_inputs_for(self, inputs: tuple[Tensor, ...]) -> list[Operation]:
-        """The control inputs of an operation with these data inputs: those that no data input implies already."""
+        """The control inputs of an operation with these data inputs: those that no data input implies
+        already.
+        """
         found: list[Operation] = []
         sources = [t.op for t in inputs]
         for scope in self.control:
@@ -323,7 +332,9 @@ class Graph:
 
     @contextlib.contextmanager
     def device(self, device_name_or_function: Any) -> Iterator[None]:
-        """Places operations created inside: a device string, a function of the operation, or None to clear."""
+        """Places operations created inside: a device string, a function of the operation, or None to
+        clear.
+        """
         if device_name_or_function is not None and not callable(device_name_or_function):
             from millrace.graph import device
 
@@ -428,7 +439,7 @@ class Graph:
         """A context in which this is the default graph of the thread."""
         return defaults.graph_stack.entered(self)
 
-    # --- collections ---------------------------------------------------------------------------------------------
+    # --- collections ----------------------------------------------------------------------------------------
 
     def add_to_collection(self, name: str, value: Any) -> None:
         """Appends `value` to the collection `name`."""
@@ -445,7 +456,9 @@ class Graph:
         return self._collections.setdefault(name, [])
 
     def get_collection(self, name: str, scope: str | None = None) -> list[Any]:
-        """A copy of the collection `name`; with `scope`, the items whose name matches it as a regular expression."""
+        """A copy of the collection `name`; with `scope`, the items whose name matches it as a regular
+        expression.
+        """
         items = self._collections.get(name, [])
         if scope is None:
             return list(items)
@@ -481,7 +494,7 @@ class Graph:
 
         return picture.html(self)
 
-    # --- adding operations ---------------------------------------------------------------------------------------
+    # --- adding operations ----------------------------------------------------------------------------------
 
     def append(self, op: Operation) -> None:
         """Adds a finished operation: the last step of `apply`."""
@@ -500,7 +513,9 @@ class Graph:
             raise ValueError(f"{name!r} is not a valid operation name")
 
     def roll_back(self, size: int, names: int = 0) -> None:
-        """Undoes what a failed addition did: operations beyond `size`, and names taken after the first `names`."""
+        """Undoes what a failed addition did: operations beyond `size`, and names taken after the first
+        `names`.
+        """
         for op in self.ops[size:]:
             del self._by_name[op.name]
             for tensor in op.inputs:

@@ -142,8 +142,10 @@ def _flatten(value: Any) -> tuple[tuple[int, ...], list[Any]]:
         if shape is None:
             shape = inner
         elif shape != inner:
-            raise ValueError(f"Argument must be a dense tensor: the lists are ragged, rows have shapes {shape} and {inner}. "
-                             f"Received: {_short(value)}")  # fmt: skip
+            raise ValueError(
+                f"Argument must be a dense tensor: the lists are ragged, rows have shapes {shape} and "
+                f"{inner}. Received: {_short(value)}"
+            )
         flat.extend(elements)
     return (len(value), *(shape or ())), flat
 

@@ -1,4 +1,6 @@
-"""Where in the user's program an operation was created: captured cheaply, turned into text only when asked for."""
+"""Where in the user's program an operation was created: captured cheaply, turned into text only when asked
+for.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ Frames = tuple[tuple[CodeType, int], ...]
 
 
 def capture() -> Frames:
-    """The innermost frames outside millrace, as (code, instruction offset): 13 us less than a formatted traceback."""
+    """The innermost frames outside millrace, as (code, instruction offset): 13 us less than a formatted
+    traceback.
+    """
     frame = sys._getframe(2)
     inside = _inside
     while frame is not None:

@@ -8,10 +8,10 @@ A room in `ops/` writes
         def kernel(xp, a, b, transpose_a, transpose_b): ...
         def grad(op, dy): ...
 
-and gets a frozen `OpDef` back. The class is a namespace: it is never instantiated. The text in the first argument
-is TensorFlow's own OpDef notation: `name: type` where a type is a dtype name, a type attribute (`T`), a homogeneous
-list (`N*T`), a type-list attribute (declared with `types()`), or `Ref[...]` of those. A list argument reaches shape
-rule, kernel and gradient as one tuple.
+and gets a frozen `OpDef` back. The class is a namespace: it is never instantiated. The text in the first
+argument is TensorFlow's own OpDef notation: `name: type` where a type is a dtype name, a type attribute
+(`T`), a homogeneous list (`N*T`), a type-list attribute (declared with `types()`), or `Ref[...]` of those. A
+list argument reaches shape rule, kernel and gradient as one tuple.
 """
 
 from __future__ import annotations
@@ -65,20 +65,25 @@ class OpDef:
       name: the type as GraphDef spells it.
       inputs, outputs: the signature.
       attrs: attribute name -> kind, in declaration order, type attributes included.
-      shape: `(*input dims, **attrs) -> dims`, a list of dims where there are several outputs or a list output.
+      shape: `(*input dims, **attrs) -> dims`, a list of dims where there are several outputs or a list
+        output.
       kernel: `(xp, *inputs, **attrs) -> value`, a sequence where there are several outputs or a list output.
       grad: `(op, *output gradients) -> input gradients`, or NOT_DIFFERENTIABLE.
       xla: a kernel for the compiled tier where another recipe suits a compiler better.
-      bind: `(dims, values, attrs) -> NumPy function of the inputs | None`; an optional shortcut of the interpreter.
-      forward: the number of the input that the operation merely passes on, or `(dims, values, attrs) -> number | None`
+      bind: `(dims, values, attrs) -> NumPy function of the inputs | None`; an optional shortcut of the
+        interpreter.
+      forward: the number of the input that the operation merely passes on, or `(dims, values, attrs) ->
+        number | None`
         where that depends on what is known: the planner then drops the operation.
-      static: inputs whose values the shape rule reads and the planner folds; they reach the shape rule as `Known`.
-      traced: `(dims, values, attrs) -> bool`: whether `xla` can also take `static` inputs whose values are not known
-        while tracing; without it such a step runs on the host.
-      writes, reads: the reference inputs that the kernel updates (the first kernel result becomes the new value) or
-        only reads; a reference in neither is read as a plain value.
+      static: inputs whose values the shape rule reads and the planner folds; they reach the shape rule as
+        `Known`.
+      traced: `(dims, values, attrs) -> bool`: whether `xla` can also take `static` inputs whose values are
+        not known while tracing; without it such a step runs on the host.
+      writes, reads: the reference inputs that the kernel updates (the first kernel result becomes the new
+        value) or only reads; a reference in neither is read as a plain value.
       state: `(attrs) -> initial value` of a slot of the session that the kernel gets first and returns last.
-      effect: the operation does something besides its results; it is never folded, merged or dropped when reached.
+      effect: the operation does something besides its results; it is never folded, merged or dropped when
+        reached.
       host: runs on NumPy values only; the compiled tier cuts its segments around it.
       alias: a result may share memory with an input.
       blocking: may wait for another thread.
@@ -158,7 +163,9 @@ def _canonical_defaults(opdef: OpDef) -> dict[str, Any]:
 
 
 def _check_signature(opdef: OpDef, function: Any, role: str, skip: int) -> tuple[str, ...]:
-    """Positional names must be the inputs', keyword names declared attributes; returns the attributes it wants."""
+    """Positional names must be the inputs', keyword names declared attributes; returns the attributes it
+    wants.
+    """
     if function is None:
         return ()
     if not isinstance(function, FunctionType):
@@ -195,7 +202,7 @@ def _parse_args(text: str, attrs: Mapping[str, Attr], where: str) -> tuple[Arg, 
         is_ref = kind.startswith("Ref[")
         if is_ref:
             kind = kind[4:-1].strip()
-        number, star, element = kind.rpartition("*")
+        number, _, element = kind.rpartition("*")
         number, element = number.strip() or None, element.strip()
         if number is not None and number not in attrs:
             raise TypeError(

@@ -90,14 +90,16 @@ class Operation:
         return graphdef.op_def(self.opdef)
 
     def get_attr(self, name: str) -> Any:
-        """The value of attribute `name`, in the form GraphDef gives it (strings as bytes, shapes as messages).
+        """The value of attribute `name`, in the form GraphDef gives it (strings as bytes, shapes as
+        messages).
 
         Raises:
           ValueError: there is no such attribute.
         """
         if name not in self.attrs:
             raise ValueError(
-                f"Operation '{self.name}' (type {self.type}) has no attr named {name!r}; it has {sorted(self.attrs)}"
+                f"Operation '{self.name}' (type {self.type}) has no attr named {name!r}; it has "
+                f"{sorted(self.attrs)}"
             )
         from millrace.graph import graphdef
 

@@ -32,7 +32,9 @@ _TRUE_DIVISION = {
 
 
 def _binary(function: Callable[..., Any], name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The operator and its reflection: the other side becomes a constant of the tensor's dtype, named x or y."""
+    """The operator and its reflection: the other side becomes a constant of the tensor's dtype, named x
+    or y.
+    """
 
     def forward(x: Tensor, y: Any) -> Any:
         if type(y) is not Tensor:
@@ -78,7 +80,9 @@ def div(x: Tensor, y: Tensor, name: str | None = None) -> Tensor:
 
 
 def batch_product(a: Tensor, b: Tensor) -> Callable[..., Tensor]:
-    """The operation that multiplies batches of matrices: BatchMatMul, or V2 where the batches may have to broadcast."""
+    """The operation that multiplies batches of matrices: BatchMatMul, or V2 where the batches may have to
+    broadcast.
+    """
     if a.dims is not None and b.dims is not None and a.dims[:-2] == b.dims[:-2] and None not in a.dims[:-2]:
         return raw.BatchMatMul
     return raw.BatchMatMulV2

@@ -1,6 +1,7 @@
 """`raw.<OpType>(...)` appends one operation of any type, importing the room that declares it when first used.
 
-Gradients and composed functions reach operations of other rooms through here, so that rooms never import each other.
+Gradients and composed functions reach operations of other rooms through here, so that rooms never import each
+other.
 """
 
 from __future__ import annotations

@@ -93,7 +93,9 @@ def op_scope(values: Any, name: str | None, default_name: str | None = None) -> 
 
 @public("control_dependencies")
 def control_dependencies(control_inputs: Any) -> Any:
-    """Operations created inside run after `control_inputs` (operations or tensors); None clears outer ones."""
+    """Operations created inside run after `control_inputs` (operations or tensors); None clears outer
+    ones.
+    """
     return get_default_graph().control_dependencies(control_inputs)
 
 

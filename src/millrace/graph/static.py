@@ -1,6 +1,7 @@
 """What the graph alone says about a value: whole constants, and shapes that are known in part.
 
-Shape rules ask through `Known`; the planner hands the same rules a `Known` of its own when feeds fix more shapes.
+Shape rules ask through `Known`; the planner hands the same rules a `Known` of its own when feeds fix more
+shapes.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Known:
         return self._value
 
     def as_dims(self) -> shapes.Dims:
-        """The value read as a shape: -1 and unknown elements become None; None when even the length is unknown.
+        """The value read as a shape: -1 and unknown elements become None; None when even the length is
+        unknown.
 
         Raises:
           ValueError: the value is no vector of integers >= -1.

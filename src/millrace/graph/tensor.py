@@ -125,8 +125,8 @@ class Tensor:
 
     def __iter__(self) -> Any:
         raise TypeError(
-            f"Tensor '{self.name}' cannot be iterated over while the graph is built: its values do not exist yet; "
-            "use tf.unstack, tf.map_fn or tf.while_loop"
+            f"Tensor '{self.name}' cannot be iterated over while the graph is built: its values do not "
+            "exist yet; use tf.unstack, tf.map_fn or tf.while_loop"
         )
 
     def __len__(self) -> int:
@@ -134,8 +134,8 @@ class Tensor:
 
     def __bool__(self) -> bool:
         raise TypeError(
-            f"Tensor '{self.name}' used as a Python bool while the graph is built: its value does not exist yet; "
-            "write `if t is not None:` to test for presence, tf.cond to choose by value"
+            f"Tensor '{self.name}' used as a Python bool while the graph is built: its value does not exist "
+            "yet; write `if t is not None:` to test for presence, tf.cond to choose by value"
         )
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:

@@ -95,7 +95,8 @@ def cond(
 
     Args:
       pred: a scalar bool tensor.
-      true_fn, false_fn: functions without arguments that return tensors in the same structure and of the same dtypes.
+      true_fn, false_fn: functions without arguments that return tensors in the same structure and of the same
+        dtypes.
       strict: keep a list of one tensor a list.
       name: scope; default "cond".
       fn1, fn2: old names of `true_fn` and `false_fn`.
@@ -131,8 +132,8 @@ def cond(
         for a, b in zip(then.outputs, other.outputs, strict=True):
             if a.dtype.base_dtype is not b.dtype.base_dtype:
                 raise ValueError(
-                    f"cond: outputs of true_fn and false_fn must have the same type. Received: {a.dtype.name} and "
-                    f"{b.dtype.name}"
+                    "cond: outputs of true_fn and false_fn must have the same type. Received: "
+                    f"{a.dtype.name} and {b.dtype.name}"
                 )
         inputs = align([then, other])
         outputs = raw.If(
@@ -206,7 +207,10 @@ def case(
         guards: list[Any] = []
         if exclusive:
             count = raw.Sum(raw.Cast(raw.Pack(preds), DstT=dtypes.int32), 0)
-            message = f"More than one condition evaluated as True but exclusive=True. Conditions: {[p.name for p in preds]}"
+            message = (
+                "More than one condition evaluated as True but exclusive=True. Conditions: "
+                f"{[p.name for p in preds]}"
+            )
             guards.append(
                 raw.Assert(raw.LessEqual(count, 1), [message, raw.Pack(preds)], summarize=len(preds))
             )
@@ -292,7 +296,8 @@ def while_loop(
       cond: of the loop variables to a scalar bool tensor.
       body: of the loop variables to new values for them, in the same structure.
       loop_vars: what they start with: nested tensors, TensorArrays, IndexedSlices, SparseTensors.
-      shape_invariants: what stays true of the variables' shapes, in the same structure; default: their first shapes.
+      shape_invariants: what stays true of the variables' shapes, in the same structure; default: their first
+        shapes.
       parallel_iterations: accepted; iterations run in order.
       back_prop: whether gradients may flow through the loop.
       swap_memory: accepted.
@@ -305,7 +310,8 @@ def while_loop(
 
     Raises:
       TypeError: `cond` or `body` is not callable, or a variable changes its dtype.
-      ValueError: there are no variables, `body` returns another structure, or a shape is not as invariant as promised.
+      ValueError: there are no variables, `body` returns another structure, or a shape is not as invariant as
+        promised.
     """
     if not callable(cond):
         raise TypeError(f"while_loop: cond must be callable. Received: {cond!r}")
@@ -376,9 +382,9 @@ class _Loop:
         for tensor, dims in zip(self.start, wanted, strict=True):
             if tensor.dtype is not dtypes.variant and not _less_exact(dims, tensor.dims):
                 raise ValueError(
-                    f"The shape invariant specified for {tensor.name} is not compatible with the initial shape of the "
-                    f"loop variable. It enters the loop with shape {tensor.shape}, but the specified shape invariant is "
-                    f"{shapes.shape_of(dims)}."
+                    f"The shape invariant specified for {tensor.name} is not compatible with the initial "
+                    f"shape of the loop variable. It enters the loop with shape {tensor.shape}, but the "
+                    f"specified shape invariant is {shapes.shape_of(dims)}."
                 )
         return wanted
 
@@ -428,8 +434,11 @@ class _Loop:
         """What `body` returned, as tensors, checked to nest as the loop variables do."""
         if isinstance(values, Operation):
             raise TypeError(f"while_loop: body must return tensors, not an operation. Received: {values!r}")
-        if not isinstance(values, list | tuple) or (len(self.variables) == 1 and nest.is_nested(self.variables[0])
-                                                    and not _same(self.variables, list(values))):  # fmt: skip
+        if not isinstance(values, list | tuple) or (
+            len(self.variables) == 1
+            and nest.is_nested(self.variables[0])
+            and not _same(self.variables, list(values))
+        ):
             values = [values]
         values = list(values)
         if not _same(self.variables, values):
@@ -455,14 +464,15 @@ class _Loop:
         for before, after, dims in zip(self.start, body.outputs, self.dims, strict=True):
             if before.dtype.base_dtype is not after.dtype.base_dtype:
                 raise TypeError(
-                    f"while_loop: the loop variable {before.name} enters with dtype {before.dtype.name}. Received: "
-                    f"dtype {after.dtype.name} after one iteration"
+                    f"while_loop: the loop variable {before.name} enters with dtype {before.dtype.name}. "
+                    f"Received: dtype {after.dtype.name} after one iteration"
                 )
             if before.dtype is not dtypes.variant and not _less_exact(dims, after.dims):
                 raise ValueError(
-                    f"The shape for {after.name} is not an invariant for the loop. It enters the loop with shape "
-                    f"{shapes.shape_of(dims)}, but has shape {after.shape} after one iteration. Provide shape invariants "
-                    "using either the `shape_invariants` argument of tf.while_loop or set_shape() on the loop variables."
+                    f"The shape for {after.name} is not an invariant for the loop. It enters the loop with "
+                    f"shape {shapes.shape_of(dims)}, but has shape {after.shape} after one iteration. "
+                    "Provide shape invariants using either the `shape_invariants` argument of "
+                    "tf.while_loop or set_shape() on the loop variables."
                 )
 
 
@@ -584,9 +594,12 @@ def _values(tensor: Any) -> Tensor:
 @public("python.ops.control_flow_ops.with_dependencies", "contrib.framework.with_dependencies")
 def with_dependencies(dependencies: Any, output_tensor: Any, name: str | None = None) -> Any:
     """`output_tensor`, available only when all of `dependencies` are."""
-    with name_scope(name, "control_dependency", [output_tensor]) as scope:
-        with get_default_graph().colocate_with(output_tensor), control_dependencies(dependencies):
-            if isinstance(output_tensor, IndexedSlices):
-                values = raw.Identity(output_tensor.values, name=scope)
-                return IndexedSlices(values, output_tensor.indices, output_tensor.dense_shape)
-            return raw.Identity(convert.convert_to_tensor(output_tensor), name=scope)
+    with (
+        name_scope(name, "control_dependency", [output_tensor]) as scope,
+        get_default_graph().colocate_with(output_tensor),
+        control_dependencies(dependencies),
+    ):
+        if isinstance(output_tensor, IndexedSlices):
+            values = raw.Identity(output_tensor.values, name=scope)
+            return IndexedSlices(values, output_tensor.indices, output_tensor.dense_shape)
+        return raw.Identity(convert.convert_to_tensor(output_tensor), name=scope)

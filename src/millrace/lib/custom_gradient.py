@@ -20,8 +20,8 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
     """Decorates a function that returns its result and a function for its gradient.
 
     Args:
-      f: of tensors to `(y, grad_fn)`: `y` nested tensors, and `grad_fn` of one gradient for each of them to one for
-        each argument. Where `f` uses variables, `grad_fn` also takes `variables=` and returns
+      f: of tensors to `(y, grad_fn)`: `y` nested tensors, and `grad_fn` of one gradient for each of them to
+        one for each argument. Where `f` uses variables, `grad_fn` also takes `variables=` and returns
         `(gradients, gradients of the variables)`.
 
     Returns:

@@ -117,8 +117,8 @@ class TensorArray:
             self._element = shapes.merge(self._element, dims)
         except ValueError:
             raise ValueError(
-                f"Inconsistent shapes: saw {shapes.shape_of(dims)} but expected {shapes.shape_of(self._element)} (and "
-                "infer_shape=True)"
+                f"Inconsistent shapes: saw {shapes.shape_of(dims)} but expected "
+                f"{shapes.shape_of(self._element)} (and infer_shape=True)"
             ) from None
 
     def _check(self, value: Tensor) -> None:

@@ -34,7 +34,9 @@ class Unbroadcast:
 
 
 def after(gradient: Tensor) -> Any:
-    """A scope whose operations run after `gradient`, so that what only the gradient needs is not computed early."""
+    """A scope whose operations run after `gradient`, so that what only the gradient needs is not computed
+    early.
+    """
     return gradient.graph.control_dependencies([gradient])
 
 

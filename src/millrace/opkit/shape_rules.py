@@ -1,4 +1,6 @@
-"""Shape rules that many operations share. Dims in, dims out; a clash is a ValueError that `apply` completes."""
+"""Shape rules that many operations share. Dims in, dims out; a clash is a ValueError that `apply`
+completes.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from millrace.graph.attrs import text, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 
-
 _LARGEST_LITERAL = (
     1 << 20
 )  # elements: up to here zeros and ones are constants, above they are filled when run
@@ -167,7 +166,8 @@ def constant(
       verify_shape: refuse a value whose own shape is not `shape`.
 
     Raises:
-      TypeError: the elements are of another kind than `dtype`, or `verify_shape` is set and the shapes differ.
+      TypeError: the elements are of another kind than `dtype`, or `verify_shape` is set and the shapes
+        differ.
       ValueError: ragged lists, or a value that does not fit `shape`.
     """
     chosen = None if dtype is None else dtypes.as_dtype(dtype).base_dtype

@@ -1,9 +1,9 @@
 """Branches and loops: operations whose attributes are bodies, and the pieces their gradients are made of.
 
-A loop's inputs are, in order: what it carries from one iteration to the next, stacks that it takes one element of per
-iteration, and what its bodies captured. Its outputs are the carried values after the last iteration, then a stack for
-each further result of the body. A stack is a value of dtype variant: a list with one element for each iteration; its
-static shape is that of the elements.
+A loop's inputs are, in order: what it carries from one iteration to the next, stacks that it takes one
+element of per iteration, and what its bodies captured. Its outputs are the carried values after the last
+iteration, then a stack for each further result of the body. A stack is a value of dtype variant: a list with
+one element for each iteration; its static shape is that of the elements.
 """
 
 from __future__ import annotations

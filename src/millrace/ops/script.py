@@ -120,8 +120,8 @@ def py_func(
       A tensor of unknown shape, or a list of them where `Tout` is a list; the Operation where it is empty.
 
     Raises:
-      InvalidArgumentError: when run, where `func` raises TypeError or ValueError, or returns other dtypes. Other
-        exceptions become the error of their kind.
+      InvalidArgumentError: when run, where `func` raises TypeError or ValueError, or returns other dtypes.
+        Other exceptions become the error of their kind.
     """
     graph = get_default_graph()
     token = f"pyfunc_{len(_functions)}"

@@ -1,9 +1,9 @@
 """Tensor arrays: lists of tensors written and read by index, as values that flow through the graph.
 
-TensorFlow keeps the contents in a resource and orders its users by a scalar called the flow. Here the flow *is* the
-contents: a write gives a new flow, nothing is shared, and a gradient of a flow is a flow that holds the gradients of
-the elements. The handle stands for an empty array of the same size and kind. The static shape of a flow is that of
-the elements, as far as it is known.
+TensorFlow keeps the contents in a resource and orders its users by a scalar called the flow. Here the flow
+*is* the contents: a write gives a new flow, nothing is shared, and a gradient of a flow is a flow that holds
+the gradients of the elements. The handle stands for an empty array of the same size and kind. The static
+shape of a flow is that of the elements, as far as it is known.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 
 
 def _element(known: Dims, written: Dims) -> Dims:
-    """The shape of the elements after one of shape `written` joined those of shape `known`; elements may differ."""
+    """The shape of the elements after one of shape `written` joined those of shape `known`; elements may
+    differ.
+    """
     if known is None or written is None:
         return written if known is None else known
     return shapes.most_general(known, written)
@@ -184,7 +186,7 @@ class TensorArrayCloseV3:
     grad = NOT_DIFFERENTIABLE
 
 
-# --- what gradients are made of ---------------------------------------------------------------------------------------
+# --- what gradients are made of -----------------------------------------------------------------------------
 
 
 @declare("TensorArrayOneHot(handle: resource, index: int32, value: T) -> flow: variant", T=ALL)

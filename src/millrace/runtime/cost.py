@@ -1,7 +1,7 @@
 """What a plan costs, estimated from shapes alone, and when compiling it pays.
 
-The figures are medians measured on two cores (docs/benchmarks.md); only their ratios matter. The choice never looks at
-a clock, so that a program takes the same tier, and gives the same bits, every time it is run.
+The figures are medians measured on two cores (docs/benchmarks.md); only their ratios matter. The choice never
+looks at a clock, so that a program takes the same tier, and gives the same bits, every time it is run.
 """
 
 from __future__ import annotations

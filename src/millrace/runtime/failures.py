@@ -1,4 +1,6 @@
-"""From an exception inside a kernel to a `tf.errors` exception that says who, where, and with which inputs."""
+"""From an exception inside a kernel to a `tf.errors` exception that says who, where, and with which
+inputs.
+"""
 
 from __future__ import annotations
 

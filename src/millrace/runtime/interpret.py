@@ -1,7 +1,7 @@
 """The interpreter tier: a plan becomes the source of one Python function, a line a step, and runs on NumPy.
 
-Ufuncs, constants and attributes are bound in the function's namespace, so that a warm run pays for little else than
-NumPy itself. A failing line tells which operation failed: there is no bookkeeping on the way.
+Ufuncs, constants and attributes are bound in the function's namespace, so that a warm run pays for little
+else than NumPy itself. A failing line tells which operation failed: there is no bookkeeping on the way.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class _Source:
         self.owners: set[int] = set()
         self.last_use = self._last_uses()
 
-    # --- values ---------------------------------------------------------------------------------------------------
+    # --- values ---------------------------------------------------------------------------------------------
 
     def _value(self, value: int) -> str:
         constant = self.plan.constants.get(value)
@@ -110,7 +110,7 @@ class _Source:
                 dead.append(self._value(value))
         return f"; {' = '.join(dead)} = None" if dead else ""
 
-    # --- source ---------------------------------------------------------------------------------------------------
+    # --- source ---------------------------------------------------------------------------------------------
 
     def _emit(self, text: str, step: Step | Segment | None = None) -> None:
         self.lines.append(text)
@@ -163,10 +163,11 @@ class _Source:
         return function
 
     def _owners(self) -> set[int]:
-        """The steps, by identity, that write variables whose present value nothing else in the run looks at any more.
+        """The steps, by identity, that write variables whose present value nothing else in the run looks at
+        any more.
 
-        Their kernels may change that value in place: it belongs to the slot alone, since whatever goes in or out of a
-        slot is copied.
+        Their kernels may change that value in place: it belongs to the slot alone, since whatever goes in or
+        out of a slot is copied.
         """
         plan = self.plan
         if self.is_body:
@@ -321,7 +322,7 @@ class _Source:
             return f"{parts[0]} = " if len(parts) == 1 else f"{', '.join(parts)} = "
         return f"{', '.join([*parts, *new_state])}{',' if not parts else ''} = "
 
-    # --- results --------------------------------------------------------------------------------------------------
+    # --- results --------------------------------------------------------------------------------------------
 
     def _fetched(self, k: int) -> str:
         value = self.plan.fetches[k]
@@ -429,7 +430,8 @@ def _bound_bodies(step: Step, value: Any) -> Any:
 
 
 def bind_body(step: Step, body: Body) -> Callable[..., list[Any]]:
-    """A function of the explicit arguments, the captured values, then the slots that the operation's bodies use.
+    """A function of the explicit arguments, the captured values, then the slots that the operation's bodies
+    use.
 
     It returns the outputs, then the values of all these slots after it.
     """

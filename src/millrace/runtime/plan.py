@@ -1,12 +1,13 @@
 """`make_plan`: what has to run for some fetches, in which order, reading which version of each variable.
 
-A plan is a list of `Step`s in single-assignment form. Variables are values too: a write takes the current version and
-makes the next one, and a read names the version it sees, so that every real schedule gives the one meaning that the
-design promises. The passes:
+A plan is a list of `Step`s in single-assignment form. Variables are values too: a write takes the current
+version and makes the next one, and a read names the version it sees, so that every real schedule gives the
+one meaning that the design promises. The passes:
 
 1. prune: the ancestors of the fetches; a fed tensor cuts what is before it;
 2. order: creation order, unless an edge demands otherwise;
-3. versions: which write each read sees (the last that happens before it along edges, else the value at the start);
+3. versions: which write each read sees (the last that happens before it along edges, else the value at the
+   start);
 4. simplify (in `simplify.py`): fold constants, drop operations that change nothing, merge equal ones.
 """
 
@@ -33,7 +34,8 @@ class Step:
       op: the operation whose kernel runs.
       inputs: value ids, flat, in signature order; variables' current values stand for references.
       outputs: value ids of the outputs, flat; for a write, the first is also the new version.
-      state: value ids of slots that the kernel gets beside its inputs (own state, or the state of its bodies).
+      state: value ids of slots that the kernel gets beside its inputs (own state, or the state of its
+        bodies).
       new_state: value ids of the slots' next versions, in the order in which the kernel returns them.
       dims: the shapes of the inputs where the feeds have made them more exact; what bodies are planned for.
     """
@@ -133,12 +135,8 @@ def ancestors(
                 )
             raise errors.InternalError(None, op, f"{op!r} is outside of the body being planned")
         needed[op] = None
-        for tensor in op.inputs:
-            if tensor not in feeds and tensor.op not in needed:
-                stack.append(tensor.op)
-        for control in op.control_inputs:
-            if control not in needed and not _fed_placeholder(control, feeds):
-                stack.append(control)
+        stack.extend(t.op for t in op.inputs if t not in feeds and t.op not in needed)
+        stack.extend(c for c in op.control_inputs if c not in needed and not _fed_placeholder(c, feeds))
     return needed
 
 
@@ -361,7 +359,9 @@ class _Versions:
         return self.ids[tensor]
 
     def _handle(self) -> int:
-        """A value that stands for a variable's handle where a body takes it: the planner knows which variable it is."""
+        """A value that stands for a variable's handle where a body takes it: the planner knows which variable
+        it is.
+        """
         value = self._new()
         self.constants[value] = "handle"
         return value
@@ -425,8 +425,8 @@ class _Versions:
 def body_slots(op: Operation) -> dict[str, tuple[Operation, bool]]:
     """The slots that the bodies of `op` use, themselves or in bodies inside them, and whether one writes it.
 
-    Both tiers hand these to the kernel behind its last list argument, in this order, and take all of them back behind
-    its results.
+    Both tiers hand these to the kernel behind its last list argument, in this order, and take all of them
+    back behind its results.
     """
     found: dict[str, tuple[Operation, bool]] = {}
     for body in bodies_of(op):
@@ -439,7 +439,8 @@ def body_slots(op: Operation) -> dict[str, tuple[Operation, bool]]:
 def _rereads(body: Body, order: list[Operation]) -> dict[Tensor, Tensor]:
     """Captured reads of variables that the body itself writes: tensor inside -> the variable's reference.
 
-    They are read anew inside, so that they see the writes that happen before them, those of earlier iterations too.
+    They are read anew inside, so that they see the writes that happen before them, those of earlier
+    iterations too.
     """
     written: set[str] = set()
     for op in order:

@@ -32,7 +32,9 @@ class Segment:
 
 
 def split(plan: Plan) -> list[Step | Segment]:
-    """The plan's steps with everything that can be compiled gathered into as few segments as the order allows."""
+    """The plan's steps with everything that can be compiled gathered into as few segments as the order
+    allows.
+    """
     known = set(plan.constants)
     host = [bool(host_reason(plan, step, known)) for step in plan.steps]
     groups = list(_gather(plan, host))

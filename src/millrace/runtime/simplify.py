@@ -1,4 +1,6 @@
-"""Simplifies a plan: folds what is known, drops what changes nothing, merges what is equal, forgets what is unused."""
+"""Simplifies a plan: folds what is known, drops what changes nothing, merges what is equal, forgets what is
+unused.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,9 @@ class _Simplifier:
         return "merged" if self._merge(step) else ""
 
     def _infer(self, step: Step) -> None:
-        """The shapes of the outputs from the shapes of the inputs, which the feeds may have made more exact."""
+        """The shapes of the outputs from the shapes of the inputs, which the feeds may have made more
+        exact.
+        """
         plan, op = self.plan, step.op
         opdef = op.opdef
         if opdef.has_body:
@@ -190,7 +194,9 @@ class _Simplifier:
 
 
 def body_form(op: Operation, body: Body, dims: tuple[shapes.Dims, ...] | None) -> Plan:
-    """The simplified plan of one of the bodies of `op`, for inputs of `op` of the shapes `dims` where those are known."""
+    """The simplified plan of one of the bodies of `op`, for inputs of `op` of the shapes `dims` where those
+    are known.
+    """
     if dims is None:
         form = body.forms.get(None)
         if form is None:

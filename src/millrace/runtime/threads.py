@@ -1,7 +1,8 @@
 """One BLAS thread while the interpreter runs.
 
-NumPy's OpenBLAS keeps its threads spinning: where another process holds one of the cores a product of 1 ms takes 24, and
-the sums come out differently with another number of threads. Large products belong to the compiled tier anyway.
+NumPy's OpenBLAS keeps its threads spinning: where another process holds one of the cores a product of 1 ms
+takes 24, and the sums come out differently with another number of threads. Large products belong to the
+compiled tier anyway.
 """
 
 from __future__ import annotations
@@ -9,8 +10,23 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-_BLAS = ("MatMul", "BatchMatMul", "SparseMatMul", "Conv", "Depthwise", "Dilation", "Matrix", "Cholesky", "Qr", "Svd",
-         "SelfAdjointEig", "LogMatrix", "Lu", "Einsum", "SparseTensorDense")  # fmt: skip
+_BLAS = (
+    "MatMul",
+    "BatchMatMul",
+    "SparseMatMul",
+    "Conv",
+    "Depthwise",
+    "Dilation",
+    "Matrix",
+    "Cholesky",
+    "Qr",
+    "Svd",
+    "SelfAdjointEig",
+    "LogMatrix",
+    "Lu",
+    "Einsum",
+    "SparseTensorDense",
+)
 
 
 def uses_blas(op_type: str) -> bool:
@@ -19,7 +35,9 @@ def uses_blas(op_type: str) -> bool:
 
 
 class OneThread:
-    """A context in which BLAS uses one thread; entered by several threads at once, it ends with the last of them."""
+    """A context in which BLAS uses one thread; entered by several threads at once, it ends with the last of
+    them.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

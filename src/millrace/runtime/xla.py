@@ -1,8 +1,8 @@
 """The compiled tier: the steps of a segment are traced into one XLA program through JAX.
 
-While tracing, a step whose inputs are all known runs on NumPy, so that shape arithmetic leaves nothing behind; any
-other runs the same kernel, or its `xla` recipe, on JAX's tracers. This module imports jax; nothing imports it before
-a plan is worth compiling.
+While tracing, a step whose inputs are all known runs on NumPy, so that shape arithmetic leaves nothing
+behind; any other runs the same kernel, or its `xla` recipe, on JAX's tracers. This module imports jax;
+nothing imports it before a plan is worth compiling.
 """
 
 from __future__ import annotations
@@ -13,64 +13,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from millrace.core import errors
 from millrace.dialect import jax_dialect, numpy_dialect
 from millrace.dialect.jax_control import Checks
 from millrace.graph.body import Body
 from millrace.graph.operation import Operation, group
 from millrace.runtime.plan import Plan, Step, body_slots
-from millrace.runtime.segments import Segment
 from millrace.runtime.simplify import body_form
-
-
-class Program:
-    """A segment, ready to be called with values in the order of its inputs; gives those of its outputs."""
-
-    def __init__(self, segment: Segment, plan: Plan) -> None:
-        self._segment = segment
-        self._plan = plan
-        self._checks: list[tuple[Operation, Callable[[], Exception]]] = []
-        self._function: Callable[..., Any] | None = None
-
-    def __call__(self, *values: Any) -> Sequence[Any]:
-        with jax.enable_x64(True):
-            results = (self._function or self._prepare(values))(*values)
-        if self._checks:
-            self._raise_failed(results.pop())
-        return results
-
-    def _prepare(self, values: Sequence[Any]) -> Callable[..., Any]:
-        """Takes variables over only where nothing in it can fail: a failed step leaves them as they were."""
-        self._function = jax.jit(self._trace)
-        donated = tuple(i for i, v in enumerate(self._segment.inputs) if v in self._segment.donated)
-        if donated:
-            self._function.eval_shape(*values)  # traces, which finds the checks; jax keeps the trace
-            if not self._checks:
-                self._function = jax.jit(self._trace, donate_argnums=donated)
-        return self._function
-
-    def _trace(self, *values: Any) -> list[Any]:
-        segment = self._segment
-        env: dict[int, Any] = dict(self._plan.constants)
-        env.update(zip(segment.inputs, values, strict=True))
-        checks = Checks()
-        with jax.default_matmul_precision("highest"), checks:
-            run_steps(segment.steps, env, checks)
-        results = [_as_output(env[v]) for v in segment.outputs]
-        self._checks = checks.rows
-        if checks.rows:
-            results.append(jax.numpy.stack([jax.numpy.all(held) for held in checks.holds]))
-        return results
-
-    def _raise_failed(self, held: Any) -> None:
-        held = np.asarray(held)
-        if held.all():
-            return
-        op, error = self._checks[int(np.argmin(held))]
-        raised = error()
-        if isinstance(raised, errors.OpError) and raised.op is None:
-            raised = type(raised)(None, op, raised.message)  # type: ignore[call-arg, arg-type]
-        raise raised
 
 
 def accelerators() -> list[tuple[str, int, int]]:
@@ -85,7 +33,9 @@ def accelerators() -> list[tuple[str, int, int]]:
 
 
 def pure_function(plan: Plan) -> Callable[[Sequence[Any], Sequence[Any]], tuple[list[Any], list[Any]]]:
-    """A plan as a function for JAX to transform: (values fed, values of the slots) -> (fetches, new slots)."""
+    """A plan as a function for JAX to transform: (values fed, values of the slots) -> (fetches, new
+    slots).
+    """
 
     def run(feeds: Sequence[Any], slots: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         env: dict[int, Any] = dict(plan.constants)
@@ -94,8 +44,8 @@ def pure_function(plan: Plan) -> Callable[[Sequence[Any], Sequence[Any]], tuple[
         env.update(zip(initial, jax.tree.map(jax.numpy.asarray, list(slots)), strict=True))
         with jax.default_matmul_precision("highest"), Checks() as checks:
             run_steps(plan.steps, env, checks)
-        outputs = [None if v < 0 else _as_output(env[v]) for v in plan.fetches]
-        return outputs, [_as_output(env[use.final]) for use in plan.slots]
+        outputs = [None if v < 0 else as_output(env[v]) for v in plan.fetches]
+        return outputs, [as_output(env[use.final]) for use in plan.slots]
 
     return run
 
@@ -106,17 +56,29 @@ def stablehlo(function: Callable[..., Any], *args: Any) -> str:
         return jax.jit(function).lower(*args).as_text()
 
 
-def _as_output(value: Any) -> Any:
+def as_output(value: Any) -> Any:
+    """`value` as an array of JAX, also where it was known while tracing."""
     return jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else jax.numpy.asarray(leaf), value)
 
 
-def run_steps(steps: Sequence[Step], env: dict[int, Any], checks: Checks) -> None:
-    """Runs steps on a mixture of known NumPy values and tracers; results go into `env`."""
+def run_steps(
+    steps: Sequence[Step], env: dict[int, Any], checks: Checks, shared: frozenset[int] = frozenset()
+) -> None:
+    """Runs steps on a mixture of known NumPy values and tracers; results go into `env`.
+
+    Args:
+      steps: in execution order.
+      env: value id -> value.
+      checks: told the operation of each step.
+      shared: values that are computed once, behind a barrier, however many steps take them.
+    """
     for step in steps:
         checks.op = step.op
         inputs = [env[v] for v in step.inputs]
         state = [env[v] for v in step.state]
         for value, result in results_of(step, call(step, inputs, state)):
+            if value in shared and isinstance(result, jax.core.Tracer):
+                result = jax.lax.optimization_barrier(result)
             env[value] = result
 
 
@@ -175,7 +137,9 @@ def _bound(step: Step, value: Any) -> Any:
 
 
 def bind_body(step: Step, body: Body) -> Callable[..., list[Any]]:
-    """A function of the arguments, the captured values, then the slots of `op`'s bodies; see `interpret.bind_body`."""
+    """A function of the arguments, the captured values, then the slots of `op`'s bodies; see
+    `interpret.bind_body`.
+    """
     op = step.op
     plan = body_form(op, body, step.dims)
     keys = list(body_slots(op))
