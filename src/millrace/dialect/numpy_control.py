@@ -286,8 +286,8 @@ def _missing(flow: TensorArrayValue, indices: list[int]) -> Any:
             raise errors.InvalidArgumentError(
                 None,
                 None,
-                f"Could not read index {indices[0]}: it has not been written to, and the shape of the elements "
-                "is not known",
+                f"Could not read index {indices[0]}: it has not been written to, and the shape of the "
+                "elements is not known",
             )
         return np.zeros_like(known)
     return np.zeros(shape, flow.dtype)
