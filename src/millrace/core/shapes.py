@@ -541,13 +541,13 @@ def as_dimension(value: Any) -> Dimension:
     return value if isinstance(value, Dimension) else Dimension(value)
 
 
-@public("compat.dimension_value")
+@public("dimension_value", "compat.dimension_value")
 def dimension_value(dimension: Any) -> Any:
     """The length in a `Dimension`; anything else is returned as it is."""
     return dimension.value if isinstance(dimension, Dimension) else dimension
 
 
-@public("compat.dimension_at_index")
+@public("dimension_at_index", "compat.dimension_at_index")
 def dimension_at_index(shape: TensorShape, index: int) -> Dimension:
     """The `Dimension` of axis `index`, unknown when the rank of `shape` is."""
     return shape[index]

@@ -1,0 +1,97 @@
+"""The switches between TensorFlow 1 and 2. millrace is TensorFlow 1: what asks for that is granted, the rest refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from millrace.core.public import public
+
+
+@public("executing_eagerly")
+def executing_eagerly() -> bool:
+    """False: operations are added to a graph, and run in a session."""
+    return False
+
+
+@public("disable_v2_behavior", "disable_eager_execution")
+def disable_v2_behavior() -> None:
+    """Grants what millrace does anyway: graphs and sessions."""
+
+
+@public("disable_v2_tensorshape")
+def disable_v2_tensorshape() -> None:
+    """Grants what millrace does anyway: shapes hold `Dimension` objects."""
+
+
+@public("disable_control_flow_v2", "enable_control_flow_v2")
+def control_flow_v2() -> None:
+    """Accepted: `cond` and `while_loop` always keep their bodies as sub-graphs, as TensorFlow's second version does."""
+
+
+@public("control_flow_v2_enabled")
+def control_flow_v2_enabled() -> bool:
+    """True: branches and loops keep their bodies as sub-graphs."""
+    return True
+
+
+@public("disable_tensor_equality")
+def disable_tensor_equality() -> None:
+    """Grants what millrace does anyway: `==` compares tensors by identity."""
+
+
+def _refused(what: str, instead: str) -> RuntimeError:
+    return RuntimeError(f"{what} is TensorFlow 2; millrace runs TensorFlow 1 programs: {instead}")
+
+
+@public("enable_eager_execution")
+def enable_eager_execution(config: Any = None, device_policy: Any = None, execution_mode: Any = None) -> None:
+    """Refused.
+
+    Raises:
+      RuntimeError: always; it says what to do instead.
+    """
+    raise _refused("Eager execution", "build a graph and run it in a tf.Session; tf.InteractiveSession and tensor.eval() "
+                   "are the closest to it")  # fmt: skip
+
+
+@public("enable_v2_behavior")
+def enable_v2_behavior() -> None:
+    """Refused.
+
+    Raises:
+      RuntimeError: always; it says what to do instead.
+    """
+    raise _refused("V2 behavior", "remove the call")
+
+
+@public("enable_tensor_equality")
+def enable_tensor_equality() -> None:
+    """Refused.
+
+    Raises:
+      RuntimeError: always; it says what to do instead.
+    """
+    raise _refused("Element-wise ==", "write tf.equal(x, y)")
+
+
+@public("enable_v2_tensorshape")
+def enable_v2_tensorshape() -> None:
+    """Refused.
+
+    Raises:
+      RuntimeError: always; it says what to do instead.
+    """
+    raise _refused("A TensorShape of plain ints", "use shape.as_list()")
+
+
+@public("load_op_library", "load_library", "load_file_system_library")
+def load_op_library(library_filename: str) -> None:
+    """Refused: compiled extensions are built against TensorFlow's own binaries.
+
+    Raises:
+      RuntimeError: always; it says what to do instead.
+    """
+    raise RuntimeError(
+        f"load_op_library: {library_filename!r} was compiled for TensorFlow's binaries and cannot be loaded by millrace; "
+        "declare the operation in Python (docs/adding-an-op.md) or wrap a function with tf.py_func"
+    )
