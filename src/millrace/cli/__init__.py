@@ -16,6 +16,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="millrace", description="Graphs, sessions and gradients in Python.")
     commands = parser.add_subparsers(dest="command", required=True)
+    tour = commands.add_parser("tour", help="a walk through the system, from constants to a trained model")
+    tour.add_argument("--no-pause", "--fast", action="store_true", help="do not wait between the steps")
+    tour.add_argument("--out", default=".", metavar="DIR", help="where the pictures go (default: here)")
     run = commands.add_parser("run", help="run a script whose `import tensorflow` gets millrace")
     run.add_argument("script", help="path of the script")
     run.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
@@ -30,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     explain.add_argument("script", help="path of the script")
     explain.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
     chosen = parser.parse_args(arguments)
+    if chosen.command == "tour":
+        from millrace.cli.tour import tour as walk
+
+        return walk(chosen.out, not chosen.no_pause)
     if chosen.command == "explain":
         from millrace.cli.explain import explain_script
 
