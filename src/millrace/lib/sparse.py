@@ -372,10 +372,8 @@ def sparse_concat(
     found = raw.SparseConcat(
         [i.indices for i in inputs], [i.values for i in inputs], dims, concat_dim=axis, name=name
     )
-    joined = _joined_dims([static_dims(i.dense_shape) for i in inputs], axis, expand)
-    shape: Any = found.output_shape
-    if joined is not None and not expand:
-        shape = convert_to_tensor(list(joined), int64)
+    joined = None if expand else _joined_dims([static_dims(i.dense_shape) for i in inputs], axis)
+    shape: Any = found.output_shape if joined is None else convert_to_tensor(list(joined), int64)
     return SparseTensor(found.output_indices, found.output_values, shape)
 
 
@@ -391,7 +389,7 @@ def _expanded(dims: list[Tensor], axis: int) -> list[Tensor]:
     return expanded
 
 
-def _joined_dims(known: list[Any], axis: int, expand: bool) -> tuple[int, ...] | None:
+def _joined_dims(known: list[Any], axis: int) -> tuple[int, ...] | None:
     """The static shape of the joined tensor where it is whole.
 
     Raises:
@@ -405,15 +403,11 @@ def _joined_dims(known: list[Any], axis: int, expand: bool) -> tuple[int, ...] |
     if not -rank <= axis < rank:
         raise ValueError(f"sparse_concat: axis must be in [{-rank}, {rank}). Received: {axis}")
     axis %= rank
-    if not expand:
-        merged: Any = (None,) * rank
-        for d in known:
-            merged = shapes.merge(merged, (*d[:axis], None, *d[axis + 1 :]))
-    lengths = [d[axis] for d in known]
-    if expand or any(n is None for n in lengths):
-        return None
-    found = (*merged[:axis], sum(lengths), *merged[axis + 1 :])
-    return found if shapes.fully_defined(found) else None
+    others = {(*d[:axis], *d[axis + 1 :]) for d in known}
+    if len(others) > 1 or not all(map(shapes.fully_defined, known)):
+        return None  # shapes that clash are an error when it runs, as in TensorFlow
+    first = known[0]
+    return (*first[:axis], sum(d[axis] for d in known), *first[axis + 1 :])
 
 
 @public("sparse_slice", "sparse.slice")

@@ -222,7 +222,7 @@ def _reduce_shape(input_indices, input_values, input_shape, reduction_axes, keep
     over = set()
     for axis in axes.reshape(-1).tolist():
         if not -rank <= axis < rank:
-            raise ValueError(f"Invalid reduction dimension {axis}, for input with {rank} dimensions")
+            return None  # an error when it runs, as in TensorFlow
         over.add(axis % rank)
     if keep_dims:
         return tuple(1 if k in over else d for k, d in enumerate(dims))
