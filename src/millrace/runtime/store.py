@@ -46,4 +46,6 @@ class Store:
         """Frees every value, or those that live in one of `containers`."""
         for key, slot in self.slots.items():
             if not containers or key.startswith(tuple(f"{name}/" for name in containers)):
+                if hasattr(slot.value, "release"):  # an object that holds something open, a file for example
+                    slot.value.release()
                 slot.value = None
