@@ -54,7 +54,7 @@ def _cosine_window(
         return raw.Select(raw.Fill(raw.Shape(window), raw.Equal(count, 1)), raw.OnesLike(window), window)
 
 
-@public("signal.hann_window")
+@public("signal.hann_window", "contrib.signal.hann_window")
 def hann_window(
     window_length: Any, periodic: Any = True, dtype: Any = dtypes.float32, name: str | None = None
 ) -> Tensor:
@@ -75,7 +75,7 @@ def hann_window(
     return _cosine_window(name, "hann_window", window_length, periodic, dtype, 0.5, 0.5)
 
 
-@public("signal.hamming_window")
+@public("signal.hamming_window", "contrib.signal.hamming_window")
 def hamming_window(
     window_length: Any, periodic: Any = True, dtype: Any = dtypes.float32, name: str | None = None
 ) -> Tensor:
@@ -86,7 +86,7 @@ def hamming_window(
 # ---------------------------------------------------------------- frames
 
 
-@public("signal.frame")
+@public("signal.frame", "contrib.signal.frame")
 def frame(
     signal: Any,
     frame_length: Any,
@@ -138,7 +138,7 @@ def frame(
         return raw.GatherV2(signal, indices, at)
 
 
-@public("signal.overlap_and_add")
+@public("signal.overlap_and_add", "contrib.signal.overlap_and_add")
 def overlap_and_add(signal: Any, frame_step: Any, name: str | None = None) -> Tensor:
     """Puts frames one after another and adds them where they overlap.
 
@@ -173,7 +173,7 @@ def overlap_and_add(signal: Any, frame_step: Any, name: str | None = None) -> Te
         return raw.Transpose(added, np.array([*range(1, rank - 1), 0], np.int32))
 
 
-@public("signal.stft")
+@public("signal.stft", "contrib.signal.stft")
 def stft(
     signals: Any,
     frame_length: Any,
@@ -214,7 +214,7 @@ def _enclosing_power_of_two(n: Length) -> Length:
     return raw.Cast(raw.Pow(to_tensor(2.0), exponent), DstT=dtypes.int32)
 
 
-@public("signal.inverse_stft")
+@public("signal.inverse_stft", "contrib.signal.inverse_stft")
 def inverse_stft(
     stfts: Any,
     frame_length: Any,
@@ -251,7 +251,7 @@ def inverse_stft(
         return overlap_and_add(frames, frame_step)
 
 
-@public("signal.inverse_stft_window_fn")
+@public("signal.inverse_stft_window_fn", "contrib.signal.inverse_stft_window_fn")
 def inverse_stft_window_fn(
     frame_step: Any, forward_window_fn: Callable[..., Tensor] = hann_window, name: str | None = None
 ) -> Callable[[Any, Any], Tensor]:
@@ -286,7 +286,7 @@ def _hertz_to_mel(hertz: Tensor) -> Tensor:
     return 1127.0 * raw.Log(1.0 + hertz / 700.0)
 
 
-@public("signal.linear_to_mel_weight_matrix")
+@public("signal.linear_to_mel_weight_matrix", "contrib.signal.linear_to_mel_weight_matrix")
 def linear_to_mel_weight_matrix(
     num_mel_bins: int = 20,
     num_spectrogram_bins: Any = 129,
@@ -351,7 +351,7 @@ def _check_mel(bands: int, rate: Any, lower: float, upper: float, dtype: dtypes.
         raise ValueError(f"dtype must be floating. Received: {dtype.name}")
 
 
-@public("signal.mfccs_from_log_mel_spectrograms")
+@public("signal.mfccs_from_log_mel_spectrograms", "contrib.signal.mfccs_from_log_mel_spectrograms")
 def mfccs_from_log_mel_spectrograms(log_mel_spectrograms: Any, name: str | None = None) -> Tensor:
     """The mel-frequency cepstral coefficients.
 
