@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+from millrace.core import protos
 from millrace.core.public import public
 
 _HOST = "/job:localhost/replica:0/task:0/device:"
@@ -41,3 +43,21 @@ def list_devices() -> list[DeviceAttributes]:
     for kind, index, limit in xla.accelerators():
         found.append(DeviceAttributes(f"{_HOST}{kind}:{index}", kind, limit, _INCARNATION + len(found)))
     return found
+
+
+@public("python.client.device_lib.list_local_devices")
+def list_local_devices(session_config: Any = None) -> list[Any]:
+    """The same devices as `DeviceAttributes` messages.
+
+    Args:
+      session_config: accepted for TensorFlow's form.
+    """
+    return [
+        protos.DeviceAttributes(
+            name=device.name.removeprefix("/job:localhost/replica:0/task:0"),
+            device_type=device.device_type,
+            memory_limit=device.memory_limit_bytes,
+            incarnation=device.incarnation,
+        )
+        for device in list_devices()
+    ]
