@@ -6,6 +6,7 @@ others.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import jax.numpy as jnp
@@ -19,6 +20,11 @@ from millrace.dialect.jax_random import RandomVerbs
 from millrace.dialect.jax_segment import SegmentVerbs
 from millrace.dialect.jax_sparse import SparseVerbs
 from millrace.dialect.jax_state import StateVerbs
+
+# `absl.app.run` lets messages of level INFO through; which accelerators jax did not find is no script's news.
+_log = logging.getLogger("jax")
+if _log.level == logging.NOTSET:
+    _log.setLevel(logging.WARNING)
 
 
 class JaxDialect(
