@@ -105,3 +105,26 @@ def test_gradients_reach_the_input(kind):
     y = (tf.nn.fractional_max_pool if kind == "max" else tf.nn.fractional_avg_pool)(x, **_ATTRS)[0]
     with tf.Session() as session:
         assert session.run(tf.gradients(y, x)[0]).sum() == pytest.approx(np.prod(y.shape.as_list()))
+
+
+def _pooled(reduce):
+    """The oracle for the windows that seeds (5, 7) draw."""
+    _, _, rows, columns = _DRAWN[0]
+
+    def compute(x):
+        cells = [[reduce(x[:, a:b, c:d], (1, 2)) for c, d in pairwise(columns)] for a, b in pairwise(rows)]
+        return [np.stack([np.stack(row, 1) for row in cells], 1), np.int64(rows), np.int64(columns)]
+
+    return compute
+
+
+_SEEDED = dict(pooling_ratio=[1.0, 1.44, 1.73, 1.0], pseudo_random=True, deterministic=True, seed=5, seed2=7)
+
+
+class TestPools(OpSuite):
+    """Of windows that are drawn."""
+
+    cases = (
+        OpCase("FractionalMaxPool", [floats(1, 9, 13, 2)], _pooled(np.max), order=1, **_SEEDED),
+        OpCase("FractionalAvgPool", [floats(1, 9, 13, 2)], _pooled(np.mean), order=1, **_SEEDED),
+    )
