@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from millrace.core.dtypes import uint64 as uint64
     from millrace.core.dtypes import uint8 as uint8
     from millrace.core.dtypes import variant as variant
+    from millrace.ops.cast import cast as cast
+    from millrace.ops.cast import saturate_cast as saturate_cast
+    from millrace.ops.complex import complex as complex
 
 __all__ = [
     "DType",
@@ -41,6 +44,8 @@ __all__ = [
     "as_dtype",
     "bfloat16",
     "bool",
+    "cast",
+    "complex",
     "complex128",
     "complex64",
     "double",
@@ -58,6 +63,7 @@ __all__ = [
     "quint16",
     "quint8",
     "resource",
+    "saturate_cast",
     "string",
     "uint16",
     "uint32",
@@ -75,6 +81,8 @@ if not TYPE_CHECKING:
             "as_dtype": "millrace.core.dtypes",
             "bfloat16": "millrace.core.dtypes",
             "bool": "millrace.core.dtypes:bool_",
+            "cast": "millrace.ops.cast",
+            "complex": "millrace.ops.complex",
             "complex128": "millrace.core.dtypes",
             "complex64": "millrace.core.dtypes",
             "double": "millrace.core.dtypes",
@@ -92,6 +100,7 @@ if not TYPE_CHECKING:
             "quint16": "millrace.core.dtypes",
             "quint8": "millrace.core.dtypes",
             "resource": "millrace.core.dtypes",
+            "saturate_cast": "millrace.ops.cast",
             "string": "millrace.core.dtypes",
             "uint16": "millrace.core.dtypes",
             "uint32": "millrace.core.dtypes",

@@ -8,11 +8,29 @@ from millrace.core.public import namespace
 if TYPE_CHECKING:
     from millrace.core.shapes import dimension_at_index as dimension_at_index
     from millrace.core.shapes import dimension_value as dimension_value
+    from millrace.core.text import as_bytes as as_bytes
+    from millrace.core.text import as_str as as_str
+    from millrace.core.text import as_str_any as as_str_any
+    from millrace.core.text import as_text as as_text
+    from millrace.core.text import bytes_or_text_types as bytes_or_text_types
+    from millrace.core.text import complex_types as complex_types
+    from millrace.core.text import integral_types as integral_types
+    from millrace.core.text import path_to_str as path_to_str
+    from millrace.core.text import real_types as real_types
     from millrace import api as v1
 
 __all__ = [
+    "as_bytes",
+    "as_str",
+    "as_str_any",
+    "as_text",
+    "bytes_or_text_types",
+    "complex_types",
     "dimension_at_index",
     "dimension_value",
+    "integral_types",
+    "path_to_str",
+    "real_types",
     "v1",
 ]
 
@@ -20,8 +38,17 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "as_bytes": "millrace.core.text",
+            "as_str": "millrace.core.text",
+            "as_str_any": "millrace.core.text",
+            "as_text": "millrace.core.text",
+            "bytes_or_text_types": "millrace.core.text",
+            "complex_types": "millrace.core.text",
             "dimension_at_index": "millrace.core.shapes",
             "dimension_value": "millrace.core.shapes",
+            "integral_types": "millrace.core.text",
+            "path_to_str": "millrace.core.text",
+            "real_types": "millrace.core.text",
         },
         aliases={"v1": "millrace.api"},
     )

@@ -6,9 +6,25 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.api.contrib import framework as framework
+    from millrace.api.contrib import image as image
+    from millrace.api.contrib import layers as layers
+    from millrace.api.contrib import lookup as lookup
+    from millrace.api.contrib import nn as nn
+    from millrace.api.contrib import rnn as rnn
+    from millrace.api.contrib import signal as signal
+    from millrace.api.contrib import stateless as stateless
     from millrace.api.contrib import util as util
 
 __all__ = [
+    "framework",
+    "image",
+    "layers",
+    "lookup",
+    "nn",
+    "rnn",
+    "signal",
+    "stateless",
     "util",
 ]
 
@@ -17,5 +33,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("util",),
+        children=("framework", "image", "layers", "lookup", "nn", "rnn", "signal", "stateless", "util",),
     )

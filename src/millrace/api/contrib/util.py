@@ -7,9 +7,13 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.graph.static import constant_value as constant_value
+    from millrace.graph.tensor_messages import make_ndarray as make_ndarray
+    from millrace.graph.tensor_messages import make_tensor_proto as make_tensor_proto
 
 __all__ = [
     "constant_value",
+    "make_ndarray",
+    "make_tensor_proto",
 ]
 
 if not TYPE_CHECKING:
@@ -17,5 +21,7 @@ if not TYPE_CHECKING:
         globals(),
         {
             "constant_value": "millrace.graph.static",
+            "make_ndarray": "millrace.graph.tensor_messages",
+            "make_tensor_proto": "millrace.graph.tensor_messages",
         },
     )
