@@ -11,9 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-_PLACES = int(
-    __import__("os").environ.get("PL", 2048)
-)  # output places of a filter's gradient whose window still fits a processor's caches
+_PLACES = 2048  # output places of a filter's gradient whose window still fits a processor's caches
 _MOST_PARTS = 16
 _MOST_TAPS = 32  # above this many window elements XLA's own window reduction compiles faster than slices
 
@@ -45,9 +43,10 @@ class ConvVerbs:
     def conv_filter_grad(self, x: Any, shape: Any, dy: Any, strides: Any, pads: Any, dilations: Any) -> Any:
         """The adjoint of `conv` in `w`: an array of `shape` from `x` and `dy`.
 
-        XLA makes it a convolution whose window is all of `dy`; on CPUs it falls out of the caches when that is large.
-        So the batch is taken in parts of some thousand output places: `[64, 14, 14, 32]` with a 5x5 filter to 64
-        channels takes 10.7 ms of processor time instead of 23.1, `[64, 28, 28, 1]` to 32 channels 1.9 instead of 3.6.
+        XLA makes it a convolution whose window is all of `dy`; on CPUs it falls out of the caches when that is
+        large. So the batch is taken in parts of some thousand output places: `[64, 14, 14, 32]` with a 5x5 filter
+        to 64 channels takes 10.7 ms of processor time instead of 23.1, `[64, 28, 28, 1]` to 32 channels 1.9
+        instead of 3.6.
         """
         like = jax.ShapeDtypeStruct(tuple(shape), dy.dtype)
 
@@ -114,7 +113,7 @@ class ConvVerbs:
 
 
 def _batch_parts(batch: int, places: int) -> int:
-    """How many equal parts of a batch to convolve apart, each of at least `_PLACES` places where that is possible."""
+    """How many equal parts of a batch to convolve apart, each of at least `_PLACES` places if possible."""
     if jax.default_backend() != "cpu":
         return 1
     most = min(batch, batch * places // _PLACES, _MOST_PARTS)
