@@ -65,7 +65,8 @@ class _Source:
         self.bound: dict[int, str] = {}
         self.lines: list[str] = []
         self.steps: list[Step | Segment | None] = []
-        self.large = len(self.parts) > _CHUNK
+        self.large = max(len(self.parts), len(plan.slots)) > _CHUNK
+        self.later: list[tuple[str, list[str]]] = []
         self.producers: dict[int, Step | Segment] | None = None
         self.indent = "    "
         self.owners: set[int] = set()
@@ -116,16 +117,27 @@ class _Source:
         self.lines.append(text)
         self.steps.append(step)
 
+    def _emit_in_chunks(self, name: str, lines: list[str]) -> None:
+        """Lines of `run`, or where there are many, of functions that it calls: Python compiles no long one fast."""
+        if not self.large:
+            for line in lines:
+                self._emit(f"    {line}")
+            return
+        for k in range(0, len(lines), _CHUNK):
+            head = f"{name}{k // _CHUNK}(R, S)"
+            self._emit(f"    {head}")
+            self.later.append((head, lines[k : k + _CHUNK]))
+
     def build(self) -> Callable[..., Any]:
         plan = self.plan
         feeds = [f"f{i}" for i in range(len(plan.feeds))]
-        slots = [f"s{i}" for i in range(len(plan.slots))]
-        self._emit(f"def run({', '.join(feeds + slots)}):")
+        slots = [f"S[{i}]" if self.large else f"s{i}" for i in range(len(plan.slots))]
+        self._emit(f"def run({', '.join(feeds + (['*S'] if self.large else slots))}):")
         if self.large:
             self._emit(f"    R = [None] * {plan.count}")
         for name, value in zip(feeds, plan.feeds, strict=True):
             self._emit(f"    {self._target(value)} = {name}")
-        self._read_slots(slots)
+        self._emit_in_chunks("read", self._read_slots(slots))
         owners = self._owners()
         if owners:
             own = owning_dialect()
@@ -148,13 +160,19 @@ class _Source:
         if self.is_body:
             self._return_body(slots)
         else:
-            self._commit(slots)
+            self._emit_in_chunks("commit", self._commit(slots))
+            if "journal" in self.names:
+                self._emit("    journal.clear()")
             self._emit(f"    return ({''.join(self._fetched(k) + ', ' for k in range(len(plan.fetches)))})")
         if self.large:
             self.indent = "    "
             for k in range(0, len(self.parts), _CHUNK):
                 self._emit(f"def chunk{k // _CHUNK}(R):")
                 self._write_steps(k, min(k + _CHUNK, len(self.parts)))
+            for head, lines in self.later:
+                self._emit(f"def {head}:")
+                for line in lines:
+                    self._emit(f"    {line}")
         code = compile("\n".join(self.lines), self.name, "exec")
         _lines[self.name] = self.steps
         exec(code, self.names)
@@ -208,18 +226,20 @@ class _Source:
     def _target(self, value: int) -> str:
         return f"R[{value}]" if self.large else f"v{value}"
 
-    def _read_slots(self, slots: list[str]) -> None:
+    def _read_slots(self, slots: list[str]) -> list[str]:
+        lines = []
         for name, use in zip(slots, self.plan.slots, strict=True):
             target = self._target(use.initial)
-            self._emit(f"    {target} = {name}" if self.is_body else f"    {target} = {name}.value")
+            lines.append(f"{target} = {name}" if self.is_body else f"{target} = {name}.value")
             if self.programs is None and not self.is_body:
-                self._emit(f"    if {target}.__class__ not in HOST: {target} = host({target})")
+                lines.append(f"if {target}.__class__ not in HOST: {target} = host({target})")
             if use.op.opdef.state is not None:
                 make = self._bind(_Initial(use.op), "init")
-                self._emit(f"    if {target} is None: {target} = {make}()")
+                lines.append(f"if {target} is None: {target} = {make}()")
             elif use.must_exist:
                 self.names["uninitialized"] = failures.uninitialized
-                self._emit(f"    if {target} is None: raise uninitialized({self._bind(use.op, 'op')})")
+                lines.append(f"if {target} is None: raise uninitialized({self._bind(use.op, 'op')})")
+        return lines
 
     def _write_steps(self, start: int, stop: int) -> None:
         if start == stop:
@@ -363,7 +383,7 @@ class _Source:
             self.producers = {v: step for step in self.parts for v in _made_by(step)}
         return self.producers
 
-    def _commit(self, slots: list[str]) -> None:
+    def _commit(self, slots: list[str]) -> list[str]:
         """Stores the new values, after everything that could fail has succeeded."""
         parts = []
         for name, use in zip(slots, self.plan.slots, strict=True):
@@ -378,10 +398,11 @@ class _Source:
                 self.names["owned"] = owned
                 value = f"owned({value})"
             parts.append((name, value))
-        if parts:
-            self._emit(f"    {', '.join(f'{n}.value' for n, _ in parts)} = {', '.join(v for _, v in parts)}")
-        if "journal" in self.names:
-            self._emit("    journal.clear()")
+        if not parts:
+            return []
+        if self.large:
+            return [f"{name}.value = {value}" for name, value in parts]
+        return [f"{', '.join(f'{n}.value' for n, _ in parts)} = {', '.join(v for _, v in parts)}"]
 
     def _return_body(self, slots: list[str]) -> None:
         plan = self.plan
