@@ -64,9 +64,11 @@ def _transposed(xp: Any, grads: Any, rows: np.ndarray, columns: np.ndarray) -> A
     batch, height, width, channels = grads.shape
     flat = xp.reshape(grads, (batch, height, width * channels))
     down = xp.mat_product(xp.asarray(rows.T), flat)
-    down = xp.reshape(down, (batch * rows.shape[1], width, channels))
-    across = xp.mat_product(xp.asarray(columns.T), down)
-    return xp.reshape(across, (batch, rows.shape[1], columns.shape[1], channels))
+    # channels before columns: one large product instead of many narrow ones
+    down = xp.swapaxes(xp.reshape(down, (batch, rows.shape[1], width, channels)), -1, -2)
+    across = xp.mat_product(xp.reshape(down, (-1, width)), xp.asarray(columns))
+    across = xp.reshape(across, (batch, rows.shape[1], channels, columns.shape[1]))
+    return xp.swapaxes(across, -1, -2)
 
 
 def _by_matrices(xp: Any, images: Any, rows: np.ndarray, columns: np.ndarray) -> Any:
