@@ -13,7 +13,7 @@ from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 from millrace.runtime import cost
 from millrace.runtime.plan import Plan, Step, ancestors, make_plan
-from millrace.runtime.segments import Segment, host_reason, split
+from millrace.runtime.segments import Segment, host_reasons, split
 from millrace.runtime.simplify import simplify
 
 
@@ -116,8 +116,7 @@ def explain(
     parts = split(plan)
     total = cost.estimate(plan)
     chosen, why, compile_at = _tier(total, tier, parts, feed_dims is not None or not feeds, runs)
-    known = set(plan.constants)
-    reasons = {id(step): host_reason(plan, step, known) for step in plan.steps}
+    reasons = {id(step): reason for step, reason in zip(plan.steps, host_reasons(plan), strict=True)}
     rows = [_row(plan, part, reasons) for part in parts]
     return Explanation(
         len(ancestors(fetches, frozenset(feeds))),

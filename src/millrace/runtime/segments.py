@@ -35,8 +35,7 @@ def split(plan: Plan) -> list[Step | Segment]:
     """The plan's steps with everything that can be compiled gathered into as few segments as the order
     allows.
     """
-    known = set(plan.constants)
-    host = [bool(host_reason(plan, step, known)) for step in plan.steps]
+    host = [bool(reason) for reason in host_reasons(plan)]
     groups = list(_gather(plan, host))
     parts: list[Step | Segment] = []
     for is_host, steps in groups:
@@ -46,6 +45,35 @@ def split(plan: Plan) -> list[Step | Segment]:
             parts.append(Segment(steps))
     _connect(plan, parts)
     return parts
+
+
+def host_reasons(plan: Plan) -> list[str]:
+    """For each step why it cannot be part of a compiled program; empty where it can.
+
+    Stacks and tensor arrays have another form in either tier, so all steps that hand one on stay together.
+    """
+    known = set(plan.constants)
+    reasons = [host_reason(plan, step, known) for step in plan.steps]
+    users: dict[int, list[int]] = {}
+    for i, step in enumerate(plan.steps):
+        values = [
+            *zip(step.inputs, step.op.inputs, strict=False),
+            *zip(step.outputs, step.op.outputs, strict=False),
+        ]
+        for value, tensor in values:
+            if not tensor.dtype.is_numpy_compatible and value not in plan.constants:
+                users.setdefault(value, []).append(i)
+    neighbours: dict[int, set[int]] = {}
+    for steps in users.values():
+        for i in steps:
+            neighbours.setdefault(i, set()).update(steps)
+    waiting = [i for i, reason in enumerate(reasons) if reason]
+    while waiting:
+        for k in neighbours.get(waiting.pop(), ()):
+            if not reasons[k]:
+                reasons[k] = "it shares a tensor array or stack with a host step"
+                waiting.append(k)
+    return reasons
 
 
 def host_reason(plan: Plan, step: Step, known: set[int], in_body: bool = False) -> str:
