@@ -62,13 +62,13 @@ def _refused(message: str) -> InvalidArgumentError:
 def _transposed(xp: Any, grads: Any, rows: np.ndarray, columns: np.ndarray) -> Any:
     """The adjoint of resizing by two weight matrices, `[out, in]` each: `[b, h_in, w_in, c]`."""
     batch, height, width, channels = grads.shape
-    flat = xp.reshape(grads, (batch, height, width * channels))
-    down = xp.mat_product(xp.asarray(rows.T), flat)
-    # channels before columns: one large product instead of many narrow ones
-    down = xp.swapaxes(xp.reshape(down, (batch, rows.shape[1], width, channels)), -1, -2)
+    # each step as one large product instead of many narrow ones
+    by_row = xp.reshape(xp.swapaxes(grads, 0, 1), (height, -1))
+    down = xp.mat_product(xp.asarray(rows.T), by_row)
+    down = xp.swapaxes(xp.reshape(down, (rows.shape[1], batch, width, channels)), -1, -2)
     across = xp.mat_product(xp.reshape(down, (-1, width)), xp.asarray(columns))
-    across = xp.reshape(across, (batch, rows.shape[1], channels, columns.shape[1]))
-    return xp.swapaxes(across, -1, -2)
+    across = xp.reshape(across, (rows.shape[1], batch, channels, columns.shape[1]))
+    return xp.swapaxes(xp.swapaxes(across, 0, 1), -1, -2)
 
 
 def _by_matrices(xp: Any, images: Any, rows: np.ndarray, columns: np.ndarray) -> Any:
