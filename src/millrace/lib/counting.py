@@ -1,4 +1,4 @@
-"""Counts, histograms and confusion matrices, means of segments."""
+"""Counts, histograms, means of segments."""
 
 from __future__ import annotations
 
@@ -80,65 +80,6 @@ def histogram_fixed_width_bins(
         scale = raw.Cast(values - low, DstT=kind) / raw.Cast(high - low, DstT=kind)
         place = raw.Floor((last + 1) * scale)
         return raw.Cast(raw.ClipByValue(place, raw.ZerosLike(last), last), DstT=dtypes.as_dtype(dtype))
-
-
-@public("confusion_matrix", "math.confusion_matrix")
-def confusion_matrix(
-    labels: Any,
-    predictions: Any,
-    num_classes: Any = None,
-    dtype: Any = dtypes.int32,
-    name: str | None = None,
-    weights: Any = None,
-) -> Tensor:
-    """How often each class was predicted for each class.
-
-    Args:
-      labels: `[n]`, the true classes, from 0; a last dimension of length 1 is dropped.
-      predictions: `[n]`, the predicted classes; likewise.
-      num_classes: scalar; default, the largest class + 1.
-      dtype: the dtype of the counts.
-      name: a scope; default "confusion_matrix".
-      weights: `[n]`, what each example counts; default 1.
-
-    Returns:
-      `[num_classes, num_classes]`: row for the label, column for the prediction.
-
-    Raises:
-      ValueError: the shapes differ.
-      InvalidArgumentError: when run, if a class is out of range.
-    """
-    with name_scope(name, "confusion_matrix", [labels, predictions, num_classes, weights]):
-        labels, predictions = (
-            convert_to_tensor(labels, name="labels"),
-            convert_to_tensor(predictions, name="predictions"),
-        )
-        labels, predictions = _squeezed(labels, predictions)
-        labels = raw.Cast(labels, DstT=dtypes.int64)
-        predictions = raw.Cast(predictions, DstT=dtypes.int64)
-        if num_classes is None:
-            num_classes = raw.Max(raw.Maximum(_everything(predictions), _everything(labels)), 0) + 1
-        else:
-            num_classes = raw.Cast(convert_to_tensor(num_classes, name="num_classes"), DstT=dtypes.int64)
-        kind = dtypes.as_dtype(dtype)
-        if weights is None:
-            values = raw.Cast(raw.OnesLike(predictions), DstT=kind)
-        else:
-            values = raw.Cast(convert_to_tensor(weights, name="weights"), DstT=kind)
-        places = raw.Pack([labels, predictions], axis=1)
-        return raw.ScatterNd(places, values, raw.Pack([num_classes, num_classes]))
-
-
-def _squeezed(labels: Tensor, predictions: Tensor) -> tuple[Tensor, Tensor]:
-    """Both, the one with one dimension more without its last one, which must have length 1."""
-    if labels.dims is None or predictions.dims is None:
-        return labels, predictions
-    extra = len(predictions.dims) - len(labels.dims)
-    if extra == 1 and predictions.dims[-1] in (1, None):
-        predictions = raw.Squeeze(predictions, squeeze_dims=(-1,))
-    elif extra == -1 and labels.dims[-1] in (1, None):
-        labels = raw.Squeeze(labels, squeeze_dims=(-1,))
-    return labels, predictions
 
 
 def _rows_in_segments(data: Tensor, segment_ids: Tensor, num_segments: Any) -> tuple[Tensor, Tensor]:

@@ -11,22 +11,22 @@ from typing import Any
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph import operators, raw
-from millrace.graph.scopes import control_dependencies
 from millrace.graph.tensor import Tensor
 from millrace.lib.assigning import assign_add
+from millrace.lib.confusion import without_last
 from millrace.lib.metrics_inputs import (
     aligned,
     merged,
     metric_variable,
     ratio,
     registered,
+    safe_ratio,
     weights_for,
-    without_last,
 )
 from millrace.lib.reductions import reduce_sum
 from millrace.lib.variable_scope import variable_scope
 from millrace.opkit.array_idioms import size_tensor
-from millrace.ops.cast import cast
+from millrace.ops.cast import cast, to_float
 from millrace.ops.comparison import equal, less
 from millrace.ops.fill import ones_like, zeros_like
 
@@ -57,21 +57,20 @@ def mean(
       ValueError: the weights do not apply to the values.
     """
     with variable_scope(name, "mean", (values, weights)):
-        values = cast(values, float32)
+        values = to_float(values)
         total = metric_variable([], float32, "total")
         count = metric_variable([], float32, "count")
         if weights is None:
-            seen = cast(size_tensor(values), float32)
+            seen = to_float(size_tensor(values))
         else:
             values, _, weights = aligned(values, None, weights)
             weights = weights_for(weights, values)
             values = raw.Mul(values, weights)
             seen = reduce_sum(weights)
         new_total = assign_add(total, reduce_sum(values))
-        with control_dependencies([values]):
-            new_count = assign_add(count, seen)
-        value = ratio(total, count, "value")
-        update = ratio(new_total, new_count, "update_op")
+        new_count = assign_add(count, seen)
+        value = safe_ratio(total, count, "value")
+        update = safe_ratio(new_total, new_count, "update_op")
         return registered(value, update, metrics_collections, updates_collections)
 
 
@@ -95,7 +94,7 @@ def mean_tensor(
       The means so far and the update that gives the new ones, float32 in the shape of `values`.
     """
     with variable_scope(name, "mean", (values, weights)):
-        values = cast(values, float32)
+        values = to_float(values)
         total = metric_variable(values.shape, float32, "total_tensor")
         count = metric_variable(values.shape, float32, "count_tensor")
         seen = ones_like(values)
@@ -105,8 +104,7 @@ def mean_tensor(
             values = raw.Mul(values, weights)
             seen = raw.Mul(seen, weights)
         new_total = assign_add(total, values)
-        with control_dependencies([values]):
-            new_count = assign_add(count, seen)
+        new_count = assign_add(count, seen)
         value = ratio(total, count, "value")
         update = ratio(new_total, new_count, "update_op")
         return registered(value, update, metrics_collections, updates_collections)
@@ -139,7 +137,7 @@ def accuracy(
     predictions, labels, weights = aligned(predictions, labels, weights)
     merged(predictions, labels)
     predictions = cast(predictions, labels.dtype)
-    correct = cast(equal(predictions, labels), float32)
+    correct = to_float(equal(predictions, labels))
     return mean(correct, weights, metrics_collections, updates_collections, name or "accuracy")
 
 
@@ -320,7 +318,7 @@ def percentage_below(
     Returns:
       The share so far, in [0, 1], and the update that gives the new one, float32 scalars.
     """
-    below = cast(less(values, threshold), float32)
+    below = to_float(less(values, threshold))
     return mean(
         below, weights, metrics_collections, updates_collections, name or "percentage_below_threshold"
     )

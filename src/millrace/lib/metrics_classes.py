@@ -10,12 +10,12 @@ from millrace.graph import operators, raw
 from millrace.graph.convert import convert_to_tensor
 from millrace.graph.tensor import Tensor
 from millrace.lib.assigning import assign_add, scatter_add
-from millrace.lib.counting import confusion_matrix
+from millrace.lib.confusion import confusion_matrix
 from millrace.lib.metrics_inputs import merged, metric_variable, ratio, registered
 from millrace.lib.reductions import reduce_mean, reduce_sum
 from millrace.lib.variable_scope import variable_scope
 from millrace.opkit.array_idioms import size_tensor
-from millrace.ops.cast import cast
+from millrace.ops.cast import cast, to_float, to_int64
 from millrace.ops.comparison import equal, greater, not_equal
 from millrace.ops.constant import ones
 from millrace.ops.fill import ones_like
@@ -59,8 +59,8 @@ def mean_iou(
         labels, predictions = convert_to_tensor(labels), convert_to_tensor(predictions)
         merged(predictions, labels)
         matrix = metric_variable([num_classes, num_classes], float64, "total_confusion_matrix")
-        predictions, labels = cast(predictions, int64), cast(labels, int64)
-        classes = cast(num_classes, int64)
+        predictions, labels = to_int64(predictions), to_int64(labels)
+        classes = to_int64(num_classes)
         predictions, labels = _flat(predictions), _flat(labels)
         weights = None if weights is None else _flat(convert_to_tensor(weights))
         step = confusion_matrix(labels, predictions, classes, weights=weights, dtype=float64)
@@ -70,11 +70,11 @@ def mean_iou(
 
 
 def _mean_of_classes(matrix: Any) -> Tensor:
-    predicted = cast(reduce_sum(matrix, 0), float32)
-    labelled = cast(reduce_sum(matrix, 1), float32)
-    hits = cast(raw.DiagPart(matrix), float32)
+    predicted = to_float(reduce_sum(matrix, 0))
+    labelled = to_float(reduce_sum(matrix, 1))
+    hits = to_float(raw.DiagPart(matrix))
     union = predicted + labelled - hits
-    seen = reduce_sum(cast(not_equal(union, 0), float32))
+    seen = reduce_sum(to_float(not_equal(union, 0)))
     union = raw.Select(greater(union, 0), union, ones_like(union))
     shares = operators.public_div(hits, union)
     return raw.Select(greater(seen, 0), reduce_sum(shares, name="mean_iou") / seen, 0)
@@ -115,9 +115,9 @@ def mean_per_class_accuracy(
         total = metric_variable([num_classes], float32, "total")
         count = metric_variable([num_classes], float32, "count")
         seen = ones([size_tensor(labels)], float32)
-        correct = cast(equal(cast(predictions, labels.dtype), labels), float32)
+        correct = to_float(equal(cast(predictions, labels.dtype), labels))
         if weights is not None:
-            weights = cast(_flat(convert_to_tensor(weights)), float32)
+            weights = to_float(_flat(convert_to_tensor(weights)))
             correct = correct * weights
             seen = seen * weights
         new_total = scatter_add(total, labels, seen)

@@ -16,7 +16,7 @@ from millrace.lib.metrics_inputs import aligned, metric_variable, registered
 from millrace.lib.reductions import reduce_sum
 from millrace.lib.variable_scope import variable_scope
 from millrace.opkit.array_idioms import rank_tensor
-from millrace.ops.cast import cast
+from millrace.ops.cast import cast, to_float
 from millrace.ops.comparison import equal, greater, logical_and
 
 Pair = tuple[Tensor, Tensor]
@@ -26,10 +26,10 @@ def _count(happened: Tensor, weights: Any, metrics_collections: Any, updates_col
     """How often something happened so far, each time with its weight."""
     assert_type(happened, bool_)
     count = metric_variable([], float32, "count")
-    values = cast(happened, float32)
+    values = to_float(happened)
     if weights is not None:
         with control_dependencies([assert_rank_in(weights, (0, rank_tensor(values)))]):
-            values = raw.Mul(values, cast(weights, float32))
+            values = raw.Mul(values, to_float(weights))
     value = raw.Identity(count)
     return registered(value, assign_add(count, reduce_sum(values)), metrics_collections, updates_collections)
 

@@ -17,7 +17,7 @@ from millrace.lib.checks import assert_greater_equal, assert_less_equal
 from millrace.lib.metrics_inputs import aligned, metric_variable, registered, weights_for
 from millrace.lib.reductions import reduce_min, reduce_sum
 from millrace.lib.variable_scope import variable_scope
-from millrace.ops.cast import cast
+from millrace.ops.cast import cast, to_float
 from millrace.ops.comparison import equal, greater, logical_and, logical_not
 from millrace.ops.constant import constant
 from millrace.ops.fill import ones_like
@@ -39,7 +39,7 @@ def _counts(
         assert_less_equal(predictions, cast(1.0, kind), message=told),
     ]
     with control_dependencies(inside):
-        predictions, labels, weights = aligned(cast(predictions, float32), cast(labels, bool_), weights)
+        predictions, labels, weights = aligned(to_float(predictions), cast(labels, bool_), weights)
     number = len(thresholds)
     column = raw.Reshape(predictions, [-1, 1])
     row = raw.Reshape(cast(labels, bool_), [1, -1])
@@ -67,7 +67,7 @@ def _counts(
     for key, (label, prediction) in sides.items():
         if key in wanted:
             values[key] = metric_variable([number], float32, _NAMES[key])
-            happened = cast(logical_and(label, prediction), float32)
+            happened = to_float(logical_and(label, prediction))
             if weights is not None:
                 happened = happened * weights
             updates[key] = assign_add(values[key], reduce_sum(happened, 1))

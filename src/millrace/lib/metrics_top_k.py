@@ -384,7 +384,7 @@ def average_precision_at_k(
         classes = cast(shape_tensor(predictions)[-1], int64)
         precision = _average_precision(_without_strangers(_labels(labels), classes), ids)
         if weights is not None:
-            weights = weights_for(weights, precision, float64)
+            weights = weights_for(weights, precision)
             precision = raw.Mul(precision, weights)
         with name_scope(None, "max", [precision]) as inner:
             highest = metric_variable([], float64, inner)
