@@ -20,6 +20,7 @@ from millrace.dialect.jax_random import RandomVerbs
 from millrace.dialect.jax_segment import SegmentVerbs
 from millrace.dialect.jax_sparse import SparseVerbs
 from millrace.dialect.jax_state import StateVerbs
+from millrace.dialect.jax_trig import TrigVerbs
 
 # `absl.app.run` lets messages of level INFO through; which accelerators jax did not find is no script's news.
 _log = logging.getLogger("jax")
@@ -37,6 +38,7 @@ class JaxDialect(
     SegmentVerbs,
     SparseVerbs,
     StateVerbs,
+    TrigVerbs,
 ):
     """Verbs on JAX arrays and tracers. Attributes not defined here are jax.numpy's functions."""
 

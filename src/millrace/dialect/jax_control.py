@@ -31,6 +31,7 @@ class Checks:
         self.op: Any = None
         self.holds: list[Any] = []
         self.rows: list[tuple[Any, Callable[[], Exception]]] = []
+        self.small: frozenset[Any] = frozenset()  # operations on angles known to be small
         self._outer: Checks | None = None
         self.nested = 0
 
@@ -46,6 +47,12 @@ class Checks:
     def current() -> Checks:
         """The one of the trace going on."""
         return _state.checks
+
+    @staticmethod
+    def small_angle() -> bool:
+        """True while tracing an operation on an angle known to be small."""
+        checks = getattr(_state, "checks", None)
+        return checks is not None and checks.op in checks.small
 
     def add(self, holds: Any, error: Callable[[], Exception]) -> None:
         """Notes a condition; inside a branch or loop it cannot leave the body and is not noted."""
