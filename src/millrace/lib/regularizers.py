@@ -29,7 +29,7 @@ def _is_zero(scale: Any) -> bool:
     return isinstance(scale, numbers.Real) and scale == 0.0
 
 
-@public("contrib.layers.l1_regularizer")
+@public("contrib.layers.l1_regularizer", "contrib.slim.l1_regularizer")
 def l1_regularizer(scale: Any, scope: str | None = None) -> Regularizer:
     """A function from weights to scale * sum(|weights|).
 
@@ -51,7 +51,7 @@ def l1_regularizer(scale: Any, scope: str | None = None) -> Regularizer:
     return l1
 
 
-@public("contrib.layers.l2_regularizer")
+@public("contrib.layers.l2_regularizer", "contrib.slim.l2_regularizer")
 def l2_regularizer(scale: Any, scope: str | None = None) -> Regularizer:
     """A function from weights to scale * sum(weights²) / 2.
 
@@ -73,7 +73,7 @@ def l2_regularizer(scale: Any, scope: str | None = None) -> Regularizer:
     return l2
 
 
-@public("contrib.layers.l1_l2_regularizer")
+@public("contrib.layers.l1_l2_regularizer", "contrib.slim.l1_l2_regularizer")
 def l1_l2_regularizer(scale_l1: Any = 1.0, scale_l2: Any = 1.0, scope: str | None = None) -> Regularizer:
     """The sum of `l1_regularizer(scale_l1)` and `l2_regularizer(scale_l2)`.
 
@@ -92,7 +92,7 @@ def l1_l2_regularizer(scale_l1: Any = 1.0, scale_l2: Any = 1.0, scope: str | Non
     return sum_regularizer([l1_regularizer(scale_l1), l2_regularizer(scale_l2)], scope=scope)
 
 
-@public("contrib.layers.sum_regularizer")
+@public("contrib.layers.sum_regularizer", "contrib.slim.sum_regularizer")
 def sum_regularizer(regularizer_list: Any, scope: str | None = None) -> Regularizer | None:
     """The sum of several regularizers, None among them left out; None where none is left.
 
@@ -112,7 +112,7 @@ def sum_regularizer(regularizer_list: Any, scope: str | None = None) -> Regulari
     return total
 
 
-@public("contrib.layers.apply_regularization")
+@public("contrib.layers.apply_regularization", "contrib.slim.apply_regularization")
 def apply_regularization(regularizer: Regularizer, weights_list: Any = None) -> Tensor:
     """The sum of a regularizer's penalties, also put into `GraphKeys.REGULARIZATION_LOSSES`.
 

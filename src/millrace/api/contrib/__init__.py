@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import nn as nn
     from millrace.api.contrib import rnn as rnn
     from millrace.api.contrib import signal as signal
+    from millrace.api.contrib import slim as slim
     from millrace.api.contrib import stateless as stateless
     from millrace.api.contrib import util as util
 
@@ -24,6 +25,7 @@ __all__ = [
     "nn",
     "rnn",
     "signal",
+    "slim",
     "stateless",
     "util",
 ]
@@ -33,5 +35,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("framework", "image", "layers", "lookup", "nn", "rnn", "signal", "stateless", "util",),
+        children=("framework", "image", "layers", "lookup", "nn", "rnn", "signal", "slim", "stateless", "util",),
     )

@@ -6,18 +6,26 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.lib.contrib_layers_initializers import variance_scaling_initializer as variance_scaling_initializer
+    from millrace.lib.contrib_layers_initializers import xavier_initializer as xavier_initializer
+    from millrace.lib.contrib_layers_initializers import xavier_initializer as xavier_initializer_conv2d
     from millrace.lib.regularizers import apply_regularization as apply_regularization
     from millrace.lib.regularizers import l1_l2_regularizer as l1_l2_regularizer
     from millrace.lib.regularizers import l1_regularizer as l1_regularizer
     from millrace.lib.regularizers import l2_regularizer as l2_regularizer
     from millrace.lib.regularizers import sum_regularizer as sum_regularizer
+    from millrace.api.contrib.layers import python as python
 
 __all__ = [
     "apply_regularization",
     "l1_l2_regularizer",
     "l1_regularizer",
     "l2_regularizer",
+    "python",
     "sum_regularizer",
+    "variance_scaling_initializer",
+    "xavier_initializer",
+    "xavier_initializer_conv2d",
 ]
 
 if not TYPE_CHECKING:
@@ -29,5 +37,9 @@ if not TYPE_CHECKING:
             "l1_regularizer": "millrace.lib.regularizers",
             "l2_regularizer": "millrace.lib.regularizers",
             "sum_regularizer": "millrace.lib.regularizers",
+            "variance_scaling_initializer": "millrace.lib.contrib_layers_initializers",
+            "xavier_initializer": "millrace.lib.contrib_layers_initializers",
+            "xavier_initializer_conv2d": "millrace.lib.contrib_layers_initializers:xavier_initializer",
         },
+        children=("python",),
     )
