@@ -266,17 +266,19 @@ def stub_line(op: Op) -> str:
     """The typed line of one op in `raw.pyi`."""
     parsed = re.fullmatch(r"\w+\((?P<inputs>.*?)\)\s*(?:->\s*(?P<outputs>.*))?", op.signature, re.DOTALL)
     if parsed is None:
-        return f"def {op.name}(*inputs: Any, name: str | None = None, **attrs: Any) -> Any: ...\n"
+        return (
+            f"def {op.name}(*inputs: Anything, name: str | None = None, **attrs: Anything) -> Anything: ...\n"
+        )
     arguments = [part.split(":")[0].strip() for part in split_top_level(parsed["inputs"])]
     outputs = split_top_level(parsed["outputs"] or "")
     taken = [f"{a}_" if keyword.iskeyword(a) or a == "name" else a for a in arguments]
-    typed = [f"{a}: Any" for a in taken]
+    typed = [f"{a}: Anything" for a in taken]
     typed += ["/", "*"] if typed else ["*"]
-    typed += ["name: str | None = None", "**attrs: Any"]
+    typed += ["name: str | None = None", "**attrs: Anything"]
     if not outputs:
         result = "Operation"
     elif len(outputs) > 1:
-        result = "Any"  # a named tuple of the op's own
+        result = "Anything"  # a named tuple of the op's own
     else:
         kind = outputs[0].partition(":")[2].strip()
         result = "list[Tensor]" if "*" in kind or kind in op.type_lists else "Tensor"
@@ -296,7 +298,8 @@ def split_top_level(text: str) -> list[str]:
 
 def raw_stub(ops: list[Op]) -> str:
     """The text of `graph/raw.pyi`."""
-    lines = [HEADER, "from typing import Any\n\nfrom millrace.graph.operation import Operation\n"]
+    # An op is called Any: under its own name the type would be that function.
+    lines = [HEADER, "from typing import Any as Anything\n\nfrom millrace.graph.operation import Operation\n"]
     lines.append("from millrace.graph.tensor import Tensor\n\n")
     lines += [stub_line(op) for op in sorted({o.name: o for o in ops}.values())]
     return "".join(lines)

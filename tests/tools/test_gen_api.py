@@ -91,13 +91,13 @@ def test_rooms_and_stub(generator):
     flow, math = "millrace.ops.flow", "millrace.ops.math"
     assert rooms["ROOMS"] == {"Add": math, "If": flow, "NoOp": flow, "Sin": math, "Split": flow, "Top": flow}
     stub = files["graph/raw.pyi"]
-    tail = "name: str | None = None, **attrs: Any"
-    assert f"def Add(x: Any, y: Any, /, *, {tail}) -> Tensor: ...\n" in stub
+    tail = "name: str | None = None, **attrs: Anything"
+    assert f"def Add(x: Anything, y: Anything, /, *, {tail}) -> Tensor: ...\n" in stub
     assert f"def NoOp(*, {tail}) -> Operation: ...\n" in stub
-    assert f"def Sin(*inputs: Any, {tail}) -> Any: ...\n" in stub
-    assert f"def Split(axis: Any, value: Any, /, *, {tail}) -> list[Tensor]: ...\n" in stub
-    assert f"def If(cond: Any, args: Any, /, *, {tail}) -> list[Tensor]: ...\n" in stub
-    assert f"def Top(in_: Any, /, *, {tail}) -> Any: ...\n" in stub
+    assert f"def Sin(*inputs: Anything, {tail}) -> Anything: ...\n" in stub
+    assert f"def Split(axis: Anything, value: Anything, /, *, {tail}) -> list[Tensor]: ...\n" in stub
+    assert f"def If(cond: Anything, args: Anything, /, *, {tail}) -> list[Tensor]: ...\n" in stub
+    assert f"def Top(in_: Anything, /, *, {tail}) -> Anything: ...\n" in stub
 
 
 def test_ops_declared_twice_are_named(generator):

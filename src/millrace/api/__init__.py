@@ -175,6 +175,7 @@ if TYPE_CHECKING:
     from millrace.lib.checks import assert_scalar as assert_scalar
     from millrace.lib.checks import assert_type as assert_type
     from millrace.lib.checks import is_numeric_tensor as is_numeric_tensor
+    from millrace.lib.confusion import confusion_matrix as confusion_matrix
     from millrace.lib.contraction import einsum as einsum
     from millrace.lib.contraction import tensordot as tensordot
     from millrace.lib.control_flow import case as case
@@ -184,7 +185,6 @@ if TYPE_CHECKING:
     from millrace.lib.control_flow import tuple_ as tuple
     from millrace.lib.control_flow import while_loop as while_loop
     from millrace.lib.counting import bincount as bincount
-    from millrace.lib.counting import confusion_matrix as confusion_matrix
     from millrace.lib.counting import histogram_fixed_width_bins as histogram_fixed_width_bins
     from millrace.lib.counting import unsorted_segment_mean as unsorted_segment_mean
     from millrace.lib.counting import unsorted_segment_sqrt_n as unsorted_segment_sqrt_n
@@ -1379,7 +1379,7 @@ if not TYPE_CHECKING:
             "concat": "millrace.ops.concat",
             "concat_v2": "millrace.lib.array",
             "cond": "millrace.lib.control_flow",
-            "confusion_matrix": "millrace.lib.counting",
+            "confusion_matrix": "millrace.lib.confusion",
             "conj": "millrace.ops.complex",
             "constant": "millrace.ops.constant",
             "constant_initializer": "millrace.lib.initializers:Constant",

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.lib.confusion import confusion_matrix as confusion_matrix
     from millrace.lib.counting import bincount as bincount
-    from millrace.lib.counting import confusion_matrix as confusion_matrix
     from millrace.lib.counting import unsorted_segment_mean as unsorted_segment_mean
     from millrace.lib.counting import unsorted_segment_sqrt_n as unsorted_segment_sqrt_n
     from millrace.lib.math import bessel_i0 as bessel_i0
@@ -283,7 +283,7 @@ if not TYPE_CHECKING:
             "betainc": "millrace.ops.special",
             "bincount": "millrace.lib.counting",
             "ceil": "millrace.ops.elementwise",
-            "confusion_matrix": "millrace.lib.counting",
+            "confusion_matrix": "millrace.lib.confusion",
             "conj": "millrace.ops.complex",
             "cos": "millrace.ops.trigonometric",
             "cosh": "millrace.ops.trigonometric",
