@@ -156,7 +156,7 @@ def _install() -> dict[str, Callable[..., Any]]:
 OPERATORS = _install()
 for _name, _function in OPERATORS.items():
     Tensor._override_operator(_name, _function)
-Tensor.OVERLOADABLE_OPERATORS = frozenset(OPERATORS)  # type: ignore[attr-defined]
+Tensor.OVERLOADABLE_OPERATORS = frozenset(OPERATORS)
 
 
 @public("div")
