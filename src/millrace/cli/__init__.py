@@ -15,7 +15,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
       The exit status.
     """
     parser = argparse.ArgumentParser(prog="millrace", description="Graphs, sessions and gradients in Python.")
-    commands = parser.add_subparsers(dest="command", required=True)
+    parser.add_argument("--version", action="store_true", help="say which version this is")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     tour = commands.add_parser("tour", help="a walk through the system, from constants to a trained model")
     tour.add_argument("--no-pause", "--fast", action="store_true", help="do not wait between the steps")
     tour.add_argument("--out", default=".", metavar="DIR", help="where the pictures go (default: here)")
@@ -33,6 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     explain.add_argument("script", help="path of the script")
     explain.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
     chosen = parser.parse_args(arguments)
+    if chosen.version:
+        from millrace import MILLRACE_VERSION
+
+        print(f"millrace {MILLRACE_VERSION}")
+        return 0
+    if chosen.command is None:
+        parser.print_help()
+        return 2
     if chosen.command == "tour":
         from millrace.cli.tour import tour as walk
 
