@@ -138,7 +138,7 @@ def test_as_dtype(value, name):
         "float33",
         "Float32",
         "f4",
-        object(),
+        pytest.param(object(), id="object"),
         [1],
         list,
         type(None),
