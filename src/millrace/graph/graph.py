@@ -303,15 +303,13 @@ class Graph:
             finally:
                 self.control, self.body = old_stack, old_body
             return
-        ops: list[Operation] = []
+        ops: dict[Operation, None] = {}
         for item in control_inputs:
             if hasattr(item, "values") and hasattr(item, "indices"):
                 item = item.values
             element = self.as_graph_element(getattr(item, "handle_op", None) or item)
-            op = element.op if isinstance(element, Tensor) else element
-            if op not in ops:
-                ops.append(op)
-        self.control.append(_ControlScope(ops, False))
+            ops[element.op if isinstance(element, Tensor) else element] = None
+        self.control.append(_ControlScope(list(ops), False))
         try:
             yield
         finally:
@@ -321,14 +319,14 @@ class Graph:
         """The control inputs of an operation with these data inputs: those that no data input implies
         already.
         """
-        found: list[Operation] = []
+        found: dict[Operation, None] = {}
         sources = [t.op for t in inputs]
         for scope in self.control:
             if scope.inputs and not any(op in scope.seen for op in sources):
-                found.extend(op for op in scope.inputs if op not in sources and op not in found)
+                found.update((op, None) for op in scope.inputs if op not in sources)
         if self.body is not None or any(op.body is not None for op in found):
-            found = [op for op in found if op.body is self.body]
-        return found
+            return [op for op in found if op.body is self.body]
+        return list(found)
 
     @contextlib.contextmanager
     def device(self, device_name_or_function: Any) -> Iterator[None]:

@@ -60,13 +60,13 @@ class _Source:
         if programs is not None:
             self.on_device.update(use.initial for use in plan.slots)
         self.is_body = body
-        self.name = f"<millrace plan {next(_serial)}>"
         self.names: dict[str, Any] = {"xp": numpy_dialect(), "HOST": _HOST_TYPES, "host": host}
         self.bound: dict[int, str] = {}
         self.lines: list[str] = []
         self.steps: list[Step | Segment | None] = []
         self.large = max(len(self.parts), len(plan.slots)) > _CHUNK
         self.later: list[tuple[str, list[str]]] = []
+        self.first_fetch: dict[int, int] = {}
         self.producers: dict[int, Step | Segment] | None = None
         self.indent = "    "
         self.owners: set[int] = set()
@@ -118,7 +118,7 @@ class _Source:
         self.steps.append(step)
 
     def _emit_in_chunks(self, name: str, lines: list[str]) -> None:
-        """Lines of `run`, or where there are many, of functions that it calls: Python compiles no long one fast."""
+        """Lines of `run`, or where there are many, of functions that it calls."""
         if not self.large:
             for line in lines:
                 self._emit(f"    {line}")
@@ -164,21 +164,30 @@ class _Source:
             if "journal" in self.names:
                 self._emit("    journal.clear()")
             self._emit(f"    return ({''.join(self._fetched(k) + ', ' for k in range(len(plan.fetches)))})")
+        units = [self._compiled()]
         if self.large:
             self.indent = "    "
             for k in range(0, len(self.parts), _CHUNK):
                 self._emit(f"def chunk{k // _CHUNK}(R):")
                 self._write_steps(k, min(k + _CHUNK, len(self.parts)))
+                units.append(self._compiled())
             for head, lines in self.later:
                 self._emit(f"def {head}:")
                 for line in lines:
                     self._emit(f"    {line}")
-        code = compile("\n".join(self.lines), self.name, "exec")
-        _lines[self.name] = self.steps
-        exec(code, self.names)
+                units.append(self._compiled())
         function = self.names["run"]
-        weakref.finalize(function, _lines.pop, self.name, None)
+        for unit in units:
+            weakref.finalize(function, _lines.pop, unit, None)
         return function
+
+    def _compiled(self) -> str:
+        """Compiles what was emitted: a function at a time, since syntax trees take much room."""
+        unit = f"<millrace plan {next(_serial)}>"
+        _lines[unit] = self.steps
+        exec(compile("\n".join(self.lines), unit, "exec"), self.names)
+        self.lines, self.steps = [], []
+        return unit
 
     def _owners(self) -> set[int]:
         """The steps, by identity, that write variables whose present value nothing else in the run looks at
@@ -352,7 +361,7 @@ class _Source:
         if value in self.on_device:
             self.names["fetched"] = fetched
             return f"fetched({name})"
-        if self._may_be_shared(value) or value in self.plan.fetches[:k]:
+        if self._may_be_shared(value) or self.first_fetch.setdefault(value, k) != k:
             self.names["private"] = private
             return f"private({name})"
         dims = self.plan.dims.get(value)

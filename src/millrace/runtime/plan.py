@@ -189,28 +189,43 @@ def slot_key(op: Operation) -> str:
     return f"{container}/{shared}" if container else shared
 
 
-def variable_of(tensor: Tensor) -> Operation | None:
-    """The variable that a reference names, through the writes that pass it on; None for other handles."""
+def variable_of(tensor: Tensor, known: dict[Tensor, Operation | None] | None = None) -> Operation | None:
+    """The variable that a reference names, through the writes that pass it on; None for other handles.
+
+    Args:
+      tensor: a reference.
+      known: what earlier calls have found; added to.
+    """
+    path = []
+    found: Operation | None = None
+    current: Tensor | None = tensor
+    while current is not None:
+        if known is not None and current in known:
+            found = known[current]
+            break
+        path.append(current)
+        if current.op.type in VARIABLE_TYPES:
+            found = current.op
+            break
+        current = _passed_on(current)
+    if known is not None:
+        known.update((t, found) for t in path)
+    return found
+
+
+def _passed_on(tensor: Tensor) -> Tensor | None:
+    """The reference that an operation hands on as `tensor`."""
     op, index = tensor.op, tensor.value_index
-    while op.type not in VARIABLE_TYPES:
-        opdef = op.opdef
-        if op.type == "BodyArg":
-            outer = op.body.outer(tensor) if op.body is not None else None
-            if outer is None:
-                return None
-            op, index, tensor = outer.op, outer.value_index, outer
-            continue
-        if not op.inputs:
-            return None
-        if opdef.writes and opdef.outputs[index].is_ref:
-            position = next(i for i, a in enumerate(opdef.inputs) if a.name == opdef.writes[0])
-            tensor = op.inputs[position]
-        elif op.type in ("Identity", "RefIdentity", "Enter", "RefEnter", "Switch", "RefSwitch", "IdentityN"):
-            tensor = op.inputs[index if op.type == "IdentityN" else 0]
-        else:
-            return None
-        op, index = tensor.op, tensor.value_index
-    return op
+    opdef = op.opdef
+    if op.type == "BodyArg":
+        return op.body.outer(tensor) if op.body is not None else None
+    if not op.inputs:
+        return None
+    if opdef.writes and opdef.outputs[index].is_ref:
+        return op.inputs[next(i for i, a in enumerate(opdef.inputs) if a.name == opdef.writes[0])]
+    if op.type in ("Identity", "RefIdentity", "Enter", "RefEnter", "Switch", "RefSwitch", "IdentityN"):
+        return op.inputs[index if op.type == "IdentityN" else 0]
+    return None
 
 
 class _Versions:
@@ -222,6 +237,7 @@ class _Versions:
         self.order = order
         self.rereads = {} if body is None else _rereads(body, order)
         self.constants: dict[int, Any] = {}
+        self.variables: dict[Tensor, Operation | None] = {}
         self.fetches = fetches
         self.ids: dict[Tensor, int] = {}
         self.feeds = [self._id_of(t) for t in feeds]
@@ -234,8 +250,13 @@ class _Versions:
             str, list[tuple[int, int]]
         ] = {}  # slot -> (bit of the write, id of the version it made)
         self.writes = 0
+        self.place = 0
+        self.last_reads: dict[str, int] = {}
         self.after: dict[Operation, int] = {}  # the writes that happen before an operation is done, as bits
         self.count = len(self.ids)
+
+    def _variable(self, ref: Tensor) -> Operation | None:
+        return variable_of(ref, self.variables)
 
     def _id_of(self, tensor: Tensor) -> int:
         return self.ids.setdefault(tensor, len(self.ids))
@@ -247,7 +268,9 @@ class _Versions:
     def plan(self) -> Plan:
         for tensor in self.fed:
             self._describe(self.ids[tensor], tensor)
-        for op in self.order:
+        self.last_reads = self._last_reads()
+        for place, op in enumerate(self.order):
+            self.place = place
             self._visit(op)
         finals = [self._fetched(f) for f in self.fetches]
         for use in self.slots.values():
@@ -263,6 +286,28 @@ class _Versions:
             self.tensors,
             self.count,
         )
+
+    def _last_reads(self) -> dict[str, int]:
+        """Slot -> the place of the last operation that reads it; the writes after that need no bit."""
+        last: dict[str, int] = {}
+        for place, op in enumerate(self.order):
+            writes = op.opdef.writes
+            for position, tensor in enumerate(op.inputs):
+                ref = self.rereads.get(tensor)
+                if ref is None:
+                    ref = tensor.op.inputs[0] if is_variable_read(tensor.op) else tensor
+                if is_ref(ref.dtype) and not (writes and self._argument_name(op, position) in writes):
+                    variable = self._variable(ref)
+                    if variable is not None:
+                        last[slot_key(variable)] = place
+            if op.opdef.has_body:
+                last.update((key, place) for key in body_slots(op))
+        for fetch in self.fetches:
+            if isinstance(fetch, Tensor) and fetch in self.rereads:
+                variable = self._variable(self.rereads[fetch])
+                if variable is not None:
+                    last[slot_key(variable)] = len(self.order)
+        return last
 
     def _describe(self, value: int, tensor: Tensor) -> None:
         self.dims[value] = tensor.dims
@@ -284,7 +329,7 @@ class _Versions:
             return
         if opdef.kernel is None:
             raise _missing_feed(op)
-        if is_variable_read(op) and op.inputs[0] not in self.fed and variable_of(op.inputs[0]) is not None:
+        if is_variable_read(op) and op.inputs[0] not in self.fed and self._variable(op.inputs[0]) is not None:
             # the read itself sees what is before it; those who take its result look for themselves
             for tensor in op.outputs:
                 if tensor not in self.fed:
@@ -322,9 +367,11 @@ class _Versions:
             if not key:  # a slot that a body only reads comes back unchanged
                 step.new_state.append(self._new())
                 continue
-            bit = 1 << self.writes
-            self.writes += 1
-            before |= bit
+            bit = 0
+            if self.last_reads.get(key, -1) > self.place:
+                bit = 1 << self.writes
+                self.writes += 1
+                before |= bit
             first_output = step.outputs and is_write and k == 0 and op.opdef.outputs[0].is_ref
             version = step.outputs[0] if first_output else self._new()
             if not first_output:
@@ -337,7 +384,7 @@ class _Versions:
         if tensor in self.rereads:
             return self._version(self.rereads[tensor], before, True)
         if is_ref(tensor.dtype):
-            variable = variable_of(tensor)
+            variable = self._variable(tensor)
             if variable is None:
                 return self.ids[tensor]
             if op.opdef.has_body:
@@ -354,7 +401,7 @@ class _Versions:
         if tensor in self.fed:
             return self.ids[tensor]
         source = tensor.op
-        if is_variable_read(source) and before and variable_of(source.inputs[0]) is not None:
+        if is_variable_read(source) and before and self._variable(source.inputs[0]) is not None:
             return self._version(source.inputs[0], before, True)
         return self.ids[tensor]
 
@@ -401,7 +448,7 @@ class _Versions:
 
     def _version(self, ref: Tensor, before: int, must_exist: bool) -> int:
         """The version that a read sees: the last write among those that happen before it."""
-        variable = variable_of(ref)
+        variable = self._variable(ref)
         assert variable is not None
         use = self._use(slot_key(variable), variable)
         for bit, version in reversed(self.history.get(use.key, ())):
