@@ -57,7 +57,8 @@ def _text(value: Any) -> str:
     return str(value if known is None else known)
 
 
-# What TensorFlow evaluates while building. millrace knows more, but a failure belongs where programs expect it.
+# What TensorFlow evaluates while building. millrace knows more, but failures belong where programs expect
+# them.
 _EVALUATED = {
     "Const",
     "Shape",
