@@ -70,7 +70,10 @@ def test_lines(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"head\none\r\ntwo")
     name = str(path).encode()
-    assert _read_all(tf.TextLineReader(skip_header_lines=1), path) == [[name + b":2", b"one"], [name + b":3", b"two"]]
+    assert _read_all(tf.TextLineReader(skip_header_lines=1), path) == [
+        [name + b":2", b"one"],
+        [name + b":3", b"two"],
+    ]
 
 
 def test_whole_files(tmp_path: pathlib.Path) -> None:

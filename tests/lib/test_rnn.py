@@ -43,12 +43,17 @@ def _lstm(kernel: np.ndarray, bias: np.ndarray, inputs: np.ndarray, lengths: lis
 def test_lstm_over_time(lengths: Any, static: bool) -> None:
     cell = tf.nn.rnn_cell.BasicLSTMCell(3)
     if static:
-        outputs, _ = tf.nn.static_rnn(cell, tf.unstack(INPUTS, axis=1), dtype=tf.float32, sequence_length=lengths)
+        outputs, _ = tf.nn.static_rnn(
+            cell, tf.unstack(INPUTS, axis=1), dtype=tf.float32, sequence_length=lengths
+        )
         outputs = tf.stack(outputs, 1)
     else:
         outputs, _ = tf.nn.dynamic_rnn(cell, INPUTS, sequence_length=lengths, dtype=tf.float32)
     assert outputs.shape.as_list() == [2, 5, 3]
-    assert [v.name for v in tf.global_variables()] == ["rnn/basic_lstm_cell/kernel:0", "rnn/basic_lstm_cell/bias:0"]
+    assert [v.name for v in tf.global_variables()] == [
+        "rnn/basic_lstm_cell/kernel:0",
+        "rnn/basic_lstm_cell/bias:0",
+    ]
     with tf.Session() as sess:
         sess.run(tf.global_variables_initializer())
         found, kernel, bias = sess.run([outputs, *cell.variables])

@@ -10,7 +10,9 @@ import millrace as tf
 pytestmark = pytest.mark.xla
 
 
-def test_a_loop_that_calls_python_keeps_its_tensor_arrays_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_that_calls_python_keeps_its_tensor_arrays_on_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("MILLRACE_TIER", "compile")
     with tf.Graph().as_default(), tf.Session() as sess:
         x = tf.placeholder(tf.float32, [3, 2])

@@ -80,7 +80,8 @@ class GradientTape:
         parallel_iterations: int | None = None,
         experimental_use_pfor: bool = True,
     ) -> Any:
-        """The derivatives of each element of `target`, of known size: shape of the target, then of the source.
+        """The derivatives of each element of `target`, of known size: shape of the target, then of the
+        source.
 
         Raises:
           ValueError: the target's static shape is not whole.
@@ -88,7 +89,9 @@ class GradientTape:
         flat_sources = nest.flatten(sources)
         target = convert.convert_to_tensor(target)
         if not target.shape.is_fully_defined():
-            raise ValueError(f"jacobian: the target's shape must be known. Received: {target.name} of shape {target.shape}")
+            raise ValueError(
+                f"jacobian: the target's shape must be known. Received: {target.name} of shape {target.shape}"
+            )
         elements = raw.Unpack(raw.Reshape(target, [-1]), num=target.shape.num_elements(), axis=0)
         rows = [gradients(e, flat_sources, unconnected_gradients=unconnected_gradients) for e in elements]
         found = []
@@ -117,7 +120,9 @@ class GradientTape:
         target, source = convert.convert_to_tensor(target), convert.convert_to_tensor(source)
         rest = target.shape[1:]
         if not rest.is_fully_defined() or not source.shape[1:].is_fully_defined():
-            raise ValueError(f"batch_jacobian: the shapes of rows must be known. Received: {target.shape}, {source.shape}")
+            raise ValueError(
+                f"batch_jacobian: the shapes of rows must be known. Received: {target.shape}, {source.shape}"
+            )
         size = rest.num_elements()
         columns = raw.Unpack(raw.Reshape(target, [-1, size]), num=size, axis=1)
         rows = [gradients(c, source, unconnected_gradients=unconnected_gradients)[0] for c in columns]

@@ -13,7 +13,11 @@ from millrace.graph import literals
 
 @public("make_tensor_proto", "contrib.util.make_tensor_proto")
 def make_tensor_proto(
-    values: Any, dtype: Any = None, shape: Any = None, verify_shape: bool = False, allow_broadcast: bool = False
+    values: Any,
+    dtype: Any = None,
+    shape: Any = None,
+    verify_shape: bool = False,
+    allow_broadcast: bool = False,
 ) -> Any:
     """A `TensorProto` of `values`.
 
@@ -25,7 +29,8 @@ def make_tensor_proto(
       allow_broadcast: accepted.
 
     Raises:
-      TypeError: the elements are of another kind than `dtype`, or `verify_shape` is set and the shapes differ.
+      TypeError: the elements are of another kind than `dtype`, or `verify_shape` is set and the shapes
+        differ.
       ValueError: ragged lists, or a value that does not fit `shape`.
     """
     if hasattr(values, "tensor_shape") and hasattr(values, "SerializeToString"):
@@ -34,7 +39,9 @@ def make_tensor_proto(
     dims = None if shape is None else shapes.as_dims(shape)
     own = literals.to_array(values, chosen)
     if verify_shape and dims is not None and own.shape != dims:
-        raise TypeError(f"make_tensor_proto: expected shape {shapes.format_dims(dims)}. Received: {own.shape}")
+        raise TypeError(
+            f"make_tensor_proto: expected shape {shapes.format_dims(dims)}. Received: {own.shape}"
+        )
     kind = chosen or dtypes.as_dtype(own.dtype)
     if dims is None or own.shape == dims:
         return tensor_proto.encode(own, kind)

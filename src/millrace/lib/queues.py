@@ -32,10 +32,14 @@ class QueueBase:
         self._dtypes = list(dtypes)
         self._shapes = None if shapes is None else list(shapes)
         if self._shapes is not None and len(self._shapes) != len(self._dtypes):
-            raise ValueError(f"Queue: one shape is needed for each of {len(self._dtypes)} dtypes. Received: {shapes!r}")
+            raise ValueError(
+                f"Queue: one shape is needed for each of {len(self._dtypes)} dtypes. Received: {shapes!r}"
+            )
         self._names = list(names) if names is not None else None
         if self._names is not None and len(self._names) != len(self._dtypes):
-            raise ValueError(f"Queue: one name is needed for each of {len(self._dtypes)} dtypes. Received: {names!r}")
+            raise ValueError(
+                f"Queue: one name is needed for each of {len(self._dtypes)} dtypes. Received: {names!r}"
+            )
         self._queue_ref = queue_ref
         self._name = queue_ref.op.name.split("/")[-1]
 
@@ -50,7 +54,9 @@ class QueueBase:
             raise TypeError(f"from_list: a list of queues is needed. Received: {queues!r}")
         value = static_value(index) if isinstance(index, Tensor) else index
         if value is None:
-            raise TypeError(f"from_list: the index must be known while the graph is built. Received: {index!r}")
+            raise TypeError(
+                f"from_list: the index must be known while the graph is built. Received: {index!r}"
+            )
         return queues[int(value)]
 
     @property
@@ -83,14 +89,20 @@ class QueueBase:
             if self._names is None:
                 raise ValueError(f"Queue '{self.name}': it has no names, so elements may not be dictionaries")
             if sorted(self._names) != sorted(values):
-                raise ValueError(f"Queue '{self.name}': keys must be {self._names}. Received: {sorted(values)}")
+                raise ValueError(
+                    f"Queue '{self.name}': keys must be {self._names}. Received: {sorted(values)}"
+                )
             values = [values[n] for n in self._names]
         elif self._names is not None:
-            raise ValueError(f"Queue '{self.name}': it has names, so elements must be dictionaries. Received: {values!r}")
+            raise ValueError(
+                f"Queue '{self.name}': it has names, so elements must be dictionaries. Received: {values!r}"
+            )
         elif not isinstance(values, list | tuple):
             values = [values]
         if len(values) != len(self._dtypes):
-            raise ValueError(f"Queue '{self.name}': elements have {len(self._dtypes)} components. Received: {len(values)}")
+            raise ValueError(
+                f"Queue '{self.name}': elements have {len(self._dtypes)} components. Received: {len(values)}"
+            )
         tensors = []
         for i, (value, dtype) in enumerate(zip(values, self._dtypes, strict=True)):
             tensor = convert.to_tensor(value, dtype, f"component_{i}")
@@ -99,7 +111,8 @@ class QueueBase:
                 wanted = shapes.as_dims(self._shapes[i])
                 if not shapes.compatible(dims, wanted):
                     raise ValueError(
-                        f"Shapes {shapes.shape_of(dims)} and {shapes.shape_of(wanted)} are incompatible: component {i} "
+                        f"Shapes {shapes.shape_of(dims)} and {shapes.shape_of(wanted)} are incompatible: "
+                        f"component {i} "
                         f"of queue '{self.name}'"
                     )
             tensors.append(tensor)
@@ -163,9 +176,13 @@ class QueueBase:
         return self._result(tensors)
 
     def close(self, cancel_pending_enqueues: bool = False, name: str | None = None) -> Any:
-        """An operation that closes the queue; with `cancel_pending_enqueues`, those that wait for room fail."""
+        """An operation that closes the queue; with `cancel_pending_enqueues`, those that wait for room
+        fail.
+        """
         return raw.QueueCloseV2(
-            self._queue_ref, cancel_pending_enqueues=cancel_pending_enqueues, name=name or f"{self._name}_Close"
+            self._queue_ref,
+            cancel_pending_enqueues=cancel_pending_enqueues,
+            name=name or f"{self._name}_Close",
         )
 
     def is_closed(self, name: str | None = None) -> Tensor:
@@ -229,7 +246,11 @@ class FIFOQueue(QueueBase):
         kinds = _as_dtypes(dtypes)
         dims = _as_shapes(shapes, len(kinds))
         handle = raw.FIFOQueueV2(
-            component_types=kinds, shapes=dims or (), capacity=capacity, shared_name=shared_name or "", name=name
+            component_types=kinds,
+            shapes=dims or (),
+            capacity=capacity,
+            shared_name=shared_name or "",
+            name=name,
         )
         super().__init__(kinds, dims, _as_names(names), handle)
 
@@ -254,7 +275,9 @@ class PaddingFIFOQueue(QueueBase):
         kinds = _as_dtypes(dtypes)
         dims = _as_shapes(shapes, len(kinds))
         if dims is None or len(dims) != len(kinds):
-            raise ValueError(f"PaddingFIFOQueue: one shape is needed for each of {len(kinds)} dtypes. Received: {shapes!r}")
+            raise ValueError(
+                f"PaddingFIFOQueue: one shape is needed for each of {len(kinds)} dtypes. Received: {shapes!r}"
+            )
         handle = raw.PaddingFIFOQueueV2(
             component_types=kinds, shapes=dims, capacity=capacity, shared_name=shared_name or "", name=name
         )
@@ -313,7 +336,13 @@ class PriorityQueue(QueueBase):
         kinds = _as_dtypes(types)
         dims = _as_shapes(shapes, len(kinds))
         handle = raw.PriorityQueueV2(
-            component_types=kinds, shapes=dims or (), capacity=capacity, shared_name=shared_name or "", name=name
+            component_types=kinds,
+            shapes=dims or (),
+            capacity=capacity,
+            shared_name=shared_name or "",
+            name=name,
         )
         priority = _as_shapes([()], 1) or []
-        super().__init__([dtypes.int64, *kinds], None if dims is None else [*priority, *dims], _as_names(names), handle)
+        super().__init__(
+            [dtypes.int64, *kinds], None if dims is None else [*priority, *dims], _as_names(names), handle
+        )

@@ -64,7 +64,7 @@ class TFRecordOptions:
 
     @staticmethod
     def get_compression_type_string(options: Any) -> str:
-        """"", "GZIP" or "ZLIB" for options, a compression type, or None."""
+        """ "", "GZIP" or "ZLIB" for options, a compression type, or None."""
         return TFRecordOptions(options).compression_type
 
 

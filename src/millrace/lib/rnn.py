@@ -19,7 +19,9 @@ from millrace.ops.reshape import transpose
 
 def _check_cell(cell: Any, name: str = "cell") -> None:
     if not callable(cell) or not hasattr(cell, "output_size") or not hasattr(cell, "state_size"):
-        raise TypeError(f"The argument {name!r} ({cell!r}) is not an RNNCell: it needs output_size, state_size and a call")
+        raise TypeError(
+            f"The argument {name!r} ({cell!r}) is not an RNNCell: it needs output_size, state_size and a call"
+        )
 
 
 def _swapped(x: Tensor) -> Tensor:
@@ -29,7 +31,9 @@ def _swapped(x: Tensor) -> Tensor:
         order = raw.ConcatV2([[1, 0], raw.Range(2, rank, 1)], 0)
         return raw.Transpose(x, order)
     if len(x.dims) < 2:
-        raise ValueError(f"Expected input tensor {x.name} to have rank at least 2, but saw shape: {x.get_shape()}")
+        raise ValueError(
+            f"Expected input tensor {x.name} to have rank at least 2, but saw shape: {x.get_shape()}"
+        )
     return transpose(x, [1, 0, *range(2, len(x.dims))])
 
 
@@ -117,7 +121,8 @@ def dynamic_rnn(
         for x in flat:
             if x.dims is None or any(d is None for d in x.dims[2:]):
                 raise ValueError(
-                    f"Input size (depth of inputs) must be accessible via shape inference, but saw value None: {x.name}"
+                    f"Input size (depth of inputs) must be accessible via shape inference, but saw value "
+                    f"None: {x.name}"
                 )
         lengths = _lengths(sequence_length)
         batch = _batch_of(flat, 1)
@@ -129,11 +134,23 @@ def dynamic_rnn(
 
 
 def _loop(
-    cell: Any, structure: Any, flat: list[Tensor], state: Any, lengths: Tensor | None, batch: Any, parallel: int
+    cell: Any,
+    structure: Any,
+    flat: list[Tensor],
+    state: Any,
+    lengths: Tensor | None,
+    batch: Any,
+    parallel: int,
 ) -> Any:
     steps = flat[0].dims[0] if flat[0].dims else None
-    count = steps if steps is not None else raw.StridedSlice(raw.Shape(flat[0]), [0], [1], [1], shrink_axis_mask=1)
-    sizes = [shapes.as_shape([s] if isinstance(s, int) else s).as_list() for s in nest.flatten(cell.output_size)]
+    count = (
+        steps
+        if steps is not None
+        else raw.StridedSlice(raw.Shape(flat[0]), [0], [1], [1], shrink_axis_mask=1)
+    )
+    sizes = [
+        shapes.as_shape([s] if isinstance(s, int) else s).as_list() for s in nest.flatten(cell.output_size)
+    ]
     first = nest.flatten(state)[0]
     kind = first.dtype.base_dtype if not isinstance(first, TensorArray) else flat[0].dtype.base_dtype
     rows = batch if isinstance(batch, int) else None
@@ -141,7 +158,9 @@ def _loop(
         reads = [TensorArray(x.dtype, size=count, element_shape=x.dims[1:]).unstack(x) for x in flat]  # type: ignore
         writes = [TensorArray(kind, size=count, element_shape=[rows, *size]) for size in sizes]
         zero = [zero_state_of(shapes.as_shape(size), batch, kind) for size in sizes]
-        state = nest.map_structure(lambda s: s if isinstance(s, TensorArray) else convert.convert_to_tensor(s), state)
+        state = nest.map_structure(
+            lambda s: s if isinstance(s, TensorArray) else convert.convert_to_tensor(s), state
+        )
 
     def step(time: Any, written: list[TensorArray], now: Any) -> Any:
         x = nest.pack_sequence_as(structure, [r.read(time) for r in reads])
@@ -238,8 +257,10 @@ def raw_rnn(
 
     Args:
       cell: an `RNNCell`.
-      loop_fn: of (time, output, state, loop state) to (finished `[batch]`, next input, next state, output to emit, loop
-        state); called first with time 0 and None for the others, when the emitted output only shows its structure.
+      loop_fn: of (time, output, state, loop state) to (finished `[batch]`, next input, next state, output to
+        emit, loop
+        state); called first with time 0 and None for the others, when the emitted output only shows its
+        structure.
       parallel_iterations, swap_memory: accepted.
       scope: a variable scope; default "rnn".
 
@@ -263,12 +284,14 @@ def raw_rnn(
         rows = batch if isinstance(batch, int) else None
         if emitted is not None:
             flat_emitted = [convert.convert_to_tensor(e) for e in nest.flatten(emitted)]
-            sizes = [[d for d in e.get_shape().as_list()] for e in flat_emitted]
+            sizes = [e.get_shape().as_list() for e in flat_emitted]
             kinds = [e.dtype for e in flat_emitted]
             structure = emitted
         else:
             structure = cell.output_size
-            sizes = [shapes.as_shape([s] if isinstance(s, int) else s).as_list() for s in nest.flatten(structure)]
+            sizes = [
+                shapes.as_shape([s] if isinstance(s, int) else s).as_list() for s in nest.flatten(structure)
+            ]
             first = nest.flatten(state)[0]
             kinds = [first.dtype.base_dtype] * len(sizes)
         arrays = [
@@ -339,7 +362,8 @@ def static_rnn(
         for x in nest.flatten(inputs):
             if x.get_shape().ndims is None or any(d is None for d in x.get_shape().as_list()[1:]):
                 raise ValueError(
-                    f"Input size (dimension 1 of inputs) must be accessible via shape inference, but saw value None: {x!r}"
+                    f"Input size (dimension 1 of inputs) must be accessible via shape inference, but saw "
+                    f"value None: {x!r}"
                 )
         batch = _batch_of([first], 0)
         state = _initial_state(cell, initial_state, batch, dtype)
@@ -347,7 +371,9 @@ def static_rnn(
         zero = None
         if lengths is not None:
             sizes = nest.flatten(cell.output_size)
-            zero = nest.pack_sequence_as(cell.output_size, [zero_state_of(s, batch, first.dtype) for s in sizes])
+            zero = nest.pack_sequence_as(
+                cell.output_size, [zero_state_of(s, batch, first.dtype) for s in sizes]
+            )
         for time, x in enumerate(inputs):
             if time > 0:
                 entered.reuse_variables()
@@ -420,7 +446,8 @@ def static_bidirectional_rnn(
             output_bw, state_bw = static_rnn(cell_bw, backwards, initial_state_bw, scope=bw_scope, **options)
     output_bw = _reversed_list(output_bw, sequence_length)
     outputs = [
-        nest.map_structure(lambda a, b: raw.ConcatV2([a, b], 1), f, b) for f, b in zip(output_fw, output_bw, strict=True)
+        nest.map_structure(lambda a, b: raw.ConcatV2([a, b], 1), f, b)
+        for f, b in zip(output_fw, output_bw, strict=True)
     ]
     return outputs, state_fw, state_bw
 
@@ -432,6 +459,8 @@ def _reversed_list(items: Any, lengths: Any) -> list[Any]:
     columns = zip(*[nest.flatten(item) for item in items], strict=True)
     turned = []
     for column in columns:
-        stacked = raw.ReverseSequence(raw.Pack(list(column)), convert.convert_to_tensor(lengths), seq_dim=0, batch_dim=1)
+        stacked = raw.ReverseSequence(
+            raw.Pack(list(column)), convert.convert_to_tensor(lengths), seq_dim=0, batch_dim=1
+        )
         turned.append(raw.Unpack(stacked, num=len(items), axis=0))
     return [nest.pack_sequence_as(item, [t[i] for t in turned]) for i, item in enumerate(items)]

@@ -1,4 +1,6 @@
-"""Queues: what threads of a program hand each other. The object behind the handle; kernels call its methods."""
+"""Queues: what threads of a program hand each other. The object behind the handle; kernels call its
+methods.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ class Queue:
         self.changed = threading.Condition()
         self._make_room()
 
-    # --- storage: what subclasses change ----------------------------------------------------------------------------
+    # --- storage: what subclasses change --------------------------------------------------------------------
 
     def _make_room(self) -> None:
         self._items: Any = deque()
@@ -55,7 +57,7 @@ class Queue:
         """True where `count` elements can be taken now."""
         return len(self._items) >= count
 
-    # --- operations ---------------------------------------------------------------------------------------------------
+    # --- operations -----------------------------------------------------------------------------------------
 
     def size(self) -> int:
         """How many elements there are."""
@@ -85,7 +87,9 @@ class Queue:
                 f"enqueue to queue '{self.name}'",
             )
             if self._cancelled:
-                raise errors.CancelledError(None, None, f"Enqueue operation was cancelled: queue '{self.name}' is closed")
+                raise errors.CancelledError(
+                    None, None, f"Enqueue operation was cancelled: queue '{self.name}' is closed"
+                )
             self._put(element)
             self.changed.notify_all()
 
@@ -109,7 +113,9 @@ class Queue:
           OutOfRangeError: the queue is closed and has too few elements.
         """
         with self.changed:
-            wait_until(self.changed, lambda: self.closed or self._ready(1), f"dequeue from queue '{self.name}'")
+            wait_until(
+                self.changed, lambda: self.closed or self._ready(1), f"dequeue from queue '{self.name}'"
+            )
             if not self._items:
                 raise self._exhausted(1)
             element = self._take()
@@ -124,17 +130,23 @@ class Queue:
           InvalidArgumentError: the elements' shapes are not known to be equal.
         """
         if count < 0:
-            raise errors.InvalidArgumentError(None, None, f"Requested {count} elements; the number may not be negative")
+            raise errors.InvalidArgumentError(
+                None, None, f"Requested {count} elements; the number may not be negative"
+            )
         if not self.shapes and self.types:
             raise errors.InvalidArgumentError(
-                None, None, f"{self.kind}'s DequeueMany and DequeueUpTo require the components to have specified shapes."
+                None,
+                None,
+                f"{self.kind}'s DequeueMany and DequeueUpTo require the components to have specified shapes.",
             )
         taken: list[Element] = []
         with self.changed:
             # elements are collected as they come, so that more can be asked for than fit into the queue
             while len(taken) < count:
                 wait_until(
-                    self.changed, lambda: self.closed or self._ready(1), f"dequeue_many from queue '{self.name}'"
+                    self.changed,
+                    lambda: self.closed or self._ready(1),
+                    f"dequeue_many from queue '{self.name}'",
                 )
                 if not self._items:
                     if up_to and taken:
@@ -161,7 +173,8 @@ class Queue:
         return errors.OutOfRangeError(
             None,
             None,
-            f"{self.kind} '{self.name}' is closed and has insufficient elements (requested {wanted}, current size "
+            f"{self.kind} '{self.name}' is closed and has insufficient elements (requested {wanted}, "
+            f"current size "
             f"{len(self._items)})",
         )
 
@@ -174,7 +187,9 @@ class Queue:
             found = np.shape(value)
             if dims is not None and not shapes.compatible(dims, found):
                 raise errors.InvalidArgumentError(
-                    None, None, f"Shape mismatch in tuple component {i}. Expected {list(dims)}, got {list(found)}"
+                    None,
+                    None,
+                    f"Shape mismatch in tuple component {i}. Expected {list(dims)}, got {list(found)}",
                 )
 
 
@@ -194,7 +209,9 @@ class ShuffleQueue(Queue):
 
     def __init__(self, *args: Any, min_after_dequeue: int, seed: int, seed2: int) -> None:
         self._least = min_after_dequeue
-        self._random = np.random.default_rng((seed & (2**63 - 1), seed2 & (2**63 - 1)) if seed or seed2 else None)
+        self._random = np.random.default_rng(
+            (seed & (2**63 - 1), seed2 & (2**63 - 1)) if seed or seed2 else None
+        )
         super().__init__(*args)
 
     def _make_room(self) -> None:

@@ -21,7 +21,7 @@ class Reader:
         self.produced = 0
         self.completed = 0
 
-    # --- what subclasses do -------------------------------------------------------------------------------------------
+    # --- what subclasses do ---------------------------------------------------------------------------------
 
     def _start(self) -> None:
         """Opens `self._work`."""
@@ -33,7 +33,7 @@ class Reader:
     def _stop(self) -> None:
         """Closes the work unit."""
 
-    # --- operations ---------------------------------------------------------------------------------------------------
+    # --- operations -----------------------------------------------------------------------------------------
 
     def read(self, queue: Any) -> tuple[bytes, bytes]:
         """The next key and value, starting on work from `queue` when needed.
@@ -174,7 +174,10 @@ class FixedLengthRecordReader(_FileReader):
         super().__init__()
         if length <= 0 or header < 0 or footer < 0 or hop < 0:
             raise errors.InvalidArgumentError(
-                None, None, f"record_bytes must be positive and the others not negative. Received: {length, header, footer, hop}"
+                None,
+                None,
+                f"record_bytes must be positive and the others not negative. Received: "
+                f"{length, header, footer, hop}",
             )
         self._length, self._header, self._footer, self._hop = length, header, footer, hop or length
         self._encoding = encoding

@@ -1,4 +1,6 @@
-"""TFRecord files: length, checksum of the length, payload, checksum of the payload (CRC-32C, rotated and offset)."""
+"""TFRecord files: length, checksum of the length, payload, checksum of the payload (CRC-32C, rotated and
+offset).
+"""
 
 from __future__ import annotations
 
@@ -69,17 +71,23 @@ def next_record(file: Any, path: str) -> bytes | None:
         if not head:
             return None
         if len(head) < 12:
-            raise errors.DataLossError(None, None, f"truncated record in {path}: its header has {len(head)} of 12 bytes")
+            raise errors.DataLossError(
+                None, None, f"truncated record in {path}: its header has {len(head)} of 12 bytes"
+            )
         length, check = struct.unpack("<QI", head)
         if masked_crc(head[:8]) != check:
-            raise errors.DataLossError(None, None, f"corrupted record in {path}: the checksum of its length does not match")
+            raise errors.DataLossError(
+                None, None, f"corrupted record in {path}: the checksum of its length does not match"
+            )
         data, tail = file.read(length), file.read(4)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise errors.DataLossError(None, None, f"{path} cannot be decompressed: {error}") from None
     if len(data) < length or len(tail) < 4:
         raise errors.DataLossError(None, None, f"truncated record in {path}: {len(data)} of {length} bytes")
     if masked_crc(data) != struct.unpack("<I", tail)[0]:
-        raise errors.DataLossError(None, None, f"corrupted record in {path}: the checksum of its data does not match")
+        raise errors.DataLossError(
+            None, None, f"corrupted record in {path}: the checksum of its data does not match"
+        )
     return data
 
 
@@ -96,7 +104,9 @@ def iterate(path: str, compression: str = "") -> Iterator[bytes]:
 def framed(record: bytes) -> bytes:
     """A record with its length and checksums, as files hold it."""
     head = struct.pack("<Q", len(record))
-    return b"".join((head, struct.pack("<I", masked_crc(head)), record, struct.pack("<I", masked_crc(record))))
+    return b"".join(
+        (head, struct.pack("<I", masked_crc(head)), record, struct.pack("<I", masked_crc(record)))
+    )
 
 
 class Writer:
@@ -112,7 +122,7 @@ class Writer:
         self._zlib: Any = None
         self._file: IO[bytes] | Any
         if compression == "GZIP":
-            self._file = gzip.open(path, "wb", 9 if level < 0 else level)
+            self._file = gzip.open(path, "wb", 9 if level < 0 else level)  # noqa: SIM115 - closed by close()
         else:
             self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
             if compression == "ZLIB":

@@ -1,4 +1,6 @@
-"""Queue operations. A handle's value is the queue itself, kept in the session's slot of the operation that makes it."""
+"""Queue operations. A handle's value is the queue itself, kept in the session's slot of the operation that
+makes it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,10 @@ from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.queues import PaddingQueue, PriorityQueue, Queue, ShuffleQueue
 
 _COMMON: dict[str, Any] = dict(
-    shapes=shape_list(default=()), capacity=integer(default=-1), container=text(default=""), shared_name=text(default="")
+    shapes=shape_list(default=()),
+    capacity=integer(default=-1),
+    container=text(default=""),
+    shared_name=text(default=""),
 )
 
 

@@ -1,4 +1,6 @@
-"""Reader operations. A handle's value is the reader itself, kept in the session's slot of the operation that makes it."""
+"""Reader operations. A handle's value is the reader itself, kept in the session's slot of the operation that
+makes it.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ class WholeFileReaderV2:
 
 
 @declare(
-    "IdentityReaderV2() -> reader_handle: resource", **_COMMON, state=lambda attrs: readers.IdentityReader(), host=True
+    "IdentityReaderV2() -> reader_handle: resource",
+    **_COMMON,
+    state=lambda attrs: readers.IdentityReader(),
+    host=True,
 )
 class IdentityReaderV2:
     """Gives its work back."""
@@ -84,7 +89,9 @@ class TFRecordReaderV2:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("LMDBReader() -> reader_handle: resource", **_COMMON, state=lambda attrs: readers.LMDBReader(), host=True)
+@declare(
+    "LMDBReader() -> reader_handle: resource", **_COMMON, state=lambda attrs: readers.LMDBReader(), host=True
+)
 class LMDBReader:
     """Reads LMDB databases."""
 
@@ -163,7 +170,9 @@ class ReaderReadUpToV2:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("ReaderNumRecordsProducedV2(reader_handle: resource) -> records_produced: int64", effect=True, host=True)
+@declare(
+    "ReaderNumRecordsProducedV2(reader_handle: resource) -> records_produced: int64", effect=True, host=True
+)
 class ReaderNumRecordsProducedV2:
     """How many pairs were read."""
 
@@ -176,7 +185,9 @@ class ReaderNumRecordsProducedV2:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("ReaderNumWorkUnitsCompletedV2(reader_handle: resource) -> units_completed: int64", effect=True, host=True)
+@declare(
+    "ReaderNumWorkUnitsCompletedV2(reader_handle: resource) -> units_completed: int64", effect=True, host=True
+)
 class ReaderNumWorkUnitsCompletedV2:
     """How many work units were read to their end."""
 

@@ -1,6 +1,8 @@
-"""How large the values of a segment can be, where that follows from its operations and the size of what is fed.
+"""How large the values of a segment can be, where that follows from its operations and the size of what is
+fed.
 
-For one purpose: sines and cosines of small numbers have a recipe that is five times as fast as XLA's (`dialect/jax_trig`),
+For one purpose: sines and cosines of small numbers have a recipe that is five times as fast as XLA's
+  (`dialect/jax_trig`),
 and is wrong for large ones. A bound is a number b with |x| <= b for every element.
 """
 
@@ -32,8 +34,8 @@ _RULES: dict[str, _Rule] = {
     **dict.fromkeys(("Mul",), math.prod),
     **dict.fromkeys(("Maximum", "Minimum"), max),
     **dict.fromkeys(
-        ("Neg", "Abs", "Relu", "Reshape", "Transpose", "Tile", "ExpandDims", "Squeeze", "StridedSlice", "Slice", "Fill",
-         "BroadcastTo", "Identity", "Max", "Min", "Mean"), _first
+        ("Neg", "Abs", "Relu", "Reshape", "Transpose", "Tile", "ExpandDims", "Squeeze", "StridedSlice",
+         "Slice", "Fill", "BroadcastTo", "Identity", "Max", "Min", "Mean"), _first
     ),
     "Relu6": lambda b: min(b[0], 6.0),
     "Square": lambda b: b[0] * b[0],
@@ -42,7 +44,8 @@ _RULES: dict[str, _Rule] = {
 
 
 def small_angles(segment: Segment, plan: Plan) -> tuple[frozenset[Operation], list[int]]:
-    """The sines and cosines of a segment whose arguments are small if what is fed is no larger than `ASSUMED`.
+    """The sines and cosines of a segment whose arguments are small if what is fed is no larger than
+    `ASSUMED`.
 
     Returns:
       The operations, and the fed values that they depend on.
