@@ -6,16 +6,121 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.lib.layer import InputSpec as InputSpec
     from millrace.lib.layer import Layer as Layer
+    from millrace.lib.layers_conv_functions import conv1d as conv1d
+    from millrace.lib.layers_conv_functions import conv2d as conv2d
+    from millrace.lib.layers_conv_functions import conv2d_transpose as conv2d_transpose
+    from millrace.lib.layers_conv_functions import conv3d as conv3d
+    from millrace.lib.layers_conv_functions import conv3d_transpose as conv3d_transpose
+    from millrace.lib.layers_convolutional import Conv1D as Conv1D
+    from millrace.lib.layers_convolutional import Conv2D as Conv2D
+    from millrace.lib.layers_convolutional import Conv2DTranspose as Conv2DTranspose
+    from millrace.lib.layers_convolutional import Conv3D as Conv3D
+    from millrace.lib.layers_convolutional import Conv3DTranspose as Conv3DTranspose
+    from millrace.lib.layers_core import Dense as Dense
+    from millrace.lib.layers_core import Dropout as Dropout
+    from millrace.lib.layers_core import Flatten as Flatten
+    from millrace.lib.layers_core import dense as dense
+    from millrace.lib.layers_core import dropout as dropout
+    from millrace.lib.layers_core import flatten as flatten
+    from millrace.lib.layers_normalization import BatchNormalization as BatchNormalization
+    from millrace.lib.layers_normalization import batch_normalization as batch_normalization
+    from millrace.lib.layers_pooling import AveragePooling1D as AveragePooling1D
+    from millrace.lib.layers_pooling import AveragePooling2D as AveragePooling2D
+    from millrace.lib.layers_pooling import AveragePooling3D as AveragePooling3D
+    from millrace.lib.layers_pooling import MaxPooling1D as MaxPooling1D
+    from millrace.lib.layers_pooling import MaxPooling2D as MaxPooling2D
+    from millrace.lib.layers_pooling import MaxPooling3D as MaxPooling3D
+    from millrace.lib.layers_pooling import average_pooling1d as average_pooling1d
+    from millrace.lib.layers_pooling import average_pooling2d as average_pooling2d
+    from millrace.lib.layers_pooling import average_pooling3d as average_pooling3d
+    from millrace.lib.layers_pooling import max_pooling1d as max_pooling1d
+    from millrace.lib.layers_pooling import max_pooling2d as max_pooling2d
+    from millrace.lib.layers_pooling import max_pooling3d as max_pooling3d
+    from millrace.lib.layers_separable import SeparableConv1D as SeparableConv1D
+    from millrace.lib.layers_separable import SeparableConv2D as SeparableConv2D
+    from millrace.lib.layers_separable import separable_conv1d as separable_conv1d
+    from millrace.lib.layers_separable import separable_conv2d as separable_conv2d
 
 __all__ = [
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
+    "BatchNormalization",
+    "Conv1D",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "InputSpec",
     "Layer",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "average_pooling1d",
+    "average_pooling2d",
+    "average_pooling3d",
+    "batch_normalization",
+    "conv1d",
+    "conv2d",
+    "conv2d_transpose",
+    "conv3d",
+    "conv3d_transpose",
+    "dense",
+    "dropout",
+    "flatten",
+    "max_pooling1d",
+    "max_pooling2d",
+    "max_pooling3d",
+    "separable_conv1d",
+    "separable_conv2d",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "AveragePooling1D": "millrace.lib.layers_pooling",
+            "AveragePooling2D": "millrace.lib.layers_pooling",
+            "AveragePooling3D": "millrace.lib.layers_pooling",
+            "BatchNormalization": "millrace.lib.layers_normalization",
+            "Conv1D": "millrace.lib.layers_convolutional",
+            "Conv2D": "millrace.lib.layers_convolutional",
+            "Conv2DTranspose": "millrace.lib.layers_convolutional",
+            "Conv3D": "millrace.lib.layers_convolutional",
+            "Conv3DTranspose": "millrace.lib.layers_convolutional",
+            "Dense": "millrace.lib.layers_core",
+            "Dropout": "millrace.lib.layers_core",
+            "Flatten": "millrace.lib.layers_core",
+            "InputSpec": "millrace.lib.layer",
             "Layer": "millrace.lib.layer",
+            "MaxPooling1D": "millrace.lib.layers_pooling",
+            "MaxPooling2D": "millrace.lib.layers_pooling",
+            "MaxPooling3D": "millrace.lib.layers_pooling",
+            "SeparableConv1D": "millrace.lib.layers_separable",
+            "SeparableConv2D": "millrace.lib.layers_separable",
+            "average_pooling1d": "millrace.lib.layers_pooling",
+            "average_pooling2d": "millrace.lib.layers_pooling",
+            "average_pooling3d": "millrace.lib.layers_pooling",
+            "batch_normalization": "millrace.lib.layers_normalization",
+            "conv1d": "millrace.lib.layers_conv_functions",
+            "conv2d": "millrace.lib.layers_conv_functions",
+            "conv2d_transpose": "millrace.lib.layers_conv_functions",
+            "conv3d": "millrace.lib.layers_conv_functions",
+            "conv3d_transpose": "millrace.lib.layers_conv_functions",
+            "dense": "millrace.lib.layers_core",
+            "dropout": "millrace.lib.layers_core",
+            "flatten": "millrace.lib.layers_core",
+            "max_pooling1d": "millrace.lib.layers_pooling",
+            "max_pooling2d": "millrace.lib.layers_pooling",
+            "max_pooling3d": "millrace.lib.layers_pooling",
+            "separable_conv1d": "millrace.lib.layers_separable",
+            "separable_conv2d": "millrace.lib.layers_separable",
         },
     )

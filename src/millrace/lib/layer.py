@@ -1,12 +1,16 @@
-"""`Layer`: a function with variables of its own, made when it is first called and shared by every later call."""
+"""`Layer`: a function with variables of its own, made at its first call and shared by every later one."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+import numpy as np
+
 from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
+from millrace.graph import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
+from millrace.graph.convert import to_tensor
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.scopes import name_scope
 from millrace.graph.tensor import Tensor
@@ -20,6 +24,109 @@ def snake_case(name: str) -> str:
     return "private" + name if name[0] == "_" else name
 
 
+@public("layers.InputSpec", "keras.layers.InputSpec")
+class InputSpec:
+    """What a layer's input must look like; None leaves a property open.
+
+    Args:
+      dtype: its dtype.
+      shape: its shape, None for dimensions of any length.
+      ndim: its rank.
+      max_ndim, min_ndim: bounds of its rank.
+      axes: lengths of single axes: `{-1: 3}`.
+    """
+
+    def __init__(
+        self,
+        dtype: Any = None,
+        shape: Any = None,
+        ndim: int | None = None,
+        max_ndim: int | None = None,
+        min_ndim: int | None = None,
+        axes: dict[int, int | None] | None = None,
+    ) -> None:
+        self.dtype = None if dtype is None else dtypes.as_dtype(dtype)
+        self.shape = shape
+        self.ndim = len(shape) if shape is not None else ndim
+        self.max_ndim, self.min_ndim = max_ndim, min_ndim
+        self.axes = {int(k): v for k, v in (axes or {}).items()}
+
+    def __repr__(self) -> str:
+        given = {k: v for k, v in vars(self).items() if v is not None and v != {}}
+        return f"InputSpec({', '.join(f'{k}={v}' for k, v in given.items())})"
+
+    def check(self, tensor: Any, who: str) -> None:
+        """Refuses a tensor that is not as this says; `who` begins the message.
+
+        Raises:
+          ValueError: its dtype, rank or shape is another one.
+        """
+        rule = f"{who} is incompatible with the layer"
+        if self.dtype is not None and tensor.dtype.base_dtype is not self.dtype:
+            raise ValueError(f"{rule}: its dtype must be {self.dtype.name}. Received: {tensor.dtype.name}")
+        dims = shapes.as_dims(tensor.get_shape())
+        if dims is None:
+            if self.ndim is not None or self.max_ndim is not None or self.min_ndim is not None:
+                raise ValueError(f"{rule}: its rank must be known. Received: {tensor}")
+            return
+        found = f"Received: shape {shapes.format_dims(dims)}"
+        if self.ndim is not None and len(dims) != self.ndim:
+            raise ValueError(f"{rule}: expected ndim={self.ndim}, found ndim={len(dims)}. {found}")
+        if self.max_ndim is not None and len(dims) > self.max_ndim:
+            raise ValueError(f"{rule}: expected max_ndim={self.max_ndim}, found ndim={len(dims)}. {found}")
+        if self.min_ndim is not None and len(dims) < self.min_ndim:
+            raise ValueError(f"{rule}: expected min_ndim={self.min_ndim}, found ndim={len(dims)}. {found}")
+        for axis, length in self.axes.items():
+            if length is not None and dims[axis] not in (length, None):
+                raise ValueError(f"{rule}: axis {axis} must have length {length}. {found}")
+        if self.shape is not None and not shapes.compatible(shapes.as_dims(self.shape), dims):
+            raise ValueError(f"{rule}: expected shape {tuple(self.shape)}. {found}")
+
+
+def activation_of(activation: Any) -> Any:
+    """An activation function, or None: as given, or by its name in `tf.nn`.
+
+    Raises:
+      ValueError: there is no activation of that name.
+    """
+    if activation is None or activation == "linear":
+        return None
+    if callable(activation):
+        return activation
+    if activation not in _ACTIVATIONS:
+        raise ValueError(
+            f"activation must be callable or one of {sorted(_ACTIVATIONS)}. Received: {activation!r}"
+        )
+    return getattr(raw, _ACTIVATIONS[activation])
+
+
+_ACTIVATIONS = {
+    "relu": "Relu",
+    "relu6": "Relu6",
+    "elu": "Elu",
+    "selu": "Selu",
+    "softmax": "Softmax",
+    "softplus": "Softplus",
+    "softsign": "Softsign",
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "exponential": "Exp",
+}
+
+
+def called(layer: type[Layer], given: dict[str, Any], **at_call: Any) -> Any:
+    """What a functional layer returns: a layer made of the function's arguments, applied to its `inputs`.
+
+    Args:
+      layer: the class.
+      given: the arguments by name; `inputs`, `reuse` and `name` have their own meaning.
+      **at_call: arguments of the call rather than of the layer.
+    """
+    settings = dict(given)
+    inputs, reuse = settings.pop("inputs"), settings.pop("reuse", None)
+    return layer(**settings, _reuse=reuse, _scope=settings["name"])(inputs, **at_call)
+
+
 @public("layers.Layer")
 class Layer:
     """Base of layers: subclasses make variables in `build` and compute in `call`.
@@ -28,16 +135,21 @@ class Layer:
       trainable: whether its variables are trained.
       name: its name and the name of its variables' scope, made unique; default: from the class.
       dtype: of its variables; default: that of the first input.
-      **kwargs: `_reuse`, `_scope`.
+      **kwargs: `activity_regularizer`, a function from an output to a scalar loss; `_reuse`, `_scope`.
 
     Raises:
       TypeError: another keyword.
     """
 
-    def __init__(self, trainable: bool = True, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
+    # What the inputs must look like: None, an `InputSpec` or a list of them.
+    input_spec: Any = None
+
+    def __init__(
+        self, trainable: bool = True, name: str | None = None, dtype: Any = None, **kwargs: Any
+    ) -> None:
         self._reuse = kwargs.pop("_reuse", None)
         scope = kwargs.pop("_scope", None)
-        kwargs.pop("activity_regularizer", None)
+        self.activity_regularizer = kwargs.pop("activity_regularizer", None)
         kwargs.pop("autocast", None)
         if kwargs:
             raise TypeError(f"{type(self).__name__}: unknown keyword arguments {sorted(kwargs)}")
@@ -74,7 +186,9 @@ class Layer:
           ValueError: the layer was not called yet.
         """
         if self._scope is None:
-            raise ValueError(f"No name available for layer scope because the layer '{self._name}' has not been used yet")
+            raise ValueError(
+                f"No name available for layer scope because the layer '{self._name}' has not been used yet"
+            )
         return self._scope.name
 
     @property
@@ -191,15 +305,42 @@ class Layer:
         Args:
           inputs: nested tensors.
           *args, **kwargs: passed on to `call`; `scope` chooses the variables' scope of a new layer.
+
+        Raises:
+          ValueError: the inputs are not what the layer takes, or its variables exist and may not.
         """
+        if isinstance(inputs, np.ndarray | float | int):
+            inputs = to_tensor(inputs, name="inputs")
         self._set_scope(kwargs.pop("scope", None))
         reuse = True if self.built else self._reuse
         with variable_scope(self._scope, reuse=reuse, auxiliary_name_scope=False) as scope:
             self._current_scope = scope
             with name_scope(self._name_scope()):
+                self._check_inputs(inputs)
                 if not self.built:
                     self._build_for(inputs)
-                return self.call(inputs, *args, **kwargs)
+                    self._check_inputs(inputs)
+                outputs = self.call(inputs, *args, **kwargs)
+                self._regularize_activity(outputs)
+                return outputs
+
+    def _check_inputs(self, inputs: Any) -> None:
+        specs = nest.flatten(self.input_spec) if self.input_spec is not None else []
+        tensors = nest.flatten(inputs) if specs else []
+        if len(specs) != len(tensors):
+            raise ValueError(f"Layer {self._name} expects {len(specs)} inputs. Received: {len(tensors)}")
+        for i, (spec, tensor) in enumerate(zip(specs, tensors, strict=True)):
+            if spec is not None:
+                spec.check(tensor, f"Input {i} of layer {self._name}")
+
+    def _regularize_activity(self, outputs: Any) -> None:
+        if self.activity_regularizer is None:
+            return
+        with name_scope("ActivityRegularizer"):
+            for output in nest.flatten(outputs):
+                loss = self.activity_regularizer(output)
+                batch = raw.Cast(raw.Shape(output)[0], DstT=loss.dtype.base_dtype)
+                self.add_loss(loss / batch)
 
     def _name_scope(self) -> str:
         return self._current_scope.original_name_scope
@@ -219,7 +360,9 @@ class Layer:
             first = next((t for t in nest.flatten(inputs) if isinstance(t, Tensor)), None)
             if first is not None:
                 self._dtype = first.dtype.base_dtype.name
-        found = [t.get_shape() if hasattr(t, "get_shape") else shapes.shape_of(None) for t in nest.flatten(inputs)]
+        found = [
+            t.get_shape() if hasattr(t, "get_shape") else shapes.shape_of(None) for t in nest.flatten(inputs)
+        ]
         self.build(nest.pack_sequence_as(inputs, found) if nest.is_nested(inputs) else found[0])
         self.built = True
 

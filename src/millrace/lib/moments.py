@@ -210,11 +210,13 @@ def batch_normalization(
         factor = raw.Rsqrt(variance + variance_epsilon)
         if scale is not None:
             factor = factor * scale
-        moved = offset - mean * factor if offset is not None else None
-        if moved is None:
-            moved = raw.Neg(mean) * factor
-        narrow = [raw.Cast(t, DstT=dtype) if t.dtype.base_dtype is not dtype else t for t in (factor, moved)]
-        return x * narrow[0] + narrow[1]
+        scaled = x * _narrow(factor, dtype)
+        moved = raw.Neg(mean) * factor if offset is None else offset - mean * factor
+        return scaled + _narrow(moved, dtype)
+
+
+def _narrow(x: Tensor, dtype: Any) -> Tensor:
+    return x if x.dtype.base_dtype is dtype else raw.Cast(x, DstT=dtype)
 
 
 @public("nn.batch_norm_with_global_normalization")

@@ -8,11 +8,13 @@ from millrace.core.public import namespace
 if TYPE_CHECKING:
     from millrace.api.keras import backend as backend
     from millrace.api.keras import initializers as initializers
+    from millrace.api.keras import layers as layers
     from millrace.api.keras import regularizers as regularizers
 
 __all__ = [
     "backend",
     "initializers",
+    "layers",
     "regularizers",
 ]
 
@@ -21,5 +23,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("backend", "initializers", "regularizers",),
+        children=("backend", "initializers", "layers", "regularizers",),
     )
