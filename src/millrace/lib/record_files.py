@@ -64,7 +64,7 @@ class TFRecordOptions:
 
     @staticmethod
     def get_compression_type_string(options: Any) -> str:
-        """ "", "GZIP" or "ZLIB" for options, a compression type, or None."""
+        """The name of the compression that options, a type, or None stand for; empty for none."""
         return TFRecordOptions(options).compression_type
 
 
