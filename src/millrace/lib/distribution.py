@@ -414,8 +414,7 @@ def _as_vector(x: Tensor, name: str) -> tuple[Tensor, Any]:
     known = static_value(x)
     product: Any = reduce_prod(x) if known is None else int(np.prod(known))
     if x.dims is None:
-        length = raw.Reshape(raw.Maximum(raw.Size(x), 0), [1])
-        return raw.Reshape(x, length), product
+        return raw.Reshape(x, [-1]), product
     if len(x.dims) > 1:
         raise ValueError(f"{name} is neither scalar nor vector. Received: shape {x.shape}")
     if x.dims == ():

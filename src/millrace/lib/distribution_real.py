@@ -282,7 +282,9 @@ class StudentT(_Located):
     def _batch_shape(self) -> Any:
         return broadcast_static_shape(self._df.shape, super()._batch_shape())
 
-    def _everywhere(self, value: float = 1.0) -> Tensor:
+    def _everywhere(self, value: float | None = None) -> Tensor:
+        if value is None:
+            return ones(self.batch_shape_tensor(), self.dtype.base_dtype)
         return fill(self.batch_shape_tensor(), convert_to_tensor(value, self.dtype.base_dtype))
 
     def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
