@@ -39,7 +39,7 @@ def size(tf, count):
     run_us = measure.warm(lambda: sess.run(z, feed), most=1000) / count * 1e6
     figures = {"forward_us": build_us, "plan_us": first_us, "run_us": run_us}
     figures |= {"graph_bytes": (built - start) / count, "plan_bytes": (planned - built) / count}
-    measure.report(f"growth {count}", **figures)
+    measure.report(f"growth, {count:,} operations", **figures)
 
 
 def leak(tf):

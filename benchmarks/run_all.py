@@ -46,6 +46,7 @@ FIGURES = {
     "objects_left": "objects left over",
 }
 SUMMARY = ("import and a first result", "a warm run", "an operation forward", "an operation backward")
+MANY = "1,000,000 runs"  # how growth.py calls its last line
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 
 
@@ -116,6 +117,17 @@ def table(seen):
     return rows
 
 
+def growth_table(seen):
+    """Rows of cells, the head first: a line for each size, its figures across."""
+    lines = defaultdict(dict)
+    for (workload, figure), values in seen.items():
+        (value,) = values.values()
+        lines[workload][figure] = readable(figure, statistics.median(value))
+    figures = [f for f in FIGURES if any(f in line for line in lines.values())]
+    head = ["", *(FIGURES[f] for f in figures)]
+    return [head, *([name, *(line.get(f, "") for f in figures)] for name, line in lines.items())]
+
+
 def conditions(rounds):
     """One sentence: when and on what the figures were measured."""
     try:
@@ -133,12 +145,21 @@ def conditions(rounds):
     )
 
 
-def markdown(rows, said):
-    """The table between its markers."""
-    head, *body = rows
-    ruler = ["---", "---", *["---:"] * (len(head) - 2)]
-    lines = ["| " + " | ".join(row) + " |" for row in (head, ruler, *body)]
-    return "\n".join([BEGIN, said, "", *lines, END])
+def aligned(rows):
+    """Rows as text for a terminal."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        cells = [f"{cell:{'<' if i < 2 else '>'}{width}}" for i, (cell, width) in enumerate(zip(row, widths))]
+        yield "  ".join(cells)
+
+
+def markdown(tables, said):
+    """Tables between their markers."""
+    parts = [said]
+    for head, *body in tables:
+        ruler = ["---" if i == 0 or cell == "figure" else "---:" for i, cell in enumerate(head)]
+        parts.append("\n".join("| " + " | ".join(row) + " |" for row in (head, ruler, *body)))
+    return "\n".join([BEGIN, "\n\n".join(parts), END])
 
 
 def fill(path, made):
@@ -159,21 +180,22 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--timeout", type=int, default=600, help="seconds for one program")
     parser.add_argument("--markdown", nargs="+", default=[], metavar="FILE", help="put the table in here")
-    parser.add_argument("--summary", nargs="+", default=[], metavar="FILE", help="put what has peers in here")
+    parser.add_argument("--summary", nargs="+", default=[], metavar="FILE", help="put warm runs in here")
     parser.add_argument("names", nargs="*", metavar="WORKLOAD", help=f"default all: {', '.join(PROGRAMS)}")
     args = parser.parse_args()
     unknown = set(args.names) - set(PROGRAMS)
     if unknown:
         parser.error(f"there is no workload {sorted(unknown)[0]!r}; there are {', '.join(PROGRAMS)}")
     said = conditions(args.rounds)
-    rows = table(measure(args.names or PROGRAMS, args.peer, args.jax, args.rounds, args.timeout))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    seen = measure(args.names or PROGRAMS, args.peer, args.jax, args.rounds, args.timeout)
+    alone = {key: values for key, values in seen.items() if key[0].startswith("growth") or key[0] == MANY}
+    rows = table({key: values for key, values in seen.items() if key not in alone})
+    tables = [rows] * (len(rows) > 1) + [growth_table(alone)] * bool(alone)
     print(said)
-    for row in rows:
-        cells = [f"{cell:{'<' if i < 2 else '>'}{width}}" for i, (cell, width) in enumerate(zip(row, widths))]
-        print("  ".join(cells))
-    peered = [rows[0], *(row for row in rows[1:] if row[1] in SUMMARY and any(row[3:]))]
-    for paths, chosen in ((args.markdown, rows), (args.summary, peered)):
+    for made in tables:
+        print("", *aligned(made), sep="\n")
+    summary = [rows[0], *(row for row in rows[1:] if row[1] in SUMMARY)]
+    for paths, chosen in ((args.markdown, tables), (args.summary, [summary])):
         for path in paths:
             fill(pathlib.Path(path), markdown(chosen, said))
     return 0

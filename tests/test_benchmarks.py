@@ -34,22 +34,33 @@ def test_programs_print_figures(run_all, file, figures):
 def test_table_holds_medians_and_ratios(run_all):
     seen = {
         ("tiny", "step_us"): {"ours": [3.0, 1.0, 2.0], "theirs": [40.0, 50.0]},
-        ("growth 10", "graph_bytes"): {"ours": [1234.5]},
+        ("build", "forward_us"): {"ours": [12.0]},
         ("tiny", "first"): {"ours": [0.0125], "theirs": [2.5]},
-        ("runs", "objects_left"): {"ours": [0]},
     }
     head, *rows = run_all.table(seen)
     assert head == ["workload", "figure", "ours", "theirs", "ratio to theirs"]
     assert rows == [
         ["tiny", "a warm run", "2 µs", "45 µs", "0.044"],
-        ["growth 10", "an operation in the graph", "1,234 B", "", ""],
+        ["build", "an operation forward", "12 µs", "", ""],
         ["tiny", "the first run", "12.5 ms", "2.5 s", "0.005"],
-        ["runs", "objects left over", "0", "", ""],
+    ]
+
+
+def test_growth_stands_across(run_all):
+    seen = {
+        ("growth, 10 operations", "plan_us"): {"ours": [70.0]},
+        ("growth, 10 operations", "graph_bytes"): {"ours": [1234.5]},
+        (run_all.MANY, "objects_left"): {"ours": [0]},
+    }
+    assert run_all.growth_table(seen) == [
+        ["", "an operation planned", "an operation in the graph", "objects left over"],
+        ["growth, 10 operations", "70 µs", "1,234 B", ""],
+        [run_all.MANY, "", "", "0"],
     ]
 
 
 def test_markdown_stands_between_its_markers(run_all):
-    made = run_all.markdown([["workload", "figure", "ours"], ["tiny", "a warm run", "2 µs"]], "Said.")
+    made = run_all.markdown([[["workload", "figure", "ours"], ["tiny", "a warm run", "2 µs"]]], "Said.")
     assert made.splitlines() == [
         "<!-- figures -->",
         "Said.",
