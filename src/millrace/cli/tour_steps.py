@@ -88,11 +88,9 @@ sess.run({"parts": [pi, root], "all": (pi, root, total)})
 a = tf.placeholder(tf.float32)
 b = tf.placeholder(tf.float32)
 either = a + b
-[
-    sess.run(either, {a: 1, b: 2}),
-    sess.run(either, {a: [1, 2], b: [10, 20]}),
-    sess.run(either, {a: [[1], [2]], b: [10, 20, 30]}),
-]
+print(sess.run(either, {a: 1, b: 2}))
+print(sess.run(either, {a: [1, 2], b: [10, 20]}))
+print(sess.run(either, {a: [[1], [2]], b: [10, 20, 30]}))
 """,
                 "The third one broadcast a column over a row, by NumPy's rules.",
             ),
