@@ -164,11 +164,15 @@ class TestWithDense(OpSuite):
         ),
         *(
             OpCase(
-                f"SparseDenseCwise{name}",
+                name,
                 [*_A, dense],
                 lambda i, v, s, b, f=f: f(v, np.broadcast_to(b, (3, 4))[tuple(i.T)]),
             )
-            for name, f in (("Mul", np.multiply), ("Div", np.divide), ("Add", np.add))
+            for name, f in (
+                ("SparseDenseCwiseMul", np.multiply),
+                ("SparseDenseCwiseDiv", np.divide),
+                ("SparseDenseCwiseAdd", np.add),
+            )
             for dense in (floats(3, 4, low=0.5), floats(4, low=0.5), floats(3, 1, low=0.5), floats(low=0.5))
         ),
         OpCase(
@@ -225,7 +229,7 @@ class TestArithmetic(OpSuite):
             ],
             _add,
             wrt=(1, 4),
-        ),  # fmt: skip
+        ),
         OpCase(
             "SparseAddGrad",
             [floats(5), _AT, _OTHER, np.int64([[0, 1], [0, 3], [1, 0], [1, 2], [2, 3]])],
@@ -268,7 +272,7 @@ class TestArithmetic(OpSuite):
             [*_A, [1]],
             lambda i, v, s, _: [np.int64([[0, 0], [1, 0], [2, 0]]), _dense(i, v, s).sum(1), np.int64([3, 1])],
             keep_dims=True,
-        ),  # fmt: skip
+        ),
         OpCase(
             "SparseReduceMaxSparse",
             [*_A, [1]],
@@ -295,7 +299,7 @@ class TestRearranged(OpSuite):
             [(_AT, _TURNED, _OTHER), (_X, floats(4, seed=2), _Y), (_DIMS, _DIMS, _DIMS)],
             _concat(-2),
             concat_dim=-2,
-        ),  # fmt: skip
+        ),
         OpCase("SparseSlice", [*_A, np.int64([0, 1]), np.int64([2, 3])], _slice),
         OpCase("SparseSlice", [*_A, np.int64([1, 0]), np.int64([9, 9])], _slice),
         OpCase("SparseSliceGrad", [_X[:2], _AT, np.int64([0, 1]), np.int64([[0, 0], [0, 2]])], _slice_grad),
@@ -317,7 +321,7 @@ class TestRearranged(OpSuite):
             [np.int64([0, 3, 4]), floats(6)],
             lambda m, g: [g[m], np.float32(g.sum() - g[m].sum())],
             tolerance=1e-5,
-        ),  # fmt: skip
+        ),
     )
 
 
@@ -348,3 +352,18 @@ def test_wrong_places_are_reported_by_both_tiers():
                     session.run(fetch, {indices: [[0, 1], [2, 4]]})
             with pytest.raises(tf.errors.InvalidArgumentError, match="order"):
                 session.run(fetches[0], {indices: [[2, 3], [0, 1]]})
+
+
+def test_sparse_tensors_kept_by_number():
+    """AddSparseToTensorsMap, AddManySparseToTensorsMap and TakeManySparseFromTensorsMap."""
+    one = raw.AddSparseToTensorsMap(np.int64([[0], [2]]), np.float32([1, 2]), np.int64([4]))
+    many = raw.AddManySparseToTensorsMap(np.int64([[0, 1], [2, 0]]), np.float32([3, 4]), np.int64([3, 5]))
+    with tf.Session() as session:
+        first, others = session.run([one, many])
+        numbers = tf.placeholder(tf.int64, [None])
+        taken = raw.TakeManySparseFromTensorsMap(numbers, dtype=tf.float32)
+        indices, values, shape = session.run(taken, {numbers: [first, *others]})
+        assert indices.tolist() == [[0, 0], [0, 2], [1, 1], [3, 0]]
+        assert values.tolist() == [1, 2, 3, 4] and shape.tolist() == [4, 5]
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Unable to find"):
+            session.run(taken, {numbers: [first]})

@@ -215,7 +215,7 @@ class Categorical(_Answers):
         parameters = dict(locals())
         with name_scope(name, values=[logits, probs]) as scope:
             self._logits, self._probs = _logits_and_probs(logits, probs, True, validate_args, scope)
-            classes = self._logits.shape.with_rank_at_least(1).dims[-1].value
+            classes = self._logits.shape.with_rank_at_least(1)[-1].value
             if classes is not None:
                 self._event_size = convert_to_tensor(classes, int32, name="event_size")
             else:

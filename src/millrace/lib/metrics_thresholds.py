@@ -327,7 +327,7 @@ def auc(
 
         if curve == "PR" and summation_method == "trapezoidal":
             _log.warning("auc: trapezoids overestimate the area under a PR curve; use careful_interpolation")
-        pair = area(*values.values(), "value"), area(*updates.values(), "update_op")
+        pair = area(**values, name="value"), area(**updates, name="update_op")
         return registered(*pair, metrics_collections, updates_collections)
 
 
@@ -374,7 +374,7 @@ def sensitivity_at_specificity(
             best = cast(raw.ArgMin(raw.Abs(found - specificity), 0), int32)
             return operators.public_div(tp[best], tp[best] + fn[best] + _TINY, name)
 
-        pair = sensitivity(*values.values(), "value"), sensitivity(*updates.values(), "update_op")
+        pair = sensitivity(**values, name="value"), sensitivity(**updates, name="update_op")
         return registered(*pair, metrics_collections, updates_collections)
 
 
@@ -422,5 +422,5 @@ def specificity_at_sensitivity(
             best = cast(raw.ArgMax(minima, 0), int32)
             return operators.public_div(tn[best], tn[best] + fp[best] + _TINY, name)
 
-        pair = specificity(*values.values(), "value"), specificity(*updates.values(), "update_op")
+        pair = specificity(**values, name="value"), specificity(**updates, name="update_op")
         return registered(*pair, metrics_collections, updates_collections)

@@ -277,7 +277,7 @@ def sparse_reshape(sp_input: Any, shape: Any, name: str | None = None) -> Sparse
         return SparseTensor(places, raw.Identity(x.values), dense_shape)
 
 
-def _completed(dims: list[int], wanted: list[int]) -> list[int]:
+def _completed(dims: Any, wanted: list[int]) -> list[int]:
     """`wanted` with its -1 computed.
 
     Raises:

@@ -54,7 +54,8 @@ def _extreme(op_type: str, sp_a: Any, sp_b: Any, name: str | None) -> SparseTens
     a, b = SparseTensor.from_value(sp_a), SparseTensor.from_value(sp_b)
     with name_scope(name, op_type, [a.values, b.values]) as scope:
         parts = (a.indices, a.values, a.dense_shape, b.indices, b.values, b.dense_shape)
-        return SparseTensor(*getattr(raw, op_type)(*parts, name=scope), a.dense_shape)
+        places, values = getattr(raw, op_type)(*parts, name=scope)
+        return SparseTensor(places, values, a.dense_shape)
 
 
 @public("sparse_maximum", "sparse.maximum")
