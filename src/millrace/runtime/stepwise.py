@@ -61,6 +61,8 @@ class Cutter:
         self._build = build
         self._uses = {use.key: use for use in plan.slots}
         self._current = {use.key: use.initial for use in plan.slots}
+        self._keys = {use.initial: use.key for use in plan.slots}  # of the current versions
+        self._fetched = set(plan.fetches)
         self._versions = _versions(plan)
         self._given: set[int] = set(plan.feeds)
 
@@ -68,14 +70,17 @@ class Cutter:
         """One that has cut the same parts so far."""
         other = copy.copy(self)
         other._current, other._given = dict(self._current), set(self._given)
+        other._keys = dict(self._keys)
         return other
 
-    def cut(self, steps: Sequence[Step | Segment], later: set[int], asked: Iterable[int] = ()) -> Part:
+    def cut(
+        self, steps: Sequence[Step | Segment], later: Callable[[int], bool], asked: Iterable[int] = ()
+    ) -> Part:
         """The part that runs `steps` next.
 
         Args:
           steps: what they take is fed, made by parts cut before, or made by themselves.
-          later: the values that later parts take.
+          later: says which values later parts take.
           asked: the values that the caller wants from this part, even where it does not make them.
         """
         plan = self._plan
@@ -90,15 +95,14 @@ class Cutter:
                 if key is not None:
                     last[key] = value
         wanted = dict.fromkeys(v for v in asked if v >= 0 and v not in self._given)
-        keys = [k for k, v in self._current.items() if k in last or v in taken or v in wanted]
+        current = self._keys
+        keys = list(dict.fromkeys([*(current[v] for v in (*taken, *wanted) if v in current), *last]))
         slots = [self._use(key, last) for key in keys]
         own, final = {use.initial for use in slots}, {use.final for use in slots}
         gives = [v for v in wanted if v in made or v in own or v in plan.constants]
-        fetched = set(plan.fetches)
+        kept = self._fetched & made
         gives += [
-            v
-            for v in sorted(later & (made | own))
-            if v not in wanted and (v not in final or v in fetched & made)
+            v for v in sorted(made | own) if later(v) and v not in wanted and (v not in final or v in kept)
         ]
         self._given.update(gives)
         takes = [v for v in taken if v not in own]
@@ -113,7 +117,9 @@ class Cutter:
             plan.count,
         )
         function = self._build(part, part.steps)
-        self._current.update(last)
+        for key, version in last.items():
+            self._keys.pop(self._current[key], None)
+            self._current[key], self._keys[version] = version, key
         found = {key: self._store.slot(key) for key in keys}
         changed = [found[key] for key in keys if key in last or self._uses[key].op.opdef.state is not None]
         waiting = any(map(waits, steps))
@@ -182,16 +188,13 @@ def single_steps(plan: Plan, store: Store) -> list[Part]:
 
 def cut_all(cutter: Cutter, pieces: Sequence[Sequence[Step | Segment]], plan: Plan) -> list[Part]:
     """Cuts the whole plan into `pieces`, the last of which gives the fetches."""
-    later: list[set[int]] = [set()]
-    needed = set(plan.fetches)
-    for piece in reversed(pieces):
-        needed = needed.union(*map(taken_by, piece))
-        later.append(needed)
-    later.reverse()
     end = len(pieces) - 1
-    return [
-        cutter.cut(piece, later[i + 1], plan.fetches if i == end else ()) for i, piece in enumerate(pieces)
-    ]
+    last = {v: i for i, piece in enumerate(pieces) for step in piece for v in taken_by(step)}
+    last.update(dict.fromkeys(plan.fetches, end + 1))
+    parts = []
+    for i, piece in enumerate(pieces):
+        parts.append(cutter.cut(piece, lambda v, i=i: last.get(v, -1) > i, plan.fetches if i == end else ()))
+    return parts
 
 
 def waits(step: Step | Segment) -> bool:

@@ -58,7 +58,7 @@ class PartialRun:
         later = set(self._plan.fetches).union(*[taken_by(s) for s in self._plan.steps if id(s) not in done])
         env = self._env | {self._ids[t]: v for t, v in values.items()}
         cutter = self._cutter.copy()
-        part = cutter.cut(steps, later, asked)
+        part = cutter.cut(steps, later.__contains__, asked)
         try:
             self._runner.advance([part], env)
         except Exception as error:
