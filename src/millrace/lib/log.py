@@ -53,49 +53,49 @@ def get_logger() -> logging.Logger:
 @public("logging.log", "python.platform.tf_logging.log")
 def log(level: int, msg: Any, *args: Any, **kwargs: Any) -> None:
     """Logs `msg % args` at `level`."""
-    _logger.log(level, msg, *args, **kwargs)
+    _logger.log(level, msg, *args, **{"stacklevel": 2, **kwargs})
 
 
 @public("logging.debug", "python.platform.tf_logging.debug")
 def debug(msg: Any, *args: Any, **kwargs: Any) -> None:
     """Logs `msg % args` at level DEBUG."""
-    _logger.debug(msg, *args, **kwargs)
+    _logger.debug(msg, *args, **{"stacklevel": 2, **kwargs})
 
 
 @public("logging.info", "python.platform.tf_logging.info")
 def info(msg: Any, *args: Any, **kwargs: Any) -> None:
     """Logs `msg % args` at level INFO."""
-    _logger.info(msg, *args, **kwargs)
+    _logger.info(msg, *args, **{"stacklevel": 2, **kwargs})
 
 
 @public("logging.warning", "python.platform.tf_logging.warning")
 def warning(msg: Any, *args: Any, **kwargs: Any) -> None:
     """Logs `msg % args` at level WARN."""
-    _logger.warning(msg, *args, **kwargs)
+    _logger.warning(msg, *args, **{"stacklevel": 2, **kwargs})
 
 
 @public("logging.warn", "python.platform.tf_logging.warn")
 def warn(msg: Any, *args: Any, **kwargs: Any) -> None:
     """Logs `msg % args` at level WARN."""
-    _logger.warning(msg, *args, **kwargs)
+    _logger.warning(msg, *args, **{"stacklevel": 2, **kwargs})
 
 
 @public("logging.error", "python.platform.tf_logging.error")
 def error(msg: Any, *args: Any, **kwargs: Any) -> None:
     """Logs `msg % args` at level ERROR."""
-    _logger.error(msg, *args, **kwargs)
+    _logger.error(msg, *args, **{"stacklevel": 2, **kwargs})
 
 
 @public("logging.fatal", "python.platform.tf_logging.fatal")
 def fatal(msg: Any, *args: Any, **kwargs: Any) -> None:
     """Logs `msg % args` at level FATAL; the program goes on."""
-    _logger.fatal(msg, *args, **kwargs)
+    _logger.fatal(msg, *args, **{"stacklevel": 2, **kwargs})
 
 
 @public("logging.vlog", "python.platform.tf_logging.vlog")
 def vlog(level: int, msg: Any, *args: Any, **kwargs: Any) -> None:
     """Logs `msg % args` at `level`."""
-    _logger.log(level, msg, *args, **kwargs)
+    _logger.log(level, msg, *args, **{"stacklevel": 2, **kwargs})
 
 
 @public("logging.TaskLevelStatusMessage")
