@@ -13,6 +13,8 @@ from millrace.core.errors import InvalidArgumentError
 from millrace.core.shapes import Dims
 from millrace.opkit.shape_rules import with_rank
 
+_LARGEST = 1 << 62  # more places than this cannot be numbered
+
 
 def invalid(message: str) -> InvalidArgumentError:
     """The error of a kernel that was given wrong values; the runtime adds the operation."""
@@ -108,7 +110,10 @@ def strides(dims: Sequence[int]) -> np.ndarray:
 
 def numbers(xp: Any, indices: Any, dims: Sequence[int]) -> Any:
     """The row-major number of each place in a tensor of `dims`, `[n]` int64."""
-    return xp.sum(indices.astype(np.int64) * strides(dims), axis=1, dtype=np.int64)
+    total = xp.zeros((indices.shape[0],), np.int64)
+    for k, step in enumerate(strides(dims).tolist()):
+        total = total + indices[:, k].astype(np.int64) * step
+    return total
 
 
 def places(xp: Any, numbers: Any, dims: Sequence[int]) -> Any:
@@ -120,27 +125,40 @@ def places(xp: Any, numbers: Any, dims: Sequence[int]) -> Any:
     return xp.stack(columns, axis=1).astype(np.int64)
 
 
-def row_order(xp: Any, indices: Any) -> Any:
-    """The stable permutation that brings places into row-major order."""
-    if not indices.shape[1]:
+def row_order(xp: Any, indices: Any, dims: Sequence[int]) -> Any:
+    """The stable permutation that brings places in a tensor of `dims` into row-major order."""
+    if not len(dims):
         return xp.arange(indices.shape[0])
-    return xp.lexsort(tuple(indices[:, k] for k in reversed(range(indices.shape[1]))))
+    if math.prod(dims) < _LARGEST:
+        return xp.argsort(numbers(xp, indices, dims), stable=True)
+    return xp.lexsort(tuple(indices[:, k] for k in reversed(range(len(dims)))))
 
 
-def is_increasing(indices: np.ndarray) -> bool:
-    """Whether places stand in row-major order and none twice."""
-    before, after = indices[:-1], indices[1:]
-    differ = before != after
-    first = differ.argmax(1)
-    row = np.arange(len(first))
-    return bool((differ.any(1) & (after[row, first] > before[row, first])).all())
-
-
-def ranks_of(*lists: np.ndarray) -> list[np.ndarray]:
-    """For each list of places `[n_i, rank]`, the numbers of its places among all different ones in order."""
-    joined = np.concatenate(lists)
-    if not joined.shape[1]:
-        found = np.zeros(len(joined), np.int64)
+def order_keys(*lists: np.ndarray) -> list[np.ndarray]:
+    """For each list of places, a number for each place that orders all of them as row-major order does."""
+    places_ = np.concatenate(lists)
+    if not places_.size:
+        return [np.zeros(len(x), np.int64) for x in lists]
+    low = [int(places_[:, k].min()) for k in range(places_.shape[1])]
+    dims = [int(places_[:, k].max()) - low[k] + 1 for k in range(places_.shape[1])]
+    if math.prod(dims) < _LARGEST:
+        keys = numbers(np, places_, dims) - int(np.dot(low, strides(dims)))
     else:
-        found = np.unique(joined, axis=0, return_inverse=True)[1].reshape(-1)
-    return np.split(found, np.cumsum([len(x) for x in lists])[:-1])
+        keys = np.unique(places_, axis=0, return_inverse=True)[1].reshape(-1)
+    return _split(keys, lists)
+
+
+def _split(joined: np.ndarray, lists: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return np.split(joined, np.cumsum([len(x) for x in lists])[:-1])
+
+
+def ranks(*keys: np.ndarray) -> list[np.ndarray]:
+    """For each list of keys, the numbers of its keys among all different ones in order."""
+    joined = np.concatenate(keys)
+    order = np.argsort(joined, stable=True)  # takes linear time for a few lists that are in order themselves
+    ordered = joined[order]
+    begins = np.ones(len(joined), bool)
+    begins[1:] = ordered[1:] != ordered[:-1]
+    found = np.empty(len(joined), np.int64)
+    found[order] = np.cumsum(begins) - 1
+    return _split(found, keys)

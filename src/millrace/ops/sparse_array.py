@@ -17,9 +17,10 @@ from millrace.opkit.sparse_places import (
     check_parts,
     invalid,
     numbers,
+    order_keys,
     parts,
     places,
-    ranks_of,
+    ranks,
     row_order,
     sparse_rank,
 )
@@ -34,6 +35,7 @@ _NUMBER = NUMERIC | QUANTIZED
     "SparseReorder(input_indices: int64, input_values: T, input_shape: int64) -> output_indices: int64, "
     "output_values: T",
     T=ALL,
+    static=("input_shape",),
 )
 class SparseReorder:
     """The places in row-major order, and their values."""
@@ -43,7 +45,7 @@ class SparseReorder:
 
     def kernel(xp, input_indices, input_values, input_shape):
         check_parts(input_indices, input_values, input_shape, "input_")
-        order = row_order(xp, input_indices)
+        order = row_order(xp, input_indices, input_shape.tolist())
         return [input_indices[order], input_values[order]]
 
     def grad(op, d_indices, d_values):
@@ -171,9 +173,9 @@ class SparseConcat:
         if len({(*d[:axis], *d[axis + 1 :]) for d in dims}) > 1:
             raise invalid(f"Input shapes must match except along dimension {axis}. Received: shapes {dims}")
         joined = _joined_places(xp, indices, dims, axis)
-        order = row_order(xp, joined)
         shape = np.array(dims[0], np.int64)
         shape[axis] = sum(d[axis] for d in dims)
+        order = row_order(xp, joined, shape.tolist())
         return [joined[order], xp.concatenate(values, axis=0)[order], shape]
 
     def grad(op, d_indices, d_values, d_shape):
@@ -257,7 +259,7 @@ class SparseSliceGrad:
 
 def looked_up(wanted: np.ndarray, known: np.ndarray, values: np.ndarray) -> np.ndarray:
     """For each place wanted, the value at the same one of the known places; 0 where it is not known."""
-    at_wanted, at_known = ranks_of(wanted, known)
+    at_wanted, at_known = ranks(*order_keys(wanted, known))
     found = np.zeros(max(at_wanted.max(initial=-1), at_known.max(initial=-1)) + 1, values.dtype)
     found[at_known] = values
     return found[at_wanted]

@@ -18,11 +18,11 @@ from millrace.opkit.sparse_places import (
     check_inside,
     check_parts,
     invalid,
-    is_increasing,
     numbers,
+    order_keys,
     parts,
     places,
-    ranks_of,
+    ranks,
     sparse_rank,
 )
 
@@ -46,8 +46,9 @@ def _merged(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     Returns:
       The places, and for each its number in `a` and in `b`, -1 where it is not there.
     """
-    if is_increasing(a) and is_increasing(b):
-        at_a, at_b = ranks_of(a, b)
+    keys = order_keys(a, b)
+    if all((k[1:] > k[:-1]).all() for k in keys):
+        at_a, at_b = ranks(*keys)
         count = max(at_a.max(initial=-1), at_b.max(initial=-1)) + 1
         from_a, from_b = np.full(count, -1), np.full(count, -1)
         from_a[at_a], from_b[at_b] = np.arange(len(a)), np.arange(len(b))
@@ -132,7 +133,7 @@ class SparseAddGrad:
                 "backprop_val_grad must have an element for each row of sum_indices. "
                 f"Received: shapes {list(np.shape(backprop_val_grad))} and {list(sum_indices.shape)}"
             )
-        at_a, at_b, at_sum = ranks_of(a_indices, b_indices, sum_indices)
+        at_a, at_b, at_sum = ranks(*order_keys(a_indices, b_indices, sum_indices))
         count = max(x.max(initial=-1) for x in (at_a, at_b, at_sum)) + 1
         found = np.zeros(count, backprop_val_grad.dtype)
         found[at_sum] = backprop_val_grad
