@@ -18,30 +18,55 @@ if TYPE_CHECKING:
     from millrace.core.dtypes import QUANTIZED_DTYPES as QUANTIZED_DTYPES
     from millrace.core.dtypes import as_dtype as as_dtype
     from millrace.core.dtypes import bfloat16 as bfloat16
+    from millrace.core.dtypes import bfloat16_ref as bfloat16_ref
     from millrace.core.dtypes import bool_ as bool
+    from millrace.core.dtypes import bool_ref as bool_ref
     from millrace.core.dtypes import complex128 as complex128
+    from millrace.core.dtypes import complex128_ref as complex128_ref
     from millrace.core.dtypes import complex64 as complex64
+    from millrace.core.dtypes import complex64_ref as complex64_ref
     from millrace.core.dtypes import double as double
+    from millrace.core.dtypes import double_ref as double_ref
     from millrace.core.dtypes import float16 as float16
+    from millrace.core.dtypes import float16_ref as float16_ref
     from millrace.core.dtypes import float32 as float32
+    from millrace.core.dtypes import float32_ref as float32_ref
     from millrace.core.dtypes import float64 as float64
+    from millrace.core.dtypes import float64_ref as float64_ref
     from millrace.core.dtypes import half as half
+    from millrace.core.dtypes import half_ref as half_ref
     from millrace.core.dtypes import int16 as int16
+    from millrace.core.dtypes import int16_ref as int16_ref
     from millrace.core.dtypes import int32 as int32
+    from millrace.core.dtypes import int32_ref as int32_ref
     from millrace.core.dtypes import int64 as int64
+    from millrace.core.dtypes import int64_ref as int64_ref
     from millrace.core.dtypes import int8 as int8
+    from millrace.core.dtypes import int8_ref as int8_ref
     from millrace.core.dtypes import qint16 as qint16
+    from millrace.core.dtypes import qint16_ref as qint16_ref
     from millrace.core.dtypes import qint32 as qint32
+    from millrace.core.dtypes import qint32_ref as qint32_ref
     from millrace.core.dtypes import qint8 as qint8
+    from millrace.core.dtypes import qint8_ref as qint8_ref
     from millrace.core.dtypes import quint16 as quint16
+    from millrace.core.dtypes import quint16_ref as quint16_ref
     from millrace.core.dtypes import quint8 as quint8
+    from millrace.core.dtypes import quint8_ref as quint8_ref
     from millrace.core.dtypes import resource as resource
+    from millrace.core.dtypes import resource_ref as resource_ref
     from millrace.core.dtypes import string as string
+    from millrace.core.dtypes import string_ref as string_ref
     from millrace.core.dtypes import uint16 as uint16
+    from millrace.core.dtypes import uint16_ref as uint16_ref
     from millrace.core.dtypes import uint32 as uint32
+    from millrace.core.dtypes import uint32_ref as uint32_ref
     from millrace.core.dtypes import uint64 as uint64
+    from millrace.core.dtypes import uint64_ref as uint64_ref
     from millrace.core.dtypes import uint8 as uint8
+    from millrace.core.dtypes import uint8_ref as uint8_ref
     from millrace.core.dtypes import variant as variant
+    from millrace.core.dtypes import variant_ref as variant_ref
     from millrace.core.errors import OpError as OpError
     from millrace.core.proto_names import AttrValue as AttrValue
     from millrace.core.proto_names import ConfigProto as ConfigProto
@@ -577,6 +602,7 @@ if TYPE_CHECKING:
     from millrace.api import compat as compat
     from millrace.api import contrib as contrib
     from millrace.api import debugging as debugging
+    from millrace.api import distributions as distributions
     from millrace.api import dtypes as dtypes
     from millrace.api import errors as errors
     from millrace.api import flags as flags
@@ -744,10 +770,12 @@ __all__ = [
     "batch_to_space_nd",
     "betainc",
     "bfloat16",
+    "bfloat16_ref",
     "bincount",
     "bitcast",
     "bitwise",
     "bool",
+    "bool_ref",
     "boolean_mask",
     "broadcast_dynamic_shape",
     "broadcast_static_shape",
@@ -766,7 +794,9 @@ __all__ = [
     "compat",
     "complex",
     "complex128",
+    "complex128_ref",
     "complex64",
+    "complex64_ref",
     "concat",
     "concat_v2",
     "cond",
@@ -813,10 +843,12 @@ __all__ = [
     "disable_tensor_equality",
     "disable_v2_behavior",
     "disable_v2_tensorshape",
+    "distributions",
     "div",
     "div_no_nan",
     "divide",
     "double",
+    "double_ref",
     "dtypes",
     "dynamic_partition",
     "dynamic_stitch",
@@ -856,8 +888,11 @@ __all__ = [
     "fixed_size_partitioner",
     "flags",
     "float16",
+    "float16_ref",
     "float32",
+    "float32_ref",
     "float64",
+    "float64_ref",
     "floor",
     "floor_div",
     "floordiv",
@@ -891,6 +926,7 @@ __all__ = [
     "group",
     "guarantee_const",
     "half",
+    "half_ref",
     "hessians",
     "histogram_fixed_width",
     "histogram_fixed_width_bins",
@@ -911,9 +947,13 @@ __all__ = [
     "initialize_variables",
     "initializers",
     "int16",
+    "int16_ref",
     "int32",
+    "int32_ref",
     "int64",
+    "int64_ref",
     "int8",
+    "int8_ref",
     "invert_permutation",
     "io",
     "is_finite",
@@ -1012,8 +1052,11 @@ __all__ = [
     "python",
     "python_io",
     "qint16",
+    "qint16_ref",
     "qint32",
+    "qint32_ref",
     "qint8",
+    "qint8_ref",
     "qr",
     "quantization",
     "quantize",
@@ -1021,7 +1064,9 @@ __all__ = [
     "quantized_concat",
     "queue",
     "quint16",
+    "quint16_ref",
     "quint8",
+    "quint8_ref",
     "random",
     "random_crop",
     "random_gamma",
@@ -1055,6 +1100,7 @@ __all__ = [
     "reshape",
     "resource",
     "resource_loader",
+    "resource_ref",
     "resource_variables_enabled",
     "reverse",
     "reverse_sequence",
@@ -1145,6 +1191,7 @@ __all__ = [
     "strided_slice",
     "string",
     "string_join",
+    "string_ref",
     "string_split",
     "string_strip",
     "string_to_hash_bucket",
@@ -1188,9 +1235,13 @@ __all__ = [
     "truncatemod",
     "tuple",
     "uint16",
+    "uint16_ref",
     "uint32",
+    "uint32_ref",
     "uint64",
+    "uint64_ref",
     "uint8",
+    "uint8_ref",
     "uniform_unit_scaling_initializer",
     "unique",
     "unique_with_counts",
@@ -1210,6 +1261,7 @@ __all__ = [
     "variables_initializer",
     "variance_scaling_initializer",
     "variant",
+    "variant_ref",
     "verify_tensor_all_finite",
     "version",
     "where",
@@ -1355,9 +1407,11 @@ if not TYPE_CHECKING:
             "batch_to_space_nd": "millrace.ops.space_batch",
             "betainc": "millrace.ops.special",
             "bfloat16": "millrace.core.dtypes",
+            "bfloat16_ref": "millrace.core.dtypes",
             "bincount": "millrace.lib.counting",
             "bitcast": "millrace.ops.cast",
             "bool": "millrace.core.dtypes:bool_",
+            "bool_ref": "millrace.core.dtypes",
             "boolean_mask": "millrace.graph.slicing",
             "broadcast_dynamic_shape": "millrace.ops.shape",
             "broadcast_static_shape": "millrace.ops.shape",
@@ -1375,7 +1429,9 @@ if not TYPE_CHECKING:
             "colocate_with": "millrace.graph.scopes",
             "complex": "millrace.ops.complex",
             "complex128": "millrace.core.dtypes",
+            "complex128_ref": "millrace.core.dtypes",
             "complex64": "millrace.core.dtypes",
+            "complex64_ref": "millrace.core.dtypes",
             "concat": "millrace.ops.concat",
             "concat_v2": "millrace.lib.array",
             "cond": "millrace.lib.control_flow",
@@ -1424,6 +1480,7 @@ if not TYPE_CHECKING:
             "div_no_nan": "millrace.ops.division",
             "divide": "millrace.ops.division",
             "double": "millrace.core.dtypes",
+            "double_ref": "millrace.core.dtypes",
             "dynamic_partition": "millrace.ops.where",
             "dynamic_stitch": "millrace.ops.where",
             "edit_distance": "millrace.ops.inplace",
@@ -1460,8 +1517,11 @@ if not TYPE_CHECKING:
             "fingerprint": "millrace.ops.fingerprint",
             "fixed_size_partitioner": "millrace.lib.partitioned",
             "float16": "millrace.core.dtypes",
+            "float16_ref": "millrace.core.dtypes",
             "float32": "millrace.core.dtypes",
+            "float32_ref": "millrace.core.dtypes",
             "float64": "millrace.core.dtypes",
+            "float64_ref": "millrace.core.dtypes",
             "floor": "millrace.ops.elementwise",
             "floor_div": "millrace.ops.division",
             "floordiv": "millrace.ops.division",
@@ -1493,6 +1553,7 @@ if not TYPE_CHECKING:
             "group": "millrace.lib.control_flow",
             "guarantee_const": "millrace.ops.inplace",
             "half": "millrace.core.dtypes",
+            "half_ref": "millrace.core.dtypes",
             "hessians": "millrace.lib.custom_gradient",
             "histogram_fixed_width": "millrace.ops.counting",
             "histogram_fixed_width_bins": "millrace.lib.counting",
@@ -1511,9 +1572,13 @@ if not TYPE_CHECKING:
             "initialize_local_variables": "millrace.lib.variable_sets",
             "initialize_variables": "millrace.lib.variable_sets",
             "int16": "millrace.core.dtypes",
+            "int16_ref": "millrace.core.dtypes",
             "int32": "millrace.core.dtypes",
+            "int32_ref": "millrace.core.dtypes",
             "int64": "millrace.core.dtypes",
+            "int64_ref": "millrace.core.dtypes",
             "int8": "millrace.core.dtypes",
+            "int8_ref": "millrace.core.dtypes",
             "invert_permutation": "millrace.ops.reshape",
             "is_finite": "millrace.ops.comparison",
             "is_inf": "millrace.ops.comparison",
@@ -1598,14 +1663,19 @@ if not TYPE_CHECKING:
             "print": "millrace.lib.printing:print_",
             "py_func": "millrace.ops.script",
             "qint16": "millrace.core.dtypes",
+            "qint16_ref": "millrace.core.dtypes",
             "qint32": "millrace.core.dtypes",
+            "qint32_ref": "millrace.core.dtypes",
             "qint8": "millrace.core.dtypes",
+            "qint8_ref": "millrace.core.dtypes",
             "qr": "millrace.ops.decomposition",
             "quantize": "millrace.ops.quantize",
             "quantize_v2": "millrace.ops.quantize",
             "quantized_concat": "millrace.ops.quantize",
             "quint16": "millrace.core.dtypes",
+            "quint16_ref": "millrace.core.dtypes",
             "quint8": "millrace.core.dtypes",
+            "quint8_ref": "millrace.core.dtypes",
             "random_crop": "millrace.ops.random",
             "random_gamma": "millrace.ops.random_counts",
             "random_normal": "millrace.ops.random",
@@ -1637,6 +1707,7 @@ if not TYPE_CHECKING:
             "reset_default_graph": "millrace.graph.defaults",
             "reshape": "millrace.ops.reshape",
             "resource": "millrace.core.dtypes",
+            "resource_ref": "millrace.core.dtypes",
             "resource_variables_enabled": "millrace.lib.variable_creation",
             "reverse": "millrace.ops.reorder",
             "reverse_sequence": "millrace.ops.reorder",
@@ -1723,6 +1794,7 @@ if not TYPE_CHECKING:
             "strided_slice": "millrace.ops.slicing",
             "string": "millrace.core.dtypes",
             "string_join": "millrace.ops.string",
+            "string_ref": "millrace.core.dtypes",
             "string_split": "millrace.ops.string_split",
             "string_strip": "millrace.ops.string",
             "string_to_hash_bucket": "millrace.ops.string",
@@ -1761,9 +1833,13 @@ if not TYPE_CHECKING:
             "truncatemod": "millrace.ops.division",
             "tuple": "millrace.lib.control_flow:tuple_",
             "uint16": "millrace.core.dtypes",
+            "uint16_ref": "millrace.core.dtypes",
             "uint32": "millrace.core.dtypes",
+            "uint32_ref": "millrace.core.dtypes",
             "uint64": "millrace.core.dtypes",
+            "uint64_ref": "millrace.core.dtypes",
             "uint8": "millrace.core.dtypes",
+            "uint8_ref": "millrace.core.dtypes",
             "uniform_unit_scaling_initializer": "millrace.lib.initializers:UniformUnitScaling",
             "unique": "millrace.ops.where",
             "unique_with_counts": "millrace.ops.where",
@@ -1783,6 +1859,7 @@ if not TYPE_CHECKING:
             "variables_initializer": "millrace.lib.variable_sets",
             "variance_scaling_initializer": "millrace.lib.initializers:VarianceScaling",
             "variant": "millrace.core.dtypes",
+            "variant_ref": "millrace.core.dtypes",
             "verify_tensor_all_finite": "millrace.lib.numeric_checks",
             "where": "millrace.ops.select",
             "where_v2": "millrace.ops.select",
@@ -1793,5 +1870,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.fill",
             "zeta": "millrace.ops.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "debugging", "dtypes", "errors", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
+        children=("app", "bitwise", "compat", "contrib", "debugging", "distributions", "dtypes", "errors", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
     )

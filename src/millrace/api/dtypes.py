@@ -10,30 +10,55 @@ if TYPE_CHECKING:
     from millrace.core.dtypes import QUANTIZED_DTYPES as QUANTIZED_DTYPES
     from millrace.core.dtypes import as_dtype as as_dtype
     from millrace.core.dtypes import bfloat16 as bfloat16
+    from millrace.core.dtypes import bfloat16_ref as bfloat16_ref
     from millrace.core.dtypes import bool_ as bool
+    from millrace.core.dtypes import bool_ref as bool_ref
     from millrace.core.dtypes import complex128 as complex128
+    from millrace.core.dtypes import complex128_ref as complex128_ref
     from millrace.core.dtypes import complex64 as complex64
+    from millrace.core.dtypes import complex64_ref as complex64_ref
     from millrace.core.dtypes import double as double
+    from millrace.core.dtypes import double_ref as double_ref
     from millrace.core.dtypes import float16 as float16
+    from millrace.core.dtypes import float16_ref as float16_ref
     from millrace.core.dtypes import float32 as float32
+    from millrace.core.dtypes import float32_ref as float32_ref
     from millrace.core.dtypes import float64 as float64
+    from millrace.core.dtypes import float64_ref as float64_ref
     from millrace.core.dtypes import half as half
+    from millrace.core.dtypes import half_ref as half_ref
     from millrace.core.dtypes import int16 as int16
+    from millrace.core.dtypes import int16_ref as int16_ref
     from millrace.core.dtypes import int32 as int32
+    from millrace.core.dtypes import int32_ref as int32_ref
     from millrace.core.dtypes import int64 as int64
+    from millrace.core.dtypes import int64_ref as int64_ref
     from millrace.core.dtypes import int8 as int8
+    from millrace.core.dtypes import int8_ref as int8_ref
     from millrace.core.dtypes import qint16 as qint16
+    from millrace.core.dtypes import qint16_ref as qint16_ref
     from millrace.core.dtypes import qint32 as qint32
+    from millrace.core.dtypes import qint32_ref as qint32_ref
     from millrace.core.dtypes import qint8 as qint8
+    from millrace.core.dtypes import qint8_ref as qint8_ref
     from millrace.core.dtypes import quint16 as quint16
+    from millrace.core.dtypes import quint16_ref as quint16_ref
     from millrace.core.dtypes import quint8 as quint8
+    from millrace.core.dtypes import quint8_ref as quint8_ref
     from millrace.core.dtypes import resource as resource
+    from millrace.core.dtypes import resource_ref as resource_ref
     from millrace.core.dtypes import string as string
+    from millrace.core.dtypes import string_ref as string_ref
     from millrace.core.dtypes import uint16 as uint16
+    from millrace.core.dtypes import uint16_ref as uint16_ref
     from millrace.core.dtypes import uint32 as uint32
+    from millrace.core.dtypes import uint32_ref as uint32_ref
     from millrace.core.dtypes import uint64 as uint64
+    from millrace.core.dtypes import uint64_ref as uint64_ref
     from millrace.core.dtypes import uint8 as uint8
+    from millrace.core.dtypes import uint8_ref as uint8_ref
     from millrace.core.dtypes import variant as variant
+    from millrace.core.dtypes import variant_ref as variant_ref
     from millrace.ops.cast import cast as cast
     from millrace.ops.cast import saturate_cast as saturate_cast
     from millrace.ops.complex import complex as complex
@@ -43,33 +68,58 @@ __all__ = [
     "QUANTIZED_DTYPES",
     "as_dtype",
     "bfloat16",
+    "bfloat16_ref",
     "bool",
+    "bool_ref",
     "cast",
     "complex",
     "complex128",
+    "complex128_ref",
     "complex64",
+    "complex64_ref",
     "double",
+    "double_ref",
     "float16",
+    "float16_ref",
     "float32",
+    "float32_ref",
     "float64",
+    "float64_ref",
     "half",
+    "half_ref",
     "int16",
+    "int16_ref",
     "int32",
+    "int32_ref",
     "int64",
+    "int64_ref",
     "int8",
+    "int8_ref",
     "qint16",
+    "qint16_ref",
     "qint32",
+    "qint32_ref",
     "qint8",
+    "qint8_ref",
     "quint16",
+    "quint16_ref",
     "quint8",
+    "quint8_ref",
     "resource",
+    "resource_ref",
     "saturate_cast",
     "string",
+    "string_ref",
     "uint16",
+    "uint16_ref",
     "uint32",
+    "uint32_ref",
     "uint64",
+    "uint64_ref",
     "uint8",
+    "uint8_ref",
     "variant",
+    "variant_ref",
 ]
 
 if not TYPE_CHECKING:
@@ -80,32 +130,57 @@ if not TYPE_CHECKING:
             "QUANTIZED_DTYPES": "millrace.core.dtypes",
             "as_dtype": "millrace.core.dtypes",
             "bfloat16": "millrace.core.dtypes",
+            "bfloat16_ref": "millrace.core.dtypes",
             "bool": "millrace.core.dtypes:bool_",
+            "bool_ref": "millrace.core.dtypes",
             "cast": "millrace.ops.cast",
             "complex": "millrace.ops.complex",
             "complex128": "millrace.core.dtypes",
+            "complex128_ref": "millrace.core.dtypes",
             "complex64": "millrace.core.dtypes",
+            "complex64_ref": "millrace.core.dtypes",
             "double": "millrace.core.dtypes",
+            "double_ref": "millrace.core.dtypes",
             "float16": "millrace.core.dtypes",
+            "float16_ref": "millrace.core.dtypes",
             "float32": "millrace.core.dtypes",
+            "float32_ref": "millrace.core.dtypes",
             "float64": "millrace.core.dtypes",
+            "float64_ref": "millrace.core.dtypes",
             "half": "millrace.core.dtypes",
+            "half_ref": "millrace.core.dtypes",
             "int16": "millrace.core.dtypes",
+            "int16_ref": "millrace.core.dtypes",
             "int32": "millrace.core.dtypes",
+            "int32_ref": "millrace.core.dtypes",
             "int64": "millrace.core.dtypes",
+            "int64_ref": "millrace.core.dtypes",
             "int8": "millrace.core.dtypes",
+            "int8_ref": "millrace.core.dtypes",
             "qint16": "millrace.core.dtypes",
+            "qint16_ref": "millrace.core.dtypes",
             "qint32": "millrace.core.dtypes",
+            "qint32_ref": "millrace.core.dtypes",
             "qint8": "millrace.core.dtypes",
+            "qint8_ref": "millrace.core.dtypes",
             "quint16": "millrace.core.dtypes",
+            "quint16_ref": "millrace.core.dtypes",
             "quint8": "millrace.core.dtypes",
+            "quint8_ref": "millrace.core.dtypes",
             "resource": "millrace.core.dtypes",
+            "resource_ref": "millrace.core.dtypes",
             "saturate_cast": "millrace.ops.cast",
             "string": "millrace.core.dtypes",
+            "string_ref": "millrace.core.dtypes",
             "uint16": "millrace.core.dtypes",
+            "uint16_ref": "millrace.core.dtypes",
             "uint32": "millrace.core.dtypes",
+            "uint32_ref": "millrace.core.dtypes",
             "uint64": "millrace.core.dtypes",
+            "uint64_ref": "millrace.core.dtypes",
             "uint8": "millrace.core.dtypes",
+            "uint8_ref": "millrace.core.dtypes",
             "variant": "millrace.core.dtypes",
+            "variant_ref": "millrace.core.dtypes",
         },
     )

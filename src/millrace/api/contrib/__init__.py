@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.api.contrib import distributions as distributions
     from millrace.api.contrib import framework as framework
     from millrace.api.contrib import image as image
     from millrace.api.contrib import layers as layers
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import util as util
 
 __all__ = [
+    "distributions",
     "framework",
     "image",
     "layers",
@@ -35,5 +37,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("framework", "image", "layers", "lookup", "nn", "rnn", "signal", "slim", "stateless", "util",),
+        children=("distributions", "framework", "image", "layers", "lookup", "nn", "rnn", "signal", "slim", "stateless", "util",),
     )

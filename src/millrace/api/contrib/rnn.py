@@ -8,14 +8,14 @@ from millrace.core.public import namespace
 if TYPE_CHECKING:
     from millrace.lib.rnn_cell import BasicLSTMCell as BasicLSTMCell
     from millrace.lib.rnn_cell import BasicRNNCell as BasicRNNCell
-    from millrace.lib.rnn_cell import DeviceWrapper as DeviceWrapper
-    from millrace.lib.rnn_cell import DropoutWrapper as DropoutWrapper
     from millrace.lib.rnn_cell import GRUCell as GRUCell
     from millrace.lib.rnn_cell import LSTMCell as LSTMCell
     from millrace.lib.rnn_cell import LSTMStateTuple as LSTMStateTuple
     from millrace.lib.rnn_cell import MultiRNNCell as MultiRNNCell
     from millrace.lib.rnn_cell import RNNCell as RNNCell
-    from millrace.lib.rnn_cell import ResidualWrapper as ResidualWrapper
+    from millrace.lib.rnn_wrappers import DeviceWrapper as DeviceWrapper
+    from millrace.lib.rnn_wrappers import DropoutWrapper as DropoutWrapper
+    from millrace.lib.rnn_wrappers import ResidualWrapper as ResidualWrapper
 
 __all__ = [
     "BasicLSTMCell",
@@ -36,13 +36,13 @@ if not TYPE_CHECKING:
         {
             "BasicLSTMCell": "millrace.lib.rnn_cell",
             "BasicRNNCell": "millrace.lib.rnn_cell",
-            "DeviceWrapper": "millrace.lib.rnn_cell",
-            "DropoutWrapper": "millrace.lib.rnn_cell",
+            "DeviceWrapper": "millrace.lib.rnn_wrappers",
+            "DropoutWrapper": "millrace.lib.rnn_wrappers",
             "GRUCell": "millrace.lib.rnn_cell",
             "LSTMCell": "millrace.lib.rnn_cell",
             "LSTMStateTuple": "millrace.lib.rnn_cell",
             "MultiRNNCell": "millrace.lib.rnn_cell",
             "RNNCell": "millrace.lib.rnn_cell",
-            "ResidualWrapper": "millrace.lib.rnn_cell",
+            "ResidualWrapper": "millrace.lib.rnn_wrappers",
         },
     )

@@ -6,12 +6,35 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.lib.arg_scope import add_arg_scope as add_arg_scope
+    from millrace.lib.arg_scope import arg_scope as arg_scope
+    from millrace.lib.arg_scope import arg_scoped_arguments as arg_scoped_arguments
+    from millrace.lib.arg_scope import current_arg_scope as current_arg_scope
+    from millrace.lib.arg_scope import has_arg_scope as has_arg_scope
     from millrace.lib.array import argsort as argsort
     from millrace.lib.array import is_tensor as is_tensor
     from millrace.lib.array import sort as sort
     from millrace.lib.checks import assert_same_float_dtype as assert_same_float_dtype
     from millrace.lib.checks import assert_scalar as assert_scalar
     from millrace.lib.checks import assert_scalar_int as assert_scalar_int
+    from millrace.lib.contrib_variables import add_model_variable as add_model_variable
+    from millrace.lib.contrib_variables import assign_from_values as assign_from_values
+    from millrace.lib.contrib_variables import assign_from_values_fn as assign_from_values_fn
+    from millrace.lib.contrib_variables import filter_variables as filter_variables
+    from millrace.lib.contrib_variables import get_local_variables as get_local_variables
+    from millrace.lib.contrib_variables import get_model_variables as get_model_variables
+    from millrace.lib.contrib_variables import get_name_scope as get_name_scope
+    from millrace.lib.contrib_variables import get_trainable_variables as get_trainable_variables
+    from millrace.lib.contrib_variables import get_unique_variable as get_unique_variable
+    from millrace.lib.contrib_variables import get_variable_full_name as get_variable_full_name
+    from millrace.lib.contrib_variables import get_variables as get_variables
+    from millrace.lib.contrib_variables import get_variables_by_name as get_variables_by_name
+    from millrace.lib.contrib_variables import get_variables_by_suffix as get_variables_by_suffix
+    from millrace.lib.contrib_variables import get_variables_to_restore as get_variables_to_restore
+    from millrace.lib.contrib_variables import global_variable as global_variable
+    from millrace.lib.contrib_variables import local_variable as local_variable
+    from millrace.lib.contrib_variables import model_variable as model_variable
+    from millrace.lib.contrib_variables import variable as variable
     from millrace.lib.control_flow import with_dependencies as with_dependencies
     from millrace.lib.moving_averages import assign_moving_average as assign_moving_average
     from millrace.lib.moving_averages import weighted_moving_average as weighted_moving_average
@@ -20,20 +43,45 @@ if TYPE_CHECKING:
     from millrace.training.global_step import get_global_step as get_global_step
     from millrace.training.global_step import get_or_create_global_step as get_or_create_global_step
     from millrace.api.contrib.framework import nest as nest
+    from millrace.api.contrib.framework import python as python
 
 __all__ = [
+    "add_arg_scope",
+    "add_model_variable",
+    "arg_scope",
+    "arg_scoped_arguments",
     "argsort",
     "assert_global_step",
     "assert_same_float_dtype",
     "assert_scalar",
     "assert_scalar_int",
+    "assign_from_values",
+    "assign_from_values_fn",
     "assign_moving_average",
     "create_global_step",
+    "current_arg_scope",
+    "filter_variables",
     "get_global_step",
+    "get_local_variables",
+    "get_model_variables",
+    "get_name_scope",
     "get_or_create_global_step",
+    "get_trainable_variables",
+    "get_unique_variable",
+    "get_variable_full_name",
+    "get_variables",
+    "get_variables_by_name",
+    "get_variables_by_suffix",
+    "get_variables_to_restore",
+    "global_variable",
+    "has_arg_scope",
     "is_tensor",
+    "local_variable",
+    "model_variable",
     "nest",
+    "python",
     "sort",
+    "variable",
     "weighted_moving_average",
     "with_dependencies",
 ]
@@ -42,19 +90,42 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "add_arg_scope": "millrace.lib.arg_scope",
+            "add_model_variable": "millrace.lib.contrib_variables",
+            "arg_scope": "millrace.lib.arg_scope",
+            "arg_scoped_arguments": "millrace.lib.arg_scope",
             "argsort": "millrace.lib.array",
             "assert_global_step": "millrace.training.global_step",
             "assert_same_float_dtype": "millrace.lib.checks",
             "assert_scalar": "millrace.lib.checks",
             "assert_scalar_int": "millrace.lib.checks",
+            "assign_from_values": "millrace.lib.contrib_variables",
+            "assign_from_values_fn": "millrace.lib.contrib_variables",
             "assign_moving_average": "millrace.lib.moving_averages",
             "create_global_step": "millrace.training.global_step",
+            "current_arg_scope": "millrace.lib.arg_scope",
+            "filter_variables": "millrace.lib.contrib_variables",
             "get_global_step": "millrace.training.global_step",
+            "get_local_variables": "millrace.lib.contrib_variables",
+            "get_model_variables": "millrace.lib.contrib_variables",
+            "get_name_scope": "millrace.lib.contrib_variables",
             "get_or_create_global_step": "millrace.training.global_step",
+            "get_trainable_variables": "millrace.lib.contrib_variables",
+            "get_unique_variable": "millrace.lib.contrib_variables",
+            "get_variable_full_name": "millrace.lib.contrib_variables",
+            "get_variables": "millrace.lib.contrib_variables",
+            "get_variables_by_name": "millrace.lib.contrib_variables",
+            "get_variables_by_suffix": "millrace.lib.contrib_variables",
+            "get_variables_to_restore": "millrace.lib.contrib_variables",
+            "global_variable": "millrace.lib.contrib_variables",
+            "has_arg_scope": "millrace.lib.arg_scope",
             "is_tensor": "millrace.lib.array",
+            "local_variable": "millrace.lib.contrib_variables",
+            "model_variable": "millrace.lib.contrib_variables",
             "sort": "millrace.lib.array",
+            "variable": "millrace.lib.contrib_variables",
             "weighted_moving_average": "millrace.lib.moving_averages",
             "with_dependencies": "millrace.lib.control_flow",
         },
-        children=("nest",),
+        children=("nest", "python",),
     )

@@ -6,9 +6,49 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.lib.contrib_layers import convolution as convolution
+    from millrace.lib.contrib_layers import convolution1d as conv1d
+    from millrace.lib.contrib_layers import convolution1d as convolution1d
+    from millrace.lib.contrib_layers import convolution2d as conv2d
+    from millrace.lib.contrib_layers import convolution2d as convolution2d
+    from millrace.lib.contrib_layers import convolution2d_transpose as conv2d_transpose
+    from millrace.lib.contrib_layers import convolution2d_transpose as convolution2d_transpose
+    from millrace.lib.contrib_layers import convolution3d as conv3d
+    from millrace.lib.contrib_layers import convolution3d as convolution3d
+    from millrace.lib.contrib_layers import convolution3d_transpose as conv3d_transpose
+    from millrace.lib.contrib_layers import convolution3d_transpose as convolution3d_transpose
+    from millrace.lib.contrib_layers import elu_layer as elu
+    from millrace.lib.contrib_layers import fully_connected as fully_connected
+    from millrace.lib.contrib_layers import linear as linear
+    from millrace.lib.contrib_layers import relu6_layer as relu6
+    from millrace.lib.contrib_layers import relu_layer as relu
     from millrace.lib.contrib_layers_initializers import variance_scaling_initializer as variance_scaling_initializer
     from millrace.lib.contrib_layers_initializers import xavier_initializer as xavier_initializer
     from millrace.lib.contrib_layers_initializers import xavier_initializer as xavier_initializer_conv2d
+    from millrace.lib.contrib_layers_norm import batch_norm as batch_norm
+    from millrace.lib.contrib_layers_norm import group_norm as group_norm
+    from millrace.lib.contrib_layers_norm import instance_norm as instance_norm
+    from millrace.lib.contrib_layers_norm import layer_norm as layer_norm
+    from millrace.lib.contrib_layers_separable import convolution2d_in_plane as conv2d_in_plane
+    from millrace.lib.contrib_layers_separable import convolution2d_in_plane as convolution2d_in_plane
+    from millrace.lib.contrib_layers_separable import separable_convolution2d as separable_conv2d
+    from millrace.lib.contrib_layers_separable import separable_convolution2d as separable_convolution2d
+    from millrace.lib.contrib_layers_shapes import avg_pool2d as avg_pool2d
+    from millrace.lib.contrib_layers_shapes import avg_pool3d as avg_pool3d
+    from millrace.lib.contrib_layers_shapes import bias_add as bias_add
+    from millrace.lib.contrib_layers_shapes import bow_encoder as bow_encoder
+    from millrace.lib.contrib_layers_shapes import dropout as dropout
+    from millrace.lib.contrib_layers_shapes import embed_sequence as embed_sequence
+    from millrace.lib.contrib_layers_shapes import embedding_lookup_unique as embedding_lookup_unique
+    from millrace.lib.contrib_layers_shapes import flatten as flatten
+    from millrace.lib.contrib_layers_shapes import max_pool2d as max_pool2d
+    from millrace.lib.contrib_layers_shapes import max_pool3d as max_pool3d
+    from millrace.lib.contrib_layers_shapes import maxout as maxout
+    from millrace.lib.contrib_layers_shapes import one_hot_encoding as one_hot_encoding
+    from millrace.lib.contrib_layers_shapes import repeat as repeat
+    from millrace.lib.contrib_layers_shapes import softmax as softmax
+    from millrace.lib.contrib_layers_shapes import stack as stack
+    from millrace.lib.contrib_layers_shapes import unit_norm as unit_norm
     from millrace.lib.regularizers import apply_regularization as apply_regularization
     from millrace.lib.regularizers import l1_l2_regularizer as l1_l2_regularizer
     from millrace.lib.regularizers import l1_regularizer as l1_regularizer
@@ -18,11 +58,51 @@ if TYPE_CHECKING:
 
 __all__ = [
     "apply_regularization",
+    "avg_pool2d",
+    "avg_pool3d",
+    "batch_norm",
+    "bias_add",
+    "bow_encoder",
+    "conv1d",
+    "conv2d",
+    "conv2d_in_plane",
+    "conv2d_transpose",
+    "conv3d",
+    "conv3d_transpose",
+    "convolution",
+    "convolution1d",
+    "convolution2d",
+    "convolution2d_in_plane",
+    "convolution2d_transpose",
+    "convolution3d",
+    "convolution3d_transpose",
+    "dropout",
+    "elu",
+    "embed_sequence",
+    "embedding_lookup_unique",
+    "flatten",
+    "fully_connected",
+    "group_norm",
+    "instance_norm",
     "l1_l2_regularizer",
     "l1_regularizer",
     "l2_regularizer",
+    "layer_norm",
+    "linear",
+    "max_pool2d",
+    "max_pool3d",
+    "maxout",
+    "one_hot_encoding",
     "python",
+    "relu",
+    "relu6",
+    "repeat",
+    "separable_conv2d",
+    "separable_convolution2d",
+    "softmax",
+    "stack",
     "sum_regularizer",
+    "unit_norm",
     "variance_scaling_initializer",
     "xavier_initializer",
     "xavier_initializer_conv2d",
@@ -33,10 +113,50 @@ if not TYPE_CHECKING:
         globals(),
         {
             "apply_regularization": "millrace.lib.regularizers",
+            "avg_pool2d": "millrace.lib.contrib_layers_shapes",
+            "avg_pool3d": "millrace.lib.contrib_layers_shapes",
+            "batch_norm": "millrace.lib.contrib_layers_norm",
+            "bias_add": "millrace.lib.contrib_layers_shapes",
+            "bow_encoder": "millrace.lib.contrib_layers_shapes",
+            "conv1d": "millrace.lib.contrib_layers:convolution1d",
+            "conv2d": "millrace.lib.contrib_layers:convolution2d",
+            "conv2d_in_plane": "millrace.lib.contrib_layers_separable:convolution2d_in_plane",
+            "conv2d_transpose": "millrace.lib.contrib_layers:convolution2d_transpose",
+            "conv3d": "millrace.lib.contrib_layers:convolution3d",
+            "conv3d_transpose": "millrace.lib.contrib_layers:convolution3d_transpose",
+            "convolution": "millrace.lib.contrib_layers",
+            "convolution1d": "millrace.lib.contrib_layers",
+            "convolution2d": "millrace.lib.contrib_layers",
+            "convolution2d_in_plane": "millrace.lib.contrib_layers_separable",
+            "convolution2d_transpose": "millrace.lib.contrib_layers",
+            "convolution3d": "millrace.lib.contrib_layers",
+            "convolution3d_transpose": "millrace.lib.contrib_layers",
+            "dropout": "millrace.lib.contrib_layers_shapes",
+            "elu": "millrace.lib.contrib_layers:elu_layer",
+            "embed_sequence": "millrace.lib.contrib_layers_shapes",
+            "embedding_lookup_unique": "millrace.lib.contrib_layers_shapes",
+            "flatten": "millrace.lib.contrib_layers_shapes",
+            "fully_connected": "millrace.lib.contrib_layers",
+            "group_norm": "millrace.lib.contrib_layers_norm",
+            "instance_norm": "millrace.lib.contrib_layers_norm",
             "l1_l2_regularizer": "millrace.lib.regularizers",
             "l1_regularizer": "millrace.lib.regularizers",
             "l2_regularizer": "millrace.lib.regularizers",
+            "layer_norm": "millrace.lib.contrib_layers_norm",
+            "linear": "millrace.lib.contrib_layers",
+            "max_pool2d": "millrace.lib.contrib_layers_shapes",
+            "max_pool3d": "millrace.lib.contrib_layers_shapes",
+            "maxout": "millrace.lib.contrib_layers_shapes",
+            "one_hot_encoding": "millrace.lib.contrib_layers_shapes",
+            "relu": "millrace.lib.contrib_layers:relu_layer",
+            "relu6": "millrace.lib.contrib_layers:relu6_layer",
+            "repeat": "millrace.lib.contrib_layers_shapes",
+            "separable_conv2d": "millrace.lib.contrib_layers_separable:separable_convolution2d",
+            "separable_convolution2d": "millrace.lib.contrib_layers_separable",
+            "softmax": "millrace.lib.contrib_layers_shapes",
+            "stack": "millrace.lib.contrib_layers_shapes",
             "sum_regularizer": "millrace.lib.regularizers",
+            "unit_norm": "millrace.lib.contrib_layers_shapes",
             "variance_scaling_initializer": "millrace.lib.contrib_layers_initializers",
             "xavier_initializer": "millrace.lib.contrib_layers_initializers",
             "xavier_initializer_conv2d": "millrace.lib.contrib_layers_initializers:xavier_initializer",

@@ -6,9 +6,72 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.lib.arg_scope import add_arg_scope as add_arg_scope
+    from millrace.lib.arg_scope import arg_scope as arg_scope
+    from millrace.lib.arg_scope import arg_scope_func_key as arg_scope_func_key
+    from millrace.lib.arg_scope import arg_scoped_arguments as arg_scoped_arguments
+    from millrace.lib.arg_scope import current_arg_scope as current_arg_scope
+    from millrace.lib.arg_scope import has_arg_scope as has_arg_scope
+    from millrace.lib.contrib_layers import convolution as convolution
+    from millrace.lib.contrib_layers import convolution1d as conv1d
+    from millrace.lib.contrib_layers import convolution1d as convolution1d
+    from millrace.lib.contrib_layers import convolution2d as conv2d
+    from millrace.lib.contrib_layers import convolution2d as convolution2d
+    from millrace.lib.contrib_layers import convolution2d_transpose as conv2d_transpose
+    from millrace.lib.contrib_layers import convolution2d_transpose as convolution2d_transpose
+    from millrace.lib.contrib_layers import convolution3d as conv3d
+    from millrace.lib.contrib_layers import convolution3d as convolution3d
+    from millrace.lib.contrib_layers import convolution3d_transpose as conv3d_transpose
+    from millrace.lib.contrib_layers import convolution3d_transpose as convolution3d_transpose
+    from millrace.lib.contrib_layers import elu_layer as elu
+    from millrace.lib.contrib_layers import fully_connected as fully_connected
+    from millrace.lib.contrib_layers import linear as linear
+    from millrace.lib.contrib_layers import relu6_layer as relu6
+    from millrace.lib.contrib_layers import relu_layer as relu
     from millrace.lib.contrib_layers_initializers import variance_scaling_initializer as variance_scaling_initializer
     from millrace.lib.contrib_layers_initializers import xavier_initializer as xavier_initializer
     from millrace.lib.contrib_layers_initializers import xavier_initializer as xavier_initializer_conv2d
+    from millrace.lib.contrib_layers_norm import batch_norm as batch_norm
+    from millrace.lib.contrib_layers_norm import group_norm as group_norm
+    from millrace.lib.contrib_layers_norm import instance_norm as instance_norm
+    from millrace.lib.contrib_layers_norm import layer_norm as layer_norm
+    from millrace.lib.contrib_layers_separable import convolution2d_in_plane as conv2d_in_plane
+    from millrace.lib.contrib_layers_separable import convolution2d_in_plane as convolution2d_in_plane
+    from millrace.lib.contrib_layers_separable import separable_convolution2d as separable_conv2d
+    from millrace.lib.contrib_layers_separable import separable_convolution2d as separable_convolution2d
+    from millrace.lib.contrib_layers_shapes import avg_pool2d as avg_pool2d
+    from millrace.lib.contrib_layers_shapes import avg_pool3d as avg_pool3d
+    from millrace.lib.contrib_layers_shapes import bias_add as bias_add
+    from millrace.lib.contrib_layers_shapes import bow_encoder as bow_encoder
+    from millrace.lib.contrib_layers_shapes import dropout as dropout
+    from millrace.lib.contrib_layers_shapes import embed_sequence as embed_sequence
+    from millrace.lib.contrib_layers_shapes import embedding_lookup_unique as embedding_lookup_unique
+    from millrace.lib.contrib_layers_shapes import flatten as flatten
+    from millrace.lib.contrib_layers_shapes import max_pool2d as max_pool2d
+    from millrace.lib.contrib_layers_shapes import max_pool3d as max_pool3d
+    from millrace.lib.contrib_layers_shapes import maxout as maxout
+    from millrace.lib.contrib_layers_shapes import one_hot_encoding as one_hot_encoding
+    from millrace.lib.contrib_layers_shapes import repeat as repeat
+    from millrace.lib.contrib_layers_shapes import softmax as softmax
+    from millrace.lib.contrib_layers_shapes import stack as stack
+    from millrace.lib.contrib_layers_shapes import unit_norm as unit_norm
+    from millrace.lib.contrib_variables import add_model_variable as add_model_variable
+    from millrace.lib.contrib_variables import assign_from_values as assign_from_values
+    from millrace.lib.contrib_variables import assign_from_values_fn as assign_from_values_fn
+    from millrace.lib.contrib_variables import filter_variables as filter_variables
+    from millrace.lib.contrib_variables import get_local_variables as get_local_variables
+    from millrace.lib.contrib_variables import get_model_variables as get_model_variables
+    from millrace.lib.contrib_variables import get_trainable_variables as get_trainable_variables
+    from millrace.lib.contrib_variables import get_unique_variable as get_unique_variable
+    from millrace.lib.contrib_variables import get_variable_full_name as get_variable_full_name
+    from millrace.lib.contrib_variables import get_variables as get_variables
+    from millrace.lib.contrib_variables import get_variables_by_name as get_variables_by_name
+    from millrace.lib.contrib_variables import get_variables_by_suffix as get_variables_by_suffix
+    from millrace.lib.contrib_variables import get_variables_to_restore as get_variables_to_restore
+    from millrace.lib.contrib_variables import global_variable as global_variable
+    from millrace.lib.contrib_variables import local_variable as local_variable
+    from millrace.lib.contrib_variables import model_variable as model_variable
+    from millrace.lib.contrib_variables import variable as variable
     from millrace.lib.regularizers import apply_regularization as apply_regularization
     from millrace.lib.regularizers import l1_l2_regularizer as l1_l2_regularizer
     from millrace.lib.regularizers import l1_regularizer as l1_regularizer
@@ -17,12 +80,75 @@ if TYPE_CHECKING:
     from millrace.api.contrib.slim import initializers as initializers
 
 __all__ = [
+    "add_arg_scope",
+    "add_model_variable",
     "apply_regularization",
+    "arg_scope",
+    "arg_scope_func_key",
+    "arg_scoped_arguments",
+    "assign_from_values",
+    "assign_from_values_fn",
+    "avg_pool2d",
+    "avg_pool3d",
+    "batch_norm",
+    "bias_add",
+    "bow_encoder",
+    "conv1d",
+    "conv2d",
+    "conv2d_in_plane",
+    "conv2d_transpose",
+    "conv3d",
+    "conv3d_transpose",
+    "convolution",
+    "convolution1d",
+    "convolution2d",
+    "convolution2d_in_plane",
+    "convolution2d_transpose",
+    "convolution3d",
+    "convolution3d_transpose",
+    "current_arg_scope",
+    "dropout",
+    "elu",
+    "embed_sequence",
+    "embedding_lookup_unique",
+    "filter_variables",
+    "flatten",
+    "fully_connected",
+    "get_local_variables",
+    "get_model_variables",
+    "get_trainable_variables",
+    "get_unique_variable",
+    "get_variable_full_name",
+    "get_variables",
+    "get_variables_by_name",
+    "get_variables_by_suffix",
+    "get_variables_to_restore",
+    "global_variable",
+    "group_norm",
+    "has_arg_scope",
     "initializers",
+    "instance_norm",
     "l1_l2_regularizer",
     "l1_regularizer",
     "l2_regularizer",
+    "layer_norm",
+    "linear",
+    "local_variable",
+    "max_pool2d",
+    "max_pool3d",
+    "maxout",
+    "model_variable",
+    "one_hot_encoding",
+    "relu",
+    "relu6",
+    "repeat",
+    "separable_conv2d",
+    "separable_convolution2d",
+    "softmax",
+    "stack",
     "sum_regularizer",
+    "unit_norm",
+    "variable",
     "variance_scaling_initializer",
     "xavier_initializer",
     "xavier_initializer_conv2d",
@@ -32,11 +158,74 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "add_arg_scope": "millrace.lib.arg_scope",
+            "add_model_variable": "millrace.lib.contrib_variables",
             "apply_regularization": "millrace.lib.regularizers",
+            "arg_scope": "millrace.lib.arg_scope",
+            "arg_scope_func_key": "millrace.lib.arg_scope",
+            "arg_scoped_arguments": "millrace.lib.arg_scope",
+            "assign_from_values": "millrace.lib.contrib_variables",
+            "assign_from_values_fn": "millrace.lib.contrib_variables",
+            "avg_pool2d": "millrace.lib.contrib_layers_shapes",
+            "avg_pool3d": "millrace.lib.contrib_layers_shapes",
+            "batch_norm": "millrace.lib.contrib_layers_norm",
+            "bias_add": "millrace.lib.contrib_layers_shapes",
+            "bow_encoder": "millrace.lib.contrib_layers_shapes",
+            "conv1d": "millrace.lib.contrib_layers:convolution1d",
+            "conv2d": "millrace.lib.contrib_layers:convolution2d",
+            "conv2d_in_plane": "millrace.lib.contrib_layers_separable:convolution2d_in_plane",
+            "conv2d_transpose": "millrace.lib.contrib_layers:convolution2d_transpose",
+            "conv3d": "millrace.lib.contrib_layers:convolution3d",
+            "conv3d_transpose": "millrace.lib.contrib_layers:convolution3d_transpose",
+            "convolution": "millrace.lib.contrib_layers",
+            "convolution1d": "millrace.lib.contrib_layers",
+            "convolution2d": "millrace.lib.contrib_layers",
+            "convolution2d_in_plane": "millrace.lib.contrib_layers_separable",
+            "convolution2d_transpose": "millrace.lib.contrib_layers",
+            "convolution3d": "millrace.lib.contrib_layers",
+            "convolution3d_transpose": "millrace.lib.contrib_layers",
+            "current_arg_scope": "millrace.lib.arg_scope",
+            "dropout": "millrace.lib.contrib_layers_shapes",
+            "elu": "millrace.lib.contrib_layers:elu_layer",
+            "embed_sequence": "millrace.lib.contrib_layers_shapes",
+            "embedding_lookup_unique": "millrace.lib.contrib_layers_shapes",
+            "filter_variables": "millrace.lib.contrib_variables",
+            "flatten": "millrace.lib.contrib_layers_shapes",
+            "fully_connected": "millrace.lib.contrib_layers",
+            "get_local_variables": "millrace.lib.contrib_variables",
+            "get_model_variables": "millrace.lib.contrib_variables",
+            "get_trainable_variables": "millrace.lib.contrib_variables",
+            "get_unique_variable": "millrace.lib.contrib_variables",
+            "get_variable_full_name": "millrace.lib.contrib_variables",
+            "get_variables": "millrace.lib.contrib_variables",
+            "get_variables_by_name": "millrace.lib.contrib_variables",
+            "get_variables_by_suffix": "millrace.lib.contrib_variables",
+            "get_variables_to_restore": "millrace.lib.contrib_variables",
+            "global_variable": "millrace.lib.contrib_variables",
+            "group_norm": "millrace.lib.contrib_layers_norm",
+            "has_arg_scope": "millrace.lib.arg_scope",
+            "instance_norm": "millrace.lib.contrib_layers_norm",
             "l1_l2_regularizer": "millrace.lib.regularizers",
             "l1_regularizer": "millrace.lib.regularizers",
             "l2_regularizer": "millrace.lib.regularizers",
+            "layer_norm": "millrace.lib.contrib_layers_norm",
+            "linear": "millrace.lib.contrib_layers",
+            "local_variable": "millrace.lib.contrib_variables",
+            "max_pool2d": "millrace.lib.contrib_layers_shapes",
+            "max_pool3d": "millrace.lib.contrib_layers_shapes",
+            "maxout": "millrace.lib.contrib_layers_shapes",
+            "model_variable": "millrace.lib.contrib_variables",
+            "one_hot_encoding": "millrace.lib.contrib_layers_shapes",
+            "relu": "millrace.lib.contrib_layers:relu_layer",
+            "relu6": "millrace.lib.contrib_layers:relu6_layer",
+            "repeat": "millrace.lib.contrib_layers_shapes",
+            "separable_conv2d": "millrace.lib.contrib_layers_separable:separable_convolution2d",
+            "separable_convolution2d": "millrace.lib.contrib_layers_separable",
+            "softmax": "millrace.lib.contrib_layers_shapes",
+            "stack": "millrace.lib.contrib_layers_shapes",
             "sum_regularizer": "millrace.lib.regularizers",
+            "unit_norm": "millrace.lib.contrib_layers_shapes",
+            "variable": "millrace.lib.contrib_variables",
             "variance_scaling_initializer": "millrace.lib.contrib_layers_initializers",
             "xavier_initializer": "millrace.lib.contrib_layers_initializers",
             "xavier_initializer_conv2d": "millrace.lib.contrib_layers_initializers:xavier_initializer",

@@ -6,16 +6,24 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.lib.contrib_layers_norm import batch_norm as batch_norm
+    from millrace.lib.contrib_layers_norm import layer_norm as layer_norm
     from millrace.api.contrib.layers.python.layers import initializers as initializers
+    from millrace.api.contrib.layers.python.layers import utils as utils
 
 __all__ = [
+    "batch_norm",
     "initializers",
+    "layer_norm",
+    "utils",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "batch_norm": "millrace.lib.contrib_layers_norm",
+            "layer_norm": "millrace.lib.contrib_layers_norm",
         },
-        children=("initializers",),
+        children=("initializers", "utils",),
     )
