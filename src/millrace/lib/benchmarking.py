@@ -108,7 +108,7 @@ class Benchmark:
             times.append(time.perf_counter() - start)
         median = float(np.median(times))
         spread = {"wall_time_mean": float(np.mean(times)), "wall_time_stdev": float(np.std(times))}
-        figures = dict(
+        figures: dict[str, Any] = dict(
             iters=min_iters,
             wall_time=median,
             throughput=mbs / median if mbs else 0.0,

@@ -26,8 +26,8 @@ _DTYPES = (
 
 def _real(array: np.ndarray) -> np.ndarray:
     """All parts of all elements in one row."""
-    flat = np.ascontiguousarray(array).reshape(-1)
-    return flat.view(flat.real.dtype) if flat.dtype.kind == "c" else flat
+    flat: Any = np.ascontiguousarray(array).reshape(-1)
+    return flat.view(np.real(flat).dtype) if flat.dtype.kind == "c" else flat
 
 
 def _run(fetch: Any, x: Tensor, value: np.ndarray, feeds: dict[Any, Any]) -> Any:
@@ -52,7 +52,7 @@ def _symbolic(
         one = np.zeros_like(parts)
         one[k] = 1
         fed = {**feeds, dy: one.view(seed.dtype).reshape(y_shape)}
-        found = np.zeros_like(value) if dx is None else _run(dx, x, value, fed)
+        found: Any = np.zeros_like(value) if dx is None else _run(dx, x, value, fed)
         if isinstance(dx, IndexedSlices):
             rows = np.zeros_like(value)
             np.add.at(rows, found.indices, found.values)

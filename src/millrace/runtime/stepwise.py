@@ -106,16 +106,9 @@ class Cutter:
         ]
         self._given.update(gives)
         takes = [v for v in taken if v not in own]
-        part = Plan(
-            takes,
-            list(steps),
-            gives,  # type: ignore[arg-type] - segments only where `build` takes them
-            plan.constants,
-            slots,
-            plan.dims,
-            plan.tensors,
-            plan.count,
-        )
+        taking: Any = list(steps)  # segments only where `build` takes them
+        facts = plan.constants, slots, plan.dims, plan.tensors, plan.count
+        part = Plan(takes, taking, gives, *facts)
         function = self._build(part, part.steps)
         for key, version in last.items():
             self._keys.pop(self._current[key], None)

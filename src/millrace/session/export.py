@@ -89,7 +89,7 @@ class Exported:
                     f"export: stablehlo needs example feeds, since the shape of '{feed.tensor.name}' is "
                     f"{feed.tensor.get_shape()}"
                 )
-        return [np.zeros(feed.dims or (), feed.np_dtype) for feed in self._feeds]
+        return [np.zeros([d or 0 for d in feed.dims or ()], feed.np_dtype) for feed in self._feeds]
 
     def _ordered(self, feeds: Any) -> list[Any]:
         if not isinstance(feeds, Mapping):

@@ -112,7 +112,7 @@ class FetchPlan:
             kind, named = type(fetch), [(k, self._visit(v)) for k, v in fetch.items()]
             return lambda values: kind([(k, p(values)) for k, p in named])  # type: ignore[call-arg]
         if hasattr(type(fetch), "__attrs_attrs__"):
-            kind = type(fetch)
+            kind: Any = type(fetch)
             names = [a.name for a in kind.__attrs_attrs__]
             parts = [self._visit(getattr(fetch, n)) for n in names]
             return lambda values: kind(*[p(values) for p in parts])

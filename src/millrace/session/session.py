@@ -43,7 +43,7 @@ class _Runner:
         plan = FetchPlan(session.graph, fetches, session)
         feeds = FeedPlan(session.graph, keys) if keys else None
         self.keep = (fetches, keys)  # the cache is keyed by identity; what it names must stay alive
-        self.convert = feeds.convert if feeds else None
+        self.convert: Any = feeds.convert if feeds else None
         self.rebuild = plan.rebuild
         self.elements = plan.elements
         self.feeds = feeds.feeds if feeds else []
