@@ -209,11 +209,11 @@ class _Program:
     """A compiled segment; an interpreted one as soon as its first call shows that it cannot be compiled."""
 
     def __init__(self, segment: Segment, plan: Plan) -> None:
-        from millrace.runtime import xla
+        from millrace.runtime import xla_program
 
         self._segment = segment
         self._plan = plan
-        self._function: Callable[..., Any] = xla.Program(segment, plan)
+        self._function: Callable[..., Any] = xla_program.program_for(segment, plan)
         self._tried = False
 
     def __call__(self, *values: Any) -> Sequence[Any]:

@@ -7,16 +7,17 @@ nothing imports it before a plan is worth compiling.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from millrace.dialect import jax_dialect, numpy_dialect
 from millrace.dialect.jax_control import Checks
 from millrace.graph.body import Body
-from millrace.graph.operation import Operation, group
+from millrace.graph.operation import group
 from millrace.runtime.plan import Plan, Step, body_slots
 from millrace.runtime.simplify import body_form
 
@@ -62,7 +63,11 @@ def as_output(value: Any) -> Any:
 
 
 def run_steps(
-    steps: Sequence[Step], env: dict[int, Any], checks: Checks, shared: frozenset[int] = frozenset()
+    steps: Sequence[Step],
+    env: dict[int, Any],
+    checks: Checks,
+    shared: frozenset[int] = frozenset(),
+    after: Mapping[int, tuple[int, list[int]]] | None = None,
 ) -> None:
     """Runs steps on a mixture of known NumPy values and tracers; results go into `env`.
 
@@ -71,13 +76,19 @@ def run_steps(
       env: value id -> value.
       checks: told the operation of each step.
       shared: values that are computed once, behind a barrier, however many steps take them.
+      after: the value a step gives a variable -> which of its inputs the variable is, and values that are
+        to be computed before it changes.
     """
     for step in steps:
         checks.op = step.op
         inputs = [env[v] for v in step.inputs]
         state = [env[v] for v in step.state]
+        if after and step.new_state and step.new_state[0] in after:
+            place, others = after[step.new_state[0]]
+            done = [env[v] for v in others if v in env]
+            inputs[place] = jax.lax.optimization_barrier((inputs[place], *done))[0]
         for value, result in results_of(step, call(step, inputs, state)):
-            if value in shared and isinstance(result, jax.core.Tracer):
+            if value in shared and isinstance(result, Tracer):
                 result = jax.lax.optimization_barrier(result)
             env[value] = result
 
