@@ -236,3 +236,8 @@ def _connect(plan: Plan, parts: list[Step | Segment]) -> None:
                 for use in plan.slots
                 if use.final != use.initial and use.initial in inputs and use.initial not in plan.fetches
             )
+            # JAX gives the memory of an input to the first output of its shape: those that follow each other
+            # come first and in one order, or variables of one shape change places, which takes a copy of each
+            order = {v: k for k, v in enumerate(part.inputs)}
+            place = {use.final: order[use.initial] for use in plan.slots if use.initial in part.donated}
+            part.outputs.sort(key=lambda v: place.get(v, len(order)))
