@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from millrace.core.errors import InvalidArgumentError
 from millrace.dialect.numpy_array import _axis_back, batched_key
@@ -20,7 +21,7 @@ class ArrayVerbs:
 
     def known(self, x: Any) -> Any:
         """`x` as a NumPy array where its numbers exist while tracing, else None."""
-        return None if isinstance(x, jax.core.Tracer) else np.asarray(x)
+        return None if isinstance(x, Tracer) else np.asarray(x)
 
     def filled(self, dims: tuple[int, ...], value: Any) -> Any:
         """`value` everywhere in a new array of shape `dims`."""

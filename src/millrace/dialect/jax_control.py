@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 from millrace.core import errors
 
@@ -135,7 +136,7 @@ class Uncompilable(Exception):
 
 
 def _is_traced(value: Any) -> bool:
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value))
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(value))
 
 
 def _strong(value: Any) -> Any:
@@ -156,7 +157,7 @@ class ControlVerbs:
     def branch(
         self, cond: Any, then: Callable[..., Any], other: Callable[..., Any], args: Sequence[Any]
     ) -> Any:
-        if not isinstance(cond, jax.core.Tracer):
+        if not isinstance(cond, Tracer):
             return (then if cond else other)(*args)
         operands = [a for a in args if _is_traced(a)]
 
@@ -260,10 +261,10 @@ class ControlVerbs:
     # --- tensor arrays --------------------------------------------------------------------------------------
 
     def ta_new(self, size: Any, dtype: Any, dynamic: bool, shape: Any) -> TensorArrayValue:
-        if dynamic or isinstance(size, jax.core.Tracer):
+        if dynamic or isinstance(size, Tracer):
             raise Uncompilable("a tensor array whose size is known only when it runs")
         known = shape is not None and all(d is not None for d in shape)
-        data = jnp.zeros((int(size), *shape), dtype) if known else None
+        data = jnp.zeros((int(size), *(shape or ())), dtype) if known else None
         return TensorArrayValue(data, int(size), np.dtype(dtype), shape)
 
     def ta_write(self, flow: TensorArrayValue, index: Any, value: Any) -> TensorArrayValue:
@@ -319,7 +320,7 @@ class ControlVerbs:
         return jnp.zeros_like(like) if flow.data is None else flow.data.reshape(like.shape)
 
     def ta_split(self, flow: TensorArrayValue, value: Any, lengths: Any) -> TensorArrayValue:
-        if isinstance(lengths, jax.core.Tracer) or len(set(np.ravel(lengths).tolist())) > 1:
+        if isinstance(lengths, Tracer) or len(set(np.ravel(lengths).tolist())) > 1:
             raise Uncompilable("a tensor array with elements of different lengths")
         return flow.with_data(jnp.reshape(value, (flow.size, -1, *value.shape[1:])))
 
@@ -356,7 +357,7 @@ def _known_trips(cond: Any, body: Any, carried: Any, captured: Any, state: Any) 
     while True:
         with _Nested():
             test = cond(*values[:count], *captured, *values[count:])[0]
-        if isinstance(test, jax.core.Tracer):
+        if isinstance(test, Tracer):
             raise Uncompilable("a loop whose trip count depends on data")
         if not test:
             return trips
@@ -386,7 +387,7 @@ def _advance(cond: Any, body: Any, values: list[Any], captured: Any, count: int)
 
 
 def _index_in_range(flow: TensorArrayValue, index: Any) -> None:
-    if not isinstance(index, jax.core.Tracer) and not 0 <= int(index) < flow.size:
+    if not isinstance(index, Tracer) and not 0 <= int(index) < flow.size:
         raise errors.InvalidArgumentError(
             None, None, f"Tried to access index {int(index)} but array size is: {flow.size}"
         )
@@ -399,4 +400,4 @@ def _written(flow: TensorArrayValue) -> Any:
 
 
 def _is_all(indices: Any, size: int) -> bool:
-    return not isinstance(indices, jax.core.Tracer) and np.array_equal(np.ravel(indices), np.arange(size))
+    return not isinstance(indices, Tracer) and np.array_equal(np.ravel(indices), np.arange(size))

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jax.scipy import special
 
 from millrace.dialect.jax_control import Checks
@@ -23,7 +24,7 @@ class MathVerbs:
         Raises:
           OpError: whatever `error` makes.
         """
-        if isinstance(holds, jax.core.Tracer):
+        if isinstance(holds, Tracer):
             Checks.current().add(holds, error)
         elif not np.all(holds):
             raise error()

@@ -169,7 +169,7 @@ class ArrayVerbs:
         rows, values = np.asarray(rows), np.asarray(values)
         found = np.empty(values.shape, np.int64)
         for i in range(len(rows)):
-            found[i] = np.searchsorted(rows[i], values[i], side)
+            found[i] = np.searchsorted(rows[i], values[i], "left" if side == "left" else "right")
         return found
 
 

@@ -65,7 +65,7 @@ class ControlVerbs:
                 stack.append(value)
         if stacks is None:
             stacks = [Stack()] * body.stacks
-        return [*carried, *stacks, *state]
+        return [*carried, *(stacks or ()), *state]
 
     def scan_loop(
         self, body: Any, carried: Any, scanned: Any, captured: Any, state: Any, reverse: bool
@@ -79,7 +79,7 @@ class ControlVerbs:
             carried, extra, state = results[:count], results[count:end], results[end:]
             for stack, value in zip(stacks, extra, strict=True):
                 stack[i] = value
-        return [*carried, *stacks, *state]
+        return [*carried, *(stacks or ()), *state]
 
     def variant_sum(self, values: Sequence[Any]) -> Any:
         if isinstance(values[0], TensorArrayValue):

@@ -269,7 +269,7 @@ def _list_input(graph, opdef, arg, value, full_name, final, attrs) -> tuple[Tens
             if hint is not None and hint is not dtype:
                 raise TypeError(
                     f"{opdef.name} '{full_name}': input '{arg.name}' must have dtypes "
-                    f"{[h.name for h in hints]}. Received: {[d.name for d in found]}"
+                    f"{[h.name for h in hints]}. Received: {[d.name for d in found]}"  # pyright: ignore[reportOptionalMemberAccess]
                 )
         kind = opdef.attrs[arg.types_attr]
         final[arg.types_attr] = kind.canonical(found, opdef.name, arg.types_attr)
@@ -419,7 +419,7 @@ def _outputs(op: Operation, opdef: OpDef, final: dict[str, Any]) -> list[Tensor]
             for dtype in final[arg.types_attr]:
                 found.append(Tensor(op, len(found), dtype))
             continue
-        dtype = arg.dtype if arg.type_attr is None else final[arg.type_attr]
+        dtype: Any = arg.dtype if arg.type_attr is None else final[arg.type_attr]
         if arg.is_ref:
             dtype = dtype.as_ref
         if arg.number_attr is None:

@@ -35,7 +35,7 @@ _PASSES: tuple[Callable[[list[Any], dict[str, Any]], list[Any]], ...] = (
 _SCALAR_MEANT_UNKNOWN_BEFORE = 24  # GraphDef producers before this wrote placeholders of any shape as scalars
 
 
-class UnknownOpError(NotFoundError, ValueError):
+class UnknownOpError(NotFoundError, ValueError):  # pyright: ignore[reportGeneralTypeIssues]
     """A GraphDef names an operation type that no room declares."""
 
 

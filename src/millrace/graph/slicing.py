@@ -67,7 +67,7 @@ def get_item(tensor: Any, key: Any, var: Any = None) -> Tensor:
         bounds = _packed(begin, end, strides)
         found = raw.StridedSlice(tensor, *bounds, name=scope, **masks)
     if var is not None:
-        found.assign = partial(_assign_slice, var, bounds, masks)
+        found.assign = partial(_assign_slice, var, bounds, masks)  # pyright: ignore[reportAttributeAccessIssue]
     return found
 
 
@@ -77,7 +77,7 @@ def _is_mask(key: Any) -> bool:
     )
 
 
-def _bound(value: Any, mask: str, bit: int, masks: dict[str, int]) -> Any:
+def _bound(value: Any, mask: str, bit: int, masks: dict[Any, int]) -> Any:
     """One end of a slice; a missing one sets its mask bit."""
     if value is None or (type(value) is int and value == sys.maxsize):
         masks[mask] |= bit
@@ -122,7 +122,7 @@ def _common(values: list[Any]) -> dtypes.DType | None:
 
 
 def _assign_slice(
-    var: Any, bounds: list[Tensor], masks: dict[str, int], value: Any, name: str | None = None
+    var: Any, bounds: list[Tensor], masks: dict[Any, int], value: Any, name: str | None = None
 ) -> Any:
     """Sets the slice of `var` to `value`; what `var[key].assign(value)` calls."""
     return var._strided_slice_assign(*bounds, value, name=name, **masks)

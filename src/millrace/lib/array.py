@@ -173,9 +173,10 @@ def required_space_to_batch_paddings(
         blocks = to_tensor(block_shape, int32, "block_shape")
         if not shapes.fully_defined(blocks.dims) or len(blocks.dims) != 1:  # type: ignore[arg-type]
             raise ValueError(f"block_shape must be a vector of known length. Received: shape {blocks.shape}")
-        count = blocks.dims[0]  # type: ignore[index]
+        count: Any = blocks.dims[0]  # type: ignore[index]
         if count == 0:
-            return (raw.ZerosLike(constant(np.zeros((0, 2)), "Const")),) * 2
+            nothing = raw.ZerosLike(constant(np.zeros((0, 2)), "Const"))
+            return nothing, nothing
         base = to_tensor(
             np.zeros((count, 2), np.int32) if base_paddings is None else base_paddings, int32, "base_paddings"
         )

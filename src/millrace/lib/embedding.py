@@ -130,7 +130,7 @@ def _placed(parts: list[Any], ids: Tensor, strategy: str) -> tuple[Tensor, Tenso
         )
     lengths = [p.get_shape()[0].value if p.get_shape().ndims else None for p in parts]
     if None not in lengths:
-        total: Any = to_tensor(sum(lengths), ids.dtype.base_dtype)
+        total: Any = to_tensor(sum(lengths), ids.dtype.base_dtype)  # pyright: ignore[reportArgumentType, reportCallIssue]
     else:
         each = [raw.Shape(to_tensor(p), out_type=ids.dtype.base_dtype)[0] for p in parts]
         total = raw.AddN(each)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ def height_width(image: Tensor) -> tuple[Length, Length]:
     return height, width
 
 
-def _stack(values: list[Length]) -> Tensor:
+def _stack(values: Sequence[Length]) -> Tensor:
     if all(isinstance(v, int | np.integer) for v in values):
         return raw.Const(value=np.array(values, np.int32), dtype=dtypes.int32, name="stack")
     return raw.Pack([to_tensor(v, dtypes.int32, str(i)) for i, v in enumerate(values)], name="stack")

@@ -175,7 +175,7 @@ class Convolution(Layer):
             strict=True,
         )
         sizes = [output_length(n, k, self.padding, s, d) for n, k, s, d in found]
-        return TensorShape(windows.assemble(dims[0], sizes, self.filters, self.layout))
+        return TensorShape(windows.assemble(dims[0], sizes, self.filters, self.layout))  # pyright: ignore[reportOptionalSubscript]
 
 
 @public("layers.Conv1D")
@@ -283,7 +283,7 @@ class _Transposed(Convolution):
         dims = shapes.as_dims(input_shape)
         found = zip(windows.spatial(dims, self.layout), self.kernel_size, self.strides, strict=True)
         sizes = [None if n is None else self._spread(n, k, s) for n, k, s in found]
-        return TensorShape(windows.assemble(dims[0], sizes, self.filters, self.layout))
+        return TensorShape(windows.assemble(dims[0], sizes, self.filters, self.layout))  # pyright: ignore[reportOptionalSubscript]
 
 
 @public("layers.Conv2DTranspose")

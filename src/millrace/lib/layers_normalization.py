@@ -246,7 +246,7 @@ class BatchNormalization(Layer):
         """The batch's mean and variance, of the channels alone, or of each virtual batch."""
         shift_axis = 1 if self.virtual_batch_size is not None else 0
         kept = [a + shift_axis for a in self.axis] + [1] * shift_axis
-        over = [a for a in range(len(inputs.dims)) if a not in kept]
+        over = [a for a in range(len(inputs.dims)) if a not in kept]  # pyright: ignore[reportArgumentType]
         return self._moments(inputs, over, keepdims=len(self._param_shape) > 1)
 
     def _moments(self, inputs: Tensor, over: list[int], keepdims: bool) -> tuple[Tensor, Tensor]:
@@ -323,8 +323,8 @@ class BatchNormalization(Layer):
     def _fused(self, inputs: Tensor, training: Any) -> Tensor:
         layout = "NCHW" if self.axis == [1] else "NHWC"
         size = self._param_shape
-        scale = convert.to_tensor(np.ones(size, np.float32)) if self.gamma is None else self.gamma
-        offset = convert.to_tensor(np.zeros(size, np.float32)) if self.beta is None else self.beta
+        scale = convert.to_tensor(np.ones(size, np.float32)) if self.gamma is None else self.gamma  # pyright: ignore[reportArgumentType, reportCallIssue]
+        offset = convert.to_tensor(np.zeros(size, np.float32)) if self.beta is None else self.beta  # pyright: ignore[reportArgumentType, reportCallIssue]
 
         def with_batch() -> Any:
             return fused_batch_norm(inputs, scale, offset, epsilon=self.epsilon, data_format=layout)

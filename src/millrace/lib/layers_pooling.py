@@ -104,7 +104,7 @@ class _Pooling(Layer):
             output_length(n, k, self.padding, s)
             for n, k, s in zip(windows.spatial(dims, layout), self.pool_size, self.strides, strict=True)
         ]
-        return TensorShape(windows.assemble(dims[0], sizes, windows.channel(dims, layout), layout))
+        return TensorShape(windows.assemble(dims[0], sizes, windows.channel(dims, layout), layout))  # pyright: ignore[reportOptionalSubscript]
 
 
 def output_length(length: int | None, window: int, padding: str, step: int, dilation: int = 1) -> int | None:

@@ -410,11 +410,11 @@ def _tridiagonal_parts(diagonals: Any, diagonals_format: str, who: str) -> list[
         if order is None or above.dims is None or below.dims is None:
             return [above, main, below]
         for part in (above, below):
-            if part.dims[-1] not in (None, order, order - 1):
+            if part.dims[-1] not in (None, order, order - 1):  # pyright: ignore[reportOptionalSubscript]
                 raise ValueError(
                     f"{who}: diagonals must have {order} or {order - 1} elements. Received: {part.shape}"
                 )
-        pad_above, pad_below = ([0, order - above.dims[-1]], [order - below.dims[-1], 0])
+        pad_above, pad_below = ([0, order - above.dims[-1]], [order - below.dims[-1], 0])  # pyright: ignore[reportOperatorIssue]
         front = [[0, 0]] * (len(main.dims or ()) - 1)
         above = raw.Pad(above, [*front, pad_above]) if any(pad_above) else above
         below = raw.Pad(below, [*front, pad_below]) if any(pad_below) else below
@@ -499,4 +499,4 @@ def tridiagonal_matmul(
     """
     with name_scope(name, "tridiagonal_matmul", [rhs]):
         parts = _tridiagonal_parts(diagonals, diagonals_format, "tridiagonal_matmul")
-        return raw.TridiagonalMatMul(*(raw.ExpandDims(p, -2) for p in parts), to_tensor(rhs, name="rhs"))
+        return raw.TridiagonalMatMul(*(raw.ExpandDims(p, -2) for p in parts), to_tensor(rhs, name="rhs"))  # pyright: ignore[reportCallIssue]

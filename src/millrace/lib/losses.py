@@ -538,7 +538,7 @@ def _squeezed(labels: Tensor, logits: Tensor, weights: Any) -> tuple[Tensor, Ten
 
 def _without_last(x: Tensor, rank: int) -> Tensor:
     """`x` without its last axis where it has `rank` axes and the last can have length 1."""
-    dims = x.dims or ()
+    dims: Any = x.dims or ()
     return raw.Squeeze(x, squeeze_dims=[-1]) if len(dims) == rank and dims[-1] in (None, 1) else x
 
 

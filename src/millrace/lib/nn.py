@@ -54,7 +54,7 @@ def dropout(
         elif isinstance(keep_prob, Real):
             rate = 1 - keep_prob
         if isinstance(keep_prob, Real):
-            if not 0 < keep_prob <= 1:
+            if not 0 < float(keep_prob) <= 1:
                 raise ValueError(
                     f"dropout: the probability to keep an element must be in (0, 1]. Received: {keep_prob}"
                 )

@@ -89,7 +89,7 @@ def l1_l2_regularizer(scale_l1: Any = 1.0, scale_l2: Any = 1.0, scope: str | Non
     if _is_zero(_scale(scale_l2)):
         return l1_regularizer(scale_l1, scope)
     scope = scope or "l1_l2_regularizer"
-    return sum_regularizer([l1_regularizer(scale_l1), l2_regularizer(scale_l2)], scope=scope)
+    return sum_regularizer([l1_regularizer(scale_l1), l2_regularizer(scale_l2)], scope=scope)  # pyright: ignore[reportReturnType]
 
 
 @public("contrib.layers.sum_regularizer", "contrib.slim.sum_regularizer")

@@ -140,7 +140,7 @@ class WrittenVariable(ResourceVariable):
     """A resource variable right after a write, which reading it sees: what its writes give."""
 
     def __init__(self, variable: ResourceVariable, write: Operation) -> None:
-        self.__dict__.update(variable.__dict__)
+        vars(self).update(vars(variable))
         self._write_op = write
         self._read_after: Tensor | None = None
 

@@ -117,7 +117,7 @@ def frame(
         signal = to_tensor(signal, name="signal")
         width, step = whole(frame_length, "frame_length"), whole(frame_step, "frame_step")
         rank = rank_of(signal)
-        at = int(static_value(axis)) if isinstance(axis, Tensor) else int(axis)
+        at = int(static_value(axis)) if isinstance(axis, Tensor) else int(axis)  # pyright: ignore[reportArgumentType]
         if not -rank <= at < rank:
             raise ValueError(f"frame: axis must be in [{-rank}, {rank}). Received: {at}")
         at %= rank
@@ -326,7 +326,7 @@ def linear_to_mel_weight_matrix(
             _hertz_to_mel(to_tensor(np.array(e, dtype.np_dtype)))
             for e in (lower_edge_hertz, upper_edge_hertz)
         ]
-        edges = raw.LinSpace(*ends, num_mel_bins + 2)
+        edges = raw.LinSpace(*ends, num_mel_bins + 2)  # pyright: ignore[reportCallIssue]
         lower, center, upper = (raw.ExpandDims(edges[i : num_mel_bins + i], 0) for i in range(3))
         rising, falling = (mel - lower) / (center - lower), (upper - mel) / (upper - center)
         weights = raw.Maximum(zero, raw.Minimum(rising, falling))

@@ -195,7 +195,7 @@ class VariableStore:
                     regularizer,
                     reuse,
                     settings,
-                    PartitionInfo(list(dims), offset),
+                    PartitionInfo(list(dims), offset),  # pyright: ignore[reportArgumentType]
                 )
             part._set_save_slice_info(SaveSliceInfo(name, list(dims), offset, part_dims))
             parts.append(part)

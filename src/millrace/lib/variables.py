@@ -147,7 +147,7 @@ class Variable(metaclass=_VariableType):
             given = callable(initial_value) and not isinstance(initial_value, Variable)
             with name_scope(name, "Variable", [] if given else [initial_value]) as scope:
                 if given:
-                    value = variable_creation.computed_inside(initial_value, dtype, scope)
+                    value = variable_creation.computed_inside(initial_value, dtype, scope)  # pyright: ignore[reportArgumentType]
                 else:
                     value = self._given_value(initial_value, dtype)
                 dims = value.dims if shape is None else shapes.as_dims(shape)

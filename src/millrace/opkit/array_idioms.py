@@ -25,7 +25,7 @@ def size_tensor(x: Tensor, name: str = "Size", dtype: DType = int32) -> Tensor:
     """The number of elements of `x`: a constant where it is known."""
     if x.dims is None or None in x.dims:
         return raw.Size(x, out_type=dtype, name=name)
-    return constant(np.prod(x.dims, dtype=np.int64), name, dtype)
+    return constant(np.prod(x.dims, dtype=np.int64), name, dtype)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def all_axes(x: Tensor) -> Tensor:

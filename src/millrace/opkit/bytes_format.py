@@ -1,6 +1,7 @@
 """Arrays written as short text, the way `tf.strings.format` and `tf.print` show them."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def _show(value: np.ndarray, summarize: int, write: Callable[[object], bytes], r
     return b"[" + separator.join(chosen) + b"]"
 
 
-def _writer(dtype: np.dtype) -> Callable[[object], bytes]:
+def _writer(dtype: np.dtype) -> Callable[[Any], bytes]:
     if dtype.kind == "O":
         return lambda item: b'"' + _escape(item if isinstance(item, bytes) else str(item).encode()) + b'"'
     if dtype.kind == "c":
@@ -70,7 +71,7 @@ def _writer(dtype: np.dtype) -> Callable[[object], bytes]:
         return lambda item: b"%d" % int(item)
     if dtype == np.float64:
         return lambda item: float_text(float(item), 15, 17, float)
-    return lambda item: float_text(float(item), 6, 9, np.float32)
+    return lambda item: float_text(float(item), 6, 9, np.float32)  # pyright: ignore[reportArgumentType]
 
 
 def float_text(value: float, short: int, full: int, parse: Callable[[str], float]) -> bytes:

@@ -206,8 +206,8 @@ def as_string(
         write = _float_writer(f"%{fill}{size}{letter}", fill, width)
         if kind == "c":
             parts = zip(
-                map(write, values.real.ravel().tolist()),
-                map(write, values.imag.ravel().tolist()),
+                map(write, np.real(values).ravel().tolist()),
+                map(write, np.imag(values).ravel().tolist()),
                 strict=True,
             )
             texts = [f"({real},{imaginary})".encode() for real, imaginary in parts]

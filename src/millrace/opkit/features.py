@@ -188,7 +188,7 @@ def _add_dense_feature(wanted: Wanted, key: str, feature: Any, dtype: DType, is_
                 "Unsupported: FixedLenSequenceFeature requires allow_missing to be True. "
                 f"Received: {feature!r}"
             )
-        wanted.add_dense(key, dtype, (None, *dims), feature.default_value)
+        wanted.add_dense(key, dtype, (None, *dims), feature.default_value)  # pyright: ignore[reportOptionalIterable]
 
 
 def default_tensors(wanted: Wanted) -> list[Tensor]:

@@ -157,7 +157,7 @@ def max_pool_grad_by_index(xp: Any, x: Any, y: Any, dy: Any, frame: Frame) -> An
     numbers = np.arange(int(np.prod(frame.windows)), dtype=np.int32).reshape(
         1, *(size for k in frame.windows for size in (1, k)), 1
     )
-    dx = xp.where(index[spread] == numbers, dy[spread], xp.zeros((), dy.dtype))
+    dx = xp.where(index[spread] == numbers, dy[spread], xp.zeros((), dy.dtype))  # pyright: ignore[reportOptionalSubscript]
     covered = tuple(o * k for o, k in zip(frame.outs, frame.windows, strict=True))
     dx = xp.reshape(dx, (x.shape[0], *covered, wide.shape[-1]))
     dx = xp.pad(dx, ((0, 0), *((0, p - c) for p, c in zip(frame.padded(), covered, strict=True)), (0, 0)))

@@ -44,7 +44,7 @@ def merged(*dims: Dims) -> Dims:
     return result
 
 
-def with_rank(dims: Dims, rank: int, what: str = "input") -> Dims:
+def with_rank(dims: Dims, rank: int, what: str = "input") -> tuple[int | None, ...]:
     """`dims`, which must be able to have `rank`; unknown dims become that many unknown ones.
 
     Raises:

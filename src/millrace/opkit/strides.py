@@ -65,7 +65,6 @@ def result_dims(x: Dims, begin: Any, end: Any, strides: Any, masks: dict[str, in
     if x is None or steps is None:
         return None
     starts, stops = begin.value, end.value
-    valid = starts is not None and stops is not None
     dims: list[int | None] = []
     for kind, i, axis in _entries(len(steps), masks["ellipsis_mask"], masks["new_axis_mask"], len(x)):
         if kind == "new":
@@ -81,7 +80,7 @@ def result_dims(x: Dims, begin: Any, end: Any, strides: Any, masks: dict[str, in
         if masks["shrink_axis_mask"] >> i & 1:
             if step < 0:
                 raise ValueError(f"only stride 1 allowed on non-range indexing. Received: stride {step}")
-            if size is not None and valid and not -size <= int(starts[i]) < size:
+            if size is not None and starts is not None and not -size <= int(starts[i]) < size:
                 raise ValueError(
                     f"slice index {int(starts[i])} of dimension {axis} out of bounds for length {size}"
                 )
@@ -89,7 +88,7 @@ def result_dims(x: Dims, begin: Any, end: Any, strides: Any, masks: dict[str, in
         first, last = masks["begin_mask"] >> i & 1, masks["end_mask"] >> i & 1
         if size is None:
             dims.append(None)
-        elif valid:
+        elif starts is not None and stops is not None:
             bounds = slice(None if first else int(starts[i]), None if last else int(stops[i]), step)
             dims.append(len(range(*bounds.indices(size))))
         else:

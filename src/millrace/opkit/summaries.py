@@ -47,7 +47,7 @@ def element(value: Any) -> str:
     if isinstance(value, int | np.integer):
         return str(int(value))
     if isinstance(value, complex | np.complexfloating):
-        return f"({_number(value.real)},{_number(value.imag)})"
+        return f"({_number(float(value.real))},{_number(float(value.imag))})"
     return _number(float(value))
 
 

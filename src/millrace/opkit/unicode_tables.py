@@ -163,7 +163,7 @@ def property_ranges(name: str) -> Ranges | None:
     """The characters of a general category (`N`, `Lu`), a script (`Greek`) or `Any`; None for other names."""
     if name == "Any":
         return _UNIVERSE
-    scripts = dict(entry.split(":")[::-1] for entry in _SCRIPT_NAMES.split())
+    scripts = dict(entry.split(":")[::-1] for entry in _SCRIPT_NAMES.split())  # pyright: ignore[reportArgumentType, reportCallIssue]
     if name in scripts:
         starts, codes = script_runs()
         ends = np.append(starts[1:], _CODE_POINTS) - 1

@@ -442,4 +442,4 @@ def parallel_stack(values: Any, name: str = "parallel_stack") -> Tensor:
         if not shapes.fully_defined(first.dims):
             raise ValueError(f"parallel_stack: the shape must be fully known. Received: {first.shape}")
         rows = [raw.ExpandDims(v, 0) for v in [first, *values[1:]]]
-        return apply(ParallelConcat, rows, shape=(len(rows), *first.dims))
+        return apply(ParallelConcat, rows, shape=(len(rows), *first.dims))  # pyright: ignore[reportOptionalIterable]

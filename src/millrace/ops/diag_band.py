@@ -155,8 +155,8 @@ class MatrixSetDiagV2:
         at_least(input, 2, "input")
         if input is not None and None not in input[-2:] and k.value is not None:
             low, high = _bounds(k.value)
-            _check_inside(*input[-2:], low, high)
-            wanted = (*(() if low == high else (high - low + 1,)), _longest(*input[-2:], low, high))
+            _check_inside(*input[-2:], low, high)  # pyright: ignore[reportCallIssue]
+            wanted = (*(() if low == high else (high - low + 1,)), _longest(*input[-2:], low, high))  # pyright: ignore[reportCallIssue]
             if diagonal is not None and any(
                 a not in (None, b) for a, b in zip(diagonal[-len(wanted) :], wanted)
             ):

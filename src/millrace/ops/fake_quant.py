@@ -174,7 +174,7 @@ def _per_channel(inputs: Any, low: Any, high: Any) -> list[Any]:
     channels = merged(low, high)
     if inputs is not None:
         channels = merged(channels, inputs[-1:])
-        inputs = (*inputs[:-1], *channels)
+        inputs = (*inputs[:-1], *channels)  # pyright: ignore[reportOptionalIterable]
     return [inputs, channels, channels]
 
 

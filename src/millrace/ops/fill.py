@@ -145,7 +145,7 @@ class Range:
         except ValueError as error:
             raise InvalidArgumentError(None, None, str(error)) from None
         if start.dtype.kind == "i":
-            return np.arange(int(start), int(start) + size * int(delta), int(delta), start.dtype)
+            return np.arange(int(start), int(start) + size * int(delta), int(delta), start.dtype)  # pyright: ignore[reportCallIssue]
         # TensorFlow adds delta again and again; so do we, to get the same roundings.
         steps = np.full(size, delta, start.dtype)
         steps[:1] = start

@@ -370,7 +370,7 @@ class QuantizedResizeBilinear:
         return [_resized(images, size), (), ()]
 
     def kernel(xp, images, size, min, max, align_corners, half_pixel_centers):
-        resized = ResizeBilinear.kernel(
+        resized = ResizeBilinear.kernel(  # pyright: ignore[reportOptionalCall]
             xp, xp.cast(images, np.float32), size, align_corners, half_pixel_centers
         )
         if images.dtype != np.float32:

@@ -56,7 +56,7 @@ class _Words:
     def fraction(self) -> np.float32:
         """A float32 in [0, 1)."""
         bits = np.array((127 << 23) | (self.word() & 0x7FFFFF), np.uint32)
-        return bits.view(_F)[()] - _F(1)
+        return bits.view(_F)[()] - _F(1)  # pyright: ignore[reportReturnType]
 
 
 def _area(box: Box) -> int:

@@ -66,7 +66,7 @@ def _grouped(
 
 
 def _sparse_dims(number: int, rank: int) -> list[shapes.Dims]:
-    return [(None, rank)] * number + [(None,)] * number + [(rank,)] * number
+    return [(None, rank)] * number + [(None,)] * number + [(rank,)] * number  # pyright: ignore[reportReturnType]
 
 
 # --- examples ----------------------------------------------------------------------------------------------
@@ -258,7 +258,7 @@ def _sequence_dims(
         *_sparse_dims(context_sparse, rank + 1),
         *(batch + dims for dims in context_dense),
         *_sparse_dims(list_sparse, rank + 2),
-        *((*batch, None, *dims) for dims in list_dense),
+        *((*batch, None, *dims) for dims in list_dense),  # pyright: ignore[reportOptionalIterable]
     ]
 
 

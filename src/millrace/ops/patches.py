@@ -48,7 +48,7 @@ def _patch_dims(x: Any, ksizes: Any, strides: Any, rates: Any, padding: str) -> 
         if length is None:
             space.append(None)
             continue
-        count = _windows(length, *rest, padding)[0]
+        count = _windows(length, *rest, padding)[0]  # pyright: ignore[reportCallIssue]
         space.append(count)
     return (x[0], *space, None if x[-1] is None else x[-1] * int(np.prod(sizes)))
 

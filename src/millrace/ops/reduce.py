@@ -76,7 +76,7 @@ def _bind_mean(dims, values, attributes):
     over = dims[0] if axes is None else [dims[0][a] for a in axes]
     count = attributes["T"].np_dtype.type(np.prod(over, dtype=np.int64))
     if keep:
-        return lambda x, _: reduce(x, axes, None, None, True) / count
+        return lambda x, _: reduce(x, axes, None, None, True) / count  # pyright: ignore[reportCallIssue]
     return lambda x, _: reduce(x, axes) / count
 
 

@@ -19,7 +19,7 @@ from millrace.graph.scopes import name_scope
 
 _functions: dict[str, Callable[..., Any]] = {}  # by token; each graph that uses one keeps it alive
 
-_CLASSES: tuple[tuple[type[Exception], type[errors.OpError]], ...] = (
+_CLASSES: tuple[tuple[type[Exception], Any], ...] = (
     (TypeError, errors.InvalidArgumentError),
     (ValueError, errors.InvalidArgumentError),
     (StopIteration, errors.OutOfRangeError),

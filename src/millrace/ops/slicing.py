@@ -48,7 +48,7 @@ class StridedSlice:
         if dims[0] is None or any(v is None for v in bounds):
             return None
         checked = dims[0] if fully_defined(dims[0]) else None
-        key = index_key(len(dims[0]), checked, *bounds, {m: masks[m] for m in MASKS})
+        key = index_key(len(dims[0]), checked, *bounds, {m: masks[m] for m in MASKS})  # pyright: ignore[reportCallIssue]
 
         def take(input, begin, end, strides):
             try:

@@ -11,7 +11,7 @@ import numpy as np
 from millrace.core import errors
 from millrace.graph.operation import Operation
 
-_CLASSES: tuple[tuple[type[BaseException], type[errors.OpError]], ...] = (
+_CLASSES: tuple[tuple[type[BaseException], Any], ...] = (
     (MemoryError, errors.ResourceExhaustedError),
     (NotImplementedError, errors.UnimplementedError),
     (StopIteration, errors.OutOfRangeError),

@@ -54,7 +54,7 @@ class _Source:
 
     def __init__(self, plan: Plan, body: bool = False, parts: Any = None, programs: Any = None) -> None:
         self.plan = plan
-        self.parts: list[Step | Segment] = plan.steps if parts is None else parts
+        self.parts: list[Step | Segment] = plan.steps if parts is None else parts  # pyright: ignore[reportAttributeAccessIssue]
         self.programs = programs
         self.on_device = {v for part in self.parts if isinstance(part, Segment) for v in part.outputs}
         if programs is not None:

@@ -420,7 +420,7 @@ class _Versions:
                     return arg.name
                 position -= 1
                 continue
-            count = op.attrs[arg.number_attr] if arg.number_attr else len(op.attrs[arg.types_attr])
+            count = op.attrs[arg.number_attr] if arg.number_attr else len(op.attrs[arg.types_attr])  # pyright: ignore[reportArgumentType]
             if position < count:
                 return arg.name
             position -= count

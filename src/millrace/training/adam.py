@@ -78,7 +78,7 @@ class AdamOptimizer(FusedOptimizer):
     def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
         dtype = var.dtype.base_dtype
         rate = self._rate(dtype)
-        locking = {"use_locking": self._use_locking}
+        locking: dict[str, Any] = {"use_locking": self._use_locking}
 
         def moved(slot: Any, kept: Tensor, gradient: Tensor) -> Tensor:
             added = gradient * (1 - kept)

@@ -401,7 +401,7 @@ def _gradient(value: Any) -> Any:
 def _increment(global_step: Any, name: str) -> Any:
     if isinstance(global_step, Variable) and global_step._is_resource:
         one = convert.to_tensor(1, global_step.dtype.base_dtype)
-        return raw.AssignAddVariableOp(global_step.handle, one, name=name)
+        return raw.AssignAddVariableOp(global_step.handle, one, name=name)  # pyright: ignore[reportAttributeAccessIssue]
     return raw.AssignAdd(global_step, 1, name=name)
 
 
