@@ -242,7 +242,9 @@ class PaddingQueue(Queue):
 
 def _padded(values: Sequence[Any]) -> np.ndarray:
     arrays = [np.asarray(v) for v in values]
-    longest = tuple(np.max([a.shape for a in arrays], axis=0)) if arrays[0].ndim else ()
+    if not arrays[0].ndim:
+        return _stack(values)
+    longest = tuple(np.max([a.shape for a in arrays], axis=0))
     fill: Any = b"" if arrays[0].dtype.kind == "O" else 0
     out = np.full((len(arrays), *longest), fill, arrays[0].dtype)
     for row, array in zip(out, arrays, strict=True):
