@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from millrace.lib.contrib_layers_shapes import avg_pool3d as avg_pool3d
     from millrace.lib.contrib_layers_shapes import bias_add as bias_add
     from millrace.lib.contrib_layers_shapes import bow_encoder as bow_encoder
+    from millrace.lib.contrib_layers_shapes import dense_to_sparse as dense_to_sparse
     from millrace.lib.contrib_layers_shapes import dropout as dropout
     from millrace.lib.contrib_layers_shapes import embed_sequence as embed_sequence
     from millrace.lib.contrib_layers_shapes import embedding_lookup_unique as embedding_lookup_unique
@@ -107,6 +108,7 @@ __all__ = [
     "convolution3d",
     "convolution3d_transpose",
     "current_arg_scope",
+    "dense_to_sparse",
     "dropout",
     "elu",
     "embed_sequence",
@@ -185,6 +187,7 @@ if not TYPE_CHECKING:
             "convolution3d": "millrace.lib.contrib_layers",
             "convolution3d_transpose": "millrace.lib.contrib_layers",
             "current_arg_scope": "millrace.lib.arg_scope",
+            "dense_to_sparse": "millrace.lib.contrib_layers_shapes",
             "dropout": "millrace.lib.contrib_layers_shapes",
             "elu": "millrace.lib.contrib_layers:elu_layer",
             "embed_sequence": "millrace.lib.contrib_layers_shapes",
