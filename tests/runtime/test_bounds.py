@@ -28,7 +28,11 @@ def test_which_angles_are_small() -> None:
         (segment,) = split(plan)
         assert isinstance(segment, Segment)
         small, fed = bounds.small_angles(segment, plan)
-        assert sorted(op.name for op in small) == ["Sin_1", "Sin_2", "Sin_3"]  # the first takes what is fed itself
+        assert sorted(op.name for op in small) == [
+            "Sin_1",
+            "Sin_2",
+            "Sin_3",
+        ]  # the first takes what is fed itself
         assert fed == plan.feeds
 
 

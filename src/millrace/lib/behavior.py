@@ -1,4 +1,6 @@
-"""The switches between TensorFlow 1 and 2. millrace is TensorFlow 1: what asks for that is granted, the rest refused."""
+"""The switches between TensorFlow 1 and 2. millrace is TensorFlow 1: what asks for that is granted, the rest
+refused.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def disable_v2_tensorshape() -> None:
 
 @public("disable_control_flow_v2", "enable_control_flow_v2")
 def control_flow_v2() -> None:
-    """Accepted: `cond` and `while_loop` always keep their bodies as sub-graphs, as TensorFlow's second version does."""
+    """Accepted: `cond` and `while_loop` always keep their bodies as sub-graphs, as TensorFlow's second
+    version does.
+    """
 
 
 @public("control_flow_v2_enabled")
@@ -50,7 +54,8 @@ def enable_eager_execution(config: Any = None, device_policy: Any = None, execut
     Raises:
       RuntimeError: always; it says what to do instead.
     """
-    raise _refused("Eager execution", "build a graph and run it in a tf.Session; tf.InteractiveSession and tensor.eval() "
+    raise _refused("Eager execution", "build a graph and run it in a tf.Session; tf.InteractiveSession "
+                                      "and tensor.eval() "
                    "are the closest to it")  # fmt: skip
 
 
@@ -92,6 +97,7 @@ def load_op_library(library_filename: str) -> None:
       RuntimeError: always; it says what to do instead.
     """
     raise RuntimeError(
-        f"load_op_library: {library_filename!r} was compiled for TensorFlow's binaries and cannot be loaded by millrace; "
+        f"load_op_library: {library_filename!r} was compiled for TensorFlow's binaries and cannot be "
+        f"loaded by millrace; "
         "declare the operation in Python (docs/adding-an-op.md) or wrap a function with tf.py_func"
     )

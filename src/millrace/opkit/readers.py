@@ -122,7 +122,7 @@ class _FileReader(Reader):
             raise errors.NotFoundError(None, None, f"{self._work}; No such file or directory") from None
 
     def _stop(self) -> None:
-        self._file.close()
+        self._file.close()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class TextLineReader(_FileReader):

@@ -89,5 +89,7 @@ def write_file(filename: Any, contents: Any, name: str | None = None) -> Any:
 
 @public("matching_files", "io.matching_files")
 def matching_files(pattern: Any, name: str | None = None) -> Tensor:
-    """The names of the files that match a shell pattern, or any of a vector of patterns; a string vector, sorted."""
+    """The names of the files that match a shell pattern, or any of a vector of patterns; a string vector,
+    sorted.
+    """
     return apply(MatchingFiles, pattern, name=name)

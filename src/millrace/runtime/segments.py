@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -165,7 +166,9 @@ def _gather(plan: Plan, host: list[bool]) -> Iterator[tuple[bool, list[Step]]]:
     for i, step in enumerate(plan.steps):
         for value in (*step.outputs, *step.new_state):
             producer[value] = i
-    after: list[set[int]] = []
+    place = {step.op: i for i, step in enumerate(plan.steps)}
+    waiting_for: list[int] = []
+    followers: list[list[int]] = [[] for _ in plan.steps]
     last_effect: int | None = None
     for i, step in enumerate(plan.steps):
         before = {producer[v] for v in (*step.inputs, *step.state) if v in producer}
@@ -174,47 +177,40 @@ def _gather(plan: Plan, host: list[bool]) -> Iterator[tuple[bool, list[Step]]]:
             if last_effect is not None:
                 before.add(last_effect)
             last_effect = i
-        before.update(_control_steps(plan, step, i))
-        after.append(before)
-    waiting = list(range(len(plan.steps)))
-    done: set[int] = set()
+        # control edges from host effects count; values carry every other order
+        controls = [place.get(c, i) for c in step.op.control_inputs if c.opdef.effect]
+        before.update(c for c in controls if c < i)
+        waiting_for.append(len(before))
+        for k in before:
+            followers[k].append(i)
+    ready: dict[bool, list[int]] = {True: [], False: []}
+    for i, count in enumerate(waiting_for):
+        if count == 0:
+            ready[host[i]].append(i)
     kind = True
-    while waiting:
+    while ready[True] or ready[False]:
         taken = []
-        rest = []
-        for i in waiting:
-            if host[i] == kind and after[i] <= done:
-                taken.append(plan.steps[i])
-                done.add(i)
-            else:
-                rest.append(i)
+        own = ready[kind]
+        while own:
+            i = heapq.heappop(own)
+            taken.append(plan.steps[i])
+            for k in followers[i]:
+                waiting_for[k] -= 1
+                if waiting_for[k] == 0:
+                    heapq.heappush(ready[host[k]], k)
         if taken:
             yield kind, taken
-        kind, waiting = not kind, rest
-
-
-def _control_steps(plan: Plan, step: Step, index: int) -> set[int]:
-    """Host effects that a control edge puts before a step; the values carry every other order."""
-    wanted = set()
-    for control in step.op.control_inputs:
-        if control.opdef.effect:
-            for i in range(index):
-                if plan.steps[i].op is control:
-                    wanted.add(i)
-    return wanted
+        kind = not kind
 
 
 def _connect(plan: Plan, parts: list[Step | Segment]) -> None:
     """Finds what crosses the borders of each segment, and what it may take over."""
     finals = {use.final for use in plan.slots} | set(plan.fetches)
-    needed_after: list[set[int]] = []
-    needed = set(finals)
-    for part in reversed(parts):
-        needed_after.append(set(needed))
+    last_taken: dict[int, int] = {}
+    for i, part in enumerate(parts):
         for step in part.steps if isinstance(part, Segment) else (part,):
-            needed.update(step.inputs)
-            needed.update(step.state)
-    needed_after.reverse()
+            last_taken.update(dict.fromkeys(step.inputs, i))
+            last_taken.update(dict.fromkeys(step.state, i))
     last = max((i for i, part in enumerate(parts) if isinstance(part, Segment)), default=-1)
     for i, part in enumerate(parts):
         if not isinstance(part, Segment):
@@ -228,7 +224,7 @@ def _connect(plan: Plan, parts: list[Step | Segment]) -> None:
             made.update(step.outputs)
             made.update(step.new_state)
         part.inputs = list(inputs)
-        part.outputs = [v for v in made if v in needed_after[i]]
+        part.outputs = [v for v in made if v in finals or last_taken.get(v, -1) > i]
         part.outputs.sort()
         if i == last == len(parts) - 1:
             part.donated = frozenset(
