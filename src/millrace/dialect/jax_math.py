@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -38,6 +37,12 @@ class MathVerbs:
     def rsqrt(self, x: Any) -> Any:
         """1 / sqrt(x)."""
         return lax.rsqrt(x)
+
+    def divide(self, x: Any, y: Any) -> Any:
+        """x / y, rounded once: of a divisor that it knows XLA takes the reciprocal, and 5 / 5 is not quite 1."""
+        if isinstance(x, Tracer) and not isinstance(y, Tracer):
+            y = lax.optimization_barrier(jnp.asarray(y))
+        return jnp.divide(x, y)
 
     # --- complex numbers ------------------------------------------------------------------------------------
 

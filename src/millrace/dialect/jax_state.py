@@ -1,6 +1,6 @@
 """JAX verbs that change rows of a variable's value.
 
-Rows out of range are dropped: compiled code cannot refuse them.
+Rows out of range are dropped where they depend on data: compiled code cannot refuse them.
 """
 
 from __future__ import annotations
@@ -10,10 +10,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
+
+from millrace.dialect.numpy_state import checked_rows
 
 
 def _inside(indices: Any, length: int) -> Any:
-    """`indices` with those out of [0, length) moved to `length`, where JAX drops them."""
+    """`indices` with those out of [0, length) moved to `length`, where JAX drops them.
+
+    Raises:
+      InvalidArgumentError: they are known while tracing, and one is out of range.
+    """
+    if not isinstance(indices, Tracer):
+        return jnp.asarray(checked_rows(indices, length))
     indices = jnp.asarray(indices)
     return jnp.where((indices < 0) | (indices >= length), length, indices)
 
