@@ -295,6 +295,12 @@ if TYPE_CHECKING:
     from millrace.lib.sparse_math import sparse_reduce_sum as sparse_reduce_sum
     from millrace.lib.sparse_math import sparse_reduce_sum_sparse as sparse_reduce_sum_sparse
     from millrace.lib.sparse_math import sparse_softmax as sparse_softmax
+    from millrace.lib.summary import audio_summary as audio_summary
+    from millrace.lib.summary import histogram_summary as histogram_summary
+    from millrace.lib.summary import image_summary as image_summary
+    from millrace.lib.summary import merge_all_summaries as merge_all_summaries
+    from millrace.lib.summary import merge_summary as merge_summary
+    from millrace.lib.summary import scalar_summary as scalar_summary
     from millrace.lib.template import make_template as make_template
     from millrace.lib.tensor_array import TensorArray as TensorArray
     from millrace.lib.variable_creation import VariableAggregation as VariableAggregation
@@ -764,6 +770,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "audio_summary",
     "batch_gather",
     "batch_scatter_update",
     "batch_to_space",
@@ -930,6 +937,7 @@ __all__ = [
     "hessians",
     "histogram_fixed_width",
     "histogram_fixed_width_bins",
+    "histogram_summary",
     "identity",
     "identity_n",
     "ifft",
@@ -939,6 +947,7 @@ __all__ = [
     "igammac",
     "imag",
     "image",
+    "image_summary",
     "import_graph_def",
     "init_scope",
     "initialize_all_tables",
@@ -1009,6 +1018,8 @@ __all__ = [
     "matrix_transpose",
     "matrix_triangular_solve",
     "maximum",
+    "merge_all_summaries",
+    "merge_summary",
     "meshgrid",
     "metrics",
     "min_max_variable_partitioner",
@@ -1111,6 +1122,7 @@ __all__ = [
     "rsqrt",
     "saturate_cast",
     "scalar_mul",
+    "scalar_summary",
     "scan",
     "scatter_add",
     "scatter_div",
@@ -1401,6 +1413,7 @@ if not TYPE_CHECKING:
             "atan": "millrace.ops.trigonometric",
             "atan2": "millrace.ops.trigonometric",
             "atanh": "millrace.ops.trigonometric",
+            "audio_summary": "millrace.lib.summary",
             "batch_gather": "millrace.ops.gather",
             "batch_scatter_update": "millrace.lib.assigning",
             "batch_to_space": "millrace.ops.space_batch",
@@ -1557,6 +1570,7 @@ if not TYPE_CHECKING:
             "hessians": "millrace.lib.custom_gradient",
             "histogram_fixed_width": "millrace.ops.counting",
             "histogram_fixed_width_bins": "millrace.lib.counting",
+            "histogram_summary": "millrace.lib.summary",
             "identity": "millrace.ops.constant",
             "identity_n": "millrace.ops.constant",
             "ifft": "millrace.ops.fft",
@@ -1565,6 +1579,7 @@ if not TYPE_CHECKING:
             "igamma": "millrace.ops.special",
             "igammac": "millrace.ops.special",
             "imag": "millrace.ops.complex",
+            "image_summary": "millrace.lib.summary",
             "import_graph_def": "millrace.graph.importer",
             "init_scope": "millrace.graph.scopes",
             "initialize_all_tables": "millrace.lib.lookup_tables",
@@ -1625,6 +1640,8 @@ if not TYPE_CHECKING:
             "matrix_transpose": "millrace.ops.reshape",
             "matrix_triangular_solve": "millrace.ops.solve",
             "maximum": "millrace.ops.select",
+            "merge_all_summaries": "millrace.lib.summary",
+            "merge_summary": "millrace.lib.summary",
             "meshgrid": "millrace.lib.array",
             "min_max_variable_partitioner": "millrace.lib.partitioned",
             "minimum": "millrace.ops.select",
@@ -1718,6 +1735,7 @@ if not TYPE_CHECKING:
             "rsqrt": "millrace.ops.elementwise",
             "saturate_cast": "millrace.ops.cast",
             "scalar_mul": "millrace.lib.math",
+            "scalar_summary": "millrace.lib.summary",
             "scan": "millrace.lib.functional",
             "scatter_add": "millrace.lib.assigning",
             "scatter_div": "millrace.lib.assigning",

@@ -8,6 +8,7 @@ NAMESPACES = frozenset({
     "compat",
     "compat.v1",
     "contrib",
+    "contrib.deprecated",
     "contrib.distributions",
     "contrib.framework",
     "contrib.framework.nest",

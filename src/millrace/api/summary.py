@@ -10,12 +10,32 @@ if TYPE_CHECKING:
     from millrace.core.proto_names import SessionLog as SessionLog
     from millrace.core.proto_names import Summary as Summary
     from millrace.core.proto_names import TaggedRunMetadata as TaggedRunMetadata
+    from millrace.lib.summary import SummaryDescription as SummaryDescription
+    from millrace.lib.summary import audio as audio
+    from millrace.lib.summary import get_summary_description as get_summary_description
+    from millrace.lib.summary import histogram as histogram
+    from millrace.lib.summary import image as image
+    from millrace.lib.summary import merge as merge
+    from millrace.lib.summary import merge_all as merge_all
+    from millrace.lib.summary import scalar as scalar
+    from millrace.lib.summary import tensor_summary as tensor_summary
+    from millrace.lib.summary import text as text
 
 __all__ = [
     "Event",
     "SessionLog",
     "Summary",
+    "SummaryDescription",
     "TaggedRunMetadata",
+    "audio",
+    "get_summary_description",
+    "histogram",
+    "image",
+    "merge",
+    "merge_all",
+    "scalar",
+    "tensor_summary",
+    "text",
 ]
 
 if not TYPE_CHECKING:
@@ -25,6 +45,16 @@ if not TYPE_CHECKING:
             "Event": "millrace.core.proto_names",
             "SessionLog": "millrace.core.proto_names",
             "Summary": "millrace.core.proto_names",
+            "SummaryDescription": "millrace.lib.summary",
             "TaggedRunMetadata": "millrace.core.proto_names",
+            "audio": "millrace.lib.summary",
+            "get_summary_description": "millrace.lib.summary",
+            "histogram": "millrace.lib.summary",
+            "image": "millrace.lib.summary",
+            "merge": "millrace.lib.summary",
+            "merge_all": "millrace.lib.summary",
+            "scalar": "millrace.lib.summary",
+            "tensor_summary": "millrace.lib.summary",
+            "text": "millrace.lib.summary",
         },
     )

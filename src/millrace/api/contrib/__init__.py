@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.api.contrib import deprecated as deprecated
     from millrace.api.contrib import distributions as distributions
     from millrace.api.contrib import framework as framework
     from millrace.api.contrib import image as image
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import util as util
 
 __all__ = [
+    "deprecated",
     "distributions",
     "framework",
     "image",
@@ -37,5 +39,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("distributions", "framework", "image", "layers", "lookup", "nn", "rnn", "signal", "slim", "stateless", "util",),
+        children=("deprecated", "distributions", "framework", "image", "layers", "lookup", "nn", "rnn", "signal", "slim", "stateless", "util",),
     )
