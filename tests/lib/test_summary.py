@@ -45,7 +45,7 @@ def test_histograms_hold_every_value():
 @pytest.mark.parametrize("channels,most", [(1, 1), (3, 2), (4, 3)])
 def test_images(dtype, channels, most):
     pixels = (RNG.random((3, 4, 5, channels)) * 200).astype(dtype)
-    found = _values(lambda: tf.summary.image("i", pixels, max_outputs=most))
+    found = _values(lambda: tf.summary.image("i", tf.constant(pixels), max_outputs=most))
     assert [v.tag for v in found] == (["i/image"] if most == 1 else [f"i/image/{k}" for k in range(most)])
     for value, picture in zip(found, pixels, strict=False):
         assert (value.image.height, value.image.width, value.image.colorspace) == (4, 5, channels)
