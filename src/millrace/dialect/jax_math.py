@@ -39,7 +39,7 @@ class MathVerbs:
         return lax.rsqrt(x)
 
     def divide(self, x: Any, y: Any) -> Any:
-        """x / y, rounded once: of a divisor that it knows XLA takes the reciprocal, and 5 / 5 is not quite 1."""
+        """x / y, rounded once: XLA would multiply by the reciprocal of a known y, and miss 5 / 5 = 1."""
         if isinstance(x, Tracer) and not isinstance(y, Tracer):
             y = lax.optimization_barrier(jnp.asarray(y))
         return jnp.divide(x, y)
