@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from millrace.lib.summary import scalar as scalar
     from millrace.lib.summary import tensor_summary as tensor_summary
     from millrace.lib.summary import text as text
+    from millrace.summaries.file_writer import FileWriter as FileWriter
+    from millrace.summaries.file_writer import FileWriterCache as FileWriterCache
 
 __all__ = [
     "Event",
+    "FileWriter",
+    "FileWriterCache",
     "SessionLog",
     "Summary",
     "SummaryDescription",
@@ -43,6 +47,8 @@ if not TYPE_CHECKING:
         globals(),
         {
             "Event": "millrace.core.proto_names",
+            "FileWriter": "millrace.summaries.file_writer",
+            "FileWriterCache": "millrace.summaries.file_writer",
             "SessionLog": "millrace.core.proto_names",
             "Summary": "millrace.core.proto_names",
             "SummaryDescription": "millrace.lib.summary",

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from millrace.core.proto_names import SequenceExample as SequenceExample
     from millrace.core.proto_names import ServerDef as ServerDef
     from millrace.lib.graph_util import write_graph as write_graph
+    from millrace.summaries.file_writer import FileWriter as SummaryWriter
+    from millrace.summaries.file_writer import FileWriterCache as SummaryWriterCache
+    from millrace.summaries.file_writer import summary_iterator as summary_iterator
     from millrace.training.adagrad import AdadeltaOptimizer as AdadeltaOptimizer
     from millrace.training.adagrad import AdagradDAOptimizer as AdagradDAOptimizer
     from millrace.training.adagrad import AdagradOptimizer as AdagradOptimizer
@@ -74,6 +77,8 @@ __all__ = [
     "SaverDef",
     "SequenceExample",
     "ServerDef",
+    "SummaryWriter",
+    "SummaryWriterCache",
     "assert_global_step",
     "cosine_decay",
     "cosine_decay_restarts",
@@ -89,6 +94,7 @@ __all__ = [
     "piecewise_constant",
     "piecewise_constant_decay",
     "polynomial_decay",
+    "summary_iterator",
     "write_graph",
 ]
 
@@ -121,6 +127,8 @@ if not TYPE_CHECKING:
             "SaverDef": "millrace.core.proto_names",
             "SequenceExample": "millrace.core.proto_names",
             "ServerDef": "millrace.core.proto_names",
+            "SummaryWriter": "millrace.summaries.file_writer:FileWriter",
+            "SummaryWriterCache": "millrace.summaries.file_writer:FileWriterCache",
             "assert_global_step": "millrace.training.global_step",
             "cosine_decay": "millrace.training.schedules",
             "cosine_decay_restarts": "millrace.training.schedules",
@@ -136,6 +144,7 @@ if not TYPE_CHECKING:
             "piecewise_constant": "millrace.training.schedules",
             "piecewise_constant_decay": "millrace.training.schedules:piecewise_constant",
             "polynomial_decay": "millrace.training.schedules",
+            "summary_iterator": "millrace.summaries.file_writer",
             "write_graph": "millrace.lib.graph_util",
         },
     )
