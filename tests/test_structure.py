@@ -91,6 +91,17 @@ def test_every_room_declares_what_the_table_says():
     assert sorted(opdef.declared()) == sorted(ROOMS)
 
 
+def test_every_operation_has_a_gradient_or_says_that_it_has_none():
+    from millrace.graph import opdef
+    from millrace.graph._rooms import ROOMS
+
+    assert not [
+        n
+        for n in ROOMS
+        if not callable(grad := opdef.lookup(n).grad) and grad is not opdef.NOT_DIFFERENTIABLE
+    ]
+
+
 def test_public_namespaces_are_attributes_and_modules():
     import millrace.version as version
 

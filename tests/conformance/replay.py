@@ -6,6 +6,7 @@ A snippet sees `tf`, `np`, its inputs `x0`, `x1`, ... and the dictionary `feeds`
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
 import zlib
@@ -52,12 +53,27 @@ def replay(case: Case) -> Facts:
     return facts
 
 
-def _replay(case: Case, graph: Any, facts: Facts) -> None:
-    spec = case.spec
+def graph_of(case: Case) -> Any:
+    """The graph that a case builds, as far as it gets."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"), tf.Graph().as_default() as graph:
+        warnings.simplefilter("ignore")
+        with contextlib.suppress(Exception):  # the other tests see to what is raised
+            _build(case)
+    return graph
+
+
+def _build(case: Case) -> tuple[list[Any], dict[Any, np.ndarray], dict[str, Any]]:
+    """The inputs, what the placeholders among them hold, and the snippet's names after it has run."""
     xs, feed = _enter(case)
     seen: dict[str, Any] = {"tf": tf, "np": np, "feeds": feed, "__name__": "case"}
     seen.update((f"x{i}", x) for i, x in enumerate(xs))
-    exec(compile(spec["code"], case.name, "exec"), seen)
+    exec(compile(case.spec["code"], case.name, "exec"), seen)
+    return xs, feed, seen
+
+
+def _replay(case: Case, graph: Any, facts: Facts) -> None:
+    spec = case.spec
+    xs, feed, seen = _build(case)
     if spec.get("kind") == "graph":
         facts.graph = [
             [op.name, op.type, [t.name for t in op.inputs], sorted(c.name for c in op.control_inputs)]

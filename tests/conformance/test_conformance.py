@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import pytest
 
+import millrace as tf
 from conformance import differences, vectors
 from conformance.judge import faults
-from conformance.replay import replay
+from conformance.replay import graph_of, replay
 
 _PART = 200  # cases in a test: small enough to share among workers
 _SIZES = {group: len(vectors.load(group)) for group in vectors.groups()}
@@ -60,6 +61,20 @@ def test_compiled_sample(group):
 @pytest.mark.parametrize(("group", "start"), _PARTS)
 def test_compiled(group, start):
     _check(_compiled_cases(group)[start : start + _PART], differences.load("compiled"))
+
+
+@pytest.mark.parametrize(("group", "start"), _PARTS)
+def test_graphdef_round_trip(group, start):
+    changed = {}
+    for case in vectors.load(group)[start : start + _PART]:
+        written = graph_of(case).as_graph_def()
+        with tf.Graph().as_default() as graph:
+            tf.import_graph_def(tf.GraphDef.FromString(written.SerializeToString()), name="")
+        again = graph.as_graph_def()
+        before, after = ({node.name: node for node in d.node} for d in (written, again))
+        if before != after or written.library != again.library:
+            changed[case.name] = [name for name in before | after if before.get(name) != after.get(name)][:5]
+    assert not changed
 
 
 def test_every_difference_names_a_case_and_a_reason():
