@@ -96,19 +96,10 @@ def matmul(a: Tensor, b: Tensor, name: str | None = None) -> Tensor:
 
 
 def _xor(x: Tensor, y: Tensor, name: str | None = None) -> Tensor:
-    if not x.dtype.is_bool:
-        return raw.BitwiseXor(x, y, name=name)
     with get_default_graph().name_scope(name or "LogicalXor") as scope:
         either = raw.LogicalOr(x, y, name="LogicalOr")
         both = raw.LogicalNot(raw.LogicalAnd(x, y, name="LogicalAnd"), name="LogicalNot")
         return raw.LogicalAnd(either, both, name=scope)
-
-
-def _chosen_by_bool(logical: str, bitwise: str) -> Callable[..., Tensor]:
-    def function(x: Tensor, y: Tensor, name: str | None = None) -> Tensor:
-        return getattr(raw, logical if x.dtype.is_bool else bitwise)(x, y, name=name)
-
-    return function
 
 
 def _op(op_type: str) -> Callable[..., Tensor]:
@@ -137,15 +128,15 @@ def _install() -> dict[str, Callable[..., Any]]:
         ("mod", _op("FloorMod"), "mod"),
         ("pow", _op("Pow"), "pow"),
         ("matmul", matmul, "matmul"),
-        ("and", _chosen_by_bool("LogicalAnd", "BitwiseAnd"), "and"),
-        ("or", _chosen_by_bool("LogicalOr", "BitwiseOr"), "or"),
+        ("and", _op("LogicalAnd"), "and"),
+        ("or", _op("LogicalOr"), "or"),
         ("xor", _xor, "logicalxor"),
     ):
         table[f"__{python}__"], table[f"__r{python}__"] = _binary(function, name)
     for python, op_type in (("lt", "Less"), ("le", "LessEqual"), ("gt", "Greater"), ("ge", "GreaterEqual")):
         table[f"__{python}__"] = _comparison(op_type)
     table["__neg__"] = lambda x: raw.Neg(x)
-    table["__invert__"] = lambda x: raw.LogicalNot(x) if x.dtype.is_bool else raw.Invert(x)
+    table["__invert__"] = lambda x: raw.LogicalNot(x)
     table["__abs__"] = lambda x: (
         raw.ComplexAbs(x, name="Abs") if x.dtype.is_complex else raw.Abs(x, name="Abs")
     )

@@ -66,8 +66,7 @@ def _truncate_quotient(xp, x, y, by_zero):
 def _truncate_divide(xp, x, y):
     if x.dtype.kind in "iu":
         return _truncate_quotient(xp, x, y, _truncated_by_zero)
-    quotient = xp.divide(x, y)
-    return quotient if x.dtype.kind == "c" else xp.trunc(quotient)
+    return xp.divide(x, y)
 
 
 def _floor_remainder(xp, x, y):
@@ -138,7 +137,8 @@ def _floor_mod_grad(op, dz):
 def _truncate_mod_grad(op, dz):
     x, y = op.inputs
     to = Unbroadcast(x, y)
-    return to.x(dz), to.y(dz * raw.Neg(raw.TruncateDiv(x, y)))
+    whole = raw.TruncateDiv(x, y) if x.dtype.is_integer else raw.RealDiv(x - op.outputs[0], y)
+    return to.x(dz), to.y(dz * raw.Neg(whole))
 
 
 Div = binary(
@@ -170,7 +170,12 @@ FloorDiv = binary(
     __name__,
 )
 TruncateDiv = binary(
-    "TruncateDiv", _DIVISIBLE, _truncate_divide, NOT_DIFFERENTIABLE, "z = x / y rounded to zero.", __name__
+    "TruncateDiv",
+    _DIVISIBLE,
+    _truncate_divide,
+    NOT_DIFFERENTIABLE,
+    "z = x / y, of integers rounded towards zero; of other numbers it is not rounded.",
+    __name__,
 )
 FloorMod = binary(
     "FloorMod",
@@ -325,7 +330,7 @@ def floor_div(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 @public("truncatediv")
 def truncatediv(x: Any, y: Any, name: str | None = None) -> Tensor:
-    """x / y rounded towards zero, as C divides integers.
+    """x / y, of integers rounded towards zero, as C does; of other numbers it is not rounded.
 
     Args:
       x: `[...]`, real.
