@@ -15,8 +15,8 @@ def test_written_and_read(tmp_path: pathlib.Path) -> None:
         sess.run(tf.write_file(str(path), b"\x00\xff"))
         assert path.read_bytes() == b"\x00\xff"
         assert sess.run(tf.read_file(str(path))) == b"\x00\xff"
-        assert sess.run(tf.matching_files([str(tmp_path / "new" / "*"), str(tmp_path / "none")])).tolist() == [
-            str(path).encode()
-        ]
+        assert sess.run(
+            tf.matching_files([str(tmp_path / "new" / "*"), str(tmp_path / "none")])
+        ).tolist() == [str(path).encode()]
         with pytest.raises(tf.errors.NotFoundError, match="No such file"):
             sess.run(tf.read_file(str(tmp_path / "missing")))

@@ -168,7 +168,11 @@ def _renamed(new: Any, old: Any, new_name: str, old_name: str) -> Any:
 
 @public("case")
 def case(
-    pred_fn_pairs: Any, default: Any = None, exclusive: bool = False, strict: bool = False, name: str = "case"  # pyright: ignore[reportRedeclaration]
+    pred_fn_pairs: Any,
+    default: Any = None,
+    exclusive: bool = False,
+    strict: bool = False,
+    name: str = "case",  # pyright: ignore[reportRedeclaration]
 ) -> Any:
     """What the first function returns whose predicate holds.
 

@@ -1,4 +1,4 @@
-"""The normal distribution function, its logarithm and inverse, and the logarithm of Laplace's distribution."""
+"""The normal distribution function, its logarithm and inverse; the logarithm of Laplace's distribution."""
 
 from __future__ import annotations
 
