@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import signal as signal
     from millrace.api.contrib import slim as slim
     from millrace.api.contrib import stateless as stateless
+    from millrace.api.contrib import training as training
     from millrace.api.contrib import util as util
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "signal",
     "slim",
     "stateless",
+    "training",
     "util",
 ]
 
@@ -39,5 +41,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("deprecated", "distributions", "framework", "image", "layers", "lookup", "nn", "rnn", "signal", "slim", "stateless", "util",),
+        children=("deprecated", "distributions", "framework", "image", "layers", "lookup", "nn", "rnn", "signal", "slim", "stateless", "training", "util",),
     )

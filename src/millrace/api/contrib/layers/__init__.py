@@ -50,14 +50,25 @@ if TYPE_CHECKING:
     from millrace.lib.contrib_layers_shapes import softmax as softmax
     from millrace.lib.contrib_layers_shapes import stack as stack
     from millrace.lib.contrib_layers_shapes import unit_norm as unit_norm
+    from millrace.lib.contrib_summaries import summarize_activation as summarize_activation
+    from millrace.lib.contrib_summaries import summarize_activations as summarize_activations
+    from millrace.lib.contrib_summaries import summarize_collection as summarize_collection
+    from millrace.lib.contrib_summaries import summarize_tensor as summarize_tensor
+    from millrace.lib.contrib_summaries import summarize_tensors as summarize_tensors
     from millrace.lib.regularizers import apply_regularization as apply_regularization
     from millrace.lib.regularizers import l1_l2_regularizer as l1_l2_regularizer
     from millrace.lib.regularizers import l1_regularizer as l1_regularizer
     from millrace.lib.regularizers import l2_regularizer as l2_regularizer
     from millrace.lib.regularizers import sum_regularizer as sum_regularizer
+    from millrace.training.train_ops import OPTIMIZER_CLS_NAMES as OPTIMIZER_CLS_NAMES
+    from millrace.training.train_ops import OPTIMIZER_SUMMARIES as OPTIMIZER_SUMMARIES
+    from millrace.training.train_ops import optimize_loss as optimize_loss
     from millrace.api.contrib.layers import python as python
+    from millrace.api.contrib.layers import summaries as summaries
 
 __all__ = [
+    "OPTIMIZER_CLS_NAMES",
+    "OPTIMIZER_SUMMARIES",
     "apply_regularization",
     "avg_pool2d",
     "avg_pool3d",
@@ -95,6 +106,7 @@ __all__ = [
     "max_pool3d",
     "maxout",
     "one_hot_encoding",
+    "optimize_loss",
     "python",
     "relu",
     "relu6",
@@ -104,6 +116,12 @@ __all__ = [
     "softmax",
     "stack",
     "sum_regularizer",
+    "summaries",
+    "summarize_activation",
+    "summarize_activations",
+    "summarize_collection",
+    "summarize_tensor",
+    "summarize_tensors",
     "unit_norm",
     "variance_scaling_initializer",
     "xavier_initializer",
@@ -114,6 +132,8 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "OPTIMIZER_CLS_NAMES": "millrace.training.train_ops",
+            "OPTIMIZER_SUMMARIES": "millrace.training.train_ops",
             "apply_regularization": "millrace.lib.regularizers",
             "avg_pool2d": "millrace.lib.contrib_layers_shapes",
             "avg_pool3d": "millrace.lib.contrib_layers_shapes",
@@ -151,6 +171,7 @@ if not TYPE_CHECKING:
             "max_pool3d": "millrace.lib.contrib_layers_shapes",
             "maxout": "millrace.lib.contrib_layers_shapes",
             "one_hot_encoding": "millrace.lib.contrib_layers_shapes",
+            "optimize_loss": "millrace.training.train_ops",
             "relu": "millrace.lib.contrib_layers:relu_layer",
             "relu6": "millrace.lib.contrib_layers:relu6_layer",
             "repeat": "millrace.lib.contrib_layers_shapes",
@@ -159,10 +180,15 @@ if not TYPE_CHECKING:
             "softmax": "millrace.lib.contrib_layers_shapes",
             "stack": "millrace.lib.contrib_layers_shapes",
             "sum_regularizer": "millrace.lib.regularizers",
+            "summarize_activation": "millrace.lib.contrib_summaries",
+            "summarize_activations": "millrace.lib.contrib_summaries",
+            "summarize_collection": "millrace.lib.contrib_summaries",
+            "summarize_tensor": "millrace.lib.contrib_summaries",
+            "summarize_tensors": "millrace.lib.contrib_summaries",
             "unit_norm": "millrace.lib.contrib_layers_shapes",
             "variance_scaling_initializer": "millrace.lib.contrib_layers_initializers",
             "xavier_initializer": "millrace.lib.contrib_layers_initializers",
             "xavier_initializer_conv2d": "millrace.lib.contrib_layers_initializers:xavier_initializer",
         },
-        children=("python",),
+        children=("python", "summaries",),
     )

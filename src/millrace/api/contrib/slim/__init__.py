@@ -56,6 +56,14 @@ if TYPE_CHECKING:
     from millrace.lib.contrib_layers_shapes import softmax as softmax
     from millrace.lib.contrib_layers_shapes import stack as stack
     from millrace.lib.contrib_layers_shapes import unit_norm as unit_norm
+    from millrace.lib.contrib_summaries import summarize_activation as summarize_activation
+    from millrace.lib.contrib_summaries import summarize_activations as summarize_activations
+    from millrace.lib.contrib_summaries import summarize_biases as summarize_biases
+    from millrace.lib.contrib_summaries import summarize_collection as summarize_collection
+    from millrace.lib.contrib_summaries import summarize_tensor as summarize_tensor
+    from millrace.lib.contrib_summaries import summarize_tensors as summarize_tensors
+    from millrace.lib.contrib_summaries import summarize_variables as summarize_variables
+    from millrace.lib.contrib_summaries import summarize_weights as summarize_weights
     from millrace.lib.contrib_variables import add_model_variable as add_model_variable
     from millrace.lib.contrib_variables import assign_from_values as assign_from_values
     from millrace.lib.contrib_variables import assign_from_values_fn as assign_from_values_fn
@@ -78,9 +86,16 @@ if TYPE_CHECKING:
     from millrace.lib.regularizers import l1_regularizer as l1_regularizer
     from millrace.lib.regularizers import l2_regularizer as l2_regularizer
     from millrace.lib.regularizers import sum_regularizer as sum_regularizer
+    from millrace.training.train_ops import OPTIMIZER_CLS_NAMES as OPTIMIZER_CLS_NAMES
+    from millrace.training.train_ops import OPTIMIZER_SUMMARIES as OPTIMIZER_SUMMARIES
+    from millrace.training.train_ops import optimize_loss as optimize_loss
     from millrace.api.contrib.slim import initializers as initializers
+    from millrace.api.contrib.slim import learning as learning
+    from millrace.api.contrib.slim import model_analyzer as model_analyzer
 
 __all__ = [
+    "OPTIMIZER_CLS_NAMES",
+    "OPTIMIZER_SUMMARIES",
     "add_arg_scope",
     "add_model_variable",
     "apply_regularization",
@@ -134,13 +149,16 @@ __all__ = [
     "l1_regularizer",
     "l2_regularizer",
     "layer_norm",
+    "learning",
     "linear",
     "local_variable",
     "max_pool2d",
     "max_pool3d",
     "maxout",
+    "model_analyzer",
     "model_variable",
     "one_hot_encoding",
+    "optimize_loss",
     "relu",
     "relu6",
     "repeat",
@@ -149,6 +167,14 @@ __all__ = [
     "softmax",
     "stack",
     "sum_regularizer",
+    "summarize_activation",
+    "summarize_activations",
+    "summarize_biases",
+    "summarize_collection",
+    "summarize_tensor",
+    "summarize_tensors",
+    "summarize_variables",
+    "summarize_weights",
     "unit_norm",
     "variable",
     "variance_scaling_initializer",
@@ -160,6 +186,8 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "OPTIMIZER_CLS_NAMES": "millrace.training.train_ops",
+            "OPTIMIZER_SUMMARIES": "millrace.training.train_ops",
             "add_arg_scope": "millrace.lib.arg_scope",
             "add_model_variable": "millrace.lib.contrib_variables",
             "apply_regularization": "millrace.lib.regularizers",
@@ -219,6 +247,7 @@ if not TYPE_CHECKING:
             "maxout": "millrace.lib.contrib_layers_shapes",
             "model_variable": "millrace.lib.contrib_variables",
             "one_hot_encoding": "millrace.lib.contrib_layers_shapes",
+            "optimize_loss": "millrace.training.train_ops",
             "relu": "millrace.lib.contrib_layers:relu_layer",
             "relu6": "millrace.lib.contrib_layers:relu6_layer",
             "repeat": "millrace.lib.contrib_layers_shapes",
@@ -227,11 +256,19 @@ if not TYPE_CHECKING:
             "softmax": "millrace.lib.contrib_layers_shapes",
             "stack": "millrace.lib.contrib_layers_shapes",
             "sum_regularizer": "millrace.lib.regularizers",
+            "summarize_activation": "millrace.lib.contrib_summaries",
+            "summarize_activations": "millrace.lib.contrib_summaries",
+            "summarize_biases": "millrace.lib.contrib_summaries",
+            "summarize_collection": "millrace.lib.contrib_summaries",
+            "summarize_tensor": "millrace.lib.contrib_summaries",
+            "summarize_tensors": "millrace.lib.contrib_summaries",
+            "summarize_variables": "millrace.lib.contrib_summaries",
+            "summarize_weights": "millrace.lib.contrib_summaries",
             "unit_norm": "millrace.lib.contrib_layers_shapes",
             "variable": "millrace.lib.contrib_variables",
             "variance_scaling_initializer": "millrace.lib.contrib_layers_initializers",
             "xavier_initializer": "millrace.lib.contrib_layers_initializers",
             "xavier_initializer_conv2d": "millrace.lib.contrib_layers_initializers:xavier_initializer",
         },
-        children=("initializers",),
+        children=("initializers", "learning", "model_analyzer",),
     )
