@@ -54,7 +54,7 @@ class _BatchNorm(BatchNormalization):
         if self._batch_weights is None:
             return super()._moments(inputs, over, keepdims)
         weights = convert.to_tensor(self._batch_weights, inputs.dtype.base_dtype)
-        spread = raw.Reshape(weights, [-1, *[1] * (len(inputs.dims) - 1)])
+        spread = raw.Reshape(weights, [-1, *[1] * (len(inputs.dims or ()) - 1)])
         return weighted_moments(inputs, over, spread, keepdims=keepdims)
 
     def _moved(self, average: Any, value: Tensor, momentum: Any) -> Any:

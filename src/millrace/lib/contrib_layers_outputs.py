@@ -14,7 +14,7 @@ from millrace.lib.contrib_variables import model_variable
 
 
 @public("contrib.layers.python.layers.utils.append_tensor_alias")
-def append_tensor_alias(tensor: Tensor, alias: str) -> Tensor:
+def append_tensor_alias(tensor: Any, alias: str) -> Any:
     """Gives a tensor one more alias; a trailing slash is left out."""
     vars(tensor).setdefault("aliases", []).append(alias.removesuffix("/"))
     return tensor
@@ -27,13 +27,13 @@ def get_tensor_aliases(tensor: Tensor) -> list[str]:
 
 
 @public("contrib.layers.python.layers.utils.collect_named_outputs")
-def collect_named_outputs(collections: Any, alias: str, outputs: Tensor) -> Tensor:
+def collect_named_outputs(collections: Any, alias: str, outputs: Any) -> Any:
     """Adds a layer's outputs to collections under an alias, and returns them.
 
     Args:
       collections: a collection's name, or a list of names; None for none.
       alias: what `convert_collection_to_dict` calls the outputs.
-      outputs: the tensor.
+      outputs: the tensor, or a sparse one.
     """
     if collections:
         append_tensor_alias(outputs, alias)

@@ -296,11 +296,12 @@ def _optimizer(given: Any, rate: Any) -> Optimizer:
         return OPTIMIZER_CLS_NAMES[given](learning_rate=rate)
     if isinstance(given, Optimizer):
         return given
+    made: Any = given
     if inspect.isclass(given) and issubclass(given, Optimizer):
         if rate is None:
             raise ValueError(f"an optimizer's class needs a learning rate. Received: {given.__name__}")
-        return given(learning_rate=rate)
-    found = (given() if rate is None else given(rate)) if callable(given) else given
+        return made(learning_rate=rate)
+    found = (made() if rate is None else made(rate)) if callable(made) else made
     if not isinstance(found, Optimizer):
         raise ValueError(
             "the optimizer must be a name, an Optimizer, its class or a function that makes one. "
@@ -327,5 +328,5 @@ def _clipped(pairs: _Pairs, clip: Any) -> _Pairs:
         found, _ = clip_by_global_norm([g for g, _ in pairs], clip)
         return list(zip(found, [v for _, v in pairs], strict=True))
     if callable(clip):
-        return clip(pairs)
+        return list(clip(pairs))  # type: ignore[arg-type]
     raise ValueError(f"clip_gradients is a number or a function. Received: {clip!r}")
