@@ -88,7 +88,8 @@ def test_every_room_declares_what_the_table_says():
     from millrace.graph import opdef
     from millrace.graph._rooms import ROOMS
 
-    assert sorted(opdef.declared()) == sorted(ROOMS)
+    ours = [n for n in opdef.declared() if opdef.lookup(n).room.startswith("millrace.")]  # not those of tests
+    assert sorted(ours) == sorted(ROOMS)
 
 
 def test_every_operation_has_a_gradient_or_says_that_it_has_none():
