@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from millrace.core import dtypes
 from millrace.core.dtypes import COMPLEX, complex64, complex128, float32, float64
 from millrace.core.public import public
@@ -203,17 +201,12 @@ def angle(input: Any, name: str | None = None) -> Tensor:
       name: op name; default "Angle".
 
     Returns:
-      Shape of `input`; float32 for complex64, float64 for complex128, else the dtype of `input`. Floating
-      numbers
-      have the angle 0 or, where they are negative, pi; integers 0.
+      Shape of `input`; float32 for complex64, float64 for complex128, else the dtype of `input`: of real
+      numbers, negative ones too, it is 0 as in TensorFlow 1.15.
     """
     with name_scope(name, "Angle", [input]) as scope:
         input = convert_to_tensor(input, name="input")
         dtype = input.dtype.base_dtype
         if dtype.is_complex:
             return apply(Angle, input, Tout=_real_of(input), name=scope)
-        zero = raw.ZerosLike(input)
-        if not dtype.is_floating:
-            return zero
-        pi = raw.Const(value=np.asarray(np.pi, dtype.np_dtype), dtype=dtype, name="pi")
-        return raw.SelectV2(raw.Less(input, zero), pi, zero, name=scope)
+        return raw.ZerosLike(input)
