@@ -172,7 +172,7 @@ def case(
     default: Any = None,
     exclusive: bool = False,
     strict: bool = False,
-    name: str = "case",  # pyright: ignore[reportRedeclaration]
+    name: str = "case",
 ) -> Any:
     """What the first function returns whose predicate holds.
 
@@ -221,10 +221,12 @@ def case(
         if default is None:
             *pairs, (last_pred, last_fn) = pairs
 
-            def default() -> Any:
+            def refuse() -> Any:
                 message = f"None of the conditions evaluated as True. Conditions: {[p.name for p in preds]}"
                 with control_dependencies([raw.Assert(last_pred, [message], summarize=len(preds))]):
                     return _after(last_fn)
+
+            default = refuse
 
         with control_dependencies(guards):
             return _chain(pairs, default, strict)
