@@ -21,6 +21,26 @@ class ConvVerbs:
 
     def conv(self, x: Any, w: Any, strides: Any, pads: Any, dilations: Any) -> Any:
         """Cross-correlates `[batch, *sizes, in]` with `[*kernel, in / groups, out]`, in full precision."""
+        on_cpu = jax.default_backend() == "cpu" and 0 not in (*x.shape, *w.shape)
+        if on_cpu and not any(before or after for before, after in pads):
+            if set(w.shape[:-2]) != {1}:
+                return self._padded_conv(x, w, strides, dilations)
+            if x.shape[-1] == w.shape[-2]:  # `[16, 14, 14, 256]` to 64 channels: 0.83 ms instead of 1.30
+                some = x[(slice(None), *(slice(None, None, s) for s in strides))]
+                return jnp.matmul(some, jnp.reshape(w, w.shape[-2:]), precision=lax.Precision.HIGHEST)
+        return self._conv(x, w, strides, pads, dilations)
+
+    def _padded_conv(self, x: Any, w: Any, strides: Any, dilations: Any) -> Any:
+        """A convolution without padding as part of one with padding, which XLA does better on CPUs.
+
+        `[64, 18, 18, 32]` with a 5x5 filter to 64 channels takes 9.4 ms of processor time instead of 13.1, and
+        on two cores instead of 27.9.
+        """
+        last = (x.shape[-2] - (w.shape[-3] - 1) * dilations[-1] - 1) // strides[-1] + 1
+        pads = [(0, 0)] * (len(strides) - 1) + [(0, 1)]
+        return self._conv(x, w, strides, pads, dilations)[..., :last, :]
+
+    def _conv(self, x: Any, w: Any, strides: Any, pads: Any, dilations: Any) -> Any:
         axes = "TDHW"[-len(strides) :]
         return lax.conv_general_dilated(
             x,

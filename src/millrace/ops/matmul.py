@@ -51,7 +51,8 @@ def _turn(xp: Any, x: Any, flip: bool, conjugate: bool = False) -> Any:
     return xp.conj(x) if conjugate and x.dtype.kind == "c" else x
 
 
-def _matrix_product(xp: Any, a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> Any:
+def _matrices(xp: Any, a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> tuple[Any, Any]:
+    """The two matrices of a product, transposed where that is asked for."""
     for which, x in enumerate((a, b)):
         if x.ndim != 2:
             raise InvalidArgumentError(
@@ -60,7 +61,11 @@ def _matrix_product(xp: Any, a: Any, b: Any, transpose_a: bool, transpose_b: boo
     x, y = _turn(xp, a, transpose_a), _turn(xp, b, transpose_b)
     if x.shape[1] != y.shape[0]:
         raise _refused(f"Matrix size-incompatible: In[0]: {list(a.shape)}, In[1]: {list(b.shape)}")
-    return xp.mat_product(x, y)
+    return x, y
+
+
+def _matrix_product(xp: Any, a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> Any:
+    return xp.mat_product(*_matrices(xp, a, b, transpose_a, transpose_b))
 
 
 @declare("MatMul(a: T, b: T) -> product: T", T=_PRODUCT, transpose_a=flag(False), transpose_b=flag(False))
@@ -72,6 +77,10 @@ class MatMul:
 
     def kernel(xp, a, b, transpose_a, transpose_b):
         return _matrix_product(xp, a, b, transpose_a, transpose_b)
+
+    def xla(xp, a, b, transpose_a, transpose_b):
+        x, y = _matrices(xp, a, b, transpose_a, transpose_b)
+        return xp.turned_product(x, y) if transpose_a and not transpose_b else xp.mat_product(x, y)
 
     def bind(dims, values, attrs):
         a, b = dims

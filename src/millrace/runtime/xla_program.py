@@ -15,6 +15,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -36,8 +37,21 @@ _LARGEST_GUARD = 1 << 20  # bytes that the steps of a guard may write
 _SLOW = frozenset(("dot_general", "conv_general_dilated", "while", "scan", "cond", "custom_call", "sort"))
 _LEAST_DONATED = 4096  # bytes: taking over less saves nothing, and XLA warns where it cannot
 _LEAST_SHARED = 1 << 16  # elements: what is smaller stays in the cache of the processor
-_CONSUMERS = 3  # a transformer's step: 229 ms of processor time; without barriers 245, with 2 here 243
+_GAIN = (
+    4  # reads saved that make a store worthwhile: a transformer's step 217 ms; 222 with 0, 224 without any
+)
+# fmt: off
+_FUSED = frozenset((
+    "Abs", "Add", "AddN", "AddV2", "BiasAdd", "BroadcastTo", "Cast", "Div", "Equal", "ExpandDims", "Fill",
+    "Greater", "GreaterEqual", "Identity", "Inv", "Less", "LessEqual", "LogicalAnd", "LogicalNot",
+    "LogicalOr", "Maximum", "Minimum", "Mul", "Neg", "NotEqual", "RealDiv", "Reciprocal", "Relu", "Relu6",
+    "Relu6Grad", "ReluGrad", "Reshape", "Rsqrt", "RsqrtGrad", "Select", "SelectV2", "SigmoidGrad", "Sign",
+    "Sqrt", "SqrtGrad", "Square", "SquaredDifference", "Squeeze", "StopGradient", "Sub", "TanhGrad",
+    "Tile", "Transpose",
+))  # what XLA computes again in each consumer
+# fmt: on
 _READERS = ("MatMul", "BatchMatMul", "Conv", "DepthwiseConv")
+_LONGEST = 1 << 23  # characters: a program as long as this is mostly constants
 _SLOW_COMPILE = 0.3  # seconds: what compiles faster is not worth a file
 
 
@@ -80,24 +94,23 @@ class Program:
 
     def _build(self, values: Sequence[Any]) -> _Executable:
         checks = Checks()
-        traced = jax.jit(lambda *values: self._trace(checks, values)).trace(*values)
         donated = tuple(
             i
             for i, v in enumerate(self._segment.inputs)
             if v in self._segment.donated and getattr(values[i], "nbytes", 0) >= _LEAST_DONATED
         )
-        function: Callable[..., Any] = partial_of(traced)
-        guard = None
-        if checks.rows and donated:
-            guard = _Guard.of(traced, checks)
-            if guard is None:
-                donated = ()
-            else:
-                function = partial_of(traced, slice(0, -1))
-        compiled = compiled_for(jax.jit(function, donate_argnums=donated).lower(*values))
-        return _Executable(compiled, guard, checks if guard is None else None)
+        traced = jax.jit(partial(self._trace, checks), donate_argnums=donated).trace(*values)
+        if not checks.rows:
+            return _Executable(compiled_for(traced.lower()), None, None)
+        guard = _Guard.of(traced, checks) if donated else None
+        if guard is None:
+            return _Executable(compiled_for(jax.jit(partial_of(traced)).lower(*values)), None, checks)
+        function = partial_of(traced, slice(0, -1))
+        return _Executable(
+            compiled_for(jax.jit(function, donate_argnums=donated).lower(*values)), guard, None
+        )
 
-    def _trace(self, checks: Checks, values: Sequence[Any]) -> list[Any]:
+    def _trace(self, checks: Checks, *values: Any) -> list[Any]:
         segment = self._segment
         env: dict[int, Any] = dict(self._plan.constants)
         env.update(zip(segment.inputs, values, strict=True))
@@ -206,7 +219,12 @@ def partial_of(traced: Any, which: Any = slice(None)) -> Callable[..., Any]:
 
 def compiled_for(lowered: Any) -> Callable[..., Any]:
     """The executable of a lowered program: from the cache folder, else compiled and kept there."""
-    key = xla_cache.key_of(lowered.as_text(), jax.__version__, jax.default_backend(), repr(_KEEP_BARRIERS))
+    text = lowered.as_text()
+    key = (
+        ""
+        if len(text) > _LONGEST
+        else xla_cache.key_of(text, jax.__version__, jax.default_backend(), repr(_KEEP_BARRIERS))
+    )
     kept = xla_cache.load(key)
     if kept is not None:
         try:
@@ -236,16 +254,34 @@ def raise_failed(rows: list[tuple[Operation, Callable[[], Exception]]], held: An
 
 
 def _shared(segment: Segment, plan: Plan) -> frozenset[int]:
-    """The large values that so many steps take that it is better to keep them than to compute them again."""
+    """The large values that are better kept than computed again in each step that takes them.
+
+    A fusion that takes such a value reads the stored values behind it, its leaves, instead. Storing it too
+    costs reading the leaves once and writing; then each consumer reads one value.
+    """
     if jax.default_backend() != "cpu":
         return frozenset()
     uses = Counter(itertools.chain.from_iterable(set(step.inputs) for step in segment.steps))
     uses.update(segment.outputs)
-    return frozenset(
-        v
-        for v, count in uses.items()
-        if count >= _CONSUMERS and (shapes.num_elements(plan.dims.get(v)) or 0) >= _LEAST_SHARED
-    )
+    leaves: dict[int, frozenset[int]] = {}
+    found = set()
+
+    def large(value: int) -> bool:
+        return (shapes.num_elements(plan.dims.get(value)) or 0) >= _LEAST_SHARED
+
+    for step in segment.steps:
+        for value in step.outputs:
+            if not large(value):
+                leaves[value] = frozenset()
+                continue
+            own = frozenset((value,))
+            if step.op.type in _FUSED:
+                own = frozenset().union(*(leaves.get(v, frozenset((v,))) for v in step.inputs if large(v)))
+            if (uses[value] - 1) * (len(own) - 1) > _GAIN:
+                found.add(value)
+                own = frozenset((value,))
+            leaves[value] = own
+    return frozenset(found)
 
 
 def _after(segment: Segment) -> dict[int, tuple[int, list[int]]]:
