@@ -33,8 +33,8 @@ class ConvVerbs:
     def _padded_conv(self, x: Any, w: Any, strides: Any, dilations: Any) -> Any:
         """A convolution without padding as part of one with padding, which XLA does better on CPUs.
 
-        `[64, 18, 18, 32]` with a 5x5 filter to 64 channels takes 9.4 ms of processor time instead of 13.1, and
-        on two cores instead of 27.9.
+        `[64, 18, 18, 32]` with a 5x5 filter to 64 channels takes 9.4 ms of processor time instead of 13.1,
+        and on two cores instead of 27.9.
         """
         last = (x.shape[-2] - (w.shape[-3] - 1) * dilations[-1] - 1) // strides[-1] + 1
         pads = [(0, 0)] * (len(strides) - 1) + [(0, 1)]

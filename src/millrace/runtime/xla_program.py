@@ -86,7 +86,7 @@ class Program:
 
     def _form_for(self, values: Sequence[Any]) -> _Executable:
         leaves, tree = jax.tree.flatten(list(values))
-        key = (tree, tuple((np.shape(v), np.result_type(v)) for v in leaves))
+        key = (tree, tuple((np.shape(v), jax.numpy.result_type(v)) for v in leaves))
         if key not in self._forms:
             self._forms[key] = self._build(values)
         self._form = self._forms[key]
