@@ -154,8 +154,7 @@ class Tensor:
     def _repr_html_(self) -> str:
         return f"<code>{self.name}</code> <b>{self.dtype.name}</b> {self.get_shape()}"
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> bool:
         return self is other

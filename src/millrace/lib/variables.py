@@ -438,8 +438,7 @@ class Variable(metaclass=_VariableType):
             f"Variable '{self.name}' is not iterable: its values do not exist while the graph is built"
         )
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> bool:
         return self is other

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from millrace.core import errors
@@ -71,7 +72,7 @@ def structure_key(fetches: Any) -> Any:
     if kind in _leaves:
         return fetches
     if kind is list or kind is tuple or (isinstance(fetches, tuple) and hasattr(fetches, "_fields")):
-        return (kind, *[structure_key(f) for f in fetches])
+        return (kind, *[f if type(f) in _leaves else structure_key(f) for f in fetches])
     if isinstance(fetches, Mapping):
         return (kind, *[(k, structure_key(v)) for k, v in fetches.items()])
     if hasattr(kind, "__attrs_attrs__"):
@@ -101,13 +102,14 @@ class FetchPlan:
         if fetch is None:
             raise TypeError(f"Fetch argument None has invalid type {type(None)}")
         if isinstance(fetch, list):
-            return _rebuild_list(list, [self._visit(f) for f in fetch])
+            parts = [self._visit(f) for f in fetch]
+            return _rebuild_list(list, parts, len(self.elements))
         if isinstance(fetch, tuple) and not hasattr(fetch, "dense_shape"):
             parts = [self._visit(f) for f in fetch]
             if hasattr(fetch, "_fields"):
                 kind = type(fetch)
                 return lambda values: kind(*[p(values) for p in parts])
-            return _rebuild_list(tuple, parts)
+            return _rebuild_list(tuple, parts, len(self.elements))
         if isinstance(fetch, Mapping):
             kind, named = type(fetch), [(k, self._visit(v)) for k, v in fetch.items()]
             return lambda values: kind([(k, p(values)) for k, p in named])  # type: ignore[call-arg]
@@ -126,7 +128,7 @@ class FetchPlan:
         if isinstance(element, Tensor) and element.op.type in HANDLE_TYPES:
             session, dtype = self._session, element.op.inputs[0].dtype
             return lambda values: TensorHandle(values[position], dtype, session)
-        return lambda values: values[position]
+        return itemgetter(position)
 
     def _element(self, fetch: Any, original: Any) -> int:
         try:
@@ -154,5 +156,9 @@ class FetchPlan:
         return found
 
 
-def _rebuild_list(kind: type, parts: list[Rebuild]) -> Rebuild:
+def _rebuild_list(kind: type, parts: list[Rebuild], count: int) -> Rebuild:
+    if len(parts) > 1 and all(isinstance(p, itemgetter) for p in parts):
+        # One call for all of them: each part picks one of `count` values, here its position.
+        pick = itemgetter(*[p(range(count)) for p in parts])  # type: ignore[arg-type]
+        return lambda values: kind(pick(values))
     return lambda values: kind([p(values) for p in parts])
