@@ -25,9 +25,9 @@ def adam_step(loss: Callable[..., Any], rate: float = 1e-3) -> Callable[..., Any
         value, grads = jax.value_and_grad(loss)(params, *batch)
         count = count + 1
         scale = rate * jnp.sqrt(1 - 0.999**count) / (1 - 0.9**count)
-        ms = [m + (g - m) * 0.1 for m, g in zip(ms, grads, strict=True)]
-        vs = [v + (g * g - v) * 0.001 for v, g in zip(vs, grads, strict=True)]
-        params = [p - m * scale / (jnp.sqrt(v) + 1e-8) for p, m, v in zip(params, ms, vs, strict=True)]
+        ms = jax.tree.map(lambda m, g: m + (g - m) * 0.1, ms, grads)
+        vs = jax.tree.map(lambda v, g: v + (g * g - v) * 0.001, vs, grads)
+        params = jax.tree.map(lambda p, m, v: p - m * scale / (jnp.sqrt(v) + 1e-8), params, ms, vs)
         return (params, ms, vs, count), value
 
     return jax.jit(step, donate_argnums=0)
@@ -37,9 +37,9 @@ def time_steps(
     name: str, step: Callable[..., Any], params: Sequence[Any], batch: Any, runs: int = 15
 ) -> None:
     """Prints seconds of the first step, and median microseconds, wall and process time, of later ones."""
-    params = [jnp.asarray(p) for p in params]
-    zeros = [jnp.zeros_like(p) for p in params]
-    state = (params, zeros, [jnp.zeros_like(p) for p in params], jnp.zeros((), jnp.float32))
+    params = jax.tree.map(jnp.asarray, params)
+    slots = [jax.tree.map(jnp.zeros_like, params) for _ in range(2)]
+    state = (params, *slots, jnp.zeros((), jnp.float32))
     started = time.perf_counter()
     state, value = step(state, *batch)
     float(value)
