@@ -30,7 +30,7 @@ from millrace.runtime import bounds, xla_cache
 from millrace.runtime.plan import Plan
 from millrace.runtime.segments import Segment
 from millrace.runtime.xla import as_output, run_steps
-from millrace.runtime.xla_memory import keep_memory
+from millrace.runtime.xla_memory import keep_memory, release_memory
 
 _KEEP_BARRIERS = {"xla_disable_hlo_passes": "cse_barrier_expander"}  # or XLA drops them before it fuses
 _LARGEST_GUARD = 1 << 20  # bytes that the steps of a guard may write
@@ -236,8 +236,10 @@ def compiled_for(lowered: Any) -> Callable[..., Any]:
         compiled = lowered.compile(_KEEP_BARRIERS)
     except Exception:  # the option is an internal name, which other versions may refuse
         compiled = lowered.compile()
-    if key and time.perf_counter() - started > _SLOW_COMPILE:
-        xla_cache.save(key, serialize_executable.serialize(compiled)[0])
+    if time.perf_counter() - started > _SLOW_COMPILE:
+        if key:
+            xla_cache.save(key, serialize_executable.serialize(compiled)[0])
+        release_memory()
     return compiled
 
 
