@@ -322,7 +322,7 @@ def raw_rnn(
         return nest.pack_sequence_as(structure, written), last, loop_state if has_loop_state else None
 
 
-@public("nn.static_rnn")
+@public("nn.static_rnn", "contrib.rnn.static_rnn")
 def static_rnn(
     cell: Any,
     inputs: Any,
@@ -386,7 +386,7 @@ def static_rnn(
     return outputs, state
 
 
-@public("nn.static_state_saving_rnn")
+@public("nn.static_state_saving_rnn", "contrib.rnn.static_state_saving_rnn")
 def static_state_saving_rnn(
     cell: Any, inputs: Any, state_saver: Any, state_name: Any, sequence_length: Any = None, scope: Any = None
 ) -> Any:
@@ -415,7 +415,7 @@ def static_state_saving_rnn(
     return outputs, state
 
 
-@public("nn.static_bidirectional_rnn")
+@public("nn.static_bidirectional_rnn", "contrib.rnn.static_bidirectional_rnn")
 def static_bidirectional_rnn(
     cell_fw: Any,
     cell_bw: Any,

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.lib.rnn import static_bidirectional_rnn as static_bidirectional_rnn
+    from millrace.lib.rnn import static_rnn as static_rnn
+    from millrace.lib.rnn import static_state_saving_rnn as static_state_saving_rnn
     from millrace.lib.rnn_cell import BasicLSTMCell as BasicLSTMCell
     from millrace.lib.rnn_cell import BasicRNNCell as BasicRNNCell
     from millrace.lib.rnn_cell import GRUCell as GRUCell
@@ -28,6 +31,9 @@ __all__ = [
     "MultiRNNCell",
     "RNNCell",
     "ResidualWrapper",
+    "static_bidirectional_rnn",
+    "static_rnn",
+    "static_state_saving_rnn",
 ]
 
 if not TYPE_CHECKING:
@@ -44,5 +50,8 @@ if not TYPE_CHECKING:
             "MultiRNNCell": "millrace.lib.rnn_cell",
             "RNNCell": "millrace.lib.rnn_cell",
             "ResidualWrapper": "millrace.lib.rnn_wrappers",
+            "static_bidirectional_rnn": "millrace.lib.rnn",
+            "static_rnn": "millrace.lib.rnn",
+            "static_state_saving_rnn": "millrace.lib.rnn",
         },
     )
