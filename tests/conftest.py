@@ -1,5 +1,6 @@
 """What every test starts from, and the check that the whole suite has run every operation."""
 
+import os
 import sys
 from typing import Any
 
@@ -9,7 +10,8 @@ _PLANNED: set[str] = set()  # the types of the operations that some test of this
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Notes which operations run."""
+    """Notes which operations run; keeps what tests compile out of the user's cache folder."""
+    os.environ.setdefault("MILLRACE_CACHE", "0")
     from millrace.runtime.plan import Step
 
     make = Step.__init__

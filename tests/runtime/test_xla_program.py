@@ -280,3 +280,25 @@ assert jax.config.jax_compilation_cache_dir is None
 assert jax.jit(lambda a: a * 2)(np.ones(3)).dtype == jnp.float32
 """
     subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", code], check=True, timeout=300)
+
+
+def test_convolutions_use_all_cores_where_there_are_many(
+    monkeypatch: pytest.MonkeyPatch, programs: list[Any]
+) -> None:
+    from millrace.dialect import jax_conv
+    from millrace.runtime import xla_program
+
+    x, w = tf.placeholder(tf.float32, [8, 14, 14, 32]), tf.placeholder(tf.float32, [5, 5, 32, 16])
+    fetches = tf.gradients(tf.nn.conv2d(x, w, [1, 1, 1, 1], "VALID"), [x, w])
+    rng = np.random.RandomState(0)
+    feeds = {t: rng.randn(*t.shape.as_list()).astype("f") for t in (x, w)}
+    results = []
+    for many in (False, True):
+        for module in (jax_conv, xla_program):
+            monkeypatch.setattr(module, "many_cores", lambda many=many: many)
+        with tf.Session() as sess:
+            results.append(sess.run(fetches, feeds))
+    for few, all_cores in zip(*results, strict=True):
+        np.testing.assert_allclose(few, all_cores, rtol=1e-4, atol=1e-3)
+    convolutions = [line for line in programs[-1].as_text().splitlines() if " convolution(" in line]
+    assert convolutions and programs[-1].as_text() != programs[0].as_text()

@@ -25,6 +25,7 @@ from jax.extend import core as jax_core
 
 from millrace.core import errors, shapes
 from millrace.dialect.jax_control import Checks
+from millrace.dialect.jax_conv import many_cores
 from millrace.graph.operation import Operation
 from millrace.runtime import bounds, xla_cache
 from millrace.runtime.plan import Plan
@@ -33,6 +34,9 @@ from millrace.runtime.xla import as_output, run_steps
 from millrace.runtime.xla_memory import keep_memory, release_memory
 
 _KEEP_BARRIERS = {"xla_disable_hlo_passes": "cse_barrier_expander"}  # or XLA drops them before it fuses
+_NO_CONVOLUTIONS = {  # what goes to its newer library; see `many_cores`
+    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
+}
 _LARGEST_GUARD = 1 << 20  # bytes that the steps of a guard may write
 _SLOW = frozenset(("dot_general", "conv_general_dilated", "while", "scan", "cond", "custom_call", "sort"))
 _LEAST_DONATED = 4096  # bytes: taking over less saves nothing, and XLA warns where it cannot
@@ -223,7 +227,7 @@ def compiled_for(lowered: Any) -> Callable[..., Any]:
     key = (
         ""
         if len(text) > _LONGEST
-        else xla_cache.key_of(text, jax.__version__, jax.default_backend(), repr(_KEEP_BARRIERS))
+        else xla_cache.key_of(text, jax.__version__, jax.default_backend(), str(many_cores()))
     )
     kept = xla_cache.load(key)
     if kept is not None:
@@ -232,15 +236,24 @@ def compiled_for(lowered: Any) -> Callable[..., Any]:
         except Exception:  # a file from another machine or version: compiled afresh, and written anew
             pass
     started = time.perf_counter()
-    try:
-        compiled = lowered.compile(_KEEP_BARRIERS)
-    except Exception:  # the option is an internal name, which other versions may refuse
-        compiled = lowered.compile()
+    compiled = _compile(lowered)
     if time.perf_counter() - started > _SLOW_COMPILE:
         if key:
             xla_cache.save(key, serialize_executable.serialize(compiled)[0])
         release_memory()
     return compiled
+
+
+def _compile(lowered: Any) -> Any:
+    """The program compiled with as many of the options as this version of XLA knows."""
+    if jax.default_backend() == "cpu":
+        choices = [_KEEP_BARRIERS | _NO_CONVOLUTIONS] if many_cores() else []
+        for options in (*choices, _KEEP_BARRIERS):
+            try:
+                return lowered.compile(options)
+            except Exception:  # refused, or no program at all: then without options it fails, too
+                continue
+    return lowered.compile()
 
 
 def raise_failed(rows: list[tuple[Operation, Callable[[], Exception]]], held: Any) -> None:
