@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from millrace.core import dtypes, protos
-from millrace.core.dtypes import DType
+from millrace.core import protos
 from millrace.graph import functiondef
 from millrace.graph.apply import apply
 from millrace.graph.attr_protos import attr_from_proto, attr_to_proto, attr_to_python, text_to_bytes
@@ -197,7 +196,6 @@ def create_from_parts(
     return next(op for op in reversed(graph.ops[size:]) if op.opdef is opdef)
 
 
-def dtype_of(arg: Arg, attrs: dict[str, Any]) -> DType:
-    """The dtype of a single argument, given the attributes that determine it."""
-    base = arg.dtype if arg.type_attr is None else attrs[arg.type_attr]
-    return dtypes.as_dtype(base).as_ref if arg.is_ref else dtypes.as_dtype(base)
+def node_name(text: str) -> str:
+    """The node that an input of a NodeDef names: `^a` and `a:1` are both about `a`."""
+    return text.removeprefix("^").partition(":")[0]

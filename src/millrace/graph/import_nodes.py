@@ -380,7 +380,7 @@ class Import:
             return op.outputs[functiondef.flat_index(op.opdef, op.attrs, argument, int(index))]
 
         def sources(node: Any) -> list[str]:
-            inputs = [t.removeprefix("^").partition(":")[0] for t in node.input]
+            inputs = [graphdef.node_name(t) for t in node.input]
             return [t for t in inputs if t not in arguments]
 
         with self.graph.inside(body):

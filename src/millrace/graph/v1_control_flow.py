@@ -16,6 +16,7 @@ from typing import Any
 
 from millrace.core import protos
 from millrace.graph.attr_protos import attr_to_proto
+from millrace.graph.graphdef import node_name
 
 _REF = "Ref"  # RefSwitch is a Switch of a variable's reference, and so on
 _KINDS = frozenset(("Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopCond"))
@@ -55,10 +56,6 @@ def _copy(node: Any) -> Any:
 def _key(text: str) -> str:
     """`a` and `a:0` as `a:0`."""
     return text if ":" in text else text + ":0"
-
-
-def _name(text: str) -> str:
-    return text.removeprefix("^").partition(":")[0]
 
 
 def _data(node: Any) -> list[str]:
@@ -143,7 +140,7 @@ class _Raiser:
         frame_of: dict[str, str] = {}
         parents: dict[str, str] = {"": ""}
         for node in _forward(self.nodes):
-            inputs = [_name(i) for i in node.input if _name(i) in frame_of]
+            inputs = [node_name(i) for i in node.input if node_name(i) in frame_of]
             frames = [self._output_frame(i, frame_of, parents) for i in inputs]
             around = max(frames, key=lambda f: _depth(f, parents), default="")
             if kind_of(node) == "Enter":
@@ -172,10 +169,10 @@ class _Raiser:
         merges = [
             m
             for m in kinds["Merge"]
-            if any(kind_of(self.nodes[_name(i)]) == "NextIteration" for i in m.input)
+            if any(kind_of(self.nodes[node_name(i)]) == "NextIteration" for i in m.input)
         ]
-        switches = {_name(s.input[0]): s for s in kinds["Switch"] if _name(s.input[1]) == test.name}
-        exits = {_name(e.input[0]): e for e in kinds["Exit"]}
+        switches = {node_name(s.input[0]): s for s in kinds["Switch"] if node_name(s.input[1]) == test.name}
+        exits = {node_name(e.input[0]): e for e in kinds["Exit"]}
         walls = {n.name for kind in _KINDS - {"Merge", "Switch"} for n in kinds[kind]}
         walls.update(n.name for n in (*merges, *switches.values()))
         before, after = _Cut(walls=walls), _Cut(walls=walls)
@@ -216,7 +213,7 @@ class _Raiser:
 
     def _merge_inputs(self, merge: Any) -> tuple[Any, Any]:
         """What a loop variable starts as and becomes: the Enter and the NextIteration of its Merge."""
-        first, second = (self.nodes[_name(i)] for i in merge.input[:2])
+        first, second = (self.nodes[node_name(i)] for i in merge.input[:2])
         return (second, first) if kind_of(first) == "NextIteration" else (first, second)
 
     # --- branches -------------------------------------------------------------------------------------------
@@ -247,7 +244,7 @@ class _Raiser:
 
     def _conditions(self, text: str, nodes: Mapping[str, Any], known: Mapping[str, Conditions]) -> Conditions:
         """Under which conditions the input `text` is there."""
-        source = nodes.get(_name(text))
+        source = nodes.get(node_name(text))
         if source is None:
             return frozenset()
         holds = known[source.name]
@@ -326,14 +323,14 @@ class _Raiser:
         branches that are yet to be raised.
         """
         found: set[str] = set()
-        pending = [_name(r) for r in results if r not in cut.stops]
+        pending = [node_name(r) for r in results if r not in cut.stops]
         while pending:
             name = pending.pop()
             if name in found or name not in members:
                 continue
             found.add(name)
             node = members[name]
-            pending += [_name(i) for i in [*_data(node), *self._outer_of(node)] if i not in cut.stops]
+            pending += [node_name(i) for i in [*_data(node), *self._outer_of(node)] if i not in cut.stops]
             for control in _controls(node):
                 if control in members and (pivots or not _is_pivot(members[control], self.nodes)):
                     pending += [control] if control not in cut.walls else []
@@ -395,7 +392,7 @@ def _depth(frame: str, parents: Mapping[str, str]) -> int:
 def _root(predicate: str, nodes: Mapping[str, Any]) -> str:
     """The tensor behind the Identity nodes that a predicate passes."""
     key = _key(predicate)
-    while (node := nodes.get(_name(key))) is not None and node.op == "Identity":
+    while (node := nodes.get(node_name(key))) is not None and node.op == "Identity":
         key = _key(node.input[0])
     return key
 
@@ -421,11 +418,11 @@ def _is_pivot(node: Any, nodes: Mapping[str, Any]) -> bool:
         return True
     if node.op != "Identity" or not node.input:
         return False
-    source = nodes.get(_name(node.input[0]))
+    source = nodes.get(node_name(node.input[0]))
     return (
         source is not None
         and kind_of(source) == "Switch"
-        and _name(source.input[0]) == _name(source.input[1])
+        and node_name(source.input[0]) == node_name(source.input[1])
     )
 
 
@@ -448,5 +445,5 @@ def _forward(nodes: Mapping[str, Any]) -> Iterable[Any]:
 
 def _sources(node: Any, nodes: Mapping[str, Any]) -> list[str]:
     back = kind_of(node) == "Merge"
-    names = [_name(i) for i in node.input]
+    names = [node_name(i) for i in node.input]
     return [n for n in names if n in nodes and not (back and kind_of(nodes[n]) == "NextIteration")]

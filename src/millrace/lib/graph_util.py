@@ -14,15 +14,11 @@ from millrace.core import dtypes, protos
 from millrace.core.public import public
 from millrace.graph.attr_protos import attr_to_proto
 from millrace.graph.graph import Graph
+from millrace.graph.graphdef import node_name
 from millrace.graph.operation import Operation
 
 _VARIABLES = frozenset(("Variable", "VariableV2", "AutoReloadVariable", "VarHandleOp", "ReadVariableOp"))
 _READS = frozenset(("ReadVariableOp", "ResourceGather"))
-
-
-def _node_name(text: str) -> str:
-    """The node that an input names: `^a` and `a:1` are both about `a`."""
-    return text.removeprefix("^").partition(":")[0]
 
 
 def _nodes_by_name(graph_def: Any) -> dict[str, Any]:
@@ -96,7 +92,7 @@ def _reach(nodes: dict[str, Any], wanted: Iterable[str]) -> set[str]:
         name = pending.pop()
         if name not in kept and name in nodes:
             kept.add(name)
-            pending.extend(_node_name(i) for i in nodes[name].input)
+            pending.extend(node_name(i) for i in nodes[name].input)
     return kept
 
 
@@ -130,9 +126,9 @@ def remove_training_nodes(input_graph: Any, protected_nodes: Iterable[str] | Non
         copy.CopyFrom(node)
         inputs = []
         for text in node.input:
-            while _node_name(text) in source:
-                origin = source[_node_name(text)]
-                text = "^" + _node_name(origin) if text.startswith("^") else origin
+            while node_name(text) in source:
+                origin = source[node_name(text)]
+                text = "^" + node_name(origin) if text.startswith("^") else origin
             if text not in inputs or not text.startswith("^"):
                 inputs.append(text)
         copy.input[:] = inputs
@@ -230,9 +226,9 @@ def _constant(node: Any, value: Any) -> Any:
 
 def _handle(node: Any, nodes: dict[str, Any], values: dict[str, Any]) -> str | None:
     """The frozen variable that a read takes, through Identity nodes."""
-    name = _node_name(node.input[0])
+    name = node_name(node.input[0])
     while nodes[name].op == "Identity":
-        name = _node_name(nodes[name].input[0])
+        name = node_name(nodes[name].input[0])
     return name if name in values else None
 
 

@@ -44,11 +44,6 @@ def solve_dense(matrix: Tensor, rhs: Tensor, adjoint: bool = False) -> Tensor:
     return raw.MatrixSolve(matrix, rhs, adjoint=adjoint)
 
 
-def conj(x: Tensor) -> Tensor:
-    """The complex conjugate; real tensors as they are."""
-    return raw.Conj(x) if x.dtype.is_complex else x
-
-
 def modulus(x: Tensor) -> Tensor:
     """Absolute values, in the dtype of `x`."""
     if x.dtype.is_complex:

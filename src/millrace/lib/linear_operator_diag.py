@@ -14,7 +14,8 @@ from millrace.graph.convert import to_tensor
 from millrace.graph.static import static_dims, static_value
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg import adjoint as adjoint_of
-from millrace.lib.linear_operator import LinearOperator, checked_matrix, conj, modulus, with_batch
+from millrace.lib.linear_operator import LinearOperator, checked_matrix, modulus, with_batch
+from millrace.opkit.idioms import conj
 from millrace.ops.matmul import matmul
 
 

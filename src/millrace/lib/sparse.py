@@ -24,12 +24,6 @@ from millrace.ops.constant import ones, placeholder, zeros
 from millrace.ops.fill import fill, ones_like, range_
 from millrace.ops.sparse_dense import sparse_to_dense
 
-
-def _known_or(shape: shapes.TensorShape, otherwise: Tensor) -> Any:
-    """A static shape where it is whole, else a tensor."""
-    return convert_to_tensor(shape.as_list(), int64) if shape.is_fully_defined() else otherwise
-
-
 # --- made --------------------------------------------------------------------------------------------------
 
 

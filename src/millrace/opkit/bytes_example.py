@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -107,9 +108,7 @@ def parse_examples(
     """
     tables = [_table(record, bytes_wire.read_example) for record in serialized]
 
-    def where(row: int, key: bytes) -> Callable[[], str]:
-        return lambda: f"{_name(names, row)}Key: {_show(key)}, Index: {row}.  "
-
+    where = partial(_feature_where, names)
     sparse_columns = [_sparse_column(serialized, tables, feature, where) for feature in sparse]
     dense_columns = [_dense_column(serialized, tables, feature, where) for feature in dense]
     return sparse_columns, dense_columns
@@ -272,9 +271,7 @@ def parse_sequence_examples(
     contexts = [context for context, _ in tables]
     lists = [feature_lists for _, feature_lists in tables]
 
-    def where(row: int, key: bytes) -> Callable[[], str]:
-        return lambda: f"{_name(names, row)}Key: {_show(key)}, Index: {row}.  "
-
+    where = partial(_feature_where, names)
     dense, lengths = [], []
     for feature in spec.list_dense:
         column, steps = _list_dense_column(
@@ -301,6 +298,10 @@ def _steps(
         else np.empty(0, dtype)
         for step, feature in enumerate(features)
     ]
+
+
+def _feature_where(names: Sequence[bytes], row: int, key: bytes) -> Callable[[], str]:
+    return lambda: f"{_name(names, row)}Key: {_show(key)}, Index: {row}.  "
 
 
 def _list_where(names: Sequence[bytes], row: int, key: bytes) -> Callable[[], str]:

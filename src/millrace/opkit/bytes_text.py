@@ -28,6 +28,11 @@ def strings(value: Any) -> np.ndarray:
     return value if isinstance(value, np.ndarray) else objects([value], ())
 
 
+def array_of(value: Any) -> np.ndarray:
+    """The array that a kernel got as an input of any dtype: see `strings`."""
+    return strings(value) if isinstance(value, bytes) else np.asarray(value)
+
+
 def attr_bytes(text: str) -> bytes:
     """The bytes of a string attribute, which holds one character for each byte."""
     try:

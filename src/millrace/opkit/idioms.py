@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.graph import raw
 from millrace.graph.convert import shape_tensor as shape_tensor
-from millrace.graph.static import static_value
 from millrace.graph.tensor import Tensor
 
 
@@ -43,8 +42,3 @@ def after(gradient: Tensor) -> Any:
 def conj(x: Tensor) -> Tensor:
     """The complex conjugate; real tensors as they are."""
     return raw.Conj(x) if x.dtype.is_complex else x
-
-
-def known_value(x: Any) -> Any:
-    """The value of `x` where the graph determines it, else None."""
-    return static_value(x) if isinstance(x, Tensor) else x

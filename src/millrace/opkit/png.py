@@ -14,11 +14,6 @@ _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
-def is_png(contents: bytes) -> bool:
-    """Says whether the bytes begin as a PNG file does."""
-    return contents[:8] == _SIGNATURE
-
-
 def bit_depth(contents: bytes) -> int:
     """Bits per channel, from the header.
 

@@ -31,11 +31,6 @@ def unknown(*_: Any) -> Dims:
     return None
 
 
-def no_outputs(*_: Any) -> list[Dims]:
-    """For operations without outputs."""
-    return []
-
-
 def merged(*dims: Dims) -> Dims:
     """All inputs have one shape, which is also the output's."""
     result = dims[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core.errors import InvalidArgumentError
-from millrace.core.shapes import Dims
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -197,8 +196,3 @@ def unpad(x: Any, pads: Pairs, sizes: Any) -> Any:
     """The part of a padded channels-last `x` that is no padding."""
     index = tuple(slice(lo, lo + n) for (lo, _), n in zip(pads, sizes, strict=True))
     return x[(slice(None), *index)]
-
-
-def known_sizes(dims: Dims, rank: int) -> tuple[int | None, ...]:
-    """`dims`, or that many unknown ones."""
-    return (None,) * rank if dims is None else dims

@@ -164,13 +164,6 @@ def _layout(data_format: str | None) -> str:
     raise ValueError(f"bias_add: data_format must be of the form N...C or NC... Received: {data_format!r}")
 
 
-def bias_add_v1(value: Any, bias: Any, name: str | None = None) -> Tensor:
-    """`bias_add` along the last axis by the operation type of TensorFlow's first release."""
-    with name_scope(name, "BiasAddV1", [value, bias]) as scope:
-        value = to_tensor(value, name="input")
-        return raw.BiasAddV1(value, to_tensor(bias, value.dtype.base_dtype, "bias"), name=scope)
-
-
 @public("nn.l2_loss")
 def l2_loss(t: Any, name: str | None = None) -> Tensor:
     """Half the sum of the squares of all elements.

@@ -8,6 +8,7 @@ import numpy as np
 
 from millrace.core import dtypes
 from millrace.core.dtypes import INDEX
+from millrace.core.public import public
 from millrace.graph import raw
 from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.attrs import flag
@@ -27,7 +28,6 @@ from millrace.opkit.matrix_shapes import (
     split,
     square,
 )
-from millrace.opkit.public import public
 
 _REAL = frozenset({dtypes.float16, dtypes.float32, dtypes.float64})
 _MATRIX = _REAL | dtypes.COMPLEX

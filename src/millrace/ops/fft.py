@@ -9,12 +9,12 @@ import numpy as np
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import COMPLEX
 from millrace.core.errors import InvalidArgumentError
+from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph import raw
 from millrace.graph.opdef import declare
 from millrace.graph.static import Known
 from millrace.graph.tensor import Tensor
-from millrace.opkit.public import public
 from millrace.opkit.shape_rules import at_least
 
 # ---------------------------------------------------------------- complex to complex

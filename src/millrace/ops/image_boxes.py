@@ -8,11 +8,11 @@ import numpy as np
 
 from millrace.core import dtypes, shapes
 from millrace.core.errors import InvalidArgumentError
+from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph import raw
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.public import public
 from millrace.opkit.shape_rules import with_rank
 
 _FLOATS = frozenset({dtypes.float16, dtypes.float32})

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes
+from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph import raw
 from millrace.graph.attrs import dtype as dtype_attr
@@ -17,7 +18,6 @@ from millrace.graph.scopes import name_scope
 from millrace.graph.tensor import Tensor
 from millrace.opkit import pictures, png
 from millrace.opkit.pictures import refused
-from millrace.opkit.public import public
 from millrace.opkit.shape_rules import with_rank
 
 _INTEGER_PIXELS = frozenset({dtypes.uint8, dtypes.uint16})

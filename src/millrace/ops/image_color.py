@@ -9,11 +9,11 @@ import numpy as np
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import FLOATING
 from millrace.core.errors import InvalidArgumentError
+from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph import raw
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.public import public
 from millrace.opkit.shape_rules import at_least
 
 _ADJUSTED = frozenset({dtypes.float16, dtypes.float32})

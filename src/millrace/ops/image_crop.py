@@ -8,13 +8,13 @@ import numpy as np
 
 from millrace.core import dtypes, shapes
 from millrace.core.errors import InvalidArgumentError, OutOfRangeError
+from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph import raw
 from millrace.graph.attrs import flag, number, one_of, text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.idioms import shape_tensor
-from millrace.opkit.public import public
 from millrace.opkit.shape_rules import with_rank
 
 _PIXELS = frozenset(

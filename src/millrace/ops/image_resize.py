@@ -9,6 +9,7 @@ import numpy as np
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import FLOATING
 from millrace.core.errors import InvalidArgumentError
+from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph import raw
 from millrace.graph.attrs import dtype as dtype_attr
@@ -18,7 +19,6 @@ from millrace.graph.static import Known
 from millrace.graph.tensor import Tensor
 from millrace.opkit import resampling
 from millrace.opkit.idioms import shape_tensor
-from millrace.opkit.public import public
 from millrace.opkit.shape_rules import with_rank
 
 _PIXELS = frozenset(

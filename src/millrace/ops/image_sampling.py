@@ -9,13 +9,13 @@ import numpy as np
 
 from millrace.core import dtypes, shapes
 from millrace.core.errors import InvalidArgumentError
+from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph import raw
 from millrace.graph.attrs import flag, integer, number, numbers
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.scopes import name_scope
 from millrace.opkit.philox import skip, words
-from millrace.opkit.public import public
 from millrace.opkit.seeds import generator
 from millrace.opkit.shape_rules import with_rank
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from millrace.core import dtypes, shapes
 from millrace.core.errors import InvalidArgumentError
+from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph import raw
 from millrace.graph.attrs import flag, number
@@ -16,7 +17,6 @@ from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.scopes import name_scope
 from millrace.graph.static import Known
 from millrace.graph.tensor import Tensor
-from millrace.opkit.public import public
 from millrace.opkit.shape_rules import with_rank
 
 _FLOATS = frozenset({dtypes.float16, dtypes.float32})

@@ -9,12 +9,12 @@ import numpy as np
 from millrace.core import shapes
 from millrace.core.dtypes import ALL, REAL
 from millrace.core.errors import InvalidArgumentError
+from millrace.core.public import public
 from millrace.graph import raw
 from millrace.graph.attrs import count, dtype, text
 from millrace.graph.opdef import declare
 from millrace.graph.scopes import name_scope
 from millrace.graph.tensor import Tensor
-from millrace.opkit.public import public
 from millrace.opkit.shape_rules import at_least
 
 

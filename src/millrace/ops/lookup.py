@@ -16,14 +16,10 @@ from millrace.graph import attrs
 from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.attrs import flag, integer, number, text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
-from millrace.opkit.bytes_text import strings
+from millrace.opkit.bytes_text import array_of, strings
 from millrace.opkit.tables import DenseTable, StaticTable, Table, read_text_file
 
 _NAMES = {"container": text(""), "shared_name": text(""), "use_node_name_sharing": flag(False)}
-
-
-def _array(value: Any) -> np.ndarray:
-    return strings(value) if isinstance(value, bytes) else np.asarray(value)
 
 
 def _static(attrs: Any) -> StaticTable:
@@ -124,7 +120,7 @@ class MutableDenseHashTableV2:
         return ()
 
     def kernel(xp, state, empty_key, deleted_key):
-        state.reserve(_array(empty_key), _array(deleted_key))
+        state.reserve(array_of(empty_key), array_of(deleted_key))
         return state, state
 
     grad = NOT_DIFFERENTIABLE
@@ -148,7 +144,7 @@ class InitializeTableV2:
         return []
 
     def kernel(xp, table_handle, keys, values):
-        table_handle.fill(_array(keys), _array(values))
+        table_handle.fill(array_of(keys), array_of(values))
 
     grad = NOT_DIFFERENTIABLE
 
@@ -189,7 +185,7 @@ class LookupTableInsertV2:
         return []
 
     def kernel(xp, table_handle, keys, values):
-        table_handle.insert(_array(keys), _array(values))
+        table_handle.insert(array_of(keys), array_of(values))
 
     grad = NOT_DIFFERENTIABLE
 
@@ -208,7 +204,7 @@ class LookupTableImportV2:
         return []
 
     def kernel(xp, table_handle, keys, values):
-        table_handle.replace(_array(keys), _array(values))
+        table_handle.replace(array_of(keys), array_of(values))
 
     grad = NOT_DIFFERENTIABLE
 
@@ -221,7 +217,7 @@ class LookupTableRemoveV2:
         return []
 
     def kernel(xp, table_handle, keys):
-        table_handle.remove(_array(keys))
+        table_handle.remove(array_of(keys))
 
     grad = NOT_DIFFERENTIABLE
 
@@ -243,7 +239,7 @@ class LookupTableFindV2:
         return None  # whether the keys' last dimensions belong to one key, only the table knows
 
     def kernel(xp, table_handle, keys, default_value):
-        return table_handle.find(_array(keys), _array(default_value))
+        return table_handle.find(array_of(keys), array_of(default_value))
 
     grad = NOT_DIFFERENTIABLE
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from millrace.core import shapes
 from millrace.core.dtypes import ALL, float32, float64, int32, int64, string
 from millrace.core.public import public
@@ -18,15 +16,11 @@ from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.sparse_tensor import SparseTensor
 from millrace.graph.tensor import Tensor
 from millrace.opkit import bytes_csv, bytes_tensors
-from millrace.opkit.bytes_text import attr_bytes, objects, strings
+from millrace.opkit.bytes_text import array_of, attr_bytes, objects, strings
 from millrace.opkit.shape_rules import merged, with_rank
 
 _COLUMN = frozenset({float32, float64, int32, int64, string})
 _STRING = dtype_attr(frozenset({string}), string)
-
-
-def _array(value: Any) -> np.ndarray:
-    return strings(value) if isinstance(value, bytes) else np.asarray(value)
 
 
 # --- tensors -----------------------------------------------------------------------------------------------
@@ -40,7 +34,7 @@ class SerializeTensor:
         return ()
 
     def kernel(xp, tensor, T):
-        return objects([bytes_tensors.serialize(_array(tensor), T)], ())
+        return objects([bytes_tensors.serialize(array_of(tensor), T)], ())
 
     grad = NOT_DIFFERENTIABLE
 
@@ -260,7 +254,7 @@ class DecodeCSV:
         return [records] * len(record_defaults)
 
     def kernel(xp, records, record_defaults, field_delim, use_quote_delim, na_value, select_cols):
-        defaults = [_array(d) for d in record_defaults]
+        defaults = [array_of(d) for d in record_defaults]
         marks = attr_bytes(field_delim), use_quote_delim, attr_bytes(na_value)
         return bytes_csv.decode_csv(strings(records), defaults, *marks, select_cols)
 

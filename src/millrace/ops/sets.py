@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from millrace.core import shapes
 from millrace.core.dtypes import SIGNED, STRING, uint8, uint16
 from millrace.core.public import public
@@ -15,7 +13,7 @@ from millrace.graph.convert import convert_to_tensor
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.sparse_tensor import SparseTensor
 from millrace.graph.tensor import Tensor
-from millrace.opkit.bytes_text import strings
+from millrace.opkit.bytes_text import array_of
 from millrace.opkit.set_rows import SetRows, combine, sizes
 from millrace.opkit.shape_rules import at_least, with_rank
 
@@ -31,10 +29,6 @@ def _sparse_rank(indices: shapes.Dims, values: shapes.Dims, shape: shapes.Dims) 
 
 def _result_dims(rank: int | None) -> list[shapes.Dims]:
     return [(None, rank), (None,), (rank,)]
-
-
-def _array(value: Any) -> np.ndarray:
-    return strings(value) if isinstance(value, bytes) else np.asarray(value)
 
 
 @declare(
@@ -93,7 +87,9 @@ class DenseToDenseSetOperation:
         return _result_dims(None if known is None else len(known))
 
     def kernel(xp, set1, set2, set_operation, T):
-        return combine(SetRows.dense(_array(set1)), SetRows.dense(_array(set2)), set_operation, T.np_dtype)
+        return combine(
+            SetRows.dense(array_of(set1)), SetRows.dense(array_of(set2)), set_operation, T.np_dtype
+        )
 
     grad = NOT_DIFFERENTIABLE
 
@@ -116,7 +112,7 @@ class DenseToSparseSetOperation:
 
     def kernel(xp, set1, set2_indices, set2_values, set2_shape, set_operation, T):
         second = SetRows.sparse(set2_indices, set2_values, set2_shape)
-        return combine(SetRows.dense(_array(set1)), second, set_operation, T.np_dtype)
+        return combine(SetRows.dense(array_of(set1)), second, set_operation, T.np_dtype)
 
     grad = NOT_DIFFERENTIABLE
 

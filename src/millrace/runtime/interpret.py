@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import CodeType
 from typing import Any
 
@@ -19,7 +20,7 @@ from millrace.dialect import numpy_dialect, owning_dialect
 from millrace.graph.body import Body
 from millrace.graph.operation import Operation, group
 from millrace.runtime import failures
-from millrace.runtime.plan import Plan, Step, bodies_of, body_plan, body_slots
+from millrace.runtime.plan import Plan, Step, bodies_of, body_plan, body_slots, with_bodies
 from millrace.runtime.segments import Segment
 from millrace.runtime.simplify import body_form
 from millrace.runtime.store import Slot
@@ -297,7 +298,7 @@ class _Source:
         attrs = {a: op.attrs[a] for a in opdef.kernel_attrs}
         if opdef.has_body:
             args[-1] = f"(*{args[-1]}, {', '.join(state)})" if state else args[-1]
-            attrs = {n: _bound_bodies(step, v) for n, v in attrs.items()}
+            attrs = {n: with_bodies(v, partial(bind_body, step)) for n, v in attrs.items()}
             state = []
         keywords = [f"{a}={self._literal(v)}" for a, v in attrs.items()]
         kernel = self._bind(opdef.kernel, "k")
@@ -450,13 +451,6 @@ class _Initial:
     def __call__(self) -> Any:
         assert self.op.opdef.state is not None
         return self.op.opdef.state(self.op.attrs)
-
-
-def _bound_bodies(step: Step, value: Any) -> Any:
-    """Bodies among an attribute become functions of (arguments..., slots of the whole operation...)."""
-    if isinstance(value, tuple) and value and isinstance(value[0], Body):
-        return tuple(bind_body(step, body) for body in value)
-    return bind_body(step, value) if isinstance(value, Body) else value
 
 
 def bind_body(step: Step, body: Body) -> Callable[..., list[Any]]:

@@ -14,7 +14,7 @@ one meaning that the design promises. The passes:
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,11 +92,6 @@ class Plan:
     tensors: dict[int, Tensor]
     count: int
     function: Any = None
-
-    def new_value(self) -> int:
-        """A fresh value id."""
-        self.count += 1
-        return self.count - 1
 
 
 def make_plan(fetches: Sequence[Any], feeds: Sequence[Tensor], body: Body | None = None) -> Plan:
@@ -518,6 +513,13 @@ def bodies_of(op: Operation) -> list[Body]:
         for body in (value if isinstance(value, tuple) else (value,))
         if isinstance(body, Body)
     ]
+
+
+def with_bodies(value: Any, bind: Callable[[Body], Any]) -> Any:
+    """An attribute's value with `bind` of each body in the body's place."""
+    if isinstance(value, tuple) and value and isinstance(value[0], Body):
+        return tuple(map(bind, value))
+    return bind(value) if isinstance(value, Body) else value
 
 
 def body_feeds(body: Body) -> list[Tensor]:

@@ -12,7 +12,6 @@ from millrace.graph.operation import Operation, group
 from millrace.runtime.plan import Plan, Step, bodies_of
 from millrace.runtime.simplify import body_form
 
-_HOST_DTYPES = frozenset((dtypes.string, dtypes.resource))
 _SHAPE_FACTS = frozenset(("Shape", "ShapeN", "Size", "Rank"))
 
 

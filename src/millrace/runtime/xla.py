@@ -8,6 +8,7 @@ nothing imports it before a plan is worth compiling.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -18,7 +19,7 @@ from millrace.dialect import jax_dialect, numpy_dialect
 from millrace.dialect.jax_control import Checks
 from millrace.graph.body import Body
 from millrace.graph.operation import group
-from millrace.runtime.plan import Plan, Step, body_slots
+from millrace.runtime.plan import Plan, Step, body_slots, with_bodies
 from millrace.runtime.simplify import body_form
 
 
@@ -106,7 +107,7 @@ def call(step: Step, inputs: list[Any], state: list[Any]) -> Any:
     if opdef.has_body:
         if state:
             args[-1] = (*args[-1], *state)
-        attrs = {n: _bound(step, op.attrs[n]) for n in opdef.kernel_attrs}
+        attrs = {n: with_bodies(op.attrs[n], partial(bind_body, step)) for n in opdef.kernel_attrs}
         assert opdef.kernel is not None
         return opdef.kernel(jax_dialect(), *args, **attrs)
     attrs = {n: op.attrs[n] for n in opdef.kernel_attrs}
@@ -139,12 +140,6 @@ def results_of(step: Step, result: Any) -> list[tuple[int, Any]]:
         else:
             found.append((ids, part))
     return found
-
-
-def _bound(step: Step, value: Any) -> Any:
-    if isinstance(value, tuple) and value and isinstance(value[0], Body):
-        return tuple(bind_body(step, body) for body in value)
-    return bind_body(step, value) if isinstance(value, Body) else value
 
 
 def bind_body(step: Step, body: Body) -> Callable[..., list[Any]]:
