@@ -34,6 +34,9 @@ from millrace.runtime.xla import as_output, run_steps
 from millrace.runtime.xla_memory import keep_memory, release_memory
 
 _KEEP_BARRIERS = {"xla_disable_hlo_passes": "cse_barrier_expander"}  # or XLA drops them before it fuses
+_WIDE = {  # AVX-512's whole width where there is one: thirty sines and their gradient 24 ms, with 256 bits 39
+    "xla_cpu_prefer_vector_width": 512
+}
 _NO_CONVOLUTIONS = {  # what goes to its newer library; see `many_cores`
     "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 }
@@ -224,11 +227,9 @@ def partial_of(traced: Any, which: Any = slice(None)) -> Callable[..., Any]:
 def compiled_for(lowered: Any) -> Callable[..., Any]:
     """The executable of a lowered program: from the cache folder, else compiled and kept there."""
     text = lowered.as_text()
-    key = (
-        ""
-        if len(text) > _LONGEST
-        else xla_cache.key_of(text, jax.__version__, jax.default_backend(), str(many_cores()))
-    )
+    key = ""
+    if len(text) <= _LONGEST:
+        key = xla_cache.key_of(text, jax.__version__, jax.default_backend(), str(_options()))
     kept = xla_cache.load(key)
     if kept is not None:
         try:
@@ -244,16 +245,23 @@ def compiled_for(lowered: Any) -> Callable[..., Any]:
     return compiled
 
 
+def _options() -> list[dict[str, Any]]:
+    """Options for XLA, best first; a version that does not know one of them refuses all that come with it."""
+    if jax.default_backend() != "cpu":
+        return [{}]
+    best = _KEEP_BARRIERS | _WIDE
+    return [*([best | _NO_CONVOLUTIONS] if many_cores() else []), best, _KEEP_BARRIERS, {}]
+
+
 def _compile(lowered: Any) -> Any:
     """The program compiled with as many of the options as this version of XLA knows."""
-    if jax.default_backend() == "cpu":
-        choices = [_KEEP_BARRIERS | _NO_CONVOLUTIONS] if many_cores() else []
-        for options in (*choices, _KEEP_BARRIERS):
-            try:
-                return lowered.compile(options)
-            except Exception:  # refused, or no program at all: then without options it fails, too
-                continue
-    return lowered.compile()
+    *choices, last = _options()
+    for options in choices:
+        try:
+            return lowered.compile(options)
+        except Exception:  # refused, or no program at all: then without options it fails, too
+            continue
+    return lowered.compile(last)
 
 
 def raise_failed(rows: list[tuple[Operation, Callable[[], Exception]]], held: Any) -> None:
