@@ -31,6 +31,7 @@ from millrace.runtime import bounds, xla_cache
 from millrace.runtime.plan import Plan
 from millrace.runtime.segments import Segment
 from millrace.runtime.xla import as_output, run_steps
+from millrace.runtime.xla_loops import has_loops, with_fast_loops
 from millrace.runtime.xla_memory import keep_memory, release_memory
 
 _KEEP_BARRIERS = {"xla_disable_hlo_passes": "cse_barrier_expander"}  # or XLA drops them before it fuses
@@ -107,8 +108,11 @@ class Program:
             if v in self._segment.donated and getattr(values[i], "nbytes", 0) >= _LEAST_DONATED
         )
         traced = jax.jit(partial(self._trace, checks), donate_argnums=donated).trace(*values)
-        if not checks.rows:
+        if not checks.rows and not has_loops(traced.jaxpr):
             return _Executable(compiled_for(traced.lower()), None, None)
+        if not checks.rows:
+            function = jax.jit(partial_of(traced), donate_argnums=donated)
+            return _Executable(compiled_for(function.lower(*values)), None, None)
         guard = _Guard.of(traced, checks) if donated else None
         if guard is None:
             return _Executable(compiled_for(jax.jit(partial_of(traced)).lower(*values)), None, checks)
@@ -216,7 +220,7 @@ class _Guard:
 
 def partial_of(traced: Any, which: Any = slice(None)) -> Callable[..., Any]:
     """The traced program as a function that gives only the results `which`; it is not traced again."""
-    whole = jax_core.jaxpr_as_fun(traced.jaxpr)
+    whole = jax_core.jaxpr_as_fun(with_fast_loops(traced.jaxpr))
 
     def function(*values: Any) -> Any:
         return jax.tree.unflatten(traced.out_tree, whole(*jax.tree.leaves(values)))[which]
