@@ -67,6 +67,19 @@ def test_flops_of_a_product():
     assert told.flops == 2 * 3 * 4 * 5
 
 
+def test_the_gradient_of_a_loop_has_an_estimate():
+    """The weights' gradient is one product of the rows of all iterations, of which nobody knows how many."""
+    x = tf.placeholder(tf.float32, [64, 256])
+    w = tf.get_variable("w", [256, 256])
+    last = tf.while_loop(lambda i, h: i < 30, lambda i, h: (i + 1, tf.tanh(tf.matmul(h, w))), [0, x])[1]
+    step = tf.train.GradientDescentOptimizer(0.1).minimize(tf.reduce_sum(last))
+    told = tf.Session().explain(step, {x: np.ones((64, 256))})
+    product = 2 * 64 * 256 * 256
+    assert told.flops > 3 * 20 * product  # forward, the gradient of h, that of w
+    assert told.compile_at < 100
+    assert "it is compiled at run" in told.why
+
+
 def test_the_command(tmp_path, capsys, monkeypatch):
     script = tmp_path / "program.py"
     script.write_text(

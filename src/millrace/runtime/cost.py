@@ -7,12 +7,12 @@ looks at a clock, so that a program takes the same tier, and gives the same bits
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from millrace.core import shapes
 from millrace.graph.operation import Operation, is_ref
 from millrace.runtime.plan import Plan, Step, bodies_of
-from millrace.runtime.simplify import body_form
+from millrace.runtime.simplify import body_form, infer
 
 _CALL = 1.2e-6  # seconds for one step of the interpreter beside the work itself
 _NUMPY_BYTES = 5e9  # bytes a second through NumPy
@@ -82,6 +82,7 @@ class Cost:
 
 def estimate(plan: Plan) -> Cost:
     """The cost of `plan`, whose shapes should be as exact as the feeds make them."""
+    plan = _with_stacks(plan)
     steps = flops = moved = 0.0
     known = True
     operations = 0
@@ -104,6 +105,27 @@ def estimate(plan: Plan) -> Cost:
         moved += size
         flops += _flops(plan, step)
     return Cost(steps, flops, moved, known, operations)
+
+
+def _with_stacks(plan: Plan) -> Plan:
+    """The plan with the shapes that depend on how often a loop runs, as if that were known.
+
+    A stack has the shape of its elements; all of them side by side are `_LOOP_TRIPS` times as many rows.
+    """
+    if not any(step.op.type == "StackConcat" for step in plan.steps):
+        return plan
+    plan = replace(plan, dims=dict(plan.dims))
+    taken = set()
+    for step in plan.steps:
+        before = [plan.dims.get(v) for v in step.outputs]
+        if step.op.type == "StackConcat":
+            rows = plan.dims.get(step.inputs[0])
+            if rows and rows[0] is not None:
+                plan.dims[step.outputs[0]] = (_LOOP_TRIPS * rows[0], *rows[1:])
+        elif not step.op.opdef.has_body and not taken.isdisjoint(step.inputs):
+            infer(plan, step)
+        taken.update(v for v, dims in zip(step.outputs, before, strict=True) if plan.dims.get(v) != dims)
+    return plan
 
 
 def _bytes(plan: Plan, step: Step) -> float | None:

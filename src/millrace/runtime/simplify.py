@@ -70,7 +70,7 @@ class _Simplifier:
         op = step.op
         opdef = op.opdef
         if self.infer:
-            self._infer(step)
+            infer(self.plan, step)
         if not opdef.pure or opdef.has_body:
             return ""
         if not step.outputs:
@@ -85,43 +85,6 @@ class _Simplifier:
         if self._fold(step):
             return "folded"
         return "merged" if self._merge(step) else ""
-
-    def _infer(self, step: Step) -> None:
-        """The shapes of the outputs from the shapes of the inputs, which the feeds may have made more
-        exact.
-        """
-        plan, op = self.plan, step.op
-        opdef = op.opdef
-        if opdef.has_body:
-            step.dims = tuple(plan.dims.get(v) for v in step.inputs)
-            for value, dims in zip(step.outputs, result_dims(op, step.dims), strict=True):
-                plan.dims[value] = dims
-            return
-        if not step.outputs:
-            return
-        args: list[Any] = []
-        for arg, value in zip(opdef.inputs, group(opdef.inputs, step.inputs, op.attrs), strict=True):
-            known = arg.name in opdef.static
-            if isinstance(value, tuple):
-                args.append(tuple(self._known(v) if known else plan.dims.get(v) for v in value))
-            else:
-                args.append(self._known(value) if known else plan.dims.get(value))
-        try:
-            dims = opdef.shape(*args, **{a: op.attrs[a] for a in opdef.shape_attrs})
-        except Exception:
-            return
-        for value, d in zip(step.outputs, [dims] if opdef.single_output else dims, strict=True):
-            try:
-                plan.dims[value] = shapes.merge(plan.dims.get(value), d)
-            except ValueError:
-                continue
-
-    def _known(self, value: int) -> Known:
-        plan = self.plan
-        constant = plan.constants.get(value)
-        if constant is not None:
-            return Known(plan.dims.get(value), np.asarray(constant))
-        return Known(plan.dims.get(value), None, plan.tensors.get(value))
 
     def _constant(self, value: int, array: np.ndarray) -> None:
         plan = self.plan
@@ -191,6 +154,45 @@ class _Simplifier:
             return False
         self.same.update(zip(step.outputs, known, strict=True))
         return True
+
+
+def infer(plan: Plan, step: Step) -> None:
+    """The shapes of the outputs of a step from the shapes of its inputs, which the feeds may have made more
+    exact; into `plan.dims`.
+    """
+    op = step.op
+    opdef = op.opdef
+    if opdef.has_body:
+        step.dims = tuple(plan.dims.get(v) for v in step.inputs)
+        for value, dims in zip(step.outputs, result_dims(op, step.dims), strict=True):
+            plan.dims[value] = dims
+        return
+    if not step.outputs:
+        return
+    args: list[Any] = []
+    for arg, value in zip(opdef.inputs, group(opdef.inputs, step.inputs, op.attrs), strict=True):
+        given = _known if arg.name in opdef.static else _dims
+        args.append(tuple(given(plan, v) for v in value) if isinstance(value, tuple) else given(plan, value))
+    try:
+        dims = opdef.shape(*args, **{a: op.attrs[a] for a in opdef.shape_attrs})
+    except Exception:
+        return
+    for value, d in zip(step.outputs, [dims] if opdef.single_output else dims, strict=True):
+        try:
+            plan.dims[value] = shapes.merge(plan.dims.get(value), d)
+        except ValueError:
+            continue
+
+
+def _dims(plan: Plan, value: int) -> shapes.Dims:
+    return plan.dims.get(value)
+
+
+def _known(plan: Plan, value: int) -> Known:
+    constant = plan.constants.get(value)
+    if constant is not None:
+        return Known(plan.dims.get(value), np.asarray(constant))
+    return Known(plan.dims.get(value), None, plan.tensors.get(value))
 
 
 def body_form(op: Operation, body: Body, dims: tuple[shapes.Dims, ...] | None) -> Plan:
