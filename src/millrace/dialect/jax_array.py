@@ -48,24 +48,21 @@ class ArrayVerbs:
         )
         return jnp.zeros_like(x).at[x].set(jnp.arange(x.shape[0], dtype=x.dtype))
 
+    def inside(self, indices: Any, length: int) -> Any:
+        """`indices`, checked to be in [0, length); what is not is at `length`, where JAX drops it."""
+        self.check((indices >= 0) & (indices < length), lambda: out_of_range(length))
+        return jnp.where(indices < 0, length, indices)
+
     def gathered(self, params: Any, indices: Any, axis: int) -> Any:
         """The slices `indices` of `params` along `axis`."""
-        length = params.shape[axis]
-        self.check((indices >= 0) & (indices < length), lambda: out_of_range(length))
-        places = jnp.where(indices < 0, length, indices)  # negative ones are out of range, too
+        places = self.inside(indices, params.shape[axis])
         return jnp.take(params, places, axis, mode="fill", fill_value=0)
 
     def batch_gathered(self, params: Any, indices: Any, axis: int, batch: int) -> Any:
         """`gathered` for each place of the first `batch` dimensions."""
-        length = params.shape[axis]
-        self.check((indices >= 0) & (indices < length), lambda: out_of_range(length))
-        key, own = batched_key(params.shape, jnp.asarray(indices), axis, batch, jnp)
-        places = jnp.where(key[-1] < 0, params.shape[axis], key[-1])
-        front = (
-            jnp.moveaxis(jnp.asarray(params), axis, batch)
-            .at[(*key[:-1], places)]
-            .get(mode="fill", fill_value=0)
-        )
+        places = self.inside(indices, params.shape[axis])
+        key, own = batched_key(params.shape, places, axis, batch, jnp)
+        front = jnp.moveaxis(jnp.asarray(params), axis, batch).at[key].get(mode="fill", fill_value=0)
         return _axis_back(jnp, front, own, batch, axis)
 
     def gathered_nd(self, params: Any, indices: Any) -> Any:
@@ -114,12 +111,7 @@ class ArrayVerbs:
 
     def _coordinates(self, indices: Any, dims: tuple[int, ...]) -> tuple[Any, ...]:
         """One index array per dimension; negative ones are put out of range, which XLA drops."""
-        columns = []
-        for axis in range(indices.shape[-1]):
-            column, length = indices[..., axis], dims[axis]
-            self.check((column >= 0) & (column < length), lambda: out_of_range(dims))
-            columns.append(jnp.where(column < 0, length, column))
-        return tuple(columns)
+        return tuple([self.inside(indices[..., axis], dims[axis]) for axis in range(indices.shape[-1])])
 
 
 def out_of_range(bounds: Any) -> Exception:

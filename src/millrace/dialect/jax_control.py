@@ -24,17 +24,19 @@ class Checks:
 
     Attributes:
       op: the operation being traced.
-      holds: a traced bool for each condition.
+      holds: a traced bool for each condition, of the body being traced where there is one.
       rows: the operation and the error of each condition.
+      ops: the operations that have a condition, those in bodies of branches and loops included.
     """
 
     def __init__(self) -> None:
         self.op: Any = None
         self.holds: list[Any] = []
         self.rows: list[tuple[Any, Callable[[], Exception]]] = []
+        self.ops: set[Any] = set()
         self.small: frozenset[Any] = frozenset()  # operations on angles known to be small
         self._outer: Checks | None = None
-        self.nested = 0
+        self._undecided: list[set[Any]] = []
 
     def __enter__(self) -> Checks:
         self._outer = getattr(_state, "checks", None)
@@ -56,24 +58,53 @@ class Checks:
         return checks is not None and checks.op in checks.small
 
     def add(self, holds: Any, error: Callable[[], Exception]) -> None:
-        """Notes a condition; inside a branch or loop it cannot leave the body and is not noted."""
-        if self.nested == 0:
+        """Notes a condition, unless it is known to hold in every iteration of a loop being traced."""
+        if all(self.op in undecided for undecided in self._undecided):
             self.holds.append(holds)
             self.rows.append((self.op, error))
+            self.ops.add(self.op)
+
+    def add_of_body(self, held: Any, *bodies: _Body) -> None:
+        """Notes that all conditions of bodies must have held; the first of them stands for all."""
+        rows = [row for body in bodies for row in body.rows]
+        if rows:
+            self.holds.append(held)
+            self.rows.append(rows[0])
+            self.ops.update(*(body.ops for body in bodies))
 
 
-class _Nested:
-    """While entered, conditions belong to a body."""
+class _Body:
+    """A function for a branch or loop; its conditions cannot leave a body by themselves, but its results can.
 
-    def __enter__(self) -> None:
-        checks = getattr(_state, "checks", None)
-        if checks is not None:
-            checks.nested += 1
+    Attributes:
+      rows, ops: what its last trace noted, as in `Checks`.
+    """
 
-    def __exit__(self, *error: Any) -> None:
-        checks = getattr(_state, "checks", None)
-        if checks is not None:
-            checks.nested -= 1
+    def __init__(self, function: Callable[..., Any], undecided: set[Any] | None = None) -> None:
+        self._function = function
+        self._undecided = [] if undecided is None else [undecided]
+        self.rows: list[Any] = []
+        self.ops: set[Any] = set()
+
+    def __call__(self, *args: Any) -> tuple[Any, Any]:
+        """The results, and a bool: whether all conditions held."""
+        checks = Checks.current()
+        outside = checks.op, checks.holds, checks.rows, checks.ops, checks._undecided
+        checks.holds, checks.rows, checks.ops = [], [], set()
+        checks._undecided = [*checks._undecided, *self._undecided]
+        try:
+            results = self._function(*args)
+            held = jnp.asarray(True)
+            for holds in checks.holds:
+                held &= jnp.all(holds)
+            self.rows, self.ops = checks.rows, checks.ops
+            return results, held
+        finally:
+            checks.op, checks.holds, checks.rows, checks.ops, checks._undecided = outside
+
+    def results(self, *args: Any) -> Any:
+        """The results alone."""
+        return self(*args)[0]
 
 
 @jax.tree_util.register_pytree_node_class
@@ -154,6 +185,8 @@ def _strong(value: Any) -> Any:
 class ControlVerbs:
     """What the kernels of branches, loops and tensor arrays call."""
 
+    check: Callable[..., None]  # from MathVerbs
+
     def branch(
         self, cond: Any, then: Callable[..., Any], other: Callable[..., Any], args: Sequence[Any]
     ) -> Any:
@@ -161,21 +194,21 @@ class ControlVerbs:
             return (then if cond else other)(*args)
         operands = [a for a in args if _is_traced(a)]
 
-        def side(function: Callable[..., Any]) -> Callable[..., Any]:
-            def run(traced: list[Any]) -> list[Any]:
-                rest = iter(traced)
-                with _Nested():
-                    return _strong(function(*[next(rest) if _is_traced(a) else a for a in args]))
+        def traced(function: Callable[..., Any]) -> Callable[..., Any]:
+            def run(some: list[Any]) -> list[Any]:
+                rest = iter(some)
+                return _strong(function(*[next(rest) if _is_traced(a) else a for a in args]))
 
             return run
 
-        first, second = side(then), side(other)
-        one, two = jax.eval_shape(first, operands), jax.eval_shape(second, operands)
+        first, second = _Body(traced(then)), _Body(traced(other))
+        one, two = jax.eval_shape(first.results, operands), jax.eval_shape(second.results, operands)
         wanted = [b if a is None else a for a, b in zip(one, two, strict=True)]
 
-        def whole(function: Callable[..., Any]) -> Callable[..., Any]:
-            def run(traced: list[Any]) -> list[Any]:
-                return [_complete(r, w) for r, w in zip(function(traced), wanted, strict=True)]
+        def whole(body: _Body) -> Callable[..., Any]:
+            def run(some: list[Any]) -> tuple[list[Any], Any]:
+                results, held = body(some)
+                return [_complete(r, w) for r, w in zip(results, wanted, strict=True)], held
 
             return run
 
@@ -183,40 +216,51 @@ class ControlVerbs:
             jax.eval_shape(whole(second), operands)
         ):
             raise Uncompilable("the branches give values of different kinds")
-        return lax.cond(cond, whole(first), whole(second), operands)
+        results, held = lax.cond(cond, whole(first), whole(second), operands)
+        Checks.current().add_of_body(held, first, second)
+        return results
 
     def while_loop(self, cond: Any, body: Any, carried: Any, captured: Any, state: Any) -> list[Any]:
         if body.stacks:
             return self._recorded_loop(cond, body, carried, captured, state)
         count = len(carried)
+        test = _Body(lambda values: cond(*values[:count], *captured, *values[count:]))
+        turn = _Body(lambda values, after: _strong(body(*values[:count], *captured, *after)))
 
-        def test(values: list[Any]) -> Any:
-            with _Nested():
-                return cond(*values[:count], *captured, *values[count:])[0]
+        def step(values: list[Any]) -> tuple[list[Any], Any]:
+            return turn(values, test.results(values)[1:])
 
-        def step(values: list[Any]) -> list[Any]:
-            with _Nested():
-                after = cond(*values[:count], *captured, *values[count:])[1:]
-                return _strong(body(*values[:count], *captured, *after))
+        def going(loop: tuple[list[Any], Any]) -> Any:
+            values, held = loop
+            results, allowed = test(values)
+            return results[0] & held & allowed if test.rows else results[0] & held
 
-        start = _with_room(step, _strong([*carried, *state]))
-        if not _is_traced((start, captured)) and not test(start):
+        def once(loop: tuple[list[Any], Any]) -> tuple[list[Any], Any]:
+            values, held = step(loop[0])
+            return values, loop[1] & held
+
+        start = _with_room(lambda values: step(values)[0], _strong([*carried, *state]))
+        if not _is_traced((start, captured)) and not test.results(start)[0]:
             return start
-        return lax.while_loop(test, step, start)
+        final, held = lax.while_loop(going, once, (start, jnp.asarray(True)))
+        Checks.current().add_of_body(held, turn)
+        if test.rows:  # they held before each iteration, but perhaps not at the end
+            Checks.current().add_of_body(test(final)[1], test)
+        return final
 
     def _recorded_loop(self, cond: Any, body: Any, carried: Any, captured: Any, state: Any) -> list[Any]:
         """A loop whose values a gradient needs: a scan, when the trip count follows from what is known."""
-        trips = _known_trips(cond, body, carried, captured, state)
+        trips, undecided = _known_trips(cond, body, carried, captured, state)
         count = len(carried)
 
         def step(values: list[Any], _: Any) -> tuple[list[Any], list[Any]]:
-            with _Nested():
-                results = body(*values[:count], *captured, *values[count:])
+            results = body(*values[:count], *captured, *values[count:])
             end = len(results) - len(state)
             return _strong(results[:count] + results[end:]), _strong(results[count:end])
 
-        start = _with_room(lambda v: step(v, None)[0], _strong([*carried, *state]))
-        final, stacks = lax.scan(step, start, None, length=trips)
+        turn = _Body(step, undecided)
+        start = _with_room(lambda v: turn.results(v, None)[0], _strong([*carried, *state]))
+        final, stacks = _scanned(turn, start, None, trips, False)
         return [*final[:count], *[Stack(s) for s in stacks], *final[count:]]
 
     def scan_loop(
@@ -226,18 +270,18 @@ class ControlVerbs:
         length = next(len(s) for s in scanned)
 
         def step(values: list[Any], elements: list[Any]) -> tuple[list[Any], list[Any]]:
-            with _Nested():
-                results = body(*values[:count], *elements, *captured, *values[count:])
+            results = body(*values[:count], *elements, *captured, *values[count:])
             end = len(results) - len(state)
             return _strong(results[:count] + results[end:]), _strong(results[count:end])
 
+        turn = _Body(step)
         rows = [s.data for s in scanned]
         first = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), rows)
         start = _with_room(
-            lambda v: step(v, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), first))[0],
+            lambda v: turn.results(v, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), first))[0],
             _strong([*carried, *state]),
         )
-        final, stacks = lax.scan(step, start, rows, length=length, reverse=reverse)
+        final, stacks = _scanned(turn, start, rows, length, reverse)
         return [*final[:count], *[Stack(s) for s in stacks], *final[count:]]
 
     def variant_sum(self, values: Sequence[Any]) -> Any:
@@ -260,6 +304,14 @@ class ControlVerbs:
 
     # --- tensor arrays --------------------------------------------------------------------------------------
 
+    def _check_places(self, flow: TensorArrayValue, indices: Any) -> None:
+        self.check(
+            (indices >= 0) & (indices < flow.size),
+            lambda: errors.InvalidArgumentError(
+                None, None, f"Tried to access an index out of range: array size is: {flow.size}"
+            ),
+        )
+
     def ta_new(self, size: Any, dtype: Any, dynamic: bool, shape: Any) -> TensorArrayValue:
         if dynamic or isinstance(size, Tracer):
             raise Uncompilable("a tensor array whose size is known only when it runs")
@@ -268,14 +320,14 @@ class ControlVerbs:
         return TensorArrayValue(data, int(size), np.dtype(dtype), shape)
 
     def ta_write(self, flow: TensorArrayValue, index: Any, value: Any) -> TensorArrayValue:
-        _index_in_range(flow, index)
+        self._check_places(flow, index)
         flow = flow.filled(jnp.asarray(value))
         return flow.with_data(
             lax.dynamic_update_index_in_dim(flow.data, jnp.asarray(value, flow.data.dtype), index, 0)
         )
 
     def ta_read(self, flow: TensorArrayValue, index: Any) -> Any:
-        _index_in_range(flow, index)
+        self._check_places(flow, index)
         return lax.dynamic_index_in_dim(_written(flow), index, 0, keepdims=False)
 
     def ta_read_or_zero(self, flow: TensorArrayValue, index: Any, like: Any) -> Any:
@@ -288,6 +340,7 @@ class ControlVerbs:
             return jnp.zeros((0, *[d or 0 for d in dims[1:]]), flow.dtype)
         if _is_all(indices, flow.size):
             return _written(flow)
+        self._check_places(flow, indices)
         return jnp.take(_written(flow), jnp.asarray(indices), axis=0)
 
     def ta_gather_or_zero(self, flow: TensorArrayValue, indices: Any, like: Any) -> Any:
@@ -298,6 +351,7 @@ class ControlVerbs:
     def ta_scatter(self, flow: TensorArrayValue, indices: Any, value: Any) -> TensorArrayValue:
         if flow.data is None and _is_all(indices, flow.size):
             return flow.with_data(jnp.asarray(value))
+        self._check_places(flow, indices)
         flow = flow.filled(jnp.asarray(value)[0])
         return flow.with_data(flow.data.at[jnp.asarray(indices)].set(value))
 
@@ -347,50 +401,56 @@ def _with_room(step: Callable[[list[Any]], list[Any]], start: list[Any]) -> list
     ]
 
 
-def _known_trips(cond: Any, body: Any, carried: Any, captured: Any, state: Any) -> int:
-    """How often a loop runs, from running it on what is known; raises where that does not settle the
-    condition.
+def _scanned(turn: _Body, start: list[Any], rows: Any, length: int, reverse: bool) -> tuple[Any, Any]:
+    """`lax.scan` of a body; its conditions are noted."""
+
+    def step(values: list[Any], elements: Any) -> tuple[list[Any], Any]:
+        (values, stacked), held = turn(values, elements)
+        return values, (stacked, held if turn.rows else None)
+
+    final, (stacks, held) = lax.scan(step, start, rows, length=length, reverse=reverse)
+    Checks.current().add_of_body(held, turn)
+    return final, stacks
+
+
+def _known_trips(cond: Any, body: Any, carried: Any, captured: Any, state: Any) -> tuple[int, set[Any]]:
+    """How often a loop runs, from running it on what is known, and the operations whose conditions that does
+    not decide; raises where it does not settle the loop's condition.
     """
     count = len(carried)
     values, trips = [*carried, *state], 0
     most = 1 << 20
+    test = _Body(lambda values: cond(*values[:count], *captured, *values[count:])[0])
+    undecided: set[Any] = set()
     while True:
-        with _Nested():
-            test = cond(*values[:count], *captured, *values[count:])[0]
-        if isinstance(test, Tracer):
+        going = test.results(values)
+        if isinstance(going, Tracer):
             raise Uncompilable("a loop whose trip count depends on data")
-        if not test:
-            return trips
+        if not going:
+            return trips, undecided
         trips += 1
         if trips > most:
             raise Uncompilable("a loop of unknown length")
-        values = _advance(cond, body, values, captured, count)
+        values, ops = _advance(body, values, captured, count)
+        undecided |= ops
 
 
-def _advance(cond: Any, body: Any, values: list[Any], captured: Any, count: int) -> list[Any]:
+def _advance(body: Any, values: list[Any], captured: Any, count: int) -> tuple[list[Any], set[Any]]:
     """One iteration in which only what is known is computed: everything else stays abstract."""
     known: list[Any] = []
 
     def step(traced: list[Any]) -> list[Any]:
         rest = iter(traced)
-        with _Nested():
-            results = body(
-                *[next(rest) if _is_traced(v) else v for v in values[:count]], *captured, *values[count:]
-            )
+        results = body(
+            *[next(rest) if _is_traced(v) else v for v in values[:count]], *captured, *values[count:]
+        )
         known.append([None if _is_traced(r) else r for r in results[:count]])
         return []
 
-    jax.eval_shape(step, [v for v in values[:count] if _is_traced(v)])
-    return [old if new is None else new for old, new in zip(values[:count], known[0], strict=True)] + values[
-        count:
-    ]
-
-
-def _index_in_range(flow: TensorArrayValue, index: Any) -> None:
-    if not isinstance(index, Tracer) and not 0 <= int(index) < flow.size:
-        raise errors.InvalidArgumentError(
-            None, None, f"Tried to access index {int(index)} but array size is: {flow.size}"
-        )
+    turn = _Body(step)
+    jax.eval_shape(turn.results, [v for v in values[:count] if _is_traced(v)])
+    after = [old if new is None else new for old, new in zip(values[:count], known[0], strict=True)]
+    return after + values[count:], turn.ops
 
 
 def _written(flow: TensorArrayValue) -> Any:

@@ -77,7 +77,8 @@ class LinalgVerbs:
         """The lower factor L of a = L L^H, from the lower triangle of `a`."""
         factor = lax.linalg.cholesky(a, symmetrize_input=False)
         rule = "Cholesky decomposition was not successful. The input might not be valid."
-        self.check(~jnp.isnan(factor), _refused(rule))
+        known = jnp.isfinite(jnp.tril(a)).all((-2, -1), keepdims=True)  # else NaN is no failure
+        self.check(~(jnp.isnan(factor) & known), _refused(rule))
         return factor
 
     @_widened
@@ -135,6 +136,8 @@ class LinalgVerbs:
     def mat_eigh(self, a: Any, vectors: bool) -> Any:
         """Eigenvalues, rising, and eigenvectors in columns of Hermitian matrices, from the lower triangle."""
         v, values = lax.linalg.eigh(a, lower=True, symmetrize_input=False)
+        rule = "Self-adjoint eigen decomposition was not successful."
+        self.check(~jnp.isnan(values), _refused(rule))
         return values, v if vectors else jnp.zeros(0, a.dtype)
 
     @_widened
@@ -160,4 +163,9 @@ class LinalgVerbs:
         above, main, below = (diagonals[..., i, :] for i in range(3))
         above = above.at[..., -1].set(0)
         below = below.at[..., 0].set(0)
-        return lax.linalg.tridiagonal_solve(below, main, above, b)
+        x = lax.linalg.tridiagonal_solve(below, main, above, b)
+        if main.shape[-1] > 1:  # a single equation is divided, and may give infinity
+            known = jnp.isfinite(diagonals).all((-3, -2, -1)) & jnp.isfinite(b).all((-2, -1))
+            solved = jnp.isfinite(x).all((-2, -1)) | ~known
+            self.check(solved, _refused("Input is not invertible."))
+        return x

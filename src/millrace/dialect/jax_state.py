@@ -1,7 +1,4 @@
-"""JAX verbs that change rows of a variable's value.
-
-Rows out of range are dropped where they depend on data: compiled code cannot refuse them.
-"""
+"""JAX verbs that change rows of a variable's value."""
 
 from __future__ import annotations
 
@@ -10,21 +7,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 
-from millrace.dialect.numpy_state import checked_rows
-
-
-def _inside(indices: Any, length: int) -> Any:
-    """`indices` with those out of [0, length) moved to `length`, where JAX drops them.
-
-    Raises:
-      InvalidArgumentError: they are known while tracing, and one is out of range.
-    """
-    if not isinstance(indices, Tracer):
-        return jnp.asarray(checked_rows(indices, length))
-    indices = jnp.asarray(indices)
-    return jnp.where((indices < 0) | (indices >= length), length, indices)
+from millrace.core.errors import InvalidArgumentError
 
 
 def _occurrences(rows: Any) -> Any:
@@ -40,10 +24,13 @@ def _occurrences(rows: Any) -> Any:
 class StateVerbs:
     """Variables and their rows: combined, and put through an optimizer's formula."""
 
+    check: Callable[..., None]  # from MathVerbs
+    inside: Callable[..., Any]  # from ArrayVerbs
+
     def scatter_rows(self, ref: Any, indices: Any, updates: Any, how: str) -> Any:
         """`ref` with its rows `indices` combined with `updates`; see the NumPy verb."""
         ref = jnp.asarray(ref)
-        rows = _inside(indices, ref.shape[0])
+        rows = self.inside(indices, ref.shape[0])
         updates = jnp.broadcast_to(jnp.asarray(updates), rows.shape + ref.shape[1:])
         at = ref.at[rows]
         if how == "add":
@@ -54,6 +41,8 @@ class StateVerbs:
             return at.min(updates, mode="drop")
         if how == "max":
             return at.max(updates, mode="drop")
+        if how == "div" and jnp.issubdtype(ref.dtype, jnp.integer):
+            self.check(updates != 0, lambda: InvalidArgumentError(None, None, "Integer division by zero"))
         combine = {"update": lambda _, u: u, "mul": jnp.multiply, "div": _divided}[how]
         flat = rows.reshape(-1)
         return self.update_rows(
@@ -69,7 +58,7 @@ class StateVerbs:
     ) -> Any:
         """`refs` with their rows `indices` put through `formula`; see the NumPy verb."""
         length = refs[0].shape[0]
-        rows = _inside(indices, length)
+        rows = self.inside(indices, length)
         if rows.shape[0] == 0:
             return refs[0] if len(refs) == 1 else tuple(refs)
         occurrence = _occurrences(rows)

@@ -14,6 +14,7 @@ from millrace.core.errors import InvalidArgumentError
 _BFLOAT16 = dtypes.bfloat16.np_dtype
 _NARROW = (np.dtype(np.float16), _BFLOAT16)
 _SINGULAR = "Input is not invertible."
+_NO_EIGENVALUES = "Self-adjoint eigen decomposition was not successful."
 
 
 def _refused(message: str) -> InvalidArgumentError:
@@ -105,13 +106,17 @@ class LinalgVerbs:
     @_widened
     def mat_svd(self, a: Any, vectors: bool, full: bool) -> Any:
         """Singular values, falling, and U and V with a = U diag(s) V^H, empty unless `vectors`."""
+        unknown = ~np.isfinite(a).all((-2, -1))  # NaN comes out; LAPACK may run on and on
+        a = np.where(unknown[..., None, None], a.dtype.type(0), a)
         try:
             if not vectors:
-                none = np.empty(0, a.dtype)
-                return np.linalg.svd(a, compute_uv=False), none, none
-            u, s, vh = np.linalg.svd(a, full_matrices=full)
+                s, none = np.asarray(np.linalg.svd(a, compute_uv=False)), np.empty(0, a.dtype)
+                s[unknown] = np.nan
+                return s, none, none
+            u, s, vh = map(np.asarray, np.linalg.svd(a, full_matrices=full))
         except np.linalg.LinAlgError:
             raise _refused("Singular value decomposition did not converge.") from None
+        u[unknown] = s[unknown] = vh[unknown] = np.nan
         return s, u, np.conj(np.swapaxes(vh, -1, -2))
 
     @_widened
@@ -119,10 +124,13 @@ class LinalgVerbs:
         """Eigenvalues, rising, and eigenvectors in columns of Hermitian matrices, from the lower triangle."""
         try:
             if not vectors:
-                return np.linalg.eigvalsh(a), np.empty(0, a.dtype)
-            values, v = np.linalg.eigh(a)
+                values, v = np.linalg.eigvalsh(a), np.empty(0, a.dtype)
+            else:
+                values, v = np.linalg.eigh(a)
         except np.linalg.LinAlgError:
-            raise _refused("Self-adjoint eigen decomposition was not successful.") from None
+            raise _refused(_NO_EIGENVALUES) from None
+        if np.isnan(values).any():  # LAPACK says so in some cases only
+            raise _refused(_NO_EIGENVALUES)
         return values, v
 
     @_widened

@@ -1,4 +1,4 @@
-"""Small pieces of graph that array gradients share, with the names TensorFlow gives them."""
+"""Small pieces of graph that array gradients share, named as in TensorFlow; and what errors show."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ import numpy as np
 from millrace.core.dtypes import DType, int32
 from millrace.graph import raw
 from millrace.graph.tensor import Tensor
+
+
+def shown(xp: Any, x: Any) -> str:
+    """The numbers of a kernel's argument `x` for a message; its shape where they are not there."""
+    known = xp.known(x)
+    return f"numbers of shape {list(np.shape(x))}" if known is None else str(known.tolist())
 
 
 def constant(value: Any, name: str, dtype: DType = int32) -> Tensor:

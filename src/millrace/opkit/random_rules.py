@@ -12,9 +12,8 @@ from millrace.core.shapes import Dims
 from millrace.graph.convert import convert_to_tensor
 from millrace.graph.static import Known
 from millrace.graph.tensor import Tensor
+from millrace.opkit.array_idioms import shown
 from millrace.opkit.shape_rules import with_rank
-
-_HOST = (np.ndarray, np.generic)
 
 
 def drawn(shape: Any) -> Dims:
@@ -65,14 +64,17 @@ def dims_of(shape: np.ndarray, op: str) -> tuple[tuple[int, ...], int]:
     return dims, math.prod(dims)
 
 
-def check_range(minval: Any, maxval: Any, op: str) -> None:
-    """Refuses an empty range of integers, where its ends are known while the kernel runs.
+def check_range(xp: Any, minval: Any, maxval: Any, op: str) -> None:
+    """Refuses an empty range of integers.
 
     Raises:
       InvalidArgumentError: `minval` is not below `maxval`.
     """
-    if isinstance(minval, _HOST) and isinstance(maxval, _HOST) and int(minval) >= int(maxval):
-        raise invalid(f"{op}: Need minval < maxval, got {minval} >= {maxval}")
+
+    def empty() -> errors.InvalidArgumentError:
+        return invalid(f"{op}: Need minval < maxval, got {shown(xp, minval)} >= {shown(xp, maxval)}")
+
+    xp.check(minval < maxval, empty)
 
 
 def invalid(message: str) -> errors.InvalidArgumentError:

@@ -16,6 +16,7 @@ from millrace.graph.apply import apply
 from millrace.graph.attrs import dtype
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
+from millrace.opkit.array_idioms import shown
 from millrace.opkit.shape_rules import at_least
 
 _DIAGONAL = FLOATING | COMPLEX | INDEX
@@ -225,6 +226,14 @@ class BatchMatrixSetDiag:
         return _set_diag_grad(op, dy)
 
 
+def _check_most(xp: Any, count: Any, most: int, what: str) -> None:
+    def too_many() -> InvalidArgumentError:
+        rule = f"{what} must be negative or at most {most}"
+        return InvalidArgumentError(None, None, f"{rule}. Received: {shown(xp, count)}")
+
+    xp.check(count <= most, too_many)
+
+
 def _band(xp: Any, input: Any, num_lower: Any, num_upper: Any) -> Any:
     if len(np.shape(input)) < 2:
         raise InvalidArgumentError(
@@ -232,11 +241,7 @@ def _band(xp: Any, input: Any, num_lower: Any, num_upper: Any) -> Any:
         )
     rows, cols = np.shape(input)[-2:]
     for count, length, what in ((num_lower, rows, "num_lower"), (num_upper, cols, "num_upper")):
-        known = xp.known(count)
-        if known is not None and int(known) > length:
-            raise InvalidArgumentError(
-                None, None, f"{what} must be negative or at most {length}. Received: {int(known)}"
-            )
+        _check_most(xp, count, length, what)
     below = np.arange(rows, dtype=np.int32)[:, None] - np.arange(cols, dtype=np.int32)
     inside = ((num_lower < 0) | (below <= num_lower)) & ((num_upper < 0) | (-below <= num_upper))
     return xp.where(inside, input, _zero(input))

@@ -90,8 +90,8 @@ def _rounded(xp: Any, x: Any) -> Any:
     return (floor + (x - floor >= np.float32(0.5))).astype(np.int32)
 
 
-def _pixels(image: Any, box_ind: Any, rows: Any, columns: Any) -> Any:
-    return image[box_ind[:, None, None], rows[:, :, None], columns[:, None, :]]
+def _pixels(xp: Any, image: Any, box_ind: Any, rows: Any, columns: Any) -> Any:
+    return xp.asarray(image)[box_ind[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 @declare(
@@ -119,10 +119,10 @@ class CropAndResize:
         _check_boxes(xp, image.shape[0], boxes, box_ind)
         samples = _Samples(xp, boxes, image.shape[1:3], (height, width))
         if method == "nearest":
-            crops = xp.cast(_pixels(image, box_ind, *samples.nearest(xp)), np.float32)
+            crops = xp.cast(_pixels(xp, image, box_ind, *samples.nearest(xp)), np.float32)
         else:
             tl, tr, bl, br = (
-                xp.cast(_pixels(image, box_ind, rows, columns), np.float32)
+                xp.cast(_pixels(xp, image, box_ind, rows, columns), np.float32)
                 for rows, columns, _ in samples.corners(xp)
             )
             x_lerp = (samples.safe_x - xp.floor(samples.safe_x))[:, None, :, None]
@@ -223,7 +223,7 @@ class CropAndResizeGradBoxes:
         height, width = grads.shape[1:3]
         samples = _Samples(xp, boxes, image.shape[1:3], (height, width))
         tl, tr, bl, br = (
-            xp.cast(_pixels(image, box_ind, rows, columns), np.float32)
+            xp.cast(_pixels(xp, image, box_ind, rows, columns), np.float32)
             for rows, columns, _ in samples.corners(xp)
         )
         x_lerp = (samples.safe_x - xp.floor(samples.safe_x))[:, None, :, None]

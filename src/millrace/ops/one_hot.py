@@ -18,6 +18,7 @@ from millrace.graph.convert import to_tensor
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
+from millrace.opkit.array_idioms import shown
 from millrace.opkit.idioms import shape_tensor
 from millrace.opkit.shape_rules import with_rank
 
@@ -85,11 +86,13 @@ class UnravelIndex:
             raise InvalidArgumentError(
                 None, None, f"Input dims cannot contain a dim of zero. Received: {dims.tolist()}"
             )
-        known = xp.known(indices)
-        if known is not None and ((known < 0).any() or (known >= np.prod(dims)).any()):
-            raise InvalidArgumentError(
-                None, None, f"index is out of bound as with dims. Received: {known.tolist()}"
+
+        def outside() -> InvalidArgumentError:
+            return InvalidArgumentError(
+                None, None, f"index is out of bound as with dims. Received: {shown(xp, indices)}"
             )
+
+        xp.check((indices >= 0) & (indices < np.prod(dims)), outside)
         rest, columns = indices, []
         for length in dims[::-1].tolist():
             columns.append(rest % length)

@@ -12,6 +12,7 @@ from millrace.graph import raw
 from millrace.graph.attrs import dtype, flag, ints, one_of
 from millrace.graph.opdef import declare
 from millrace.opkit import window_args, windows
+from millrace.opkit.array_idioms import shown
 from millrace.opkit.pooling import Frame, lowest, pool_shape
 
 _SIZES = ints(minimum=4)
@@ -29,8 +30,16 @@ def _positions(shape: Any, frame: Frame, offset: tuple[int, ...], in_batch: bool
     return spot + (np.arange(batch) * (height * width * channels)).reshape(-1, 1, 1, 1) if in_batch else spot
 
 
-def _flat(xp: Any, argmax: Any, size: int, in_batch: bool) -> Any:
-    """Indices into the whole flattened input, from indices into it or into one image."""
+def _flat(xp: Any, argmax: Any, dims: tuple[int, ...], in_batch: bool) -> Any:
+    """Indices into the flattened input of `dims`, from indices into it or into one image.
+
+    Raises:
+      InvalidArgumentError: one of them is out of range.
+    """
+    size = int(np.prod(dims if in_batch else dims[1:]))
+    rule = f"argmax must be in [0, {size})"
+    inside = (argmax >= 0) & (argmax < size)
+    xp.check(inside, lambda: windows.refused(f"{rule}. Received: {shown(xp, argmax)}"))
     if in_batch:
         return xp.reshape(argmax, (-1,))
     first = (np.arange(argmax.shape[0]) * size).reshape(-1, *(1,) * (argmax.ndim - 1))
@@ -76,7 +85,7 @@ class MaxPoolGradWithArgmax:
         return input
 
     def kernel(xp, input, grad, argmax, include_batch_in_index):
-        index = _flat(xp, argmax, int(np.prod(input.shape[1:])), include_batch_in_index)
+        index = _flat(xp, argmax, input.shape, include_batch_in_index)
         size = int(np.prod(input.shape))
         return xp.reshape(xp.scatter_add_flat(size, index, xp.reshape(grad, (-1,))), input.shape)
 
@@ -95,7 +104,7 @@ class MaxPoolGradGradWithArgmax:
         return pool_shape(input, ksize, strides, padding, "NHWC")
 
     def kernel(xp, input, grad, argmax, include_batch_in_index):
-        index = _flat(xp, argmax, int(np.prod(input.shape[1:])), include_batch_in_index)
+        index = _flat(xp, argmax, input.shape, include_batch_in_index)
         return xp.reshape(xp.take(xp.reshape(grad, (-1,)), index), argmax.shape)
 
     def grad(op, dy):

@@ -14,6 +14,7 @@ from millrace.graph.apply import apply
 from millrace.graph.attrs import count, dtype, flag, integer, number, one_of
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
+from millrace.opkit.array_idioms import shown
 from millrace.opkit.shape_rules import concatenated, with_rank
 
 _MODES = one_of("MIN_COMBINED", "MIN_FIRST", "SCALED", default="MIN_COMBINED")
@@ -150,11 +151,12 @@ def _there_and_back(
     if not given:
         low, high = (xp.min(x), xp.max(x)) if np.size(x) else (kind(0), kind(0))
     if given:
-        known = [xp.known(v) for v in (low, high)]
-        if all(v is not None for v in known) and known[0] > known[1]:
-            raise InvalidArgumentError(
-                None, None, f"Invalid range: input_min {known[0]} > input_max {known[1]}"
-            )
+
+        def turned() -> InvalidArgumentError:
+            ends = f"input_min {shown(xp, low)} > input_max {shown(xp, high)}"
+            return InvalidArgumentError(None, None, f"Invalid range: {ends}")
+
+        xp.check(xp.logical_not(low > high), turned)
     least = kind(-(2.0 ** (bits - 1)) + narrow if signed else 0)
     most = kind(2.0 ** (bits - 1) - 1 if signed else 2.0**bits - 1)
     huge = kind(np.finfo(np.float32).max) if np.dtype(kind).itemsize > 2 else kind(65504)

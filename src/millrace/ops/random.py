@@ -60,7 +60,7 @@ class RandomUniformInt:
 
     def kernel(xp, state, shape, minval, maxval):
         dims, count = dims_of(shape, "RandomUniformInt")
-        check_range(minval, maxval, "RandomUniformInt")
+        check_range(xp, minval, maxval, "RandomUniformInt")
         return uniform_int(xp, state, count, minval, maxval).reshape(dims), reserve(xp, state, count)
 
     grad = NOT_DIFFERENTIABLE

@@ -16,6 +16,7 @@ from millrace.graph.apply import apply
 from millrace.graph.attrs import dtype, integer
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
+from millrace.opkit.array_idioms import shown
 from millrace.opkit.shape_rules import axis_in, with_rank
 
 _REVERSIBLE = FLOATING | COMPLEX | STRING | BOOL | dtypes.SIGNED | frozenset({dtypes.uint8, dtypes.uint16})
@@ -93,15 +94,14 @@ class ReverseSequence:
     def kernel(xp, input, seq_lengths, seq_dim, batch_dim):
         dims = np.shape(input)
         length = dims[seq_dim]
-        known = xp.known(seq_lengths)
-        if known is not None and (
-            known.shape != (dims[batch_dim],) or (known < 0).any() or (known > length).any()
-        ):
-            raise InvalidArgumentError(
-                None,
-                None,
-                f"seq_lengths must be {dims[batch_dim]} numbers in [0, {length}]. Received: {known.tolist()}",
-            )
+
+        def unfit() -> InvalidArgumentError:
+            rule = f"seq_lengths must be {dims[batch_dim]} numbers in [0, {length}]"
+            return InvalidArgumentError(None, None, f"{rule}. Received: {shown(xp, seq_lengths)}")
+
+        if np.shape(seq_lengths) != (dims[batch_dim],):
+            raise unfit()
+        xp.check((seq_lengths >= 0) & (seq_lengths <= length), unfit)
         along, across = [1] * len(dims), [1] * len(dims)
         along[seq_dim], across[batch_dim] = length, dims[batch_dim]
         place = np.arange(length).reshape(along)

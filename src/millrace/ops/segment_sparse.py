@@ -57,17 +57,19 @@ def _ids(segment_ids: Any, count: int | None) -> np.ndarray:
     return ids
 
 
+def _check_places(xp: Any, indices: Any, rows: int) -> None:
+    def out_of_range() -> errors.InvalidArgumentError:
+        return errors.InvalidArgumentError(None, None, f"indices must be in range [0, {rows})")
+
+    xp.check((indices >= 0) & (indices < rows), out_of_range)
+
+
 def _combined(xp: Any, kind: str, data: Any, indices: Any, segment_ids: Any, count: int | None) -> Any:
     """The sums of the chosen rows, divided as `kind` says by the segment's number of rows or its root."""
     ids = _ids(segment_ids, count)
     if count is None:
         count = int(ids[-1]) + 1 if ids.size else 0
-    rows = data.shape[0]
-
-    def out_of_range() -> errors.InvalidArgumentError:
-        return errors.InvalidArgumentError(None, None, f"indices must be in range [0, {rows})")
-
-    xp.check((indices >= 0) & (indices < rows), out_of_range)
+    _check_places(xp, indices, data.shape[0])
     total = xp.segment_reduce("sum", xp.take(data, indices, axis=0), ids, count, 0)
     return total if kind == "sum" else total / _sizes(kind, ids, count, len(data.shape), data.dtype)
 
@@ -197,6 +199,7 @@ def _grad_shape(grad, indices, segment_ids, output_dim0):
 def _spread(kind: str):
     def kernel(xp, grad, indices, segment_ids, output_dim0):
         ids = _ids(segment_ids, grad.shape[0])
+        _check_places(xp, indices, int(output_dim0))
         scaled = grad / _sizes(kind, ids, grad.shape[0], len(grad.shape), grad.dtype)
         return xp.segment_reduce("sum", xp.take(scaled, ids, axis=0), indices, int(output_dim0), 0)
 

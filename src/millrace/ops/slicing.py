@@ -38,7 +38,7 @@ class StridedSlice:
         dims = np.shape(input)
         if isinstance(begin, np.ndarray) and isinstance(end, np.ndarray):
             return input[index_key(len(dims), dims, begin, end, strides, masks)]
-        return input[traced_key(xp, dims, begin, strides, masks)]
+        return xp.asarray(input)[traced_key(xp, dims, begin, strides, masks)]
 
     def traced(dims, values, attrs):
         return single_places(dims, values, attrs, 3)

@@ -16,7 +16,7 @@ from millrace.graph.opdef import declare
 from millrace.graph.scopes import name_scope
 from millrace.graph.sparse_tensor import SparseTensor
 from millrace.graph.tensor import Tensor
-from millrace.opkit.array_idioms import all_axes, constant, size_tensor
+from millrace.opkit.array_idioms import all_axes, constant, shown, size_tensor
 from millrace.opkit.idioms import conj, shape_tensor
 from millrace.opkit.shape_rules import with_rank
 from millrace.opkit.sparse_places import (
@@ -147,13 +147,15 @@ class SparseTensorDenseAdd:
 
     def kernel(xp, a_indices, a_values, a_shape, b):
         check_parts(a_indices, a_values, a_shape, "a_")
-        shape = xp.known(a_shape) if isinstance(a_shape, np.ndarray) else None
         if a_shape.shape[0] != len(np.shape(b)):
             raise invalid(
                 f"a and b must have one rank. Received: ranks {a_shape.shape[0]} and {len(np.shape(b))}"
             )
-        if shape is not None and tuple(shape.tolist()) != tuple(b.shape):
-            raise invalid(f"a and b must have one shape. Received: {shape.tolist()} and {list(b.shape)}")
+
+        def differ() -> Exception:
+            return invalid(f"a and b must have one shape. Received: {shown(xp, a_shape)} and {list(b.shape)}")
+
+        xp.check(a_shape == np.array(np.shape(b)), differ)
         check_inside(xp, a_indices, b.shape)
         return xp.scattered_nd(b, None, a_indices, a_values, "add")
 

@@ -76,12 +76,11 @@ def host_reasons(plan: Plan) -> list[str]:
     return reasons
 
 
-def host_reason(plan: Plan, step: Step, known: set[int], in_body: bool = False) -> str:
+def host_reason(plan: Plan, step: Step, known: set[int]) -> str:
     """Why a step cannot be part of a compiled program; empty where it can.
 
     Args:
       known: the values known while tracing; what this step adds to them is noted.
-      in_body: the step belongs to the body of a branch or loop, which no check can leave.
     """
     op = step.op
     opdef = op.opdef
@@ -90,7 +89,7 @@ def host_reason(plan: Plan, step: Step, known: set[int], in_body: bool = False) 
         return ""
     if opdef.pure and not opdef.host and step.inputs and all(v in known for v in step.inputs):
         known.update(step.outputs)
-    if opdef.name == "Assert" and not in_body and _shows_no_strings(plan, step):
+    if opdef.name == "Assert" and _shows_no_strings(plan, step):
         return ""
     if opdef.blocking:
         return "waits for other threads"
@@ -153,7 +152,7 @@ def _body_reason(step: Step, body: Body) -> str:
     # shapes captured from outside may be known there; the trace finds out, and falls back when they are not
     known.update(v for v, t in plan.tensors.items() if v in plan.feeds and t.dtype.is_integer)
     for inner in plan.steps:
-        reason = host_reason(plan, inner, known, in_body=True)
+        reason = host_reason(plan, inner, known)
         if reason:
             return f"its {inner.op.type} {inner.op.name!r} {reason}"
     return ""
