@@ -244,6 +244,47 @@ def test_the_counter_of_one_loop_is_known_in_the_next():
     assert "scatter-add" not in inside(program)
 
 
+@pytest.mark.parametrize("limit", [0, 1, N])
+def test_a_while_that_counts_is_a_loop_of_known_length(limit):
+    def f(x, w, h):
+        def body(state):
+            t, h, out = state
+            h = jnp.tanh(h + lax.dynamic_index_in_dim(x, t, 0, keepdims=False) @ w)
+            return t + 1, h, lax.dynamic_update_index_in_dim(out, h, t, 0)
+
+        start = (jnp.int32(0), h, jnp.zeros((N, B, W)))
+        return lax.while_loop(lambda s: (s[0] < limit) & (s[0] < 100), body, start)
+
+    program = rewritten(f, array(N, B, W), array(W, W), array(B, W))
+    assert [e.primitive.name for e in program.jaxpr.eqns if e.primitive.name in ("scan", "while")] == [
+        "scan" if limit else "while"
+    ]
+    assert products(program) == []
+
+
+def test_a_while_that_depends_on_data_stays():
+    def f(x, limit):
+        def body(state):
+            return state[0] + 1, state[1] * 0.5
+
+        first = lax.while_loop(lambda s: jnp.sum(s[1]) > 1, body, (jnp.int32(0), x))
+        second = lax.while_loop(lambda s: s[0] < limit, body, (jnp.int32(0), x))
+        return first, second
+
+    assert not scans(rewritten(f, 1 + array(3) ** 2, np.int32(3)))
+
+
+def test_a_counter_added_to_a_row_of_numbers():
+    def f(x):
+        def body(state, _):
+            t, out = state
+            return (t + 1, out.at[t].add(1.0)), x[t]
+
+        return lax.scan(body, (jnp.int32(0), x), None, length=N)
+
+    rewritten(f, array(N))
+
+
 def test_what_nobody_takes_is_not_computed():
     def f(x, w, h):
         def body(state, x):

@@ -52,7 +52,7 @@ def inlined(eqn: Any, env: dict[Any, Any]) -> list[Any]:
 def walk(eqns: Sequence[Any], env: dict[Any, Any], rule: Rule = apply) -> None:
     """Evaluates equations in order; what `env` holds already is not computed again."""
     for eqn in eqns:
-        if not all(v in env for v in eqn.outvars):
+        if not eqn.outvars or not all(v in env for v in eqn.outvars):
             env.update(zip(eqn.outvars, rule(eqn, env), strict=True))
 
 
