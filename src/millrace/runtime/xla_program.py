@@ -188,7 +188,7 @@ class _Guard:
     @classmethod
     def of(cls, traced: Any, checks: Checks) -> _Guard | None:
         """The guard for the last result of a traced program; None where that is too much to do apart."""
-        jaxpr = traced.jaxpr.jaxpr
+        jaxpr = with_fast_loops(traced.jaxpr).jaxpr  # where what counters decide has left the loops
         needed = {jaxpr.outvars[-1]}
         size = 0
         for eqn in reversed(jaxpr.eqns):
