@@ -35,6 +35,7 @@ class Checks:
         self.rows: list[tuple[Any, Callable[[], Exception]]] = []
         self.ops: set[Any] = set()
         self.small: frozenset[Any] = frozenset()  # operations on angles known to be small
+        self.native: Callable[[], bool] = bool  # whether the native kernels are there, for what is no body
         self._outer: Checks | None = None
         self._undecided: list[set[Any]] = []
 
@@ -89,8 +90,8 @@ class _Body:
     def __call__(self, *args: Any) -> tuple[Any, Any]:
         """The results, and a bool: whether all conditions held."""
         checks = Checks.current()
-        outside = checks.op, checks.holds, checks.rows, checks.ops, checks._undecided
-        checks.holds, checks.rows, checks.ops = [], [], set()
+        outside = checks.op, checks.holds, checks.rows, checks.ops, checks._undecided, checks.native
+        checks.holds, checks.rows, checks.ops, checks.native = [], [], set(), bool
         checks._undecided = [*checks._undecided, *self._undecided]
         try:
             results = self._function(*args)
@@ -100,7 +101,7 @@ class _Body:
             self.rows, self.ops = checks.rows, checks.ops
             return results, held
         finally:
-            checks.op, checks.holds, checks.rows, checks.ops, checks._undecided = outside
+            checks.op, checks.holds, checks.rows, checks.ops, checks._undecided, checks.native = outside
 
     def results(self, *args: Any) -> Any:
         """The results alone."""

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from millrace.core.errors import InvalidArgumentError
+from millrace.dialect import jax_native
 
 _DEEP = 256  # length of the inner axis from which a product's layout matters
 _NARROW = (jnp.float16, jnp.bfloat16)
@@ -55,7 +56,16 @@ class LinalgVerbs:
         """Matrix product over the last two axes, leading ones broadcast; in full precision everywhere."""
         return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
 
-    def turned_product(self, a: Any, b: Any) -> Any:
+    def dense_product(self, a: Any, b: Any, turn_a: bool, turn_b: bool) -> Any:
+        """The product of two matrices, either of which is transposed first."""
+        a, b = jnp.asarray(a), jnp.asarray(b)
+        found = jax_native.matmul(a, b, turn_a, turn_b)
+        if found is not None:
+            return found
+        x, y = jnp.transpose(a) if turn_a else a, jnp.transpose(b) if turn_b else b
+        return self._turned_product(x, y) if turn_a and not turn_b else self.mat_product(x, y)
+
+    def _turned_product(self, a: Any, b: Any) -> Any:
         """`mat_product` of matrices of which `a` was transposed, as for the gradient of a dense layer.
 
         XLA reads such an `a` slowly on CPUs where `b` is much narrower. Then (b^T a^T)^T takes 4.0 ms of

@@ -36,6 +36,9 @@ def keras_momentum(xp, var, accum, lr, grad, momentum, use_nesterov):
 def adam(xp, var, m, v, beta1_power, beta2_power, lr, beta1, beta2, epsilon, grad, use_nesterov):
     """Moving averages m of the gradient and v of its square; var moves by m / sqrt(v), start corrected."""
     rate = lr * xp.sqrt(1 - beta2_power) / (1 - beta1_power)
+    at_once = None if use_nesterov else xp.adam_at_once(var, m, v, grad, rate, 1 - beta1, 1 - beta2, epsilon)
+    if at_once is not None:
+        return at_once
     m = m + (grad - m) * (1 - beta1)
     v = v + (grad * grad - v) * (1 - beta2)
     ahead = m * beta1 + (1 - beta1) * grad if use_nesterov else m

@@ -79,8 +79,8 @@ class MatMul:
         return _matrix_product(xp, a, b, transpose_a, transpose_b)
 
     def xla(xp, a, b, transpose_a, transpose_b):
-        x, y = _matrices(xp, a, b, transpose_a, transpose_b)
-        return xp.turned_product(x, y) if transpose_a and not transpose_b else xp.mat_product(x, y)
+        _matrices(xp, a, b, transpose_a, transpose_b)
+        return xp.dense_product(a, b, transpose_a, transpose_b)
 
     def bind(dims, values, attrs):
         a, b = dims

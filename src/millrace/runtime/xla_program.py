@@ -27,7 +27,7 @@ from millrace.core import errors, shapes
 from millrace.dialect.jax_control import Checks
 from millrace.dialect.jax_conv import many_cores
 from millrace.graph.operation import Operation
-from millrace.runtime import bounds, xla_cache
+from millrace.runtime import bounds, xla_cache, xla_native
 from millrace.runtime.plan import Plan
 from millrace.runtime.segments import Segment
 from millrace.runtime.xla import as_output, run_steps
@@ -42,7 +42,7 @@ _NO_CONVOLUTIONS = {  # what goes to its newer library; see `many_cores`
     "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 }
 _LARGEST_GUARD = 1 << 20  # bytes that the steps of a guard may write
-_SLOW = frozenset(("dot_general", "conv_general_dilated", "while", "scan", "cond", "custom_call", "sort"))
+_SLOW = frozenset(("dot_general", "conv_general_dilated", "while", "scan", "cond", "ffi_call", "sort"))
 _LEAST_DONATED = 4096  # bytes: taking over less saves nothing, and XLA warns where it cannot
 _LEAST_SHARED = 1 << 16  # elements: what is smaller stays in the cache of the processor
 _GAIN = (
@@ -126,6 +126,7 @@ class Program:
         env: dict[int, Any] = dict(self._plan.constants)
         env.update(zip(segment.inputs, values, strict=True))
         checks.small = self._small
+        checks.native = xla_native.ready
         with jax.default_matmul_precision("highest"), checks:
             run_steps(segment.steps, env, checks, self._shared, self._after)
         results = [as_output(env[v]) for v in segment.outputs]
@@ -233,7 +234,8 @@ def compiled_for(lowered: Any) -> Callable[..., Any]:
     text = lowered.as_text()
     key = ""
     if len(text) <= _LONGEST:
-        key = xla_cache.key_of(text, jax.__version__, jax.default_backend(), str(_options()))
+        facts = jax.__version__, jax.default_backend(), str(_options()), xla_native.source()
+        key = xla_cache.key_of(text, *facts)
     kept = xla_cache.load(key)
     if kept is not None:
         try:

@@ -1,0 +1,122 @@
+"""Products and convolutions of float32 through millrace's native kernels, where they are allowed and pay.
+
+Each function gives None where XLA's own way is to be taken. The kernels are custom calls, so that they are
+used only where the trace going on says so (`Checks.native`): not in what is exported, and not in the bodies
+of loops, which JAX transforms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from millrace.dialect.jax_control import Checks
+
+_LEAST_FLOPS = 1 << 20  # below this the call itself counts
+_FEW_ROWS = 96  # with fewer, transposing the other matrix costs more than XLA's own product
+_LEAST_STEP = 1 << 14  # elements: what is smaller stays in the caches
+_LEAST_CHANNELS = 16  # a kernel computes 32 columns at once on a processor with AVX-512
+_LEAST_WINDOW = 64  # elements: smaller windows take longer to gather than to multiply
+
+
+def matmul(a: Any, b: Any, turn_a: bool, turn_b: bool) -> Any:
+    """The product of two matrices, either of which is stored transposed.
+
+    On two cores with AVX-512, `[1024, 1024]^T [1024, 256]` takes 1.88 ms, XLA's 2.64, and
+    `[128, 784] [784, 512]` 0.39 ms, XLA's 0.45.
+    """
+    rows, inner = a.shape[::-1] if turn_a else a.shape
+    columns = b.shape[0] if turn_b else b.shape[1]
+    if 2 * rows * inner * columns < _LEAST_FLOPS or (turn_b and not turn_a and rows < _FEW_ROWS):
+        return None
+    if not _allowed(a, b):
+        return None
+    return _call("matmul", (rows, columns), a, b, [turn_a, turn_b])
+
+
+def conv(x: Any, w: Any, strides: Sequence[int], pads: Any, dilations: Sequence[int]) -> Any:
+    """The convolution of `[batch, height, width, in]` with `[height, width, in, out]`.
+
+    `[64, 14, 14, 32]` with a 5x5 filter to 64 channels takes 4.6 ms on two cores, XLA's 8.5.
+    """
+    if not _suits(x, w, w.shape[-1]) or math.prod(w.shape[:-1]) < _LEAST_WINDOW:
+        return None
+    outs = _outs(x, w, strides, pads, dilations)
+    if not _worth(x, w, outs) or not _allowed(x, w):
+        return None
+    befores = [before for before, _ in pads]
+    numbers = [*w.shape[:2], *outs, *strides, *befores, *dilations]
+    return _call("conv", (x.shape[0], *outs, w.shape[-1]), x, w, numbers)
+
+
+def conv_input_grad(shape: Any, w: Any, dy: Any, strides: Any, pads: Any, dilations: Any) -> Any:
+    """The gradient of a convolution's input, an array of `shape`; for steps of one."""
+    if set(strides) != {1} or not _suits(dy, w, w.shape[-2]) or shape[-1] != w.shape[-2]:
+        return None
+    if not _worth(dy, w, dy.shape[1:3]) or not _allowed(dy, w):
+        return None
+    reach = [(k - 1) * d for k, d in zip(w.shape, dilations, strict=False)]
+    befores = [r - before for r, (before, _) in zip(reach, pads, strict=True)]
+    numbers = [*w.shape[:2], *shape[1:3], 1, 1, *befores, *dilations]
+    return _call("conv_input_grad", tuple(shape), dy, w, numbers)
+
+
+def conv_filter_grad(x: Any, shape: Any, dy: Any, strides: Any, pads: Any, dilations: Any) -> Any:
+    """The gradient of a convolution's filter, an array of `shape`.
+
+    `[64, 14, 14, 32]` with a 5x5 filter to 64 channels takes 7.7 ms on one core, XLA's 20.7.
+    """
+    like = jax.ShapeDtypeStruct(tuple(shape), x.dtype)
+    if not _suits(x, like, shape[-1]) or shape[-2] != x.shape[-1]:
+        return None
+    if not _worth(x, like, dy.shape[1:3]) or not _allowed(x, dy):
+        return None
+    numbers = [*shape[:2], *dy.shape[1:3], *strides, *[before for before, _ in pads], *dilations]
+    return _call("conv_filter_grad", tuple(shape), x, dy, numbers)
+
+
+def adam(var: Any, m: Any, v: Any, grad: Any, rate: Any, scalars: Sequence[Any]) -> Any:
+    """A step of Adam, (var, m, v), in place and in one pass; XLA takes one for each result.
+
+    `[3136, 1024]` takes 1.9 ms on two cores, XLA's 3.5.
+    """
+    if var.size < _LEAST_STEP or not _allowed(var, m, v, grad):
+        return None
+    packed = jnp.stack([jnp.asarray(s, jnp.float32) for s in (rate, *scalars)])
+    like = jax.ShapeDtypeStruct(var.shape, jnp.float32)
+    call = jax.ffi.ffi_call("millrace_adam", [like] * 3, input_output_aliases={0: 0, 1: 1, 2: 2})
+    return tuple(call(var, m, v, grad, packed))
+
+
+def _suits(x: Any, w: Any, columns: int) -> bool:
+    return len(x.shape) == 4 and 0 not in (*x.shape, *w.shape) and columns >= _LEAST_CHANNELS
+
+
+def _outs(x: Any, w: Any, strides: Any, pads: Any, dilations: Any) -> list[int]:
+    return [
+        (n + before + after - (k - 1) * d - 1) // s + 1
+        for n, k, s, (before, after), d in zip(
+            x.shape[1:3], w.shape[:2], strides, pads, dilations, strict=True
+        )
+    ]
+
+
+def _worth(x: Any, w: Any, outs: Any) -> bool:
+    return 2 * x.shape[0] * math.prod(outs) * math.prod(w.shape) >= _LEAST_FLOPS
+
+
+def _allowed(*operands: Any) -> bool:
+    if any(operand.dtype != jnp.float32 for operand in operands):
+        return False
+    checks = Checks.current()
+    return checks is not None and checks.native()
+
+
+def _call(kernel: str, shape: Any, a: Any, b: Any, numbers: Sequence[int]) -> Any:
+    out = jax.ShapeDtypeStruct(shape, jnp.float32)
+    return jax.ffi.ffi_call(f"millrace_{kernel}", out)(a, b, numbers=np.array(numbers, np.int64))

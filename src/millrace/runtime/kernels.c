@@ -1,0 +1,610 @@
+/* Matrix products, convolutions and Adam's step in float32 for processors, called by XLA.
+
+   Every product here is C[m, n] = sum over k of A[m, k] B[k, n]; a convolution's A is the matrix of its
+   windows ("im2col"), which is never stored: only the panel in work is. The scheme is that of K. Goto and
+   R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008): B is packed in blocks that
+   stay in the second-level cache, A in panels of ROWS rows that stay in the first, and a kernel keeps a
+   ROWS x COLUMNS tile of C in registers.
+
+   The order in which the products of one element are added depends on the shapes alone, never on the
+   number of threads or on which of them comes first. */
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xla/ffi/api/c_api.h"
+
+#if defined(__AVX512F__)
+enum { LANES = 16, ROWS = 12 };
+#elif defined(__AVX__)
+enum { LANES = 8, ROWS = 6 };
+#else
+enum { LANES = 4, ROWS = 6 };
+#endif
+enum {
+  COLUMNS = 2 * LANES,
+  DEPTH = 384,       /* of a packed block: a panel of A is 18 KiB, one of B 48 KiB */
+  WIDTH = 512,       /* of a packed block of B: 768 KiB */
+  STRIDE = DEPTH + LANES, /* of the rows of a panel of A: not a power of two, whose multiples share cache sets */
+  MOST_PARTS = 64,
+  SPINS = 4096,
+  SHORT = 4, /* pixels in a line of a picture: shorter ones are copied */
+};
+
+typedef float vec __attribute__((vector_size(LANES * 4)));
+typedef float loose __attribute__((vector_size(LANES * 4), aligned(4)));
+
+/* --- work shared among threads ---------------------------------------------------------------------------- */
+
+typedef struct Work {
+  void (*part)(const void *job, int index);
+  const void *job;
+  int parts;
+  atomic_int next, done, users;
+} Work;
+
+static void take_parts(Work *work) {
+  int index;
+  while ((index = atomic_fetch_add(&work->next, 1)) < work->parts) {
+    work->part(work->job, index);
+    atomic_fetch_add(&work->done, 1);
+  }
+}
+
+static void leave(Work *work) {
+  if (atomic_fetch_sub(&work->users, 1) == 1) free(work);
+}
+
+static void help(void *data) {
+  take_parts(data);
+  leave(data);
+}
+
+static int threads(const XLA_FFI_CallFrame *frame) {
+  int64_t count = 1;
+  XLA_FFI_ThreadPool_NumThreads_Args args = {
+      .struct_size = XLA_FFI_ThreadPool_NumThreads_Args_STRUCT_SIZE, .ctx = frame->ctx, .num_threads = &count};
+  XLA_FFI_Error *error = frame->api->XLA_FFI_ThreadPool_NumThreads(&args);
+  if (error) {
+    XLA_FFI_Error_Destroy_Args destroy = {.struct_size = XLA_FFI_Error_Destroy_Args_STRUCT_SIZE, .error = error};
+    frame->api->XLA_FFI_Error_Destroy(&destroy);
+    return 1;
+  }
+  return count < 1 ? 1 : (int)count;
+}
+
+/* Calls `part` for each of 0 ... parts - 1, on XLA's threads; this thread takes its share, so that nothing
+   waits for a thread that never comes. */
+static void in_parallel(const XLA_FFI_CallFrame *frame, void (*part)(const void *, int), const void *job, int parts) {
+  int helpers = threads(frame) - 1;
+  if (helpers > parts - 1) helpers = parts - 1;
+  Work *work = helpers > 0 ? malloc(sizeof *work) : NULL;
+  if (!work) {
+    for (int i = 0; i < parts; i++) part(job, i);
+    return;
+  }
+  work->part = part, work->job = job, work->parts = parts;
+  atomic_init(&work->next, 0), atomic_init(&work->done, 0), atomic_init(&work->users, helpers + 1);
+  for (int i = 0; i < helpers; i++) {
+    XLA_FFI_ThreadPool_Schedule_Args args = {.struct_size = XLA_FFI_ThreadPool_Schedule_Args_STRUCT_SIZE,
+                                             .ctx = frame->ctx, .task = help, .data = work};
+    XLA_FFI_Error *error = frame->api->XLA_FFI_ThreadPool_Schedule(&args);
+    if (error) {
+      XLA_FFI_Error_Destroy_Args destroy = {.struct_size = XLA_FFI_Error_Destroy_Args_STRUCT_SIZE, .error = error};
+      frame->api->XLA_FFI_Error_Destroy(&destroy);
+      leave(work);
+    }
+  }
+  take_parts(work);
+  for (int turn = 0; atomic_load(&work->done) < parts; turn++)
+    if (turn > SPINS) sched_yield(); /* the thread waited for may need this processor */
+  leave(work);
+}
+
+/* --- where the operands come from ------------------------------------------------------------------------- */
+
+typedef struct Windows { /* of a convolution over two axes, channels last */
+  int64_t height, width, channels, kernel_h, kernel_w, out_h, out_w;
+  int64_t stride_h, stride_w, top, left, dilation_h, dilation_w;
+} Windows;
+
+typedef struct Product Product;
+struct Product {
+  int64_t m, n, k;
+  const float *a, *b;
+  int64_t lda, ldb; /* of the stored matrices */
+  Windows windows;
+  int64_t inner; /* of the filter that B is made of: its output channels */
+  /* Packs rows [row, row + rows) and columns [k, k + depth) of A: row r at r * STRIDE, or, where `deep`,
+     element k of all ROWS rows at k * ROWS. Rows beyond are zeros. */
+  void (*pack_a)(const Product *p, float *panel, int64_t row, int rows, int64_t k, int depth);
+  /* Packs columns [column, column + columns) of B: the COLUMNS elements of each k together, zeros beyond. */
+  void (*pack_b)(const Product *p, float *panel, int64_t column, int columns, int64_t k, int depth);
+  int deep;
+  float *c;
+  int64_t ldc;
+  /* How the work is divided. */
+  int m_parts, n_parts, k_parts;
+  float *sums; /* [k_parts, m, n], where k_parts > 1 */
+};
+
+static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static void copy(float *to, const float *from, int64_t count) {
+  while (count >= LANES) {
+    *(loose *)to = *(const loose *)from;
+    to += LANES, from += LANES, count -= LANES;
+  }
+  for (int64_t i = 0; i < count; i++) to[i] = from[i];
+}
+
+static void clear(float *to, int64_t count) {
+  for (int64_t i = 0; i < count; i++) to[i] = 0;
+}
+
+static void a_plain(const Product *p, float *panel, int64_t row, int rows, int64_t k, int depth) {
+  for (int r = 0; r < rows; r++) copy(panel + r * STRIDE, p->a + (row + r) * p->lda + k, depth);
+  for (int r = rows; r < ROWS; r++) clear(panel + r * STRIDE, depth);
+}
+
+static void a_turned(const Product *p, float *panel, int64_t row, int rows, int64_t k, int depth) {
+  const float *from = p->a + k * p->lda + row;
+  if (rows == ROWS) {
+    for (int i = 0; i < depth; i++) memcpy(panel + i * ROWS, from + i * p->lda, ROWS * sizeof(float));
+    return;
+  }
+  for (int i = 0; i < depth; i++)
+    for (int r = 0; r < ROWS; r++) panel[i * ROWS + r] = r < rows ? from[i * p->lda + r] : 0;
+}
+
+static void b_plain(const Product *p, float *panel, int64_t column, int columns, int64_t k, int depth) {
+  const float *from = p->b + k * p->ldb + column;
+  if (columns == COLUMNS) {
+    for (int i = 0; i < depth; i++) {
+      const loose *line = (const loose *)(from + i * p->ldb);
+      ((vec *)(panel + i * COLUMNS))[0] = line[0];
+      ((vec *)(panel + i * COLUMNS))[1] = line[1];
+    }
+    return;
+  }
+  for (int i = 0; i < depth; i++)
+    for (int j = 0; j < COLUMNS; j++) panel[i * COLUMNS + j] = j < columns ? from[i * p->ldb + j] : 0;
+}
+
+/* `to`[i][j] = `from`[j][i] for a square of LANES x LANES, by exchanging halves, quarters and so on. */
+static inline void turn_square(float *to, int64_t to_stride, const float *from, int64_t from_stride) {
+  typedef int ivec __attribute__((vector_size(LANES * 4)));
+  vec rows[LANES];
+  for (int i = 0; i < LANES; i++) rows[i] = *(const loose *)(from + i * from_stride);
+#pragma GCC unroll 4
+  for (int half = LANES / 2; half; half /= 2) {
+    ivec low, high;
+    for (int i = 0; i < LANES; i++) {
+      low[i] = i & half ? LANES + i - half : i;
+      high[i] = i & half ? LANES + i : i + half;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+      if (!(i & half)) {
+        vec x = rows[i], y = rows[i + half];
+        rows[i] = __builtin_shuffle(x, y, low);
+        rows[i + half] = __builtin_shuffle(x, y, high);
+      }
+  }
+  for (int i = 0; i < LANES; i++) *(loose *)(to + i * to_stride) = rows[i];
+}
+
+/* A part of a packed B, `panel`[i][j] = `from`[j * stride + i]. */
+static void turn(float *panel, const float *from, int64_t stride, int columns, int depth) {
+  int i = 0;
+  if (columns == COLUMNS)
+    for (; i + LANES <= depth; i += LANES)
+      for (int j = 0; j < COLUMNS; j += LANES) turn_square(panel + i * COLUMNS + j, COLUMNS, from + j * stride + i, stride);
+  for (; i < depth; i++)
+    for (int j = 0; j < COLUMNS; j++) panel[i * COLUMNS + j] = j < columns ? from[j * stride + i] : 0;
+}
+
+static void b_turned(const Product *p, float *panel, int64_t column, int columns, int64_t k, int depth) {
+  turn(panel, p->b + column * p->ldb + k, p->ldb, columns, depth);
+}
+
+/* B[(tap, o), i] = filter[last tap - tap, i, o]: what takes a gradient back through a convolution. */
+static void b_reversed(const Product *p, float *panel, int64_t column, int columns, int64_t k, int depth) {
+  int64_t outputs = p->inner, inputs = p->n, taps = p->k / outputs;
+  while (depth > 0) {
+    int64_t tap = k / outputs, first = k % outputs;
+    int some = outputs - first < depth ? (int)(outputs - first) : depth;
+    turn(panel, p->b + ((taps - 1 - tap) * inputs + column) * outputs + first, outputs, columns, some);
+    panel += some * COLUMNS, k += some, depth -= some;
+  }
+}
+
+/* The place of an output pixel. */
+typedef struct Pixel {
+  int64_t image, y, x;
+} Pixel;
+
+static Pixel pixel_at(const Windows *w, int64_t index) {
+  return (Pixel){index / (w->out_h * w->out_w), index / w->out_w % w->out_h, index % w->out_w};
+}
+
+static void next_pixel(const Windows *w, Pixel *at) {
+  if (++at->x < w->out_w) return;
+  at->x = 0;
+  if (++at->y < w->out_h) return;
+  at->y = 0, at->image++;
+}
+
+/* Copies `count` elements of a window of pixel `at`, from element `first` of its row `tap` of windows. A row is what lies
+   side by side in memory: kernel_w pixels, or one where they are dilated. */
+static inline void copy_row(const Windows *w, const float *x, Pixel at, int64_t tap_y, int64_t tap_x, int64_t first,
+                            int64_t count, float *to) {
+  int64_t y = at.y * w->stride_h - w->top + tap_y * w->dilation_h;
+  if (y < 0 || y >= w->height) {
+    clear(to, count);
+    return;
+  }
+  int64_t line = w->width * w->channels;
+  int64_t start = (at.x * w->stride_w - w->left + tap_x * w->dilation_w) * w->channels + first;
+  const float *from = x + (at.image * w->height + y) * line;
+  int64_t before = start < 0 ? (start + count < 0 ? count : -start) : 0;
+  int64_t behind = start + count > line ? (start > line ? count : start + count - line) : 0;
+  clear(to, before);
+  if (count > before + behind) copy(to + before, from + start + before, count - before - behind);
+  clear(to + count - behind, behind);
+}
+
+static inline int64_t row_length(const Windows *w) {
+  return w->dilation_w == 1 ? w->kernel_w * w->channels : w->channels;
+}
+
+static inline int64_t rows_across(const Windows *w) { return w->dilation_w == 1 ? 1 : w->kernel_w; }
+
+static void a_windows(const Product *p, float *panel, int64_t row, int rows, int64_t k, int depth) {
+  const Windows *w = &p->windows;
+  int64_t length = row_length(w), across = rows_across(w);
+  Pixel at = pixel_at(w, row);
+  for (int r = 0; r < rows; r++, next_pixel(w, &at)) {
+    float *to = panel + r * STRIDE;
+    int64_t tap = k / length, first = k % length;
+    for (int64_t left = depth; left > 0; tap++, first = 0) {
+      int64_t some = length - first < left ? length - first : left;
+      copy_row(w, p->a, at, tap / across, tap % across, first, some, to);
+      to += some, left -= some;
+    }
+  }
+  for (int r = rows; r < ROWS; r++) clear(panel + r * STRIDE, depth);
+}
+
+/* `count` elements of the windows of pixels side by side, from `from` in steps of `step`, ROWS apart in the panel. */
+static inline __attribute__((always_inline)) void copy_pixels(float *to, const float *from, int64_t step, int64_t pixels,
+                                                              int count) {
+  for (int64_t i = 0; i < pixels; i++, to += ROWS, from += step)
+    for (int r = 0; r < count; r++) to[r] = from[r];
+}
+
+/* Elements [first, first + count) of row `tap` of the windows of `pixels` pixels of one line, from pixel `at` on. */
+static void turn_line(const Windows *w, const float *x, Pixel at, int64_t pixels, int64_t tap, int64_t first, int count,
+                      float *to) {
+  int64_t across = rows_across(w), line = w->width * w->channels, step = w->stride_w * w->channels;
+  int64_t y = at.y * w->stride_h - w->top + tap / across * w->dilation_h;
+  int64_t start = (at.x * w->stride_w - w->left + tap % across * w->dilation_w) * w->channels + first;
+  if (y < 0 || y >= w->height) {
+    for (int64_t i = 0; i < pixels; i++) clear(to + i * ROWS, count);
+    return;
+  }
+  for (; pixels > 0 && start < 0; pixels--, at.x++, start += step, to += ROWS)
+    copy_row(w, x, at, tap / across, tap % across, first, count, to);
+  int64_t inside = start + count > line ? 0 : least((line - count - start) / step + 1, pixels);
+  const float *from = x + (at.image * w->height + y) * line + start;
+  if (count == ROWS)
+    copy_pixels(to, from, step, inside, ROWS);
+  else
+    copy_pixels(to, from, step, inside, count);
+  at.x += inside, to += inside * ROWS;
+  for (pixels -= inside; pixels > 0; pixels--, at.x++, to += ROWS)
+    copy_row(w, x, at, tap / across, tap % across, first, count, to);
+}
+
+/* The transpose of the matrix of windows: rows are elements of a window, columns are pixels. */
+static void a_windows_turned(const Product *p, float *panel, int64_t row, int rows, int64_t k, int depth) {
+  const Windows *w = &p->windows;
+  int64_t length = row_length(w);
+  for (int r = 0; r < rows;) {
+    int64_t tap = (row + r) / length, first = (row + r) % length;
+    int count = (int)least(length - first, rows - r);
+    Pixel at = pixel_at(w, k);
+    for (int64_t i = 0, pixels; i < depth; i += pixels) {
+      pixels = least(w->out_w - at.x, depth - i);
+      turn_line(w, p->a, at, pixels, tap, first, count, panel + i * ROWS + r);
+      at.x = w->out_w - 1;
+      next_pixel(w, &at);
+    }
+    r += count;
+  }
+  for (int r = rows; r < ROWS; r++)
+    for (int i = 0; i < depth; i++) panel[i * ROWS + r] = 0;
+}
+
+/* Pixels side by side whose windows are all inside, so that A can be read where it is: element r of pixel i is
+   from[i * step + r], for pixels first ... first + count - 1 of the block. */
+typedef struct Run {
+  const float *from;
+  int first, count;
+} Run;
+
+/* The runs of a panel of the transposed matrix of windows; a pixel whose window is partly outside is a run of its own,
+   copied to `spare`, and one outside is left out. Gives -1 where the panel's elements do not lie side by side. */
+static int runs_of(const Product *p, float *spare, int64_t row, int64_t k, int depth, Run *runs) {
+  const Windows *w = &p->windows;
+  int64_t length = row_length(w), across = rows_across(w), line = w->width * w->channels, step = w->stride_w * w->channels;
+  int64_t tap = row / length, first = row % length;
+  if (first + ROWS > length || w->out_w < SHORT) return -1;
+  Pixel at = pixel_at(w, k);
+  int count = 0, index = 0;
+  while (index < depth) {
+    int end = index + (int)least(w->out_w - at.x, depth - index);
+    int64_t y = at.y * w->stride_h - w->top + tap / across * w->dilation_h;
+    int64_t start = (at.x * w->stride_w - w->left + tap % across * w->dilation_w) * w->channels + first;
+    if (y < 0 || y >= w->height) index = end;
+    const float *from = p->a + (at.image * w->height + y) * line;
+    while (index < end) {
+      int64_t some = 1;
+      if (start >= 0 && start + ROWS <= line) {
+        some = least((line - ROWS - start) / step + 1, end - index);
+        runs[count++] = (Run){from + start, index, (int)some};
+      } else if (start > -ROWS && start < line) {
+        for (int r = 0; r < ROWS; r++) spare[r] = start + r >= 0 && start + r < line ? from[start + r] : 0;
+        runs[count++] = (Run){spare, index, 1};
+        spare += ROWS;
+      }
+      index += (int)some, start += some * step;
+    }
+    at.x = w->out_w - 1;
+    next_pixel(w, &at);
+  }
+  return count;
+}
+
+/* --- the product ------------------------------------------------------------------------------------------ */
+
+/* C's tile (+)= A times B's panel, where A is made of `runs`. */
+static inline __attribute__((always_inline)) void tile(const Run *runs, int count, int64_t row_step, int64_t k_step,
+                                                       const float *panel, float *c, int64_t ldc, int add) {
+  vec sums[ROWS][2];
+#pragma GCC unroll 16
+  for (int r = 0; r < ROWS; r++) sums[r][0] = sums[r][1] = (vec){0};
+  for (const Run *run = runs; run < runs + count; run++) {
+    const float *a = run->from, *b = panel + run->first * COLUMNS;
+    for (int k = run->count; k > 0; k--) {
+      vec b0 = ((const vec *)b)[0], b1 = ((const vec *)b)[1];
+#pragma GCC unroll 16
+      for (int r = 0; r < ROWS; r++) {
+        float x = a[r * row_step];
+        sums[r][0] += x * b0;
+        sums[r][1] += x * b1;
+      }
+      a += k_step, b += COLUMNS;
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; j++) {
+      loose *to = (loose *)(c + r * ldc) + j;
+      *to = add ? *to + sums[r][j] : sums[r][j];
+    }
+}
+
+static void tile_rows(const Run *runs, const float *b, float *c, int64_t ldc, int add) {
+  tile(runs, 1, STRIDE, 1, b, c, ldc, add);
+}
+
+static void tile_deep(const Run *runs, int count, int64_t step, const float *b, float *c, int64_t ldc, int add) {
+  tile(runs, count, 1, step, b, c, ldc, add);
+}
+
+/* C[m0:m1, n0:n1] from k0 to k1. */
+static void block(const Product *p, float *c, int64_t ldc, int64_t m0, int64_t m1, int64_t n0, int64_t n1, int64_t k0,
+                  int64_t k1) {
+  static _Thread_local float packed_a[ROWS * STRIDE] __attribute__((aligned(64)));
+  static _Thread_local float packed_b[DEPTH * WIDTH] __attribute__((aligned(64)));
+  static _Thread_local float edge[ROWS * COLUMNS] __attribute__((aligned(64))); /* a tile of which C has only a part */
+  static _Thread_local Run runs[DEPTH];
+  int64_t blocks = (k1 - k0 + DEPTH - 1) / DEPTH, even = (k1 - k0 + blocks - 1) / blocks;
+  for (int64_t n = n0; n < n1; n += WIDTH) {
+    int64_t width = least(WIDTH, n1 - n);
+    for (int64_t k = k0; k < k1; k += even) {
+      int depth = (int)least(even, k1 - k);
+      for (int64_t j = 0; j < width; j += COLUMNS)
+        p->pack_b(p, packed_b + j * depth, n + j, (int)least(COLUMNS, width - j), k, depth);
+      for (int64_t m = m0; m < m1; m += ROWS) {
+        int rows = (int)least(ROWS, m1 - m), count = -1;
+        int64_t step = p->windows.stride_w * p->windows.channels;
+        if (p->pack_a == a_windows_turned && rows == ROWS) count = runs_of(p, packed_a, m, k, depth, runs);
+        if (count < 0) {
+          p->pack_a(p, packed_a, m, rows, k, depth);
+          runs[0] = (Run){packed_a, 0, depth};
+          count = 1, step = ROWS;
+        }
+        for (int64_t j = 0; j < width; j += COLUMNS) {
+          int columns = (int)least(COLUMNS, width - j), whole = rows == ROWS && columns == COLUMNS, add = k > k0;
+          float *to = c + m * ldc + n + j;
+          if (p->deep)
+            tile_deep(runs, count, step, packed_b + j * depth, whole ? to : edge, whole ? ldc : COLUMNS, whole && add);
+          else
+            tile_rows(runs, packed_b + j * depth, whole ? to : edge, whole ? ldc : COLUMNS, whole && add);
+          if (!whole)
+            for (int r = 0; r < rows; r++)
+              for (int i = 0; i < columns; i++) to[r * ldc + i] = edge[r * COLUMNS + i] + (add ? to[r * ldc + i] : 0);
+        }
+      }
+    }
+  }
+}
+
+/* The bounds of part `index` of `parts` of `size`, in whole steps. */
+static void bounds(int64_t size, int64_t step, int parts, int index, int64_t *first, int64_t *last) {
+  int64_t steps = (size + step - 1) / step;
+  *first = least(size, steps * index / parts * step);
+  *last = least(size, steps * (index + 1) / parts * step);
+}
+
+static void product_part(const void *job, int index) {
+  const Product *p = job;
+  int64_t m0, m1, n0, n1, k0, k1;
+  int km = index % p->k_parts;
+  index /= p->k_parts;
+  bounds(p->m, ROWS, p->m_parts, index % p->m_parts, &m0, &m1);
+  bounds(p->n, COLUMNS, p->n_parts, index / p->m_parts, &n0, &n1);
+  bounds(p->k, 1, p->k_parts, km, &k0, &k1);
+  if (m0 == m1 || n0 == n1) return;
+  float *c = p->k_parts > 1 ? p->sums + km * p->m * p->n : p->c;
+  block(p, c, p->n, m0, m1, n0, n1, k0, k1);
+}
+
+static XLA_FFI_Error *multiply(const XLA_FFI_CallFrame *frame, Product *p) {
+  enum { SMALL = 64, LONG = 4096 };
+  int count = threads(frame);
+  int64_t row_tiles = (p->m + ROWS - 1) / ROWS, column_tiles = (p->n + COLUMNS - 1) / COLUMNS;
+  p->m_parts = p->n_parts = p->k_parts = 1;
+  /* Long sums for few results are taken in parts, however many threads there are: the parts are what is rounded. */
+  if (row_tiles * column_tiles < SMALL && p->k > 2 * LONG) p->k_parts = (int)least(p->k / LONG, MOST_PARTS);
+  if (p->k_parts > 1) {
+    p->sums = malloc((size_t)(p->k_parts * p->m * p->n) * sizeof(float));
+    if (!p->sums) p->k_parts = 1;
+  }
+  if (p->k_parts == 1 && count > 1) {
+    /* Each part packs what it needs of the other operand again: the larger operand is the one divided. */
+    int by_columns = p->n > p->m ? column_tiles >= count : row_tiles < count;
+    if (by_columns)
+      p->n_parts = (int)least(column_tiles, count);
+    else
+      p->m_parts = (int)least(row_tiles, count);
+  }
+  in_parallel(frame, product_part, p, p->m_parts * p->n_parts * p->k_parts);
+  if (p->k_parts > 1) {
+    int64_t size = p->m * p->n;
+    memcpy(p->c, p->sums, (size_t)size * sizeof(float));
+    for (int part = 1; part < p->k_parts; part++)
+      for (int64_t i = 0; i < size; i++) p->c[i] += p->sums[part * size + i];
+    free(p->sums);
+  }
+  return NULL;
+}
+
+/* --- what XLA calls --------------------------------------------------------------------------------------- */
+
+/* Answers XLA's question for the version of the interface that this was compiled for. */
+static int is_question(XLA_FFI_CallFrame *frame) {
+  if (!frame->extension_start || frame->extension_start->type != XLA_FFI_Extension_Metadata) return 0;
+  XLA_FFI_Metadata *metadata = ((XLA_FFI_Metadata_Extension *)frame->extension_start)->metadata;
+  metadata->api_version.major_version = XLA_FFI_API_MAJOR;
+  metadata->api_version.minor_version = XLA_FFI_API_MINOR;
+  return 1;
+}
+
+static const XLA_FFI_Buffer *argument(const XLA_FFI_CallFrame *frame, int i) { return frame->args.args[i]; }
+
+static const XLA_FFI_Buffer *result(const XLA_FFI_CallFrame *frame, int i) { return frame->rets.rets[i]; }
+
+/* The attribute of products and convolutions: a list of int64. */
+static const int64_t *numbers(const XLA_FFI_CallFrame *frame) {
+  return ((const XLA_FFI_Array *)frame->attrs.attrs[0])->data;
+}
+
+/* a b, with numbers {a is transposed, b is transposed}. */
+XLA_FFI_Error *millrace_matmul(XLA_FFI_CallFrame *frame) {
+  if (is_question(frame)) return NULL;
+  const XLA_FFI_Buffer *a = argument(frame, 0), *b = argument(frame, 1), *c = result(frame, 0);
+  const int64_t *turned = numbers(frame);
+  Product p = {.m = c->dims[0], .n = c->dims[1], .k = a->dims[!turned[0]]};
+  p.a = a->data, p.b = b->data, p.c = c->data, p.lda = a->dims[1], p.ldb = b->dims[1];
+  p.pack_a = turned[0] ? a_turned : a_plain;
+  p.pack_b = turned[1] ? b_turned : b_plain;
+  p.deep = turned[0] != 0;
+  return multiply(frame, &p);
+}
+
+/* Windows over `x` [images, height, width, channels], from numbers {kernel h, w, out h, w, strides, before, dilations}. */
+static Windows windows_of(const XLA_FFI_Buffer *x, const int64_t *n) {
+  return (Windows){x->dims[1], x->dims[2], x->dims[3], n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9]};
+}
+
+/* The convolution of x with a filter [h, w, in, out]. */
+XLA_FFI_Error *millrace_conv(XLA_FFI_CallFrame *frame) {
+  if (is_question(frame)) return NULL;
+  const XLA_FFI_Buffer *x = argument(frame, 0), *filter = argument(frame, 1), *c = result(frame, 0);
+  Product p = {.windows = windows_of(x, numbers(frame)), .pack_a = a_windows, .pack_b = b_plain};
+  p.m = c->dims[0] * c->dims[1] * c->dims[2], p.n = c->dims[3];
+  p.k = filter->dims[0] * filter->dims[1] * filter->dims[2];
+  p.a = x->data, p.b = filter->data, p.c = c->data, p.ldb = p.n;
+  return multiply(frame, &p);
+}
+
+/* The convolution of dy with the filter reversed and its channels exchanged. */
+XLA_FFI_Error *millrace_conv_input_grad(XLA_FFI_CallFrame *frame) {
+  if (is_question(frame)) return NULL;
+  const XLA_FFI_Buffer *dy = argument(frame, 0), *filter = argument(frame, 1), *c = result(frame, 0);
+  Product p = {.windows = windows_of(dy, numbers(frame)), .pack_a = a_windows, .pack_b = b_reversed};
+  p.m = c->dims[0] * c->dims[1] * c->dims[2], p.n = c->dims[3];
+  p.inner = filter->dims[3];
+  p.k = filter->dims[0] * filter->dims[1] * p.inner;
+  p.a = dy->data, p.b = filter->data, p.c = c->data;
+  return multiply(frame, &p);
+}
+
+/* The gradient of a convolution's filter, from x and dy. */
+XLA_FFI_Error *millrace_conv_filter_grad(XLA_FFI_CallFrame *frame) {
+  if (is_question(frame)) return NULL;
+  const XLA_FFI_Buffer *x = argument(frame, 0), *dy = argument(frame, 1), *c = result(frame, 0);
+  Product p = {.windows = windows_of(x, numbers(frame)), .pack_a = a_windows_turned, .pack_b = b_plain, .deep = 1};
+  p.m = c->dims[0] * c->dims[1] * c->dims[2], p.n = c->dims[3];
+  p.k = dy->dims[0] * dy->dims[1] * dy->dims[2];
+  p.a = x->data, p.b = dy->data, p.c = c->data, p.ldb = p.n;
+  return multiply(frame, &p);
+}
+
+/* --- Adam --------------------------------------------------------------------------------------------------- */
+
+typedef struct Adam {
+  const float *var, *m, *v, *grad, *scalars;
+  float *new_var, *new_m, *new_v;
+  int64_t size;
+  int parts;
+} Adam;
+
+static void adam_part(const void *job, int index) {
+  const Adam *a = job;
+  float rate = a->scalars[0], keep_m = a->scalars[1], keep_v = a->scalars[2], epsilon = a->scalars[3];
+  int64_t first, last;
+  bounds(a->size, LANES, a->parts, index, &first, &last);
+#pragma GCC ivdep /* the new values may lie where the old ones do, element for element */
+  for (int64_t i = first; i < last; i++) {
+    float grad = a->grad[i];
+    float m = a->m[i] + (grad - a->m[i]) * keep_m;
+    float v = a->v[i] + (grad * grad - a->v[i]) * keep_v;
+    a->new_m[i] = m;
+    a->new_v[i] = v;
+    a->new_var[i] = a->var[i] - m * rate / (__builtin_sqrtf(v) + epsilon);
+  }
+}
+
+/* A step of Adam: (var, m, v, grad, {rate, 1 - beta1, 1 - beta2, epsilon}) -> var, m, v, in one pass over memory. */
+XLA_FFI_Error *millrace_adam(XLA_FFI_CallFrame *frame) {
+  enum { PART = 1 << 14 };
+  if (is_question(frame)) return NULL;
+  const XLA_FFI_Buffer *var = argument(frame, 0);
+  Adam a = {.size = 1};
+  for (int64_t i = 0; i < var->rank; i++) a.size *= var->dims[i];
+  a.var = var->data, a.m = argument(frame, 1)->data, a.v = argument(frame, 2)->data;
+  a.grad = argument(frame, 3)->data, a.scalars = argument(frame, 4)->data;
+  a.new_var = result(frame, 0)->data, a.new_m = result(frame, 1)->data, a.new_v = result(frame, 2)->data;
+  a.parts = (int)least((a.size + PART - 1) / PART, MOST_PARTS);
+  in_parallel(frame, adam_part, &a, a.parts);
+  return NULL;
+}
