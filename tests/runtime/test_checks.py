@@ -114,9 +114,7 @@ def _sparse_product(x: Any) -> Any:
 
 def _pool_gradient(x: Any) -> Any:
     flags: dict[str, Any] = {"ksize": [1, 2, 2, 1], "strides": [1, 2, 2, 1], "padding": "SAME"}
-    return raw.MaxPoolGradWithArgmax(
-        input=ones(1, 4, 4, 1), grad=ones(1, 2, 2, 1), argmax=tf.reshape(x, [1, 2, 2, 1]), **flags
-    )
+    return raw.MaxPoolGradWithArgmax(ones(1, 4, 4, 1), ones(1, 2, 2, 1), tf.reshape(x, [1, 2, 2, 1]), **flags)
 
 
 VALUES = {

@@ -168,7 +168,7 @@ def gather(
     Args:
       params: `[..., n, ...]`, n the length of dimension `axis`; or a variable.
       indices: `[...]`, int32 or int64, each in [0, n).
-      validate_indices: taken for compatibility; indices are always checked where they can be.
+      validate_indices: taken for compatibility; indices are always checked.
       name: op name; default "Gather" along axis 0, "GatherV2" else.
       axis: int scalar; default `batch_dims`.
       batch_dims: the first so many dimensions are common to `params` and `indices`.
