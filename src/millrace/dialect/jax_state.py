@@ -32,8 +32,8 @@ class StateVerbs:
         self, var: Any, m: Any, v: Any, grad: Any, rate: Any, keep_m: Any, keep_v: Any, epsilon: Any
     ) -> Any:
         """(var, m, v) after Adam's step in one pass over memory; None where no kernel does that."""
-        arrays = [jnp.asarray(a) for a in (var, m, v, grad)]
-        return jax_native.adam(*arrays, rate, (keep_m, keep_v, epsilon))
+        arrays = tuple(jnp.asarray(a) for a in (var, m, v, grad))
+        return jax_native.adam(arrays, (rate, keep_m, keep_v, epsilon))
 
     def scatter_rows(self, ref: Any, indices: Any, updates: Any, how: str) -> Any:
         """`ref` with its rows `indices` combined with `updates`; see the NumPy verb."""
