@@ -5,9 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from millrace.opkit.philox import skip, words
-from millrace.opkit.philox_fixed import double, fraction
-
-_FLOAT32 = np.dtype(np.float32)
 
 
 class WordStream:
@@ -33,9 +30,9 @@ class WordStream:
 
     def float32(self) -> float:
         """A uniform number in [0, 1), of single precision."""
-        return float(fraction(np.array(self.word(), np.uint32).reshape(1), _FLOAT32)[0])
+        return (self.word() & 0x7FFFFF) * 2.0**-23  # the lower bits, as in `philox_fixed.fraction`
 
     def float64(self) -> float:
         """A uniform number in [0, 1)."""
         upper = self.word()
-        return float(double(np.array([[upper, self.word()]], np.uint32))[0])
+        return ((upper & 0xFFFFF) << 32 | self.word()) * 2.0**-52  # as `philox_fixed.double`
