@@ -13,10 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import Tracer
+from jax.extend import core as jax_core
+from jax.interpreters import partial_eval
 
 from millrace.core import errors
 
 _state = threading.local()
+_SUMS = frozenset(("add", "sub", "mul", "max", "min", "neg", "convert_element_type"))
 
 
 class Checks:
@@ -231,22 +234,12 @@ class ControlVerbs:
         def step(values: list[Any]) -> tuple[list[Any], Any]:
             return turn(values, test.results(values)[1:])
 
-        def going(loop: tuple[list[Any], Any]) -> Any:
-            values, held = loop
-            results, allowed = test(values)
-            return results[0] & held & allowed if test.rows else results[0] & held
-
-        def once(loop: tuple[list[Any], Any]) -> tuple[list[Any], Any]:
-            values, held = step(loop[0])
-            return values, loop[1] & held
-
         start = _with_room(lambda values: step(values)[0], _strong([*carried, *state]))
         if not _is_traced((start, captured)) and not test.results(start)[0]:
             return start
-        final, held = lax.while_loop(going, once, (start, jnp.asarray(True)))
+        final, held, allowed = _repeated(test, turn, step, start)
         Checks.current().add_of_body(held, turn)
-        if test.rows:  # they held before each iteration, but perhaps not at the end
-            Checks.current().add_of_body(test(final)[1], test)
+        Checks.current().add_of_body(allowed, test)
         return final
 
     def _recorded_loop(self, cond: Any, body: Any, carried: Any, captured: Any, state: Any) -> list[Any]:
@@ -400,6 +393,61 @@ def _with_room(step: Callable[[list[Any]], list[Any]], start: list[Any]) -> list
         else b
         for a, b in zip(after, start, strict=True)
     ]
+
+
+def _repeated(
+    test: _Body, turn: _Body, step: Callable[..., Any], start: list[Any]
+) -> tuple[list[Any], Any, Any]:
+    """`lax.while_loop` of `step`, whose body is `turn`, while `test` gives true first.
+
+    Where a condition does not hold the loop ends, since what it goes on with may never end it.
+
+    Returns:
+      The last values, whether the conditions of all turns held, whether those of all tests did.
+    """
+    leaves, tree = jax.tree.flatten(start)
+    body, shapes = jax.make_jaxpr(step, return_shape=True)(start)
+    if jax.tree.structure(shapes[0]) != tree:
+        raise Uncompilable("a loop that changes the kind of a value")
+    asked = jax.make_jaxpr(lambda values: test(values)[0][0])(start)
+    once, whether = jax_core.jaxpr_as_fun(body), jax_core.jaxpr_as_fun(asked)
+
+    if not test.rows and (not turn.rows or _only_counts(asked.jaxpr, body.jaxpr)):
+
+        def going(loop: tuple[list[Any], Any]) -> Any:
+            return whether(*loop[0])[0]
+
+    else:
+
+        def going(loop: tuple[list[Any], Any]) -> Any:
+            (going_on, *_), allowed = test(jax.tree.unflatten(tree, loop[0]))
+            return going_on & loop[1] & allowed
+
+    def turned(loop: tuple[list[Any], Any]) -> tuple[list[Any], Any]:
+        *values, held = once(*loop[0])
+        return values, loop[1] & held if turn.rows else loop[1]
+
+    values, held = lax.while_loop(going, turned, (leaves, jnp.asarray(True)))
+    final = jax.tree.unflatten(tree, values)
+    # the conditions of the test held before each turn, but perhaps not at the end
+    return final, held, test(final)[1] if test.rows else None
+
+
+def _only_counts(test: jax_core.Jaxpr, body: jax_core.Jaxpr) -> bool:
+    """True where a loop's condition depends on sums and the like alone, which no failure of its body reaches.
+
+    Args:
+      test: of the carried values.
+      body: of the carried values; its last result is no carried value.
+    """
+    wanted = partial_eval.dce_jaxpr(test, [True])[1]
+    while True:
+        part, used = partial_eval.dce_jaxpr(body, [*wanted, False])
+        if any(eqn.primitive.name not in _SUMS for eqn in part.eqns):
+            return False
+        if not any(u and not w for u, w in zip(used, wanted, strict=True)):
+            return True
+        wanted = [u or w for u, w in zip(used, wanted, strict=True)]
 
 
 def _scanned(turn: _Body, start: list[Any], rows: Any, length: int, reverse: bool) -> tuple[Any, Any]:
