@@ -128,7 +128,7 @@ def sample(
       (picked classes, int64 `[count]`; expected counts of the true classes, float32 `[batch, num_true]`;
       of the picked classes, float32 `[count]`).
     """
-    stream = WordStream(state)
+    stream = WordStream(state, 3 * count)  # most take two words, and some pick a class again
     tries = count
     if unique:
         # In the order of first appearance.

@@ -10,10 +10,11 @@ from millrace.opkit.philox import skip, words
 class WordStream:
     """The words of a generator one after another; the generator's state itself stays as it is."""
 
-    def __init__(self, state: np.ndarray) -> None:
+    def __init__(self, state: np.ndarray, expected: int = 16) -> None:
+        """Starts at `state`, uint32 `[6]`; `expected` is how many words will probably be read."""
         self._state = state
         self._ready: list[int] = []
-        self._batch = 4  # blocks made at once: few for short streams, more for long ones
+        self._batch = max(expected // 4, 1)  # blocks made at once
 
     def word(self) -> int:
         """The next 32 random bits."""
