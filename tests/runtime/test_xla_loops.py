@@ -20,6 +20,14 @@ RNG = np.random.RandomState(0)
 N, B, W = 6, 3, 4  # iterations, rows, width
 
 
+@pytest.fixture(autouse=True)
+def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small products are treated as large ones are."""
+    from millrace.runtime import xla_products
+
+    monkeypatch.setattr(xla_products, "_LEAST_MATRIX", 0)
+
+
 def array(*shape: int) -> np.ndarray:
     return RNG.randn(*shape).astype("f")
 
@@ -83,6 +91,20 @@ def test_a_product_too_large_for_all_iterations_stays(monkeypatch):
         return lax.scan(lambda h, x: (jnp.tanh(h + x @ w), h), h, x)
 
     assert products(rewritten(f, array(N, B, W), array(W, W), array(B, W))) == [((B, W), (W, W))]
+
+
+def test_what_fits_the_caches_is_not_divided(monkeypatch):
+    from millrace.runtime import xla_products
+
+    def f(x, w, h):
+        return lax.scan(lambda h, x: (jnp.tanh(jnp.concatenate([x, h], 1) @ w), h), h, x)
+
+    args = array(N, B, W), array(2 * W, W), array(B, W)
+    assert products(rewritten(f, *args)) == [((B, W), (W, W))]
+    for name, value in ("_LEAST_MATRIX", 4 * 2 * W * W + 1), ("_MOST_ROWS", 4 * N * B * W - 1):
+        with monkeypatch.context() as patch:
+            patch.setattr(xla_products, name, value)
+            assert products(rewritten(f, *args)) == [((B, 2 * W), (2 * W, W))]
 
 
 @pytest.mark.parametrize("flipped", [False, True])
