@@ -59,7 +59,7 @@ def conv(x: Any, w: Any, strides: Sequence[int], pads: Any, dilations: Sequence[
 def conv_input_grad(shape: Any, w: Any, dy: Any, strides: Any, pads: Any, dilations: Any) -> Any:
     """The gradient of a convolution's input, an array of `shape`; not where steps and dilations meet.
 
-    With steps of two, `[64, 14, 14, 32]` from a 5x5 filter to 64 channels takes 1.5 ms on two cores, XLA's 2.7.
+    In steps of two, `[64, 14, 14, 32]` with a 5x5 filter to 64 channels takes 1.5 ms on two cores, XLA's 2.7.
     """
     if not _suits(dy, w, w.shape[-2]) or shape[-1] != w.shape[-2]:
         return None
