@@ -372,21 +372,21 @@ static int runs_of(const Product *p, float *spare, int64_t row, int64_t k, int d
 
 /* --- the product ------------------------------------------------------------------------------------------ */
 
-/* C's tile (+)= A times B's panel, where A is made of `runs`. */
+/* C's tile, `across` vectors wide, (+)= A times B's panel, where A is made of `runs`. */
 static inline __attribute__((always_inline)) void tile(const Run *runs, int count, int64_t row_step, int64_t k_step,
-                                                       const float *panel, float *c, int64_t ldc, int add) {
+                                                       const float *panel, float *c, int64_t ldc, int across, int add) {
   vec sums[ROWS][2];
 #pragma GCC unroll 16
   for (int r = 0; r < ROWS; r++) sums[r][0] = sums[r][1] = (vec){0};
   for (const Run *run = runs; run < runs + count; run++) {
     const float *a = run->from, *b = panel + run->first * COLUMNS;
     for (int k = run->count; k > 0; k--) {
-      vec b0 = ((const vec *)b)[0], b1 = ((const vec *)b)[1];
+      vec b0 = ((const vec *)b)[0], b1 = across > 1 ? ((const vec *)b)[1] : (vec){0};
 #pragma GCC unroll 16
       for (int r = 0; r < ROWS; r++) {
         float x = a[r * row_step];
         sums[r][0] += x * b0;
-        sums[r][1] += x * b1;
+        if (across > 1) sums[r][1] += x * b1;
       }
       a += k_step, b += COLUMNS;
     }
@@ -394,18 +394,26 @@ static inline __attribute__((always_inline)) void tile(const Run *runs, int coun
 #pragma GCC unroll 16
   for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 2
-    for (int j = 0; j < 2; j++) {
+    for (int j = 0; j < across; j++) {
       loose *to = (loose *)(c + r * ldc) + j;
       *to = add ? *to + sums[r][j] : sums[r][j];
     }
 }
 
 static void tile_rows(const Run *runs, const float *b, float *c, int64_t ldc, int add) {
-  tile(runs, 1, STRIDE, 1, b, c, ldc, add);
+  tile(runs, 1, STRIDE, 1, b, c, ldc, 2, add);
 }
 
 static void tile_deep(const Run *runs, int count, int64_t step, const float *b, float *c, int64_t ldc, int add) {
-  tile(runs, count, 1, step, b, c, ldc, add);
+  tile(runs, count, 1, step, b, c, ldc, 2, add);
+}
+
+static void narrow_rows(const Run *runs, const float *b, float *c, int64_t ldc, int add) {
+  tile(runs, 1, STRIDE, 1, b, c, ldc, 1, add);
+}
+
+static void narrow_deep(const Run *runs, int count, int64_t step, const float *b, float *c, int64_t ldc, int add) {
+  tile(runs, count, 1, step, b, c, ldc, 1, add);
 }
 
 /* C[m0:m1, n0:n1] from k0 to k1. */
@@ -432,12 +440,15 @@ static void block(const Product *p, float *c, int64_t ldc, int64_t m0, int64_t m
           count = 1, step = ROWS;
         }
         for (int64_t j = 0; j < width; j += COLUMNS) {
-          int columns = (int)least(COLUMNS, width - j), whole = rows == ROWS && columns == COLUMNS, add = k > k0;
+          int columns = (int)least(COLUMNS, width - j), narrow = columns <= LANES, add = k > k0;
+          int whole = rows == ROWS && (columns == COLUMNS || columns == LANES);
           float *to = c + m * ldc + n + j;
           if (p->deep)
-            tile_deep(runs, count, step, packed_b + j * depth, whole ? to : edge, whole ? ldc : COLUMNS, whole && add);
+            (narrow ? narrow_deep : tile_deep)(runs, count, step, packed_b + j * depth, whole ? to : edge,
+                                               whole ? ldc : COLUMNS, whole && add);
           else
-            tile_rows(runs, packed_b + j * depth, whole ? to : edge, whole ? ldc : COLUMNS, whole && add);
+            (narrow ? narrow_rows : tile_rows)(runs, packed_b + j * depth, whole ? to : edge, whole ? ldc : COLUMNS,
+                                               whole && add);
           if (!whole)
             for (int r = 0; r < rows; r++)
               for (int i = 0; i < columns; i++) to[r * ldc + i] = edge[r * COLUMNS + i] + (add ? to[r * ldc + i] : 0);
