@@ -162,7 +162,7 @@ class _Loop:
     def _follow(self, eqn: Any) -> None:
         """Notes what the results of an equation depend on, and their numbers where they are known."""
         level = max((level_of(self.levels, v) for v in eqn.invars), default=CONSTANT)
-        if eqn.effects or (level == SCANNED and any(True for _ in jax_core.jaxprs_in_params(eqn.params))):
+        if eqn.effects or (level == SCANNED and _has_bodies(eqn)):
             level = CARRIED
         self.levels.update(dict.fromkeys(eqn.outvars, level))
         out = eqn.outvars[0]
@@ -381,6 +381,11 @@ def _grows(eqn: Any) -> bool:
     if eqn is None:
         return False
     return sum(v.aval.size for v in eqn.outvars) > sum(v.aval.size for v in eqn.invars)
+
+
+def _has_bodies(eqn: Any) -> bool:
+    values = [v for value in eqn.params.values() for v in (value if isinstance(value, tuple) else (value,))]
+    return any(isinstance(v, jax_core.Jaxpr | jax_core.ClosedJaxpr) for v in values)
 
 
 def _adds_row(scatter: Any) -> bool:
