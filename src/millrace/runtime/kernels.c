@@ -9,6 +9,7 @@
    The order in which the products of one element are added depends on the shapes alone, never on the
    number of threads or on which of them comes first. */
 
+#define _GNU_SOURCE /* for the affinity of threads */
 #include <sched.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -31,7 +32,7 @@ enum {
   WIDTH = 512,       /* of a packed block of B: 768 KiB */
   STRIDE = DEPTH + LANES, /* of the rows of a panel of A: not a power of two, whose multiples share cache sets */
   MOST_PARTS = 64,
-  SPINS = 4096,
+  SPINS = 256, /* pauses, of some 50 ns each, before a thread gives its core up */
   SHORT = 4, /* pixels in a line of a picture: shorter ones are copied */
 };
 
@@ -43,8 +44,8 @@ typedef float loose __attribute__((vector_size(LANES * 4), aligned(4)));
 typedef struct Work {
   void (*part)(const void *job, int index);
   const void *job;
-  int parts;
-  atomic_int next, done, users;
+  int parts, core;
+  atomic_int started, next, done, users;
 } Work;
 
 static void take_parts(Work *work) {
@@ -55,12 +56,39 @@ static void take_parts(Work *work) {
   }
 }
 
+static void wait_a_while(int turn) {
+  if (turn >= SPINS) {
+    sched_yield(); /* the thread waited for may need this core */
+    return;
+  }
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
 static void leave(Work *work) {
   if (atomic_fetch_sub(&work->users, 1) == 1) free(work);
 }
 
+/* Moves this thread off a core. Linux wakes a thread where its waker runs, and lets both share that core for longer than
+   a product takes: the step of a small perceptron took 3.4 ms half of the time, and 2.4 ms otherwise. */
+static void move_off(int core) {
+#ifdef __linux__
+  cpu_set_t all, others;
+  if (sched_getcpu() != core || sched_getaffinity(0, sizeof all, &all) || CPU_COUNT(&all) < 2) return;
+  others = all;
+  CPU_CLR(core, &others);
+  if (!sched_setaffinity(0, sizeof others, &others)) sched_setaffinity(0, sizeof all, &all);
+#else
+  (void)core;
+#endif
+}
+
 static void help(void *data) {
-  take_parts(data);
+  Work *work = data;
+  atomic_store(&work->started, 1);
+  if (atomic_load(&work->next) < work->parts) move_off(work->core);
+  take_parts(work);
   leave(data);
 }
 
@@ -88,7 +116,10 @@ static void in_parallel(const XLA_FFI_CallFrame *frame, void (*part)(const void 
     return;
   }
   work->part = part, work->job = job, work->parts = parts;
-  atomic_init(&work->next, 0), atomic_init(&work->done, 0), atomic_init(&work->users, helpers + 1);
+#ifdef __linux__
+  work->core = sched_getcpu();
+#endif
+  atomic_init(&work->started, 0), atomic_init(&work->next, 0), atomic_init(&work->done, 0), atomic_init(&work->users, helpers + 1);
   for (int i = 0; i < helpers; i++) {
     XLA_FFI_ThreadPool_Schedule_Args args = {.struct_size = XLA_FFI_ThreadPool_Schedule_Args_STRUCT_SIZE,
                                              .ctx = frame->ctx, .task = help, .data = work};
@@ -99,9 +130,10 @@ static void in_parallel(const XLA_FFI_CallFrame *frame, void (*part)(const void 
       leave(work);
     }
   }
+  for (int turn = 0; turn < SPINS && !atomic_load(&work->started); turn++) wait_a_while(turn);
+  if (!atomic_load(&work->started)) sched_yield(); /* a helper that was woken on this core gets to run, and leaves it */
   take_parts(work);
-  for (int turn = 0; atomic_load(&work->done) < parts; turn++)
-    if (turn > SPINS) sched_yield(); /* the thread waited for may need this processor */
+  for (int turn = 0; atomic_load(&work->done) < parts; turn++) wait_a_while(turn);
   leave(work);
 }
 
@@ -479,7 +511,7 @@ static void product_part(const void *job, int index) {
 }
 
 static XLA_FFI_Error *multiply(const XLA_FFI_CallFrame *frame, Product *p) {
-  enum { SMALL = 64, LONG = 4096 };
+  enum { SMALL = 64, LONG = 4096, MANY_ROWS = 1024 };
   int count = threads(frame);
   int64_t row_tiles = (p->m + ROWS - 1) / ROWS, column_tiles = (p->n + COLUMNS - 1) / COLUMNS;
   p->m_parts = p->n_parts = p->k_parts = 1;
@@ -494,8 +526,8 @@ static XLA_FFI_Error *multiply(const XLA_FFI_CallFrame *frame, Product *p) {
     int by_columns = p->n > p->m ? column_tiles >= count : row_tiles < count;
     if (by_columns)
       p->n_parts = (int)least(column_tiles, count);
-    else
-      p->m_parts = (int)least(row_tiles, count);
+    else /* more parts than threads even out what else the threads have to do */
+      p->m_parts = (int)least(row_tiles, p->m / MANY_ROWS > count ? least(p->m / MANY_ROWS, 4 * count) : count);
   }
   in_parallel(frame, product_part, p, p->m_parts * p->n_parts * p->k_parts);
   if (p->k_parts > 1) {
