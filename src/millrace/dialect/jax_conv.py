@@ -113,6 +113,7 @@ class ConvVerbs:
         """Reduces windows of a padded channels-last `x` by "max" or "sum".
 
         Slices, which XLA fuses into one pass, beat its window reduction on CPUs while the windows are small.
+        The barrier keeps a reshape behind out of that pass: 0.16 ms for `[64, 14, 14, 64]`, without it 0.8.
         """
         spare = (1,) * (x.ndim - 1 - len(windows))
         if math.prod(windows) > _MOST_TAPS:
@@ -129,7 +130,7 @@ class ConvVerbs:
             )
             part = x[(slice(None), *cut)]
             out = part if out is None else combine(out, part)
-        return out
+        return lax.optimization_barrier(out) if jax.default_backend() == "cpu" else out
 
     def scatter_strided(self, shape: Any, strides: Any, parts: Iterable[tuple[Any, Any]]) -> Any:
         """Zeros of a channels-last `shape` with every part added at its offset, an element each `strides`."""
