@@ -23,7 +23,7 @@ import numpy as np
 from jax.experimental import serialize_executable
 from jax.extend import core as jax_core
 
-from millrace.core import errors, shapes
+from millrace.core import shapes
 from millrace.dialect.jax_control import Checks
 from millrace.dialect.jax_conv import many_cores
 from millrace.graph.operation import Operation
@@ -31,6 +31,7 @@ from millrace.runtime import bounds, xla_cache, xla_native
 from millrace.runtime.plan import Plan
 from millrace.runtime.segments import Segment
 from millrace.runtime.xla import as_output, run_steps
+from millrace.runtime.xla_guard import Guard, raise_failed
 from millrace.runtime.xla_loops import has_loops, with_fast_loops
 from millrace.runtime.xla_memory import keep_memory, release_memory
 
@@ -41,8 +42,6 @@ _WIDE = {  # AVX-512's whole width where there is one: thirty sines and their gr
 _NO_CONVOLUTIONS = {  # what goes to its newer library; see `many_cores`
     "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 }
-_LARGEST_GUARD = 1 << 20  # bytes that the steps of a guard may write
-_SLOW = frozenset(("dot_general", "conv_general_dilated", "while", "scan", "cond", "ffi_call", "sort"))
 _LEAST_DONATED = 4096  # bytes: taking over less saves nothing, and XLA warns where it cannot
 _LEAST_SHARED = 1 << 16  # elements: what is smaller stays in the cache of the processor
 _GAIN = (
@@ -110,16 +109,18 @@ class Program:
         traced = jax.jit(partial(self._trace, checks), donate_argnums=donated).trace(*values)
         if not checks.rows and not has_loops(traced.jaxpr):
             return _Executable(compiled_for(traced.lower()), None, None)
+        program = with_fast_loops(traced.jaxpr)
+
+        def lowered(which: slice, donated: tuple[int, ...]) -> Any:
+            return jax.jit(_partial(program, traced.out_tree, which), donate_argnums=donated).lower(*values)
+
         if not checks.rows:
-            function = jax.jit(partial_of(traced), donate_argnums=donated)
-            return _Executable(compiled_for(function.lower(*values)), None, None)
-        guard = _Guard.of(traced, checks) if donated else None
+            return _Executable(compiled_for(lowered(slice(None), donated)), None, None)
+        args = jax.tree.unflatten(traced.in_tree, program.jaxpr.invars)[0]
+        guard = Guard.of(program, args, checks.rows) if donated else None
         if guard is None:
-            return _Executable(compiled_for(jax.jit(partial_of(traced)).lower(*values)), None, checks)
-        function = partial_of(traced, slice(0, -1))
-        return _Executable(
-            compiled_for(jax.jit(function, donate_argnums=donated).lower(*values)), guard, None
-        )
+            return _Executable(compiled_for(lowered(slice(None), ())), None, checks)
+        return _Executable(compiled_for(lowered(slice(0, -1), donated)), guard, None)
 
     def _trace(self, checks: Checks, *values: Any) -> list[Any]:
         segment = self._segment
@@ -164,7 +165,7 @@ def program_for(segment: Segment, plan: Plan) -> Callable[..., Sequence[Any]]:
 class _Executable:
     """A compiled program for values of one kind, and how it tells that something was not allowed."""
 
-    def __init__(self, compiled: Callable[..., Any], guard: _Guard | None, checks: Checks | None) -> None:
+    def __init__(self, compiled: Callable[..., Any], guard: Guard | None, checks: Checks | None) -> None:
         self.compiled = compiled
         self.guard = guard
         self._checks = checks.rows if checks is not None else []
@@ -178,53 +179,12 @@ class _Executable:
         return results
 
 
-class _Guard:
-    """The checks of a program as a program of its own, which runs before it."""
-
-    def __init__(self, places: list[int], function: Callable[..., Any], rows: list[Any]) -> None:
-        self._places = places
-        self._function = function
-        self._rows = rows
-
-    @classmethod
-    def of(cls, traced: Any, checks: Checks) -> _Guard | None:
-        """The guard for the last result of a traced program; None where that is too much to do apart."""
-        jaxpr = with_fast_loops(traced.jaxpr).jaxpr  # where what counters decide has left the loops
-        needed = {jaxpr.outvars[-1]}
-        size = 0
-        for eqn in reversed(jaxpr.eqns):
-            if needed.isdisjoint(eqn.outvars):
-                continue
-            if eqn.primitive.name in _SLOW:
-                return None
-            size += sum(v.aval.size * v.aval.dtype.itemsize for v in eqn.outvars)
-            needed.update(v for v in eqn.invars if not isinstance(v, jax_core.Literal))
-        args = jax.tree.unflatten(traced.in_tree, jaxpr.invars)[0]
-        places = [i for i, arg in enumerate(args) if not needed.isdisjoint(jax.tree.leaves(arg))]
-        if size > _LARGEST_GUARD:
-            return None
-        whole = partial_of(traced, -1)
-
-        def function(*some: Any) -> Any:
-            filled = [
-                jax.tree.map(lambda v: jax.numpy.zeros(v.aval.shape, v.aval.dtype), arg) for arg in args
-            ]
-            for place, value in zip(places, some, strict=True):
-                filled[place] = value
-            return whole(*filled)
-
-        return cls(places, jax.jit(function), checks.rows)
-
-    def __call__(self, values: Sequence[Any]) -> None:
-        raise_failed(self._rows, self._function(*[values[i] for i in self._places]))
-
-
-def partial_of(traced: Any, which: Any = slice(None)) -> Callable[..., Any]:
-    """The traced program as a function that gives only the results `which`; it is not traced again."""
-    whole = jax_core.jaxpr_as_fun(with_fast_loops(traced.jaxpr))
+def _partial(program: Any, tree: Any, which: slice) -> Callable[..., Any]:
+    """A closed jaxpr as a function that gives only the results `which`; it is not traced again."""
+    whole = jax_core.jaxpr_as_fun(program)
 
     def function(*values: Any) -> Any:
-        return jax.tree.unflatten(traced.out_tree, whole(*jax.tree.leaves(values)))[which]
+        return jax.tree.unflatten(tree, whole(*jax.tree.leaves(values)))[which]
 
     return function
 
@@ -268,18 +228,6 @@ def _compile(lowered: Any) -> Any:
         except Exception:  # refused, or no program at all: then without options it fails, too
             continue
     return lowered.compile(last)
-
-
-def raise_failed(rows: list[tuple[Operation, Callable[[], Exception]]], held: Any) -> None:
-    """Raises the error of the first check that does not hold."""
-    held = np.asarray(held)
-    if held.all():
-        return
-    op, error = rows[int(np.argmin(held))]
-    raised = error()
-    if isinstance(raised, errors.OpError) and raised.op is None:
-        raised = type(raised)(None, op, raised.message)  # type: ignore[call-arg, arg-type]
-    raise raised
 
 
 def _shared(segment: Segment, plan: Plan) -> frozenset[int]:
