@@ -37,8 +37,8 @@ _ON_HOST: dict[str, Callable[..., Any]] = {
 class Guard:
     """Checks that need little beside the inputs of a program.
 
-    Where they are simple and look at arrays that are fed they run on NumPy: 13 us for the labels of a batch, as
-    a program of XLA 41.
+    Where they are simple and look at arrays that are fed they run on NumPy: 13 us for the labels of a batch,
+    as a program of XLA 41.
     """
 
     def __init__(
