@@ -7,11 +7,13 @@ looks at a clock, so that a program takes the same tier, and gives the same bits
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from millrace.core import shapes
 from millrace.graph.operation import Operation, is_ref
 from millrace.runtime.plan import Plan, Step, bodies_of
+from millrace.runtime.segments import Segment, split
 from millrace.runtime.simplify import body_form, infer
 
 _CALL = 1.2e-6  # seconds for one step of the interpreter beside the work itself
@@ -47,6 +49,8 @@ class Cost:
       flops: floating point operations of products and convolutions, and of costly functions.
       bytes: read and written by all steps.
       known: False where shapes are missing.
+      operations: how many of them there are to compile.
+      segments: how many programs they make.
     """
 
     steps: float
@@ -54,6 +58,7 @@ class Cost:
     bytes: float
     known: bool
     operations: int
+    segments: int = 1
 
     @property
     def interpreted(self) -> float:
@@ -62,8 +67,8 @@ class Cost:
 
     @property
     def compiled(self) -> float:
-        """Seconds as a compiled program."""
-        return _XLA_CALL + self.bytes * _FUSED / _XLA_BYTES + self.flops / _XLA_FLOPS
+        """Seconds as compiled programs."""
+        return self.segments * _XLA_CALL + self.bytes * _FUSED / _XLA_BYTES + self.flops / _XLA_FLOPS
 
     @property
     def compile_time(self) -> float:
@@ -78,6 +83,18 @@ class Cost:
         if self.interpreted >= self.compile_time:
             return 0
         return math.ceil(self.compile_time / (gain * _PATIENCE))
+
+
+def promotion(plan: Plan) -> float:
+    """The run at which to compile what can be compiled of a plan: infinity where that never pays."""
+    parts = [part for part in split(plan) if isinstance(part, Segment)] if plan.steps else []
+    return of_segments(plan, parts).promotion()
+
+
+def of_segments(plan: Plan, segments: Sequence[Segment]) -> Cost:
+    """The cost of the parts of `plan` that can be compiled; host steps cost the same either way."""
+    steps = [step for segment in segments for step in segment.steps]
+    return replace(estimate(replace(plan, steps=steps)), segments=len(segments))
 
 
 def estimate(plan: Plan) -> Cost:

@@ -133,7 +133,7 @@ class Executables:
         elif self._tier == "compile":
             compile_at = 0
         else:
-            compile_at = cost.estimate(plan).promotion()
+            compile_at = cost.promotion(plan)
         form = self._ready[key] = _Form(plan, interpret.slots_for(plan, self._store), compile_at, dims)
         return form
 
@@ -209,8 +209,10 @@ class _Program:
     """A compiled segment; an interpreted one as soon as its first call shows that it cannot be compiled."""
 
     def __init__(self, segment: Segment, plan: Plan) -> None:
+        from millrace.dialect.jax_control import Uncompilable
         from millrace.runtime import xla_program
 
+        self._refusal = Uncompilable
         self._segment = segment
         self._plan = plan
         self._function: Callable[..., Any] = xla_program.program_for(segment, plan)
@@ -221,7 +223,7 @@ class _Program:
             results = self._function(*values)
         except Exception as error:
             checked = isinstance(error, errors.OpError) and error.op is not None
-            if self._tried and not checked:
+            if self._tried and not checked and not isinstance(error, self._refusal):
                 raise
             failure = error
         else:

@@ -115,7 +115,9 @@ def explain(
         by_reason.setdefault(reason, Counter())[op.type] += 1
     parts = split(plan)
     total = cost.estimate(plan)
-    chosen, why, compile_at = _tier(total, tier, parts, feed_dims is not None or not feeds, runs)
+    segments = [part for part in parts if isinstance(part, Segment)]
+    some = cost.of_segments(plan, segments)
+    chosen, why, compile_at = _tier(some, tier, bool(segments), feed_dims is not None or not feeds, runs)
     reasons = {id(step): reason for step, reason in zip(plan.steps, host_reasons(plan), strict=True)}
     rows = [_row(plan, part, reasons) for part in parts]
     return Explanation(
@@ -142,11 +144,11 @@ def _row(plan: Plan, part: Step | Segment, reasons: dict[int, str]) -> Row:
 
 
 def _tier(
-    total: cost.Cost, asked: str, parts: Sequence[Step | Segment], shapes_known: bool, runs: int
+    total: cost.Cost, asked: str, compilable: bool, shapes_known: bool, runs: int
 ) -> tuple[str, str, float]:
     if asked == "interpret":
         return "interpreter", "asked for", math.inf
-    if not any(isinstance(part, Segment) for part in parts):
+    if not compilable:
         return "interpreter", "nothing in it can be compiled", math.inf
     if asked == "compile":
         return "compiled", "asked for", 0

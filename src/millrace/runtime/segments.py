@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from millrace.core import dtypes
+from millrace.core import dtypes, shapes
 from millrace.graph.body import Body
 from millrace.graph.operation import Operation, group
 from millrace.runtime.plan import Plan, Step, bodies_of
@@ -53,7 +53,8 @@ def host_reasons(plan: Plan) -> list[str]:
     Stacks and tensor arrays have another form in either tier, so all steps that hand one on stay together.
     """
     known = set(plan.constants)
-    reasons = [host_reason(plan, step, known) for step in plan.steps]
+    varying: set[int] = set()
+    reasons = [_reason(plan, step, known, varying) for step in plan.steps]
     users: dict[int, list[int]] = {}
     for i, step in enumerate(plan.steps):
         values = [
@@ -74,6 +75,28 @@ def host_reasons(plan: Plan) -> list[str]:
                 reasons[k] = "it shares a tensor array or stack with a host step"
                 waiting.append(k)
     return reasons
+
+
+def _reason(plan: Plan, step: Step, known: set[int], varying: set[int]) -> str:
+    """Why a step stays in the interpreter: of itself, or since its arrays have other sizes in each run.
+
+    A program is for one shape, and the distinct rows of a batch are as many as they are. What comes from
+    outside of the graph, as from a queue, mostly has one shape, and is compiled for that.
+
+    Args:
+      known: see `host_reason`.
+      varying: the values of such sizes; added to.
+    """
+    if varying.isdisjoint(step.inputs):
+        reason = host_reason(plan, step, known)
+        if not reason or not step.op.opdef.pure:
+            return reason
+    else:
+        reason = "the size of what it takes depends on values"
+    for value, tensor in zip(step.outputs, step.op.outputs, strict=False):
+        if tensor.dtype.is_numpy_compatible and not shapes.fully_defined(plan.dims.get(value)):
+            varying.add(value)
+    return reason
 
 
 def host_reason(plan: Plan, step: Step, known: set[int]) -> str:

@@ -24,7 +24,7 @@ from jax.experimental import serialize_executable
 from jax.extend import core as jax_core
 
 from millrace.core import shapes
-from millrace.dialect.jax_control import Checks
+from millrace.dialect.jax_control import Checks, Uncompilable
 from millrace.dialect.jax_conv import many_cores
 from millrace.graph.operation import Operation
 from millrace.runtime import bounds, xla_cache, xla_native
@@ -58,6 +58,7 @@ _FUSED = frozenset((
 ))  # what XLA computes again in each consumer
 # fmt: on
 _READERS = ("MatMul", "BatchMatMul", "Conv", "DepthwiseConv")
+_MOST_SHAPES = 16  # of what reaches a program from host steps; fed shapes have plans of their own
 _LONGEST = 1 << 23  # characters: a program as long as this is mostly constants
 _SLOW_COMPILE = 0.3  # seconds: what compiles faster is not worth a file
 
@@ -95,6 +96,11 @@ class Program:
         leaves, tree = jax.tree.flatten(list(values))
         key = (tree, tuple((np.shape(v), jax.numpy.result_type(v)) for v in leaves))
         if key not in self._forms:
+            if len(self._forms) >= _MOST_SHAPES:
+                raise Uncompilable(
+                    f"its inputs had {_MOST_SHAPES} shapes already, each with a program of its own "
+                    "(give it fewer, by padding)"
+                )
             self._forms[key] = self._build(values)
         self._form = self._forms[key]
         return self._form
