@@ -303,3 +303,19 @@ def test_convolutions_use_all_cores_where_there_are_many(
         np.testing.assert_allclose(few, all_cores, rtol=1e-4, atol=1e-3)
     convolutions = [line for line in programs[-1].as_text().splitlines() if " convolution(" in line]
     assert convolutions and programs[-1].as_text() != programs[0].as_text()
+
+
+def test_uniform_numbers_are_the_interpreter_s_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where they are brought between bounds, which XLA would round once instead of twice."""
+    drawn = [
+        tf.random_uniform([1000], -3.0, 7.0, seed=3),
+        tf.random_uniform([1000], 0.1, 0.7, tf.float64, seed=3),
+        tf.map_fn(lambda _: tf.random_uniform([100], -3.0, 7.0, seed=4), tf.zeros([3])),
+    ]
+    found = []
+    for tier in ("interpret", "compile"):
+        monkeypatch.setenv("MILLRACE_TIER", tier)
+        with tf.Session() as sess:
+            found.append(sess.run(drawn))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)

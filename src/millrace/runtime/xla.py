@@ -22,6 +22,8 @@ from millrace.graph.operation import group
 from millrace.runtime.plan import Plan, Step, body_slots, with_bodies
 from millrace.runtime.simplify import body_form
 
+_UNIFORM = ("RandomUniform", "StatelessRandomUniform")
+
 
 def accelerators() -> list[tuple[str, int, int]]:
     """Kind ("GPU", "TPU"), number and bytes of memory of each device that is not the CPU."""
@@ -80,6 +82,7 @@ def run_steps(
       after: the value a step gives a variable -> which of its inputs the variable is, and values that are
         to be computed before it changes.
     """
+    shared |= _rounded(steps)
     for step in steps:
         checks.op = step.op
         inputs = [env[v] for v in step.inputs]
@@ -92,6 +95,21 @@ def run_steps(
             if value in shared and isinstance(result, Tracer):
                 result = jax.lax.optimization_barrier(result)
             env[value] = result
+
+
+def _rounded(steps: Sequence[Step]) -> frozenset[int]:
+    """Uniform numbers times a range: rounded before the start is added, which XLA would do in one step.
+
+    So random numbers are the interpreter's to the last bit.
+    """
+    uniform: set[int] = set()
+    found = []
+    for step in steps:
+        if step.op.type in _UNIFORM:
+            uniform.update(step.outputs)
+        elif step.op.type == "Mul" and not uniform.isdisjoint(step.inputs):
+            found.extend(step.outputs)
+    return frozenset(found)
 
 
 def is_known(value: Any) -> bool:
