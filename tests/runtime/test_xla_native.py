@@ -62,6 +62,14 @@ def test_products(native: Any, rows: int, inner: int, columns: int, turn_a: bool
     close(native.matmul(*stored, turn_a, turn_b), wanted)
 
 
+def noting(monkeypatch: pytest.MonkeyPatch, texts: list[str]) -> None:
+    """Adds the text of each program that is made from now on."""
+    from millrace.runtime import xla_program
+
+    make = xla_program.compiled_for
+    monkeypatch.setattr(xla_program, "compiled_for", lambda low: texts.append(low.as_text()) or make(low))
+
+
 CONVOLUTIONS = [
     # input, kernel, filters, strides, pads, dilations
     ((8, 14, 14, 32), (5, 5), 64, (1, 1), ((2, 2), (2, 2)), (1, 1)),
@@ -130,6 +138,58 @@ def test_convolutions(
         assert native.conv_input_grad(shape, w, dy, strides, pads, dilations) is None
 
 
+@pytest.mark.parametrize("turn_a", [False, True])
+@pytest.mark.parametrize(("rows", "inner", "columns"), [(97, 385, 77), (100, 20000, 17), (120, 96, 64)])
+def test_what_follows_a_product(native: Any, rows: int, inner: int, columns: int, turn_a: bool) -> None:
+    a, b, bias, mask = normal(rows, inner), normal(inner, columns), normal(columns), normal(rows, columns)
+    product = a.astype("d") @ b.astype("d")
+    stored = a.T.copy() if turn_a else a, b
+    close(native.matmul(*stored, turn_a, False, "bias", bias), product + bias)
+    close(native.matmul(*stored, turn_a, False, "relu", bias), np.maximum(product + bias, 0))
+    close(native.matmul(*stored, turn_a, False, "mask", mask), product * (mask > 0))
+
+
+def test_a_relu_of_nan_is_nan(native: Any) -> None:
+    a = normal(100, 100)
+    a[0, 0] = np.nan
+    found = np.asarray(native.matmul(a, normal(100, 100), False, False, "relu", normal(100)))
+    assert np.isnan(found[0]).all() and np.isfinite(found[1:]).all()
+
+
+@pytest.mark.parametrize("shape", [(128, 512), (3, 5, 7, 800), (2000, 33), (16, 1 << 12)])
+def test_sums_of_columns(native: Any, shape: tuple[int, ...]) -> None:
+    x = normal(*shape)
+    close(native.column_sums(x), x.astype("d").sum(tuple(range(len(shape) - 1))))
+
+
+@pytest.mark.usefixtures("native")
+def test_dense_layers_are_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the product's bias on either side of the sum, with and without a ReLU, and where more is taken."""
+    rng = np.random.RandomState(5)
+    x = tf.placeholder(tf.float32, [100, 128])
+    w = [tf.Variable(rng.randn(128, 128).astype("f") * 0.1) for _ in range(5)]
+    b = [tf.Variable(rng.randn(128).astype("f")) for _ in range(5)]
+    h = tf.nn.relu(tf.nn.bias_add(tf.matmul(x, w[0]), b[0]))
+    h = tf.nn.relu(b[1] + tf.matmul(h, w[1]))
+    linear = tf.matmul(h, w[2]) + b[2]
+    taken = tf.matmul(linear, w[3])
+    h = tf.nn.relu(taken + b[3])
+    loss = tf.reduce_sum(tf.square(tf.matmul(h, w[4]) + tf.ones([100, 1]))) + tf.reduce_mean(taken)
+    grads = tf.gradients(loss, [x, *w, *b[:4]])
+    texts: list[str] = []
+    found = []
+    for tier in ("compile", "interpret"):
+        monkeypatch.setenv("MILLRACE_TIER", tier)
+        with tf.Session() as sess:
+            noting(monkeypatch, texts)
+            sess.run(tf.global_variables_initializer())
+            found.append(sess.run([loss, *grads], {x: normal(100, 128)}))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
+    counts = [texts[-1].count(f"dense<[0, {turned}, {then}]>") for turned, then in ((0, 1), (0, 2), (1, 3))]
+    assert counts == [1, 2, 3]
+
+
 def test_what_is_small_or_of_another_type_is_left_to_xla(native: Any) -> None:
     assert native.matmul(normal(8, 8), normal(8, 8), False, False) is None
     assert native.matmul(normal(200, 200).astype("d"), normal(200, 200).astype("d"), False, False) is None
@@ -196,14 +256,13 @@ def step_of_two_layers() -> tuple[Any, Any, Any]:
 
 def losses(monkeypatch: pytest.MonkeyPatch, with_kernels: bool) -> tuple[list[float], str]:
     """Four losses while training compiled, and the text of the program."""
-    from millrace.runtime import xla_native, xla_program
+    from millrace.runtime import xla_native
 
     monkeypatch.setenv("MILLRACE_TIER", "compile")
     if not with_kernels:
         monkeypatch.setattr(xla_native, "ready", bool)
-    texts = []
-    make = xla_program.compiled_for
-    monkeypatch.setattr(xla_program, "compiled_for", lambda low: texts.append(low.as_text()) or make(low))
+    texts: list[str] = []
+    noting(monkeypatch, texts)
     with tf.Graph().as_default(), tf.Session() as sess:
         step, loss, feeds = step_of_two_layers()
         sess.run(tf.global_variables_initializer())

@@ -56,6 +56,10 @@ class LinalgVerbs:
         """Matrix product over the last two axes, leading ones broadcast; in full precision everywhere."""
         return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
 
+    def column_sums(self, x: Any) -> Any:
+        """The sums over all axes but the last; None where no kernel computes them."""
+        return jax_native.column_sums(jnp.asarray(x))
+
     def dense_product(self, a: Any, b: Any, turn_a: bool, turn_b: bool) -> Any:
         """The product of two matrices, either of which is transposed first."""
         a, b = jnp.asarray(a), jnp.asarray(b)

@@ -111,6 +111,12 @@ class BiasAddGrad:
             total = xp.sum(_wide(out_backprop), axis=tuple(i for i in range(out_backprop.ndim) if i != axis))
         return total.astype(out_backprop.dtype)
 
+    def xla(xp, out_backprop, data_format):
+        rank = out_backprop.ndim
+        last = rank >= 2 and _bias_axis(rank, data_format) == rank - 1
+        found = xp.column_sums(out_backprop) if last else None
+        return BiasAddGrad.kernel(xp, out_backprop, data_format) if found is None else found
+
     def grad(op, dz):
         return raw.BiasAdd(raw.ZerosLike(op.inputs[0]), dz, data_format=op.attrs["data_format"])
 

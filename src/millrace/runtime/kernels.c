@@ -161,6 +161,10 @@ struct Product {
   /* Packs columns [column, column + columns) of B: the COLUMNS elements of each k together, zeros beyond. */
   void (*pack_b)(const Product *p, float *panel, int64_t column, int columns, int64_t k, int depth);
   int deep;
+  /* What is done to each element of C at last: a bias for its column, negative numbers made zero, kept only where `mask`,
+     of C's shape, is positive. */
+  const float *bias, *mask;
+  int floor;
   float *c;
   int64_t ldc;
   /* How the work is divided. */
@@ -452,6 +456,15 @@ static void narrow_deep(const Run *runs, int count, int64_t step, const float *b
   tile(runs, count, 1, step, b, c, ldc, 1, add);
 }
 
+static void finish(const Product *p, float *c, int64_t row, int64_t rows, int64_t column, int64_t columns) {
+  for (int64_t r = 0; r < rows; r++, c += p->n) {
+    const float *mask = p->mask ? p->mask + (row + r) * p->n + column : NULL;
+    for (int64_t i = 0; i < columns && p->bias; i++) c[i] += p->bias[column + i];
+    for (int64_t i = 0; i < columns && p->floor; i++) c[i] = c[i] < 0 ? 0 : c[i];
+    for (int64_t i = 0; i < columns && mask; i++) c[i] = mask[i] > 0 ? c[i] : 0;
+  }
+}
+
 /* C[m0:m1, n0:n1] from k0 to k1. */
 static void block(const Product *p, float *c, int64_t ldc, int64_t m0, int64_t m1, int64_t n0, int64_t n1, int64_t k0,
                   int64_t k1) {
@@ -488,6 +501,7 @@ static void block(const Product *p, float *c, int64_t ldc, int64_t m0, int64_t m
           if (!whole)
             for (int r = 0; r < rows; r++)
               for (int i = 0; i < columns; i++) to[r * ldc + i] = edge[r * COLUMNS + i] + (add ? to[r * ldc + i] : 0);
+          if (k + depth == p->k && p->k_parts == 1) finish(p, to, m, rows, n + j, columns);
         }
       }
     }
@@ -540,6 +554,7 @@ static XLA_FFI_Error *multiply(const XLA_FFI_CallFrame *frame, Product *p) {
     for (int part = 1; part < p->k_parts; part++)
       for (int64_t i = 0; i < size; i++) p->c[i] += p->sums[part * size + i];
     free(p->sums);
+    finish(p, p->c, 0, p->m, 0, p->n);
   }
   return NULL;
 }
@@ -564,8 +579,10 @@ static const int64_t *numbers(const XLA_FFI_CallFrame *frame) {
   return ((const XLA_FFI_Array *)frame->attrs.attrs[0])->data;
 }
 
-/* a b, with numbers {a is transposed, b is transposed}. */
+/* a b, with numbers {a is transposed, b is transposed, what follows}: 1, a third argument is added to each row; 2, and
+   negative numbers are made zero; 3, it tells by its signs what is kept. */
 XLA_FFI_Error *millrace_matmul(XLA_FFI_CallFrame *frame) {
+  enum { BIAS = 1, RELU, MASK };
   if (is_question(frame)) return NULL;
   const XLA_FFI_Buffer *a = argument(frame, 0), *b = argument(frame, 1), *c = result(frame, 0);
   const int64_t *turned = numbers(frame);
@@ -574,6 +591,10 @@ XLA_FFI_Error *millrace_matmul(XLA_FFI_CallFrame *frame) {
   p.pack_a = turned[0] ? a_turned : a_plain;
   p.pack_b = turned[1] ? b_turned : b_plain;
   p.deep = turned[0] != 0;
+  if (turned[2] == MASK)
+    p.mask = argument(frame, 2)->data;
+  else if (turned[2] >= BIAS)
+    p.bias = argument(frame, 2)->data, p.floor = turned[2] == RELU;
   return multiply(frame, &p);
 }
 
@@ -614,6 +635,51 @@ XLA_FFI_Error *millrace_conv_filter_grad(XLA_FFI_CallFrame *frame) {
   p.k = dy->dims[0] * dy->dims[1] * dy->dims[2];
   p.a = x->data, p.b = dy->data, p.c = c->data, p.ldb = p.n;
   return multiply(frame, &p);
+}
+
+/* --- sums of columns -------------------------------------------------------------------------------------- */
+
+typedef struct Columns {
+  const float *x;
+  float *sums; /* of each part */
+  int64_t rows, columns;
+  int parts;
+} Columns;
+
+static void columns_part(const void *job, int index) {
+  const Columns *c = job;
+  float *sums = c->sums + index * c->columns;
+  int64_t first, last;
+  bounds(c->rows, 1, c->parts, index, &first, &last);
+  clear(sums, c->columns);
+  for (; first + 4 <= last; first += 4) {
+    const float *x = c->x + first * c->columns, *y = x + c->columns, *z = y + c->columns, *w = z + c->columns;
+    for (int64_t i = 0; i < c->columns; i++) sums[i] += (x[i] + y[i]) + (z[i] + w[i]);
+  }
+  for (; first < last; first++)
+    for (int64_t i = 0; i < c->columns; i++) sums[i] += c->x[first * c->columns + i];
+}
+
+/* The sums of x over all axes but the last. */
+XLA_FFI_Error *millrace_column_sums(XLA_FFI_CallFrame *frame) {
+  enum { PART = 1 << 16 };
+  if (is_question(frame)) return NULL;
+  const XLA_FFI_Buffer *x = argument(frame, 0), *sums = result(frame, 0);
+  Columns c = {.x = x->data, .rows = 1, .columns = x->dims[x->rank - 1]};
+  for (int64_t i = 0; i + 1 < x->rank; i++) c.rows *= x->dims[i];
+  c.parts = (int)least((c.rows * c.columns + PART - 1) / PART, MOST_PARTS); /* whatever the number of threads */
+  float *parts = c.parts > 1 ? malloc((size_t)(c.parts * c.columns) * sizeof(float)) : NULL;
+  if (!parts) c.parts = 1;
+  c.sums = parts ? parts : sums->data;
+  in_parallel(frame, columns_part, &c, c.parts);
+  float *total = sums->data;
+  if (parts) {
+    copy(total, parts, c.columns);
+    for (int part = 1; part < c.parts; part++)
+      for (int64_t i = 0; i < c.columns; i++) total[i] += parts[part * c.columns + i];
+  }
+  free(parts);
+  return NULL;
 }
 
 /* --- Adam --------------------------------------------------------------------------------------------------- */

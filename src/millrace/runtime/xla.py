@@ -21,6 +21,7 @@ from millrace.graph.body import Body
 from millrace.graph.operation import group
 from millrace.runtime.plan import Plan, Step, body_slots, with_bodies
 from millrace.runtime.simplify import body_form
+from millrace.runtime.xla_layers import Layer, computed
 
 _UNIFORM = ("RandomUniform", "StatelessRandomUniform")
 
@@ -71,6 +72,7 @@ def run_steps(
     checks: Checks,
     shared: frozenset[int] = frozenset(),
     after: Mapping[int, tuple[int, list[int]]] | None = None,
+    joined: Mapping[int, Layer] | None = None,
 ) -> None:
     """Runs steps on a mixture of known NumPy values and tracers; results go into `env`.
 
@@ -81,16 +83,26 @@ def run_steps(
       shared: values that are computed once, behind a barrier, however many steps take them.
       after: the value a step gives a variable -> which of its inputs the variable is, and values that are
         to be computed before it changes.
+      joined: product -> the dense layer that begins with it.
     """
     shared |= _rounded(steps)
+    done: set[int] = set()
     for step in steps:
         checks.op = step.op
+        if not done.isdisjoint(step.outputs):
+            continue
+        layer = joined.get(step.outputs[0]) if joined and step.outputs else None
+        result = None if layer is None else computed(layer, step, env)
+        if layer is not None and result is not None:
+            env.update(dict.fromkeys(layer.results, result))  # of which only the last is asked for its value
+            done.update(layer.results[1:])
+            continue
         inputs = [env[v] for v in step.inputs]
         state = [env[v] for v in step.state]
         if after and step.new_state and step.new_state[0] in after:
             place, others = after[step.new_state[0]]
-            done = [env[v] for v in others if v in env]
-            inputs[place] = jax.lax.optimization_barrier((inputs[place], *done))[0]
+            before = [env[v] for v in others if v in env]
+            inputs[place] = jax.lax.optimization_barrier((inputs[place], *before))[0]
         for value, result in results_of(step, call(step, inputs, state)):
             if value in shared and isinstance(result, Tracer):
                 result = jax.lax.optimization_barrier(result)

@@ -22,7 +22,7 @@ import jax
 
 from millrace.runtime import xla_cache
 
-KERNELS = ("matmul", "conv", "conv_input_grad", "conv_filter_grad", "adam")
+KERNELS = ("matmul", "conv", "conv_input_grad", "conv_filter_grad", "column_sums", "adam")
 _OPTIONS = ("-O3", "-march=native", "-std=gnu11", "-fno-math-errno", "-shared", "-fPIC")
 _PATIENCE = 120  # seconds for the compiler
 

@@ -32,6 +32,7 @@ from millrace.runtime.plan import Plan
 from millrace.runtime.segments import Segment
 from millrace.runtime.xla import as_output, run_steps
 from millrace.runtime.xla_guard import Guard, raise_failed
+from millrace.runtime.xla_layers import layers
 from millrace.runtime.xla_loops import has_loops, with_fast_loops
 from millrace.runtime.xla_memory import keep_memory, release_memory
 
@@ -73,6 +74,7 @@ class Program:
         self._small = small
         self._shared = _shared(segment, plan)
         self._after = _after(segment)
+        self._layers = layers(segment.steps, segment.outputs, plan)
         self._forms: dict[Any, _Executable] = {}
         self._form: _Executable | None = None
 
@@ -135,7 +137,7 @@ class Program:
         checks.small = self._small
         checks.native = xla_native.ready
         with jax.default_matmul_precision("highest"), checks:
-            run_steps(segment.steps, env, checks, self._shared, self._after)
+            run_steps(segment.steps, env, checks, self._shared, self._after, self._layers)
         results = [as_output(env[v]) for v in segment.outputs]
         if checks.rows:
             results.append(jax.numpy.stack([jax.numpy.all(held) for held in checks.holds]))
