@@ -91,6 +91,17 @@ class BiasAddV1:
         return dy, raw.Sum(dy, axes)
 
 
+def _channel_sums(xp, out_backprop, data_format):
+    if out_backprop.ndim < 2:
+        raise windows.refused(f"out_backprop must be at least a matrix. Received: {list(out_backprop.shape)}")
+    axis = _bias_axis(out_backprop.ndim, data_format)
+    if axis == out_backprop.ndim - 1:  # one contiguous reduction, which NumPy does much faster
+        total = xp.sum(_wide(xp.reshape(out_backprop, (-1, out_backprop.shape[-1]))), axis=0)
+    else:
+        total = xp.sum(_wide(out_backprop), axis=tuple(i for i in range(out_backprop.ndim) if i != axis))
+    return total.astype(out_backprop.dtype)
+
+
 @declare("BiasAddGrad(out_backprop: T) -> output: T", T=NUMERIC, data_format=_FORMATS)
 class BiasAddGrad:
     """The sum over all positions, one element per channel."""
@@ -100,22 +111,13 @@ class BiasAddGrad:
         return (None,) if dims is None else (dims[_bias_axis(len(dims), data_format)],)
 
     def kernel(xp, out_backprop, data_format):
-        if out_backprop.ndim < 2:
-            raise windows.refused(
-                f"out_backprop must be at least a matrix. Received: {list(out_backprop.shape)}"
-            )
-        axis = _bias_axis(out_backprop.ndim, data_format)
-        if axis == out_backprop.ndim - 1:  # one contiguous reduction, which NumPy does much faster
-            total = xp.sum(_wide(xp.reshape(out_backprop, (-1, out_backprop.shape[-1]))), axis=0)
-        else:
-            total = xp.sum(_wide(out_backprop), axis=tuple(i for i in range(out_backprop.ndim) if i != axis))
-        return total.astype(out_backprop.dtype)
+        return _channel_sums(xp, out_backprop, data_format)
 
     def xla(xp, out_backprop, data_format):
         rank = out_backprop.ndim
         last = rank >= 2 and _bias_axis(rank, data_format) == rank - 1
         found = xp.column_sums(out_backprop) if last else None
-        return BiasAddGrad.kernel(xp, out_backprop, data_format) if found is None else found
+        return _channel_sums(xp, out_backprop, data_format) if found is None else found
 
     def grad(op, dz):
         return raw.BiasAdd(raw.ZerosLike(op.inputs[0]), dz, data_format=op.attrs["data_format"])
