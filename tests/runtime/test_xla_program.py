@@ -319,3 +319,25 @@ def test_uniform_numbers_are_the_interpreter_s_to_the_bit(monkeypatch: pytest.Mo
             found.append(sess.run(drawn))
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("start", [0, 4], ids=["aligned", "not aligned"])
+def test_a_fed_array_may_change_as_soon_as_the_run_is_over(start: int) -> None:
+    """Also where nothing is fetched that the run would have to wait for."""
+    x = tf.placeholder(tf.float32, [1000, 1000])
+    w = tf.Variable(np.eye(1000, dtype="f"))
+    total = tf.Variable(np.zeros((1000, 1000), "f"))
+    h = x
+    for _ in range(4):
+        h = tf.matmul(h, w)
+    step = total.assign(h + x).op
+    room = np.empty(1000 * 1000 + 32, "f")
+    first = -room.ctypes.data % 64 // 4 + start
+    fed = room[first : first + 1000 * 1000].reshape(1000, 1000)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        for value in (1, 2, 3):
+            fed[:] = value
+            sess.run(step, {x: fed})
+            fed[:] = 100
+            assert np.unique(sess.run(total)).tolist() == [2 * value]

@@ -182,6 +182,10 @@ class _Executable:
         if self.guard is not None:
             self.guard(values)
         results = self.compiled(*values)
+        if results and any(type(value) is np.ndarray for value in values):
+            results[
+                0
+            ].block_until_ready()  # XLA reads a fed array while it runs, and it is the caller's to change
         if self._checks:
             raise_failed(self._checks, results.pop())
         return results
