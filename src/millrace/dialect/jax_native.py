@@ -40,6 +40,8 @@ def matmul(a: Any, b: Any, turn_a: bool, turn_b: bool, then: str = "", other: An
     columns = b.shape[0] if turn_b else b.shape[1]
     if 2 * rows * inner * columns < _LEAST_FLOPS or (turn_b and not turn_a and rows < _FEW_ROWS):
         return None
+    if then == "mask" and other.shape != (rows, columns):
+        return None
     others = () if other is None else (other,)
     if not _allowed(a, b, *others):
         return None

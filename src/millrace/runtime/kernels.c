@@ -1,4 +1,4 @@
-/* Matrix products, convolutions and Adam's step in float32 for processors, called by XLA.
+/* Matrix products, convolutions, sums of columns and Adam's step in float32 for processors, called by XLA.
 
    Every product here is C[m, n] = sum over k of A[m, k] B[k, n]; a convolution's A is the matrix of its
    windows ("im2col"), which is never stored: only the panel in work is. The scheme is that of K. Goto and
@@ -97,17 +97,19 @@ static void help(void *data) {
   leave(data);
 }
 
+/* True where a call of XLA failed, whose error is then forgotten: everything here can be done on one thread. */
+static int failed(const XLA_FFI_CallFrame *frame, XLA_FFI_Error *error) {
+  if (!error) return 0;
+  XLA_FFI_Error_Destroy_Args args = {.struct_size = XLA_FFI_Error_Destroy_Args_STRUCT_SIZE, .error = error};
+  frame->api->XLA_FFI_Error_Destroy(&args);
+  return 1;
+}
+
 static int threads(const XLA_FFI_CallFrame *frame) {
   int64_t count = 1;
   XLA_FFI_ThreadPool_NumThreads_Args args = {
       .struct_size = XLA_FFI_ThreadPool_NumThreads_Args_STRUCT_SIZE, .ctx = frame->ctx, .num_threads = &count};
-  XLA_FFI_Error *error = frame->api->XLA_FFI_ThreadPool_NumThreads(&args);
-  if (error) {
-    XLA_FFI_Error_Destroy_Args destroy = {.struct_size = XLA_FFI_Error_Destroy_Args_STRUCT_SIZE, .error = error};
-    frame->api->XLA_FFI_Error_Destroy(&destroy);
-    return 1;
-  }
-  return count < 1 ? 1 : (int)count;
+  return failed(frame, frame->api->XLA_FFI_ThreadPool_NumThreads(&args)) || count < 1 ? 1 : (int)count;
 }
 
 /* Calls `part` for each of 0 ... parts - 1, on XLA's threads; this thread takes its share, so that nothing
@@ -128,12 +130,7 @@ static void in_parallel(const XLA_FFI_CallFrame *frame, void (*part)(const void 
   for (int i = 0; i < helpers; i++) {
     XLA_FFI_ThreadPool_Schedule_Args args = {.struct_size = XLA_FFI_ThreadPool_Schedule_Args_STRUCT_SIZE,
                                              .ctx = frame->ctx, .task = help, .data = work};
-    XLA_FFI_Error *error = frame->api->XLA_FFI_ThreadPool_Schedule(&args);
-    if (error) {
-      XLA_FFI_Error_Destroy_Args destroy = {.struct_size = XLA_FFI_Error_Destroy_Args_STRUCT_SIZE, .error = error};
-      frame->api->XLA_FFI_Error_Destroy(&destroy);
-      leave(work);
-    }
+    if (failed(frame, frame->api->XLA_FFI_ThreadPool_Schedule(&args))) leave(work);
   }
   for (int turn = 0; turn < SPINS && !atomic_load(&work->started); turn++) wait_a_while(turn);
   if (!atomic_load(&work->started)) sched_yield(); /* a helper that was woken on this core gets to run, and leaves it */
@@ -167,7 +164,6 @@ struct Product {
   const float *bias, *mask;
   int floor;
   float *c;
-  int64_t ldc;
   /* How the work is divided. */
   int m_parts, n_parts, k_parts;
   float *sums; /* [k_parts, m, n], where k_parts > 1 */

@@ -10,23 +10,14 @@ import numpy as np
 
 from millrace.core import errors
 from millrace.graph.operation import Operation
-from millrace.runtime.xla_products import is_variable, read, walk
+from millrace.runtime.xla_products import ON_HOST, is_variable, read, walk
 
 Rows = list[tuple[Operation, Callable[[], Exception]]]
 """The operation and the error of each check."""
 
 _LARGEST = 1 << 20  # bytes that the steps of a guard may write
 _SLOW = frozenset(("dot_general", "conv_general_dilated", "while", "scan", "cond", "ffi_call", "sort"))
-_ON_HOST: dict[str, Callable[..., Any]] = {
-    "ge": np.greater_equal,
-    "gt": np.greater,
-    "le": np.less_equal,
-    "lt": np.less,
-    "eq": np.equal,
-    "ne": np.not_equal,
-    "and": np.bitwise_and,
-    "or": np.bitwise_or,
-    "not": np.invert,
+_SIMPLE: dict[str, Callable[..., Any]] = ON_HOST | {
     "reduce_and": lambda x, axes, **_: np.logical_and.reduce(x, axes),
     "reduce_or": lambda x, axes, **_: np.logical_or.reduce(x, axes),
     "stack": lambda *xs, axis: np.stack(xs, axis),
@@ -57,7 +48,7 @@ class Guard:
         self._held = held
         self._rows = rows
         self._function = jax.jit(self._traced)
-        self._simple = all(eqn.primitive.name in _ON_HOST for eqn in eqns)
+        self._simple = all(eqn.primitive.name in _SIMPLE for eqn in eqns)
 
     @classmethod
     def of(cls, program: Any, args: Sequence[Any], rows: Rows) -> Guard | None:
@@ -98,7 +89,7 @@ class Guard:
         env = self._known | dict(zip(self._invars, values, strict=True))
         for eqn in self._eqns:
             args = [env[v] if is_variable(v) else v.val for v in eqn.invars]
-            env[eqn.outvars[0]] = _ON_HOST[eqn.primitive.name](*args, **eqn.params)
+            env[eqn.outvars[0]] = _SIMPLE[eqn.primitive.name](*args, **eqn.params)
         return read(env, self._held)
 
     def _traced(self, *values: Any) -> Any:

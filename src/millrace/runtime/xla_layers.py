@@ -76,10 +76,4 @@ def computed(layer: Layer, step: Step, env: Mapping[int, Any]) -> Any:
         return None
     a, b, other = (jnp.asarray(env[v]) for v in (*step.inputs, layer.other))
     attrs = step.op.attrs
-    if layer.then == "mask" and other.shape != _shape(a, b, attrs):
-        return None
     return jax_native.matmul(a, b, attrs["transpose_a"], attrs["transpose_b"], layer.then, other)
-
-
-def _shape(a: Any, b: Any, attrs: Mapping[str, Any]) -> tuple[int, int]:
-    return a.shape[1 if attrs["transpose_a"] else 0], b.shape[0 if attrs["transpose_b"] else 1]

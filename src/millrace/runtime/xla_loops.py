@@ -29,6 +29,7 @@ from jax.interpreters import partial_eval
 from millrace.runtime.xla_products import (
     CARRIED,
     CONSTANT,
+    ON_HOST,
     SCANNED,
     apply,
     bind,
@@ -44,10 +45,8 @@ from millrace.runtime.xla_products import (
 _LENGTHS = (1 << 6, 1 << 12, 1 << 20)  # iterations that are counted before a loop is taken to be endless
 _LARGEST = 1 << 28  # bytes that a product for all iterations may take
 # fmt: off
-_KNOWN: dict[str, Callable[..., Any]] = {
+_KNOWN: dict[str, Callable[..., Any]] = ON_HOST | {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "max": np.maximum, "min": np.minimum,
-    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
-    "ne": np.not_equal, "and": np.bitwise_and, "or": np.bitwise_or, "not": np.invert,
     "select_n": lambda which, *cases: np.choose(np.asarray(which, np.intp), cases),
     "convert_element_type": lambda x: x, "broadcast_in_dim": lambda x: x, "reshape": lambda x: x,
     "squeeze": lambda x: x,

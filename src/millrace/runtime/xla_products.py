@@ -7,11 +7,25 @@ from itertools import groupby
 from typing import Any
 
 import jax
+import numpy as np
 from jax import lax
 from jax.extend import core as jax_core
 
 CONSTANT, SCANNED, CARRIED = range(3)
 """What a value in a loop depends on: on nothing that changes, on what is scanned too, on what is carried."""
+
+ON_HOST: dict[str, Callable[..., Any]] = {
+    "ge": np.greater_equal,
+    "gt": np.greater,
+    "le": np.less_equal,
+    "lt": np.less,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "not": np.invert,
+}
+"""Steps of programs that NumPy computes alike, on numbers and arrays."""
 
 _CALLED = {"jit": "jaxpr", "pjit": "jaxpr", "custom_jvp_call": "call_jaxpr"}
 _LEAST_MATRIX = 1 << 18  # bytes: a smaller one stays in a processor's nearest cache

@@ -183,9 +183,8 @@ class _Executable:
             self.guard(values)
         results = self.compiled(*values)
         if results and any(type(value) is np.ndarray for value in values):
-            results[
-                0
-            ].block_until_ready()  # XLA reads a fed array while it runs, and it is the caller's to change
+            # XLA reads a fed array while it runs, and afterwards it is the caller's to change.
+            results[0].block_until_ready()
         if self._checks:
             raise_failed(self._checks, results.pop())
         return results
