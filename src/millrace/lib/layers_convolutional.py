@@ -11,7 +11,9 @@ from millrace.core.shapes import TensorShape
 from millrace.graph import convert, raw
 from millrace.graph.tensor import Tensor
 from millrace.lib.convolution import convolution, layout_of
-from millrace.lib.layer import InputSpec, Layer, activation_of
+from millrace.lib.layer import Layer, activation_of
+from millrace.lib.layers import base
+from millrace.lib.layers.spec import InputSpec
 from millrace.lib.layers_core import ZEROS, data_format_of
 from millrace.lib.layers_pooling import output_length, padding_of, sizes_of
 from millrace.opkit import windows
@@ -20,7 +22,7 @@ from millrace.ops.conv import conv2d_transpose as nn_conv2d_transpose
 from millrace.ops.conv3d import conv3d_transpose as nn_conv3d_transpose
 
 
-class Convolution(Layer):
+class Convolution(base.Layer):
     """outputs = activation(convolution of the inputs with `kernel`, plus `bias`).
 
     Args:
@@ -179,7 +181,7 @@ class Convolution(Layer):
 
 
 @public("layers.Conv1D")
-class Conv1D(Convolution):
+class Conv1D(Convolution, Layer):
     """Convolution along one axis: `[batch, length, in]`; `padding` may be "causal": earlier inputs only.
 
     Args:
@@ -194,20 +196,20 @@ class Conv1D(Convolution):
 
 
 @public("layers.Conv2D")
-class Conv2D(Convolution):
+class Conv2D(Convolution, Layer):
     """Convolution of an image: `[batch, height, width, in]`; arguments as for `tf.layers.conv2d`."""
 
     rank = 2
 
 
 @public("layers.Conv3D")
-class Conv3D(Convolution):
+class Conv3D(Convolution, Layer):
     """Convolution of a volume: `[batch, depth, height, width, in]`; arguments as for `tf.layers.conv3d`."""
 
     rank = 3
 
 
-class _Transposed(Convolution):
+class Transposed(Convolution):
     """The transpose of a convolution: spreads each input element over a window of the outputs."""
 
     def __init__(
@@ -287,14 +289,14 @@ class _Transposed(Convolution):
 
 
 @public("layers.Conv2DTranspose")
-class Conv2DTranspose(_Transposed):
+class Conv2DTranspose(Transposed, Layer):
     """The transpose of `Conv2D`; arguments as for `tf.layers.conv2d_transpose`."""
 
     rank = 2
 
 
 @public("layers.Conv3DTranspose")
-class Conv3DTranspose(_Transposed):
+class Conv3DTranspose(Transposed, Layer):
     """The transpose of `Conv3D`; arguments as for `tf.layers.conv3d_transpose`."""
 
     rank = 3

@@ -14,7 +14,9 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.contraction import tensordot
 from millrace.lib.control_flow import cond
 from millrace.lib.initializers import Zeros
-from millrace.lib.layer import InputSpec, Layer, activation_of, called
+from millrace.lib.layer import Layer, activation_of, called
+from millrace.lib.layers import base
+from millrace.lib.layers.spec import InputSpec
 from millrace.lib.nn import dropout as nn_dropout
 from millrace.lib.variables import Variable
 from millrace.ops.bias import bias_add
@@ -38,8 +40,7 @@ def chosen(condition: Any, if_true: Any, if_false: Any) -> Any:
     return if_true() if condition else if_false()
 
 
-@public("layers.Dense")
-class Dense(Layer):
+class DenseLayer(base.Layer):
     """outputs = activation(inputs @ kernel + bias), over the last axis.
 
     Args:
@@ -130,6 +131,11 @@ class Dense(Layer):
         return TensorShape([*(shapes.as_dims(input_shape) or ())[:-1], self.units])
 
 
+@public("layers.Dense")
+class Dense(DenseLayer, Layer):
+    """outputs = activation(inputs @ kernel + bias), over the last axis; arguments as for `tf.layers.dense`."""
+
+
 @public("layers.dense")
 def dense(
     inputs: Any,
@@ -162,8 +168,7 @@ def dense(
     return called(Dense, locals())
 
 
-@public("layers.Dropout")
-class Dropout(Layer):
+class DropoutLayer(base.Layer):
     """Sets elements to zero at random while training and scales the others up.
 
     Args:
@@ -194,6 +199,11 @@ class Dropout(Layer):
         )
 
 
+@public("layers.Dropout")
+class Dropout(DropoutLayer, Layer):
+    """Sets elements to zero at random while training; arguments as for `tf.layers.dropout`."""
+
+
 @public("layers.dropout")
 def dropout(
     inputs: Any,
@@ -219,8 +229,7 @@ def dropout(
     return Dropout(rate, noise_shape, seed, name)(inputs, training=training)
 
 
-@public("layers.Flatten")
-class Flatten(Layer):
+class FlattenLayer(base.Layer):
     """Makes a vector of each element of the batch.
 
     Args:
@@ -250,6 +259,11 @@ class Flatten(Layer):
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The shape of the outputs for inputs of shape `input_shape`."""
         return TensorShape(_flat(shapes.as_dims(input_shape) or (None,)))
+
+
+@public("layers.Flatten")
+class Flatten(FlattenLayer, Layer):
+    """Makes a vector of each element of the batch; arguments as for `tf.layers.flatten`."""
 
 
 def _flat(dims: tuple[int | None, ...]) -> tuple[int | None, int | None]:

@@ -14,7 +14,9 @@ from millrace.graph.scopes import control_dependencies, name_scope
 from millrace.graph.static import static_value
 from millrace.graph.tensor import Tensor
 from millrace.lib.initializers import Ones
-from millrace.lib.layer import InputSpec, Layer, called
+from millrace.lib.layer import Layer, called
+from millrace.lib.layers import base
+from millrace.lib.layers.spec import InputSpec
 from millrace.lib.layers_core import ZEROS, chosen
 from millrace.lib.moments import batch_normalization as nn_batch_normalization
 from millrace.lib.moments import fused_batch_norm, normalize_moments, sufficient_statistics
@@ -26,8 +28,7 @@ ONES = Ones()
 _HALVES = (dtypes.float16, dtypes.bfloat16)
 
 
-@public("layers.BatchNormalization")
-class BatchNormalization(Layer):
+class BatchNormalizationLayer(base.Layer):
     """Normalizes each channel with the batch's mean and variance, or the moving ones; then scales and shifts.
 
     While training, `updates` hold the operations that move the averages, also found in UPDATE_OPS.
@@ -164,17 +165,13 @@ class BatchNormalization(Layer):
                 constraint=self.beta_constraint,
             )
         # Moving averages are whole even where a scope partitions its variables.
-        partitioner = self._current_scope.partitioner
-        self._current_scope.set_partitioner(None)
-        try:
+        with self._unpartitioned():
             self.moving_mean = self._average("moving_mean", self.moving_mean_initializer)
             self.moving_variance = self._average("moving_variance", self.moving_variance_initializer)
             if self.renorm:
                 self.moving_stddev = self._average("moving_stddev", self._first_deviation)
                 self.renorm_mean = self._average("renorm_mean", ZEROS)
                 self.renorm_stddev = self._average("renorm_stddev", self._first_deviation)
-        finally:
-            self._current_scope.set_partitioner(partitioner)
 
     def _parameter(self, name: str, initializer: Any, **settings: Any) -> Any:
         wide = dtypes.float32 if dtypes.as_dtype(self._dtype) in _HALVES else self._dtype
@@ -375,6 +372,11 @@ def _composed(factor: Any, bias: Any, scale: Any, offset: Any) -> tuple[Any, Any
     if scale is not None:
         factor, bias = factor * scale, bias * scale
     return factor, bias if offset is None else bias + offset
+
+
+@public("layers.BatchNormalization")
+class BatchNormalization(BatchNormalizationLayer, Layer):
+    """Normalizes each channel; arguments as for `tf.layers.batch_normalization`, but `training`."""
 
 
 @public("layers.batch_normalization")

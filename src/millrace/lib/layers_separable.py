@@ -9,13 +9,13 @@ from millrace.graph import raw
 from millrace.graph.tensor import Tensor
 from millrace.lib.convolution import layout_of
 from millrace.lib.convolution import separable_conv2d as nn_separable_conv2d
-from millrace.lib.layer import called
+from millrace.lib.layer import Layer, called
 from millrace.lib.layers_convolutional import Convolution
 from millrace.lib.layers_core import ZEROS
 from millrace.opkit import windows
 
 
-class _Separable(Convolution):
+class Separable(Convolution):
     """A depthwise convolution followed by one that mixes the channels of each position."""
 
     def __init__(
@@ -112,14 +112,14 @@ class _Separable(Convolution):
 
 
 @public("layers.SeparableConv1D")
-class SeparableConv1D(_Separable):
+class SeparableConv1D(Separable, Layer):
     """Separable convolution along one axis; arguments as for `tf.layers.separable_conv1d`."""
 
     rank = 1
 
 
 @public("layers.SeparableConv2D")
-class SeparableConv2D(_Separable):
+class SeparableConv2D(Separable, Layer):
     """Separable convolution of an image; arguments as for `tf.layers.separable_conv2d`."""
 
     rank = 2
