@@ -147,7 +147,7 @@ class Layer:
                 tracked[name] = value
                 if isinstance(value, Variable) and not any(v is value for v in self._own_weights()):
                     kept = self._trainable_weights if value.trainable else self._non_trainable_weights
-                    kept.append(value)
+                    kept.append(settings.track(value))
             else:
                 tracked.pop(name, None)
         object.__setattr__(self, name, value)
@@ -322,6 +322,8 @@ class Layer:
         return contextlib.nullcontext()
 
     def _keep(self, variable: Any, trainable: bool) -> None:
+        for part in variable if hasattr(variable, "_variable_list") else [variable]:
+            settings.track(part)
         if not any(v is variable for v in self._own_weights()):
             (self._trainable_weights if trainable else self._non_trainable_weights).append(variable)
 

@@ -194,6 +194,17 @@ def phase_placeholder() -> Tensor | None:
     return value if isinstance(value, Tensor) else None
 
 
+def track(variable: Any) -> Any:
+    """Remembers a variable that Keras initializes when it first runs its graph; returns it."""
+    variable.graph.get_scoped("layer variables", dict).setdefault(id(variable), variable)
+    return variable
+
+
+def tracked_variables() -> list[Any]:
+    """The variables of the default graph that Keras initializes."""
+    return list(get_default_graph().get_scoped("layer variables", dict).values())
+
+
 def symbolic(value: Any) -> bool:
     """Whether `value` is part of a graph: a tensor, a variable, or a composite of tensors."""
     return isinstance(value, Tensor) or (hasattr(value, "graph") and hasattr(value, "dtype"))
