@@ -287,8 +287,6 @@ if TYPE_CHECKING:
     from millrace.lib.variables.assigning import scatter_nd_update as scatter_nd_update
     from millrace.lib.variables.assigning import scatter_sub as scatter_sub
     from millrace.lib.variables.assigning import scatter_update as scatter_update
-    from millrace.lib.variables.creation import VariableAggregation as VariableAggregation
-    from millrace.lib.variables.creation import VariableSynchronization as VariableSynchronization
     from millrace.lib.variables.creation import disable_resource_variables as disable_resource_variables
     from millrace.lib.variables.creation import enable_resource_variables as enable_resource_variables
     from millrace.lib.variables.creation import resource_variables_enabled as resource_variables_enabled
@@ -304,12 +302,14 @@ if TYPE_CHECKING:
     from millrace.lib.variables.initializers import UniformUnitScaling as uniform_unit_scaling_initializer
     from millrace.lib.variables.initializers import VarianceScaling as variance_scaling_initializer
     from millrace.lib.variables.initializers import Zeros as zeros_initializer
-    from millrace.lib.variables.partitioned import create_partitioned_variables as create_partitioned_variables
+    from millrace.lib.variables.kinds import VariableAggregation as VariableAggregation
+    from millrace.lib.variables.kinds import VariableSynchronization as VariableSynchronization
     from millrace.lib.variables.partitioned import fixed_size_partitioner as fixed_size_partitioner
     from millrace.lib.variables.partitioned import min_max_variable_partitioner as min_max_variable_partitioner
     from millrace.lib.variables.partitioned import variable_axis_size_partitioner as variable_axis_size_partitioner
     from millrace.lib.variables.scope import AUTO_REUSE as AUTO_REUSE
     from millrace.lib.variables.scope import VariableScope as VariableScope
+    from millrace.lib.variables.scope import create_partitioned_variables as create_partitioned_variables
     from millrace.lib.variables.scope import get_local_variable as get_local_variable
     from millrace.lib.variables.scope import get_variable as get_variable
     from millrace.lib.variables.scope import get_variable_scope as get_variable_scope
@@ -1358,9 +1358,9 @@ if not TYPE_CHECKING:
             "VERSION": "millrace.core.version",
             "VarLenFeature": "millrace.opkit.records.features",
             "Variable": "millrace.lib.variables.variable",
-            "VariableAggregation": "millrace.lib.variables.creation",
+            "VariableAggregation": "millrace.lib.variables.kinds",
             "VariableScope": "millrace.lib.variables.scope",
-            "VariableSynchronization": "millrace.lib.variables.creation",
+            "VariableSynchronization": "millrace.lib.variables.kinds",
             "WholeFileReader": "millrace.lib.input.readers",
             "__compiler_version__": "millrace.core.version:COMPILER_VERSION",
             "__cxx11_abi_flag__": "millrace.core.version:CXX11_ABI_FLAG",
@@ -1463,7 +1463,7 @@ if not TYPE_CHECKING:
             "cosh": "millrace.ops.math.trigonometric",
             "count_nonzero": "millrace.lib.math.reductions",
             "count_up_to": "millrace.lib.variables.assigning",
-            "create_partitioned_variables": "millrace.lib.variables.partitioned",
+            "create_partitioned_variables": "millrace.lib.variables.scope",
             "cross": "millrace.ops.linalg.products",
             "cumprod": "millrace.ops.math.cumulative",
             "cumsum": "millrace.ops.math.cumulative",

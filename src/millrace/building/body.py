@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from millrace.building.create import create, escaped
 from millrace.core import dtypes, shapes
+from millrace.graph.opdef import lookup
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 
@@ -91,11 +93,8 @@ class Body:
         return next((outer for outer, tensor in self.captures.items() if tensor is inside), None)
 
     def _argument(self, dtype: dtypes.DType, dims: shapes.Dims, name: str) -> Tensor:
-        from millrace.building import raw
-
-        with self.graph.inside(self):
-            tensor = raw.BodyArg(dtype=dtype.base_dtype, shape=dims, name=name)
-        return tensor
+        with self.graph.as_default(), self.graph.inside(self):
+            return create(lookup("BodyArg"), dtype=dtype.base_dtype, shape=dims, name=name).outputs[0]
 
     def __repr__(self) -> str:
         return f"<Body {self.name!r}: {len(self.inputs)} inputs, {len(self.captures)} captures>"
@@ -104,12 +103,3 @@ class Body:
 def is_variable_read(op: Operation) -> bool:
     """True for the operations that do nothing but read a variable."""
     return op.type == "ReadVariableOp" or (op.type == "Identity" and op.inputs[0].dtype.is_ref_dtype)
-
-
-def escaped(tensor: Tensor) -> str:
-    """The message for a tensor used outside the body that computes it."""
-    return (
-        f"Tensor '{tensor.name}' is computed inside the body {getattr(tensor.op.body, 'name', '')!r} and "
-        "exists only there; return it from the branch or loop to use it outside (created at "
-        f"{tensor.op.user_location})"
-    )

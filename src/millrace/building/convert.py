@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from millrace.building import literals
+from millrace.building.create import create
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import DType
 from millrace.core.public import public
+from millrace.graph import defaults
+from millrace.graph.opdef import lookup
 from millrace.graph.tensor import Tensor
 
 _PLAIN = (int, float, bool, str, bytes, complex, np.ndarray, np.generic)
@@ -153,16 +156,18 @@ def constant_of(value: Any, dtype: DType | None, name: str | None, preferred: DT
             array = None
     if array is None:
         array = literals.to_array(value, dtype)
-    return raw.Const(value=array, dtype=dtype or dtypes.as_dtype(array.dtype), name=name or "Const")
+    return _constant(array, dtype or dtypes.as_dtype(array.dtype), name or "Const")
+
+
+def _constant(array: np.ndarray, dtype: DType, name: str) -> Tensor:
+    return create(lookup("Const"), value=array, dtype=dtype, name=name).outputs[0]
 
 
 def shape_tensor(x: Tensor, out_type: DType = dtypes.int32, name: str = "Shape") -> Tensor:
     """The shape of `x` as a tensor: a constant where the static shape is whole."""
-    from millrace.building import raw
-
     if shapes.fully_defined(x.dims):
-        return raw.Const(value=np.array(x.dims, out_type.np_dtype), dtype=out_type, name=name)
-    return raw.Shape(x, out_type=out_type, name=name)
+        return _constant(np.array(x.dims, out_type.np_dtype), out_type, name)
+    return create(lookup("Shape"), x, out_type=out_type, name=name).outputs[0]
 
 
 def _from_shape(value: Any, dtype: DType | None, name: str | None) -> Tensor:
@@ -209,8 +214,6 @@ def _dtype_among(value: Any) -> DType | None:
 
 
 def _pack(value: Any, dtype: DType | None, name: str) -> Tensor:
-    from millrace.graph import defaults
-
     graph = defaults.get_default_graph()
     with graph.name_scope(name) as scope:
         elements = []
@@ -222,7 +225,7 @@ def _pack(value: Any, dtype: DType | None, name: str) -> Tensor:
                                 f"Received: {item.name} of dtype {item.dtype.name}")  # fmt: skip
             else:
                 elements.append(to_tensor(item, dtype, str(i)))
-        return raw.Pack(elements, name=scope)
+        return create(lookup("Pack"), elements, name=scope).outputs[0]
 
 
 @public("convert_to_tensor_or_indexed_slices")
@@ -256,7 +259,3 @@ def convert_n_to_tensor(
         convert_to_tensor(v, dtype, None if name is None else f"{name}_{i}", preferred_dtype)
         for i, v in enumerate(values)
     ]
-
-
-# Last, because making operations needs what this module defines.
-from millrace.building import raw  # noqa: E402

@@ -6,7 +6,7 @@ import warnings
 from collections import namedtuple
 from typing import Any
 
-from millrace.building import convert
+from millrace.building import convert, raw
 from millrace.building.static import static_dims, static_value
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
@@ -93,8 +93,6 @@ class IndexedSlices:
         return list(dict.fromkeys(op for part in parts for op in part.consumers()))
 
     def __neg__(self) -> IndexedSlices:
-        from millrace.building import raw
-
         return IndexedSlices(raw.Neg(self._values), self._indices, self._dense_shape)
 
     def __str__(self) -> str:
@@ -110,8 +108,6 @@ def to_dense(value: IndexedSlices, dtype: dtypes.DType | None = None, name: str 
     Raises:
       ValueError: `value` has no dense_shape, or another dtype than `dtype`.
     """
-    from millrace.building import raw
-
     if dtype is not None and not dtype.is_compatible_with(value.dtype):
         raise ValueError(
             f"Tensor conversion requested dtype {dtype.name}. Received: {value} of dtype {value.dtype.name}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from millrace.building import convert, indexed_slices, raw
+from millrace.building import convert, indexed_slices, raw, slicing
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -107,8 +107,6 @@ def _comparison(op_type: str) -> Callable[..., Any]:
 
 
 def _getitem(tensor: Any, key: Any) -> Tensor:
-    from millrace.building import slicing
-
     return slicing.get_item(tensor, key)
 
 

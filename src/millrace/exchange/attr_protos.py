@@ -16,6 +16,7 @@ from millrace.building.body import Body
 from millrace.core import dtypes, protos, shapes, tensor_proto
 from millrace.core.dtypes import DType
 from millrace.graph.attrs import Attr
+from millrace.graph.operation import Operation
 
 FunctionNames = Callable[[Body], str]
 
@@ -196,3 +197,14 @@ def attr_to_python(value: Any, kind: Attr | None = None) -> Any:
     if field is None:
         return []
     return dtypes.as_dtype(proto.type) if field == "type" else getattr(proto, field)
+
+
+def write_attrs(node: Any, op: Operation, function_name: Callable[[Body], str] | None) -> None:
+    """Fills in the attributes of a NodeDef."""
+    kinds = op.opdef.attrs
+    named = {} if function_name is None else {"function_name": function_name}
+    for name, value in op.attrs.items():
+        kind = kinds.get(name)
+        if value is None and kind is not None and kind.kind != "shape":
+            continue  # an optional attribute that was left out
+        node.attr[name].CopyFrom(attr_to_proto(value, kind, **named))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from millrace.building.body import Body
 from millrace.core import protos
-from millrace.exchange.attr_protos import attr_to_proto, bytes_to_text
+from millrace.exchange.attr_protos import attr_to_proto, bytes_to_text, write_attrs
 from millrace.graph.opdef import OpDef
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
@@ -89,8 +89,6 @@ class Library:
         return self._members.get(body, [])
 
     def _write(self, body: Body) -> Any:
-        from millrace.exchange import graphdef
-
         proto = protos.FunctionDef()
         proto.signature.name = self.name_of(body)
         ops = self._ops_of(body)
@@ -114,7 +112,7 @@ class Library:
             node = protos.NodeDef(name=op.name, op=op.type, device=op.device)
             node.input.extend([spelled.get(t) or spell(t) for t in op.inputs])
             node.input.extend(["^" + c.name for c in op.control_inputs if c.body is body and c not in inside])
-            graphdef.write_attrs(node, op, self.name_of)
+            write_attrs(node, op, self.name_of)
             proto.node_def.append(node)
         for i, tensor in enumerate(body.outputs):
             out = proto.signature.output_arg.add(

@@ -9,7 +9,13 @@ from millrace.building.apply import apply
 from millrace.building.body import Body
 from millrace.core import protos
 from millrace.exchange import functiondef
-from millrace.exchange.attr_protos import attr_from_proto, attr_to_proto, attr_to_python, text_to_bytes
+from millrace.exchange.attr_protos import (
+    attr_from_proto,
+    attr_to_proto,
+    attr_to_python,
+    text_to_bytes,
+    write_attrs,
+)
 from millrace.graph.attrs import MISSING, Attr
 from millrace.graph.opdef import Arg, OpDef, lookup
 from millrace.graph.operation import Operation
@@ -51,17 +57,6 @@ def node_def(op: Operation, function_name: Callable[[Body], str] | None = None) 
     node.input.extend(["^" + c.name for c in op.control_inputs])
     write_attrs(node, op, function_name)
     return node
-
-
-def write_attrs(node: Any, op: Operation, function_name: Callable[[Body], str] | None) -> None:
-    """Fills in the attributes of a NodeDef."""
-    kinds = op.opdef.attrs
-    named = {} if function_name is None else {"function_name": function_name}
-    for name, value in op.attrs.items():
-        kind = kinds.get(name)
-        if value is None and kind is not None and kind.kind != "shape":
-            continue  # an optional attribute that was left out
-        node.attr[name].CopyFrom(attr_to_proto(value, kind, **named))
 
 
 def op_def(opdef: OpDef) -> Any:

@@ -11,8 +11,9 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from millrace.core import late
 from millrace.core.public import public
-from millrace.graph import defaults, late
+from millrace.graph import defaults
 from millrace.graph import device as device_specs
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor, tensor_by_parts
@@ -72,6 +73,7 @@ class Graph:
     """
 
     def __init__(self) -> None:
+        late.module("operators")  # tensors get theirs before there are tensors
         self.ops: list[Operation] = []
         self._by_name: dict[str, Operation] = {}
         self._names: dict[str, int] = {}

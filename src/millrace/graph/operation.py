@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millrace.core import dtypes
+from millrace.core import dtypes, late
 from millrace.core.public import public
-from millrace.graph import defaults, late, location
+from millrace.graph import defaults, location
 from millrace.graph.opdef import OpDef
 from millrace.graph.tensor import Tensor
 

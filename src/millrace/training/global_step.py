@@ -12,7 +12,7 @@ from millrace.graph.graph import Graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables import initializers
-from millrace.lib.variables.creation import VariableAggregation
+from millrace.lib.variables.kinds import VariableAggregation
 from millrace.lib.variables.scope import get_variable
 from millrace.lib.variables.variable import Variable
 

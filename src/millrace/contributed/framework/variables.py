@@ -16,7 +16,7 @@ from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.operation import Operation
 from millrace.lib.flow.control_flow import group
-from millrace.lib.variables.creation import VariableAggregation, VariableSynchronization
+from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
 from millrace.lib.variables.scope import VariableScope, get_variable, get_variable_scope
 from millrace.lib.variables.variable import Variable
 from millrace.ops.array.constant import placeholder

@@ -15,7 +15,7 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
 from millrace.lib.math.broadcast_weights import broadcast_weights
 from millrace.lib.metrics.confusion import without_last
-from millrace.lib.variables.creation import VariableAggregation, VariableSynchronization
+from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
 from millrace.lib.variables.variable import Variable
 from millrace.opkit.rules.array_idioms import rank_tensor
 from millrace.ops.array.constant import zeros

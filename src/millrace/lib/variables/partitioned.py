@@ -190,58 +190,6 @@ def slices_of(dims: shapes.Dims, partitions: list[int]) -> Iterator[tuple[list[i
         start += length
 
 
-@public("create_partitioned_variables")
-def create_partitioned_variables(
-    shape: Any,
-    slicing: Any,
-    initializer: Any,
-    dtype: Any = dtypes.float32,
-    trainable: bool = True,
-    collections: Any = None,
-    name: str | None = None,
-    reuse: Any = None,
-) -> list[Any]:
-    """Variables that together make one, split into `slicing[i]` parts along dimension i.
-
-    Args:
-      shape: the whole's shape.
-      slicing: how many parts along each dimension; at most one is more than 1.
-      initializer: a value, or a function of the shape.
-      dtype: the element type.
-      trainable: also put the parts into `GraphKeys.TRAINABLE_VARIABLES`.
-      collections: the collections that the parts join.
-      name: default "PartitionedVariable".
-      reuse: find variables made before.
-
-    Returns:
-      The parts.
-
-    Raises:
-      ValueError: `slicing` does not fit `shape`.
-    """
-    from millrace.lib.variables.scope import default_store, variable_scope
-
-    if len(shape) != len(slicing):
-        raise ValueError(
-            "The 'shape' and 'slicing' of a partitioned Variable must have the length. Received: "
-            f"{shape}, {slicing}"
-        )
-    if len(shape) < 1:
-        raise ValueError(f"A partitioned Variable must have rank at least 1. Received: shape {shape}")
-    with variable_scope(name, "PartitionedVariable", reuse=reuse) as scope, name_scope(None):
-        whole = default_store().get_variable(
-            scope.name,
-            shape=shape if callable(initializer) else None,
-            dtype=dtype,
-            initializer=initializer,
-            reuse=scope.reuse,
-            trainable=trainable,
-            partitioner=lambda **_: list(slicing),
-            collections=collections,
-        )
-    return list(whole)
-
-
 @public("fixed_size_partitioner")
 def fixed_size_partitioner(num_shards: int, axis: int = 0) -> Callable[..., list[int]]:
     """A partitioner that splits dimension `axis` into `num_shards` parts."""

@@ -16,7 +16,7 @@ from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
 from millrace.graph.keys import GraphKeys
-from millrace.lib.variables.creation import VariableAggregation, VariableSynchronization
+from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
 from millrace.lib.variables.store import VariableStore
 
 
@@ -524,3 +524,53 @@ def get_local_variable(
 def no_regularizer(_: Any) -> None:
     """Keeps a scope's regularizer from being used."""
     return
+
+
+@public("create_partitioned_variables")
+def create_partitioned_variables(
+    shape: Any,
+    slicing: Any,
+    initializer: Any,
+    dtype: Any = dtypes.float32,
+    trainable: bool = True,
+    collections: Any = None,
+    name: str | None = None,
+    reuse: Any = None,
+) -> list[Any]:
+    """Variables that together make one, split into `slicing[i]` parts along dimension i.
+
+    Args:
+      shape: the whole's shape.
+      slicing: how many parts along each dimension; at most one is more than 1.
+      initializer: a value, or a function of the shape.
+      dtype: the element type.
+      trainable: also put the parts into `GraphKeys.TRAINABLE_VARIABLES`.
+      collections: the collections that the parts join.
+      name: default "PartitionedVariable".
+      reuse: find variables made before.
+
+    Returns:
+      The parts.
+
+    Raises:
+      ValueError: `slicing` does not fit `shape`.
+    """
+    if len(shape) != len(slicing):
+        raise ValueError(
+            "The 'shape' and 'slicing' of a partitioned Variable must have the length. Received: "
+            f"{shape}, {slicing}"
+        )
+    if len(shape) < 1:
+        raise ValueError(f"A partitioned Variable must have rank at least 1. Received: shape {shape}")
+    with variable_scope(name, "PartitionedVariable", reuse=reuse) as scope, name_scope(None):
+        whole = default_store().get_variable(
+            scope.name,
+            shape=shape if callable(initializer) else None,
+            dtype=dtype,
+            initializer=initializer,
+            reuse=scope.reuse,
+            trainable=trainable,
+            partitioner=lambda **_: list(slicing),
+            collections=collections,
+        )
+    return list(whole)

@@ -15,7 +15,7 @@ from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables import initializers
 from millrace.lib.variables.partitioned import PartitionedVariable, check_partitions, slices_of
-from millrace.lib.variables.protos import SaveSliceInfo
+from millrace.lib.variables.slices import SaveSliceInfo
 from millrace.lib.variables.variable import Variable
 
 

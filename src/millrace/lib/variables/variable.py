@@ -14,16 +14,17 @@ from typing import Any, NoReturn
 from millrace.building import convert, raw, slicing
 from millrace.building.operators import OPERATORS
 from millrace.building.scopes import colocate_with, device, init_scope, name_scope
-from millrace.core import dtypes, shapes
+from millrace.core import dtypes, late, shapes
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph, session_for
 from millrace.graph.graph import Graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
-from millrace.lib.variables import creation as variable_creation
-from millrace.lib.variables.creation import VariableAggregation, VariableSynchronization
+from millrace.lib.variables import arguments
 from millrace.lib.variables.initial_values import without_early_reads
-from millrace.lib.variables.protos import SaveSliceInfo, from_definition, to_definition
+from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
+from millrace.lib.variables.protos import from_definition, to_definition
+from millrace.lib.variables.slices import SaveSliceInfo
 
 
 class _VariableType(type):
@@ -31,7 +32,7 @@ class _VariableType(type):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Variable:
-            return variable_creation.create(_arguments(*args, **kwargs))
+            return late.module("variable_creation").create(_arguments(*args, **kwargs))
         return super().__call__(*args, **kwargs)
 
 
@@ -119,13 +120,13 @@ class Variable(metaclass=_VariableType):
                 )
             from_definition(self, variable_def, import_scope)
             return
-        synchronization, aggregation, trainable = variable_creation.check_distribution(
+        synchronization, aggregation, trainable = arguments.check_distribution(
             synchronization, aggregation, trainable, name
         )
         self._trainable, self._synchronization, self._aggregation = trainable, synchronization, aggregation
         self._build(
             initial_value,
-            variable_creation.collections_for(collections, trainable, constraint, initial_value),
+            arguments.collections_for(collections, trainable, constraint, initial_value),
             validate_shape,
             caching_device,
             name,
@@ -147,7 +148,7 @@ class Variable(metaclass=_VariableType):
             given = callable(initial_value) and not isinstance(initial_value, Variable)
             with name_scope(name, "Variable", [] if given else [initial_value]) as scope:
                 if given:
-                    value = variable_creation.computed_inside(initial_value, dtype, scope)  # pyright: ignore[reportArgumentType]
+                    value = arguments.computed_inside(initial_value, dtype, scope)  # pyright: ignore[reportArgumentType]
                 else:
                     value = self._given_value(initial_value, dtype)
                 dims = value.dims if shape is None else shapes.as_dims(shape)
@@ -345,9 +346,7 @@ class Variable(metaclass=_VariableType):
 
     def count_up_to(self, limit: int) -> Tensor:
         """The value before it is incremented; OutOfRangeError once it has reached `limit`."""
-        from millrace.lib.variables.assigning import count_up_to
-
-        return count_up_to(self, limit)
+        return late.module("assigning").count_up_to(self, limit)
 
     def load(self, value: Any, session: Any = None) -> None:
         """Sets the value in `session` (default: the current one) at once, adding no operations."""
@@ -393,9 +392,9 @@ class Variable(metaclass=_VariableType):
         self, sparse_delta: Any, use_locking: bool = False, name: str | None = None
     ) -> Any:
         """Sets, in each element of a batch, the rows that the last dimension of the indices names."""
-        from millrace.lib.variables.assigning import batch_scatter_update
-
-        return batch_scatter_update(self, sparse_delta.indices, sparse_delta.values, use_locking, name)
+        return late.module("assigning").batch_scatter_update(
+            self, sparse_delta.indices, sparse_delta.values, use_locking, name
+        )
 
     def scatter_nd_sub(self, indices: Any, updates: Any, name: str | None = None) -> Any:
         """Subtracts slices at the places that the rows of `indices` name."""

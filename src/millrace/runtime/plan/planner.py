@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from millrace.building.body import Body, escaped, is_variable_read
+from millrace.building.body import Body, is_variable_read
+from millrace.building.create import escaped
 from millrace.core import errors, shapes
 from millrace.graph.operation import Operation, is_ref
 from millrace.graph.tensor import Tensor

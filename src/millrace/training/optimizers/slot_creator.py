@@ -16,8 +16,8 @@ from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables import initializers
-from millrace.lib.variables.protos import SaveSliceInfo
 from millrace.lib.variables.scope import get_variable, get_variable_scope, variable_scope
+from millrace.lib.variables.slices import SaveSliceInfo
 from millrace.lib.variables.variable import Variable
 from millrace.ops.array.constant import zeros
 

@@ -11,7 +11,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.convert import to_tensor
 from millrace.building.scopes import name_scope
-from millrace.core import dtypes, shapes
+from millrace.core import dtypes, late, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import adjoint as adjoint_of
@@ -204,10 +204,8 @@ class LinearOperator:
           `[..., rows, k]`, or an operator.
         """
         if isinstance(x, LinearOperator):
-            from millrace.lib.linalg.operators.composed import LinearOperatorComposition
-
             left, right = self.adjoint() if adjoint else self, x.adjoint() if adjoint_arg else x
-            return LinearOperatorComposition([left, right])
+            return late.module("composed_operators").LinearOperatorComposition([left, right])
         with self._scope(name):
             return self._matmul(to_tensor(x, self.dtype, "x"), adjoint, adjoint_arg)
 
@@ -354,20 +352,14 @@ class LinearOperator:
         return solve_dense(dense, rhs, adjoint)
 
     def _adjoint(self) -> LinearOperator:
-        from millrace.lib.linalg.operators.composed import LinearOperatorAdjoint
-
-        return LinearOperatorAdjoint(self)
+        return late.module("composed_operators").LinearOperatorAdjoint(self)
 
     def _inverse(self) -> LinearOperator:
-        from millrace.lib.linalg.operators.composed import LinearOperatorInversion
-
-        return LinearOperatorInversion(self)
+        return late.module("composed_operators").LinearOperatorInversion(self)
 
     def _cholesky(self) -> LinearOperator:
-        from millrace.lib.linalg.operators.diagonal import LinearOperatorLowerTriangular
-
         factor = raw.Cholesky(self._to_dense())
-        return LinearOperatorLowerTriangular(
+        return late.module("triangular_operators").LinearOperatorLowerTriangular(
             factor, is_non_singular=True, is_self_adjoint=False, is_square=True
         )
 
