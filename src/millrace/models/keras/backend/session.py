@@ -14,7 +14,7 @@ from millrace.graph.scopes import control_dependencies, name_scope
 from millrace.graph.tensor import Tensor
 from millrace.lib.assigning import assign
 from millrace.lib.control_flow import group
-from millrace.lib.layers import base, settings
+from millrace.lib.layers import layer, settings
 from millrace.lib.variable_sets import variables_initializer
 from millrace.lib.variables import Variable
 from millrace.ops.constant import placeholder
@@ -142,8 +142,8 @@ def batch_set_value(tuples: Any) -> None:
     get_session([v for v, _ in tuples]).run(writes, feeds)
 
 
-base.late.get_values = batch_get_value
-base.late.set_values = batch_set_value
+layer.late.get_values = batch_get_value
+layer.late.set_values = batch_set_value
 
 
 # --- functions ----------------------------------------------------------------------------------------------

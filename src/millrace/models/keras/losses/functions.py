@@ -8,7 +8,7 @@ from typing import Any
 from millrace.core.public import public
 from millrace.graph import convert, raw
 from millrace.lib.layers import settings
-from millrace.lib.layers_core import chosen
+from millrace.lib.layers.core import chosen
 from millrace.lib.math import clip_by_value
 from millrace.lib.moments import l2_normalize
 from millrace.lib.reductions import reduce_all, reduce_max, reduce_mean, reduce_sum

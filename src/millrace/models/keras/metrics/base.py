@@ -10,7 +10,7 @@ from millrace.graph import convert, raw
 from millrace.graph.scopes import control_dependencies
 from millrace.lib.broadcast_weights import broadcast_weights
 from millrace.lib.layers import settings
-from millrace.lib.layers.base import Layer, late
+from millrace.lib.layers.layer import Layer, late
 from millrace.lib.reductions import reduce_mean, reduce_sum
 from millrace.lib.variable_creation import VariableAggregation, VariableSynchronization
 from millrace.models.keras.backend.session import batch_set_value
