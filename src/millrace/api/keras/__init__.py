@@ -6,16 +6,30 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.api.keras import activations as activations
     from millrace.api.keras import backend as backend
+    from millrace.api.keras import constraints as constraints
+    from millrace.api.keras import experimental as experimental
     from millrace.api.keras import initializers as initializers
     from millrace.api.keras import layers as layers
+    from millrace.api.keras import losses as losses
+    from millrace.api.keras import metrics as metrics
+    from millrace.api.keras import optimizers as optimizers
     from millrace.api.keras import regularizers as regularizers
+    from millrace.api.keras import utils as utils
 
 __all__ = [
+    "activations",
     "backend",
+    "constraints",
+    "experimental",
     "initializers",
     "layers",
+    "losses",
+    "metrics",
+    "optimizers",
     "regularizers",
+    "utils",
 ]
 
 if not TYPE_CHECKING:
@@ -23,5 +37,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("backend", "initializers", "layers", "regularizers",),
+        children=("activations", "backend", "constraints", "experimental", "initializers", "layers", "losses", "metrics", "optimizers", "regularizers", "utils",),
     )

@@ -8,13 +8,13 @@ from typing import Any
 
 from millrace.core import dtypes, nest
 from millrace.core.public import public
-from millrace.graph import raw
+from millrace.building import raw
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import layer, settings
-from millrace.lib.variable_creation import VariableAggregation, VariableSynchronization
-from millrace.lib.variable_scope import get_variable, variable_scope
-from millrace.lib.variables import Variable
+from millrace.lib.variables.creation import VariableAggregation, VariableSynchronization
+from millrace.lib.variables.scope import get_variable, variable_scope
+from millrace.lib.variables.variable import Variable
 
 
 def activation_of(activation: Any) -> Any:

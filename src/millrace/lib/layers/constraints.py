@@ -6,14 +6,14 @@ from typing import Any
 
 from millrace.core import shapes
 from millrace.core.public import public
-from millrace.graph import convert, raw
+from millrace.building import convert, raw
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import registry, settings
-from millrace.lib.math import clip_by_value
-from millrace.lib.reductions import reduce_sum
-from millrace.ops.cast import cast
-from millrace.ops.constant import constant, zeros
-from millrace.ops.pad import pad
+from millrace.lib.math.functions import clip_by_value
+from millrace.lib.math.reductions import reduce_sum
+from millrace.ops.math.cast import cast
+from millrace.ops.array.constant import constant, zeros
+from millrace.ops.array.pad import pad
 
 
 @public("keras.constraints.Constraint")

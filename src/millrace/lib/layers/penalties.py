@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from millrace.core.public import public
-from millrace.graph import raw
+from millrace.building import raw
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import registry, settings
-from millrace.lib.reductions import reduce_sum
-from millrace.ops.constant import constant
+from millrace.lib.math.reductions import reduce_sum
+from millrace.ops.array.constant import constant
 
 
 @public("keras.regularizers.Regularizer")

@@ -13,9 +13,9 @@ from typing import Any
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
-from millrace.graph.scopes import name_scope
+from millrace.building.scopes import name_scope
 from millrace.graph.tensor import Tensor
-from millrace.ops.constant import placeholder_with_default
+from millrace.ops.array.constant import placeholder_with_default
 
 
 class _Defaults:

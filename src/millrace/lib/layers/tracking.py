@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from millrace.lib.variables import Variable
+from millrace.lib.variables.variable import Variable
 
 
 def holds_parts(value: Any) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core.public import public
-from millrace.graph import convert, raw
+from millrace.building import convert, raw
 from millrace.lib.layers import registry
-from millrace.lib.reductions import reduce_max, reduce_sum
+from millrace.lib.math.reductions import reduce_max, reduce_sum
 from millrace.models.keras.backend import networks
-from millrace.ops.activation import selu as scaled_elu
-from millrace.ops.elementwise import exp
+from millrace.ops.nn.activation import selu as scaled_elu
+from millrace.ops.math.elementwise import exp
 
 
 @public("keras.activations.softmax")

@@ -8,28 +8,28 @@ import numpy as np
 
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
-from millrace.graph import convert, raw
-from millrace.graph.scopes import init_scope
-from millrace.graph.sparse_tensor import SparseTensor
+from millrace.building import convert, raw
+from millrace.building.scopes import init_scope
+from millrace.building.sparse_tensor import SparseTensor
 from millrace.graph.tensor import Tensor
-from millrace.lib import array as more
-from millrace.lib.assigning import assign, assign_add, assign_sub
+from millrace.lib.math import array as more
+from millrace.lib.variables.assigning import assign, assign_add, assign_sub
 from millrace.lib.layers import settings
 from millrace.lib.layers.node import int_shape as static_shape
-from millrace.lib.sparse import sparse_concat, sparse_placeholder, sparse_tensor_to_dense
-from millrace.lib.variables import Variable
+from millrace.lib.sparse.conversion import sparse_concat, sparse_placeholder, sparse_tensor_to_dense
+from millrace.lib.variables.variable import Variable
 from millrace.models.keras.backend.session import get_session
-from millrace.ops import constant as constants
-from millrace.ops import fill, reorder
-from millrace.ops import reshape as forms
-from millrace.ops.cast import cast as cast_to
-from millrace.ops.concat import concat
-from millrace.ops.concat import stack as packed
-from millrace.ops.gather import gather as rows_of
-from millrace.ops.one_hot import one_hot as hot
-from millrace.ops.pad import pad
-from millrace.ops.shape import shape as shape_of
-from millrace.ops.tile import tile as tiled
+from millrace.ops.array import constant as constants
+from millrace.ops.array import fill, reorder
+from millrace.ops.array import reshape as forms
+from millrace.ops.math.cast import cast as cast_to
+from millrace.ops.array.concat import concat
+from millrace.ops.array.concat import stack as packed
+from millrace.ops.array.gather import gather as rows_of
+from millrace.ops.array.one_hot import one_hot as hot
+from millrace.ops.array.pad import pad
+from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.array.tile import tile as tiled
 
 
 @public("keras.backend.variable")

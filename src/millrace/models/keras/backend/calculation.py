@@ -7,18 +7,18 @@ from typing import Any
 from millrace.autodiff.gradients import gradients as graph_gradients
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.graph import convert, raw
-from millrace.lib import reductions
+from millrace.building import convert, raw
+from millrace.lib.math import reductions
 from millrace.lib.layers import settings
-from millrace.lib.math import clip_by_value
-from millrace.lib.moments import l2_normalize as normalized
-from millrace.ops import comparison, elementwise, trigonometric
-from millrace.ops.arithmetic import pow as power
-from millrace.ops.cast import cast as cast_to
-from millrace.ops.cumulative import cumprod as running_product
-from millrace.ops.cumulative import cumsum as running_sum
-from millrace.ops.select import maximum as larger
-from millrace.ops.select import minimum as smaller
+from millrace.lib.math.functions import clip_by_value
+from millrace.lib.nn.moments import l2_normalize as normalized
+from millrace.ops.math import comparison, elementwise, trigonometric
+from millrace.ops.math.arithmetic import pow as power
+from millrace.ops.math.cast import cast as cast_to
+from millrace.ops.math.cumulative import cumprod as running_product
+from millrace.ops.math.cumulative import cumsum as running_sum
+from millrace.ops.math.select import maximum as larger
+from millrace.ops.math.select import minimum as smaller
 
 
 def _counted(x: Any) -> Any:

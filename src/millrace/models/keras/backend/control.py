@@ -6,15 +6,15 @@ from typing import Any
 
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.graph import convert, raw
-from millrace.lib import functional
-from millrace.lib.control_flow import cond
+from millrace.building import convert, raw
+from millrace.lib.flow import functional
+from millrace.lib.flow.control_flow import cond
 from millrace.lib.layers import settings
 from millrace.models.keras.backend import arrays
-from millrace.ops.cast import cast
-from millrace.ops.select import where
-from millrace.ops.shape import shape as shape_of
-from millrace.ops.tile import tile
+from millrace.ops.math.cast import cast
+from millrace.ops.math.select import where
+from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.array.tile import tile
 
 
 def _value(thing: Any) -> Any:

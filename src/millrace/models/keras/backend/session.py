@@ -10,14 +10,14 @@ import numpy as np
 from millrace.core import dtypes, nest
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph, get_default_session, reset_default_graph
-from millrace.graph.scopes import control_dependencies, name_scope
+from millrace.building.scopes import control_dependencies, name_scope
 from millrace.graph.tensor import Tensor
-from millrace.lib.assigning import assign
-from millrace.lib.control_flow import group
+from millrace.lib.variables.assigning import assign
+from millrace.lib.flow.control_flow import group
 from millrace.lib.layers import layer, settings
-from millrace.lib.variable_sets import variables_initializer
-from millrace.lib.variables import Variable
-from millrace.ops.constant import placeholder
+from millrace.lib.variables.sets import variables_initializer
+from millrace.lib.variables.variable import Variable
+from millrace.ops.array.constant import placeholder
 from millrace.session.session import Session
 
 

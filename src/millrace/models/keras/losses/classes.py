@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core.public import public
-from millrace.graph.scopes import name_scope
+from millrace.building.scopes import name_scope
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import registry
-from millrace.lib.variables import Variable
+from millrace.lib.variables.variable import Variable
 from millrace.models.keras.backend.session import get_value
 from millrace.models.keras.losses import functions, weighting
 from millrace.models.keras.losses.weighting import AUTO

@@ -6,19 +6,19 @@ import math
 from typing import Any
 
 from millrace.core.public import public
-from millrace.graph import convert, raw
+from millrace.building import convert, raw
 from millrace.lib.layers import settings
 from millrace.lib.layers.core import chosen
-from millrace.lib.math import clip_by_value
-from millrace.lib.moments import l2_normalize
-from millrace.lib.reductions import reduce_all, reduce_max, reduce_mean, reduce_sum
+from millrace.lib.math.functions import clip_by_value
+from millrace.lib.nn.moments import l2_normalize
+from millrace.lib.math.reductions import reduce_all, reduce_max, reduce_mean, reduce_sum
 from millrace.models.keras.backend import calculation, networks
-from millrace.ops.activation import softplus
-from millrace.ops.arithmetic import squared_difference
-from millrace.ops.cast import cast
-from millrace.ops.elementwise import abs as magnitude
-from millrace.ops.elementwise import log
-from millrace.ops.shape import shape as shape_of
+from millrace.ops.nn.activation import softplus
+from millrace.ops.math.arithmetic import squared_difference
+from millrace.ops.math.cast import cast
+from millrace.ops.math.elementwise import abs as magnitude
+from millrace.ops.math.elementwise import log
+from millrace.ops.array.shape import shape as shape_of
 
 
 def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any]:

@@ -6,13 +6,13 @@ from typing import Any
 
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.graph import convert, raw
+from millrace.building import convert, raw
 from millrace.lib.layers import settings
-from millrace.lib.moments import l2_normalize
-from millrace.lib.reductions import reduce_mean, reduce_sum
+from millrace.lib.nn.moments import l2_normalize
+from millrace.lib.math.reductions import reduce_mean, reduce_sum
 from millrace.models.keras.losses import functions
 from millrace.models.keras.metrics.base import MeanMetricWrapper
-from millrace.ops.cast import cast
+from millrace.ops.math.cast import cast
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Any:

@@ -6,18 +6,18 @@ from typing import Any
 
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.graph import convert, raw
-from millrace.graph.scopes import control_dependencies
-from millrace.lib.broadcast_weights import broadcast_weights
+from millrace.building import convert, raw
+from millrace.building.scopes import control_dependencies
+from millrace.lib.math.broadcast_weights import broadcast_weights
 from millrace.lib.layers import settings
 from millrace.lib.layers.layer import Layer, late
-from millrace.lib.reductions import reduce_mean, reduce_sum
-from millrace.lib.variable_creation import VariableAggregation, VariableSynchronization
+from millrace.lib.math.reductions import reduce_mean, reduce_sum
+from millrace.lib.variables.creation import VariableAggregation, VariableSynchronization
 from millrace.models.keras.backend.session import batch_set_value
 from millrace.models.keras.losses.weighting import aligned, weights_for
-from millrace.ops.cast import cast
-from millrace.ops.division import div_no_nan
-from millrace.ops.shape import size
+from millrace.ops.math.cast import cast
+from millrace.ops.math.division import div_no_nan
+from millrace.ops.array.shape import size
 
 
 class _Wrapping(type):

@@ -8,15 +8,15 @@ import numpy as np
 
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.graph import convert, raw
-from millrace.lib.confusion import confusion_matrix
+from millrace.building import convert, raw
+from millrace.lib.metrics.confusion import confusion_matrix
 from millrace.lib.layers import settings
-from millrace.lib.reductions import reduce_sum
+from millrace.lib.math.reductions import reduce_sum
 from millrace.models.keras.backend.session import batch_set_value
 from millrace.models.keras.losses.weighting import aligned
 from millrace.models.keras.metrics.base import Mean, Metric
-from millrace.ops.cast import cast
-from millrace.ops.division import div_no_nan
+from millrace.ops.math.cast import cast
+from millrace.ops.math.division import div_no_nan
 
 
 @public("keras.metrics.MeanRelativeError")

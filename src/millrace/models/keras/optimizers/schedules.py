@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core.public import public
-from millrace.graph import convert
+from millrace.building import convert
 from millrace.lib.layers import registry
-from millrace.ops.cast import cast
+from millrace.ops.math.cast import cast
 from millrace.training import schedules as rates
 
 
