@@ -7,15 +7,69 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.lib.layers.spec import InputSpec as InputSpec
+    from millrace.models.keras.engine.inputs import Input as Input
+    from millrace.models.keras.engine.inputs import InputLayer as InputLayer
+    from millrace.models.keras.engine.layer import Layer as Layer
+    from millrace.models.keras.engine.tables import deserialize as deserialize
+    from millrace.models.keras.engine.tables import serialize as serialize
+    from millrace.models.keras.layers.core import Activation as Activation
+    from millrace.models.keras.layers.core import ActivityRegularization as ActivityRegularization
+    from millrace.models.keras.layers.core import Dense as Dense
+    from millrace.models.keras.layers.core import Dropout as Dropout
+    from millrace.models.keras.layers.core import Flatten as Flatten
+    from millrace.models.keras.layers.core import Lambda as Lambda
+    from millrace.models.keras.layers.core import Masking as Masking
+    from millrace.models.keras.layers.core import Permute as Permute
+    from millrace.models.keras.layers.core import RepeatVector as RepeatVector
+    from millrace.models.keras.layers.core import Reshape as Reshape
+    from millrace.models.keras.layers.core import SpatialDropout1D as SpatialDropout1D
+    from millrace.models.keras.layers.core import SpatialDropout2D as SpatialDropout2D
+    from millrace.models.keras.layers.core import SpatialDropout3D as SpatialDropout3D
 
 __all__ = [
+    "Activation",
+    "ActivityRegularization",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "Input",
+    "InputLayer",
     "InputSpec",
+    "Lambda",
+    "Layer",
+    "Masking",
+    "Permute",
+    "RepeatVector",
+    "Reshape",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "deserialize",
+    "serialize",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "Activation": "millrace.models.keras.layers.core",
+            "ActivityRegularization": "millrace.models.keras.layers.core",
+            "Dense": "millrace.models.keras.layers.core",
+            "Dropout": "millrace.models.keras.layers.core",
+            "Flatten": "millrace.models.keras.layers.core",
+            "Input": "millrace.models.keras.engine.inputs",
+            "InputLayer": "millrace.models.keras.engine.inputs",
             "InputSpec": "millrace.lib.layers.spec",
+            "Lambda": "millrace.models.keras.layers.core",
+            "Layer": "millrace.models.keras.engine.layer",
+            "Masking": "millrace.models.keras.layers.core",
+            "Permute": "millrace.models.keras.layers.core",
+            "RepeatVector": "millrace.models.keras.layers.core",
+            "Reshape": "millrace.models.keras.layers.core",
+            "SpatialDropout1D": "millrace.models.keras.layers.core",
+            "SpatialDropout2D": "millrace.models.keras.layers.core",
+            "SpatialDropout3D": "millrace.models.keras.layers.core",
+            "deserialize": "millrace.models.keras.engine.tables",
+            "serialize": "millrace.models.keras.engine.tables",
         },
     )

@@ -11,9 +11,19 @@ if TYPE_CHECKING:
     from millrace.lib.layers.registry import deserialize_keras_object as deserialize_keras_object
     from millrace.lib.layers.registry import get_custom_objects as get_custom_objects
     from millrace.lib.layers.registry import serialize_keras_object as serialize_keras_object
+    from millrace.models.keras.callbacks.progress import Progbar as Progbar
+    from millrace.models.keras.engine.generators import GeneratorEnqueuer as GeneratorEnqueuer
+    from millrace.models.keras.engine.generators import OrderedEnqueuer as OrderedEnqueuer
+    from millrace.models.keras.engine.generators import Sequence as Sequence
+    from millrace.models.keras.engine.generators import SequenceEnqueuer as SequenceEnqueuer
 
 __all__ = [
     "CustomObjectScope",
+    "GeneratorEnqueuer",
+    "OrderedEnqueuer",
+    "Progbar",
+    "Sequence",
+    "SequenceEnqueuer",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
@@ -25,6 +35,11 @@ if not TYPE_CHECKING:
         globals(),
         {
             "CustomObjectScope": "millrace.lib.layers.registry",
+            "GeneratorEnqueuer": "millrace.models.keras.engine.generators",
+            "OrderedEnqueuer": "millrace.models.keras.engine.generators",
+            "Progbar": "millrace.models.keras.callbacks.progress",
+            "Sequence": "millrace.models.keras.engine.generators",
+            "SequenceEnqueuer": "millrace.models.keras.engine.generators",
             "custom_object_scope": "millrace.lib.layers.registry",
             "deserialize_keras_object": "millrace.lib.layers.registry",
             "get_custom_objects": "millrace.lib.layers.registry",

@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from millrace.building import raw
 from millrace.core import dtypes, nest
 from millrace.core.public import public
-from millrace.building import raw
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import layer, settings
-from millrace.lib.variables.creation import VariableAggregation, VariableSynchronization
+from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
 from millrace.lib.variables.scope import get_variable, variable_scope
 from millrace.lib.variables.variable import Variable
 

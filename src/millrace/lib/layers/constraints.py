@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building import convert, raw
 from millrace.core import shapes
 from millrace.core.public import public
-from millrace.building import convert, raw
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import registry, settings
 from millrace.lib.math.functions import clip_by_value
 from millrace.lib.math.reductions import reduce_sum
-from millrace.ops.math.cast import cast
 from millrace.ops.array.constant import constant, zeros
 from millrace.ops.array.pad import pad
+from millrace.ops.math.cast import cast
 
 
 @public("keras.constraints.Constraint")

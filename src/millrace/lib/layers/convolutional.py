@@ -11,10 +11,10 @@ from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import layer
-from millrace.lib.layers.spec import InputSpec
 from millrace.lib.layers.base import Layer, activation_of
 from millrace.lib.layers.core import ZEROS, data_format_of
 from millrace.lib.layers.pooling import output_length, padding_of, sizes_of
+from millrace.lib.layers.spec import InputSpec
 from millrace.lib.nn.convolution import convolution, layout_of
 from millrace.opkit.rules import windows
 from millrace.ops.nn.bias import bias_add

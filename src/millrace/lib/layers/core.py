@@ -13,8 +13,8 @@ from millrace.core.shapes import TensorShape
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
 from millrace.lib.layers import layer
-from millrace.lib.layers.spec import InputSpec
 from millrace.lib.layers.base import Layer, activation_of, called
+from millrace.lib.layers.spec import InputSpec
 from millrace.lib.math.contraction import tensordot
 from millrace.lib.nn.functions import dropout as nn_dropout
 from millrace.lib.variables.initializers import Zeros

@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import dtypes, nest, shapes
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import to_tensor
-from millrace.graph.operation import Operation
 from millrace.building.scopes import colocate_with, name_scope
+from millrace.core import dtypes, nest, shapes
+from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
-from millrace.lib.variables import keras_initializers
 from millrace.lib.layers import constraints, penalties, settings, tracking
 from millrace.lib.layers.node import Node, at, history, int_shape, mask_of, reachable_from, reaches_history
 from millrace.lib.layers.registry import calls
 from millrace.lib.layers.spec import check_inputs
-from millrace.lib.variables.creation import VariableAggregation, VariableSynchronization
+from millrace.lib.variables import keras_initializers
+from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
 from millrace.lib.variables.variable import Variable
 
 

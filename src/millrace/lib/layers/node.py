@@ -42,6 +42,7 @@ class Node:
       input_tensors: the nested inputs of the call.
       output_tensors: the nested outputs.
       arguments: the call's keywords.
+      connects: whether it is a call that makes its outputs; False for a network's own inputs and outputs.
     """
 
     def __init__(
@@ -50,14 +51,16 @@ class Node:
         input_tensors: Any,
         output_tensors: Any,
         arguments: dict[str, Any] | None = None,
+        connects: bool = True,
     ) -> None:
         self.outbound_layer = outbound_layer
         self.input_tensors, self.output_tensors = input_tensors, output_tensors
         self.arguments = arguments or {}
-        origins = [history(t) for t in nest.flatten(input_tensors)] if input_tensors is not None else []
+        given = nest.flatten(input_tensors) if input_tensors is not None and connects else []
+        origins = [history(t) for t in given]
         places = [o for o in origins if o is not None]
         self._flat = [(o.layer, o.node_index, o.tensor_index) for o in places]
-        if input_tensors is None or not places:
+        if not places:
             self.inbound_layers = self.node_indices = self.tensor_indices = []
         else:
             pack = nest.pack_sequence_as
@@ -70,7 +73,7 @@ class Node:
         outbound_layer._inbound_nodes.append(self)
         for o in places:
             o.layer._outbound_nodes.append(self)
-        for i, tensor in enumerate(nest.flatten(output_tensors)):
+        for i, tensor in enumerate(nest.flatten(output_tensors) if connects else []):
             tensor._keras_history = KerasHistory(outbound_layer, index, i)
 
     @property

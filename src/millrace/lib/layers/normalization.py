@@ -14,9 +14,9 @@ from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import layer
-from millrace.lib.layers.spec import InputSpec
 from millrace.lib.layers.base import Layer, called
 from millrace.lib.layers.core import ZEROS, chosen
+from millrace.lib.layers.spec import InputSpec
 from millrace.lib.math.reductions import reduce_mean
 from millrace.lib.nn.moments import batch_normalization as nn_batch_normalization
 from millrace.lib.nn.moments import fused_batch_norm, normalize_moments, sufficient_statistics

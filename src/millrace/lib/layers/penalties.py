@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.public import public
 from millrace.building import raw
+from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import registry, settings
 from millrace.lib.math.reductions import reduce_sum

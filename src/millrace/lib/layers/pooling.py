@@ -10,9 +10,9 @@ from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import layer
-from millrace.lib.layers.spec import InputSpec
 from millrace.lib.layers.base import Layer
 from millrace.lib.layers.core import data_format_of
+from millrace.lib.layers.spec import InputSpec
 from millrace.lib.nn.convolution import layout_of
 from millrace.opkit.rules import windows
 

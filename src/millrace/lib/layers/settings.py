@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from millrace.building.scopes import name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
-from millrace.building.scopes import name_scope
 from millrace.graph.tensor import Tensor
 from millrace.ops.array.constant import placeholder_with_default
 

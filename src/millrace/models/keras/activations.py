@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.public import public
 from millrace.building import convert, raw
+from millrace.core.public import public
 from millrace.lib.layers import registry
 from millrace.lib.math.reductions import reduce_max, reduce_sum
 from millrace.models.keras.backend import networks
-from millrace.ops.nn.activation import selu as scaled_elu
 from millrace.ops.math.elementwise import exp
+from millrace.ops.nn.activation import selu as scaled_elu
 
 
 @public("keras.activations.softmax")

@@ -6,16 +6,52 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.models.keras.optimizers.base import Optimizer as Optimizer
+    from millrace.models.keras.optimizers.named import deserialize as deserialize
+    from millrace.models.keras.optimizers.named import get as get
+    from millrace.models.keras.optimizers.named import serialize as serialize
+    from millrace.models.keras.optimizers.rules import Adadelta as Adadelta
+    from millrace.models.keras.optimizers.rules import Adagrad as Adagrad
+    from millrace.models.keras.optimizers.rules import Adam as Adam
+    from millrace.models.keras.optimizers.rules import Adamax as Adamax
+    from millrace.models.keras.optimizers.rules import Ftrl as Ftrl
+    from millrace.models.keras.optimizers.rules import Nadam as Nadam
+    from millrace.models.keras.optimizers.rules import RMSprop as RMSprop
+    from millrace.models.keras.optimizers.rules import SGD as SGD
     from millrace.api.keras.optimizers import schedules as schedules
 
 __all__ = [
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "Adamax",
+    "Ftrl",
+    "Nadam",
+    "Optimizer",
+    "RMSprop",
+    "SGD",
+    "deserialize",
+    "get",
     "schedules",
+    "serialize",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "Adadelta": "millrace.models.keras.optimizers.rules",
+            "Adagrad": "millrace.models.keras.optimizers.rules",
+            "Adam": "millrace.models.keras.optimizers.rules",
+            "Adamax": "millrace.models.keras.optimizers.rules",
+            "Ftrl": "millrace.models.keras.optimizers.rules",
+            "Nadam": "millrace.models.keras.optimizers.rules",
+            "Optimizer": "millrace.models.keras.optimizers.base",
+            "RMSprop": "millrace.models.keras.optimizers.rules",
+            "SGD": "millrace.models.keras.optimizers.rules",
+            "deserialize": "millrace.models.keras.optimizers.named",
+            "get": "millrace.models.keras.optimizers.named",
+            "serialize": "millrace.models.keras.optimizers.named",
         },
         children=("schedules",),
     )

@@ -6,23 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import dtypes, shapes
-from millrace.core.public import public
 from millrace.building import convert, raw
 from millrace.building.scopes import init_scope
 from millrace.building.sparse_tensor import SparseTensor
+from millrace.core import dtypes, shapes
+from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.math import array as more
-from millrace.lib.variables.assigning import assign, assign_add, assign_sub
 from millrace.lib.layers import settings
 from millrace.lib.layers.node import int_shape as static_shape
+from millrace.lib.math import array as more
 from millrace.lib.sparse.conversion import sparse_concat, sparse_placeholder, sparse_tensor_to_dense
+from millrace.lib.variables.assigning import assign, assign_add, assign_sub
 from millrace.lib.variables.variable import Variable
 from millrace.models.keras.backend.session import get_session
 from millrace.ops.array import constant as constants
 from millrace.ops.array import fill, reorder
 from millrace.ops.array import reshape as forms
-from millrace.ops.math.cast import cast as cast_to
 from millrace.ops.array.concat import concat
 from millrace.ops.array.concat import stack as packed
 from millrace.ops.array.gather import gather as rows_of
@@ -30,6 +29,7 @@ from millrace.ops.array.one_hot import one_hot as hot
 from millrace.ops.array.pad import pad
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.tile import tile as tiled
+from millrace.ops.math.cast import cast as cast_to
 
 
 @public("keras.backend.variable")

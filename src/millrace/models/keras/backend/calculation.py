@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.autodiff.gradients import gradients as graph_gradients
+from millrace.building import convert, raw
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.building import convert, raw
-from millrace.lib.math import reductions
 from millrace.lib.layers import settings
+from millrace.lib.math import reductions
 from millrace.lib.math.functions import clip_by_value
 from millrace.lib.nn.moments import l2_normalize as normalized
 from millrace.ops.math import comparison, elementwise, trigonometric

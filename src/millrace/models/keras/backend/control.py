@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building import convert, raw
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.building import convert, raw
 from millrace.lib.flow import functional
 from millrace.lib.flow.control_flow import cond
 from millrace.lib.layers import settings
 from millrace.models.keras.backend import arrays
-from millrace.ops.math.cast import cast
-from millrace.ops.math.select import where
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.tile import tile
+from millrace.ops.math.cast import cast
+from millrace.ops.math.select import where
 
 
 def _value(thing: Any) -> Any:

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building import convert, raw
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
-from millrace.building import convert, raw
+from millrace.lib.layers import settings
+from millrace.lib.math.functions import clip_by_value
+from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.nn import ctc
 from millrace.lib.nn.convolution import convolution
 from millrace.lib.nn.convolution import separable_conv2d as separable_image
-from millrace.lib.nn.cross_entropy import sigmoid_cross_entropy_with_logits, softmax_cross_entropy_with_logits_v2, sparse_softmax_cross_entropy_with_logits
-from millrace.lib.layers import settings
-from millrace.lib.math.functions import clip_by_value
+from millrace.lib.nn.cross_entropy import (
+    sigmoid_cross_entropy_with_logits,
+    softmax_cross_entropy_with_logits_v2,
+    sparse_softmax_cross_entropy_with_logits,
+)
 from millrace.lib.nn.moments import batch_normalization as normalized
 from millrace.lib.nn.moments import fused_batch_norm, moments
+from millrace.ops.sparse.dense import sparse_tensor_dense_matmul
 from millrace.lib.variables.moving_averages import assign_moving_average
-from millrace.lib.math.reductions import reduce_sum
-from millrace.lib.sparse.conversion import sparse_tensor_dense_matmul
 from millrace.models.keras.backend import arrays
-from millrace.ops.nn import activation
-from millrace.ops.math import elementwise
-from millrace.ops.nn.bias import bias_add as biased
-from millrace.ops.math.cast import cast
 from millrace.ops.array.concat import stack
-from millrace.ops.nn.conv import conv2d_transpose as transposed_image
-from millrace.ops.linalg.matmul import matmul
 from millrace.ops.array.pad import pad
 from millrace.ops.array.reshape import reshape, squeeze, transpose
 from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.linalg.matmul import matmul
+from millrace.ops.math import elementwise
+from millrace.ops.math.cast import cast
+from millrace.ops.nn import activation
+from millrace.ops.nn.bias import bias_add as biased
+from millrace.ops.nn.conv import conv2d_transpose as transposed_image
 from millrace.ops.nn.softmax import softmax as softmax_of
 
 _LAYOUTS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}

@@ -8,13 +8,13 @@ import numpy as np
 
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.lib.variables import initializers
 from millrace.lib.layers import settings
 from millrace.lib.nn.functions import dropout as dropped
+from millrace.lib.variables import initializers
 from millrace.models.keras.backend.arrays import variable
-from millrace.ops.random import draws as random
 from millrace.ops.array.constant import ones, zeros
 from millrace.ops.math.select import where
+from millrace.ops.random import draws as random
 
 
 def _seed(seed: int | None) -> int:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from millrace.building import convert, raw
 from millrace.core import dtypes, nest
 from millrace.core.public import public
-from millrace.building import convert, raw
 from millrace.lib.flow.control_flow import while_loop
 from millrace.lib.flow.tensor_array import TensorArray
-from millrace.ops.math.cast import cast
 from millrace.ops.array.concat import stack
 from millrace.ops.array.constant import constant
 from millrace.ops.array.fill import zeros_like
 from millrace.ops.array.reorder import reverse
 from millrace.ops.array.reshape import transpose
-from millrace.ops.math.select import where
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.tile import tile
+from millrace.ops.math.cast import cast
+from millrace.ops.math.select import where
 
 
 @public("keras.backend.rnn")

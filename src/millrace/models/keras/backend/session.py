@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes, nest
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph, get_default_session, reset_default_graph
-from millrace.building.scopes import control_dependencies, name_scope
 from millrace.graph.tensor import Tensor
-from millrace.lib.variables.assigning import assign
 from millrace.lib.flow.control_flow import group
 from millrace.lib.layers import layer, settings
+from millrace.lib.variables.assigning import assign
 from millrace.lib.variables.sets import variables_initializer
 from millrace.lib.variables.variable import Variable
 from millrace.ops.array.constant import placeholder
@@ -137,7 +137,7 @@ def batch_set_value(tuples: Any) -> None:
             with variable.graph.as_default(), name_scope(None), control_dependencies(None):
                 fed = placeholder(variable.dtype.base_dtype, [None] * array.ndim)
                 write = variable._keras_write = (fed, assign(variable, fed))
-        writes.append(write[1])
+        writes.append(write[1].op)
         feeds[write[0]] = array
     get_session([v for v, _ in tuples]).run(writes, feeds)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.public import public
 from millrace.building.scopes import name_scope
+from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import registry
 from millrace.lib.variables.variable import Variable

@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from millrace.core.public import public
 from millrace.building import convert, raw
+from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.lib.layers.core import chosen
 from millrace.lib.math.functions import clip_by_value
-from millrace.lib.nn.moments import l2_normalize
 from millrace.lib.math.reductions import reduce_all, reduce_max, reduce_mean, reduce_sum
+from millrace.lib.nn.moments import l2_normalize
 from millrace.models.keras.backend import calculation, networks
-from millrace.ops.nn.activation import softplus
+from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.math.arithmetic import squared_difference
 from millrace.ops.math.cast import cast
 from millrace.ops.math.elementwise import abs as magnitude
 from millrace.ops.math.elementwise import log
-from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.nn.activation import softplus
 
 
 def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core import dtypes
 from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
-from millrace.lib.math.broadcast_weights import broadcast_weights
+from millrace.core import dtypes
 from millrace.lib.flow.control_flow import cond
+from millrace.lib.math.broadcast_weights import broadcast_weights
 from millrace.lib.math.reductions import reduce_sum
+from millrace.ops.array.shape import size
 from millrace.ops.math.cast import cast
 from millrace.ops.math.division import div_no_nan
-from millrace.ops.array.shape import size
 
 AUTO, NONE, SUM, SUM_OVER_BATCH_SIZE = "auto", "none", "sum", "sum_over_batch_size"
 REDUCTIONS = (AUTO, NONE, SUM, SUM_OVER_BATCH_SIZE)

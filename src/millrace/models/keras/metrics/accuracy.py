@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building import convert, raw
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.building import convert, raw
 from millrace.lib.layers import settings
-from millrace.lib.nn.moments import l2_normalize
 from millrace.lib.math.reductions import reduce_mean, reduce_sum
+from millrace.lib.nn.moments import l2_normalize
 from millrace.models.keras.losses import functions
 from millrace.models.keras.metrics.base import MeanMetricWrapper
 from millrace.ops.math.cast import cast

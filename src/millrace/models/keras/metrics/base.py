@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core import dtypes
-from millrace.core.public import public
 from millrace.building import convert, raw
 from millrace.building.scopes import control_dependencies
-from millrace.lib.math.broadcast_weights import broadcast_weights
+from millrace.core import dtypes
+from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.lib.layers.layer import Layer, late
+from millrace.lib.math.broadcast_weights import broadcast_weights
 from millrace.lib.math.reductions import reduce_mean, reduce_sum
-from millrace.lib.variables.creation import VariableAggregation, VariableSynchronization
+from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
 from millrace.models.keras.backend.session import batch_set_value
 from millrace.models.keras.losses.weighting import aligned, weights_for
+from millrace.ops.array.shape import size
 from millrace.ops.math.cast import cast
 from millrace.ops.math.division import div_no_nan
-from millrace.ops.array.shape import size
 
 
 class _Wrapping(type):
@@ -36,6 +36,7 @@ class _Wrapping(type):
         def marked(*a: Any, **k: Any) -> Any:
             found = raw.Identity(result(*a, **k))
             found._metric_obj = metric
+            metric._call_result = found
             return found
 
         object.__setattr__(metric, "update_state", noted)
@@ -52,6 +53,8 @@ class Metric(Layer, metaclass=_Wrapping):
       dtype: of its variables; default `floatx()`.
       **kwargs: as for `tf.keras.layers.Layer`.
     """
+
+    _call_result: Any = None
 
     def __init__(self, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
         super().__init__(name=name, dtype=dtype, **kwargs)

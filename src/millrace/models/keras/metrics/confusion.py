@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building import convert, raw
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.building import convert, raw
-from millrace.lib.math.broadcast_weights import broadcast_weights
 from millrace.lib.flow.control_flow import group
 from millrace.lib.layers import settings
+from millrace.lib.math.broadcast_weights import broadcast_weights
 from millrace.lib.math.reductions import reduce_sum
 from millrace.models.keras.backend.session import batch_set_value
 from millrace.models.keras.losses.weighting import aligned, weights_for
 from millrace.models.keras.metrics.base import Metric
+from millrace.ops.array.one_hot import one_hot
 from millrace.ops.math.cast import cast
 from millrace.ops.math.division import div_no_nan
-from millrace.ops.array.one_hot import one_hot
 from millrace.ops.math.select import where
 
 _KINDS = ("true_positives", "true_negatives", "false_positives", "false_negatives")

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building import convert, raw
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.building import convert, raw
-from millrace.lib.metrics.confusion import confusion_matrix
 from millrace.lib.layers import settings
 from millrace.lib.math.reductions import reduce_sum
+from millrace.lib.metrics.confusion import confusion_matrix
 from millrace.models.keras.backend.session import batch_set_value
 from millrace.models.keras.losses.weighting import aligned
 from millrace.models.keras.metrics.base import Mean, Metric

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.public import public
 from millrace.building import convert
+from millrace.core.public import public
 from millrace.lib.layers import registry
 from millrace.ops.math.cast import cast
 from millrace.training import schedules as rates
