@@ -7,15 +7,33 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.models.keras.callbacks.base import Callback as Callback
+    from millrace.models.keras.callbacks.control import EarlyStopping as EarlyStopping
+    from millrace.models.keras.callbacks.control import LambdaCallback as LambdaCallback
+    from millrace.models.keras.callbacks.control import LearningRateScheduler as LearningRateScheduler
+    from millrace.models.keras.callbacks.control import ModelCheckpoint as ModelCheckpoint
+    from millrace.models.keras.callbacks.control import ReduceLROnPlateau as ReduceLROnPlateau
+    from millrace.models.keras.callbacks.control import TerminateOnNaN as TerminateOnNaN
+    from millrace.models.keras.callbacks.logging import CSVLogger as CSVLogger
+    from millrace.models.keras.callbacks.logging import RemoteMonitor as RemoteMonitor
+    from millrace.models.keras.callbacks.logging import TensorBoard as TensorBoard
     from millrace.models.keras.callbacks.progress import BaseLogger as BaseLogger
     from millrace.models.keras.callbacks.progress import History as History
     from millrace.models.keras.callbacks.progress import ProgbarLogger as ProgbarLogger
 
 __all__ = [
     "BaseLogger",
+    "CSVLogger",
     "Callback",
+    "EarlyStopping",
     "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
     "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "TensorBoard",
+    "TerminateOnNaN",
 ]
 
 if not TYPE_CHECKING:
@@ -23,8 +41,17 @@ if not TYPE_CHECKING:
         globals(),
         {
             "BaseLogger": "millrace.models.keras.callbacks.progress",
+            "CSVLogger": "millrace.models.keras.callbacks.logging",
             "Callback": "millrace.models.keras.callbacks.base",
+            "EarlyStopping": "millrace.models.keras.callbacks.control",
             "History": "millrace.models.keras.callbacks.progress",
+            "LambdaCallback": "millrace.models.keras.callbacks.control",
+            "LearningRateScheduler": "millrace.models.keras.callbacks.control",
+            "ModelCheckpoint": "millrace.models.keras.callbacks.control",
             "ProgbarLogger": "millrace.models.keras.callbacks.progress",
+            "ReduceLROnPlateau": "millrace.models.keras.callbacks.control",
+            "RemoteMonitor": "millrace.models.keras.callbacks.logging",
+            "TensorBoard": "millrace.models.keras.callbacks.logging",
+            "TerminateOnNaN": "millrace.models.keras.callbacks.control",
         },
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.models.keras.layers.cells import PeepholeLSTMCell as PeepholeLSTMCell
     from millrace.models.keras.optimizers.schedules import CosineDecay as CosineDecay
     from millrace.models.keras.optimizers.schedules import CosineDecayRestarts as CosineDecayRestarts
     from millrace.models.keras.optimizers.schedules import LinearCosineDecay as LinearCosineDecay
@@ -16,6 +17,7 @@ __all__ = [
     "CosineDecayRestarts",
     "LinearCosineDecay",
     "NoisyLinearCosineDecay",
+    "PeepholeLSTMCell",
 ]
 
 if not TYPE_CHECKING:
@@ -26,5 +28,6 @@ if not TYPE_CHECKING:
             "CosineDecayRestarts": "millrace.models.keras.optimizers.schedules",
             "LinearCosineDecay": "millrace.models.keras.optimizers.schedules",
             "NoisyLinearCosineDecay": "millrace.models.keras.optimizers.schedules",
+            "PeepholeLSTMCell": "millrace.models.keras.layers.cells",
         },
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.models.keras.engine.cloning import clone_model as clone_model
     from millrace.models.keras.engine.configuration import model_from_config as model_from_config
     from millrace.models.keras.engine.configuration import model_from_json as model_from_json
     from millrace.models.keras.engine.configuration import model_from_yaml as model_from_yaml
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Model",
     "Sequential",
+    "clone_model",
     "model_from_config",
     "model_from_json",
     "model_from_yaml",
@@ -26,6 +28,7 @@ if not TYPE_CHECKING:
         {
             "Model": "millrace.models.keras.engine.model",
             "Sequential": "millrace.models.keras.engine.sequential",
+            "clone_model": "millrace.models.keras.engine.cloning",
             "model_from_config": "millrace.models.keras.engine.configuration",
             "model_from_json": "millrace.models.keras.engine.configuration",
             "model_from_yaml": "millrace.models.keras.engine.configuration",

@@ -260,9 +260,7 @@ class Transposed(Convolution):
         sizes = raw.Shape(inputs)
         first = 2 if self.data_format == "channels_first" else 1
         batch, lengths = sizes[0], [sizes[first + i] for i in range(self.rank)]
-        spread = [
-            self._spread(n, k, s) for n, k, s in zip(lengths, self.kernel_size, self.strides, strict=True)
-        ]
+        spread = self._spreads(lengths)
         shape = raw.Pack(windows.assemble(batch, spread, self.filters, self.layout), name="stack")
         transposed = nn_conv2d_transpose if self.rank == 2 else nn_conv3d_transpose
         outputs = transposed(
@@ -276,15 +274,25 @@ class Transposed(Convolution):
         outputs.set_shape(self.compute_output_shape(inputs.shape))
         return outputs
 
-    def _spread(self, length: Any, window: int, step: int) -> Any:
+    # What is added to the least length of each spatial axis; None for the usual length.
+    output_padding: Any = None
+
+    def _spread(self, length: Any, window: int, step: int, extra: int | None) -> Any:
+        if extra is not None:
+            pad = window // 2 if self.padding == "same" else 0
+            return (length - 1) * step + window - 2 * pad + extra
         found = length * step
         return found + max(window - step, 0) if self.padding == "valid" else found
+
+    def _spreads(self, lengths: Any) -> list[Any]:
+        extras = self.output_padding or (None,) * self.rank
+        found = zip(lengths, self.kernel_size, self.strides, extras, strict=True)
+        return [None if n is None else self._spread(n, k, s, e) for n, k, s, e in found]
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The shape of the outputs for inputs of shape `input_shape`."""
         dims = shapes.as_dims(input_shape)
-        found = zip(windows.spatial(dims, self.layout), self.kernel_size, self.strides, strict=True)
-        sizes = [None if n is None else self._spread(n, k, s) for n, k, s in found]
+        sizes = self._spreads(windows.spatial(dims, self.layout))
         return TensorShape(windows.assemble(dims[0], sizes, self.filters, self.layout))  # pyright: ignore[reportOptionalSubscript]
 
 

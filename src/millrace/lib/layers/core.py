@@ -133,7 +133,7 @@ class DenseLayer(layer.Layer):
 
 @public("layers.Dense")
 class Dense(DenseLayer, Layer):
-    """outputs = activation(inputs @ kernel + bias), over the last axis; arguments as for `tf.layers.dense`."""
+    """activation(inputs @ kernel + bias), over the last axis; arguments as for `tf.layers.dense`."""
 
 
 @public("layers.dense")

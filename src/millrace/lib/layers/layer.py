@@ -395,8 +395,7 @@ class Layer:
           updates: an operation, the result of an assignment, a function that makes one, or a list.
           inputs: ignored: whether an update depends on the inputs is seen in the graph.
         """
-        nodes = self._inbound_nodes
-        relevant = nest.flatten(inputs) if inputs is not None else _inputs_in_progress(self, nodes)
+        relevant = nest.flatten(inputs) if inputs is not None else _relevant_inputs(self)
         test = None
         for update in settings.as_list(updates):
             update = update() if callable(update) else update
@@ -557,10 +556,10 @@ class Layer:
             kwargs["mask"] = masks
             passed.append("mask")
         training = self._training_for(args, kwargs)
-        if training is not None and not self._given("training", args, kwargs):
+        if self._expects_training and training is not None and not self._given("training", args, kwargs):
             kwargs["training"] = training
             passed.append("training")
-        with calls.entered(self, training):
+        with calls.entered(self, training, inputs):
             self._check_inputs(inputs)
             self._adopt(inputs)
             with name_scope(self._name_scope()):
@@ -802,9 +801,7 @@ class Layer:
             parameters = inspect.signature(type(self).__init__).parameters
             extra = [p for p, v in parameters.items() if p != "self" and v.kind not in (2, 4)]
             if set(extra) - set(config) - {"dynamic"}:
-                raise NotImplementedError(
-                    "Layers with arguments in `__init__` must override `get_config`."
-                )
+                raise NotImplementedError("Layers with arguments in `__init__` must override `get_config`.")
         return config
 
     @classmethod
@@ -847,9 +844,11 @@ def _mapped_shapes(function: Callable[[Any], Any], shape: Any) -> Any:
     return function(shape)
 
 
-def _inputs_in_progress(layer: Any, nodes: list[Any]) -> list[Any]:
-    """The inputs of a layer's calls."""
-    return [t for node in nodes for t in nest.flatten(node.input_tensors)]
+def _relevant_inputs(layer: Any) -> list[Any]:
+    """The inputs of the call in progress, or of a layer's calls so far."""
+    if calls.in_call:
+        return nest.flatten(calls.inputs[-1])
+    return [t for node in layer._inbound_nodes for t in nest.flatten(node.input_tensors)]
 
 
 def _synchronized(synchronization: Any, trainable: bool | None) -> tuple[Any, bool]:

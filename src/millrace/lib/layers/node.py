@@ -67,7 +67,9 @@ class Node:
             self.inbound_layers = pack(input_tensors, [o.layer for o in places])
             self.node_indices = pack(input_tensors, [o.node_index for o in places])
             self.tensor_indices = pack(input_tensors, [o.tensor_index for o in places])
-        self.input_shapes = nest.map_structure(int_shape, input_tensors) if input_tensors is not None else None
+        self.input_shapes = (
+            nest.map_structure(int_shape, input_tensors) if input_tensors is not None else None
+        )
         self.output_shapes = nest.map_structure(int_shape, output_tensors)
         index = len(outbound_layer._inbound_nodes)
         outbound_layer._inbound_nodes.append(self)

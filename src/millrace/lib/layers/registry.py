@@ -129,30 +129,31 @@ class Context(threading.local):
     def __init__(self) -> None:
         self.layers: list[Any] = []
         self.training: list[Any] = []
+        self.inputs: list[Any] = []
 
     @property
     def in_call(self) -> bool:
         """Whether a layer's call is in progress."""
         return bool(self.layers)
 
-    def entered(self, layer: Any, training: Any) -> _Entered:
-        """A context in which `layer` is being called."""
-        return _Entered(self, layer, training)
+    def entered(self, layer: Any, training: Any, inputs: Any) -> _Entered:
+        """A context in which `layer` is being called with `inputs`."""
+        return _Entered(self, layer, training, inputs)
 
 
 class _Entered:
-    def __init__(self, context: Context, layer: Any, training: Any) -> None:
-        self._context, self._layer, self._training = context, layer, training
+    def __init__(self, context: Context, layer: Any, training: Any, inputs: Any) -> None:
+        self._context, self._layer, self._training, self._inputs = context, layer, training, inputs
 
     def __enter__(self) -> None:
         self._context.layers.append(self._layer)
         self._context.training.append(self._training)
+        self._context.inputs.append(self._inputs)
 
     def __exit__(self, *error: Any) -> None:
         self._context.layers.pop()
         self._context.training.pop()
+        self._context.inputs.pop()
 
 
 calls = Context()
-
-

@@ -80,9 +80,7 @@ def set_image_data_format(data_format: str) -> None:
       ValueError: it is not one of the two layouts.
     """
     if data_format not in ("channels_last", "channels_first"):
-        raise ValueError(
-            f"Unknown data_format: channels_last or channels_first. Received: {data_format}"
-        )
+        raise ValueError(f"Unknown data_format: channels_last or channels_first. Received: {data_format}")
     _defaults.image_data_format = str(data_format)
 
 
@@ -225,5 +223,3 @@ def as_list(value: Any) -> list[Any]:
 def single(values: list[Any]) -> Any:
     """The only element of a list, or the list."""
     return values[0] if len(values) == 1 else values
-
-

@@ -82,7 +82,9 @@ def check_inputs(specs: Any, inputs: Any, name: str) -> None:
         return
     flat, tensors = nest.flatten(specs), nest.flatten(inputs)
     if len(flat) != len(tensors):
-        raise ValueError(f"Layer {name} expects {len(flat)} inputs. Received: {len(tensors)} inputs: {inputs}")
+        raise ValueError(
+            f"Layer {name} expects {len(flat)} inputs. Received: {len(tensors)} inputs: {inputs}"
+        )
     for i, (spec, tensor) in enumerate(zip(flat, tensors, strict=True)):
         if spec is not None:
             spec.check(tensor, f"Input {i} of layer {name}")

@@ -115,7 +115,11 @@ _BY_NAME = {
 @public("keras.activations.serialize")
 def serialize(activation: Any) -> str:
     """The name of an activation."""
-    return activation.__name__ if hasattr(activation, "__name__") else registry.serialize_keras_object(activation)
+    return (
+        activation.__name__
+        if hasattr(activation, "__name__")
+        else registry.serialize_keras_object(activation)
+    )
 
 
 @public("keras.activations.deserialize")

@@ -90,30 +90,36 @@ def _variable_of(make: Any, shape: Any, dtype: Any, name: str | None) -> Any:
             return variable(value, dtype, name)
     return settings.track(value)
 
+
 @public("keras.backend.is_sparse")
 def is_sparse(tensor: Any) -> Any:
     """Whether `tensor` is a SparseTensor."""
     return isinstance(tensor, SparseTensor)
+
 
 @public("keras.backend.to_dense")
 def to_dense(tensor: Any) -> Any:
     """A SparseTensor as a tensor; anything else stays itself."""
     return sparse_tensor_to_dense(tensor) if is_sparse(tensor) else tensor
 
+
 @public("keras.backend.constant")
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Any:
     """A constant tensor, of dtype `floatx()` unless told otherwise."""
     return constants.constant(value, dtypes.as_dtype(dtype or settings.floatx()), shape, name or "Const")
+
 
 @public("keras.backend.shape")
 def shape(x: Any) -> Any:
     """The shape, a vector that is known when the graph runs."""
     return shape_of(x)
 
+
 @public("keras.backend.int_shape")
 def int_shape(x: Any) -> Any:
     """The static shape as a tuple with None for unknown lengths; None where the rank is unknown."""
     return static_shape(x)
+
 
 @public("keras.backend.ndim")
 def ndim(x: Any) -> Any:
@@ -121,55 +127,66 @@ def ndim(x: Any) -> Any:
     dims = shapes.as_dims(x.get_shape())
     return None if dims is None else len(dims)
 
+
 @public("keras.backend.dtype")
 def dtype(x: Any) -> Any:
     """The name of the dtype."""
     return x.dtype.base_dtype.name
+
 
 @public("keras.backend.eval")
 def eval(x: Any) -> Any:
     """The value of a variable or tensor."""
     return get_session((x,)).run(to_dense(x) if is_sparse(x) else x)
 
+
 @public("keras.backend.zeros")
 def zeros(shape: Any, dtype: Any = None, name: str | None = None) -> Any:
     """A variable of zeros; a tensor where the shape is not known."""
     return _variable_of(constants.zeros, shape, dtype, name)
+
 
 @public("keras.backend.ones")
 def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Any:
     """A variable of ones; a tensor where the shape is not known."""
     return _variable_of(constants.ones, shape, dtype, name)
 
+
 @public("keras.backend.eye")
 def eye(size: Any, dtype: Any = None, name: str | None = None) -> Any:
     """A variable that holds the identity matrix."""
     return variable(more.eye(size, dtype=dtypes.as_dtype(dtype or settings.floatx())), dtype, name)
+
 
 @public("keras.backend.zeros_like")
 def zeros_like(x: Any, dtype: Any = None, name: str | None = None) -> Any:
     """Zeros of the shape of `x`."""
     return fill.zeros_like(x, dtype, name)
 
+
 @public("keras.backend.ones_like")
 def ones_like(x: Any, dtype: Any = None, name: str | None = None) -> Any:
     """Ones of the shape of `x`."""
     return fill.ones_like(x, dtype, name)
+
 
 @public("keras.backend.identity")
 def identity(x: Any, name: str | None = None) -> Any:
     """The same values as a tensor of its own."""
     return constants.identity(x, name)
 
+
 @public("keras.backend.count_params")
 def count_params(x: Any) -> Any:
     """How many elements there are."""
     return np.prod(shapes.as_dims(x.get_shape()) or ())
 
+
 @public("keras.backend.cast")
 def cast(x: Any, dtype: Any) -> Any:
     """The elements as another dtype."""
     return cast_to(x, dtype)
+
 
 @public("keras.backend.cast_to_floatx")
 def cast_to_floatx(x: Any) -> Any:
@@ -178,30 +195,36 @@ def cast_to_floatx(x: Any) -> Any:
         return cast_to(x, settings.floatx())
     return np.asarray(x, settings.floatx())
 
+
 @public("keras.backend.update")
 def update(x: Any, new_x: Any) -> Any:
     """Sets a variable; run the result."""
     return assign(x, new_x)
+
 
 @public("keras.backend.update_add")
 def update_add(x: Any, increment: Any) -> Any:
     """Adds to a variable; run the result."""
     return assign_add(x, increment)
 
+
 @public("keras.backend.update_sub")
 def update_sub(x: Any, decrement: Any) -> Any:
     """Subtracts from a variable; run the result."""
     return assign_sub(x, decrement)
+
 
 @public("keras.backend.transpose")
 def transpose(x: Any) -> Any:
     """The axes in reverse order."""
     return forms.transpose(x)
 
+
 @public("keras.backend.gather")
 def gather(reference: Any, indices: Any) -> Any:
     """The rows of `reference` that `indices` names."""
     return rows_of(reference, indices)
+
 
 @public("keras.backend.concatenate")
 def concatenate(tensors: Any, axis: int = -1) -> Any:
@@ -213,55 +236,66 @@ def concatenate(tensors: Any, axis: int = -1) -> Any:
         return sparse_concat(axis, tensors)
     return concat([to_dense(t) for t in tensors], axis)
 
+
 @public("keras.backend.reshape")
 def reshape(x: Any, shape: Any) -> Any:
     """The elements in another shape."""
     return forms.reshape(x, shape)
+
 
 @public("keras.backend.permute_dimensions")
 def permute_dimensions(x: Any, pattern: Any) -> Any:
     """The axes in another order."""
     return forms.transpose(x, perm=pattern)
 
+
 @public("keras.backend.flatten")
 def flatten(x: Any) -> Any:
     """All elements in one vector."""
     return forms.reshape(x, [-1])
+
 
 @public("keras.backend.batch_flatten")
 def batch_flatten(x: Any) -> Any:
     """All elements of each element of the batch in one vector."""
     return forms.reshape(x, packed([-1, raw.Prod(shape_of(x)[1:], 0)]))
 
+
 @public("keras.backend.expand_dims")
 def expand_dims(x: Any, axis: int = -1) -> Any:
     """One more axis of length 1."""
     return forms.expand_dims(x, axis)
+
 
 @public("keras.backend.squeeze")
 def squeeze(x: Any, axis: int) -> Any:
     """Without an axis of length 1."""
     return forms.squeeze(x, [axis])
 
+
 @public("keras.backend.stack")
 def stack(x: Any, axis: int = 0) -> Any:
     """Tensors along a new axis."""
     return packed(x, axis=axis)
+
 
 @public("keras.backend.reverse")
 def reverse(x: Any, axes: Any) -> Any:
     """The elements in reverse order along axes."""
     return reorder.reverse(x, [axes] if isinstance(axes, int) else axes)
 
+
 @public("keras.backend.tile")
 def tile(x: Any, n: Any) -> Any:
     """The whole repeated along each axis."""
     return tiled(x, [n] if isinstance(n, int) else n)
 
+
 @public("keras.backend.repeat")
 def repeat(x: Any, n: int) -> Any:
     """A matrix `[batch, width]` repeated: `[batch, n, width]`."""
     return tiled(forms.expand_dims(x, 1), packed([1, n, 1]))
+
 
 @public("keras.backend.arange")
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = "int32") -> Any:
@@ -271,10 +305,12 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = "int32") ->
     numbers = fill.range_(start, limit=stop, delta=step, name="arange")
     return numbers if dtype == "int32" else cast_to(numbers, dtype)
 
+
 @public("keras.backend.one_hot")
 def one_hot(indices: Any, num_classes: int) -> Any:
     """A new last axis that is 1 at the index and 0 elsewhere."""
     return hot(indices, depth=num_classes, axis=-1)
+
 
 @public("keras.backend.stop_gradient")
 def stop_gradient(variables: Any) -> Any:
@@ -380,18 +416,16 @@ def resize_images(
     if first:
         x = forms.transpose(x, [0, 2, 3, 1])
     if interpolation == "nearest":
-        x = raw.ResizeNearestNeighbor(x, size)
+        x = raw.ResizeNearestNeighbor(x, size, half_pixel_centers=True)
     elif interpolation == "bilinear":
-        x = raw.ResizeBilinear(x, size)
+        x = raw.ResizeBilinear(x, size, half_pixel_centers=True)
     else:
         raise ValueError(f'interpolation should be one of "nearest" or "bilinear". Received: {interpolation}')
     return forms.transpose(x, [0, 3, 1, 2]) if first else x
 
 
 @public("keras.backend.resize_volumes")
-def resize_volumes(
-    x: Any, depth_factor: int, height_factor: int, width_factor: int, data_format: str
-) -> Any:
+def resize_volumes(x: Any, depth_factor: int, height_factor: int, width_factor: int, data_format: str) -> Any:
     """Volumes made larger by repeating elements.
 
     Args:

@@ -20,7 +20,6 @@ from millrace.lib.nn.cross_entropy import (
 )
 from millrace.lib.nn.moments import batch_normalization as normalized
 from millrace.lib.nn.moments import fused_batch_norm, moments
-from millrace.ops.sparse.dense import sparse_tensor_dense_matmul
 from millrace.lib.variables.moving_averages import assign_moving_average
 from millrace.models.keras.backend import arrays
 from millrace.ops.array.concat import stack
@@ -34,6 +33,7 @@ from millrace.ops.nn import activation
 from millrace.ops.nn.bias import bias_add as biased
 from millrace.ops.nn.conv import conv2d_transpose as transposed_image
 from millrace.ops.nn.softmax import softmax as softmax_of
+from millrace.ops.sparse.dense import sparse_tensor_dense_matmul
 
 _LAYOUTS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
 
@@ -314,9 +314,7 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
         else:
             found = reduce_sum(transpose(x, perm=[1, 0]) * y, second)
     else:
-        found = matmul(
-            x, y, adjoint_a=first != arrays.ndim(x) - 1, adjoint_b=second == arrays.ndim(y) - 1
-        )
+        found = matmul(x, y, adjoint_a=first != arrays.ndim(x) - 1, adjoint_b=second == arrays.ndim(y) - 1)
     if extra:
         start = rank_x + rank_y - 3 if rank_x > rank_y else rank_x - 1
         found = squeeze(found, list(range(start, start + extra)))
@@ -339,9 +337,7 @@ def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
     dims = shapes.as_dims(bias.get_shape()) or ()
     rank = arrays.ndim(x)
     if len(dims) not in (1, rank - 1):
-        raise ValueError(
-            f"Unexpected bias dimensions {len(dims)}, expect to be 1 or {rank - 1} dimensions"
-        )
+        raise ValueError(f"Unexpected bias dimensions {len(dims)}, expect to be 1 or {rank - 1} dimensions")
     if len(dims) == 1:
         return biased(x, bias, data_format="NCHW" if layout == "channels_first" and rank > 2 else "NHWC")
     if layout == "channels_first":
@@ -532,13 +528,13 @@ def _pooled(
     last = layout.endswith("C")
     window = [1, *pool_size, 1] if last else [1, 1, *pool_size]
     steps = [1, *strides, 1] if last else [1, 1, *strides]
-    return ops[pool_mode, axes](
-        x, ksize=window, strides=steps, padding=_native(padding), data_format=layout
-    )
+    return ops[pool_mode, axes](x, ksize=window, strides=steps, padding=_native(padding), data_format=layout)
 
 
 @public("keras.backend.local_conv1d")
-def local_conv1d(inputs: Any, kernel: Any, kernel_size: Any, strides: Any, data_format: str | None = None) -> Any:
+def local_conv1d(
+    inputs: Any, kernel: Any, kernel_size: Any, strides: Any, data_format: str | None = None
+) -> Any:
     """Convolution along one axis with a kernel of its own at each place.
 
     Args:
@@ -553,7 +549,12 @@ def local_conv1d(inputs: Any, kernel: Any, kernel_size: Any, strides: Any, data_
 
 @public("keras.backend.local_conv2d")
 def local_conv2d(
-    inputs: Any, kernel: Any, kernel_size: Any, strides: Any, output_shape: Any, data_format: str | None = None
+    inputs: Any,
+    kernel: Any,
+    kernel_size: Any,
+    strides: Any,
+    output_shape: Any,
+    data_format: str | None = None,
 ) -> Any:
     """Convolution of images with a kernel of its own at each place.
 
@@ -575,9 +576,7 @@ def _local(
     axes = len(places)
     pieces = []
     for place in _grid(places):
-        window = tuple(
-            slice(p * s, p * s + k) for p, s, k in zip(place, strides, kernel_size, strict=True)
-        )
+        window = tuple(slice(p * s, p * s + k) for p, s, k in zip(place, strides, kernel_size, strict=True))
         key = (slice(None), slice(None), *window) if first else (slice(None), *window, slice(None))
         pieces.append(reshape(inputs[key], (1, -1, features)))
     found = matmul(raw.ConcatV2(pieces, 0), kernel)

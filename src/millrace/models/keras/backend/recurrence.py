@@ -128,7 +128,7 @@ class _Sequence:
         whole = nest.pack_sequence_as(last, stacked)
         return last, whole, list(nest.pack_sequence_as(structure, now))
 
-    # --- a loop ----------------------------------------------------------------------------------------------
+    # --- a loop ---------------------------------------------------------------------------------------------
 
     def looped(self, inputs: Any, states: Any, input_length: Any) -> tuple[Any, Any, Any]:
         flat = nest.flatten(inputs)
@@ -160,9 +160,7 @@ class _Sequence:
             written = [w.write(time, o) for w, o in zip(written, outputs, strict=True)]
             return time + 1, written, outputs if previous else previous, new
 
-        found = while_loop(
-            lambda time, *_: raw.Less(time, length), body, (start, written, previous, packed)
-        )
+        found = while_loop(lambda time, *_: raw.Less(time, length), body, (start, written, previous, packed))
         _, written, _, now = found
         outputs = [w.stack() for w in written]
         last = nest.pack_sequence_as(shape, [o[-1] for o in outputs])
@@ -177,9 +175,7 @@ def _spread(mask: Any, tensor: Any) -> Any:
     """A mask `[batch, 1]` repeated to the shape of a tensor `[batch, ...]`."""
     for _ in range(len(tensor.dims) - len(mask.dims)):
         mask = raw.ExpandDims(mask, -1)
-    times = [1] + [
-        shape_of(tensor)[i] if d is None else d for i, d in enumerate(tensor.dims) if i > 0
-    ]
+    times = [1] + [shape_of(tensor)[i] if d is None else d for i, d in enumerate(tensor.dims) if i > 0]
     if len(tensor.dims) == 1:
         return raw.Squeeze(mask, squeeze_dims=[1])
     return tile(mask, stack(times) if any(not isinstance(t, int) for t in times) else times)

@@ -170,12 +170,14 @@ class Function:
         self.outputs = [_graph_value(o) for o in nest.flatten(outputs)]
         self.name = name
         self.feed_dict = dict(session_kwargs.pop("feed_dict", None) or {})
-        self.fetches = [f for f in session_kwargs.pop("fetches", None) or []]
+        self.fetches = list(session_kwargs.pop("fetches", None) or [])
         self.fetch_callbacks: dict[Any, Any] = {}
         session_kwargs.pop("options", None)
         session_kwargs.pop("run_metadata", None)
         if session_kwargs:
-            raise ValueError(f"Some keys in session_kwargs are not supported. Received: {sorted(session_kwargs)}")
+            raise ValueError(
+                f"Some keys in session_kwargs are not supported. Received: {sorted(session_kwargs)}"
+            )
         with name_scope(name), control_dependencies(self.outputs[:1]):
             self.updates_op = group(*[_write(u) for u in updates or []])
         self._calls: dict[Any, Any] = {}
@@ -225,7 +227,9 @@ def _write(update: Any) -> Any:
 
 
 @public("keras.backend.function")
-def function(inputs: Any, outputs: Any, updates: Any = None, name: str | None = None, **kwargs: Any) -> Function:
+def function(
+    inputs: Any, outputs: Any, updates: Any = None, name: str | None = None, **kwargs: Any
+) -> Function:
     """A function of arrays that runs a part of the graph.
 
     Args:

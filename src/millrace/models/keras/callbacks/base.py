@@ -98,12 +98,12 @@ class CallbackList:
     def begin(self, mode: str) -> None:
         """Training ("train"), evaluation ("test") or prediction ("predict") begins."""
         for callback in self.callbacks:
-            getattr(callback, f"on_{mode}_begin")({})
+            getattr(callback, f"on_{mode}_begin")(None)
 
     def end(self, mode: str) -> None:
         """It has ended."""
         for callback in self.callbacks:
-            getattr(callback, f"on_{mode}_end")({})
+            getattr(callback, f"on_{mode}_end")(None)
 
     def batch(self, mode: str, hook: str, batch: int, logs: dict[str, Any]) -> None:
         """A batch begins or ends: `hook` is "begin" or "end"."""
@@ -118,15 +118,3 @@ class CallbackList:
 
     def __iter__(self) -> Any:
         return iter(self.callbacks)
-
-
-def listening(callbacks: Any, mode: str) -> bool:
-    """Whether any callback wants to be told of batches."""
-    names = [f"on_{mode}_batch_begin", f"on_{mode}_batch_end"]
-    if mode == "train":
-        names += ["on_batch_begin", "on_batch_end"]
-    return any(
-        getattr(type(c), name, None) is not getattr(Callback, name) or name in vars(c)
-        for c in callbacks
-        for name in names
-    )

@@ -56,8 +56,9 @@ class Endpoint:
         if self.loss is None and given is None:
             return
         if given is not None and not arrays.is_sparse(given):
-            self.target, self.fed = given, getattr(given, "op", None) is not None and (
-                given.op.type.startswith("Placeholder")
+            self.target, self.fed = (
+                given,
+                getattr(given, "op", None) is not None and (given.op.type.startswith("Placeholder")),
             )
             return
         self.target = arrays.placeholder(
@@ -87,13 +88,11 @@ def loss_of(loss: Any) -> Any:
     if loss is None or isinstance(loss, classes.Loss):
         return loss
     found = loss_table.get(loss)
-    if isinstance(found, classes.Loss) or isinstance(found, type):
+    if isinstance(found, classes.Loss | type):
         return found() if isinstance(found, type) else found
     if not hasattr(found, "__name__"):
         return found
-    return classes.LossFunctionWrapper(
-        found, name=found.__name__, reduction=weighting.SUM_OVER_BATCH_SIZE
-    )
+    return classes.LossFunctionWrapper(found, name=found.__name__, reduction=weighting.SUM_OVER_BATCH_SIZE)
 
 
 def _unknown(what: str, given: dict[str, Any], names: list[str]) -> None:
@@ -154,9 +153,7 @@ def weights_for(loss_weights: Any, names: list[str]) -> list[float]:
                 f"has {len(names)} outputs, but you passed loss_weights={loss_weights}"
             )
         return list(loss_weights)
-    raise TypeError(
-        f"Could not interpret loss_weights argument: {loss_weights} - expected a list of dicts."
-    )
+    raise TypeError(f"Could not interpret loss_weights argument: {loss_weights} - expected a list of dicts.")
 
 
 def modes_for(mode: Any, names: list[str]) -> list[Any]:
@@ -242,7 +239,7 @@ def metric_function(metric: Any, shape: Any, loss: Any) -> Any:
         fn is functions.sparse_categorical_crossentropy
     )
     binary = isinstance(loss, classes.BinaryCrossentropy) or fn is functions.binary_crossentropy
-    binary = binary or bool(shape) and shape[-1] == 1
+    binary = binary or (bool(shape) and shape[-1] == 1)
     if _WORDS[metric] == "acc":
         if binary:
             return accuracy.binary_accuracy

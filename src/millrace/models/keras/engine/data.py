@@ -18,7 +18,11 @@ def is_symbolic(x: Any) -> bool:
 
 
 def standardize(
-    data: Any, names: list[str], shapes: list[Any] | None = None, check_batch: bool = True, what: str = "input"
+    data: Any,
+    names: list[str],
+    shapes: list[Any] | None = None,
+    check_batch: bool = True,
+    what: str = "input",
 ) -> list[Any]:
     """One array for each name.
 
@@ -52,14 +56,12 @@ def _in_order(data: Any, names: list[str], what: str) -> list[Any]:
     if isinstance(data, dict):
         missing = [n for n in names if n not in data]
         if missing:
-            raise ValueError(
-                f'No data provided for "{missing[0]}". Need data for each key in: {names}'
-            )
+            raise ValueError(f'No data provided for "{missing[0]}". Need data for each key in: {names}')
         return [data[n] for n in names]
     if isinstance(data, list | tuple):
-        if data and isinstance(data[0], list | tuple) or (data and not hasattr(data[0], "shape")):
+        if (data and isinstance(data[0], list | tuple)) or (data and not hasattr(data[0], "shape")):
             plain = [np.asarray(d) for d in data]
-            data = plain if len(names) > 1 or plain[0].ndim > 0 and len(data) == 1 else [np.asarray(data)]
+            data = plain if len(names) > 1 or (plain[0].ndim > 0 and len(data) == 1) else [np.asarray(data)]
         data = list(data)
     else:
         data = [data]
@@ -142,7 +144,9 @@ def standardize_weights_by_output(given: Any, names: list[str], what: str) -> li
     if isinstance(given, dict):
         unknown = set(given) - set(names)
         if unknown:
-            raise ValueError(f"Unknown entries in {what} dictionary: {sorted(unknown)}. Only expected {names}")
+            raise ValueError(
+                f"Unknown entries in {what} dictionary: {sorted(unknown)}. Only expected {names}"
+            )
         return [given.get(name) for name in names]
     raise TypeError(
         f"The model has multiple outputs, so `{what}` should be either a list or a dict. Provided `{what}` "
@@ -164,7 +168,7 @@ def weights_of(y: Any, sample_weight: Any, class_weight: Any, mode: str | None) 
         if len(y.shape) < 3:
             raise ValueError(
                 f"Found a sample_weight array for an input with shape {y.shape}. Timestep-wise sample "
-                "weighting (use of sample_weight_mode=\"temporal\") is restricted to outputs that are at "
+                'weighting (use of sample_weight_mode="temporal") is restricted to outputs that are at '
                 "least 3D, i.e. that have a time dimension."
             )
         if sample_weight is not None and not is_symbolic(sample_weight) and len(sample_weight.shape) != 2:
@@ -177,7 +181,7 @@ def weights_of(y: Any, sample_weight: Any, class_weight: Any, mode: str | None) 
         if sample_weight.ndim != 1:
             raise ValueError(
                 f"Found a sample_weight array with shape {sample_weight.shape}. In order to use timestep-"
-                "wise sample weights, you should specify sample_weight_mode=\"temporal\" in compile(). If "
+                'wise sample weights, you should specify sample_weight_mode="temporal" in compile(). If '
                 "you just mean to use sample-wise weights, make sure your sample_weight array is 1D."
             )
     if sample_weight is not None and not is_symbolic(sample_weight) and not is_symbolic(y):
@@ -234,7 +238,9 @@ def check_lengths(inputs: list[Any], targets: list[Any], weights: list[Any]) -> 
     found_x, found_y, found_w = lengths(inputs), lengths(targets), lengths(weights)
     for found, what in ((found_x, "input"), (found_y, "target"), (found_w, "sample_weight")):
         if len(found) > 1:
-            shapes = [v.shape for v in (inputs if what == "input" else targets if what == "target" else weights)]
+            shapes = [
+                v.shape for v in (inputs if what == "input" else targets if what == "target" else weights)
+            ]
             raise ValueError(
                 f"All {what} arrays (x) should have the same number of samples. Got array shapes: {shapes}"
             )
@@ -277,8 +283,8 @@ def check_targets(targets: list[Any], losses: list[Any], shapes: list[Any]) -> N
             for found, wanted in zip(y.shape[1:], shape[1:], strict=False):
                 if wanted is not None and found != wanted:
                     raise ValueError(
-                        f"A target array with shape {y.shape} was passed for an output of shape {shape} while "
-                        f"using as loss `{getattr(loss, 'name', loss)}`. This loss expects targets to have "
+                        f"A target array with shape {y.shape} was passed for an output of shape {shape} "
+                        f"while using as loss `{getattr(loss, 'name', loss)}`. This loss expects targets to have "
                         "the same shape as the output."
                     )
 

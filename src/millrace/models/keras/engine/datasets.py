@@ -16,7 +16,7 @@ def is_dataset(x: Any) -> bool:
 
 def is_iterator(x: Any) -> bool:
     """Whether `x` is an iterator over a dataset."""
-    return hasattr(x, "get_next") and hasattr(x, "output_shapes") or hasattr(x, "_get_next_call_count")
+    return (hasattr(x, "get_next") and hasattr(x, "output_shapes")) or hasattr(x, "_get_next_call_count")
 
 
 class Feed:

@@ -81,9 +81,7 @@ class Pass:
                 )
             self.feed = Feed(x)
             x, y, weights = self.feed.x, self.feed.y, self.feed.weights
-        parts = model._standardize(
-            x, y, weights, request.class_weight, with_targets, request.batch_size
-        )
+        parts = model._standardize(x, y, weights, request.class_weight, with_targets, request.batch_size)
         self.counts = [len(p) for p in parts]
         self.values = [v for part in parts for v in part]
         self.by_steps = any(data.is_symbolic(v) for v in self.values)
@@ -95,8 +93,7 @@ class Pass:
             )
         if not self.by_steps and self.steps is not None and request.batch_size is not None:
             raise ValueError(
-                "If `steps_per_epoch` is set, the `batch_size` must be None. "
-                f"Received: {request.batch_size}"
+                f"If `steps_per_epoch` is set, the `batch_size` must be None. Received: {request.batch_size}"
             )
         self.size = request.batch_size or _batch_size(model) or 32
         self.samples = None
@@ -121,9 +118,7 @@ class Pass:
         self.values = data.sliced(self.values, 0, at)
         self.samples = at
 
-    def run(
-        self, loop: loops.ArrayLoop, callbacks: CallbackList, shuffle: Any, epoch: int = 0
-    ) -> list[Any]:
+    def run(self, loop: loops.ArrayLoop, callbacks: CallbackList, shuffle: Any, epoch: int = 0) -> list[Any]:
         """One pass."""
         if not self.by_steps:
             return loop.run_batches(self.values, self.size, shuffle, callbacks, epoch)
@@ -177,7 +172,11 @@ def fit(model: Any, request: Request, epochs: int, first: int, validation: Valid
         callbacks.epoch("begin", epoch, {})
         results = whole.run(loop, callbacks, request.shuffle, epoch)
         logs = loops.named({}, names, results)
-        if watcher is not None and loops.validates_now(validation.frequency, epoch) and not model.stop_training:
+        if (
+            watcher is not None
+            and loops.validates_now(validation.frequency, epoch)
+            and not model.stop_training
+        ):
             loops.named(logs, names, watcher.run(callbacks), "val_")
         callbacks.epoch("end", epoch, logs)
         if model.stop_training:
@@ -416,9 +415,7 @@ class _GeneratorLoop:
         return found if isinstance(found, list) else [found]
 
 
-def fit_generator(
-    model: Any, request: Request, epochs: int, first: int, validation: Validation
-) -> History:
+def fit_generator(model: Any, request: Request, epochs: int, first: int, validation: Validation) -> History:
     """Trains a model on batches of a generator; see `Model.fit_generator`."""
     source = generators.Source(
         request.x, request.steps, request.workers, request.max_queue_size, bool(request.shuffle)

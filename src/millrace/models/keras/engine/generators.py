@@ -233,8 +233,8 @@ class Source:
 
 def is_generator(x: Any) -> bool:
     """Whether `x` gives batches one after the other."""
-    return isinstance(x, Sequence) or hasattr(x, "__next__") or (
-        hasattr(x, "on_epoch_end") and hasattr(x, "__getitem__")
+    return (
+        isinstance(x, Sequence)
+        or hasattr(x, "__next__")
+        or (hasattr(x, "on_epoch_end") and hasattr(x, "__getitem__"))
     )
-
-

@@ -18,6 +18,7 @@ from millrace.models.keras.engine.network import Network
 from millrace.models.keras.metrics.base import Metric
 from millrace.models.keras.optimizers import named as optimizers
 
+
 @public("keras.Model", "keras.models.Model")
 class Model(Network):
     """Layers joined by their calls, to be trained and asked.
@@ -135,9 +136,7 @@ class Model(Network):
                 if endpoint.loss is not None:
                     endpoint.loss_metric = compiling.loss_metric(endpoint.loss_name)
 
-    def _renamed(
-        self, metrics: dict[str, Any], endpoint: Endpoint, taken: list[str]
-    ) -> dict[str, Any]:
+    def _renamed(self, metrics: dict[str, Any], endpoint: Endpoint, taken: list[str]) -> dict[str, Any]:
         found = {}
         for name, metric in metrics.items():
             base = f"{endpoint.name}_{name}" if len(self._endpoints) > 1 else name
@@ -407,9 +406,7 @@ class Model(Network):
         given_y = data.standardize(y, names, [_target_shape(e) for e in endpoints], False, "target")
         weights, used = self._weights(given_y, sample_weight, class_weight)
         data.check_lengths(given_x, given_y, weights)
-        data.check_targets(
-            given_y, [e.loss for e in endpoints], [int_shape(e.output) for e in endpoints]
-        )
+        data.check_targets(given_y, [e.loss for e in endpoints], [int_shape(e.output) for e in endpoints])
         self._use_weights(used)
         self._check_stateful(given_x, batch_size)
         return given_x, given_y, [w for w in weights if w is not None]
@@ -498,9 +495,7 @@ class Model(Network):
             x, y, sample_weight, class_weight, batch_size, steps_per_epoch, verbose, callbacks, shuffle,
             max_queue_size, workers,
         )  # fmt: skip
-        validation = fitting.Validation(
-            validation_data, validation_split, validation_steps, validation_freq
-        )
+        validation = fitting.Validation(validation_data, validation_split, validation_steps, validation_freq)
         return fitting.fit(self, request, epochs, initial_epoch, validation)
 
     def evaluate(
@@ -576,9 +571,7 @@ class Model(Network):
         """The loss and the metrics of one batch; arguments as for `train_on_batch`."""
         return self._on_batch("test", x, y, sample_weight, None, reset_metrics)
 
-    def _on_batch(
-        self, kind: str, x: Any, y: Any, sample_weight: Any, class_weight: Any, reset: bool
-    ) -> Any:
+    def _on_batch(self, kind: str, x: Any, y: Any, sample_weight: Any, class_weight: Any, reset: bool) -> Any:
         self._assert_compiled()
         inputs, targets, weights = self._standardize(x, y, sample_weight, class_weight)
         phase = [int(kind == "train")] if self._feeds_phase() else []
@@ -681,7 +674,9 @@ def _by_name(tensors: Any, names: list[str]) -> list[Any]:
     if isinstance(tensors, dict):
         for name in tensors:
             if name not in names:
-                raise ValueError(f'Unknown entry in `target_tensors` dictionary: "{name}". Only expected: {names}')
+                raise ValueError(
+                    f'Unknown entry in `target_tensors` dictionary: "{name}". Only expected: {names}'
+                )
         return [tensors.get(name) for name in names]
     if isinstance(tensors, list | tuple):
         if len(tensors) != len(names):
@@ -692,7 +687,9 @@ def _by_name(tensors: Any, names: list[str]) -> list[Any]:
         return list(tensors)
     if data.is_symbolic(tensors):
         return [tensors]
-    raise TypeError(f"Expected `target_tensors` to be a list or tuple or dict or a single tensor, but got: {tensors}")
+    raise TypeError(
+        f"Expected `target_tensors` to be a list or tuple or dict or a single tensor, but got: {tensors}"
+    )
 
 
 def _target_shape(endpoint: Endpoint) -> Any:
@@ -702,9 +699,10 @@ def _target_shape(endpoint: Endpoint) -> Any:
     fn = getattr(loss, "fn", None)
     if fn is compiling.functions.sparse_categorical_crossentropy:
         return None if shape is None else (*shape[:-1], 1)
-    if isinstance(loss, compiling.classes.LossFunctionWrapper) and getattr(
-        compiling.functions, getattr(fn, "__name__", ""), None
-    ) is fn:
+    if (
+        isinstance(loss, compiling.classes.LossFunctionWrapper)
+        and getattr(compiling.functions, getattr(fn, "__name__", ""), None) is fn
+    ):
         return shape
     return None
 

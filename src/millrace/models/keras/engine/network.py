@@ -118,9 +118,7 @@ class Network(Layer):
     @property
     def _layers(self) -> list[Any]:
         if self._is_graph_network:
-            extra = tracking.parts(
-                [v for k, v in self._tracked.items() if k not in _OWN_LISTS], Layer
-            )
+            extra = tracking.parts([v for k, v in self._tracked.items() if k not in _OWN_LISTS], Layer)
             return tracking.unique([*self._graph_layers, *extra])
         found = [v for k, v in self._tracked.items() if k not in _OWN_LISTS]
         return [x for x in tracking.unique(tracking.parts(found, Layer)) if not _is_metric(x)]
@@ -257,9 +255,7 @@ class Network(Layer):
             self.built = True
             return
         if input_shape is None:
-            raise ValueError(
-                "Input shape must be defined when calling build on a model subclass network."
-            )
+            raise ValueError("Input shape must be defined when calling build on a model subclass network.")
         made = _placeholders(input_shape)
         arguments: dict[str, Any] = {}
         if self._expects_training:
@@ -285,7 +281,9 @@ class Network(Layer):
           NotImplementedError: a subclass without inputs and outputs does not say.
         """
         if not self._is_graph_network:
-            raise NotImplementedError("When subclassing the `Model` class, you should implement a `call` method.")
+            raise NotImplementedError(
+                "When subclassing the `Model` class, you should implement a `call` method."
+            )
         return self._run(inputs, training, mask)
 
     def _run(self, inputs: Any, training: Any, mask: Any) -> Any:
@@ -320,9 +318,7 @@ class Network(Layer):
             arguments.setdefault("training", training)
             if arguments["training"] is None:
                 del arguments["training"]
-        arguments = {
-            k: nest.map_structure(lambda v: known.get(id(v), v), v) for k, v in arguments.items()
-        }
+        arguments = {k: nest.map_structure(lambda v: known.get(id(v), v), v) for k, v in arguments.items()}
         outputs = layer(computed, **arguments)
         for old, new in zip(nest.flatten(node.output_tensors), nest.flatten(outputs), strict=True):
             known[id(old)] = new
@@ -438,8 +434,10 @@ def _is_metric(layer: Any) -> bool:
 
 
 def _is_functional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return len(args) == 2 or (len(args) == 1 and "outputs" in kwargs) or (
-        "inputs" in kwargs and "outputs" in kwargs
+    return (
+        len(args) == 2
+        or (len(args) == 1 and "outputs" in kwargs)
+        or ("inputs" in kwargs and "outputs" in kwargs)
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import nest
+from millrace.core import nest, protos
 from millrace.exchange.importer import import_graph_def
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import layer as base
@@ -56,9 +56,7 @@ class TensorFlowOpLayer(Layer):
 
 def applied(node_def: Any, inputs: list[Any]) -> Any:
     """An operation of the same kind with other inputs: its output, or a list of them."""
-    from millrace.core.protos.graph_pb2 import GraphDef
-
-    graph_def = GraphDef()
+    graph_def = protos.GraphDef()
     node = graph_def.node.add()
     node.CopyFrom(node_def)
     del node.input[:]

@@ -81,9 +81,7 @@ def _traversed(outputs: list[Any]) -> tuple[list[Any], dict[Any, int]]:
             if node in done:
                 continue
             if node in active:
-                raise ValueError(
-                    f'The tensor at layer "{node.outbound_layer.name}" is part of a cycle.'
-                )
+                raise ValueError(f'The tensor at layer "{node.outbound_layer.name}" is part of a cycle.')
             indices.setdefault(node.outbound_layer, len(indices))
             active.add(node)
             stack.append((node, True))

@@ -167,9 +167,9 @@ class Sequential(Model):
 
     def get_config(self) -> dict[str, Any]:
         """The layers, one after the other."""
-        layers = [
-            {"class_name": type(layer).__name__, "config": layer.get_config()} for layer in self.layers
-        ]
+        layers = [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in self.layers]
+        if self._is_graph_network and layers and "batch_input_shape" not in layers[0]["config"]:
+            layers[0]["config"]["batch_input_shape"] = self._stack[0]._batch_input_shape
         config: dict[str, Any] = {"name": self.name, "layers": copy.deepcopy(layers)}
         if not self._is_graph_network and self._build_input_shape is not None:
             config["build_input_shape"] = self._build_input_shape

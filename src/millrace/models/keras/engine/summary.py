@@ -12,7 +12,10 @@ from millrace.lib.layers.node import int_shape
 
 
 def print_summary(
-    model: Any, line_length: int | None = None, positions: Any = None, print_fn: Callable[[str], Any] | None = None
+    model: Any,
+    line_length: int | None = None,
+    positions: Any = None,
+    print_fn: Callable[[str], Any] | None = None,
 ) -> None:
     """Prints a table of a model's layers; arguments as for `Model.summary`."""
     write = print_fn or _write

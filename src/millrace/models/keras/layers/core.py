@@ -467,7 +467,9 @@ class Lambda(Layer):
             return placeholder(self._dtype or settings.floatx(), shape)
 
         with Graph().as_default():
-            several = isinstance(input_shape, list) and not all(isinstance(d, int | None) for d in input_shape)
+            several = isinstance(input_shape, list) and not all(
+                isinstance(d, int | None) for d in input_shape
+            )
             inputs = [made(s) for s in input_shape] if several else made(input_shape)
             try:
                 return nest.map_structure(lambda t: t.get_shape(), self.call(inputs))
@@ -519,7 +521,9 @@ class Lambda(Layer):
 
 
 def _argument_names(function: Any) -> list[str]:
-    code = getattr(function, "__code__", None) or getattr(getattr(function, "__call__", None), "__code__", None)  # noqa: B004
+    code = getattr(function, "__code__", None)
+    if code is None and not isinstance(function, type):
+        code = getattr(getattr(type(function), "__call__"), "__code__", None)  # noqa: B004, B009
     return list(code.co_varnames[: code.co_argcount]) if code is not None else []
 
 
@@ -548,7 +552,9 @@ def _function_of(config: dict[str, Any], what: str, custom_objects: Any) -> Any:
                 known = vars(importlib.import_module(module))
             except ImportError:
                 known = {}
-        return registry.deserialize_keras_object(given, dict(known), custom_objects, "function in Lambda layer")
+        return registry.deserialize_keras_object(
+            given, dict(known), custom_objects, "function in Lambda layer"
+        )
     if kind == "lambda":
         return _loaded(given, module, custom_objects)
     return tuple(given) if isinstance(given, list) else given

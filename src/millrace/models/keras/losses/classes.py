@@ -109,9 +109,7 @@ class LossFunctionWrapper(Loss):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal loss."""
-        settings = {
-            k: registry_value(v) for k, v in self._fn_kwargs.items()
-        }
+        settings = {k: registry_value(v) for k, v in self._fn_kwargs.items()}
         return {**super().get_config(), **settings}
 
 
@@ -205,9 +203,7 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
     def __init__(
         self, from_logits: bool = False, reduction: str = AUTO, name: str = "sparse_categorical_crossentropy"
     ) -> None:
-        super().__init__(
-            functions.sparse_categorical_crossentropy, reduction, name, from_logits=from_logits
-        )
+        super().__init__(functions.sparse_categorical_crossentropy, reduction, name, from_logits=from_logits)
 
 
 @public("keras.losses.Hinge")

@@ -8,10 +8,10 @@ import numpy as np
 
 from millrace.autodiff.gradients import gradients as graph_gradients
 from millrace.building import convert, raw
+from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import control_dependencies, init_scope, name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.building.indexed_slices import IndexedSlices
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import settings
 from millrace.lib.linalg.norms import clip_by_norm
@@ -59,9 +59,7 @@ class Optimizer:
         if "clipvalue" in kwargs:
             self.clipvalue = kwargs.pop("clipvalue")
 
-    def minimize(
-        self, loss: Any, var_list: Any, grad_loss: Any = None, name: str | None = None
-    ) -> Any:
+    def minimize(self, loss: Any, var_list: Any, grad_loss: Any = None, name: str | None = None) -> Any:
         """The operation that changes weights so that `loss` falls.
 
         Args:
@@ -118,9 +116,7 @@ class Optimizer:
         pairs = [(g, v) for g, v in grads_and_vars]
         found = [(g, v) for g, v in pairs if g is not None]
         if not found:
-            raise ValueError(
-                f"No gradients provided for any variable: {[v.name for _, v in pairs]}."
-            )
+            raise ValueError(f"No gradients provided for any variable: {[v.name for _, v in pairs]}.")
         variables = [v for _, v in found]
         with name_scope(self._name):
             with init_scope():
@@ -271,7 +267,9 @@ class Optimizer:
     @iterations.setter
     def iterations(self, variable: Any) -> None:
         if self._iterations is not None:
-            raise RuntimeError("Cannot set `iterations` to a new Variable after the Optimizer weights have been created")
+            raise RuntimeError(
+                "Cannot set `iterations` to a new Variable after the Optimizer weights have been created"
+            )
         self._iterations = variable
         self._weights.append(variable)
 

@@ -210,9 +210,7 @@ class CosineDecay(_Given):
 
     def __call__(self, step: Any) -> Any:
         """The learning rate at `step`."""
-        return rates.cosine_decay(
-            self.initial_learning_rate, step, self.decay_steps, self.alpha, self.name
-        )
+        return rates.cosine_decay(self.initial_learning_rate, step, self.decay_steps, self.alpha, self.name)
 
 
 @public("keras.experimental.CosineDecayRestarts")
