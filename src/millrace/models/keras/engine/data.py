@@ -284,8 +284,8 @@ def check_targets(targets: list[Any], losses: list[Any], shapes: list[Any]) -> N
                 if wanted is not None and found != wanted:
                     raise ValueError(
                         f"A target array with shape {y.shape} was passed for an output of shape {shape} "
-                        f"while using as loss `{getattr(loss, 'name', loss)}`. This loss expects targets to have "
-                        "the same shape as the output."
+                        f"while using as loss `{getattr(loss, 'name', loss)}`. This loss expects targets "
+                        "to have the same shape as the output."
                     )
 
 

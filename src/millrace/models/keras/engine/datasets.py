@@ -30,9 +30,7 @@ class Feed:
     def __init__(self, source: Any) -> None:
         self.restarts = is_dataset(source)
         if self.restarts:
-            from millrace.datasets.iterators import make_initializable_iterator
-
-            source = make_initializable_iterator(source)
+            source = source.make_initializable_iterator()
         self._source = source
         batch = source.get_next()
         if not isinstance(batch, tuple) or len(batch) == 1:

@@ -7,6 +7,7 @@ from typing import Any
 from millrace.core import nest, shapes
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import settings, tracking
+from millrace.lib.layers.base import Layer as ScopedLayer
 from millrace.lib.layers.layer import Layer, late
 from millrace.lib.layers.node import Node, history, mask_of, reachable_from
 from millrace.models.keras.backend import arrays
@@ -75,6 +76,7 @@ class Network(Layer):
         object.__setattr__(self, "inputs", flat_in)
         object.__setattr__(self, "outputs", flat_out)
         order = order_of(flat_in, flat_out)
+        _refuse_scoped(order.layers)
         self._order = order
         self._graph_layers = order.layers
         self._is_graph_network = True
@@ -431,6 +433,16 @@ _OWN_LISTS = {
 
 def _is_metric(layer: Any) -> bool:
     return hasattr(layer, "update_state") and hasattr(layer, "reset_states")
+
+
+def _refuse_scoped(layers: list[Any]) -> None:
+    found = [layer for layer in layers if isinstance(layer, ScopedLayer)]
+    if found:
+        raise TypeError(
+            f"The following are legacy tf.layers.Layers:\n  {found}\nTo use keras as a framework (for instance "
+            "using the Network, Model, or Sequential classes), please use the tf.keras.layers implementation "
+            "instead. (Or, if writing custom layers, subclass from tf.keras.layers rather than tf.layers)"
+        )
 
 
 def _is_functional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

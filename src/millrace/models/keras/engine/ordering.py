@@ -95,7 +95,8 @@ def _check(inputs: list[Any], by_depth: dict[int, list[Any]], layers: list[Any])
     for depth in sorted(by_depth, reverse=True):
         for node in by_depth[depth]:
             layer = node.outbound_layer
-            for tensor in nest.flatten(node.input_tensors) if node.input_tensors is not None else []:
+            begins = node.input_tensors is None or not node.parents()
+            for tensor in nest.flatten(node.output_tensors if begins else node.input_tensors):
                 if id(tensor) not in computable:
                     raise ValueError(
                         f"Graph disconnected: cannot obtain value for tensor {tensor} at layer "

@@ -279,8 +279,8 @@ class RNN(Layer):
                 "Cannot unroll a RNN if the time dimension is undefined. \n- If using a Sequential model, "
                 "specify the time dimension by passing an `input_shape` or `batch_input_shape` argument to "
                 "your first layer. If your first layer is an Embedding, you can also use the `input_length` "
-                "argument.\n- If using the functional API, specify the time dimension by passing a `shape` or "
-                "`batch_shape` argument to your Input layer."
+                "argument.\n- If using the functional API, specify the time dimension by passing a `shape` "
+                "or `batch_shape` argument to your Input layer."
             )
         last, outputs, states = recurrence.rnn(
             step,
