@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from millrace.building import convert
 from millrace.core.public import public
@@ -39,6 +39,10 @@ class LearningRateSchedule:
 
 class _Given(LearningRateSchedule):
     """A schedule whose arguments are its settings."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, **settings: Any) -> None:
         for name, value in settings.items():
