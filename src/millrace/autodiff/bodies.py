@@ -14,7 +14,7 @@ from millrace.autodiff.aggregate import add
 from millrace.autodiff.gradients import backpropagate
 from millrace.core import dtypes, shapes
 from millrace.graph import raw
-from millrace.graph.body import Body
+from millrace.graph.body import Body, names_variable
 from millrace.graph.indexed_slices import IndexedSlices
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
@@ -37,7 +37,7 @@ class _Backward(Body):
         return known
 
     def _from_forward(self, tensor: Tensor, name: str) -> Tensor:
-        if tensor.dtype.is_ref_dtype:
+        if names_variable(tensor):
             return tensor
         if tensor.op.type == "Const":
             with self.graph.inside(self):
@@ -82,19 +82,8 @@ def _extended(op: Operation, dtype: dtypes.DType, dims: shapes.Dims) -> Tensor:
     op.attrs["Tout"] = (*op.attrs["Tout"], dtype)
     tensor = Tensor(op, len(op.outputs), dtype, dims)
     op.outputs.append(tensor)
-    forget(op.body)
     op.graph.changed()
     return tensor
-
-
-def forget(body: Body | None) -> None:
-    """Drops what the runtime made of a body and the bodies around it, because an operation in it has
-    changed.
-    """
-    while body is not None:
-        body.plan = None
-        body.forms.clear()
-        body = body.parent
 
 
 def kept_by_branch(op: Operation, branch: Body, tensor: Tensor) -> Tensor:
@@ -107,7 +96,6 @@ def kept_by_branch(op: Operation, branch: Body, tensor: Tensor) -> Tensor:
             else:
                 with op.graph.inside(body):
                     body.outputs.append(raw.Nothing(name="Nothing"))
-            forget(body)
         kept[tensor] = _extended(op, tensor.dtype, tensor.dims)
     return kept[tensor]
 
@@ -117,7 +105,6 @@ def kept_by_loop(op: Operation, body: Body, tensor: Tensor) -> Tensor:
     kept = op.graph.get_scoped("kept values", dict).setdefault(op, {})
     if tensor not in kept:
         body.outputs.append(tensor)
-        forget(body)
         kept[tensor] = _extended(op, dtypes.variant, tensor.dims)
     return kept[tensor]
 
@@ -309,13 +296,9 @@ def loop_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
         gradient[carried + k] = tensor
     rest = rest[len(collected) :]
     for i, (k, slices) in enumerate(sparse):
-        values = raw.StackConcat(rest[2 * i], dtype=slices.values.dtype)
-        values.set_shape(
-            (None, *(slices.values.dims[1:] if slices.values.dims else ())) if slices.values.dims else None
-        )
-        indices = raw.StackConcat(rest[2 * i + 1], dtype=slices.indices.dtype)
-        indices.set_shape((None,))
         source = op.inputs[carried + scanned + k]
+        values = _all_rows(rest[2 * i], slices.values, _dims_of(source))
+        indices = _all_rows(rest[2 * i + 1], slices.indices, (None,))
         gradient[carried + scanned + k] = IndexedSlices(values, indices, _dense_shape(source))
     stack_of = dict(zip(backward.elements, backward.scans, strict=True))
     stack_of.update(zip(backward.outputs[len(outputs) :], results[len(outputs) :], strict=True))
@@ -342,10 +325,23 @@ def _sums_products(gradient: Tensor, backward: Body) -> bool:
     return all(t.op.body is backward and t.dims is not None and t.dims[1] is not None for t in op.inputs)
 
 
-def _all_rows(stack: Tensor, element: Tensor) -> Tensor:
-    rows = raw.StackConcat(stack, dtype=element.dtype)
-    rows.set_shape((None, *(element.dims or ())[1:]))
-    return rows
+def _all_rows(stack: Tensor, element: Tensor, dims: shapes.Dims = None) -> Tensor:
+    """The elements of a stack end to end; `dims` tells of rows that an element does not tell."""
+    known = element.dims or dims
+    if known is not None and dims is not None and len(known) == len(dims):
+        known = tuple(k if k is not None else d for k, d in zip(known, dims, strict=True))
+    shape = None if known is None else (None, *known[1:])
+    return raw.StackConcat(stack, dtype=element.dtype, element_shape=shape)
+
+
+def _dims_of(source: Tensor) -> shapes.Dims:
+    """The shape of a tensor, or of the variable behind a handle."""
+    while source.op.type == "BodyArg" and source.op.body is not None and source.dtype is dtypes.resource:
+        outer = source.op.body.outer(source)
+        if outer is None:
+            return None
+        source = outer
+    return source.op.attrs["shape"] if source.op.type == "VarHandleOp" else source.dims
 
 
 def _dense_shape(source: Tensor) -> Tensor:

@@ -140,9 +140,15 @@ class Operation:
         self._add_control_inputs([op])
 
     def _add_control_inputs(self, ops: list[Operation]) -> None:
-        for op in ops:
-            if op not in self.control_inputs:
-                self.control_inputs.append(op)
+        from millrace.graph.body import check_edges
+
+        old = self.control_inputs
+        self.control_inputs = list(dict.fromkeys([*old, *ops]))
+        try:
+            check_edges(self)
+        except ValueError:
+            self.control_inputs = old
+            raise
         self.graph.changed()
 
     def _update_input(self, index: int, tensor: Tensor) -> None:
@@ -161,7 +167,17 @@ class Operation:
                 f"Operation '{self.name}': input {index} has dtype {self.inputs[index].dtype.name}. "
                 f"Received: {tensor.name} of dtype {tensor.dtype.name}"
             )
+        if self.body is not None and tensor.op.body is not self.body:
+            tensor = self.body.capture(tensor)
+        elif tensor.op.body is not self.body:
+            raise ValueError(
+                f"Operation '{self.name}': input {index} must not be inside a branch or loop. Received: {tensor}"
+            )
         old = self.inputs[index]
+        if self.opdef.has_body:
+            for value in self.attrs.values():
+                if hasattr(value, "captures"):
+                    value.replace_outer(old, tensor)
         self.inputs = (*self.inputs[:index], tensor, *self.inputs[index + 1 :])
         if old._consumers and self in old._consumers:
             old._consumers.remove(self)

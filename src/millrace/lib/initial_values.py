@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millrace.graph.apply import apply
-from millrace.graph.body import is_variable_read
+from millrace.graph.references import is_variable_read
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.operation import Operation, group

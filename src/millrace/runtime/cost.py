@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from millrace.core import shapes
 from millrace.graph.operation import Operation, is_ref
-from millrace.runtime.plan import Plan, Step, bodies_of
+from millrace.runtime.bodies import bodies_of
+from millrace.runtime.plan import Plan, Step
 from millrace.runtime.segments import Segment, split
 from millrace.runtime.simplify import body_form, infer
 

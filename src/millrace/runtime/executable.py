@@ -20,7 +20,8 @@ import numpy as np
 from millrace.core import errors
 from millrace.graph.tensor import Tensor
 from millrace.runtime import cost, failures, interpret
-from millrace.runtime.plan import Plan, Step, bodies_of, body_plan, make_plan
+from millrace.runtime.bodies import bodies_of
+from millrace.runtime.plan import Plan, Step, body_plan, make_plan
 from millrace.runtime.segments import Segment, split
 from millrace.runtime.simplify import simplify
 from millrace.runtime.stepwise import Cutter, Observer, Parts, cut_all, phases, single_steps, waits
@@ -139,7 +140,7 @@ class Executables:
 
     def plan(self, dims: list[Any] | None) -> Plan:
         """The simplified plan for feeds of these shapes."""
-        return simplify(make_plan(self._fetches, self._feeds), dims)
+        return simplify(make_plan(self._fetches, self._feeds, self._store.lowering), dims)
 
     def _advance(self, form: _Form) -> None:
         """Counts a run, and makes the function that it needs."""

@@ -17,10 +17,10 @@ import numpy as np
 
 from millrace.core import shapes
 from millrace.dialect import numpy_dialect, owning_dialect
-from millrace.graph.body import Body
 from millrace.graph.operation import Operation, group
 from millrace.runtime import failures
-from millrace.runtime.plan import Plan, Step, bodies_of, body_plan, body_slots, with_bodies
+from millrace.runtime.bodies import BodyUse, bodies_of
+from millrace.runtime.plan import Plan, Step, body_plan, body_slots, with_bodies
 from millrace.runtime.segments import Segment
 from millrace.runtime.simplify import body_form
 from millrace.runtime.store import Slot
@@ -453,7 +453,7 @@ class _Initial:
         return self.op.opdef.state(self.op.attrs)
 
 
-def bind_body(step: Step, body: Body) -> Callable[..., list[Any]]:
+def bind_body(step: Step, body: BodyUse) -> Callable[..., list[Any]]:
     """A function of the explicit arguments, the captured values, then the slots that the operation's bodies
     use.
 

@@ -19,11 +19,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from millrace.core import errors, shapes
-from millrace.graph.body import Body, escaped, is_variable_read
 from millrace.graph.operation import Operation, is_ref
+from millrace.graph.references import VARIABLE_TYPES, is_variable_read, passed_on, slot_key, variable_of
 from millrace.graph.tensor import Tensor
-
-VARIABLE_TYPES = frozenset(("VariableV2", "Variable", "VarHandleOp", "TemporaryVariable"))
+from millrace.runtime.bodies import BodyUse, Lowering, Reach, bodies_of
 
 
 @dataclass(slots=True)
@@ -94,67 +93,46 @@ class Plan:
     function: Any = None
 
 
-def make_plan(fetches: Sequence[Any], feeds: Sequence[Tensor], body: Body | None = None) -> Plan:
+def make_plan(fetches: Sequence[Any], feeds: Sequence[Tensor], lowering: Lowering | None = None) -> Plan:
     """Plans a run.
 
     Args:
       fetches: tensors and operations.
       feeds: the tensors that the caller gives values for.
-      body: plan the inside of this body instead of the graph around it.
+      lowering: what is known of the graph's branches and loops.
 
     Raises:
       InvalidArgumentError: a placeholder is needed but not fed, or the graph has a cycle.
     """
-    order = _order(ancestors(fetches, frozenset(feeds), body))
-    return _Versions(order, fetches, feeds, body).plan()
+    reach = (lowering or Lowering()).reach(fetches, frozenset(feeds))
+    return _Versions(_order(reach), fetches, feeds, {}).plan()
 
 
-def ancestors(
-    fetches: Iterable[Any], feeds: frozenset[Tensor], body: Body | None = None
-) -> dict[Operation, None]:
+def ancestors(fetches: Iterable[Any], feeds: frozenset[Tensor]) -> dict[Operation, Operation]:
     """The operations that the fetches need, themselves among them, given the feeds."""
-    needed: dict[Operation, None] = {}
-    stack: list[Operation] = []
-    for fetch in fetches:
-        op = fetch.op if isinstance(fetch, Tensor) else fetch
-        if not (isinstance(fetch, Tensor) and fetch in feeds):
-            stack.append(op)
-    while stack:
-        op = stack.pop()
-        if op in needed:
-            continue
-        if op.body is not body and op.type not in VARIABLE_TYPES:
-            if op.body is not None:
-                raise errors.InvalidArgumentError(
-                    None, op, escaped(op.outputs[0]) if op.outputs else repr(op)
-                )
-            raise errors.InternalError(None, op, f"{op!r} is outside of the body being planned")
-        needed[op] = None
-        stack.extend(t.op for t in op.inputs if t not in feeds and t.op not in needed)
-        stack.extend(c for c in op.control_inputs if c not in needed and not _fed_placeholder(c, feeds))
-    return needed
+    return Lowering().reach(fetches, feeds).ops
 
 
-def _fed_placeholder(op: Operation, feeds: frozenset[Tensor]) -> bool:
-    return op.type == "Placeholder" and op.outputs[0] in feeds
-
-
-def _order(needed: dict[Operation, None]) -> list[Operation]:
-    """Creation order, changed only where an edge leads backwards."""
-    ops = sorted(needed, key=lambda op: op.id)
-    place = {op: i for i, op in enumerate(ops)}
-    if all(place.get(t.op, -1) < i for i, op in enumerate(ops) for t in op.inputs) and all(
-        place.get(c, -1) < i for i, op in enumerate(ops) for c in op.control_inputs
+def _order(reach: Reach) -> list[tuple[Operation, Operation]]:
+    """The operations of the graph, each with the form in which it is used: in creation order, changed only
+    where an edge leads backwards.
+    """
+    ops = sorted(reach.ops.items(), key=lambda pair: pair[0].id)
+    place = {op: i for i, (op, _) in enumerate(ops)}
+    if all(place.get(t.op, -1) < i for i, (_, op) in enumerate(ops) for t in op.inputs) and all(
+        place.get(c, -1) < i for i, (_, op) in enumerate(ops) for c in op.control_inputs
     ):
         return ops
     return _topological(ops, place)
 
 
-def _topological(ops: list[Operation], place: dict[Operation, int]) -> list[Operation]:
+def _topological(
+    ops: list[tuple[Operation, Operation]], place: dict[Operation, int]
+) -> list[tuple[Operation, Operation]]:
     """Kahn's algorithm that always takes the operation created first."""
     waiting = [0] * len(ops)
     followers: list[list[int]] = [[] for _ in ops]
-    for i, op in enumerate(ops):
+    for i, (_, op) in enumerate(ops):
         for source in {t.op for t in op.inputs} | set(op.control_inputs):
             k = place.get(source)
             if k is not None:
@@ -170,67 +148,25 @@ def _topological(ops: list[Operation], place: dict[Operation, int]) -> list[Oper
             if waiting[k] == 0:
                 heapq.heappush(ready, k)
     if len(done) < len(ops):
-        stuck = [op for i, op in enumerate(ops) if waiting[i]]
+        stuck = [op for i, (op, _) in enumerate(ops) if waiting[i]]
         raise errors.InvalidArgumentError(
             None, stuck[0], f"The graph has a cycle: {' -> '.join(op.name for op in stuck[:6])}"
         )
     return done
 
 
-def slot_key(op: Operation) -> str:
-    """The name under which a variable or stateful operation keeps its value in a session."""
-    shared = op.attrs.get("shared_name") or op.name
-    container = op.attrs.get("container")
-    return f"{container}/{shared}" if container else shared
-
-
-def variable_of(tensor: Tensor, known: dict[Tensor, Operation | None] | None = None) -> Operation | None:
-    """The variable that a reference names, through the writes that pass it on; None for other handles.
-
-    Args:
-      tensor: a reference.
-      known: what earlier calls have found; added to.
-    """
-    path = []
-    found: Operation | None = None
-    current: Tensor | None = tensor
-    while current is not None:
-        if known is not None and current in known:
-            found = known[current]
-            break
-        path.append(current)
-        if current.op.type in VARIABLE_TYPES:
-            found = current.op
-            break
-        current = _passed_on(current)
-    if known is not None:
-        known.update((t, found) for t in path)
-    return found
-
-
-def _passed_on(tensor: Tensor) -> Tensor | None:
-    """The reference that an operation hands on as `tensor`."""
-    op, index = tensor.op, tensor.value_index
-    opdef = op.opdef
-    if op.type == "BodyArg":
-        return op.body.outer(tensor) if op.body is not None else None
-    if not op.inputs:
-        return None
-    if opdef.writes and opdef.outputs[index].is_ref:
-        return op.inputs[next(i for i, a in enumerate(opdef.inputs) if a.name == opdef.writes[0])]
-    if op.type in ("Identity", "RefIdentity", "Enter", "RefEnter", "Switch", "RefSwitch", "IdentityN"):
-        return op.inputs[index if op.type == "IdentityN" else 0]
-    return None
-
-
 class _Versions:
     """Gives every value an id, and every read of a variable the version it sees."""
 
     def __init__(
-        self, order: list[Operation], fetches: Sequence[Any], feeds: Sequence[Tensor], body: Body | None
+        self,
+        order: list[tuple[Operation, Operation]],
+        fetches: Sequence[Any],
+        feeds: Sequence[Tensor],
+        rereads: dict[Tensor, Tensor],
     ) -> None:
         self.order = order
-        self.rereads = {} if body is None else _rereads(body, order)
+        self.rereads = rereads
         self.constants: dict[int, Any] = {}
         self.variables: dict[Tensor, Operation | None] = {}
         self.fetches = fetches
@@ -264,9 +200,9 @@ class _Versions:
         for tensor in self.fed:
             self._describe(self.ids[tensor], tensor)
         self.last_reads = self._last_reads()
-        for place, op in enumerate(self.order):
+        for place, (origin, op) in enumerate(self.order):
             self.place = place
-            self._visit(op)
+            self._visit(origin, op)
         finals = [self._fetched(f) for f in self.fetches]
         for use in self.slots.values():
             history = self.history.get(use.key)
@@ -285,7 +221,7 @@ class _Versions:
     def _last_reads(self) -> dict[str, int]:
         """Slot -> the place of the last operation that reads it; the writes after that need no bit."""
         last: dict[str, int] = {}
-        for place, op in enumerate(self.order):
+        for place, (_, op) in enumerate(self.order):
             writes = op.opdef.writes
             for position, tensor in enumerate(op.inputs):
                 ref = self.rereads.get(tensor)
@@ -308,7 +244,7 @@ class _Versions:
         self.dims[value] = tensor.dims
         self.tensors[value] = tensor
 
-    def _visit(self, op: Operation) -> None:
+    def _visit(self, origin: Operation, op: Operation) -> None:
         before = 0
         after = self.after
         for tensor in op.inputs:
@@ -317,20 +253,20 @@ class _Versions:
             before |= after.get(control, 0)
         if op.type in VARIABLE_TYPES:
             if before:
-                after[op] = before
+                after[origin] = before
             return
         opdef = op.opdef
         if opdef.kernel is None and all(t in self.fed for t in op.outputs):
             return
         if opdef.kernel is None:
             raise _missing_feed(op)
-        if is_variable_read(op) and op.inputs[0] not in self.fed and self._variable(op.inputs[0]) is not None:
+        if is_variable_read(op) and self._fed(op.inputs[0]) is None and self._variable(op.inputs[0]) is not None:
             # the read itself sees what is before it; those who take its result look for themselves
             for tensor in op.outputs:
                 if tensor not in self.fed:
                     self.ids[tensor] = self._version(op.inputs[0], before, True)
             if before:
-                after[op] = before
+                after[origin] = before
             return
         step = Step(op, [], [])
         written: list[str] = []
@@ -352,12 +288,12 @@ class _Versions:
             if tensor not in self.fed:
                 self.ids[tensor] = value
         if written:
-            self._write(op, step, written, before, outputs_are_versions)
+            self._write(origin, step, written, before, outputs_are_versions)
         elif before:
-            after[op] = before
+            after[origin] = before
         self.steps.append(step)
 
-    def _write(self, op: Operation, step: Step, written: list[str], before: int, is_write: bool) -> None:
+    def _write(self, origin: Operation, step: Step, written: list[str], before: int, is_write: bool) -> None:
         for k, key in enumerate(written):
             if not key:  # a slot that a body only reads comes back unchanged
                 step.new_state.append(self._new())
@@ -367,24 +303,29 @@ class _Versions:
                 bit = 1 << self.writes
                 self.writes += 1
                 before |= bit
-            first_output = step.outputs and is_write and k == 0 and op.opdef.outputs[0].is_ref
+            first_output = step.outputs and is_write and k == 0 and origin.opdef.outputs[0].is_ref
             version = step.outputs[0] if first_output else self._new()
             if not first_output:
                 self.dims[version] = self.dims.get(self.slots[key].initial)
             step.new_state.append(version)
             self.history.setdefault(key, []).append((bit, version))
-        self.after[op] = before
+        self.after[origin] = before
 
     def _input(self, op: Operation, position: int, tensor: Tensor, before: int, written: list[str]) -> int:
         if tensor in self.rereads:
             return self._version(self.rereads[tensor], before, True)
         if is_ref(tensor.dtype):
             variable = self._variable(tensor)
+            name = self._argument_name(op, position)
+            fed = self._fed(tensor)
+            if fed is not None:
+                if name in op.opdef.writes:
+                    raise _written_feed(op, fed)
+                return self.ids[fed]
             if variable is None:
                 return self.ids[tensor]
-            if op.opdef.has_body:
+            if op.opdef.has_body and not tensor.dtype.is_ref_dtype:
                 return self._handle()
-            name = self._argument_name(op, position)
             uninitialized = op.opdef.reads_uninitialized
             key = slot_key(variable)
             if name in op.opdef.writes:
@@ -396,9 +337,25 @@ class _Versions:
         if tensor in self.fed:
             return self.ids[tensor]
         source = tensor.op
-        if is_variable_read(source) and before and self._variable(source.inputs[0]) is not None:
+        if (
+            is_variable_read(source)
+            and before
+            and self._fed(source.inputs[0]) is None
+            and self._variable(source.inputs[0]) is not None
+        ):
             return self._version(source.inputs[0], before, True)
         return self.ids[tensor]
+
+    def _fed(self, ref: Tensor) -> Tensor | None:
+        """The fed tensor that a reference stands for, where its variable is fed; else None."""
+        if not self.feeds:
+            return None
+        current: Tensor | None = ref
+        while current is not None:
+            if current in self.fed and is_ref(current.dtype) and current.op.type != "BodyArg":
+                return current
+            current = passed_on(current) if current.op.type not in VARIABLE_TYPES else None
+        return None
 
     def _handle(self) -> int:
         """A value that stands for a variable's handle where a body takes it: the planner knows which variable
@@ -460,6 +417,9 @@ class _Versions:
         if fetch in self.fed:
             return self.ids[fetch]
         if is_ref(fetch.dtype) and fetch.op.type in VARIABLE_TYPES:
+            for tensor in self.fed:  # a resource variable is fed by its read
+                if is_variable_read(tensor.op) and tensor.op.inputs[0] is fetch:
+                    return self.ids[tensor]
             return self._current(slot_key(fetch.op), fetch.op, True)
         return self.ids[fetch]
 
@@ -478,61 +438,27 @@ def body_slots(op: Operation) -> dict[str, tuple[Operation, bool]]:
     return found
 
 
-def _rereads(body: Body, order: list[Operation]) -> dict[Tensor, Tensor]:
-    """Captured reads of variables that the body itself writes: tensor inside -> the variable's reference.
-
-    They are read anew inside, so that they see the writes that happen before them, those of earlier
-    iterations too.
-    """
-    written: set[str] = set()
-    for op in order:
-        for arg, tensor in zip(op.opdef.inputs, op.inputs, strict=False):
-            if arg.name in op.opdef.writes:
-                variable = variable_of(tensor)
-                if variable is not None:
-                    written.add(slot_key(variable))
-        if op.opdef.has_body:
-            written.update(key for key, (_, changed) in body_slots(op).items() if changed)
-    found: dict[Tensor, Tensor] = {}
-    for outer, inside in body.captures.items() if written else ():
-        source: Tensor | None = outer
-        while source is not None and source.op.type == "BodyArg" and source.op.body is not None:
-            source = source.op.body.outer(source)
-        if source is not None and is_variable_read(source.op):
-            variable = variable_of(source.op.inputs[0])
-            if variable is not None and slot_key(variable) in written:
-                found[inside] = source.op.inputs[0]
-    return found
+def with_bodies(value: Any, bind: Callable[[BodyUse], Any]) -> Any:
+    """An attribute's value, or `bind` of it where it is a body."""
+    return bind(value) if isinstance(value, BodyUse) else value
 
 
-def bodies_of(op: Operation) -> list[Body]:
-    """The bodies among the attributes of `op`."""
-    return [
-        body
-        for value in op.attrs.values()
-        for body in (value if isinstance(value, tuple) else (value,))
-        if isinstance(body, Body)
-    ]
+def new_body_plan(body: BodyUse) -> Plan:
+    """A plan of a body, not simplified."""
+    return _Versions(_order(body.reach), body.outputs, body.feeds, body.rereads).plan()
 
 
-def with_bodies(value: Any, bind: Callable[[Body], Any]) -> Any:
-    """An attribute's value with `bind` of each body in the body's place."""
-    if isinstance(value, tuple) and value and isinstance(value[0], Body):
-        return tuple(map(bind, value))
-    return bind(value) if isinstance(value, Body) else value
-
-
-def body_feeds(body: Body) -> list[Tensor]:
-    """The arguments of a body: the explicit ones, then what it captured."""
-    return [*body.inputs, *body.captures.values()]
-
-
-def body_plan(body: Body) -> Plan:
+def body_plan(body: BodyUse) -> Plan:
     """The plan of a body, not simplified; made once, to know which slots the body uses."""
-    plan = body.plan
-    if plan is None:
-        plan = body.plan = make_plan(body.outputs, body_feeds(body), body)
-    return plan
+    if body.plan is None:
+        body.plan = new_body_plan(body)
+    return body.plan
+
+
+def _written_feed(op: Operation, fed: Tensor) -> errors.InvalidArgumentError:
+    return errors.InvalidArgumentError(
+        None, op, f"{op.type} '{op.name}' would write the variable '{fed.name}', which is fed in this run"
+    )
 
 
 def _missing_feed(op: Operation) -> errors.InvalidArgumentError:

@@ -19,7 +19,8 @@ import numpy as np
 from millrace.graph.operation import group
 from millrace.opkit.waiting import limited
 from millrace.runtime import interpret
-from millrace.runtime.plan import Plan, SlotUse, Step, ancestors, bodies_of, body_plan, body_slots
+from millrace.runtime.bodies import bodies_of, origin_of
+from millrace.runtime.plan import Plan, SlotUse, Step, ancestors, body_plan, body_slots
 from millrace.runtime.segments import Segment
 from millrace.runtime.store import Slot, Store
 
@@ -207,7 +208,7 @@ def _before_waiting(plan: Plan) -> set[int]:
     roots = [s for s in plan.steps[: last + 1] if waits(s) or s.op.opdef.effect]
     fed = frozenset(plan.tensors[v] for v in plan.feeds)
     needed = ancestors([step.op for step in roots], fed)
-    stack = [i for i, step in enumerate(plan.steps) if step.op in needed and not step.op.opdef.pure]
+    stack = [i for i, step in enumerate(plan.steps) if origin_of(step.op) in needed and not step.op.opdef.pure]
     early: set[int] = set()
     while stack:
         i = stack.pop()

@@ -17,8 +17,8 @@ from jax.core import Tracer
 
 from millrace.dialect import jax_dialect, numpy_dialect
 from millrace.dialect.jax_control import Checks
-from millrace.graph.body import Body
 from millrace.graph.operation import group
+from millrace.runtime.bodies import BodyUse
 from millrace.runtime.plan import Plan, Step, body_slots, with_bodies
 from millrace.runtime.simplify import body_form
 from millrace.runtime.xla_layers import Layer, computed
@@ -172,7 +172,7 @@ def results_of(step: Step, result: Any) -> list[tuple[int, Any]]:
     return found
 
 
-def bind_body(step: Step, body: Body) -> Callable[..., list[Any]]:
+def bind_body(step: Step, body: BodyUse) -> Callable[..., list[Any]]:
     """A function of the arguments, the captured values, then the slots of `op`'s bodies; see
     `interpret.bind_body`.
     """
