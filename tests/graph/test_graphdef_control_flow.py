@@ -70,8 +70,8 @@ def test_bodies_become_functions_of_the_library():
     a_cond(x)
     graph_def = tf.get_default_graph().as_graph_def()
     assert sorted(f.signature.name for f in graph_def.library.function) == [
-        "cond_Merge_else_branch",
-        "cond_Merge_then_branch",
+        "cond_If_else_branch",
+        "cond_If_then_branch",
     ]
     assert graph_def.versions.min_consumer == 12
     assert not [n.name for n in graph_def.node if n.op == "BodyArg"]

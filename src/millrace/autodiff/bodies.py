@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from millrace.autodiff.aggregate import add
 from millrace.autodiff.gradients import backpropagate
 from millrace.core import dtypes, shapes
@@ -154,7 +156,7 @@ def branch_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
     if not wanted:
         return [None] * len(op.inputs)
     seeds = [(i, dense(dy)) for i, dy in enumerate(dys) if dy is not None and differentiable(op.outputs[i])]
-    backward = []
+    backward, found = [], []
     for branch in (op.attrs["then_branch"], op.attrs["else_branch"]):
         body = _BranchBackward(op, branch)
         captures = list(branch.captures.values())
@@ -162,25 +164,52 @@ def branch_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
         with graph.inside(body):
             ys = [y for y, _ in pairs]
             xs = [captures[i] for i in wanted]
-            found = _inner_gradients(body, ys, xs, [dy for _, dy in pairs])
-            body.outputs = [
-                _like(dense(g), op.inputs[1 + i]) if g is not None else _zeros_in(body, op.inputs[1 + i])
-                for g, i in zip(found, wanted, strict=True)
-            ]
+            found.append(_inner_gradients(body, ys, xs, [dy for _, dy in pairs]))
         backward.append(body)
+    slices = [_index_dtype(pair) for pair in zip(*found, strict=True)]
+    for body, gradients in zip(backward, found, strict=True):
+        with graph.inside(body):
+            for g, i, sparse in zip(gradients, wanted, slices, strict=True):
+                outer = op.inputs[1 + i]
+                if sparse is not None:
+                    body.outputs += _rows_of(g, body, outer, sparse)
+                else:
+                    body.outputs.append(_like(dense(g), outer) if g is not None else _zeros_in(body, outer))
     inputs = align(backward)
-    outputs = raw.If(
-        op.inputs[0],
-        inputs,
-        Tout=[t.dtype for t in backward[0].outputs],
-        then_branch=backward[0],
-        else_branch=backward[1],
-        name="Merge",
+    outputs = iter(
+        raw.If(
+            op.inputs[0],
+            inputs,
+            Tout=[t.dtype for t in backward[0].outputs],
+            then_branch=backward[0],
+            else_branch=backward[1],
+        )
     )
     results: list[Any] = [None] * len(op.inputs)
-    for i, tensor in zip(wanted, outputs, strict=True):
-        results[1 + i] = tensor
+    for i, sparse in zip(wanted, slices, strict=True):
+        value = raw.Identity(next(outputs), name="Merge")
+        if sparse is not None:
+            value = IndexedSlices(value, next(outputs), _dense_shape(op.inputs[1 + i]))
+        results[1 + i] = value
     return results
+
+
+def _index_dtype(gradients: tuple[Any, ...]) -> dtypes.DType | None:
+    """The dtype of the row numbers where the gradients in the branches are rows or nothing; else None."""
+    known = [g for g in gradients if g is not None]
+    if not known or not all(isinstance(g, IndexedSlices) for g in known):
+        return None
+    found = {g.indices.dtype for g in known}
+    return found.pop() if len(found) == 1 else dtypes.int64
+
+
+def _rows_of(gradient: Any, body: Body, outer: Tensor, dtype: dtypes.DType) -> list[Tensor]:
+    """A gradient in a branch as rows and their numbers; none where nothing has reached `outer`."""
+    if gradient is None:
+        zero: Any = zeros_of(body.capture(outer))
+        return [zero[:0], raw.Const(value=np.zeros(0, dtype.np_dtype), dtype=dtype)]
+    indices = gradient.indices
+    return [gradient.values, indices if indices.dtype is dtype else raw.Cast(indices, DstT=dtype)]
 
 
 def _inner_gradients(body: _Backward, ys: list[Tensor], xs: list[Tensor], seeds: list[Any]) -> list[Any]:
