@@ -209,6 +209,7 @@ ROOMS: dict[str, str] = {
     "FusedBatchNormV3": "millrace.ops.norm",
     "Gather": "millrace.ops.gather",
     "GatherNd": "millrace.ops.gather",
+    "GatherTree": "millrace.ops.nn.gather_tree",
     "GatherV2": "millrace.ops.gather",
     "GetSessionHandle": "millrace.ops.session_handles",
     "GetSessionTensor": "millrace.ops.session_handles",

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.contributed.rnn.projections import EmbeddingWrapper as EmbeddingWrapper
+    from millrace.contributed.rnn.projections import InputProjectionWrapper as InputProjectionWrapper
+    from millrace.contributed.rnn.projections import OutputProjectionWrapper as OutputProjectionWrapper
     from millrace.lib.rnn import static_bidirectional_rnn as static_bidirectional_rnn
     from millrace.lib.rnn import static_rnn as static_rnn
     from millrace.lib.rnn import static_state_saving_rnn as static_state_saving_rnn
@@ -19,18 +22,23 @@ if TYPE_CHECKING:
     from millrace.lib.rnn_wrappers import DeviceWrapper as DeviceWrapper
     from millrace.lib.rnn_wrappers import DropoutWrapper as DropoutWrapper
     from millrace.lib.rnn_wrappers import ResidualWrapper as ResidualWrapper
+    from millrace.api.contrib.rnn import python as python
 
 __all__ = [
     "BasicLSTMCell",
     "BasicRNNCell",
     "DeviceWrapper",
     "DropoutWrapper",
+    "EmbeddingWrapper",
     "GRUCell",
+    "InputProjectionWrapper",
     "LSTMCell",
     "LSTMStateTuple",
     "MultiRNNCell",
+    "OutputProjectionWrapper",
     "RNNCell",
     "ResidualWrapper",
+    "python",
     "static_bidirectional_rnn",
     "static_rnn",
     "static_state_saving_rnn",
@@ -44,14 +52,18 @@ if not TYPE_CHECKING:
             "BasicRNNCell": "millrace.lib.rnn_cell",
             "DeviceWrapper": "millrace.lib.rnn_wrappers",
             "DropoutWrapper": "millrace.lib.rnn_wrappers",
+            "EmbeddingWrapper": "millrace.contributed.rnn.projections",
             "GRUCell": "millrace.lib.rnn_cell",
+            "InputProjectionWrapper": "millrace.contributed.rnn.projections",
             "LSTMCell": "millrace.lib.rnn_cell",
             "LSTMStateTuple": "millrace.lib.rnn_cell",
             "MultiRNNCell": "millrace.lib.rnn_cell",
+            "OutputProjectionWrapper": "millrace.contributed.rnn.projections",
             "RNNCell": "millrace.lib.rnn_cell",
             "ResidualWrapper": "millrace.lib.rnn_wrappers",
             "static_bidirectional_rnn": "millrace.lib.rnn",
             "static_rnn": "millrace.lib.rnn",
             "static_state_saving_rnn": "millrace.lib.rnn",
         },
+        children=("python",),
     )

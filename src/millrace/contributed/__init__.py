@@ -1,0 +1,1 @@
+"""`tf.contrib`: what was tried out beside the core."""
