@@ -1,1 +1,1 @@
-"""`tf.contrib`: what was tried out beside the core."""
+"""`tf.contrib`: what TensorFlow 1 offered beside its core."""

@@ -1,1 +1,1 @@
-"""Operations of neural networks."""
+"""Convolutions, pools, activations, normalization, losses of classes."""
