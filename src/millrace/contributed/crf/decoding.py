@@ -9,22 +9,22 @@ import numpy as np
 from millrace.contributed.crf.scores import first_and_rest, one_step
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.graph import convert
+from millrace.building import convert
 from millrace.graph.tensor import Tensor
-from millrace.lib.layers_core import chosen
-from millrace.lib.reductions import reduce_max
-from millrace.lib.rnn import dynamic_rnn
-from millrace.lib.rnn_cell import RNNCell
-from millrace.ops.cast import cast
-from millrace.ops.concat import concat, stack
-from millrace.ops.constant import constant
-from millrace.ops.extremes import argmax
-from millrace.ops.fill import range_
-from millrace.ops.gather import gather_nd
-from millrace.ops.reorder import reverse_sequence
-from millrace.ops.reshape import expand_dims, squeeze
-from millrace.ops.select import maximum
-from millrace.ops.shape import shape as shape_of
+from millrace.lib.layers.core import chosen
+from millrace.lib.math.reductions import reduce_max
+from millrace.lib.rnn.unrolling import dynamic_rnn
+from millrace.lib.rnn.cells import RNNCell
+from millrace.ops.math.cast import cast
+from millrace.ops.array.concat import concat, stack
+from millrace.ops.array.constant import constant
+from millrace.ops.math.extremes import argmax
+from millrace.ops.array.fill import range_
+from millrace.ops.array.gather import gather_nd
+from millrace.ops.array.reorder import reverse_sequence
+from millrace.ops.array.reshape import expand_dims, squeeze
+from millrace.ops.math.select import maximum
+from millrace.ops.array.shape import shape as shape_of
 
 
 @public("contrib.crf.viterbi_decode")

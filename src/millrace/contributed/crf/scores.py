@@ -6,24 +6,24 @@ from typing import Any
 
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.graph import convert
+from millrace.building import convert
 from millrace.graph.tensor import Tensor
-from millrace.lib.array import sequence_mask
-from millrace.lib.layers_core import chosen
-from millrace.lib.reductions import reduce_logsumexp, reduce_sum
-from millrace.lib.rnn import dynamic_rnn
-from millrace.lib.rnn_cell import RNNCell
-from millrace.lib.variable_scope import get_variable
-from millrace.ops.cast import cast
-from millrace.ops.comparison import equal, less_equal
-from millrace.ops.concat import concat
-from millrace.ops.constant import constant
-from millrace.ops.fill import fill, range_, zeros_like
-from millrace.ops.gather import gather, gather_nd
-from millrace.ops.reshape import expand_dims, reshape, squeeze
-from millrace.ops.select import maximum, where
-from millrace.ops.shape import shape as shape_of
-from millrace.ops.slicing import slice_
+from millrace.lib.math.array import sequence_mask
+from millrace.lib.layers.core import chosen
+from millrace.lib.math.reductions import reduce_logsumexp, reduce_sum
+from millrace.lib.rnn.unrolling import dynamic_rnn
+from millrace.lib.rnn.cells import RNNCell
+from millrace.lib.variables.scope import get_variable
+from millrace.ops.math.cast import cast
+from millrace.ops.math.comparison import equal, less_equal
+from millrace.ops.array.concat import concat
+from millrace.ops.array.constant import constant
+from millrace.ops.array.fill import fill, range_, zeros_like
+from millrace.ops.array.gather import gather, gather_nd
+from millrace.ops.array.reshape import expand_dims, reshape, squeeze
+from millrace.ops.math.select import maximum, where
+from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.array.slicing import slice_
 
 
 def one_step(inputs: Tensor) -> Tensor:

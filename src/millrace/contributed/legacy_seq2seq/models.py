@@ -16,12 +16,12 @@ from millrace.contributed.legacy_seq2seq.decoders import (
 from millrace.contributed.rnn.projections import EmbeddingWrapper, OutputProjectionWrapper
 from millrace.core import dtypes, nest
 from millrace.core.public import public
-from millrace.lib.control_flow import cond
-from millrace.lib.embedding import embedding_lookup
-from millrace.lib.rnn import static_rnn
-from millrace.lib.variable_scope import get_variable, get_variable_scope, variable_scope
-from millrace.ops.concat import concat
-from millrace.ops.reshape import reshape
+from millrace.lib.flow.control_flow import cond
+from millrace.lib.nn.embedding import embedding_lookup
+from millrace.lib.rnn.unrolling import static_rnn
+from millrace.lib.variables.scope import get_variable, get_variable_scope, variable_scope
+from millrace.ops.array.concat import concat
+from millrace.ops.array.reshape import reshape
 
 
 @public("contrib.legacy_seq2seq.basic_rnn_seq2seq")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.graph import raw
+from millrace.building import raw
 from millrace.graph.tensor import Tensor
-from millrace.lib.initializers import Constant
-from millrace.lib.variable_scope import get_variable, get_variable_scope, variable_scope
-from millrace.ops.bias import bias_add
-from millrace.ops.concat import concat
+from millrace.lib.variables.initializers import Constant
+from millrace.lib.variables.scope import get_variable, get_variable_scope, variable_scope
+from millrace.ops.nn.bias import bias_add
+from millrace.ops.array.concat import concat
 
 
 class Linear:

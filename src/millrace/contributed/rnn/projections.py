@@ -7,14 +7,14 @@ from typing import Any
 
 from millrace.contributed.rnn.linear import Linear
 from millrace.core.public import public
-from millrace.graph.scopes import device, name_scope
+from millrace.building.scopes import device, name_scope
 from millrace.graph.tensor import Tensor
-from millrace.lib.embedding import embedding_lookup
-from millrace.lib.initializers import RandomUniform
-from millrace.lib.layer import activation_of
-from millrace.lib.rnn_cell import RNNCell
-from millrace.lib.variable_scope import get_variable, get_variable_scope
-from millrace.ops.reshape import reshape
+from millrace.lib.nn.embedding import embedding_lookup
+from millrace.lib.variables.initializers import RandomUniform
+from millrace.lib.layers.base import activation_of
+from millrace.lib.rnn.cells import RNNCell
+from millrace.lib.variables.scope import get_variable, get_variable_scope
+from millrace.ops.array.reshape import reshape
 
 
 def check_cell(cell: Any, who: str) -> None:

@@ -10,30 +10,30 @@ import numpy as np
 
 from millrace.core import dtypes, nest
 from millrace.core.public import public
-from millrace.graph import convert
-from millrace.graph.scopes import control_dependencies, name_scope
+from millrace.building import convert
+from millrace.building.scopes import control_dependencies, name_scope
 from millrace.graph.tensor import Tensor
-from millrace.lib.array import sequence_mask
-from millrace.lib.checks import assert_equal, assert_positive
-from millrace.lib.initializers import Constant, Ones, Zeros
-from millrace.lib.layer import Layer
-from millrace.lib.layers_core import Dense
-from millrace.lib.reductions import reduce_sum
-from millrace.lib.rnn_cell import zero_state_of
-from millrace.lib.variable_scope import get_variable, variable_scope
-from millrace.ops.concat import concat
-from millrace.ops.constant import ones
-from millrace.ops.elementwise import rsqrt, square
-from millrace.ops.extremes import argmax
-from millrace.ops.fill import ones_like
-from millrace.ops.matmul import matmul
-from millrace.ops.one_hot import one_hot
-from millrace.ops.reshape import expand_dims, reshape, squeeze
-from millrace.ops.select import where
-from millrace.ops.shape import rank as rank_of
-from millrace.ops.shape import shape as shape_of
-from millrace.ops.softmax import softmax
-from millrace.ops.trigonometric import tanh
+from millrace.lib.math.array import sequence_mask
+from millrace.lib.math.checks import assert_equal, assert_positive
+from millrace.lib.variables.initializers import Constant, Ones, Zeros
+from millrace.lib.layers.base import Layer
+from millrace.lib.layers.core import Dense
+from millrace.lib.math.reductions import reduce_sum
+from millrace.lib.rnn.cells import zero_state_of
+from millrace.lib.variables.scope import get_variable, variable_scope
+from millrace.ops.array.concat import concat
+from millrace.ops.array.constant import ones
+from millrace.ops.math.elementwise import rsqrt, square
+from millrace.ops.math.extremes import argmax
+from millrace.ops.array.fill import ones_like
+from millrace.ops.linalg.matmul import matmul
+from millrace.ops.array.one_hot import one_hot
+from millrace.ops.array.reshape import expand_dims, reshape, squeeze
+from millrace.ops.math.select import where
+from millrace.ops.array.shape import rank as rank_of
+from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.nn.softmax import softmax
+from millrace.ops.math.trigonometric import tanh
 
 
 @public("contrib.seq2seq.AttentionMechanism")

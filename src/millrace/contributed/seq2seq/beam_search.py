@@ -14,18 +14,18 @@ from millrace.contributed.seq2seq.decoding import Decoder, map_sizes
 from millrace.contributed.seq2seq.sampling import embedding_function, start_and_end
 from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
-from millrace.graph import convert
-from millrace.graph.scopes import name_scope
-from millrace.lib.control_flow import cond
-from millrace.lib.layer import Layer
-from millrace.lib.reductions import reduce_all, reduce_max
-from millrace.ops.cast import cast
-from millrace.ops.constant import zeros
+from millrace.building import convert
+from millrace.building.scopes import name_scope
+from millrace.lib.flow.control_flow import cond
+from millrace.lib.layers.base import Layer
+from millrace.lib.math.reductions import reduce_all, reduce_max
+from millrace.ops.math.cast import cast
+from millrace.ops.array.constant import zeros
 from millrace.ops.nn.gather_tree import gather_tree
-from millrace.ops.one_hot import one_hot
-from millrace.ops.reshape import expand_dims
-from millrace.ops.shape import size
-from millrace.ops.tile import tile
+from millrace.ops.array.one_hot import one_hot
+from millrace.ops.array.reshape import expand_dims
+from millrace.ops.array.shape import size
+from millrace.ops.array.tile import tile
 
 _State = collections.namedtuple(
     "BeamSearchDecoderState",

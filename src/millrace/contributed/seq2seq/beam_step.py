@@ -8,24 +8,24 @@ from millrace.contributed.seq2seq.attention import length_at
 from millrace.contributed.seq2seq.attention_wrapper import AttentionWrapperState
 from millrace.contributed.seq2seq.beams import Beams, gather_beams
 from millrace.core import dtypes, nest
-from millrace.graph import convert, raw
-from millrace.graph.static import static_value
+from millrace.building import convert, raw
+from millrace.building.static import static_value
 from millrace.graph.tensor import Tensor
-from millrace.lib.reductions import reduce_mean, reduce_sum
-from millrace.lib.tensor_array import TensorArray
-from millrace.ops.cast import cast
-from millrace.ops.comparison import equal, logical_not, logical_or
-from millrace.ops.concat import concat
-from millrace.ops.division import floormod
-from millrace.ops.elementwise import log
-from millrace.ops.fill import fill, ones_like
-from millrace.ops.one_hot import one_hot
-from millrace.ops.reshape import expand_dims, reshape
-from millrace.ops.select import minimum, where
-from millrace.ops.shape import shape as shape_of
-from millrace.ops.softmax import log_softmax
-from millrace.ops.tile import tile
-from millrace.ops.top_k import top_k
+from millrace.lib.math.reductions import reduce_mean, reduce_sum
+from millrace.lib.flow.tensor_array import TensorArray
+from millrace.ops.math.cast import cast
+from millrace.ops.math.comparison import equal, logical_not, logical_or
+from millrace.ops.array.concat import concat
+from millrace.ops.math.division import floormod
+from millrace.ops.math.elementwise import log
+from millrace.ops.array.fill import fill, ones_like
+from millrace.ops.array.one_hot import one_hot
+from millrace.ops.array.reshape import expand_dims, reshape
+from millrace.ops.math.select import minimum, where
+from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.nn.softmax import log_softmax
+from millrace.ops.array.tile import tile
+from millrace.ops.math.top_k import top_k
 
 
 def beam_step(

@@ -7,23 +7,23 @@ from typing import Any
 from millrace.contributed.seq2seq.attention import length_at
 from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
-from millrace.graph import convert
-from millrace.graph.scopes import name_scope
-from millrace.graph.static import static_value
+from millrace.building import convert
+from millrace.building.scopes import name_scope
+from millrace.building.static import static_value
 from millrace.graph.tensor import Tensor
-from millrace.lib.array import sequence_mask
-from millrace.lib.reductions import reduce_max
-from millrace.lib.tensor_array import TensorArray
-from millrace.ops.cast import cast
-from millrace.ops.comparison import equal
-from millrace.ops.concat import concat, stack
-from millrace.ops.fill import range_
-from millrace.ops.gather import gather, gather_nd
+from millrace.lib.math.array import sequence_mask
+from millrace.lib.math.reductions import reduce_max
+from millrace.lib.flow.tensor_array import TensorArray
+from millrace.ops.math.cast import cast
+from millrace.ops.math.comparison import equal
+from millrace.ops.array.concat import concat, stack
+from millrace.ops.array.fill import range_
+from millrace.ops.array.gather import gather, gather_nd
 from millrace.ops.nn.gather_tree import gather_tree
-from millrace.ops.reshape import expand_dims, reshape, transpose
-from millrace.ops.select import where
-from millrace.ops.shape import shape as shape_of
-from millrace.ops.tile import tile
+from millrace.ops.array.reshape import expand_dims, reshape, transpose
+from millrace.ops.math.select import where
+from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.array.tile import tile
 
 
 def _tiled(t: Any, multiplier: int) -> Tensor:

@@ -8,22 +8,22 @@ from typing import Any
 
 from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
-from millrace.graph import convert
-from millrace.graph.static import static_value
+from millrace.building import convert
+from millrace.building.static import static_value
 from millrace.graph.tensor import Tensor
-from millrace.lib.control_flow import while_loop
-from millrace.lib.reductions import reduce_all
-from millrace.lib.rnn_cell import zero_state_of
-from millrace.lib.tensor_array import TensorArray
-from millrace.lib.variable_scope import variable_scope
-from millrace.ops.comparison import greater_equal, logical_not, logical_or
-from millrace.ops.concat import concat
-from millrace.ops.constant import constant
-from millrace.ops.fill import fill, range_, zeros_like
-from millrace.ops.reshape import transpose
-from millrace.ops.select import where
-from millrace.ops.shape import rank as rank_of
-from millrace.ops.shape import shape as shape_of
+from millrace.lib.flow.control_flow import while_loop
+from millrace.lib.math.reductions import reduce_all
+from millrace.lib.rnn.cells import zero_state_of
+from millrace.lib.flow.tensor_array import TensorArray
+from millrace.lib.variables.scope import variable_scope
+from millrace.ops.math.comparison import greater_equal, logical_not, logical_or
+from millrace.ops.array.concat import concat
+from millrace.ops.array.constant import constant
+from millrace.ops.array.fill import fill, range_, zeros_like
+from millrace.ops.array.reshape import transpose
+from millrace.ops.math.select import where
+from millrace.ops.array.shape import rank as rank_of
+from millrace.ops.array.shape import shape as shape_of
 
 
 @public("contrib.seq2seq.Decoder")

@@ -8,19 +8,19 @@ from typing import Any
 from millrace.contributed.seq2seq.decoding import swapped
 from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
-from millrace.graph import convert
-from millrace.graph.scopes import name_scope
+from millrace.building import convert
+from millrace.building.scopes import name_scope
 from millrace.graph.tensor import Tensor
-from millrace.lib.control_flow import cond
-from millrace.lib.reductions import reduce_all
-from millrace.lib.tensor_array import TensorArray
-from millrace.ops.cast import cast
-from millrace.ops.comparison import equal
-from millrace.ops.extremes import argmax
-from millrace.ops.fill import zeros_like
-from millrace.ops.shape import shape as shape_of
-from millrace.ops.shape import size
-from millrace.ops.tile import tile
+from millrace.lib.flow.control_flow import cond
+from millrace.lib.math.reductions import reduce_all
+from millrace.lib.flow.tensor_array import TensorArray
+from millrace.ops.math.cast import cast
+from millrace.ops.math.comparison import equal
+from millrace.ops.math.extremes import argmax
+from millrace.ops.array.fill import zeros_like
+from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.array.shape import size
+from millrace.ops.array.tile import tile
 
 
 @public("contrib.seq2seq.Helper")

@@ -18,21 +18,21 @@ from millrace.contributed.seq2seq.attention import (
 )
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.graph import convert
-from millrace.graph.scopes import name_scope
+from millrace.building import convert
+from millrace.building.scopes import name_scope
 from millrace.graph.tensor import Tensor
-from millrace.lib.functional import scan
-from millrace.lib.math import clip_by_value
-from millrace.lib.variable_scope import get_variable, variable_scope
-from millrace.ops.cast import cast
-from millrace.ops.concat import concat
-from millrace.ops.constant import ones, zeros
-from millrace.ops.cumulative import cumprod, cumsum
-from millrace.ops.elementwise import exp, log, sigmoid
-from millrace.ops.one_hot import one_hot
-from millrace.ops.random import random_normal
-from millrace.ops.reshape import reshape, transpose
-from millrace.ops.shape import shape as shape_of
+from millrace.lib.flow.functional import scan
+from millrace.lib.math.functions import clip_by_value
+from millrace.lib.variables.scope import get_variable, variable_scope
+from millrace.ops.math.cast import cast
+from millrace.ops.array.concat import concat
+from millrace.ops.array.constant import ones, zeros
+from millrace.ops.math.cumulative import cumprod, cumsum
+from millrace.ops.math.elementwise import exp, log, sigmoid
+from millrace.ops.array.one_hot import one_hot
+from millrace.ops.random.draws import random_normal
+from millrace.ops.array.reshape import reshape, transpose
+from millrace.ops.array.shape import shape as shape_of
 
 
 @public("contrib.seq2seq.safe_cumprod")

@@ -7,19 +7,19 @@ from typing import Any
 from millrace.contributed.seq2seq.feeding import ClassSamples, none_finished
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.graph import convert
+from millrace.building import convert
 from millrace.graph.tensor import Tensor
-from millrace.lib.control_flow import cond
-from millrace.lib.embedding import embedding_lookup
-from millrace.lib.reductions import reduce_all
-from millrace.ops.cast import cast
-from millrace.ops.comparison import equal, less
-from millrace.ops.concat import concat
-from millrace.ops.extremes import argmax
-from millrace.ops.random import multinomial, random_uniform
-from millrace.ops.reshape import reshape, transpose
-from millrace.ops.shape import shape as shape_of
-from millrace.ops.shape import size
+from millrace.lib.flow.control_flow import cond
+from millrace.lib.nn.embedding import embedding_lookup
+from millrace.lib.math.reductions import reduce_all
+from millrace.ops.math.cast import cast
+from millrace.ops.math.comparison import equal, less
+from millrace.ops.array.concat import concat
+from millrace.ops.math.extremes import argmax
+from millrace.ops.random.draws import multinomial, random_uniform
+from millrace.ops.array.reshape import reshape, transpose
+from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.array.shape import size
 
 
 def embedding_function(embedding: Any) -> Any:

@@ -9,19 +9,19 @@ from millrace.contributed.seq2seq.feeding import TrainingHelper, rows_of
 from millrace.contributed.seq2seq.sampling import bernoulli, categorical, embedding_function
 from millrace.core import dtypes, nest
 from millrace.core.public import public
-from millrace.graph import convert
-from millrace.graph.scopes import name_scope
+from millrace.building import convert
+from millrace.building.scopes import name_scope
 from millrace.graph.tensor import Tensor
-from millrace.lib.control_flow import cond
-from millrace.lib.reductions import reduce_all, reduce_any
-from millrace.ops.cast import cast
-from millrace.ops.comparison import logical_not, logical_or
-from millrace.ops.concat import concat
-from millrace.ops.fill import fill
-from millrace.ops.gather import gather_nd
-from millrace.ops.scatter_nd import scatter_nd
-from millrace.ops.select import where
-from millrace.ops.shape import shape as shape_of
+from millrace.lib.flow.control_flow import cond
+from millrace.lib.math.reductions import reduce_all, reduce_any
+from millrace.ops.math.cast import cast
+from millrace.ops.math.comparison import logical_not, logical_or
+from millrace.ops.array.concat import concat
+from millrace.ops.array.fill import fill
+from millrace.ops.array.gather import gather_nd
+from millrace.ops.array.scatter_nd import scatter_nd
+from millrace.ops.math.select import where
+from millrace.ops.array.shape import shape as shape_of
 
 
 def _probability(value: Any, who: str) -> Tensor:

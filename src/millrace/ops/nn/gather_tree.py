@@ -8,10 +8,10 @@ from millrace.core import shapes
 from millrace.core.dtypes import int32
 from millrace.core.errors import InvalidArgumentError
 from millrace.core.public import public
-from millrace.graph.apply import apply
+from millrace.building.apply import apply
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.shape_rules import with_rank
+from millrace.opkit.rules.shape_rules import with_rank
 
 
 @declare("GatherTree(step_ids: T, parent_ids: T, max_sequence_lengths: int32, end_token: T) -> beams: T",

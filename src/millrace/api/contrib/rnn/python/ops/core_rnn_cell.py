@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.rnn_cell import RNNCell as RNNCell
+    from millrace.lib.rnn.cells import RNNCell as RNNCell
 
 __all__ = [
     "RNNCell",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "RNNCell": "millrace.lib.rnn_cell",
+            "RNNCell": "millrace.lib.rnn.cells",
         },
     )
