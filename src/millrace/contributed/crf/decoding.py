@@ -6,25 +6,25 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building import convert
 from millrace.contributed.crf.scores import first_and_rest, one_step
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.building import convert
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.core import chosen
 from millrace.lib.math.reductions import reduce_max
-from millrace.lib.rnn.unrolling import dynamic_rnn
 from millrace.lib.rnn.cells import RNNCell
-from millrace.ops.math.cast import cast
+from millrace.lib.rnn.unrolling import dynamic_rnn
 from millrace.ops.array.concat import concat, stack
 from millrace.ops.array.constant import constant
-from millrace.ops.math.extremes import argmax
 from millrace.ops.array.fill import range_
 from millrace.ops.array.gather import gather_nd
 from millrace.ops.array.reorder import reverse_sequence
 from millrace.ops.array.reshape import expand_dims, squeeze
-from millrace.ops.math.select import maximum
 from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.math.cast import cast
+from millrace.ops.math.extremes import argmax
+from millrace.ops.math.select import maximum
 
 
 @public("contrib.crf.viterbi_decode")

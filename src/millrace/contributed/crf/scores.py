@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building import convert
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.building import convert
 from millrace.graph.tensor import Tensor
-from millrace.lib.math.array import sequence_mask
 from millrace.lib.layers.core import chosen
+from millrace.lib.math.array import sequence_mask
 from millrace.lib.math.reductions import reduce_logsumexp, reduce_sum
-from millrace.lib.rnn.unrolling import dynamic_rnn
 from millrace.lib.rnn.cells import RNNCell
+from millrace.lib.rnn.unrolling import dynamic_rnn
 from millrace.lib.variables.scope import get_variable
-from millrace.ops.math.cast import cast
-from millrace.ops.math.comparison import equal, less_equal
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import constant
 from millrace.ops.array.fill import fill, range_, zeros_like
 from millrace.ops.array.gather import gather, gather_nd
 from millrace.ops.array.reshape import expand_dims, reshape, squeeze
-from millrace.ops.math.select import maximum, where
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.slicing import slice_
+from millrace.ops.math.cast import cast
+from millrace.ops.math.comparison import equal, less_equal
+from millrace.ops.math.select import maximum, where
 
 
 def one_step(inputs: Tensor) -> Tensor:

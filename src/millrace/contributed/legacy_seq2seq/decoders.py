@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from millrace.building import convert
 from millrace.contributed.rnn.linear import Linear
 from millrace.core import dtypes, nest
 from millrace.core.public import public
-from millrace.building import convert
 from millrace.graph.tensor import Tensor
+from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.nn.embedding import embedding_lookup
 from millrace.lib.nn.functions import xw_plus_b
-from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.variables.scope import get_variable, get_variable_scope, variable_scope
-from millrace.ops.math.cast import cast
 from millrace.ops.array.concat import concat, stack
 from millrace.ops.array.constant import stop_gradient, zeros
-from millrace.ops.nn.conv import conv2d
-from millrace.ops.math.extremes import argmax
 from millrace.ops.array.reshape import reshape
 from millrace.ops.array.shape import shape as shape_of
-from millrace.ops.nn.softmax import softmax
+from millrace.ops.math.cast import cast
+from millrace.ops.math.extremes import argmax
 from millrace.ops.math.trigonometric import tanh
+from millrace.ops.nn.conv import conv2d
+from millrace.ops.nn.softmax import softmax
 
 
 def next_word(embedding: Any, output_projection: Any, update_embedding: bool = True) -> Callable[..., Tensor]:

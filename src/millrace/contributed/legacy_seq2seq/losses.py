@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.public import public
 from millrace.building.scopes import name_scope
+from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.nn.cross_entropy import sparse_softmax_cross_entropy_with_logits
 from millrace.lib.math.reductions import reduce_sum
+from millrace.lib.nn.cross_entropy import sparse_softmax_cross_entropy_with_logits
 from millrace.lib.variables.scope import get_variable_scope, variable_scope
-from millrace.ops.math.arithmetic import add_n
-from millrace.ops.math.cast import cast
 from millrace.ops.array.reshape import reshape
 from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.math.arithmetic import add_n
+from millrace.ops.math.cast import cast
 
 
 @public("contrib.legacy_seq2seq.sequence_loss_by_example")

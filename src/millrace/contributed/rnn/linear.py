@@ -8,8 +8,8 @@ from millrace.building import raw
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables.initializers import Constant
 from millrace.lib.variables.scope import get_variable, get_variable_scope, variable_scope
-from millrace.ops.nn.bias import bias_add
 from millrace.ops.array.concat import concat
+from millrace.ops.nn.bias import bias_add
 
 
 class Linear:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from millrace.building.scopes import device, name_scope
 from millrace.contributed.rnn.linear import Linear
 from millrace.core.public import public
-from millrace.building.scopes import device, name_scope
 from millrace.graph.tensor import Tensor
-from millrace.lib.nn.embedding import embedding_lookup
-from millrace.lib.variables.initializers import RandomUniform
 from millrace.lib.layers.base import activation_of
+from millrace.lib.nn.embedding import embedding_lookup
 from millrace.lib.rnn.cells import RNNCell
+from millrace.lib.variables.initializers import RandomUniform
 from millrace.lib.variables.scope import get_variable, get_variable_scope
 from millrace.ops.array.reshape import reshape
 

@@ -8,32 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import dtypes, nest
-from millrace.core.public import public
 from millrace.building import convert
 from millrace.building.scopes import control_dependencies, name_scope
+from millrace.core import dtypes, nest
+from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.math.array import sequence_mask
-from millrace.lib.math.checks import assert_equal, assert_positive
-from millrace.lib.variables.initializers import Constant, Ones, Zeros
 from millrace.lib.layers.base import Layer
 from millrace.lib.layers.core import Dense
+from millrace.lib.math.array import sequence_mask
+from millrace.lib.math.checks import assert_equal, assert_positive
 from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.rnn.cells import zero_state_of
+from millrace.lib.variables.initializers import Constant, Ones, Zeros
 from millrace.lib.variables.scope import get_variable, variable_scope
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import ones
-from millrace.ops.math.elementwise import rsqrt, square
-from millrace.ops.math.extremes import argmax
 from millrace.ops.array.fill import ones_like
-from millrace.ops.linalg.matmul import matmul
 from millrace.ops.array.one_hot import one_hot
 from millrace.ops.array.reshape import expand_dims, reshape, squeeze
-from millrace.ops.math.select import where
 from millrace.ops.array.shape import rank as rank_of
 from millrace.ops.array.shape import shape as shape_of
-from millrace.ops.nn.softmax import softmax
+from millrace.ops.linalg.matmul import matmul
+from millrace.ops.math.elementwise import rsqrt, square
+from millrace.ops.math.extremes import argmax
+from millrace.ops.math.select import where
 from millrace.ops.math.trigonometric import tanh
+from millrace.ops.nn.softmax import softmax
 
 
 @public("contrib.seq2seq.AttentionMechanism")
@@ -166,7 +166,9 @@ class MemoryAttention(AttentionMechanism):
             self._batch_size = length_at(self._keys, 0)
             self._alignments_size = length_at(self._keys, 1)
         masked = _score_mask(lengths, score_mask_value)
-        self._probability_fn: Callable[..., Any] = lambda score, previous: probability_fn(masked(score), previous)
+        self._probability_fn: Callable[..., Any] = lambda score, previous: probability_fn(
+            masked(score), previous
+        )
 
     @property
     def memory_layer(self) -> Any:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import collections
 from typing import Any
 
+from millrace.building.scopes import control_dependencies, name_scope
 from millrace.contributed.seq2seq.attention import AttentionMechanism, length_at
 from millrace.contributed.seq2seq.basic_decoder import check_cell
 from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
-from millrace.building.scopes import control_dependencies, name_scope
 from millrace.graph.tensor import Tensor
-from millrace.lib.math.checks import assert_equal
-from millrace.lib.layers.core import Dense
-from millrace.lib.rnn.cells import RNNCell, zero_state_of
 from millrace.lib.flow.tensor_array import TensorArray
+from millrace.lib.layers.core import Dense
+from millrace.lib.math.checks import assert_equal
+from millrace.lib.rnn.cells import RNNCell, zero_state_of
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import identity, zeros
-from millrace.ops.linalg.matmul import matmul
 from millrace.ops.array.reshape import expand_dims, squeeze
+from millrace.ops.linalg.matmul import matmul
 
 _State = collections.namedtuple(
     "AttentionWrapperState",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import collections
 from typing import Any
 
+from millrace.building.scopes import name_scope
 from millrace.contributed.seq2seq.decoding import Decoder, map_sizes
 from millrace.contributed.seq2seq.feeding import Helper
 from millrace.core import nest, shapes
 from millrace.core.public import public
-from millrace.building.scopes import name_scope
 from millrace.lib.layers.base import Layer
 
 _Output = collections.namedtuple("BasicDecoderOutput", ("rnn_output", "sample_id"))

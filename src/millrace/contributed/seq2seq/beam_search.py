@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building import convert
+from millrace.building.scopes import name_scope
 from millrace.contributed.seq2seq.basic_decoder import check_cell, projected_size
 from millrace.contributed.seq2seq.beam_step import attention_probabilities, beam_step
 from millrace.contributed.seq2seq.beams import Beams
@@ -14,18 +16,16 @@ from millrace.contributed.seq2seq.decoding import Decoder, map_sizes
 from millrace.contributed.seq2seq.sampling import embedding_function, start_and_end
 from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
-from millrace.building import convert
-from millrace.building.scopes import name_scope
 from millrace.lib.flow.control_flow import cond
 from millrace.lib.layers.base import Layer
 from millrace.lib.math.reductions import reduce_all, reduce_max
-from millrace.ops.math.cast import cast
 from millrace.ops.array.constant import zeros
-from millrace.ops.nn.gather_tree import gather_tree
 from millrace.ops.array.one_hot import one_hot
 from millrace.ops.array.reshape import expand_dims
 from millrace.ops.array.shape import size
 from millrace.ops.array.tile import tile
+from millrace.ops.math.cast import cast
+from millrace.ops.nn.gather_tree import gather_tree
 
 _State = collections.namedtuple(
     "BeamSearchDecoderState",

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building import convert, raw
+from millrace.building.static import static_value
 from millrace.contributed.seq2seq.attention import length_at
 from millrace.contributed.seq2seq.attention_wrapper import AttentionWrapperState
 from millrace.contributed.seq2seq.beams import Beams, gather_beams
 from millrace.core import dtypes, nest
-from millrace.building import convert, raw
-from millrace.building.static import static_value
 from millrace.graph.tensor import Tensor
-from millrace.lib.math.reductions import reduce_mean, reduce_sum
 from millrace.lib.flow.tensor_array import TensorArray
-from millrace.ops.math.cast import cast
-from millrace.ops.math.comparison import equal, logical_not, logical_or
+from millrace.lib.math.reductions import reduce_mean, reduce_sum
 from millrace.ops.array.concat import concat
-from millrace.ops.math.division import floormod
-from millrace.ops.math.elementwise import log
 from millrace.ops.array.fill import fill, ones_like
 from millrace.ops.array.one_hot import one_hot
 from millrace.ops.array.reshape import expand_dims, reshape
-from millrace.ops.math.select import minimum, where
 from millrace.ops.array.shape import shape as shape_of
-from millrace.ops.nn.softmax import log_softmax
 from millrace.ops.array.tile import tile
+from millrace.ops.math.cast import cast
+from millrace.ops.math.comparison import equal, logical_not, logical_or
+from millrace.ops.math.division import floormod
+from millrace.ops.math.elementwise import log
+from millrace.ops.math.select import minimum, where
 from millrace.ops.math.top_k import top_k
+from millrace.ops.nn.softmax import log_softmax
 
 
 def beam_step(

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.contributed.seq2seq.attention import length_at
-from millrace.core import dtypes, nest, shapes
-from millrace.core.public import public
 from millrace.building import convert
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_value
+from millrace.contributed.seq2seq.attention import length_at
+from millrace.core import dtypes, nest, shapes
+from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.lib.flow.tensor_array import TensorArray
 from millrace.lib.math.array import sequence_mask
 from millrace.lib.math.reductions import reduce_max
-from millrace.lib.flow.tensor_array import TensorArray
-from millrace.ops.math.cast import cast
-from millrace.ops.math.comparison import equal
 from millrace.ops.array.concat import concat, stack
 from millrace.ops.array.fill import range_
 from millrace.ops.array.gather import gather, gather_nd
-from millrace.ops.nn.gather_tree import gather_tree
 from millrace.ops.array.reshape import expand_dims, reshape, transpose
-from millrace.ops.math.select import where
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.tile import tile
+from millrace.ops.math.cast import cast
+from millrace.ops.math.comparison import equal
+from millrace.ops.math.select import where
+from millrace.ops.nn.gather_tree import gather_tree
 
 
 def _tiled(t: Any, multiplier: int) -> Tensor:

@@ -6,24 +6,24 @@ import abc
 import contextlib
 from typing import Any
 
-from millrace.core import dtypes, nest, shapes
-from millrace.core.public import public
 from millrace.building import convert
 from millrace.building.static import static_value
+from millrace.core import dtypes, nest, shapes
+from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import while_loop
+from millrace.lib.flow.tensor_array import TensorArray
 from millrace.lib.math.reductions import reduce_all
 from millrace.lib.rnn.cells import zero_state_of
-from millrace.lib.flow.tensor_array import TensorArray
 from millrace.lib.variables.scope import variable_scope
-from millrace.ops.math.comparison import greater_equal, logical_not, logical_or
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import constant
 from millrace.ops.array.fill import fill, range_, zeros_like
 from millrace.ops.array.reshape import transpose
-from millrace.ops.math.select import where
 from millrace.ops.array.shape import rank as rank_of
 from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.math.comparison import greater_equal, logical_not, logical_or
+from millrace.ops.math.select import where
 
 
 @public("contrib.seq2seq.Decoder")

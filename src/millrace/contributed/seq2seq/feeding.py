@@ -5,22 +5,22 @@ from __future__ import annotations
 import abc
 from typing import Any
 
+from millrace.building import convert
+from millrace.building.scopes import name_scope
 from millrace.contributed.seq2seq.decoding import swapped
 from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
-from millrace.building import convert
-from millrace.building.scopes import name_scope
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
-from millrace.lib.math.reductions import reduce_all
 from millrace.lib.flow.tensor_array import TensorArray
-from millrace.ops.math.cast import cast
-from millrace.ops.math.comparison import equal
-from millrace.ops.math.extremes import argmax
+from millrace.lib.math.reductions import reduce_all
 from millrace.ops.array.fill import zeros_like
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.shape import size
 from millrace.ops.array.tile import tile
+from millrace.ops.math.cast import cast
+from millrace.ops.math.comparison import equal
+from millrace.ops.math.extremes import argmax
 
 
 @public("contrib.seq2seq.Helper")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.public import public
 from millrace.building.scopes import name_scope
+from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.nn.cross_entropy import sparse_softmax_cross_entropy_with_logits
 from millrace.lib.math.reductions import count_nonzero, reduce_sum
-from millrace.ops.math.cast import cast
-from millrace.ops.math.division import div_no_nan
+from millrace.lib.nn.cross_entropy import sparse_softmax_cross_entropy_with_logits
 from millrace.ops.array.reshape import reshape
 from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.math.cast import cast
+from millrace.ops.math.division import div_no_nan
 
 
 @public("contrib.seq2seq.sequence_loss")

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building import convert
+from millrace.building.scopes import name_scope
 from millrace.contributed.seq2seq.attention import (
     MemoryAttention,
     attention_gain,
@@ -18,21 +20,19 @@ from millrace.contributed.seq2seq.attention import (
 )
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.building import convert
-from millrace.building.scopes import name_scope
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.functional import scan
 from millrace.lib.math.functions import clip_by_value
 from millrace.lib.variables.scope import get_variable, variable_scope
-from millrace.ops.math.cast import cast
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import ones, zeros
-from millrace.ops.math.cumulative import cumprod, cumsum
-from millrace.ops.math.elementwise import exp, log, sigmoid
 from millrace.ops.array.one_hot import one_hot
-from millrace.ops.random.draws import random_normal
 from millrace.ops.array.reshape import reshape, transpose
 from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.math.cast import cast
+from millrace.ops.math.cumulative import cumprod, cumsum
+from millrace.ops.math.elementwise import exp, log, sigmoid
+from millrace.ops.random.draws import random_normal
 
 
 @public("contrib.seq2seq.safe_cumprod")

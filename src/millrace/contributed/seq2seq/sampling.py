@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building import convert
 from millrace.contributed.seq2seq.feeding import ClassSamples, none_finished
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.building import convert
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
-from millrace.lib.nn.embedding import embedding_lookup
 from millrace.lib.math.reductions import reduce_all
-from millrace.ops.math.cast import cast
-from millrace.ops.math.comparison import equal, less
+from millrace.lib.nn.embedding import embedding_lookup
 from millrace.ops.array.concat import concat
-from millrace.ops.math.extremes import argmax
-from millrace.ops.random.draws import multinomial, random_uniform
 from millrace.ops.array.reshape import reshape, transpose
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.shape import size
+from millrace.ops.math.cast import cast
+from millrace.ops.math.comparison import equal, less
+from millrace.ops.math.extremes import argmax
+from millrace.ops.random.draws import multinomial, random_uniform
 
 
 def embedding_function(embedding: Any) -> Any:

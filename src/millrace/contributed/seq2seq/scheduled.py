@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building import convert
+from millrace.building.scopes import name_scope
 from millrace.contributed.seq2seq.decoding import swapped
 from millrace.contributed.seq2seq.feeding import TrainingHelper, rows_of
 from millrace.contributed.seq2seq.sampling import bernoulli, categorical, embedding_function
 from millrace.core import dtypes, nest
 from millrace.core.public import public
-from millrace.building import convert
-from millrace.building.scopes import name_scope
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
 from millrace.lib.math.reductions import reduce_all, reduce_any
-from millrace.ops.math.cast import cast
-from millrace.ops.math.comparison import logical_not, logical_or
 from millrace.ops.array.concat import concat
 from millrace.ops.array.fill import fill
 from millrace.ops.array.gather import gather_nd
 from millrace.ops.array.scatter_nd import scatter_nd
-from millrace.ops.math.select import where
 from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.math.cast import cast
+from millrace.ops.math.comparison import logical_not, logical_or
+from millrace.ops.math.select import where
 
 
 def _probability(value: Any, who: str) -> Tensor:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from millrace.building.apply import apply
 from millrace.core import shapes
 from millrace.core.dtypes import int32
 from millrace.core.errors import InvalidArgumentError
 from millrace.core.public import public
-from millrace.building.apply import apply
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.shape_rules import with_rank
