@@ -19,10 +19,10 @@ from millrace.core import shapes
 from millrace.dialect import numpy_dialect, owning_dialect
 from millrace.graph.operation import Operation, group
 from millrace.runtime import failures
-from millrace.runtime.bodies import BodyUse, bodies_of
-from millrace.runtime.plan import Plan, Step, body_plan, body_slots, with_bodies
-from millrace.runtime.segments import Segment
-from millrace.runtime.simplify import body_form
+from millrace.runtime.plan.borders import BodyUse, bodies_of
+from millrace.runtime.plan.planner import Plan, Step, body_plan, body_slots, with_bodies
+from millrace.runtime.plan.segments import Segment
+from millrace.runtime.plan.simplify import body_form
 from millrace.runtime.store import Slot
 from millrace.runtime.threads import ONE_THREAD, uses_blas
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core.waiting import limited
 from millrace.graph.operation import group
-from millrace.opkit.waiting import limited
 from millrace.runtime import interpret
-from millrace.runtime.bodies import bodies_of, origin_of
-from millrace.runtime.plan import Plan, SlotUse, Step, ancestors, body_plan, body_slots
-from millrace.runtime.segments import Segment
+from millrace.runtime.plan.borders import bodies_of, origin_of
+from millrace.runtime.plan.planner import Plan, SlotUse, Step, ancestors, body_plan, body_slots
+from millrace.runtime.plan.segments import Segment
 from millrace.runtime.store import Slot, Store
 
 Build = Callable[[Plan, list[Any]], Callable[..., Sequence[Any]]]
@@ -208,7 +208,8 @@ def _before_waiting(plan: Plan) -> set[int]:
     roots = [s for s in plan.steps[: last + 1] if waits(s) or s.op.opdef.effect]
     fed = frozenset(plan.tensors[v] for v in plan.feeds)
     needed = ancestors([step.op for step in roots], fed)
-    stack = [i for i, step in enumerate(plan.steps) if origin_of(step.op) in needed and not step.op.opdef.pure]
+    impure = [(i, origin_of(step.op)) for i, step in enumerate(plan.steps) if not step.op.opdef.pure]
+    stack = [i for i, op in impure if op in needed]
     early: set[int] = set()
     while stack:
         i = stack.pop()

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from millrace.opkit.waiting import Cancellation
-from millrace.runtime.bodies import Lowering
+from millrace.core.waiting import Cancellation
+from millrace.runtime.plan.borders import Lowering
 
 
 class Slot:
