@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from millrace.building.create import create
 from millrace.core import dtypes, shapes
 from millrace.graph.nesting import escaped
+from millrace.graph.opdef import lookup
 from millrace.graph.operation import Operation, add_consumer
 from millrace.graph.references import VARIABLE_TYPES, variable_of
 from millrace.graph.tensor import Tensor
