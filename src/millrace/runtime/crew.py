@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from millrace.opkit.waiting import Cancellation, limited, time_left
+from millrace.core.waiting import Cancellation, limited, time_left
 
 
 class Crew:

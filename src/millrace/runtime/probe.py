@@ -13,7 +13,7 @@ from typing import Any
 
 from millrace.graph.operation import Operation
 from millrace.runtime import failures, interpret
-from millrace.runtime.plan import Plan, Step, ancestors, in_order
+from millrace.runtime.plan.planner import Plan, Step, ancestors, in_order
 from millrace.runtime.store import Slot, Store
 
 _ONLY_FAIL = frozenset(("Assert", "CheckNumerics"))  # their one effect is the error
