@@ -132,9 +132,8 @@ def test_a_step_whose_parts_wait_together_ends_with_the_session():
 def test_a_step_whose_parts_wait_together_has_a_time_limit():
     queue = tf.FIFOQueue(1, tf.int32, [[]])
     other = tf.FIFOQueue(1, tf.int32, [[]])
-    with tf.Session() as sess:
-        with pytest.raises(tf.errors.DeadlineExceededError):
-            sess.run([queue.dequeue(), other.dequeue()], options=tf.RunOptions(timeout_in_ms=50))
+    with tf.Session() as sess, pytest.raises(tf.errors.DeadlineExceededError):
+        sess.run([queue.dequeue(), other.dequeue()], options=tf.RunOptions(timeout_in_ms=50))
 
 
 def test_a_queue_that_a_failed_step_has_made_stays():

@@ -20,7 +20,7 @@ import numpy as np
 from millrace.core import errors
 from millrace.graph.tensor import Tensor
 from millrace.runtime import failures, interpret
-from millrace.runtime.plan.planner import cost
+from millrace.runtime.plan import cost
 from millrace.runtime.plan.planner import Plan, Step, bodies_of, body_plan, make_plan
 from millrace.runtime.plan.segments import Segment, split
 from millrace.runtime.plan.simplify import simplify

@@ -8,7 +8,7 @@ thrown away.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from millrace.graph.operation import Operation
@@ -35,14 +35,13 @@ class Probe:
         self._rest = pieces[-1]
         self._kept_back = [step.op for piece in pieces[first:-1] for step in piece]
         self._store = store
-        self._function: Any = None
+        self._function: Callable[..., Any] | None = None
         self._takes: list[int] = []
         self._keys: list[str] = []
 
     def __call__(self, env: dict[int, Any]) -> None:
         """Raises what the rest of the step would raise; `env` has the values known before the first wait."""
-        if self._function is None:
-            self._build()
+        function = self._function or self._build()
         if any(v not in env for v in self._takes):
             return
         with self._store.lock:
@@ -54,9 +53,9 @@ class Probe:
                 copy = Slot(key)
                 copy.value = self._store.slot(key).value
                 slots.append(copy)
-            self._function(*[env[v] for v in self._takes], *slots)
+            function(*[env[v] for v in self._takes], *slots)
 
-    def _build(self) -> None:
+    def _build(self) -> Callable[..., Any]:
         plan = self._plan
         steps = self._independent()
         made = {v for step in steps for v in (*step.outputs, *step.new_state)}
@@ -67,6 +66,7 @@ class Probe:
         self._keys = [use.key for use in slots]
         facts = plan.constants, slots, plan.dims, plan.tensors, plan.count
         self._function = interpret.compile_plan(Plan(self._takes, steps, [], *facts))
+        return self._function
 
     def _independent(self) -> list[Step]:
         """The steps of the rest that take only what is known before the first wait."""

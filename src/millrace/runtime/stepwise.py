@@ -16,15 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.waiting import limited
-from millrace.graph.operation import group
+from millrace.core.waiting import WouldWait, attempted, limited
+from millrace.graph.operation import Operation, group
+from millrace.opkit.state.resource import Resource
 from millrace.runtime import interpret
+from millrace.runtime.crew import Crew
 from millrace.runtime.plan.planner import Plan, SlotUse, Step, ancestors, bodies_of, body_plan, body_slots
 from millrace.runtime.plan.segments import Segment
-from millrace.core.waiting import WouldWait, attempted
-from millrace.graph.operation import Operation
-from millrace.opkit.state.resource import Resource
-from millrace.runtime.crew import Crew
 from millrace.runtime.probe import Probe
 from millrace.runtime.store import Slot, Store
 

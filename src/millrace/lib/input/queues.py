@@ -8,8 +8,7 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_value
-from millrace.core import dtypes, shapes
-from millrace.core import errors
+from millrace.core import dtypes, errors, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.opkit.random.seeds import get_seed

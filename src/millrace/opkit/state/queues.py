@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import dtypes, errors, shapes
-from millrace.core.waiting import wait_until
-from millrace.core.waiting import WouldWait, attempting
-from millrace.opkit.random.philox_stream import WordStream
+from millrace.core import errors, shapes
+from millrace.core.waiting import WouldWait, attempting, wait_until
 from millrace.opkit.random.seeds import generator
+from millrace.opkit.random.stream import WordStream
 from millrace.opkit.state.resource import Resource
 
 Element = tuple[Any, ...]

@@ -11,7 +11,7 @@ from typing import Any
 from millrace.core import shapes
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
-from millrace.runtime.plan.planner import cost
+from millrace.runtime.plan import cost
 from millrace.runtime.plan.planner import Plan, Step, ancestors, make_plan
 from millrace.runtime.plan.segments import Segment, host_reasons, split
 from millrace.runtime.plan.simplify import simplify

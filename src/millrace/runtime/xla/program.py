@@ -27,7 +27,7 @@ from millrace.core import shapes
 from millrace.dialect.jax.control import Checks, Uncompilable
 from millrace.dialect.jax.conv import many_cores
 from millrace.graph.operation import Operation
-from millrace.runtime.plan.planner import bounds
+from millrace.runtime.plan import bounds
 from millrace.runtime.plan.planner import Plan
 from millrace.runtime.plan.segments import Segment
 from millrace.runtime.xla import cache as xla_cache

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from millrace.building import convert, raw
+from millrace.building.indexed_slices import IndexedSlices
+from millrace.building.scopes import name_scope
+from millrace.building.sparse_tensor import SparseTensor
+from millrace.building.static import static_value
 from millrace.core import dtypes
 from millrace.core.shapes import TensorShape, as_dims, as_shape, shape_of
-from millrace.graph import convert, raw
-from millrace.graph.indexed_slices import IndexedSlices
-from millrace.graph.scopes import name_scope
-from millrace.graph.sparse_tensor import SparseTensor
-from millrace.graph.static import static_value
 from millrace.graph.tensor import Tensor
-from millrace.lib import control_flow, queues, summary
-from millrace.ops import cast, constant
+from millrace.lib.flow import control_flow
+from millrace.lib.input import queues
+from millrace.lib.summary import operations as summary
+from millrace.ops.array import constant
+from millrace.ops.math import cast
 from millrace.training.coordination import sparse_parts
 from millrace.training.coordination.queue_runner import QueueRunner, add_queue_runner
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from millrace.core import errors
 from millrace.core.public import public
-from millrace.lib import log
+from millrace.lib.platform import log
 
 _LOOK = 0.1  # seconds between two looks at the stop flag, while waiting for threads that nobody has stopped
 

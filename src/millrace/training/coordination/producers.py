@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building import convert, raw
+from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
-from millrace.graph import convert, raw
 from millrace.graph.keys import GraphKeys
-from millrace.graph.scopes import control_dependencies, name_scope
 from millrace.graph.tensor import Tensor
-from millrace.lib import checks, queues, summary
-from millrace.lib.variables import Variable
-from millrace.ops import cast, constant, fill, gather, random, shape
+from millrace.lib.input import queues
+from millrace.lib.math import checks
+from millrace.lib.summary import operations as summary
+from millrace.lib.variables.variable import Variable
+from millrace.ops.array import constant, fill, gather, shape
+from millrace.ops.math import cast
+from millrace.ops.random import draws as random
 from millrace.training.coordination.queue_runner import QueueRunner, add_queue_runner
 
 

@@ -10,7 +10,7 @@ from millrace.core import errors, protos
 from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph.keys import GraphKeys
-from millrace.lib import log
+from millrace.lib.platform import log
 from millrace.session.session import BaseSession
 from millrace.training.coordination.coordinator import Coordinator
 

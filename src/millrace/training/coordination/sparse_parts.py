@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from millrace.building import raw
+from millrace.building.sparse_tensor import SparseTensor
+from millrace.building.static import static_value
 from millrace.core import dtypes
-from millrace.graph import raw
-from millrace.graph.sparse_tensor import SparseTensor
-from millrace.graph.static import static_value
 from millrace.graph.tensor import Tensor
-from millrace.lib import control_flow
-from millrace.ops import constant, gather, reshape, select
+from millrace.lib.flow import control_flow
+from millrace.ops.array import constant, gather, reshape
+from millrace.ops.math import select
 
 
 @dataclass(slots=True)
