@@ -8,7 +8,6 @@ from typing import Any
 from millrace.core import errors
 from millrace.graph.tensor import Tensor
 from millrace.runtime import executable
-from millrace.runtime.plan.borders import origin_of
 from millrace.runtime.plan.planner import Plan, Step, ancestors, make_plan
 from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.stepwise import Cutter, Parts, made_by, taken_by
@@ -84,7 +83,7 @@ class PartialRun:
         for k in positions:
             element = self._elements[k]
             before = ancestors([element], frozenset(self._feeds))
-            pending = [step for step in plan.steps if origin_of(step.op) in before and not step.op.opdef.pure]
+            pending = [step for step in plan.steps if step.op in before and not step.op.opdef.pure]
             values = [plan.fetches[k]]
             while values or pending:
                 if not values:

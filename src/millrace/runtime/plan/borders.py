@@ -95,7 +95,7 @@ class BodyUse:
 
 
 class LoweredOperation(Operation):
-    """An operation with bodies as a run uses it; never part of a graph.
+    """An operation with bodies as a run uses it; never part of a graph. As a key it stands for its origin.
 
     Attributes:
       origin: the graph's operation.
@@ -103,6 +103,12 @@ class LoweredOperation(Operation):
 
     __slots__ = ("origin",)
     origin: Operation
+
+    def __eq__(self, other: object) -> bool:
+        return other is self.origin or other is self
+
+    def __hash__(self) -> int:
+        return hash(self.origin)
 
 
 class Lowering:
@@ -360,7 +366,3 @@ def bodies_of(op: Operation) -> list[BodyUse]:
     """The bodies of a lowered operation."""
     return [value for value in op.attrs.values() if isinstance(value, BodyUse)]
 
-
-def origin_of(op: Operation) -> Operation:
-    """The graph's operation that a step's stands for."""
-    return op.origin if isinstance(op, LoweredOperation) else op

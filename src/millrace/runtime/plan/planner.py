@@ -14,7 +14,7 @@ one meaning that the design promises. The passes:
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,7 +105,7 @@ def make_plan(fetches: Sequence[Any], feeds: Sequence[Tensor], lowering: Lowerin
       InvalidArgumentError: a placeholder is needed but not fed, or the graph has a cycle.
     """
     reach = (lowering or Lowering()).reach(fetches, frozenset(feeds))
-    return _Versions(_order(reach), fetches, feeds, {}).plan()
+    return _Versions(in_order(reach.ops), fetches, feeds, {}).plan()
 
 
 def ancestors(fetches: Iterable[Any], feeds: frozenset[Tensor]) -> dict[Operation, Operation]:
@@ -113,26 +113,26 @@ def ancestors(fetches: Iterable[Any], feeds: frozenset[Tensor]) -> dict[Operatio
     return Lowering().reach(fetches, feeds).ops
 
 
-def _order(reach: Reach) -> list[tuple[Operation, Operation]]:
-    """The operations of the graph, each with the form in which it is used: in creation order, changed only
-    where an edge leads backwards.
+def in_order(needed: Mapping[Operation, Operation]) -> list[Operation]:
+    """The operations as they are used, in creation order, changed only where an edge leads backwards.
+
+    Args:
+      needed: the graph's operations, each with what the run uses in its place.
     """
-    ops = sorted(reach.ops.items(), key=lambda pair: pair[0].id)
-    place = {op: i for i, (op, _) in enumerate(ops)}
-    if all(place.get(t.op, -1) < i for i, (_, op) in enumerate(ops) for t in op.inputs) and all(
-        place.get(c, -1) < i for i, (_, op) in enumerate(ops) for c in op.control_inputs
+    ops = sorted(needed.values(), key=lambda op: op.id)
+    place = {op: i for i, op in enumerate(ops)}
+    if all(place.get(t.op, -1) < i for i, op in enumerate(ops) for t in op.inputs) and all(
+        place.get(c, -1) < i for i, op in enumerate(ops) for c in op.control_inputs
     ):
         return ops
     return _topological(ops, place)
 
 
-def _topological(
-    ops: list[tuple[Operation, Operation]], place: dict[Operation, int]
-) -> list[tuple[Operation, Operation]]:
+def _topological(ops: list[Operation], place: dict[Operation, int]) -> list[Operation]:
     """Kahn's algorithm that always takes the operation created first."""
     waiting = [0] * len(ops)
     followers: list[list[int]] = [[] for _ in ops]
-    for i, (_, op) in enumerate(ops):
+    for i, op in enumerate(ops):
         for source in {t.op for t in op.inputs} | set(op.control_inputs):
             k = place.get(source)
             if k is not None:
@@ -148,7 +148,7 @@ def _topological(
             if waiting[k] == 0:
                 heapq.heappush(ready, k)
     if len(done) < len(ops):
-        stuck = [op for i, (op, _) in enumerate(ops) if waiting[i]]
+        stuck = [op for i, op in enumerate(ops) if waiting[i]]
         raise errors.InvalidArgumentError(
             None, stuck[0], f"The graph has a cycle: {' -> '.join(op.name for op in stuck[:6])}"
         )
@@ -160,7 +160,7 @@ class _Versions:
 
     def __init__(
         self,
-        order: list[tuple[Operation, Operation]],
+        order: list[Operation],
         fetches: Sequence[Any],
         feeds: Sequence[Tensor],
         rereads: dict[Tensor, Tensor],
@@ -200,9 +200,9 @@ class _Versions:
         for tensor in self.fed:
             self._describe(self.ids[tensor], tensor)
         self.last_reads = self._last_reads()
-        for place, (origin, op) in enumerate(self.order):
+        for place, op in enumerate(self.order):
             self.place = place
-            self._visit(origin, op)
+            self._visit(op)
         finals = [self._fetched(f) for f in self.fetches]
         for use in self.slots.values():
             history = self.history.get(use.key)
@@ -221,7 +221,7 @@ class _Versions:
     def _last_reads(self) -> dict[str, int]:
         """Slot -> the place of the last operation that reads it; the writes after that need no bit."""
         last: dict[str, int] = {}
-        for place, (_, op) in enumerate(self.order):
+        for place, op in enumerate(self.order):
             writes = op.opdef.writes
             for position, tensor in enumerate(op.inputs):
                 ref = self.rereads.get(tensor)
@@ -244,7 +244,7 @@ class _Versions:
         self.dims[value] = tensor.dims
         self.tensors[value] = tensor
 
-    def _visit(self, origin: Operation, op: Operation) -> None:
+    def _visit(self, op: Operation) -> None:
         before = 0
         after = self.after
         for tensor in op.inputs:
@@ -253,7 +253,7 @@ class _Versions:
             before |= after.get(control, 0)
         if op.type in VARIABLE_TYPES:
             if before:
-                after[origin] = before
+                after[op] = before
             return
         opdef = op.opdef
         if opdef.kernel is None and all(t in self.fed for t in op.outputs):
@@ -267,7 +267,7 @@ class _Versions:
                 if tensor not in self.fed:
                     self.ids[tensor] = self._version(ref, before, True)
             if before:
-                after[origin] = before
+                after[op] = before
             return
         step = Step(op, [], [])
         written: list[str] = []
@@ -289,12 +289,12 @@ class _Versions:
             if tensor not in self.fed:
                 self.ids[tensor] = value
         if written:
-            self._write(origin, step, written, before, outputs_are_versions)
+            self._write(op, step, written, before, outputs_are_versions)
         elif before:
-            after[origin] = before
+            after[op] = before
         self.steps.append(step)
 
-    def _write(self, origin: Operation, step: Step, written: list[str], before: int, is_write: bool) -> None:
+    def _write(self, op: Operation, step: Step, written: list[str], before: int, is_write: bool) -> None:
         for k, key in enumerate(written):
             if not key:  # a slot that a body only reads comes back unchanged
                 step.new_state.append(self._new())
@@ -304,13 +304,13 @@ class _Versions:
                 bit = 1 << self.writes
                 self.writes += 1
                 before |= bit
-            first_output = step.outputs and is_write and k == 0 and origin.opdef.outputs[0].is_ref
+            first_output = step.outputs and is_write and k == 0 and op.opdef.outputs[0].is_ref
             version = step.outputs[0] if first_output else self._new()
             if not first_output:
                 self.dims[version] = self.dims.get(self.slots[key].initial)
             step.new_state.append(version)
             self.history.setdefault(key, []).append((bit, version))
-        self.after[origin] = before
+        self.after[op] = before
 
     def _input(self, op: Operation, position: int, tensor: Tensor, before: int, written: list[str]) -> int:
         if tensor in self.rereads:
@@ -446,7 +446,7 @@ def with_bodies(value: Any, bind: Callable[[BodyUse], Any]) -> Any:
 
 def new_body_plan(body: BodyUse) -> Plan:
     """A plan of a body, not simplified."""
-    return _Versions(_order(body.reach), body.outputs, body.feeds, body.rereads).plan()
+    return _Versions(in_order(body.reach.ops), body.outputs, body.feeds, body.rereads).plan()
 
 
 def body_plan(body: BodyUse) -> Plan:
