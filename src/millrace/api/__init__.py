@@ -119,6 +119,7 @@ if TYPE_CHECKING:
     from millrace.graph.keys import GraphKeys as GraphKeys
     from millrace.graph.operation import Operation as Operation
     from millrace.graph.operators import public_div as div
+    from millrace.graph.raw import raw_ops as raw_ops
     from millrace.graph.scopes import add_to_collection as add_to_collection
     from millrace.graph.scopes import add_to_collections as add_to_collections
     from millrace.graph.scopes import colocate_with as colocate_with
@@ -1089,6 +1090,7 @@ __all__ = [
     "random_uniform_initializer",
     "range",
     "rank",
+    "raw_ops",
     "read_file",
     "real",
     "realdiv",
@@ -1703,6 +1705,7 @@ if not TYPE_CHECKING:
             "random_uniform_initializer": "millrace.lib.initializers:RandomUniform",
             "range": "millrace.ops.fill:range_",
             "rank": "millrace.ops.shape",
+            "raw_ops": "millrace.graph.raw",
             "read_file": "millrace.ops.files",
             "real": "millrace.ops.complex",
             "realdiv": "millrace.ops.division",

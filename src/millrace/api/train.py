@@ -20,6 +20,21 @@ if TYPE_CHECKING:
     from millrace.core.proto_names import SequenceExample as SequenceExample
     from millrace.core.proto_names import ServerDef as ServerDef
     from millrace.lib.graph_util import write_graph as write_graph
+    from millrace.saver.checkpoint.reader import NewCheckpointReader as NewCheckpointReader
+    from millrace.saver.checkpoint.reader import list_variables as list_variables
+    from millrace.saver.checkpoint.reader import load_checkpoint as load_checkpoint
+    from millrace.saver.checkpoint.reader import load_variable as load_variable
+    from millrace.saver.checkpoint.state import checkpoint_exists as checkpoint_exists
+    from millrace.saver.checkpoint.state import checkpoints_iterator as checkpoints_iterator
+    from millrace.saver.checkpoint.state import generate_checkpoint_state_proto as generate_checkpoint_state_proto
+    from millrace.saver.checkpoint.state import get_checkpoint_mtimes as get_checkpoint_mtimes
+    from millrace.saver.checkpoint.state import get_checkpoint_state as get_checkpoint_state
+    from millrace.saver.checkpoint.state import latest_checkpoint as latest_checkpoint
+    from millrace.saver.checkpoint.state import remove_checkpoint as remove_checkpoint
+    from millrace.saver.checkpoint.state import update_checkpoint_state as update_checkpoint_state
+    from millrace.saver.meta_graph import export_meta_graph as export_meta_graph
+    from millrace.saver.saver import Saver as Saver
+    from millrace.saver.saver import import_meta_graph as import_meta_graph
     from millrace.summaries.file_writer import FileWriter as SummaryWriter
     from millrace.summaries.file_writer import FileWriterCache as SummaryWriterCache
     from millrace.summaries.file_writer import summary_iterator as summary_iterator
@@ -70,31 +85,46 @@ __all__ = [
     "Int64List",
     "JobDef",
     "MomentumOptimizer",
+    "NewCheckpointReader",
     "Optimizer",
     "ProximalAdagradOptimizer",
     "ProximalGradientDescentOptimizer",
     "RMSPropOptimizer",
+    "Saver",
     "SaverDef",
     "SequenceExample",
     "ServerDef",
     "SummaryWriter",
     "SummaryWriterCache",
     "assert_global_step",
+    "checkpoint_exists",
+    "checkpoints_iterator",
     "cosine_decay",
     "cosine_decay_restarts",
     "create_global_step",
     "exponential_decay",
+    "export_meta_graph",
+    "generate_checkpoint_state_proto",
+    "get_checkpoint_mtimes",
+    "get_checkpoint_state",
     "get_global_step",
     "get_or_create_global_step",
     "global_step",
+    "import_meta_graph",
     "inverse_time_decay",
+    "latest_checkpoint",
     "linear_cosine_decay",
+    "list_variables",
+    "load_checkpoint",
+    "load_variable",
     "natural_exp_decay",
     "noisy_linear_cosine_decay",
     "piecewise_constant",
     "piecewise_constant_decay",
     "polynomial_decay",
+    "remove_checkpoint",
     "summary_iterator",
+    "update_checkpoint_state",
     "write_graph",
 ]
 
@@ -120,31 +150,46 @@ if not TYPE_CHECKING:
             "Int64List": "millrace.core.proto_names",
             "JobDef": "millrace.core.proto_names",
             "MomentumOptimizer": "millrace.training.momentum",
+            "NewCheckpointReader": "millrace.saver.checkpoint.reader",
             "Optimizer": "millrace.training.optimizer",
             "ProximalAdagradOptimizer": "millrace.training.adagrad",
             "ProximalGradientDescentOptimizer": "millrace.training.gradient_descent",
             "RMSPropOptimizer": "millrace.training.rmsprop",
+            "Saver": "millrace.saver.saver",
             "SaverDef": "millrace.core.proto_names",
             "SequenceExample": "millrace.core.proto_names",
             "ServerDef": "millrace.core.proto_names",
             "SummaryWriter": "millrace.summaries.file_writer:FileWriter",
             "SummaryWriterCache": "millrace.summaries.file_writer:FileWriterCache",
             "assert_global_step": "millrace.training.global_step",
+            "checkpoint_exists": "millrace.saver.checkpoint.state",
+            "checkpoints_iterator": "millrace.saver.checkpoint.state",
             "cosine_decay": "millrace.training.schedules",
             "cosine_decay_restarts": "millrace.training.schedules",
             "create_global_step": "millrace.training.global_step",
             "exponential_decay": "millrace.training.schedules",
+            "export_meta_graph": "millrace.saver.meta_graph",
+            "generate_checkpoint_state_proto": "millrace.saver.checkpoint.state",
+            "get_checkpoint_mtimes": "millrace.saver.checkpoint.state",
+            "get_checkpoint_state": "millrace.saver.checkpoint.state",
             "get_global_step": "millrace.training.global_step",
             "get_or_create_global_step": "millrace.training.global_step",
             "global_step": "millrace.training.global_step",
+            "import_meta_graph": "millrace.saver.saver",
             "inverse_time_decay": "millrace.training.schedules",
+            "latest_checkpoint": "millrace.saver.checkpoint.state",
             "linear_cosine_decay": "millrace.training.schedules",
+            "list_variables": "millrace.saver.checkpoint.reader",
+            "load_checkpoint": "millrace.saver.checkpoint.reader",
+            "load_variable": "millrace.saver.checkpoint.reader",
             "natural_exp_decay": "millrace.training.schedules",
             "noisy_linear_cosine_decay": "millrace.training.schedules",
             "piecewise_constant": "millrace.training.schedules",
             "piecewise_constant_decay": "millrace.training.schedules:piecewise_constant",
             "polynomial_decay": "millrace.training.schedules",
+            "remove_checkpoint": "millrace.saver.checkpoint.state",
             "summary_iterator": "millrace.summaries.file_writer",
+            "update_checkpoint_state": "millrace.saver.checkpoint.state",
             "write_graph": "millrace.lib.graph_util",
         },
     )

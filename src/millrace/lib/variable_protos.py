@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millrace.core import protos
+from millrace.core.collection_protos import register_proto_function
+from millrace.core.scoped_names import in_scope, is_in_scope, out_of_scope
 from millrace.graph.defaults import get_default_graph
+from millrace.graph.keys import GraphKeys
 from millrace.lib.variable_creation import VariableAggregation, VariableSynchronization
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ class SaveSliceInfo:
         import_scope: str | None = None,
     ) -> None:
         if save_slice_info_def is not None:
-            self.full_name: str | None = _inside(save_slice_info_def.full_name, import_scope)
+            self.full_name: str | None = in_scope(save_slice_info_def.full_name, import_scope)
             self.full_shape: Any = list(save_slice_info_def.full_shape)
             self.var_offset: Any = list(save_slice_info_def.var_offset)
             self.var_shape: Any = list(save_slice_info_def.var_shape)
@@ -48,40 +51,26 @@ class SaveSliceInfo:
 
     def to_proto(self, export_scope: str | None = None) -> Any:
         """The message; None when the larger variable lies outside of `export_scope`."""
-        if not _is_inside(self.full_name or "", export_scope):
+        if not is_in_scope(self.full_name or "", export_scope):
             return None
         return protos.SaveSliceInfoDef(
-            full_name=_outside(self.full_name or "", export_scope),
+            full_name=out_of_scope(self.full_name or "", export_scope),
             full_shape=self.full_shape,
             var_offset=self.var_offset,
             var_shape=self.var_shape,
         )
 
 
-def _inside(name: str, scope: str | None) -> str:
-    """`name` under the scope it is imported into."""
-    return f"{scope.rstrip('/')}/{name}" if scope and name else name
-
-
-def _is_inside(name: str, scope: str | None) -> bool:
-    return not scope or name.startswith(scope.rstrip("/") + "/")
-
-
-def _outside(name: str, scope: str | None) -> str:
-    """`name` without the scope it is exported from."""
-    return name[len(scope.rstrip("/")) + 1 :] if scope and _is_inside(name, scope) else name
-
-
 def to_definition(variable: Variable, export_scope: str | None) -> Any:
     """The `VariableDef` of a variable; None when it lies outside of `export_scope`."""
-    if not _is_inside(variable.name, export_scope):
+    if not is_in_scope(variable.name, export_scope):
         return None
     initial = variable.initial_value
     message = protos.VariableDef(
-        variable_name=_outside(variable.name, export_scope),
-        initial_value_name="" if initial is None else _outside(initial.name, export_scope),
-        initializer_name=_outside(variable.initializer.name, export_scope),
-        snapshot_name=_outside(variable._snapshot.name, export_scope),
+        variable_name=out_of_scope(variable.name, export_scope),
+        initial_value_name="" if initial is None else out_of_scope(initial.name, export_scope),
+        initializer_name=out_of_scope(variable.initializer.name, export_scope),
+        snapshot_name=out_of_scope(variable._snapshot.name, export_scope),
         is_resource=variable._is_resource,
         trainable=variable.trainable,
         synchronization=variable.synchronization.value,
@@ -102,7 +91,7 @@ def from_definition(variable: Variable, message: Any, import_scope: str | None) 
     graph = get_default_graph()
 
     def element(name: str) -> Any:
-        return graph.as_graph_element(_inside(name, import_scope))
+        return graph.as_graph_element(in_scope(name, import_scope))
 
     variable._target = element(message.variable_name)
     variable._initializer = element(message.initializer_name)
@@ -116,3 +105,17 @@ def from_definition(variable: Variable, message: Any, import_scope: str | None) 
         variable._save_slice_info = SaveSliceInfo(
             save_slice_info_def=message.save_slice_info_def, import_scope=import_scope
         )
+
+
+def _to_proto(variable: Any, export_scope: str | None = None) -> Any:
+    return variable.to_proto(export_scope=export_scope)
+
+
+def _from_proto(message: Any, import_scope: str | None = None) -> Any:
+    from millrace.lib.variables import Variable
+
+    return Variable.from_proto(message, import_scope=import_scope)
+
+
+for _collection in GraphKeys._VARIABLE_COLLECTIONS:
+    register_proto_function(_collection, "VariableDef", _to_proto, _from_proto)

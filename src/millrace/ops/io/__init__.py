@@ -1,0 +1,1 @@
+"""Rooms of operations that read and write files."""
