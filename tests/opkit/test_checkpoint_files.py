@@ -14,7 +14,7 @@ from millrace.core import dtypes, errors, protos
 from millrace.opkit.checkpoint import bundle, files, legacy, slices
 from millrace.opkit.checkpoint.reading import open_checkpoint, read_tensors
 from millrace.opkit.checkpoint.table import MAGIC, Table, read_varint, table, varint
-from millrace.opkit.records import masked_crc
+from millrace.opkit.records.tfrecord import masked_crc
 
 # What TensorFlow 1.15 writes for two floats called "a".
 INDEX = bytes.fromhex(

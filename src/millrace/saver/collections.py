@@ -10,7 +10,7 @@ from millrace.core.collection_protos import collection_proto
 from millrace.core.scoped_names import in_scope, is_in_scope, out_of_scope
 from millrace.graph.graph import Graph
 from millrace.graph.keys import GraphKeys
-from millrace.lib.log import get_logger
+from millrace.lib.platform.log import get_logger
 
 _logger = get_logger()
 

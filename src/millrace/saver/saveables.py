@@ -7,12 +7,12 @@ from typing import Any
 
 from millrace.core import shapes
 from millrace.core.public import public
-from millrace.graph import convert, raw
-from millrace.graph.scopes import device
+from millrace.building import convert, raw
+from millrace.building.scopes import device
 from millrace.graph.tensor import Tensor
-from millrace.lib.partitioned import PartitionedVariable
-from millrace.lib.saveable import SaveableObject, SaveSpec
-from millrace.lib.variables import Variable
+from millrace.lib.variables.partitioned import PartitionedVariable
+from millrace.lib.variables.saveable import SaveableObject, SaveSpec
+from millrace.lib.variables.variable import Variable
 
 _REFERENCES = ("Variable", "VariableV2", "AutoReloadVariable")
 _RESOURCES = ("VarHandleOp", "ReadVariableOp")

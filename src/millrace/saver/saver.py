@@ -16,7 +16,7 @@ from millrace.core.public import public
 from millrace.core.scoped_names import in_scope, out_of_scope
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
-from millrace.lib.log import get_logger
+from millrace.lib.platform.log import get_logger
 from millrace.saver.builder import BulkSaverBuilder
 from millrace.saver.checkpoint import object_graph, state
 from millrace.saver.meta_graph import export_meta_graph, import_scoped_meta_graph

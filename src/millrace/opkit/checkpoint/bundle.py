@@ -25,7 +25,7 @@ from millrace.opkit.checkpoint import checksums, files, slices, values
 from millrace.opkit.checkpoint.assembly import assemble
 from millrace.opkit.checkpoint.slices import Slice
 from millrace.opkit.checkpoint.table import Table, table
-from millrace.opkit.records import mask
+from millrace.opkit.records.tfrecord import mask
 
 _VERSION = 1  # of the format, as TensorFlow writes it
 _OPEN_AT_ONCE = 64  # files of values

@@ -7,7 +7,7 @@ from typing import Any
 import google_crc32c
 
 from millrace.core.errors import DataLossError
-from millrace.opkit.records import mask
+from millrace.opkit.records.tfrecord import mask
 
 PIECE = 1 << 18  # bytes that fit into a core's own cache, so that checksum and copy read memory once
 

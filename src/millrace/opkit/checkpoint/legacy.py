@@ -20,7 +20,7 @@ from millrace.core.errors import (
     UnimplementedError,
 )
 from millrace.core.file_errors import naming
-from millrace.opkit.bytes_text import array_of
+from millrace.opkit.text.pieces import array_of
 from millrace.opkit.checkpoint import files, slices
 from millrace.opkit.checkpoint.assembly import assemble
 from millrace.opkit.checkpoint.slices import Slice

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from millrace.core.errors import DataLossError
 from millrace.opkit.checkpoint import checksums
-from millrace.opkit.records import mask
+from millrace.opkit.records.tfrecord import mask
 
 MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48

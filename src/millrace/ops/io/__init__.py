@@ -1,1 +1,1 @@
-"""Rooms of operations that read and write files."""
+"""Files, readers, queues, records and summaries."""

@@ -12,8 +12,8 @@ from millrace.core.errors import InvalidArgumentError
 from millrace.graph import attrs
 from millrace.graph.attrs import flag, integer, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
-from millrace.opkit import shape_rules
-from millrace.opkit.bytes_text import array_of, objects, strings
+from millrace.opkit.rules import shape_rules
+from millrace.opkit.text.pieces import array_of, objects, strings
 from millrace.opkit.checkpoint import bundle, legacy, slices
 from millrace.opkit.checkpoint.reading import read_tensors
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from millrace.core import protos
 from millrace.core.errors import DataLossError, NotFoundError
-from millrace.graph.static import static_value
+from millrace.building.static import static_value
 from millrace.opkit.checkpoint.reading import open_checkpoint, read_tensors
 
 GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"

@@ -13,7 +13,7 @@ from millrace.core import protos
 from millrace.core.errors import NotFoundError, OpError
 from millrace.core.file_errors import naming
 from millrace.core.public import public
-from millrace.lib.log import get_logger
+from millrace.lib.platform.log import get_logger
 from millrace.opkit.checkpoint import files
 
 _logger = get_logger()
