@@ -11,11 +11,11 @@ from millrace.core.public import public
 from millrace.core.scoped_names import is_in_scope, out_of_scope
 from millrace.core.version import GIT_VERSION, VERSION
 from millrace.exchange.attr_protos import attr_to_proto
+from millrace.exchange.graphdef import node_name, op_def
+from millrace.exchange.importer import import_graph_def
 from millrace.graph.attrs import MISSING
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
-from millrace.exchange.graphdef import node_name, op_def
-from millrace.exchange.importer import import_graph_def
 from millrace.graph.keys import GraphKeys
 from millrace.graph.opdef import lookup
 from millrace.opkit.checkpoint import files

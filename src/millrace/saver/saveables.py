@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from millrace.core import shapes
-from millrace.core.public import public
 from millrace.building import convert, raw
 from millrace.building.scopes import device
+from millrace.core import shapes
+from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables.partitioned import PartitionedVariable
 from millrace.lib.variables.saveable import SaveableObject, SaveSpec

@@ -20,11 +20,11 @@ from millrace.core.errors import (
     UnimplementedError,
 )
 from millrace.core.file_errors import naming
-from millrace.opkit.text.pieces import array_of
 from millrace.opkit.checkpoint import files, slices
 from millrace.opkit.checkpoint.assembly import assemble
 from millrace.opkit.checkpoint.slices import Slice
 from millrace.opkit.checkpoint.table import Table, table
+from millrace.opkit.text.pieces import array_of
 
 _VERSION = 1
 _NOT_SAVED = (dtypes.bfloat16, dtypes.uint32, dtypes.uint64, dtypes.resource, dtypes.variant)

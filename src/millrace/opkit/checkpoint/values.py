@@ -12,10 +12,10 @@ import numpy as np
 from millrace.core import dtypes
 from millrace.core.dtypes import DType
 from millrace.core.errors import DataLossError, UnimplementedError
-from millrace.opkit.text.pieces import objects, strings
 from millrace.opkit.checkpoint import checksums
 from millrace.opkit.checkpoint.table import read_varint, varint
 from millrace.opkit.records.tfrecord import mask
+from millrace.opkit.text.pieces import objects, strings
 
 _LONG = 1 << 32  # a length from here on enters the checksum as 64 bits
 

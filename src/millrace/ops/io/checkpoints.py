@@ -12,10 +12,10 @@ from millrace.core.errors import InvalidArgumentError
 from millrace.graph import attrs
 from millrace.graph.attrs import flag, integer, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
-from millrace.opkit.rules import shape_rules
-from millrace.opkit.text.pieces import array_of, objects, strings
 from millrace.opkit.checkpoint import bundle, legacy, slices
 from millrace.opkit.checkpoint.reading import read_tensors
+from millrace.opkit.rules import shape_rules
+from millrace.opkit.text.pieces import array_of, objects, strings
 
 
 def _text(value: Any) -> str:

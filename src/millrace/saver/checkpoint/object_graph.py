@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from millrace.building.static import static_value
 from millrace.core import protos
 from millrace.core.errors import DataLossError, NotFoundError
-from millrace.building.static import static_value
 from millrace.opkit.checkpoint.reading import open_checkpoint, read_tensors
 
 GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
