@@ -145,9 +145,8 @@ def _no_gamma(x: Any) -> Any:
 def _limits_of_gamma(a: Any, x: Any, function: Callable[..., Any], far: float) -> Any:
     """An incomplete gamma function with its limits where a is 0 or infinite; `far` is its value far out."""
     a, x = jnp.broadcast_arrays(a, x)
-    far, near = jnp.asarray(far, x.dtype), jnp.asarray(1 - far, x.dtype)
-    value = jnp.where((a == 0) & (x > 0), far, function(a, x))
-    value = jnp.where((a == jnp.inf) & (x >= 0) & (x < jnp.inf), near, value)
+    value = jnp.where((a == 0) & (x > 0), jnp.asarray(far, x.dtype), function(a, x))
+    value = jnp.where((a == jnp.inf) & (x >= 0) & (x < jnp.inf), jnp.asarray(1 - far, x.dtype), value)
     return jnp.where((a == jnp.inf) & (x == jnp.inf), jnp.asarray(jnp.nan, x.dtype), value)
 
 

@@ -112,10 +112,7 @@ def test_pools_pass_over_nan(tier):
     least = np.finfo(np.float32).min
     assert got[0].ravel().tolist() == [5, 6, least, 15]
     assert got[1].ravel().tolist() == [0, 0, 0, 0, 0, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1]
-    assert (
-        got[2].ravel().tolist() == [5, 6, 6, 6, 9 - 4, 10, 11, 11, 5, 14, 15, 15, least, 14, 15, 15][:0]
-        or not np.isnan(got[2]).any()
-    )
+    assert got[2].ravel().tolist() == [5, 6, 6, 6, 5, 6, 11, 11, 5, 14, 15, 15, least, 14, 15, 15]
     assert got[3].sum() == 16
 
 
@@ -160,7 +157,7 @@ def test_incomplete_functions_outside_their_domain(tier):
     a, x = (tf.placeholder(tf.float32, [None]) for _ in range(2))
     b = tf.ones_like(a) * 2
     got = run(tf.betainc(a, b, x), {a: [1, -1, 0, INF, 2, 2, NAN], x: [0.5, 0.5, 0.5, 0.5, -0.1, 1.1, 0.5]})
-    np.testing.assert_array_equal(got, [0.75, NAN, NAN, NAN, NAN, NAN, NAN])
+    np.testing.assert_allclose(got, [0.75, NAN, NAN, NAN, NAN, NAN, NAN], rtol=1e-6)
     got = run([tf.igamma(a, x), tf.igammac(a, x)], {a: [0, INF, 0, INF], x: [0.5, 3, 0, INF]})
     np.testing.assert_array_equal(got, [[1, 0, NAN, NAN], [0, 1, NAN, NAN]])
 
