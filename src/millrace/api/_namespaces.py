@@ -91,12 +91,15 @@ NAMESPACES = frozenset({
     "python.platform.tf_logging",
     "python.training",
     "python.training.adam",
+    "python.training.coordinator",
     "python.training.ftrl",
     "python.training.gradient_descent",
+    "python.training.input",
     "python.training.learning_rate_decay",
     "python.training.momentum",
     "python.training.moving_averages",
     "python.training.optimizer",
+    "python.training.queue_runner_impl",
     "python.training.rmsprop",
     "python.training.slot_creator",
     "python.training.training",
@@ -117,6 +120,7 @@ NAMESPACES = frozenset({
     "sysconfig",
     "test",
     "train",
+    "train.queue_runner",
     "version",
 })
 
