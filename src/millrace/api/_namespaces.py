@@ -95,12 +95,15 @@ NAMESPACES = frozenset({
     "python.training",
     "python.training.adam",
     "python.training.checkpoint_management",
+    "python.training.coordinator",
     "python.training.ftrl",
     "python.training.gradient_descent",
+    "python.training.input",
     "python.training.learning_rate_decay",
     "python.training.momentum",
     "python.training.moving_averages",
     "python.training.optimizer",
+    "python.training.queue_runner_impl",
     "python.training.rmsprop",
     "python.training.saveable_object",
     "python.training.saver",
@@ -125,6 +128,7 @@ NAMESPACES = frozenset({
     "sysconfig",
     "test",
     "train",
+    "train.queue_runner",
     "version",
 })
 
