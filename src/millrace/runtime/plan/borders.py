@@ -365,4 +365,3 @@ def _written(reach: Reach) -> set[str]:
 def bodies_of(op: Operation) -> list[BodyUse]:
     """The bodies of a lowered operation."""
     return [value for value in op.attrs.values() if isinstance(value, BodyUse)]
-

@@ -22,7 +22,7 @@ from millrace.core import errors, shapes
 from millrace.graph.operation import Operation, is_ref
 from millrace.graph.references import VARIABLE_TYPES, is_variable_read, passed_on, slot_key, variable_of
 from millrace.graph.tensor import Tensor
-from millrace.runtime.plan.borders import BodyUse, Lowering, Reach, bodies_of
+from millrace.runtime.plan.borders import BodyUse, Lowering, bodies_of
 
 
 @dataclass(slots=True)
