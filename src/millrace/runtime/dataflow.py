@@ -58,7 +58,7 @@ def _width(op: Operation) -> int:
 class _Iteration:
     """One iteration of a frame: the tokens that have come so far, by node."""
 
-    __slots__ = ("frame", "following", "number", "waiting")
+    __slots__ = ("following", "frame", "number", "waiting")
 
     def __init__(self, frame: _Frame, number: int) -> None:
         self.frame = frame
@@ -148,7 +148,9 @@ class TokenExecutables:
         if value is _DEAD:
             k = self._fetches.index(fetch)
             raise errors.InvalidArgumentError(
-                None, fetch.op, f"Retval[{k}] does not have value: '{fetch.name}' is on a way that is not taken"
+                None,
+                fetch.op,
+                f"Retval[{k}] does not have value: '{fetch.name}' is on a way that is not taken",
             )
         if isinstance(value, Reference):
             value = run.read(value, True)
@@ -223,7 +225,9 @@ class _Tokens:
             if not entry[0]:
                 self._start(follower, at, entry)
 
-    def send(self, users: list[tuple[_Node, int]], at: _Iteration, value: Any, from_enter: bool = False) -> None:
+    def send(
+        self, users: list[tuple[_Node, int]], at: _Iteration, value: Any, from_enter: bool = False
+    ) -> None:
         """Brings a token to those who take it."""
         for user, slot in users:
             entry = at.waiting.get(user) or self._entry(user, at)

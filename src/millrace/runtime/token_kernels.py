@@ -104,7 +104,9 @@ class Kernels:
 def _missing(op: Operation, run: Run, values: Sequence[Any]) -> Any:
     dtype, shape = op.outputs[0].dtype.name, op.outputs[0].shape
     raise errors.InvalidArgumentError(
-        None, op, f"You must feed a value for placeholder tensor '{op.name}' with dtype {dtype} and shape {shape}"
+        None,
+        op,
+        f"You must feed a value for placeholder tensor '{op.name}' with dtype {dtype} and shape {shape}",
     )
 
 
@@ -145,7 +147,9 @@ def _plain(op: Operation, lock: Any) -> Call:
         else:
             parts = [result] if len(opdef.outputs) == 1 else list(result)
         if any(arg.is_list for arg in opdef.outputs):
-            return [v for arg, part in zip(opdef.outputs, parts, strict=True) for v in _parts(part, arg.is_list)]
+            return [
+                v for arg, part in zip(opdef.outputs, parts, strict=True) for v in _parts(part, arg.is_list)
+            ]
         return parts
 
     return call
@@ -176,7 +180,7 @@ def _with_bodies(op: Operation) -> Call:
     assert kernel is not None
 
     def call(run: Run, values: Sequence[Any]) -> Sequence[Any]:
-        inputs = [v if not isinstance(v, Reference) or is_ref(t.dtype) and not t.dtype.is_ref_dtype
+        inputs = [v if not isinstance(v, Reference) or (is_ref(t.dtype) and not t.dtype.is_ref_dtype)
                   else run.read(v, True) for v, t in zip(values, op.inputs, strict=True)]  # fmt: skip
         args = group(opdef.inputs, inputs, op.attrs)
         args[-1] = (*args[-1], *(run.get(key) for key in slots))

@@ -25,7 +25,6 @@ from millrace.graph.references import VARIABLE_TYPES, is_variable_read, passed_o
 from millrace.graph.tensor import Tensor
 from millrace.runtime.plan.borders import BodyUse, Lowering, bodies_of
 
-
 _TOKENS = "it is old control flow, which runs as a whole, by tokens"
 
 
