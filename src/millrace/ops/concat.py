@@ -411,6 +411,7 @@ def split(
       ValueError: the parts do not fill the dimension, or their number is unknown.
     """
     if isinstance(num_or_size_splits, int | np.integer | shapes.Dimension):
+        to_tensor(int(num_or_size_splits))  # nobody takes it, but TensorFlow adds and counts it
         return apply(Split, axis, value, num_split=int(num_or_size_splits), name=name)
     sizes = to_tensor(num_or_size_splits)
     if sizes.dims == ():
