@@ -10,7 +10,7 @@ import numpy as np
 from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
 from millrace.graph import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
-from millrace.graph.convert import to_tensor
+from millrace.graph.convert import shape_tensor, to_tensor
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.scopes import name_scope
 from millrace.graph.tensor import Tensor
@@ -339,7 +339,7 @@ class Layer:
         with name_scope("ActivityRegularizer"):
             for output in nest.flatten(outputs):
                 loss = self.activity_regularizer(output)
-                batch = raw.Cast(raw.Shape(output)[0], DstT=loss.dtype.base_dtype)
+                batch = raw.Cast(shape_tensor(output)[0], DstT=loss.dtype.base_dtype)
                 self.add_loss(loss / batch)
 
     def _name_scope(self) -> str:

@@ -328,10 +328,10 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     if not isinstance(values, list | tuple):
         values = [values]
     if len(values) == 1:
-        with get_default_graph().name_scope(name) as scope:
+        with get_default_graph().name_scope(name):
             axis = to_tensor(axis, int32, "concat_dim")
             shapes.merge(axis.dims, ())
-            return raw.Identity(values[0], name=scope)
+            return raw.Identity(values[0], name=name)
     return apply(ConcatV2, values, axis, name=name)
 
 
