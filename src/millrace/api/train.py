@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     from millrace.core.proto_names import SaverDef as SaverDef
     from millrace.core.proto_names import SequenceExample as SequenceExample
     from millrace.core.proto_names import ServerDef as ServerDef
-    from millrace.lib.graph_util import write_graph as write_graph
+    from millrace.exchange.graph_util import write_graph as write_graph
     from millrace.summaries.file_writer import FileWriter as SummaryWriter
     from millrace.summaries.file_writer import FileWriterCache as SummaryWriterCache
     from millrace.summaries.file_writer import summary_iterator as summary_iterator
-    from millrace.training.adagrad import AdadeltaOptimizer as AdadeltaOptimizer
-    from millrace.training.adagrad import AdagradDAOptimizer as AdagradDAOptimizer
-    from millrace.training.adagrad import AdagradOptimizer as AdagradOptimizer
-    from millrace.training.adagrad import ProximalAdagradOptimizer as ProximalAdagradOptimizer
-    from millrace.training.adam import AdamOptimizer as AdamOptimizer
-    from millrace.training.ftrl import FtrlOptimizer as FtrlOptimizer
     from millrace.training.global_step import assert_global_step as assert_global_step
     from millrace.training.global_step import create_global_step as create_global_step
     from millrace.training.global_step import get_global_step as get_global_step
     from millrace.training.global_step import get_or_create_global_step as get_or_create_global_step
     from millrace.training.global_step import global_step as global_step
-    from millrace.training.gradient_descent import GradientDescentOptimizer as GradientDescentOptimizer
-    from millrace.training.gradient_descent import ProximalGradientDescentOptimizer as ProximalGradientDescentOptimizer
-    from millrace.training.momentum import MomentumOptimizer as MomentumOptimizer
     from millrace.training.moving_averages import ExponentialMovingAverage as ExponentialMovingAverage
-    from millrace.training.optimizer import Optimizer as Optimizer
-    from millrace.training.rmsprop import RMSPropOptimizer as RMSPropOptimizer
+    from millrace.training.optimizers.adagrad import AdadeltaOptimizer as AdadeltaOptimizer
+    from millrace.training.optimizers.adagrad import AdagradDAOptimizer as AdagradDAOptimizer
+    from millrace.training.optimizers.adagrad import AdagradOptimizer as AdagradOptimizer
+    from millrace.training.optimizers.adagrad import ProximalAdagradOptimizer as ProximalAdagradOptimizer
+    from millrace.training.optimizers.adam import AdamOptimizer as AdamOptimizer
+    from millrace.training.optimizers.ftrl import FtrlOptimizer as FtrlOptimizer
+    from millrace.training.optimizers.gradient_descent import GradientDescentOptimizer as GradientDescentOptimizer
+    from millrace.training.optimizers.gradient_descent import ProximalGradientDescentOptimizer as ProximalGradientDescentOptimizer
+    from millrace.training.optimizers.momentum import MomentumOptimizer as MomentumOptimizer
+    from millrace.training.optimizers.optimizer import Optimizer as Optimizer
+    from millrace.training.optimizers.rmsprop import RMSPropOptimizer as RMSPropOptimizer
     from millrace.training.schedules import cosine_decay as cosine_decay
     from millrace.training.schedules import cosine_decay_restarts as cosine_decay_restarts
     from millrace.training.schedules import exponential_decay as exponential_decay
@@ -102,10 +102,10 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "AdadeltaOptimizer": "millrace.training.adagrad",
-            "AdagradDAOptimizer": "millrace.training.adagrad",
-            "AdagradOptimizer": "millrace.training.adagrad",
-            "AdamOptimizer": "millrace.training.adam",
+            "AdadeltaOptimizer": "millrace.training.optimizers.adagrad",
+            "AdagradDAOptimizer": "millrace.training.optimizers.adagrad",
+            "AdagradOptimizer": "millrace.training.optimizers.adagrad",
+            "AdamOptimizer": "millrace.training.optimizers.adam",
             "BytesList": "millrace.core.proto_names",
             "ClusterDef": "millrace.core.proto_names",
             "Example": "millrace.core.proto_names",
@@ -115,15 +115,15 @@ if not TYPE_CHECKING:
             "FeatureLists": "millrace.core.proto_names",
             "Features": "millrace.core.proto_names",
             "FloatList": "millrace.core.proto_names",
-            "FtrlOptimizer": "millrace.training.ftrl",
-            "GradientDescentOptimizer": "millrace.training.gradient_descent",
+            "FtrlOptimizer": "millrace.training.optimizers.ftrl",
+            "GradientDescentOptimizer": "millrace.training.optimizers.gradient_descent",
             "Int64List": "millrace.core.proto_names",
             "JobDef": "millrace.core.proto_names",
-            "MomentumOptimizer": "millrace.training.momentum",
-            "Optimizer": "millrace.training.optimizer",
-            "ProximalAdagradOptimizer": "millrace.training.adagrad",
-            "ProximalGradientDescentOptimizer": "millrace.training.gradient_descent",
-            "RMSPropOptimizer": "millrace.training.rmsprop",
+            "MomentumOptimizer": "millrace.training.optimizers.momentum",
+            "Optimizer": "millrace.training.optimizers.optimizer",
+            "ProximalAdagradOptimizer": "millrace.training.optimizers.adagrad",
+            "ProximalGradientDescentOptimizer": "millrace.training.optimizers.gradient_descent",
+            "RMSPropOptimizer": "millrace.training.optimizers.rmsprop",
             "SaverDef": "millrace.core.proto_names",
             "SequenceExample": "millrace.core.proto_names",
             "ServerDef": "millrace.core.proto_names",
@@ -145,6 +145,6 @@ if not TYPE_CHECKING:
             "piecewise_constant_decay": "millrace.training.schedules:piecewise_constant",
             "polynomial_decay": "millrace.training.schedules",
             "summary_iterator": "millrace.summaries.file_writer",
-            "write_graph": "millrace.lib.graph_util",
+            "write_graph": "millrace.exchange.graph_util",
         },
     )

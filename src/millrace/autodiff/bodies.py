@@ -12,10 +12,10 @@ from typing import Any
 
 from millrace.autodiff.aggregate import add
 from millrace.autodiff.gradients import backpropagate
+from millrace.building import raw
+from millrace.building.body import Body
+from millrace.building.indexed_slices import IndexedSlices
 from millrace.core import dtypes, shapes
-from millrace.graph import raw
-from millrace.graph.body import Body
-from millrace.graph.indexed_slices import IndexedSlices
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 
@@ -150,7 +150,7 @@ def zeros_of(tensor: Tensor) -> Tensor:
 
 def dense(gradient: Any) -> Tensor:
     """A gradient as one tensor."""
-    from millrace.graph import convert
+    from millrace.building import convert
 
     return convert.to_tensor(gradient) if isinstance(gradient, IndexedSlices) else gradient
 

@@ -11,13 +11,15 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from millrace.core import late
 from millrace.core.public import public
 from millrace.graph import defaults
+from millrace.graph import device as device_specs
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor, tensor_by_parts
 
 if TYPE_CHECKING:
-    from millrace.graph.body import Body
+    from millrace.building.body import Body
 
 _VALID_OP_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$")
 _VALID_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]*$")
@@ -71,6 +73,7 @@ class Graph:
     """
 
     def __init__(self) -> None:
+        late.module("operators")  # tensors get theirs before there are tensors
         self.ops: list[Operation] = []
         self._by_name: dict[str, Operation] = {}
         self._names: dict[str, int] = {}
@@ -233,9 +236,7 @@ class Graph:
     @property
     def graph_def_versions(self) -> Any:
         """The GraphDef versions as a `VersionDef` message."""
-        from millrace.graph import graphdef
-
-        return graphdef.versions()
+        return late.module("graphdef").versions()
 
     def as_graph_def(self, from_version: int | None = None, add_shapes: bool = False) -> Any:
         """The graph as a `GraphDef` message.
@@ -244,9 +245,7 @@ class Graph:
           from_version: leave out the first so many operations.
           add_shapes: add the static shapes as attribute `_output_shapes`.
         """
-        from millrace.graph import graphdef
-
-        return graphdef.graph_def(self, from_version, add_shapes)
+        return late.module("graphdef").graph_def(self, from_version, add_shapes)
 
     # --- names and scopes -----------------------------------------------------------------------------------
 
@@ -334,9 +333,7 @@ class Graph:
         clear.
         """
         if device_name_or_function is not None and not callable(device_name_or_function):
-            from millrace.graph import device
-
-            device_name_or_function = device.merge_function(device_name_or_function)
+            device_name_or_function = device_specs.merge_function(device_name_or_function)
         self.devices.append(device_name_or_function)
         try:
             yield
@@ -345,9 +342,7 @@ class Graph:
 
     def device_name(self, device: Any) -> str:
         """The canonical text of a device given as a string or a spec."""
-        from millrace.graph import device as device_module
-
-        return device_module.canonical(device)
+        return device_specs.canonical(device)
 
     def place(self, op: Operation) -> None:
         """Applies the device scopes, innermost first, to a new operation."""
@@ -488,9 +483,7 @@ class Graph:
         return f"<tensorflow.python.framework.ops.Graph at {id(self):#x}>"
 
     def _repr_html_(self) -> str:
-        from millrace.graph import picture
-
-        return picture.html(self)
+        return late.module("picture").html(self)
 
     # --- adding operations ----------------------------------------------------------------------------------
 
@@ -546,7 +539,5 @@ class Graph:
           RuntimeError: the graph is finalized.
           TypeError, ValueError: the inputs or attributes do not fit the type.
         """
-        from millrace.graph import graphdef
-
         with self.as_default():
-            return graphdef.create_from_parts(self, op_type, list(inputs), attrs or {}, name)
+            return late.module("graphdef").create_from_parts(self, op_type, list(inputs), attrs or {}, name)

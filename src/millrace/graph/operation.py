@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millrace.core import dtypes
+from millrace.core import dtypes, late
 from millrace.core.public import public
-from millrace.graph import location
+from millrace.graph import defaults, location
 from millrace.graph.opdef import OpDef
 from millrace.graph.tensor import Tensor
 
 if TYPE_CHECKING:
-    from millrace.graph.body import Body
+    from millrace.building.body import Body
     from millrace.graph.graph import Graph
 
 
@@ -78,16 +78,12 @@ class Operation:
     @property
     def node_def(self) -> Any:
         """This operation as a `NodeDef` message."""
-        from millrace.graph import graphdef
-
-        return graphdef.node_def(self)
+        return late.module("graphdef").node_def(self)
 
     @property
     def op_def(self) -> Any:
         """The signature of its type as an `OpDef` message."""
-        from millrace.graph import graphdef
-
-        return graphdef.op_def(self.opdef)
+        return late.module("graphdef").op_def(self.opdef)
 
     def get_attr(self, name: str) -> Any:
         """The value of attribute `name`, in the form GraphDef gives it (strings as bytes, shapes as
@@ -101,16 +97,12 @@ class Operation:
                 f"Operation '{self.name}' (type {self.type}) has no attr named {name!r}; it has "
                 f"{sorted(self.attrs)}"
             )
-        from millrace.graph import graphdef
-
-        return graphdef.attr_to_python(self.attrs[name], self.opdef.attrs.get(name))
+        return late.module("graphdef").attr_to_python(self.attrs[name], self.opdef.attrs.get(name))
 
     def _set_attr(self, name: str, value: Any) -> None:
         """Sets an attribute from an AttrValue message or a plain value."""
         if hasattr(value, "WhichOneof"):
-            from millrace.graph import graphdef
-
-            value = graphdef.attr_from_proto(value, self.opdef.attrs.get(name))
+            value = late.module("graphdef").attr_from_proto(value, self.opdef.attrs.get(name))
         self.attrs[name] = value
 
     def colocation_groups(self) -> list[bytes]:
@@ -129,8 +121,6 @@ class Operation:
         Raises:
           ValueError: there is no session, or it holds another graph.
         """
-        from millrace.graph import defaults
-
         defaults.session_for(self.graph, session, f"run operation '{self.name}'").run(self, feed_dict)
 
     def _set_device(self, device: Any) -> None:

@@ -19,10 +19,11 @@ import numpy as np
 
 from millrace.core import errors
 from millrace.graph.tensor import Tensor
-from millrace.runtime import cost, failures, interpret
-from millrace.runtime.plan import Plan, Step, bodies_of, body_plan, make_plan
-from millrace.runtime.segments import Segment, split
-from millrace.runtime.simplify import simplify
+from millrace.runtime import failures, interpret
+from millrace.runtime.plan import cost
+from millrace.runtime.plan.planner import Plan, Step, bodies_of, body_plan, make_plan
+from millrace.runtime.plan.segments import Segment, split
+from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.stepwise import Cutter, Observer, Parts, cut_all, phases, single_steps, waits
 from millrace.runtime.store import Slot, Store
 
@@ -209,8 +210,8 @@ class _Program:
     """A compiled segment; an interpreted one as soon as its first call shows that it cannot be compiled."""
 
     def __init__(self, segment: Segment, plan: Plan) -> None:
-        from millrace.dialect.jax_control import Uncompilable
-        from millrace.runtime import xla_program
+        from millrace.dialect.jax.control import Uncompilable
+        from millrace.runtime.xla import program as xla_program
 
         self._refusal = Uncompilable
         self._segment = segment

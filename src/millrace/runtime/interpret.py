@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building.body import Body
 from millrace.core import shapes
 from millrace.dialect import numpy_dialect, owning_dialect
-from millrace.graph.body import Body
 from millrace.graph.operation import Operation, group
 from millrace.runtime import failures
-from millrace.runtime.plan import Plan, Step, bodies_of, body_plan, body_slots, with_bodies
-from millrace.runtime.segments import Segment
-from millrace.runtime.simplify import body_form
+from millrace.runtime.plan.planner import Plan, Step, bodies_of, body_plan, body_slots, with_bodies
+from millrace.runtime.plan.segments import Segment
+from millrace.runtime.plan.simplify import body_form
 from millrace.runtime.store import Slot
 from millrace.runtime.threads import ONE_THREAD, uses_blas
 

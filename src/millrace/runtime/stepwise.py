@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core.waiting import limited
 from millrace.graph.operation import group
-from millrace.opkit.waiting import limited
 from millrace.runtime import interpret
-from millrace.runtime.plan import Plan, SlotUse, Step, ancestors, bodies_of, body_plan, body_slots
-from millrace.runtime.segments import Segment
+from millrace.runtime.plan.planner import Plan, SlotUse, Step, ancestors, bodies_of, body_plan, body_slots
+from millrace.runtime.plan.segments import Segment
 from millrace.runtime.store import Slot, Store
 
 Build = Callable[[Plan, list[Any]], Callable[..., Sequence[Any]]]

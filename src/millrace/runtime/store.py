@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.opkit.waiting import Cancellation
+from millrace.core.waiting import Cancellation
 
 
 class Slot:

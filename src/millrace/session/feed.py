@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building.literals import to_array
 from millrace.core import dtypes, shapes
 from millrace.graph.graph import Graph
-from millrace.graph.literals import to_array
 from millrace.graph.tensor import Tensor
 from millrace.session.fetch import expansion_for
 from millrace.session.handles import TensorHandle

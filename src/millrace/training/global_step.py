@@ -11,10 +11,10 @@ from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
-from millrace.lib import initializers
-from millrace.lib.variable_creation import VariableAggregation
-from millrace.lib.variable_scope import get_variable
-from millrace.lib.variables import Variable
+from millrace.lib.variables import initializers
+from millrace.lib.variables.kinds import VariableAggregation
+from millrace.lib.variables.scope import get_variable
+from millrace.lib.variables.variable import Variable
 
 
 @public("train.global_step", "python.training.training_util.global_step")

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from millrace.building import convert, raw
+from millrace.building.scopes import control_dependencies, init_scope, name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.graph import convert, raw
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.operation import Operation
-from millrace.graph.scopes import control_dependencies, init_scope, name_scope
 from millrace.graph.tensor import Tensor
-from millrace.lib.control_flow import group
-from millrace.lib.moving_averages import assign_moving_average
-from millrace.lib.variable_sets import global_variables, moving_average_variables, trainable_variables
-from millrace.lib.variables import Variable
-from millrace.ops.cast import cast as to_dtype
-from millrace.training import slot_creator
-from millrace.training.optimizer import cast
+from millrace.lib.flow.control_flow import group
+from millrace.lib.variables.moving_averages import assign_moving_average
+from millrace.lib.variables.sets import global_variables, moving_average_variables, trainable_variables
+from millrace.lib.variables.variable import Variable
+from millrace.ops.math.cast import cast as to_dtype
+from millrace.training.optimizers import slot_creator
+from millrace.training.optimizers.optimizer import cast
 
 _AVERAGED: Final = (dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64)
 

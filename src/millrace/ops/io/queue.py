@@ -1,0 +1,260 @@
+"""Queue operations. A handle's value is the queue itself, kept in the session's slot of the operation that
+makes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from millrace.core import dtypes
+from millrace.graph.attrs import flag, integer, shape_list, text, types
+from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
+from millrace.opkit.state.queues import PaddingQueue, PriorityQueue, Queue, ShuffleQueue
+
+_COMMON: dict[str, Any] = dict(
+    shapes=shape_list(default=()),
+    capacity=integer(default=-1),
+    container=text(default=""),
+    shared_name=text(default=""),
+)
+
+
+def _facts(attrs: Any) -> tuple[Any, ...]:
+    return attrs.get("shared_name") or "queue", attrs["component_types"], attrs["shapes"], attrs["capacity"]
+
+
+@declare(
+    "FIFOQueueV2() -> handle: resource",
+    component_types=types(minimum=1),
+    **_COMMON,
+    state=lambda attrs: Queue(*_facts(attrs)),
+    host=True,
+)
+class FIFOQueueV2:
+    """A first-in, first-out queue."""
+
+    def shape():
+        return ()
+
+    def kernel(xp, queue):
+        return queue, queue
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "PaddingFIFOQueueV2() -> handle: resource",
+    component_types=types(minimum=1),
+    **_COMMON,
+    state=lambda attrs: PaddingQueue(*_facts(attrs)),
+    host=True,
+)
+class PaddingFIFOQueueV2:
+    """A first-in, first-out queue that pads the elements of a batch."""
+
+    def shape():
+        return ()
+
+    def kernel(xp, queue):
+        return queue, queue
+
+    grad = NOT_DIFFERENTIABLE
+
+
+def _shuffle_queue(attrs: Any) -> ShuffleQueue:
+    return ShuffleQueue(
+        *_facts(attrs), min_after_dequeue=attrs["min_after_dequeue"], seed=attrs["seed"], seed2=attrs["seed2"]
+    )
+
+
+@declare(
+    "RandomShuffleQueueV2() -> handle: resource",
+    component_types=types(minimum=1),
+    **_COMMON,
+    min_after_dequeue=integer(default=0),
+    seed=integer(default=0),
+    seed2=integer(default=0),
+    state=_shuffle_queue,
+    host=True,
+)
+class RandomShuffleQueueV2:
+    """A queue whose elements come out in random order."""
+
+    def shape():
+        return ()
+
+    def kernel(xp, queue):
+        return queue, queue
+
+    grad = NOT_DIFFERENTIABLE
+
+
+def _priority_queue(attrs: Any) -> PriorityQueue:
+    name, kinds, dims, capacity = _facts(attrs)
+    return PriorityQueue(name, (dtypes.int64, *kinds), ((), *dims), capacity)
+
+
+@declare(
+    "PriorityQueueV2() -> handle: resource",
+    component_types=types(default=()),
+    **_COMMON,
+    state=_priority_queue,
+    host=True,
+)
+class PriorityQueueV2:
+    """A queue ordered by the first component, an int64."""
+
+    def shape():
+        return ()
+
+    def kernel(xp, queue):
+        return queue, queue
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "QueueEnqueueV2(handle: resource, components: Tcomponents)",
+    Tcomponents=types(minimum=1),
+    timeout_ms=integer(default=-1),
+    effect=True,
+    host=True,
+    blocking=True,
+)
+class QueueEnqueueV2:
+    """Adds one element, waiting for room."""
+
+    def shape(handle, components):
+        return []
+
+    def kernel(xp, handle, components):
+        handle.enqueue(_kept(components))
+        return []
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "QueueEnqueueManyV2(handle: resource, components: Tcomponents)",
+    Tcomponents=types(minimum=1),
+    timeout_ms=integer(default=-1),
+    effect=True,
+    host=True,
+    blocking=True,
+)
+class QueueEnqueueManyV2:
+    """Adds one element for each row."""
+
+    def shape(handle, components):
+        return []
+
+    def kernel(xp, handle, components):
+        handle.enqueue_many(_kept(components))
+        return []
+
+    grad = NOT_DIFFERENTIABLE
+
+
+def _kept(components: Any) -> tuple[Any, ...]:
+    """Copies: the arrays of a run may be the caller's, or change with a variable."""
+    return tuple(c.copy() if hasattr(c, "copy") else c for c in components)
+
+
+@declare(
+    "QueueDequeueV2(handle: resource) -> components: component_types",
+    component_types=types(minimum=1),
+    timeout_ms=integer(default=-1),
+    effect=True,
+    host=True,
+    blocking=True,
+)
+class QueueDequeueV2:
+    """Takes one element, waiting for one."""
+
+    def shape(handle, component_types):
+        return [None] * len(component_types)
+
+    def kernel(xp, handle):
+        return handle.dequeue()
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "QueueDequeueManyV2(handle: resource, n: int32) -> components: component_types",
+    component_types=types(minimum=1),
+    timeout_ms=integer(default=-1),
+    effect=True,
+    host=True,
+    blocking=True,
+)
+class QueueDequeueManyV2:
+    """Takes `n` elements, stacked."""
+
+    def shape(handle, n, component_types):
+        return [None] * len(component_types)
+
+    def kernel(xp, handle, n):
+        return handle.dequeue_many(int(n), False)
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "QueueDequeueUpToV2(handle: resource, n: int32) -> components: component_types",
+    component_types=types(minimum=1),
+    timeout_ms=integer(default=-1),
+    effect=True,
+    host=True,
+    blocking=True,
+)
+class QueueDequeueUpToV2:
+    """Takes `n` elements, stacked, or what is left in a closed queue."""
+
+    def shape(handle, n, component_types):
+        return [None] * len(component_types)
+
+    def kernel(xp, handle, n):
+        return handle.dequeue_many(int(n), True)
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare("QueueCloseV2(handle: resource)", cancel_pending_enqueues=flag(False), effect=True, host=True)
+class QueueCloseV2:
+    """Closes the queue: no more elements go in."""
+
+    def shape(handle):
+        return []
+
+    def kernel(xp, handle, cancel_pending_enqueues):
+        handle.close(cancel_pending_enqueues)
+        return []
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare("QueueIsClosedV2(handle: resource) -> is_closed: bool", effect=True, host=True)
+class QueueIsClosedV2:
+    """Whether the queue is closed."""
+
+    def shape(handle):
+        return ()
+
+    def kernel(xp, handle):
+        return xp.bool_(handle.closed)
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare("QueueSizeV2(handle: resource) -> size: int32", effect=True, host=True)
+class QueueSizeV2:
+    """How many elements the queue has."""
+
+    def shape(handle):
+        return ()
+
+    def kernel(xp, handle):
+        return xp.int32(handle.size())
+
+    grad = NOT_DIFFERENTIABLE
