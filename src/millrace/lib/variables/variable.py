@@ -20,11 +20,11 @@ from millrace.graph.defaults import get_default_graph, session_for
 from millrace.graph.graph import Graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
+from millrace.lib.variables import arguments
 from millrace.lib.variables.initial_values import without_early_reads
 from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
 from millrace.lib.variables.protos import from_definition, to_definition
 from millrace.lib.variables.slices import SaveSliceInfo
-from millrace.lib.variables.variable import arguments
 
 
 class _VariableType(type):
