@@ -18,6 +18,9 @@ from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.tensor_array import TensorArray
 
+# Before the branches of a cond TensorFlow adds Switch, switch_t, switch_f and pred_id.
+_FOR_A_BRANCH = 4
+
 
 class _Flat:
     """Values of any kind as tensors, and the way back: what crosses the border of a body."""
@@ -62,11 +65,12 @@ def _branch(graph: Any, function: Callable[[], Any]) -> tuple[Body, Any, _Flat |
         if result is None:
             return body, None, None
         if isinstance(result, Operation):
-            with graph.control_dependencies([result]):
+            with graph.control_dependencies([result]), graph.counted_as(1):
                 result = raw.Identity(convert.constant_of(True, None, "Const"))
         flat = _Flat([_value_of(v) for v in nest.flatten(result)])
         body.outputs = [t if t.op.body is body else body.capture(t, "Switch") for t in flat.tensors]
-        body.outputs = [_dereferenced(t) for t in body.outputs]
+        with graph.counted_as(0):
+            body.outputs = [_dereferenced(t) for t in body.outputs]
     return body, result, flat
 
 
@@ -76,7 +80,7 @@ def _dereferenced(tensor: Tensor) -> Tensor:
 
 def _value_of(value: Any) -> Any:
     if isinstance(value, Operation):
-        with control_dependencies([value]):
+        with control_dependencies([value]), value.graph.counted_as(1):
             return raw.Identity(convert.constant_of(True, None, "Const"))
     return value
 
@@ -119,6 +123,7 @@ def cond(
         if pred.dims is not None and len(pred.dims) != 0:
             raise ValueError(f"cond: pred must be a scalar. Received: {pred.name} of shape {pred.shape}")
         graph = pred.graph
+        graph.count(_FOR_A_BRANCH)
         then, first, first_flat = _branch(graph, true_fn)
         other, second, second_flat = _branch(graph, false_fn)
         if first is None and second is None:
@@ -135,15 +140,16 @@ def cond(
                     "cond: outputs of true_fn and false_fn must have the same type. Received: "
                     f"{a.dtype.name} and {b.dtype.name}"
                 )
-        inputs = align([then, other])
-        outputs = raw.If(
-            pred,
-            inputs,
-            Tout=[t.dtype.base_dtype for t in then.outputs],
-            then_branch=then,
-            else_branch=other,
-            name="Merge",
-        )
+        with graph.counted_as(len(then.outputs)):  # a Merge for each
+            inputs = align([then, other])
+            outputs = raw.If(
+                pred,
+                inputs,
+                Tout=[t.dtype.base_dtype for t in then.outputs],
+                then_branch=then,
+                else_branch=other,
+                name="Merge",
+            )
         packed = nest.pack_sequence_as(first, first_flat.pack(outputs))
     if (
         not strict
@@ -373,7 +379,8 @@ class _Loop:
         self.variables = variables
         self.flat = _Flat(nest.flatten(variables))
         self.graph = get_default_graph()
-        self.start = [_dereferenced(t) for t in self.flat.tensors]
+        with self.graph.counted_as(0):
+            self.start = [_dereferenced(t) for t in self.flat.tensors]
         self.dims = self._invariants(invariants)
         self.back_prop = back_prop
         self.parallel = parallel
@@ -403,6 +410,7 @@ class _Loop:
 
     def build(self) -> list[Any]:
         graph = self.graph
+        graph.count(len(self.start))  # an Enter for each variable
         condition = Body(graph, "Enter")
         with graph.inside(condition):
             result = convert.convert_to_tensor(self.test(*self._arguments(condition, "Merge")))
@@ -415,25 +423,29 @@ class _Loop:
                     f"while_loop: cond must return a scalar. Received: {result.name} of shape {result.shape}"
                 )
             condition.outputs = [result if result.op.body is condition else condition.capture(result)]
+        graph.count(1 + len(self.start))  # LoopCond, and a Switch for each variable
         body = Body(graph, "Enter")
+        body.twin = condition
         with graph.inside(body):
             values = self.step(*self._arguments(body, "Identity"))
             after = self._results(values)
             body.outputs = [t if t.op.body is body else body.capture(t, "Enter") for t in after.tensors]
-            body.outputs = [_dereferenced(t) for t in body.outputs]
+            with graph.counted_as(0):
+                body.outputs = [_dereferenced(t) for t in body.outputs]
         self._check(body)
-        captured = align([condition, body])
-        outputs = raw.While(
-            [*self.start, *captured],
-            Tout=[t.dtype.base_dtype for t in self.start],
-            cond=condition,
-            body=body,
-            carried=len(self.start),
-            captured=len(captured),
-            parallel_iterations=self.parallel,
-            back_prop=self.back_prop,
-            name="Exit",
-        )
+        with graph.counted_as(2 * len(self.start)):  # a NextIteration and an Exit for each variable
+            captured = align([condition, body])
+            outputs = raw.While(
+                [*self.start, *captured],
+                Tout=[t.dtype.base_dtype for t in self.start],
+                cond=condition,
+                body=body,
+                carried=len(self.start),
+                captured=len(captured),
+                parallel_iterations=self.parallel,
+                back_prop=self.back_prop,
+                name="Exit",
+            )
         return nest.pack_sequence_as(self.variables, after.pack(outputs))
 
     def _results(self, values: Any) -> _Flat:

@@ -159,6 +159,8 @@ class BatchNormalization(Layer):
                 regularizer=self.gamma_regularizer,
                 constraint=self.gamma_constraint,
             )
+        elif self.fused:
+            self._unscaled = convert.to_tensor(np.ones(self._param_shape, np.float32))  # pyright: ignore[reportArgumentType, reportCallIssue]
         if self.center:
             self.beta = self._parameter(
                 "beta",
@@ -166,6 +168,8 @@ class BatchNormalization(Layer):
                 regularizer=self.beta_regularizer,
                 constraint=self.beta_constraint,
             )
+        elif self.fused:
+            self._unmoved = convert.to_tensor(np.zeros(self._param_shape, np.float32))  # pyright: ignore[reportArgumentType, reportCallIssue]
         # Moving averages are whole even where a scope partitions its variables.
         partitioner = self._current_scope.partitioner
         self._current_scope.set_partitioner(None)
@@ -334,9 +338,8 @@ class BatchNormalization(Layer):
 
     def _fused(self, inputs: Tensor, training: Any) -> Tensor:
         layout = "NCHW" if self.axis == [1] else "NHWC"
-        size = self._param_shape
-        scale = convert.to_tensor(np.ones(size, np.float32)) if self.gamma is None else self.gamma  # pyright: ignore[reportArgumentType, reportCallIssue]
-        offset = convert.to_tensor(np.zeros(size, np.float32)) if self.beta is None else self.beta  # pyright: ignore[reportArgumentType, reportCallIssue]
+        scale = self._unscaled if self.gamma is None else self.gamma
+        offset = self._unmoved if self.beta is None else self.beta
 
         def with_batch() -> Any:
             return fused_batch_norm(inputs, scale, offset, epsilon=self.epsilon, data_format=layout)

@@ -47,13 +47,13 @@ def per_spatial(values: Any, axes: int, what: str) -> list[int]:
 
 
 class Dilation:
-    """Runs a windowed operation dilated: every `rate`-th element becomes a batch of its own, where the operation
-    sees neighbours.
+    """Runs a windowed operation dilated: every `rate`-th element becomes a batch of its own, where the
+    operation sees neighbours.
 
     Args:
       rate: the dilation of each axis, an int32 tensor.
       padding: "SAME" or "VALID".
-      kernel: the window's lengths, needed for "SAME": an int32 vector with at least as many elements as `rate`.
+      kernel: the window's lengths, needed for "SAME": an int32 vector, at least as long as `rate`.
       axes: the spatial axes of the input; all following ones up to the last are spatial too.
     """
 
