@@ -235,8 +235,9 @@ class Graph:
         return len(self.ops) + self._beyond
 
     def count(self, more: int) -> None:
-        """Counts operations that TensorFlow would have added here, fewer where `more` is negative: their number
-        is the seed of a random one that has none.
+        """Counts operations that TensorFlow would have added here, fewer where `more` is negative.
+
+        Their number is the seed of a random operation that has none of its own.
         """
         self._beyond += more
 
