@@ -53,7 +53,7 @@ def register_tensor_conversion_function(
       priority: lower runs first.
 
     Raises:
-      TypeError: `base_type` is no type, or `conversion_func` is not callable.
+      TypeError: `base_type` is not a type, or `conversion_func` is not callable.
     """
     if not (
         isinstance(base_type, type)

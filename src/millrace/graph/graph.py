@@ -173,7 +173,7 @@ class Graph:
         if op is None:
             if allow_operation:
                 raise KeyError(f"The name {name!r} refers to an Operation not in the graph")
-            raise ValueError(f"The name {name!r} is no tensor's: tensor names have the form '<op>:<index>'")
+            raise ValueError(f"The name {name!r} is not a tensor's: those have the form '<op>:<index>'")
         if not allow_operation:
             raise ValueError(
                 f"The name {name!r} refers to an Operation, not a {wanted}; a tensor is '{name}:0'"

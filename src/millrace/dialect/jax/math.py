@@ -83,7 +83,7 @@ class MathVerbs:
         return lax.digamma(x)
 
     def polygamma(self, order: Any, x: Any) -> Any:
-        """The derivative of digamma of an order >= 0; NaN for an order that is no natural number."""
+        """The derivative of digamma of an order >= 0; NaN for an order that is not a natural number."""
         order, x = jnp.broadcast_arrays(order, x)
         return lax.polygamma(order, x)
 

@@ -48,7 +48,7 @@ class QueueBase:
         """The queue numbered `index`, an int or a constant tensor, of `queues`.
 
         Raises:
-          TypeError: one of them is no queue, or the index is no constant.
+          TypeError: one of them is not a queue, or the index is not a constant.
         """
         if not queues or any(not isinstance(q, QueueBase) for q in queues):
             raise TypeError(f"from_list: a list of queues is needed. Received: {queues!r}")

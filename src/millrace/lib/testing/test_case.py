@@ -116,7 +116,7 @@ def assert_equal_graph_def(
 
     Raises:
       AssertionError: they differ; says where first.
-      TypeError: one is no GraphDef.
+      TypeError: one is not a GraphDef.
     """
     for graph_def in (actual, expected):
         if not hasattr(graph_def, "node") or not hasattr(graph_def, "library"):

@@ -192,7 +192,7 @@ def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
       name: op name; default "Fill".
 
     Raises:
-      ValueError: `value` is no scalar.
+      ValueError: `value` is not a scalar.
     """
     return apply(Fill, dims, value, name=name)
 

@@ -195,7 +195,7 @@ def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) ->
       name: op name; default "InTopK".
 
     Returns:
-      bool `[batch]`. False where the target is no class or its prediction is not finite.
+      bool `[batch]`. False where the target is not a class or its prediction is not finite.
     """
     if isinstance(k, int | np.integer):
         return raw.InTopK(predictions, targets, k=k, name=name)
