@@ -184,7 +184,8 @@ def case(
       name: scope.
 
     Raises:
-      TypeError: the pairs are not a list or dict, or their elements are not pairs of a bool tensor and a function.
+      TypeError: the pairs are not a list or dict, or their elements are not pairs of a bool tensor and a
+        function.
       ValueError: a dict without an order is given where the order matters.
     """
     if isinstance(pred_fn_pairs, Mapping):
