@@ -209,6 +209,7 @@ ROOMS: dict[str, str] = {
     "FusedBatchNormV3": "millrace.ops.nn.norm",
     "Gather": "millrace.ops.array.gather",
     "GatherNd": "millrace.ops.array.gather",
+    "GatherTree": "millrace.ops.nn.gather_tree",
     "GatherV2": "millrace.ops.array.gather",
     "GetSessionHandle": "millrace.ops.state.session_handles",
     "GetSessionTensor": "millrace.ops.state.session_handles",

@@ -154,7 +154,7 @@ class Executables:
         if form.function is None:
             form.function = interpret.compile_plan(plan)
             if form.waits:
-                form.function = Parts(plan, phases(plan, self._store), self._store)
+                form.function = phases(plan, self._store)
             if form.compile_at == math.inf:
                 form.plan = None
         form.runs += 1
@@ -162,8 +162,7 @@ class Executables:
     def _compiled(self, form: _Form, plan: Plan) -> Callable[..., Any]:
         """The function of a form with its segments compiled; where steps wait, those between the waits."""
         if form.waits:
-            parts = phases(plan, self._store, lambda part, _: _Segmented(part).function())
-            form.observed = Parts(plan, parts, self._store)
+            form.observed = phases(plan, self._store, lambda part, _: _Segmented(part).function())
             return form.observed
         form.segmented = _Segmented(plan)
         return form.segmented.function()

@@ -19,6 +19,7 @@ from millrace.building.body import Body
 from millrace.core import shapes
 from millrace.dialect import numpy_dialect, owning_dialect
 from millrace.graph.operation import Operation, group
+from millrace.opkit.state.resource import Resource
 from millrace.runtime import failures
 from millrace.runtime.plan.planner import Plan, Step, bodies_of, body_plan, body_slots, with_bodies
 from millrace.runtime.plan.segments import Segment
@@ -450,7 +451,10 @@ class _Initial:
 
     def __call__(self) -> Any:
         assert self.op.opdef.state is not None
-        return self.op.opdef.state(self.op.attrs)
+        value = self.op.opdef.state(self.op.attrs)
+        if isinstance(value, Resource):
+            value.name = self.op.attrs.get("shared_name") or self.op.name
+        return value
 
 
 def bind_body(step: Step, body: Body) -> Callable[..., list[Any]]:

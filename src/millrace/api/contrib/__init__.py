@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.api.contrib import crf as crf
     from millrace.api.contrib import deprecated as deprecated
     from millrace.api.contrib import distributions as distributions
     from millrace.api.contrib import framework as framework
     from millrace.api.contrib import image as image
     from millrace.api.contrib import layers as layers
+    from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
     from millrace.api.contrib import lookup as lookup
     from millrace.api.contrib import nn as nn
     from millrace.api.contrib import rnn as rnn
+    from millrace.api.contrib import seq2seq as seq2seq
     from millrace.api.contrib import signal as signal
     from millrace.api.contrib import slim as slim
     from millrace.api.contrib import stateless as stateless
@@ -21,14 +24,17 @@ if TYPE_CHECKING:
     from millrace.api.contrib import util as util
 
 __all__ = [
+    "crf",
     "deprecated",
     "distributions",
     "framework",
     "image",
     "layers",
+    "legacy_seq2seq",
     "lookup",
     "nn",
     "rnn",
+    "seq2seq",
     "signal",
     "slim",
     "stateless",
@@ -41,5 +47,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("deprecated", "distributions", "framework", "image", "layers", "lookup", "nn", "rnn", "signal", "slim", "stateless", "training", "util",),
+        children=("crf", "deprecated", "distributions", "framework", "image", "layers", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "stateless", "training", "util",),
     )

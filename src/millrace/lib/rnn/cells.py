@@ -74,7 +74,7 @@ def _pack_like(state_size: Any, leaves: list[Any]) -> Any:
     return nest.pack_sequence_as(state_size, leaves)
 
 
-@public("nn.rnn_cell.RNNCell", "contrib.rnn.RNNCell")
+@public("nn.rnn_cell.RNNCell", "contrib.rnn.RNNCell", "contrib.rnn.python.ops.core_rnn_cell.RNNCell")
 class RNNCell(Layer):
     """Base of cells: subclasses say `state_size`, `output_size`, and `call(inputs, state)`."""
 

@@ -101,7 +101,7 @@ def dynamic_rnn(
       inputs: `[batch, time, ...]`, nested; `[time, batch, ...]` with `time_major`.
       sequence_length: int vector `[batch]`; beyond it outputs are zero and the state stays.
       initial_state: default: zeros.
-      dtype: of the initial state, where none is given.
+      dtype: of the outputs, and of the initial state where none is given.
       parallel_iterations, swap_memory: accepted.
       time_major: how `inputs` and outputs are laid out.
       scope: a variable scope; default "rnn".
@@ -127,7 +127,7 @@ def dynamic_rnn(
         lengths = _lengths(sequence_length)
         batch = _batch_of(flat, 1)
         state = _initial_state(cell, initial_state, batch, dtype)
-        outputs, state = _loop(cell, inputs, flat, state, lengths, batch, parallel_iterations or 32)
+        outputs, state = _loop(cell, inputs, flat, state, lengths, batch, parallel_iterations or 32, dtype)
         if not time_major:
             outputs = nest.map_structure(_swapped, outputs)
     return outputs, state
@@ -141,6 +141,7 @@ def _loop(
     lengths: Tensor | None,
     batch: Any,
     parallel: int,
+    dtype: Any = None,
 ) -> Any:
     steps = flat[0].dims[0] if flat[0].dims else None
     count = (
@@ -152,7 +153,10 @@ def _loop(
         shapes.as_shape([s] if isinstance(s, int) else s).as_list() for s in nest.flatten(cell.output_size)
     ]
     first = nest.flatten(state)[0]
-    kind = first.dtype.base_dtype if not isinstance(first, TensorArray) else flat[0].dtype.base_dtype
+    if dtype is not None:
+        kind = dtypes.as_dtype(dtype).base_dtype
+    else:
+        kind = first.dtype.base_dtype if not isinstance(first, TensorArray) else flat[0].dtype.base_dtype
     rows = batch if isinstance(batch, int) else None
     with name_scope("dynamic_rnn"):
         reads = [TensorArray(x.dtype, size=count, element_shape=x.dims[1:]).unstack(x) for x in flat]  # type: ignore

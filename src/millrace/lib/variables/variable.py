@@ -20,7 +20,7 @@ from millrace.graph.defaults import get_default_graph, session_for
 from millrace.graph.graph import Graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
-from millrace.lib.variables import arguments
+from millrace.lib.variables.arguments import check_distribution, collections_for, computed_inside
 from millrace.lib.variables.initial_values import without_early_reads
 from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
 from millrace.lib.variables.protos import from_definition, to_definition
@@ -120,13 +120,13 @@ class Variable(metaclass=_VariableType):
                 )
             from_definition(self, variable_def, import_scope)
             return
-        synchronization, aggregation, trainable = arguments.check_distribution(
+        synchronization, aggregation, trainable = check_distribution(
             synchronization, aggregation, trainable, name
         )
         self._trainable, self._synchronization, self._aggregation = trainable, synchronization, aggregation
         self._build(
             initial_value,
-            arguments.collections_for(collections, trainable, constraint, initial_value),
+            collections_for(collections, trainable, constraint, initial_value),
             validate_shape,
             caching_device,
             name,
@@ -148,7 +148,7 @@ class Variable(metaclass=_VariableType):
             given = callable(initial_value) and not isinstance(initial_value, Variable)
             with name_scope(name, "Variable", [] if given else [initial_value]) as scope:
                 if given:
-                    value = arguments.computed_inside(initial_value, dtype, scope)  # pyright: ignore[reportArgumentType]
+                    value = computed_inside(initial_value, dtype, scope)  # pyright: ignore[reportArgumentType]
                 else:
                     value = self._given_value(initial_value, dtype)
                 dims = value.dims if shape is None else shapes.as_dims(shape)

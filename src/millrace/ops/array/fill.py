@@ -258,7 +258,7 @@ def range_(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, nam
             widths = [int32, int64, float32, float64]
             for end in ends:
                 if end.dtype.base_dtype not in widths:
-                    raise TypeError(
+                    raise AssertionError(
                         f"range: start, limit and delta must be int or float. Received: {end.dtype.name}"
                     )
             chosen = max((end.dtype.base_dtype for end in ends), key=widths.index)

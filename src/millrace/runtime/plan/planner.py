@@ -106,7 +106,7 @@ def make_plan(fetches: Sequence[Any], feeds: Sequence[Tensor], body: Body | None
     Raises:
       InvalidArgumentError: a placeholder is needed but not fed, or the graph has a cycle.
     """
-    order = _order(ancestors(fetches, frozenset(feeds), body))
+    order = in_order(ancestors(fetches, frozenset(feeds), body))
     return _Versions(order, fetches, feeds, body).plan()
 
 
@@ -140,7 +140,7 @@ def _fed_placeholder(op: Operation, feeds: frozenset[Tensor]) -> bool:
     return op.type == "Placeholder" and op.outputs[0] in feeds
 
 
-def _order(needed: dict[Operation, None]) -> list[Operation]:
+def in_order(needed: dict[Operation, None]) -> list[Operation]:
     """Creation order, changed only where an edge leads backwards."""
     ops = sorted(needed, key=lambda op: op.id)
     place = {op: i for i, op in enumerate(ops)}

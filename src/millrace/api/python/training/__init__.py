@@ -7,12 +7,15 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.api.python.training import adam as adam
+    from millrace.api.python.training import coordinator as coordinator
     from millrace.api.python.training import ftrl as ftrl
     from millrace.api.python.training import gradient_descent as gradient_descent
+    from millrace.api.python.training import input as input
     from millrace.api.python.training import learning_rate_decay as learning_rate_decay
     from millrace.api.python.training import momentum as momentum
     from millrace.api.python.training import moving_averages as moving_averages
     from millrace.api.python.training import optimizer as optimizer
+    from millrace.api.python.training import queue_runner_impl as queue_runner_impl
     from millrace.api.python.training import rmsprop as rmsprop
     from millrace.api.python.training import slot_creator as slot_creator
     from millrace.api.python.training import training as training
@@ -20,12 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "adam",
+    "coordinator",
     "ftrl",
     "gradient_descent",
+    "input",
     "learning_rate_decay",
     "momentum",
     "moving_averages",
     "optimizer",
+    "queue_runner_impl",
     "rmsprop",
     "slot_creator",
     "training",
@@ -37,5 +43,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("adam", "ftrl", "gradient_descent", "learning_rate_decay", "momentum", "moving_averages", "optimizer", "rmsprop", "slot_creator", "training", "training_util",),
+        children=("adam", "coordinator", "ftrl", "gradient_descent", "input", "learning_rate_decay", "momentum", "moving_averages", "optimizer", "queue_runner_impl", "rmsprop", "slot_creator", "training", "training_util",),
     )

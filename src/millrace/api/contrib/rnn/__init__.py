@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.contributed.rnn.projections import EmbeddingWrapper as EmbeddingWrapper
+    from millrace.contributed.rnn.projections import InputProjectionWrapper as InputProjectionWrapper
+    from millrace.contributed.rnn.projections import OutputProjectionWrapper as OutputProjectionWrapper
     from millrace.lib.rnn.cells import BasicLSTMCell as BasicLSTMCell
     from millrace.lib.rnn.cells import BasicRNNCell as BasicRNNCell
     from millrace.lib.rnn.cells import GRUCell as GRUCell
@@ -19,18 +22,23 @@ if TYPE_CHECKING:
     from millrace.lib.rnn.wrappers import DeviceWrapper as DeviceWrapper
     from millrace.lib.rnn.wrappers import DropoutWrapper as DropoutWrapper
     from millrace.lib.rnn.wrappers import ResidualWrapper as ResidualWrapper
+    from millrace.api.contrib.rnn import python as python
 
 __all__ = [
     "BasicLSTMCell",
     "BasicRNNCell",
     "DeviceWrapper",
     "DropoutWrapper",
+    "EmbeddingWrapper",
     "GRUCell",
+    "InputProjectionWrapper",
     "LSTMCell",
     "LSTMStateTuple",
     "MultiRNNCell",
+    "OutputProjectionWrapper",
     "RNNCell",
     "ResidualWrapper",
+    "python",
     "static_bidirectional_rnn",
     "static_rnn",
     "static_state_saving_rnn",
@@ -44,14 +52,18 @@ if not TYPE_CHECKING:
             "BasicRNNCell": "millrace.lib.rnn.cells",
             "DeviceWrapper": "millrace.lib.rnn.wrappers",
             "DropoutWrapper": "millrace.lib.rnn.wrappers",
+            "EmbeddingWrapper": "millrace.contributed.rnn.projections",
             "GRUCell": "millrace.lib.rnn.cells",
+            "InputProjectionWrapper": "millrace.contributed.rnn.projections",
             "LSTMCell": "millrace.lib.rnn.cells",
             "LSTMStateTuple": "millrace.lib.rnn.cells",
             "MultiRNNCell": "millrace.lib.rnn.cells",
+            "OutputProjectionWrapper": "millrace.contributed.rnn.projections",
             "RNNCell": "millrace.lib.rnn.cells",
             "ResidualWrapper": "millrace.lib.rnn.wrappers",
             "static_bidirectional_rnn": "millrace.lib.rnn.unrolling",
             "static_rnn": "millrace.lib.rnn.unrolling",
             "static_state_saving_rnn": "millrace.lib.rnn.unrolling",
         },
+        children=("python",),
     )

@@ -23,6 +23,25 @@ if TYPE_CHECKING:
     from millrace.summaries.file_writer import FileWriter as SummaryWriter
     from millrace.summaries.file_writer import FileWriterCache as SummaryWriterCache
     from millrace.summaries.file_writer import summary_iterator as summary_iterator
+    from millrace.training.coordination.batching import batch as batch
+    from millrace.training.coordination.batching import batch_join as batch_join
+    from millrace.training.coordination.batching import maybe_batch as maybe_batch
+    from millrace.training.coordination.batching import maybe_batch_join as maybe_batch_join
+    from millrace.training.coordination.batching import maybe_shuffle_batch as maybe_shuffle_batch
+    from millrace.training.coordination.batching import maybe_shuffle_batch_join as maybe_shuffle_batch_join
+    from millrace.training.coordination.batching import shuffle_batch as shuffle_batch
+    from millrace.training.coordination.batching import shuffle_batch_join as shuffle_batch_join
+    from millrace.training.coordination.coordinator import Coordinator as Coordinator
+    from millrace.training.coordination.coordinator import LooperThread as LooperThread
+    from millrace.training.coordination.producers import input_producer as input_producer
+    from millrace.training.coordination.producers import limit_epochs as limit_epochs
+    from millrace.training.coordination.producers import match_filenames_once as match_filenames_once
+    from millrace.training.coordination.producers import range_input_producer as range_input_producer
+    from millrace.training.coordination.producers import slice_input_producer as slice_input_producer
+    from millrace.training.coordination.producers import string_input_producer as string_input_producer
+    from millrace.training.coordination.queue_runner import QueueRunner as QueueRunner
+    from millrace.training.coordination.queue_runner import add_queue_runner as add_queue_runner
+    from millrace.training.coordination.queue_runner import start_queue_runners as start_queue_runners
     from millrace.training.global_step import assert_global_step as assert_global_step
     from millrace.training.global_step import create_global_step as create_global_step
     from millrace.training.global_step import get_global_step as get_global_step
@@ -50,6 +69,7 @@ if TYPE_CHECKING:
     from millrace.training.schedules import piecewise_constant as piecewise_constant
     from millrace.training.schedules import piecewise_constant as piecewise_constant_decay
     from millrace.training.schedules import polynomial_decay as polynomial_decay
+    from millrace.api.train import queue_runner as queue_runner
 
 __all__ = [
     "AdadeltaOptimizer",
@@ -58,6 +78,7 @@ __all__ = [
     "AdamOptimizer",
     "BytesList",
     "ClusterDef",
+    "Coordinator",
     "Example",
     "ExponentialMovingAverage",
     "Feature",
@@ -69,17 +90,22 @@ __all__ = [
     "GradientDescentOptimizer",
     "Int64List",
     "JobDef",
+    "LooperThread",
     "MomentumOptimizer",
     "Optimizer",
     "ProximalAdagradOptimizer",
     "ProximalGradientDescentOptimizer",
+    "QueueRunner",
     "RMSPropOptimizer",
     "SaverDef",
     "SequenceExample",
     "ServerDef",
     "SummaryWriter",
     "SummaryWriterCache",
+    "add_queue_runner",
     "assert_global_step",
+    "batch",
+    "batch_join",
     "cosine_decay",
     "cosine_decay_restarts",
     "create_global_step",
@@ -87,13 +113,27 @@ __all__ = [
     "get_global_step",
     "get_or_create_global_step",
     "global_step",
+    "input_producer",
     "inverse_time_decay",
+    "limit_epochs",
     "linear_cosine_decay",
+    "match_filenames_once",
+    "maybe_batch",
+    "maybe_batch_join",
+    "maybe_shuffle_batch",
+    "maybe_shuffle_batch_join",
     "natural_exp_decay",
     "noisy_linear_cosine_decay",
     "piecewise_constant",
     "piecewise_constant_decay",
     "polynomial_decay",
+    "queue_runner",
+    "range_input_producer",
+    "shuffle_batch",
+    "shuffle_batch_join",
+    "slice_input_producer",
+    "start_queue_runners",
+    "string_input_producer",
     "summary_iterator",
     "write_graph",
 ]
@@ -108,6 +148,7 @@ if not TYPE_CHECKING:
             "AdamOptimizer": "millrace.training.optimizers.adam",
             "BytesList": "millrace.core.proto_names",
             "ClusterDef": "millrace.core.proto_names",
+            "Coordinator": "millrace.training.coordination.coordinator",
             "Example": "millrace.core.proto_names",
             "ExponentialMovingAverage": "millrace.training.moving_averages",
             "Feature": "millrace.core.proto_names",
@@ -119,17 +160,22 @@ if not TYPE_CHECKING:
             "GradientDescentOptimizer": "millrace.training.optimizers.gradient_descent",
             "Int64List": "millrace.core.proto_names",
             "JobDef": "millrace.core.proto_names",
+            "LooperThread": "millrace.training.coordination.coordinator",
             "MomentumOptimizer": "millrace.training.optimizers.momentum",
             "Optimizer": "millrace.training.optimizers.optimizer",
             "ProximalAdagradOptimizer": "millrace.training.optimizers.adagrad",
             "ProximalGradientDescentOptimizer": "millrace.training.optimizers.gradient_descent",
+            "QueueRunner": "millrace.training.coordination.queue_runner",
             "RMSPropOptimizer": "millrace.training.optimizers.rmsprop",
             "SaverDef": "millrace.core.proto_names",
             "SequenceExample": "millrace.core.proto_names",
             "ServerDef": "millrace.core.proto_names",
             "SummaryWriter": "millrace.summaries.file_writer:FileWriter",
             "SummaryWriterCache": "millrace.summaries.file_writer:FileWriterCache",
+            "add_queue_runner": "millrace.training.coordination.queue_runner",
             "assert_global_step": "millrace.training.global_step",
+            "batch": "millrace.training.coordination.batching",
+            "batch_join": "millrace.training.coordination.batching",
             "cosine_decay": "millrace.training.schedules",
             "cosine_decay_restarts": "millrace.training.schedules",
             "create_global_step": "millrace.training.global_step",
@@ -137,14 +183,28 @@ if not TYPE_CHECKING:
             "get_global_step": "millrace.training.global_step",
             "get_or_create_global_step": "millrace.training.global_step",
             "global_step": "millrace.training.global_step",
+            "input_producer": "millrace.training.coordination.producers",
             "inverse_time_decay": "millrace.training.schedules",
+            "limit_epochs": "millrace.training.coordination.producers",
             "linear_cosine_decay": "millrace.training.schedules",
+            "match_filenames_once": "millrace.training.coordination.producers",
+            "maybe_batch": "millrace.training.coordination.batching",
+            "maybe_batch_join": "millrace.training.coordination.batching",
+            "maybe_shuffle_batch": "millrace.training.coordination.batching",
+            "maybe_shuffle_batch_join": "millrace.training.coordination.batching",
             "natural_exp_decay": "millrace.training.schedules",
             "noisy_linear_cosine_decay": "millrace.training.schedules",
             "piecewise_constant": "millrace.training.schedules",
             "piecewise_constant_decay": "millrace.training.schedules:piecewise_constant",
             "polynomial_decay": "millrace.training.schedules",
+            "range_input_producer": "millrace.training.coordination.producers",
+            "shuffle_batch": "millrace.training.coordination.batching",
+            "shuffle_batch_join": "millrace.training.coordination.batching",
+            "slice_input_producer": "millrace.training.coordination.producers",
+            "start_queue_runners": "millrace.training.coordination.queue_runner",
+            "string_input_producer": "millrace.training.coordination.producers",
             "summary_iterator": "millrace.summaries.file_writer",
             "write_graph": "millrace.exchange.graph_util",
         },
+        children=("queue_runner",),
     )
