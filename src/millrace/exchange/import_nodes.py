@@ -122,11 +122,16 @@ class Import:
             name, index = (key[1:], 0) if key.startswith("^") else _split(key)
             op = self.ops.get(name)
             known = op is not None and (key.startswith("^") or index < len(op.outputs))
-            if not known:
+            if not known and (op is not None or name not in self._inputs_from_outside()):
                 missing.append(key)
         if missing:
             raise ValueError("import_graph_def: Attempted to map inputs that were not found in graph_def: "
                              f"[{', '.join(missing)}]")  # fmt: skip
+
+    def _inputs_from_outside(self) -> set[str]:
+        """Names that nodes take and no node has: the unbound inputs of a part of a graph."""
+        taken = {text.removeprefix("^").partition(":")[0] for node in self.proto.node for text in node.input}
+        return taken - self.ops.keys()
 
     def _wrong(self, node: Any, message: str) -> ValueError:
         return ValueError(f"import_graph_def: node '{node.name}' (type {node.op}): {message}")

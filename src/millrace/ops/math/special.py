@@ -184,7 +184,7 @@ class IgammaGradA:
 
 @declare("Betainc(a: T, b: T, x: T) -> z: T", T=_PRECISE)
 class Betainc:
-    """The regularised incomplete beta function."""
+    """The regularised incomplete beta function; NaN outside its domain."""
 
     def shape(a, b, x):
         out: Any = ()
@@ -196,7 +196,8 @@ class Betainc:
         return out
 
     def kernel(xp, a, b, x):
-        return xp.betainc(a, b, x)
+        defined = (a > 0) & (b > 0) & (a < np.inf) & (b < np.inf) & (x >= 0) & (x <= 1)
+        return xp.where(defined, xp.betainc(a, b, x), np.asarray(np.nan, x.dtype))
 
     def grad(op, dz):
         a, b, x = op.inputs
