@@ -323,8 +323,6 @@ class Graph:
         for scope in self.control:
             if scope.inputs and not any(op in scope.seen for op in sources):
                 found.update((op, None) for op in scope.inputs if op not in sources)
-        if self.body is not None or any(op.body is not None for op in found):
-            return [op for op in found if op.body is self.body]
         return list(found)
 
     @contextlib.contextmanager

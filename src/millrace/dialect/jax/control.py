@@ -290,7 +290,7 @@ class ControlVerbs:
     def variant_zeros(self, value: Any) -> Any:
         return jax.tree.map(jnp.zeros_like, value)
 
-    def stack_concat(self, stack: Any) -> Any:
+    def stack_concat(self, stack: Any, dtype: Any, dims: Any) -> Any:
         return stack.data.reshape((-1, *stack.data.shape[2:]))
 
     def stack_split(self, like: Any, value: Any) -> Stack:
