@@ -34,7 +34,7 @@ def get_item(tensor: Any, key: Any, var: Any = None) -> Tensor:
       The slice; a masked selection for a bool tensor or array.
 
     Raises:
-      TypeError: part of the key is no index.
+      TypeError: part of the key is not an index.
       ValueError: an index is out of range, or there are more indices than dimensions.
     """
     if _is_mask(key):

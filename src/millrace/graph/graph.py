@@ -174,7 +174,7 @@ class Graph:
         if op is None:
             if allow_operation:
                 raise KeyError(f"The name {name!r} refers to an Operation not in the graph")
-            raise ValueError(f"The name {name!r} is no tensor's: tensor names have the form '<op>:<index>'")
+            raise ValueError(f"The name {name!r} is not a tensor's: those have the form '<op>:<index>'")
         if not allow_operation:
             raise ValueError(
                 f"The name {name!r} refers to an Operation, not a {wanted}; a tensor is '{name}:0'"
@@ -338,8 +338,6 @@ class Graph:
         for scope in self.control:
             if scope.inputs and not any(op in scope.seen for op in sources):
                 found.update((op, None) for op in scope.inputs if op not in sources)
-        if self.body is not None or any(op.body is not None for op in found):
-            return [op for op in found if op.body is self.body]
         return list(found)
 
     @contextlib.contextmanager

@@ -21,7 +21,8 @@ from millrace.core import errors
 from millrace.graph.tensor import Tensor
 from millrace.runtime import failures, interpret
 from millrace.runtime.plan import cost
-from millrace.runtime.plan.planner import Plan, Step, bodies_of, body_plan, make_plan
+from millrace.runtime.plan.borders import bodies_of
+from millrace.runtime.plan.planner import Plan, Step, body_plan, make_plan
 from millrace.runtime.plan.segments import Segment, split
 from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.stepwise import Cutter, Observer, Parts, cut_all, phases, single_steps, waits
@@ -140,7 +141,7 @@ class Executables:
 
     def plan(self, dims: list[Any] | None) -> Plan:
         """The simplified plan for feeds of these shapes."""
-        return simplify(make_plan(self._fetches, self._feeds), dims)
+        return simplify(make_plan(self._fetches, self._feeds, self._store.lowering), dims)
 
     def _advance(self, form: _Form) -> None:
         """Counts a run, and makes the function that it needs."""
@@ -154,7 +155,7 @@ class Executables:
         if form.function is None:
             form.function = interpret.compile_plan(plan)
             if form.waits:
-                form.function = Parts(plan, phases(plan, self._store), self._store)
+                form.function = phases(plan, self._store)
             if form.compile_at == math.inf:
                 form.plan = None
         form.runs += 1
@@ -162,8 +163,7 @@ class Executables:
     def _compiled(self, form: _Form, plan: Plan) -> Callable[..., Any]:
         """The function of a form with its segments compiled; where steps wait, those between the waits."""
         if form.waits:
-            parts = phases(plan, self._store, lambda part, _: _Segmented(part).function())
-            form.observed = Parts(plan, parts, self._store)
+            form.observed = phases(plan, self._store, lambda part, _: _Segmented(part).function())
             return form.observed
         form.segmented = _Segmented(plan)
         return form.segmented.function()

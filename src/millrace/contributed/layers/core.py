@@ -30,7 +30,7 @@ def channels_format(data_format: str | None, rank: int = 4) -> str:
     """tf.layers' name of a layout: "channels_first" for one that begins with "NC".
 
     Raises:
-      ValueError: it is no layout of that rank.
+      ValueError: it is not a layout of that rank.
     """
     spatial = {3: "W", 4: "HW", 5: "DHW"}[rank]
     if data_format in (None, f"N{spatial}C"):

@@ -68,7 +68,7 @@ class WholeFileReader(ReaderBase):
     """Gives each file's name and contents."""
 
     def __init__(self, name: str | None = None) -> None:
-        super().__init__(raw.WholeFileReaderV2(name=name))
+        super().__init__(raw.WholeFileReaderV2(name=name), supports_serialize=True)
 
 
 @public("IdentityReader")
@@ -76,7 +76,7 @@ class IdentityReader(ReaderBase):
     """Gives each work unit as key and value."""
 
     def __init__(self, name: str | None = None) -> None:
-        super().__init__(raw.IdentityReaderV2(name=name))
+        super().__init__(raw.IdentityReaderV2(name=name), supports_serialize=True)
 
 
 @public("TextLineReader")

@@ -176,7 +176,7 @@ def global_norm(t_list: Any, name: str | None = None) -> Tensor | None:
       A scalar; None where every element is None.
 
     Raises:
-      TypeError: `t_list` is no list.
+      TypeError: `t_list` is not a list.
     """
     if not isinstance(t_list, tuple | list):
         raise TypeError(f"global_norm: t_list must be a list. Received: {t_list!r}")
@@ -206,7 +206,7 @@ def clip_by_global_norm(
       `(the scaled tensors, their global norm before)`.
 
     Raises:
-      TypeError: `t_list` is no list.
+      TypeError: `t_list` is not a list.
     """
     if not isinstance(t_list, tuple | list):
         raise TypeError(f"clip_by_global_norm: t_list must be a list. Received: {t_list!r}")

@@ -39,7 +39,7 @@ def sequence_mask(
       `[..., maxlen]`.
 
     Raises:
-      ValueError: `maxlen` is no scalar.
+      ValueError: `maxlen` is not a scalar.
     """
     with get_default_graph().name_scope(name or "SequenceMask"):
         lengths = to_tensor(lengths)
@@ -197,7 +197,7 @@ def sort(values: Any, axis: Any = -1, direction: str = "ASCENDING", name: str | 
       name: op name; default "sort".
 
     Raises:
-      ValueError: `axis` is no constant or out of range, or `direction` is another word.
+      ValueError: `axis` is not a constant or out of range, or `direction` is another word.
     """
     with get_default_graph().name_scope(name or "sort"):
         return _sorted(values, axis, direction, False)
@@ -220,7 +220,7 @@ def argsort(
       The shape of `values`, int32.
 
     Raises:
-      ValueError: `axis` is no constant or out of range, or `direction` is another word.
+      ValueError: `axis` is not a constant or out of range, or `direction` is another word.
     """
     with get_default_graph().name_scope(name or "argsort"):
         return _sorted(values, axis, direction, True)

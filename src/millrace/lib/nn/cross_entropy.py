@@ -157,7 +157,7 @@ def sparse_softmax_cross_entropy_with_logits(
 
     Raises:
       ValueError: an argument is missing or positional, or the ranks do not fit.
-      InvalidArgumentError: when run, a label is no class.
+      InvalidArgumentError: when run, a label is not a class.
     """
     _check_named("sparse_softmax_cross_entropy_with_logits", _sentinel, labels, logits)
     with name_scope(name, "SparseSoftmaxCrossEntropyWithLogits", [labels, logits]):

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millrace.building.apply import apply
-from millrace.building.body import is_variable_read
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.operation import Operation, group
+from millrace.graph.references import is_variable_read
 from millrace.graph.tensor import Tensor
 
 if TYPE_CHECKING:

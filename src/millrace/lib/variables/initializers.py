@@ -30,7 +30,7 @@ class Initializer:
           dtype: default the initializer's own.
           partition_info: where a part lies in its whole (`full_shape`, `var_offset`), or None.
         """
-        raise TypeError(f"{type(self).__name__} is no complete initializer: it does not define __call__")
+        raise TypeError(f"{type(self).__name__} is not a complete initializer: it does not define __call__")
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer."""

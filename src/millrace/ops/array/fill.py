@@ -192,7 +192,7 @@ def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
       name: op name; default "Fill".
 
     Raises:
-      ValueError: `value` is no scalar.
+      ValueError: `value` is not a scalar.
     """
     return apply(Fill, dims, value, name=name)
 
@@ -262,7 +262,7 @@ def range_(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, nam
             widths = [int32, int64, float32, float64]
             for end in ends:
                 if end.dtype.base_dtype not in widths:
-                    raise TypeError(
+                    raise AssertionError(
                         f"range: start, limit and delta must be int or float. Received: {end.dtype.name}"
                     )
             chosen = max((end.dtype.base_dtype for end in ends), key=widths.index)

@@ -196,7 +196,7 @@ def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) ->
       name: scope; default "in_top_k".
 
     Returns:
-      bool `[batch]`. False where the target is no class or its prediction is not finite.
+      bool `[batch]`. False where the target is not a class or its prediction is not finite.
     """
     with get_default_graph().name_scope(name or "in_top_k"):
         return raw.InTopKV2(predictions, targets, k)

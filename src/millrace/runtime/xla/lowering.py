@@ -15,10 +15,10 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from millrace.building.body import Body
 from millrace.dialect import jax_dialect, numpy_dialect
 from millrace.dialect.jax.control import Checks
 from millrace.graph.operation import group
+from millrace.runtime.plan.borders import BodyUse
 from millrace.runtime.plan.planner import Plan, Step, body_slots, with_bodies
 from millrace.runtime.plan.simplify import body_form
 from millrace.runtime.xla.layers import Layer, computed
@@ -172,7 +172,7 @@ def results_of(step: Step, result: Any) -> list[tuple[int, Any]]:
     return found
 
 
-def bind_body(step: Step, body: Body) -> Callable[..., list[Any]]:
+def bind_body(step: Step, body: BodyUse) -> Callable[..., list[Any]]:
     """A function of the arguments, the captured values, then the slots of `op`'s bodies; see
     `interpret.bind_body`.
     """
