@@ -48,7 +48,7 @@ class Checks:
         self.rows: list[tuple[Any, Callable[[], Exception]]] = []
         self.ops: set[Any] = set()
         self.small: frozenset[Any] = frozenset()  # operations on angles known to be small
-        self.native: Callable[[], bool] = bool  # whether the native kernels are there, for what is no body
+        self.native: Callable[[], bool] = bool  # whether the native kernels are there, for what is not a body
         self._outer: Checks | None = None
         self._watch: Watch | None = None
         self._undecided: list[set[Any]] = []
@@ -319,7 +319,7 @@ class ControlVerbs:
     def variant_zeros(self, value: Any) -> Any:
         return jax.tree.map(jnp.zeros_like, value)
 
-    def stack_concat(self, stack: Any) -> Any:
+    def stack_concat(self, stack: Any, dtype: Any, dims: Any) -> Any:
         return stack.data.reshape((-1, *stack.data.shape[2:]))
 
     def stack_split(self, like: Any, value: Any) -> Stack:
@@ -467,7 +467,7 @@ def _only_counts(test: jax_core.Jaxpr, body: jax_core.Jaxpr) -> bool:
 
     Args:
       test: of the carried values.
-      body: of the carried values; its last result is no carried value.
+      body: of the carried values; its last result is not a carried value.
     """
     wanted = partial_eval.dce_jaxpr(test, [True])[1]
     while True:

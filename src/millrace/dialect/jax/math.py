@@ -93,7 +93,7 @@ class MathVerbs:
         return jnp.where(_no_gamma(x), jnp.asarray(jnp.inf, x.dtype), lax.digamma(x))
 
     def polygamma(self, order: Any, x: Any) -> Any:
-        """The derivative of digamma of an order >= 0; NaN for an order that is no natural number."""
+        """The derivative of digamma of an order >= 0; NaN for an order that is not a natural number."""
         order, x = jnp.broadcast_arrays(order, x)
         value = jnp.where(_no_gamma(x) & (order == 0), jnp.asarray(jnp.inf, x.dtype), lax.polygamma(order, x))
         far = (x == jnp.inf) & (order > 0) & (order == jnp.floor(order))

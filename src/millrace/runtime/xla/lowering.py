@@ -14,10 +14,10 @@ from typing import Any
 import jax
 from jax.core import Tracer
 
-from millrace.building.body import Body
 from millrace.dialect import jax_dialect, numpy_dialect
 from millrace.dialect.jax.control import Checks
 from millrace.graph.operation import group
+from millrace.runtime.plan.borders import BodyUse
 from millrace.runtime.plan.planner import Plan, Step, body_slots, with_bodies
 from millrace.runtime.plan.simplify import body_form
 from millrace.runtime.xla.layers import Layer, computed
@@ -175,7 +175,7 @@ class BoundBody:
       stacks: how many of the results a loop stacks.
     """
 
-    def __init__(self, step: Step, body: Body) -> None:
+    def __init__(self, step: Step, body: BodyUse) -> None:
         self._plan = body_form(step.op, body, step.dims)
         self._keys = list(body_slots(step.op))
         self._own = {use.key: use for use in self._plan.slots}
