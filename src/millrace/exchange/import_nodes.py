@@ -43,7 +43,7 @@ def _split(name: str) -> tuple[str, int]:
     """`a:1` as ("a", 1).
 
     Raises:
-      ValueError: what follows the colon is no number.
+      ValueError: what follows the colon is not a number.
     """
     op, colon, index = name.partition(":")
     if colon and not index.isdigit():
@@ -122,11 +122,16 @@ class Import:
             name, index = (key[1:], 0) if key.startswith("^") else _split(key)
             op = self.ops.get(name)
             known = op is not None and (key.startswith("^") or index < len(op.outputs))
-            if not known:
+            if not known and (op is not None or name not in self._inputs_from_outside()):
                 missing.append(key)
         if missing:
             raise ValueError("import_graph_def: Attempted to map inputs that were not found in graph_def: "
                              f"[{', '.join(missing)}]")  # fmt: skip
+
+    def _inputs_from_outside(self) -> set[str]:
+        """Names that nodes take and no node has: the unbound inputs of a part of a graph."""
+        taken = {text.removeprefix("^").partition(":")[0] for node in self.proto.node for text in node.input}
+        return taken - self.ops.keys()
 
     def _wrong(self, node: Any, message: str) -> ValueError:
         return ValueError(f"import_graph_def: node '{node.name}' (type {node.op}): {message}")
@@ -294,7 +299,7 @@ class Import:
         if function is None:
             raise self._wrong(node, f"uses a function that the library lacks. Received: {used.name!r}")
         if not functiondef.is_own(function):
-            raise self._wrong(node, f"uses a function that is no body here. Received: {used.name!r}")
+            raise self._wrong(node, f"uses a function that is not a body here. Received: {used.name!r}")
         if used.name not in self.bodies:
             self.bodies[used.name] = self._own_body(function, inputs)
         return self.bodies[used.name]

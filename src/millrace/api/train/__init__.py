@@ -20,6 +20,21 @@ if TYPE_CHECKING:
     from millrace.core.proto_names import SequenceExample as SequenceExample
     from millrace.core.proto_names import ServerDef as ServerDef
     from millrace.exchange.graph_util import write_graph as write_graph
+    from millrace.saver.checkpoint.reader import NewCheckpointReader as NewCheckpointReader
+    from millrace.saver.checkpoint.reader import list_variables as list_variables
+    from millrace.saver.checkpoint.reader import load_checkpoint as load_checkpoint
+    from millrace.saver.checkpoint.reader import load_variable as load_variable
+    from millrace.saver.checkpoint.state import checkpoint_exists as checkpoint_exists
+    from millrace.saver.checkpoint.state import checkpoints_iterator as checkpoints_iterator
+    from millrace.saver.checkpoint.state import generate_checkpoint_state_proto as generate_checkpoint_state_proto
+    from millrace.saver.checkpoint.state import get_checkpoint_mtimes as get_checkpoint_mtimes
+    from millrace.saver.checkpoint.state import get_checkpoint_state as get_checkpoint_state
+    from millrace.saver.checkpoint.state import latest_checkpoint as latest_checkpoint
+    from millrace.saver.checkpoint.state import remove_checkpoint as remove_checkpoint
+    from millrace.saver.checkpoint.state import update_checkpoint_state as update_checkpoint_state
+    from millrace.saver.meta_graph import export_meta_graph as export_meta_graph
+    from millrace.saver.saver import Saver as Saver
+    from millrace.saver.saver import import_meta_graph as import_meta_graph
     from millrace.summaries.file_writer import FileWriter as SummaryWriter
     from millrace.summaries.file_writer import FileWriterCache as SummaryWriterCache
     from millrace.summaries.file_writer import summary_iterator as summary_iterator
@@ -92,11 +107,13 @@ __all__ = [
     "JobDef",
     "LooperThread",
     "MomentumOptimizer",
+    "NewCheckpointReader",
     "Optimizer",
     "ProximalAdagradOptimizer",
     "ProximalGradientDescentOptimizer",
     "QueueRunner",
     "RMSPropOptimizer",
+    "Saver",
     "SaverDef",
     "SequenceExample",
     "ServerDef",
@@ -106,17 +123,28 @@ __all__ = [
     "assert_global_step",
     "batch",
     "batch_join",
+    "checkpoint_exists",
+    "checkpoints_iterator",
     "cosine_decay",
     "cosine_decay_restarts",
     "create_global_step",
     "exponential_decay",
+    "export_meta_graph",
+    "generate_checkpoint_state_proto",
+    "get_checkpoint_mtimes",
+    "get_checkpoint_state",
     "get_global_step",
     "get_or_create_global_step",
     "global_step",
+    "import_meta_graph",
     "input_producer",
     "inverse_time_decay",
+    "latest_checkpoint",
     "limit_epochs",
     "linear_cosine_decay",
+    "list_variables",
+    "load_checkpoint",
+    "load_variable",
     "match_filenames_once",
     "maybe_batch",
     "maybe_batch_join",
@@ -129,12 +157,14 @@ __all__ = [
     "polynomial_decay",
     "queue_runner",
     "range_input_producer",
+    "remove_checkpoint",
     "shuffle_batch",
     "shuffle_batch_join",
     "slice_input_producer",
     "start_queue_runners",
     "string_input_producer",
     "summary_iterator",
+    "update_checkpoint_state",
     "write_graph",
 ]
 
@@ -162,11 +192,13 @@ if not TYPE_CHECKING:
             "JobDef": "millrace.core.proto_names",
             "LooperThread": "millrace.training.coordination.coordinator",
             "MomentumOptimizer": "millrace.training.optimizers.momentum",
+            "NewCheckpointReader": "millrace.saver.checkpoint.reader",
             "Optimizer": "millrace.training.optimizers.optimizer",
             "ProximalAdagradOptimizer": "millrace.training.optimizers.adagrad",
             "ProximalGradientDescentOptimizer": "millrace.training.optimizers.gradient_descent",
             "QueueRunner": "millrace.training.coordination.queue_runner",
             "RMSPropOptimizer": "millrace.training.optimizers.rmsprop",
+            "Saver": "millrace.saver.saver",
             "SaverDef": "millrace.core.proto_names",
             "SequenceExample": "millrace.core.proto_names",
             "ServerDef": "millrace.core.proto_names",
@@ -176,17 +208,28 @@ if not TYPE_CHECKING:
             "assert_global_step": "millrace.training.global_step",
             "batch": "millrace.training.coordination.batching",
             "batch_join": "millrace.training.coordination.batching",
+            "checkpoint_exists": "millrace.saver.checkpoint.state",
+            "checkpoints_iterator": "millrace.saver.checkpoint.state",
             "cosine_decay": "millrace.training.schedules",
             "cosine_decay_restarts": "millrace.training.schedules",
             "create_global_step": "millrace.training.global_step",
             "exponential_decay": "millrace.training.schedules",
+            "export_meta_graph": "millrace.saver.meta_graph",
+            "generate_checkpoint_state_proto": "millrace.saver.checkpoint.state",
+            "get_checkpoint_mtimes": "millrace.saver.checkpoint.state",
+            "get_checkpoint_state": "millrace.saver.checkpoint.state",
             "get_global_step": "millrace.training.global_step",
             "get_or_create_global_step": "millrace.training.global_step",
             "global_step": "millrace.training.global_step",
+            "import_meta_graph": "millrace.saver.saver",
             "input_producer": "millrace.training.coordination.producers",
             "inverse_time_decay": "millrace.training.schedules",
+            "latest_checkpoint": "millrace.saver.checkpoint.state",
             "limit_epochs": "millrace.training.coordination.producers",
             "linear_cosine_decay": "millrace.training.schedules",
+            "list_variables": "millrace.saver.checkpoint.reader",
+            "load_checkpoint": "millrace.saver.checkpoint.reader",
+            "load_variable": "millrace.saver.checkpoint.reader",
             "match_filenames_once": "millrace.training.coordination.producers",
             "maybe_batch": "millrace.training.coordination.batching",
             "maybe_batch_join": "millrace.training.coordination.batching",
@@ -198,12 +241,14 @@ if not TYPE_CHECKING:
             "piecewise_constant_decay": "millrace.training.schedules:piecewise_constant",
             "polynomial_decay": "millrace.training.schedules",
             "range_input_producer": "millrace.training.coordination.producers",
+            "remove_checkpoint": "millrace.saver.checkpoint.state",
             "shuffle_batch": "millrace.training.coordination.batching",
             "shuffle_batch_join": "millrace.training.coordination.batching",
             "slice_input_producer": "millrace.training.coordination.producers",
             "start_queue_runners": "millrace.training.coordination.queue_runner",
             "string_input_producer": "millrace.training.coordination.producers",
             "summary_iterator": "millrace.summaries.file_writer",
+            "update_checkpoint_state": "millrace.saver.checkpoint.state",
             "write_graph": "millrace.exchange.graph_util",
         },
         children=("queue_runner",),

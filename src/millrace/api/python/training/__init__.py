@@ -7,6 +7,7 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.api.python.training import adam as adam
+    from millrace.api.python.training import checkpoint_management as checkpoint_management
     from millrace.api.python.training import coordinator as coordinator
     from millrace.api.python.training import ftrl as ftrl
     from millrace.api.python.training import gradient_descent as gradient_descent
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
     from millrace.api.python.training import optimizer as optimizer
     from millrace.api.python.training import queue_runner_impl as queue_runner_impl
     from millrace.api.python.training import rmsprop as rmsprop
+    from millrace.api.python.training import saveable_object as saveable_object
+    from millrace.api.python.training import saver as saver
+    from millrace.api.python.training import saving as saving
     from millrace.api.python.training import slot_creator as slot_creator
     from millrace.api.python.training import training as training
     from millrace.api.python.training import training_util as training_util
 
 __all__ = [
     "adam",
+    "checkpoint_management",
     "coordinator",
     "ftrl",
     "gradient_descent",
@@ -33,6 +38,9 @@ __all__ = [
     "optimizer",
     "queue_runner_impl",
     "rmsprop",
+    "saveable_object",
+    "saver",
+    "saving",
     "slot_creator",
     "training",
     "training_util",
@@ -43,5 +51,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("adam", "coordinator", "ftrl", "gradient_descent", "input", "learning_rate_decay", "momentum", "moving_averages", "optimizer", "queue_runner_impl", "rmsprop", "slot_creator", "training", "training_util",),
+        children=("adam", "checkpoint_management", "coordinator", "ftrl", "gradient_descent", "input", "learning_rate_decay", "momentum", "moving_averages", "optimizer", "queue_runner_impl", "rmsprop", "saveable_object", "saver", "saving", "slot_creator", "training", "training_util",),
     )
