@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from millrace.building.convert import register_tensor_conversion_function as register_tensor_conversion_function
     from millrace.building.indexed_slices import IndexedSlices as IndexedSlices
     from millrace.building.operators import public_div as div
+    from millrace.building.raw import raw_ops as raw_ops
     from millrace.building.scopes import add_to_collection as add_to_collection
     from millrace.building.scopes import add_to_collections as add_to_collections
     from millrace.building.scopes import colocate_with as colocate_with
@@ -1095,6 +1096,7 @@ __all__ = [
     "random_uniform_initializer",
     "range",
     "rank",
+    "raw_ops",
     "read_file",
     "real",
     "realdiv",
@@ -1712,6 +1714,7 @@ if not TYPE_CHECKING:
             "random_uniform_initializer": "millrace.lib.variables.initializers:RandomUniform",
             "range": "millrace.ops.array.fill:range_",
             "rank": "millrace.ops.array.shape",
+            "raw_ops": "millrace.building.raw",
             "read_file": "millrace.ops.io.files",
             "real": "millrace.ops.math.complex",
             "realdiv": "millrace.ops.math.division",

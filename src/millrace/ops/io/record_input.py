@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from millrace.graph.attrs import integer, number, text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
-from millrace.opkit.records import shuffled_input
+from millrace.opkit.records.tfrecord import shuffled_input
 
 
 @declare(
