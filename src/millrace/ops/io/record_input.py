@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from millrace.graph.attrs import integer, number, text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
-from millrace.opkit.records.tfrecord import shuffled_input
+from millrace.opkit.records.shuffled_input import RecordInput as _RecordInput
 
 
 @declare(
@@ -16,7 +16,7 @@ from millrace.opkit.records.tfrecord import shuffled_input
     file_parallelism=integer(default=16),
     batch_size=integer(default=32),
     compression_type=text(default=""),
-    state=shuffled_input.RecordInput,
+    state=_RecordInput,
     effect=True,
     host=True,
 )
