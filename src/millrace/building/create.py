@@ -34,9 +34,12 @@ def create(opdef: OpDef, *inputs: Tensor | list[Tensor], name: str | None = None
       TypeError: dtypes clash, or an attribute is missing or of another kind.
       ValueError: the shape rule refuses the inputs, or they are from several graphs.
     """
-    graph = graph_of(inputs, opdef, name)
-    graph._check_open()
-    return whole(graph, _from_tensors, graph, opdef, inputs, name, attrs)
+    graph = graph_of(inputs, opdef, name) if inputs else defaults.get_default_graph()
+    if graph._finalized:
+        graph._check_open()
+    if graph.undo is None:
+        return whole(graph, _from_tensors, opdef, inputs, name, attrs)
+    return _from_tensors(graph, opdef, inputs, name, attrs)
 
 
 def graph_of(inputs: tuple[Any, ...], opdef: OpDef, name: str | None) -> Graph:
@@ -66,14 +69,19 @@ def graph_of(inputs: tuple[Any, ...], opdef: OpDef, name: str | None) -> Graph:
     return defaults.get_default_graph() if graph is None else graph
 
 
-def whole(graph: Graph, make: Callable[..., Operation], *args: Any) -> Operation:
-    """`make(*args)`; when it fails, the graph is as it was before."""
-    if graph.undo is not None:  # inside of a call that undoes everything
-        return make(*args)
+def whole(
+    graph: Graph,
+    make: Callable[..., Operation],
+    opdef: OpDef,
+    inputs: tuple[Any, ...],
+    name: str | None,
+    attrs: dict[str, Any],
+) -> Operation:
+    """`make(graph, opdef, ...)`, the outermost such call; when it fails, the graph is as it was before."""
     size = len(graph.ops)
     graph.undo = []
     try:
-        return make(*args)
+        return make(graph, opdef, inputs, name, attrs)
     except BaseException:
         graph.roll_back(size)
         raise

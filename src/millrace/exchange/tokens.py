@@ -1,8 +1,8 @@
 """The operation types of old control flow, and TensorFlow's tensor arrays among them.
 
-Here a tensor array is a value that flows (`ops/state/tensor_array.py`). In a graph with Switch and Merge it is
-what it is in TensorFlow: a resource, whose users a scalar called the flow puts in order. Both go by the same
-names; the importer takes the types below where a GraphDef holds old control flow.
+Here a tensor array is a value that flows (`ops/state/tensor_array.py`). In a graph with Switch and Merge it
+is what it is in TensorFlow: a resource, whose users a scalar called the flow puts in order. Both go by the
+same names; the importer takes the types below where a GraphDef holds old control flow.
 """
 
 from __future__ import annotations

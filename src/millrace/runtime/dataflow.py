@@ -1,9 +1,9 @@
-"""Old control flow, run as it is meant: tokens go along the edges, and a dead one says that a way is not taken.
+"""Old control flow, run as it is meant: tokens go along the edges; a dead one says that a way is not taken.
 
 A token belongs to an iteration of a frame. Enter opens a frame, NextIteration passes a token on to the next
-iteration, Exit brings it out. An operation runs when all its inputs have come, and is dead when one of them is;
-a Merge runs with the first that is there. Where several can run, the one created first does. Variables are read
-when a token reaches what reads them, and the store takes the new values when all has succeeded.
+iteration, Exit brings it out. An operation runs when all its inputs have come, and is dead when one of them
+is; a Merge runs with the first that is there. Where several can run, the one created first does. Variables
+are read when a token reaches what reads them, and the store takes the new values when all has succeeded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an operation does with its tokens: kernels on NumPy values, variables by reference, stacks and arrays."""
+"""What an operation does with its tokens: kernels on NumPy values, variables, stacks and arrays."""
 
 from __future__ import annotations
 

@@ -18,6 +18,9 @@ from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.tensor_array import TensorArray
 
+# Before the branches of a cond TensorFlow adds Switch, switch_t, switch_f and pred_id.
+_FOR_A_BRANCH = 4
+
 
 class _Flat:
     """Values of any kind as tensors, and the way back: what crosses the border of a body."""
@@ -66,11 +69,12 @@ def _branch(graph: Any, function: Callable[[], Any], who: str, strict: bool) -> 
         if result is None or (nest.is_nested(result) and not nest.flatten(result)):
             raise ValueError(f"cond: {who} must return something. Received: {result!r}")
         if isinstance(result, Operation):
-            with graph.control_dependencies([result]):
+            with graph.control_dependencies([result]), graph.counted_as(1):
                 result = raw.Identity(convert.constant_of(True, None, "Const"))
         flat = _Flat([_value_of(v) for v in nest.flatten(result)])
         body.outputs = [t if t.op.body is body else body.capture(t, "Switch") for t in flat.tensors]
-        body.outputs = [_dereferenced(t) for t in body.outputs]
+        with graph.counted_as(0):
+            body.outputs = [_dereferenced(t) for t in body.outputs]
     return body, result, flat
 
 
@@ -98,7 +102,7 @@ def _dereferenced(tensor: Tensor) -> Tensor:
 
 def _value_of(value: Any) -> Any:
     if isinstance(value, Operation):
-        with control_dependencies([value]):
+        with control_dependencies([value]), value.graph.counted_as(1):
             return raw.Identity(convert.constant_of(True, None, "Const"))
     return value
 
@@ -141,6 +145,7 @@ def cond(
         if pred.dims is not None and len(pred.dims) != 0:
             raise ValueError(f"cond: pred must be a scalar. Received: {pred.name} of shape {pred.shape}")
         graph = pred.graph
+        graph.count(_FOR_A_BRANCH)
         then, first, first_flat = _branch(graph, true_fn, "true_fn", strict)
         other, second, second_flat = _branch(graph, false_fn, "false_fn", strict)
         _check_alike(first, first_flat, second, second_flat)
@@ -151,15 +156,16 @@ def cond(
                     "cond: outputs of true_fn and false_fn must have the same type. Received: "
                     f"{a.dtype.name} and {b.dtype.name}"
                 )
-        inputs = align([then, other])
-        outputs = raw.If(
-            pred,
-            inputs,
-            Tout=[t.dtype.base_dtype for t in then.outputs],
-            then_branch=then,
-            else_branch=other,
-        )
-        outputs = [raw.Identity(t, name="Merge") for t in outputs]
+        with graph.counted_as(len(then.outputs)):  # a Merge for each
+            inputs = align([then, other])
+            outputs = raw.If(
+                pred,
+                inputs,
+                Tout=[t.dtype.base_dtype for t in then.outputs],
+                then_branch=then,
+                else_branch=other,
+            )
+            outputs = [raw.Identity(t, name="Merge") for t in outputs]
         packed = nest.pack_sequence_as(first, first_flat.pack(outputs))
     return packed if strict else _unpacked(packed)
 
@@ -214,7 +220,8 @@ def case(
       name: scope.
 
     Raises:
-      TypeError: the pairs are no list or dict, or their elements no pairs of a bool tensor and a function.
+      TypeError: the pairs are not a list or dict, or their elements are not pairs of a bool tensor and a
+        function.
       ValueError: a dict without an order is given where the order matters.
     """
     if isinstance(pred_fn_pairs, Mapping):
@@ -405,7 +412,8 @@ class _Loop:
         self.variables = variables
         self.flat = _Flat(nest.flatten(variables))
         self.graph = get_default_graph()
-        self.start = [_dereferenced(t) for t in self.flat.tensors]
+        with self.graph.counted_as(0):
+            self.start = [_dereferenced(t) for t in self.flat.tensors]
         self.dims = self._invariants(invariants)
         self.back_prop = back_prop
         self.parallel = parallel
@@ -441,6 +449,7 @@ class _Loop:
 
     def build(self) -> list[Any]:
         graph = self.graph
+        graph.count(len(self.start))  # an Enter for each variable
         condition = Body(graph, "Enter")
         with graph.inside(condition):
             result = convert.convert_to_tensor(self.test(*self._arguments(condition, "Merge")))
@@ -453,27 +462,31 @@ class _Loop:
                     f"while_loop: cond must return a scalar. Received: {result.name} of shape {result.shape}"
                 )
             condition.outputs = [result if result.op.body is condition else condition.capture(result)]
+        graph.count(1 + len(self.start))  # LoopCond, and a Switch for each variable
         body = Body(graph, "Enter")
+        body.twin = condition
         with graph.inside(body):
             values = self.step(*self._arguments(body, "Identity"))
             if not nest.is_nested(values):
                 values = [values]
             after = self._results(values)
             body.outputs = [t if t.op.body is body else body.capture(t, "Enter") for t in after.tensors]
-            body.outputs = [_dereferenced(t) for t in body.outputs]
+            with graph.counted_as(0):
+                body.outputs = [_dereferenced(t) for t in body.outputs]
         self._check(body)
-        captured = align([condition, body])
-        outputs = raw.While(
-            [*self.start, *captured],
-            Tout=[t.dtype.base_dtype for t in self.start],
-            cond=condition,
-            body=body,
-            carried=len(self.start),
-            captured=len(captured),
-            parallel_iterations=self.parallel,
-            back_prop=self.back_prop,
-        )
-        outputs = [raw.Identity(t, name="Exit") for t in outputs]
+        with graph.counted_as(2 * len(self.start)):  # a NextIteration and an Exit for each variable
+            captured = align([condition, body])
+            outputs = raw.While(
+                [*self.start, *captured],
+                Tout=[t.dtype.base_dtype for t in self.start],
+                cond=condition,
+                body=body,
+                carried=len(self.start),
+                captured=len(captured),
+                parallel_iterations=self.parallel,
+                back_prop=self.back_prop,
+            )
+            outputs = [raw.Identity(t, name="Exit") for t in outputs]
         return nest.pack_sequence_as(values, after.pack(outputs))
 
     def _results(self, values: Any) -> _Flat:

@@ -110,7 +110,7 @@ def dynamic_rnn(
       (outputs `[batch, time, output_size]`, the last state).
 
     Raises:
-      TypeError: `cell` is no cell.
+      TypeError: `cell` is not a cell.
       ValueError: the depth of the inputs is unknown, or neither `initial_state` nor `dtype` is given.
     """
     _check_cell(cell)
@@ -285,7 +285,7 @@ def raw_rnn(
       (a TensorArray of what was emitted, the last state, the last loop state).
 
     Raises:
-      TypeError: `cell` is no cell, or `loop_fn` not callable.
+      TypeError: `cell` is not a cell, or `loop_fn` is not callable.
     """
     _check_cell(cell)
     if not callable(loop_fn):
@@ -362,7 +362,7 @@ def static_rnn(
       (a list of outputs, the last state).
 
     Raises:
-      TypeError: `cell` is no cell, or `inputs` no list.
+      TypeError: `cell` is not a cell, or `inputs` is not a list.
       ValueError: the list is empty, a depth is unknown, or neither `initial_state` nor `dtype` is given.
     """
     _check_cell(cell)
