@@ -45,6 +45,7 @@ NAMESPACES = frozenset({
     "distributions",
     "dtypes",
     "errors",
+    "estimator",
     "flags",
     "gfile",
     "graph_util",

@@ -11,7 +11,7 @@ from millrace.building import raw
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.ops.array.constant import constant
+from millrace.ops.array.constant import constant, ones, zeros
 from millrace.ops.random.draws import random_normal, random_uniform, truncated_normal
 
 # The deviation of a normal distribution of deviation 1 cut off at 2.
@@ -56,9 +56,11 @@ def _floating(dtype: Any) -> dtypes.DType:
 
 
 def _filled(shape: Any, value: Any, dtype: dtypes.DType) -> Tensor:
-    """A constant of one value repeated, which takes no memory; a Fill where the shape is a tensor."""
+    """A constant of one value repeated, which takes no memory; a Fill where the shape needs a tensor."""
     if isinstance(shape, Tensor):
         return raw.Fill(shape, constant(value, dtype))
+    if isinstance(shape, list | tuple) and any(isinstance(size, Tensor) for size in shape):
+        return ones(shape, dtype) if value == 1 else zeros(shape, dtype)
     dims = shapes.as_dims(shape)
     if not shapes.fully_defined(dims):
         raise ValueError(f"an initializer needs a fully defined shape. Received: {shapes.format_dims(dims)}")
