@@ -43,7 +43,7 @@ def _split(name: str) -> tuple[str, int]:
     """`a:1` as ("a", 1).
 
     Raises:
-      ValueError: what follows the colon is no number.
+      ValueError: what follows the colon is not a number.
     """
     op, colon, index = name.partition(":")
     if colon and not index.isdigit():
@@ -299,7 +299,7 @@ class Import:
         if function is None:
             raise self._wrong(node, f"uses a function that the library lacks. Received: {used.name!r}")
         if not functiondef.is_own(function):
-            raise self._wrong(node, f"uses a function that is no body here. Received: {used.name!r}")
+            raise self._wrong(node, f"uses a function that is not a body here. Received: {used.name!r}")
         if used.name not in self.bodies:
             self.bodies[used.name] = self._own_body(function, inputs)
         return self.bodies[used.name]

@@ -21,7 +21,8 @@ from millrace.core import errors
 from millrace.graph.tensor import Tensor
 from millrace.runtime import failures, interpret
 from millrace.runtime.plan import cost
-from millrace.runtime.plan.planner import Plan, Step, bodies_of, body_plan, make_plan
+from millrace.runtime.plan.borders import bodies_of
+from millrace.runtime.plan.planner import Plan, Step, body_plan, make_plan
 from millrace.runtime.plan.segments import Segment, split
 from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.stepwise import Cutter, Observer, Parts, cut_all, phases, single_steps, waits
@@ -140,7 +141,7 @@ class Executables:
 
     def plan(self, dims: list[Any] | None) -> Plan:
         """The simplified plan for feeds of these shapes."""
-        return simplify(make_plan(self._fetches, self._feeds), dims)
+        return simplify(make_plan(self._fetches, self._feeds, self._store.lowering), dims)
 
     def _advance(self, form: _Form) -> None:
         """Counts a run, and makes the function that it needs."""

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from millrace.building.body import Body
 from millrace.core import shapes
 from millrace.dialect import numpy_dialect, owning_dialect
 from millrace.graph.operation import Operation, group
 from millrace.opkit.state.resource import Resource
 from millrace.runtime import failures
-from millrace.runtime.plan.planner import Plan, Step, bodies_of, body_plan, body_slots, with_bodies
+from millrace.runtime.plan.borders import BodyUse, bodies_of
+from millrace.runtime.plan.planner import Plan, Step, body_plan, body_slots, with_bodies
 from millrace.runtime.plan.segments import Segment
 from millrace.runtime.plan.simplify import body_form
 from millrace.runtime.store import Slot
@@ -483,7 +483,7 @@ class _Initial:
         return value
 
 
-def bind_body(step: Step, body: Body) -> Callable[..., list[Any]]:
+def bind_body(step: Step, body: BodyUse) -> Callable[..., list[Any]]:
     """A function of the explicit arguments, the captured values, then the slots that the operation's bodies
     use.
 

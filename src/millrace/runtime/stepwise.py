@@ -21,7 +21,8 @@ from millrace.graph.operation import Operation, group
 from millrace.opkit.state.resource import Resource
 from millrace.runtime import interpret
 from millrace.runtime.crew import Crew
-from millrace.runtime.plan.planner import Plan, SlotUse, Step, ancestors, bodies_of, body_plan, body_slots
+from millrace.runtime.plan.borders import bodies_of
+from millrace.runtime.plan.planner import Plan, SlotUse, Step, ancestors, body_plan, body_slots
 from millrace.runtime.plan.segments import Segment
 from millrace.runtime.probe import Probe
 from millrace.runtime.store import Slot, Store

@@ -25,8 +25,10 @@ class MathVerbs:
         """
         if isinstance(holds, Tracer):
             Checks.current().add(holds, error)
-        elif not np.all(holds):
+            return
+        if not np.all(holds):
             raise error()
+        Checks.decided()
 
     # --- elementary -----------------------------------------------------------------------------------------
 
@@ -91,7 +93,7 @@ class MathVerbs:
         return jnp.where(_no_gamma(x), jnp.asarray(jnp.inf, x.dtype), lax.digamma(x))
 
     def polygamma(self, order: Any, x: Any) -> Any:
-        """The derivative of digamma of an order >= 0; NaN for an order that is no natural number."""
+        """The derivative of digamma of an order >= 0; NaN for an order that is not a natural number."""
         order, x = jnp.broadcast_arrays(order, x)
         value = jnp.where(_no_gamma(x) & (order == 0), jnp.asarray(jnp.inf, x.dtype), lax.polygamma(order, x))
         far = (x == jnp.inf) & (order > 0) & (order == jnp.floor(order))

@@ -119,7 +119,7 @@ class MathVerbs:
         return widened(_digamma, x)
 
     def polygamma(self, order: Any, x: Any) -> Any:
-        """The derivative of digamma of an order >= 0; NaN for an order that is no natural number."""
+        """The derivative of digamma of an order >= 0; NaN for an order that is not a natural number."""
         from scipy import special
 
         def function(n: Any, x: Any) -> Any:

@@ -101,7 +101,7 @@ def map_fn(
         def step(i: Any, written: list[Any]) -> Any:
             row = nest.pack_sequence_as(elems, [a.read(i) for a in arrays])
             value = fn(row)
-            nest.assert_same_structure(dtype, value, check_types=False)
+            nest.assert_same_structure(dtype, value)
             values = nest.flatten(value)
             return [i + 1, [w.write(i, v) for w, v in zip(written, values, strict=True)]]
 
@@ -164,7 +164,7 @@ def scan(
         def step(i: Any, values: list[Any], written: list[Any]) -> Any:
             row = nest.pack_sequence_as(elems, [a.read(i) for a in arrays])
             value = fn(nest.pack_sequence_as(structure, values), row)
-            nest.assert_same_structure(structure, value, check_types=False)
+            nest.assert_same_structure(structure, value)
             new = [convert.convert_to_tensor(v) for v in nest.flatten(value)]
             following = i - 1 if reverse else i + 1
             return [following, new, [w.write(i, v) for w, v in zip(written, new, strict=True)]]
@@ -206,7 +206,7 @@ def _fold(
         def step(i: Any, values: list[Any]) -> Any:
             row = nest.pack_sequence_as(elems, [a.read(i) for a in arrays])
             value = fn(nest.pack_sequence_as(structure, values), row)
-            nest.assert_same_structure(structure, value, check_types=False)
+            nest.assert_same_structure(structure, value)
             return [i - 1 if reverse else i + 1, nest.flatten(value)]
 
         _, after = while_loop(

@@ -92,7 +92,7 @@ class KeyValueTensorInitializer(TableInitializerBase):
 
 @public("lookup.TextFileIndex", "contrib.lookup.TextFileIndex")
 class TextFileIndex:
-    """Columns of a text file that are no columns.
+    """Columns of a text file that are not columns.
 
     Attributes:
       WHOLE_LINE: the line itself.

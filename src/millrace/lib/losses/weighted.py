@@ -134,7 +134,7 @@ def compute_weighted_loss(
         if reduction != Reduction.NONE:
             loss = reduce_sum(losses)
             if reduction == Reduction.MEAN:
-                # The weights may add up to less than nothing, which is no reason to give 0.
+                # The weights may add up to less than nothing, which is not a reason to give 0.
                 loss = raw.DivNoNan(loss, reduce_sum(ones_like(losses) * weights), name="value")
             elif reduction == Reduction.SUM_BY_NONZERO_WEIGHTS:
                 loss = _safe_mean(loss, _num_present(losses, weights))

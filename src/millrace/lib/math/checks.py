@@ -401,7 +401,7 @@ def assert_rank(
       An operation to depend on.
 
     Raises:
-      ValueError: the ranks are known and differ; `rank` is no scalar.
+      ValueError: the ranks are known and differ; `rank` is not a scalar.
       InvalidArgumentError: when run, where they differ.
     """
     with name_scope(name, "assert_rank", [x, rank]):
@@ -534,7 +534,7 @@ def assert_scalar_int(tensor: Any, name: str | None = None) -> Tensor:
 
 @public("assert_proper_iterable", "debugging.assert_proper_iterable")
 def assert_proper_iterable(values: Any) -> None:
-    """Asserts that `values` can be iterated over and is no tensor, array or string.
+    """Asserts that `values` can be iterated over and is not a tensor, array or string.
 
     Raises:
       TypeError: it cannot, or is.

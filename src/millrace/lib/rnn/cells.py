@@ -435,7 +435,7 @@ class MultiRNNCell(RNNCell):
 
     Raises:
       ValueError: there are no cells, or a state is a tuple and `state_is_tuple` False.
-      TypeError: `cells` is no list.
+      TypeError: `cells` is not a list.
     """
 
     def __init__(self, cells: Any, state_is_tuple: bool = True) -> None:

@@ -110,7 +110,7 @@ def dynamic_rnn(
       (outputs `[batch, time, output_size]`, the last state).
 
     Raises:
-      TypeError: `cell` is no cell.
+      TypeError: `cell` is not a cell.
       ValueError: the depth of the inputs is unknown, or neither `initial_state` nor `dtype` is given.
     """
     _check_cell(cell)
@@ -141,7 +141,7 @@ def _loop(
     lengths: Tensor | None,
     batch: Any,
     parallel: int,
-    dtype: Any = None,
+    dtype: Any,
 ) -> Any:
     steps = flat[0].dims[0] if flat[0].dims else None
     count = (
@@ -152,11 +152,7 @@ def _loop(
     sizes = [
         shapes.as_shape([s] if isinstance(s, int) else s).as_list() for s in nest.flatten(cell.output_size)
     ]
-    first = nest.flatten(state)[0]
-    if dtype is not None:
-        kind = dtypes.as_dtype(dtype).base_dtype
-    else:
-        kind = first.dtype.base_dtype if not isinstance(first, TensorArray) else flat[0].dtype.base_dtype
+    kind = _output_dtype(dtype, state, flat)
     rows = batch if isinstance(batch, int) else None
     with name_scope("dynamic_rnn"):
         reads = [TensorArray(x.dtype, size=count, element_shape=x.dims[1:]).unstack(x) for x in flat]  # type: ignore
@@ -189,6 +185,23 @@ def _loop(
     for tensor, size in zip(outputs, sizes, strict=True):
         tensor.set_shape([steps, rows, *size])
     return nest.pack_sequence_as(cell.output_size, outputs), last
+
+
+def _output_dtype(dtype: Any, state: Any, flat: list[Tensor]) -> dtypes.DType:
+    """The dtype asked for, else that of the state.
+
+    Raises:
+      ValueError: none is asked for, and the parts of the state differ.
+    """
+    if dtype is not None:
+        return dtypes.as_dtype(dtype).base_dtype
+    kinds = {v.dtype.base_dtype for v in nest.flatten(state) if not isinstance(v, TensorArray)}
+    if len(kinds) > 1:
+        raise ValueError(
+            "dynamic_rnn: the dtype of the outputs cannot be told from a state of different dtypes; give "
+            f"dtype. Received: {sorted(k.name for k in kinds)}"
+        )
+    return kinds.pop() if kinds else flat[0].dtype.base_dtype
 
 
 def _same_shape(old: Any, new: Any) -> Any:
@@ -272,7 +285,7 @@ def raw_rnn(
       (a TensorArray of what was emitted, the last state, the last loop state).
 
     Raises:
-      TypeError: `cell` is no cell, or `loop_fn` not callable.
+      TypeError: `cell` is not a cell, or `loop_fn` is not callable.
     """
     _check_cell(cell)
     if not callable(loop_fn):
@@ -349,7 +362,7 @@ def static_rnn(
       (a list of outputs, the last state).
 
     Raises:
-      TypeError: `cell` is no cell, or `inputs` no list.
+      TypeError: `cell` is not a cell, or `inputs` is not a list.
       ValueError: the list is empty, a depth is unknown, or neither `initial_state` nor `dtype` is given.
     """
     _check_cell(cell)

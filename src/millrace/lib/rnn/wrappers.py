@@ -80,7 +80,7 @@ class DropoutWrapper(_Wrapper):
         but the memory `c` of LSTMs.
 
     Raises:
-      TypeError: the cell is no cell.
+      TypeError: the cell is not a cell.
       ValueError: a probability is outside [0, 1], or a variational argument is missing.
     """
 

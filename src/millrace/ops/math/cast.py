@@ -114,7 +114,7 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
       Shape of `x`, dtype `dtype`; `x` itself where it has that dtype already.
 
     Raises:
-      TypeError: `dtype` is no dtype.
+      TypeError: `dtype` is not a dtype.
       UnimplementedError: when run, for strings and handles.
     """
     target = dtypes.as_dtype(dtype).base_dtype

@@ -336,7 +336,7 @@ def zeta(x: Any, q: Any, name: str | None = None) -> Tensor:
 
 @public("polygamma", "math.polygamma")
 def polygamma(a: Any, x: Any, name: str | None = None) -> Tensor:
-    """The a-th derivative of digamma; NaN where a is no natural number.
+    """The a-th derivative of digamma; NaN where a is not a natural number.
 
     Args:
       a: `[...]`, float32 or float64.
@@ -390,7 +390,7 @@ def betainc(a: Any, b: Any, x: Any, name: str | None = None) -> Tensor:
       name: op name; default "Betainc".
 
     Returns:
-      The shape of those that are no scalars, dtype of `a`.
+      The shape of those that are not scalars, dtype of `a`.
 
     Raises:
       ValueError: two of the shapes differ and neither is a scalar.

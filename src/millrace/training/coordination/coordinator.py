@@ -98,7 +98,7 @@ class Coordinator:
         Args:
           threads: beside the registered ones.
           stop_grace_period_secs: how long threads may go on after the request to stop.
-          ignore_live_threads: threads that run on after that are no error.
+          ignore_live_threads: threads that run on after that are not error.
 
         Raises:
           RuntimeError: threads run on after the grace period.

@@ -198,7 +198,7 @@ class QueueRunner:
         self._quietly(sess, self._cancel_op)
 
     def _quietly(self, sess: Any, op: Any) -> None:
-        """Closes the queue; that the session may be closed already is no matter."""
+        """Closes the queue; that the session may be closed already is not a matter."""
         try:
             sess.run(op)
         except Exception as error:
