@@ -7,6 +7,7 @@ else than NumPy itself. A failing line tells which operation failed: there is no
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ _HOST_TYPES = frozenset((np.ndarray, type(None), int, *np.sctypeDict.values()))
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "true_divide": "/", "divide": "/"}
 
 _serial = itertools.count()
+_making = threading.Lock()
 _lines: dict[str, list[Step | Segment | None]] = {}  # source name -> the step on each line
 
 
@@ -248,7 +250,8 @@ class _Source:
                 lines.append(f"if {target}.__class__ not in HOST: {target} = host({target})")
             if use.op.opdef.state is not None:
                 make = self._bind(_Initial(use.op), "init")
-                lines.append(f"if {target} is None: {target} = {make}()")
+                slot = "None" if self.is_body else name
+                lines.append(f"if {target} is None: {target} = {make}({slot})")
             elif use.must_exist:
                 self.names["uninitialized"] = failures.uninitialized
                 lines.append(f"if {target} is None: raise uninitialized({self._bind(use.op, 'op')})")
@@ -475,12 +478,18 @@ class _Initial:
     def __init__(self, op: Operation) -> None:
         self.op = op
 
-    def __call__(self) -> Any:
+    def __call__(self, slot: Slot | None) -> Any:
         assert self.op.opdef.state is not None
         value = self.op.opdef.state(self.op.attrs)
-        if isinstance(value, Resource):
-            value.name = self.op.attrs.get("shared_name") or self.op.name
-        return value
+        if not isinstance(value, Resource):
+            return value
+        value.name = self.op.attrs.get("shared_name") or self.op.name
+        if slot is None:
+            return value
+        with _making:  # whoever else wants it meanwhile gets the same one
+            if slot.value is None:
+                slot.value = value
+            return slot.value
 
 
 def bind_body(step: Step, body: BodyUse) -> Callable[..., list[Any]]:
