@@ -152,6 +152,9 @@ if TYPE_CHECKING:
     from millrace.lib.flow.functional import map_fn as map_fn
     from millrace.lib.flow.functional import scan as scan
     from millrace.lib.flow.tensor_array import TensorArray as TensorArray
+    from millrace.lib.input.accumulators import ConditionalAccumulator as ConditionalAccumulator
+    from millrace.lib.input.accumulators import ConditionalAccumulatorBase as ConditionalAccumulatorBase
+    from millrace.lib.input.accumulators import SparseConditionalAccumulator as SparseConditionalAccumulator
     from millrace.lib.input.queues import FIFOQueue as FIFOQueue
     from millrace.lib.input.queues import PaddingFIFOQueue as PaddingFIFOQueue
     from millrace.lib.input.queues import PriorityQueue as PriorityQueue
@@ -654,6 +657,8 @@ __all__ = [
     "AttrValue",
     "COMPILER_VERSION",
     "CXX11_ABI_FLAG",
+    "ConditionalAccumulator",
+    "ConditionalAccumulatorBase",
     "ConfigProto",
     "DType",
     "DeviceSpec",
@@ -701,6 +706,7 @@ __all__ = [
     "RunOptions",
     "Session",
     "SessionLog",
+    "SparseConditionalAccumulator",
     "SparseFeature",
     "SparseTensor",
     "SparseTensorValue",
@@ -1300,6 +1306,8 @@ if not TYPE_CHECKING:
             "AttrValue": "millrace.core.proto_names",
             "COMPILER_VERSION": "millrace.core.version",
             "CXX11_ABI_FLAG": "millrace.core.version",
+            "ConditionalAccumulator": "millrace.lib.input.accumulators",
+            "ConditionalAccumulatorBase": "millrace.lib.input.accumulators",
             "ConfigProto": "millrace.core.proto_names",
             "DType": "millrace.core.dtypes",
             "DeviceSpec": "millrace.graph.device",
@@ -1347,6 +1355,7 @@ if not TYPE_CHECKING:
             "RunOptions": "millrace.core.proto_names",
             "Session": "millrace.session.session",
             "SessionLog": "millrace.core.proto_names",
+            "SparseConditionalAccumulator": "millrace.lib.input.accumulators",
             "SparseFeature": "millrace.opkit.records.features",
             "SparseTensor": "millrace.building.sparse_tensor",
             "SparseTensorValue": "millrace.building.sparse_tensor",
