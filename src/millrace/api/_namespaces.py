@@ -46,6 +46,7 @@ NAMESPACES = frozenset({
     "distributions",
     "dtypes",
     "errors",
+    "estimator",
     "flags",
     "gfile",
     "graph_util",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import CodeType
@@ -72,6 +73,7 @@ class _Source:
         self.later: list[tuple[str, list[str]]] = []
         self.first_fetch: dict[int, int] = {}
         self.producers: dict[int, Step | Segment] | None = None
+        self.uses: dict[int, int] | None = None
         self.indent = "    "
         self.owners: set[int] = set()
         self.last_use = self._last_uses()
@@ -408,7 +410,8 @@ class _Source:
                 continue
             value = self._value(use.final)
             producer = self._producers().get(use.final)
-            if producer is None or (isinstance(producer, Step) and producer.op.opdef.alias):
+            shared = producer is None or (isinstance(producer, Step) and producer.op.opdef.alias)
+            if shared and not self._made_for(use.final):
                 self.names["owned"] = owned
                 value = f"owned({value})"
             parts.append((name, value))
@@ -417,6 +420,29 @@ class _Source:
         if self.large:
             return [f"{name}.value = {value}" for name, value in parts]
         return [f"{', '.join(f'{n}.value' for n, _ in parts)} = {', '.join(v for _, v in parts)}"]
+
+    def _made_for(self, value: int) -> bool:
+        """True where a value that is only handed on, as an assignment does, was made for nothing else: then
+        nobody else can change it.
+        """
+        producers, uses = self._producers(), self._use_counts()
+        while isinstance(step := producers.get(value), Step) and step.op.opdef.alias:
+            handed_on = step.inputs[-1:] if step.op.opdef.writes else step.inputs
+            if len(handed_on) != 1 or step.state or step.op.opdef.has_body:
+                return False
+            value = handed_on[0]
+            if uses.get(value) != 1 or value in self.plan.constants:
+                return False
+        return isinstance(step, Step) and not (step.new_state or step.op.opdef.has_body)
+
+    def _use_counts(self) -> dict[int, int]:
+        """How many steps, fetches and slots take each value."""
+        if self.uses is None:
+            taken = [v for part in self.parts for v in part.inputs]
+            taken += [v for part in self.parts if isinstance(part, Step) for v in part.state]
+            taken += [*self.plan.fetches, *(use.final for use in self.plan.slots)]
+            self.uses = dict(Counter(taken))
+        return self.uses
 
     def _return_body(self, slots: list[str]) -> None:
         plan = self.plan
