@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from millrace.building.apply import apply
 from millrace.building.body import Body
 from millrace.core import protos
-from millrace.exchange.writing import Writer
 from millrace.exchange.attr_protos import (
     attr_from_proto,
     attr_to_proto,
@@ -16,6 +15,7 @@ from millrace.exchange.attr_protos import (
     text_to_bytes,
     write_attrs,
 )
+from millrace.exchange.writing import Writer
 from millrace.graph.attrs import MISSING, Attr
 from millrace.graph.opdef import Arg, OpDef, lookup
 from millrace.graph.operation import Operation

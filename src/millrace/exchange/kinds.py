@@ -1,7 +1,7 @@
-"""What stacks, flows and the operations on them are called in TensorFlow: for writing bodies as old control flow.
+"""What stacks, flows and the operations on them are called in TensorFlow: for writing bodies.
 
-A tensor of dtype variant is one of three things here: the flow of a tensor array (in TensorFlow a float32 that
-only puts operations in order), a stack of a loop (there a list of tensors), or a variant there too.
+A tensor of dtype variant is one of three things here: the flow of a tensor array (in TensorFlow a float32
+that only puts operations in order), a stack of a loop (there a list of tensors), or a variant there too.
 """
 
 from __future__ import annotations
@@ -102,11 +102,18 @@ def new_list(
     shape = _any_shape(writer, name, context)
     dtype = dtype_of(op.attrs["body"].outputs[k])
     if length:
-        return writer.node("TensorListReserve", [shape, length, *waits], name, context, element_dtype=dtype,
-                           shape_type=dtypes.int32)  # fmt: skip
+        return writer.node(
+            "TensorListReserve",
+            [shape, length, *waits],
+            name,
+            context,
+            element_dtype=dtype,
+            shape_type=dtypes.int32,
+        )
     most = writer.constant(np.int32(-1), f"{name}/most", context)
-    return writer.node("EmptyTensorList", [shape, most, *waits], name, context, element_dtype=dtype,
-                       shape_type=dtypes.int32)  # fmt: skip
+    return writer.node(
+        "EmptyTensorList", [shape, most, *waits], name, context, element_dtype=dtype, shape_type=dtypes.int32
+    )
 
 
 def put(
@@ -118,21 +125,30 @@ def put(
     return writer.node("TensorListPushBack", [stack, value], name, context, element_dtype=dtype)
 
 
-def element(
-    writer: Writer, stack: str, index: str, dtype: dtypes.DType, name: str, context: Context
-) -> str:
+def element(writer: Writer, stack: str, index: str, dtype: dtypes.DType, name: str, context: Context) -> str:
     """The element of a list at `index`."""
     shape = _any_shape(writer, name, context)
-    return writer.node("TensorListGetItem", [stack, index, shape], name, context, exact=True, element_dtype=dtype)
+    return writer.node(
+        "TensorListGetItem", [stack, index, shape], name, context, exact=True, element_dtype=dtype
+    )
 
 
 def nothing(writer: Writer, like: Tensor, name: str, context: Context) -> str:
     """Some value of the dtype of `like`, which nobody will ask for."""
     dtype = dtype_of(like)
     if dtype is dtypes.variant:
-        shape, most = _any_shape(writer, name, context), writer.constant(np.int32(-1), f"{name}/most", context)
-        return writer.node("EmptyTensorList", [shape, most], name, context, element_dtype=dtypes.float32,
-                           shape_type=dtypes.int32)  # fmt: skip
+        shape, most = (
+            _any_shape(writer, name, context),
+            writer.constant(np.int32(-1), f"{name}/most", context),
+        )
+        return writer.node(
+            "EmptyTensorList",
+            [shape, most],
+            name,
+            context,
+            element_dtype=dtypes.float32,
+            shape_type=dtypes.int32,
+        )
     value = np.asarray(b"", object) if dtype is dtypes.string else np.zeros((), dtype.np_dtype)
     return writer.constant(value, name, context)
 
@@ -142,7 +158,9 @@ def nothing(writer: Writer, like: Tensor, name: str, context: Context) -> str:
 Special = Callable[["Writer", Operation, list[str], list[str], "Context | None"], None]
 
 
-def _tick(writer: Writer, op: Operation, inputs: list[str], waits: list[str], context: Context | None) -> None:
+def _tick(
+    writer: Writer, op: Operation, inputs: list[str], waits: list[str], context: Context | None
+) -> None:
     node = writer.constant(np.int32(0), f"{op.name}/value", context, waits)
     writer.node("Identity", [node], op.name, context, exact=True, T=dtypes.int32)
 
@@ -152,10 +170,14 @@ def _nothing_left(writer: Writer, op: Operation, inputs: list[str], waits: Any, 
 
 
 def _sum(writer: Writer, op: Operation, inputs: list[str], waits: list[str], context: Context | None) -> None:
-    writer.node("AddN", [*inputs, *waits], op.name, context, exact=True, T=dtype_of(op.inputs[0]), N=len(inputs))
+    writer.node(
+        "AddN", [*inputs, *waits], op.name, context, exact=True, T=dtype_of(op.inputs[0]), N=len(inputs)
+    )
 
 
-def _zeros(writer: Writer, op: Operation, inputs: list[str], waits: list[str], context: Context | None) -> None:
+def _zeros(
+    writer: Writer, op: Operation, inputs: list[str], waits: list[str], context: Context | None
+) -> None:
     writer.node("ZerosLike", [*inputs, *waits], op.name, context, exact=True, T=dtype_of(op.inputs[0]))
 
 
@@ -164,23 +186,47 @@ def _element_shape(writer: Writer, dims: Any, name: str, context: Context | None
     return writer.constant(np.asarray(shape, np.int32), f"{name}/element_shape", context)
 
 
-def _concat(writer: Writer, op: Operation, inputs: list[str], waits: list[str], context: Context | None) -> None:
+def _concat(
+    writer: Writer, op: Operation, inputs: list[str], waits: list[str], context: Context | None
+) -> None:
     shape = _element_shape(writer, op.attrs["element_shape"], op.name, context)
     dims = writer.constant(np.zeros(0, np.int64), f"{op.name}/leading_dims", context)
-    writer.node("TensorListConcatV2", [inputs[0], shape, dims, *waits], op.name, context, exact=True,
-                element_dtype=op.attrs["dtype"], shape_type=dtypes.int32)  # fmt: skip
+    writer.node(
+        "TensorListConcatV2",
+        [inputs[0], shape, dims, *waits],
+        op.name,
+        context,
+        exact=True,
+        element_dtype=op.attrs["dtype"],
+        shape_type=dtypes.int32,
+    )
 
 
-def _split(writer: Writer, op: Operation, inputs: list[str], waits: list[str], context: Context | None) -> None:
+def _split(
+    writer: Writer, op: Operation, inputs: list[str], waits: list[str], context: Context | None
+) -> None:
     dtype = op.inputs[1].dtype.base_dtype
     value_dims = op.inputs[1].dims
     dims = None if value_dims is None else (None, *value_dims[1:])
     shape = _element_shape(writer, dims, op.name, context)
     leading = writer.constant(np.zeros(0, np.int64), f"{op.name}/leading_dims", context)
-    lengths = writer.node("TensorListConcatV2", [inputs[0], shape, leading], f"{op.name}/lengths", context,
-                          element_dtype=dtype, shape_type=dtypes.int32)  # fmt: skip
-    writer.node("TensorListSplit", [inputs[1], shape, lengths + ":1", *waits], op.name, context, exact=True,
-                element_dtype=dtype, shape_type=dtypes.int32)  # fmt: skip
+    lengths = writer.node(
+        "TensorListConcatV2",
+        [inputs[0], shape, leading],
+        f"{op.name}/lengths",
+        context,
+        element_dtype=dtype,
+        shape_type=dtypes.int32,
+    )
+    writer.node(
+        "TensorListSplit",
+        [inputs[1], shape, lengths + ":1", *waits],
+        op.name,
+        context,
+        exact=True,
+        element_dtype=dtype,
+        shape_type=dtypes.int32,
+    )
 
 
 def _gradient_source(name: str) -> str:
@@ -205,20 +251,25 @@ def _of_gradients(kind: str, takes: str, order: tuple[int, ...], flow: int | Non
     ) -> None:
         name = op.name
         before = (
-            writer.constant(np.float32(0), f"{name}/flow", context) if flow is None else inputs[flow]
+            writer.constant(np.float32(0), f"{name}/flow", context, waits) if flow is None else inputs[flow]
         )
-        array = writer.node("TensorArrayGradV3", [inputs[0], before], f"{name}/Grad", context,
-                            source=_gradient_source(name))  # fmt: skip
+        array = writer.node(
+            "TensorArrayGradV3", [inputs[0], before], f"{name}/Grad", context, source=_gradient_source(name)
+        )
         attrs: dict[str, Any] = {takes: op.attrs["T"]}
-        if kind == "TensorArrayGatherV3":
-            attrs["element_shape"] = None
-        if kind == "TensorArrayConcatV3":
-            attrs["element_shape_except0"] = None
-        writer.node(kind, [array, *(inputs[i] for i in order), array + ":1", *waits], name, context, exact=True,
-                    **attrs)  # fmt: skip
-        for key in ("element_shape", "element_shape_except0"):
-            if key in attrs:
-                writer.nodes[-1].attr[key].shape.unknown_rank = True
+        writer.node(
+            kind,
+            [array, *(inputs[i] for i in order), array + ":1", *waits],
+            name,
+            context,
+            exact=True,
+            **attrs,
+        )
+        key = {"TensorArrayGatherV3": "element_shape", "TensorArrayConcatV3": "element_shape_except0"}.get(
+            kind
+        )
+        if key is not None:
+            writer.nodes[-1].attr[key].shape.unknown_rank = True
 
     return write
 

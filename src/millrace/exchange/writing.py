@@ -1,8 +1,8 @@
-"""Branches and loops with bodies, written as TensorFlow's old control flow, which every TensorFlow 1 and 2 reads.
+"""Branches and loops with bodies, written as TensorFlow's old control flow, which TensorFlow 1 and 2 read.
 
-An If becomes Switch and Merge nodes, a While a frame of Enter, Merge, Switch, NextIteration and Exit nodes. What
-a body's argument stands for comes in through a node of the argument's name. A loop's stacks are lists of tensors
-(`TensorListPushBack` and so on); a gradient of a tensor array is TensorFlow's `TensorArrayGradV3`.
+An If becomes Switch and Merge nodes, a While a frame of Enter, Merge, Switch, NextIteration and Exit nodes.
+What a body's argument stands for comes in through a node of the argument's name. A loop's stacks are lists of
+tensors (`TensorListPushBack` and so on); a gradient of a tensor array is TensorFlow's `TensorArrayGradV3`.
 """
 
 from __future__ import annotations
@@ -116,14 +116,21 @@ class Writer:
             waits = [f"^{name}" for name in self._control(control, context.parent)]
             tick = self.constant(np.int32(0), f"{context.loop}/after", context.parent, waits)
             enter = self.enter(tick, dtypes.int32, f"{context.loop}/after/Enter", context, constant=True)
-            context.entered[control] = self.node("Identity", [enter], f"{context.loop}/after/Identity", None,
-                                                 T=dtypes.int32)  # fmt: skip
+            context.entered[control] = self.node(
+                "Identity", [enter], f"{context.loop}/after/Identity", None, T=dtypes.int32
+            )
         return context.entered[control]
 
     # --- nodes ----------------------------------------------------------------------------------------------
 
     def node(
-        self, op: str, inputs: Iterable[str], name: str, context: Context | None, exact: bool = False, **attrs: Any
+        self,
+        op: str,
+        inputs: Iterable[str],
+        name: str,
+        context: Context | None,
+        exact: bool = False,
+        **attrs: Any,
     ) -> str:
         """Writes one node; its name."""
         made = protos.NodeDef(name=name if exact else self.unique(name), op=op)
@@ -144,11 +151,29 @@ class Writer:
         self._add(made, context)
         return made.name
 
-    def enter(self, source: str, dtype: Any, name: str, context: Context, constant: bool, exact: bool = False,
-              reference: bool = False, parallel: int = 10) -> str:  # fmt: skip
+    def enter(
+        self,
+        source: str,
+        dtype: Any,
+        name: str,
+        context: Context,
+        constant: bool,
+        exact: bool = False,
+        reference: bool = False,
+        parallel: int = 10,
+    ) -> str:
         """Writes the way into a loop."""
-        made = self.node("RefEnter" if reference else "Enter", [source], name, None, exact, T=dtype,
-                         frame_name=context.loop, is_constant=constant, parallel_iterations=parallel)  # fmt: skip
+        made = self.node(
+            "RefEnter" if reference else "Enter",
+            [source],
+            name,
+            None,
+            exact,
+            T=dtype,
+            frame_name=context.loop,
+            is_constant=constant,
+            parallel_iterations=parallel,
+        )
         if constant:
             self._constant.add(made)
         return made
@@ -157,7 +182,9 @@ class Writer:
         """Adds a node; one that nothing else keeps from running where it should not waits for the pivot."""
         data = [i for i in node.input if not i.startswith("^")]
         waits = [i for i in node.input if i.startswith("^") and i[1:] not in self._constant]
-        free = all(i.partition(":")[0] in self._constant for i in data) if context and context.loop else not data
+        free = (
+            all(i.partition(":")[0] in self._constant for i in data) if context and context.loop else not data
+        )
         if context is not None and context.pivot and free and not waits and node.op not in VARIABLE_TYPES:
             node.input.append("^" + context.pivot)
         self.nodes.append(node)
@@ -196,7 +223,9 @@ class Writer:
             if context.loop:
                 found = self.enter(outer, dtype, f"{name}/Enter", context, constant=True, reference=True)
             else:
-                found = self.node("RefSwitch", [outer, context.predicate], f"{name}/Switch", context.parent, T=dtype)
+                found = self.node(
+                    "RefSwitch", [outer, context.predicate], f"{name}/Switch", context.parent, T=dtype
+                )
                 found += ":1" if context.side else ""
             self.nodes[-1].attr["_class"].CopyFrom(attr_to_proto([f"loc:@{tensor.op.name}"]))
             context.references[tensor] = found
@@ -219,11 +248,18 @@ class Writer:
             body: Body = op.attrs[attr]
             inner = Context(body, context, "", predicate, side)
             way = pivot + (":1" if side else "")
-            inner.pivot = self.node("Identity", [way], f"{scope}{'switch_t' if side else 'switch_f'}", None,
-                                    T=dtypes.bool_)  # fmt: skip
+            inner.pivot = self.node(
+                "Identity", [way], f"{scope}{'switch_t' if side else 'switch_f'}", None, T=dtypes.bool_
+            )
             for argument, outer in zip(body.captures.values(), op.inputs[1:], strict=True):
-                switch = self.node("Switch", [self._input(outer, context), predicate], argument.op.name, context,
-                                   exact=True, T=kinds.dtype_of(outer))  # fmt: skip
+                switch = self.node(
+                    "Switch",
+                    [self._input(outer, context), predicate],
+                    argument.op.name,
+                    context,
+                    exact=True,
+                    T=kinds.dtype_of(outer),
+                )
                 self._texts[argument] = switch + (":1" if side else "")
             self._write_members(inner)
             results.append([self._result(t, op, k, inner) for k, t in enumerate(body.outputs)])
@@ -257,8 +293,8 @@ class Writer:
             length, first = self._counting(op, inputs[carried], scope, context)
             count = first
             variables.append((first, dtypes.int32))
-        for k in stacks:
-            variables.append((kinds.new_list(self, op, k, length, f"{scope}stack", context, waits), dtypes.variant))
+        lists = [kinds.new_list(self, op, k, length, f"{scope}stack", context, waits) for k in stacks]
+        variables.extend((name, dtypes.variant) for name in lists)
         merges, switches = [], []
         for k, (start, dtype) in enumerate(variables):
             if waits and not k:  # the first variable holds the loop back
@@ -281,8 +317,10 @@ class Writer:
         else:
             going = self._goes_on(op, merges[carried], length, scope, around)
         loop_condition = self.node("LoopCond", [going], f"{scope}LoopCond", None)
-        ways = [self.node("Switch", [m, loop_condition], f"{scope}Switch", None, T=d)
-                for m, (_, d) in zip(merges, switches, strict=True)]  # fmt: skip
+        ways = [
+            self.node("Switch", [m, loop_condition], f"{scope}Switch", None, T=d)
+            for m, (_, d) in zip(merges, switches, strict=True)
+        ]
         insides = []
         for k, (way, (_, dtype)) in enumerate(zip(ways, switches, strict=True)):
             named = k < carried
@@ -295,7 +333,9 @@ class Writer:
         for j in range(scanned):
             argument, dtype = body.inputs[carried + j], kinds.dtype_of(body.inputs[carried + j])
             whole = self.enter(inputs[carried + j], dtypes.variant, f"{scope}Enter", around, True)
-            self._texts[argument] = kinds.element(self, whole, insides[carried], dtype, argument.op.name, around)
+            self._texts[argument] = kinds.element(
+                self, whole, insides[carried], dtype, argument.op.name, around
+            )
         self._write_members(around)
         after = [self.text(t) for t in body.outputs[:carried]]
         if test is None:
@@ -303,8 +343,17 @@ class Writer:
             after.append(self.node("Add", [insides[carried], step], f"{scope}count", around, T=dtypes.int32))
         for k in stacks:
             kept = body.outputs[k]
-            after.append(kinds.put(self, insides[len(after)], insides[carried] if count else "", self.text(kept),
-                                   kinds.dtype_of(kept), f"{scope}put", around))  # fmt: skip
+            after.append(
+                kinds.put(
+                    self,
+                    insides[len(after)],
+                    insides[carried] if count else "",
+                    self.text(kept),
+                    kinds.dtype_of(kept),
+                    f"{scope}put",
+                    around,
+                )
+            )
         for (merge, dtype), value in zip(switches, after, strict=True):
             merge.input[1] = self.node("NextIteration", [value], f"{scope}NextIteration", around, T=dtype)
         exits = [*range(carried), *stacks]
@@ -320,8 +369,15 @@ class Writer:
         first = op.attrs["carried"] + op.attrs["scanned"]
         for k, argument in enumerate(body.captures.values() if body is not None else ()):
             dtype = kinds.dtype_of(op.inputs[first + k])
-            enter = self.enter(inputs[first + k], dtype, argument.op.name, context, True, exact=True,
-                               parallel=self._parallel(op))  # fmt: skip
+            enter = self.enter(
+                inputs[first + k],
+                dtype,
+                argument.op.name,
+                context,
+                True,
+                exact=True,
+                parallel=self._parallel(op),
+            )
             self._texts[argument] = enter
 
     def _counting(self, op: Operation, stack: str, scope: str, context: Context | None) -> tuple[str, str]:
