@@ -612,6 +612,7 @@ if TYPE_CHECKING:
     from millrace.api import distributions as distributions
     from millrace.api import dtypes as dtypes
     from millrace.api import errors as errors
+    from millrace.api import examples as examples
     from millrace.api import flags as flags
     from millrace.api import gfile as gfile
     from millrace.api import graph_util as graph_util
@@ -629,7 +630,6 @@ if TYPE_CHECKING:
     from millrace.api import metrics as metrics
     from millrace.api import nest as nest
     from millrace.api import nn as nn
-    from millrace.api import python as python
     from millrace.api import python_io as python_io
     from millrace.api import quantization as quantization
     from millrace.api import queue as queue
@@ -874,6 +874,7 @@ __all__ = [
     "erf",
     "erfc",
     "errors",
+    "examples",
     "executing_eagerly",
     "exp",
     "expand_dims",
@@ -1061,7 +1062,6 @@ __all__ = [
     "pow",
     "print",
     "py_func",
-    "python",
     "python_io",
     "qint16",
     "qint16_ref",
@@ -1891,5 +1891,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.array.fill",
             "zeta": "millrace.ops.math.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "debugging", "distributions", "dtypes", "errors", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
+        children=("app", "bitwise", "compat", "contrib", "debugging", "distributions", "dtypes", "errors", "examples", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
     )

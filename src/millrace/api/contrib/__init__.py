@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import framework as framework
     from millrace.api.contrib import image as image
     from millrace.api.contrib import layers as layers
+    from millrace.api.contrib import learn as learn
     from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
     from millrace.api.contrib import lookup as lookup
     from millrace.api.contrib import nn as nn
@@ -30,6 +31,7 @@ __all__ = [
     "framework",
     "image",
     "layers",
+    "learn",
     "legacy_seq2seq",
     "lookup",
     "nn",
@@ -47,5 +49,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "deprecated", "distributions", "framework", "image", "layers", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "stateless", "training", "util",),
+        children=("crf", "deprecated", "distributions", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "stateless", "training", "util",),
     )
