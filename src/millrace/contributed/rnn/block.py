@@ -25,12 +25,10 @@ from millrace.ops.array.tile import tile
 from millrace.ops.math.cast import cast
 
 
-def _diagonals(layer: Any, units: int, use_peephole: bool) -> None:
-    """Makes the diagonal weights of a layer, where it has them."""
-    if use_peephole:
-        layer._w_i_diag = layer.add_variable("w_i_diag", [units])
-        layer._w_f_diag = layer.add_variable("w_f_diag", [units])
-        layer._w_o_diag = layer.add_variable("w_o_diag", [units])
+def _diagonals(layer: Layer, units: int, use_peephole: bool) -> list[Any]:
+    """The diagonal weights of a layer, made here; none where it has no peepholes."""
+    names = ["w_i_diag", "w_f_diag", "w_o_diag"] if use_peephole else []
+    return [layer.add_variable(name, [units]) for name in names]
 
 
 @public("contrib.rnn.LSTMBlockCell")
@@ -77,7 +75,7 @@ class LSTMBlockCell(LayerRNNCell):
         units = self._num_units
         self._kernel = self.add_variable("kernel", [depth_of(input_shape) + units, 4 * units])
         self._bias = self.add_variable("bias", [4 * units], initializer=Constant(0.0))
-        _diagonals(self, units, self._use_peephole)
+        self._peepholes = _diagonals(self, units, self._use_peephole)
         self.built = True
 
     def call(self, inputs: Any, state: Any) -> Any:
@@ -90,7 +88,7 @@ class LSTMBlockCell(LayerRNNCell):
             raise ValueError(f"{self.name}: Expecting state to be a tuple with length 2. Received: {state!r}")
         c, h = state
         if self._use_peephole:
-            wci, wcf, wco = self._w_i_diag, self._w_f_diag, self._w_o_diag
+            wci, wcf, wco = self._peepholes
         else:
             wci = wcf = wco = zeros([self._num_units], dtype=self.dtype)
         _, new_c, _, _, _, _, new_h = raw.LSTMBlockCell(
@@ -240,7 +238,9 @@ class LSTMBlockWrapper(Layer, FusedRNNCell):
         if sequence_length is not None:
             sequence_length = convert.to_tensor(sequence_length, name="sequence_length")
             sequence_length = cast(sequence_length, dtypes.int64)
-        memories, outputs = self._call_cell(inputs, *initial_state, dtype, sequence_length)
+        memories, outputs = self._call_cell(
+            inputs, initial_state[0], initial_state[1], dtype, sequence_length
+        )
         last = memories[-1], outputs[-1]
         if sequence_length is not None:
             last, outputs = self._cut(memories, outputs, initial_state, sequence_length, time, batch)
@@ -299,14 +299,14 @@ class LSTMBlockFusedCell(LSTMBlockWrapper):
         units = self._num_units
         self._kernel = self.add_variable("kernel", [depth_of(shape) + units, 4 * units])
         self._bias = self.add_variable("bias", [4 * units], initializer=Constant(0.0))
-        _diagonals(self, units, self._use_peephole)
+        self._peepholes = _diagonals(self, units, self._use_peephole)
         self.built = True
 
     def _call_cell(
         self, inputs: Tensor, initial_cell_state: Any, initial_output: Any, dtype: Any, sequence_length: Any
     ) -> tuple[Tensor, Tensor]:
         if self._use_peephole:
-            wci, wcf, wco = self._w_i_diag, self._w_f_diag, self._w_o_diag
+            wci, wcf, wco = self._peepholes
         else:
             wci = wcf = wco = zeros([self._num_units], dtype=dtype)
         if sequence_length is None:

@@ -11,7 +11,7 @@ from millrace.lib.math.functions import clip_by_value
 from millrace.lib.math.lengths import length
 from millrace.lib.rnn.cells import RNNCell, depth_of
 from millrace.lib.variables.initializers import Zeros
-from millrace.lib.variables.scope import get_variable, get_variable_scope
+from millrace.lib.variables.scope import get_variable
 from millrace.ops.array.concat import concat, split
 from millrace.ops.array.constant import zeros
 from millrace.ops.array.slicing import slice_
@@ -29,7 +29,7 @@ class TimeFreqLSTMCell(RNNCell):
       num_units: the size of memory and output.
       use_peepholes: let the gates see the memory through diagonal weights.
       cell_clip: clip the memory to this magnitude.
-      initializer: of the variables.
+      initializer: accepted; the variables take the scope's, as in TensorFlow.
       num_unit_shards: into how many variables the kernel is split.
       forget_bias: added to the forget gate.
       feature_size: how many features a window has.
@@ -68,14 +68,13 @@ class TimeFreqLSTMCell(RNNCell):
         """One step."""
         units, dtype = self._num_units, inputs.dtype
         windows = self._windows(inputs)
-        depth = windows[0].get_shape().as_list()[1]
-        get_variable_scope().set_initializer(self._initializer or get_variable_scope().initializer)
+        depth = int(windows[0].get_shape()[1])
         kernel = sharded_variable("W", [depth + 2 * units, 4 * units], dtype, self._shards)
         bias = get_variable("B", shape=[4 * units], initializer=Zeros(), dtype=dtype)
         see: list[Any] = [None] * 3
         if self._use_peepholes:
             see = [get_variable(f"W_{gate}_diag", shape=[units], dtype=dtype) for gate in "FIO"]
-        below = zeros([length(inputs, 0), units])
+        below = zeros([length(inputs, 0), units], dtype=dtype)
         outputs, states = [], []
         for fq, window in enumerate(windows):
             c = slice_(state, [0, 2 * fq * units], [-1, units])

@@ -13,7 +13,7 @@ from millrace.lib.math.functions import clip_by_value
 from millrace.lib.math.lengths import length
 from millrace.lib.rnn.cells import RNNCell, depth_of
 from millrace.lib.variables.initializers import Zeros
-from millrace.lib.variables.scope import get_variable, get_variable_scope, variable_scope
+from millrace.lib.variables.scope import get_variable, variable_scope
 from millrace.ops.array.concat import concat, split
 from millrace.ops.array.constant import zeros
 from millrace.ops.array.pad import pad
@@ -33,7 +33,7 @@ class GridLSTMCell(RNNCell):
       use_peepholes: let the gates see both memories through diagonal weights.
       share_time_frequency_weights: one set of weights for both.
       cell_clip: clip the memories to this magnitude.
-      initializer: of the variables.
+      initializer: accepted; the variables take the scope's, as in TensorFlow.
       num_unit_shards: into how many variables kernels are split.
       forget_bias: added to the forget gates.
       feature_size: how many features a window has.
@@ -150,8 +150,8 @@ class GridLSTMCell(RNNCell):
     ) -> tuple[list[Tensor], list[Tensor]]:
         units = self._num_units
         variables = _Variables(self, block, windows[0])
-        m_freq = zeros([rows, units])
-        c_freq = zeros([rows, units])
+        m_freq = zeros([rows, units], dtype=windows[0].dtype)
+        c_freq = zeros([rows, units], dtype=windows[0].dtype)
         outputs, states = [], []
         for window, (c_time, m_time) in zip(windows, before, strict=True):
             joined = concat([window, m_time, m_freq], 1)
@@ -297,23 +297,20 @@ class _Variables:
         self._couple = cell._couple
         self._weights: dict[str, tuple[Any, Any]] = {}
         self._peep: dict[tuple[str, str], tuple[Any, Any]] = {}
-        with variable_scope(get_variable_scope(), initializer=cell._initializer):
-            for axis in ["f"] if cell._share else ["f", "t"]:
-                kernel = sharded_variable(
-                    f"W_{axis}_{block}", [rows, self._count * units], dtype, cell._shards
-                )
-                bias = get_variable(
-                    f"B_{axis}_{block}", shape=[self._count * units], initializer=Zeros(), dtype=dtype
-                )
-                self._weights[axis] = kernel, bias
-            if cell._use_peepholes:
-                for axis in ["freq"] if cell._share else ["freq", "time"]:
-                    for gate in "IO" if cell._couple else "FIO":
-                        name = f"W_{gate}_diag_{axis}"
-                        self._peep[gate, axis] = (
-                            get_variable(f"{name}f_{block}", shape=[units], dtype=dtype),
-                            get_variable(f"{name}t_{block}", shape=[units], dtype=dtype),
-                        )
+        for axis in ["f"] if cell._share else ["f", "t"]:
+            kernel = sharded_variable(f"W_{axis}_{block}", [rows, self._count * units], dtype, cell._shards)
+            bias = get_variable(
+                f"B_{axis}_{block}", shape=[self._count * units], initializer=Zeros(), dtype=dtype
+            )
+            self._weights[axis] = kernel, bias
+        if cell._use_peepholes:
+            for axis in ["freq"] if cell._share else ["freq", "time"]:
+                for gate in "IO" if cell._couple else "FIO":
+                    name = f"W_{gate}_diag_{axis}"
+                    self._peep[gate, axis] = (
+                        get_variable(f"{name}f_{block}", shape=[units], dtype=dtype),
+                        get_variable(f"{name}t_{block}", shape=[units], dtype=dtype),
+                    )
 
     def gates(self, axis: str, joined: Tensor) -> list[Any]:
         """Input gate, what is new, forget gate (None where it is coupled) and output gate."""

@@ -112,7 +112,7 @@ class CoupledInputForgetGateLSTMCell(RNNCell):
     Args:
       num_units: the size of the memory.
       use_peepholes: let the gates see the memory through diagonal weights.
-      initializer: of the variables.
+      initializer: accepted; the variables take the scope's, as in TensorFlow.
       num_proj: project the output to this size.
       proj_clip: clip the projected output to this magnitude.
       num_unit_shards, num_proj_shards: into how many variables kernels are split.
@@ -167,7 +167,6 @@ class CoupledInputForgetGateLSTMCell(RNNCell):
         else:
             c, m = slice_(state, [0, 0], [-1, units]), slice_(state, [0, units], [-1, size])
         depth = depth_of(inputs.get_shape())
-        get_variable_scope().set_initializer(self._initializer or get_variable_scope().initializer)
         kernel = sharded_variable("W", [depth + size, 3 * units], dtype, self._shards[0])
         bias = get_variable("B", shape=[3 * units], initializer=Zeros(), dtype=dtype)
         gates = matmul(concat([inputs, m], 1), kernel)
@@ -377,7 +376,9 @@ class PhasedLSTMCell(RNNCell):
         units = [self._num_units]
         low, high = self._period_init
         period = get_variable("period", units, initializer=_log_uniform(low, high), dtype=dtype)
-        phase = get_variable("phase", units, initializer=_phases(period), dtype=dtype)
+        phase = get_variable(
+            "phase", units, initializer=RandomUniform(0.0, period.initial_value), dtype=dtype
+        )
         ratio_on = get_variable(
             "ratio_on",
             units,
@@ -396,8 +397,3 @@ class PhasedLSTMCell(RNNCell):
         closed = self._leak * ratio
         k = where(less(ratio, ratio_on), down, closed)
         return where(less(ratio, 0.5 * ratio_on), up, k)
-
-
-def _phases(period: Any) -> Any:
-    """Phases begin anywhere in the first periods."""
-    return RandomUniform(0.0, period.initial_value)

@@ -90,10 +90,19 @@ class RNNCell(Layer):
           (output `[batch, output_size]`, the next state).
         """
         if scope is not None:
-            with variable_scope(scope) as entered:
+            with variable_scope(scope, custom_getter=self._noted) as entered:
                 return super().__call__(inputs, state, scope=entered)
-        with variable_scope(get_variable_scope(), auxiliary_name_scope=False):
+        with variable_scope(get_variable_scope(), custom_getter=self._noted):
             return super().__call__(inputs, state)
+
+    def _noted(self, getter: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """A variable that `call` gets, which thereby belongs to the cell."""
+        variable = getter(*args, **kwargs)
+        trained = kwargs.get("trainable", True) is not False
+        found = self._trainable_weights if trained else self._non_trainable_weights
+        if not any(known is variable for known in found):
+            found.append(variable)
+        return variable
 
     @property
     def state_size(self) -> Any:
@@ -141,9 +150,7 @@ class LayerRNNCell(RNNCell):
 
     def __call__(self, inputs: Any, state: Any, scope: Any = None, *args: Any, **kwargs: Any) -> Any:
         """One step, as `RNNCell`; further arguments are handed to `call`."""
-        if args or kwargs:
-            return Layer.__call__(self, inputs, state, *args, scope=scope, **kwargs)
-        return super().__call__(inputs, state, scope)
+        return Layer.__call__(self, inputs, state, *args, scope=scope, **kwargs)
 
 
 def _first_length(tensor: Tensor) -> Tensor:

@@ -85,10 +85,17 @@ class LSTMBlockCell:
         return _gates(xp, x, h_prev, cs_prev, w, b, peep, forget_bias, cell_clip)
 
     def grad(op, *grads):
-        x, _, h_prev, w, *_ = op.inputs
         i, cs, f, o, ci, co, _ = op.outputs
+        x, cs_prev, h_prev, w, wci, wcf, wco, b = op.inputs
         before, gates, dwci, dwcf, dwco = raw.LSTMBlockCellGrad(
-            *op.inputs,
+            x,
+            cs_prev,
+            h_prev,
+            w,
+            wci,
+            wcf,
+            wco,
+            b,
             i,
             cs,
             f,
@@ -181,9 +188,25 @@ class BlockLSTM:
 
     def grad(op, *grads):
         cs, h = op.outputs[1], op.outputs[6]
+        seq_len_max, x, cs_prev, h_prev, w, wci, wcf, wco, b = op.inputs
+        i, _, f, o, ci, co, _ = op.outputs
         found = raw.BlockLSTMGrad(
-            *op.inputs,
-            *op.outputs,
+            seq_len_max,
+            x,
+            cs_prev,
+            h_prev,
+            w,
+            wci,
+            wcf,
+            wco,
+            b,
+            i,
+            cs,
+            f,
+            o,
+            ci,
+            co,
+            h,
             _or_zeros(grads[1], cs),
             _or_zeros(grads[6], h),
             use_peephole=op.attrs["use_peephole"],
