@@ -16,6 +16,7 @@ from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
+from millrace.lib.flow.assertion import Assert
 from millrace.lib.flow.tensor_array import TensorArray
 
 # Before the branches of a cond TensorFlow adds Switch, switch_t, switch_f and pred_id.
@@ -247,14 +248,11 @@ def case(
         preds = [p for p, _ in pairs]
         guards: list[Any] = []
         if exclusive:
-            count = raw.Sum(raw.Cast(raw.Pack(preds), DstT=dtypes.int32), 0)
             message = (
                 "More than one condition evaluated as True but exclusive=True. Conditions: "
                 f"{[p.name for p in preds]}"
             )
-            guards.append(
-                raw.Assert(raw.LessEqual(count, 1), [message, raw.Pack(preds)], summarize=len(preds))
-            )
+            guards.append(_at_most(1, preds, message))
         if default is None:
             *pairs, (last_pred, last_fn) = pairs
 
@@ -267,6 +265,15 @@ def case(
 
         with control_dependencies(guards):
             return _chain(pairs, default, strict)
+
+
+def _at_most(most: int, preds: list[Tensor], message: str) -> Operation:
+    """Asserts how many predicates may hold."""
+    together = raw.Pack(preds, name="preds_c")
+    whole = convert.constant_of([0], dtypes.int32, "Const")
+    count = raw.Sum(raw.Cast(together, DstT=dtypes.int32), whole, name="num_true_conds")
+    fine = raw.LessEqual(count, convert.constant_of(most, dtypes.int32, "n_true_conds"))
+    return Assert(fine, [message, together], summarize=len(preds))
 
 
 def _after(function: Callable[[], Any]) -> Any:
