@@ -70,8 +70,8 @@ def test_bodies_become_functions_of_the_library():
     a_cond(x)
     graph_def = tf.get_default_graph().as_graph_def()
     assert sorted(f.signature.name for f in graph_def.library.function) == [
-        "cond_Merge_else_branch",
-        "cond_Merge_then_branch",
+        "cond_If_else_branch",
+        "cond_If_then_branch",
     ]
     assert graph_def.versions.min_consumer == 12
     assert not [n.name for n in graph_def.node if n.op == "BodyArg"]
@@ -89,8 +89,8 @@ def test_a_missing_function():
 def test_freezing_a_loop_over_a_variable():
     x = tf.placeholder(tf.float32, [], name="x")
     v = tf.Variable(2.0, name="v")
-    tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a * v), [0, x], name="loop")[1]
-    last = tf.identity(tf.get_default_graph().get_operations()[-1].outputs[1], name="out")
+    tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a * v), [0, x], name="loop")
+    last = tf.identity(tf.get_default_graph().get_tensor_by_name("loop/Exit_1:0"), name="out")
     with tf.Session() as sess:
         sess.run(tf.global_variables_initializer())
         wanted = sess.run(last, {x: 1.5})

@@ -44,7 +44,10 @@ def apply(opdef: OpDef, *inputs: Any, name: str | None = None, **attrs: Any) -> 
     graph = graph_of(inputs, opdef, name)
     if graph._finalized:
         graph._check_open()
-    op = whole(graph, _create, graph, opdef, inputs, name, attrs)
+    if graph.undo is None:
+        op = whole(graph, _create, opdef, inputs, name, attrs)
+    else:  # inside of a call that undoes everything
+        op = _create(graph, opdef, inputs, name, attrs)
     outputs = op.outputs
     if opdef.single_output:
         return outputs[0]
@@ -66,7 +69,7 @@ def result_type(opdef: OpDef) -> Any:
 def _create(
     graph: Graph, opdef: OpDef, inputs: tuple[Any, ...], name: str | None, attrs: dict[str, Any]
 ) -> Operation:
-    full_name = name_for(graph, opdef, name)
+    full_name = graph.unique_name(opdef.name) if name is None else name_for(graph, opdef, name)
     final: dict[str, Any] = {}
     tensors: list[Tensor] = []
     grouped: list[Any] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from millrace.graph import defaults
 from millrace.graph.opdef import lookup
 from millrace.graph.tensor import Tensor
 
+_const = functools.cache(lambda: lookup("Const"))  # most conversions end in one
 _PLAIN = (int, float, bool, str, bytes, complex, np.ndarray, np.generic)
 
 
@@ -53,7 +55,7 @@ def register_tensor_conversion_function(
       priority: lower runs first.
 
     Raises:
-      TypeError: `base_type` is no type, or `conversion_func` is not callable.
+      TypeError: `base_type` is not a type, or `conversion_func` is not callable.
     """
     if not (
         isinstance(base_type, type)
@@ -156,17 +158,15 @@ def constant_of(value: Any, dtype: DType | None, name: str | None, preferred: DT
             array = None
     if array is None:
         array = literals.to_array(value, dtype)
-    return _constant(array, dtype or dtypes.as_dtype(array.dtype), name or "Const")
-
-
-def _constant(array: np.ndarray, dtype: DType, name: str) -> Tensor:
-    return create(lookup("Const"), value=array, dtype=dtype, name=name).outputs[0]
+    dtype = dtype or dtypes.as_dtype(array.dtype)
+    return create(_const(), value=array, dtype=dtype, name=name or "Const").outputs[0]
 
 
 def shape_tensor(x: Tensor, out_type: DType = dtypes.int32, name: str = "Shape") -> Tensor:
     """The shape of `x` as a tensor: a constant where the static shape is whole."""
     if shapes.fully_defined(x.dims):
-        return _constant(np.array(x.dims, out_type.np_dtype), out_type, name)
+        value = np.array(x.dims, out_type.np_dtype)
+        return create(_const(), value=value, dtype=out_type, name=name).outputs[0]
     return create(lookup("Shape"), x, out_type=out_type, name=name).outputs[0]
 
 

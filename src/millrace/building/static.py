@@ -42,7 +42,7 @@ class Known:
         unknown.
 
         Raises:
-          ValueError: the value is no vector of integers >= -1.
+          ValueError: the value is not a vector of integers >= -1.
         """
         value = self.value
         if value is not None:

@@ -171,7 +171,7 @@ def create_from_parts(
 
     Raises:
       ValueError: there is no such type, or the inputs do not fit it.
-      TypeError: an input is no tensor, or an attribute is of another kind.
+      TypeError: an input is not a tensor, or an attribute is of another kind.
     """
     try:
         opdef = lookup(op_type)

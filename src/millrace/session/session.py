@@ -215,7 +215,7 @@ class BaseSession:
           accept_options: the function takes `options` and `run_metadata` as keywords.
 
         Raises:
-          TypeError: `feed_list` is no list or tuple.
+          TypeError: `feed_list` is not a list or tuple.
         """
         if feed_list is not None and not isinstance(feed_list, list | tuple):
             raise TypeError(f"`feed_list` must be a list or tuple. Received: {feed_list!r}")

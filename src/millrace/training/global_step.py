@@ -38,7 +38,7 @@ def get_global_step(graph: Graph | None = None) -> Any:
     """The global step of `graph` (default: the default graph), or None where there is none.
 
     Raises:
-      TypeError: what is called "global_step" is no integer scalar.
+      TypeError: what is called "global_step" is not an integer scalar.
     """
     graph = graph or get_default_graph()
     collected = graph.get_collection(GraphKeys.GLOBAL_STEP)

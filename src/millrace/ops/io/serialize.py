@@ -72,7 +72,7 @@ def parse_tensor(serialized: Any, out_type: Any, name: str | None = None) -> Ten
       `out_type`, of a shape known only at run time.
 
     Raises:
-      InvalidArgumentError: at run time, when the string is no TensorProto of that dtype.
+      InvalidArgumentError: at run time, when the string is not a TensorProto of that dtype.
     """
     return apply(ParseTensor, serialized, out_type=out_type, name=name)
 

@@ -20,9 +20,46 @@ if TYPE_CHECKING:
     from millrace.core.proto_names import SequenceExample as SequenceExample
     from millrace.core.proto_names import ServerDef as ServerDef
     from millrace.exchange.graph_util import write_graph as write_graph
+    from millrace.saver.checkpoint.initialize import init_from_checkpoint as init_from_checkpoint
+    from millrace.saver.checkpoint.reader import NewCheckpointReader as NewCheckpointReader
+    from millrace.saver.checkpoint.reader import list_variables as list_variables
+    from millrace.saver.checkpoint.reader import load_checkpoint as load_checkpoint
+    from millrace.saver.checkpoint.reader import load_variable as load_variable
+    from millrace.saver.checkpoint.state import checkpoint_exists as checkpoint_exists
+    from millrace.saver.checkpoint.state import checkpoints_iterator as checkpoints_iterator
+    from millrace.saver.checkpoint.state import generate_checkpoint_state_proto as generate_checkpoint_state_proto
+    from millrace.saver.checkpoint.state import get_checkpoint_mtimes as get_checkpoint_mtimes
+    from millrace.saver.checkpoint.state import get_checkpoint_state as get_checkpoint_state
+    from millrace.saver.checkpoint.state import latest_checkpoint as latest_checkpoint
+    from millrace.saver.checkpoint.state import remove_checkpoint as remove_checkpoint
+    from millrace.saver.checkpoint.state import update_checkpoint_state as update_checkpoint_state
+    from millrace.saver.checkpoint.warm_start import VocabInfo as VocabInfo
+    from millrace.saver.checkpoint.warm_start import warm_start as warm_start
+    from millrace.saver.meta_graph import export_meta_graph as export_meta_graph
+    from millrace.saver.saver import Saver as Saver
+    from millrace.saver.saver import import_meta_graph as import_meta_graph
     from millrace.summaries.file_writer import FileWriter as SummaryWriter
     from millrace.summaries.file_writer import FileWriterCache as SummaryWriterCache
     from millrace.summaries.file_writer import summary_iterator as summary_iterator
+    from millrace.training.coordination.batching import batch as batch
+    from millrace.training.coordination.batching import batch_join as batch_join
+    from millrace.training.coordination.batching import maybe_batch as maybe_batch
+    from millrace.training.coordination.batching import maybe_batch_join as maybe_batch_join
+    from millrace.training.coordination.batching import maybe_shuffle_batch as maybe_shuffle_batch
+    from millrace.training.coordination.batching import maybe_shuffle_batch_join as maybe_shuffle_batch_join
+    from millrace.training.coordination.batching import shuffle_batch as shuffle_batch
+    from millrace.training.coordination.batching import shuffle_batch_join as shuffle_batch_join
+    from millrace.training.coordination.coordinator import Coordinator as Coordinator
+    from millrace.training.coordination.coordinator import LooperThread as LooperThread
+    from millrace.training.coordination.producers import input_producer as input_producer
+    from millrace.training.coordination.producers import limit_epochs as limit_epochs
+    from millrace.training.coordination.producers import match_filenames_once as match_filenames_once
+    from millrace.training.coordination.producers import range_input_producer as range_input_producer
+    from millrace.training.coordination.producers import slice_input_producer as slice_input_producer
+    from millrace.training.coordination.producers import string_input_producer as string_input_producer
+    from millrace.training.coordination.queue_runner import QueueRunner as QueueRunner
+    from millrace.training.coordination.queue_runner import add_queue_runner as add_queue_runner
+    from millrace.training.coordination.queue_runner import start_queue_runners as start_queue_runners
     from millrace.training.global_step import assert_global_step as assert_global_step
     from millrace.training.global_step import create_global_step as create_global_step
     from millrace.training.global_step import get_global_step as get_global_step
@@ -50,6 +87,7 @@ if TYPE_CHECKING:
     from millrace.training.schedules import piecewise_constant as piecewise_constant
     from millrace.training.schedules import piecewise_constant as piecewise_constant_decay
     from millrace.training.schedules import polynomial_decay as polynomial_decay
+    from millrace.api.train import queue_runner as queue_runner
 
 __all__ = [
     "AdadeltaOptimizer",
@@ -58,6 +96,7 @@ __all__ = [
     "AdamOptimizer",
     "BytesList",
     "ClusterDef",
+    "Coordinator",
     "Example",
     "ExponentialMovingAverage",
     "Feature",
@@ -69,32 +108,69 @@ __all__ = [
     "GradientDescentOptimizer",
     "Int64List",
     "JobDef",
+    "LooperThread",
     "MomentumOptimizer",
+    "NewCheckpointReader",
     "Optimizer",
     "ProximalAdagradOptimizer",
     "ProximalGradientDescentOptimizer",
+    "QueueRunner",
     "RMSPropOptimizer",
+    "Saver",
     "SaverDef",
     "SequenceExample",
     "ServerDef",
     "SummaryWriter",
     "SummaryWriterCache",
+    "VocabInfo",
+    "add_queue_runner",
     "assert_global_step",
+    "batch",
+    "batch_join",
+    "checkpoint_exists",
+    "checkpoints_iterator",
     "cosine_decay",
     "cosine_decay_restarts",
     "create_global_step",
     "exponential_decay",
+    "export_meta_graph",
+    "generate_checkpoint_state_proto",
+    "get_checkpoint_mtimes",
+    "get_checkpoint_state",
     "get_global_step",
     "get_or_create_global_step",
     "global_step",
+    "import_meta_graph",
+    "init_from_checkpoint",
+    "input_producer",
     "inverse_time_decay",
+    "latest_checkpoint",
+    "limit_epochs",
     "linear_cosine_decay",
+    "list_variables",
+    "load_checkpoint",
+    "load_variable",
+    "match_filenames_once",
+    "maybe_batch",
+    "maybe_batch_join",
+    "maybe_shuffle_batch",
+    "maybe_shuffle_batch_join",
     "natural_exp_decay",
     "noisy_linear_cosine_decay",
     "piecewise_constant",
     "piecewise_constant_decay",
     "polynomial_decay",
+    "queue_runner",
+    "range_input_producer",
+    "remove_checkpoint",
+    "shuffle_batch",
+    "shuffle_batch_join",
+    "slice_input_producer",
+    "start_queue_runners",
+    "string_input_producer",
     "summary_iterator",
+    "update_checkpoint_state",
+    "warm_start",
     "write_graph",
 ]
 
@@ -108,6 +184,7 @@ if not TYPE_CHECKING:
             "AdamOptimizer": "millrace.training.optimizers.adam",
             "BytesList": "millrace.core.proto_names",
             "ClusterDef": "millrace.core.proto_names",
+            "Coordinator": "millrace.training.coordination.coordinator",
             "Example": "millrace.core.proto_names",
             "ExponentialMovingAverage": "millrace.training.moving_averages",
             "Feature": "millrace.core.proto_names",
@@ -119,32 +196,69 @@ if not TYPE_CHECKING:
             "GradientDescentOptimizer": "millrace.training.optimizers.gradient_descent",
             "Int64List": "millrace.core.proto_names",
             "JobDef": "millrace.core.proto_names",
+            "LooperThread": "millrace.training.coordination.coordinator",
             "MomentumOptimizer": "millrace.training.optimizers.momentum",
+            "NewCheckpointReader": "millrace.saver.checkpoint.reader",
             "Optimizer": "millrace.training.optimizers.optimizer",
             "ProximalAdagradOptimizer": "millrace.training.optimizers.adagrad",
             "ProximalGradientDescentOptimizer": "millrace.training.optimizers.gradient_descent",
+            "QueueRunner": "millrace.training.coordination.queue_runner",
             "RMSPropOptimizer": "millrace.training.optimizers.rmsprop",
+            "Saver": "millrace.saver.saver",
             "SaverDef": "millrace.core.proto_names",
             "SequenceExample": "millrace.core.proto_names",
             "ServerDef": "millrace.core.proto_names",
             "SummaryWriter": "millrace.summaries.file_writer:FileWriter",
             "SummaryWriterCache": "millrace.summaries.file_writer:FileWriterCache",
+            "VocabInfo": "millrace.saver.checkpoint.warm_start",
+            "add_queue_runner": "millrace.training.coordination.queue_runner",
             "assert_global_step": "millrace.training.global_step",
+            "batch": "millrace.training.coordination.batching",
+            "batch_join": "millrace.training.coordination.batching",
+            "checkpoint_exists": "millrace.saver.checkpoint.state",
+            "checkpoints_iterator": "millrace.saver.checkpoint.state",
             "cosine_decay": "millrace.training.schedules",
             "cosine_decay_restarts": "millrace.training.schedules",
             "create_global_step": "millrace.training.global_step",
             "exponential_decay": "millrace.training.schedules",
+            "export_meta_graph": "millrace.saver.meta_graph",
+            "generate_checkpoint_state_proto": "millrace.saver.checkpoint.state",
+            "get_checkpoint_mtimes": "millrace.saver.checkpoint.state",
+            "get_checkpoint_state": "millrace.saver.checkpoint.state",
             "get_global_step": "millrace.training.global_step",
             "get_or_create_global_step": "millrace.training.global_step",
             "global_step": "millrace.training.global_step",
+            "import_meta_graph": "millrace.saver.saver",
+            "init_from_checkpoint": "millrace.saver.checkpoint.initialize",
+            "input_producer": "millrace.training.coordination.producers",
             "inverse_time_decay": "millrace.training.schedules",
+            "latest_checkpoint": "millrace.saver.checkpoint.state",
+            "limit_epochs": "millrace.training.coordination.producers",
             "linear_cosine_decay": "millrace.training.schedules",
+            "list_variables": "millrace.saver.checkpoint.reader",
+            "load_checkpoint": "millrace.saver.checkpoint.reader",
+            "load_variable": "millrace.saver.checkpoint.reader",
+            "match_filenames_once": "millrace.training.coordination.producers",
+            "maybe_batch": "millrace.training.coordination.batching",
+            "maybe_batch_join": "millrace.training.coordination.batching",
+            "maybe_shuffle_batch": "millrace.training.coordination.batching",
+            "maybe_shuffle_batch_join": "millrace.training.coordination.batching",
             "natural_exp_decay": "millrace.training.schedules",
             "noisy_linear_cosine_decay": "millrace.training.schedules",
             "piecewise_constant": "millrace.training.schedules",
             "piecewise_constant_decay": "millrace.training.schedules:piecewise_constant",
             "polynomial_decay": "millrace.training.schedules",
+            "range_input_producer": "millrace.training.coordination.producers",
+            "remove_checkpoint": "millrace.saver.checkpoint.state",
+            "shuffle_batch": "millrace.training.coordination.batching",
+            "shuffle_batch_join": "millrace.training.coordination.batching",
+            "slice_input_producer": "millrace.training.coordination.producers",
+            "start_queue_runners": "millrace.training.coordination.queue_runner",
+            "string_input_producer": "millrace.training.coordination.producers",
             "summary_iterator": "millrace.summaries.file_writer",
+            "update_checkpoint_state": "millrace.saver.checkpoint.state",
+            "warm_start": "millrace.saver.checkpoint.warm_start",
             "write_graph": "millrace.exchange.graph_util",
         },
+        children=("queue_runner",),
     )
