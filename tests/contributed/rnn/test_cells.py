@@ -47,9 +47,7 @@ def test_grid_in_blocks(couple):
         end_freqindex_list=[3, 4],
         couple_input_forget_gates=couple,
     )
-    outputs, state = tf.nn.dynamic_rnn(
-        cell, tf.constant(np.repeat(_X[:, None, :], 3, 1)), dtype=tf.float32
-    )
+    outputs, state = tf.nn.dynamic_rnn(cell, tf.constant(np.repeat(_X[:, None, :], 3, 1)), dtype=tf.float32)
     assert outputs.shape.as_list() == [2, 3, 18] and state._fields[4] == "state_f00_b01_c"
     assert cell.state_tuple_type(*[3] * 6) == cell.state_size
 
