@@ -91,10 +91,9 @@ def test_wrappers():
     state = tf.zeros([2, 4])
     highway = _rnn.HighwayWrapper(_cells.GRUCell(4), carry_bias_init=50.0)
     same, _ = highway(tf.constant(_X), state)
-    compiled = _rnn.CompiledWrapper(_cells.GRUCell(4, name="a"))
-    plain, _ = _cells.GRUCell(4, name="a")(tf.constant(_X), state)
-    with tf.variable_scope("", reuse=True):
-        other, _ = compiled(tf.constant(_X), state)
+    gru = _cells.GRUCell(4)
+    plain, _ = gru(tf.constant(_X), state)
+    other, _ = _rnn.CompiledWrapper(gru)(tf.constant(_X), state)
     with tf.Session() as sess:
         sess.run(tf.global_variables_initializer())
         np.testing.assert_allclose(sess.run(same), _X, rtol=1e-5)
