@@ -3,8 +3,8 @@
     python tools/record_paths.py paths.tsv generated_ops.txt      # with TensorFlow 1.15 installed
 
 What it writes is `src/millrace/hook/paths.tsv` and `generated_ops.txt`. A name is kept where its object is
-public under some name and the private module is its home, takes it from a module of generated operations, or is
-one of the modules that gather names. Needs Python 3.7, as TensorFlow 1.15 does.
+public under some name and the private module is its home, takes it from a module of generated operations, or
+is one of the modules that gather names. Needs Python 3.7, as TensorFlow 1.15 does.
 """
 
 import importlib
@@ -15,22 +15,22 @@ import types
 import warnings
 
 NAMES = os.path.join(os.path.dirname(__file__), "..", "src", "millrace", "hook", "names.txt")
-GATHERING = {
-    "standard_ops", "training", "nn", "nn_ops", "io_ops", "gradients", "gradients_impl", "variables", "summary", "rnn_cell",
-    "errors", "framework_lib", "client_lib", "layers", "training_lib", "array_ops", "math_ops", "control_flow_ops", "state_ops",
-}  # fmt: skip
+GATHERING = set(
+    "standard_ops training nn nn_ops io_ops gradients gradients_impl variables summary rnn_cell errors layers "
+    "framework_lib client_lib training_lib array_ops math_ops control_flow_ops state_ops".split()
+)
 LEFT_OUT = (
     "contrib.quantization",
     "contrib.specs",
     "contrib.labeled_tensor",
-    "python.pywrap_tensorflow_internal",
     "contrib.lite",
+    "python.pywrap_tensorflow_internal",
 )
-HEADER = """# TensorFlow 1.15.5's private modules: module, public namespace ("" is tf itself), the names there. `a=b`: the module
-# calls it a, the namespace b. Facts, recorded by tools/record_paths.py; millrace.hook.paths reads them.
+HEADER = """# TensorFlow 1.15.5's private modules: module, public namespace ("" is tf itself), the names there.
+# `a=b`: the module calls it a, the namespace b. Recorded by tools/record_paths.py; millrace.hook reads them.
 """
-GENERATED = """# TensorFlow 1.15.5's modules of generated operations: [module], then function, operation type, arguments in order
-# (`name` comes last). Facts, recorded by tools/record_paths.py.
+GENERATED = """# TensorFlow 1.15.5's modules of generated operations: [module], then function, operation type, arguments.
+# They come in this order, then `name`. Facts, recorded by tools/record_paths.py.
 """
 
 
@@ -60,13 +60,10 @@ def public_objects(root, skip):
                 continue
             inner = (path + "." + name).lstrip(".")
             if isinstance(value, types.ModuleType):
-                if value.__name__.startswith("tensorflow") and not (not path and name in skip):
-                    if not (
-                        path.startswith("contrib")
-                        and ".python." in value.__name__
-                        and "_api" not in value.__name__
-                    ):
-                        walk(value, inner)
+                home = value.__name__
+                inside = path.startswith("contrib") and ".python." in home and "_api" not in home
+                if home.startswith("tensorflow") and not inside and (path or name not in skip):
+                    walk(value, inner)
             elif not isinstance(value, (int, float, str, bytes, bool, type(None))):
                 found.setdefault(id(value), []).append(inner)
 

@@ -139,6 +139,7 @@ if TYPE_CHECKING:
     from millrace.graph.keys import GraphKeys as GraphKeys
     from millrace.graph.operation import Operation as Operation
     from millrace.graph.tensor import Tensor as Tensor
+    from millrace.lib.flow.assertion import Assert as Assert
     from millrace.lib.flow.control_flow import case as case
     from millrace.lib.flow.control_flow import cond as cond
     from millrace.lib.flow.control_flow import group as group
@@ -152,6 +153,9 @@ if TYPE_CHECKING:
     from millrace.lib.flow.functional import map_fn as map_fn
     from millrace.lib.flow.functional import scan as scan
     from millrace.lib.flow.tensor_array import TensorArray as TensorArray
+    from millrace.lib.input.accumulators import ConditionalAccumulator as ConditionalAccumulator
+    from millrace.lib.input.accumulators import ConditionalAccumulatorBase as ConditionalAccumulatorBase
+    from millrace.lib.input.accumulators import SparseConditionalAccumulator as SparseConditionalAccumulator
     from millrace.lib.input.queues import FIFOQueue as FIFOQueue
     from millrace.lib.input.queues import PaddingFIFOQueue as PaddingFIFOQueue
     from millrace.lib.input.queues import PriorityQueue as PriorityQueue
@@ -183,7 +187,6 @@ if TYPE_CHECKING:
     from millrace.lib.math.array import sequence_mask as sequence_mask
     from millrace.lib.math.array import sort as sort
     from millrace.lib.math.array import unpack as unpack
-    from millrace.lib.math.checks import Assert as Assert
     from millrace.lib.math.checks import assert_equal as assert_equal
     from millrace.lib.math.checks import assert_greater as assert_greater
     from millrace.lib.math.checks import assert_greater_equal as assert_greater_equal
@@ -612,6 +615,7 @@ if TYPE_CHECKING:
     from millrace.api import distributions as distributions
     from millrace.api import dtypes as dtypes
     from millrace.api import errors as errors
+    from millrace.api import estimator as estimator
     from millrace.api import examples as examples
     from millrace.api import flags as flags
     from millrace.api import gfile as gfile
@@ -653,6 +657,8 @@ __all__ = [
     "AttrValue",
     "COMPILER_VERSION",
     "CXX11_ABI_FLAG",
+    "ConditionalAccumulator",
+    "ConditionalAccumulatorBase",
     "ConfigProto",
     "DType",
     "DeviceSpec",
@@ -700,6 +706,7 @@ __all__ = [
     "RunOptions",
     "Session",
     "SessionLog",
+    "SparseConditionalAccumulator",
     "SparseFeature",
     "SparseTensor",
     "SparseTensorValue",
@@ -874,6 +881,7 @@ __all__ = [
     "erf",
     "erfc",
     "errors",
+    "estimator",
     "examples",
     "executing_eagerly",
     "exp",
@@ -1294,10 +1302,12 @@ if not TYPE_CHECKING:
         {
             "AUTO_REUSE": "millrace.lib.variables.scope",
             "AggregationMethod": "millrace.autodiff.aggregate",
-            "Assert": "millrace.lib.math.checks",
+            "Assert": "millrace.lib.flow.assertion",
             "AttrValue": "millrace.core.proto_names",
             "COMPILER_VERSION": "millrace.core.version",
             "CXX11_ABI_FLAG": "millrace.core.version",
+            "ConditionalAccumulator": "millrace.lib.input.accumulators",
+            "ConditionalAccumulatorBase": "millrace.lib.input.accumulators",
             "ConfigProto": "millrace.core.proto_names",
             "DType": "millrace.core.dtypes",
             "DeviceSpec": "millrace.graph.device",
@@ -1345,6 +1355,7 @@ if not TYPE_CHECKING:
             "RunOptions": "millrace.core.proto_names",
             "Session": "millrace.session.session",
             "SessionLog": "millrace.core.proto_names",
+            "SparseConditionalAccumulator": "millrace.lib.input.accumulators",
             "SparseFeature": "millrace.opkit.records.features",
             "SparseTensor": "millrace.building.sparse_tensor",
             "SparseTensorValue": "millrace.building.sparse_tensor",
@@ -1891,5 +1902,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.array.fill",
             "zeta": "millrace.ops.math.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "debugging", "distributions", "dtypes", "errors", "examples", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
+        children=("app", "bitwise", "compat", "contrib", "debugging", "distributions", "dtypes", "errors", "estimator", "examples", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
     )

@@ -47,6 +47,10 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.ops.control_flow_ops": {
         "with_dependencies": "millrace.lib.flow.control_flow:with_dependencies",
     },
+    "python.ops.data_flow_ops": {
+        "MapStagingArea": "millrace.lib.input.staging:MapStagingArea",
+        "StagingArea": "millrace.lib.input.staging:StagingArea",
+    },
     "python.ops.init_ops": {
         "Initializer": "millrace.lib.variables.initializers:Initializer",
         "constant_initializer": "millrace.lib.variables.initializers:Constant",
@@ -248,8 +252,8 @@ PRIVATE: dict[str, dict[str, str]] = {
         "RMSPropOptimizer": "millrace.training.optimizers.rmsprop:RMSPropOptimizer",
     },
     "python.training.saveable_object": {
-        "SaveSpec": "millrace.lib.variables.saveable:SaveSpec",
-        "SaveableObject": "millrace.lib.variables.saveable:SaveableObject",
+        "SaveSpec": "millrace.core.saveable:SaveSpec",
+        "SaveableObject": "millrace.core.saveable:SaveableObject",
     },
     "python.training.saver": {
         "BaseSaverBuilder": "millrace.saver.builder:BaseSaverBuilder",

@@ -34,6 +34,7 @@ class Body:
       captures: outer tensor -> the tensor inside that stands for it, in order of capture.
       outputs: tensors inside, the results.
       tag: the name that capturing operations get ("Switch", "Enter").
+      twin: the body whose captures count for this one too: a loop has one Enter for both of its bodies.
       owners: the operations that have it as a body; what is captured after that becomes their input.
     """
 
@@ -46,6 +47,8 @@ class Body:
         self.tag = tag
         self._inside: dict[Tensor, Tensor] = {}  # captured or re-read, whatever the distance
         self.name = graph.scope
+        self.twin: Body | None = None
+        self._names: set[Tensor] = set()
         self.owners: list[Operation] = []
         self.tick: Tensor | None = None  # a value of each iteration, by which a gradient counts them
 
@@ -81,14 +84,24 @@ class Body:
             if outer in self._inside:
                 return self._inside[outer]
         if names_variable(outer):
+            self._count_name(outer)
             return outer
         inside = self._argument(outer.dtype, outer.dims, name or self.tag)
+        if self.twin is not None and outer in self.twin.captures:
+            self.graph.count(-1)
         self.captures[outer] = inside
         self._inside[tensor] = self._inside[outer] = inside
         inside._static = tensor._static
         for owner in self.owners:
             _widen(owner, outer)
         return inside
+
+    def _count_name(self, outer: Tensor) -> None:
+        """Counts the Switch or Enter through which TensorFlow lets a variable's reference in."""
+        known = self._names if self.twin is None else self._names | self.twin._names
+        if outer not in known:
+            self._names.add(outer)
+            self.graph.count(1)
 
     def find(self, tensor: Tensor) -> Tensor | None:
         """The tensor inside that already stands for the outer `tensor`, or None."""

@@ -82,6 +82,7 @@ class Graph:
         self._version = 0
         self._edits = 0
         self._finalized = False
+        self._beyond = 0  # how many operations TensorFlow would have added beyond those here
         self._unfeedable: set[Tensor] = set()
         self._unfetchable: set[Operation] = set()
         self.seed: int | None = None
@@ -231,7 +232,21 @@ class Graph:
 
     @property
     def _last_id(self) -> int:
-        return len(self.ops)
+        return len(self.ops) + self._beyond
+
+    def count(self, more: int) -> None:
+        """Counts operations that TensorFlow would have added here, fewer where `more` is negative.
+
+        Their number is the seed of a random operation that has none of its own.
+        """
+        self._beyond += more
+
+    @contextlib.contextmanager
+    def counted_as(self, number: int) -> Iterator[None]:
+        """What is added inside counts as `number` operations."""
+        before = self._last_id
+        yield
+        self._beyond += before + number - self._last_id
 
     @property
     def graph_def_versions(self) -> Any:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import seq2seq as seq2seq
     from millrace.api.contrib import signal as signal
     from millrace.api.contrib import slim as slim
+    from millrace.api.contrib import staging as staging
     from millrace.api.contrib import stateless as stateless
     from millrace.api.contrib import training as training
     from millrace.api.contrib import util as util
@@ -39,6 +40,7 @@ __all__ = [
     "seq2seq",
     "signal",
     "slim",
+    "staging",
     "stateless",
     "training",
     "util",
@@ -49,5 +51,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "deprecated", "distributions", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "stateless", "training", "util",),
+        children=("crf", "deprecated", "distributions", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
     )

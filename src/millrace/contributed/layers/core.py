@@ -8,7 +8,12 @@ from typing import Any
 from millrace.building import convert
 from millrace.contributed.framework.arg_scope import add_arg_scope
 from millrace.contributed.layers.initializers import xavier_initializer
-from millrace.contributed.layers.outputs import collect_variable, finished, model_variable_getter
+from millrace.contributed.layers.outputs import (
+    collect_variable,
+    finished,
+    model_variable_getter,
+    reserve_own_name,
+)
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import convolutional
@@ -70,6 +75,7 @@ def apply_layer(
             _scope=scope,
             _reuse=given["reuse"],
         )
+        reserve_own_name(scope)
         outputs = layer(inputs)
         for own, name in names.items():
             # A depthwise and a pointwise kernel are both weights.

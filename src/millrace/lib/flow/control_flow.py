@@ -16,7 +16,11 @@ from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
+from millrace.lib.flow.assertion import Assert
 from millrace.lib.flow.tensor_array import TensorArray
+
+# Before the branches of a cond TensorFlow adds Switch, switch_t, switch_f and pred_id.
+_FOR_A_BRANCH = 4
 
 
 class _Flat:
@@ -66,11 +70,12 @@ def _branch(graph: Any, function: Callable[[], Any], who: str, strict: bool) -> 
         if result is None or (nest.is_nested(result) and not nest.flatten(result)):
             raise ValueError(f"cond: {who} must return something. Received: {result!r}")
         if isinstance(result, Operation):
-            with graph.control_dependencies([result]):
+            with graph.control_dependencies([result]), graph.counted_as(1):
                 result = raw.Identity(convert.constant_of(True, None, "Const"))
         flat = _Flat([_value_of(v) for v in nest.flatten(result)])
         body.outputs = [t if t.op.body is body else body.capture(t, "Switch") for t in flat.tensors]
-        body.outputs = [_dereferenced(t) for t in body.outputs]
+        with graph.counted_as(0):
+            body.outputs = [_dereferenced(t) for t in body.outputs]
     return body, result, flat
 
 
@@ -98,7 +103,7 @@ def _dereferenced(tensor: Tensor) -> Tensor:
 
 def _value_of(value: Any) -> Any:
     if isinstance(value, Operation):
-        with control_dependencies([value]):
+        with control_dependencies([value]), value.graph.counted_as(1):
             return raw.Identity(convert.constant_of(True, None, "Const"))
     return value
 
@@ -141,6 +146,9 @@ def cond(
         if pred.dims is not None and len(pred.dims) != 0:
             raise ValueError(f"cond: pred must be a scalar. Received: {pred.name} of shape {pred.shape}")
         graph = pred.graph
+        if graph.body is not None and pred.op.body is not graph.body:
+            pred = graph.body.capture(pred)
+        graph.count(_FOR_A_BRANCH)
         then, first, first_flat = _branch(graph, true_fn, "true_fn", strict)
         other, second, second_flat = _branch(graph, false_fn, "false_fn", strict)
         _check_alike(first, first_flat, second, second_flat)
@@ -151,15 +159,16 @@ def cond(
                     "cond: outputs of true_fn and false_fn must have the same type. Received: "
                     f"{a.dtype.name} and {b.dtype.name}"
                 )
-        inputs = align([then, other])
-        outputs = raw.If(
-            pred,
-            inputs,
-            Tout=[t.dtype.base_dtype for t in then.outputs],
-            then_branch=then,
-            else_branch=other,
-        )
-        outputs = [raw.Identity(t, name="Merge") for t in outputs]
+        with graph.counted_as(len(then.outputs)):  # a Merge for each
+            inputs = align([then, other])
+            outputs = raw.If(
+                pred,
+                inputs,
+                Tout=[t.dtype.base_dtype for t in then.outputs],
+                then_branch=then,
+                else_branch=other,
+            )
+            outputs = [raw.Identity(t, name="Merge") for t in outputs]
         packed = nest.pack_sequence_as(first, first_flat.pack(outputs))
     return packed if strict else _unpacked(packed)
 
@@ -241,14 +250,11 @@ def case(
         preds = [p for p, _ in pairs]
         guards: list[Any] = []
         if exclusive:
-            count = raw.Sum(raw.Cast(raw.Pack(preds), DstT=dtypes.int32), 0)
             message = (
                 "More than one condition evaluated as True but exclusive=True. Conditions: "
                 f"{[p.name for p in preds]}"
             )
-            guards.append(
-                raw.Assert(raw.LessEqual(count, 1), [message, raw.Pack(preds)], summarize=len(preds))
-            )
+            guards.append(_at_most(1, preds, message))
         if default is None:
             *pairs, (last_pred, last_fn) = pairs
 
@@ -261,6 +267,15 @@ def case(
 
         with control_dependencies(guards):
             return _chain(pairs, default, strict)
+
+
+def _at_most(most: int, preds: list[Tensor], message: str) -> Operation:
+    """Asserts how many predicates may hold."""
+    together = raw.Pack(preds, name="preds_c")
+    whole = convert.constant_of([0], dtypes.int32, "Const")
+    count = raw.Sum(raw.Cast(together, DstT=dtypes.int32), whole, name="num_true_conds")
+    fine = raw.LessEqual(count, convert.constant_of(most, dtypes.int32, "n_true_conds"))
+    return Assert(fine, [message, together], summarize=len(preds))
 
 
 def _after(function: Callable[[], Any]) -> Any:
@@ -384,7 +399,7 @@ def while_loop(
                 )
 
             def body(i: Any, values: Any) -> Any:
-                return raw.Add(i, 1), inner_step(values) if alone else inner_step(*values)
+                return i + 1, inner_step(values) if alone else inner_step(*values)
 
         loop = _Loop(cond, body, loop_vars, shape_invariants, back_prop, parallel_iterations)
         results = loop.build()
@@ -395,18 +410,59 @@ def while_loop(
     return results
 
 
+def limited_loop(
+    test: Callable[..., Any],
+    step: Callable[..., Any],
+    variables: list[Any],
+    parallel: int,
+    back_prop: bool = True,
+    of_the_limit: int = 2,
+) -> Any:
+    """A loop whose test ends it in time: TensorFlow counts its iterations too, here they are not.
+
+    Args:
+      test, step: functions of the variables.
+      variables: what they start with.
+      parallel, back_prop: as for `while_loop`.
+      of_the_limit: how many operations TensorFlow adds to the test.
+
+    Returns:
+      The variables after the loop.
+    """
+    with name_scope(None, "while", [v for v in nest.flatten(variables) if isinstance(v, Tensor)]):
+        return _Loop(test, step, variables, None, back_prop, parallel, of_the_limit).build()
+
+
 class _Loop:
-    """Draws the bodies of one loop."""
+    """Draws the bodies of one loop.
+
+    Args:
+      test, step: functions of the variables.
+      variables: what they start with, nested.
+      invariants: what stays true of their shapes, nested likewise, or None.
+      back_prop, parallel: attributes of the loop.
+      limited: TensorFlow counts the iterations of this loop in one more variable, up to a limit that the test
+        implies: so many operations of that are in its test.
+    """
 
     def __init__(
-        self, test: Any, step: Any, variables: Any, invariants: Any, back_prop: bool, parallel: int
+        self,
+        test: Any,
+        step: Any,
+        variables: Any,
+        invariants: Any,
+        back_prop: bool,
+        parallel: int,
+        limited: int = 0,
     ) -> None:
+        self.limited = limited
         self.test = test
         self.step = step
         self.variables = variables
         self.flat = _Flat(nest.flatten(variables))
         self.graph = get_default_graph()
-        self.start = [_dereferenced(t) for t in self.flat.tensors]
+        with self.graph.counted_as(0):
+            self.start = [_dereferenced(t) for t in self.flat.tensors]
         self.dims = self._invariants(invariants)
         self.back_prop = back_prop
         self.parallel = parallel
@@ -442,8 +498,12 @@ class _Loop:
 
     def build(self) -> list[Any]:
         graph = self.graph
+        counters = 1 if self.limited else 0
+        graph.count(len(self.start))  # an Enter for each variable
+        graph.count(3 * counters)  # the counter's first value, Enter and Merge
         condition = Body(graph, "Enter")
         with graph.inside(condition):
+            graph.count(self.limited)
             result = convert.convert_to_tensor(self.test(*self._arguments(condition, "Merge")))
             if result.dtype.base_dtype is not dtypes.bool_:
                 raise TypeError(
@@ -454,27 +514,33 @@ class _Loop:
                     f"while_loop: cond must return a scalar. Received: {result.name} of shape {result.shape}"
                 )
             condition.outputs = [result if result.op.body is condition else condition.capture(result)]
+        graph.count(1 + len(self.start) + counters)  # LoopCond, and a Switch for each variable
         body = Body(graph, "Enter")
+        body.twin = condition
         with graph.inside(body):
+            graph.count(3 * counters)  # the counter's Identity, and what adds one to it
             values = self.step(*self._arguments(body, "Identity"))
             if not nest.is_nested(values):
                 values = [values]
             after = self._results(values)
             body.outputs = [t if t.op.body is body else body.capture(t, "Enter") for t in after.tensors]
-            body.outputs = [_dereferenced(t) for t in body.outputs]
+            with graph.counted_as(0):
+                body.outputs = [_dereferenced(t) for t in body.outputs]
         self._check(body)
-        captured = align([condition, body])
-        outputs = raw.While(
-            [*self.start, *captured],
-            Tout=[t.dtype.base_dtype for t in self.start],
-            cond=condition,
-            body=body,
-            carried=len(self.start),
-            captured=len(captured),
-            parallel_iterations=self.parallel,
-            back_prop=self.back_prop,
-        )
-        outputs = [raw.Identity(t, name="Exit") for t in outputs]
+        # a NextIteration and an Exit for each variable
+        with graph.counted_as(2 * (len(self.start) + counters)):
+            captured = align([condition, body])
+            outputs = raw.While(
+                [*self.start, *captured],
+                Tout=[t.dtype.base_dtype for t in self.start],
+                cond=condition,
+                body=body,
+                carried=len(self.start),
+                captured=len(captured),
+                parallel_iterations=self.parallel,
+                back_prop=self.back_prop,
+            )
+            outputs = [raw.Identity(t, name="Exit") for t in outputs]
         return nest.pack_sequence_as(values, after.pack(outputs))
 
     def _results(self, values: Any) -> _Flat:

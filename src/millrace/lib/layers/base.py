@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
-from millrace.building.convert import to_tensor
+from millrace.building.convert import shape_tensor, to_tensor
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
@@ -339,7 +339,7 @@ class Layer:
         with name_scope("ActivityRegularizer"):
             for output in nest.flatten(outputs):
                 loss = self.activity_regularizer(output)
-                batch = raw.Cast(raw.Shape(output)[0], DstT=loss.dtype.base_dtype)
+                batch = raw.Cast(shape_tensor(output)[0], DstT=loss.dtype.base_dtype)
                 self.add_loss(loss / batch)
 
     def _name_scope(self) -> str:

@@ -313,7 +313,7 @@ class Variable(metaclass=_VariableType):
 
     def sparse_read(self, indices: Any, name: str | None = None) -> Tensor:
         """The rows that `indices` names."""
-        return raw.Gather(self.value(), indices, name=name)
+        return raw.GatherV2(self.value(), indices, 0, name=name)
 
     def gather_nd(self, indices: Any, name: str | None = None) -> Tensor:
         """The slices that the rows of `indices` name."""

@@ -14,12 +14,12 @@ from millrace.core import dtypes
 from millrace.core.dtypes import ALL, BOOL, COMPLEX, INDEX, bfloat16, float32, float64, int32, int64
 from millrace.core.errors import InvalidArgumentError
 from millrace.core.public import public
-from millrace.core.shapes import format_dims
+from millrace.core.shapes import format_dims, fully_defined
 from millrace.graph.attrs import dtype, flag
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import all_axes
+from millrace.opkit.rules.array_idioms import all_axes, filled
 from millrace.opkit.rules.idioms import shape_tensor
 
 
@@ -220,6 +220,10 @@ def zeros_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize
     with get_default_graph().name_scope(name or "zeros_like") as scope:
         tensor = to_tensor(tensor, name="tensor")
         chosen = tensor.dtype.base_dtype if dtype is None else dtypes.as_dtype(dtype).base_dtype
+        dims = tensor.dims
+        if optimize and fully_defined(dims):
+            zero: Any = False if chosen.is_bool else b"" if chosen is dtypes.string else 0
+            return filled(dims, zero, chosen, scope)  # type: ignore[arg-type]
         if chosen is tensor.dtype.base_dtype:
             return apply(ZerosLike, tensor, name=scope)
         return _filled_like(tensor, 0, chosen, optimize, scope)
