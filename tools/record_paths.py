@@ -16,8 +16,8 @@ import warnings
 
 NAMES = os.path.join(os.path.dirname(__file__), "..", "src", "millrace", "hook", "names.txt")
 GATHERING = set(
-    "standard_ops training nn nn_ops io_ops gradients gradients_impl variables summary rnn_cell errors layers "
-    "framework_lib client_lib training_lib array_ops math_ops control_flow_ops state_ops".split()
+    "standard_ops training nn nn_ops io_ops gradients gradients_impl variables summary rnn_cell errors "
+    "layers framework_lib client_lib training_lib array_ops math_ops control_flow_ops state_ops".split()
 )
 LEFT_OUT = (
     "contrib.quantization",
@@ -26,11 +26,11 @@ LEFT_OUT = (
     "contrib.lite",
     "python.pywrap_tensorflow_internal",
 )
-HEADER = """# TensorFlow 1.15.5's private modules: module, public namespace ("" is tf itself), the names there.
+HEADER = """# TensorFlow 1.15.5's private modules: module, public namespace ("" is tf itself), names.
 # `a=b`: the module calls it a, the namespace b. Recorded by tools/record_paths.py; millrace.hook reads them.
 """
-GENERATED = """# TensorFlow 1.15.5's modules of generated operations: [module], then function, operation type, arguments.
-# They come in this order, then `name`. Facts, recorded by tools/record_paths.py.
+GENERATED = """# TensorFlow 1.15.5's modules of generated operations: [module], then function, type, arguments.
+# The arguments come in this order, then `name`. Facts, recorded by tools/record_paths.py.
 """
 
 
