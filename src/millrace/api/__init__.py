@@ -104,6 +104,9 @@ if TYPE_CHECKING:
     from millrace.core.version import MONOLITHIC_BUILD as __monolithic_build__
     from millrace.core.version import VERSION as VERSION
     from millrace.core.version import VERSION as __version__
+    from millrace.datasets.specs import SparseTensorSpec as SparseTensorSpec
+    from millrace.datasets.specs import TensorSpec as TensorSpec
+    from millrace.datasets.specs import TypeSpec as TypeSpec
     from millrace.graph.convert import convert_n_to_tensor as convert_n_to_tensor
     from millrace.graph.convert import convert_to_tensor as convert_to_tensor
     from millrace.graph.convert import convert_to_tensor_or_indexed_slices as convert_to_tensor_or_indexed_slices
@@ -607,6 +610,7 @@ if TYPE_CHECKING:
     from millrace.api import bitwise as bitwise
     from millrace.api import compat as compat
     from millrace.api import contrib as contrib
+    from millrace.api import data as data
     from millrace.api import debugging as debugging
     from millrace.api import distributions as distributions
     from millrace.api import dtypes as dtypes
@@ -701,6 +705,7 @@ __all__ = [
     "SessionLog",
     "SparseFeature",
     "SparseTensor",
+    "SparseTensorSpec",
     "SparseTensorValue",
     "Summary",
     "SummaryMetadata",
@@ -709,7 +714,9 @@ __all__ = [
     "TensorArray",
     "TensorInfo",
     "TensorShape",
+    "TensorSpec",
     "TextLineReader",
+    "TypeSpec",
     "UnconnectedGradients",
     "VERSION",
     "VarLenFeature",
@@ -828,6 +835,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "custom_gradient",
+    "data",
     "debugging",
     "decode_base64",
     "decode_compressed",
@@ -1345,6 +1353,7 @@ if not TYPE_CHECKING:
             "SessionLog": "millrace.core.proto_names",
             "SparseFeature": "millrace.opkit.features",
             "SparseTensor": "millrace.graph.sparse_tensor",
+            "SparseTensorSpec": "millrace.datasets.specs",
             "SparseTensorValue": "millrace.graph.sparse_tensor",
             "Summary": "millrace.core.proto_names",
             "SummaryMetadata": "millrace.core.proto_names",
@@ -1353,7 +1362,9 @@ if not TYPE_CHECKING:
             "TensorArray": "millrace.lib.tensor_array",
             "TensorInfo": "millrace.core.proto_names",
             "TensorShape": "millrace.core.shapes",
+            "TensorSpec": "millrace.datasets.specs",
             "TextLineReader": "millrace.lib.readers",
+            "TypeSpec": "millrace.datasets.specs",
             "UnconnectedGradients": "millrace.autodiff.tape",
             "VERSION": "millrace.core.version",
             "VarLenFeature": "millrace.opkit.features",
@@ -1888,5 +1899,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.fill",
             "zeta": "millrace.ops.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "debugging", "distributions", "dtypes", "errors", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
+        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
     )

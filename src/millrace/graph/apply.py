@@ -42,6 +42,9 @@ def apply(opdef: OpDef, *inputs: Any, name: str | None = None, **attrs: Any) -> 
             f"{opdef.name} takes {len(opdef.inputs)} inputs {[a.name for a in opdef.inputs]}. Received: "
             f"{len(inputs)}"
         )
+    current = defaults.get_default_graph()
+    if current.is_function:
+        inputs = current.entered(inputs)
     graph = _graph_of(inputs, opdef, name)
     if graph._finalized:
         graph._check_open()

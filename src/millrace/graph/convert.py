@@ -11,6 +11,8 @@ from millrace.core import dtypes, shapes
 from millrace.core.dtypes import DType
 from millrace.core.public import public
 from millrace.graph import literals
+from millrace.graph.defaults import get_default_graph
+from millrace.graph.function import FunctionGraph
 from millrace.graph.tensor import Tensor
 
 _PLAIN = (int, float, bool, str, bytes, complex, np.ndarray, np.generic)
@@ -107,7 +109,8 @@ def to_tensor(
         if dtype is not None and value.dtype.base_dtype is not dtype.base_dtype:
             raise ValueError(f"Tensor conversion requested dtype {dtype.name}. "
                              f"Received: tensor '{value.name}' with dtype {value.dtype.name}")  # fmt: skip
-        return value
+        graph = get_default_graph()
+        return graph.capture(value) if isinstance(graph, FunctionGraph) else value
     if isinstance(value, _PLAIN):
         return constant_of(value, dtype, name, preferred)
     kind = type(value)

@@ -70,6 +70,8 @@ class Graph:
     them.
     """
 
+    is_function = False  # True where a tensor from outside is captured
+
     def __init__(self) -> None:
         self.ops: list[Operation] = []
         self._by_name: dict[str, Operation] = {}
@@ -422,6 +424,10 @@ class Graph:
     def _kernel_label_map(self, op_to_kernel_label_map: dict[str, str]) -> Iterator[None]:
         """Accepted for programs that choose kernels by label; millrace has one kernel for each type."""
         yield
+
+    def entered(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The inputs of an operation that is added here; a function replaces tensors from outside."""
+        return inputs
 
     @contextlib.contextmanager
     def inside(self, body: Body | None) -> Iterator[None]:

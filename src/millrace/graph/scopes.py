@@ -8,6 +8,7 @@ from typing import Any
 
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
+from millrace.graph.function import FunctionGraph
 from millrace.graph.graph import Graph
 from millrace.graph.tensor import Tensor
 
@@ -18,6 +19,9 @@ def graph_of(values: Any) -> Graph:
     Raises:
       ValueError: they are from different graphs.
     """
+    current = get_default_graph()
+    if current.is_function:
+        return current
     graph: Graph | None = None
     pending = [values]
     while pending:
@@ -122,7 +126,8 @@ def container(container_name: str) -> Any:
 def init_scope() -> Iterator[None]:
     """Lifts operations created inside out of control-flow bodies and control dependencies."""
     graph = get_default_graph()
-    with graph.control_dependencies(None):
+    outermost = graph.root if isinstance(graph, FunctionGraph) else graph
+    with outermost.as_default(), outermost.control_dependencies(None):
         yield
 
 

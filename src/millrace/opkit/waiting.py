@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from millrace.core import errors
 
@@ -18,6 +19,7 @@ class Cancellation:
 
     def __init__(self) -> None:
         self.cancelled = False
+        self.functions: Any = None  # what starts the functions of datasets in the session
         self._lock = threading.Lock()
         self._waiting: list[threading.Condition] = []
 
@@ -49,6 +51,11 @@ class _Limits(threading.local):
 
 
 _limits = _Limits()
+
+
+def current() -> Cancellation | None:
+    """What calls off the waits of the run that the thread is in."""
+    return _limits.cancellation
 
 
 class limited:  # noqa: N801 - reads as the context that it is

@@ -20,6 +20,7 @@ from typing import Any
 
 from millrace.core import errors, shapes
 from millrace.graph.body import Body, escaped, is_variable_read
+from millrace.graph.function import FunctionGraph
 from millrace.graph.operation import Operation, is_ref
 from millrace.graph.tensor import Tensor
 
@@ -213,7 +214,9 @@ def _passed_on(tensor: Tensor) -> Tensor | None:
     op, index = tensor.op, tensor.value_index
     opdef = op.opdef
     if op.type == "BodyArg":
-        return op.body.outer(tensor) if op.body is not None else None
+        if op.body is not None:
+            return op.body.outer(tensor)
+        return op.graph.outer_of(tensor) if isinstance(op.graph, FunctionGraph) else None
     if not op.inputs:
         return None
     if opdef.writes and opdef.outputs[index].is_ref:
@@ -382,7 +385,7 @@ class _Versions:
             variable = self._variable(tensor)
             if variable is None:
                 return self.ids[tensor]
-            if op.opdef.has_body:
+            if op.opdef.has_body or op.opdef.has_function:
                 return self._handle()
             name = self._argument_name(op, position)
             uninitialized = op.opdef.reads_uninitialized

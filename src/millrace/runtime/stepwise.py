@@ -260,7 +260,8 @@ class Parts:
         except BaseException:
             with lock:
                 for slot, before, after in reversed(written):
-                    if slot.value is after:
+                    made = before is None and hasattr(after, "release")  # an object that holds something open
+                    if slot.value is after and not made:
                         slot.value = before
             raise
         finally:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.api.contrib import data as data
     from millrace.api.contrib import deprecated as deprecated
     from millrace.api.contrib import distributions as distributions
+    from millrace.api.contrib import eager as eager
     from millrace.api.contrib import framework as framework
     from millrace.api.contrib import image as image
     from millrace.api.contrib import layers as layers
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
     from millrace.api.contrib import util as util
 
 __all__ = [
+    "data",
     "deprecated",
     "distributions",
+    "eager",
     "framework",
     "image",
     "layers",
@@ -41,5 +45,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("deprecated", "distributions", "framework", "image", "layers", "lookup", "nn", "rnn", "signal", "slim", "stateless", "training", "util",),
+        children=("data", "deprecated", "distributions", "eager", "framework", "image", "layers", "lookup", "nn", "rnn", "signal", "slim", "stateless", "training", "util",),
     )

@@ -7,6 +7,7 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.api.python import client as client
+    from millrace.api.python import data as data
     from millrace.api.python import ops as ops
     from millrace.api.python import platform as platform
     from millrace.api.python import training as training
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "client",
+    "data",
     "ops",
     "platform",
     "training",
@@ -25,5 +27,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("client", "ops", "platform", "training", "util",),
+        children=("client", "data", "ops", "platform", "training", "util",),
     )

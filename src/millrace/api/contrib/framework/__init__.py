@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.datasets.specs import BoundedTensorSpec as BoundedTensorSpec
+    from millrace.datasets.specs import TensorSpec as TensorSpec
     from millrace.lib.arg_scope import add_arg_scope as add_arg_scope
     from millrace.lib.arg_scope import arg_scope as arg_scope
     from millrace.lib.arg_scope import arg_scoped_arguments as arg_scoped_arguments
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from millrace.api.contrib.framework import python as python
 
 __all__ = [
+    "BoundedTensorSpec",
+    "TensorSpec",
     "add_arg_scope",
     "add_model_variable",
     "arg_scope",
@@ -90,6 +94,8 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "BoundedTensorSpec": "millrace.datasets.specs",
+            "TensorSpec": "millrace.datasets.specs",
             "add_arg_scope": "millrace.lib.arg_scope",
             "add_model_variable": "millrace.lib.contrib_variables",
             "arg_scope": "millrace.lib.arg_scope",
