@@ -1,5 +1,7 @@
 """The shape of the package: what importing it costs, what it exports, that generated files are fresh."""
 
+import ast
+import graphlib
 import importlib
 import inspect
 import json
@@ -117,3 +119,41 @@ def test_unknown_names_are_refused_by_name():
         millrace.version.no_such
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("millrace.no_such_namespace")
+
+
+def imported_modules(path: Path, known: set[str]) -> set[str]:
+    """The modules among `known` that a file imports, inside of functions too, but not for type checkers."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            return
+        if isinstance(node, ast.Import):
+            found.update(a.name for a in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for a in node.names:
+                found.add(full if (full := f"{node.module}.{a.name}") in known else node.module)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")))
+    return found & known
+
+
+def test_imports_between_files_go_in_no_circle():
+    source = ROOT / "src"
+    files = {
+        ".".join(p.relative_to(source).with_suffix("").parts).removesuffix(".__init__"): p
+        for p in source.rglob("*.py")
+        if "api" not in p.relative_to(source).parts
+    }
+    arrows = {name: imported_modules(path, set(files)) - {name} for name, path in files.items()}
+    # Raises CycleError, which names the files of a circle.
+    assert len(list(graphlib.TopologicalSorter(arrows).static_order())) == len(files)
+
+
+def test_upward_references_name_modules():
+    from millrace.core import late
+
+    for name in late.PLACES:
+        assert late.module(name).__name__ == late.PLACES[name]

@@ -297,7 +297,7 @@ def split_top_level(text: str) -> list[str]:
 
 
 def raw_stub(ops: list[Op]) -> str:
-    """The text of `graph/raw.pyi`."""
+    """The text of `building/raw.pyi`."""
     # An op is called Any: under its own name the type would be that function.
     lines = [HEADER, "from typing import Any as Anything\n\nfrom millrace.graph.operation import Operation\n"]
     lines.append("from millrace.graph.tensor import Tensor\n\n")
@@ -315,7 +315,7 @@ def generate(problems: Problems) -> dict[pathlib.Path, str]:
     files = api_files(exports, problems)
     if (PACKAGE / "graph").is_dir():
         files[PACKAGE / "graph" / "_rooms.py"] = rooms_source(ops, problems)
-        files[PACKAGE / "graph" / "raw.pyi"] = raw_stub(ops)
+        files[PACKAGE / "building" / "raw.pyi"] = raw_stub(ops)
     return files
 
 

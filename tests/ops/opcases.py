@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 
 import millrace as tf
+from millrace.building import raw
 from millrace.core.shapes import TensorShape
-from millrace.graph import raw
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, OpDef, lookup
 
 _TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 2e-6, "complex64": 4e-6}
@@ -319,7 +319,7 @@ def run_compiled(case: OpCase) -> list[Any]:
     import jax
 
     from millrace.dialect import jax_dialect
-    from millrace.dialect.jax_control import Checks
+    from millrace.dialect.jax.control import Checks
 
     opdef = case.opdef
     built = Built(case, case.inputs)

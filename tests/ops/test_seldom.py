@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import millrace as tf
-from millrace.graph import raw
+from millrace.building import raw
 
 
 def run(*fetches, feed=None):

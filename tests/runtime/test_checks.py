@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import millrace as tf
-from millrace.graph import raw
+from millrace.building import raw
 
 pytestmark = pytest.mark.xla
 
@@ -236,7 +236,7 @@ def test_rows_at_a_counter_need_no_check_afterwards(
     monkeypatch: pytest.MonkeyPatch, read: Callable[[Any, Any], Any]
 ) -> None:
     """So that the program may take the memory of the variables over: what fails is known before it runs."""
-    from millrace.runtime import xla_program
+    from millrace.runtime.xla import program as xla_program
 
     made = []
     make = xla_program.Program._build

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import millrace as tf
+from millrace.building.apply import apply
 from millrace.core import dtypes
-from millrace.graph.apply import apply
+from millrace.core.waiting import wait_until
 from millrace.graph.attrs import text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
-from millrace.opkit.waiting import wait_until
 
 
 class Mailbox:

@@ -90,7 +90,7 @@ def test_rooms_and_stub(generator):
     exec(files["graph/_rooms.py"], rooms)
     flow, math = "millrace.ops.flow", "millrace.ops.math"
     assert rooms["ROOMS"] == {"Add": math, "If": flow, "NoOp": flow, "Sin": math, "Split": flow, "Top": flow}
-    stub = files["graph/raw.pyi"]
+    stub = files["building/raw.pyi"]
     tail = "name: str | None = None, **attrs: Anything"
     assert f"def Add(x: Anything, y: Anything, /, *, {tail}) -> Tensor: ...\n" in stub
     assert f"def NoOp(*, {tail}) -> Operation: ...\n" in stub

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.ops.bitwise import bitwise_and as bitwise_and
-    from millrace.ops.bitwise import bitwise_or as bitwise_or
-    from millrace.ops.bitwise import bitwise_xor as bitwise_xor
-    from millrace.ops.bitwise import invert as invert
-    from millrace.ops.bitwise import left_shift as left_shift
-    from millrace.ops.bitwise import right_shift as right_shift
+    from millrace.ops.math.bitwise import bitwise_and as bitwise_and
+    from millrace.ops.math.bitwise import bitwise_or as bitwise_or
+    from millrace.ops.math.bitwise import bitwise_xor as bitwise_xor
+    from millrace.ops.math.bitwise import invert as invert
+    from millrace.ops.math.bitwise import left_shift as left_shift
+    from millrace.ops.math.bitwise import right_shift as right_shift
 
 __all__ = [
     "bitwise_and",
@@ -26,11 +26,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "bitwise_and": "millrace.ops.bitwise",
-            "bitwise_or": "millrace.ops.bitwise",
-            "bitwise_xor": "millrace.ops.bitwise",
-            "invert": "millrace.ops.bitwise",
-            "left_shift": "millrace.ops.bitwise",
-            "right_shift": "millrace.ops.bitwise",
+            "bitwise_and": "millrace.ops.math.bitwise",
+            "bitwise_or": "millrace.ops.math.bitwise",
+            "bitwise_xor": "millrace.ops.math.bitwise",
+            "invert": "millrace.ops.math.bitwise",
+            "left_shift": "millrace.ops.math.bitwise",
+            "right_shift": "millrace.ops.math.bitwise",
         },
     )

@@ -6,35 +6,35 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.checks import Assert as Assert
-    from millrace.lib.checks import assert_equal as assert_equal
-    from millrace.lib.checks import assert_greater as assert_greater
-    from millrace.lib.checks import assert_greater_equal as assert_greater_equal
-    from millrace.lib.checks import assert_integer as assert_integer
-    from millrace.lib.checks import assert_less as assert_less
-    from millrace.lib.checks import assert_less_equal as assert_less_equal
-    from millrace.lib.checks import assert_near as assert_near
-    from millrace.lib.checks import assert_negative as assert_negative
-    from millrace.lib.checks import assert_non_negative as assert_non_negative
-    from millrace.lib.checks import assert_non_positive as assert_non_positive
-    from millrace.lib.checks import assert_none_equal as assert_none_equal
-    from millrace.lib.checks import assert_positive as assert_positive
-    from millrace.lib.checks import assert_proper_iterable as assert_proper_iterable
-    from millrace.lib.checks import assert_rank as assert_rank
-    from millrace.lib.checks import assert_rank_at_least as assert_rank_at_least
-    from millrace.lib.checks import assert_rank_in as assert_rank_in
-    from millrace.lib.checks import assert_same_float_dtype as assert_same_float_dtype
-    from millrace.lib.checks import assert_scalar as assert_scalar
-    from millrace.lib.checks import assert_type as assert_type
-    from millrace.lib.checks import is_numeric_tensor as is_numeric_tensor
-    from millrace.lib.numeric_checks import is_non_decreasing as is_non_decreasing
-    from millrace.lib.numeric_checks import is_strictly_increasing as is_strictly_increasing
-    from millrace.lib.numeric_checks import verify_tensor_all_finite as assert_all_finite
-    from millrace.lib.shape_checks import assert_shapes as assert_shapes
-    from millrace.ops.comparison import is_finite as is_finite
-    from millrace.ops.comparison import is_inf as is_inf
-    from millrace.ops.comparison import is_nan as is_nan
-    from millrace.ops.numeric_check import check_numerics as check_numerics
+    from millrace.lib.math.checks import Assert as Assert
+    from millrace.lib.math.checks import assert_equal as assert_equal
+    from millrace.lib.math.checks import assert_greater as assert_greater
+    from millrace.lib.math.checks import assert_greater_equal as assert_greater_equal
+    from millrace.lib.math.checks import assert_integer as assert_integer
+    from millrace.lib.math.checks import assert_less as assert_less
+    from millrace.lib.math.checks import assert_less_equal as assert_less_equal
+    from millrace.lib.math.checks import assert_near as assert_near
+    from millrace.lib.math.checks import assert_negative as assert_negative
+    from millrace.lib.math.checks import assert_non_negative as assert_non_negative
+    from millrace.lib.math.checks import assert_non_positive as assert_non_positive
+    from millrace.lib.math.checks import assert_none_equal as assert_none_equal
+    from millrace.lib.math.checks import assert_positive as assert_positive
+    from millrace.lib.math.checks import assert_proper_iterable as assert_proper_iterable
+    from millrace.lib.math.checks import assert_rank as assert_rank
+    from millrace.lib.math.checks import assert_rank_at_least as assert_rank_at_least
+    from millrace.lib.math.checks import assert_rank_in as assert_rank_in
+    from millrace.lib.math.checks import assert_same_float_dtype as assert_same_float_dtype
+    from millrace.lib.math.checks import assert_scalar as assert_scalar
+    from millrace.lib.math.checks import assert_type as assert_type
+    from millrace.lib.math.checks import is_numeric_tensor as is_numeric_tensor
+    from millrace.lib.math.numeric_checks import is_non_decreasing as is_non_decreasing
+    from millrace.lib.math.numeric_checks import is_strictly_increasing as is_strictly_increasing
+    from millrace.lib.math.numeric_checks import verify_tensor_all_finite as assert_all_finite
+    from millrace.lib.math.shape_checks import assert_shapes as assert_shapes
+    from millrace.ops.flow.numeric_check import check_numerics as check_numerics
+    from millrace.ops.math.comparison import is_finite as is_finite
+    from millrace.ops.math.comparison import is_inf as is_inf
+    from millrace.ops.math.comparison import is_nan as is_nan
 
 __all__ = [
     "Assert",
@@ -72,34 +72,34 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "Assert": "millrace.lib.checks",
-            "assert_all_finite": "millrace.lib.numeric_checks:verify_tensor_all_finite",
-            "assert_equal": "millrace.lib.checks",
-            "assert_greater": "millrace.lib.checks",
-            "assert_greater_equal": "millrace.lib.checks",
-            "assert_integer": "millrace.lib.checks",
-            "assert_less": "millrace.lib.checks",
-            "assert_less_equal": "millrace.lib.checks",
-            "assert_near": "millrace.lib.checks",
-            "assert_negative": "millrace.lib.checks",
-            "assert_non_negative": "millrace.lib.checks",
-            "assert_non_positive": "millrace.lib.checks",
-            "assert_none_equal": "millrace.lib.checks",
-            "assert_positive": "millrace.lib.checks",
-            "assert_proper_iterable": "millrace.lib.checks",
-            "assert_rank": "millrace.lib.checks",
-            "assert_rank_at_least": "millrace.lib.checks",
-            "assert_rank_in": "millrace.lib.checks",
-            "assert_same_float_dtype": "millrace.lib.checks",
-            "assert_scalar": "millrace.lib.checks",
-            "assert_shapes": "millrace.lib.shape_checks",
-            "assert_type": "millrace.lib.checks",
-            "check_numerics": "millrace.ops.numeric_check",
-            "is_finite": "millrace.ops.comparison",
-            "is_inf": "millrace.ops.comparison",
-            "is_nan": "millrace.ops.comparison",
-            "is_non_decreasing": "millrace.lib.numeric_checks",
-            "is_numeric_tensor": "millrace.lib.checks",
-            "is_strictly_increasing": "millrace.lib.numeric_checks",
+            "Assert": "millrace.lib.math.checks",
+            "assert_all_finite": "millrace.lib.math.numeric_checks:verify_tensor_all_finite",
+            "assert_equal": "millrace.lib.math.checks",
+            "assert_greater": "millrace.lib.math.checks",
+            "assert_greater_equal": "millrace.lib.math.checks",
+            "assert_integer": "millrace.lib.math.checks",
+            "assert_less": "millrace.lib.math.checks",
+            "assert_less_equal": "millrace.lib.math.checks",
+            "assert_near": "millrace.lib.math.checks",
+            "assert_negative": "millrace.lib.math.checks",
+            "assert_non_negative": "millrace.lib.math.checks",
+            "assert_non_positive": "millrace.lib.math.checks",
+            "assert_none_equal": "millrace.lib.math.checks",
+            "assert_positive": "millrace.lib.math.checks",
+            "assert_proper_iterable": "millrace.lib.math.checks",
+            "assert_rank": "millrace.lib.math.checks",
+            "assert_rank_at_least": "millrace.lib.math.checks",
+            "assert_rank_in": "millrace.lib.math.checks",
+            "assert_same_float_dtype": "millrace.lib.math.checks",
+            "assert_scalar": "millrace.lib.math.checks",
+            "assert_shapes": "millrace.lib.math.shape_checks",
+            "assert_type": "millrace.lib.math.checks",
+            "check_numerics": "millrace.ops.flow.numeric_check",
+            "is_finite": "millrace.ops.math.comparison",
+            "is_inf": "millrace.ops.math.comparison",
+            "is_nan": "millrace.ops.math.comparison",
+            "is_non_decreasing": "millrace.lib.math.numeric_checks",
+            "is_numeric_tensor": "millrace.lib.math.checks",
+            "is_strictly_increasing": "millrace.lib.math.numeric_checks",
         },
     )

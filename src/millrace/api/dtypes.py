@@ -59,9 +59,9 @@ if TYPE_CHECKING:
     from millrace.core.dtypes import uint8_ref as uint8_ref
     from millrace.core.dtypes import variant as variant
     from millrace.core.dtypes import variant_ref as variant_ref
-    from millrace.ops.cast import cast as cast
-    from millrace.ops.cast import saturate_cast as saturate_cast
-    from millrace.ops.complex import complex as complex
+    from millrace.ops.math.cast import cast as cast
+    from millrace.ops.math.cast import saturate_cast as saturate_cast
+    from millrace.ops.math.complex import complex as complex
 
 __all__ = [
     "DType",
@@ -133,8 +133,8 @@ if not TYPE_CHECKING:
             "bfloat16_ref": "millrace.core.dtypes",
             "bool": "millrace.core.dtypes:bool_",
             "bool_ref": "millrace.core.dtypes",
-            "cast": "millrace.ops.cast",
-            "complex": "millrace.ops.complex",
+            "cast": "millrace.ops.math.cast",
+            "complex": "millrace.ops.math.complex",
             "complex128": "millrace.core.dtypes",
             "complex128_ref": "millrace.core.dtypes",
             "complex64": "millrace.core.dtypes",
@@ -169,7 +169,7 @@ if not TYPE_CHECKING:
             "quint8_ref": "millrace.core.dtypes",
             "resource": "millrace.core.dtypes",
             "resource_ref": "millrace.core.dtypes",
-            "saturate_cast": "millrace.ops.cast",
+            "saturate_cast": "millrace.ops.math.cast",
             "string": "millrace.core.dtypes",
             "string_ref": "millrace.core.dtypes",
             "uint16": "millrace.core.dtypes",

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.graph.importer import import_graph_def as import_graph_def
-    from millrace.lib.graph_util import convert_variables_to_constants as convert_variables_to_constants
-    from millrace.lib.graph_util import extract_sub_graph as extract_sub_graph
-    from millrace.lib.graph_util import must_run_on_cpu as must_run_on_cpu
-    from millrace.lib.graph_util import remove_training_nodes as remove_training_nodes
-    from millrace.lib.graph_util import tensor_shape_from_node_def_name as tensor_shape_from_node_def_name
+    from millrace.exchange.graph_util import convert_variables_to_constants as convert_variables_to_constants
+    from millrace.exchange.graph_util import extract_sub_graph as extract_sub_graph
+    from millrace.exchange.graph_util import must_run_on_cpu as must_run_on_cpu
+    from millrace.exchange.graph_util import remove_training_nodes as remove_training_nodes
+    from millrace.exchange.graph_util import tensor_shape_from_node_def_name as tensor_shape_from_node_def_name
+    from millrace.exchange.importer import import_graph_def as import_graph_def
 
 __all__ = [
     "convert_variables_to_constants",
@@ -26,11 +26,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "convert_variables_to_constants": "millrace.lib.graph_util",
-            "extract_sub_graph": "millrace.lib.graph_util",
-            "import_graph_def": "millrace.graph.importer",
-            "must_run_on_cpu": "millrace.lib.graph_util",
-            "remove_training_nodes": "millrace.lib.graph_util",
-            "tensor_shape_from_node_def_name": "millrace.lib.graph_util",
+            "convert_variables_to_constants": "millrace.exchange.graph_util",
+            "extract_sub_graph": "millrace.exchange.graph_util",
+            "import_graph_def": "millrace.exchange.importer",
+            "must_run_on_cpu": "millrace.exchange.graph_util",
+            "remove_training_nodes": "millrace.exchange.graph_util",
+            "tensor_shape_from_node_def_name": "millrace.exchange.graph_util",
         },
     )

@@ -6,75 +6,75 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.image_adjust import adjust_brightness as adjust_brightness
-    from millrace.lib.image_adjust import adjust_contrast as adjust_contrast
-    from millrace.lib.image_adjust import adjust_gamma as adjust_gamma
-    from millrace.lib.image_adjust import adjust_hue as adjust_hue
-    from millrace.lib.image_adjust import adjust_jpeg_quality as adjust_jpeg_quality
-    from millrace.lib.image_adjust import adjust_saturation as adjust_saturation
-    from millrace.lib.image_adjust import convert_image_dtype as convert_image_dtype
-    from millrace.lib.image_adjust import grayscale_to_rgb as grayscale_to_rgb
-    from millrace.lib.image_adjust import per_image_standardization as per_image_standardization
-    from millrace.lib.image_adjust import random_brightness as random_brightness
-    from millrace.lib.image_adjust import random_contrast as random_contrast
-    from millrace.lib.image_adjust import random_hue as random_hue
-    from millrace.lib.image_adjust import random_jpeg_quality as random_jpeg_quality
-    from millrace.lib.image_adjust import random_saturation as random_saturation
-    from millrace.lib.image_adjust import rgb_to_grayscale as rgb_to_grayscale
-    from millrace.lib.image_adjust import rgb_to_yiq as rgb_to_yiq
-    from millrace.lib.image_adjust import rgb_to_yuv as rgb_to_yuv
-    from millrace.lib.image_adjust import yiq_to_rgb as yiq_to_rgb
-    from millrace.lib.image_adjust import yuv_to_rgb as yuv_to_rgb
-    from millrace.lib.image_geometry import ResizeMethod as ResizeMethod
-    from millrace.lib.image_geometry import central_crop as central_crop
-    from millrace.lib.image_geometry import crop_to_bounding_box as crop_to_bounding_box
-    from millrace.lib.image_geometry import flip_left_right as flip_left_right
-    from millrace.lib.image_geometry import flip_up_down as flip_up_down
-    from millrace.lib.image_geometry import pad_to_bounding_box as pad_to_bounding_box
-    from millrace.lib.image_geometry import random_flip_left_right as random_flip_left_right
-    from millrace.lib.image_geometry import random_flip_up_down as random_flip_up_down
-    from millrace.lib.image_geometry import resize_image_with_crop_or_pad as resize_image_with_crop_or_pad
-    from millrace.lib.image_geometry import resize_image_with_crop_or_pad as resize_with_crop_or_pad
-    from millrace.lib.image_geometry import resize_image_with_pad as resize_image_with_pad
-    from millrace.lib.image_geometry import resize_images as resize
-    from millrace.lib.image_geometry import resize_images as resize_images
-    from millrace.lib.image_geometry import rot90 as rot90
-    from millrace.lib.image_geometry import transpose_image as transpose
-    from millrace.lib.image_geometry import transpose_image as transpose_image
-    from millrace.lib.image_quality import image_gradients as image_gradients
-    from millrace.lib.image_quality import psnr as psnr
-    from millrace.lib.image_quality import sobel_edges as sobel_edges
-    from millrace.lib.image_quality import ssim as ssim
-    from millrace.lib.image_quality import ssim_multiscale as ssim_multiscale
-    from millrace.lib.image_quality import total_variation as total_variation
-    from millrace.ops.image_boxes import draw_bounding_boxes as draw_bounding_boxes
-    from millrace.ops.image_codec import decode_and_crop_jpeg as decode_and_crop_jpeg
-    from millrace.ops.image_codec import decode_bmp as decode_bmp
-    from millrace.ops.image_codec import decode_gif as decode_gif
-    from millrace.ops.image_codec import decode_image as decode_image
-    from millrace.ops.image_codec import decode_jpeg as decode_jpeg
-    from millrace.ops.image_codec import decode_png as decode_png
-    from millrace.ops.image_codec import encode_jpeg as encode_jpeg
-    from millrace.ops.image_codec import encode_png as encode_png
-    from millrace.ops.image_codec import extract_jpeg_shape as extract_jpeg_shape
-    from millrace.ops.image_codec import is_jpeg as is_jpeg
-    from millrace.ops.image_color import hsv_to_rgb as hsv_to_rgb
-    from millrace.ops.image_color import rgb_to_hsv as rgb_to_hsv
-    from millrace.ops.image_crop import crop_and_resize as crop_and_resize
-    from millrace.ops.image_crop import extract_glimpse as extract_glimpse
-    from millrace.ops.image_resize import resize_area as resize_area
-    from millrace.ops.image_resize import resize_bicubic as resize_bicubic
-    from millrace.ops.image_resize import resize_bilinear as resize_bilinear
-    from millrace.ops.image_resize import resize_nearest_neighbor as resize_nearest_neighbor
-    from millrace.ops.image_sampling import sample_distorted_bounding_box as sample_distorted_bounding_box
-    from millrace.ops.image_suppression import combined_non_max_suppression as combined_non_max_suppression
-    from millrace.ops.image_suppression import non_max_suppression as non_max_suppression
-    from millrace.ops.image_suppression import non_max_suppression_padded as non_max_suppression_padded
-    from millrace.ops.image_suppression import non_max_suppression_with_overlaps as non_max_suppression_overlaps
-    from millrace.ops.image_suppression import non_max_suppression_with_scores as non_max_suppression_with_scores
-    from millrace.ops.patches import extract_image_patches as extract_image_patches
-    from millrace.ops.patches import extract_patches as extract_patches
-    from millrace.ops.random import random_crop as random_crop
+    from millrace.lib.image.adjust import adjust_brightness as adjust_brightness
+    from millrace.lib.image.adjust import adjust_contrast as adjust_contrast
+    from millrace.lib.image.adjust import adjust_gamma as adjust_gamma
+    from millrace.lib.image.adjust import adjust_hue as adjust_hue
+    from millrace.lib.image.adjust import adjust_jpeg_quality as adjust_jpeg_quality
+    from millrace.lib.image.adjust import adjust_saturation as adjust_saturation
+    from millrace.lib.image.adjust import convert_image_dtype as convert_image_dtype
+    from millrace.lib.image.adjust import grayscale_to_rgb as grayscale_to_rgb
+    from millrace.lib.image.adjust import per_image_standardization as per_image_standardization
+    from millrace.lib.image.adjust import random_brightness as random_brightness
+    from millrace.lib.image.adjust import random_contrast as random_contrast
+    from millrace.lib.image.adjust import random_hue as random_hue
+    from millrace.lib.image.adjust import random_jpeg_quality as random_jpeg_quality
+    from millrace.lib.image.adjust import random_saturation as random_saturation
+    from millrace.lib.image.adjust import rgb_to_grayscale as rgb_to_grayscale
+    from millrace.lib.image.adjust import rgb_to_yiq as rgb_to_yiq
+    from millrace.lib.image.adjust import rgb_to_yuv as rgb_to_yuv
+    from millrace.lib.image.adjust import yiq_to_rgb as yiq_to_rgb
+    from millrace.lib.image.adjust import yuv_to_rgb as yuv_to_rgb
+    from millrace.lib.image.geometry import ResizeMethod as ResizeMethod
+    from millrace.lib.image.geometry import central_crop as central_crop
+    from millrace.lib.image.geometry import crop_to_bounding_box as crop_to_bounding_box
+    from millrace.lib.image.geometry import flip_left_right as flip_left_right
+    from millrace.lib.image.geometry import flip_up_down as flip_up_down
+    from millrace.lib.image.geometry import pad_to_bounding_box as pad_to_bounding_box
+    from millrace.lib.image.geometry import random_flip_left_right as random_flip_left_right
+    from millrace.lib.image.geometry import random_flip_up_down as random_flip_up_down
+    from millrace.lib.image.geometry import resize_image_with_crop_or_pad as resize_image_with_crop_or_pad
+    from millrace.lib.image.geometry import resize_image_with_crop_or_pad as resize_with_crop_or_pad
+    from millrace.lib.image.geometry import resize_image_with_pad as resize_image_with_pad
+    from millrace.lib.image.geometry import resize_images as resize
+    from millrace.lib.image.geometry import resize_images as resize_images
+    from millrace.lib.image.geometry import rot90 as rot90
+    from millrace.lib.image.geometry import transpose_image as transpose
+    from millrace.lib.image.geometry import transpose_image as transpose_image
+    from millrace.lib.image.quality import image_gradients as image_gradients
+    from millrace.lib.image.quality import psnr as psnr
+    from millrace.lib.image.quality import sobel_edges as sobel_edges
+    from millrace.lib.image.quality import ssim as ssim
+    from millrace.lib.image.quality import ssim_multiscale as ssim_multiscale
+    from millrace.lib.image.quality import total_variation as total_variation
+    from millrace.ops.image.boxes import draw_bounding_boxes as draw_bounding_boxes
+    from millrace.ops.image.codec import decode_and_crop_jpeg as decode_and_crop_jpeg
+    from millrace.ops.image.codec import decode_bmp as decode_bmp
+    from millrace.ops.image.codec import decode_gif as decode_gif
+    from millrace.ops.image.codec import decode_image as decode_image
+    from millrace.ops.image.codec import decode_jpeg as decode_jpeg
+    from millrace.ops.image.codec import decode_png as decode_png
+    from millrace.ops.image.codec import encode_jpeg as encode_jpeg
+    from millrace.ops.image.codec import encode_png as encode_png
+    from millrace.ops.image.codec import extract_jpeg_shape as extract_jpeg_shape
+    from millrace.ops.image.codec import is_jpeg as is_jpeg
+    from millrace.ops.image.color import hsv_to_rgb as hsv_to_rgb
+    from millrace.ops.image.color import rgb_to_hsv as rgb_to_hsv
+    from millrace.ops.image.crop import crop_and_resize as crop_and_resize
+    from millrace.ops.image.crop import extract_glimpse as extract_glimpse
+    from millrace.ops.image.resize import resize_area as resize_area
+    from millrace.ops.image.resize import resize_bicubic as resize_bicubic
+    from millrace.ops.image.resize import resize_bilinear as resize_bilinear
+    from millrace.ops.image.resize import resize_nearest_neighbor as resize_nearest_neighbor
+    from millrace.ops.image.sampling import sample_distorted_bounding_box as sample_distorted_bounding_box
+    from millrace.ops.image.suppression import combined_non_max_suppression as combined_non_max_suppression
+    from millrace.ops.image.suppression import non_max_suppression as non_max_suppression
+    from millrace.ops.image.suppression import non_max_suppression_padded as non_max_suppression_padded
+    from millrace.ops.image.suppression import non_max_suppression_with_overlaps as non_max_suppression_overlaps
+    from millrace.ops.image.suppression import non_max_suppression_with_scores as non_max_suppression_with_scores
+    from millrace.ops.nn.patches import extract_image_patches as extract_image_patches
+    from millrace.ops.nn.patches import extract_patches as extract_patches
+    from millrace.ops.random.draws import random_crop as random_crop
 
 __all__ = [
     "ResizeMethod",
@@ -152,74 +152,74 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "ResizeMethod": "millrace.lib.image_geometry",
-            "adjust_brightness": "millrace.lib.image_adjust",
-            "adjust_contrast": "millrace.lib.image_adjust",
-            "adjust_gamma": "millrace.lib.image_adjust",
-            "adjust_hue": "millrace.lib.image_adjust",
-            "adjust_jpeg_quality": "millrace.lib.image_adjust",
-            "adjust_saturation": "millrace.lib.image_adjust",
-            "central_crop": "millrace.lib.image_geometry",
-            "combined_non_max_suppression": "millrace.ops.image_suppression",
-            "convert_image_dtype": "millrace.lib.image_adjust",
-            "crop_and_resize": "millrace.ops.image_crop",
-            "crop_to_bounding_box": "millrace.lib.image_geometry",
-            "decode_and_crop_jpeg": "millrace.ops.image_codec",
-            "decode_bmp": "millrace.ops.image_codec",
-            "decode_gif": "millrace.ops.image_codec",
-            "decode_image": "millrace.ops.image_codec",
-            "decode_jpeg": "millrace.ops.image_codec",
-            "decode_png": "millrace.ops.image_codec",
-            "draw_bounding_boxes": "millrace.ops.image_boxes",
-            "encode_jpeg": "millrace.ops.image_codec",
-            "encode_png": "millrace.ops.image_codec",
-            "extract_glimpse": "millrace.ops.image_crop",
-            "extract_image_patches": "millrace.ops.patches",
-            "extract_jpeg_shape": "millrace.ops.image_codec",
-            "extract_patches": "millrace.ops.patches",
-            "flip_left_right": "millrace.lib.image_geometry",
-            "flip_up_down": "millrace.lib.image_geometry",
-            "grayscale_to_rgb": "millrace.lib.image_adjust",
-            "hsv_to_rgb": "millrace.ops.image_color",
-            "image_gradients": "millrace.lib.image_quality",
-            "is_jpeg": "millrace.ops.image_codec",
-            "non_max_suppression": "millrace.ops.image_suppression",
-            "non_max_suppression_overlaps": "millrace.ops.image_suppression:non_max_suppression_with_overlaps",
-            "non_max_suppression_padded": "millrace.ops.image_suppression",
-            "non_max_suppression_with_scores": "millrace.ops.image_suppression",
-            "pad_to_bounding_box": "millrace.lib.image_geometry",
-            "per_image_standardization": "millrace.lib.image_adjust",
-            "psnr": "millrace.lib.image_quality",
-            "random_brightness": "millrace.lib.image_adjust",
-            "random_contrast": "millrace.lib.image_adjust",
-            "random_crop": "millrace.ops.random",
-            "random_flip_left_right": "millrace.lib.image_geometry",
-            "random_flip_up_down": "millrace.lib.image_geometry",
-            "random_hue": "millrace.lib.image_adjust",
-            "random_jpeg_quality": "millrace.lib.image_adjust",
-            "random_saturation": "millrace.lib.image_adjust",
-            "resize": "millrace.lib.image_geometry:resize_images",
-            "resize_area": "millrace.ops.image_resize",
-            "resize_bicubic": "millrace.ops.image_resize",
-            "resize_bilinear": "millrace.ops.image_resize",
-            "resize_image_with_crop_or_pad": "millrace.lib.image_geometry",
-            "resize_image_with_pad": "millrace.lib.image_geometry",
-            "resize_images": "millrace.lib.image_geometry",
-            "resize_nearest_neighbor": "millrace.ops.image_resize",
-            "resize_with_crop_or_pad": "millrace.lib.image_geometry:resize_image_with_crop_or_pad",
-            "rgb_to_grayscale": "millrace.lib.image_adjust",
-            "rgb_to_hsv": "millrace.ops.image_color",
-            "rgb_to_yiq": "millrace.lib.image_adjust",
-            "rgb_to_yuv": "millrace.lib.image_adjust",
-            "rot90": "millrace.lib.image_geometry",
-            "sample_distorted_bounding_box": "millrace.ops.image_sampling",
-            "sobel_edges": "millrace.lib.image_quality",
-            "ssim": "millrace.lib.image_quality",
-            "ssim_multiscale": "millrace.lib.image_quality",
-            "total_variation": "millrace.lib.image_quality",
-            "transpose": "millrace.lib.image_geometry:transpose_image",
-            "transpose_image": "millrace.lib.image_geometry",
-            "yiq_to_rgb": "millrace.lib.image_adjust",
-            "yuv_to_rgb": "millrace.lib.image_adjust",
+            "ResizeMethod": "millrace.lib.image.geometry",
+            "adjust_brightness": "millrace.lib.image.adjust",
+            "adjust_contrast": "millrace.lib.image.adjust",
+            "adjust_gamma": "millrace.lib.image.adjust",
+            "adjust_hue": "millrace.lib.image.adjust",
+            "adjust_jpeg_quality": "millrace.lib.image.adjust",
+            "adjust_saturation": "millrace.lib.image.adjust",
+            "central_crop": "millrace.lib.image.geometry",
+            "combined_non_max_suppression": "millrace.ops.image.suppression",
+            "convert_image_dtype": "millrace.lib.image.adjust",
+            "crop_and_resize": "millrace.ops.image.crop",
+            "crop_to_bounding_box": "millrace.lib.image.geometry",
+            "decode_and_crop_jpeg": "millrace.ops.image.codec",
+            "decode_bmp": "millrace.ops.image.codec",
+            "decode_gif": "millrace.ops.image.codec",
+            "decode_image": "millrace.ops.image.codec",
+            "decode_jpeg": "millrace.ops.image.codec",
+            "decode_png": "millrace.ops.image.codec",
+            "draw_bounding_boxes": "millrace.ops.image.boxes",
+            "encode_jpeg": "millrace.ops.image.codec",
+            "encode_png": "millrace.ops.image.codec",
+            "extract_glimpse": "millrace.ops.image.crop",
+            "extract_image_patches": "millrace.ops.nn.patches",
+            "extract_jpeg_shape": "millrace.ops.image.codec",
+            "extract_patches": "millrace.ops.nn.patches",
+            "flip_left_right": "millrace.lib.image.geometry",
+            "flip_up_down": "millrace.lib.image.geometry",
+            "grayscale_to_rgb": "millrace.lib.image.adjust",
+            "hsv_to_rgb": "millrace.ops.image.color",
+            "image_gradients": "millrace.lib.image.quality",
+            "is_jpeg": "millrace.ops.image.codec",
+            "non_max_suppression": "millrace.ops.image.suppression",
+            "non_max_suppression_overlaps": "millrace.ops.image.suppression:non_max_suppression_with_overlaps",
+            "non_max_suppression_padded": "millrace.ops.image.suppression",
+            "non_max_suppression_with_scores": "millrace.ops.image.suppression",
+            "pad_to_bounding_box": "millrace.lib.image.geometry",
+            "per_image_standardization": "millrace.lib.image.adjust",
+            "psnr": "millrace.lib.image.quality",
+            "random_brightness": "millrace.lib.image.adjust",
+            "random_contrast": "millrace.lib.image.adjust",
+            "random_crop": "millrace.ops.random.draws",
+            "random_flip_left_right": "millrace.lib.image.geometry",
+            "random_flip_up_down": "millrace.lib.image.geometry",
+            "random_hue": "millrace.lib.image.adjust",
+            "random_jpeg_quality": "millrace.lib.image.adjust",
+            "random_saturation": "millrace.lib.image.adjust",
+            "resize": "millrace.lib.image.geometry:resize_images",
+            "resize_area": "millrace.ops.image.resize",
+            "resize_bicubic": "millrace.ops.image.resize",
+            "resize_bilinear": "millrace.ops.image.resize",
+            "resize_image_with_crop_or_pad": "millrace.lib.image.geometry",
+            "resize_image_with_pad": "millrace.lib.image.geometry",
+            "resize_images": "millrace.lib.image.geometry",
+            "resize_nearest_neighbor": "millrace.ops.image.resize",
+            "resize_with_crop_or_pad": "millrace.lib.image.geometry:resize_image_with_crop_or_pad",
+            "rgb_to_grayscale": "millrace.lib.image.adjust",
+            "rgb_to_hsv": "millrace.ops.image.color",
+            "rgb_to_yiq": "millrace.lib.image.adjust",
+            "rgb_to_yuv": "millrace.lib.image.adjust",
+            "rot90": "millrace.lib.image.geometry",
+            "sample_distorted_bounding_box": "millrace.ops.image.sampling",
+            "sobel_edges": "millrace.lib.image.quality",
+            "ssim": "millrace.lib.image.quality",
+            "ssim_multiscale": "millrace.lib.image.quality",
+            "total_variation": "millrace.lib.image.quality",
+            "transpose": "millrace.lib.image.geometry:transpose_image",
+            "transpose_image": "millrace.lib.image.geometry",
+            "yiq_to_rgb": "millrace.lib.image.adjust",
+            "yuv_to_rgb": "millrace.lib.image.adjust",
         },
     )

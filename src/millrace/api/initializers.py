@@ -6,26 +6,26 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.initializers import Constant as constant
-    from millrace.lib.initializers import GlorotNormal as glorot_normal
-    from millrace.lib.initializers import GlorotUniform as glorot_uniform
-    from millrace.lib.initializers import Identity as identity
-    from millrace.lib.initializers import Ones as ones
-    from millrace.lib.initializers import Orthogonal as orthogonal
-    from millrace.lib.initializers import RandomNormal as random_normal
-    from millrace.lib.initializers import RandomUniform as random_uniform
-    from millrace.lib.initializers import TruncatedNormal as truncated_normal
-    from millrace.lib.initializers import UniformUnitScaling as uniform_unit_scaling
-    from millrace.lib.initializers import VarianceScaling as variance_scaling
-    from millrace.lib.initializers import Zeros as zeros
-    from millrace.lib.initializers import he_normal as he_normal
-    from millrace.lib.initializers import he_uniform as he_uniform
-    from millrace.lib.initializers import lecun_normal as lecun_normal
-    from millrace.lib.initializers import lecun_uniform as lecun_uniform
-    from millrace.lib.lookup_tables import tables_initializer as tables_initializer
-    from millrace.lib.variable_sets import global_variables_initializer as global_variables
-    from millrace.lib.variable_sets import local_variables_initializer as local_variables
-    from millrace.lib.variable_sets import variables_initializer as variables
+    from millrace.lib.lookup.tables import tables_initializer as tables_initializer
+    from millrace.lib.variables.initializers import Constant as constant
+    from millrace.lib.variables.initializers import GlorotNormal as glorot_normal
+    from millrace.lib.variables.initializers import GlorotUniform as glorot_uniform
+    from millrace.lib.variables.initializers import Identity as identity
+    from millrace.lib.variables.initializers import Ones as ones
+    from millrace.lib.variables.initializers import Orthogonal as orthogonal
+    from millrace.lib.variables.initializers import RandomNormal as random_normal
+    from millrace.lib.variables.initializers import RandomUniform as random_uniform
+    from millrace.lib.variables.initializers import TruncatedNormal as truncated_normal
+    from millrace.lib.variables.initializers import UniformUnitScaling as uniform_unit_scaling
+    from millrace.lib.variables.initializers import VarianceScaling as variance_scaling
+    from millrace.lib.variables.initializers import Zeros as zeros
+    from millrace.lib.variables.initializers import he_normal as he_normal
+    from millrace.lib.variables.initializers import he_uniform as he_uniform
+    from millrace.lib.variables.initializers import lecun_normal as lecun_normal
+    from millrace.lib.variables.initializers import lecun_uniform as lecun_uniform
+    from millrace.lib.variables.sets import global_variables_initializer as global_variables
+    from millrace.lib.variables.sets import local_variables_initializer as local_variables
+    from millrace.lib.variables.sets import variables_initializer as variables
 
 __all__ = [
     "constant",
@@ -54,25 +54,25 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "constant": "millrace.lib.initializers:Constant",
-            "global_variables": "millrace.lib.variable_sets:global_variables_initializer",
-            "glorot_normal": "millrace.lib.initializers:GlorotNormal",
-            "glorot_uniform": "millrace.lib.initializers:GlorotUniform",
-            "he_normal": "millrace.lib.initializers",
-            "he_uniform": "millrace.lib.initializers",
-            "identity": "millrace.lib.initializers:Identity",
-            "lecun_normal": "millrace.lib.initializers",
-            "lecun_uniform": "millrace.lib.initializers",
-            "local_variables": "millrace.lib.variable_sets:local_variables_initializer",
-            "ones": "millrace.lib.initializers:Ones",
-            "orthogonal": "millrace.lib.initializers:Orthogonal",
-            "random_normal": "millrace.lib.initializers:RandomNormal",
-            "random_uniform": "millrace.lib.initializers:RandomUniform",
-            "tables_initializer": "millrace.lib.lookup_tables",
-            "truncated_normal": "millrace.lib.initializers:TruncatedNormal",
-            "uniform_unit_scaling": "millrace.lib.initializers:UniformUnitScaling",
-            "variables": "millrace.lib.variable_sets:variables_initializer",
-            "variance_scaling": "millrace.lib.initializers:VarianceScaling",
-            "zeros": "millrace.lib.initializers:Zeros",
+            "constant": "millrace.lib.variables.initializers:Constant",
+            "global_variables": "millrace.lib.variables.sets:global_variables_initializer",
+            "glorot_normal": "millrace.lib.variables.initializers:GlorotNormal",
+            "glorot_uniform": "millrace.lib.variables.initializers:GlorotUniform",
+            "he_normal": "millrace.lib.variables.initializers",
+            "he_uniform": "millrace.lib.variables.initializers",
+            "identity": "millrace.lib.variables.initializers:Identity",
+            "lecun_normal": "millrace.lib.variables.initializers",
+            "lecun_uniform": "millrace.lib.variables.initializers",
+            "local_variables": "millrace.lib.variables.sets:local_variables_initializer",
+            "ones": "millrace.lib.variables.initializers:Ones",
+            "orthogonal": "millrace.lib.variables.initializers:Orthogonal",
+            "random_normal": "millrace.lib.variables.initializers:RandomNormal",
+            "random_uniform": "millrace.lib.variables.initializers:RandomUniform",
+            "tables_initializer": "millrace.lib.lookup.tables",
+            "truncated_normal": "millrace.lib.variables.initializers:TruncatedNormal",
+            "uniform_unit_scaling": "millrace.lib.variables.initializers:UniformUnitScaling",
+            "variables": "millrace.lib.variables.sets:variables_initializer",
+            "variance_scaling": "millrace.lib.variables.initializers:VarianceScaling",
+            "zeros": "millrace.lib.variables.initializers:Zeros",
         },
     )

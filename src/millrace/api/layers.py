@@ -6,42 +6,42 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.layer import InputSpec as InputSpec
-    from millrace.lib.layer import Layer as Layer
-    from millrace.lib.layers_conv_functions import conv1d as conv1d
-    from millrace.lib.layers_conv_functions import conv2d as conv2d
-    from millrace.lib.layers_conv_functions import conv2d_transpose as conv2d_transpose
-    from millrace.lib.layers_conv_functions import conv3d as conv3d
-    from millrace.lib.layers_conv_functions import conv3d_transpose as conv3d_transpose
-    from millrace.lib.layers_convolutional import Conv1D as Conv1D
-    from millrace.lib.layers_convolutional import Conv2D as Conv2D
-    from millrace.lib.layers_convolutional import Conv2DTranspose as Conv2DTranspose
-    from millrace.lib.layers_convolutional import Conv3D as Conv3D
-    from millrace.lib.layers_convolutional import Conv3DTranspose as Conv3DTranspose
-    from millrace.lib.layers_core import Dense as Dense
-    from millrace.lib.layers_core import Dropout as Dropout
-    from millrace.lib.layers_core import Flatten as Flatten
-    from millrace.lib.layers_core import dense as dense
-    from millrace.lib.layers_core import dropout as dropout
-    from millrace.lib.layers_core import flatten as flatten
-    from millrace.lib.layers_normalization import BatchNormalization as BatchNormalization
-    from millrace.lib.layers_normalization import batch_normalization as batch_normalization
-    from millrace.lib.layers_pooling import AveragePooling1D as AveragePooling1D
-    from millrace.lib.layers_pooling import AveragePooling2D as AveragePooling2D
-    from millrace.lib.layers_pooling import AveragePooling3D as AveragePooling3D
-    from millrace.lib.layers_pooling import MaxPooling1D as MaxPooling1D
-    from millrace.lib.layers_pooling import MaxPooling2D as MaxPooling2D
-    from millrace.lib.layers_pooling import MaxPooling3D as MaxPooling3D
-    from millrace.lib.layers_pooling import average_pooling1d as average_pooling1d
-    from millrace.lib.layers_pooling import average_pooling2d as average_pooling2d
-    from millrace.lib.layers_pooling import average_pooling3d as average_pooling3d
-    from millrace.lib.layers_pooling import max_pooling1d as max_pooling1d
-    from millrace.lib.layers_pooling import max_pooling2d as max_pooling2d
-    from millrace.lib.layers_pooling import max_pooling3d as max_pooling3d
-    from millrace.lib.layers_separable import SeparableConv1D as SeparableConv1D
-    from millrace.lib.layers_separable import SeparableConv2D as SeparableConv2D
-    from millrace.lib.layers_separable import separable_conv1d as separable_conv1d
-    from millrace.lib.layers_separable import separable_conv2d as separable_conv2d
+    from millrace.lib.layers.base import InputSpec as InputSpec
+    from millrace.lib.layers.base import Layer as Layer
+    from millrace.lib.layers.conv_functions import conv1d as conv1d
+    from millrace.lib.layers.conv_functions import conv2d as conv2d
+    from millrace.lib.layers.conv_functions import conv2d_transpose as conv2d_transpose
+    from millrace.lib.layers.conv_functions import conv3d as conv3d
+    from millrace.lib.layers.conv_functions import conv3d_transpose as conv3d_transpose
+    from millrace.lib.layers.convolutional import Conv1D as Conv1D
+    from millrace.lib.layers.convolutional import Conv2D as Conv2D
+    from millrace.lib.layers.convolutional import Conv2DTranspose as Conv2DTranspose
+    from millrace.lib.layers.convolutional import Conv3D as Conv3D
+    from millrace.lib.layers.convolutional import Conv3DTranspose as Conv3DTranspose
+    from millrace.lib.layers.core import Dense as Dense
+    from millrace.lib.layers.core import Dropout as Dropout
+    from millrace.lib.layers.core import Flatten as Flatten
+    from millrace.lib.layers.core import dense as dense
+    from millrace.lib.layers.core import dropout as dropout
+    from millrace.lib.layers.core import flatten as flatten
+    from millrace.lib.layers.normalization import BatchNormalization as BatchNormalization
+    from millrace.lib.layers.normalization import batch_normalization as batch_normalization
+    from millrace.lib.layers.pooling import AveragePooling1D as AveragePooling1D
+    from millrace.lib.layers.pooling import AveragePooling2D as AveragePooling2D
+    from millrace.lib.layers.pooling import AveragePooling3D as AveragePooling3D
+    from millrace.lib.layers.pooling import MaxPooling1D as MaxPooling1D
+    from millrace.lib.layers.pooling import MaxPooling2D as MaxPooling2D
+    from millrace.lib.layers.pooling import MaxPooling3D as MaxPooling3D
+    from millrace.lib.layers.pooling import average_pooling1d as average_pooling1d
+    from millrace.lib.layers.pooling import average_pooling2d as average_pooling2d
+    from millrace.lib.layers.pooling import average_pooling3d as average_pooling3d
+    from millrace.lib.layers.pooling import max_pooling1d as max_pooling1d
+    from millrace.lib.layers.pooling import max_pooling2d as max_pooling2d
+    from millrace.lib.layers.pooling import max_pooling3d as max_pooling3d
+    from millrace.lib.layers.separable import SeparableConv1D as SeparableConv1D
+    from millrace.lib.layers.separable import SeparableConv2D as SeparableConv2D
+    from millrace.lib.layers.separable import separable_conv1d as separable_conv1d
+    from millrace.lib.layers.separable import separable_conv2d as separable_conv2d
 
 __all__ = [
     "AveragePooling1D",
@@ -86,41 +86,41 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "AveragePooling1D": "millrace.lib.layers_pooling",
-            "AveragePooling2D": "millrace.lib.layers_pooling",
-            "AveragePooling3D": "millrace.lib.layers_pooling",
-            "BatchNormalization": "millrace.lib.layers_normalization",
-            "Conv1D": "millrace.lib.layers_convolutional",
-            "Conv2D": "millrace.lib.layers_convolutional",
-            "Conv2DTranspose": "millrace.lib.layers_convolutional",
-            "Conv3D": "millrace.lib.layers_convolutional",
-            "Conv3DTranspose": "millrace.lib.layers_convolutional",
-            "Dense": "millrace.lib.layers_core",
-            "Dropout": "millrace.lib.layers_core",
-            "Flatten": "millrace.lib.layers_core",
-            "InputSpec": "millrace.lib.layer",
-            "Layer": "millrace.lib.layer",
-            "MaxPooling1D": "millrace.lib.layers_pooling",
-            "MaxPooling2D": "millrace.lib.layers_pooling",
-            "MaxPooling3D": "millrace.lib.layers_pooling",
-            "SeparableConv1D": "millrace.lib.layers_separable",
-            "SeparableConv2D": "millrace.lib.layers_separable",
-            "average_pooling1d": "millrace.lib.layers_pooling",
-            "average_pooling2d": "millrace.lib.layers_pooling",
-            "average_pooling3d": "millrace.lib.layers_pooling",
-            "batch_normalization": "millrace.lib.layers_normalization",
-            "conv1d": "millrace.lib.layers_conv_functions",
-            "conv2d": "millrace.lib.layers_conv_functions",
-            "conv2d_transpose": "millrace.lib.layers_conv_functions",
-            "conv3d": "millrace.lib.layers_conv_functions",
-            "conv3d_transpose": "millrace.lib.layers_conv_functions",
-            "dense": "millrace.lib.layers_core",
-            "dropout": "millrace.lib.layers_core",
-            "flatten": "millrace.lib.layers_core",
-            "max_pooling1d": "millrace.lib.layers_pooling",
-            "max_pooling2d": "millrace.lib.layers_pooling",
-            "max_pooling3d": "millrace.lib.layers_pooling",
-            "separable_conv1d": "millrace.lib.layers_separable",
-            "separable_conv2d": "millrace.lib.layers_separable",
+            "AveragePooling1D": "millrace.lib.layers.pooling",
+            "AveragePooling2D": "millrace.lib.layers.pooling",
+            "AveragePooling3D": "millrace.lib.layers.pooling",
+            "BatchNormalization": "millrace.lib.layers.normalization",
+            "Conv1D": "millrace.lib.layers.convolutional",
+            "Conv2D": "millrace.lib.layers.convolutional",
+            "Conv2DTranspose": "millrace.lib.layers.convolutional",
+            "Conv3D": "millrace.lib.layers.convolutional",
+            "Conv3DTranspose": "millrace.lib.layers.convolutional",
+            "Dense": "millrace.lib.layers.core",
+            "Dropout": "millrace.lib.layers.core",
+            "Flatten": "millrace.lib.layers.core",
+            "InputSpec": "millrace.lib.layers.base",
+            "Layer": "millrace.lib.layers.base",
+            "MaxPooling1D": "millrace.lib.layers.pooling",
+            "MaxPooling2D": "millrace.lib.layers.pooling",
+            "MaxPooling3D": "millrace.lib.layers.pooling",
+            "SeparableConv1D": "millrace.lib.layers.separable",
+            "SeparableConv2D": "millrace.lib.layers.separable",
+            "average_pooling1d": "millrace.lib.layers.pooling",
+            "average_pooling2d": "millrace.lib.layers.pooling",
+            "average_pooling3d": "millrace.lib.layers.pooling",
+            "batch_normalization": "millrace.lib.layers.normalization",
+            "conv1d": "millrace.lib.layers.conv_functions",
+            "conv2d": "millrace.lib.layers.conv_functions",
+            "conv2d_transpose": "millrace.lib.layers.conv_functions",
+            "conv3d": "millrace.lib.layers.conv_functions",
+            "conv3d_transpose": "millrace.lib.layers.conv_functions",
+            "dense": "millrace.lib.layers.core",
+            "dropout": "millrace.lib.layers.core",
+            "flatten": "millrace.lib.layers.core",
+            "max_pooling1d": "millrace.lib.layers.pooling",
+            "max_pooling2d": "millrace.lib.layers.pooling",
+            "max_pooling3d": "millrace.lib.layers.pooling",
+            "separable_conv1d": "millrace.lib.layers.separable",
+            "separable_conv2d": "millrace.lib.layers.separable",
         },
     )

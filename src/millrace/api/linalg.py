@@ -6,65 +6,65 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.array import eye as eye
-    from millrace.lib.contraction import einsum as einsum
-    from millrace.lib.contraction import tensordot as tensordot
-    from millrace.lib.linalg import adjoint as adjoint
-    from millrace.lib.linalg import cholesky_solve as cholesky_solve
-    from millrace.lib.linalg import global_norm as global_norm
-    from millrace.lib.linalg import logdet as logdet
-    from millrace.lib.linalg import matrix_rank as matrix_rank
-    from millrace.lib.linalg import norm as norm
-    from millrace.lib.linalg import normalize as normalize
-    from millrace.lib.linalg import pinv as pinv
-    from millrace.lib.linalg import tridiagonal_matmul as tridiagonal_matmul
-    from millrace.lib.linalg import tridiagonal_solve as tridiagonal_solve
-    from millrace.lib.linear_operator import LinearOperator as LinearOperator
-    from millrace.lib.linear_operator import LinearOperatorFullMatrix as LinearOperatorFullMatrix
-    from millrace.lib.linear_operator_circulant import LinearOperatorCirculant as LinearOperatorCirculant
-    from millrace.lib.linear_operator_circulant import LinearOperatorCirculant2D as LinearOperatorCirculant2D
-    from millrace.lib.linear_operator_circulant import LinearOperatorCirculant3D as LinearOperatorCirculant3D
-    from millrace.lib.linear_operator_circulant import LinearOperatorToeplitz as LinearOperatorToeplitz
-    from millrace.lib.linear_operator_composed import LinearOperatorAdjoint as LinearOperatorAdjoint
-    from millrace.lib.linear_operator_composed import LinearOperatorBlockDiag as LinearOperatorBlockDiag
-    from millrace.lib.linear_operator_composed import LinearOperatorComposition as LinearOperatorComposition
-    from millrace.lib.linear_operator_composed import LinearOperatorInversion as LinearOperatorInversion
-    from millrace.lib.linear_operator_composed import LinearOperatorKronecker as LinearOperatorKronecker
-    from millrace.lib.linear_operator_diag import LinearOperatorDiag as LinearOperatorDiag
-    from millrace.lib.linear_operator_diag import LinearOperatorHouseholder as LinearOperatorHouseholder
-    from millrace.lib.linear_operator_diag import LinearOperatorIdentity as LinearOperatorIdentity
-    from millrace.lib.linear_operator_diag import LinearOperatorLowerTriangular as LinearOperatorLowerTriangular
-    from millrace.lib.linear_operator_diag import LinearOperatorScaledIdentity as LinearOperatorScaledIdentity
-    from millrace.lib.linear_operator_diag import LinearOperatorZeros as LinearOperatorZeros
-    from millrace.lib.linear_operator_update import LinearOperatorLowRankUpdate as LinearOperatorLowRankUpdate
-    from millrace.lib.moments import l2_normalize as l2_normalize
-    from millrace.ops.decomposition import cholesky as cholesky
-    from millrace.ops.decomposition import lu as lu
-    from millrace.ops.decomposition import qr as qr
-    from millrace.ops.decomposition import self_adjoint_eig as eigh
-    from millrace.ops.decomposition import self_adjoint_eigvals as eigvalsh
-    from millrace.ops.decomposition import svd as svd
-    from millrace.ops.diag import diag as tensor_diag
-    from millrace.ops.diag import diag_part as tensor_diag_part
-    from millrace.ops.diag import matrix_band_part as band_part
-    from millrace.ops.diag_band import matrix_diag as diag
-    from millrace.ops.diag_band import matrix_diag_part as diag_part
-    from millrace.ops.diag_band import matrix_set_diag as set_diag
-    from millrace.ops.linalg import cross as cross
-    from millrace.ops.linalg import trace as trace
-    from millrace.ops.matmul import matmul as matmul
-    from millrace.ops.matmul import matvec as matvec
-    from millrace.ops.reshape import matrix_transpose as matrix_transpose
-    from millrace.ops.reshape import matrix_transpose as transpose
-    from millrace.ops.solve import matrix_determinant as det
-    from millrace.ops.solve import matrix_exponential as expm
-    from millrace.ops.solve import matrix_inverse as inv
-    from millrace.ops.solve import matrix_logarithm as logm
-    from millrace.ops.solve import matrix_solve as solve
-    from millrace.ops.solve import matrix_solve_ls as lstsq
-    from millrace.ops.solve import matrix_square_root as sqrtm
-    from millrace.ops.solve import matrix_triangular_solve as triangular_solve
-    from millrace.ops.solve import slogdet as slogdet
+    from millrace.lib.linalg.norms import adjoint as adjoint
+    from millrace.lib.linalg.norms import cholesky_solve as cholesky_solve
+    from millrace.lib.linalg.norms import global_norm as global_norm
+    from millrace.lib.linalg.norms import logdet as logdet
+    from millrace.lib.linalg.norms import matrix_rank as matrix_rank
+    from millrace.lib.linalg.norms import norm as norm
+    from millrace.lib.linalg.norms import normalize as normalize
+    from millrace.lib.linalg.norms import pinv as pinv
+    from millrace.lib.linalg.norms import tridiagonal_matmul as tridiagonal_matmul
+    from millrace.lib.linalg.norms import tridiagonal_solve as tridiagonal_solve
+    from millrace.lib.linalg.operators.base import LinearOperator as LinearOperator
+    from millrace.lib.linalg.operators.base import LinearOperatorFullMatrix as LinearOperatorFullMatrix
+    from millrace.lib.linalg.operators.circulant import LinearOperatorCirculant as LinearOperatorCirculant
+    from millrace.lib.linalg.operators.circulant import LinearOperatorCirculant2D as LinearOperatorCirculant2D
+    from millrace.lib.linalg.operators.circulant import LinearOperatorCirculant3D as LinearOperatorCirculant3D
+    from millrace.lib.linalg.operators.circulant import LinearOperatorToeplitz as LinearOperatorToeplitz
+    from millrace.lib.linalg.operators.composed import LinearOperatorAdjoint as LinearOperatorAdjoint
+    from millrace.lib.linalg.operators.composed import LinearOperatorBlockDiag as LinearOperatorBlockDiag
+    from millrace.lib.linalg.operators.composed import LinearOperatorComposition as LinearOperatorComposition
+    from millrace.lib.linalg.operators.composed import LinearOperatorInversion as LinearOperatorInversion
+    from millrace.lib.linalg.operators.composed import LinearOperatorKronecker as LinearOperatorKronecker
+    from millrace.lib.linalg.operators.diagonal import LinearOperatorDiag as LinearOperatorDiag
+    from millrace.lib.linalg.operators.diagonal import LinearOperatorHouseholder as LinearOperatorHouseholder
+    from millrace.lib.linalg.operators.diagonal import LinearOperatorIdentity as LinearOperatorIdentity
+    from millrace.lib.linalg.operators.diagonal import LinearOperatorLowerTriangular as LinearOperatorLowerTriangular
+    from millrace.lib.linalg.operators.diagonal import LinearOperatorScaledIdentity as LinearOperatorScaledIdentity
+    from millrace.lib.linalg.operators.diagonal import LinearOperatorZeros as LinearOperatorZeros
+    from millrace.lib.linalg.operators.update import LinearOperatorLowRankUpdate as LinearOperatorLowRankUpdate
+    from millrace.lib.math.array import eye as eye
+    from millrace.lib.math.contraction import einsum as einsum
+    from millrace.lib.math.contraction import tensordot as tensordot
+    from millrace.lib.nn.moments import l2_normalize as l2_normalize
+    from millrace.ops.array.reshape import matrix_transpose as matrix_transpose
+    from millrace.ops.array.reshape import matrix_transpose as transpose
+    from millrace.ops.linalg.decomposition import cholesky as cholesky
+    from millrace.ops.linalg.decomposition import lu as lu
+    from millrace.ops.linalg.decomposition import qr as qr
+    from millrace.ops.linalg.decomposition import self_adjoint_eig as eigh
+    from millrace.ops.linalg.decomposition import self_adjoint_eigvals as eigvalsh
+    from millrace.ops.linalg.decomposition import svd as svd
+    from millrace.ops.linalg.diag import diag as tensor_diag
+    from millrace.ops.linalg.diag import diag_part as tensor_diag_part
+    from millrace.ops.linalg.diag import matrix_band_part as band_part
+    from millrace.ops.linalg.diag_band import matrix_diag as diag
+    from millrace.ops.linalg.diag_band import matrix_diag_part as diag_part
+    from millrace.ops.linalg.diag_band import matrix_set_diag as set_diag
+    from millrace.ops.linalg.matmul import matmul as matmul
+    from millrace.ops.linalg.matmul import matvec as matvec
+    from millrace.ops.linalg.products import cross as cross
+    from millrace.ops.linalg.products import trace as trace
+    from millrace.ops.linalg.solve import matrix_determinant as det
+    from millrace.ops.linalg.solve import matrix_exponential as expm
+    from millrace.ops.linalg.solve import matrix_inverse as inv
+    from millrace.ops.linalg.solve import matrix_logarithm as logm
+    from millrace.ops.linalg.solve import matrix_solve as solve
+    from millrace.ops.linalg.solve import matrix_solve_ls as lstsq
+    from millrace.ops.linalg.solve import matrix_square_root as sqrtm
+    from millrace.ops.linalg.solve import matrix_triangular_solve as triangular_solve
+    from millrace.ops.linalg.solve import slogdet as slogdet
 
 __all__ = [
     "LinearOperator",
@@ -132,64 +132,64 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "LinearOperator": "millrace.lib.linear_operator",
-            "LinearOperatorAdjoint": "millrace.lib.linear_operator_composed",
-            "LinearOperatorBlockDiag": "millrace.lib.linear_operator_composed",
-            "LinearOperatorCirculant": "millrace.lib.linear_operator_circulant",
-            "LinearOperatorCirculant2D": "millrace.lib.linear_operator_circulant",
-            "LinearOperatorCirculant3D": "millrace.lib.linear_operator_circulant",
-            "LinearOperatorComposition": "millrace.lib.linear_operator_composed",
-            "LinearOperatorDiag": "millrace.lib.linear_operator_diag",
-            "LinearOperatorFullMatrix": "millrace.lib.linear_operator",
-            "LinearOperatorHouseholder": "millrace.lib.linear_operator_diag",
-            "LinearOperatorIdentity": "millrace.lib.linear_operator_diag",
-            "LinearOperatorInversion": "millrace.lib.linear_operator_composed",
-            "LinearOperatorKronecker": "millrace.lib.linear_operator_composed",
-            "LinearOperatorLowRankUpdate": "millrace.lib.linear_operator_update",
-            "LinearOperatorLowerTriangular": "millrace.lib.linear_operator_diag",
-            "LinearOperatorScaledIdentity": "millrace.lib.linear_operator_diag",
-            "LinearOperatorToeplitz": "millrace.lib.linear_operator_circulant",
-            "LinearOperatorZeros": "millrace.lib.linear_operator_diag",
-            "adjoint": "millrace.lib.linalg",
-            "band_part": "millrace.ops.diag:matrix_band_part",
-            "cholesky": "millrace.ops.decomposition",
-            "cholesky_solve": "millrace.lib.linalg",
-            "cross": "millrace.ops.linalg",
-            "det": "millrace.ops.solve:matrix_determinant",
-            "diag": "millrace.ops.diag_band:matrix_diag",
-            "diag_part": "millrace.ops.diag_band:matrix_diag_part",
-            "eigh": "millrace.ops.decomposition:self_adjoint_eig",
-            "eigvalsh": "millrace.ops.decomposition:self_adjoint_eigvals",
-            "einsum": "millrace.lib.contraction",
-            "expm": "millrace.ops.solve:matrix_exponential",
-            "eye": "millrace.lib.array",
-            "global_norm": "millrace.lib.linalg",
-            "inv": "millrace.ops.solve:matrix_inverse",
-            "l2_normalize": "millrace.lib.moments",
-            "logdet": "millrace.lib.linalg",
-            "logm": "millrace.ops.solve:matrix_logarithm",
-            "lstsq": "millrace.ops.solve:matrix_solve_ls",
-            "lu": "millrace.ops.decomposition",
-            "matmul": "millrace.ops.matmul",
-            "matrix_rank": "millrace.lib.linalg",
-            "matrix_transpose": "millrace.ops.reshape",
-            "matvec": "millrace.ops.matmul",
-            "norm": "millrace.lib.linalg",
-            "normalize": "millrace.lib.linalg",
-            "pinv": "millrace.lib.linalg",
-            "qr": "millrace.ops.decomposition",
-            "set_diag": "millrace.ops.diag_band:matrix_set_diag",
-            "slogdet": "millrace.ops.solve",
-            "solve": "millrace.ops.solve:matrix_solve",
-            "sqrtm": "millrace.ops.solve:matrix_square_root",
-            "svd": "millrace.ops.decomposition",
-            "tensor_diag": "millrace.ops.diag:diag",
-            "tensor_diag_part": "millrace.ops.diag:diag_part",
-            "tensordot": "millrace.lib.contraction",
-            "trace": "millrace.ops.linalg",
-            "transpose": "millrace.ops.reshape:matrix_transpose",
-            "triangular_solve": "millrace.ops.solve:matrix_triangular_solve",
-            "tridiagonal_matmul": "millrace.lib.linalg",
-            "tridiagonal_solve": "millrace.lib.linalg",
+            "LinearOperator": "millrace.lib.linalg.operators.base",
+            "LinearOperatorAdjoint": "millrace.lib.linalg.operators.composed",
+            "LinearOperatorBlockDiag": "millrace.lib.linalg.operators.composed",
+            "LinearOperatorCirculant": "millrace.lib.linalg.operators.circulant",
+            "LinearOperatorCirculant2D": "millrace.lib.linalg.operators.circulant",
+            "LinearOperatorCirculant3D": "millrace.lib.linalg.operators.circulant",
+            "LinearOperatorComposition": "millrace.lib.linalg.operators.composed",
+            "LinearOperatorDiag": "millrace.lib.linalg.operators.diagonal",
+            "LinearOperatorFullMatrix": "millrace.lib.linalg.operators.base",
+            "LinearOperatorHouseholder": "millrace.lib.linalg.operators.diagonal",
+            "LinearOperatorIdentity": "millrace.lib.linalg.operators.diagonal",
+            "LinearOperatorInversion": "millrace.lib.linalg.operators.composed",
+            "LinearOperatorKronecker": "millrace.lib.linalg.operators.composed",
+            "LinearOperatorLowRankUpdate": "millrace.lib.linalg.operators.update",
+            "LinearOperatorLowerTriangular": "millrace.lib.linalg.operators.diagonal",
+            "LinearOperatorScaledIdentity": "millrace.lib.linalg.operators.diagonal",
+            "LinearOperatorToeplitz": "millrace.lib.linalg.operators.circulant",
+            "LinearOperatorZeros": "millrace.lib.linalg.operators.diagonal",
+            "adjoint": "millrace.lib.linalg.norms",
+            "band_part": "millrace.ops.linalg.diag:matrix_band_part",
+            "cholesky": "millrace.ops.linalg.decomposition",
+            "cholesky_solve": "millrace.lib.linalg.norms",
+            "cross": "millrace.ops.linalg.products",
+            "det": "millrace.ops.linalg.solve:matrix_determinant",
+            "diag": "millrace.ops.linalg.diag_band:matrix_diag",
+            "diag_part": "millrace.ops.linalg.diag_band:matrix_diag_part",
+            "eigh": "millrace.ops.linalg.decomposition:self_adjoint_eig",
+            "eigvalsh": "millrace.ops.linalg.decomposition:self_adjoint_eigvals",
+            "einsum": "millrace.lib.math.contraction",
+            "expm": "millrace.ops.linalg.solve:matrix_exponential",
+            "eye": "millrace.lib.math.array",
+            "global_norm": "millrace.lib.linalg.norms",
+            "inv": "millrace.ops.linalg.solve:matrix_inverse",
+            "l2_normalize": "millrace.lib.nn.moments",
+            "logdet": "millrace.lib.linalg.norms",
+            "logm": "millrace.ops.linalg.solve:matrix_logarithm",
+            "lstsq": "millrace.ops.linalg.solve:matrix_solve_ls",
+            "lu": "millrace.ops.linalg.decomposition",
+            "matmul": "millrace.ops.linalg.matmul",
+            "matrix_rank": "millrace.lib.linalg.norms",
+            "matrix_transpose": "millrace.ops.array.reshape",
+            "matvec": "millrace.ops.linalg.matmul",
+            "norm": "millrace.lib.linalg.norms",
+            "normalize": "millrace.lib.linalg.norms",
+            "pinv": "millrace.lib.linalg.norms",
+            "qr": "millrace.ops.linalg.decomposition",
+            "set_diag": "millrace.ops.linalg.diag_band:matrix_set_diag",
+            "slogdet": "millrace.ops.linalg.solve",
+            "solve": "millrace.ops.linalg.solve:matrix_solve",
+            "sqrtm": "millrace.ops.linalg.solve:matrix_square_root",
+            "svd": "millrace.ops.linalg.decomposition",
+            "tensor_diag": "millrace.ops.linalg.diag:diag",
+            "tensor_diag_part": "millrace.ops.linalg.diag:diag_part",
+            "tensordot": "millrace.lib.math.contraction",
+            "trace": "millrace.ops.linalg.products",
+            "transpose": "millrace.ops.array.reshape:matrix_transpose",
+            "triangular_solve": "millrace.ops.linalg.solve:matrix_triangular_solve",
+            "tridiagonal_matmul": "millrace.lib.linalg.norms",
+            "tridiagonal_solve": "millrace.lib.linalg.norms",
         },
     )

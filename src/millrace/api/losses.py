@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.losses import Reduction as Reduction
-    from millrace.lib.losses import absolute_difference as absolute_difference
-    from millrace.lib.losses import add_loss as add_loss
-    from millrace.lib.losses import compute_weighted_loss as compute_weighted_loss
-    from millrace.lib.losses import cosine_distance as cosine_distance
-    from millrace.lib.losses import get_losses as get_losses
-    from millrace.lib.losses import get_regularization_loss as get_regularization_loss
-    from millrace.lib.losses import get_regularization_losses as get_regularization_losses
-    from millrace.lib.losses import get_total_loss as get_total_loss
-    from millrace.lib.losses import hinge_loss as hinge_loss
-    from millrace.lib.losses import huber_loss as huber_loss
-    from millrace.lib.losses import log_loss as log_loss
-    from millrace.lib.losses import mean_pairwise_squared_error as mean_pairwise_squared_error
-    from millrace.lib.losses import mean_squared_error as mean_squared_error
-    from millrace.lib.losses import sigmoid_cross_entropy as sigmoid_cross_entropy
-    from millrace.lib.losses import softmax_cross_entropy as softmax_cross_entropy
-    from millrace.lib.losses import sparse_softmax_cross_entropy as sparse_softmax_cross_entropy
+    from millrace.lib.losses.weighted import Reduction as Reduction
+    from millrace.lib.losses.weighted import absolute_difference as absolute_difference
+    from millrace.lib.losses.weighted import add_loss as add_loss
+    from millrace.lib.losses.weighted import compute_weighted_loss as compute_weighted_loss
+    from millrace.lib.losses.weighted import cosine_distance as cosine_distance
+    from millrace.lib.losses.weighted import get_losses as get_losses
+    from millrace.lib.losses.weighted import get_regularization_loss as get_regularization_loss
+    from millrace.lib.losses.weighted import get_regularization_losses as get_regularization_losses
+    from millrace.lib.losses.weighted import get_total_loss as get_total_loss
+    from millrace.lib.losses.weighted import hinge_loss as hinge_loss
+    from millrace.lib.losses.weighted import huber_loss as huber_loss
+    from millrace.lib.losses.weighted import log_loss as log_loss
+    from millrace.lib.losses.weighted import mean_pairwise_squared_error as mean_pairwise_squared_error
+    from millrace.lib.losses.weighted import mean_squared_error as mean_squared_error
+    from millrace.lib.losses.weighted import sigmoid_cross_entropy as sigmoid_cross_entropy
+    from millrace.lib.losses.weighted import softmax_cross_entropy as softmax_cross_entropy
+    from millrace.lib.losses.weighted import sparse_softmax_cross_entropy as sparse_softmax_cross_entropy
 
 __all__ = [
     "Reduction",
@@ -48,22 +48,22 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "Reduction": "millrace.lib.losses",
-            "absolute_difference": "millrace.lib.losses",
-            "add_loss": "millrace.lib.losses",
-            "compute_weighted_loss": "millrace.lib.losses",
-            "cosine_distance": "millrace.lib.losses",
-            "get_losses": "millrace.lib.losses",
-            "get_regularization_loss": "millrace.lib.losses",
-            "get_regularization_losses": "millrace.lib.losses",
-            "get_total_loss": "millrace.lib.losses",
-            "hinge_loss": "millrace.lib.losses",
-            "huber_loss": "millrace.lib.losses",
-            "log_loss": "millrace.lib.losses",
-            "mean_pairwise_squared_error": "millrace.lib.losses",
-            "mean_squared_error": "millrace.lib.losses",
-            "sigmoid_cross_entropy": "millrace.lib.losses",
-            "softmax_cross_entropy": "millrace.lib.losses",
-            "sparse_softmax_cross_entropy": "millrace.lib.losses",
+            "Reduction": "millrace.lib.losses.weighted",
+            "absolute_difference": "millrace.lib.losses.weighted",
+            "add_loss": "millrace.lib.losses.weighted",
+            "compute_weighted_loss": "millrace.lib.losses.weighted",
+            "cosine_distance": "millrace.lib.losses.weighted",
+            "get_losses": "millrace.lib.losses.weighted",
+            "get_regularization_loss": "millrace.lib.losses.weighted",
+            "get_regularization_losses": "millrace.lib.losses.weighted",
+            "get_total_loss": "millrace.lib.losses.weighted",
+            "hinge_loss": "millrace.lib.losses.weighted",
+            "huber_loss": "millrace.lib.losses.weighted",
+            "log_loss": "millrace.lib.losses.weighted",
+            "mean_pairwise_squared_error": "millrace.lib.losses.weighted",
+            "mean_squared_error": "millrace.lib.losses.weighted",
+            "sigmoid_cross_entropy": "millrace.lib.losses.weighted",
+            "softmax_cross_entropy": "millrace.lib.losses.weighted",
+            "sparse_softmax_cross_entropy": "millrace.lib.losses.weighted",
         },
     )

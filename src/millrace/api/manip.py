@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.ops.gather import gather_nd as gather_nd
-    from millrace.ops.reorder import reverse as reverse
-    from millrace.ops.reorder import roll as roll
-    from millrace.ops.reshape import reshape as reshape
-    from millrace.ops.scatter_nd import scatter_nd as scatter_nd
-    from millrace.ops.space_batch import batch_to_space_nd as batch_to_space_nd
-    from millrace.ops.space_batch import space_to_batch_nd as space_to_batch_nd
-    from millrace.ops.tile import tile as tile
+    from millrace.ops.array.gather import gather_nd as gather_nd
+    from millrace.ops.array.reorder import reverse as reverse
+    from millrace.ops.array.reorder import roll as roll
+    from millrace.ops.array.reshape import reshape as reshape
+    from millrace.ops.array.scatter_nd import scatter_nd as scatter_nd
+    from millrace.ops.array.space_batch import batch_to_space_nd as batch_to_space_nd
+    from millrace.ops.array.space_batch import space_to_batch_nd as space_to_batch_nd
+    from millrace.ops.array.tile import tile as tile
 
 __all__ = [
     "batch_to_space_nd",
@@ -30,13 +30,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "batch_to_space_nd": "millrace.ops.space_batch",
-            "gather_nd": "millrace.ops.gather",
-            "reshape": "millrace.ops.reshape",
-            "reverse": "millrace.ops.reorder",
-            "roll": "millrace.ops.reorder",
-            "scatter_nd": "millrace.ops.scatter_nd",
-            "space_to_batch_nd": "millrace.ops.space_batch",
-            "tile": "millrace.ops.tile",
+            "batch_to_space_nd": "millrace.ops.array.space_batch",
+            "gather_nd": "millrace.ops.array.gather",
+            "reshape": "millrace.ops.array.reshape",
+            "reverse": "millrace.ops.array.reorder",
+            "roll": "millrace.ops.array.reorder",
+            "scatter_nd": "millrace.ops.array.scatter_nd",
+            "space_to_batch_nd": "millrace.ops.array.space_batch",
+            "tile": "millrace.ops.array.tile",
         },
     )

@@ -6,130 +6,130 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.confusion import confusion_matrix as confusion_matrix
-    from millrace.lib.counting import bincount as bincount
-    from millrace.lib.counting import unsorted_segment_mean as unsorted_segment_mean
-    from millrace.lib.counting import unsorted_segment_sqrt_n as unsorted_segment_sqrt_n
-    from millrace.lib.math import bessel_i0 as bessel_i0
-    from millrace.lib.math import bessel_i1 as bessel_i1
-    from millrace.lib.math import lbeta as lbeta
-    from millrace.lib.math import log_sigmoid as log_sigmoid
-    from millrace.lib.math import polyval as polyval
-    from millrace.lib.math import scalar_mul as scalar_mul
-    from millrace.lib.moments import l2_normalize as l2_normalize
-    from millrace.lib.nn import zero_fraction as zero_fraction
-    from millrace.lib.numeric_checks import is_non_decreasing as is_non_decreasing
-    from millrace.lib.numeric_checks import is_strictly_increasing as is_strictly_increasing
-    from millrace.lib.reductions import count_nonzero as count_nonzero
-    from millrace.lib.reductions import reduce_all as reduce_all
-    from millrace.lib.reductions import reduce_any as reduce_any
-    from millrace.lib.reductions import reduce_euclidean_norm as reduce_euclidean_norm
-    from millrace.lib.reductions import reduce_logsumexp as reduce_logsumexp
-    from millrace.lib.reductions import reduce_max as reduce_max
-    from millrace.lib.reductions import reduce_mean as reduce_mean
-    from millrace.lib.reductions import reduce_min as reduce_min
-    from millrace.lib.reductions import reduce_prod as reduce_prod
-    from millrace.lib.reductions import reduce_std as reduce_std
-    from millrace.lib.reductions import reduce_sum as reduce_sum
-    from millrace.lib.reductions import reduce_variance as reduce_variance
-    from millrace.ops.activation import softplus as softplus
-    from millrace.ops.activation import softsign as softsign
-    from millrace.ops.arithmetic import accumulate_n as accumulate_n
-    from millrace.ops.arithmetic import add as add
-    from millrace.ops.arithmetic import add_n as add_n
-    from millrace.ops.arithmetic import multiply as multiply
-    from millrace.ops.arithmetic import multiply_no_nan as multiply_no_nan
-    from millrace.ops.arithmetic import pow as pow
-    from millrace.ops.arithmetic import squared_difference as squared_difference
-    from millrace.ops.arithmetic import subtract as subtract
-    from millrace.ops.comparison import equal as equal
-    from millrace.ops.comparison import greater as greater
-    from millrace.ops.comparison import greater_equal as greater_equal
-    from millrace.ops.comparison import is_finite as is_finite
-    from millrace.ops.comparison import is_inf as is_inf
-    from millrace.ops.comparison import is_nan as is_nan
-    from millrace.ops.comparison import less as less
-    from millrace.ops.comparison import less_equal as less_equal
-    from millrace.ops.comparison import logical_and as logical_and
-    from millrace.ops.comparison import logical_not as logical_not
-    from millrace.ops.comparison import logical_or as logical_or
-    from millrace.ops.comparison import logical_xor as logical_xor
-    from millrace.ops.comparison import not_equal as not_equal
-    from millrace.ops.complex import angle as angle
-    from millrace.ops.complex import conj as conj
-    from millrace.ops.complex import imag as imag
-    from millrace.ops.complex import real as real
-    from millrace.ops.cumulative import cumprod as cumprod
-    from millrace.ops.cumulative import cumsum as cumsum
-    from millrace.ops.cumulative import cumulative_logsumexp as cumulative_logsumexp
-    from millrace.ops.division import div_no_nan as divide_no_nan
-    from millrace.ops.division import divide as divide
-    from millrace.ops.division import floordiv as floordiv
-    from millrace.ops.division import floormod as floormod
-    from millrace.ops.division import floormod as mod
-    from millrace.ops.division import reciprocal as reciprocal
-    from millrace.ops.division import reciprocal_no_nan as reciprocal_no_nan
-    from millrace.ops.division import truediv as truediv
-    from millrace.ops.elementwise import abs as abs
-    from millrace.ops.elementwise import ceil as ceil
-    from millrace.ops.elementwise import exp as exp
-    from millrace.ops.elementwise import expm1 as expm1
-    from millrace.ops.elementwise import floor as floor
-    from millrace.ops.elementwise import log as log
-    from millrace.ops.elementwise import log1p as log1p
-    from millrace.ops.elementwise import negative as negative
-    from millrace.ops.elementwise import rint as rint
-    from millrace.ops.elementwise import round as round
-    from millrace.ops.elementwise import rsqrt as rsqrt
-    from millrace.ops.elementwise import sigmoid as sigmoid
-    from millrace.ops.elementwise import sign as sign
-    from millrace.ops.elementwise import sqrt as sqrt
-    from millrace.ops.elementwise import square as square
-    from millrace.ops.extremes import argmax as argmax
-    from millrace.ops.extremes import argmin as argmin
-    from millrace.ops.reshape import invert_permutation as invert_permutation
-    from millrace.ops.segment import segment_max as segment_max
-    from millrace.ops.segment import segment_mean as segment_mean
-    from millrace.ops.segment import segment_min as segment_min
-    from millrace.ops.segment import segment_prod as segment_prod
-    from millrace.ops.segment import segment_sum as segment_sum
-    from millrace.ops.segment import unsorted_segment_max as unsorted_segment_max
-    from millrace.ops.segment import unsorted_segment_min as unsorted_segment_min
-    from millrace.ops.segment import unsorted_segment_prod as unsorted_segment_prod
-    from millrace.ops.segment import unsorted_segment_sum as unsorted_segment_sum
-    from millrace.ops.select import maximum as maximum
-    from millrace.ops.select import minimum as minimum
-    from millrace.ops.select import nextafter as nextafter
-    from millrace.ops.softmax import log_softmax as log_softmax
-    from millrace.ops.softmax import softmax as softmax
-    from millrace.ops.special import bessel_i0e as bessel_i0e
-    from millrace.ops.special import bessel_i1e as bessel_i1e
-    from millrace.ops.special import betainc as betainc
-    from millrace.ops.special import digamma as digamma
-    from millrace.ops.special import erf as erf
-    from millrace.ops.special import erfc as erfc
-    from millrace.ops.special import igamma as igamma
-    from millrace.ops.special import igammac as igammac
-    from millrace.ops.special import lgamma as lgamma
-    from millrace.ops.special import polygamma as polygamma
-    from millrace.ops.special import xdivy as xdivy
-    from millrace.ops.special import xlogy as xlogy
-    from millrace.ops.special import zeta as zeta
-    from millrace.ops.top_k import in_top_k as in_top_k
-    from millrace.ops.top_k import top_k as top_k
-    from millrace.ops.trigonometric import acos as acos
-    from millrace.ops.trigonometric import acosh as acosh
-    from millrace.ops.trigonometric import asin as asin
-    from millrace.ops.trigonometric import asinh as asinh
-    from millrace.ops.trigonometric import atan as atan
-    from millrace.ops.trigonometric import atan2 as atan2
-    from millrace.ops.trigonometric import atanh as atanh
-    from millrace.ops.trigonometric import cos as cos
-    from millrace.ops.trigonometric import cosh as cosh
-    from millrace.ops.trigonometric import sin as sin
-    from millrace.ops.trigonometric import sinh as sinh
-    from millrace.ops.trigonometric import tan as tan
-    from millrace.ops.trigonometric import tanh as tanh
+    from millrace.lib.math.counting import bincount as bincount
+    from millrace.lib.math.counting import unsorted_segment_mean as unsorted_segment_mean
+    from millrace.lib.math.counting import unsorted_segment_sqrt_n as unsorted_segment_sqrt_n
+    from millrace.lib.math.functions import bessel_i0 as bessel_i0
+    from millrace.lib.math.functions import bessel_i1 as bessel_i1
+    from millrace.lib.math.functions import lbeta as lbeta
+    from millrace.lib.math.functions import log_sigmoid as log_sigmoid
+    from millrace.lib.math.functions import polyval as polyval
+    from millrace.lib.math.functions import scalar_mul as scalar_mul
+    from millrace.lib.math.numeric_checks import is_non_decreasing as is_non_decreasing
+    from millrace.lib.math.numeric_checks import is_strictly_increasing as is_strictly_increasing
+    from millrace.lib.math.reductions import count_nonzero as count_nonzero
+    from millrace.lib.math.reductions import reduce_all as reduce_all
+    from millrace.lib.math.reductions import reduce_any as reduce_any
+    from millrace.lib.math.reductions import reduce_euclidean_norm as reduce_euclidean_norm
+    from millrace.lib.math.reductions import reduce_logsumexp as reduce_logsumexp
+    from millrace.lib.math.reductions import reduce_max as reduce_max
+    from millrace.lib.math.reductions import reduce_mean as reduce_mean
+    from millrace.lib.math.reductions import reduce_min as reduce_min
+    from millrace.lib.math.reductions import reduce_prod as reduce_prod
+    from millrace.lib.math.reductions import reduce_std as reduce_std
+    from millrace.lib.math.reductions import reduce_sum as reduce_sum
+    from millrace.lib.math.reductions import reduce_variance as reduce_variance
+    from millrace.lib.metrics.confusion import confusion_matrix as confusion_matrix
+    from millrace.lib.nn.functions import zero_fraction as zero_fraction
+    from millrace.lib.nn.moments import l2_normalize as l2_normalize
+    from millrace.ops.array.reshape import invert_permutation as invert_permutation
+    from millrace.ops.math.arithmetic import accumulate_n as accumulate_n
+    from millrace.ops.math.arithmetic import add as add
+    from millrace.ops.math.arithmetic import add_n as add_n
+    from millrace.ops.math.arithmetic import multiply as multiply
+    from millrace.ops.math.arithmetic import multiply_no_nan as multiply_no_nan
+    from millrace.ops.math.arithmetic import pow as pow
+    from millrace.ops.math.arithmetic import squared_difference as squared_difference
+    from millrace.ops.math.arithmetic import subtract as subtract
+    from millrace.ops.math.comparison import equal as equal
+    from millrace.ops.math.comparison import greater as greater
+    from millrace.ops.math.comparison import greater_equal as greater_equal
+    from millrace.ops.math.comparison import is_finite as is_finite
+    from millrace.ops.math.comparison import is_inf as is_inf
+    from millrace.ops.math.comparison import is_nan as is_nan
+    from millrace.ops.math.comparison import less as less
+    from millrace.ops.math.comparison import less_equal as less_equal
+    from millrace.ops.math.comparison import logical_and as logical_and
+    from millrace.ops.math.comparison import logical_not as logical_not
+    from millrace.ops.math.comparison import logical_or as logical_or
+    from millrace.ops.math.comparison import logical_xor as logical_xor
+    from millrace.ops.math.comparison import not_equal as not_equal
+    from millrace.ops.math.complex import angle as angle
+    from millrace.ops.math.complex import conj as conj
+    from millrace.ops.math.complex import imag as imag
+    from millrace.ops.math.complex import real as real
+    from millrace.ops.math.cumulative import cumprod as cumprod
+    from millrace.ops.math.cumulative import cumsum as cumsum
+    from millrace.ops.math.cumulative import cumulative_logsumexp as cumulative_logsumexp
+    from millrace.ops.math.division import div_no_nan as divide_no_nan
+    from millrace.ops.math.division import divide as divide
+    from millrace.ops.math.division import floordiv as floordiv
+    from millrace.ops.math.division import floormod as floormod
+    from millrace.ops.math.division import floormod as mod
+    from millrace.ops.math.division import reciprocal as reciprocal
+    from millrace.ops.math.division import reciprocal_no_nan as reciprocal_no_nan
+    from millrace.ops.math.division import truediv as truediv
+    from millrace.ops.math.elementwise import abs as abs
+    from millrace.ops.math.elementwise import ceil as ceil
+    from millrace.ops.math.elementwise import exp as exp
+    from millrace.ops.math.elementwise import expm1 as expm1
+    from millrace.ops.math.elementwise import floor as floor
+    from millrace.ops.math.elementwise import log as log
+    from millrace.ops.math.elementwise import log1p as log1p
+    from millrace.ops.math.elementwise import negative as negative
+    from millrace.ops.math.elementwise import rint as rint
+    from millrace.ops.math.elementwise import round as round
+    from millrace.ops.math.elementwise import rsqrt as rsqrt
+    from millrace.ops.math.elementwise import sigmoid as sigmoid
+    from millrace.ops.math.elementwise import sign as sign
+    from millrace.ops.math.elementwise import sqrt as sqrt
+    from millrace.ops.math.elementwise import square as square
+    from millrace.ops.math.extremes import argmax as argmax
+    from millrace.ops.math.extremes import argmin as argmin
+    from millrace.ops.math.segment import segment_max as segment_max
+    from millrace.ops.math.segment import segment_mean as segment_mean
+    from millrace.ops.math.segment import segment_min as segment_min
+    from millrace.ops.math.segment import segment_prod as segment_prod
+    from millrace.ops.math.segment import segment_sum as segment_sum
+    from millrace.ops.math.segment import unsorted_segment_max as unsorted_segment_max
+    from millrace.ops.math.segment import unsorted_segment_min as unsorted_segment_min
+    from millrace.ops.math.segment import unsorted_segment_prod as unsorted_segment_prod
+    from millrace.ops.math.segment import unsorted_segment_sum as unsorted_segment_sum
+    from millrace.ops.math.select import maximum as maximum
+    from millrace.ops.math.select import minimum as minimum
+    from millrace.ops.math.select import nextafter as nextafter
+    from millrace.ops.math.special import bessel_i0e as bessel_i0e
+    from millrace.ops.math.special import bessel_i1e as bessel_i1e
+    from millrace.ops.math.special import betainc as betainc
+    from millrace.ops.math.special import digamma as digamma
+    from millrace.ops.math.special import erf as erf
+    from millrace.ops.math.special import erfc as erfc
+    from millrace.ops.math.special import igamma as igamma
+    from millrace.ops.math.special import igammac as igammac
+    from millrace.ops.math.special import lgamma as lgamma
+    from millrace.ops.math.special import polygamma as polygamma
+    from millrace.ops.math.special import xdivy as xdivy
+    from millrace.ops.math.special import xlogy as xlogy
+    from millrace.ops.math.special import zeta as zeta
+    from millrace.ops.math.top_k import in_top_k as in_top_k
+    from millrace.ops.math.top_k import top_k as top_k
+    from millrace.ops.math.trigonometric import acos as acos
+    from millrace.ops.math.trigonometric import acosh as acosh
+    from millrace.ops.math.trigonometric import asin as asin
+    from millrace.ops.math.trigonometric import asinh as asinh
+    from millrace.ops.math.trigonometric import atan as atan
+    from millrace.ops.math.trigonometric import atan2 as atan2
+    from millrace.ops.math.trigonometric import atanh as atanh
+    from millrace.ops.math.trigonometric import cos as cos
+    from millrace.ops.math.trigonometric import cosh as cosh
+    from millrace.ops.math.trigonometric import sin as sin
+    from millrace.ops.math.trigonometric import sinh as sinh
+    from millrace.ops.math.trigonometric import tan as tan
+    from millrace.ops.math.trigonometric import tanh as tanh
+    from millrace.ops.nn.activation import softplus as softplus
+    from millrace.ops.nn.activation import softsign as softsign
+    from millrace.ops.nn.softmax import log_softmax as log_softmax
+    from millrace.ops.nn.softmax import softmax as softmax
 
 __all__ = [
     "abs",
@@ -262,129 +262,129 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "abs": "millrace.ops.elementwise",
-            "accumulate_n": "millrace.ops.arithmetic",
-            "acos": "millrace.ops.trigonometric",
-            "acosh": "millrace.ops.trigonometric",
-            "add": "millrace.ops.arithmetic",
-            "add_n": "millrace.ops.arithmetic",
-            "angle": "millrace.ops.complex",
-            "argmax": "millrace.ops.extremes",
-            "argmin": "millrace.ops.extremes",
-            "asin": "millrace.ops.trigonometric",
-            "asinh": "millrace.ops.trigonometric",
-            "atan": "millrace.ops.trigonometric",
-            "atan2": "millrace.ops.trigonometric",
-            "atanh": "millrace.ops.trigonometric",
-            "bessel_i0": "millrace.lib.math",
-            "bessel_i0e": "millrace.ops.special",
-            "bessel_i1": "millrace.lib.math",
-            "bessel_i1e": "millrace.ops.special",
-            "betainc": "millrace.ops.special",
-            "bincount": "millrace.lib.counting",
-            "ceil": "millrace.ops.elementwise",
-            "confusion_matrix": "millrace.lib.confusion",
-            "conj": "millrace.ops.complex",
-            "cos": "millrace.ops.trigonometric",
-            "cosh": "millrace.ops.trigonometric",
-            "count_nonzero": "millrace.lib.reductions",
-            "cumprod": "millrace.ops.cumulative",
-            "cumsum": "millrace.ops.cumulative",
-            "cumulative_logsumexp": "millrace.ops.cumulative",
-            "digamma": "millrace.ops.special",
-            "divide": "millrace.ops.division",
-            "divide_no_nan": "millrace.ops.division:div_no_nan",
-            "equal": "millrace.ops.comparison",
-            "erf": "millrace.ops.special",
-            "erfc": "millrace.ops.special",
-            "exp": "millrace.ops.elementwise",
-            "expm1": "millrace.ops.elementwise",
-            "floor": "millrace.ops.elementwise",
-            "floordiv": "millrace.ops.division",
-            "floormod": "millrace.ops.division",
-            "greater": "millrace.ops.comparison",
-            "greater_equal": "millrace.ops.comparison",
-            "igamma": "millrace.ops.special",
-            "igammac": "millrace.ops.special",
-            "imag": "millrace.ops.complex",
-            "in_top_k": "millrace.ops.top_k",
-            "invert_permutation": "millrace.ops.reshape",
-            "is_finite": "millrace.ops.comparison",
-            "is_inf": "millrace.ops.comparison",
-            "is_nan": "millrace.ops.comparison",
-            "is_non_decreasing": "millrace.lib.numeric_checks",
-            "is_strictly_increasing": "millrace.lib.numeric_checks",
-            "l2_normalize": "millrace.lib.moments",
-            "lbeta": "millrace.lib.math",
-            "less": "millrace.ops.comparison",
-            "less_equal": "millrace.ops.comparison",
-            "lgamma": "millrace.ops.special",
-            "log": "millrace.ops.elementwise",
-            "log1p": "millrace.ops.elementwise",
-            "log_sigmoid": "millrace.lib.math",
-            "log_softmax": "millrace.ops.softmax",
-            "logical_and": "millrace.ops.comparison",
-            "logical_not": "millrace.ops.comparison",
-            "logical_or": "millrace.ops.comparison",
-            "logical_xor": "millrace.ops.comparison",
-            "maximum": "millrace.ops.select",
-            "minimum": "millrace.ops.select",
-            "mod": "millrace.ops.division:floormod",
-            "multiply": "millrace.ops.arithmetic",
-            "multiply_no_nan": "millrace.ops.arithmetic",
-            "negative": "millrace.ops.elementwise",
-            "nextafter": "millrace.ops.select",
-            "not_equal": "millrace.ops.comparison",
-            "polygamma": "millrace.ops.special",
-            "polyval": "millrace.lib.math",
-            "pow": "millrace.ops.arithmetic",
-            "real": "millrace.ops.complex",
-            "reciprocal": "millrace.ops.division",
-            "reciprocal_no_nan": "millrace.ops.division",
-            "reduce_all": "millrace.lib.reductions",
-            "reduce_any": "millrace.lib.reductions",
-            "reduce_euclidean_norm": "millrace.lib.reductions",
-            "reduce_logsumexp": "millrace.lib.reductions",
-            "reduce_max": "millrace.lib.reductions",
-            "reduce_mean": "millrace.lib.reductions",
-            "reduce_min": "millrace.lib.reductions",
-            "reduce_prod": "millrace.lib.reductions",
-            "reduce_std": "millrace.lib.reductions",
-            "reduce_sum": "millrace.lib.reductions",
-            "reduce_variance": "millrace.lib.reductions",
-            "rint": "millrace.ops.elementwise",
-            "round": "millrace.ops.elementwise",
-            "rsqrt": "millrace.ops.elementwise",
-            "scalar_mul": "millrace.lib.math",
-            "segment_max": "millrace.ops.segment",
-            "segment_mean": "millrace.ops.segment",
-            "segment_min": "millrace.ops.segment",
-            "segment_prod": "millrace.ops.segment",
-            "segment_sum": "millrace.ops.segment",
-            "sigmoid": "millrace.ops.elementwise",
-            "sign": "millrace.ops.elementwise",
-            "sin": "millrace.ops.trigonometric",
-            "sinh": "millrace.ops.trigonometric",
-            "softmax": "millrace.ops.softmax",
-            "softplus": "millrace.ops.activation",
-            "softsign": "millrace.ops.activation",
-            "sqrt": "millrace.ops.elementwise",
-            "square": "millrace.ops.elementwise",
-            "squared_difference": "millrace.ops.arithmetic",
-            "subtract": "millrace.ops.arithmetic",
-            "tan": "millrace.ops.trigonometric",
-            "tanh": "millrace.ops.trigonometric",
-            "top_k": "millrace.ops.top_k",
-            "truediv": "millrace.ops.division",
-            "unsorted_segment_max": "millrace.ops.segment",
-            "unsorted_segment_mean": "millrace.lib.counting",
-            "unsorted_segment_min": "millrace.ops.segment",
-            "unsorted_segment_prod": "millrace.ops.segment",
-            "unsorted_segment_sqrt_n": "millrace.lib.counting",
-            "unsorted_segment_sum": "millrace.ops.segment",
-            "xdivy": "millrace.ops.special",
-            "xlogy": "millrace.ops.special",
-            "zero_fraction": "millrace.lib.nn",
-            "zeta": "millrace.ops.special",
+            "abs": "millrace.ops.math.elementwise",
+            "accumulate_n": "millrace.ops.math.arithmetic",
+            "acos": "millrace.ops.math.trigonometric",
+            "acosh": "millrace.ops.math.trigonometric",
+            "add": "millrace.ops.math.arithmetic",
+            "add_n": "millrace.ops.math.arithmetic",
+            "angle": "millrace.ops.math.complex",
+            "argmax": "millrace.ops.math.extremes",
+            "argmin": "millrace.ops.math.extremes",
+            "asin": "millrace.ops.math.trigonometric",
+            "asinh": "millrace.ops.math.trigonometric",
+            "atan": "millrace.ops.math.trigonometric",
+            "atan2": "millrace.ops.math.trigonometric",
+            "atanh": "millrace.ops.math.trigonometric",
+            "bessel_i0": "millrace.lib.math.functions",
+            "bessel_i0e": "millrace.ops.math.special",
+            "bessel_i1": "millrace.lib.math.functions",
+            "bessel_i1e": "millrace.ops.math.special",
+            "betainc": "millrace.ops.math.special",
+            "bincount": "millrace.lib.math.counting",
+            "ceil": "millrace.ops.math.elementwise",
+            "confusion_matrix": "millrace.lib.metrics.confusion",
+            "conj": "millrace.ops.math.complex",
+            "cos": "millrace.ops.math.trigonometric",
+            "cosh": "millrace.ops.math.trigonometric",
+            "count_nonzero": "millrace.lib.math.reductions",
+            "cumprod": "millrace.ops.math.cumulative",
+            "cumsum": "millrace.ops.math.cumulative",
+            "cumulative_logsumexp": "millrace.ops.math.cumulative",
+            "digamma": "millrace.ops.math.special",
+            "divide": "millrace.ops.math.division",
+            "divide_no_nan": "millrace.ops.math.division:div_no_nan",
+            "equal": "millrace.ops.math.comparison",
+            "erf": "millrace.ops.math.special",
+            "erfc": "millrace.ops.math.special",
+            "exp": "millrace.ops.math.elementwise",
+            "expm1": "millrace.ops.math.elementwise",
+            "floor": "millrace.ops.math.elementwise",
+            "floordiv": "millrace.ops.math.division",
+            "floormod": "millrace.ops.math.division",
+            "greater": "millrace.ops.math.comparison",
+            "greater_equal": "millrace.ops.math.comparison",
+            "igamma": "millrace.ops.math.special",
+            "igammac": "millrace.ops.math.special",
+            "imag": "millrace.ops.math.complex",
+            "in_top_k": "millrace.ops.math.top_k",
+            "invert_permutation": "millrace.ops.array.reshape",
+            "is_finite": "millrace.ops.math.comparison",
+            "is_inf": "millrace.ops.math.comparison",
+            "is_nan": "millrace.ops.math.comparison",
+            "is_non_decreasing": "millrace.lib.math.numeric_checks",
+            "is_strictly_increasing": "millrace.lib.math.numeric_checks",
+            "l2_normalize": "millrace.lib.nn.moments",
+            "lbeta": "millrace.lib.math.functions",
+            "less": "millrace.ops.math.comparison",
+            "less_equal": "millrace.ops.math.comparison",
+            "lgamma": "millrace.ops.math.special",
+            "log": "millrace.ops.math.elementwise",
+            "log1p": "millrace.ops.math.elementwise",
+            "log_sigmoid": "millrace.lib.math.functions",
+            "log_softmax": "millrace.ops.nn.softmax",
+            "logical_and": "millrace.ops.math.comparison",
+            "logical_not": "millrace.ops.math.comparison",
+            "logical_or": "millrace.ops.math.comparison",
+            "logical_xor": "millrace.ops.math.comparison",
+            "maximum": "millrace.ops.math.select",
+            "minimum": "millrace.ops.math.select",
+            "mod": "millrace.ops.math.division:floormod",
+            "multiply": "millrace.ops.math.arithmetic",
+            "multiply_no_nan": "millrace.ops.math.arithmetic",
+            "negative": "millrace.ops.math.elementwise",
+            "nextafter": "millrace.ops.math.select",
+            "not_equal": "millrace.ops.math.comparison",
+            "polygamma": "millrace.ops.math.special",
+            "polyval": "millrace.lib.math.functions",
+            "pow": "millrace.ops.math.arithmetic",
+            "real": "millrace.ops.math.complex",
+            "reciprocal": "millrace.ops.math.division",
+            "reciprocal_no_nan": "millrace.ops.math.division",
+            "reduce_all": "millrace.lib.math.reductions",
+            "reduce_any": "millrace.lib.math.reductions",
+            "reduce_euclidean_norm": "millrace.lib.math.reductions",
+            "reduce_logsumexp": "millrace.lib.math.reductions",
+            "reduce_max": "millrace.lib.math.reductions",
+            "reduce_mean": "millrace.lib.math.reductions",
+            "reduce_min": "millrace.lib.math.reductions",
+            "reduce_prod": "millrace.lib.math.reductions",
+            "reduce_std": "millrace.lib.math.reductions",
+            "reduce_sum": "millrace.lib.math.reductions",
+            "reduce_variance": "millrace.lib.math.reductions",
+            "rint": "millrace.ops.math.elementwise",
+            "round": "millrace.ops.math.elementwise",
+            "rsqrt": "millrace.ops.math.elementwise",
+            "scalar_mul": "millrace.lib.math.functions",
+            "segment_max": "millrace.ops.math.segment",
+            "segment_mean": "millrace.ops.math.segment",
+            "segment_min": "millrace.ops.math.segment",
+            "segment_prod": "millrace.ops.math.segment",
+            "segment_sum": "millrace.ops.math.segment",
+            "sigmoid": "millrace.ops.math.elementwise",
+            "sign": "millrace.ops.math.elementwise",
+            "sin": "millrace.ops.math.trigonometric",
+            "sinh": "millrace.ops.math.trigonometric",
+            "softmax": "millrace.ops.nn.softmax",
+            "softplus": "millrace.ops.nn.activation",
+            "softsign": "millrace.ops.nn.activation",
+            "sqrt": "millrace.ops.math.elementwise",
+            "square": "millrace.ops.math.elementwise",
+            "squared_difference": "millrace.ops.math.arithmetic",
+            "subtract": "millrace.ops.math.arithmetic",
+            "tan": "millrace.ops.math.trigonometric",
+            "tanh": "millrace.ops.math.trigonometric",
+            "top_k": "millrace.ops.math.top_k",
+            "truediv": "millrace.ops.math.division",
+            "unsorted_segment_max": "millrace.ops.math.segment",
+            "unsorted_segment_mean": "millrace.lib.math.counting",
+            "unsorted_segment_min": "millrace.ops.math.segment",
+            "unsorted_segment_prod": "millrace.ops.math.segment",
+            "unsorted_segment_sqrt_n": "millrace.lib.math.counting",
+            "unsorted_segment_sum": "millrace.ops.math.segment",
+            "xdivy": "millrace.ops.math.special",
+            "xlogy": "millrace.ops.math.special",
+            "zero_fraction": "millrace.lib.nn.functions",
+            "zeta": "millrace.ops.math.special",
         },
     )

@@ -6,39 +6,39 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.metrics import accuracy as accuracy
-    from millrace.lib.metrics import mean as mean
-    from millrace.lib.metrics import mean_absolute_error as mean_absolute_error
-    from millrace.lib.metrics import mean_cosine_distance as mean_cosine_distance
-    from millrace.lib.metrics import mean_relative_error as mean_relative_error
-    from millrace.lib.metrics import mean_squared_error as mean_squared_error
-    from millrace.lib.metrics import mean_tensor as mean_tensor
-    from millrace.lib.metrics import percentage_below as percentage_below
-    from millrace.lib.metrics import root_mean_squared_error as root_mean_squared_error
-    from millrace.lib.metrics_classes import mean_iou as mean_iou
-    from millrace.lib.metrics_classes import mean_per_class_accuracy as mean_per_class_accuracy
-    from millrace.lib.metrics_counts import false_negatives as false_negatives
-    from millrace.lib.metrics_counts import false_positives as false_positives
-    from millrace.lib.metrics_counts import precision as precision
-    from millrace.lib.metrics_counts import recall as recall
-    from millrace.lib.metrics_counts import true_negatives as true_negatives
-    from millrace.lib.metrics_counts import true_positives as true_positives
-    from millrace.lib.metrics_thresholds import auc as auc
-    from millrace.lib.metrics_thresholds import false_negatives_at_thresholds as false_negatives_at_thresholds
-    from millrace.lib.metrics_thresholds import false_positives_at_thresholds as false_positives_at_thresholds
-    from millrace.lib.metrics_thresholds import precision_at_thresholds as precision_at_thresholds
-    from millrace.lib.metrics_thresholds import recall_at_thresholds as recall_at_thresholds
-    from millrace.lib.metrics_thresholds import sensitivity_at_specificity as sensitivity_at_specificity
-    from millrace.lib.metrics_thresholds import specificity_at_sensitivity as specificity_at_sensitivity
-    from millrace.lib.metrics_thresholds import true_negatives_at_thresholds as true_negatives_at_thresholds
-    from millrace.lib.metrics_thresholds import true_positives_at_thresholds as true_positives_at_thresholds
-    from millrace.lib.metrics_top_k import average_precision_at_k as average_precision_at_k
-    from millrace.lib.metrics_top_k import precision_at_k as precision_at_k
-    from millrace.lib.metrics_top_k import precision_at_top_k as precision_at_top_k
-    from millrace.lib.metrics_top_k import recall_at_k as recall_at_k
-    from millrace.lib.metrics_top_k import recall_at_top_k as recall_at_top_k
-    from millrace.lib.metrics_top_k import sparse_average_precision_at_k as sparse_average_precision_at_k
-    from millrace.lib.metrics_top_k import sparse_precision_at_k as sparse_precision_at_k
+    from millrace.lib.metrics.classes import mean_iou as mean_iou
+    from millrace.lib.metrics.classes import mean_per_class_accuracy as mean_per_class_accuracy
+    from millrace.lib.metrics.counts import false_negatives as false_negatives
+    from millrace.lib.metrics.counts import false_positives as false_positives
+    from millrace.lib.metrics.counts import precision as precision
+    from millrace.lib.metrics.counts import recall as recall
+    from millrace.lib.metrics.counts import true_negatives as true_negatives
+    from millrace.lib.metrics.counts import true_positives as true_positives
+    from millrace.lib.metrics.means import accuracy as accuracy
+    from millrace.lib.metrics.means import mean as mean
+    from millrace.lib.metrics.means import mean_absolute_error as mean_absolute_error
+    from millrace.lib.metrics.means import mean_cosine_distance as mean_cosine_distance
+    from millrace.lib.metrics.means import mean_relative_error as mean_relative_error
+    from millrace.lib.metrics.means import mean_squared_error as mean_squared_error
+    from millrace.lib.metrics.means import mean_tensor as mean_tensor
+    from millrace.lib.metrics.means import percentage_below as percentage_below
+    from millrace.lib.metrics.means import root_mean_squared_error as root_mean_squared_error
+    from millrace.lib.metrics.thresholds import auc as auc
+    from millrace.lib.metrics.thresholds import false_negatives_at_thresholds as false_negatives_at_thresholds
+    from millrace.lib.metrics.thresholds import false_positives_at_thresholds as false_positives_at_thresholds
+    from millrace.lib.metrics.thresholds import precision_at_thresholds as precision_at_thresholds
+    from millrace.lib.metrics.thresholds import recall_at_thresholds as recall_at_thresholds
+    from millrace.lib.metrics.thresholds import sensitivity_at_specificity as sensitivity_at_specificity
+    from millrace.lib.metrics.thresholds import specificity_at_sensitivity as specificity_at_sensitivity
+    from millrace.lib.metrics.thresholds import true_negatives_at_thresholds as true_negatives_at_thresholds
+    from millrace.lib.metrics.thresholds import true_positives_at_thresholds as true_positives_at_thresholds
+    from millrace.lib.metrics.top_k import average_precision_at_k as average_precision_at_k
+    from millrace.lib.metrics.top_k import precision_at_k as precision_at_k
+    from millrace.lib.metrics.top_k import precision_at_top_k as precision_at_top_k
+    from millrace.lib.metrics.top_k import recall_at_k as recall_at_k
+    from millrace.lib.metrics.top_k import recall_at_top_k as recall_at_top_k
+    from millrace.lib.metrics.top_k import sparse_average_precision_at_k as sparse_average_precision_at_k
+    from millrace.lib.metrics.top_k import sparse_precision_at_k as sparse_precision_at_k
 
 __all__ = [
     "accuracy",
@@ -80,38 +80,38 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "accuracy": "millrace.lib.metrics",
-            "auc": "millrace.lib.metrics_thresholds",
-            "average_precision_at_k": "millrace.lib.metrics_top_k",
-            "false_negatives": "millrace.lib.metrics_counts",
-            "false_negatives_at_thresholds": "millrace.lib.metrics_thresholds",
-            "false_positives": "millrace.lib.metrics_counts",
-            "false_positives_at_thresholds": "millrace.lib.metrics_thresholds",
-            "mean": "millrace.lib.metrics",
-            "mean_absolute_error": "millrace.lib.metrics",
-            "mean_cosine_distance": "millrace.lib.metrics",
-            "mean_iou": "millrace.lib.metrics_classes",
-            "mean_per_class_accuracy": "millrace.lib.metrics_classes",
-            "mean_relative_error": "millrace.lib.metrics",
-            "mean_squared_error": "millrace.lib.metrics",
-            "mean_tensor": "millrace.lib.metrics",
-            "percentage_below": "millrace.lib.metrics",
-            "precision": "millrace.lib.metrics_counts",
-            "precision_at_k": "millrace.lib.metrics_top_k",
-            "precision_at_thresholds": "millrace.lib.metrics_thresholds",
-            "precision_at_top_k": "millrace.lib.metrics_top_k",
-            "recall": "millrace.lib.metrics_counts",
-            "recall_at_k": "millrace.lib.metrics_top_k",
-            "recall_at_thresholds": "millrace.lib.metrics_thresholds",
-            "recall_at_top_k": "millrace.lib.metrics_top_k",
-            "root_mean_squared_error": "millrace.lib.metrics",
-            "sensitivity_at_specificity": "millrace.lib.metrics_thresholds",
-            "sparse_average_precision_at_k": "millrace.lib.metrics_top_k",
-            "sparse_precision_at_k": "millrace.lib.metrics_top_k",
-            "specificity_at_sensitivity": "millrace.lib.metrics_thresholds",
-            "true_negatives": "millrace.lib.metrics_counts",
-            "true_negatives_at_thresholds": "millrace.lib.metrics_thresholds",
-            "true_positives": "millrace.lib.metrics_counts",
-            "true_positives_at_thresholds": "millrace.lib.metrics_thresholds",
+            "accuracy": "millrace.lib.metrics.means",
+            "auc": "millrace.lib.metrics.thresholds",
+            "average_precision_at_k": "millrace.lib.metrics.top_k",
+            "false_negatives": "millrace.lib.metrics.counts",
+            "false_negatives_at_thresholds": "millrace.lib.metrics.thresholds",
+            "false_positives": "millrace.lib.metrics.counts",
+            "false_positives_at_thresholds": "millrace.lib.metrics.thresholds",
+            "mean": "millrace.lib.metrics.means",
+            "mean_absolute_error": "millrace.lib.metrics.means",
+            "mean_cosine_distance": "millrace.lib.metrics.means",
+            "mean_iou": "millrace.lib.metrics.classes",
+            "mean_per_class_accuracy": "millrace.lib.metrics.classes",
+            "mean_relative_error": "millrace.lib.metrics.means",
+            "mean_squared_error": "millrace.lib.metrics.means",
+            "mean_tensor": "millrace.lib.metrics.means",
+            "percentage_below": "millrace.lib.metrics.means",
+            "precision": "millrace.lib.metrics.counts",
+            "precision_at_k": "millrace.lib.metrics.top_k",
+            "precision_at_thresholds": "millrace.lib.metrics.thresholds",
+            "precision_at_top_k": "millrace.lib.metrics.top_k",
+            "recall": "millrace.lib.metrics.counts",
+            "recall_at_k": "millrace.lib.metrics.top_k",
+            "recall_at_thresholds": "millrace.lib.metrics.thresholds",
+            "recall_at_top_k": "millrace.lib.metrics.top_k",
+            "root_mean_squared_error": "millrace.lib.metrics.means",
+            "sensitivity_at_specificity": "millrace.lib.metrics.thresholds",
+            "sparse_average_precision_at_k": "millrace.lib.metrics.top_k",
+            "sparse_precision_at_k": "millrace.lib.metrics.top_k",
+            "specificity_at_sensitivity": "millrace.lib.metrics.thresholds",
+            "true_negatives": "millrace.lib.metrics.counts",
+            "true_negatives_at_thresholds": "millrace.lib.metrics.thresholds",
+            "true_positives": "millrace.lib.metrics.counts",
+            "true_positives_at_thresholds": "millrace.lib.metrics.thresholds",
         },
     )

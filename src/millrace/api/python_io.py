@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.record_files import TFRecordCompressionType as TFRecordCompressionType
-    from millrace.lib.record_files import TFRecordOptions as TFRecordOptions
-    from millrace.lib.record_files import TFRecordWriter as TFRecordWriter
-    from millrace.lib.record_files import tf_record_iterator as tf_record_iterator
+    from millrace.lib.input.record_files import TFRecordCompressionType as TFRecordCompressionType
+    from millrace.lib.input.record_files import TFRecordOptions as TFRecordOptions
+    from millrace.lib.input.record_files import TFRecordWriter as TFRecordWriter
+    from millrace.lib.input.record_files import tf_record_iterator as tf_record_iterator
 
 __all__ = [
     "TFRecordCompressionType",
@@ -22,9 +22,9 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "TFRecordCompressionType": "millrace.lib.record_files",
-            "TFRecordOptions": "millrace.lib.record_files",
-            "TFRecordWriter": "millrace.lib.record_files",
-            "tf_record_iterator": "millrace.lib.record_files",
+            "TFRecordCompressionType": "millrace.lib.input.record_files",
+            "TFRecordOptions": "millrace.lib.input.record_files",
+            "TFRecordWriter": "millrace.lib.input.record_files",
+            "tf_record_iterator": "millrace.lib.input.record_files",
         },
     )

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.ops.fake_quant import fake_quant_with_min_max_args as fake_quant_with_min_max_args
-    from millrace.ops.fake_quant import fake_quant_with_min_max_args_gradient as fake_quant_with_min_max_args_gradient
-    from millrace.ops.fake_quant import fake_quant_with_min_max_vars as fake_quant_with_min_max_vars
-    from millrace.ops.fake_quant import fake_quant_with_min_max_vars_gradient as fake_quant_with_min_max_vars_gradient
-    from millrace.ops.fake_quant import fake_quant_with_min_max_vars_per_channel as fake_quant_with_min_max_vars_per_channel
-    from millrace.ops.fake_quant import fake_quant_with_min_max_vars_per_channel_gradient as fake_quant_with_min_max_vars_per_channel_gradient
-    from millrace.ops.quantize import dequantize as dequantize
-    from millrace.ops.quantize import quantize as quantize
-    from millrace.ops.quantize import quantize_and_dequantize as quantize_and_dequantize
-    from millrace.ops.quantize import quantized_concat as quantized_concat
+    from millrace.ops.nn.fake_quant import fake_quant_with_min_max_args as fake_quant_with_min_max_args
+    from millrace.ops.nn.fake_quant import fake_quant_with_min_max_args_gradient as fake_quant_with_min_max_args_gradient
+    from millrace.ops.nn.fake_quant import fake_quant_with_min_max_vars as fake_quant_with_min_max_vars
+    from millrace.ops.nn.fake_quant import fake_quant_with_min_max_vars_gradient as fake_quant_with_min_max_vars_gradient
+    from millrace.ops.nn.fake_quant import fake_quant_with_min_max_vars_per_channel as fake_quant_with_min_max_vars_per_channel
+    from millrace.ops.nn.fake_quant import fake_quant_with_min_max_vars_per_channel_gradient as fake_quant_with_min_max_vars_per_channel_gradient
+    from millrace.ops.nn.quantize import dequantize as dequantize
+    from millrace.ops.nn.quantize import quantize as quantize
+    from millrace.ops.nn.quantize import quantize_and_dequantize as quantize_and_dequantize
+    from millrace.ops.nn.quantize import quantized_concat as quantized_concat
 
 __all__ = [
     "dequantize",
@@ -34,15 +34,15 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "dequantize": "millrace.ops.quantize",
-            "fake_quant_with_min_max_args": "millrace.ops.fake_quant",
-            "fake_quant_with_min_max_args_gradient": "millrace.ops.fake_quant",
-            "fake_quant_with_min_max_vars": "millrace.ops.fake_quant",
-            "fake_quant_with_min_max_vars_gradient": "millrace.ops.fake_quant",
-            "fake_quant_with_min_max_vars_per_channel": "millrace.ops.fake_quant",
-            "fake_quant_with_min_max_vars_per_channel_gradient": "millrace.ops.fake_quant",
-            "quantize": "millrace.ops.quantize",
-            "quantize_and_dequantize": "millrace.ops.quantize",
-            "quantized_concat": "millrace.ops.quantize",
+            "dequantize": "millrace.ops.nn.quantize",
+            "fake_quant_with_min_max_args": "millrace.ops.nn.fake_quant",
+            "fake_quant_with_min_max_args_gradient": "millrace.ops.nn.fake_quant",
+            "fake_quant_with_min_max_vars": "millrace.ops.nn.fake_quant",
+            "fake_quant_with_min_max_vars_gradient": "millrace.ops.nn.fake_quant",
+            "fake_quant_with_min_max_vars_per_channel": "millrace.ops.nn.fake_quant",
+            "fake_quant_with_min_max_vars_per_channel_gradient": "millrace.ops.nn.fake_quant",
+            "quantize": "millrace.ops.nn.quantize",
+            "quantize_and_dequantize": "millrace.ops.nn.quantize",
+            "quantized_concat": "millrace.ops.nn.quantize",
         },
     )

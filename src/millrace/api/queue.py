@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.queues import FIFOQueue as FIFOQueue
-    from millrace.lib.queues import PaddingFIFOQueue as PaddingFIFOQueue
-    from millrace.lib.queues import PriorityQueue as PriorityQueue
-    from millrace.lib.queues import QueueBase as QueueBase
-    from millrace.lib.queues import RandomShuffleQueue as RandomShuffleQueue
+    from millrace.lib.input.queues import FIFOQueue as FIFOQueue
+    from millrace.lib.input.queues import PaddingFIFOQueue as PaddingFIFOQueue
+    from millrace.lib.input.queues import PriorityQueue as PriorityQueue
+    from millrace.lib.input.queues import QueueBase as QueueBase
+    from millrace.lib.input.queues import RandomShuffleQueue as RandomShuffleQueue
 
 __all__ = [
     "FIFOQueue",
@@ -24,10 +24,10 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "FIFOQueue": "millrace.lib.queues",
-            "PaddingFIFOQueue": "millrace.lib.queues",
-            "PriorityQueue": "millrace.lib.queues",
-            "QueueBase": "millrace.lib.queues",
-            "RandomShuffleQueue": "millrace.lib.queues",
+            "FIFOQueue": "millrace.lib.input.queues",
+            "PaddingFIFOQueue": "millrace.lib.input.queues",
+            "PriorityQueue": "millrace.lib.input.queues",
+            "QueueBase": "millrace.lib.input.queues",
+            "RandomShuffleQueue": "millrace.lib.input.queues",
         },
     )

@@ -6,26 +6,26 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.opkit.seeds import get_seed as get_seed
-    from millrace.opkit.seeds import set_random_seed as set_random_seed
-    from millrace.ops.candidate import all_candidate_sampler as all_candidate_sampler
-    from millrace.ops.candidate import fixed_unigram_candidate_sampler as fixed_unigram_candidate_sampler
-    from millrace.ops.candidate import learned_unigram_candidate_sampler as learned_unigram_candidate_sampler
-    from millrace.ops.candidate import log_uniform_candidate_sampler as log_uniform_candidate_sampler
-    from millrace.ops.candidate import uniform_candidate_sampler as uniform_candidate_sampler
-    from millrace.ops.random import categorical as categorical
-    from millrace.ops.random import multinomial as multinomial
-    from millrace.ops.random import random_normal as normal
-    from millrace.ops.random import random_shuffle as shuffle
-    from millrace.ops.random import random_uniform as uniform
-    from millrace.ops.random import truncated_normal as truncated_normal
-    from millrace.ops.random_counts import random_gamma as gamma
-    from millrace.ops.random_counts import random_poisson as poisson
-    from millrace.ops.random_stateless import stateless_categorical as stateless_categorical
-    from millrace.ops.random_stateless import stateless_multinomial as stateless_multinomial
-    from millrace.ops.random_stateless import stateless_random_normal as stateless_normal
-    from millrace.ops.random_stateless import stateless_random_uniform as stateless_uniform
-    from millrace.ops.random_stateless import stateless_truncated_normal as stateless_truncated_normal
+    from millrace.opkit.random.seeds import get_seed as get_seed
+    from millrace.opkit.random.seeds import set_random_seed as set_random_seed
+    from millrace.ops.nn.candidate import all_candidate_sampler as all_candidate_sampler
+    from millrace.ops.nn.candidate import fixed_unigram_candidate_sampler as fixed_unigram_candidate_sampler
+    from millrace.ops.nn.candidate import learned_unigram_candidate_sampler as learned_unigram_candidate_sampler
+    from millrace.ops.nn.candidate import log_uniform_candidate_sampler as log_uniform_candidate_sampler
+    from millrace.ops.nn.candidate import uniform_candidate_sampler as uniform_candidate_sampler
+    from millrace.ops.random.counts import random_gamma as gamma
+    from millrace.ops.random.counts import random_poisson as poisson
+    from millrace.ops.random.draws import categorical as categorical
+    from millrace.ops.random.draws import multinomial as multinomial
+    from millrace.ops.random.draws import random_normal as normal
+    from millrace.ops.random.draws import random_shuffle as shuffle
+    from millrace.ops.random.draws import random_uniform as uniform
+    from millrace.ops.random.draws import truncated_normal as truncated_normal
+    from millrace.ops.random.stateless import stateless_categorical as stateless_categorical
+    from millrace.ops.random.stateless import stateless_multinomial as stateless_multinomial
+    from millrace.ops.random.stateless import stateless_random_normal as stateless_normal
+    from millrace.ops.random.stateless import stateless_random_uniform as stateless_uniform
+    from millrace.ops.random.stateless import stateless_truncated_normal as stateless_truncated_normal
 
 __all__ = [
     "all_candidate_sampler",
@@ -54,25 +54,25 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "all_candidate_sampler": "millrace.ops.candidate",
-            "categorical": "millrace.ops.random",
-            "fixed_unigram_candidate_sampler": "millrace.ops.candidate",
-            "gamma": "millrace.ops.random_counts:random_gamma",
-            "get_seed": "millrace.opkit.seeds",
-            "learned_unigram_candidate_sampler": "millrace.ops.candidate",
-            "log_uniform_candidate_sampler": "millrace.ops.candidate",
-            "multinomial": "millrace.ops.random",
-            "normal": "millrace.ops.random:random_normal",
-            "poisson": "millrace.ops.random_counts:random_poisson",
-            "set_random_seed": "millrace.opkit.seeds",
-            "shuffle": "millrace.ops.random:random_shuffle",
-            "stateless_categorical": "millrace.ops.random_stateless",
-            "stateless_multinomial": "millrace.ops.random_stateless",
-            "stateless_normal": "millrace.ops.random_stateless:stateless_random_normal",
-            "stateless_truncated_normal": "millrace.ops.random_stateless",
-            "stateless_uniform": "millrace.ops.random_stateless:stateless_random_uniform",
-            "truncated_normal": "millrace.ops.random",
-            "uniform": "millrace.ops.random:random_uniform",
-            "uniform_candidate_sampler": "millrace.ops.candidate",
+            "all_candidate_sampler": "millrace.ops.nn.candidate",
+            "categorical": "millrace.ops.random.draws",
+            "fixed_unigram_candidate_sampler": "millrace.ops.nn.candidate",
+            "gamma": "millrace.ops.random.counts:random_gamma",
+            "get_seed": "millrace.opkit.random.seeds",
+            "learned_unigram_candidate_sampler": "millrace.ops.nn.candidate",
+            "log_uniform_candidate_sampler": "millrace.ops.nn.candidate",
+            "multinomial": "millrace.ops.random.draws",
+            "normal": "millrace.ops.random.draws:random_normal",
+            "poisson": "millrace.ops.random.counts:random_poisson",
+            "set_random_seed": "millrace.opkit.random.seeds",
+            "shuffle": "millrace.ops.random.draws:random_shuffle",
+            "stateless_categorical": "millrace.ops.random.stateless",
+            "stateless_multinomial": "millrace.ops.random.stateless",
+            "stateless_normal": "millrace.ops.random.stateless:stateless_random_normal",
+            "stateless_truncated_normal": "millrace.ops.random.stateless",
+            "stateless_uniform": "millrace.ops.random.stateless:stateless_random_uniform",
+            "truncated_normal": "millrace.ops.random.draws",
+            "uniform": "millrace.ops.random.draws:random_uniform",
+            "uniform_candidate_sampler": "millrace.ops.nn.candidate",
         },
     )

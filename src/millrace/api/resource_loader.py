@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.resources import get_data_files_path as get_data_files_path
-    from millrace.lib.resources import get_path_to_datafile as get_path_to_datafile
-    from millrace.lib.resources import get_root_dir_with_all_resources as get_root_dir_with_all_resources
-    from millrace.lib.resources import load_resource as load_resource
-    from millrace.lib.resources import readahead_file_path as readahead_file_path
+    from millrace.lib.platform.resources import get_data_files_path as get_data_files_path
+    from millrace.lib.platform.resources import get_path_to_datafile as get_path_to_datafile
+    from millrace.lib.platform.resources import get_root_dir_with_all_resources as get_root_dir_with_all_resources
+    from millrace.lib.platform.resources import load_resource as load_resource
+    from millrace.lib.platform.resources import readahead_file_path as readahead_file_path
 
 __all__ = [
     "get_data_files_path",
@@ -24,10 +24,10 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "get_data_files_path": "millrace.lib.resources",
-            "get_path_to_datafile": "millrace.lib.resources",
-            "get_root_dir_with_all_resources": "millrace.lib.resources",
-            "load_resource": "millrace.lib.resources",
-            "readahead_file_path": "millrace.lib.resources",
+            "get_data_files_path": "millrace.lib.platform.resources",
+            "get_path_to_datafile": "millrace.lib.platform.resources",
+            "get_root_dir_with_all_resources": "millrace.lib.platform.resources",
+            "load_resource": "millrace.lib.platform.resources",
+            "readahead_file_path": "millrace.lib.platform.resources",
         },
     )

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.ops.sets import set_difference as difference
-    from millrace.ops.sets import set_difference as set_difference
-    from millrace.ops.sets import set_intersection as intersection
-    from millrace.ops.sets import set_intersection as set_intersection
-    from millrace.ops.sets import set_size as set_size
-    from millrace.ops.sets import set_size as size
-    from millrace.ops.sets import set_union as set_union
-    from millrace.ops.sets import set_union as union
+    from millrace.ops.sparse.sets import set_difference as difference
+    from millrace.ops.sparse.sets import set_difference as set_difference
+    from millrace.ops.sparse.sets import set_intersection as intersection
+    from millrace.ops.sparse.sets import set_intersection as set_intersection
+    from millrace.ops.sparse.sets import set_size as set_size
+    from millrace.ops.sparse.sets import set_size as size
+    from millrace.ops.sparse.sets import set_union as set_union
+    from millrace.ops.sparse.sets import set_union as union
 
 __all__ = [
     "difference",
@@ -30,13 +30,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "difference": "millrace.ops.sets:set_difference",
-            "intersection": "millrace.ops.sets:set_intersection",
-            "set_difference": "millrace.ops.sets",
-            "set_intersection": "millrace.ops.sets",
-            "set_size": "millrace.ops.sets",
-            "set_union": "millrace.ops.sets",
-            "size": "millrace.ops.sets:set_size",
-            "union": "millrace.ops.sets:set_union",
+            "difference": "millrace.ops.sparse.sets:set_difference",
+            "intersection": "millrace.ops.sparse.sets:set_intersection",
+            "set_difference": "millrace.ops.sparse.sets",
+            "set_intersection": "millrace.ops.sparse.sets",
+            "set_size": "millrace.ops.sparse.sets",
+            "set_union": "millrace.ops.sparse.sets",
+            "size": "millrace.ops.sparse.sets:set_size",
+            "union": "millrace.ops.sparse.sets:set_union",
         },
     )

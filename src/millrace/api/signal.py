@@ -6,31 +6,31 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.signal import dct as dct
-    from millrace.lib.signal import fftshift as fftshift
-    from millrace.lib.signal import idct as idct
-    from millrace.lib.signal import ifftshift as ifftshift
-    from millrace.lib.signal import irfft as irfft
-    from millrace.lib.signal import irfft2d as irfft2d
-    from millrace.lib.signal import irfft3d as irfft3d
-    from millrace.lib.signal import rfft as rfft
-    from millrace.lib.signal import rfft2d as rfft2d
-    from millrace.lib.signal import rfft3d as rfft3d
-    from millrace.lib.signal_frames import frame as frame
-    from millrace.lib.signal_frames import hamming_window as hamming_window
-    from millrace.lib.signal_frames import hann_window as hann_window
-    from millrace.lib.signal_frames import inverse_stft as inverse_stft
-    from millrace.lib.signal_frames import inverse_stft_window_fn as inverse_stft_window_fn
-    from millrace.lib.signal_frames import linear_to_mel_weight_matrix as linear_to_mel_weight_matrix
-    from millrace.lib.signal_frames import mfccs_from_log_mel_spectrograms as mfccs_from_log_mel_spectrograms
-    from millrace.lib.signal_frames import overlap_and_add as overlap_and_add
-    from millrace.lib.signal_frames import stft as stft
-    from millrace.ops.fft import fft as fft
-    from millrace.ops.fft import fft2d as fft2d
-    from millrace.ops.fft import fft3d as fft3d
-    from millrace.ops.fft import ifft as ifft
-    from millrace.ops.fft import ifft2d as ifft2d
-    from millrace.ops.fft import ifft3d as ifft3d
+    from millrace.lib.signal.frames import frame as frame
+    from millrace.lib.signal.frames import hamming_window as hamming_window
+    from millrace.lib.signal.frames import hann_window as hann_window
+    from millrace.lib.signal.frames import inverse_stft as inverse_stft
+    from millrace.lib.signal.frames import inverse_stft_window_fn as inverse_stft_window_fn
+    from millrace.lib.signal.frames import linear_to_mel_weight_matrix as linear_to_mel_weight_matrix
+    from millrace.lib.signal.frames import mfccs_from_log_mel_spectrograms as mfccs_from_log_mel_spectrograms
+    from millrace.lib.signal.frames import overlap_and_add as overlap_and_add
+    from millrace.lib.signal.frames import stft as stft
+    from millrace.lib.signal.transforms import dct as dct
+    from millrace.lib.signal.transforms import fftshift as fftshift
+    from millrace.lib.signal.transforms import idct as idct
+    from millrace.lib.signal.transforms import ifftshift as ifftshift
+    from millrace.lib.signal.transforms import irfft as irfft
+    from millrace.lib.signal.transforms import irfft2d as irfft2d
+    from millrace.lib.signal.transforms import irfft3d as irfft3d
+    from millrace.lib.signal.transforms import rfft as rfft
+    from millrace.lib.signal.transforms import rfft2d as rfft2d
+    from millrace.lib.signal.transforms import rfft3d as rfft3d
+    from millrace.ops.math.fft import fft as fft
+    from millrace.ops.math.fft import fft2d as fft2d
+    from millrace.ops.math.fft import fft3d as fft3d
+    from millrace.ops.math.fft import ifft as ifft
+    from millrace.ops.math.fft import ifft2d as ifft2d
+    from millrace.ops.math.fft import ifft3d as ifft3d
 
 __all__ = [
     "dct",
@@ -64,30 +64,30 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "dct": "millrace.lib.signal",
-            "fft": "millrace.ops.fft",
-            "fft2d": "millrace.ops.fft",
-            "fft3d": "millrace.ops.fft",
-            "fftshift": "millrace.lib.signal",
-            "frame": "millrace.lib.signal_frames",
-            "hamming_window": "millrace.lib.signal_frames",
-            "hann_window": "millrace.lib.signal_frames",
-            "idct": "millrace.lib.signal",
-            "ifft": "millrace.ops.fft",
-            "ifft2d": "millrace.ops.fft",
-            "ifft3d": "millrace.ops.fft",
-            "ifftshift": "millrace.lib.signal",
-            "inverse_stft": "millrace.lib.signal_frames",
-            "inverse_stft_window_fn": "millrace.lib.signal_frames",
-            "irfft": "millrace.lib.signal",
-            "irfft2d": "millrace.lib.signal",
-            "irfft3d": "millrace.lib.signal",
-            "linear_to_mel_weight_matrix": "millrace.lib.signal_frames",
-            "mfccs_from_log_mel_spectrograms": "millrace.lib.signal_frames",
-            "overlap_and_add": "millrace.lib.signal_frames",
-            "rfft": "millrace.lib.signal",
-            "rfft2d": "millrace.lib.signal",
-            "rfft3d": "millrace.lib.signal",
-            "stft": "millrace.lib.signal_frames",
+            "dct": "millrace.lib.signal.transforms",
+            "fft": "millrace.ops.math.fft",
+            "fft2d": "millrace.ops.math.fft",
+            "fft3d": "millrace.ops.math.fft",
+            "fftshift": "millrace.lib.signal.transforms",
+            "frame": "millrace.lib.signal.frames",
+            "hamming_window": "millrace.lib.signal.frames",
+            "hann_window": "millrace.lib.signal.frames",
+            "idct": "millrace.lib.signal.transforms",
+            "ifft": "millrace.ops.math.fft",
+            "ifft2d": "millrace.ops.math.fft",
+            "ifft3d": "millrace.ops.math.fft",
+            "ifftshift": "millrace.lib.signal.transforms",
+            "inverse_stft": "millrace.lib.signal.frames",
+            "inverse_stft_window_fn": "millrace.lib.signal.frames",
+            "irfft": "millrace.lib.signal.transforms",
+            "irfft2d": "millrace.lib.signal.transforms",
+            "irfft3d": "millrace.lib.signal.transforms",
+            "linear_to_mel_weight_matrix": "millrace.lib.signal.frames",
+            "mfccs_from_log_mel_spectrograms": "millrace.lib.signal.frames",
+            "overlap_and_add": "millrace.lib.signal.frames",
+            "rfft": "millrace.lib.signal.transforms",
+            "rfft2d": "millrace.lib.signal.transforms",
+            "rfft3d": "millrace.lib.signal.transforms",
+            "stft": "millrace.lib.signal.frames",
         },
     )

@@ -6,39 +6,39 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.graph.sparse_tensor import SparseTensor as SparseTensor
-    from millrace.lib.sparse import from_dense as from_dense
-    from millrace.lib.sparse import sparse_concat as concat
-    from millrace.lib.sparse import sparse_expand_dims as expand_dims
-    from millrace.lib.sparse import sparse_eye as eye
-    from millrace.lib.sparse import sparse_fill_empty_rows as fill_empty_rows
-    from millrace.lib.sparse import sparse_mask as mask
-    from millrace.lib.sparse import sparse_merge as merge
-    from millrace.lib.sparse import sparse_placeholder as placeholder
-    from millrace.lib.sparse import sparse_reorder as reorder
-    from millrace.lib.sparse import sparse_reset_shape as reset_shape
-    from millrace.lib.sparse import sparse_reshape as reshape
-    from millrace.lib.sparse import sparse_retain as retain
-    from millrace.lib.sparse import sparse_slice as slice
-    from millrace.lib.sparse import sparse_split as split
-    from millrace.lib.sparse import sparse_tensor_to_dense as to_dense
-    from millrace.lib.sparse import sparse_to_indicator as to_indicator
-    from millrace.lib.sparse import sparse_transpose as transpose
-    from millrace.lib.sparse_math import sparse_add as add
-    from millrace.lib.sparse_math import sparse_maximum as maximum
-    from millrace.lib.sparse_math import sparse_minimum as minimum
-    from millrace.lib.sparse_math import sparse_reduce_max as reduce_max
-    from millrace.lib.sparse_math import sparse_reduce_max_sparse as reduce_max_sparse
-    from millrace.lib.sparse_math import sparse_reduce_sum as reduce_sum
-    from millrace.lib.sparse_math import sparse_reduce_sum_sparse as reduce_sum_sparse
-    from millrace.lib.sparse_math import sparse_softmax as softmax
-    from millrace.ops.segment_sparse import sparse_segment_mean as segment_mean
-    from millrace.ops.segment_sparse import sparse_segment_sqrt_n as segment_sqrt_n
-    from millrace.ops.segment_sparse import sparse_segment_sum as segment_sum
-    from millrace.ops.sparse_cross import sparse_cross as cross
-    from millrace.ops.sparse_cross import sparse_cross_hashed as cross_hashed
-    from millrace.ops.sparse_dense import sparse_tensor_dense_matmul as matmul
-    from millrace.ops.sparse_dense import sparse_tensor_dense_matmul as sparse_dense_matmul
+    from millrace.building.sparse_tensor import SparseTensor as SparseTensor
+    from millrace.lib.sparse.conversion import from_dense as from_dense
+    from millrace.lib.sparse.conversion import sparse_concat as concat
+    from millrace.lib.sparse.conversion import sparse_expand_dims as expand_dims
+    from millrace.lib.sparse.conversion import sparse_eye as eye
+    from millrace.lib.sparse.conversion import sparse_fill_empty_rows as fill_empty_rows
+    from millrace.lib.sparse.conversion import sparse_mask as mask
+    from millrace.lib.sparse.conversion import sparse_merge as merge
+    from millrace.lib.sparse.conversion import sparse_placeholder as placeholder
+    from millrace.lib.sparse.conversion import sparse_reorder as reorder
+    from millrace.lib.sparse.conversion import sparse_reset_shape as reset_shape
+    from millrace.lib.sparse.conversion import sparse_reshape as reshape
+    from millrace.lib.sparse.conversion import sparse_retain as retain
+    from millrace.lib.sparse.conversion import sparse_slice as slice
+    from millrace.lib.sparse.conversion import sparse_split as split
+    from millrace.lib.sparse.conversion import sparse_tensor_to_dense as to_dense
+    from millrace.lib.sparse.conversion import sparse_to_indicator as to_indicator
+    from millrace.lib.sparse.conversion import sparse_transpose as transpose
+    from millrace.lib.sparse.math import sparse_add as add
+    from millrace.lib.sparse.math import sparse_maximum as maximum
+    from millrace.lib.sparse.math import sparse_minimum as minimum
+    from millrace.lib.sparse.math import sparse_reduce_max as reduce_max
+    from millrace.lib.sparse.math import sparse_reduce_max_sparse as reduce_max_sparse
+    from millrace.lib.sparse.math import sparse_reduce_sum as reduce_sum
+    from millrace.lib.sparse.math import sparse_reduce_sum_sparse as reduce_sum_sparse
+    from millrace.lib.sparse.math import sparse_softmax as softmax
+    from millrace.ops.math.segment_sparse import sparse_segment_mean as segment_mean
+    from millrace.ops.math.segment_sparse import sparse_segment_sqrt_n as segment_sqrt_n
+    from millrace.ops.math.segment_sparse import sparse_segment_sum as segment_sum
+    from millrace.ops.sparse.cross import sparse_cross as cross
+    from millrace.ops.sparse.cross import sparse_cross_hashed as cross_hashed
+    from millrace.ops.sparse.dense import sparse_tensor_dense_matmul as matmul
+    from millrace.ops.sparse.dense import sparse_tensor_dense_matmul as sparse_dense_matmul
 
 __all__ = [
     "SparseTensor",
@@ -80,38 +80,38 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "SparseTensor": "millrace.graph.sparse_tensor",
-            "add": "millrace.lib.sparse_math:sparse_add",
-            "concat": "millrace.lib.sparse:sparse_concat",
-            "cross": "millrace.ops.sparse_cross:sparse_cross",
-            "cross_hashed": "millrace.ops.sparse_cross:sparse_cross_hashed",
-            "expand_dims": "millrace.lib.sparse:sparse_expand_dims",
-            "eye": "millrace.lib.sparse:sparse_eye",
-            "fill_empty_rows": "millrace.lib.sparse:sparse_fill_empty_rows",
-            "from_dense": "millrace.lib.sparse",
-            "mask": "millrace.lib.sparse:sparse_mask",
-            "matmul": "millrace.ops.sparse_dense:sparse_tensor_dense_matmul",
-            "maximum": "millrace.lib.sparse_math:sparse_maximum",
-            "merge": "millrace.lib.sparse:sparse_merge",
-            "minimum": "millrace.lib.sparse_math:sparse_minimum",
-            "placeholder": "millrace.lib.sparse:sparse_placeholder",
-            "reduce_max": "millrace.lib.sparse_math:sparse_reduce_max",
-            "reduce_max_sparse": "millrace.lib.sparse_math:sparse_reduce_max_sparse",
-            "reduce_sum": "millrace.lib.sparse_math:sparse_reduce_sum",
-            "reduce_sum_sparse": "millrace.lib.sparse_math:sparse_reduce_sum_sparse",
-            "reorder": "millrace.lib.sparse:sparse_reorder",
-            "reset_shape": "millrace.lib.sparse:sparse_reset_shape",
-            "reshape": "millrace.lib.sparse:sparse_reshape",
-            "retain": "millrace.lib.sparse:sparse_retain",
-            "segment_mean": "millrace.ops.segment_sparse:sparse_segment_mean",
-            "segment_sqrt_n": "millrace.ops.segment_sparse:sparse_segment_sqrt_n",
-            "segment_sum": "millrace.ops.segment_sparse:sparse_segment_sum",
-            "slice": "millrace.lib.sparse:sparse_slice",
-            "softmax": "millrace.lib.sparse_math:sparse_softmax",
-            "sparse_dense_matmul": "millrace.ops.sparse_dense:sparse_tensor_dense_matmul",
-            "split": "millrace.lib.sparse:sparse_split",
-            "to_dense": "millrace.lib.sparse:sparse_tensor_to_dense",
-            "to_indicator": "millrace.lib.sparse:sparse_to_indicator",
-            "transpose": "millrace.lib.sparse:sparse_transpose",
+            "SparseTensor": "millrace.building.sparse_tensor",
+            "add": "millrace.lib.sparse.math:sparse_add",
+            "concat": "millrace.lib.sparse.conversion:sparse_concat",
+            "cross": "millrace.ops.sparse.cross:sparse_cross",
+            "cross_hashed": "millrace.ops.sparse.cross:sparse_cross_hashed",
+            "expand_dims": "millrace.lib.sparse.conversion:sparse_expand_dims",
+            "eye": "millrace.lib.sparse.conversion:sparse_eye",
+            "fill_empty_rows": "millrace.lib.sparse.conversion:sparse_fill_empty_rows",
+            "from_dense": "millrace.lib.sparse.conversion",
+            "mask": "millrace.lib.sparse.conversion:sparse_mask",
+            "matmul": "millrace.ops.sparse.dense:sparse_tensor_dense_matmul",
+            "maximum": "millrace.lib.sparse.math:sparse_maximum",
+            "merge": "millrace.lib.sparse.conversion:sparse_merge",
+            "minimum": "millrace.lib.sparse.math:sparse_minimum",
+            "placeholder": "millrace.lib.sparse.conversion:sparse_placeholder",
+            "reduce_max": "millrace.lib.sparse.math:sparse_reduce_max",
+            "reduce_max_sparse": "millrace.lib.sparse.math:sparse_reduce_max_sparse",
+            "reduce_sum": "millrace.lib.sparse.math:sparse_reduce_sum",
+            "reduce_sum_sparse": "millrace.lib.sparse.math:sparse_reduce_sum_sparse",
+            "reorder": "millrace.lib.sparse.conversion:sparse_reorder",
+            "reset_shape": "millrace.lib.sparse.conversion:sparse_reset_shape",
+            "reshape": "millrace.lib.sparse.conversion:sparse_reshape",
+            "retain": "millrace.lib.sparse.conversion:sparse_retain",
+            "segment_mean": "millrace.ops.math.segment_sparse:sparse_segment_mean",
+            "segment_sqrt_n": "millrace.ops.math.segment_sparse:sparse_segment_sqrt_n",
+            "segment_sum": "millrace.ops.math.segment_sparse:sparse_segment_sum",
+            "slice": "millrace.lib.sparse.conversion:sparse_slice",
+            "softmax": "millrace.lib.sparse.math:sparse_softmax",
+            "sparse_dense_matmul": "millrace.ops.sparse.dense:sparse_tensor_dense_matmul",
+            "split": "millrace.lib.sparse.conversion:sparse_split",
+            "to_dense": "millrace.lib.sparse.conversion:sparse_tensor_to_dense",
+            "to_indicator": "millrace.lib.sparse.conversion:sparse_to_indicator",
+            "transpose": "millrace.lib.sparse.conversion:sparse_transpose",
         },
     )

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.signal import dct as dct
-    from millrace.lib.signal import idct as idct
-    from millrace.lib.signal import irfft as irfft
-    from millrace.lib.signal import irfft2d as irfft2d
-    from millrace.lib.signal import irfft3d as irfft3d
-    from millrace.lib.signal import rfft as rfft
-    from millrace.lib.signal import rfft2d as rfft2d
-    from millrace.lib.signal import rfft3d as rfft3d
-    from millrace.ops.fft import fft as fft
-    from millrace.ops.fft import fft2d as fft2d
-    from millrace.ops.fft import fft3d as fft3d
-    from millrace.ops.fft import ifft as ifft
-    from millrace.ops.fft import ifft2d as ifft2d
-    from millrace.ops.fft import ifft3d as ifft3d
+    from millrace.lib.signal.transforms import dct as dct
+    from millrace.lib.signal.transforms import idct as idct
+    from millrace.lib.signal.transforms import irfft as irfft
+    from millrace.lib.signal.transforms import irfft2d as irfft2d
+    from millrace.lib.signal.transforms import irfft3d as irfft3d
+    from millrace.lib.signal.transforms import rfft as rfft
+    from millrace.lib.signal.transforms import rfft2d as rfft2d
+    from millrace.lib.signal.transforms import rfft3d as rfft3d
+    from millrace.ops.math.fft import fft as fft
+    from millrace.ops.math.fft import fft2d as fft2d
+    from millrace.ops.math.fft import fft3d as fft3d
+    from millrace.ops.math.fft import ifft as ifft
+    from millrace.ops.math.fft import ifft2d as ifft2d
+    from millrace.ops.math.fft import ifft3d as ifft3d
 
 __all__ = [
     "dct",
@@ -42,19 +42,19 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "dct": "millrace.lib.signal",
-            "fft": "millrace.ops.fft",
-            "fft2d": "millrace.ops.fft",
-            "fft3d": "millrace.ops.fft",
-            "idct": "millrace.lib.signal",
-            "ifft": "millrace.ops.fft",
-            "ifft2d": "millrace.ops.fft",
-            "ifft3d": "millrace.ops.fft",
-            "irfft": "millrace.lib.signal",
-            "irfft2d": "millrace.lib.signal",
-            "irfft3d": "millrace.lib.signal",
-            "rfft": "millrace.lib.signal",
-            "rfft2d": "millrace.lib.signal",
-            "rfft3d": "millrace.lib.signal",
+            "dct": "millrace.lib.signal.transforms",
+            "fft": "millrace.ops.math.fft",
+            "fft2d": "millrace.ops.math.fft",
+            "fft3d": "millrace.ops.math.fft",
+            "idct": "millrace.lib.signal.transforms",
+            "ifft": "millrace.ops.math.fft",
+            "ifft2d": "millrace.ops.math.fft",
+            "ifft3d": "millrace.ops.math.fft",
+            "irfft": "millrace.lib.signal.transforms",
+            "irfft2d": "millrace.lib.signal.transforms",
+            "irfft3d": "millrace.lib.signal.transforms",
+            "rfft": "millrace.lib.signal.transforms",
+            "rfft2d": "millrace.lib.signal.transforms",
+            "rfft3d": "millrace.lib.signal.transforms",
         },
     )

@@ -6,32 +6,32 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.ops.string import as_string as as_string
-    from millrace.ops.string import length as length
-    from millrace.ops.string import lower as lower
-    from millrace.ops.string import reduce_join as reduce_join
-    from millrace.ops.string import regex_full_match as regex_full_match
-    from millrace.ops.string import regex_replace as regex_replace
-    from millrace.ops.string import string_format as format
-    from millrace.ops.string import string_join as join
-    from millrace.ops.string import string_strip as strip
-    from millrace.ops.string import string_to_hash_bucket as to_hash_bucket
-    from millrace.ops.string import string_to_hash_bucket_fast as to_hash_bucket_fast
-    from millrace.ops.string import string_to_hash_bucket_strong as to_hash_bucket_strong
-    from millrace.ops.string import string_to_number as to_number
-    from millrace.ops.string import substr as substr
-    from millrace.ops.string import upper as upper
-    from millrace.ops.string_codes import unicode_decode as unicode_decode
-    from millrace.ops.string_codes import unicode_decode_with_offsets as unicode_decode_with_offsets
-    from millrace.ops.string_codes import unicode_encode as unicode_encode
-    from millrace.ops.string_codes import unicode_script as unicode_script
-    from millrace.ops.string_codes import unicode_split as unicode_split
-    from millrace.ops.string_codes import unicode_split_with_offsets as unicode_split_with_offsets
-    from millrace.ops.string_codes import unicode_transcode as unicode_transcode
-    from millrace.ops.string_split import bytes_split_ as bytes_split
-    from millrace.ops.string_split import ngrams as ngrams
-    from millrace.ops.string_split import split as split
-    from millrace.ops.string_split import unsorted_segment_join as unsorted_segment_join
+    from millrace.ops.text.codes import unicode_decode as unicode_decode
+    from millrace.ops.text.codes import unicode_decode_with_offsets as unicode_decode_with_offsets
+    from millrace.ops.text.codes import unicode_encode as unicode_encode
+    from millrace.ops.text.codes import unicode_script as unicode_script
+    from millrace.ops.text.codes import unicode_split as unicode_split
+    from millrace.ops.text.codes import unicode_split_with_offsets as unicode_split_with_offsets
+    from millrace.ops.text.codes import unicode_transcode as unicode_transcode
+    from millrace.ops.text.split import bytes_split_ as bytes_split
+    from millrace.ops.text.split import ngrams as ngrams
+    from millrace.ops.text.split import split as split
+    from millrace.ops.text.split import unsorted_segment_join as unsorted_segment_join
+    from millrace.ops.text.strings import as_string as as_string
+    from millrace.ops.text.strings import length as length
+    from millrace.ops.text.strings import lower as lower
+    from millrace.ops.text.strings import reduce_join as reduce_join
+    from millrace.ops.text.strings import regex_full_match as regex_full_match
+    from millrace.ops.text.strings import regex_replace as regex_replace
+    from millrace.ops.text.strings import string_format as format
+    from millrace.ops.text.strings import string_join as join
+    from millrace.ops.text.strings import string_strip as strip
+    from millrace.ops.text.strings import string_to_hash_bucket as to_hash_bucket
+    from millrace.ops.text.strings import string_to_hash_bucket_fast as to_hash_bucket_fast
+    from millrace.ops.text.strings import string_to_hash_bucket_strong as to_hash_bucket_strong
+    from millrace.ops.text.strings import string_to_number as to_number
+    from millrace.ops.text.strings import substr as substr
+    from millrace.ops.text.strings import upper as upper
 
 __all__ = [
     "as_string",
@@ -66,31 +66,31 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "as_string": "millrace.ops.string",
-            "bytes_split": "millrace.ops.string_split:bytes_split_",
-            "format": "millrace.ops.string:string_format",
-            "join": "millrace.ops.string:string_join",
-            "length": "millrace.ops.string",
-            "lower": "millrace.ops.string",
-            "ngrams": "millrace.ops.string_split",
-            "reduce_join": "millrace.ops.string",
-            "regex_full_match": "millrace.ops.string",
-            "regex_replace": "millrace.ops.string",
-            "split": "millrace.ops.string_split",
-            "strip": "millrace.ops.string:string_strip",
-            "substr": "millrace.ops.string",
-            "to_hash_bucket": "millrace.ops.string:string_to_hash_bucket",
-            "to_hash_bucket_fast": "millrace.ops.string:string_to_hash_bucket_fast",
-            "to_hash_bucket_strong": "millrace.ops.string:string_to_hash_bucket_strong",
-            "to_number": "millrace.ops.string:string_to_number",
-            "unicode_decode": "millrace.ops.string_codes",
-            "unicode_decode_with_offsets": "millrace.ops.string_codes",
-            "unicode_encode": "millrace.ops.string_codes",
-            "unicode_script": "millrace.ops.string_codes",
-            "unicode_split": "millrace.ops.string_codes",
-            "unicode_split_with_offsets": "millrace.ops.string_codes",
-            "unicode_transcode": "millrace.ops.string_codes",
-            "unsorted_segment_join": "millrace.ops.string_split",
-            "upper": "millrace.ops.string",
+            "as_string": "millrace.ops.text.strings",
+            "bytes_split": "millrace.ops.text.split:bytes_split_",
+            "format": "millrace.ops.text.strings:string_format",
+            "join": "millrace.ops.text.strings:string_join",
+            "length": "millrace.ops.text.strings",
+            "lower": "millrace.ops.text.strings",
+            "ngrams": "millrace.ops.text.split",
+            "reduce_join": "millrace.ops.text.strings",
+            "regex_full_match": "millrace.ops.text.strings",
+            "regex_replace": "millrace.ops.text.strings",
+            "split": "millrace.ops.text.split",
+            "strip": "millrace.ops.text.strings:string_strip",
+            "substr": "millrace.ops.text.strings",
+            "to_hash_bucket": "millrace.ops.text.strings:string_to_hash_bucket",
+            "to_hash_bucket_fast": "millrace.ops.text.strings:string_to_hash_bucket_fast",
+            "to_hash_bucket_strong": "millrace.ops.text.strings:string_to_hash_bucket_strong",
+            "to_number": "millrace.ops.text.strings:string_to_number",
+            "unicode_decode": "millrace.ops.text.codes",
+            "unicode_decode_with_offsets": "millrace.ops.text.codes",
+            "unicode_encode": "millrace.ops.text.codes",
+            "unicode_script": "millrace.ops.text.codes",
+            "unicode_split": "millrace.ops.text.codes",
+            "unicode_split_with_offsets": "millrace.ops.text.codes",
+            "unicode_transcode": "millrace.ops.text.codes",
+            "unsorted_segment_join": "millrace.ops.text.split",
+            "upper": "millrace.ops.text.strings",
         },
     )

@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from millrace.core.proto_names import SessionLog as SessionLog
     from millrace.core.proto_names import Summary as Summary
     from millrace.core.proto_names import TaggedRunMetadata as TaggedRunMetadata
-    from millrace.lib.summary import SummaryDescription as SummaryDescription
-    from millrace.lib.summary import audio as audio
-    from millrace.lib.summary import get_summary_description as get_summary_description
-    from millrace.lib.summary import histogram as histogram
-    from millrace.lib.summary import image as image
-    from millrace.lib.summary import merge as merge
-    from millrace.lib.summary import merge_all as merge_all
-    from millrace.lib.summary import scalar as scalar
-    from millrace.lib.summary import tensor_summary as tensor_summary
-    from millrace.lib.summary import text as text
+    from millrace.lib.summary.operations import SummaryDescription as SummaryDescription
+    from millrace.lib.summary.operations import audio as audio
+    from millrace.lib.summary.operations import get_summary_description as get_summary_description
+    from millrace.lib.summary.operations import histogram as histogram
+    from millrace.lib.summary.operations import image as image
+    from millrace.lib.summary.operations import merge as merge
+    from millrace.lib.summary.operations import merge_all as merge_all
+    from millrace.lib.summary.operations import scalar as scalar
+    from millrace.lib.summary.operations import tensor_summary as tensor_summary
+    from millrace.lib.summary.operations import text as text
     from millrace.summaries.file_writer import FileWriter as FileWriter
     from millrace.summaries.file_writer import FileWriterCache as FileWriterCache
 
@@ -51,16 +51,16 @@ if not TYPE_CHECKING:
             "FileWriterCache": "millrace.summaries.file_writer",
             "SessionLog": "millrace.core.proto_names",
             "Summary": "millrace.core.proto_names",
-            "SummaryDescription": "millrace.lib.summary",
+            "SummaryDescription": "millrace.lib.summary.operations",
             "TaggedRunMetadata": "millrace.core.proto_names",
-            "audio": "millrace.lib.summary",
-            "get_summary_description": "millrace.lib.summary",
-            "histogram": "millrace.lib.summary",
-            "image": "millrace.lib.summary",
-            "merge": "millrace.lib.summary",
-            "merge_all": "millrace.lib.summary",
-            "scalar": "millrace.lib.summary",
-            "tensor_summary": "millrace.lib.summary",
-            "text": "millrace.lib.summary",
+            "audio": "millrace.lib.summary.operations",
+            "get_summary_description": "millrace.lib.summary.operations",
+            "histogram": "millrace.lib.summary.operations",
+            "image": "millrace.lib.summary.operations",
+            "merge": "millrace.lib.summary.operations",
+            "merge_all": "millrace.lib.summary.operations",
+            "scalar": "millrace.lib.summary.operations",
+            "tensor_summary": "millrace.lib.summary.operations",
+            "text": "millrace.lib.summary.operations",
         },
     )

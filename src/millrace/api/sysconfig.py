@@ -8,10 +8,10 @@ from millrace.core.public import namespace
 if TYPE_CHECKING:
     from millrace.core.version import CXX11_ABI_FLAG as CXX11_ABI_FLAG
     from millrace.core.version import MONOLITHIC_BUILD as MONOLITHIC_BUILD
-    from millrace.lib.resources import get_compile_flags as get_compile_flags
-    from millrace.lib.resources import get_include as get_include
-    from millrace.lib.resources import get_lib as get_lib
-    from millrace.lib.resources import get_link_flags as get_link_flags
+    from millrace.lib.platform.resources import get_compile_flags as get_compile_flags
+    from millrace.lib.platform.resources import get_include as get_include
+    from millrace.lib.platform.resources import get_lib as get_lib
+    from millrace.lib.platform.resources import get_link_flags as get_link_flags
 
 __all__ = [
     "CXX11_ABI_FLAG",
@@ -28,9 +28,9 @@ if not TYPE_CHECKING:
         {
             "CXX11_ABI_FLAG": "millrace.core.version",
             "MONOLITHIC_BUILD": "millrace.core.version",
-            "get_compile_flags": "millrace.lib.resources",
-            "get_include": "millrace.lib.resources",
-            "get_lib": "millrace.lib.resources",
-            "get_link_flags": "millrace.lib.resources",
+            "get_compile_flags": "millrace.lib.platform.resources",
+            "get_include": "millrace.lib.platform.resources",
+            "get_lib": "millrace.lib.platform.resources",
+            "get_link_flags": "millrace.lib.platform.resources",
         },
     )

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.benchmarking import Benchmark as Benchmark
-    from millrace.lib.benchmarking import StubOutForTesting as StubOutForTesting
-    from millrace.lib.benchmarking import benchmark_config as benchmark_config
-    from millrace.lib.gradient_checker import compute_gradient as compute_gradient
-    from millrace.lib.gradient_checker import compute_gradient_error as compute_gradient_error
-    from millrace.lib.testing import TestCase as TestCase
-    from millrace.lib.testing import assert_equal_graph_def as assert_equal_graph_def
-    from millrace.lib.testing import get_temp_dir as get_temp_dir
-    from millrace.lib.testing import gpu_device_name as gpu_device_name
-    from millrace.lib.testing import is_built_with_cuda as is_built_with_cuda
-    from millrace.lib.testing import is_built_with_gpu_support as is_built_with_gpu_support
-    from millrace.lib.testing import is_built_with_rocm as is_built_with_rocm
-    from millrace.lib.testing import is_gpu_available as is_gpu_available
-    from millrace.lib.testing import main as main
-    from millrace.lib.testing import test_src_dir_path as test_src_dir_path
+    from millrace.lib.testing.benchmarking import Benchmark as Benchmark
+    from millrace.lib.testing.benchmarking import StubOutForTesting as StubOutForTesting
+    from millrace.lib.testing.benchmarking import benchmark_config as benchmark_config
+    from millrace.lib.testing.gradient_checker import compute_gradient as compute_gradient
+    from millrace.lib.testing.gradient_checker import compute_gradient_error as compute_gradient_error
+    from millrace.lib.testing.test_case import TestCase as TestCase
+    from millrace.lib.testing.test_case import assert_equal_graph_def as assert_equal_graph_def
+    from millrace.lib.testing.test_case import get_temp_dir as get_temp_dir
+    from millrace.lib.testing.test_case import gpu_device_name as gpu_device_name
+    from millrace.lib.testing.test_case import is_built_with_cuda as is_built_with_cuda
+    from millrace.lib.testing.test_case import is_built_with_gpu_support as is_built_with_gpu_support
+    from millrace.lib.testing.test_case import is_built_with_rocm as is_built_with_rocm
+    from millrace.lib.testing.test_case import is_gpu_available as is_gpu_available
+    from millrace.lib.testing.test_case import main as main
+    from millrace.lib.testing.test_case import test_src_dir_path as test_src_dir_path
 
 __all__ = [
     "Benchmark",
@@ -44,20 +44,20 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "Benchmark": "millrace.lib.benchmarking",
-            "StubOutForTesting": "millrace.lib.benchmarking",
-            "TestCase": "millrace.lib.testing",
-            "assert_equal_graph_def": "millrace.lib.testing",
-            "benchmark_config": "millrace.lib.benchmarking",
-            "compute_gradient": "millrace.lib.gradient_checker",
-            "compute_gradient_error": "millrace.lib.gradient_checker",
-            "get_temp_dir": "millrace.lib.testing",
-            "gpu_device_name": "millrace.lib.testing",
-            "is_built_with_cuda": "millrace.lib.testing",
-            "is_built_with_gpu_support": "millrace.lib.testing",
-            "is_built_with_rocm": "millrace.lib.testing",
-            "is_gpu_available": "millrace.lib.testing",
-            "main": "millrace.lib.testing",
-            "test_src_dir_path": "millrace.lib.testing",
+            "Benchmark": "millrace.lib.testing.benchmarking",
+            "StubOutForTesting": "millrace.lib.testing.benchmarking",
+            "TestCase": "millrace.lib.testing.test_case",
+            "assert_equal_graph_def": "millrace.lib.testing.test_case",
+            "benchmark_config": "millrace.lib.testing.benchmarking",
+            "compute_gradient": "millrace.lib.testing.gradient_checker",
+            "compute_gradient_error": "millrace.lib.testing.gradient_checker",
+            "get_temp_dir": "millrace.lib.testing.test_case",
+            "gpu_device_name": "millrace.lib.testing.test_case",
+            "is_built_with_cuda": "millrace.lib.testing.test_case",
+            "is_built_with_gpu_support": "millrace.lib.testing.test_case",
+            "is_built_with_rocm": "millrace.lib.testing.test_case",
+            "is_gpu_available": "millrace.lib.testing.test_case",
+            "main": "millrace.lib.testing.test_case",
+            "test_src_dir_path": "millrace.lib.testing.test_case",
         },
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building import raw
+from millrace.building.indexed_slices import IndexedSlices
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.graph import raw
 from millrace.graph.defaults import get_default_graph
-from millrace.graph.indexed_slices import IndexedSlices
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 

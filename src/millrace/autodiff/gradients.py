@@ -11,13 +11,13 @@ from typing import Any
 
 from millrace.autodiff import aggregate
 from millrace.autodiff.registry import gradient_function
+from millrace.building import convert, raw
+from millrace.building.body import Body
+from millrace.building.indexed_slices import IndexedSlices
+from millrace.building.scopes import name_scope
 from millrace.core.public import public
-from millrace.graph import convert, raw
-from millrace.graph.body import Body
-from millrace.graph.indexed_slices import IndexedSlices
 from millrace.graph.opdef import NOT_DIFFERENTIABLE
 from millrace.graph.operation import Operation
-from millrace.graph.scopes import name_scope
 from millrace.graph.tensor import Tensor
 
 

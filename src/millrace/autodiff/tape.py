@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.autodiff.gradients import gradients
+from millrace.building import convert, raw
 from millrace.core import nest
 from millrace.core.public import public
-from millrace.graph import convert, raw
 from millrace.graph.defaults import get_default_graph
 
 

@@ -23,7 +23,7 @@ def draw_script(script: str, arguments: Sequence[str], output: str, nodes: int) 
     except SystemExit as leaving:
         code = leaving.code
         status = code if isinstance(code, int) else 0 if code is None else 1
-    from millrace.graph import picture
+    from millrace.drawing import picture
     from millrace.graph.defaults import get_default_graph
 
     graph = get_default_graph()

@@ -208,7 +208,7 @@ def _counted(added: Sequence[Any]) -> Table:
 def _finish(console: Console, names: dict[str, Any], directory: pathlib.Path) -> int:
     """Says what came out and saves it as pictures."""
     from millrace.cli import plot
-    from millrace.graph import picture
+    from millrace.drawing import picture
     from millrace.graph.defaults import get_default_graph
 
     slope, offset = float(names["per_degree"]), float(names["at_zero"])

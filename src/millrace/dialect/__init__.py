@@ -7,21 +7,21 @@ from typing import Any
 
 def numpy_dialect() -> Any:
     """The dialect of the interpreter."""
-    from millrace.dialect import numpy_
+    from millrace.dialect.numpy import namespace
 
-    return numpy_.DIALECT
+    return namespace.DIALECT
 
 
 def owning_dialect() -> Any:
     """A dialect of the interpreter that changes rows in place; its `journal` undoes a failed run."""
-    from millrace.dialect import numpy_
-    from millrace.dialect.numpy_state import Journal
+    from millrace.dialect.numpy import namespace
+    from millrace.dialect.numpy.state import Journal
 
-    return numpy_.OwningNumPyDialect(Journal())
+    return namespace.OwningNumPyDialect(Journal())
 
 
 def jax_dialect() -> Any:
     """The dialect of the compiled tier; imports jax."""
-    from millrace.dialect import jax_
+    from millrace.dialect.jax import namespace
 
-    return jax_.DIALECT
+    return namespace.DIALECT

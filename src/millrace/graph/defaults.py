@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from millrace.core import late
 from millrace.core.public import public
 
 if TYPE_CHECKING:
@@ -63,10 +64,8 @@ def get_default_graph() -> Graph:
     if items:
         return items[-1]
     if _global.graph is None:
-        from millrace.graph.graph import Graph
-
-        _global.graph = Graph()
-    return _global.graph
+        _global.graph = late.module("graph").Graph()
+    return _global.graph  # pyright: ignore[reportReturnType]
 
 
 @public("reset_default_graph")

@@ -11,13 +11,15 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from millrace.core import late
 from millrace.core.public import public
 from millrace.graph import defaults
+from millrace.graph import device as device_specs
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor, tensor_by_parts
 
 if TYPE_CHECKING:
-    from millrace.graph.body import Body
+    from millrace.building.body import Body
 
 _VALID_OP_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$")
 _VALID_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]*$")
@@ -73,6 +75,7 @@ class Graph:
     is_function = False  # True where a tensor from outside is captured
 
     def __init__(self) -> None:
+        late.module("operators")  # tensors get theirs before there are tensors
         self.ops: list[Operation] = []
         self._by_name: dict[str, Operation] = {}
         self._names: dict[str, int] = {}
@@ -81,6 +84,7 @@ class Graph:
         self._version = 0
         self._edits = 0
         self._finalized = False
+        self._beyond = 0  # how many operations TensorFlow would have added beyond those here
         self._unfeedable: set[Tensor] = set()
         self._unfetchable: set[Operation] = set()
         self.seed: int | None = None
@@ -172,7 +176,7 @@ class Graph:
         if op is None:
             if allow_operation:
                 raise KeyError(f"The name {name!r} refers to an Operation not in the graph")
-            raise ValueError(f"The name {name!r} is no tensor's: tensor names have the form '<op>:<index>'")
+            raise ValueError(f"The name {name!r} is not a tensor's: those have the form '<op>:<index>'")
         if not allow_operation:
             raise ValueError(
                 f"The name {name!r} refers to an Operation, not a {wanted}; a tensor is '{name}:0'"
@@ -230,14 +234,26 @@ class Graph:
 
     @property
     def _last_id(self) -> int:
-        return len(self.ops)
+        return len(self.ops) + self._beyond
+
+    def count(self, more: int) -> None:
+        """Counts operations that TensorFlow would have added here, fewer where `more` is negative.
+
+        Their number is the seed of a random operation that has none of its own.
+        """
+        self._beyond += more
+
+    @contextlib.contextmanager
+    def counted_as(self, number: int) -> Iterator[None]:
+        """What is added inside counts as `number` operations."""
+        before = self._last_id
+        yield
+        self._beyond += before + number - self._last_id
 
     @property
     def graph_def_versions(self) -> Any:
         """The GraphDef versions as a `VersionDef` message."""
-        from millrace.graph import graphdef
-
-        return graphdef.versions()
+        return late.module("graphdef").versions()
 
     def as_graph_def(self, from_version: int | None = None, add_shapes: bool = False) -> Any:
         """The graph as a `GraphDef` message.
@@ -246,9 +262,7 @@ class Graph:
           from_version: leave out the first so many operations.
           add_shapes: add the static shapes as attribute `_output_shapes`.
         """
-        from millrace.graph import graphdef
-
-        return graphdef.graph_def(self, from_version, add_shapes)
+        return late.module("graphdef").graph_def(self, from_version, add_shapes)
 
     # --- names and scopes -----------------------------------------------------------------------------------
 
@@ -326,8 +340,6 @@ class Graph:
         for scope in self.control:
             if scope.inputs and not any(op in scope.seen for op in sources):
                 found.update((op, None) for op in scope.inputs if op not in sources)
-        if self.body is not None or any(op.body is not None for op in found):
-            return [op for op in found if op.body is self.body]
         return list(found)
 
     @contextlib.contextmanager
@@ -336,9 +348,7 @@ class Graph:
         clear.
         """
         if device_name_or_function is not None and not callable(device_name_or_function):
-            from millrace.graph import device
-
-            device_name_or_function = device.merge_function(device_name_or_function)
+            device_name_or_function = device_specs.merge_function(device_name_or_function)
         self.devices.append(device_name_or_function)
         try:
             yield
@@ -347,9 +357,7 @@ class Graph:
 
     def device_name(self, device: Any) -> str:
         """The canonical text of a device given as a string or a spec."""
-        from millrace.graph import device as device_module
-
-        return device_module.canonical(device)
+        return device_specs.canonical(device)
 
     def place(self, op: Operation) -> None:
         """Applies the device scopes, innermost first, to a new operation."""
@@ -425,6 +433,19 @@ class Graph:
         """Accepted for programs that choose kernels by label; millrace has one kernel for each type."""
         yield
 
+    @property
+    def root(self) -> Graph:
+        """The outermost graph around a function; any other graph itself."""
+        return self
+
+    def capture(self, tensor: Tensor) -> Tensor:
+        """What stands for `tensor` in this graph: in a function, an argument for a tensor from outside."""
+        return tensor
+
+    def outer_of(self, inside: Tensor) -> Tensor | None:
+        """The tensor outside of a function that `inside` stands for, or None."""
+        return None
+
     def entered(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """The inputs of an operation that is added here; a function replaces tensors from outside."""
         return inputs
@@ -494,9 +515,7 @@ class Graph:
         return f"<tensorflow.python.framework.ops.Graph at {id(self):#x}>"
 
     def _repr_html_(self) -> str:
-        from millrace.graph import picture
-
-        return picture.html(self)
+        return late.module("picture").html(self)
 
     # --- adding operations ----------------------------------------------------------------------------------
 
@@ -552,7 +571,5 @@ class Graph:
           RuntimeError: the graph is finalized.
           TypeError, ValueError: the inputs or attributes do not fit the type.
         """
-        from millrace.graph import graphdef
-
         with self.as_default():
-            return graphdef.create_from_parts(self, op_type, list(inputs), attrs or {}, name)
+            return late.module("graphdef").create_from_parts(self, op_type, list(inputs), attrs or {}, name)

@@ -186,7 +186,7 @@ def _check_signature(opdef: OpDef, function: Any, role: str, skip: int) -> tuple
         wanted = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     unknown = [n for n in wanted if n not in opdef.attrs and not (n == "op" and opdef.host)]
     if unknown:
-        raise TypeError(f"declare {opdef.name}: {role} wants {unknown}, which are no declared attributes")
+        raise TypeError(f"declare {opdef.name}: {role} wants {unknown}, which are not declared attributes")
     if code.co_flags & 0x08:
         return tuple(n for n, _ in opdef.attrs.items())
     return tuple(wanted)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millrace.core import dtypes
+from millrace.core import dtypes, late
 from millrace.core.public import public
-from millrace.graph import location
+from millrace.graph import defaults, location
+from millrace.graph.nesting import check_edges
 from millrace.graph.opdef import OpDef
 from millrace.graph.tensor import Tensor
 
 if TYPE_CHECKING:
-    from millrace.graph.body import Body
+    from millrace.building.body import Body
     from millrace.graph.graph import Graph
 
 
@@ -78,16 +79,12 @@ class Operation:
     @property
     def node_def(self) -> Any:
         """This operation as a `NodeDef` message."""
-        from millrace.graph import graphdef
-
-        return graphdef.node_def(self)
+        return late.module("graphdef").node_def(self)
 
     @property
     def op_def(self) -> Any:
         """The signature of its type as an `OpDef` message."""
-        from millrace.graph import graphdef
-
-        return graphdef.op_def(self.opdef)
+        return late.module("graphdef").op_def(self.opdef)
 
     def get_attr(self, name: str) -> Any:
         """The value of attribute `name`, in the form GraphDef gives it (strings as bytes, shapes as
@@ -101,16 +98,12 @@ class Operation:
                 f"Operation '{self.name}' (type {self.type}) has no attr named {name!r}; it has "
                 f"{sorted(self.attrs)}"
             )
-        from millrace.graph import graphdef
-
-        return graphdef.attr_to_python(self.attrs[name], self.opdef.attrs.get(name))
+        return late.module("graphdef").attr_to_python(self.attrs[name], self.opdef.attrs.get(name))
 
     def _set_attr(self, name: str, value: Any) -> None:
         """Sets an attribute from an AttrValue message or a plain value."""
         if hasattr(value, "WhichOneof"):
-            from millrace.graph import graphdef
-
-            value = graphdef.attr_from_proto(value, self.opdef.attrs.get(name))
+            value = late.module("graphdef").attr_from_proto(value, self.opdef.attrs.get(name))
         self.attrs[name] = value
 
     def colocation_groups(self) -> list[bytes]:
@@ -129,8 +122,6 @@ class Operation:
         Raises:
           ValueError: there is no session, or it holds another graph.
         """
-        from millrace.graph import defaults
-
         defaults.session_for(self.graph, session, f"run operation '{self.name}'").run(self, feed_dict)
 
     def _set_device(self, device: Any) -> None:
@@ -140,9 +131,13 @@ class Operation:
         self._add_control_inputs([op])
 
     def _add_control_inputs(self, ops: list[Operation]) -> None:
-        for op in ops:
-            if op not in self.control_inputs:
-                self.control_inputs.append(op)
+        old = self.control_inputs
+        self.control_inputs = list(dict.fromkeys([*old, *ops]))
+        try:
+            check_edges(self)
+        except ValueError:
+            self.control_inputs = old
+            raise
         self.graph.changed()
 
     def _update_input(self, index: int, tensor: Tensor) -> None:
@@ -161,7 +156,18 @@ class Operation:
                 f"Operation '{self.name}': input {index} has dtype {self.inputs[index].dtype.name}. "
                 f"Received: {tensor.name} of dtype {tensor.dtype.name}"
             )
+        if self.body is not None and tensor.op.body is not self.body:
+            tensor = self.body.capture(tensor)
+        elif tensor.op.body is not self.body:
+            raise ValueError(
+                f"Operation '{self.name}': input {index} must not be inside a branch or loop. "
+                f"Received: {tensor}"
+            )
         old = self.inputs[index]
+        if self.opdef.has_body:
+            for value in self.attrs.values():
+                if hasattr(value, "captures"):
+                    value.replace_outer(old, tensor)
         self.inputs = (*self.inputs[:index], tensor, *self.inputs[index + 1 :])
         if old._consumers and self in old._consumers:
             old._consumers.remove(self)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
+from millrace.graph import defaults
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,8 +135,6 @@ class Tensor:
         Raises:
           ValueError: there is no session, or it holds another graph.
         """
-        from millrace.graph import defaults
-
         return defaults.session_for(self.graph, session, f"evaluate tensor '{self.name}'").run(
             self, feed_dict
         )

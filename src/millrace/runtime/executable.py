@@ -19,10 +19,12 @@ import numpy as np
 
 from millrace.core import errors
 from millrace.graph.tensor import Tensor
-from millrace.runtime import cost, failures, interpret
-from millrace.runtime.plan import Plan, Step, bodies_of, body_plan, make_plan
-from millrace.runtime.segments import Segment, split
-from millrace.runtime.simplify import simplify
+from millrace.runtime import failures, interpret
+from millrace.runtime.plan import cost
+from millrace.runtime.plan.borders import bodies_of
+from millrace.runtime.plan.planner import Plan, Step, body_plan, make_plan
+from millrace.runtime.plan.segments import Segment, split
+from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.stepwise import Cutter, Observer, Parts, cut_all, phases, single_steps, waits
 from millrace.runtime.store import Slot, Store
 
@@ -139,7 +141,7 @@ class Executables:
 
     def plan(self, dims: list[Any] | None) -> Plan:
         """The simplified plan for feeds of these shapes."""
-        return simplify(make_plan(self._fetches, self._feeds), dims)
+        return simplify(make_plan(self._fetches, self._feeds, self._store.lowering), dims)
 
     def _advance(self, form: _Form) -> None:
         """Counts a run, and makes the function that it needs."""
@@ -153,7 +155,7 @@ class Executables:
         if form.function is None:
             form.function = interpret.compile_plan(plan)
             if form.waits:
-                form.function = Parts(plan, phases(plan, self._store), self._store)
+                form.function = phases(plan, self._store)
             if form.compile_at == math.inf:
                 form.plan = None
         form.runs += 1
@@ -161,8 +163,7 @@ class Executables:
     def _compiled(self, form: _Form, plan: Plan) -> Callable[..., Any]:
         """The function of a form with its segments compiled; where steps wait, those between the waits."""
         if form.waits:
-            parts = phases(plan, self._store, lambda part, _: _Segmented(part).function())
-            form.observed = Parts(plan, parts, self._store)
+            form.observed = phases(plan, self._store, lambda part, _: _Segmented(part).function())
             return form.observed
         form.segmented = _Segmented(plan)
         return form.segmented.function()
@@ -209,8 +210,8 @@ class _Program:
     """A compiled segment; an interpreted one as soon as its first call shows that it cannot be compiled."""
 
     def __init__(self, segment: Segment, plan: Plan) -> None:
-        from millrace.dialect.jax_control import Uncompilable
-        from millrace.runtime import xla_program
+        from millrace.dialect.jax.control import Uncompilable
+        from millrace.runtime.xla import program as xla_program
 
         self._refusal = Uncompilable
         self._segment = segment

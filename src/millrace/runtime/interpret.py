@@ -17,12 +17,13 @@ import numpy as np
 
 from millrace.core import shapes
 from millrace.dialect import numpy_dialect, owning_dialect
-from millrace.graph.body import Body
 from millrace.graph.operation import Operation, group
+from millrace.opkit.state.resource import Resource
 from millrace.runtime import failures
-from millrace.runtime.plan import Plan, Step, bodies_of, body_plan, body_slots, with_bodies
-from millrace.runtime.segments import Segment
-from millrace.runtime.simplify import body_form
+from millrace.runtime.plan.borders import BodyUse, bodies_of
+from millrace.runtime.plan.planner import Plan, Step, body_plan, body_slots, with_bodies
+from millrace.runtime.plan.segments import Segment
+from millrace.runtime.plan.simplify import body_form
 from millrace.runtime.store import Slot
 from millrace.runtime.threads import ONE_THREAD, uses_blas
 
@@ -457,10 +458,13 @@ class _Initial:
 
     def __call__(self) -> Any:
         assert self.op.opdef.state is not None
-        return self.op.opdef.state(self.op.attrs)
+        value = self.op.opdef.state(self.op.attrs)
+        if isinstance(value, Resource):
+            value.name = self.op.attrs.get("shared_name") or self.op.name
+        return value
 
 
-def bind_body(step: Step, body: Body) -> Callable[..., list[Any]]:
+def bind_body(step: Step, body: BodyUse) -> Callable[..., list[Any]]:
     """A function of the explicit arguments, the captured values, then the slots that the operation's bodies
     use.
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from millrace.core.public import public
-from millrace.runtime.plan import Step
-from millrace.runtime.segments import Segment
+from millrace.runtime.plan.planner import Step
+from millrace.runtime.plan.segments import Segment
 from millrace.runtime.stepwise import Part
 
 _DEVICE = "/job:localhost/replica:0/task:0/device:CPU:0"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.graph.indexed_slices import IndexedSlices, IndexedSlicesValue
-from millrace.graph.sparse_tensor import SparseTensor, SparseTensorValue
+from millrace.building.indexed_slices import IndexedSlices, IndexedSlicesValue
+from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.session.fetch import register_session_run_conversion_functions
 
 

@@ -38,7 +38,7 @@ class DeviceAttributes:
 def list_devices() -> list[DeviceAttributes]:
     """The CPU and the accelerators that JAX finds."""
     found = [DeviceAttributes(f"{_HOST}CPU:0", "CPU", _CPU_BYTES, _INCARNATION)]
-    from millrace.runtime import xla
+    from millrace.runtime.xla import lowering as xla
 
     for kind, index, limit in xla.accelerators():
         found.append(DeviceAttributes(f"{_HOST}{kind}:{index}", kind, limit, _INCARNATION + len(found)))

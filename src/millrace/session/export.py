@@ -10,9 +10,9 @@ import numpy as np
 from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph.tensor import Tensor
-from millrace.runtime.plan import Plan, make_plan
-from millrace.runtime.segments import host_reason
-from millrace.runtime.simplify import simplify
+from millrace.runtime.plan.planner import Plan, make_plan
+from millrace.runtime.plan.segments import host_reason
+from millrace.runtime.plan.simplify import simplify
 from millrace.session.feed import FeedPlan
 from millrace.session.fetch import FetchPlan
 
@@ -31,7 +31,7 @@ class Exported:
     """
 
     def __init__(self, fetch_plan: FetchPlan, feeds: FeedPlan, aliases: Sequence[Any], session: Any) -> None:
-        from millrace.runtime import xla
+        from millrace.runtime.xla import lowering as xla
 
         self._feeds = feeds.feeds
         self._rebuild = fetch_plan.rebuild

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building.literals import to_array
 from millrace.core import dtypes, shapes
 from millrace.graph.graph import Graph
-from millrace.graph.literals import to_array
 from millrace.graph.tensor import Tensor
 from millrace.session.fetch import expansion_for
 from millrace.session.handles import TensorHandle
@@ -35,6 +35,10 @@ class Feed:
         self.is_object = self.np_dtype.kind == "O"
         self.dims = tensor.dims
         self.any_shape = not shapes.fully_defined(self.dims)
+        if self.dtype is dtypes.resource:
+            raise TypeError(
+                f"Tensor '{tensor.name}' is the handle of a resource and cannot be fed; feed what reads it"
+            )
 
     def convert(self, value: Any) -> np.ndarray:
         """`value` as an array of the tensor's dtype and a shape that fits it.
@@ -185,8 +189,9 @@ class _Parts:
 
 
 def _resolve(graph: Graph, key: Any) -> Tensor:
+    read = getattr(key, "_as_feed", None)  # a resource variable is fed by its read
     try:
-        tensor = graph.as_graph_element(key, allow_operation=False)
+        tensor = graph.as_graph_element(key if read is None else read(), allow_operation=False)
     except (TypeError, ValueError, KeyError) as error:
         text = error.args[0] if isinstance(error, KeyError) else str(error)
         received = "" if "Received" in text else f". Received: {key!r}"

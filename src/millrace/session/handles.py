@@ -7,7 +7,7 @@ from typing import Any
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.defaults import session_for
-from millrace.ops import session_handles
+from millrace.ops.state import session_handles
 
 HANDLE_TYPES = frozenset(("GetSessionHandle",))
 

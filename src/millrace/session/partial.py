@@ -8,8 +8,8 @@ from typing import Any
 from millrace.core import errors
 from millrace.graph.tensor import Tensor
 from millrace.runtime import executable
-from millrace.runtime.plan import Plan, Step, ancestors, make_plan
-from millrace.runtime.simplify import simplify
+from millrace.runtime.plan.planner import Plan, Step, ancestors, make_plan
+from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.stepwise import Cutter, Parts, made_by, taken_by
 from millrace.runtime.store import Store
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from millrace.core import errors
 from millrace.core.public import public
+from millrace.core.waiting import limited
 from millrace.graph import defaults
 from millrace.graph.graph import Graph
-from millrace.opkit.waiting import limited
 from millrace.runtime.executable import Executables, tier_asked_for
 from millrace.runtime.functions import Functions
-from millrace.runtime.plan import ancestors
+from millrace.runtime.plan.planner import ancestors
 from millrace.runtime.store import Store
 from millrace.session import composites as composites  # SparseTensors are fetched and fed as their parts
 from millrace.session import devices
@@ -26,7 +26,7 @@ from millrace.session.fetch import FetchPlan, structure_key
 from millrace.session.partial import PartialRun
 
 if TYPE_CHECKING:
-    from millrace.runtime.explain import Explanation
+    from millrace.runtime.plan.explain import Explanation
 
 _HERE = "/job:localhost/replica:0/task:0/device:CPU:0"
 _handles = itertools.count()
@@ -55,7 +55,7 @@ class _Runner:
 
     def explain(self, dims: list[Any], runs: int = 0) -> Explanation:
         """Explains the run after `runs` others, for feeds of the shapes `dims`."""
-        from millrace.runtime import explain
+        from millrace.runtime.plan import explain
 
         tensors = [feed.tensor for feed in self.feeds]
         return explain.explain(self.elements, tensors, dims, self.tier, runs)
@@ -217,7 +217,7 @@ class BaseSession:
           accept_options: the function takes `options` and `run_metadata` as keywords.
 
         Raises:
-          TypeError: `feed_list` is no list or tuple.
+          TypeError: `feed_list` is not a list or tuple.
         """
         if feed_list is not None and not isinstance(feed_list, list | tuple):
             raise TypeError(f"`feed_list` must be a list or tuple. Received: {feed_list!r}")

@@ -17,7 +17,7 @@ from millrace.core.public import public
 from millrace.core.version import VERSION
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
-from millrace.opkit import records
+from millrace.opkit.records import tfrecord as records
 
 _FORMAT = "brain.Event:2"
 

@@ -11,10 +11,10 @@ from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
-from millrace.lib import initializers
-from millrace.lib.variable_creation import VariableAggregation
-from millrace.lib.variable_scope import get_variable
-from millrace.lib.variables import Variable
+from millrace.lib.variables import initializers
+from millrace.lib.variables.kinds import VariableAggregation
+from millrace.lib.variables.scope import get_variable
+from millrace.lib.variables.variable import Variable
 
 
 @public("train.global_step", "python.training.training_util.global_step")
@@ -38,7 +38,7 @@ def get_global_step(graph: Graph | None = None) -> Any:
     """The global step of `graph` (default: the default graph), or None where there is none.
 
     Raises:
-      TypeError: what is called "global_step" is no integer scalar.
+      TypeError: what is called "global_step" is not an integer scalar.
     """
     graph = graph or get_default_graph()
     collected = graph.get_collection(GraphKeys.GLOBAL_STEP)

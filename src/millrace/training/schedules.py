@@ -10,14 +10,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from millrace.building import convert, raw
+from millrace.building.scopes import name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.graph import convert, raw
-from millrace.graph.scopes import name_scope
 from millrace.graph.tensor import Tensor
-from millrace.lib.control_flow import case, cond
-from millrace.ops.cast import cast
-from millrace.ops.random import random_normal
+from millrace.lib.flow.control_flow import case, cond
+from millrace.ops.math.cast import cast
+from millrace.ops.random.draws import random_normal
 
 
 def _step_needed(global_step: Any, function: str) -> None:

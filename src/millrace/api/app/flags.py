@@ -6,72 +6,72 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.flags import ArgumentParser as ArgumentParser
-    from millrace.lib.flags import ArgumentSerializer as ArgumentSerializer
-    from millrace.lib.flags import BaseListParser as BaseListParser
-    from millrace.lib.flags import BooleanFlag as BooleanFlag
-    from millrace.lib.flags import BooleanParser as BooleanParser
-    from millrace.lib.flags import CantOpenFlagFileError as CantOpenFlagFileError
-    from millrace.lib.flags import CsvListSerializer as CsvListSerializer
-    from millrace.lib.flags import DEFINE as DEFINE
-    from millrace.lib.flags import DEFINE_alias as DEFINE_alias
-    from millrace.lib.flags import DEFINE_bool as DEFINE_bool
-    from millrace.lib.flags import DEFINE_boolean as DEFINE_boolean
-    from millrace.lib.flags import DEFINE_enum as DEFINE_enum
-    from millrace.lib.flags import DEFINE_enum_class as DEFINE_enum_class
-    from millrace.lib.flags import DEFINE_flag as DEFINE_flag
-    from millrace.lib.flags import DEFINE_float as DEFINE_float
-    from millrace.lib.flags import DEFINE_integer as DEFINE_integer
-    from millrace.lib.flags import DEFINE_list as DEFINE_list
-    from millrace.lib.flags import DEFINE_multi as DEFINE_multi
-    from millrace.lib.flags import DEFINE_multi_enum as DEFINE_multi_enum
-    from millrace.lib.flags import DEFINE_multi_enum_class as DEFINE_multi_enum_class
-    from millrace.lib.flags import DEFINE_multi_float as DEFINE_multi_float
-    from millrace.lib.flags import DEFINE_multi_integer as DEFINE_multi_integer
-    from millrace.lib.flags import DEFINE_multi_string as DEFINE_multi_string
-    from millrace.lib.flags import DEFINE_spaceseplist as DEFINE_spaceseplist
-    from millrace.lib.flags import DEFINE_string as DEFINE_string
-    from millrace.lib.flags import DuplicateFlagError as DuplicateFlagError
-    from millrace.lib.flags import EnumClassFlag as EnumClassFlag
-    from millrace.lib.flags import EnumClassListSerializer as EnumClassListSerializer
-    from millrace.lib.flags import EnumClassParser as EnumClassParser
-    from millrace.lib.flags import EnumClassSerializer as EnumClassSerializer
-    from millrace.lib.flags import EnumFlag as EnumFlag
-    from millrace.lib.flags import EnumParser as EnumParser
-    from millrace.lib.flags import Error as Error
-    from millrace.lib.flags import FLAGS as FLAGS
-    from millrace.lib.flags import Flag as Flag
-    from millrace.lib.flags import FlagHolder as FlagHolder
-    from millrace.lib.flags import FlagNameConflictsWithMethodError as FlagNameConflictsWithMethodError
-    from millrace.lib.flags import FlagValues as FlagValues
-    from millrace.lib.flags import FloatParser as FloatParser
-    from millrace.lib.flags import IllegalFlagValueError as IllegalFlagValueError
-    from millrace.lib.flags import IntegerParser as IntegerParser
-    from millrace.lib.flags import ListParser as ListParser
-    from millrace.lib.flags import ListSerializer as ListSerializer
-    from millrace.lib.flags import MultiEnumClassFlag as MultiEnumClassFlag
-    from millrace.lib.flags import MultiFlag as MultiFlag
-    from millrace.lib.flags import UnparsedFlagAccessError as UnparsedFlagAccessError
-    from millrace.lib.flags import UnrecognizedFlagError as UnrecognizedFlagError
-    from millrace.lib.flags import ValidationError as ValidationError
-    from millrace.lib.flags import WhitespaceSeparatedListParser as WhitespaceSeparatedListParser
-    from millrace.lib.flags import adopt_module_key_flags as adopt_module_key_flags
-    from millrace.lib.flags import declare_key_flag as declare_key_flag
-    from millrace.lib.flags import disclaim_key_flags as disclaim_key_flags
-    from millrace.lib.flags import doc_to_help as doc_to_help
-    from millrace.lib.flags import flag_dict_to_args as flag_dict_to_args
-    from millrace.lib.flags import get_help_width as get_help_width
-    from millrace.lib.flags import mark_bool_flags_as_mutual_exclusive as mark_bool_flags_as_mutual_exclusive
-    from millrace.lib.flags import mark_flag_as_required as mark_flag_as_required
-    from millrace.lib.flags import mark_flags_as_mutual_exclusive as mark_flags_as_mutual_exclusive
-    from millrace.lib.flags import mark_flags_as_required as mark_flags_as_required
-    from millrace.lib.flags import multi_flags_validator as multi_flags_validator
-    from millrace.lib.flags import override_value as override_value
-    from millrace.lib.flags import register_multi_flags_validator as register_multi_flags_validator
-    from millrace.lib.flags import register_validator as register_validator
-    from millrace.lib.flags import set_default as set_default
-    from millrace.lib.flags import text_wrap as text_wrap
-    from millrace.lib.flags import validator as validator
+    from millrace.lib.platform.flags import ArgumentParser as ArgumentParser
+    from millrace.lib.platform.flags import ArgumentSerializer as ArgumentSerializer
+    from millrace.lib.platform.flags import BaseListParser as BaseListParser
+    from millrace.lib.platform.flags import BooleanFlag as BooleanFlag
+    from millrace.lib.platform.flags import BooleanParser as BooleanParser
+    from millrace.lib.platform.flags import CantOpenFlagFileError as CantOpenFlagFileError
+    from millrace.lib.platform.flags import CsvListSerializer as CsvListSerializer
+    from millrace.lib.platform.flags import DEFINE as DEFINE
+    from millrace.lib.platform.flags import DEFINE_alias as DEFINE_alias
+    from millrace.lib.platform.flags import DEFINE_bool as DEFINE_bool
+    from millrace.lib.platform.flags import DEFINE_boolean as DEFINE_boolean
+    from millrace.lib.platform.flags import DEFINE_enum as DEFINE_enum
+    from millrace.lib.platform.flags import DEFINE_enum_class as DEFINE_enum_class
+    from millrace.lib.platform.flags import DEFINE_flag as DEFINE_flag
+    from millrace.lib.platform.flags import DEFINE_float as DEFINE_float
+    from millrace.lib.platform.flags import DEFINE_integer as DEFINE_integer
+    from millrace.lib.platform.flags import DEFINE_list as DEFINE_list
+    from millrace.lib.platform.flags import DEFINE_multi as DEFINE_multi
+    from millrace.lib.platform.flags import DEFINE_multi_enum as DEFINE_multi_enum
+    from millrace.lib.platform.flags import DEFINE_multi_enum_class as DEFINE_multi_enum_class
+    from millrace.lib.platform.flags import DEFINE_multi_float as DEFINE_multi_float
+    from millrace.lib.platform.flags import DEFINE_multi_integer as DEFINE_multi_integer
+    from millrace.lib.platform.flags import DEFINE_multi_string as DEFINE_multi_string
+    from millrace.lib.platform.flags import DEFINE_spaceseplist as DEFINE_spaceseplist
+    from millrace.lib.platform.flags import DEFINE_string as DEFINE_string
+    from millrace.lib.platform.flags import DuplicateFlagError as DuplicateFlagError
+    from millrace.lib.platform.flags import EnumClassFlag as EnumClassFlag
+    from millrace.lib.platform.flags import EnumClassListSerializer as EnumClassListSerializer
+    from millrace.lib.platform.flags import EnumClassParser as EnumClassParser
+    from millrace.lib.platform.flags import EnumClassSerializer as EnumClassSerializer
+    from millrace.lib.platform.flags import EnumFlag as EnumFlag
+    from millrace.lib.platform.flags import EnumParser as EnumParser
+    from millrace.lib.platform.flags import Error as Error
+    from millrace.lib.platform.flags import FLAGS as FLAGS
+    from millrace.lib.platform.flags import Flag as Flag
+    from millrace.lib.platform.flags import FlagHolder as FlagHolder
+    from millrace.lib.platform.flags import FlagNameConflictsWithMethodError as FlagNameConflictsWithMethodError
+    from millrace.lib.platform.flags import FlagValues as FlagValues
+    from millrace.lib.platform.flags import FloatParser as FloatParser
+    from millrace.lib.platform.flags import IllegalFlagValueError as IllegalFlagValueError
+    from millrace.lib.platform.flags import IntegerParser as IntegerParser
+    from millrace.lib.platform.flags import ListParser as ListParser
+    from millrace.lib.platform.flags import ListSerializer as ListSerializer
+    from millrace.lib.platform.flags import MultiEnumClassFlag as MultiEnumClassFlag
+    from millrace.lib.platform.flags import MultiFlag as MultiFlag
+    from millrace.lib.platform.flags import UnparsedFlagAccessError as UnparsedFlagAccessError
+    from millrace.lib.platform.flags import UnrecognizedFlagError as UnrecognizedFlagError
+    from millrace.lib.platform.flags import ValidationError as ValidationError
+    from millrace.lib.platform.flags import WhitespaceSeparatedListParser as WhitespaceSeparatedListParser
+    from millrace.lib.platform.flags import adopt_module_key_flags as adopt_module_key_flags
+    from millrace.lib.platform.flags import declare_key_flag as declare_key_flag
+    from millrace.lib.platform.flags import disclaim_key_flags as disclaim_key_flags
+    from millrace.lib.platform.flags import doc_to_help as doc_to_help
+    from millrace.lib.platform.flags import flag_dict_to_args as flag_dict_to_args
+    from millrace.lib.platform.flags import get_help_width as get_help_width
+    from millrace.lib.platform.flags import mark_bool_flags_as_mutual_exclusive as mark_bool_flags_as_mutual_exclusive
+    from millrace.lib.platform.flags import mark_flag_as_required as mark_flag_as_required
+    from millrace.lib.platform.flags import mark_flags_as_mutual_exclusive as mark_flags_as_mutual_exclusive
+    from millrace.lib.platform.flags import mark_flags_as_required as mark_flags_as_required
+    from millrace.lib.platform.flags import multi_flags_validator as multi_flags_validator
+    from millrace.lib.platform.flags import override_value as override_value
+    from millrace.lib.platform.flags import register_multi_flags_validator as register_multi_flags_validator
+    from millrace.lib.platform.flags import register_validator as register_validator
+    from millrace.lib.platform.flags import set_default as set_default
+    from millrace.lib.platform.flags import text_wrap as text_wrap
+    from millrace.lib.platform.flags import validator as validator
 
 __all__ = [
     "ArgumentParser",
@@ -146,71 +146,71 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "ArgumentParser": "millrace.lib.flags",
-            "ArgumentSerializer": "millrace.lib.flags",
-            "BaseListParser": "millrace.lib.flags",
-            "BooleanFlag": "millrace.lib.flags",
-            "BooleanParser": "millrace.lib.flags",
-            "CantOpenFlagFileError": "millrace.lib.flags",
-            "CsvListSerializer": "millrace.lib.flags",
-            "DEFINE": "millrace.lib.flags",
-            "DEFINE_alias": "millrace.lib.flags",
-            "DEFINE_bool": "millrace.lib.flags",
-            "DEFINE_boolean": "millrace.lib.flags",
-            "DEFINE_enum": "millrace.lib.flags",
-            "DEFINE_enum_class": "millrace.lib.flags",
-            "DEFINE_flag": "millrace.lib.flags",
-            "DEFINE_float": "millrace.lib.flags",
-            "DEFINE_integer": "millrace.lib.flags",
-            "DEFINE_list": "millrace.lib.flags",
-            "DEFINE_multi": "millrace.lib.flags",
-            "DEFINE_multi_enum": "millrace.lib.flags",
-            "DEFINE_multi_enum_class": "millrace.lib.flags",
-            "DEFINE_multi_float": "millrace.lib.flags",
-            "DEFINE_multi_integer": "millrace.lib.flags",
-            "DEFINE_multi_string": "millrace.lib.flags",
-            "DEFINE_spaceseplist": "millrace.lib.flags",
-            "DEFINE_string": "millrace.lib.flags",
-            "DuplicateFlagError": "millrace.lib.flags",
-            "EnumClassFlag": "millrace.lib.flags",
-            "EnumClassListSerializer": "millrace.lib.flags",
-            "EnumClassParser": "millrace.lib.flags",
-            "EnumClassSerializer": "millrace.lib.flags",
-            "EnumFlag": "millrace.lib.flags",
-            "EnumParser": "millrace.lib.flags",
-            "Error": "millrace.lib.flags",
-            "FLAGS": "millrace.lib.flags",
-            "Flag": "millrace.lib.flags",
-            "FlagHolder": "millrace.lib.flags",
-            "FlagNameConflictsWithMethodError": "millrace.lib.flags",
-            "FlagValues": "millrace.lib.flags",
-            "FloatParser": "millrace.lib.flags",
-            "IllegalFlagValueError": "millrace.lib.flags",
-            "IntegerParser": "millrace.lib.flags",
-            "ListParser": "millrace.lib.flags",
-            "ListSerializer": "millrace.lib.flags",
-            "MultiEnumClassFlag": "millrace.lib.flags",
-            "MultiFlag": "millrace.lib.flags",
-            "UnparsedFlagAccessError": "millrace.lib.flags",
-            "UnrecognizedFlagError": "millrace.lib.flags",
-            "ValidationError": "millrace.lib.flags",
-            "WhitespaceSeparatedListParser": "millrace.lib.flags",
-            "adopt_module_key_flags": "millrace.lib.flags",
-            "declare_key_flag": "millrace.lib.flags",
-            "disclaim_key_flags": "millrace.lib.flags",
-            "doc_to_help": "millrace.lib.flags",
-            "flag_dict_to_args": "millrace.lib.flags",
-            "get_help_width": "millrace.lib.flags",
-            "mark_bool_flags_as_mutual_exclusive": "millrace.lib.flags",
-            "mark_flag_as_required": "millrace.lib.flags",
-            "mark_flags_as_mutual_exclusive": "millrace.lib.flags",
-            "mark_flags_as_required": "millrace.lib.flags",
-            "multi_flags_validator": "millrace.lib.flags",
-            "override_value": "millrace.lib.flags",
-            "register_multi_flags_validator": "millrace.lib.flags",
-            "register_validator": "millrace.lib.flags",
-            "set_default": "millrace.lib.flags",
-            "text_wrap": "millrace.lib.flags",
-            "validator": "millrace.lib.flags",
+            "ArgumentParser": "millrace.lib.platform.flags",
+            "ArgumentSerializer": "millrace.lib.platform.flags",
+            "BaseListParser": "millrace.lib.platform.flags",
+            "BooleanFlag": "millrace.lib.platform.flags",
+            "BooleanParser": "millrace.lib.platform.flags",
+            "CantOpenFlagFileError": "millrace.lib.platform.flags",
+            "CsvListSerializer": "millrace.lib.platform.flags",
+            "DEFINE": "millrace.lib.platform.flags",
+            "DEFINE_alias": "millrace.lib.platform.flags",
+            "DEFINE_bool": "millrace.lib.platform.flags",
+            "DEFINE_boolean": "millrace.lib.platform.flags",
+            "DEFINE_enum": "millrace.lib.platform.flags",
+            "DEFINE_enum_class": "millrace.lib.platform.flags",
+            "DEFINE_flag": "millrace.lib.platform.flags",
+            "DEFINE_float": "millrace.lib.platform.flags",
+            "DEFINE_integer": "millrace.lib.platform.flags",
+            "DEFINE_list": "millrace.lib.platform.flags",
+            "DEFINE_multi": "millrace.lib.platform.flags",
+            "DEFINE_multi_enum": "millrace.lib.platform.flags",
+            "DEFINE_multi_enum_class": "millrace.lib.platform.flags",
+            "DEFINE_multi_float": "millrace.lib.platform.flags",
+            "DEFINE_multi_integer": "millrace.lib.platform.flags",
+            "DEFINE_multi_string": "millrace.lib.platform.flags",
+            "DEFINE_spaceseplist": "millrace.lib.platform.flags",
+            "DEFINE_string": "millrace.lib.platform.flags",
+            "DuplicateFlagError": "millrace.lib.platform.flags",
+            "EnumClassFlag": "millrace.lib.platform.flags",
+            "EnumClassListSerializer": "millrace.lib.platform.flags",
+            "EnumClassParser": "millrace.lib.platform.flags",
+            "EnumClassSerializer": "millrace.lib.platform.flags",
+            "EnumFlag": "millrace.lib.platform.flags",
+            "EnumParser": "millrace.lib.platform.flags",
+            "Error": "millrace.lib.platform.flags",
+            "FLAGS": "millrace.lib.platform.flags",
+            "Flag": "millrace.lib.platform.flags",
+            "FlagHolder": "millrace.lib.platform.flags",
+            "FlagNameConflictsWithMethodError": "millrace.lib.platform.flags",
+            "FlagValues": "millrace.lib.platform.flags",
+            "FloatParser": "millrace.lib.platform.flags",
+            "IllegalFlagValueError": "millrace.lib.platform.flags",
+            "IntegerParser": "millrace.lib.platform.flags",
+            "ListParser": "millrace.lib.platform.flags",
+            "ListSerializer": "millrace.lib.platform.flags",
+            "MultiEnumClassFlag": "millrace.lib.platform.flags",
+            "MultiFlag": "millrace.lib.platform.flags",
+            "UnparsedFlagAccessError": "millrace.lib.platform.flags",
+            "UnrecognizedFlagError": "millrace.lib.platform.flags",
+            "ValidationError": "millrace.lib.platform.flags",
+            "WhitespaceSeparatedListParser": "millrace.lib.platform.flags",
+            "adopt_module_key_flags": "millrace.lib.platform.flags",
+            "declare_key_flag": "millrace.lib.platform.flags",
+            "disclaim_key_flags": "millrace.lib.platform.flags",
+            "doc_to_help": "millrace.lib.platform.flags",
+            "flag_dict_to_args": "millrace.lib.platform.flags",
+            "get_help_width": "millrace.lib.platform.flags",
+            "mark_bool_flags_as_mutual_exclusive": "millrace.lib.platform.flags",
+            "mark_flag_as_required": "millrace.lib.platform.flags",
+            "mark_flags_as_mutual_exclusive": "millrace.lib.platform.flags",
+            "mark_flags_as_required": "millrace.lib.platform.flags",
+            "multi_flags_validator": "millrace.lib.platform.flags",
+            "override_value": "millrace.lib.platform.flags",
+            "register_multi_flags_validator": "millrace.lib.platform.flags",
+            "register_validator": "millrace.lib.platform.flags",
+            "set_default": "millrace.lib.platform.flags",
+            "text_wrap": "millrace.lib.platform.flags",
+            "validator": "millrace.lib.platform.flags",
         },
     )

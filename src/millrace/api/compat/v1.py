@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.graph.sparse_tensor import SparseTensorValue as SparseTensorValue
+    from millrace.building.sparse_tensor import SparseTensorValue as SparseTensorValue
 
 __all__ = [
     "SparseTensorValue",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "SparseTensorValue": "millrace.graph.sparse_tensor",
+            "SparseTensorValue": "millrace.building.sparse_tensor",
         },
     )

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.summary import audio_summary as audio_summary
-    from millrace.lib.summary import histogram_summary as histogram_summary
-    from millrace.lib.summary import image_summary as image_summary
-    from millrace.lib.summary import merge_all_summaries as merge_all_summaries
-    from millrace.lib.summary import merge_summary as merge_summary
-    from millrace.lib.summary import scalar_summary as scalar_summary
+    from millrace.lib.summary.operations import audio_summary as audio_summary
+    from millrace.lib.summary.operations import histogram_summary as histogram_summary
+    from millrace.lib.summary.operations import image_summary as image_summary
+    from millrace.lib.summary.operations import merge_all_summaries as merge_all_summaries
+    from millrace.lib.summary.operations import merge_summary as merge_summary
+    from millrace.lib.summary.operations import scalar_summary as scalar_summary
 
 __all__ = [
     "audio_summary",
@@ -26,11 +26,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "audio_summary": "millrace.lib.summary",
-            "histogram_summary": "millrace.lib.summary",
-            "image_summary": "millrace.lib.summary",
-            "merge_all_summaries": "millrace.lib.summary",
-            "merge_summary": "millrace.lib.summary",
-            "scalar_summary": "millrace.lib.summary",
+            "audio_summary": "millrace.lib.summary.operations",
+            "histogram_summary": "millrace.lib.summary.operations",
+            "image_summary": "millrace.lib.summary.operations",
+            "merge_all_summaries": "millrace.lib.summary.operations",
+            "merge_summary": "millrace.lib.summary.operations",
+            "scalar_summary": "millrace.lib.summary.operations",
         },
     )

@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.distribution import Distribution as Distribution
-    from millrace.lib.distribution import FULLY_REPARAMETERIZED as FULLY_REPARAMETERIZED
-    from millrace.lib.distribution import NOT_REPARAMETERIZED as NOT_REPARAMETERIZED
-    from millrace.lib.distribution import ReparameterizationType as ReparameterizationType
-    from millrace.lib.distribution_discrete import Bernoulli as Bernoulli
-    from millrace.lib.distribution_discrete import Categorical as Categorical
-    from millrace.lib.distribution_discrete import DirichletMultinomial as DirichletMultinomial
-    from millrace.lib.distribution_discrete import Multinomial as Multinomial
-    from millrace.lib.distribution_kl import RegisterKL as RegisterKL
-    from millrace.lib.distribution_kl import kl_divergence as kl_divergence
-    from millrace.lib.distribution_positive import Beta as Beta
-    from millrace.lib.distribution_positive import Dirichlet as Dirichlet
-    from millrace.lib.distribution_positive import Exponential as Exponential
-    from millrace.lib.distribution_positive import Gamma as Gamma
-    from millrace.lib.distribution_real import Laplace as Laplace
-    from millrace.lib.distribution_real import Normal as Normal
-    from millrace.lib.distribution_real import StudentT as StudentT
-    from millrace.lib.distribution_real import Uniform as Uniform
+    from millrace.lib.distributions.base import Distribution as Distribution
+    from millrace.lib.distributions.base import FULLY_REPARAMETERIZED as FULLY_REPARAMETERIZED
+    from millrace.lib.distributions.base import NOT_REPARAMETERIZED as NOT_REPARAMETERIZED
+    from millrace.lib.distributions.base import ReparameterizationType as ReparameterizationType
+    from millrace.lib.distributions.discrete import Bernoulli as Bernoulli
+    from millrace.lib.distributions.discrete import Categorical as Categorical
+    from millrace.lib.distributions.discrete import DirichletMultinomial as DirichletMultinomial
+    from millrace.lib.distributions.discrete import Multinomial as Multinomial
+    from millrace.lib.distributions.divergence import RegisterKL as RegisterKL
+    from millrace.lib.distributions.divergence import kl_divergence as kl_divergence
+    from millrace.lib.distributions.positive import Beta as Beta
+    from millrace.lib.distributions.positive import Dirichlet as Dirichlet
+    from millrace.lib.distributions.positive import Exponential as Exponential
+    from millrace.lib.distributions.positive import Gamma as Gamma
+    from millrace.lib.distributions.real import Laplace as Laplace
+    from millrace.lib.distributions.real import Normal as Normal
+    from millrace.lib.distributions.real import StudentT as StudentT
+    from millrace.lib.distributions.real import Uniform as Uniform
 
 __all__ = [
     "Bernoulli",
@@ -50,23 +50,23 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "Bernoulli": "millrace.lib.distribution_discrete",
-            "Beta": "millrace.lib.distribution_positive",
-            "Categorical": "millrace.lib.distribution_discrete",
-            "Dirichlet": "millrace.lib.distribution_positive",
-            "DirichletMultinomial": "millrace.lib.distribution_discrete",
-            "Distribution": "millrace.lib.distribution",
-            "Exponential": "millrace.lib.distribution_positive",
-            "FULLY_REPARAMETERIZED": "millrace.lib.distribution",
-            "Gamma": "millrace.lib.distribution_positive",
-            "Laplace": "millrace.lib.distribution_real",
-            "Multinomial": "millrace.lib.distribution_discrete",
-            "NOT_REPARAMETERIZED": "millrace.lib.distribution",
-            "Normal": "millrace.lib.distribution_real",
-            "RegisterKL": "millrace.lib.distribution_kl",
-            "ReparameterizationType": "millrace.lib.distribution",
-            "StudentT": "millrace.lib.distribution_real",
-            "Uniform": "millrace.lib.distribution_real",
-            "kl_divergence": "millrace.lib.distribution_kl",
+            "Bernoulli": "millrace.lib.distributions.discrete",
+            "Beta": "millrace.lib.distributions.positive",
+            "Categorical": "millrace.lib.distributions.discrete",
+            "Dirichlet": "millrace.lib.distributions.positive",
+            "DirichletMultinomial": "millrace.lib.distributions.discrete",
+            "Distribution": "millrace.lib.distributions.base",
+            "Exponential": "millrace.lib.distributions.positive",
+            "FULLY_REPARAMETERIZED": "millrace.lib.distributions.base",
+            "Gamma": "millrace.lib.distributions.positive",
+            "Laplace": "millrace.lib.distributions.real",
+            "Multinomial": "millrace.lib.distributions.discrete",
+            "NOT_REPARAMETERIZED": "millrace.lib.distributions.base",
+            "Normal": "millrace.lib.distributions.real",
+            "RegisterKL": "millrace.lib.distributions.divergence",
+            "ReparameterizationType": "millrace.lib.distributions.base",
+            "StudentT": "millrace.lib.distributions.real",
+            "Uniform": "millrace.lib.distributions.real",
+            "kl_divergence": "millrace.lib.distributions.divergence",
         },
     )

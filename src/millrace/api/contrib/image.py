@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.image_projective import angles_to_projective_transforms as angles_to_projective_transforms
-    from millrace.lib.image_projective import compose_transforms as compose_transforms
-    from millrace.lib.image_projective import flat_transforms_to_matrices as flat_transforms_to_matrices
-    from millrace.lib.image_projective import matrices_to_flat_transforms as matrices_to_flat_transforms
-    from millrace.lib.image_projective import rotate as rotate
-    from millrace.lib.image_projective import transform as transform
-    from millrace.lib.image_projective import translate as translate
-    from millrace.lib.image_projective import translations_to_projective_transforms as translations_to_projective_transforms
+    from millrace.lib.image.projective import angles_to_projective_transforms as angles_to_projective_transforms
+    from millrace.lib.image.projective import compose_transforms as compose_transforms
+    from millrace.lib.image.projective import flat_transforms_to_matrices as flat_transforms_to_matrices
+    from millrace.lib.image.projective import matrices_to_flat_transforms as matrices_to_flat_transforms
+    from millrace.lib.image.projective import rotate as rotate
+    from millrace.lib.image.projective import transform as transform
+    from millrace.lib.image.projective import translate as translate
+    from millrace.lib.image.projective import translations_to_projective_transforms as translations_to_projective_transforms
 
 __all__ = [
     "angles_to_projective_transforms",
@@ -30,13 +30,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "angles_to_projective_transforms": "millrace.lib.image_projective",
-            "compose_transforms": "millrace.lib.image_projective",
-            "flat_transforms_to_matrices": "millrace.lib.image_projective",
-            "matrices_to_flat_transforms": "millrace.lib.image_projective",
-            "rotate": "millrace.lib.image_projective",
-            "transform": "millrace.lib.image_projective",
-            "translate": "millrace.lib.image_projective",
-            "translations_to_projective_transforms": "millrace.lib.image_projective",
+            "angles_to_projective_transforms": "millrace.lib.image.projective",
+            "compose_transforms": "millrace.lib.image.projective",
+            "flat_transforms_to_matrices": "millrace.lib.image.projective",
+            "matrices_to_flat_transforms": "millrace.lib.image.projective",
+            "rotate": "millrace.lib.image.projective",
+            "transform": "millrace.lib.image.projective",
+            "translate": "millrace.lib.image.projective",
+            "translations_to_projective_transforms": "millrace.lib.image.projective",
         },
     )

@@ -6,29 +6,29 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.lookup_tables import HashTable as HashTable
-    from millrace.lib.lookup_tables import InitializableLookupTableBase as InitializableLookupTableBase
-    from millrace.lib.lookup_tables import KeyValueTensorInitializer as KeyValueTensorInitializer
-    from millrace.lib.lookup_tables import LookupInterface as LookupInterface
-    from millrace.lib.lookup_tables import MutableDenseHashTable as MutableDenseHashTable
-    from millrace.lib.lookup_tables import MutableHashTable as MutableHashTable
-    from millrace.lib.lookup_tables import TableInitializerBase as TableInitializerBase
-    from millrace.lib.lookup_tables import TextFileIdTableInitializer as TextFileIdTableInitializer
-    from millrace.lib.lookup_tables import TextFileIndex as TextFileIndex
-    from millrace.lib.lookup_tables import TextFileInitializer as TextFileInitializer
-    from millrace.lib.lookup_tables import TextFileStringTableInitializer as TextFileStringTableInitializer
-    from millrace.lib.vocabulary import FastHashSpec as FastHashSpec
-    from millrace.lib.vocabulary import HasherSpec as HasherSpec
-    from millrace.lib.vocabulary import IdTableWithHashBuckets as IdTableWithHashBuckets
-    from millrace.lib.vocabulary import StrongHashSpec as StrongHashSpec
-    from millrace.lib.vocabulary import index_table_from_file as index_table_from_file
-    from millrace.lib.vocabulary import index_table_from_tensor as index_table_from_tensor
-    from millrace.lib.vocabulary import index_to_string as index_to_string
-    from millrace.lib.vocabulary import index_to_string_table_from_file as index_to_string_table_from_file
-    from millrace.lib.vocabulary import index_to_string_table_from_tensor as index_to_string_table_from_tensor
-    from millrace.lib.vocabulary import string_to_index as string_to_index
-    from millrace.lib.vocabulary import string_to_index_table_from_file as string_to_index_table_from_file
-    from millrace.lib.vocabulary import string_to_index_table_from_tensor as string_to_index_table_from_tensor
+    from millrace.lib.lookup.tables import HashTable as HashTable
+    from millrace.lib.lookup.tables import InitializableLookupTableBase as InitializableLookupTableBase
+    from millrace.lib.lookup.tables import KeyValueTensorInitializer as KeyValueTensorInitializer
+    from millrace.lib.lookup.tables import LookupInterface as LookupInterface
+    from millrace.lib.lookup.tables import MutableDenseHashTable as MutableDenseHashTable
+    from millrace.lib.lookup.tables import MutableHashTable as MutableHashTable
+    from millrace.lib.lookup.tables import TableInitializerBase as TableInitializerBase
+    from millrace.lib.lookup.tables import TextFileIdTableInitializer as TextFileIdTableInitializer
+    from millrace.lib.lookup.tables import TextFileIndex as TextFileIndex
+    from millrace.lib.lookup.tables import TextFileInitializer as TextFileInitializer
+    from millrace.lib.lookup.tables import TextFileStringTableInitializer as TextFileStringTableInitializer
+    from millrace.lib.lookup.vocabulary import FastHashSpec as FastHashSpec
+    from millrace.lib.lookup.vocabulary import HasherSpec as HasherSpec
+    from millrace.lib.lookup.vocabulary import IdTableWithHashBuckets as IdTableWithHashBuckets
+    from millrace.lib.lookup.vocabulary import StrongHashSpec as StrongHashSpec
+    from millrace.lib.lookup.vocabulary import index_table_from_file as index_table_from_file
+    from millrace.lib.lookup.vocabulary import index_table_from_tensor as index_table_from_tensor
+    from millrace.lib.lookup.vocabulary import index_to_string as index_to_string
+    from millrace.lib.lookup.vocabulary import index_to_string_table_from_file as index_to_string_table_from_file
+    from millrace.lib.lookup.vocabulary import index_to_string_table_from_tensor as index_to_string_table_from_tensor
+    from millrace.lib.lookup.vocabulary import string_to_index as string_to_index
+    from millrace.lib.lookup.vocabulary import string_to_index_table_from_file as string_to_index_table_from_file
+    from millrace.lib.lookup.vocabulary import string_to_index_table_from_tensor as string_to_index_table_from_tensor
 
 __all__ = [
     "FastHashSpec",
@@ -60,28 +60,28 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "FastHashSpec": "millrace.lib.vocabulary",
-            "HashTable": "millrace.lib.lookup_tables",
-            "HasherSpec": "millrace.lib.vocabulary",
-            "IdTableWithHashBuckets": "millrace.lib.vocabulary",
-            "InitializableLookupTableBase": "millrace.lib.lookup_tables",
-            "KeyValueTensorInitializer": "millrace.lib.lookup_tables",
-            "LookupInterface": "millrace.lib.lookup_tables",
-            "MutableDenseHashTable": "millrace.lib.lookup_tables",
-            "MutableHashTable": "millrace.lib.lookup_tables",
-            "StrongHashSpec": "millrace.lib.vocabulary",
-            "TableInitializerBase": "millrace.lib.lookup_tables",
-            "TextFileIdTableInitializer": "millrace.lib.lookup_tables",
-            "TextFileIndex": "millrace.lib.lookup_tables",
-            "TextFileInitializer": "millrace.lib.lookup_tables",
-            "TextFileStringTableInitializer": "millrace.lib.lookup_tables",
-            "index_table_from_file": "millrace.lib.vocabulary",
-            "index_table_from_tensor": "millrace.lib.vocabulary",
-            "index_to_string": "millrace.lib.vocabulary",
-            "index_to_string_table_from_file": "millrace.lib.vocabulary",
-            "index_to_string_table_from_tensor": "millrace.lib.vocabulary",
-            "string_to_index": "millrace.lib.vocabulary",
-            "string_to_index_table_from_file": "millrace.lib.vocabulary",
-            "string_to_index_table_from_tensor": "millrace.lib.vocabulary",
+            "FastHashSpec": "millrace.lib.lookup.vocabulary",
+            "HashTable": "millrace.lib.lookup.tables",
+            "HasherSpec": "millrace.lib.lookup.vocabulary",
+            "IdTableWithHashBuckets": "millrace.lib.lookup.vocabulary",
+            "InitializableLookupTableBase": "millrace.lib.lookup.tables",
+            "KeyValueTensorInitializer": "millrace.lib.lookup.tables",
+            "LookupInterface": "millrace.lib.lookup.tables",
+            "MutableDenseHashTable": "millrace.lib.lookup.tables",
+            "MutableHashTable": "millrace.lib.lookup.tables",
+            "StrongHashSpec": "millrace.lib.lookup.vocabulary",
+            "TableInitializerBase": "millrace.lib.lookup.tables",
+            "TextFileIdTableInitializer": "millrace.lib.lookup.tables",
+            "TextFileIndex": "millrace.lib.lookup.tables",
+            "TextFileInitializer": "millrace.lib.lookup.tables",
+            "TextFileStringTableInitializer": "millrace.lib.lookup.tables",
+            "index_table_from_file": "millrace.lib.lookup.vocabulary",
+            "index_table_from_tensor": "millrace.lib.lookup.vocabulary",
+            "index_to_string": "millrace.lib.lookup.vocabulary",
+            "index_to_string_table_from_file": "millrace.lib.lookup.vocabulary",
+            "index_to_string_table_from_tensor": "millrace.lib.lookup.vocabulary",
+            "string_to_index": "millrace.lib.lookup.vocabulary",
+            "string_to_index_table_from_file": "millrace.lib.lookup.vocabulary",
+            "string_to_index_table_from_tensor": "millrace.lib.lookup.vocabulary",
         },
     )

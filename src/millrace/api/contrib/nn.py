@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.ops.top_k import nth_element as nth_element
+    from millrace.ops.math.top_k import nth_element as nth_element
 
 __all__ = [
     "nth_element",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "nth_element": "millrace.ops.top_k",
+            "nth_element": "millrace.ops.math.top_k",
         },
     )

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.signal_frames import frame as frame
-    from millrace.lib.signal_frames import hamming_window as hamming_window
-    from millrace.lib.signal_frames import hann_window as hann_window
-    from millrace.lib.signal_frames import inverse_stft as inverse_stft
-    from millrace.lib.signal_frames import inverse_stft_window_fn as inverse_stft_window_fn
-    from millrace.lib.signal_frames import linear_to_mel_weight_matrix as linear_to_mel_weight_matrix
-    from millrace.lib.signal_frames import mfccs_from_log_mel_spectrograms as mfccs_from_log_mel_spectrograms
-    from millrace.lib.signal_frames import overlap_and_add as overlap_and_add
-    from millrace.lib.signal_frames import stft as stft
+    from millrace.lib.signal.frames import frame as frame
+    from millrace.lib.signal.frames import hamming_window as hamming_window
+    from millrace.lib.signal.frames import hann_window as hann_window
+    from millrace.lib.signal.frames import inverse_stft as inverse_stft
+    from millrace.lib.signal.frames import inverse_stft_window_fn as inverse_stft_window_fn
+    from millrace.lib.signal.frames import linear_to_mel_weight_matrix as linear_to_mel_weight_matrix
+    from millrace.lib.signal.frames import mfccs_from_log_mel_spectrograms as mfccs_from_log_mel_spectrograms
+    from millrace.lib.signal.frames import overlap_and_add as overlap_and_add
+    from millrace.lib.signal.frames import stft as stft
 
 __all__ = [
     "frame",
@@ -32,14 +32,14 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "frame": "millrace.lib.signal_frames",
-            "hamming_window": "millrace.lib.signal_frames",
-            "hann_window": "millrace.lib.signal_frames",
-            "inverse_stft": "millrace.lib.signal_frames",
-            "inverse_stft_window_fn": "millrace.lib.signal_frames",
-            "linear_to_mel_weight_matrix": "millrace.lib.signal_frames",
-            "mfccs_from_log_mel_spectrograms": "millrace.lib.signal_frames",
-            "overlap_and_add": "millrace.lib.signal_frames",
-            "stft": "millrace.lib.signal_frames",
+            "frame": "millrace.lib.signal.frames",
+            "hamming_window": "millrace.lib.signal.frames",
+            "hann_window": "millrace.lib.signal.frames",
+            "inverse_stft": "millrace.lib.signal.frames",
+            "inverse_stft_window_fn": "millrace.lib.signal.frames",
+            "linear_to_mel_weight_matrix": "millrace.lib.signal.frames",
+            "mfccs_from_log_mel_spectrograms": "millrace.lib.signal.frames",
+            "overlap_and_add": "millrace.lib.signal.frames",
+            "stft": "millrace.lib.signal.frames",
         },
     )

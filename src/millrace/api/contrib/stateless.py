@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.ops.random_stateless import stateless_multinomial as stateless_multinomial
-    from millrace.ops.random_stateless import stateless_random_normal as stateless_random_normal
-    from millrace.ops.random_stateless import stateless_random_uniform as stateless_random_uniform
-    from millrace.ops.random_stateless import stateless_truncated_normal as stateless_truncated_normal
+    from millrace.ops.random.stateless import stateless_multinomial as stateless_multinomial
+    from millrace.ops.random.stateless import stateless_random_normal as stateless_random_normal
+    from millrace.ops.random.stateless import stateless_random_uniform as stateless_random_uniform
+    from millrace.ops.random.stateless import stateless_truncated_normal as stateless_truncated_normal
 
 __all__ = [
     "stateless_multinomial",
@@ -22,9 +22,9 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "stateless_multinomial": "millrace.ops.random_stateless",
-            "stateless_random_normal": "millrace.ops.random_stateless",
-            "stateless_random_uniform": "millrace.ops.random_stateless",
-            "stateless_truncated_normal": "millrace.ops.random_stateless",
+            "stateless_multinomial": "millrace.ops.random.stateless",
+            "stateless_random_normal": "millrace.ops.random.stateless",
+            "stateless_random_uniform": "millrace.ops.random.stateless",
+            "stateless_truncated_normal": "millrace.ops.random.stateless",
         },
     )

@@ -6,25 +6,31 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.training.train_ops import add_gradients_summaries as add_gradients_summaries
-    from millrace.training.train_ops import clip_gradient_norms as clip_gradient_norms
-    from millrace.training.train_ops import create_train_op as create_train_op
-    from millrace.training.train_ops import multiply_gradients as multiply_gradients
+    from millrace.contributed.training.train_ops import add_gradients_summaries as add_gradients_summaries
+    from millrace.contributed.training.train_ops import clip_gradient_norms as clip_gradient_norms
+    from millrace.contributed.training.train_ops import create_train_op as create_train_op
+    from millrace.contributed.training.train_ops import multiply_gradients as multiply_gradients
+    from millrace.saver.checkpoint.state import checkpoints_iterator as checkpoints_iterator
+    from millrace.saver.checkpoint.state import wait_for_new_checkpoint as wait_for_new_checkpoint
 
 __all__ = [
     "add_gradients_summaries",
+    "checkpoints_iterator",
     "clip_gradient_norms",
     "create_train_op",
     "multiply_gradients",
+    "wait_for_new_checkpoint",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "add_gradients_summaries": "millrace.training.train_ops",
-            "clip_gradient_norms": "millrace.training.train_ops",
-            "create_train_op": "millrace.training.train_ops",
-            "multiply_gradients": "millrace.training.train_ops",
+            "add_gradients_summaries": "millrace.contributed.training.train_ops",
+            "checkpoints_iterator": "millrace.saver.checkpoint.state",
+            "clip_gradient_norms": "millrace.contributed.training.train_ops",
+            "create_train_op": "millrace.contributed.training.train_ops",
+            "multiply_gradients": "millrace.contributed.training.train_ops",
+            "wait_for_new_checkpoint": "millrace.saver.checkpoint.state",
         },
     )

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.graph.static import constant_value as constant_value
-    from millrace.graph.tensor_messages import make_ndarray as make_ndarray
-    from millrace.graph.tensor_messages import make_tensor_proto as make_tensor_proto
+    from millrace.building.static import constant_value as constant_value
+    from millrace.exchange.tensor_messages import make_ndarray as make_ndarray
+    from millrace.exchange.tensor_messages import make_tensor_proto as make_tensor_proto
 
 __all__ = [
     "constant_value",
@@ -20,8 +20,8 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "constant_value": "millrace.graph.static",
-            "make_ndarray": "millrace.graph.tensor_messages",
-            "make_tensor_proto": "millrace.graph.tensor_messages",
+            "constant_value": "millrace.building.static",
+            "make_ndarray": "millrace.exchange.tensor_messages",
+            "make_tensor_proto": "millrace.exchange.tensor_messages",
         },
     )

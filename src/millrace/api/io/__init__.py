@@ -6,45 +6,45 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.graph_util import write_graph as write_graph
-    from millrace.lib.queues import PaddingFIFOQueue as PaddingFIFOQueue
-    from millrace.lib.queues import PriorityQueue as PriorityQueue
-    from millrace.lib.queues import RandomShuffleQueue as RandomShuffleQueue
-    from millrace.lib.record_files import TFRecordCompressionType as TFRecordCompressionType
-    from millrace.lib.record_files import TFRecordOptions as TFRecordOptions
-    from millrace.lib.record_files import TFRecordWriter as TFRecordWriter
-    from millrace.lib.record_files import tf_record_iterator as tf_record_iterator
-    from millrace.opkit.features import FixedLenFeature as FixedLenFeature
-    from millrace.opkit.features import FixedLenSequenceFeature as FixedLenSequenceFeature
-    from millrace.opkit.features import SparseFeature as SparseFeature
-    from millrace.opkit.features import VarLenFeature as VarLenFeature
-    from millrace.ops.files import matching_files as matching_files
-    from millrace.ops.files import read_file as read_file
-    from millrace.ops.files import write_file as write_file
-    from millrace.ops.image_codec import decode_and_crop_jpeg as decode_and_crop_jpeg
-    from millrace.ops.image_codec import decode_bmp as decode_bmp
-    from millrace.ops.image_codec import decode_gif as decode_gif
-    from millrace.ops.image_codec import decode_image as decode_image
-    from millrace.ops.image_codec import decode_jpeg as decode_jpeg
-    from millrace.ops.image_codec import decode_png as decode_png
-    from millrace.ops.image_codec import encode_jpeg as encode_jpeg
-    from millrace.ops.image_codec import extract_jpeg_shape as extract_jpeg_shape
-    from millrace.ops.image_codec import is_jpeg as is_jpeg
-    from millrace.ops.parsing import parse_example as parse_example
-    from millrace.ops.parsing import parse_sequence_example as parse_sequence_example
-    from millrace.ops.parsing import parse_single_example as parse_single_example
-    from millrace.ops.parsing import parse_single_sequence_example as parse_single_sequence_example
-    from millrace.ops.serialize import decode_csv as decode_csv
-    from millrace.ops.serialize import decode_json_example as decode_json_example
-    from millrace.ops.serialize import deserialize_many_sparse as deserialize_many_sparse
-    from millrace.ops.serialize import parse_tensor as parse_tensor
-    from millrace.ops.serialize import serialize_many_sparse as serialize_many_sparse
-    from millrace.ops.serialize import serialize_sparse as serialize_sparse
-    from millrace.ops.serialize import serialize_tensor as serialize_tensor
-    from millrace.ops.string_codes import decode_base64 as decode_base64
-    from millrace.ops.string_codes import decode_compressed as decode_compressed
-    from millrace.ops.string_codes import decode_raw as decode_raw
-    from millrace.ops.string_codes import encode_base64 as encode_base64
+    from millrace.exchange.graph_util import write_graph as write_graph
+    from millrace.lib.input.queues import PaddingFIFOQueue as PaddingFIFOQueue
+    from millrace.lib.input.queues import PriorityQueue as PriorityQueue
+    from millrace.lib.input.queues import RandomShuffleQueue as RandomShuffleQueue
+    from millrace.lib.input.record_files import TFRecordCompressionType as TFRecordCompressionType
+    from millrace.lib.input.record_files import TFRecordOptions as TFRecordOptions
+    from millrace.lib.input.record_files import TFRecordWriter as TFRecordWriter
+    from millrace.lib.input.record_files import tf_record_iterator as tf_record_iterator
+    from millrace.opkit.records.features import FixedLenFeature as FixedLenFeature
+    from millrace.opkit.records.features import FixedLenSequenceFeature as FixedLenSequenceFeature
+    from millrace.opkit.records.features import SparseFeature as SparseFeature
+    from millrace.opkit.records.features import VarLenFeature as VarLenFeature
+    from millrace.ops.image.codec import decode_and_crop_jpeg as decode_and_crop_jpeg
+    from millrace.ops.image.codec import decode_bmp as decode_bmp
+    from millrace.ops.image.codec import decode_gif as decode_gif
+    from millrace.ops.image.codec import decode_image as decode_image
+    from millrace.ops.image.codec import decode_jpeg as decode_jpeg
+    from millrace.ops.image.codec import decode_png as decode_png
+    from millrace.ops.image.codec import encode_jpeg as encode_jpeg
+    from millrace.ops.image.codec import extract_jpeg_shape as extract_jpeg_shape
+    from millrace.ops.image.codec import is_jpeg as is_jpeg
+    from millrace.ops.io.files import matching_files as matching_files
+    from millrace.ops.io.files import read_file as read_file
+    from millrace.ops.io.files import write_file as write_file
+    from millrace.ops.io.parsing import parse_example as parse_example
+    from millrace.ops.io.parsing import parse_sequence_example as parse_sequence_example
+    from millrace.ops.io.parsing import parse_single_example as parse_single_example
+    from millrace.ops.io.parsing import parse_single_sequence_example as parse_single_sequence_example
+    from millrace.ops.io.serialize import decode_csv as decode_csv
+    from millrace.ops.io.serialize import decode_json_example as decode_json_example
+    from millrace.ops.io.serialize import deserialize_many_sparse as deserialize_many_sparse
+    from millrace.ops.io.serialize import parse_tensor as parse_tensor
+    from millrace.ops.io.serialize import serialize_many_sparse as serialize_many_sparse
+    from millrace.ops.io.serialize import serialize_sparse as serialize_sparse
+    from millrace.ops.io.serialize import serialize_tensor as serialize_tensor
+    from millrace.ops.text.codes import decode_base64 as decode_base64
+    from millrace.ops.text.codes import decode_compressed as decode_compressed
+    from millrace.ops.text.codes import decode_raw as decode_raw
+    from millrace.ops.text.codes import encode_base64 as encode_base64
     from millrace.api.io import gfile as gfile
 
 __all__ = [
@@ -94,45 +94,45 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "FixedLenFeature": "millrace.opkit.features",
-            "FixedLenSequenceFeature": "millrace.opkit.features",
-            "PaddingFIFOQueue": "millrace.lib.queues",
-            "PriorityQueue": "millrace.lib.queues",
-            "RandomShuffleQueue": "millrace.lib.queues",
-            "SparseFeature": "millrace.opkit.features",
-            "TFRecordCompressionType": "millrace.lib.record_files",
-            "TFRecordOptions": "millrace.lib.record_files",
-            "TFRecordWriter": "millrace.lib.record_files",
-            "VarLenFeature": "millrace.opkit.features",
-            "decode_and_crop_jpeg": "millrace.ops.image_codec",
-            "decode_base64": "millrace.ops.string_codes",
-            "decode_bmp": "millrace.ops.image_codec",
-            "decode_compressed": "millrace.ops.string_codes",
-            "decode_csv": "millrace.ops.serialize",
-            "decode_gif": "millrace.ops.image_codec",
-            "decode_image": "millrace.ops.image_codec",
-            "decode_jpeg": "millrace.ops.image_codec",
-            "decode_json_example": "millrace.ops.serialize",
-            "decode_png": "millrace.ops.image_codec",
-            "decode_raw": "millrace.ops.string_codes",
-            "deserialize_many_sparse": "millrace.ops.serialize",
-            "encode_base64": "millrace.ops.string_codes",
-            "encode_jpeg": "millrace.ops.image_codec",
-            "extract_jpeg_shape": "millrace.ops.image_codec",
-            "is_jpeg": "millrace.ops.image_codec",
-            "matching_files": "millrace.ops.files",
-            "parse_example": "millrace.ops.parsing",
-            "parse_sequence_example": "millrace.ops.parsing",
-            "parse_single_example": "millrace.ops.parsing",
-            "parse_single_sequence_example": "millrace.ops.parsing",
-            "parse_tensor": "millrace.ops.serialize",
-            "read_file": "millrace.ops.files",
-            "serialize_many_sparse": "millrace.ops.serialize",
-            "serialize_sparse": "millrace.ops.serialize",
-            "serialize_tensor": "millrace.ops.serialize",
-            "tf_record_iterator": "millrace.lib.record_files",
-            "write_file": "millrace.ops.files",
-            "write_graph": "millrace.lib.graph_util",
+            "FixedLenFeature": "millrace.opkit.records.features",
+            "FixedLenSequenceFeature": "millrace.opkit.records.features",
+            "PaddingFIFOQueue": "millrace.lib.input.queues",
+            "PriorityQueue": "millrace.lib.input.queues",
+            "RandomShuffleQueue": "millrace.lib.input.queues",
+            "SparseFeature": "millrace.opkit.records.features",
+            "TFRecordCompressionType": "millrace.lib.input.record_files",
+            "TFRecordOptions": "millrace.lib.input.record_files",
+            "TFRecordWriter": "millrace.lib.input.record_files",
+            "VarLenFeature": "millrace.opkit.records.features",
+            "decode_and_crop_jpeg": "millrace.ops.image.codec",
+            "decode_base64": "millrace.ops.text.codes",
+            "decode_bmp": "millrace.ops.image.codec",
+            "decode_compressed": "millrace.ops.text.codes",
+            "decode_csv": "millrace.ops.io.serialize",
+            "decode_gif": "millrace.ops.image.codec",
+            "decode_image": "millrace.ops.image.codec",
+            "decode_jpeg": "millrace.ops.image.codec",
+            "decode_json_example": "millrace.ops.io.serialize",
+            "decode_png": "millrace.ops.image.codec",
+            "decode_raw": "millrace.ops.text.codes",
+            "deserialize_many_sparse": "millrace.ops.io.serialize",
+            "encode_base64": "millrace.ops.text.codes",
+            "encode_jpeg": "millrace.ops.image.codec",
+            "extract_jpeg_shape": "millrace.ops.image.codec",
+            "is_jpeg": "millrace.ops.image.codec",
+            "matching_files": "millrace.ops.io.files",
+            "parse_example": "millrace.ops.io.parsing",
+            "parse_sequence_example": "millrace.ops.io.parsing",
+            "parse_single_example": "millrace.ops.io.parsing",
+            "parse_single_sequence_example": "millrace.ops.io.parsing",
+            "parse_tensor": "millrace.ops.io.serialize",
+            "read_file": "millrace.ops.io.files",
+            "serialize_many_sparse": "millrace.ops.io.serialize",
+            "serialize_sparse": "millrace.ops.io.serialize",
+            "serialize_tensor": "millrace.ops.io.serialize",
+            "tf_record_iterator": "millrace.lib.input.record_files",
+            "write_file": "millrace.ops.io.files",
+            "write_graph": "millrace.exchange.graph_util",
         },
         children=("gfile",),
     )

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.gfile import GFile as GFile
-    from millrace.lib.gfile import copy as copy
-    from millrace.lib.gfile import exists as exists
-    from millrace.lib.gfile import glob as glob
-    from millrace.lib.gfile import isdir as isdir
-    from millrace.lib.gfile import listdir as listdir
-    from millrace.lib.gfile import makedirs as makedirs
-    from millrace.lib.gfile import mkdir as mkdir
-    from millrace.lib.gfile import remove as remove
-    from millrace.lib.gfile import rename as rename
-    from millrace.lib.gfile import rmtree as rmtree
-    from millrace.lib.gfile import stat as stat
-    from millrace.lib.gfile import walk as walk
+    from millrace.lib.platform.gfile import GFile as GFile
+    from millrace.lib.platform.gfile import copy as copy
+    from millrace.lib.platform.gfile import exists as exists
+    from millrace.lib.platform.gfile import glob as glob
+    from millrace.lib.platform.gfile import isdir as isdir
+    from millrace.lib.platform.gfile import listdir as listdir
+    from millrace.lib.platform.gfile import makedirs as makedirs
+    from millrace.lib.platform.gfile import mkdir as mkdir
+    from millrace.lib.platform.gfile import remove as remove
+    from millrace.lib.platform.gfile import rename as rename
+    from millrace.lib.platform.gfile import rmtree as rmtree
+    from millrace.lib.platform.gfile import stat as stat
+    from millrace.lib.platform.gfile import walk as walk
 
 __all__ = [
     "GFile",
@@ -40,18 +40,18 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "GFile": "millrace.lib.gfile",
-            "copy": "millrace.lib.gfile",
-            "exists": "millrace.lib.gfile",
-            "glob": "millrace.lib.gfile",
-            "isdir": "millrace.lib.gfile",
-            "listdir": "millrace.lib.gfile",
-            "makedirs": "millrace.lib.gfile",
-            "mkdir": "millrace.lib.gfile",
-            "remove": "millrace.lib.gfile",
-            "rename": "millrace.lib.gfile",
-            "rmtree": "millrace.lib.gfile",
-            "stat": "millrace.lib.gfile",
-            "walk": "millrace.lib.gfile",
+            "GFile": "millrace.lib.platform.gfile",
+            "copy": "millrace.lib.platform.gfile",
+            "exists": "millrace.lib.platform.gfile",
+            "glob": "millrace.lib.platform.gfile",
+            "isdir": "millrace.lib.platform.gfile",
+            "listdir": "millrace.lib.platform.gfile",
+            "makedirs": "millrace.lib.platform.gfile",
+            "mkdir": "millrace.lib.platform.gfile",
+            "remove": "millrace.lib.platform.gfile",
+            "rename": "millrace.lib.platform.gfile",
+            "rmtree": "millrace.lib.platform.gfile",
+            "stat": "millrace.lib.platform.gfile",
+            "walk": "millrace.lib.platform.gfile",
         },
     )

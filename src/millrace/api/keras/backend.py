@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.graph.scopes import name_scope as name_scope
+    from millrace.building.scopes import name_scope as name_scope
 
 __all__ = [
     "name_scope",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "name_scope": "millrace.graph.scopes",
+            "name_scope": "millrace.building.scopes",
         },
     )

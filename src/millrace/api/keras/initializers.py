@@ -6,35 +6,35 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.initializers import Constant as Constant
-    from millrace.lib.initializers import Constant as constant
-    from millrace.lib.initializers import GlorotNormal as glorot_normal
-    from millrace.lib.initializers import GlorotUniform as glorot_uniform
-    from millrace.lib.initializers import Identity as Identity
-    from millrace.lib.initializers import Identity as identity
-    from millrace.lib.initializers import Initializer as Initializer
-    from millrace.lib.initializers import Ones as Ones
-    from millrace.lib.initializers import Ones as ones
-    from millrace.lib.initializers import Orthogonal as Orthogonal
-    from millrace.lib.initializers import Orthogonal as orthogonal
-    from millrace.lib.initializers import VarianceScaling as VarianceScaling
-    from millrace.lib.initializers import Zeros as Zeros
-    from millrace.lib.initializers import Zeros as zeros
-    from millrace.lib.initializers import he_normal as he_normal
-    from millrace.lib.initializers import he_uniform as he_uniform
-    from millrace.lib.initializers import lecun_normal as lecun_normal
-    from millrace.lib.initializers import lecun_uniform as lecun_uniform
-    from millrace.lib.keras_initializers import RandomNormal as RandomNormal
-    from millrace.lib.keras_initializers import RandomNormal as normal
-    from millrace.lib.keras_initializers import RandomNormal as random_normal
-    from millrace.lib.keras_initializers import RandomUniform as RandomUniform
-    from millrace.lib.keras_initializers import RandomUniform as random_uniform
-    from millrace.lib.keras_initializers import RandomUniform as uniform
-    from millrace.lib.keras_initializers import TruncatedNormal as TruncatedNormal
-    from millrace.lib.keras_initializers import TruncatedNormal as truncated_normal
-    from millrace.lib.keras_initializers import deserialize as deserialize
-    from millrace.lib.keras_initializers import get as get
-    from millrace.lib.keras_initializers import serialize as serialize
+    from millrace.lib.variables.initializers import Constant as Constant
+    from millrace.lib.variables.initializers import Constant as constant
+    from millrace.lib.variables.initializers import GlorotNormal as glorot_normal
+    from millrace.lib.variables.initializers import GlorotUniform as glorot_uniform
+    from millrace.lib.variables.initializers import Identity as Identity
+    from millrace.lib.variables.initializers import Identity as identity
+    from millrace.lib.variables.initializers import Initializer as Initializer
+    from millrace.lib.variables.initializers import Ones as Ones
+    from millrace.lib.variables.initializers import Ones as ones
+    from millrace.lib.variables.initializers import Orthogonal as Orthogonal
+    from millrace.lib.variables.initializers import Orthogonal as orthogonal
+    from millrace.lib.variables.initializers import VarianceScaling as VarianceScaling
+    from millrace.lib.variables.initializers import Zeros as Zeros
+    from millrace.lib.variables.initializers import Zeros as zeros
+    from millrace.lib.variables.initializers import he_normal as he_normal
+    from millrace.lib.variables.initializers import he_uniform as he_uniform
+    from millrace.lib.variables.initializers import lecun_normal as lecun_normal
+    from millrace.lib.variables.initializers import lecun_uniform as lecun_uniform
+    from millrace.lib.variables.keras_initializers import RandomNormal as RandomNormal
+    from millrace.lib.variables.keras_initializers import RandomNormal as normal
+    from millrace.lib.variables.keras_initializers import RandomNormal as random_normal
+    from millrace.lib.variables.keras_initializers import RandomUniform as RandomUniform
+    from millrace.lib.variables.keras_initializers import RandomUniform as random_uniform
+    from millrace.lib.variables.keras_initializers import RandomUniform as uniform
+    from millrace.lib.variables.keras_initializers import TruncatedNormal as TruncatedNormal
+    from millrace.lib.variables.keras_initializers import TruncatedNormal as truncated_normal
+    from millrace.lib.variables.keras_initializers import deserialize as deserialize
+    from millrace.lib.variables.keras_initializers import get as get
+    from millrace.lib.variables.keras_initializers import serialize as serialize
 
 __all__ = [
     "Constant",
@@ -72,34 +72,34 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "Constant": "millrace.lib.initializers",
-            "Identity": "millrace.lib.initializers",
-            "Initializer": "millrace.lib.initializers",
-            "Ones": "millrace.lib.initializers",
-            "Orthogonal": "millrace.lib.initializers",
-            "RandomNormal": "millrace.lib.keras_initializers",
-            "RandomUniform": "millrace.lib.keras_initializers",
-            "TruncatedNormal": "millrace.lib.keras_initializers",
-            "VarianceScaling": "millrace.lib.initializers",
-            "Zeros": "millrace.lib.initializers",
-            "constant": "millrace.lib.initializers:Constant",
-            "deserialize": "millrace.lib.keras_initializers",
-            "get": "millrace.lib.keras_initializers",
-            "glorot_normal": "millrace.lib.initializers:GlorotNormal",
-            "glorot_uniform": "millrace.lib.initializers:GlorotUniform",
-            "he_normal": "millrace.lib.initializers",
-            "he_uniform": "millrace.lib.initializers",
-            "identity": "millrace.lib.initializers:Identity",
-            "lecun_normal": "millrace.lib.initializers",
-            "lecun_uniform": "millrace.lib.initializers",
-            "normal": "millrace.lib.keras_initializers:RandomNormal",
-            "ones": "millrace.lib.initializers:Ones",
-            "orthogonal": "millrace.lib.initializers:Orthogonal",
-            "random_normal": "millrace.lib.keras_initializers:RandomNormal",
-            "random_uniform": "millrace.lib.keras_initializers:RandomUniform",
-            "serialize": "millrace.lib.keras_initializers",
-            "truncated_normal": "millrace.lib.keras_initializers:TruncatedNormal",
-            "uniform": "millrace.lib.keras_initializers:RandomUniform",
-            "zeros": "millrace.lib.initializers:Zeros",
+            "Constant": "millrace.lib.variables.initializers",
+            "Identity": "millrace.lib.variables.initializers",
+            "Initializer": "millrace.lib.variables.initializers",
+            "Ones": "millrace.lib.variables.initializers",
+            "Orthogonal": "millrace.lib.variables.initializers",
+            "RandomNormal": "millrace.lib.variables.keras_initializers",
+            "RandomUniform": "millrace.lib.variables.keras_initializers",
+            "TruncatedNormal": "millrace.lib.variables.keras_initializers",
+            "VarianceScaling": "millrace.lib.variables.initializers",
+            "Zeros": "millrace.lib.variables.initializers",
+            "constant": "millrace.lib.variables.initializers:Constant",
+            "deserialize": "millrace.lib.variables.keras_initializers",
+            "get": "millrace.lib.variables.keras_initializers",
+            "glorot_normal": "millrace.lib.variables.initializers:GlorotNormal",
+            "glorot_uniform": "millrace.lib.variables.initializers:GlorotUniform",
+            "he_normal": "millrace.lib.variables.initializers",
+            "he_uniform": "millrace.lib.variables.initializers",
+            "identity": "millrace.lib.variables.initializers:Identity",
+            "lecun_normal": "millrace.lib.variables.initializers",
+            "lecun_uniform": "millrace.lib.variables.initializers",
+            "normal": "millrace.lib.variables.keras_initializers:RandomNormal",
+            "ones": "millrace.lib.variables.initializers:Ones",
+            "orthogonal": "millrace.lib.variables.initializers:Orthogonal",
+            "random_normal": "millrace.lib.variables.keras_initializers:RandomNormal",
+            "random_uniform": "millrace.lib.variables.keras_initializers:RandomUniform",
+            "serialize": "millrace.lib.variables.keras_initializers",
+            "truncated_normal": "millrace.lib.variables.keras_initializers:TruncatedNormal",
+            "uniform": "millrace.lib.variables.keras_initializers:RandomUniform",
+            "zeros": "millrace.lib.variables.initializers:Zeros",
         },
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.layer import InputSpec as InputSpec
+    from millrace.lib.layers.base import InputSpec as InputSpec
 
 __all__ = [
     "InputSpec",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "InputSpec": "millrace.lib.layer",
+            "InputSpec": "millrace.lib.layers.base",
         },
     )

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.regularizers import KerasRegularizer as Regularizer
-    from millrace.lib.regularizers import L1L2 as L1L2
-    from millrace.lib.regularizers import l1 as l1
-    from millrace.lib.regularizers import l1_l2 as l1_l2
-    from millrace.lib.regularizers import l2 as l2
+    from millrace.lib.variables.regularizers import KerasRegularizer as Regularizer
+    from millrace.lib.variables.regularizers import L1L2 as L1L2
+    from millrace.lib.variables.regularizers import l1 as l1
+    from millrace.lib.variables.regularizers import l1_l2 as l1_l2
+    from millrace.lib.variables.regularizers import l2 as l2
 
 __all__ = [
     "L1L2",
@@ -24,10 +24,10 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "L1L2": "millrace.lib.regularizers",
-            "Regularizer": "millrace.lib.regularizers:KerasRegularizer",
-            "l1": "millrace.lib.regularizers",
-            "l1_l2": "millrace.lib.regularizers",
-            "l2": "millrace.lib.regularizers",
+            "L1L2": "millrace.lib.variables.regularizers",
+            "Regularizer": "millrace.lib.variables.regularizers:KerasRegularizer",
+            "l1": "millrace.lib.variables.regularizers",
+            "l1_l2": "millrace.lib.variables.regularizers",
+            "l2": "millrace.lib.variables.regularizers",
         },
     )

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.lookup_tables import HashTable as StaticHashTable
-    from millrace.lib.lookup_tables import KeyValueTensorInitializer as KeyValueTensorInitializer
-    from millrace.lib.lookup_tables import TextFileIndex as TextFileIndex
-    from millrace.lib.lookup_tables import TextFileInitializer as TextFileInitializer
-    from millrace.lib.vocabulary import StaticVocabularyTable as StaticVocabularyTable
+    from millrace.lib.lookup.tables import HashTable as StaticHashTable
+    from millrace.lib.lookup.tables import KeyValueTensorInitializer as KeyValueTensorInitializer
+    from millrace.lib.lookup.tables import TextFileIndex as TextFileIndex
+    from millrace.lib.lookup.tables import TextFileInitializer as TextFileInitializer
+    from millrace.lib.lookup.vocabulary import StaticVocabularyTable as StaticVocabularyTable
     from millrace.api.lookup import experimental as experimental
 
 __all__ = [
@@ -26,11 +26,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "KeyValueTensorInitializer": "millrace.lib.lookup_tables",
-            "StaticHashTable": "millrace.lib.lookup_tables:HashTable",
-            "StaticVocabularyTable": "millrace.lib.vocabulary",
-            "TextFileIndex": "millrace.lib.lookup_tables",
-            "TextFileInitializer": "millrace.lib.lookup_tables",
+            "KeyValueTensorInitializer": "millrace.lib.lookup.tables",
+            "StaticHashTable": "millrace.lib.lookup.tables:HashTable",
+            "StaticVocabularyTable": "millrace.lib.lookup.vocabulary",
+            "TextFileIndex": "millrace.lib.lookup.tables",
+            "TextFileInitializer": "millrace.lib.lookup.tables",
         },
         children=("experimental",),
     )

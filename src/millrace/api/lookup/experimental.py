@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.lookup_tables import MutableDenseHashTable as DenseHashTable
+    from millrace.lib.lookup.tables import MutableDenseHashTable as DenseHashTable
 
 __all__ = [
     "DenseHashTable",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "DenseHashTable": "millrace.lib.lookup_tables:MutableDenseHashTable",
+            "DenseHashTable": "millrace.lib.lookup.tables:MutableDenseHashTable",
         },
     )

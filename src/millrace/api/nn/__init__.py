@@ -6,110 +6,110 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.convolution import atrous_conv2d as atrous_conv2d
-    from millrace.lib.convolution import atrous_conv2d_transpose as atrous_conv2d_transpose
-    from millrace.lib.convolution import conv1d as conv1d
-    from millrace.lib.convolution import conv1d_transpose as conv1d_transpose
-    from millrace.lib.convolution import conv_transpose as conv_transpose
-    from millrace.lib.convolution import convolution as convolution
-    from millrace.lib.convolution import depthwise_conv2d as depthwise_conv2d
-    from millrace.lib.convolution import separable_conv2d as separable_conv2d
-    from millrace.lib.convolution import with_space_to_batch as with_space_to_batch
-    from millrace.lib.cross_entropy import log_poisson_loss as log_poisson_loss
-    from millrace.lib.cross_entropy import sigmoid_cross_entropy_with_logits as sigmoid_cross_entropy_with_logits
-    from millrace.lib.cross_entropy import softmax_cross_entropy_with_logits as softmax_cross_entropy_with_logits
-    from millrace.lib.cross_entropy import softmax_cross_entropy_with_logits_v2 as softmax_cross_entropy_with_logits_v2
-    from millrace.lib.cross_entropy import sparse_softmax_cross_entropy_with_logits as sparse_softmax_cross_entropy_with_logits
-    from millrace.lib.cross_entropy import weighted_cross_entropy_with_logits as weighted_cross_entropy_with_logits
-    from millrace.lib.ctc import collapse_repeated as collapse_repeated
-    from millrace.lib.ctc import ctc_beam_search_decoder as ctc_beam_search_decoder
-    from millrace.lib.ctc import ctc_beam_search_decoder_v2 as ctc_beam_search_decoder_v2
-    from millrace.lib.ctc import ctc_greedy_decoder as ctc_greedy_decoder
-    from millrace.lib.ctc import ctc_loss as ctc_loss
-    from millrace.lib.ctc import ctc_loss_v2 as ctc_loss_v2
-    from millrace.lib.ctc import ctc_unique_labels as ctc_unique_labels
-    from millrace.lib.embedding import embedding_lookup as embedding_lookup
-    from millrace.lib.embedding import embedding_lookup_sparse as embedding_lookup_sparse
-    from millrace.lib.embedding import safe_embedding_lookup_sparse as safe_embedding_lookup_sparse
-    from millrace.lib.moments import batch_norm_with_global_normalization as batch_norm_with_global_normalization
-    from millrace.lib.moments import batch_normalization as batch_normalization
-    from millrace.lib.moments import fused_batch_norm as fused_batch_norm
-    from millrace.lib.moments import l2_normalize as l2_normalize
-    from millrace.lib.moments import moments as moments
-    from millrace.lib.moments import normalize_moments as normalize_moments
-    from millrace.lib.moments import sufficient_statistics as sufficient_statistics
-    from millrace.lib.moments import weighted_moments as weighted_moments
-    from millrace.lib.nn import compute_average_loss as compute_average_loss
-    from millrace.lib.nn import crelu as crelu
-    from millrace.lib.nn import dropout as dropout
-    from millrace.lib.nn import relu_layer as relu_layer
-    from millrace.lib.nn import scale_regularization_loss as scale_regularization_loss
-    from millrace.lib.nn import swish as swish
-    from millrace.lib.nn import xw_plus_b as xw_plus_b
-    from millrace.lib.nn import zero_fraction as zero_fraction
-    from millrace.lib.pooling import avg_pool1d as avg_pool1d
-    from millrace.lib.pooling import avg_pool_v2 as avg_pool_v2
-    from millrace.lib.pooling import max_pool1d as max_pool1d
-    from millrace.lib.pooling import max_pool_v2 as max_pool_v2
-    from millrace.lib.pooling import pool as pool
-    from millrace.lib.rnn import bidirectional_dynamic_rnn as bidirectional_dynamic_rnn
-    from millrace.lib.rnn import dynamic_rnn as dynamic_rnn
-    from millrace.lib.rnn import raw_rnn as raw_rnn
-    from millrace.lib.rnn import static_bidirectional_rnn as static_bidirectional_rnn
-    from millrace.lib.rnn import static_rnn as static_rnn
-    from millrace.lib.rnn import static_state_saving_rnn as static_state_saving_rnn
-    from millrace.lib.sampled import nce_loss as nce_loss
-    from millrace.lib.sampled import sampled_softmax_loss as sampled_softmax_loss
-    from millrace.ops.activation import elu as elu
-    from millrace.ops.activation import leaky_relu as leaky_relu
-    from millrace.ops.activation import relu as relu
-    from millrace.ops.activation import relu6 as relu6
-    from millrace.ops.activation import selu as selu
-    from millrace.ops.activation import softplus as softplus
-    from millrace.ops.activation import softsign as softsign
-    from millrace.ops.bias import bias_add as bias_add
-    from millrace.ops.bias import l2_loss as l2_loss
-    from millrace.ops.candidate import all_candidate_sampler as all_candidate_sampler
-    from millrace.ops.candidate import compute_accidental_hits as compute_accidental_hits
-    from millrace.ops.candidate import fixed_unigram_candidate_sampler as fixed_unigram_candidate_sampler
-    from millrace.ops.candidate import learned_unigram_candidate_sampler as learned_unigram_candidate_sampler
-    from millrace.ops.candidate import log_uniform_candidate_sampler as log_uniform_candidate_sampler
-    from millrace.ops.candidate import uniform_candidate_sampler as uniform_candidate_sampler
-    from millrace.ops.conv import conv2d as conv2d
-    from millrace.ops.conv import conv2d_backprop_filter as conv2d_backprop_filter
-    from millrace.ops.conv import conv2d_backprop_input as conv2d_backprop_input
-    from millrace.ops.conv import conv2d_transpose as conv2d_transpose
-    from millrace.ops.conv3d import conv3d as conv3d
-    from millrace.ops.conv3d import conv3d_backprop_filter as conv3d_backprop_filter
-    from millrace.ops.conv3d import conv3d_backprop_filter as conv3d_backprop_filter_v2
-    from millrace.ops.conv3d import conv3d_transpose as conv3d_transpose
-    from millrace.ops.conv_depthwise import depthwise_conv2d_backprop_filter as depthwise_conv2d_backprop_filter
-    from millrace.ops.conv_depthwise import depthwise_conv2d_backprop_filter as depthwise_conv2d_native_backprop_filter
-    from millrace.ops.conv_depthwise import depthwise_conv2d_backprop_input as depthwise_conv2d_backprop_input
-    from millrace.ops.conv_depthwise import depthwise_conv2d_backprop_input as depthwise_conv2d_native_backprop_input
-    from millrace.ops.conv_depthwise import depthwise_conv2d_native as depthwise_conv2d_native
-    from millrace.ops.elementwise import sigmoid as sigmoid
-    from millrace.ops.lrn import lrn as local_response_normalization
-    from millrace.ops.lrn import lrn as lrn
-    from millrace.ops.morphology import dilation2d as dilation2d
-    from millrace.ops.morphology import erosion2d as erosion2d
-    from millrace.ops.pool import avg_pool as avg_pool
-    from millrace.ops.pool import avg_pool as avg_pool2d
-    from millrace.ops.pool import max_pool as max_pool
-    from millrace.ops.pool import max_pool2d as max_pool2d
-    from millrace.ops.pool3d import avg_pool3d as avg_pool3d
-    from millrace.ops.pool3d import max_pool3d as max_pool3d
-    from millrace.ops.pool_argmax import max_pool_with_argmax as max_pool_with_argmax
-    from millrace.ops.pool_fractional import fractional_avg_pool as fractional_avg_pool
-    from millrace.ops.pool_fractional import fractional_max_pool as fractional_max_pool
-    from millrace.ops.softmax import log_softmax as log_softmax
-    from millrace.ops.softmax import softmax as softmax
-    from millrace.ops.space_batch import depth_to_space as depth_to_space
-    from millrace.ops.space_batch import space_to_batch as space_to_batch
-    from millrace.ops.space_batch import space_to_depth as space_to_depth
-    from millrace.ops.top_k import in_top_k as in_top_k
-    from millrace.ops.top_k import top_k as top_k
-    from millrace.ops.trigonometric import tanh as tanh
+    from millrace.lib.nn.convolution import atrous_conv2d as atrous_conv2d
+    from millrace.lib.nn.convolution import atrous_conv2d_transpose as atrous_conv2d_transpose
+    from millrace.lib.nn.convolution import conv1d as conv1d
+    from millrace.lib.nn.convolution import conv1d_transpose as conv1d_transpose
+    from millrace.lib.nn.convolution import conv_transpose as conv_transpose
+    from millrace.lib.nn.convolution import convolution as convolution
+    from millrace.lib.nn.convolution import depthwise_conv2d as depthwise_conv2d
+    from millrace.lib.nn.convolution import separable_conv2d as separable_conv2d
+    from millrace.lib.nn.convolution import with_space_to_batch as with_space_to_batch
+    from millrace.lib.nn.cross_entropy import log_poisson_loss as log_poisson_loss
+    from millrace.lib.nn.cross_entropy import sigmoid_cross_entropy_with_logits as sigmoid_cross_entropy_with_logits
+    from millrace.lib.nn.cross_entropy import softmax_cross_entropy_with_logits as softmax_cross_entropy_with_logits
+    from millrace.lib.nn.cross_entropy import softmax_cross_entropy_with_logits_v2 as softmax_cross_entropy_with_logits_v2
+    from millrace.lib.nn.cross_entropy import sparse_softmax_cross_entropy_with_logits as sparse_softmax_cross_entropy_with_logits
+    from millrace.lib.nn.cross_entropy import weighted_cross_entropy_with_logits as weighted_cross_entropy_with_logits
+    from millrace.lib.nn.ctc import collapse_repeated as collapse_repeated
+    from millrace.lib.nn.ctc import ctc_beam_search_decoder as ctc_beam_search_decoder
+    from millrace.lib.nn.ctc import ctc_beam_search_decoder_v2 as ctc_beam_search_decoder_v2
+    from millrace.lib.nn.ctc import ctc_greedy_decoder as ctc_greedy_decoder
+    from millrace.lib.nn.ctc import ctc_loss as ctc_loss
+    from millrace.lib.nn.ctc import ctc_loss_v2 as ctc_loss_v2
+    from millrace.lib.nn.ctc import ctc_unique_labels as ctc_unique_labels
+    from millrace.lib.nn.embedding import embedding_lookup as embedding_lookup
+    from millrace.lib.nn.embedding import embedding_lookup_sparse as embedding_lookup_sparse
+    from millrace.lib.nn.embedding import safe_embedding_lookup_sparse as safe_embedding_lookup_sparse
+    from millrace.lib.nn.functions import compute_average_loss as compute_average_loss
+    from millrace.lib.nn.functions import crelu as crelu
+    from millrace.lib.nn.functions import dropout as dropout
+    from millrace.lib.nn.functions import relu_layer as relu_layer
+    from millrace.lib.nn.functions import scale_regularization_loss as scale_regularization_loss
+    from millrace.lib.nn.functions import swish as swish
+    from millrace.lib.nn.functions import xw_plus_b as xw_plus_b
+    from millrace.lib.nn.functions import zero_fraction as zero_fraction
+    from millrace.lib.nn.moments import batch_norm_with_global_normalization as batch_norm_with_global_normalization
+    from millrace.lib.nn.moments import batch_normalization as batch_normalization
+    from millrace.lib.nn.moments import fused_batch_norm as fused_batch_norm
+    from millrace.lib.nn.moments import l2_normalize as l2_normalize
+    from millrace.lib.nn.moments import moments as moments
+    from millrace.lib.nn.moments import normalize_moments as normalize_moments
+    from millrace.lib.nn.moments import sufficient_statistics as sufficient_statistics
+    from millrace.lib.nn.moments import weighted_moments as weighted_moments
+    from millrace.lib.nn.pooling import avg_pool1d as avg_pool1d
+    from millrace.lib.nn.pooling import avg_pool_v2 as avg_pool_v2
+    from millrace.lib.nn.pooling import max_pool1d as max_pool1d
+    from millrace.lib.nn.pooling import max_pool_v2 as max_pool_v2
+    from millrace.lib.nn.pooling import pool as pool
+    from millrace.lib.nn.sampled import nce_loss as nce_loss
+    from millrace.lib.nn.sampled import sampled_softmax_loss as sampled_softmax_loss
+    from millrace.lib.rnn.unrolling import bidirectional_dynamic_rnn as bidirectional_dynamic_rnn
+    from millrace.lib.rnn.unrolling import dynamic_rnn as dynamic_rnn
+    from millrace.lib.rnn.unrolling import raw_rnn as raw_rnn
+    from millrace.lib.rnn.unrolling import static_bidirectional_rnn as static_bidirectional_rnn
+    from millrace.lib.rnn.unrolling import static_rnn as static_rnn
+    from millrace.lib.rnn.unrolling import static_state_saving_rnn as static_state_saving_rnn
+    from millrace.ops.array.space_batch import depth_to_space as depth_to_space
+    from millrace.ops.array.space_batch import space_to_batch as space_to_batch
+    from millrace.ops.array.space_batch import space_to_depth as space_to_depth
+    from millrace.ops.math.elementwise import sigmoid as sigmoid
+    from millrace.ops.math.top_k import in_top_k as in_top_k
+    from millrace.ops.math.top_k import top_k as top_k
+    from millrace.ops.math.trigonometric import tanh as tanh
+    from millrace.ops.nn.activation import elu as elu
+    from millrace.ops.nn.activation import leaky_relu as leaky_relu
+    from millrace.ops.nn.activation import relu as relu
+    from millrace.ops.nn.activation import relu6 as relu6
+    from millrace.ops.nn.activation import selu as selu
+    from millrace.ops.nn.activation import softplus as softplus
+    from millrace.ops.nn.activation import softsign as softsign
+    from millrace.ops.nn.bias import bias_add as bias_add
+    from millrace.ops.nn.bias import l2_loss as l2_loss
+    from millrace.ops.nn.candidate import all_candidate_sampler as all_candidate_sampler
+    from millrace.ops.nn.candidate import compute_accidental_hits as compute_accidental_hits
+    from millrace.ops.nn.candidate import fixed_unigram_candidate_sampler as fixed_unigram_candidate_sampler
+    from millrace.ops.nn.candidate import learned_unigram_candidate_sampler as learned_unigram_candidate_sampler
+    from millrace.ops.nn.candidate import log_uniform_candidate_sampler as log_uniform_candidate_sampler
+    from millrace.ops.nn.candidate import uniform_candidate_sampler as uniform_candidate_sampler
+    from millrace.ops.nn.conv import conv2d as conv2d
+    from millrace.ops.nn.conv import conv2d_backprop_filter as conv2d_backprop_filter
+    from millrace.ops.nn.conv import conv2d_backprop_input as conv2d_backprop_input
+    from millrace.ops.nn.conv import conv2d_transpose as conv2d_transpose
+    from millrace.ops.nn.conv3d import conv3d as conv3d
+    from millrace.ops.nn.conv3d import conv3d_backprop_filter as conv3d_backprop_filter
+    from millrace.ops.nn.conv3d import conv3d_backprop_filter as conv3d_backprop_filter_v2
+    from millrace.ops.nn.conv3d import conv3d_transpose as conv3d_transpose
+    from millrace.ops.nn.conv_depthwise import depthwise_conv2d_backprop_filter as depthwise_conv2d_backprop_filter
+    from millrace.ops.nn.conv_depthwise import depthwise_conv2d_backprop_filter as depthwise_conv2d_native_backprop_filter
+    from millrace.ops.nn.conv_depthwise import depthwise_conv2d_backprop_input as depthwise_conv2d_backprop_input
+    from millrace.ops.nn.conv_depthwise import depthwise_conv2d_backprop_input as depthwise_conv2d_native_backprop_input
+    from millrace.ops.nn.conv_depthwise import depthwise_conv2d_native as depthwise_conv2d_native
+    from millrace.ops.nn.lrn import lrn as local_response_normalization
+    from millrace.ops.nn.lrn import lrn as lrn
+    from millrace.ops.nn.morphology import dilation2d as dilation2d
+    from millrace.ops.nn.morphology import erosion2d as erosion2d
+    from millrace.ops.nn.pool import avg_pool as avg_pool
+    from millrace.ops.nn.pool import avg_pool as avg_pool2d
+    from millrace.ops.nn.pool import max_pool as max_pool
+    from millrace.ops.nn.pool import max_pool2d as max_pool2d
+    from millrace.ops.nn.pool3d import avg_pool3d as avg_pool3d
+    from millrace.ops.nn.pool3d import max_pool3d as max_pool3d
+    from millrace.ops.nn.pool_argmax import max_pool_with_argmax as max_pool_with_argmax
+    from millrace.ops.nn.pool_fractional import fractional_avg_pool as fractional_avg_pool
+    from millrace.ops.nn.pool_fractional import fractional_max_pool as fractional_max_pool
+    from millrace.ops.nn.softmax import log_softmax as log_softmax
+    from millrace.ops.nn.softmax import softmax as softmax
     from millrace.api.nn import rnn_cell as rnn_cell
 
 __all__ = [
@@ -224,110 +224,110 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "all_candidate_sampler": "millrace.ops.candidate",
-            "atrous_conv2d": "millrace.lib.convolution",
-            "atrous_conv2d_transpose": "millrace.lib.convolution",
-            "avg_pool": "millrace.ops.pool",
-            "avg_pool1d": "millrace.lib.pooling",
-            "avg_pool2d": "millrace.ops.pool:avg_pool",
-            "avg_pool3d": "millrace.ops.pool3d",
-            "avg_pool_v2": "millrace.lib.pooling",
-            "batch_norm_with_global_normalization": "millrace.lib.moments",
-            "batch_normalization": "millrace.lib.moments",
-            "bias_add": "millrace.ops.bias",
-            "bidirectional_dynamic_rnn": "millrace.lib.rnn",
-            "collapse_repeated": "millrace.lib.ctc",
-            "compute_accidental_hits": "millrace.ops.candidate",
-            "compute_average_loss": "millrace.lib.nn",
-            "conv1d": "millrace.lib.convolution",
-            "conv1d_transpose": "millrace.lib.convolution",
-            "conv2d": "millrace.ops.conv",
-            "conv2d_backprop_filter": "millrace.ops.conv",
-            "conv2d_backprop_input": "millrace.ops.conv",
-            "conv2d_transpose": "millrace.ops.conv",
-            "conv3d": "millrace.ops.conv3d",
-            "conv3d_backprop_filter": "millrace.ops.conv3d",
-            "conv3d_backprop_filter_v2": "millrace.ops.conv3d:conv3d_backprop_filter",
-            "conv3d_transpose": "millrace.ops.conv3d",
-            "conv_transpose": "millrace.lib.convolution",
-            "convolution": "millrace.lib.convolution",
-            "crelu": "millrace.lib.nn",
-            "ctc_beam_search_decoder": "millrace.lib.ctc",
-            "ctc_beam_search_decoder_v2": "millrace.lib.ctc",
-            "ctc_greedy_decoder": "millrace.lib.ctc",
-            "ctc_loss": "millrace.lib.ctc",
-            "ctc_loss_v2": "millrace.lib.ctc",
-            "ctc_unique_labels": "millrace.lib.ctc",
-            "depth_to_space": "millrace.ops.space_batch",
-            "depthwise_conv2d": "millrace.lib.convolution",
-            "depthwise_conv2d_backprop_filter": "millrace.ops.conv_depthwise",
-            "depthwise_conv2d_backprop_input": "millrace.ops.conv_depthwise",
-            "depthwise_conv2d_native": "millrace.ops.conv_depthwise",
-            "depthwise_conv2d_native_backprop_filter": "millrace.ops.conv_depthwise:depthwise_conv2d_backprop_filter",
-            "depthwise_conv2d_native_backprop_input": "millrace.ops.conv_depthwise:depthwise_conv2d_backprop_input",
-            "dilation2d": "millrace.ops.morphology",
-            "dropout": "millrace.lib.nn",
-            "dynamic_rnn": "millrace.lib.rnn",
-            "elu": "millrace.ops.activation",
-            "embedding_lookup": "millrace.lib.embedding",
-            "embedding_lookup_sparse": "millrace.lib.embedding",
-            "erosion2d": "millrace.ops.morphology",
-            "fixed_unigram_candidate_sampler": "millrace.ops.candidate",
-            "fractional_avg_pool": "millrace.ops.pool_fractional",
-            "fractional_max_pool": "millrace.ops.pool_fractional",
-            "fused_batch_norm": "millrace.lib.moments",
-            "in_top_k": "millrace.ops.top_k",
-            "l2_loss": "millrace.ops.bias",
-            "l2_normalize": "millrace.lib.moments",
-            "leaky_relu": "millrace.ops.activation",
-            "learned_unigram_candidate_sampler": "millrace.ops.candidate",
-            "local_response_normalization": "millrace.ops.lrn:lrn",
-            "log_poisson_loss": "millrace.lib.cross_entropy",
-            "log_softmax": "millrace.ops.softmax",
-            "log_uniform_candidate_sampler": "millrace.ops.candidate",
-            "lrn": "millrace.ops.lrn",
-            "max_pool": "millrace.ops.pool",
-            "max_pool1d": "millrace.lib.pooling",
-            "max_pool2d": "millrace.ops.pool",
-            "max_pool3d": "millrace.ops.pool3d",
-            "max_pool_v2": "millrace.lib.pooling",
-            "max_pool_with_argmax": "millrace.ops.pool_argmax",
-            "moments": "millrace.lib.moments",
-            "nce_loss": "millrace.lib.sampled",
-            "normalize_moments": "millrace.lib.moments",
-            "pool": "millrace.lib.pooling",
-            "raw_rnn": "millrace.lib.rnn",
-            "relu": "millrace.ops.activation",
-            "relu6": "millrace.ops.activation",
-            "relu_layer": "millrace.lib.nn",
-            "safe_embedding_lookup_sparse": "millrace.lib.embedding",
-            "sampled_softmax_loss": "millrace.lib.sampled",
-            "scale_regularization_loss": "millrace.lib.nn",
-            "selu": "millrace.ops.activation",
-            "separable_conv2d": "millrace.lib.convolution",
-            "sigmoid": "millrace.ops.elementwise",
-            "sigmoid_cross_entropy_with_logits": "millrace.lib.cross_entropy",
-            "softmax": "millrace.ops.softmax",
-            "softmax_cross_entropy_with_logits": "millrace.lib.cross_entropy",
-            "softmax_cross_entropy_with_logits_v2": "millrace.lib.cross_entropy",
-            "softplus": "millrace.ops.activation",
-            "softsign": "millrace.ops.activation",
-            "space_to_batch": "millrace.ops.space_batch",
-            "space_to_depth": "millrace.ops.space_batch",
-            "sparse_softmax_cross_entropy_with_logits": "millrace.lib.cross_entropy",
-            "static_bidirectional_rnn": "millrace.lib.rnn",
-            "static_rnn": "millrace.lib.rnn",
-            "static_state_saving_rnn": "millrace.lib.rnn",
-            "sufficient_statistics": "millrace.lib.moments",
-            "swish": "millrace.lib.nn",
-            "tanh": "millrace.ops.trigonometric",
-            "top_k": "millrace.ops.top_k",
-            "uniform_candidate_sampler": "millrace.ops.candidate",
-            "weighted_cross_entropy_with_logits": "millrace.lib.cross_entropy",
-            "weighted_moments": "millrace.lib.moments",
-            "with_space_to_batch": "millrace.lib.convolution",
-            "xw_plus_b": "millrace.lib.nn",
-            "zero_fraction": "millrace.lib.nn",
+            "all_candidate_sampler": "millrace.ops.nn.candidate",
+            "atrous_conv2d": "millrace.lib.nn.convolution",
+            "atrous_conv2d_transpose": "millrace.lib.nn.convolution",
+            "avg_pool": "millrace.ops.nn.pool",
+            "avg_pool1d": "millrace.lib.nn.pooling",
+            "avg_pool2d": "millrace.ops.nn.pool:avg_pool",
+            "avg_pool3d": "millrace.ops.nn.pool3d",
+            "avg_pool_v2": "millrace.lib.nn.pooling",
+            "batch_norm_with_global_normalization": "millrace.lib.nn.moments",
+            "batch_normalization": "millrace.lib.nn.moments",
+            "bias_add": "millrace.ops.nn.bias",
+            "bidirectional_dynamic_rnn": "millrace.lib.rnn.unrolling",
+            "collapse_repeated": "millrace.lib.nn.ctc",
+            "compute_accidental_hits": "millrace.ops.nn.candidate",
+            "compute_average_loss": "millrace.lib.nn.functions",
+            "conv1d": "millrace.lib.nn.convolution",
+            "conv1d_transpose": "millrace.lib.nn.convolution",
+            "conv2d": "millrace.ops.nn.conv",
+            "conv2d_backprop_filter": "millrace.ops.nn.conv",
+            "conv2d_backprop_input": "millrace.ops.nn.conv",
+            "conv2d_transpose": "millrace.ops.nn.conv",
+            "conv3d": "millrace.ops.nn.conv3d",
+            "conv3d_backprop_filter": "millrace.ops.nn.conv3d",
+            "conv3d_backprop_filter_v2": "millrace.ops.nn.conv3d:conv3d_backprop_filter",
+            "conv3d_transpose": "millrace.ops.nn.conv3d",
+            "conv_transpose": "millrace.lib.nn.convolution",
+            "convolution": "millrace.lib.nn.convolution",
+            "crelu": "millrace.lib.nn.functions",
+            "ctc_beam_search_decoder": "millrace.lib.nn.ctc",
+            "ctc_beam_search_decoder_v2": "millrace.lib.nn.ctc",
+            "ctc_greedy_decoder": "millrace.lib.nn.ctc",
+            "ctc_loss": "millrace.lib.nn.ctc",
+            "ctc_loss_v2": "millrace.lib.nn.ctc",
+            "ctc_unique_labels": "millrace.lib.nn.ctc",
+            "depth_to_space": "millrace.ops.array.space_batch",
+            "depthwise_conv2d": "millrace.lib.nn.convolution",
+            "depthwise_conv2d_backprop_filter": "millrace.ops.nn.conv_depthwise",
+            "depthwise_conv2d_backprop_input": "millrace.ops.nn.conv_depthwise",
+            "depthwise_conv2d_native": "millrace.ops.nn.conv_depthwise",
+            "depthwise_conv2d_native_backprop_filter": "millrace.ops.nn.conv_depthwise:depthwise_conv2d_backprop_filter",
+            "depthwise_conv2d_native_backprop_input": "millrace.ops.nn.conv_depthwise:depthwise_conv2d_backprop_input",
+            "dilation2d": "millrace.ops.nn.morphology",
+            "dropout": "millrace.lib.nn.functions",
+            "dynamic_rnn": "millrace.lib.rnn.unrolling",
+            "elu": "millrace.ops.nn.activation",
+            "embedding_lookup": "millrace.lib.nn.embedding",
+            "embedding_lookup_sparse": "millrace.lib.nn.embedding",
+            "erosion2d": "millrace.ops.nn.morphology",
+            "fixed_unigram_candidate_sampler": "millrace.ops.nn.candidate",
+            "fractional_avg_pool": "millrace.ops.nn.pool_fractional",
+            "fractional_max_pool": "millrace.ops.nn.pool_fractional",
+            "fused_batch_norm": "millrace.lib.nn.moments",
+            "in_top_k": "millrace.ops.math.top_k",
+            "l2_loss": "millrace.ops.nn.bias",
+            "l2_normalize": "millrace.lib.nn.moments",
+            "leaky_relu": "millrace.ops.nn.activation",
+            "learned_unigram_candidate_sampler": "millrace.ops.nn.candidate",
+            "local_response_normalization": "millrace.ops.nn.lrn:lrn",
+            "log_poisson_loss": "millrace.lib.nn.cross_entropy",
+            "log_softmax": "millrace.ops.nn.softmax",
+            "log_uniform_candidate_sampler": "millrace.ops.nn.candidate",
+            "lrn": "millrace.ops.nn.lrn",
+            "max_pool": "millrace.ops.nn.pool",
+            "max_pool1d": "millrace.lib.nn.pooling",
+            "max_pool2d": "millrace.ops.nn.pool",
+            "max_pool3d": "millrace.ops.nn.pool3d",
+            "max_pool_v2": "millrace.lib.nn.pooling",
+            "max_pool_with_argmax": "millrace.ops.nn.pool_argmax",
+            "moments": "millrace.lib.nn.moments",
+            "nce_loss": "millrace.lib.nn.sampled",
+            "normalize_moments": "millrace.lib.nn.moments",
+            "pool": "millrace.lib.nn.pooling",
+            "raw_rnn": "millrace.lib.rnn.unrolling",
+            "relu": "millrace.ops.nn.activation",
+            "relu6": "millrace.ops.nn.activation",
+            "relu_layer": "millrace.lib.nn.functions",
+            "safe_embedding_lookup_sparse": "millrace.lib.nn.embedding",
+            "sampled_softmax_loss": "millrace.lib.nn.sampled",
+            "scale_regularization_loss": "millrace.lib.nn.functions",
+            "selu": "millrace.ops.nn.activation",
+            "separable_conv2d": "millrace.lib.nn.convolution",
+            "sigmoid": "millrace.ops.math.elementwise",
+            "sigmoid_cross_entropy_with_logits": "millrace.lib.nn.cross_entropy",
+            "softmax": "millrace.ops.nn.softmax",
+            "softmax_cross_entropy_with_logits": "millrace.lib.nn.cross_entropy",
+            "softmax_cross_entropy_with_logits_v2": "millrace.lib.nn.cross_entropy",
+            "softplus": "millrace.ops.nn.activation",
+            "softsign": "millrace.ops.nn.activation",
+            "space_to_batch": "millrace.ops.array.space_batch",
+            "space_to_depth": "millrace.ops.array.space_batch",
+            "sparse_softmax_cross_entropy_with_logits": "millrace.lib.nn.cross_entropy",
+            "static_bidirectional_rnn": "millrace.lib.rnn.unrolling",
+            "static_rnn": "millrace.lib.rnn.unrolling",
+            "static_state_saving_rnn": "millrace.lib.rnn.unrolling",
+            "sufficient_statistics": "millrace.lib.nn.moments",
+            "swish": "millrace.lib.nn.functions",
+            "tanh": "millrace.ops.math.trigonometric",
+            "top_k": "millrace.ops.math.top_k",
+            "uniform_candidate_sampler": "millrace.ops.nn.candidate",
+            "weighted_cross_entropy_with_logits": "millrace.lib.nn.cross_entropy",
+            "weighted_moments": "millrace.lib.nn.moments",
+            "with_space_to_batch": "millrace.lib.nn.convolution",
+            "xw_plus_b": "millrace.lib.nn.functions",
+            "zero_fraction": "millrace.lib.nn.functions",
         },
         children=("rnn_cell",),
     )

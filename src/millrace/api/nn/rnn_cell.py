@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.rnn_cell import BasicLSTMCell as BasicLSTMCell
-    from millrace.lib.rnn_cell import BasicRNNCell as BasicRNNCell
-    from millrace.lib.rnn_cell import GRUCell as GRUCell
-    from millrace.lib.rnn_cell import LSTMCell as LSTMCell
-    from millrace.lib.rnn_cell import LSTMStateTuple as LSTMStateTuple
-    from millrace.lib.rnn_cell import MultiRNNCell as MultiRNNCell
-    from millrace.lib.rnn_cell import RNNCell as RNNCell
-    from millrace.lib.rnn_wrappers import DeviceWrapper as DeviceWrapper
-    from millrace.lib.rnn_wrappers import DropoutWrapper as DropoutWrapper
-    from millrace.lib.rnn_wrappers import ResidualWrapper as ResidualWrapper
+    from millrace.lib.rnn.cells import BasicLSTMCell as BasicLSTMCell
+    from millrace.lib.rnn.cells import BasicRNNCell as BasicRNNCell
+    from millrace.lib.rnn.cells import GRUCell as GRUCell
+    from millrace.lib.rnn.cells import LSTMCell as LSTMCell
+    from millrace.lib.rnn.cells import LSTMStateTuple as LSTMStateTuple
+    from millrace.lib.rnn.cells import MultiRNNCell as MultiRNNCell
+    from millrace.lib.rnn.cells import RNNCell as RNNCell
+    from millrace.lib.rnn.wrappers import DeviceWrapper as DeviceWrapper
+    from millrace.lib.rnn.wrappers import DropoutWrapper as DropoutWrapper
+    from millrace.lib.rnn.wrappers import ResidualWrapper as ResidualWrapper
 
 __all__ = [
     "BasicLSTMCell",
@@ -34,15 +34,15 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "BasicLSTMCell": "millrace.lib.rnn_cell",
-            "BasicRNNCell": "millrace.lib.rnn_cell",
-            "DeviceWrapper": "millrace.lib.rnn_wrappers",
-            "DropoutWrapper": "millrace.lib.rnn_wrappers",
-            "GRUCell": "millrace.lib.rnn_cell",
-            "LSTMCell": "millrace.lib.rnn_cell",
-            "LSTMStateTuple": "millrace.lib.rnn_cell",
-            "MultiRNNCell": "millrace.lib.rnn_cell",
-            "RNNCell": "millrace.lib.rnn_cell",
-            "ResidualWrapper": "millrace.lib.rnn_wrappers",
+            "BasicLSTMCell": "millrace.lib.rnn.cells",
+            "BasicRNNCell": "millrace.lib.rnn.cells",
+            "DeviceWrapper": "millrace.lib.rnn.wrappers",
+            "DropoutWrapper": "millrace.lib.rnn.wrappers",
+            "GRUCell": "millrace.lib.rnn.cells",
+            "LSTMCell": "millrace.lib.rnn.cells",
+            "LSTMStateTuple": "millrace.lib.rnn.cells",
+            "MultiRNNCell": "millrace.lib.rnn.cells",
+            "RNNCell": "millrace.lib.rnn.cells",
+            "ResidualWrapper": "millrace.lib.rnn.wrappers",
         },
     )

@@ -27,16 +27,19 @@ class Run:
     Attributes:
       cancellation: calls off the waits of the session.
       functions: starts functions in the session.
+      waits: some stage may wait for a thread.
       adapt: what an optimizer makes of the datasets that functions return.
     """
 
-    __slots__ = ("_states", "adapt", "cancellation", "functions")
+    __slots__ = ("_states", "adapt", "cancellation", "functions", "waits")
 
     def __init__(self) -> None:
-        found = current()
+        step = current()
+        found = None if step is None else step.session
         if found is None or found.functions is None:
             raise errors.InternalError(None, None, "a dataset is started outside of a session's run")
         self.cancellation: Cancellation = found
+        self.waits = False
         self.functions: Any = found.functions
         self.adapt: Callable[[Dataset], Dataset] | None = None
         self._states: dict[Any, Any] = {}

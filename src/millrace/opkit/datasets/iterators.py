@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes, errors, shapes
-from millrace.opkit import records
+from millrace.core.waiting import WouldWait, attempting, wait_until
+from millrace.opkit.records import records
 from millrace.opkit.datasets.base import Dataset, Element, Run, Stage, string, text
 from millrace.opkit.datasets.mapping import as_dataset
 from millrace.opkit.datasets.state import decode, encode
-from millrace.opkit.waiting import wait_until
+from millrace.opkit.state.resource import Resource
 
 _serial = itertools.count()
 _by_handle: weakref.WeakValueDictionary[bytes, Any] = weakref.WeakValueDictionary()
 
 
-class _Resource:
+class _Resource(Resource):
     """What has a string handle, under which other operations find it.
 
     Args:
@@ -34,6 +35,7 @@ class _Resource:
     def __init__(self, kind: str, types: Sequence[dtypes.DType], dims: Sequence[shapes.Dims]) -> None:
         self.types = tuple(types)
         self.dims = tuple(dims)
+        self.kind = kind
         self.handle = f"millrace {kind} {next(_serial)}".encode()
         _by_handle[self.handle] = self
 
@@ -54,12 +56,14 @@ class IteratorResource(_Resource):
         self._dataset: Dataset | None = None
         self._stage: Stage | None = None
         self._fresh = False
+        self._run: Run | None = None
 
     def make(self, dataset: Dataset) -> None:
         """Starts at the beginning of `dataset`."""
-        stage = dataset.start(Run())
+        run = Run()
+        stage = dataset.start(run)
         old, self._stage = self._stage, stage
-        self._dataset, self._fresh = dataset, dataset.fresh
+        self._dataset, self._fresh, self._run = dataset, dataset.fresh, run
         if old is not None:
             old.close()
 
@@ -85,6 +89,8 @@ class IteratorResource(_Resource):
         """
         with self._lock:
             stage = self._stage or self._started()
+            if attempting() and self._run is not None and self._run.waits and not getattr(stage, "ready", False):
+                raise WouldWait  # a pipeline that has begun an element could not take it back
             element = stage.next()
         if element is None or self._fresh:
             return element
@@ -104,9 +110,10 @@ class IteratorResource(_Resource):
         with self._lock:
             self._started()
             assert self._dataset is not None
-            stage = self._dataset.start(Run())
+            run = Run()
+            stage = self._dataset.start(run)
             stage.restore(decode(state))
-            old, self._stage = self._stage, stage
+            old, self._stage, self._run = self._stage, stage, run
             if old is not None:
                 old.close()
 

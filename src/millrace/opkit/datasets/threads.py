@@ -87,6 +87,7 @@ class Background(Stage):
     def __init__(self, stage: Stage, size: int, run: Run, what: str) -> None:
         self.input = stage
         self._buffer = _Buffer(stage, size, run)
+        run.waits = True
         self._what = what
         self._thread: threading.Thread | None = None
 
@@ -110,6 +111,11 @@ class Background(Stage):
         if type(item) is not tuple and isinstance(item, Exception):
             raise item
         return item if type(item) is tuple else tuple(item)
+
+    @property
+    def ready(self) -> bool:
+        """True where the next element is there already."""
+        return bool(self._buffer.items)
 
     def save(self) -> Any:
         with self._buffer.busy:
@@ -167,6 +173,7 @@ class Pool:
         self.what = what
         self.changed = threading.Condition()
         self._cancellation = run.cancellation
+        run.waits = True
         self._waiting: deque[Any] = deque()
         self._count = count
         self._threads: list[threading.Thread] = []

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.contrib_summaries import summarize_activation as summarize_activation
-    from millrace.lib.contrib_summaries import summarize_activations as summarize_activations
-    from millrace.lib.contrib_summaries import summarize_collection as summarize_collection
-    from millrace.lib.contrib_summaries import summarize_tensor as summarize_tensor
-    from millrace.lib.contrib_summaries import summarize_tensors as summarize_tensors
+    from millrace.contributed.layers.summaries import summarize_activation as summarize_activation
+    from millrace.contributed.layers.summaries import summarize_activations as summarize_activations
+    from millrace.contributed.layers.summaries import summarize_collection as summarize_collection
+    from millrace.contributed.layers.summaries import summarize_tensor as summarize_tensor
+    from millrace.contributed.layers.summaries import summarize_tensors as summarize_tensors
 
 __all__ = [
     "summarize_activation",
@@ -24,10 +24,10 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "summarize_activation": "millrace.lib.contrib_summaries",
-            "summarize_activations": "millrace.lib.contrib_summaries",
-            "summarize_collection": "millrace.lib.contrib_summaries",
-            "summarize_tensor": "millrace.lib.contrib_summaries",
-            "summarize_tensors": "millrace.lib.contrib_summaries",
+            "summarize_activation": "millrace.contributed.layers.summaries",
+            "summarize_activations": "millrace.contributed.layers.summaries",
+            "summarize_collection": "millrace.contributed.layers.summaries",
+            "summarize_tensor": "millrace.contributed.layers.summaries",
+            "summarize_tensors": "millrace.contributed.layers.summaries",
         },
     )

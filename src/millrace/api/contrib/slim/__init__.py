@@ -6,89 +6,89 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.arg_scope import add_arg_scope as add_arg_scope
-    from millrace.lib.arg_scope import arg_scope as arg_scope
-    from millrace.lib.arg_scope import arg_scope_func_key as arg_scope_func_key
-    from millrace.lib.arg_scope import arg_scoped_arguments as arg_scoped_arguments
-    from millrace.lib.arg_scope import current_arg_scope as current_arg_scope
-    from millrace.lib.arg_scope import has_arg_scope as has_arg_scope
-    from millrace.lib.contrib_layers import convolution as convolution
-    from millrace.lib.contrib_layers import convolution1d as conv1d
-    from millrace.lib.contrib_layers import convolution1d as convolution1d
-    from millrace.lib.contrib_layers import convolution2d as conv2d
-    from millrace.lib.contrib_layers import convolution2d as convolution2d
-    from millrace.lib.contrib_layers import convolution2d_transpose as conv2d_transpose
-    from millrace.lib.contrib_layers import convolution2d_transpose as convolution2d_transpose
-    from millrace.lib.contrib_layers import convolution3d as conv3d
-    from millrace.lib.contrib_layers import convolution3d as convolution3d
-    from millrace.lib.contrib_layers import convolution3d_transpose as conv3d_transpose
-    from millrace.lib.contrib_layers import convolution3d_transpose as convolution3d_transpose
-    from millrace.lib.contrib_layers import elu_layer as elu
-    from millrace.lib.contrib_layers import fully_connected as fully_connected
-    from millrace.lib.contrib_layers import linear as linear
-    from millrace.lib.contrib_layers import relu6_layer as relu6
-    from millrace.lib.contrib_layers import relu_layer as relu
-    from millrace.lib.contrib_layers_initializers import variance_scaling_initializer as variance_scaling_initializer
-    from millrace.lib.contrib_layers_initializers import xavier_initializer as xavier_initializer
-    from millrace.lib.contrib_layers_initializers import xavier_initializer as xavier_initializer_conv2d
-    from millrace.lib.contrib_layers_norm import batch_norm as batch_norm
-    from millrace.lib.contrib_layers_norm import group_norm as group_norm
-    from millrace.lib.contrib_layers_norm import instance_norm as instance_norm
-    from millrace.lib.contrib_layers_norm import layer_norm as layer_norm
-    from millrace.lib.contrib_layers_separable import convolution2d_in_plane as conv2d_in_plane
-    from millrace.lib.contrib_layers_separable import convolution2d_in_plane as convolution2d_in_plane
-    from millrace.lib.contrib_layers_separable import separable_convolution2d as separable_conv2d
-    from millrace.lib.contrib_layers_separable import separable_convolution2d as separable_convolution2d
-    from millrace.lib.contrib_layers_shapes import avg_pool2d as avg_pool2d
-    from millrace.lib.contrib_layers_shapes import avg_pool3d as avg_pool3d
-    from millrace.lib.contrib_layers_shapes import bias_add as bias_add
-    from millrace.lib.contrib_layers_shapes import bow_encoder as bow_encoder
-    from millrace.lib.contrib_layers_shapes import dense_to_sparse as dense_to_sparse
-    from millrace.lib.contrib_layers_shapes import dropout as dropout
-    from millrace.lib.contrib_layers_shapes import embed_sequence as embed_sequence
-    from millrace.lib.contrib_layers_shapes import embedding_lookup_unique as embedding_lookup_unique
-    from millrace.lib.contrib_layers_shapes import flatten as flatten
-    from millrace.lib.contrib_layers_shapes import max_pool2d as max_pool2d
-    from millrace.lib.contrib_layers_shapes import max_pool3d as max_pool3d
-    from millrace.lib.contrib_layers_shapes import maxout as maxout
-    from millrace.lib.contrib_layers_shapes import one_hot_encoding as one_hot_encoding
-    from millrace.lib.contrib_layers_shapes import repeat as repeat
-    from millrace.lib.contrib_layers_shapes import softmax as softmax
-    from millrace.lib.contrib_layers_shapes import stack as stack
-    from millrace.lib.contrib_layers_shapes import unit_norm as unit_norm
-    from millrace.lib.contrib_summaries import summarize_activation as summarize_activation
-    from millrace.lib.contrib_summaries import summarize_activations as summarize_activations
-    from millrace.lib.contrib_summaries import summarize_biases as summarize_biases
-    from millrace.lib.contrib_summaries import summarize_collection as summarize_collection
-    from millrace.lib.contrib_summaries import summarize_tensor as summarize_tensor
-    from millrace.lib.contrib_summaries import summarize_tensors as summarize_tensors
-    from millrace.lib.contrib_summaries import summarize_variables as summarize_variables
-    from millrace.lib.contrib_summaries import summarize_weights as summarize_weights
-    from millrace.lib.contrib_variables import add_model_variable as add_model_variable
-    from millrace.lib.contrib_variables import assign_from_values as assign_from_values
-    from millrace.lib.contrib_variables import assign_from_values_fn as assign_from_values_fn
-    from millrace.lib.contrib_variables import filter_variables as filter_variables
-    from millrace.lib.contrib_variables import get_local_variables as get_local_variables
-    from millrace.lib.contrib_variables import get_model_variables as get_model_variables
-    from millrace.lib.contrib_variables import get_trainable_variables as get_trainable_variables
-    from millrace.lib.contrib_variables import get_unique_variable as get_unique_variable
-    from millrace.lib.contrib_variables import get_variable_full_name as get_variable_full_name
-    from millrace.lib.contrib_variables import get_variables as get_variables
-    from millrace.lib.contrib_variables import get_variables_by_name as get_variables_by_name
-    from millrace.lib.contrib_variables import get_variables_by_suffix as get_variables_by_suffix
-    from millrace.lib.contrib_variables import get_variables_to_restore as get_variables_to_restore
-    from millrace.lib.contrib_variables import global_variable as global_variable
-    from millrace.lib.contrib_variables import local_variable as local_variable
-    from millrace.lib.contrib_variables import model_variable as model_variable
-    from millrace.lib.contrib_variables import variable as variable
-    from millrace.lib.regularizers import apply_regularization as apply_regularization
-    from millrace.lib.regularizers import l1_l2_regularizer as l1_l2_regularizer
-    from millrace.lib.regularizers import l1_regularizer as l1_regularizer
-    from millrace.lib.regularizers import l2_regularizer as l2_regularizer
-    from millrace.lib.regularizers import sum_regularizer as sum_regularizer
-    from millrace.training.train_ops import OPTIMIZER_CLS_NAMES as OPTIMIZER_CLS_NAMES
-    from millrace.training.train_ops import OPTIMIZER_SUMMARIES as OPTIMIZER_SUMMARIES
-    from millrace.training.train_ops import optimize_loss as optimize_loss
+    from millrace.contributed.framework.arg_scope import add_arg_scope as add_arg_scope
+    from millrace.contributed.framework.arg_scope import arg_scope as arg_scope
+    from millrace.contributed.framework.arg_scope import arg_scope_func_key as arg_scope_func_key
+    from millrace.contributed.framework.arg_scope import arg_scoped_arguments as arg_scoped_arguments
+    from millrace.contributed.framework.arg_scope import current_arg_scope as current_arg_scope
+    from millrace.contributed.framework.arg_scope import has_arg_scope as has_arg_scope
+    from millrace.contributed.framework.variables import add_model_variable as add_model_variable
+    from millrace.contributed.framework.variables import assign_from_values as assign_from_values
+    from millrace.contributed.framework.variables import assign_from_values_fn as assign_from_values_fn
+    from millrace.contributed.framework.variables import filter_variables as filter_variables
+    from millrace.contributed.framework.variables import get_local_variables as get_local_variables
+    from millrace.contributed.framework.variables import get_model_variables as get_model_variables
+    from millrace.contributed.framework.variables import get_trainable_variables as get_trainable_variables
+    from millrace.contributed.framework.variables import get_unique_variable as get_unique_variable
+    from millrace.contributed.framework.variables import get_variable_full_name as get_variable_full_name
+    from millrace.contributed.framework.variables import get_variables as get_variables
+    from millrace.contributed.framework.variables import get_variables_by_name as get_variables_by_name
+    from millrace.contributed.framework.variables import get_variables_by_suffix as get_variables_by_suffix
+    from millrace.contributed.framework.variables import get_variables_to_restore as get_variables_to_restore
+    from millrace.contributed.framework.variables import global_variable as global_variable
+    from millrace.contributed.framework.variables import local_variable as local_variable
+    from millrace.contributed.framework.variables import model_variable as model_variable
+    from millrace.contributed.framework.variables import variable as variable
+    from millrace.contributed.layers.core import convolution as convolution
+    from millrace.contributed.layers.core import convolution1d as conv1d
+    from millrace.contributed.layers.core import convolution1d as convolution1d
+    from millrace.contributed.layers.core import convolution2d as conv2d
+    from millrace.contributed.layers.core import convolution2d as convolution2d
+    from millrace.contributed.layers.core import convolution2d_transpose as conv2d_transpose
+    from millrace.contributed.layers.core import convolution2d_transpose as convolution2d_transpose
+    from millrace.contributed.layers.core import convolution3d as conv3d
+    from millrace.contributed.layers.core import convolution3d as convolution3d
+    from millrace.contributed.layers.core import convolution3d_transpose as conv3d_transpose
+    from millrace.contributed.layers.core import convolution3d_transpose as convolution3d_transpose
+    from millrace.contributed.layers.core import elu_layer as elu
+    from millrace.contributed.layers.core import fully_connected as fully_connected
+    from millrace.contributed.layers.core import linear as linear
+    from millrace.contributed.layers.core import relu6_layer as relu6
+    from millrace.contributed.layers.core import relu_layer as relu
+    from millrace.contributed.layers.initializers import variance_scaling_initializer as variance_scaling_initializer
+    from millrace.contributed.layers.initializers import xavier_initializer as xavier_initializer
+    from millrace.contributed.layers.initializers import xavier_initializer as xavier_initializer_conv2d
+    from millrace.contributed.layers.normalization import batch_norm as batch_norm
+    from millrace.contributed.layers.normalization import group_norm as group_norm
+    from millrace.contributed.layers.normalization import instance_norm as instance_norm
+    from millrace.contributed.layers.normalization import layer_norm as layer_norm
+    from millrace.contributed.layers.separable import convolution2d_in_plane as conv2d_in_plane
+    from millrace.contributed.layers.separable import convolution2d_in_plane as convolution2d_in_plane
+    from millrace.contributed.layers.separable import separable_convolution2d as separable_conv2d
+    from millrace.contributed.layers.separable import separable_convolution2d as separable_convolution2d
+    from millrace.contributed.layers.shapes import avg_pool2d as avg_pool2d
+    from millrace.contributed.layers.shapes import avg_pool3d as avg_pool3d
+    from millrace.contributed.layers.shapes import bias_add as bias_add
+    from millrace.contributed.layers.shapes import bow_encoder as bow_encoder
+    from millrace.contributed.layers.shapes import dense_to_sparse as dense_to_sparse
+    from millrace.contributed.layers.shapes import dropout as dropout
+    from millrace.contributed.layers.shapes import embed_sequence as embed_sequence
+    from millrace.contributed.layers.shapes import embedding_lookup_unique as embedding_lookup_unique
+    from millrace.contributed.layers.shapes import flatten as flatten
+    from millrace.contributed.layers.shapes import max_pool2d as max_pool2d
+    from millrace.contributed.layers.shapes import max_pool3d as max_pool3d
+    from millrace.contributed.layers.shapes import maxout as maxout
+    from millrace.contributed.layers.shapes import one_hot_encoding as one_hot_encoding
+    from millrace.contributed.layers.shapes import repeat as repeat
+    from millrace.contributed.layers.shapes import softmax as softmax
+    from millrace.contributed.layers.shapes import stack as stack
+    from millrace.contributed.layers.shapes import unit_norm as unit_norm
+    from millrace.contributed.layers.summaries import summarize_activation as summarize_activation
+    from millrace.contributed.layers.summaries import summarize_activations as summarize_activations
+    from millrace.contributed.layers.summaries import summarize_biases as summarize_biases
+    from millrace.contributed.layers.summaries import summarize_collection as summarize_collection
+    from millrace.contributed.layers.summaries import summarize_tensor as summarize_tensor
+    from millrace.contributed.layers.summaries import summarize_tensors as summarize_tensors
+    from millrace.contributed.layers.summaries import summarize_variables as summarize_variables
+    from millrace.contributed.layers.summaries import summarize_weights as summarize_weights
+    from millrace.contributed.training.train_ops import OPTIMIZER_CLS_NAMES as OPTIMIZER_CLS_NAMES
+    from millrace.contributed.training.train_ops import OPTIMIZER_SUMMARIES as OPTIMIZER_SUMMARIES
+    from millrace.contributed.training.train_ops import optimize_loss as optimize_loss
+    from millrace.lib.variables.regularizers import apply_regularization as apply_regularization
+    from millrace.lib.variables.regularizers import l1_l2_regularizer as l1_l2_regularizer
+    from millrace.lib.variables.regularizers import l1_regularizer as l1_regularizer
+    from millrace.lib.variables.regularizers import l2_regularizer as l2_regularizer
+    from millrace.lib.variables.regularizers import sum_regularizer as sum_regularizer
     from millrace.api.contrib.slim import initializers as initializers
     from millrace.api.contrib.slim import learning as learning
     from millrace.api.contrib.slim import model_analyzer as model_analyzer
@@ -186,89 +186,89 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "OPTIMIZER_CLS_NAMES": "millrace.training.train_ops",
-            "OPTIMIZER_SUMMARIES": "millrace.training.train_ops",
-            "add_arg_scope": "millrace.lib.arg_scope",
-            "add_model_variable": "millrace.lib.contrib_variables",
-            "apply_regularization": "millrace.lib.regularizers",
-            "arg_scope": "millrace.lib.arg_scope",
-            "arg_scope_func_key": "millrace.lib.arg_scope",
-            "arg_scoped_arguments": "millrace.lib.arg_scope",
-            "assign_from_values": "millrace.lib.contrib_variables",
-            "assign_from_values_fn": "millrace.lib.contrib_variables",
-            "avg_pool2d": "millrace.lib.contrib_layers_shapes",
-            "avg_pool3d": "millrace.lib.contrib_layers_shapes",
-            "batch_norm": "millrace.lib.contrib_layers_norm",
-            "bias_add": "millrace.lib.contrib_layers_shapes",
-            "bow_encoder": "millrace.lib.contrib_layers_shapes",
-            "conv1d": "millrace.lib.contrib_layers:convolution1d",
-            "conv2d": "millrace.lib.contrib_layers:convolution2d",
-            "conv2d_in_plane": "millrace.lib.contrib_layers_separable:convolution2d_in_plane",
-            "conv2d_transpose": "millrace.lib.contrib_layers:convolution2d_transpose",
-            "conv3d": "millrace.lib.contrib_layers:convolution3d",
-            "conv3d_transpose": "millrace.lib.contrib_layers:convolution3d_transpose",
-            "convolution": "millrace.lib.contrib_layers",
-            "convolution1d": "millrace.lib.contrib_layers",
-            "convolution2d": "millrace.lib.contrib_layers",
-            "convolution2d_in_plane": "millrace.lib.contrib_layers_separable",
-            "convolution2d_transpose": "millrace.lib.contrib_layers",
-            "convolution3d": "millrace.lib.contrib_layers",
-            "convolution3d_transpose": "millrace.lib.contrib_layers",
-            "current_arg_scope": "millrace.lib.arg_scope",
-            "dense_to_sparse": "millrace.lib.contrib_layers_shapes",
-            "dropout": "millrace.lib.contrib_layers_shapes",
-            "elu": "millrace.lib.contrib_layers:elu_layer",
-            "embed_sequence": "millrace.lib.contrib_layers_shapes",
-            "embedding_lookup_unique": "millrace.lib.contrib_layers_shapes",
-            "filter_variables": "millrace.lib.contrib_variables",
-            "flatten": "millrace.lib.contrib_layers_shapes",
-            "fully_connected": "millrace.lib.contrib_layers",
-            "get_local_variables": "millrace.lib.contrib_variables",
-            "get_model_variables": "millrace.lib.contrib_variables",
-            "get_trainable_variables": "millrace.lib.contrib_variables",
-            "get_unique_variable": "millrace.lib.contrib_variables",
-            "get_variable_full_name": "millrace.lib.contrib_variables",
-            "get_variables": "millrace.lib.contrib_variables",
-            "get_variables_by_name": "millrace.lib.contrib_variables",
-            "get_variables_by_suffix": "millrace.lib.contrib_variables",
-            "get_variables_to_restore": "millrace.lib.contrib_variables",
-            "global_variable": "millrace.lib.contrib_variables",
-            "group_norm": "millrace.lib.contrib_layers_norm",
-            "has_arg_scope": "millrace.lib.arg_scope",
-            "instance_norm": "millrace.lib.contrib_layers_norm",
-            "l1_l2_regularizer": "millrace.lib.regularizers",
-            "l1_regularizer": "millrace.lib.regularizers",
-            "l2_regularizer": "millrace.lib.regularizers",
-            "layer_norm": "millrace.lib.contrib_layers_norm",
-            "linear": "millrace.lib.contrib_layers",
-            "local_variable": "millrace.lib.contrib_variables",
-            "max_pool2d": "millrace.lib.contrib_layers_shapes",
-            "max_pool3d": "millrace.lib.contrib_layers_shapes",
-            "maxout": "millrace.lib.contrib_layers_shapes",
-            "model_variable": "millrace.lib.contrib_variables",
-            "one_hot_encoding": "millrace.lib.contrib_layers_shapes",
-            "optimize_loss": "millrace.training.train_ops",
-            "relu": "millrace.lib.contrib_layers:relu_layer",
-            "relu6": "millrace.lib.contrib_layers:relu6_layer",
-            "repeat": "millrace.lib.contrib_layers_shapes",
-            "separable_conv2d": "millrace.lib.contrib_layers_separable:separable_convolution2d",
-            "separable_convolution2d": "millrace.lib.contrib_layers_separable",
-            "softmax": "millrace.lib.contrib_layers_shapes",
-            "stack": "millrace.lib.contrib_layers_shapes",
-            "sum_regularizer": "millrace.lib.regularizers",
-            "summarize_activation": "millrace.lib.contrib_summaries",
-            "summarize_activations": "millrace.lib.contrib_summaries",
-            "summarize_biases": "millrace.lib.contrib_summaries",
-            "summarize_collection": "millrace.lib.contrib_summaries",
-            "summarize_tensor": "millrace.lib.contrib_summaries",
-            "summarize_tensors": "millrace.lib.contrib_summaries",
-            "summarize_variables": "millrace.lib.contrib_summaries",
-            "summarize_weights": "millrace.lib.contrib_summaries",
-            "unit_norm": "millrace.lib.contrib_layers_shapes",
-            "variable": "millrace.lib.contrib_variables",
-            "variance_scaling_initializer": "millrace.lib.contrib_layers_initializers",
-            "xavier_initializer": "millrace.lib.contrib_layers_initializers",
-            "xavier_initializer_conv2d": "millrace.lib.contrib_layers_initializers:xavier_initializer",
+            "OPTIMIZER_CLS_NAMES": "millrace.contributed.training.train_ops",
+            "OPTIMIZER_SUMMARIES": "millrace.contributed.training.train_ops",
+            "add_arg_scope": "millrace.contributed.framework.arg_scope",
+            "add_model_variable": "millrace.contributed.framework.variables",
+            "apply_regularization": "millrace.lib.variables.regularizers",
+            "arg_scope": "millrace.contributed.framework.arg_scope",
+            "arg_scope_func_key": "millrace.contributed.framework.arg_scope",
+            "arg_scoped_arguments": "millrace.contributed.framework.arg_scope",
+            "assign_from_values": "millrace.contributed.framework.variables",
+            "assign_from_values_fn": "millrace.contributed.framework.variables",
+            "avg_pool2d": "millrace.contributed.layers.shapes",
+            "avg_pool3d": "millrace.contributed.layers.shapes",
+            "batch_norm": "millrace.contributed.layers.normalization",
+            "bias_add": "millrace.contributed.layers.shapes",
+            "bow_encoder": "millrace.contributed.layers.shapes",
+            "conv1d": "millrace.contributed.layers.core:convolution1d",
+            "conv2d": "millrace.contributed.layers.core:convolution2d",
+            "conv2d_in_plane": "millrace.contributed.layers.separable:convolution2d_in_plane",
+            "conv2d_transpose": "millrace.contributed.layers.core:convolution2d_transpose",
+            "conv3d": "millrace.contributed.layers.core:convolution3d",
+            "conv3d_transpose": "millrace.contributed.layers.core:convolution3d_transpose",
+            "convolution": "millrace.contributed.layers.core",
+            "convolution1d": "millrace.contributed.layers.core",
+            "convolution2d": "millrace.contributed.layers.core",
+            "convolution2d_in_plane": "millrace.contributed.layers.separable",
+            "convolution2d_transpose": "millrace.contributed.layers.core",
+            "convolution3d": "millrace.contributed.layers.core",
+            "convolution3d_transpose": "millrace.contributed.layers.core",
+            "current_arg_scope": "millrace.contributed.framework.arg_scope",
+            "dense_to_sparse": "millrace.contributed.layers.shapes",
+            "dropout": "millrace.contributed.layers.shapes",
+            "elu": "millrace.contributed.layers.core:elu_layer",
+            "embed_sequence": "millrace.contributed.layers.shapes",
+            "embedding_lookup_unique": "millrace.contributed.layers.shapes",
+            "filter_variables": "millrace.contributed.framework.variables",
+            "flatten": "millrace.contributed.layers.shapes",
+            "fully_connected": "millrace.contributed.layers.core",
+            "get_local_variables": "millrace.contributed.framework.variables",
+            "get_model_variables": "millrace.contributed.framework.variables",
+            "get_trainable_variables": "millrace.contributed.framework.variables",
+            "get_unique_variable": "millrace.contributed.framework.variables",
+            "get_variable_full_name": "millrace.contributed.framework.variables",
+            "get_variables": "millrace.contributed.framework.variables",
+            "get_variables_by_name": "millrace.contributed.framework.variables",
+            "get_variables_by_suffix": "millrace.contributed.framework.variables",
+            "get_variables_to_restore": "millrace.contributed.framework.variables",
+            "global_variable": "millrace.contributed.framework.variables",
+            "group_norm": "millrace.contributed.layers.normalization",
+            "has_arg_scope": "millrace.contributed.framework.arg_scope",
+            "instance_norm": "millrace.contributed.layers.normalization",
+            "l1_l2_regularizer": "millrace.lib.variables.regularizers",
+            "l1_regularizer": "millrace.lib.variables.regularizers",
+            "l2_regularizer": "millrace.lib.variables.regularizers",
+            "layer_norm": "millrace.contributed.layers.normalization",
+            "linear": "millrace.contributed.layers.core",
+            "local_variable": "millrace.contributed.framework.variables",
+            "max_pool2d": "millrace.contributed.layers.shapes",
+            "max_pool3d": "millrace.contributed.layers.shapes",
+            "maxout": "millrace.contributed.layers.shapes",
+            "model_variable": "millrace.contributed.framework.variables",
+            "one_hot_encoding": "millrace.contributed.layers.shapes",
+            "optimize_loss": "millrace.contributed.training.train_ops",
+            "relu": "millrace.contributed.layers.core:relu_layer",
+            "relu6": "millrace.contributed.layers.core:relu6_layer",
+            "repeat": "millrace.contributed.layers.shapes",
+            "separable_conv2d": "millrace.contributed.layers.separable:separable_convolution2d",
+            "separable_convolution2d": "millrace.contributed.layers.separable",
+            "softmax": "millrace.contributed.layers.shapes",
+            "stack": "millrace.contributed.layers.shapes",
+            "sum_regularizer": "millrace.lib.variables.regularizers",
+            "summarize_activation": "millrace.contributed.layers.summaries",
+            "summarize_activations": "millrace.contributed.layers.summaries",
+            "summarize_biases": "millrace.contributed.layers.summaries",
+            "summarize_collection": "millrace.contributed.layers.summaries",
+            "summarize_tensor": "millrace.contributed.layers.summaries",
+            "summarize_tensors": "millrace.contributed.layers.summaries",
+            "summarize_variables": "millrace.contributed.layers.summaries",
+            "summarize_weights": "millrace.contributed.layers.summaries",
+            "unit_norm": "millrace.contributed.layers.shapes",
+            "variable": "millrace.contributed.framework.variables",
+            "variance_scaling_initializer": "millrace.contributed.layers.initializers",
+            "xavier_initializer": "millrace.contributed.layers.initializers",
+            "xavier_initializer_conv2d": "millrace.contributed.layers.initializers:xavier_initializer",
         },
         children=("initializers", "learning", "model_analyzer",),
     )

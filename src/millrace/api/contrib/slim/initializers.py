@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.contrib_layers_initializers import variance_scaling_initializer as variance_scaling_initializer
-    from millrace.lib.contrib_layers_initializers import xavier_initializer as xavier_initializer
+    from millrace.contributed.layers.initializers import variance_scaling_initializer as variance_scaling_initializer
+    from millrace.contributed.layers.initializers import xavier_initializer as xavier_initializer
 
 __all__ = [
     "variance_scaling_initializer",
@@ -18,7 +18,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "variance_scaling_initializer": "millrace.lib.contrib_layers_initializers",
-            "xavier_initializer": "millrace.lib.contrib_layers_initializers",
+            "variance_scaling_initializer": "millrace.contributed.layers.initializers",
+            "xavier_initializer": "millrace.contributed.layers.initializers",
         },
     )

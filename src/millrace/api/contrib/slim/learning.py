@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.training.train_ops import add_gradients_summaries as add_gradients_summaries
-    from millrace.training.train_ops import clip_gradient_norms as clip_gradient_norms
-    from millrace.training.train_ops import create_train_op as create_train_op
-    from millrace.training.train_ops import multiply_gradients as multiply_gradients
+    from millrace.contributed.training.train_ops import add_gradients_summaries as add_gradients_summaries
+    from millrace.contributed.training.train_ops import clip_gradient_norms as clip_gradient_norms
+    from millrace.contributed.training.train_ops import create_train_op as create_train_op
+    from millrace.contributed.training.train_ops import multiply_gradients as multiply_gradients
 
 __all__ = [
     "add_gradients_summaries",
@@ -22,9 +22,9 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "add_gradients_summaries": "millrace.training.train_ops",
-            "clip_gradient_norms": "millrace.training.train_ops",
-            "create_train_op": "millrace.training.train_ops",
-            "multiply_gradients": "millrace.training.train_ops",
+            "add_gradients_summaries": "millrace.contributed.training.train_ops",
+            "clip_gradient_norms": "millrace.contributed.training.train_ops",
+            "create_train_op": "millrace.contributed.training.train_ops",
+            "multiply_gradients": "millrace.contributed.training.train_ops",
         },
     )

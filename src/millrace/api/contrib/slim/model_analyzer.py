@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.contrib_summaries import analyze_vars as analyze_vars
+    from millrace.contributed.layers.summaries import analyze_vars as analyze_vars
 
 __all__ = [
     "analyze_vars",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "analyze_vars": "millrace.lib.contrib_summaries",
+            "analyze_vars": "millrace.contributed.layers.summaries",
         },
     )

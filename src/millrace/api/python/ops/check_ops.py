@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.checks import assert_greater_equal as assert_greater_equal
+    from millrace.lib.math.checks import assert_greater_equal as assert_greater_equal
 
 __all__ = [
     "assert_greater_equal",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "assert_greater_equal": "millrace.lib.checks",
+            "assert_greater_equal": "millrace.lib.math.checks",
         },
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.control_flow import with_dependencies as with_dependencies
+    from millrace.lib.flow.control_flow import with_dependencies as with_dependencies
 
 __all__ = [
     "with_dependencies",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "with_dependencies": "millrace.lib.control_flow",
+            "with_dependencies": "millrace.lib.flow.control_flow",
         },
     )

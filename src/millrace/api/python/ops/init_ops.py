@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.initializers import Constant as constant_initializer
-    from millrace.lib.initializers import GlorotNormal as glorot_normal_initializer
-    from millrace.lib.initializers import GlorotUniform as glorot_uniform_initializer
-    from millrace.lib.initializers import Initializer as Initializer
-    from millrace.lib.initializers import Ones as ones_initializer
-    from millrace.lib.initializers import Orthogonal as orthogonal_initializer
-    from millrace.lib.initializers import RandomNormal as random_normal_initializer
-    from millrace.lib.initializers import RandomUniform as random_uniform_initializer
-    from millrace.lib.initializers import TruncatedNormal as truncated_normal_initializer
-    from millrace.lib.initializers import UniformUnitScaling as uniform_unit_scaling_initializer
-    from millrace.lib.initializers import VarianceScaling as variance_scaling_initializer
-    from millrace.lib.initializers import Zeros as zeros_initializer
+    from millrace.lib.variables.initializers import Constant as constant_initializer
+    from millrace.lib.variables.initializers import GlorotNormal as glorot_normal_initializer
+    from millrace.lib.variables.initializers import GlorotUniform as glorot_uniform_initializer
+    from millrace.lib.variables.initializers import Initializer as Initializer
+    from millrace.lib.variables.initializers import Ones as ones_initializer
+    from millrace.lib.variables.initializers import Orthogonal as orthogonal_initializer
+    from millrace.lib.variables.initializers import RandomNormal as random_normal_initializer
+    from millrace.lib.variables.initializers import RandomUniform as random_uniform_initializer
+    from millrace.lib.variables.initializers import TruncatedNormal as truncated_normal_initializer
+    from millrace.lib.variables.initializers import UniformUnitScaling as uniform_unit_scaling_initializer
+    from millrace.lib.variables.initializers import VarianceScaling as variance_scaling_initializer
+    from millrace.lib.variables.initializers import Zeros as zeros_initializer
 
 __all__ = [
     "Initializer",
@@ -38,17 +38,17 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "Initializer": "millrace.lib.initializers",
-            "constant_initializer": "millrace.lib.initializers:Constant",
-            "glorot_normal_initializer": "millrace.lib.initializers:GlorotNormal",
-            "glorot_uniform_initializer": "millrace.lib.initializers:GlorotUniform",
-            "ones_initializer": "millrace.lib.initializers:Ones",
-            "orthogonal_initializer": "millrace.lib.initializers:Orthogonal",
-            "random_normal_initializer": "millrace.lib.initializers:RandomNormal",
-            "random_uniform_initializer": "millrace.lib.initializers:RandomUniform",
-            "truncated_normal_initializer": "millrace.lib.initializers:TruncatedNormal",
-            "uniform_unit_scaling_initializer": "millrace.lib.initializers:UniformUnitScaling",
-            "variance_scaling_initializer": "millrace.lib.initializers:VarianceScaling",
-            "zeros_initializer": "millrace.lib.initializers:Zeros",
+            "Initializer": "millrace.lib.variables.initializers",
+            "constant_initializer": "millrace.lib.variables.initializers:Constant",
+            "glorot_normal_initializer": "millrace.lib.variables.initializers:GlorotNormal",
+            "glorot_uniform_initializer": "millrace.lib.variables.initializers:GlorotUniform",
+            "ones_initializer": "millrace.lib.variables.initializers:Ones",
+            "orthogonal_initializer": "millrace.lib.variables.initializers:Orthogonal",
+            "random_normal_initializer": "millrace.lib.variables.initializers:RandomNormal",
+            "random_uniform_initializer": "millrace.lib.variables.initializers:RandomUniform",
+            "truncated_normal_initializer": "millrace.lib.variables.initializers:TruncatedNormal",
+            "uniform_unit_scaling_initializer": "millrace.lib.variables.initializers:UniformUnitScaling",
+            "variance_scaling_initializer": "millrace.lib.variables.initializers:VarianceScaling",
+            "zeros_initializer": "millrace.lib.variables.initializers:Zeros",
         },
     )

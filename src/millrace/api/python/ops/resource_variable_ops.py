@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.resource_variables import ResourceVariable as ResourceVariable
-    from millrace.lib.resource_variables import is_resource_variable as is_resource_variable
+    from millrace.lib.variables.resource_variables import ResourceVariable as ResourceVariable
+    from millrace.lib.variables.resource_variables import is_resource_variable as is_resource_variable
 
 __all__ = [
     "ResourceVariable",
@@ -18,7 +18,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "ResourceVariable": "millrace.lib.resource_variables",
-            "is_resource_variable": "millrace.lib.resource_variables",
+            "ResourceVariable": "millrace.lib.variables.resource_variables",
+            "is_resource_variable": "millrace.lib.variables.resource_variables",
         },
     )

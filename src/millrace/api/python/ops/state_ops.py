@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.assigning import assign as assign
-    from millrace.lib.assigning import assign_add as assign_add
-    from millrace.lib.assigning import assign_sub as assign_sub
-    from millrace.lib.assigning import batch_scatter_update as batch_scatter_update
-    from millrace.lib.assigning import count_up_to as count_up_to
-    from millrace.lib.assigning import scatter_add as scatter_add
-    from millrace.lib.assigning import scatter_div as scatter_div
-    from millrace.lib.assigning import scatter_max as scatter_max
-    from millrace.lib.assigning import scatter_min as scatter_min
-    from millrace.lib.assigning import scatter_mul as scatter_mul
-    from millrace.lib.assigning import scatter_nd_add as scatter_nd_add
-    from millrace.lib.assigning import scatter_nd_sub as scatter_nd_sub
-    from millrace.lib.assigning import scatter_nd_update as scatter_nd_update
-    from millrace.lib.assigning import scatter_sub as scatter_sub
-    from millrace.lib.assigning import scatter_update as scatter_update
+    from millrace.lib.variables.assigning import assign as assign
+    from millrace.lib.variables.assigning import assign_add as assign_add
+    from millrace.lib.variables.assigning import assign_sub as assign_sub
+    from millrace.lib.variables.assigning import batch_scatter_update as batch_scatter_update
+    from millrace.lib.variables.assigning import count_up_to as count_up_to
+    from millrace.lib.variables.assigning import scatter_add as scatter_add
+    from millrace.lib.variables.assigning import scatter_div as scatter_div
+    from millrace.lib.variables.assigning import scatter_max as scatter_max
+    from millrace.lib.variables.assigning import scatter_min as scatter_min
+    from millrace.lib.variables.assigning import scatter_mul as scatter_mul
+    from millrace.lib.variables.assigning import scatter_nd_add as scatter_nd_add
+    from millrace.lib.variables.assigning import scatter_nd_sub as scatter_nd_sub
+    from millrace.lib.variables.assigning import scatter_nd_update as scatter_nd_update
+    from millrace.lib.variables.assigning import scatter_sub as scatter_sub
+    from millrace.lib.variables.assigning import scatter_update as scatter_update
 
 __all__ = [
     "assign",
@@ -44,20 +44,20 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "assign": "millrace.lib.assigning",
-            "assign_add": "millrace.lib.assigning",
-            "assign_sub": "millrace.lib.assigning",
-            "batch_scatter_update": "millrace.lib.assigning",
-            "count_up_to": "millrace.lib.assigning",
-            "scatter_add": "millrace.lib.assigning",
-            "scatter_div": "millrace.lib.assigning",
-            "scatter_max": "millrace.lib.assigning",
-            "scatter_min": "millrace.lib.assigning",
-            "scatter_mul": "millrace.lib.assigning",
-            "scatter_nd_add": "millrace.lib.assigning",
-            "scatter_nd_sub": "millrace.lib.assigning",
-            "scatter_nd_update": "millrace.lib.assigning",
-            "scatter_sub": "millrace.lib.assigning",
-            "scatter_update": "millrace.lib.assigning",
+            "assign": "millrace.lib.variables.assigning",
+            "assign_add": "millrace.lib.variables.assigning",
+            "assign_sub": "millrace.lib.variables.assigning",
+            "batch_scatter_update": "millrace.lib.variables.assigning",
+            "count_up_to": "millrace.lib.variables.assigning",
+            "scatter_add": "millrace.lib.variables.assigning",
+            "scatter_div": "millrace.lib.variables.assigning",
+            "scatter_max": "millrace.lib.variables.assigning",
+            "scatter_min": "millrace.lib.variables.assigning",
+            "scatter_mul": "millrace.lib.variables.assigning",
+            "scatter_nd_add": "millrace.lib.variables.assigning",
+            "scatter_nd_sub": "millrace.lib.variables.assigning",
+            "scatter_nd_update": "millrace.lib.variables.assigning",
+            "scatter_sub": "millrace.lib.variables.assigning",
+            "scatter_update": "millrace.lib.variables.assigning",
         },
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.template import make_template as make_template
+    from millrace.lib.variables.template import make_template as make_template
 
 __all__ = [
     "make_template",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "make_template": "millrace.lib.template",
+            "make_template": "millrace.lib.variables.template",
         },
     )

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.variable_scope import AUTO_REUSE as AUTO_REUSE
-    from millrace.lib.variable_scope import VariableScope as VariableScope
-    from millrace.lib.variable_scope import get_local_variable as get_local_variable
-    from millrace.lib.variable_scope import get_variable as get_variable
-    from millrace.lib.variable_scope import get_variable_scope as get_variable_scope
-    from millrace.lib.variable_scope import no_regularizer as no_regularizer
-    from millrace.lib.variable_scope import variable_op_scope as variable_op_scope
-    from millrace.lib.variable_scope import variable_scope as variable_scope
+    from millrace.lib.variables.scope import AUTO_REUSE as AUTO_REUSE
+    from millrace.lib.variables.scope import VariableScope as VariableScope
+    from millrace.lib.variables.scope import get_local_variable as get_local_variable
+    from millrace.lib.variables.scope import get_variable as get_variable
+    from millrace.lib.variables.scope import get_variable_scope as get_variable_scope
+    from millrace.lib.variables.scope import no_regularizer as no_regularizer
+    from millrace.lib.variables.scope import variable_op_scope as variable_op_scope
+    from millrace.lib.variables.scope import variable_scope as variable_scope
 
 __all__ = [
     "AUTO_REUSE",
@@ -30,13 +30,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "AUTO_REUSE": "millrace.lib.variable_scope",
-            "VariableScope": "millrace.lib.variable_scope",
-            "get_local_variable": "millrace.lib.variable_scope",
-            "get_variable": "millrace.lib.variable_scope",
-            "get_variable_scope": "millrace.lib.variable_scope",
-            "no_regularizer": "millrace.lib.variable_scope",
-            "variable_op_scope": "millrace.lib.variable_scope",
-            "variable_scope": "millrace.lib.variable_scope",
+            "AUTO_REUSE": "millrace.lib.variables.scope",
+            "VariableScope": "millrace.lib.variables.scope",
+            "get_local_variable": "millrace.lib.variables.scope",
+            "get_variable": "millrace.lib.variables.scope",
+            "get_variable_scope": "millrace.lib.variables.scope",
+            "no_regularizer": "millrace.lib.variables.scope",
+            "variable_op_scope": "millrace.lib.variables.scope",
+            "variable_scope": "millrace.lib.variables.scope",
         },
     )

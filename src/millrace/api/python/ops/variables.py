@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.variable_sets import all_variables as all_variables
-    from millrace.lib.variable_sets import assert_variables_initialized as assert_variables_initialized
-    from millrace.lib.variable_sets import global_variables as global_variables
-    from millrace.lib.variable_sets import global_variables_initializer as global_variables_initializer
-    from millrace.lib.variable_sets import is_variable_initialized as is_variable_initialized
-    from millrace.lib.variable_sets import local_variables as local_variables
-    from millrace.lib.variable_sets import local_variables_initializer as local_variables_initializer
-    from millrace.lib.variable_sets import model_variables as model_variables
-    from millrace.lib.variable_sets import moving_average_variables as moving_average_variables
-    from millrace.lib.variable_sets import report_uninitialized_variables as report_uninitialized_variables
-    from millrace.lib.variable_sets import trainable_variables as trainable_variables
-    from millrace.lib.variable_sets import variables_initializer as variables_initializer
-    from millrace.lib.variables import Variable as Variable
+    from millrace.lib.variables.sets import all_variables as all_variables
+    from millrace.lib.variables.sets import assert_variables_initialized as assert_variables_initialized
+    from millrace.lib.variables.sets import global_variables as global_variables
+    from millrace.lib.variables.sets import global_variables_initializer as global_variables_initializer
+    from millrace.lib.variables.sets import is_variable_initialized as is_variable_initialized
+    from millrace.lib.variables.sets import local_variables as local_variables
+    from millrace.lib.variables.sets import local_variables_initializer as local_variables_initializer
+    from millrace.lib.variables.sets import model_variables as model_variables
+    from millrace.lib.variables.sets import moving_average_variables as moving_average_variables
+    from millrace.lib.variables.sets import report_uninitialized_variables as report_uninitialized_variables
+    from millrace.lib.variables.sets import trainable_variables as trainable_variables
+    from millrace.lib.variables.sets import variables_initializer as variables_initializer
+    from millrace.lib.variables.variable import Variable as Variable
 
 __all__ = [
     "Variable",
@@ -40,18 +40,18 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "Variable": "millrace.lib.variables",
-            "all_variables": "millrace.lib.variable_sets",
-            "assert_variables_initialized": "millrace.lib.variable_sets",
-            "global_variables": "millrace.lib.variable_sets",
-            "global_variables_initializer": "millrace.lib.variable_sets",
-            "is_variable_initialized": "millrace.lib.variable_sets",
-            "local_variables": "millrace.lib.variable_sets",
-            "local_variables_initializer": "millrace.lib.variable_sets",
-            "model_variables": "millrace.lib.variable_sets",
-            "moving_average_variables": "millrace.lib.variable_sets",
-            "report_uninitialized_variables": "millrace.lib.variable_sets",
-            "trainable_variables": "millrace.lib.variable_sets",
-            "variables_initializer": "millrace.lib.variable_sets",
+            "Variable": "millrace.lib.variables.variable",
+            "all_variables": "millrace.lib.variables.sets",
+            "assert_variables_initialized": "millrace.lib.variables.sets",
+            "global_variables": "millrace.lib.variables.sets",
+            "global_variables_initializer": "millrace.lib.variables.sets",
+            "is_variable_initialized": "millrace.lib.variables.sets",
+            "local_variables": "millrace.lib.variables.sets",
+            "local_variables_initializer": "millrace.lib.variables.sets",
+            "model_variables": "millrace.lib.variables.sets",
+            "moving_average_variables": "millrace.lib.variables.sets",
+            "report_uninitialized_variables": "millrace.lib.variables.sets",
+            "trainable_variables": "millrace.lib.variables.sets",
+            "variables_initializer": "millrace.lib.variables.sets",
         },
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.app import run as run
+    from millrace.lib.platform.app import run as run
 
 __all__ = [
     "run",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "run": "millrace.lib.app",
+            "run": "millrace.lib.platform.app",
         },
     )

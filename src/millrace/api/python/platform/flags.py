@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.flags import DEFINE as DEFINE
-    from millrace.lib.flags import DEFINE_alias as DEFINE_alias
-    from millrace.lib.flags import DEFINE_bool as DEFINE_bool
-    from millrace.lib.flags import DEFINE_boolean as DEFINE_boolean
-    from millrace.lib.flags import DEFINE_enum as DEFINE_enum
-    from millrace.lib.flags import DEFINE_enum_class as DEFINE_enum_class
-    from millrace.lib.flags import DEFINE_flag as DEFINE_flag
-    from millrace.lib.flags import DEFINE_float as DEFINE_float
-    from millrace.lib.flags import DEFINE_integer as DEFINE_integer
-    from millrace.lib.flags import DEFINE_list as DEFINE_list
-    from millrace.lib.flags import DEFINE_multi as DEFINE_multi
-    from millrace.lib.flags import DEFINE_multi_enum as DEFINE_multi_enum
-    from millrace.lib.flags import DEFINE_multi_enum_class as DEFINE_multi_enum_class
-    from millrace.lib.flags import DEFINE_multi_float as DEFINE_multi_float
-    from millrace.lib.flags import DEFINE_multi_integer as DEFINE_multi_integer
-    from millrace.lib.flags import DEFINE_multi_string as DEFINE_multi_string
-    from millrace.lib.flags import DEFINE_spaceseplist as DEFINE_spaceseplist
-    from millrace.lib.flags import DEFINE_string as DEFINE_string
-    from millrace.lib.flags import FLAGS as FLAGS
+    from millrace.lib.platform.flags import DEFINE as DEFINE
+    from millrace.lib.platform.flags import DEFINE_alias as DEFINE_alias
+    from millrace.lib.platform.flags import DEFINE_bool as DEFINE_bool
+    from millrace.lib.platform.flags import DEFINE_boolean as DEFINE_boolean
+    from millrace.lib.platform.flags import DEFINE_enum as DEFINE_enum
+    from millrace.lib.platform.flags import DEFINE_enum_class as DEFINE_enum_class
+    from millrace.lib.platform.flags import DEFINE_flag as DEFINE_flag
+    from millrace.lib.platform.flags import DEFINE_float as DEFINE_float
+    from millrace.lib.platform.flags import DEFINE_integer as DEFINE_integer
+    from millrace.lib.platform.flags import DEFINE_list as DEFINE_list
+    from millrace.lib.platform.flags import DEFINE_multi as DEFINE_multi
+    from millrace.lib.platform.flags import DEFINE_multi_enum as DEFINE_multi_enum
+    from millrace.lib.platform.flags import DEFINE_multi_enum_class as DEFINE_multi_enum_class
+    from millrace.lib.platform.flags import DEFINE_multi_float as DEFINE_multi_float
+    from millrace.lib.platform.flags import DEFINE_multi_integer as DEFINE_multi_integer
+    from millrace.lib.platform.flags import DEFINE_multi_string as DEFINE_multi_string
+    from millrace.lib.platform.flags import DEFINE_spaceseplist as DEFINE_spaceseplist
+    from millrace.lib.platform.flags import DEFINE_string as DEFINE_string
+    from millrace.lib.platform.flags import FLAGS as FLAGS
 
 __all__ = [
     "DEFINE",
@@ -52,24 +52,24 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "DEFINE": "millrace.lib.flags",
-            "DEFINE_alias": "millrace.lib.flags",
-            "DEFINE_bool": "millrace.lib.flags",
-            "DEFINE_boolean": "millrace.lib.flags",
-            "DEFINE_enum": "millrace.lib.flags",
-            "DEFINE_enum_class": "millrace.lib.flags",
-            "DEFINE_flag": "millrace.lib.flags",
-            "DEFINE_float": "millrace.lib.flags",
-            "DEFINE_integer": "millrace.lib.flags",
-            "DEFINE_list": "millrace.lib.flags",
-            "DEFINE_multi": "millrace.lib.flags",
-            "DEFINE_multi_enum": "millrace.lib.flags",
-            "DEFINE_multi_enum_class": "millrace.lib.flags",
-            "DEFINE_multi_float": "millrace.lib.flags",
-            "DEFINE_multi_integer": "millrace.lib.flags",
-            "DEFINE_multi_string": "millrace.lib.flags",
-            "DEFINE_spaceseplist": "millrace.lib.flags",
-            "DEFINE_string": "millrace.lib.flags",
-            "FLAGS": "millrace.lib.flags",
+            "DEFINE": "millrace.lib.platform.flags",
+            "DEFINE_alias": "millrace.lib.platform.flags",
+            "DEFINE_bool": "millrace.lib.platform.flags",
+            "DEFINE_boolean": "millrace.lib.platform.flags",
+            "DEFINE_enum": "millrace.lib.platform.flags",
+            "DEFINE_enum_class": "millrace.lib.platform.flags",
+            "DEFINE_flag": "millrace.lib.platform.flags",
+            "DEFINE_float": "millrace.lib.platform.flags",
+            "DEFINE_integer": "millrace.lib.platform.flags",
+            "DEFINE_list": "millrace.lib.platform.flags",
+            "DEFINE_multi": "millrace.lib.platform.flags",
+            "DEFINE_multi_enum": "millrace.lib.platform.flags",
+            "DEFINE_multi_enum_class": "millrace.lib.platform.flags",
+            "DEFINE_multi_float": "millrace.lib.platform.flags",
+            "DEFINE_multi_integer": "millrace.lib.platform.flags",
+            "DEFINE_multi_string": "millrace.lib.platform.flags",
+            "DEFINE_spaceseplist": "millrace.lib.platform.flags",
+            "DEFINE_string": "millrace.lib.platform.flags",
+            "FLAGS": "millrace.lib.platform.flags",
         },
     )

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.gfile import FastGFile as FastGFile
-    from millrace.lib.gfile import GFile as GFile
-    from millrace.lib.gfile import GFile as Open
-    from millrace.lib.gfile import copy_v1 as Copy
-    from millrace.lib.gfile import delete_recursively as DeleteRecursively
-    from millrace.lib.gfile import exists_v1 as Exists
-    from millrace.lib.gfile import glob_v1 as Glob
-    from millrace.lib.gfile import is_directory as IsDirectory
-    from millrace.lib.gfile import list_directory as ListDirectory
-    from millrace.lib.gfile import make_directories as MakeDirs
-    from millrace.lib.gfile import make_directory as MkDir
-    from millrace.lib.gfile import remove_v1 as Remove
-    from millrace.lib.gfile import rename_v1 as Rename
-    from millrace.lib.gfile import stat_v1 as Stat
-    from millrace.lib.gfile import walk_v1 as Walk
+    from millrace.lib.platform.gfile import FastGFile as FastGFile
+    from millrace.lib.platform.gfile import GFile as GFile
+    from millrace.lib.platform.gfile import GFile as Open
+    from millrace.lib.platform.gfile import copy_v1 as Copy
+    from millrace.lib.platform.gfile import delete_recursively as DeleteRecursively
+    from millrace.lib.platform.gfile import exists_v1 as Exists
+    from millrace.lib.platform.gfile import glob_v1 as Glob
+    from millrace.lib.platform.gfile import is_directory as IsDirectory
+    from millrace.lib.platform.gfile import list_directory as ListDirectory
+    from millrace.lib.platform.gfile import make_directories as MakeDirs
+    from millrace.lib.platform.gfile import make_directory as MkDir
+    from millrace.lib.platform.gfile import remove_v1 as Remove
+    from millrace.lib.platform.gfile import rename_v1 as Rename
+    from millrace.lib.platform.gfile import stat_v1 as Stat
+    from millrace.lib.platform.gfile import walk_v1 as Walk
 
 __all__ = [
     "Copy",
@@ -44,20 +44,20 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "Copy": "millrace.lib.gfile:copy_v1",
-            "DeleteRecursively": "millrace.lib.gfile:delete_recursively",
-            "Exists": "millrace.lib.gfile:exists_v1",
-            "FastGFile": "millrace.lib.gfile",
-            "GFile": "millrace.lib.gfile",
-            "Glob": "millrace.lib.gfile:glob_v1",
-            "IsDirectory": "millrace.lib.gfile:is_directory",
-            "ListDirectory": "millrace.lib.gfile:list_directory",
-            "MakeDirs": "millrace.lib.gfile:make_directories",
-            "MkDir": "millrace.lib.gfile:make_directory",
-            "Open": "millrace.lib.gfile:GFile",
-            "Remove": "millrace.lib.gfile:remove_v1",
-            "Rename": "millrace.lib.gfile:rename_v1",
-            "Stat": "millrace.lib.gfile:stat_v1",
-            "Walk": "millrace.lib.gfile:walk_v1",
+            "Copy": "millrace.lib.platform.gfile:copy_v1",
+            "DeleteRecursively": "millrace.lib.platform.gfile:delete_recursively",
+            "Exists": "millrace.lib.platform.gfile:exists_v1",
+            "FastGFile": "millrace.lib.platform.gfile",
+            "GFile": "millrace.lib.platform.gfile",
+            "Glob": "millrace.lib.platform.gfile:glob_v1",
+            "IsDirectory": "millrace.lib.platform.gfile:is_directory",
+            "ListDirectory": "millrace.lib.platform.gfile:list_directory",
+            "MakeDirs": "millrace.lib.platform.gfile:make_directories",
+            "MkDir": "millrace.lib.platform.gfile:make_directory",
+            "Open": "millrace.lib.platform.gfile:GFile",
+            "Remove": "millrace.lib.platform.gfile:remove_v1",
+            "Rename": "millrace.lib.platform.gfile:rename_v1",
+            "Stat": "millrace.lib.platform.gfile:stat_v1",
+            "Walk": "millrace.lib.platform.gfile:walk_v1",
         },
     )

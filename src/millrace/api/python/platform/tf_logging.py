@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.log import DEBUG as DEBUG
-    from millrace.lib.log import ERROR as ERROR
-    from millrace.lib.log import FATAL as FATAL
-    from millrace.lib.log import INFO as INFO
-    from millrace.lib.log import WARN as WARN
-    from millrace.lib.log import debug as debug
-    from millrace.lib.log import error as error
-    from millrace.lib.log import fatal as fatal
-    from millrace.lib.log import flush as flush
-    from millrace.lib.log import get_verbosity as get_verbosity
-    from millrace.lib.log import info as info
-    from millrace.lib.log import log as log
-    from millrace.lib.log import log_every_n as log_every_n
-    from millrace.lib.log import log_first_n as log_first_n
-    from millrace.lib.log import log_if as log_if
-    from millrace.lib.log import set_verbosity as set_verbosity
-    from millrace.lib.log import vlog as vlog
-    from millrace.lib.log import warn as warn
-    from millrace.lib.log import warning as warning
+    from millrace.lib.platform.log import DEBUG as DEBUG
+    from millrace.lib.platform.log import ERROR as ERROR
+    from millrace.lib.platform.log import FATAL as FATAL
+    from millrace.lib.platform.log import INFO as INFO
+    from millrace.lib.platform.log import WARN as WARN
+    from millrace.lib.platform.log import debug as debug
+    from millrace.lib.platform.log import error as error
+    from millrace.lib.platform.log import fatal as fatal
+    from millrace.lib.platform.log import flush as flush
+    from millrace.lib.platform.log import get_verbosity as get_verbosity
+    from millrace.lib.platform.log import info as info
+    from millrace.lib.platform.log import log as log
+    from millrace.lib.platform.log import log_every_n as log_every_n
+    from millrace.lib.platform.log import log_first_n as log_first_n
+    from millrace.lib.platform.log import log_if as log_if
+    from millrace.lib.platform.log import set_verbosity as set_verbosity
+    from millrace.lib.platform.log import vlog as vlog
+    from millrace.lib.platform.log import warn as warn
+    from millrace.lib.platform.log import warning as warning
 
 __all__ = [
     "DEBUG",
@@ -52,24 +52,24 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "DEBUG": "millrace.lib.log",
-            "ERROR": "millrace.lib.log",
-            "FATAL": "millrace.lib.log",
-            "INFO": "millrace.lib.log",
-            "WARN": "millrace.lib.log",
-            "debug": "millrace.lib.log",
-            "error": "millrace.lib.log",
-            "fatal": "millrace.lib.log",
-            "flush": "millrace.lib.log",
-            "get_verbosity": "millrace.lib.log",
-            "info": "millrace.lib.log",
-            "log": "millrace.lib.log",
-            "log_every_n": "millrace.lib.log",
-            "log_first_n": "millrace.lib.log",
-            "log_if": "millrace.lib.log",
-            "set_verbosity": "millrace.lib.log",
-            "vlog": "millrace.lib.log",
-            "warn": "millrace.lib.log",
-            "warning": "millrace.lib.log",
+            "DEBUG": "millrace.lib.platform.log",
+            "ERROR": "millrace.lib.platform.log",
+            "FATAL": "millrace.lib.platform.log",
+            "INFO": "millrace.lib.platform.log",
+            "WARN": "millrace.lib.platform.log",
+            "debug": "millrace.lib.platform.log",
+            "error": "millrace.lib.platform.log",
+            "fatal": "millrace.lib.platform.log",
+            "flush": "millrace.lib.platform.log",
+            "get_verbosity": "millrace.lib.platform.log",
+            "info": "millrace.lib.platform.log",
+            "log": "millrace.lib.platform.log",
+            "log_every_n": "millrace.lib.platform.log",
+            "log_first_n": "millrace.lib.platform.log",
+            "log_if": "millrace.lib.platform.log",
+            "set_verbosity": "millrace.lib.platform.log",
+            "vlog": "millrace.lib.platform.log",
+            "warn": "millrace.lib.platform.log",
+            "warning": "millrace.lib.platform.log",
         },
     )

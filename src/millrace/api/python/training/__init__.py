@@ -7,26 +7,40 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.api.python.training import adam as adam
+    from millrace.api.python.training import checkpoint_management as checkpoint_management
+    from millrace.api.python.training import coordinator as coordinator
     from millrace.api.python.training import ftrl as ftrl
     from millrace.api.python.training import gradient_descent as gradient_descent
+    from millrace.api.python.training import input as input
     from millrace.api.python.training import learning_rate_decay as learning_rate_decay
     from millrace.api.python.training import momentum as momentum
     from millrace.api.python.training import moving_averages as moving_averages
     from millrace.api.python.training import optimizer as optimizer
+    from millrace.api.python.training import queue_runner_impl as queue_runner_impl
     from millrace.api.python.training import rmsprop as rmsprop
+    from millrace.api.python.training import saveable_object as saveable_object
+    from millrace.api.python.training import saver as saver
+    from millrace.api.python.training import saving as saving
     from millrace.api.python.training import slot_creator as slot_creator
     from millrace.api.python.training import training as training
     from millrace.api.python.training import training_util as training_util
 
 __all__ = [
     "adam",
+    "checkpoint_management",
+    "coordinator",
     "ftrl",
     "gradient_descent",
+    "input",
     "learning_rate_decay",
     "momentum",
     "moving_averages",
     "optimizer",
+    "queue_runner_impl",
     "rmsprop",
+    "saveable_object",
+    "saver",
+    "saving",
     "slot_creator",
     "training",
     "training_util",
@@ -37,5 +51,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("adam", "ftrl", "gradient_descent", "learning_rate_decay", "momentum", "moving_averages", "optimizer", "rmsprop", "slot_creator", "training", "training_util",),
+        children=("adam", "checkpoint_management", "coordinator", "ftrl", "gradient_descent", "input", "learning_rate_decay", "momentum", "moving_averages", "optimizer", "queue_runner_impl", "rmsprop", "saveable_object", "saver", "saving", "slot_creator", "training", "training_util",),
     )

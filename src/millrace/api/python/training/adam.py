@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.training.adam import AdamOptimizer as AdamOptimizer
+    from millrace.training.optimizers.adam import AdamOptimizer as AdamOptimizer
 
 __all__ = [
     "AdamOptimizer",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "AdamOptimizer": "millrace.training.adam",
+            "AdamOptimizer": "millrace.training.optimizers.adam",
         },
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.training.ftrl import FtrlOptimizer as FtrlOptimizer
+    from millrace.training.optimizers.ftrl import FtrlOptimizer as FtrlOptimizer
 
 __all__ = [
     "FtrlOptimizer",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "FtrlOptimizer": "millrace.training.ftrl",
+            "FtrlOptimizer": "millrace.training.optimizers.ftrl",
         },
     )

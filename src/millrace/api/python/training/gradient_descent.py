@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.training.gradient_descent import GradientDescentOptimizer as GradientDescentOptimizer
+    from millrace.training.optimizers.gradient_descent import GradientDescentOptimizer as GradientDescentOptimizer
 
 __all__ = [
     "GradientDescentOptimizer",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "GradientDescentOptimizer": "millrace.training.gradient_descent",
+            "GradientDescentOptimizer": "millrace.training.optimizers.gradient_descent",
         },
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.training.momentum import MomentumOptimizer as MomentumOptimizer
+    from millrace.training.optimizers.momentum import MomentumOptimizer as MomentumOptimizer
 
 __all__ = [
     "MomentumOptimizer",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "MomentumOptimizer": "millrace.training.momentum",
+            "MomentumOptimizer": "millrace.training.optimizers.momentum",
         },
     )

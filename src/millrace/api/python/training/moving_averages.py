@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.moving_averages import assign_moving_average as assign_moving_average
-    from millrace.lib.moving_averages import weighted_moving_average as weighted_moving_average
+    from millrace.lib.variables.moving_averages import assign_moving_average as assign_moving_average
+    from millrace.lib.variables.moving_averages import weighted_moving_average as weighted_moving_average
     from millrace.training.moving_averages import ExponentialMovingAverage as ExponentialMovingAverage
 
 __all__ = [
@@ -21,7 +21,7 @@ if not TYPE_CHECKING:
         globals(),
         {
             "ExponentialMovingAverage": "millrace.training.moving_averages",
-            "assign_moving_average": "millrace.lib.moving_averages",
-            "weighted_moving_average": "millrace.lib.moving_averages",
+            "assign_moving_average": "millrace.lib.variables.moving_averages",
+            "weighted_moving_average": "millrace.lib.variables.moving_averages",
         },
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.training.optimizer import Optimizer as Optimizer
+    from millrace.training.optimizers.optimizer import Optimizer as Optimizer
 
 __all__ = [
     "Optimizer",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "Optimizer": "millrace.training.optimizer",
+            "Optimizer": "millrace.training.optimizers.optimizer",
         },
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.training.rmsprop import RMSPropOptimizer as RMSPropOptimizer
+    from millrace.training.optimizers.rmsprop import RMSPropOptimizer as RMSPropOptimizer
 
 __all__ = [
     "RMSPropOptimizer",
@@ -16,6 +16,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "RMSPropOptimizer": "millrace.training.rmsprop",
+            "RMSPropOptimizer": "millrace.training.optimizers.rmsprop",
         },
     )

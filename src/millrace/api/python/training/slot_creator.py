@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.training.slot_creator import create_slot as create_slot
-    from millrace.training.slot_creator import create_slot_with_initializer as create_slot_with_initializer
-    from millrace.training.slot_creator import create_zeros_slot as create_zeros_slot
+    from millrace.training.optimizers.slot_creator import create_slot as create_slot
+    from millrace.training.optimizers.slot_creator import create_slot_with_initializer as create_slot_with_initializer
+    from millrace.training.optimizers.slot_creator import create_zeros_slot as create_zeros_slot
 
 __all__ = [
     "create_slot",
@@ -20,8 +20,8 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "create_slot": "millrace.training.slot_creator",
-            "create_slot_with_initializer": "millrace.training.slot_creator",
-            "create_zeros_slot": "millrace.training.slot_creator",
+            "create_slot": "millrace.training.optimizers.slot_creator",
+            "create_slot_with_initializer": "millrace.training.optimizers.slot_creator",
+            "create_zeros_slot": "millrace.training.optimizers.slot_creator",
         },
     )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.arg_scope import add_arg_scope as add_arg_scope
-    from millrace.lib.arg_scope import arg_scope as arg_scope
+    from millrace.contributed.framework.arg_scope import add_arg_scope as add_arg_scope
+    from millrace.contributed.framework.arg_scope import arg_scope as arg_scope
 
 __all__ = [
     "add_arg_scope",
@@ -18,7 +18,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "add_arg_scope": "millrace.lib.arg_scope",
-            "arg_scope": "millrace.lib.arg_scope",
+            "add_arg_scope": "millrace.contributed.framework.arg_scope",
+            "arg_scope": "millrace.contributed.framework.arg_scope",
         },
     )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.contrib_layers_norm import batch_norm as batch_norm
-    from millrace.lib.contrib_layers_norm import layer_norm as layer_norm
+    from millrace.contributed.layers.normalization import batch_norm as batch_norm
+    from millrace.contributed.layers.normalization import layer_norm as layer_norm
     from millrace.api.contrib.layers.python.layers import initializers as initializers
     from millrace.api.contrib.layers.python.layers import utils as utils
 
@@ -22,8 +22,8 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "batch_norm": "millrace.lib.contrib_layers_norm",
-            "layer_norm": "millrace.lib.contrib_layers_norm",
+            "batch_norm": "millrace.contributed.layers.normalization",
+            "layer_norm": "millrace.contributed.layers.normalization",
         },
         children=("initializers", "utils",),
     )

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.contrib_layers_outputs import append_tensor_alias as append_tensor_alias
-    from millrace.lib.contrib_layers_outputs import collect_named_outputs as collect_named_outputs
-    from millrace.lib.contrib_layers_outputs import convert_collection_to_dict as convert_collection_to_dict
-    from millrace.lib.contrib_layers_outputs import get_tensor_aliases as get_tensor_aliases
+    from millrace.contributed.layers.outputs import append_tensor_alias as append_tensor_alias
+    from millrace.contributed.layers.outputs import collect_named_outputs as collect_named_outputs
+    from millrace.contributed.layers.outputs import convert_collection_to_dict as convert_collection_to_dict
+    from millrace.contributed.layers.outputs import get_tensor_aliases as get_tensor_aliases
 
 __all__ = [
     "append_tensor_alias",
@@ -22,9 +22,9 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "append_tensor_alias": "millrace.lib.contrib_layers_outputs",
-            "collect_named_outputs": "millrace.lib.contrib_layers_outputs",
-            "convert_collection_to_dict": "millrace.lib.contrib_layers_outputs",
-            "get_tensor_aliases": "millrace.lib.contrib_layers_outputs",
+            "append_tensor_alias": "millrace.contributed.layers.outputs",
+            "collect_named_outputs": "millrace.contributed.layers.outputs",
+            "convert_collection_to_dict": "millrace.contributed.layers.outputs",
+            "get_tensor_aliases": "millrace.contributed.layers.outputs",
         },
     )

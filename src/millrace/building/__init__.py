@@ -1,0 +1,1 @@
+"""How operations are added to a graph: conversion, scopes, bodies, operators."""

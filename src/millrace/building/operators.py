@@ -1,0 +1,159 @@
+"""Python's operators on tensors: which operation each one adds, and under which name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from millrace.building import convert, indexed_slices, raw, slicing
+from millrace.core import dtypes
+from millrace.core.public import public
+from millrace.graph.defaults import get_default_graph, graph_stack
+from millrace.graph.tensor import Tensor
+
+_TRUE_DIVISION = {
+    dtypes.uint8: dtypes.float32,
+    dtypes.int8: dtypes.float32,
+    dtypes.uint16: dtypes.float32,
+    dtypes.int16: dtypes.float32,
+    dtypes.int32: dtypes.float64,
+    dtypes.int64: dtypes.float64,
+    dtypes.bfloat16: None,
+    dtypes.float16: None,
+    dtypes.float32: None,
+    dtypes.float64: None,
+    dtypes.complex64: None,
+    dtypes.complex128: None,
+}
+
+
+def _binary(function: Callable[..., Any], name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The operator and its reflection: the other side becomes a constant of the tensor's dtype, named x
+    or y.
+    """
+
+    def forward(x: Tensor, y: Any) -> Any:
+        if type(y) is not Tensor:
+            if hasattr(y, "dense_shape") and not isinstance(y, indexed_slices.IndexedSlices):
+                return NotImplemented
+            with graph_stack.entered(x.op.graph), x.op.graph.name_scope(name) as scope:
+                y = convert.to_tensor(y, x.dtype.base_dtype, "y")
+                return function(x, y, name=scope)
+        return function(x, y, name=name)
+
+    def reflected(y: Tensor, x: Any) -> Any:
+        with graph_stack.entered(y.op.graph), y.op.graph.name_scope(name) as scope:
+            x = convert.to_tensor(x, y.dtype.base_dtype, "x")
+            return function(x, y, name=scope)
+
+    return forward, reflected
+
+
+def truediv(x: Tensor, y: Tensor, name: str | None = None) -> Tensor:
+    """x / y in floating point: integers are converted first.
+
+    Raises:
+      TypeError: the dtypes differ or cannot be divided.
+    """
+    with get_default_graph().name_scope(name or "truediv") as scope:
+        if x.dtype.base_dtype is not y.dtype.base_dtype:
+            raise TypeError(
+                f"truediv: x and y must have the same dtype. Received: {x.dtype.name} and {y.dtype.name}"
+            )
+        if x.dtype.base_dtype not in _TRUE_DIVISION:
+            raise TypeError(f"truediv: dtype {x.dtype.name} cannot be divided")
+        wanted = _TRUE_DIVISION[x.dtype.base_dtype]
+        if wanted is not None:
+            x, y = raw.Cast(x, DstT=wanted, name="Cast"), raw.Cast(y, DstT=wanted, name="Cast")
+        return raw.RealDiv(x, y, name=scope)
+
+
+def div(x: Tensor, y: Tensor, name: str | None = None) -> Tensor:
+    """Python 2 division: floors integers, divides the rest."""
+    if x.dtype.base_dtype.is_floating or x.dtype.base_dtype.is_complex:
+        return raw.RealDiv(x, y, name=name)
+    return raw.FloorDiv(x, y, name=name)
+
+
+def batch_product(a: Tensor, b: Tensor) -> Callable[..., Tensor]:
+    """The operation that multiplies batches of matrices: BatchMatMul, or V2 where the batches may have to
+    broadcast.
+    """
+    if a.dims is not None and b.dims is not None and a.dims[:-2] == b.dims[:-2] and None not in a.dims[:-2]:
+        return raw.BatchMatMul
+    return raw.BatchMatMulV2
+
+
+def matmul(a: Tensor, b: Tensor, name: str | None = None) -> Tensor:
+    """a @ b of matrices, or of batches of matrices."""
+    if all(t.dims is not None and len(t.dims) <= 2 for t in (a, b)):
+        return raw.MatMul(a, b, name=name)
+    return batch_product(a, b)(a, b, name=name)
+
+
+def _xor(x: Tensor, y: Tensor, name: str | None = None) -> Tensor:
+    with get_default_graph().name_scope(name or "LogicalXor") as scope:
+        either = raw.LogicalOr(x, y, name="LogicalOr")
+        both = raw.LogicalNot(raw.LogicalAnd(x, y, name="LogicalAnd"), name="LogicalNot")
+        return raw.LogicalAnd(either, both, name=scope)
+
+
+def _op(op_type: str) -> Callable[..., Tensor]:
+    return lambda *args, name=None: getattr(raw, op_type)(*args, name=name)
+
+
+def _comparison(op_type: str) -> Callable[..., Any]:
+    return lambda x, y: getattr(raw, op_type)(x, y)
+
+
+def _getitem(tensor: Any, key: Any) -> Tensor:
+    return slicing.get_item(tensor, key)
+
+
+def _install() -> dict[str, Callable[..., Any]]:
+    table: dict[str, Callable[..., Any]] = {}
+    for python, function, name in (
+        ("add", _op("Add"), "add"),
+        ("sub", _op("Sub"), "sub"),
+        ("mul", _op("Mul"), "mul"),
+        ("truediv", truediv, "truediv"),
+        ("div", div, "div"),
+        ("floordiv", _op("FloorDiv"), "floordiv"),
+        ("mod", _op("FloorMod"), "mod"),
+        ("pow", _op("Pow"), "pow"),
+        ("matmul", matmul, "matmul"),
+        ("and", _op("LogicalAnd"), "and"),
+        ("or", _op("LogicalOr"), "or"),
+        ("xor", _xor, "logicalxor"),
+    ):
+        table[f"__{python}__"], table[f"__r{python}__"] = _binary(function, name)
+    for python, op_type in (("lt", "Less"), ("le", "LessEqual"), ("gt", "Greater"), ("ge", "GreaterEqual")):
+        table[f"__{python}__"] = _comparison(op_type)
+    table["__neg__"] = lambda x: raw.Neg(x)
+    table["__invert__"] = lambda x: raw.LogicalNot(x)
+    table["__abs__"] = lambda x: (
+        raw.ComplexAbs(x, name="Abs") if x.dtype.is_complex else raw.Abs(x, name="Abs")
+    )
+    table["__getitem__"] = _getitem
+    return table
+
+
+OPERATORS = _install()
+for _name, _function in OPERATORS.items():
+    Tensor._override_operator(_name, _function)
+Tensor.OVERLOADABLE_OPERATORS = frozenset(OPERATORS)
+
+
+@public("div")
+def public_div(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """Divides as Python 2 did: floors integers, divides the rest.
+
+    Args:
+      x: `[...]`, numeric.
+      y: broadcasts with `x`; same dtype.
+      name: op name; default "div".
+    """
+    graph = get_default_graph()
+    with graph.name_scope(name or "div") as scope:
+        x = convert.to_tensor(x, name="x")
+        return div(x, convert.to_tensor(y, x.dtype.base_dtype, "y"), name=scope)

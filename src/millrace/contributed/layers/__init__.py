@@ -1,0 +1,1 @@
+"""`tf.contrib.layers` and what `tf.contrib.slim` shares with it."""

@@ -1,0 +1,1 @@
+"""`tf.contrib.training` and the training helpers of `tf.contrib.slim`."""

@@ -1,0 +1,26 @@
+"""Upward references: one table of the places where an object's API asks for a module above it.
+
+`Graph.as_graph_def`, `tf.Variable(...)` or the adjoint of a linear operator belong to their objects by
+TensorFlow's API, while the modules that do the work build on these objects. Everything else imports downward.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+PLACES = {
+    "graph": "millrace.graph.graph",
+    "operators": "millrace.building.operators",
+    "graphdef": "millrace.exchange.graphdef",
+    "picture": "millrace.drawing.picture",
+    "variable_creation": "millrace.lib.variables.creation",
+    "assigning": "millrace.lib.variables.assigning",
+    "composed_operators": "millrace.lib.linalg.operators.composed",
+    "triangular_operators": "millrace.lib.linalg.operators.diagonal",
+}
+
+
+def module(name: str) -> Any:
+    """The module that the table has under `name`, imported when it is first asked for."""
+    return import_module(PLACES[name])

@@ -1,0 +1,1 @@
+"""The JAX dialect: the vocabulary of the compiled tier."""

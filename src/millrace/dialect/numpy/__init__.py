@@ -1,0 +1,1 @@
+"""The NumPy dialect: the vocabulary of the interpreter."""

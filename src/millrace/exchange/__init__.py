@@ -1,0 +1,1 @@
+"""Graphs as messages: GraphDef, functions and old control flow, in and out."""

@@ -1,0 +1,477 @@
+"""The work of one `import_graph_def`: NodeDefs to operations, FunctionDefs to bodies.
+
+The road of a node: the passes rewrite the list of NodeDefs (function calls become their contents), `in_order`
+puts inputs first, and `Import._add` turns one NodeDef into one call of `apply`, which checks it and infers
+its shapes anew.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from millrace.building.apply import apply
+from millrace.building.body import Body
+from millrace.core import dtypes, shapes
+from millrace.core.errors import NotFoundError
+from millrace.exchange import functiondef, graphdef
+from millrace.exchange.attr_protos import attr_from_proto, bytes_to_text
+from millrace.exchange.functional_control_flow import adopt_control_flow
+from millrace.exchange.inline import inline_calls
+from millrace.exchange.v1_control_flow import raise_control_flow
+from millrace.graph.graph import Graph
+from millrace.graph.opdef import OpDef, lookup
+from millrace.graph.operation import Operation
+from millrace.graph.tensor import Tensor
+
+# Each takes (nodes, functions by name), may add functions, and returns the nodes to import instead.
+_PASSES: tuple[Callable[[list[Any], dict[str, Any]], list[Any]], ...] = (
+    inline_calls,
+    adopt_control_flow,
+    raise_control_flow,
+)
+_SCALAR_MEANT_UNKNOWN_BEFORE = 24  # GraphDef producers before this wrote placeholders of any shape as scalars
+
+
+class UnknownOpError(NotFoundError, ValueError):  # pyright: ignore[reportGeneralTypeIssues]
+    """A GraphDef names an operation type that no room declares."""
+
+
+def _split(name: str) -> tuple[str, int]:
+    """`a:1` as ("a", 1).
+
+    Raises:
+      ValueError: what follows the colon is not a number.
+    """
+    op, colon, index = name.partition(":")
+    if colon and not index.isdigit():
+        raise ValueError(f"import_graph_def: a tensor is named '<op>:<index>'. Received: {name!r}")
+    return op, int(index) if colon else 0
+
+
+class Import:
+    """One call of `import_graph_def` at work."""
+
+    def __init__(
+        self, graph: Graph, proto: Any, prefix: str, input_map: dict[str, Any], producer_op_list: Any
+    ) -> None:
+        self.graph = graph
+        self.proto = proto
+        self.prefix = prefix
+        self.input_map = input_map
+        self.functions = {f.signature.name: f for f in proto.library.function}
+        self.producer_defaults = _defaults_of(producer_op_list)
+        self.ops: dict[str, Operation] = {}  # by name in the GraphDef, those inside bodies included
+        self.names: set[str] = set()  # of the nodes at top level
+        self.bodies: dict[str, Body] = {}
+
+    def run(self) -> None:
+        """Adds all nodes."""
+        wanted = self.proto.versions.min_consumer
+        if wanted > graphdef.PRODUCER:
+            raise ValueError(
+                f"import_graph_def: GraphDef versions up to {graphdef.PRODUCER} can be read. "
+                f"Received: a graph that asks for {wanted}"
+            )
+        nodes = list(self.proto.node)
+        for rewrite in _PASSES:
+            nodes = rewrite(nodes, self.functions)
+        self._check_names(nodes)
+        self.names = {node.name for node in nodes}
+        placed: list[tuple[Any, Operation]] = []
+        with _plain_scopes(self.graph) as controls:
+            for node in in_order(nodes, self._sources):
+                op = self.ops[node.name] = self._add_top(node)
+                placed.append((node, op))
+                op.control_inputs += [c for c in controls(op) if c not in op.control_inputs]
+        self._check_map()
+        for node, op in placed:
+            self._place(node, op)
+
+    def element(self, name: str) -> Any:
+        """The operation or tensor asked for by its name in the GraphDef."""
+        if ":" not in name:
+            if name not in self.ops:
+                raise ValueError(f"import_graph_def: Requested return node {name!r} not found in graph def")
+            return self.ops[name]
+        if name in self.input_map:
+            return self.input_map[name]
+        op, index = _split(name)
+        if op not in self.ops:
+            raise ValueError(f"import_graph_def: Requested return tensor {name!r} not found in graph def")
+        return self._output(self.ops[op], op, index, "return_elements")
+
+    # --- checks ---------------------------------------------------------------------------------------------
+
+    def _check_names(self, nodes: list[Any]) -> None:
+        seen: set[str] = set()
+        for node in nodes:
+            if node.name in seen:
+                raise ValueError(f"import_graph_def: Node '{node.name}' is not unique")
+            seen.add(node.name)
+            try:
+                self.graph.check_name(node.name)
+            except ValueError as error:
+                raise self._wrong(node, str(error)) from None
+
+    def _check_map(self) -> None:
+        missing = []
+        for key in self.input_map:
+            name, index = (key[1:], 0) if key.startswith("^") else _split(key)
+            op = self.ops.get(name)
+            known = op is not None and (key.startswith("^") or index < len(op.outputs))
+            if not known and (op is not None or name not in self._inputs_from_outside()):
+                missing.append(key)
+        if missing:
+            raise ValueError("import_graph_def: Attempted to map inputs that were not found in graph_def: "
+                             f"[{', '.join(missing)}]")  # fmt: skip
+
+    def _inputs_from_outside(self) -> set[str]:
+        """Names that nodes take and no node has: the unbound inputs of a part of a graph."""
+        taken = {text.removeprefix("^").partition(":")[0] for node in self.proto.node for text in node.input}
+        return taken - self.ops.keys()
+
+    def _wrong(self, node: Any, message: str) -> ValueError:
+        return ValueError(f"import_graph_def: node '{node.name}' (type {node.op}): {message}")
+
+    # --- one node -------------------------------------------------------------------------------------------
+
+    def _sources(self, node: Any) -> list[str]:
+        """The names of the nodes that must be there before `node`."""
+        found = []
+        for text in node.input:
+            if text.startswith("^"):
+                if text not in self.input_map:
+                    found.append(text[1:])
+            elif text not in self.input_map and text + ":0" not in self.input_map:
+                found.append(text.partition(":")[0])
+        for function in self._functions_of(node):
+            outer = functiondef.captures(function) + functiondef.references(function)
+            found += [n for n in (_split(t)[0] for t in outer) if n in self.names]
+        return found
+
+    def _functions_of(self, node: Any) -> Iterator[Any]:
+        """The functions that `node` uses, directly and through others."""
+        pending, seen = [node], set()
+        while pending:
+            for value in pending.pop().attr.values():
+                for used in [value.func] if value.WhichOneof("value") == "func" else value.list.func:
+                    function = self.functions.get(used.name)
+                    if function is not None and used.name not in seen:
+                        seen.add(used.name)
+                        pending.extend(function.node_def)
+                        yield function
+
+    def _colocated(self, node: Any) -> list[str]:
+        if "_class" not in node.attr:
+            return []
+        groups = [s.decode() for s in node.attr["_class"].list.s]
+        return [g.removeprefix("loc:@") for g in groups if g.startswith("loc:@")]
+
+    def _add_top(self, node: Any) -> Operation:
+        inputs: list[Tensor] = []
+        controls: list[Operation] = []
+        for text in node.input:
+            if text.startswith("^"):
+                source = self.input_map.get(text) or self.ops[text[1:]]
+                controls.append(source.op if isinstance(source, Tensor) else source)
+                continue
+            if controls:
+                raise self._wrong(
+                    node, f"Control dependencies must come after regular dependencies. Received: {text!r}"
+                )
+            name, index = _split(text)
+            replacement = self.input_map.get(f"{name}:{index}")
+            inputs.append(
+                self._output(self.ops[name], name, index, node) if replacement is None else replacement
+            )
+        for group in self._colocated(node):
+            if group not in self.names:
+                raise self._wrong(node, f"expects to be colocated with an unknown node. Received: {group!r}")
+        return self._add(node, inputs, controls, self._prefixed(node.name))
+
+    def _output(self, op: Operation, name: str, index: int, user: Any) -> Tensor:
+        if index >= len(op.outputs):
+            rule = f"'{name}' has {len(op.outputs)} outputs. Received: output number {index}"
+            raise (
+                ValueError(f"import_graph_def: {user}: {rule}")
+                if isinstance(user, str)
+                else self._wrong(user, rule)
+            )
+        return op.outputs[index]
+
+    def _add(self, node: Any, inputs: list[Tensor], controls: list[Operation], name: str) -> Operation:
+        """Appends one operation.
+
+        Raises:
+          UnknownOpError: its type is not declared.
+          ValueError: its inputs or attributes do not fit.
+        """
+        try:
+            opdef = lookup(node.op)
+        except KeyError:
+            rule = f"import_graph_def: node '{node.name}' has an operation type that millrace does not know"
+            raise UnknownOpError(None, None, f"{rule}. Received: {node.op!r}") from None
+        attrs = self._attrs(node, opdef, inputs)
+        size = len(self.graph.ops)
+        try:
+            args = graphdef.grouped(opdef.inputs, inputs, attrs, opdef.name)
+            apply(opdef, *args, name=self._unique(name) + "/", **attrs)
+        except (TypeError, ValueError) as error:
+            raise self._wrong(node, str(error)) from error
+        op = self.graph.ops[-1]
+        assert len(self.graph.ops) == size + 1, "a node is one operation: its inputs are tensors already"
+        op.control_inputs = list(dict.fromkeys(controls))
+        self._known_shapes(node, op)
+        return op
+
+    def _attrs(self, node: Any, opdef: OpDef, inputs: list[Tensor]) -> dict[str, Any]:
+        found = {}
+        dropped = self.producer_defaults.get(node.op, {})
+        legacy = _flow_types(opdef, inputs)
+        for key, value in sorted(node.attr.items()):
+            kind = opdef.attrs.get(key)
+            if key == "_output_shapes":
+                continue
+            if kind is None and not key.startswith("_"):
+                if dropped.get(key) == value or _is_empty(value):
+                    continue
+                raise self._wrong(node, f"has an attribute that is not declared. Received: {key!r}")
+            if key in legacy:
+                continue
+            try:
+                if kind is not None and "func" in kind.kind:
+                    found[key] = attr_from_proto(value, kind, lambda f: self._body(node, f, inputs))
+                else:
+                    found[key] = attr_from_proto(value, kind)
+            except TypeError as error:
+                raise self._wrong(node, f"attribute '{key}' {error}") from None
+        bodies = [v for v in found.values() if isinstance(v, Body)]
+        if bodies and "Tout" in opdef.attrs and "Tout" not in found:
+            found["Tout"] = tuple(t.dtype.base_dtype for t in found.get("body", bodies[0]).outputs)
+        if "_class" in found:
+            found["_class"] = tuple(
+                "loc:@" + self._prefixed(c.removeprefix("loc:@")) if c.startswith("loc:@") else c
+                for c in found["_class"]
+            )
+        producer = self.proto.versions.producer
+        if node.op == "Placeholder" and producer < _SCALAR_MEANT_UNKNOWN_BEFORE and found.get("shape") == ():
+            found["shape"] = None
+        return found
+
+    def _known_shapes(self, node: Any, op: Operation) -> None:
+        if "_output_shapes" not in node.attr:
+            return
+        for i, (tensor, shape) in enumerate(zip(op.outputs, node.attr["_output_shapes"].list.shape)):
+            try:
+                tensor.dims = shapes.merge(tensor.dims, shapes.as_dims(shape))
+            except ValueError as error:
+                raise self._wrong(
+                    node, f"its _output_shapes contradict the graph at output {i}: {error}"
+                ) from None
+
+    def _prefixed(self, name: str) -> str:
+        return f"{self.prefix}/{name}" if self.prefix else name
+
+    def _unique(self, name: str) -> str:
+        graph = self.graph
+        old, graph.scope = graph.scope, ""
+        try:
+            return graph.unique_name(name)
+        finally:
+            graph.scope = old
+
+    def _place(self, node: Any, op: Operation) -> None:
+        op.device = self.graph.device_name(node.device)
+        if self.graph.devices:
+            self.graph.place(op)
+        for group in self._colocated(node):
+            if self.ops[group].device:
+                op.device = self.ops[group].device
+
+    # --- bodies ---------------------------------------------------------------------------------------------
+
+    def _body(self, node: Any, used: Any, inputs: list[Tensor]) -> Body:
+        """The body that `node` names; a function written here gives one body however often it is used."""
+        function = self.functions.get(used.name)
+        if function is None:
+            raise self._wrong(node, f"uses a function that the library lacks. Received: {used.name!r}")
+        if not functiondef.is_own(function):
+            raise self._wrong(node, f"uses a function that is not a body here. Received: {used.name!r}")
+        if used.name not in self.bodies:
+            self.bodies[used.name] = self._own_body(function, inputs)
+        return self.bodies[used.name]
+
+    def _own_body(self, function: Any, inputs: list[Tensor]) -> Body:
+        """A body from a function in the form of `functiondef`.
+
+        An argument without a shape has that of the operation's input, as far as the body's result keeps it.
+        """
+        graph, dims = self.graph, [t.dims for t in inputs]
+        size, names = len(graph.ops), len(graph.undo or ())
+        while True:
+            body = self._draw_body(function, inputs, dims)
+            changes = [
+                (i, shapes.most_general(a.dims, b.dims))
+                for i, (a, b) in enumerate(zip(body.inputs, body.outputs))
+                if i not in function.arg_attr or "_output_shapes" not in function.arg_attr[i].attr
+            ]
+            wider = [(i, d) for i, d in changes if d != body.inputs[i].dims]
+            if not wider or len(body.inputs) != len(body.outputs):
+                return body
+            for i, d in wider:
+                dims[i] = d
+            graph.roll_back(size, names)
+
+    def _draw_body(self, function: Any, inputs: list[Tensor], known: list[shapes.Dims]) -> Body:
+        body = Body(self.graph, bytes_to_text(function.attr["_tag"].s))
+        body.name = self._prefixed(bytes_to_text(function.attr["_scope"].s))
+        captured, referred = functiondef.captures(function), functiondef.references(function)
+        signature = list(function.signature.input_arg)
+        first_captured, first_referred = (
+            len(signature) - len(captured) - len(referred),
+            len(signature) - len(referred),
+        )
+        arguments: dict[str, Tensor] = {}
+        for i, arg in enumerate(signature):
+            if i >= first_referred:
+                arguments[arg.name] = self._outer(referred[i - first_referred])
+                continue
+            attrs = function.arg_attr[i].attr
+            original = bytes_to_text(attrs["_op_name"].s)
+            name = self._unique(self._prefixed(original)) + "/"
+            shown = attrs["_output_shapes"].list.shape
+            if i < first_captured:
+                dims = shapes.as_dims(shown[0]) if shown else known[i]
+                dtype = dtypes.as_dtype(arg.type) if arg.type else inputs[i].dtype.base_dtype
+                tensor = body.add_input(dtype, dims, name)
+            else:
+                outer = self._outer(captured[i - first_captured])
+                tensor = body.bind(outer, shapes.as_dims(shown[0]) if shown else outer.dims, name)
+            arguments[arg.name], self.ops[original] = tensor, tensor.op
+        self._fill(body, function, arguments)
+        if "_tick" in function.attr:
+            body.tick = self.ops[bytes_to_text(function.attr["_tick"].s)].outputs[0]
+        return body
+
+    def _outer(self, name: str) -> Tensor:
+        op, index = _split(name)
+        replacement = self.input_map.get(f"{op}:{index}")
+        if replacement is not None:
+            return replacement
+        if op not in self.ops:
+            raise ValueError(
+                f"import_graph_def: a function uses an outer tensor that is missing. Received: {name!r}"
+            )
+        return self.ops[op].outputs[index]
+
+    def _fill(self, body: Body, function: Any, arguments: dict[str, Tensor]) -> None:
+        """Adds a function's nodes to `body`."""
+        local: dict[str, Operation] = {}
+
+        def output(text: str) -> Tensor:
+            if text in arguments:
+                return arguments[text]
+            name, _, rest = text.partition(":")
+            argument, _, index = rest.partition(":")
+            if name not in local:
+                rule = f"import_graph_def: function {function.signature.name!r} uses an unknown tensor"
+                raise ValueError(f"{rule}. Received: {text!r}")
+            op = local[name]
+            if not index:
+                return op.outputs[int(argument or 0)]
+            return op.outputs[functiondef.flat_index(op.opdef, op.attrs, argument, int(index))]
+
+        def sources(node: Any) -> list[str]:
+            inputs = [graphdef.node_name(t) for t in node.input]
+            return [t for t in inputs if t not in arguments]
+
+        with self.graph.inside(body):
+            for node in in_order(list(function.node_def), sources):
+                inputs = [output(t) for t in node.input if not t.startswith("^")]
+                controls = [local[t[1:]] for t in node.input if t.startswith("^") and t[1:] in local]
+                op = self._add(node, inputs, controls, self._prefixed(node.name))
+                op.device = self.graph.device_name(node.device)
+                local[node.name] = self.ops[node.name] = op
+        body.outputs = [output(function.ret[arg.name]) for arg in function.signature.output_arg]
+
+
+def _flow_types(opdef: OpDef, inputs: list[Tensor]) -> set[str]:
+    """Type attributes told by inputs that may be TensorArray flows: variants here, float32 in TensorFlow."""
+    if not any(t.dtype is dtypes.variant for t in inputs):
+        return set()
+    return {a.type_attr for a in opdef.inputs if a.type_attr} | {
+        a.types_attr for a in opdef.inputs if a.types_attr
+    }
+
+
+def _is_empty(value: Any) -> bool:
+    """True for false, 0, "" and []: what attributes added to a type later say when unused."""
+    field = value.WhichOneof("value")
+    if field in ("i", "f", "b", "s"):
+        return not getattr(value, field)
+    return field is None or (field == "list" and not value.list.ListFields())
+
+
+def _defaults_of(op_list: Any) -> dict[str, dict[str, Any]]:
+    if op_list is None:
+        return {}
+    return {
+        op.name: {a.name: a.default_value for a in op.attr if a.HasField("default_value")}
+        for op in op_list.op
+    }
+
+
+@contextmanager
+def _plain_scopes(graph: Graph) -> Iterator[Callable[[Operation], list[Operation]]]:
+    """Keeps scopes off imported operations; yields what the control scopes around the call add to them."""
+    names = ("attr_scope", "gradient_overrides", "colocation", "devices", "control")
+    old = {name: getattr(graph, name) for name in names}
+    levels = [(scope.inputs, frozenset(scope.seen)) for scope in graph.control]
+    for name, value in old.items():
+        setattr(graph, name, type(value)())
+
+    def controls(op: Operation) -> list[Operation]:
+        sources = {t.op for t in op.inputs}
+        return [c for inputs, seen in levels if not sources & seen for c in inputs if c not in sources]
+
+    try:
+        yield controls
+    finally:
+        for name, value in old.items():
+            setattr(graph, name, value)
+
+
+def in_order(nodes: list[Any], sources: Callable[[Any], list[str]]) -> Iterator[Any]:
+    """`nodes` with inputs first, and otherwise in the order given.
+
+    Raises:
+      ValueError: an input is not among them, or there is a cycle.
+    """
+    index = {node.name: i for i, node in enumerate(nodes)}
+    waiting = [0] * len(nodes)
+    users: list[list[int]] = [[] for _ in nodes]
+    for i, node in enumerate(nodes):
+        for name in set(sources(node)):
+            if name not in index:
+                rule = f"import_graph_def: node '{node.name}' (type {node.op}): Unknown input node"
+                raise ValueError(f"{rule}. Received: {name!r}")
+            users[index[name]].append(i)
+            waiting[i] += 1
+    ready = [i for i, count in enumerate(waiting) if not count]
+    done = 0
+    while ready:
+        i = heapq.heappop(ready)
+        done += 1
+        yield nodes[i]
+        for user in users[i]:
+            waiting[user] -= 1
+            if not waiting[user]:
+                heapq.heappush(ready, user)
+    if done != len(nodes):
+        stuck = [node.name for node, count in zip(nodes, waiting, strict=True) if count]
+        raise ValueError(
+            f"import_graph_def: {len(stuck)} nodes in a cycle or behind one. Received: {', '.join(stuck[:8])}"
+        )

@@ -1,0 +1,511 @@
+"""Distributions over answers and counts: Bernoulli, categorical, multinomial, Dirichlet-multinomial."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millrace.building import operators, raw
+from millrace.building.convert import convert_to_tensor, shape_tensor
+from millrace.building.scopes import name_scope
+from millrace.core import dtypes
+from millrace.core.dtypes import int32, int64
+from millrace.core.public import public
+from millrace.graph.tensor import Tensor
+from millrace.lib.distributions.base import (
+    NOT_REPARAMETERIZED,
+    Distribution,
+    drawn_shape,
+    new_seed,
+    same_shape_params,
+)
+from millrace.lib.distributions.divergence import RegisterKL
+from millrace.lib.distributions.positive import checked_concentration, covariance_of
+from millrace.lib.flow.control_flow import with_dependencies
+from millrace.lib.flow.functional import map_fn
+from millrace.lib.math.array import sequence_mask
+from millrace.lib.math.checks import assert_equal, assert_less_equal, assert_near, assert_non_negative
+from millrace.lib.math.functions import lbeta
+from millrace.lib.math.reductions import reduce_sum
+from millrace.lib.nn.cross_entropy import (
+    sigmoid_cross_entropy_with_logits,
+    sparse_softmax_cross_entropy_with_logits,
+)
+from millrace.ops.array.fill import ones_like, zeros_like
+from millrace.ops.array.one_hot import one_hot
+from millrace.ops.math.cast import cast
+from millrace.ops.nn.softmax import log_softmax, softmax
+from millrace.ops.random.counts import random_gamma
+from millrace.ops.random.draws import multinomial, random_uniform
+
+
+def _logits_and_probs(
+    logits: Any, probs: Any, multidimensional: bool, validate_args: bool, name: str
+) -> tuple[Tensor, Tensor]:
+    """Both, whichever of them is given.
+
+    Raises:
+      ValueError: not exactly one is given.
+      TypeError: it is not floating.
+    """
+    with name_scope(name, values=[probs, logits]):
+        if (probs is None) == (logits is None):
+            raise ValueError(f"Must pass probs or logits, but not both. Received: {logits!r}, {probs!r}")
+        if probs is None:
+            logits = _floating(logits, "logits")
+            if multidimensional:
+                return logits, softmax(logits, name="probs")
+            return logits, raw.Sigmoid(logits, name="probs")
+        probs = _floating(probs, "probs")
+        if validate_args:
+            probs = _checked_probs(probs, multidimensional)
+        with name_scope("logits"):
+            if multidimensional:
+                return raw.Log(probs), probs
+            return raw.Log(probs) - raw.Log1p(-1.0 * probs), probs
+
+
+def _floating(x: Any, name: str) -> Tensor:
+    x = convert_to_tensor(x, name=name)
+    if not x.dtype.is_floating:
+        raise TypeError(f"{name} must be of a floating dtype. Received: {x.dtype.name}")
+    return x
+
+
+def _checked_probs(probs: Tensor, multidimensional: bool) -> Tensor:
+    with name_scope("validate_probs"):
+        one = convert_to_tensor(1.0, probs.dtype.base_dtype)
+        checks = [assert_non_negative(probs)]
+        if multidimensional:
+            checks.append(assert_near(reduce_sum(probs, -1), one, message="probs does not sum to 1."))
+        else:
+            checks.append(assert_less_equal(probs, one, message="probs has components greater than 1."))
+        return with_dependencies(checks, probs)
+
+
+class _Answers(Distribution):
+    """A distribution given by log-odds or probabilities."""
+
+    _logits: Tensor
+    _probs: Tensor
+
+    @property
+    def logits(self) -> Tensor:
+        """The log-odds, or unnormalised log-probabilities."""
+        return self._logits
+
+    @property
+    def probs(self) -> Tensor:
+        """The probabilities."""
+        return self._probs
+
+
+@public("distributions.Bernoulli", "contrib.distributions.Bernoulli")
+class Bernoulli(_Answers):
+    """Distributions of a 0 or a 1.
+
+    Args:
+      logits: `[...]`, floating: the log-odds of a 1.
+      probs: `[...]`, floating: the probabilities of a 1; instead of `logits`.
+      dtype: of samples.
+      validate_args, allow_nan_stats, name: as for `Distribution`.
+
+    Raises:
+      ValueError: not exactly one of `logits` and `probs` is given.
+    """
+
+    def __init__(
+        self,
+        logits: Any = None,
+        probs: Any = None,
+        dtype: Any = dtypes.int32,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "Bernoulli",
+    ) -> None:
+        parameters = dict(locals())
+        with name_scope(name) as scope:
+            self._logits, self._probs = _logits_and_probs(logits, probs, False, validate_args, scope)
+        parents = [self._logits, self._probs]
+        super().__init__(
+            dtype, NOT_REPARAMETERIZED, validate_args, allow_nan_stats, parameters, parents, scope
+        )
+
+    @classmethod
+    def _param_shapes(cls, sample_shape: Any) -> dict[str, Tensor]:
+        return same_shape_params(("logits",), sample_shape)
+
+    def _batch_shape_tensor(self) -> Tensor:
+        return shape_tensor(self._logits)
+
+    def _batch_shape(self) -> Any:
+        return self._logits.shape
+
+    def _event_shape_tensor(self) -> Tensor:
+        return convert_to_tensor(np.zeros(0, np.int32))
+
+    def _event_shape(self) -> Any:
+        return ()
+
+    def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
+        shape = drawn_shape(n, self.batch_shape_tensor())
+        numbers = random_uniform(shape, dtype=self._probs.dtype, seed=seed)
+        return cast(raw.Less(numbers, self._probs), self.dtype)
+
+    def _log_prob(self, event: Tensor) -> Tensor:
+        if self.validate_args:
+            one = ones_like(event)
+            checks = [assert_non_negative(event), assert_less_equal(event, one)]
+            event = with_dependencies(checks, event)
+        event, logits = cast(event, self._logits.dtype), self._logits
+        if not (event.shape.is_fully_defined() and event.dims == logits.dims):
+            logits, event = ones_like(event) * logits, ones_like(logits) * event
+        return -sigmoid_cross_entropy_with_logits(labels=event, logits=logits)
+
+    def _entropy(self) -> Tensor:
+        return -self._logits * (raw.Sigmoid(self._logits) - 1) + raw.Softplus(-self._logits)
+
+    def _mean(self) -> Tensor:
+        return raw.Identity(self._probs)
+
+    def _variance(self) -> Tensor:
+        return self._mean() * (1.0 - self._probs)
+
+    def _mode(self) -> Tensor:
+        return cast(raw.Greater(self._probs, 0.5), self.dtype)
+
+
+@RegisterKL(Bernoulli, Bernoulli)
+def _kl_bernoulli_bernoulli(a: Bernoulli, b: Bernoulli, name: str | None = None) -> Tensor:
+    with name_scope(name, "kl_bernoulli_bernoulli", values=[a.logits, b.logits]):
+        of_zero = raw.Softplus(-b.logits) - raw.Softplus(-a.logits)
+        of_one = raw.Softplus(b.logits) - raw.Softplus(a.logits)
+        return raw.Sigmoid(a.logits) * of_zero + raw.Sigmoid(-a.logits) * of_one
+
+
+@public("distributions.Categorical", "contrib.distributions.Categorical")
+class Categorical(_Answers):
+    """Distributions over the classes 0 to k - 1.
+
+    Args:
+      logits: `[..., k]`, floating: the unnormalised log-probabilities.
+      probs: `[..., k]`, floating: the probabilities; instead of `logits`.
+      dtype: of samples.
+      validate_args, allow_nan_stats, name: as for `Distribution`.
+
+    Raises:
+      ValueError: not exactly one of `logits` and `probs` is given.
+    """
+
+    def __init__(
+        self,
+        logits: Any = None,
+        probs: Any = None,
+        dtype: Any = dtypes.int32,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "Categorical",
+    ) -> None:
+        parameters = dict(locals())
+        with name_scope(name, values=[logits, probs]) as scope:
+            self._logits, self._probs = _logits_and_probs(logits, probs, True, validate_args, scope)
+            classes = self._logits.shape.with_rank_at_least(1)[-1].value
+            if classes is not None:
+                self._event_size = convert_to_tensor(classes, int32, name="event_size")
+            else:
+                with name_scope("event_size"):
+                    self._event_size = shape_tensor(self._logits)[-1]
+        parents = [self._logits, self._probs]
+        super().__init__(
+            dtype, NOT_REPARAMETERIZED, validate_args, allow_nan_stats, parameters, parents, scope
+        )
+
+    @property
+    def event_size(self) -> Tensor:
+        """The number of classes, an int32 scalar."""
+        return self._event_size
+
+    def _batch_shape_tensor(self) -> Tensor:
+        return shape_tensor(self._logits)[:-1]
+
+    def _batch_shape(self) -> Any:
+        return self._logits.shape[:-1]
+
+    def _event_shape_tensor(self) -> Tensor:
+        return convert_to_tensor(np.zeros(0, np.int32))
+
+    def _event_shape(self) -> Any:
+        return ()
+
+    def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
+        rows = self._logits
+        if rows.dims is None or len(rows.dims) != 2:
+            rows = raw.Reshape(rows, [-1, self._event_size])
+        drawn = multinomial(rows, n, seed=seed, output_dtype=int64 if self.dtype.size > 4 else int32)
+        turned = raw.Transpose(drawn, [1, 0], name="transpose")
+        return cast(raw.Reshape(turned, drawn_shape(n, self.batch_shape_tensor())), self.dtype)
+
+    def _with_classes(self, k: Any, parameter: Tensor) -> tuple[Tensor, Tensor]:
+        """Events and parameters in one batch shape."""
+        k = convert_to_tensor(k, name="k")
+        if self.validate_args:
+            last = cast(self._event_size - 1, k.dtype)
+            k = with_dependencies([assert_non_negative(k), assert_less_equal(k, last)], k)
+        if not k.dtype.is_integer:
+            k = cast(k, int32)
+        if parameter.dims is None or k.dims is None or parameter.dims[:-1] != k.dims:
+            parameter = raw.ExpandDims(ones_like(k, parameter.dtype.base_dtype), -1) * parameter
+            k = ones_like(parameter[..., 0], k.dtype.base_dtype) * k
+        return k, parameter
+
+    def _cdf(self, k: Tensor) -> Tensor:
+        k, probs = self._with_classes(k, self._probs)
+        below = sequence_mask(raw.Reshape(k, [-1]), self._event_size)
+        rows = raw.Reshape(probs, [-1, self._event_size])
+        total = reduce_sum(raw.SelectV2(below, rows, zeros_like(rows)), -1)
+        return raw.Reshape(total, shape_tensor(k))
+
+    def _log_prob(self, k: Tensor) -> Tensor:
+        k, logits = self._with_classes(k, self._logits)
+        return -sparse_softmax_cross_entropy_with_logits(labels=k, logits=logits)
+
+    def _entropy(self) -> Tensor:
+        return -reduce_sum(log_softmax(self._logits) * self._probs, -1)
+
+    def _mode(self) -> Tensor:
+        return cast(raw.ArgMax(self._logits, -1), self.dtype)
+
+
+@RegisterKL(Categorical, Categorical)
+def _kl_categorical_categorical(a: Categorical, b: Categorical, name: str | None = None) -> Tensor:
+    with name_scope(name, "kl_categorical_categorical", values=[a.logits, b.logits]):
+        gaps = log_softmax(a.logits) - log_softmax(b.logits)
+        return reduce_sum(softmax(a.logits) * gaps, -1)
+
+
+def _log_combinations(n: Tensor, counts: Tensor, name: str = "log_combinations") -> Tensor:
+    """The logarithm of in how many orders `n` draws can give `counts`."""
+    with name_scope(name, values=[n, counts]):
+        return raw.Lgamma(n + 1) - reduce_sum(raw.Lgamma(counts + 1), [-1])
+
+
+class _Counts(Distribution):
+    """A distribution over how often each of k classes is drawn."""
+
+    _total_count: Tensor
+
+    @property
+    def total_count(self) -> Tensor:
+        """How many draws there are."""
+        return self._total_count
+
+    def _wide_count(self) -> Tensor:
+        return raw.ExpandDims(self._total_count, -1)
+
+    def _checked(self, counts: Tensor) -> Tensor:
+        if not self.validate_args:
+            return counts
+        told = "counts must sum to `self.total_count`"
+        checks = [
+            assert_non_negative(counts, message="counts must be non-negative"),
+            assert_equal(self._total_count, reduce_sum(counts, -1), message=told),
+        ]
+        return with_dependencies(checks, counts)
+
+
+def _checked_count(total_count: Tensor) -> Tensor:
+    told = "total_count must be non-negative."
+    whole = assert_equal(total_count, raw.Floor(total_count), message="total_count cannot contain fractions.")
+    return with_dependencies([assert_non_negative(total_count, message=told), whole], total_count)
+
+
+@public("distributions.Multinomial", "contrib.distributions.Multinomial")
+class Multinomial(_Counts):
+    """Distributions over how often each of k classes is drawn in `total_count` draws.
+
+    Args:
+      total_count: `[...]`, floating, whole numbers, not negative.
+      logits: `[..., k]`, same dtype: the unnormalised log-probabilities.
+      probs: `[..., k]`, same dtype: the probabilities; instead of `logits`.
+      validate_args, allow_nan_stats, name: as for `Distribution`.
+
+    Raises:
+      ValueError: not exactly one of `logits` and `probs` is given.
+    """
+
+    def __init__(
+        self,
+        total_count: Any,
+        logits: Any = None,
+        probs: Any = None,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "Multinomial",
+    ) -> None:
+        parameters = dict(locals())
+        with name_scope(name, values=[total_count, logits, probs]) as scope:
+            self._total_count = convert_to_tensor(total_count, name="total_count")
+            if validate_args:
+                self._total_count = _checked_count(self._total_count)
+            self._logits, self._probs = _logits_and_probs(logits, probs, True, validate_args, scope)
+            self._mean_value = self._wide_count() * self._probs
+        parents = [self._total_count, self._logits, self._probs]
+        super().__init__(
+            self._probs.dtype, NOT_REPARAMETERIZED, validate_args, allow_nan_stats, parameters, parents, scope
+        )
+
+    @property
+    def logits(self) -> Tensor:
+        """The unnormalised log-probabilities."""
+        return self._logits
+
+    @property
+    def probs(self) -> Tensor:
+        """The probabilities."""
+        return self._probs
+
+    def _batch_shape_tensor(self) -> Tensor:
+        return shape_tensor(self._mean_value)[:-1]
+
+    def _batch_shape(self) -> Any:
+        return self._mean_value.shape.with_rank_at_least(1)[:-1]
+
+    def _event_shape_tensor(self) -> Tensor:
+        return shape_tensor(self._mean_value)[-1:]
+
+    def _event_shape(self) -> Any:
+        return self._mean_value.shape.with_rank_at_least(1)[-1:]
+
+    def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
+        classes = self.event_shape_tensor()[0]
+        draws = cast(self._total_count, int32)
+        draws = ones_like(self._logits[..., 0], int32) * draws
+        logits = raw.ExpandDims(ones_like(draws, self.dtype.base_dtype), -1) * self._logits
+        rows = raw.Reshape(logits, [-1, classes])
+        row_draws = n * raw.Reshape(draws, [-1])
+
+        def single(pair: Any) -> Tensor:
+            row, count = pair
+            drawn = multinomial(raw.ExpandDims(row, 0), count, seed=seed)
+            drawn = raw.Reshape(drawn, [n, -1])
+            return reduce_sum(one_hot(drawn, depth=classes, dtype=self.dtype), -2)
+
+        counts = map_fn(single, [rows, row_draws], dtype=self.dtype)
+        counts = raw.Transpose(counts, [1, 0, 2], name="transpose")
+        shape = raw.ConcatV2([[n], self.batch_shape_tensor(), self.event_shape_tensor()], 0, name="concat")
+        return raw.Reshape(counts, shape)
+
+    def _log_prob(self, counts: Tensor) -> Tensor:
+        counts = self._checked(counts)
+        powers = reduce_sum(counts * log_softmax(self._logits), -1)
+        return powers + _log_combinations(self._total_count, counts)
+
+    def _mean(self) -> Tensor:
+        return raw.Identity(self._mean_value)
+
+    def _wide_probs(self) -> Tensor:
+        return self._probs * raw.ExpandDims(ones_like(self._total_count), -1)
+
+    def _covariance(self) -> Tensor:
+        products = operators.matmul(
+            raw.ExpandDims(self._mean_value, -1), raw.ExpandDims(self._wide_probs(), -2)
+        )
+        return raw.MatrixSetDiag(-products, self._variance())
+
+    def _variance(self) -> Tensor:
+        return self._mean_value - self._mean_value * self._wide_probs()
+
+
+@public("distributions.DirichletMultinomial", "contrib.distributions.DirichletMultinomial")
+class DirichletMultinomial(_Counts):
+    """Distributions over how often each of k classes is drawn, with probabilities drawn from a Dirichlet.
+
+    Args:
+      total_count: `[...]`, floating, whole numbers, not negative: the number of draws.
+      concentration: `[..., k]`, same dtype: the Dirichlet's concentrations, positive.
+      validate_args, allow_nan_stats, name: as for `Distribution`.
+    """
+
+    def __init__(
+        self,
+        total_count: Any,
+        concentration: Any,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "DirichletMultinomial",
+    ) -> None:
+        parameters = dict(locals())
+        with name_scope(name, values=[total_count, concentration]) as scope:
+            self._total_count = convert_to_tensor(total_count, name="total_count")
+            concentration = convert_to_tensor(concentration, name="concentration")
+            if validate_args:
+                self._total_count = _checked_count(self._total_count)
+                concentration = checked_concentration(concentration)
+            self._concentration = concentration
+            self._total = reduce_sum(concentration, -1)
+        parents = [self._total_count, concentration]
+        super().__init__(
+            concentration.dtype,
+            NOT_REPARAMETERIZED,
+            validate_args,
+            allow_nan_stats,
+            parameters,
+            parents,
+            scope,
+        )
+
+    @property
+    def concentration(self) -> Tensor:
+        """The Dirichlet's concentrations."""
+        return self._concentration
+
+    @property
+    def total_concentration(self) -> Tensor:
+        """The sum of the concentrations."""
+        return self._total
+
+    def _batch_shape_tensor(self) -> Tensor:
+        return shape_tensor(self._total)
+
+    def _batch_shape(self) -> Any:
+        return self._total.shape
+
+    def _event_shape_tensor(self) -> Tensor:
+        return shape_tensor(self._concentration)[-1:]
+
+    def _event_shape(self) -> Any:
+        return self._concentration.shape.with_rank_at_least(1)[-1:]
+
+    def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
+        draws, classes = cast(self._total_count, int32), self.event_shape_tensor()[0]
+        weights = random_gamma([n], self._concentration, dtype=self.dtype, seed=seed)
+        rows = raw.Reshape(raw.Log(weights), [-1, classes])
+        drawn = multinomial(rows, draws, seed=new_seed(seed, "dirichlet_multinomial"))
+        counts = reduce_sum(one_hot(drawn, depth=classes), -2)
+        shape = raw.ConcatV2([[n], self.batch_shape_tensor(), [classes]], 0, name="concat")
+        return cast(raw.Reshape(counts, shape), self.dtype)
+
+    def _log_prob(self, counts: Tensor) -> Tensor:
+        counts = self._checked(counts)
+        ordered = lbeta(self._concentration + counts) - lbeta(self._concentration)
+        return ordered + _log_combinations(self._total_count, counts)
+
+    def _prob(self, counts: Tensor) -> Tensor:
+        return raw.Exp(self._log_prob(counts))
+
+    def _mean(self) -> Tensor:
+        return self._total_count * (self._concentration / raw.ExpandDims(self._total, -1))
+
+    def _scaled_mean(self) -> tuple[Tensor, Tensor]:
+        total = raw.ExpandDims(self._total, -1)
+        scale = raw.Sqrt((1.0 + total / self._wide_count()) / (1.0 + total))
+        return scale, scale * self._mean()
+
+    def _covariance(self) -> Tensor:
+        _, x = self._scaled_mean()
+        return covariance_of(x, self._variance())
+
+    def _variance(self) -> Tensor:
+        scale, x = self._scaled_mean()
+        return x * (self._wide_count() * scale - x)

@@ -1,0 +1,656 @@
+"""`cond`, `case`, `while_loop` and the ways to order and bundle operations."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from millrace.autodiff.bodies import align
+from millrace.building import convert, raw
+from millrace.building.body import Body
+from millrace.building.indexed_slices import IndexedSlices
+from millrace.building.scopes import control_dependencies, name_scope
+from millrace.core import dtypes, nest, shapes
+from millrace.core.public import public
+from millrace.graph.defaults import get_default_graph
+from millrace.graph.operation import Operation
+from millrace.graph.tensor import Tensor
+from millrace.lib.flow.tensor_array import TensorArray
+
+# Before the branches of a cond TensorFlow adds Switch, switch_t, switch_f and pred_id.
+_FOR_A_BRANCH = 4
+
+
+class _Flat:
+    """Values of any kind as tensors, and the way back: what crosses the border of a body."""
+
+    def __init__(self, values: list[Any]) -> None:
+        self.tensors: list[Tensor] = []
+        self._rebuild: list[tuple[int, Callable[[list[Tensor]], Any]]] = []
+        self.kinds: list[str] = []
+        self.sizes: list[int] = []
+        for value in values:
+            parts, rebuild = _components(value)
+            self.sizes.append(len(parts))
+            self._rebuild.append((len(parts), rebuild))
+            self.tensors.extend(parts)
+            self.kinds.append(type(value).__name__ if not isinstance(value, Tensor) else "Tensor")
+
+    def pack(self, tensors: list[Tensor]) -> list[Any]:
+        """Values of the original kinds around other tensors."""
+        rest, packed = list(tensors), []
+        for count, rebuild in self._rebuild:
+            packed.append(rebuild(rest[:count]))
+            rest = rest[count:]
+        return packed
+
+
+def _components(value: Any) -> tuple[list[Tensor], Callable[[list[Tensor]], Any]]:
+    if isinstance(value, TensorArray):
+        return [value.flow], lambda ts: value.with_flow(ts[0])
+    if isinstance(value, IndexedSlices):
+        if value.dense_shape is None:
+            return [value.values, value.indices], lambda ts: IndexedSlices(ts[0], ts[1])
+        return [value.values, value.indices, value.dense_shape], lambda ts: IndexedSlices(*ts)
+    if hasattr(value, "dense_shape"):
+        kind = type(value)
+        return [value.indices, value.values, value.dense_shape], lambda ts: kind(*ts)
+    return [convert.convert_to_tensor(value)], lambda ts: ts[0]
+
+
+def _branch(graph: Any, function: Callable[[], Any], who: str, strict: bool) -> tuple[Body, Any, _Flat]:
+    """Draws what `function` adds into a body; its result's structure, and the result as tensors."""
+    body = Body(graph, "Switch")
+    with graph.inside(body):
+        result = function()
+        if not strict:
+            result = _unpacked(result)
+        if result is None or (nest.is_nested(result) and not nest.flatten(result)):
+            raise ValueError(f"cond: {who} must return something. Received: {result!r}")
+        if isinstance(result, Operation):
+            with graph.control_dependencies([result]), graph.counted_as(1):
+                result = raw.Identity(convert.constant_of(True, None, "Const"))
+        flat = _Flat([_value_of(v) for v in nest.flatten(result)])
+        body.outputs = [t if t.op.body is body else body.capture(t, "Switch") for t in flat.tensors]
+        with graph.counted_as(0):
+            body.outputs = [_dereferenced(t) for t in body.outputs]
+    return body, result, flat
+
+
+def _unpacked(structure: Any) -> Any:
+    """The element of a list, tuple or named tuple that has but one; anything else as it is."""
+    return structure[0] if isinstance(structure, list | tuple) and len(structure) == 1 else structure
+
+
+def _with_one_index_dtype(first: _Flat, then: Body, second: _Flat, other: Body) -> None:
+    """Where two IndexedSlices differ in the dtype of their indices, both get int64."""
+    position = 0
+    for kind, size, kind_2 in zip(first.kinds, first.sizes, second.kinds, strict=True):
+        if kind == kind_2 == "IndexedSlices":
+            for body in (then, other):
+                indices = body.outputs[position + 1]
+                if then.outputs[position + 1].dtype is not other.outputs[position + 1].dtype:
+                    with body.graph.inside(body):
+                        body.outputs[position + 1] = raw.Cast(indices, DstT=dtypes.int64)
+        position += size
+
+
+def _dereferenced(tensor: Tensor) -> Tensor:
+    return raw.Identity(tensor) if tensor.dtype.is_ref_dtype else tensor
+
+
+def _value_of(value: Any) -> Any:
+    if isinstance(value, Operation):
+        with control_dependencies([value]), value.graph.counted_as(1):
+            return raw.Identity(convert.constant_of(True, None, "Const"))
+    return value
+
+
+@public("cond")
+def cond(
+    pred: Any,
+    true_fn: Callable[[], Any] | None = None,
+    false_fn: Callable[[], Any] | None = None,
+    strict: bool = False,
+    name: str | None = None,
+    fn1: Callable[[], Any] | None = None,
+    fn2: Callable[[], Any] | None = None,
+) -> Any:
+    """What `true_fn` returns where `pred` holds, else what `false_fn` returns; only that one runs.
+
+    Args:
+      pred: a scalar bool tensor.
+      true_fn, false_fn: functions without arguments that return tensors in the same structure and of the same
+        dtypes.
+      strict: keep a list of one tensor a list.
+      name: scope; default "cond".
+      fn1, fn2: old names of `true_fn` and `false_fn`.
+
+    Raises:
+      TypeError: `pred` is a Python bool, or a branch is not callable.
+      ValueError: the branches return different structures or dtypes.
+    """
+    true_fn, false_fn = _renamed(true_fn, fn1, "true_fn", "fn1"), _renamed(false_fn, fn2, "false_fn", "fn2")
+    if not callable(true_fn):
+        raise TypeError(f"cond: true_fn must be callable. Received: {true_fn!r}")
+    if not callable(false_fn):
+        raise TypeError(f"cond: false_fn must be callable. Received: {false_fn!r}")
+    if isinstance(pred, bool):
+        raise TypeError(f"cond: pred must not be a Python bool. Received: {pred!r}")
+    with name_scope(name, "cond", [pred]):
+        pred = convert.convert_to_tensor(pred, name="pred")
+        if pred.dtype.base_dtype is not dtypes.bool_:
+            raise TypeError(f"cond: pred must be bool. Received: {pred.name} of dtype {pred.dtype.name}")
+        if pred.dims is not None and len(pred.dims) != 0:
+            raise ValueError(f"cond: pred must be a scalar. Received: {pred.name} of shape {pred.shape}")
+        graph = pred.graph
+        graph.count(_FOR_A_BRANCH)
+        then, first, first_flat = _branch(graph, true_fn, "true_fn", strict)
+        other, second, second_flat = _branch(graph, false_fn, "false_fn", strict)
+        _check_alike(first, first_flat, second, second_flat)
+        _with_one_index_dtype(first_flat, then, second_flat, other)
+        for a, b in zip(then.outputs, other.outputs, strict=True):
+            if a.dtype.base_dtype is not b.dtype.base_dtype:
+                raise ValueError(
+                    "cond: outputs of true_fn and false_fn must have the same type. Received: "
+                    f"{a.dtype.name} and {b.dtype.name}"
+                )
+        with graph.counted_as(len(then.outputs)):  # a Merge for each
+            inputs = align([then, other])
+            outputs = raw.If(
+                pred,
+                inputs,
+                Tout=[t.dtype.base_dtype for t in then.outputs],
+                then_branch=then,
+                else_branch=other,
+            )
+            outputs = [raw.Identity(t, name="Merge") for t in outputs]
+        packed = nest.pack_sequence_as(first, first_flat.pack(outputs))
+    return packed if strict else _unpacked(packed)
+
+
+def _check_alike(first: Any, first_flat: _Flat, second: Any, second_flat: _Flat) -> None:
+    """Both branches must return the same structure, of values of the same kinds.
+
+    Raises:
+      TypeError: containers are of different kinds.
+      ValueError: the nesting or a value's kind differs.
+    """
+    try:
+        nest.assert_same_structure(_plain(first), _plain(second))
+    except (TypeError, ValueError) as error:
+        rule = "cond: true_fn and false_fn must return the same structure"
+        raise type(error)(f"{rule}. {error}") from None
+    for a, b, size, size_2 in zip(
+        first_flat.kinds, second_flat.kinds, first_flat.sizes, second_flat.sizes, strict=True
+    ):
+        if (a != b or size != size_2) and not (size == size_2 == 1):
+            raise ValueError(
+                f"cond: true_fn and false_fn must return values of one kind. Received: {a} and {b}"
+            )
+
+
+def _plain(structure: Any) -> Any:
+    """The structure with leaves that compare alike."""
+    return nest.pack_sequence_as(structure, [0] * len(nest.flatten(structure)))
+
+
+def _renamed(new: Any, old: Any, new_name: str, old_name: str) -> Any:
+    if new is not None and old is not None:
+        raise TypeError(f"cond: give {new_name} or {old_name}, not both")
+    return old if new is None else new
+
+
+@public("case")
+def case(
+    pred_fn_pairs: Any,
+    default: Any = None,
+    exclusive: bool = False,
+    strict: bool = False,
+    name: str = "case",
+) -> Any:
+    """What the first function returns whose predicate holds.
+
+    Args:
+      pred_fn_pairs: pairs of (scalar bool tensor, function without arguments), or a dict of them.
+      default: the function to use when no predicate holds; default: that is an error.
+      exclusive: it is an error when more than one predicate holds.
+      strict: keep a list of one tensor a list.
+      name: scope.
+
+    Raises:
+      TypeError: the pairs are not a list or dict, or their elements are not pairs of a bool tensor and a
+        function.
+      ValueError: a dict without an order is given where the order matters.
+    """
+    if isinstance(pred_fn_pairs, Mapping):
+        pairs = list(pred_fn_pairs.items())
+        if not exclusive and type(pred_fn_pairs) is dict:
+            pairs.sort(key=lambda pair: pair[0].name)
+    elif isinstance(pred_fn_pairs, list | tuple):
+        pairs = list(pred_fn_pairs)
+    else:
+        raise TypeError(f"case: pred_fn_pairs must be a list, tuple or dict. Received: {pred_fn_pairs!r}")
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"case: each element must be a (pred, fn) pair. Received: {pair!r}")
+        if not isinstance(pair[0], Tensor) or pair[0].dtype.base_dtype is not dtypes.bool_:
+            raise TypeError(f"case: each pred must be a bool tensor. Received: {pair[0]!r}")
+        if not callable(pair[1]):
+            raise TypeError(f"case: each fn must be callable. Received: {pair[1]!r}")
+    if default is not None and not callable(default):
+        raise TypeError(f"case: default must be callable. Received: {default!r}")
+    if not pairs:
+        raise ValueError("case: at least one (pred, fn) pair is needed")
+    with name_scope(name, "case", [p for p, _ in pairs]):
+        preds = [p for p, _ in pairs]
+        guards: list[Any] = []
+        if exclusive:
+            count = raw.Sum(raw.Cast(raw.Pack(preds), DstT=dtypes.int32), 0)
+            message = (
+                "More than one condition evaluated as True but exclusive=True. Conditions: "
+                f"{[p.name for p in preds]}"
+            )
+            guards.append(
+                raw.Assert(raw.LessEqual(count, 1), [message, raw.Pack(preds)], summarize=len(preds))
+            )
+        if default is None:
+            *pairs, (last_pred, last_fn) = pairs
+
+            def refuse() -> Any:
+                message = f"None of the conditions evaluated as True. Conditions: {[p.name for p in preds]}"
+                with control_dependencies([raw.Assert(last_pred, [message], summarize=len(preds))]):
+                    return _after(last_fn)
+
+            default = refuse
+
+        with control_dependencies(guards):
+            return _chain(pairs, default, strict)
+
+
+def _after(function: Callable[[], Any]) -> Any:
+    """The result of `function`, behind the control dependencies of the caller."""
+    result = function()
+    return nest.map_structure(lambda v: raw.Identity(convert.convert_to_tensor(v)), result)
+
+
+def _chain(pairs: list[Any], default: Callable[[], Any], strict: bool) -> Any:
+    if not pairs:
+        return default()
+    (pred, function), rest = pairs[0], pairs[1:]
+    return cond(pred, function, lambda: _chain(rest, default, strict), strict=strict)
+
+
+@public("switch_case")
+def switch_case(branch_index: Any, branch_fns: Any, default: Any = None, name: str = "switch_case") -> Any:
+    """What the function numbered `branch_index` returns; the last one, or `default`, when there is none.
+
+    Args:
+      branch_index: a scalar int32 tensor.
+      branch_fns: a list of functions, a dict from int to function, or a list of (int, function) pairs.
+      default: the function for other indices; default: the one with the largest index.
+      name: scope.
+
+    Raises:
+      TypeError: the functions or the index are of a wrong kind.
+      ValueError: the keys are not 0, 1, 2, ... or occur twice.
+    """
+    if isinstance(branch_fns, Mapping):
+        branches = sorted(branch_fns.items())
+    elif isinstance(branch_fns, list | tuple):
+        branches = [p if isinstance(p, tuple) else (i, p) for i, p in enumerate(branch_fns)]
+        branches.sort(key=lambda pair: pair[0])
+    else:
+        raise TypeError(f"switch_case: branch_fns must be a list, tuple or dict. Received: {branch_fns!r}")
+    if not branches:
+        raise ValueError("switch_case: at least one branch function is needed")
+    if len({k for k, _ in branches}) != len(branches):
+        raise ValueError(f"switch_case: the branch keys must be unique. Received: {[k for k, _ in branches]}")
+    if any(not isinstance(k, int) or not callable(f) for k, f in branches):
+        raise TypeError(f"switch_case: branches map ints to functions. Received: {branches!r}")
+    if default is not None and not callable(default):
+        raise TypeError(f"switch_case: default must be callable. Received: {default!r}")
+    with name_scope(name, "switch_case", [branch_index]):
+        index = convert.convert_to_tensor(branch_index, name="branch_index")
+        if default is None:
+            default = branches[-1][1]
+            branches = branches[:-1]
+        pairs = [(raw.Equal(index, k), f) for k, f in branches]
+        return _chain(pairs, default, True)
+
+
+@public("while_loop")
+def while_loop(
+    cond: Callable[..., Any],
+    body: Callable[..., Any],
+    loop_vars: Any,
+    shape_invariants: Any = None,
+    parallel_iterations: int = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    name: str | None = None,
+    maximum_iterations: Any = None,
+    return_same_structure: bool = False,
+) -> Any:
+    """Repeats `body` while `cond` holds.
+
+    Args:
+      cond: of the loop variables to a scalar bool tensor.
+      body: of the loop variables to new values for them, in the same structure.
+      loop_vars: what they start with: nested tensors, TensorArrays, IndexedSlices, SparseTensors.
+      shape_invariants: what stays true of the variables' shapes, in the same structure; default: their first
+        shapes.
+      parallel_iterations: accepted; iterations run in order.
+      back_prop: whether gradients may flow through the loop.
+      swap_memory: accepted.
+      name: scope; default "while".
+      maximum_iterations: a scalar int; stop after so many.
+      return_same_structure: keep a list of one variable a list.
+
+    Returns:
+      The variables after the loop, in the structure of `loop_vars`; a single one by itself.
+
+    Raises:
+      TypeError: `cond` or `body` is not callable, or a variable changes its dtype.
+      ValueError: there are no variables, `body` returns another structure, or a shape is not as invariant as
+        promised.
+    """
+    if not callable(cond):
+        raise TypeError(f"while_loop: cond must be callable. Received: {cond!r}")
+    if not callable(body):
+        raise TypeError(f"while_loop: body must be callable. Received: {body!r}")
+    if isinstance(loop_vars, Tensor):
+        raise TypeError(f"while_loop: loop_vars must be a list or tuple. Received: {loop_vars!r}")
+    if not isinstance(loop_vars, list | tuple | Mapping) or not loop_vars:
+        raise ValueError(f"while_loop: no loop variables provided. Received: {loop_vars!r}")
+    if parallel_iterations < 1:
+        raise TypeError(
+            f"while_loop: parallel_iterations must be a positive integer. Received: {parallel_iterations}"
+        )
+    with name_scope(name, "while", [v for v in nest.flatten(loop_vars) if isinstance(v, Tensor)]):
+        if maximum_iterations is not None:
+            limit = convert.to_tensor(maximum_iterations, name="maximum_iterations")
+            if limit.dims is not None and limit.dims != ():
+                raise ValueError(
+                    f"while_loop: maximum_iterations must be a scalar. Received: shape {limit.shape}"
+                )
+            counter = convert.to_tensor(0, limit.dtype.base_dtype, "iteration_counter")
+            alone = len(loop_vars) == 1 and not return_same_structure
+            inner_test, inner_step = cond, body
+            rest = loop_vars[0] if alone else loop_vars
+            if shape_invariants is not None:
+                inner = shape_invariants[0] if alone else shape_invariants
+                shape_invariants = (shapes.shape_of(()), inner)
+            loop_vars, return_same_structure = (counter, rest), True
+
+            def cond(i: Any, values: Any) -> Any:
+                return raw.LogicalAnd(
+                    raw.Less(i, limit), inner_test(values) if alone else inner_test(*values)
+                )
+
+            def body(i: Any, values: Any) -> Any:
+                return raw.Add(i, 1), inner_step(values) if alone else inner_step(*values)
+
+        loop = _Loop(cond, body, loop_vars, shape_invariants, back_prop, parallel_iterations)
+        results = loop.build()
+    if maximum_iterations is not None:
+        return results[1]
+    if len(loop.start) == 1 and not return_same_structure:
+        return results[0]
+    return results
+
+
+class _Loop:
+    """Draws the bodies of one loop."""
+
+    def __init__(
+        self, test: Any, step: Any, variables: Any, invariants: Any, back_prop: bool, parallel: int
+    ) -> None:
+        self.test = test
+        self.step = step
+        self.variables = variables
+        self.flat = _Flat(nest.flatten(variables))
+        self.graph = get_default_graph()
+        with self.graph.counted_as(0):
+            self.start = [_dereferenced(t) for t in self.flat.tensors]
+        self.dims = self._invariants(invariants)
+        self.back_prop = back_prop
+        self.parallel = parallel
+
+    def _invariants(self, given: Any) -> list[shapes.Dims]:
+        if given is None:
+            position, found = 0, []
+            for value, size in zip(nest.flatten(self.variables), self.flat.sizes, strict=True):
+                dims = [t.dims for t in self.start[position : position + size]]
+                found += _growing(dims) if _is_sparse(value) else dims
+                position += size
+            return found
+        nest.assert_same_structure(_plain(self.variables), _plain(given))
+        wanted = []
+        for leaf, value in zip(nest.flatten(given), nest.flatten(self.variables), strict=True):
+            dims = shapes.as_dims(leaf) if not isinstance(leaf, shapes.TensorShape) else leaf.dims_tuple
+            wanted.extend(_component_dims(value, dims))
+        for tensor, dims in zip(self.start, wanted, strict=True):
+            if tensor.dtype is not dtypes.variant and not _less_exact(dims, tensor.dims):
+                raise ValueError(
+                    f"The shape invariant specified for {tensor.name} is not compatible with the initial "
+                    f"shape of the loop variable. It enters the loop with shape {tensor.shape}, but the "
+                    f"specified shape invariant is {shapes.shape_of(dims)}."
+                )
+        return wanted
+
+    def _arguments(self, body: Body, name: str) -> list[Any]:
+        tensors = [
+            body.add_input(t.dtype.base_dtype, dims, name)
+            for t, dims in zip(self.start, self.dims, strict=True)
+        ]
+        return nest.pack_sequence_as(self.variables, self.flat.pack(tensors))
+
+    def build(self) -> list[Any]:
+        graph = self.graph
+        graph.count(len(self.start))  # an Enter for each variable
+        condition = Body(graph, "Enter")
+        with graph.inside(condition):
+            result = convert.convert_to_tensor(self.test(*self._arguments(condition, "Merge")))
+            if result.dtype.base_dtype is not dtypes.bool_:
+                raise TypeError(
+                    f"while_loop: cond must return a bool. Received: {result.name} of {result.dtype.name}"
+                )
+            if result.dims is not None and result.dims != ():
+                raise ValueError(
+                    f"while_loop: cond must return a scalar. Received: {result.name} of shape {result.shape}"
+                )
+            condition.outputs = [result if result.op.body is condition else condition.capture(result)]
+        graph.count(1 + len(self.start))  # LoopCond, and a Switch for each variable
+        body = Body(graph, "Enter")
+        body.twin = condition
+        with graph.inside(body):
+            values = self.step(*self._arguments(body, "Identity"))
+            if not nest.is_nested(values):
+                values = [values]
+            after = self._results(values)
+            body.outputs = [t if t.op.body is body else body.capture(t, "Enter") for t in after.tensors]
+            with graph.counted_as(0):
+                body.outputs = [_dereferenced(t) for t in body.outputs]
+        self._check(body)
+        with graph.counted_as(2 * len(self.start)):  # a NextIteration and an Exit for each variable
+            captured = align([condition, body])
+            outputs = raw.While(
+                [*self.start, *captured],
+                Tout=[t.dtype.base_dtype for t in self.start],
+                cond=condition,
+                body=body,
+                carried=len(self.start),
+                captured=len(captured),
+                parallel_iterations=self.parallel,
+                back_prop=self.back_prop,
+            )
+            outputs = [raw.Identity(t, name="Exit") for t in outputs]
+        return nest.pack_sequence_as(values, after.pack(outputs))
+
+    def _results(self, values: Any) -> _Flat:
+        """What `body` returned, as tensors, checked to nest as the loop variables do."""
+        if any(isinstance(v, Operation) for v in nest.flatten(values)):
+            raise TypeError(f"while_loop: body must return tensors, not operations. Received: {values!r}")
+        nest.assert_same_structure(list(_plain(self.variables)), list(_plain(values)))
+        leaves = [
+            convert.to_tensor(v, t.dtype.base_dtype if not isinstance(v, Tensor) and _is_number(v) else None)
+            if not hasattr(v, "with_flow") and not hasattr(v, "indices")
+            else v
+            for v, t in zip(nest.flatten(values), self._first_components(), strict=True)
+        ]
+        return _Flat(leaves)
+
+    def _first_components(self) -> list[Tensor]:
+        """For each variable, its first tensor."""
+        found, position = [], 0
+        for count, _ in self.flat._rebuild:
+            found.append(self.start[position])
+            position += count
+        return found
+
+    def _check(self, body: Body) -> None:
+        """Every variable must keep its dtype, and its shape as far as promised."""
+        for before, after, dims in zip(self.start, body.outputs, self.dims, strict=True):
+            if before.dtype.base_dtype is not after.dtype.base_dtype:
+                raise TypeError(
+                    f"while_loop: the loop variable {before.name} enters with dtype {before.dtype.name}. "
+                    f"Received: dtype {after.dtype.name} after one iteration"
+                )
+            if before.dtype is not dtypes.variant and not _less_exact(dims, after.dims):
+                raise ValueError(
+                    f"The shape for {after.name} is not an invariant for the loop. It enters the loop with "
+                    f"shape {shapes.shape_of(dims)}, but has shape {after.shape} after one iteration. "
+                    "Provide shape invariants using either the `shape_invariants` argument of "
+                    "tf.while_loop or set_shape() on the loop variables."
+                )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, bool | int | float)
+
+
+def _is_sparse(value: Any) -> bool:
+    return hasattr(value, "dense_shape") and not isinstance(value, IndexedSlices)
+
+
+def _growing(dims: list[shapes.Dims]) -> list[shapes.Dims]:
+    """The shapes of a sparse tensor's parts, but for the number of its elements."""
+    indices, _, dense_shape = dims
+    return [None if indices is None else (None, indices[1]), (None,), dense_shape]
+
+
+def _component_dims(value: Any, dims: shapes.Dims) -> list[shapes.Dims]:
+    if isinstance(value, TensorArray):
+        return [value.flow.dims]
+    if isinstance(value, IndexedSlices):
+        first = None if dims is None else (dims[0],)
+        parts: list[shapes.Dims] = [dims, first]
+        return parts if value.dense_shape is None else [*parts, None if dims is None else (len(dims),)]
+    if hasattr(value, "dense_shape"):
+        rank = None if dims is None else len(dims)
+        return [(None, rank), (None,), (rank,)]
+    return [dims]
+
+
+def _less_exact(general: shapes.Dims, exact: shapes.Dims) -> bool:
+    """True where every shape that fits `exact` fits `general`."""
+    if general is None:
+        return True
+    if exact is None or len(general) != len(exact):
+        return False
+    return all(g is None or g == e for g, e in zip(general, exact, strict=True))
+
+
+@public("group")
+def group(*inputs: Any, **kwargs: Any) -> Operation:
+    """An operation that is done when all of `inputs` (operations, tensors, nested) are.
+
+    Args:
+      *inputs: what to wait for.
+      **kwargs: `name`, the op name; default "group_deps".
+
+    Raises:
+      ValueError: another keyword.
+      TypeError: an input is neither an operation nor a tensor.
+    """
+    name = kwargs.pop("name", None)
+    if kwargs:
+        raise ValueError(f"group: unknown keyword arguments {', '.join(kwargs)}")
+    ops = []
+    for value in nest.flatten(list(inputs)):
+        if _is_sparse(value):
+            value = value.values
+        if not hasattr(value, "device") and not hasattr(value, "op"):
+            raise TypeError(f"group: expected an operation, tensor or variable. Received: {value!r}")
+        ops.append(value)
+    with name_scope(name, "group_deps", [v for v in ops if isinstance(v, Tensor | Operation)]) as scope:
+        by_device: dict[str, list[Any]] = {}
+        for op in ops:
+            by_device.setdefault(op.device, []).append(op)
+        if len(by_device) > 1:  # operations of one device are waited for there
+            return _gate("", [_gate(place, by_device[place]) for place in sorted(by_device)], scope)
+        return _gate(next(iter(by_device), ""), ops, scope)
+
+
+def _gate(place: str, ops: list[Any], name: str | None = None) -> Operation:
+    """A NoOp on a device that waits for `ops`."""
+    with get_default_graph().device(place) if place else contextlib.nullcontext(), control_dependencies(ops):
+        return raw.NoOp(name=name)
+
+
+@public("tuple")
+def tuple_(tensors: Any, name: str | None = None, control_inputs: Any = None) -> list[Any]:
+    """`tensors` as new tensors that are available only when all of them, and `control_inputs`, are.
+
+    Raises:
+      ValueError: there is no tensor.
+      TypeError: a control input is neither an operation nor a tensor.
+    """
+    with name_scope(name, "tuple", [t for t in tensors if isinstance(t, Tensor | Operation)]):
+        tensors = [
+            t if t is None or isinstance(t, Operation | IndexedSlices) else _slices_or_tensor(t)
+            for t in tensors
+        ]
+        sources = [t if isinstance(t, Operation) else _values(t).op for t in tensors if t is not None]
+        for extra in control_inputs or ():
+            if not isinstance(extra, Tensor | Operation):
+                raise TypeError(f"tuple: control inputs are operations or tensors. Received: {extra!r}")
+            sources.append(extra.op if isinstance(extra, Tensor) else extra)
+        if not sources:
+            raise ValueError(f"tuple: must have at least one tensor. Received: {tensors!r}")
+        with control_dependencies(sources):
+            gate = raw.NoOp(name="group_deps")
+        return [
+            None
+            if t is None
+            else gate
+            if isinstance(t, Operation)
+            else with_dependencies([gate], t, "control_dependency")
+            for t in tensors
+        ]
+
+
+def _slices_or_tensor(value: Any) -> Any:
+    if _is_sparse(value):
+        return IndexedSlices(value.values, value.indices, value.dense_shape)
+    return convert.convert_to_tensor(value)
+
+
+def _values(tensor: Any) -> Tensor:
+    return tensor.values if isinstance(tensor, IndexedSlices) else tensor
+
+
+@public("python.ops.control_flow_ops.with_dependencies", "contrib.framework.with_dependencies")
+def with_dependencies(dependencies: Any, output_tensor: Any, name: str | None = None) -> Any:
+    """`output_tensor`, available only when all of `dependencies` are."""
+    with (
+        name_scope(name, "control_dependency", [output_tensor]) as scope,
+        get_default_graph().colocate_with(_values(output_tensor)),
+        control_dependencies(dependencies),
+    ):
+        if isinstance(output_tensor, IndexedSlices):
+            values = raw.Identity(output_tensor.values, name=scope)
+            return IndexedSlices(values, output_tensor.indices, output_tensor.dense_shape)
+        return raw.Identity(convert.convert_to_tensor(output_tensor), name=scope)

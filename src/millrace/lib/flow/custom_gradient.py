@@ -1,0 +1,143 @@
+"""`tf.custom_gradient`: functions that bring their own derivative."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from millrace.autodiff.gradients import gradients
+from millrace.autodiff.registry import RegisterGradient
+from millrace.building import convert, raw
+from millrace.core import nest
+from millrace.core.public import public
+from millrace.graph.defaults import get_default_graph
+
+
+@public("custom_gradient")
+def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorates a function that returns its result and a function for its gradient.
+
+    Args:
+      f: of tensors to `(y, grad_fn)`: `y` nested tensors, and `grad_fn` of one gradient for each of them to
+        one for each argument. Where `f` uses variables, `grad_fn` also takes `variables=` and returns
+        `(gradients, gradients of the variables)`.
+
+    Returns:
+      A function of the arguments of `f` that returns `y`.
+
+    Raises:
+      TypeError: `f` uses variables and `grad_fn` does not take `variables`.
+      ValueError: `grad_fn` returns another number of gradients.
+    """
+
+    @functools.wraps(f)
+    def decorated(*args: Any, **kwargs: Any) -> Any:
+        graph = get_default_graph()
+        inputs = [convert.convert_to_tensor(a) for a in args]
+        before = set(graph.get_collection("variables"))
+        result, grad_fn = f(*inputs, **kwargs)
+        used = _variables_used(graph, inputs, result, before)
+        if used and not _takes_variables(grad_fn):
+            raise TypeError(
+                "custom_gradient: f uses variables, so grad_fn must take the keyword argument 'variables'"
+            )
+        outputs = [convert.convert_to_tensor(y) for y in nest.flatten(result)]
+        for y in outputs:
+            raw.Identity(y)  # nobody takes it, but TensorFlow adds and counts it
+        sources = [*inputs, *[v.value() for v in used]]
+
+        def backward(op: Any, *dys: Any) -> list[Any]:
+            dys = dys[: len(outputs)]
+            if used:
+                to_inputs, to_variables = grad_fn(*dys, variables=used)
+                found = [*nest.flatten(to_inputs), *to_variables]
+            else:
+                found = nest.flatten(grad_fn(*dys))
+            if len(found) != len(sources):
+                raise ValueError(
+                    f"custom_gradient: grad_fn must return {len(sources)} gradients. Received: {len(found)}"
+                )
+            return [None] * len(outputs) + found
+
+        name = f"CustomGradient-{id(backward)}-{len(graph.ops)}"
+        RegisterGradient(name)(backward)
+        with graph.gradient_override_map({"IdentityN": name}):
+            tied = raw.IdentityN([*outputs, *sources])
+        return nest.pack_sequence_as(result, tied[: len(outputs)])
+
+    return decorated
+
+
+def _takes_variables(grad_fn: Callable[..., Any]) -> bool:
+    spec = inspect.getfullargspec(grad_fn)
+    return "variables" in spec.args or "variables" in spec.kwonlyargs or spec.varkw is not None
+
+
+def _variables_used(graph: Any, inputs: list[Any], result: Any, before: set[Any]) -> list[Any]:
+    """The trainable variables that the result depends on without going through the inputs."""
+    by_op = {}
+    for variable in graph.get_collection("trainable_variables"):
+        handle = getattr(variable, "handle", None)
+        by_op[(handle if handle is not None else variable._ref()).op] = variable
+    stops = {x.op for x in inputs}
+    seen: set[Any] = set()
+    queue = [convert.convert_to_tensor(y).op for y in nest.flatten(result)]
+    found: dict[Any, None] = {}
+    while queue:
+        op = queue.pop()
+        if op in seen or op in stops:
+            continue
+        seen.add(op)
+        if op in by_op:
+            found[by_op[op]] = None
+        queue.extend(t.op for t in op.inputs)
+    return sorted(found, key=lambda v: v.name)
+
+
+@public("hessians")
+def hessians(
+    ys: Any,
+    xs: Any,
+    name: str = "hessians",
+    colocate_gradients_with_ops: bool = False,
+    gate_gradients: bool = False,
+    aggregation_method: int | None = None,
+) -> list[Any]:
+    """The second derivatives of the sum of `ys` with respect to each x.
+
+    Args:
+      ys, xs, and the rest: as for `gradients`.
+
+    Returns:
+      For each x of shape S a tensor of shape S + S.
+
+    Raises:
+      ValueError: a y does not depend on an x.
+    """
+    from millrace.lib.flow.functional import map_fn
+
+    xs = list(xs) if isinstance(xs, list | tuple) else [xs]
+    options = {
+        "colocate_gradients_with_ops": colocate_gradients_with_ops,
+        "gate_gradients": gate_gradients,
+        "aggregation_method": aggregation_method,
+    }
+    with get_default_graph().name_scope(name):
+        firsts = gradients(ys, xs, **options)
+        found = []
+        for first, x in zip(firsts, xs, strict=True):
+            x = convert.convert_to_tensor(x)
+            if first is None:
+                raise ValueError(f"hessians: ys do not depend on '{x.name}'")
+            flat = raw.Reshape(first, [-1])
+            rows = map_fn(lambda g, x=x: _row(g, x, options), flat, dtype=first.dtype)
+            shape = raw.Shape(x)
+            found.append(raw.Reshape(rows, raw.ConcatV2([shape, shape], 0)))
+    return found
+
+
+def _row(g: Any, x: Any, options: dict[str, Any]) -> Any:
+    second = gradients(g, x, **options)[0]
+    return raw.ZerosLike(x) if second is None else convert.convert_to_tensor(second)

@@ -1,0 +1,1 @@
+"""Queues, readers and record files as programs see them."""

@@ -1,0 +1,511 @@
+"""Norms, clipping by norms, and composed functions of matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millrace.building import raw
+from millrace.building.convert import to_tensor
+from millrace.building.scopes import name_scope
+from millrace.core import dtypes, shapes
+from millrace.core.public import public
+from millrace.graph.tensor import Tensor
+from millrace.opkit.rules.array_idioms import rank_tensor, size_tensor
+from millrace.ops.array.fill import ones_like
+from millrace.ops.array.reshape import matrix_transpose
+from millrace.ops.linalg.decomposition import svd
+from millrace.ops.linalg.matmul import matmul
+
+
+def reduction_axes(x: Tensor, axis: Any) -> Any:
+    """What a reduction gets as axes: `axis` itself, or a constant with all axes of `x`."""
+    if axis is not None:
+        return axis
+    if x.dims is not None:
+        return raw.Const(value=np.arange(len(x.dims), dtype=np.int32), dtype=dtypes.int32)
+    return raw.Range(0, raw.Rank(x), 1, name="range")
+
+
+def _scalar(value: float, dtype: dtypes.DType) -> Tensor:
+    return raw.Const(value=np.array(value, dtype.np_dtype), dtype=dtype)
+
+
+# ---------------------------------------------------------------- norms
+
+
+def _vector_norm(x: Tensor, order: Any, axes: Any) -> Tensor:
+    if order == np.inf:
+        return raw.Max(_modulus(x), reduction_axes(x, axes), keep_dims=True)
+    if order == 1:
+        return raw.Sum(_modulus(x), reduction_axes(x, axes), keep_dims=True)
+    total = raw.Sum(raw.Pow(_modulus(x), order), reduction_axes(x, axes), keep_dims=True)
+    return raw.Pow(total, 1.0 / order)
+
+
+def _modulus(x: Tensor) -> Tensor:
+    return (
+        raw.ComplexAbs(x, Tout=x.dtype.base_dtype.real_dtype, name="Abs")
+        if x.dtype.is_complex
+        else raw.Abs(x)
+    )
+
+
+def _euclidean(x: Tensor, axes: Any) -> Tensor:
+    square = raw.Mul(x, raw.Conj(x) if x.dtype.is_complex else x, name="mul")
+    return raw.Sqrt(raw.Sum(square, reduction_axes(x, axes), keep_dims=True))
+
+
+def _matrix_norm(x: Tensor, order: Any, axes: tuple[int, int]) -> Tensor:
+    if order == 2:
+        return _spectral(x, axes)
+    rows, columns = axes
+    first, second = (rows, columns) if order == 1 else (columns, rows)
+    return raw.Max(raw.Sum(_modulus(x), first, keep_dims=True), second, keep_dims=True)
+
+
+def _spectral(x: Tensor, axes: tuple[int, int]) -> Tensor:
+    """The largest singular values, with both axes kept as ones."""
+    if x.dims is None:
+        raise ValueError(f"norm: ord=2 of matrices needs a known rank. Received: {x.shape}")
+    rank = len(x.dims)
+    last = [a % rank for a in axes]
+    order = [i for i in range(rank) if i not in last] + last
+    values = svd(raw.Transpose(x, order), compute_uv=False)
+    largest = raw.ExpandDims(raw.Max(values, -1, keep_dims=True), -1)
+    return raw.Transpose(largest, [order.index(i) for i in range(rank)])
+
+
+@public("norm", "linalg.norm")
+def norm(
+    tensor: Any,
+    ord: Any = "euclidean",
+    axis: Any = None,
+    keepdims: bool | None = None,
+    name: str | None = None,
+    keep_dims: bool | None = None,
+) -> Tensor:
+    """The norms of vectors or matrices.
+
+    Args:
+      tensor: float or complex.
+      ord: "euclidean", "fro", 1, 2, np.inf, or for vectors any positive number.
+      axis: None for all elements as one vector; an integer for vectors; a pair for matrices.
+      keepdims: keep the reduced axes with length 1.
+      name: op name; default "norm".
+      keep_dims: the old name of `keepdims`.
+
+    Returns:
+      The norms; real where moduli are summed.
+
+    Raises:
+      ValueError: `ord` does not suit vectors, or matrices.
+    """
+    keep = bool(keepdims if keepdims is not None else keep_dims)
+    is_matrix = isinstance(axis, tuple | list) and len(axis) == 2
+    if is_matrix:
+        axis = tuple(int(a) for a in axis)
+        if axis[0] == axis[1]:
+            raise ValueError(f"norm: the two axes must differ. Received: {axis}")
+        if ord not in ("euclidean", "fro", 1, 2, np.inf):
+            raise ValueError(
+                f"norm: a norm of matrices is one of 'euclidean', 'fro', 1, 2, np.inf. Received: {ord!r}"
+            )
+    else:
+        if isinstance(axis, tuple | list):
+            if len(axis) != 1:
+                raise ValueError(
+                    f"norm: axis must be None, an integer, or a pair of integers. Received: {axis!r}"
+                )
+            axis = axis[0]
+        if isinstance(ord, str) and ord != "euclidean":
+            raise ValueError(
+                f"norm: a norm of vectors is 'euclidean' or a positive number. Received: {ord!r}"
+            )
+        if not isinstance(ord, str) and not ord > 0:
+            raise ValueError(f"norm: ord must be positive. Received: {ord!r}")
+    with name_scope(name, "norm", [tensor]):
+        x = to_tensor(tensor)
+        if ord in ("fro", "euclidean") or (ord == 2 and not is_matrix):
+            axes = list(axis) if is_matrix else axis
+            result = _euclidean(x, axes)
+        elif is_matrix:
+            result = _matrix_norm(x, ord, axis)  # type: ignore[arg-type]
+        else:
+            result = _vector_norm(x, ord, axis)
+        if keep:
+            return result
+        return raw.Squeeze(result, squeeze_dims=[] if axis is None else list(axis) if is_matrix else [axis])
+
+
+@public("linalg.normalize")
+def normalize(
+    tensor: Any, ord: Any = "euclidean", axis: Any = None, name: str | None = None
+) -> tuple[Tensor, Tensor]:
+    """`tensor` divided by its norms, and the norms, their axes kept; arguments as for `norm`."""
+    with name_scope(name, "normalize", [tensor]):
+        x = to_tensor(tensor)
+        size = norm(x, ord, axis, keepdims=True)
+        if size.dtype.base_dtype is not x.dtype.base_dtype:
+            size = raw.Cast(size, DstT=x.dtype.base_dtype)
+        return raw.RealDiv(x, size, name="truediv"), size
+
+
+# ---------------------------------------------------------------- clipping
+
+
+def _values(t: Any) -> Any:
+    return t.values if hasattr(t, "dense_shape") else t
+
+
+def _like(t: Any, values: Tensor) -> Any:
+    """`values` in the place of those of `t`, which may be an IndexedSlices."""
+    return type(t)(values, t.indices, t.dense_shape) if hasattr(t, "dense_shape") else values
+
+
+@public("global_norm", "linalg.global_norm")
+def global_norm(t_list: Any, name: str | None = None) -> Tensor | None:
+    """The Euclidean norm of several tensors taken as one vector.
+
+    Args:
+      t_list: tensors, IndexedSlices, or None for those to pass over.
+      name: op name; default "global_norm".
+
+    Returns:
+      A scalar; None where every element is None.
+
+    Raises:
+      TypeError: `t_list` is not a list.
+    """
+    if not isinstance(t_list, tuple | list):
+        raise TypeError(f"global_norm: t_list must be a list. Received: {t_list!r}")
+    with name_scope(name, "global_norm", [_values(t) for t in t_list if isinstance(_values(t), Tensor)]):
+        values = [to_tensor(_values(t), name=f"t_{i}") for i, t in enumerate(t_list) if t is not None]
+        halves = [raw.L2Loss(v) for v in values]
+        if not halves:
+            return None
+        stacked = raw.Pack(halves, name="stack")
+        total = raw.Sum(stacked, reduction_axes(stacked, None))
+        return raw.Sqrt(raw.Mul(total, _scalar(2.0, total.dtype), name="mul"), name="global_norm")
+
+
+@public("clip_by_global_norm")
+def clip_by_global_norm(
+    t_list: Any, clip_norm: Any, use_norm: Any = None, name: str | None = None
+) -> tuple[list, Any]:
+    """Scales tensors together so that their global norm does not exceed `clip_norm`.
+
+    Args:
+      t_list: tensors, IndexedSlices, or None, which stays None.
+      clip_norm: positive scalar.
+      use_norm: their global norm, if it is known already.
+      name: op name; default "clip_by_global_norm".
+
+    Returns:
+      `(the scaled tensors, their global norm before)`.
+
+    Raises:
+      TypeError: `t_list` is not a list.
+    """
+    if not isinstance(t_list, tuple | list):
+        raise TypeError(f"clip_by_global_norm: t_list must be a list. Received: {t_list!r}")
+    if use_norm is None:
+        use_norm = global_norm(t_list, name)
+    if use_norm is None:
+        return list(t_list), None
+    tensors = [_values(t) for t in t_list if isinstance(_values(t), Tensor)]
+    with name_scope(name, "clip_by_global_norm", [*tensors, clip_norm]) as scope:
+        use_norm = to_tensor(use_norm)
+        one = _division(1.0, use_norm)
+        scale = raw.Minimum(one, _division(_scalar(1.0, use_norm.dtype.base_dtype), clip_norm))
+        scale = clip_norm * scale
+        # A norm that is infinite or NaN makes all results NaN, rather than some of them zero.
+        nan = _scalar(float("nan"), use_norm.dtype.base_dtype)
+        scale = raw.Select(raw.IsFinite(use_norm), scale, nan)
+        result = []
+        for i, t in enumerate(t_list):
+            if t is None:
+                result.append(None)
+                continue
+            value = to_tensor(_values(t), name=f"t_{i}")
+            with value.graph.colocate_with(value.op):
+                scaled = raw.Mul(value, scale, name="mul")
+                result.append(_like(t, raw.Identity(scaled, name=f"{scope}_{i}")))
+        return result, use_norm
+
+
+def _division(x: Any, y: Any) -> Tensor:
+    return x / y
+
+
+@public("clip_by_norm")
+def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = None) -> Any:
+    """Scales a tensor so that its Euclidean norm does not exceed `clip_norm`.
+
+    Args:
+      t: floating, or IndexedSlices.
+      clip_norm: positive scalar, or what broadcasts with the norms.
+      axes: over which to take norms; default all.
+      name: op name; default "clip_by_norm".
+
+    Returns:
+      Same shape and dtype as `t`.
+    """
+    with name_scope(name, "clip_by_norm", [_values(t), clip_norm]) as scope:
+        x = to_tensor(_values(t), name="t")
+        squares = raw.Mul(x, x, name="mul")
+        total = raw.Sum(squares, reduction_axes(x, axes), keep_dims=True)
+        positive = raw.Greater(total, 0)  # a square root of zero would have no gradient
+        root = raw.Sqrt(raw.Select(positive, total, ones_like(total)))
+        size = raw.Select(positive, root, total)
+        scaled = x * clip_norm
+        if x.dims is not None and scaled.dims is not None and len(scaled.dims) != len(x.dims):
+            raise ValueError(f"clip_by_norm: clip_norm must not add dimensions. Received: {clip_norm}")
+        return _like(t, raw.Identity(_division(scaled, raw.Maximum(size, clip_norm)), name=scope))
+
+
+@public("clip_by_average_norm")
+def clip_by_average_norm(t: Any, clip_norm: Any, name: str | None = None) -> Tensor:
+    """Scales a tensor so that its Euclidean norm per element does not exceed `clip_norm`; same shape.
+
+    Args:
+      t: floating.
+      clip_norm: positive scalar.
+      name: op name; default "clip_by_average_norm".
+    """
+    with name_scope(name, "clip_by_average_norm", [t, clip_norm]) as scope:
+        x = to_tensor(t, name="t")
+        count = raw.Cast(size_tensor(x), DstT=x.dtype.base_dtype)
+        squares = raw.Mul(x, x, name="mul")
+        inverse = raw.Rsqrt(raw.Sum(squares, raw.Range(0, rank_tensor(x), 1, name="range")))
+        scaled = x * clip_norm
+        limit = _division(_scalar(1.0, x.dtype.base_dtype), clip_norm)
+        factor = raw.Minimum(raw.Mul(inverse, count, name="mul"), limit)
+        return raw.Identity(raw.Mul(scaled, factor, name="mul"), name=scope)
+
+
+# ---------------------------------------------------------------- matrices
+
+
+@public("linalg.adjoint")
+def adjoint(matrix: Any, name: str | None = None) -> Tensor:
+    """The conjugate transposes `[..., n, m]` of matrices `[..., m, n]`; the dtype of `matrix`."""
+    with name_scope(name, "adjoint", [matrix]):
+        return matrix_transpose(to_tensor(matrix, name="matrix"), conjugate=True)
+
+
+@public("linalg.logdet")
+def logdet(matrix: Any, name: str | None = None) -> Tensor:
+    """The logarithms of the determinants of Hermitian positive definite matrices.
+
+    Args:
+      matrix: `[..., m, m]`, float or complex.
+      name: op name; default "logdet".
+
+    Returns:
+      `[...]`, real.
+
+    Raises:
+      InvalidArgumentError: when run, a matrix is not positive definite.
+    """
+    with name_scope(name, "logdet", [matrix]):
+        diagonal = raw.MatrixDiagPart(raw.Cholesky(matrix), name="diag_part")
+        if diagonal.dtype.is_complex:
+            diagonal = raw.Real(diagonal, Tout=diagonal.dtype.real_dtype)
+        total = raw.Sum(raw.Log(diagonal), [-1])
+        return 2.0 * total
+
+
+@public("cholesky_solve", "linalg.cholesky_solve")
+def cholesky_solve(chol: Any, rhs: Any, name: str | None = None) -> Tensor:
+    """Solves A X = rhs for A given by its Cholesky factor.
+
+    Args:
+      chol: `[..., m, m]`, lower triangular with A = chol chol^H, float or complex.
+      rhs: `[..., m, k]`, same dtype and batch.
+      name: op name; default "cholesky_solve".
+
+    Returns:
+      X, `[..., m, k]`.
+    """
+    with name_scope(name, "cholesky_solve", [chol, rhs]):
+        y = raw.MatrixTriangularSolve(chol, rhs, adjoint=False, lower=True)
+        return raw.MatrixTriangularSolve(chol, y, adjoint=True, lower=True)
+
+
+@public("linalg.matrix_rank")
+def matrix_rank(a: Any, tol: Any = None, validate_args: bool = False, name: str | None = None) -> Tensor:
+    """The ranks of matrices: the numbers of singular values above a tolerance.
+
+    Args:
+      a: `[..., m, n]`, floating.
+      tol: the tolerance; default the largest singular value times the larger dimension times machine epsilon.
+      validate_args: kept for TensorFlow's signature; ranks are always checked.
+      name: op name; default "matrix_rank".
+
+    Returns:
+      int32 `[...]`.
+    """
+    with name_scope(name, "matrix_rank", [a]):
+        a = _float_matrix(a)
+        s = svd(a, compute_uv=False)
+        if tol is None:
+            largest = raw.Max(s, [-1], keep_dims=True)
+            tol = raw.Mul(largest, _epsilon_times_size(a, 1.0), name="mul")
+        above = raw.Greater(s, to_tensor(tol, s.dtype, "tol"))
+        return raw.Sum(raw.Cast(above, DstT=dtypes.int32), [-1])
+
+
+@public("linalg.pinv")
+def pinv(a: Any, rcond: Any = None, validate_args: bool = False, name: str | None = None) -> Tensor:
+    """The Moore-Penrose pseudo-inverses of matrices.
+
+    Args:
+      a: `[..., m, n]`, floating.
+      rcond: singular values up to `rcond` times the largest count as zero; default 10 max(m, n) epsilon.
+      validate_args: kept for TensorFlow's signature; ranks are always checked.
+      name: op name; default "pinv".
+
+    Returns:
+      `[..., n, m]`, the dtype of `a`.
+    """
+    with name_scope(name, "pinv", [a]):
+        a = _float_matrix(a)
+        limit = (
+            _epsilon_times_size(a, 10.0) if rcond is None else to_tensor(rcond, a.dtype.base_dtype, "rcond")
+        )
+        s, u, v = svd(a)
+        cutoff = raw.Mul(raw.ExpandDims(limit, -1), raw.Max(s, [-1], keep_dims=True), name="mul")
+        keep = raw.Greater(s, raw.Add(cutoff, raw.ZerosLike(s)))
+        safe = raw.Select(keep, s, raw.OnesLike(s))
+        inverse = raw.Select(keep, raw.Reciprocal(safe), raw.ZerosLike(s))
+        return matmul(raw.Mul(v, raw.ExpandDims(inverse, -2), name="mul"), u, adjoint_b=True)
+
+
+def _float_matrix(a: Any) -> Tensor:
+    a = to_tensor(a, name="a")
+    if not a.dtype.is_floating:
+        raise TypeError(f"The input must have a floating dtype. Received: {a.dtype.name}")
+    if a.dims is not None and len(a.dims) < 2:
+        raise ValueError(f"The input must have at least 2 dimensions. Received: {a.shape}")
+    return a
+
+
+def _epsilon_times_size(a: Tensor, factor: float) -> Tensor:
+    dtype = a.dtype.base_dtype
+    epsilon = factor * float(np.finfo(dtype.np_dtype).eps)
+    if a.dims is not None and shapes.fully_defined(a.dims[-2:]):
+        return _scalar(epsilon * max(a.dims[-2:]), dtype)  # type: ignore[type-var]
+    size = raw.Max(raw.Shape(a)[-2:], [0])
+    return raw.Mul(_scalar(epsilon, dtype), raw.Cast(size, DstT=dtype), name="mul")
+
+
+# ---------------------------------------------------------------- tridiagonal matrices
+
+
+def _tridiagonal_parts(diagonals: Any, diagonals_format: str, who: str) -> list[Tensor]:
+    """Super-, main and subdiagonal, each `[..., m]`, with one unused element in the first and third."""
+    if diagonals_format == "compact":
+        given = to_tensor(diagonals, name="diagonals")
+        if given.dims is not None and len(given.dims) >= 2 and given.dims[-2] not in (None, 3):
+            raise ValueError(f"{who}: compact diagonals have the shape [..., 3, m]. Received: {given.shape}")
+        return [given[..., i, :] for i in range(3)]
+    if diagonals_format == "sequence":
+        if not isinstance(diagonals, tuple | list) or len(diagonals) != 3:
+            raise ValueError(f"{who}: diagonals must be a sequence of 3 tensors. Received: {diagonals!r}")
+        above, main, below = (to_tensor(d) for d in diagonals)
+        order = main.dims[-1] if main.dims else None
+        if order is None or above.dims is None or below.dims is None:
+            return [above, main, below]
+        for part in (above, below):
+            if part.dims[-1] not in (None, order, order - 1):  # pyright: ignore[reportOptionalSubscript]
+                raise ValueError(
+                    f"{who}: diagonals must have {order} or {order - 1} elements. Received: {part.shape}"
+                )
+        pad_above, pad_below = ([0, order - above.dims[-1]], [order - below.dims[-1], 0])  # pyright: ignore[reportOperatorIssue]
+        front = [[0, 0]] * (len(main.dims or ()) - 1)
+        above = raw.Pad(above, [*front, pad_above]) if any(pad_above) else above
+        below = raw.Pad(below, [*front, pad_below]) if any(pad_below) else below
+        return [above, main, below]
+    if diagonals_format == "matrix":
+        matrix = to_tensor(diagonals, name="diagonals")
+        if matrix.dims is not None and len(matrix.dims) >= 2:
+            rows, columns = matrix.dims[-2:]
+            if rows is not None and columns is not None and rows != columns:
+                raise ValueError(f"{who}: expected square matrices. Received: {matrix.shape}")
+        main = raw.MatrixDiagPart(matrix)
+        zero = raw.ZerosLike(main[..., :1])
+        above = raw.ConcatV2([raw.MatrixDiagPart(matrix[..., :-1, 1:]), zero], -1)
+        below = raw.ConcatV2([zero, raw.MatrixDiagPart(matrix[..., 1:, :-1])], -1)
+        return [above, main, below]
+    raise ValueError(f"{who}: unrecognized diagonals_format. Received: {diagonals_format!r}")
+
+
+@public("linalg.tridiagonal_solve")
+def tridiagonal_solve(
+    diagonals: Any,
+    rhs: Any,
+    diagonals_format: str = "compact",
+    transpose_rhs: bool = False,
+    conjugate_rhs: bool = False,
+    name: str | None = None,
+    partial_pivoting: bool = True,
+) -> Tensor:
+    """Solves tridiagonal systems of linear equations.
+
+    Args:
+      diagonals: "compact": `[..., 3, m]`, rows for the super-, main and subdiagonal (the last element of the
+        first and the first of the third are unused); "sequence": the three separately, the outer ones of m or
+        m - 1 elements; "matrix": `[..., m, m]`. float32, float64 or complex.
+      rhs: `[..., m]` or `[..., m, k]`, same dtype.
+      diagonals_format: which of the three.
+      transpose_rhs: `rhs` is `[..., k, m]`.
+      conjugate_rhs: take its conjugate.
+      name: op name; default "tridiagonal_solve".
+      partial_pivoting: exchange rows for stability.
+
+    Returns:
+      The shape of `rhs`, or `[..., m, k]`.
+
+    Raises:
+      ValueError: a shape or the format is wrong.
+      InvalidArgumentError: when run, a matrix is singular.
+    """
+    with name_scope(name, "tridiagonal_solve", [rhs]):
+        parts = _tridiagonal_parts(diagonals, diagonals_format, "tridiagonal_solve")
+        compact = raw.ConcatV2([raw.ExpandDims(p, -2) for p in parts], -2)
+        rhs = to_tensor(rhs, name="rhs")
+        if compact.dims is not None and rhs.dims is not None and len(rhs.dims) == len(compact.dims) - 1:
+            if conjugate_rhs and rhs.dtype.is_complex:
+                rhs = raw.Conj(rhs)
+            column = raw.ExpandDims(rhs, -1)
+            solved = raw.TridiagonalSolve(compact, column, partial_pivoting=partial_pivoting)
+            return raw.Squeeze(solved, squeeze_dims=[-1])
+        if transpose_rhs:
+            rhs = matrix_transpose(rhs, conjugate=conjugate_rhs)
+        elif conjugate_rhs and rhs.dtype.is_complex:
+            rhs = raw.Conj(rhs)
+        return raw.TridiagonalSolve(compact, rhs, partial_pivoting=partial_pivoting)
+
+
+@public("linalg.tridiagonal_matmul")
+def tridiagonal_matmul(
+    diagonals: Any, rhs: Any, diagonals_format: str = "compact", name: str | None = None
+) -> Tensor:
+    """The products of tridiagonal matrices with `rhs`.
+
+    Args:
+      diagonals, diagonals_format: as for `tridiagonal_solve`.
+      rhs: `[..., m, k]`, same dtype.
+      name: op name; default "tridiagonal_matmul".
+
+    Returns:
+      The shape of `rhs`.
+
+    Raises:
+      ValueError: a shape or the format is wrong.
+    """
+    with name_scope(name, "tridiagonal_matmul", [rhs]):
+        parts = _tridiagonal_parts(diagonals, diagonals_format, "tridiagonal_matmul")
+        return raw.TridiagonalMatMul(*(raw.ExpandDims(p, -2) for p in parts), to_tensor(rhs, name="rhs"))  # pyright: ignore[reportCallIssue]

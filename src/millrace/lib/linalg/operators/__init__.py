@@ -1,0 +1,1 @@
+"""Linear operators: matrices that need not be written out."""

@@ -1,0 +1,486 @@
+"""Matrices that need not be written out: the operations they share, and the one that is written out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from millrace.building import raw
+from millrace.building.convert import to_tensor
+from millrace.building.scopes import name_scope
+from millrace.core import dtypes, late, shapes
+from millrace.core.public import public
+from millrace.graph.tensor import Tensor
+from millrace.lib.linalg.norms import adjoint as adjoint_of
+from millrace.lib.linalg.norms import cholesky_solve
+from millrace.ops.linalg.matmul import matmul
+
+
+def dims_tensor(dims: shapes.Dims, fallback: Any) -> Tensor:
+    """Dims as an int32 vector: a constant where all are known, else what `fallback()` gives."""
+    if dims is not None and None not in dims:
+        return to_tensor(np.array(dims, np.int32), dtypes.int32, "shape")
+    return fallback()
+
+
+def with_batch(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Two batches of matrices with their batch shapes broadcast to each other."""
+    if a.dims is not None and b.dims is not None and None not in a.dims[:-2] and a.dims[:-2] == b.dims[:-2]:
+        return a, b
+    shape_a, shape_b = raw.Shape(a), raw.Shape(b)
+    batch = raw.BroadcastArgs(shape_a[:-2], shape_b[:-2])
+    return (
+        raw.BroadcastTo(a, raw.ConcatV2([batch, shape_a[-2:]], 0)),
+        raw.BroadcastTo(b, raw.ConcatV2([batch, shape_b[-2:]], 0)),
+    )
+
+
+def solve_dense(matrix: Tensor, rhs: Tensor, adjoint: bool = False) -> Tensor:
+    """X in matrix X = rhs, batches broadcast."""
+    matrix, rhs = with_batch(matrix, rhs)
+    return raw.MatrixSolve(matrix, rhs, adjoint=adjoint)
+
+
+def modulus(x: Tensor) -> Tensor:
+    """Absolute values, in the dtype of `x`."""
+    if x.dtype.is_complex:
+        return raw.Cast(raw.ComplexAbs(x, Tout=x.dtype.base_dtype.real_dtype), DstT=x.dtype.base_dtype)
+    return raw.Abs(x)
+
+
+@public("linalg.LinearOperator")
+class LinearOperator:
+    """A (batch of) matrices by what they do; subclasses say at least their shape and `_matmul`.
+
+    Args:
+      dtype: of the matrices.
+      graph_parents: tensors that the operator is made of.
+      is_non_singular, is_self_adjoint, is_positive_definite, is_square: what is promised, or None.
+      name: of the operator; default its class's.
+
+    Raises:
+      ValueError: the promises contradict each other.
+    """
+
+    def __init__(
+        self,
+        dtype: Any,
+        graph_parents: Any = None,
+        is_non_singular: bool | None = None,
+        is_self_adjoint: bool | None = None,
+        is_positive_definite: bool | None = None,
+        is_square: bool | None = None,
+        name: str | None = None,
+    ) -> None:
+        if is_positive_definite and is_non_singular is False:
+            raise ValueError(
+                "A positive definite matrix is always non-singular. Received: is_non_singular=False"
+            )
+        if (is_positive_definite or is_non_singular or is_self_adjoint) and is_square is False:
+            raise ValueError("A non-singular, self-adjoint or positive definite matrix is square. Received: "
+                             "is_square=False")  # fmt: skip
+        self._dtype = dtypes.as_dtype(dtype).base_dtype
+        self._graph_parents = tuple(graph_parents or ())
+        self._is_non_singular = True if is_positive_definite else is_non_singular
+        self._is_self_adjoint = is_self_adjoint
+        self._is_positive_definite = is_positive_definite
+        square = is_square or bool(self._is_non_singular or is_self_adjoint or is_positive_definite)
+        self._is_square = True if square else is_square
+        self._name = name or type(self).__name__
+
+    # --- what it is
+
+    @property
+    def dtype(self) -> dtypes.DType:
+        """The dtype of the matrices."""
+        return self._dtype
+
+    @property
+    def name(self) -> str:
+        """The operator's name."""
+        return self._name
+
+    @property
+    def graph_parents(self) -> list[Any]:
+        """The tensors that the operator is made of."""
+        return list(self._graph_parents)
+
+    @property
+    def is_non_singular(self) -> bool | None:
+        """Whether an inverse is promised to exist."""
+        return self._is_non_singular
+
+    @property
+    def is_self_adjoint(self) -> bool | None:
+        """Whether the matrices are promised to be self-adjoint."""
+        return self._is_self_adjoint
+
+    @property
+    def is_positive_definite(self) -> bool | None:
+        """Whether the matrices are promised to be positive definite."""
+        return self._is_positive_definite
+
+    @property
+    def is_square(self) -> bool | None:
+        """Whether there are as many rows as columns; None where unknown."""
+        dims = self.shape.dims
+        if dims is not None and len(dims) >= 2:
+            rows, columns = (d.value for d in dims[-2:])
+            if rows is not None and columns is not None:
+                if self._is_square is not None and self._is_square != (rows == columns):
+                    raise ValueError(f"Static shape {self.shape} contradicts is_square={self._is_square}")
+                return rows == columns
+        return self._is_square
+
+    @property
+    def shape(self) -> shapes.TensorShape:
+        """The static shape, batch first."""
+        return shapes.shape_of(self._dims())
+
+    @property
+    def batch_shape(self) -> shapes.TensorShape:
+        """The static shape of the batch."""
+        dims = self._dims()
+        return shapes.shape_of(None if dims is None else dims[:-2])
+
+    @property
+    def tensor_rank(self) -> int | None:
+        """The rank of the matrices written out."""
+        dims = self._dims()
+        return None if dims is None else len(dims)
+
+    @property
+    def domain_dimension(self) -> Any:
+        """The number of columns."""
+        dims = self._dims()
+        return shapes.as_dimension(None if dims is None else dims[-1])
+
+    @property
+    def range_dimension(self) -> Any:
+        """The number of rows."""
+        dims = self._dims()
+        return shapes.as_dimension(None if dims is None else dims[-2])
+
+    def shape_tensor(self, name: str = "shape_tensor") -> Tensor:
+        """The shape as an int32 vector."""
+        with self._scope(name):
+            return dims_tensor(self._dims(), self._shape_tensor)
+
+    def batch_shape_tensor(self, name: str = "batch_shape_tensor") -> Tensor:
+        """The shape of the batch as an int32 vector."""
+        with self._scope(name):
+            return self.shape_tensor()[:-2]
+
+    def tensor_rank_tensor(self, name: str = "tensor_rank_tensor") -> Tensor:
+        """The rank of the matrices written out, an int32 scalar."""
+        with self._scope(name):
+            return raw.Size(self.shape_tensor())
+
+    def domain_dimension_tensor(self, name: str = "domain_dimension_tensor") -> Tensor:
+        """The number of columns, an int32 scalar."""
+        with self._scope(name):
+            return self.shape_tensor()[-1]
+
+    def range_dimension_tensor(self, name: str = "range_dimension_tensor") -> Tensor:
+        """The number of rows, an int32 scalar."""
+        with self._scope(name):
+            return self.shape_tensor()[-2]
+
+    # --- what it does
+
+    def matmul(self, x: Any, adjoint: bool = False, adjoint_arg: bool = False, name: str = "matmul") -> Any:
+        """The product with matrices, or with another operator.
+
+        Args:
+          x: `[..., columns, k]` of the operator's dtype (with `adjoint_arg` `[..., k, columns]`), or another.
+          adjoint: use the operator's adjoint.
+          adjoint_arg: use the adjoint of `x`.
+          name: op name.
+
+        Returns:
+          `[..., rows, k]`, or an operator.
+        """
+        if isinstance(x, LinearOperator):
+            left, right = self.adjoint() if adjoint else self, x.adjoint() if adjoint_arg else x
+            return late.module("composed_operators").LinearOperatorComposition([left, right])
+        with self._scope(name):
+            return self._matmul(to_tensor(x, self.dtype, "x"), adjoint, adjoint_arg)
+
+    def __matmul__(self, other: Any) -> Any:
+        return self.matmul(other)
+
+    def matvec(self, x: Any, adjoint: bool = False, name: str = "matvec") -> Tensor:
+        """The product with vectors `[..., columns]`: `[..., rows]`."""
+        with self._scope(name):
+            column = raw.ExpandDims(to_tensor(x, self.dtype, "x"), -1)
+            return raw.Squeeze(self._matmul(column, adjoint, False), squeeze_dims=[-1])
+
+    def solve(self, rhs: Any, adjoint: bool = False, adjoint_arg: bool = False, name: str = "solve") -> Any:
+        """X with operator X = rhs.
+
+        Args:
+          rhs: `[..., rows, k]` of the operator's dtype, or an operator.
+          adjoint: use the operator's adjoint.
+          adjoint_arg: use the adjoint of `rhs`.
+          name: op name.
+
+        Raises:
+          NotImplementedError: the operator is singular or not square.
+        """
+        self._need(self.is_non_singular is not False, "solve", "is not singular")
+        self._need(self.is_square is not False, "solve", "is square")
+        if isinstance(rhs, LinearOperator):
+            operator = self.adjoint() if adjoint else self
+            return operator.inverse().matmul(rhs.adjoint() if adjoint_arg else rhs)
+        with self._scope(name):
+            return self._solve(to_tensor(rhs, self.dtype, "rhs"), adjoint, adjoint_arg)
+
+    def solvevec(self, rhs: Any, adjoint: bool = False, name: str = "solve") -> Tensor:
+        """X with operator X = rhs for vectors `[..., rows]`."""
+        with self._scope(name):
+            column = raw.ExpandDims(to_tensor(rhs, self.dtype, "rhs"), -1)
+            return raw.Squeeze(self.solve(column, adjoint=adjoint), squeeze_dims=[-1])
+
+    def adjoint(self, name: str = "adjoint") -> LinearOperator:
+        """The conjugate transpose as an operator."""
+        if self.is_self_adjoint:
+            return self
+        with self._scope(name):
+            return self._adjoint()
+
+    H = property(adjoint)
+
+    def inverse(self, name: str = "inverse") -> LinearOperator:
+        """The inverse as an operator.
+
+        Raises:
+          ValueError: the operator is not square, or not promised to be non-singular.
+        """
+        if self.is_square is False or self.is_non_singular is False:
+            raise ValueError(f"{self.name}: only square, non-singular operators have an inverse. Received: "
+                             f"shape {self.shape}, is_non_singular={self.is_non_singular}")  # fmt: skip
+        with self._scope(name):
+            return self._inverse()
+
+    def cholesky(self, name: str = "cholesky") -> LinearOperator:
+        """The Cholesky factor as an operator.
+
+        Raises:
+          ValueError: the operator is not promised to be self-adjoint and positive definite.
+        """
+        if not self._can_use_cholesky():
+            raise ValueError(f"{self.name}: only a self-adjoint, positive definite operator has one. "
+                             f"Received: {self.is_self_adjoint} and {self.is_positive_definite}")  # fmt: skip
+        with self._scope(name):
+            return self._cholesky()
+
+    def to_dense(self, name: str = "to_dense") -> Tensor:
+        """The matrices written out."""
+        with self._scope(name):
+            return self._to_dense()
+
+    def determinant(self, name: str = "det") -> Tensor:
+        """The determinants, `[...]`."""
+        self._need(self.is_square is not False, "determinant", "is square")
+        with self._scope(name):
+            return self._determinant()
+
+    def log_abs_determinant(self, name: str = "log_abs_det") -> Tensor:
+        """The logarithms of the moduli of the determinants, `[...]`."""
+        self._need(self.is_square is not False, "log_abs_determinant", "is square")
+        with self._scope(name):
+            return self._log_abs_determinant()
+
+    def trace(self, name: str = "trace") -> Tensor:
+        """The sums of the diagonals, `[...]`."""
+        with self._scope(name):
+            return self._trace()
+
+    def diag_part(self, name: str = "diag_part") -> Tensor:
+        """The diagonals, `[..., min(rows, columns)]`."""
+        with self._scope(name):
+            return self._diag_part()
+
+    def add_to_tensor(self, x: Any, name: str = "add_to_tensor") -> Tensor:
+        """The matrices written out, plus `x`."""
+        with self._scope(name):
+            return raw.Add(self._to_dense(), to_tensor(x, self.dtype, "x"), name="add")
+
+    def assert_non_singular(self, name: str = "assert_non_singular") -> Any:
+        """An operation that fails when run where a matrix is singular, to working precision."""
+        with self._scope(name):
+            return self._assert_non_singular()
+
+    def assert_self_adjoint(self, name: str = "assert_self_adjoint") -> Any:
+        """An operation that fails when run where a matrix is not self-adjoint."""
+        with self._scope(name):
+            return self._assert_self_adjoint()
+
+    def assert_positive_definite(self, name: str = "assert_positive_definite") -> Any:
+        """An operation that fails when run where a matrix is not positive definite."""
+        with self._scope(name):
+            return self._assert_positive_definite()
+
+    # --- what subclasses say
+
+    def _dims(self) -> shapes.Dims:
+        raise NotImplementedError(f"{type(self).__name__} says no shape")
+
+    def _shape_tensor(self) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} says no shape_tensor")
+
+    def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} says no matmul")
+
+    # --- what they may say better
+
+    def _to_dense(self) -> Tensor:
+        shape = self.shape_tensor()
+        order = shape[-1]
+        ones = raw.Fill(raw.ConcatV2([shape[:-2], raw.Pack([order])], 0), self._number(1.0))
+        return self._matmul(raw.MatrixDiag(ones), False, False)
+
+    def _solve(self, rhs: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
+        rhs = adjoint_of(rhs) if adjoint_arg else rhs
+        dense = self._to_dense()
+        if self._can_use_cholesky():
+            factor, rhs = with_batch(raw.Cholesky(dense), rhs)
+            return cholesky_solve(factor, rhs)
+        return solve_dense(dense, rhs, adjoint)
+
+    def _adjoint(self) -> LinearOperator:
+        return late.module("composed_operators").LinearOperatorAdjoint(self)
+
+    def _inverse(self) -> LinearOperator:
+        return late.module("composed_operators").LinearOperatorInversion(self)
+
+    def _cholesky(self) -> LinearOperator:
+        factor = raw.Cholesky(self._to_dense())
+        return late.module("triangular_operators").LinearOperatorLowerTriangular(
+            factor, is_non_singular=True, is_self_adjoint=False, is_square=True
+        )
+
+    def _determinant(self) -> Tensor:
+        if self._can_use_cholesky():
+            return raw.Exp(self._log_abs_determinant())
+        return raw.MatrixDeterminant(self._to_dense())
+
+    def _log_abs_determinant(self) -> Tensor:
+        if self._can_use_cholesky():
+            diagonal = raw.MatrixDiagPart(raw.Cholesky(self._to_dense()))
+            return self._number(2.0) * raw.Sum(raw.Log(diagonal), [-1])
+        return raw.LogMatrixDeterminant(self._to_dense())[1]
+
+    def _trace(self) -> Tensor:
+        return raw.Sum(self._diag_part(), [-1])
+
+    def _diag_part(self) -> Tensor:
+        return raw.MatrixDiagPart(self._to_dense())
+
+    def _assert_non_singular(self) -> Any:
+        s = raw.Svd(self._to_dense(), compute_uv=False)[0]
+        real = self.dtype.real_dtype
+        s = raw.Real(s, Tout=real) if s.dtype.is_complex else s
+        largest, least = raw.Max(s, [-1]), raw.Min(s, [-1])
+        precision = to_tensor(np.array(np.finfo(real.np_dtype).eps, real.np_dtype))
+        return self._assert(
+            raw.Greater(least / largest, precision), "Singular matrix up to precision epsilon"
+        )
+
+    def _assert_self_adjoint(self) -> Any:
+        dense = self._to_dense()
+        return self._assert(raw.Equal(dense, adjoint_of(dense)), "Matrix was not equal to its adjoint")
+
+    def _assert_positive_definite(self) -> Any:
+        return raw.Cholesky(self._to_dense()).op
+
+    # --- tools
+
+    def _can_use_cholesky(self) -> bool:
+        return bool(self.is_self_adjoint and self.is_positive_definite)
+
+    def _number(self, value: float) -> Tensor:
+        return to_tensor(np.array(value, self.dtype.np_dtype), self.dtype)
+
+    def _need(self, holds: bool, what: str, rule: str) -> None:
+        if not holds:
+            raise NotImplementedError(
+                f"{self.name}: {what} needs an operator that {rule}. Received: {self.shape}"
+            )
+
+    def _assert(self, holds: Tensor, message: str) -> Any:
+        everywhere = raw.All(holds, raw.Range(0, raw.Rank(holds), 1))
+        return raw.Assert(everywhere, [message])
+
+    @contextmanager
+    def _scope(self, name: str) -> Iterator[None]:
+        tensors = [t for t in self._graph_parents if isinstance(t, Tensor)]
+        with name_scope(f"{self._name}/{name}", values=tensors):
+            yield
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} '{self.name}' shape={self.shape} dtype={self.dtype.name}>"
+
+
+@public("linalg.LinearOperatorFullMatrix")
+class LinearOperatorFullMatrix(LinearOperator):
+    """Matrices written out.
+
+    Args:
+      matrix: `[..., rows, columns]`, float16, float32, float64 or complex.
+      is_non_singular, is_self_adjoint, is_positive_definite, is_square, name: as for `LinearOperator`.
+
+    Raises:
+      TypeError: another dtype.
+      ValueError: the rank is below 2.
+    """
+
+    def __init__(
+        self,
+        matrix: Any,
+        is_non_singular: bool | None = None,
+        is_self_adjoint: bool | None = None,
+        is_positive_definite: bool | None = None,
+        is_square: bool | None = None,
+        name: str = "LinearOperatorFullMatrix",
+    ) -> None:
+        self._matrix = checked_matrix(matrix, "matrix", 2)
+        super().__init__(
+            self._matrix.dtype,
+            [self._matrix],
+            is_non_singular,
+            is_self_adjoint,
+            is_positive_definite,
+            is_square,
+            name,
+        )
+
+    def _dims(self) -> shapes.Dims:
+        return self._matrix.dims
+
+    def _shape_tensor(self) -> Tensor:
+        return raw.Shape(self._matrix)
+
+    def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
+        return matmul(self._matrix, x, adjoint_a=adjoint, adjoint_b=adjoint_arg)
+
+    def _to_dense(self) -> Tensor:
+        return self._matrix
+
+
+def checked_matrix(value: Any, name: str, rank: int) -> Tensor:
+    """A floating or complex tensor of at least `rank` dimensions.
+
+    Raises:
+      TypeError: another dtype.
+      ValueError: fewer dimensions.
+    """
+    tensor = to_tensor(value, name=name)
+    if not (tensor.dtype.is_floating or tensor.dtype.is_complex):
+        raise TypeError(f"Argument {name} must be floating or complex. Received: {tensor.dtype.name}")
+    if tensor.dims is not None and len(tensor.dims) < rank:
+        raise ValueError(f"Argument {name} must have at least {rank} dimensions. Received: {tensor.shape}")
+    return tensor

@@ -1,0 +1,553 @@
+"""Linear operators with few numbers: diagonal, identity, zeros, triangular, reflections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millrace.building import raw
+from millrace.building.convert import to_tensor
+from millrace.building.static import static_dims, static_value
+from millrace.core import dtypes, shapes
+from millrace.core.errors import InvalidArgumentError
+from millrace.core.public import public
+from millrace.graph.tensor import Tensor
+from millrace.lib.linalg.norms import adjoint as adjoint_of
+from millrace.lib.linalg.operators.base import LinearOperator, checked_matrix, modulus, with_batch
+from millrace.opkit.rules.idioms import conj
+from millrace.ops.linalg.matmul import matmul
+
+
+def _last_twice(dims: shapes.Dims) -> shapes.Dims:
+    return None if dims is None else (*dims, dims[-1])
+
+
+@public("linalg.LinearOperatorDiag")
+class LinearOperatorDiag(LinearOperator):
+    """Diagonal matrices.
+
+    Args:
+      diag: `[..., n]`, floating or complex.
+      is_non_singular, is_self_adjoint, is_positive_definite, is_square, name: as for `LinearOperator`.
+
+    Raises:
+      ValueError: a real diagonal is said not to be self-adjoint, or it is said not to be square.
+    """
+
+    def __init__(
+        self,
+        diag: Any,
+        is_non_singular: bool | None = None,
+        is_self_adjoint: bool | None = None,
+        is_positive_definite: bool | None = None,
+        is_square: bool | None = None,
+        name: str = "LinearOperatorDiag",
+    ) -> None:
+        self._diag = checked_matrix(diag, "diag", 1)
+        if not self._diag.dtype.is_complex:
+            if is_self_adjoint is False:
+                raise ValueError(
+                    "A real diagonal operator is always self adjoint. Received: is_self_adjoint=False"
+                )
+            is_self_adjoint = True
+        if is_square is False:
+            raise ValueError("Only square diagonal operators currently supported. Received: is_square=False")
+        super().__init__(
+            self._diag.dtype, [self._diag], is_non_singular, is_self_adjoint, is_positive_definite, True, name
+        )
+
+    @property
+    def diag(self) -> Tensor:
+        """The diagonals."""
+        return self._diag
+
+    def _dims(self) -> shapes.Dims:
+        return _last_twice(self._diag.dims)
+
+    def _shape_tensor(self) -> Tensor:
+        shape = raw.Shape(self._diag)
+        return raw.ConcatV2([shape, shape[-1:]], 0)
+
+    def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
+        diag = conj(self._diag) if adjoint else self._diag
+        return raw.Mul(raw.ExpandDims(diag, -1), adjoint_of(x) if adjoint_arg else x)
+
+    def _solve(self, rhs: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
+        diag = conj(self._diag) if adjoint else self._diag
+        return raw.RealDiv(adjoint_of(rhs) if adjoint_arg else rhs, raw.ExpandDims(diag, -1))
+
+    def _adjoint(self) -> LinearOperator:
+        return LinearOperatorDiag(
+            conj(self._diag), self.is_non_singular, None, self.is_positive_definite, True
+        )
+
+    def _inverse(self) -> LinearOperator:
+        diag = raw.Reciprocal(self._diag)
+        return LinearOperatorDiag(diag, True, self.is_self_adjoint, self.is_positive_definite, True)
+
+    def _cholesky(self) -> LinearOperator:
+        return LinearOperatorDiag(raw.Sqrt(self._diag), True, True, True, True)
+
+    def _to_dense(self) -> Tensor:
+        return raw.MatrixDiag(self._diag)
+
+    def _determinant(self) -> Tensor:
+        return raw.Prod(self._diag, [-1])
+
+    def _log_abs_determinant(self) -> Tensor:
+        return raw.Sum(raw.Log(modulus(self._diag)), [-1])
+
+    def _diag_part(self) -> Tensor:
+        return self._diag
+
+    def _assert_non_singular(self) -> Any:
+        rule = "Diagonal operator was singular: a diagonal entry was 0"
+        return self._assert(raw.NotEqual(self._diag, raw.ZerosLike(self._diag)), rule)
+
+    def _assert_positive_definite(self) -> Any:
+        real = raw.Real(self._diag, Tout=self.dtype.real_dtype) if self.dtype.is_complex else self._diag
+        rule = "Diagonal operator had a diagonal entry with non-positive real part"
+        return self._assert(raw.Greater(real, raw.ZerosLike(real)), rule)
+
+
+class _Sized(LinearOperator):
+    """Square operators that are given by a number of rows."""
+
+    _num_rows: Tensor
+
+    def _rows(self, num_rows: Any, name: str) -> Tensor:
+        rows = to_tensor(num_rows, name="num_rows")
+        value = static_value(rows)
+        if not rows.dtype.is_integer:
+            raise TypeError(f"{name}: num_rows must be an integer. Received: {rows.dtype.name}")
+        if rows.dims not in (None, ()):
+            raise ValueError(f"{name}: num_rows must be a scalar. Received: shape {rows.shape}")
+        if value is not None and value < 0:
+            raise ValueError(f"{name}: num_rows must be non-negative. Received: {int(value)}")
+        return rows if rows.dtype is dtypes.int32 else raw.Cast(rows, DstT=dtypes.int32)
+
+    def _order(self) -> int | None:
+        value = static_value(self._num_rows)
+        return None if value is None else int(value)
+
+
+@public("linalg.LinearOperatorIdentity")
+class LinearOperatorIdentity(_Sized):
+    """Identity matrices.
+
+    Args:
+      num_rows: non-negative integer scalar.
+      batch_shape: of the batch; default none.
+      dtype: default float32.
+      is_non_singular, is_self_adjoint, is_positive_definite, is_square, name: as for `LinearOperator`.
+      assert_proper_shapes: kept for the signature: what is known is always checked.
+
+    Raises:
+      ValueError: it is said not to be what every identity is.
+    """
+
+    def __init__(
+        self,
+        num_rows: Any,
+        batch_shape: Any = None,
+        dtype: Any = None,
+        is_non_singular: bool | None = True,
+        is_self_adjoint: bool | None = True,
+        is_positive_definite: bool | None = True,
+        is_square: bool | None = True,
+        assert_proper_shapes: bool = False,
+        name: str = "LinearOperatorIdentity",
+    ) -> None:
+        if not (is_non_singular and is_self_adjoint and is_positive_definite and is_square):
+            raise ValueError(
+                "An identity operator is always non-singular, self-adjoint, positive definite and square"
+            )
+        self._num_rows = self._rows(num_rows, name)
+        self._batch = None if batch_shape is None else to_tensor(batch_shape, dtypes.int32, "batch_shape")
+        super().__init__(dtype or dtypes.float32, None, True, True, True, True, name)
+
+    def _dims(self) -> shapes.Dims:
+        batch: shapes.Dims = () if self._batch is None else static_dims(self._batch)
+        return None if batch is None else (*batch, self._order(), self._order())
+
+    def _shape_tensor(self) -> Tensor:
+        square = raw.Pack([self._num_rows, self._num_rows])
+        return square if self._batch is None else raw.ConcatV2([self._batch, square], 0)
+
+    def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
+        x = adjoint_of(x) if adjoint_arg else x
+        if self._batch is None:
+            return raw.Identity(x)
+        shape = raw.Shape(x)
+        batch = raw.BroadcastArgs(self._batch, shape[:-2])
+        return raw.BroadcastTo(x, raw.ConcatV2([batch, shape[-2:]], 0))
+
+    def _solve(self, rhs: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
+        return self._matmul(rhs, adjoint, adjoint_arg)
+
+    def _inverse(self) -> LinearOperator:
+        return self
+
+    def _cholesky(self) -> LinearOperator:
+        return self
+
+    def _ones(self) -> Tensor:
+        return raw.Fill(self.shape_tensor()[:-1], self._number(1.0))
+
+    def _to_dense(self) -> Tensor:
+        return raw.MatrixDiag(self._ones())
+
+    def _diag_part(self) -> Tensor:
+        return self._ones()
+
+    def _determinant(self) -> Tensor:
+        return raw.Fill(self.batch_shape_tensor(), self._number(1.0))
+
+    def _log_abs_determinant(self) -> Tensor:
+        return raw.Fill(self.batch_shape_tensor(), self._number(0.0))
+
+    def _assert_self_adjoint(self) -> Any:
+        return raw.NoOp()
+
+    def _assert_non_singular(self) -> Any:
+        return raw.NoOp()
+
+    def _assert_positive_definite(self) -> Any:
+        return raw.NoOp()
+
+
+@public("linalg.LinearOperatorScaledIdentity")
+class LinearOperatorScaledIdentity(_Sized):
+    """Identity matrices times a number each.
+
+    Args:
+      num_rows: non-negative integer scalar.
+      multiplier: `[...]`, floating or complex: the numbers.
+      is_non_singular, is_self_adjoint, is_positive_definite, is_square, name: as for `LinearOperator`.
+      assert_proper_shapes: kept for the signature: what is known is always checked.
+
+    Raises:
+      ValueError: it is said not to be square.
+    """
+
+    def __init__(
+        self,
+        num_rows: Any,
+        multiplier: Any,
+        is_non_singular: bool | None = None,
+        is_self_adjoint: bool | None = None,
+        is_positive_definite: bool | None = None,
+        is_square: bool | None = True,
+        assert_proper_shapes: bool = False,
+        name: str = "LinearOperatorScaledIdentity",
+    ) -> None:
+        if not is_square:
+            raise ValueError("A scaled identity operator is always square. Received: is_square=False")
+        self._num_rows = self._rows(num_rows, name)
+        self._multiplier = checked_matrix(multiplier, "multiplier", 0)
+        if not self._multiplier.dtype.is_complex:
+            if is_self_adjoint is False:
+                raise ValueError(
+                    "A real scaled identity is always self-adjoint. Received: is_self_adjoint=False"
+                )
+            is_self_adjoint = True
+        super().__init__(
+            self._multiplier.dtype,
+            [self._multiplier],
+            is_non_singular,
+            is_self_adjoint,
+            is_positive_definite,
+            True,
+            name,
+        )
+
+    @property
+    def multiplier(self) -> Tensor:
+        """The numbers."""
+        return self._multiplier
+
+    def _dims(self) -> shapes.Dims:
+        dims = self._multiplier.dims
+        return None if dims is None else (*dims, self._order(), self._order())
+
+    def _shape_tensor(self) -> Tensor:
+        return raw.ConcatV2([raw.Shape(self._multiplier), raw.Pack([self._num_rows, self._num_rows])], 0)
+
+    def _over_matrix(self, adjoint: bool) -> Tensor:
+        number = conj(self._multiplier) if adjoint else self._multiplier
+        return raw.ExpandDims(raw.ExpandDims(number, -1), -1)
+
+    def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
+        return raw.Mul(adjoint_of(x) if adjoint_arg else x, self._over_matrix(adjoint))
+
+    def _solve(self, rhs: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
+        return raw.RealDiv(adjoint_of(rhs) if adjoint_arg else rhs, self._over_matrix(adjoint))
+
+    def _adjoint(self) -> LinearOperator:
+        return LinearOperatorScaledIdentity(
+            self._num_rows, conj(self._multiplier), self.is_non_singular, None, self.is_positive_definite
+        )
+
+    def _inverse(self) -> LinearOperator:
+        inverse = raw.Reciprocal(self._multiplier)
+        return LinearOperatorScaledIdentity(
+            self._num_rows, inverse, True, self.is_self_adjoint, self.is_positive_definite
+        )
+
+    def _cholesky(self) -> LinearOperator:
+        return LinearOperatorScaledIdentity(self._num_rows, raw.Sqrt(self._multiplier), True, True, True)
+
+    def _diag_part(self) -> Tensor:
+        ones = raw.Fill(raw.Pack([self._num_rows]), self._number(1.0))
+        return raw.Mul(raw.ExpandDims(self._multiplier, -1), ones)
+
+    def _to_dense(self) -> Tensor:
+        return raw.MatrixDiag(self._diag_part())
+
+    def _count(self) -> Tensor:
+        return raw.Cast(self._num_rows, DstT=self.dtype)
+
+    def _determinant(self) -> Tensor:
+        return raw.Pow(self._multiplier, self._count())
+
+    def _log_abs_determinant(self) -> Tensor:
+        return raw.Mul(self._count(), raw.Log(modulus(self._multiplier)))
+
+    def _trace(self) -> Tensor:
+        return raw.Mul(self._multiplier, self._count())
+
+    def _assert_non_singular(self) -> Any:
+        rule = "LinearOperator was singular: a multiplier was 0"
+        return self._assert(raw.NotEqual(self._multiplier, raw.ZerosLike(self._multiplier)), rule)
+
+
+@public("linalg.LinearOperatorZeros")
+class LinearOperatorZeros(_Sized):
+    """Matrices of zeros.
+
+    Args:
+      num_rows: non-negative integer scalar.
+      num_columns: default as many as rows.
+      batch_shape: of the batch; default none.
+      dtype: default float32.
+      is_non_singular, is_self_adjoint, is_positive_definite, is_square, name: as for `LinearOperator`.
+      assert_proper_shapes: kept for the signature: what is known is always checked.
+
+    Raises:
+      ValueError: it is said to be non-singular or positive definite.
+    """
+
+    def __init__(
+        self,
+        num_rows: Any,
+        num_columns: Any = None,
+        batch_shape: Any = None,
+        dtype: Any = None,
+        is_non_singular: bool | None = False,
+        is_self_adjoint: bool | None = True,
+        is_positive_definite: bool | None = False,
+        is_square: bool | None = True,
+        assert_proper_shapes: bool = False,
+        name: str = "LinearOperatorZeros",
+    ) -> None:
+        if is_non_singular or is_positive_definite:
+            raise ValueError(
+                "A zeros operator is always singular. Received: is_non_singular or is_positive_definite"
+            )
+        if not is_square and is_self_adjoint:
+            raise ValueError("A self-adjoint operator is square. Received: is_square=False")
+        self._num_rows = self._rows(num_rows, name)
+        self._num_columns = self._num_rows if num_columns is None else self._rows(num_columns, name)
+        self._batch = None if batch_shape is None else to_tensor(batch_shape, dtypes.int32, "batch_shape")
+        super().__init__(dtype or dtypes.float32, None, False, is_self_adjoint, False, is_square, name)
+
+    def _dims(self) -> shapes.Dims:
+        batch: shapes.Dims = () if self._batch is None else static_dims(self._batch)
+        columns = static_value(self._num_columns)
+        return None if batch is None else (*batch, self._order(), None if columns is None else int(columns))
+
+    def _shape_tensor(self) -> Tensor:
+        last = raw.Pack([self._num_rows, self._num_columns])
+        return last if self._batch is None else raw.ConcatV2([self._batch, last], 0)
+
+    def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
+        own = self.shape_tensor()
+        shape = raw.Shape(x)
+        rows = own[-1] if adjoint else own[-2]
+        width = shape[-2] if adjoint_arg else shape[-1]
+        batch = raw.BroadcastArgs(own[:-2], shape[:-2])
+        return raw.Fill(raw.ConcatV2([batch, raw.Pack([rows, width])], 0), self._number(0.0))
+
+    def _adjoint(self) -> LinearOperator:
+        return LinearOperatorZeros(
+            self._num_columns,
+            self._num_rows,
+            self._batch,
+            self.dtype,
+            False,
+            False,
+            False,
+            bool(self.is_square),
+        )
+
+    def _to_dense(self) -> Tensor:
+        return raw.Fill(self.shape_tensor(), self._number(0.0))
+
+    def _determinant(self) -> Tensor:
+        return raw.Fill(self.batch_shape_tensor(), self._number(0.0))
+
+    def _trace(self) -> Tensor:
+        return raw.Fill(self.batch_shape_tensor(), self._number(0.0))
+
+    def _assert_non_singular(self) -> Any:
+        raise InvalidArgumentError(
+            None, None, f"Zero operators are always non-invertible. Received: {self.shape}"
+        )
+
+    def _assert_positive_definite(self) -> Any:
+        raise InvalidArgumentError(
+            None, None, f"Zero operators are always non-positive definite. Received: {self.shape}"
+        )
+
+
+@public("linalg.LinearOperatorLowerTriangular")
+class LinearOperatorLowerTriangular(LinearOperator):
+    """Lower triangular matrices.
+
+    Args:
+      tril: `[..., n, n]`, floating or complex; what is above the diagonal is not read.
+      is_non_singular, is_self_adjoint, is_positive_definite, is_square, name: as for `LinearOperator`.
+
+    Raises:
+      ValueError: it is said not to be square.
+    """
+
+    def __init__(
+        self,
+        tril: Any,
+        is_non_singular: bool | None = None,
+        is_self_adjoint: bool | None = None,
+        is_positive_definite: bool | None = None,
+        is_square: bool | None = None,
+        name: str = "LinearOperatorLowerTriangular",
+    ) -> None:
+        if is_square is False:
+            raise ValueError("Only square lower triangular operators supported. Received: is_square=False")
+        given = checked_matrix(tril, "tril", 2)
+        self._tril = raw.MatrixBandPart(given, np.array(-1, np.int64), np.array(0, np.int64))
+        super().__init__(
+            given.dtype, [given], is_non_singular, is_self_adjoint, is_positive_definite, True, name
+        )
+
+    def _dims(self) -> shapes.Dims:
+        return self._tril.dims
+
+    def _shape_tensor(self) -> Tensor:
+        return raw.Shape(self._tril)
+
+    def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
+        return matmul(self._tril, x, adjoint_a=adjoint, adjoint_b=adjoint_arg)
+
+    def _solve(self, rhs: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
+        tril, rhs = with_batch(self._tril, adjoint_of(rhs) if adjoint_arg else rhs)
+        return raw.MatrixTriangularSolve(tril, rhs, lower=True, adjoint=adjoint)
+
+    def _to_dense(self) -> Tensor:
+        return self._tril
+
+    def _diag_part(self) -> Tensor:
+        return raw.MatrixDiagPart(self._tril)
+
+    def _determinant(self) -> Tensor:
+        return raw.Prod(self._diag_part(), [-1])
+
+    def _log_abs_determinant(self) -> Tensor:
+        return raw.Sum(raw.Log(modulus(self._diag_part())), [-1])
+
+    def _assert_non_singular(self) -> Any:
+        diagonal = self._diag_part()
+        rule = "Singular operator: diagonal contained zero values"
+        return self._assert(raw.NotEqual(diagonal, raw.ZerosLike(diagonal)), rule)
+
+
+@public("linalg.LinearOperatorHouseholder")
+class LinearOperatorHouseholder(LinearOperator):
+    """Reflections at the plane orthogonal to an axis.
+
+    Args:
+      reflection_axis: `[..., n]`, floating or complex: the axes, of any length but 0.
+      is_non_singular, is_self_adjoint, is_positive_definite, is_square, name: as for `LinearOperator`.
+
+    Raises:
+      ValueError: it is said not to be what every reflection is.
+    """
+
+    def __init__(
+        self,
+        reflection_axis: Any,
+        is_non_singular: bool | None = None,
+        is_self_adjoint: bool | None = None,
+        is_positive_definite: bool | None = None,
+        is_square: bool | None = None,
+        name: str = "LinearOperatorHouseholder",
+    ) -> None:
+        self._axis = checked_matrix(reflection_axis, "reflection_axis", 1)
+        if is_square is False or is_non_singular is False or is_self_adjoint is False or is_positive_definite:
+            raise ValueError(
+                "A Householder operator is square, non-singular, self-adjoint and not positive definite"
+            )
+        super().__init__(
+            self._axis.dtype, [self._axis], is_non_singular, True, is_positive_definite, True, name
+        )
+
+    @property
+    def reflection_axis(self) -> Tensor:
+        """The axes."""
+        return self._axis
+
+    def _dims(self) -> shapes.Dims:
+        return _last_twice(self._axis.dims)
+
+    def _shape_tensor(self) -> Tensor:
+        shape = raw.Shape(self._axis)
+        return raw.ConcatV2([shape, shape[-1:]], 0)
+
+    def _unit(self) -> Tensor:
+        squares = raw.Sum(raw.Mul(self._axis, conj(self._axis)), [-1], keep_dims=True)
+        return raw.ExpandDims(raw.Mul(self._axis, raw.Rsqrt(squares)), -1)
+
+    def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
+        x = adjoint_of(x) if adjoint_arg else x
+        unit = self._unit()
+        along = raw.Sum(raw.Mul(conj(unit), x), [-2], keep_dims=True)
+        return raw.Sub(x, raw.Mul(self._number(2.0) * unit, along))
+
+    def _solve(self, rhs: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
+        return self._matmul(rhs, adjoint, adjoint_arg)
+
+    def _inverse(self) -> LinearOperator:
+        return self
+
+    def _diag_part(self) -> Tensor:
+        unit = raw.Squeeze(self._unit(), squeeze_dims=[-1])
+        return self._number(1.0) - self._number(2.0) * raw.Mul(unit, conj(unit))
+
+    def _to_dense(self) -> Tensor:
+        unit = self._unit()
+        outer = raw.Mul(unit, adjoint_of(unit))
+        ones = raw.OnesLike(raw.Squeeze(unit, squeeze_dims=[-1]))
+        return raw.Sub(raw.MatrixDiag(ones), self._number(2.0) * outer)
+
+    def _determinant(self) -> Tensor:
+        return raw.Fill(self.batch_shape_tensor(), self._number(-1.0))
+
+    def _log_abs_determinant(self) -> Tensor:
+        return raw.Fill(self.batch_shape_tensor(), self._number(0.0))
+
+    def _assert_self_adjoint(self) -> Any:
+        return raw.NoOp()
+
+    def _assert_positive_definite(self) -> Any:
+        rule = "Householder operators are always non-positive definite."
+        raise InvalidArgumentError(None, None, f"{rule} Received: {self.shape}")

@@ -1,0 +1,583 @@
+"""`tf.losses`: losses with weights, reductions and a collection that gathers them."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
+from millrace.building.convert import shape_tensor, to_tensor
+from millrace.building.scopes import add_to_collection, control_dependencies, get_collection, name_scope
+from millrace.core import shapes
+from millrace.core.dtypes import float32
+from millrace.core.public import public
+from millrace.graph.keys import GraphKeys
+from millrace.graph.tensor import Tensor
+from millrace.lib.math.broadcast_weights import assert_broadcastable, broadcast_weights
+from millrace.lib.math.reductions import reduce_sum, renamed
+from millrace.lib.nn.cross_entropy import (
+    sigmoid_cross_entropy_with_logits,
+    softmax_cross_entropy_with_logits,
+    sparse_softmax_cross_entropy_with_logits,
+)
+from millrace.ops.array.fill import ones_like
+
+
+@public("losses.Reduction")
+@final
+class Reduction:
+    """How the weighted losses of the elements become one."""
+
+    NONE = "none"
+    SUM = "weighted_sum"
+    SUM_OVER_BATCH_SIZE = "weighted_sum_over_batch_size"
+    MEAN = "weighted_mean"
+    SUM_BY_NONZERO_WEIGHTS = "weighted_sum_by_nonzero_weights"
+    SUM_OVER_NONZERO_WEIGHTS = SUM_BY_NONZERO_WEIGHTS
+
+    @classmethod
+    def all(cls) -> tuple[str, ...]:
+        """All reductions."""
+        return (
+            cls.NONE,
+            cls.SUM,
+            cls.MEAN,
+            cls.SUM_OVER_BATCH_SIZE,
+            cls.SUM_OVER_NONZERO_WEIGHTS,
+            cls.SUM_BY_NONZERO_WEIGHTS,
+        )
+
+    @classmethod
+    def validate(cls, key: str) -> None:
+        """Checks a reduction.
+
+        Raises:
+          ValueError: `key` is none.
+        """
+        if key not in cls.all():
+            raise ValueError(f"a reduction must be one of {', '.join(cls.all())}. Received: {key!r}")
+
+
+def _to_float(x: Any) -> Tensor:
+    """`x` as float32. The scope is entered even where nothing is added, since names count scopes."""
+    with name_scope("ToFloat", values=[x]) as scope:
+        x = to_tensor(x, name="x")
+        return x if x.dtype.base_dtype is float32 else raw.Cast(x, DstT=float32, name=scope)
+
+
+def _safe_div(numerator: Tensor, denominator: Tensor, name: str = "value") -> Tensor:
+    """numerator / denominator, 0 where the denominator is not positive; without an infinite slope there."""
+    positive = raw.Greater(denominator, 0)
+    divisor = raw.Select(raw.Equal(denominator, 0), ones_like(denominator), denominator)
+    quotient = raw.RealDiv(numerator, divisor, name="div")
+    return raw.Select(positive, quotient, raw.ZerosLike(numerator, name="zeros_like"), name=name)
+
+
+def _safe_mean(losses: Tensor, num_present: Tensor) -> Tensor:
+    return _safe_div(reduce_sum(losses), num_present)
+
+
+def _num_present(losses: Tensor, weights: Tensor, per_batch: bool = False) -> Tensor:
+    """How many elements of `losses` have a weight other than 0; for each example if `per_batch`."""
+    with name_scope(None, "num_present", [losses, weights]) as scope:
+        weights = _float_weights(weights)
+        missing = raw.Equal(weights, 0.0)
+        zeros = raw.ZerosLike(weights, name="zeros_like")
+        present = raw.Select(missing, zeros, ones_like(weights))
+        present = broadcast_weights(present, losses)
+        if per_batch:
+            return reduce_sum(present, _inner_axes(present), keepdims=True, name=scope)
+        return reduce_sum(present, name=scope)
+
+
+def _float_weights(weights: Any) -> Tensor:
+    weights = to_tensor(weights, name="weights")
+    return weights if weights.dtype.base_dtype is float32 else raw.Cast(weights, DstT=float32)
+
+
+def _inner_axes(x: Tensor) -> Any:
+    return list(range(1, len(x.dims))) if x.dims is not None else raw.Range(1, raw.Rank(x), 1)
+
+
+@public("losses.compute_weighted_loss")
+def compute_weighted_loss(
+    losses: Any,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
+) -> Tensor:
+    """Weights and reduces losses.
+
+    Args:
+      losses: `[batch, ...]`.
+      weights: a scalar, or of the rank of `losses` with every length equal or 1.
+      scope: scope; default "weighted_loss".
+      loss_collection: the collection that the result joins; None for none.
+      reduction: a `Reduction`.
+
+    Returns:
+      A scalar of the dtype of `losses`; the shape of `losses` for `Reduction.NONE`.
+
+    Raises:
+      ValueError: the weights do not broadcast, or `reduction` is none.
+    """
+    Reduction.validate(reduction)
+    with (
+        name_scope(scope, "weighted_loss", [losses, weights]),
+        control_dependencies([assert_broadcastable(weights, losses)]),
+    ):
+        losses = to_tensor(losses)
+        dtype = losses.dtype.base_dtype
+        losses, weights = _to_float(losses), _to_float(weights)
+        losses = raw.Mul(losses, weights)
+        loss = losses
+        if reduction != Reduction.NONE:
+            loss = reduce_sum(losses)
+            if reduction == Reduction.MEAN:
+                # The weights may add up to less than nothing, which is not a reason to give 0.
+                loss = raw.DivNoNan(loss, reduce_sum(ones_like(losses) * weights), name="value")
+            elif reduction == Reduction.SUM_BY_NONZERO_WEIGHTS:
+                loss = _safe_mean(loss, _num_present(losses, weights))
+            elif reduction == Reduction.SUM_OVER_BATCH_SIZE:
+                count = raw.Cast(raw.Size(losses, name="num_elements"), DstT=losses.dtype)
+                loss = _safe_mean(loss, count)
+        if dtype is not float32:
+            loss = raw.Cast(loss, DstT=dtype)
+        add_loss(loss, loss_collection)
+        return loss
+
+
+def _given(function: str, **arguments: Any) -> None:
+    for name, value in arguments.items():
+        if value is None:
+            raise ValueError(f"{function}: '{name}' must be given. Received: None")
+
+
+def _check_same(predictions: Tensor, labels: Tensor) -> None:
+    if not shapes.compatible(predictions.dims, labels.dims):
+        raise ValueError(
+            "predictions and labels must have compatible shapes. "
+            f"Received: {shapes.format_dims(predictions.dims)} and {shapes.format_dims(labels.dims)}"
+        )
+
+
+def _pair(predictions: Any, labels: Any) -> tuple[Tensor, Tensor]:
+    """Both as float32, of one shape."""
+    predictions, labels = _to_float(predictions), _to_float(labels)
+    _check_same(predictions, labels)
+    return predictions, labels
+
+
+@public("losses.absolute_difference")
+def absolute_difference(
+    labels: Any,
+    predictions: Any,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
+) -> Tensor:
+    """|predictions - labels|, weighted and reduced.
+
+    Args:
+      labels: `[batch, ...]`.
+      predictions: the same shape.
+      weights, loss_collection, reduction: as for `compute_weighted_loss`.
+      scope: scope; default "absolute_difference".
+
+    Returns:
+      A scalar; the shape of `labels` for `Reduction.NONE`.
+
+    Raises:
+      ValueError: the shapes differ, or an argument is None.
+    """
+    _given("absolute_difference", labels=labels, predictions=predictions)
+    with name_scope(scope, "absolute_difference", [predictions, labels, weights]) as scope:
+        predictions, labels = _pair(predictions, labels)
+        losses = raw.Abs(raw.Sub(predictions, labels))
+        return compute_weighted_loss(losses, weights, scope, loss_collection, reduction)
+
+
+@public("losses.cosine_distance")
+def cosine_distance(
+    labels: Any,
+    predictions: Any,
+    axis: int | None = None,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
+    dim: int | None = None,
+) -> Tensor:
+    """1 - the inner product along `axis` of vectors that have length 1 already.
+
+    Args:
+      labels: `[batch, ...]`.
+      predictions: the same shape.
+      axis: the axis of the vectors.
+      weights, loss_collection, reduction: as for `compute_weighted_loss`.
+      scope: scope; default "cosine_distance_loss".
+      dim: the old name of `axis`.
+
+    Returns:
+      A scalar; the shape of `labels` with length 1 along `axis` for `Reduction.NONE`.
+
+    Raises:
+      ValueError: the shapes differ, or an argument is None.
+    """
+    axis = renamed(axis, dim, "axis", "dim")
+    _given("cosine_distance", axis=axis, labels=labels, predictions=predictions)
+    with name_scope(scope, "cosine_distance_loss", [predictions, labels, weights]) as scope:
+        predictions, labels = _pair(predictions, labels)
+        losses = 1 - reduce_sum(raw.Mul(predictions, labels), [axis], keepdims=True)
+        return compute_weighted_loss(losses, weights, scope, loss_collection, reduction)
+
+
+@public("losses.hinge_loss")
+def hinge_loss(
+    labels: Any,
+    logits: Any,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
+) -> Tensor:
+    """max(1 - sign * logits, 0), where a label of 1 has sign 1 and one of 0 has sign -1.
+
+    Args:
+      labels: `[batch, ...]`, 0 or 1.
+      logits: the same shape.
+      weights, loss_collection, reduction: as for `compute_weighted_loss`.
+      scope: scope; default "hinge_loss".
+
+    Returns:
+      A scalar; the shape of `labels` for `Reduction.NONE`.
+
+    Raises:
+      ValueError: the shapes differ, or an argument is None.
+    """
+    _given("hinge_loss", labels=labels, logits=logits)
+    with name_scope(scope, "hinge_loss", [logits, labels, weights]) as scope:
+        logits, labels = _pair(logits, labels)
+        ones = ones_like(labels)
+        signs = raw.Sub(2 * labels, ones)
+        losses = raw.Relu(raw.Sub(ones, raw.Mul(signs, logits)))
+        return compute_weighted_loss(losses, weights, scope, loss_collection, reduction)
+
+
+@public("losses.huber_loss")
+def huber_loss(
+    labels: Any,
+    predictions: Any,
+    weights: Any = 1.0,
+    delta: float = 1.0,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
+) -> Tensor:
+    """Half the squared error up to `delta`, growing linearly beyond.
+
+    Args:
+      labels: `[batch, ...]`.
+      predictions: the same shape.
+      weights, loss_collection, reduction: as for `compute_weighted_loss`.
+      delta: where the loss becomes linear.
+      scope: scope; default "huber_loss".
+
+    Returns:
+      A scalar; the shape of `labels` for `Reduction.NONE`.
+
+    Raises:
+      ValueError: the shapes differ, or an argument is None.
+    """
+    _given("huber_loss", labels=labels, predictions=predictions)
+    with name_scope(scope, "huber_loss", [predictions, labels, weights]) as scope:
+        predictions, labels = _pair(predictions, labels)
+        size = raw.Abs(raw.Sub(predictions, labels))
+        quadratic = raw.Minimum(size, delta)
+        linear = raw.Sub(size, quadratic)
+        half = raw.Mul(to_tensor(0.5, float32), raw.Mul(quadratic, quadratic))
+        losses = raw.Add(half, raw.Mul(to_tensor(delta, float32), linear))
+        return compute_weighted_loss(losses, weights, scope, loss_collection, reduction)
+
+
+@public("losses.log_loss")
+def log_loss(
+    labels: Any,
+    predictions: Any,
+    weights: Any = 1.0,
+    epsilon: float = 1e-7,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
+) -> Tensor:
+    """The cross entropy of `labels` and `predictions`, both probabilities of yes.
+
+    Args:
+      labels: `[batch, ...]`.
+      predictions: the same shape.
+      weights, loss_collection, reduction: as for `compute_weighted_loss`.
+      epsilon: added inside the logarithms.
+      scope: scope; default "log_loss".
+
+    Returns:
+      A scalar; the shape of `labels` for `Reduction.NONE`.
+
+    Raises:
+      ValueError: the shapes differ, or an argument is None.
+    """
+    _given("log_loss", labels=labels, predictions=predictions)
+    with name_scope(scope, "log_loss", [predictions, labels, weights]) as scope:
+        predictions, labels = _pair(predictions, labels)
+        yes = raw.Mul(labels, raw.Log(predictions + epsilon))
+        no = raw.Mul(1 - labels, raw.Log(1 - predictions + epsilon))
+        return compute_weighted_loss(raw.Neg(yes) - no, weights, scope, loss_collection, reduction)
+
+
+@public("losses.mean_pairwise_squared_error")
+def mean_pairwise_squared_error(
+    labels: Any,
+    predictions: Any,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+) -> Tensor:
+    """The mean squared difference between the errors of all pairs of elements of an example.
+
+    Args:
+      labels: `[batch, ...]`.
+      predictions: the same shape.
+      weights: a scalar, `[batch]` with trailing ones, or the shape of `labels`.
+      scope: scope; default "mean_pairwise_squared_error".
+      loss_collection: the collection that the result joins; None for none.
+
+    Returns:
+      A scalar.
+
+    Raises:
+      ValueError: the shapes differ, or an argument is None.
+    """
+    _given("mean_pairwise_squared_error", labels=labels, predictions=predictions)
+    with name_scope(scope, "mean_pairwise_squared_error", [predictions, labels, weights]):
+        weights, labels = _to_float(weights), _to_float(labels)
+        with control_dependencies([assert_broadcastable(weights, labels)]):
+            predictions = _to_float(predictions)
+            _check_same(predictions, labels)
+            diffs = raw.Sub(predictions, labels)
+            axes = _inner_axes(diffs)
+            squares = reduce_sum(raw.Square(diffs), axes, keepdims=True)
+            count = _num_present(diffs, weights, per_batch=True)
+            first = 2.0 * _safe_div(squares, raw.Maximum(count - 1, 0))
+            total = reduce_sum(diffs, axes, keepdims=True)
+            pairs = raw.Maximum(raw.Mul(count, count - 1), 0)
+            second = 2.0 * _safe_div(raw.Square(total), pairs)
+            weighted = raw.Mul(raw.Sub(first, second), weights)
+            loss = reduce_sum(weighted)
+            any_present = raw.Greater(reduce_sum(count), 0)
+            mean = raw.Select(any_present, loss, raw.ZerosLike(loss, name="zeros_like"), name="value")
+            add_loss(mean, loss_collection)
+            return mean
+
+
+@public("losses.mean_squared_error")
+def mean_squared_error(
+    labels: Any,
+    predictions: Any,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
+) -> Tensor:
+    """(predictions - labels)^2, weighted and reduced.
+
+    Args:
+      labels: `[batch, ...]`.
+      predictions: the same shape.
+      weights, loss_collection, reduction: as for `compute_weighted_loss`.
+      scope: scope; default "mean_squared_error".
+
+    Returns:
+      A scalar; the shape of `labels` for `Reduction.NONE`.
+
+    Raises:
+      ValueError: the shapes differ, or an argument is None.
+    """
+    _given("mean_squared_error", labels=labels, predictions=predictions)
+    with name_scope(scope, "mean_squared_error", [predictions, labels, weights]) as scope:
+        predictions, labels = _pair(predictions, labels)
+        losses = raw.Square(raw.Sub(predictions, labels))
+        return compute_weighted_loss(losses, weights, scope, loss_collection, reduction)
+
+
+@public("losses.sigmoid_cross_entropy")
+def sigmoid_cross_entropy(
+    multi_class_labels: Any,
+    logits: Any,
+    weights: Any = 1.0,
+    label_smoothing: float = 0,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
+) -> Tensor:
+    """`tf.nn.sigmoid_cross_entropy_with_logits`, weighted and reduced.
+
+    Args:
+      multi_class_labels: `[batch, classes]`, probabilities.
+      logits: the same shape, floating.
+      weights, loss_collection, reduction: as for `compute_weighted_loss`.
+      label_smoothing: how far to move the labels towards 1/2.
+      scope: scope; default "sigmoid_cross_entropy_loss".
+
+    Returns:
+      A scalar of the dtype of `logits`; its shape for `Reduction.NONE`.
+
+    Raises:
+      ValueError: the shapes differ, or an argument is None.
+    """
+    _given("sigmoid_cross_entropy", multi_class_labels=multi_class_labels, logits=logits)
+    with name_scope(scope, "sigmoid_cross_entropy_loss", [logits, multi_class_labels, weights]) as scope:
+        logits = to_tensor(logits)
+        labels = _as_dtype_of(multi_class_labels, logits)
+        _check_same(logits, labels)
+        if label_smoothing > 0:
+            labels = labels * (1 - label_smoothing) + 0.5 * label_smoothing
+        losses = sigmoid_cross_entropy_with_logits(labels=labels, logits=logits, name="xentropy")
+        return compute_weighted_loss(losses, weights, scope, loss_collection, reduction)
+
+
+def _as_dtype_of(labels: Any, logits: Tensor) -> Tensor:
+    labels = to_tensor(labels)
+    dtype = logits.dtype.base_dtype
+    return labels if labels.dtype.base_dtype is dtype else raw.Cast(labels, DstT=dtype)
+
+
+@public("losses.softmax_cross_entropy")
+def softmax_cross_entropy(
+    onehot_labels: Any,
+    logits: Any,
+    weights: Any = 1.0,
+    label_smoothing: float = 0,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
+) -> Tensor:
+    """`tf.nn.softmax_cross_entropy_with_logits`, weighted and reduced; `tf.gradients` takes labels as fixed.
+
+    Args:
+      onehot_labels: `[batch, classes]`, a distribution for each row.
+      logits: the same shape, floating.
+      weights: a scalar or `[batch]`.
+      loss_collection, reduction: as for `compute_weighted_loss`.
+      label_smoothing: how far to move the labels towards 1/classes.
+      scope: scope; default "softmax_cross_entropy_loss".
+
+    Returns:
+      A scalar of the dtype of `logits`; `[batch]` for `Reduction.NONE`.
+
+    Raises:
+      ValueError: the shapes differ, or an argument is None.
+    """
+    _given("softmax_cross_entropy", onehot_labels=onehot_labels, logits=logits)
+    with name_scope(scope, "softmax_cross_entropy_loss", [logits, onehot_labels, weights]) as scope:
+        logits = to_tensor(logits)
+        labels = _as_dtype_of(onehot_labels, logits)
+        _check_same(logits, labels)
+        if label_smoothing > 0:
+            classes = raw.Cast(shape_tensor(labels)[-1], DstT=logits.dtype.base_dtype)
+            labels = labels * (1.0 - label_smoothing) + label_smoothing / classes
+        losses = softmax_cross_entropy_with_logits(labels=labels, logits=logits, name="xentropy")
+        return compute_weighted_loss(losses, weights, scope, loss_collection, reduction)
+
+
+@public("losses.sparse_softmax_cross_entropy")
+def sparse_softmax_cross_entropy(
+    labels: Any,
+    logits: Any,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
+) -> Tensor:
+    """`tf.nn.sparse_softmax_cross_entropy_with_logits`, weighted and reduced.
+
+    Args:
+      labels: `[batch]` or `[batch, 1]`, int32 or int64: one class for each row.
+      logits: `[batch, classes]`, floating.
+      weights: a scalar, or of the shape of `labels`.
+      loss_collection, reduction: as for `compute_weighted_loss`.
+      scope: scope; default "sparse_softmax_cross_entropy_loss".
+
+    Returns:
+      A scalar of the dtype of `logits`; the shape of `labels` for `Reduction.NONE`.
+
+    Raises:
+      ValueError: the shapes do not fit, or an argument is None.
+    """
+    _given("sparse_softmax_cross_entropy", labels=labels, logits=logits)
+    with name_scope(scope, "sparse_softmax_cross_entropy_loss", [logits, labels, weights]) as scope:
+        labels, logits, weights = _squeezed(to_tensor(labels), to_tensor(logits), weights)
+        losses = sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits, name="xentropy")
+        return compute_weighted_loss(losses, weights, scope, loss_collection, reduction)
+
+
+def _squeezed(labels: Tensor, logits: Tensor, weights: Any) -> tuple[Tensor, Tensor, Any]:
+    """Drops a last axis of length 1 from labels, and then from weights, where they have one too many."""
+    if labels.dims and logits.dims is not None:
+        labels = _without_last(labels, len(logits.dims))
+    if not isinstance(weights, int | float):
+        weights = to_tensor(weights)
+        if weights.dims and labels.dims is not None:
+            weights = _without_last(weights, len(labels.dims) + 1)
+    return labels, logits, weights
+
+
+def _without_last(x: Tensor, rank: int) -> Tensor:
+    """`x` without its last axis where it has `rank` axes and the last can have length 1."""
+    dims: Any = x.dims or ()
+    return raw.Squeeze(x, squeeze_dims=[-1]) if len(dims) == rank and dims[-1] in (None, 1) else x
+
+
+@public("losses.add_loss")
+def add_loss(loss: Tensor, loss_collection: str | None = GraphKeys.LOSSES) -> None:
+    """Puts `loss` into a collection; None for none."""
+    if loss_collection:
+        add_to_collection(loss_collection, loss)
+
+
+@public("losses.get_losses")
+def get_losses(scope: str | None = None, loss_collection: str = GraphKeys.LOSSES) -> list[Any]:
+    """The losses in a collection; with `scope`, those whose name matches it."""
+    return get_collection(loss_collection, scope)
+
+
+@public("losses.get_regularization_losses")
+def get_regularization_losses(scope: str | None = None) -> list[Any]:
+    """The regularization losses; with `scope`, those whose name matches it."""
+    return get_collection(GraphKeys.REGULARIZATION_LOSSES, scope)
+
+
+@public("losses.get_regularization_loss")
+def get_regularization_loss(scope: str | None = None, name: str = "total_regularization_loss") -> Tensor:
+    """The sum of the regularization losses, 0.0 where there are none; a scalar named `name`."""
+    losses = get_regularization_losses(scope)
+    return raw.AddN(losses, name=name) if losses else to_tensor(0.0, name="Const")
+
+
+@public("losses.get_total_loss")
+def get_total_loss(
+    add_regularization_losses: bool = True, name: str = "total_loss", scope: str | None = None
+) -> Tensor:
+    """The sum of all losses, a scalar.
+
+    Args:
+      add_regularization_losses: count the regularization losses too.
+      name: op name.
+      scope: count only losses whose name matches it.
+
+    Raises:
+      ValueError: there are no losses.
+    """
+    losses = get_losses(scope=scope)
+    if add_regularization_losses:
+        losses += get_regularization_losses(scope=scope)
+    return raw.AddN(losses, name=name)

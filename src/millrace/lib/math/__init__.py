@@ -1,0 +1,1 @@
+"""Composed mathematics: reductions, contractions, grids, counts, and the assertions made of them."""

@@ -1,0 +1,349 @@
+"""Array functions composed of several operations: grids, masks, identity matrices, sorting, repetition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millrace.building import raw
+from millrace.building.convert import is_tensor_like, to_tensor
+from millrace.building.static import static_value
+from millrace.core import dtypes, shapes
+from millrace.core.deprecation import deprecated
+from millrace.core.dtypes import float32, int32, int64
+from millrace.core.public import public
+from millrace.graph.defaults import get_default_graph
+from millrace.graph.tensor import Tensor
+from millrace.opkit.rules.array_idioms import constant
+from millrace.ops.array.concat import concat, stack, unstack
+from millrace.ops.array.constant import ones, zeros
+from millrace.ops.array.reshape import expand_dims, transpose
+from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.array.shape import size
+
+
+@public("sequence_mask")
+def sequence_mask(
+    lengths: Any, maxlen: Any = None, dtype: Any = dtypes.bool_, name: str | None = None
+) -> Tensor:
+    """For each length n, a row with n times True and then False.
+
+    Args:
+      lengths: `[...]`, integer.
+      maxlen: int scalar, the rows' length; default the largest of `lengths`.
+      dtype: the dtype of the result.
+      name: op name; default "SequenceMask".
+
+    Returns:
+      `[..., maxlen]`.
+
+    Raises:
+      ValueError: `maxlen` is not a scalar.
+    """
+    with get_default_graph().name_scope(name or "SequenceMask"):
+        lengths = to_tensor(lengths)
+        if maxlen is None:
+            maxlen = raw.Max(lengths, _all_dimensions(lengths))
+            maxlen = raw.Maximum(_like(lengths, 0), maxlen)
+        else:
+            maxlen = to_tensor(maxlen)
+        if maxlen.dims not in (None, ()):
+            raise ValueError(f"sequence_mask: maxlen must be scalar. Received: shape {maxlen.shape}")
+        kind = maxlen.dtype.base_dtype
+        row = raw.Range(_like(maxlen, 0), maxlen, _like(maxlen, 1))
+        column = raw.ExpandDims(lengths, -1)
+        column = raw.Cast(column, DstT=kind, name="Cast")
+        mask = raw.Less(row, column)
+        chosen = dtypes.as_dtype(dtype).base_dtype
+        return mask if chosen is dtypes.bool_ else raw.Cast(mask, DstT=chosen)
+
+
+def _like(x: Tensor, value: int) -> Tensor:
+    return constant(value, "Const", x.dtype.base_dtype)
+
+
+def _all_dimensions(x: Tensor) -> Tensor:
+    if x.dims is None:
+        return raw.Range(0, raw.Rank(x), 1, name="range")
+    return constant(np.arange(len(x.dims)), "Const")
+
+
+@public("meshgrid")
+def meshgrid(*args: Any, indexing: str = "xy", name: str = "meshgrid") -> list[Tensor]:
+    """Grids of coordinates from vectors.
+
+    Args:
+      *args: vectors of one dtype.
+      indexing: "xy": the first two dimensions change places, as for plots; "ij": as for matrices.
+      name: op name.
+
+    Returns:
+      As many tensors as arguments, each of rank `len(args)`; number i changes along dimension i of the grid.
+
+    Raises:
+      ValueError: `indexing` is another word.
+    """
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij'. Received: {indexing!r}")
+    with get_default_graph().name_scope(name):
+        single = (1,) * (n := len(args))
+        columns = [raw.Reshape(stack(x), single[:i] + (-1,) + single[i + 1 :]) for i, x in enumerate(args)]
+        lengths = [size(x) for x in args]
+        kind = to_tensor(args[0]).dtype.base_dtype if args else float32
+        if indexing == "xy" and n > 1:
+            columns[0] = raw.Reshape(columns[0], (1, -1) + single[2:])
+            columns[1] = raw.Reshape(columns[1], (-1, 1) + single[2:])
+            lengths[0], lengths[1] = lengths[1], lengths[0]
+        if not args:
+            return []
+        grid = ones(lengths, kind)
+        return [raw.Mul(x, grid, name="mul") for x in columns]
+
+
+@public("eye", "linalg.eye")
+def eye(
+    num_rows: Any,
+    num_columns: Any = None,
+    batch_shape: Any = None,
+    dtype: Any = float32,
+    name: str | None = None,
+) -> Tensor:
+    """Identity matrices.
+
+    Args:
+      num_rows: int scalar.
+      num_columns: int scalar; default `num_rows`.
+      batch_shape: int vector, the leading dimensions; default none.
+      dtype: the dtype.
+      name: op name; default "eye".
+
+    Returns:
+      `batch_shape + [num_rows, num_columns]`.
+    """
+    chosen = dtypes.as_dtype(dtype).base_dtype
+    with get_default_graph().name_scope(name or "eye"):
+        is_square = num_columns is None
+        columns = num_rows if is_square else num_columns
+        known = not isinstance(num_rows, Tensor) and not isinstance(columns, Tensor)
+        length = min(num_rows, columns) if known else raw.Minimum(num_rows, columns)
+        if known and not isinstance(batch_shape, Tensor):
+            batch = [] if batch_shape is None else list(batch_shape)
+            dims, whole = [*batch, length], [*batch, num_rows, columns]
+        else:
+            lead = to_tensor([] if batch_shape is None else batch_shape, int32, "shape")
+            dims = raw.ConcatV2([lead, [length]], 0, name="concat")
+            whole = None if is_square else raw.ConcatV2([lead, [num_rows, columns]], 0, name="concat")
+        diagonal = ones(dims, chosen)
+        if is_square:
+            return raw.MatrixDiag(diagonal, name="diag")
+        return raw.MatrixSetDiag(zeros(whole, chosen), diagonal, name="set_diag")
+
+
+@public("required_space_to_batch_paddings")
+def required_space_to_batch_paddings(
+    input_shape: Any, block_shape: Any, base_paddings: Any = None, name: str | None = None
+) -> tuple[Tensor, Tensor]:
+    """The paddings that make each dimension divisible by its block, and the crops that undo them.
+
+    Args:
+      input_shape: `[n]`, int32.
+      block_shape: `[n]`, int32.
+      base_paddings: `[n, 2]`, int32, least paddings; default zeros.
+      name: op name; default "required_space_to_batch_paddings".
+
+    Returns:
+      `(paddings, crops)`, both `[n, 2]`, for `space_to_batch_nd` and `batch_to_space_nd`.
+    """
+    with get_default_graph().name_scope(name or "required_space_to_batch_paddings"):
+        lengths = to_tensor(input_shape, int32, "input_shape")
+        blocks = to_tensor(block_shape, int32, "block_shape")
+        if not shapes.fully_defined(blocks.dims) or len(blocks.dims) != 1:  # type: ignore[arg-type]
+            raise ValueError(f"block_shape must be a vector of known length. Received: shape {blocks.shape}")
+        count: Any = blocks.dims[0]  # type: ignore[index]
+        if count == 0:
+            nothing = raw.ZerosLike(constant(np.zeros((0, 2)), "Const"))
+            return nothing, nothing
+        base = to_tensor(
+            np.zeros((count, 2), np.int32) if base_paddings is None else base_paddings, int32, "base_paddings"
+        )
+        known = [static_value(t) for t in (lengths, blocks, base)]
+        if all(v is not None for v in known):
+            sizes, block, least = known
+            missing = (block - (sizes + least.sum(1)) % block) % block  # type: ignore[operator, union-attr]
+            paddings = least + np.stack([0 * missing, missing], 1)  # type: ignore[operator]
+            crops = np.stack([0 * missing, missing], 1)
+            return constant(paddings, "paddings"), constant(crops, "crops")
+        start, end = base[:, 0], base[:, 1]
+        full = lengths + start + end
+        missing_end = raw.FloorMod(blocks - raw.FloorMod(full, blocks), blocks)
+        ends = end + missing_end
+        paddings = stack([[start[i], ends[i]] for i in range(count)], name="paddings")
+        crops = stack([[0, missing_end[i]] for i in range(count)], name="crops")
+        return paddings, crops
+
+
+_DIRECTIONS = ("ASCENDING", "DESCENDING")
+
+
+@public("sort", "contrib.framework.sort")
+def sort(values: Any, axis: Any = -1, direction: str = "ASCENDING", name: str | None = None) -> Tensor:
+    """`values` in order along one dimension.
+
+    Args:
+      values: `[...]`, real numbers, at least one dimension.
+      axis: int constant, the dimension.
+      direction: "ASCENDING" or "DESCENDING".
+      name: op name; default "sort".
+
+    Raises:
+      ValueError: `axis` is not a constant or out of range, or `direction` is another word.
+    """
+    with get_default_graph().name_scope(name or "sort"):
+        return _sorted(values, axis, direction, False)
+
+
+@public("argsort", "contrib.framework.argsort")
+def argsort(
+    values: Any, axis: Any = -1, direction: str = "ASCENDING", stable: bool = False, name: str | None = None
+) -> Tensor:
+    """The places that put `values` in order along one dimension; of equal values the first stays first.
+
+    Args:
+      values: `[...]`, real numbers, at least one dimension.
+      axis: int constant, the dimension.
+      direction: "ASCENDING" or "DESCENDING".
+      stable: equal values keep their order, as they always do here.
+      name: op name; default "argsort".
+
+    Returns:
+      The shape of `values`, int32.
+
+    Raises:
+      ValueError: `axis` is not a constant or out of range, or `direction` is another word.
+    """
+    with get_default_graph().name_scope(name or "argsort"):
+        return _sorted(values, axis, direction, True)
+
+
+def _sorted(values: Any, axis: Any, direction: str, places: bool) -> Tensor:
+    if direction not in _DIRECTIONS:
+        raise ValueError(f"sort: direction must be one of {_DIRECTIONS}. Received: {direction!r}")
+    at = static_value(axis) if isinstance(axis, Tensor) else axis
+    if at is None:
+        raise ValueError(f"sort: axis must be a constant. Received: {axis}")
+    at = int(at)
+    values = to_tensor(values, name="values")
+    rank = None if values.dims is None else len(values.dims)
+    if rank is not None and not -rank <= at < rank:
+        raise ValueError(f"sort: axis must be in [{-rank}, {rank}). Received: {at}")
+    turned, back = _last(values, at, rank)
+    ascending = direction == "ASCENDING"
+    keys = _reversed_order(turned) if ascending else turned
+    length = shape_of(keys)[-1]
+    found = raw.TopKV2(keys, length, sorted=True)
+    if places:
+        return back(found.indices)
+    return back(_reversed_order(found.values) if ascending else found.values)
+
+
+def _reversed_order(x: Tensor) -> Tensor:
+    """A value for each element such that the least has the greatest: its negative, or its bits turned."""
+    kind = x.dtype.base_dtype
+    if kind.is_unsigned:
+        return raw.Sub(constant(kind.max, "Const", kind), x)
+    return raw.Neg(x) if kind.is_floating else raw.Sub(constant(-1, "Const", kind), x)
+
+
+def _last(x: Tensor, axis: int, rank: int | None) -> tuple[Tensor, Any]:
+    """`x` with `axis` last, and what puts it back."""
+    if axis == -1 or (rank is not None and axis + 1 == rank):
+        return x, lambda result: result
+    if rank is not None:
+        order = list(range(rank))
+        order[axis], order[-1] = order[-1], order[axis]
+        perm: Any = np.array(order, np.int32)
+    else:
+        count = raw.Rank(x)
+        at = raw.Add(count, axis) if axis < 0 else axis
+        steps = raw.Range(0, count, 1)
+        end = raw.Sub(count, 1)
+        perm = raw.Add(
+            steps, raw.Add(_where(steps, at, raw.Sub(end, at)), _where(steps, end, raw.Sub(at, end)))
+        )
+    return transpose(x, perm), lambda result: transpose(result, perm)
+
+
+def _where(steps: Tensor, place: Any, value: Tensor) -> Tensor:
+    return raw.Mul(raw.Cast(raw.Equal(steps, place), DstT=int32), value)
+
+
+@public("repeat")
+def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None = None) -> Tensor:
+    """Each element, or each slice along `axis`, several times in a row.
+
+    Args:
+      input: `[...]`.
+      repeats: int scalar, or a vector with a number for each slice.
+      axis: the dimension; default: `input` is flattened first.
+      name: op name; default "Repeat".
+
+    Returns:
+      A tensor like `input` whose dimension `axis` is longer; a vector where `axis` is None.
+    """
+    with get_default_graph().name_scope(name or "Repeat"):
+        data = to_tensor(input, name="input")
+        if axis is None:
+            data, axis = raw.Reshape(data, [-1]), 0
+        if data.dims is None:
+            raise ValueError(f"repeat: input must have a known rank. Received: {data}")
+        at = axis + len(data.dims) if axis < 0 else axis
+        counts = to_tensor(repeats, name="repeats")
+        if counts.dtype.base_dtype not in (int32, int64):
+            counts = raw.Cast(counts, DstT=int32)
+        if counts.dims == (1,):
+            counts = raw.Reshape(counts, np.zeros(0, np.int32))
+        whole = shape_of(data, out_type=counts.dtype.base_dtype)
+        if counts.dims == ():
+            times = [1] * (len(data.dims) + 1)
+            expanded = expand_dims(data, at + 1)
+            before, after = (
+                constant(times[: at + 1], "before", counts.dtype),
+                constant(times[at + 2 :], "after", counts.dtype),
+            )
+            tiled = raw.Tile(expanded, raw.ConcatV2([before, raw.Reshape(counts, [1]), after], 0))
+            longer = raw.Reshape(whole[at] * counts, [1])
+            return raw.Reshape(tiled, raw.ConcatV2([whole[:at], longer, whole[at + 1 :]], 0))
+        counts = raw.BroadcastTo(counts, whole[at : at + 1])
+        most = raw.Maximum(_like(counts, 0), raw.Max(counts, _all_dimensions(counts)))
+        row = raw.Range(_like(counts, 0), most, _like(counts, 1))
+        mask = raw.Less(row, raw.ExpandDims(counts, -1))
+        places = raw.Where(mask)[:, 0]
+        return raw.GatherV2(data, places, at)
+
+
+@public("is_tensor", "contrib.framework.is_tensor")
+def is_tensor(x: Any) -> bool:
+    """Whether `x` is a tensor, sparse tensor, variable, or of a type that a conversion is registered for."""
+    return is_tensor_like(x)
+
+
+@public("pack")
+def pack(values: Any, axis: int = 0, name: str = "pack") -> Tensor:
+    """The name of `stack` before TensorFlow 1.0."""
+    deprecated("tf.pack", "tf.stack")
+    return stack(values, axis, name)
+
+
+@public("unpack")
+def unpack(value: Any, num: int | None = None, axis: int = 0, name: str = "unpack") -> list[Tensor]:
+    """The name of `unstack` before TensorFlow 1.0."""
+    deprecated("tf.unpack", "tf.unstack")
+    return unstack(value, num, axis, name)
+
+
+@public("concat_v2")
+def concat_v2(values: Any, axis: Any, name: str = "concat_v2") -> Tensor:
+    """The name of `concat` while TensorFlow 1.0 was prepared."""
+    deprecated("tf.concat_v2", "tf.concat")
+    return concat(values, axis, name)

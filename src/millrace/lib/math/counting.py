@@ -1,0 +1,127 @@
+"""Counts, histograms, means of segments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millrace.building import raw
+from millrace.building.convert import convert_to_tensor
+from millrace.building.scopes import name_scope
+from millrace.core import dtypes
+from millrace.core.public import public
+from millrace.graph.tensor import Tensor
+
+
+def _everything(x: Tensor) -> Tensor:
+    return raw.Reshape(x, [-1])
+
+
+@public("bincount", "math.bincount")
+def bincount(
+    arr: Any, weights: Any = None, minlength: Any = None, maxlength: Any = None, dtype: Any = dtypes.int32
+) -> Tensor:
+    """How often each of the integers 0, 1, ... occurs, up to the largest one.
+
+    Args:
+      arr: `[...]`, int32, not negative.
+      weights: shape of `arr`: what each occurrence counts; default 1.
+      minlength: the least length of the result.
+      maxlength: the greatest length of the result; larger integers are not counted.
+      dtype: the dtype of the counts where there are no weights.
+
+    Returns:
+      `[largest integer + 1]`, dtype of `weights` or `dtype`.
+
+    Raises:
+      InvalidArgumentError: when run, if an integer is negative.
+    """
+    with name_scope(None, "bincount", [arr, weights]):
+        arr = convert_to_tensor(arr, dtypes.int32, "arr")
+        flat = _everything(arr)
+        # one more than the largest; of nothing, 0: the -1 in front is never counted
+        size = raw.Max(raw.ConcatV2([[-1], flat], 0), 0) + 1
+        if minlength is not None:
+            size = raw.Maximum(convert_to_tensor(minlength, dtypes.int32, "minlength"), size)
+        if maxlength is not None:
+            size = raw.Minimum(convert_to_tensor(maxlength, dtypes.int32, "maxlength"), size)
+        if weights is None:
+            kind = dtypes.as_dtype(dtype)
+            weights = raw.Const(value=np.zeros(0, kind.np_dtype), dtype=kind)
+        else:
+            weights = convert_to_tensor(weights, name="weights")
+        return raw.Bincount(arr, size, weights)
+
+
+@public("histogram_fixed_width_bins")
+def histogram_fixed_width_bins(
+    values: Any, value_range: Any, nbins: Any = 100, dtype: Any = dtypes.int32, name: str | None = None
+) -> Tensor:
+    """The number of the range of `histogram_fixed_width` that each value falls into.
+
+    Args:
+      values: `[...]`, real.
+      value_range: `[2]`, dtype of `values`: the lowest and the highest value; values outside are moved to the
+      ends.
+      nbins: scalar: the number of ranges, positive.
+      dtype: int32 or int64.
+      name: a scope; default "histogram_fixed_width_bins".
+
+    Returns:
+      Shape of `values`, dtype `dtype`.
+    """
+    with name_scope(name, "histogram_fixed_width_bins", [values, value_range, nbins]):
+        values = convert_to_tensor(values, name="values")
+        bounds = convert_to_tensor(value_range, name="value_range")
+        kind = values.dtype.base_dtype if values.dtype.is_floating else dtypes.float64
+        last = raw.Cast(convert_to_tensor(nbins, dtypes.int32, "nbins") - 1, DstT=kind)
+        low, high = bounds[0], bounds[1]
+        scale = raw.Cast(values - low, DstT=kind) / raw.Cast(high - low, DstT=kind)
+        place = raw.Floor((last + 1) * scale)
+        return raw.Cast(raw.ClipByValue(place, raw.ZerosLike(last), last), DstT=dtypes.as_dtype(dtype))
+
+
+def _rows_in_segments(data: Tensor, segment_ids: Tensor, num_segments: Any) -> tuple[Tensor, Tensor]:
+    """The sums of the segments, and how many rows each has (at least 1), shaped to divide them."""
+    total = raw.UnsortedSegmentSum(data, segment_ids, num_segments)
+    kind = data.dtype.base_dtype
+    one = raw.Const(value=np.ones((), kind.np_dtype), dtype=kind)
+    sizes = raw.UnsortedSegmentSum(raw.Fill(raw.Shape(segment_ids), one), segment_ids, num_segments)
+    trailing = raw.Fill(raw.Reshape(raw.Sub(raw.Rank(total), 1), [1]), 1)
+    sizes = raw.Reshape(sizes, raw.ConcatV2([raw.Shape(sizes), trailing], 0))
+    return total, raw.SelectV2(raw.Equal(sizes, raw.ZerosLike(sizes)), one, sizes)
+
+
+@public("unsorted_segment_mean", "math.unsorted_segment_mean")
+def unsorted_segment_mean(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Tensor:
+    """The means of rows that share a number; 0 for a number without rows.
+
+    Args:
+      data: `segment_ids.shape + [...]`, floating or complex.
+      segment_ids: `[...]`, int32 or int64: the number of each row's segment; rows with one below 0 are left
+      out.
+      num_segments: scalar: the number of segments.
+      name: a scope; default "UnsortedSegmentMean".
+
+    Returns:
+      `[num_segments, ...]`, dtype of `data`.
+    """
+    with name_scope(name, "UnsortedSegmentMean", [data, segment_ids, num_segments]):
+        data, segment_ids = convert_to_tensor(data), convert_to_tensor(segment_ids)
+        total, sizes = _rows_in_segments(data, segment_ids, num_segments)
+        return total / sizes
+
+
+@public("unsorted_segment_sqrt_n", "math.unsorted_segment_sqrt_n")
+def unsorted_segment_sqrt_n(
+    data: Any, segment_ids: Any, num_segments: Any, name: str | None = None
+) -> Tensor:
+    """The sums of rows that share a number, each divided by the root of how many rows it has.
+
+    Arguments and result are those of `unsorted_segment_mean`.
+    """
+    with name_scope(name, "UnsortedSegmentSqrtN", [data, segment_ids, num_segments]):
+        data, segment_ids = convert_to_tensor(data), convert_to_tensor(segment_ids)
+        total, sizes = _rows_in_segments(data, segment_ids, num_segments)
+        return total / raw.Sqrt(sizes)

@@ -1,0 +1,1 @@
+"""`tf.metrics`: running statistics of a model's answers."""

@@ -1,0 +1,108 @@
+"""Confusion matrices, and the alignment of labels with predictions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
+from millrace.building.convert import convert_to_tensor
+from millrace.building.scopes import name_scope
+from millrace.building.sparse_tensor import SparseTensor
+from millrace.building.static import static_value
+from millrace.core import dtypes
+from millrace.core.dtypes import int64
+from millrace.core.errors import InvalidArgumentError
+from millrace.core.public import public
+from millrace.graph.tensor import Tensor
+from millrace.lib.flow.control_flow import cond
+from millrace.lib.math.reductions import reduce_max
+from millrace.lib.sparse.math import sparse_add
+from millrace.opkit.rules.array_idioms import rank_tensor
+from millrace.ops.array.concat import stack
+from millrace.ops.array.constant import zeros
+from millrace.ops.array.fill import ones_like
+from millrace.ops.array.reshape import transpose
+from millrace.ops.math.cast import cast, to_int32, to_int64
+
+
+def _may_be_one(dims: Any) -> bool:
+    return dims is None or (len(dims) > 0 and dims[-1] in (None, 1))
+
+
+def without_last(labels: Any, predictions: Any) -> tuple[Tensor, Tensor]:
+    """Both, the one of one rank more without its last dimension, which must have length 1."""
+    with name_scope(None, "remove_squeezable_dimensions", [labels, predictions]):
+        predictions, labels = convert_to_tensor(predictions), convert_to_tensor(labels)
+        if predictions.dims is not None and labels.dims is not None:
+            extra = len(predictions.dims) - len(labels.dims)
+            if extra == 1 and _may_be_one(predictions.dims):
+                predictions = raw.Squeeze(predictions, squeeze_dims=[-1])
+            elif extra == -1 and _may_be_one(labels.dims):
+                labels = raw.Squeeze(labels, squeeze_dims=[-1])
+            return labels, predictions
+        difference = rank_tensor(predictions) - rank_tensor(labels)
+        if _may_be_one(predictions.dims):
+            predictions = _squeezed_if(raw.Equal(1, difference), predictions)
+        if _may_be_one(labels.dims):
+            labels = _squeezed_if(raw.Equal(-1, difference), labels)
+        return labels, predictions
+
+
+def _squeezed_if(condition: Tensor, x: Tensor) -> Tensor:
+    return cond(condition, lambda: raw.Squeeze(x, squeeze_dims=[-1]), lambda: x)
+
+
+def _check(x: Tensor, what: str) -> None:
+    known = static_value(x)
+    if known is not None and (known < 0).any():
+        raise InvalidArgumentError(
+            None, None, f"`{what}` contains negative values. Received: {known.tolist()}"
+        )
+
+
+@public("confusion_matrix", "math.confusion_matrix")
+def confusion_matrix(
+    labels: Any,
+    predictions: Any,
+    num_classes: Any = None,
+    dtype: Any = dtypes.int32,
+    name: str | None = None,
+    weights: Any = None,
+) -> Tensor:
+    """How often each class was predicted for each class.
+
+    Args:
+      labels: `[n]`, the true classes, from 0; a last dimension of length 1 is dropped.
+      predictions: `[n]`, the predicted classes; likewise.
+      num_classes: scalar; default, the largest class + 1.
+      dtype: the dtype of the counts.
+      name: a scope; default "confusion_matrix".
+      weights: `[n]`, what each example counts; default 1.
+
+    Returns:
+      `[num_classes, num_classes]`: row for the label, column for the prediction.
+
+    Raises:
+      ValueError: the shapes differ.
+      InvalidArgumentError: a class is out of range; at once where that is known, else when run.
+    """
+    kind = dtypes.as_dtype(dtype).base_dtype
+    with name_scope(name, "confusion_matrix", [labels, predictions, num_classes, weights]):
+        labels, predictions = without_last(
+            convert_to_tensor(labels, name="labels"), convert_to_tensor(predictions, name="predictions")
+        )
+        predictions, labels = cast(predictions, int64), cast(labels, int64)
+        _check(labels, "labels")
+        _check(predictions, "predictions")
+        if num_classes is None:
+            num_classes = raw.Maximum(reduce_max(predictions), reduce_max(labels)) + 1
+        shape = stack([num_classes, num_classes])
+        places = transpose(stack([labels, predictions]))
+        if weights is None:
+            values = ones_like(predictions, kind)
+        else:
+            weights = convert_to_tensor(weights, name="weights")
+            predictions.shape.assert_is_compatible_with(weights.shape)
+            values = cast(weights, kind)
+        counts = SparseTensor(places, values, to_int64(shape))
+        return sparse_add(zeros(to_int32(shape), kind), counts)

@@ -1,0 +1,134 @@
+"""What all metrics share: their variables, the shapes of what they compare, their collections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from millrace.building import operators, raw
+from millrace.building.convert import convert_to_tensor, to_tensor
+from millrace.building.scopes import add_to_collections
+from millrace.core import dtypes
+from millrace.core.dtypes import float32
+from millrace.graph.keys import GraphKeys
+from millrace.graph.tensor import Tensor
+from millrace.lib.flow.control_flow import cond
+from millrace.lib.math.broadcast_weights import broadcast_weights
+from millrace.lib.metrics.confusion import without_last
+from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
+from millrace.lib.variables.variable import Variable
+from millrace.opkit.rules.array_idioms import rank_tensor
+from millrace.ops.array.constant import zeros
+from millrace.ops.math.cast import cast, to_float
+
+
+def metric_variable(shape: Any, dtype: dtypes.DType, name: str) -> Variable:
+    """A local variable of zeros that belongs to a metric."""
+    return Variable(
+        initial_value=zeros(shape, dtype),
+        trainable=False,
+        collections=[GraphKeys.LOCAL_VARIABLES, GraphKeys.METRIC_VARIABLES],
+        name=name,
+        synchronization=VariableSynchronization.ON_READ,
+        aggregation=VariableAggregation.SUM,
+    )
+
+
+def registered(
+    value: Any, update: Any, metrics_collections: Any, updates_collections: Any
+) -> tuple[Any, Any]:
+    """The pair that a metric returns, after it was added to the collections asked for."""
+    if metrics_collections:
+        add_to_collections(_names(metrics_collections), value)
+    if updates_collections:
+        add_to_collections(_names(updates_collections), update)
+    return value, update
+
+
+def _names(collections: Any) -> list[str]:
+    return (
+        [collections]
+        if isinstance(collections, str) or not isinstance(collections, Iterable)
+        else list(collections)
+    )
+
+
+def merged(predictions: Tensor, labels: Tensor) -> None:
+    """Checks that both can have one shape.
+
+    Raises:
+      ValueError: they cannot.
+    """
+    predictions.shape.assert_is_compatible_with(labels.shape)
+
+
+def aligned(predictions: Any, labels: Any, weights: Any) -> tuple[Tensor, Any, Any]:
+    """Predictions, labels and weights of one rank where a last dimension of length 1 is the only difference.
+
+    Args:
+      predictions: `[...]`.
+      labels: as predictions, or None.
+      weights: as predictions, a scalar, or None.
+
+    Raises:
+      ValueError: predictions and labels have different static shapes.
+    """
+    if labels is None:
+        predictions = convert_to_tensor(predictions)
+    else:
+        labels, predictions = without_last(labels, predictions)
+        merged(predictions, labels)
+    if weights is None:
+        return predictions, labels, None
+    weights = convert_to_tensor(weights)
+    if weights.dims == ():
+        return predictions, labels, weights
+    if predictions.dims is not None and weights.dims is not None:
+        extra = len(weights.dims) - len(predictions.dims)
+        if extra == 1:
+            weights = raw.Squeeze(weights, squeeze_dims=[-1])
+        elif extra == -1:
+            weights = raw.ExpandDims(weights, [-1])
+        return predictions, labels, weights
+    return predictions, labels, _aligned_when_run(predictions, weights)
+
+
+def _aligned_when_run(predictions: Tensor, weights: Tensor) -> Tensor:
+    rank = rank_tensor(weights)
+    difference = rank - rank_tensor(predictions)
+
+    def longer() -> Tensor:
+        return cond(raw.Equal(difference, -1), lambda: raw.ExpandDims(weights, [-1]), lambda: weights)
+
+    def shorter() -> Tensor:
+        return (
+            raw.Squeeze(weights, squeeze_dims=[-1])
+            if weights.dims is None or weights.dims[-1] in (None, 1)
+            else weights
+        )
+
+    def same() -> Tensor:
+        return cond(raw.Equal(difference, 1), shorter, longer)
+
+    return cond(raw.Equal(rank, 0), lambda: weights, same)
+
+
+def weights_for(weights: Any, values: Tensor) -> Tensor:
+    """`weights`, converted to the dtype of `values`, in their shape.
+
+    Raises:
+      ValueError: the static shapes tell that the weights do not apply.
+    """
+    kind = values.dtype.base_dtype
+    return broadcast_weights(to_float(weights) if kind is float32 else cast(weights, kind), values)
+
+
+def safe_ratio(total: Any, count: Any, name: str | None = None) -> Tensor:
+    """total / count; 0 where the count is not positive."""
+    some = raw.Greater(count, 0)
+    return raw.Select(some, operators.truediv(to_tensor(total), to_tensor(count)), 0, name=name)
+
+
+def ratio(total: Any, count: Any, name: str | None = None) -> Tensor:
+    """total / count, element by element; 0 where the count is not positive."""
+    return raw.DivNoNan(total, raw.Maximum(count, 0), name=name)

@@ -1,0 +1,1 @@
+"""Composed pieces of neural networks: convolutions, pools, losses of distributions, embeddings."""

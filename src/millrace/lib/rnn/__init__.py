@@ -1,0 +1,1 @@
+"""Recurrent networks: cells, and running them over time."""

@@ -1,0 +1,236 @@
+"""Real Fourier transforms and cosine transforms."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from millrace.building import raw
+from millrace.building.convert import to_tensor
+from millrace.building.scopes import name_scope
+from millrace.building.static import static_value
+from millrace.core import dtypes
+from millrace.core.public import public
+from millrace.graph.tensor import Tensor
+from millrace.lib.math.lengths import (
+    Length,
+    as_float,
+    at_least_zero,
+    fitted,
+    float_range,
+    length,
+    rank_of,
+    vector,
+)
+
+# ---------------------------------------------------------------- real Fourier transforms
+
+
+def _lengths_of(fft_length: Any, rank: int) -> tuple[Tensor, list[Length]]:
+    tensor = to_tensor(fft_length, dtypes.int32)
+    if tensor.dims is not None and tensor.dims != (rank,):
+        raise ValueError(f"fft_length must have {rank} elements. Received: shape {tensor.shape}")
+    value = static_value(tensor)
+    return tensor, [tensor[i] if value is None else int(value[i]) for i in range(rank)]
+
+
+def _rfft(x: Any, fft_length: Any, rank: int, name: str | None, default: str) -> Tensor:
+    with name_scope(name, default, [x, fft_length]) as scope:
+        x = to_tensor(x, dtypes.float32)
+        if x.dims is not None and len(x.dims) < rank:
+            raise ValueError(f"{default}: the input must have rank at least {rank}. Received: {x.shape}")
+        if fft_length is None:
+            known = x.dims is not None and None not in x.dims[-rank:]
+            size = np.array(x.dims[-rank:], np.int32) if known else raw.Shape(x)[-rank:]  # type: ignore[index]
+        else:
+            size, wanted = _lengths_of(fft_length, rank)
+            x = fitted(x, wanted)
+        return getattr(raw, default.upper())(x, size, name=scope)
+
+
+def _irfft(x: Any, fft_length: Any, rank: int, name: str | None, default: str) -> Tensor:
+    with name_scope(name, default, [x, fft_length]) as scope:
+        x = to_tensor(x, dtypes.complex64)
+        if x.dims is not None and len(x.dims) < rank:
+            raise ValueError(f"{default}: the input must have rank at least {rank}. Received: {x.shape}")
+        if fft_length is None:
+            lengths = [length(x, i - rank) for i in range(rank)]
+            size = vector(*lengths[:-1], at_least_zero((lengths[-1] - 1) * 2))
+        else:
+            size, wanted = _lengths_of(fft_length, rank)
+            halved = wanted[-1] // 2 + 1
+            if wanted[-1] == 0:
+                halved = 0
+            x = fitted(x, [*wanted[:-1], halved])
+        return getattr(raw, default.upper())(x, size, name=scope)
+
+
+@public("signal.rfft", "spectral.rfft")
+def rfft(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Tensor:
+    """The non-negative frequencies of real signals, over the last axis.
+
+    Args:
+      input_tensor: float32 `[..., n]`.
+      fft_length: `[1]`, how many samples to take; zeros are appended. Default n.
+      name: op name; default "rfft".
+
+    Returns:
+      complex64 `[..., fft_length / 2 + 1]`.
+    """
+    return _rfft(input_tensor, fft_length, 1, name, "rfft")
+
+
+@public("signal.rfft2d", "spectral.rfft2d")
+def rfft2d(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Tensor:
+    """As `rfft`, over the last two axes; `fft_length` is `[2]`."""
+    return _rfft(input_tensor, fft_length, 2, name, "rfft2d")
+
+
+@public("signal.rfft3d", "spectral.rfft3d")
+def rfft3d(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Tensor:
+    """As `rfft`, over the last three axes; `fft_length` is `[3]`."""
+    return _rfft(input_tensor, fft_length, 3, name, "rfft3d")
+
+
+@public("signal.irfft", "spectral.irfft")
+def irfft(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Tensor:
+    """Real signals from their non-negative frequencies, over the last axis.
+
+    Args:
+      input_tensor: complex64 `[..., n]`.
+      fft_length: `[1]`, how many samples to give; default 2 (n - 1).
+      name: op name; default "irfft".
+
+    Returns:
+      float32 `[..., fft_length]`.
+    """
+    return _irfft(input_tensor, fft_length, 1, name, "irfft")
+
+
+@public("signal.irfft2d", "spectral.irfft2d")
+def irfft2d(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Tensor:
+    """As `irfft`, over the last two axes; `fft_length` is `[2]`."""
+    return _irfft(input_tensor, fft_length, 2, name, "irfft2d")
+
+
+@public("signal.irfft3d", "spectral.irfft3d")
+def irfft3d(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Tensor:
+    """As `irfft`, over the last three axes; `fft_length` is `[3]`."""
+    return _irfft(input_tensor, fft_length, 3, name, "irfft3d")
+
+
+def _shift(x: Any, axes: Any, name: str | None, default: str, sign: int) -> Tensor:
+    with name_scope(name, default, [x]):
+        x = to_tensor(x)
+        rank = rank_of(x)
+        if axes is None:
+            axes = list(range(rank))
+        elif isinstance(axes, int):
+            axes = [axes]
+        by = [(length(x, a) + (sign < 0)) // 2 for a in axes]
+        return raw.Roll(x, vector(*by), np.array(axes, np.int32))
+
+
+@public("signal.fftshift")
+def fftshift(x: Any, axes: Any = None, name: str | None = None) -> Tensor:
+    """Moves the zero frequency to the middle of each of `axes` (default all); same shape and dtype."""
+    return _shift(x, axes, name, "fftshift", 1)
+
+
+@public("signal.ifftshift")
+def ifftshift(x: Any, axes: Any = None, name: str | None = None) -> Tensor:
+    """Undoes `fftshift`; same shape and dtype."""
+    return _shift(x, axes, name, "ifftshift", -1)
+
+
+# ---------------------------------------------------------------- cosine transforms
+
+
+def _phase(angles: Tensor) -> Tensor:
+    """Gives 2 exp(i angle)."""
+    return raw.Complex(2.0 * raw.Cos(angles), 2.0 * raw.Sin(angles))
+
+
+def _ortho(count: Length, first: float, rest: float) -> Tensor:
+    """A vector of `first`, then `rest` for the other frequencies."""
+    if isinstance(count, int):
+        return to_tensor(np.array(([first] + [rest] * (count - 1))[:count], np.float32))
+    return raw.Select(
+        raw.Equal(raw.Range(0, count, 1), 0), *(raw.Fill(vector(count), v) for v in (first, rest))
+    )
+
+
+@public("signal.dct", "spectral.dct")
+def dct(
+    input: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None, name: str | None = None
+) -> Tensor:
+    """The cosine transform of type 1, 2 or 3 over the last axis.
+
+    Args:
+      input: float32 `[..., samples]`.
+      type: 1, 2 or 3; as SciPy defines them.
+      n: how many samples to take; zeros are appended. Default all.
+      axis: -1.
+      norm: None, or "ortho" for types 2 and 3.
+      name: op name; default "dct".
+
+    Returns:
+      float32 `[..., n]`.
+
+    Raises:
+      ValueError: the type, `n` or `norm` is not supported.
+      NotImplementedError: `axis` is not -1.
+    """
+    _check_cosine(type, n, axis, norm, "DCT")
+    with name_scope(name, "dct", [input]):
+        x = to_tensor(input, dtypes.float32)
+        count = length(x, -1)
+        if n is not None:
+            taken = n if not isinstance(count, int) else min(n, count)
+            x = fitted(x[..., :taken], [n])
+            count = n
+        if type == 1:
+            if isinstance(count, int) and count < 2:
+                raise ValueError(f"dct: type 1 needs more than one sample. Received: {count}")
+            return raw.Real(rfft(raw.ConcatV2([x, raw.ReverseV2(x[..., 1:-1], [-1])], -1)))
+        samples = as_float(count, dtypes.float32)
+        angles = float_range(count, dtypes.float32) * (math.pi * 0.5) / samples
+        if type == 2:
+            spectrum = rfft(x, fft_length=vector(count * 2))[..., :count]
+            result = raw.Real(spectrum * _phase(-angles))
+            if norm == "ortho":
+                result = result * raw.Rsqrt(samples) * _ortho(count, 0.5, 0.5 * math.sqrt(2.0))
+            return result
+        if norm == "ortho":
+            x = x * raw.Sqrt(samples) * _ortho(count, 1.0, math.sqrt(0.5))
+        else:
+            x = x * samples
+        spectrum = _phase(angles) * raw.Complex(x, raw.ZerosLike(x))
+        return irfft(spectrum, fft_length=vector(count * 2))[..., :count]
+
+
+def _check_cosine(type: int, n: Any, axis: int, norm: str | None, what: str) -> None:
+    if axis != -1:
+        raise NotImplementedError(f"{what}: axis must be -1. Received: {axis}")
+    if n is not None and n < 1:
+        raise ValueError(f"{what}: n must be positive. Received: {n}")
+    if type not in (1, 2, 3):
+        raise ValueError(f"{what}: only types 1, 2 and 3 are supported. Received: {type}")
+    if norm not in (None, "ortho"):
+        raise ValueError(f"{what}: norm must be None or 'ortho'. Received: {norm!r}")
+    if type == 1 and norm == "ortho":
+        raise ValueError(f"{what}: type 1 has no norm 'ortho'. Received: {norm!r}")
+
+
+@public("signal.idct", "spectral.idct")
+def idct(
+    input: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None, name: str | None = None
+) -> Tensor:
+    """The inverse cosine transform, up to a factor of twice the number of samples unless `norm` is "ortho".
+
+    Arguments and result as for `dct`.
+    """
+    _check_cosine(type, n, axis, norm, "IDCT")
+    return dct(input, type={1: 1, 2: 3, 3: 2}[type], n=n, norm=norm, axis=axis, name=name)

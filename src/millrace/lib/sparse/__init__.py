@@ -1,0 +1,1 @@
+"""Composed functions of sparse tensors."""

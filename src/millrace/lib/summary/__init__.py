@@ -1,0 +1,1 @@
+"""`tf.summary`: operations that summarize tensors."""

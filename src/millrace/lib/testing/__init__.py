@@ -1,0 +1,1 @@
+"""`tf.test`: test cases, assertions about arrays, benchmarks, gradient checks."""

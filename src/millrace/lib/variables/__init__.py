@@ -1,0 +1,1 @@
+"""Variables as programs see them: made, found again by name, initialized, averaged, penalized."""

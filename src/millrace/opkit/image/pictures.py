@@ -1,0 +1,250 @@
+"""Image files read and written: PNG, JPEG, GIF and BMP, as TensorFlow's decoders give them.
+
+Pillow does the decompression; which channels come out, and how colours become grey, follows TensorFlow.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any
+
+import numpy as np
+
+from millrace.core.errors import InvalidArgumentError
+from millrace.opkit.image import png
+
+# red, green and blue in 1/32768, as libpng rounds 0.299 and 0.587
+_GRAY = np.array([9797, 19234, 3737], np.int64)
+
+
+def refused(message: str) -> InvalidArgumentError:
+    """The error for contents that are not what they should be."""
+    return InvalidArgumentError(None, None, message)
+
+
+def kind_of(contents: bytes) -> str:
+    """What the first bytes say: "jpeg", "png", "gif", "bmp" or nothing."""
+    if contents[:3] == b"\xff\xd8\xff":
+        return "jpeg"
+    if contents[:4] == b"\x89PNG":
+        return "png"
+    if contents[:4] == b"GIF8":
+        return "gif"
+    return "bmp" if contents[:2] == b"BM" else ""
+
+
+def _open(contents: bytes, what: str) -> Any:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(io.BytesIO(contents))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        raise refused(f"Invalid {what} data. Received: {len(contents)} bytes") from None
+
+
+def _pixels(image: Any, what: str, size: int) -> np.ndarray:
+    try:
+        array = np.asarray(image)
+    except (OSError, ValueError, SyntaxError):
+        raise refused(f"Invalid {what} data. Received: {size} bytes") from None
+    return array if array.ndim == 3 else array[..., None]
+
+
+# ---------------------------------------------------------------- PNG
+
+
+def decode_png(contents: bytes, channels: int, dtype: np.dtype) -> np.ndarray:
+    """A PNG file as `[height, width, channels]`.
+
+    Args:
+      contents: the file.
+      channels: 1, 3 or 4; 0 for those of the file, palettes written out.
+      dtype: uint8 or uint16.
+
+    Raises:
+      InvalidArgumentError: the file is damaged.
+    """
+    try:
+        wide = png.bit_depth(contents) == 16
+        pixels = png.decode_wide(contents) if wide else _narrow_png(contents)
+    except ValueError as error:
+        raise refused(f"Invalid PNG header or data: {error}. Received: {len(contents)} bytes") from None
+    pixels = _with_channels(pixels, channels)
+    if pixels.dtype == dtype:
+        return pixels
+    if dtype == np.uint16:
+        return pixels.astype(np.uint16) * np.uint16(257)
+    return (pixels >> 8).astype(np.uint8)
+
+
+def _narrow_png(contents: bytes) -> np.ndarray:
+    image = _open(contents, "PNG")
+    transparent = "transparency" in image.info
+    if image.mode == "P":
+        image = image.convert("RGBA" if transparent else "RGB")
+    elif image.mode in ("1", "L") and transparent:
+        image = image.convert("LA")
+    elif image.mode == "RGB" and transparent:
+        image = image.convert("RGBA")
+    elif image.mode in ("1", "I"):
+        image = image.convert("L")
+    return _pixels(image, "PNG", len(contents)).astype(np.uint8)
+
+
+def _with_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    present = pixels.shape[-1]
+    if channels in (0, present):
+        return pixels
+    opaque = np.full((*pixels.shape[:2], 1), np.iinfo(pixels.dtype).max, pixels.dtype)
+    alpha = pixels[..., -1:] if present in (2, 4) else opaque
+    color = pixels[..., : 1 if present < 3 else 3]
+    if channels in (1, 2) and color.shape[-1] == 3:
+        rounding = 16384 if pixels.dtype == np.uint16 else 0
+        color = ((color.astype(np.int64) @ _GRAY + rounding) >> 15).astype(pixels.dtype)[..., None]
+    elif channels >= 3 and color.shape[-1] == 1:
+        color = np.repeat(color, 3, axis=-1)
+    return np.concatenate([color, alpha], axis=-1) if channels in (2, 4) else np.ascontiguousarray(color)
+
+
+# ---------------------------------------------------------------- JPEG
+
+
+def jpeg_shape(contents: bytes) -> tuple[int, int, int]:
+    """Height, width and channels of a JPEG file.
+
+    Raises:
+      InvalidArgumentError: it is none.
+    """
+    image = _open(contents, "JPEG")
+    return image.height, image.width, len(image.getbands())
+
+
+def decode_jpeg(contents: bytes, channels: int, ratio: int = 1, recover: bool = False) -> np.ndarray:
+    """A JPEG file as uint8 `[height, width, channels]`.
+
+    Args:
+      contents: the file.
+      channels: 1 or 3; 0 for those of the file.
+      ratio: 1, 2, 4 or 8: how much smaller to decode it.
+      recover: fill up what is missing at the end instead of refusing.
+
+    Raises:
+      InvalidArgumentError: the file is damaged.
+    """
+    image = _open(contents, "JPEG")
+    bands = len(image.getbands())
+    mode = "L" if channels == 1 or (channels == 0 and bands == 1) else "RGB"
+    wanted = (-(-image.width // ratio), -(-image.height // ratio))
+    image.draft(mode if bands != 4 else None, wanted)
+    if recover:
+        _load_truncated(image)
+    try:
+        image = image if image.mode == mode else image.convert(mode)
+    except (OSError, ValueError, SyntaxError):
+        raise refused(f"Invalid JPEG data. Received: {len(contents)} bytes") from None
+    return _pixels(image, "JPEG", len(contents))
+
+
+def _load_truncated(image: Any) -> None:
+    """Decodes as far as the data goes; Pillow has only a module-wide switch for it."""
+    from PIL import ImageFile
+
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        image.load()
+    except (OSError, ValueError, SyntaxError):
+        raise refused("Invalid JPEG data") from None
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def encode_jpeg(
+    pixels: np.ndarray,
+    quality: int,
+    progressive: bool = False,
+    optimize: bool = False,
+    subsample: bool = True,
+    unit: str = "in",
+    density: tuple[int, int] = (300, 300),
+    xmp: bytes = b"",
+) -> bytes:
+    """A JPEG file of uint8 `[height, width, 1 or 3]` pixels.
+
+    Args:
+      pixels: the image.
+      quality: 0 to 100.
+      progressive: write progressive scans.
+      optimize: spend time on a smaller file.
+      subsample: store colours at half resolution.
+      unit: "in" or "cm", of `density`.
+      density: pixels per unit, horizontal and vertical.
+      xmp: metadata to embed.
+    """
+    from PIL import Image
+
+    options: dict[str, Any] = dict(
+        quality=quality,
+        progressive=progressive,
+        optimize=optimize,
+        subsampling=2 if subsample else 0,
+        dpi=density,
+    )
+    if xmp:
+        options["xmp"] = xmp
+    file = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "JPEG", **options)
+    data = bytearray(file.getvalue())
+    if unit == "cm" and data[6:10] == b"JFIF":
+        data[13] = 2  # Pillow writes densities per inch; the numbers stay, the unit is this byte
+    return bytes(data)
+
+
+# ---------------------------------------------------------------- GIF, BMP
+
+
+def decode_gif(contents: bytes) -> np.ndarray:
+    """A GIF file as uint8 `[frames, height, width, 3]`.
+
+    Raises:
+      InvalidArgumentError: the file is damaged.
+    """
+    from PIL import ImageSequence
+
+    image = _open(contents, "GIF")
+    frames = [_pixels(frame.convert("RGB"), "GIF", len(contents)) for frame in ImageSequence.Iterator(image)]
+    return np.stack(frames)
+
+
+def decode_bmp(contents: bytes, channels: int) -> np.ndarray:
+    """An uncompressed BMP file as uint8 `[height, width, channels]`.
+
+    Args:
+      contents: the file; its bytes per pixel are the channels.
+      channels: 1, 3 or 4 to insist on; 0 for those of the file.
+
+    Raises:
+      InvalidArgumentError: the file is damaged, or has other channels.
+    """
+    if len(contents) < 32:
+        raise refused(f"Incomplete bmp content, requires at least 32 bytes. Received: {len(contents)} bytes")
+    (start,) = struct.unpack_from("<I", contents, 10)
+    width, height = struct.unpack_from("<ii", contents, 18)
+    (bits,) = struct.unpack_from("<H", contents, 28)
+    found = bits // 8
+    if found not in (1, 3, 4):
+        raise refused(f"Number of channels must be 1, 3 or 4. Received: {found}")
+    if channels not in (0, found):
+        raise refused(f"channels attribute {channels} does not match bits per pixel from file {found}")
+    top_down, height = height < 0, abs(height)
+    stride = (width * found + 3) // 4 * 4
+    if width <= 0 or height == 0 or len(contents) < start + stride * (height - 1) + width * found:
+        raise refused(
+            f"Incomplete bmp content, {width} x {height} x {found}. Received: {len(contents)} bytes"
+        )
+    data = np.frombuffer(contents, np.uint8, offset=start)
+    data = np.concatenate([data, np.zeros(max(0, stride * height - len(data)), np.uint8)])
+    rows = data[: stride * height].reshape(height, stride)[:, : width * found].reshape(height, width, found)
+    rows = rows if top_down else rows[::-1]
+    return np.ascontiguousarray(rows if found == 1 else rows[..., [2, 1, 0, 3][:found]])

@@ -1,0 +1,237 @@
+"""Readers: take names of work from a queue and give keys and values. The object behind the handle."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import threading
+from collections.abc import Generator
+from typing import Any
+
+from millrace.core import errors
+from millrace.opkit.records import tfrecord as records
+
+
+class Reader:
+    """Takes a work unit from a queue, mostly a file name, and reads it to its end before the next."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._work: str | None = None
+        self._raw = b""
+        self.produced = 0
+        self.completed = 0
+
+    # --- what subclasses do ---------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        """Opens `self._work`."""
+
+    def _next(self) -> tuple[bytes, bytes] | None:
+        """The next key and value of the work unit, or None at its end."""
+        raise StopIteration
+
+    def _stop(self) -> None:
+        """Closes the work unit."""
+
+    # --- operations -----------------------------------------------------------------------------------------
+
+    def read(self, queue: Any) -> tuple[bytes, bytes]:
+        """The next key and value, starting on work from `queue` when needed.
+
+        Raises:
+          OutOfRangeError: the queue is closed and has no more work.
+        """
+        while True:
+            with self._lock:
+                if self._work is None:
+                    (unit,) = queue.dequeue()
+                    self._raw = unit if isinstance(unit, bytes) else unit[()]
+                    self._work = os.fsdecode(self._raw)
+                    self._start()
+                found = self._next()
+                if found is not None:
+                    self.produced += 1
+                    return found
+                self._stop()
+                self._work = None
+                self.completed += 1
+
+    def read_up_to(self, queue: Any, count: int) -> list[tuple[bytes, bytes]]:
+        """At most `count` pairs: what is left of the work unit, at least one."""
+        found = [self.read(queue)]
+        while len(found) < count:
+            with self._lock:
+                pair = None if self._work is None else self._next()
+                if pair is None:
+                    return found
+                self.produced += 1
+            found.append(pair)
+        return found
+
+    def release(self) -> None:
+        """Closes what is open: the session ends."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Starts anew."""
+        with self._lock:
+            if self._work is not None:
+                self._stop()
+            self._work = None
+            self.produced = self.completed = 0
+
+
+class IdentityReader(Reader):
+    """Gives each work unit as key and value."""
+
+    def _start(self) -> None:
+        self._done = False
+
+    def _next(self) -> tuple[bytes, bytes] | None:
+        if self._done:
+            return None
+        self._done = True
+        return self._raw, self._raw
+
+
+class WholeFileReader(IdentityReader):
+    """Gives each file's name and contents."""
+
+    def _next(self) -> tuple[bytes, bytes] | None:
+        if self._done:
+            return None
+        self._done = True
+        try:
+            with open(str(self._work), "rb") as file:
+                return self._raw, file.read()
+        except FileNotFoundError:
+            raise errors.NotFoundError(None, None, f"{self._work}; No such file or directory") from None
+
+
+class _FileReader(Reader):
+    """Reads an open file piece by piece."""
+
+    def _open(self, encoding: str = "") -> Any:
+        try:
+            if encoding == "GZIP":
+                return gzip.open(str(self._work), "rb")
+            if encoding == "ZLIB":
+                return records.open_records(str(self._work), "ZLIB")
+            return open(str(self._work), "rb")
+        except FileNotFoundError:
+            raise errors.NotFoundError(None, None, f"{self._work}; No such file or directory") from None
+
+    def _stop(self) -> None:
+        self._file.close()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class TextLineReader(_FileReader):
+    """Gives lines, with `file:number` as key."""
+
+    def __init__(self, skip: int) -> None:
+        super().__init__()
+        self._skip = skip
+
+    def _start(self) -> None:
+        self._file = self._open()
+        self._number = 0
+        for _ in range(self._skip):
+            self._file.readline()
+            self._number += 1
+
+    def _next(self) -> tuple[bytes, bytes] | None:
+        line = self._file.readline()
+        if not line:
+            return None
+        self._number += 1
+        return b"%s:%d" % (self._raw, self._number), line.rstrip(b"\n").rstrip(b"\r")
+
+
+class TFRecordReader(_FileReader):
+    """Gives records, with `file:offset` as key."""
+
+    def __init__(self, compression: str) -> None:
+        super().__init__()
+        self._compression = compression
+
+    def _start(self) -> None:
+        self._file = records.open_records(str(self._work), self._compression)
+        self._offset = 0
+
+    def _next(self) -> tuple[bytes, bytes] | None:
+        record = records.next_record(self._file, str(self._work))
+        if record is None:
+            return None
+        key = b"%s:%d" % (self._raw, self._offset)
+        self._offset += len(record) + 16
+        return key, record
+
+
+class FixedLengthRecordReader(_FileReader):
+    """Gives pieces of one length, with `file:number` as key."""
+
+    def __init__(self, length: int, header: int, footer: int, hop: int, encoding: str) -> None:
+        super().__init__()
+        if length <= 0 or header < 0 or footer < 0 or hop < 0:
+            raise errors.InvalidArgumentError(
+                None,
+                None,
+                f"record_bytes must be positive and the others not negative. Received: "
+                f"{length, header, footer, hop}",
+            )
+        self._length, self._header, self._footer, self._hop = length, header, footer, hop or length
+        self._encoding = encoding
+
+    def _start(self) -> None:
+        file = self._open(self._encoding)
+        data = file.read(1 << 62) if self._encoding == "ZLIB" else file.read()
+        file.close()
+        self._data = data[self._header : len(data) - self._footer]
+        self._place = self._number = 0
+
+    def _next(self) -> tuple[bytes, bytes] | None:
+        piece = self._data[self._place : self._place + self._length]
+        if len(piece) < self._length:
+            return None
+        key = b"%s:%d" % (self._raw, self._number)
+        self._place += self._hop
+        self._number += 1
+        return key, piece
+
+    def _stop(self) -> None:
+        self._data = b""
+
+
+def lmdb_pairs(path: str) -> Generator[tuple[bytes, bytes], None, None]:
+    """The keys and values of an LMDB database.
+
+    Raises:
+      UnimplementedError: the package lmdb is not installed.
+    """
+    try:
+        import lmdb  # type: ignore[import-not-found]
+    except ImportError:
+        raise errors.UnimplementedError(
+            None, None, "LMDB databases are read through the package lmdb: pip install lmdb"
+        ) from None
+    database = lmdb.open(path, subdir=os.path.isdir(path), readonly=True, lock=False)
+    try:
+        with database.begin() as transaction:
+            for key, value in transaction.cursor():
+                yield bytes(key), bytes(value)
+    finally:
+        database.close()
+
+
+class LMDBReader(Reader):
+    """Gives the keys and values of an LMDB database (needs the package lmdb)."""
+
+    def _start(self) -> None:
+        self._pairs = lmdb_pairs(str(self._work))
+
+    def _next(self) -> tuple[bytes, bytes] | None:
+        return next(self._pairs, None)
+
+    def _stop(self) -> None:
+        self._pairs.close()

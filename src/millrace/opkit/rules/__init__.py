@@ -1,0 +1,1 @@
+"""Shape rules, families of operations and gradient idioms."""

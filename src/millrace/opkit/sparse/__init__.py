@@ -1,0 +1,1 @@
+"""Places and values of sparse tensors, sets in rows."""

@@ -1,0 +1,1 @@
+"""The objects behind handles, and the formulas of updates."""

@@ -1,0 +1,1 @@
+"""Byte strings and text: formats, patterns, hashes."""

@@ -1,0 +1,1 @@
+"""Making, joining, cutting, reordering and indexing tensors."""

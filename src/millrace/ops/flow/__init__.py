@@ -1,0 +1,1 @@
+"""Branches, loops, Python functions, messages and checks."""

@@ -1,0 +1,1 @@
+"""Image files, colours, boxes and resizing."""

@@ -1,0 +1,1 @@
+"""Files, readers, queues, records and summaries."""

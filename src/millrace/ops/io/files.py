@@ -1,0 +1,95 @@
+"""Whole files: reading, writing, and finding them by pattern."""
+
+from __future__ import annotations
+
+import glob
+import os
+from typing import Any
+
+import numpy as np
+
+from millrace.building.apply import apply
+from millrace.core import errors
+from millrace.core.public import public
+from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
+from millrace.graph.tensor import Tensor
+
+
+def _path(name: Any) -> str:
+    return os.fsdecode(name if isinstance(name, bytes) else name[()])
+
+
+@declare("ReadFile(filename: string) -> contents: string", effect=True, host=True)
+class ReadFile:
+    """The contents of a file."""
+
+    def shape(filename):
+        return ()
+
+    def kernel(xp, filename):
+        try:
+            with open(_path(filename), "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            raise errors.NotFoundError(None, None, f"{_path(filename)}; No such file or directory") from None
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare("WriteFile(filename: string, contents: string)", effect=True, host=True)
+class WriteFile:
+    """Writes a file, making the folders that it needs."""
+
+    def shape(filename, contents):
+        return []
+
+    def kernel(xp, filename, contents):
+        path = _path(filename)
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(contents if isinstance(contents, bytes) else contents[()])
+        return []
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare("MatchingFiles(pattern: string) -> filenames: string", effect=True, host=True)
+class MatchingFiles:
+    """The files that match a pattern, or one of several, sorted."""
+
+    def shape(pattern):
+        return (None,)
+
+    def kernel(xp, pattern):
+        found: set[str] = set()
+        for one in np.ravel(np.asarray(pattern, object)):
+            found.update(glob.glob(os.fsdecode(one)))
+        out = np.empty(len(found), object)
+        out[:] = [os.fsencode(name) for name in sorted(found)]
+        return out
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@public("read_file", "io.read_file")
+def read_file(filename: Any, name: str | None = None) -> Tensor:
+    """The contents of the file `filename`, a scalar string, whenever it is computed.
+
+    Raises:
+      NotFoundError: when run, if there is no such file.
+    """
+    return apply(ReadFile, filename, name=name)
+
+
+@public("write_file", "io.write_file")
+def write_file(filename: Any, contents: Any, name: str | None = None) -> Any:
+    """An operation that writes `contents` to the file `filename`, both scalar strings."""
+    return apply(WriteFile, filename, contents, name=name)
+
+
+@public("matching_files", "io.matching_files")
+def matching_files(pattern: Any, name: str | None = None) -> Tensor:
+    """The names of the files that match a shell pattern, or any of a vector of patterns; a string vector,
+    sorted.
+    """
+    return apply(MatchingFiles, pattern, name=name)

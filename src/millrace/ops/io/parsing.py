@@ -1,0 +1,512 @@
+"""Reads `tf.train.Example` and `SequenceExample` records into dense tensors and the parts of sparse ones.
+
+The public functions take one dictionary of features. `opkit.features` sorts it into the lists of keys,
+dtypes and shapes that these operations take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from millrace.building import raw
+from millrace.building.apply import apply
+from millrace.building.convert import convert_to_tensor
+from millrace.building.scopes import name_scope
+from millrace.building.sparse_tensor import SparseTensor
+from millrace.core import shapes
+from millrace.core.dtypes import DType, float32, int64, string
+from millrace.core.public import public
+from millrace.graph.attrs import count, integer, shape_list, texts, types
+from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
+from millrace.opkit.records import example as bytes_example
+from millrace.opkit.records.example import Dense, SequenceSpec, Sparse
+from millrace.opkit.records.features import (
+    FixedLenFeature,
+    FixedLenSequenceFeature,
+    SparseFeature,
+    VarLenFeature,
+    Wanted,
+    default_tensors,
+    merge_sparse_features,
+    sort_features,
+)
+from millrace.opkit.rules.shape_rules import with_rank
+from millrace.opkit.text.pieces import attr_bytes, strings
+
+_FEATURE = frozenset({float32, int64, string})
+_TYPES = types(allowed=_FEATURE)
+_NO_TYPES = types((), allowed=_FEATURE)
+
+
+def _text(value: Any) -> bytes:
+    return strings(value).item()
+
+
+def _sparse(keys: Sequence[bytes], dtypes: Sequence[DType]) -> list[Sparse]:
+    return [Sparse(key, dtype.np_dtype) for key, dtype in zip(keys, dtypes, strict=True)]
+
+
+def _dense(keys: Sequence[bytes], defaults: Sequence[Any], sizes: Sequence[shapes.Dims]) -> list[Dense]:
+    out = []
+    for key, default, dims in zip(keys, defaults, sizes, strict=True):
+        value = strings(default) if isinstance(default, bytes) else np.asarray(default)
+        shape = tuple(-1 if d is None else d for d in dims or ())
+        out.append(Dense(key, value.dtype, shape, value if value.size else None))
+    return out
+
+
+def _grouped(
+    sparse: Sequence[bytes_example.SparseParts], dense: Sequence[np.ndarray]
+) -> tuple[list[Any], ...]:
+    """Indices, values, shapes and dense arrays, as the signatures list them."""
+    return [p[0] for p in sparse], [p[1] for p in sparse], [p[2] for p in sparse], list(dense)
+
+
+def _sparse_dims(number: int, rank: int) -> list[shapes.Dims]:
+    return [(None, rank)] * number + [(None,)] * number + [(rank,)] * number  # pyright: ignore[reportReturnType]
+
+
+# --- examples ----------------------------------------------------------------------------------------------
+
+
+@declare(
+    "ParseExample(serialized: string, names: string, sparse_keys: Nsparse*string, dense_keys: "
+    "Ndense*string, dense_defaults: Tdense) -> sparse_indices: Nsparse*int64, sparse_values: "
+    "sparse_types, sparse_shapes: Nsparse*int64, dense_values: Tdense",
+    Nsparse=count(0),
+    Ndense=count(0),
+    sparse_types=_TYPES,
+    Tdense=_TYPES,
+    dense_shapes=shape_list(),
+    host=True,
+)
+class ParseExample:
+    """Reads a batch of Examples."""
+
+    def shape(serialized, names, sparse_keys, dense_keys, dense_defaults, dense_shapes):
+        batch = with_rank(serialized, 1, "serialized")
+        with_rank(names, 1, "names")
+        return _sparse_dims(len(sparse_keys), 2) + [batch + dims for dims in dense_shapes]
+
+    def kernel(xp, serialized, names, sparse_keys, dense_keys, dense_defaults, sparse_types, dense_shapes):
+        return _grouped(
+            *bytes_example.parse_examples(
+                strings(serialized).tolist(),
+                strings(names).tolist(),
+                _sparse([_text(k) for k in sparse_keys], sparse_types),
+                _dense([_text(k) for k in dense_keys], dense_defaults, dense_shapes),
+            )
+        )
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "ParseSingleExample(serialized: string, dense_defaults: Tdense) -> sparse_indices: "
+    "num_sparse*int64, sparse_values: sparse_types, sparse_shapes: num_sparse*int64, dense_values: "
+    "Tdense",
+    num_sparse=integer(minimum=0),
+    sparse_keys=texts(),
+    dense_keys=texts(),
+    sparse_types=_TYPES,
+    Tdense=_TYPES,
+    dense_shapes=shape_list(),
+    host=True,
+)
+class ParseSingleExample:
+    """Reads one Example."""
+
+    def shape(serialized, dense_defaults, num_sparse, dense_shapes):
+        with_rank(serialized, 0, "serialized")
+        return _sparse_dims(num_sparse, 1) + list(dense_shapes)
+
+    def kernel(xp, serialized, dense_defaults, sparse_keys, dense_keys, sparse_types, dense_shapes):
+        return _grouped(
+            *bytes_example.parse_example(
+                _text(serialized),
+                _sparse([attr_bytes(k) for k in sparse_keys], sparse_types),
+                _dense([attr_bytes(k) for k in dense_keys], dense_defaults, dense_shapes),
+            )
+        )
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@public("parse_example", "io.parse_example")
+def parse_example(
+    serialized: Any, features: Any, name: str | None = None, example_names: Any = None
+) -> dict[str, Any]:
+    """Reads a batch of serialized `tf.train.Example` records.
+
+    Args:
+      serialized: `[batch]` strings.
+      features: name to FixedLenFeature, VarLenFeature, SparseFeature or FixedLenSequenceFeature.
+      name: scope of the operations; default "ParseExample".
+      example_names: `[batch]` strings, what to call the records in errors.
+
+    Returns:
+      Name to tensor: `[batch, *shape]` for a fixed length, `[batch, longest, *shape]` for a sequence, a
+      SparseTensor for the others.
+
+    Raises:
+      ValueError: there are no features, or one is incomplete.
+      InvalidArgumentError: at run time, when a record is malformed or lacks a required feature.
+    """
+    _check_some(features, "parse_example")
+    wanted = sort_features(features, (FixedLenFeature, VarLenFeature, SparseFeature, FixedLenSequenceFeature))
+    with name_scope(name, "ParseExample", [serialized, example_names]):
+        found = apply(
+            ParseExample,
+            serialized,
+            [] if example_names is None else example_names,
+            wanted.sparse_keys,
+            wanted.dense_keys,
+            default_tensors(wanted),
+            sparse_types=wanted.sparse_types,
+            dense_shapes=wanted.dense_shapes,
+        )
+    return merge_sparse_features(features, _by_name(wanted, found))
+
+
+def _check_some(features: Any, what: str) -> None:
+    if not features:
+        raise ValueError(f"{what}: features must name at least one feature. Received: {features!r}")
+
+
+def _by_name(wanted: Wanted, found: Any) -> dict[str, Any]:
+    sparse = map(SparseTensor, found.sparse_indices, found.sparse_values, found.sparse_shapes)
+    return {
+        **dict(zip(wanted.sparse_keys, sparse, strict=True)),
+        **dict(zip(wanted.dense_keys, found.dense_values, strict=True)),
+    }
+
+
+@public("parse_single_example", "io.parse_single_example")
+def parse_single_example(
+    serialized: Any, features: Any, name: str | None = None, example_names: Any = None
+) -> dict[str, Any]:
+    """Reads one serialized `tf.train.Example`.
+
+    Args:
+      serialized: scalar string.
+      features: name to FixedLenFeature, VarLenFeature, SparseFeature or FixedLenSequenceFeature.
+      name: scope of the operations; default "ParseSingleExample".
+      example_names: scalar string, what to call the record in errors.
+
+    Returns:
+      Name to tensor, as from `parse_example` without the batch dimension.
+
+    Raises:
+      ValueError: there are no features, or one is incomplete.
+      InvalidArgumentError: at run time, when the record is malformed or lacks a required feature.
+    """
+    _check_some(features, "parse_single_example")
+    wanted = sort_features(features, (FixedLenFeature, VarLenFeature, SparseFeature, FixedLenSequenceFeature))
+    with name_scope(name, "ParseSingleExample", [serialized, example_names]):
+        if example_names is not None:
+            parsed = _parse_named(serialized, example_names, wanted)
+        else:
+            found = apply(
+                ParseSingleExample,
+                serialized,
+                default_tensors(wanted),
+                num_sparse=len(wanted.sparse_keys),
+                sparse_keys=[key.encode() for key in wanted.sparse_keys],
+                dense_keys=[key.encode() for key in wanted.dense_keys],
+                sparse_types=wanted.sparse_types,
+                dense_shapes=wanted.dense_shapes,
+            )
+            parsed = _by_name(wanted, found)
+    return merge_sparse_features(features, parsed)
+
+
+def _parse_named(serialized: Any, example_name: Any, wanted: Wanted) -> dict[str, Any]:
+    """One named record, read as a batch of one: `ParseSingleExample` knows no names."""
+    found = apply(
+        ParseExample,
+        raw.ExpandDims(convert_to_tensor(serialized, dtype=string), np.int32(0)),
+        raw.ExpandDims(convert_to_tensor(example_name, dtype=string), np.int32(0)),
+        wanted.sparse_keys,
+        wanted.dense_keys,
+        default_tensors(wanted),
+        sparse_types=wanted.sparse_types,
+        dense_shapes=wanted.dense_shapes,
+    )
+    batch = _by_name(wanted, found)
+    single: dict[str, Any] = {key: raw.Squeeze(batch[key], squeeze_dims=[0]) for key in wanted.dense_keys}
+    for key in wanted.sparse_keys:
+        x = batch[key]
+        single[key] = SparseTensor(x.indices[:, 1:], x.values, x.dense_shape[1:])
+    return single
+
+
+# --- sequence examples -------------------------------------------------------------------------------------
+
+
+def _sequence_dims(
+    batch: shapes.Dims,
+    context_sparse: int,
+    context_dense: Sequence[shapes.Dims],
+    list_sparse: int,
+    list_dense: Sequence[shapes.Dims],
+) -> list[shapes.Dims]:
+    rank = len(batch)
+    return [
+        *_sparse_dims(context_sparse, rank + 1),
+        *(batch + dims for dims in context_dense),
+        *_sparse_dims(list_sparse, rank + 2),
+        *((*batch, None, *dims) for dims in list_dense),  # pyright: ignore[reportOptionalIterable]
+    ]
+
+
+def _list_dense(keys: Sequence[bytes], dtypes: Sequence[DType], sizes: Sequence[shapes.Dims]) -> list[Dense]:
+    rows = zip(keys, dtypes, sizes, strict=True)
+    return [Dense(key, dtype.np_dtype, tuple(dims or ())) for key, dtype, dims in rows]
+
+
+@declare(
+    "ParseSingleSequenceExample(serialized: string, feature_list_dense_missing_assumed_empty: string, "
+    "context_sparse_keys: Ncontext_sparse*string, context_dense_keys: Ncontext_dense*string, "
+    "feature_list_sparse_keys: Nfeature_list_sparse*string, feature_list_dense_keys: "
+    "Nfeature_list_dense*string, context_dense_defaults: Tcontext_dense, debug_name: string) -> "
+    "context_sparse_indices: Ncontext_sparse*int64, context_sparse_values: context_sparse_types, "
+    "context_sparse_shapes: Ncontext_sparse*int64, context_dense_values: Tcontext_dense, "
+    "feature_list_sparse_indices: Nfeature_list_sparse*int64, feature_list_sparse_values: "
+    "feature_list_sparse_types, feature_list_sparse_shapes: Nfeature_list_sparse*int64, "
+    "feature_list_dense_values: feature_list_dense_types",
+    Ncontext_sparse=count(0),
+    Ncontext_dense=count(0),
+    Nfeature_list_sparse=count(0),
+    Nfeature_list_dense=count(0),
+    context_sparse_types=_NO_TYPES,
+    Tcontext_dense=_NO_TYPES,
+    feature_list_dense_types=_NO_TYPES,
+    context_dense_shapes=shape_list(()),
+    feature_list_sparse_types=_NO_TYPES,
+    feature_list_dense_shapes=shape_list(()),
+    host=True,
+)
+class ParseSingleSequenceExample:
+    """Reads one SequenceExample."""
+
+    def shape(serialized, feature_list_dense_missing_assumed_empty, context_sparse_keys, context_dense_keys,
+              feature_list_sparse_keys, feature_list_dense_keys, context_dense_defaults, debug_name,
+              context_dense_shapes, feature_list_dense_shapes):  # fmt: skip
+        with_rank(serialized, 0, "serialized")
+        sparse = len(context_sparse_keys), len(feature_list_sparse_keys)
+        return _sequence_dims((), sparse[0], context_dense_shapes, sparse[1], feature_list_dense_shapes)
+
+    def kernel(xp, serialized, feature_list_dense_missing_assumed_empty, context_sparse_keys,
+    context_dense_keys,
+               feature_list_sparse_keys, feature_list_dense_keys, context_dense_defaults, debug_name,
+               context_sparse_types, feature_list_dense_types, context_dense_shapes,
+               feature_list_sparse_types, feature_list_dense_shapes):  # fmt: skip
+        spec = SequenceSpec(
+            _sparse([_text(k) for k in context_sparse_keys], context_sparse_types),
+            _dense([_text(k) for k in context_dense_keys], context_dense_defaults, context_dense_shapes),
+            _sparse([_text(k) for k in feature_list_sparse_keys], feature_list_sparse_types),
+            _list_dense(
+                [_text(k) for k in feature_list_dense_keys],
+                feature_list_dense_types,
+                feature_list_dense_shapes,
+            ),
+            frozenset(strings(feature_list_dense_missing_assumed_empty).ravel().tolist()),
+        )
+        names = [_text(debug_name)] if _text(debug_name) else []
+        found = bytes_example.parse_sequence_examples([_text(serialized)], names, spec)
+        context = [(indices[:, 1:], values, dims[1:]) for indices, values, dims in found.context_sparse]
+        lists = [(indices[:, 1:], values, dims[1:]) for indices, values, dims in found.list_sparse]
+        dense = [column[0] for column in found.context_dense]
+        return _grouped(context, dense) + _grouped(lists, [column[0] for column in found.list_dense])
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "ParseSequenceExample(serialized: string, debug_name: string, context_dense_defaults: "
+    "Tcontext_dense) -> context_sparse_indices: Ncontext_sparse*int64, context_sparse_values: "
+    "context_sparse_types, context_sparse_shapes: Ncontext_sparse*int64, context_dense_values: "
+    "Tcontext_dense, feature_list_sparse_indices: Nfeature_list_sparse*int64, "
+    "feature_list_sparse_values: feature_list_sparse_types, feature_list_sparse_shapes: "
+    "Nfeature_list_sparse*int64, feature_list_dense_values: feature_list_dense_types, "
+    "feature_list_dense_lengths: Nfeature_list_dense*int64",
+    feature_list_dense_missing_assumed_empty=texts(),
+    context_sparse_keys=texts(),
+    context_dense_keys=texts(),
+    feature_list_sparse_keys=texts(),
+    feature_list_dense_keys=texts(),
+    Ncontext_sparse=integer(0),
+    Ncontext_dense=integer(0),
+    Nfeature_list_sparse=integer(0),
+    Nfeature_list_dense=integer(0),
+    context_sparse_types=_NO_TYPES,
+    Tcontext_dense=_NO_TYPES,
+    feature_list_dense_types=_NO_TYPES,
+    context_dense_shapes=shape_list(()),
+    feature_list_sparse_types=_NO_TYPES,
+    feature_list_dense_shapes=shape_list(()),
+    host=True,
+)
+class ParseSequenceExample:
+    """Reads a batch of SequenceExamples."""
+
+    def shape(serialized, debug_name, context_dense_defaults, context_sparse_keys, context_dense_shapes,
+              feature_list_sparse_keys, feature_list_dense_shapes):  # fmt: skip
+        batch = with_rank(serialized, 1, "serialized")
+        sparse = len(context_sparse_keys), len(feature_list_sparse_keys)
+        dims = _sequence_dims(batch, sparse[0], context_dense_shapes, sparse[1], feature_list_dense_shapes)
+        return dims + [batch] * len(feature_list_dense_shapes)
+
+    def kernel(xp, serialized, debug_name, context_dense_defaults, feature_list_dense_missing_assumed_empty,
+               context_sparse_keys, context_dense_keys, feature_list_sparse_keys, feature_list_dense_keys,
+               context_sparse_types, feature_list_dense_types, context_dense_shapes,
+               feature_list_sparse_types, feature_list_dense_shapes):  # fmt: skip
+        spec = SequenceSpec(
+            _sparse([attr_bytes(k) for k in context_sparse_keys], context_sparse_types),
+            _dense([attr_bytes(k) for k in context_dense_keys], context_dense_defaults, context_dense_shapes),
+            _sparse([attr_bytes(k) for k in feature_list_sparse_keys], feature_list_sparse_types),
+            _list_dense(
+                [attr_bytes(k) for k in feature_list_dense_keys],
+                feature_list_dense_types,
+                feature_list_dense_shapes,
+            ),
+            frozenset(map(attr_bytes, feature_list_dense_missing_assumed_empty)),
+        )
+        names = strings(debug_name).ravel().tolist()
+        found = bytes_example.parse_sequence_examples(strings(serialized).tolist(), names, spec)
+        return (
+            _grouped(found.context_sparse, found.context_dense)
+            + _grouped(found.list_sparse, found.list_dense)
+            + (found.lengths,)
+        )
+
+    grad = NOT_DIFFERENTIABLE
+
+
+def _sequence_wanted(context: Any, sequence: Any, what: str) -> tuple[Wanted, Wanted]:
+    if not context and not sequence:
+        raise ValueError(
+            f"{what}: context_features or sequence_features must name a feature. Received: neither"
+        )
+    return (
+        sort_features(context, (FixedLenFeature, VarLenFeature)),
+        sort_features(sequence, (FixedLenSequenceFeature, VarLenFeature), is_sequence=True),
+    )
+
+
+def _sequence_results(context: Wanted, lists: Wanted, found: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    sparse = zip(
+        context.sparse_keys + lists.sparse_keys,
+        found.context_sparse_indices + found.feature_list_sparse_indices,
+        found.context_sparse_values + found.feature_list_sparse_values,
+        found.context_sparse_shapes + found.feature_list_sparse_shapes,
+        strict=True,
+    )
+    tensors = [(key, SparseTensor(*parts)) for key, *parts in sparse]
+    split = len(context.sparse_keys)
+    return (
+        {**dict(tensors[:split]), **dict(zip(context.dense_keys, found.context_dense_values, strict=True))},
+        {
+            **dict(tensors[split:]),
+            **dict(zip(lists.dense_keys, found.feature_list_dense_values, strict=True)),
+        },
+    )
+
+
+@public("parse_single_sequence_example", "io.parse_single_sequence_example")
+def parse_single_sequence_example(
+    serialized: Any,
+    context_features: Any = None,
+    sequence_features: Any = None,
+    example_name: Any = None,
+    name: str | None = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Reads one serialized `tf.train.SequenceExample`.
+
+    Args:
+      serialized: scalar string.
+      context_features: name to FixedLenFeature or VarLenFeature.
+      sequence_features: name to FixedLenSequenceFeature or VarLenFeature, for the feature lists.
+      example_name: scalar string, what to call the record in errors.
+      name: scope of the operations; default "ParseSingleSequenceExample".
+
+    Returns:
+      Two dictionaries, of the context and of the feature lists: `[steps, *shape]` tensors and SparseTensors.
+
+    Raises:
+      ValueError: there are no features, or one is incomplete.
+      InvalidArgumentError: at run time, when the record is malformed or lacks a required feature.
+    """
+    context, lists = _sequence_wanted(context_features, sequence_features, "parse_single_sequence_example")
+    with name_scope(name, "ParseSingleSequenceExample", [serialized, example_name]):
+        found = apply(
+            ParseSingleSequenceExample,
+            serialized,
+            lists.may_miss,
+            context.sparse_keys,
+            context.dense_keys,
+            lists.sparse_keys,
+            lists.dense_keys,
+            default_tensors(context),
+            "" if example_name is None else example_name,
+            context_sparse_types=context.sparse_types,
+            context_dense_shapes=context.dense_shapes,
+            feature_list_sparse_types=lists.sparse_types,
+            feature_list_dense_types=lists.dense_types,
+            feature_list_dense_shapes=lists.dense_shapes,
+        )
+    return _sequence_results(context, lists, found)
+
+
+@public("io.parse_sequence_example")
+def parse_sequence_example(
+    serialized: Any,
+    context_features: Any = None,
+    sequence_features: Any = None,
+    example_names: Any = None,
+    name: str | None = None,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Reads a batch of serialized `tf.train.SequenceExample` records.
+
+    Args:
+      serialized: `[batch]` strings.
+      context_features: name to FixedLenFeature or VarLenFeature.
+      sequence_features: name to FixedLenSequenceFeature or VarLenFeature, for the feature lists.
+      example_names: `[batch]` strings, what to call the records in errors.
+      name: scope of the operations; default "ParseSequenceExample".
+
+    Returns:
+      Three dictionaries: of the context, of the feature lists (`[batch, longest, *shape]` tensors padded
+      with zeros or "", and SparseTensors), and of the `[batch]` int64 lengths of the dense feature lists.
+
+    Raises:
+      ValueError: there are no features, or one is incomplete.
+      InvalidArgumentError: at run time, when a record is malformed or lacks a required feature.
+    """
+    context, lists = _sequence_wanted(context_features, sequence_features, "parse_sequence_example")
+    with name_scope(name, "ParseSequenceExample", [serialized, example_names]):
+        found = apply(
+            ParseSequenceExample,
+            serialized,
+            [] if example_names is None else example_names,
+            default_tensors(context),
+            feature_list_dense_missing_assumed_empty=[key.encode() for key in lists.may_miss],
+            context_sparse_keys=[key.encode() for key in context.sparse_keys],
+            context_dense_keys=[key.encode() for key in context.dense_keys],
+            feature_list_sparse_keys=[key.encode() for key in lists.sparse_keys],
+            feature_list_dense_keys=[key.encode() for key in lists.dense_keys],
+            Ncontext_sparse=len(context.sparse_keys),
+            Ncontext_dense=len(context.dense_keys),
+            Nfeature_list_sparse=len(lists.sparse_keys),
+            Nfeature_list_dense=len(lists.dense_keys),
+            context_sparse_types=context.sparse_types,
+            context_dense_shapes=context.dense_shapes,
+            feature_list_sparse_types=lists.sparse_types,
+            feature_list_dense_types=lists.dense_types,
+            feature_list_dense_shapes=lists.dense_shapes,
+        )
+    results = _sequence_results(context, lists, found)
+    return (*results, dict(zip(lists.dense_keys, found.feature_list_dense_lengths, strict=True)))

@@ -1,0 +1,214 @@
+"""Reader operations. A handle's value is the reader itself, kept in the session's slot of the operation that
+makes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millrace.graph.attrs import integer, text
+from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
+from millrace.opkit.records import readers
+
+_COMMON: dict[str, Any] = dict(container=text(default=""), shared_name=text(default=""))
+
+
+@declare(
+    "WholeFileReaderV2() -> reader_handle: resource",
+    **_COMMON,
+    state=lambda attrs: readers.WholeFileReader(),
+    host=True,
+)
+class WholeFileReaderV2:
+    """Reads whole files."""
+
+    def shape():
+        return ()
+
+    def kernel(xp, reader):
+        return reader, reader
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "IdentityReaderV2() -> reader_handle: resource",
+    **_COMMON,
+    state=lambda attrs: readers.IdentityReader(),
+    host=True,
+)
+class IdentityReaderV2:
+    """Gives its work back."""
+
+    def shape():
+        return ()
+
+    def kernel(xp, reader):
+        return reader, reader
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "TextLineReaderV2() -> reader_handle: resource",
+    skip_header_lines=integer(default=0),
+    **_COMMON,
+    state=lambda attrs: readers.TextLineReader(attrs["skip_header_lines"]),
+    host=True,
+)
+class TextLineReaderV2:
+    """Reads lines."""
+
+    def shape():
+        return ()
+
+    def kernel(xp, reader):
+        return reader, reader
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "TFRecordReaderV2() -> reader_handle: resource",
+    **_COMMON,
+    compression_type=text(default=""),
+    state=lambda attrs: readers.TFRecordReader(attrs["compression_type"]),
+    host=True,
+)
+class TFRecordReaderV2:
+    """Reads records."""
+
+    def shape():
+        return ()
+
+    def kernel(xp, reader):
+        return reader, reader
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "LMDBReader() -> reader_handle: resource", **_COMMON, state=lambda attrs: readers.LMDBReader(), host=True
+)
+class LMDBReader:
+    """Reads LMDB databases."""
+
+    def shape():
+        return ()
+
+    def kernel(xp, reader):
+        return reader, reader
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "FixedLengthRecordReaderV2() -> reader_handle: resource",
+    record_bytes=integer(),
+    header_bytes=integer(default=0),
+    footer_bytes=integer(default=0),
+    hop_bytes=integer(default=0),
+    **_COMMON,
+    encoding=text(default=""),
+    state=lambda a: readers.FixedLengthRecordReader(
+        a["record_bytes"], a["header_bytes"], a["footer_bytes"], a["hop_bytes"], a["encoding"]
+    ),
+    host=True,
+)
+class FixedLengthRecordReaderV2:
+    """Reads pieces of one length."""
+
+    def shape():
+        return ()
+
+    def kernel(xp, reader):
+        return reader, reader
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "ReaderReadV2(reader_handle: resource, queue_handle: resource) -> key: string, value: string",
+    effect=True,
+    host=True,
+    blocking=True,
+)
+class ReaderReadV2:
+    """The next key and value."""
+
+    def shape(reader_handle, queue_handle):
+        return [(), ()]
+
+    def kernel(xp, reader_handle, queue_handle):
+        return reader_handle.read(queue_handle)
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "ReaderReadUpToV2(reader_handle: resource, queue_handle: resource, num_records: int64) -> "
+    "keys: string, values: string",
+    effect=True,
+    host=True,
+    blocking=True,
+)
+class ReaderReadUpToV2:
+    """Several keys and values."""
+
+    def shape(reader_handle, queue_handle, num_records):
+        return [(None,), (None,)]
+
+    def kernel(xp, reader_handle, queue_handle, num_records):
+        found = reader_handle.read_up_to(queue_handle, int(num_records))
+        columns = np.empty((2, len(found)), object)
+        for i, pair in enumerate(found):
+            columns[:, i] = pair
+        return columns[0], columns[1]
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "ReaderNumRecordsProducedV2(reader_handle: resource) -> records_produced: int64", effect=True, host=True
+)
+class ReaderNumRecordsProducedV2:
+    """How many pairs were read."""
+
+    def shape(reader_handle):
+        return ()
+
+    def kernel(xp, reader_handle):
+        return xp.int64(reader_handle.produced)
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "ReaderNumWorkUnitsCompletedV2(reader_handle: resource) -> units_completed: int64", effect=True, host=True
+)
+class ReaderNumWorkUnitsCompletedV2:
+    """How many work units were read to their end."""
+
+    def shape(reader_handle):
+        return ()
+
+    def kernel(xp, reader_handle):
+        return xp.int64(reader_handle.completed)
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare("ReaderResetV2(reader_handle: resource)", effect=True, host=True)
+class ReaderResetV2:
+    """Starts the reader anew."""
+
+    def shape(reader_handle):
+        return []
+
+    def kernel(xp, reader_handle):
+        reader_handle.reset()
+        return []
+
+    grad = NOT_DIFFERENTIABLE

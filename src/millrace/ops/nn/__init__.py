@@ -1,0 +1,1 @@
+"""Convolutions, pools, activations, normalization, losses of classes."""

@@ -1,0 +1,1 @@
+"""What lives between runs: variables, tables, tensor arrays, handles, and the updates of optimizers."""

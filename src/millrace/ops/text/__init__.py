@@ -1,0 +1,1 @@
+"""Strings; all of them run on the host."""

@@ -1,0 +1,1 @@
+"""Plans: what has to run, in which order, simplified, priced and cut into segments."""

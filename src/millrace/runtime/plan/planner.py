@@ -1,0 +1,472 @@
+"""`make_plan`: what has to run for some fetches, in which order, reading which version of each variable.
+
+A plan is a list of `Step`s in single-assignment form. Variables are values too: a write takes the current
+version and makes the next one, and a read names the version it sees, so that every real schedule gives the
+one meaning that the design promises. The passes:
+
+1. prune: the ancestors of the fetches; a fed tensor cuts what is before it;
+2. order: creation order, unless an edge demands otherwise;
+3. versions: which write each read sees (the last that happens before it along edges, else the value at the
+   start);
+4. simplify (in `simplify.py`): fold constants, drop operations that change nothing, merge equal ones.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from millrace.core import errors, shapes
+from millrace.graph.operation import Operation, is_ref
+from millrace.graph.references import VARIABLE_TYPES, is_variable_read, passed_on, slot_key, variable_of
+from millrace.graph.tensor import Tensor
+from millrace.runtime.plan.borders import BodyUse, Lowering, bodies_of
+
+
+@dataclass(slots=True)
+class Step:
+    """One kernel call.
+
+    Attributes:
+      op: the operation whose kernel runs.
+      inputs: value ids, flat, in signature order; variables' current values stand for references.
+      outputs: value ids of the outputs, flat; for a write, the first is also the new version.
+      state: value ids of slots that the kernel gets beside its inputs (own state, or the state of its
+        bodies).
+      new_state: value ids of the slots' next versions, in the order in which the kernel returns them.
+      dims: the shapes of the inputs where the feeds have made them more exact; what bodies are planned for.
+    """
+
+    op: Operation
+    inputs: list[int]
+    outputs: list[int]
+    state: list[int] = field(default_factory=list)
+    new_state: list[int] = field(default_factory=list)
+    dims: tuple[shapes.Dims, ...] | None = None
+
+
+@dataclass(slots=True)
+class SlotUse:
+    """How a plan uses one slot of the store.
+
+    Attributes:
+      key: the slot's name.
+      op: the operation that owns it, for messages and for its initial value.
+      initial: id of the value at the start of the run.
+      final: id of the value at the end; equal to `initial` where nothing is written.
+      must_exist: an empty slot is an error.
+    """
+
+    key: str
+    op: Operation
+    initial: int
+    final: int
+    must_exist: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """The whole of one run, ready for a tier.
+
+    Attributes:
+      feeds: value ids of the fed tensors.
+      steps: in execution order.
+      fetches: value ids of the fetched tensors; -1 for a fetched operation.
+      constants: value id -> array, known before the run.
+      slots: the variables and states used.
+      dims: value id -> static shape, as far as it is known.
+      tensors: value id -> the tensor it came from, for messages and dtypes.
+      count: value ids are below this.
+      function: what the interpreter made of it, where it is the plan of a body.
+    """
+
+    feeds: list[int]
+    steps: list[Step]
+    fetches: list[int]
+    constants: dict[int, Any]
+    slots: list[SlotUse]
+    dims: dict[int, shapes.Dims]
+    tensors: dict[int, Tensor]
+    count: int
+    function: Any = None
+
+
+def make_plan(fetches: Sequence[Any], feeds: Sequence[Tensor], lowering: Lowering | None = None) -> Plan:
+    """Plans a run.
+
+    Args:
+      fetches: tensors and operations.
+      feeds: the tensors that the caller gives values for.
+      lowering: what is known of the graph's branches and loops.
+
+    Raises:
+      InvalidArgumentError: a placeholder is needed but not fed, or the graph has a cycle.
+    """
+    reach = (lowering or Lowering()).reach(fetches, frozenset(feeds))
+    return _Versions(in_order(reach.ops), fetches, feeds, {}).plan()
+
+
+def ancestors(fetches: Iterable[Any], feeds: frozenset[Tensor]) -> dict[Operation, Operation]:
+    """The operations that the fetches need, themselves among them, given the feeds."""
+    return Lowering().reach(fetches, feeds).ops
+
+
+def in_order(needed: Mapping[Operation, Operation]) -> list[Operation]:
+    """The operations as they are used, in creation order, changed only where an edge leads backwards.
+
+    Args:
+      needed: the graph's operations, each with what the run uses in its place.
+    """
+    ops = sorted(needed.values(), key=lambda op: op.id)
+    place = {op: i for i, op in enumerate(ops)}
+    if all(place.get(t.op, -1) < i for i, op in enumerate(ops) for t in op.inputs) and all(
+        place.get(c, -1) < i for i, op in enumerate(ops) for c in op.control_inputs
+    ):
+        return ops
+    return _topological(ops, place)
+
+
+def _topological(ops: list[Operation], place: dict[Operation, int]) -> list[Operation]:
+    """Kahn's algorithm that always takes the operation created first."""
+    waiting = [0] * len(ops)
+    followers: list[list[int]] = [[] for _ in ops]
+    for i, op in enumerate(ops):
+        for source in {t.op for t in op.inputs} | set(op.control_inputs):
+            k = place.get(source)
+            if k is not None:
+                waiting[i] += 1
+                followers[k].append(i)
+    ready = [i for i, n in enumerate(waiting) if n == 0]
+    done = []
+    while ready:
+        i = heapq.heappop(ready)
+        done.append(ops[i])
+        for k in followers[i]:
+            waiting[k] -= 1
+            if waiting[k] == 0:
+                heapq.heappush(ready, k)
+    if len(done) < len(ops):
+        stuck = [op for i, op in enumerate(ops) if waiting[i]]
+        raise errors.InvalidArgumentError(
+            None, stuck[0], f"The graph has a cycle: {' -> '.join(op.name for op in stuck[:6])}"
+        )
+    return done
+
+
+class _Versions:
+    """Gives every value an id, and every read of a variable the version it sees."""
+
+    def __init__(
+        self,
+        order: list[Operation],
+        fetches: Sequence[Any],
+        feeds: Sequence[Tensor],
+        rereads: dict[Tensor, Tensor],
+    ) -> None:
+        self.order = order
+        self.rereads = rereads
+        self.constants: dict[int, Any] = {}
+        self.variables: dict[Tensor, Operation | None] = {}
+        self.fetches = fetches
+        self.ids: dict[Tensor, int] = {}
+        self.feeds = [self._id_of(t) for t in feeds]
+        self.fed = frozenset(feeds)
+        self.dims: dict[int, shapes.Dims] = {}
+        self.tensors: dict[int, Tensor] = {}
+        self.steps: list[Step] = []
+        self.slots: dict[str, SlotUse] = {}
+        self.history: dict[
+            str, list[tuple[int, int]]
+        ] = {}  # slot -> (bit of the write, id of the version it made)
+        self.writes = 0
+        self.place = 0
+        self.last_reads: dict[str, int] = {}
+        self.after: dict[Operation, int] = {}  # the writes that happen before an operation is done, as bits
+        self.count = len(self.ids)
+
+    def _variable(self, ref: Tensor) -> Operation | None:
+        return variable_of(ref, self.variables)
+
+    def _id_of(self, tensor: Tensor) -> int:
+        return self.ids.setdefault(tensor, len(self.ids))
+
+    def _new(self) -> int:
+        self.count += 1
+        return self.count - 1
+
+    def plan(self) -> Plan:
+        for tensor in self.fed:
+            self._describe(self.ids[tensor], tensor)
+        self.last_reads = self._last_reads()
+        for place, op in enumerate(self.order):
+            self.place = place
+            self._visit(op)
+        finals = [self._fetched(f) for f in self.fetches]
+        for use in self.slots.values():
+            history = self.history.get(use.key)
+            use.final = history[-1][1] if history else use.initial
+        return Plan(
+            self.feeds,
+            self.steps,
+            finals,
+            self.constants,
+            list(self.slots.values()),
+            self.dims,
+            self.tensors,
+            self.count,
+        )
+
+    def _last_reads(self) -> dict[str, int]:
+        """Slot -> the place of the last operation that reads it; the writes after that need no bit."""
+        last: dict[str, int] = {}
+        for place, op in enumerate(self.order):
+            writes = op.opdef.writes
+            for position, tensor in enumerate(op.inputs):
+                ref = self.rereads.get(tensor)
+                if ref is None:
+                    ref = tensor.op.inputs[0] if is_variable_read(tensor.op) else tensor
+                if is_ref(ref.dtype) and not (writes and self._argument_name(op, position) in writes):
+                    variable = self._variable(ref)
+                    if variable is not None:
+                        last[slot_key(variable)] = place
+            if op.opdef.has_body:
+                last.update((key, place) for key in body_slots(op))
+        for fetch in self.fetches:
+            if isinstance(fetch, Tensor) and fetch in self.rereads:
+                variable = self._variable(self.rereads[fetch])
+                if variable is not None:
+                    last[slot_key(variable)] = len(self.order)
+        return last
+
+    def _describe(self, value: int, tensor: Tensor) -> None:
+        self.dims[value] = tensor.dims
+        self.tensors[value] = tensor
+
+    def _visit(self, op: Operation) -> None:
+        before = 0
+        after = self.after
+        for tensor in op.inputs:
+            before |= after.get(tensor.op, 0)
+        for control in op.control_inputs:
+            before |= after.get(control, 0)
+        if op.type in VARIABLE_TYPES:
+            if before:
+                after[op] = before
+            return
+        opdef = op.opdef
+        if opdef.kernel is None and all(t in self.fed for t in op.outputs):
+            return
+        if opdef.kernel is None:
+            raise _missing_feed(op)
+        ref = op.inputs[0] if is_variable_read(op) else None
+        if ref is not None and self._fed(ref) is None and self._variable(ref) is not None:
+            # the read itself sees what is before it; those who take its result look for themselves
+            for tensor in op.outputs:
+                if tensor not in self.fed:
+                    self.ids[tensor] = self._version(ref, before, True)
+            if before:
+                after[op] = before
+            return
+        step = Step(op, [], [])
+        written: list[str] = []
+        for position, tensor in enumerate(op.inputs):
+            step.inputs.append(self._input(op, position, tensor, before, written))
+        if opdef.state is not None:
+            key = slot_key(op)
+            step.state.append(self._current(key, op, must_exist=False))
+            written.append(key)
+        if opdef.has_body:
+            for key, (owner, changed) in body_slots(op).items():
+                step.state.append(self._current(key, owner, must_exist=False))
+                written.append(key if changed else "")
+        outputs_are_versions = bool(opdef.writes)
+        for tensor in op.outputs:
+            value = self._new()
+            step.outputs.append(value)
+            self._describe(value, tensor)
+            if tensor not in self.fed:
+                self.ids[tensor] = value
+        if written:
+            self._write(op, step, written, before, outputs_are_versions)
+        elif before:
+            after[op] = before
+        self.steps.append(step)
+
+    def _write(self, op: Operation, step: Step, written: list[str], before: int, is_write: bool) -> None:
+        for k, key in enumerate(written):
+            if not key:  # a slot that a body only reads comes back unchanged
+                step.new_state.append(self._new())
+                continue
+            bit = 0
+            if self.last_reads.get(key, -1) > self.place:
+                bit = 1 << self.writes
+                self.writes += 1
+                before |= bit
+            first_output = step.outputs and is_write and k == 0 and op.opdef.outputs[0].is_ref
+            version = step.outputs[0] if first_output else self._new()
+            if not first_output:
+                self.dims[version] = self.dims.get(self.slots[key].initial)
+            step.new_state.append(version)
+            self.history.setdefault(key, []).append((bit, version))
+        self.after[op] = before
+
+    def _input(self, op: Operation, position: int, tensor: Tensor, before: int, written: list[str]) -> int:
+        if tensor in self.rereads:
+            return self._version(self.rereads[tensor], before, True)
+        if is_ref(tensor.dtype):
+            variable = self._variable(tensor)
+            name = self._argument_name(op, position)
+            fed = self._fed(tensor)
+            if fed is not None:
+                if name in op.opdef.writes:
+                    raise _written_feed(op, fed)
+                return self.ids[fed]
+            if variable is None:
+                return self.ids[tensor]
+            if (op.opdef.has_body and not tensor.dtype.is_ref_dtype) or op.opdef.has_function:
+                return self._handle()
+            uninitialized = op.opdef.reads_uninitialized
+            key = slot_key(variable)
+            if name in op.opdef.writes:
+                written.append(key)
+                return self._current(key, variable, not uninitialized)
+            if tensor.op is not variable and name not in op.opdef.reads and tensor.dtype.is_ref_dtype:
+                return self.ids[tensor]  # the result of a write, taken as the value that it wrote
+            return self._version(tensor, before, not uninitialized)
+        if tensor in self.fed:
+            return self.ids[tensor]
+        source = tensor.op
+        if (
+            is_variable_read(source)
+            and before
+            and self._fed(source.inputs[0]) is None
+            and self._variable(source.inputs[0]) is not None
+        ):
+            return self._version(source.inputs[0], before, True)
+        return self.ids[tensor]
+
+    def _fed(self, ref: Tensor) -> Tensor | None:
+        """The fed tensor that a reference stands for, where its variable is fed; else None."""
+        if not self.feeds:
+            return None
+        current: Tensor | None = ref
+        while current is not None:
+            if current in self.fed and is_ref(current.dtype) and current.op.type != "BodyArg":
+                return current
+            current = passed_on(current) if current.op.type not in VARIABLE_TYPES else None
+        return None
+
+    def _handle(self) -> int:
+        """A value that stands for a variable's handle where a body takes it: the planner knows which variable
+        it is.
+        """
+        value = self._new()
+        self.constants[value] = "handle"
+        return value
+
+    def _argument_name(self, op: Operation, position: int) -> str:
+        for arg in op.opdef.inputs:
+            if not arg.is_list:
+                if position == 0:
+                    return arg.name
+                position -= 1
+                continue
+            count = op.attrs[arg.number_attr] if arg.number_attr else len(op.attrs[arg.types_attr])  # pyright: ignore[reportArgumentType]
+            if position < count:
+                return arg.name
+            position -= count
+        raise IndexError(position)
+
+    def _use(self, key: str, op: Operation) -> SlotUse:
+        use = self.slots.get(key)
+        if use is None:
+            value = self._new()
+            use = self.slots[key] = SlotUse(key, op, value, value)
+            if op.outputs and op.type in VARIABLE_TYPES:
+                dims = op.attrs.get("shape") if op.type == "VarHandleOp" else op.outputs[0].dims
+                self.dims[value] = dims
+                self.tensors[value] = op.outputs[0]
+        return use
+
+    def _current(self, key: str, op: Operation, must_exist: bool) -> int:
+        """The version that the next write starts from: the last one in execution order."""
+        use = self._use(key, op)
+        history = self.history.get(key)
+        if history:
+            return history[-1][1]
+        use.must_exist |= must_exist
+        return use.initial
+
+    def _version(self, ref: Tensor, before: int, must_exist: bool) -> int:
+        """The version that a read sees: the last write among those that happen before it."""
+        variable = self._variable(ref)
+        assert variable is not None
+        use = self._use(slot_key(variable), variable)
+        for bit, version in reversed(self.history.get(use.key, ())):
+            if before & bit:
+                return version
+        use.must_exist |= must_exist
+        return use.initial
+
+    def _fetched(self, fetch: Any) -> int:
+        if not isinstance(fetch, Tensor):
+            return -1
+        if fetch in self.rereads:
+            return self._version(self.rereads[fetch], self.after.get(fetch.op, 0), True)
+        if fetch in self.fed:
+            return self.ids[fetch]
+        if is_ref(fetch.dtype) and fetch.op.type in VARIABLE_TYPES:
+            for tensor in self.fed:  # a resource variable is fed by its read
+                if is_variable_read(tensor.op) and tensor.op.inputs[0] is fetch:
+                    return self.ids[tensor]
+            return self._current(slot_key(fetch.op), fetch.op, True)
+        return self.ids[fetch]
+
+
+def body_slots(op: Operation) -> dict[str, tuple[Operation, bool]]:
+    """The slots that the bodies of `op` use, themselves or in bodies inside them, and whether one writes it.
+
+    Both tiers hand these to the kernel behind its last list argument, in this order, and take all of them
+    back behind its results.
+    """
+    found: dict[str, tuple[Operation, bool]] = {}
+    for body in bodies_of(op):
+        for use in body_plan(body).slots:
+            changed = use.final != use.initial
+            found[use.key] = (use.op, changed or (use.key in found and found[use.key][1]))
+    return found
+
+
+def with_bodies(value: Any, bind: Callable[[BodyUse], Any]) -> Any:
+    """An attribute's value, or `bind` of it where it is a body."""
+    return bind(value) if isinstance(value, BodyUse) else value
+
+
+def new_body_plan(body: BodyUse) -> Plan:
+    """A plan of a body, not simplified."""
+    return _Versions(in_order(body.reach.ops), body.outputs, body.feeds, body.rereads).plan()
+
+
+def body_plan(body: BodyUse) -> Plan:
+    """The plan of a body, not simplified; made once, to know which slots the body uses."""
+    if body.plan is None:
+        body.plan = new_body_plan(body)
+    return body.plan
+
+
+def _written_feed(op: Operation, fed: Tensor) -> errors.InvalidArgumentError:
+    return errors.InvalidArgumentError(
+        None, op, f"{op.type} '{op.name}' would write the variable '{fed.name}', which is fed in this run"
+    )
+
+
+def _missing_feed(op: Operation) -> errors.InvalidArgumentError:
+    dtype = op.outputs[0].dtype.name
+    shape = op.outputs[0].shape
+    return errors.InvalidArgumentError(
+        None,
+        op,
+        f"You must feed a value for placeholder tensor '{op.name}' with dtype {dtype} and shape {shape}",
+    )

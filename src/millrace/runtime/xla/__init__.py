@@ -1,0 +1,1 @@
+"""The compiled tier: segments as XLA programs."""

@@ -1,0 +1,299 @@
+"""`Program`: a segment as one XLA executable, its checks, the memory it takes over, and where it comes from.
+
+- **Checks.** What can fail in a program (a label out of range) is computed beside its results. Where that
+  needs only a few small steps, they are a program of their own, the guard, which runs first; then the program
+  itself may take the variables' memory over, since nothing in it can fail any more. Otherwise the old values
+  are kept.
+- **Barriers.** XLA's CPU fusion computes a value again in each of its consumers. A value with several
+  consumers is put behind an `optimization_barrier`, see `_shared`.
+- **Executables** are kept in the user's cache folder, see `xla_cache`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import serialize_executable
+from jax.extend import core as jax_core
+
+from millrace.core import shapes
+from millrace.dialect.jax.control import Checks, Uncompilable
+from millrace.dialect.jax.conv import many_cores
+from millrace.graph.operation import Operation
+from millrace.runtime.plan import bounds
+from millrace.runtime.plan.planner import Plan
+from millrace.runtime.plan.segments import Segment
+from millrace.runtime.xla import cache as xla_cache
+from millrace.runtime.xla import native as xla_native
+from millrace.runtime.xla.guard import Guard, raise_failed
+from millrace.runtime.xla.layers import layers
+from millrace.runtime.xla.loops import has_loops, with_fast_loops
+from millrace.runtime.xla.lowering import as_output, run_steps
+from millrace.runtime.xla.memory import keep_memory, release_memory
+
+_KEEP_BARRIERS = {"xla_disable_hlo_passes": "cse_barrier_expander"}  # or XLA drops them before it fuses
+_WIDE = {  # AVX-512's whole width where there is one: thirty sines and their gradient 24 ms, with 256 bits 39
+    "xla_cpu_prefer_vector_width": 512
+}
+_NO_CONVOLUTIONS = {  # what goes to its newer library; see `many_cores`
+    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
+}
+_LEAST_DONATED = 4096  # bytes: taking over less saves nothing, and XLA warns where it cannot
+_LEAST_SHARED = 1 << 16  # elements: what is smaller stays in the cache of the processor
+_GAIN = (
+    4  # reads saved that make a store worthwhile: a transformer's step 217 ms; 222 with 0, 224 without any
+)
+# fmt: off
+_FUSED = frozenset((
+    "Abs", "Add", "AddN", "AddV2", "BiasAdd", "BroadcastTo", "Cast", "Div", "Equal", "ExpandDims", "Fill",
+    "Greater", "GreaterEqual", "Identity", "Inv", "Less", "LessEqual", "LogicalAnd", "LogicalNot",
+    "LogicalOr", "Maximum", "Minimum", "Mul", "Neg", "NotEqual", "RealDiv", "Reciprocal", "Relu", "Relu6",
+    "Relu6Grad", "ReluGrad", "Reshape", "Rsqrt", "RsqrtGrad", "Select", "SelectV2", "SigmoidGrad", "Sign",
+    "Sqrt", "SqrtGrad", "Square", "SquaredDifference", "Squeeze", "StopGradient", "Sub", "TanhGrad",
+    "Tile", "Transpose",
+))  # what XLA computes again in each consumer
+# fmt: on
+_READERS = ("MatMul", "BatchMatMul", "Conv", "DepthwiseConv")
+_MOST_SHAPES = 16  # of what reaches a program from host steps; fed shapes have plans of their own
+_LONGEST = 1 << 23  # characters: a program as long as this is mostly constants
+_SLOW_COMPILE = 0.3  # seconds: what compiles faster is not worth a file
+
+
+class Program:
+    """A segment, ready to be called with values in the order of its inputs; gives those of its outputs."""
+
+    def __init__(self, segment: Segment, plan: Plan, small: frozenset[Operation] = frozenset()) -> None:
+        keep_memory()
+        self._segment = segment
+        self._plan = plan
+        self._small = small
+        self._shared = _shared(segment, plan)
+        self._after = _after(segment)
+        self._layers = layers(segment.steps, segment.outputs, plan)
+        self._forms: dict[Any, _Executable] = {}
+        self._form: _Executable | None = None
+
+    def __call__(self, *values: Any) -> Sequence[Any]:
+        """The outputs for values of the inputs.
+
+        Raises:
+          OpError: a check does not hold; the variables are as they were.
+        """
+        with jax.enable_x64(True):
+            form = self._form or self._form_for(values)
+            try:
+                return form(values)
+            except TypeError:  # a variable has another shape or type than at the last call
+                other = self._form_for(values)
+                if other is form:
+                    raise
+            return other(values)
+
+    def _form_for(self, values: Sequence[Any]) -> _Executable:
+        leaves, tree = jax.tree.flatten(list(values))
+        key = (tree, tuple((np.shape(v), jax.numpy.result_type(v)) for v in leaves))
+        if key not in self._forms:
+            if len(self._forms) >= _MOST_SHAPES:
+                raise Uncompilable(
+                    f"its inputs had {_MOST_SHAPES} shapes already, each with a program of its own "
+                    "(give it fewer, by padding)"
+                )
+            self._forms[key] = self._build(values)
+        self._form = self._forms[key]
+        return self._form
+
+    def _build(self, values: Sequence[Any]) -> _Executable:
+        checks = Checks()
+        donated = tuple(
+            i
+            for i, v in enumerate(self._segment.inputs)
+            if v in self._segment.donated and getattr(values[i], "nbytes", 0) >= _LEAST_DONATED
+        )
+        traced = jax.jit(partial(self._trace, checks), donate_argnums=donated).trace(*values)
+        if not checks.rows and not has_loops(traced.jaxpr):
+            return _Executable(compiled_for(traced.lower()), None, None)
+        program = with_fast_loops(traced.jaxpr)
+
+        def lowered(which: slice, donated: tuple[int, ...]) -> Any:
+            return jax.jit(_partial(program, traced.out_tree, which), donate_argnums=donated).lower(*values)
+
+        if not checks.rows:
+            return _Executable(compiled_for(lowered(slice(None), donated)), None, None)
+        args = jax.tree.unflatten(traced.in_tree, program.jaxpr.invars)[0]
+        guard = Guard.of(program, args, checks.rows) if donated else None
+        if guard is None:
+            return _Executable(compiled_for(lowered(slice(None), ())), None, checks)
+        return _Executable(compiled_for(lowered(slice(0, -1), donated)), guard, None)
+
+    def _trace(self, checks: Checks, *values: Any) -> list[Any]:
+        segment = self._segment
+        env: dict[int, Any] = dict(self._plan.constants)
+        env.update(zip(segment.inputs, values, strict=True))
+        checks.small = self._small
+        checks.native = xla_native.ready
+        with jax.default_matmul_precision("highest"), checks:
+            run_steps(segment.steps, env, checks, self._shared, self._after, self._layers)
+        results = [as_output(env[v]) for v in segment.outputs]
+        if checks.rows:
+            results.append(jax.numpy.stack([jax.numpy.all(held) for held in checks.holds]))
+        return results
+
+
+class _Careful:
+    """A program with the recipe for small angles, and one without for when what is fed is large."""
+
+    def __init__(self, segment: Segment, plan: Plan, small: frozenset[Operation], fed: list[int]) -> None:
+        self._places = [segment.inputs.index(v) for v in fed]
+        self._fast = Program(segment, plan, small)
+        self._exact = Program(segment, plan)
+        self._fits = jax.jit(_all_fit)
+
+    def __call__(self, *values: Any) -> Sequence[Any]:
+        with jax.enable_x64(True):
+            fits = not self._places or bool(self._fits(*[values[i] for i in self._places]))
+        return (self._fast if fits else self._exact)(*values)
+
+
+def _all_fit(*xs: Any) -> Any:
+    largest = [jax.numpy.max(jax.numpy.abs(x), initial=0) for x in xs]
+    return jax.numpy.all(jax.numpy.stack([x <= bounds.ASSUMED for x in largest]))
+
+
+def program_for(segment: Segment, plan: Plan) -> Callable[..., Sequence[Any]]:
+    """The program of a segment."""
+    small, fed = bounds.small_angles(segment, plan)
+    return _Careful(segment, plan, small, fed) if small else Program(segment, plan)
+
+
+class _Executable:
+    """A compiled program for values of one kind, and how it tells that something was not allowed."""
+
+    def __init__(self, compiled: Callable[..., Any], guard: Guard | None, checks: Checks | None) -> None:
+        self.compiled = compiled
+        self.guard = guard
+        self._checks = checks.rows if checks is not None else []
+
+    def __call__(self, values: Sequence[Any]) -> Sequence[Any]:
+        if self.guard is not None:
+            self.guard(values)
+        results = self.compiled(*values)
+        if results and any(type(value) is np.ndarray for value in values):
+            # XLA reads a fed array while it runs, and afterwards it is the caller's to change.
+            results[0].block_until_ready()
+        if self._checks:
+            raise_failed(self._checks, results.pop())
+        return results
+
+
+def _partial(program: Any, tree: Any, which: slice) -> Callable[..., Any]:
+    """A closed jaxpr as a function that gives only the results `which`; it is not traced again."""
+    whole = jax_core.jaxpr_as_fun(program)
+
+    def function(*values: Any) -> Any:
+        return jax.tree.unflatten(tree, whole(*jax.tree.leaves(values)))[which]
+
+    return function
+
+
+def compiled_for(lowered: Any) -> Callable[..., Any]:
+    """The executable of a lowered program: from the cache folder, else compiled and kept there."""
+    text = lowered.as_text()
+    key = ""
+    if len(text) <= _LONGEST:
+        facts = jax.__version__, jax.default_backend(), str(_options()), xla_native.source()
+        key = xla_cache.key_of(text, *facts)
+    kept = xla_cache.load(key)
+    if kept is not None:
+        try:
+            return serialize_executable.deserialize_and_load(kept, lowered.in_tree, lowered.out_tree)
+        except Exception:  # a file from another machine or version: compiled afresh, and written anew
+            pass
+    started = time.perf_counter()
+    compiled = _compile(lowered)
+    if time.perf_counter() - started > _SLOW_COMPILE:
+        if key:
+            xla_cache.save(key, serialize_executable.serialize(compiled)[0])
+        release_memory()
+    return compiled
+
+
+def _options() -> list[dict[str, Any]]:
+    """Options for XLA, best first; a version that does not know one of them refuses all that come with it."""
+    if jax.default_backend() != "cpu":
+        return [{}]
+    best = _KEEP_BARRIERS | _WIDE
+    return [*([best | _NO_CONVOLUTIONS] if many_cores() else []), best, _KEEP_BARRIERS, {}]
+
+
+def _compile(lowered: Any) -> Any:
+    """The program compiled with as many of the options as this version of XLA knows."""
+    *choices, last = _options()
+    for options in choices:
+        try:
+            return lowered.compile(options)
+        except Exception:  # refused, or no program at all: then without options it fails, too
+            continue
+    return lowered.compile(last)
+
+
+def _shared(segment: Segment, plan: Plan) -> frozenset[int]:
+    """The large values that are better kept than computed again in each step that takes them.
+
+    A fusion that takes such a value reads the stored values behind it, its leaves, instead. Storing it too
+    costs reading the leaves once and writing; then each consumer reads one value.
+    """
+    if jax.default_backend() != "cpu":
+        return frozenset()
+    if not any(step.op.type.startswith(_READERS) for step in segment.steps):
+        return frozenset()  # elementwise chains fuse whole: thirty sines take 77 ms, with barriers 286
+    uses = Counter(itertools.chain.from_iterable(set(step.inputs) for step in segment.steps))
+    uses.update(segment.outputs)
+    leaves: dict[int, frozenset[int]] = {}
+    found = set()
+
+    def large(value: int) -> bool:
+        return (shapes.num_elements(plan.dims.get(value)) or 0) >= _LEAST_SHARED
+
+    for step in segment.steps:
+        for value in step.outputs:
+            if not large(value):
+                leaves[value] = frozenset()
+                continue
+            own = frozenset((value,))
+            if step.op.type in _FUSED:
+                own = frozenset().union(*(leaves.get(v, frozenset((v,))) for v in step.inputs if large(v)))
+            if (uses[value] - 1) * (len(own) - 1) > _GAIN:
+                found.add(value)
+                own = frozenset((value,))
+            leaves[value] = own
+    return frozenset(found)
+
+
+def _after(segment: Segment) -> dict[int, tuple[int, list[int]]]:
+    """For a variable whose memory is taken over, the products that read it, to be computed before it changes.
+
+    Without that XLA copies the variable first, since it does not know that they are done: the step of a dense
+    layer of `[3136, 1024]` takes 19.5 ms of processor time instead of 22.0.
+    """
+    if jax.default_backend() != "cpu":
+        return {}
+    readers: dict[int, list[int]] = {}
+    for step in segment.steps:
+        if step.op.type.startswith(_READERS):
+            for value in step.inputs:
+                if value in segment.donated:
+                    readers.setdefault(value, []).append(step.outputs[0])
+    found = {}
+    for step in segment.steps:
+        if step.op.opdef.writes and step.new_state:
+            for place, value in enumerate(step.inputs):
+                if value in readers:
+                    found[step.new_state[0]] = (place, readers[value])
+    return found

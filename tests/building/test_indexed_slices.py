@@ -1,0 +1,54 @@
+"""IndexedSlices: parts, conversion and arithmetic."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import millrace as tf
+from millrace.building.indexed_slices import IndexedSlicesValue
+
+
+def _slices(dense_shape=(4, 2)):
+    shape = None if dense_shape is None else tf.constant(dense_shape)
+    return tf.IndexedSlices(tf.constant([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), tf.constant([0, 2, 0]), shape)
+
+
+def test_becomes_dense_by_adding_up():
+    with tf.Session() as session:
+        assert session.run(tf.convert_to_tensor(_slices())).tolist() == [[6, 8], [0, 0], [3, 4], [0, 0]]
+        assert session.run(tf.convert_to_tensor(-_slices()))[0].tolist() == [-6, -8]
+
+
+def test_its_parts():
+    found = _slices()
+    assert found.dtype == tf.float32 and found.shape == [4, 2] and found.graph is tf.get_default_graph()
+    assert found.name == found.values.name and found.op is found.values.op
+    assert str(found).startswith("IndexedSlices(indices=Tensor(")
+    with tf.Session() as session:
+        value = session.run(found)
+    assert isinstance(value, IndexedSlicesValue)
+    assert value.indices.tolist() == [0, 2, 0] and value.dense_shape.tolist() == [4, 2]
+
+
+def test_without_a_dense_shape_it_stays_sparse():
+    assert _slices(None).shape == tf.TensorShape(None)
+    with pytest.raises(ValueError, match="dense_shape"):
+        tf.convert_to_tensor(_slices(None))
+    with pytest.raises(ValueError, match="requested dtype int32"):
+        tf.convert_to_tensor(_slices(), tf.int32)
+
+
+def test_an_unknown_size_is_worth_a_warning():
+    shape = tf.placeholder(tf.int32, [2])
+    slices = tf.IndexedSlices(tf.constant([[1.0]]), tf.constant([0]), shape)
+    with pytest.warns(UserWarning, match="size is unknown"):
+        dense = tf.convert_to_tensor(slices)
+    with tf.Session() as session, warnings.catch_warnings():
+        assert np.array_equal(session.run(dense, {shape: [2, 1]}), [[1], [0]])
+
+
+def test_parts_must_share_a_graph():
+    values = tf.constant([[1.0]])
+    with tf.Graph().as_default(), pytest.raises(ValueError, match="same graph"):
+        tf.IndexedSlices(values, tf.constant([0]))

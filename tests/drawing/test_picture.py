@@ -1,0 +1,119 @@
+"""Pictures: well-formed, self-contained, small for big graphs, and showing what they should."""
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+import millrace as tf
+from millrace.drawing import picture
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def labels(text):
+    found = ElementTree.fromstring(text).iter(f"{SVG}text")
+    return ["".join([e.text or "", *(inner.tail or "" for inner in e)]) for e in found]
+
+
+def two_layers():
+    x = tf.placeholder(tf.float32, [None, 3], name="x")
+    for layer in ("one", "two"):
+        with tf.name_scope(layer):
+            x = tf.identity(tf.matmul(x, tf.zeros([3, 3], name="w")) + 1.0, name="y")
+    return x
+
+
+def scopes(count, size):
+    for i in range(count):
+        with tf.name_scope(f"s{i}"):
+            x = tf.zeros([2])
+            for _ in range(size):
+                x = tf.identity(x)
+
+
+def test_every_node_and_scope_of_a_small_graph_is_labelled():
+    two_layers()
+    shown = labels(picture.svg(tf.get_default_graph()))
+    for label in ("x", "one", "two", "MatMul", "add", "y", "w"):
+        assert label in shown
+    assert any("?\u00d73" in text for text in shown)
+    assert any("y = 1.0" in text for text in shown)
+    assert "add/y" not in shown
+
+
+def test_no_ids_scripts_or_outside_resources():
+    two_layers()
+    for text in (picture.svg(tf.get_default_graph()), picture.html(tf.get_default_graph())):
+        assert not re.search(r"<script|<link|href=|url\(|<style", text)
+        assert set(re.findall(r"https?://[^\"]*", text)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_names_are_escaped():
+    tf.constant("<b>&", name="a>b")
+    root = ElementTree.fromstring(picture.svg(tf.get_default_graph()))
+    assert "a>b" in [e.text for e in root.iter(f"{SVG}text")]
+
+
+def test_big_graphs_are_folded():
+    scopes(30, 40)
+    graph = tf.get_default_graph()
+    text = picture.svg(graph)
+    assert len(labels(text)) < 100
+    assert "41 operations" in labels(text)
+    page = picture.html(graph)
+    assert page.count("<details") == 30
+    assert "1230 operations" in page
+    assert len(page) < 3_000_000
+
+
+def test_hovering_tells_type_inputs_and_place():
+    y = two_layers()
+    text = picture.svg(tf.get_default_graph())
+    assert "two/y  (Identity)" in text
+    assert "in: two/add:0" in text
+    assert re.search(r"created at test_picture.py:\d+", text)
+    assert y.op.user_location.startswith("test_picture.py")
+
+
+def test_a_node_that_takes_from_very_many_has_a_note_instead_of_edges():
+    scopes(12, 1)
+    with tf.control_dependencies(tf.get_default_graph().get_operations()):
+        tf.no_op(name="all")
+    assert any("from 12 nodes" in text for text in labels(picture.svg(tf.get_default_graph(), limit=13)))
+
+
+def test_scopes_that_take_from_each_other_are_drawn():
+    with tf.name_scope("a"):
+        first = tf.constant(1.0, name="first")
+    with tf.name_scope("b"):
+        second = tf.identity(first, name="second")
+    with tf.name_scope("a/"):
+        tf.identity(second, name="third")
+    for limit in (1, 40):
+        assert "b" in labels(picture.svg(tf.get_default_graph(), limit))
+
+
+@pytest.mark.parametrize("build", [lambda: None, lambda: tf.no_op()])
+def test_the_smallest_graphs(build):
+    build()
+    ElementTree.fromstring(picture.svg(tf.get_default_graph()))
+    assert "Graph" in tf.get_default_graph()._repr_html_()
+
+
+def test_the_command_draws_what_a_script_leaves(tmp_path):
+    script = tmp_path / "model.py"
+    script.write_text(
+        "import sys\nimport tensorflow as tf\ntf.constant(1.0, name=sys.argv[1])\nsys.exit(3)\n"
+    )
+    output = tmp_path / "out.svg"
+    command = [sys.executable, "-m", "millrace", "graph", "-o", str(output), str(script), "mine"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 3, ran.stderr
+    assert "mine" in labels(output.read_text())
+    script.write_text("pass\n")
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "leaves no operations" in ran.stderr

@@ -1,0 +1,341 @@
+"""The native kernels: what they compute, that threads do not matter, and that programs do without them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import millrace as tf
+
+pytestmark = pytest.mark.xla
+
+
+@pytest.fixture
+def native() -> Iterator[Any]:
+    """`jax_native`, with the kernels at hand."""
+    from millrace.dialect.jax import native as jax_native
+    from millrace.dialect.jax.control import Checks
+    from millrace.runtime.xla import native as xla_native
+
+    if not xla_native.ready():
+        pytest.skip("no C compiler, or the default device is not a CPU")
+    with Checks() as checks:
+        checks.native = xla_native.ready
+        yield jax_native
+
+
+def normal(*shape: int) -> np.ndarray:
+    return np.random.RandomState(sum(shape)).randn(*shape).astype("f")
+
+
+def close(found: Any, wanted: np.ndarray) -> None:
+    """Equal to float32's rounding of sums of products of about one."""
+    assert found is not None
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("turn_b", [False, True])
+@pytest.mark.parametrize("turn_a", [False, True])
+@pytest.mark.parametrize(
+    ("rows", "inner", "columns"),
+    [
+        (96, 128, 64),  # whole tiles
+        (97, 785, 77),  # none whole, two blocks deep
+        (300, 1, 2000),  # no sum
+        (1200, 700, 3),  # a narrow result
+        (100, 130, 1100),  # more than one packed block wide
+        (100, 20000, 17),  # a long sum, taken in parts
+    ],
+)
+def test_products(native: Any, rows: int, inner: int, columns: int, turn_a: bool, turn_b: bool) -> None:
+    a, b = normal(rows, inner), normal(inner, columns)
+    wanted = a.astype("d") @ b.astype("d")
+    stored = a.T.copy() if turn_a else a, b.T.copy() if turn_b else b
+    close(native.matmul(*stored, turn_a, turn_b), wanted)
+
+
+def noting(monkeypatch: pytest.MonkeyPatch, texts: list[str]) -> None:
+    """Adds the text of each program that is made from now on."""
+    from millrace.runtime.xla import program as xla_program
+
+    make = xla_program.compiled_for
+    monkeypatch.setattr(xla_program, "compiled_for", lambda low: texts.append(low.as_text()) or make(low))
+
+
+CONVOLUTIONS = [
+    # input, kernel, filters, strides, pads, dilations
+    ((8, 14, 14, 32), (5, 5), 64, (1, 1), ((2, 2), (2, 2)), (1, 1)),
+    ((3, 17, 11, 20), (3, 2), 33, (1, 1), ((0, 0), (0, 0)), (1, 1)),
+    ((9, 17, 12, 20), (4, 3), 16, (2, 3), ((1, 2), (0, 1)), (1, 1)),
+    ((5, 17, 12, 19), (3, 4), 18, (1, 1), ((2, 2), (3, 3)), (2, 2)),
+    ((9, 17, 12, 20), (4, 4), 16, (3, 2), ((5, 4), (4, 5)), (1, 3)),
+    ((9, 9, 7, 65), (1, 1), 24, (1, 1), ((0, 0), (0, 0)), (1, 1)),
+    ((40, 5, 3, 70), (3, 3), 16, (1, 1), ((1, 1), (1, 1)), (1, 1)),
+    ((4, 13, 16, 24), (5, 5), 32, (2, 2), ((2, 2), (1, 2)), (1, 1)),
+    ((9, 13, 16, 24), (2, 2), 32, (3, 3), ((0, 0), (1, 0)), (1, 1)),
+    ((9, 28, 14, 64), (1, 1), 32, (2, 2), ((0, 0), (0, 0)), (1, 1)),
+    ((2, 5, 60, 40), (1, 9), 20, (1, 1), ((0, 0), (4, 4)), (1, 1)),
+    ((16, 40, 40, 1), (9, 9), 16, (1, 1), ((4, 4), (4, 4)), (1, 1)),
+]
+
+
+def seen(tap: Any, outs: Any, strides: Any, dilations: Any) -> list[slice]:
+    """The pixels that an element of the filter meets, one for each place of the result."""
+    return [
+        slice(t * d, t * d + (n - 1) * s + 1, s)
+        for t, d, n, s in zip(tap, dilations, outs, strides, strict=True)
+    ]
+
+
+def reference(x: np.ndarray, w: np.ndarray, strides: Any, pads: Any, dilations: Any) -> np.ndarray:
+    """The convolution in float64, a tap after the other."""
+    x = np.pad(x.astype("d"), ((0, 0), *pads, (0, 0)))
+    outs = [
+        (n - (k - 1) * d - 1) // s + 1
+        for n, k, s, d in zip(x.shape[1:3], w.shape, strides, dilations, strict=False)
+    ]
+    y = np.zeros((x.shape[0], *outs, w.shape[-1]))
+    for i, j in np.ndindex(*w.shape[:2]):
+        rows, columns = seen((i, j), outs, strides, dilations)
+        y += x[:, rows, columns] @ w[i, j].astype("d")
+    return y
+
+
+def gradients(
+    x: Any, w: Any, dy: Any, strides: Any, pads: Any, dilations: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """The gradients of `reference`'s input and filter: it is linear in each, so one tap at a time."""
+    padded = np.pad(np.zeros(x.shape), ((0, 0), *pads, (0, 0)))
+    wide = np.pad(x.astype("d"), ((0, 0), *pads, (0, 0)))
+    dw = np.zeros(w.shape)
+    for i, j in np.ndindex(*w.shape[:2]):
+        rows, columns = seen((i, j), dy.shape[1:3], strides, dilations)
+        padded[:, rows, columns] += dy.astype("d") @ w[i, j].astype("d").T
+        dw[i, j] = np.einsum("nyxi,nyxo->io", wide[:, rows, columns], dy.astype("d"), optimize=True)
+    (top, bottom), (left, right) = pads
+    return padded[:, top : padded.shape[1] - bottom, left : padded.shape[2] - right], dw
+
+
+@pytest.mark.parametrize(("shape", "kernel", "filters", "strides", "pads", "dilations"), CONVOLUTIONS)
+def test_convolutions(
+    native: Any, shape: Any, kernel: Any, filters: int, strides: Any, pads: Any, dilations: Any
+) -> None:
+    x, w = normal(*shape), normal(*kernel, shape[-1], filters)
+    wanted = reference(x, w, strides, pads, dilations)
+    close(native.conv(x, w, strides, pads, dilations), wanted)
+    dy = normal(*wanted.shape)
+    dx, dw = gradients(x, w, dy, strides, pads, dilations)
+    close(native.conv_filter_grad(x, w.shape, dy, strides, pads, dilations), dw)
+    if shape[-1] >= 16 and not any(s > 1 and d > 1 for s, d in zip(strides, dilations, strict=True)):
+        close(native.conv_input_grad(shape, w, dy, strides, pads, dilations), dx)
+    else:
+        assert native.conv_input_grad(shape, w, dy, strides, pads, dilations) is None
+
+
+@pytest.mark.parametrize("turn_a", [False, True])
+@pytest.mark.parametrize(("rows", "inner", "columns"), [(97, 785, 77), (100, 20000, 17), (120, 96, 64)])
+def test_what_follows_a_product(native: Any, rows: int, inner: int, columns: int, turn_a: bool) -> None:
+    a, b, bias, mask = normal(rows, inner), normal(inner, columns), normal(columns), normal(rows, columns)
+    product = a.astype("d") @ b.astype("d")
+    stored = a.T.copy() if turn_a else a, b
+    close(native.matmul(*stored, turn_a, False, "bias", bias), product + bias)
+    close(native.matmul(*stored, turn_a, False, "relu", bias), np.maximum(product + bias, 0))
+    close(native.matmul(*stored, turn_a, False, "mask", mask), product * (mask > 0))
+
+
+def test_a_relu_of_nan_is_nan(native: Any) -> None:
+    a = normal(100, 100)
+    a[0, 0] = np.nan
+    found = np.asarray(native.matmul(a, normal(100, 100), False, False, "relu", normal(100)))
+    assert np.isnan(found[0]).all() and np.isfinite(found[1:]).all()
+
+
+@pytest.mark.parametrize("shape", [(128, 512), (3, 5, 7, 800), (2000, 33), (16, 1 << 12)])
+def test_sums_of_columns(native: Any, shape: tuple[int, ...]) -> None:
+    x = normal(*shape)
+    close(native.column_sums(x), x.astype("d").sum(tuple(range(len(shape) - 1))))
+
+
+@pytest.mark.usefixtures("native")
+def test_dense_layers_are_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the product's bias on either side of the sum, with and without a ReLU, and where more is taken."""
+    rng = np.random.RandomState(5)
+    x = tf.placeholder(tf.float32, [100, 128])
+    w = [tf.Variable(rng.randn(128, 128).astype("f") * 0.1) for _ in range(5)]
+    b = [tf.Variable(rng.randn(128).astype("f")) for _ in range(5)]
+    h = tf.nn.relu(tf.nn.bias_add(tf.matmul(x, w[0]), b[0]))
+    h = tf.nn.relu(b[1] + tf.matmul(h, w[1]))
+    linear = tf.matmul(h, w[2]) + b[2]
+    taken = tf.matmul(linear, w[3])
+    h = tf.nn.relu(taken + b[3])
+    loss = tf.reduce_sum(tf.square(tf.matmul(h, w[4]) + tf.ones([100, 1]))) + tf.reduce_mean(taken)
+    grads = tf.gradients(loss, [x, *w, *b[:4]])
+    texts: list[str] = []
+    found = []
+    for tier in ("compile", "interpret"):
+        monkeypatch.setenv("MILLRACE_TIER", tier)
+        with tf.Session() as sess:
+            noting(monkeypatch, texts)
+            sess.run(tf.global_variables_initializer())
+            found.append(sess.run([loss, *grads], {x: normal(100, 128)}))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
+    counts = [texts[-1].count(f"dense<[0, {turned}, {then}]>") for turned, then in ((0, 1), (0, 2), (1, 3))]
+    assert counts == [1, 2, 3]
+
+
+def test_what_is_small_or_of_another_type_is_left_to_xla(native: Any) -> None:
+    assert native.matmul(normal(8, 8), normal(8, 8), False, False) is None
+    assert native.matmul(normal(200, 200).astype("d"), normal(200, 200).astype("d"), False, False) is None
+    volume, filters = normal(2, 9, 9, 9, 16), normal(3, 3, 3, 16, 16)
+    assert native.conv(volume, filters, (1,) * 3, ((0, 0),) * 3, (1,) * 3) is None
+
+
+def test_a_padding_of_infinite_gradients(native: Any) -> None:
+    x, dy = normal(4, 10, 10, 16), normal(4, 10, 10, 32)
+    dy[0, 0, 0] = np.inf
+    dw = np.asarray(native.conv_filter_grad(x, (3, 3, 16, 32), dy, (1, 1), ((1, 1), (1, 1)), (1, 1)))
+    assert not np.isfinite(dw[1:, 1:]).any()  # taps that see the picture's corner pixel
+
+
+PROGRAM = """
+import hashlib, os, sys
+if sys.argv[1] == "one":
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import numpy as np, millrace as tf
+rng = np.random.RandomState(0)
+x = tf.placeholder(tf.float32, [None, 20, 20, 3])
+h = tf.layers.conv2d(x, 32, 5, activation=tf.nn.relu, kernel_initializer=tf.zeros_initializer())
+h = h + tf.nn.conv2d(x, rng.randn(5, 5, 3, 32).astype("f") * 0.1, [1, 1, 1, 1], "VALID")
+h = tf.nn.relu(tf.nn.conv2d(h, tf.Variable(rng.randn(3, 3, 32, 40).astype("f") * 0.1), [1, 1, 1, 1], "SAME"))
+h = tf.matmul(tf.reshape(h, [-1, 16 * 16 * 40]), tf.Variable(rng.randn(16 * 16 * 40, 30).astype("f") * 0.01))
+step = tf.train.AdamOptimizer(0.01).minimize(tf.reduce_mean(tf.square(h - 1.0)))
+with tf.Session() as sess:
+    sess.run(tf.global_variables_initializer())
+    for _ in range(3):
+        sess.run(step, {x: rng.randn(24, 20, 20, 3)})
+    values = sess.run(tf.trainable_variables())
+print(hashlib.sha256(b"".join(v.tobytes() for v in values)).hexdigest())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
+def test_the_same_bits_on_one_core_and_on_all() -> None:
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM, cores],
+            env={**os.environ, "MILLRACE_TIER": "compile"},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for cores in ("one", "all")
+    }
+    assert len(found) == 1
+
+
+def step_of_two_layers() -> tuple[Any, Any, Any]:
+    """(step, loss, feeds) of a picture and a dense layer."""
+    rng = np.random.RandomState(3)
+    x = tf.placeholder(tf.float32, [None, 12, 12, 16])
+    w = tf.Variable(rng.randn(3, 3, 16, 32).astype("f") * 0.1)
+    h = tf.nn.relu(tf.nn.conv2d(x, w, [1, 1, 1, 1], "SAME"))
+    h = tf.nn.relu(
+        tf.nn.conv2d(h, tf.Variable(rng.randn(3, 3, 32, 32).astype("f") * 0.1), [1, 1, 1, 1], "SAME")
+    )
+    v = tf.Variable(rng.randn(12 * 12 * 32, 64).astype("f") * 0.01)
+    loss = tf.reduce_mean(tf.square(tf.matmul(tf.reshape(h, [-1, 12 * 12 * 32]), v) - 1.0))
+    return tf.train.AdamOptimizer(0.01).minimize(loss), loss, {x: rng.randn(8, 12, 12, 16)}
+
+
+def losses(monkeypatch: pytest.MonkeyPatch, with_kernels: bool) -> tuple[list[float], str]:
+    """Four losses while training compiled, and the text of the program."""
+    from millrace.runtime.xla import native as xla_native
+
+    monkeypatch.setenv("MILLRACE_TIER", "compile")
+    if not with_kernels:
+        monkeypatch.setattr(xla_native, "ready", bool)
+    texts: list[str] = []
+    noting(monkeypatch, texts)
+    with tf.Graph().as_default(), tf.Session() as sess:
+        step, loss, feeds = step_of_two_layers()
+        sess.run(tf.global_variables_initializer())
+        found = [sess.run([loss, step], feeds)[0] for _ in range(4)]
+    return found, texts[-1]
+
+
+@pytest.mark.usefixtures("native")
+def test_a_program_trains_alike_with_and_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    fast, text = losses(monkeypatch, True)
+    for kernel in ("matmul", "conv", "conv_input_grad", "conv_filter_grad", "adam"):
+        assert f"@millrace_{kernel}(" in text
+    plain, text = losses(monkeypatch, False)
+    assert "millrace_" not in text
+    np.testing.assert_allclose(fast, plain, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("native")
+def test_what_is_exported_holds_none() -> None:
+    x = tf.placeholder(tf.float32, [200, 300])
+    y = tf.matmul(x, tf.Variable(normal(300, 400)))
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        exported = tf.export([y], [x], session=sess)
+    assert "millrace_" not in exported.stablehlo()
+
+
+@pytest.mark.usefixtures("native")
+def test_products_inside_of_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILLRACE_TIER", "compile")
+    w = tf.constant(normal(128, 128) * 0.05)
+    x = tf.placeholder(tf.float32, [128, 128])
+    _, y = tf.while_loop(lambda i, y: i < 4, lambda i, y: (i + 1, tf.tanh(tf.matmul(y, w))), [0, x])
+    (dx,) = tf.gradients(y, x)
+    value = normal(128, 128)
+    with tf.Session() as sess:
+        compiled = sess.run([y, dx], {x: value})
+    monkeypatch.setenv("MILLRACE_TIER", "interpret")
+    with tf.Session() as sess:
+        for found, wanted in zip(compiled, sess.run([y, dx], {x: value}), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("compiler", ["no-such-compiler", "false"])
+def test_without_a_compiler(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, compiler: str
+) -> None:
+    from millrace.runtime.xla import native as xla_native
+
+    monkeypatch.setenv("CC", compiler)
+    monkeypatch.setenv("MILLRACE_CACHE", "0")
+    with caplog.at_level(logging.INFO, "millrace"):
+        assert not xla_native.ready.__wrapped__()
+    assert "no native kernels" in caplog.text
+
+
+def test_the_user_can_turn_them_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    from millrace.runtime.xla import native as xla_native
+
+    monkeypatch.setenv("MILLRACE_NATIVE", "0")
+    assert not xla_native.ready.__wrapped__()
+
+
+@pytest.mark.usefixtures("native")
+def test_the_library_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    from millrace.runtime.xla import native as xla_native
+
+    monkeypatch.setenv("MILLRACE_CACHE", str(tmp_path))
+    xla_native._library()
+    (kept,) = tmp_path.iterdir()
+    made = kept.stat().st_mtime_ns, kept.stat().st_ino
+    monkeypatch.setenv("PATH", "")  # no compiler from now on
+    xla_native._library()
+    assert kept.stat().st_ino == made[1]
