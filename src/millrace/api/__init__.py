@@ -14,6 +14,30 @@ if TYPE_CHECKING:
     from millrace.autodiff.registry import not_differentiable as no_gradient
     from millrace.autodiff.tape import GradientTape as GradientTape
     from millrace.autodiff.tape import UnconnectedGradients as UnconnectedGradients
+    from millrace.building.convert import convert_n_to_tensor as convert_n_to_tensor
+    from millrace.building.convert import convert_to_tensor as convert_to_tensor
+    from millrace.building.convert import convert_to_tensor_or_indexed_slices as convert_to_tensor_or_indexed_slices
+    from millrace.building.convert import convert_to_tensor_or_sparse_tensor as convert_to_tensor_or_sparse_tensor
+    from millrace.building.convert import register_tensor_conversion_function as register_tensor_conversion_function
+    from millrace.building.indexed_slices import IndexedSlices as IndexedSlices
+    from millrace.building.operators import public_div as div
+    from millrace.building.raw import raw_ops as raw_ops
+    from millrace.building.scopes import add_to_collection as add_to_collection
+    from millrace.building.scopes import add_to_collections as add_to_collections
+    from millrace.building.scopes import colocate_with as colocate_with
+    from millrace.building.scopes import container as container
+    from millrace.building.scopes import control_dependencies as control_dependencies
+    from millrace.building.scopes import device as device
+    from millrace.building.scopes import get_collection as get_collection
+    from millrace.building.scopes import get_collection_ref as get_collection_ref
+    from millrace.building.scopes import init_scope as init_scope
+    from millrace.building.scopes import name_scope as name_scope
+    from millrace.building.scopes import op_scope as op_scope
+    from millrace.building.slicing import boolean_mask as boolean_mask
+    from millrace.building.slicing import newaxis as newaxis
+    from millrace.building.sparse_tensor import SparseTensor as SparseTensor
+    from millrace.building.sparse_tensor import SparseTensorValue as SparseTensorValue
+    from millrace.building.static import constant_value as get_static_value
     from millrace.core.dtypes import DType as DType
     from millrace.core.dtypes import QUANTIZED_DTYPES as QUANTIZED_DTYPES
     from millrace.core.dtypes import as_dtype as as_dtype
@@ -107,502 +131,479 @@ if TYPE_CHECKING:
     from millrace.datasets.specs import SparseTensorSpec as SparseTensorSpec
     from millrace.datasets.specs import TensorSpec as TensorSpec
     from millrace.datasets.specs import TypeSpec as TypeSpec
-    from millrace.graph.convert import convert_n_to_tensor as convert_n_to_tensor
-    from millrace.graph.convert import convert_to_tensor as convert_to_tensor
-    from millrace.graph.convert import convert_to_tensor_or_indexed_slices as convert_to_tensor_or_indexed_slices
-    from millrace.graph.convert import convert_to_tensor_or_sparse_tensor as convert_to_tensor_or_sparse_tensor
-    from millrace.graph.convert import register_tensor_conversion_function as register_tensor_conversion_function
+    from millrace.exchange.importer import import_graph_def as import_graph_def
+    from millrace.exchange.tensor_messages import make_ndarray as make_ndarray
+    from millrace.exchange.tensor_messages import make_tensor_proto as make_tensor_proto
     from millrace.graph.defaults import get_default_graph as get_default_graph
     from millrace.graph.defaults import get_default_session as get_default_session
     from millrace.graph.defaults import reset_default_graph as reset_default_graph
     from millrace.graph.device import DeviceSpec as DeviceSpec
     from millrace.graph.graph import Graph as Graph
-    from millrace.graph.importer import import_graph_def as import_graph_def
-    from millrace.graph.indexed_slices import IndexedSlices as IndexedSlices
     from millrace.graph.keys import GraphKeys as GraphKeys
     from millrace.graph.operation import Operation as Operation
-    from millrace.graph.operators import public_div as div
-    from millrace.graph.scopes import add_to_collection as add_to_collection
-    from millrace.graph.scopes import add_to_collections as add_to_collections
-    from millrace.graph.scopes import colocate_with as colocate_with
-    from millrace.graph.scopes import container as container
-    from millrace.graph.scopes import control_dependencies as control_dependencies
-    from millrace.graph.scopes import device as device
-    from millrace.graph.scopes import get_collection as get_collection
-    from millrace.graph.scopes import get_collection_ref as get_collection_ref
-    from millrace.graph.scopes import init_scope as init_scope
-    from millrace.graph.scopes import name_scope as name_scope
-    from millrace.graph.scopes import op_scope as op_scope
-    from millrace.graph.slicing import boolean_mask as boolean_mask
-    from millrace.graph.slicing import newaxis as newaxis
-    from millrace.graph.sparse_tensor import SparseTensor as SparseTensor
-    from millrace.graph.sparse_tensor import SparseTensorValue as SparseTensorValue
-    from millrace.graph.static import constant_value as get_static_value
     from millrace.graph.tensor import Tensor as Tensor
-    from millrace.graph.tensor_messages import make_ndarray as make_ndarray
-    from millrace.graph.tensor_messages import make_tensor_proto as make_tensor_proto
-    from millrace.lib.array import argsort as argsort
-    from millrace.lib.array import concat_v2 as concat_v2
-    from millrace.lib.array import eye as eye
-    from millrace.lib.array import is_tensor as is_tensor
-    from millrace.lib.array import meshgrid as meshgrid
-    from millrace.lib.array import pack as pack
-    from millrace.lib.array import repeat as repeat
-    from millrace.lib.array import required_space_to_batch_paddings as required_space_to_batch_paddings
-    from millrace.lib.array import sequence_mask as sequence_mask
-    from millrace.lib.array import sort as sort
-    from millrace.lib.array import unpack as unpack
-    from millrace.lib.assigning import assign as assign
-    from millrace.lib.assigning import assign_add as assign_add
-    from millrace.lib.assigning import assign_sub as assign_sub
-    from millrace.lib.assigning import batch_scatter_update as batch_scatter_update
-    from millrace.lib.assigning import count_up_to as count_up_to
-    from millrace.lib.assigning import scatter_add as scatter_add
-    from millrace.lib.assigning import scatter_div as scatter_div
-    from millrace.lib.assigning import scatter_max as scatter_max
-    from millrace.lib.assigning import scatter_min as scatter_min
-    from millrace.lib.assigning import scatter_mul as scatter_mul
-    from millrace.lib.assigning import scatter_nd_add as scatter_nd_add
-    from millrace.lib.assigning import scatter_nd_sub as scatter_nd_sub
-    from millrace.lib.assigning import scatter_nd_update as scatter_nd_update
-    from millrace.lib.assigning import scatter_sub as scatter_sub
-    from millrace.lib.assigning import scatter_update as scatter_update
-    from millrace.lib.behavior import control_flow_v2 as disable_control_flow_v2
-    from millrace.lib.behavior import control_flow_v2 as enable_control_flow_v2
-    from millrace.lib.behavior import control_flow_v2_enabled as control_flow_v2_enabled
-    from millrace.lib.behavior import disable_tensor_equality as disable_tensor_equality
-    from millrace.lib.behavior import disable_v2_behavior as disable_eager_execution
-    from millrace.lib.behavior import disable_v2_behavior as disable_v2_behavior
-    from millrace.lib.behavior import disable_v2_tensorshape as disable_v2_tensorshape
-    from millrace.lib.behavior import enable_eager_execution as enable_eager_execution
-    from millrace.lib.behavior import enable_tensor_equality as enable_tensor_equality
-    from millrace.lib.behavior import enable_v2_behavior as enable_v2_behavior
-    from millrace.lib.behavior import enable_v2_tensorshape as enable_v2_tensorshape
-    from millrace.lib.behavior import executing_eagerly as executing_eagerly
-    from millrace.lib.behavior import load_op_library as load_file_system_library
-    from millrace.lib.behavior import load_op_library as load_library
-    from millrace.lib.behavior import load_op_library as load_op_library
-    from millrace.lib.checks import Assert as Assert
-    from millrace.lib.checks import assert_equal as assert_equal
-    from millrace.lib.checks import assert_greater as assert_greater
-    from millrace.lib.checks import assert_greater_equal as assert_greater_equal
-    from millrace.lib.checks import assert_integer as assert_integer
-    from millrace.lib.checks import assert_less as assert_less
-    from millrace.lib.checks import assert_less_equal as assert_less_equal
-    from millrace.lib.checks import assert_near as assert_near
-    from millrace.lib.checks import assert_negative as assert_negative
-    from millrace.lib.checks import assert_non_negative as assert_non_negative
-    from millrace.lib.checks import assert_non_positive as assert_non_positive
-    from millrace.lib.checks import assert_none_equal as assert_none_equal
-    from millrace.lib.checks import assert_positive as assert_positive
-    from millrace.lib.checks import assert_proper_iterable as assert_proper_iterable
-    from millrace.lib.checks import assert_rank as assert_rank
-    from millrace.lib.checks import assert_rank_at_least as assert_rank_at_least
-    from millrace.lib.checks import assert_rank_in as assert_rank_in
-    from millrace.lib.checks import assert_same_float_dtype as assert_same_float_dtype
-    from millrace.lib.checks import assert_scalar as assert_scalar
-    from millrace.lib.checks import assert_type as assert_type
-    from millrace.lib.checks import is_numeric_tensor as is_numeric_tensor
-    from millrace.lib.confusion import confusion_matrix as confusion_matrix
-    from millrace.lib.contraction import einsum as einsum
-    from millrace.lib.contraction import tensordot as tensordot
-    from millrace.lib.control_flow import case as case
-    from millrace.lib.control_flow import cond as cond
-    from millrace.lib.control_flow import group as group
-    from millrace.lib.control_flow import switch_case as switch_case
-    from millrace.lib.control_flow import tuple_ as tuple
-    from millrace.lib.control_flow import while_loop as while_loop
-    from millrace.lib.counting import bincount as bincount
-    from millrace.lib.counting import histogram_fixed_width_bins as histogram_fixed_width_bins
-    from millrace.lib.counting import unsorted_segment_mean as unsorted_segment_mean
-    from millrace.lib.counting import unsorted_segment_sqrt_n as unsorted_segment_sqrt_n
-    from millrace.lib.custom_gradient import custom_gradient as custom_gradient
-    from millrace.lib.custom_gradient import hessians as hessians
-    from millrace.lib.functional import foldl as foldl
-    from millrace.lib.functional import foldr as foldr
-    from millrace.lib.functional import map_fn as map_fn
-    from millrace.lib.functional import scan as scan
-    from millrace.lib.initializers import Constant as constant_initializer
-    from millrace.lib.initializers import GlorotNormal as glorot_normal_initializer
-    from millrace.lib.initializers import GlorotUniform as glorot_uniform_initializer
-    from millrace.lib.initializers import Ones as ones_initializer
-    from millrace.lib.initializers import Orthogonal as orthogonal_initializer
-    from millrace.lib.initializers import RandomNormal as random_normal_initializer
-    from millrace.lib.initializers import RandomUniform as random_uniform_initializer
-    from millrace.lib.initializers import TruncatedNormal as truncated_normal_initializer
-    from millrace.lib.initializers import UniformUnitScaling as uniform_unit_scaling_initializer
-    from millrace.lib.initializers import VarianceScaling as variance_scaling_initializer
-    from millrace.lib.initializers import Zeros as zeros_initializer
-    from millrace.lib.linalg import cholesky_solve as cholesky_solve
-    from millrace.lib.linalg import clip_by_average_norm as clip_by_average_norm
-    from millrace.lib.linalg import clip_by_global_norm as clip_by_global_norm
-    from millrace.lib.linalg import clip_by_norm as clip_by_norm
-    from millrace.lib.linalg import global_norm as global_norm
-    from millrace.lib.linalg import norm as norm
-    from millrace.lib.log import get_logger as get_logger
-    from millrace.lib.lookup_tables import initialize_all_tables as initialize_all_tables
-    from millrace.lib.lookup_tables import tables_initializer as tables_initializer
-    from millrace.lib.math import clip_by_value as clip_by_value
-    from millrace.lib.math import lbeta as lbeta
-    from millrace.lib.math import log_sigmoid as log_sigmoid
-    from millrace.lib.math import scalar_mul as scalar_mul
-    from millrace.lib.numeric_checks import add_check_numerics_ops as add_check_numerics_ops
-    from millrace.lib.numeric_checks import is_non_decreasing as is_non_decreasing
-    from millrace.lib.numeric_checks import is_strictly_increasing as is_strictly_increasing
-    from millrace.lib.numeric_checks import verify_tensor_all_finite as verify_tensor_all_finite
-    from millrace.lib.partitioned import create_partitioned_variables as create_partitioned_variables
-    from millrace.lib.partitioned import fixed_size_partitioner as fixed_size_partitioner
-    from millrace.lib.partitioned import min_max_variable_partitioner as min_max_variable_partitioner
-    from millrace.lib.partitioned import variable_axis_size_partitioner as variable_axis_size_partitioner
-    from millrace.lib.printing import print_ as print
-    from millrace.lib.queues import FIFOQueue as FIFOQueue
-    from millrace.lib.queues import PaddingFIFOQueue as PaddingFIFOQueue
-    from millrace.lib.queues import PriorityQueue as PriorityQueue
-    from millrace.lib.queues import QueueBase as QueueBase
-    from millrace.lib.queues import RandomShuffleQueue as RandomShuffleQueue
-    from millrace.lib.readers import FixedLengthRecordReader as FixedLengthRecordReader
-    from millrace.lib.readers import IdentityReader as IdentityReader
-    from millrace.lib.readers import LMDBReader as LMDBReader
-    from millrace.lib.readers import ReaderBase as ReaderBase
-    from millrace.lib.readers import TFRecordReader as TFRecordReader
-    from millrace.lib.readers import TextLineReader as TextLineReader
-    from millrace.lib.readers import WholeFileReader as WholeFileReader
-    from millrace.lib.reductions import count_nonzero as count_nonzero
-    from millrace.lib.reductions import reduce_all as reduce_all
-    from millrace.lib.reductions import reduce_any as reduce_any
-    from millrace.lib.reductions import reduce_logsumexp as reduce_logsumexp
-    from millrace.lib.reductions import reduce_max as reduce_max
-    from millrace.lib.reductions import reduce_mean as reduce_mean
-    from millrace.lib.reductions import reduce_min as reduce_min
-    from millrace.lib.reductions import reduce_prod as reduce_prod
-    from millrace.lib.reductions import reduce_sum as reduce_sum
-    from millrace.lib.sparse import sparse_concat as sparse_concat
-    from millrace.lib.sparse import sparse_fill_empty_rows as sparse_fill_empty_rows
-    from millrace.lib.sparse import sparse_mask as sparse_mask
-    from millrace.lib.sparse import sparse_merge as sparse_merge
-    from millrace.lib.sparse import sparse_placeholder as sparse_placeholder
-    from millrace.lib.sparse import sparse_reorder as sparse_reorder
-    from millrace.lib.sparse import sparse_reset_shape as sparse_reset_shape
-    from millrace.lib.sparse import sparse_reshape as sparse_reshape
-    from millrace.lib.sparse import sparse_retain as sparse_retain
-    from millrace.lib.sparse import sparse_slice as sparse_slice
-    from millrace.lib.sparse import sparse_split as sparse_split
-    from millrace.lib.sparse import sparse_tensor_to_dense as sparse_tensor_to_dense
-    from millrace.lib.sparse import sparse_to_indicator as sparse_to_indicator
-    from millrace.lib.sparse import sparse_transpose as sparse_transpose
-    from millrace.lib.sparse_math import sparse_add as sparse_add
-    from millrace.lib.sparse_math import sparse_maximum as sparse_maximum
-    from millrace.lib.sparse_math import sparse_minimum as sparse_minimum
-    from millrace.lib.sparse_math import sparse_reduce_max as sparse_reduce_max
-    from millrace.lib.sparse_math import sparse_reduce_max_sparse as sparse_reduce_max_sparse
-    from millrace.lib.sparse_math import sparse_reduce_sum as sparse_reduce_sum
-    from millrace.lib.sparse_math import sparse_reduce_sum_sparse as sparse_reduce_sum_sparse
-    from millrace.lib.sparse_math import sparse_softmax as sparse_softmax
-    from millrace.lib.summary import audio_summary as audio_summary
-    from millrace.lib.summary import histogram_summary as histogram_summary
-    from millrace.lib.summary import image_summary as image_summary
-    from millrace.lib.summary import merge_all_summaries as merge_all_summaries
-    from millrace.lib.summary import merge_summary as merge_summary
-    from millrace.lib.summary import scalar_summary as scalar_summary
-    from millrace.lib.template import make_template as make_template
-    from millrace.lib.tensor_array import TensorArray as TensorArray
-    from millrace.lib.variable_creation import VariableAggregation as VariableAggregation
-    from millrace.lib.variable_creation import VariableSynchronization as VariableSynchronization
-    from millrace.lib.variable_creation import disable_resource_variables as disable_resource_variables
-    from millrace.lib.variable_creation import enable_resource_variables as enable_resource_variables
-    from millrace.lib.variable_creation import resource_variables_enabled as resource_variables_enabled
-    from millrace.lib.variable_creation import variable_creator_scope as variable_creator_scope
-    from millrace.lib.variable_scope import AUTO_REUSE as AUTO_REUSE
-    from millrace.lib.variable_scope import VariableScope as VariableScope
-    from millrace.lib.variable_scope import get_local_variable as get_local_variable
-    from millrace.lib.variable_scope import get_variable as get_variable
-    from millrace.lib.variable_scope import get_variable_scope as get_variable_scope
-    from millrace.lib.variable_scope import no_regularizer as no_regularizer
-    from millrace.lib.variable_scope import variable_op_scope as variable_op_scope
-    from millrace.lib.variable_scope import variable_scope as variable_scope
-    from millrace.lib.variable_sets import all_variables as all_variables
-    from millrace.lib.variable_sets import assert_variables_initialized as assert_variables_initialized
-    from millrace.lib.variable_sets import global_variables as global_variables
-    from millrace.lib.variable_sets import global_variables_initializer as global_variables_initializer
-    from millrace.lib.variable_sets import initialize_all_variables as initialize_all_variables
-    from millrace.lib.variable_sets import initialize_local_variables as initialize_local_variables
-    from millrace.lib.variable_sets import initialize_variables as initialize_variables
-    from millrace.lib.variable_sets import is_variable_initialized as is_variable_initialized
-    from millrace.lib.variable_sets import local_variables as local_variables
-    from millrace.lib.variable_sets import local_variables_initializer as local_variables_initializer
-    from millrace.lib.variable_sets import model_variables as model_variables
-    from millrace.lib.variable_sets import moving_average_variables as moving_average_variables
-    from millrace.lib.variable_sets import report_uninitialized_variables as report_uninitialized_variables
-    from millrace.lib.variable_sets import trainable_variables as trainable_variables
-    from millrace.lib.variable_sets import variables_initializer as variables_initializer
-    from millrace.lib.variables import Variable as Variable
-    from millrace.opkit.features import FixedLenFeature as FixedLenFeature
-    from millrace.opkit.features import FixedLenSequenceFeature as FixedLenSequenceFeature
-    from millrace.opkit.features import SparseFeature as SparseFeature
-    from millrace.opkit.features import VarLenFeature as VarLenFeature
-    from millrace.opkit.seeds import get_seed as get_seed
-    from millrace.opkit.seeds import set_random_seed as set_random_seed
-    from millrace.ops.arithmetic import accumulate_n as accumulate_n
-    from millrace.ops.arithmetic import add as add
-    from millrace.ops.arithmetic import add_n as add_n
-    from millrace.ops.arithmetic import multiply as multiply
-    from millrace.ops.arithmetic import pow as pow
-    from millrace.ops.arithmetic import squared_difference as squared_difference
-    from millrace.ops.arithmetic import subtract as subtract
-    from millrace.ops.cast import bitcast as bitcast
-    from millrace.ops.cast import cast as cast
-    from millrace.ops.cast import saturate_cast as saturate_cast
-    from millrace.ops.cast import to_bfloat16 as to_bfloat16
-    from millrace.ops.cast import to_complex128 as to_complex128
-    from millrace.ops.cast import to_complex64 as to_complex64
-    from millrace.ops.cast import to_double as to_double
-    from millrace.ops.cast import to_float as to_float
-    from millrace.ops.cast import to_int32 as to_int32
-    from millrace.ops.cast import to_int64 as to_int64
-    from millrace.ops.comparison import equal as equal
-    from millrace.ops.comparison import greater as greater
-    from millrace.ops.comparison import greater_equal as greater_equal
-    from millrace.ops.comparison import is_finite as is_finite
-    from millrace.ops.comparison import is_inf as is_inf
-    from millrace.ops.comparison import is_nan as is_nan
-    from millrace.ops.comparison import less as less
-    from millrace.ops.comparison import less_equal as less_equal
-    from millrace.ops.comparison import logical_and as logical_and
-    from millrace.ops.comparison import logical_not as logical_not
-    from millrace.ops.comparison import logical_or as logical_or
-    from millrace.ops.comparison import logical_xor as logical_xor
-    from millrace.ops.comparison import not_equal as not_equal
-    from millrace.ops.complex import angle as angle
-    from millrace.ops.complex import complex as complex
-    from millrace.ops.complex import conj as conj
-    from millrace.ops.complex import imag as imag
-    from millrace.ops.complex import real as real
-    from millrace.ops.concat import concat as concat
-    from millrace.ops.concat import parallel_stack as parallel_stack
-    from millrace.ops.concat import split as split
-    from millrace.ops.concat import stack as stack
-    from millrace.ops.concat import unstack as unstack
-    from millrace.ops.constant import constant as constant
-    from millrace.ops.constant import identity as identity
-    from millrace.ops.constant import identity_n as identity_n
-    from millrace.ops.constant import no_op as no_op
-    from millrace.ops.constant import ones as ones
-    from millrace.ops.constant import placeholder as placeholder
-    from millrace.ops.constant import placeholder_with_default as placeholder_with_default
-    from millrace.ops.constant import stop_gradient as stop_gradient
-    from millrace.ops.constant import zeros as zeros
-    from millrace.ops.counting import histogram_fixed_width as histogram_fixed_width
-    from millrace.ops.cumulative import cumprod as cumprod
-    from millrace.ops.cumulative import cumsum as cumsum
-    from millrace.ops.decomposition import cholesky as cholesky
-    from millrace.ops.decomposition import qr as qr
-    from millrace.ops.decomposition import self_adjoint_eig as self_adjoint_eig
-    from millrace.ops.decomposition import self_adjoint_eigvals as self_adjoint_eigvals
-    from millrace.ops.decomposition import svd as svd
-    from millrace.ops.diag import diag as diag
-    from millrace.ops.diag import diag_part as diag_part
-    from millrace.ops.diag import matrix_band_part as matrix_band_part
-    from millrace.ops.diag_band import matrix_diag as matrix_diag
-    from millrace.ops.diag_band import matrix_diag_part as matrix_diag_part
-    from millrace.ops.diag_band import matrix_set_diag as matrix_set_diag
-    from millrace.ops.division import div_no_nan as div_no_nan
-    from millrace.ops.division import divide as divide
-    from millrace.ops.division import floor_div as floor_div
-    from millrace.ops.division import floordiv as floordiv
-    from millrace.ops.division import floormod as floormod
-    from millrace.ops.division import floormod as mod
-    from millrace.ops.division import realdiv as realdiv
-    from millrace.ops.division import reciprocal as reciprocal
-    from millrace.ops.division import truediv as truediv
-    from millrace.ops.division import truncatediv as truncatediv
-    from millrace.ops.division import truncatemod as truncatemod
-    from millrace.ops.elementwise import abs as abs
-    from millrace.ops.elementwise import ceil as ceil
-    from millrace.ops.elementwise import exp as exp
-    from millrace.ops.elementwise import expm1 as expm1
-    from millrace.ops.elementwise import floor as floor
-    from millrace.ops.elementwise import log as log
-    from millrace.ops.elementwise import log1p as log1p
-    from millrace.ops.elementwise import negative as negative
-    from millrace.ops.elementwise import rint as rint
-    from millrace.ops.elementwise import round as round
-    from millrace.ops.elementwise import rsqrt as rsqrt
-    from millrace.ops.elementwise import sigmoid as sigmoid
-    from millrace.ops.elementwise import sign as sign
-    from millrace.ops.elementwise import sqrt as sqrt
-    from millrace.ops.elementwise import square as square
-    from millrace.ops.extremes import arg_max as arg_max
-    from millrace.ops.extremes import arg_min as arg_min
-    from millrace.ops.extremes import argmax as argmax
-    from millrace.ops.extremes import argmin as argmin
-    from millrace.ops.fake_quant import fake_quant_with_min_max_args as fake_quant_with_min_max_args
-    from millrace.ops.fake_quant import fake_quant_with_min_max_args_gradient as fake_quant_with_min_max_args_gradient
-    from millrace.ops.fake_quant import fake_quant_with_min_max_vars as fake_quant_with_min_max_vars
-    from millrace.ops.fake_quant import fake_quant_with_min_max_vars_gradient as fake_quant_with_min_max_vars_gradient
-    from millrace.ops.fake_quant import fake_quant_with_min_max_vars_per_channel as fake_quant_with_min_max_vars_per_channel
-    from millrace.ops.fake_quant import fake_quant_with_min_max_vars_per_channel_gradient as fake_quant_with_min_max_vars_per_channel_gradient
-    from millrace.ops.fft import fft as fft
-    from millrace.ops.fft import fft2d as fft2d
-    from millrace.ops.fft import fft3d as fft3d
-    from millrace.ops.fft import ifft as ifft
-    from millrace.ops.fft import ifft2d as ifft2d
-    from millrace.ops.fft import ifft3d as ifft3d
-    from millrace.ops.files import matching_files as matching_files
-    from millrace.ops.files import read_file as read_file
-    from millrace.ops.files import write_file as write_file
-    from millrace.ops.fill import fill as fill
-    from millrace.ops.fill import lin_space as lin_space
-    from millrace.ops.fill import lin_space as linspace
-    from millrace.ops.fill import ones_like as ones_like
-    from millrace.ops.fill import range_ as range
-    from millrace.ops.fill import zeros_like as zeros_like
-    from millrace.ops.fingerprint import fingerprint as fingerprint
-    from millrace.ops.gather import batch_gather as batch_gather
-    from millrace.ops.gather import gather as gather
-    from millrace.ops.gather import gather_nd as gather_nd
-    from millrace.ops.inplace import edit_distance as edit_distance
-    from millrace.ops.inplace import guarantee_const as guarantee_const
-    from millrace.ops.linalg import cross as cross
-    from millrace.ops.linalg import trace as trace
-    from millrace.ops.logging import print_ as Print
-    from millrace.ops.matmul import matmul as matmul
-    from millrace.ops.matmul import sparse_matmul as sparse_matmul
-    from millrace.ops.numeric_check import check_numerics as check_numerics
-    from millrace.ops.one_hot import one_hot as one_hot
-    from millrace.ops.one_hot import searchsorted as searchsorted
-    from millrace.ops.one_hot import unravel_index as unravel_index
-    from millrace.ops.pad import pad as pad
-    from millrace.ops.parsing import parse_example as parse_example
-    from millrace.ops.parsing import parse_single_example as parse_single_example
-    from millrace.ops.parsing import parse_single_sequence_example as parse_single_sequence_example
-    from millrace.ops.patches import extract_image_patches as extract_image_patches
-    from millrace.ops.patches import extract_volume_patches as extract_volume_patches
-    from millrace.ops.quantize import dequantize as dequantize
-    from millrace.ops.quantize import quantize as quantize
-    from millrace.ops.quantize import quantize_v2 as quantize_v2
-    from millrace.ops.quantize import quantized_concat as quantized_concat
-    from millrace.ops.random import multinomial as multinomial
-    from millrace.ops.random import random_crop as random_crop
-    from millrace.ops.random import random_normal as random_normal
-    from millrace.ops.random import random_shuffle as random_shuffle
-    from millrace.ops.random import random_uniform as random_uniform
-    from millrace.ops.random import truncated_normal as truncated_normal
-    from millrace.ops.random_counts import random_gamma as random_gamma
-    from millrace.ops.random_counts import random_poisson as random_poisson
-    from millrace.ops.reorder import reverse as reverse
-    from millrace.ops.reorder import reverse as reverse_v2
-    from millrace.ops.reorder import reverse_sequence as reverse_sequence
-    from millrace.ops.reorder import roll as roll
-    from millrace.ops.reshape import expand_dims as expand_dims
-    from millrace.ops.reshape import invert_permutation as invert_permutation
-    from millrace.ops.reshape import matrix_transpose as matrix_transpose
-    from millrace.ops.reshape import reshape as reshape
-    from millrace.ops.reshape import squeeze as squeeze
-    from millrace.ops.reshape import transpose as transpose
-    from millrace.ops.scatter_nd import scatter_nd as scatter_nd
-    from millrace.ops.scatter_nd import tensor_scatter_add as tensor_scatter_add
-    from millrace.ops.scatter_nd import tensor_scatter_add as tensor_scatter_nd_add
-    from millrace.ops.scatter_nd import tensor_scatter_sub as tensor_scatter_nd_sub
-    from millrace.ops.scatter_nd import tensor_scatter_sub as tensor_scatter_sub
-    from millrace.ops.scatter_nd import tensor_scatter_update as tensor_scatter_nd_update
-    from millrace.ops.scatter_nd import tensor_scatter_update as tensor_scatter_update
-    from millrace.ops.script import numpy_function as numpy_function
-    from millrace.ops.script import py_func as py_func
-    from millrace.ops.segment import segment_max as segment_max
-    from millrace.ops.segment import segment_mean as segment_mean
-    from millrace.ops.segment import segment_min as segment_min
-    from millrace.ops.segment import segment_prod as segment_prod
-    from millrace.ops.segment import segment_sum as segment_sum
-    from millrace.ops.segment import unsorted_segment_max as unsorted_segment_max
-    from millrace.ops.segment import unsorted_segment_min as unsorted_segment_min
-    from millrace.ops.segment import unsorted_segment_prod as unsorted_segment_prod
-    from millrace.ops.segment import unsorted_segment_sum as unsorted_segment_sum
-    from millrace.ops.segment_sparse import sparse_segment_mean as sparse_segment_mean
-    from millrace.ops.segment_sparse import sparse_segment_sqrt_n as sparse_segment_sqrt_n
-    from millrace.ops.segment_sparse import sparse_segment_sum as sparse_segment_sum
-    from millrace.ops.select import maximum as maximum
-    from millrace.ops.select import minimum as minimum
-    from millrace.ops.select import where as where
-    from millrace.ops.select import where_v2 as where_v2
-    from millrace.ops.serialize import decode_csv as decode_csv
-    from millrace.ops.serialize import decode_json_example as decode_json_example
-    from millrace.ops.serialize import deserialize_many_sparse as deserialize_many_sparse
-    from millrace.ops.serialize import parse_tensor as parse_tensor
-    from millrace.ops.serialize import serialize_many_sparse as serialize_many_sparse
-    from millrace.ops.serialize import serialize_sparse as serialize_sparse
-    from millrace.ops.serialize import serialize_tensor as serialize_tensor
-    from millrace.ops.session_handles import delete_session_tensor as delete_session_tensor
-    from millrace.ops.session_handles import get_session_handle as get_session_handle
-    from millrace.ops.session_handles import get_session_tensor as get_session_tensor
-    from millrace.ops.shape import broadcast_dynamic_shape as broadcast_dynamic_shape
-    from millrace.ops.shape import broadcast_static_shape as broadcast_static_shape
-    from millrace.ops.shape import ensure_shape as ensure_shape
-    from millrace.ops.shape import rank as rank
-    from millrace.ops.shape import shape as shape
-    from millrace.ops.shape import shape_n as shape_n
-    from millrace.ops.shape import size as size
-    from millrace.ops.slicing import slice_ as slice
-    from millrace.ops.slicing import strided_slice as strided_slice
-    from millrace.ops.solve import matrix_determinant as matrix_determinant
-    from millrace.ops.solve import matrix_inverse as matrix_inverse
-    from millrace.ops.solve import matrix_solve as matrix_solve
-    from millrace.ops.solve import matrix_solve_ls as matrix_solve_ls
-    from millrace.ops.solve import matrix_square_root as matrix_square_root
-    from millrace.ops.solve import matrix_triangular_solve as matrix_triangular_solve
-    from millrace.ops.space_batch import batch_to_space as batch_to_space
-    from millrace.ops.space_batch import batch_to_space_nd as batch_to_space_nd
-    from millrace.ops.space_batch import depth_to_space as depth_to_space
-    from millrace.ops.space_batch import space_to_batch as space_to_batch
-    from millrace.ops.space_batch import space_to_batch_nd as space_to_batch_nd
-    from millrace.ops.space_batch import space_to_depth as space_to_depth
-    from millrace.ops.sparse_dense import sparse_tensor_dense_matmul as sparse_tensor_dense_matmul
-    from millrace.ops.sparse_dense import sparse_to_dense as sparse_to_dense
-    from millrace.ops.special import betainc as betainc
-    from millrace.ops.special import digamma as digamma
-    from millrace.ops.special import erf as erf
-    from millrace.ops.special import erfc as erfc
-    from millrace.ops.special import igamma as igamma
-    from millrace.ops.special import igammac as igammac
-    from millrace.ops.special import lgamma as lgamma
-    from millrace.ops.special import polygamma as polygamma
-    from millrace.ops.special import zeta as zeta
-    from millrace.ops.string import as_string as as_string
-    from millrace.ops.string import reduce_join as reduce_join
-    from millrace.ops.string import regex_replace as regex_replace
-    from millrace.ops.string import string_join as string_join
-    from millrace.ops.string import string_strip as string_strip
-    from millrace.ops.string import string_to_hash_bucket as string_to_hash_bucket
-    from millrace.ops.string import string_to_hash_bucket_fast as string_to_hash_bucket_fast
-    from millrace.ops.string import string_to_hash_bucket_strong as string_to_hash_bucket_strong
-    from millrace.ops.string import string_to_number as string_to_number
-    from millrace.ops.string import substr as substr
-    from millrace.ops.string_codes import decode_base64 as decode_base64
-    from millrace.ops.string_codes import decode_compressed as decode_compressed
-    from millrace.ops.string_codes import decode_raw as decode_raw
-    from millrace.ops.string_codes import encode_base64 as encode_base64
-    from millrace.ops.string_split import string_split as string_split
-    from millrace.ops.tile import broadcast_to as broadcast_to
-    from millrace.ops.tile import tile as tile
-    from millrace.ops.trigonometric import acos as acos
-    from millrace.ops.trigonometric import acosh as acosh
-    from millrace.ops.trigonometric import asin as asin
-    from millrace.ops.trigonometric import asinh as asinh
-    from millrace.ops.trigonometric import atan as atan
-    from millrace.ops.trigonometric import atan2 as atan2
-    from millrace.ops.trigonometric import atanh as atanh
-    from millrace.ops.trigonometric import cos as cos
-    from millrace.ops.trigonometric import cosh as cosh
-    from millrace.ops.trigonometric import sin as sin
-    from millrace.ops.trigonometric import sinh as sinh
-    from millrace.ops.trigonometric import tan as tan
-    from millrace.ops.trigonometric import tanh as tanh
-    from millrace.ops.where import dynamic_partition as dynamic_partition
-    from millrace.ops.where import dynamic_stitch as dynamic_stitch
-    from millrace.ops.where import parallel_dynamic_stitch as parallel_dynamic_stitch
-    from millrace.ops.where import setdiff1d as listdiff
-    from millrace.ops.where import setdiff1d as setdiff1d
-    from millrace.ops.where import unique as unique
-    from millrace.ops.where import unique_with_counts as unique_with_counts
+    from millrace.lib.flow.control_flow import case as case
+    from millrace.lib.flow.control_flow import cond as cond
+    from millrace.lib.flow.control_flow import group as group
+    from millrace.lib.flow.control_flow import switch_case as switch_case
+    from millrace.lib.flow.control_flow import tuple_ as tuple
+    from millrace.lib.flow.control_flow import while_loop as while_loop
+    from millrace.lib.flow.custom_gradient import custom_gradient as custom_gradient
+    from millrace.lib.flow.custom_gradient import hessians as hessians
+    from millrace.lib.flow.functional import foldl as foldl
+    from millrace.lib.flow.functional import foldr as foldr
+    from millrace.lib.flow.functional import map_fn as map_fn
+    from millrace.lib.flow.functional import scan as scan
+    from millrace.lib.flow.tensor_array import TensorArray as TensorArray
+    from millrace.lib.input.queues import FIFOQueue as FIFOQueue
+    from millrace.lib.input.queues import PaddingFIFOQueue as PaddingFIFOQueue
+    from millrace.lib.input.queues import PriorityQueue as PriorityQueue
+    from millrace.lib.input.queues import QueueBase as QueueBase
+    from millrace.lib.input.queues import RandomShuffleQueue as RandomShuffleQueue
+    from millrace.lib.input.readers import FixedLengthRecordReader as FixedLengthRecordReader
+    from millrace.lib.input.readers import IdentityReader as IdentityReader
+    from millrace.lib.input.readers import LMDBReader as LMDBReader
+    from millrace.lib.input.readers import ReaderBase as ReaderBase
+    from millrace.lib.input.readers import TFRecordReader as TFRecordReader
+    from millrace.lib.input.readers import TextLineReader as TextLineReader
+    from millrace.lib.input.readers import WholeFileReader as WholeFileReader
+    from millrace.lib.linalg.norms import cholesky_solve as cholesky_solve
+    from millrace.lib.linalg.norms import clip_by_average_norm as clip_by_average_norm
+    from millrace.lib.linalg.norms import clip_by_global_norm as clip_by_global_norm
+    from millrace.lib.linalg.norms import clip_by_norm as clip_by_norm
+    from millrace.lib.linalg.norms import global_norm as global_norm
+    from millrace.lib.linalg.norms import norm as norm
+    from millrace.lib.lookup.tables import initialize_all_tables as initialize_all_tables
+    from millrace.lib.lookup.tables import tables_initializer as tables_initializer
+    from millrace.lib.math.array import argsort as argsort
+    from millrace.lib.math.array import concat_v2 as concat_v2
+    from millrace.lib.math.array import eye as eye
+    from millrace.lib.math.array import is_tensor as is_tensor
+    from millrace.lib.math.array import meshgrid as meshgrid
+    from millrace.lib.math.array import pack as pack
+    from millrace.lib.math.array import repeat as repeat
+    from millrace.lib.math.array import required_space_to_batch_paddings as required_space_to_batch_paddings
+    from millrace.lib.math.array import sequence_mask as sequence_mask
+    from millrace.lib.math.array import sort as sort
+    from millrace.lib.math.array import unpack as unpack
+    from millrace.lib.math.checks import Assert as Assert
+    from millrace.lib.math.checks import assert_equal as assert_equal
+    from millrace.lib.math.checks import assert_greater as assert_greater
+    from millrace.lib.math.checks import assert_greater_equal as assert_greater_equal
+    from millrace.lib.math.checks import assert_integer as assert_integer
+    from millrace.lib.math.checks import assert_less as assert_less
+    from millrace.lib.math.checks import assert_less_equal as assert_less_equal
+    from millrace.lib.math.checks import assert_near as assert_near
+    from millrace.lib.math.checks import assert_negative as assert_negative
+    from millrace.lib.math.checks import assert_non_negative as assert_non_negative
+    from millrace.lib.math.checks import assert_non_positive as assert_non_positive
+    from millrace.lib.math.checks import assert_none_equal as assert_none_equal
+    from millrace.lib.math.checks import assert_positive as assert_positive
+    from millrace.lib.math.checks import assert_proper_iterable as assert_proper_iterable
+    from millrace.lib.math.checks import assert_rank as assert_rank
+    from millrace.lib.math.checks import assert_rank_at_least as assert_rank_at_least
+    from millrace.lib.math.checks import assert_rank_in as assert_rank_in
+    from millrace.lib.math.checks import assert_same_float_dtype as assert_same_float_dtype
+    from millrace.lib.math.checks import assert_scalar as assert_scalar
+    from millrace.lib.math.checks import assert_type as assert_type
+    from millrace.lib.math.checks import is_numeric_tensor as is_numeric_tensor
+    from millrace.lib.math.contraction import einsum as einsum
+    from millrace.lib.math.contraction import tensordot as tensordot
+    from millrace.lib.math.counting import bincount as bincount
+    from millrace.lib.math.counting import histogram_fixed_width_bins as histogram_fixed_width_bins
+    from millrace.lib.math.counting import unsorted_segment_mean as unsorted_segment_mean
+    from millrace.lib.math.counting import unsorted_segment_sqrt_n as unsorted_segment_sqrt_n
+    from millrace.lib.math.functions import clip_by_value as clip_by_value
+    from millrace.lib.math.functions import lbeta as lbeta
+    from millrace.lib.math.functions import log_sigmoid as log_sigmoid
+    from millrace.lib.math.functions import scalar_mul as scalar_mul
+    from millrace.lib.math.numeric_checks import add_check_numerics_ops as add_check_numerics_ops
+    from millrace.lib.math.numeric_checks import is_non_decreasing as is_non_decreasing
+    from millrace.lib.math.numeric_checks import is_strictly_increasing as is_strictly_increasing
+    from millrace.lib.math.numeric_checks import verify_tensor_all_finite as verify_tensor_all_finite
+    from millrace.lib.math.reductions import count_nonzero as count_nonzero
+    from millrace.lib.math.reductions import reduce_all as reduce_all
+    from millrace.lib.math.reductions import reduce_any as reduce_any
+    from millrace.lib.math.reductions import reduce_logsumexp as reduce_logsumexp
+    from millrace.lib.math.reductions import reduce_max as reduce_max
+    from millrace.lib.math.reductions import reduce_mean as reduce_mean
+    from millrace.lib.math.reductions import reduce_min as reduce_min
+    from millrace.lib.math.reductions import reduce_prod as reduce_prod
+    from millrace.lib.math.reductions import reduce_sum as reduce_sum
+    from millrace.lib.metrics.confusion import confusion_matrix as confusion_matrix
+    from millrace.lib.platform.behavior import control_flow_v2 as disable_control_flow_v2
+    from millrace.lib.platform.behavior import control_flow_v2 as enable_control_flow_v2
+    from millrace.lib.platform.behavior import control_flow_v2_enabled as control_flow_v2_enabled
+    from millrace.lib.platform.behavior import disable_tensor_equality as disable_tensor_equality
+    from millrace.lib.platform.behavior import disable_v2_behavior as disable_eager_execution
+    from millrace.lib.platform.behavior import disable_v2_behavior as disable_v2_behavior
+    from millrace.lib.platform.behavior import disable_v2_tensorshape as disable_v2_tensorshape
+    from millrace.lib.platform.behavior import enable_eager_execution as enable_eager_execution
+    from millrace.lib.platform.behavior import enable_tensor_equality as enable_tensor_equality
+    from millrace.lib.platform.behavior import enable_v2_behavior as enable_v2_behavior
+    from millrace.lib.platform.behavior import enable_v2_tensorshape as enable_v2_tensorshape
+    from millrace.lib.platform.behavior import executing_eagerly as executing_eagerly
+    from millrace.lib.platform.behavior import load_op_library as load_file_system_library
+    from millrace.lib.platform.behavior import load_op_library as load_library
+    from millrace.lib.platform.behavior import load_op_library as load_op_library
+    from millrace.lib.platform.log import get_logger as get_logger
+    from millrace.lib.platform.printing import print_ as print
+    from millrace.lib.sparse.conversion import sparse_concat as sparse_concat
+    from millrace.lib.sparse.conversion import sparse_fill_empty_rows as sparse_fill_empty_rows
+    from millrace.lib.sparse.conversion import sparse_mask as sparse_mask
+    from millrace.lib.sparse.conversion import sparse_merge as sparse_merge
+    from millrace.lib.sparse.conversion import sparse_placeholder as sparse_placeholder
+    from millrace.lib.sparse.conversion import sparse_reorder as sparse_reorder
+    from millrace.lib.sparse.conversion import sparse_reset_shape as sparse_reset_shape
+    from millrace.lib.sparse.conversion import sparse_reshape as sparse_reshape
+    from millrace.lib.sparse.conversion import sparse_retain as sparse_retain
+    from millrace.lib.sparse.conversion import sparse_slice as sparse_slice
+    from millrace.lib.sparse.conversion import sparse_split as sparse_split
+    from millrace.lib.sparse.conversion import sparse_tensor_to_dense as sparse_tensor_to_dense
+    from millrace.lib.sparse.conversion import sparse_to_indicator as sparse_to_indicator
+    from millrace.lib.sparse.conversion import sparse_transpose as sparse_transpose
+    from millrace.lib.sparse.math import sparse_add as sparse_add
+    from millrace.lib.sparse.math import sparse_maximum as sparse_maximum
+    from millrace.lib.sparse.math import sparse_minimum as sparse_minimum
+    from millrace.lib.sparse.math import sparse_reduce_max as sparse_reduce_max
+    from millrace.lib.sparse.math import sparse_reduce_max_sparse as sparse_reduce_max_sparse
+    from millrace.lib.sparse.math import sparse_reduce_sum as sparse_reduce_sum
+    from millrace.lib.sparse.math import sparse_reduce_sum_sparse as sparse_reduce_sum_sparse
+    from millrace.lib.sparse.math import sparse_softmax as sparse_softmax
+    from millrace.lib.summary.operations import audio_summary as audio_summary
+    from millrace.lib.summary.operations import histogram_summary as histogram_summary
+    from millrace.lib.summary.operations import image_summary as image_summary
+    from millrace.lib.summary.operations import merge_all_summaries as merge_all_summaries
+    from millrace.lib.summary.operations import merge_summary as merge_summary
+    from millrace.lib.summary.operations import scalar_summary as scalar_summary
+    from millrace.lib.variables.assigning import assign as assign
+    from millrace.lib.variables.assigning import assign_add as assign_add
+    from millrace.lib.variables.assigning import assign_sub as assign_sub
+    from millrace.lib.variables.assigning import batch_scatter_update as batch_scatter_update
+    from millrace.lib.variables.assigning import count_up_to as count_up_to
+    from millrace.lib.variables.assigning import scatter_add as scatter_add
+    from millrace.lib.variables.assigning import scatter_div as scatter_div
+    from millrace.lib.variables.assigning import scatter_max as scatter_max
+    from millrace.lib.variables.assigning import scatter_min as scatter_min
+    from millrace.lib.variables.assigning import scatter_mul as scatter_mul
+    from millrace.lib.variables.assigning import scatter_nd_add as scatter_nd_add
+    from millrace.lib.variables.assigning import scatter_nd_sub as scatter_nd_sub
+    from millrace.lib.variables.assigning import scatter_nd_update as scatter_nd_update
+    from millrace.lib.variables.assigning import scatter_sub as scatter_sub
+    from millrace.lib.variables.assigning import scatter_update as scatter_update
+    from millrace.lib.variables.creation import disable_resource_variables as disable_resource_variables
+    from millrace.lib.variables.creation import enable_resource_variables as enable_resource_variables
+    from millrace.lib.variables.creation import resource_variables_enabled as resource_variables_enabled
+    from millrace.lib.variables.creation import variable_creator_scope as variable_creator_scope
+    from millrace.lib.variables.initializers import Constant as constant_initializer
+    from millrace.lib.variables.initializers import GlorotNormal as glorot_normal_initializer
+    from millrace.lib.variables.initializers import GlorotUniform as glorot_uniform_initializer
+    from millrace.lib.variables.initializers import Ones as ones_initializer
+    from millrace.lib.variables.initializers import Orthogonal as orthogonal_initializer
+    from millrace.lib.variables.initializers import RandomNormal as random_normal_initializer
+    from millrace.lib.variables.initializers import RandomUniform as random_uniform_initializer
+    from millrace.lib.variables.initializers import TruncatedNormal as truncated_normal_initializer
+    from millrace.lib.variables.initializers import UniformUnitScaling as uniform_unit_scaling_initializer
+    from millrace.lib.variables.initializers import VarianceScaling as variance_scaling_initializer
+    from millrace.lib.variables.initializers import Zeros as zeros_initializer
+    from millrace.lib.variables.kinds import VariableAggregation as VariableAggregation
+    from millrace.lib.variables.kinds import VariableSynchronization as VariableSynchronization
+    from millrace.lib.variables.partitioned import fixed_size_partitioner as fixed_size_partitioner
+    from millrace.lib.variables.partitioned import min_max_variable_partitioner as min_max_variable_partitioner
+    from millrace.lib.variables.partitioned import variable_axis_size_partitioner as variable_axis_size_partitioner
+    from millrace.lib.variables.scope import AUTO_REUSE as AUTO_REUSE
+    from millrace.lib.variables.scope import VariableScope as VariableScope
+    from millrace.lib.variables.scope import create_partitioned_variables as create_partitioned_variables
+    from millrace.lib.variables.scope import get_local_variable as get_local_variable
+    from millrace.lib.variables.scope import get_variable as get_variable
+    from millrace.lib.variables.scope import get_variable_scope as get_variable_scope
+    from millrace.lib.variables.scope import no_regularizer as no_regularizer
+    from millrace.lib.variables.scope import variable_op_scope as variable_op_scope
+    from millrace.lib.variables.scope import variable_scope as variable_scope
+    from millrace.lib.variables.sets import all_variables as all_variables
+    from millrace.lib.variables.sets import assert_variables_initialized as assert_variables_initialized
+    from millrace.lib.variables.sets import global_variables as global_variables
+    from millrace.lib.variables.sets import global_variables_initializer as global_variables_initializer
+    from millrace.lib.variables.sets import initialize_all_variables as initialize_all_variables
+    from millrace.lib.variables.sets import initialize_local_variables as initialize_local_variables
+    from millrace.lib.variables.sets import initialize_variables as initialize_variables
+    from millrace.lib.variables.sets import is_variable_initialized as is_variable_initialized
+    from millrace.lib.variables.sets import local_variables as local_variables
+    from millrace.lib.variables.sets import local_variables_initializer as local_variables_initializer
+    from millrace.lib.variables.sets import model_variables as model_variables
+    from millrace.lib.variables.sets import moving_average_variables as moving_average_variables
+    from millrace.lib.variables.sets import report_uninitialized_variables as report_uninitialized_variables
+    from millrace.lib.variables.sets import trainable_variables as trainable_variables
+    from millrace.lib.variables.sets import variables_initializer as variables_initializer
+    from millrace.lib.variables.template import make_template as make_template
+    from millrace.lib.variables.variable import Variable as Variable
+    from millrace.opkit.random.seeds import get_seed as get_seed
+    from millrace.opkit.random.seeds import set_random_seed as set_random_seed
+    from millrace.opkit.records.features import FixedLenFeature as FixedLenFeature
+    from millrace.opkit.records.features import FixedLenSequenceFeature as FixedLenSequenceFeature
+    from millrace.opkit.records.features import SparseFeature as SparseFeature
+    from millrace.opkit.records.features import VarLenFeature as VarLenFeature
+    from millrace.ops.array.concat import concat as concat
+    from millrace.ops.array.concat import parallel_stack as parallel_stack
+    from millrace.ops.array.concat import split as split
+    from millrace.ops.array.concat import stack as stack
+    from millrace.ops.array.concat import unstack as unstack
+    from millrace.ops.array.constant import constant as constant
+    from millrace.ops.array.constant import identity as identity
+    from millrace.ops.array.constant import identity_n as identity_n
+    from millrace.ops.array.constant import no_op as no_op
+    from millrace.ops.array.constant import ones as ones
+    from millrace.ops.array.constant import placeholder as placeholder
+    from millrace.ops.array.constant import placeholder_with_default as placeholder_with_default
+    from millrace.ops.array.constant import stop_gradient as stop_gradient
+    from millrace.ops.array.constant import zeros as zeros
+    from millrace.ops.array.fill import fill as fill
+    from millrace.ops.array.fill import lin_space as lin_space
+    from millrace.ops.array.fill import lin_space as linspace
+    from millrace.ops.array.fill import ones_like as ones_like
+    from millrace.ops.array.fill import range_ as range
+    from millrace.ops.array.fill import zeros_like as zeros_like
+    from millrace.ops.array.fingerprint import fingerprint as fingerprint
+    from millrace.ops.array.gather import batch_gather as batch_gather
+    from millrace.ops.array.gather import gather as gather
+    from millrace.ops.array.gather import gather_nd as gather_nd
+    from millrace.ops.array.inplace import edit_distance as edit_distance
+    from millrace.ops.array.inplace import guarantee_const as guarantee_const
+    from millrace.ops.array.one_hot import one_hot as one_hot
+    from millrace.ops.array.one_hot import searchsorted as searchsorted
+    from millrace.ops.array.one_hot import unravel_index as unravel_index
+    from millrace.ops.array.pad import pad as pad
+    from millrace.ops.array.reorder import reverse as reverse
+    from millrace.ops.array.reorder import reverse as reverse_v2
+    from millrace.ops.array.reorder import reverse_sequence as reverse_sequence
+    from millrace.ops.array.reorder import roll as roll
+    from millrace.ops.array.reshape import expand_dims as expand_dims
+    from millrace.ops.array.reshape import invert_permutation as invert_permutation
+    from millrace.ops.array.reshape import matrix_transpose as matrix_transpose
+    from millrace.ops.array.reshape import reshape as reshape
+    from millrace.ops.array.reshape import squeeze as squeeze
+    from millrace.ops.array.reshape import transpose as transpose
+    from millrace.ops.array.scatter_nd import scatter_nd as scatter_nd
+    from millrace.ops.array.scatter_nd import tensor_scatter_add as tensor_scatter_add
+    from millrace.ops.array.scatter_nd import tensor_scatter_add as tensor_scatter_nd_add
+    from millrace.ops.array.scatter_nd import tensor_scatter_sub as tensor_scatter_nd_sub
+    from millrace.ops.array.scatter_nd import tensor_scatter_sub as tensor_scatter_sub
+    from millrace.ops.array.scatter_nd import tensor_scatter_update as tensor_scatter_nd_update
+    from millrace.ops.array.scatter_nd import tensor_scatter_update as tensor_scatter_update
+    from millrace.ops.array.shape import broadcast_dynamic_shape as broadcast_dynamic_shape
+    from millrace.ops.array.shape import broadcast_static_shape as broadcast_static_shape
+    from millrace.ops.array.shape import ensure_shape as ensure_shape
+    from millrace.ops.array.shape import rank as rank
+    from millrace.ops.array.shape import shape as shape
+    from millrace.ops.array.shape import shape_n as shape_n
+    from millrace.ops.array.shape import size as size
+    from millrace.ops.array.slicing import slice_ as slice
+    from millrace.ops.array.slicing import strided_slice as strided_slice
+    from millrace.ops.array.space_batch import batch_to_space as batch_to_space
+    from millrace.ops.array.space_batch import batch_to_space_nd as batch_to_space_nd
+    from millrace.ops.array.space_batch import depth_to_space as depth_to_space
+    from millrace.ops.array.space_batch import space_to_batch as space_to_batch
+    from millrace.ops.array.space_batch import space_to_batch_nd as space_to_batch_nd
+    from millrace.ops.array.space_batch import space_to_depth as space_to_depth
+    from millrace.ops.array.tile import broadcast_to as broadcast_to
+    from millrace.ops.array.tile import tile as tile
+    from millrace.ops.array.where import dynamic_partition as dynamic_partition
+    from millrace.ops.array.where import dynamic_stitch as dynamic_stitch
+    from millrace.ops.array.where import parallel_dynamic_stitch as parallel_dynamic_stitch
+    from millrace.ops.array.where import setdiff1d as listdiff
+    from millrace.ops.array.where import setdiff1d as setdiff1d
+    from millrace.ops.array.where import unique as unique
+    from millrace.ops.array.where import unique_with_counts as unique_with_counts
+    from millrace.ops.flow.logging import print_ as Print
+    from millrace.ops.flow.numeric_check import check_numerics as check_numerics
+    from millrace.ops.flow.script import numpy_function as numpy_function
+    from millrace.ops.flow.script import py_func as py_func
+    from millrace.ops.io.files import matching_files as matching_files
+    from millrace.ops.io.files import read_file as read_file
+    from millrace.ops.io.files import write_file as write_file
+    from millrace.ops.io.parsing import parse_example as parse_example
+    from millrace.ops.io.parsing import parse_single_example as parse_single_example
+    from millrace.ops.io.parsing import parse_single_sequence_example as parse_single_sequence_example
+    from millrace.ops.io.serialize import decode_csv as decode_csv
+    from millrace.ops.io.serialize import decode_json_example as decode_json_example
+    from millrace.ops.io.serialize import deserialize_many_sparse as deserialize_many_sparse
+    from millrace.ops.io.serialize import parse_tensor as parse_tensor
+    from millrace.ops.io.serialize import serialize_many_sparse as serialize_many_sparse
+    from millrace.ops.io.serialize import serialize_sparse as serialize_sparse
+    from millrace.ops.io.serialize import serialize_tensor as serialize_tensor
+    from millrace.ops.linalg.decomposition import cholesky as cholesky
+    from millrace.ops.linalg.decomposition import qr as qr
+    from millrace.ops.linalg.decomposition import self_adjoint_eig as self_adjoint_eig
+    from millrace.ops.linalg.decomposition import self_adjoint_eigvals as self_adjoint_eigvals
+    from millrace.ops.linalg.decomposition import svd as svd
+    from millrace.ops.linalg.diag import diag as diag
+    from millrace.ops.linalg.diag import diag_part as diag_part
+    from millrace.ops.linalg.diag import matrix_band_part as matrix_band_part
+    from millrace.ops.linalg.diag_band import matrix_diag as matrix_diag
+    from millrace.ops.linalg.diag_band import matrix_diag_part as matrix_diag_part
+    from millrace.ops.linalg.diag_band import matrix_set_diag as matrix_set_diag
+    from millrace.ops.linalg.matmul import matmul as matmul
+    from millrace.ops.linalg.matmul import sparse_matmul as sparse_matmul
+    from millrace.ops.linalg.products import cross as cross
+    from millrace.ops.linalg.products import trace as trace
+    from millrace.ops.linalg.solve import matrix_determinant as matrix_determinant
+    from millrace.ops.linalg.solve import matrix_inverse as matrix_inverse
+    from millrace.ops.linalg.solve import matrix_solve as matrix_solve
+    from millrace.ops.linalg.solve import matrix_solve_ls as matrix_solve_ls
+    from millrace.ops.linalg.solve import matrix_square_root as matrix_square_root
+    from millrace.ops.linalg.solve import matrix_triangular_solve as matrix_triangular_solve
+    from millrace.ops.math.arithmetic import accumulate_n as accumulate_n
+    from millrace.ops.math.arithmetic import add as add
+    from millrace.ops.math.arithmetic import add_n as add_n
+    from millrace.ops.math.arithmetic import multiply as multiply
+    from millrace.ops.math.arithmetic import pow as pow
+    from millrace.ops.math.arithmetic import squared_difference as squared_difference
+    from millrace.ops.math.arithmetic import subtract as subtract
+    from millrace.ops.math.cast import bitcast as bitcast
+    from millrace.ops.math.cast import cast as cast
+    from millrace.ops.math.cast import saturate_cast as saturate_cast
+    from millrace.ops.math.cast import to_bfloat16 as to_bfloat16
+    from millrace.ops.math.cast import to_complex128 as to_complex128
+    from millrace.ops.math.cast import to_complex64 as to_complex64
+    from millrace.ops.math.cast import to_double as to_double
+    from millrace.ops.math.cast import to_float as to_float
+    from millrace.ops.math.cast import to_int32 as to_int32
+    from millrace.ops.math.cast import to_int64 as to_int64
+    from millrace.ops.math.comparison import equal as equal
+    from millrace.ops.math.comparison import greater as greater
+    from millrace.ops.math.comparison import greater_equal as greater_equal
+    from millrace.ops.math.comparison import is_finite as is_finite
+    from millrace.ops.math.comparison import is_inf as is_inf
+    from millrace.ops.math.comparison import is_nan as is_nan
+    from millrace.ops.math.comparison import less as less
+    from millrace.ops.math.comparison import less_equal as less_equal
+    from millrace.ops.math.comparison import logical_and as logical_and
+    from millrace.ops.math.comparison import logical_not as logical_not
+    from millrace.ops.math.comparison import logical_or as logical_or
+    from millrace.ops.math.comparison import logical_xor as logical_xor
+    from millrace.ops.math.comparison import not_equal as not_equal
+    from millrace.ops.math.complex import angle as angle
+    from millrace.ops.math.complex import complex as complex
+    from millrace.ops.math.complex import conj as conj
+    from millrace.ops.math.complex import imag as imag
+    from millrace.ops.math.complex import real as real
+    from millrace.ops.math.counting import histogram_fixed_width as histogram_fixed_width
+    from millrace.ops.math.cumulative import cumprod as cumprod
+    from millrace.ops.math.cumulative import cumsum as cumsum
+    from millrace.ops.math.division import div_no_nan as div_no_nan
+    from millrace.ops.math.division import divide as divide
+    from millrace.ops.math.division import floor_div as floor_div
+    from millrace.ops.math.division import floordiv as floordiv
+    from millrace.ops.math.division import floormod as floormod
+    from millrace.ops.math.division import floormod as mod
+    from millrace.ops.math.division import realdiv as realdiv
+    from millrace.ops.math.division import reciprocal as reciprocal
+    from millrace.ops.math.division import truediv as truediv
+    from millrace.ops.math.division import truncatediv as truncatediv
+    from millrace.ops.math.division import truncatemod as truncatemod
+    from millrace.ops.math.elementwise import abs as abs
+    from millrace.ops.math.elementwise import ceil as ceil
+    from millrace.ops.math.elementwise import exp as exp
+    from millrace.ops.math.elementwise import expm1 as expm1
+    from millrace.ops.math.elementwise import floor as floor
+    from millrace.ops.math.elementwise import log as log
+    from millrace.ops.math.elementwise import log1p as log1p
+    from millrace.ops.math.elementwise import negative as negative
+    from millrace.ops.math.elementwise import rint as rint
+    from millrace.ops.math.elementwise import round as round
+    from millrace.ops.math.elementwise import rsqrt as rsqrt
+    from millrace.ops.math.elementwise import sigmoid as sigmoid
+    from millrace.ops.math.elementwise import sign as sign
+    from millrace.ops.math.elementwise import sqrt as sqrt
+    from millrace.ops.math.elementwise import square as square
+    from millrace.ops.math.extremes import arg_max as arg_max
+    from millrace.ops.math.extremes import arg_min as arg_min
+    from millrace.ops.math.extremes import argmax as argmax
+    from millrace.ops.math.extremes import argmin as argmin
+    from millrace.ops.math.fft import fft as fft
+    from millrace.ops.math.fft import fft2d as fft2d
+    from millrace.ops.math.fft import fft3d as fft3d
+    from millrace.ops.math.fft import ifft as ifft
+    from millrace.ops.math.fft import ifft2d as ifft2d
+    from millrace.ops.math.fft import ifft3d as ifft3d
+    from millrace.ops.math.segment import segment_max as segment_max
+    from millrace.ops.math.segment import segment_mean as segment_mean
+    from millrace.ops.math.segment import segment_min as segment_min
+    from millrace.ops.math.segment import segment_prod as segment_prod
+    from millrace.ops.math.segment import segment_sum as segment_sum
+    from millrace.ops.math.segment import unsorted_segment_max as unsorted_segment_max
+    from millrace.ops.math.segment import unsorted_segment_min as unsorted_segment_min
+    from millrace.ops.math.segment import unsorted_segment_prod as unsorted_segment_prod
+    from millrace.ops.math.segment import unsorted_segment_sum as unsorted_segment_sum
+    from millrace.ops.math.segment_sparse import sparse_segment_mean as sparse_segment_mean
+    from millrace.ops.math.segment_sparse import sparse_segment_sqrt_n as sparse_segment_sqrt_n
+    from millrace.ops.math.segment_sparse import sparse_segment_sum as sparse_segment_sum
+    from millrace.ops.math.select import maximum as maximum
+    from millrace.ops.math.select import minimum as minimum
+    from millrace.ops.math.select import where as where
+    from millrace.ops.math.select import where_v2 as where_v2
+    from millrace.ops.math.special import betainc as betainc
+    from millrace.ops.math.special import digamma as digamma
+    from millrace.ops.math.special import erf as erf
+    from millrace.ops.math.special import erfc as erfc
+    from millrace.ops.math.special import igamma as igamma
+    from millrace.ops.math.special import igammac as igammac
+    from millrace.ops.math.special import lgamma as lgamma
+    from millrace.ops.math.special import polygamma as polygamma
+    from millrace.ops.math.special import zeta as zeta
+    from millrace.ops.math.trigonometric import acos as acos
+    from millrace.ops.math.trigonometric import acosh as acosh
+    from millrace.ops.math.trigonometric import asin as asin
+    from millrace.ops.math.trigonometric import asinh as asinh
+    from millrace.ops.math.trigonometric import atan as atan
+    from millrace.ops.math.trigonometric import atan2 as atan2
+    from millrace.ops.math.trigonometric import atanh as atanh
+    from millrace.ops.math.trigonometric import cos as cos
+    from millrace.ops.math.trigonometric import cosh as cosh
+    from millrace.ops.math.trigonometric import sin as sin
+    from millrace.ops.math.trigonometric import sinh as sinh
+    from millrace.ops.math.trigonometric import tan as tan
+    from millrace.ops.math.trigonometric import tanh as tanh
+    from millrace.ops.nn.fake_quant import fake_quant_with_min_max_args as fake_quant_with_min_max_args
+    from millrace.ops.nn.fake_quant import fake_quant_with_min_max_args_gradient as fake_quant_with_min_max_args_gradient
+    from millrace.ops.nn.fake_quant import fake_quant_with_min_max_vars as fake_quant_with_min_max_vars
+    from millrace.ops.nn.fake_quant import fake_quant_with_min_max_vars_gradient as fake_quant_with_min_max_vars_gradient
+    from millrace.ops.nn.fake_quant import fake_quant_with_min_max_vars_per_channel as fake_quant_with_min_max_vars_per_channel
+    from millrace.ops.nn.fake_quant import fake_quant_with_min_max_vars_per_channel_gradient as fake_quant_with_min_max_vars_per_channel_gradient
+    from millrace.ops.nn.patches import extract_image_patches as extract_image_patches
+    from millrace.ops.nn.patches import extract_volume_patches as extract_volume_patches
+    from millrace.ops.nn.quantize import dequantize as dequantize
+    from millrace.ops.nn.quantize import quantize as quantize
+    from millrace.ops.nn.quantize import quantize_v2 as quantize_v2
+    from millrace.ops.nn.quantize import quantized_concat as quantized_concat
+    from millrace.ops.random.counts import random_gamma as random_gamma
+    from millrace.ops.random.counts import random_poisson as random_poisson
+    from millrace.ops.random.draws import multinomial as multinomial
+    from millrace.ops.random.draws import random_crop as random_crop
+    from millrace.ops.random.draws import random_normal as random_normal
+    from millrace.ops.random.draws import random_shuffle as random_shuffle
+    from millrace.ops.random.draws import random_uniform as random_uniform
+    from millrace.ops.random.draws import truncated_normal as truncated_normal
+    from millrace.ops.sparse.dense import sparse_tensor_dense_matmul as sparse_tensor_dense_matmul
+    from millrace.ops.sparse.dense import sparse_to_dense as sparse_to_dense
+    from millrace.ops.state.session_handles import delete_session_tensor as delete_session_tensor
+    from millrace.ops.state.session_handles import get_session_handle as get_session_handle
+    from millrace.ops.state.session_handles import get_session_tensor as get_session_tensor
+    from millrace.ops.text.codes import decode_base64 as decode_base64
+    from millrace.ops.text.codes import decode_compressed as decode_compressed
+    from millrace.ops.text.codes import decode_raw as decode_raw
+    from millrace.ops.text.codes import encode_base64 as encode_base64
+    from millrace.ops.text.split import string_split as string_split
+    from millrace.ops.text.strings import as_string as as_string
+    from millrace.ops.text.strings import reduce_join as reduce_join
+    from millrace.ops.text.strings import regex_replace as regex_replace
+    from millrace.ops.text.strings import string_join as string_join
+    from millrace.ops.text.strings import string_strip as string_strip
+    from millrace.ops.text.strings import string_to_hash_bucket as string_to_hash_bucket
+    from millrace.ops.text.strings import string_to_hash_bucket_fast as string_to_hash_bucket_fast
+    from millrace.ops.text.strings import string_to_hash_bucket_strong as string_to_hash_bucket_strong
+    from millrace.ops.text.strings import string_to_number as string_to_number
+    from millrace.ops.text.strings import substr as substr
     from millrace.session.export import export as export
     from millrace.session.session import InteractiveSession as InteractiveSession
     from millrace.session.session import Session as Session
@@ -1097,6 +1098,7 @@ __all__ = [
     "random_uniform_initializer",
     "range",
     "rank",
+    "raw_ops",
     "read_file",
     "real",
     "realdiv",
@@ -1298,9 +1300,9 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "AUTO_REUSE": "millrace.lib.variable_scope",
+            "AUTO_REUSE": "millrace.lib.variables.scope",
             "AggregationMethod": "millrace.autodiff.aggregate",
-            "Assert": "millrace.lib.checks",
+            "Assert": "millrace.lib.math.checks",
             "AttrValue": "millrace.core.proto_names",
             "COMPILER_VERSION": "millrace.core.version",
             "CXX11_ABI_FLAG": "millrace.core.version",
@@ -1309,10 +1311,10 @@ if not TYPE_CHECKING:
             "DeviceSpec": "millrace.graph.device",
             "Dimension": "millrace.core.shapes",
             "Event": "millrace.core.proto_names",
-            "FIFOQueue": "millrace.lib.queues",
-            "FixedLenFeature": "millrace.opkit.features",
-            "FixedLenSequenceFeature": "millrace.opkit.features",
-            "FixedLengthRecordReader": "millrace.lib.readers",
+            "FIFOQueue": "millrace.lib.input.queues",
+            "FixedLenFeature": "millrace.opkit.records.features",
+            "FixedLenSequenceFeature": "millrace.opkit.records.features",
+            "FixedLengthRecordReader": "millrace.lib.input.readers",
             "GIT_VERSION": "millrace.core.version",
             "GPUOptions": "millrace.core.proto_names",
             "GRAPH_DEF_VERSION": "millrace.core.version",
@@ -1324,10 +1326,10 @@ if not TYPE_CHECKING:
             "GraphKeys": "millrace.graph.keys",
             "GraphOptions": "millrace.core.proto_names",
             "HistogramProto": "millrace.core.proto_names",
-            "IdentityReader": "millrace.lib.readers",
-            "IndexedSlices": "millrace.graph.indexed_slices",
+            "IdentityReader": "millrace.lib.input.readers",
+            "IndexedSlices": "millrace.building.indexed_slices",
             "InteractiveSession": "millrace.session.session",
-            "LMDBReader": "millrace.lib.readers",
+            "LMDBReader": "millrace.lib.input.readers",
             "LogMessage": "millrace.core.proto_names",
             "MILLRACE_VERSION": "millrace.core.version",
             "MONOLITHIC_BUILD": "millrace.core.version",
@@ -1339,264 +1341,264 @@ if not TYPE_CHECKING:
             "OpError": "millrace.core.errors",
             "Operation": "millrace.graph.operation",
             "OptimizerOptions": "millrace.core.proto_names",
-            "PaddingFIFOQueue": "millrace.lib.queues",
-            "Print": "millrace.ops.logging:print_",
-            "PriorityQueue": "millrace.lib.queues",
+            "PaddingFIFOQueue": "millrace.lib.input.queues",
+            "Print": "millrace.ops.flow.logging:print_",
+            "PriorityQueue": "millrace.lib.input.queues",
             "QUANTIZED_DTYPES": "millrace.core.dtypes",
-            "QueueBase": "millrace.lib.queues",
-            "RandomShuffleQueue": "millrace.lib.queues",
-            "ReaderBase": "millrace.lib.readers",
+            "QueueBase": "millrace.lib.input.queues",
+            "RandomShuffleQueue": "millrace.lib.input.queues",
+            "ReaderBase": "millrace.lib.input.readers",
             "RegisterGradient": "millrace.autodiff.registry",
             "RunMetadata": "millrace.core.proto_names",
             "RunOptions": "millrace.core.proto_names",
             "Session": "millrace.session.session",
             "SessionLog": "millrace.core.proto_names",
-            "SparseFeature": "millrace.opkit.features",
-            "SparseTensor": "millrace.graph.sparse_tensor",
+            "SparseFeature": "millrace.opkit.records.features",
+            "SparseTensor": "millrace.building.sparse_tensor",
             "SparseTensorSpec": "millrace.datasets.specs",
-            "SparseTensorValue": "millrace.graph.sparse_tensor",
+            "SparseTensorValue": "millrace.building.sparse_tensor",
             "Summary": "millrace.core.proto_names",
             "SummaryMetadata": "millrace.core.proto_names",
-            "TFRecordReader": "millrace.lib.readers",
+            "TFRecordReader": "millrace.lib.input.readers",
             "Tensor": "millrace.graph.tensor",
-            "TensorArray": "millrace.lib.tensor_array",
+            "TensorArray": "millrace.lib.flow.tensor_array",
             "TensorInfo": "millrace.core.proto_names",
             "TensorShape": "millrace.core.shapes",
             "TensorSpec": "millrace.datasets.specs",
-            "TextLineReader": "millrace.lib.readers",
+            "TextLineReader": "millrace.lib.input.readers",
             "TypeSpec": "millrace.datasets.specs",
             "UnconnectedGradients": "millrace.autodiff.tape",
             "VERSION": "millrace.core.version",
-            "VarLenFeature": "millrace.opkit.features",
-            "Variable": "millrace.lib.variables",
-            "VariableAggregation": "millrace.lib.variable_creation",
-            "VariableScope": "millrace.lib.variable_scope",
-            "VariableSynchronization": "millrace.lib.variable_creation",
-            "WholeFileReader": "millrace.lib.readers",
+            "VarLenFeature": "millrace.opkit.records.features",
+            "Variable": "millrace.lib.variables.variable",
+            "VariableAggregation": "millrace.lib.variables.kinds",
+            "VariableScope": "millrace.lib.variables.scope",
+            "VariableSynchronization": "millrace.lib.variables.kinds",
+            "WholeFileReader": "millrace.lib.input.readers",
             "__compiler_version__": "millrace.core.version:COMPILER_VERSION",
             "__cxx11_abi_flag__": "millrace.core.version:CXX11_ABI_FLAG",
             "__git_version__": "millrace.core.version:GIT_VERSION",
             "__monolithic_build__": "millrace.core.version:MONOLITHIC_BUILD",
             "__version__": "millrace.core.version:VERSION",
-            "abs": "millrace.ops.elementwise",
-            "accumulate_n": "millrace.ops.arithmetic",
-            "acos": "millrace.ops.trigonometric",
-            "acosh": "millrace.ops.trigonometric",
-            "add": "millrace.ops.arithmetic",
-            "add_check_numerics_ops": "millrace.lib.numeric_checks",
-            "add_n": "millrace.ops.arithmetic",
-            "add_to_collection": "millrace.graph.scopes",
-            "add_to_collections": "millrace.graph.scopes",
-            "all_variables": "millrace.lib.variable_sets",
-            "angle": "millrace.ops.complex",
-            "arg_max": "millrace.ops.extremes",
-            "arg_min": "millrace.ops.extremes",
-            "argmax": "millrace.ops.extremes",
-            "argmin": "millrace.ops.extremes",
-            "argsort": "millrace.lib.array",
+            "abs": "millrace.ops.math.elementwise",
+            "accumulate_n": "millrace.ops.math.arithmetic",
+            "acos": "millrace.ops.math.trigonometric",
+            "acosh": "millrace.ops.math.trigonometric",
+            "add": "millrace.ops.math.arithmetic",
+            "add_check_numerics_ops": "millrace.lib.math.numeric_checks",
+            "add_n": "millrace.ops.math.arithmetic",
+            "add_to_collection": "millrace.building.scopes",
+            "add_to_collections": "millrace.building.scopes",
+            "all_variables": "millrace.lib.variables.sets",
+            "angle": "millrace.ops.math.complex",
+            "arg_max": "millrace.ops.math.extremes",
+            "arg_min": "millrace.ops.math.extremes",
+            "argmax": "millrace.ops.math.extremes",
+            "argmin": "millrace.ops.math.extremes",
+            "argsort": "millrace.lib.math.array",
             "as_dtype": "millrace.core.dtypes",
-            "as_string": "millrace.ops.string",
-            "asin": "millrace.ops.trigonometric",
-            "asinh": "millrace.ops.trigonometric",
-            "assert_equal": "millrace.lib.checks",
-            "assert_greater": "millrace.lib.checks",
-            "assert_greater_equal": "millrace.lib.checks",
-            "assert_integer": "millrace.lib.checks",
-            "assert_less": "millrace.lib.checks",
-            "assert_less_equal": "millrace.lib.checks",
-            "assert_near": "millrace.lib.checks",
-            "assert_negative": "millrace.lib.checks",
-            "assert_non_negative": "millrace.lib.checks",
-            "assert_non_positive": "millrace.lib.checks",
-            "assert_none_equal": "millrace.lib.checks",
-            "assert_positive": "millrace.lib.checks",
-            "assert_proper_iterable": "millrace.lib.checks",
-            "assert_rank": "millrace.lib.checks",
-            "assert_rank_at_least": "millrace.lib.checks",
-            "assert_rank_in": "millrace.lib.checks",
-            "assert_same_float_dtype": "millrace.lib.checks",
-            "assert_scalar": "millrace.lib.checks",
-            "assert_type": "millrace.lib.checks",
-            "assert_variables_initialized": "millrace.lib.variable_sets",
-            "assign": "millrace.lib.assigning",
-            "assign_add": "millrace.lib.assigning",
-            "assign_sub": "millrace.lib.assigning",
-            "atan": "millrace.ops.trigonometric",
-            "atan2": "millrace.ops.trigonometric",
-            "atanh": "millrace.ops.trigonometric",
-            "audio_summary": "millrace.lib.summary",
-            "batch_gather": "millrace.ops.gather",
-            "batch_scatter_update": "millrace.lib.assigning",
-            "batch_to_space": "millrace.ops.space_batch",
-            "batch_to_space_nd": "millrace.ops.space_batch",
-            "betainc": "millrace.ops.special",
+            "as_string": "millrace.ops.text.strings",
+            "asin": "millrace.ops.math.trigonometric",
+            "asinh": "millrace.ops.math.trigonometric",
+            "assert_equal": "millrace.lib.math.checks",
+            "assert_greater": "millrace.lib.math.checks",
+            "assert_greater_equal": "millrace.lib.math.checks",
+            "assert_integer": "millrace.lib.math.checks",
+            "assert_less": "millrace.lib.math.checks",
+            "assert_less_equal": "millrace.lib.math.checks",
+            "assert_near": "millrace.lib.math.checks",
+            "assert_negative": "millrace.lib.math.checks",
+            "assert_non_negative": "millrace.lib.math.checks",
+            "assert_non_positive": "millrace.lib.math.checks",
+            "assert_none_equal": "millrace.lib.math.checks",
+            "assert_positive": "millrace.lib.math.checks",
+            "assert_proper_iterable": "millrace.lib.math.checks",
+            "assert_rank": "millrace.lib.math.checks",
+            "assert_rank_at_least": "millrace.lib.math.checks",
+            "assert_rank_in": "millrace.lib.math.checks",
+            "assert_same_float_dtype": "millrace.lib.math.checks",
+            "assert_scalar": "millrace.lib.math.checks",
+            "assert_type": "millrace.lib.math.checks",
+            "assert_variables_initialized": "millrace.lib.variables.sets",
+            "assign": "millrace.lib.variables.assigning",
+            "assign_add": "millrace.lib.variables.assigning",
+            "assign_sub": "millrace.lib.variables.assigning",
+            "atan": "millrace.ops.math.trigonometric",
+            "atan2": "millrace.ops.math.trigonometric",
+            "atanh": "millrace.ops.math.trigonometric",
+            "audio_summary": "millrace.lib.summary.operations",
+            "batch_gather": "millrace.ops.array.gather",
+            "batch_scatter_update": "millrace.lib.variables.assigning",
+            "batch_to_space": "millrace.ops.array.space_batch",
+            "batch_to_space_nd": "millrace.ops.array.space_batch",
+            "betainc": "millrace.ops.math.special",
             "bfloat16": "millrace.core.dtypes",
             "bfloat16_ref": "millrace.core.dtypes",
-            "bincount": "millrace.lib.counting",
-            "bitcast": "millrace.ops.cast",
+            "bincount": "millrace.lib.math.counting",
+            "bitcast": "millrace.ops.math.cast",
             "bool": "millrace.core.dtypes:bool_",
             "bool_ref": "millrace.core.dtypes",
-            "boolean_mask": "millrace.graph.slicing",
-            "broadcast_dynamic_shape": "millrace.ops.shape",
-            "broadcast_static_shape": "millrace.ops.shape",
-            "broadcast_to": "millrace.ops.tile",
-            "case": "millrace.lib.control_flow",
-            "cast": "millrace.ops.cast",
-            "ceil": "millrace.ops.elementwise",
-            "check_numerics": "millrace.ops.numeric_check",
-            "cholesky": "millrace.ops.decomposition",
-            "cholesky_solve": "millrace.lib.linalg",
-            "clip_by_average_norm": "millrace.lib.linalg",
-            "clip_by_global_norm": "millrace.lib.linalg",
-            "clip_by_norm": "millrace.lib.linalg",
-            "clip_by_value": "millrace.lib.math",
-            "colocate_with": "millrace.graph.scopes",
-            "complex": "millrace.ops.complex",
+            "boolean_mask": "millrace.building.slicing",
+            "broadcast_dynamic_shape": "millrace.ops.array.shape",
+            "broadcast_static_shape": "millrace.ops.array.shape",
+            "broadcast_to": "millrace.ops.array.tile",
+            "case": "millrace.lib.flow.control_flow",
+            "cast": "millrace.ops.math.cast",
+            "ceil": "millrace.ops.math.elementwise",
+            "check_numerics": "millrace.ops.flow.numeric_check",
+            "cholesky": "millrace.ops.linalg.decomposition",
+            "cholesky_solve": "millrace.lib.linalg.norms",
+            "clip_by_average_norm": "millrace.lib.linalg.norms",
+            "clip_by_global_norm": "millrace.lib.linalg.norms",
+            "clip_by_norm": "millrace.lib.linalg.norms",
+            "clip_by_value": "millrace.lib.math.functions",
+            "colocate_with": "millrace.building.scopes",
+            "complex": "millrace.ops.math.complex",
             "complex128": "millrace.core.dtypes",
             "complex128_ref": "millrace.core.dtypes",
             "complex64": "millrace.core.dtypes",
             "complex64_ref": "millrace.core.dtypes",
-            "concat": "millrace.ops.concat",
-            "concat_v2": "millrace.lib.array",
-            "cond": "millrace.lib.control_flow",
-            "confusion_matrix": "millrace.lib.confusion",
-            "conj": "millrace.ops.complex",
-            "constant": "millrace.ops.constant",
-            "constant_initializer": "millrace.lib.initializers:Constant",
-            "container": "millrace.graph.scopes",
-            "control_dependencies": "millrace.graph.scopes",
-            "control_flow_v2_enabled": "millrace.lib.behavior",
-            "convert_n_to_tensor": "millrace.graph.convert",
-            "convert_to_tensor": "millrace.graph.convert",
-            "convert_to_tensor_or_indexed_slices": "millrace.graph.convert",
-            "convert_to_tensor_or_sparse_tensor": "millrace.graph.convert",
-            "cos": "millrace.ops.trigonometric",
-            "cosh": "millrace.ops.trigonometric",
-            "count_nonzero": "millrace.lib.reductions",
-            "count_up_to": "millrace.lib.assigning",
-            "create_partitioned_variables": "millrace.lib.partitioned",
-            "cross": "millrace.ops.linalg",
-            "cumprod": "millrace.ops.cumulative",
-            "cumsum": "millrace.ops.cumulative",
-            "custom_gradient": "millrace.lib.custom_gradient",
-            "decode_base64": "millrace.ops.string_codes",
-            "decode_compressed": "millrace.ops.string_codes",
-            "decode_csv": "millrace.ops.serialize",
-            "decode_json_example": "millrace.ops.serialize",
-            "decode_raw": "millrace.ops.string_codes",
-            "delete_session_tensor": "millrace.ops.session_handles",
-            "depth_to_space": "millrace.ops.space_batch",
-            "dequantize": "millrace.ops.quantize",
-            "deserialize_many_sparse": "millrace.ops.serialize",
-            "device": "millrace.graph.scopes",
-            "diag": "millrace.ops.diag",
-            "diag_part": "millrace.ops.diag",
-            "digamma": "millrace.ops.special",
+            "concat": "millrace.ops.array.concat",
+            "concat_v2": "millrace.lib.math.array",
+            "cond": "millrace.lib.flow.control_flow",
+            "confusion_matrix": "millrace.lib.metrics.confusion",
+            "conj": "millrace.ops.math.complex",
+            "constant": "millrace.ops.array.constant",
+            "constant_initializer": "millrace.lib.variables.initializers:Constant",
+            "container": "millrace.building.scopes",
+            "control_dependencies": "millrace.building.scopes",
+            "control_flow_v2_enabled": "millrace.lib.platform.behavior",
+            "convert_n_to_tensor": "millrace.building.convert",
+            "convert_to_tensor": "millrace.building.convert",
+            "convert_to_tensor_or_indexed_slices": "millrace.building.convert",
+            "convert_to_tensor_or_sparse_tensor": "millrace.building.convert",
+            "cos": "millrace.ops.math.trigonometric",
+            "cosh": "millrace.ops.math.trigonometric",
+            "count_nonzero": "millrace.lib.math.reductions",
+            "count_up_to": "millrace.lib.variables.assigning",
+            "create_partitioned_variables": "millrace.lib.variables.scope",
+            "cross": "millrace.ops.linalg.products",
+            "cumprod": "millrace.ops.math.cumulative",
+            "cumsum": "millrace.ops.math.cumulative",
+            "custom_gradient": "millrace.lib.flow.custom_gradient",
+            "decode_base64": "millrace.ops.text.codes",
+            "decode_compressed": "millrace.ops.text.codes",
+            "decode_csv": "millrace.ops.io.serialize",
+            "decode_json_example": "millrace.ops.io.serialize",
+            "decode_raw": "millrace.ops.text.codes",
+            "delete_session_tensor": "millrace.ops.state.session_handles",
+            "depth_to_space": "millrace.ops.array.space_batch",
+            "dequantize": "millrace.ops.nn.quantize",
+            "deserialize_many_sparse": "millrace.ops.io.serialize",
+            "device": "millrace.building.scopes",
+            "diag": "millrace.ops.linalg.diag",
+            "diag_part": "millrace.ops.linalg.diag",
+            "digamma": "millrace.ops.math.special",
             "dimension_at_index": "millrace.core.shapes",
             "dimension_value": "millrace.core.shapes",
-            "disable_control_flow_v2": "millrace.lib.behavior:control_flow_v2",
-            "disable_eager_execution": "millrace.lib.behavior:disable_v2_behavior",
-            "disable_resource_variables": "millrace.lib.variable_creation",
-            "disable_tensor_equality": "millrace.lib.behavior",
-            "disable_v2_behavior": "millrace.lib.behavior",
-            "disable_v2_tensorshape": "millrace.lib.behavior",
-            "div": "millrace.graph.operators:public_div",
-            "div_no_nan": "millrace.ops.division",
-            "divide": "millrace.ops.division",
+            "disable_control_flow_v2": "millrace.lib.platform.behavior:control_flow_v2",
+            "disable_eager_execution": "millrace.lib.platform.behavior:disable_v2_behavior",
+            "disable_resource_variables": "millrace.lib.variables.creation",
+            "disable_tensor_equality": "millrace.lib.platform.behavior",
+            "disable_v2_behavior": "millrace.lib.platform.behavior",
+            "disable_v2_tensorshape": "millrace.lib.platform.behavior",
+            "div": "millrace.building.operators:public_div",
+            "div_no_nan": "millrace.ops.math.division",
+            "divide": "millrace.ops.math.division",
             "double": "millrace.core.dtypes",
             "double_ref": "millrace.core.dtypes",
-            "dynamic_partition": "millrace.ops.where",
-            "dynamic_stitch": "millrace.ops.where",
-            "edit_distance": "millrace.ops.inplace",
-            "einsum": "millrace.lib.contraction",
-            "enable_control_flow_v2": "millrace.lib.behavior:control_flow_v2",
-            "enable_eager_execution": "millrace.lib.behavior",
-            "enable_resource_variables": "millrace.lib.variable_creation",
-            "enable_tensor_equality": "millrace.lib.behavior",
-            "enable_v2_behavior": "millrace.lib.behavior",
-            "enable_v2_tensorshape": "millrace.lib.behavior",
-            "encode_base64": "millrace.ops.string_codes",
-            "ensure_shape": "millrace.ops.shape",
-            "equal": "millrace.ops.comparison",
-            "erf": "millrace.ops.special",
-            "erfc": "millrace.ops.special",
-            "executing_eagerly": "millrace.lib.behavior",
-            "exp": "millrace.ops.elementwise",
-            "expand_dims": "millrace.ops.reshape",
-            "expm1": "millrace.ops.elementwise",
+            "dynamic_partition": "millrace.ops.array.where",
+            "dynamic_stitch": "millrace.ops.array.where",
+            "edit_distance": "millrace.ops.array.inplace",
+            "einsum": "millrace.lib.math.contraction",
+            "enable_control_flow_v2": "millrace.lib.platform.behavior:control_flow_v2",
+            "enable_eager_execution": "millrace.lib.platform.behavior",
+            "enable_resource_variables": "millrace.lib.variables.creation",
+            "enable_tensor_equality": "millrace.lib.platform.behavior",
+            "enable_v2_behavior": "millrace.lib.platform.behavior",
+            "enable_v2_tensorshape": "millrace.lib.platform.behavior",
+            "encode_base64": "millrace.ops.text.codes",
+            "ensure_shape": "millrace.ops.array.shape",
+            "equal": "millrace.ops.math.comparison",
+            "erf": "millrace.ops.math.special",
+            "erfc": "millrace.ops.math.special",
+            "executing_eagerly": "millrace.lib.platform.behavior",
+            "exp": "millrace.ops.math.elementwise",
+            "expand_dims": "millrace.ops.array.reshape",
+            "expm1": "millrace.ops.math.elementwise",
             "export": "millrace.session.export",
-            "extract_image_patches": "millrace.ops.patches",
-            "extract_volume_patches": "millrace.ops.patches",
-            "eye": "millrace.lib.array",
-            "fake_quant_with_min_max_args": "millrace.ops.fake_quant",
-            "fake_quant_with_min_max_args_gradient": "millrace.ops.fake_quant",
-            "fake_quant_with_min_max_vars": "millrace.ops.fake_quant",
-            "fake_quant_with_min_max_vars_gradient": "millrace.ops.fake_quant",
-            "fake_quant_with_min_max_vars_per_channel": "millrace.ops.fake_quant",
-            "fake_quant_with_min_max_vars_per_channel_gradient": "millrace.ops.fake_quant",
-            "fft": "millrace.ops.fft",
-            "fft2d": "millrace.ops.fft",
-            "fft3d": "millrace.ops.fft",
-            "fill": "millrace.ops.fill",
-            "fingerprint": "millrace.ops.fingerprint",
-            "fixed_size_partitioner": "millrace.lib.partitioned",
+            "extract_image_patches": "millrace.ops.nn.patches",
+            "extract_volume_patches": "millrace.ops.nn.patches",
+            "eye": "millrace.lib.math.array",
+            "fake_quant_with_min_max_args": "millrace.ops.nn.fake_quant",
+            "fake_quant_with_min_max_args_gradient": "millrace.ops.nn.fake_quant",
+            "fake_quant_with_min_max_vars": "millrace.ops.nn.fake_quant",
+            "fake_quant_with_min_max_vars_gradient": "millrace.ops.nn.fake_quant",
+            "fake_quant_with_min_max_vars_per_channel": "millrace.ops.nn.fake_quant",
+            "fake_quant_with_min_max_vars_per_channel_gradient": "millrace.ops.nn.fake_quant",
+            "fft": "millrace.ops.math.fft",
+            "fft2d": "millrace.ops.math.fft",
+            "fft3d": "millrace.ops.math.fft",
+            "fill": "millrace.ops.array.fill",
+            "fingerprint": "millrace.ops.array.fingerprint",
+            "fixed_size_partitioner": "millrace.lib.variables.partitioned",
             "float16": "millrace.core.dtypes",
             "float16_ref": "millrace.core.dtypes",
             "float32": "millrace.core.dtypes",
             "float32_ref": "millrace.core.dtypes",
             "float64": "millrace.core.dtypes",
             "float64_ref": "millrace.core.dtypes",
-            "floor": "millrace.ops.elementwise",
-            "floor_div": "millrace.ops.division",
-            "floordiv": "millrace.ops.division",
-            "floormod": "millrace.ops.division",
-            "foldl": "millrace.lib.functional",
-            "foldr": "millrace.lib.functional",
-            "gather": "millrace.ops.gather",
-            "gather_nd": "millrace.ops.gather",
-            "get_collection": "millrace.graph.scopes",
-            "get_collection_ref": "millrace.graph.scopes",
+            "floor": "millrace.ops.math.elementwise",
+            "floor_div": "millrace.ops.math.division",
+            "floordiv": "millrace.ops.math.division",
+            "floormod": "millrace.ops.math.division",
+            "foldl": "millrace.lib.flow.functional",
+            "foldr": "millrace.lib.flow.functional",
+            "gather": "millrace.ops.array.gather",
+            "gather_nd": "millrace.ops.array.gather",
+            "get_collection": "millrace.building.scopes",
+            "get_collection_ref": "millrace.building.scopes",
             "get_default_graph": "millrace.graph.defaults",
             "get_default_session": "millrace.graph.defaults",
-            "get_local_variable": "millrace.lib.variable_scope",
-            "get_logger": "millrace.lib.log",
-            "get_seed": "millrace.opkit.seeds",
-            "get_session_handle": "millrace.ops.session_handles",
-            "get_session_tensor": "millrace.ops.session_handles",
-            "get_static_value": "millrace.graph.static:constant_value",
-            "get_variable": "millrace.lib.variable_scope",
-            "get_variable_scope": "millrace.lib.variable_scope",
-            "global_norm": "millrace.lib.linalg",
-            "global_variables": "millrace.lib.variable_sets",
-            "global_variables_initializer": "millrace.lib.variable_sets",
-            "glorot_normal_initializer": "millrace.lib.initializers:GlorotNormal",
-            "glorot_uniform_initializer": "millrace.lib.initializers:GlorotUniform",
+            "get_local_variable": "millrace.lib.variables.scope",
+            "get_logger": "millrace.lib.platform.log",
+            "get_seed": "millrace.opkit.random.seeds",
+            "get_session_handle": "millrace.ops.state.session_handles",
+            "get_session_tensor": "millrace.ops.state.session_handles",
+            "get_static_value": "millrace.building.static:constant_value",
+            "get_variable": "millrace.lib.variables.scope",
+            "get_variable_scope": "millrace.lib.variables.scope",
+            "global_norm": "millrace.lib.linalg.norms",
+            "global_variables": "millrace.lib.variables.sets",
+            "global_variables_initializer": "millrace.lib.variables.sets",
+            "glorot_normal_initializer": "millrace.lib.variables.initializers:GlorotNormal",
+            "glorot_uniform_initializer": "millrace.lib.variables.initializers:GlorotUniform",
             "gradients": "millrace.autodiff.gradients",
-            "greater": "millrace.ops.comparison",
-            "greater_equal": "millrace.ops.comparison",
-            "group": "millrace.lib.control_flow",
-            "guarantee_const": "millrace.ops.inplace",
+            "greater": "millrace.ops.math.comparison",
+            "greater_equal": "millrace.ops.math.comparison",
+            "group": "millrace.lib.flow.control_flow",
+            "guarantee_const": "millrace.ops.array.inplace",
             "half": "millrace.core.dtypes",
             "half_ref": "millrace.core.dtypes",
-            "hessians": "millrace.lib.custom_gradient",
-            "histogram_fixed_width": "millrace.ops.counting",
-            "histogram_fixed_width_bins": "millrace.lib.counting",
-            "histogram_summary": "millrace.lib.summary",
-            "identity": "millrace.ops.constant",
-            "identity_n": "millrace.ops.constant",
-            "ifft": "millrace.ops.fft",
-            "ifft2d": "millrace.ops.fft",
-            "ifft3d": "millrace.ops.fft",
-            "igamma": "millrace.ops.special",
-            "igammac": "millrace.ops.special",
-            "imag": "millrace.ops.complex",
-            "image_summary": "millrace.lib.summary",
-            "import_graph_def": "millrace.graph.importer",
-            "init_scope": "millrace.graph.scopes",
-            "initialize_all_tables": "millrace.lib.lookup_tables",
-            "initialize_all_variables": "millrace.lib.variable_sets",
-            "initialize_local_variables": "millrace.lib.variable_sets",
-            "initialize_variables": "millrace.lib.variable_sets",
+            "hessians": "millrace.lib.flow.custom_gradient",
+            "histogram_fixed_width": "millrace.ops.math.counting",
+            "histogram_fixed_width_bins": "millrace.lib.math.counting",
+            "histogram_summary": "millrace.lib.summary.operations",
+            "identity": "millrace.ops.array.constant",
+            "identity_n": "millrace.ops.array.constant",
+            "ifft": "millrace.ops.math.fft",
+            "ifft2d": "millrace.ops.math.fft",
+            "ifft3d": "millrace.ops.math.fft",
+            "igamma": "millrace.ops.math.special",
+            "igammac": "millrace.ops.math.special",
+            "imag": "millrace.ops.math.complex",
+            "image_summary": "millrace.lib.summary.operations",
+            "import_graph_def": "millrace.exchange.importer",
+            "init_scope": "millrace.building.scopes",
+            "initialize_all_tables": "millrace.lib.lookup.tables",
+            "initialize_all_variables": "millrace.lib.variables.sets",
+            "initialize_local_variables": "millrace.lib.variables.sets",
+            "initialize_variables": "millrace.lib.variables.sets",
             "int16": "millrace.core.dtypes",
             "int16_ref": "millrace.core.dtypes",
             "int32": "millrace.core.dtypes",
@@ -1605,262 +1607,263 @@ if not TYPE_CHECKING:
             "int64_ref": "millrace.core.dtypes",
             "int8": "millrace.core.dtypes",
             "int8_ref": "millrace.core.dtypes",
-            "invert_permutation": "millrace.ops.reshape",
-            "is_finite": "millrace.ops.comparison",
-            "is_inf": "millrace.ops.comparison",
-            "is_nan": "millrace.ops.comparison",
-            "is_non_decreasing": "millrace.lib.numeric_checks",
-            "is_numeric_tensor": "millrace.lib.checks",
-            "is_strictly_increasing": "millrace.lib.numeric_checks",
-            "is_tensor": "millrace.lib.array",
-            "is_variable_initialized": "millrace.lib.variable_sets",
-            "lbeta": "millrace.lib.math",
-            "less": "millrace.ops.comparison",
-            "less_equal": "millrace.ops.comparison",
-            "lgamma": "millrace.ops.special",
-            "lin_space": "millrace.ops.fill",
-            "linspace": "millrace.ops.fill:lin_space",
-            "listdiff": "millrace.ops.where:setdiff1d",
-            "load_file_system_library": "millrace.lib.behavior:load_op_library",
-            "load_library": "millrace.lib.behavior:load_op_library",
-            "load_op_library": "millrace.lib.behavior",
-            "local_variables": "millrace.lib.variable_sets",
-            "local_variables_initializer": "millrace.lib.variable_sets",
-            "log": "millrace.ops.elementwise",
-            "log1p": "millrace.ops.elementwise",
-            "log_sigmoid": "millrace.lib.math",
-            "logical_and": "millrace.ops.comparison",
-            "logical_not": "millrace.ops.comparison",
-            "logical_or": "millrace.ops.comparison",
-            "logical_xor": "millrace.ops.comparison",
-            "make_ndarray": "millrace.graph.tensor_messages",
-            "make_template": "millrace.lib.template",
-            "make_tensor_proto": "millrace.graph.tensor_messages",
-            "map_fn": "millrace.lib.functional",
-            "matching_files": "millrace.ops.files",
-            "matmul": "millrace.ops.matmul",
-            "matrix_band_part": "millrace.ops.diag",
-            "matrix_determinant": "millrace.ops.solve",
-            "matrix_diag": "millrace.ops.diag_band",
-            "matrix_diag_part": "millrace.ops.diag_band",
-            "matrix_inverse": "millrace.ops.solve",
-            "matrix_set_diag": "millrace.ops.diag_band",
-            "matrix_solve": "millrace.ops.solve",
-            "matrix_solve_ls": "millrace.ops.solve",
-            "matrix_square_root": "millrace.ops.solve",
-            "matrix_transpose": "millrace.ops.reshape",
-            "matrix_triangular_solve": "millrace.ops.solve",
-            "maximum": "millrace.ops.select",
-            "merge_all_summaries": "millrace.lib.summary",
-            "merge_summary": "millrace.lib.summary",
-            "meshgrid": "millrace.lib.array",
-            "min_max_variable_partitioner": "millrace.lib.partitioned",
-            "minimum": "millrace.ops.select",
-            "mod": "millrace.ops.division:floormod",
-            "model_variables": "millrace.lib.variable_sets",
-            "moving_average_variables": "millrace.lib.variable_sets",
-            "multinomial": "millrace.ops.random",
-            "multiply": "millrace.ops.arithmetic",
-            "name_scope": "millrace.graph.scopes",
-            "negative": "millrace.ops.elementwise",
-            "newaxis": "millrace.graph.slicing",
+            "invert_permutation": "millrace.ops.array.reshape",
+            "is_finite": "millrace.ops.math.comparison",
+            "is_inf": "millrace.ops.math.comparison",
+            "is_nan": "millrace.ops.math.comparison",
+            "is_non_decreasing": "millrace.lib.math.numeric_checks",
+            "is_numeric_tensor": "millrace.lib.math.checks",
+            "is_strictly_increasing": "millrace.lib.math.numeric_checks",
+            "is_tensor": "millrace.lib.math.array",
+            "is_variable_initialized": "millrace.lib.variables.sets",
+            "lbeta": "millrace.lib.math.functions",
+            "less": "millrace.ops.math.comparison",
+            "less_equal": "millrace.ops.math.comparison",
+            "lgamma": "millrace.ops.math.special",
+            "lin_space": "millrace.ops.array.fill",
+            "linspace": "millrace.ops.array.fill:lin_space",
+            "listdiff": "millrace.ops.array.where:setdiff1d",
+            "load_file_system_library": "millrace.lib.platform.behavior:load_op_library",
+            "load_library": "millrace.lib.platform.behavior:load_op_library",
+            "load_op_library": "millrace.lib.platform.behavior",
+            "local_variables": "millrace.lib.variables.sets",
+            "local_variables_initializer": "millrace.lib.variables.sets",
+            "log": "millrace.ops.math.elementwise",
+            "log1p": "millrace.ops.math.elementwise",
+            "log_sigmoid": "millrace.lib.math.functions",
+            "logical_and": "millrace.ops.math.comparison",
+            "logical_not": "millrace.ops.math.comparison",
+            "logical_or": "millrace.ops.math.comparison",
+            "logical_xor": "millrace.ops.math.comparison",
+            "make_ndarray": "millrace.exchange.tensor_messages",
+            "make_template": "millrace.lib.variables.template",
+            "make_tensor_proto": "millrace.exchange.tensor_messages",
+            "map_fn": "millrace.lib.flow.functional",
+            "matching_files": "millrace.ops.io.files",
+            "matmul": "millrace.ops.linalg.matmul",
+            "matrix_band_part": "millrace.ops.linalg.diag",
+            "matrix_determinant": "millrace.ops.linalg.solve",
+            "matrix_diag": "millrace.ops.linalg.diag_band",
+            "matrix_diag_part": "millrace.ops.linalg.diag_band",
+            "matrix_inverse": "millrace.ops.linalg.solve",
+            "matrix_set_diag": "millrace.ops.linalg.diag_band",
+            "matrix_solve": "millrace.ops.linalg.solve",
+            "matrix_solve_ls": "millrace.ops.linalg.solve",
+            "matrix_square_root": "millrace.ops.linalg.solve",
+            "matrix_transpose": "millrace.ops.array.reshape",
+            "matrix_triangular_solve": "millrace.ops.linalg.solve",
+            "maximum": "millrace.ops.math.select",
+            "merge_all_summaries": "millrace.lib.summary.operations",
+            "merge_summary": "millrace.lib.summary.operations",
+            "meshgrid": "millrace.lib.math.array",
+            "min_max_variable_partitioner": "millrace.lib.variables.partitioned",
+            "minimum": "millrace.ops.math.select",
+            "mod": "millrace.ops.math.division:floormod",
+            "model_variables": "millrace.lib.variables.sets",
+            "moving_average_variables": "millrace.lib.variables.sets",
+            "multinomial": "millrace.ops.random.draws",
+            "multiply": "millrace.ops.math.arithmetic",
+            "name_scope": "millrace.building.scopes",
+            "negative": "millrace.ops.math.elementwise",
+            "newaxis": "millrace.building.slicing",
             "no_gradient": "millrace.autodiff.registry:not_differentiable",
-            "no_op": "millrace.ops.constant",
-            "no_regularizer": "millrace.lib.variable_scope",
-            "norm": "millrace.lib.linalg",
-            "not_equal": "millrace.ops.comparison",
-            "numpy_function": "millrace.ops.script",
-            "one_hot": "millrace.ops.one_hot",
-            "ones": "millrace.ops.constant",
-            "ones_initializer": "millrace.lib.initializers:Ones",
-            "ones_like": "millrace.ops.fill",
-            "op_scope": "millrace.graph.scopes",
-            "orthogonal_initializer": "millrace.lib.initializers:Orthogonal",
-            "pack": "millrace.lib.array",
-            "pad": "millrace.ops.pad",
-            "parallel_dynamic_stitch": "millrace.ops.where",
-            "parallel_stack": "millrace.ops.concat",
-            "parse_example": "millrace.ops.parsing",
-            "parse_single_example": "millrace.ops.parsing",
-            "parse_single_sequence_example": "millrace.ops.parsing",
-            "parse_tensor": "millrace.ops.serialize",
-            "placeholder": "millrace.ops.constant",
-            "placeholder_with_default": "millrace.ops.constant",
-            "polygamma": "millrace.ops.special",
-            "pow": "millrace.ops.arithmetic",
-            "print": "millrace.lib.printing:print_",
-            "py_func": "millrace.ops.script",
+            "no_op": "millrace.ops.array.constant",
+            "no_regularizer": "millrace.lib.variables.scope",
+            "norm": "millrace.lib.linalg.norms",
+            "not_equal": "millrace.ops.math.comparison",
+            "numpy_function": "millrace.ops.flow.script",
+            "one_hot": "millrace.ops.array.one_hot",
+            "ones": "millrace.ops.array.constant",
+            "ones_initializer": "millrace.lib.variables.initializers:Ones",
+            "ones_like": "millrace.ops.array.fill",
+            "op_scope": "millrace.building.scopes",
+            "orthogonal_initializer": "millrace.lib.variables.initializers:Orthogonal",
+            "pack": "millrace.lib.math.array",
+            "pad": "millrace.ops.array.pad",
+            "parallel_dynamic_stitch": "millrace.ops.array.where",
+            "parallel_stack": "millrace.ops.array.concat",
+            "parse_example": "millrace.ops.io.parsing",
+            "parse_single_example": "millrace.ops.io.parsing",
+            "parse_single_sequence_example": "millrace.ops.io.parsing",
+            "parse_tensor": "millrace.ops.io.serialize",
+            "placeholder": "millrace.ops.array.constant",
+            "placeholder_with_default": "millrace.ops.array.constant",
+            "polygamma": "millrace.ops.math.special",
+            "pow": "millrace.ops.math.arithmetic",
+            "print": "millrace.lib.platform.printing:print_",
+            "py_func": "millrace.ops.flow.script",
             "qint16": "millrace.core.dtypes",
             "qint16_ref": "millrace.core.dtypes",
             "qint32": "millrace.core.dtypes",
             "qint32_ref": "millrace.core.dtypes",
             "qint8": "millrace.core.dtypes",
             "qint8_ref": "millrace.core.dtypes",
-            "qr": "millrace.ops.decomposition",
-            "quantize": "millrace.ops.quantize",
-            "quantize_v2": "millrace.ops.quantize",
-            "quantized_concat": "millrace.ops.quantize",
+            "qr": "millrace.ops.linalg.decomposition",
+            "quantize": "millrace.ops.nn.quantize",
+            "quantize_v2": "millrace.ops.nn.quantize",
+            "quantized_concat": "millrace.ops.nn.quantize",
             "quint16": "millrace.core.dtypes",
             "quint16_ref": "millrace.core.dtypes",
             "quint8": "millrace.core.dtypes",
             "quint8_ref": "millrace.core.dtypes",
-            "random_crop": "millrace.ops.random",
-            "random_gamma": "millrace.ops.random_counts",
-            "random_normal": "millrace.ops.random",
-            "random_normal_initializer": "millrace.lib.initializers:RandomNormal",
-            "random_poisson": "millrace.ops.random_counts",
-            "random_shuffle": "millrace.ops.random",
-            "random_uniform": "millrace.ops.random",
-            "random_uniform_initializer": "millrace.lib.initializers:RandomUniform",
-            "range": "millrace.ops.fill:range_",
-            "rank": "millrace.ops.shape",
-            "read_file": "millrace.ops.files",
-            "real": "millrace.ops.complex",
-            "realdiv": "millrace.ops.division",
-            "reciprocal": "millrace.ops.division",
-            "reduce_all": "millrace.lib.reductions",
-            "reduce_any": "millrace.lib.reductions",
-            "reduce_join": "millrace.ops.string",
-            "reduce_logsumexp": "millrace.lib.reductions",
-            "reduce_max": "millrace.lib.reductions",
-            "reduce_mean": "millrace.lib.reductions",
-            "reduce_min": "millrace.lib.reductions",
-            "reduce_prod": "millrace.lib.reductions",
-            "reduce_sum": "millrace.lib.reductions",
-            "regex_replace": "millrace.ops.string",
-            "register_tensor_conversion_function": "millrace.graph.convert",
-            "repeat": "millrace.lib.array",
-            "report_uninitialized_variables": "millrace.lib.variable_sets",
-            "required_space_to_batch_paddings": "millrace.lib.array",
+            "random_crop": "millrace.ops.random.draws",
+            "random_gamma": "millrace.ops.random.counts",
+            "random_normal": "millrace.ops.random.draws",
+            "random_normal_initializer": "millrace.lib.variables.initializers:RandomNormal",
+            "random_poisson": "millrace.ops.random.counts",
+            "random_shuffle": "millrace.ops.random.draws",
+            "random_uniform": "millrace.ops.random.draws",
+            "random_uniform_initializer": "millrace.lib.variables.initializers:RandomUniform",
+            "range": "millrace.ops.array.fill:range_",
+            "rank": "millrace.ops.array.shape",
+            "raw_ops": "millrace.building.raw",
+            "read_file": "millrace.ops.io.files",
+            "real": "millrace.ops.math.complex",
+            "realdiv": "millrace.ops.math.division",
+            "reciprocal": "millrace.ops.math.division",
+            "reduce_all": "millrace.lib.math.reductions",
+            "reduce_any": "millrace.lib.math.reductions",
+            "reduce_join": "millrace.ops.text.strings",
+            "reduce_logsumexp": "millrace.lib.math.reductions",
+            "reduce_max": "millrace.lib.math.reductions",
+            "reduce_mean": "millrace.lib.math.reductions",
+            "reduce_min": "millrace.lib.math.reductions",
+            "reduce_prod": "millrace.lib.math.reductions",
+            "reduce_sum": "millrace.lib.math.reductions",
+            "regex_replace": "millrace.ops.text.strings",
+            "register_tensor_conversion_function": "millrace.building.convert",
+            "repeat": "millrace.lib.math.array",
+            "report_uninitialized_variables": "millrace.lib.variables.sets",
+            "required_space_to_batch_paddings": "millrace.lib.math.array",
             "reset_default_graph": "millrace.graph.defaults",
-            "reshape": "millrace.ops.reshape",
+            "reshape": "millrace.ops.array.reshape",
             "resource": "millrace.core.dtypes",
             "resource_ref": "millrace.core.dtypes",
-            "resource_variables_enabled": "millrace.lib.variable_creation",
-            "reverse": "millrace.ops.reorder",
-            "reverse_sequence": "millrace.ops.reorder",
-            "reverse_v2": "millrace.ops.reorder:reverse",
-            "rint": "millrace.ops.elementwise",
-            "roll": "millrace.ops.reorder",
-            "round": "millrace.ops.elementwise",
-            "rsqrt": "millrace.ops.elementwise",
-            "saturate_cast": "millrace.ops.cast",
-            "scalar_mul": "millrace.lib.math",
-            "scalar_summary": "millrace.lib.summary",
-            "scan": "millrace.lib.functional",
-            "scatter_add": "millrace.lib.assigning",
-            "scatter_div": "millrace.lib.assigning",
-            "scatter_max": "millrace.lib.assigning",
-            "scatter_min": "millrace.lib.assigning",
-            "scatter_mul": "millrace.lib.assigning",
-            "scatter_nd": "millrace.ops.scatter_nd",
-            "scatter_nd_add": "millrace.lib.assigning",
-            "scatter_nd_sub": "millrace.lib.assigning",
-            "scatter_nd_update": "millrace.lib.assigning",
-            "scatter_sub": "millrace.lib.assigning",
-            "scatter_update": "millrace.lib.assigning",
-            "searchsorted": "millrace.ops.one_hot",
-            "segment_max": "millrace.ops.segment",
-            "segment_mean": "millrace.ops.segment",
-            "segment_min": "millrace.ops.segment",
-            "segment_prod": "millrace.ops.segment",
-            "segment_sum": "millrace.ops.segment",
-            "self_adjoint_eig": "millrace.ops.decomposition",
-            "self_adjoint_eigvals": "millrace.ops.decomposition",
-            "sequence_mask": "millrace.lib.array",
-            "serialize_many_sparse": "millrace.ops.serialize",
-            "serialize_sparse": "millrace.ops.serialize",
-            "serialize_tensor": "millrace.ops.serialize",
-            "set_random_seed": "millrace.opkit.seeds",
-            "setdiff1d": "millrace.ops.where",
-            "shape": "millrace.ops.shape",
-            "shape_n": "millrace.ops.shape",
-            "sigmoid": "millrace.ops.elementwise",
-            "sign": "millrace.ops.elementwise",
-            "sin": "millrace.ops.trigonometric",
-            "sinh": "millrace.ops.trigonometric",
-            "size": "millrace.ops.shape",
-            "slice": "millrace.ops.slicing:slice_",
-            "sort": "millrace.lib.array",
-            "space_to_batch": "millrace.ops.space_batch",
-            "space_to_batch_nd": "millrace.ops.space_batch",
-            "space_to_depth": "millrace.ops.space_batch",
-            "sparse_add": "millrace.lib.sparse_math",
-            "sparse_concat": "millrace.lib.sparse",
-            "sparse_fill_empty_rows": "millrace.lib.sparse",
-            "sparse_mask": "millrace.lib.sparse",
-            "sparse_matmul": "millrace.ops.matmul",
-            "sparse_maximum": "millrace.lib.sparse_math",
-            "sparse_merge": "millrace.lib.sparse",
-            "sparse_minimum": "millrace.lib.sparse_math",
-            "sparse_placeholder": "millrace.lib.sparse",
-            "sparse_reduce_max": "millrace.lib.sparse_math",
-            "sparse_reduce_max_sparse": "millrace.lib.sparse_math",
-            "sparse_reduce_sum": "millrace.lib.sparse_math",
-            "sparse_reduce_sum_sparse": "millrace.lib.sparse_math",
-            "sparse_reorder": "millrace.lib.sparse",
-            "sparse_reset_shape": "millrace.lib.sparse",
-            "sparse_reshape": "millrace.lib.sparse",
-            "sparse_retain": "millrace.lib.sparse",
-            "sparse_segment_mean": "millrace.ops.segment_sparse",
-            "sparse_segment_sqrt_n": "millrace.ops.segment_sparse",
-            "sparse_segment_sum": "millrace.ops.segment_sparse",
-            "sparse_slice": "millrace.lib.sparse",
-            "sparse_softmax": "millrace.lib.sparse_math",
-            "sparse_split": "millrace.lib.sparse",
-            "sparse_tensor_dense_matmul": "millrace.ops.sparse_dense",
-            "sparse_tensor_to_dense": "millrace.lib.sparse",
-            "sparse_to_dense": "millrace.ops.sparse_dense",
-            "sparse_to_indicator": "millrace.lib.sparse",
-            "sparse_transpose": "millrace.lib.sparse",
-            "split": "millrace.ops.concat",
-            "sqrt": "millrace.ops.elementwise",
-            "square": "millrace.ops.elementwise",
-            "squared_difference": "millrace.ops.arithmetic",
-            "squeeze": "millrace.ops.reshape",
-            "stack": "millrace.ops.concat",
-            "stop_gradient": "millrace.ops.constant",
-            "strided_slice": "millrace.ops.slicing",
+            "resource_variables_enabled": "millrace.lib.variables.creation",
+            "reverse": "millrace.ops.array.reorder",
+            "reverse_sequence": "millrace.ops.array.reorder",
+            "reverse_v2": "millrace.ops.array.reorder:reverse",
+            "rint": "millrace.ops.math.elementwise",
+            "roll": "millrace.ops.array.reorder",
+            "round": "millrace.ops.math.elementwise",
+            "rsqrt": "millrace.ops.math.elementwise",
+            "saturate_cast": "millrace.ops.math.cast",
+            "scalar_mul": "millrace.lib.math.functions",
+            "scalar_summary": "millrace.lib.summary.operations",
+            "scan": "millrace.lib.flow.functional",
+            "scatter_add": "millrace.lib.variables.assigning",
+            "scatter_div": "millrace.lib.variables.assigning",
+            "scatter_max": "millrace.lib.variables.assigning",
+            "scatter_min": "millrace.lib.variables.assigning",
+            "scatter_mul": "millrace.lib.variables.assigning",
+            "scatter_nd": "millrace.ops.array.scatter_nd",
+            "scatter_nd_add": "millrace.lib.variables.assigning",
+            "scatter_nd_sub": "millrace.lib.variables.assigning",
+            "scatter_nd_update": "millrace.lib.variables.assigning",
+            "scatter_sub": "millrace.lib.variables.assigning",
+            "scatter_update": "millrace.lib.variables.assigning",
+            "searchsorted": "millrace.ops.array.one_hot",
+            "segment_max": "millrace.ops.math.segment",
+            "segment_mean": "millrace.ops.math.segment",
+            "segment_min": "millrace.ops.math.segment",
+            "segment_prod": "millrace.ops.math.segment",
+            "segment_sum": "millrace.ops.math.segment",
+            "self_adjoint_eig": "millrace.ops.linalg.decomposition",
+            "self_adjoint_eigvals": "millrace.ops.linalg.decomposition",
+            "sequence_mask": "millrace.lib.math.array",
+            "serialize_many_sparse": "millrace.ops.io.serialize",
+            "serialize_sparse": "millrace.ops.io.serialize",
+            "serialize_tensor": "millrace.ops.io.serialize",
+            "set_random_seed": "millrace.opkit.random.seeds",
+            "setdiff1d": "millrace.ops.array.where",
+            "shape": "millrace.ops.array.shape",
+            "shape_n": "millrace.ops.array.shape",
+            "sigmoid": "millrace.ops.math.elementwise",
+            "sign": "millrace.ops.math.elementwise",
+            "sin": "millrace.ops.math.trigonometric",
+            "sinh": "millrace.ops.math.trigonometric",
+            "size": "millrace.ops.array.shape",
+            "slice": "millrace.ops.array.slicing:slice_",
+            "sort": "millrace.lib.math.array",
+            "space_to_batch": "millrace.ops.array.space_batch",
+            "space_to_batch_nd": "millrace.ops.array.space_batch",
+            "space_to_depth": "millrace.ops.array.space_batch",
+            "sparse_add": "millrace.lib.sparse.math",
+            "sparse_concat": "millrace.lib.sparse.conversion",
+            "sparse_fill_empty_rows": "millrace.lib.sparse.conversion",
+            "sparse_mask": "millrace.lib.sparse.conversion",
+            "sparse_matmul": "millrace.ops.linalg.matmul",
+            "sparse_maximum": "millrace.lib.sparse.math",
+            "sparse_merge": "millrace.lib.sparse.conversion",
+            "sparse_minimum": "millrace.lib.sparse.math",
+            "sparse_placeholder": "millrace.lib.sparse.conversion",
+            "sparse_reduce_max": "millrace.lib.sparse.math",
+            "sparse_reduce_max_sparse": "millrace.lib.sparse.math",
+            "sparse_reduce_sum": "millrace.lib.sparse.math",
+            "sparse_reduce_sum_sparse": "millrace.lib.sparse.math",
+            "sparse_reorder": "millrace.lib.sparse.conversion",
+            "sparse_reset_shape": "millrace.lib.sparse.conversion",
+            "sparse_reshape": "millrace.lib.sparse.conversion",
+            "sparse_retain": "millrace.lib.sparse.conversion",
+            "sparse_segment_mean": "millrace.ops.math.segment_sparse",
+            "sparse_segment_sqrt_n": "millrace.ops.math.segment_sparse",
+            "sparse_segment_sum": "millrace.ops.math.segment_sparse",
+            "sparse_slice": "millrace.lib.sparse.conversion",
+            "sparse_softmax": "millrace.lib.sparse.math",
+            "sparse_split": "millrace.lib.sparse.conversion",
+            "sparse_tensor_dense_matmul": "millrace.ops.sparse.dense",
+            "sparse_tensor_to_dense": "millrace.lib.sparse.conversion",
+            "sparse_to_dense": "millrace.ops.sparse.dense",
+            "sparse_to_indicator": "millrace.lib.sparse.conversion",
+            "sparse_transpose": "millrace.lib.sparse.conversion",
+            "split": "millrace.ops.array.concat",
+            "sqrt": "millrace.ops.math.elementwise",
+            "square": "millrace.ops.math.elementwise",
+            "squared_difference": "millrace.ops.math.arithmetic",
+            "squeeze": "millrace.ops.array.reshape",
+            "stack": "millrace.ops.array.concat",
+            "stop_gradient": "millrace.ops.array.constant",
+            "strided_slice": "millrace.ops.array.slicing",
             "string": "millrace.core.dtypes",
-            "string_join": "millrace.ops.string",
+            "string_join": "millrace.ops.text.strings",
             "string_ref": "millrace.core.dtypes",
-            "string_split": "millrace.ops.string_split",
-            "string_strip": "millrace.ops.string",
-            "string_to_hash_bucket": "millrace.ops.string",
-            "string_to_hash_bucket_fast": "millrace.ops.string",
-            "string_to_hash_bucket_strong": "millrace.ops.string",
-            "string_to_number": "millrace.ops.string",
-            "substr": "millrace.ops.string",
-            "subtract": "millrace.ops.arithmetic",
-            "svd": "millrace.ops.decomposition",
-            "switch_case": "millrace.lib.control_flow",
-            "tables_initializer": "millrace.lib.lookup_tables",
-            "tan": "millrace.ops.trigonometric",
-            "tanh": "millrace.ops.trigonometric",
-            "tensor_scatter_add": "millrace.ops.scatter_nd",
-            "tensor_scatter_nd_add": "millrace.ops.scatter_nd:tensor_scatter_add",
-            "tensor_scatter_nd_sub": "millrace.ops.scatter_nd:tensor_scatter_sub",
-            "tensor_scatter_nd_update": "millrace.ops.scatter_nd:tensor_scatter_update",
-            "tensor_scatter_sub": "millrace.ops.scatter_nd",
-            "tensor_scatter_update": "millrace.ops.scatter_nd",
-            "tensordot": "millrace.lib.contraction",
-            "tile": "millrace.ops.tile",
-            "to_bfloat16": "millrace.ops.cast",
-            "to_complex128": "millrace.ops.cast",
-            "to_complex64": "millrace.ops.cast",
-            "to_double": "millrace.ops.cast",
-            "to_float": "millrace.ops.cast",
-            "to_int32": "millrace.ops.cast",
-            "to_int64": "millrace.ops.cast",
-            "trace": "millrace.ops.linalg",
-            "trainable_variables": "millrace.lib.variable_sets",
-            "transpose": "millrace.ops.reshape",
-            "truediv": "millrace.ops.division",
-            "truncated_normal": "millrace.ops.random",
-            "truncated_normal_initializer": "millrace.lib.initializers:TruncatedNormal",
-            "truncatediv": "millrace.ops.division",
-            "truncatemod": "millrace.ops.division",
-            "tuple": "millrace.lib.control_flow:tuple_",
+            "string_split": "millrace.ops.text.split",
+            "string_strip": "millrace.ops.text.strings",
+            "string_to_hash_bucket": "millrace.ops.text.strings",
+            "string_to_hash_bucket_fast": "millrace.ops.text.strings",
+            "string_to_hash_bucket_strong": "millrace.ops.text.strings",
+            "string_to_number": "millrace.ops.text.strings",
+            "substr": "millrace.ops.text.strings",
+            "subtract": "millrace.ops.math.arithmetic",
+            "svd": "millrace.ops.linalg.decomposition",
+            "switch_case": "millrace.lib.flow.control_flow",
+            "tables_initializer": "millrace.lib.lookup.tables",
+            "tan": "millrace.ops.math.trigonometric",
+            "tanh": "millrace.ops.math.trigonometric",
+            "tensor_scatter_add": "millrace.ops.array.scatter_nd",
+            "tensor_scatter_nd_add": "millrace.ops.array.scatter_nd:tensor_scatter_add",
+            "tensor_scatter_nd_sub": "millrace.ops.array.scatter_nd:tensor_scatter_sub",
+            "tensor_scatter_nd_update": "millrace.ops.array.scatter_nd:tensor_scatter_update",
+            "tensor_scatter_sub": "millrace.ops.array.scatter_nd",
+            "tensor_scatter_update": "millrace.ops.array.scatter_nd",
+            "tensordot": "millrace.lib.math.contraction",
+            "tile": "millrace.ops.array.tile",
+            "to_bfloat16": "millrace.ops.math.cast",
+            "to_complex128": "millrace.ops.math.cast",
+            "to_complex64": "millrace.ops.math.cast",
+            "to_double": "millrace.ops.math.cast",
+            "to_float": "millrace.ops.math.cast",
+            "to_int32": "millrace.ops.math.cast",
+            "to_int64": "millrace.ops.math.cast",
+            "trace": "millrace.ops.linalg.products",
+            "trainable_variables": "millrace.lib.variables.sets",
+            "transpose": "millrace.ops.array.reshape",
+            "truediv": "millrace.ops.math.division",
+            "truncated_normal": "millrace.ops.random.draws",
+            "truncated_normal_initializer": "millrace.lib.variables.initializers:TruncatedNormal",
+            "truncatediv": "millrace.ops.math.division",
+            "truncatemod": "millrace.ops.math.division",
+            "tuple": "millrace.lib.flow.control_flow:tuple_",
             "uint16": "millrace.core.dtypes",
             "uint16_ref": "millrace.core.dtypes",
             "uint32": "millrace.core.dtypes",
@@ -1869,35 +1872,35 @@ if not TYPE_CHECKING:
             "uint64_ref": "millrace.core.dtypes",
             "uint8": "millrace.core.dtypes",
             "uint8_ref": "millrace.core.dtypes",
-            "uniform_unit_scaling_initializer": "millrace.lib.initializers:UniformUnitScaling",
-            "unique": "millrace.ops.where",
-            "unique_with_counts": "millrace.ops.where",
-            "unpack": "millrace.lib.array",
-            "unravel_index": "millrace.ops.one_hot",
-            "unsorted_segment_max": "millrace.ops.segment",
-            "unsorted_segment_mean": "millrace.lib.counting",
-            "unsorted_segment_min": "millrace.ops.segment",
-            "unsorted_segment_prod": "millrace.ops.segment",
-            "unsorted_segment_sqrt_n": "millrace.lib.counting",
-            "unsorted_segment_sum": "millrace.ops.segment",
-            "unstack": "millrace.ops.concat",
-            "variable_axis_size_partitioner": "millrace.lib.partitioned",
-            "variable_creator_scope": "millrace.lib.variable_creation",
-            "variable_op_scope": "millrace.lib.variable_scope",
-            "variable_scope": "millrace.lib.variable_scope",
-            "variables_initializer": "millrace.lib.variable_sets",
-            "variance_scaling_initializer": "millrace.lib.initializers:VarianceScaling",
+            "uniform_unit_scaling_initializer": "millrace.lib.variables.initializers:UniformUnitScaling",
+            "unique": "millrace.ops.array.where",
+            "unique_with_counts": "millrace.ops.array.where",
+            "unpack": "millrace.lib.math.array",
+            "unravel_index": "millrace.ops.array.one_hot",
+            "unsorted_segment_max": "millrace.ops.math.segment",
+            "unsorted_segment_mean": "millrace.lib.math.counting",
+            "unsorted_segment_min": "millrace.ops.math.segment",
+            "unsorted_segment_prod": "millrace.ops.math.segment",
+            "unsorted_segment_sqrt_n": "millrace.lib.math.counting",
+            "unsorted_segment_sum": "millrace.ops.math.segment",
+            "unstack": "millrace.ops.array.concat",
+            "variable_axis_size_partitioner": "millrace.lib.variables.partitioned",
+            "variable_creator_scope": "millrace.lib.variables.creation",
+            "variable_op_scope": "millrace.lib.variables.scope",
+            "variable_scope": "millrace.lib.variables.scope",
+            "variables_initializer": "millrace.lib.variables.sets",
+            "variance_scaling_initializer": "millrace.lib.variables.initializers:VarianceScaling",
             "variant": "millrace.core.dtypes",
             "variant_ref": "millrace.core.dtypes",
-            "verify_tensor_all_finite": "millrace.lib.numeric_checks",
-            "where": "millrace.ops.select",
-            "where_v2": "millrace.ops.select",
-            "while_loop": "millrace.lib.control_flow",
-            "write_file": "millrace.ops.files",
-            "zeros": "millrace.ops.constant",
-            "zeros_initializer": "millrace.lib.initializers:Zeros",
-            "zeros_like": "millrace.ops.fill",
-            "zeta": "millrace.ops.special",
+            "verify_tensor_all_finite": "millrace.lib.math.numeric_checks",
+            "where": "millrace.ops.math.select",
+            "where_v2": "millrace.ops.math.select",
+            "while_loop": "millrace.lib.flow.control_flow",
+            "write_file": "millrace.ops.io.files",
+            "zeros": "millrace.ops.array.constant",
+            "zeros_initializer": "millrace.lib.variables.initializers:Zeros",
+            "zeros_like": "millrace.ops.array.fill",
+            "zeta": "millrace.ops.math.special",
         },
         children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
     )

@@ -13,8 +13,8 @@ from millrace.datasets import nesting, specs
 from millrace.datasets.elements import attrs_of, int64
 from millrace.datasets.functions import wrapper
 from millrace.datasets.specs import SparseTensorSpec, TensorSpec
-from millrace.graph import convert, raw
-from millrace.graph.static import static_value
+from millrace.building import convert, raw
+from millrace.building.static import static_value
 from millrace.graph.tensor import Tensor
 
 

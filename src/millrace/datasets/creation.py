@@ -16,9 +16,9 @@ from millrace.datasets.elements import (
     tensors_of,
 )
 from millrace.datasets.specs import TensorSpec
-from millrace.graph import convert, raw
-from millrace.graph.scopes import control_dependencies, name_scope
-from millrace.graph.sparse_tensor import SparseTensor
+from millrace.building import convert, raw
+from millrace.building.scopes import control_dependencies, name_scope
+from millrace.building.sparse_tensor import SparseTensor
 
 
 def from_tensors(kind: Any, tensors: Any) -> Any:

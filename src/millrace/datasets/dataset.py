@@ -13,8 +13,8 @@ from millrace.datasets.elements import attrs_of, int64, normalized, seeds, struc
 from millrace.datasets.functions import StructuredFunction, element_from, is_scalar
 from millrace.datasets.options import Options
 from millrace.datasets.specs import TensorSpec
-from millrace.graph import convert, raw
-from millrace.graph.scopes import name_scope
+from millrace.building import convert, raw
+from millrace.building.scopes import name_scope
 from millrace.graph.tensor import Tensor
 
 

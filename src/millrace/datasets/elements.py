@@ -8,11 +8,11 @@ from millrace.core import dtypes, shapes
 from millrace.core.shapes import TensorShape
 from millrace.datasets import nesting, specs
 from millrace.datasets.specs import SparseTensorSpec, TensorSpec
-from millrace.graph import convert, raw
-from millrace.graph.scopes import name_scope
-from millrace.graph.sparse_tensor import SparseTensor, SparseTensorValue
+from millrace.building import convert, raw
+from millrace.building.scopes import name_scope
+from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.graph.tensor import Tensor
-from millrace.opkit.seeds import get_seed
+from millrace.opkit.random.seeds import get_seed
 
 
 def normalized(element: Any) -> Any:

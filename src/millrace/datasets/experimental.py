@@ -15,8 +15,8 @@ from millrace.datasets.dataset import Dataset, check_state, widened
 from millrace.datasets.elements import attrs_of, int64, normalized, seeds, structure_of, tensors_of
 from millrace.datasets.functions import StructuredFunction, element_from, is_scalar
 from millrace.datasets.specs import SparseTensorSpec, TensorSpec
-from millrace.graph import convert, raw
-from millrace.graph.scopes import name_scope
+from millrace.building import convert, raw
+from millrace.building.scopes import name_scope
 from millrace.graph.tensor import Tensor
 
 Transformation = Callable[[Any], Any]

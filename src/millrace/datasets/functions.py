@@ -7,11 +7,11 @@ from typing import Any
 
 from millrace.core import dtypes, shapes
 from millrace.datasets import nesting, specs
-from millrace.graph import convert, raw
+from millrace.building import convert, raw
 from millrace.graph.defaults import get_default_graph
-from millrace.graph.function import FunctionGraph
+from millrace.building.function import FunctionGraph
 from millrace.graph.operation import Operation
-from millrace.graph.sparse_tensor import SparseTensor, SparseTensorValue
+from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.graph.tensor import Tensor
 
 

@@ -15,8 +15,8 @@ from millrace.datasets.creation import from_tensors
 from millrace.datasets.elements import attrs_of, nesting_shapes
 from millrace.datasets.functions import StructuredFunction, wrapper
 from millrace.datasets.specs import TensorSpec
-from millrace.graph import convert, raw
-from millrace.graph.literals import to_array
+from millrace.building import convert, raw
+from millrace.building.literals import to_array
 
 
 class _Generators:
@@ -95,7 +95,7 @@ def _structure(output_types: Any, output_shapes: Any) -> Any:
 
 
 def _python(function: Callable[..., Any], inputs: list[Any], types: list[dtypes.DType]) -> list[Any]:
-    from millrace.ops.script import py_func
+    from millrace.ops.flow.script import py_func
 
     return py_func(function, inputs, types, True)
 

@@ -15,8 +15,8 @@ from millrace.datasets.elements import attrs_of
 from millrace.datasets.functions import StructuredFunction, is_scalar, wrapper
 from millrace.datasets.specs import TensorSpec
 from millrace.datasets.windows import DatasetSpec
-from millrace.graph import convert, raw
-from millrace.graph.scopes import name_scope
+from millrace.building import convert, raw
+from millrace.building.scopes import name_scope
 
 _KEY = TensorSpec([], dtypes.int64)
 _WHO = "tf.data.experimental.group_by_window()"
@@ -233,8 +233,8 @@ def bucket_by_sequence_length(
 
 def _to_boundary(structure: Any, wanted: Any, bucket: Any, boundaries: Sequence[int]) -> Any:
     """Padded shapes whose unknown dimensions are one less than the bound of the bucket."""
-    from millrace.graph.scopes import control_dependencies
-    from millrace.lib.checks import assert_less
+    from millrace.building.scopes import control_dependencies
+    from millrace.lib.math.checks import assert_less
 
     last = convert.to_tensor(len(boundaries), dtypes.int64)
     message = "When pad_to_bucket_boundary=True, elements must have length < max(bucket_boundaries)."

@@ -10,7 +10,7 @@ from millrace.datasets.batching import flag
 from millrace.datasets.elements import attrs_of, int64
 from millrace.datasets.functions import StructuredFunction
 from millrace.datasets.windows import element_of
-from millrace.graph import raw
+from millrace.building import raw
 
 
 def interleaved(

@@ -10,13 +10,13 @@ from millrace.core.public import public
 from millrace.datasets import nesting
 from millrace.datasets.elements import attrs_of, legacy_structure
 from millrace.datasets.functions import element_from
-from millrace.graph import convert, raw
+from millrace.building import convert, raw
 from millrace.graph.defaults import get_default_graph
-from millrace.graph.function import ValueGraph
+from millrace.building.function import ValueGraph
 from millrace.graph.operation import Operation
-from millrace.graph.scopes import colocate_with
+from millrace.building.scopes import colocate_with
 from millrace.graph.tensor import Tensor
-from millrace.opkit.seeds import get_seed
+from millrace.opkit.random.seeds import get_seed
 
 if TYPE_CHECKING:
     from millrace.datasets.base import DatasetBase

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from millrace.graph.sparse_tensor import SparseTensorValue
+from millrace.building.sparse_tensor import SparseTensorValue
 
 
 def is_nested(structure: Any) -> bool:

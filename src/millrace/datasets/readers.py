@@ -13,8 +13,8 @@ from millrace.datasets.elements import int64
 from millrace.datasets.functions import wrapper
 from millrace.datasets.interleaving import interleaved
 from millrace.datasets.specs import TensorSpec
-from millrace.graph import convert, raw
-from millrace.graph.scopes import name_scope
+from millrace.building import convert, raw
+from millrace.building.scopes import name_scope
 
 _BUFFER = 256 * 1024
 

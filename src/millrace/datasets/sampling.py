@@ -15,9 +15,9 @@ from millrace.datasets.elements import attrs_of
 from millrace.datasets.experimental import RandomDataset, scan, unbatch
 from millrace.datasets.functions import wrapper
 from millrace.datasets.specs import TensorSpec
-from millrace.graph import convert, raw
+from millrace.building import convert, raw
 from millrace.graph.tensor import Tensor
-from millrace.lib.control_flow import cond
+from millrace.lib.flow.control_flow import cond
 
 
 def directed(selector: Any, datasets: Sequence[Any]) -> Any:
@@ -213,7 +213,7 @@ def _filtered(dataset: Any, accepts: Any, initials: Any, classes: Any, seed: int
     triples = Dataset.zip((classes, accepts, dataset)).map(wrapper(gather_and_copy, "_gather_and_copy"))
 
     def keep(_: Any, probability: Any, element: Any) -> Any:
-        from millrace.ops.random import random_uniform
+        from millrace.ops.random.draws import random_uniform
 
         return raw.Less(random_uniform([], seed=seed), probability)
 

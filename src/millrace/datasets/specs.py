@@ -14,8 +14,8 @@ from millrace.core.dtypes import DType
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.datasets import nesting
-from millrace.graph import convert, raw
-from millrace.graph.sparse_tensor import SparseTensor, SparseTensorValue
+from millrace.building import convert, raw
+from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.graph.tensor import Tensor
 
 

@@ -13,7 +13,7 @@ from millrace.datasets.base import DatasetBase
 from millrace.datasets.batching import flag
 from millrace.datasets.elements import attrs_of, int64
 from millrace.datasets.specs import TypeSpec
-from millrace.graph import raw
+from millrace.building import raw
 from millrace.graph.tensor import Tensor
 
 

@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millrace.core import shapes
-from millrace.graph.function import FunctionGraph
+from millrace.building.function import FunctionGraph
 from millrace.graph.operation import Operation
-from millrace.runtime import cost, interpret
+from millrace.runtime.plan import cost
+from millrace.runtime import interpret
 from millrace.runtime.executable import Executables, raise_located
-from millrace.runtime.plan import Plan, SlotUse, make_plan
-from millrace.runtime.simplify import simplify
+from millrace.runtime.plan.planner import Plan, SlotUse, make_plan
+from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.stepwise import waits
 from millrace.runtime.store import Slot, Store
 from millrace.runtime.threads import ONE_THREAD, uses_blas

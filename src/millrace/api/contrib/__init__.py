@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.api.contrib import crf as crf
     from millrace.api.contrib import data as data
     from millrace.api.contrib import deprecated as deprecated
     from millrace.api.contrib import distributions as distributions
@@ -13,9 +14,11 @@ if TYPE_CHECKING:
     from millrace.api.contrib import framework as framework
     from millrace.api.contrib import image as image
     from millrace.api.contrib import layers as layers
+    from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
     from millrace.api.contrib import lookup as lookup
     from millrace.api.contrib import nn as nn
     from millrace.api.contrib import rnn as rnn
+    from millrace.api.contrib import seq2seq as seq2seq
     from millrace.api.contrib import signal as signal
     from millrace.api.contrib import slim as slim
     from millrace.api.contrib import stateless as stateless
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import util as util
 
 __all__ = [
+    "crf",
     "data",
     "deprecated",
     "distributions",
@@ -30,9 +34,11 @@ __all__ = [
     "framework",
     "image",
     "layers",
+    "legacy_seq2seq",
     "lookup",
     "nn",
     "rnn",
+    "seq2seq",
     "signal",
     "slim",
     "stateless",
@@ -45,5 +51,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("data", "deprecated", "distributions", "eager", "framework", "image", "layers", "lookup", "nn", "rnn", "signal", "slim", "stateless", "training", "util",),
+        children=("crf", "data", "deprecated", "distributions", "eager", "framework", "image", "layers", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "stateless", "training", "util",),
     )

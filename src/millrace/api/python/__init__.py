@@ -8,16 +8,20 @@ from millrace.core.public import namespace
 if TYPE_CHECKING:
     from millrace.api.python import client as client
     from millrace.api.python import data as data
+    from millrace.api.python import framework as framework
     from millrace.api.python import ops as ops
     from millrace.api.python import platform as platform
+    from millrace.api.python import pywrap_tensorflow as pywrap_tensorflow
     from millrace.api.python import training as training
     from millrace.api.python import util as util
 
 __all__ = [
     "client",
     "data",
+    "framework",
     "ops",
     "platform",
+    "pywrap_tensorflow",
     "training",
     "util",
 ]
@@ -27,5 +31,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("client", "data", "ops", "platform", "training", "util",),
+        children=("client", "data", "framework", "ops", "platform", "pywrap_tensorflow", "training", "util",),
     )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
-from millrace.opkit.waiting import Cancellation, current
+from millrace.core.waiting import Cancellation, current
 
 Element = tuple[Any, ...]
 INFINITE = -1

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes, errors
-from millrace.opkit import bytes_csv, records
+from millrace.opkit.text import csv as bytes_csv
+from millrace.opkit.records import tfrecord as records
 from millrace.opkit.datasets.base import (
     UNKNOWN,
     Dataset,
@@ -344,7 +345,7 @@ class Lmdb(Files):
 
     def read(self, path: str) -> Iterator[Element]:
         """The pairs of one database."""
-        from millrace.opkit.readers import lmdb_pairs
+        from millrace.opkit.records.readers import lmdb_pairs
 
         for key, value in lmdb_pairs(path):
             yield string(key), string(value)

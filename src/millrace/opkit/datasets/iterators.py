@@ -13,7 +13,7 @@ import numpy as np
 
 from millrace.core import dtypes, errors, shapes
 from millrace.core.waiting import WouldWait, attempting, wait_until
-from millrace.opkit.records import records
+from millrace.opkit.records import tfrecord as records
 from millrace.opkit.datasets.base import Dataset, Element, Run, Stage, string, text
 from millrace.opkit.datasets.mapping import as_dataset
 from millrace.opkit.datasets.state import decode, encode

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from millrace.opkit import bytes_example
-from millrace.opkit.bytes_example import Dense, Sparse
-from millrace.opkit.bytes_text import attr_bytes, strings
+from millrace.opkit.records import example as bytes_example
+from millrace.opkit.records.example import Dense, Sparse
+from millrace.opkit.text.pieces import attr_bytes, strings
 from millrace.opkit.datasets.base import Dataset, Element, Run, Stage, Through, told
 from millrace.opkit.datasets.stacking import sparse_value
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from millrace.opkit.datasets.base import INFINITE, Dataset, Element, Run, Stage, invalid, scalar
 from millrace.opkit.datasets.sources import entropy
-from millrace.opkit.philox import initial_state
-from millrace.opkit.philox_stream import WordStream
+from millrace.opkit.random.philox import initial_state
+from millrace.opkit.random.stream import WordStream
 
 
 class _Words:

@@ -20,8 +20,8 @@ from millrace.opkit.datasets.base import (
     scalar,
 )
 from millrace.opkit.datasets.stacking import sparse_value
-from millrace.opkit.philox import initial_state
-from millrace.opkit.philox_stream import WordStream
+from millrace.opkit.random.philox import initial_state
+from millrace.opkit.random.stream import WordStream
 
 
 class _Counted(Stage):

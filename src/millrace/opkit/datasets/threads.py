@@ -15,7 +15,7 @@ import numpy as np
 
 from millrace.core import errors
 from millrace.opkit.datasets.base import Element, Run, Stage
-from millrace.opkit.waiting import limited, wait_until
+from millrace.core.waiting import limited, wait_until
 
 _PATIENCE = 2.0  # seconds that closing waits for a thread to end
 

@@ -6,40 +6,40 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.contributed.framework.arg_scope import add_arg_scope as add_arg_scope
+    from millrace.contributed.framework.arg_scope import arg_scope as arg_scope
+    from millrace.contributed.framework.arg_scope import arg_scoped_arguments as arg_scoped_arguments
+    from millrace.contributed.framework.arg_scope import current_arg_scope as current_arg_scope
+    from millrace.contributed.framework.arg_scope import has_arg_scope as has_arg_scope
+    from millrace.contributed.framework.variables import add_model_variable as add_model_variable
+    from millrace.contributed.framework.variables import assign_from_values as assign_from_values
+    from millrace.contributed.framework.variables import assign_from_values_fn as assign_from_values_fn
+    from millrace.contributed.framework.variables import filter_variables as filter_variables
+    from millrace.contributed.framework.variables import get_local_variables as get_local_variables
+    from millrace.contributed.framework.variables import get_model_variables as get_model_variables
+    from millrace.contributed.framework.variables import get_name_scope as get_name_scope
+    from millrace.contributed.framework.variables import get_trainable_variables as get_trainable_variables
+    from millrace.contributed.framework.variables import get_unique_variable as get_unique_variable
+    from millrace.contributed.framework.variables import get_variable_full_name as get_variable_full_name
+    from millrace.contributed.framework.variables import get_variables as get_variables
+    from millrace.contributed.framework.variables import get_variables_by_name as get_variables_by_name
+    from millrace.contributed.framework.variables import get_variables_by_suffix as get_variables_by_suffix
+    from millrace.contributed.framework.variables import get_variables_to_restore as get_variables_to_restore
+    from millrace.contributed.framework.variables import global_variable as global_variable
+    from millrace.contributed.framework.variables import local_variable as local_variable
+    from millrace.contributed.framework.variables import model_variable as model_variable
+    from millrace.contributed.framework.variables import variable as variable
     from millrace.datasets.specs import BoundedTensorSpec as BoundedTensorSpec
     from millrace.datasets.specs import TensorSpec as TensorSpec
-    from millrace.lib.arg_scope import add_arg_scope as add_arg_scope
-    from millrace.lib.arg_scope import arg_scope as arg_scope
-    from millrace.lib.arg_scope import arg_scoped_arguments as arg_scoped_arguments
-    from millrace.lib.arg_scope import current_arg_scope as current_arg_scope
-    from millrace.lib.arg_scope import has_arg_scope as has_arg_scope
-    from millrace.lib.array import argsort as argsort
-    from millrace.lib.array import is_tensor as is_tensor
-    from millrace.lib.array import sort as sort
-    from millrace.lib.checks import assert_same_float_dtype as assert_same_float_dtype
-    from millrace.lib.checks import assert_scalar as assert_scalar
-    from millrace.lib.checks import assert_scalar_int as assert_scalar_int
-    from millrace.lib.contrib_variables import add_model_variable as add_model_variable
-    from millrace.lib.contrib_variables import assign_from_values as assign_from_values
-    from millrace.lib.contrib_variables import assign_from_values_fn as assign_from_values_fn
-    from millrace.lib.contrib_variables import filter_variables as filter_variables
-    from millrace.lib.contrib_variables import get_local_variables as get_local_variables
-    from millrace.lib.contrib_variables import get_model_variables as get_model_variables
-    from millrace.lib.contrib_variables import get_name_scope as get_name_scope
-    from millrace.lib.contrib_variables import get_trainable_variables as get_trainable_variables
-    from millrace.lib.contrib_variables import get_unique_variable as get_unique_variable
-    from millrace.lib.contrib_variables import get_variable_full_name as get_variable_full_name
-    from millrace.lib.contrib_variables import get_variables as get_variables
-    from millrace.lib.contrib_variables import get_variables_by_name as get_variables_by_name
-    from millrace.lib.contrib_variables import get_variables_by_suffix as get_variables_by_suffix
-    from millrace.lib.contrib_variables import get_variables_to_restore as get_variables_to_restore
-    from millrace.lib.contrib_variables import global_variable as global_variable
-    from millrace.lib.contrib_variables import local_variable as local_variable
-    from millrace.lib.contrib_variables import model_variable as model_variable
-    from millrace.lib.contrib_variables import variable as variable
-    from millrace.lib.control_flow import with_dependencies as with_dependencies
-    from millrace.lib.moving_averages import assign_moving_average as assign_moving_average
-    from millrace.lib.moving_averages import weighted_moving_average as weighted_moving_average
+    from millrace.lib.flow.control_flow import with_dependencies as with_dependencies
+    from millrace.lib.math.array import argsort as argsort
+    from millrace.lib.math.array import is_tensor as is_tensor
+    from millrace.lib.math.array import sort as sort
+    from millrace.lib.math.checks import assert_same_float_dtype as assert_same_float_dtype
+    from millrace.lib.math.checks import assert_scalar as assert_scalar
+    from millrace.lib.math.checks import assert_scalar_int as assert_scalar_int
+    from millrace.lib.variables.moving_averages import assign_moving_average as assign_moving_average
+    from millrace.lib.variables.moving_averages import weighted_moving_average as weighted_moving_average
     from millrace.training.global_step import assert_global_step as assert_global_step
     from millrace.training.global_step import create_global_step as create_global_step
     from millrace.training.global_step import get_global_step as get_global_step
@@ -96,42 +96,42 @@ if not TYPE_CHECKING:
         {
             "BoundedTensorSpec": "millrace.datasets.specs",
             "TensorSpec": "millrace.datasets.specs",
-            "add_arg_scope": "millrace.lib.arg_scope",
-            "add_model_variable": "millrace.lib.contrib_variables",
-            "arg_scope": "millrace.lib.arg_scope",
-            "arg_scoped_arguments": "millrace.lib.arg_scope",
-            "argsort": "millrace.lib.array",
+            "add_arg_scope": "millrace.contributed.framework.arg_scope",
+            "add_model_variable": "millrace.contributed.framework.variables",
+            "arg_scope": "millrace.contributed.framework.arg_scope",
+            "arg_scoped_arguments": "millrace.contributed.framework.arg_scope",
+            "argsort": "millrace.lib.math.array",
             "assert_global_step": "millrace.training.global_step",
-            "assert_same_float_dtype": "millrace.lib.checks",
-            "assert_scalar": "millrace.lib.checks",
-            "assert_scalar_int": "millrace.lib.checks",
-            "assign_from_values": "millrace.lib.contrib_variables",
-            "assign_from_values_fn": "millrace.lib.contrib_variables",
-            "assign_moving_average": "millrace.lib.moving_averages",
+            "assert_same_float_dtype": "millrace.lib.math.checks",
+            "assert_scalar": "millrace.lib.math.checks",
+            "assert_scalar_int": "millrace.lib.math.checks",
+            "assign_from_values": "millrace.contributed.framework.variables",
+            "assign_from_values_fn": "millrace.contributed.framework.variables",
+            "assign_moving_average": "millrace.lib.variables.moving_averages",
             "create_global_step": "millrace.training.global_step",
-            "current_arg_scope": "millrace.lib.arg_scope",
-            "filter_variables": "millrace.lib.contrib_variables",
+            "current_arg_scope": "millrace.contributed.framework.arg_scope",
+            "filter_variables": "millrace.contributed.framework.variables",
             "get_global_step": "millrace.training.global_step",
-            "get_local_variables": "millrace.lib.contrib_variables",
-            "get_model_variables": "millrace.lib.contrib_variables",
-            "get_name_scope": "millrace.lib.contrib_variables",
+            "get_local_variables": "millrace.contributed.framework.variables",
+            "get_model_variables": "millrace.contributed.framework.variables",
+            "get_name_scope": "millrace.contributed.framework.variables",
             "get_or_create_global_step": "millrace.training.global_step",
-            "get_trainable_variables": "millrace.lib.contrib_variables",
-            "get_unique_variable": "millrace.lib.contrib_variables",
-            "get_variable_full_name": "millrace.lib.contrib_variables",
-            "get_variables": "millrace.lib.contrib_variables",
-            "get_variables_by_name": "millrace.lib.contrib_variables",
-            "get_variables_by_suffix": "millrace.lib.contrib_variables",
-            "get_variables_to_restore": "millrace.lib.contrib_variables",
-            "global_variable": "millrace.lib.contrib_variables",
-            "has_arg_scope": "millrace.lib.arg_scope",
-            "is_tensor": "millrace.lib.array",
-            "local_variable": "millrace.lib.contrib_variables",
-            "model_variable": "millrace.lib.contrib_variables",
-            "sort": "millrace.lib.array",
-            "variable": "millrace.lib.contrib_variables",
-            "weighted_moving_average": "millrace.lib.moving_averages",
-            "with_dependencies": "millrace.lib.control_flow",
+            "get_trainable_variables": "millrace.contributed.framework.variables",
+            "get_unique_variable": "millrace.contributed.framework.variables",
+            "get_variable_full_name": "millrace.contributed.framework.variables",
+            "get_variables": "millrace.contributed.framework.variables",
+            "get_variables_by_name": "millrace.contributed.framework.variables",
+            "get_variables_by_suffix": "millrace.contributed.framework.variables",
+            "get_variables_to_restore": "millrace.contributed.framework.variables",
+            "global_variable": "millrace.contributed.framework.variables",
+            "has_arg_scope": "millrace.contributed.framework.arg_scope",
+            "is_tensor": "millrace.lib.math.array",
+            "local_variable": "millrace.contributed.framework.variables",
+            "model_variable": "millrace.contributed.framework.variables",
+            "sort": "millrace.lib.math.array",
+            "variable": "millrace.contributed.framework.variables",
+            "weighted_moving_average": "millrace.lib.variables.moving_averages",
+            "with_dependencies": "millrace.lib.flow.control_flow",
         },
         children=("nest", "python",),
     )
