@@ -128,6 +128,7 @@ if TYPE_CHECKING:
     from millrace.core.version import MONOLITHIC_BUILD as __monolithic_build__
     from millrace.core.version import VERSION as VERSION
     from millrace.core.version import VERSION as __version__
+    from millrace.datasets.optionals import OptionalSpec as OptionalSpec
     from millrace.datasets.specs import SparseTensorSpec as SparseTensorSpec
     from millrace.datasets.specs import TensorSpec as TensorSpec
     from millrace.datasets.specs import TypeSpec as TypeSpec
@@ -692,6 +693,7 @@ __all__ = [
     "OpError",
     "Operation",
     "OptimizerOptions",
+    "OptionalSpec",
     "PaddingFIFOQueue",
     "Print",
     "PriorityQueue",
@@ -1341,6 +1343,7 @@ if not TYPE_CHECKING:
             "OpError": "millrace.core.errors",
             "Operation": "millrace.graph.operation",
             "OptimizerOptions": "millrace.core.proto_names",
+            "OptionalSpec": "millrace.datasets.optionals",
             "PaddingFIFOQueue": "millrace.lib.input.queues",
             "Print": "millrace.ops.flow.logging:print_",
             "PriorityQueue": "millrace.lib.input.queues",

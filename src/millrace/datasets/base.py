@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building import convert, raw
 from millrace.core import dtypes
 from millrace.datasets import iterators, nesting
 from millrace.datasets.elements import attrs_of, int64
 from millrace.datasets.options import Options
-from millrace.building import convert, raw
 from millrace.graph.tensor import Tensor
 
 _SPEEDUPS = ("map_vectorization:use_choose_fastest:false",)

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building import convert, raw
+from millrace.building.static import static_value
 from millrace.core import dtypes, shapes
 from millrace.core.shapes import Dimension, TensorShape
 from millrace.datasets import nesting, specs
 from millrace.datasets.elements import attrs_of, int64
 from millrace.datasets.functions import wrapper
 from millrace.datasets.specs import SparseTensorSpec, TensorSpec
-from millrace.building import convert, raw
-from millrace.building.static import static_value
 from millrace.graph.tensor import Tensor
 
 

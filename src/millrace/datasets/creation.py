@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building import convert, raw
+from millrace.building.scopes import control_dependencies, name_scope
+from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import dtypes, shapes
 from millrace.datasets import nesting, specs
 from millrace.datasets.base import DatasetBase
@@ -16,9 +19,6 @@ from millrace.datasets.elements import (
     tensors_of,
 )
 from millrace.datasets.specs import TensorSpec
-from millrace.building import convert, raw
-from millrace.building.scopes import control_dependencies, name_scope
-from millrace.building.sparse_tensor import SparseTensor
 
 
 def from_tensors(kind: Any, tensors: Any) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from millrace.building import convert, raw
+from millrace.building.scopes import name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.datasets import batching, creation, generators, nesting, specs, windows
@@ -13,8 +15,6 @@ from millrace.datasets.elements import attrs_of, int64, normalized, seeds, struc
 from millrace.datasets.functions import StructuredFunction, element_from, is_scalar
 from millrace.datasets.options import Options
 from millrace.datasets.specs import TensorSpec
-from millrace.building import convert, raw
-from millrace.building.scopes import name_scope
 from millrace.graph.tensor import Tensor
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building import convert, raw
+from millrace.building.scopes import name_scope
+from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.core import dtypes, shapes
 from millrace.core.shapes import TensorShape
 from millrace.datasets import nesting, specs
 from millrace.datasets.specs import SparseTensorSpec, TensorSpec
-from millrace.building import convert, raw
-from millrace.building.scopes import name_scope
-from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.graph.tensor import Tensor
 from millrace.opkit.random.seeds import get_seed
 

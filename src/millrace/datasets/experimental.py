@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building import convert, raw
+from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.datasets import nesting
@@ -15,8 +17,6 @@ from millrace.datasets.dataset import Dataset, check_state, widened
 from millrace.datasets.elements import attrs_of, int64, normalized, seeds, structure_of, tensors_of
 from millrace.datasets.functions import StructuredFunction, element_from, is_scalar
 from millrace.datasets.specs import SparseTensorSpec, TensorSpec
-from millrace.building import convert, raw
-from millrace.building.scopes import name_scope
 from millrace.graph.tensor import Tensor
 
 Transformation = Callable[[Any], Any]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from millrace.building import convert, raw
+from millrace.building.function import FunctionGraph
+from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.core import dtypes, shapes
 from millrace.datasets import nesting, specs
-from millrace.building import convert, raw
 from millrace.graph.defaults import get_default_graph
-from millrace.building.function import FunctionGraph
 from millrace.graph.operation import Operation
-from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.graph.tensor import Tensor
 
 
@@ -28,12 +28,13 @@ class StructuredFunction:
       output: the nested specs of what it returns.
 
     Raises:
-      TypeError: `function` is not callable, or returns what no tensor can hold.
+      ValueError: `function` is not callable.
+      TypeError: it returns what no tensor can hold.
     """
 
     def __init__(self, function: Callable[..., Any], who: str, structure: Any) -> None:
         if not callable(function):
-            raise TypeError(f"{who}: a function is needed. Received: {function!r}")
+            raise ValueError(f"{who}: argument must be callable. Received: {function!r}")
         self.who = who
         name = f"{_identifier(who)}_{_name_of(function)}"
         self.graph = graph = FunctionGraph(name, get_default_graph())
@@ -58,8 +59,8 @@ class StructuredFunction:
 
     def _checked(self, result: Any) -> Any:
         """The result with everything in it as tensors, sparse tensors, datasets and the like."""
-        if isinstance(result, list):
-            result = self._tensor(result)
+        if isinstance(result, list):  # mostly what an operation with several outputs has returned
+            result = tuple(result)
         return nesting.map_structure(self._tensor, result)
 
     def _tensor(self, value: Any) -> Any:

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building import convert, raw
+from millrace.building.literals import to_array
 from millrace.core import dtypes, shapes
 from millrace.datasets import nesting, specs
 from millrace.datasets.creation import from_tensors
 from millrace.datasets.elements import attrs_of, nesting_shapes
 from millrace.datasets.functions import StructuredFunction, wrapper
 from millrace.datasets.specs import TensorSpec
-from millrace.building import convert, raw
-from millrace.building.literals import to_array
 
 
 class _Generators:

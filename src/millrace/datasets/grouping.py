@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building import convert, raw
+from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.datasets import nesting
@@ -15,8 +17,6 @@ from millrace.datasets.elements import attrs_of
 from millrace.datasets.functions import StructuredFunction, is_scalar, wrapper
 from millrace.datasets.specs import TensorSpec
 from millrace.datasets.windows import DatasetSpec
-from millrace.building import convert, raw
-from millrace.building.scopes import name_scope
 
 _KEY = TensorSpec([], dtypes.int64)
 _WHO = "tf.data.experimental.group_by_window()"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from millrace.building import raw
 from millrace.core.public import public
 from millrace.datasets.batching import flag
 from millrace.datasets.elements import attrs_of, int64
 from millrace.datasets.functions import StructuredFunction
 from millrace.datasets.windows import element_of
-from millrace.building import raw
 
 
 def interleaved(

@@ -5,16 +5,16 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from millrace.building import convert, raw
+from millrace.building.function import ValueGraph
+from millrace.building.scopes import colocate_with
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.datasets import nesting
 from millrace.datasets.elements import attrs_of, legacy_structure
 from millrace.datasets.functions import element_from
-from millrace.building import convert, raw
 from millrace.graph.defaults import get_default_graph
-from millrace.building.function import ValueGraph
 from millrace.graph.operation import Operation
-from millrace.building.scopes import colocate_with
 from millrace.graph.tensor import Tensor
 from millrace.opkit.random.seeds import get_seed
 

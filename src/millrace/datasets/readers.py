@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from millrace.building import convert, raw
+from millrace.building.scopes import name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.datasets.base import DatasetBase
@@ -13,8 +15,6 @@ from millrace.datasets.elements import int64
 from millrace.datasets.functions import wrapper
 from millrace.datasets.interleaving import interleaved
 from millrace.datasets.specs import TensorSpec
-from millrace.building import convert, raw
-from millrace.building.scopes import name_scope
 
 _BUFFER = 256 * 1024
 

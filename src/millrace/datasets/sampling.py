@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building import convert, raw
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.datasets import nesting
@@ -15,7 +16,6 @@ from millrace.datasets.elements import attrs_of
 from millrace.datasets.experimental import RandomDataset, scan, unbatch
 from millrace.datasets.functions import wrapper
 from millrace.datasets.specs import TensorSpec
-from millrace.building import convert, raw
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
 

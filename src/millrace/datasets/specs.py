@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building import convert, raw
+from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import DType
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.datasets import nesting
-from millrace.building import convert, raw
-from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.graph.tensor import Tensor
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from millrace.building import raw
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
@@ -13,7 +14,6 @@ from millrace.datasets.base import DatasetBase
 from millrace.datasets.batching import flag
 from millrace.datasets.elements import attrs_of, int64
 from millrace.datasets.specs import TypeSpec
-from millrace.building import raw
 from millrace.graph.tensor import Tensor
 
 

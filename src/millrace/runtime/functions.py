@@ -13,12 +13,12 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from millrace.core import shapes
 from millrace.building.function import FunctionGraph
+from millrace.core import shapes
 from millrace.graph.operation import Operation
-from millrace.runtime.plan import cost
 from millrace.runtime import interpret
 from millrace.runtime.executable import Executables, raise_located
+from millrace.runtime.plan import cost
 from millrace.runtime.plan.planner import Plan, SlotUse, make_plan
 from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.stepwise import waits

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.datasets.csv import CsvDataset as CsvDataset
+    from millrace.datasets.csv import make_csv_dataset as make_csv_dataset
+    from millrace.datasets.databases import LMDBDataset as LMDBDataset
+    from millrace.datasets.databases import SqlDataset as SqlDataset
     from millrace.datasets.dataset import Dataset as Dataset
+    from millrace.datasets.examples import make_batched_features_dataset as make_batched_features_dataset
+    from millrace.datasets.examples import parse_example_dataset as parse_example_dataset
+    from millrace.datasets.examples import read_batch_features as read_batch_features
     from millrace.datasets.experimental import AUTOTUNE as AUTOTUNE
     from millrace.datasets.experimental import RandomDataset as RandomDataset
     from millrace.datasets.experimental import assert_element_shape as assert_element_shape
@@ -35,12 +42,17 @@ if TYPE_CHECKING:
     from millrace.datasets.interleaving import parallel_interleave as parallel_interleave
     from millrace.datasets.interleaving import sloppy_interleave as sloppy_interleave
     from millrace.datasets.iterators import Iterator as Iterator
+    from millrace.datasets.optionals import Optional as Optional
+    from millrace.datasets.optionals import OptionalSpec as OptionalStructure
+    from millrace.datasets.optionals import get_next_as_optional as get_next_as_optional
     from millrace.datasets.readers import FixedLengthRecordDataset as FixedLengthRecordDataset
     from millrace.datasets.readers import TFRecordDataset as TFRecordDataset
     from millrace.datasets.readers import TextLineDataset as TextLineDataset
     from millrace.datasets.sampling import choose_from_datasets as choose_from_datasets
     from millrace.datasets.sampling import rejection_resample as rejection_resample
     from millrace.datasets.sampling import sample_from_datasets as sample_from_datasets
+    from millrace.datasets.saving import TFRecordWriter as TFRecordWriter
+    from millrace.datasets.saving import make_saveable_from_iterator as make_saveable_from_iterator
     from millrace.datasets.specs import TypeSpec as Structure
     from millrace.datasets.specs import sparse_tensor_structure as SparseTensorStructure
     from millrace.datasets.specs import tensor_structure as TensorStructure
@@ -49,15 +61,21 @@ if TYPE_CHECKING:
 __all__ = [
     "AUTOTUNE",
     "Counter",
+    "CsvDataset",
     "Dataset",
     "DatasetStructure",
     "FixedLengthRecordDataset",
     "Iterator",
+    "LMDBDataset",
+    "Optional",
+    "OptionalStructure",
     "RandomDataset",
     "Reducer",
     "SparseTensorStructure",
+    "SqlDataset",
     "Structure",
     "TFRecordDataset",
+    "TFRecordWriter",
     "TensorStructure",
     "TextLineDataset",
     "assert_element_shape",
@@ -68,15 +86,21 @@ __all__ = [
     "copy_to_device",
     "dense_to_sparse_batch",
     "enumerate_dataset",
+    "get_next_as_optional",
     "get_single_element",
     "group_by_reducer",
     "group_by_window",
     "ignore_errors",
     "latency_stats",
+    "make_batched_features_dataset",
+    "make_csv_dataset",
+    "make_saveable_from_iterator",
     "map_and_batch",
     "padded_batch_and_drop_remainder",
     "parallel_interleave",
+    "parse_example_dataset",
     "prefetch_to_device",
+    "read_batch_features",
     "reduce_dataset",
     "rejection_resample",
     "sample_from_datasets",
@@ -94,15 +118,21 @@ if not TYPE_CHECKING:
         {
             "AUTOTUNE": "millrace.datasets.experimental",
             "Counter": "millrace.datasets.experimental:counter",
+            "CsvDataset": "millrace.datasets.csv",
             "Dataset": "millrace.datasets.dataset",
             "DatasetStructure": "millrace.datasets.windows:DatasetSpec",
             "FixedLengthRecordDataset": "millrace.datasets.readers",
             "Iterator": "millrace.datasets.iterators",
+            "LMDBDataset": "millrace.datasets.databases",
+            "Optional": "millrace.datasets.optionals",
+            "OptionalStructure": "millrace.datasets.optionals:OptionalSpec",
             "RandomDataset": "millrace.datasets.experimental",
             "Reducer": "millrace.datasets.grouping",
             "SparseTensorStructure": "millrace.datasets.specs:sparse_tensor_structure",
+            "SqlDataset": "millrace.datasets.databases",
             "Structure": "millrace.datasets.specs:TypeSpec",
             "TFRecordDataset": "millrace.datasets.readers",
+            "TFRecordWriter": "millrace.datasets.saving",
             "TensorStructure": "millrace.datasets.specs:tensor_structure",
             "TextLineDataset": "millrace.datasets.readers",
             "assert_element_shape": "millrace.datasets.experimental",
@@ -113,15 +143,21 @@ if not TYPE_CHECKING:
             "copy_to_device": "millrace.datasets.experimental",
             "dense_to_sparse_batch": "millrace.datasets.experimental",
             "enumerate_dataset": "millrace.datasets.experimental",
+            "get_next_as_optional": "millrace.datasets.optionals",
             "get_single_element": "millrace.datasets.experimental",
             "group_by_reducer": "millrace.datasets.grouping",
             "group_by_window": "millrace.datasets.grouping",
             "ignore_errors": "millrace.datasets.experimental",
             "latency_stats": "millrace.datasets.experimental",
+            "make_batched_features_dataset": "millrace.datasets.examples",
+            "make_csv_dataset": "millrace.datasets.csv",
+            "make_saveable_from_iterator": "millrace.datasets.saving",
             "map_and_batch": "millrace.datasets.experimental",
             "padded_batch_and_drop_remainder": "millrace.datasets.experimental",
             "parallel_interleave": "millrace.datasets.interleaving",
+            "parse_example_dataset": "millrace.datasets.examples",
             "prefetch_to_device": "millrace.datasets.experimental",
+            "read_batch_features": "millrace.datasets.examples",
             "reduce_dataset": "millrace.datasets.grouping",
             "rejection_resample": "millrace.datasets.sampling",
             "sample_from_datasets": "millrace.datasets.sampling",

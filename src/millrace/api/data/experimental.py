@@ -6,6 +6,11 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.datasets.csv import CsvDataset as CsvDataset
+    from millrace.datasets.csv import make_csv_dataset as make_csv_dataset
+    from millrace.datasets.databases import SqlDataset as SqlDataset
+    from millrace.datasets.examples import make_batched_features_dataset as make_batched_features_dataset
+    from millrace.datasets.examples import parse_example_dataset as parse_example_dataset
     from millrace.datasets.experimental import AUTOTUNE as AUTOTUNE
     from millrace.datasets.experimental import INFINITE_CARDINALITY as INFINITE_CARDINALITY
     from millrace.datasets.experimental import RandomDataset as RandomDataset
@@ -34,6 +39,9 @@ if TYPE_CHECKING:
     from millrace.datasets.grouping import group_by_window as group_by_window
     from millrace.datasets.interleaving import parallel_interleave as parallel_interleave
     from millrace.datasets.iterators import get_structure as get_structure
+    from millrace.datasets.optionals import Optional as Optional
+    from millrace.datasets.optionals import OptionalSpec as OptionalStructure
+    from millrace.datasets.optionals import get_next_as_optional as get_next_as_optional
     from millrace.datasets.options import DistributeOptions as DistributeOptions
     from millrace.datasets.options import MapVectorizationOptions as MapVectorizationOptions
     from millrace.datasets.options import OptimizationOptions as OptimizationOptions
@@ -42,6 +50,8 @@ if TYPE_CHECKING:
     from millrace.datasets.sampling import choose_from_datasets as choose_from_datasets
     from millrace.datasets.sampling import rejection_resample as rejection_resample
     from millrace.datasets.sampling import sample_from_datasets as sample_from_datasets
+    from millrace.datasets.saving import TFRecordWriter as TFRecordWriter
+    from millrace.datasets.saving import make_saveable_from_iterator as make_saveable_from_iterator
     from millrace.datasets.specs import TypeSpec as Structure
     from millrace.datasets.specs import sparse_tensor_structure as SparseTensorStructure
     from millrace.datasets.specs import tensor_structure as TensorStructure
@@ -52,17 +62,22 @@ if TYPE_CHECKING:
 __all__ = [
     "AUTOTUNE",
     "Counter",
+    "CsvDataset",
     "DatasetStructure",
     "DistributeOptions",
     "INFINITE_CARDINALITY",
     "MapVectorizationOptions",
     "OptimizationOptions",
+    "Optional",
+    "OptionalStructure",
     "RandomDataset",
     "Reducer",
     "SparseTensorStructure",
+    "SqlDataset",
     "StatsAggregator",
     "StatsOptions",
     "Structure",
+    "TFRecordWriter",
     "TensorStructure",
     "ThreadingOptions",
     "UNKNOWN_CARDINALITY",
@@ -74,15 +89,20 @@ __all__ = [
     "dense_to_sparse_batch",
     "enumerate_dataset",
     "from_variant",
+    "get_next_as_optional",
     "get_single_element",
     "get_structure",
     "group_by_reducer",
     "group_by_window",
     "ignore_errors",
     "latency_stats",
+    "make_batched_features_dataset",
+    "make_csv_dataset",
+    "make_saveable_from_iterator",
     "map_and_batch",
     "map_and_batch_with_legacy_function",
     "parallel_interleave",
+    "parse_example_dataset",
     "prefetch_to_device",
     "rejection_resample",
     "sample_from_datasets",
@@ -100,17 +120,22 @@ if not TYPE_CHECKING:
         {
             "AUTOTUNE": "millrace.datasets.experimental",
             "Counter": "millrace.datasets.experimental:counter",
+            "CsvDataset": "millrace.datasets.csv",
             "DatasetStructure": "millrace.datasets.windows:DatasetSpec",
             "DistributeOptions": "millrace.datasets.options",
             "INFINITE_CARDINALITY": "millrace.datasets.experimental",
             "MapVectorizationOptions": "millrace.datasets.options",
             "OptimizationOptions": "millrace.datasets.options",
+            "Optional": "millrace.datasets.optionals",
+            "OptionalStructure": "millrace.datasets.optionals:OptionalSpec",
             "RandomDataset": "millrace.datasets.experimental",
             "Reducer": "millrace.datasets.grouping",
             "SparseTensorStructure": "millrace.datasets.specs:sparse_tensor_structure",
+            "SqlDataset": "millrace.datasets.databases",
             "StatsAggregator": "millrace.datasets.experimental",
             "StatsOptions": "millrace.datasets.options",
             "Structure": "millrace.datasets.specs:TypeSpec",
+            "TFRecordWriter": "millrace.datasets.saving",
             "TensorStructure": "millrace.datasets.specs:tensor_structure",
             "ThreadingOptions": "millrace.datasets.options",
             "UNKNOWN_CARDINALITY": "millrace.datasets.experimental",
@@ -122,15 +147,20 @@ if not TYPE_CHECKING:
             "dense_to_sparse_batch": "millrace.datasets.experimental",
             "enumerate_dataset": "millrace.datasets.experimental",
             "from_variant": "millrace.datasets.windows",
+            "get_next_as_optional": "millrace.datasets.optionals",
             "get_single_element": "millrace.datasets.experimental",
             "get_structure": "millrace.datasets.iterators",
             "group_by_reducer": "millrace.datasets.grouping",
             "group_by_window": "millrace.datasets.grouping",
             "ignore_errors": "millrace.datasets.experimental",
             "latency_stats": "millrace.datasets.experimental",
+            "make_batched_features_dataset": "millrace.datasets.examples",
+            "make_csv_dataset": "millrace.datasets.csv",
+            "make_saveable_from_iterator": "millrace.datasets.saving",
             "map_and_batch": "millrace.datasets.experimental",
             "map_and_batch_with_legacy_function": "millrace.datasets.experimental:map_and_batch",
             "parallel_interleave": "millrace.datasets.interleaving",
+            "parse_example_dataset": "millrace.datasets.examples",
             "prefetch_to_device": "millrace.datasets.experimental",
             "rejection_resample": "millrace.datasets.sampling",
             "sample_from_datasets": "millrace.datasets.sampling",

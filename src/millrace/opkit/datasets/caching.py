@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import glob
+import contextlib
 import os
 from typing import Any
 
 from millrace.core import errors
 from millrace.opkit.datasets.base import Dataset, Element, Run, Stage, text
-from millrace.opkit.datasets.state import decode, encode
+from millrace.opkit.datasets.cache_files import CacheReader, CacheWriter, key
 
 
 class Cache(Dataset):
@@ -79,7 +79,7 @@ class _Remembered(Stage):
 
 
 class _FileWriter(Stage):
-    """Writes the elements to files beside the path, which get their names when all are written."""
+    """Writes the elements to files, which get their names when all are there."""
 
     __slots__ = ("_count", "_dataset", "_lock", "_writer", "input")
 
@@ -87,45 +87,43 @@ class _FileWriter(Stage):
         self._dataset = dataset
         self.input = dataset.sources[0].start(run)
         self._count = 0
-        self._writer: Any = None
+        self._writer: CacheWriter | None = None
         self._lock = dataset.path + "_0.lockfile"
 
     def next(self) -> Element | None:
-        if self._writer is None:
-            self._open()
+        writer = self._writer or self._open()
         element = self.input.next()
         if element is None:
-            self._finish()
+            writer.finish()
+            self._unlock()
             return None
-        for i, value in enumerate(element):
-            self._writer.add(f"{self._count}_{i}", value)
+        types = self._dataset.attrs["output_types"]
+        for i, (value, dtype) in enumerate(zip(element, types, strict=True)):
+            writer.add(key(self._count, i, len(types)), value, dtype)
         self._count += 1
         return element
 
-    def _open(self) -> None:
-        from millrace.opkit.datasets.cache_files import CacheWriter
-
+    def _open(self) -> CacheWriter:
         if os.path.exists(self._lock):
             raise errors.AlreadyExistsError(
                 None,
                 None,
-                f"There appears to be a concurrent caching iterator running - cache lockfile already exists "
-                f"('{self._lock}'). If you are sure no other running program caches here, delete it.",
+                "There appears to be a concurrent caching iterator running: cache lockfile already exists "
+                f"({self._lock!r}). If you are sure that no other program writes this cache, delete it.",
             )
         with open(self._lock, "wb"):
             pass
         self._writer = CacheWriter(self._dataset.path)
+        return self._writer
 
-    def _finish(self) -> None:
-        if self._writer is not None and self._writer.finish():
+    def _unlock(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(self._lock)
 
     def close(self) -> None:
-        if self._writer is not None and not self._writer.finished:
+        if self._writer is not None and not os.path.exists(self._dataset.path + ".index"):
             self._writer.abandon()
-            for left in glob.glob(glob.escape(self._lock)):
-                os.unlink(left)
-            self._writer = None
+            self._unlock()
         self.input.close()
 
     def save(self) -> Any:
@@ -135,27 +133,21 @@ class _FileWriter(Stage):
 
 
 class _FileReader(Stage):
-    __slots__ = ("_dataset", "_place", "_reader")
+    __slots__ = ("_count", "_place", "_reader")
 
     def __init__(self, dataset: Cache) -> None:
-        from millrace.opkit.datasets.cache_files import CacheReader
-
-        self._dataset = dataset
         self._reader = CacheReader(dataset.path)
+        self._count = len(dataset.attrs["output_types"])
         self._place = 0
 
     def next(self) -> Element | None:
-        count = len(self._dataset.attrs["output_types"])
-        if not self._reader.has(f"{self._place}_0"):
-            return None
-        self._place += 1
-        return tuple(self._reader.get(f"{self._place - 1}_{i}") for i in range(count))
+        element = self._reader.element(self._place, self._count)
+        if element is not None:
+            self._place += 1
+        return element
 
     def save(self) -> Any:
         return {"place": self._place}
 
     def restore(self, state: Any) -> None:
         self._place = state["place"]
-
-
-__all__ = ["Cache", "decode", "encode"]

@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes, errors
-from millrace.opkit.text import csv as bytes_csv
-from millrace.opkit.records import tfrecord as records
 from millrace.opkit.datasets.base import (
     UNKNOWN,
     Dataset,
@@ -27,6 +25,8 @@ from millrace.opkit.datasets.base import (
     text,
     texts,
 )
+from millrace.opkit.records import tfrecord as records
+from millrace.opkit.text import csv as bytes_csv
 
 
 def open_file(path: str, compression: bytes) -> Any:

@@ -13,10 +13,10 @@ import numpy as np
 
 from millrace.core import dtypes, errors, shapes
 from millrace.core.waiting import WouldWait, attempting, wait_until
-from millrace.opkit.records import tfrecord as records
 from millrace.opkit.datasets.base import Dataset, Element, Run, Stage, string, text
 from millrace.opkit.datasets.mapping import as_dataset
 from millrace.opkit.datasets.state import decode, encode
+from millrace.opkit.records import tfrecord as records
 from millrace.opkit.state.resource import Resource
 
 _serial = itertools.count()
@@ -89,12 +89,15 @@ class IteratorResource(_Resource):
         """
         with self._lock:
             stage = self._stage or self._started()
-            if attempting() and self._run is not None and self._run.waits and not getattr(stage, "ready", False):
+            if attempting() and self._may_wait(stage):
                 raise WouldWait  # a pipeline that has begun an element could not take it back
             element = stage.next()
         if element is None or self._fresh:
             return element
         return tuple([np.array(v) if type(v) is np.ndarray else v for v in element])
+
+    def _may_wait(self, stage: Stage) -> bool:
+        return self._run is not None and self._run.waits and not getattr(stage, "ready", False)
 
     def save(self) -> bytes:
         """Where the iterator stands."""

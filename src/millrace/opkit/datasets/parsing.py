@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from millrace.opkit.datasets.base import Dataset, Element, Run, Stage, Through, told
 from millrace.opkit.records import example as bytes_example
+from millrace.opkit.records import sparse_parts
 from millrace.opkit.records.example import Dense, Sparse
 from millrace.opkit.text.pieces import attr_bytes, strings
-from millrace.opkit.datasets.base import Dataset, Element, Run, Stage, Through, told
-from millrace.opkit.datasets.stacking import sparse_value
 
 
 class ParseExamples(Dataset):
@@ -56,5 +56,5 @@ class _Parsed(Through):
             )
         except Exception as error:
             raise told(error, dataset.place) from None
-        found = [*(sparse_value(*parts) for parts in sparse), *dense]
+        found = [*(sparse_parts.pack(*parts) for parts in sparse), *dense]
         return tuple([found[i] for i in dataset.order])

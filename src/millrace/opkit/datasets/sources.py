@@ -16,10 +16,8 @@ from millrace.opkit.datasets.base import (
     Run,
     Stage,
     ended_or_raise,
-    invalid,
     scalar,
 )
-from millrace.opkit.datasets.stacking import sparse_value
 from millrace.opkit.random.philox import initial_state
 from millrace.opkit.random.stream import WordStream
 
@@ -307,18 +305,3 @@ class _Listed(_Counted):
             return None
         self.place += 1
         return self._elements[self.place - 1]
-
-
-__all__ = [
-    "Generator",
-    "InMemory",
-    "RandomNumbers",
-    "Range",
-    "Slices",
-    "SparseSlices",
-    "Tensors",
-    "entropy",
-    "invalid",
-    "row",
-    "sparse_value",
-]

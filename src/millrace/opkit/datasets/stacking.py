@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import dtypes, errors, shapes
+from millrace.core import errors
 from millrace.opkit.datasets.base import Dataset, Element, invalid
+from millrace.opkit.records import sparse_parts
 
 
 def stack(rows: Sequence[Element], dataset: Dataset, where: str = "") -> Element:
@@ -155,25 +156,8 @@ def sparse_rows(values: Sequence[Any], row_shape: Sequence[int]) -> np.ndarray:
         )
         for i, a in enumerate(arrays)
     ]
-    return sparse_value(
+    return sparse_parts.pack(
         np.concatenate(indices) if indices else np.zeros((0, 1 + len(dense)), np.int64),
         np.concatenate([a.reshape(-1) for a in arrays]),
         np.array([len(arrays), *dense], np.int64),
     )
-
-
-def sparse_value(indices: Any, values: Any, dense_shape: Any) -> np.ndarray:
-    """A sparse component of an element: its three parts in an array of objects."""
-    found = np.empty(3, object)
-    found[0], found[1], found[2] = np.asarray(indices), np.asarray(values), np.asarray(dense_shape)
-    return found
-
-
-def zero_of(dtype: dtypes.DType) -> Any:
-    """What elements of a dtype are padded with unless the program says otherwise."""
-    return b"" if dtype is dtypes.string else np.zeros((), dtype.np_dtype)[()]
-
-
-def compatible(element: Element, dims: Sequence[shapes.Dims]) -> bool:
-    """True where the components fit the shapes `dims`."""
-    return all(d is None or shapes.compatible(d, np.shape(v)) for v, d in zip(element, dims, strict=True))

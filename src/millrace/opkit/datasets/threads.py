@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
-from millrace.opkit.datasets.base import Element, Run, Stage
 from millrace.core.waiting import limited, wait_until
+from millrace.opkit.datasets.base import Element, Run, Stage
 
 _PATIENCE = 2.0  # seconds that closing waits for a thread to end
 
