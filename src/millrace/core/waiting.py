@@ -94,7 +94,8 @@ class limited:  # noqa: N801 - reads as the context that it is
     Args:
       cancellation: None keeps the one around.
       seconds: None keeps the deadline around.
-      idle: called once by a wait that takes long, with no lock held; what it raises ends the wait.
+      idle: called once by a wait that takes long, with no lock held; what it raises ends the wait. Comes
+        with a cancellation.
     """
 
     def __init__(
@@ -111,9 +112,9 @@ class limited:  # noqa: N801 - reads as the context that it is
         self._before = _limits.cancellation, _limits.deadline, _limits.attempt, _limits.idle
         if self._cancellation is not None:
             _limits.cancellation = self._cancellation
+            _limits.attempt, _limits.idle = False, self._idle  # a step begins
         if self._seconds is not None:
             _limits.deadline = time.monotonic() + self._seconds
-        _limits.attempt, _limits.idle = False, self._idle
 
     def __exit__(self, *error: object) -> None:
         _limits.cancellation, _limits.deadline, _limits.attempt, _limits.idle = self._before

@@ -7,7 +7,9 @@ else than NumPy itself. A failing line tells which operation failed: there is no
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import CodeType
@@ -35,6 +37,7 @@ _HOST_TYPES = frozenset((np.ndarray, type(None), int, *np.sctypeDict.values()))
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "true_divide": "/", "divide": "/"}
 
 _serial = itertools.count()
+_making = threading.Lock()
 _lines: dict[str, list[Step | Segment | None]] = {}  # source name -> the step on each line
 
 
@@ -77,6 +80,7 @@ class _Source:
         self.later: list[tuple[str, list[str]]] = []
         self.first_fetch: dict[int, int] = {}
         self.producers: dict[int, Step | Segment] | None = None
+        self.uses: dict[int, int] | None = None
         self.indent = "    "
         self.owners: set[int] = set()
         self.last_use = self._last_uses()
@@ -253,7 +257,8 @@ class _Source:
                 lines.append(f"if {target}.__class__ not in HOST: {target} = host({target})")
             if use.op.opdef.state is not None:
                 make = self._bind(_Initial(use.op), "init")
-                lines.append(f"if {target} is None: {target} = {make}()")
+                slot = "None" if self.is_body else name
+                lines.append(f"if {target} is None: {target} = {make}({slot})")
             elif use.must_exist:
                 self.names["uninitialized"] = failures.uninitialized
                 lines.append(f"if {target} is None: raise uninitialized({self._bind(use.op, 'op')})")
@@ -412,7 +417,8 @@ class _Source:
                 continue
             value = self._value(use.final)
             producer = self._producers().get(use.final)
-            if producer is None or (isinstance(producer, Step) and producer.op.opdef.alias):
+            shared = producer is None or (isinstance(producer, Step) and producer.op.opdef.alias)
+            if shared and not self._made_for(use.final):
                 self.names["owned"] = owned
                 value = f"owned({value})"
             parts.append((name, value))
@@ -421,6 +427,29 @@ class _Source:
         if self.large:
             return [f"{name}.value = {value}" for name, value in parts]
         return [f"{', '.join(f'{n}.value' for n, _ in parts)} = {', '.join(v for _, v in parts)}"]
+
+    def _made_for(self, value: int) -> bool:
+        """True where a value that is only handed on, as an assignment does, was made for nothing else: then
+        nobody else can change it.
+        """
+        producers, uses = self._producers(), self._use_counts()
+        while isinstance(step := producers.get(value), Step) and step.op.opdef.alias:
+            handed_on = step.inputs[-1:] if step.op.opdef.writes else step.inputs
+            if len(handed_on) != 1 or step.state or step.op.opdef.has_body:
+                return False
+            value = handed_on[0]
+            if uses.get(value) != 1 or value in self.plan.constants:
+                return False
+        return isinstance(step, Step) and not (step.new_state or step.op.opdef.has_body)
+
+    def _use_counts(self) -> dict[int, int]:
+        """How many steps, fetches and slots take each value."""
+        if self.uses is None:
+            taken = [v for part in self.parts for v in part.inputs]
+            taken += [v for part in self.parts if isinstance(part, Step) for v in part.state]
+            taken += [*self.plan.fetches, *(use.final for use in self.plan.slots)]
+            self.uses = dict(Counter(taken))
+        return self.uses
 
     def _return_body(self, slots: list[str]) -> None:
         plan = self.plan
@@ -456,12 +485,18 @@ class _Initial:
     def __init__(self, op: Operation) -> None:
         self.op = op
 
-    def __call__(self) -> Any:
+    def __call__(self, slot: Slot | None) -> Any:
         assert self.op.opdef.state is not None
         value = self.op.opdef.state(self.op.attrs)
-        if isinstance(value, Resource):
-            value.name = self.op.attrs.get("shared_name") or self.op.name
-        return value
+        if not isinstance(value, Resource):
+            return value
+        value.name = self.op.attrs.get("shared_name") or self.op.name
+        if slot is None:
+            return value
+        with _making:  # whoever else wants it meanwhile gets the same one
+            if slot.value is None:
+                slot.value = value
+            return slot.value
 
 
 def bind_body(step: Step, body: BodyUse) -> Callable[..., list[Any]]:

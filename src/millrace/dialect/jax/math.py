@@ -25,8 +25,10 @@ class MathVerbs:
         """
         if isinstance(holds, Tracer):
             Checks.current().add(holds, error)
-        elif not np.all(holds):
+            return
+        if not np.all(holds):
             raise error()
+        Checks.decided()
 
     # --- elementary -----------------------------------------------------------------------------------------
 

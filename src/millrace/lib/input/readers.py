@@ -58,6 +58,18 @@ class ReaderBase:
         """How many work units were read to their end, a scalar int64."""
         return raw.ReaderNumWorkUnitsCompletedV2(self._reader_ref, name=name)
 
+    def serialize_state(self, name: str | None = None) -> Tensor:
+        """Where the reader stands, a scalar string for `restore_state`.
+
+        Raises:
+          UnimplementedError: when run, if this kind of reader cannot tell.
+        """
+        return raw.ReaderSerializeStateV2(self._reader_ref, name=name)
+
+    def restore_state(self, state: Any, name: str | None = None) -> Any:
+        """An operation that takes the reader back to where `serialize_state` was run."""
+        return raw.ReaderRestoreStateV2(self._reader_ref, state, name=name)
+
     def reset(self, name: str | None = None) -> Any:
         """An operation that starts the reader anew."""
         return raw.ReaderResetV2(self._reader_ref, name=name)

@@ -8,6 +8,7 @@ from millrace.core.public import namespace
 if TYPE_CHECKING:
     from millrace.api.python.ops import check_ops as check_ops
     from millrace.api.python.ops import control_flow_ops as control_flow_ops
+    from millrace.api.python.ops import data_flow_ops as data_flow_ops
     from millrace.api.python.ops import init_ops as init_ops
     from millrace.api.python.ops import resource_variable_ops as resource_variable_ops
     from millrace.api.python.ops import session_ops as session_ops
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_ops",
     "control_flow_ops",
+    "data_flow_ops",
     "init_ops",
     "resource_variable_ops",
     "session_ops",
@@ -33,5 +35,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("check_ops", "control_flow_ops", "init_ops", "resource_variable_ops", "session_ops", "state_ops", "template", "variable_scope", "variables",),
+        children=("check_ops", "control_flow_ops", "data_flow_ops", "init_ops", "resource_variable_ops", "session_ops", "state_ops", "template", "variable_scope", "variables",),
     )
