@@ -156,6 +156,9 @@ if TYPE_CHECKING:
     from millrace.lib.flow.functional import map_fn as map_fn
     from millrace.lib.flow.functional import scan as scan
     from millrace.lib.flow.tensor_array import TensorArray as TensorArray
+    from millrace.lib.input.accumulators import ConditionalAccumulator as ConditionalAccumulator
+    from millrace.lib.input.accumulators import ConditionalAccumulatorBase as ConditionalAccumulatorBase
+    from millrace.lib.input.accumulators import SparseConditionalAccumulator as SparseConditionalAccumulator
     from millrace.lib.input.queues import FIFOQueue as FIFOQueue
     from millrace.lib.input.queues import PaddingFIFOQueue as PaddingFIFOQueue
     from millrace.lib.input.queues import PriorityQueue as PriorityQueue
@@ -617,6 +620,7 @@ if TYPE_CHECKING:
     from millrace.api import distributions as distributions
     from millrace.api import dtypes as dtypes
     from millrace.api import errors as errors
+    from millrace.api import estimator as estimator
     from millrace.api import flags as flags
     from millrace.api import gfile as gfile
     from millrace.api import graph_util as graph_util
@@ -658,6 +662,8 @@ __all__ = [
     "AttrValue",
     "COMPILER_VERSION",
     "CXX11_ABI_FLAG",
+    "ConditionalAccumulator",
+    "ConditionalAccumulatorBase",
     "ConfigProto",
     "DType",
     "DeviceSpec",
@@ -706,6 +712,7 @@ __all__ = [
     "RunOptions",
     "Session",
     "SessionLog",
+    "SparseConditionalAccumulator",
     "SparseFeature",
     "SparseTensor",
     "SparseTensorSpec",
@@ -884,6 +891,7 @@ __all__ = [
     "erf",
     "erfc",
     "errors",
+    "estimator",
     "executing_eagerly",
     "exp",
     "expand_dims",
@@ -1308,6 +1316,8 @@ if not TYPE_CHECKING:
             "AttrValue": "millrace.core.proto_names",
             "COMPILER_VERSION": "millrace.core.version",
             "CXX11_ABI_FLAG": "millrace.core.version",
+            "ConditionalAccumulator": "millrace.lib.input.accumulators",
+            "ConditionalAccumulatorBase": "millrace.lib.input.accumulators",
             "ConfigProto": "millrace.core.proto_names",
             "DType": "millrace.core.dtypes",
             "DeviceSpec": "millrace.graph.device",
@@ -1356,6 +1366,7 @@ if not TYPE_CHECKING:
             "RunOptions": "millrace.core.proto_names",
             "Session": "millrace.session.session",
             "SessionLog": "millrace.core.proto_names",
+            "SparseConditionalAccumulator": "millrace.lib.input.accumulators",
             "SparseFeature": "millrace.opkit.records.features",
             "SparseTensor": "millrace.building.sparse_tensor",
             "SparseTensorSpec": "millrace.datasets.specs",
@@ -1905,5 +1916,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.array.fill",
             "zeta": "millrace.ops.math.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
+        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
     )

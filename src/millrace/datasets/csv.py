@@ -298,7 +298,7 @@ def _told_from(
 _PROBES: tuple[Callable[[str], bool], ...] = (
     lambda text: abs(int(text)) <= np.iinfo(np.int32).max,
     lambda text: abs(int(text)) <= np.iinfo(np.int64).max,
-    lambda text: abs(float(text)) <= np.finfo(np.float32).max,
+    lambda text: bool(abs(float(text)) <= np.finfo(np.float32).max),
     lambda text: bool(float(text)) or True,
 )
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import seq2seq as seq2seq
     from millrace.api.contrib import signal as signal
     from millrace.api.contrib import slim as slim
+    from millrace.api.contrib import staging as staging
     from millrace.api.contrib import stateless as stateless
     from millrace.api.contrib import training as training
     from millrace.api.contrib import util as util
@@ -41,6 +42,7 @@ __all__ = [
     "seq2seq",
     "signal",
     "slim",
+    "staging",
     "stateless",
     "training",
     "util",
@@ -51,5 +53,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "data", "deprecated", "distributions", "eager", "framework", "image", "layers", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "stateless", "training", "util",),
+        children=("crf", "data", "deprecated", "distributions", "eager", "framework", "image", "layers", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
     )

@@ -8,8 +8,8 @@ import numpy as np
 
 from millrace.opkit.datasets.base import Dataset, Element, Run, Stage, Through, told
 from millrace.opkit.records import example as bytes_example
-from millrace.opkit.records import sparse_parts
 from millrace.opkit.records.example import Dense, Sparse
+from millrace.opkit.records.tfrecord import sparse_parts
 from millrace.opkit.text.pieces import attr_bytes, strings
 
 

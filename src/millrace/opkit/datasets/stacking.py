@@ -9,7 +9,7 @@ import numpy as np
 
 from millrace.core import errors
 from millrace.opkit.datasets.base import Dataset, Element, invalid
-from millrace.opkit.records import sparse_parts
+from millrace.opkit.records.tfrecord import sparse_parts
 
 
 def stack(rows: Sequence[Element], dataset: Dataset, where: str = "") -> Element:

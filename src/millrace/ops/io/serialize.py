@@ -15,8 +15,8 @@ from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.attrs import flag, ints, text, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.records import sparse_parts
 from millrace.opkit.records import tensors as bytes_tensors
+from millrace.opkit.records.tfrecord import sparse_parts
 from millrace.opkit.rules.shape_rules import merged, with_rank
 from millrace.opkit.text import csv as bytes_csv
 from millrace.opkit.text.pieces import array_of, attr_bytes, objects, strings
