@@ -288,7 +288,9 @@ def _enter_body(
                     if not encloses(tensor.op.body, body):
                         raise ValueError(f"{opdef.name} '{full_name}': " + escaped(tensor))
                     waits[tensor.op] = None
-                inside[tensor, arg.is_ref] = variable.outputs[0]
+                name = variable.outputs[0]
+                apart = encloses(variable.body, body)
+                inside[tensor, arg.is_ref] = body.capture(name) if apart else name
     finally:
         graph.scope = old
     swapped = [

@@ -40,20 +40,36 @@ class LSTMStateTuple(_LSTMStateTuple):
         return self.c.dtype
 
 
-def _zeros_of_size(size: Any, batch_size: Any, dtype: Any) -> Tensor:
-    """Zeros `[batch_size, *size]`, with as much static shape as is known."""
+def zeros_of_size(size: Any, batch_size: Any, dtype: Any, twice: bool = True) -> Tensor:
+    """Zeros `[batch_size, *size]`, with as much static shape as is known.
+
+    Args:
+      size: an int or a shape.
+      batch_size: an int or a scalar tensor.
+      dtype: the dtype.
+      twice: draw the parts of the shape once more, as TensorFlow does for states.
+    """
     rest = list(shapes.as_shape([size] if isinstance(size, int) else size).as_list())
+    lengths = concat(_shape_parts(batch_size, rest), 0)
+    found = zeros(lengths, dtype)
+    if twice:
+        _shape_parts(batch_size, rest)  # nobody takes them, but TensorFlow adds and counts them
     known = static_value(batch_size) if isinstance(batch_size, Tensor) else batch_size
-    if known is not None:
-        return zeros([int(known), *rest], dtype)
-    found = zeros(raw.Pack([batch_size, *rest]), dtype)
-    found.set_shape([None, *rest])
+    found.set_shape([None if known is None else int(known), *rest])
     return found
+
+
+def _shape_parts(batch_size: Any, rest: list[int]) -> list[Tensor]:
+    if isinstance(batch_size, Tensor):
+        first = raw.ExpandDims(batch_size, 0)
+    else:
+        first = convert.constant_of([int(batch_size)], dtypes.int32, "Const")
+    return [first, convert.constant_of(rest, dtypes.int32, "Const")]
 
 
 def zero_state_of(state_size: Any, batch_size: Any, dtype: Any) -> Any:
     """Zeros for each size of `state_size`, in its structure."""
-    leaves = [_zeros_of_size(s, batch_size, dtype) for s in sizes_of(state_size)]
+    leaves = [zeros_of_size(s, batch_size, dtype) for s in sizes_of(state_size)]
     return _pack_like(state_size, leaves)
 
 
@@ -316,11 +332,14 @@ class BasicLSTMCell(_LayerCell):
 
     def call(self, inputs: Any, state: Any) -> Any:
         """One step."""
-        c, h = state if self._state_is_tuple else split(state, 2, 1)
+        one = convert.constant_of(1, dtypes.int32, "Const")
+        c, h = state if self._state_is_tuple else split(state, 2, one)
         gates = raw.BiasAdd(raw.MatMul(concat([inputs, h], 1), self._kernel), self._bias)
-        i, j, f, o = split(gates, 4, 1)
-        new_c = c * raw.Sigmoid(f + self._forget_bias) + raw.Sigmoid(i) * self._activation(j)
-        new_h = self._activation(new_c) * raw.Sigmoid(o)
+        i, j, f, o = split(gates, 4, one)
+        bias = convert.constant_of(self._forget_bias, f.dtype.base_dtype, "Const")
+        kept = raw.Mul(c, raw.Sigmoid(raw.Add(f, bias)))
+        new_c = raw.Add(kept, raw.Mul(raw.Sigmoid(i), self._activation(j)))
+        new_h = raw.Mul(self._activation(new_c), raw.Sigmoid(o))
         return new_h, LSTMStateTuple(new_c, new_h) if self._state_is_tuple else concat([new_c, new_h], 1)
 
 
@@ -411,8 +430,10 @@ class LSTMCell(_LayerCell):
         i, j, f, o = split(gates, 4, 1)
         f = f + self._forget_bias
         if self._use_peepholes:
-            f, i = f + self._w_f * c, i + self._w_i * c
-        new_c = raw.Sigmoid(f) * c + raw.Sigmoid(i) * self._activation(j)
+            kept = raw.Sigmoid(f + self._w_f * c) * c
+            new_c = kept + raw.Sigmoid(i + self._w_i * c) * self._activation(j)
+        else:
+            new_c = raw.Sigmoid(f) * c + raw.Sigmoid(i) * self._activation(j)
         if self._cell_clip is not None:
             new_c = clip_by_value(new_c, -self._cell_clip, self._cell_clip)
         if self._use_peepholes:

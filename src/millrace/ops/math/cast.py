@@ -118,6 +118,8 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
       UnimplementedError: when run, for strings and handles.
     """
     target = dtypes.as_dtype(dtype).base_dtype
+    if isinstance(x, Tensor) and x.dtype is target:
+        return x
     if not isinstance(x, Tensor) and hasattr(x, "values") and hasattr(x, "dense_shape"):
         return x if x.dtype.base_dtype is target else on_values(x, lambda v: cast(v, target, name))
     with name_scope(name, "Cast", [x]) as scope:
