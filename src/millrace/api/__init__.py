@@ -143,6 +143,7 @@ if TYPE_CHECKING:
     from millrace.graph.keys import GraphKeys as GraphKeys
     from millrace.graph.operation import Operation as Operation
     from millrace.graph.tensor import Tensor as Tensor
+    from millrace.lib.flow.assertion import Assert as Assert
     from millrace.lib.flow.control_flow import case as case
     from millrace.lib.flow.control_flow import cond as cond
     from millrace.lib.flow.control_flow import group as group
@@ -190,7 +191,6 @@ if TYPE_CHECKING:
     from millrace.lib.math.array import sequence_mask as sequence_mask
     from millrace.lib.math.array import sort as sort
     from millrace.lib.math.array import unpack as unpack
-    from millrace.lib.math.checks import Assert as Assert
     from millrace.lib.math.checks import assert_equal as assert_equal
     from millrace.lib.math.checks import assert_greater as assert_greater
     from millrace.lib.math.checks import assert_greater_equal as assert_greater_equal
@@ -1312,7 +1312,7 @@ if not TYPE_CHECKING:
         {
             "AUTO_REUSE": "millrace.lib.variables.scope",
             "AggregationMethod": "millrace.autodiff.aggregate",
-            "Assert": "millrace.lib.math.checks",
+            "Assert": "millrace.lib.flow.assertion",
             "AttrValue": "millrace.core.proto_names",
             "COMPILER_VERSION": "millrace.core.version",
             "CXX11_ABI_FLAG": "millrace.core.version",
