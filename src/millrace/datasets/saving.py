@@ -7,8 +7,8 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.core import dtypes
 from millrace.core.public import public
+from millrace.core.saveable import SaveableObject, SaveSpec
 from millrace.graph.operation import Operation
-from millrace.lib.variables.saveable import SaveableObject, SaveSpec
 
 
 class _IteratorSaveable(SaveableObject):
