@@ -9,7 +9,7 @@ import numpy as np
 from millrace.opkit.datasets.base import Dataset, Element, Run, Stage, Through, told
 from millrace.opkit.records import example as bytes_example
 from millrace.opkit.records.example import Dense, Sparse
-from millrace.opkit.records.tfrecord import sparse_parts
+from millrace.opkit.sparse import packed
 from millrace.opkit.text.pieces import attr_bytes, strings
 
 
@@ -56,5 +56,5 @@ class _Parsed(Through):
             )
         except Exception as error:
             raise told(error, dataset.place) from None
-        found = [*(sparse_parts.pack(*parts) for parts in sparse), *dense]
+        found = [*(packed.pack(*parts) for parts in sparse), *dense]
         return tuple([found[i] for i in dataset.order])

@@ -9,7 +9,7 @@ import numpy as np
 
 from millrace.core import errors
 from millrace.opkit.datasets.base import Dataset, Element, invalid
-from millrace.opkit.records.tfrecord import sparse_parts
+from millrace.opkit.sparse import packed
 
 
 def stack(rows: Sequence[Element], dataset: Dataset, where: str = "") -> Element:
@@ -156,7 +156,7 @@ def sparse_rows(values: Sequence[Any], row_shape: Sequence[int]) -> np.ndarray:
         )
         for i, a in enumerate(arrays)
     ]
-    return sparse_parts.pack(
+    return packed.pack(
         np.concatenate(indices) if indices else np.zeros((0, 1 + len(dense)), np.int64),
         np.concatenate([a.reshape(-1) for a in arrays]),
         np.array([len(arrays), *dense], np.int64),

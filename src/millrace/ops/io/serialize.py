@@ -16,8 +16,8 @@ from millrace.graph.attrs import flag, ints, text, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.records import tensors as bytes_tensors
-from millrace.opkit.records.tfrecord import sparse_parts
 from millrace.opkit.rules.shape_rules import merged, with_rank
+from millrace.opkit.sparse import packed
 from millrace.opkit.text import csv as bytes_csv
 from millrace.opkit.text.pieces import array_of, attr_bytes, objects, strings
 
@@ -103,7 +103,7 @@ class SerializeSparse:
 
     def kernel(xp, sparse_indices, sparse_values, sparse_shape, T, out_type):
         if out_type is variant:
-            return sparse_parts.pack(sparse_indices, sparse_values, sparse_shape)
+            return packed.pack(sparse_indices, sparse_values, sparse_shape)
         return bytes_tensors.serialize_sparse(sparse_indices, sparse_values, sparse_shape, T)
 
     grad = NOT_DIFFERENTIABLE
@@ -141,7 +141,7 @@ class SerializeManySparse:
 
     def kernel(xp, sparse_indices, sparse_values, sparse_shape, T, out_type):
         if out_type is variant:
-            return sparse_parts.pack_rows(sparse_indices, sparse_values, sparse_shape)
+            return packed.pack_rows(sparse_indices, sparse_values, sparse_shape)
         return bytes_tensors.serialize_many_sparse(sparse_indices, sparse_values, sparse_shape, T)
 
     grad = NOT_DIFFERENTIABLE
@@ -180,7 +180,7 @@ class DeserializeSparse:
 
     def kernel(xp, serialized_sparse, Tserialized, dtype):
         if Tserialized is variant:
-            return sparse_parts.unpack(serialized_sparse, dtype)
+            return packed.unpack(serialized_sparse, dtype)
         return bytes_tensors.deserialize_sparse(strings(serialized_sparse), dtype)
 
     grad = NOT_DIFFERENTIABLE

@@ -40,15 +40,15 @@ def pack_rows(indices: Any, values: Any, dense_shape: Any) -> np.ndarray:
     return found
 
 
-def unpack(packed: Any, dtype: DType) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def unpack(objects: Any, dtype: DType) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The parts of packed sparse tensors `[..., 3]`, which are joined along new leading dimensions.
 
     Raises:
       InvalidArgumentError: they are of other dtypes or different ranks.
     """
-    packed = np.asarray(packed, object)
-    lead = packed.shape[:-1]
-    rows = packed.reshape(-1, 3)
+    array = np.asarray(objects, object)
+    lead = array.shape[:-1]
+    rows = array.reshape(-1, 3)
     if not len(rows):
         return np.zeros((0, len(lead)), np.int64), np.zeros(0, dtype.np_dtype), np.array([*lead], np.int64)
     for row in rows:
