@@ -18,6 +18,7 @@ from millrace.lib.input import queues
 from millrace.lib.summary import operations as summary
 from millrace.ops.array import constant
 from millrace.ops.math import cast
+from millrace.training.coordination import sparse_parts
 from millrace.training.coordination.queue_runner import QueueRunner, add_queue_runner
 
 Elements = Sequence[Sequence[Any]]  # of each producer, the tensors of an element
@@ -202,8 +203,8 @@ def batched(
     elements, rebuild = as_lists(producers, where)
     with name_scope(name, where, [t for tensors in elements for t in tensors]) as scope:
         keep = validated_keep_input(keep_input, enqueue_many)
-        stored, kept = packed.store(elements[0], enqueue_many, keep)
-        dense = [stored, *(packed.store(e, enqueue_many, keep, kept)[0] for e in elements[1:])]
+        stored, kept = sparse_parts.store(elements[0], enqueue_many, keep)
+        dense = [stored, *(sparse_parts.store(e, enqueue_many, keep, kept)[0] for e in elements[1:])]
         kinds = common_dtypes(dense)
         dims = common_shapes(shapes, dense, enqueue_many, keep, dynamic_pad)
         if shuffle is None:
@@ -222,7 +223,7 @@ def batched(
         summarize(queue, capacity, None if shuffle is None else shuffle[0])
         take = queue.dequeue_up_to if allow_smaller_final_batch else queue.dequeue_many
         taken = take(batch_size, name=scope)
-        return rebuild(packed.restore(taken if isinstance(taken, list) else [taken], kept))
+        return rebuild(sparse_parts.restore(taken if isinstance(taken, list) else [taken], kept))
 
 
 def summarize(queue: queues.QueueBase, capacity: int, least: int | None = None) -> None:
