@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from millrace.building import raw
-from millrace.core import dtypes
+from millrace.core import dtypes, late
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.datasets import nesting
@@ -63,9 +63,7 @@ class DatasetSpec(TypeSpec):
 
 def dataset_class() -> Any:
     """`tf.data.Dataset`."""
-    from millrace.datasets.dataset import Dataset
-
-    return Dataset
+    return late.module("dataset").Dataset
 
 
 def element_of(output: Any, who: str) -> Any:
