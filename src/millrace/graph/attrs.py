@@ -4,6 +4,7 @@ building.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,7 +71,7 @@ def _as_int(value: Any) -> int:
         raise TypeError("a bool is not an integer")
     if hasattr(value, "value") and hasattr(value, "is_compatible_with"):  # a Dimension
         value = value.value
-    return value.__index__()
+    return operator.index(value)
 
 
 def _as_bool(value: Any) -> bool:

@@ -106,10 +106,19 @@ class RNNCell(Layer):
           (output `[batch, output_size]`, the next state).
         """
         if scope is not None:
-            with variable_scope(scope) as entered:
+            with variable_scope(scope, custom_getter=self._noted) as entered:
                 return super().__call__(inputs, state, scope=entered)
-        with variable_scope(get_variable_scope(), auxiliary_name_scope=False):
+        with variable_scope(get_variable_scope(), custom_getter=self._noted):
             return super().__call__(inputs, state)
+
+    def _noted(self, getter: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """A variable that `call` gets, which thereby belongs to the cell."""
+        variable = getter(*args, **kwargs)
+        trained = kwargs.get("trainable", True) is not False
+        found = self._trainable_weights if trained else self._non_trainable_weights
+        if not any(known is variable for known in found):
+            found.append(variable)
+        return variable
 
     @property
     def state_size(self) -> Any:
@@ -151,11 +160,20 @@ class RNNCell(Layer):
             return zero_state_of(self.state_size, batch_size, dtype)
 
 
+@public("contrib.rnn.LayerRNNCell")
+class LayerRNNCell(RNNCell):
+    """Base of cells that make their variables in `build`, once, as layers do."""
+
+    def __call__(self, inputs: Any, state: Any, scope: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """One step, as `RNNCell`; further arguments are handed to `call`."""
+        return Layer.__call__(self, inputs, state, *args, scope=scope, **kwargs)
+
+
 def _first_length(tensor: Tensor) -> Tensor:
     return raw.StridedSlice(raw.Shape(tensor), [0], [1], [1], shrink_axis_mask=1)
 
 
-def _depth(input_shape: Any) -> int:
+def depth_of(input_shape: Any) -> int:
     """The last length of the inputs' shape.
 
     Raises:
@@ -174,8 +192,8 @@ def _activation(given: Any, default: str) -> Callable[..., Tensor]:
     return given
 
 
-class _LayerCell(RNNCell):
-    """A cell whose variables are named by a layer scope."""
+class UnitsCell(LayerRNNCell):
+    """A cell of so many units with an activation."""
 
     def __init__(
         self,
@@ -197,7 +215,7 @@ class _LayerCell(RNNCell):
 
 
 @public("nn.rnn_cell.BasicRNNCell", "contrib.rnn.BasicRNNCell")
-class BasicRNNCell(_LayerCell):
+class BasicRNNCell(UnitsCell):
     """output = state' = activation(W [input, state] + b) (Elman 1990).
 
     Args:
@@ -225,7 +243,7 @@ class BasicRNNCell(_LayerCell):
 
     def build(self, input_shape: Any) -> None:
         """Makes kernel and bias."""
-        depth = _depth(input_shape)
+        depth = depth_of(input_shape)
         self._kernel = self.add_variable("kernel", [depth + self._num_units, self._num_units])
         self._bias = self.add_variable("bias", [self._num_units], initializer=Zeros(dtype=self.dtype))
 
@@ -237,7 +255,7 @@ class BasicRNNCell(_LayerCell):
 
 
 @public("nn.rnn_cell.GRUCell", "contrib.rnn.GRUCell")
-class GRUCell(_LayerCell):
+class GRUCell(UnitsCell):
     """A gated recurrent unit (Cho et al. 2014).
 
     Args:
@@ -271,7 +289,7 @@ class GRUCell(_LayerCell):
 
     def build(self, input_shape: Any) -> None:
         """Makes the variables of gates and candidate."""
-        width, units = _depth(input_shape) + self._num_units, self._num_units
+        width, units = depth_of(input_shape) + self._num_units, self._num_units
         start, bias = self._kernel_initializer, self._bias_initializer
         ones = bias if bias is not None else Constant(1.0, dtype=self.dtype)
         none = bias if bias is not None else Zeros(dtype=self.dtype)
@@ -291,7 +309,7 @@ class GRUCell(_LayerCell):
 
 
 @public("nn.rnn_cell.BasicLSTMCell", "contrib.rnn.BasicLSTMCell")
-class BasicLSTMCell(_LayerCell):
+class BasicLSTMCell(UnitsCell):
     """A long short-term memory without peepholes or projection (Zaremba et al. 2014).
 
     Args:
@@ -326,7 +344,7 @@ class BasicLSTMCell(_LayerCell):
 
     def build(self, input_shape: Any) -> None:
         """Makes kernel and bias of all four gates."""
-        width = _depth(input_shape) + self._num_units
+        width = depth_of(input_shape) + self._num_units
         self._kernel = self.add_variable("kernel", [width, 4 * self._num_units])
         self._bias = self.add_variable("bias", [4 * self._num_units], initializer=Zeros(dtype=self.dtype))
 
@@ -344,7 +362,7 @@ class BasicLSTMCell(_LayerCell):
 
 
 @public("nn.rnn_cell.LSTMCell", "contrib.rnn.LSTMCell")
-class LSTMCell(_LayerCell):
+class LSTMCell(UnitsCell):
     """A long short-term memory with optional peepholes, clipping and projection (Sak et al. 2014).
 
     Args:
@@ -411,7 +429,7 @@ class LSTMCell(_LayerCell):
         """Makes the variables."""
         units, start = self._num_units, self._initializer
         self._kernel = self.add_variable(
-            "kernel", [_depth(input_shape) + self._size, 4 * units], initializer=start
+            "kernel", [depth_of(input_shape) + self._size, 4 * units], initializer=start
         )
         self._bias = self.add_variable("bias", [4 * units], initializer=Zeros(dtype=self.dtype))
         if self._use_peepholes:

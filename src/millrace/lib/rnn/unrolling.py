@@ -95,6 +95,29 @@ def _batch_of(inputs: list[Tensor], axis: int) -> Any:
     return raw.Shape(inputs[0])[axis]
 
 
+@public("contrib.rnn.transpose_batch_time")
+def transpose_batch_time(x: Any) -> Any:
+    """The first two dimensions swapped, with as much static shape as is known.
+
+    Raises:
+      ValueError: `x` has a rank below two.
+    """
+    return _swapped(convert.convert_to_tensor(x))
+
+
+@public("contrib.rnn.best_effort_input_batch_size")
+def best_effort_input_batch_size(flat_input: Any) -> Any:
+    """The batch size of inputs `[time, batch, ...]`: an int where a static shape tells, else a scalar tensor.
+
+    Raises:
+      ValueError: an input has a rank below two.
+    """
+    for x in flat_input:
+        if x.dims is not None and len(x.dims) < 2:
+            raise ValueError(f"Expected input tensor {x.name} to have rank at least 2. Received: {x.shape}")
+    return _batch_of(list(flat_input), 1)
+
+
 @public("nn.dynamic_rnn")
 def dynamic_rnn(
     cell: Any,
