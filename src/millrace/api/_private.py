@@ -38,6 +38,10 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.client.timeline": {
         "Timeline": "millrace.runtime.trace:Timeline",
     },
+    "python.data.ops.dataset_ops": {
+        "DatasetV1": "millrace.datasets.dataset:Dataset",
+        "DatasetV2": "millrace.datasets.dataset:Dataset",
+    },
     "python.framework.ops": {
         "register_proto_function": "millrace.core.collection_protos:register_proto_function",
     },

@@ -19,6 +19,7 @@ PLACES = {
     "assigning": "millrace.lib.variables.assigning",
     "composed_operators": "millrace.lib.linalg.operators.composed",
     "triangular_operators": "millrace.lib.linalg.operators.diagonal",
+    "dataset": "millrace.datasets.dataset",
 }
 
 
