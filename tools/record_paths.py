@@ -29,7 +29,7 @@ LEFT_OUT = (
 HEADER = """# TensorFlow 1.15.5's private modules: module, public namespace ("" is tf itself), names.
 # `a=b`: the module calls it a, the namespace b. Recorded by tools/record_paths.py; millrace.hook reads them.
 """
-GENERATED = """# TensorFlow 1.15.5's modules of generated operations: [module], then function, type, arguments.
+GENERATED = """# TensorFlow 1.15.5's modules of generated operations: [module]; function, type, arguments.
 # The arguments come in this order, then `name`. Facts, recorded by tools/record_paths.py.
 """
 
