@@ -615,6 +615,7 @@ if TYPE_CHECKING:
     from millrace.api import distributions as distributions
     from millrace.api import dtypes as dtypes
     from millrace.api import errors as errors
+    from millrace.api import estimator as estimator
     from millrace.api import flags as flags
     from millrace.api import gfile as gfile
     from millrace.api import graph_util as graph_util
@@ -880,6 +881,7 @@ __all__ = [
     "erf",
     "erfc",
     "errors",
+    "estimator",
     "executing_eagerly",
     "exp",
     "expand_dims",
@@ -1900,5 +1902,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.array.fill",
             "zeta": "millrace.ops.math.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "debugging", "distributions", "dtypes", "errors", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
+        children=("app", "bitwise", "compat", "contrib", "debugging", "distributions", "dtypes", "errors", "estimator", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
     )
