@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import CodeType
@@ -53,6 +54,13 @@ def compile_plan(
     return _Source(plan, parts=parts, programs=programs).build()
 
 
+def compile_function(plan: Plan) -> Callable[..., list[Any]]:
+    """A function of the fed values, then the values of the slots, to the fetches and the slots' new
+    values.
+    """
+    return _Source(plan, body=True).build()
+
+
 class _Source:
     """Writes the function of one plan."""
 
@@ -72,6 +80,7 @@ class _Source:
         self.later: list[tuple[str, list[str]]] = []
         self.first_fetch: dict[int, int] = {}
         self.producers: dict[int, Step | Segment] | None = None
+        self.uses: dict[int, int] | None = None
         self.indent = "    "
         self.owners: set[int] = set()
         self.last_use = self._last_uses()
@@ -299,7 +308,7 @@ class _Source:
             f"({''.join(v + ', ' for v in part)})" if isinstance(part, tuple) else part
             for part in group(opdef.inputs, inputs, op.attrs)
         ]
-        attrs = {a: op.attrs[a] for a in opdef.kernel_attrs}
+        attrs = {a: op if a == "op" else op.attrs[a] for a in opdef.kernel_attrs}
         if opdef.has_body:
             args[-1] = f"(*{args[-1]}, {', '.join(state)})" if state else args[-1]
             attrs = {n: with_bodies(v, partial(bind_body, step)) for n, v in attrs.items()}
@@ -408,7 +417,8 @@ class _Source:
                 continue
             value = self._value(use.final)
             producer = self._producers().get(use.final)
-            if producer is None or (isinstance(producer, Step) and producer.op.opdef.alias):
+            shared = producer is None or (isinstance(producer, Step) and producer.op.opdef.alias)
+            if shared and not self._made_for(use.final):
                 self.names["owned"] = owned
                 value = f"owned({value})"
             parts.append((name, value))
@@ -418,9 +428,32 @@ class _Source:
             return [f"{name}.value = {value}" for name, value in parts]
         return [f"{', '.join(f'{n}.value' for n, _ in parts)} = {', '.join(v for _, v in parts)}"]
 
+    def _made_for(self, value: int) -> bool:
+        """True where a value that is only handed on, as an assignment does, was made for nothing else: then
+        nobody else can change it.
+        """
+        producers, uses = self._producers(), self._use_counts()
+        while isinstance(step := producers.get(value), Step) and step.op.opdef.alias:
+            handed_on = step.inputs[-1:] if step.op.opdef.writes else step.inputs
+            if len(handed_on) != 1 or step.state or step.op.opdef.has_body:
+                return False
+            value = handed_on[0]
+            if uses.get(value) != 1 or value in self.plan.constants:
+                return False
+        return isinstance(step, Step) and not (step.new_state or step.op.opdef.has_body)
+
+    def _use_counts(self) -> dict[int, int]:
+        """How many steps, fetches and slots take each value."""
+        if self.uses is None:
+            taken = [v for part in self.parts for v in part.inputs]
+            taken += [v for part in self.parts if isinstance(part, Step) for v in part.state]
+            taken += [*self.plan.fetches, *(use.final for use in self.plan.slots)]
+            self.uses = dict(Counter(taken))
+        return self.uses
+
     def _return_body(self, slots: list[str]) -> None:
         plan = self.plan
-        results = [self._value(v) for v in plan.fetches]
+        results = ["None" if v < 0 else self._value(v) for v in plan.fetches]
         results += [self._value(use.final) for use in plan.slots]
         self._emit(f"    return [{', '.join(results)}]")
 

@@ -12,11 +12,11 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import control_dependencies, device, name_scope
 from millrace.core import protos, shapes
 from millrace.core.public import public
+from millrace.core.saveable import SaveableObject, SaveSpec
 from millrace.graph.device import DeviceSpec
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group, with_dependencies
-from millrace.lib.variables.saveable import SaveableObject, SaveSpec
 from millrace.saver.saveables import (
     ReferenceVariableSaveable,
     ResourceVariableSaveable,

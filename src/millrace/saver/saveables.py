@@ -9,9 +9,9 @@ from millrace.building import convert, raw
 from millrace.building.scopes import device
 from millrace.core import shapes
 from millrace.core.public import public
+from millrace.core.saveable import SaveableObject, SaveSpec
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables.partitioned import PartitionedVariable
-from millrace.lib.variables.saveable import SaveableObject, SaveSpec
 from millrace.lib.variables.variable import Variable
 
 _REFERENCES = ("Variable", "VariableV2", "AutoReloadVariable")

@@ -125,8 +125,8 @@ class Saver:
             message.restore_op_name = in_scope(message.restore_op_name, self._name)
             self.saver_def = message
         self._is_built = True
-        self._check_saver_def()
-        self._next_checkpoint_time = time.time() + self.saver_def.keep_checkpoint_every_n_hours * 3600
+        definition = self._check_saver_def()
+        self._next_checkpoint_time = time.time() + definition.keep_checkpoint_every_n_hours * 3600
 
     def _add_operations(self) -> bool:
         """Adds the operations; False where there is nothing to save."""
@@ -149,13 +149,14 @@ class Saver:
         )
         return True
 
-    def _check_saver_def(self) -> None:
+    def _check_saver_def(self) -> Any:
         if not isinstance(self.saver_def, protos.SaverDef):
             raise ValueError(f"saver_def must be a saver_pb2.SaverDef. Received: {self.saver_def!r}")
         if not self.saver_def.save_tensor_name:
             raise ValueError(f"saver_def must specify the save_tensor_name. Received: {self.saver_def}")
         if not self.saver_def.restore_op_name:
             raise ValueError(f"saver_def must specify the restore_op_name. Received: {self.saver_def}")
+        return self.saver_def
 
     # --- as a message ---------------------------------------------------------------------------------------
 

@@ -56,11 +56,13 @@ def _floating(dtype: Any) -> dtypes.DType:
 
 
 def _known(shape: Any) -> Any:
-    """`shape`, which must be known unless it is a tensor.
+    """`shape`, which must be known unless it is, or holds, a tensor.
 
     Raises:
       ValueError: lengths are missing.
     """
+    if isinstance(shape, list | tuple) and any(isinstance(size, Tensor) for size in shape):
+        return shape
     if not isinstance(shape, Tensor) and not shapes.fully_defined(dims := shapes.as_dims(shape)):
         raise ValueError(f"an initializer needs a fully defined shape. Received: {shapes.format_dims(dims)}")
     return shape

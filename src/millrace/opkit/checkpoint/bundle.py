@@ -57,9 +57,10 @@ def write(prefix: str, tensors: Sequence[tuple[str, str, DType, Any]]) -> None:
     written = [files.NewFile(place)]
     try:
         entries = _write_values(written[0], tensors)
-        written[0].finish()
         written.append(files.NewFile(prefix + ".index"))
         _write_index(written[1], entries, 1)
+        for file in written:
+            file.finish()
         files.commit((written[1].temporary, prefix + ".index"), [(written[0].temporary, place)])
     except BaseException:
         for file in written:
@@ -140,7 +141,6 @@ def _write_index(file: files.NewFile, entries: dict[bytes, Any], shards: int) ->
     pairs = {b"": header, **entries}
     for part in table((key, pairs[key].SerializeToString()) for key in sorted(pairs)):
         file.write(part)
-    file.finish()
 
 
 def merge(prefixes: Sequence[str], prefix: str) -> None:
@@ -161,6 +161,7 @@ def merge(prefixes: Sequence[str], prefix: str) -> None:
     index = files.NewFile(prefix + ".index")
     try:
         _write_index(index, entries, len(moved))
+        index.finish()
         places = [(path, data_path(prefix, k, len(moved))) for k, path in enumerate(moved)]
         files.commit((index.temporary, prefix + ".index"), places)
     except BaseException:

@@ -100,7 +100,6 @@ def replace(path: str, parts: Iterable[bytes]) -> None:
     except BaseException:
         file.discard()
         raise
-    sync_folder(path)
 
 
 def sync_folder(path: str) -> None:
@@ -145,7 +144,6 @@ def commit(index: tuple[str, str], data: Sequence[tuple[str, str]]) -> None:
                 os.remove(leftover)  # of a writer that died before its index was there
             for temporary, place in data:
                 os.replace(temporary, place + NEW)
-            sync_folder(final)
             os.replace(index[0], final + NEW)
             sync_folder(final)
             recover(final)
@@ -153,7 +151,7 @@ def commit(index: tuple[str, str], data: Sequence[tuple[str, str]]) -> None:
             for temporary, place in data:
                 os.replace(temporary, place)
             os.replace(index[0], final)
-        sync_folder(final)
+            sync_folder(final)
 
 
 def recover(index: str) -> None:
@@ -161,8 +159,19 @@ def recover(index: str) -> None:
     if not os.path.exists(index + NEW):
         return
     for place in glob.glob(glob.escape(index.removesuffix(".index")) + ".data-*" + NEW):
-        os.replace(place, place.removesuffix(NEW))
+        _take_place(place, place.removesuffix(NEW))
     os.replace(index + NEW, index)
+
+
+def _take_place(source: str, target: str) -> None:
+    """Renames a large file over another, whose memory and space another thread gives back meanwhile."""
+    try:
+        old = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        old = -1
+    os.replace(source, target)
+    if old >= 0:
+        threading.Thread(target=os.close, args=(old,), name="millrace-checkpoint").start()
 
 
 def current(path: str, is_new: bool) -> str:

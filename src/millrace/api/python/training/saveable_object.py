@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.variables.saveable import SaveSpec as SaveSpec
-    from millrace.lib.variables.saveable import SaveableObject as SaveableObject
+    from millrace.core.saveable import SaveSpec as SaveSpec
+    from millrace.core.saveable import SaveableObject as SaveableObject
 
 __all__ = [
     "SaveSpec",
@@ -18,7 +18,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "SaveSpec": "millrace.lib.variables.saveable",
-            "SaveableObject": "millrace.lib.variables.saveable",
+            "SaveSpec": "millrace.core.saveable",
+            "SaveableObject": "millrace.core.saveable",
         },
     )
