@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.saver.checkpoint.warm_start import VocabInfo as VocabInfo
     from millrace.training.hooks.base import SessionRunHook as SessionRunHook
     from millrace.training.hooks.saving import CheckpointSaverHook as CheckpointSaverHook
     from millrace.training.hooks.saving import CheckpointSaverListener as CheckpointSaverListener
@@ -36,6 +37,7 @@ __all__ = [
     "StepCounterHook",
     "StopAtStepHook",
     "SummarySaverHook",
+    "VocabInfo",
 ]
 
 if not TYPE_CHECKING:
@@ -56,5 +58,6 @@ if not TYPE_CHECKING:
             "StepCounterHook": "millrace.training.hooks.watching",
             "StopAtStepHook": "millrace.training.hooks.stopping",
             "SummarySaverHook": "millrace.training.hooks.saving",
+            "VocabInfo": "millrace.saver.checkpoint.warm_start",
         },
     )

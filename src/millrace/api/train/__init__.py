@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from millrace.core.proto_names import SequenceExample as SequenceExample
     from millrace.core.proto_names import ServerDef as ServerDef
     from millrace.exchange.graph_util import write_graph as write_graph
+    from millrace.saver.checkpoint.initialize import init_from_checkpoint as init_from_checkpoint
     from millrace.saver.checkpoint.reader import NewCheckpointReader as NewCheckpointReader
     from millrace.saver.checkpoint.reader import list_variables as list_variables
     from millrace.saver.checkpoint.reader import load_checkpoint as load_checkpoint
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from millrace.saver.checkpoint.state import latest_checkpoint as latest_checkpoint
     from millrace.saver.checkpoint.state import remove_checkpoint as remove_checkpoint
     from millrace.saver.checkpoint.state import update_checkpoint_state as update_checkpoint_state
+    from millrace.saver.checkpoint.warm_start import VocabInfo as VocabInfo
+    from millrace.saver.checkpoint.warm_start import warm_start as warm_start
     from millrace.saver.meta_graph import export_meta_graph as export_meta_graph
     from millrace.saver.saver import Saver as Saver
     from millrace.saver.saver import import_meta_graph as import_meta_graph
@@ -171,6 +174,7 @@ __all__ = [
     "SummaryWriter",
     "SummaryWriterCache",
     "Supervisor",
+    "VocabInfo",
     "WorkerSessionCreator",
     "add_queue_runner",
     "assert_global_step",
@@ -191,6 +195,7 @@ __all__ = [
     "get_or_create_global_step",
     "global_step",
     "import_meta_graph",
+    "init_from_checkpoint",
     "input_producer",
     "inverse_time_decay",
     "latest_checkpoint",
@@ -219,6 +224,7 @@ __all__ = [
     "string_input_producer",
     "summary_iterator",
     "update_checkpoint_state",
+    "warm_start",
     "write_graph",
 ]
 
@@ -283,6 +289,7 @@ if not TYPE_CHECKING:
             "SummaryWriter": "millrace.summaries.file_writer:FileWriter",
             "SummaryWriterCache": "millrace.summaries.file_writer:FileWriterCache",
             "Supervisor": "millrace.training.sessions.supervisor",
+            "VocabInfo": "millrace.saver.checkpoint.warm_start",
             "WorkerSessionCreator": "millrace.training.sessions.scaffold",
             "add_queue_runner": "millrace.training.coordination.queue_runner",
             "assert_global_step": "millrace.training.global_step",
@@ -303,6 +310,7 @@ if not TYPE_CHECKING:
             "get_or_create_global_step": "millrace.training.global_step",
             "global_step": "millrace.training.global_step",
             "import_meta_graph": "millrace.saver.saver",
+            "init_from_checkpoint": "millrace.saver.checkpoint.initialize",
             "input_producer": "millrace.training.coordination.producers",
             "inverse_time_decay": "millrace.training.schedules",
             "latest_checkpoint": "millrace.saver.checkpoint.state",
@@ -330,6 +338,7 @@ if not TYPE_CHECKING:
             "string_input_producer": "millrace.training.coordination.producers",
             "summary_iterator": "millrace.summaries.file_writer",
             "update_checkpoint_state": "millrace.saver.checkpoint.state",
+            "warm_start": "millrace.saver.checkpoint.warm_start",
             "write_graph": "millrace.exchange.graph_util",
         },
         children=("queue_runner",),
