@@ -1,3 +1,4 @@
+# ruff: noqa: SIM117 - what is raised belongs to the inner block
 """Monitored sessions, their hooks, and supervisors."""
 
 import os
@@ -27,13 +28,9 @@ def files(folder):
 
 
 def events(folder, kind):
-    found = []
-    for name in sorted(os.listdir(folder)):
-        if "events" in name:
-            for event in tf.train.summary_iterator(os.path.join(folder, name)):
-                if event.WhichOneof("what") == kind:
-                    found.append(event)
-    return found
+    names = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if "events" in name]
+    every = [event for name in names for event in tf.train.summary_iterator(name)]
+    return [event for event in every if event.WhichOneof("what") == kind]
 
 
 class Recorder(tf.train.SessionRunHook):
@@ -223,6 +220,7 @@ def test_checkpoints_and_listeners(tmp_path):
         while not sess.should_stop():
             sess.run(train)
     assert log == ["begin", "before 0", "after 0", "before 2", "after 2", "before 4", "after 4", "end 4"]
+    tf.summary.FileWriterCache.clear()
     assert len(events(tmp_path, "session_log")) == 3
     for wrong in ({}, {"save_secs": 1, "save_steps": 1}):
         with pytest.raises(ValueError, match="exactly one"):

@@ -208,7 +208,7 @@ class SummarySaverHook(SessionRunHook):
         self._request_summary = self._next_step is None or self._timer.should_trigger_for_step(
             self._next_step
         )
-        requests = {"global_step": self._step}
+        requests: dict[str, Any] = {"global_step": self._step}
         if self._request_summary:
             summaries = self._get_summary_op()
             if summaries is not None:

@@ -22,7 +22,7 @@ class Layer:
     """Around a session."""
 
     def __init__(self, sess: Any) -> None:
-        self._sess = sess
+        self._sess: Any = sess
 
     @property
     def graph(self) -> Any:
