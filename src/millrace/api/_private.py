@@ -73,6 +73,13 @@ PRIVATE: dict[str, dict[str, str]] = {
         "ResourceVariable": "millrace.lib.variables.resource_variables:ResourceVariable",
         "is_resource_variable": "millrace.lib.variables.resource_variables:is_resource_variable",
     },
+    "python.ops.resources": {
+        "initialize_resources": "millrace.training.sessions.resources:initialize_resources",
+        "local_resources": "millrace.training.sessions.resources:local_resources",
+        "register_resource": "millrace.training.sessions.resources:register_resource",
+        "report_uninitialized_resources": "millrace.training.sessions.resources:report_uninitialized_resources",
+        "shared_resources": "millrace.training.sessions.resources:shared_resources",
+    },
     "python.ops.session_ops": {
         "TensorHandle": "millrace.session.handles:TensorHandle",
     },
@@ -190,6 +197,23 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.training.adam": {
         "AdamOptimizer": "millrace.training.optimizers.adam:AdamOptimizer",
     },
+    "python.training.basic_loops": {
+        "basic_train_loop": "millrace.training.sessions.supervisor:basic_train_loop",
+    },
+    "python.training.basic_session_run_hooks": {
+        "CheckpointSaverHook": "millrace.training.hooks.saving:CheckpointSaverHook",
+        "CheckpointSaverListener": "millrace.training.hooks.saving:CheckpointSaverListener",
+        "FeedFnHook": "millrace.training.hooks.stopping:FeedFnHook",
+        "FinalOpsHook": "millrace.training.hooks.stopping:FinalOpsHook",
+        "GlobalStepWaiterHook": "millrace.training.hooks.stopping:GlobalStepWaiterHook",
+        "LoggingTensorHook": "millrace.training.hooks.watching:LoggingTensorHook",
+        "NanTensorHook": "millrace.training.hooks.watching:NanTensorHook",
+        "ProfilerHook": "millrace.training.hooks.saving:ProfilerHook",
+        "SecondOrStepTimer": "millrace.training.hooks.timers:SecondOrStepTimer",
+        "StepCounterHook": "millrace.training.hooks.watching:StepCounterHook",
+        "StopAtStepHook": "millrace.training.hooks.stopping:StopAtStepHook",
+        "SummarySaverHook": "millrace.training.hooks.saving:SummarySaverHook",
+    },
     "python.training.checkpoint_management": {
         "checkpoint_exists": "millrace.saver.checkpoint.state:checkpoint_exists",
         "generate_checkpoint_state_proto": "millrace.saver.checkpoint.state:generate_checkpoint_state_proto",
@@ -239,6 +263,15 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.training.momentum": {
         "MomentumOptimizer": "millrace.training.optimizers.momentum:MomentumOptimizer",
     },
+    "python.training.monitored_session": {
+        "ChiefSessionCreator": "millrace.training.sessions.scaffold:ChiefSessionCreator",
+        "MonitoredSession": "millrace.training.sessions.monitored:MonitoredSession",
+        "MonitoredTrainingSession": "millrace.training.sessions.monitored:MonitoredTrainingSession",
+        "Scaffold": "millrace.training.sessions.scaffold:Scaffold",
+        "SessionCreator": "millrace.training.sessions.scaffold:SessionCreator",
+        "SingularMonitoredSession": "millrace.training.sessions.monitored:SingularMonitoredSession",
+        "WorkerSessionCreator": "millrace.training.sessions.scaffold:WorkerSessionCreator",
+    },
     "python.training.moving_averages": {
         "ExponentialMovingAverage": "millrace.training.moving_averages:ExponentialMovingAverage",
         "assign_moving_average": "millrace.lib.variables.moving_averages:assign_moving_average",
@@ -272,15 +305,28 @@ PRIVATE: dict[str, dict[str, str]] = {
         "op_list_to_dict": "millrace.saver.saveables:op_list_to_dict",
         "validate_and_slice_inputs": "millrace.saver.saveables:validate_and_slice_inputs",
     },
+    "python.training.session_manager": {
+        "SessionManager": "millrace.training.sessions.manager:SessionManager",
+    },
+    "python.training.session_run_hook": {
+        "SessionRunArgs": "millrace.training.hooks.base:SessionRunArgs",
+        "SessionRunContext": "millrace.training.hooks.base:SessionRunContext",
+        "SessionRunHook": "millrace.training.hooks.base:SessionRunHook",
+        "SessionRunValues": "millrace.training.hooks.base:SessionRunValues",
+    },
     "python.training.slot_creator": {
         "create_slot": "millrace.training.optimizers.slot_creator:create_slot",
         "create_slot_with_initializer": "millrace.training.optimizers.slot_creator:create_slot_with_initializer",
         "create_zeros_slot": "millrace.training.optimizers.slot_creator:create_zeros_slot",
     },
+    "python.training.supervisor": {
+        "Supervisor": "millrace.training.sessions.supervisor:Supervisor",
+    },
     "python.training.training": {
         "get_global_step": "millrace.training.global_step:get_global_step",
     },
     "python.training.training_util": {
+        "_get_or_create_global_step_read": "millrace.training.global_step:global_step_read",
         "assert_global_step": "millrace.training.global_step:assert_global_step",
         "create_global_step": "millrace.training.global_step:create_global_step",
         "get_global_step": "millrace.training.global_step:get_global_step",
