@@ -13,7 +13,7 @@ from millrace.building import raw
 from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import ALL
 from millrace.dialect.numpy.control import Stack
-from millrace.graph.attrs import dtype, integer, shape_list, types
+from millrace.graph.attrs import dtype, integer
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 
 _INDEX = frozenset((dtypes.int32, dtypes.int64))
@@ -323,71 +323,3 @@ class TensorListSplit:
         leading = raw.Const(value=np.zeros(0, np.int64), dtype=dtypes.int64)
         joined = raw.TensorListConcatV2(dlist, -1, leading, element_dtype=op.inputs[0].dtype)
         return joined[0], None, None
-
-
-# --- a value or none ----------------------------------------------------------------------------------------
-
-
-class _Optional(tuple[Any, ...]):
-    """The components of a value that is there."""
-
-
-@declare("OptionalNone() -> optional: variant", host=True)
-class OptionalNone:
-    """No value."""
-
-    def shape():
-        return ()
-
-    def kernel(xp):
-        return Stack()
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@declare(
-    "OptionalFromValue(components: Toutput_types) -> optional: variant", Toutput_types=types(), host=True
-)
-class OptionalFromValue:
-    """A value, of some components."""
-
-    def shape(components):
-        return ()
-
-    def kernel(xp, components):
-        return _Optional(components)
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@declare("OptionalHasValue(optional: variant) -> has_value: bool", host=True)
-class OptionalHasValue:
-    """Whether there is a value."""
-
-    def shape(optional):
-        return ()
-
-    def kernel(xp, optional):
-        return np.bool_(isinstance(optional, _Optional))
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@declare(
-    "OptionalGetValue(optional: variant) -> components: output_types",
-    output_types=types(),
-    output_shapes=shape_list(),
-    host=True,
-)
-class OptionalGetValue:
-    """The components of a value."""
-
-    def shape(optional, output_shapes):
-        return list(output_shapes)
-
-    def kernel(xp, optional):
-        if not isinstance(optional, _Optional):
-            raise _invalid("The given optional does not have a value.")
-        return list(optional)
-
-    grad = NOT_DIFFERENTIABLE
