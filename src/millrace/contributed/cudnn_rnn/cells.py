@@ -46,9 +46,7 @@ class CudnnCompatibleGRUCell(GRUCell):
     """
 
     def __init__(self, num_units: int, reuse: Any = None, kernel_initializer: Any = None) -> None:
-        super().__init__(
-            num_units, activation=None, reuse=reuse, kernel_initializer=kernel_initializer
-        )
+        super().__init__(num_units, activation=None, reuse=reuse, kernel_initializer=kernel_initializer)
 
     def build(self, input_shape: Any) -> None:
         """Makes the variables."""

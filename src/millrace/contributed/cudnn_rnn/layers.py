@@ -125,7 +125,9 @@ class RecurrentLayer(Layer):
             weights = [self._kernel_initializer(s, dtype=kind) for s in layout.weight_shapes]
             return layout.pack(weights, [self._bias_initializer(s, dtype=kind) for s in layout.bias_shapes])
 
-        self._kernel = get_variable("opaque_kernel", initializer=first_values, dtype=kind, shape=[layout.size])
+        self._kernel = get_variable(
+            "opaque_kernel", initializer=first_values, dtype=kind, shape=[layout.size]
+        )
         self._trainable_weights.append(self._kernel)
         self.saveable = self._saveable_cls(
             self._kernel,

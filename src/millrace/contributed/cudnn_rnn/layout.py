@@ -91,7 +91,9 @@ class Layout:
         weights, both = [], []
         for i in range(0, len(kernels), count):
             depth = self.weight_shapes[len(weights)][1]
-            w, b = _cudnn_variables(self.mode, kernels[i : i + count], biases[i : i + count], depth, self.num_units)
+            w, b = _cudnn_variables(
+                self.mode, kernels[i : i + count], biases[i : i + count], depth, self.num_units
+            )
             weights += w
             both += b
         return self.pack(weights, both)
