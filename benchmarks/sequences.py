@@ -29,7 +29,7 @@ def attentive(tf, memory, lengths=None):
 
 
 def attention_training(tf, batch=32, length=20):
-    """A step of Adam on a GRU decoder with additive attention; 2000 words, 128 units, 20 steps, batches of 32."""
+    """Adam on a GRU decoder with additive attention: 2000 words, 128 units, 20 steps, batches of 32."""
     feeds, table, memory, state = encoded(tf, batch, length)
     target = tf.placeholder(tf.int32, [batch, length])
     feeds[target] = RNG.randint(2, WORDS, [batch, length])

@@ -1,4 +1,4 @@
-"""The parameters of a network as its vector, as cuDNN's matrices, and as the variables of compatible cells."""
+"""The parameters of a network as its one vector, and as the variables of compatible cells."""
 
 from __future__ import annotations
 

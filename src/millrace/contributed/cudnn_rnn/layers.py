@@ -121,7 +121,7 @@ class RecurrentLayer(Layer):
         self._layout = layout
         kind = dtypes.as_dtype(self.dtype)
 
-        def first_values() -> Tensor:
+        def first_values(shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
             weights = [self._kernel_initializer(s, dtype=kind) for s in layout.weight_shapes]
             return layout.pack(weights, [self._bias_initializer(s, dtype=kind) for s in layout.bias_shapes])
 
@@ -154,7 +154,8 @@ class RecurrentLayer(Layer):
 
         Args:
           inputs: `[time, batch, input_size]`; `[batch, time, input_size]` without `time_major`.
-          initial_state: (h, c) of a memory, else (h,), each `[layers * directions, batch, units]`; default zeros.
+          initial_state: (h, c) of a memory, else (h,), each `[layers * directions, batch, units]`; default
+            zeros.
           sequence_lengths: int `[batch]`.
           time_major: how inputs and outputs are laid out.
           training: whether elements are dropped; a bool or a scalar bool tensor.
@@ -169,7 +170,8 @@ class RecurrentLayer(Layer):
             count = len(self.state_shape(None))
             if not isinstance(initial_state, tuple) or len(initial_state) != count:
                 raise ValueError(
-                    f"{self.name}: initial_state must be a tuple of {count} tensors. Received: {initial_state!r}"
+                    f"{self.name}: initial_state must be a tuple of {count} tensors. Received: "
+                    f"{initial_state!r}"
                 )
         inputs = convert.convert_to_tensor(inputs, dtype=self.dtype)
         if not time_major:

@@ -22,8 +22,8 @@ _DIRECTIONS = ("unidirectional", "bidirectional")
 class Layout:
     """The sizes of a network.
 
-    The vector holds the matrices of all layers, then all their biases. A layer has one matrix for each gate and
-    its input, then one for each gate and its state; of two directions the one forwards comes first.
+    The vector holds the matrices of all layers, then all their biases. A layer has one matrix for each gate
+    and its input, then one for each gate and its state; of two directions the one forwards comes first.
 
     Attributes:
       mode: "lstm", "gru", "rnn_tanh" or "rnn_relu".

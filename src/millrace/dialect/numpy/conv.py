@@ -220,7 +220,7 @@ _QUICK = frozenset(np.dtype(t) for t in (np.float32, np.float64, np.int32, np.in
 
 
 def _first_few(rows: np.ndarray, k: int) -> np.ndarray | None:
-    """The places of the `k` largest of each row, one pass for each; None where a row's lowest value is among them."""
+    """The places of the `k` largest of each row, one pass for each; None where its lowest value is one."""
     rest = rows.copy()
     lowest = -np.inf if rest.dtype.kind == "f" else np.iinfo(rest.dtype).min
     places = np.empty((len(rest), k), np.int32)
