@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import framework as framework
     from millrace.api.contrib import image as image
     from millrace.api.contrib import layers as layers
+    from millrace.api.contrib import learn as learn
     from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
     from millrace.api.contrib import lookup as lookup
     from millrace.api.contrib import nn as nn
@@ -37,6 +38,7 @@ __all__ = [
     "framework",
     "image",
     "layers",
+    "learn",
     "legacy_seq2seq",
     "lookup",
     "nn",
@@ -55,5 +57,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "framework", "image", "layers", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
+        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
     )
