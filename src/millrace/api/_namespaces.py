@@ -9,6 +9,7 @@ NAMESPACES = frozenset({
     "compat.v1",
     "contrib",
     "contrib.crf",
+    "contrib.cudnn_rnn",
     "contrib.data",
     "contrib.deprecated",
     "contrib.distributions",

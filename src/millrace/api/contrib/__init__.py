@@ -7,6 +7,7 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.api.contrib import crf as crf
+    from millrace.api.contrib import cudnn_rnn as cudnn_rnn
     from millrace.api.contrib import data as data
     from millrace.api.contrib import deprecated as deprecated
     from millrace.api.contrib import distributions as distributions
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "crf",
+    "cudnn_rnn",
     "data",
     "deprecated",
     "distributions",
@@ -55,5 +57,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "data", "deprecated", "distributions", "eager", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
+        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
     )
