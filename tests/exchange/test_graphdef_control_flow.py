@@ -65,23 +65,35 @@ def run(graph, prefix):
         return sess.run([f"{prefix}out:0", f"{prefix}slope:0"], {f"{prefix}x:0": 3.0})
 
 
-def test_bodies_become_functions_of_the_library():
+def test_bodies_are_written_as_old_control_flow():
     x = tf.placeholder(tf.float32, [], name="x")
-    a_cond(x)
+    nested(x)
     graph_def = tf.get_default_graph().as_graph_def()
-    assert sorted(f.signature.name for f in graph_def.library.function) == [
-        "cond_Merge_else_branch",
-        "cond_Merge_then_branch",
-    ]
-    assert graph_def.versions.min_consumer == 12
-    assert not [n.name for n in graph_def.node if n.op == "BodyArg"]
+    kinds = {node.op for node in graph_def.node}
+    assert kinds >= {"Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopCond"}
+    assert not kinds & {"If", "While", "BodyArg", "Tick"}
+    assert not graph_def.library.function
+
+
+def test_a_graph_def_grows_with_the_depth_of_branches_alone():
+    def size(depth):
+        def inner(a, left):
+            return tf.cond(x > 0.0, lambda: inner(a + x, left - 1), lambda: a) if left else a * x
+
+        with tf.Graph().as_default() as graph:
+            x = tf.placeholder(tf.float32, [], name="x")
+            inner(x, depth)
+            return len(graph.as_graph_def().node)
+
+    assert size(20) < 5 * size(5)
 
 
 def test_a_missing_function():
-    x = tf.placeholder(tf.float32, [], name="x")
-    a_cond(x)
-    graph_def = tf.get_default_graph().as_graph_def()
-    graph_def.library.Clear()
+    graph_def = protos.GraphDef()
+    graph_def.node.add(name="p", op="Placeholder").attr["dtype"].type = protos.DT_BOOL
+    node = graph_def.node.add(name="y", op="If", input=["p"])
+    node.attr["Tcond"].type = protos.DT_BOOL
+    node.attr["then_branch"].func.name = node.attr["else_branch"].func.name = "gone"
     with pytest.raises(ValueError, match="a function that the library lacks"):
         tf.import_graph_def(graph_def)
 
@@ -89,8 +101,8 @@ def test_a_missing_function():
 def test_freezing_a_loop_over_a_variable():
     x = tf.placeholder(tf.float32, [], name="x")
     v = tf.Variable(2.0, name="v")
-    tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a * v), [0, x], name="loop")[1]
-    last = tf.identity(tf.get_default_graph().get_operations()[-1].outputs[1], name="out")
+    tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a * v), [0, x], name="loop")
+    last = tf.identity(tf.get_default_graph().get_tensor_by_name("loop/Exit_1:0"), name="out")
     with tf.Session() as sess:
         sess.run(tf.global_variables_initializer())
         wanted = sess.run(last, {x: 1.5})

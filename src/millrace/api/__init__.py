@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from millrace.building.convert import register_tensor_conversion_function as register_tensor_conversion_function
     from millrace.building.indexed_slices import IndexedSlices as IndexedSlices
     from millrace.building.operators import public_div as div
+    from millrace.building.raw import raw_ops as raw_ops
     from millrace.building.scopes import add_to_collection as add_to_collection
     from millrace.building.scopes import add_to_collections as add_to_collections
     from millrace.building.scopes import colocate_with as colocate_with
@@ -127,6 +128,10 @@ if TYPE_CHECKING:
     from millrace.core.version import MONOLITHIC_BUILD as __monolithic_build__
     from millrace.core.version import VERSION as VERSION
     from millrace.core.version import VERSION as __version__
+    from millrace.datasets.optionals import OptionalSpec as OptionalSpec
+    from millrace.datasets.specs import SparseTensorSpec as SparseTensorSpec
+    from millrace.datasets.specs import TensorSpec as TensorSpec
+    from millrace.datasets.specs import TypeSpec as TypeSpec
     from millrace.exchange.importer import import_graph_def as import_graph_def
     from millrace.exchange.tensor_messages import make_ndarray as make_ndarray
     from millrace.exchange.tensor_messages import make_tensor_proto as make_tensor_proto
@@ -138,6 +143,7 @@ if TYPE_CHECKING:
     from millrace.graph.keys import GraphKeys as GraphKeys
     from millrace.graph.operation import Operation as Operation
     from millrace.graph.tensor import Tensor as Tensor
+    from millrace.lib.flow.assertion import Assert as Assert
     from millrace.lib.flow.control_flow import case as case
     from millrace.lib.flow.control_flow import cond as cond
     from millrace.lib.flow.control_flow import group as group
@@ -151,6 +157,9 @@ if TYPE_CHECKING:
     from millrace.lib.flow.functional import map_fn as map_fn
     from millrace.lib.flow.functional import scan as scan
     from millrace.lib.flow.tensor_array import TensorArray as TensorArray
+    from millrace.lib.input.accumulators import ConditionalAccumulator as ConditionalAccumulator
+    from millrace.lib.input.accumulators import ConditionalAccumulatorBase as ConditionalAccumulatorBase
+    from millrace.lib.input.accumulators import SparseConditionalAccumulator as SparseConditionalAccumulator
     from millrace.lib.input.queues import FIFOQueue as FIFOQueue
     from millrace.lib.input.queues import PaddingFIFOQueue as PaddingFIFOQueue
     from millrace.lib.input.queues import PriorityQueue as PriorityQueue
@@ -182,7 +191,6 @@ if TYPE_CHECKING:
     from millrace.lib.math.array import sequence_mask as sequence_mask
     from millrace.lib.math.array import sort as sort
     from millrace.lib.math.array import unpack as unpack
-    from millrace.lib.math.checks import Assert as Assert
     from millrace.lib.math.checks import assert_equal as assert_equal
     from millrace.lib.math.checks import assert_greater as assert_greater
     from millrace.lib.math.checks import assert_greater_equal as assert_greater_equal
@@ -607,10 +615,13 @@ if TYPE_CHECKING:
     from millrace.api import bitwise as bitwise
     from millrace.api import compat as compat
     from millrace.api import contrib as contrib
+    from millrace.api import data as data
     from millrace.api import debugging as debugging
     from millrace.api import distributions as distributions
     from millrace.api import dtypes as dtypes
     from millrace.api import errors as errors
+    from millrace.api import estimator as estimator
+    from millrace.api import examples as examples
     from millrace.api import flags as flags
     from millrace.api import gfile as gfile
     from millrace.api import graph_util as graph_util
@@ -628,7 +639,6 @@ if TYPE_CHECKING:
     from millrace.api import metrics as metrics
     from millrace.api import nest as nest
     from millrace.api import nn as nn
-    from millrace.api import python as python
     from millrace.api import python_io as python_io
     from millrace.api import quantization as quantization
     from millrace.api import queue as queue
@@ -652,6 +662,8 @@ __all__ = [
     "AttrValue",
     "COMPILER_VERSION",
     "CXX11_ABI_FLAG",
+    "ConditionalAccumulator",
+    "ConditionalAccumulatorBase",
     "ConfigProto",
     "DType",
     "DeviceSpec",
@@ -687,6 +699,7 @@ __all__ = [
     "OpError",
     "Operation",
     "OptimizerOptions",
+    "OptionalSpec",
     "PaddingFIFOQueue",
     "Print",
     "PriorityQueue",
@@ -699,8 +712,10 @@ __all__ = [
     "RunOptions",
     "Session",
     "SessionLog",
+    "SparseConditionalAccumulator",
     "SparseFeature",
     "SparseTensor",
+    "SparseTensorSpec",
     "SparseTensorValue",
     "Summary",
     "SummaryMetadata",
@@ -709,7 +724,9 @@ __all__ = [
     "TensorArray",
     "TensorInfo",
     "TensorShape",
+    "TensorSpec",
     "TextLineReader",
+    "TypeSpec",
     "UnconnectedGradients",
     "VERSION",
     "VarLenFeature",
@@ -828,6 +845,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "custom_gradient",
+    "data",
     "debugging",
     "decode_base64",
     "decode_compressed",
@@ -873,6 +891,8 @@ __all__ = [
     "erf",
     "erfc",
     "errors",
+    "estimator",
+    "examples",
     "executing_eagerly",
     "exp",
     "expand_dims",
@@ -1060,7 +1080,6 @@ __all__ = [
     "pow",
     "print",
     "py_func",
-    "python",
     "python_io",
     "qint16",
     "qint16_ref",
@@ -1089,6 +1108,7 @@ __all__ = [
     "random_uniform_initializer",
     "range",
     "rank",
+    "raw_ops",
     "read_file",
     "real",
     "realdiv",
@@ -1292,10 +1312,12 @@ if not TYPE_CHECKING:
         {
             "AUTO_REUSE": "millrace.lib.variables.scope",
             "AggregationMethod": "millrace.autodiff.aggregate",
-            "Assert": "millrace.lib.math.checks",
+            "Assert": "millrace.lib.flow.assertion",
             "AttrValue": "millrace.core.proto_names",
             "COMPILER_VERSION": "millrace.core.version",
             "CXX11_ABI_FLAG": "millrace.core.version",
+            "ConditionalAccumulator": "millrace.lib.input.accumulators",
+            "ConditionalAccumulatorBase": "millrace.lib.input.accumulators",
             "ConfigProto": "millrace.core.proto_names",
             "DType": "millrace.core.dtypes",
             "DeviceSpec": "millrace.graph.device",
@@ -1331,6 +1353,7 @@ if not TYPE_CHECKING:
             "OpError": "millrace.core.errors",
             "Operation": "millrace.graph.operation",
             "OptimizerOptions": "millrace.core.proto_names",
+            "OptionalSpec": "millrace.datasets.optionals",
             "PaddingFIFOQueue": "millrace.lib.input.queues",
             "Print": "millrace.ops.flow.logging:print_",
             "PriorityQueue": "millrace.lib.input.queues",
@@ -1343,8 +1366,10 @@ if not TYPE_CHECKING:
             "RunOptions": "millrace.core.proto_names",
             "Session": "millrace.session.session",
             "SessionLog": "millrace.core.proto_names",
+            "SparseConditionalAccumulator": "millrace.lib.input.accumulators",
             "SparseFeature": "millrace.opkit.records.features",
             "SparseTensor": "millrace.building.sparse_tensor",
+            "SparseTensorSpec": "millrace.datasets.specs",
             "SparseTensorValue": "millrace.building.sparse_tensor",
             "Summary": "millrace.core.proto_names",
             "SummaryMetadata": "millrace.core.proto_names",
@@ -1353,7 +1378,9 @@ if not TYPE_CHECKING:
             "TensorArray": "millrace.lib.flow.tensor_array",
             "TensorInfo": "millrace.core.proto_names",
             "TensorShape": "millrace.core.shapes",
+            "TensorSpec": "millrace.datasets.specs",
             "TextLineReader": "millrace.lib.input.readers",
+            "TypeSpec": "millrace.datasets.specs",
             "UnconnectedGradients": "millrace.autodiff.tape",
             "VERSION": "millrace.core.version",
             "VarLenFeature": "millrace.opkit.records.features",
@@ -1703,6 +1730,7 @@ if not TYPE_CHECKING:
             "random_uniform_initializer": "millrace.lib.variables.initializers:RandomUniform",
             "range": "millrace.ops.array.fill:range_",
             "rank": "millrace.ops.array.shape",
+            "raw_ops": "millrace.building.raw",
             "read_file": "millrace.ops.io.files",
             "real": "millrace.ops.math.complex",
             "realdiv": "millrace.ops.math.division",
@@ -1888,5 +1916,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.array.fill",
             "zeta": "millrace.ops.math.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "debugging", "distributions", "dtypes", "errors", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
+        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "examples", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
     )

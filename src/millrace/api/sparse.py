@@ -7,6 +7,7 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.building.sparse_tensor import SparseTensor as SparseTensor
+    from millrace.lib.input.accumulators import SparseConditionalAccumulator as SparseConditionalAccumulator
     from millrace.lib.sparse.conversion import from_dense as from_dense
     from millrace.lib.sparse.conversion import sparse_concat as concat
     from millrace.lib.sparse.conversion import sparse_expand_dims as expand_dims
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from millrace.ops.sparse.dense import sparse_tensor_dense_matmul as sparse_dense_matmul
 
 __all__ = [
+    "SparseConditionalAccumulator",
     "SparseTensor",
     "add",
     "concat",
@@ -80,6 +82,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "SparseConditionalAccumulator": "millrace.lib.input.accumulators",
             "SparseTensor": "millrace.building.sparse_tensor",
             "add": "millrace.lib.sparse.math:sparse_add",
             "concat": "millrace.lib.sparse.conversion:sparse_concat",

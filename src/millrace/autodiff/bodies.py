@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from millrace.autodiff.aggregate import add
 from millrace.autodiff.gradients import backpropagate
 from millrace.building import raw
-from millrace.building.body import Body
+from millrace.building.body import Body, names_variable
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.core import dtypes, shapes
 from millrace.graph.operation import Operation
@@ -37,7 +39,7 @@ class _Backward(Body):
         return known
 
     def _from_forward(self, tensor: Tensor, name: str) -> Tensor:
-        if tensor.dtype.is_ref_dtype:
+        if names_variable(tensor):
             return tensor
         if tensor.op.type == "Const":
             with self.graph.inside(self):
@@ -82,19 +84,8 @@ def _extended(op: Operation, dtype: dtypes.DType, dims: shapes.Dims) -> Tensor:
     op.attrs["Tout"] = (*op.attrs["Tout"], dtype)
     tensor = Tensor(op, len(op.outputs), dtype, dims)
     op.outputs.append(tensor)
-    forget(op.body)
     op.graph.changed()
     return tensor
-
-
-def forget(body: Body | None) -> None:
-    """Drops what the runtime made of a body and the bodies around it, because an operation in it has
-    changed.
-    """
-    while body is not None:
-        body.plan = None
-        body.forms.clear()
-        body = body.parent
 
 
 def kept_by_branch(op: Operation, branch: Body, tensor: Tensor) -> Tensor:
@@ -107,7 +98,6 @@ def kept_by_branch(op: Operation, branch: Body, tensor: Tensor) -> Tensor:
             else:
                 with op.graph.inside(body):
                     body.outputs.append(raw.Nothing(name="Nothing"))
-            forget(body)
         kept[tensor] = _extended(op, tensor.dtype, tensor.dims)
     return kept[tensor]
 
@@ -117,7 +107,6 @@ def kept_by_loop(op: Operation, body: Body, tensor: Tensor) -> Tensor:
     kept = op.graph.get_scoped("kept values", dict).setdefault(op, {})
     if tensor not in kept:
         body.outputs.append(tensor)
-        forget(body)
         kept[tensor] = _extended(op, dtypes.variant, tensor.dims)
     return kept[tensor]
 
@@ -167,7 +156,7 @@ def branch_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
     if not wanted:
         return [None] * len(op.inputs)
     seeds = [(i, dense(dy)) for i, dy in enumerate(dys) if dy is not None and differentiable(op.outputs[i])]
-    backward = []
+    backward, found = [], []
     for branch in (op.attrs["then_branch"], op.attrs["else_branch"]):
         body = _BranchBackward(op, branch)
         captures = list(branch.captures.values())
@@ -175,25 +164,52 @@ def branch_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
         with graph.inside(body):
             ys = [y for y, _ in pairs]
             xs = [captures[i] for i in wanted]
-            found = _inner_gradients(body, ys, xs, [dy for _, dy in pairs])
-            body.outputs = [
-                _like(dense(g), op.inputs[1 + i]) if g is not None else _zeros_in(body, op.inputs[1 + i])
-                for g, i in zip(found, wanted, strict=True)
-            ]
+            found.append(_inner_gradients(body, ys, xs, [dy for _, dy in pairs]))
         backward.append(body)
+    slices = [_index_dtype(pair) for pair in zip(*found, strict=True)]
+    for body, gradients in zip(backward, found, strict=True):
+        with graph.inside(body):
+            for g, i, sparse in zip(gradients, wanted, slices, strict=True):
+                outer = op.inputs[1 + i]
+                if sparse is not None:
+                    body.outputs += _rows_of(g, body, outer, sparse)
+                else:
+                    body.outputs.append(_like(dense(g), outer) if g is not None else _zeros_in(body, outer))
     inputs = align(backward)
-    outputs = raw.If(
-        op.inputs[0],
-        inputs,
-        Tout=[t.dtype for t in backward[0].outputs],
-        then_branch=backward[0],
-        else_branch=backward[1],
-        name="Merge",
+    outputs = iter(
+        raw.If(
+            op.inputs[0],
+            inputs,
+            Tout=[t.dtype for t in backward[0].outputs],
+            then_branch=backward[0],
+            else_branch=backward[1],
+        )
     )
     results: list[Any] = [None] * len(op.inputs)
-    for i, tensor in zip(wanted, outputs, strict=True):
-        results[1 + i] = tensor
+    for i, sparse in zip(wanted, slices, strict=True):
+        value = raw.Identity(next(outputs), name="Merge")
+        if sparse is not None:
+            value = IndexedSlices(value, next(outputs), _dense_shape(op.inputs[1 + i]))
+        results[1 + i] = value
     return results
+
+
+def _index_dtype(gradients: tuple[Any, ...]) -> dtypes.DType | None:
+    """The dtype of the row numbers where the gradients in the branches are rows or nothing; else None."""
+    known = [g for g in gradients if g is not None]
+    if not known or not all(isinstance(g, IndexedSlices) for g in known):
+        return None
+    found = {g.indices.dtype for g in known}
+    return found.pop() if len(found) == 1 else dtypes.int64
+
+
+def _rows_of(gradient: Any, body: Body, outer: Tensor, dtype: dtypes.DType) -> list[Tensor]:
+    """A gradient in a branch as rows and their numbers; none where nothing has reached `outer`."""
+    if gradient is None:
+        zero: Any = zeros_of(body.capture(outer))
+        return [zero[:0], raw.Const(value=np.zeros(0, dtype.np_dtype), dtype=dtype)]
+    indices = gradient.indices
+    return [gradient.values, indices if indices.dtype is dtype else raw.Cast(indices, DstT=dtype)]
 
 
 def _inner_gradients(body: _Backward, ys: list[Tensor], xs: list[Tensor], seeds: list[Any]) -> list[Any]:
@@ -205,8 +221,9 @@ def _inner_gradients(body: _Backward, ys: list[Tensor], xs: list[Tensor], seeds:
 
 
 def _like(gradient: Tensor, x: Tensor) -> Tensor:
-    if gradient.dtype.is_numpy_compatible and x.dtype.is_numpy_compatible and x.dims is not None:
-        gradient.set_shape(x.dims)
+    dims = _dims_of(x)
+    if gradient.dtype.is_numpy_compatible and x.dtype is not dtypes.variant and dims is not None:
+        gradient.set_shape(dims)
     return gradient
 
 
@@ -275,7 +292,7 @@ def loop_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
                 summed.append((k, g))
         sums = []
         for k, g in summed:
-            total = backward.add_input(g.dtype, op.inputs[carried + scanned + k].dims, "b_acc")
+            total = backward.add_input(g.dtype, _dims_of(op.inputs[carried + scanned + k]), "b_acc")
             sums.append(total)
             outputs.append(add(total, g))
         collected: list[tuple[int, Tensor]] = []
@@ -309,13 +326,9 @@ def loop_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
         gradient[carried + k] = tensor
     rest = rest[len(collected) :]
     for i, (k, slices) in enumerate(sparse):
-        values = raw.StackConcat(rest[2 * i], dtype=slices.values.dtype)
-        values.set_shape(
-            (None, *(slices.values.dims[1:] if slices.values.dims else ())) if slices.values.dims else None
-        )
-        indices = raw.StackConcat(rest[2 * i + 1], dtype=slices.indices.dtype)
-        indices.set_shape((None,))
         source = op.inputs[carried + scanned + k]
+        values = _all_rows(rest[2 * i], slices.values, _dims_of(source))
+        indices = _all_rows(rest[2 * i + 1], slices.indices, (None,))
         gradient[carried + scanned + k] = IndexedSlices(values, indices, _dense_shape(source))
     stack_of = dict(zip(backward.elements, backward.scans, strict=True))
     stack_of.update(zip(backward.outputs[len(outputs) :], results[len(outputs) :], strict=True))
@@ -342,10 +355,23 @@ def _sums_products(gradient: Tensor, backward: Body) -> bool:
     return all(t.op.body is backward and t.dims is not None and t.dims[1] is not None for t in op.inputs)
 
 
-def _all_rows(stack: Tensor, element: Tensor) -> Tensor:
-    rows = raw.StackConcat(stack, dtype=element.dtype)
-    rows.set_shape((None, *(element.dims or ())[1:]))
-    return rows
+def _all_rows(stack: Tensor, element: Tensor, dims: shapes.Dims = None) -> Tensor:
+    """The elements of a stack end to end; `dims` tells of rows that an element does not tell."""
+    known = element.dims or dims
+    if known is not None and dims is not None and len(known) == len(dims):
+        known = tuple(k if k is not None else d for k, d in zip(known, dims, strict=True))
+    shape = None if known is None else (None, *known[1:])
+    return raw.StackConcat(stack, dtype=element.dtype, element_shape=shape)
+
+
+def _dims_of(source: Tensor) -> shapes.Dims:
+    """The shape of a tensor, or of the variable behind a handle."""
+    while source.op.type == "BodyArg" and source.op.body is not None and source.dtype is dtypes.resource:
+        outer = source.op.body.outer(source)
+        if outer is None:
+            return None
+        source = outer
+    return source.op.attrs["shape"] if source.op.type == "VarHandleOp" else source.dims
 
 
 def _dense_shape(source: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class RegisterGradient:
     Use the name in `Graph.gradient_override_map`.
 
     Raises:
-      TypeError: the name is no string.
+      TypeError: the name is not a string.
       KeyError: the name is taken, by an operation type or an earlier registration.
     """
 
@@ -55,7 +55,7 @@ def not_differentiable(op_type: str) -> None:
     """Says that operations of a type have no gradient.
 
     Raises:
-      TypeError: the type is no string.
+      TypeError: the type is not a string.
       KeyError: a gradient is registered for it already.
     """
     _register(op_type, NOT_DIFFERENTIABLE)

@@ -8,6 +8,7 @@ from typing import Any
 from millrace.building import convert
 from millrace.building.create import append, bind_list, bind_type, graph_of, name_for, whole
 from millrace.core import dtypes
+from millrace.graph import defaults
 from millrace.graph.attrs import MISSING
 from millrace.graph.graph import Graph
 from millrace.graph.opdef import OpDef
@@ -41,10 +42,16 @@ def apply(opdef: OpDef, *inputs: Any, name: str | None = None, **attrs: Any) -> 
             f"{opdef.name} takes {len(opdef.inputs)} inputs {[a.name for a in opdef.inputs]}. Received: "
             f"{len(inputs)}"
         )
+    current = defaults.get_default_graph()
+    if current.is_function:
+        inputs = current.entered(inputs)
     graph = graph_of(inputs, opdef, name)
     if graph._finalized:
         graph._check_open()
-    op = whole(graph, _create, graph, opdef, inputs, name, attrs)
+    if graph.undo is None:
+        op = whole(graph, _create, opdef, inputs, name, attrs)
+    else:  # inside of a call that undoes everything
+        op = _create(graph, opdef, inputs, name, attrs)
     outputs = op.outputs
     if opdef.single_output:
         return outputs[0]
@@ -66,7 +73,7 @@ def result_type(opdef: OpDef) -> Any:
 def _create(
     graph: Graph, opdef: OpDef, inputs: tuple[Any, ...], name: str | None, attrs: dict[str, Any]
 ) -> Operation:
-    full_name = name_for(graph, opdef, name)
+    full_name = graph.unique_name(opdef.name) if name is None else name_for(graph, opdef, name)
     final: dict[str, Any] = {}
     tensors: list[Tensor] = []
     grouped: list[Any] = []

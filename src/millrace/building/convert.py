@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from millrace.graph import defaults
 from millrace.graph.opdef import lookup
 from millrace.graph.tensor import Tensor
 
+_const = functools.cache(lambda: lookup("Const"))  # most conversions end in one
 _PLAIN = (int, float, bool, str, bytes, complex, np.ndarray, np.generic)
 
 
@@ -53,7 +55,7 @@ def register_tensor_conversion_function(
       priority: lower runs first.
 
     Raises:
-      TypeError: `base_type` is no type, or `conversion_func` is not callable.
+      TypeError: `base_type` is not a type, or `conversion_func` is not callable.
     """
     if not (
         isinstance(base_type, type)
@@ -110,7 +112,8 @@ def to_tensor(
         if dtype is not None and value.dtype.base_dtype is not dtype.base_dtype:
             raise ValueError(f"Tensor conversion requested dtype {dtype.name}. "
                              f"Received: tensor '{value.name}' with dtype {value.dtype.name}")  # fmt: skip
-        return value
+        graph = defaults.get_default_graph()
+        return graph.capture(value) if graph.is_function else value
     if isinstance(value, _PLAIN):
         return constant_of(value, dtype, name, preferred)
     kind = type(value)
@@ -156,17 +159,15 @@ def constant_of(value: Any, dtype: DType | None, name: str | None, preferred: DT
             array = None
     if array is None:
         array = literals.to_array(value, dtype)
-    return _constant(array, dtype or dtypes.as_dtype(array.dtype), name or "Const")
-
-
-def _constant(array: np.ndarray, dtype: DType, name: str) -> Tensor:
-    return create(lookup("Const"), value=array, dtype=dtype, name=name).outputs[0]
+    dtype = dtype or dtypes.as_dtype(array.dtype)
+    return create(_const(), value=array, dtype=dtype, name=name or "Const").outputs[0]
 
 
 def shape_tensor(x: Tensor, out_type: DType = dtypes.int32, name: str = "Shape") -> Tensor:
     """The shape of `x` as a tensor: a constant where the static shape is whole."""
     if shapes.fully_defined(x.dims):
-        return _constant(np.array(x.dims, out_type.np_dtype), out_type, name)
+        value = np.array(x.dims, out_type.np_dtype)
+        return create(_const(), value=value, dtype=out_type, name=name).outputs[0]
     return create(lookup("Shape"), x, out_type=out_type, name=name).outputs[0]
 
 
@@ -178,6 +179,8 @@ def _from_shape(value: Any, dtype: DType | None, name: str | None) -> Tensor:
         dtype = dtypes.int32 if all(d < 2**31 for d in dims) else dtypes.int64
     elif dtype not in (dtypes.int32, dtypes.int64):
         raise TypeError(f"A TensorShape becomes an int32 or int64 tensor. Received: dtype {dtype.name}")
+    elif any(d > dtype.max for d in dims):
+        raise ValueError(f"A dimension of the TensorShape does not fit {dtype.name}. Received: {value}")
     return constant_of(np.array(dims, dtype.np_dtype), dtype, name or "shape_as_tensor")
 
 

@@ -10,8 +10,10 @@ from millrace.core import dtypes
 from millrace.graph import defaults, location
 from millrace.graph.attrs import MISSING
 from millrace.graph.graph import Graph
+from millrace.graph.nesting import check_edges, encloses, escaped
 from millrace.graph.opdef import Arg, OpDef
 from millrace.graph.operation import Operation
+from millrace.graph.references import variable_of
 from millrace.graph.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -32,9 +34,15 @@ def create(opdef: OpDef, *inputs: Tensor | list[Tensor], name: str | None = None
       TypeError: dtypes clash, or an attribute is missing or of another kind.
       ValueError: the shape rule refuses the inputs, or they are from several graphs.
     """
-    graph = graph_of(inputs, opdef, name)
-    graph._check_open()
-    return whole(graph, _from_tensors, graph, opdef, inputs, name, attrs)
+    current = defaults.get_default_graph()
+    if current.is_function:
+        inputs = current.entered(inputs)
+    graph = graph_of(inputs, opdef, name) if inputs else current
+    if graph._finalized:
+        graph._check_open()
+    if graph.undo is None:
+        return whole(graph, _from_tensors, opdef, inputs, name, attrs)
+    return _from_tensors(graph, opdef, inputs, name, attrs)
 
 
 def graph_of(inputs: tuple[Any, ...], opdef: OpDef, name: str | None) -> Graph:
@@ -64,14 +72,19 @@ def graph_of(inputs: tuple[Any, ...], opdef: OpDef, name: str | None) -> Graph:
     return defaults.get_default_graph() if graph is None else graph
 
 
-def whole(graph: Graph, make: Callable[..., Operation], *args: Any) -> Operation:
-    """`make(*args)`; when it fails, the graph is as it was before."""
-    if graph.undo is not None:  # inside of a call that undoes everything
-        return make(*args)
+def whole(
+    graph: Graph,
+    make: Callable[..., Operation],
+    opdef: OpDef,
+    inputs: tuple[Any, ...],
+    name: str | None,
+    attrs: dict[str, Any],
+) -> Operation:
+    """`make(graph, opdef, ...)`, the outermost such call; when it fails, the graph is as it was before."""
     size = len(graph.ops)
     graph.undo = []
     try:
-        return make(*args)
+        return make(graph, opdef, inputs, name, attrs)
     except BaseException:
         graph.roll_back(size)
         raise
@@ -139,8 +152,9 @@ def append(
       attrs: the attributes that the caller gave.
     """
     body = graph.body
+    waits: list[Operation] = []
     if body is not None:
-        tensors, grouped = _enter_body(body, opdef, tensors, grouped, full_name)
+        tensors, grouped, waits = _enter_body(body, opdef, tensors, grouped, full_name)
     else:
         for tensor in tensors:
             if tensor.op.body is not None:
@@ -158,6 +172,10 @@ def append(
     op.frames = location.capture()
     flat = op.inputs = tuple(tensors)
     op.control_inputs = graph.control_inputs_for(flat) if graph.control else []
+    if waits:
+        op.control_inputs = list(dict.fromkeys([*op.control_inputs, *waits]))
+    if op.control_inputs:
+        check_edges(op)
     op.outputs = _outputs(op, opdef, final)
     infer_shapes(op, grouped)
     for tensor in flat:
@@ -174,6 +192,10 @@ def append(
     ):
         _apply_scopes(graph, op, [grouped[i].op for i in opdef.reference_positions])
     graph.append(op)
+    if opdef.has_body:
+        for value in final.values():
+            if hasattr(value, "owners"):
+                value.owners.append(op)
     return op
 
 
@@ -239,32 +261,46 @@ def bind_list(opdef: OpDef, arg: Arg, got: tuple[Tensor, ...], final: dict[str, 
         )
 
 
-def _enter_body(body: Body, opdef: OpDef, tensors, grouped, full_name):
-    """Replaces tensors from outside by what stands for them inside `body`."""
-    inside = {}
-    for tensor in tensors:
-        if tensor.op.body is not body and tensor not in inside:
-            graph = body.graph
-            old, graph.scope = graph.scope, full_name
-            try:
-                inside[tensor] = body.capture(tensor)
-            finally:
-                graph.scope = old
-    if not inside:
-        return tensors, grouped
-    swap = lambda t: inside.get(t, t)  # noqa: E731
-    return [swap(t) for t in tensors], [
-        tuple(map(swap, g)) if isinstance(g, tuple) else swap(g) for g in grouped
+def _enter_body(
+    body: Body, opdef: OpDef, tensors: list[Tensor], grouped: list[Any], full_name: str
+) -> tuple[list[Tensor], list[Any], list[Operation]]:
+    """Replaces tensors from outside by what stands for them inside `body`.
+
+    A reference that an operation outside passes on names its variable, where the new operation takes it as a
+    reference; the new operation then waits for the one outside, which is the third result.
+    """
+    if all(tensor.op.body is body for tensor in tensors):
+        return tensors, grouped, []
+    graph = body.graph
+    inside: dict[tuple[Tensor, bool], Tensor] = {}
+    waits: dict[Operation, None] = {}
+    old, graph.scope = graph.scope, full_name
+    try:
+        for arg, part in zip(opdef.inputs, grouped, strict=True):
+            for tensor in part if type(part) is tuple else (part,):
+                if tensor.op.body is body:
+                    continue
+                variable = variable_of(tensor) if arg.is_ref and tensor.dtype.is_ref_dtype else None
+                if variable is None:
+                    inside[tensor, arg.is_ref] = body.capture(tensor)
+                    continue
+                if variable is not tensor.op:
+                    if not encloses(tensor.op.body, body):
+                        raise ValueError(f"{opdef.name} '{full_name}': " + escaped(tensor))
+                    waits[tensor.op] = None
+                name = variable.outputs[0]
+                apart = encloses(variable.body, body)
+                inside[tensor, arg.is_ref] = body.capture(name) if apart else name
+    finally:
+        graph.scope = old
+    swapped = [
+        tuple(inside.get((t, arg.is_ref), t) for t in part)
+        if type(part) is tuple
+        else inside.get((part, arg.is_ref), part)
+        for arg, part in zip(opdef.inputs, grouped, strict=True)
     ]
-
-
-def escaped(tensor: Tensor) -> str:
-    """The message for a tensor used outside the body that computes it."""
-    return (
-        f"Tensor '{tensor.name}' is computed inside the body {getattr(tensor.op.body, 'name', '')!r} and "
-        "exists only there; return it from the branch or loop to use it outside (created at "
-        f"{tensor.op.user_location})"
-    )
+    flat = [t for part in swapped for t in (part if type(part) is tuple else (part,))]
+    return flat, swapped, list(waits)
 
 
 def _bind_attrs(opdef: OpDef, attrs: dict[str, Any], final: dict[str, Any], full_name: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from millrace.building import convert, indexed_slices, raw, slicing
 from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.graph.defaults import get_default_graph
+from millrace.graph.defaults import get_default_graph, graph_stack
 from millrace.graph.tensor import Tensor
 
 _TRUE_DIVISION = {
@@ -36,13 +36,13 @@ def _binary(function: Callable[..., Any], name: str) -> tuple[Callable[..., Any]
         if type(y) is not Tensor:
             if hasattr(y, "dense_shape") and not isinstance(y, indexed_slices.IndexedSlices):
                 return NotImplemented
-            with x.op.graph.as_default(), x.op.graph.name_scope(name) as scope:
+            with graph_stack.entered(x.op.graph), x.op.graph.name_scope(name) as scope:
                 y = convert.to_tensor(y, x.dtype.base_dtype, "y")
                 return function(x, y, name=scope)
         return function(x, y, name=name)
 
     def reflected(y: Tensor, x: Any) -> Any:
-        with y.op.graph.as_default(), y.op.graph.name_scope(name) as scope:
+        with graph_stack.entered(y.op.graph), y.op.graph.name_scope(name) as scope:
             x = convert.to_tensor(x, y.dtype.base_dtype, "x")
             return function(x, y, name=scope)
 

@@ -34,7 +34,7 @@ def get_item(tensor: Any, key: Any, var: Any = None) -> Tensor:
       The slice; a masked selection for a bool tensor or array.
 
     Raises:
-      TypeError: part of the key is no index.
+      TypeError: part of the key is not an index.
       ValueError: an index is out of range, or there are more indices than dimensions.
     """
     if _is_mask(key):
@@ -166,15 +166,13 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: int |
                 )
         whole = _shape(tensor)
         leading = raw.Prod(whole[axis : axis + rank], np.array([0], np.int32))
-        parts = [[leading], _shape(tensor)[axis + rank :]]
-        if axis:
-            parts.insert(0, _shape(tensor)[:axis])
-        flat = raw.Reshape(tensor, raw.ConcatV2(parts, 0, name="concat"))
+        before, behind = _shape(tensor)[:axis], _shape(tensor)[axis + rank :]
+        flat = raw.Reshape(tensor, raw.ConcatV2([before, [leading], behind], 0, name="concat"))
         if tensor.dims is not None:
             size = shapes.num_elements(tensor.dims[axis : axis + rank])
             flat.set_shape((*tensor.dims[:axis], size, *tensor.dims[axis + rank :]))
         chosen = raw.Squeeze(raw.Where(raw.Reshape(mask, np.array([-1], np.int32))), squeeze_dims=[1])
-        return raw.Gather(flat, chosen) if axis == 0 else raw.GatherV2(flat, chosen, axis)
+        return raw.GatherV2(flat, chosen, axis)
 
 
 def _shape(tensor: Tensor) -> Tensor:

@@ -130,7 +130,7 @@ class SparseTensor:
         with name_scope(None, "truediv", [self._values, y]) as scope:
             y = convert_to_tensor(y, dtype=self.dtype.base_dtype, name="y")
             values, dtype = self._values, _QUOTIENT.get(self.dtype.base_dtype)
-            if dtype is not None:  # a quotient of integers is no integer
+            if dtype is not None:  # a quotient of integers is not an integer
                 values, y = raw.Cast(values, DstT=dtype), raw.Cast(y, DstT=dtype)
             divided = raw.SparseDenseCwiseDiv(self._indices, values, self._dense_shape, y, name=scope)
             return self._with_values(divided)

@@ -266,7 +266,7 @@ class Dimension:
         return Dimension(other) if self._value is None else Dimension(self._value)
 
     def _compute(self, other: Any, function: Any, swapped: bool = False) -> Any:
-        """`function` of both lengths as a Dimension; NotImplemented when `other` is no length."""
+        """`function` of both lengths as a Dimension; NotImplemented when `other` is not a length."""
         try:
             other_value = as_dim(other)
         except (TypeError, ValueError):

@@ -93,20 +93,33 @@ def encode(array: np.ndarray[Any, Any], dtype: DType, shape: Sequence[int] | Non
     for size in dims:
         proto.tensor_shape.dim.add(size=size)
     if dtype is dtypes.string:
-        proto.string_val.extend(_as_bytes(element) for element in array.ravel().tolist())
+        list_elements(proto, array, dtype)
         return proto
-    field = _field_of(dtype, "encode")
+    bulk = _field_of(dtype, "encode").bulk
     if (size_in_bytes := array.size * dtype.np_dtype.itemsize) >= _MAX_BYTES:
         raise ValueError(
             f"tensor_proto.encode: a TensorProto must stay below 2 GiB, received {size_in_bytes} bytes"
             f" ({dtype.name}, shape {list(dims)})"
         )
-    flat = np.ascontiguousarray(array, dtype.np_dtype).reshape(-1)
-    if field.bulk and flat.size == count > 1:
-        proto.tensor_content = flat.tobytes()
+    if bulk and array.size == count > 1:
+        proto.tensor_content = np.ascontiguousarray(array, dtype.np_dtype).tobytes()
     else:
-        getattr(proto, field.name).extend(flat.view(field.storage).tolist())
+        list_elements(proto, array, dtype)
     return proto
+
+
+def list_elements(proto: Any, array: np.ndarray[Any, Any], dtype: DType) -> None:
+    """Appends the elements of `array` to the repeated field of a TensorProto that lists those of `dtype`.
+
+    Raises:
+      TypeError: `dtype` has no encoding.
+    """
+    if dtype is dtypes.string:
+        proto.string_val.extend(_as_bytes(element) for element in array.ravel().tolist())
+        return
+    field = _field_of(dtype, "encode")
+    flat = np.ascontiguousarray(array, dtype.np_dtype).reshape(-1)
+    getattr(proto, field.name).extend(flat.view(field.storage).tolist())
 
 
 def decode(proto: Any) -> np.ndarray[Any, Any]:

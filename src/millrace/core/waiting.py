@@ -1,7 +1,9 @@
 """Waiting for other threads: the one place where a kernel may sleep.
 
 Kernels of operations declared `blocking` call `wait_until`. The session says around a run how long it may
-wait and what calls it off: closing the session wakes every thread that waits in one of its runs.
+wait and what calls it off: closing the session wakes every thread that waits in one of its runs. A step that
+has other work to do meanwhile says so too: it gets `WouldWait` instead of sleeping, or is called back once
+when the wait turns out to be long.
 """
 
 from __future__ import annotations
@@ -9,21 +11,45 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from millrace.core import errors
 
+LONG = 0.05
+"""Seconds after which a wait is long enough to look at the rest of the step."""
+
+
+class WouldWait(Exception):
+    """An attempt cannot succeed at once. Nothing has changed."""
+
 
 class Cancellation:
-    """Calls off the waits of one session."""
+    """Calls off the waits of one session, or of one step of it.
 
-    def __init__(self) -> None:
-        self.cancelled = False
+    Args:
+      parent: calls these waits off as well.
+    """
+
+    def __init__(self, parent: Cancellation | None = None) -> None:
+        self._parent = parent
+        self._own = False
+        self.functions: Any = None  # what starts the functions of datasets in the session
         self._lock = threading.Lock()
         self._waiting: list[threading.Condition] = []
 
+    @property
+    def session(self) -> Cancellation:
+        """What calls off the waits of the whole session."""
+        return self if self._parent is None else self._parent.session
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the waits have been called off."""
+        return self._own or (self._parent is not None and self._parent.cancelled)
+
     def cancel(self) -> None:
         """Wakes all who wait; those who would wait later fail at once."""
-        self.cancelled = True
+        self._own = True
         with self._lock:
             waiting = list(self._waiting)
         for condition in waiting:
@@ -34,11 +60,15 @@ class Cancellation:
         """Notes that a thread is about to wait."""
         with self._lock:
             self._waiting.append(condition)
+        if self._parent is not None:
+            self._parent.add(condition)
 
     def remove(self, condition: threading.Condition) -> None:
         """Notes that it no longer does."""
         with self._lock:
             self._waiting.remove(condition)
+        if self._parent is not None:
+            self._parent.remove(condition)
 
 
 class _Limits(threading.local):
@@ -46,9 +76,16 @@ class _Limits(threading.local):
 
     cancellation: Cancellation | None = None
     deadline: float | None = None
+    attempt: bool = False
+    idle: Callable[[], None] | None = None
 
 
 _limits = _Limits()
+
+
+def current() -> Cancellation | None:
+    """What calls off the waits of the run that the thread is in."""
+    return _limits.cancellation
 
 
 class limited:  # noqa: N801 - reads as the context that it is
@@ -57,21 +94,51 @@ class limited:  # noqa: N801 - reads as the context that it is
     Args:
       cancellation: None keeps the one around.
       seconds: None keeps the deadline around.
+      idle: called once by a wait that takes long, with no lock held; what it raises ends the wait. Comes
+        with a cancellation.
     """
 
-    def __init__(self, cancellation: Cancellation | None = None, seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        cancellation: Cancellation | None = None,
+        seconds: float | None = None,
+        idle: Callable[[], None] | None = None,
+    ) -> None:
         self._cancellation = cancellation
         self._seconds = seconds
+        self._idle = idle
 
     def __enter__(self) -> None:
-        self._before = _limits.cancellation, _limits.deadline
+        self._before = _limits.cancellation, _limits.deadline, _limits.attempt, _limits.idle
         if self._cancellation is not None:
             _limits.cancellation = self._cancellation
+            _limits.attempt, _limits.idle = False, self._idle  # a step begins
         if self._seconds is not None:
             _limits.deadline = time.monotonic() + self._seconds
 
     def __exit__(self, *error: object) -> None:
-        _limits.cancellation, _limits.deadline = self._before
+        _limits.cancellation, _limits.deadline, _limits.attempt, _limits.idle = self._before
+
+
+class attempted:  # noqa: N801 - reads as the context that it is
+    """A context in which nothing waits: what would have to raises `WouldWait`."""
+
+    def __enter__(self) -> None:
+        self._before = _limits.attempt
+        _limits.attempt = True
+
+    def __exit__(self, *error: object) -> None:
+        _limits.attempt = self._before
+
+
+def attempting() -> bool:
+    """True where a kernel may not wait: one that would do its work bit by bit must not begin then."""
+    return _limits.attempt
+
+
+def time_left() -> float | None:
+    """How many seconds the run may still wait, or None where there is no limit."""
+    return None if _limits.deadline is None else _limits.deadline - time.monotonic()
 
 
 def wait_until(
@@ -80,17 +147,20 @@ def wait_until(
     """Sleeps until `ready()` holds.
 
     Args:
-      condition: held by the caller; notified whenever `ready` may have changed.
+      condition: held by the caller, once; notified whenever `ready` may have changed.
       ready: asked with `condition` held.
       what: who waits, for the message.
 
     Raises:
-      CancelledError: the session was closed.
+      CancelledError: the session was closed, or the rest of the step has failed.
       DeadlineExceededError: the run's time limit has passed.
+      WouldWait: this is only an attempt.
     """
     if ready():
         return
-    cancellation, deadline = _limits.cancellation, _limits.deadline
+    if _limits.attempt:
+        raise WouldWait(what)
+    cancellation, deadline, idle = _limits.cancellation, _limits.deadline, _limits.idle
     if cancellation is not None:
         cancellation.add(condition)
     try:
@@ -100,7 +170,19 @@ def wait_until(
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 raise errors.DeadlineExceededError(None, None, f"Timed out waiting for {what} to complete")
-            condition.wait(left)
+            if idle is None:
+                condition.wait(left)
+            elif not condition.wait(LONG if left is None else min(LONG, left)):
+                _look_around(condition, idle)
+                idle = None
     finally:
         if cancellation is not None:
             cancellation.remove(condition)
+
+
+def _look_around(condition: threading.Condition, idle: Callable[[], None]) -> None:
+    condition.release()
+    try:
+        idle()
+    finally:
+        condition.acquire()

@@ -39,7 +39,7 @@ def text_to_bytes(text: str | bytes) -> bytes:
 
 
 def bytes_to_text(data: bytes) -> str:
-    """A string attribute as `op.attrs` holds it. Bytes that are no UTF-8 survive as lone surrogates."""
+    """A string attribute as `op.attrs` holds it. Bytes that are not UTF-8 survive as lone surrogates."""
     return data.decode("utf-8", "surrogateescape")
 
 

@@ -28,7 +28,7 @@ def adopt_control_flow(nodes: list[Any], functions: MutableMapping[str, Any]) ->
       functions: FunctionDefs by name; the bodies are added.
 
     Raises:
-      ValueError: a function is missing, or the condition of an If is no bool.
+      ValueError: a function is missing, or the condition of an If is not a bool.
     """
     return [_adopted(node, functions, lambda text: text if ":" in text else text + ":0") for node in nodes]
 

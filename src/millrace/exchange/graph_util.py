@@ -65,7 +65,7 @@ def extract_sub_graph(graph_def: Any, dest_nodes: Iterable[str]) -> Any:
       A GraphDef of those nodes and all they depend on, in the order of `graph_def`.
 
     Raises:
-      TypeError: `graph_def` is no GraphDef, or `dest_nodes` is one string.
+      TypeError: `graph_def` is not a GraphDef, or `dest_nodes` is one string.
       AssertionError: a node is not in the graph.
     """
     if not hasattr(graph_def, "node") or not hasattr(graph_def, "library"):

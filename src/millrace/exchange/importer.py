@@ -39,7 +39,7 @@ def import_graph_def(
       The elements asked for, in order; None when `return_elements` is None.
 
     Raises:
-      TypeError: `graph_def` is no GraphDef, or `input_map` or `return_elements` hold something else than
+      TypeError: `graph_def` is not a GraphDef, or `input_map` or `return_elements` hold something else than
         names.
       ValueError: a type is unknown, inputs do not exist or do not fit, there is a cycle, or `input_map` has
         keys that `graph_def` lacks.
@@ -104,7 +104,7 @@ def _converted_map(graph: Graph, mapped: dict[str, Any], name: str | None) -> di
         return mapped
     if name == "":
         raise ValueError(
-            "import_graph_def: a non-empty name is needed when input_map holds values that are no tensors, "
+            "import_graph_def: a non-empty name is needed when input_map holds values that are not tensors, "
             f"since these become operations under it. Received: name='', input_map={mapped!r}"
         )
     with graph.name_scope("_inputs"):

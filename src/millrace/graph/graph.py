@@ -72,6 +72,8 @@ class Graph:
     them.
     """
 
+    is_function = False  # True where a tensor from outside is captured
+
     def __init__(self) -> None:
         late.module("operators")  # tensors get theirs before there are tensors
         self.ops: list[Operation] = []
@@ -82,6 +84,7 @@ class Graph:
         self._version = 0
         self._edits = 0
         self._finalized = False
+        self._beyond = 0  # how many operations TensorFlow would have added beyond those here
         self._unfeedable: set[Tensor] = set()
         self._unfetchable: set[Operation] = set()
         self.seed: int | None = None
@@ -173,7 +176,7 @@ class Graph:
         if op is None:
             if allow_operation:
                 raise KeyError(f"The name {name!r} refers to an Operation not in the graph")
-            raise ValueError(f"The name {name!r} is no tensor's: tensor names have the form '<op>:<index>'")
+            raise ValueError(f"The name {name!r} is not a tensor's: those have the form '<op>:<index>'")
         if not allow_operation:
             raise ValueError(
                 f"The name {name!r} refers to an Operation, not a {wanted}; a tensor is '{name}:0'"
@@ -231,7 +234,21 @@ class Graph:
 
     @property
     def _last_id(self) -> int:
-        return len(self.ops)
+        return len(self.ops) + self._beyond
+
+    def count(self, more: int) -> None:
+        """Counts operations that TensorFlow would have added here, fewer where `more` is negative.
+
+        Their number is the seed of a random operation that has none of its own.
+        """
+        self._beyond += more
+
+    @contextlib.contextmanager
+    def counted_as(self, number: int) -> Iterator[None]:
+        """What is added inside counts as `number` operations."""
+        before = self._last_id
+        yield
+        self._beyond += before + number - self._last_id
 
     @property
     def graph_def_versions(self) -> Any:
@@ -323,8 +340,6 @@ class Graph:
         for scope in self.control:
             if scope.inputs and not any(op in scope.seen for op in sources):
                 found.update((op, None) for op in scope.inputs if op not in sources)
-        if self.body is not None or any(op.body is not None for op in found):
-            return [op for op in found if op.body is self.body]
         return list(found)
 
     @contextlib.contextmanager
@@ -417,6 +432,23 @@ class Graph:
     def _kernel_label_map(self, op_to_kernel_label_map: dict[str, str]) -> Iterator[None]:
         """Accepted for programs that choose kernels by label; millrace has one kernel for each type."""
         yield
+
+    @property
+    def root(self) -> Graph:
+        """The outermost graph around a function; any other graph itself."""
+        return self
+
+    def capture(self, tensor: Tensor) -> Tensor:
+        """What stands for `tensor` in this graph: in a function, an argument for a tensor from outside."""
+        return tensor
+
+    def outer_of(self, inside: Tensor) -> Tensor | None:
+        """The tensor outside of a function that `inside` stands for, or None."""
+        return None
+
+    def entered(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The inputs of an operation that is added here; a function replaces tensors from outside."""
+        return inputs
 
     @contextlib.contextmanager
     def inside(self, body: Body | None) -> Iterator[None]:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import CodeType
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent) + "/"
+PACKAGE = str(Path(__file__).resolve().parent.parent) + "/"
 _DEPTH = 8
 _inside: dict[CodeType, bool] = {}
 
@@ -26,7 +26,7 @@ def capture() -> Frames:
         code = frame.f_code
         known = inside.get(code)
         if known is None:
-            known = inside[code] = code.co_filename.startswith(_PACKAGE)
+            known = inside[code] = code.co_filename.startswith(PACKAGE)
         if not known:
             break
         frame = frame.f_back

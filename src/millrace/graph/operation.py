@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from millrace.core import dtypes, late
 from millrace.core.public import public
 from millrace.graph import defaults, location
+from millrace.graph.nesting import check_edges
 from millrace.graph.opdef import OpDef
 from millrace.graph.tensor import Tensor
 
@@ -130,9 +131,13 @@ class Operation:
         self._add_control_inputs([op])
 
     def _add_control_inputs(self, ops: list[Operation]) -> None:
-        for op in ops:
-            if op not in self.control_inputs:
-                self.control_inputs.append(op)
+        old = self.control_inputs
+        self.control_inputs = list(dict.fromkeys([*old, *ops]))
+        try:
+            check_edges(self)
+        except ValueError:
+            self.control_inputs = old
+            raise
         self.graph.changed()
 
     def _update_input(self, index: int, tensor: Tensor) -> None:
@@ -151,7 +156,18 @@ class Operation:
                 f"Operation '{self.name}': input {index} has dtype {self.inputs[index].dtype.name}. "
                 f"Received: {tensor.name} of dtype {tensor.dtype.name}"
             )
+        if self.body is not None and tensor.op.body is not self.body:
+            tensor = self.body.capture(tensor)
+        elif tensor.op.body is not self.body:
+            raise ValueError(
+                f"Operation '{self.name}': input {index} must not be inside a branch or loop. "
+                f"Received: {tensor}"
+            )
         old = self.inputs[index]
+        if self.opdef.has_body:
+            for value in self.attrs.values():
+                if hasattr(value, "captures"):
+                    value.replace_outer(old, tensor)
         self.inputs = (*self.inputs[:index], tensor, *self.inputs[index + 1 :])
         if old._consumers and self in old._consumers:
             old._consumers.remove(self)

@@ -7,7 +7,9 @@ else than NumPy itself. A failing line tells which operation failed: there is no
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import CodeType
@@ -15,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from millrace.building.body import Body
 from millrace.core import shapes
 from millrace.dialect import numpy_dialect, owning_dialect
 from millrace.graph.operation import Operation, group
+from millrace.opkit.state.resource import Resource
 from millrace.runtime import failures
-from millrace.runtime.plan.planner import Plan, Step, bodies_of, body_plan, body_slots, with_bodies
+from millrace.runtime.plan.borders import BodyUse, bodies_of
+from millrace.runtime.plan.planner import Plan, Step, body_plan, body_slots, with_bodies
 from millrace.runtime.plan.segments import Segment
 from millrace.runtime.plan.simplify import body_form
 from millrace.runtime.store import Slot
@@ -34,6 +37,7 @@ _HOST_TYPES = frozenset((np.ndarray, type(None), int, *np.sctypeDict.values()))
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "true_divide": "/", "divide": "/"}
 
 _serial = itertools.count()
+_making = threading.Lock()
 _lines: dict[str, list[Step | Segment | None]] = {}  # source name -> the step on each line
 
 
@@ -48,6 +52,13 @@ def compile_plan(
       programs: from a segment to the function that runs it.
     """
     return _Source(plan, parts=parts, programs=programs).build()
+
+
+def compile_function(plan: Plan) -> Callable[..., list[Any]]:
+    """A function of the fed values, then the values of the slots, to the fetches and the slots' new
+    values.
+    """
+    return _Source(plan, body=True).build()
 
 
 class _Source:
@@ -69,6 +80,7 @@ class _Source:
         self.later: list[tuple[str, list[str]]] = []
         self.first_fetch: dict[int, int] = {}
         self.producers: dict[int, Step | Segment] | None = None
+        self.uses: dict[int, int] | None = None
         self.indent = "    "
         self.owners: set[int] = set()
         self.last_use = self._last_uses()
@@ -245,7 +257,8 @@ class _Source:
                 lines.append(f"if {target}.__class__ not in HOST: {target} = host({target})")
             if use.op.opdef.state is not None:
                 make = self._bind(_Initial(use.op), "init")
-                lines.append(f"if {target} is None: {target} = {make}()")
+                slot = "None" if self.is_body else name
+                lines.append(f"if {target} is None: {target} = {make}({slot})")
             elif use.must_exist:
                 self.names["uninitialized"] = failures.uninitialized
                 lines.append(f"if {target} is None: raise uninitialized({self._bind(use.op, 'op')})")
@@ -295,7 +308,7 @@ class _Source:
             f"({''.join(v + ', ' for v in part)})" if isinstance(part, tuple) else part
             for part in group(opdef.inputs, inputs, op.attrs)
         ]
-        attrs = {a: op.attrs[a] for a in opdef.kernel_attrs}
+        attrs = {a: op if a == "op" else op.attrs[a] for a in opdef.kernel_attrs}
         if opdef.has_body:
             args[-1] = f"(*{args[-1]}, {', '.join(state)})" if state else args[-1]
             attrs = {n: with_bodies(v, partial(bind_body, step)) for n, v in attrs.items()}
@@ -404,7 +417,8 @@ class _Source:
                 continue
             value = self._value(use.final)
             producer = self._producers().get(use.final)
-            if producer is None or (isinstance(producer, Step) and producer.op.opdef.alias):
+            shared = producer is None or (isinstance(producer, Step) and producer.op.opdef.alias)
+            if shared and not self._made_for(use.final):
                 self.names["owned"] = owned
                 value = f"owned({value})"
             parts.append((name, value))
@@ -414,9 +428,32 @@ class _Source:
             return [f"{name}.value = {value}" for name, value in parts]
         return [f"{', '.join(f'{n}.value' for n, _ in parts)} = {', '.join(v for _, v in parts)}"]
 
+    def _made_for(self, value: int) -> bool:
+        """True where a value that is only handed on, as an assignment does, was made for nothing else: then
+        nobody else can change it.
+        """
+        producers, uses = self._producers(), self._use_counts()
+        while isinstance(step := producers.get(value), Step) and step.op.opdef.alias:
+            handed_on = step.inputs[-1:] if step.op.opdef.writes else step.inputs
+            if len(handed_on) != 1 or step.state or step.op.opdef.has_body:
+                return False
+            value = handed_on[0]
+            if uses.get(value) != 1 or value in self.plan.constants:
+                return False
+        return isinstance(step, Step) and not (step.new_state or step.op.opdef.has_body)
+
+    def _use_counts(self) -> dict[int, int]:
+        """How many steps, fetches and slots take each value."""
+        if self.uses is None:
+            taken = [v for part in self.parts for v in part.inputs]
+            taken += [v for part in self.parts if isinstance(part, Step) for v in part.state]
+            taken += [*self.plan.fetches, *(use.final for use in self.plan.slots)]
+            self.uses = dict(Counter(taken))
+        return self.uses
+
     def _return_body(self, slots: list[str]) -> None:
         plan = self.plan
-        results = [self._value(v) for v in plan.fetches]
+        results = ["None" if v < 0 else self._value(v) for v in plan.fetches]
         results += [self._value(use.final) for use in plan.slots]
         self._emit(f"    return [{', '.join(results)}]")
 
@@ -448,12 +485,21 @@ class _Initial:
     def __init__(self, op: Operation) -> None:
         self.op = op
 
-    def __call__(self) -> Any:
+    def __call__(self, slot: Slot | None) -> Any:
         assert self.op.opdef.state is not None
-        return self.op.opdef.state(self.op.attrs)
+        value = self.op.opdef.state(self.op.attrs)
+        if not isinstance(value, Resource):
+            return value
+        value.name = self.op.attrs.get("shared_name") or self.op.name
+        if slot is None:
+            return value
+        with _making:  # whoever else wants it meanwhile gets the same one
+            if slot.value is None:
+                slot.value = value
+            return slot.value
 
 
-def bind_body(step: Step, body: Body) -> Callable[..., list[Any]]:
+def bind_body(step: Step, body: BodyUse) -> Callable[..., list[Any]]:
     """A function of the explicit arguments, the captured values, then the slots that the operation's bodies
     use.
 

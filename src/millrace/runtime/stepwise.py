@@ -16,11 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.waiting import limited
-from millrace.graph.operation import group
+from millrace.core.waiting import WouldWait, attempted, limited
+from millrace.graph.operation import Operation, group
+from millrace.opkit.state.resource import Resource
 from millrace.runtime import interpret
-from millrace.runtime.plan.planner import Plan, SlotUse, Step, ancestors, bodies_of, body_plan, body_slots
+from millrace.runtime.crew import Crew
+from millrace.runtime.plan.borders import bodies_of
+from millrace.runtime.plan.planner import Plan, SlotUse, Step, ancestors, body_plan, body_slots
 from millrace.runtime.plan.segments import Segment
+from millrace.runtime.probe import Probe
 from millrace.runtime.store import Slot, Store
 
 Build = Callable[[Plan, list[Any]], Callable[..., Sequence[Any]]]
@@ -36,6 +40,7 @@ class Part:
       function: of the values in `takes`, then the `slots`, to the values in `gives`.
       changed: the slots among `slots` that it may write.
       waits: it may wait for another thread, so the store must not be locked meanwhile.
+      after: the numbers of the waiting parts that must be done before it; None for all that stand before it.
     """
 
     steps: list[Step | Segment]
@@ -45,6 +50,7 @@ class Part:
     slots: list[Slot]
     changed: list[Slot]
     waits: bool
+    after: frozenset[int] | None = None
 
 
 class Cutter:
@@ -156,27 +162,82 @@ def _versions(plan: Plan) -> dict[int, str]:
     return owner
 
 
-def phases(plan: Plan, store: Store, build: Build = interpret.compile_plan) -> list[Part]:
+def phases(plan: Plan, store: Store, build: Build = interpret.compile_plan) -> Parts:
     """A plan with steps that wait, as parts: those steps alone, what must come before each, and the rest.
 
     What a waiting step needs, and the effects that come before it, run first; everything else runs as one
     part after the last wait, so that the variables it reads and writes are those of one moment.
     """
-    early = _before_waiting(plan)
-    steps = [step for i, step in enumerate(plan.steps) if i in early]
-    pieces: list[list[Step]] = []
-    for alone, run in itertools.groupby(steps, waits):
-        taken = list(run)
-        pieces.extend([[step] for step in taken] if alone else [taken])
-    pieces.append([step for i, step in enumerate(plan.steps) if i not in early])
-    return cut_all(Cutter(plan, store, build), pieces, plan)
+    pieces = _pieces(plan)
+    cutter = Cutter(plan, store, build)
+    parts = cut_all(cutter, pieces, plan)
+    _set_after(plan, parts)
+    first = next((n for n, part in enumerate(parts) if part.waits), len(parts) - 1)
+    return Parts(plan, parts, store, Probe(plan, pieces, first, store))
 
 
 def single_steps(plan: Plan, store: Store) -> list[Part]:
     """A plan as parts of one step each, in the order in which `phases` runs them."""
+    steps = [[step] for piece in _pieces(plan) for step in piece]
+    parts = cut_all(Cutter(plan, store), steps or [[]], plan)
+    _set_after(plan, parts)
+    return parts
+
+
+def _pieces(plan: Plan) -> list[list[Step]]:
+    """The steps of the parts: those that wait, and before each what can run by then."""
     early = _before_waiting(plan)
-    order = sorted(range(len(plan.steps)), key=lambda i: (i not in early, i))
-    return cut_all(Cutter(plan, store), [[plan.steps[i]] for i in order] or [[]], plan)
+    needs = _waits_before(plan, early)
+    place = 0
+    placed: list[tuple[int, frozenset[int], int]] = []
+    places: dict[int, int] = {}  # of the values made by early steps
+    for i in sorted(early):
+        step = plan.steps[i]
+        if waits(step):
+            place += 1
+        wanted = [places[v] for v in taken_by(step) if v in places]
+        where = place if step.op.opdef.effect or waits(step) else max([*needs[i], *wanted], default=0)
+        places.update(dict.fromkeys(made_by(step), where))
+        placed.append((where, needs[i], i))
+    placed.sort(key=lambda item: item[0])
+    pieces: list[list[Step]] = []
+    for (_, _, alone), run in itertools.groupby(placed, lambda p: (*p[:2], waits(plan.steps[p[2]]))):
+        taken = [plan.steps[i] for _, _, i in run]
+        pieces.extend([[step] for step in taken] if alone else [taken])
+    pieces.append([step for i, step in enumerate(plan.steps) if i not in early])
+    return pieces
+
+
+def _waits_before(plan: Plan, early: set[int]) -> dict[int, frozenset[int]]:
+    """For each early step, the waiting steps that edges put before it, numbered from 1 in their order."""
+    waiting = [plan.steps[i].op for i in sorted(early) if waits(plan.steps[i])]
+    numbers = {op: n for n, op in enumerate(waiting, 1)}
+    fed = frozenset(plan.tensors[v] for v in plan.feeds)
+    found = {}
+    for i in early:
+        op = plan.steps[i].op
+        found[i] = frozenset(numbers[a] for a in ancestors([op], fed) if a in numbers and a is not op)
+    return found
+
+
+def _set_after(plan: Plan, parts: list[Part]) -> None:
+    """Tells each part but those behind the last wait the waiting parts that it needs."""
+    fed = frozenset(plan.tensors[v] for v in plan.feeds)
+    waiting = {op: n for n, part in enumerate(parts) if part.waits for op in _ops(part)}
+    maker = {value: n for n, part in enumerate(parts) for step in part.steps for value in made_by(step)}
+    for n in range(max(waiting.values(), default=-1) + 1):
+        part = parts[n]
+        after = {waiting[op] for op in ancestors(_ops(part), fed) if op in waiting}
+        for source in {maker[v] for step in part.steps for v in taken_by(step) if v in maker}:
+            if source < n:
+                after |= parts[source].after or set()
+                if parts[source].waits:
+                    after.add(source)
+        part.after = frozenset(after - {n})
+
+
+def _ops(part: Part) -> list[Operation]:
+    return [step.op for step in part.steps if isinstance(step, Step)]
 
 
 def cut_all(cutter: Cutter, pieces: Sequence[Sequence[Step | Segment]], plan: Plan) -> list[Part]:
@@ -222,14 +283,27 @@ class Parts:
 
     The store is locked but for the parts that wait. What a part wrote before a wait is there for other
     threads during the wait; when the step fails afterwards it is taken back, unless another thread has built
-    on it.
+    on it. Parts that wait and have no order among them wait at the same time where they must.
+
+    Args:
+      plan: the whole.
+      parts: in order.
+      store: the session's.
+      probe: looks, during a long wait, whether something beside it fails; `(env) -> None`.
     """
 
-    def __init__(self, plan: Plan, parts: list[Part], store: Store) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        parts: list[Part],
+        store: Store,
+        probe: Callable[[dict[int, Any]], None] | None = None,
+    ) -> None:
         self._plan = plan
         self.parts = parts
         self._lock = store.lock
         self._cancellation = store.cancellation
+        self._probe = probe
 
     def __call__(self, *values: Any, observe: Observer | None = None) -> tuple[Any, ...]:
         """The fetched values; `observe` is told each part that is done, its start, end and results."""
@@ -239,30 +313,83 @@ class Parts:
 
     def advance(self, parts: Sequence[Part], env: dict[int, Any], observe: Observer | None = None) -> None:
         """Runs `parts` on the values in `env`, where their results go; a failure leaves slots as before."""
-        written: list[tuple[Slot, Any, Any]] = []
-        lock, held = self._lock, False
+        undo: list[tuple[Slot, Any, Any]] = []
+        probe = self._probe
+        idle = None if probe is None else lambda: probe(env)
         try:
-            with np.errstate(all="ignore"), limited(self._cancellation):
-                for part in parts:
-                    if part.waits and held:
-                        lock.release()
-                        held = False
-                    elif not part.waits and not held:
-                        lock.acquire()
-                        held = True
-                    old = [slot.value for slot in part.changed]
-                    start = time.time_ns()
-                    results = part.function(*[env[v] for v in part.takes], *part.slots)
-                    if observe is not None:
-                        observe(part, start, time.time_ns(), results)
-                    written.extend((s, o, s.value) for s, o in zip(part.changed, old, strict=True))
-                    env.update(zip(part.gives, results, strict=True))
+            with np.errstate(all="ignore"), limited(self._cancellation, idle=idle):
+                left = self._in_order(parts, env, observe, undo)
+                if left:
+                    self._together(left, env, observe, undo)
         except BaseException:
-            with lock:
-                for slot, before, after in reversed(written):
-                    if slot.value is after:
+            with self._lock:
+                for slot, before, after in reversed(undo):
+                    if slot.value is after and not isinstance(after, Resource):
                         slot.value = before
             raise
+
+    def _in_order(
+        self, parts: Sequence[Part], env: dict[int, Any], observe: Observer | None, undo: list[Any]
+    ) -> list[tuple[int, Part]]:
+        """Runs one part after another; returns those that are left when one would wait beside others."""
+        lock, held = self._lock, False
+        try:
+            for n, part in enumerate(parts):
+                if part.waits:
+                    if held:
+                        lock.release()
+                        held = False
+                    if any(p.after is not None and n not in p.after for p in parts[n + 1 :]):
+                        try:
+                            with attempted():
+                                _run(part, env, observe, undo)
+                        except WouldWait:
+                            return list(enumerate(parts))[n:]
+                        continue
+                elif not held:
+                    lock.acquire()
+                    held = True
+                _run(part, env, observe, undo)
         finally:
             if held:
                 lock.release()
+        return []
+
+    def _together(
+        self, left: list[tuple[int, Part]], env: dict[int, Any], observe: Observer | None, undo: list[Any]
+    ) -> None:
+        """Runs the parts that are left, each as soon as it can, those that wait in threads of their own."""
+        crew = Crew(self._cancellation)
+        pending = {n for n, part in left if part.waits}
+        try:
+            while left:
+                n, part = next(
+                    ((n, p) for n, p in left if not (pending if p.after is None else pending & p.after)),
+                    (-1, left[0][1]),
+                )
+                if n < 0:
+                    pending.discard(crew.next_done())
+                    continue
+                left.remove((n, part))
+                if part.waits:
+                    crew.start(n, lambda part=part: _run(part, env, observe, undo))
+                else:
+                    with self._lock:
+                        _run(part, env, observe, undo)
+        finally:
+            crew.dismiss()
+
+
+def _run(part: Part, env: dict[int, Any], observe: Observer | None, undo: list[Any]) -> None:
+    """Runs one part: its results go to `env`, what it overwrites to `undo`."""
+    changed = part.changed
+    old = [slot.value for slot in changed]
+    if observe is None:
+        results = part.function(*[env[v] for v in part.takes], *part.slots)
+    else:
+        start = time.time_ns()
+        results = part.function(*[env[v] for v in part.takes], *part.slots)
+        observe(part, start, time.time_ns(), results)
+    for slot, before in zip(changed, old, strict=True):
+        undo.append((slot, before, slot.value))
+    env.update(zip(part.gives, results, strict=True))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core.waiting import Cancellation
+from millrace.runtime.plan.borders import Lowering
 
 
 class Slot:
@@ -31,6 +32,7 @@ class Store:
         self.slots: dict[str, Slot] = {}
         self.lock = threading.RLock()
         self.cancellation = Cancellation()
+        self.lowering = Lowering()
         # a context in which NumPy keeps quiet: entering it costs a tenth of `np.errstate`
         self.quiet = contextvars.copy_context()
         self.quiet.run(np.seterr, all="ignore")

@@ -35,6 +35,10 @@ class Feed:
         self.is_object = self.np_dtype.kind == "O"
         self.dims = tensor.dims
         self.any_shape = not shapes.fully_defined(self.dims)
+        if self.dtype is dtypes.resource:
+            raise TypeError(
+                f"Tensor '{tensor.name}' is the handle of a resource and cannot be fed; feed what reads it"
+            )
 
     def convert(self, value: Any) -> np.ndarray:
         """`value` as an array of the tensor's dtype and a shape that fits it.
@@ -76,15 +80,25 @@ class Feed:
                 return self._text(value)
             if self.is_object:
                 return value
-            if type(value) is int and not self.dtype.is_floating and self.np_dtype.type(value) != value:
-                raise TypeError("the integer does not fit")
-            return np.asarray(value, self.np_dtype)
+            if type(value) is int:
+                with np.errstate(over="ignore"):
+                    if self.np_dtype.type(value).item() != value:
+                        raise TypeError(f"{self.dtype.name} has no such number")
+            return self._array(value)
         except (TypeError, ValueError, OverflowError) as error:
             kind = TypeError if isinstance(error, TypeError | OverflowError) else ValueError
             raise kind(
                 f"Cannot feed Tensor '{self.tensor.name}' of dtype {self.dtype.name} and shape "
                 f"'{self.tensor.get_shape()}': {error}. Received: {_short(value)}"
             ) from None
+
+    def _array(self, value: Any) -> np.ndarray:
+        try:
+            return np.asarray(value, self.np_dtype)
+        except OverflowError:
+            if not self.dtype.is_integer:
+                raise
+            return np.asarray(value, np.int64).astype(self.np_dtype)  # wrapped, as in a constant
 
     def _text(self, value: Any) -> np.ndarray:
         if (
@@ -185,8 +199,9 @@ class _Parts:
 
 
 def _resolve(graph: Graph, key: Any) -> Tensor:
+    read = getattr(key, "_as_feed", None)  # a resource variable is fed by its read
     try:
-        tensor = graph.as_graph_element(key, allow_operation=False)
+        tensor = graph.as_graph_element(key if read is None else read(), allow_operation=False)
     except (TypeError, ValueError, KeyError) as error:
         text = error.args[0] if isinstance(error, KeyError) else str(error)
         received = "" if "Received" in text else f". Received: {key!r}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from millrace.building import convert, raw
-from millrace.building.scopes import control_dependencies, init_scope, name_scope
+from millrace.building.scopes import init_scope, name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -13,6 +13,7 @@ from millrace.graph.keys import GraphKeys
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group
+from millrace.lib.variables import initializers
 from millrace.lib.variables.moving_averages import assign_moving_average
 from millrace.lib.variables.sets import global_variables, moving_average_variables, trainable_variables
 from millrace.lib.variables.variable import Variable
@@ -75,11 +76,11 @@ class ExponentialMovingAverage:
                 continue
             with init_scope():
                 if isinstance(var, Variable):
-                    average = slot_creator.create_slot(var, _initialised(var), self._name)
+                    average = slot_creator.create_slot(var, var.initialized_value(), self._name)
                     get_default_graph().add_to_collection(GraphKeys.MOVING_AVERAGE_VARIABLES, var)
                 else:
                     named = var.op.type in ("Variable", "VariableV2", "VarHandleOp")
-                    average = slot_creator.create_zeros_slot(var, self._name, colocate_with_primary=named)
+                    average = _averaging(var, self._name, named)
                     if self._zero_debias:
                         corrected.add(average)
             self._averages[var] = average
@@ -127,9 +128,12 @@ class ExponentialMovingAverage:
         return names
 
 
-def _initialised(var: Variable) -> Tensor:
-    """The value of `var` right after its initialisation."""
-    with control_dependencies([var.initializer]):
-        if var._is_resource:
-            return var.read_value()
-        return raw.Identity(var._ref())
+def _averaging(value: Tensor, name: str, colocate: bool) -> Variable:
+    """The average of a tensor, which begins with zeros."""
+    shape = value.get_shape()
+    if not shape.is_fully_defined():
+        return slot_creator.create_zeros_slot(value, name, colocate_with_primary=colocate)
+    dtype = value.dtype.base_dtype
+    return slot_creator.create_slot_with_initializer(
+        value, initializers.Zeros(), shape, dtype, name, colocate
+    )

@@ -71,7 +71,7 @@ def test_batch_norm_without_a_collection_moves_the_averages_itself():
         assert tf.get_collection(tf.GraphKeys.UPDATE_OPS) == []
         session.run(tf.global_variables_initializer())
         session.run(y)
-        assert session.run(slim.get_variables("n/moving")) == [[1.0], [1.0]]
+        assert session.run(slim.get_variables("n/moving")) == [[1.0], [1.5]]
 
 
 def test_batch_norm_counts_weights():

@@ -132,7 +132,7 @@ def test_what_does_not_fit_is_refused() -> None:
     queue = tf.FIFOQueue(3, [tf.float32], [[2]])
     with pytest.raises(ValueError, match="incompatible"):
         queue.enqueue([[1.0, 2.0, 3.0]])
-    with pytest.raises(ValueError, match="components"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="components"):
         queue.enqueue([[1.0, 2.0], 3.0])
     fed = tf.placeholder(tf.float32)
     put = queue.enqueue([fed])
@@ -140,5 +140,117 @@ def test_what_does_not_fit_is_refused() -> None:
         with pytest.raises(tf.errors.InvalidArgumentError, match="Shape mismatch"):
             sess.run(put, {fed: [1.0]})
         assert sess.run(queue.size()) == 0
-    with pytest.raises(ValueError, match="one shape is needed"):
+    with pytest.raises(ValueError, match="a list of shapes is needed|one shape is needed"):
         tf.PaddingFIFOQueue(3, [tf.int32], None)
+
+
+def _refused(error, function, match=None):
+    with pytest.raises(error, match=match):
+        function()
+
+
+def _started(work):
+    outcome = []
+
+    def body():
+        try:
+            outcome.append(work())
+        except Exception as error:
+            outcome.append(type(error).__name__)
+
+    thread = threading.Thread(target=body, daemon=True)
+    thread.start()
+    thread.join(0.1)
+    return thread, outcome
+
+
+def test_closing_waits_for_those_who_wait_for_room() -> None:
+    queue = tf.FIFOQueue(1, tf.int32, [[]])
+    put, take, close = queue.enqueue(1), queue.dequeue(), queue.close()
+    with tf.Session() as sess:
+        sess.run(put)
+        putting, put_outcome = _started(lambda: sess.run(put))
+        closing, _ = _started(lambda: sess.run(close))
+        late, late_outcome = _started(lambda: sess.run(put))
+        assert putting.is_alive() and closing.is_alive() and not sess.run(queue.is_closed())
+        assert sess.run(take) == 1
+        for thread in (putting, closing, late):
+            thread.join(5)
+        assert (put_outcome, late_outcome) == ([None], ["CancelledError"])
+        assert sess.run(queue.is_closed()) and sess.run(take) == 1
+        _refused(tf.errors.OutOfRangeError, lambda: sess.run(take), "is closed and has insufficient elements")
+
+
+def test_closing_may_call_off_those_who_wait_for_room() -> None:
+    queue = tf.FIFOQueue(1, tf.int32, [[]])
+    put = queue.enqueue_many([[1, 2, 3]])
+    with tf.Session() as sess:
+        thread, outcome = _started(lambda: sess.run(put))
+        sess.run(queue.close(cancel_pending_enqueues=True))
+        thread.join(5)
+        assert outcome == ["CancelledError"] and sess.run(queue.size()) == 1
+
+
+def test_a_batch_is_one_run_of_elements() -> None:
+    queue = tf.FIFOQueue(10, tf.int32, [[]])
+    take = queue.dequeue_many(3)
+    with tf.Session() as sess:
+        first, one = _started(lambda: sess.run(take).tolist())
+        second, two = _started(lambda: sess.run(take).tolist())
+        sess.run(queue.enqueue_many([[1, 2, 3, 4]]))
+        first.join(5)
+        assert one == [[1, 2, 3]]
+        sess.run(queue.close())
+        second.join(5)
+        assert two == ["OutOfRangeError"] and sess.run(queue.size()) == 1
+
+
+def test_a_queue_chosen_by_a_tensor() -> None:
+    a, b = tf.FIFOQueue(2, tf.int32, [[2]]), tf.FIFOQueue(2, tf.int32, [[2]])
+    c = tf.FIFOQueue(2, tf.int32, [[3]])
+    index = tf.placeholder(tf.int32, [])
+    chosen = tf.QueueBase.from_list(index, [a, b])
+    assert [s.as_list() for s in chosen.shapes] == [[2]]
+    assert [s.as_list() for s in tf.QueueBase.from_list(index, [a, c]).shapes] == [[None]]
+    with tf.Session() as sess:
+        sess.run(chosen.enqueue([[1, 2]]), {index: 1})
+        assert sess.run([a.size(), b.size()]) == [0, 1]
+        assert sess.run(chosen.dequeue(), {index: 1}).tolist() == [1, 2]
+    _refused(TypeError, lambda: tf.QueueBase.from_list(0, [a, tf.FIFOQueue(2, tf.float32)]), "dtypes")
+    _refused(TypeError, lambda: tf.QueueBase.from_list(0, [a, 3]), "a list of queues")
+
+
+def test_one_name_is_one_queue() -> None:
+    made = tf.FIFOQueue(3, tf.int32, shared_name="s")
+    others = [
+        tf.FIFOQueue(4, tf.int32, shared_name="s"),
+        tf.FIFOQueue(3, tf.float32, shared_name="s"),
+        tf.FIFOQueue(3, tf.int32, [[]], shared_name="s"),
+        tf.RandomShuffleQueue(3, 1, tf.int32, shared_name="s"),
+    ]
+    with tf.Session() as sess:
+        sess.run(made.size())
+        for other in others:
+            _refused(tf.errors.InvalidArgumentError, lambda other=other: sess.run(other.size()))
+        sess.run(tf.FIFOQueue(3, tf.int32, shared_name="s").enqueue(1))
+        assert sess.run(made.size()) == 1
+
+
+def test_the_order_of_a_shuffle_queue_follows_from_its_seed() -> None:
+    queue = tf.RandomShuffleQueue(20, 5, tf.int32, shapes=[[]], seed=1)
+    with tf.Session() as sess:
+        sess.run(queue.enqueue_many([np.arange(12)]))
+        sess.run(queue.close())
+        assert sess.run(queue.dequeue_many(12)).tolist() == [3, 11, 10, 7, 5, 0, 6, 9, 4, 8, 2, 1]
+
+
+def test_shapes_that_a_queue_cannot_have() -> None:
+    for cls in (tf.FIFOQueue, tf.PriorityQueue):
+        _refused(ValueError, lambda cls=cls: cls(3, tf.float32, shapes=[[None]]), "fully defined")
+    _refused(ValueError, lambda: tf.PaddingFIFOQueue(3, tf.float32, [None]))
+    queue = tf.FIFOQueue(5, [tf.float32, tf.float32])
+    _refused(ValueError, lambda: queue.enqueue_many([[1.0, 2.0], [1.0, 2.0, 3.0]]), "a row for each")
+    _refused(ValueError, lambda: queue.enqueue_many([1.0, 2.0]), "a row for each")
+    with tf.Session() as sess:
+        wide = tf.RandomShuffleQueue(3, 4, tf.float32)
+        _refused(tf.errors.InvalidArgumentError, lambda: sess.run(wide.size()), "min_after_dequeue")

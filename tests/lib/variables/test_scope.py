@@ -140,7 +140,7 @@ def test_initial_values_of_every_kind() -> None:
     assert tf.get_variable("b", initializer=3).dtype.base_dtype is tf.int32
     assert tf.get_variable("c", initializer=lambda: tf.ones([4])).shape.as_list() == [4]
     assert tf.get_variable("d", [2], initializer=tf.zeros_initializer).initializer.inputs[1].op.name == (
-        "d/Initializer/Const"
+        "d/Initializer/zeros"
     )
 
 

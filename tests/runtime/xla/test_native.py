@@ -25,7 +25,7 @@ def native() -> Iterator[Any]:
     from millrace.runtime.xla import native as xla_native
 
     if not xla_native.ready():
-        pytest.skip("no C compiler, or the default device is no CPU")
+        pytest.skip("no C compiler, or the default device is not a CPU")
     with Checks() as checks:
         checks.native = xla_native.ready
         yield jax_native

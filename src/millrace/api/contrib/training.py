@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from millrace.contributed.training.train_ops import clip_gradient_norms as clip_gradient_norms
     from millrace.contributed.training.train_ops import create_train_op as create_train_op
     from millrace.contributed.training.train_ops import multiply_gradients as multiply_gradients
+    from millrace.saver.checkpoint.state import checkpoints_iterator as checkpoints_iterator
+    from millrace.saver.checkpoint.state import wait_for_new_checkpoint as wait_for_new_checkpoint
 
 __all__ = [
     "add_gradients_summaries",
+    "checkpoints_iterator",
     "clip_gradient_norms",
     "create_train_op",
     "multiply_gradients",
+    "wait_for_new_checkpoint",
 ]
 
 if not TYPE_CHECKING:
@@ -23,8 +27,10 @@ if not TYPE_CHECKING:
         globals(),
         {
             "add_gradients_summaries": "millrace.contributed.training.train_ops",
+            "checkpoints_iterator": "millrace.saver.checkpoint.state",
             "clip_gradient_norms": "millrace.contributed.training.train_ops",
             "create_train_op": "millrace.contributed.training.train_ops",
             "multiply_gradients": "millrace.contributed.training.train_ops",
+            "wait_for_new_checkpoint": "millrace.saver.checkpoint.state",
         },
     )

@@ -192,7 +192,7 @@ def get_variables_to_restore(include: Any = None, exclude: Any = None) -> list[A
       exclude: a list of scopes.
 
     Raises:
-      TypeError: an argument is no list.
+      TypeError: an argument is not a list.
     """
     for given in (include, exclude):
         if given is not None and not isinstance(given, list | tuple):

@@ -8,7 +8,12 @@ from typing import Any
 from millrace.building import convert
 from millrace.contributed.framework.arg_scope import add_arg_scope
 from millrace.contributed.layers.initializers import xavier_initializer
-from millrace.contributed.layers.outputs import collect_variable, finished, model_variable_getter
+from millrace.contributed.layers.outputs import (
+    collect_variable,
+    finished,
+    model_variable_getter,
+    reserve_own_name,
+)
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import convolutional
@@ -25,7 +30,7 @@ def channels_format(data_format: str | None, rank: int = 4) -> str:
     """tf.layers' name of a layout: "channels_first" for one that begins with "NC".
 
     Raises:
-      ValueError: it is no layout of that rank.
+      ValueError: it is not a layout of that rank.
     """
     spatial = {3: "W", 4: "HW", 5: "DHW"}[rank]
     if data_format in (None, f"N{spatial}C"):
@@ -70,6 +75,7 @@ def apply_layer(
             _scope=scope,
             _reuse=given["reuse"],
         )
+        reserve_own_name(scope)
         outputs = layer(inputs)
         for own, name in names.items():
             # A depthwise and a pointwise kernel are both weights.

@@ -6,19 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building import convert, raw
-from millrace.building.scopes import control_dependencies, name_scope
+from millrace.building.scopes import name_scope
 from millrace.contributed.framework.arg_scope import add_arg_scope
 from millrace.contributed.framework.variables import model_variable
+from millrace.contributed.layers.batch_norm import BatchNormByHand
 from millrace.contributed.layers.outputs import (
     channels_of,
     collect_variable,
     collections_of,
     finished,
     model_variable_getter,
+    reserve_own_name,
 )
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
-from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.core import ZEROS
@@ -28,38 +29,8 @@ from millrace.lib.nn.moments import (
     moments,
     normalize_moments,
     sufficient_statistics,
-    weighted_moments,
 )
-from millrace.lib.variables.moving_averages import assign_moving_average
 from millrace.lib.variables.scope import variable_scope
-
-
-class _BatchNorm(BatchNormalization):
-    """`tf.layers.BatchNormalization` that leaves it to its caller to collect the updates.
-
-    Args:
-      batch_weights: how much each element of the batch counts, `[batch]`, or None.
-      zero_debias: correct the moving mean for its beginning with zero.
-      **kwargs: see `tf.layers.BatchNormalization`.
-    """
-
-    def __init__(self, batch_weights: Any, zero_debias: bool, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._batch_weights, self._zero_debias = batch_weights, zero_debias
-
-    def add_update(self, updates: Any, inputs: Any = None) -> None:
-        self._updates.append(updates)
-
-    def _moments(self, inputs: Tensor, over: list[int], keepdims: bool) -> tuple[Tensor, Tensor]:
-        if self._batch_weights is None:
-            return super()._moments(inputs, over, keepdims)
-        weights = convert.to_tensor(self._batch_weights, inputs.dtype.base_dtype)
-        spread = raw.Reshape(weights, [-1, *[1] * (len(inputs.dims or ()) - 1)])
-        return weighted_moments(inputs, over, spread, keepdims=keepdims)
-
-    def _moved(self, average: Any, value: Tensor, momentum: Any) -> Any:
-        debias = self._zero_debias and average is self.moving_mean
-        return assign_moving_average(average, value, momentum, zero_debias=debias)
 
 
 @public("contrib.layers.batch_norm", "contrib.layers.python.layers.batch_norm", "contrib.slim.batch_norm")
@@ -123,44 +94,57 @@ def batch_norm(
         raise ValueError(f"data_format has to be either NCHW or NHWC. Received: {data_format!r}")
     if fused and batch_weights is not None:
         raise ValueError("batch_norm: weighted moments exclude fused=True. Received: both")
-    first, losses = param_initializers or {}, param_regularizers or {}
+    given = dict(locals())
+    inputs = convert.to_tensor(inputs)
+    rank = None if inputs.dims is None else len(inputs.dims)
+    special = zero_debias_moving_mean or updates_collections is not GraphKeys.UPDATE_OPS
+    plain = batch_weights is None and not renorm and adjustment is None
+    if fused is not False and plain and (rank == 2 or (rank == 4 and special)):
+        return BatchNormByHand(inputs, given, fused=True).outputs
+    if batch_weights is None and not special:
+        return _by_layer(inputs, given)
+    if renorm or adjustment is not None:
+        raise ValueError(
+            "batch_norm: renorm and adjustment exclude batch_weights, other updates_collections and "
+            "zero_debias_moving_mean. Received: both"
+        )
+    return BatchNormByHand(inputs, given, fused=False).outputs
+
+
+def _by_layer(inputs: Tensor, given: dict[str, Any]) -> Tensor:
+    """Batch normalization by the class of `tf.layers`."""
+    first, losses = given["param_initializers"] or {}, given["param_regularizers"] or {}
     getter = model_variable_getter()
-    with variable_scope(scope, "BatchNorm", [inputs], reuse=reuse, custom_getter=getter) as found:
-        inputs = convert.to_tensor(inputs)
-        layer = _BatchNorm(
-            batch_weights,
-            zero_debias_moving_mean,
-            axis=1 if data_format == "NCHW" else -1,
-            momentum=decay,
-            epsilon=epsilon,
-            center=center,
-            scale=scale,
+    with variable_scope(
+        given["scope"], "BatchNorm", [inputs], reuse=given["reuse"], custom_getter=getter
+    ) as found:
+        layer = BatchNormalization(
+            axis=1 if given["data_format"] == "NCHW" else -1,
+            momentum=given["decay"],
+            epsilon=given["epsilon"],
+            center=given["center"],
+            scale=given["scale"],
             beta_initializer=first.get("beta", ZEROS),
             gamma_initializer=first.get("gamma", ONES),
             moving_mean_initializer=first.get("moving_mean", ZEROS),
             moving_variance_initializer=first.get("moving_variance", ONES),
             beta_regularizer=losses.get("beta"),
             gamma_regularizer=losses.get("gamma"),
-            renorm=renorm,
-            renorm_clipping=renorm_clipping,
-            renorm_momentum=renorm_decay,
-            adjustment=adjustment,
-            fused=False if batch_weights is not None else fused,
-            trainable=trainable,
+            renorm=given["renorm"],
+            renorm_clipping=given["renorm_clipping"],
+            renorm_momentum=given["renorm_decay"],
+            adjustment=given["adjustment"],
+            fused=given["fused"],
+            trainable=given["trainable"],
             name=found.name,
             _scope=found,
-            _reuse=reuse,
+            _reuse=given["reuse"],
         )
-        outputs = layer(inputs, training=is_training)
+        reserve_own_name(found)
+        outputs = layer(inputs, training=given["is_training"])
         for name in ("beta", "gamma", "moving_mean", "moving_variance"):
-            collect_variable(getattr(layer, name), variables_collections, name)
-        if updates_collections is None:
-            with control_dependencies(layer.updates):
-                outputs = raw.Identity(outputs)
-        else:
-            for update in layer.updates:
-                get_default_graph().add_to_collections(updates_collections, update)
-        return finished(outputs, found.name, outputs_collections, activation_fn)
+            collect_variable(getattr(layer, name), given["variables_collections"], name)
+        return finished(outputs, found.name, given["outputs_collections"], given["activation_fn"])
 
 
 def _scale_and_shift(

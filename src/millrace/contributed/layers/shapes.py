@@ -17,6 +17,7 @@ from millrace.contributed.layers.outputs import (
     collections_of,
     finished,
     model_variable_getter,
+    reserve_own_name,
 )
 from millrace.core.dtypes import int32, int64
 from millrace.core.public import public
@@ -144,7 +145,7 @@ def flatten(inputs: Any, outputs_collections: Any = None, scope: str | None = No
         inputs = convert.to_tensor(inputs)
         if not inputs.dims:
             raise ValueError(f"flatten: inputs must have a known rank of at least 1. Received: {inputs}")
-        return collect_named_outputs(outputs_collections, found, Flatten().call(inputs))
+        return collect_named_outputs(outputs_collections, found, Flatten()(inputs))
 
 
 @public("contrib.layers.one_hot_encoding", "contrib.slim.one_hot_encoding")
@@ -205,6 +206,7 @@ def dropout(
     with variable_scope(scope, "Dropout", [inputs], custom_getter=model_variable_getter()) as found:
         inputs = convert.to_tensor(inputs)
         layer = Dropout(1 - keep_prob, noise_shape, seed, found.name, _scope=found)
+        reserve_own_name(found)
         return collect_named_outputs(outputs_collections, found.name, layer(inputs, training=is_training))
 
 

@@ -4,8 +4,9 @@ afterwards.
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -19,7 +20,16 @@ from jax.interpreters import partial_eval
 from millrace.core import errors
 
 _state = threading.local()
+_MOST_ROUNDS = 1 << 15  # of a loop that is followed while tracing: a few seconds
 _SUMS = frozenset(("add", "sub", "mul", "max", "min", "neg", "convert_element_type"))
+
+
+class Watch:
+    """The operations that have checked something known while tracing, and those that something unknown."""
+
+    def __init__(self) -> None:
+        self.decided: set[Any] = set()
+        self.undecided: set[Any] = set()
 
 
 class Checks:
@@ -38,8 +48,9 @@ class Checks:
         self.rows: list[tuple[Any, Callable[[], Exception]]] = []
         self.ops: set[Any] = set()
         self.small: frozenset[Any] = frozenset()  # operations on angles known to be small
-        self.native: Callable[[], bool] = bool  # whether the native kernels are there, for what is no body
+        self.native: Callable[[], bool] = bool  # whether the native kernels are there, for what is not a body
         self._outer: Checks | None = None
+        self._watch: Watch | None = None
         self._undecided: list[set[Any]] = []
 
     def __enter__(self) -> Checks:
@@ -56,6 +67,13 @@ class Checks:
         return _state.checks
 
     @staticmethod
+    def decided() -> None:
+        """Notes that the operation being traced, if any, has checked something known."""
+        checks = getattr(_state, "checks", None)
+        if checks is not None and checks._watch is not None:
+            checks._watch.decided.add(checks.op)
+
+    @staticmethod
     def small_angle() -> bool:
         """True while tracing an operation on an angle known to be small."""
         checks = getattr(_state, "checks", None)
@@ -67,6 +85,17 @@ class Checks:
             self.holds.append(holds)
             self.rows.append((self.op, error))
             self.ops.add(self.op)
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[Watch]:
+        """Tells which operations check something meanwhile; the conditions themselves are dropped."""
+        outside = self.holds, self.rows, self.ops, self._watch
+        watch = Watch()
+        self.holds, self.rows, self.ops, self._watch = [], [], watch.undecided, watch
+        try:
+            yield watch
+        finally:
+            self.holds, self.rows, self.ops, self._watch = outside
 
     def add_of_body(self, held: Any, *bodies: _Body) -> None:
         """Notes that all conditions of bodies must have held; the first of them stands for all."""
@@ -290,7 +319,7 @@ class ControlVerbs:
     def variant_zeros(self, value: Any) -> Any:
         return jax.tree.map(jnp.zeros_like, value)
 
-    def stack_concat(self, stack: Any) -> Any:
+    def stack_concat(self, stack: Any, dtype: Any, dims: Any) -> Any:
         return stack.data.reshape((-1, *stack.data.shape[2:]))
 
     def stack_split(self, like: Any, value: Any) -> Stack:
@@ -438,7 +467,7 @@ def _only_counts(test: jax_core.Jaxpr, body: jax_core.Jaxpr) -> bool:
 
     Args:
       test: of the carried values.
-      body: of the carried values; its last result is no carried value.
+      body: of the carried values; its last result is not a carried value.
     """
     wanted = partial_eval.dce_jaxpr(test, [True])[1]
     while True:
@@ -466,40 +495,39 @@ def _known_trips(cond: Any, body: Any, carried: Any, captured: Any, state: Any) 
     """How often a loop runs, from running it on what is known, and the operations whose conditions that does
     not decide; raises where it does not settle the loop's condition.
     """
-    count = len(carried)
-    values, trips = [*carried, *state], 0
-    most = 1 << 20
-    test = _Body(lambda values: cond(*values[:count], *captured, *values[count:])[0])
+    start = [*carried, *state]
+    found: list[tuple[int, set[Any]]] = []
+
+    def follow(unknown: list[Any]) -> list[Any]:
+        rest = iter(unknown)
+        values = [next(rest) if _is_traced(v) else v for v in start]
+        found.append(_followed(cond, body, values, list(captured), len(carried)))
+        return []
+
+    jax.eval_shape(_Body(follow).results, [v for v in start if _is_traced(v)])
+    return found[0]
+
+
+def _followed(
+    cond: Any, body: Any, values: list[Any], captured: list[Any], count: int
+) -> tuple[int, set[Any]]:
+    """`_known_trips` inside a trace of its own, where tracers stand for what is unknown in a round."""
+    fixed = slice(count, count + len(captured))
+    asked, turn = cond.following(fixed), body.following(fixed)
     undecided: set[Any] = set()
+    trips = 0
     while True:
-        going = test.results(values)
+        going, *state = asked([*values[:count], *captured, *values[count:]])
         if isinstance(going, Tracer):
             raise Uncompilable("a loop whose trip count depends on data")
         if not going:
             return trips, undecided
         trips += 1
-        if trips > most:
-            raise Uncompilable("a loop of unknown length")
-        values, ops = _advance(body, values, captured, count)
-        undecided |= ops
-
-
-def _advance(body: Any, values: list[Any], captured: Any, count: int) -> tuple[list[Any], set[Any]]:
-    """One iteration in which only what is known is computed: everything else stays abstract."""
-    known: list[Any] = []
-
-    def step(traced: list[Any]) -> list[Any]:
-        rest = iter(traced)
-        results = body(
-            *[next(rest) if _is_traced(v) else v for v in values[:count]], *captured, *values[count:]
-        )
-        known.append([None if _is_traced(r) else r for r in results[:count]])
-        return []
-
-    turn = _Body(step)
-    jax.eval_shape(turn.results, [v for v in values[:count] if _is_traced(v)])
-    after = [old if new is None else new for old, new in zip(values[:count], known[0], strict=True)]
-    return after + values[count:], turn.ops
+        if trips > _MOST_ROUNDS:
+            raise Uncompilable(f"a loop of more than {_MOST_ROUNDS} rounds with a gradient")
+        results = turn([*values[:count], *captured, *state])
+        undecided |= turn.undecided
+        values = results[:count] + results[len(results) - len(state) :]
 
 
 def _written(flow: TensorArrayValue) -> Any:

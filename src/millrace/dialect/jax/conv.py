@@ -158,8 +158,12 @@ class ConvVerbs:
 
     def top_k(self, x: Any, k: int) -> tuple[Any, Any]:
         """The `k` largest of the last axis, descending, and their int32 places; of equals the first first."""
-        values, places = lax.top_k(x, k)
-        return values, places.astype(jnp.int32)
+        key = x
+        if jnp.issubdtype(x.dtype, jnp.floating):  # XLA's order tells the signs of zeros and of NaN apart
+            zero, nan = jnp.zeros((), x.dtype), jnp.asarray(jnp.nan, x.dtype)
+            key = jnp.where(x == 0, zero, jnp.where(jnp.isnan(x), nan, x))
+        places = lax.top_k(key, k)[1].astype(jnp.int32)
+        return jnp.take_along_axis(x, places, axis=-1), places
 
 
 def _batch_parts(batch: int, places: int) -> int:

@@ -91,7 +91,7 @@ class LinalgVerbs:
         """The lower factor L of a = L L^H, from the lower triangle of `a`."""
         factor = lax.linalg.cholesky(a, symmetrize_input=False)
         rule = "Cholesky decomposition was not successful. The input might not be valid."
-        known = jnp.isfinite(jnp.tril(a)).all((-2, -1), keepdims=True)  # else NaN is no failure
+        known = jnp.isfinite(jnp.tril(a)).all((-2, -1), keepdims=True)  # else NaN is not a failure
         self.check(~(jnp.isnan(factor) & known), _refused(rule))
         return factor
 

@@ -25,8 +25,10 @@ class MathVerbs:
         """
         if isinstance(holds, Tracer):
             Checks.current().add(holds, error)
-        elif not np.all(holds):
+            return
+        if not np.all(holds):
             raise error()
+        Checks.decided()
 
     # --- elementary -----------------------------------------------------------------------------------------
 
@@ -60,11 +62,19 @@ class MathVerbs:
 
     # --- conversions ----------------------------------------------------------------------------------------
 
-    def cast(self, x: Any, dtype: np.dtype[Any]) -> Any:
-        """`x` in another dtype: to an integer towards zero, from a complex number its real part."""
+    def cast(self, x: Any, dtype: Any) -> Any:
+        """`x` in another dtype: to an integer towards zero, from a complex number its real part.
+
+        What does not fit an integer becomes what the processor's own conversion makes of it, as in the
+        interpreter; XLA's would be the nearest that fits.
+        """
+        dtype = np.dtype(dtype)
         if x.dtype.kind == "c" and dtype.kind not in "cb":
             x = jnp.real(x)
-        return jnp.asarray(x).astype(dtype)
+        x = jnp.asarray(x)
+        if dtype.kind in "iu" and jnp.issubdtype(x.dtype, jnp.floating):
+            return _towards_zero(x, dtype)
+        return x.astype(dtype)
 
     def bits_as(self, x: Any, dtype: np.dtype[Any]) -> Any:
         """The same bytes read as another dtype; the last dimension grows or goes where the sizes differ."""
@@ -79,17 +89,22 @@ class MathVerbs:
         return lax.lgamma(x)
 
     def digamma(self, x: Any) -> Any:
-        """The derivative of lgamma."""
-        return lax.digamma(x)
+        """The derivative of lgamma; infinity at its poles."""
+        return jnp.where(_no_gamma(x), jnp.asarray(jnp.inf, x.dtype), lax.digamma(x))
 
     def polygamma(self, order: Any, x: Any) -> Any:
-        """The derivative of digamma of an order >= 0; NaN for an order that is no natural number."""
+        """The derivative of digamma of an order >= 0; NaN for an order that is not a natural number."""
         order, x = jnp.broadcast_arrays(order, x)
-        return lax.polygamma(order, x)
+        value = jnp.where(_no_gamma(x) & (order == 0), jnp.asarray(jnp.inf, x.dtype), lax.polygamma(order, x))
+        far = (x == jnp.inf) & (order > 0) & (order == jnp.floor(order))
+        return jnp.where(far, jnp.zeros((), x.dtype), value)
 
     def zeta(self, x: Any, q: Any) -> Any:
         """Hurwitz's zeta function: the sum of (q + k)**-x."""
-        return special.zeta(x, q)
+        x, q = jnp.broadcast_arrays(x, q)
+        value = jnp.where(_no_gamma(q) & (x > 1), jnp.asarray(jnp.inf, x.dtype), special.zeta(x, q))
+        value = jnp.where((q == jnp.inf) & (x > 1), jnp.zeros((), x.dtype), value)
+        return jnp.where(x < 1, jnp.asarray(jnp.nan, x.dtype), value)
 
     def erf(self, x: Any) -> Any:
         """The error function."""
@@ -101,11 +116,11 @@ class MathVerbs:
 
     def igamma(self, a: Any, x: Any) -> Any:
         """The regularised lower incomplete gamma function."""
-        return lax.igamma(*jnp.broadcast_arrays(a, x))
+        return _limits_of_gamma(a, x, lax.igamma, 1.0)
 
     def igammac(self, a: Any, x: Any) -> Any:
         """The regularised upper incomplete gamma function."""
-        return lax.igammac(*jnp.broadcast_arrays(a, x))
+        return _limits_of_gamma(a, x, lax.igammac, 0.0)
 
     def igamma_grad_a(self, a: Any, x: Any) -> Any:
         """The derivative of `igamma` by a."""
@@ -122,6 +137,35 @@ class MathVerbs:
     def bessel_i1e(self, x: Any) -> Any:
         """The modified Bessel function of order 1, times exp(-|x|)."""
         return lax.bessel_i1e(x)
+
+
+def _no_gamma(x: Any) -> Any:
+    """Where x is 0 or a negative whole number, -inf included: the poles of the gamma function."""
+    return (x <= 0) & (x == jnp.floor(x))
+
+
+def _limits_of_gamma(a: Any, x: Any, function: Callable[..., Any], far: float) -> Any:
+    """An incomplete gamma function with its limits where a is 0 or infinite; `far` is its value far out."""
+    a, x = jnp.broadcast_arrays(a, x)
+    value = jnp.where((a == 0) & (x > 0), jnp.asarray(far, x.dtype), function(a, x))
+    value = jnp.where((a == jnp.inf) & (x >= 0) & (x < jnp.inf), jnp.asarray(1 - far, x.dtype), value)
+    return jnp.where((a == jnp.inf) & (x == jnp.inf), jnp.asarray(jnp.nan, x.dtype), value)
+
+
+def _towards_zero(x: Any, dtype: np.dtype[Any]) -> Any:
+    """Numbers without their fractions, through 32 or 64 bits with a sign; NaN and whatever does not fit those
+    is the least number that they hold, and the bits beyond a narrower dtype are cut off.
+    """
+    if x.dtype.itemsize < 4:
+        x = x.astype(jnp.float32)
+    wide = np.dtype(np.int64 if dtype.itemsize == 8 or dtype == np.uint32 else np.int32)
+    end = -float(np.iinfo(wide).min)
+    if dtype == np.uint64:
+        beyond = x >= end
+        low = _towards_zero(jnp.where(beyond, x - end, x), wide).astype(dtype)
+        return low ^ (beyond.astype(dtype) << np.uint64(63))
+    inside = (x >= -end) & (x < end)
+    return jnp.where(inside, x, jnp.asarray(-end, x.dtype)).astype(wide).astype(dtype)
 
 
 def _complex_bits_as(x: Any, dtype: np.dtype[Any]) -> Any:

@@ -31,8 +31,17 @@ class SegmentVerbs:
         if kind in ("sum", "prod"):
             start = jnp.full((count, *rows.shape[1:]), empty, rows.dtype).at[ids]
             return (start.add if kind == "sum" else start.multiply)(rows, mode="drop")
-        start = jnp.full((count, *rows.shape[1:]), _worst(kind, rows.dtype), rows.dtype).at[ids]
-        found = (start.max if kind == "max" else start.min)(rows, mode="drop")
+        worst = jnp.full((count, *rows.shape[1:]), _worst(kind, rows.dtype), rows.dtype)
+        start = worst.at[ids]
+        if jnp.issubdtype(rows.dtype, jnp.floating):
+            numbers = ~jnp.isnan(rows)
+            found = (start.max if kind == "max" else start.min)(
+                jnp.where(numbers, rows, worst.dtype.type(_worst(kind, rows.dtype))), mode="drop"
+            )
+            some = jnp.zeros(worst.shape, bool).at[ids].max(numbers, mode="drop")
+            found = jnp.where(some, found, jnp.asarray(jnp.nan, rows.dtype))
+        else:
+            found = (start.max if kind == "max" else start.min)(rows, mode="drop")
         full = jnp.zeros(count, bool).at[ids].set(True, mode="drop")
         return jnp.where(full.reshape((-1,) + (1,) * (rows.ndim - 1)), found, jnp.asarray(empty, rows.dtype))
 

@@ -91,8 +91,10 @@ class ControlVerbs:
             return value.with_items([None] * len(value.items))
         return Stack([None if v is None else np.zeros_like(v) for v in value])
 
-    def stack_concat(self, stack: Any) -> Any:
-        return np.concatenate(list(stack)) if stack else np.zeros((0,))
+    def stack_concat(self, stack: Any, dtype: Any, dims: Any) -> Any:
+        if stack:
+            return np.concatenate(list(stack))
+        return np.zeros((0, *[d or 0 for d in (dims or ())[1:]]), dtype.np_dtype)
 
     def stack_split(self, like: Any, value: Any) -> Stack:
         return Stack(np.split(value, np.cumsum([len(v) for v in like])[:-1])) if like else Stack()

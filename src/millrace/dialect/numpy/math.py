@@ -23,6 +23,21 @@ def widened(function: Callable[..., Any], *args: Any) -> Any:
     return np.asarray(function(*args), dtype)
 
 
+def through(source: np.dtype[Any], target: np.dtype[Any]) -> np.dtype[Any] | None:
+    """The dtype in which floats become integers before the bits beyond a narrower one are cut, or None."""
+    if target.kind not in "iu" or source.kind not in "fV" or target in (np.int32, np.int64, np.uint64):
+        return None
+    return np.dtype(np.int64 if target == np.uint32 else np.int32)
+
+
+def power(x: Any, y: Any) -> Any:
+    """x to the power of y; NumPy takes roots for a single exponent of 1/2, which miss (-inf)**0.5 = inf."""
+    z = np.power(x, y)
+    if (y.size == 1 or y.size < z.size) and x.dtype.kind not in "iuc" and (y == 0.5).any():
+        z = np.where((x == -np.inf) & (y == 0.5), np.asarray(np.inf, z.dtype), z)
+    return z
+
+
 class MathVerbs:
     """Checks, elementary and special functions, conversions."""
 
@@ -41,13 +56,19 @@ class MathVerbs:
         """1 / (1 + exp(-x))."""
         if x.dtype.itemsize == 2:
             return (1 / (1 + np.exp(-x.astype(np.float32)))).astype(x.dtype)
+        if x.dtype.kind == "c":
+            return np.divide(1, 1 + np.exp(np.negative(x)))
         out = np.exp(np.negative(x))
         out += 1
         return np.reciprocal(out, out if type(out) is np.ndarray else None)
 
     def rsqrt(self, x: Any) -> Any:
         """1 / sqrt(x)."""
-        return np.reciprocal(np.sqrt(x))
+        return np.reciprocal(np.sqrt(x)) if x.dtype.kind != "c" else np.divide(1, np.sqrt(x))
+
+    def power(self, x: Any, y: Any) -> Any:
+        """x to the power of y."""
+        return power(x, y)
 
     # --- complex numbers ------------------------------------------------------------------------------------
 
@@ -68,11 +89,13 @@ class MathVerbs:
 
     # --- conversions ----------------------------------------------------------------------------------------
 
-    def cast(self, x: Any, dtype: np.dtype[Any]) -> Any:
+    def cast(self, x: Any, dtype: Any) -> Any:
         """`x` in another dtype: to an integer towards zero, from a complex number its real part."""
+        dtype = np.dtype(dtype)
         if x.dtype.kind == "c" and dtype.kind not in "cb":
             x = x.real
-        return np.asarray(x).astype(dtype)
+        between = through(x.dtype, dtype)
+        return np.asarray(x if between is None else x.astype(between)).astype(dtype)
 
     def bits_as(self, x: Any, dtype: np.dtype[Any]) -> Any:
         """The same bytes read as another dtype; the last dimension grows or goes where the sizes differ."""
@@ -92,19 +115,17 @@ class MathVerbs:
         return widened(lambda x: np.where(x == -np.inf, np.inf, special.gammaln(x)), x)  # SciPy says -inf
 
     def digamma(self, x: Any) -> Any:
-        """The derivative of lgamma."""
-        from scipy import special
-
-        return widened(special.psi, x)
+        """The derivative of lgamma; infinity at its poles."""
+        return widened(_digamma, x)
 
     def polygamma(self, order: Any, x: Any) -> Any:
-        """The derivative of digamma of an order >= 0; NaN for an order that is no natural number."""
+        """The derivative of digamma of an order >= 0; NaN for an order that is not a natural number."""
         from scipy import special
 
         def function(n: Any, x: Any) -> Any:
             n, x = n.astype(np.float64), x.astype(np.float64)
             sign = np.where(n % 2 == 0, -1.0, 1.0)
-            value = np.where(n == 0, special.psi(x), sign * special.gamma(n + 1) * special.zeta(n + 1, x))
+            value = np.where(n == 0, _digamma(x), sign * special.gamma(n + 1) * special.zeta(n + 1, x))
             return np.where((n >= 0) & (n == np.floor(n)), value, np.nan)
 
         return function(order, x).astype(x.dtype)
@@ -156,3 +177,9 @@ class MathVerbs:
         from scipy import special
 
         return widened(special.i1e, x)
+
+
+def _digamma(x: Any) -> Any:
+    from scipy import special
+
+    return np.where((x <= 0) & (x == np.floor(x)), np.inf, special.psi(x))

@@ -9,14 +9,14 @@ import numpy as np
 from millrace.core import dtypes
 
 _BFLOAT16 = dtypes.bfloat16.np_dtype
-_UFUNCS = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
+_UFUNCS = {"sum": np.add, "prod": np.multiply, "max": np.fmax, "min": np.fmin}
 
 
 class SegmentVerbs:
     """Reductions over segments, running sums and products."""
 
     def segment_reduce(self, kind: str, data: Any, ids: Any, count: int, empty: Any) -> Any:
-        """Combines the rows of `data` that have one number.
+        """Combines the rows of `data` that have one number; extremes pass over NaN.
 
         Args:
           kind: sum, prod, max or min.

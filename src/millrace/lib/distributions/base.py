@@ -74,7 +74,7 @@ class Distribution:
       name: the prefix of all names; default the class's name.
 
     Raises:
-      ValueError: `graph_parents` holds something that is no tensor.
+      ValueError: `graph_parents` holds something that is not a tensor.
     """
 
     def __init__(

@@ -16,7 +16,11 @@ from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
+from millrace.lib.flow.assertion import Assert
 from millrace.lib.flow.tensor_array import TensorArray
+
+# Before the branches of a cond TensorFlow adds Switch, switch_t, switch_f and pred_id.
+_FOR_A_BRANCH = 4
 
 
 class _Flat:
@@ -26,8 +30,10 @@ class _Flat:
         self.tensors: list[Tensor] = []
         self._rebuild: list[tuple[int, Callable[[list[Tensor]], Any]]] = []
         self.kinds: list[str] = []
+        self.sizes: list[int] = []
         for value in values:
             parts, rebuild = _components(value)
+            self.sizes.append(len(parts))
             self._rebuild.append((len(parts), rebuild))
             self.tensors.extend(parts)
             self.kinds.append(type(value).__name__ if not isinstance(value, Tensor) else "Tensor")
@@ -54,20 +60,41 @@ def _components(value: Any) -> tuple[list[Tensor], Callable[[list[Tensor]], Any]
     return [convert.convert_to_tensor(value)], lambda ts: ts[0]
 
 
-def _branch(graph: Any, function: Callable[[], Any]) -> tuple[Body, Any, _Flat | None]:
+def _branch(graph: Any, function: Callable[[], Any], who: str, strict: bool) -> tuple[Body, Any, _Flat]:
     """Draws what `function` adds into a body; its result's structure, and the result as tensors."""
     body = Body(graph, "Switch")
     with graph.inside(body):
         result = function()
-        if result is None:
-            return body, None, None
+        if not strict:
+            result = _unpacked(result)
+        if result is None or (nest.is_nested(result) and not nest.flatten(result)):
+            raise ValueError(f"cond: {who} must return something. Received: {result!r}")
         if isinstance(result, Operation):
-            with graph.control_dependencies([result]):
+            with graph.control_dependencies([result]), graph.counted_as(1):
                 result = raw.Identity(convert.constant_of(True, None, "Const"))
         flat = _Flat([_value_of(v) for v in nest.flatten(result)])
         body.outputs = [t if t.op.body is body else body.capture(t, "Switch") for t in flat.tensors]
-        body.outputs = [_dereferenced(t) for t in body.outputs]
+        with graph.counted_as(0):
+            body.outputs = [_dereferenced(t) for t in body.outputs]
     return body, result, flat
+
+
+def _unpacked(structure: Any) -> Any:
+    """The element of a list, tuple or named tuple that has but one; anything else as it is."""
+    return structure[0] if isinstance(structure, list | tuple) and len(structure) == 1 else structure
+
+
+def _with_one_index_dtype(first: _Flat, then: Body, second: _Flat, other: Body) -> None:
+    """Where two IndexedSlices differ in the dtype of their indices, both get int64."""
+    position = 0
+    for kind, size, kind_2 in zip(first.kinds, first.sizes, second.kinds, strict=True):
+        if kind == kind_2 == "IndexedSlices":
+            for body in (then, other):
+                indices = body.outputs[position + 1]
+                if then.outputs[position + 1].dtype is not other.outputs[position + 1].dtype:
+                    with body.graph.inside(body):
+                        body.outputs[position + 1] = raw.Cast(indices, DstT=dtypes.int64)
+        position += size
 
 
 def _dereferenced(tensor: Tensor) -> Tensor:
@@ -76,7 +103,7 @@ def _dereferenced(tensor: Tensor) -> Tensor:
 
 def _value_of(value: Any) -> Any:
     if isinstance(value, Operation):
-        with control_dependencies([value]):
+        with control_dependencies([value]), value.graph.counted_as(1):
             return raw.Identity(convert.constant_of(True, None, "Const"))
     return value
 
@@ -119,40 +146,52 @@ def cond(
         if pred.dims is not None and len(pred.dims) != 0:
             raise ValueError(f"cond: pred must be a scalar. Received: {pred.name} of shape {pred.shape}")
         graph = pred.graph
-        then, first, first_flat = _branch(graph, true_fn)
-        other, second, second_flat = _branch(graph, false_fn)
-        if first is None and second is None:
-            return raw.NoOp()
-        if first_flat is None or second_flat is None:
-            raise ValueError("cond: one branch returns None and the other does not")
-        try:
-            nest.assert_same_structure(_plain(first), _plain(second), check_types=False)
-        except ValueError as error:
-            raise ValueError(f"cond: true_fn and false_fn must return the same structure. {error}") from None
+        if graph.body is not None and pred.op.body is not graph.body:
+            pred = graph.body.capture(pred)
+        graph.count(_FOR_A_BRANCH)
+        then, first, first_flat = _branch(graph, true_fn, "true_fn", strict)
+        other, second, second_flat = _branch(graph, false_fn, "false_fn", strict)
+        _check_alike(first, first_flat, second, second_flat)
+        _with_one_index_dtype(first_flat, then, second_flat, other)
         for a, b in zip(then.outputs, other.outputs, strict=True):
             if a.dtype.base_dtype is not b.dtype.base_dtype:
                 raise ValueError(
                     "cond: outputs of true_fn and false_fn must have the same type. Received: "
                     f"{a.dtype.name} and {b.dtype.name}"
                 )
-        inputs = align([then, other])
-        outputs = raw.If(
-            pred,
-            inputs,
-            Tout=[t.dtype.base_dtype for t in then.outputs],
-            then_branch=then,
-            else_branch=other,
-            name="Merge",
-        )
+        with graph.counted_as(len(then.outputs)):  # a Merge for each
+            inputs = align([then, other])
+            outputs = raw.If(
+                pred,
+                inputs,
+                Tout=[t.dtype.base_dtype for t in then.outputs],
+                then_branch=then,
+                else_branch=other,
+            )
+            outputs = [raw.Identity(t, name="Merge") for t in outputs]
         packed = nest.pack_sequence_as(first, first_flat.pack(outputs))
-    if (
-        not strict
-        and isinstance(packed, list | tuple)
-        and len(packed) == 1
-        and not hasattr(packed, "_fields")
+    return packed if strict else _unpacked(packed)
+
+
+def _check_alike(first: Any, first_flat: _Flat, second: Any, second_flat: _Flat) -> None:
+    """Both branches must return the same structure, of values of the same kinds.
+
+    Raises:
+      TypeError: containers are of different kinds.
+      ValueError: the nesting or a value's kind differs.
+    """
+    try:
+        nest.assert_same_structure(_plain(first), _plain(second))
+    except (TypeError, ValueError) as error:
+        rule = "cond: true_fn and false_fn must return the same structure"
+        raise type(error)(f"{rule}. {error}") from None
+    for a, b, size, size_2 in zip(
+        first_flat.kinds, second_flat.kinds, first_flat.sizes, second_flat.sizes, strict=True
     ):
-        return packed[0]
-    return packed
+        if (a != b or size != size_2) and not (size == size_2 == 1):
+            raise ValueError(
+                f"cond: true_fn and false_fn must return values of one kind. Received: {a} and {b}"
+            )
 
 
 def _plain(structure: Any) -> Any:
@@ -184,7 +223,8 @@ def case(
       name: scope.
 
     Raises:
-      TypeError: the pairs are no list or dict, or their elements no pairs of a bool tensor and a function.
+      TypeError: the pairs are not a list or dict, or their elements are not pairs of a bool tensor and a
+        function.
       ValueError: a dict without an order is given where the order matters.
     """
     if isinstance(pred_fn_pairs, Mapping):
@@ -210,14 +250,11 @@ def case(
         preds = [p for p, _ in pairs]
         guards: list[Any] = []
         if exclusive:
-            count = raw.Sum(raw.Cast(raw.Pack(preds), DstT=dtypes.int32), 0)
             message = (
                 "More than one condition evaluated as True but exclusive=True. Conditions: "
                 f"{[p.name for p in preds]}"
             )
-            guards.append(
-                raw.Assert(raw.LessEqual(count, 1), [message, raw.Pack(preds)], summarize=len(preds))
-            )
+            guards.append(_at_most(1, preds, message))
         if default is None:
             *pairs, (last_pred, last_fn) = pairs
 
@@ -230,6 +267,15 @@ def case(
 
         with control_dependencies(guards):
             return _chain(pairs, default, strict)
+
+
+def _at_most(most: int, preds: list[Tensor], message: str) -> Operation:
+    """Asserts how many predicates may hold."""
+    together = raw.Pack(preds, name="preds_c")
+    whole = convert.constant_of([0], dtypes.int32, "Const")
+    count = raw.Sum(raw.Cast(together, DstT=dtypes.int32), whole, name="num_true_conds")
+    fine = raw.LessEqual(count, convert.constant_of(most, dtypes.int32, "n_true_conds"))
+    return Assert(fine, [message, together], summarize=len(preds))
 
 
 def _after(function: Callable[[], Any]) -> Any:
@@ -280,7 +326,7 @@ def switch_case(branch_index: Any, branch_fns: Any, default: Any = None, name: s
             default = branches[-1][1]
             branches = branches[:-1]
         pairs = [(raw.Equal(index, k), f) for k, f in branches]
-        return _chain(pairs, default, False)
+        return _chain(pairs, default, True)
 
 
 @public("while_loop")
@@ -323,6 +369,8 @@ def while_loop(
         raise TypeError(f"while_loop: cond must be callable. Received: {cond!r}")
     if not callable(body):
         raise TypeError(f"while_loop: body must be callable. Received: {body!r}")
+    if isinstance(loop_vars, Tensor):
+        raise TypeError(f"while_loop: loop_vars must be a list or tuple. Received: {loop_vars!r}")
     if not isinstance(loop_vars, list | tuple | Mapping) or not loop_vars:
         raise ValueError(f"while_loop: no loop variables provided. Received: {loop_vars!r}")
     if parallel_iterations < 1:
@@ -330,59 +378,106 @@ def while_loop(
             f"while_loop: parallel_iterations must be a positive integer. Received: {parallel_iterations}"
         )
     with name_scope(name, "while", [v for v in nest.flatten(loop_vars) if isinstance(v, Tensor)]):
-        variables, step = list(loop_vars) if not isinstance(loop_vars, Mapping) else [loop_vars], body
-        test = cond
         if maximum_iterations is not None:
             limit = convert.to_tensor(maximum_iterations, name="maximum_iterations")
             if limit.dims is not None and limit.dims != ():
                 raise ValueError(
                     f"while_loop: maximum_iterations must be a scalar. Received: shape {limit.shape}"
                 )
-            variables = [convert.to_tensor(0, limit.dtype.base_dtype, "iteration_counter"), *variables]
-            if shape_invariants is not None:
-                shape_invariants = [shapes.scalar(), *shape_invariants]
+            counter = convert.to_tensor(0, limit.dtype.base_dtype, "iteration_counter")
+            alone = len(loop_vars) == 1 and not return_same_structure
             inner_test, inner_step = cond, body
+            rest = loop_vars[0] if alone else loop_vars
+            if shape_invariants is not None:
+                inner = shape_invariants[0] if alone else shape_invariants
+                shape_invariants = (shapes.shape_of(()), inner)
+            loop_vars, return_same_structure = (counter, rest), True
 
-            def test(i: Any, *rest: Any) -> Any:
-                return raw.LogicalAnd(raw.Less(i, limit), inner_test(*rest))
+            def cond(i: Any, values: Any) -> Any:
+                return raw.LogicalAnd(
+                    raw.Less(i, limit), inner_test(values) if alone else inner_test(*values)
+                )
 
-            def step(i: Any, *rest: Any) -> Any:
-                result = inner_step(*rest)
-                return (raw.Add(i, 1), *(result if isinstance(result, list | tuple) else (result,)))
+            def body(i: Any, values: Any) -> Any:
+                return i + 1, inner_step(values) if alone else inner_step(*values)
 
-        results = _Loop(test, step, variables, shape_invariants, back_prop, parallel_iterations).build()
+        loop = _Loop(cond, body, loop_vars, shape_invariants, back_prop, parallel_iterations)
+        results = loop.build()
     if maximum_iterations is not None:
-        results = results[1:]
-    if isinstance(loop_vars, Mapping):
+        return results[1]
+    if len(loop.start) == 1 and not return_same_structure:
         return results[0]
-    if len(results) == 1 and not return_same_structure:
-        return results[0]
-    if isinstance(loop_vars, tuple) and return_same_structure:
-        return nest.pack_sequence_as(loop_vars, nest.flatten(results))
     return results
 
 
+def limited_loop(
+    test: Callable[..., Any],
+    step: Callable[..., Any],
+    variables: list[Any],
+    parallel: int,
+    back_prop: bool = True,
+    of_the_limit: int = 2,
+) -> Any:
+    """A loop whose test ends it in time: TensorFlow counts its iterations too, here they are not.
+
+    Args:
+      test, step: functions of the variables.
+      variables: what they start with.
+      parallel, back_prop: as for `while_loop`.
+      of_the_limit: how many operations TensorFlow adds to the test.
+
+    Returns:
+      The variables after the loop.
+    """
+    with name_scope(None, "while", [v for v in nest.flatten(variables) if isinstance(v, Tensor)]):
+        return _Loop(test, step, variables, None, back_prop, parallel, of_the_limit).build()
+
+
 class _Loop:
-    """Draws the bodies of one loop."""
+    """Draws the bodies of one loop.
+
+    Args:
+      test, step: functions of the variables.
+      variables: what they start with, nested.
+      invariants: what stays true of their shapes, nested likewise, or None.
+      back_prop, parallel: attributes of the loop.
+      limited: TensorFlow counts the iterations of this loop in one more variable, up to a limit that the test
+        implies: so many operations of that are in its test.
+    """
 
     def __init__(
-        self, test: Any, step: Any, variables: list[Any], invariants: Any, back_prop: bool, parallel: int
+        self,
+        test: Any,
+        step: Any,
+        variables: Any,
+        invariants: Any,
+        back_prop: bool,
+        parallel: int,
+        limited: int = 0,
     ) -> None:
+        self.limited = limited
         self.test = test
         self.step = step
         self.variables = variables
         self.flat = _Flat(nest.flatten(variables))
         self.graph = get_default_graph()
-        self.start = [_dereferenced(t) for t in self.flat.tensors]
+        with self.graph.counted_as(0):
+            self.start = [_dereferenced(t) for t in self.flat.tensors]
         self.dims = self._invariants(invariants)
         self.back_prop = back_prop
         self.parallel = parallel
 
     def _invariants(self, given: Any) -> list[shapes.Dims]:
         if given is None:
-            return [t.dims for t in self.start]
+            position, found = 0, []
+            for value, size in zip(nest.flatten(self.variables), self.flat.sizes, strict=True):
+                dims = [t.dims for t in self.start[position : position + size]]
+                found += _growing(dims) if _is_sparse(value) else dims
+                position += size
+            return found
+        nest.assert_same_structure(_plain(self.variables), _plain(given))
         wanted = []
-        for leaf, value in zip(_shape_leaves(given), nest.flatten(self.variables), strict=True):
+        for leaf, value in zip(nest.flatten(given), nest.flatten(self.variables), strict=True):
             dims = shapes.as_dims(leaf) if not isinstance(leaf, shapes.TensorShape) else leaf.dims_tuple
             wanted.extend(_component_dims(value, dims))
         for tensor, dims in zip(self.start, wanted, strict=True):
@@ -403,8 +498,12 @@ class _Loop:
 
     def build(self) -> list[Any]:
         graph = self.graph
+        counters = 1 if self.limited else 0
+        graph.count(len(self.start))  # an Enter for each variable
+        graph.count(3 * counters)  # the counter's first value, Enter and Merge
         condition = Body(graph, "Enter")
         with graph.inside(condition):
+            graph.count(self.limited)
             result = convert.convert_to_tensor(self.test(*self._arguments(condition, "Merge")))
             if result.dtype.base_dtype is not dtypes.bool_:
                 raise TypeError(
@@ -415,40 +514,40 @@ class _Loop:
                     f"while_loop: cond must return a scalar. Received: {result.name} of shape {result.shape}"
                 )
             condition.outputs = [result if result.op.body is condition else condition.capture(result)]
+        graph.count(1 + len(self.start) + counters)  # LoopCond, and a Switch for each variable
         body = Body(graph, "Enter")
+        body.twin = condition
         with graph.inside(body):
+            graph.count(3 * counters)  # the counter's Identity, and what adds one to it
             values = self.step(*self._arguments(body, "Identity"))
+            if not nest.is_nested(values):
+                values = [values]
             after = self._results(values)
             body.outputs = [t if t.op.body is body else body.capture(t, "Enter") for t in after.tensors]
-            body.outputs = [_dereferenced(t) for t in body.outputs]
+            with graph.counted_as(0):
+                body.outputs = [_dereferenced(t) for t in body.outputs]
         self._check(body)
-        captured = align([condition, body])
-        outputs = raw.While(
-            [*self.start, *captured],
-            Tout=[t.dtype.base_dtype for t in self.start],
-            cond=condition,
-            body=body,
-            carried=len(self.start),
-            captured=len(captured),
-            parallel_iterations=self.parallel,
-            back_prop=self.back_prop,
-            name="Exit",
-        )
-        return nest.pack_sequence_as(self.variables, after.pack(outputs))
+        # a NextIteration and an Exit for each variable
+        with graph.counted_as(2 * (len(self.start) + counters)):
+            captured = align([condition, body])
+            outputs = raw.While(
+                [*self.start, *captured],
+                Tout=[t.dtype.base_dtype for t in self.start],
+                cond=condition,
+                body=body,
+                carried=len(self.start),
+                captured=len(captured),
+                parallel_iterations=self.parallel,
+                back_prop=self.back_prop,
+            )
+            outputs = [raw.Identity(t, name="Exit") for t in outputs]
+        return nest.pack_sequence_as(values, after.pack(outputs))
 
     def _results(self, values: Any) -> _Flat:
         """What `body` returned, as tensors, checked to nest as the loop variables do."""
-        if isinstance(values, Operation):
-            raise TypeError(f"while_loop: body must return tensors, not an operation. Received: {values!r}")
-        if not isinstance(values, list | tuple) or (
-            len(self.variables) == 1
-            and nest.is_nested(self.variables[0])
-            and not _same(self.variables, list(values))
-        ):
-            values = [values]
-        values = list(values)
-        if not _same(self.variables, values):
-            nest.assert_same_structure(_plain(self.variables), _plain(values), check_types=False)
+        if any(isinstance(v, Operation) for v in nest.flatten(values)):
+            raise TypeError(f"while_loop: body must return tensors, not operations. Received: {values!r}")
+        nest.assert_same_structure(list(_plain(self.variables)), list(_plain(values)))
         leaves = [
             convert.to_tensor(v, t.dtype.base_dtype if not isinstance(v, Tensor) and _is_number(v) else None)
             if not hasattr(v, "with_flow") and not hasattr(v, "indices")
@@ -486,20 +585,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, bool | int | float)
 
 
-def _same(a: Any, b: Any) -> bool:
-    try:
-        nest.assert_same_structure(_plain(a), _plain(b), check_types=False)
-    except (ValueError, TypeError):
-        return False
-    return True
+def _is_sparse(value: Any) -> bool:
+    return hasattr(value, "dense_shape") and not isinstance(value, IndexedSlices)
 
 
-def _shape_leaves(given: Any) -> list[Any]:
-    if isinstance(given, shapes.TensorShape) or given is None:
-        return [given]
-    if isinstance(given, Mapping):
-        return [leaf for key in sorted(given) for leaf in _shape_leaves(given[key])]
-    return [leaf for item in given for leaf in _shape_leaves(item)]
+def _growing(dims: list[shapes.Dims]) -> list[shapes.Dims]:
+    """The shapes of a sparse tensor's parts, but for the number of its elements."""
+    indices, _, dense_shape = dims
+    return [None if indices is None else (None, indices[1]), (None,), dense_shape]
 
 
 def _component_dims(value: Any, dims: shapes.Dims) -> list[shapes.Dims]:
@@ -541,8 +634,8 @@ def group(*inputs: Any, **kwargs: Any) -> Operation:
         raise ValueError(f"group: unknown keyword arguments {', '.join(kwargs)}")
     ops = []
     for value in nest.flatten(list(inputs)):
-        if value is None:
-            continue
+        if _is_sparse(value):
+            value = value.values
         if not hasattr(value, "device") and not hasattr(value, "op"):
             raise TypeError(f"group: expected an operation, tensor or variable. Received: {value!r}")
         ops.append(value)
@@ -571,7 +664,7 @@ def tuple_(tensors: Any, name: str | None = None, control_inputs: Any = None) ->
     """
     with name_scope(name, "tuple", [t for t in tensors if isinstance(t, Tensor | Operation)]):
         tensors = [
-            t if t is None or isinstance(t, Operation | IndexedSlices) else convert.convert_to_tensor(t)
+            t if t is None or isinstance(t, Operation | IndexedSlices) else _slices_or_tensor(t)
             for t in tensors
         ]
         sources = [t if isinstance(t, Operation) else _values(t).op for t in tensors if t is not None]
@@ -593,6 +686,12 @@ def tuple_(tensors: Any, name: str | None = None, control_inputs: Any = None) ->
         ]
 
 
+def _slices_or_tensor(value: Any) -> Any:
+    if _is_sparse(value):
+        return IndexedSlices(value.values, value.indices, value.dense_shape)
+    return convert.convert_to_tensor(value)
+
+
 def _values(tensor: Any) -> Tensor:
     return tensor.values if isinstance(tensor, IndexedSlices) else tensor
 
@@ -602,7 +701,7 @@ def with_dependencies(dependencies: Any, output_tensor: Any, name: str | None = 
     """`output_tensor`, available only when all of `dependencies` are."""
     with (
         name_scope(name, "control_dependency", [output_tensor]) as scope,
-        get_default_graph().colocate_with(output_tensor),
+        get_default_graph().colocate_with(_values(output_tensor)),
         control_dependencies(dependencies),
     ):
         if isinstance(output_tensor, IndexedSlices):

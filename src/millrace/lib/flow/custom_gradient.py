@@ -36,7 +36,6 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
     def decorated(*args: Any, **kwargs: Any) -> Any:
         graph = get_default_graph()
         inputs = [convert.convert_to_tensor(a) for a in args]
-        inputs = [raw.Identity(x, name="Identity") for x in inputs]
         before = set(graph.get_collection("variables"))
         result, grad_fn = f(*inputs, **kwargs)
         used = _variables_used(graph, inputs, result, before)
@@ -45,6 +44,8 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
                 "custom_gradient: f uses variables, so grad_fn must take the keyword argument 'variables'"
             )
         outputs = [convert.convert_to_tensor(y) for y in nest.flatten(result)]
+        for y in outputs:
+            raw.Identity(y)  # nobody takes it, but TensorFlow adds and counts it
         sources = [*inputs, *[v.value() for v in used]]
 
         def backward(op: Any, *dys: Any) -> list[Any]:

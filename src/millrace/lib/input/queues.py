@@ -8,10 +8,11 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_value
-from millrace.core import dtypes, shapes
+from millrace.core import dtypes, errors, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.opkit.random.seeds import get_seed
+from millrace.ops.array import concat, gather
 
 
 @public("QueueBase", "queue.QueueBase")
@@ -44,20 +45,27 @@ class QueueBase:
         self._name = queue_ref.op.name.split("/")[-1]
 
     @staticmethod
-    def from_list(index: Any, queues: list[QueueBase]) -> QueueBase:
-        """The queue numbered `index`, an int or a constant tensor, of `queues`.
+    def from_list(index: Any, queues: Any) -> QueueBase:
+        """The queue numbered `index` of `queues`, chosen anew in every run.
+
+        Args:
+          index: a scalar int32 or int64, a tensor for example.
+          queues: a list of queues with the same dtypes and names of components.
 
         Raises:
-          TypeError: one of them is no queue, or the index is no constant.
+          TypeError: one of them is not a queue, or dtypes or names differ.
         """
-        if not queues or any(not isinstance(q, QueueBase) for q in queues):
+        queues = list(queues) if isinstance(queues, list | tuple) else queues
+        if not queues or not isinstance(queues, list) or any(not isinstance(q, QueueBase) for q in queues):
             raise TypeError(f"from_list: a list of queues is needed. Received: {queues!r}")
-        value = static_value(index) if isinstance(index, Tensor) else index
-        if value is None:
-            raise TypeError(
-                f"from_list: the index must be known while the graph is built. Received: {index!r}"
-            )
-        return queues[int(value)]
+        first = queues[0]
+        for what in ("dtypes", "names"):
+            found = [getattr(q, what) for q in queues]
+            if any(f != found[0] for f in found):
+                raise TypeError(f"Queues do not have matching component {what}. Received: {found}")
+        merged = [_common_shape([q.shapes[i] for q in queues]) for i in range(len(first.dtypes))]
+        handle = gather.gather(concat.stack([q.queue_ref for q in queues]), index)
+        return QueueBase(dtypes=first.dtypes, shapes=merged, names=first.names, queue_ref=handle)
 
     @property
     def queue_ref(self) -> Tensor:
@@ -84,7 +92,7 @@ class QueueBase:
         """The names of an element's components, or None."""
         return self._names
 
-    def _components(self, values: Any, many: bool) -> list[Tensor]:
+    def _components(self, values: Any) -> list[Tensor]:
         if isinstance(values, Mapping):
             if self._names is None:
                 raise ValueError(f"Queue '{self.name}': it has no names, so elements may not be dictionaries")
@@ -100,23 +108,33 @@ class QueueBase:
         elif not isinstance(values, list | tuple):
             values = [values]
         if len(values) != len(self._dtypes):
-            raise ValueError(
-                f"Queue '{self.name}': elements have {len(self._dtypes)} components. Received: {len(values)}"
+            raise errors.InvalidArgumentError(
+                None,
+                None,
+                f"Queue '{self.name}': elements have {len(self._dtypes)} components. Received: {len(values)}",
             )
-        tensors = []
-        for i, (value, dtype) in enumerate(zip(values, self._dtypes, strict=True)):
-            tensor = convert.to_tensor(value, dtype, f"component_{i}")
-            if self._shapes is not None and tensor.dims is not None:
-                dims = tensor.dims[1:] if many else tensor.dims
-                wanted = shapes.as_dims(self._shapes[i])
-                if not shapes.compatible(dims, wanted):
-                    raise ValueError(
-                        f"Shapes {shapes.shape_of(dims)} and {shapes.shape_of(wanted)} are incompatible: "
-                        f"component {i} "
-                        f"of queue '{self.name}'"
-                    )
-            tensors.append(tensor)
-        return tensors
+        return [
+            convert.to_tensor(value, dtype, f"component_{i}")
+            for i, (value, dtype) in enumerate(zip(values, self._dtypes, strict=True))
+        ]
+
+    def _check_shapes(self, tensors: list[Tensor], found: list[shapes.Dims]) -> None:
+        for i, (dims, wanted) in enumerate(zip(found, self.shapes, strict=True)):
+            if not shapes.compatible(dims, shapes.as_dims(wanted)):
+                raise ValueError(
+                    f"Shapes {shapes.shape_of(dims)} and {wanted} are incompatible: "
+                    f"component {i} of queue '{self.name}', {tensors[i].name}"
+                )
+
+    def _check_rows(self, tensors: list[Tensor]) -> None:
+        """The components of many elements have as many rows each."""
+        rows = {t.dims[0] for t in tensors if t.dims}
+        if any(t.dims == () for t in tensors) or len(rows - {None}) > 1:
+            shown = [str(shapes.shape_of(t.dims)) for t in tensors]
+            raise ValueError(
+                f"Queue '{self.name}': the components of many elements need a row for each element. "
+                f"Received shapes: {', '.join(shown)}"
+            )
 
     def _result(self, tensors: list[Tensor]) -> Any:
         if self._names is not None:
@@ -134,12 +152,22 @@ class QueueBase:
           CancelledError: when run, if the queue is closed.
         """
         with name_scope(name, f"{self._name}_enqueue", _tensors(vals)) as scope:
-            return raw.QueueEnqueueV2(self._queue_ref, self._components(vals, False), name=scope)
+            tensors = self._components(vals)
+            self._check_shapes(tensors, [t.dims for t in tensors])
+            return raw.QueueEnqueueV2(self._queue_ref, tensors, name=scope)
 
     def enqueue_many(self, vals: Any, name: str | None = None) -> Any:
-        """An operation that adds one element for each row of `vals`."""
+        """An operation that adds one element for each row of `vals`.
+
+        Raises:
+          ValueError: the components have no rows, or not as many each.
+          CancelledError: when run, if the queue is closed.
+        """
         with name_scope(name, f"{self._name}_EnqueueMany", _tensors(vals)) as scope:
-            return raw.QueueEnqueueManyV2(self._queue_ref, self._components(vals, True), name=scope)
+            tensors = self._components(vals)
+            self._check_rows(tensors)
+            self._check_shapes(tensors, [t.dims if t.dims is None else t.dims[1:] for t in tensors])
+            return raw.QueueEnqueueManyV2(self._queue_ref, tensors, name=scope)
 
     def dequeue(self, name: str | None = None) -> Any:
         """The next element, waited for.
@@ -215,6 +243,20 @@ def _as_shapes(given: Any, count: int) -> list[shapes.TensorShape] | None:
     return [shapes.as_shape(s) for s in found]
 
 
+def _all_known(given: list[shapes.TensorShape] | None) -> list[shapes.TensorShape] | None:
+    if given is not None and not all(s.is_fully_defined() for s in given):
+        raise ValueError(f"All shapes must be fully defined: {given}")
+    return given
+
+
+def _common_shape(found: list[shapes.TensorShape]) -> shapes.TensorShape:
+    """What several shapes have in common."""
+    dims = [shapes.as_dims(s) for s in found]
+    if any(d is None or len(d) != len(dims[0] or ()) for d in dims):
+        return shapes.shape_of(None)
+    return shapes.shape_of(tuple(c[0] if len(set(c)) == 1 else None for c in zip(*dims, strict=True)))  # type: ignore
+
+
 def _as_names(given: Any) -> list[str] | None:
     if given is None:
         return None
@@ -228,7 +270,7 @@ class FIFOQueue(QueueBase):
     Args:
       capacity: how many elements fit; negative for any number.
       dtypes: of an element's components.
-      shapes: of the components; needed to dequeue several at once.
+      shapes: of the components, fully known; needed to dequeue several at once.
       names: of the components; elements are then dictionaries.
       shared_name: the queue's name in the session; default: the op name.
       name: op name.
@@ -244,7 +286,7 @@ class FIFOQueue(QueueBase):
         name: str = "fifo_queue",
     ) -> None:
         kinds = _as_dtypes(dtypes)
-        dims = _as_shapes(shapes, len(kinds))
+        dims = _all_known(_as_shapes(shapes, len(kinds)))
         handle = raw.FIFOQueueV2(
             component_types=kinds,
             shapes=dims or (),
@@ -273,10 +315,15 @@ class PaddingFIFOQueue(QueueBase):
         name: str = "padding_fifo_queue",
     ) -> None:
         kinds = _as_dtypes(dtypes)
-        dims = _as_shapes(shapes, len(kinds))
-        if dims is None or len(dims) != len(kinds):
+        if not isinstance(shapes, list | tuple) or any(s is None or isinstance(s, int) for s in shapes):
             raise ValueError(
-                f"PaddingFIFOQueue: one shape is needed for each of {len(kinds)} dtypes. Received: {shapes!r}"
+                f"PaddingFIFOQueue: a list of shapes is needed, one for each component. Received: {shapes!r}"
+            )
+        dims = _as_shapes(shapes, len(kinds))
+        if dims is None or len(dims) != len(kinds) or any(d.ndims is None for d in dims):
+            raise ValueError(
+                f"PaddingFIFOQueue: one shape of known rank is needed for each of {len(kinds)} dtypes. "
+                f"Received: {shapes!r}"
             )
         handle = raw.PaddingFIFOQueueV2(
             component_types=kinds, shapes=dims, capacity=capacity, shared_name=shared_name or "", name=name
@@ -305,7 +352,7 @@ class RandomShuffleQueue(QueueBase):
         name: str = "random_shuffle_queue",
     ) -> None:
         kinds = _as_dtypes(dtypes)
-        dims = _as_shapes(shapes, len(kinds))
+        dims = _all_known(_as_shapes(shapes, len(kinds)))
         first, second = get_seed(seed)
         handle = raw.RandomShuffleQueueV2(
             component_types=kinds,
@@ -334,7 +381,7 @@ class PriorityQueue(QueueBase):
         name: str = "priority_queue",
     ) -> None:
         kinds = _as_dtypes(types)
-        dims = _as_shapes(shapes, len(kinds))
+        dims = _all_known(_as_shapes(shapes, len(kinds)))
         handle = raw.PriorityQueueV2(
             component_types=kinds,
             shapes=dims or (),

@@ -58,6 +58,18 @@ class ReaderBase:
         """How many work units were read to their end, a scalar int64."""
         return raw.ReaderNumWorkUnitsCompletedV2(self._reader_ref, name=name)
 
+    def serialize_state(self, name: str | None = None) -> Tensor:
+        """Where the reader stands, a scalar string for `restore_state`.
+
+        Raises:
+          UnimplementedError: when run, if this kind of reader cannot tell.
+        """
+        return raw.ReaderSerializeStateV2(self._reader_ref, name=name)
+
+    def restore_state(self, state: Any, name: str | None = None) -> Any:
+        """An operation that takes the reader back to where `serialize_state` was run."""
+        return raw.ReaderRestoreStateV2(self._reader_ref, state, name=name)
+
     def reset(self, name: str | None = None) -> Any:
         """An operation that starts the reader anew."""
         return raw.ReaderResetV2(self._reader_ref, name=name)
@@ -68,7 +80,7 @@ class WholeFileReader(ReaderBase):
     """Gives each file's name and contents."""
 
     def __init__(self, name: str | None = None) -> None:
-        super().__init__(raw.WholeFileReaderV2(name=name))
+        super().__init__(raw.WholeFileReaderV2(name=name), supports_serialize=True)
 
 
 @public("IdentityReader")
@@ -76,7 +88,7 @@ class IdentityReader(ReaderBase):
     """Gives each work unit as key and value."""
 
     def __init__(self, name: str | None = None) -> None:
-        super().__init__(raw.IdentityReaderV2(name=name))
+        super().__init__(raw.IdentityReaderV2(name=name), supports_serialize=True)
 
 
 @public("TextLineReader")

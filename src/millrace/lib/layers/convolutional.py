@@ -15,8 +15,9 @@ from millrace.lib.layers.base import Layer, activation_of
 from millrace.lib.layers.core import ZEROS, data_format_of
 from millrace.lib.layers.pooling import output_length, padding_of, sizes_of
 from millrace.lib.layers.spec import InputSpec
-from millrace.lib.nn.convolution import convolution, layout_of
+from millrace.lib.nn.convolution import Convolving, layout_of
 from millrace.opkit.rules import windows
+from millrace.ops.array.concat import stack
 from millrace.ops.nn.bias import bias_add
 from millrace.ops.nn.conv import conv2d_transpose as nn_conv2d_transpose
 from millrace.ops.nn.conv3d import conv3d_transpose as nn_conv3d_transpose
@@ -108,7 +109,14 @@ class Convolution(layer.Layer):
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
+        self._convolving = self._prepared()
         self.built = True
+
+    def _prepared(self) -> Convolving | None:
+        """What all calls share, drawn with the variables."""
+        return Convolving(
+            self.kernel, self.strides, self.dilation_rate, self._native_padding, self.layout, None
+        )
 
     def _depth(self, input_shape: Any) -> int:
         dims = shapes.as_dims(input_shape)
@@ -151,14 +159,8 @@ class Convolution(layer.Layer):
         return "VALID" if self.padding == "causal" else self.padding.upper()
 
     def _convolved(self, inputs: Tensor) -> Tensor:
-        return convolution(
-            inputs,
-            self.kernel,
-            strides=self.strides,
-            padding=self._native_padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.layout,
-        )
+        assert self._convolving is not None
+        return self._convolving(inputs, self.kernel)
 
     def _finished(self, outputs: Tensor) -> Tensor:
         if self.bias is not None:
@@ -253,15 +255,20 @@ class Transposed(Convolution):
             **kwargs,
         )
 
+    def _prepared(self) -> None:
+        return None
+
     def _make_kernels(self, depth: int) -> None:
         self._make_kernel([*self.kernel_size, self.filters, depth])
 
     def _convolved(self, inputs: Tensor) -> Tensor:
-        sizes = raw.Shape(inputs)
+        sizes = convert.shape_tensor(inputs)
         first = 2 if self.data_format == "channels_first" else 1
         batch, lengths = sizes[0], [sizes[first + i] for i in range(self.rank)]
         spread = self._spreads(lengths)
-        shape = raw.Pack(windows.assemble(batch, spread, self.filters, self.layout), name="stack")
+        shape = stack(windows.assemble(batch, spread, self.filters, self.layout))
+        if self.rank == 2:
+            shape[0]  # nobody takes it, but TensorFlow adds and counts it
         transposed = nn_conv2d_transpose if self.rank == 2 else nn_conv3d_transpose
         outputs = transposed(
             inputs,

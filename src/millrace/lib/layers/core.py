@@ -249,10 +249,7 @@ class FlattenLayer(layer.Layer):
         if self.data_format == "channels_first" and rank > 2:
             inputs = raw.Transpose(inputs, [0, *range(2, rank), 1])
         batch, width = _flat(inputs.dims)
-        if width is None or (batch is None and width == 0):
-            outputs = raw.Reshape(inputs, [raw.Shape(inputs)[0] if batch is None else batch, -1])
-        else:
-            outputs = raw.Reshape(inputs, [-1 if batch is None else batch, width])
+        outputs = raw.Reshape(inputs, [batch or raw.Shape(inputs)[0], -1])
         outputs.set_shape([batch, width])
         return outputs
 

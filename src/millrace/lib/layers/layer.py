@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
-from millrace.building.convert import to_tensor
+from millrace.building.convert import shape_tensor, to_tensor
 from millrace.building.scopes import colocate_with, name_scope
 from millrace.core import dtypes, nest, shapes
 from millrace.graph.operation import Operation
@@ -677,7 +677,7 @@ class Layer:
         with name_scope("ActivityRegularizer"):
             for output in nest.flatten(outputs):
                 loss = self.activity_regularizer(output)
-                batch = raw.Cast(raw.Shape(output)[0], DstT=loss.dtype.base_dtype)
+                batch = raw.Cast(shape_tensor(output)[0], DstT=loss.dtype.base_dtype)
                 self.add_loss(loss / batch, inputs=True)
 
     def _attach_masks(self, inputs: Any, outputs: Any, masks: Any) -> None:

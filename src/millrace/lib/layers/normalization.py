@@ -19,10 +19,13 @@ from millrace.lib.layers.core import ZEROS, chosen
 from millrace.lib.layers.spec import InputSpec
 from millrace.lib.math.reductions import reduce_mean
 from millrace.lib.nn.moments import batch_normalization as nn_batch_normalization
-from millrace.lib.nn.moments import fused_batch_norm, normalize_moments, sufficient_statistics
+from millrace.lib.nn.moments import fused_batch_norm
+from millrace.lib.nn.moments import moments as nn_moments
 from millrace.lib.variables.initializers import Ones
 from millrace.lib.variables.moving_averages import assign_moving_average
 from millrace.lib.variables.variable import Variable
+from millrace.ops.array.fill import ones_like, zeros_like
+from millrace.ops.math.elementwise import sqrt
 
 ONES = Ones()
 _HALVES = (dtypes.float16, dtypes.bfloat16)
@@ -157,6 +160,8 @@ class BatchNormalizationLayer(layer.Layer):
                 regularizer=self.gamma_regularizer,
                 constraint=self.gamma_constraint,
             )
+        elif self.fused:
+            self._unscaled = convert.to_tensor(np.ones(self._param_shape, np.float32))  # pyright: ignore[reportArgumentType, reportCallIssue]
         if self.center:
             self.beta = self._parameter(
                 "beta",
@@ -164,6 +169,8 @@ class BatchNormalizationLayer(layer.Layer):
                 regularizer=self.beta_regularizer,
                 constraint=self.beta_constraint,
             )
+        elif self.fused:
+            self._unmoved = convert.to_tensor(np.zeros(self._param_shape, np.float32))  # pyright: ignore[reportArgumentType, reportCallIssue]
         # Moving averages are whole even where a scope partitions its variables.
         with self._unpartitioned():
             self.moving_mean = self._average("moving_mean", self.moving_mean_initializer)
@@ -213,31 +220,26 @@ class BatchNormalizationLayer(layer.Layer):
         return outputs
 
     def _normalized(self, inputs: Tensor, training: Any) -> Tensor:
-        # TensorFlow 1.0 reshapes both in every case, and node names are part of a graph.
-        offset = None if self.beta is None else raw.Reshape(self.beta, self._broadcast_shape)
-        scale = None if self.gamma is None else raw.Reshape(self.gamma, self._broadcast_shape)
+        scale, offset = self._spread(self.gamma), self._spread(self.beta)
         if self.adjustment is not None:
-            factor, bias = self.adjustment(raw.Shape(inputs))
-            factor = _selected(training, factor, raw.OnesLike)
-            bias = _selected(training, bias, raw.ZerosLike)
+            factor, bias = self.adjustment(convert.shape_tensor(inputs))
+            factor = _while_training(training, factor, ones_like)
+            bias = _while_training(training, bias, zeros_like)
             scale, offset = _composed(factor, bias, scale, offset)
         if training is False:
-            mean, variance = self._spread(self.moving_mean), self._spread(self.moving_variance)
+            mean, variance = self.moving_mean, self.moving_variance
         else:
             mean, variance = self._batch_moments(inputs)
+            mean = self._or_average(training, mean, self.moving_mean)
+            variance = self._or_average(training, variance, self.moving_variance)
             whole = self._whole_batch(mean), self._whole_batch(variance)
-            if training is not True:
-                mean = raw.Select(training, mean, self._like(self.moving_mean, mean))
-                variance = raw.Select(training, variance, self._like(self.moving_variance, variance))
             if self.renorm:
-                factor, bias, moved = self._corrections(*whole, training)
+                factor, bias, whole = self._corrections(*whole, training)
                 scale, offset = _composed(factor, bias, scale, offset)
-                # Whoever moves the averages moves those for the corrections too.
-                with control_dependencies(moved):
-                    whole = raw.Identity(whole[0]), raw.Identity(whole[1])
             self._move(*whole, training)
-            mean, variance = self._aligned(mean), self._aligned(variance)
-        return nn_batch_normalization(inputs, mean, variance, offset, scale, self.epsilon)
+        return nn_batch_normalization(
+            inputs, self._spread(mean), self._spread(variance), offset, scale, self.epsilon
+        )
 
     def _batch_moments(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """The batch's mean and variance, of the channels alone, or of each virtual batch."""
@@ -247,57 +249,58 @@ class BatchNormalizationLayer(layer.Layer):
         return self._moments(inputs, over, keepdims=len(self._param_shape) > 1)
 
     def _moments(self, inputs: Tensor, over: list[int], keepdims: bool) -> tuple[Tensor, Tensor]:
-        return shifted_moments(inputs, over, keepdims)
+        return nn_moments(inputs, over, keepdims=keepdims)
+
+    def _or_average(self, training: Any, moment: Tensor, average: Any) -> Tensor:
+        """The batch's `moment` while training, else the moving one."""
+
+        def moving() -> Tensor:
+            return convert.to_tensor(average) + zeros_like(moment) if self.virtual_batch_size else average
+
+        return chosen(training, lambda: moment, moving)
 
     def _whole_batch(self, moment: Tensor) -> Tensor:
         """A moment in the shape of the moving averages: the mean of the virtual batches' ones."""
-        if self.virtual_batch_size is not None:
-            moment = reduce_mean(moment, 1, keepdims=True)
-        return raw.Reshape(moment, self._param_shape)
-
-    def _like(self, average: Any, moment: Tensor) -> Tensor:
-        """A moving average in the shape of a moment."""
-        if self.virtual_batch_size is None:
-            return raw.Identity(average)
-        return average + raw.ZerosLike(moment)
-
-    def _aligned(self, moment: Tensor) -> Tensor:
-        """A moment in a shape that broadcasts with the inputs."""
-        return moment if len(self._param_shape) > 1 else self._spread(moment)
+        return moment if self.virtual_batch_size is None else reduce_mean(moment, 1, keepdims=True)
 
     def _spread(self, vector: Any) -> Any:
-        if self._broadcast_shape[-1:] == self._param_shape or len(self._param_shape) > 1:
+        """A variable or moment in a shape that broadcasts with the inputs."""
+        if vector is None or self._broadcast_shape[-1:] == self._param_shape or len(self._param_shape) > 1:
             return vector
         return raw.Reshape(vector, self._broadcast_shape)
 
     def _move(self, mean: Tensor, variance: Tensor, training: Any) -> None:
         """Adds the operations that move the averages towards a batch's moments."""
-        self.add_update(self._assign(self.moving_mean, mean, self.momentum, training))
-        if self.renorm:
+        momentum = self.momentum
+        self.add_update(self._moved(self.moving_mean, mean, momentum, training))
+        if not self.renorm:
+            self.add_update(self._moved(self.moving_variance, variance, momentum, training))
+            return
+
+        def from_deviation() -> Any:
             # The deviation is what is averaged, with epsilon in it as when normalizing.
-            deviation = self._assign(
-                self.moving_stddev, raw.Sqrt(variance + self.epsilon), self.momentum, training
-            )
+            deviation = self._assign(self.moving_stddev, raw.Sqrt(variance + self.epsilon), momentum)
             value = raw.Relu(deviation * deviation - self.epsilon)
-            if training is not True:
-                value = raw.Select(training, value, raw.Identity(self.moving_variance))
-            self.add_update(self.moving_variance.assign(value))
-        else:
-            self.add_update(self._assign(self.moving_variance, variance, self.momentum, training))
+            with name_scope("AssignNewValue") as scope:
+                return self.moving_variance.assign(value, name=scope)
 
-    def _assign(self, average: Any, value: Tensor, momentum: Any, training: Any) -> Any:
+        self.add_update(chosen(training, from_deviation, lambda: self.moving_variance))
+
+    def _moved(self, average: Any, value: Tensor, momentum: Any, training: Any) -> Any:
         """Moves an average; where a `training` tensor does not hold, it stays as it is."""
-        if training is not True:
-            momentum = raw.Select(training, convert.to_tensor(momentum, average.dtype.base_dtype), 1.0)
-        return self._moved(average, value, momentum)
+        return chosen(training, lambda: self._assign(average, value, momentum), lambda: average)
 
-    def _moved(self, average: Any, value: Tensor, momentum: Any) -> Any:
+    def _assign(self, average: Any, value: Tensor, momentum: Any) -> Any:
         return assign_moving_average(average, value, momentum, zero_debias=False)
 
-    def _corrections(self, mean: Tensor, variance: Tensor, training: Any) -> tuple[Tensor, Tensor, list[Any]]:
-        """Batch Renormalization's scale and bias, constants to the gradient, and its averages' updates."""
+    def _corrections(
+        self, mean: Tensor, variance: Tensor, training: Any
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """Batch Renormalization's scale and bias, constants to the gradient, and the moments that move the
+        averages, behind the updates of its own ones.
+        """
         deviation = raw.Sqrt(variance + self.epsilon)
-        usual = raw.Maximum(self.renorm_stddev, np.sqrt(self.epsilon))
+        usual = raw.Maximum(self.renorm_stddev, sqrt(self.epsilon))
         scale = deviation / usual
         bias = (mean - self.renorm_mean) / usual
         # The averages move after they were used.
@@ -310,18 +313,30 @@ class BatchNormalizationLayer(layer.Layer):
             scale = raw.Minimum(scale, bounds["rmax"])
         if "dmax" in bounds:
             bias = raw.Minimum(raw.Maximum(bias, -bounds["dmax"]), bounds["dmax"])
+        scale = _while_training(training, scale, ones_like)
+        bias = _while_training(training, bias, zeros_like)
         moved = [
-            self._assign(self.renorm_mean, mean, self.renorm_momentum, training),
-            self._assign(self.renorm_stddev, deviation, self.renorm_momentum, training),
+            self._renormed(*pair, training)
+            for pair in ((self.renorm_mean, mean), (self.renorm_stddev, deviation))
         ]
-        scale, bias = _selected(training, scale, raw.OnesLike), _selected(training, bias, raw.ZerosLike)
-        return self._aligned(raw.StopGradient(scale)), self._aligned(raw.StopGradient(bias)), moved
+        # Whoever moves the averages moves those for the corrections too.
+        with control_dependencies(moved):
+            whole = raw.Identity(mean), raw.Identity(variance)
+        scale = self._spread(raw.StopGradient(scale, name="renorm_r"))
+        return scale, self._spread(raw.StopGradient(bias, name="renorm_d")), whole
+
+    def _renormed(self, average: Any, value: Tensor, training: Any) -> Any:
+        value = raw.Identity(value)
+        return chosen(
+            training,
+            lambda: self._assign(average, value, self.renorm_momentum),
+            lambda: raw.Identity(average),
+        )
 
     def _fused(self, inputs: Tensor, training: Any) -> Tensor:
         layout = "NCHW" if self.axis == [1] else "NHWC"
-        size = self._param_shape
-        scale = convert.to_tensor(np.ones(size, np.float32)) if self.gamma is None else self.gamma  # pyright: ignore[reportArgumentType, reportCallIssue]
-        offset = convert.to_tensor(np.zeros(size, np.float32)) if self.beta is None else self.beta  # pyright: ignore[reportArgumentType, reportCallIssue]
+        scale = self._unscaled if self.gamma is None else self.gamma
+        offset = self._unmoved if self.beta is None else self.beta
 
         def with_batch() -> Any:
             return fused_batch_norm(inputs, scale, offset, epsilon=self.epsilon, data_format=layout)
@@ -339,32 +354,19 @@ class BatchNormalizationLayer(layer.Layer):
             )
 
         outputs, mean, variance = chosen(training, with_batch, with_averages)
+        if isinstance(training, Tensor):
+            momentum = chosen(training, lambda: self.momentum, lambda: 1.0)
+        else:
+            momentum = convert.to_tensor(self.momentum)
         if training is not False:
-            self._move(mean, variance, training)
+            self.add_update(self._assign(self.moving_mean, mean, momentum))
+            self.add_update(self._assign(self.moving_variance, variance, momentum))
         return outputs
 
 
-def shifted_moments(inputs: Tensor, over: list[int], keepdims: bool) -> tuple[Tensor, Tensor]:
-    """The mean and variance over axes, from sums of the differences to a first estimate of the mean.
-
-    Args:
-      inputs: `[...]`, floating.
-      over: the axes.
-      keepdims: keep them with length 1.
-    """
-    with name_scope("moments"):
-        shift = raw.StopGradient(reduce_mean(inputs, over, keepdims=True))
-        count, total, squares, _ = sufficient_statistics(inputs, over, shift, keepdims=keepdims)
-        shift = raw.Reshape(shift, convert.shape_tensor(total))
-        with control_dependencies([total, squares]):
-            return normalize_moments(count, total, squares, shift)
-
-
-def _selected(training: Any, value: Tensor, otherwise: Callable[[Tensor], Tensor]) -> Tensor:
+def _while_training(training: Any, value: Tensor, otherwise: Callable[[Tensor], Tensor]) -> Tensor:
     """`value` while training, else what `otherwise` makes of it."""
-    if isinstance(training, Tensor):
-        return raw.Select(training, value, otherwise(value))
-    return value if training else otherwise(value)
+    return chosen(training, lambda: value, lambda: otherwise(value))
 
 
 def _composed(factor: Any, bias: Any, scale: Any, offset: Any) -> tuple[Any, Any]:

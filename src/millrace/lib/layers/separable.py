@@ -13,6 +13,7 @@ from millrace.lib.layers.core import ZEROS
 from millrace.lib.nn.convolution import layout_of
 from millrace.lib.nn.convolution import separable_conv2d as nn_separable_conv2d
 from millrace.opkit.rules import windows
+from millrace.ops.nn.bias import bias_add
 
 
 class Separable(Convolution):
@@ -94,7 +95,19 @@ class Separable(Convolution):
             self.strides * 2,
             (1, *self.dilation_rate),
         )
-        return raw.Squeeze(found, squeeze_dims=[place])
+        return found
+
+    def _finished(self, outputs: Tensor) -> Tensor:
+        if self.rank == 2:
+            return super()._finished(outputs)
+        place = 2 if self.data_format == "channels_first" else 1
+        if self.bias is not None:
+            outputs = bias_add(outputs, self.bias, data_format=layout_of(self.layout, 2))
+        outputs = raw.Squeeze(outputs, squeeze_dims=[place])
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def _prepared(self) -> None:
+        return None
 
     def _convolved_image(
         self, image: Tensor, depthwise: Any, pointwise: Any, strides: Any, rate: Any

@@ -12,6 +12,8 @@ from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.opkit.rules.array_idioms import rank_tensor, size_tensor
+from millrace.ops.array.fill import ones_like
 from millrace.ops.array.reshape import matrix_transpose
 from millrace.ops.linalg.decomposition import svd
 from millrace.ops.linalg.matmul import matmul
@@ -38,9 +40,8 @@ def _vector_norm(x: Tensor, order: Any, axes: Any) -> Tensor:
         return raw.Max(_modulus(x), reduction_axes(x, axes), keep_dims=True)
     if order == 1:
         return raw.Sum(_modulus(x), reduction_axes(x, axes), keep_dims=True)
-    power = raw.Pow(_modulus(x), to_tensor(order, x.dtype.base_dtype.real_dtype, "y"))
-    total = raw.Sum(power, reduction_axes(x, axes), keep_dims=True)
-    return raw.Pow(total, to_tensor(1.0 / order, total.dtype, "y"))
+    total = raw.Sum(raw.Pow(_modulus(x), order), reduction_axes(x, axes), keep_dims=True)
+    return raw.Pow(total, 1.0 / order)
 
 
 def _modulus(x: Tensor) -> Tensor:
@@ -52,7 +53,7 @@ def _modulus(x: Tensor) -> Tensor:
 
 
 def _euclidean(x: Tensor, axes: Any) -> Tensor:
-    square = raw.Mul(x, raw.Conj(x), name="mul") if x.dtype.is_complex else raw.Square(x)
+    square = raw.Mul(x, raw.Conj(x) if x.dtype.is_complex else x, name="mul")
     return raw.Sqrt(raw.Sum(square, reduction_axes(x, axes), keep_dims=True))
 
 
@@ -118,6 +119,10 @@ def norm(
                     f"norm: axis must be None, an integer, or a pair of integers. Received: {axis!r}"
                 )
             axis = axis[0]
+        if axis is not None and not hasattr(axis, "__index__"):
+            raise ValueError(
+                f"norm: axis must be None, an integer, or a pair of integers. Received: {axis!r}"
+            )
         if isinstance(ord, str) and ord != "euclidean":
             raise ValueError(
                 f"norm: a norm of vectors is 'euclidean' or a positive number. Received: {ord!r}"
@@ -175,7 +180,7 @@ def global_norm(t_list: Any, name: str | None = None) -> Tensor | None:
       A scalar; None where every element is None.
 
     Raises:
-      TypeError: `t_list` is no list.
+      TypeError: `t_list` is not a list.
     """
     if not isinstance(t_list, tuple | list):
         raise TypeError(f"global_norm: t_list must be a list. Received: {t_list!r}")
@@ -205,7 +210,7 @@ def clip_by_global_norm(
       `(the scaled tensors, their global norm before)`.
 
     Raises:
-      TypeError: `t_list` is no list.
+      TypeError: `t_list` is not a list.
     """
     if not isinstance(t_list, tuple | list):
         raise TypeError(f"clip_by_global_norm: t_list must be a list. Received: {t_list!r}")
@@ -219,6 +224,9 @@ def clip_by_global_norm(
         one = _division(1.0, use_norm)
         scale = raw.Minimum(one, _division(_scalar(1.0, use_norm.dtype.base_dtype), clip_norm))
         scale = clip_norm * scale
+        # A norm that is infinite or NaN makes all results NaN, rather than some of them zero.
+        nan = _scalar(float("nan"), use_norm.dtype.base_dtype)
+        scale = raw.Select(raw.IsFinite(use_norm), scale, nan)
         result = []
         for i, t in enumerate(t_list):
             if t is None:
@@ -251,10 +259,14 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = No
     with name_scope(name, "clip_by_norm", [_values(t), clip_norm]) as scope:
         x = to_tensor(_values(t), name="t")
         squares = raw.Mul(x, x, name="mul")
-        inverse = raw.Rsqrt(raw.Sum(squares, reduction_axes(x, axes), keep_dims=True))
+        total = raw.Sum(squares, reduction_axes(x, axes), keep_dims=True)
+        positive = raw.Greater(total, 0)  # a square root of zero would have no gradient
+        root = raw.Sqrt(raw.Select(positive, total, ones_like(total)))
+        size = raw.Select(positive, root, total)
         scaled = x * clip_norm
-        factor = raw.Minimum(inverse, _division(_scalar(1.0, x.dtype.base_dtype), clip_norm))
-        return _like(t, raw.Identity(raw.Mul(scaled, factor, name="mul"), name=scope))
+        if x.dims is not None and scaled.dims is not None and len(scaled.dims) != len(x.dims):
+            raise ValueError(f"clip_by_norm: clip_norm must not add dimensions. Received: {clip_norm}")
+        return _like(t, raw.Identity(_division(scaled, raw.Maximum(size, clip_norm)), name=scope))
 
 
 @public("clip_by_average_norm")
@@ -268,8 +280,9 @@ def clip_by_average_norm(t: Any, clip_norm: Any, name: str | None = None) -> Ten
     """
     with name_scope(name, "clip_by_average_norm", [t, clip_norm]) as scope:
         x = to_tensor(t, name="t")
-        count = raw.Cast(raw.Size(x), DstT=x.dtype.base_dtype)
-        inverse = raw.Rsqrt(raw.Sum(raw.Mul(x, x, name="mul"), reduction_axes(x, None)))
+        count = raw.Cast(size_tensor(x), DstT=x.dtype.base_dtype)
+        squares = raw.Mul(x, x, name="mul")
+        inverse = raw.Rsqrt(raw.Sum(squares, raw.Range(0, rank_tensor(x), 1, name="range")))
         scaled = x * clip_norm
         limit = _division(_scalar(1.0, x.dtype.base_dtype), clip_norm)
         factor = raw.Minimum(raw.Mul(inverse, count, name="mul"), limit)

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from millrace.building import raw
 from millrace.building.convert import convert_to_tensor
-from millrace.building.scopes import control_dependencies, name_scope
+from millrace.building.scopes import colocate_with, control_dependencies, name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import shapes
 from millrace.core.dtypes import DType, as_dtype, int64, string
 from millrace.core.public import public
+from millrace.core.saveable import SaveableObject, SaveSpec
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.operation import Operation
@@ -91,7 +92,7 @@ class KeyValueTensorInitializer(TableInitializerBase):
 
 @public("lookup.TextFileIndex", "contrib.lookup.TextFileIndex")
 class TextFileIndex:
-    """Columns of a text file that are no columns.
+    """Columns of a text file that are not columns.
 
     Attributes:
       WHOLE_LINE: the line itself.
@@ -428,6 +429,27 @@ class _MutableTable(LookupInterface):
         return found.keys, found.values
 
 
+class TableSaveable(SaveableObject):
+    """The keys and values of a table, as a saver sees them.
+
+    Args:
+      table: the table.
+      name: its name in checkpoints.
+    """
+
+    def __init__(self, table: _MutableTable, name: str) -> None:
+        self._handle = table.resource_handle
+        keys, values = table.export()
+        super().__init__(
+            table, [SaveSpec(keys, "", f"{name}-keys"), SaveSpec(values, "", f"{name}-values")], name
+        )
+
+    def restore(self, restored_tensors: Any, restored_shapes: Any) -> Any:
+        """Replaces the contents of the table."""
+        with name_scope(f"{self.name}_table_restore"), colocate_with(self._handle):
+            return raw.LookupTableImportV2(self._handle, *restored_tensors)
+
+
 @public("contrib.lookup.MutableHashTable")
 class MutableHashTable(_MutableTable):
     """A table that programs fill and change. Its contents last as long as the session.
@@ -437,7 +459,7 @@ class MutableHashTable(_MutableTable):
       value_dtype: dtype of the values.
       default_value: the value of keys that are not there; its shape is that of all values.
       name: op name.
-      checkpoint: accepted; savers keep variables only.
+      checkpoint: let savers keep the contents, too.
     """
 
     def __init__(
@@ -458,6 +480,8 @@ class MutableHashTable(_MutableTable):
                 use_node_name_sharing=checkpoint, value_shape=default.dims, name=name, **kinds
             )
         self._own(handle, default)
+        if checkpoint:
+            get_default_graph().add_to_collection(GraphKeys.SAVEABLE_OBJECTS, TableSaveable(self, self.name))
 
 
 @public("contrib.lookup.MutableDenseHashTable", "lookup.experimental.DenseHashTable")
@@ -472,7 +496,7 @@ class MutableDenseHashTable(_MutableTable):
       deleted_key: another one.
       initial_num_buckets: accepted; the table grows by itself.
       name: op name.
-      checkpoint: accepted; savers keep variables only.
+      checkpoint: let savers keep the contents, too.
     """
 
     def __init__(
@@ -501,6 +525,8 @@ class MutableDenseHashTable(_MutableTable):
             name=name,
         )
         self._own(handle, default)
+        if checkpoint:
+            get_default_graph().add_to_collection(GraphKeys.SAVEABLE_OBJECTS, TableSaveable(self, self.name))
 
     def insert_or_assign(self, keys: Any, values: Any, name: str | None = None) -> Operation:
         """The same as `insert`."""

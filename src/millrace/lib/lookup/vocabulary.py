@@ -51,7 +51,7 @@ class StrongHashSpec(HasherSpec):
 
     Raises:
       ValueError: there are not two.
-      TypeError: they are no integers.
+      TypeError: they are not integers.
     """
 
     __slots__ = ()

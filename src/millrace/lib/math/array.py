@@ -17,6 +17,7 @@ from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.array_idioms import constant
 from millrace.ops.array.concat import concat, stack, unstack
+from millrace.ops.array.constant import ones, zeros
 from millrace.ops.array.reshape import expand_dims, transpose
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.shape import size
@@ -38,7 +39,7 @@ def sequence_mask(
       `[..., maxlen]`.
 
     Raises:
-      ValueError: `maxlen` is no scalar.
+      ValueError: `maxlen` is not a scalar.
     """
     with get_default_graph().name_scope(name or "SequenceMask"):
         lengths = to_tensor(lengths)
@@ -86,20 +87,17 @@ def meshgrid(*args: Any, indexing: str = "xy", name: str = "meshgrid") -> list[T
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij'. Received: {indexing!r}")
     with get_default_graph().name_scope(name):
-        ones = (1,) * (n := len(args))
-        columns = [raw.Reshape(stack(x), ones[:i] + (-1,) + ones[i + 1 :]) for i, x in enumerate(args)]
+        single = (1,) * (n := len(args))
+        columns = [raw.Reshape(stack(x), single[:i] + (-1,) + single[i + 1 :]) for i, x in enumerate(args)]
         lengths = [size(x) for x in args]
         kind = to_tensor(args[0]).dtype.base_dtype if args else float32
         if indexing == "xy" and n > 1:
-            columns[0] = raw.Reshape(columns[0], (1, -1) + ones[2:])
-            columns[1] = raw.Reshape(columns[1], (-1, 1) + ones[2:])
+            columns[0] = raw.Reshape(columns[0], (1, -1) + single[2:])
+            columns[1] = raw.Reshape(columns[1], (-1, 1) + single[2:])
             lengths[0], lengths[1] = lengths[1], lengths[0]
         if not args:
             return []
-        with get_default_graph().name_scope("ones") as scope:
-            whole = raw.Pack(lengths, name="shape")
-            one = True if kind.is_bool else 1
-            grid = raw.Fill(whole, constant(one, "Const", kind), name=scope)
+        grid = ones(lengths, kind)
         return [raw.Mul(x, grid, name="mul") for x in columns]
 
 
@@ -126,31 +124,20 @@ def eye(
     chosen = dtypes.as_dtype(dtype).base_dtype
     with get_default_graph().name_scope(name or "eye"):
         is_square = num_columns is None
-        batch = to_tensor([] if batch_shape is None else batch_shape, int32, "shape")
-        num_columns = num_rows if is_square else num_columns
-        both = not isinstance(num_rows, Tensor) and not isinstance(num_columns, Tensor)
-        length = (
-            min(num_rows, num_columns)
-            if both
-            else raw.Minimum(num_rows, num_columns)
-            if not is_square
-            else num_rows
-        )
-        one = True if chosen.is_bool else 1
-        diagonal = _filled(raw.ConcatV2([batch, _as_vector(length)], 0, name="concat"), one, chosen, "ones")
+        columns = num_rows if is_square else num_columns
+        known = not isinstance(num_rows, Tensor) and not isinstance(columns, Tensor)
+        length = min(num_rows, columns) if known else raw.Minimum(num_rows, columns)
+        if known and not isinstance(batch_shape, Tensor):
+            batch = [] if batch_shape is None else list(batch_shape)
+            dims, whole = [*batch, length], [*batch, num_rows, columns]
+        else:
+            lead = to_tensor([] if batch_shape is None else batch_shape, int32, "shape")
+            dims = raw.ConcatV2([lead, [length]], 0, name="concat")
+            whole = None if is_square else raw.ConcatV2([lead, [num_rows, columns]], 0, name="concat")
+        diagonal = ones(dims, chosen)
         if is_square:
-            return raw.MatrixDiag(diagonal)
-        whole = raw.ConcatV2([batch, to_tensor([num_rows, num_columns], int32)], 0, name="concat")
-        return raw.MatrixSetDiag(_filled(whole, 0, chosen, "zeros"), diagonal)
-
-
-def _as_vector(length: Any) -> Any:
-    return raw.ExpandDims(length, 0) if isinstance(length, Tensor) else [length]
-
-
-def _filled(dims: Tensor, value: Any, dtype: dtypes.DType, name: str) -> Tensor:
-    with dims.graph.name_scope(name) as scope:
-        return raw.Fill(dims, constant(value, "Const", dtype), name=scope)
+            return raw.MatrixDiag(diagonal, name="diag")
+        return raw.MatrixSetDiag(zeros(whole, chosen), diagonal, name="set_diag")
 
 
 @public("required_space_to_batch_paddings")
@@ -210,7 +197,7 @@ def sort(values: Any, axis: Any = -1, direction: str = "ASCENDING", name: str | 
       name: op name; default "sort".
 
     Raises:
-      ValueError: `axis` is no constant or out of range, or `direction` is another word.
+      ValueError: `axis` is not a constant or out of range, or `direction` is another word.
     """
     with get_default_graph().name_scope(name or "sort"):
         return _sorted(values, axis, direction, False)
@@ -233,7 +220,7 @@ def argsort(
       The shape of `values`, int32.
 
     Raises:
-      ValueError: `axis` is no constant or out of range, or `direction` is another word.
+      ValueError: `axis` is not a constant or out of range, or `direction` is another word.
     """
     with get_default_graph().name_scope(name or "argsort"):
         return _sorted(values, axis, direction, True)

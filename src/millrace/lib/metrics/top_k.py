@@ -110,7 +110,7 @@ def _hits(labels: Any, ids: Any, weights: Any) -> Tensor:
 
 
 def _false_alarms(labels: Any, ids: Any, weights: Any) -> Tensor:
-    """How many of the ids are no labels."""
+    """How many of the ids are not labels."""
     return _weighted(set_size(set_difference(ids, labels, aminusb=True)), weights)
 
 

@@ -10,12 +10,15 @@ import numpy as np
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import shape_tensor, to_tensor
 from millrace.building.scopes import name_scope
-from millrace.building.static import static_dims, static_value
+from millrace.building.static import static_value
 from millrace.core import shapes
 from millrace.core.dtypes import int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.lib.math.array import required_space_to_batch_paddings
 from millrace.opkit.rules import window_args, windows
+from millrace.opkit.rules.array_idioms import constant
+from millrace.ops.array.concat import concat
 from millrace.ops.nn.conv import conv2d, conv2d_transpose
 from millrace.ops.nn.conv3d import conv3d_transpose
 
@@ -43,62 +46,61 @@ def per_spatial(values: Any, axes: int, what: str) -> list[int]:
     return found
 
 
-def dilated(
-    x: Tensor, rate: Any, padding: str, op: Callable[[Tensor, str], Tensor], kernel: Any, axes: list[int]
-) -> Tensor:
-    """Runs `op` dilated: every `rate`-th element becomes a batch of its own, where `op` sees neighbours.
+class Dilation:
+    """Runs a windowed operation dilated: every `rate`-th element becomes a batch of its own, where the
+    operation sees neighbours.
 
     Args:
-      x: the input.
-      rate: the dilation of each axis, a list or an int32 tensor.
+      rate: the dilation of each axis, an int32 tensor.
       padding: "SAME" or "VALID".
-      op: `(input, padding) -> output` without dilation.
-      kernel: the window's lengths, needed for "SAME": a list, or an int32 tensor.
-      axes: the spatial axes of `x`; all following ones up to the last are spatial too.
+      kernel: the window's lengths, needed for "SAME": an int32 vector, at least as long as `rate`.
+      axes: the spatial axes of the input; all following ones up to the last are spatial too.
     """
-    sizes = None if x.dims is None else [x.dims[a] for a in axes]
-    known = (
-        sizes is not None
-        and None not in sizes
-        and not isinstance(rate, Tensor)
-        and not isinstance(kernel, Tensor)
-    )
-    if known:
-        pads, crops = [], []
-        for size, r, k in zip(sizes, rate, kernel or [1] * len(axes), strict=True):  # type: ignore[arg-type]
-            extra = (k - 1) * r if padding == "SAME" else 0
-            before = extra // 2
-            fill = -(size + extra) % r
-            pads.append([before, extra - before + fill])
-            crops.append([0, fill])
-    else:
-        pads, crops = _dynamic_pads(x, rate, padding, kernel, axes)
-    if axes[0] == 2:  # channels stand between batch and space: they join the block as an axis of step 1
-        rate, pads, crops = (
-            ([1, *rate], [[0, 0], *pads], [[0, 0], *crops]) if known else _with_channels(rate, pads, crops)
-        )
-    moved = raw.SpaceToBatchND(x, rate, pads)
-    return raw.BatchToSpaceND(op(moved, "VALID"), rate, crops)
 
+    def __init__(self, rate: Tensor, padding: Any, kernel: Any, axes: list[int]) -> None:
+        self.rate, self.padding, self.axes = rate, padding, axes
+        self.steps = static_value(rate)
+        self.is_none = self.steps is not None and bool((self.steps == 1).all())
+        self.base: Any = None if self.is_none else self._base(kernel)
 
-def _dynamic_pads(x: Tensor, rate: Any, padding: str, kernel: Any, axes: list[int]) -> tuple[Tensor, Tensor]:
-    """Paddings and crops, int32 `[axes, 2]`, computed when the graph runs."""
-    sizes = shape_tensor(x)[axes[0] : axes[-1] + 1]
-    rate = to_tensor(rate, int32)
-    extra = (to_tensor(kernel, int32) - 1) * rate if padding == "SAME" else raw.ZerosLike(rate)
-    before = raw.FloorDiv(extra, 2)
-    fill = raw.FloorMod(raw.Neg(sizes + extra), rate)
-    pads = raw.Pack([before, extra - before + fill], axis=1)
-    return pads, raw.Pack([raw.ZerosLike(fill), fill], axis=1)
+    def _base(self, kernel: Any) -> Any:
+        count = len(self.axes)
+        if self.padding != "SAME":
+            return np.zeros((count, 2), np.int32)
+        kernel = to_tensor(kernel, int32, "filter_shape")
+        lengths = static_value(kernel)
+        if lengths is not None and self.steps is not None:
+            extra = (lengths[:count] - 1) * self.steps
+            return constant(np.stack([extra // 2, extra - extra // 2], 1), "stack")
+        extra = (kernel[:count] - 1) * self.rate
+        before = extra // 2
+        pads = [[before[i], (extra - before)[i]] for i in range(count)]
+        return raw.Pack([raw.Pack(pair, name="stack") for pair in pads], name="stack")
 
+    def __call__(self, x: Tensor, op: Callable[[Tensor, Any], Tensor]) -> Tensor:
+        """What `op`, of an input and a padding, gives for `x`, dilated."""
+        if self.is_none:
+            return op(x, self.padding)
+        sizes: Any = None if x.dims is None else [x.dims[a] for a in self.axes]
+        if sizes is None or None in sizes:
+            whole = shape_tensor(x)
+            sizes = raw.Pack([whole[a] for a in self.axes], name="stack")
+        pads, crops = required_space_to_batch_paddings(sizes, self.rate, self.base)
+        rate = self._spread(self.rate, 1)
+        pads, crops = self._spread(pads, 0), self._spread(crops, 0)
+        moved = raw.SpaceToBatchND(x, rate, pads)
+        return raw.BatchToSpaceND(op(moved, "VALID"), rate, crops)
 
-def _with_channels(rate: Any, pads: Any, crops: Any) -> tuple[Any, Any, Any]:
-    zero = [[0, 0]]
-    return (
-        raw.ConcatV2([[1], to_tensor(rate, int32)], 0),
-        raw.ConcatV2([zero, pads], 0),
-        raw.ConcatV2([zero, crops], 0),
-    )
+    def _spread(self, values: Tensor, filling: int) -> Any:
+        """One entry for each axis from the first behind the batch on: channels may stand before space."""
+        missing = self.axes[0] - 1
+        rest = () if values.dims is None else values.dims[1:]
+        before = np.full((missing, *rest), filling, np.int32)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        known = static_value(values)
+        if known is not None:
+            return np.concatenate([before, known])
+        own = values[: len(self.axes)]
+        return concat([own] if missing == 0 else [before, own], 0)
 
 
 @public("nn.with_space_to_batch")
@@ -149,23 +151,9 @@ def with_space_to_batch(
         return op(input, count, padding)
     if padding not in ("SAME", "VALID"):
         raise ValueError(f"with_space_to_batch: padding must be SAME or VALID. Received: {padding!r}")
-    kernel = None
-    if padding == "SAME":
-        if filter_shape is None:
-            raise ValueError("with_space_to_batch: filter_shape is needed for SAME padding. Received: None")
-        kernel = _leading(filter_shape, count)
-    chosen = rate if value is None else value.tolist()
-    return dilated(input, chosen, padding, lambda x, p: op(x, count, p), kernel, axes)
-
-
-def _leading(filter_shape: Any, count: int) -> Any:
-    """The first `count` lengths of a filter: a list where they are known, else a tensor."""
-    if isinstance(filter_shape, Tensor):
-        dims = static_dims(filter_shape)
-        if dims is None or None in dims[:count]:
-            return filter_shape[:count]
-        return list(dims[:count])
-    return [int(n) for n in np.asarray(filter_shape).reshape(-1)[:count]]
+    if padding == "SAME" and filter_shape is None:
+        raise ValueError("with_space_to_batch: filter_shape is needed for SAME padding. Received: None")
+    return Dilation(rate, padding, filter_shape, axes)(input, lambda x, p: op(x, count, p))
 
 
 @public("nn.convolution")
@@ -222,15 +210,60 @@ def convolution(
                 f"Received: strides {strides}, dilation_rate {steps}"
             )
         _check_depth(input, filter, layout)
-        op = _plain(filter, strides, layout, scope)
-        kernel = shape_tensor(filter)
-        to_tensor(steps, int32, "dilation_rate")
-        if max(steps) == 1:
-            return op(input, padding)
+        return Convolving(filter, strides, steps, padding, layout, scope)(input, filter)
+
+
+class Convolving:
+    """Convolutions of one kind: what depends neither on the input nor on the filter's values is drawn once.
+
+    Args:
+      filter: `[..., in, out]`, a tensor or variable.
+      strides, steps: one number for each spatial axis: the window's, and those between its elements.
+      padding: "SAME" or "VALID".
+      layout: such as "NHWC".
+      name: of the operation; None for that of its kind, as layers have it.
+    """
+
+    def __init__(
+        self, filter: Any, strides: list[int], steps: list[int], padding: Any, layout: str, name: str | None
+    ) -> None:
+        self.strides, self.padding, self.layout, self.name = strides, padding, layout, name
+        self.dilation = None
+        axes, is_plain = len(layout) - 2, max(steps) == 1
+        if is_plain and name is not None:
+            return
+        rate = to_tensor(steps, int32, "dilation_rate")
         first = 2 if windows.is_channels_first(layout) else 1
-        return dilated(
-            input, steps, str(padding), op, _leading(kernel, axes), list(range(first, first + axes))
+        lengths = None if is_plain else _spatial_lengths(filter)
+        self.dilation = Dilation(rate, padding, lengths, list(range(first, first + axes)))
+
+    def __call__(self, x: Tensor, filter: Any) -> Tensor:
+        """The convolution of `x` with `filter`."""
+
+        def plain(x: Tensor, padding: Any) -> Tensor:
+            return self._plain(x, filter, padding)
+
+        return plain(x, self.padding) if self.dilation is None else self.dilation(x, plain)
+
+    def _plain(self, x: Tensor, filter: Any, padding: Any) -> Tensor:
+        steps = windows.assemble(1, self.strides, 1, self.layout)
+        settings: dict[str, Any] = dict(
+            padding=padding, strides=steps, data_format=self.layout, name=self.name
         )
+        if len(self.layout) == 5:
+            return raw.Conv3D(x, filter, **settings)
+        if len(self.layout) == 4:
+            return raw.Conv2D(x, filter, **settings)
+        with name_scope(self.name, "conv1d") as scope:
+            return _along_one_axis(x, filter, self.strides[0], padding, self.layout, scope)
+
+
+def _spatial_lengths(filter: Any) -> Any:
+    """The window's lengths, a list where they are known."""
+    dims = shapes.as_dims(filter.shape)
+    if dims is not None and None not in dims[:-2]:
+        return list(dims[:-2])
+    return raw.Shape(filter)
 
 
 def _check_depth(input: Tensor, filter: Tensor, layout: str) -> None:
@@ -244,21 +277,7 @@ def _check_depth(input: Tensor, filter: Tensor, layout: str) -> None:
         )
 
 
-def _plain(filter: Tensor, strides: list[int], layout: str, scope: str) -> Callable[[Tensor, Any], Tensor]:
-    """The undilated convolution with `filter`, named `scope`."""
-    steps = windows.assemble(1, strides, 1, layout)
-
-    def run(x: Tensor, padding: Any) -> Tensor:
-        if len(layout) == 5:
-            return raw.Conv3D(x, filter, strides=steps, padding=padding, data_format=layout, name=scope)
-        if len(layout) == 4:
-            return raw.Conv2D(x, filter, strides=steps, padding=padding, data_format=layout, name=scope)
-        return _along_one_axis(x, filter, strides[0], padding, layout, scope)
-
-    return run
-
-
-def _along_one_axis(x: Tensor, filter: Tensor, stride: int, padding: Any, layout: str, scope: str) -> Tensor:
+def _along_one_axis(x: Tensor, filter: Any, stride: int, padding: Any, layout: str, scope: str) -> Tensor:
     """A convolution over one axis: over an image one pixel high."""
     place = 2 if windows.is_channels_first(layout) else 1
     image, kernel = raw.ExpandDims(x, place), raw.ExpandDims(filter, 0)
@@ -438,7 +457,7 @@ def atrous_conv2d(value: Any, filters: Any, rate: int, padding: str, name: str |
       filters: `[kernel_height, kernel_width, in, out]`, the same dtype.
       rate: the steps between the filter's elements.
       padding: "SAME" or "VALID".
-      name: scope and op name; default "atrous_conv2d".
+      name: scope and op name; default "convolution".
 
     Returns:
       `[batch, out_height, out_width, out]`.
@@ -446,21 +465,7 @@ def atrous_conv2d(value: Any, filters: Any, rate: int, padding: str, name: str |
     Raises:
       ValueError: the shapes or the arguments do not fit together.
     """
-    with name_scope(name, "atrous_conv2d", [value, filters]) as scope:
-        value, filters = window_args.tensors(value, filters)
-        _check_depth(value, filters, "NHWC")
-        if rate < 1:
-            raise ValueError(f"atrous_conv2d: rate must be at least 1. Received: {rate}")
-        if padding not in ("SAME", "VALID"):
-            raise ValueError(f"atrous_conv2d: padding must be SAME or VALID. Received: {padding!r}")
-        op = _plain(filters, [1, 1], "NHWC", scope)
-        if rate == 1:
-            return op(value, padding)
-        kernel = None
-        if padding == "SAME":
-            known = filters.dims is not None and None not in filters.dims[:2]
-            kernel = list(filters.dims[:2]) if known else raw.Shape(filters)[:2]  # type: ignore[index]
-        return dilated(value, [rate, rate], padding, op, kernel, [1, 2])
+    return convolution(value, filters, padding, dilation_rate=[rate, rate], name=name)
 
 
 @public("nn.atrous_conv2d_transpose")
@@ -528,18 +533,15 @@ def _depthwise(
 ) -> Tensor:
     layout = layout_of(data_format, 2)
     kernel = shape_tensor(filter)
-    steps = per_spatial(rate, 2, "rate")
-    to_tensor(steps, int32, "dilation_rate")
+    steps = to_tensor(per_spatial(rate, 2, "rate"), int32, "dilation_rate")
+    first = 2 if layout == "NCHW" else 1
 
     def op(x: Tensor, chosen: Any) -> Tensor:
         return raw.DepthwiseConv2dNative(
             x, filter, strides=strides, padding=chosen, data_format=layout, name=name
         )
 
-    if max(steps) == 1:
-        return op(input, padding)
-    first = 2 if layout == "NCHW" else 1
-    return dilated(input, steps, padding, op, _leading(kernel, 2), [first, first + 1])
+    return Dilation(steps, padding, kernel, [first, first + 1])(input, op)
 
 
 @public("nn.separable_conv2d")

@@ -13,7 +13,7 @@ from millrace.core.dtypes import bfloat16, float16, float32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.array_idioms import rank_tensor
-from millrace.ops.array.fill import ones_like
+from millrace.ops.array.fill import ones_like, zeros_like
 from millrace.ops.math.cast import cast
 from millrace.ops.nn.xent import FIXED_LABELS
 
@@ -101,7 +101,7 @@ def softmax_cross_entropy_with_logits(
       labels: `[..., classes]`, a distribution for each row.
       logits: `[..., classes]`, unnormalised log probabilities, floating.
       dim, axis: the axis of the classes; default the last.
-      name: name of the loss operation.
+      name: scope and name of the loss operation; default "softmax_cross_entropy_with_logits_sg".
 
     Returns:
       `[...]`, the shape without `dim`, the dtype of `logits`.
@@ -110,7 +110,15 @@ def softmax_cross_entropy_with_logits(
       ValueError: an argument is missing or positional, or the shapes differ.
     """
     _check_named("softmax_cross_entropy_with_logits", _sentinel, labels, logits)
-    return _softmax_loss(labels, logits, dim if axis is None else axis, name, fixed=True)
+    with name_scope(name, "softmax_cross_entropy_with_logits_sg", [logits, labels]) as scope:
+        labels = raw.StopGradient(labels, name="labels_stop_gradient")
+        return _softmax_loss(labels, logits, dim if axis is None else axis, scope, fixed=True)
+
+
+def softmax_loss(labels: Tensor, logits: Tensor, name: str) -> Tensor:
+    """The cross entropies over the last axis; labels are constants for `tf.gradients`."""
+    with name_scope(name, values=[logits, labels]) as scope:
+        return _softmax_loss(labels, logits, -1, scope, fixed=True)
 
 
 @public("nn.softmax_cross_entropy_with_logits_v2")
@@ -155,7 +163,7 @@ def sparse_softmax_cross_entropy_with_logits(
 
     Raises:
       ValueError: an argument is missing or positional, or the ranks do not fit.
-      InvalidArgumentError: when run, a label is no class.
+      InvalidArgumentError: when run, a label is not a class.
     """
     _check_named("sparse_softmax_cross_entropy_with_logits", _sentinel, labels, logits)
     with name_scope(name, "SparseSoftmaxCrossEntropyWithLogits", [labels, logits]):
@@ -225,7 +233,7 @@ def sigmoid_cross_entropy_with_logits(
         logits, labels = to_tensor(logits, name="logits"), to_tensor(labels, name="labels")
         _same_shape("sigmoid_cross_entropy_with_logits", "labels", logits, labels)
         # max(x, 0) - x * z + log(1 + exp(-|x|)), written with selections so that the slope at 0 is right.
-        zeros = raw.ZerosLike(logits, name="zeros_like")
+        zeros = zeros_like(logits)
         positive = raw.GreaterEqual(logits, zeros)
         rectified = raw.Select(positive, logits, zeros)
         negative = raw.Select(positive, raw.Neg(logits), logits)
@@ -297,6 +305,6 @@ def log_poisson_loss(
         dtype = targets.dtype.base_dtype
         half, turn = to_tensor(0.5, dtype, "Const"), to_tensor(2 * math.pi, dtype, "Const")
         stirling = targets * raw.Log(targets) - targets + half * raw.Log(turn * targets)
-        zeros, ones = raw.ZerosLike(targets, name="zeros_like"), ones_like(targets)
+        zeros, ones = zeros_like(targets), ones_like(targets)
         small = raw.LogicalAnd(raw.GreaterEqual(targets, zeros), raw.LessEqual(targets, ones))
         return loss + raw.Select(small, zeros, stirling)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,15 @@ from millrace.building.convert import shape_tensor, to_tensor
 from millrace.building.scopes import colocate_with, name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import shapes
-from millrace.core.dtypes import int32
+from millrace.core.dtypes import bool_, int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import clip_by_norm
+from millrace.lib.math.reductions import reduce_prod
+from millrace.lib.sparse.conversion import sparse_fill_empty_rows, sparse_reshape, sparse_retain
 from millrace.lib.variables.partitioned import PartitionedVariable
 from millrace.opkit.rules.array_idioms import rank_tensor, size_tensor
+from millrace.ops.array.fill import ones_like, zeros_like
 from millrace.ops.array.gather import gather
 
 
@@ -44,7 +46,7 @@ def _rows(part: Any, ids: Any, name: str | None = None) -> Tensor:
     """The rows of one part: only those are read where the part is a variable with a handle."""
     if getattr(part, "_is_resource", False):
         return part.sparse_read(ids, name=name)
-    return raw.Gather(to_tensor(part, name="params"), ids, name=name)
+    return raw.GatherV2(to_tensor(part, name="params"), ids, 0, name=name)
 
 
 def _clipped(rows: Tensor, ids: Any, max_norm: Any) -> Tensor:
@@ -89,7 +91,8 @@ def embedding_lookup(
     with name_scope(name, "embedding_lookup", [*parts, ids]) as scope:
         if len(parts) == 1:
             with colocate_with(getattr(parts[0], "op", None) or to_tensor(parts[0]).op):
-                return _clipped(_rows(parts[0], ids, scope), ids, max_norm)
+                ids = to_tensor(ids, name="ids")
+                return raw.Identity(_clipped(_rows(parts[0], ids, scope), ids, max_norm))
         ids = to_tensor(ids, name="ids")
         flat = raw.Reshape(ids, [-1])
         order = raw.Range(0, size_tensor(flat), 1, name="range")
@@ -98,7 +101,7 @@ def embedding_lookup(
         found_ids = raw.DynamicPartition(row, part, num_partitions=len(parts))
         places = raw.DynamicPartition(order, part, num_partitions=len(parts))
         found = [_rows(p, i) for p, i in zip(parts, found_ids, strict=True)]
-        stitched = raw.DynamicStitch(places, found, name=scope)
+        stitched = raw.ParallelDynamicStitch(places, found, name=scope)
         row_dims = _row_dims(parts)
         if shapes.fully_defined(row_dims):
             sizes: Any = np.array(row_dims, np.int32)
@@ -137,9 +140,7 @@ def _placed(parts: list[Any], ids: Tensor, strategy: str) -> tuple[Tensor, Tenso
     # The first `extra` parts have one row more than the others.
     short, extra = total // count, total % count
     part = raw.Maximum(ids // (short + 1), (ids - extra) // short)
-    row = raw.Select(
-        raw.Less(part, raw.Fill(raw.Shape(part), extra)), ids % (short + 1), (ids - extra) % short
-    )
+    row = raw.Select(raw.Less(part, extra), ids % (short + 1), (ids - extra) % short)
     return part, row
 
 
@@ -183,50 +184,34 @@ def embedding_lookup_sparse(
             raise TypeError(f"embedding_lookup_sparse: {what} must be a SparseTensor. Received: {given!r}")
     parts = _parts(params)
     with name_scope(name, "embedding_lookup_sparse", [*parts, sp_ids.values]) as scope:
-        weights = None if sp_weights is None else sp_weights.values
-        return _combined(
-            parts, sp_ids.indices, sp_ids.values, weights, partition_strategy, scope, combiner, max_norm
-        )
-
-
-def _combined(
-    parts: Sequence[Any],
-    indices: Tensor,
-    ids: Tensor,
-    weights: Tensor | None,
-    strategy: str,
-    scope: str | None,
-    combiner: str,
-    max_norm: float | None,
-) -> Tensor:
-    example = indices[:, 0]
-    if example.dtype.base_dtype is not int32:
-        example = raw.Cast(example, DstT=int32)
-    ids, index = raw.Unique(ids)
-    rows = embedding_lookup(list(parts), ids, partition_strategy=strategy, max_norm=max_norm)
-    if weights is None:
-        segment = {
-            "sum": raw.SparseSegmentSum,
-            "mean": raw.SparseSegmentMean,
-            "sqrtn": raw.SparseSegmentSqrtN,
-        }
-        return segment[combiner](rows, index, example, name=scope)
-    dtype = rows.dtype.base_dtype
-    weights = weights if weights.dtype.base_dtype is dtype else raw.Cast(weights, DstT=dtype)
-    rows = gather(rows, index)
-    known = rows.dims
-    ones = raw.Fill(raw.ExpandDims(raw.Sub(raw.Rank(rows), 1), 0), to_tensor(1, int32))
-    column = raw.Reshape(weights, raw.ConcatV2([raw.Shape(weights), ones], 0))
-    if weights.dims is not None and known is not None:
-        column.set_shape((*weights.dims, *(1,) * (len(known) - 1)))
-    rows = rows * column
-    rows.set_shape(known)
-    total = raw.SegmentSum(rows, example, name=scope if combiner == "sum" else None)
-    if combiner == "sum":
-        return total
-    if combiner == "mean":
-        return raw.RealDiv(total, raw.SegmentSum(column, example), name=scope)
-    return raw.RealDiv(total, raw.Sqrt(raw.SegmentSum(raw.Square(column), example)), name=scope)
+        example, ids = sp_ids.indices[:, 0], sp_ids.values
+        if example.dtype.base_dtype is not int32:
+            example = raw.Cast(example, DstT=int32)
+        ids, index = raw.Unique(ids)
+        rows = embedding_lookup(parts, ids, partition_strategy=partition_strategy, max_norm=max_norm)
+        if sp_weights is None:
+            segment = {
+                "sum": raw.SparseSegmentSum,
+                "mean": raw.SparseSegmentMean,
+                "sqrtn": raw.SparseSegmentSqrtN,
+            }
+            return segment[combiner](rows, index, example, name=scope)
+        weights, dtype = sp_weights.values, rows.dtype.base_dtype
+        weights = weights if weights.dtype.base_dtype is dtype else raw.Cast(weights, DstT=dtype)
+        rows = gather(rows, index)
+        known = rows.dims
+        ones = raw.Fill(raw.ExpandDims(rank_tensor(rows) - 1, 0), 1)
+        column = raw.Reshape(weights, raw.ConcatV2([shape_tensor(weights), ones], 0, name="concat"))
+        if weights.dims is not None and known is not None:
+            column.set_shape((*weights.dims, *(1,) * (len(known) - 1)))
+        rows = rows * column
+        rows.set_shape(known)
+        total = raw.SegmentSum(rows, example, name=scope if combiner == "sum" else None)
+        if combiner == "sum":
+            return total
+        if combiner == "mean":
+            return raw.RealDiv(total, raw.SegmentSum(column, example), name=scope)
+        return raw.RealDiv(total, raw.Sqrt(raw.SegmentSum(raw.Square(column), example)), name=scope)
 
 
 @public("nn.safe_embedding_lookup_sparse")
@@ -265,47 +250,41 @@ def safe_embedding_lookup_sparse(
     with name_scope(name, "embedding_lookup", [*parts, *given]) as scope:
         whole = sparse_ids.dense_shape
         static = sparse_ids.get_shape()
-        rank = rank_tensor(whole) if static.ndims is None else static.ndims
-        rank = raw.Size(whole) if static.ndims is None else rank
-        batch = raw.Prod(raw.Slice(whole, [0], [rank - 1]), [0])
-        indices, shape = raw.SparseReshape(sparse_ids.indices, whole, [batch, whole[rank - 1]])
-        ids = sparse_ids.values
-        weights = None if sparse_weights is None else sparse_weights.values
-        indices, ids, weights = _pruned(indices, ids, weights, raw.GreaterEqual(ids, 0))
-        if weights is not None and combiner != "sum":
-            indices, ids, weights = _pruned(indices, ids, weights, raw.Greater(weights, 0))
-        default = to_tensor(default_id or 0, ids.dtype.base_dtype)
-        filled = raw.SparseFillEmptyRows(indices, ids, shape, default)
+        rank = raw.Size(whole) if static.ndims is None else static.ndims
+        batch = reduce_prod(raw.Slice(whole, [0], [rank - 1]))
+        sizes = [batch, raw.GatherV2(whole, rank - 1, 0)]
+        ids = sparse_reshape(sparse_ids, sizes)
+        weights = sparse_weights
         if weights is not None:
-            one = to_tensor(1.0, weights.dtype.base_dtype)
-            weights = raw.SparseFillEmptyRows(indices, weights, shape, one).output_values
+            weights = SparseTensor(ids.indices, weights.values, ids.dense_shape)
+        ids, weights = _without_invalid(ids, weights)
+        if combiner != "sum" and weights is not None:
+            positive = raw.Greater(weights.values, 0)
+            ids, weights = sparse_retain(ids, positive), sparse_retain(weights, positive)
+        ids, empty = sparse_fill_empty_rows(ids, default_id or 0)
+        if weights is not None:
+            weights, _ = sparse_fill_empty_rows(weights, 1.0)
         inner = None if default_id is None else scope
-        result = _combined(
-            parts,
-            filled.output_indices,
-            filled.output_values,
-            weights,
-            partition_strategy,
-            inner,
-            combiner,
-            max_norm,
-        )
+        result = embedding_lookup_sparse(parts, ids, weights, partition_strategy, inner, combiner, max_norm)
         if default_id is None:
             # An example without ids got row 0 so far: it becomes zeros.
-            empty = raw.Reshape(filled.empty_row_indicator, [-1, 1])
-            width = raw.Pack([1, raw.Shape(result)[1]])
-            result = raw.Select(raw.Tile(empty, width), raw.ZerosLike(result), result, name=scope)
+            column = raw.Reshape(empty, [-1, 1])
+            width = raw.Pack([1, shape_tensor(result)[1]], name="stack")
+            result = raw.Select(raw.Tile(column, width), zeros_like(result), result, name=scope)
         outer = raw.Slice(raw.Cast(whole, DstT=int32), [0], [rank - 1])
-        final = raw.Reshape(result, raw.ConcatV2([outer, raw.Slice(raw.Shape(result), [1], [-1])], 0))
+        row = raw.Slice(shape_tensor(result), [1], [-1])
+        final = raw.Reshape(result, raw.ConcatV2([outer, row], 0, name="concat"))
         if static.ndims is not None and result.dims is not None:
             final.set_shape((*(d.value for d in static[:-1]), *result.dims[1:]))
         return final
 
 
-def _pruned(
-    indices: Tensor, ids: Tensor, weights: Tensor | None, keep: Tensor
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The entries for which `keep` is true."""
-    kept = raw.Reshape(raw.Where(keep), [-1])
-    chosen = [raw.Gather(t, kept) for t in (indices, ids, *([] if weights is None else [weights]))]
-    return chosen[0], chosen[1], chosen[2] if len(chosen) > 2 else None
+def _without_invalid(
+    ids: SparseTensor, weights: SparseTensor | None
+) -> tuple[SparseTensor, SparseTensor | None]:
+    """The entries with an id that is not negative."""
+    valid = raw.GreaterEqual(ids.values, 0)
+    if weights is None:
+        return sparse_retain(ids, valid), None
+    valid = raw.LogicalAnd(valid, ones_like(weights.values, bool_))
+    return sparse_retain(ids, valid), sparse_retain(weights, valid)

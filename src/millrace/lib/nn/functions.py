@@ -12,6 +12,7 @@ from millrace.building.static import static_value
 from millrace.core.dtypes import float32, int64
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.lib.flow.custom_gradient import custom_gradient
 from millrace.lib.math.reductions import reduce_sum
 from millrace.ops.random.draws import random_uniform
 
@@ -44,39 +45,26 @@ def dropout(
     if (keep_prob is None) == (rate is None):
         given = "neither" if rate is None else "both"
         raise ValueError(f"dropout: give either 'rate' or 'keep_prob'. Received: {given}")
+    if rate is None:
+        rate = 1 - keep_prob
+    if isinstance(rate, Real) and not 0 <= float(rate) < 1:
+        raise ValueError(f"dropout: rate must be in [0, 1), keep_prob in (0, 1]. Received: a rate of {rate}")
     with name_scope(name, "dropout", [x]):
         x = to_tensor(x, name="x")
         dtype = x.dtype.base_dtype
         if not dtype.is_floating:
             raise ValueError(f"dropout: x must be floating, since it is scaled. Received: {dtype.name}")
-        if rate is not None:
-            keep_prob = 1 - rate
-        elif isinstance(keep_prob, Real):
-            rate = 1 - keep_prob
-        if isinstance(keep_prob, Real):
-            if not 0 < float(keep_prob) <= 1:
-                raise ValueError(
-                    f"dropout: the probability to keep an element must be in (0, 1]. Received: {keep_prob}"
-                )
-            if keep_prob == 1:
-                return x
-        keep_prob = to_tensor(keep_prob, dtype, "keep_prob")
-        if keep_prob.dims is not None and keep_prob.dims != ():
-            raise ValueError(f"dropout: the probability must be a scalar. Received: {keep_prob}")
-        if static_value(keep_prob) == 1:
+        if isinstance(rate, Real) and rate == 0:
             return x
-        sizes = _noise_shape(x, noise_shape)
-        uniform = random_uniform(sizes, seed=seed, dtype=dtype)
-        if dtype.size == 2:
-            # The sum below would be rounded up to 1 too often.
-            mask = raw.Cast(
-                raw.GreaterEqual(uniform, 1 - keep_prob if rate is None else to_tensor(rate, dtype)),
-                DstT=dtype,
-            )
-        else:
-            # A uniform number plus keep_prob reaches 1 with probability keep_prob.
-            mask = raw.Floor(keep_prob + uniform)
-        kept = raw.RealDiv(x, keep_prob, name="div") * mask
+        rate = to_tensor(rate, dtype, "rate")
+        if rate.dims is not None and rate.dims != ():
+            raise ValueError(f"dropout: the probability must be a scalar. Received: {rate}")
+        if static_value(rate) == 0:
+            return x
+        uniform = random_uniform(_noise_shape(x, noise_shape), seed=seed, dtype=dtype)
+        scale = 1 / (1 - rate)
+        mask = raw.GreaterEqual(uniform, rate)
+        kept = raw.Mul(x, scale, name="mul") * raw.Cast(mask, DstT=dtype)
         kept.set_shape(x.dims)
         return kept
 
@@ -119,8 +107,18 @@ def swish(features: Any) -> Tensor:
     Returns:
       The shape and dtype of `features`.
     """
-    features = to_tensor(features, name="features")
-    return features * raw.Sigmoid(features)
+    return _swish(to_tensor(features, name="features"))
+
+
+@custom_gradient
+def _swish(x: Tensor) -> Any:
+    """Keeps `x` alone for the gradient, and computes the sigmoid again."""
+
+    def grad(dy: Tensor) -> Tensor:
+        sigmoid = raw.Sigmoid(x)
+        return dy * (sigmoid * (1.0 + x * (1.0 - sigmoid)))
+
+    return x * raw.Sigmoid(x), grad
 
 
 @public("nn.xw_plus_b")

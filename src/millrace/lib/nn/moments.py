@@ -13,6 +13,7 @@ from millrace.core.dtypes import bfloat16, float16, float32, int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_mean, reduce_sum, renamed
+from millrace.ops.array.fill import zeros_like
 
 _HALVES = (float16, bfloat16)
 
@@ -102,7 +103,7 @@ def weighted_moments(
             weights = raw.Cast(weights, DstT=wide)
         total = reduce_sum(weights * x, axes, keepdims=True, name="weighted_input_sum")
         # The weights are summed in the shape of x, so that a broadcast weight counts for every element.
-        spread = weights + raw.ZerosLike(x, name="zeros_like")
+        spread = weights + zeros_like(x)
         inverse = raw.Reciprocal(
             reduce_sum(spread, axes, keepdims=True, name="sum_of_weights"), name="inv_weight_sum"
         )
@@ -275,7 +276,7 @@ def fused_batch_norm(
       epsilon: added to the variance; at least 1.001e-5 is used.
       data_format: "NHWC" or "NCHW".
       is_training: normalise with the batch's own mean and variance.
-      name: op name; default "FusedBatchNorm".
+      name: op name; default "FusedBatchNormV3".
 
     Returns:
       (y, batch_mean, batch_variance); the variance is corrected for the size of the batch.
@@ -296,8 +297,7 @@ def fused_batch_norm(
         mean = to_tensor(np.zeros(0, np.float32), name="Const")
     if variance is None:
         variance = to_tensor(np.zeros(0, np.float32), name="Const")
-    normalize = raw.FusedBatchNorm if x.dtype.base_dtype is float32 else raw.FusedBatchNormV2
-    found = normalize(
+    found = raw.FusedBatchNormV3(
         x,
         scale,
         offset,

@@ -10,7 +10,7 @@ from millrace.building.scopes import name_scope
 from millrace.core.dtypes import int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.nn.convolution import dilated, layout_of, per_spatial
+from millrace.lib.nn.convolution import Dilation, layout_of, per_spatial
 from millrace.opkit.rules import window_args, windows
 
 _TYPES = {("MAX", 2): "MaxPool", ("AVG", 2): "AvgPool", ("MAX", 3): "MaxPool3D", ("AVG", 3): "AvgPool3D"}
@@ -74,15 +74,13 @@ def pool(
                 f"Received: strides {steps}, window_shape {list(window_shape)}"
             )
         layout = layout_of(data_format, axes)
-        to_tensor(spread, int32, "dilation_rate")
+        rate = to_tensor(spread, int32, "dilation_rate")
 
         def op(x: Tensor, chosen: str) -> Tensor:
             return _plain(pooling_type, x, list(window_shape), steps, chosen, layout, scope)
 
-        if max(spread) == 1:
-            return op(input, padding)
         first = 2 if windows.is_channels_first(layout) else 1
-        return dilated(input, spread, padding, op, None, list(range(first, first + axes)))
+        return Dilation(rate, padding, None, list(range(first, first + axes)))(input, op)
 
 
 def _plain(kind: str, x: Tensor, window: Any, strides: Any, padding: str, layout: str, name: str) -> Tensor:

@@ -13,7 +13,7 @@ from millrace.core.public import public
 
 
 def _parse_known(argv: list[str]) -> list[str]:
-    """The words of the command line that are no flags; unknown flags are left for `main`."""
+    """The words of the command line that are not flags; unknown flags are left for `main`."""
     return absl_flags.FLAGS(argv, known_only=True)
 
 

@@ -6,8 +6,9 @@ import os
 import sys
 
 from millrace.core.public import public
+from millrace.graph.location import PACKAGE
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_PACKAGE = PACKAGE.rstrip("/")
 
 
 def _folder_of_caller(depth: int) -> str:

@@ -111,7 +111,7 @@ def frame(
       `[..., frames, frame_length, ...]`.
 
     Raises:
-      ValueError: an argument is no scalar, or the rank is unknown.
+      ValueError: an argument is not a scalar, or the rank is unknown.
     """
     with name_scope(name, "frame", [signal, frame_length, frame_step, pad_value]):
         signal = to_tensor(signal, name="signal")
@@ -151,7 +151,7 @@ def overlap_and_add(signal: Any, frame_step: Any, name: str | None = None) -> Te
       `[..., (frames - 1) * frame_step + frame_length]`, the dtype of `signal`.
 
     Raises:
-      ValueError: `frame_step` is no integer scalar, or the rank is below 2.
+      ValueError: `frame_step` is not an integer scalar, or the rank is below 2.
     """
     with name_scope(name, "overlap_and_add", [signal, frame_step]):
         signal = to_tensor(signal, name="signal")

@@ -158,7 +158,7 @@ def sparse_to_indicator(sp_input: Any, vocab_size: Any, name: str | None = None)
       `[..., vocab_size]` bool: whether the id is among those of the row.
 
     Raises:
-      TypeError: `sp_input` is no SparseTensor.
+      TypeError: `sp_input` is not a SparseTensor.
     """
     sp_input = SparseTensor.from_value(sp_input)
     with name_scope(name, "SparseToIndicator", [sp_input.values]) as scope:
@@ -185,7 +185,7 @@ def sparse_merge(
       SparseTensor `[..., vocab_size]` of the values.
 
     Raises:
-      TypeError: an argument is no SparseTensor, or `vocab_size` no number.
+      TypeError: an argument is not a SparseTensor, or `vocab_size` is not a number.
       ValueError: there are not as many sizes as ids.
     """
     return _merge(sp_ids, sp_values, vocab_size, name, already_sorted)
@@ -508,7 +508,7 @@ def sparse_reset_shape(sp_input: Any, new_shape: Any = None) -> SparseTensor:
       A SparseTensor.
 
     Raises:
-      TypeError: `sp_input` is no SparseTensor.
+      TypeError: `sp_input` is not a SparseTensor.
       ValueError: `new_shape` has another rank or is too small.
       InvalidArgumentError: the same, found when run.
     """

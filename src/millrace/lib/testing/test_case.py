@@ -22,6 +22,7 @@ from absl.testing import absltest
 from millrace.core import errors
 from millrace.core.public import public
 from millrace.graph import defaults
+from millrace.graph.location import PACKAGE
 from millrace.lib.testing.array_assertions import ArrayAssertions, tail
 from millrace.session.devices import list_devices
 from millrace.session.session import Session
@@ -54,7 +55,7 @@ def get_temp_dir() -> str:
 @public("test.test_src_dir_path")
 def test_src_dir_path(relative_path: str) -> str:
     """The absolute path of a file that is named relative to the installed package's folder."""
-    return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), relative_path)
+    return os.path.join(PACKAGE, relative_path)
 
 
 @public("test.is_gpu_available")
@@ -116,7 +117,7 @@ def assert_equal_graph_def(
 
     Raises:
       AssertionError: they differ; says where first.
-      TypeError: one is no GraphDef.
+      TypeError: one is not a GraphDef.
     """
     for graph_def in (actual, expected):
         if not hasattr(graph_def, "node") or not hasattr(graph_def, "library"):

@@ -9,14 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millrace.building.apply import apply
-from millrace.building.body import is_variable_read
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.operation import Operation, group
+from millrace.graph.references import is_variable_read
 from millrace.graph.tensor import Tensor
 
 if TYPE_CHECKING:
     from millrace.lib.variables.variable import Variable
+
+# The Switch, the read and the Merge of a guarded read, which TensorFlow adds again.
+_OF_A_BRANCH = 3
 
 
 def without_early_reads(value: Tensor, variable: Variable) -> Tensor:
@@ -29,7 +32,7 @@ def without_early_reads(value: Tensor, variable: Variable) -> Tensor:
     early = _early_reads(value)
     if not early:
         return value
-    return _Rewrite(early, variable.op.name.replace("/", "_")).tensor(value)
+    return _Rewrite(early, variable.op.name).tensor(value)
 
 
 def _early_reads(value: Tensor) -> dict[Operation, Variable]:
@@ -43,14 +46,24 @@ def _early_reads(value: Tensor) -> dict[Operation, Variable]:
         if op in seen:
             continue
         seen.add(op)
-        if is_variable_read(op):
+        source = _read_by(op)
+        if source is not None:
             known = _variables() if known is None else known
-            variable = known.get(op.inputs[0])
+            variable = known.get(source)
             if variable is not None and variable.initializer not in op.control_inputs:
                 found[op] = variable
         elif not op.opdef.has_body:
             stack.extend(t.op for t in op.inputs)
     return found
+
+
+def _read_by(op: Operation) -> Tensor | None:
+    """The variable that `op` reads, or whose `initialized_value` it is; TensorFlow guards that once more."""
+    if is_variable_read(op):
+        return op.inputs[0]
+    if op.type == "If" and op.inputs[0].op.type == "IsVariableInitialized":
+        return op.inputs[0].op.inputs[0]
+    return None
 
 
 def _variables() -> dict[Tensor, Variable]:
@@ -81,12 +94,21 @@ class _Rewrite:
         if variable is not None:
             if variable not in self.safe:
                 self.safe[variable] = variable.initialized_value()
-            return [self.safe[variable]]
+            return [self._read_again(op, self.safe[variable])]
         if op.opdef.has_body or is_variable_read(op):
             return op.outputs
+        if op.type == "Identity" and op.inputs[0].op.opdef.has_body:
+            return [self.tensor(op.inputs[0])]
         inputs = [self.tensor(t) for t in op.inputs]
         if all(new is old for new, old in zip(inputs, op.inputs, strict=True)):
             return op.outputs
         arguments = group(op.opdef.inputs, inputs, op.attrs)
         result: Any = apply(op.opdef, *arguments, name=f"{op.name}_{self.suffix}/", **op.params)
         return result.op.outputs if isinstance(result, Tensor) else result[0].op.outputs
+
+    def _read_again(self, op: Operation, safe: Tensor) -> Tensor:
+        """What takes the place of an early read: the safe value."""
+        if op.opdef.has_body:
+            op.graph.count(_OF_A_BRANCH)
+            return safe
+        return apply(op.opdef, safe, name=f"{op.name}_{self.suffix}/") if op.type == "Identity" else safe

@@ -11,7 +11,7 @@ from millrace.building import raw
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.ops.array.constant import constant
+from millrace.ops.array.constant import constant, ones, zeros
 from millrace.ops.random.draws import random_normal, random_uniform, truncated_normal
 
 # The deviation of a normal distribution of deviation 1 cut off at 2.
@@ -30,7 +30,7 @@ class Initializer:
           dtype: default the initializer's own.
           partition_info: where a part lies in its whole (`full_shape`, `var_offset`), or None.
         """
-        raise TypeError(f"{type(self).__name__} is no complete initializer: it does not define __call__")
+        raise TypeError(f"{type(self).__name__} is not a complete initializer: it does not define __call__")
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer."""
@@ -55,15 +55,17 @@ def _floating(dtype: Any) -> dtypes.DType:
     return found
 
 
-def _filled(shape: Any, value: Any, dtype: dtypes.DType) -> Tensor:
-    """A constant of one value repeated, which takes no memory; a Fill where the shape is a tensor."""
-    if isinstance(shape, Tensor):
-        return raw.Fill(shape, constant(value, dtype))
-    dims = shapes.as_dims(shape)
-    if not shapes.fully_defined(dims):
+def _known(shape: Any) -> Any:
+    """`shape`, which must be known unless it is, or holds, a tensor.
+
+    Raises:
+      ValueError: lengths are missing.
+    """
+    if isinstance(shape, list | tuple) and any(isinstance(size, Tensor) for size in shape):
+        return shape
+    if not isinstance(shape, Tensor) and not shapes.fully_defined(dims := shapes.as_dims(shape)):
         raise ValueError(f"an initializer needs a fully defined shape. Received: {shapes.format_dims(dims)}")
-    one = np.array(value, dtype.np_dtype)
-    return raw.Const(value=np.broadcast_to(one, dims), dtype=dtype, name="Const")  # type: ignore[arg-type]
+    return shape
 
 
 @public(
@@ -82,7 +84,7 @@ class Zeros(Initializer):
     def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
         """Zeros of `shape`."""
         chosen = self.dtype if dtype is None else dtypes.as_dtype(dtype)
-        return _filled(shape, b"" if chosen.base_dtype is dtypes.string else 0, chosen.base_dtype)
+        return zeros(_known(shape), chosen.base_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer."""
@@ -104,7 +106,7 @@ class Ones(Initializer):
 
     def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
         """Ones of `shape`."""
-        return _filled(shape, 1, (self.dtype if dtype is None else dtypes.as_dtype(dtype)).base_dtype)
+        return ones(_known(shape), (self.dtype if dtype is None else dtypes.as_dtype(dtype)).base_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer."""

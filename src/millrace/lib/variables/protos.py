@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millrace.core import protos
+from millrace.core.scoped_names import in_scope, is_in_scope, out_of_scope
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
-from millrace.lib.variables.slices import SaveSliceInfo, inside, is_inside, outside
+from millrace.lib.variables.slices import SaveSliceInfo
 
 if TYPE_CHECKING:
     from millrace.lib.variables.variable import Variable
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
 
 def to_definition(variable: Variable, export_scope: str | None) -> Any:
     """The `VariableDef` of a variable; None when it lies outside of `export_scope`."""
-    if not is_inside(variable.name, export_scope):
+    if not is_in_scope(variable.name, export_scope):
         return None
     initial = variable.initial_value
     message = protos.VariableDef(
-        variable_name=outside(variable.name, export_scope),
-        initial_value_name="" if initial is None else outside(initial.name, export_scope),
-        initializer_name=outside(variable.initializer.name, export_scope),
-        snapshot_name=outside(variable._snapshot.name, export_scope),
+        variable_name=out_of_scope(variable.name, export_scope),
+        initial_value_name="" if initial is None else out_of_scope(initial.name, export_scope),
+        initializer_name=out_of_scope(variable.initializer.name, export_scope),
+        snapshot_name=out_of_scope(variable._snapshot.name, export_scope),
         is_resource=variable._is_resource,
         trainable=variable.trainable,
         synchronization=variable.synchronization.value,
@@ -43,7 +44,7 @@ def from_definition(variable: Variable, message: Any, import_scope: str | None) 
     graph = get_default_graph()
 
     def element(name: str) -> Any:
-        return graph.as_graph_element(inside(name, import_scope))
+        return graph.as_graph_element(in_scope(name, import_scope))
 
     variable._target = element(message.variable_name)
     variable._initializer = element(message.initializer_name)

@@ -132,6 +132,9 @@ class ResourceVariable(Variable):
     def _as_graph_element(self) -> Tensor:
         return self._target
 
+    def _as_feed(self) -> Tensor:
+        return self._snapshot
+
     def _ref(self) -> Tensor:
         raise TypeError(f"Variable '{self.name}' is named by a handle and has no reference")
 
@@ -177,6 +180,8 @@ class WrittenVariable(ResourceVariable):
         if self._read_after is None:
             self._read_after = self._read()
         return self._read_after
+
+    _as_feed = _as_graph_element
 
 
 @public("python.ops.resource_variable_ops.is_resource_variable")

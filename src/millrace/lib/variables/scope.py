@@ -7,7 +7,7 @@ import enum
 import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from millrace.building import convert
 from millrace.building.scopes import graph_of, name_scope
@@ -17,7 +17,9 @@ from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
 from millrace.graph.keys import GraphKeys
 from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
+from millrace.lib.variables.partitioned import PartitionedVariable
 from millrace.lib.variables.store import VariableStore
+from millrace.lib.variables.variable import Variable
 
 
 class _ReuseMode(enum.Enum):
@@ -415,6 +417,47 @@ def variable_op_scope(
         constraint,
     ) as scope:
         yield scope
+
+
+@overload
+def get_variable(
+    name: str,
+    shape: Any = None,
+    dtype: Any = None,
+    initializer: Any = None,
+    regularizer: Any = None,
+    trainable: bool | None = None,
+    collections: Any = None,
+    caching_device: Any = None,
+    partitioner: None = None,
+    validate_shape: bool = True,
+    use_resource: bool | None = None,
+    custom_getter: Any = None,
+    constraint: Any = None,
+    synchronization: Any = VariableSynchronization.AUTO,
+    aggregation: Any = VariableAggregation.NONE,
+) -> Variable: ...
+
+
+@overload
+def get_variable(
+    name: str,
+    shape: Any = None,
+    dtype: Any = None,
+    initializer: Any = None,
+    regularizer: Any = None,
+    trainable: bool | None = None,
+    collections: Any = None,
+    caching_device: Any = None,
+    *,
+    partitioner: Callable[..., Any],
+    validate_shape: bool = True,
+    use_resource: bool | None = None,
+    custom_getter: Any = None,
+    constraint: Any = None,
+    synchronization: Any = VariableSynchronization.AUTO,
+    aggregation: Any = VariableAggregation.NONE,
+) -> Variable | PartitionedVariable: ...
 
 
 @public("get_variable", "python.ops.variable_scope.get_variable")

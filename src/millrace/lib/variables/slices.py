@@ -1,10 +1,11 @@
-"""What a saver must know of a slice of a larger variable, and names under scopes of import and export."""
+"""What a saver must know of a slice of a larger variable."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from millrace.core import protos
+from millrace.core.scoped_names import in_scope, is_in_scope, out_of_scope
 
 
 class SaveSliceInfo:
@@ -27,7 +28,7 @@ class SaveSliceInfo:
         import_scope: str | None = None,
     ) -> None:
         if save_slice_info_def is not None:
-            self.full_name: str | None = inside(save_slice_info_def.full_name, import_scope)
+            self.full_name: str | None = in_scope(save_slice_info_def.full_name, import_scope)
             self.full_shape: Any = list(save_slice_info_def.full_shape)
             self.var_offset: Any = list(save_slice_info_def.var_offset)
             self.var_shape: Any = list(save_slice_info_def.var_shape)
@@ -43,26 +44,11 @@ class SaveSliceInfo:
 
     def to_proto(self, export_scope: str | None = None) -> Any:
         """The message; None when the larger variable lies outside of `export_scope`."""
-        if not is_inside(self.full_name or "", export_scope):
+        if not is_in_scope(self.full_name or "", export_scope):
             return None
         return protos.SaveSliceInfoDef(
-            full_name=outside(self.full_name or "", export_scope),
+            full_name=out_of_scope(self.full_name or "", export_scope),
             full_shape=self.full_shape,
             var_offset=self.var_offset,
             var_shape=self.var_shape,
         )
-
-
-def inside(name: str, scope: str | None) -> str:
-    """`name` under the scope it is imported into."""
-    return f"{scope.rstrip('/')}/{name}" if scope and name else name
-
-
-def is_inside(name: str, scope: str | None) -> bool:
-    """Whether `name` lies under the scope that is exported; everything lies under none."""
-    return not scope or name.startswith(scope.rstrip("/") + "/")
-
-
-def outside(name: str, scope: str | None) -> str:
-    """`name` without the scope it is exported from."""
-    return name[len(scope.rstrip("/")) + 1 :] if scope and is_inside(name, scope) else name

@@ -15,9 +15,11 @@ from millrace.building import convert, raw, slicing
 from millrace.building.operators import OPERATORS
 from millrace.building.scopes import colocate_with, device, init_scope, name_scope
 from millrace.core import dtypes, late, shapes
+from millrace.core.collection_protos import register_proto_function
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph, session_for
 from millrace.graph.graph import Graph
+from millrace.graph.keys import GraphKeys
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables.arguments import check_distribution, collections_for, computed_inside
@@ -311,7 +313,7 @@ class Variable(metaclass=_VariableType):
 
     def sparse_read(self, indices: Any, name: str | None = None) -> Tensor:
         """The rows that `indices` names."""
-        return raw.Gather(self.value(), indices, name=name)
+        return raw.GatherV2(self.value(), indices, 0, name=name)
 
     def gather_nd(self, indices: Any, name: str | None = None) -> Tensor:
         """The slices that the rows of `indices` name."""
@@ -523,6 +525,8 @@ def _to_tensor(variable: Variable, dtype: Any = None, name: str | None = None, a
 
 
 convert.register_tensor_conversion_function(Variable, _to_tensor)
+for _collection in GraphKeys._VARIABLE_COLLECTIONS:
+    register_proto_function(_collection, "VariableDef", Variable.to_proto, Variable.from_proto)
 
 
 def _overload(name: str, function: Callable[..., Any]) -> None:

@@ -20,7 +20,7 @@ def drawn(shape: Any) -> Dims:
     """The output's dims where an input holds them.
 
     Raises:
-      ValueError: `shape` is no vector of lengths.
+      ValueError: `shape` is not a vector of lengths.
     """
     with_rank(shape.dims, 1, "shape")
     return shape.as_dims()
@@ -30,7 +30,7 @@ def sampled(logits: Any, num_samples: Known) -> Dims:
     """The dims `[batch, num_samples]` of draws from the rows of `logits`.
 
     Raises:
-      ValueError: `logits` is no matrix, or `num_samples` no scalar >= 0.
+      ValueError: `logits` is not a matrix, or `num_samples` is not a scalar >= 0.
     """
     with_rank(num_samples.dims, 0, "num_samples")
     batch = with_rank(logits, 2, "logits")[0]  # type: ignore[index]
@@ -56,7 +56,7 @@ def dims_of(shape: np.ndarray, op: str) -> tuple[tuple[int, ...], int]:
     """The lengths in a run-time shape vector, and how many elements they make.
 
     Raises:
-      InvalidArgumentError: `shape` is no vector of lengths.
+      InvalidArgumentError: `shape` is not a vector of lengths.
     """
     if shape.ndim != 1 or (shape.size and shape.min() < 0):
         raise invalid(f"{op}: 'shape' must be a vector of lengths >= 0. Received: {shape.tolist()}")

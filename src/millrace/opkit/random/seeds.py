@@ -42,7 +42,7 @@ def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:
       Two integers, or two Nones when neither seed is set: fresh entropy in every session.
 
     Raises:
-      TypeError: a seed is no integer.
+      TypeError: a seed is not an integer.
     """
     graph = get_default_graph()
     if graph.seed is None and op_seed is None:

@@ -5,19 +5,31 @@ from __future__ import annotations
 import gzip
 import os
 import threading
+from collections.abc import Generator
 from typing import Any
 
-from millrace.core import errors
+from millrace.core import errors, protos
 from millrace.opkit.records import tfrecord as records
+from millrace.opkit.state.resource import Resource
 
 
-class Reader:
-    """Takes a work unit from a queue, mostly a file name, and reads it to its end before the next."""
+class Reader(Resource):
+    """Takes a work unit from a queue, mostly a file name, and reads it to its end before the next.
+
+    Attributes:
+      produced: pairs read.
+      completed: work units read to their end.
+      single: a work unit is one pair, so that it is done when that was given.
+    """
+
+    kind = "Reader"
+    single = False
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._work: str | None = None
         self._raw = b""
+        self._started = 0
         self.produced = 0
         self.completed = 0
 
@@ -41,31 +53,42 @@ class Reader:
         Raises:
           OutOfRangeError: the queue is closed and has no more work.
         """
-        while True:
-            with self._lock:
+        with self._lock:
+            while True:
                 if self._work is None:
                     (unit,) = queue.dequeue()
                     self._raw = unit if isinstance(unit, bytes) else unit[()]
+                    self._started += 1
                     self._work = os.fsdecode(self._raw)
-                    self._start()
+                    try:
+                        self._start()
+                    except BaseException:
+                        self._work = None
+                        raise
                 found = self._next()
                 if found is not None:
                     self.produced += 1
+                if found is None or self.single:
+                    self._finish()
+                if found is not None:
                     return found
-                self._stop()
-                self._work = None
-                self.completed += 1
+
+    def _finish(self) -> None:
+        self._stop()
+        self._work = None
+        self.completed += 1
 
     def read_up_to(self, queue: Any, count: int) -> list[tuple[bytes, bytes]]:
         """At most `count` pairs: what is left of the work unit, at least one."""
         found = [self.read(queue)]
-        while len(found) < count:
-            with self._lock:
-                pair = None if self._work is None else self._next()
+        with self._lock:
+            while len(found) < count and self._work is not None:
+                pair = self._next()
                 if pair is None:
-                    return found
-                self.produced += 1
-            found.append(pair)
+                    self._finish()
+                else:
+                    self.produced += 1
+                    found.append(pair)
         return found
 
     def release(self) -> None:
@@ -77,35 +100,77 @@ class Reader:
         with self._lock:
             if self._work is not None:
                 self._stop()
+            self._work, self._raw = None, b""
+            self._started = self.produced = self.completed = 0
+
+    def state(self) -> bytes:
+        """Where the reader stands, as a `ReaderBaseState` message.
+
+        Raises:
+          UnimplementedError: this kind of reader cannot tell.
+        """
+        if not self.single:
+            raise errors.UnimplementedError(None, None, f"{self.kind} '{self.name}' cannot be serialized")
+        with self._lock:
+            message = protos.ReaderBaseState(
+                work_started=self._started,
+                work_finished=self.completed,
+                num_records_produced=self.produced,
+                current_work=self._raw,
+            )
+            return message.SerializeToString()
+
+    def restore(self, state: bytes) -> None:
+        """Goes back to where `state` was told.
+
+        Raises:
+          UnimplementedError: this kind of reader cannot.
+          InvalidArgumentError: it is no such message.
+        """
+        if not self.single:
+            raise errors.UnimplementedError(None, None, f"{self.kind} '{self.name}' cannot be restored")
+        message = protos.ReaderBaseState()
+        try:
+            message.ParseFromString(state)
+        except Exception:
+            raise errors.InvalidArgumentError(
+                None, None, f"Could not parse state for {self.kind} '{self.name}': {state!r}"
+            ) from None
+        with self._lock:
+            if self._work is not None:
+                self._stop()
+            self._raw = message.current_work
+            self._started, self.completed = message.work_started, message.work_finished
+            self.produced = message.num_records_produced
             self._work = None
-            self.produced = self.completed = 0
+            if self._started > self.completed:
+                self._work = os.fsdecode(self._raw)
+                self._start()
 
 
 class IdentityReader(Reader):
     """Gives each work unit as key and value."""
 
-    def _start(self) -> None:
-        self._done = False
+    kind = "IdentityReader"
+    single = True
 
     def _next(self) -> tuple[bytes, bytes] | None:
-        if self._done:
-            return None
-        self._done = True
         return self._raw, self._raw
 
 
-class WholeFileReader(IdentityReader):
+class WholeFileReader(Reader):
     """Gives each file's name and contents."""
 
+    kind = "WholeFileReader"
+    single = True
+
     def _next(self) -> tuple[bytes, bytes] | None:
-        if self._done:
-            return None
-        self._done = True
         try:
             with open(str(self._work), "rb") as file:
                 return self._raw, file.read()
         except FileNotFoundError:
-            raise errors.NotFoundError(None, None, f"{self._work}; No such file or directory") from None
+            self._work = None
+            raise errors.NotFoundError(None, None, f"{self._raw!r}; No such file or directory") from None
 
 
 class _FileReader(Reader):
@@ -127,6 +192,8 @@ class _FileReader(Reader):
 
 class TextLineReader(_FileReader):
     """Gives lines, with `file:number` as key."""
+
+    kind = "TextLineReader"
 
     def __init__(self, skip: int) -> None:
         super().__init__()
@@ -150,6 +217,8 @@ class TextLineReader(_FileReader):
 class TFRecordReader(_FileReader):
     """Gives records, with `file:offset` as key."""
 
+    kind = "TFRecordReader"
+
     def __init__(self, compression: str) -> None:
         super().__init__()
         self._compression = compression
@@ -169,6 +238,8 @@ class TFRecordReader(_FileReader):
 
 class FixedLengthRecordReader(_FileReader):
     """Gives pieces of one length, with `file:number` as key."""
+
+    kind = "FixedLengthRecordReader"
 
     def __init__(self, length: int, header: int, footer: int, hop: int, encoding: str) -> None:
         super().__init__()
@@ -202,24 +273,37 @@ class FixedLengthRecordReader(_FileReader):
         self._data = b""
 
 
+def lmdb_pairs(path: str) -> Generator[tuple[bytes, bytes], None, None]:
+    """The keys and values of an LMDB database.
+
+    Raises:
+      UnimplementedError: the package lmdb is not installed.
+    """
+    try:
+        import lmdb  # type: ignore[import-not-found]
+    except ImportError:
+        raise errors.UnimplementedError(
+            None, None, "LMDB databases are read through the package lmdb: pip install lmdb"
+        ) from None
+    database = lmdb.open(path, subdir=os.path.isdir(path), readonly=True, lock=False)
+    try:
+        with database.begin() as transaction:
+            for key, value in transaction.cursor():
+                yield bytes(key), bytes(value)
+    finally:
+        database.close()
+
+
 class LMDBReader(Reader):
     """Gives the keys and values of an LMDB database (needs the package lmdb)."""
 
+    kind = "LMDBReader"
+
     def _start(self) -> None:
-        try:
-            import lmdb  # type: ignore[import-not-found]
-        except ImportError:
-            raise errors.UnimplementedError(
-                None, None, "LMDBReader reads databases through the package lmdb: pip install lmdb"
-            ) from None
-        path = str(self._work)
-        self._database = lmdb.open(path, subdir=os.path.isdir(path), readonly=True, lock=False)
-        self._transaction = self._database.begin()
-        self._cursor = iter(self._transaction.cursor())
+        self._pairs = lmdb_pairs(str(self._work))
 
     def _next(self) -> tuple[bytes, bytes] | None:
-        found = next(self._cursor, None)
-        return None if found is None else (bytes(found[0]), bytes(found[1]))
+        return next(self._pairs, None)
 
     def _stop(self) -> None:
-        self._database.close()
+        self._pairs.close()

@@ -35,7 +35,7 @@ def parse(data: bytes, dtype: DType) -> np.ndarray:
       dtype: what its elements must be.
 
     Raises:
-      InvalidArgumentError: the bytes are no TensorProto, or one of another dtype.
+      InvalidArgumentError: the bytes are not a TensorProto, or one of another dtype.
     """
     proto = protos.TensorProto()
     try:
@@ -136,7 +136,7 @@ def deserialize_sparse(serialized: np.ndarray, dtype: DType) -> tuple[np.ndarray
       parts may have different shapes; the result is as large as the largest.
 
     Raises:
-      InvalidArgumentError: a string is no TensorProto of the right kind, or ranks differ.
+      InvalidArgumentError: a string is not a TensorProto of the right kind, or ranks differ.
     """
     if serialized.ndim < 1 or serialized.shape[-1] != 3:
         raise _refused(
@@ -179,7 +179,7 @@ def examples_from_json(texts: Iterable[bytes]) -> list[bytes]:
       texts: one Example each.
 
     Raises:
-      InvalidArgumentError: a text is no JSON or no Example.
+      InvalidArgumentError: a text is not JSON, or not an Example.
     """
     from google.protobuf import json_format  # large, and needed by nobody else
 

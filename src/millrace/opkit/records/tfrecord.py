@@ -17,10 +17,14 @@ from millrace.core import errors
 _OFFSET = 0xA282EAD8
 
 
-def masked_crc(data: bytes) -> int:
-    """CRC-32C, rotated right by 15 bits and offset, so that checksums of data with checksums stay useful."""
-    crc = google_crc32c.value(data)
+def mask(crc: int) -> int:
+    """A checksum as files hold it: rotated and offset, so that checksums of checksums stay useful."""
     return ((crc >> 15 | crc << 17) + _OFFSET) & 0xFFFFFFFF
+
+
+def masked_crc(data: bytes) -> int:
+    """The masked CRC-32C of `data`."""
+    return mask(google_crc32c.value(data))
 
 
 class _ZlibFile:

@@ -68,7 +68,7 @@ def _message_fields(data: bytes, at: int, end: int, number: int) -> Iterator[tup
     for found, wire, begin, stop in _fields(data, at, end):
         if found == number:
             if wire != _LENGTH:
-                raise MalformedRecord(f"field {number} is no message")
+                raise MalformedRecord(f"field {number} is not a message")
             yield begin, stop
 
 
@@ -140,7 +140,7 @@ def read_example(data: bytes) -> Table:
     """Where the features of a serialized Example lie, by name; of a repeated name the last counts.
 
     Raises:
-      MalformedRecord: the bytes are no Example.
+      MalformedRecord: the bytes are not an Example.
     """
     table: Table = {}
     for begin, end in _message_fields(data, 0, len(data), 1):
@@ -152,7 +152,7 @@ def read_sequence_example(data: bytes) -> tuple[Table, dict[bytes, list[Feature]
     """The context and the feature lists of a serialized SequenceExample.
 
     Raises:
-      MalformedRecord: the bytes are no SequenceExample.
+      MalformedRecord: the bytes are not a SequenceExample.
     """
     context: Table = {}
     lists: dict[bytes, list[Feature]] = {}

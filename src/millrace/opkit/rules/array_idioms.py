@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Final
 
 import numpy as np
 
 from millrace.building import raw
 from millrace.core.dtypes import DType, int32
 from millrace.graph.tensor import Tensor
+
+LEAST_FILLED: Final = 1000  # elements: from so many on, zeros and ones are not constants but filled when run
 
 
 def shown(xp: Any, x: Any) -> str:
@@ -20,6 +23,18 @@ def shown(xp: Any, x: Any) -> str:
 def constant(value: Any, name: str, dtype: DType = int32) -> Tensor:
     """A Const of `dtype`."""
     return raw.Const(value=np.array(value, dtype.np_dtype), dtype=dtype, name=name)
+
+
+def filled(dims: tuple[int, ...], value: Any, dtype: DType, name: str) -> Tensor:
+    """A tensor of known `dims` with `value` everywhere: a constant where it is small, else filled when run.
+
+    Args:
+      name: the scope, with a trailing slash, that the operation is named after.
+    """
+    if math.prod(dims) < LEAST_FILLED:
+        return constant(np.full(dims, value, dtype.np_dtype), name, dtype)
+    shape = constant(np.array(dims, np.int32), "shape_as_tensor")
+    return raw.Fill(shape, constant(value, "Const", dtype), name=name)
 
 
 def rank_tensor(x: Tensor, name: str = "Rank") -> Tensor:
@@ -42,7 +57,7 @@ def all_axes(x: Tensor) -> Tensor:
 
 
 def reversing_perm(a: Tensor) -> Tensor:
-    """The permutation that reverses the dimensions of `a`, computed when it runs, as `tf.transpose` does."""
+    """The permutation that reverses the dimensions of `a`, computed when it runs."""
     rank = raw.Rank(a, name="Rank")
     below = raw.Sub(rank, 1, name="sub")
     steps = raw.Range(0, rank, 1, name="Range")

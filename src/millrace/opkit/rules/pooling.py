@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core.dtypes import as_dtype
 from millrace.core.errors import UnimplementedError
 from millrace.core.shapes import Dims
 from millrace.opkit.rules import windows
@@ -87,10 +88,16 @@ def _wide(x: Any) -> Any:
 
 
 def max_pool(xp: Any, x: Any, frame: Frame) -> Any:
-    """The largest element of each window."""
-    return frame.leave(
-        xp, xp.window_reduce(frame.enter(xp, x, lowest(x.dtype)), "max", frame.windows, frame.strides)
-    )
+    """The largest element of each window; NaN is passed over."""
+    return frame.leave(xp, xp.window_reduce(_compared(xp, x, frame), "max", frame.windows, frame.strides))
+
+
+def _compared(xp: Any, x: Any, frame: Frame) -> Any:
+    """`x` ready for windows, the least finite number in place of NaN."""
+    if np.issubdtype(x.dtype, np.integer):
+        return frame.enter(xp, x, lowest(x.dtype))
+    least = np.asarray(as_dtype(x.dtype).min, x.dtype)
+    return frame.enter(xp, xp.where(xp.isnan(x), least, x), lowest(x.dtype))
 
 
 def max_pool_in_depth(xp: Any, x: Any, ksize: Any, strides: Any) -> Any:
@@ -125,12 +132,19 @@ def _first_hits(x: Any, y: Any, frame: Frame) -> Iterator[tuple[tuple[int, ...],
         yield offset, hit
 
 
-def max_pool_grad(xp: Any, x: Any, y: Any, dy: Any, frame: Frame) -> Any:
-    """The gradient of `max_pool` in `x`: `dy` goes to the first maximum of each window."""
-    wide = frame.enter(xp, x, lowest(x.dtype))
+def _all_hits(x: Any, y: Any, frame: Frame) -> Iterator[tuple[tuple[int, ...], Any]]:
+    """For each window element, where it equals the maximum `y`."""
+    for offset in windows.taps(frame.windows):
+        yield offset, windows.tap(x, offset, frame.outs, frame.strides) == y
+
+
+def max_pool_grad(xp: Any, x: Any, y: Any, dy: Any, frame: Frame, every: bool = False) -> Any:
+    """The gradient of `max_pool` in `x`: `dy` goes to the first maximum of each window, or to every one."""
+    wide = _compared(xp, x, frame)
     y, dy = windows.channels_last(xp, y, frame.format), windows.channels_last(xp, dy, frame.format)
     shape = (x.shape[0], *frame.padded(), wide.shape[-1])
-    dx = xp.scatter_where(shape, frame.strides, dy, _first_hits(wide, y, frame))
+    hits = _all_hits if every else _first_hits
+    dx = xp.scatter_where(shape, frame.strides, dy, hits(wide, y, frame))
     return frame.leave(xp, windows.unpad(dx, frame.pads, frame.sizes))
 
 
@@ -142,7 +156,7 @@ def max_pool_grad_by_index(xp: Any, x: Any, y: Any, dy: Any, frame: Frame) -> An
     """
     if not frame.tiles():
         return max_pool_grad(xp, x, y, dy, frame)
-    wide = frame.enter(xp, x, lowest(x.dtype))
+    wide = _compared(xp, x, frame)
     dy = windows.channels_last(xp, dy, frame.format)
     best = index = None
     for i, offset in enumerate(windows.taps(frame.windows)):
@@ -166,7 +180,7 @@ def max_pool_grad_by_index(xp: Any, x: Any, y: Any, dy: Any, frame: Frame) -> An
 
 def max_pool_grad_grad(xp: Any, x: Any, y: Any, dz: Any, frame: Frame) -> Any:
     """The gradient of `max_pool_grad` in `dy`: `dz` at the first maximum of each window."""
-    wide, dz = frame.enter(xp, x, lowest(x.dtype)), frame.enter(xp, dz)
+    wide, dz = _compared(xp, x, frame), frame.enter(xp, dz)
     y = windows.channels_last(xp, y, frame.format)
     out = xp.zeros(y.shape, dz.dtype)
     for offset, hit in _first_hits(wide, y, frame):

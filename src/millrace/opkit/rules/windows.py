@@ -193,6 +193,6 @@ def tap(x: Any, offset: tuple[int, ...], outs: tuple[int, ...], strides: Any) ->
 
 
 def unpad(x: Any, pads: Pairs, sizes: Any) -> Any:
-    """The part of a padded channels-last `x` that is no padding."""
+    """The part of a padded channels-last `x` that is not padding."""
     index = tuple(slice(lo, lo + n) for (lo, _), n in zip(pads, sizes, strict=True))
     return x[(slice(None), *index)]

@@ -125,7 +125,7 @@ class StaticTable(Table):
         self.is_filled = False
 
     def fill(self, keys: np.ndarray, values: np.ndarray) -> None:
-        """Fills the table. Filling it again with the same is no error.
+        """Fills the table. Filling it again with the same is not an error.
 
         Raises:
           FailedPreconditionError: one key has two values, or the table holds something else already.

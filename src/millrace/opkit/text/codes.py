@@ -51,7 +51,7 @@ def decode_raw(strings: np.ndarray, dtype: np.dtype, little_endian: bool = True)
       `[..., length / itemsize]` of `dtype`.
 
     Raises:
-      InvalidArgumentError: lengths differ or are no multiple of the item size.
+      InvalidArgumentError: lengths differ or are not a multiple of the item size.
     """
     dtype = np.dtype(dtype)
     items = strings.ravel().tolist()

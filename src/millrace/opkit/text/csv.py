@@ -35,7 +35,7 @@ def decode_csv(
 
     Raises:
       InvalidArgumentError: a record is malformed, has the wrong number of fields, lacks a required field, or
-        a field is no number.
+        a field is not a number.
     """
     if len(delimiter) != 1:
         raise _refused(f"field_delim should be only 1 char. Received: {delimiter!r}")

@@ -33,7 +33,7 @@ def string_to_number(strings: np.ndarray, dtype: np.dtype) -> np.ndarray:
       `dtype`, same shape.
 
     Raises:
-      InvalidArgumentError: a string is no number, or an integer out of range.
+      InvalidArgumentError: a string is not a number, or an integer out of range.
     """
     items = strings.ravel().tolist()
     numbers, bad = read_numbers(items, np.dtype(dtype))
@@ -53,7 +53,7 @@ def read_numbers(texts: Sequence[bytes], dtype: np.dtype) -> tuple[np.ndarray, i
       dtype: float32, float64, int32 or int64.
 
     Returns:
-      `[n]` of `dtype`, and the place of the first text that is no such number, or None.
+      `[n]` of `dtype`, and the place of the first text that is not such a number, or None.
     """
     is_float = dtype.kind == "f"
     if not b"".join(texts).translate(None, _PLAIN_REAL if is_float else _PLAIN_INTEGER):
@@ -79,7 +79,7 @@ def read_numbers(texts: Sequence[bytes], dtype: np.dtype) -> tuple[np.ndarray, i
 
 
 def number_reader(dtype: np.dtype) -> Callable[[bytes], int | float | np.floating | None]:
-    """A function that reads one string as a `dtype`, or gives None when it is no such number.
+    """A function that reads one string as a `dtype`, or gives None when it is not such a number.
 
     Args:
       dtype: float32, float64, int32 or int64.

@@ -154,7 +154,7 @@ def join(strings: Sequence[np.ndarray], separator: bytes = b"") -> np.ndarray:
       Object array of the common shape.
 
     Raises:
-      InvalidArgumentError: two arrays that are no scalars have different shapes.
+      InvalidArgumentError: two arrays that are not scalars have different shapes.
     """
     shapes = [array.shape for array in strings if array.ndim]
     shape = shapes[0] if shapes else ()

@@ -3,7 +3,7 @@ r"""RE2's regular expressions for byte strings, on Python's `re`.
 RE2 and Python agree on leftmost-first matching but not on syntax: what `$`, `\s`, `\b` and `.` mean, which
 escapes exist, what a flag in the middle of a pattern reaches. A pattern is therefore read by RE2's grammar
 here and written again in the part of Python's syntax in which both mean the same. Text is UTF-8; a byte that
-is no UTF-8 becomes a lone surrogate, which no class and no `.` matches, just as RE2 refuses it. Two limits
+is not UTF-8 becomes a lone surrogate, which no class and no `.` matches, just as RE2 refuses it. Two limits
 remain: matching backtracks, so a hostile pattern can take long, and `\C` takes a whole character instead of
 one byte of it.
 """

@@ -26,7 +26,7 @@ _ENCODINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """What to do about bytes that are no text.
+    """What to do about bytes that are not text.
 
     Attributes:
       errors: "strict" to fail, "replace" or "ignore".

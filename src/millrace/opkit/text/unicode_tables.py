@@ -14,7 +14,7 @@ import numpy as np
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 
-# Surrogates are no characters of valid UTF-8, so no range set here ever holds them.
+# Surrogates are not characters of valid UTF-8, so no range set here ever holds them.
 _UNIVERSE = ((0, 0xD7FF), (0xE000, 0x10FFFF))
 _CODE_POINTS = 0x110000
 

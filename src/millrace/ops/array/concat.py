@@ -329,10 +329,10 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     if not isinstance(values, list | tuple):
         values = [values]
     if len(values) == 1:
-        with get_default_graph().name_scope(name) as scope:
+        with get_default_graph().name_scope(name):
             axis = to_tensor(axis, int32, "concat_dim")
             shapes.merge(axis.dims, ())
-            return raw.Identity(values[0], name=scope)
+            return raw.Identity(values[0], name=name)
     return apply(ConcatV2, values, axis, name=name)
 
 
@@ -412,6 +412,7 @@ def split(
       ValueError: the parts do not fill the dimension, or their number is unknown.
     """
     if isinstance(num_or_size_splits, int | np.integer | shapes.Dimension):
+        to_tensor(int(num_or_size_splits))  # nobody takes it, but TensorFlow adds and counts it
         return apply(Split, axis, value, num_split=int(num_or_size_splits), name=name)
     sizes = to_tensor(num_or_size_splits)
     if sizes.dims == ():

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import Any
-
-import numpy as np
 
 from millrace.building import literals, raw
 from millrace.building.apply import apply
@@ -15,10 +15,7 @@ from millrace.graph import attrs
 from millrace.graph.attrs import text, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-
-_LARGEST_LITERAL = (
-    1 << 20
-)  # elements: up to here zeros and ones are constants, above they are filled when run
+from millrace.opkit.rules.array_idioms import LEAST_FILLED, filled
 
 
 @declare("Const() -> output: dtype", value=attrs.tensor(), dtype=attrs.dtype(), alias=True)
@@ -262,16 +259,29 @@ def _filled(shape: Any, value: Any, dtype: dtypes.DType, name: str) -> Tensor:
     graph = shape.graph if isinstance(shape, Tensor) else get_default_graph()
     with graph.as_default(), graph.name_scope(name) as scope:
         if not isinstance(shape, Tensor):
-            try:
-                dims = shapes.as_dims(shape)
-            except TypeError:
-                dims = None
-            if dims is not None and shapes.fully_defined(dims):
-                size = shapes.num_elements(dims) or 0
-                if size <= _LARGEST_LITERAL:
-                    return constant(np.full(dims, value, dtype.np_dtype), dtype, name=scope)  # type: ignore[arg-type]
-                shape = np.array(dims, np.int32)
-            shape = to_tensor(shape, None if isinstance(shape, np.ndarray) else dtypes.int32, "shape")
+            dims = _static_dims(shape)
+            if dims is not None:
+                return filled(dims, value, dtype, scope)
+            if isinstance(shape, list | tuple):
+                _compare_size(shape)
+            shape = to_tensor(shape, dtypes.int32)
         if shape.dtype not in (dtypes.int32, dtypes.int64):
             shape = raw.Cast(shape, DstT=dtypes.int32)
         return raw.Fill(shape, constant(value, dtype, name="Const"), name=scope)
+
+
+def _static_dims(shape: Any) -> tuple[int, ...] | None:
+    try:
+        dims = shapes.as_dims(shape)
+    except TypeError:
+        return None
+    return dims if dims is not None and shapes.fully_defined(dims) else None  # type: ignore[return-value]
+
+
+def _compare_size(lengths: Any) -> None:
+    """The product of lengths that are known only when run, and its comparison: TensorFlow asks whether few
+    elements are wanted before it sees that it cannot know, and the operations stay.
+    """
+    size = functools.reduce(operator.mul, lengths)
+    if isinstance(size, Tensor) and size.dims == ():
+        raw.Less(size, LEAST_FILLED)

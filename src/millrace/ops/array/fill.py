@@ -14,12 +14,12 @@ from millrace.core import dtypes
 from millrace.core.dtypes import ALL, BOOL, COMPLEX, INDEX, bfloat16, float32, float64, int32, int64
 from millrace.core.errors import InvalidArgumentError
 from millrace.core.public import public
-from millrace.core.shapes import format_dims
+from millrace.core.shapes import format_dims, fully_defined
 from millrace.graph.attrs import dtype, flag
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import all_axes
+from millrace.opkit.rules.array_idioms import all_axes, filled
 from millrace.opkit.rules.idioms import shape_tensor
 
 
@@ -192,7 +192,7 @@ def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
       name: op name; default "Fill".
 
     Raises:
-      ValueError: `value` is no scalar.
+      ValueError: `value` is not a scalar.
     """
     return apply(Fill, dims, value, name=name)
 
@@ -220,6 +220,10 @@ def zeros_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize
     with get_default_graph().name_scope(name or "zeros_like") as scope:
         tensor = to_tensor(tensor, name="tensor")
         chosen = tensor.dtype.base_dtype if dtype is None else dtypes.as_dtype(dtype).base_dtype
+        dims = tensor.dims
+        if optimize and fully_defined(dims):
+            zero: Any = False if chosen.is_bool else b"" if chosen is dtypes.string else 0
+            return filled(dims, zero, chosen, scope)  # type: ignore[arg-type]
         if chosen is tensor.dtype.base_dtype:
             return apply(ZerosLike, tensor, name=scope)
         return _filled_like(tensor, 0, chosen, optimize, scope)
@@ -258,7 +262,7 @@ def range_(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, nam
             widths = [int32, int64, float32, float64]
             for end in ends:
                 if end.dtype.base_dtype not in widths:
-                    raise TypeError(
+                    raise AssertionError(
                         f"range: start, limit and delta must be int or float. Received: {end.dtype.name}"
                     )
             chosen = max((end.dtype.base_dtype for end in ends), key=widths.index)

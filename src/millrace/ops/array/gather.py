@@ -169,7 +169,7 @@ def gather(
       params: `[..., n, ...]`, n the length of dimension `axis`; or a variable.
       indices: `[...]`, int32 or int64, each in [0, n).
       validate_indices: taken for compatibility; indices are always checked.
-      name: op name; default "Gather" along axis 0, "GatherV2" else.
+      name: op name; default "GatherV2", for a variable "Gather".
       axis: int scalar; default `batch_dims`.
       batch_dims: the first so many dimensions are common to `params` and `indices`.
 
@@ -181,11 +181,10 @@ def gather(
     """
     if axis is None:
         axis = batch_dims
-    if batch_dims != 0 or isinstance(axis, Tensor) or int(axis) != 0:
-        return apply(GatherV2, params, indices, axis, batch_dims=batch_dims, name=name)
-    if hasattr(params, "sparse_read"):
+    of_rows = batch_dims == 0 and isinstance(axis, int | np.integer) and axis == 0
+    if of_rows and hasattr(params, "sparse_read"):
         return params.sparse_read(indices, name=name)
-    return apply(Gather, params, indices, name=name)
+    return apply(GatherV2, params, indices, axis, batch_dims=batch_dims, name=name)
 
 
 @public("batch_gather")

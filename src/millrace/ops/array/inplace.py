@@ -207,7 +207,7 @@ def edit_distance(hypothesis: Any, truth: Any, normalize: bool = True, name: str
       float32 of rank n - 1.
 
     Raises:
-      TypeError: an argument is no SparseTensor.
+      TypeError: an argument is not a SparseTensor.
     """
     for value, what in ((hypothesis, "hypothesis"), (truth, "truth")):
         if not hasattr(value, "dense_shape"):

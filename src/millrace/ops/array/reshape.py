@@ -163,6 +163,7 @@ class Squeeze:
 
 
 def _permuted(x: Any, perm: Any) -> Any:
+    with_rank(perm.dims, 1, "perm")
     order = perm.value
     rank = None if x is None else len(x)
     if perm.dims is not None and len(perm.dims) == 1 and perm.dims[0] is not None:
@@ -339,10 +340,8 @@ def transpose(a: Any, perm: Any = None, name: str = "transpose", conjugate: bool
         opdef = ConjugateTranspose if conjugate and a.dtype.is_complex else Transpose
         if perm is not None:
             return apply(opdef, a, perm, name=scope)
-        turned = apply(opdef, a, reversing_perm(a), name=scope)
-        if a.dims is not None:
-            turned.set_shape(a.dims[::-1])
-        return turned
+        perm = reversing_perm(a) if a.dims is None else np.arange(len(a.dims), dtype=np.int32)[::-1]
+        return apply(opdef, a, perm, name=scope)
 
 
 @public("matrix_transpose", "linalg.transpose", "linalg.matrix_transpose")
@@ -370,7 +369,7 @@ def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = F
                 )
             return transpose(a, [*range(n - 2), n - 1, n - 2], conjugate=conjugate)
         rank = raw.Rank(a)
-        order = raw.ConcatV2([raw.Range(0, rank - 2, 1), raw.Pack([rank - 1, rank - 2])], 0)
+        order = raw.ConcatV2([raw.Range(0, rank - 2, 1), [rank - 1, rank - 2]], 0, name="concat")
         return transpose(a, order, conjugate=conjugate)
 
 

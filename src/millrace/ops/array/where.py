@@ -347,7 +347,7 @@ def unique(x: Any, out_idx: Any = int32, name: str | None = None) -> Any:
       A named tuple: `y` `[m]`, the values in the order of their first places; `idx` `[n]`, x[i] == y[idx[i]].
 
     Raises:
-      ValueError: `x` is no vector.
+      ValueError: `x` is not a vector.
     """
     return apply(Unique, x, out_idx=dtypes.as_dtype(out_idx), name=name)
 

@@ -14,6 +14,7 @@ from millrace.core import dtypes, shapes
 from millrace.core.dtypes import ALL
 from millrace.graph.attrs import body, count, flag, integer, types
 from millrace.graph.attrs import dtype as dtype_attr
+from millrace.graph.attrs import shape as shape_attr
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.rules import shape_rules
 
@@ -135,15 +136,23 @@ class VariantZeros:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("StackConcat(stack: variant) -> output: dtype", dtype=dtype_attr(ALL))
+@declare(
+    "StackConcat(stack: variant) -> output: dtype",
+    dtype=dtype_attr(ALL),
+    element_shape=shape_attr(default=None),
+)
 class StackConcat:
-    """The elements of a stack, concatenated along their first dimension."""
+    """The elements of a stack, concatenated along their first dimension.
 
-    def shape(stack):
-        return None if stack is None else (None, *stack[1:])
+    `element_shape` tells the result's rows where there is no element: its first dimension does not matter.
+    """
 
-    def kernel(xp, stack):
-        return xp.stack_concat(stack)
+    def shape(stack, element_shape):
+        rows = stack if element_shape is None else element_shape
+        return None if rows is None else (None, *rows[1:])
+
+    def kernel(xp, stack, dtype, element_shape):
+        return xp.stack_concat(stack, dtype, element_shape)
 
     def grad(op, dy):
         return raw.StackSplit(op.inputs[0], dy)
@@ -160,4 +169,4 @@ class StackSplit:
         return xp.stack_split(like, value)
 
     def grad(op, stack):
-        return None, raw.StackConcat(stack, dtype=op.inputs[1].dtype)
+        return None, raw.StackConcat(stack, dtype=op.inputs[1].dtype, element_shape=op.inputs[1].dims)

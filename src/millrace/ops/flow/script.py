@@ -137,7 +137,7 @@ def py_func(
 
 
 def _scoped(inp: Any, name: str | None) -> list[Any]:
-    """The inputs as a list; values that are no tensors become constants under the operation's name."""
+    """The inputs as a list; values that are not tensors become constants under the operation's name."""
     values = list(inp)
     if all(convert.is_tensor_like(v) for v in values):
         return values

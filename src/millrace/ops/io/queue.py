@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core import dtypes
+from millrace.core import dtypes, errors
 from millrace.graph.attrs import flag, integer, shape_list, text, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.state.queues import PaddingQueue, PriorityQueue, Queue, ShuffleQueue
+from millrace.opkit.state.resource import of
 
 _COMMON: dict[str, Any] = dict(
     shapes=shape_list(default=()),
@@ -19,15 +20,19 @@ _COMMON: dict[str, Any] = dict(
 )
 
 
-def _facts(attrs: Any) -> tuple[Any, ...]:
-    return attrs.get("shared_name") or "queue", attrs["component_types"], attrs["shapes"], attrs["capacity"]
+def _confirmed(queue: Queue, kind: type[Queue], attrs: dict[str, Any]) -> tuple[Queue, Queue]:
+    """The queue of a handle, which another operation of the same shared name may have made."""
+    if type(queue) is not kind:
+        raise errors.InvalidArgumentError(None, None, f"Expected {queue.kind}, found {kind.kind}")
+    queue.asked_for(attrs)
+    return queue, queue
 
 
 @declare(
     "FIFOQueueV2() -> handle: resource",
     component_types=types(minimum=1),
     **_COMMON,
-    state=lambda attrs: Queue(*_facts(attrs)),
+    state=Queue,
     host=True,
 )
 class FIFOQueueV2:
@@ -36,8 +41,8 @@ class FIFOQueueV2:
     def shape():
         return ()
 
-    def kernel(xp, queue):
-        return queue, queue
+    def kernel(xp, queue, **attrs):
+        return _confirmed(queue, Queue, attrs)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -46,7 +51,7 @@ class FIFOQueueV2:
     "PaddingFIFOQueueV2() -> handle: resource",
     component_types=types(minimum=1),
     **_COMMON,
-    state=lambda attrs: PaddingQueue(*_facts(attrs)),
+    state=PaddingQueue,
     host=True,
 )
 class PaddingFIFOQueueV2:
@@ -55,16 +60,10 @@ class PaddingFIFOQueueV2:
     def shape():
         return ()
 
-    def kernel(xp, queue):
-        return queue, queue
+    def kernel(xp, queue, **attrs):
+        return _confirmed(queue, PaddingQueue, attrs)
 
     grad = NOT_DIFFERENTIABLE
-
-
-def _shuffle_queue(attrs: Any) -> ShuffleQueue:
-    return ShuffleQueue(
-        *_facts(attrs), min_after_dequeue=attrs["min_after_dequeue"], seed=attrs["seed"], seed2=attrs["seed2"]
-    )
 
 
 @declare(
@@ -74,7 +73,7 @@ def _shuffle_queue(attrs: Any) -> ShuffleQueue:
     min_after_dequeue=integer(default=0),
     seed=integer(default=0),
     seed2=integer(default=0),
-    state=_shuffle_queue,
+    state=ShuffleQueue,
     host=True,
 )
 class RandomShuffleQueueV2:
@@ -83,22 +82,23 @@ class RandomShuffleQueueV2:
     def shape():
         return ()
 
-    def kernel(xp, queue):
-        return queue, queue
+    def kernel(xp, queue, **attrs):
+        return _confirmed(queue, ShuffleQueue, attrs)
 
     grad = NOT_DIFFERENTIABLE
 
 
-def _priority_queue(attrs: Any) -> PriorityQueue:
-    name, kinds, dims, capacity = _facts(attrs)
-    return PriorityQueue(name, (dtypes.int64, *kinds), ((), *dims), capacity)
+def _with_priority(attrs: Any) -> dict[str, Any]:
+    """The attributes with the priority, which comes before the other components."""
+    kinds, dims = (dtypes.int64, *attrs["component_types"]), ((), *attrs["shapes"])
+    return {**attrs, "component_types": kinds, "shapes": dims}
 
 
 @declare(
     "PriorityQueueV2() -> handle: resource",
     component_types=types(default=()),
     **_COMMON,
-    state=_priority_queue,
+    state=lambda attrs: PriorityQueue(_with_priority(attrs)),
     host=True,
 )
 class PriorityQueueV2:
@@ -107,8 +107,8 @@ class PriorityQueueV2:
     def shape():
         return ()
 
-    def kernel(xp, queue):
-        return queue, queue
+    def kernel(xp, queue, **attrs):
+        return _confirmed(queue, PriorityQueue, _with_priority(attrs))
 
     grad = NOT_DIFFERENTIABLE
 
@@ -128,7 +128,7 @@ class QueueEnqueueV2:
         return []
 
     def kernel(xp, handle, components):
-        handle.enqueue(_kept(components))
+        of(Queue, handle).enqueue(_kept(components))
         return []
 
     grad = NOT_DIFFERENTIABLE
@@ -149,7 +149,7 @@ class QueueEnqueueManyV2:
         return []
 
     def kernel(xp, handle, components):
-        handle.enqueue_many(_kept(components))
+        of(Queue, handle).enqueue_many(_kept(components))
         return []
 
     grad = NOT_DIFFERENTIABLE
@@ -175,7 +175,7 @@ class QueueDequeueV2:
         return [None] * len(component_types)
 
     def kernel(xp, handle):
-        return handle.dequeue()
+        return of(Queue, handle).dequeue()
 
     grad = NOT_DIFFERENTIABLE
 
@@ -195,7 +195,7 @@ class QueueDequeueManyV2:
         return [None] * len(component_types)
 
     def kernel(xp, handle, n):
-        return handle.dequeue_many(int(n), False)
+        return of(Queue, handle).dequeue_many(int(n), False)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -215,20 +215,26 @@ class QueueDequeueUpToV2:
         return [None] * len(component_types)
 
     def kernel(xp, handle, n):
-        return handle.dequeue_many(int(n), True)
+        return of(Queue, handle).dequeue_many(int(n), True)
 
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("QueueCloseV2(handle: resource)", cancel_pending_enqueues=flag(False), effect=True, host=True)
+@declare(
+    "QueueCloseV2(handle: resource)",
+    cancel_pending_enqueues=flag(False),
+    effect=True,
+    host=True,
+    blocking=True,
+)
 class QueueCloseV2:
-    """Closes the queue: no more elements go in."""
+    """Closes the queue, after those that wait to put something in: no more elements go in."""
 
     def shape(handle):
         return []
 
     def kernel(xp, handle, cancel_pending_enqueues):
-        handle.close(cancel_pending_enqueues)
+        of(Queue, handle).close(cancel_pending_enqueues)
         return []
 
     grad = NOT_DIFFERENTIABLE
@@ -242,7 +248,7 @@ class QueueIsClosedV2:
         return ()
 
     def kernel(xp, handle):
-        return xp.bool_(handle.closed)
+        return xp.bool_(of(Queue, handle).closed)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -255,6 +261,6 @@ class QueueSizeV2:
         return ()
 
     def kernel(xp, handle):
-        return xp.int32(handle.size())
+        return xp.int32(of(Queue, handle).size())
 
     grad = NOT_DIFFERENTIABLE

@@ -11,6 +11,8 @@ import numpy as np
 from millrace.graph.attrs import integer, text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.records import readers
+from millrace.opkit.state.queues import Queue
+from millrace.opkit.state.resource import of
 
 _COMMON: dict[str, Any] = dict(container=text(default=""), shared_name=text(default=""))
 
@@ -142,7 +144,7 @@ class ReaderReadV2:
         return [(), ()]
 
     def kernel(xp, reader_handle, queue_handle):
-        return reader_handle.read(queue_handle)
+        return of(readers.Reader, reader_handle).read(of(Queue, queue_handle))
 
     grad = NOT_DIFFERENTIABLE
 
@@ -161,7 +163,7 @@ class ReaderReadUpToV2:
         return [(None,), (None,)]
 
     def kernel(xp, reader_handle, queue_handle, num_records):
-        found = reader_handle.read_up_to(queue_handle, int(num_records))
+        found = of(readers.Reader, reader_handle).read_up_to(of(Queue, queue_handle), int(num_records))
         columns = np.empty((2, len(found)), object)
         for i, pair in enumerate(found):
             columns[:, i] = pair
@@ -180,7 +182,7 @@ class ReaderNumRecordsProducedV2:
         return ()
 
     def kernel(xp, reader_handle):
-        return xp.int64(reader_handle.produced)
+        return xp.int64(of(readers.Reader, reader_handle).produced)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -195,7 +197,7 @@ class ReaderNumWorkUnitsCompletedV2:
         return ()
 
     def kernel(xp, reader_handle):
-        return xp.int64(reader_handle.completed)
+        return xp.int64(of(readers.Reader, reader_handle).completed)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -208,7 +210,34 @@ class ReaderResetV2:
         return []
 
     def kernel(xp, reader_handle):
-        reader_handle.reset()
+        of(readers.Reader, reader_handle).reset()
+        return []
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare("ReaderSerializeStateV2(reader_handle: resource) -> state: string", effect=True, host=True)
+class ReaderSerializeStateV2:
+    """Where the reader stands."""
+
+    def shape(reader_handle):
+        return ()
+
+    def kernel(xp, reader_handle):
+        return of(readers.Reader, reader_handle).state()
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare("ReaderRestoreStateV2(reader_handle: resource, state: string)", effect=True, host=True)
+class ReaderRestoreStateV2:
+    """Takes the reader back to where it stood."""
+
+    def shape(reader_handle, state):
+        return []
+
+    def kernel(xp, reader_handle, state):
+        of(readers.Reader, reader_handle).restore(state if isinstance(state, bytes) else state[()])
         return []
 
     grad = NOT_DIFFERENTIABLE

@@ -12,6 +12,7 @@ from millrace.building.apply import apply
 from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import COMPLEX, FLOATING, NUMERIC, QUANTIZED, STRING
 from millrace.core.public import public
+from millrace.dialect.numpy.math import power
 from millrace.graph import attrs
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
@@ -86,7 +87,18 @@ def _squared_modulus(xp, x):
 def _power(xp, x, y):
     if x.dtype.kind in "iu":
         xp.check(y >= 0, _negative_power)
+    if x.dtype.kind == "c":
+        return _complex_power(xp, x, y)
     return xp.power(x, y)
+
+
+def _complex_power(xp, x, y):
+    """exp(y log x); 1 for y = 0, and 0 where x is 0 and the real part of y is positive."""
+    zero, one = xp.zeros((), x.dtype), xp.ones((), x.dtype)
+    z = xp.exp(xp.multiply(y, xp.log(xp.where(x == 0, one, x))))
+    nan = np.asarray(complex(np.nan, np.nan), x.dtype)
+    nothing = xp.where(xp.real_part(y) > 0, zero, nan)
+    return xp.where(y == 0, one, xp.where(x == 0, nothing, z))
 
 
 def _negative_power() -> errors.InvalidArgumentError:
@@ -94,7 +106,7 @@ def _negative_power() -> errors.InvalidArgumentError:
 
 
 def _bind_power(dims, values, attributes):
-    return None if attributes["T"].is_integer else np.power
+    return None if attributes["T"].is_integer or attributes["T"].is_complex else power
 
 
 Add = binary("Add", _SUMMABLE | STRING, "add", _add_grad, "z = x + y; strings are joined.", __name__)

@@ -13,6 +13,7 @@ from millrace.building.scopes import name_scope
 from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import ALL, COMPLEX, FLOATING, NUMERIC, QUANTIZED
 from millrace.core.public import public
+from millrace.dialect.numpy.math import through
 from millrace.graph import attrs
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
@@ -34,7 +35,9 @@ def _bind_cast(dims, values, attributes):
     source, target = attributes["SrcT"], attributes["DstT"]
     if source is dtypes.string or target is dtypes.string or source.is_complex or attributes["Truncate"]:
         return None
-    dtype = target.np_dtype
+    dtype, between = target.np_dtype, through(source.np_dtype, target.np_dtype)
+    if between is not None:
+        return lambda x: x.astype(between).astype(dtype)
     return lambda x: x.astype(dtype)
 
 
@@ -111,10 +114,12 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
       Shape of `x`, dtype `dtype`; `x` itself where it has that dtype already.
 
     Raises:
-      TypeError: `dtype` is no dtype.
+      TypeError: `dtype` is not a dtype.
       UnimplementedError: when run, for strings and handles.
     """
     target = dtypes.as_dtype(dtype).base_dtype
+    if isinstance(x, Tensor) and x.dtype is target:
+        return x
     if not isinstance(x, Tensor) and hasattr(x, "values") and hasattr(x, "dense_shape"):
         return x if x.dtype.base_dtype is target else on_values(x, lambda v: cast(v, target, name))
     with name_scope(name, "Cast", [x]) as scope:
@@ -138,9 +143,9 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
         value = convert_to_tensor(value, name="value")
         target, source = dtypes.as_dtype(dtype).base_dtype, value.dtype.base_dtype
         if source.min < target.min:
-            value = raw.Maximum(value, _bound(source, target, lower=True), name="clamp_min")
+            value = raw.Maximum(value, _bound(source, target, lower=True))
         if source.max > target.max:
-            value = raw.Minimum(value, _bound(source, target, lower=False), name="clamp_max")
+            value = raw.Minimum(value, _bound(source, target, lower=False))
         return cast(value, target, name=scope)
 
 

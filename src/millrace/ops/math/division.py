@@ -15,7 +15,7 @@ from millrace.core.dtypes import COMPLEX, FLOATING
 from millrace.core.public import public
 from millrace.graph.opdef import NOT_DIFFERENTIABLE
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.families import binary, gradient_of, unary
+from millrace.opkit.rules.families import binary, gradient_of, nothing_from_nothing, unary
 from millrace.opkit.rules.idioms import Unbroadcast, conj
 
 _DIVISIBLE = FLOATING | COMPLEX | {
@@ -206,7 +206,7 @@ def _reciprocal_grad(grad_type):
 
 def _inverse_grad(xp, y, dy):
     conjugate = xp.conj(y)
-    return xp.multiply(xp.multiply(xp.negative(conjugate), dy), conjugate)
+    return nothing_from_nothing(xp, dy, xp.multiply(xp.multiply(xp.negative(conjugate), dy), conjugate))
 
 
 def _inverse_grad_grad(grad_type):

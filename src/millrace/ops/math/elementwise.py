@@ -15,7 +15,7 @@ from millrace.core.dtypes import COMPLEX, FLOATING
 from millrace.core.public import public
 from millrace.graph.opdef import NOT_DIFFERENTIABLE
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.families import gradient_of, unary
+from millrace.opkit.rules.families import gradient_of, nothing_from_nothing, unary
 from millrace.opkit.rules.idioms import after, conj
 from millrace.opkit.sparse.values import on_values
 
@@ -30,7 +30,7 @@ def _square_grad(op, dy):
 
 
 def _sqrt_grad_kernel(xp, y, dy):
-    return xp.divide(dy, 2 * xp.conj(y))
+    return nothing_from_nothing(xp, dy, xp.divide(dy, 2 * xp.conj(y)))
 
 
 def _sqrt_grad_grad(op, d):
@@ -42,7 +42,7 @@ def _sqrt_grad_grad(op, d):
 
 def _rsqrt_grad_kernel(xp, y, dy):
     conjugate = xp.conj(y)
-    return xp.divide(dy * conjugate * (conjugate * conjugate), -2)
+    return nothing_from_nothing(xp, dy, xp.divide(dy * conjugate * (conjugate * conjugate), -2))
 
 
 def _rsqrt_grad_grad(op, d):
@@ -98,6 +98,18 @@ def _sign_grad(op, dy):
     return raw.DivNoNan(across, 2 * raw.Complex(modulus, raw.ZerosLike(modulus), Tout=x.dtype.base_dtype))
 
 
+def _sign(xp, x):
+    if x.dtype.kind != "c":
+        return xp.sign(x)
+    modulus = xp.abs(x)
+    direction = xp.complex(xp.divide(xp.real_part(x), modulus), xp.divide(xp.imaginary_part(x), modulus))
+    return xp.where(x == 0, xp.zeros((), x.dtype), direction)
+
+
+def _bind_sign(dims, values, attributes):
+    return None if attributes["T"].is_complex else np.sign
+
+
 def _round(xp, x):
     return xp.positive(x) if x.dtype.kind in "iu" else xp.rint(x)
 
@@ -108,7 +120,15 @@ def _bind_round(dims, values, attributes):
 
 Neg = unary("Neg", _WIDE, "negative", lambda op, dy: raw.Neg(dy), "y = -x.", __name__)
 Abs = unary("Abs", _ABSOLUTE, "absolute", lambda op, dy: dy * raw.Sign(op.inputs[0]), "y = |x|.", __name__)
-Sign = unary("Sign", _WIDE, "sign", _sign_grad, "-1, 0 or 1; x / |x| for complex x, 0 at 0.", __name__)
+Sign = unary(
+    "Sign",
+    _WIDE,
+    _sign,
+    _sign_grad,
+    "-1, 0 or 1; x / |x| for complex x, 0 at 0.",
+    __name__,
+    bind=_bind_sign,
+)
 Square = unary("Square", _WIDE, "square", _square_grad, "y = x x.", __name__)
 Sqrt = unary(
     "Sqrt",

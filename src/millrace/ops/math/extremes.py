@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building.apply import apply
-from millrace.core import dtypes, errors
+from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import INDEX, NUMERIC, QUANTIZED
 from millrace.core.public import public
 from millrace.graph import attrs
@@ -21,14 +21,26 @@ _ATTRS = {
     "output_type": attrs.dtype(INDEX, dtypes.int64),
 }
 
+_QUICK = frozenset({dtypes.float32, dtypes.float64})  # dtypes whose maximum says quickly whether there is NaN
+
 
 def _shape(input, dimension):
+    if dimension.dims not in (None, ()):
+        shown = shapes.format_dims(dimension.dims)
+        raise ValueError(f"the dimension must be a scalar. Received: shape {shown}")
     if input is None:
         return None
     if dimension.value is None:
         return (None,) * (len(input) - 1)
     axis = shape_rules.axis_in(int(dimension.value), len(input), "dimension")
     return input[:axis] + input[axis + 1 :]
+
+
+def _passed_over(xp, verb: str, x):
+    """`x` with numbers that lose every comparison instead of NaN, which has no place among others."""
+    if x.dtype.kind in "iub":
+        return x
+    return xp.where(xp.isnan(x), np.asarray(-np.inf if verb == "argmax" else np.inf, x.dtype), x)
 
 
 def _position(verb: str):
@@ -38,30 +50,41 @@ def _position(verb: str):
             raise errors.InvalidArgumentError(
                 None, None, f"Reduction axis {axis} is empty. Received: shape {list(input.shape)}"
             )
-        return xp.cast(getattr(xp, verb)(input, axis=axis), output_type.np_dtype)
+        places = getattr(xp, verb)(_passed_over(xp, verb, input), axis=axis)
+        return xp.cast(places, output_type.np_dtype)
 
     return kernel
 
 
-def _bind(reduce):
+def _bind(verb: str):
+    reduce = getattr(np, verb)
+
     def bind(dims, values, attributes):
         if dims[0] is None or values[1] is None or attributes["output_type"] is not dtypes.int64:
             return None
         rank, axis = len(dims[0]), int(values[1])
         if not -rank <= axis < rank or dims[0][axis] in (None, 0):
             return None  # the kernel reports what is wrong
-        return lambda x, _: reduce(x, axis)  # NumPy's positions are int64 already
+        if attributes["T"] not in _QUICK:
+            return lambda x, _: reduce(_passed_over(np, verb, x), axis)  # its positions are int64 already
+
+        def positions(x, _):
+            if np.isnan(np.max(x, initial=-np.inf)):
+                x = _passed_over(np, verb, x)
+            return reduce(x, axis)
+
+        return positions
 
     return bind
 
 
 @declare("ArgMax(input: T, dimension: Tidx) -> output: output_type", static=("dimension",), **_ATTRS)
 class ArgMax:
-    """The position of the largest element along an axis, the first one of several."""
+    """The position of the largest element along an axis, the first one of several; NaN is passed over."""
 
     shape = _shape
     kernel = _position("argmax")
-    bind = _bind(np.argmax)
+    bind = _bind("argmax")
     grad = NOT_DIFFERENTIABLE
 
 
@@ -71,7 +94,7 @@ class ArgMin:
 
     shape = _shape
     kernel = _position("argmin")
-    bind = _bind(np.argmin)
+    bind = _bind("argmin")
     grad = NOT_DIFFERENTIABLE
 
 

@@ -182,7 +182,7 @@ def _inverse_real_transform(xp: Any, x: Any, fft_length: Any, rank: int) -> Any:
 def _real_gradient(op: Any, dy: Tensor, rank: int, inverse: str) -> tuple[Tensor, None]:
     """The adjoint of a real transform: the real part of a complex transform of the half spectrum.
 
-    The half spectrum stands for itself alone (its mirror image is no output), so inner frequencies must
+    The half spectrum stands for itself alone (its mirror image is not an output), so inner frequencies must
     not count twice: the full inverse transform is taken of the spectrum padded with zeros.
     """
     x, length = op.inputs

@@ -184,7 +184,7 @@ class IgammaGradA:
 
 @declare("Betainc(a: T, b: T, x: T) -> z: T", T=_PRECISE)
 class Betainc:
-    """The regularised incomplete beta function."""
+    """The regularised incomplete beta function; NaN outside its domain."""
 
     def shape(a, b, x):
         out: Any = ()
@@ -196,7 +196,8 @@ class Betainc:
         return out
 
     def kernel(xp, a, b, x):
-        return xp.betainc(a, b, x)
+        defined = (a > 0) & (b > 0) & (a < np.inf) & (b < np.inf) & (x >= 0) & (x <= 1)
+        return xp.where(defined, xp.betainc(a, b, x), np.asarray(np.nan, x.dtype))
 
     def grad(op, dz):
         a, b, x = op.inputs
@@ -335,7 +336,7 @@ def zeta(x: Any, q: Any, name: str | None = None) -> Tensor:
 
 @public("polygamma", "math.polygamma")
 def polygamma(a: Any, x: Any, name: str | None = None) -> Tensor:
-    """The a-th derivative of digamma; NaN where a is no natural number.
+    """The a-th derivative of digamma; NaN where a is not a natural number.
 
     Args:
       a: `[...]`, float32 or float64.
@@ -389,7 +390,7 @@ def betainc(a: Any, b: Any, x: Any, name: str | None = None) -> Tensor:
       name: op name; default "Betainc".
 
     Returns:
-      The shape of those that are no scalars, dtype of `a`.
+      The shape of those that are not scalars, dtype of `a`.
 
     Raises:
       ValueError: two of the shapes differ and neither is a scalar.

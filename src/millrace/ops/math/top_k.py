@@ -11,6 +11,7 @@ from millrace.building.convert import to_tensor
 from millrace.core.dtypes import INDEX, REAL, int32
 from millrace.core.public import public
 from millrace.graph.attrs import dtype, flag, integer
+from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules import windows
@@ -192,14 +193,13 @@ def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) ->
       predictions: `[batch, classes]`, float32.
       targets: `[batch]`, int32 or int64.
       k: how many classes, an integer or scalar tensor.
-      name: op name; default "InTopK".
+      name: scope; default "in_top_k".
 
     Returns:
-      bool `[batch]`. False where the target is no class or its prediction is not finite.
+      bool `[batch]`. False where the target is not a class or its prediction is not finite.
     """
-    if isinstance(k, int | np.integer):
-        return raw.InTopK(predictions, targets, k=k, name=name)
-    return raw.InTopKV2(predictions, targets, k, name=name or "InTopK")
+    with get_default_graph().name_scope(name or "in_top_k"):
+        return raw.InTopKV2(predictions, targets, k)
 
 
 @public("contrib.nn.nth_element")

@@ -39,18 +39,14 @@ class MaxPool3D:
     T=FLOATING, TInput=FLOATING, ksize=_SIZES, strides=_SIZES, padding=_PADDINGS,
     data_format=_FORMATS)  # fmt: skip
 class MaxPool3DGrad:
-    """The gradient of MaxPool3D: `grad` goes to the first maximum of each window."""
+    """The gradient of MaxPool3D: `grad` goes to every maximum of each window."""
 
     def shape(orig_input, orig_output, grad):
         return orig_input
 
     def kernel(xp, orig_input, orig_output, grad, ksize, strides, padding, data_format):
         frame = Frame(orig_input.shape, ksize, strides, padding, data_format)
-        return pooling.max_pool_grad(xp, orig_input, orig_output, grad, frame)
-
-    def xla(xp, orig_input, orig_output, grad, ksize, strides, padding, data_format):
-        frame = Frame(orig_input.shape, ksize, strides, padding, data_format)
-        return pooling.max_pool_grad_by_index(xp, orig_input, orig_output, grad, frame)
+        return pooling.max_pool_grad(xp, orig_input, orig_output, grad, frame, every=True)
 
     def grad(op, dz):
         x, y, _ = op.inputs

@@ -187,7 +187,7 @@ def sparse_cross(inputs: Any, name: str | None = None) -> SparseTensor:
       SparseTensor `[batch, most combinations]` of strings.
 
     Raises:
-      TypeError: `inputs` is no list of tensors.
+      TypeError: `inputs` is not a list of tensors.
       InvalidArgumentError: when run, if the columns have different batch sizes.
     """
     return _crossed(inputs, False, 0, None, name)
@@ -210,7 +210,7 @@ def sparse_cross_hashed(
       SparseTensor `[batch, most combinations]` of int64.
 
     Raises:
-      TypeError: `inputs` is no list of tensors.
+      TypeError: `inputs` is not a list of tensors.
       InvalidArgumentError: when run, if the columns have different batch sizes.
     """
     return _crossed(inputs, True, num_buckets, hash_key, name)

@@ -61,7 +61,7 @@ def set_size(a: Any, validate_indices: bool = True) -> Tensor:
       `[...]` int32.
 
     Raises:
-      TypeError: `a` is no SparseTensor, or of a dtype without sets.
+      TypeError: `a` is not a SparseTensor, or of a dtype without sets.
     """
     x = SparseTensor.from_value(a)
     return apply(SetSize, x.indices, x.values, x.dense_shape, validate_indices=validate_indices)

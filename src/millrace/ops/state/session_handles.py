@@ -23,7 +23,7 @@ _values: dict[bytes, Any] = {}
 
 
 def forget(handle: bytes) -> None:
-    """Frees the value behind a handle; a handle freed before is no error."""
+    """Frees the value behind a handle; a handle freed before is not an error."""
     _values.pop(handle, None)
 
 
@@ -95,7 +95,7 @@ def get_session_handle(data: Any, name: str | None = None) -> Tensor:
       name: op name; default "GetSessionHandle".
 
     Raises:
-      TypeError: `data` is no tensor.
+      TypeError: `data` is not a tensor.
     """
     if not isinstance(data, Tensor):
         raise TypeError(f"get_session_handle: `data` must be of type Tensor. Received: {data!r}")

@@ -146,12 +146,40 @@ class VariableShape:
 
 def _check_shape(xp, ref, value, op):
     if ref is not None and ref.shape != value.shape:
-        raise errors.InvalidArgumentError(
-            None,
-            None,
-            f"{op} requires shapes of both tensors to match. Received: variable of shape "
-            f"{shapes.format_dims(ref.shape)}, value of shape {shapes.format_dims(value.shape)}",
-        )
+        raise _wrong_shape(op, ref.shape, value)
+
+
+def _wrong_shape(op, dims, value):
+    return errors.InvalidArgumentError(
+        None,
+        None,
+        f"{op} requires shapes of both tensors to match. Received: variable of shape "
+        f"{shapes.format_dims(dims)}, value of shape {shapes.format_dims(value.shape)}",
+    )
+
+
+def _bind_assignment(op):
+    """Where the variable's shape is known and the value's is not, as when it is read from a file, the first
+    value too must have it.
+    """
+
+    def bind(dims, values, attrs):
+        wanted = dims[0]
+        if (
+            shapes.fully_defined(dims[1])
+            or not shapes.fully_defined(wanted)
+            or not attrs.get("validate_shape", True)
+        ):
+            return None
+
+        def assign(ref, value):
+            if value.shape != wanted:
+                raise _wrong_shape(op, wanted, value)
+            return value
+
+        return assign
+
+    return bind
 
 
 @declare("Assign(ref: Ref[T], value: T) -> output_ref: Ref[T]", T=ALL, validate_shape=flag(True),
@@ -167,6 +195,7 @@ class Assign:
             _check_shape(xp, ref, value, "Assign")
         return value
 
+    bind = _bind_assignment("Assign")
     grad = NOT_DIFFERENTIABLE
 
 
@@ -214,6 +243,7 @@ class AssignVariableOp:
     def kernel(xp, resource, value):
         return value
 
+    bind = _bind_assignment("AssignVariableOp")
     grad = NOT_DIFFERENTIABLE
 
 

@@ -282,7 +282,7 @@ def unicode_decode(
       `[length]` int32.
 
     Raises:
-      ValueError: `input` is no scalar.
+      ValueError: `input` is not a scalar.
     """
     with name_scope(name, "UnicodeDecode", [input]):
         return apply(
@@ -318,7 +318,7 @@ def unicode_decode_with_offsets(
       `[length]` int32 code points and `[length]` int64 byte offsets.
 
     Raises:
-      ValueError: `input` is no scalar.
+      ValueError: `input` is not a scalar.
     """
     with name_scope(name, "UnicodeDecodeWithOffsets", [input]):
         found = apply(

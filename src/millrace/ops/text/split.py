@@ -145,7 +145,7 @@ def bytes_split_(input: Any, name: str | None = None) -> Tensor:
       `[length]` strings of one byte.
 
     Raises:
-      ValueError: `input` is no scalar.
+      ValueError: `input` is not a scalar.
     """
     with name_scope(name, "StringsByteSplit", [input]):
         x = convert_to_tensor(input, dtype=string)
@@ -209,7 +209,7 @@ def ngrams(
       `[m]` strings; grouped by size where there are several.
 
     Raises:
-      ValueError: a width is not positive, `data` is no vector, or the padding is not described whole.
+      ValueError: a width is not positive, `data` is not a vector, or the padding is not described whole.
       TypeError: `pad_values` is neither a string nor a pair of strings.
     """
     widths = [ngram_width] if isinstance(ngram_width, int) else list(ngram_width)

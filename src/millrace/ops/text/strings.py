@@ -468,7 +468,7 @@ def string_to_number(
       `out_type`, same shape.
 
     Raises:
-      InvalidArgumentError: at run time, when a string is no number of that type.
+      InvalidArgumentError: at run time, when a string is not a number of that type.
     """
     x = input if string_tensor is None else string_tensor
     return apply(StringToNumber, x, out_type=out_type, name=name)

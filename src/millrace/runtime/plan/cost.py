@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from millrace.core import shapes
 from millrace.graph.operation import Operation, is_ref
-from millrace.runtime.plan.planner import Plan, Step, bodies_of
+from millrace.runtime.plan.borders import bodies_of
+from millrace.runtime.plan.planner import Plan, Step
 from millrace.runtime.plan.segments import Segment, split
 from millrace.runtime.plan.simplify import body_form, infer
 

@@ -14,17 +14,22 @@ one meaning that the design promises. The passes:
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from millrace.building.body import Body, is_variable_read
-from millrace.building.create import escaped
 from millrace.core import errors, shapes
+from millrace.exchange.tokens import needs_tokens
 from millrace.graph.operation import Operation, is_ref
+from millrace.graph.references import VARIABLE_TYPES, is_variable_read, passed_on, slot_key, variable_of
 from millrace.graph.tensor import Tensor
+from millrace.runtime.plan.borders import BodyUse, Lowering, bodies_of
 
-VARIABLE_TYPES = frozenset(("VariableV2", "Variable", "VarHandleOp", "TemporaryVariable"))
+_TOKENS = "it is old control flow, which runs as a whole, by tokens"
+
+
+class NeedsTokens(errors.UnimplementedError):
+    """A run needs old control flow, for which there is no plan."""
 
 
 @dataclass(slots=True)
@@ -95,54 +100,36 @@ class Plan:
     function: Any = None
 
 
-def make_plan(fetches: Sequence[Any], feeds: Sequence[Tensor], body: Body | None = None) -> Plan:
+def make_plan(fetches: Sequence[Any], feeds: Sequence[Tensor], lowering: Lowering | None = None) -> Plan:
     """Plans a run.
 
     Args:
       fetches: tensors and operations.
       feeds: the tensors that the caller gives values for.
-      body: plan the inside of this body instead of the graph around it.
+      lowering: what is known of the graph's branches and loops.
 
     Raises:
       InvalidArgumentError: a placeholder is needed but not fed, or the graph has a cycle.
     """
-    order = _order(ancestors(fetches, frozenset(feeds), body))
-    return _Versions(order, fetches, feeds, body).plan()
+    reach = (lowering or Lowering()).reach(fetches, frozenset(feeds))
+    for op in reach.ops:
+        if op.opdef.kernel is None and needs_tokens(op):
+            raise NeedsTokens(None, op, _TOKENS)
+    return _Versions(in_order(reach.ops), fetches, feeds, {}).plan()
 
 
-def ancestors(
-    fetches: Iterable[Any], feeds: frozenset[Tensor], body: Body | None = None
-) -> dict[Operation, None]:
+def ancestors(fetches: Iterable[Any], feeds: frozenset[Tensor]) -> dict[Operation, Operation]:
     """The operations that the fetches need, themselves among them, given the feeds."""
-    needed: dict[Operation, None] = {}
-    stack: list[Operation] = []
-    for fetch in fetches:
-        op = fetch.op if isinstance(fetch, Tensor) else fetch
-        if not (isinstance(fetch, Tensor) and fetch in feeds):
-            stack.append(op)
-    while stack:
-        op = stack.pop()
-        if op in needed:
-            continue
-        if op.body is not body and op.type not in VARIABLE_TYPES:
-            if op.body is not None:
-                raise errors.InvalidArgumentError(
-                    None, op, escaped(op.outputs[0]) if op.outputs else repr(op)
-                )
-            raise errors.InternalError(None, op, f"{op!r} is outside of the body being planned")
-        needed[op] = None
-        stack.extend(t.op for t in op.inputs if t not in feeds and t.op not in needed)
-        stack.extend(c for c in op.control_inputs if c not in needed and not _fed_placeholder(c, feeds))
-    return needed
+    return Lowering().reach(fetches, feeds).ops
 
 
-def _fed_placeholder(op: Operation, feeds: frozenset[Tensor]) -> bool:
-    return op.type == "Placeholder" and op.outputs[0] in feeds
+def in_order(needed: Mapping[Operation, Operation]) -> list[Operation]:
+    """The operations as they are used, in creation order, changed only where an edge leads backwards.
 
-
-def _order(needed: dict[Operation, None]) -> list[Operation]:
-    """Creation order, changed only where an edge leads backwards."""
-    ops = sorted(needed, key=lambda op: op.id)
+    Args:
+      needed: the graph's operations, each with what the run uses in its place.
+    """
+    ops = sorted(needed.values(), key=lambda op: op.id)
     place = {op: i for i, op in enumerate(ops)}
     if all(place.get(t.op, -1) < i for i, op in enumerate(ops) for t in op.inputs) and all(
         place.get(c, -1) < i for i, op in enumerate(ops) for c in op.control_inputs
@@ -178,60 +165,18 @@ def _topological(ops: list[Operation], place: dict[Operation, int]) -> list[Oper
     return done
 
 
-def slot_key(op: Operation) -> str:
-    """The name under which a variable or stateful operation keeps its value in a session."""
-    shared = op.attrs.get("shared_name") or op.name
-    container = op.attrs.get("container")
-    return f"{container}/{shared}" if container else shared
-
-
-def variable_of(tensor: Tensor, known: dict[Tensor, Operation | None] | None = None) -> Operation | None:
-    """The variable that a reference names, through the writes that pass it on; None for other handles.
-
-    Args:
-      tensor: a reference.
-      known: what earlier calls have found; added to.
-    """
-    path = []
-    found: Operation | None = None
-    current: Tensor | None = tensor
-    while current is not None:
-        if known is not None and current in known:
-            found = known[current]
-            break
-        path.append(current)
-        if current.op.type in VARIABLE_TYPES:
-            found = current.op
-            break
-        current = _passed_on(current)
-    if known is not None:
-        known.update((t, found) for t in path)
-    return found
-
-
-def _passed_on(tensor: Tensor) -> Tensor | None:
-    """The reference that an operation hands on as `tensor`."""
-    op, index = tensor.op, tensor.value_index
-    opdef = op.opdef
-    if op.type == "BodyArg":
-        return op.body.outer(tensor) if op.body is not None else None
-    if not op.inputs:
-        return None
-    if opdef.writes and opdef.outputs[index].is_ref:
-        return op.inputs[next(i for i, a in enumerate(opdef.inputs) if a.name == opdef.writes[0])]
-    if op.type in ("Identity", "RefIdentity", "Enter", "RefEnter", "Switch", "RefSwitch", "IdentityN"):
-        return op.inputs[index if op.type == "IdentityN" else 0]
-    return None
-
-
 class _Versions:
     """Gives every value an id, and every read of a variable the version it sees."""
 
     def __init__(
-        self, order: list[Operation], fetches: Sequence[Any], feeds: Sequence[Tensor], body: Body | None
+        self,
+        order: list[Operation],
+        fetches: Sequence[Any],
+        feeds: Sequence[Tensor],
+        rereads: dict[Tensor, Tensor],
     ) -> None:
         self.order = order
-        self.rereads = {} if body is None else _rereads(body, order)
+        self.rereads = rereads
         self.constants: dict[int, Any] = {}
         self.variables: dict[Tensor, Operation | None] = {}
         self.fetches = fetches
@@ -324,12 +269,13 @@ class _Versions:
         if opdef.kernel is None and all(t in self.fed for t in op.outputs):
             return
         if opdef.kernel is None:
-            raise _missing_feed(op)
-        if is_variable_read(op) and op.inputs[0] not in self.fed and self._variable(op.inputs[0]) is not None:
+            raise NeedsTokens(None, op, _TOKENS) if needs_tokens(op) else _missing_feed(op)
+        ref = op.inputs[0] if is_variable_read(op) else None
+        if ref is not None and self._fed(ref) is None and self._variable(ref) is not None:
             # the read itself sees what is before it; those who take its result look for themselves
             for tensor in op.outputs:
                 if tensor not in self.fed:
-                    self.ids[tensor] = self._version(op.inputs[0], before, True)
+                    self.ids[tensor] = self._version(ref, before, True)
             if before:
                 after[op] = before
             return
@@ -381,11 +327,16 @@ class _Versions:
             return self._version(self.rereads[tensor], before, True)
         if is_ref(tensor.dtype):
             variable = self._variable(tensor)
+            name = self._argument_name(op, position)
+            fed = self._fed(tensor)
+            if fed is not None:
+                if name in op.opdef.writes:
+                    raise _written_feed(op, fed)
+                return self.ids[fed]
             if variable is None:
                 return self.ids[tensor]
-            if op.opdef.has_body:
+            if (op.opdef.has_body and not tensor.dtype.is_ref_dtype) or op.opdef.has_function:
                 return self._handle()
-            name = self._argument_name(op, position)
             uninitialized = op.opdef.reads_uninitialized
             key = slot_key(variable)
             if name in op.opdef.writes:
@@ -397,9 +348,25 @@ class _Versions:
         if tensor in self.fed:
             return self.ids[tensor]
         source = tensor.op
-        if is_variable_read(source) and before and self._variable(source.inputs[0]) is not None:
+        if (
+            is_variable_read(source)
+            and before
+            and self._fed(source.inputs[0]) is None
+            and self._variable(source.inputs[0]) is not None
+        ):
             return self._version(source.inputs[0], before, True)
         return self.ids[tensor]
+
+    def _fed(self, ref: Tensor) -> Tensor | None:
+        """The fed tensor that a reference stands for, where its variable is fed; else None."""
+        if not self.feeds:
+            return None
+        current: Tensor | None = ref
+        while current is not None:
+            if current in self.fed and is_ref(current.dtype) and current.op.type != "BodyArg":
+                return current
+            current = passed_on(current) if current.op.type not in VARIABLE_TYPES else None
+        return None
 
     def _handle(self) -> int:
         """A value that stands for a variable's handle where a body takes it: the planner knows which variable
@@ -461,6 +428,9 @@ class _Versions:
         if fetch in self.fed:
             return self.ids[fetch]
         if is_ref(fetch.dtype) and fetch.op.type in VARIABLE_TYPES:
+            for tensor in self.fed:  # a resource variable is fed by its read
+                if is_variable_read(tensor.op) and tensor.op.inputs[0] is fetch:
+                    return self.ids[tensor]
             return self._current(slot_key(fetch.op), fetch.op, True)
         return self.ids[fetch]
 
@@ -479,61 +449,27 @@ def body_slots(op: Operation) -> dict[str, tuple[Operation, bool]]:
     return found
 
 
-def _rereads(body: Body, order: list[Operation]) -> dict[Tensor, Tensor]:
-    """Captured reads of variables that the body itself writes: tensor inside -> the variable's reference.
-
-    They are read anew inside, so that they see the writes that happen before them, those of earlier
-    iterations too.
-    """
-    written: set[str] = set()
-    for op in order:
-        for arg, tensor in zip(op.opdef.inputs, op.inputs, strict=False):
-            if arg.name in op.opdef.writes:
-                variable = variable_of(tensor)
-                if variable is not None:
-                    written.add(slot_key(variable))
-        if op.opdef.has_body:
-            written.update(key for key, (_, changed) in body_slots(op).items() if changed)
-    found: dict[Tensor, Tensor] = {}
-    for outer, inside in body.captures.items() if written else ():
-        source: Tensor | None = outer
-        while source is not None and source.op.type == "BodyArg" and source.op.body is not None:
-            source = source.op.body.outer(source)
-        if source is not None and is_variable_read(source.op):
-            variable = variable_of(source.op.inputs[0])
-            if variable is not None and slot_key(variable) in written:
-                found[inside] = source.op.inputs[0]
-    return found
+def with_bodies(value: Any, bind: Callable[[BodyUse], Any]) -> Any:
+    """An attribute's value, or `bind` of it where it is a body."""
+    return bind(value) if isinstance(value, BodyUse) else value
 
 
-def bodies_of(op: Operation) -> list[Body]:
-    """The bodies among the attributes of `op`."""
-    return [
-        body
-        for value in op.attrs.values()
-        for body in (value if isinstance(value, tuple) else (value,))
-        if isinstance(body, Body)
-    ]
+def new_body_plan(body: BodyUse) -> Plan:
+    """A plan of a body, not simplified."""
+    return _Versions(in_order(body.reach.ops), body.outputs, body.feeds, body.rereads).plan()
 
 
-def with_bodies(value: Any, bind: Callable[[Body], Any]) -> Any:
-    """An attribute's value with `bind` of each body in the body's place."""
-    if isinstance(value, tuple) and value and isinstance(value[0], Body):
-        return tuple(map(bind, value))
-    return bind(value) if isinstance(value, Body) else value
-
-
-def body_feeds(body: Body) -> list[Tensor]:
-    """The arguments of a body: the explicit ones, then what it captured."""
-    return [*body.inputs, *body.captures.values()]
-
-
-def body_plan(body: Body) -> Plan:
+def body_plan(body: BodyUse) -> Plan:
     """The plan of a body, not simplified; made once, to know which slots the body uses."""
-    plan = body.plan
-    if plan is None:
-        plan = body.plan = make_plan(body.outputs, body_feeds(body), body)
-    return plan
+    if body.plan is None:
+        body.plan = new_body_plan(body)
+    return body.plan
+
+
+def _written_feed(op: Operation, fed: Tensor) -> errors.InvalidArgumentError:
+    return errors.InvalidArgumentError(
+        None, op, f"{op.type} '{op.name}' would write the variable '{fed.name}', which is fed in this run"
+    )
 
 
 def _missing_feed(op: Operation) -> errors.InvalidArgumentError:

@@ -6,10 +6,10 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from millrace.building.body import Body
 from millrace.core import dtypes, shapes
 from millrace.graph.operation import Operation, group
-from millrace.runtime.plan.planner import Plan, Step, bodies_of
+from millrace.runtime.plan.borders import BodyUse, bodies_of
+from millrace.runtime.plan.planner import Plan, Step
 from millrace.runtime.plan.simplify import body_form
 
 _SHAPE_FACTS = frozenset(("Shape", "ShapeN", "Size", "Rank"))
@@ -169,7 +169,7 @@ def _traceable(plan: Plan, step: Step) -> bool:
     return traced(dims, values, step.op.attrs)
 
 
-def _body_reason(step: Step, body: Body) -> str:
+def _body_reason(step: Step, body: BodyUse) -> str:
     plan = body_form(step.op, body, step.dims)
     known = set(plan.constants)
     # shapes captured from outside may be known there; the trace finds out, and falls back when they are not

@@ -14,7 +14,8 @@ from millrace.building.static import Known
 from millrace.core import dtypes, shapes
 from millrace.graph.operation import Operation, group
 from millrace.graph.tensor import Tensor
-from millrace.runtime.plan.planner import Plan, Step, bodies_of, body_feeds, make_plan
+from millrace.runtime.plan.borders import BodyUse, bodies_of
+from millrace.runtime.plan.planner import Plan, Step, new_body_plan
 
 _LARGEST_FOLD = 1 << 20  # bytes: beyond it a constant costs more memory than computing it costs time
 _INTERNED = 64  # elements: equal constants up to this size become one value
@@ -195,36 +196,36 @@ def _known(plan: Plan, value: int) -> Known:
     return Known(plan.dims.get(value), None, plan.tensors.get(value))
 
 
-def body_form(op: Operation, body: Body, dims: tuple[shapes.Dims, ...] | None) -> Plan:
+def body_form(op: Operation, body: BodyUse, dims: tuple[shapes.Dims, ...] | None) -> Plan:
     """The simplified plan of one of the bodies of `op`, for inputs of `op` of the shapes `dims` where those
     are known.
     """
     if dims is None:
         form = body.forms.get(None)
         if form is None:
-            form = body.forms[None] = simplify(make_plan(body.outputs, body_feeds(body), body))
+            form = body.forms[None] = simplify(new_body_plan(body))
         return form
     key = dims if op.type == "If" else _loop_dims(op, dims)
     form = body.forms.get(key)
     if form is None:
         arguments = list(key[1:]) if op.type == "If" else list(key)
         if len(arguments) > len(
-            body_feeds(body)
+            body.feeds
         ):  # a condition takes what is carried and captured, not what is scanned
             carried = op.attrs["carried"]
             arguments = arguments[:carried] + arguments[carried + op.attrs["scanned"] :]
-        form = body.forms[key] = simplify(make_plan(body.outputs, body_feeds(body), body), arguments)
+        form = body.forms[key] = simplify(new_body_plan(body), arguments)
     return form
 
 
 def _loop_dims(op: Operation, dims: tuple[shapes.Dims, ...]) -> tuple[shapes.Dims, ...]:
     """The shapes of a loop's inputs that hold in every iteration, found by following them around the loop."""
-    body: Body = op.attrs["body"]
+    body: BodyUse = op.attrs["body"]
     carried = op.attrs["carried"]
     for _ in range(4):
         if ("loop", dims) in body.forms:
             return body.forms["loop", dims]
-        plan = simplify(make_plan(body.outputs, body_feeds(body), body), list(dims))
+        plan = simplify(new_body_plan(body), list(dims))
         after = [plan.dims.get(v) for v in plan.fetches[:carried]]
         settled = tuple(
             _joined(before, now, tensor)
@@ -261,7 +262,7 @@ def result_dims(op: Operation, dims: tuple[shapes.Dims, ...]) -> list[shapes.Dim
 
 def _attr_key(op: Operation) -> Any:
     return tuple(
-        (name, value) if not isinstance(value, np.ndarray | Body | list) else (name, id(value))
+        (name, value) if not isinstance(value, np.ndarray | Body | BodyUse | list) else (name, id(value))
         for name, value in op.attrs.items()
         if name[0] != "_"
     )

@@ -12,16 +12,16 @@ from functools import partial
 from typing import Any
 
 import jax
-import numpy as np
 from jax.core import Tracer
 
-from millrace.building.body import Body
 from millrace.dialect import jax_dialect, numpy_dialect
 from millrace.dialect.jax.control import Checks
 from millrace.graph.operation import group
+from millrace.runtime.plan.borders import BodyUse
 from millrace.runtime.plan.planner import Plan, Step, body_slots, with_bodies
 from millrace.runtime.plan.simplify import body_form
 from millrace.runtime.xla.layers import Layer, computed
+from millrace.runtime.xla.rounds import Following, is_known
 
 _UNIFORM = ("RandomUniform", "StatelessRandomUniform")
 
@@ -124,11 +124,6 @@ def _rounded(steps: Sequence[Step]) -> frozenset[int]:
     return frozenset(found)
 
 
-def is_known(value: Any) -> bool:
-    """True for a value that is a number while tracing."""
-    return isinstance(value, np.ndarray | np.generic | bool | int | float)
-
-
 def call(step: Step, inputs: list[Any], state: list[Any]) -> Any:
     """Runs the kernel of one step."""
     op = step.op
@@ -137,7 +132,7 @@ def call(step: Step, inputs: list[Any], state: list[Any]) -> Any:
     if opdef.has_body:
         if state:
             args[-1] = (*args[-1], *state)
-        attrs = {n: with_bodies(op.attrs[n], partial(bind_body, step)) for n in opdef.kernel_attrs}
+        attrs = {n: with_bodies(op.attrs[n], partial(BoundBody, step)) for n in opdef.kernel_attrs}
         assert opdef.kernel is not None
         return opdef.kernel(jax_dialect(), *args, **attrs)
     attrs = {n: op.attrs[n] for n in opdef.kernel_attrs}
@@ -172,26 +167,43 @@ def results_of(step: Step, result: Any) -> list[tuple[int, Any]]:
     return found
 
 
-def bind_body(step: Step, body: Body) -> Callable[..., list[Any]]:
-    """A function of the arguments, the captured values, then the slots of `op`'s bodies; see
+class BoundBody:
+    """A function of the arguments, the captured values, then the slots of an operation's bodies; see
     `interpret.bind_body`.
+
+    Attributes:
+      stacks: how many of the results a loop stacks.
     """
-    op = step.op
-    plan = body_form(op, body, step.dims)
-    keys = list(body_slots(op))
-    own = {use.key: use for use in plan.slots}
-    count = len(plan.feeds)
 
-    def run(*args: Any) -> list[Any]:
-        env: dict[int, Any] = dict(plan.constants)
-        env.update(zip(plan.feeds, args[:count], strict=True))
-        slots = dict(zip(keys, args[count:], strict=True))
-        for key, use in own.items():
-            env[use.initial] = slots[key]
-        checks = Checks.current()
-        run_steps(plan.steps, env, checks)
-        results = [env[v] for v in plan.fetches]
-        return results + [env[own[key].final] if key in own else slots[key] for key in keys]
+    def __init__(self, step: Step, body: BodyUse) -> None:
+        self._plan = body_form(step.op, body, step.dims)
+        self._keys = list(body_slots(step.op))
+        self._own = {use.key: use for use in self._plan.slots}
+        self.stacks = len(self._plan.fetches) - step.op.attrs.get("carried", 0)
 
-    run.stacks = len(plan.fetches) - op.attrs.get("carried", 0)  # type: ignore[attr-defined]
-    return run
+    def __call__(self, *args: Any) -> list[Any]:
+        """The outputs, then the slots' next values."""
+        env = dict(self._plan.constants) | self._entered(args)
+        _run(self._plan.steps, env)
+        return self._results(env, args)
+
+    def following(self, fixed: slice) -> Following:
+        """The same, to be run round after round on what is known; `fixed` are its captured arguments."""
+        return Following(self._plan.steps, self._plan.constants, self._entered, self._results, _run, fixed)
+
+    def _entered(self, args: Sequence[Any]) -> dict[int, Any]:
+        count = len(self._plan.feeds)
+        env: dict[int, Any] = dict(zip(self._plan.feeds, args[:count], strict=True))
+        for key, value in zip(self._keys, args[count:], strict=True):
+            if key in self._own:
+                env[self._own[key].initial] = value
+        return env
+
+    def _results(self, env: dict[int, Any], args: Sequence[Any]) -> list[Any]:
+        slots = zip(self._keys, args[len(self._plan.feeds) :], strict=True)
+        last = [env[self._own[key].final] if key in self._own else value for key, value in slots]
+        return [env[v] for v in self._plan.fetches] + last
+
+
+def _run(steps: Sequence[Step], env: dict[int, Any]) -> None:
+    run_steps(steps, env, Checks.current())

@@ -34,7 +34,7 @@ Rule = Callable[[Any, dict[Any, Any]], list[Any]]
 
 
 def is_variable(atom: Any) -> bool:
-    """True for what is no literal."""
+    """True for what is not a literal."""
     return not isinstance(atom, jax_core.Literal)
 
 

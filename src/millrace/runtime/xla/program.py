@@ -1,6 +1,6 @@
 """`Program`: a segment as one XLA executable, its checks, the memory it takes over, and where it comes from.
 
-- **Checks.** What can fail in a program (a label that is no class) is computed beside its results. Where that
+- **Checks.** What can fail in a program (a label out of range) is computed beside its results. Where that
   needs only a few small steps, they are a program of their own, the guard, which runs first; then the program
   itself may take the variables' memory over, since nothing in it can fail any more. Otherwise the old values
   are kept.

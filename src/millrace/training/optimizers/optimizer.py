@@ -114,7 +114,7 @@ class Optimizer:
           not depend on the variable.
 
         Raises:
-          TypeError: `var_list` holds something that is no variable.
+          TypeError: `var_list` holds something that is not a variable.
           ValueError: there are no variables, or an argument is none of its choices.
         """
         if callable(loss) and not isinstance(loss, Tensor | Variable):
@@ -163,7 +163,7 @@ class Optimizer:
           name: default the optimizer's.
 
         Raises:
-          TypeError: a gradient is no tensor.
+          TypeError: a gradient is not a tensor.
           ValueError: there are no pairs, or none with a gradient.
         """
         pairs = [(_gradient(g), v) for g, v in tuple(grads_and_vars)]

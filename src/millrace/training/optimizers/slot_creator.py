@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from millrace.building import raw
 from millrace.building.scopes import colocate_with
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.variables import initializers
 from millrace.lib.variables.scope import get_variable, get_variable_scope, variable_scope
 from millrace.lib.variables.slices import SaveSliceInfo
 from millrace.lib.variables.variable import Variable
@@ -126,4 +127,19 @@ def create_zeros_slot(
     primary: Any, name: str, dtype: Any = None, colocate_with_primary: bool = True
 ) -> Variable:
     """A slot of the variable's shape that begins with zeros; arguments as for `create_slot`."""
-    return create_filled_slot(primary, name, initializers.Zeros(), zeros, dtype, colocate_with_primary)
+    return create_filled_slot(primary, name, _zero, _zeros_before, dtype, colocate_with_primary)
+
+
+def _zero(shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
+    """The initializer of a slot: a constant called so, where other variables begin with `zeros`."""
+    return _constant(shapes.as_dims(shape), dtype, "Const")
+
+
+def _zeros_before(shape: Any, dtype: dtypes.DType) -> Tensor:
+    """Zeros made before a slot: a constant, however many there are."""
+    return zeros(shape, dtype) if isinstance(shape, Tensor) else _constant(tuple(shape), dtype, "zeros")
+
+
+def _constant(dims: Any, dtype: dtypes.DType, name: str) -> Tensor:
+    value = np.broadcast_to(np.zeros((), dtype.np_dtype), dims)
+    return raw.Const(value=value, dtype=dtype, name=name)

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from millrace.contributed.framework.arg_scope import arg_scoped_arguments as arg_scoped_arguments
     from millrace.contributed.framework.arg_scope import current_arg_scope as current_arg_scope
     from millrace.contributed.framework.arg_scope import has_arg_scope as has_arg_scope
+    from millrace.contributed.framework.checkpoints import assign_from_checkpoint as assign_from_checkpoint
+    from millrace.contributed.framework.checkpoints import assign_from_checkpoint_fn as assign_from_checkpoint_fn
+    from millrace.contributed.framework.checkpoints import init_from_checkpoint as init_from_checkpoint
+    from millrace.contributed.framework.checkpoints import list_variables as list_variables
+    from millrace.contributed.framework.checkpoints import load_checkpoint as load_checkpoint
+    from millrace.contributed.framework.checkpoints import load_variable as load_variable
     from millrace.contributed.framework.variables import add_model_variable as add_model_variable
     from millrace.contributed.framework.variables import assign_from_values as assign_from_values
     from millrace.contributed.framework.variables import assign_from_values_fn as assign_from_values_fn
@@ -29,6 +35,8 @@ if TYPE_CHECKING:
     from millrace.contributed.framework.variables import local_variable as local_variable
     from millrace.contributed.framework.variables import model_variable as model_variable
     from millrace.contributed.framework.variables import variable as variable
+    from millrace.datasets.specs import BoundedTensorSpec as BoundedTensorSpec
+    from millrace.datasets.specs import TensorSpec as TensorSpec
     from millrace.lib.flow.control_flow import with_dependencies as with_dependencies
     from millrace.lib.math.array import argsort as argsort
     from millrace.lib.math.array import is_tensor as is_tensor
@@ -38,14 +46,19 @@ if TYPE_CHECKING:
     from millrace.lib.math.checks import assert_scalar_int as assert_scalar_int
     from millrace.lib.variables.moving_averages import assign_moving_average as assign_moving_average
     from millrace.lib.variables.moving_averages import weighted_moving_average as weighted_moving_average
+    from millrace.saver.checkpoint.remap import load_and_remap_matrix_initializer as load_and_remap_matrix_initializer
+    from millrace.saver.checkpoint.remap import load_embedding_initializer as load_embedding_initializer
+    from millrace.saver.checkpoint.remap import load_linear_multiclass_bias_initializer as load_linear_multiclass_bias_initializer
+    from millrace.saver.checkpoint.remap import load_variable_slot_initializer as load_variable_slot_initializer
     from millrace.training.global_step import assert_global_step as assert_global_step
     from millrace.training.global_step import create_global_step as create_global_step
     from millrace.training.global_step import get_global_step as get_global_step
     from millrace.training.global_step import get_or_create_global_step as get_or_create_global_step
     from millrace.api.contrib.framework import nest as nest
-    from millrace.api.contrib.framework import python as python
 
 __all__ = [
+    "BoundedTensorSpec",
+    "TensorSpec",
     "add_arg_scope",
     "add_model_variable",
     "arg_scope",
@@ -55,6 +68,8 @@ __all__ = [
     "assert_same_float_dtype",
     "assert_scalar",
     "assert_scalar_int",
+    "assign_from_checkpoint",
+    "assign_from_checkpoint_fn",
     "assign_from_values",
     "assign_from_values_fn",
     "assign_moving_average",
@@ -75,11 +90,18 @@ __all__ = [
     "get_variables_to_restore",
     "global_variable",
     "has_arg_scope",
+    "init_from_checkpoint",
     "is_tensor",
+    "list_variables",
+    "load_and_remap_matrix_initializer",
+    "load_checkpoint",
+    "load_embedding_initializer",
+    "load_linear_multiclass_bias_initializer",
+    "load_variable",
+    "load_variable_slot_initializer",
     "local_variable",
     "model_variable",
     "nest",
-    "python",
     "sort",
     "variable",
     "weighted_moving_average",
@@ -90,6 +112,8 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "BoundedTensorSpec": "millrace.datasets.specs",
+            "TensorSpec": "millrace.datasets.specs",
             "add_arg_scope": "millrace.contributed.framework.arg_scope",
             "add_model_variable": "millrace.contributed.framework.variables",
             "arg_scope": "millrace.contributed.framework.arg_scope",
@@ -99,6 +123,8 @@ if not TYPE_CHECKING:
             "assert_same_float_dtype": "millrace.lib.math.checks",
             "assert_scalar": "millrace.lib.math.checks",
             "assert_scalar_int": "millrace.lib.math.checks",
+            "assign_from_checkpoint": "millrace.contributed.framework.checkpoints",
+            "assign_from_checkpoint_fn": "millrace.contributed.framework.checkpoints",
             "assign_from_values": "millrace.contributed.framework.variables",
             "assign_from_values_fn": "millrace.contributed.framework.variables",
             "assign_moving_average": "millrace.lib.variables.moving_averages",
@@ -119,7 +145,15 @@ if not TYPE_CHECKING:
             "get_variables_to_restore": "millrace.contributed.framework.variables",
             "global_variable": "millrace.contributed.framework.variables",
             "has_arg_scope": "millrace.contributed.framework.arg_scope",
+            "init_from_checkpoint": "millrace.contributed.framework.checkpoints",
             "is_tensor": "millrace.lib.math.array",
+            "list_variables": "millrace.contributed.framework.checkpoints",
+            "load_and_remap_matrix_initializer": "millrace.saver.checkpoint.remap",
+            "load_checkpoint": "millrace.contributed.framework.checkpoints",
+            "load_embedding_initializer": "millrace.saver.checkpoint.remap",
+            "load_linear_multiclass_bias_initializer": "millrace.saver.checkpoint.remap",
+            "load_variable": "millrace.contributed.framework.checkpoints",
+            "load_variable_slot_initializer": "millrace.saver.checkpoint.remap",
             "local_variable": "millrace.contributed.framework.variables",
             "model_variable": "millrace.contributed.framework.variables",
             "sort": "millrace.lib.math.array",
@@ -127,5 +161,5 @@ if not TYPE_CHECKING:
             "weighted_moving_average": "millrace.lib.variables.moving_averages",
             "with_dependencies": "millrace.lib.flow.control_flow",
         },
-        children=("nest", "python",),
+        children=("nest",),
     )

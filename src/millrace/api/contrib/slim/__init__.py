@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from millrace.contributed.framework.arg_scope import arg_scoped_arguments as arg_scoped_arguments
     from millrace.contributed.framework.arg_scope import current_arg_scope as current_arg_scope
     from millrace.contributed.framework.arg_scope import has_arg_scope as has_arg_scope
+    from millrace.contributed.framework.checkpoints import assign_from_checkpoint as assign_from_checkpoint
+    from millrace.contributed.framework.checkpoints import assign_from_checkpoint_fn as assign_from_checkpoint_fn
     from millrace.contributed.framework.variables import add_model_variable as add_model_variable
     from millrace.contributed.framework.variables import assign_from_values as assign_from_values
     from millrace.contributed.framework.variables import assign_from_values_fn as assign_from_values_fn
@@ -102,6 +104,8 @@ __all__ = [
     "arg_scope",
     "arg_scope_func_key",
     "arg_scoped_arguments",
+    "assign_from_checkpoint",
+    "assign_from_checkpoint_fn",
     "assign_from_values",
     "assign_from_values_fn",
     "avg_pool2d",
@@ -194,6 +198,8 @@ if not TYPE_CHECKING:
             "arg_scope": "millrace.contributed.framework.arg_scope",
             "arg_scope_func_key": "millrace.contributed.framework.arg_scope",
             "arg_scoped_arguments": "millrace.contributed.framework.arg_scope",
+            "assign_from_checkpoint": "millrace.contributed.framework.checkpoints",
+            "assign_from_checkpoint_fn": "millrace.contributed.framework.checkpoints",
             "assign_from_values": "millrace.contributed.framework.variables",
             "assign_from_values_fn": "millrace.contributed.framework.variables",
             "avg_pool2d": "millrace.contributed.layers.shapes",

@@ -1,0 +1,191 @@
+"""Files that are replaced whole: written beside, synced, renamed.
+
+Whoever is killed leaves the old file or the new one, never a part. A checkpoint in the format V2 is several
+files that must change together. Where there is none yet under its name, the index comes last, and without it
+nothing is found. Where there is one, the new files are first put beside the old ones with the ending `.new`,
+the index last: from the moment it is there, the new ones count. A reader that meets it takes the new files,
+and the next writer finishes the work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import os
+import secrets
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from millrace.core.file_errors import file_error, naming
+
+NEW = ".new"
+_BETWEEN_SYNCS = 4 << 20  # bytes
+
+
+class NewFile:
+    """A file that is written under a name of its own, and is on the disk when it is finished.
+
+    While it is written, a thread hands what is there already to the disk, so that little is left at the end.
+
+    Attributes:
+      temporary: where it is, until it is renamed.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.temporary = f"{path}.tempstate{secrets.randbits(63)}"
+        with naming(path):
+            self._handle = os.open(self.temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+        self._path = path
+        self._unsynced = 0
+        self._syncing: threading.Thread | None = None
+
+    def write(self, data: Any) -> None:
+        """Appends bytes."""
+        left = memoryview(data)
+        with naming(self._path):
+            while left:
+                left = left[os.write(self._handle, left) :]
+        self._unsynced += len(data)
+        if self._unsynced >= _BETWEEN_SYNCS and not (self._syncing and self._syncing.is_alive()):
+            self._unsynced = 0
+            self._syncing = threading.Thread(
+                target=self._sync_so_far, name="millrace-checkpoint", daemon=True
+            )
+            self._syncing.start()
+
+    def _sync_so_far(self) -> None:
+        with contextlib.suppress(OSError):  # the last sync, which is waited for, tells
+            os.fdatasync(self._handle)
+
+    def finish(self) -> None:
+        """Waits until all of it is on the disk, and closes it."""
+        self._wait()
+        try:
+            with naming(self._path):
+                os.fsync(self._handle)
+        finally:
+            os.close(self._handle)
+            self._handle = -1
+
+    def discard(self) -> None:
+        """Removes it."""
+        self._wait()
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+        with contextlib.suppress(OSError):
+            os.remove(self.temporary)
+
+    def _wait(self) -> None:
+        if self._syncing is not None:
+            self._syncing.join()
+            self._syncing = None
+
+
+def replace(path: str, parts: Iterable[bytes]) -> None:
+    """Writes a file from its parts, in place of the one that was there.
+
+    Raises:
+      OpError: of the class that TensorFlow gives what the system refuses; the old file is as it was.
+    """
+    file = NewFile(path)
+    try:
+        for part in parts:
+            file.write(part)
+        file.finish()
+        with naming(path):
+            os.replace(file.temporary, path)
+    except BaseException:
+        file.discard()
+        raise
+
+
+def sync_folder(path: str) -> None:
+    """Makes renames in the folder of `path` last."""
+    with contextlib.suppress(OSError):  # some file systems have no such thing
+        handle = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def folder_lock(path: str, shared: bool = False) -> Iterator[None]:
+    """Keeps other processes and threads from renaming checkpoints in the folder of `path` meanwhile.
+
+    Where a folder cannot be locked, as on some network file systems, it does nothing.
+    """
+    handle = -1
+    try:
+        with contextlib.suppress(OSError):
+            handle = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        if handle >= 0:
+            os.close(handle)
+
+
+def commit(index: tuple[str, str], data: Sequence[tuple[str, str]]) -> None:
+    """Puts the files of a checkpoint in their places, all or none.
+
+    Args:
+      index: where it is, on the disk already, and where it belongs.
+      data: the same for the files of values.
+    """
+    final = index[1]
+    with folder_lock(final), naming(final):
+        recover(final)
+        if os.path.exists(final):
+            for leftover in glob.glob(glob.escape(final.removesuffix(".index")) + ".data-*" + NEW):
+                os.remove(leftover)  # of a writer that died before its index was there
+            for temporary, place in data:
+                os.replace(temporary, place + NEW)
+            os.replace(index[0], final + NEW)
+            sync_folder(final)
+            recover(final)
+        else:
+            for temporary, place in data:
+                os.replace(temporary, place)
+            os.replace(index[0], final)
+            sync_folder(final)
+
+
+def recover(index: str) -> None:
+    """Finishes what a writer began who died after the new index was there. To be called under the lock."""
+    if not os.path.exists(index + NEW):
+        return
+    for place in glob.glob(glob.escape(index.removesuffix(".index")) + ".data-*" + NEW):
+        _take_place(place, place.removesuffix(NEW))
+    os.replace(index + NEW, index)
+
+
+def _take_place(source: str, target: str) -> None:
+    """Renames a large file over another, whose memory and space another thread gives back meanwhile."""
+    try:
+        old = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        old = -1
+    os.replace(source, target)
+    if old >= 0:
+        threading.Thread(target=os.close, args=(old,), name="millrace-checkpoint").start()
+
+
+def current(path: str, is_new: bool) -> str:
+    """Where the file that belongs at `path` is: beside, when a writer died before it was renamed."""
+    return path + NEW if is_new and os.path.exists(path + NEW) else path
+
+
+def open_file(path: str) -> int:
+    """A handle for reading.
+
+    Raises:
+      OpError: it cannot be opened.
+    """
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise file_error(error, path) from None

@@ -1,0 +1,127 @@
+"""Arrays as the bytes that checkpoints in the format V2 hold, and back."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from millrace.core import dtypes
+from millrace.core.dtypes import DType
+from millrace.core.errors import DataLossError, UnimplementedError
+from millrace.opkit.checkpoint import checksums
+from millrace.opkit.checkpoint.table import read_varint, varint
+from millrace.opkit.records.tfrecord import mask
+from millrace.opkit.text.pieces import objects, strings
+
+_LONG = 1 << 32  # a length from here on enters the checksum as 64 bits
+
+
+def memory_of(array: np.ndarray[Any, Any]) -> memoryview:
+    """The elements of a numeric array as bytes, the lowest of a number first."""
+    flat = np.ascontiguousarray(array).reshape(-1)
+    if sys.byteorder == "big":
+        flat = flat.byteswap()
+    return memoryview(flat.view(np.uint8))  # pyright: ignore[reportArgumentType]
+
+
+def write(value: Any, dtype: DType, put: Callable[[bytes], None]) -> tuple[int, int]:
+    """Writes the elements of a tensor through `put`; returns how many bytes they are, and their checksum.
+
+    Raises:
+      UnimplementedError: the dtype has no such form.
+    """
+    if dtype is dtypes.string:
+        return _write_strings(strings(value).ravel().tolist(), put)
+    if dtype in (dtypes.resource, dtypes.variant):
+        raise UnimplementedError(None, None, f"a tensor of dtype {dtype.name} cannot be saved")
+    size = crc = 0
+    for piece in checksums.pieces(memory_of(np.asarray(value))):
+        crc = checksums.extend(crc, piece)
+        put(piece)
+        size += len(piece)
+    return size, crc
+
+
+def _write_strings(texts: list[bytes], put: Callable[[bytes], None]) -> tuple[int, int]:
+    """All lengths, the checksum of the lengths, then all bytes."""
+    crc = checksums.extend(0, b"".join(_length(len(text)) for text in texts))
+    check = struct.pack("<I", mask(crc))
+    head = b"".join(varint(len(text)) for text in texts) + check
+    body = b"".join(texts)
+    put(head)
+    put(body)
+    return len(head) + len(body), checksums.extend(checksums.extend(crc, check), body)
+
+
+def _length(size: int) -> bytes:
+    return struct.pack("<I" if size < _LONG else "<Q", size)
+
+
+def read(
+    pieces: Iterator[bytes],
+    dtype: DType,
+    shape: tuple[int, ...],
+    size: int,
+    check: int,
+    swap: bool,
+    what: str,
+) -> np.ndarray[Any, Any]:
+    """The array of what a checkpoint holds.
+
+    Args:
+      pieces: its bytes, in pieces of any length.
+      dtype, shape: of the array.
+      size: how many bytes there must be.
+      check: their masked checksum.
+      swap: whether the highest byte of a number comes first.
+      what: what is read, for messages.
+
+    Raises:
+      DataLossError: the bytes are not those that were written.
+      UnimplementedError: the dtype cannot be read.
+    """
+    if dtype is dtypes.string:
+        return _read_strings(b"".join(pieces), shape, check, what)
+    if dtype in (dtypes.resource, dtypes.variant):
+        raise UnimplementedError(None, None, f"{what}: a tensor of dtype {dtype.name} cannot be read")
+    array = np.empty(shape, dtype.np_dtype)
+    if size != array.nbytes:
+        raise DataLossError(
+            None,
+            None,
+            f"{what}: dtype {dtype.name} and shape {list(shape)} need {array.nbytes} bytes, not {size}",
+        )
+    target = array.reshape(-1).view(np.uint8)
+    at = crc = 0
+    for piece in pieces:
+        crc = checksums.extend(crc, piece)
+        target[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
+        at += len(piece)
+    checksums.check(crc, check, what)
+    return array.byteswap(inplace=True) if swap != (sys.byteorder == "big") else array
+
+
+def _read_strings(data: bytes, shape: tuple[int, ...], check: int, what: str) -> np.ndarray[Any, Any]:
+    count = int(np.prod(shape, dtype=np.int64))
+    lengths, at = [], 0
+    try:
+        for _ in range(count):
+            length, at = read_varint(data, at)
+            lengths.append(length)
+        crc = checksums.extend(0, b"".join(_length(n) for n in lengths))
+        checksums.check(crc, struct.unpack("<I", data[at : at + 4])[0], f"the lengths of {what}")
+    except (IndexError, ValueError, struct.error):
+        raise DataLossError(None, None, f"{what} is damaged: no {count} lengths of strings") from None
+    begin = at + 4
+    checksums.check(checksums.extend(checksums.extend(crc, data[at:begin]), data[begin:]), check, what)
+    if begin + sum(lengths) != len(data):
+        raise DataLossError(None, None, f"{what} is damaged: its strings have another length")
+    texts = []
+    for length in lengths:
+        texts.append(data[begin : begin + length])
+        begin += length
+    return objects(texts, shape)

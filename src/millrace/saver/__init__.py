@@ -1,0 +1,1 @@
+"""What outlives a program: checkpoints, meta graphs, saved models."""

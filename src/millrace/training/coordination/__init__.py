@@ -1,0 +1,1 @@
+"""Threads that work beside a training loop, and the pipelines of queues that they fill."""

@@ -1,0 +1,88 @@
+"""Attention: weights, walks, wrappers and what they refuse."""
+
+import numpy as np
+import pytest
+
+import millrace as tf
+
+_seq2seq = tf.contrib.seq2seq
+_MEMORY = np.random.default_rng(5).uniform(-1, 1, [2, 5, 3]).astype(np.float32)
+
+
+def _run(*values):
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        return sess.run(list(values))
+
+
+@pytest.mark.parametrize("kind", ["LuongAttention", "BahdanauAttention"])
+def test_no_weight_beyond_the_lengths(kind):
+    mechanism = getattr(_seq2seq, kind)(3, _MEMORY, [5, 2])
+    weights, _ = mechanism(tf.ones([2, 3]), None)
+    (found,) = _run(weights)
+    assert not found[1, 2:].any()
+    np.testing.assert_allclose(found.sum(1), [1, 1], rtol=1e-6)
+
+
+def test_the_three_walks_agree():
+    p = np.float32([[0.2, 0.7, 0.4], [0.5, 0.1, 0.6]])
+    before = np.float32([[1, 0, 0], [0.3, 0.5, 0.2]])
+    a, b = _run(*(_seq2seq.monotonic_attention(p, before, mode) for mode in ("recursive", "parallel")))
+    np.testing.assert_allclose(a, b, rtol=1e-5)
+    hard = np.float32([[0, 1, 1], [0, 0, 1]])
+    c, d = _run(
+        *(_seq2seq.monotonic_attention(hard, [[1.0, 0, 0]] * 2, mode) for mode in ("recursive", "hard"))
+    )
+    np.testing.assert_allclose(c, d, atol=1e-6)
+
+
+def test_hardmax_takes_the_first_of_equal_ones():
+    assert _run(_seq2seq.hardmax([[1.0, 3.0, 3.0]]))[0].tolist() == [[0, 1, 0]]
+
+
+def test_wrapper_of_two_memories_keeps_its_history():
+    mechanisms = [_seq2seq.LuongAttention(4, _MEMORY), _seq2seq.BahdanauMonotonicAttention(3, _MEMORY)]
+    cell = _seq2seq.AttentionWrapper(
+        tf.nn.rnn_cell.GRUCell(4), mechanisms, attention_layer_size=[2, 3], alignment_history=True
+    )
+    state = cell.zero_state(2, tf.float32)
+    for _ in range(3):
+        output, state = cell(tf.ones([2, 2]), state)
+    assert output.shape.as_list() == [2, 5]
+    first, second = _run(*(h.stack() for h in state.alignment_history))
+    assert first.shape == second.shape == (3, 2, 5)
+
+
+def test_a_state_is_copied_with_other_fields():
+    cell = _seq2seq.AttentionWrapper(tf.nn.rnn_cell.GRUCell(3), _seq2seq.LuongAttention(3, _MEMORY))
+    state = cell.zero_state(2, tf.float32)
+    assert state.clone(cell_state=tf.ones([2, 3])).attention is state.attention
+    with pytest.raises(ValueError):
+        state.clone(cell_state=tf.ones([3, 3]))
+
+
+def test_refusals():
+    gru = tf.nn.rnn_cell.GRUCell(3)
+    luong = _seq2seq.LuongAttention(3, _MEMORY)
+    with pytest.raises(TypeError, match="attention_mechanism"):
+        _seq2seq.AttentionWrapper(gru, 3)
+    with pytest.raises(TypeError, match="cell"):
+        _seq2seq.AttentionWrapper(3, luong)
+    with pytest.raises(ValueError, match="not both"):
+        _seq2seq.AttentionWrapper(gru, luong, attention_layer_size=2, attention_layer=tf.layers.Dense(2))
+    with pytest.raises(ValueError, match="one attention layer"):
+        _seq2seq.AttentionWrapper(gru, luong, attention_layer_size=[2, 3])
+    with pytest.raises(TypeError, match="AttentionWrapperState"):
+        _seq2seq.AttentionWrapper(gru, luong)(tf.ones([2, 2]), tf.ones([2, 3]))
+    with pytest.raises(ValueError, match="inner dimensions"):
+        luong(tf.ones([2, 4]), None)
+    with pytest.raises(ValueError, match="mode"):
+        _seq2seq.monotonic_attention(tf.ones([1, 2]), tf.ones([1, 2]), "soft")
+
+
+def test_a_wrong_batch_is_found_when_run():
+    cell = _seq2seq.AttentionWrapper(tf.nn.rnn_cell.GRUCell(3), _seq2seq.LuongAttention(3, _MEMORY))
+    count = tf.placeholder(tf.int32, [])
+    state = cell.zero_state(count, tf.float32)
+    with tf.Session() as sess, pytest.raises(tf.errors.InvalidArgumentError):
+        sess.run(state.cell_state, {count: 3})
