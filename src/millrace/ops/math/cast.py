@@ -143,9 +143,9 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
         value = convert_to_tensor(value, name="value")
         target, source = dtypes.as_dtype(dtype).base_dtype, value.dtype.base_dtype
         if source.min < target.min:
-            value = raw.Maximum(value, _bound(source, target, lower=True), name="clamp_min")
+            value = raw.Maximum(value, _bound(source, target, lower=True))
         if source.max > target.max:
-            value = raw.Minimum(value, _bound(source, target, lower=False), name="clamp_max")
+            value = raw.Minimum(value, _bound(source, target, lower=False))
         return cast(value, target, name=scope)
 
 
