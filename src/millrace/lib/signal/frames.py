@@ -15,7 +15,7 @@ from millrace.building.static import static_value
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.math import axes
+from millrace.lib.math.functions import axes
 from millrace.lib.math.lengths import (
     Length,
     as_float,
