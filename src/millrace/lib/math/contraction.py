@@ -16,7 +16,7 @@ from millrace.building.static import static_value
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.math.axes import from_the_front, joined, others
+from millrace.opkit.rules.axes import from_the_front, joined, others
 from millrace.ops.linalg.matmul import matmul
 from millrace.ops.linalg.products import trace
 
