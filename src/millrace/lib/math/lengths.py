@@ -11,7 +11,7 @@ from millrace.building.convert import to_tensor
 from millrace.building.static import static_value
 from millrace.core import dtypes
 from millrace.graph.tensor import Tensor
-from millrace.lib.math.functions import axes
+from millrace.opkit.rules import axes
 
 Length = int | Tensor
 

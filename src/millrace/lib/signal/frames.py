@@ -15,7 +15,6 @@ from millrace.building.static import static_value
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.math.functions import axes
 from millrace.lib.math.lengths import (
     Length,
     as_float,
@@ -27,6 +26,7 @@ from millrace.lib.math.lengths import (
     whole,
 )
 from millrace.lib.signal.transforms import dct, irfft, rfft
+from millrace.opkit.rules import axes
 
 # ---------------------------------------------------------------- windows
 
