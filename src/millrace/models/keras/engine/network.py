@@ -441,8 +441,8 @@ def _refuse_scoped(layers: list[Any]) -> None:
         raise TypeError(
             f"The following are legacy tf.layers.Layers:\n  {found}\nTo use keras as a framework (for "
             "instance using the Network, Model, or Sequential classes), please use the tf.keras.layers "
-            "implementation instead. (Or, if writing custom layers, subclass from tf.keras.layers rather than "
-            "tf.layers)"
+            "implementation instead. (Or, if writing custom layers, subclass from tf.keras.layers rather "
+            "than tf.layers)"
         )
 
 
