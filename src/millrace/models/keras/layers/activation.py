@@ -7,6 +7,7 @@ from typing import Any
 from millrace.building import raw
 from millrace.core import shapes
 from millrace.core.public import public
+from millrace.core.shapes import TensorShape
 from millrace.lib.layers import constraints, penalties, settings
 from millrace.lib.layers.spec import InputSpec
 from millrace.lib.variables import keras_initializers
@@ -17,8 +18,16 @@ from millrace.models.keras.engine.layer import Layer
 from millrace.ops.math.cast import cast
 
 
+class _Elementwise(Layer):
+    """A layer whose outputs have the inputs' shape."""
+
+    def compute_output_shape(self, input_shape: Any) -> TensorShape:
+        """The shape of the inputs."""
+        return TensorShape(input_shape)
+
+
 @public("keras.layers.LeakyReLU")
-class LeakyReLU(Layer):
+class LeakyReLU(_Elementwise):
     """x where positive, else `alpha * x`.
 
     Args:
@@ -41,7 +50,7 @@ class LeakyReLU(Layer):
 
 
 @public("keras.layers.PReLU")
-class PReLU(Layer):
+class PReLU(_Elementwise):
     """x where positive, else `alpha * x`, with `alpha` a weight.
 
     Args:
@@ -100,7 +109,7 @@ class PReLU(Layer):
 
 
 @public("keras.layers.ELU")
-class ELU(Layer):
+class ELU(_Elementwise):
     """x where positive, else `alpha * (exp(x) - 1)`.
 
     Args:
@@ -123,7 +132,7 @@ class ELU(Layer):
 
 
 @public("keras.layers.ThresholdedReLU")
-class ThresholdedReLU(Layer):
+class ThresholdedReLU(_Elementwise):
     """x above `theta`, else 0.
 
     Args:
@@ -146,7 +155,7 @@ class ThresholdedReLU(Layer):
 
 
 @public("keras.layers.Softmax")
-class Softmax(Layer):
+class Softmax(_Elementwise):
     """Exponentials that sum to 1 along an axis.
 
     Args:
@@ -169,7 +178,7 @@ class Softmax(Layer):
 
 
 @public("keras.layers.ReLU")
-class ReLU(Layer):
+class ReLU(_Elementwise):
     """x above `threshold`, at most `max_value`; below, `negative_slope * (x - threshold)`.
 
     Args:

@@ -311,10 +311,11 @@ class Conv3DTranspose(_Transposed):
             **kwargs,
         )
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """The layer that `get_config` describes."""
-        return cls(**{k: v for k, v in config.items() if k != "dilation_rate"})
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer."""
+        config = super().get_config()
+        config.pop("dilation_rate")
+        return config
 
 
 class _Separable(separable.Separable):
@@ -468,6 +469,9 @@ class DepthwiseConv2D(_Convolution):
         self.depthwise_initializer = keras_initializers.get(depthwise_initializer)
         self.depthwise_regularizer = penalties.get(depthwise_regularizer)
         self.depthwise_constraint = constraints.get(depthwise_constraint)
+
+    def _prepared(self) -> None:
+        """Nothing: each call draws its convolution."""
 
     def _make_kernels(self, depth: int) -> None:
         self.filters = depth * self.depth_multiplier

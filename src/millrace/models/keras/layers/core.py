@@ -314,9 +314,7 @@ class Reshape(Layer):
 
     def call(self, inputs: Any) -> Any:
         """The inputs in the other shape."""
-        outputs = raw.Reshape(inputs, _packed([shape_of(inputs)[0], *self.target_shape]))
-        outputs.set_shape(self.compute_output_shape(inputs.get_shape()))
-        return outputs
+        return raw.Reshape(inputs, _packed([shape_of(inputs)[0], *self.target_shape]))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""

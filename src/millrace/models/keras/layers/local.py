@@ -151,9 +151,7 @@ class _Local(Layer):
         """1 where an input lies in an output's window."""
         found = np.ones(())
         for n, m, k, s in zip(self._lengths, self._output, self.kernel_size, self.strides, strict=True):
-            offset = 0
-            if self.padding == "same":
-                offset = max((m - 1) * s + k - n, 0) // 2
+            offset = k // 2 if self.padding == "same" else 0
             place = np.arange(n)[:, None] - (np.arange(m)[None, :] * s - offset)
             mask = ((place >= 0) & (place < k)).astype(float)
             found = np.multiply.outer(found, mask)

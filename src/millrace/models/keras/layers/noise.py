@@ -8,6 +8,7 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.core.public import public
+from millrace.core.shapes import TensorShape
 from millrace.models.keras.backend import control, randomness
 from millrace.models.keras.engine.layer import Layer
 from millrace.ops.array.shape import shape as shape_of
@@ -18,6 +19,10 @@ class _Noise(Layer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
+
+    def compute_output_shape(self, input_shape: Any) -> TensorShape:
+        """The shape of the inputs."""
+        return TensorShape(input_shape)
 
 
 @public("keras.layers.GaussianNoise")

@@ -167,6 +167,11 @@ class Adagrad(Optimizer):
             "epsilon": self.epsilon,
         }
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+        """The optimizer that `get_config` describes; sums begin with 0 where it does not say."""
+        return super().from_config({"initial_accumulator_value": 0.0, **config}, custom_objects)
+
 
 @public("keras.optimizers.Adadelta")
 class Adadelta(Optimizer):
