@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
     from millrace.api.contrib import lookup as lookup
     from millrace.api.contrib import nn as nn
+    from millrace.api.contrib import opt as opt
     from millrace.api.contrib import rnn as rnn
     from millrace.api.contrib import seq2seq as seq2seq
     from millrace.api.contrib import signal as signal
@@ -38,6 +39,7 @@ __all__ = [
     "legacy_seq2seq",
     "lookup",
     "nn",
+    "opt",
     "rnn",
     "seq2seq",
     "signal",
@@ -53,5 +55,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "data", "deprecated", "distributions", "eager", "framework", "image", "layers", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
+        children=("crf", "data", "deprecated", "distributions", "eager", "framework", "image", "layers", "legacy_seq2seq", "lookup", "nn", "opt", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
     )

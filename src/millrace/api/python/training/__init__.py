@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from millrace.api.python.training import session_run_hook as session_run_hook
     from millrace.api.python.training import slot_creator as slot_creator
     from millrace.api.python.training import supervisor as supervisor
+    from millrace.api.python.training import sync_replicas_optimizer as sync_replicas_optimizer
     from millrace.api.python.training import training as training
     from millrace.api.python.training import training_util as training_util
 
@@ -54,6 +55,7 @@ __all__ = [
     "session_run_hook",
     "slot_creator",
     "supervisor",
+    "sync_replicas_optimizer",
     "training",
     "training_util",
 ]
@@ -63,5 +65,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("adam", "basic_loops", "basic_session_run_hooks", "checkpoint_management", "coordinator", "ftrl", "gradient_descent", "input", "learning_rate_decay", "momentum", "monitored_session", "moving_averages", "optimizer", "queue_runner_impl", "rmsprop", "saveable_object", "saver", "saving", "session_manager", "session_run_hook", "slot_creator", "supervisor", "training", "training_util",),
+        children=("adam", "basic_loops", "basic_session_run_hooks", "checkpoint_management", "coordinator", "ftrl", "gradient_descent", "input", "learning_rate_decay", "momentum", "monitored_session", "moving_averages", "optimizer", "queue_runner_impl", "rmsprop", "saveable_object", "saver", "saving", "session_manager", "session_run_hook", "slot_creator", "supervisor", "sync_replicas_optimizer", "training", "training_util",),
     )
