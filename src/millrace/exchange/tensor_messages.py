@@ -45,7 +45,7 @@ def make_tensor_proto(
     kind = chosen or dtypes.as_dtype(own.dtype)
     if dims is None or own.shape == dims:
         return tensor_proto.encode(own, kind)
-    return tensor_proto.encode(literals.to_array(values, chosen, dims), kind)
+    return tensor_proto.encode(own, kind, dims)
 
 
 @public("make_ndarray", "contrib.util.make_ndarray")
