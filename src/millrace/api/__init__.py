@@ -128,6 +128,10 @@ if TYPE_CHECKING:
     from millrace.core.version import MONOLITHIC_BUILD as __monolithic_build__
     from millrace.core.version import VERSION as VERSION
     from millrace.core.version import VERSION as __version__
+    from millrace.datasets.optionals import OptionalSpec as OptionalSpec
+    from millrace.datasets.specs import SparseTensorSpec as SparseTensorSpec
+    from millrace.datasets.specs import TensorSpec as TensorSpec
+    from millrace.datasets.specs import TypeSpec as TypeSpec
     from millrace.exchange.importer import import_graph_def as import_graph_def
     from millrace.exchange.tensor_messages import make_ndarray as make_ndarray
     from millrace.exchange.tensor_messages import make_tensor_proto as make_tensor_proto
@@ -139,6 +143,7 @@ if TYPE_CHECKING:
     from millrace.graph.keys import GraphKeys as GraphKeys
     from millrace.graph.operation import Operation as Operation
     from millrace.graph.tensor import Tensor as Tensor
+    from millrace.lib.flow.assertion import Assert as Assert
     from millrace.lib.flow.control_flow import case as case
     from millrace.lib.flow.control_flow import cond as cond
     from millrace.lib.flow.control_flow import group as group
@@ -186,7 +191,6 @@ if TYPE_CHECKING:
     from millrace.lib.math.array import sequence_mask as sequence_mask
     from millrace.lib.math.array import sort as sort
     from millrace.lib.math.array import unpack as unpack
-    from millrace.lib.math.checks import Assert as Assert
     from millrace.lib.math.checks import assert_equal as assert_equal
     from millrace.lib.math.checks import assert_greater as assert_greater
     from millrace.lib.math.checks import assert_greater_equal as assert_greater_equal
@@ -611,6 +615,7 @@ if TYPE_CHECKING:
     from millrace.api import bitwise as bitwise
     from millrace.api import compat as compat
     from millrace.api import contrib as contrib
+    from millrace.api import data as data
     from millrace.api import debugging as debugging
     from millrace.api import distributions as distributions
     from millrace.api import dtypes as dtypes
@@ -694,6 +699,7 @@ __all__ = [
     "OpError",
     "Operation",
     "OptimizerOptions",
+    "OptionalSpec",
     "PaddingFIFOQueue",
     "Print",
     "PriorityQueue",
@@ -709,6 +715,7 @@ __all__ = [
     "SparseConditionalAccumulator",
     "SparseFeature",
     "SparseTensor",
+    "SparseTensorSpec",
     "SparseTensorValue",
     "Summary",
     "SummaryMetadata",
@@ -717,7 +724,9 @@ __all__ = [
     "TensorArray",
     "TensorInfo",
     "TensorShape",
+    "TensorSpec",
     "TextLineReader",
+    "TypeSpec",
     "UnconnectedGradients",
     "VERSION",
     "VarLenFeature",
@@ -836,6 +845,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "custom_gradient",
+    "data",
     "debugging",
     "decode_base64",
     "decode_compressed",
@@ -1302,7 +1312,7 @@ if not TYPE_CHECKING:
         {
             "AUTO_REUSE": "millrace.lib.variables.scope",
             "AggregationMethod": "millrace.autodiff.aggregate",
-            "Assert": "millrace.lib.math.checks",
+            "Assert": "millrace.lib.flow.assertion",
             "AttrValue": "millrace.core.proto_names",
             "COMPILER_VERSION": "millrace.core.version",
             "CXX11_ABI_FLAG": "millrace.core.version",
@@ -1343,6 +1353,7 @@ if not TYPE_CHECKING:
             "OpError": "millrace.core.errors",
             "Operation": "millrace.graph.operation",
             "OptimizerOptions": "millrace.core.proto_names",
+            "OptionalSpec": "millrace.datasets.optionals",
             "PaddingFIFOQueue": "millrace.lib.input.queues",
             "Print": "millrace.ops.flow.logging:print_",
             "PriorityQueue": "millrace.lib.input.queues",
@@ -1358,6 +1369,7 @@ if not TYPE_CHECKING:
             "SparseConditionalAccumulator": "millrace.lib.input.accumulators",
             "SparseFeature": "millrace.opkit.records.features",
             "SparseTensor": "millrace.building.sparse_tensor",
+            "SparseTensorSpec": "millrace.datasets.specs",
             "SparseTensorValue": "millrace.building.sparse_tensor",
             "Summary": "millrace.core.proto_names",
             "SummaryMetadata": "millrace.core.proto_names",
@@ -1366,7 +1378,9 @@ if not TYPE_CHECKING:
             "TensorArray": "millrace.lib.flow.tensor_array",
             "TensorInfo": "millrace.core.proto_names",
             "TensorShape": "millrace.core.shapes",
+            "TensorSpec": "millrace.datasets.specs",
             "TextLineReader": "millrace.lib.input.readers",
+            "TypeSpec": "millrace.datasets.specs",
             "UnconnectedGradients": "millrace.autodiff.tape",
             "VERSION": "millrace.core.version",
             "VarLenFeature": "millrace.opkit.records.features",
@@ -1902,5 +1916,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.array.fill",
             "zeta": "millrace.ops.math.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "debugging", "distributions", "dtypes", "errors", "estimator", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
+        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
     )

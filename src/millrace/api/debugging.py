@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.math.checks import Assert as Assert
+    from millrace.lib.flow.assertion import Assert as Assert
     from millrace.lib.math.checks import assert_equal as assert_equal
     from millrace.lib.math.checks import assert_greater as assert_greater
     from millrace.lib.math.checks import assert_greater_equal as assert_greater_equal
@@ -72,7 +72,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "Assert": "millrace.lib.math.checks",
+            "Assert": "millrace.lib.flow.assertion",
             "assert_all_finite": "millrace.lib.math.numeric_checks:verify_tensor_all_finite",
             "assert_equal": "millrace.lib.math.checks",
             "assert_greater": "millrace.lib.math.checks",

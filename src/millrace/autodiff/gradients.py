@@ -16,6 +16,7 @@ from millrace.building.body import Body
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import name_scope
 from millrace.core.public import public
+from millrace.exchange.raising import raise_before
 from millrace.graph.opdef import NOT_DIFFERENTIABLE
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
@@ -70,6 +71,7 @@ def gradients(
         ys = [_to_tensor(y, "y") for y in ys]
         xs = [_to_tensor(x, "x", as_ref=True) for x in xs]
         stops = [_to_tensor(s, "stop_gradient", as_ref=True) for s in stops]
+        raise_before(y.values if isinstance(y, IndexedSlices) else y for y in ys)
         seeds = _seeds(ys, seeds, colocate_gradients_with_ops)
         if len(ys) > 1:
             ys = [raw.Identity(y) if isinstance(y, Tensor) and y.consumers() else y for y in ys]

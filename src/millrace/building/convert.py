@@ -112,7 +112,8 @@ def to_tensor(
         if dtype is not None and value.dtype.base_dtype is not dtype.base_dtype:
             raise ValueError(f"Tensor conversion requested dtype {dtype.name}. "
                              f"Received: tensor '{value.name}' with dtype {value.dtype.name}")  # fmt: skip
-        return value
+        graph = defaults.get_default_graph()
+        return graph.capture(value) if graph.is_function else value
     if isinstance(value, _PLAIN):
         return constant_of(value, dtype, name, preferred)
     kind = type(value)
@@ -178,6 +179,8 @@ def _from_shape(value: Any, dtype: DType | None, name: str | None) -> Tensor:
         dtype = dtypes.int32 if all(d < 2**31 for d in dims) else dtypes.int64
     elif dtype not in (dtypes.int32, dtypes.int64):
         raise TypeError(f"A TensorShape becomes an int32 or int64 tensor. Received: dtype {dtype.name}")
+    elif any(d > dtype.max for d in dims):
+        raise ValueError(f"A dimension of the TensorShape does not fit {dtype.name}. Received: {value}")
     return constant_of(np.array(dims, dtype.np_dtype), dtype, name or "shape_as_tensor")
 
 

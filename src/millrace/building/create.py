@@ -34,7 +34,10 @@ def create(opdef: OpDef, *inputs: Tensor | list[Tensor], name: str | None = None
       TypeError: dtypes clash, or an attribute is missing or of another kind.
       ValueError: the shape rule refuses the inputs, or they are from several graphs.
     """
-    graph = graph_of(inputs, opdef, name) if inputs else defaults.get_default_graph()
+    current = defaults.get_default_graph()
+    if current.is_function:
+        inputs = current.entered(inputs)
+    graph = graph_of(inputs, opdef, name) if inputs else current
     if graph._finalized:
         graph._check_open()
     if graph.undo is None:
@@ -285,7 +288,9 @@ def _enter_body(
                     if not encloses(tensor.op.body, body):
                         raise ValueError(f"{opdef.name} '{full_name}': " + escaped(tensor))
                     waits[tensor.op] = None
-                inside[tensor, arg.is_ref] = variable.outputs[0]
+                name = variable.outputs[0]
+                apart = encloses(variable.body, body)
+                inside[tensor, arg.is_ref] = body.capture(name) if apart else name
     finally:
         graph.scope = old
     swapped = [

@@ -35,6 +35,8 @@ def to_array(value: Any, dtype: DType | None = None, shape: shapes.Dims = None) 
       TypeError: the value's elements are of another kind than `dtype`, or of no kind a tensor can hold.
       ValueError: ragged lists, None, or elements that do not fit `shape`.
     """
+    if shape is not None and 0 in shape:
+        return np.empty(shape, (dtype or dtypes.float32).np_dtype)  # of which the value says nothing
     if shape is None:
         kind = type(value)
         if kind is float and (dtype is None or dtype is dtypes.float32):
@@ -43,14 +45,17 @@ def to_array(value: Any, dtype: DType | None = None, shape: shapes.Dims = None) 
             return np.array(value, np.int32)
     if value is None:
         raise ValueError("None values are not supported; a tensor must hold numbers, bools or strings")
-    array = (
-        _from_numpy(value, dtype)
-        if isinstance(value, np.ndarray | np.generic)
-        else _from_python(value, dtype)
-    )
-    if shape is None:
-        return array
-    return _stretch(array, shape)
+    array = unstretched(value, dtype)
+    return array if shape is None else _stretch(array, shape)
+
+
+def unstretched(value: Any, dtype: DType | None) -> np.ndarray:
+    """The array for `value` in its own shape; arguments and errors as for `to_array`."""
+    if not isinstance(value, np.ndarray | np.generic | str | bytes) and hasattr(value, "__array__"):
+        value = np.asarray(value)
+    if isinstance(value, np.ndarray | np.generic):
+        return _from_numpy(value, dtype)
+    return _from_python(value, dtype)
 
 
 def _from_numpy(value: Any, dtype: DType | None) -> np.ndarray:
@@ -91,6 +96,8 @@ def _to_bytes(item: Any) -> bytes:
 
 def _from_python(value: Any, dtype: DType | None) -> np.ndarray:
     shape, flat = _flatten(value)
+    if dtype is not None and dtype.is_quantized and shape and shape[-1] == 1 and _holds_singletons(value):
+        shape = shape[:-1]  # a quantized number is a tuple of one
     if dtype is None:
         dtype = _infer(flat, value)
     else:
@@ -114,12 +121,15 @@ def _from_python(value: Any, dtype: DType | None) -> np.ndarray:
 
 
 def _integers(flat: list[Any], dtype: DType) -> np.ndarray:
-    """Integers of `dtype`; those beyond its range wrap around, as TensorFlow's constants do."""
+    """Integers of `dtype`; those beyond its range wrap around, as TensorFlow's constants do.
+
+    Raises:
+      OverflowError: one needs more than 64 bits.
+    """
     try:
         return np.array(flat, dtype.np_dtype)
     except OverflowError:
-        bits = 8 * dtype.np_dtype.itemsize
-        return np.array([int(v) & ((1 << bits) - 1) for v in flat], f"u{bits // 8}").view(dtype.np_dtype)
+        return np.array([int(v) for v in flat], np.int64).astype(dtype.np_dtype)
 
 
 def _flatten(value: Any) -> tuple[tuple[int, ...], list[Any]]:
@@ -150,6 +160,12 @@ def _flatten(value: Any) -> tuple[tuple[int, ...], list[Any]]:
     return (len(value), *(shape or ())), flat
 
 
+def _holds_singletons(value: Any) -> bool:
+    while isinstance(value, list) and value:
+        value = value[0]
+    return isinstance(value, tuple) and len(value) == 1
+
+
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) < 200 else text[:197] + "..."
@@ -177,25 +193,36 @@ def _python_kind(item: Any) -> DType:
 
 
 def _infer(flat: list[Any], value: Any) -> DType:
+    """The dtype of what a list holds: NumPy's for all of it, but float32 for float64 and int32 for int64."""
     if not flat:
         return dtypes.float32
     kinds = {_python_kind(item) for item in flat}
+    if dtypes.string in kinds and len(kinds) > 1:
+        first = _python_kind(flat[0])
+        odd = next(i for i in flat if _python_kind(i) is not first)
+        raise TypeError(
+            f"Expected {first.name}. Received: {odd!r} of type '{type(odd).__name__}' in {_short(value)}"
+        )
     if len(kinds) == 1:
         (kind,) = kinds
-        if kind is dtypes.int32 and not all(int(i) in _INT32 for i in flat):
-            return dtypes.uint64 if max(map(int, flat)) >= 2**63 else dtypes.int64
-        return kind
-    if kinds <= {dtypes.int32, dtypes.float32}:
+    else:
+        kind = dtypes.as_dtype(np.result_type(*(_as_python(i, _python_kind(i)) for i in flat)))
+    if kind is dtypes.float64:
         return dtypes.float32
-    if all(k.is_floating or k.is_integer for k in kinds):
-        return dtypes.as_dtype(np.result_type(*(k.np_dtype for k in kinds)))
-    if kinds <= {dtypes.int32, dtypes.float32, dtypes.complex128}:
-        return dtypes.complex128
-    first = _python_kind(flat[0])
-    odd = next(i for i in flat if _python_kind(i) is not first)
-    raise TypeError(
-        f"Expected {first.name}. Received: {odd!r} of type '{type(odd).__name__}' in {_short(value)}"
-    )
+    if kind not in (dtypes.int32, dtypes.int64) or all(int(i) in _INT32 for i in flat):
+        return dtypes.int32 if kind is dtypes.int64 else kind
+    least, most = min(map(int, flat)), max(map(int, flat))
+    if most >= 2**64 or least < -(2**63) or (most >= 2**63 and least < 0):
+        raise TypeError(f"Python integers must fit 64 bits. Received: {_short(value)}")
+    return dtypes.uint64 if most >= 2**63 else dtypes.int64
+
+
+def _as_python(item: Any, kind: DType) -> np.dtype[Any]:
+    """The dtype that NumPy gives an item of a list."""
+    if isinstance(item, np.generic):
+        return item.dtype
+    wide = {dtypes.int32: np.int64, dtypes.float32: np.float64}
+    return np.dtype(wide.get(kind, kind.np_dtype))
 
 
 def _check(flat: list[Any], dtype: DType) -> None:
@@ -204,8 +231,8 @@ def _check(flat: list[Any], dtype: DType) -> None:
         kind = _python_kind(item)
         if dtype is dtypes.string or kind is dtypes.string:
             good = kind is dtype
-        elif dtype.is_bool or kind.is_bool:
-            good = kind.is_bool and dtype.is_bool
+        elif dtype.is_bool or kind.is_bool:  # Python's own booleans are numbers
+            good = kind.is_bool and (dtype.is_bool or type(item) is bool)
         elif dtype.is_integer or dtype.is_quantized:
             good = kind.is_integer
         elif dtype.is_complex:
@@ -222,6 +249,8 @@ def _stretch(array: np.ndarray, shape: shapes.Dims) -> np.ndarray:
         raise ValueError(f"a constant's shape must be fully defined. Received: {shapes.format_dims(shape)}")
     if array.size == size:
         return array.reshape(shape)  # type: ignore[arg-type]
+    if array.size == 0 and array.dtype.kind != "O":
+        return np.zeros(shape, array.dtype)  # type: ignore[arg-type]
     if array.size > size or array.size == 0:
         raise ValueError(
             f"{array.size} elements do not fit shape {shapes.format_dims(shape)}, which has {size}"

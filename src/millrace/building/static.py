@@ -59,6 +59,8 @@ def _dims_from_array(value: np.ndarray) -> shapes.Dims:
         if value == -1:
             return None
         raise ValueError(f"a shape must be a vector. Received: scalar {value}")
+    if value.ndim > 1:
+        raise ValueError(f"a shape must be a vector. Received: shape {list(value.shape)}")
     dims = tuple(None if v == -1 else v for v in value.tolist())
     for d in dims:
         if d is not None and d < 0:
@@ -85,6 +87,12 @@ def _evaluate(tensor: Tensor, depth: int) -> np.ndarray | None:
         return op.attrs["value"]
     if opdef.name in ("Shape", "Size", "Rank"):
         return _shape_facts(op)
+    if (
+        opdef.name in ("OnesLike", "ZerosLike")
+        and (shapes.num_elements(tensor.dims) or _LARGEST + 1) <= _LARGEST
+    ):
+        filled = np.ones if opdef.name == "OnesLike" else np.zeros
+        return filled(tensor.dims, tensor.dtype.np_dtype) if tensor.dtype.is_integer else None
     if not opdef.pure or opdef.host or opdef.kernel is None or opdef.has_body or not op.inputs:
         return None
     if not all(t.dtype.is_numpy_compatible for t in op.outputs):
@@ -135,7 +143,7 @@ def _partial_dims(tensor: Tensor) -> shapes.Dims:
     kind = op.type
     if kind == "Shape":
         return op.inputs[0].dims
-    if kind == "Pack" and op.attrs.get("axis", 0) == 0:
+    if kind == "Pack" and op.attrs.get("axis", 0) in (0, -1) and tensor.dims == (len(op.inputs),):
         return tuple(_partial_scalar(t) for t in op.inputs)
     if kind in ("ConcatV2", "Concat"):
         parts = op.inputs[:-1] if kind == "ConcatV2" else op.inputs[1:]

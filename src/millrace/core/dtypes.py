@@ -303,12 +303,8 @@ _CONVERTIBLE.update(
         "float_ref": float32_ref,
         "double_ref": float64_ref,
         "half_ref": float16_ref,
-        # Python's numbers take TensorFlow's default width, not NumPy's 64 bits.
+        # Python's float takes TensorFlow's default width, not NumPy's 64 bits.
         builtins.float: float32,
-        builtins.int: int32,
-        builtins.complex: complex128,
-        builtins.str: string,
-        builtins.bytes: string,
         np.str_: string,
         np.bytes_: string,
     }
@@ -338,8 +334,8 @@ def as_dtype(type_value: Any) -> DType:
 
     Args:
       type_value: a `DType`; a name (`"float32"`, `"half"`, `"int32_ref"`); a DataType number; a NumPy dtype
-        or scalar type, of any byte order, strings of any length; or Python's `float` (float32), `int`
-        (int32), `complex` (complex128), `bool`, `str`, `bytes` or `object`.
+        or scalar type, of any byte order, strings of any length; or Python's `float` (float32), `bool` or
+        `object`. Its other types name none, as in TensorFlow.
 
     Returns:
       The interned `DType`.

@@ -18,6 +18,7 @@ PLACES = {
     "assigning": "millrace.lib.variables.assigning",
     "composed_operators": "millrace.lib.linalg.operators.composed",
     "triangular_operators": "millrace.lib.linalg.operators.diagonal",
+    "dataset": "millrace.datasets.dataset",
 }
 
 

@@ -8,7 +8,7 @@ its shapes anew.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,17 +20,16 @@ from millrace.exchange import functiondef, graphdef
 from millrace.exchange.attr_protos import attr_from_proto, bytes_to_text
 from millrace.exchange.functional_control_flow import adopt_control_flow
 from millrace.exchange.inline import inline_calls
-from millrace.exchange.v1_control_flow import raise_control_flow
+from millrace.exchange.tokens import array_types, is_flow, plain
 from millrace.graph.graph import Graph
 from millrace.graph.opdef import OpDef, lookup
-from millrace.graph.operation import Operation
+from millrace.graph.operation import Operation, add_consumer
 from millrace.graph.tensor import Tensor
 
 # Each takes (nodes, functions by name), may add functions, and returns the nodes to import instead.
 _PASSES: tuple[Callable[[list[Any], dict[str, Any]], list[Any]], ...] = (
     inline_calls,
     adopt_control_flow,
-    raise_control_flow,
 )
 _SCALAR_MEANT_UNKNOWN_BEFORE = 24  # GraphDef producers before this wrote placeholders of any shape as scalars
 
@@ -66,6 +65,9 @@ class Import:
         self.ops: dict[str, Operation] = {}  # by name in the GraphDef, those inside bodies included
         self.names: set[str] = set()  # of the nodes at top level
         self.bodies: dict[str, Body] = {}
+        self.types: Mapping[str, OpDef] = {}  # in place of those of the same name
+        self.widened: dict[str, list[shapes.Dims]] = {}  # by loop, the shapes that hold in each iteration
+        self.back_edges: set[tuple[str, str]] = set()  # (Merge, input)
 
     def run(self) -> None:
         """Adds all nodes."""
@@ -80,12 +82,17 @@ class Import:
             nodes = rewrite(nodes, self.functions)
         self._check_names(nodes)
         self.names = {node.name for node in nodes}
+        self.back_edges = _back_edges(nodes)
+        if any(is_flow(node.op) for node in nodes):
+            self.types = array_types()
+            self.graph.get_scoped("old control flow", list).append(self.prefix)
         placed: list[tuple[Any, Operation]] = []
         with _plain_scopes(self.graph) as controls:
-            for node in in_order(nodes, self._sources):
-                op = self.ops[node.name] = self._add_top(node)
+            for node in in_order(nodes, self.sources):
+                op = self.ops[node.name] = self.add_top(node)
                 placed.append((node, op))
                 op.control_inputs += [c for c in controls(op) if c not in op.control_inputs]
+        self._close_loops()
         self._check_map()
         for node, op in placed:
             self._place(node, op)
@@ -138,7 +145,7 @@ class Import:
 
     # --- one node -------------------------------------------------------------------------------------------
 
-    def _sources(self, node: Any) -> list[str]:
+    def sources(self, node: Any) -> list[str]:
         """The names of the nodes that must be there before `node`."""
         found = []
         for text in node.input:
@@ -146,7 +153,9 @@ class Import:
                 if text not in self.input_map:
                     found.append(text[1:])
             elif text not in self.input_map and text + ":0" not in self.input_map:
-                found.append(text.partition(":")[0])
+                source = text.partition(":")[0]
+                if (node.name, source) not in self.back_edges:
+                    found.append(source)
         for function in self._functions_of(node):
             outer = functiondef.captures(function) + functiondef.references(function)
             found += [n for n in (_split(t)[0] for t in outer) if n in self.names]
@@ -170,7 +179,8 @@ class Import:
         groups = [s.decode() for s in node.attr["_class"].list.s]
         return [g.removeprefix("loc:@") for g in groups if g.startswith("loc:@")]
 
-    def _add_top(self, node: Any) -> Operation:
+    def add_top(self, node: Any) -> Operation:
+        """Adds one node outside of all bodies."""
         inputs: list[Tensor] = []
         controls: list[Operation] = []
         for text in node.input:
@@ -183,6 +193,8 @@ class Import:
                     node, f"Control dependencies must come after regular dependencies. Received: {text!r}"
                 )
             name, index = _split(text)
+            if (node.name, name) in self.back_edges:
+                continue  # until it is there
             replacement = self.input_map.get(f"{name}:{index}")
             inputs.append(
                 self._output(self.ops[name], name, index, node) if replacement is None else replacement
@@ -191,6 +203,25 @@ class Import:
             if group not in self.names:
                 raise self._wrong(node, f"expects to be colocated with an unknown node. Received: {group!r}")
         return self._add(node, inputs, controls, self._prefixed(node.name))
+
+    def _close_loops(self) -> None:
+        """Gives each Merge of a loop the inputs that come from the iteration before."""
+        for name in dict.fromkeys(merge for merge, _ in self.back_edges):
+            op = self.ops[name]
+            node = next(n for n in self.proto.node if n.name == name)
+            inputs = iter(op.inputs)
+            found = []
+            for text in node.input:
+                source, index = _split(text.removeprefix("^"))
+                if (name, source) in self.back_edges and not text.startswith("^"):
+                    found.append(self._output(self.ops[source], source, index, node))
+                    add_consumer(found[-1], op)
+                elif not text.startswith("^"):
+                    found.append(next(inputs))
+            op.inputs = tuple(found)
+            op.attrs["N"] = len(found)
+            if "_output_shapes" not in node.attr:
+                op.outputs[0].dims = None
 
     def _output(self, op: Operation, name: str, index: int, user: Any) -> Tensor:
         if index >= len(op.outputs):
@@ -210,7 +241,7 @@ class Import:
           ValueError: its inputs or attributes do not fit.
         """
         try:
-            opdef = lookup(node.op)
+            opdef = self.types.get(node.op) or lookup(node.op)
         except KeyError:
             rule = f"import_graph_def: node '{node.name}' has an operation type that millrace does not know"
             raise UnknownOpError(None, None, f"{rule}. Received: {node.op!r}") from None
@@ -251,6 +282,8 @@ class Import:
         bodies = [v for v in found.values() if isinstance(v, Body)]
         if bodies and "Tout" in opdef.attrs and "Tout" not in found:
             found["Tout"] = tuple(t.dtype.base_dtype for t in found.get("body", bodies[0]).outputs)
+        if plain(node.op) == "Merge":
+            found["N"] = len(inputs)  # those of a loop get another
         if "_class" in found:
             found["_class"] = tuple(
                 "loc:@" + self._prefixed(c.removeprefix("loc:@")) if c.startswith("loc:@") else c
@@ -301,15 +334,16 @@ class Import:
         if not functiondef.is_own(function):
             raise self._wrong(node, f"uses a function that is not a body here. Received: {used.name!r}")
         if used.name not in self.bodies:
-            self.bodies[used.name] = self._own_body(function, inputs)
+            self.bodies[used.name] = self._own_body(node.name, function, inputs)
         return self.bodies[used.name]
 
-    def _own_body(self, function: Any, inputs: list[Tensor]) -> Body:
+    def _own_body(self, user: str, function: Any, inputs: list[Tensor]) -> Body:
         """A body from a function in the form of `functiondef`.
 
         An argument without a shape has that of the operation's input, as far as the body's result keeps it.
         """
-        graph, dims = self.graph, [t.dims for t in inputs]
+        graph = self.graph
+        dims = self.widened.setdefault(user, [t.dims for t in inputs])  # the same for condition and body
         size, names = len(graph.ops), len(graph.undo or ())
         while True:
             body = self._draw_body(function, inputs, dims)
@@ -342,7 +376,7 @@ class Import:
             attrs = function.arg_attr[i].attr
             original = bytes_to_text(attrs["_op_name"].s)
             name = self._unique(self._prefixed(original)) + "/"
-            shown = attrs["_output_shapes"].list.shape
+            shown = attrs["_output_shapes"].list.shape if "_output_shapes" in attrs else ()
             if i < first_captured:
                 dims = shapes.as_dims(shown[0]) if shown else known[i]
                 dtype = dtypes.as_dtype(arg.type) if arg.type else inputs[i].dtype.base_dtype
@@ -396,6 +430,18 @@ class Import:
                 op.device = self.graph.device_name(node.device)
                 local[node.name] = self.ops[node.name] = op
         body.outputs = [output(function.ret[arg.name]) for arg in function.signature.output_arg]
+
+
+def _back_edges(nodes: list[Any]) -> set[tuple[str, str]]:
+    """The inputs of Merge nodes that come from NextIteration nodes, as pairs of names."""
+    turns = {node.name for node in nodes if plain(node.op) == "NextIteration"}
+    return {
+        (node.name, source)
+        for node in nodes
+        if plain(node.op) == "Merge"
+        for source in (text.partition(":")[0] for text in node.input)
+        if source in turns
+    }
 
 
 def _flow_types(opdef: OpDef, inputs: list[Tensor]) -> set[str]:

@@ -37,6 +37,8 @@ def make_tensor_proto(
         return values
     chosen = None if dtype is None else dtypes.as_dtype(dtype).base_dtype
     dims = None if shape is None else shapes.as_dims(shape)
+    if dims is not None and 0 in dims:
+        return tensor_proto.encode(literals.to_array(values, chosen, dims), chosen or dtypes.float32)
     own = literals.to_array(values, chosen)
     if verify_shape and dims is not None and own.shape != dims:
         raise TypeError(
@@ -45,7 +47,8 @@ def make_tensor_proto(
     kind = chosen or dtypes.as_dtype(own.dtype)
     if dims is None or own.shape == dims:
         return tensor_proto.encode(own, kind)
-    return tensor_proto.encode(own, kind, dims)
+    full = literals.to_array(values, chosen, dims)
+    return tensor_proto.encode(full if own.size == full.size else own, kind, full.shape)
 
 
 @public("make_ndarray", "contrib.util.make_ndarray")

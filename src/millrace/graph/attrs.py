@@ -4,6 +4,7 @@ building.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ class Attr:
     default: Any = MISSING
     allowed: frozenset[Any] | None = None
     minimum: int | None = None
+    closed: bool = False  # a function with a graph of its own, not a body
     canonical_type: type | None = field(init=False)  # values of exactly this type need no check
 
     def __post_init__(self) -> None:
@@ -70,7 +72,7 @@ def _as_int(value: Any) -> int:
         raise TypeError("a bool is not an integer")
     if hasattr(value, "value") and hasattr(value, "is_compatible_with"):  # a Dimension
         value = value.value
-    return value.__index__()
+    return operator.index(value)
 
 
 def _as_bool(value: Any) -> bool:
@@ -194,9 +196,9 @@ def shape(default: Any = MISSING) -> Attr:
     return Attr("shape", default)
 
 
-def shape_list(default: Any = MISSING) -> Attr:
+def shape_list(default: Any = MISSING, minimum: int | None = None) -> Attr:
     """A list of static shapes."""
-    return Attr("list(shape)", default)
+    return Attr("list(shape)", default, None, minimum)
 
 
 def tensor(default: Any = MISSING) -> Attr:
@@ -207,6 +209,16 @@ def tensor(default: Any = MISSING) -> Attr:
 def body(default: Any = MISSING) -> Attr:
     """A sub-graph."""
     return Attr("func", default)
+
+
+def function(default: Any = MISSING) -> Attr:
+    """A function with a graph of its own."""
+    return Attr("func", default, closed=True)
+
+
+def functions(default: Any = MISSING) -> Attr:
+    """A list of such functions."""
+    return Attr("list(func)", default, closed=True)
 
 
 def bodies(default: Any = MISSING) -> Attr:

@@ -20,9 +20,10 @@ import numpy as np
 from millrace.core import errors
 from millrace.graph.tensor import Tensor
 from millrace.runtime import failures, interpret
+from millrace.runtime.dataflow import TokenExecutables
 from millrace.runtime.plan import cost
 from millrace.runtime.plan.borders import bodies_of
-from millrace.runtime.plan.planner import Plan, Step, body_plan, make_plan
+from millrace.runtime.plan.planner import NeedsTokens, Plan, Step, body_plan, make_plan
 from millrace.runtime.plan.segments import Segment, split
 from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.stepwise import Cutter, Observer, Parts, cut_all, phases, single_steps, waits
@@ -129,7 +130,11 @@ class Executables:
             )
             key = None
         dims = None if key is None else [np.shape(v) for v in values]
-        plan = self.plan(dims)
+        try:
+            plan = self.plan(dims)
+        except NeedsTokens:
+            form = self._ready[key] = self._by_tokens()
+            return form
         if self._tier == "interpret" or key is None:
             compile_at = math.inf
         elif self._tier == "compile":
@@ -137,6 +142,17 @@ class Executables:
         else:
             compile_at = cost.promotion(plan)
         form = self._ready[key] = _Form(plan, interpret.slots_for(plan, self._store), compile_at, dims)
+        return form
+
+    def _by_tokens(self) -> _Form:
+        """The form of what has old control flow: one for all shapes, and for good."""
+        reach = self._store.lowering.reach(self._fetches, frozenset(self._feeds))
+        function = TokenExecutables(self._fetches, self._feeds, reach, self._store)
+        form = _Form(Plan([], [], [], {}, [], {}, {}, 0), [], math.inf, None)
+        form.plan, form.waits, form.function = None, True, function
+        form.observed = lambda *values, observe: function(*values)  # type: ignore[assignment]
+        self._fixed = True
+        self._ready[()] = form
         return form
 
     def plan(self, dims: list[Any] | None) -> Plan:

@@ -126,5 +126,8 @@ def _plain(graph: Graph, kind: str, value: Any, scope: str | None) -> Any:
     if kind == "node_list":
         return graph.as_graph_element(in_scope(value, scope))
     if kind == "bytes_list":
-        return in_scope(value.decode(), scope) if scope else value
+        try:
+            return in_scope(value.decode(), scope) if scope else value
+        except UnicodeDecodeError:  # a message, not a name
+            return value
     return value

@@ -80,15 +80,25 @@ class Feed:
                 return self._text(value)
             if self.is_object:
                 return value
-            if type(value) is int and not self.dtype.is_floating and self.np_dtype.type(value) != value:
-                raise TypeError("the integer does not fit")
-            return np.asarray(value, self.np_dtype)
+            if type(value) is int:
+                with np.errstate(over="ignore"):
+                    if self.np_dtype.type(value).item() != value:
+                        raise TypeError(f"{self.dtype.name} has no such number")
+            return self._array(value)
         except (TypeError, ValueError, OverflowError) as error:
             kind = TypeError if isinstance(error, TypeError | OverflowError) else ValueError
             raise kind(
                 f"Cannot feed Tensor '{self.tensor.name}' of dtype {self.dtype.name} and shape "
                 f"'{self.tensor.get_shape()}': {error}. Received: {_short(value)}"
             ) from None
+
+    def _array(self, value: Any) -> np.ndarray:
+        try:
+            return np.asarray(value, self.np_dtype)
+        except OverflowError:
+            if not self.dtype.is_integer:
+                raise
+            return np.asarray(value, np.int64).astype(self.np_dtype)  # wrapped, as in a constant
 
     def _text(self, value: Any) -> np.ndarray:
         if (

@@ -25,12 +25,6 @@ def _step_needed(global_step: Any, function: str) -> None:
         raise ValueError(f"global_step is required for {function}. Received: None")
 
 
-def _progress(global_step: Any, decay_steps: Any, dtype: dtypes.DType) -> tuple[Tensor, Tensor]:
-    """The step, at most `decay_steps`, and `decay_steps`, both of `dtype`."""
-    steps = cast(decay_steps, dtype)
-    return raw.Minimum(cast(global_step, dtype), steps), steps
-
-
 @public("train.exponential_decay", "python.training.learning_rate_decay.exponential_decay")
 def exponential_decay(
     learning_rate: Any,
@@ -55,12 +49,10 @@ def exponential_decay(
     """
     _step_needed(global_step, "exponential_decay")
     with name_scope(name, "ExponentialDecay", [learning_rate, global_step, decay_steps, decay_rate]) as scope:
-        rate = convert.to_tensor(learning_rate, name="learning_rate")
+        rate = convert.to_tensor(learning_rate, name="initial_learning_rate")
         dtype = rate.dtype.base_dtype
-        step = cast(global_step, dtype)
-        steps = cast(decay_steps, dtype)
-        factor = cast(decay_rate, dtype)
-        exponent = step / steps
+        steps, factor = cast(decay_steps, dtype), cast(decay_rate, dtype)
+        exponent = cast(global_step, dtype) / steps
         if staircase:
             exponent = raw.Floor(exponent)
         return raw.Mul(rate, raw.Pow(factor, exponent), name=scope)
@@ -88,31 +80,31 @@ def piecewise_constant(x: Any, boundaries: Any, values: Any, name: str | None = 
             "The length of boundaries should be 1 less than the length of values. "
             f"Received: {len(boundaries)} boundaries, {len(values)} values"
         )
-    with name_scope(name, "PiecewiseConstant", [x, boundaries, values, name]):
-        x = convert.to_tensor(x)
-        limits = convert.convert_n_to_tensor(boundaries)
-        for i, limit in enumerate(limits):
-            if limit.dtype.base_dtype is not x.dtype.base_dtype:
-                if limit.dtype.base_dtype is not dtypes.int32 or x.dtype.base_dtype is not dtypes.int64:
-                    raise ValueError(
-                        f"Boundaries ({limit.dtype.name}) must have the same dtype as x "
-                        f"({x.dtype.base_dtype.name})."
-                    )
-                limits[i] = cast(limit, x.dtype.base_dtype)
-        tensors = convert.convert_n_to_tensor(values)
-        for tensor in tensors[1:]:
-            if tensor.dtype.base_dtype is not tensors[0].dtype.base_dtype:
+    limits = convert.convert_n_to_tensor(boundaries)
+    tensors = convert.convert_n_to_tensor(values)
+    x = convert.to_tensor(x)
+    for i, limit in enumerate(limits):
+        if limit.dtype.base_dtype is not x.dtype.base_dtype:
+            if limit.dtype.base_dtype is not dtypes.int32 or x.dtype.base_dtype is not dtypes.int64:
                 raise ValueError(
-                    "Values must have elements all with the same dtype "
-                    f"({tensors[0].dtype.base_dtype.name} vs "
-                    f"{tensor.dtype.base_dtype.name})."
+                    f"Boundaries ({limit.dtype.name}) must have the same dtype as x "
+                    f"({x.dtype.base_dtype.name})."
                 )
-        if not limits:
-            return tensors[0]
+            limits[i] = cast(limit, x.dtype.base_dtype)
+    for tensor in tensors[1:]:
+        if tensor.dtype.base_dtype is not tensors[0].dtype.base_dtype:
+            raise ValueError(
+                "Values must have elements all with the same dtype "
+                f"({tensors[0].dtype.base_dtype.name} vs "
+                f"{tensor.dtype.base_dtype.name})."
+            )
+    if not limits:
+        return tensors[0]
 
-        def giving(tensor: Tensor) -> Callable[[], Tensor]:
-            return lambda: raw.Identity(tensor)
+    def giving(tensor: Tensor) -> Callable[[], Tensor]:
+        return lambda: tensor
 
+    with name_scope(name, "PiecewiseConstant", [x, *limits, *tensors]):
         pairs = [(x <= limits[0], giving(tensors[0])), (x > limits[-1], giving(tensors[-1]))]
         for low, high, tensor in zip(limits[:-1], limits[1:], tensors[1:-1], strict=True):
             pairs.append(((x > low) & (x <= high), giving(tensor)))
@@ -146,19 +138,18 @@ def polynomial_decay(
     _step_needed(global_step, "polynomial_decay")
     values = [learning_rate, global_step, decay_steps, end_learning_rate, power]
     with name_scope(name, "PolynomialDecay", values) as scope:
-        rate = convert.to_tensor(learning_rate, name="learning_rate")
+        rate = convert.to_tensor(learning_rate, name="initial_learning_rate")
         dtype = rate.dtype.base_dtype
-        step = cast(global_step, dtype)
-        steps = cast(decay_steps, dtype)
-        end = cast(end_learning_rate, dtype)
-        exponent = cast(power, dtype)
+        end, exponent = cast(end_learning_rate, dtype), cast(power, dtype)
+        step, steps = cast(global_step, dtype), cast(decay_steps, dtype)
         if cycle:
             # The first multiple of decay_steps that is not below the step; one at step zero.
-            rounds = raw.Maximum(raw.Ceil(step / steps), 1.0)
-            steps = raw.Mul(steps, rounds)
+            steps = raw.Mul(
+                steps, cond(raw.Equal(step, 0), lambda: 1.0, lambda: raw.Ceil(step / decay_steps))
+            )
         else:
-            step = raw.Minimum(step, steps)
-        progress = raw.RealDiv(step, steps, name="div")
+            step = raw.Minimum(step, decay_steps)
+        progress = step / steps
         return raw.Add(raw.Mul(rate - end, raw.Pow(1 - progress, exponent)), end, name=scope)
 
 
@@ -173,16 +164,8 @@ def natural_exp_decay(
 ) -> Tensor:
     """learning_rate * exp(-decay_rate * global_step / decay_steps); arguments as for `exponential_decay`."""
     _step_needed(global_step, "natural_exp_decay")
-    with name_scope(name, "NaturalExpDecay", [learning_rate, global_step, decay_rate]) as scope:
-        rate = convert.to_tensor(learning_rate, name="learning_rate")
-        dtype = rate.dtype.base_dtype
-        step = cast(global_step, dtype)
-        steps = cast(decay_steps, dtype)
-        factor = cast(decay_rate, dtype)
-        progress = step / steps
-        if staircase:
-            progress = raw.Floor(progress)
-        return raw.Mul(rate, raw.Exp(raw.Mul(raw.Neg(factor), progress)), name=scope)
+    rate = raw.Exp(raw.Neg(decay_rate))
+    return exponential_decay(learning_rate, global_step, decay_steps, rate, staircase, name)
 
 
 @public("train.inverse_time_decay", "python.training.learning_rate_decay.inverse_time_decay")
@@ -197,22 +180,20 @@ def inverse_time_decay(
     """learning_rate / (1 + decay_rate * global_step / decay_steps); arguments as for `exponential_decay`."""
     _step_needed(global_step, "inverse_time_decay")
     with name_scope(name, "InverseTimeDecay", [learning_rate, global_step, decay_rate]) as scope:
-        rate = convert.to_tensor(learning_rate, name="learning_rate")
+        rate = convert.to_tensor(learning_rate, name="initial_learning_rate")
         dtype = rate.dtype.base_dtype
-        step = cast(global_step, dtype)
-        steps = cast(decay_steps, dtype)
-        factor = cast(decay_rate, dtype)
-        progress = step / steps
+        steps, factor = cast(decay_steps, dtype), cast(decay_rate, dtype)
+        progress = cast(global_step, dtype) / steps
         if staircase:
             progress = raw.Floor(progress)
         one = cast(convert.to_tensor(1, name="Const"), dtype)
         return raw.RealDiv(rate, raw.Add(one, raw.Mul(factor, progress)), name=scope)
 
 
-def _cosine(fraction: Tensor) -> Tensor:
-    """(1 + cos(pi * fraction)) / 2: from 1 down to 0."""
-    angle = raw.Mul(convert.to_tensor(math.pi, fraction.dtype, "Const"), fraction)
-    return 0.5 * (1.0 + raw.Cos(angle))
+def _cosine(fraction: Tensor, scale: Any = 0.5) -> Tensor:
+    """scale * (1 + cos(pi * fraction)): from twice the scale down to 0."""
+    angle = convert.to_tensor(math.pi, fraction.dtype, "Const") * fraction
+    return scale * (1.0 + raw.Cos(angle))
 
 
 @public("train.cosine_decay", "python.training.learning_rate_decay.cosine_decay")
@@ -233,8 +214,10 @@ def cosine_decay(
     """
     _step_needed(global_step, "cosine_decay")
     with name_scope(name, "CosineDecay", [learning_rate, global_step]):
-        rate = convert.to_tensor(learning_rate, name="learning_rate")
-        step, steps = _progress(global_step, decay_steps, rate.dtype.base_dtype)
+        rate = convert.to_tensor(learning_rate, name="initial_learning_rate")
+        dtype = rate.dtype.base_dtype
+        steps = cast(decay_steps, dtype)
+        step = raw.Minimum(cast(global_step, dtype), steps)
         return raw.Mul(rate, (1 - alpha) * _cosine(step / steps) + alpha)
 
 
@@ -272,16 +255,16 @@ def cosine_decay_restarts(
 
         def geometric() -> list[Tensor]:
             finished = raw.Floor(raw.Log(1.0 - done * (1.0 - longer)) / raw.Log(longer))
-            before = (1.0 - raw.Pow(longer, finished)) / (1.0 - longer)
-            return [finished, (done - before) / raw.Pow(longer, finished)]
+            before = (1.0 - longer**finished) / (1.0 - longer)
+            return [finished, (done - before) / longer**finished]
 
         def equal() -> list[Tensor]:
             finished = raw.Floor(done)
             return [finished, done - finished]
 
         rounds, fraction = cond(raw.Equal(longer, 1.0), equal, geometric)
-        decayed = (1 - alpha) * (raw.Pow(smaller, rounds) * _cosine(fraction)) + alpha
-        return raw.Mul(rate, decayed, name=scope)
+        decayed = _cosine(fraction, 0.5 * smaller**rounds)
+        return raw.Mul(rate, (1 - alpha) * decayed + alpha, name=scope)
 
 
 @public("train.linear_cosine_decay", "python.training.learning_rate_decay.linear_cosine_decay")
@@ -309,10 +292,11 @@ def linear_cosine_decay(
     """
     _step_needed(global_step, "linear_cosine_decay")
     with name_scope(name, "LinearCosineDecay", [learning_rate, global_step]) as scope:
-        rate = convert.to_tensor(learning_rate, name="learning_rate")
+        rate = convert.to_tensor(learning_rate, name="initial_learning_rate")
         dtype = rate.dtype.base_dtype
+        steps = cast(decay_steps, dtype)
         periods, alpha, beta = cast(num_periods, dtype), cast(alpha, dtype), cast(beta, dtype)
-        step, steps = _progress(global_step, decay_steps, dtype)
+        step = raw.Minimum(cast(global_step, dtype), steps)
         linear = (steps - step) / steps
         cosine = _cosine(2.0 * periods * (step / steps))
         return raw.Mul(rate, (alpha + linear) * cosine + beta, name=scope)
@@ -343,11 +327,12 @@ def noisy_linear_cosine_decay(
     """
     _step_needed(global_step, "noisy_linear_cosine_decay")
     with name_scope(name, "NoisyLinearCosineDecay", [learning_rate, global_step]) as scope:
-        rate = convert.to_tensor(learning_rate, name="learning_rate")
+        rate = convert.to_tensor(learning_rate, name="initial_learning_rate")
         dtype = rate.dtype.base_dtype
+        steps = cast(decay_steps, dtype)
         first, fall = cast(initial_variance, dtype), cast(variance_decay, dtype)
         periods, alpha, beta = cast(num_periods, dtype), cast(alpha, dtype), cast(beta, dtype)
-        step, steps = _progress(global_step, decay_steps, dtype)
+        step = raw.Minimum(cast(global_step, dtype), steps)
         linear = (steps - step) / steps
         deviation = raw.Sqrt(first / raw.Pow(1.0 + step, fall))
         noisy = linear + random_normal(linear.get_shape().as_list(), stddev=deviation, dtype=dtype)

@@ -7,8 +7,10 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.api.contrib import crf as crf
+    from millrace.api.contrib import data as data
     from millrace.api.contrib import deprecated as deprecated
     from millrace.api.contrib import distributions as distributions
+    from millrace.api.contrib import eager as eager
     from millrace.api.contrib import framework as framework
     from millrace.api.contrib import image as image
     from millrace.api.contrib import layers as layers
@@ -26,8 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "crf",
+    "data",
     "deprecated",
     "distributions",
+    "eager",
     "framework",
     "image",
     "layers",
@@ -49,5 +53,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "deprecated", "distributions", "framework", "image", "layers", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
+        children=("crf", "data", "deprecated", "distributions", "eager", "framework", "image", "layers", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
     )

@@ -7,6 +7,7 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.api.python import client as client
+    from millrace.api.python import data as data
     from millrace.api.python import framework as framework
     from millrace.api.python import ops as ops
     from millrace.api.python import platform as platform
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "client",
+    "data",
     "framework",
     "ops",
     "platform",
@@ -29,5 +31,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("client", "framework", "ops", "platform", "pywrap_tensorflow", "training", "util",),
+        children=("client", "data", "framework", "ops", "platform", "pywrap_tensorflow", "training", "util",),
     )

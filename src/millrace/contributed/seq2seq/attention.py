@@ -17,6 +17,7 @@ from millrace.lib.layers.base import Layer
 from millrace.lib.layers.core import Dense
 from millrace.lib.math.array import sequence_mask
 from millrace.lib.math.checks import assert_equal, assert_positive
+from millrace.lib.math.lengths import length
 from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.rnn.cells import zero_state_of
 from millrace.lib.variables.initializers import Constant, Ones, Zeros
@@ -51,12 +52,6 @@ class AttentionMechanism:
         raise NotImplementedError(f"{type(self).__name__} must define state_size")
 
 
-def length_at(x: Tensor, axis: int) -> Any:
-    """A dimension: an int where it is known, else a scalar tensor."""
-    known = None if x.dims is None else x.dims[axis]
-    return known if known is not None else shape_of(x)[axis]
-
-
 @public("contrib.seq2seq.hardmax")
 def hardmax(logits: Any, name: str | None = None) -> Tensor:
     """One at the largest element of the last axis, zero elsewhere; where several are largest, at the first.
@@ -67,7 +62,7 @@ def hardmax(logits: Any, name: str | None = None) -> Tensor:
     """
     with name_scope(name, "Hardmax", [logits]):
         logits = convert.to_tensor(logits, name="logits")
-        depth = length_at(logits, -1)
+        depth = length(logits, -1)
         return one_hot(argmax(logits, -1), depth, dtype=logits.dtype)
 
 
@@ -75,7 +70,7 @@ def _masked(m: Tensor, mask: Tensor, checked: Any) -> Tensor:
     """`m` `[batch, time, ...]` times a mask `[batch, time]`."""
     rank = rank_of(m) if m.dims is None else len(m.dims)
     extra = ones([rank - 2] if isinstance(rank, int) else expand_dims(rank - 2, 0), dtype=dtypes.int32)
-    memory_batch = length_at(m, 0)
+    memory_batch = length(m, 0)
     if checked is not None:
         message = "memory_sequence_length and memory tensor batch sizes do not match."
         with control_dependencies([assert_equal(checked, memory_batch, message=message)]):
@@ -96,7 +91,7 @@ def _prepared(memory: Any, lengths: Tensor | None, check_inner: bool) -> Any:
         return memory
     first = nest.flatten(memory)[0]
     mask = sequence_mask(lengths, maxlen=shape_of(first)[1], dtype=first.dtype)
-    batch = length_at(lengths, 0)
+    batch = length(lengths, 0)
     return nest.map_structure(lambda m: _masked(m, mask, batch), memory)
 
 
@@ -163,8 +158,8 @@ class MemoryAttention(AttentionMechanism):
             self._keys = self._values if memory_layer is None else memory_layer(self._values)
             if custom_key_value_fn is not None:
                 self._keys, self._values = custom_key_value_fn(self._keys, self._values)
-            self._batch_size = length_at(self._keys, 0)
-            self._alignments_size = length_at(self._keys, 1)
+            self._batch_size = length(self._keys, 0)
+            self._alignments_size = length(self._keys, 1)
         masked = _score_mask(lengths, score_mask_value)
         self._probability_fn: Callable[..., Any] = lambda score, previous: probability_fn(
             masked(score), previous

@@ -6,7 +6,7 @@ import collections
 from typing import Any
 
 from millrace.building.scopes import control_dependencies, name_scope
-from millrace.contributed.seq2seq.attention import AttentionMechanism, length_at
+from millrace.contributed.seq2seq.attention import AttentionMechanism
 from millrace.contributed.seq2seq.basic_decoder import check_cell
 from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
@@ -14,6 +14,7 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.flow.tensor_array import TensorArray
 from millrace.lib.layers.core import Dense
 from millrace.lib.math.checks import assert_equal
+from millrace.lib.math.lengths import length
 from millrace.lib.rnn.cells import RNNCell, zero_state_of
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import identity, zeros
@@ -132,7 +133,7 @@ class AttentionWrapper(RNNCell):
         with name_scope(name, "AttentionWrapperInit"):
             self._initial_cell_state = None
             if initial_cell_state is not None:
-                batch = length_at(nest.flatten(initial_cell_state)[-1], 0)
+                batch = length(nest.flatten(initial_cell_state)[-1], 0)
                 message = (
                     f"When constructing AttentionWrapper {self._base_name}: non-matching batch sizes between "
                     "the memory (encoder output) and initial_cell_state. With beam search, tile the memory "
@@ -257,7 +258,7 @@ class AttentionWrapper(RNNCell):
             "(encoder output) and the query (decoder output). With beam search, tile the memory by the beam "
             "width"
         )
-        with control_dependencies(self._batch_size_checks(length_at(output, 0), message)):
+        with control_dependencies(self._batch_size_checks(length(output, 0), message)):
             output = identity(output, name="checked_cell_output")
         split = (lambda value: value) if self._is_multi else (lambda value: [value])
         states, histories = split(state.attention_state), split(state.alignment_history)

@@ -6,12 +6,12 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.building.static import static_value
-from millrace.contributed.seq2seq.attention import length_at
 from millrace.contributed.seq2seq.attention_wrapper import AttentionWrapperState
 from millrace.contributed.seq2seq.beams import Beams, gather_beams
 from millrace.core import dtypes, nest
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.tensor_array import TensorArray
+from millrace.lib.math.lengths import length
 from millrace.lib.math.reductions import reduce_mean, reduce_sum
 from millrace.ops.array.concat import concat
 from millrace.ops.array.fill import fill, ones_like
@@ -51,7 +51,7 @@ def beam_step(
     going = logical_not(state.finished)
     log_probs = _ended_stay(log_softmax(logits), end_token, state.finished)
     total = expand_dims(state.log_probs, 2) + log_probs
-    classes = length_at(logits, -1)
+    classes = length(logits, -1)
     added = one_hot(
         indices=fill([batch, width], end_token),
         depth=classes,

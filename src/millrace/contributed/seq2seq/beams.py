@@ -7,12 +7,12 @@ from typing import Any
 from millrace.building import convert
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_value
-from millrace.contributed.seq2seq.attention import length_at
 from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.tensor_array import TensorArray
 from millrace.lib.math.array import sequence_mask
+from millrace.lib.math.lengths import length
 from millrace.lib.math.reductions import reduce_max
 from millrace.ops.array.concat import concat, stack
 from millrace.ops.array.fill import range_
@@ -165,7 +165,7 @@ def gather_tree_from_array(t: Tensor, parent_ids: Tensor, sequence_length: Tenso
 
     Steps beyond the length of a sequence are zero.
     """
-    times, batch, width = (length_at(parent_ids, axis) for axis in range(3))
+    times, batch, width = (length(parent_ids, axis) for axis in range(3))
     own = tile(expand_dims(expand_dims(range_(width), 0), 0), [times, batch, 1])
     longest = cast(reduce_max(sequence_length, axis=1), dtypes.int32)
     order = gather_tree(

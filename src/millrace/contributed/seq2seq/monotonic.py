@@ -15,7 +15,6 @@ from millrace.contributed.seq2seq.attention import (
     bahdanau_score,
     bahdanau_variables,
     dense_keys,
-    length_at,
     luong_score,
 )
 from millrace.core import dtypes
@@ -23,6 +22,7 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.functional import scan
 from millrace.lib.math.functions import clip_by_value
+from millrace.lib.math.lengths import length
 from millrace.lib.variables.scope import get_variable, variable_scope
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import ones, zeros
@@ -50,7 +50,7 @@ def safe_cumprod(x: Any, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def _recursive(p: Tensor, previous: Tensor) -> Tensor:
-    batch = length_at(p, 0)
+    batch = length(p, 0)
     stays = concat([ones([batch, 1]), 1 - p[:, :-1]], 1)
 
     def step(x: Tensor, pair: Any) -> Tensor:

@@ -16,6 +16,7 @@ from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
+from millrace.lib.flow.assertion import Assert
 from millrace.lib.flow.tensor_array import TensorArray
 
 # Before the branches of a cond TensorFlow adds Switch, switch_t, switch_f and pred_id.
@@ -145,6 +146,8 @@ def cond(
         if pred.dims is not None and len(pred.dims) != 0:
             raise ValueError(f"cond: pred must be a scalar. Received: {pred.name} of shape {pred.shape}")
         graph = pred.graph
+        if graph.body is not None and pred.op.body is not graph.body:
+            pred = graph.body.capture(pred)
         graph.count(_FOR_A_BRANCH)
         then, first, first_flat = _branch(graph, true_fn, "true_fn", strict)
         other, second, second_flat = _branch(graph, false_fn, "false_fn", strict)
@@ -247,14 +250,11 @@ def case(
         preds = [p for p, _ in pairs]
         guards: list[Any] = []
         if exclusive:
-            count = raw.Sum(raw.Cast(raw.Pack(preds), DstT=dtypes.int32), 0)
             message = (
                 "More than one condition evaluated as True but exclusive=True. Conditions: "
                 f"{[p.name for p in preds]}"
             )
-            guards.append(
-                raw.Assert(raw.LessEqual(count, 1), [message, raw.Pack(preds)], summarize=len(preds))
-            )
+            guards.append(_at_most(1, preds, message))
         if default is None:
             *pairs, (last_pred, last_fn) = pairs
 
@@ -267,6 +267,15 @@ def case(
 
         with control_dependencies(guards):
             return _chain(pairs, default, strict)
+
+
+def _at_most(most: int, preds: list[Tensor], message: str) -> Operation:
+    """Asserts how many predicates may hold."""
+    together = raw.Pack(preds, name="preds_c")
+    whole = convert.constant_of([0], dtypes.int32, "Const")
+    count = raw.Sum(raw.Cast(together, DstT=dtypes.int32), whole, name="num_true_conds")
+    fine = raw.LessEqual(count, convert.constant_of(most, dtypes.int32, "n_true_conds"))
+    return Assert(fine, [message, together], summarize=len(preds))
 
 
 def _after(function: Callable[[], Any]) -> Any:
@@ -390,7 +399,7 @@ def while_loop(
                 )
 
             def body(i: Any, values: Any) -> Any:
-                return raw.Add(i, 1), inner_step(values) if alone else inner_step(*values)
+                return i + 1, inner_step(values) if alone else inner_step(*values)
 
         loop = _Loop(cond, body, loop_vars, shape_invariants, back_prop, parallel_iterations)
         results = loop.build()
@@ -401,12 +410,52 @@ def while_loop(
     return results
 
 
+def limited_loop(
+    test: Callable[..., Any],
+    step: Callable[..., Any],
+    variables: list[Any],
+    parallel: int,
+    back_prop: bool = True,
+    of_the_limit: int = 2,
+) -> Any:
+    """A loop whose test ends it in time: TensorFlow counts its iterations too, here they are not.
+
+    Args:
+      test, step: functions of the variables.
+      variables: what they start with.
+      parallel, back_prop: as for `while_loop`.
+      of_the_limit: how many operations TensorFlow adds to the test.
+
+    Returns:
+      The variables after the loop.
+    """
+    with name_scope(None, "while", [v for v in nest.flatten(variables) if isinstance(v, Tensor)]):
+        return _Loop(test, step, variables, None, back_prop, parallel, of_the_limit).build()
+
+
 class _Loop:
-    """Draws the bodies of one loop."""
+    """Draws the bodies of one loop.
+
+    Args:
+      test, step: functions of the variables.
+      variables: what they start with, nested.
+      invariants: what stays true of their shapes, nested likewise, or None.
+      back_prop, parallel: attributes of the loop.
+      limited: TensorFlow counts the iterations of this loop in one more variable, up to a limit that the test
+        implies: so many operations of that are in its test.
+    """
 
     def __init__(
-        self, test: Any, step: Any, variables: Any, invariants: Any, back_prop: bool, parallel: int
+        self,
+        test: Any,
+        step: Any,
+        variables: Any,
+        invariants: Any,
+        back_prop: bool,
+        parallel: int,
+        limited: int = 0,
     ) -> None:
+        self.limited = limited
         self.test = test
         self.step = step
         self.variables = variables
@@ -449,9 +498,12 @@ class _Loop:
 
     def build(self) -> list[Any]:
         graph = self.graph
+        counters = 1 if self.limited else 0
         graph.count(len(self.start))  # an Enter for each variable
+        graph.count(3 * counters)  # the counter's first value, Enter and Merge
         condition = Body(graph, "Enter")
         with graph.inside(condition):
+            graph.count(self.limited)
             result = convert.convert_to_tensor(self.test(*self._arguments(condition, "Merge")))
             if result.dtype.base_dtype is not dtypes.bool_:
                 raise TypeError(
@@ -462,10 +514,11 @@ class _Loop:
                     f"while_loop: cond must return a scalar. Received: {result.name} of shape {result.shape}"
                 )
             condition.outputs = [result if result.op.body is condition else condition.capture(result)]
-        graph.count(1 + len(self.start))  # LoopCond, and a Switch for each variable
+        graph.count(1 + len(self.start) + counters)  # LoopCond, and a Switch for each variable
         body = Body(graph, "Enter")
         body.twin = condition
         with graph.inside(body):
+            graph.count(3 * counters)  # the counter's Identity, and what adds one to it
             values = self.step(*self._arguments(body, "Identity"))
             if not nest.is_nested(values):
                 values = [values]
@@ -474,7 +527,8 @@ class _Loop:
             with graph.counted_as(0):
                 body.outputs = [_dereferenced(t) for t in body.outputs]
         self._check(body)
-        with graph.counted_as(2 * len(self.start)):  # a NextIteration and an Exit for each variable
+        # a NextIteration and an Exit for each variable
+        with graph.counted_as(2 * (len(self.start) + counters)):
             captured = align([condition, body])
             outputs = raw.While(
                 [*self.start, *captured],

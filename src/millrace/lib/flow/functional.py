@@ -10,7 +10,7 @@ from millrace.building.scopes import name_scope
 from millrace.core import dtypes, nest
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.flow.control_flow import while_loop
+from millrace.lib.flow.control_flow import limited_loop
 from millrace.lib.flow.tensor_array import TensorArray
 
 
@@ -105,13 +105,8 @@ def map_fn(
             values = nest.flatten(value)
             return [i + 1, [w.write(i, v) for w, v in zip(written, values, strict=True)]]
 
-        _, after = while_loop(
-            lambda i, _: i < count,
-            step,
-            [start, results],
-            parallel_iterations=parallel_iterations or 10,
-            back_prop=back_prop,
-            swap_memory=swap_memory,
+        _, after = limited_loop(
+            lambda i, _: i < count, step, [start, results], parallel_iterations or 10, back_prop
         )
         stacked = _known_rows([a.stack() for a in after], tensors)
         return nest.pack_sequence_as(dtype, stacked)
@@ -169,13 +164,13 @@ def scan(
             following = i - 1 if reverse else i + 1
             return [following, new, [w.write(i, v) for w, v in zip(written, new, strict=True)]]
 
-        _, _, after = while_loop(
+        _, _, after = limited_loop(
             (lambda i, *_: i >= 0) if reverse else (lambda i, *_: i < count),
             step,
             [begin, first, results],
-            parallel_iterations=parallel_iterations,
-            back_prop=back_prop,
-            swap_memory=swap_memory,
+            parallel_iterations,
+            back_prop,
+            _limit(reverse),
         )
         stacked = _known_rows([a.stack() for a in after], tensors)
         return nest.pack_sequence_as(structure, stacked)
@@ -193,8 +188,13 @@ def _first_value(
     return [a.read(at) for a in arrays], following, elems
 
 
+def _limit(reverse: bool) -> int:
+    """The nodes that TensorFlow has in the test for the limit; from the end it takes one more."""
+    return 3 if reverse else 2
+
+
 def _fold(
-    who: str, reverse: bool, fn: Any, elems: Any, initializer: Any, options: dict[str, Any], name: Any
+    who: str, reverse: bool, fn: Any, elems: Any, initializer: Any, options: tuple[int, bool], name: Any
 ) -> Any:
     if not callable(fn):
         raise TypeError(f"{who}: fn must be callable. Received: {fn!r}")
@@ -209,9 +209,8 @@ def _fold(
             nest.assert_same_structure(structure, value)
             return [i - 1 if reverse else i + 1, nest.flatten(value)]
 
-        _, after = while_loop(
-            (lambda i, _: i >= 0) if reverse else (lambda i, _: i < count), step, [begin, first], **options
-        )
+        test = (lambda i, _: i >= 0) if reverse else (lambda i, _: i < count)
+        _, after = limited_loop(test, step, [begin, first], *options, _limit(reverse))
         return nest.pack_sequence_as(structure, after)
 
 
@@ -226,7 +225,7 @@ def foldl(
     name: str | None = None,
 ) -> Any:
     """The last result of `a = fn(a, row)` from the first row to the last; arguments as for `scan`."""
-    options = dict(parallel_iterations=parallel_iterations, back_prop=back_prop, swap_memory=swap_memory)
+    options = parallel_iterations, back_prop
     return _fold("foldl", False, fn, elems, initializer, options, name)
 
 
@@ -241,5 +240,5 @@ def foldr(
     name: str | None = None,
 ) -> Any:
     """The last result of `a = fn(a, row)` from the last row to the first; arguments as for `scan`."""
-    options = dict(parallel_iterations=parallel_iterations, back_prop=back_prop, swap_memory=swap_memory)
+    options = parallel_iterations, back_prop
     return _fold("foldr", True, fn, elems, initializer, options, name)

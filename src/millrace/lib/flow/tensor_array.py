@@ -184,9 +184,7 @@ class TensorArray:
         """The array with the rows of `value` as its elements."""
         with name_scope(name, "TensorArrayUnstack", [self._handle, value]):
             value = to_tensor(value, None, "value")
-            count = raw.StridedSlice(
-                shape_tensor(value), [0], [1], [1], shrink_axis_mask=1, name="strided_slice"
-            )
+            count = shape_tensor(value)[0]
             return self.scatter(_range(count), value)
 
     def scatter(self, indices: Any, value: Any, name: str | None = None) -> TensorArray:

@@ -13,9 +13,13 @@ from millrace.building.static import static_value
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.image.geometry import image_rank
+from millrace.lib.image.geometry import image_rank, looked_at
 from millrace.lib.math.contraction import tensordot
+from millrace.lib.math.reductions import reduce_mean, reduce_prod, reduce_std
+from millrace.ops.array.concat import concat
+from millrace.ops.array.constant import ones
 from millrace.ops.array.shape import rank as rank_of
+from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.math.cast import cast, saturate_cast
 from millrace.ops.random.draws import random_uniform
 
@@ -57,7 +61,7 @@ def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: st
 def _as_float(image: Tensor) -> Tensor:
     """float16 and float32 as they are, everything else as float32."""
     keep = image.dtype.base_dtype in (dtypes.float16, dtypes.float32)
-    return convert_image_dtype(image, image.dtype.base_dtype if keep else dtypes.float32)
+    return image if keep else convert_image_dtype(image, dtypes.float32)
 
 
 @public("image.adjust_brightness")
@@ -111,7 +115,7 @@ def adjust_hue(image: Any, delta: Any, name: str | None = None) -> Tensor:
     """
     with name_scope(name, "adjust_hue", [image]):
         image = to_tensor(image, name="image")
-        adjusted = raw.AdjustHue(_as_float(image), to_tensor(delta, dtypes.float32, "delta"))
+        adjusted = raw.AdjustHue(_as_float(image), delta)
         return convert_image_dtype(adjusted, image.dtype.base_dtype)
 
 
@@ -129,8 +133,8 @@ def adjust_saturation(image: Any, saturation_factor: Any, name: str | None = Non
     """
     with name_scope(name, "adjust_saturation", [image]):
         image = to_tensor(image, name="image")
-        scale = to_tensor(saturation_factor, dtypes.float32, "scale")
-        return convert_image_dtype(raw.AdjustSaturation(_as_float(image), scale), image.dtype.base_dtype)
+        adjusted = raw.AdjustSaturation(_as_float(image), saturation_factor)
+        return convert_image_dtype(adjusted, image.dtype.base_dtype)
 
 
 @public("image.adjust_gamma")
@@ -283,10 +287,7 @@ def rgb_to_grayscale(images: Any, name: str | None = None) -> Tensor:
     with name_scope(name, "rgb_to_grayscale", [images]) as scope:
         images = to_tensor(images, name="images")
         pixels = convert_image_dtype(images, dtypes.float32)
-        last = raw.ExpandDims(rank_of(images) - 1, 0)
-        gray = raw.Sum(pixels * _GRAY, last, keep_dims=True)
-        if images.dims is not None:
-            gray.set_shape([*images.dims[:-1], 1])
+        gray = raw.ExpandDims(tensordot(pixels, _GRAY, [-1, -1]), -1)
         return convert_image_dtype(gray, images.dtype.base_dtype, name=scope)
 
 
@@ -306,15 +307,13 @@ def grayscale_to_rgb(images: Any, name: str | None = None) -> Tensor:
     """
     with name_scope(name, "grayscale_to_rgb", [images]) as scope:
         images = to_tensor(images, name="images")
-        if images.dims is not None:
-            if not images.dims or images.dims[-1] not in (None, 1):
-                raise ValueError(
-                    f"Last dimension of a grayscale image should be size 1. Received: {images.shape}"
-                )
-            multiples: Any = np.array([1] * (len(images.dims) - 1) + [3], np.int32)
-        else:
-            ones = raw.Fill(raw.Pack([raw.Rank(images) - 1]), 1)
-            multiples = raw.ConcatV2([ones, [3]], 0)
+        if images.dims is not None and (not images.dims or images.dims[-1] not in (None, 1)):
+            raise ValueError(
+                f"Last dimension of a grayscale image should be size 1. Received: {images.shape}"
+            )
+        images = raw.Identity(images, name="control_dependency")
+        front = ones(raw.ExpandDims(rank_of(images) - 1, 0), dtypes.int32)
+        multiples = concat([front, raw.ExpandDims(3, 0)], 0)
         return raw.Tile(images, multiples, name=scope)
 
 
@@ -363,33 +362,14 @@ def per_image_standardization(image: Any) -> Tensor:
     Raises:
       ValueError: the rank is not 3 or 4.
     """
-    image = to_tensor(image, name="image")
-    rank = image_rank(image, "per_image_standardization")
-    dtype = image.dtype.base_dtype
-    if dtype not in (dtypes.float16, dtypes.float32):
-        standard = per_image_standardization(convert_image_dtype(image, dtypes.float32))
-        return convert_image_dtype(standard, dtype, saturate=True)
-    shape = _shape_of(image)
-    count = raw.Prod(shape if rank == 3 else shape[1:], _all_axes(1))
-    pixels = cast(image, image.dtype.base_dtype)
-    mean = _mean(pixels, rank)
-    spread = raw.Relu(raw.Sub(_mean(raw.Square(pixels), rank), raw.Square(mean), name="sub"))
-    deviation = raw.Sqrt(spread)
-    least = raw.Rsqrt(cast(count, dtype))
-    scale = raw.Maximum(deviation, least)
-    return raw.RealDiv(raw.Sub(pixels, mean), scale, name="div")
-
-
-def _shape_of(image: Tensor) -> Tensor:
-    if image.dims is not None and None not in image.dims:
-        return raw.Const(value=np.array(image.dims, np.int32), dtype=dtypes.int32, name="Shape")
-    return raw.Shape(image)
-
-
-def _all_axes(rank: int) -> Tensor:
-    return raw.Const(value=np.arange(rank, dtype=np.int32), dtype=dtypes.int32)
-
-
-def _mean(x: Tensor, rank: int) -> Tensor:
-    """Over a whole image; of a batch, one mean for each, to be broadcast."""
-    return raw.Mean(x, _all_axes(3)) if rank == 3 else raw.Mean(x, [1, 2, 3], keep_dims=True)
+    with name_scope(None, "per_image_standardization", [image]) as scope:
+        image = to_tensor(image, name="image")
+        image_rank(image, "per_image_standardization")
+        pixels = _as_float(looked_at(image))
+        count = reduce_prod(shape_of(pixels)[-3:])
+        mean = reduce_mean(pixels, [-1, -2, -3], keepdims=True)
+        deviation = reduce_std(pixels, [-1, -2, -3], keepdims=True)
+        least = raw.Rsqrt(cast(count, pixels.dtype.base_dtype))
+        scale = raw.Maximum(deviation, least)
+        standard = raw.RealDiv(pixels - mean, scale, name=scope)
+        return convert_image_dtype(standard, image.dtype.base_dtype, saturate=True)

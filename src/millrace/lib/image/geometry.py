@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,13 @@ from millrace.building.static import static_value
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.flow.control_flow import case
+from millrace.lib.flow.assertion import Assert
+from millrace.lib.flow.control_flow import case, cond
+from millrace.lib.math.checks import assert_greater_equal, assert_positive
+from millrace.ops.array.concat import stack, unstack
+from millrace.ops.array.reshape import transpose
+from millrace.ops.array.shape import rank, shape
+from millrace.ops.math.cast import cast
 from millrace.ops.random.draws import random_uniform
 
 Length = int | Tensor
@@ -40,54 +45,69 @@ def image_rank(image: Tensor, who: str) -> int:
 def height_width(image: Tensor) -> tuple[Length, Length]:
     """Height and width: numbers where they are known, else scalar tensors."""
     assert image.dims is not None
-    sizes = image.dims[-3:-1]
-    if None not in sizes:
-        return sizes  # type: ignore[return-value]
-    shape = raw.Shape(image)
-    height, width = (shape[i] if d is None else d for i, d in zip((-3, -2), sizes, strict=True))
+    if None not in image.dims:
+        return image.dims[-3:-1]  # type: ignore[return-value]
+    sizes = unstack(shape(image), len(image.dims))
+    height, width = (sizes[i] if image.dims[i] is None else image.dims[i] for i in (-3, -2))
     return height, width
 
 
-def _stack(values: Sequence[Length]) -> Tensor:
-    if all(isinstance(v, int | np.integer) for v in values):
-        return raw.Const(value=np.array(values, np.int32), dtype=dtypes.int32, name="stack")
-    return raw.Pack([to_tensor(v, dtypes.int32, str(i)) for i, v in enumerate(values)], name="stack")
-
-
-def _static(value: Any) -> Any:
-    """`value`, or the number that a constant tensor holds."""
-    if isinstance(value, Tensor):
-        known = static_value(value)
-        return value if known is None else int(known)
+def _length(value: Any) -> Any:
+    """A number as an int; a tensor as it is."""
     return int(value) if isinstance(value, int | np.integer) else value
 
 
-def _checked(image: Tensor, checks: list[tuple[Any, str]], who: str) -> Tensor:
+def _looked_at(image: Tensor) -> list[Any]:
+    """What asserts, where the image's shape is not fully known, that it is one of an image."""
+    if image.dims is not None and None not in image.dims:
+        return []
+    return [
+        assert_positive(shape(image), ["inner 3 dims of 'image.shape' must be > 0."]),
+        assert_greater_equal(rank(image), 3, message="'image' must be at least three-dimensional."),
+    ]
+
+
+def looked_at(image: Tensor) -> Tensor:
+    """`image`, once it has the shape of one."""
+    with control_dependencies(_looked_at(image)):
+        return raw.Identity(image, name="control_dependency")
+
+
+def _checked(image: Tensor, checks: list[tuple[Any, str]], who: str, asserts: Sequence[Any] = ()) -> Tensor:
     """`image`, once all conditions hold: those on numbers now, those on tensors when run.
 
     Raises:
       ValueError: a condition on numbers does not hold.
     """
-    asserts = []
+    asserts = list(asserts)
     for holds, rule in checks:
         if isinstance(holds, Tensor):
-            asserts.append(raw.Assert(holds, [rule]))
+            asserts.append(Assert(holds, [rule]))
         elif not holds:
             raise ValueError(f"{who}: {rule}. Received: image {image.shape}")
     with control_dependencies(asserts):
         return raw.Identity(image, name="control_dependency")
 
 
+def _batched(image: Tensor, who: str) -> tuple[Tensor, bool]:
+    """The image as a batch, and whether it was one."""
+    if image_rank(image, who) == 4:
+        return image, True
+    return raw.ExpandDims(image, 0), False
+
+
+def _as_given(images: Tensor, batched: bool) -> Tensor:
+    return images if batched else raw.Squeeze(images, squeeze_dims=[0])
+
+
 # ---------------------------------------------------------------- mirror, turn
 
 
-def _mirrored(image: Tensor, axis: int) -> Tensor:
-    return image[(slice(None),) * axis + (slice(None, None, -1),)]
-
-
 def _flip(image: Any, from_end: int, who: str) -> Tensor:
-    image = to_tensor(image, name="image")
-    return _mirrored(image, image_rank(image, who) + from_end)
+    with name_scope(None, who, [image]):
+        image = to_tensor(image, name="image")
+        axis = image_rank(image, who) + from_end
+        return raw.ReverseV2(looked_at(image), [axis])
 
 
 @public("image.flip_left_right")
@@ -113,20 +133,22 @@ def flip_up_down(image: Any) -> Tensor:
 
 
 def _random_flip(image: Any, from_end: int, seed: int | None, who: str) -> Tensor:
-    image = to_tensor(image, name="image")
-    rank = image_rank(image, who)
-    axis = rank + from_end
-    if rank == 3:
-        chosen = raw.Less(random_uniform([], 0, 1.0, seed=seed), 0.5)
-        stride = raw.Select(chosen, -1, 1)
-        key = [slice(None)] * 3
-        key[axis] = slice(None, None, stride)
-        flipped = image[tuple(key)]
-        flipped.set_shape(image.shape)
-        return flipped
-    count = image.dims[0] if image.dims[0] is not None else raw.Shape(image)[0]  # type: ignore[index]
-    chosen = raw.Greater(random_uniform(_stack([count]), seed=seed), 0.5)
-    return raw.Select(chosen, _mirrored(image, axis), image)
+    with name_scope(None, who, [image]) as scope:
+        image = to_tensor(image, name="image")
+        axis = image_rank(image, who) + from_end
+        image = looked_at(image)
+        if len(image.dims) == 3:  # type: ignore[arg-type]
+            chosen = raw.Less(random_uniform([], 0, 1.0, seed=seed), 0.5)
+            flipped = cond(chosen, lambda: raw.ReverseV2(image, [axis]), lambda: image, name=scope)
+            flipped.set_shape(image.shape)
+            return flipped
+        count = shape(image)[0]
+        drawn = raw.Reshape(
+            random_uniform([count], 0, 1.0, seed=seed), stack([count, 1, 1, 1], name="Reshape/shape")
+        )
+        flips = cast(raw.Round(drawn), image.dtype.base_dtype)
+        flipped = raw.ReverseV2(image, [axis])
+        return flips * flipped + (1 - flips) * image
 
 
 @public("image.random_flip_left_right")
@@ -158,7 +180,7 @@ def transpose_image(image: Any, name: str | None = None) -> Tensor:
 
     Args:
       image: `[height, width, channels]` or `[batch, height, width, channels]`.
-      name: op name; default "transpose_image".
+      name: a scope; default "transpose".
 
     Returns:
       `[width, height, channels]`, with the batch in front if there is one.
@@ -166,10 +188,10 @@ def transpose_image(image: Any, name: str | None = None) -> Tensor:
     Raises:
       ValueError: the rank is not 3 or 4.
     """
-    with name_scope(name, "transpose_image", [image]) as scope:
+    with name_scope(name, "transpose", [image]):
         image = to_tensor(image, name="image")
         order = [1, 0, 2] if image_rank(image, "transpose_image") == 3 else [0, 2, 1, 3]
-        return raw.Transpose(image, order, name=scope)
+        return transpose(looked_at(image), order, name="transpose")
 
 
 @public("image.rot90")
@@ -187,29 +209,25 @@ def rot90(image: Any, k: Any = 1, name: str | None = None) -> Tensor:
     Raises:
       ValueError: the rank is not 3 or 4.
     """
-    with name_scope(name, "rot90", [image, k]):
+    with name_scope(name, "rot90", [image, k]) as scope:
         image = to_tensor(image, name="image")
-        rank = image_rank(image, "rot90")
-        rows, columns = rank - 3, rank - 2
-        order = [1, 0, 2] if rank == 3 else [0, 2, 1, 3]
+        axes = image_rank(image, "rot90")
+        image = looked_at(image)
+        rows, columns = axes - 3, axes - 2
+        order = [1, 0, 2] if axes == 3 else [0, 2, 1, 3]
 
         def once() -> Tensor:
-            return raw.Transpose(raw.ReverseV2(image, [columns]), order)
+            return transpose(raw.ReverseV2(image, [columns]), order)
 
         def twice() -> Tensor:
             return raw.ReverseV2(image, [rows, columns])
 
         def thrice() -> Tensor:
-            return raw.ReverseV2(raw.Transpose(image, order), [columns])
+            return raw.ReverseV2(transpose(image, order), [columns])
 
-        quarters = _static(k)
-        if isinstance(quarters, int):
-            turns: tuple[Callable[[], Tensor], ...] = (lambda: raw.Identity(image), once, twice, thrice)
-            result = turns[quarters % 4]()
-        else:
-            quarters = raw.FloorMod(to_tensor(quarters, dtypes.int32, "k"), 4)
-            pairs = [(raw.Equal(quarters, i), f) for i, f in ((1, once), (2, twice), (3, thrice))]
-            result = case(pairs, default=lambda: raw.Identity(image), exclusive=True)
+        quarters = raw.FloorMod(to_tensor(k, dtypes.int32, "k"), 4)
+        pairs = [(raw.Equal(quarters, i), f) for i, f in ((1, once), (2, twice), (3, thrice))]
+        result = case(pairs, default=lambda: image, exclusive=True, name=scope)
         dims = image.dims
         assert dims is not None
         # TensorFlow leaves height and width open whatever k is, and programs set them themselves
@@ -242,21 +260,24 @@ def central_crop(image: Any, central_fraction: float) -> Tensor:
             )
         if central_fraction == 1.0:
             return image
-        rank = image_rank(image, "central_crop")
-        begins, sizes = [], []
-        for size in height_width(image):
-            if isinstance(size, int):
-                begin: Length = int((size - size * central_fraction) / 2)
-            else:
-                wide = raw.Cast(size, DstT=dtypes.float64)
-                begin = raw.Cast((wide - wide * central_fraction) / 2.0, DstT=dtypes.int32)
-            begins.append(begin)
-            sizes.append(size - begin * 2)
-        front = [0] * (rank - 3)
-        cropped = raw.Slice(image, _stack([*front, *begins, 0]), _stack([-1] * (rank - 3) + [*sizes, -1]))
+        axes = image_rank(image, "central_crop")
+        looked_at(image)
+        lengths = [shape(image)[i] if image.dims[i] is None else image.dims[i] for i in (axes - 3, axes - 2)]  # type: ignore[index]
+        begins = [_central_begin(length, central_fraction) for length in lengths]
+        sizes = [length - begin * 2 for length, begin in zip(lengths, begins, strict=True)]
+        front = [0] * (axes - 3)
+        cropped = raw.Slice(image, stack([*front, *begins, 0]), stack([-1] * (axes - 3) + [*sizes, -1]))
         known = [s if isinstance(s, int) else None for s in sizes]
-        cropped.set_shape([*image.dims[: rank - 3], *known, image.dims[-1]])  # type: ignore[index]
+        cropped.set_shape([*image.dims[: axes - 3], *known, image.dims[-1]])  # type: ignore[index]
         return cropped
+
+
+def _central_begin(length: Length, fraction: float) -> Length:
+    """Where the middle `fraction` of a length begins."""
+    if isinstance(length, int):
+        return int((length - length * fraction) / 2)
+    wide = cast(length, dtypes.float64)
+    return cast((wide - wide * fraction) / 2, dtypes.int32)
 
 
 @public("image.crop_to_bounding_box")
@@ -277,26 +298,27 @@ def crop_to_bounding_box(
       ValueError: the window is not within the image, or the rank is not 3 or 4.
       InvalidArgumentError: the same, found only when run.
     """
-    image = to_tensor(image, name="image")
-    rank = image_rank(image, "crop_to_bounding_box")
-    height, width = height_width(image)
-    top, left, rows, columns = (
-        _static(v) for v in (offset_height, offset_width, target_height, target_width)
-    )
-    checks = [
-        (left >= 0, "offset_width must be >= 0"),
-        (top >= 0, "offset_height must be >= 0"),
-        (columns > 0, "target_width must be > 0"),
-        (rows > 0, "target_height must be > 0"),
-        (width >= columns + left, "width must be >= target + offset"),
-        (height >= rows + top, "height must be >= target + offset"),
-    ]
-    image = _checked(image, checks, "crop_to_bounding_box")
-    begin = _stack([0] * (rank - 3) + [top, left, 0])
-    cropped = raw.Slice(image, begin, _stack([-1] * (rank - 3) + [rows, columns, -1]))
-    known = [v if isinstance(v, int) else None for v in (rows, columns)]
-    cropped.set_shape([*image.dims[: rank - 3], *known, image.dims[-1]])  # type: ignore[index]
-    return cropped
+    who = "crop_to_bounding_box"
+    with name_scope(None, who, [image]):
+        image, batched = _batched(to_tensor(image, name="image"), who)
+        asserts = _looked_at(image)
+        height, width = height_width(image)
+        top, left, rows, columns = (
+            _length(v) for v in (offset_height, offset_width, target_height, target_width)
+        )
+        checks = [
+            (left >= 0, "offset_width must be >= 0."),
+            (top >= 0, "offset_height must be >= 0."),
+            (columns > 0, "target_width must be > 0."),
+            (rows > 0, "target_height must be > 0."),
+            (width >= columns + left, "width must be >= target + offset."),
+            (height >= rows + top, "height must be >= target + offset."),
+        ]
+        image = _checked(image, checks, who, asserts)
+        cropped = raw.Slice(image, stack([0, top, left, 0]), stack([-1, rows, columns, -1]))
+        known = [v if isinstance(v, int) else None for v in (rows, columns)]
+        cropped.set_shape([image.dims[0], *known, image.dims[-1]])  # type: ignore[index]
+        return _as_given(cropped, batched)
 
 
 @public("image.pad_to_bounding_box")
@@ -317,25 +339,27 @@ def pad_to_bounding_box(
       ValueError: the image does not fit, or the rank is not 3 or 4.
       InvalidArgumentError: the same, found only when run.
     """
-    image = to_tensor(image, name="image")
-    rank = image_rank(image, "pad_to_bounding_box")
-    height, width = height_width(image)
-    top, left, rows, columns = (
-        _static(v) for v in (offset_height, offset_width, target_height, target_width)
-    )
-    after_width, after_height = columns - left - width, rows - top - height
-    checks = [
-        (top >= 0, "offset_height must be >= 0"),
-        (left >= 0, "offset_width must be >= 0"),
-        (after_width >= 0, "width must be <= target - offset"),
-        (after_height >= 0, "height must be <= target - offset"),
-    ]
-    image = _checked(image, checks, "pad_to_bounding_box")
-    flat = _stack([0, 0] * (rank - 3) + [top, after_height, left, after_width, 0, 0])
-    padded = raw.Pad(image, raw.Reshape(flat, [rank, 2]))
-    known = [v if isinstance(v, int) else None for v in (rows, columns)]
-    padded.set_shape([*image.dims[: rank - 3], *known, image.dims[-1]])  # type: ignore[index]
-    return padded
+    who = "pad_to_bounding_box"
+    with name_scope(None, who, [image]):
+        image, batched = _batched(to_tensor(image, name="image"), who)
+        asserts = _looked_at(image)
+        height, width = height_width(image)
+        top, left, rows, columns = (
+            _length(v) for v in (offset_height, offset_width, target_height, target_width)
+        )
+        after_width, after_height = columns - left - width, rows - top - height
+        checks = [
+            (top >= 0, "offset_height must be >= 0"),
+            (left >= 0, "offset_width must be >= 0"),
+            (after_width >= 0, "width must be <= target - offset"),
+            (after_height >= 0, "height must be <= target - offset"),
+        ]
+        image = _checked(image, checks, who, asserts)
+        flat = stack([0, 0, top, after_height, left, after_width, 0, 0])
+        padded = raw.Pad(image, raw.Reshape(flat, [4, 2]))
+        known = [v if isinstance(v, int) else None for v in (rows, columns)]
+        padded.set_shape([image.dims[0], *known, image.dims[-1]])  # type: ignore[index]
+        return _as_given(padded, batched)
 
 
 def _larger(a: Length, b: Length) -> Length:
@@ -364,28 +388,26 @@ def resize_image_with_crop_or_pad(image: Any, target_height: Any, target_width: 
     Raises:
       ValueError: a size is not positive, or the rank is not 3 or 4.
     """
-    image = to_tensor(image, name="image")
-    image_rank(image, "resize_image_with_crop_or_pad")
-    rows, columns = _static(target_height), _static(target_width)
-    checks = [(columns > 0, "target_width must be > 0"), (rows > 0, "target_height must be > 0")]
-    image = _checked(image, checks, "resize_image_with_crop_or_pad")
-    height, width = height_width(image)
-    more_width, more_height = columns - width, rows - height
-    cropped = crop_to_bounding_box(
-        image,
-        _larger(-more_height // 2, 0),
-        _larger(-more_width // 2, 0),
-        _smaller(rows, height),
-        _smaller(columns, width),
-    )
-    pad_top, pad_left = _larger(more_height // 2, 0), _larger(more_width // 2, 0)
-    resized = pad_to_bounding_box(cropped, pad_top, pad_left, rows, columns)
-    final_height, final_width = height_width(resized)
-    final = [
-        (_same(final_height, rows), "resized height is not correct"),
-        (_same(final_width, columns), "resized width is not correct"),
-    ]
-    return _checked(resized, final, "resize_image_with_crop_or_pad")
+    who = "resize_image_with_crop_or_pad"
+    with name_scope(None, who, [image]):
+        image, batched = _batched(to_tensor(image, name="image"), who)
+        rows, columns = _length(target_height), _length(target_width)
+        checks = [(columns > 0, "target_width must be > 0."), (rows > 0, "target_height must be > 0.")]
+        image = _checked(image, checks, who, _looked_at(image))
+        height, width = height_width(image)
+        more_width, more_height = columns - width, rows - height
+        crop_left, pad_left = _larger(-more_width // 2, 0), _larger(more_width // 2, 0)
+        crop_top, pad_top = _larger(-more_height // 2, 0), _larger(more_height // 2, 0)
+        cropped = crop_to_bounding_box(
+            image, crop_top, crop_left, _smaller(rows, height), _smaller(columns, width)
+        )
+        resized = pad_to_bounding_box(cropped, pad_top, pad_left, rows, columns)
+        final_height, final_width = height_width(resized)
+        final = [
+            (_same(final_height, rows), "resized height is not correct."),
+            (_same(final_width, columns), "resized width is not correct."),
+        ]
+        return _as_given(_checked(resized, final, who), batched)
 
 
 # ---------------------------------------------------------------- resize
@@ -435,7 +457,7 @@ def resize_images(
     Raises:
       ValueError: the rank, the size or the method is wrong.
     """
-    with contextlib.nullcontext() if name is None else name_scope(name, "resize", [images, size]):
+    with name_scope(name, "resize", [images, size]):
         images = to_tensor(images, name="images")
         if images.dims is None:
             raise ValueError("resize_images: 'images' contains no shape. Received: unknown rank")
@@ -479,10 +501,14 @@ def _within(size: Tensor, images: Tensor) -> Tensor:
         scale = min(np.float32(value[0]) / np.float32(height), np.float32(value[1]) / np.float32(width))
         rounded = [int(np.rint(np.float32(scale) * np.float32(n))) for n in (height, width)]
         return to_tensor(np.array(rounded, np.int32), name="size")
-    wanted = raw.Cast(size, DstT=dtypes.float32)
-    current = raw.Cast(_stack([height, width]), DstT=dtypes.float32)
-    scale = raw.Min(wanted / current, [0])
-    return raw.Cast(raw.Rint(current * scale), DstT=dtypes.int32)
+    wanted = unstack(size) if value is None else [int(v) for v in value]
+    ratios = [
+        cast(w, dtypes.float32) / cast(n, dtypes.float32)
+        for w, n in zip(wanted, (height, width), strict=True)
+    ]
+    scale = raw.Minimum(ratios[0], ratios[1])
+    scaled = [cast(raw.Round(scale * cast(n, dtypes.float32)), dtypes.int32) for n in (height, width)]
+    return stack(scaled, name="size")
 
 
 @public("image.resize_image_with_pad")
@@ -508,23 +534,17 @@ def resize_image_with_pad(
       ValueError: a size is not positive, or the rank is not 3 or 4.
     """
     with name_scope(None, "resize_image_with_pad", [image]):
-        image = to_tensor(image, name="image")
-        image_rank(image, "resize_image_with_pad")
-        rows, columns = _static(target_height), _static(target_width)
-        checks = [(columns > 0, "target_width must be > 0"), (rows > 0, "target_height must be > 0")]
-        image = _checked(image, checks, "resize_image_with_pad")
-        height, width = height_width(image)
-        if all(isinstance(v, int) for v in (height, width, rows, columns)):
-            ratio = max(width / columns, height / rows)
-            fitted = [height / ratio, width / ratio]
-            size: Any = np.array([int(np.floor(v)) for v in fitted], np.int32)
-            pads = [max(0, int(np.floor((t - v) / 2))) for t, v in zip((rows, columns), fitted, strict=True)]
-        else:
-            current = raw.Cast(_stack([height, width]), DstT=dtypes.float64)
-            target = raw.Cast(_stack([rows, columns]), DstT=dtypes.float64)
-            fitted = current / raw.Max(current / target, [0])
-            size = raw.Cast(raw.Floor(fitted), DstT=dtypes.int32)
-            room = raw.Maximum(raw.Cast(raw.Floor((target - fitted) / 2.0), DstT=dtypes.int32), 0)
-            pads = [room[0], room[1]]
+        image, batched = _batched(to_tensor(image, name="image"), "resize_image_with_pad")
+        rows, columns = _length(target_height), _length(target_width)
+        checks = [(columns > 0, "target_width must be > 0."), (rows > 0, "target_height must be > 0.")]
+        image = _checked(image, checks, "resize_image_with_pad", _looked_at(image))
+        height, width = (cast(v, dtypes.float64) for v in height_width(image))
+        rows_wide, columns_wide = cast(rows, dtypes.float64), cast(columns, dtypes.float64)
+        ratio = raw.Maximum(width / columns_wide, height / rows_wide)
+        fitted = [height / ratio, width / ratio]
+        size = [cast(raw.Floor(v), dtypes.int32) for v in fitted]
+        room = [(t - v) / 2 for t, v in zip((rows_wide, columns_wide), fitted, strict=True)]
+        pads = [raw.Maximum(0, cast(v, dtypes.int32)) for v in [raw.Floor(v) for v in room]]
         resized = resize_images(image, size, method, align_corners)
-        return pad_to_bounding_box(resized, pads[0], pads[1], rows, columns)
+        padded = pad_to_bounding_box(resized, pads[0], pads[1], rows, columns)
+        return _as_given(padded, batched)

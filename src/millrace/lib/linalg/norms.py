@@ -119,6 +119,10 @@ def norm(
                     f"norm: axis must be None, an integer, or a pair of integers. Received: {axis!r}"
                 )
             axis = axis[0]
+        if axis is not None and not hasattr(axis, "__index__"):
+            raise ValueError(
+                f"norm: axis must be None, an integer, or a pair of integers. Received: {axis!r}"
+            )
         if isinstance(ord, str) and ord != "euclidean":
             raise ValueError(
                 f"norm: a norm of vectors is 'euclidean' or a positive number. Received: {ord!r}"

@@ -16,10 +16,14 @@ from millrace.lib.math.broadcast_weights import assert_broadcastable, broadcast_
 from millrace.lib.math.reductions import reduce_sum, renamed
 from millrace.lib.nn.cross_entropy import (
     sigmoid_cross_entropy_with_logits,
-    softmax_cross_entropy_with_logits,
+    softmax_loss,
     sparse_softmax_cross_entropy_with_logits,
 )
-from millrace.ops.array.fill import ones_like
+from millrace.opkit.rules.array_idioms import rank_tensor
+from millrace.ops.array.fill import ones_like, zeros_like
+from millrace.ops.array.shape import size
+from millrace.ops.math.arithmetic import add_n
+from millrace.ops.math.cast import cast
 
 
 @public("losses.Reduction")
@@ -58,44 +62,30 @@ class Reduction:
 
 
 def _to_float(x: Any) -> Tensor:
-    """`x` as float32. The scope is entered even where nothing is added, since names count scopes."""
-    with name_scope("ToFloat", values=[x]) as scope:
-        x = to_tensor(x, name="x")
-        return x if x.dtype.base_dtype is float32 else raw.Cast(x, DstT=float32, name=scope)
-
-
-def _safe_div(numerator: Tensor, denominator: Tensor, name: str = "value") -> Tensor:
-    """numerator / denominator, 0 where the denominator is not positive; without an infinite slope there."""
-    positive = raw.Greater(denominator, 0)
-    divisor = raw.Select(raw.Equal(denominator, 0), ones_like(denominator), denominator)
-    quotient = raw.RealDiv(numerator, divisor, name="div")
-    return raw.Select(positive, quotient, raw.ZerosLike(numerator, name="zeros_like"), name=name)
+    return cast(x, float32)
 
 
 def _safe_mean(losses: Tensor, num_present: Tensor) -> Tensor:
-    return _safe_div(reduce_sum(losses), num_present)
+    """The mean, 0 where nothing is present."""
+    return raw.DivNoNan(reduce_sum(losses), num_present, name="value")
 
 
 def _num_present(losses: Tensor, weights: Tensor, per_batch: bool = False) -> Tensor:
     """How many elements of `losses` have a weight other than 0; for each example if `per_batch`."""
     with name_scope(None, "num_present", [losses, weights]) as scope:
-        weights = _float_weights(weights)
-        missing = raw.Equal(weights, 0.0)
-        zeros = raw.ZerosLike(weights, name="zeros_like")
-        present = raw.Select(missing, zeros, ones_like(weights))
+        weights = _to_float(weights)
+        present = raw.Select(raw.Equal(weights, 0.0), zeros_like(weights), ones_like(weights))
         present = broadcast_weights(present, losses)
         if per_batch:
-            return reduce_sum(present, _inner_axes(present), keepdims=True, name=scope)
+            return reduce_sum(
+                present, raw.Range(1, rank_tensor(present), 1, name="range"), keepdims=True, name=scope
+            )
         return reduce_sum(present, name=scope)
 
 
-def _float_weights(weights: Any) -> Tensor:
-    weights = to_tensor(weights, name="weights")
-    return weights if weights.dtype.base_dtype is float32 else raw.Cast(weights, DstT=float32)
-
-
-def _inner_axes(x: Tensor) -> Any:
-    return list(range(1, len(x.dims))) if x.dims is not None else raw.Range(1, raw.Rank(x), 1)
+def _num_elements(losses: Tensor) -> Tensor:
+    with name_scope(None, "num_elements", [losses]) as scope:
+        return cast(size(losses, name=scope), losses.dtype.base_dtype)
 
 
 @public("losses.compute_weighted_loss")
@@ -129,18 +119,15 @@ def compute_weighted_loss(
         losses = to_tensor(losses)
         dtype = losses.dtype.base_dtype
         losses, weights = _to_float(losses), _to_float(weights)
-        losses = raw.Mul(losses, weights)
-        loss = losses
+        loss = weighted = raw.Mul(losses, weights)
         if reduction != Reduction.NONE:
-            loss = reduce_sum(losses)
+            loss = reduce_sum(weighted)
             if reduction == Reduction.MEAN:
-                # The weights may add up to less than nothing, which is not a reason to give 0.
-                loss = raw.DivNoNan(loss, reduce_sum(ones_like(losses) * weights), name="value")
+                loss = _safe_mean(loss, reduce_sum(ones_like(losses) * weights))
             elif reduction == Reduction.SUM_BY_NONZERO_WEIGHTS:
                 loss = _safe_mean(loss, _num_present(losses, weights))
             elif reduction == Reduction.SUM_OVER_BATCH_SIZE:
-                count = raw.Cast(raw.Size(losses, name="num_elements"), DstT=losses.dtype)
-                loss = _safe_mean(loss, count)
+                loss = _safe_mean(loss, _num_elements(losses))
         if dtype is not float32:
             loss = raw.Cast(loss, DstT=dtype)
         add_loss(loss, loss_collection)
@@ -297,7 +284,7 @@ def huber_loss(
         quadratic = raw.Minimum(size, delta)
         linear = raw.Sub(size, quadratic)
         half = raw.Mul(to_tensor(0.5, float32), raw.Mul(quadratic, quadratic))
-        losses = raw.Add(half, raw.Mul(to_tensor(delta, float32), linear))
+        losses = raw.Add(half, raw.Mul(delta, linear))
         return compute_weighted_loss(losses, weights, scope, loss_collection, reduction)
 
 
@@ -329,9 +316,9 @@ def log_loss(
     _given("log_loss", labels=labels, predictions=predictions)
     with name_scope(scope, "log_loss", [predictions, labels, weights]) as scope:
         predictions, labels = _pair(predictions, labels)
-        yes = raw.Mul(labels, raw.Log(predictions + epsilon))
+        minus_yes = raw.Neg(raw.Mul(labels, raw.Log(predictions + epsilon)))
         no = raw.Mul(1 - labels, raw.Log(1 - predictions + epsilon))
-        return compute_weighted_loss(raw.Neg(yes) - no, weights, scope, loss_collection, reduction)
+        return compute_weighted_loss(minus_yes - no, weights, scope, loss_collection, reduction)
 
 
 @public("losses.mean_pairwise_squared_error")
@@ -364,17 +351,17 @@ def mean_pairwise_squared_error(
             predictions = _to_float(predictions)
             _check_same(predictions, labels)
             diffs = raw.Sub(predictions, labels)
-            axes = _inner_axes(diffs)
+            axes = raw.Range(1, rank_tensor(diffs), 1, name="range")
             squares = reduce_sum(raw.Square(diffs), axes, keepdims=True)
             count = _num_present(diffs, weights, per_batch=True)
-            first = 2.0 * _safe_div(squares, raw.Maximum(count - 1, 0))
+            first = 2.0 * raw.DivNoNan(squares, raw.Maximum(count - 1, 0), name="value")
             total = reduce_sum(diffs, axes, keepdims=True)
             pairs = raw.Maximum(raw.Mul(count, count - 1), 0)
-            second = 2.0 * _safe_div(raw.Square(total), pairs)
+            second = 2.0 * raw.DivNoNan(raw.Square(total), pairs, name="value")
             weighted = raw.Mul(raw.Sub(first, second), weights)
             loss = reduce_sum(weighted)
             any_present = raw.Greater(reduce_sum(count), 0)
-            mean = raw.Select(any_present, loss, raw.ZerosLike(loss, name="zeros_like"), name="value")
+            mean = raw.Select(any_present, loss, zeros_like(loss), name="value")
             add_loss(mean, loss_collection)
             return mean
 
@@ -405,7 +392,7 @@ def mean_squared_error(
     _given("mean_squared_error", labels=labels, predictions=predictions)
     with name_scope(scope, "mean_squared_error", [predictions, labels, weights]) as scope:
         predictions, labels = _pair(predictions, labels)
-        losses = raw.Square(raw.Sub(predictions, labels))
+        losses = raw.SquaredDifference(predictions, labels)
         return compute_weighted_loss(losses, weights, scope, loss_collection, reduction)
 
 
@@ -485,7 +472,8 @@ def softmax_cross_entropy(
         if label_smoothing > 0:
             classes = raw.Cast(shape_tensor(labels)[-1], DstT=logits.dtype.base_dtype)
             labels = labels * (1.0 - label_smoothing) + label_smoothing / classes
-        losses = softmax_cross_entropy_with_logits(labels=labels, logits=logits, name="xentropy")
+        labels = raw.StopGradient(labels, name="labels_stop_gradient")
+        losses = softmax_loss(labels, logits, "xentropy")
         return compute_weighted_loss(losses, weights, scope, loss_collection, reduction)
 
 
@@ -523,11 +511,11 @@ def sparse_softmax_cross_entropy(
 def _squeezed(labels: Tensor, logits: Tensor, weights: Any) -> tuple[Tensor, Tensor, Any]:
     """Drops a last axis of length 1 from labels, and then from weights, where they have one too many."""
     if labels.dims and logits.dims is not None:
-        labels = _without_last(labels, len(logits.dims))
-    if not isinstance(weights, int | float):
-        weights = to_tensor(weights)
-        if weights.dims and labels.dims is not None:
-            weights = _without_last(weights, len(labels.dims) + 1)
+        with name_scope(None, "remove_squeezable_dimensions", [labels, logits]):
+            labels = _without_last(labels, len(logits.dims))
+    weights = to_tensor(weights)
+    if weights.dims and labels.dims is not None:
+        weights = _without_last(weights, len(labels.dims) + 1)
     return labels, logits, weights
 
 
@@ -560,7 +548,7 @@ def get_regularization_losses(scope: str | None = None) -> list[Any]:
 def get_regularization_loss(scope: str | None = None, name: str = "total_regularization_loss") -> Tensor:
     """The sum of the regularization losses, 0.0 where there are none; a scalar named `name`."""
     losses = get_regularization_losses(scope)
-    return raw.AddN(losses, name=name) if losses else to_tensor(0.0, name="Const")
+    return add_n(losses, name=name) if losses else to_tensor(0.0, name="Const")
 
 
 @public("losses.get_total_loss")
@@ -580,4 +568,4 @@ def get_total_loss(
     losses = get_losses(scope=scope)
     if add_regularization_losses:
         losses += get_regularization_losses(scope=scope)
-    return raw.AddN(losses, name=name)
+    return add_n(losses, name=name)

@@ -9,8 +9,12 @@ from millrace.building.convert import shape_tensor, to_tensor
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import shapes
 from millrace.graph.tensor import Tensor
+from millrace.lib.flow.assertion import Assert
 from millrace.opkit.rules.array_idioms import rank_tensor
 from millrace.ops.array.fill import ones_like
+
+# The operations that TensorFlow compares the shapes with: two branches around a difference of sets.
+_OF_A_COMPARISON = 32
 
 
 def _described(value: Any, name: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -36,20 +40,27 @@ def assert_broadcastable(weights: Any, values: Any) -> Any:
     with name_scope(None, "assert_broadcastable", [weights, values]) as scope:
         weights, weights_shape, weights_rank = _described(weights, "weights")
         values, values_shape, values_rank = _described(values, "values")
-        if weights.dims == ():
-            return raw.NoOp(name="static_scalar_check_success")
         if weights.dims is not None and values.dims is not None:
+            if weights.dims == ():
+                return raw.NoOp(name="static_scalar_check_success")
             _check(weights.dims, values.dims)
             if None not in weights.dims and None not in values.dims:
                 return raw.NoOp(name="static_dims_check_success")
-        applies = _applies(weights_shape, weights_rank, values_shape, values_rank)
+        is_scalar = raw.Equal(0, weights_rank, name="is_scalar")
+        with weights.graph.counted_as(_OF_A_COMPARISON):
+            applies = _applies(is_scalar, weights_shape, weights_rank, values_shape, values_rank)
         data = [
-            "weights can not be broadcast to values. weights.shape=",
+            "weights can not be broadcast to values.",
+            "weights.shape=",
+            weights.name,
             weights_shape,
             "values.shape=",
+            values.name,
             values_shape,
+            "is_scalar=",
+            is_scalar,
         ]
-        return raw.Assert(applies, data, name=scope)
+        return Assert(applies, data, name=scope)
 
 
 def _check(weights: tuple[int | None, ...], values: tuple[int | None, ...]) -> None:
@@ -64,10 +75,9 @@ def _check(weights: tuple[int | None, ...], values: tuple[int | None, ...]) -> N
 
 
 def _applies(
-    weights_shape: Tensor, weights_rank: Tensor, values_shape: Tensor, values_rank: Tensor
+    is_scalar: Tensor, weights_shape: Tensor, weights_rank: Tensor, values_shape: Tensor, values_rank: Tensor
 ) -> Tensor:
     """A bool scalar: whether the weights are a scalar, or have the same rank and lengths equal or 1."""
-    scalar = raw.Equal(0, weights_rank, name="is_scalar")
     same_rank = raw.Equal(weights_rank, values_rank, name="is_same_rank")
     # Where the ranks differ, the comparison below must still run: the shorter shape is filled up with ones.
     length = raw.Maximum(weights_rank, values_rank)
@@ -77,7 +87,7 @@ def _applies(
     ]
     fitting = raw.LogicalOr(raw.Equal(padded[0], 1), raw.Equal(padded[0], padded[1]))
     every = raw.All(fitting, [0], name="is_valid_shape")
-    return raw.LogicalOr(scalar, raw.LogicalAnd(same_rank, every))
+    return raw.LogicalOr(is_scalar, raw.LogicalAnd(same_rank, every))
 
 
 def broadcast_weights(weights: Any, values: Any) -> Tensor:

@@ -17,39 +17,11 @@ from millrace.core import dtypes, errors
 from millrace.core.public import public
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
+from millrace.lib.flow.assertion import Assert
 from millrace.lib.flow.control_flow import with_dependencies
 from millrace.lib.math.reductions import reduce_all
 from millrace.ops.array.shape import rank as rank_of
 from millrace.ops.array.shape import shape as shape_of
-
-_FEW = frozenset((dtypes.string, dtypes.int32))  # TensorFlow copies data of other dtypes only on failure
-
-
-@public("Assert", "debugging.Assert")
-def Assert(  # noqa: N802
-    condition: Any, data: Any, summarize: int | None = None, name: str | None = None
-) -> Operation:
-    """An operation that fails unless `condition` holds, showing `data`.
-
-    It runs where something depends on it: put what relies on the condition under
-    `tf.control_dependencies([tf.Assert(...)])`.
-
-    Args:
-      condition: a bool scalar.
-      data: a list of tensors, strings or numbers to show.
-      summarize: how many values of each to show; default 3.
-      name: a scope; default "Assert".
-
-    Raises:
-      InvalidArgumentError: when run, where the condition does not hold.
-    """
-    with name_scope(name, "Assert", [condition, data]):
-        shown = [convert_to_tensor(value) for value in data]
-        most = 3 if summarize is None else summarize
-        if all(tensor.dtype.base_dtype in _FEW for tensor in shown):
-            return raw.Assert(condition, list(data), summarize=most)
-        with name_scope("AssertGuard"):
-            return raw.Assert(condition, list(data), summarize=most)
 
 
 def _text(value: Any) -> str:

@@ -17,7 +17,7 @@ from millrace.lib.variables.scope import variable_scope
 from millrace.opkit.rules.array_idioms import size_tensor
 from millrace.ops.array.constant import ones
 from millrace.ops.array.fill import ones_like
-from millrace.ops.math.cast import cast, to_float, to_int64
+from millrace.ops.math.cast import cast
 from millrace.ops.math.comparison import equal, greater, not_equal
 
 Pair = tuple[Tensor, Tensor]
@@ -59,8 +59,8 @@ def mean_iou(
         labels, predictions = convert_to_tensor(labels), convert_to_tensor(predictions)
         merged(predictions, labels)
         matrix = metric_variable([num_classes, num_classes], float64, "total_confusion_matrix")
-        predictions, labels = to_int64(predictions), to_int64(labels)
-        classes = to_int64(num_classes)
+        predictions, labels = cast(predictions, int64), cast(labels, int64)
+        classes = cast(num_classes, int64)
         predictions, labels = _flat(predictions), _flat(labels)
         weights = None if weights is None else _flat(convert_to_tensor(weights))
         step = confusion_matrix(labels, predictions, classes, weights=weights, dtype=float64)
@@ -70,11 +70,11 @@ def mean_iou(
 
 
 def _mean_of_classes(matrix: Any) -> Tensor:
-    predicted = to_float(reduce_sum(matrix, 0))
-    labelled = to_float(reduce_sum(matrix, 1))
-    hits = to_float(raw.DiagPart(matrix))
+    predicted = cast(reduce_sum(matrix, 0), float32)
+    labelled = cast(reduce_sum(matrix, 1), float32)
+    hits = cast(raw.DiagPart(matrix), float32)
     union = predicted + labelled - hits
-    seen = reduce_sum(to_float(not_equal(union, 0)))
+    seen = reduce_sum(cast(not_equal(union, 0), float32))
     union = raw.Select(greater(union, 0), union, ones_like(union))
     shares = operators.public_div(hits, union)
     return raw.Select(greater(seen, 0), reduce_sum(shares, name="mean_iou") / seen, 0)
@@ -115,9 +115,9 @@ def mean_per_class_accuracy(
         total = metric_variable([num_classes], float32, "total")
         count = metric_variable([num_classes], float32, "count")
         seen = ones([size_tensor(labels)], float32)
-        correct = to_float(equal(cast(predictions, labels.dtype), labels))
+        correct = cast(equal(cast(predictions, labels.dtype), labels), float32)
         if weights is not None:
-            weights = to_float(_flat(convert_to_tensor(weights)))
+            weights = cast(_flat(convert_to_tensor(weights)), float32)
             correct = correct * weights
             seen = seen * weights
         new_total = scatter_add(total, labels, seen)

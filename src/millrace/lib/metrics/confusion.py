@@ -8,13 +8,12 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.building.sparse_tensor import SparseTensor
-from millrace.building.static import static_value
 from millrace.core import dtypes
-from millrace.core.dtypes import int64
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.dtypes import int32, int64
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.flow.control_flow import cond
+from millrace.lib.flow.control_flow import cond, with_dependencies
+from millrace.lib.math.checks import assert_less, assert_non_negative
 from millrace.lib.math.reductions import reduce_max
 from millrace.lib.sparse.math import sparse_add
 from millrace.opkit.rules.array_idioms import rank_tensor
@@ -22,7 +21,7 @@ from millrace.ops.array.concat import stack
 from millrace.ops.array.constant import zeros
 from millrace.ops.array.fill import ones_like
 from millrace.ops.array.reshape import transpose
-from millrace.ops.math.cast import cast, to_int32, to_int64
+from millrace.ops.math.cast import cast
 
 
 def _may_be_one(dims: Any) -> bool:
@@ -52,12 +51,12 @@ def _squeezed_if(condition: Tensor, x: Tensor) -> Tensor:
     return cond(condition, lambda: raw.Squeeze(x, squeeze_dims=[-1]), lambda: x)
 
 
-def _check(x: Tensor, what: str) -> None:
-    known = static_value(x)
-    if known is not None and (known < 0).any():
-        raise InvalidArgumentError(
-            None, None, f"`{what}` contains negative values. Received: {known.tolist()}"
-        )
+def _not_negative(x: Tensor, what: str) -> Tensor:
+    return with_dependencies([assert_non_negative(x, message=f"`{what}` contains negative values")], x)
+
+
+def _less(x: Tensor, limit: Tensor, what: str) -> Tensor:
+    return with_dependencies([assert_less(x, limit, message=f"`{what}` out of bound")], x)
 
 
 @public("confusion_matrix", "math.confusion_matrix")
@@ -92,10 +91,12 @@ def confusion_matrix(
             convert_to_tensor(labels, name="labels"), convert_to_tensor(predictions, name="predictions")
         )
         predictions, labels = cast(predictions, int64), cast(labels, int64)
-        _check(labels, "labels")
-        _check(predictions, "predictions")
+        labels, predictions = _not_negative(labels, "labels"), _not_negative(predictions, "predictions")
         if num_classes is None:
             num_classes = raw.Maximum(reduce_max(predictions), reduce_max(labels)) + 1
+        else:
+            limit = cast(num_classes, int64)
+            labels, predictions = _less(labels, limit, "labels"), _less(predictions, limit, "predictions")
         shape = stack([num_classes, num_classes])
         places = transpose(stack([labels, predictions]))
         if weights is None:
@@ -104,5 +105,5 @@ def confusion_matrix(
             weights = convert_to_tensor(weights, name="weights")
             predictions.shape.assert_is_compatible_with(weights.shape)
             values = cast(weights, kind)
-        counts = SparseTensor(places, values, to_int64(shape))
-        return sparse_add(zeros(to_int32(shape), kind), counts)
+        counts = SparseTensor(places, values, cast(shape, int64))
+        return sparse_add(zeros(cast(shape, int32), kind), counts)

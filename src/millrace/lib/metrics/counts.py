@@ -16,7 +16,7 @@ from millrace.lib.metrics.inputs import aligned, metric_variable, registered
 from millrace.lib.variables.assigning import assign_add
 from millrace.lib.variables.scope import variable_scope
 from millrace.opkit.rules.array_idioms import rank_tensor
-from millrace.ops.math.cast import cast, to_float
+from millrace.ops.math.cast import cast
 from millrace.ops.math.comparison import equal, greater, logical_and
 
 Pair = tuple[Tensor, Tensor]
@@ -26,10 +26,10 @@ def _count(happened: Tensor, weights: Any, metrics_collections: Any, updates_col
     """How often something happened so far, each time with its weight."""
     assert_type(happened, bool_)
     count = metric_variable([], float32, "count")
-    values = to_float(happened)
+    values = cast(happened, float32)
     if weights is not None:
         with control_dependencies([assert_rank_in(weights, (0, rank_tensor(values)))]):
-            values = raw.Mul(values, to_float(weights))
+            values = raw.Mul(values, cast(weights, float32))
     value = raw.Identity(count)
     return registered(value, assign_add(count, reduce_sum(values)), metrics_collections, updates_collections)
 

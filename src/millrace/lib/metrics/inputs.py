@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from millrace.building import operators, raw
-from millrace.building.convert import convert_to_tensor, to_tensor
+from millrace.building import raw
+from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import add_to_collections
 from millrace.core import dtypes
-from millrace.core.dtypes import float32
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
@@ -19,13 +18,13 @@ from millrace.lib.variables.kinds import VariableAggregation, VariableSynchroniz
 from millrace.lib.variables.variable import Variable
 from millrace.opkit.rules.array_idioms import rank_tensor
 from millrace.ops.array.constant import zeros
-from millrace.ops.math.cast import cast, to_float
+from millrace.ops.math.cast import cast
 
 
 def metric_variable(shape: Any, dtype: dtypes.DType, name: str) -> Variable:
     """A local variable of zeros that belongs to a metric."""
     return Variable(
-        initial_value=zeros(shape, dtype),
+        initial_value=lambda: zeros(shape, dtype),
         trainable=False,
         collections=[GraphKeys.LOCAL_VARIABLES, GraphKeys.METRIC_VARIABLES],
         name=name,
@@ -73,9 +72,8 @@ def aligned(predictions: Any, labels: Any, weights: Any) -> tuple[Tensor, Any, A
     Raises:
       ValueError: predictions and labels have different static shapes.
     """
-    if labels is None:
-        predictions = convert_to_tensor(predictions)
-    else:
+    predictions = convert_to_tensor(predictions)
+    if labels is not None:
         labels, predictions = without_last(labels, predictions)
         merged(predictions, labels)
     if weights is None:
@@ -120,13 +118,7 @@ def weights_for(weights: Any, values: Tensor) -> Tensor:
       ValueError: the static shapes tell that the weights do not apply.
     """
     kind = values.dtype.base_dtype
-    return broadcast_weights(to_float(weights) if kind is float32 else cast(weights, kind), values)
-
-
-def safe_ratio(total: Any, count: Any, name: str | None = None) -> Tensor:
-    """total / count; 0 where the count is not positive."""
-    some = raw.Greater(count, 0)
-    return raw.Select(some, operators.truediv(to_tensor(total), to_tensor(count)), 0, name=name)
+    return broadcast_weights(cast(weights, kind), values)
 
 
 def ratio(total: Any, count: Any, name: str | None = None) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building import operators, raw
+from millrace.building.scopes import control_dependencies
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -20,14 +21,13 @@ from millrace.lib.metrics.inputs import (
     metric_variable,
     ratio,
     registered,
-    safe_ratio,
     weights_for,
 )
 from millrace.lib.variables.assigning import assign_add
 from millrace.lib.variables.scope import variable_scope
 from millrace.opkit.rules.array_idioms import size_tensor
 from millrace.ops.array.fill import ones_like, zeros_like
-from millrace.ops.math.cast import cast, to_float
+from millrace.ops.math.cast import cast
 from millrace.ops.math.comparison import equal, less
 
 Pair = tuple[Tensor, Tensor]
@@ -57,20 +57,21 @@ def mean(
       ValueError: the weights do not apply to the values.
     """
     with variable_scope(name, "mean", (values, weights)):
-        values = to_float(values)
+        values = cast(values, float32)
         total = metric_variable([], float32, "total")
         count = metric_variable([], float32, "count")
         if weights is None:
-            seen = to_float(size_tensor(values))
+            seen = cast(size_tensor(values), float32)
         else:
             values, _, weights = aligned(values, None, weights)
             weights = weights_for(weights, values)
             values = raw.Mul(values, weights)
             seen = reduce_sum(weights)
         new_total = assign_add(total, reduce_sum(values))
-        new_count = assign_add(count, seen)
-        value = safe_ratio(total, count, "value")
-        update = safe_ratio(new_total, new_count, "update_op")
+        with control_dependencies([values]):
+            new_count = assign_add(count, seen)
+        value = ratio(total, count, "value")
+        update = ratio(new_total, new_count, "update_op")
         return registered(value, update, metrics_collections, updates_collections)
 
 
@@ -94,7 +95,7 @@ def mean_tensor(
       The means so far and the update that gives the new ones, float32 in the shape of `values`.
     """
     with variable_scope(name, "mean", (values, weights)):
-        values = to_float(values)
+        values = cast(values, float32)
         total = metric_variable(values.shape, float32, "total_tensor")
         count = metric_variable(values.shape, float32, "count_tensor")
         seen = ones_like(values)
@@ -104,7 +105,8 @@ def mean_tensor(
             values = raw.Mul(values, weights)
             seen = raw.Mul(seen, weights)
         new_total = assign_add(total, values)
-        new_count = assign_add(count, seen)
+        with control_dependencies([values]):
+            new_count = assign_add(count, seen)
         value = ratio(total, count, "value")
         update = ratio(new_total, new_count, "update_op")
         return registered(value, update, metrics_collections, updates_collections)
@@ -137,7 +139,7 @@ def accuracy(
     predictions, labels, weights = aligned(predictions, labels, weights)
     merged(predictions, labels)
     predictions = cast(predictions, labels.dtype)
-    correct = to_float(equal(predictions, labels))
+    correct = cast(equal(predictions, labels), float32)
     return mean(correct, weights, metrics_collections, updates_collections, name or "accuracy")
 
 
@@ -318,7 +320,7 @@ def percentage_below(
     Returns:
       The share so far, in [0, 1], and the update that gives the new one, float32 scalars.
     """
-    below = to_float(less(values, threshold))
+    below = cast(less(values, threshold), float32)
     return mean(
         below, weights, metrics_collections, updates_collections, name or "percentage_below_threshold"
     )

@@ -19,7 +19,7 @@ from millrace.lib.variables.assigning import assign_add
 from millrace.lib.variables.scope import variable_scope
 from millrace.ops.array.constant import constant
 from millrace.ops.array.fill import ones_like
-from millrace.ops.math.cast import cast, to_float
+from millrace.ops.math.cast import cast
 from millrace.ops.math.comparison import equal, greater, logical_and, logical_not
 
 Pair = tuple[Tensor, Tensor]
@@ -39,7 +39,7 @@ def _counts(
         assert_less_equal(predictions, cast(1.0, kind), message=told),
     ]
     with control_dependencies(inside):
-        predictions, labels, weights = aligned(to_float(predictions), cast(labels, bool_), weights)
+        predictions, labels, weights = aligned(cast(predictions, float32), cast(labels, bool_), weights)
     number = len(thresholds)
     column = raw.Reshape(predictions, [-1, 1])
     row = raw.Reshape(cast(labels, bool_), [1, -1])
@@ -67,7 +67,7 @@ def _counts(
     for key, (label, prediction) in sides.items():
         if key in wanted:
             values[key] = metric_variable([number], float32, _NAMES[key])
-            happened = to_float(logical_and(label, prediction))
+            happened = cast(logical_and(label, prediction), float32)
             if weights is not None:
                 happened = happened * weights
             updates[key] = assign_add(values[key], reduce_sum(happened, 1))

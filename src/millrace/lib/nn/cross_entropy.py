@@ -115,6 +115,12 @@ def softmax_cross_entropy_with_logits(
         return _softmax_loss(labels, logits, dim if axis is None else axis, scope, fixed=True)
 
 
+def softmax_loss(labels: Tensor, logits: Tensor, name: str) -> Tensor:
+    """The cross entropies over the last axis; labels are constants for `tf.gradients`."""
+    with name_scope(name, values=[logits, labels]) as scope:
+        return _softmax_loss(labels, logits, -1, scope, fixed=True)
+
+
 @public("nn.softmax_cross_entropy_with_logits_v2")
 def softmax_cross_entropy_with_logits_v2(
     labels: Any, logits: Any, axis: int | None = None, name: str | None = None, dim: int | None = None

@@ -40,20 +40,36 @@ class LSTMStateTuple(_LSTMStateTuple):
         return self.c.dtype
 
 
-def _zeros_of_size(size: Any, batch_size: Any, dtype: Any) -> Tensor:
-    """Zeros `[batch_size, *size]`, with as much static shape as is known."""
+def zeros_of_size(size: Any, batch_size: Any, dtype: Any, twice: bool = True) -> Tensor:
+    """Zeros `[batch_size, *size]`, with as much static shape as is known.
+
+    Args:
+      size: an int or a shape.
+      batch_size: an int or a scalar tensor.
+      dtype: the dtype.
+      twice: draw the parts of the shape once more, as TensorFlow does for states.
+    """
     rest = list(shapes.as_shape([size] if isinstance(size, int) else size).as_list())
+    lengths = concat(_shape_parts(batch_size, rest), 0)
+    found = zeros(lengths, dtype)
+    if twice:
+        _shape_parts(batch_size, rest)  # nobody takes them, but TensorFlow adds and counts them
     known = static_value(batch_size) if isinstance(batch_size, Tensor) else batch_size
-    if known is not None:
-        return zeros([int(known), *rest], dtype)
-    found = zeros(raw.Pack([batch_size, *rest]), dtype)
-    found.set_shape([None, *rest])
+    found.set_shape([None if known is None else int(known), *rest])
     return found
+
+
+def _shape_parts(batch_size: Any, rest: list[int]) -> list[Tensor]:
+    if isinstance(batch_size, Tensor):
+        first = raw.ExpandDims(batch_size, 0)
+    else:
+        first = convert.constant_of([int(batch_size)], dtypes.int32, "Const")
+    return [first, convert.constant_of(rest, dtypes.int32, "Const")]
 
 
 def zero_state_of(state_size: Any, batch_size: Any, dtype: Any) -> Any:
     """Zeros for each size of `state_size`, in its structure."""
-    leaves = [_zeros_of_size(s, batch_size, dtype) for s in sizes_of(state_size)]
+    leaves = [zeros_of_size(s, batch_size, dtype) for s in sizes_of(state_size)]
     return _pack_like(state_size, leaves)
 
 
@@ -90,10 +106,19 @@ class RNNCell(Layer):
           (output `[batch, output_size]`, the next state).
         """
         if scope is not None:
-            with variable_scope(scope) as entered:
+            with variable_scope(scope, custom_getter=self._noted) as entered:
                 return super().__call__(inputs, state, scope=entered)
-        with variable_scope(get_variable_scope(), auxiliary_name_scope=False):
+        with variable_scope(get_variable_scope(), custom_getter=self._noted):
             return super().__call__(inputs, state)
+
+    def _noted(self, getter: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """A variable that `call` gets, which thereby belongs to the cell."""
+        variable = getter(*args, **kwargs)
+        trained = kwargs.get("trainable", True) is not False
+        found = self._trainable_weights if trained else self._non_trainable_weights
+        if not any(known is variable for known in found):
+            found.append(variable)
+        return variable
 
     @property
     def state_size(self) -> Any:
@@ -135,11 +160,20 @@ class RNNCell(Layer):
             return zero_state_of(self.state_size, batch_size, dtype)
 
 
+@public("contrib.rnn.LayerRNNCell")
+class LayerRNNCell(RNNCell):
+    """Base of cells that make their variables in `build`, once, as layers do."""
+
+    def __call__(self, inputs: Any, state: Any, scope: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """One step, as `RNNCell`; further arguments are handed to `call`."""
+        return Layer.__call__(self, inputs, state, *args, scope=scope, **kwargs)
+
+
 def _first_length(tensor: Tensor) -> Tensor:
     return raw.StridedSlice(raw.Shape(tensor), [0], [1], [1], shrink_axis_mask=1)
 
 
-def _depth(input_shape: Any) -> int:
+def depth_of(input_shape: Any) -> int:
     """The last length of the inputs' shape.
 
     Raises:
@@ -158,8 +192,8 @@ def _activation(given: Any, default: str) -> Callable[..., Tensor]:
     return given
 
 
-class _LayerCell(RNNCell):
-    """A cell whose variables are named by a layer scope."""
+class UnitsCell(LayerRNNCell):
+    """A cell of so many units with an activation."""
 
     def __init__(
         self,
@@ -181,7 +215,7 @@ class _LayerCell(RNNCell):
 
 
 @public("nn.rnn_cell.BasicRNNCell", "contrib.rnn.BasicRNNCell")
-class BasicRNNCell(_LayerCell):
+class BasicRNNCell(UnitsCell):
     """output = state' = activation(W [input, state] + b) (Elman 1990).
 
     Args:
@@ -209,7 +243,7 @@ class BasicRNNCell(_LayerCell):
 
     def build(self, input_shape: Any) -> None:
         """Makes kernel and bias."""
-        depth = _depth(input_shape)
+        depth = depth_of(input_shape)
         self._kernel = self.add_variable("kernel", [depth + self._num_units, self._num_units])
         self._bias = self.add_variable("bias", [self._num_units], initializer=Zeros(dtype=self.dtype))
 
@@ -221,7 +255,7 @@ class BasicRNNCell(_LayerCell):
 
 
 @public("nn.rnn_cell.GRUCell", "contrib.rnn.GRUCell")
-class GRUCell(_LayerCell):
+class GRUCell(UnitsCell):
     """A gated recurrent unit (Cho et al. 2014).
 
     Args:
@@ -255,7 +289,7 @@ class GRUCell(_LayerCell):
 
     def build(self, input_shape: Any) -> None:
         """Makes the variables of gates and candidate."""
-        width, units = _depth(input_shape) + self._num_units, self._num_units
+        width, units = depth_of(input_shape) + self._num_units, self._num_units
         start, bias = self._kernel_initializer, self._bias_initializer
         ones = bias if bias is not None else Constant(1.0, dtype=self.dtype)
         none = bias if bias is not None else Zeros(dtype=self.dtype)
@@ -275,7 +309,7 @@ class GRUCell(_LayerCell):
 
 
 @public("nn.rnn_cell.BasicLSTMCell", "contrib.rnn.BasicLSTMCell")
-class BasicLSTMCell(_LayerCell):
+class BasicLSTMCell(UnitsCell):
     """A long short-term memory without peepholes or projection (Zaremba et al. 2014).
 
     Args:
@@ -310,22 +344,25 @@ class BasicLSTMCell(_LayerCell):
 
     def build(self, input_shape: Any) -> None:
         """Makes kernel and bias of all four gates."""
-        width = _depth(input_shape) + self._num_units
+        width = depth_of(input_shape) + self._num_units
         self._kernel = self.add_variable("kernel", [width, 4 * self._num_units])
         self._bias = self.add_variable("bias", [4 * self._num_units], initializer=Zeros(dtype=self.dtype))
 
     def call(self, inputs: Any, state: Any) -> Any:
         """One step."""
-        c, h = state if self._state_is_tuple else split(state, 2, 1)
+        one = convert.constant_of(1, dtypes.int32, "Const")
+        c, h = state if self._state_is_tuple else split(state, 2, one)
         gates = raw.BiasAdd(raw.MatMul(concat([inputs, h], 1), self._kernel), self._bias)
-        i, j, f, o = split(gates, 4, 1)
-        new_c = c * raw.Sigmoid(f + self._forget_bias) + raw.Sigmoid(i) * self._activation(j)
-        new_h = self._activation(new_c) * raw.Sigmoid(o)
+        i, j, f, o = split(gates, 4, one)
+        bias = convert.constant_of(self._forget_bias, f.dtype.base_dtype, "Const")
+        kept = raw.Mul(c, raw.Sigmoid(raw.Add(f, bias)))
+        new_c = raw.Add(kept, raw.Mul(raw.Sigmoid(i), self._activation(j)))
+        new_h = raw.Mul(self._activation(new_c), raw.Sigmoid(o))
         return new_h, LSTMStateTuple(new_c, new_h) if self._state_is_tuple else concat([new_c, new_h], 1)
 
 
 @public("nn.rnn_cell.LSTMCell", "contrib.rnn.LSTMCell")
-class LSTMCell(_LayerCell):
+class LSTMCell(UnitsCell):
     """A long short-term memory with optional peepholes, clipping and projection (Sak et al. 2014).
 
     Args:
@@ -392,7 +429,7 @@ class LSTMCell(_LayerCell):
         """Makes the variables."""
         units, start = self._num_units, self._initializer
         self._kernel = self.add_variable(
-            "kernel", [_depth(input_shape) + self._size, 4 * units], initializer=start
+            "kernel", [depth_of(input_shape) + self._size, 4 * units], initializer=start
         )
         self._bias = self.add_variable("bias", [4 * units], initializer=Zeros(dtype=self.dtype))
         if self._use_peepholes:
@@ -411,8 +448,10 @@ class LSTMCell(_LayerCell):
         i, j, f, o = split(gates, 4, 1)
         f = f + self._forget_bias
         if self._use_peepholes:
-            f, i = f + self._w_f * c, i + self._w_i * c
-        new_c = raw.Sigmoid(f) * c + raw.Sigmoid(i) * self._activation(j)
+            kept = raw.Sigmoid(f + self._w_f * c) * c
+            new_c = kept + raw.Sigmoid(i + self._w_i * c) * self._activation(j)
+        else:
+            new_c = raw.Sigmoid(f) * c + raw.Sigmoid(i) * self._activation(j)
         if self._cell_clip is not None:
             new_c = clip_by_value(new_c, -self._cell_clip, self._cell_clip)
         if self._use_peepholes:

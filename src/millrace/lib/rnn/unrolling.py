@@ -6,14 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building import convert, raw
-from millrace.building.scopes import name_scope
+from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.flow.control_flow import while_loop
+from millrace.lib.flow.assertion import Assert
+from millrace.lib.flow.control_flow import limited_loop, while_loop
 from millrace.lib.flow.tensor_array import TensorArray
-from millrace.lib.rnn.cells import zero_state_of
+from millrace.lib.math.reductions import reduce_all, reduce_max, reduce_min
+from millrace.lib.rnn.cells import zero_state_of, zeros_of_size
 from millrace.lib.variables.scope import variable_scope
+from millrace.opkit.rules.array_idioms import rank_tensor
+from millrace.ops.array.concat import stack
 from millrace.ops.array.reshape import transpose
 
 
@@ -26,15 +30,12 @@ def _check_cell(cell: Any, name: str = "cell") -> None:
 
 def _swapped(x: Tensor) -> Tensor:
     """`[batch, time, ...]` as `[time, batch, ...]`, and back."""
-    if x.dims is None:
-        rank = raw.Rank(x)
-        order = raw.ConcatV2([[1, 0], raw.Range(2, rank, 1)], 0)
-        return raw.Transpose(x, order)
-    if len(x.dims) < 2:
+    if x.dims is not None and len(x.dims) < 2:
         raise ValueError(
             f"Expected input tensor {x.name} to have rank at least 2, but saw shape: {x.get_shape()}"
         )
-    return transpose(x, [1, 0, *range(2, len(x.dims))])
+    order = raw.ConcatV2([[1, 0], raw.Range(2, rank_tensor(x), 1, name="range")], 0, name="concat")
+    return transpose(x, order)
 
 
 def _initial_state(cell: Any, given: Any, batch_size: Any, dtype: Any) -> Any:
@@ -60,6 +61,19 @@ def _lengths(sequence_length: Any) -> Tensor | None:
     return raw.Identity(lengths, name="sequence_length")
 
 
+def _of_length(lengths: Tensor, batch: Any) -> Tensor:
+    """`lengths` behind the assertion that there is one for each element of the batch."""
+    found, wanted = convert.shape_tensor(lengths), stack([batch])
+    data = [
+        f"Expected shape for Tensor {lengths.name} is ",
+        wanted,
+        " but saw shape: ",
+        found,
+    ]
+    with control_dependencies([Assert(reduce_all(raw.Equal(found, wanted)), data)]):
+        return raw.Identity(lengths, name="CheckSeqLen")
+
+
 def _kept(finished: Tensor, old: Any, new: Any) -> Any:
     """`old` for the rows that are finished, `new` for the others."""
 
@@ -78,8 +92,30 @@ def _batch_of(inputs: list[Tensor], axis: int) -> Any:
     for tensor in inputs:
         if tensor.dims is not None and tensor.dims[axis] is not None:
             return tensor.dims[axis]
-    shape = raw.Shape(inputs[0])
-    return raw.StridedSlice(shape, [axis], [axis + 1], [1], shrink_axis_mask=1)
+    return raw.Shape(inputs[0])[axis]
+
+
+@public("contrib.rnn.transpose_batch_time")
+def transpose_batch_time(x: Any) -> Any:
+    """The first two dimensions swapped, with as much static shape as is known.
+
+    Raises:
+      ValueError: `x` has a rank below two.
+    """
+    return _swapped(convert.convert_to_tensor(x))
+
+
+@public("contrib.rnn.best_effort_input_batch_size")
+def best_effort_input_batch_size(flat_input: Any) -> Any:
+    """The batch size of inputs `[time, batch, ...]`: an int where a static shape tells, else a scalar tensor.
+
+    Raises:
+      ValueError: an input has a rank below two.
+    """
+    for x in flat_input:
+        if x.dims is not None and len(x.dims) < 2:
+            raise ValueError(f"Expected input tensor {x.name} to have rank at least 2. Received: {x.shape}")
+    return _batch_of(list(flat_input), 1)
 
 
 @public("nn.dynamic_rnn")
@@ -127,6 +163,7 @@ def dynamic_rnn(
         lengths = _lengths(sequence_length)
         batch = _batch_of(flat, 1)
         state = _initial_state(cell, initial_state, batch, dtype)
+        lengths = None if lengths is None else _of_length(lengths, batch)
         outputs, state = _loop(cell, inputs, flat, state, lengths, batch, parallel_iterations or 32, dtype)
         if not time_major:
             outputs = nest.map_structure(_swapped, outputs)
@@ -144,45 +181,51 @@ def _loop(
     dtype: Any,
 ) -> Any:
     steps = flat[0].dims[0] if flat[0].dims else None
-    count = (
-        steps
-        if steps is not None
-        else raw.StridedSlice(raw.Shape(flat[0]), [0], [1], [1], shrink_axis_mask=1)
-    )
+    length = convert.shape_tensor(flat[0])[0]
+    rows = batch if isinstance(batch, int) else None
+    if rows is None:
+        batch = convert.shape_tensor(flat[0])[1]
     sizes = [
         shapes.as_shape([s] if isinstance(s, int) else s).as_list() for s in nest.flatten(cell.output_size)
     ]
     kind = _output_dtype(dtype, state, flat)
-    rows = batch if isinstance(batch, int) else None
+    zero = [zeros_of_size(shapes.as_shape(size), batch, kind, twice=False) for size in sizes]
+    longest = length
+    if lengths is not None:
+        reduce_min(lengths)
+        longest = reduce_max(lengths)
+    time = convert.constant_of(0, dtypes.int32, "time")
     with name_scope("dynamic_rnn"):
-        reads = [TensorArray(x.dtype, size=count, element_shape=x.dims[1:]).unstack(x) for x in flat]  # type: ignore
-        writes = [TensorArray(kind, size=count, element_shape=[rows, *size]) for size in sizes]
-        zero = [zero_state_of(shapes.as_shape(size), batch, kind) for size in sizes]
-        state = nest.map_structure(
-            lambda s: s if isinstance(s, TensorArray) else convert.convert_to_tensor(s), state
-        )
+        pass  # TensorFlow names its arrays after a scope of this name
+    writes = [TensorArray(kind, size=length, element_shape=[rows, *size]) for size in sizes]
+    reads = [TensorArray(x.dtype, size=length, element_shape=x.dims[1:]) for x in flat]  # type: ignore
+    reads = [array.unstack(x) for array, x in zip(reads, flat, strict=True)]
+    state = nest.map_structure(
+        lambda s: s if isinstance(s, TensorArray) else convert.convert_to_tensor(s), state
+    )
+    raw.Minimum(length, raw.Maximum(1, longest))  # where TensorFlow ends; the loop here has a known length
+    count = length if steps is None else steps
 
     def step(time: Any, written: list[TensorArray], now: Any) -> Any:
         x = nest.pack_sequence_as(structure, [r.read(time) for r in reads])
+        finished = None if lengths is None else raw.GreaterEqual(time, lengths)
         output, new = cell(x, now)
         nest.assert_same_structure(now, new, check_types=False)
         values = nest.flatten(output)
-        if lengths is not None:
-            finished = raw.GreaterEqual(time, lengths)
+        if finished is not None:
             values = [_kept(finished, z, v) for z, v in zip(zero, values, strict=True)]
             new = _kept(finished, now, new)
         new = nest.map_structure(_same_shape, now, new, check_types=False)
         return time + 1, [w.write(time, v) for w, v in zip(written, values, strict=True)], new
 
-    _, written, last = while_loop(
-        lambda time, *_: time < count,
-        step,
-        [convert.constant_of(0, dtypes.int32, "time"), writes, state],
-        parallel_iterations=parallel,
-        maximum_iterations=None,
+    _, written, last = limited_loop(
+        lambda time, *_: time < count, step, [time, writes, state], parallel, of_the_limit=3
     )
     outputs = [w.stack() for w in written]
     for tensor, size in zip(outputs, sizes, strict=True):
+        for part in ([steps, rows], size):  # TensorFlow leaves the known parts of the shape in the graph
+            if None not in part:
+                convert.constant_of(part, dtypes.int32, "Const")
         tensor.set_shape([steps, rows, *size])
     return nest.pack_sequence_as(cell.output_size, outputs), last
 

@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 from millrace.building import raw
+from millrace.building.convert import to_tensor
 from millrace.building.scopes import device, name_scope
 from millrace.building.static import static_value
 from millrace.core import dtypes, nest, shapes
@@ -13,6 +14,7 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.nn.functions import dropout
 from millrace.lib.rnn.cells import LSTMStateTuple, RNNCell, sizes_of
+from millrace.ops.array.concat import concat
 from millrace.ops.random.draws import random_uniform
 
 
@@ -101,11 +103,12 @@ class DropoutWrapper(_Wrapper):
             raise TypeError(f"DropoutWrapper: cell must be an RNNCell. Received: {cell!r}")
         if dropout_state_filter_visitor is not None and not callable(dropout_state_filter_visitor):
             raise TypeError("dropout_state_filter_visitor must be callable")
-        self._keep = {
-            "input": _probability(input_keep_prob, "input_keep_prob"),
-            "output": _probability(output_keep_prob, "output_keep_prob"),
-            "state": _probability(state_keep_prob, "state_keep_prob"),
-        }
+        with name_scope("DropoutWrapperInit"):
+            self._keep = {
+                "input": _probability(input_keep_prob, "input_keep_prob"),
+                "state": _probability(state_keep_prob, "state_keep_prob"),
+                "output": _probability(output_keep_prob, "output_keep_prob"),
+            }
         self._variational = variational_recurrent
         self._seed = seed
         self._filter = dropout_state_filter_visitor or _all_but_memory
@@ -129,7 +132,7 @@ class DropoutWrapper(_Wrapper):
     def _masks(self, kind: str, sizes: Any, dtype: Any) -> list[Tensor]:
         found = []
         for i, size in enumerate(sizes_of(sizes)):
-            shape = [1, *shapes.as_shape([size] if isinstance(size, int) else size).as_list()]
+            shape = concat([[1], shapes.as_shape([size] if isinstance(size, int) else size).as_list()], 0)
             noise = _uniform(shape, dtypes.as_dtype(dtype), self._gen_seed(kind, i))
             found.append(noise)
         return found
@@ -172,15 +175,17 @@ class DropoutWrapper(_Wrapper):
 
 
 def _probability(value: Any, name: str) -> Any:
-    if isinstance(value, Tensor):
-        known = static_value(value)
-        return value if known is None else _probability(float(known), name)
+    tensor = to_tensor(value)
+    known = static_value(tensor)
+    if known is None:
+        return tensor
+    value = float(known)
     if not 0.0 <= value <= 1.0:
         raise ValueError(f"Parameter {name} must be between 0 and 1: {value}")
-    return float(value)
+    return value
 
 
-def _uniform(shape: list[int], dtype: dtypes.DType, seed: int | None) -> Tensor:
+def _uniform(shape: Any, dtype: dtypes.DType, seed: int | None) -> Tensor:
     return random_uniform(shape, dtype=dtype, seed=seed)
 
 

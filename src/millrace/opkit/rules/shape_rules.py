@@ -65,6 +65,21 @@ def at_least(dims: Dims, rank: int, what: str = "input") -> Dims:
     return dims
 
 
+def partial_size(size: Known) -> tuple[int | None, int | None]:
+    """Height and width of images as far as the graph says them.
+
+    Raises:
+      ValueError: one is negative.
+    """
+    value = size.value
+    if value is None:
+        height, width = (size.as_dims() or (None, None))[:2]
+        return height, width
+    if min(value.tolist()) < 0:
+        raise ValueError(f"output dimensions must not be negative. Received: {value.tolist()}")
+    return int(value[0]), int(value[1])
+
+
 def axis_in(axis: int, rank: int, what: str = "axis") -> int:
     """`axis` counted from the front.
 
@@ -80,8 +95,12 @@ def reduced(x: Dims, axes: Known, keep_dims: bool) -> Dims:
     """The shape after reducing over the axes that `axes` holds, where it is known.
 
     Raises:
-      ValueError: an axis is out of range.
+      ValueError: an axis is out of range, or they are a matrix.
     """
+    if axes.dims is not None and len(axes.dims) > 1:
+        raise ValueError(
+            f"axes must be a scalar or a vector. Received: shape {shapes.format_dims(axes.dims)}"
+        )
     if x is None:
         return None
     value = axes.value

@@ -181,7 +181,7 @@ def gather(
     """
     if axis is None:
         axis = batch_dims
-    of_rows = batch_dims == 0 and not isinstance(axis, Tensor) and int(axis) == 0
+    of_rows = batch_dims == 0 and isinstance(axis, int | np.integer) and axis == 0
     if of_rows and hasattr(params, "sparse_read"):
         return params.sparse_read(indices, name=name)
     return apply(GatherV2, params, indices, axis, batch_dims=batch_dims, name=name)

@@ -163,6 +163,7 @@ class Squeeze:
 
 
 def _permuted(x: Any, perm: Any) -> Any:
+    with_rank(perm.dims, 1, "perm")
     order = perm.value
     rank = None if x is None else len(x)
     if perm.dims is not None and len(perm.dims) == 1 and perm.dims[0] is not None:

@@ -17,6 +17,7 @@ from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.array_idioms import reversing_perm, size_tensor
 from millrace.opkit.rules.idioms import shape_tensor
+from millrace.opkit.rules.shape_rules import with_rank
 
 
 @declare("Tile(input: T, multiples: Tmultiples) -> output: T", T=ALL, Tmultiples=dtype(INDEX, default=int32),
@@ -25,6 +26,7 @@ class Tile:
     """`multiples[i]` copies of `input` one after the other along dimension i."""
 
     def shape(input, multiples):
+        with_rank(multiples.dims, 1, "multiples")
         times = multiples.as_dims()
         if times is None:
             return None if input is None else (None,) * len(input)
@@ -32,7 +34,8 @@ class Tile:
             return (None,) * len(times)
         if len(times) != len(input):
             raise ValueError(f"multiples must have {len(input)} elements. Received: {format_dims(times)}")
-        return tuple(None if d is None or n is None else d * n for d, n in zip(input, times, strict=True))
+        pairs = zip(input, times, strict=True)
+        return tuple(0 if 0 in pair else None if None in pair else pair[0] * pair[1] for pair in pairs)
 
     def kernel(xp, input, multiples):
         times = multiples.tolist()

@@ -15,7 +15,7 @@ from millrace.graph.attrs import flag, number, one_of, text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.idioms import shape_tensor
-from millrace.opkit.rules.shape_rules import with_rank
+from millrace.opkit.rules.shape_rules import partial_size, with_rank
 
 _PIXELS = frozenset(
     {dtypes.uint8, dtypes.uint16, dtypes.int8, dtypes.int16, dtypes.int32, dtypes.int64,
@@ -107,11 +107,10 @@ class CropAndResize:
     def shape(image, boxes, box_ind, crop_size):
         dims = with_rank(image, 4, "image")
         count = _box_count(boxes, box_ind)
-        value = crop_size.value
         if crop_size.dims not in (None, (2,), (None,)):
             shown = shapes.format_dims(crop_size.dims)
             raise ValueError(f"'crop_size' must be a vector of 2 elements. Received: shape {shown}")
-        height, width = (None, None) if value is None else (int(v) for v in value)
+        height, width = partial_size(crop_size)
         return count, height, width, dims[3]  # type: ignore[index]
 
     def kernel(xp, image, boxes, box_ind, crop_size, method, extrapolation_value):
@@ -266,8 +265,7 @@ class ExtractGlimpse:
         if points[1] not in (None, 2):  # type: ignore[index]
             raise ValueError(f"'offsets' must be [batch, 2]. Received: shape {shapes.format_dims(offsets)}")
         batch = shapes.merge(dims[:1], points[:1])[0]  # type: ignore[index]
-        value = size.value
-        height, width = (None, None) if value is None else (int(v) for v in value)
+        height, width = partial_size(size)
         return batch, height, width, dims[3]  # type: ignore[index]
 
     def kernel(xp, input, size, offsets, centered, normalized, uniform_noise, noise):

@@ -19,7 +19,7 @@ from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.image import resampling
 from millrace.opkit.rules.idioms import shape_tensor
-from millrace.opkit.rules.shape_rules import with_rank
+from millrace.opkit.rules.shape_rules import partial_size, with_rank
 
 _PIXELS = frozenset(
     {dtypes.int8, dtypes.uint8, dtypes.int16, dtypes.uint16, dtypes.int32, dtypes.int64,
@@ -34,10 +34,7 @@ def _resized(images: Dims, size: Known) -> Dims:
         raise ValueError(
             f"'size' must be a vector of 2 elements. Received: shape {shapes.format_dims(size.dims)}"
         )
-    value = size.value
-    height, width = (None, None) if value is None else (int(v) for v in value)
-    if any(v is not None and v < 0 for v in (height, width)):
-        raise ValueError(f"output dimensions must not be negative. Received: {[height, width]}")
+    height, width = partial_size(size)
     return dims[0], height, width, dims[3]  # type: ignore[index]
 
 

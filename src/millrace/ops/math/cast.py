@@ -118,6 +118,8 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
       UnimplementedError: when run, for strings and handles.
     """
     target = dtypes.as_dtype(dtype).base_dtype
+    if isinstance(x, Tensor) and x.dtype is target:
+        return x
     if not isinstance(x, Tensor) and hasattr(x, "values") and hasattr(x, "dense_shape"):
         return x if x.dtype.base_dtype is target else on_values(x, lambda v: cast(v, target, name))
     with name_scope(name, "Cast", [x]) as scope:
@@ -141,9 +143,9 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
         value = convert_to_tensor(value, name="value")
         target, source = dtypes.as_dtype(dtype).base_dtype, value.dtype.base_dtype
         if source.min < target.min:
-            value = raw.Maximum(value, _bound(source, target, lower=True), name="clamp_min")
+            value = raw.Maximum(value, _bound(source, target, lower=True))
         if source.max > target.max:
-            value = raw.Minimum(value, _bound(source, target, lower=False), name="clamp_max")
+            value = raw.Minimum(value, _bound(source, target, lower=False))
         return cast(value, target, name=scope)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building.apply import apply
-from millrace.core import dtypes, errors
+from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import INDEX, NUMERIC, QUANTIZED
 from millrace.core.public import public
 from millrace.graph import attrs
@@ -25,6 +25,9 @@ _QUICK = frozenset({dtypes.float32, dtypes.float64})  # dtypes whose maximum say
 
 
 def _shape(input, dimension):
+    if dimension.dims not in (None, ()):
+        shown = shapes.format_dims(dimension.dims)
+        raise ValueError(f"the dimension must be a scalar. Received: shape {shown}")
     if input is None:
         return None
     if dimension.value is None:

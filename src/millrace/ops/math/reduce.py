@@ -27,8 +27,10 @@ def _axes_of(reduction_indices: Any, rank: int) -> tuple[int, ...]:
     """The axes to reduce over, each once, counted from the front.
 
     Raises:
-      ValueError: an axis is out of range.
+      ValueError: an axis is out of range, or they are a matrix.
     """
+    if np.ndim(reduction_indices) > 1:
+        raise ValueError(f"axes must be a scalar or a vector. Received: shape {np.shape(reduction_indices)}")
     given = np.asarray(reduction_indices).reshape(-1).tolist()
     return tuple(dict.fromkeys(shape_rules.axis_in(int(a), rank, "reduction index") for a in given))
 

@@ -39,7 +39,7 @@ class TensorArrayV3:
     """An array of `size` elements, none of them written."""
 
     def shape(size):
-        return [(), None]
+        return [(2,), None]
 
     def kernel(xp, size, dtype, dynamic_size, element_shape):
         empty = xp.ta_new(size, dtype.np_dtype, dynamic_size, element_shape)

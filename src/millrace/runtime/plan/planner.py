@@ -19,10 +19,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from millrace.core import errors, shapes
+from millrace.exchange.tokens import needs_tokens
 from millrace.graph.operation import Operation, is_ref
 from millrace.graph.references import VARIABLE_TYPES, is_variable_read, passed_on, slot_key, variable_of
 from millrace.graph.tensor import Tensor
 from millrace.runtime.plan.borders import BodyUse, Lowering, bodies_of
+
+_TOKENS = "it is old control flow, which runs as a whole, by tokens"
+
+
+class NeedsTokens(errors.UnimplementedError):
+    """A run needs old control flow, for which there is no plan."""
 
 
 @dataclass(slots=True)
@@ -105,6 +112,9 @@ def make_plan(fetches: Sequence[Any], feeds: Sequence[Tensor], lowering: Lowerin
       InvalidArgumentError: a placeholder is needed but not fed, or the graph has a cycle.
     """
     reach = (lowering or Lowering()).reach(fetches, frozenset(feeds))
+    for op in reach.ops:
+        if op.opdef.kernel is None and needs_tokens(op):
+            raise NeedsTokens(None, op, _TOKENS)
     return _Versions(in_order(reach.ops), fetches, feeds, {}).plan()
 
 
@@ -259,7 +269,7 @@ class _Versions:
         if opdef.kernel is None and all(t in self.fed for t in op.outputs):
             return
         if opdef.kernel is None:
-            raise _missing_feed(op)
+            raise NeedsTokens(None, op, _TOKENS) if needs_tokens(op) else _missing_feed(op)
         ref = op.inputs[0] if is_variable_read(op) else None
         if ref is not None and self._fed(ref) is None and self._variable(ref) is not None:
             # the read itself sees what is before it; those who take its result look for themselves
@@ -325,7 +335,7 @@ class _Versions:
                 return self.ids[fed]
             if variable is None:
                 return self.ids[tensor]
-            if op.opdef.has_body and not tensor.dtype.is_ref_dtype:
+            if (op.opdef.has_body and not tensor.dtype.is_ref_dtype) or op.opdef.has_function:
                 return self._handle()
             uninitialized = op.opdef.reads_uninitialized
             key = slot_key(variable)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from millrace.contributed.framework.variables import local_variable as local_variable
     from millrace.contributed.framework.variables import model_variable as model_variable
     from millrace.contributed.framework.variables import variable as variable
+    from millrace.datasets.specs import BoundedTensorSpec as BoundedTensorSpec
+    from millrace.datasets.specs import TensorSpec as TensorSpec
     from millrace.lib.flow.control_flow import with_dependencies as with_dependencies
     from millrace.lib.math.array import argsort as argsort
     from millrace.lib.math.array import is_tensor as is_tensor
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from millrace.api.contrib.framework import python as python
 
 __all__ = [
+    "BoundedTensorSpec",
+    "TensorSpec",
     "add_arg_scope",
     "add_model_variable",
     "arg_scope",
@@ -110,6 +114,8 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "BoundedTensorSpec": "millrace.datasets.specs",
+            "TensorSpec": "millrace.datasets.specs",
             "add_arg_scope": "millrace.contributed.framework.arg_scope",
             "add_model_variable": "millrace.contributed.framework.variables",
             "arg_scope": "millrace.contributed.framework.arg_scope",

@@ -6,6 +6,37 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.contributed.rnn.around import CompiledWrapper as CompiledWrapper
+    from millrace.contributed.rnn.around import HighwayWrapper as HighwayWrapper
+    from millrace.contributed.rnn.attentive import AttentionCellWrapper as AttentionCellWrapper
+    from millrace.contributed.rnn.block import GRUBlockCell as GRUBlockCell
+    from millrace.contributed.rnn.block import GRUBlockCellV2 as GRUBlockCellV2
+    from millrace.contributed.rnn.block import LSTMBlockCell as LSTMBlockCell
+    from millrace.contributed.rnn.block import LSTMBlockFusedCell as LSTMBlockFusedCell
+    from millrace.contributed.rnn.block import LSTMBlockWrapper as LSTMBlockWrapper
+    from millrace.contributed.rnn.convolutional import Conv1DLSTMCell as Conv1DLSTMCell
+    from millrace.contributed.rnn.convolutional import Conv2DLSTMCell as Conv2DLSTMCell
+    from millrace.contributed.rnn.convolutional import Conv3DLSTMCell as Conv3DLSTMCell
+    from millrace.contributed.rnn.convolutional import ConvLSTMCell as ConvLSTMCell
+    from millrace.contributed.rnn.frequency import TimeFreqLSTMCell as TimeFreqLSTMCell
+    from millrace.contributed.rnn.fused import FusedRNNCell as FusedRNNCell
+    from millrace.contributed.rnn.fused import FusedRNNCellAdaptor as FusedRNNCellAdaptor
+    from millrace.contributed.rnn.fused import TimeReversedFusedRNN as TimeReversedFusedRNN
+    from millrace.contributed.rnn.fused import stack_bidirectional_dynamic_rnn as stack_bidirectional_dynamic_rnn
+    from millrace.contributed.rnn.fused import stack_bidirectional_rnn as stack_bidirectional_rnn
+    from millrace.contributed.rnn.gated import IntersectionRNNCell as IntersectionRNNCell
+    from millrace.contributed.rnn.gated import NASCell as NASCell
+    from millrace.contributed.rnn.gated import SRUCell as SRUCell
+    from millrace.contributed.rnn.gated import UGRNNCell as UGRNNCell
+    from millrace.contributed.rnn.grid import BidirectionalGridLSTMCell as BidirectionalGridLSTMCell
+    from millrace.contributed.rnn.grid import GridLSTMCell as GridLSTMCell
+    from millrace.contributed.rnn.independent import IndRNNCell as IndRNNCell
+    from millrace.contributed.rnn.independent import IndyGRUCell as IndyGRUCell
+    from millrace.contributed.rnn.independent import IndyLSTMCell as IndyLSTMCell
+    from millrace.contributed.rnn.memories import CoupledInputForgetGateLSTMCell as CoupledInputForgetGateLSTMCell
+    from millrace.contributed.rnn.memories import GLSTMCell as GLSTMCell
+    from millrace.contributed.rnn.memories import LayerNormBasicLSTMCell as LayerNormBasicLSTMCell
+    from millrace.contributed.rnn.memories import PhasedLSTMCell as PhasedLSTMCell
     from millrace.contributed.rnn.projections import EmbeddingWrapper as EmbeddingWrapper
     from millrace.contributed.rnn.projections import InputProjectionWrapper as InputProjectionWrapper
     from millrace.contributed.rnn.projections import OutputProjectionWrapper as OutputProjectionWrapper
@@ -14,56 +45,127 @@ if TYPE_CHECKING:
     from millrace.lib.rnn.cells import GRUCell as GRUCell
     from millrace.lib.rnn.cells import LSTMCell as LSTMCell
     from millrace.lib.rnn.cells import LSTMStateTuple as LSTMStateTuple
+    from millrace.lib.rnn.cells import LayerRNNCell as LayerRNNCell
     from millrace.lib.rnn.cells import MultiRNNCell as MultiRNNCell
     from millrace.lib.rnn.cells import RNNCell as RNNCell
+    from millrace.lib.rnn.unrolling import best_effort_input_batch_size as best_effort_input_batch_size
     from millrace.lib.rnn.unrolling import static_bidirectional_rnn as static_bidirectional_rnn
     from millrace.lib.rnn.unrolling import static_rnn as static_rnn
     from millrace.lib.rnn.unrolling import static_state_saving_rnn as static_state_saving_rnn
+    from millrace.lib.rnn.unrolling import transpose_batch_time as transpose_batch_time
     from millrace.lib.rnn.wrappers import DeviceWrapper as DeviceWrapper
     from millrace.lib.rnn.wrappers import DropoutWrapper as DropoutWrapper
     from millrace.lib.rnn.wrappers import ResidualWrapper as ResidualWrapper
     from millrace.api.contrib.rnn import python as python
 
 __all__ = [
+    "AttentionCellWrapper",
     "BasicLSTMCell",
     "BasicRNNCell",
+    "BidirectionalGridLSTMCell",
+    "CompiledWrapper",
+    "Conv1DLSTMCell",
+    "Conv2DLSTMCell",
+    "Conv3DLSTMCell",
+    "ConvLSTMCell",
+    "CoupledInputForgetGateLSTMCell",
     "DeviceWrapper",
     "DropoutWrapper",
     "EmbeddingWrapper",
+    "FusedRNNCell",
+    "FusedRNNCellAdaptor",
+    "GLSTMCell",
+    "GRUBlockCell",
+    "GRUBlockCellV2",
     "GRUCell",
+    "GridLSTMCell",
+    "HighwayWrapper",
+    "IndRNNCell",
+    "IndyGRUCell",
+    "IndyLSTMCell",
     "InputProjectionWrapper",
+    "IntersectionRNNCell",
+    "LSTMBlockCell",
+    "LSTMBlockFusedCell",
+    "LSTMBlockWrapper",
     "LSTMCell",
     "LSTMStateTuple",
+    "LayerNormBasicLSTMCell",
+    "LayerRNNCell",
     "MultiRNNCell",
+    "NASCell",
     "OutputProjectionWrapper",
+    "PhasedLSTMCell",
     "RNNCell",
     "ResidualWrapper",
+    "SRUCell",
+    "TimeFreqLSTMCell",
+    "TimeReversedFusedRNN",
+    "UGRNNCell",
+    "best_effort_input_batch_size",
     "python",
+    "stack_bidirectional_dynamic_rnn",
+    "stack_bidirectional_rnn",
     "static_bidirectional_rnn",
     "static_rnn",
     "static_state_saving_rnn",
+    "transpose_batch_time",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "AttentionCellWrapper": "millrace.contributed.rnn.attentive",
             "BasicLSTMCell": "millrace.lib.rnn.cells",
             "BasicRNNCell": "millrace.lib.rnn.cells",
+            "BidirectionalGridLSTMCell": "millrace.contributed.rnn.grid",
+            "CompiledWrapper": "millrace.contributed.rnn.around",
+            "Conv1DLSTMCell": "millrace.contributed.rnn.convolutional",
+            "Conv2DLSTMCell": "millrace.contributed.rnn.convolutional",
+            "Conv3DLSTMCell": "millrace.contributed.rnn.convolutional",
+            "ConvLSTMCell": "millrace.contributed.rnn.convolutional",
+            "CoupledInputForgetGateLSTMCell": "millrace.contributed.rnn.memories",
             "DeviceWrapper": "millrace.lib.rnn.wrappers",
             "DropoutWrapper": "millrace.lib.rnn.wrappers",
             "EmbeddingWrapper": "millrace.contributed.rnn.projections",
+            "FusedRNNCell": "millrace.contributed.rnn.fused",
+            "FusedRNNCellAdaptor": "millrace.contributed.rnn.fused",
+            "GLSTMCell": "millrace.contributed.rnn.memories",
+            "GRUBlockCell": "millrace.contributed.rnn.block",
+            "GRUBlockCellV2": "millrace.contributed.rnn.block",
             "GRUCell": "millrace.lib.rnn.cells",
+            "GridLSTMCell": "millrace.contributed.rnn.grid",
+            "HighwayWrapper": "millrace.contributed.rnn.around",
+            "IndRNNCell": "millrace.contributed.rnn.independent",
+            "IndyGRUCell": "millrace.contributed.rnn.independent",
+            "IndyLSTMCell": "millrace.contributed.rnn.independent",
             "InputProjectionWrapper": "millrace.contributed.rnn.projections",
+            "IntersectionRNNCell": "millrace.contributed.rnn.gated",
+            "LSTMBlockCell": "millrace.contributed.rnn.block",
+            "LSTMBlockFusedCell": "millrace.contributed.rnn.block",
+            "LSTMBlockWrapper": "millrace.contributed.rnn.block",
             "LSTMCell": "millrace.lib.rnn.cells",
             "LSTMStateTuple": "millrace.lib.rnn.cells",
+            "LayerNormBasicLSTMCell": "millrace.contributed.rnn.memories",
+            "LayerRNNCell": "millrace.lib.rnn.cells",
             "MultiRNNCell": "millrace.lib.rnn.cells",
+            "NASCell": "millrace.contributed.rnn.gated",
             "OutputProjectionWrapper": "millrace.contributed.rnn.projections",
+            "PhasedLSTMCell": "millrace.contributed.rnn.memories",
             "RNNCell": "millrace.lib.rnn.cells",
             "ResidualWrapper": "millrace.lib.rnn.wrappers",
+            "SRUCell": "millrace.contributed.rnn.gated",
+            "TimeFreqLSTMCell": "millrace.contributed.rnn.frequency",
+            "TimeReversedFusedRNN": "millrace.contributed.rnn.fused",
+            "UGRNNCell": "millrace.contributed.rnn.gated",
+            "best_effort_input_batch_size": "millrace.lib.rnn.unrolling",
+            "stack_bidirectional_dynamic_rnn": "millrace.contributed.rnn.fused",
+            "stack_bidirectional_rnn": "millrace.contributed.rnn.fused",
             "static_bidirectional_rnn": "millrace.lib.rnn.unrolling",
             "static_rnn": "millrace.lib.rnn.unrolling",
             "static_state_saving_rnn": "millrace.lib.rnn.unrolling",
+            "transpose_batch_time": "millrace.lib.rnn.unrolling",
         },
         children=("python",),
     )
