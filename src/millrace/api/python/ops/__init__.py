@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from millrace.api.python.ops import data_flow_ops as data_flow_ops
     from millrace.api.python.ops import init_ops as init_ops
     from millrace.api.python.ops import resource_variable_ops as resource_variable_ops
+    from millrace.api.python.ops import resources as resources
     from millrace.api.python.ops import session_ops as session_ops
     from millrace.api.python.ops import state_ops as state_ops
     from millrace.api.python.ops import template as template
@@ -23,6 +24,7 @@ __all__ = [
     "data_flow_ops",
     "init_ops",
     "resource_variable_ops",
+    "resources",
     "session_ops",
     "state_ops",
     "template",
@@ -35,5 +37,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("check_ops", "control_flow_ops", "data_flow_ops", "init_ops", "resource_variable_ops", "session_ops", "state_ops", "template", "variable_scope", "variables",),
+        children=("check_ops", "control_flow_ops", "data_flow_ops", "init_ops", "resource_variable_ops", "resources", "session_ops", "state_ops", "template", "variable_scope", "variables",),
     )

@@ -7,6 +7,8 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.api.python.training import adam as adam
+    from millrace.api.python.training import basic_loops as basic_loops
+    from millrace.api.python.training import basic_session_run_hooks as basic_session_run_hooks
     from millrace.api.python.training import checkpoint_management as checkpoint_management
     from millrace.api.python.training import coordinator as coordinator
     from millrace.api.python.training import ftrl as ftrl
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from millrace.api.python.training import input as input
     from millrace.api.python.training import learning_rate_decay as learning_rate_decay
     from millrace.api.python.training import momentum as momentum
+    from millrace.api.python.training import monitored_session as monitored_session
     from millrace.api.python.training import moving_averages as moving_averages
     from millrace.api.python.training import optimizer as optimizer
     from millrace.api.python.training import queue_runner_impl as queue_runner_impl
@@ -21,12 +24,17 @@ if TYPE_CHECKING:
     from millrace.api.python.training import saveable_object as saveable_object
     from millrace.api.python.training import saver as saver
     from millrace.api.python.training import saving as saving
+    from millrace.api.python.training import session_manager as session_manager
+    from millrace.api.python.training import session_run_hook as session_run_hook
     from millrace.api.python.training import slot_creator as slot_creator
+    from millrace.api.python.training import supervisor as supervisor
     from millrace.api.python.training import training as training
     from millrace.api.python.training import training_util as training_util
 
 __all__ = [
     "adam",
+    "basic_loops",
+    "basic_session_run_hooks",
     "checkpoint_management",
     "coordinator",
     "ftrl",
@@ -34,6 +42,7 @@ __all__ = [
     "input",
     "learning_rate_decay",
     "momentum",
+    "monitored_session",
     "moving_averages",
     "optimizer",
     "queue_runner_impl",
@@ -41,7 +50,10 @@ __all__ = [
     "saveable_object",
     "saver",
     "saving",
+    "session_manager",
+    "session_run_hook",
     "slot_creator",
+    "supervisor",
     "training",
     "training_util",
 ]
@@ -51,5 +63,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("adam", "checkpoint_management", "coordinator", "ftrl", "gradient_descent", "input", "learning_rate_decay", "momentum", "moving_averages", "optimizer", "queue_runner_impl", "rmsprop", "saveable_object", "saver", "saving", "slot_creator", "training", "training_util",),
+        children=("adam", "basic_loops", "basic_session_run_hooks", "checkpoint_management", "coordinator", "ftrl", "gradient_descent", "input", "learning_rate_decay", "momentum", "monitored_session", "moving_averages", "optimizer", "queue_runner_impl", "rmsprop", "saveable_object", "saver", "saving", "session_manager", "session_run_hook", "slot_creator", "supervisor", "training", "training_util",),
     )

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from millrace.training.global_step import get_global_step as get_global_step
     from millrace.training.global_step import get_or_create_global_step as get_or_create_global_step
     from millrace.training.global_step import global_step as global_step
+    from millrace.training.global_step import global_step_read as _get_or_create_global_step_read
 
 __all__ = [
+    "_get_or_create_global_step_read",
     "assert_global_step",
     "create_global_step",
     "get_global_step",
@@ -24,6 +26,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "_get_or_create_global_step_read": "millrace.training.global_step:global_step_read",
             "assert_global_step": "millrace.training.global_step",
             "create_global_step": "millrace.training.global_step",
             "get_global_step": "millrace.training.global_step",
