@@ -50,7 +50,7 @@ def _encode_tensor(value: Any) -> Any:
     array = np.asarray(value)
     dtype = dtypes.as_dtype(array.dtype) if array.dtype != object else dtypes.string
     if array.size > 1 and not any(array.strides):
-        return tensor_proto.encode(array[(0,) * array.ndim].reshape(1), dtype, array.shape)
+        return tensor_proto.encode(array[(slice(1),) * array.ndim].reshape(1), dtype, array.shape)
     return tensor_proto.encode(array, dtype)
 
 
@@ -58,7 +58,7 @@ def _decode_tensor(proto: Any) -> np.ndarray[Any, Any]:
     """The array of a TensorProto; one element that is listed once stays one in memory."""
     array = tensor_proto.decode(proto)
     if array.size > 1 and not proto.tensor_content and tensor_proto.listed(proto) == 1:
-        return np.broadcast_to(array[(0,) * array.ndim], array.shape)
+        return np.broadcast_to(array[(slice(1),) * array.ndim].reshape(()), array.shape)
     return array
 
 
