@@ -20,6 +20,8 @@ _PART = 200  # cases in a test: small enough to share among workers
 _SIZES = {group: len(vectors.load(group)) for group in vectors.groups()}
 _PARTS = [(group, start) for group, size in _SIZES.items() for start in range(0, size, _PART)]
 _KNOWN = differences.load()
+# Snippets that write files leave their folders to the collector.
+pytestmark = pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")
 
 
 def _check(cases: list[vectors.Case], known: dict[str, str]) -> None:

@@ -10,10 +10,12 @@ from importlib import import_module
 from typing import Any
 
 PLACES = {
+    "paths": "millrace.hook.paths",
     "graph": "millrace.graph.graph",
     "operators": "millrace.building.operators",
     "graphdef": "millrace.exchange.graphdef",
     "picture": "millrace.drawing.picture",
+    "gradients": "millrace.autodiff.gradients",
     "variable_creation": "millrace.lib.variables.creation",
     "assigning": "millrace.lib.variables.assigning",
     "composed_operators": "millrace.lib.linalg.operators.composed",
