@@ -21,6 +21,7 @@ from millrace.runtime.executable import Executables, raise_located
 from millrace.runtime.plan import cost
 from millrace.runtime.plan.planner import Plan, SlotUse, make_plan
 from millrace.runtime.plan.simplify import simplify
+from millrace.runtime.rowwise import rowwise_function
 from millrace.runtime.stepwise import waits
 from millrace.runtime.store import Slot, Store
 from millrace.runtime.threads import ONE_THREAD, uses_blas
@@ -49,6 +50,7 @@ class _Planned:
         self.waits = any(map(waits, self.plan.steps))
         self.compiles = cost.promotion(self.plan) < math.inf if known and not self.waits else False
         self.parallel = _worth_a_thread(self.plan)
+        self.rowwise: Call | bool | None = None  # made when it is first asked for
 
 
 def _effects(graph: FunctionGraph) -> list[Operation]:
@@ -107,6 +109,16 @@ class Functions:
         if planned.compiles:
             return _Compiled(own.executables(planned), planned, captured)
         return _Stateful(planned, tuple(captured), [own.slot(use.key) for use in uses], own.lock)
+
+    def rowwise(self, graph: FunctionGraph, captured: Sequence[Any]) -> Call | None:
+        """A Python function of batches of the arguments to batches of the results, each row as by itself;
+        None
+        where the function does something else than simple arithmetic of elements.
+        """
+        planned = _plan_of(graph)
+        if planned.rowwise is None:
+            planned.rowwise = rowwise_function(graph, len(planned.fetches) > planned.results) or False
+        return _bound(planned.rowwise, tuple(captured)) if planned.rowwise else None
 
     def worth_threads(self, graph: FunctionGraph) -> bool:
         """True where calls take long enough, or wait for something, so that threads of their own pay."""
