@@ -20,9 +20,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from millrace.building.body import Body
+from millrace.building.function import FunctionGraph
 from millrace.core import protos
+from millrace.exchange import closed_functions
 from millrace.exchange.attr_protos import attr_to_proto, bytes_to_text, write_attrs
-from millrace.graph.opdef import OpDef
+from millrace.exchange.spelling import spell
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 
@@ -48,24 +50,28 @@ class Library:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._names: dict[Body, str] = {}
+        self._names: dict[Body | FunctionGraph, str] = {}
         self._taken: set[str] = set()
-        self._members: dict[Body, list[Operation]] | None = None
+        self._members: dict[Graph, dict[Body, list[Operation]]] = {}
         self._users: dict[Body, str] | None = None
 
-    def name_of(self, body: Body) -> str:
-        """The function's name: that of the first operation using it and the attribute."""
+    def name_of(self, body: Body | FunctionGraph) -> str:
+        """The function's name: of a body, that of the first operation using it and the attribute."""
         known = self._names.get(body)
         if known is not None:
             return known
+        if isinstance(body, FunctionGraph):
+            return self._named(body, f"__inference_{body.name}")
         if self._users is None:
             self._users = {}
             for op in self._graph.ops:
                 if op.opdef.has_body:
                     for attr, used in bodies_of(op):
                         self._users.setdefault(used, f"{op.name}_{attr}")
-        name = base = _identifier(self._users.get(body, body.name))
-        k = 0
+        return self._named(body, _identifier(self._users.get(body, body.name)))
+
+    def _named(self, body: Body | FunctionGraph, base: str) -> str:
+        name, k = base, 0
         while name in self._taken:
             k += 1
             name = f"{base}_{k}"
@@ -77,16 +83,23 @@ class Library:
         """A FunctionDef for each body named so far, and for those that these use."""
         written: list[Any] = []
         while len(written) < len(self._names):
-            written.append(self._write(list(self._names)[len(written)]))
+            body = list(self._names)[len(written)]
+            closed = isinstance(body, FunctionGraph)
+            written.append(self._write_closed(body) if closed else self._write(body))
         return written
 
+    def _write_closed(self, graph: FunctionGraph) -> Any:
+        attrs = lambda node, op: write_attrs(node, op, self.name_of)  # noqa: E731
+        return closed_functions.write(graph, self.name_of(graph), attrs)
+
     def _ops_of(self, body: Body) -> list[Operation]:
-        if self._members is None:
-            self._members = {}
-            for op in self._graph.ops:
+        members = self._members.get(body.graph)
+        if members is None:
+            members = self._members[body.graph] = {}
+            for op in body.graph.ops:
                 if op.body is not None:
-                    self._members.setdefault(op.body, []).append(op)
-        return self._members.get(body, [])
+                    members.setdefault(op.body, []).append(op)
+        return members.get(body, [])
 
     def _write(self, body: Body) -> Any:
         proto = protos.FunctionDef()
@@ -126,34 +139,6 @@ class Library:
         if body.tick is not None:
             proto.attr["_tick"].CopyFrom(attr_to_proto(body.tick.op.name))
         return proto
-
-
-def spell(tensor: Tensor) -> str:
-    """A tensor as an input inside a FunctionDef: `node:argument:index`."""
-    op, k = tensor.op, tensor.value_index
-    for arg, part in zip(op.opdef.outputs, op.results(), strict=True):
-        size = len(part) if isinstance(part, tuple) else 1
-        if k < size:
-            return f"{op.name}:{arg.name}:{k}"
-        k -= size
-    raise IndexError(f"'{op.name}' has no output {tensor.value_index}")
-
-
-def flat_index(opdef: OpDef, attrs: dict[str, Any], argument: str, index: int) -> int:
-    """The number of output `argument:index` among all outputs of an operation.
-
-    Raises:
-      ValueError: there is no such output.
-    """
-    position = 0
-    for arg in opdef.outputs:
-        if arg.name == argument:
-            return position + index
-        if arg.number_attr is not None:
-            position += int(attrs[arg.number_attr])
-        else:
-            position += len(attrs[arg.types_attr]) if arg.types_attr is not None else 1
-    raise ValueError(f"{opdef.name} has no output argument {argument!r}")
 
 
 def _identifier(name: str) -> str:

@@ -50,7 +50,8 @@ class _Planned:
         self.waits = any(map(waits, self.plan.steps))
         self.compiles = cost.promotion(self.plan) < math.inf if known and not self.waits else False
         self.parallel = _worth_a_thread(self.plan)
-        self.rowwise: Call | bool | None = None  # made when it is first asked for
+        self.rowwise: Call | None = None
+        self.rowwise_known = False  # it is made when it is first asked for
 
 
 def _effects(graph: FunctionGraph) -> list[Operation]:
@@ -116,9 +117,10 @@ class Functions:
         where the function does something else than simple arithmetic of elements.
         """
         planned = _plan_of(graph)
-        if planned.rowwise is None:
-            planned.rowwise = rowwise_function(graph, len(planned.fetches) > planned.results) or False
-        return _bound(planned.rowwise, tuple(captured)) if planned.rowwise else None
+        if not planned.rowwise_known:
+            planned.rowwise_known = True
+            planned.rowwise = rowwise_function(graph, len(planned.fetches) > planned.results)
+        return None if planned.rowwise is None else _bound(planned.rowwise, tuple(captured))
 
     def worth_threads(self, graph: FunctionGraph) -> bool:
         """True where calls take long enough, or wait for something, so that threads of their own pay."""
