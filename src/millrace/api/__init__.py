@@ -621,6 +621,7 @@ if TYPE_CHECKING:
     from millrace.api import dtypes as dtypes
     from millrace.api import errors as errors
     from millrace.api import estimator as estimator
+    from millrace.api import examples as examples
     from millrace.api import flags as flags
     from millrace.api import gfile as gfile
     from millrace.api import graph_util as graph_util
@@ -638,7 +639,6 @@ if TYPE_CHECKING:
     from millrace.api import metrics as metrics
     from millrace.api import nest as nest
     from millrace.api import nn as nn
-    from millrace.api import python as python
     from millrace.api import python_io as python_io
     from millrace.api import quantization as quantization
     from millrace.api import queue as queue
@@ -892,6 +892,7 @@ __all__ = [
     "erfc",
     "errors",
     "estimator",
+    "examples",
     "executing_eagerly",
     "exp",
     "expand_dims",
@@ -1079,7 +1080,6 @@ __all__ = [
     "pow",
     "print",
     "py_func",
-    "python",
     "python_io",
     "qint16",
     "qint16_ref",
@@ -1916,5 +1916,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.array.fill",
             "zeta": "millrace.ops.math.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
+        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "examples", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
     )

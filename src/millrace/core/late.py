@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 PLACES = {
+    "paths": "millrace.hook.paths",
     "graph": "millrace.graph.graph",
     "operators": "millrace.building.operators",
     "graphdef": "millrace.exchange.graphdef",

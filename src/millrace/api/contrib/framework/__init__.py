@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from millrace.training.global_step import get_global_step as get_global_step
     from millrace.training.global_step import get_or_create_global_step as get_or_create_global_step
     from millrace.api.contrib.framework import nest as nest
-    from millrace.api.contrib.framework import python as python
 
 __all__ = [
     "BoundedTensorSpec",
@@ -103,7 +102,6 @@ __all__ = [
     "local_variable",
     "model_variable",
     "nest",
-    "python",
     "sort",
     "variable",
     "weighted_moving_average",
@@ -163,5 +161,5 @@ if not TYPE_CHECKING:
             "weighted_moving_average": "millrace.lib.variables.moving_averages",
             "with_dependencies": "millrace.lib.flow.control_flow",
         },
-        children=("nest", "python",),
+        children=("nest",),
     )
