@@ -16,6 +16,7 @@ from millrace.building.static import static_value
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.opkit.rules.axes import from_the_front, joined, others
 from millrace.ops.linalg.matmul import matmul
 from millrace.ops.linalg.products import trace
 
@@ -77,9 +78,7 @@ def _axes_of(axes: Any, rank_a: int | None) -> tuple[Any, Any]:
         if axes < 0:
             raise ValueError(f"tensordot: 'axes' must be at least 0. Received: {axes}")
         if rank_a is None:
-            raise ValueError(
-                "tensordot: with a number as 'axes', 'a' needs a known rank. Received: unknown shape"
-            )
+            return list(range(-axes, 0)), list(range(axes))
         if axes > rank_a:
             raise ValueError(
                 f"tensordot: 'axes' must not be larger than the rank of 'a', {rank_a}. Received: {axes}"
@@ -97,10 +96,10 @@ def _axes_of(axes: Any, rank_a: int | None) -> tuple[Any, Any]:
     raise ValueError(f"tensordot: 'axes' must be an integer or have length 2. Received: {axes!r}")
 
 
-def _flat_matrix(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor, list[Length]]:
+def _flat_matrix(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor, list[Length] | Tensor]:
     """`x` as a matrix of free by summed elements (or the reverse), and the lengths of its free axes."""
     if x.dims is None:
-        raise ValueError(f"tensordot: inputs need a known rank. Received: {x.shape}")
+        return _flat_matrix_of_any_rank(x, axes, summed_first)
     rank = len(x.dims)
     if any(not -rank <= a < rank for a in axes):
         raise ValueError(f"tensordot: axes must be in [{-rank}, {rank}). Received: {axes}")
@@ -113,6 +112,19 @@ def _flat_matrix(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor
     turned = raw.Transpose(x, np.array(order, np.int32), name="transpose")
     shape = sides if summed_first else sides[::-1]
     return raw.Reshape(turned, _shape_tensor(shape)), kept
+
+
+def _flat_matrix_of_any_rank(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor, Tensor]:
+    rank, shape = raw.Rank(x), raw.Shape(x)
+    summed = from_the_front(axes, rank)
+    free = others(summed, rank)
+    kept = raw.GatherV2(shape, free, 0)
+    sides = [raw.Prod(kept, 0), raw.Prod(raw.GatherV2(shape, summed, 0), 0)]
+    order = [free, summed]
+    if summed_first:
+        sides.reverse()
+        order.reverse()
+    return raw.Reshape(raw.Transpose(x, joined(*order), name="transpose"), raw.Pack(sides)), kept
 
 
 @public("tensordot", "linalg.tensordot")
@@ -137,7 +149,11 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
         axes_a, axes_b = _axes_of(axes, None if a.dims is None else len(a.dims))
         left, free_a = _flat_matrix(a, axes_a, False)
         right, free_b = _flat_matrix(b, axes_b, True)
-        return _reshape(matmul(left, right), free_a + free_b, name=scope)
+        product = matmul(left, right)
+        if isinstance(free_a, list) and isinstance(free_b, list):
+            return _reshape(product, free_a + free_b, name=scope)
+        parts = [_shape_tensor(free) if isinstance(free, list) else free for free in (free_a, free_b)]
+        return raw.Reshape(product, joined(*parts), name=scope)
 
 
 # ---------------------------------------------------------------- einsum
