@@ -15,8 +15,11 @@ from millrace.building.static import static_value
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.math.reductions import reduce_sum
+from millrace.lib.math.reductions import reduce_prod, reduce_sum
+from millrace.ops.array.concat import concat, stack
+from millrace.ops.array.gather import gather
 from millrace.ops.array.reshape import transpose
+from millrace.ops.array.shape import shape
 from millrace.ops.linalg.matmul import matmul
 from millrace.ops.linalg.products import trace
 
@@ -98,8 +101,10 @@ def _axes_of(axes: Any, rank_a: int | None) -> tuple[Any, Any]:
     raise ValueError(f"tensordot: 'axes' must be an integer or have length 2. Received: {axes!r}")
 
 
-def _flat_matrix(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor, list[Length]]:
-    """`x` as a matrix of free by summed elements (or the reverse), and the lengths of its free axes."""
+def _flat_matrix(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor, Any, list[int | None]]:
+    """`x` as a matrix of free by summed elements (or the reverse), and the lengths of its free axes: numbers,
+    or a tensor where not all of `x`'s are known; then what is known of them.
+    """
     if x.dims is None:
         raise ValueError(f"tensordot: inputs need a known rank. Received: {x.shape}")
     rank = len(x.dims)
@@ -107,13 +112,20 @@ def _flat_matrix(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor
         raise ValueError(f"tensordot: axes must be in [{-rank}, {rank}). Received: {axes}")
     axes = [a % rank for a in axes]
     free = [i for i in range(rank) if i not in axes]
-    order = axes + free if summed_first else free + axes
-    lengths = _lengths(x)
-    kept = [lengths[i] for i in free]
-    sides = [_product([lengths[i] for i in axes]), _product(kept)]
-    turned = raw.Transpose(x, np.array(order, np.int32), name="transpose")
-    shape = sides if summed_first else sides[::-1]
-    return raw.Reshape(turned, _shape_tensor(shape)), kept
+    known = [x.dims[i] for i in free]
+    if None not in x.dims:
+        order = axes + free if summed_first else free + axes
+        sides = [_product([x.dims[i] for i in part]) for part in (axes, free)]  # type: ignore[misc]
+        turned = raw.Transpose(x, np.array(order, np.int32), name="transpose")
+        return raw.Reshape(turned, _shape_tensor(sides if summed_first else sides[::-1])), known, known
+    parts = [to_tensor(part, dtypes.int32, name) for part, name in ((axes, "axes"), (free, "free"))]
+    lengths = shape(x)
+    kept = gather(lengths, parts[1])
+    summed = gather(lengths, parts[0])
+    sides = [reduce_prod(kept), reduce_prod(summed)]
+    order = concat(parts if summed_first else parts[::-1], 0)
+    sides = stack(sides[::-1] if summed_first else sides)
+    return raw.Reshape(transpose(x, order), sides), kept, known
 
 
 @public("tensordot", "linalg.tensordot")
@@ -136,9 +148,15 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
         a = to_tensor(a, name="a")
         b = to_tensor(b, name="b")
         axes_a, axes_b = _axes_of(axes, None if a.dims is None else len(a.dims))
-        left, free_a = _flat_matrix(a, axes_a, False)
-        right, free_b = _flat_matrix(b, axes_b, True)
-        return _reshape(matmul(left, right), free_a + free_b, name=scope)
+        left, free_a, known_a = _flat_matrix(a, axes_a, False)
+        right, free_b, known_b = _flat_matrix(b, axes_b, True)
+        product = matmul(left, right)
+        if isinstance(free_a, list) and isinstance(free_b, list):
+            return _reshape(product, free_a + free_b, name=scope)
+        free_a, free_b = to_tensor(free_a, dtypes.int32), to_tensor(free_b, dtypes.int32)
+        result = raw.Reshape(product, concat([free_a, free_b], 0), name=scope)
+        result.set_shape([*known_a, *known_b])
+        return result
 
 
 # ---------------------------------------------------------------- einsum

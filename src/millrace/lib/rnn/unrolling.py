@@ -301,7 +301,7 @@ def bidirectional_dynamic_rnn(
             output_bw, state_bw = dynamic_rnn(
                 cell_bw, backwards, initial_state=initial_state_bw, scope=bw_scope, **options
             )
-        output_bw = nest.map_structure(reversed_, output_bw)
+    output_bw = nest.map_structure(reversed_, output_bw)
     return (output_fw, output_bw), (state_fw, state_bw)
 
 
