@@ -23,12 +23,14 @@ from collections import defaultdict
 
 HERE = pathlib.Path(__file__).resolve().parent
 TRAINING = ("mlp", "cnn", "lstm", "transformer", "elementwise", "embedding")
+SEQUENCES = ("attention_training", "beam_search")
 PROGRAMS = {
     "import": ["import_time.py"],
     "tiny": ["tiny.py"],
     "linreg": ["linreg.py"],
     "build": ["build.py"],
     **{name: ["training.py", name] for name in TRAINING},
+    **{name: ["sequences.py", name] for name in SEQUENCES},
     "growth": ["growth.py"],
 }
 FIGURES = {

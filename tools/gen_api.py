@@ -218,10 +218,29 @@ def namespace_source(space: str, names: dict[str, Export], children: dict[str, s
     return "".join(lines)
 
 
+def is_private(name: str) -> bool:
+    """True for a name in one of TensorFlow's private modules: `python.ops.rnn._rnn_step`."""
+    return "python" in name.split(".")[:-1]
+
+
+def private_source(exports: list[Export], problems: Problems) -> str:
+    """The text of `api/_private.py`."""
+    spaces = namespace_tree(exports, problems)
+    lines = [HEADER, '"""Names of private modules that are exported where they are defined."""\n\n']
+    lines.append("PRIVATE: dict[str, dict[str, str]] = {\n")
+    for space in sorted(s for s in spaces if spaces[s]):
+        lines.append(f'    "{space}": {{\n')
+        lines += [f'        "{n}": "{e.module}:{e.attribute}",\n' for n, e in sorted(spaces[space].items())]
+        lines.append("    },\n")
+    lines.append("}\n")
+    return "".join(lines)
+
+
 def api_files(exports: list[Export], problems: Problems) -> dict[pathlib.Path, str]:
     """The files of `api/`: one module per namespace, a package where it has nested ones."""
-    spaces = namespace_tree(exports, problems)
-    files: dict[pathlib.Path, str] = {}
+    private = [e for e in exports if is_private(e.name)]
+    spaces = namespace_tree([e for e in exports if not is_private(e.name)], problems)
+    files: dict[pathlib.Path, str] = {PACKAGE / "api" / "_private.py": private_source(private, problems)}
     for space, names in spaces.items():
         children: dict[str, str] = {}
         for other in (*spaces, *ALIASES):

@@ -3,8 +3,8 @@
     python tools/gen_api_doc.py            write the page
     python tools/gen_api_doc.py --check    write nothing; fail when the page is stale
 
-TensorFlow's names are in tools/tf_symbols.txt: a line `[namespace kind]`, then names. Ours come from the
-generated lazy namespaces, so that no room is imported but for the members of classes.
+TensorFlow's names are in src/millrace/hook/names.txt: a line `[namespace kind]`, then names. Ours come from
+the generated lazy namespaces, so that no room is imported but for the members of classes.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-SYMBOLS = ROOT / "tools" / "tf_symbols.txt"
+SYMBOLS = ROOT / "src" / "millrace" / "hook" / "names.txt"
 PAGE = ROOT / "docs" / "api.md"
 OPS = "raw operations"  # the section of the list that holds operation types
 
@@ -26,7 +26,7 @@ def read_symbols(text: str) -> dict[str, dict[str, str]]:
     """Reads the list of TensorFlow's names.
 
     Args:
-      text: of tools/tf_symbols.txt.
+      text: of src/millrace/hook/names.txt.
 
     Returns:
       namespace ("tf.nn") -> name -> kind ("function", "class", "constant", "op").

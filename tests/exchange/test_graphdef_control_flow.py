@@ -65,23 +65,35 @@ def run(graph, prefix):
         return sess.run([f"{prefix}out:0", f"{prefix}slope:0"], {f"{prefix}x:0": 3.0})
 
 
-def test_bodies_become_functions_of_the_library():
+def test_bodies_are_written_as_old_control_flow():
     x = tf.placeholder(tf.float32, [], name="x")
-    a_cond(x)
+    nested(x)
     graph_def = tf.get_default_graph().as_graph_def()
-    assert sorted(f.signature.name for f in graph_def.library.function) == [
-        "cond_If_else_branch",
-        "cond_If_then_branch",
-    ]
-    assert graph_def.versions.min_consumer == 12
-    assert not [n.name for n in graph_def.node if n.op == "BodyArg"]
+    kinds = {node.op for node in graph_def.node}
+    assert kinds >= {"Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopCond"}
+    assert not kinds & {"If", "While", "BodyArg", "Tick"}
+    assert not graph_def.library.function
+
+
+def test_a_graph_def_grows_with_the_depth_of_branches_alone():
+    def size(depth):
+        def inner(a, left):
+            return tf.cond(x > 0.0, lambda: inner(a + x, left - 1), lambda: a) if left else a * x
+
+        with tf.Graph().as_default() as graph:
+            x = tf.placeholder(tf.float32, [], name="x")
+            inner(x, depth)
+            return len(graph.as_graph_def().node)
+
+    assert size(20) < 5 * size(5)
 
 
 def test_a_missing_function():
-    x = tf.placeholder(tf.float32, [], name="x")
-    a_cond(x)
-    graph_def = tf.get_default_graph().as_graph_def()
-    graph_def.library.Clear()
+    graph_def = protos.GraphDef()
+    graph_def.node.add(name="p", op="Placeholder").attr["dtype"].type = protos.DT_BOOL
+    node = graph_def.node.add(name="y", op="If", input=["p"])
+    node.attr["Tcond"].type = protos.DT_BOOL
+    node.attr["then_branch"].func.name = node.attr["else_branch"].func.name = "gone"
     with pytest.raises(ValueError, match="a function that the library lacks"):
         tf.import_graph_def(graph_def)
 

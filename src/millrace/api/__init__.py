@@ -128,6 +128,10 @@ if TYPE_CHECKING:
     from millrace.core.version import MONOLITHIC_BUILD as __monolithic_build__
     from millrace.core.version import VERSION as VERSION
     from millrace.core.version import VERSION as __version__
+    from millrace.datasets.optionals import OptionalSpec as OptionalSpec
+    from millrace.datasets.specs import SparseTensorSpec as SparseTensorSpec
+    from millrace.datasets.specs import TensorSpec as TensorSpec
+    from millrace.datasets.specs import TypeSpec as TypeSpec
     from millrace.exchange.importer import import_graph_def as import_graph_def
     from millrace.exchange.tensor_messages import make_ndarray as make_ndarray
     from millrace.exchange.tensor_messages import make_tensor_proto as make_tensor_proto
@@ -611,11 +615,13 @@ if TYPE_CHECKING:
     from millrace.api import bitwise as bitwise
     from millrace.api import compat as compat
     from millrace.api import contrib as contrib
+    from millrace.api import data as data
     from millrace.api import debugging as debugging
     from millrace.api import distributions as distributions
     from millrace.api import dtypes as dtypes
     from millrace.api import errors as errors
     from millrace.api import estimator as estimator
+    from millrace.api import examples as examples
     from millrace.api import flags as flags
     from millrace.api import gfile as gfile
     from millrace.api import graph_util as graph_util
@@ -633,7 +639,6 @@ if TYPE_CHECKING:
     from millrace.api import metrics as metrics
     from millrace.api import nest as nest
     from millrace.api import nn as nn
-    from millrace.api import python as python
     from millrace.api import python_io as python_io
     from millrace.api import quantization as quantization
     from millrace.api import queue as queue
@@ -694,6 +699,7 @@ __all__ = [
     "OpError",
     "Operation",
     "OptimizerOptions",
+    "OptionalSpec",
     "PaddingFIFOQueue",
     "Print",
     "PriorityQueue",
@@ -709,6 +715,7 @@ __all__ = [
     "SparseConditionalAccumulator",
     "SparseFeature",
     "SparseTensor",
+    "SparseTensorSpec",
     "SparseTensorValue",
     "Summary",
     "SummaryMetadata",
@@ -717,7 +724,9 @@ __all__ = [
     "TensorArray",
     "TensorInfo",
     "TensorShape",
+    "TensorSpec",
     "TextLineReader",
+    "TypeSpec",
     "UnconnectedGradients",
     "VERSION",
     "VarLenFeature",
@@ -836,6 +845,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "custom_gradient",
+    "data",
     "debugging",
     "decode_base64",
     "decode_compressed",
@@ -882,6 +892,7 @@ __all__ = [
     "erfc",
     "errors",
     "estimator",
+    "examples",
     "executing_eagerly",
     "exp",
     "expand_dims",
@@ -1069,7 +1080,6 @@ __all__ = [
     "pow",
     "print",
     "py_func",
-    "python",
     "python_io",
     "qint16",
     "qint16_ref",
@@ -1343,6 +1353,7 @@ if not TYPE_CHECKING:
             "OpError": "millrace.core.errors",
             "Operation": "millrace.graph.operation",
             "OptimizerOptions": "millrace.core.proto_names",
+            "OptionalSpec": "millrace.datasets.optionals",
             "PaddingFIFOQueue": "millrace.lib.input.queues",
             "Print": "millrace.ops.flow.logging:print_",
             "PriorityQueue": "millrace.lib.input.queues",
@@ -1358,6 +1369,7 @@ if not TYPE_CHECKING:
             "SparseConditionalAccumulator": "millrace.lib.input.accumulators",
             "SparseFeature": "millrace.opkit.records.features",
             "SparseTensor": "millrace.building.sparse_tensor",
+            "SparseTensorSpec": "millrace.datasets.specs",
             "SparseTensorValue": "millrace.building.sparse_tensor",
             "Summary": "millrace.core.proto_names",
             "SummaryMetadata": "millrace.core.proto_names",
@@ -1366,7 +1378,9 @@ if not TYPE_CHECKING:
             "TensorArray": "millrace.lib.flow.tensor_array",
             "TensorInfo": "millrace.core.proto_names",
             "TensorShape": "millrace.core.shapes",
+            "TensorSpec": "millrace.datasets.specs",
             "TextLineReader": "millrace.lib.input.readers",
+            "TypeSpec": "millrace.datasets.specs",
             "UnconnectedGradients": "millrace.autodiff.tape",
             "VERSION": "millrace.core.version",
             "VarLenFeature": "millrace.opkit.records.features",
@@ -1902,5 +1916,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.array.fill",
             "zeta": "millrace.ops.math.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "debugging", "distributions", "dtypes", "errors", "estimator", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
+        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "examples", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
     )

@@ -7,8 +7,36 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.saver.checkpoint.warm_start import VocabInfo as VocabInfo
+    from millrace.training.hooks.base import SessionRunHook as SessionRunHook
+    from millrace.training.hooks.saving import CheckpointSaverHook as CheckpointSaverHook
+    from millrace.training.hooks.saving import CheckpointSaverListener as CheckpointSaverListener
+    from millrace.training.hooks.saving import ProfilerHook as ProfilerHook
+    from millrace.training.hooks.saving import SummarySaverHook as SummarySaverHook
+    from millrace.training.hooks.stopping import FeedFnHook as FeedFnHook
+    from millrace.training.hooks.stopping import FinalOpsHook as FinalOpsHook
+    from millrace.training.hooks.stopping import GlobalStepWaiterHook as GlobalStepWaiterHook
+    from millrace.training.hooks.stopping import StopAtStepHook as StopAtStepHook
+    from millrace.training.hooks.timers import SecondOrStepTimer as SecondOrStepTimer
+    from millrace.training.hooks.watching import LoggingTensorHook as LoggingTensorHook
+    from millrace.training.hooks.watching import NanLossDuringTrainingError as NanLossDuringTrainingError
+    from millrace.training.hooks.watching import NanTensorHook as NanTensorHook
+    from millrace.training.hooks.watching import StepCounterHook as StepCounterHook
 
 __all__ = [
+    "CheckpointSaverHook",
+    "CheckpointSaverListener",
+    "FeedFnHook",
+    "FinalOpsHook",
+    "GlobalStepWaiterHook",
+    "LoggingTensorHook",
+    "NanLossDuringTrainingError",
+    "NanTensorHook",
+    "ProfilerHook",
+    "SecondOrStepTimer",
+    "SessionRunHook",
+    "StepCounterHook",
+    "StopAtStepHook",
+    "SummarySaverHook",
     "VocabInfo",
 ]
 
@@ -16,6 +44,20 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "CheckpointSaverHook": "millrace.training.hooks.saving",
+            "CheckpointSaverListener": "millrace.training.hooks.saving",
+            "FeedFnHook": "millrace.training.hooks.stopping",
+            "FinalOpsHook": "millrace.training.hooks.stopping",
+            "GlobalStepWaiterHook": "millrace.training.hooks.stopping",
+            "LoggingTensorHook": "millrace.training.hooks.watching",
+            "NanLossDuringTrainingError": "millrace.training.hooks.watching",
+            "NanTensorHook": "millrace.training.hooks.watching",
+            "ProfilerHook": "millrace.training.hooks.saving",
+            "SecondOrStepTimer": "millrace.training.hooks.timers",
+            "SessionRunHook": "millrace.training.hooks.base",
+            "StepCounterHook": "millrace.training.hooks.watching",
+            "StopAtStepHook": "millrace.training.hooks.stopping",
+            "SummarySaverHook": "millrace.training.hooks.saving",
             "VocabInfo": "millrace.saver.checkpoint.warm_start",
         },
     )

@@ -221,8 +221,9 @@ def _inner_gradients(body: _Backward, ys: list[Tensor], xs: list[Tensor], seeds:
 
 
 def _like(gradient: Tensor, x: Tensor) -> Tensor:
-    if gradient.dtype.is_numpy_compatible and x.dtype.is_numpy_compatible and x.dims is not None:
-        gradient.set_shape(x.dims)
+    dims = _dims_of(x)
+    if gradient.dtype.is_numpy_compatible and x.dtype is not dtypes.variant and dims is not None:
+        gradient.set_shape(dims)
     return gradient
 
 
@@ -291,7 +292,7 @@ def loop_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
                 summed.append((k, g))
         sums = []
         for k, g in summed:
-            total = backward.add_input(g.dtype, op.inputs[carried + scanned + k].dims, "b_acc")
+            total = backward.add_input(g.dtype, _dims_of(op.inputs[carried + scanned + k]), "b_acc")
             sums.append(total)
             outputs.append(add(total, g))
         collected: list[tuple[int, Tensor]] = []

@@ -8,6 +8,7 @@ from typing import Any
 from millrace.building import convert
 from millrace.building.create import append, bind_list, bind_type, graph_of, name_for, whole
 from millrace.core import dtypes
+from millrace.graph import defaults
 from millrace.graph.attrs import MISSING
 from millrace.graph.graph import Graph
 from millrace.graph.opdef import OpDef
@@ -41,6 +42,9 @@ def apply(opdef: OpDef, *inputs: Any, name: str | None = None, **attrs: Any) -> 
             f"{opdef.name} takes {len(opdef.inputs)} inputs {[a.name for a in opdef.inputs]}. Received: "
             f"{len(inputs)}"
         )
+    current = defaults.get_default_graph()
+    if current.is_function:
+        inputs = current.entered(inputs)
     graph = graph_of(inputs, opdef, name)
     if graph._finalized:
         graph._check_open()

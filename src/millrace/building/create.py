@@ -34,7 +34,10 @@ def create(opdef: OpDef, *inputs: Tensor | list[Tensor], name: str | None = None
       TypeError: dtypes clash, or an attribute is missing or of another kind.
       ValueError: the shape rule refuses the inputs, or they are from several graphs.
     """
-    graph = graph_of(inputs, opdef, name) if inputs else defaults.get_default_graph()
+    current = defaults.get_default_graph()
+    if current.is_function:
+        inputs = current.entered(inputs)
+    graph = graph_of(inputs, opdef, name) if inputs else current
     if graph._finalized:
         graph._check_open()
     if graph.undo is None:

@@ -18,6 +18,9 @@ def graph_of(values: Any) -> Graph:
     Raises:
       ValueError: they are from different graphs.
     """
+    current = get_default_graph()
+    if current.is_function:
+        return current
     graph: Graph | None = None
     pending = [values]
     while pending:
@@ -122,7 +125,7 @@ def container(container_name: str) -> Any:
 def init_scope() -> Iterator[None]:
     """Lifts operations created inside out of control-flow bodies and control dependencies."""
     graph = get_default_graph()
-    with graph.control_dependencies(None):
+    with graph.root.as_default(), graph.root.control_dependencies(None):
         yield
 
 

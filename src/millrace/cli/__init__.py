@@ -21,8 +21,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tour.add_argument("--no-pause", "--fast", action="store_true", help="do not wait between the steps")
     tour.add_argument("--out", default=".", metavar="DIR", help="where the pictures go (default: here)")
     run = commands.add_parser("run", help="run a script whose `import tensorflow` gets millrace")
-    run.add_argument("script", help="path of the script")
+    run.add_argument("-m", action="store_true", dest="module", help="SCRIPT is the name of a module")
+    run.add_argument(
+        "--shims",
+        default="default",
+        metavar="CHOICE",
+        help="old names of Python 3.7 and NumPy 1.18 that are restored: none, default, or default,numpy-copy",
+    )
+    run.add_argument("--explain-shims", action="store_true", help="list these names, and run nothing")
+    run.add_argument("script", nargs="?", help="path of the script")
     run.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
+    commands.add_parser("enable", help="make every Python of this environment give millrace for tensorflow")
+    commands.add_parser("disable", help="take `enable` back")
     graph = commands.add_parser("graph", help="run a script and draw the default graph it leaves as SVG")
     graph.add_argument("-o", "--output", default="graph.svg", help="file to write (default: %(default)s)")
     graph.add_argument(
@@ -54,9 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from millrace.cli.graph import draw_script
 
         return draw_script(chosen.script, chosen.args, chosen.output, chosen.nodes)
-    from millrace.cli.run import run_script
+    if chosen.command in ("enable", "disable"):
+        from millrace.cli.run import switch
 
-    return run_script(chosen.script, chosen.args)
+        return switch(chosen.command)
+    from millrace.cli.run import run_program
+
+    if chosen.explain_shims or chosen.script is None:
+        return run_program(None, chosen.args, chosen.shims)
+    return run_program(chosen.script, chosen.args, chosen.shims, chosen.module)
 
 
 if __name__ == "__main__":

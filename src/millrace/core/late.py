@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 PLACES = {
+    "paths": "millrace.hook.paths",
     "graph": "millrace.graph.graph",
     "operators": "millrace.building.operators",
     "graphdef": "millrace.exchange.graphdef",
@@ -18,6 +19,7 @@ PLACES = {
     "assigning": "millrace.lib.variables.assigning",
     "composed_operators": "millrace.lib.linalg.operators.composed",
     "triangular_operators": "millrace.lib.linalg.operators.diagonal",
+    "dataset": "millrace.datasets.dataset",
 }
 
 

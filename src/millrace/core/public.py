@@ -4,10 +4,11 @@ The decorator changes nothing. `tools/gen_api.py` reads it from the source witho
 writes the lazy namespaces of `millrace.api`, so exporting a name costs no time when the package is imported.
 """
 
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, TypeVar
+
+from millrace.core import late
 
 _T = TypeVar("_T")
 
@@ -57,6 +58,7 @@ def namespace(
       The pair `(__getattr__, __dir__)`.
     """
     own = module["__name__"]
+    module.setdefault("__path__", [])  # private modules may lie below
     spaces = {name: f"{own}.{name}" for name in children} | (aliases or {})
 
     def find(name: str) -> Any:
@@ -67,8 +69,7 @@ def namespace(
         elif name in spaces:
             value = import_module(spaces[name])
         else:
-            rule = f"module {own.replace('.api', '', 1)!r} has no attribute {name!r}"
-            raise AttributeError(rule, name=name, obj=sys.modules[own])
+            value = late.module("paths").find(own.removeprefix("millrace.api").lstrip("."), name)
         module[name] = value
         return value
 

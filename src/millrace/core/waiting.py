@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from millrace.core import errors
 
@@ -32,8 +33,14 @@ class Cancellation:
     def __init__(self, parent: Cancellation | None = None) -> None:
         self._parent = parent
         self._own = False
+        self.functions: Any = None  # what starts the functions of datasets in the session
         self._lock = threading.Lock()
         self._waiting: list[threading.Condition] = []
+
+    @property
+    def session(self) -> Cancellation:
+        """What calls off the waits of the whole session."""
+        return self if self._parent is None else self._parent.session
 
     @property
     def cancelled(self) -> bool:
@@ -74,6 +81,11 @@ class _Limits(threading.local):
 
 
 _limits = _Limits()
+
+
+def current() -> Cancellation | None:
+    """What calls off the waits of the run that the thread is in."""
+    return _limits.cancellation
 
 
 class limited:  # noqa: N801 - reads as the context that it is

@@ -16,18 +16,15 @@ those of the tensor that it stands for.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from millrace.building.body import Body
-from millrace.core import protos
-from millrace.exchange.attr_protos import attr_to_proto, bytes_to_text, write_attrs
+from millrace.exchange.attr_protos import bytes_to_text
 from millrace.graph.opdef import OpDef
 from millrace.graph.operation import Operation
-from millrace.graph.tensor import Tensor
 
 if TYPE_CHECKING:
-    from millrace.graph.graph import Graph
+    pass
 
 _MARK = "_captures"  # what functions written here have and others do not
 
@@ -41,102 +38,6 @@ def bodies_of(op: Operation) -> list[tuple[str, Body]]:
         elif isinstance(value, tuple | list):
             found.extend((f"{name}_{i}", v) for i, v in enumerate(value) if isinstance(v, Body))
     return found
-
-
-class Library:
-    """Names the bodies of one graph and writes those that were asked for."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
-        self._names: dict[Body, str] = {}
-        self._taken: set[str] = set()
-        self._members: dict[Body, list[Operation]] | None = None
-        self._users: dict[Body, str] | None = None
-
-    def name_of(self, body: Body) -> str:
-        """The function's name: that of the first operation using it and the attribute."""
-        known = self._names.get(body)
-        if known is not None:
-            return known
-        if self._users is None:
-            self._users = {}
-            for op in self._graph.ops:
-                if op.opdef.has_body:
-                    for attr, used in bodies_of(op):
-                        self._users.setdefault(used, f"{op.name}_{attr}")
-        name = base = _identifier(self._users.get(body, body.name))
-        k = 0
-        while name in self._taken:
-            k += 1
-            name = f"{base}_{k}"
-        self._taken.add(name)
-        self._names[body] = name
-        return name
-
-    def function_defs(self) -> list[Any]:
-        """A FunctionDef for each body named so far, and for those that these use."""
-        written: list[Any] = []
-        while len(written) < len(self._names):
-            written.append(self._write(list(self._names)[len(written)]))
-        return written
-
-    def _ops_of(self, body: Body) -> list[Operation]:
-        if self._members is None:
-            self._members = {}
-            for op in self._graph.ops:
-                if op.body is not None:
-                    self._members.setdefault(op.body, []).append(op)
-        return self._members.get(body, [])
-
-    def _write(self, body: Body) -> Any:
-        proto = protos.FunctionDef()
-        proto.signature.name = self.name_of(body)
-        ops = self._ops_of(body)
-        arguments = [*body.inputs, *body.captures.values()]
-        inside = {t.op for t in arguments}
-        references = list(dict.fromkeys(
-            t for t in (*(i for op in ops for i in op.inputs), *body.outputs) if t.op.body is not body
-        ))  # fmt: skip
-        spelled: dict[Tensor, str] = {}
-        for i, tensor in enumerate([*arguments, *references]):
-            name = _unused(_identifier(tensor.op.name.rpartition("/")[2]).lower(), set(spelled.values()))
-            spelled[tensor] = name
-            arg = proto.signature.input_arg.add(name=name, type=tensor.dtype.base_dtype.as_datatype_enum)
-            arg.is_ref = tensor.dtype.is_ref_dtype
-            attrs = proto.arg_attr[i].attr
-            attrs["_op_name"].CopyFrom(attr_to_proto(tensor.op.name))
-            attrs["_output_shapes"].list.shape.append(tensor.get_shape().as_proto())
-        for op in ops:
-            if op in inside:
-                continue
-            node = protos.NodeDef(name=op.name, op=op.type, device=op.device)
-            node.input.extend([spelled.get(t) or spell(t) for t in op.inputs])
-            node.input.extend(["^" + c.name for c in op.control_inputs if c.body is body and c not in inside])
-            write_attrs(node, op, self.name_of)
-            proto.node_def.append(node)
-        for i, tensor in enumerate(body.outputs):
-            out = proto.signature.output_arg.add(
-                name=f"out{i}", type=tensor.dtype.base_dtype.as_datatype_enum
-            )
-            proto.ret[out.name] = spelled.get(tensor) or spell(tensor)
-        proto.attr[_MARK].CopyFrom(attr_to_proto([t.name for t in body.captures]))
-        proto.attr["_references"].CopyFrom(attr_to_proto([t.name for t in references]))
-        proto.attr["_scope"].CopyFrom(attr_to_proto(body.name))
-        proto.attr["_tag"].CopyFrom(attr_to_proto(body.tag))
-        if body.tick is not None:
-            proto.attr["_tick"].CopyFrom(attr_to_proto(body.tick.op.name))
-        return proto
-
-
-def spell(tensor: Tensor) -> str:
-    """A tensor as an input inside a FunctionDef: `node:argument:index`."""
-    op, k = tensor.op, tensor.value_index
-    for arg, part in zip(op.opdef.outputs, op.results(), strict=True):
-        size = len(part) if isinstance(part, tuple) else 1
-        if k < size:
-            return f"{op.name}:{arg.name}:{k}"
-        k -= size
-    raise IndexError(f"'{op.name}' has no output {tensor.value_index}")
 
 
 def flat_index(opdef: OpDef, attrs: dict[str, Any], argument: str, index: int) -> int:
@@ -154,19 +55,6 @@ def flat_index(opdef: OpDef, attrs: dict[str, Any], argument: str, index: int) -
         else:
             position += len(attrs[arg.types_attr]) if arg.types_attr is not None else 1
     raise ValueError(f"{opdef.name} has no output argument {argument!r}")
-
-
-def _identifier(name: str) -> str:
-    return re.sub(r"\W", "_", name) or "body"
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    base, k = name if name[:1].isalpha() else "arg_" + name, 0
-    name = base
-    while name in taken:
-        k += 1
-        name = f"{base}_{k}"
-    return name
 
 
 def captures(function: Any) -> list[str]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from millrace.building.apply import apply
 from millrace.building.body import Body
 from millrace.core import protos
-from millrace.exchange import functiondef
 from millrace.exchange.attr_protos import (
     attr_from_proto,
     attr_to_proto,
@@ -16,6 +15,7 @@ from millrace.exchange.attr_protos import (
     text_to_bytes,
     write_attrs,
 )
+from millrace.exchange.writing import Writer
 from millrace.graph.attrs import MISSING, Attr
 from millrace.graph.opdef import Arg, OpDef, lookup
 from millrace.graph.operation import Operation
@@ -36,7 +36,6 @@ __all__ = [
 ]
 
 PRODUCER = 134  # the GraphDef version of TensorFlow 1.15, whose operations these are
-_MIN_CONSUMER_WITH_FUNCTIONS = 12
 
 
 def versions() -> Any:
@@ -96,7 +95,7 @@ def _write_attr_def(proto: Any, kind: Attr) -> None:
 
 
 def graph_def(graph: Graph, from_version: int | None = None, add_shapes: bool = False) -> Any:
-    """`graph` as a `GraphDef`; the bodies of its control flow become functions of the library.
+    """`graph` as a `GraphDef`; branches and loops become Switch, Merge and frames.
 
     Args:
       graph: the graph.
@@ -104,22 +103,16 @@ def graph_def(graph: Graph, from_version: int | None = None, add_shapes: bool = 
       add_shapes: write static shapes as the attribute `_output_shapes`.
     """
     proto = protos.GraphDef(versions=versions())
-    library = functiondef.Library(graph)
+    writer = Writer(graph, node_def)
     for op in graph.ops[from_version or 0 :]:
         if op.body is not None:
             continue
-        node = node_def(op, library.name_of)
-        first = len(op.inputs)
-        node.input[first:] = sorted(node.input[first:])
-        if add_shapes and op.outputs:
-            shown = node.attr["_output_shapes"].list
+        writer.write(op)
+        if add_shapes and op.outputs and not op.opdef.has_body:
+            shown = writer.nodes[-1].attr["_output_shapes"].list
             shown.SetInParent()
             shown.shape.extend(t.get_shape().as_proto() for t in op.outputs)
-        proto.node.append(node)
-    functions = library.function_defs()
-    if functions:
-        proto.library.function.extend(functions)
-        proto.versions.min_consumer = _MIN_CONSUMER_WITH_FUNCTIONS
+    proto.node.extend(writer.nodes)
     return proto
 
 

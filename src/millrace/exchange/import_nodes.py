@@ -14,7 +14,7 @@ from typing import Any
 
 from millrace.building.apply import apply
 from millrace.building.body import Body
-from millrace.core import dtypes, shapes
+from millrace.core import dtypes, protos, shapes
 from millrace.core.errors import NotFoundError
 from millrace.exchange import functiondef, graphdef
 from millrace.exchange.attr_protos import attr_from_proto, bytes_to_text
@@ -241,7 +241,7 @@ class Import:
           ValueError: its inputs or attributes do not fit.
         """
         try:
-            opdef = self.types.get(node.op) or lookup(node.op)
+            opdef = self.types.get(node.op) or lookup(_own_type(node))
         except KeyError:
             rule = f"import_graph_def: node '{node.name}' has an operation type that millrace does not know"
             raise UnknownOpError(None, None, f"{rule}. Received: {node.op!r}") from None
@@ -267,6 +267,8 @@ class Import:
             if key == "_output_shapes":
                 continue
             if kind is None and not key.startswith("_"):
+                if key == "T" and opdef.name != node.op:
+                    continue
                 if dropped.get(key) == value or _is_empty(value):
                     continue
                 raise self._wrong(node, f"has an attribute that is not declared. Received: {key!r}")
@@ -430,6 +432,16 @@ class Import:
                 op.device = self.graph.device_name(node.device)
                 local[node.name] = self.ops[node.name] = op
         body.outputs = [output(function.ret[arg.name]) for arg in function.signature.output_arg]
+
+
+_OF_VARIANTS = {"AddN": "VariantSum", "ZerosLike": "VariantZeros"}
+
+
+def _own_type(node: Any) -> str:
+    """The type that a node has here: sums and zeros of lists are types of their own."""
+    if node.op in _OF_VARIANTS and node.attr["T"].type == protos.DT_VARIANT:
+        return _OF_VARIANTS[node.op]
+    return node.op
 
 
 def _back_edges(nodes: list[Any]) -> set[tuple[str, str]]:

@@ -82,6 +82,12 @@ def _expand(call: Any, name: str, functions: Mapping[str, Any]) -> list[Any]:
         if not any(not i.startswith("^") for i in copy.input):
             copy.input.extend(c for c in controls if c not in copy.input)
         copy.device = node.device or call.device
+        if "_class" in copy.attr:
+            groups = [s.decode().removeprefix("loc:@") for s in copy.attr["_class"].list.s]
+            inside = [f"loc:@{call.name}/{g}".encode() for g in groups if g in inner]
+            copy.attr["_class"].list.s[:] = inside
+            if not inside:
+                del copy.attr["_class"]
         added.append(copy)
     added.append(_results(call, function, renamed, attrs, controls))
     return added

@@ -25,6 +25,7 @@ class Attr:
     default: Any = MISSING
     allowed: frozenset[Any] | None = None
     minimum: int | None = None
+    closed: bool = False  # a function with a graph of its own, not a body
     canonical_type: type | None = field(init=False)  # values of exactly this type need no check
 
     def __post_init__(self) -> None:
@@ -195,9 +196,9 @@ def shape(default: Any = MISSING) -> Attr:
     return Attr("shape", default)
 
 
-def shape_list(default: Any = MISSING) -> Attr:
+def shape_list(default: Any = MISSING, minimum: int | None = None) -> Attr:
     """A list of static shapes."""
-    return Attr("list(shape)", default)
+    return Attr("list(shape)", default, None, minimum)
 
 
 def tensor(default: Any = MISSING) -> Attr:
@@ -208,6 +209,16 @@ def tensor(default: Any = MISSING) -> Attr:
 def body(default: Any = MISSING) -> Attr:
     """A sub-graph."""
     return Attr("func", default)
+
+
+def function(default: Any = MISSING) -> Attr:
+    """A function with a graph of its own."""
+    return Attr("func", default, closed=True)
+
+
+def functions(default: Any = MISSING) -> Attr:
+    """A list of such functions."""
+    return Attr("list(func)", default, closed=True)
 
 
 def bodies(default: Any = MISSING) -> Attr:

@@ -72,6 +72,8 @@ class Graph:
     them.
     """
 
+    is_function = False  # True where a tensor from outside is captured
+
     def __init__(self) -> None:
         late.module("operators")  # tensors get theirs before there are tensors
         self.ops: list[Operation] = []
@@ -430,6 +432,23 @@ class Graph:
     def _kernel_label_map(self, op_to_kernel_label_map: dict[str, str]) -> Iterator[None]:
         """Accepted for programs that choose kernels by label; millrace has one kernel for each type."""
         yield
+
+    @property
+    def root(self) -> Graph:
+        """The outermost graph around a function; any other graph itself."""
+        return self
+
+    def capture(self, tensor: Tensor) -> Tensor:
+        """What stands for `tensor` in this graph: in a function, an argument for a tensor from outside."""
+        return tensor
+
+    def outer_of(self, inside: Tensor) -> Tensor | None:
+        """The tensor outside of a function that `inside` stands for, or None."""
+        return None
+
+    def entered(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The inputs of an operation that is added here; a function replaces tensors from outside."""
+        return inputs
 
     @contextlib.contextmanager
     def inside(self, body: Body | None) -> Iterator[None]:

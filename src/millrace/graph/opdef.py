@@ -68,6 +68,7 @@ class OpDef:
       shape: `(*input dims, **attrs) -> dims`, a list of dims where there are several outputs or a list
         output.
       kernel: `(xp, *inputs, **attrs) -> value`, a sequence where there are several outputs or a list output.
+        A host kernel that names `op` gets the operation itself, to tell who failed.
       grad: `(op, *output gradients) -> input gradients`, or NOT_DIFFERENTIABLE.
       xla: a kernel for the compiled tier where another recipe suits a compiler better.
       bind: `(dims, values, attrs) -> NumPy function of the inputs | None`; an optional shortcut of the
@@ -124,6 +125,7 @@ class OpDef:
     simple: bool = field(init=False)
     pure: bool = field(init=False)
     has_body: bool = field(init=False)
+    has_function: bool = field(init=False)
 
     def __post_init__(self) -> None:
         put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 - frozen: this is the one way
@@ -144,7 +146,8 @@ class OpDef:
             "pure",
             not (self.effect or self.writes or self.state or self.blocking or self.reads_uninitialized),
         )
-        put("has_body", any(a.kind == "func" for a in self.attrs.values()))
+        put("has_body", any(a.kind == "func" and not a.closed for a in self.attrs.values()))
+        put("has_function", any(a.closed for a in self.attrs.values()))
         unknown = self.static - {a.name for a in self.inputs}
         if unknown:
             raise TypeError(f"declare {self.name}: static= names inputs that do not exist: {sorted(unknown)}")
@@ -181,7 +184,7 @@ def _check_signature(opdef: OpDef, function: Any, role: str, skip: int) -> tuple
         )
     if takes_all:
         wanted = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    unknown = [n for n in wanted if n not in opdef.attrs]
+    unknown = [n for n in wanted if n not in opdef.attrs and not (n == "op" and opdef.host)]
     if unknown:
         raise TypeError(f"declare {opdef.name}: {role} wants {unknown}, which are not declared attributes")
     if code.co_flags & 0x08:

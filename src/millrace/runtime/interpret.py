@@ -54,6 +54,13 @@ def compile_plan(
     return _Source(plan, parts=parts, programs=programs).build()
 
 
+def compile_function(plan: Plan) -> Callable[..., list[Any]]:
+    """A function of the fed values, then the values of the slots, to the fetches and the slots' new
+    values.
+    """
+    return _Source(plan, body=True).build()
+
+
 class _Source:
     """Writes the function of one plan."""
 
@@ -301,7 +308,7 @@ class _Source:
             f"({''.join(v + ', ' for v in part)})" if isinstance(part, tuple) else part
             for part in group(opdef.inputs, inputs, op.attrs)
         ]
-        attrs = {a: op.attrs[a] for a in opdef.kernel_attrs}
+        attrs = {a: op if a == "op" else op.attrs[a] for a in opdef.kernel_attrs}
         if opdef.has_body:
             args[-1] = f"(*{args[-1]}, {', '.join(state)})" if state else args[-1]
             attrs = {n: with_bodies(v, partial(bind_body, step)) for n, v in attrs.items()}
@@ -446,7 +453,7 @@ class _Source:
 
     def _return_body(self, slots: list[str]) -> None:
         plan = self.plan
-        results = [self._value(v) for v in plan.fetches]
+        results = ["None" if v < 0 else self._value(v) for v in plan.fetches]
         results += [self._value(use.final) for use in plan.slots]
         self._emit(f"    return [{', '.join(results)}]")
 

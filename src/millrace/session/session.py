@@ -16,6 +16,7 @@ from millrace.core.waiting import limited
 from millrace.graph import defaults
 from millrace.graph.graph import Graph
 from millrace.runtime.executable import Executables, tier_asked_for
+from millrace.runtime.functions import Functions
 from millrace.runtime.plan.planner import ancestors
 from millrace.runtime.store import Store
 from millrace.session import composites as composites  # SparseTensors are fetched and fed as their parts
@@ -100,6 +101,7 @@ class BaseSession:
         timeout = 0 if config is None else config.operation_timeout_in_ms
         self._seconds = timeout / 1000 if timeout > 0 else None
         self.store = Store()
+        self.store.cancellation.functions = Functions(self.store)
         self.options = config
         _live.add(self)
 

@@ -116,3 +116,25 @@ def assert_global_step(global_step_tensor: Any) -> None:
     shape = global_step_tensor.get_shape()
     if shape.ndims != 0 and shape.is_fully_defined():
         raise TypeError(f'Existing "global_step" is not scalar. Received: shape {shape}')
+
+
+_READS = "global_step_read_op_cache"
+
+
+@public("python.training.training_util._get_or_create_global_step_read")
+def global_step_read(graph: Graph | None = None) -> Tensor | None:
+    """A tensor of the global step's value before the run, made once for a graph; None without a step."""
+    graph = graph or get_default_graph()
+    found = graph.get_collection(_READS)
+    if len(found) > 1:
+        raise RuntimeError(f"There are several reads of the global step in collection {_READS!r}: {found}")
+    if found:
+        return found[0]
+    step = get_global_step(graph)
+    if step is None:
+        return None
+    with graph.as_default(), graph.name_scope(None), graph.name_scope(f"{step.op.name}/"):
+        value = step.initialized_value() if isinstance(step, Variable) else step
+        read = value + 0
+        graph.add_to_collection(_READS, read)
+        return read

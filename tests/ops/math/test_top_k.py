@@ -8,6 +8,10 @@ from ops.opcases import OpCase, OpSuite, floats, ints
 
 _X = floats(3, 6)
 _TIES = ints(4, 8, low=0, high=3)
+_LONG = floats(3, 40)
+_LONG[0, 7:] = -np.inf
+_LONG[1, 2:] = -np.inf  # fewer entries than are asked for are above the lowest
+_LONG[2, [5, 9]] = np.inf
 
 
 def _top(x, k):
@@ -28,6 +32,9 @@ class TestTopK(OpSuite):
         OpCase("TopKV2", [_TIES, 4], _top),
         OpCase("TopKV2", [_TIES.astype(np.uint8), 4], _top),
         OpCase("TopKV2", [floats(6), 0], _top, wrt=()),
+        OpCase("TopKV2", [floats(2, 3, 40), 3], _top, order=1),
+        OpCase("TopKV2", [ints(4, 64, low=0, high=5), 5], _top),
+        OpCase("TopKV2", [_LONG, 3], _top, wrt=()),
         OpCase("TopK", [_X], lambda x: _top(x, 2), k=2),
         OpCase("NthElement", [_X, 2], lambda x, n: np.sort(x)[:, 2]),
         OpCase("NthElement", [_TIES, 2], lambda x, n: np.sort(x)[:, -3], reverse=True),

@@ -7,11 +7,15 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.api.contrib import crf as crf
+    from millrace.api.contrib import cudnn_rnn as cudnn_rnn
+    from millrace.api.contrib import data as data
     from millrace.api.contrib import deprecated as deprecated
     from millrace.api.contrib import distributions as distributions
+    from millrace.api.contrib import eager as eager
     from millrace.api.contrib import framework as framework
     from millrace.api.contrib import image as image
     from millrace.api.contrib import layers as layers
+    from millrace.api.contrib import learn as learn
     from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
     from millrace.api.contrib import lookup as lookup
     from millrace.api.contrib import nn as nn
@@ -26,11 +30,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "crf",
+    "cudnn_rnn",
+    "data",
     "deprecated",
     "distributions",
+    "eager",
     "framework",
     "image",
     "layers",
+    "learn",
     "legacy_seq2seq",
     "lookup",
     "nn",
@@ -49,5 +57,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "deprecated", "distributions", "framework", "image", "layers", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
+        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "nn", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
     )

@@ -65,6 +65,23 @@ if TYPE_CHECKING:
     from millrace.training.global_step import get_global_step as get_global_step
     from millrace.training.global_step import get_or_create_global_step as get_or_create_global_step
     from millrace.training.global_step import global_step as global_step
+    from millrace.training.hooks.base import SessionRunArgs as SessionRunArgs
+    from millrace.training.hooks.base import SessionRunContext as SessionRunContext
+    from millrace.training.hooks.base import SessionRunHook as SessionRunHook
+    from millrace.training.hooks.base import SessionRunValues as SessionRunValues
+    from millrace.training.hooks.saving import CheckpointSaverHook as CheckpointSaverHook
+    from millrace.training.hooks.saving import CheckpointSaverListener as CheckpointSaverListener
+    from millrace.training.hooks.saving import ProfilerHook as ProfilerHook
+    from millrace.training.hooks.saving import SummarySaverHook as SummarySaverHook
+    from millrace.training.hooks.stopping import FeedFnHook as FeedFnHook
+    from millrace.training.hooks.stopping import FinalOpsHook as FinalOpsHook
+    from millrace.training.hooks.stopping import GlobalStepWaiterHook as GlobalStepWaiterHook
+    from millrace.training.hooks.stopping import StopAtStepHook as StopAtStepHook
+    from millrace.training.hooks.timers import SecondOrStepTimer as SecondOrStepTimer
+    from millrace.training.hooks.watching import LoggingTensorHook as LoggingTensorHook
+    from millrace.training.hooks.watching import NanLossDuringTrainingError as NanLossDuringTrainingError
+    from millrace.training.hooks.watching import NanTensorHook as NanTensorHook
+    from millrace.training.hooks.watching import StepCounterHook as StepCounterHook
     from millrace.training.moving_averages import ExponentialMovingAverage as ExponentialMovingAverage
     from millrace.training.optimizers.adagrad import AdadeltaOptimizer as AdadeltaOptimizer
     from millrace.training.optimizers.adagrad import AdagradDAOptimizer as AdagradDAOptimizer
@@ -87,6 +104,16 @@ if TYPE_CHECKING:
     from millrace.training.schedules import piecewise_constant as piecewise_constant
     from millrace.training.schedules import piecewise_constant as piecewise_constant_decay
     from millrace.training.schedules import polynomial_decay as polynomial_decay
+    from millrace.training.sessions.manager import SessionManager as SessionManager
+    from millrace.training.sessions.monitored import MonitoredSession as MonitoredSession
+    from millrace.training.sessions.monitored import MonitoredTrainingSession as MonitoredTrainingSession
+    from millrace.training.sessions.monitored import SingularMonitoredSession as SingularMonitoredSession
+    from millrace.training.sessions.scaffold import ChiefSessionCreator as ChiefSessionCreator
+    from millrace.training.sessions.scaffold import Scaffold as Scaffold
+    from millrace.training.sessions.scaffold import SessionCreator as SessionCreator
+    from millrace.training.sessions.scaffold import WorkerSessionCreator as WorkerSessionCreator
+    from millrace.training.sessions.supervisor import Supervisor as Supervisor
+    from millrace.training.sessions.supervisor import basic_train_loop as basic_train_loop
     from millrace.api.train import queue_runner as queue_runner
 
 __all__ = [
@@ -95,6 +122,9 @@ __all__ = [
     "AdagradOptimizer",
     "AdamOptimizer",
     "BytesList",
+    "CheckpointSaverHook",
+    "CheckpointSaverListener",
+    "ChiefSessionCreator",
     "ClusterDef",
     "Coordinator",
     "Example",
@@ -103,28 +133,52 @@ __all__ = [
     "FeatureList",
     "FeatureLists",
     "Features",
+    "FeedFnHook",
+    "FinalOpsHook",
     "FloatList",
     "FtrlOptimizer",
+    "GlobalStepWaiterHook",
     "GradientDescentOptimizer",
     "Int64List",
     "JobDef",
+    "LoggingTensorHook",
     "LooperThread",
     "MomentumOptimizer",
+    "MonitoredSession",
+    "MonitoredTrainingSession",
+    "NanLossDuringTrainingError",
+    "NanTensorHook",
     "NewCheckpointReader",
     "Optimizer",
+    "ProfilerHook",
     "ProximalAdagradOptimizer",
     "ProximalGradientDescentOptimizer",
     "QueueRunner",
     "RMSPropOptimizer",
     "Saver",
     "SaverDef",
+    "Scaffold",
+    "SecondOrStepTimer",
     "SequenceExample",
     "ServerDef",
+    "SessionCreator",
+    "SessionManager",
+    "SessionRunArgs",
+    "SessionRunContext",
+    "SessionRunHook",
+    "SessionRunValues",
+    "SingularMonitoredSession",
+    "StepCounterHook",
+    "StopAtStepHook",
+    "SummarySaverHook",
     "SummaryWriter",
     "SummaryWriterCache",
+    "Supervisor",
     "VocabInfo",
+    "WorkerSessionCreator",
     "add_queue_runner",
     "assert_global_step",
+    "basic_train_loop",
     "batch",
     "batch_join",
     "checkpoint_exists",
@@ -183,6 +237,9 @@ if not TYPE_CHECKING:
             "AdagradOptimizer": "millrace.training.optimizers.adagrad",
             "AdamOptimizer": "millrace.training.optimizers.adam",
             "BytesList": "millrace.core.proto_names",
+            "CheckpointSaverHook": "millrace.training.hooks.saving",
+            "CheckpointSaverListener": "millrace.training.hooks.saving",
+            "ChiefSessionCreator": "millrace.training.sessions.scaffold",
             "ClusterDef": "millrace.core.proto_names",
             "Coordinator": "millrace.training.coordination.coordinator",
             "Example": "millrace.core.proto_names",
@@ -191,28 +248,52 @@ if not TYPE_CHECKING:
             "FeatureList": "millrace.core.proto_names",
             "FeatureLists": "millrace.core.proto_names",
             "Features": "millrace.core.proto_names",
+            "FeedFnHook": "millrace.training.hooks.stopping",
+            "FinalOpsHook": "millrace.training.hooks.stopping",
             "FloatList": "millrace.core.proto_names",
             "FtrlOptimizer": "millrace.training.optimizers.ftrl",
+            "GlobalStepWaiterHook": "millrace.training.hooks.stopping",
             "GradientDescentOptimizer": "millrace.training.optimizers.gradient_descent",
             "Int64List": "millrace.core.proto_names",
             "JobDef": "millrace.core.proto_names",
+            "LoggingTensorHook": "millrace.training.hooks.watching",
             "LooperThread": "millrace.training.coordination.coordinator",
             "MomentumOptimizer": "millrace.training.optimizers.momentum",
+            "MonitoredSession": "millrace.training.sessions.monitored",
+            "MonitoredTrainingSession": "millrace.training.sessions.monitored",
+            "NanLossDuringTrainingError": "millrace.training.hooks.watching",
+            "NanTensorHook": "millrace.training.hooks.watching",
             "NewCheckpointReader": "millrace.saver.checkpoint.reader",
             "Optimizer": "millrace.training.optimizers.optimizer",
+            "ProfilerHook": "millrace.training.hooks.saving",
             "ProximalAdagradOptimizer": "millrace.training.optimizers.adagrad",
             "ProximalGradientDescentOptimizer": "millrace.training.optimizers.gradient_descent",
             "QueueRunner": "millrace.training.coordination.queue_runner",
             "RMSPropOptimizer": "millrace.training.optimizers.rmsprop",
             "Saver": "millrace.saver.saver",
             "SaverDef": "millrace.core.proto_names",
+            "Scaffold": "millrace.training.sessions.scaffold",
+            "SecondOrStepTimer": "millrace.training.hooks.timers",
             "SequenceExample": "millrace.core.proto_names",
             "ServerDef": "millrace.core.proto_names",
+            "SessionCreator": "millrace.training.sessions.scaffold",
+            "SessionManager": "millrace.training.sessions.manager",
+            "SessionRunArgs": "millrace.training.hooks.base",
+            "SessionRunContext": "millrace.training.hooks.base",
+            "SessionRunHook": "millrace.training.hooks.base",
+            "SessionRunValues": "millrace.training.hooks.base",
+            "SingularMonitoredSession": "millrace.training.sessions.monitored",
+            "StepCounterHook": "millrace.training.hooks.watching",
+            "StopAtStepHook": "millrace.training.hooks.stopping",
+            "SummarySaverHook": "millrace.training.hooks.saving",
             "SummaryWriter": "millrace.summaries.file_writer:FileWriter",
             "SummaryWriterCache": "millrace.summaries.file_writer:FileWriterCache",
+            "Supervisor": "millrace.training.sessions.supervisor",
             "VocabInfo": "millrace.saver.checkpoint.warm_start",
+            "WorkerSessionCreator": "millrace.training.sessions.scaffold",
             "add_queue_runner": "millrace.training.coordination.queue_runner",
             "assert_global_step": "millrace.training.global_step",
+            "basic_train_loop": "millrace.training.sessions.supervisor",
             "batch": "millrace.training.coordination.batching",
             "batch_join": "millrace.training.coordination.batching",
             "checkpoint_exists": "millrace.saver.checkpoint.state",

@@ -203,7 +203,32 @@ class ConvVerbs:
     def top_k(self, x: Any, k: int) -> tuple[Any, Any]:
         """The `k` largest of the last axis, descending, and their int32 places; of equals the first first."""
         n = x.shape[-1]
+        if 0 < k <= _FEW and n >= _FEW * k and x.dtype in _QUICK and x.size:
+            places = _first_few(x.reshape(-1, n), k)
+            if places is not None:
+                places = places.reshape(*x.shape[:-1], k)
+                return np.take_along_axis(x, places, axis=-1), places
         # A stable ascending order of the reversed row, read backwards, is descending and stable.
         order = np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., ::-1][..., :k]
         places = n - 1 - order
         return np.take_along_axis(x, places, axis=-1), places.astype(np.int32)
+
+
+# As many passes over a row are cheaper than an order of all of it.
+_FEW = 8
+_QUICK = frozenset(np.dtype(t) for t in (np.float32, np.float64, np.int32, np.int64))
+
+
+def _first_few(rows: np.ndarray, k: int) -> np.ndarray | None:
+    """The places of the `k` largest of each row, one pass for each; None where its lowest value is one."""
+    rest = rows.copy()
+    lowest = -np.inf if rest.dtype.kind == "f" else np.iinfo(rest.dtype).min
+    places = np.empty((len(rest), k), np.int32)
+    every = np.arange(len(rest))
+    for j in range(k):
+        at = rest.argmax(axis=1)  # the first NaN, else the first of the largest
+        if (rest[every, at] == lowest).any():
+            return None
+        places[:, j] = at
+        rest[every, at] = lowest
+    return places

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import threading
+from collections.abc import Generator
 from typing import Any
 
 from millrace.core import errors, protos
@@ -272,26 +273,37 @@ class FixedLengthRecordReader(_FileReader):
         self._data = b""
 
 
+def lmdb_pairs(path: str) -> Generator[tuple[bytes, bytes], None, None]:
+    """The keys and values of an LMDB database.
+
+    Raises:
+      UnimplementedError: the package lmdb is not installed.
+    """
+    try:
+        import lmdb  # type: ignore[import-not-found]
+    except ImportError:
+        raise errors.UnimplementedError(
+            None, None, "LMDB databases are read through the package lmdb: pip install lmdb"
+        ) from None
+    database = lmdb.open(path, subdir=os.path.isdir(path), readonly=True, lock=False)
+    try:
+        with database.begin() as transaction:
+            for key, value in transaction.cursor():
+                yield bytes(key), bytes(value)
+    finally:
+        database.close()
+
+
 class LMDBReader(Reader):
     """Gives the keys and values of an LMDB database (needs the package lmdb)."""
 
     kind = "LMDBReader"
 
     def _start(self) -> None:
-        try:
-            import lmdb  # type: ignore[import-not-found]
-        except ImportError:
-            raise errors.UnimplementedError(
-                None, None, "LMDBReader reads databases through the package lmdb: pip install lmdb"
-            ) from None
-        path = str(self._work)
-        self._database = lmdb.open(path, subdir=os.path.isdir(path), readonly=True, lock=False)
-        self._transaction = self._database.begin()
-        self._cursor = iter(self._transaction.cursor())
+        self._pairs = lmdb_pairs(str(self._work))
 
     def _next(self) -> tuple[bytes, bytes] | None:
-        found = next(self._cursor, None)
-        return None if found is None else (bytes(found[0]), bytes(found[1]))
+        return next(self._pairs, None)
 
     def _stop(self) -> None:
-        self._database.close()
+        self._pairs.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,14 @@ class WriteFile:
     grad = NOT_DIFFERENTIABLE
 
 
+def _matching(pattern: str) -> list[str]:
+    """The files that match a pattern, whose folder must be there as far as it is spelled out."""
+    fixed = os.path.dirname(re.split(r"[*?\[\\]", pattern, maxsplit=1)[0])
+    if fixed and not os.path.isdir(fixed):
+        raise errors.NotFoundError(None, None, f"{fixed}; No such file or directory")
+    return glob.glob(pattern)
+
+
 @declare("MatchingFiles(pattern: string) -> filenames: string", effect=True, host=True)
 class MatchingFiles:
     """The files that match a pattern, or one of several, sorted."""
@@ -63,7 +72,7 @@ class MatchingFiles:
     def kernel(xp, pattern):
         found: set[str] = set()
         for one in np.ravel(np.asarray(pattern, object)):
-            found.update(glob.glob(os.fsdecode(one)))
+            found.update(_matching(os.fsdecode(one)))
         out = np.empty(len(found), object)
         out[:] = [os.fsencode(name) for name in sorted(found)]
         return out

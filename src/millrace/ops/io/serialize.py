@@ -8,7 +8,7 @@ from typing import Any
 from millrace.building.apply import apply
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import shapes
-from millrace.core.dtypes import ALL, float32, float64, int32, int64, string
+from millrace.core.dtypes import ALL, float32, float64, int32, int64, string, variant
 from millrace.core.public import public
 from millrace.core.text import as_bytes
 from millrace.graph.attrs import dtype as dtype_attr
@@ -17,11 +17,12 @@ from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.records import tensors as bytes_tensors
 from millrace.opkit.rules.shape_rules import merged, with_rank
+from millrace.opkit.sparse import packed
 from millrace.opkit.text import csv as bytes_csv
 from millrace.opkit.text.pieces import array_of, attr_bytes, objects, strings
 
 _COLUMN = frozenset({float32, float64, int32, int64, string})
-_STRING = dtype_attr(frozenset({string}), string)
+_SERIALIZED = dtype_attr(frozenset({string, variant}), string)
 
 
 # --- tensors -----------------------------------------------------------------------------------------------
@@ -90,17 +91,19 @@ def _sparse_rank(sparse_indices: shapes.Dims, sparse_values: shapes.Dims, sparse
     "SerializeSparse(sparse_indices: int64, sparse_values: T, sparse_shape: int64) -> "
     "serialized_sparse: out_type",
     T=ALL,
-    out_type=_STRING,
+    out_type=_SERIALIZED,
     host=True,
 )
 class SerializeSparse:
-    """A sparse tensor as three strings."""
+    """A sparse tensor as three strings, or as a variant that holds its parts."""
 
     def shape(sparse_indices, sparse_values, sparse_shape):
         _sparse_rank(sparse_indices, sparse_values, sparse_shape)
         return (3,)
 
-    def kernel(xp, sparse_indices, sparse_values, sparse_shape, T):
+    def kernel(xp, sparse_indices, sparse_values, sparse_shape, T, out_type):
+        if out_type is variant:
+            return packed.pack(sparse_indices, sparse_values, sparse_shape)
         return bytes_tensors.serialize_sparse(sparse_indices, sparse_values, sparse_shape, T)
 
     grad = NOT_DIFFERENTIABLE
@@ -113,7 +116,7 @@ def serialize_sparse(sp_input: Any, name: str | None = None, out_type: Any = str
     Args:
       sp_input: a SparseTensor.
       name: op name; default "SerializeSparse".
-      out_type: string.
+      out_type: string, or variant for one that never leaves the program.
 
     Returns:
       `[3]` strings.
@@ -126,17 +129,19 @@ def serialize_sparse(sp_input: Any, name: str | None = None, out_type: Any = str
     "SerializeManySparse(sparse_indices: int64, sparse_values: T, sparse_shape: int64) -> "
     "serialized_sparse: out_type",
     T=ALL,
-    out_type=_STRING,
+    out_type=_SERIALIZED,
     host=True,
 )
 class SerializeManySparse:
-    """Each row of a sparse tensor as three strings."""
+    """Each row of a sparse tensor as three strings, or as a variant that holds its parts."""
 
     def shape(sparse_indices, sparse_values, sparse_shape):
         _sparse_rank(sparse_indices, sparse_values, sparse_shape)
         return (None, 3)
 
-    def kernel(xp, sparse_indices, sparse_values, sparse_shape, T):
+    def kernel(xp, sparse_indices, sparse_values, sparse_shape, T, out_type):
+        if out_type is variant:
+            return packed.pack_rows(sparse_indices, sparse_values, sparse_shape)
         return bytes_tensors.serialize_many_sparse(sparse_indices, sparse_values, sparse_shape, T)
 
     grad = NOT_DIFFERENTIABLE
@@ -149,7 +154,7 @@ def serialize_many_sparse(sp_input: Any, name: str | None = None, out_type: Any 
     Args:
       sp_input: a SparseTensor of rank 2 or more, ordered along its first dimension, the batch.
       name: op name; default "SerializeManySparse".
-      out_type: string.
+      out_type: string, or variant for one that never leaves the program.
 
     Returns:
       `[batch, 3]` strings.
@@ -161,19 +166,21 @@ def serialize_many_sparse(sp_input: Any, name: str | None = None, out_type: Any 
 @declare(
     "DeserializeSparse(serialized_sparse: Tserialized) -> sparse_indices: int64, sparse_values: "
     "dtype, sparse_shape: int64",
-    Tserialized=_STRING,
+    Tserialized=_SERIALIZED,
     dtype=dtype_attr(),
     host=True,
 )
 class DeserializeSparse:
-    """Reads sparse tensors from three strings each."""
+    """Reads sparse tensors from three strings, or variants, each."""
 
     def shape(serialized_sparse):
         if serialized_sparse is not None:
             shapes.merge(serialized_sparse[-1:], (3,))
         return [(None, None), (None,), (None,)]
 
-    def kernel(xp, serialized_sparse, dtype):
+    def kernel(xp, serialized_sparse, Tserialized, dtype):
+        if Tserialized is variant:
+            return packed.unpack(serialized_sparse, dtype)
         return bytes_tensors.deserialize_sparse(strings(serialized_sparse), dtype)
 
     grad = NOT_DIFFERENTIABLE

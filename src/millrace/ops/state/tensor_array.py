@@ -8,12 +8,16 @@ shape of a flow is that of the elements, as far as it is known.
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 from millrace.building import raw
 from millrace.core import shapes
 from millrace.core.dtypes import ALL
 from millrace.core.shapes import Dims
 from millrace.graph.attrs import dtype, flag, shape, text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
+from millrace.graph.operation import Operation
 
 
 def _element(known: Dims, written: Dims) -> Dims:
@@ -23,6 +27,15 @@ def _element(known: Dims, written: Dims) -> Dims:
     if known is None or written is None:
         return written if known is None else known
     return shapes.most_general(known, written)
+
+
+def _after(op: Operation) -> Any:
+    """A context in which operations wait for `op`: an array has its final size before it has gradients.
+
+    Beside a loop's body there is nothing to wait for: the loop has ended.
+    """
+    graph = op.graph
+    return graph.control_dependencies([op]) if op.body is graph.body else contextlib.nullcontext()
 
 
 @declare(
@@ -82,7 +95,8 @@ class TensorArrayReadV3:
         return xp.ta_read(flow_in, index)
 
     def grad(op, dy):
-        return None, None, raw.TensorArrayOneHot(op.inputs[0], op.inputs[1], dy)
+        with _after(op):
+            return None, None, raw.TensorArrayOneHot(op.inputs[0], op.inputs[1], dy)
 
 
 @declare(
@@ -101,7 +115,8 @@ class TensorArrayGatherV3:
         return xp.ta_gather(flow_in, indices, None if element_shape is None else (None, *element_shape))
 
     def grad(op, dy):
-        return None, None, raw.TensorArrayRows(op.inputs[0], op.inputs[1], dy)
+        with _after(op):
+            return None, None, raw.TensorArrayRows(op.inputs[0], op.inputs[1], dy)
 
 
 @declare(
@@ -139,7 +154,8 @@ class TensorArrayConcatV3:
         return xp.ta_concat(flow_in, None if rest is None else (None, *rest))
 
     def grad(op, dy, _):
-        return None, raw.TensorArrayParts(op.inputs[0], dy, op.outputs[1])
+        with _after(op):
+            return None, raw.TensorArrayParts(op.inputs[0], dy, op.outputs[1])
 
 
 @declare(

@@ -335,7 +335,7 @@ class _Versions:
                 return self.ids[fed]
             if variable is None:
                 return self.ids[tensor]
-            if op.opdef.has_body and not tensor.dtype.is_ref_dtype:
+            if (op.opdef.has_body and not tensor.dtype.is_ref_dtype) or op.opdef.has_function:
                 return self._handle()
             uninitialized = op.opdef.reads_uninitialized
             key = slot_key(variable)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from millrace.contributed.framework.variables import local_variable as local_variable
     from millrace.contributed.framework.variables import model_variable as model_variable
     from millrace.contributed.framework.variables import variable as variable
+    from millrace.datasets.specs import BoundedTensorSpec as BoundedTensorSpec
+    from millrace.datasets.specs import TensorSpec as TensorSpec
     from millrace.lib.flow.control_flow import with_dependencies as with_dependencies
     from millrace.lib.math.array import argsort as argsort
     from millrace.lib.math.array import is_tensor as is_tensor
@@ -53,9 +55,10 @@ if TYPE_CHECKING:
     from millrace.training.global_step import get_global_step as get_global_step
     from millrace.training.global_step import get_or_create_global_step as get_or_create_global_step
     from millrace.api.contrib.framework import nest as nest
-    from millrace.api.contrib.framework import python as python
 
 __all__ = [
+    "BoundedTensorSpec",
+    "TensorSpec",
     "add_arg_scope",
     "add_model_variable",
     "arg_scope",
@@ -99,7 +102,6 @@ __all__ = [
     "local_variable",
     "model_variable",
     "nest",
-    "python",
     "sort",
     "variable",
     "weighted_moving_average",
@@ -110,6 +112,8 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "BoundedTensorSpec": "millrace.datasets.specs",
+            "TensorSpec": "millrace.datasets.specs",
             "add_arg_scope": "millrace.contributed.framework.arg_scope",
             "add_model_variable": "millrace.contributed.framework.variables",
             "arg_scope": "millrace.contributed.framework.arg_scope",
@@ -157,5 +161,5 @@ if not TYPE_CHECKING:
             "weighted_moving_average": "millrace.lib.variables.moving_averages",
             "with_dependencies": "millrace.lib.flow.control_flow",
         },
-        children=("nest", "python",),
+        children=("nest",),
     )

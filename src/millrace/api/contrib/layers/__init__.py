@@ -63,7 +63,6 @@ if TYPE_CHECKING:
     from millrace.lib.variables.regularizers import l1_regularizer as l1_regularizer
     from millrace.lib.variables.regularizers import l2_regularizer as l2_regularizer
     from millrace.lib.variables.regularizers import sum_regularizer as sum_regularizer
-    from millrace.api.contrib.layers import python as python
     from millrace.api.contrib.layers import summaries as summaries
 
 __all__ = [
@@ -107,7 +106,6 @@ __all__ = [
     "maxout",
     "one_hot_encoding",
     "optimize_loss",
-    "python",
     "relu",
     "relu6",
     "repeat",
@@ -190,5 +188,5 @@ if not TYPE_CHECKING:
             "xavier_initializer": "millrace.contributed.layers.initializers",
             "xavier_initializer_conv2d": "millrace.contributed.layers.initializers:xavier_initializer",
         },
-        children=("python", "summaries",),
+        children=("summaries",),
     )

@@ -1,0 +1,180 @@
+"""`FunctionGraph`: a function with a graph of its own, as datasets use them.
+
+Unlike a `Body`, whose operations live in the graph around it, a function is drawn in a graph of its own,
+so that
+its operations take no names and no numbers from the program's graph. A tensor from outside is *captured*: an
+argument stands for it inside, and the operation that uses the function takes the outer tensor as one more
+input.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from millrace.building.apply import apply
+from millrace.building.create import create
+from millrace.core import dtypes, shapes
+from millrace.graph import location
+from millrace.graph.graph import Graph
+from millrace.graph.opdef import lookup
+from millrace.graph.operation import Operation
+from millrace.graph.tensor import Tensor
+
+
+class FunctionGraph(Graph):
+    """A function of `inputs`, then `captures`, to `outputs`.
+
+    Attributes:
+      name: what a GraphDef calls it, before it is made unique.
+      outer: the graph around it.
+      inputs: the tensors inside that stand for the explicit arguments.
+      captures: outer tensor -> the tensor inside that stands for it, in order of capture.
+      outputs: tensors inside, the results.
+      frames: where in the user's program it was made.
+    """
+
+    is_function = True
+
+    def __init__(self, name: str, outer: Graph) -> None:
+        super().__init__()
+        self.name = name
+        self.outer = outer
+        self.inputs: list[Tensor] = []
+        self.captures: dict[Tensor, Tensor] = {}
+        self.outputs: list[Tensor] = []
+        self.seed = outer.seed
+        self.frames = location.capture()
+        self._collections = outer._collections
+
+    @property
+    def user_location(self) -> str:
+        """`file.py:line` of the user's program that made the function."""
+        return location.describe(self.frames)
+
+    @property
+    def root(self) -> Graph:
+        """The outermost graph around."""
+        graph = self.outer
+        while isinstance(graph, FunctionGraph):
+            graph = graph.outer
+        return graph
+
+    def add_input(self, dtype: dtypes.DType, dims: shapes.Dims, name: str) -> Tensor:
+        """A new explicit argument, as a tensor inside."""
+        tensor = self._argument(dtype, dims, name)
+        self.inputs.append(tensor)
+        return tensor
+
+    def capture(self, tensor: Tensor) -> Tensor:
+        """The tensor inside that stands for `tensor`: itself where it is inside already.
+
+        Raises:
+          ValueError: `tensor` is from a graph that is not around this one.
+        """
+        if tensor.op.graph is self:
+            return tensor
+        known = self.captures.get(tensor)
+        if known is not None:
+            return known
+        outer = self.outer
+        if tensor.op.graph is not outer:
+            if not isinstance(outer, FunctionGraph):
+                raise ValueError(
+                    f"Tensor '{tensor.name}' must be from the same graph as the function {self.name!r}, "
+                    "which uses it"
+                )
+            return self.capture(outer.capture(tensor))
+        inside = self._argument(tensor.dtype, tensor.dims, tensor.op.name)
+        self.captures[tensor] = inside
+        return inside
+
+    def captured(self) -> list[Tensor]:
+        """The outer tensors that the function uses, in order of capture."""
+        return list(self.captures)
+
+    def outer_of(self, inside: Tensor) -> Tensor | None:
+        """The outer tensor that `inside` stands for; None for an explicit argument."""
+        return next((outer for outer, tensor in self.captures.items() if tensor is inside), None)
+
+    def bind(self, outers: list[Tensor]) -> None:
+        """Takes the last arguments for those that stand for `outers`: a function that was read from a
+        GraphDef.
+        """
+        first = len(self.inputs) - len(outers)
+        self.captures = dict(zip(outers, self.inputs[first:], strict=True))
+        del self.inputs[first:]
+
+    def entered(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The inputs of an operation that is added here, with what stands inside for tensors from outside."""
+        return tuple(
+            self.capture(v)
+            if type(v) is Tensor
+            else [self.capture(t) if type(t) is Tensor else t for t in v]
+            if type(v) in (list, tuple)
+            else v
+            for v in inputs
+        )
+
+    def control_dependencies(self, control_inputs: Any) -> Any:
+        """As for any graph; operations outside of the function are done before it runs anyway."""
+        if control_inputs is None:
+            return super().control_dependencies(None)
+        inside = [c for c in control_inputs if getattr(getattr(c, "op", c), "graph", self) is self]
+        return super().control_dependencies(inside)
+
+    def _argument(self, dtype: dtypes.DType, dims: shapes.Dims, name: str) -> Tensor:
+        with self.as_default(), self.inside(None), self._at_root():
+            return create(lookup("BodyArg"), name=name, dtype=dtype.base_dtype, shape=dims).outputs[0]
+
+    @contextlib.contextmanager
+    def _at_root(self) -> Iterator[None]:
+        old, self.scope = self.scope, ""
+        try:
+            yield
+        finally:
+            self.scope = old
+
+    def __repr__(self) -> str:
+        return f"<FunctionGraph {self.name!r}: {len(self.inputs)} inputs, {len(self.captures)} captures>"
+
+
+class ValueGraph(FunctionGraph):
+    """A function that copies what it uses from outside instead of capturing it, so that it needs no
+    arguments.
+
+    Args:
+      name: of the function.
+      outer: the graph around it.
+      allowed: says of an operation with state whether it may be copied all the same.
+    """
+
+    def __init__(self, name: str, outer: Graph, allowed: Any) -> None:
+        super().__init__(name, outer)
+        self._allowed = allowed
+        self._copies: dict[Tensor, Tensor] = {}
+
+    def capture(self, tensor: Tensor) -> Tensor:
+        """A copy inside of `tensor` and all that it depends on.
+
+        Raises:
+          ValueError: it depends on a placeholder or on an operation with state.
+        """
+        if tensor.op.graph is self:
+            return tensor
+        known = self._copies.get(tensor)
+        if known is None:
+            copy = self._copied(tensor.op)
+            self._copies.update(zip(tensor.op.outputs, copy.outputs, strict=True))
+            known = self._copies[tensor]
+        return known
+
+    def _copied(self, op: Operation) -> Operation:
+        kind = "placeholder" if op.type.startswith("Placeholder") else "stateful node"
+        if kind == "placeholder" or not (op.opdef.pure or self._allowed(op)):
+            raise ValueError(f"Cannot capture a {kind} (name:{op.name}, type:{op.type}) by value.")
+        args = [[self.capture(t) for t in a] if type(a) is tuple else self.capture(a) for a in op.args()]
+        with self.as_default(), self._at_root():
+            apply(op.opdef, *args, name=op.name, **op.attrs)
+        return self.ops[-1]

@@ -1,0 +1,1 @@
+"""The parts of `distutils`, which Python 3.12 removed, that programs use beyond building packages."""

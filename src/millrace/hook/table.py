@@ -1,0 +1,79 @@
+"""The tables of TensorFlow 1.15's private modules, read when the first of them is asked for."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Iterator
+from functools import cache
+
+from millrace.api._private import PRIVATE
+
+
+def _lines(file: str) -> Iterator[str]:
+    text = importlib.resources.files("millrace.hook").joinpath(file).read_text("utf-8")
+    return (line for line in text.splitlines() if line[:1] != "#")
+
+
+@cache
+def table() -> dict[str, list[tuple[str, str]]]:
+    """Private module -> (public namespace, the names there), not yet taken apart."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for line in _lines("paths.tsv"):
+        module, space, names = line.split("\t")
+        found.setdefault(module, []).append((space, names))
+    return found
+
+
+@cache
+def generated() -> dict[str, dict[str, tuple[str, list[str]]]]:
+    """Module of generated operations -> function -> (operation type, arguments in order)."""
+    found: dict[str, dict[str, tuple[str, list[str]]]] = {}
+    for line in _lines("generated_ops.txt"):
+        if line[0] == "[":
+            functions = found[line[1:-1]] = {}
+        else:
+            function, op_type, *arguments = line.split()
+            functions[function] = op_type, arguments  # pyright: ignore[reportPossiblyUnboundVariable]
+    return found
+
+
+@cache
+def messages() -> dict[str, str]:
+    """Module of protocol messages -> the last name of the schema's file."""
+    from millrace.core.protos.library import MESSAGES
+
+    files = MESSAGES.files
+    modules = {f: path.removeprefix("tensorflow/").removesuffix(".proto") for f, path in files.items()}
+    return {f"{path.replace('/', '.')}_pb2": file for file, path in modules.items()}
+
+
+@cache
+def _modules(below: str) -> frozenset[str]:
+    """Every private module below `core`, or everywhere else, and the packages around them."""
+    found: set[str] = set()
+    for module in messages() if below == "core" else (*table(), *generated(), *PRIVATE):
+        while module and module not in found:
+            found.add(module)
+            module = module.rpartition(".")[0]
+    return frozenset(found)
+
+
+def has(path: str) -> bool:
+    """True for a private module, relative to `tensorflow`, and for the packages around one."""
+    return path in modules(path)
+
+
+def modules(path: str) -> frozenset[str]:
+    """The private modules and packages in that part of the tree to which `path` belongs."""
+    return _modules("core" if path.partition(".")[0] == "core" else "")
+
+
+@cache
+def names(path: str) -> dict[str, str]:
+    """Name in a private module -> the public name that it stands for."""
+    found: dict[str, str] = {}
+    for space, names in table().get(path, ()):
+        for word in names.split():
+            name, _, leaf = word.partition("=")
+            found[name] = f"{space}.{leaf or name}".lstrip(".")
+    return found

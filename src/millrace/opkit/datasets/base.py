@@ -1,0 +1,211 @@
+"""`Dataset`, the value of a dataset tensor, and `Stage`, one of them at work.
+
+A dataset is a recipe: kernels make it from other datasets and plain values, and it never changes. An iterator
+starts it: each dataset becomes a stage that takes elements from the stages before it. An element is a
+tuple with
+a NumPy value for each component; nobody changes an element's arrays, so they may be shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from millrace.core import errors
+from millrace.core.waiting import Cancellation, current
+
+Element = tuple[Any, ...]
+INFINITE = -1
+UNKNOWN = -2
+
+
+class Run:
+    """What the stages of one iterator share.
+
+    Attributes:
+      cancellation: calls off the waits of the session.
+      functions: starts functions in the session.
+      waits: some stage may wait for a thread.
+      adapt: what an optimizer makes of the datasets that functions return.
+    """
+
+    __slots__ = ("_states", "adapt", "cancellation", "functions", "waits")
+
+    def __init__(self) -> None:
+        step = current()
+        found = None if step is None else step.session
+        if found is None or found.functions is None:
+            raise errors.InternalError(None, None, "a dataset is started outside of a session's run")
+        self.cancellation: Cancellation = found
+        self.waits = False
+        self.functions: Any = found.functions
+        self.adapt: Callable[[Dataset], Dataset] | None = None
+        self._states: dict[Any, Any] = {}
+
+    def start(self, function: Any, captured: Sequence[Any]) -> Callable[..., Sequence[Any]]:
+        """A Python function of the explicit arguments of `function`.
+
+        What its random operations remember lasts as long as the iterator, however often it is started.
+        """
+        return self.functions.start(function, captured, self._states)
+
+
+class Dataset:
+    """A recipe for a sequence of elements.
+
+    Args:
+      op: the operation that made it, for attributes and messages.
+      inputs: what its kernel got.
+
+    Attributes:
+      sources: the datasets it takes elements from.
+      owns: whether its elements' arrays belong to nobody else; None where that is as in its sources.
+    """
+
+    owns: bool | None = None
+
+    def __init__(self, op: Any, *inputs: Any) -> None:
+        self.op = op
+        self.attrs: Any = op.attrs
+        self.sources: tuple[Dataset, ...] = tuple(i for i in inputs if isinstance(i, Dataset))
+        self._take_inputs(*inputs)
+
+    def _take_inputs(self, *inputs: Any) -> None:
+        """Reads what the kernel got."""
+
+    @property
+    def fresh(self) -> bool:
+        """True where the arrays of an element belong to nobody else."""
+        if self.owns is not None:
+            return self.owns
+        return bool(self.sources) and all(source.fresh for source in self.sources)
+
+    def slow(self, run: Run) -> bool:
+        """True where taking an element may wait, or takes long enough for a thread of its own."""
+        return any(source.slow(run) for source in self.sources)
+
+    def start(self, run: Run) -> Stage:
+        """The dataset at work, at its beginning."""
+        raise NotImplementedError
+
+    def cardinality(self) -> int:
+        """How many elements there are, INFINITE, or UNKNOWN."""
+        return self.sources[0].cardinality() if self.sources else UNKNOWN
+
+    @property
+    def place(self) -> str:
+        """Who this is, for messages: type, name and the user's line."""
+        where = self.op.user_location
+        return f"{self.op.type} '{self.op.name}'{f' ({where})' if where else ''}"
+
+
+class Stage:
+    """A dataset at work."""
+
+    __slots__ = ()
+
+    def next(self) -> Element | None:
+        """The next element; None at the end. After an error the next call goes on with the next element."""
+        raise NotImplementedError
+
+    def save(self) -> Any:
+        """Where it stands: nested dicts, lists and tuples of numbers, strings and arrays."""
+        raise NotImplementedError
+
+    def restore(self, state: Any) -> None:
+        """Goes on from where `state` was saved; called on a stage that has just been started."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Ends threads and closes files."""
+
+
+class Through(Stage):
+    """A stage with one input."""
+
+    __slots__ = ("input",)
+
+    def __init__(self, dataset: Dataset, run: Run) -> None:
+        self.input = dataset.sources[0].start(run)
+
+    def save(self) -> Any:
+        return {"input": self.input.save()}
+
+    def restore(self, state: Any) -> None:
+        self.input.restore(state["input"])
+
+    def close(self) -> None:
+        self.input.close()
+
+
+class Calling(Through):
+    """A stage that calls a function for each element, and says at which one it failed."""
+
+    __slots__ = ("call", "count", "dataset", "run")
+
+    def __init__(self, dataset: Any, run: Run) -> None:
+        super().__init__(dataset, run)
+        self.dataset = dataset
+        self.run = run
+        self.call = run.start(dataset.function, dataset.captured)
+        self.count = 0
+
+    def save(self) -> Any:
+        return {"input": self.input.save(), "count": self.count}
+
+    def restore(self, state: Any) -> None:
+        self.input.restore(state["input"])
+        self.count = state["count"]
+
+    def failed(self, error: Exception) -> None:
+        """Raises what a failed call means; returns where it means the end of the sequence."""
+        ended_or_raise(error, self.dataset, self.run, self.count - 1)
+
+
+def ended_or_raise(error: Exception, dataset: Dataset, run: Run, index: int) -> None:
+    """Raises the error of a function's call, with the stage and the element; OutOfRangeError means the
+    end.
+    """
+    found = run.functions.located(error)
+    if isinstance(found, errors.OutOfRangeError):
+        return
+    raise told(found, f"element {index} of {dataset.place}") from error.__cause__
+
+
+def told(error: Exception, where: str) -> Exception:
+    """The same error, which also tells `where`."""
+    if not isinstance(error, errors.OpError):
+        return error
+    message = f"{error.message}\n  at {where}"
+    if type(error) is errors.OpError:
+        return errors.OpError(None, error.op, message, error.error_code)
+    return type(error)(None, error.op, message)  # type: ignore[call-arg, arg-type]
+
+
+def invalid(dataset: Dataset, message: str) -> errors.InvalidArgumentError:
+    """An InvalidArgumentError that names the stage."""
+    return errors.InvalidArgumentError(None, None, f"{message}\n  at {dataset.place}")
+
+
+def scalar(value: Any) -> int:
+    """A Python integer for an int64 scalar input."""
+    return int(np.asarray(value).reshape(()))
+
+
+def text(value: Any) -> bytes:
+    """The bytes of a string scalar input."""
+    return value if isinstance(value, bytes) else bytes(np.asarray(value).reshape(())[()])
+
+
+def texts(value: Any) -> list[bytes]:
+    """The bytes of a string scalar or vector input."""
+    return [bytes(v) for v in np.asarray(value, object).reshape(-1)]
+
+
+def string(value: bytes) -> np.ndarray:
+    """A string scalar as kernels take it."""
+    found = np.empty((), object)
+    found[()] = value
+    return found

@@ -1,0 +1,370 @@
+"""Datasets that read files: lines, records, comma-separated values, tables, names."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import io
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from millrace.core import dtypes, errors
+from millrace.opkit.datasets.base import (
+    UNKNOWN,
+    Dataset,
+    Element,
+    Run,
+    Stage,
+    invalid,
+    scalar,
+    string,
+    text,
+    texts,
+)
+from millrace.opkit.records import tfrecord as records
+from millrace.opkit.text import csv as bytes_csv
+
+
+def open_file(path: str, compression: bytes) -> Any:
+    """A file opened for reading bytes, decompressed on the way.
+
+    Raises:
+      NotFoundError: there is no such file.
+      UnimplementedError: the compression is not known.
+    """
+    try:
+        if compression == b"GZIP":
+            return gzip.open(path, "rb")
+        file = open(path, "rb")  # noqa: SIM115 - closed by the stage
+    except FileNotFoundError:
+        raise errors.NotFoundError(None, None, f"{path}; No such file or directory") from None
+    except IsADirectoryError:
+        raise errors.FailedPreconditionError(None, None, f"{path}; Is a directory") from None
+    if compression == b"ZLIB":
+        with file:
+            try:
+                return io.BytesIO(zlib.decompress(file.read()))
+            except zlib.error as error:
+                raise errors.DataLossError(None, None, f"{path} cannot be decompressed: {error}") from None
+    return file
+
+
+class Files(Dataset):
+    """What is read from several files, one after another."""
+
+    owns = True
+
+    def start(self, run: Run) -> Stage:
+        return _Read(self)
+
+    def slow(self, run: Run) -> bool:
+        return True
+
+    def cardinality(self) -> int:
+        return UNKNOWN
+
+    def paths(self) -> list[bytes]:
+        """The names of the files."""
+        raise NotImplementedError
+
+    def read(self, path: str) -> Iterator[Element]:
+        """The elements of one file."""
+        raise NotImplementedError
+
+
+class _Read(Stage):
+    __slots__ = ("_dataset", "_file", "_given", "_iterator", "_paths")
+
+    def __init__(self, dataset: Files) -> None:
+        self._dataset = dataset
+        self._paths = [os.fsdecode(path) for path in dataset.paths()]
+        self._file = 0
+        self._given = 0
+        self._iterator: Iterator[Element] | None = None
+
+    def next(self) -> Element | None:
+        while True:
+            iterator = self._iterator
+            if iterator is None:
+                if self._file >= len(self._paths):
+                    return None
+                iterator = self._iterator = self._dataset.read(self._paths[self._file])
+                self._given = 0
+            try:
+                for element in iterator:
+                    self._given += 1
+                    return element
+            except errors.OpError:
+                self._iterator = None
+                self._file += 1
+                raise
+            except (OSError, EOFError, zlib.error) as error:
+                self._iterator = None
+                path = self._paths[self._file]
+                self._file += 1
+                raise errors.DataLossError(None, None, f"{path}: {error}") from None
+            self._iterator = None
+            self._file += 1
+
+    def save(self) -> Any:
+        return {"file": self._file, "given": self._given if self._iterator is not None else 0}
+
+    def restore(self, state: Any) -> None:
+        self._file = state["file"]
+        for _ in range(state["given"]):
+            self.next()
+
+    def close(self) -> None:
+        if self._iterator is not None:
+            self._iterator.close()  # type: ignore[attr-defined]
+
+
+class Lines(Files):
+    """The lines of text files, without their ends."""
+
+    def _take_inputs(self, filenames: Any, compression_type: Any, buffer_size: Any) -> None:
+        self._paths, self._compression = texts(filenames), known_compression(compression_type, self)
+        self._buffer = scalar(buffer_size)
+
+    def paths(self) -> list[bytes]:
+        """The names of the files."""
+        return self._paths
+
+    def read(self, path: str) -> Iterator[Element]:
+        """The lines of one file."""
+        with open_file(path, self._compression) as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
+                yield (string(line),)
+
+
+def known_compression(value: Any, dataset: Dataset) -> bytes:
+    """A compression type.
+
+    Raises:
+      InvalidArgumentError: it is not "", "GZIP" or "ZLIB".
+    """
+    found = text(value)
+    if found not in (b"", b"GZIP", b"ZLIB"):
+        raise invalid(dataset, f"Unsupported compression_type. Received: {found.decode(errors='replace')!r}")
+    return found
+
+
+class Records(Files):
+    """The records of TFRecord files."""
+
+    def _take_inputs(self, filenames: Any, compression_type: Any, buffer_size: Any) -> None:
+        self._paths, self._compression = texts(filenames), known_compression(compression_type, self).decode()
+        self._buffer = scalar(buffer_size)
+
+    def paths(self) -> list[bytes]:
+        """The names of the files."""
+        return self._paths
+
+    def read(self, path: str) -> Iterator[Element]:
+        """The records of one file."""
+        for record in records.iterate(path, self._compression):
+            yield (string(record),)
+
+
+class FixedLength(Files):
+    """Pieces of one length."""
+
+    def _take_inputs(
+        self,
+        filenames: Any,
+        header_bytes: Any,
+        record_bytes: Any,
+        footer_bytes: Any,
+        buffer_size: Any,
+        compression_type: Any = b"",
+    ) -> None:
+        self._paths, self._compression = texts(filenames), known_compression(compression_type, self)
+        self._header, self._length, self._footer = (
+            scalar(header_bytes),
+            scalar(record_bytes),
+            scalar(footer_bytes),
+        )
+        if self._header < 0 or self._footer < 0:
+            raise invalid(
+                self, f"header_bytes and footer_bytes must be >= 0. Received: {self._header, self._footer}"
+            )
+        if self._length <= 0:
+            raise invalid(self, f"`record_bytes` must be > 0. Received: {self._length}")
+
+    def paths(self) -> list[bytes]:
+        """The names of the files."""
+        return self._paths
+
+    def read(self, path: str) -> Iterator[Element]:
+        """The pieces of one file."""
+        with open_file(path, self._compression) as file:
+            if self._compression:
+                yield from self._compressed(file, path)
+                return
+            size = os.fstat(file.fileno()).st_size - self._header - self._footer
+            if size % self._length:
+                raise errors.InvalidArgumentError(
+                    None,
+                    None,
+                    f"Excess data in input file {path}: {size} bytes are not a multiple of "
+                    f"{self._length}\n  at "
+                    f"{self.place}",
+                )
+            file.seek(self._header)
+            for _ in range(size // self._length):
+                yield (string(file.read(self._length)),)
+
+    def _compressed(self, file: Any, path: str) -> Iterator[Element]:
+        data = file.read()
+        end = len(data) - self._footer
+        for at in range(self._header, end, self._length):
+            if at + self._length > end:
+                raise errors.InvalidArgumentError(
+                    None, None, f"Excess data in input file {path}\n  at {self.place}"
+                )
+            yield (string(data[at : at + self._length]),)
+
+
+class Csv(Files):
+    """Rows of comma-separated values."""
+
+    def __init__(self, op: Any, *inputs: Any) -> None:
+        super().__init__(op, *inputs)
+        self._names: list[bytes]
+
+    def _take_inputs(
+        self,
+        filenames: Any,
+        compression_type: Any,
+        buffer_size: Any,
+        header: Any,
+        field_delim: Any,
+        use_quote_delim: Any,
+        na_value: Any,
+        select_cols: Any,
+        record_defaults: Any,
+    ) -> None:
+        self._names, self._compression = texts(filenames), known_compression(compression_type, self)
+        self._buffer, self._header = scalar(buffer_size), bool(header)
+        self._delimiter, self._quotes, self._na = text(field_delim), bool(use_quote_delim), text(na_value)
+        self._columns = [int(c) for c in np.asarray(select_cols).reshape(-1)]
+        self._defaults = [np.asarray(d) if not isinstance(d, bytes) else string(d) for d in record_defaults]
+        if len(self._delimiter) != 1:
+            raise invalid(self, f"field_delim should be only 1 char. Received: {self._delimiter!r}")
+
+    def paths(self) -> list[bytes]:
+        """The names of the files."""
+        return self._names
+
+    def read(self, path: str) -> Iterator[Element]:
+        """The rows of one file."""
+        marks = self._delimiter, self._quotes, self._na, self._columns
+        one = np.empty(1, object)
+        with open_file(path, self._compression) as file:
+            rows = _csv_rows(file, self._quotes)
+            if self._header:
+                next(rows, None)
+            for row in rows:
+                one[0] = row
+                found = bytes_csv.decode_csv(one, self._defaults, *marks)
+                yield tuple(c[0] if c.dtype.kind != "O" else string(c[0]) for c in found)
+
+
+def _csv_rows(file: Any, quotes: bool) -> Iterator[bytes]:
+    """The rows of an open file; a row goes on where a quote is open at the end of its line."""
+    row = b""
+    for line in file:
+        row += line
+        if quotes and row.count(b'"') % 2:
+            continue
+        stripped = row.rstrip(b"\r\n")
+        row = b""
+        if stripped:
+            yield stripped
+    if row.rstrip(b"\r\n"):
+        yield row.rstrip(b"\r\n")
+
+
+class Sql(Files):
+    """The rows of a query."""
+
+    def _take_inputs(self, driver_name: Any, data_source_name: Any, query: Any) -> None:
+        if text(driver_name) != b"sqlite":
+            raise invalid(self, "The database type is not supported: only 'sqlite' is")
+        self._source, self._query = text(data_source_name), text(query)
+
+    def paths(self) -> list[bytes]:
+        """The database."""
+        return [self._source]
+
+    def read(self, path: str) -> Iterator[Element]:
+        """The rows of the result."""
+        import sqlite3
+
+        kinds = self.attrs["output_types"]
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
+        try:
+            cursor = connection.execute(self._query.decode())
+            width = len(cursor.description or ())
+            if width != len(kinds):
+                raise invalid(
+                    self, f"The number of columns is {width}, the number of output_types is {len(kinds)}"
+                )
+            for row in cursor:
+                yield tuple(map(_sql_value, row, kinds))
+        except sqlite3.Error as error:
+            raise errors.UnknownError(None, None, f"{error}\n  at {self.place}") from None
+        finally:
+            connection.close()
+
+
+def _sql_value(value: Any, dtype: dtypes.DType) -> Any:
+    if dtype is dtypes.string:
+        found = b"" if value is None else value if isinstance(value, bytes) else str(value).encode()
+        return string(found)
+    if dtype is dtypes.bool_:
+        return np.bool_(bool(value))
+    return dtype.np_dtype.type(0 if value is None else value)
+
+
+class Lmdb(Files):
+    """The keys and values of LMDB databases (needs the package lmdb)."""
+
+    def _take_inputs(self, filenames: Any) -> None:
+        self._names = texts(filenames)
+
+    def paths(self) -> list[bytes]:
+        """The databases."""
+        return self._names
+
+    def read(self, path: str) -> Iterator[Element]:
+        """The pairs of one database."""
+        from millrace.opkit.records.readers import lmdb_pairs
+
+        for key, value in lmdb_pairs(path):
+            yield string(key), string(value)
+
+
+class Matching(Files):
+    """The names of the files that match patterns."""
+
+    def _take_inputs(self, patterns: Any) -> None:
+        self._patterns = texts(patterns)
+
+    def paths(self) -> list[bytes]:
+        """The patterns."""
+        return self._patterns
+
+    def read(self, path: str) -> Iterator[Element]:
+        """The names that match one pattern."""
+        for name in sorted(glob.glob(path)):
+            yield (string(os.fsencode(name)),)
+
+
+Reader = Callable[[str], Iterator[Element]]

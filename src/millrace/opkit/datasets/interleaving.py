@@ -1,0 +1,248 @@
+"""Datasets that mix the elements of several: interleave and parallel_interleave."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from millrace.core import errors
+from millrace.opkit.datasets.base import UNKNOWN, Calling, Dataset, Element, Run, Stage, invalid, scalar
+from millrace.opkit.datasets.mapping import WithFunction, checked_calls, returned
+from millrace.opkit.datasets.threads import Background
+
+_AHEAD = 16  # elements that a thread takes ahead from each of the datasets
+
+
+class Interleave(WithFunction):
+    """Blocks of elements of the datasets that `f` makes, `cycle_length` of them in turn."""
+
+    owns = False
+
+    def _take_inputs(
+        self, input_dataset: Dataset, other_arguments: Any, cycle_length: Any, block_length: Any
+    ) -> None:
+        super()._take_inputs(input_dataset, other_arguments)
+        self.cycle, self.block = scalar(cycle_length), scalar(block_length)
+        self.threads = False
+        if self.cycle == -1:
+            self.cycle = 2
+        if self.cycle <= 0:
+            raise invalid(self, f"cycle_length must be greater than zero. Received: {self.cycle}")
+        if self.block <= 0:
+            raise invalid(self, f"block_length must be greater than zero. Received: {self.block}")
+
+    def start(self, run: Run) -> Stage:
+        return _Interleaved(self, run)
+
+    def cardinality(self) -> int:
+        return UNKNOWN
+
+
+class ParallelInterleave(Interleave):
+    """`Interleave` with threads that take elements ahead where taking one may wait."""
+
+    def _take_inputs(  # type: ignore[override]
+        self, input_dataset: Dataset, other_arguments: Any, cycle: Any, block: Any, num_parallel_calls: Any
+    ) -> None:
+        super()._take_inputs(input_dataset, other_arguments, cycle, block)
+        self.threads = checked_calls(num_parallel_calls, self) > 1
+
+
+def opened(results: Any, run: Run, threads: bool, ahead: int = _AHEAD) -> Stage:
+    """The dataset that a function returned, at work; in a thread of its own where `threads`, and where
+    that pays.
+    """
+    dataset = returned(results, run)
+    stage = dataset.start(run)
+    if threads and dataset.slow(run):
+        return Background(stage, ahead, run, f"interleave '{dataset.op.name}'")
+    return stage
+
+
+class _Interleaved(Calling):
+    __slots__ = ("_arguments", "_at", "_block", "_ended", "_given", "_open")
+
+    def __init__(self, dataset: Interleave, run: Run) -> None:
+        super().__init__(dataset, run)
+        self._open: list[Stage | None] = [None] * dataset.cycle
+        self._arguments: list[Element | None] = [None] * dataset.cycle
+        self._at = 0
+        self._given = 0  # of the current block
+        self._block = dataset.block
+        self._ended = False
+
+    def next(self) -> Element | None:
+        stages = self._open
+        idle = 0  # places in a row that have nothing more to give
+        while idle < len(stages):
+            stage = stages[self._at]
+            if stage is None:
+                if self._ended or not self._refill():
+                    idle += 1
+                    self._advance()
+                continue
+            element = stage.next()
+            if element is not None:
+                self._given += 1
+                if self._given == self._block:
+                    self._advance()
+                return element
+            stage.close()
+            stages[self._at] = None
+            idle = 0
+            self._advance()
+        return None
+
+    def _advance(self) -> None:
+        self._at = (self._at + 1) % len(self._open)
+        self._given = 0
+
+    def _refill(self) -> bool:
+        argument = self.input.next()
+        if argument is None:
+            self._ended = True
+            return False
+        self.count += 1
+        try:
+            self._open[self._at] = opened(self.call(*argument), self.run, self.dataset.threads)
+        except Exception as error:
+            self.failed(error)
+            self._ended = True
+            return False
+        self._arguments[self._at] = argument
+        return True
+
+    def save(self) -> Any:
+        inner = [
+            None if s is None else {"of": a, "stage": s.save()}
+            for s, a in zip(self._open, self._arguments, strict=True)
+        ]
+        return {**super().save(), "at": self._at, "given": self._given, "ended": self._ended, "inner": inner}
+
+    def restore(self, state: Any) -> None:
+        super().restore(state)
+        self._at, self._given, self._ended = state["at"], state["given"], state["ended"]
+        for i, saved in enumerate(state["inner"]):
+            if saved is not None:
+                self._arguments[i] = argument = tuple(saved["of"])
+                self._open[i] = stage = opened(self.call(*argument), self.run, self.dataset.threads)
+                stage.restore(saved["stage"])
+
+    def close(self) -> None:
+        for stage in self._open:
+            if stage is not None:
+                stage.close()
+        super().close()
+
+
+class Workers(WithFunction):
+    """`parallel_interleave`: as Interleave, with some more datasets opened ahead, and another turn at the
+    end of one.
+    """
+
+    owns = False
+
+    def _take_inputs(
+        self,
+        input_dataset: Dataset,
+        other_arguments: Any,
+        cycle_length: Any,
+        block_length: Any,
+        sloppy: Any,
+        buffer_output_elements: Any,
+        prefetch_input_elements: Any,
+    ) -> None:
+        super()._take_inputs(input_dataset, other_arguments)
+        self.cycle, self.block = scalar(cycle_length), scalar(block_length)
+        self.buffer, self.ahead = scalar(buffer_output_elements), scalar(prefetch_input_elements)
+        for name, value in (("cycle_length", self.cycle), ("block_length", self.block)):
+            if value <= 0:
+                raise invalid(self, f"`{name}` must be > 0. Received: {value}")
+        if self.buffer <= 0:
+            raise invalid(self, f"`buffer_output_elements` must be > 0. Received: {self.buffer}")
+        if self.ahead < 0:
+            raise invalid(self, f"`prefetch_input_elements` must be >= 0. Received: {self.ahead}")
+
+    def start(self, run: Run) -> Stage:
+        return _Working(self, run)
+
+    def cardinality(self) -> int:
+        return UNKNOWN
+
+
+class _Working(Calling):
+    __slots__ = ("_at", "_block", "_given", "_places", "_staged", "_started")
+
+    def __init__(self, dataset: Workers, run: Run) -> None:
+        super().__init__(dataset, run)
+        self._places: list[Stage | None] = []
+        self._staged: deque[Stage] = deque()
+        self._at = 0
+        self._given = 0
+        self._block = dataset.block
+        self._started = False
+
+    def _open_one(self) -> Stage | None:
+        argument = self.input.next()
+        if argument is None:
+            return None
+        self.count += 1
+        try:
+            return opened(self.call(*argument), self.run, True, self.dataset.buffer)
+        except Exception as error:
+            self.failed(error)
+            return None
+
+    def _start(self) -> None:
+        self._started = True
+        for _ in range(self.dataset.cycle):
+            stage = self._open_one()
+            if stage is None:
+                return
+            self._places.append(stage)
+        for _ in range(self.dataset.ahead):
+            stage = self._open_one()
+            if stage is None:
+                return
+            self._staged.append(stage)
+
+    def next(self) -> Element | None:
+        if not self._started:
+            self._start()
+        places = self._places
+        while any(place is not None for place in places):
+            stage = places[self._at]
+            element = None if stage is None else stage.next()
+            if element is not None:
+                self._given += 1
+                if self._given == self._block:
+                    self._advance()
+                return element
+            if stage is not None:
+                stage.close()
+                places[self._at] = None
+                following = self._open_one()
+                if following is not None:
+                    self._staged.append(following)
+                if self._staged:
+                    places[self._at] = self._staged.popleft()
+                    self._given = 0
+            self._at = (self._at + 1) % len(places)  # the block goes on where no other dataset has come
+        return None
+
+    def _advance(self) -> None:
+        self._at = (self._at + 1) % len(self._places)
+        self._given = 0
+
+    def save(self) -> Any:
+        raise errors.UnimplementedError(
+            None,
+            None,
+            f"{self.dataset.place}: the place of parallel_interleave cannot be saved; use interleave",
+        )
+
+    def close(self) -> None:
+        for stage in (*self._places, *self._staged):
+            if stage is not None:
+                stage.close()
+        super().close()

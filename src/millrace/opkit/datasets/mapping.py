@@ -1,0 +1,423 @@
+"""Datasets that call a function for each element: map, filter, scan, take_while, flat_map and their kin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from millrace.core import errors
+from millrace.opkit.datasets.base import (
+    INFINITE,
+    UNKNOWN,
+    Calling,
+    Dataset,
+    Element,
+    Run,
+    Stage,
+    Through,
+    invalid,
+    scalar,
+)
+from millrace.opkit.datasets.stacking import stack
+from millrace.opkit.datasets.threads import Pool
+
+AUTOTUNE = -1
+
+
+class WithFunction(Dataset):
+    """A dataset with one input dataset and one function."""
+
+    def _take_inputs(self, input_dataset: Dataset, other_arguments: Any) -> None:
+        self.captured = other_arguments
+
+    @property
+    def function(self) -> Any:
+        return self.attrs["f"]
+
+    def slow(self, run: Run) -> bool:
+        return super().slow(run) or run.functions.worth_threads(self.function)
+
+
+class Map(WithFunction):
+    """`f` of each element."""
+
+    owns = False
+
+    def start(self, run: Run) -> Stage:
+        return _Mapped(self, run)
+
+
+class _Mapped(Calling):
+    __slots__ = ()
+
+    def next(self) -> Element | None:
+        element = self.input.next()
+        if element is None:
+            return None
+        self.count += 1
+        try:
+            return self.call(*element)  # type: ignore[return-value]
+        except Exception as error:
+            self.failed(error)
+            return None
+
+
+class ParallelMap(WithFunction):
+    """`f` of each element, several at once where a call takes long enough."""
+
+    owns = False
+
+    def _take_inputs(self, input_dataset: Dataset, other_arguments: Any, num_parallel_calls: Any) -> None:
+        super()._take_inputs(input_dataset, other_arguments)
+        self.calls = checked_calls(num_parallel_calls, self)
+
+    def start(self, run: Run) -> Stage:
+        if self.calls > 1 and run.functions.worth_threads(self.function):
+            return _MappedInThreads(self, run)
+        return _Mapped(self, run)
+
+
+def checked_calls(value: Any, dataset: Dataset) -> int:
+    """The number of parallel calls that a dataset asks for; 2 where it leaves that to us.
+
+    Raises:
+      InvalidArgumentError: it is zero, or negative and not AUTOTUNE.
+    """
+    calls = scalar(value)
+    if calls == AUTOTUNE:
+        return 2
+    if calls <= 0:
+        raise invalid(dataset, f"num_parallel_calls must be greater than zero. Received: {calls}")
+    return calls
+
+
+class _MappedInThreads(Calling):
+    __slots__ = ("_calls", "_jobs", "_pool")
+
+    def __init__(self, dataset: ParallelMap, run: Run) -> None:
+        super().__init__(dataset, run)
+        self._calls = dataset.calls
+        self._pool = Pool(run, dataset.calls, "map")
+        self._jobs: list[Any] = []
+
+    def next(self) -> Element | None:
+        jobs = self._jobs
+        while len(jobs) < self._calls:
+            try:
+                element = self.input.next()
+            except Exception as error:
+                jobs.append(self._pool.failed(error))
+                continue
+            if element is None:
+                break
+            jobs.append(self._pool.submit(self.call, element))
+        if not jobs:
+            return None
+        job = jobs.pop(0)
+        self.count += 1
+        try:
+            return job.result()
+        except Exception as error:
+            if job.called:
+                self.failed(error)
+                return None
+            raise
+
+    def save(self) -> Any:
+        raise errors.UnimplementedError(
+            None, None, f"{self.dataset.place}: the place of a map in threads cannot be saved"
+        )
+
+    def close(self) -> None:
+        self._pool.close()
+        super().close()
+
+
+class MapAndBatch(WithFunction):
+    """Batches of `f` of each element."""
+
+    owns = True
+
+    def _take_inputs(
+        self,
+        input_dataset: Dataset,
+        other_arguments: Any,
+        batch_size: Any,
+        num_parallel_calls: Any,
+        drop: Any,
+    ) -> None:
+        super()._take_inputs(input_dataset, other_arguments)
+        self.calls = checked_calls(num_parallel_calls, self)
+        self.size = scalar(batch_size)
+        self.drop = bool(drop)
+        if self.size <= 0:
+            raise invalid(self, f"batch_size must be greater than zero. Received: {self.size}")
+
+    def start(self, run: Run) -> Stage:
+        threads = self.calls > 1 and run.functions.worth_threads(self.function)
+        return _MappedBatches(self, run, _MappedInThreads(self, run) if threads else _Mapped(self, run))  # type: ignore[arg-type]
+
+    def cardinality(self) -> int:
+        return batches_of(self.sources[0].cardinality(), self.size, self.drop)
+
+
+class _MappedBatches(Stage):
+    __slots__ = ("_dataset", "input")
+
+    def __init__(self, dataset: MapAndBatch, run: Run, mapped: Stage) -> None:
+        self._dataset = dataset
+        self.input = mapped
+
+    def next(self) -> Element | None:
+        rows = gathered(self.input, self._dataset.size)
+        if not rows or (self._dataset.drop and len(rows) < self._dataset.size):
+            return None
+        return stack(rows, self._dataset)
+
+    def save(self) -> Any:
+        return {"input": self.input.save()}
+
+    def restore(self, state: Any) -> None:
+        self.input.restore(state["input"])
+
+    def close(self) -> None:
+        self.input.close()
+
+
+def gathered(stage: Stage, count: int, check: Any = None) -> list[Element]:
+    """The next `count` elements, fewer at the end; `check` is called with each."""
+    rows: list[Element] = []
+    take = stage.next
+    while len(rows) < count:
+        element = take()
+        if element is None:
+            break
+        if check is not None:
+            check(element)
+        rows.append(element)
+    return rows
+
+
+def batches_of(count: int, size: int, drop: bool) -> int:
+    """How many batches there are of `count` elements."""
+    if count < 0:
+        return count
+    return count // size if drop else -(-count // size)
+
+
+class Filter(WithFunction):
+    """The elements for which the predicate holds."""
+
+    @property
+    def function(self) -> Any:
+        return self.attrs["predicate"]
+
+    def start(self, run: Run) -> Stage:
+        return _Filtered(self, run)
+
+    def cardinality(self) -> int:
+        return UNKNOWN
+
+
+class _Filtered(Calling):
+    __slots__ = ()
+
+    def next(self) -> Element | None:
+        while True:
+            element = self.input.next()
+            if element is None:
+                return None
+            self.count += 1
+            try:
+                (held,) = self.call(*element)
+            except Exception as error:
+                self.failed(error)
+                return None
+            if held:
+                return element
+
+
+class FilterByLast(Dataset):
+    """The elements whose last component is True, without it."""
+
+    def start(self, run: Run) -> Stage:
+        return _FilteredByLast(self, run)
+
+    def cardinality(self) -> int:
+        return UNKNOWN
+
+
+class _FilteredByLast(Through):
+    __slots__ = ()
+
+    def next(self) -> Element | None:
+        while True:
+            element = self.input.next()
+            if element is None:
+                return None
+            if element[-1]:
+                return tuple(element[:-1])
+
+
+class TakeWhile(Filter):
+    """The elements before the first for which the predicate does not hold."""
+
+    def start(self, run: Run) -> Stage:
+        return _TakenWhile(self, run)
+
+
+class _TakenWhile(Calling):
+    __slots__ = ("_done",)
+
+    def __init__(self, dataset: Any, run: Run) -> None:
+        super().__init__(dataset, run)
+        self._done = False
+
+    def next(self) -> Element | None:
+        if self._done:
+            return None
+        element = self.input.next()
+        if element is None:
+            return None
+        self.count += 1
+        try:
+            (held,) = self.call(*element)
+        except Exception as error:
+            self.failed(error)
+            return None
+        self._done = not held
+        return element if held else None
+
+
+class Scan(WithFunction):
+    """What `f` of the state and each element gives beside the next state."""
+
+    owns = False
+
+    def _take_inputs(self, input_dataset: Dataset, initial_state: Any, other_arguments: Any) -> None:
+        super()._take_inputs(input_dataset, other_arguments)
+        self.state = tuple(initial_state)
+
+    def start(self, run: Run) -> Stage:
+        return _Scanned(self, run)
+
+
+class _Scanned(Calling):
+    __slots__ = ("_state",)
+
+    def __init__(self, dataset: Scan, run: Run) -> None:
+        super().__init__(dataset, run)
+        self._state = dataset.state
+
+    def next(self) -> Element | None:
+        element = self.input.next()
+        if element is None:
+            return None
+        self.count += 1
+        try:
+            results = tuple(self.call(*self._state, *element))
+        except Exception as error:
+            self.failed(error)
+            return None
+        size = len(self._state)
+        self._state = results[:size]
+        return results[size:]
+
+    def save(self) -> Any:
+        return {**super().save(), "state": self._state}
+
+    def restore(self, state: Any) -> None:
+        super().restore(state)
+        self._state = tuple(state["state"])
+
+
+class FlatMap(WithFunction):
+    """The elements of the datasets that `f` makes of each element, one dataset after another."""
+
+    owns = False
+
+    def start(self, run: Run) -> Stage:
+        return _FlatMapped(self, run)
+
+    def cardinality(self) -> int:
+        return UNKNOWN
+
+
+class _FlatMapped(Calling):
+    __slots__ = ("_argument", "_current")
+
+    def __init__(self, dataset: FlatMap, run: Run) -> None:
+        super().__init__(dataset, run)
+        self._current: Stage | None = None
+        self._argument: Element | None = None
+
+    def next(self) -> Element | None:
+        while True:
+            if self._current is None:
+                self._argument = self.input.next()
+                if self._argument is None:
+                    return None
+                self.count += 1
+                try:
+                    self._current = started(self.call(*self._argument), self.run)
+                except Exception as error:
+                    self.failed(error)
+                    return None
+            element = self._current.next()
+            if element is not None:
+                return element
+            self._current.close()
+            self._current = None
+
+    def save(self) -> Any:
+        inner = None if self._current is None else {"of": self._argument, "stage": self._current.save()}
+        return {**super().save(), "inner": inner}
+
+    def restore(self, state: Any) -> None:
+        super().restore(state)
+        inner = state["inner"]
+        if inner is not None:
+            self._argument = tuple(inner["of"])
+            self._current = started(self.call(*self._argument), self.run)
+            self._current.restore(inner["stage"])
+
+    def close(self) -> None:
+        if self._current is not None:
+            self._current.close()
+        super().close()
+
+
+def started(results: Any, run: Run) -> Stage:
+    """The dataset that a function returned, at work."""
+    return returned(results, run).start(run)
+
+
+def returned(results: Any, run: Run) -> Dataset:
+    """The dataset that a function returned."""
+    dataset = as_dataset(results[0])
+    return dataset if run.adapt is None else run.adapt(dataset)
+
+
+def as_dataset(value: Any) -> Dataset:
+    """The dataset in a variant value.
+
+    Raises:
+      InvalidArgumentError: it holds something else.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O" and not value.ndim:
+        value = value[()]
+    if not isinstance(value, Dataset):
+        raise errors.InvalidArgumentError(
+            None, None, f"Tensor must be a Dataset object. Received: {type(value).__name__}"
+        )
+    return value
+
+
+def infinite_or_unknown(count: int) -> int:
+    """The cardinality of what may drop elements of so many."""
+    return count if count in (0, INFINITE) else UNKNOWN
+
+
+Function = Callable[..., Any]

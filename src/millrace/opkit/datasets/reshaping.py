@@ -1,0 +1,267 @@
+"""Datasets that take elements together or apart: batch, padded_batch, unbatch, window, zip."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from millrace.opkit.datasets.base import (
+    INFINITE,
+    UNKNOWN,
+    Dataset,
+    Element,
+    Run,
+    Stage,
+    Through,
+    invalid,
+    scalar,
+)
+from millrace.opkit.datasets.mapping import batches_of, gathered
+from millrace.opkit.datasets.sources import InMemory, row
+from millrace.opkit.datasets.stacking import Padding, check_row, sparse_rows, stack
+
+
+class Batch(Dataset):
+    """Elements stacked, `batch_size` at a time."""
+
+    owns = True
+
+    def _take_inputs(self, input_dataset: Dataset, batch_size: Any, drop_remainder: Any = False) -> None:
+        self.size = scalar(batch_size)
+        self.drop = bool(drop_remainder)
+        if self.size <= 0:
+            raise invalid(self, f"Batch size must be greater than zero. Received: {self.size}")
+
+    check: Any = None  # of one element, before the others of its batch are taken
+
+    def start(self, run: Run) -> Stage:
+        return _Batches(self, run)
+
+    def combined(self, rows: list[Element]) -> Element:
+        """One batch of the elements `rows`."""
+        return stack(rows, self)
+
+    def cardinality(self) -> int:
+        return batches_of(self.sources[0].cardinality(), self.size, self.drop)
+
+
+class _Batches(Through):
+    __slots__ = ("_dataset", "_drop", "_size")
+
+    def __init__(self, dataset: Batch, run: Run) -> None:
+        super().__init__(dataset, run)
+        self._dataset = dataset
+        self._size = dataset.size
+        self._drop = dataset.drop
+
+    def next(self) -> Element | None:
+        rows = gathered(self.input, self._size, self._dataset.check)
+        if not rows or (self._drop and len(rows) < self._size):
+            return None
+        return self._dataset.combined(rows)
+
+
+class PaddedBatch(Batch):
+    """Elements padded to the same shape and stacked."""
+
+    def _take_inputs(  # type: ignore[override]
+        self,
+        input_dataset: Dataset,
+        batch_size: Any,
+        padded_shapes: Any,
+        padding_values: Any,
+        drop: Any = False,
+    ) -> None:
+        super()._take_inputs(input_dataset, batch_size, drop)
+        self.padding = Padding(padded_shapes, padding_values)
+
+    def combined(self, rows: list[Element]) -> Element:
+        """One padded batch of the elements `rows`."""
+        return self.padding.stack(rows, self)
+
+
+class SparseBatch(Batch):
+    """Dense elements of different sizes as a sparse batch."""
+
+    def _take_inputs(self, input_dataset: Dataset, batch_size: Any, row_shape: Any) -> None:
+        super()._take_inputs(input_dataset, batch_size)
+        self.row_shape = [int(d) for d in np.asarray(row_shape).reshape(-1)]
+
+    def check(self, element: Element) -> None:
+        """Refuses an element that is larger than a row, or of another rank."""
+        check_row(element[0], self.row_shape, self)
+
+    def combined(self, rows: list[Element]) -> Element:
+        """One sparse batch of the elements `rows`."""
+        return (sparse_rows([r[0] for r in rows], self.row_shape),)
+
+
+class Unbatch(Dataset):
+    """The rows of each element."""
+
+    def start(self, run: Run) -> Stage:
+        return _Unbatched(self, run)
+
+    def cardinality(self) -> int:
+        return UNKNOWN
+
+
+class _Unbatched(Through):
+    __slots__ = ("_columns", "_dataset", "_place", "_size")
+
+    def __init__(self, dataset: Unbatch, run: Run) -> None:
+        super().__init__(dataset, run)
+        self._dataset = dataset
+        self._columns: list[Any] = []
+        self._place = self._size = 0
+
+    def next(self) -> Element | None:
+        while self._place >= self._size:
+            element = self.input.next()
+            if element is None:
+                return None
+            self._columns = [np.asarray(c) for c in element]
+            sizes = {c.shape[0] if c.ndim else -1 for c in self._columns}
+            if len(sizes) != 1 or -1 in sizes:
+                raise invalid(
+                    self._dataset,
+                    "Input element must have the same batch size in each component. Received: "
+                    f"{sorted(sizes)}",
+                )
+            self._place, self._size = 0, sizes.pop()
+        self._place += 1
+        return row(self._columns, self._place - 1)
+
+    def save(self) -> Any:
+        left = [c[self._place :] for c in self._columns] if self._place < self._size else []
+        return {"input": self.input.save(), "left": left}
+
+    def restore(self, state: Any) -> None:
+        self.input.restore(state["input"])
+        self._columns = list(state["left"])
+        self._place, self._size = 0, len(self._columns[0]) if self._columns else 0
+
+
+class Window(Dataset):
+    """Datasets of neighbouring elements, one for each component."""
+
+    def _take_inputs(self, input_dataset: Dataset, size: Any, shift: Any, stride: Any, drop: Any) -> None:
+        self.size, self.shift, self.stride = scalar(size), scalar(shift), scalar(stride)
+        self.drop = bool(drop)
+        for name, value in (("size", self.size), ("shift", self.shift), ("stride", self.stride)):
+            if value <= 0:
+                raise invalid(self, f"Window {name} must be greater than zero. Received: {value}")
+
+    def start(self, run: Run) -> Stage:
+        return _Windows(self, run)
+
+    def made_of(self, elements: list[Element]) -> Element:
+        """One element of this dataset: the windows of each component."""
+        return tuple(InMemory(self, [(c,) for c in column]) for column in zip(*elements, strict=True))
+
+    def cardinality(self) -> int:
+        count = self.sources[0].cardinality()
+        if count < 0:
+            return count
+        span = (self.size - 1) * self.stride + 1
+        if self.drop:
+            return 0 if count < span else (count - span) // self.shift + 1
+        return -(-count // self.shift)
+
+
+class _Windows(Through):
+    __slots__ = ("_buffer", "_dataset", "_done")
+
+    def __init__(self, dataset: Window, run: Run) -> None:
+        super().__init__(dataset, run)
+        self._dataset = dataset
+        self._buffer: deque[Element] = deque()
+        self._done = False
+
+    def next(self) -> Element | None:
+        dataset, buffer = self._dataset, self._buffer
+        span = (dataset.size - 1) * dataset.stride + 1
+        while len(buffer) < span and not self._done:
+            element = self.input.next()
+            if element is None:
+                self._done = True
+                break
+            buffer.append(element)
+        if not buffer or (dataset.drop and len(buffer) < span):
+            return None
+        found = dataset.made_of(list(buffer)[: span : dataset.stride])
+        skipped = dataset.shift - len(buffer)
+        for _ in range(min(dataset.shift, len(buffer))):
+            buffer.popleft()
+        for _ in range(skipped):
+            if self._done or self.input.next() is None:
+                self._done = True
+                break
+        return found
+
+    def save(self) -> Any:
+        return {"input": self.input.save(), "buffer": list(self._buffer), "done": self._done}
+
+    def restore(self, state: Any) -> None:
+        self.input.restore(state["input"])
+        self._buffer = deque(map(tuple, state["buffer"]))
+        self._done = state["done"]
+
+
+class SlidingWindow(Window):
+    """Batches of neighbouring elements."""
+
+    owns = True
+
+    def _take_inputs(self, input_dataset: Dataset, size: Any, shift: Any, stride: Any) -> None:  # type: ignore[override]
+        super()._take_inputs(input_dataset, size, shift, stride, True)
+
+    def made_of(self, elements: list[Element]) -> Element:
+        """One batch."""
+        return stack(elements, self)
+
+
+class Zip(Dataset):
+    """The components of one element of each dataset, side by side."""
+
+    def __init__(self, op: Any, input_datasets: tuple[Dataset, ...]) -> None:
+        super().__init__(op, *input_datasets)
+
+    def start(self, run: Run) -> Stage:
+        return _Zipped([source.start(run) for source in self.sources])
+
+    def cardinality(self) -> int:
+        counts = [source.cardinality() for source in self.sources]
+        if UNKNOWN in counts:
+            return UNKNOWN
+        finite = [c for c in counts if c != INFINITE]
+        return min(finite) if finite else INFINITE
+
+
+class _Zipped(Stage):
+    __slots__ = ("_stages",)
+
+    def __init__(self, stages: list[Stage]) -> None:
+        self._stages = stages
+
+    def next(self) -> Element | None:
+        found: list[Any] = []
+        for stage in self._stages:
+            element = stage.next()
+            if element is None:
+                return None
+            found.extend(element)
+        return tuple(found)
+
+    def save(self) -> Any:
+        return {"stages": [stage.save() for stage in self._stages]}
+
+    def restore(self, state: Any) -> None:
+        for stage, saved in zip(self._stages, state["stages"], strict=True):
+            stage.restore(saved)
+
+    def close(self) -> None:
+        for stage in self._stages:
+            stage.close()

@@ -1,0 +1,237 @@
+"""Shuffling, with TensorFlow's generator and TensorFlow's order, exactly."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from millrace.opkit.datasets.base import INFINITE, Dataset, Element, Run, Stage, invalid, scalar
+from millrace.opkit.datasets.sources import entropy
+from millrace.opkit.random.philox import initial_state
+from millrace.opkit.random.stream import WordStream
+
+
+class _Words:
+    """A generator's words, counted so that its place can be saved."""
+
+    __slots__ = ("_stream", "count", "seeds")
+
+    def __init__(self, seeds: tuple[int, int], count: int = 0) -> None:
+        self.seeds = seeds
+        self.count = count
+        self._stream = WordStream(initial_state(*seeds))
+        for _ in range(count):
+            self._stream.word()
+
+    def word(self) -> int:
+        self.count += 1
+        return self._stream.word()
+
+    def save(self) -> Any:
+        return [self.seeds[0], self.seeds[1], self.count]
+
+
+class Shuffle(Dataset):
+    """The elements in random order: each is drawn from a buffer that the next ones fill up again.
+
+    Where each iteration has an order of its own, the seeds of an iteration are drawn from a generator that
+    belongs
+    to the dataset.
+    """
+
+    distinct = True
+    count = 1
+
+    def _take_inputs(self, input_dataset: Dataset, buffer_size: Any, seed: Any, seed2: Any) -> None:
+        self.size = scalar(buffer_size)
+        if self.size <= 0:
+            raise invalid(self, f"buffer_size must be greater than zero. Received: {self.size}")
+        self.seeds = entropy(scalar(seed), scalar(seed2))
+        self.generator = _Words(self.seeds) if self.attrs.get("reshuffle_each_iteration", False) else None
+
+    def start(self, run: Run) -> Stage:
+        seeds = self.seeds
+        if self.generator is not None:
+            seeds = self.generator.word(), self.generator.word()
+        return _Shuffled(self, run, _Words(seeds))
+
+    def cardinality(self) -> int:
+        return self.sources[0].cardinality()
+
+
+class ShuffleAndRepeat(Shuffle):
+    """Repeated and shuffled: epochs follow each other without waiting for the buffer to run empty."""
+
+    @classmethod
+    def fused(cls, shuffle: Shuffle, count: int) -> ShuffleAndRepeat:
+        """`shuffle`, repeated `count` times."""
+        made = copy.copy(shuffle)
+        made.__class__ = cls
+        made.generator = None
+        made.count = count
+        return made  # type: ignore[return-value]
+
+    def _take_inputs(
+        self, input_dataset: Dataset, buffer_size: Any, seed: Any, seed2: Any, count: Any
+    ) -> None:  # type: ignore[override]
+        super()._take_inputs(input_dataset, buffer_size, seed, seed2)
+        self.count = scalar(count)
+        if self.count == 0 or self.count < -1:
+            raise invalid(self, f"count must be greater than zero or equal to -1. Received: {self.count}")
+
+    def cardinality(self) -> int:
+        count = self.sources[0].cardinality()
+        if self.count < 0:
+            return 0 if count == 0 else INFINITE
+        return count * self.count if count >= 0 else count
+
+
+class ShuffleBySeedGenerator(Shuffle):
+    """`Shuffle` whose seeds come from a resource."""
+
+    def _take_inputs(self, input_dataset: Dataset, buffer_size: Any, seed_generator: Any) -> None:  # type: ignore[override]
+        super()._take_inputs(input_dataset, buffer_size, *seed_generator.seeds)
+        self.generator = seed_generator
+
+
+class SeedGenerator(_Words):
+    """The resource that gives each iteration its seeds."""
+
+    __slots__ = ()
+
+
+class _Shuffled(Stage):
+    """The buffer is a ring; each epoch that has elements in it is a slice of the ring."""
+
+    __slots__ = ("_buffer", "_dataset", "_epoch", "_held", "_run", "_slices", "_words", "input")
+
+    def __init__(self, dataset: Shuffle, run: Run, words: _Words) -> None:
+        self._dataset = dataset
+        self._run = run
+        self._words = words
+        self._buffer: list[Element | None] = [None] * min(dataset.size, 1 << 16)
+        self._slices = [[0, 0]]
+        self._held = 0
+        self._epoch = 0
+        self.input: Stage | None = dataset.sources[0].start(run)
+
+    def next(self) -> Element | None:
+        size = self._dataset.size
+        if self.input is not None and self._held < size:
+            self._fill(size)
+        if not self._held:
+            return None
+        slices = self._slices
+        while slices[0][0] == slices[0][1]:
+            slices.pop(0)
+        first = slices[0]
+        start, stop = first
+        at = (start + self._words.word() % (stop - start)) % size
+        buffer = self._buffer
+        element = buffer[at]
+        begin = start % size
+        buffer[at] = buffer[begin]
+        buffer[begin] = None
+        first[0] = start + 1
+        self._held -= 1
+        return element
+
+    def _fill(self, size: int) -> None:
+        buffer, slices = self._buffer, self._slices
+        while self.input is not None and self._held < size:
+            element = self.input.next()
+            if element is not None:
+                at = slices[-1][1] % size
+                if at >= len(buffer):
+                    buffer.extend([None] * min(len(buffer), size - len(buffer)))
+                buffer[at] = element
+                slices[-1][1] += 1
+                self._held += 1
+                continue
+            self.input.close()
+            self.input = None
+            dataset = self._dataset
+            if dataset.count < 0 and slices[-1][0] == slices[-1][1] == 0 and not self._epoch:
+                return  # an empty input, which would be repeated for ever
+            self._epoch += 1
+            if dataset.count < 0 or self._epoch < dataset.count:
+                self.input = dataset.sources[0].start(self._run)
+                slices.append([slices[-1][1], slices[-1][1]])
+
+    def save(self) -> Any:
+        return {
+            "words": self._words.save(),
+            "slices": [list(s) for s in self._slices],
+            "held": self._held,
+            "epoch": self._epoch,
+            "buffer": [
+                [i % self._dataset.size, self._buffer[i % self._dataset.size]]
+                for start, stop in self._slices
+                for i in range(start, stop)
+            ],
+            "input": None if self.input is None else self.input.save(),
+            "generator": None if self._dataset.generator is None else self._dataset.generator.save(),
+        }
+
+    def restore(self, state: Any) -> None:
+        first, second, count = state["words"]
+        self._words = _Words((first, second), count)
+        self._slices = [list(s) for s in state["slices"]]
+        self._held, self._epoch = state["held"], state["epoch"]
+        for at, element in state["buffer"]:
+            if at >= len(self._buffer):
+                self._buffer.extend([None] * (at + 1 - len(self._buffer)))
+            self._buffer[at] = tuple(element)
+        if state["input"] is None:
+            self.input = None
+        elif self.input is not None:
+            self.input.restore(state["input"])
+        if state["generator"] is not None and self._dataset.generator is not None:
+            first, second, count = state["generator"]
+            self._dataset.generator.__init__((first, second), count)
+
+    def close(self) -> None:
+        if self.input is not None:
+            self.input.close()
+
+
+class Sampling(Dataset):
+    """Each element with a given probability."""
+
+    def _take_inputs(self, input_dataset: Dataset, rate: Any, seed: Any, seed2: Any) -> None:
+        self.rate = float(np.asarray(rate))
+        self.seeds = entropy(scalar(seed), scalar(seed2))
+
+    def start(self, run: Run) -> Stage:
+        return _Sampled(self, run)
+
+    def cardinality(self) -> int:
+        return -2
+
+
+class _Sampled(Stage):
+    __slots__ = ("_rate", "_words", "input")
+
+    def __init__(self, dataset: Sampling, run: Run) -> None:
+        self.input = dataset.sources[0].start(run)
+        self._rate = dataset.rate
+        self._words = _Words(dataset.seeds)
+
+    def next(self) -> Element | None:
+        while True:
+            element = self.input.next()
+            if element is None or (self._words.word() & 0x7FFFFF) * 2.0**-23 < self._rate:
+                return element
+
+    def save(self) -> Any:
+        return {"input": self.input.save(), "words": self._words.save()}
+
+    def restore(self, state: Any) -> None:
+        self.input.restore(state["input"])
+        first, second, count = state["words"]
+        self._words = _Words((first, second), count)
+
+    def close(self) -> None:
+        self.input.close()

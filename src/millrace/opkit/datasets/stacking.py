@@ -1,0 +1,163 @@
+"""Putting elements together into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from millrace.core import errors
+from millrace.opkit.datasets.base import Dataset, Element, invalid
+from millrace.opkit.sparse import packed
+
+
+def stack(rows: Sequence[Element], dataset: Dataset, where: str = "") -> Element:
+    """The elements `rows`, at least one, as one element whose components have one more dimension in front.
+
+    Raises:
+      InvalidArgumentError: components of different shapes.
+    """
+    return tuple([_column(values, dataset, where) for values in zip(*rows, strict=True)])
+
+
+def _column(values: Sequence[Any], dataset: Dataset, where: str) -> Any:
+    first = values[0]
+    kind = type(first)
+    if kind is not np.ndarray:
+        if isinstance(first, np.generic):
+            if all(type(v) is kind for v in values):
+                return np.array(values, first.dtype)
+            values = [np.asarray(v) for v in values]
+            first = values[0]
+        elif isinstance(first, Dataset):
+            raise errors.UnimplementedError(None, None, f"datasets cannot be batched\n  at {dataset.place}")
+        else:
+            values = [_boxed(v) for v in values]
+            first = values[0]
+    shape = first.shape
+    out = np.empty((len(values), *shape), first.dtype)
+    if shape:
+        for i, value in enumerate(values):
+            if value.shape != shape:
+                raise _unequal(dataset, value, shape, where)
+            out[i] = value
+    else:
+        for i, value in enumerate(values):
+            if value.shape:
+                raise _unequal(dataset, value, shape, where)
+            out[i] = value[()]
+    return out
+
+
+def _boxed(value: Any) -> np.ndarray:
+    if isinstance(value, np.ndarray):
+        return value
+    box = np.empty((), object)
+    box[()] = value
+    return box
+
+
+def _unequal(dataset: Dataset, value: Any, shape: Any, where: str) -> Exception:
+    return invalid(
+        dataset,
+        f"Cannot batch tensors with different shapes. First element had shape {list(shape)} and another "
+        "had shape "
+        f"{list(value.shape)}{where}",
+    )
+
+
+class Padding:
+    """How the components of a batch are padded.
+
+    Args:
+      shapes: for each component the shape to pad to; -1 where the longest decides.
+      values: for each component what to pad with.
+    """
+
+    def __init__(self, shapes: Sequence[Any], values: Sequence[Any]) -> None:
+        self.shapes = [tuple(int(d) for d in np.asarray(s).reshape(-1)) for s in shapes]
+        self.values = [np.asarray(v).reshape(())[()] for v in values]
+
+    def stack(self, rows: Sequence[Element], dataset: Dataset) -> Element:
+        """The padded batch of the elements `rows`.
+
+        Raises:
+          InvalidArgumentError: an element has another rank than its padded shape, or is larger.
+        """
+        columns = zip(zip(*rows, strict=True), self.shapes, self.values, strict=True)
+        return tuple(
+            [_padded(values, shape, fill, dataset, k) for k, (values, shape, fill) in enumerate(columns)]
+        )
+
+
+def _padded(
+    values: Sequence[Any], wanted: tuple[int, ...], fill: Any, dataset: Dataset, k: int
+) -> np.ndarray:
+    arrays = [v if type(v) is np.ndarray else np.asarray(v) for v in values]
+    for array in arrays:
+        if array.ndim != len(wanted):
+            raise invalid(
+                dataset,
+                "All elements in a batch must have the same rank as the padded shape for component "
+                f"{k}: expected rank {len(wanted)} but got element with rank {array.ndim}",
+            )
+        for size, most in zip(array.shape, wanted, strict=True):
+            if 0 <= most < size:
+                raise errors.DataLossError(
+                    None,
+                    None,
+                    f"Attempted to pad to a smaller size than the input element: {list(array.shape)} to "
+                    f"{list(wanted)}, component {k}\n  at {dataset.place}",
+                )
+    shape = tuple(max(a.shape[i] for a in arrays) if size < 0 else size for i, size in enumerate(wanted))
+    out = np.empty((len(arrays), *shape), arrays[0].dtype)
+    if not shape:
+        for i, array in enumerate(arrays):
+            out[i] = array[()]
+        return out
+    out.fill(fill)
+    for row, array in zip(out, arrays, strict=True):
+        row[tuple([slice(0, n) for n in array.shape])] = array
+    return out
+
+
+def check_row(value: Any, row_shape: Sequence[int], dataset: Dataset) -> None:
+    """Refuses a dense value that does not fit into a row.
+
+    Raises:
+      InvalidArgumentError: it has another rank.
+      DataLossError: it is larger.
+    """
+    shape = np.shape(value)
+    where = f"Received: {list(shape)} and {list(row_shape)}"
+    if len(shape) != len(row_shape):
+        raise invalid(
+            dataset,
+            "Dense to sparse batch elements must have the same rank as the specified row_shape. " + where,
+        )
+    if any(0 <= most < size for size, most in zip(shape, row_shape, strict=True)):
+        message = "Dense to sparse batch elements must not be larger than the specified row_shape. "
+        raise errors.DataLossError(None, None, f"{message}{where}\n  at {dataset.place}")
+
+
+def sparse_rows(values: Sequence[Any], row_shape: Sequence[int]) -> np.ndarray:
+    """A batch of dense values as one sparse component, in the three parts of an element.
+
+    Args:
+      values: one array for each row of the batch.
+      row_shape: the dense shape of a row; -1 where the longest decides.
+    """
+    arrays = [np.asarray(v) for v in values]
+    dense = [max(a.shape[i] for a in arrays) if size < 0 else size for i, size in enumerate(row_shape)]
+    indices = [
+        np.concatenate(
+            [np.full((a.size, 1), i, np.int64), np.indices(a.shape).reshape(a.ndim, -1).T.astype(np.int64)], 1
+        )
+        for i, a in enumerate(arrays)
+    ]
+    return packed.pack(
+        np.concatenate(indices) if indices else np.zeros((0, 1 + len(dense)), np.int64),
+        np.concatenate([a.reshape(-1) for a in arrays]),
+        np.array([len(arrays), *dense], np.int64),
+    )

@@ -1,0 +1,229 @@
+"""Threads of pipelines: a buffer that a thread fills, and a pool that calls functions.
+
+Threads hold no reference to the stage that uses them, so that a forgotten iterator ends its threads; all are
+daemons, and all end when the session is closed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from millrace.core import errors
+from millrace.core.waiting import limited, wait_until
+from millrace.opkit.datasets.base import Element, Run, Stage
+
+_PATIENCE = 2.0  # seconds that closing waits for a thread to end
+
+
+class _Buffer:
+    """What a thread and the one who takes its elements share."""
+
+    def __init__(self, stage: Stage, size: int, run: Run) -> None:
+        self.stage = stage
+        self.size = size
+        self.cancellation = run.cancellation
+        self.items: deque[Any] = deque()
+        self.changed = threading.Condition()
+        self.busy = threading.Lock()  # held while an element is made, so that what is saved fits together
+        self.full = False  # the thread waits, or is about to wait, for room
+        self.done = False  # no more items will come
+        self.stopped = False
+
+    def fill(self) -> None:
+        """The thread's work."""
+        np.seterr(all="ignore")
+        try:
+            with limited(self.cancellation):
+                while self._has_room():
+                    with self.busy:
+                        try:
+                            item: Any = self.stage.next()
+                        except Exception as error:
+                            item = error
+                        if item is None or self.stopped or self.cancellation.cancelled:
+                            break
+                        self.items.append(item)
+                    if len(self.items) == 1:
+                        with self.changed:
+                            self.changed.notify_all()
+        except errors.CancelledError:
+            pass
+        finally:
+            with self.changed:
+                self.done = True
+                self.changed.notify_all()
+            self.stage.close()
+
+    def _has_room(self) -> bool:
+        """Waits for room; False when nobody wants more."""
+        self.full = True
+        if len(self.items) < self.size:
+            self.full = False
+            return not self.stopped
+        with self.changed:
+            wait_until(
+                self.changed, lambda: self.stopped or len(self.items) < self.size, "a prefetching thread"
+            )
+            self.full = False
+        return not self.stopped
+
+    def stop(self) -> None:
+        """Ends the thread as soon as it looks."""
+        self.stopped = True
+        with self.changed:
+            self.changed.notify_all()
+
+
+class Background(Stage):
+    """Another stage, run ahead by a thread that keeps up to `size` elements."""
+
+    __slots__ = ("_buffer", "_thread", "_what", "input")
+
+    def __init__(self, stage: Stage, size: int, run: Run, what: str) -> None:
+        self.input = stage
+        self._buffer = _Buffer(stage, size, run)
+        run.waits = True
+        self._what = what
+        self._thread: threading.Thread | None = None
+
+    def next(self) -> Element | None:
+        buffer = self._buffer
+        if self._thread is None:
+            self._thread = threading.Thread(target=buffer.fill, name=f"millrace {self._what}", daemon=True)
+            self._thread.start()
+        items = buffer.items
+        if not items:
+            with buffer.changed:
+                if buffer.full:
+                    buffer.changed.notify_all()
+                wait_until(buffer.changed, lambda: bool(items) or buffer.done, self._what)
+            if not items:
+                return None
+        item = items.popleft()
+        if buffer.full:
+            with buffer.changed:
+                buffer.changed.notify_all()
+        if type(item) is not tuple and isinstance(item, Exception):
+            raise item
+        return item if type(item) is tuple else tuple(item)
+
+    @property
+    def ready(self) -> bool:
+        """True where the next element is there already."""
+        return bool(self._buffer.items)
+
+    def save(self) -> Any:
+        with self._buffer.busy:
+            items = [item for item in self._buffer.items if type(item) is tuple]
+            return {"items": items, "input": self.input.save()}
+
+    def restore(self, state: Any) -> None:
+        self._buffer.items.extend(map(tuple, state["items"]))
+        self.input.restore(state["input"])
+
+    def close(self) -> None:
+        buffer, thread = self._buffer, self._thread
+        buffer.stop()
+        if thread is None:
+            self.input.close()
+        elif thread is not threading.current_thread():
+            thread.join(_PATIENCE)
+
+    def __del__(self) -> None:
+        self._buffer.stop()
+
+
+class _Job:
+    """One call in a pool."""
+
+    __slots__ = ("_pool", "called", "done", "error", "value")
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.done = False
+        self.called = False
+        self.value: Any = None
+        self.error: Exception | None = None
+
+    def result(self) -> Any:
+        """What the call returned, once it has; raises what it raised."""
+        if not self.done:
+            with self._pool.changed:
+                wait_until(self._pool.changed, lambda: self.done, self._pool.what)
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class Pool:
+    """Threads that call functions, in order.
+
+    Args:
+      run: whose waits end with the session.
+      count: how many threads.
+      what: for messages.
+    """
+
+    def __init__(self, run: Run, count: int, what: str) -> None:
+        self.what = what
+        self.changed = threading.Condition()
+        self._cancellation = run.cancellation
+        run.waits = True
+        self._waiting: deque[Any] = deque()
+        self._count = count
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+
+    def submit(self, call: Callable[..., Any], arguments: Element) -> _Job:
+        """Has one of the threads call `call(*arguments)`."""
+        job = _Job(self)
+        job.called = True
+        with self.changed:
+            self._waiting.append((job, call, arguments))
+            if len(self._threads) < self._count:
+                thread = threading.Thread(target=self._work, name=f"millrace {self.what}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+            self.changed.notify_all()
+        return job
+
+    def failed(self, error: Exception) -> _Job:
+        """A job that has failed before its call."""
+        job = _Job(self)
+        job.error, job.done = error, True
+        return job
+
+    def _work(self) -> None:
+        np.seterr(all="ignore")
+        with limited(self._cancellation):
+            while True:
+                try:
+                    with self.changed:
+                        wait_until(self.changed, lambda: self._closed or bool(self._waiting), self.what)
+                        if self._closed:
+                            return
+                        job, call, arguments = self._waiting.popleft()
+                except errors.CancelledError:
+                    return
+                try:
+                    job.value = call(*arguments)
+                except Exception as error:
+                    job.error = error
+                with self.changed:
+                    job.done = True
+                    self.changed.notify_all()
+
+    def close(self) -> None:
+        """Ends the threads; calls that have not begun are dropped."""
+        with self.changed:
+            self._closed = True
+            self._waiting.clear()
+            self.changed.notify_all()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(_PATIENCE)

@@ -1,0 +1,1 @@
+"""The operations of tf.data: each makes a dataset, or takes elements of one."""

@@ -1,0 +1,211 @@
+"""Functions of datasets, planned once and called for each element.
+
+A function is planned like the body of a loop, for the static shapes of its arguments, and becomes one Python
+function. Variables that it captured live in the session's store; what its own operations remember (the
+state of
+a random generator) belongs to one start, as in TensorFlow: each iterator starts its functions anew.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from millrace.building.function import FunctionGraph
+from millrace.core import shapes
+from millrace.graph.operation import Operation
+from millrace.runtime import interpret
+from millrace.runtime.executable import Executables, raise_located
+from millrace.runtime.plan import cost
+from millrace.runtime.plan.planner import Plan, SlotUse, make_plan
+from millrace.runtime.plan.simplify import simplify
+from millrace.runtime.stepwise import waits
+from millrace.runtime.store import Slot, Store
+from millrace.runtime.threads import ONE_THREAD, uses_blas
+
+_SLOW = frozenset(("PyFunc", "PyFuncStateless", "ReadFile"))  # may wait for something outside of this process
+_LONG = 200e-6  # seconds: what takes longer is worth a thread of its own
+
+Call = Callable[..., Sequence[Any]]
+
+
+class _Planned:
+    """A function's plan and the Python function made of it."""
+
+    def __init__(self, graph: FunctionGraph) -> None:
+        self.results = len(graph.outputs)
+        self.feeds = [*graph.inputs, *graph.captures.values()]
+        self.fetches = [*graph.outputs, *_effects(graph)]
+        dims = [t.dims for t in self.feeds]
+        known = all(map(shapes.fully_defined, dims))
+        self.plan: Plan = simplify(make_plan(self.fetches, self.feeds), dims if known else None)
+        self.function: Call = interpret.compile_function(self.plan)
+        if len(self.fetches) > self.results and not self.plan.slots:
+            self.function = _first(self.function, self.results)
+        if any(uses_blas(step.op.type) for step in self.plan.steps):
+            self.function = _with_one_thread(self.function)
+        self.waits = any(map(waits, self.plan.steps))
+        self.compiles = cost.promotion(self.plan) < math.inf if known and not self.waits else False
+        self.parallel = _worth_a_thread(self.plan)
+
+
+def _effects(graph: FunctionGraph) -> list[Operation]:
+    """What the function does besides its results."""
+    return [
+        op
+        for op in graph.ops
+        if op.body is None
+        and (op.opdef.effect or op.opdef.writes or op.opdef.blocking)
+        and op.type != "BodyArg"
+    ]
+
+
+def _first(function: Call, count: int) -> Call:
+    return lambda *values: function(*values)[:count]
+
+
+def _worth_a_thread(plan: Plan) -> bool:
+    if any(step.op.opdef.name in _SLOW or step.op.opdef.name.startswith("Decode") for step in plan.steps):
+        return True
+    return any(map(waits, plan.steps)) or cost.estimate(plan).interpreted > _LONG
+
+
+def _with_one_thread(function: Call) -> Call:
+    def call(*values: Any) -> Sequence[Any]:
+        with ONE_THREAD:
+            return function(*values)
+
+    return call
+
+
+_planned: weakref.WeakKeyDictionary[FunctionGraph, _Planned] = weakref.WeakKeyDictionary()
+
+
+class Functions:
+    """Starts functions in one session."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def start(self, graph: FunctionGraph, captured: Sequence[Any], states: dict[Any, Any]) -> Call:
+        """A Python function of the explicit arguments to the results.
+
+        Args:
+          graph: the function.
+          captured: the values of what it captured.
+          states: where what its own operations remember is kept; added to.
+        """
+        planned = _plan_of(graph)
+        uses = planned.plan.slots
+        if not uses and not planned.compiles:
+            return _bound(planned.function, tuple(captured))
+        own = states.get(graph)
+        if own is None:
+            own = states[graph] = _Own(graph, self._store, uses, planned.waits)
+        if planned.compiles:
+            return _Compiled(own.executables(planned), planned, captured)
+        return _Stateful(planned, tuple(captured), [own.slot(use.key) for use in uses], own.lock)
+
+    def worth_threads(self, graph: FunctionGraph) -> bool:
+        """True where calls take long enough, or wait for something, so that threads of their own pay."""
+        return _plan_of(graph).parallel
+
+    def located(self, error: Exception) -> Exception:
+        """The error of the operation that failed, for an exception that a call raised."""
+        try:
+            raise_located(error)
+        except Exception as found:
+            return found
+        return error
+
+
+def _plan_of(graph: FunctionGraph) -> _Planned:
+    planned = _planned.get(graph)
+    if planned is None:
+        planned = _planned[graph] = _Planned(graph)
+    return planned
+
+
+def _is_own(use: SlotUse, graph: FunctionGraph) -> bool:
+    return use.op.graph is graph and not use.op.attrs.get("shared_name")
+
+
+def _bound(function: Call, captured: tuple[Any, ...]) -> Call:
+    if not captured:
+        return function
+    return lambda *values: function(*values, *captured)
+
+
+class _Stateful:
+    """A call that reads and writes slots."""
+
+    __slots__ = ("_captured", "_count", "_first", "_function", "_lock", "_slots", "_written")
+
+    def __init__(self, planned: _Planned, captured: tuple[Any, ...], slots: list[Slot], lock: Any) -> None:
+        self._function = planned.function
+        self._captured = captured
+        self._slots = slots
+        self._lock = lock
+        self._count = planned.results
+        self._first = len(planned.plan.fetches)
+        self._written = [
+            i
+            for i, use in enumerate(planned.plan.slots)
+            if use.final != use.initial or use.op.opdef.state is not None
+        ]
+
+    def __call__(self, *values: Any) -> Sequence[Any]:
+        with self._lock:
+            slots = self._slots
+            results = self._function(*values, *self._captured, *[interpret.host(s.value) for s in slots])
+            first = self._first
+            for i in self._written:
+                slots[i].value = results[first + i]
+        return results[: self._count]
+
+
+class _Own(Store):
+    """The store of one function in one iterator: its own slots here, those of the program in the
+    session's.
+    """
+
+    def __init__(self, graph: FunctionGraph, store: Store, uses: list[SlotUse], waits: bool) -> None:
+        super().__init__()
+        self._shared = store
+        self._own = {use.key for use in uses if _is_own(use, graph)}
+        self._executables: Executables | None = None
+        if len(self._own) < len(uses) and not waits:
+            self.lock = store.lock
+
+    def slot(self, key: str) -> Slot:
+        return super().slot(key) if key in self._own else self._shared.slot(key)
+
+    def executables(self, planned: _Planned) -> Executables:
+        """The function's forms, interpreted and compiled."""
+        if self._executables is None:
+            feeds = [_Feed(t) for t in planned.feeds]
+            self._executables = Executables(planned.fetches, feeds, self, "auto")
+        return self._executables
+
+
+class _Compiled:
+    """A call whose arithmetic is large enough to be compiled, at the run at which that has paid."""
+
+    def __init__(self, executables: Executables, planned: _Planned, captured: Sequence[Any]) -> None:
+        self._executables = executables
+        self._count = planned.results
+        self._captured = tuple(captured)
+
+    def __call__(self, *values: Any) -> Sequence[Any]:
+        return self._executables.run((*values, *self._captured))[: self._count]
+
+
+class _Feed:
+    """An argument, in the form in which `Executables` takes feeds."""
+
+    any_shape = False
+
+    def __init__(self, tensor: Any) -> None:
+        self.tensor = tensor

@@ -1,0 +1,1 @@
+"""Hooks: what happens around each run of a monitored session."""

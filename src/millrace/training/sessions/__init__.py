@@ -1,0 +1,1 @@
+"""Sessions that initialize, restore, recover and stop by themselves."""

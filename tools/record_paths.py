@@ -1,0 +1,157 @@
+"""Records TensorFlow 1.15's private modules: which public object each of their names stands for.
+
+    python tools/record_paths.py paths.tsv generated_ops.txt      # with TensorFlow 1.15 installed
+
+What it writes is `src/millrace/hook/paths.tsv` and `generated_ops.txt`. A name is kept where its object is
+public under some name and the private module is its home, takes it from a module of generated operations, or
+is one of the modules that gather names. Needs Python 3.7, as TensorFlow 1.15 does.
+"""
+
+import importlib
+import inspect
+import os
+import sys
+import types
+import warnings
+
+NAMES = os.path.join(os.path.dirname(__file__), "..", "src", "millrace", "hook", "names.txt")
+GATHERING = set(
+    "standard_ops training nn nn_ops io_ops gradients gradients_impl variables summary rnn_cell errors "
+    "layers framework_lib client_lib training_lib array_ops math_ops control_flow_ops state_ops".split()
+)
+LEFT_OUT = (
+    "contrib.quantization",
+    "contrib.specs",
+    "contrib.labeled_tensor",
+    "contrib.lite",
+    "python.pywrap_tensorflow_internal",
+)
+HEADER = """# TensorFlow 1.15.5's private modules: module, public namespace ("" is tf itself), names.
+# `a=b`: the module calls it a, the namespace b. Recorded by tools/record_paths.py; millrace.hook reads them.
+"""
+GENERATED = """# TensorFlow 1.15.5's modules of generated operations: [module]; function, type, arguments.
+# The arguments come in this order, then `name`. Facts, recorded by tools/record_paths.py.
+"""
+
+
+def public_names():
+    """The names of 1.15's public API, relative to `tf`."""
+    names, space = set(), ""
+    for line in open(NAMES):
+        if line.startswith("["):
+            space = line.strip().strip("[]").rpartition(" ")[0] + "."
+        elif not line.startswith("#"):
+            names.update((space + word)[3:] for word in line.split())
+    return names
+
+
+def public_objects(root, skip):
+    """Identity of an object to its public names, by walking the API."""
+    found, seen = {}, set()
+
+    def walk(module, path):
+        if id(module) in seen or path.count(".") > 5:
+            return
+        seen.add(id(module))
+        for name in sorted(n for n in dir(module) if not n.startswith("_")):
+            try:
+                value = getattr(module, name)
+            except Exception:
+                continue
+            inner = (path + "." + name).lstrip(".")
+            if isinstance(value, types.ModuleType):
+                home = value.__name__
+                inside = path.startswith("contrib") and ".python." in home and "_api" not in home
+                if home.startswith("tensorflow") and not inside and (path or name not in skip):
+                    walk(value, inner)
+            elif not isinstance(value, (int, float, str, bytes, bool, type(None))):
+                found.setdefault(id(value), []).append(inner)
+
+    walk(root, "")
+    return found
+
+
+def all_modules():
+    """Every module of TensorFlow that can be imported, by its name below `tensorflow`."""
+    base = os.path.dirname(importlib.import_module("tensorflow_core").__file__)  # pyright: ignore
+    for folder, _, files in sorted(os.walk(base)):
+        space = os.path.relpath(folder, base).replace(os.sep, ".")
+        if space.split(".")[0] not in ("python", "contrib", "core", "examples"):
+            continue
+        for file in sorted(files):
+            name = (space + "." + file[:-3]).replace(".__init__", "")
+            if file.endswith(".py") and "_test" not in file and not name.startswith(LEFT_OUT):
+                try:
+                    yield name, importlib.import_module("tensorflow." + name)
+                except Exception:
+                    continue
+
+
+def shortest(names):
+    """The name to record of an object that has several."""
+    return min(
+        names, key=lambda n: (n.startswith("contrib."), n.startswith("compat."), n.count("."), len(n), n)
+    )
+
+
+def main(paths, generated):
+    """Writes both tables."""
+    tf = importlib.import_module("tensorflow")
+    newer = importlib.import_module("tensorflow.compat.v2")
+    importlib.import_module("tensorflow.contrib")
+    registry = importlib.import_module("tensorflow.python.framework.op_def_registry")
+
+    warnings.filterwarnings("ignore")
+    objects = public_objects(tf, ("compat", "python", "core", "tools", "examples"))
+    for key, names in public_objects(newer, ()).items():
+        objects.setdefault(key, ["compat.v2." + n for n in names])
+    known = public_names()
+    modules = list(all_modules())
+    packages = {name.rpartition(".")[0] for name, _ in modules}
+    types_ = set(registry.get_registered_ops())
+    with open(paths, "w") as table, open(generated, "w") as functions:
+        table.write(HEADER)
+        functions.write(GENERATED)
+        for path, module in modules:
+            rows = {}
+            for name, value in sorted(vars(module).items()):
+                if name.startswith("__") or id(value) not in objects or isinstance(value, types.ModuleType):
+                    continue
+                target = shortest(objects[id(value)])
+                home = str(getattr(value, "__module__", "") or "").replace("tensorflow_core", "tensorflow")
+                if not (
+                    home == "tensorflow." + path
+                    or home.startswith("tensorflow.python.ops.gen_")
+                    or path.split(".")[-1] in GATHERING
+                    or path in packages
+                    or not home.startswith("tensorflow")
+                ):
+                    continue
+                space, _, leaf = target.rpartition(".")
+                if (space == path and leaf == name) or not (
+                    target in known or target.startswith("compat.v2.")
+                ):
+                    continue
+                if ".ops.gen_" not in path:
+                    rows.setdefault(space, []).append(name if name == leaf else name + "=" + leaf)
+            for space in sorted(rows):
+                table.write("%s\t%s\t%s\n" % (path, space, " ".join(sorted(rows[space]))))
+            if path.startswith("python.ops.gen_"):
+                functions.write("[%s]\n" % path)
+                functions.writelines(generated_lines(module, types_))
+
+
+def generated_lines(module, op_types):
+    """The functions of one module of generated operations."""
+    for name, value in sorted(vars(module).items()):
+        function = inspect.unwrap(value) if isinstance(value, types.FunctionType) else None
+        if function is None or name.endswith("_eager_fallback"):
+            continue
+        used = [c for c in function.__code__.co_consts if isinstance(c, str) and c in op_types]
+        if used:
+            arguments = [a for a in inspect.signature(function).parameters if a != "name"]
+            yield "%s %s %s\n" % (name, used[0], " ".join(arguments))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
