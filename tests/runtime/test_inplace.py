@@ -77,3 +77,19 @@ def test_a_failed_run_changes_nothing(graph) -> None:
         with pytest.raises(tf.errors.InvalidArgumentError):
             sess.run(tf.scatter_add(table, [4], np.ones((1, 3), np.float32)))
         assert np.array_equal(sess.run(table), _table())
+
+
+def test_a_variable_that_took_another_value_as_its_own_is_copied_before_rows_change(monkeypatch):
+    monkeypatch.setenv("MILLRACE_TIER", "interpret")
+    v = tf.get_variable("v", initializer=[0.5, -1.0, 2.0])
+    before = tf.identity(v)
+    x = tf.placeholder(tf.float32, [3])
+    doubled = x * 2.0
+    with tf.control_dependencies([tf.assign(v, tf.identity(before))]):
+        first = tf.scatter_update(v, [1], [-0.75])
+    with tf.control_dependencies([tf.assign(v, doubled)]):
+        second = tf.scatter_update(v, [1], [7.0])
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        assert [a.tolist() for a in sess.run([before, first])] == [[0.5, -1.0, 2.0], [0.5, -0.75, 2.0]]
+        assert [a.tolist() for a in sess.run([doubled, second], {x: [1, 2, 3]})] == [[2, 4, 6], [2, 7, 6]]

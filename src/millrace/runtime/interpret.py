@@ -212,29 +212,26 @@ class _Source:
         plan = self.plan
         if self.is_body:
             return set()
-        derived = {
-            use.initial: use.initial for use in plan.slots
-        }  # value -> the version that it may share memory with
+        # value -> the versions that it may share memory with
+        derived = {use.initial: frozenset((use.initial,)) for use in plan.slots}
         last: dict[int, int] = {}
         for i, part in enumerate(self.parts):
             inputs = part.inputs if isinstance(part, Segment) else (*part.inputs, *part.state)
             for value in inputs:
-                if value in derived:
-                    last[derived[value]] = i
+                last.update(dict.fromkeys(derived.get(value, ()), i))
             if isinstance(part, Step):
-                if part.op.opdef.writes:
-                    derived.update((v, v) for v in part.new_state)
-                elif part.op.opdef.alias or part.op.opdef.has_body:
-                    shared = next((derived[v] for v in part.inputs if v in derived), None)
-                    if shared is not None:
-                        derived.update((v, shared) for v in part.outputs)
+                passes = part.op.opdef.alias or part.op.opdef.has_body
+                if part.op.opdef.writes and not passes:
+                    derived.update((v, frozenset((v,))) for v in part.new_state)
+                elif passes:
+                    shared = frozenset().union(*(derived.get(v, ()) for v in inputs))
+                    derived.update(dict.fromkeys((*part.outputs, *part.new_state), shared))
         for value in plan.fetches:
-            if value in derived:
-                last[derived[value]] = len(self.parts)
+            last.update(dict.fromkeys(derived.get(value, ()), len(self.parts)))
         found = set()
         for i, part in enumerate(self.parts):
             if isinstance(part, Step) and part.op.opdef.writes and not part.op.opdef.alias:
-                taken = [v for v in part.inputs if v in derived and derived[v] == v]
+                taken = [v for v in part.inputs if derived.get(v) == {v}]
                 if taken and all(last.get(v) == i for v in taken) and len(taken) == len(set(taken)):
                     found.add(id(part))
         self.owners = found if any(_changes_rows(p) for p in self.parts if id(p) in found) else set()

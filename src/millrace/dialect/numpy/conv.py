@@ -74,7 +74,14 @@ class ConvVerbs:
         dtype = x.dtype
         x, w = _wide(x, w)
         kernel, channels, filters = w.shape[:-2], w.shape[-2], w.shape[-1]
-        view = _windows(_padded(x, pads), kernel, strides, dilations)
+        padded = _padded(x, pads)
+        if any(n < (k - 1) * d + 1 for n, k, d in zip(padded.shape[1:], kernel, dilations, strict=False)):
+            outs = [
+                max(n - (k - 1) * d - 1 + s, 0) // s
+                for n, k, d, s in zip(padded.shape[1:], kernel, dilations, strides, strict=False)
+            ]
+            return np.zeros((x.shape[0], *outs, filters), dtype)  # the window fits nowhere
+        view = _windows(padded, kernel, strides, dilations)
         outs = view.shape[1 : 1 + len(kernel)]
         depth = int(np.prod(kernel)) * channels
         matrix = w.reshape(depth, filters)

@@ -119,7 +119,7 @@ class Gamma(_Scalar):
 
     def _log_prob(self, x: Tensor) -> Tensor:
         x = self._checked(x)
-        power = (self._concentration - 1.0) * raw.Log(x) - self._rate * x
+        power = raw.Xlogy(self._concentration - 1.0, x) - self._rate * x
         return power - (raw.Lgamma(self._concentration) - self._concentration * raw.Log(self._rate))
 
     def _cdf(self, x: Tensor) -> Tensor:
@@ -284,7 +284,7 @@ class Beta(_Scalar):
 
     def _log_prob(self, x: Tensor) -> Tensor:
         x = self._checked(x)
-        powers = (self._concentration1 - 1.0) * raw.Log(x) + (self._concentration0 - 1.0) * raw.Log1p(-x)
+        powers = raw.Xlogy(self._concentration1 - 1.0, x) + (self._concentration0 - 1.0) * raw.Log1p(-x)
         return powers - self._log_normalization()
 
     def _cdf(self, x: Tensor) -> Tensor:
@@ -402,7 +402,7 @@ class Dirichlet(Distribution):
                 ),
             ]
             x = with_dependencies(checks, x)
-        powers = reduce_sum((self._concentration - 1.0) * raw.Log(x), -1)
+        powers = reduce_sum(raw.Xlogy(self._concentration - 1.0, x), -1)
         return powers - lbeta(self._concentration)
 
     def _prob(self, x: Tensor) -> Tensor:

@@ -81,19 +81,20 @@ def sobel_edges(image: Any) -> Tensor:
       `[batch, height, width, channels, 2]`: the vertical and the horizontal change.
     """
     image = to_tensor(image)
-    if image.dims is None or len(image.dims) != 4 or image.dims[3] is None:
-        raise ValueError(
-            f"sobel_edges: the rank must be 4 and the channels known. Received: shape {image.shape}"
-        )
-    channels = image.dims[3]
+    if image.dims is not None and len(image.dims) != 4:
+        raise ValueError(f"sobel_edges: the rank must be 4. Received: shape {image.shape}")
+    channels = None if image.dims is None else image.dims[3]
     down = np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]], image.dtype.base_dtype.np_dtype)
     pair = np.stack([down, down.T], axis=-1)[:, :, None, :]
-    kernel = to_tensor(np.tile(pair, (1, 1, channels, 1)), name="sobel_filters")
+    if channels is None:
+        kernel = raw.Tile(to_tensor(pair), raw.Pack([1, 1, raw.Shape(image)[3], 1]))
+    else:
+        kernel = to_tensor(np.tile(pair, (1, 1, channels, 1)), name="sobel_filters")
     padded = raw.MirrorPad(image, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="REFLECT")
     edges = raw.DepthwiseConv2dNative(padded, kernel, strides=[1, 1, 1, 1], padding="VALID")
     shape = raw.ConcatV2([raw.Shape(image), [2]], 0)
     result = raw.Reshape(edges, shape)
-    result.set_shape([*image.dims, 2])
+    result.set_shape([*(image.dims or [None] * 4), 2])
     return result
 
 

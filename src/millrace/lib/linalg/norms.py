@@ -13,6 +13,7 @@ from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.array_idioms import rank_tensor, size_tensor
+from millrace.opkit.rules.axes import from_the_front, joined, others
 from millrace.ops.array.fill import ones_like
 from millrace.ops.array.reshape import matrix_transpose
 from millrace.ops.linalg.decomposition import svd
@@ -68,7 +69,12 @@ def _matrix_norm(x: Tensor, order: Any, axes: tuple[int, int]) -> Tensor:
 def _spectral(x: Tensor, axes: tuple[int, int]) -> Tensor:
     """The largest singular values, with both axes kept as ones."""
     if x.dims is None:
-        raise ValueError(f"norm: ord=2 of matrices needs a known rank. Received: {x.shape}")
+        count = raw.Rank(x)
+        pair = from_the_front(axes, count)
+        turned = joined(others(pair, count), pair)
+        values = svd(raw.Transpose(x, turned), compute_uv=False)
+        largest = raw.ExpandDims(raw.Max(values, -1, keep_dims=True), -1)
+        return raw.Transpose(largest, raw.InvertPermutation(turned))
     rank = len(x.dims)
     last = [a % rank for a in axes]
     order = [i for i in range(rank) if i not in last] + last
@@ -119,7 +125,7 @@ def norm(
                     f"norm: axis must be None, an integer, or a pair of integers. Received: {axis!r}"
                 )
             axis = axis[0]
-        if axis is not None and not hasattr(axis, "__index__"):
+        if axis is not None and not isinstance(axis, int | np.integer | Tensor):
             raise ValueError(
                 f"norm: axis must be None, an integer, or a pair of integers. Received: {axis!r}"
             )

@@ -298,16 +298,14 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
         data = to_tensor(input, name="input")
         if axis is None:
             data, axis = raw.Reshape(data, [-1]), 0
-        if data.dims is None:
-            raise ValueError(f"repeat: input must have a known rank. Received: {data}")
-        at = axis + len(data.dims) if axis < 0 else axis
+        at = axis + len(data.dims) if axis < 0 and data.dims is not None else axis
         counts = to_tensor(repeats, name="repeats")
         if counts.dtype.base_dtype not in (int32, int64):
             counts = raw.Cast(counts, DstT=int32)
         if counts.dims == (1,):
             counts = raw.Reshape(counts, np.zeros(0, np.int32))
         whole = shape_of(data, out_type=counts.dtype.base_dtype)
-        if counts.dims == ():
+        if counts.dims == () and data.dims is not None:
             times = [1] * (len(data.dims) + 1)
             expanded = expand_dims(data, at + 1)
             before, after = (
@@ -317,7 +315,7 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
             tiled = raw.Tile(expanded, raw.ConcatV2([before, raw.Reshape(counts, [1]), after], 0))
             longer = raw.Reshape(whole[at] * counts, [1])
             return raw.Reshape(tiled, raw.ConcatV2([whole[:at], longer, whole[at + 1 :]], 0))
-        counts = raw.BroadcastTo(counts, whole[at : at + 1])
+        counts = raw.BroadcastTo(counts, raw.Reshape(whole[at], [1]) if at < 0 else whole[at : at + 1])
         most = raw.Maximum(_like(counts, 0), raw.Max(counts, _all_dimensions(counts)))
         row = raw.Range(_like(counts, 0), most, _like(counts, 1))
         mask = raw.Less(row, raw.ExpandDims(counts, -1))

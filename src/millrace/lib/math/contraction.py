@@ -16,6 +16,7 @@ from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_prod, reduce_sum
+from millrace.opkit.rules.axes import from_the_front, joined, others
 from millrace.ops.array.concat import concat, stack
 from millrace.ops.array.gather import gather
 from millrace.ops.array.reshape import transpose
@@ -81,9 +82,7 @@ def _axes_of(axes: Any, rank_a: int | None) -> tuple[Any, Any]:
         if axes < 0:
             raise ValueError(f"tensordot: 'axes' must be at least 0. Received: {axes}")
         if rank_a is None:
-            raise ValueError(
-                "tensordot: with a number as 'axes', 'a' needs a known rank. Received: unknown shape"
-            )
+            return list(range(-axes, 0)), list(range(axes))
         if axes > rank_a:
             raise ValueError(
                 f"tensordot: 'axes' must not be larger than the rank of 'a', {rank_a}. Received: {axes}"
@@ -101,12 +100,12 @@ def _axes_of(axes: Any, rank_a: int | None) -> tuple[Any, Any]:
     raise ValueError(f"tensordot: 'axes' must be an integer or have length 2. Received: {axes!r}")
 
 
-def _flat_matrix(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor, Any, list[int | None]]:
+def _flat_matrix(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor, Any, Any]:
     """`x` as a matrix of free by summed elements (or the reverse), and the lengths of its free axes: numbers,
     or a tensor where not all of `x`'s are known; then what is known of them.
     """
     if x.dims is None:
-        raise ValueError(f"tensordot: inputs need a known rank. Received: {x.shape}")
+        return _flat_matrix_of_any_rank(x, axes, summed_first)
     rank = len(x.dims)
     if any(not -rank <= a < rank for a in axes):
         raise ValueError(f"tensordot: axes must be in [{-rank}, {rank}). Received: {axes}")
@@ -126,6 +125,19 @@ def _flat_matrix(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor
     order = concat(parts if summed_first else parts[::-1], 0)
     sides = stack(sides[::-1] if summed_first else sides)
     return raw.Reshape(transpose(x, order), sides), kept, known
+
+
+def _flat_matrix_of_any_rank(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor, Tensor, None]:
+    rank, lengths = raw.Rank(x), raw.Shape(x)
+    summed = from_the_front(axes, rank)
+    free = others(summed, rank)
+    kept = raw.GatherV2(lengths, free, 0)
+    sides = [raw.Prod(kept, 0), raw.Prod(raw.GatherV2(lengths, summed, 0), 0)]
+    order = [free, summed]
+    if summed_first:
+        sides.reverse()
+        order.reverse()
+    return raw.Reshape(raw.Transpose(x, joined(*order), name="transpose"), raw.Pack(sides)), kept, None
 
 
 @public("tensordot", "linalg.tensordot")
@@ -155,7 +167,8 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
             return _reshape(product, free_a + free_b, name=scope)
         free_a, free_b = to_tensor(free_a, dtypes.int32), to_tensor(free_b, dtypes.int32)
         result = raw.Reshape(product, concat([free_a, free_b], 0), name=scope)
-        result.set_shape([*known_a, *known_b])
+        if known_a is not None and known_b is not None:
+            result.set_shape([*known_a, *known_b])
         return result
 
 

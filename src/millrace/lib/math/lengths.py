@@ -11,6 +11,7 @@ from millrace.building.convert import to_tensor
 from millrace.building.static import static_value
 from millrace.core import dtypes
 from millrace.graph.tensor import Tensor
+from millrace.opkit.rules import axes
 
 Length = int | Tensor
 
@@ -81,7 +82,11 @@ def fitted(x: Tensor, wanted: list[Length]) -> Tensor:
     ]
     if all(isinstance(m, int) and m == 0 for m in missing):
         return x
-    front = [0] * (rank_of(x) - len(wanted))
+    if x.dims is None:
+        rank = raw.Rank(x)
+        last = axes.from_the_front(range(-len(wanted), 0), rank)
+        return raw.Pad(x, axes.paddings(last, vector(*missing), rank))
+    front = [0] * (len(x.dims) - len(wanted))
     ends = vector(*front, *missing)
     if isinstance(ends, np.ndarray):
         return raw.Pad(x, np.stack([np.zeros_like(ends), ends], 1))

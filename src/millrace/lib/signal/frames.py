@@ -22,11 +22,11 @@ from millrace.lib.math.lengths import (
     fitted,
     float_range,
     length,
-    rank_of,
     vector,
     whole,
 )
 from millrace.lib.signal.transforms import dct, irfft, rfft
+from millrace.opkit.rules import axes
 
 # ---------------------------------------------------------------- windows
 
@@ -111,31 +111,38 @@ def frame(
       `[..., frames, frame_length, ...]`.
 
     Raises:
-      ValueError: an argument is not a scalar, or the rank is unknown.
+      ValueError: an argument is not a scalar, or the axis is out of range.
     """
     with name_scope(name, "frame", [signal, frame_length, frame_step, pad_value]):
         signal = to_tensor(signal, name="signal")
         width, step = whole(frame_length, "frame_length"), whole(frame_step, "frame_step")
-        rank = rank_of(signal)
         at = int(static_value(axis)) if isinstance(axis, Tensor) else int(axis)  # pyright: ignore[reportArgumentType]
-        if not -rank <= at < rank:
-            raise ValueError(f"frame: axis must be in [{-rank}, {rank}). Received: {at}")
-        at %= rank
+        if signal.dims is not None:
+            rank = len(signal.dims)
+            if not -rank <= at < rank:
+                raise ValueError(f"frame: axis must be in [{-rank}, {rank}). Received: {at}")
+            at %= rank
         count = length(signal, at)
         if pad_end:
             frames = at_least_zero(-(-count // step))
             missing = at_least_zero(width + step * (frames - 1) - count)
             if not (isinstance(missing, int) and missing == 0):
-                rows = [vector(0, missing if i == at else 0) for i in range(rank)]
-                paddings = raw.Pack(rows) if isinstance(missing, Tensor) else np.stack(rows)
-                signal = raw.PadV2(
-                    signal, paddings, to_tensor(pad_value, signal.dtype.base_dtype, "pad_value")
-                )
+                filler = to_tensor(pad_value, signal.dtype.base_dtype, "pad_value")
+                signal = raw.PadV2(signal, _paddings(signal, at, missing), filler)
         else:
             frames = at_least_zero((count - width) // step + 1)
         starts = raw.ExpandDims(raw.Mul(raw.Range(0, frames, 1), step), 1)
         indices = raw.Add(starts, raw.ExpandDims(raw.Range(0, width, 1), 0))
         return raw.GatherV2(signal, indices, at)
+
+
+def _paddings(signal: Tensor, at: int, missing: Length) -> Any:
+    """What appends `missing` samples to one axis."""
+    if signal.dims is None:
+        rank = raw.Rank(signal)
+        return axes.paddings(axes.from_the_front([at], rank), raw.Reshape(missing, [1]), rank)
+    rows = [vector(0, missing if i == at else 0) for i in range(len(signal.dims))]
+    return raw.Pack(rows) if isinstance(missing, Tensor) else np.stack(rows)
 
 
 @public("signal.overlap_and_add", "contrib.signal.overlap_and_add")
@@ -159,18 +166,23 @@ def overlap_and_add(signal: Any, frame_step: Any, name: str | None = None) -> Te
             isinstance(frame_step, Tensor) and not frame_step.dtype.is_integer
         ):
             raise ValueError(f"overlap_and_add: frame_step must be an integer. Received: {frame_step!r}")
-        rank = rank_of(signal)
-        if rank < 2:
+        rank = raw.Rank(signal) if signal.dims is None else len(signal.dims)
+        if isinstance(rank, int) and rank < 2:
             raise ValueError(f"overlap_and_add: signal must have rank at least 2. Received: {signal.shape}")
         step = whole(frame_step, "frame_step")
         frames, width = length(signal, -2), length(signal, -1)
         total = (frames - 1) * step + width
-        order = [rank - 2, rank - 1, *range(rank - 2)]
-        first = raw.Transpose(signal, np.array(order, np.int32))
+        if isinstance(rank, int):
+            order: Any = np.array([rank - 2, rank - 1, *range(rank - 2)], np.int32)
+            back: Any = np.array([*range(1, rank - 1), 0], np.int32)
+        else:
+            order = axes.joined(axes.range_of(rank - 2, rank), axes.range_of(0, rank - 2))
+            back = axes.joined(axes.range_of(1, rank - 1), [0])
+        first = raw.Transpose(signal, order)
         starts = raw.ExpandDims(raw.Mul(raw.Range(0, frames, 1), step), 1)
         places = raw.Add(starts, raw.ExpandDims(raw.Range(0, width, 1), 0))
         added = raw.UnsortedSegmentSum(first, places, to_tensor(total, dtypes.int32))
-        return raw.Transpose(added, np.array([*range(1, rank - 1), 0], np.int32))
+        return raw.Transpose(added, back)
 
 
 @public("signal.stft", "contrib.signal.stft")

@@ -75,6 +75,7 @@ def out_size(
     padding: str,
     dilation: int = 1,
     pads: tuple[int, int] = (0, 0),
+    empty: bool = False,
 ) -> int | None:
     """How often a window fits into one axis; None where that is not known.
 
@@ -85,6 +86,7 @@ def out_size(
       padding: "SAME", "VALID" or "EXPLICIT".
       dilation: steps between the window's elements.
       pads: elements added before and after, for EXPLICIT.
+      empty: a window that is too long by less than a stride fits zero times.
 
     Raises:
       ValueError: the window is longer than the padded axis.
@@ -97,6 +99,8 @@ def out_size(
         return None
     reach = (window - 1) * dilation + 1
     padded = size + sum(pads)
+    if empty and reach - stride <= padded < reach:
+        return 0
     if padded < reach:
         raise ValueError(
             f"the window must fit into the input. Received: window of {reach} over {padded} elements"
@@ -139,8 +143,9 @@ def place(
             total = max((out - 1) * stride + reach - size, 0)
             pair = (total // 2, total - total // 2)
         else:
-            out = (size + sum(pair) - reach + stride) // stride
-            if out < 0:
+            spare = size + sum(pair) - reach + stride
+            out = max(spare, 0) // stride
+            if spare <= -stride:
                 raise refused(
                     f"the window must fit into the input. Received: window of {reach} over {size} elements"
                 )

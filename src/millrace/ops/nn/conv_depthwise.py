@@ -97,7 +97,7 @@ class DepthwiseConv2dNative:
         for part, index in zip(frame.parts(xp, input), frame.kernel, strict=True):
             product = part[..., None] * w[index] if w.shape[3] > 1 else (part * w[index][:, 0])[..., None]
             total = product if total is None else total + product
-        flat = xp.reshape(total, (*total.shape[:3], -1)).astype(input.dtype)  # pyright: ignore[reportOptionalMemberAccess]
+        flat = xp.reshape(total, (*total.shape[:3], w.shape[2] * w.shape[3])).astype(input.dtype)  # pyright: ignore[reportOptionalMemberAccess]
         return windows.channels_back(xp, flat, data_format)
 
     def grad(op, dy):

@@ -95,7 +95,10 @@ def _shape(x: Dims, w: Dims, strides: Any, rates: Any, padding: str) -> Dims:
         raise ValueError(
             f"filter must have the input's depth. Received: input {format_dims(x)}, filter {format_dims(w)}"
         )
-    outs = windows.out_sizes(x[1:3], w[:2], strides[1:3], padding, rates[1:3])  # type: ignore[index]
+    outs = [
+        windows.out_size(x[i + 1], w[i], strides[i + 1], padding, rates[i + 1], empty=True)  # type: ignore[index]
+        for i in range(2)
+    ]
     return x[0], *outs, w[2] if x[3] is None else x[3]  # type: ignore[index]
 
 
