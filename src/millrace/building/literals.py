@@ -255,6 +255,8 @@ def _stretch(array: np.ndarray, shape: shapes.Dims) -> np.ndarray:
         raise ValueError(
             f"{array.size} elements do not fit shape {shapes.format_dims(shape)}, which has {size}"
         )
+    if array.size == 1:  # takes no memory, and is written as the one element that was given
+        return np.broadcast_to(array.reshape(()), shape)  # type: ignore[arg-type]
     flat = np.empty(size, array.dtype)
     flat[: array.size] = array.reshape(-1)
     flat[array.size :] = array.reshape(-1)[-1]

@@ -161,6 +161,16 @@ def decode(proto: Any) -> np.ndarray[Any, Any]:
     return _fill(values, count, np.zeros((), dtype.np_dtype)).reshape(shape)
 
 
+def listed(proto: Any) -> int:
+    """How many elements a TensorProto lists; those that follow repeat the last."""
+    dtype = as_dtype(proto.dtype).base_dtype
+    if dtype is dtypes.string:
+        return len(proto.string_val)
+    field = _field_of(dtype, "listed")
+    parts = dtype.np_dtype.itemsize // np.dtype(field.storage).itemsize
+    return len(getattr(proto, field.name)) // parts
+
+
 def _field_of(dtype: DType, who: str) -> _Field:
     try:
         return _FIELDS[dtype]

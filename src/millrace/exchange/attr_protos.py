@@ -44,16 +44,22 @@ def bytes_to_text(data: bytes) -> str:
 
 
 def _encode_tensor(value: Any) -> Any:
-    """A TensorProto of an array; one that repeats a single number lists it once, however large it is."""
+    """A TensorProto of an array; one that repeats a number in memory of one element lists it once."""
     if not isinstance(value, np.ndarray | np.generic):
         return value
     array = np.asarray(value)
     dtype = dtypes.as_dtype(array.dtype) if array.dtype != object else dtypes.string
-    if array.size > 1 and array.dtype != object:
-        memory = np.ascontiguousarray(array).reshape(-1).view(np.uint8).reshape(array.size, array.itemsize)
-        if (memory == memory[0]).all():
-            return tensor_proto.encode(array.reshape(-1)[:1], dtype, array.shape)
+    if array.size > 1 and not any(array.strides):
+        return tensor_proto.encode(array[(slice(1),) * array.ndim].reshape(1), dtype, array.shape)
     return tensor_proto.encode(array, dtype)
+
+
+def _decode_tensor(proto: Any) -> np.ndarray[Any, Any]:
+    """The array of a TensorProto; one element that is listed once stays one in memory."""
+    array = tensor_proto.decode(proto)
+    if array.size > 1 and not proto.tensor_content and tensor_proto.listed(proto) == 1:
+        return np.broadcast_to(array[(slice(1),) * array.ndim].reshape(()), array.shape)
+    return array
 
 
 def _encode_function(value: Any, function_name: FunctionNames) -> Any:
@@ -85,7 +91,7 @@ def _decode(kind: str, value: Any, functions: Callable[[Any], Any] | None) -> An
     if kind == "shape":
         return shapes.as_dims(value)
     if kind == "tensor":
-        return tensor_proto.decode(value)
+        return _decode_tensor(value)
     if kind == "func" and functions is not None:
         return functions(value)
     return value

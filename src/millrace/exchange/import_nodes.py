@@ -14,7 +14,7 @@ from typing import Any
 
 from millrace.building.apply import apply
 from millrace.building.body import Body
-from millrace.core import dtypes, protos, shapes
+from millrace.core import dtypes, late, protos, shapes
 from millrace.core.errors import NotFoundError
 from millrace.exchange import functiondef, graphdef
 from millrace.exchange.attr_protos import attr_from_proto, bytes_to_text
@@ -181,6 +181,8 @@ class Import:
 
     def add_top(self, node: Any) -> Operation:
         """Adds one node outside of all bodies."""
+        if node.op == "SymbolicGradient":
+            return self._gradient_of_function(node)
         inputs: list[Tensor] = []
         controls: list[Operation] = []
         for text in node.input:
@@ -203,6 +205,37 @@ class Import:
             if group not in self.names:
                 raise self._wrong(node, f"expects to be colocated with an unknown node. Received: {group!r}")
         return self._add(node, inputs, controls, self._prefixed(node.name))
+
+    def _gradient_of_function(self, node: Any) -> Operation:
+        """The gradient of a function's results: its contents once more, and what is drawn from them."""
+        data = [text for text in node.input if not text.startswith("^")]
+        name = node.attr["f"].func.name
+        function = self.functions.get(name)
+        if function is None:
+            raise self._wrong(node, f"uses a function that the library lacks. Received: {name!r}")
+        count = len(function.signature.input_arg)
+        call = protos.NodeDef(name=f"{node.name}/forward", op=name, device=node.device)
+        for key, value in node.attr["f"].func.attr.items():
+            call.attr[key].CopyFrom(value)
+        before = [self._identity(f"{node.name}/x_{k}", text) for k, text in enumerate(data[:count])]
+        call.input.extend(one.name for one in before)
+        inner = [*before, *inline_calls([call], self.functions)]
+        self.names.update(one.name for one in inner)
+        for one in in_order(inner, lambda n: [s for s in self.sources(n) if s not in self.ops]):
+            self.ops[one.name] = self.add_top(one)
+        seeds = [self._output(self.ops[n], n, k, node) for n, k in map(_split, data[count:])]
+        xs = [self.ops[one.name].outputs[0] for one in before]
+        ys = self.ops[call.name].outputs
+        with self.graph.name_scope(self._prefixed(node.name) + "/"):
+            found = late.module("gradients").gradients(ys, xs, seeds, unconnected_gradients="zero")
+            apply(lookup("IdentityN"), found, name=self._unique(self._prefixed(node.name)) + "/")
+        return self.graph.ops[-1]
+
+    def _identity(self, name: str, source: str) -> Any:
+        op, index = _split(source)
+        made = protos.NodeDef(name=name, op="Identity", input=[source])
+        made.attr["T"].type = self.ops[op].outputs[index].dtype.base_dtype.as_datatype_enum
+        return made
 
     def _close_loops(self) -> None:
         """Gives each Merge of a loop the inputs that come from the iteration before."""

@@ -86,3 +86,21 @@ def test_a_wrong_batch_is_found_when_run():
     state = cell.zero_state(count, tf.float32)
     with tf.Session() as sess, pytest.raises(tf.errors.InvalidArgumentError):
         sess.run(state.cell_state, {count: 3})
+
+
+@pytest.mark.parametrize("kind", ["LuongAttention", "BahdanauMonotonicAttention"])
+def test_a_memory_of_any_size(kind):
+    memory, lengths = tf.placeholder(tf.float32, [None, None, 3]), tf.placeholder(tf.int32, [None])
+    cell = _seq2seq.AttentionWrapper(
+        tf.nn.rnn_cell.GRUCell(3), getattr(_seq2seq, kind)(3, memory, lengths), attention_layer_size=2
+    )
+    helper = _seq2seq.TrainingHelper(memory, lengths)
+    decoder = _seq2seq.BasicDecoder(cell, helper, cell.zero_state(tf.shape(memory)[0], tf.float32))
+    outputs, state, _ = _seq2seq.dynamic_decode(decoder)
+    grads = tf.gradients(tf.reduce_sum(outputs.rnn_output), tf.trainable_variables())
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        for time in (5, 3):
+            feed = {memory: _MEMORY[:, :time], lengths: [time, 2]}
+            found, weights, *_ = sess.run([outputs.rnn_output, state.alignments, *grads], feed)
+            assert found.shape == (2, time, 2) and weights.shape == (2, time)

@@ -95,25 +95,29 @@ def test_a_wide_beam_finds_the_best_sequence():
     assert log_probs[0, 0] > log_probs[0, 1]
 
 
-def test_histories_follow_their_beams():
-    memory = _seq2seq.tile_batch(tf.constant(_X), 3)
+def _search(memory, width=3, **options):
+    tiled = _seq2seq.tile_batch(memory, width)
     cell = _seq2seq.AttentionWrapper(
-        _cells.GRUCell(3), _seq2seq.LuongAttention(3, memory), attention_layer_size=3, alignment_history=True
+        _cells.GRUCell(3), _seq2seq.LuongAttention(3, tiled), attention_layer_size=3, alignment_history=True
     )
     decoder = _seq2seq.BeamSearchDecoder(
-        cell,
-        _WORDS,
-        [1, 2],
-        0,
-        cell.zero_state(6, tf.float32),
-        3,
-        tf.layers.Dense(5),
-        coverage_penalty_weight=0.4,
+        cell, _WORDS, [1, 2], 0, cell.zero_state(2 * width, tf.float32), width, tf.layers.Dense(5), **options
     )
-    outputs, state, _ = _seq2seq.dynamic_decode(decoder, maximum_iterations=4)
+    return _seq2seq.dynamic_decode(decoder, maximum_iterations=4)
+
+
+def test_histories_follow_their_beams():
+    memory = tf.placeholder_with_default(_X, [2, None, 3])
+    outputs, state, _ = _search(memory, coverage_penalty_weight=0.4)
     ids, history = _run(outputs.predicted_ids, state.cell_state.alignment_history)
     assert history.shape == (ids.shape[1], 2, 3, 4)
     np.testing.assert_allclose(history.sum(-1)[0], np.ones([2, 3]), rtol=1e-5)
+
+
+def test_histories_of_a_known_length_stay_as_they_are():
+    _, state, lengths = _search(tf.constant(_X))
+    stacked, n = _run(state.cell_state.alignment_history.stack(), lengths)
+    assert stacked.shape == (n.max(), 6, 4)
 
 
 def test_refusals():

@@ -277,6 +277,21 @@ def test_random_damage_never_goes_unnoticed(tmp_path):
         (tmp_path / name).write_bytes(data)
 
 
+def test_leftovers_of_the_dead_are_cleared_away(tmp_path):
+    here = os.uname().nodename
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    names = [
+        f"m.index.tempstate-{owner}-0a" for owner in (f"{here}-{child}", f"{here}-{os.getpid()}", "other-1")
+    ]
+    for name in names:
+        (tmp_path / name).touch()
+    bundle.write(str(tmp_path / "m"), [("a", "", dtypes.float32, np.ones(1, "f"))])
+    assert sorted(p.name for p in tmp_path.iterdir() if "tempstate" in p.name) == sorted(names[1:])
+
+
 def test_new_files_leave_nothing_behind(tmp_path):
     path = str(tmp_path / "f")
     files.replace(path, [b"old"])

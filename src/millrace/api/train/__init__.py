@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     from millrace.training.optimizers.momentum import MomentumOptimizer as MomentumOptimizer
     from millrace.training.optimizers.optimizer import Optimizer as Optimizer
     from millrace.training.optimizers.rmsprop import RMSPropOptimizer as RMSPropOptimizer
+    from millrace.training.optimizers.sync_replicas import SyncReplicasOptimizer as SyncReplicasOptimizer
     from millrace.training.schedules import cosine_decay as cosine_decay
     from millrace.training.schedules import cosine_decay_restarts as cosine_decay_restarts
     from millrace.training.schedules import exponential_decay as exponential_decay
@@ -174,6 +175,7 @@ __all__ = [
     "SummaryWriter",
     "SummaryWriterCache",
     "Supervisor",
+    "SyncReplicasOptimizer",
     "VocabInfo",
     "WorkerSessionCreator",
     "add_queue_runner",
@@ -289,6 +291,7 @@ if not TYPE_CHECKING:
             "SummaryWriter": "millrace.summaries.file_writer:FileWriter",
             "SummaryWriterCache": "millrace.summaries.file_writer:FileWriterCache",
             "Supervisor": "millrace.training.sessions.supervisor",
+            "SyncReplicasOptimizer": "millrace.training.optimizers.sync_replicas",
             "VocabInfo": "millrace.saver.checkpoint.warm_start",
             "WorkerSessionCreator": "millrace.training.sessions.scaffold",
             "add_queue_runner": "millrace.training.coordination.queue_runner",

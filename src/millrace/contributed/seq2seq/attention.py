@@ -10,6 +10,7 @@ import numpy as np
 
 from millrace.building import convert
 from millrace.building.scopes import control_dependencies, name_scope
+from millrace.building.static import static_value
 from millrace.core import dtypes, nest
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -22,8 +23,8 @@ from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.rnn.cells import zero_state_of
 from millrace.lib.variables.initializers import Constant, Ones, Zeros
 from millrace.lib.variables.scope import get_variable, variable_scope
-from millrace.ops.array.concat import concat
-from millrace.ops.array.constant import ones
+from millrace.ops.array.concat import concat, stack
+from millrace.ops.array.constant import ones, zeros
 from millrace.ops.array.fill import ones_like
 from millrace.ops.array.one_hot import one_hot
 from millrace.ops.array.reshape import expand_dims, reshape, squeeze
@@ -202,7 +203,13 @@ class MemoryAttention(AttentionMechanism):
 
     def initial_alignments(self, batch_size: Any, dtype: Any) -> Tensor:
         """The weights before the first step: zeros `[batch_size, alignments_size]`."""
-        return zero_state_of(self._alignments_size, batch_size, dtype)
+        size = self._alignments_size
+        if not isinstance(size, Tensor):
+            return zero_state_of(size, batch_size, dtype)
+        found = zeros(stack([batch_size, size]), dtype=dtype)
+        known = static_value(batch_size) if isinstance(batch_size, Tensor) else batch_size
+        found.set_shape([None if known is None else int(known), None])
+        return found
 
     def initial_state(self, batch_size: Any, dtype: Any) -> Tensor:
         """The state before the first step."""

@@ -66,7 +66,9 @@ def beam_step(
     if weights is not None:
         weights = weights * expand_dims(cast(going, weights.dtype), 2)
         accumulated = state.accumulated_attention_probs + weights
-    scores = _scores(total, lengths, length_penalty_weight, coverage_penalty_weight, accumulated)
+    scores = _scores(
+        total, lengths, length_penalty_weight, coverage_penalty_weight, state.finished, accumulated
+    )
     best, places = top_k(reshape(scores, [batch, -1]), k=width)
     static = None if state.log_probs.dims is None else state.log_probs.dims[0]
     best.set_shape([static, width])
@@ -141,9 +143,10 @@ def _scores(
     lengths: Tensor,
     length_penalty_weight: Any,
     coverage_penalty_weight: Any,
+    finished: Tensor,
     accumulated: Any,
 ) -> Tensor:
-    """Log probabilities divided by the length penalty, plus the coverage penalty."""
+    """Log probabilities divided by the length penalty, plus the coverage penalty of beams that have ended."""
     penalty = _length_penalty(lengths, length_penalty_weight)
     scores = log_probs / (penalty if isinstance(penalty, float) else cast(penalty, log_probs.dtype))
     weight = convert.to_tensor(coverage_penalty_weight, name="coverage_penalty_weight")
@@ -152,8 +155,8 @@ def _scores(
     if static_value(weight) == 0.0:
         return scores
     seen = where(equal(accumulated, 0.0), ones_like(accumulated), accumulated)
-    coverage = expand_dims(reduce_sum(log(minimum(seen, ones_like(seen))), 2), 2)
-    return scores + coverage * weight
+    coverage = reduce_sum(log(minimum(seen, 1.0)), 2) * cast(finished, seen.dtype)
+    return scores + expand_dims(coverage * weight, 2)
 
 
 def _length_penalty(lengths: Tensor, factor: Any) -> Any:

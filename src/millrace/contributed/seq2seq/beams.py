@@ -138,8 +138,12 @@ class Beams:
         batch = self._known_batch()
         if element.ndims is None or element.ndims < 1:
             return False
-        rows = element.as_list()[0]
-        return rows is None or batch is None or rows == batch * self.width
+        rows, *rest = element.as_list()
+        if rows is None or batch is None:
+            return True
+        # As in TensorFlow: a known second dimension is taken for the beams.
+        second = rest[0] if rest else None
+        return rows == batch * self.width and (second is None or (rows, second) == (batch, self.width))
 
 
 def _as_shape(size: Any) -> shapes.TensorShape:

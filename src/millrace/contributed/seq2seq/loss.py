@@ -42,7 +42,7 @@ def sequence_loss(
 
     Returns:
       A scalar with both averages or both sums, `[time]` with those over the batch only, `[batch]` with those
-      over time only, else `[batch, time]`.
+      over time only, else `[batch, time]`; an average over one axis wins over a sum over the other.
 
     Raises:
       AttributeError: an argument is not a tensor.
@@ -69,17 +69,13 @@ def sequence_loss(
             count = cast(count_nonzero(weights), losses.dtype)
             return div_no_nan(reduce_sum(losses), count)
         losses = reshape(losses, shape_of(logits)[0:2])
-        for axis, average, summed in (
-            (1, average_across_timesteps, sum_over_timesteps),
-            (0, average_across_batch, sum_over_batch),
-        ):
-            if average or summed:
-                losses = reduce_sum(losses, axis=[axis])
-                if average:
-                    total = reduce_sum(weights, axis=[axis])
-                else:
-                    total = cast(count_nonzero(weights, axis=[axis]), losses.dtype)
-                losses = div_no_nan(losses, total)
+        if average_across_timesteps or average_across_batch:
+            axis = [0] if average_across_batch else [1]
+            return div_no_nan(reduce_sum(losses, axis=axis), reduce_sum(weights, axis=axis))
+        if sum_over_timesteps or sum_over_batch:
+            axis = [0] if sum_over_batch else [1]
+            total = cast(count_nonzero(weights, axis=axis), losses.dtype)
+            return div_no_nan(reduce_sum(losses, axis=axis), total)
     return losses
 
 

@@ -109,10 +109,18 @@ def _class_of(message: Descriptor, outer: str = "") -> type[Message]:
     made.__qualname__ = outer + message.name
     # Message.__reduce__ would look for a nested class in the default pool.
     copyreg.pickle(made, _reduce)
+    # protobuf's own text of a message leaves maps in any order, and 1.0 as 1: programs compare such text.
+    made.__str__ = made.__repr__ = _text
     for nested in message.nested_types:
         # protobuf's pure Python implementation leaves this to generated code.
         setattr(made, nested.name, _class_of(nested, made.__qualname__ + "."))
     return made
+
+
+def _text(message: Message) -> str:
+    from google.protobuf import text_format
+
+    return text_format.MessageToString(message)
 
 
 def _reduce(message: Message) -> tuple[Any, ...]:

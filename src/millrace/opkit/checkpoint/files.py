@@ -21,6 +21,7 @@ from typing import Any
 from millrace.core.file_errors import file_error, naming
 
 NEW = ".new"
+_MARK = ".tempstate-"  # before the machine, the process and a random number that tell whose a file is
 _BETWEEN_SYNCS = 4 << 20  # bytes
 
 
@@ -34,7 +35,7 @@ class NewFile:
     """
 
     def __init__(self, path: str) -> None:
-        self.temporary = f"{path}.tempstate{secrets.randbits(63)}"
+        self.temporary = f"{path}{_MARK}{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(6)}"
         with naming(path):
             self._handle = os.open(self.temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
         self._path = path
@@ -138,6 +139,7 @@ def commit(index: tuple[str, str], data: Sequence[tuple[str, str]]) -> None:
     """
     final = index[1]
     with folder_lock(final), naming(final):
+        _clear_away(os.path.dirname(final) or ".")
         recover(final)
         if os.path.exists(final):
             for leftover in glob.glob(glob.escape(final.removesuffix(".index")) + ".data-*" + NEW):
@@ -152,6 +154,25 @@ def commit(index: tuple[str, str], data: Sequence[tuple[str, str]]) -> None:
                 os.replace(temporary, place)
             os.replace(index[0], final)
             sync_folder(final)
+
+
+def _clear_away(folder: str) -> None:
+    """Removes what processes of this machine left behind that died while they wrote."""
+    for entry in os.scandir(folder):
+        machine, _, process = entry.name.partition(_MARK)[2].rpartition("-")[0].rpartition("-")
+        if machine == os.uname().nodename and process.isdigit() and not _is_alive(int(process)):
+            with contextlib.suppress(OSError):
+                os.remove(entry.path)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's
+        pass
+    return True
 
 
 def recover(index: str) -> None:

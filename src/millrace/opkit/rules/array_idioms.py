@@ -32,7 +32,8 @@ def filled(dims: tuple[int, ...], value: Any, dtype: DType, name: str) -> Tensor
       name: the scope, with a trailing slash, that the operation is named after.
     """
     if math.prod(dims) < LEAST_FILLED:
-        return constant(np.full(dims, value, dtype.np_dtype), name, dtype)
+        one = np.array(value, dtype.np_dtype)  # takes no memory, and is written as one element
+        return raw.Const(value=np.broadcast_to(one, dims), dtype=dtype, name=name)
     shape = constant(np.array(dims, np.int32), "shape_as_tensor")
     return raw.Fill(shape, constant(value, "Const", dtype), name=name)
 
