@@ -66,6 +66,7 @@ class Import:
         self.ops: dict[str, Operation] = {}  # by name in the GraphDef, those inside bodies included
         self.names: set[str] = set()  # of the nodes at top level
         self.bodies: dict[str, Body] = {}
+        self.closed: dict[str, FunctionGraph] = {}
         self.types: Mapping[str, OpDef] = {}  # in place of those of the same name
         self.widened: dict[str, list[shapes.Dims]] = {}  # by loop, the shapes that hold in each iteration
         self.back_edges: set[tuple[str, str]] = set()  # (Merge, input)
@@ -291,7 +292,7 @@ class Import:
         op.control_inputs = list(dict.fromkeys(controls))
         if opdef.has_function:
             for attr, value in op.attrs.items():
-                if isinstance(value, FunctionGraph):
+                if isinstance(value, FunctionGraph) and not value.captures:
                     value.bind(closed_functions.captured_by(op, attr))
         self._known_shapes(node, op)
         return op
@@ -369,7 +370,13 @@ class Import:
     # --- functions ------------------------------------------------------------------------------------------
 
     def _closed(self, node: Any, used: Any) -> FunctionGraph:
-        """The function that `node` names, as a graph of its own."""
+        """The function that `node` names, as a graph of its own.
+
+        Several uses share it, unless it captured handles, which may be others.
+        """
+        known = self.closed.get(used.name)
+        if known is not None and not any(t.dtype is dtypes.resource for t in known.captures):
+            return known
         function = self.functions.get(used.name)
         if function is None:
             raise self._wrong(node, f"uses a function that the library lacks. Received: {used.name!r}")
@@ -377,6 +384,7 @@ class Import:
         inside = _FunctionImport(graph, self, function)
         inside.run()
         graph.outputs = [inside.result(arg.name) for arg in function.signature.output_arg]
+        self.closed[used.name] = graph
         return graph
 
     # --- bodies ---------------------------------------------------------------------------------------------
@@ -517,6 +525,7 @@ class _FunctionImport(Import):
         proto.node.extend(closed_functions.nodes_of(function, outer.functions))
         super().__init__(graph, proto, "", closed_functions.arguments_of(function, graph), None)
         self.functions = outer.functions
+        self.closed = outer.closed
         self.producer_defaults = outer.producer_defaults
         self._function = function
         self._known = {node.name: node for node in function.node_def}
