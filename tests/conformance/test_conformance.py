@@ -13,6 +13,9 @@ from conformance import differences, vectors
 from conformance.judge import faults
 from conformance.replay import graph_of, replay
 
+# snippets leave temporary folders and files to the collector
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 _PART = 200  # cases in a test: small enough to share among workers
 _SIZES = {group: len(vectors.load(group)) for group in vectors.groups()}
 _PARTS = [(group, start) for group, size in _SIZES.items() for start in range(0, size, _PART)]

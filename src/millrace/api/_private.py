@@ -25,8 +25,15 @@ PRIVATE: dict[str, dict[str, str]] = {
         "embedding_rnn_seq2seq": "millrace.contributed.legacy_seq2seq.models:embedding_rnn_seq2seq",
         "sequence_loss": "millrace.contributed.legacy_seq2seq.losses:sequence_loss",
     },
+    "contrib.opt.python.training.lazy_adam_optimizer": {
+        "LazyAdamOptimizer": "millrace.contributed.opt.adams:LazyAdamOptimizer",
+    },
     "contrib.rnn.python.ops.core_rnn_cell": {
         "RNNCell": "millrace.lib.rnn.cells:RNNCell",
+    },
+    "contrib.training.python.training.hparam": {
+        "HParams": "millrace.contributed.training.hparams:HParams",
+        "parse_values": "millrace.contributed.training.hparams:parse_values",
     },
     "python.client.device_lib": {
         "list_local_devices": "millrace.session.devices:list_local_devices",
@@ -321,6 +328,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.training.supervisor": {
         "Supervisor": "millrace.training.sessions.supervisor:Supervisor",
+    },
+    "python.training.sync_replicas_optimizer": {
+        "SyncReplicasOptimizer": "millrace.training.optimizers.sync_replicas:SyncReplicasOptimizer",
     },
     "python.training.training": {
         "get_global_step": "millrace.training.global_step:get_global_step",

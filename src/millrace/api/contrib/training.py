@@ -6,6 +6,23 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.contributed.training.bucketing import bucket as bucket
+    from millrace.contributed.training.bucketing import bucket_by_sequence_length as bucket_by_sequence_length
+    from millrace.contributed.training.hparams import HParams as HParams
+    from millrace.contributed.training.hparams import parse_values as parse_values
+    from millrace.contributed.training.loops import StopAfterNEvalsHook as StopAfterNEvalsHook
+    from millrace.contributed.training.loops import SummaryAtEndHook as SummaryAtEndHook
+    from millrace.contributed.training.loops import evaluate_once as evaluate_once
+    from millrace.contributed.training.loops import evaluate_repeatedly as evaluate_repeatedly
+    from millrace.contributed.training.loops import get_or_create_eval_step as get_or_create_eval_step
+    from millrace.contributed.training.loops import train as train
+    from millrace.contributed.training.resampling import GreedyLoadBalancingStrategy as GreedyLoadBalancingStrategy
+    from millrace.contributed.training.resampling import RandomStrategy as RandomStrategy
+    from millrace.contributed.training.resampling import byte_size_load_fn as byte_size_load_fn
+    from millrace.contributed.training.resampling import resample_at_rate as resample_at_rate
+    from millrace.contributed.training.resampling import weighted_resample as weighted_resample
+    from millrace.contributed.training.sampling import rejection_sample as rejection_sample
+    from millrace.contributed.training.sampling import stratified_sample as stratified_sample
     from millrace.contributed.training.train_ops import add_gradients_summaries as add_gradients_summaries
     from millrace.contributed.training.train_ops import clip_gradient_norms as clip_gradient_norms
     from millrace.contributed.training.train_ops import create_train_op as create_train_op
@@ -14,23 +31,57 @@ if TYPE_CHECKING:
     from millrace.saver.checkpoint.state import wait_for_new_checkpoint as wait_for_new_checkpoint
 
 __all__ = [
+    "GreedyLoadBalancingStrategy",
+    "HParams",
+    "RandomStrategy",
+    "StopAfterNEvalsHook",
+    "SummaryAtEndHook",
     "add_gradients_summaries",
+    "bucket",
+    "bucket_by_sequence_length",
+    "byte_size_load_fn",
     "checkpoints_iterator",
     "clip_gradient_norms",
     "create_train_op",
+    "evaluate_once",
+    "evaluate_repeatedly",
+    "get_or_create_eval_step",
     "multiply_gradients",
+    "parse_values",
+    "rejection_sample",
+    "resample_at_rate",
+    "stratified_sample",
+    "train",
     "wait_for_new_checkpoint",
+    "weighted_resample",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "GreedyLoadBalancingStrategy": "millrace.contributed.training.resampling",
+            "HParams": "millrace.contributed.training.hparams",
+            "RandomStrategy": "millrace.contributed.training.resampling",
+            "StopAfterNEvalsHook": "millrace.contributed.training.loops",
+            "SummaryAtEndHook": "millrace.contributed.training.loops",
             "add_gradients_summaries": "millrace.contributed.training.train_ops",
+            "bucket": "millrace.contributed.training.bucketing",
+            "bucket_by_sequence_length": "millrace.contributed.training.bucketing",
+            "byte_size_load_fn": "millrace.contributed.training.resampling",
             "checkpoints_iterator": "millrace.saver.checkpoint.state",
             "clip_gradient_norms": "millrace.contributed.training.train_ops",
             "create_train_op": "millrace.contributed.training.train_ops",
+            "evaluate_once": "millrace.contributed.training.loops",
+            "evaluate_repeatedly": "millrace.contributed.training.loops",
+            "get_or_create_eval_step": "millrace.contributed.training.loops",
             "multiply_gradients": "millrace.contributed.training.train_ops",
+            "parse_values": "millrace.contributed.training.hparams",
+            "rejection_sample": "millrace.contributed.training.sampling",
+            "resample_at_rate": "millrace.contributed.training.resampling",
+            "stratified_sample": "millrace.contributed.training.sampling",
+            "train": "millrace.contributed.training.loops",
             "wait_for_new_checkpoint": "millrace.saver.checkpoint.state",
+            "weighted_resample": "millrace.contributed.training.resampling",
         },
     )

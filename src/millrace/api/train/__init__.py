@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from millrace.saver.checkpoint.state import update_checkpoint_state as update_checkpoint_state
     from millrace.saver.checkpoint.warm_start import VocabInfo as VocabInfo
     from millrace.saver.checkpoint.warm_start import warm_start as warm_start
+    from millrace.saver.kept_checkpoints import CheckpointManager as CheckpointManager
     from millrace.saver.meta_graph import export_meta_graph as export_meta_graph
+    from millrace.saver.object_checkpoint import Checkpoint as Checkpoint
     from millrace.saver.saver import Saver as Saver
     from millrace.saver.saver import import_meta_graph as import_meta_graph
     from millrace.summaries.file_writer import FileWriter as SummaryWriter
@@ -94,6 +96,7 @@ if TYPE_CHECKING:
     from millrace.training.optimizers.momentum import MomentumOptimizer as MomentumOptimizer
     from millrace.training.optimizers.optimizer import Optimizer as Optimizer
     from millrace.training.optimizers.rmsprop import RMSPropOptimizer as RMSPropOptimizer
+    from millrace.training.optimizers.sync_replicas import SyncReplicasOptimizer as SyncReplicasOptimizer
     from millrace.training.schedules import cosine_decay as cosine_decay
     from millrace.training.schedules import cosine_decay_restarts as cosine_decay_restarts
     from millrace.training.schedules import exponential_decay as exponential_decay
@@ -122,6 +125,8 @@ __all__ = [
     "AdagradOptimizer",
     "AdamOptimizer",
     "BytesList",
+    "Checkpoint",
+    "CheckpointManager",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
     "ChiefSessionCreator",
@@ -174,6 +179,7 @@ __all__ = [
     "SummaryWriter",
     "SummaryWriterCache",
     "Supervisor",
+    "SyncReplicasOptimizer",
     "VocabInfo",
     "WorkerSessionCreator",
     "add_queue_runner",
@@ -237,6 +243,8 @@ if not TYPE_CHECKING:
             "AdagradOptimizer": "millrace.training.optimizers.adagrad",
             "AdamOptimizer": "millrace.training.optimizers.adam",
             "BytesList": "millrace.core.proto_names",
+            "Checkpoint": "millrace.saver.object_checkpoint",
+            "CheckpointManager": "millrace.saver.kept_checkpoints",
             "CheckpointSaverHook": "millrace.training.hooks.saving",
             "CheckpointSaverListener": "millrace.training.hooks.saving",
             "ChiefSessionCreator": "millrace.training.sessions.scaffold",
@@ -289,6 +297,7 @@ if not TYPE_CHECKING:
             "SummaryWriter": "millrace.summaries.file_writer:FileWriter",
             "SummaryWriterCache": "millrace.summaries.file_writer:FileWriterCache",
             "Supervisor": "millrace.training.sessions.supervisor",
+            "SyncReplicasOptimizer": "millrace.training.optimizers.sync_replicas",
             "VocabInfo": "millrace.saver.checkpoint.warm_start",
             "WorkerSessionCreator": "millrace.training.sessions.scaffold",
             "add_queue_runner": "millrace.training.coordination.queue_runner",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
 from typing import Any
@@ -181,7 +182,8 @@ class QueueRunner:
             at_end = True
         except Exception as error:
             if coord is not None:
-                coord.request_stop(error)
+                with contextlib.suppress(type(error)):  # nobody listens any more when all were joined
+                    coord.request_stop(error)
             else:
                 log.error("Exception in QueueRunner: %s", error)
                 with self._lock:

@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from millrace.lib.variables.regularizers import l1_regularizer as l1_regularizer
     from millrace.lib.variables.regularizers import l2_regularizer as l2_regularizer
     from millrace.lib.variables.regularizers import sum_regularizer as sum_regularizer
+    from millrace.api.contrib.slim import evaluation as evaluation
     from millrace.api.contrib.slim import initializers as initializers
     from millrace.api.contrib.slim import learning as learning
     from millrace.api.contrib.slim import model_analyzer as model_analyzer
@@ -132,6 +133,7 @@ __all__ = [
     "elu",
     "embed_sequence",
     "embedding_lookup_unique",
+    "evaluation",
     "filter_variables",
     "flatten",
     "fully_connected",
@@ -276,5 +278,5 @@ if not TYPE_CHECKING:
             "xavier_initializer": "millrace.contributed.layers.initializers",
             "xavier_initializer_conv2d": "millrace.contributed.layers.initializers:xavier_initializer",
         },
-        children=("initializers", "learning", "model_analyzer",),
+        children=("evaluation", "initializers", "learning", "model_analyzer",),
     )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.contributed.training.slim_learning import train as train
+    from millrace.contributed.training.slim_learning import train_step as train_step
     from millrace.contributed.training.train_ops import add_gradients_summaries as add_gradients_summaries
     from millrace.contributed.training.train_ops import clip_gradient_norms as clip_gradient_norms
     from millrace.contributed.training.train_ops import create_train_op as create_train_op
@@ -16,6 +18,8 @@ __all__ = [
     "clip_gradient_norms",
     "create_train_op",
     "multiply_gradients",
+    "train",
+    "train_step",
 ]
 
 if not TYPE_CHECKING:
@@ -26,5 +30,7 @@ if not TYPE_CHECKING:
             "clip_gradient_norms": "millrace.contributed.training.train_ops",
             "create_train_op": "millrace.contributed.training.train_ops",
             "multiply_gradients": "millrace.contributed.training.train_ops",
+            "train": "millrace.contributed.training.slim_learning",
+            "train_step": "millrace.contributed.training.slim_learning",
         },
     )
