@@ -17,6 +17,7 @@ from millrace.graph.opdef import lookup
 
 _CALLS = frozenset(("PartitionedCall", "StatefulPartitionedCall"))
 CALLED = "_called"  # on the results of a call by the function's own name
+_ONE_LIST = frozenset(("If", "StatelessIf", "While", "StatelessWhile"))  # have one list output
 _DEEPEST = 64
 
 
@@ -132,6 +133,8 @@ def output_position(node: Any, argument: str, index: str, functions: Mapping[str
         outputs = [a.name for a in functions[name].signature.output_arg]
         # PartitionedCall has one list output, a call by name has the function's own
         return int(index) if node.op in _CALLS else outputs.index(argument)
+    if node.op in _ONE_LIST:
+        return int(index)
     attrs = {k: v.list.type if v.WhichOneof("value") == "list" else v.i for k, v in node.attr.items()}
     try:
         opdef = lookup(node.op)
