@@ -74,8 +74,8 @@ class Sequential(Model):
     def _begin(self, layer: Any) -> Any:
         """The inputs and outputs of the first layer, where its shape is known."""
         if isinstance(layer, InputLayer):
-            output = layer._inbound_nodes[-1].output_tensors
-            return [output], [output]
+            output = nest.flatten(layer._inbound_nodes[-1].output_tensors)
+            return list(output), list(output)
         shape, dtype = _first_shape(layer)
         if not shape:
             return None
