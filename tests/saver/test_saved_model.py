@@ -30,7 +30,9 @@ def test_out_and_in(tmp_path, scope, as_text):
         x, _, y = build(sess)
         signature = tf.saved_model.predict_signature_def({"in": x}, {"out": y})
         builder = tf.saved_model.Builder(path)
-        builder.add_meta_graph_and_variables(sess, ["serve", "b"], {"key": signature}, main_op=tf.no_op(name="go"))
+        builder.add_meta_graph_and_variables(
+            sess, ["serve", "b"], {"key": signature}, main_op=tf.no_op(name="go")
+        )
         builder.add_meta_graph(["other"])
         builder.save(as_text)
     assert tf.saved_model.contains_saved_model(path)
@@ -56,7 +58,9 @@ def test_assets_with_the_same_name(tmp_path):
         builder = tf.saved_model.Builder(str(tmp_path / "e"))
         constants = [tf.constant(path, name=f"c{k}") for k, path in enumerate(paths)]
         read = [tf.identity(tf.read_file(c), name=f"r{k}") for k, c in enumerate(constants)]
-        builder.add_meta_graph_and_variables(sess, ["serve"], assets_collection=constants, main_op=tf.group(*read))
+        builder.add_meta_graph_and_variables(
+            sess, ["serve"], assets_collection=constants, main_op=tf.group(*read)
+        )
         builder.save()
     assert files_of(tmp_path / "e" / "assets") == ["words", "words_1"]
     (tmp_path / "e").rename(tmp_path / "moved")

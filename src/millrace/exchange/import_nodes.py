@@ -16,11 +16,10 @@ from millrace.building.apply import apply
 from millrace.building.body import Body
 from millrace.building.function import FunctionGraph
 from millrace.core import dtypes, late, protos, shapes
-from millrace.core.errors import NotFoundError
 from millrace.exchange import closed_functions, functiondef, graphdef
 from millrace.exchange.attr_protos import attr_from_proto, bytes_to_text
 from millrace.exchange.functional_control_flow import adopt_control_flow
-from millrace.exchange.inline import inline_calls
+from millrace.exchange.inline import CALLED, UnknownOpError, inline_calls
 from millrace.exchange.newer_attrs import changes_nothing
 from millrace.exchange.tokens import array_types, is_flow, plain
 from millrace.graph.graph import Graph
@@ -34,10 +33,6 @@ _PASSES: tuple[Callable[[list[Any], dict[str, Any]], list[Any]], ...] = (
     adopt_control_flow,
 )
 _SCALAR_MEANT_UNKNOWN_BEFORE = 24  # GraphDef producers before this wrote placeholders of any shape as scalars
-
-
-class UnknownOpError(NotFoundError, ValueError):  # pyright: ignore[reportGeneralTypeIssues]
-    """A GraphDef names an operation type that no room declares."""
 
 
 def _split(name: str) -> tuple[str, int]:
@@ -304,7 +299,7 @@ class Import:
         legacy = _flow_types(opdef, inputs)
         for key, value in sorted(node.attr.items()):
             kind = opdef.attrs.get(key)
-            if key == "_output_shapes":
+            if key in ("_output_shapes", CALLED):
                 continue
             if kind is None and not key.startswith("_"):
                 if key == "T" and opdef.name != node.op:
@@ -339,6 +334,9 @@ class Import:
         return found
 
     def _known_shapes(self, node: Any, op: Operation) -> None:
+        if CALLED in node.attr:
+            for tensor in op.outputs:
+                tensor.dims = None
         if "_output_shapes" not in node.attr:
             return
         for i, (tensor, shape) in enumerate(zip(op.outputs, node.attr["_output_shapes"].list.shape)):

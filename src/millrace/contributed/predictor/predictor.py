@@ -141,5 +141,3 @@ def _signature(meta: Any, key: str | None) -> Any:
             f"Got signature_def_key {wanted!r}. Available signatures are {sorted(meta.signature_def)}."
         )
     return meta.signature_def[wanted]
-
-

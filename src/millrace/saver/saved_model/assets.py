@@ -33,9 +33,7 @@ def asset_messages(tensors: Iterable[Any] | None) -> tuple[list[Any], dict[str, 
         path = _path_of(tensor)
         name = _name_for(path, copied)
         copied[name] = path
-        messages.append(
-            protos.AssetFileDef(tensor_info=protos.TensorInfo(name=tensor.name), filename=name)
-        )
+        messages.append(protos.AssetFileDef(tensor_info=protos.TensorInfo(name=tensor.name), filename=name))
     return messages, copied
 
 

@@ -200,9 +200,7 @@ def _add_collections(assets: Iterable[Any] | None, main_op: Any) -> dict[str, st
             raise TypeError(f"main_op needs to be an Operation. Received: {main_op!r}")
         for key in (constants.MAIN_OP_KEY, constants.LEGACY_INIT_OP_KEY):
             if graph.get_collection(key):
-                raise ValueError(
-                    f"Graph already contains one or more main ops under the collection {key}."
-                )
+                raise ValueError(f"Graph already contains one or more main ops under the collection {key}.")
     messages, copied = asset_messages(assets)
     for message in messages:
         graph.add_to_collection(constants.ASSETS_KEY, message)

@@ -80,7 +80,9 @@ def get_tensor_from_tensor_info(
 
 @public("saved_model.build_signature_def", "saved_model.signature_def_utils.build_signature_def")
 def build_signature_def(
-    inputs: dict[str, Any] | None = None, outputs: dict[str, Any] | None = None, method_name: str | None = None
+    inputs: dict[str, Any] | None = None,
+    outputs: dict[str, Any] | None = None,
+    method_name: str | None = None,
 ) -> Any:
     """A `SignatureDef`.
 
