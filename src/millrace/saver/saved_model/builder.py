@@ -37,8 +37,8 @@ class SavedModelBuilder:
         self._export_dir = os.fsdecode(export_dir)
         if os.path.exists(self._export_dir) and os.listdir(self._export_dir):
             raise AssertionError(
-                "Export directory already exists, and isn't empty. Please choose a different export directory, or "
-                f"delete all the contents of the specified directory: {self._export_dir}"
+                "Export directory already exists, and isn't empty. Please choose a different export "
+                f"directory, or delete all the contents of the specified directory: {self._export_dir}"
             )
         os.makedirs(self._export_dir, exist_ok=True)
         self._has_saved_variables = False
