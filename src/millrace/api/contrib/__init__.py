@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from millrace.api.contrib import learn as learn
     from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
     from millrace.api.contrib import lookup as lookup
+    from millrace.api.contrib import losses as losses
+    from millrace.api.contrib import metrics as metrics
     from millrace.api.contrib import nn as nn
     from millrace.api.contrib import opt as opt
     from millrace.api.contrib import rnn as rnn
@@ -42,6 +44,8 @@ __all__ = [
     "learn",
     "legacy_seq2seq",
     "lookup",
+    "losses",
+    "metrics",
     "nn",
     "opt",
     "rnn",
@@ -59,5 +63,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "nn", "opt", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
+        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
     )
