@@ -7,6 +7,7 @@ else than NumPy itself. A failing line tells which operation failed: there is no
 from __future__ import annotations
 
 import itertools
+import linecache
 import threading
 import weakref
 from collections import Counter
@@ -191,14 +192,16 @@ class _Source:
                 units.append(self._compiled())
         function = self.names["run"]
         for unit in units:
-            weakref.finalize(function, _lines.pop, unit, None)
+            weakref.finalize(function, _forget, unit)
         return function
 
     def _compiled(self) -> str:
         """Compiles what was emitted: a function at a time, since syntax trees take much room."""
         unit = f"<millrace plan {next(_serial)}>"
         _lines[unit] = self.steps
-        exec(compile("\n".join(self.lines), unit, "exec"), self.names)
+        source = "\n".join(self.lines)
+        exec(compile(source, unit, "exec"), self.names)
+        linecache.cache[unit] = len(source), None, source.splitlines(keepends=True), unit  # for debuggers
         self.lines, self.steps = [], []
         return unit
 
@@ -453,6 +456,11 @@ class _Source:
         results = ["None" if v < 0 else self._value(v) for v in plan.fetches]
         results += [self._value(use.final) for use in plan.slots]
         self._emit(f"    return [{', '.join(results)}]")
+
+
+def _forget(unit: str) -> None:
+    _lines.pop(unit, None)
+    linecache.cache.pop(unit, None)
 
 
 def _changes_rows(part: Step | Segment) -> bool:

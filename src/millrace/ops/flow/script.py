@@ -15,6 +15,7 @@ from millrace.core import dtypes, errors
 from millrace.core.public import public
 from millrace.graph.attrs import text, types
 from millrace.graph.defaults import get_default_graph
+from millrace.graph.location import place
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 
 _functions: dict[str, Callable[..., Any]] = {}  # by token; each graph that uses one keeps it alive
@@ -37,7 +38,7 @@ def _call(token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) -> list[Any
         raise
     except Exception as error:
         cls = next((c for kind, c in _CLASSES if isinstance(error, kind)), errors.UnknownError)
-        raise cls(None, None, f"{type(error).__name__}: {error}") from error
+        raise cls(None, None, f"{type(error).__name__}: {error}{_place(error)}") from error
     if not wanted:
         return []
     values = returned if isinstance(returned, list | tuple) else [returned]
@@ -48,6 +49,17 @@ def _call(token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) -> list[Any
     return [
         _checked(token, i, value, dtype) for i, (value, dtype) in enumerate(zip(values, wanted, strict=True))
     ]
+
+
+def _place(error: Exception) -> str:
+    """The line that raised `error`: its traceback ends there, and begins in `_call`."""
+    trace = error.__traceback__
+    if trace is None or trace.tb_next is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    return f"\n  raised at {place(code.co_filename, trace.tb_lineno)} in {code.co_name}"
 
 
 def _checked(token: str, position: int, value: Any, dtype: dtypes.DType) -> Any:
