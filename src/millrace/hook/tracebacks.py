@@ -78,7 +78,8 @@ def _joined(frames: list[TracebackType]) -> TracebackType | None:
 
 def note(taken: int) -> str:
     """What says that frames are hidden, and how to see them."""
-    return f"({taken} frame{'' if taken == 1 else 's'} inside millrace hidden; MILLRACE_TRACEBACK=full shows all)"
+    frames = "1 frame" if taken == 1 else f"{taken} frames"
+    return f"({frames} inside millrace hidden; MILLRACE_TRACEBACK=full shows all)"
 
 
 def install() -> None:
