@@ -164,14 +164,12 @@ class Executables:
         plan = form.plan
         assert plan is not None
         if form.runs >= form.compile_at:
-            form.plan = None
             form.observed = None
             form.function = self._compiled(form, plan)
+            form.plan = None  # last: a signal may end any line, and this one says that the function is there
             return
         if form.function is None:
-            form.function = interpret.compile_plan(plan)
-            if form.waits:
-                form.function = phases(plan, self._store)
+            form.function = phases(plan, self._store) if form.waits else interpret.compile_plan(plan)
             if form.compile_at == math.inf:
                 form.plan = None
         form.runs += 1
@@ -179,7 +177,7 @@ class Executables:
     def _compiled(self, form: _Form, plan: Plan) -> Callable[..., Any]:
         """The function of a form with its segments compiled; where steps wait, those between the waits."""
         if form.waits:
-            form.observed = phases(plan, self._store, lambda part, _: _Segmented(part).function())
+            form.observed = phases(plan, self._store, _compiled_part)
             return form.observed
         form.segmented = _Segmented(plan)
         return form.segmented.function()
@@ -198,28 +196,33 @@ class Executables:
 class _Segmented:
     """A plan cut into compiled segments and host steps."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, whole: bool = True) -> None:
         self._plan = plan
-        self._parts = split(plan)
+        self._whole = whole
+        self._parts = split(plan, whole)
         self._programs = {id(part): _Program(part, plan) for part in self._parts if isinstance(part, Segment)}
 
     def function(self) -> Callable[..., Any]:
         """All of it as one function."""
         if not self._programs:
-            return interpret.compile_plan(self._plan)
-        return interpret.compile_plan(self._plan, self._parts, self._program)
+            return interpret.compile_plan(self._plan, whole=self._whole)
+        return interpret.compile_plan(self._plan, self._parts, self._program, self._whole)
 
     def apart(self, store: Store) -> Parts:
         """The same programs and host steps, called one after another."""
 
-        def build(part: Plan, steps: Any) -> Callable[..., Any]:
-            return interpret.compile_plan(part, steps, self._program)
+        def build(part: Plan, steps: Any, whole: bool) -> Callable[..., Any]:
+            return interpret.compile_plan(part, steps, self._program, whole)
 
         pieces = [[part] for part in self._parts] or [[]]
         return Parts(self._plan, cut_all(Cutter(self._plan, store, build), pieces, self._plan), store)
 
     def _program(self, segment: Segment) -> Callable[..., Any]:
         return self._programs[id(segment)]
+
+
+def _compiled_part(part: Plan, steps: Any, whole: bool) -> Callable[..., Any]:
+    return _Segmented(part, whole).function()
 
 
 class _Program:
@@ -235,10 +238,12 @@ class _Program:
         self._function: Callable[..., Any] = xla_program.program_for(segment, plan)
         self._tried = False
 
-    def __call__(self, *values: Any) -> Sequence[Any]:
+    def __call__(self, kept: list[Any] | None, *values: Any) -> Sequence[Any]:
         try:
-            results = self._function(*values)
+            results = self._function(kept, *values)
         except Exception as error:
+            if kept:  # the program is done; a signal's function has raised this
+                raise
             checked = isinstance(error, errors.OpError) and error.op is not None
             if self._tried and not checked and not isinstance(error, self._refusal):
                 raise
@@ -248,17 +253,17 @@ class _Program:
             return results
         function = self._interpreted()
         if checked:  # of what the program has computed, something is not allowed
-            function(*values)  # fails likewise, and can tell the values
+            function(None, *values)  # fails likewise, and can tell the values
             raise failure
         _log.info("millrace: part of a plan stays in the interpreter: %s", failure)
         self._function, self._tried = function, True
-        return function(*values)
+        return function(None, *values)
 
     def _interpreted(self) -> Callable[..., Any]:
         segment, plan = self._segment, self._plan
         part = replace(plan, feeds=segment.inputs, steps=segment.steps, fetches=segment.outputs, slots=[])
         function = interpret.compile_plan(part)
-        return lambda *values: function(*map(interpret.host, values))
+        return lambda _, *values: function(*map(interpret.host, values))
 
 
 def tier_asked_for(options: Any) -> str:
@@ -283,4 +288,4 @@ def raise_located(error: Exception) -> None:
     step, values = found
     raised = failures.from_exception(error, step.op, values)
     if raised is not error:
-        raise raised from (None if isinstance(error, errors.OpError) else error)
+        raise raised from (error.__cause__ if isinstance(error, errors.OpError) else error)
