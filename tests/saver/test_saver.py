@@ -35,10 +35,10 @@ def test_variables_come_back(prefix, version, sharded, use_resource):
         p = tf.get_variable("p", [5, 2], partitioner=tf.fixed_size_partitioner(2), use_resource=use_resource)
         saver = tf.train.Saver(write_version=version, sharded=sharded)
         sess.run(tf.global_variables_initializer())
-        whole = tf.convert_to_tensor(p)
+        whole, parts = tf.convert_to_tensor(p), list(p)  # pyright: ignore[reportGeneralTypeIssues]
         before = sess.run([a, b, whole])
         path = saver.save(sess, prefix, global_step=3)
-        sess.run([a.assign([[0.0, 0.0]]), b.assign(["", ""]), *(v.assign(v * 2) for v in p)])
+        sess.run([a.assign([[0.0, 0.0]]), b.assign(["", ""]), *(v.assign(v * 2) for v in parts)])
         saver.restore(sess, path)
         for got, want in zip(sess.run([a, b, whole]), before, strict=True):
             np.testing.assert_array_equal(got, want)

@@ -49,6 +49,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "DatasetV1": "millrace.datasets.dataset:Dataset",
         "DatasetV2": "millrace.datasets.dataset:Dataset",
     },
+    "python.data.ops.multi_device_iterator_ops": {
+        "MultiDeviceIterator": "millrace.datasets.multi_device:MultiDeviceIterator",
+    },
     "python.framework.ops": {
         "register_proto_function": "millrace.core.collection_protos:register_proto_function",
     },

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.layers.base import InputSpec as InputSpec
     from millrace.lib.layers.base import Layer as Layer
     from millrace.lib.layers.conv_functions import conv1d as conv1d
     from millrace.lib.layers.conv_functions import conv2d as conv2d
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from millrace.lib.layers.separable import SeparableConv2D as SeparableConv2D
     from millrace.lib.layers.separable import separable_conv1d as separable_conv1d
     from millrace.lib.layers.separable import separable_conv2d as separable_conv2d
+    from millrace.lib.layers.spec import InputSpec as InputSpec
 
 __all__ = [
     "AveragePooling1D",
@@ -98,7 +98,7 @@ if not TYPE_CHECKING:
             "Dense": "millrace.lib.layers.core",
             "Dropout": "millrace.lib.layers.core",
             "Flatten": "millrace.lib.layers.core",
-            "InputSpec": "millrace.lib.layers.base",
+            "InputSpec": "millrace.lib.layers.spec",
             "Layer": "millrace.lib.layers.base",
             "MaxPooling1D": "millrace.lib.layers.pooling",
             "MaxPooling2D": "millrace.lib.layers.pooling",

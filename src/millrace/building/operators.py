@@ -75,20 +75,11 @@ def div(x: Tensor, y: Tensor, name: str | None = None) -> Tensor:
     return raw.FloorDiv(x, y, name=name)
 
 
-def batch_product(a: Tensor, b: Tensor) -> Callable[..., Tensor]:
-    """The operation that multiplies batches of matrices: BatchMatMul, or V2 where the batches may have to
-    broadcast.
-    """
-    if a.dims is not None and b.dims is not None and a.dims[:-2] == b.dims[:-2] and None not in a.dims[:-2]:
-        return raw.BatchMatMul
-    return raw.BatchMatMulV2
-
-
 def matmul(a: Tensor, b: Tensor, name: str | None = None) -> Tensor:
     """a @ b of matrices, or of batches of matrices."""
     if all(t.dims is not None and len(t.dims) <= 2 for t in (a, b)):
         return raw.MatMul(a, b, name=name)
-    return batch_product(a, b)(a, b, name=name)
+    return raw.BatchMatMulV2(a, b, name=name)
 
 
 def _xor(x: Tensor, y: Tensor, name: str | None = None) -> Tensor:
@@ -124,7 +115,7 @@ def _install() -> dict[str, Callable[..., Any]]:
         ("matmul", matmul, "matmul"),
         ("and", _op("LogicalAnd"), "and"),
         ("or", _op("LogicalOr"), "or"),
-        ("xor", _xor, "logicalxor"),
+        ("xor", _xor, "xor"),
     ):
         table[f"__{python}__"], table[f"__r{python}__"] = _binary(function, name)
     for python, op_type in (("lt", "Less"), ("le", "LessEqual"), ("gt", "Greater"), ("ge", "GreaterEqual")):

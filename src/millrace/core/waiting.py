@@ -78,6 +78,7 @@ class _Limits(threading.local):
     deadline: float | None = None
     attempt: bool = False
     idle: Callable[[], None] | None = None
+    standing: Callable[[], None] | None = None
 
 
 _limits = _Limits()
@@ -96,6 +97,7 @@ class limited:  # noqa: N801 - reads as the context that it is
       seconds: None keeps the deadline around.
       idle: called once by a wait that takes long, with no lock held; what it raises ends the wait. Comes
         with a cancellation.
+      standing: called when a wait begins.
     """
 
     def __init__(
@@ -103,21 +105,25 @@ class limited:  # noqa: N801 - reads as the context that it is
         cancellation: Cancellation | None = None,
         seconds: float | None = None,
         idle: Callable[[], None] | None = None,
+        standing: Callable[[], None] | None = None,
     ) -> None:
         self._cancellation = cancellation
         self._seconds = seconds
         self._idle = idle
+        self._standing = standing
 
     def __enter__(self) -> None:
-        self._before = _limits.cancellation, _limits.deadline, _limits.attempt, _limits.idle
+        self._before = vars(_limits).copy()
         if self._cancellation is not None:
             _limits.cancellation = self._cancellation
-            _limits.attempt, _limits.idle = False, self._idle  # a step begins
+            # a step begins
+            _limits.attempt, _limits.idle, _limits.standing = False, self._idle, self._standing
         if self._seconds is not None:
             _limits.deadline = time.monotonic() + self._seconds
 
     def __exit__(self, *error: object) -> None:
-        _limits.cancellation, _limits.deadline, _limits.attempt, _limits.idle = self._before
+        vars(_limits).clear()
+        vars(_limits).update(self._before)
 
 
 class attempted:  # noqa: N801 - reads as the context that it is
@@ -163,6 +169,8 @@ def wait_until(
     cancellation, deadline, idle = _limits.cancellation, _limits.deadline, _limits.idle
     if cancellation is not None:
         cancellation.add(condition)
+    if _limits.standing is not None:
+        _limits.standing()
     try:
         while not ready():
             if cancellation is not None and cancellation.cancelled:

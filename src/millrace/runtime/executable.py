@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
+from millrace.core.waiting import time_left
 from millrace.graph.tensor import Tensor
 from millrace.runtime import failures, interpret
 from millrace.runtime.dataflow import TokenExecutables
@@ -39,10 +40,12 @@ class _Form:
     """One plan for one combination of fed shapes."""
 
     __slots__ = (
+        "bounded",
         "calls_python",
         "compile_at",
         "dims",
         "function",
+        "loops",
         "observed",
         "plan",
         "runs",
@@ -62,6 +65,8 @@ class _Form:
         self.observed: Parts | None = None
         self.waits = any(map(waits, plan.steps))
         self.calls_python = any(uses_python(step) for step in plan.steps)
+        self.loops = any(map(repeats, plan.steps))
+        self.bounded: Callable[..., Any] | None = None
 
 
 def uses_python(step: Step) -> bool:
@@ -70,6 +75,15 @@ def uses_python(step: Step) -> bool:
     if opdef.has_body:
         return any(uses_python(s) for body in bodies_of(step.op) for s in body_plan(body).steps)
     return opdef.host and opdef.effect
+
+
+def repeats(step: Step) -> bool:
+    """True for loops, and operations with bodies that hold one: only they can compute without an end."""
+    if not step.op.opdef.has_body:
+        return False
+    return step.op.type == "While" or any(
+        repeats(s) for body in bodies_of(step.op) for s in body_plan(body).steps
+    )
 
 
 class Executables:
@@ -107,6 +121,11 @@ class Executables:
                     self._advance(form)
                 if observe is not None:
                     function: Callable[..., Any] = partial(self._observed(form), observe=observe)
+                elif form.loops and not form.waits and time_left() is not None:
+                    if form.bounded is None:  # a compiled loop does not look at the clock
+                        form.bounded = interpret.compile_plan(self.plan(form.dims))
+                    with np.errstate(all="ignore"):
+                        return form.bounded(*values, *form.slots)
                 elif not form.waits:
                     if form.calls_python:  # which may run the session again, or look at context variables
                         with np.errstate(all="ignore"):

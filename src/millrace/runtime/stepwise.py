@@ -47,6 +47,7 @@ class Part:
       waits: it may wait for another thread, so the store must not be locked meanwhile.
       whole: it ends its step: once it has stored its values, nothing is taken back.
       after: the numbers of the waiting parts that must be done before it; None for all that stand before it.
+      beside: it waits, and a later part need not wait for it.
     """
 
     steps: list[Step | Segment]
@@ -58,6 +59,7 @@ class Part:
     waits: bool
     whole: bool
     after: frozenset[int] | None = None
+    beside: bool = False
 
 
 class Cutter:
@@ -188,6 +190,8 @@ def phases(plan: Plan, store: Store, build: Build | None = None) -> Parts:
     cutter = Cutter(plan, store, build)
     parts = cut_all(cutter, pieces, plan)
     _set_after(plan, parts)
+    if len(parts) > 1 and not pieces[-1] and not parts[-1].gives:
+        parts.pop()  # nothing is left to do after the last wait
     first = next((n for n, part in enumerate(parts) if part.waits), len(parts) - 1)
     return Parts(plan, parts, store, Probe(plan, pieces, first, store))
 
@@ -250,6 +254,8 @@ def _set_after(plan: Plan, parts: list[Part]) -> None:
                 if parts[source].waits:
                     after.add(source)
         part.after = frozenset(after - {n})
+        for earlier in range(n):
+            parts[earlier].beside |= parts[earlier].waits and earlier not in part.after
 
 
 def _ops(part: Part) -> list[Operation]:
@@ -358,7 +364,7 @@ class Parts:
                     if held:
                         lock.release()
                         held = False
-                    if any(p.after is not None and n not in p.after for p in parts[n + 1 :]):
+                    if part.beside:
                         try:
                             with attempted():
                                 _run(part, env, observe, undo)
@@ -381,14 +387,12 @@ class Parts:
         crew = Crew(self._cancellation)
         pending = {n for n, part in left if part.waits}
         try:
-            while left:
-                n, part = next(
-                    ((n, p) for n, p in left if not (pending if p.after is None else pending & p.after)),
-                    (-1, left[0][1]),
-                )
-                if n < 0:
+            while left or pending:
+                ready = [(n, p) for n, p in left if not (pending if p.after is None else pending & p.after)]
+                if not ready:
                     pending.discard(crew.next_done())
                     continue
+                n, part = ready[0]
                 left.remove((n, part))
                 if part.waits:
                     crew.start(n, lambda part=part: _run(part, env, observe, undo))
@@ -402,6 +406,9 @@ class Parts:
 def _run(part: Part, env: dict[int, Any], observe: Observer | None, undo: Undo) -> None:
     """Runs one part: its results go to `env`, what it overwrites to `undo`."""
     changed = part.changed
+    if observe is None and not changed:
+        env.update(zip(part.gives, part.function(*[env[v] for v in part.takes], *part.slots), strict=True))
+        return
     old = [slot.value for slot in changed]
     try:
         if observe is None:

@@ -107,5 +107,5 @@ def test_names():
     with tf.Graph().as_default():
         x, y = tf.placeholder(tf.float32, [2, 3]), tf.placeholder(tf.float32, [3, 2])
         assert tf.tensordot(x, y, 1).name == "Tensordot:0"
-        assert tf.einsum("ij,jk->ik", x, y).name == "transpose_2:0"
-        assert tf.einsum("ij,jk->ik", x, y, name="e").name == "e/transpose_2:0"
+        assert tf.einsum("ij,jk->ik", x, y).name == "einsum/MatMul:0"
+        assert tf.einsum("ij,jk->ik", x, y, name="e").name == "e/MatMul:0"

@@ -101,7 +101,7 @@ def test_matmul_flags(flag, batch):
     operands[flag[-1]] = np.conj(x) if flag.startswith("adjoint") else x
     with tf.Graph().as_default(), tf.Session() as session:
         product = tf.matmul(a, b, **{flag: True})
-        assert product.op.type == ("BatchMatMul" if batch else "MatMul")
+        assert product.op.type == ("BatchMatMulV2" if batch else "MatMul")
         np.testing.assert_allclose(session.run(product), operands["a"] @ operands["b"])
 
 

@@ -6,22 +6,49 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.models.keras.engine.inputs import Input as Input
+    from millrace.models.keras.engine.model import Model as Model
+    from millrace.models.keras.engine.sequential import Sequential as Sequential
+    from millrace.api.keras import activations as activations
     from millrace.api.keras import backend as backend
+    from millrace.api.keras import callbacks as callbacks
+    from millrace.api.keras import constraints as constraints
+    from millrace.api.keras import experimental as experimental
     from millrace.api.keras import initializers as initializers
     from millrace.api.keras import layers as layers
+    from millrace.api.keras import losses as losses
+    from millrace.api.keras import metrics as metrics
+    from millrace.api.keras import models as models
+    from millrace.api.keras import optimizers as optimizers
     from millrace.api.keras import regularizers as regularizers
+    from millrace.api.keras import utils as utils
 
 __all__ = [
+    "Input",
+    "Model",
+    "Sequential",
+    "activations",
     "backend",
+    "callbacks",
+    "constraints",
+    "experimental",
     "initializers",
     "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
     "regularizers",
+    "utils",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "Input": "millrace.models.keras.engine.inputs",
+            "Model": "millrace.models.keras.engine.model",
+            "Sequential": "millrace.models.keras.engine.sequential",
         },
-        children=("backend", "initializers", "layers", "regularizers",),
+        children=("activations", "backend", "callbacks", "constraints", "experimental", "initializers", "layers", "losses", "metrics", "models", "optimizers", "regularizers", "utils",),
     )

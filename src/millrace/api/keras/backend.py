@@ -7,15 +7,447 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.building.scopes import name_scope as name_scope
+    from millrace.lib.layers.settings import epsilon as epsilon
+    from millrace.lib.layers.settings import floatx as floatx
+    from millrace.lib.layers.settings import get_uid as get_uid
+    from millrace.lib.layers.settings import image_data_format as image_data_format
+    from millrace.lib.layers.settings import learning_phase as learning_phase
+    from millrace.lib.layers.settings import learning_phase_scope as learning_phase_scope
+    from millrace.lib.layers.settings import reset_uids as reset_uids
+    from millrace.lib.layers.settings import set_epsilon as set_epsilon
+    from millrace.lib.layers.settings import set_floatx as set_floatx
+    from millrace.lib.layers.settings import set_image_data_format as set_image_data_format
+    from millrace.lib.layers.settings import set_learning_phase as set_learning_phase
+    from millrace.models.keras.backend.arrays import arange as arange
+    from millrace.models.keras.backend.arrays import batch_flatten as batch_flatten
+    from millrace.models.keras.backend.arrays import cast as cast
+    from millrace.models.keras.backend.arrays import cast_to_floatx as cast_to_floatx
+    from millrace.models.keras.backend.arrays import concatenate as concatenate
+    from millrace.models.keras.backend.arrays import constant as constant
+    from millrace.models.keras.backend.arrays import count_params as count_params
+    from millrace.models.keras.backend.arrays import dtype as dtype
+    from millrace.models.keras.backend.arrays import eval as eval
+    from millrace.models.keras.backend.arrays import expand_dims as expand_dims
+    from millrace.models.keras.backend.arrays import eye as eye
+    from millrace.models.keras.backend.arrays import flatten as flatten
+    from millrace.models.keras.backend.arrays import gather as gather
+    from millrace.models.keras.backend.arrays import identity as identity
+    from millrace.models.keras.backend.arrays import int_shape as int_shape
+    from millrace.models.keras.backend.arrays import is_sparse as is_sparse
+    from millrace.models.keras.backend.arrays import ndim as ndim
+    from millrace.models.keras.backend.arrays import one_hot as one_hot
+    from millrace.models.keras.backend.arrays import ones as ones
+    from millrace.models.keras.backend.arrays import ones_like as ones_like
+    from millrace.models.keras.backend.arrays import permute_dimensions as permute_dimensions
+    from millrace.models.keras.backend.arrays import placeholder as placeholder
+    from millrace.models.keras.backend.arrays import print_tensor as print_tensor
+    from millrace.models.keras.backend.arrays import repeat as repeat
+    from millrace.models.keras.backend.arrays import repeat_elements as repeat_elements
+    from millrace.models.keras.backend.arrays import reshape as reshape
+    from millrace.models.keras.backend.arrays import resize_images as resize_images
+    from millrace.models.keras.backend.arrays import resize_volumes as resize_volumes
+    from millrace.models.keras.backend.arrays import reverse as reverse
+    from millrace.models.keras.backend.arrays import shape as shape
+    from millrace.models.keras.backend.arrays import spatial_2d_padding as spatial_2d_padding
+    from millrace.models.keras.backend.arrays import spatial_3d_padding as spatial_3d_padding
+    from millrace.models.keras.backend.arrays import squeeze as squeeze
+    from millrace.models.keras.backend.arrays import stack as stack
+    from millrace.models.keras.backend.arrays import stop_gradient as stop_gradient
+    from millrace.models.keras.backend.arrays import temporal_padding as temporal_padding
+    from millrace.models.keras.backend.arrays import tile as tile
+    from millrace.models.keras.backend.arrays import to_dense as to_dense
+    from millrace.models.keras.backend.arrays import transpose as transpose
+    from millrace.models.keras.backend.arrays import update as update
+    from millrace.models.keras.backend.arrays import update_add as update_add
+    from millrace.models.keras.backend.arrays import update_sub as update_sub
+    from millrace.models.keras.backend.arrays import variable as variable
+    from millrace.models.keras.backend.arrays import zeros as zeros
+    from millrace.models.keras.backend.arrays import zeros_like as zeros_like
+    from millrace.models.keras.backend.calculation import abs as abs
+    from millrace.models.keras.backend.calculation import all as all
+    from millrace.models.keras.backend.calculation import any as any
+    from millrace.models.keras.backend.calculation import argmax as argmax
+    from millrace.models.keras.backend.calculation import argmin as argmin
+    from millrace.models.keras.backend.calculation import clip as clip
+    from millrace.models.keras.backend.calculation import cos as cos
+    from millrace.models.keras.backend.calculation import cumprod as cumprod
+    from millrace.models.keras.backend.calculation import cumsum as cumsum
+    from millrace.models.keras.backend.calculation import equal as equal
+    from millrace.models.keras.backend.calculation import exp as exp
+    from millrace.models.keras.backend.calculation import gradients as gradients
+    from millrace.models.keras.backend.calculation import greater as greater
+    from millrace.models.keras.backend.calculation import greater_equal as greater_equal
+    from millrace.models.keras.backend.calculation import l2_normalize as l2_normalize
+    from millrace.models.keras.backend.calculation import less as less
+    from millrace.models.keras.backend.calculation import less_equal as less_equal
+    from millrace.models.keras.backend.calculation import log as log
+    from millrace.models.keras.backend.calculation import max as max
+    from millrace.models.keras.backend.calculation import maximum as maximum
+    from millrace.models.keras.backend.calculation import mean as mean
+    from millrace.models.keras.backend.calculation import min as min
+    from millrace.models.keras.backend.calculation import minimum as minimum
+    from millrace.models.keras.backend.calculation import not_equal as not_equal
+    from millrace.models.keras.backend.calculation import pow as pow
+    from millrace.models.keras.backend.calculation import prod as prod
+    from millrace.models.keras.backend.calculation import round as round
+    from millrace.models.keras.backend.calculation import sign as sign
+    from millrace.models.keras.backend.calculation import sin as sin
+    from millrace.models.keras.backend.calculation import sqrt as sqrt
+    from millrace.models.keras.backend.calculation import square as square
+    from millrace.models.keras.backend.calculation import std as std
+    from millrace.models.keras.backend.calculation import sum as sum
+    from millrace.models.keras.backend.calculation import var as var
+    from millrace.models.keras.backend.control import backend as backend
+    from millrace.models.keras.backend.control import foldl as foldl
+    from millrace.models.keras.backend.control import foldr as foldr
+    from millrace.models.keras.backend.control import in_test_phase as in_test_phase
+    from millrace.models.keras.backend.control import in_train_phase as in_train_phase
+    from millrace.models.keras.backend.control import map_fn as map_fn
+    from millrace.models.keras.backend.control import switch as switch
+    from millrace.models.keras.backend.networks import batch_dot as batch_dot
+    from millrace.models.keras.backend.networks import batch_normalization as batch_normalization
+    from millrace.models.keras.backend.networks import bias_add as bias_add
+    from millrace.models.keras.backend.networks import binary_crossentropy as binary_crossentropy
+    from millrace.models.keras.backend.networks import categorical_crossentropy as categorical_crossentropy
+    from millrace.models.keras.backend.networks import conv1d as conv1d
+    from millrace.models.keras.backend.networks import conv2d as conv2d
+    from millrace.models.keras.backend.networks import conv2d_transpose as conv2d_transpose
+    from millrace.models.keras.backend.networks import conv3d as conv3d
+    from millrace.models.keras.backend.networks import ctc_batch_cost as ctc_batch_cost
+    from millrace.models.keras.backend.networks import ctc_decode as ctc_decode
+    from millrace.models.keras.backend.networks import ctc_label_dense_to_sparse as ctc_label_dense_to_sparse
+    from millrace.models.keras.backend.networks import dot as dot
+    from millrace.models.keras.backend.networks import elu as elu
+    from millrace.models.keras.backend.networks import hard_sigmoid as hard_sigmoid
+    from millrace.models.keras.backend.networks import in_top_k as in_top_k
+    from millrace.models.keras.backend.networks import local_conv1d as local_conv1d
+    from millrace.models.keras.backend.networks import local_conv2d as local_conv2d
+    from millrace.models.keras.backend.networks import moving_average_update as moving_average_update
+    from millrace.models.keras.backend.networks import normalize_batch_in_training as normalize_batch_in_training
+    from millrace.models.keras.backend.networks import pool2d as pool2d
+    from millrace.models.keras.backend.networks import pool3d as pool3d
+    from millrace.models.keras.backend.networks import relu as relu
+    from millrace.models.keras.backend.networks import separable_conv2d as separable_conv2d
+    from millrace.models.keras.backend.networks import sigmoid as sigmoid
+    from millrace.models.keras.backend.networks import softmax as softmax
+    from millrace.models.keras.backend.networks import softplus as softplus
+    from millrace.models.keras.backend.networks import softsign as softsign
+    from millrace.models.keras.backend.networks import sparse_categorical_crossentropy as sparse_categorical_crossentropy
+    from millrace.models.keras.backend.networks import tanh as tanh
+    from millrace.models.keras.backend.randomness import dropout as dropout
+    from millrace.models.keras.backend.randomness import random_binomial as random_binomial
+    from millrace.models.keras.backend.randomness import random_normal as random_normal
+    from millrace.models.keras.backend.randomness import random_normal_variable as random_normal_variable
+    from millrace.models.keras.backend.randomness import random_uniform as random_uniform
+    from millrace.models.keras.backend.randomness import random_uniform_variable as random_uniform_variable
+    from millrace.models.keras.backend.randomness import truncated_normal as truncated_normal
+    from millrace.models.keras.backend.recurrence import rnn as rnn
+    from millrace.models.keras.backend.session import batch_get_value as batch_get_value
+    from millrace.models.keras.backend.session import batch_set_value as batch_set_value
+    from millrace.models.keras.backend.session import clear_session as clear_session
+    from millrace.models.keras.backend.session import function as function
+    from millrace.models.keras.backend.session import get_session as get_session
+    from millrace.models.keras.backend.session import get_value as get_value
+    from millrace.models.keras.backend.session import manual_variable_initialization as manual_variable_initialization
+    from millrace.models.keras.backend.session import set_session as set_session
+    from millrace.models.keras.backend.session import set_value as set_value
 
 __all__ = [
+    "abs",
+    "all",
+    "any",
+    "arange",
+    "argmax",
+    "argmin",
+    "backend",
+    "batch_dot",
+    "batch_flatten",
+    "batch_get_value",
+    "batch_normalization",
+    "batch_set_value",
+    "bias_add",
+    "binary_crossentropy",
+    "cast",
+    "cast_to_floatx",
+    "categorical_crossentropy",
+    "clear_session",
+    "clip",
+    "concatenate",
+    "constant",
+    "conv1d",
+    "conv2d",
+    "conv2d_transpose",
+    "conv3d",
+    "cos",
+    "count_params",
+    "ctc_batch_cost",
+    "ctc_decode",
+    "ctc_label_dense_to_sparse",
+    "cumprod",
+    "cumsum",
+    "dot",
+    "dropout",
+    "dtype",
+    "elu",
+    "epsilon",
+    "equal",
+    "eval",
+    "exp",
+    "expand_dims",
+    "eye",
+    "flatten",
+    "floatx",
+    "foldl",
+    "foldr",
+    "function",
+    "gather",
+    "get_session",
+    "get_uid",
+    "get_value",
+    "gradients",
+    "greater",
+    "greater_equal",
+    "hard_sigmoid",
+    "identity",
+    "image_data_format",
+    "in_test_phase",
+    "in_top_k",
+    "in_train_phase",
+    "int_shape",
+    "is_sparse",
+    "l2_normalize",
+    "learning_phase",
+    "learning_phase_scope",
+    "less",
+    "less_equal",
+    "local_conv1d",
+    "local_conv2d",
+    "log",
+    "manual_variable_initialization",
+    "map_fn",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "moving_average_update",
     "name_scope",
+    "ndim",
+    "normalize_batch_in_training",
+    "not_equal",
+    "one_hot",
+    "ones",
+    "ones_like",
+    "permute_dimensions",
+    "placeholder",
+    "pool2d",
+    "pool3d",
+    "pow",
+    "print_tensor",
+    "prod",
+    "random_binomial",
+    "random_normal",
+    "random_normal_variable",
+    "random_uniform",
+    "random_uniform_variable",
+    "relu",
+    "repeat",
+    "repeat_elements",
+    "reset_uids",
+    "reshape",
+    "resize_images",
+    "resize_volumes",
+    "reverse",
+    "rnn",
+    "round",
+    "separable_conv2d",
+    "set_epsilon",
+    "set_floatx",
+    "set_image_data_format",
+    "set_learning_phase",
+    "set_session",
+    "set_value",
+    "shape",
+    "sigmoid",
+    "sign",
+    "sin",
+    "softmax",
+    "softplus",
+    "softsign",
+    "sparse_categorical_crossentropy",
+    "spatial_2d_padding",
+    "spatial_3d_padding",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "std",
+    "stop_gradient",
+    "sum",
+    "switch",
+    "tanh",
+    "temporal_padding",
+    "tile",
+    "to_dense",
+    "transpose",
+    "truncated_normal",
+    "update",
+    "update_add",
+    "update_sub",
+    "var",
+    "variable",
+    "zeros",
+    "zeros_like",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "abs": "millrace.models.keras.backend.calculation",
+            "all": "millrace.models.keras.backend.calculation",
+            "any": "millrace.models.keras.backend.calculation",
+            "arange": "millrace.models.keras.backend.arrays",
+            "argmax": "millrace.models.keras.backend.calculation",
+            "argmin": "millrace.models.keras.backend.calculation",
+            "backend": "millrace.models.keras.backend.control",
+            "batch_dot": "millrace.models.keras.backend.networks",
+            "batch_flatten": "millrace.models.keras.backend.arrays",
+            "batch_get_value": "millrace.models.keras.backend.session",
+            "batch_normalization": "millrace.models.keras.backend.networks",
+            "batch_set_value": "millrace.models.keras.backend.session",
+            "bias_add": "millrace.models.keras.backend.networks",
+            "binary_crossentropy": "millrace.models.keras.backend.networks",
+            "cast": "millrace.models.keras.backend.arrays",
+            "cast_to_floatx": "millrace.models.keras.backend.arrays",
+            "categorical_crossentropy": "millrace.models.keras.backend.networks",
+            "clear_session": "millrace.models.keras.backend.session",
+            "clip": "millrace.models.keras.backend.calculation",
+            "concatenate": "millrace.models.keras.backend.arrays",
+            "constant": "millrace.models.keras.backend.arrays",
+            "conv1d": "millrace.models.keras.backend.networks",
+            "conv2d": "millrace.models.keras.backend.networks",
+            "conv2d_transpose": "millrace.models.keras.backend.networks",
+            "conv3d": "millrace.models.keras.backend.networks",
+            "cos": "millrace.models.keras.backend.calculation",
+            "count_params": "millrace.models.keras.backend.arrays",
+            "ctc_batch_cost": "millrace.models.keras.backend.networks",
+            "ctc_decode": "millrace.models.keras.backend.networks",
+            "ctc_label_dense_to_sparse": "millrace.models.keras.backend.networks",
+            "cumprod": "millrace.models.keras.backend.calculation",
+            "cumsum": "millrace.models.keras.backend.calculation",
+            "dot": "millrace.models.keras.backend.networks",
+            "dropout": "millrace.models.keras.backend.randomness",
+            "dtype": "millrace.models.keras.backend.arrays",
+            "elu": "millrace.models.keras.backend.networks",
+            "epsilon": "millrace.lib.layers.settings",
+            "equal": "millrace.models.keras.backend.calculation",
+            "eval": "millrace.models.keras.backend.arrays",
+            "exp": "millrace.models.keras.backend.calculation",
+            "expand_dims": "millrace.models.keras.backend.arrays",
+            "eye": "millrace.models.keras.backend.arrays",
+            "flatten": "millrace.models.keras.backend.arrays",
+            "floatx": "millrace.lib.layers.settings",
+            "foldl": "millrace.models.keras.backend.control",
+            "foldr": "millrace.models.keras.backend.control",
+            "function": "millrace.models.keras.backend.session",
+            "gather": "millrace.models.keras.backend.arrays",
+            "get_session": "millrace.models.keras.backend.session",
+            "get_uid": "millrace.lib.layers.settings",
+            "get_value": "millrace.models.keras.backend.session",
+            "gradients": "millrace.models.keras.backend.calculation",
+            "greater": "millrace.models.keras.backend.calculation",
+            "greater_equal": "millrace.models.keras.backend.calculation",
+            "hard_sigmoid": "millrace.models.keras.backend.networks",
+            "identity": "millrace.models.keras.backend.arrays",
+            "image_data_format": "millrace.lib.layers.settings",
+            "in_test_phase": "millrace.models.keras.backend.control",
+            "in_top_k": "millrace.models.keras.backend.networks",
+            "in_train_phase": "millrace.models.keras.backend.control",
+            "int_shape": "millrace.models.keras.backend.arrays",
+            "is_sparse": "millrace.models.keras.backend.arrays",
+            "l2_normalize": "millrace.models.keras.backend.calculation",
+            "learning_phase": "millrace.lib.layers.settings",
+            "learning_phase_scope": "millrace.lib.layers.settings",
+            "less": "millrace.models.keras.backend.calculation",
+            "less_equal": "millrace.models.keras.backend.calculation",
+            "local_conv1d": "millrace.models.keras.backend.networks",
+            "local_conv2d": "millrace.models.keras.backend.networks",
+            "log": "millrace.models.keras.backend.calculation",
+            "manual_variable_initialization": "millrace.models.keras.backend.session",
+            "map_fn": "millrace.models.keras.backend.control",
+            "max": "millrace.models.keras.backend.calculation",
+            "maximum": "millrace.models.keras.backend.calculation",
+            "mean": "millrace.models.keras.backend.calculation",
+            "min": "millrace.models.keras.backend.calculation",
+            "minimum": "millrace.models.keras.backend.calculation",
+            "moving_average_update": "millrace.models.keras.backend.networks",
             "name_scope": "millrace.building.scopes",
+            "ndim": "millrace.models.keras.backend.arrays",
+            "normalize_batch_in_training": "millrace.models.keras.backend.networks",
+            "not_equal": "millrace.models.keras.backend.calculation",
+            "one_hot": "millrace.models.keras.backend.arrays",
+            "ones": "millrace.models.keras.backend.arrays",
+            "ones_like": "millrace.models.keras.backend.arrays",
+            "permute_dimensions": "millrace.models.keras.backend.arrays",
+            "placeholder": "millrace.models.keras.backend.arrays",
+            "pool2d": "millrace.models.keras.backend.networks",
+            "pool3d": "millrace.models.keras.backend.networks",
+            "pow": "millrace.models.keras.backend.calculation",
+            "print_tensor": "millrace.models.keras.backend.arrays",
+            "prod": "millrace.models.keras.backend.calculation",
+            "random_binomial": "millrace.models.keras.backend.randomness",
+            "random_normal": "millrace.models.keras.backend.randomness",
+            "random_normal_variable": "millrace.models.keras.backend.randomness",
+            "random_uniform": "millrace.models.keras.backend.randomness",
+            "random_uniform_variable": "millrace.models.keras.backend.randomness",
+            "relu": "millrace.models.keras.backend.networks",
+            "repeat": "millrace.models.keras.backend.arrays",
+            "repeat_elements": "millrace.models.keras.backend.arrays",
+            "reset_uids": "millrace.lib.layers.settings",
+            "reshape": "millrace.models.keras.backend.arrays",
+            "resize_images": "millrace.models.keras.backend.arrays",
+            "resize_volumes": "millrace.models.keras.backend.arrays",
+            "reverse": "millrace.models.keras.backend.arrays",
+            "rnn": "millrace.models.keras.backend.recurrence",
+            "round": "millrace.models.keras.backend.calculation",
+            "separable_conv2d": "millrace.models.keras.backend.networks",
+            "set_epsilon": "millrace.lib.layers.settings",
+            "set_floatx": "millrace.lib.layers.settings",
+            "set_image_data_format": "millrace.lib.layers.settings",
+            "set_learning_phase": "millrace.lib.layers.settings",
+            "set_session": "millrace.models.keras.backend.session",
+            "set_value": "millrace.models.keras.backend.session",
+            "shape": "millrace.models.keras.backend.arrays",
+            "sigmoid": "millrace.models.keras.backend.networks",
+            "sign": "millrace.models.keras.backend.calculation",
+            "sin": "millrace.models.keras.backend.calculation",
+            "softmax": "millrace.models.keras.backend.networks",
+            "softplus": "millrace.models.keras.backend.networks",
+            "softsign": "millrace.models.keras.backend.networks",
+            "sparse_categorical_crossentropy": "millrace.models.keras.backend.networks",
+            "spatial_2d_padding": "millrace.models.keras.backend.arrays",
+            "spatial_3d_padding": "millrace.models.keras.backend.arrays",
+            "sqrt": "millrace.models.keras.backend.calculation",
+            "square": "millrace.models.keras.backend.calculation",
+            "squeeze": "millrace.models.keras.backend.arrays",
+            "stack": "millrace.models.keras.backend.arrays",
+            "std": "millrace.models.keras.backend.calculation",
+            "stop_gradient": "millrace.models.keras.backend.arrays",
+            "sum": "millrace.models.keras.backend.calculation",
+            "switch": "millrace.models.keras.backend.control",
+            "tanh": "millrace.models.keras.backend.networks",
+            "temporal_padding": "millrace.models.keras.backend.arrays",
+            "tile": "millrace.models.keras.backend.arrays",
+            "to_dense": "millrace.models.keras.backend.arrays",
+            "transpose": "millrace.models.keras.backend.arrays",
+            "truncated_normal": "millrace.models.keras.backend.randomness",
+            "update": "millrace.models.keras.backend.arrays",
+            "update_add": "millrace.models.keras.backend.arrays",
+            "update_sub": "millrace.models.keras.backend.arrays",
+            "var": "millrace.models.keras.backend.calculation",
+            "variable": "millrace.models.keras.backend.arrays",
+            "zeros": "millrace.models.keras.backend.arrays",
+            "zeros_like": "millrace.models.keras.backend.arrays",
         },
     )

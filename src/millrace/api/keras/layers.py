@@ -6,16 +6,355 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.layers.base import InputSpec as InputSpec
+    from millrace.lib.layers.spec import InputSpec as InputSpec
+    from millrace.models.keras.engine.inputs import Input as Input
+    from millrace.models.keras.engine.inputs import InputLayer as InputLayer
+    from millrace.models.keras.engine.layer import Layer as Layer
+    from millrace.models.keras.engine.tables import deserialize as deserialize
+    from millrace.models.keras.engine.tables import serialize as serialize
+    from millrace.models.keras.layers.activation import ELU as ELU
+    from millrace.models.keras.layers.activation import LeakyReLU as LeakyReLU
+    from millrace.models.keras.layers.activation import PReLU as PReLU
+    from millrace.models.keras.layers.activation import ReLU as ReLU
+    from millrace.models.keras.layers.activation import Softmax as Softmax
+    from millrace.models.keras.layers.activation import ThresholdedReLU as ThresholdedReLU
+    from millrace.models.keras.layers.attention import AdditiveAttention as AdditiveAttention
+    from millrace.models.keras.layers.attention import Attention as Attention
+    from millrace.models.keras.layers.cells import AbstractRNNCell as AbstractRNNCell
+    from millrace.models.keras.layers.cells import GRUCell as GRUCell
+    from millrace.models.keras.layers.cells import LSTMCell as LSTMCell
+    from millrace.models.keras.layers.cells import SimpleRNNCell as SimpleRNNCell
+    from millrace.models.keras.layers.cells import StackedRNNCells as StackedRNNCells
+    from millrace.models.keras.layers.convolutional import Conv1D as Conv1D
+    from millrace.models.keras.layers.convolutional import Conv1D as Convolution1D
+    from millrace.models.keras.layers.convolutional import Conv2D as Conv2D
+    from millrace.models.keras.layers.convolutional import Conv2D as Convolution2D
+    from millrace.models.keras.layers.convolutional import Conv2DTranspose as Conv2DTranspose
+    from millrace.models.keras.layers.convolutional import Conv2DTranspose as Convolution2DTranspose
+    from millrace.models.keras.layers.convolutional import Conv3D as Conv3D
+    from millrace.models.keras.layers.convolutional import Conv3D as Convolution3D
+    from millrace.models.keras.layers.convolutional import Conv3DTranspose as Conv3DTranspose
+    from millrace.models.keras.layers.convolutional import Conv3DTranspose as Convolution3DTranspose
+    from millrace.models.keras.layers.convolutional import DepthwiseConv2D as DepthwiseConv2D
+    from millrace.models.keras.layers.convolutional import SeparableConv1D as SeparableConv1D
+    from millrace.models.keras.layers.convolutional import SeparableConv1D as SeparableConvolution1D
+    from millrace.models.keras.layers.convolutional import SeparableConv2D as SeparableConv2D
+    from millrace.models.keras.layers.convolutional import SeparableConv2D as SeparableConvolution2D
+    from millrace.models.keras.layers.convolutional_recurrent import ConvLSTM2D as ConvLSTM2D
+    from millrace.models.keras.layers.core import Activation as Activation
+    from millrace.models.keras.layers.core import ActivityRegularization as ActivityRegularization
+    from millrace.models.keras.layers.core import Dense as Dense
+    from millrace.models.keras.layers.core import Dropout as Dropout
+    from millrace.models.keras.layers.core import Flatten as Flatten
+    from millrace.models.keras.layers.core import Lambda as Lambda
+    from millrace.models.keras.layers.core import Masking as Masking
+    from millrace.models.keras.layers.core import Permute as Permute
+    from millrace.models.keras.layers.core import RepeatVector as RepeatVector
+    from millrace.models.keras.layers.core import Reshape as Reshape
+    from millrace.models.keras.layers.core import SpatialDropout1D as SpatialDropout1D
+    from millrace.models.keras.layers.core import SpatialDropout2D as SpatialDropout2D
+    from millrace.models.keras.layers.core import SpatialDropout3D as SpatialDropout3D
+    from millrace.models.keras.layers.cudnn import CuDNNGRU as CuDNNGRU
+    from millrace.models.keras.layers.cudnn import CuDNNLSTM as CuDNNLSTM
+    from millrace.models.keras.layers.embedding import Embedding as Embedding
+    from millrace.models.keras.layers.local import LocallyConnected1D as LocallyConnected1D
+    from millrace.models.keras.layers.local import LocallyConnected2D as LocallyConnected2D
+    from millrace.models.keras.layers.merging import Add as Add
+    from millrace.models.keras.layers.merging import Average as Average
+    from millrace.models.keras.layers.merging import Concatenate as Concatenate
+    from millrace.models.keras.layers.merging import Dot as Dot
+    from millrace.models.keras.layers.merging import Maximum as Maximum
+    from millrace.models.keras.layers.merging import Minimum as Minimum
+    from millrace.models.keras.layers.merging import Multiply as Multiply
+    from millrace.models.keras.layers.merging import Subtract as Subtract
+    from millrace.models.keras.layers.merging import add as add
+    from millrace.models.keras.layers.merging import average as average
+    from millrace.models.keras.layers.merging import concatenate as concatenate
+    from millrace.models.keras.layers.merging import dot as dot
+    from millrace.models.keras.layers.merging import maximum as maximum
+    from millrace.models.keras.layers.merging import minimum as minimum
+    from millrace.models.keras.layers.merging import multiply as multiply
+    from millrace.models.keras.layers.merging import subtract as subtract
+    from millrace.models.keras.layers.noise import AlphaDropout as AlphaDropout
+    from millrace.models.keras.layers.noise import GaussianDropout as GaussianDropout
+    from millrace.models.keras.layers.noise import GaussianNoise as GaussianNoise
+    from millrace.models.keras.layers.normalization import BatchNormalization as BatchNormalization
+    from millrace.models.keras.layers.normalization import LayerNormalization as LayerNormalization
+    from millrace.models.keras.layers.pooling import AveragePooling1D as AveragePooling1D
+    from millrace.models.keras.layers.pooling import AveragePooling1D as AvgPool1D
+    from millrace.models.keras.layers.pooling import AveragePooling2D as AveragePooling2D
+    from millrace.models.keras.layers.pooling import AveragePooling2D as AvgPool2D
+    from millrace.models.keras.layers.pooling import AveragePooling3D as AveragePooling3D
+    from millrace.models.keras.layers.pooling import AveragePooling3D as AvgPool3D
+    from millrace.models.keras.layers.pooling import GlobalAveragePooling1D as GlobalAveragePooling1D
+    from millrace.models.keras.layers.pooling import GlobalAveragePooling1D as GlobalAvgPool1D
+    from millrace.models.keras.layers.pooling import GlobalAveragePooling2D as GlobalAveragePooling2D
+    from millrace.models.keras.layers.pooling import GlobalAveragePooling2D as GlobalAvgPool2D
+    from millrace.models.keras.layers.pooling import GlobalAveragePooling3D as GlobalAveragePooling3D
+    from millrace.models.keras.layers.pooling import GlobalAveragePooling3D as GlobalAvgPool3D
+    from millrace.models.keras.layers.pooling import GlobalMaxPooling1D as GlobalMaxPool1D
+    from millrace.models.keras.layers.pooling import GlobalMaxPooling1D as GlobalMaxPooling1D
+    from millrace.models.keras.layers.pooling import GlobalMaxPooling2D as GlobalMaxPool2D
+    from millrace.models.keras.layers.pooling import GlobalMaxPooling2D as GlobalMaxPooling2D
+    from millrace.models.keras.layers.pooling import GlobalMaxPooling3D as GlobalMaxPool3D
+    from millrace.models.keras.layers.pooling import GlobalMaxPooling3D as GlobalMaxPooling3D
+    from millrace.models.keras.layers.pooling import MaxPooling1D as MaxPool1D
+    from millrace.models.keras.layers.pooling import MaxPooling1D as MaxPooling1D
+    from millrace.models.keras.layers.pooling import MaxPooling2D as MaxPool2D
+    from millrace.models.keras.layers.pooling import MaxPooling2D as MaxPooling2D
+    from millrace.models.keras.layers.pooling import MaxPooling3D as MaxPool3D
+    from millrace.models.keras.layers.pooling import MaxPooling3D as MaxPooling3D
+    from millrace.models.keras.layers.recurrent import GRU as GRU
+    from millrace.models.keras.layers.recurrent import LSTM as LSTM
+    from millrace.models.keras.layers.recurrent import RNN as RNN
+    from millrace.models.keras.layers.recurrent import SimpleRNN as SimpleRNN
+    from millrace.models.keras.layers.resizing import Cropping1D as Cropping1D
+    from millrace.models.keras.layers.resizing import Cropping2D as Cropping2D
+    from millrace.models.keras.layers.resizing import Cropping3D as Cropping3D
+    from millrace.models.keras.layers.resizing import UpSampling1D as UpSampling1D
+    from millrace.models.keras.layers.resizing import UpSampling2D as UpSampling2D
+    from millrace.models.keras.layers.resizing import UpSampling3D as UpSampling3D
+    from millrace.models.keras.layers.resizing import ZeroPadding1D as ZeroPadding1D
+    from millrace.models.keras.layers.resizing import ZeroPadding2D as ZeroPadding2D
+    from millrace.models.keras.layers.resizing import ZeroPadding3D as ZeroPadding3D
+    from millrace.models.keras.layers.wrappers import Bidirectional as Bidirectional
+    from millrace.models.keras.layers.wrappers import TimeDistributed as TimeDistributed
+    from millrace.models.keras.layers.wrappers import Wrapper as Wrapper
 
 __all__ = [
+    "AbstractRNNCell",
+    "Activation",
+    "ActivityRegularization",
+    "Add",
+    "AdditiveAttention",
+    "AlphaDropout",
+    "Attention",
+    "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
+    "AvgPool1D",
+    "AvgPool2D",
+    "AvgPool3D",
+    "BatchNormalization",
+    "Bidirectional",
+    "Concatenate",
+    "Conv1D",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
+    "ConvLSTM2D",
+    "Convolution1D",
+    "Convolution2D",
+    "Convolution2DTranspose",
+    "Convolution3D",
+    "Convolution3DTranspose",
+    "Cropping1D",
+    "Cropping2D",
+    "Cropping3D",
+    "CuDNNGRU",
+    "CuDNNLSTM",
+    "Dense",
+    "DepthwiseConv2D",
+    "Dot",
+    "Dropout",
+    "ELU",
+    "Embedding",
+    "Flatten",
+    "GRU",
+    "GRUCell",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalAvgPool3D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPool3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
+    "Input",
+    "InputLayer",
     "InputSpec",
+    "LSTM",
+    "LSTMCell",
+    "Lambda",
+    "Layer",
+    "LayerNormalization",
+    "LeakyReLU",
+    "LocallyConnected1D",
+    "LocallyConnected2D",
+    "Masking",
+    "MaxPool1D",
+    "MaxPool2D",
+    "MaxPool3D",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "PReLU",
+    "Permute",
+    "RNN",
+    "ReLU",
+    "RepeatVector",
+    "Reshape",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
+    "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "StackedRNNCells",
+    "Subtract",
+    "ThresholdedReLU",
+    "TimeDistributed",
+    "UpSampling1D",
+    "UpSampling2D",
+    "UpSampling3D",
+    "Wrapper",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
+    "add",
+    "average",
+    "concatenate",
+    "deserialize",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "serialize",
+    "subtract",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "InputSpec": "millrace.lib.layers.base",
+            "AbstractRNNCell": "millrace.models.keras.layers.cells",
+            "Activation": "millrace.models.keras.layers.core",
+            "ActivityRegularization": "millrace.models.keras.layers.core",
+            "Add": "millrace.models.keras.layers.merging",
+            "AdditiveAttention": "millrace.models.keras.layers.attention",
+            "AlphaDropout": "millrace.models.keras.layers.noise",
+            "Attention": "millrace.models.keras.layers.attention",
+            "Average": "millrace.models.keras.layers.merging",
+            "AveragePooling1D": "millrace.models.keras.layers.pooling",
+            "AveragePooling2D": "millrace.models.keras.layers.pooling",
+            "AveragePooling3D": "millrace.models.keras.layers.pooling",
+            "AvgPool1D": "millrace.models.keras.layers.pooling:AveragePooling1D",
+            "AvgPool2D": "millrace.models.keras.layers.pooling:AveragePooling2D",
+            "AvgPool3D": "millrace.models.keras.layers.pooling:AveragePooling3D",
+            "BatchNormalization": "millrace.models.keras.layers.normalization",
+            "Bidirectional": "millrace.models.keras.layers.wrappers",
+            "Concatenate": "millrace.models.keras.layers.merging",
+            "Conv1D": "millrace.models.keras.layers.convolutional",
+            "Conv2D": "millrace.models.keras.layers.convolutional",
+            "Conv2DTranspose": "millrace.models.keras.layers.convolutional",
+            "Conv3D": "millrace.models.keras.layers.convolutional",
+            "Conv3DTranspose": "millrace.models.keras.layers.convolutional",
+            "ConvLSTM2D": "millrace.models.keras.layers.convolutional_recurrent",
+            "Convolution1D": "millrace.models.keras.layers.convolutional:Conv1D",
+            "Convolution2D": "millrace.models.keras.layers.convolutional:Conv2D",
+            "Convolution2DTranspose": "millrace.models.keras.layers.convolutional:Conv2DTranspose",
+            "Convolution3D": "millrace.models.keras.layers.convolutional:Conv3D",
+            "Convolution3DTranspose": "millrace.models.keras.layers.convolutional:Conv3DTranspose",
+            "Cropping1D": "millrace.models.keras.layers.resizing",
+            "Cropping2D": "millrace.models.keras.layers.resizing",
+            "Cropping3D": "millrace.models.keras.layers.resizing",
+            "CuDNNGRU": "millrace.models.keras.layers.cudnn",
+            "CuDNNLSTM": "millrace.models.keras.layers.cudnn",
+            "Dense": "millrace.models.keras.layers.core",
+            "DepthwiseConv2D": "millrace.models.keras.layers.convolutional",
+            "Dot": "millrace.models.keras.layers.merging",
+            "Dropout": "millrace.models.keras.layers.core",
+            "ELU": "millrace.models.keras.layers.activation",
+            "Embedding": "millrace.models.keras.layers.embedding",
+            "Flatten": "millrace.models.keras.layers.core",
+            "GRU": "millrace.models.keras.layers.recurrent",
+            "GRUCell": "millrace.models.keras.layers.cells",
+            "GaussianDropout": "millrace.models.keras.layers.noise",
+            "GaussianNoise": "millrace.models.keras.layers.noise",
+            "GlobalAveragePooling1D": "millrace.models.keras.layers.pooling",
+            "GlobalAveragePooling2D": "millrace.models.keras.layers.pooling",
+            "GlobalAveragePooling3D": "millrace.models.keras.layers.pooling",
+            "GlobalAvgPool1D": "millrace.models.keras.layers.pooling:GlobalAveragePooling1D",
+            "GlobalAvgPool2D": "millrace.models.keras.layers.pooling:GlobalAveragePooling2D",
+            "GlobalAvgPool3D": "millrace.models.keras.layers.pooling:GlobalAveragePooling3D",
+            "GlobalMaxPool1D": "millrace.models.keras.layers.pooling:GlobalMaxPooling1D",
+            "GlobalMaxPool2D": "millrace.models.keras.layers.pooling:GlobalMaxPooling2D",
+            "GlobalMaxPool3D": "millrace.models.keras.layers.pooling:GlobalMaxPooling3D",
+            "GlobalMaxPooling1D": "millrace.models.keras.layers.pooling",
+            "GlobalMaxPooling2D": "millrace.models.keras.layers.pooling",
+            "GlobalMaxPooling3D": "millrace.models.keras.layers.pooling",
+            "Input": "millrace.models.keras.engine.inputs",
+            "InputLayer": "millrace.models.keras.engine.inputs",
+            "InputSpec": "millrace.lib.layers.spec",
+            "LSTM": "millrace.models.keras.layers.recurrent",
+            "LSTMCell": "millrace.models.keras.layers.cells",
+            "Lambda": "millrace.models.keras.layers.core",
+            "Layer": "millrace.models.keras.engine.layer",
+            "LayerNormalization": "millrace.models.keras.layers.normalization",
+            "LeakyReLU": "millrace.models.keras.layers.activation",
+            "LocallyConnected1D": "millrace.models.keras.layers.local",
+            "LocallyConnected2D": "millrace.models.keras.layers.local",
+            "Masking": "millrace.models.keras.layers.core",
+            "MaxPool1D": "millrace.models.keras.layers.pooling:MaxPooling1D",
+            "MaxPool2D": "millrace.models.keras.layers.pooling:MaxPooling2D",
+            "MaxPool3D": "millrace.models.keras.layers.pooling:MaxPooling3D",
+            "MaxPooling1D": "millrace.models.keras.layers.pooling",
+            "MaxPooling2D": "millrace.models.keras.layers.pooling",
+            "MaxPooling3D": "millrace.models.keras.layers.pooling",
+            "Maximum": "millrace.models.keras.layers.merging",
+            "Minimum": "millrace.models.keras.layers.merging",
+            "Multiply": "millrace.models.keras.layers.merging",
+            "PReLU": "millrace.models.keras.layers.activation",
+            "Permute": "millrace.models.keras.layers.core",
+            "RNN": "millrace.models.keras.layers.recurrent",
+            "ReLU": "millrace.models.keras.layers.activation",
+            "RepeatVector": "millrace.models.keras.layers.core",
+            "Reshape": "millrace.models.keras.layers.core",
+            "SeparableConv1D": "millrace.models.keras.layers.convolutional",
+            "SeparableConv2D": "millrace.models.keras.layers.convolutional",
+            "SeparableConvolution1D": "millrace.models.keras.layers.convolutional:SeparableConv1D",
+            "SeparableConvolution2D": "millrace.models.keras.layers.convolutional:SeparableConv2D",
+            "SimpleRNN": "millrace.models.keras.layers.recurrent",
+            "SimpleRNNCell": "millrace.models.keras.layers.cells",
+            "Softmax": "millrace.models.keras.layers.activation",
+            "SpatialDropout1D": "millrace.models.keras.layers.core",
+            "SpatialDropout2D": "millrace.models.keras.layers.core",
+            "SpatialDropout3D": "millrace.models.keras.layers.core",
+            "StackedRNNCells": "millrace.models.keras.layers.cells",
+            "Subtract": "millrace.models.keras.layers.merging",
+            "ThresholdedReLU": "millrace.models.keras.layers.activation",
+            "TimeDistributed": "millrace.models.keras.layers.wrappers",
+            "UpSampling1D": "millrace.models.keras.layers.resizing",
+            "UpSampling2D": "millrace.models.keras.layers.resizing",
+            "UpSampling3D": "millrace.models.keras.layers.resizing",
+            "Wrapper": "millrace.models.keras.layers.wrappers",
+            "ZeroPadding1D": "millrace.models.keras.layers.resizing",
+            "ZeroPadding2D": "millrace.models.keras.layers.resizing",
+            "ZeroPadding3D": "millrace.models.keras.layers.resizing",
+            "add": "millrace.models.keras.layers.merging",
+            "average": "millrace.models.keras.layers.merging",
+            "concatenate": "millrace.models.keras.layers.merging",
+            "deserialize": "millrace.models.keras.engine.tables",
+            "dot": "millrace.models.keras.layers.merging",
+            "maximum": "millrace.models.keras.layers.merging",
+            "minimum": "millrace.models.keras.layers.merging",
+            "multiply": "millrace.models.keras.layers.merging",
+            "serialize": "millrace.models.keras.engine.tables",
+            "subtract": "millrace.models.keras.layers.merging",
         },
     )

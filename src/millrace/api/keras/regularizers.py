@@ -6,28 +6,37 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
-    from millrace.lib.variables.regularizers import KerasRegularizer as Regularizer
-    from millrace.lib.variables.regularizers import L1L2 as L1L2
-    from millrace.lib.variables.regularizers import l1 as l1
-    from millrace.lib.variables.regularizers import l1_l2 as l1_l2
-    from millrace.lib.variables.regularizers import l2 as l2
+    from millrace.lib.layers.penalties import L1L2 as L1L2
+    from millrace.lib.layers.penalties import Regularizer as Regularizer
+    from millrace.lib.layers.penalties import deserialize as deserialize
+    from millrace.lib.layers.penalties import get as get
+    from millrace.lib.layers.penalties import l1 as l1
+    from millrace.lib.layers.penalties import l1_l2 as l1_l2
+    from millrace.lib.layers.penalties import l2 as l2
+    from millrace.lib.layers.penalties import serialize as serialize
 
 __all__ = [
     "L1L2",
     "Regularizer",
+    "deserialize",
+    "get",
     "l1",
     "l1_l2",
     "l2",
+    "serialize",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
-            "L1L2": "millrace.lib.variables.regularizers",
-            "Regularizer": "millrace.lib.variables.regularizers:KerasRegularizer",
-            "l1": "millrace.lib.variables.regularizers",
-            "l1_l2": "millrace.lib.variables.regularizers",
-            "l2": "millrace.lib.variables.regularizers",
+            "L1L2": "millrace.lib.layers.penalties",
+            "Regularizer": "millrace.lib.layers.penalties",
+            "deserialize": "millrace.lib.layers.penalties",
+            "get": "millrace.lib.layers.penalties",
+            "l1": "millrace.lib.layers.penalties",
+            "l1_l2": "millrace.lib.layers.penalties",
+            "l2": "millrace.lib.layers.penalties",
+            "serialize": "millrace.lib.layers.penalties",
         },
     )

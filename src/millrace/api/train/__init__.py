@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from millrace.saver.checkpoint.state import update_checkpoint_state as update_checkpoint_state
     from millrace.saver.checkpoint.warm_start import VocabInfo as VocabInfo
     from millrace.saver.checkpoint.warm_start import warm_start as warm_start
+    from millrace.saver.kept_checkpoints import CheckpointManager as CheckpointManager
     from millrace.saver.meta_graph import export_meta_graph as export_meta_graph
+    from millrace.saver.object_checkpoint import Checkpoint as Checkpoint
     from millrace.saver.saver import Saver as Saver
     from millrace.saver.saver import import_meta_graph as import_meta_graph
     from millrace.summaries.file_writer import FileWriter as SummaryWriter
@@ -123,6 +125,8 @@ __all__ = [
     "AdagradOptimizer",
     "AdamOptimizer",
     "BytesList",
+    "Checkpoint",
+    "CheckpointManager",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
     "ChiefSessionCreator",
@@ -239,6 +243,8 @@ if not TYPE_CHECKING:
             "AdagradOptimizer": "millrace.training.optimizers.adagrad",
             "AdamOptimizer": "millrace.training.optimizers.adam",
             "BytesList": "millrace.core.proto_names",
+            "Checkpoint": "millrace.saver.object_checkpoint",
+            "CheckpointManager": "millrace.saver.kept_checkpoints",
             "CheckpointSaverHook": "millrace.training.hooks.saving",
             "CheckpointSaverListener": "millrace.training.hooks.saving",
             "ChiefSessionCreator": "millrace.training.sessions.scaffold",

@@ -13,8 +13,9 @@ from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
-from millrace.lib.layers.base import InputSpec, Layer
+from millrace.lib.layers.base import Layer
 from millrace.lib.layers.core import chosen
+from millrace.lib.layers.spec import InputSpec
 from millrace.lib.variables.initializers import Constant, GlorotUniform
 from millrace.lib.variables.scope import get_variable
 from millrace.ops.array.reshape import transpose

@@ -80,6 +80,16 @@ def collect_variable(variable: Any, variables_collections: Any, name: str) -> No
         held.extend(part for part in parts if not any(v is part for v in held))
 
 
+def _under(scope: str, regularizer: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`regularizer` under the scope of the name that the layer itself gives its variable."""
+
+    def regularize(variable: Any) -> Any:
+        with get_default_graph().name_scope(scope):
+            return regularizer(variable)
+
+    return regularize
+
+
 def model_variable_getter(rename: dict[str, str] | None = None) -> Callable[..., Any]:
     """A custom getter that makes model variables, under other names than the layer's own."""
 
@@ -87,6 +97,8 @@ def model_variable_getter(rename: dict[str, str] | None = None) -> Callable[...,
         scope, _, own = name.rpartition("/")
         renamed = (rename or {}).get(own, own)
         kept = {k: v for k, v in settings.items() if k in _KEPT}
+        if renamed != own and kept.get("regularizer") is not None:
+            kept["regularizer"] = _under(f"{name}/Regularizer/", kept["regularizer"])
         return model_variable(f"{scope}/{renamed}" if scope else renamed, custom_getter=getter, **kept)
 
     return getter

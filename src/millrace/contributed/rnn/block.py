@@ -10,7 +10,8 @@ from millrace.contributed.rnn.fused import FusedRNNCell
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.layers.base import InputSpec, Layer
+from millrace.lib.layers.base import Layer
+from millrace.lib.layers.spec import InputSpec
 from millrace.lib.math.array import sequence_mask
 from millrace.lib.math.lengths import length
 from millrace.lib.math.reductions import reduce_max

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
+from millrace.core.waiting import time_left
 
 
 class Stack(list[Any]):
@@ -56,6 +57,7 @@ class ControlVerbs:
             state = test[1:]
             if not test[0]:
                 break
+            _look_at_the_clock()
             results = body(*carried, *captured, *state)
             end = len(results) - len(state)
             carried, extra, state = results[:count], results[count:end], results[end:]
@@ -241,6 +243,17 @@ class ControlVerbs:
 
     def ta_size(self, flow: TensorArrayValue) -> Any:
         return np.int32(len(flow.items))
+
+
+def _look_at_the_clock() -> None:
+    """Ends a loop that computes beyond the run's limit.
+
+    Raises:
+      DeadlineExceededError: the time is over.
+    """
+    left = time_left()
+    if left is not None and left <= 0:
+        raise errors.DeadlineExceededError(None, None, "Timed out in a loop")
 
 
 def _summed(lists: Sequence[Sequence[Any]]) -> list[Any]:

@@ -421,8 +421,6 @@ def _as_vector(x: Tensor, name: str) -> tuple[Tensor, Any]:
         if known is None:
             return raw.Reshape(x, [1]), product
         return convert_to_tensor(np.array([known], np.int32), name=name), product
-    if known is not None:
-        return convert_to_tensor(known, name=name), product
     return x, product
 
 

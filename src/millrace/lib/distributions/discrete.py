@@ -34,6 +34,8 @@ from millrace.lib.nn.cross_entropy import (
 )
 from millrace.ops.array.fill import ones_like, zeros_like
 from millrace.ops.array.one_hot import one_hot
+from millrace.ops.array.shape import rank as rank_of
+from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.math.cast import cast
 from millrace.ops.nn.softmax import log_softmax, softmax
 from millrace.ops.random.counts import random_gamma
@@ -210,12 +212,21 @@ class Categorical(_Answers):
         parameters = dict(locals())
         with name_scope(name, values=[logits, probs]) as scope:
             self._logits, self._probs = _logits_and_probs(logits, probs, True, validate_args, scope)
+            rank = self._logits.shape.with_rank_at_least(1).ndims
+            if rank is not None:
+                before = convert_to_tensor(rank - 1, int32, name="batch_rank")
+            else:
+                with name_scope("batch_rank"):
+                    before = rank_of(self._logits) - 1
+            sizes = shape_of(self._logits, name="logits_shape")
             classes = self._logits.shape.with_rank_at_least(1)[-1].value
             if classes is not None:
                 self._event_size = convert_to_tensor(classes, int32, name="event_size")
             else:
                 with name_scope("event_size"):
-                    self._event_size = shape_tensor(self._logits)[-1]
+                    self._event_size = sizes[before]
+            with name_scope("batch_shape"):
+                self._batch_sizes = sizes[:-1]
         parents = [self._logits, self._probs]
         super().__init__(
             dtype, NOT_REPARAMETERIZED, validate_args, allow_nan_stats, parameters, parents, scope
@@ -227,7 +238,7 @@ class Categorical(_Answers):
         return self._event_size
 
     def _batch_shape_tensor(self) -> Tensor:
-        return shape_tensor(self._logits)[:-1]
+        return raw.Identity(self._batch_sizes)
 
     def _batch_shape(self) -> Any:
         return self._logits.shape[:-1]

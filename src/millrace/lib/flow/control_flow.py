@@ -414,6 +414,7 @@ def limited_loop(
     test: Callable[..., Any],
     step: Callable[..., Any],
     variables: list[Any],
+    limit: Any,
     parallel: int,
     back_prop: bool = True,
     of_the_limit: int = 2,
@@ -423,6 +424,7 @@ def limited_loop(
     Args:
       test, step: functions of the variables.
       variables: what they start with.
+      limit: how many iterations there are; an int is a constant more in TensorFlow's graph.
       parallel, back_prop: as for `while_loop`.
       of_the_limit: how many operations TensorFlow adds to the test.
 
@@ -430,6 +432,9 @@ def limited_loop(
       The variables after the loop.
     """
     with name_scope(None, "while", [v for v in nest.flatten(variables) if isinstance(v, Tensor)]):
+        if isinstance(limit, int):
+            get_default_graph().count(1)
+            of_the_limit = 3
         return _Loop(test, step, variables, None, back_prop, parallel, of_the_limit).build()
 
 

@@ -14,7 +14,7 @@ from millrace.lib.flow.control_flow import limited_loop
 from millrace.lib.flow.tensor_array import TensorArray
 
 
-def _elements(elems: Any, who: str) -> tuple[list[Tensor], Tensor]:
+def _elements(elems: Any, who: str) -> tuple[list[Tensor], Any]:
     """The tensors among `elems`, and how many rows they have.
 
     Raises:
@@ -33,7 +33,8 @@ def _elements(elems: Any, who: str) -> tuple[list[Tensor], Tensor]:
                     f"{who}: elems must have the same number of rows. Received: {first} and {tensor.dims[0]}"
                 )
             first = tensor.dims[0] if first is None else first
-    count = raw.StridedSlice(
+    known = None if tensors[0].dims is None else tensors[0].dims[0]
+    count = known or raw.StridedSlice(
         convert.shape_tensor(tensors[0]),
         convert.to_tensor([0], name="strided_slice/stack"),
         convert.to_tensor([1], name="strided_slice/stack_1"),
@@ -44,7 +45,7 @@ def _elements(elems: Any, who: str) -> tuple[list[Tensor], Tensor]:
     return tensors, count
 
 
-def _rows(tensors: list[Tensor], count: Tensor) -> list[TensorArray]:
+def _rows(tensors: list[Tensor], count: Any) -> list[TensorArray]:
     """One TensorArray of the rows of each tensor."""
     arrays = []
     for tensor in tensors:
@@ -106,7 +107,7 @@ def map_fn(
             return [i + 1, [w.write(i, v) for w, v in zip(written, values, strict=True)]]
 
         _, after = limited_loop(
-            lambda i, _: i < count, step, [start, results], parallel_iterations or 10, back_prop
+            lambda i, _: i < count, step, [start, results], count, parallel_iterations or 10, back_prop
         )
         stacked = _known_rows([a.stack() for a in after], tensors)
         return nest.pack_sequence_as(dtype, stacked)
@@ -145,7 +146,7 @@ def scan(
     with name_scope(name, "scan", [e for e in nest.flatten(elems) if isinstance(e, Tensor)]):
         tensors, count = _elements(elems, "scan")
         arrays = _rows(tensors, count)
-        first, begin, structure = _first_value(arrays, elems, initializer, reverse, count)
+        first, begin, structure = _first_value(arrays, elems, initializer, reverse, count, int)
         results = [
             TensorArray(
                 v.dtype, size=count, element_shape=v.shape if infer_shape else None, infer_shape=infer_shape
@@ -168,6 +169,7 @@ def scan(
             (lambda i, *_: i >= 0) if reverse else (lambda i, *_: i < count),
             step,
             [begin, first, results],
+            count,
             parallel_iterations,
             back_prop,
             _limit(reverse),
@@ -177,15 +179,24 @@ def scan(
 
 
 def _first_value(
-    arrays: list[TensorArray], elems: Any, initializer: Any, reverse: bool, count: Tensor
+    arrays: list[TensorArray],
+    elems: Any,
+    initializer: Any,
+    reverse: bool,
+    count: Any,
+    begin: Callable[[int], Any],
 ) -> tuple[list[Tensor], Any, Any]:
     """The accumulated value to start with, the row to go on with, and how values nest."""
     if initializer is not None:
         first = [convert.convert_to_tensor(v) for v in nest.flatten(initializer)]
-        return first, (count - 1 if reverse else convert.constant_of(0, None, "Const")), initializer
-    at = count - 1 if reverse else convert.constant_of(0, None, "Const")
-    following = count - 2 if reverse else convert.constant_of(1, None, "Const")
-    return [a.read(at) for a in arrays], following, elems
+        return first, (count - 1 if reverse else begin(0)), initializer
+    at = count - 1 if reverse else 0
+    first = [a.read(at) for a in arrays]
+    return first, (at - 1 if reverse else begin(1)), elems
+
+
+def _constant(number: int) -> Tensor:
+    return convert.constant_of(number, None, "Const")
 
 
 def _limit(reverse: bool) -> int:
@@ -201,7 +212,7 @@ def _fold(
     with name_scope(name, who, [e for e in nest.flatten(elems) if isinstance(e, Tensor)]):
         tensors, count = _elements(elems, who)
         arrays = _rows(tensors, count)
-        first, begin, structure = _first_value(arrays, elems, initializer, reverse, count)
+        first, begin, structure = _first_value(arrays, elems, initializer, reverse, count, _constant)
 
         def step(i: Any, values: list[Any]) -> Any:
             row = nest.pack_sequence_as(elems, [a.read(i) for a in arrays])
@@ -210,7 +221,7 @@ def _fold(
             return [i - 1 if reverse else i + 1, nest.flatten(value)]
 
         test = (lambda i, _: i >= 0) if reverse else (lambda i, _: i < count)
-        _, after = limited_loop(test, step, [begin, first], *options, _limit(reverse))
+        _, after = limited_loop(test, step, [begin, first], count, *options, _limit(reverse))
         return nest.pack_sequence_as(structure, after)
 
 

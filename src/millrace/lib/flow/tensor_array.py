@@ -139,9 +139,7 @@ class TensorArray:
 
     def read(self, index: Any, name: str | None = None) -> Tensor:
         """The element at `index`, a scalar int."""
-        value = raw.TensorArrayReadV3(
-            self._handle, to_tensor(index, dtypes.int32, "index"), self._flow, dtype=self._dtype, name=name
-        )
+        value = raw.TensorArrayReadV3(self._handle, _int32(index), self._flow, dtype=self._dtype, name=name)
         if self._element is not None:
             value.set_shape(self._element)
         return value
@@ -158,9 +156,7 @@ class TensorArray:
             self._check(value)
             new = self.with_flow(self._flow)
             new._learn(value.dims)
-            new._flow = raw.TensorArrayWriteV3(
-                self._handle, to_tensor(index, dtypes.int32, "index"), value, self._flow
-            )
+            new._flow = raw.TensorArrayWriteV3(self._handle, _int32(index), value, self._flow)
         self._element = new._element
         return new
 
@@ -173,7 +169,7 @@ class TensorArray:
         """The elements at `indices`, an int vector, stacked along a new first dimension."""
         return raw.TensorArrayGatherV3(
             self._handle,
-            to_tensor(indices, dtypes.int32, "indices"),
+            _int32(indices),
             self._flow,
             dtype=self._dtype,
             element_shape=self._element,
@@ -199,9 +195,7 @@ class TensorArray:
             new = self.with_flow(self._flow)
             if value.dims is not None:
                 new._learn(value.dims[1:])
-            new._flow = raw.TensorArrayScatterV3(
-                self._handle, to_tensor(indices, dtypes.int32, "indices"), value, self._flow
-            )
+            new._flow = raw.TensorArrayScatterV3(self._handle, _int32(indices), value, self._flow)
         self._element = new._element
         return new
 
@@ -243,3 +237,8 @@ def _range(count: Tensor) -> Tensor:
     with name_scope("range", None, [count]) as scope:
         start, delta = to_tensor(0, name="start"), to_tensor(1, name="delta")
         return raw.Range(start, count, delta, name=scope)
+
+
+def _int32(value: Any) -> Any:
+    """Numbers as the operation takes them, which then names their constant; a tensor must be int32."""
+    return to_tensor(value, dtypes.int32) if isinstance(value, Tensor) else value

@@ -48,7 +48,7 @@ def height_width(image: Tensor) -> tuple[Length, Length]:
     if None not in image.dims:
         return image.dims[-3:-1]  # type: ignore[return-value]
     sizes = unstack(shape(image), len(image.dims))
-    height, width = (sizes[i] if image.dims[i] is None else image.dims[i] for i in (-3, -2))
+    height, width = (known or sizes[i] for i, known in ((-3, image.dims[-3]), (-2, image.dims[-2])))
     return height, width
 
 

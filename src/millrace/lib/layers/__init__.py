@@ -1,1 +1,1 @@
-"""`tf.layers`: functions with variables of their own."""
+"""`tf.layers`, and what Keras shares with it: the base of all layers and what the core layers compute."""

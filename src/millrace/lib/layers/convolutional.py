@@ -10,9 +10,11 @@ from millrace.core.dtypes import int32
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.graph.tensor import Tensor
-from millrace.lib.layers.base import InputSpec, Layer, activation_of
+from millrace.lib.layers import layer
+from millrace.lib.layers.base import Layer, activation_of
 from millrace.lib.layers.core import ZEROS, data_format_of
 from millrace.lib.layers.pooling import output_length, padding_of, sizes_of
+from millrace.lib.layers.spec import InputSpec
 from millrace.lib.nn.convolution import Convolving, layout_of
 from millrace.opkit.rules import windows
 from millrace.ops.array.concat import stack
@@ -21,7 +23,7 @@ from millrace.ops.nn.conv import conv2d_transpose as nn_conv2d_transpose
 from millrace.ops.nn.conv3d import conv3d_transpose as nn_conv3d_transpose
 
 
-class Convolution(Layer):
+class Convolution(layer.Layer):
     """outputs = activation(convolution of the inputs with `kernel`, plus `bias`).
 
     Args:
@@ -181,7 +183,7 @@ class Convolution(Layer):
 
 
 @public("layers.Conv1D")
-class Conv1D(Convolution):
+class Conv1D(Convolution, Layer):
     """Convolution along one axis: `[batch, length, in]`; `padding` may be "causal": earlier inputs only.
 
     Args:
@@ -196,20 +198,20 @@ class Conv1D(Convolution):
 
 
 @public("layers.Conv2D")
-class Conv2D(Convolution):
+class Conv2D(Convolution, Layer):
     """Convolution of an image: `[batch, height, width, in]`; arguments as for `tf.layers.conv2d`."""
 
     rank = 2
 
 
 @public("layers.Conv3D")
-class Conv3D(Convolution):
+class Conv3D(Convolution, Layer):
     """Convolution of a volume: `[batch, depth, height, width, in]`; arguments as for `tf.layers.conv3d`."""
 
     rank = 3
 
 
-class _Transposed(Convolution):
+class Transposed(Convolution):
     """The transpose of a convolution: spreads each input element over a window of the outputs."""
 
     def __init__(
@@ -263,9 +265,7 @@ class _Transposed(Convolution):
         sizes = convert.shape_tensor(inputs)
         first = 2 if self.data_format == "channels_first" else 1
         batch, lengths = sizes[0], [sizes[first + i] for i in range(self.rank)]
-        spread = [
-            self._spread(n, k, s) for n, k, s in zip(lengths, self.kernel_size, self.strides, strict=True)
-        ]
+        spread = self._spreads(lengths)
         shape = stack(windows.assemble(batch, spread, self.filters, self.layout))
         if self.rank == 2:
             shape[0]  # nobody takes it, but TensorFlow adds and counts it
@@ -281,27 +281,37 @@ class _Transposed(Convolution):
         outputs.set_shape(self.compute_output_shape(inputs.shape))
         return outputs
 
-    def _spread(self, length: Any, window: int, step: int) -> Any:
+    # What is added to the least length of each spatial axis; None for the usual length.
+    output_padding: Any = None
+
+    def _spread(self, length: Any, window: int, step: int, extra: int | None) -> Any:
+        if extra is not None:
+            pad = window // 2 if self.padding == "same" else 0
+            return (length - 1) * step + window - 2 * pad + extra
         found = length * step
         return found + max(window - step, 0) if self.padding == "valid" else found
+
+    def _spreads(self, lengths: Any) -> list[Any]:
+        extras = self.output_padding or (None,) * self.rank
+        found = zip(lengths, self.kernel_size, self.strides, extras, strict=True)
+        return [None if n is None else self._spread(n, k, s, e) for n, k, s, e in found]
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The shape of the outputs for inputs of shape `input_shape`."""
         dims = shapes.as_dims(input_shape)
-        found = zip(windows.spatial(dims, self.layout), self.kernel_size, self.strides, strict=True)
-        sizes = [None if n is None else self._spread(n, k, s) for n, k, s in found]
+        sizes = self._spreads(windows.spatial(dims, self.layout))
         return TensorShape(windows.assemble(dims[0], sizes, self.filters, self.layout))  # pyright: ignore[reportOptionalSubscript]
 
 
 @public("layers.Conv2DTranspose")
-class Conv2DTranspose(_Transposed):
+class Conv2DTranspose(Transposed, Layer):
     """The transpose of `Conv2D`; arguments as for `tf.layers.conv2d_transpose`."""
 
     rank = 2
 
 
 @public("layers.Conv3DTranspose")
-class Conv3DTranspose(_Transposed):
+class Conv3DTranspose(Transposed, Layer):
     """The transpose of `Conv3D`; arguments as for `tf.layers.conv3d_transpose`."""
 
     rank = 3

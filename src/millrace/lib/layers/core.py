@@ -12,7 +12,9 @@ from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
-from millrace.lib.layers.base import InputSpec, Layer, activation_of, called
+from millrace.lib.layers import layer
+from millrace.lib.layers.base import Layer, activation_of, called
+from millrace.lib.layers.spec import InputSpec
 from millrace.lib.math.contraction import tensordot
 from millrace.lib.nn.functions import dropout as nn_dropout
 from millrace.lib.variables.initializers import Zeros
@@ -38,8 +40,7 @@ def chosen(condition: Any, if_true: Any, if_false: Any) -> Any:
     return if_true() if condition else if_false()
 
 
-@public("layers.Dense")
-class Dense(Layer):
+class DenseLayer(layer.Layer):
     """outputs = activation(inputs @ kernel + bias), over the last axis.
 
     Args:
@@ -130,6 +131,11 @@ class Dense(Layer):
         return TensorShape([*(shapes.as_dims(input_shape) or ())[:-1], self.units])
 
 
+@public("layers.Dense")
+class Dense(DenseLayer, Layer):
+    """activation(inputs @ kernel + bias), over the last axis; arguments as for `tf.layers.dense`."""
+
+
 @public("layers.dense")
 def dense(
     inputs: Any,
@@ -162,8 +168,7 @@ def dense(
     return called(Dense, locals())
 
 
-@public("layers.Dropout")
-class Dropout(Layer):
+class DropoutLayer(layer.Layer):
     """Sets elements to zero at random while training and scales the others up.
 
     Args:
@@ -194,6 +199,11 @@ class Dropout(Layer):
         )
 
 
+@public("layers.Dropout")
+class Dropout(DropoutLayer, Layer):
+    """Sets elements to zero at random while training; arguments as for `tf.layers.dropout`."""
+
+
 @public("layers.dropout")
 def dropout(
     inputs: Any,
@@ -219,8 +229,7 @@ def dropout(
     return Dropout(rate, noise_shape, seed, name)(inputs, training=training)
 
 
-@public("layers.Flatten")
-class Flatten(Layer):
+class FlattenLayer(layer.Layer):
     """Makes a vector of each element of the batch.
 
     Args:
@@ -247,6 +256,11 @@ class Flatten(Layer):
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The shape of the outputs for inputs of shape `input_shape`."""
         return TensorShape(_flat(shapes.as_dims(input_shape) or (None,)))
+
+
+@public("layers.Flatten")
+class Flatten(FlattenLayer, Layer):
+    """Makes a vector of each element of the batch; arguments as for `tf.layers.flatten`."""
 
 
 def _flat(dims: tuple[int | None, ...]) -> tuple[int | None, int | None]:

@@ -13,8 +13,10 @@ from millrace.building.static import static_value
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.layers.base import InputSpec, Layer, called
+from millrace.lib.layers import layer
+from millrace.lib.layers.base import Layer, called
 from millrace.lib.layers.core import ZEROS, chosen
+from millrace.lib.layers.spec import InputSpec
 from millrace.lib.math.reductions import reduce_mean
 from millrace.lib.nn.moments import batch_normalization as nn_batch_normalization
 from millrace.lib.nn.moments import fused_batch_norm
@@ -29,8 +31,7 @@ ONES = Ones()
 _HALVES = (dtypes.float16, dtypes.bfloat16)
 
 
-@public("layers.BatchNormalization")
-class BatchNormalization(Layer):
+class BatchNormalizationLayer(layer.Layer):
     """Normalizes each channel with the batch's mean and variance, or the moving ones; then scales and shifts.
 
     While training, `updates` hold the operations that move the averages, also found in UPDATE_OPS.
@@ -171,17 +172,13 @@ class BatchNormalization(Layer):
         elif self.fused:
             self._unmoved = convert.to_tensor(np.zeros(self._param_shape, np.float32))  # pyright: ignore[reportArgumentType, reportCallIssue]
         # Moving averages are whole even where a scope partitions its variables.
-        partitioner = self._current_scope.partitioner
-        self._current_scope.set_partitioner(None)
-        try:
+        with self._unpartitioned():
             self.moving_mean = self._average("moving_mean", self.moving_mean_initializer)
             self.moving_variance = self._average("moving_variance", self.moving_variance_initializer)
             if self.renorm:
                 self.moving_stddev = self._average("moving_stddev", self._first_deviation)
                 self.renorm_mean = self._average("renorm_mean", ZEROS)
                 self.renorm_stddev = self._average("renorm_stddev", self._first_deviation)
-        finally:
-            self._current_scope.set_partitioner(partitioner)
 
     def _parameter(self, name: str, initializer: Any, **settings: Any) -> Any:
         wide = dtypes.float32 if dtypes.as_dtype(self._dtype) in _HALVES else self._dtype
@@ -377,6 +374,11 @@ def _composed(factor: Any, bias: Any, scale: Any, offset: Any) -> tuple[Any, Any
     if scale is not None:
         factor, bias = factor * scale, bias * scale
     return factor, bias if offset is None else bias + offset
+
+
+@public("layers.BatchNormalization")
+class BatchNormalization(BatchNormalizationLayer, Layer):
+    """Normalizes each channel; arguments as for `tf.layers.batch_normalization`, but `training`."""
 
 
 @public("layers.batch_normalization")

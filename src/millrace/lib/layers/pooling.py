@@ -9,8 +9,10 @@ from millrace.core import shapes
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.graph.tensor import Tensor
-from millrace.lib.layers.base import InputSpec, Layer
+from millrace.lib.layers import layer
+from millrace.lib.layers.base import Layer
 from millrace.lib.layers.core import data_format_of
+from millrace.lib.layers.spec import InputSpec
 from millrace.lib.nn.convolution import layout_of
 from millrace.opkit.rules import windows
 
@@ -44,7 +46,7 @@ def padding_of(padding: str) -> str:
     return found
 
 
-class _Pooling(Layer):
+class Pooling(layer.Layer):
     """A window that moves over the spatial axes.
 
     Args:
@@ -117,42 +119,42 @@ def output_length(length: int | None, window: int, padding: str, step: int, dila
 
 
 @public("layers.MaxPooling1D")
-class MaxPooling1D(_Pooling):
+class MaxPooling1D(Pooling, Layer):
     """The largest element of each window along one axis: `[batch, length, channels]`."""
 
     kind, rank = "max", 1
 
 
 @public("layers.MaxPooling2D")
-class MaxPooling2D(_Pooling):
+class MaxPooling2D(Pooling, Layer):
     """The largest element of each window of an image: `[batch, height, width, channels]`."""
 
     kind, rank = "max", 2
 
 
 @public("layers.MaxPooling3D")
-class MaxPooling3D(_Pooling):
+class MaxPooling3D(Pooling, Layer):
     """The largest element of each window of a volume: `[batch, depth, height, width, channels]`."""
 
     kind, rank = "max", 3
 
 
 @public("layers.AveragePooling1D")
-class AveragePooling1D(_Pooling):
+class AveragePooling1D(Pooling, Layer):
     """The mean of each window along one axis: `[batch, length, channels]`."""
 
     kind, rank = "avg", 1
 
 
 @public("layers.AveragePooling2D")
-class AveragePooling2D(_Pooling):
+class AveragePooling2D(Pooling, Layer):
     """The mean of each window of an image: `[batch, height, width, channels]`."""
 
     kind, rank = "avg", 2
 
 
 @public("layers.AveragePooling3D")
-class AveragePooling3D(_Pooling):
+class AveragePooling3D(Pooling, Layer):
     """The mean of each window of a volume: `[batch, depth, height, width, channels]`."""
 
     kind, rank = "avg", 3

@@ -7,7 +7,7 @@ from typing import Any
 from millrace.building import raw
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.layers.base import called
+from millrace.lib.layers.base import Layer, called
 from millrace.lib.layers.convolutional import Convolution
 from millrace.lib.layers.core import ZEROS
 from millrace.lib.nn.convolution import layout_of
@@ -16,7 +16,7 @@ from millrace.opkit.rules import windows
 from millrace.ops.nn.bias import bias_add
 
 
-class _Separable(Convolution):
+class Separable(Convolution):
     """A depthwise convolution followed by one that mixes the channels of each position."""
 
     def __init__(
@@ -125,14 +125,14 @@ class _Separable(Convolution):
 
 
 @public("layers.SeparableConv1D")
-class SeparableConv1D(_Separable):
+class SeparableConv1D(Separable, Layer):
     """Separable convolution along one axis; arguments as for `tf.layers.separable_conv1d`."""
 
     rank = 1
 
 
 @public("layers.SeparableConv2D")
-class SeparableConv2D(_Separable):
+class SeparableConv2D(Separable, Layer):
     """Separable convolution of an image; arguments as for `tf.layers.separable_conv2d`."""
 
     rank = 2

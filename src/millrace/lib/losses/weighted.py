@@ -12,6 +12,7 @@ from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
+from millrace.lib.flow.control_flow import cond
 from millrace.lib.math.broadcast_weights import assert_broadcastable, broadcast_weights
 from millrace.lib.math.reductions import reduce_sum, renamed
 from millrace.lib.nn.cross_entropy import (
@@ -514,9 +515,16 @@ def _squeezed(labels: Tensor, logits: Tensor, weights: Any) -> tuple[Tensor, Ten
         with name_scope(None, "remove_squeezable_dimensions", [labels, logits]):
             labels = _without_last(labels, len(logits.dims))
     weights = to_tensor(weights)
-    if weights.dims and labels.dims is not None:
-        weights = _without_last(weights, len(labels.dims) + 1)
-    return labels, logits, weights
+    if labels.dims is None:
+        return labels, logits, weights
+    if weights.dims is None:
+        one_more = raw.Equal(raw.Rank(weights), len(labels.dims) + 1)
+        return (
+            labels,
+            logits,
+            cond(one_more, lambda: raw.Squeeze(weights, squeeze_dims=[-1]), lambda: weights),
+        )
+    return labels, logits, _without_last(weights, len(labels.dims) + 1) if weights.dims else weights
 
 
 def _without_last(x: Tensor, rank: int) -> Tensor:

@@ -19,6 +19,7 @@ from millrace.opkit.rules.array_idioms import constant
 from millrace.ops.array.concat import concat, stack, unstack
 from millrace.ops.array.constant import ones, zeros
 from millrace.ops.array.reshape import expand_dims, transpose
+from millrace.ops.array.shape import rank as rank_of
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.shape import size
 
@@ -229,7 +230,7 @@ def argsort(
 def _sorted(values: Any, axis: Any, direction: str, places: bool) -> Tensor:
     if direction not in _DIRECTIONS:
         raise ValueError(f"sort: direction must be one of {_DIRECTIONS}. Received: {direction!r}")
-    at = static_value(axis) if isinstance(axis, Tensor) else axis
+    at = static_value(to_tensor(axis, name="axis"))
     if at is None:
         raise ValueError(f"sort: axis must be a constant. Received: {axis}")
     at = int(at)
@@ -241,6 +242,8 @@ def _sorted(values: Any, axis: Any, direction: str, places: bool) -> Tensor:
     ascending = direction == "ASCENDING"
     keys = _reversed_order(turned) if ascending else turned
     length = shape_of(keys)[-1]
+    if rank is not None:
+        rank_of(keys)  # TensorFlow leaves it in the graph
     found = raw.TopKV2(keys, length, sorted=True)
     if places:
         return back(found.indices)

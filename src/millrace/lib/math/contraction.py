@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import string
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +15,12 @@ from millrace.building.static import static_value
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.lib.math.reductions import reduce_prod, reduce_sum
 from millrace.opkit.rules.axes import from_the_front, joined, others
+from millrace.ops.array.concat import concat, stack
+from millrace.ops.array.gather import gather
+from millrace.ops.array.reshape import transpose
+from millrace.ops.array.shape import shape
 from millrace.ops.linalg.matmul import matmul
 from millrace.ops.linalg.products import trace
 
@@ -96,8 +100,10 @@ def _axes_of(axes: Any, rank_a: int | None) -> tuple[Any, Any]:
     raise ValueError(f"tensordot: 'axes' must be an integer or have length 2. Received: {axes!r}")
 
 
-def _flat_matrix(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor, list[Length] | Tensor]:
-    """`x` as a matrix of free by summed elements (or the reverse), and the lengths of its free axes."""
+def _flat_matrix(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor, Any, Any]:
+    """`x` as a matrix of free by summed elements (or the reverse), and the lengths of its free axes: numbers,
+    or a tensor where not all of `x`'s are known; then what is known of them.
+    """
     if x.dims is None:
         return _flat_matrix_of_any_rank(x, axes, summed_first)
     rank = len(x.dims)
@@ -105,26 +111,33 @@ def _flat_matrix(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor
         raise ValueError(f"tensordot: axes must be in [{-rank}, {rank}). Received: {axes}")
     axes = [a % rank for a in axes]
     free = [i for i in range(rank) if i not in axes]
-    order = axes + free if summed_first else free + axes
-    lengths = _lengths(x)
-    kept = [lengths[i] for i in free]
-    sides = [_product([lengths[i] for i in axes]), _product(kept)]
-    turned = raw.Transpose(x, np.array(order, np.int32), name="transpose")
-    shape = sides if summed_first else sides[::-1]
-    return raw.Reshape(turned, _shape_tensor(shape)), kept
+    known = [x.dims[i] for i in free]
+    if None not in x.dims:
+        order = axes + free if summed_first else free + axes
+        sides = [_product([x.dims[i] for i in part]) for part in (axes, free)]  # type: ignore[misc]
+        turned = raw.Transpose(x, np.array(order, np.int32), name="transpose")
+        return raw.Reshape(turned, _shape_tensor(sides if summed_first else sides[::-1])), known, known
+    parts = [to_tensor(part, dtypes.int32, name) for part, name in ((axes, "axes"), (free, "free"))]
+    lengths = shape(x)
+    kept = gather(lengths, parts[1])
+    summed = gather(lengths, parts[0])
+    sides = [reduce_prod(kept), reduce_prod(summed)]
+    order = concat(parts if summed_first else parts[::-1], 0)
+    sides = stack(sides[::-1] if summed_first else sides)
+    return raw.Reshape(transpose(x, order), sides), kept, known
 
 
-def _flat_matrix_of_any_rank(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor, Tensor]:
-    rank, shape = raw.Rank(x), raw.Shape(x)
+def _flat_matrix_of_any_rank(x: Tensor, axes: list[int], summed_first: bool) -> tuple[Tensor, Tensor, None]:
+    rank, lengths = raw.Rank(x), raw.Shape(x)
     summed = from_the_front(axes, rank)
     free = others(summed, rank)
-    kept = raw.GatherV2(shape, free, 0)
-    sides = [raw.Prod(kept, 0), raw.Prod(raw.GatherV2(shape, summed, 0), 0)]
+    kept = raw.GatherV2(lengths, free, 0)
+    sides = [raw.Prod(kept, 0), raw.Prod(raw.GatherV2(lengths, summed, 0), 0)]
     order = [free, summed]
     if summed_first:
         sides.reverse()
         order.reverse()
-    return raw.Reshape(raw.Transpose(x, joined(*order), name="transpose"), raw.Pack(sides)), kept
+    return raw.Reshape(raw.Transpose(x, joined(*order), name="transpose"), raw.Pack(sides)), kept, None
 
 
 @public("tensordot", "linalg.tensordot")
@@ -147,13 +160,16 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
         a = to_tensor(a, name="a")
         b = to_tensor(b, name="b")
         axes_a, axes_b = _axes_of(axes, None if a.dims is None else len(a.dims))
-        left, free_a = _flat_matrix(a, axes_a, False)
-        right, free_b = _flat_matrix(b, axes_b, True)
+        left, free_a, known_a = _flat_matrix(a, axes_a, False)
+        right, free_b, known_b = _flat_matrix(b, axes_b, True)
         product = matmul(left, right)
         if isinstance(free_a, list) and isinstance(free_b, list):
             return _reshape(product, free_a + free_b, name=scope)
-        parts = [_shape_tensor(free) if isinstance(free, list) else free for free in (free_a, free_b)]
-        return raw.Reshape(product, joined(*parts), name=scope)
+        free_a, free_b = to_tensor(free_a, dtypes.int32), to_tensor(free_b, dtypes.int32)
+        result = raw.Reshape(product, concat([free_a, free_b], 0), name=scope)
+        if known_a is not None and known_b is not None:
+            result.set_shape([*known_a, *known_b])
+        return result
 
 
 # ---------------------------------------------------------------- einsum
@@ -208,40 +224,49 @@ def _without_ellipsis(text, terms, output, explicit, inputs, equation) -> tuple[
     return terms, letters + "".join(sorted(c for c in set(named) if named.count(c) == 1))
 
 
+def _turned(x: Tensor, order: list[int]) -> Tensor:
+    """The axes in another order, unless it is the one they have."""
+    return x if order == sorted(order) else transpose(x, order)
+
+
+def _folded(x: Tensor, lengths: list[Length]) -> Tensor:
+    """Another shape, unless it is known to be the one it has."""
+    wanted = [n if isinstance(n, int) else None for n in lengths]
+    if x.dims is not None and None not in x.dims and list(x.dims) == wanted:
+        return x
+    return _reshape(x, lengths)
+
+
 def _contract(x: Tensor, x_labels: str, y: Tensor, y_labels: str, summed: set[str]) -> tuple[Tensor, str]:
-    """One step: sums of products of two tensors over the labels `summed`, which both have."""
-    shared = sorted((set(x_labels) & set(y_labels)) - summed)
-    own_x = sorted(set(x_labels) - set(y_labels))
-    own_y = sorted(set(y_labels) - set(x_labels))
-    inner = sorted(summed)
-    order_x = [x_labels.index(c) for c in (*shared, *own_x, *inner)]
-    order_y = [y_labels.index(c) for c in (*shared, *inner, *own_y)]
-    x = raw.Transpose(x, np.array(order_x, np.int32), name="transpose")
-    y = raw.Transpose(y, np.array(order_y, np.int32), name="transpose")
-    labels = "".join((*shared, *own_x, *own_y))
-    if not inner:
+    """The product over axes of one label, with `summed` summed over; as a product of matrices where there
+    are any. The result's labels: those of both, then those of x, then those of y.
+    """
+    both = sorted((set(x_labels) & set(y_labels)) - summed)
+    own_x, own_y = (sorted(set(a) - set(b)) for a, b in ((x_labels, y_labels), (y_labels, x_labels)))
+    over = sorted(summed)
+    labels = "".join(both + own_x + own_y)
+    x = _turned(x, [x_labels.index(c) for c in both + own_x + over])
+    y = _turned(y, [y_labels.index(c) for c in both + over + own_y])
+    if not summed:
         for _ in own_y:
             x = raw.ExpandDims(x, -1)
         for _ in own_x:
-            y = raw.ExpandDims(y, len(shared))
+            y = raw.ExpandDims(y, len(both))
         return raw.Mul(x, y), labels
-    sizes_x, sizes_y = _lengths(x), _lengths(y)
-    n, k = len(shared), len(inner)
-    free_x, free_y = sizes_x[n : n + len(own_x)], sizes_y[n + k :]
-    inner_size = _product(sizes_x[len(sizes_x) - k :])
-    if isinstance(inner_size, Tensor):
-        inner_size = _product(sizes_y[n : n + k])
-    x = _reshape(x, [*sizes_x[:n], _product(free_x), inner_size])
-    y = _reshape(y, [*sizes_y[:n], inner_size, _product(free_y)])
-    result = matmul(x, y)
-    return _reshape(result, [*sizes_x[:n], *free_x, *free_y]), labels
+    x_lengths, y_lengths = _lengths(x), _lengths(y)
+    front = x_lengths[: len(both)]
+    rows, columns = x_lengths[len(both) : len(both) + len(own_x)], y_lengths[len(both) + len(over) :]
+    inner = _product(x_lengths[len(both) + len(own_x) :])
+    x = _folded(x, [*front, _product(rows), inner])
+    y = _folded(y, [*front, inner, _product(columns)])
+    return _folded(matmul(x, y), [*front, *rows, *columns]), labels
 
 
 def _sum_out(x: Tensor, labels: str, keep: set[str]) -> tuple[Tensor, str]:
     axes = [i for i, c in enumerate(labels) if c not in keep]
     if not axes:
         return x, labels
-    return raw.Sum(x, np.array(axes, np.int32)), "".join(c for c in labels if c in keep)
+    return reduce_sum(x, axes), "".join(c for c in labels if c in keep)
 
 
 @public("einsum", "linalg.einsum")
@@ -265,7 +290,7 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
     name = kwargs.pop("name", None)
     if kwargs:
         raise TypeError(f"einsum: invalid keyword arguments. Received: {', '.join(sorted(kwargs))}")
-    with contextlib.nullcontext() if name is None else name_scope(name, "einsum", list(inputs)):
+    with name_scope(name, "einsum", list(inputs)):
         tensors = [to_tensor(x) for x in inputs]
         terms, output = _parse(equation, tensors)
         if len(terms) == 1 and len(terms[0]) == 2 and terms[0][0] == terms[0][1] and "->" not in equation:
@@ -285,13 +310,9 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
 
 def _evaluate(terms: list[str], output: str, tensors: list[Tensor]) -> Tensor:
     result, labels = tensors[0], terms[0]
-    if len(terms) > 1:
-        result, labels = _sum_out(result, labels, set(output).union(*terms[1:]))
     for i in range(1, len(terms)):
         later = set(output).union(*terms[i + 1 :])
-        operand, operand_labels = _sum_out(tensors[i], terms[i], later | set(labels))
-        summed = (set(labels) & set(operand_labels)) - later
-        result, labels = _contract(result, labels, operand, operand_labels, summed)
+        summed = (set(labels) & set(terms[i])) - later
+        result, labels = _contract(result, labels, tensors[i], terms[i], summed)
     result, labels = _sum_out(result, labels, set(output))
-    order = np.array([labels.index(c) for c in output], np.int32)
-    return raw.Transpose(result, order, name="transpose")
+    return _turned(result, [labels.index(c) for c in output])

@@ -12,6 +12,7 @@ from millrace.building.scopes import name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.ops.array.fill import zeros_like
 
 
 def renamed(new: Any, old: Any, new_name: str, old_name: str) -> Any:
@@ -203,10 +204,10 @@ def reduce_logsumexp(
         x = convert_to_tensor(input_tensor, name="input_tensor")
         largest = raw.Max(x, axes_of(x, axis), keep_dims=True)
         # An infinite largest element must not turn into inf - inf.
-        finite = raw.Select(raw.IsFinite(largest), largest, raw.ZerosLike(largest, name="zeros_like"))
+        finite = raw.Select(raw.IsFinite(largest), largest, zeros_like(largest))
         shift = raw.StopGradient(finite)
-        total = raw.Log(_reduce("Sum", raw.Exp(x - shift), axis, keepdims, None, None, None))
-        return total + (shift if keepdims else raw.Reshape(shift, raw.Shape(total)))
+        total = raw.Log(_reduce("Sum", raw.Exp(raw.Sub(x, shift)), axis, keepdims, None, None, None))
+        return raw.Add(total, shift if keepdims else raw.Reshape(shift, raw.Shape(total)))
 
 
 @public("math.reduce_variance")
@@ -271,7 +272,7 @@ def count_nonzero(
         x = convert_to_tensor(source, name="input")
         base = x.dtype.base_dtype
         nothing = b"" if base is dtypes.string else False if base.is_bool else 0
-        zero = raw.Const(value=np.asarray(nothing, base.np_dtype), dtype=base)
+        zero = raw.Const(value=np.asarray(nothing, base.np_dtype), dtype=base, name="zeros")
         different = raw.Cast(raw.NotEqual(x, zero), DstT=dtypes.int64)
         total = _reduce("Sum", different, axis, keepdims, None, None, None)
         wanted = dtypes.as_dtype(dtype)

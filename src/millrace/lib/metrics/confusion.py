@@ -20,7 +20,6 @@ from millrace.opkit.rules.array_idioms import rank_tensor
 from millrace.ops.array.concat import stack
 from millrace.ops.array.constant import zeros
 from millrace.ops.array.fill import ones_like
-from millrace.ops.array.reshape import transpose
 from millrace.ops.math.cast import cast
 
 
@@ -98,7 +97,7 @@ def confusion_matrix(
             limit = cast(num_classes, int64)
             labels, predictions = _less(labels, limit, "labels"), _less(predictions, limit, "predictions")
         shape = stack([num_classes, num_classes])
-        places = transpose(stack([labels, predictions]))
+        places = stack([labels, predictions], axis=1)
         if weights is None:
             values = ones_like(predictions, kind)
         else:

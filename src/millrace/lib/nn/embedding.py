@@ -12,7 +12,7 @@ from millrace.building.convert import shape_tensor, to_tensor
 from millrace.building.scopes import colocate_with, name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import shapes
-from millrace.core.dtypes import bool_, int32
+from millrace.core.dtypes import bfloat16, bool_, float16, float32, int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import clip_by_norm
@@ -189,6 +189,8 @@ def embedding_lookup_sparse(
             example = raw.Cast(example, DstT=int32)
         ids, index = raw.Unique(ids)
         rows = embedding_lookup(parts, ids, partition_strategy=partition_strategy, max_norm=max_norm)
+        if rows.dtype.base_dtype in (float16, bfloat16):
+            rows = raw.Cast(rows, DstT=float32)  # sums of halves are kept in single precision
         if sp_weights is None:
             segment = {
                 "sum": raw.SparseSegmentSum,

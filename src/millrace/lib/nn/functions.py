@@ -150,6 +150,9 @@ def _product(x: Any, weights: Any) -> Tensor:
     return raw.MatMul(x, to_tensor(weights, name="weights"))
 
 
+_CHOICE_OF_COUNTER = 15
+
+
 @public("nn.zero_fraction", "math.zero_fraction")
 def zero_fraction(value: Any, name: str | None = None) -> Tensor:
     """The share of elements that are zero.
@@ -164,8 +167,11 @@ def zero_fraction(value: Any, name: str | None = None) -> Tensor:
     with name_scope(name, "zero_fraction", [value]):
         value = to_tensor(value, name="value")
         size = raw.Size(value, out_type=int64)
-        zero = to_tensor(0, value.dtype.base_dtype, "zeros")
-        filled = reduce_sum(raw.Cast(raw.NotEqual(value, zero), DstT=int64), name="nonzero_count")
+        # TensorFlow counts in int32 where the size allows, in int64 elsewhere: a branch of this many more.
+        size.graph.count(_CHOICE_OF_COUNTER)
+        with name_scope("cond"), name_scope("count_nonzero"):
+            zero = to_tensor(0, value.dtype.base_dtype, "zeros")
+            filled = reduce_sum(raw.Cast(raw.NotEqual(value, zero), DstT=int64), name="nonzero_count")
         with name_scope("counts_to_fraction"):
             empty = raw.Cast(size - filled, DstT=float32)
             share = raw.RealDiv(empty, raw.Cast(size, DstT=float32), name="truediv")

@@ -10,14 +10,16 @@ from millrace.building.scopes import name_scope
 from millrace.core.dtypes import int32, int64
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.nn.cross_entropy import (
     sigmoid_cross_entropy_with_logits,
     softmax_cross_entropy_with_logits_v2,
 )
 from millrace.lib.nn.embedding import embedding_lookup
 from millrace.lib.variables.partitioned import PartitionedVariable
-from millrace.ops.array.fill import ones_like
+from millrace.ops.array.concat import concat, stack
+from millrace.ops.array.constant import ones
+from millrace.ops.array.fill import ones_like, zeros_like
+from millrace.ops.array.shape import shape
 from millrace.ops.nn.candidate import compute_accidental_hits, log_uniform_candidate_sampler
 
 
@@ -66,19 +68,20 @@ def _compute_logits(
         if rows.dtype.base_dtype is not inputs.dtype.base_dtype:
             rows = raw.Cast(rows, DstT=inputs.dtype.base_dtype)
         # One lookup serves both: the rows of the true classes come first.
-        count = raw.Shape(flat)[0]
-        width = raw.Shape(rows)[1]
-        true_rows = raw.Slice(rows, [0, 0], raw.Pack([count, -1], name="stack"))
-        sampled_rows = raw.Slice(rows, raw.Pack([count, 0], name="stack"), [-1, -1])
+        true_rows = raw.Slice(rows, [0, 0], stack([shape(flat)[0], -1]))
+        sampled_rows = raw.Slice(rows, stack([shape(flat)[0], 0]), [-1, -1])
         sampled_logits = raw.MatMul(inputs, sampled_rows, transpose_b=True)
         offsets = embedding_lookup(biases, every, partition_strategy=partition_strategy)
         if offsets.dtype.base_dtype is not inputs.dtype.base_dtype:
             offsets = raw.Cast(offsets, DstT=inputs.dtype.base_dtype)
-        true_offsets = raw.Slice(offsets, [0], raw.Reshape(count, [1]))
-        sampled_offsets = raw.Slice(offsets, raw.Reshape(count, [1]), [-1])
-        grouped = raw.Reshape(true_rows, raw.Pack([-1, num_true, width], name="stack"))
-        true_logits = reduce_sum(raw.Mul(raw.ExpandDims(inputs, 1), grouped), [2])
-        true_logits = raw.Reshape(true_logits, [-1, num_true]) + raw.Reshape(true_offsets, [-1, num_true])
+        true_offsets = raw.Slice(offsets, [0], shape(flat))
+        sampled_offsets = raw.Slice(offsets, shape(flat), [-1])
+        width = shape(true_rows)[1:2]
+        grouped = concat([[-1, num_true], width], 0)
+        products = raw.Mul(raw.ExpandDims(inputs, 1), raw.Reshape(true_rows, grouped))
+        products = raw.Reshape(products, concat([[-1], width], 0))
+        true_logits = raw.Reshape(_sum_rows(products), [-1, num_true])
+        true_logits = true_logits + raw.Reshape(true_offsets, [-1, num_true])
         sampled_logits = sampled_logits + sampled_offsets
         if remove_accidental_hits:
             sampled_logits = sampled_logits + _hit_penalties(
@@ -88,8 +91,14 @@ def _compute_logits(
         sampled_logits = sampled_logits - raw.Log(_as(sampled_count, sampled_logits))
         logits = raw.ConcatV2([true_logits, sampled_logits], 1, name="concat")
         shares = ones_like(true_logits) / num_true
-        absent = raw.ZerosLike(sampled_logits, name="zeros_like")
+        absent = zeros_like(sampled_logits)
         return logits, raw.ConcatV2([shares, absent], 1, name="concat")
+
+
+def _sum_rows(x: Tensor) -> Tensor:
+    """The sum of each row of a matrix; a product with ones, as in TensorFlow."""
+    sums = raw.MatMul(x, ones(stack([shape(x)[1], 1]), x.dtype.base_dtype))
+    return raw.Reshape(sums, [-1])
 
 
 def _as(x: Tensor, like: Tensor) -> Tensor:
@@ -102,12 +111,19 @@ def _hit_penalties(
 ) -> Tensor:
     """`[batch, num_sampled]`: hugely negative where a sampled class is one of the true ones, else 0."""
     rows, columns, penalties = compute_accidental_hits(labels, sampled, num_true=num_true)
-    places = raw.Pack([rows, raw.Cast(columns, DstT=int32)], axis=1, name="sparse_indices")
-    batch = raw.Shape(labels)[:1]
-    shape = raw.ConcatV2([batch, [num_sampled]], 0, name="concat")
+    rows = raw.Reshape(rows, [-1, 1])
+    columns = raw.Reshape(raw.Cast(columns, DstT=int32), [-1, 1])
+    places = concat([rows, columns], 1, "sparse_indices")
+    sizes = concat([shape(labels)[:1], raw.ExpandDims(num_sampled, 0)], 0)
+    penalties = _as(penalties, logits)
     # A class that hits twice is penalised once: adding up would overflow.
-    dense = raw.SparseToDense(places, shape, penalties, 0.0, validate_indices=False)
-    return _as(dense, logits)
+    return raw.SparseToDense(
+        places,
+        sizes,
+        penalties,
+        0.0,
+        validate_indices=False,
+    )
 
 
 @public("nn.nce_loss")
@@ -147,7 +163,7 @@ def nce_loss(
         remove_accidental_hits, partition_strategy, name,
     )  # fmt: skip
     losses = sigmoid_cross_entropy_with_logits(labels=targets, logits=logits, name="sampled_losses")
-    return reduce_sum(losses, [1])
+    return _sum_rows(losses)
 
 
 @public("nn.sampled_softmax_loss")

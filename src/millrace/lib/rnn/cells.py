@@ -59,7 +59,7 @@ def zeros_of_size(size: Any, batch_size: Any, dtype: Any, twice: bool = True) ->
     return found
 
 
-def _shape_parts(batch_size: Any, rest: list[int]) -> list[Tensor]:
+def _shape_parts(batch_size: Any, rest: list[int | None]) -> list[Tensor]:
     if isinstance(batch_size, Tensor):
         first = raw.ExpandDims(batch_size, 0)
     else:

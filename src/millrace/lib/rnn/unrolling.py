@@ -219,7 +219,7 @@ def _loop(
         return time + 1, [w.write(time, v) for w, v in zip(written, values, strict=True)], new
 
     _, written, last = limited_loop(
-        lambda time, *_: time < count, step, [time, writes, state], parallel, of_the_limit=3
+        lambda time, *_: time < count, step, [time, writes, state], length, parallel, of_the_limit=3
     )
     outputs = [w.stack() for w in written]
     for tensor, size in zip(outputs, sizes, strict=True):
@@ -301,7 +301,7 @@ def bidirectional_dynamic_rnn(
             output_bw, state_bw = dynamic_rnn(
                 cell_bw, backwards, initial_state=initial_state_bw, scope=bw_scope, **options
             )
-        output_bw = nest.map_structure(reversed_, output_bw)
+    output_bw = nest.map_structure(reversed_, output_bw)
     return (output_fw, output_bw), (state_fw, state_bw)
 
 

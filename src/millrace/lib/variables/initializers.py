@@ -415,7 +415,7 @@ class Orthogonal(Initializer):
         rows, cols = math.prod(dims[:-1]), dims[-1]
         numbers = random_normal([max(rows, cols), min(rows, cols)], dtype=chosen, seed=self.seed)
         q, r = raw.Qr(numbers, full_matrices=False)
-        q = q * raw.Sign(raw.MatrixDiagPart(r))
+        q = q * raw.Sign(raw.DiagPart(r))
         if rows < cols:
             q = raw.Transpose(q, [1, 0])
         return self.gain * raw.Reshape(q, dims)

@@ -107,7 +107,7 @@ class VariableStore:
             raise ValueError(
                 f"Variable {name}: if the initializer is a value, do not specify shape. Received: {shape}"
             )
-        dtype = dtypes.as_dtype(dtype)
+        dtype = dtypes.as_dtype(dtype).base_dtype
         dims = shapes.as_dims(shape) if shape is not None else None
         if name in self._vars:
             return self._found(name, dims, dtype, reuse)
@@ -166,7 +166,7 @@ class VariableStore:
             value = convert.to_tensor(initializer)
             dims = shapes.merge(dims, value.dims)
             dtype = value.dtype.base_dtype
-        dtype = dtypes.as_dtype(dtype)
+        dtype = dtypes.as_dtype(dtype).base_dtype
         partitions = None
         if not reuse or partitioner:
             partitions = check_partitions(partitioner, TensorShape(dims), dtype)

@@ -74,7 +74,7 @@ def output_sizes(output_shape: Any, rank: int) -> Tensor:
     Raises:
       ValueError: it has another length.
     """
-    sizes = to_tensor(output_shape, int32 if not isinstance(output_shape, Tensor) else None, "output_shape")
+    sizes = to_tensor(output_shape, int32 if not isinstance(output_shape, Tensor) else None, "input_sizes")
     if not shape_of(sizes.dims).is_compatible_with([rank]):
         raise ValueError(f"output_shape must have shape ({rank},), got {format_dims(sizes.dims)}")
     return sizes

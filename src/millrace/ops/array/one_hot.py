@@ -176,6 +176,10 @@ def one_hot(
     """
     with get_default_graph().name_scope(name or "one_hot") as scope:
         chosen = None if dtype is None else dtypes.as_dtype(dtype)
+        for value in (on_value, off_value):
+            if value is not None:
+                to_tensor(value)  # TensorFlow looks at their dtypes, which leaves them in the graph
+        indices, depth = to_tensor(indices, name="indices"), to_tensor(depth, int32, "depth")
         if on_value is not None:
             on_value = to_tensor(on_value, name="on_value")
         if off_value is not None:

@@ -233,7 +233,10 @@ class ResizeBicubic:
         return images
 
     def grad(op, dy):
-        return raw.ResizeBicubicGrad(dy, op.inputs[0], **_params(op)), None
+        images = op.inputs[0]
+        if not images.dtype.is_floating:
+            return None, None
+        return raw.ResizeBicubicGrad(dy, images, **_params(op)), None
 
 
 @declare(

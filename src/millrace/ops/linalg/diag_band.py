@@ -189,7 +189,7 @@ def _is(value: Any, default: int) -> bool:
 @public("matrix_diag", "linalg.diag")
 def matrix_diag(
     diagonal: Any,
-    name: str | None = None,
+    name: str | None = "diag",
     k: Any = 0,
     num_rows: Any = -1,
     num_cols: Any = -1,
@@ -199,7 +199,7 @@ def matrix_diag(
 
     Args:
       diagonal: `[..., n]`; with several diagonals `[..., d, n]`, highest first, starting at the left.
-      name: op name; default "MatrixDiag".
+      name: op name; default "diag".
       k: which diagonal, 0 is the main one, positive above; or the lowest and highest of several.
       num_rows, num_cols: the matrices' shape; default the smallest that holds the diagonals.
       padding_value: scalar, what stands elsewhere.
@@ -224,12 +224,14 @@ def _padding(value: Any, like: Tensor) -> Tensor:
 
 
 @public("matrix_diag_part", "linalg.diag_part")
-def matrix_diag_part(input: Any, name: str | None = None, k: Any = 0, padding_value: Any = 0) -> Tensor:
+def matrix_diag_part(
+    input: Any, name: str | None = "diag_part", k: Any = 0, padding_value: Any = 0
+) -> Tensor:
     """Diagonals of matrices.
 
     Args:
       input: `[..., m, n]`.
-      name: op name; default "MatrixDiagPart".
+      name: op name; default "diag_part".
       k: as for `matrix_diag`.
       padding_value: scalar that fills shorter diagonals up, where there are several.
 
@@ -243,13 +245,13 @@ def matrix_diag_part(input: Any, name: str | None = None, k: Any = 0, padding_va
 
 
 @public("matrix_set_diag", "linalg.set_diag")
-def matrix_set_diag(input: Any, diagonal: Any, name: str | None = None, k: Any = 0) -> Tensor:
+def matrix_set_diag(input: Any, diagonal: Any, name: str | None = "set_diag", k: Any = 0) -> Tensor:
     """Matrices with diagonals replaced.
 
     Args:
       input: `[..., m, n]`.
       diagonal: as `matrix_diag_part` returns it.
-      name: op name; default "MatrixSetDiag".
+      name: op name; default "set_diag".
       k: as for `matrix_diag`.
 
     Raises:

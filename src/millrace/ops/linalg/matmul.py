@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.building import operators, raw
+from millrace.building import raw
 from millrace.building.convert import to_tensor
 from millrace.building.scopes import name_scope
 from millrace.core import shapes
@@ -295,7 +295,7 @@ def matmul(
                 a = conj(a)
             if transpose_b:
                 b = conj(b)
-            product = operators.batch_product(a, b)
+            product = raw.BatchMatMulV2
             return product(a, b, adj_x=transpose_a or adjoint_a, adj_y=transpose_b or adjoint_b, name=scope)
         if adjoint_a:
             a = conj(a)

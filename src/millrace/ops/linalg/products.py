@@ -106,4 +106,4 @@ def trace(x: Any, name: str | None = None) -> Tensor:
       `[...]`, the dtype of `x`.
     """
     with name_scope(name, "Trace", [x]) as scope:
-        return raw.Sum(raw.MatrixDiagPart(x), [-1], name=scope)
+        return raw.Sum(raw.MatrixDiagPart(x, name="diag_part"), [-1], name=scope)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from millrace.building import raw
-from millrace.building.static import static_value
 from millrace.core import dtypes, shapes
 from millrace.core.errors import InvalidArgumentError
 from millrace.core.public import public
@@ -456,7 +455,7 @@ def matrix_solve_ls(
     Args:
       matrix: `[..., m, n]`, float16, float32, float64 or complex.
       rhs: `[..., m, k]`, same dtype and batch.
-      l2_regularizer: weight of |X|^2, a number or float64 scalar; only with `fast`.
+      l2_regularizer: weight of |X|^2, a number or float64 scalar; it does nothing without `fast`.
       fast: by the normal equations, which needs full rank; otherwise by an orthogonal decomposition.
       name: op name; default "MatrixSolveLs".
 
@@ -464,13 +463,8 @@ def matrix_solve_ls(
       `[..., n, k]`.
 
     Raises:
-      ValueError: a weight is given without `fast`.
       InvalidArgumentError: when run, a matrix has not full rank and `fast` is set.
     """
-    weight = static_value(l2_regularizer) if isinstance(l2_regularizer, Tensor) else l2_regularizer
-    if not fast and (weight is None or weight != 0):
-        raise ValueError("matrix_solve_ls: l2_regularizer must be 0 where fast is False. Received: "
-                         f"{l2_regularizer!r}")  # fmt: skip
     return raw.MatrixSolveLs(matrix, rhs, l2_regularizer, fast=fast, name=name)
 
 

@@ -66,7 +66,7 @@ class PopulationCount:
 
 @declare("CompareAndBitpack(input: T, threshold: T) -> output: uint8", T=_PACKABLE)
 class CompareAndBitpack:
-    """input > threshold as bits, eight to a byte, the first one highest."""
+    """input > threshold, or booleans as they are, as bits: eight to a byte, the first one highest."""
 
     def shape(input, threshold):
         if input is None:
@@ -80,7 +80,8 @@ class CompareAndBitpack:
             raise errors.InvalidArgumentError(
                 None, None, f"the last dimension must be a multiple of 8. Received: shape {list(input.shape)}"
             )
-        return xp.packbits(xp.greater(input, threshold), axis=-1)
+        bits = input if input.dtype == bool else xp.greater(input, threshold)
+        return xp.packbits(bits, axis=-1)
 
     grad = NOT_DIFFERENTIABLE
 

@@ -259,7 +259,7 @@ def logical_or(x: Any, y: Any, name: str | None = None) -> Tensor:
 def logical_xor(x: Any, y: Any, name: str = "LogicalXor") -> Tensor:
     """Exactly one of x and y, element by element; arguments and result as for `logical_and`."""
     graph = next((t.graph for t in (x, y) if isinstance(t, Tensor)), None) or get_default_graph()
-    with graph.as_default(), graph.name_scope(name) as scope:
+    with graph.as_default():
         either = apply(LogicalOr, x, y)
         both = raw.LogicalNot(apply(LogicalAnd, x, y))
-        return apply(LogicalAnd, either, both, name=scope)
+        return apply(LogicalAnd, either, both, name=name)

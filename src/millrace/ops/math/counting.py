@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.core import errors
 from millrace.core.dtypes import INDEX, float32, float64, int32, int64
@@ -42,7 +43,14 @@ class Bincount:
         ids = xp.where(arr < count, arr, np.int32(-1))  # segment_reduce leaves numbers below 0 out
         return xp.segment_reduce("sum", weights, ids, count, 0)
 
-    grad = NOT_DIFFERENTIABLE
+    def grad(op, dy):
+        arr, size, weights = op.inputs
+        if weights.dims == (0,):
+            return None, None, None  # nothing but counts
+        counted = raw.Less(arr, size)
+        places = raw.SelectV2(counted, arr, raw.ZerosLike(arr))
+        found = raw.GatherV2(dy, places, 0)
+        return None, None, raw.SelectV2(counted, found, raw.ZerosLike(found))
 
 
 @declare(

@@ -356,12 +356,12 @@ def xlogy(x: Any, y: Any, name: str | None = None) -> Tensor:
     Args:
       x: `[...]`, floating or complex.
       y: broadcasts with `x`; same dtype.
-      name: op name; default "xlogy".
+      name: op name; default "Xlogy".
 
     Returns:
       The broadcast shape, dtype of `x`.
     """
-    return apply(Xlogy, x, y, name=name or "xlogy")
+    return apply(Xlogy, x, y, name=name)
 
 
 @public("math.xdivy")
@@ -371,12 +371,12 @@ def xdivy(x: Any, y: Any, name: str | None = None) -> Tensor:
     Args:
       x: `[...]`, floating or complex.
       y: broadcasts with `x`; same dtype.
-      name: op name; default "xdivy".
+      name: op name; default "Xdivy".
 
     Returns:
       The broadcast shape, dtype of `x`.
     """
-    return apply(Xdivy, x, y, name=name or "xdivy")
+    return apply(Xdivy, x, y, name=name)
 
 
 @public("betainc", "math.betainc")

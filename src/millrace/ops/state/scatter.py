@@ -47,6 +47,10 @@ def _check_rows(op: str, ref: Any, indices: Any, updates: Any) -> None:
         )
 
 
+def _refuse_gradient(op: Any, *dys: Any) -> Any:
+    raise LookupError(f"No gradient defined for operation '{op.name}' (op type: {op.type})")
+
+
 def scatter(op_type: str, how: str, types: frozenset[DType], doc: str, locking: bool = False) -> OpDef:
     """Declares a write of rows: `Scatter...` on references, `ResourceScatter...` on handles."""
 
@@ -63,7 +67,7 @@ def scatter(op_type: str, how: str, types: frozenset[DType], doc: str, locking: 
     members = {
         "shape": _without_outputs(_rows) if handles else (lambda *dims: _rows(*dims)),
         "kernel": kernel,
-        "grad": NOT_DIFFERENTIABLE,
+        "grad": _refuse_gradient if how in ("update", "min", "max") else NOT_DIFFERENTIABLE,
     }
     kinds: dict[str, Any] = {"dtype" if handles else "T": types, "Tindices": INDEX}
     if not handles:

@@ -257,6 +257,11 @@ class Optimizer:
     def _get_non_slot_variable(self, name: str, graph: Any = None) -> Any:
         return self._non_slot_dict.get((name, graph or get_default_graph()))
 
+    def _trackable_children(self) -> list[tuple[str, Any]]:
+        """What a checkpoint of objects holds of an optimizer besides its slots."""
+        graph = get_default_graph()
+        return sorted((name, v) for (name, home), v in self._non_slot_dict.items() if home is graph)
+
     def _non_slot_variables(self) -> list[Any]:
         return list(self._non_slot_dict.values())
 

@@ -1,0 +1,41 @@
+"""What an object made of layers holds: found in its attributes, lists and dicts included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from millrace.lib.variables.variable import Variable
+
+
+def holds_parts(value: Any) -> bool:
+    """Whether `value` is a list, tuple or dict, in which layers and variables may lie."""
+    return isinstance(value, list | tuple | Mapping)
+
+
+def parts(value: Any, kinds: Any) -> Iterator[Any]:
+    """The objects of certain classes in a value: itself, or what its lists and dicts hold."""
+    if isinstance(value, kinds):
+        yield value
+    elif isinstance(value, Mapping):
+        for key in sorted(value, key=str):
+            yield from parts(value[key], kinds)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from parts(item, kinds)
+
+
+def unique(values: Iterable[Any]) -> list[Any]:
+    """The values in order, each once, told apart by identity."""
+    seen: set[int] = set()
+    found = []
+    for value in values:
+        if id(value) not in seen:
+            seen.add(id(value))
+            found.append(value)
+    return found
+
+
+def variables_in(value: Any) -> list[Any]:
+    """The variables in a value that is a variable, list, tuple or dict."""
+    return list(parts(value, Variable))

@@ -1,0 +1,1 @@
+"""Whole models above the graph: Keras, estimators, feature columns."""

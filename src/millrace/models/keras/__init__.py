@@ -1,0 +1,1 @@
+"""`tf.keras`: layers joined to models that train themselves."""

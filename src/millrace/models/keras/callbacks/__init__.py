@@ -1,0 +1,1 @@
+"""`tf.keras.callbacks`: what a program does while a model trains."""

@@ -1,0 +1,1 @@
+"""Models: layers joined by their calls, compiled, trained and asked."""

@@ -1,0 +1,134 @@
+"""Layers made of plain operations between other layers' outputs and a model's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millrace.core import nest, protos
+from millrace.exchange.importer import import_graph_def
+from millrace.graph.tensor import Tensor
+from millrace.lib.layers import layer as base
+from millrace.lib.layers.layer import Layer
+from millrace.lib.layers.node import Node, history
+from millrace.models.keras.backend.session import get_session
+from millrace.ops.array.constant import constant
+
+
+class TensorFlowOpLayer(Layer):
+    """An operation as a layer.
+
+    Args:
+      node_def: the operation's definition.
+      name: the layer's name.
+      constants: inputs that are fixed, by their place.
+      trainable, dtype: as for `Layer`.
+    """
+
+    def __init__(
+        self,
+        node_def: Any,
+        name: str | None = None,
+        constants: dict[Any, Any] | None = None,
+        trainable: bool = True,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name=name, trainable=trainable, dtype=dtype)
+        self.node_def = node_def
+        self.constants = {int(k): v for k, v in (constants or {}).items()}
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """What the operation gives for other inputs."""
+        flat = list(nest.flatten(inputs))
+        for place, value in sorted(self.constants.items()):
+            flat.insert(place, constant(value))
+        return applied(self.node_def, flat)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer."""
+        config = super().get_config()
+        config["node_def"] = self.node_def.SerializeToString().decode("latin-1")
+        config["constants"] = {k: np.asarray(v).tolist() for k, v in self.constants.items()}
+        return config
+
+
+def applied(node_def: Any, inputs: list[Any]) -> Any:
+    """An operation of the same kind with other inputs: its output, or a list of them."""
+    graph_def = protos.GraphDef()
+    node = graph_def.node.add()
+    node.CopyFrom(node_def)
+    del node.input[:]
+    node.name = node_def.name.rsplit("/", 1)[-1]
+    mapping = {}
+    for i, tensor in enumerate(inputs):
+        placed = graph_def.node.add()
+        placed.op, placed.name = "Placeholder", f"input_{i}"
+        placed.attr["dtype"].type = tensor.dtype.base_dtype.as_datatype_enum
+        node.input.append(placed.name)
+        mapping[placed.name] = tensor
+    (op,) = import_graph_def(graph_def, mapping, [node.name], name="")
+    return op.outputs[0] if len(op.outputs) == 1 else list(op.outputs)
+
+
+def adopt(tensors: Any) -> None:
+    """Makes a layer of each operation between layers' outputs and `tensors` that has none.
+
+    Args:
+      tensors: nested tensors; afterwards each has a history.
+    """
+    done: set[Any] = set()
+    for tensor in nest.flatten(tensors):
+        if isinstance(tensor, Tensor) and history(tensor) is None:
+            _adopt(tensor.op, done)
+
+
+def _depends(op: Any, memo: dict[Any, bool]) -> bool:
+    """Whether an operation depends on a layer's output."""
+    pending = [op]
+    while pending:
+        current = pending[-1]
+        if current in memo:
+            pending.pop()
+            continue
+        if any(history(t) is not None for t in current.inputs):
+            memo[current] = True
+            pending.pop()
+            continue
+        unknown = [t.op for t in current.inputs if t.op not in memo]
+        if unknown:
+            pending.extend(unknown)
+            continue
+        memo[current] = any(memo[t.op] for t in current.inputs)
+        pending.pop()
+    return memo[op]
+
+
+def _adopt(op: Any, done: set[Any]) -> None:
+    if op in done:
+        return
+    done.add(op)
+    memo: dict[Any, bool] = {}
+    inputs, constants = [], {}
+    for place, tensor in enumerate(op.inputs):
+        if history(tensor) is not None:
+            inputs.append(tensor)
+        elif _depends(tensor.op, memo):
+            _adopt(tensor.op, done)
+            inputs.append(tensor)
+        else:
+            constants[place] = _fixed(tensor)
+    layer = TensorFlowOpLayer(op.node_def, name=op.name.replace("/", "_"), constants=constants)
+    outputs = list(op.outputs)
+    Node(layer, inputs if len(inputs) != 1 else inputs[0], outputs if len(outputs) != 1 else outputs[0])
+
+
+def _fixed(tensor: Tensor) -> Any:
+    """The value of an input that does not depend on the model's inputs; a handle stays a tensor."""
+    if tensor.dtype.base_dtype.name == "resource":
+        return tensor
+    return get_session([tensor]).run(tensor)
+
+
+base.late.adopt = adopt

@@ -1,0 +1,1 @@
+"""`tf.keras.metrics`: figures that are collected over the batches of an epoch."""

@@ -1,0 +1,1 @@
+"""`tf.keras.optimizers`: rules by which weights follow their gradients."""

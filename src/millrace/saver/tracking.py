@@ -1,0 +1,97 @@
+"""Objects that hold variables, as a graph: who refers to whom by which name, and the key of each variable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from millrace.core import protos
+from millrace.lib.variables.variable import Variable
+
+VALUE = "VARIABLE_VALUE"
+
+
+def is_trackable(value: Any) -> bool:
+    """Whether an object has variables that a checkpoint of objects can hold."""
+    return isinstance(value, Variable) or hasattr(value, "_trackable_children") or _has_variables(value)
+
+
+def _has_variables(value: Any) -> bool:
+    """True for layers, models and optimizers."""
+    return not isinstance(value, type) and hasattr(value, "variables") and hasattr(value, "__dict__")
+
+
+def children_of(value: Any) -> list[tuple[str, Any]]:
+    """What an object refers to: what it says itself, or those of its attributes that hold variables."""
+    if isinstance(value, Variable):
+        return []
+    if hasattr(value, "_trackable_children"):
+        return list(value._trackable_children())
+    return [(name, child) for name, child in vars(value).items() if is_trackable(child)]
+
+
+class ObjectGraph:
+    """Everything that can be reached from an object.
+
+    Attributes:
+      nodes: the objects, the nearest first.
+      paths: the names on the way to each.
+      message: the `TrackableObjectGraph`.
+      variables: each variable by its key in a checkpoint.
+    """
+
+    def __init__(self, root: Any) -> None:
+        self.nodes: list[Any] = [root]
+        self.paths: list[tuple[str, ...]] = [()]
+        self._numbers = {id(root): 0}
+        self.variables: dict[str, Variable] = {}
+        self.message: Any = protos.TrackableObjectGraph()
+        self._walk()
+        keys = ["/".join(map(_escaped, path)) for path in self.paths]
+        self._add_slots(keys)
+        for node, key, made in zip(self.nodes, keys, self.message.nodes, strict=True):
+            if isinstance(node, Variable):
+                name = f"{key}/.ATTRIBUTES/{VALUE}"
+                made.attributes.add(name=VALUE, full_name=node.op.name, checkpoint_key=name)
+                self.variables[name] = node
+
+    def _walk(self) -> None:
+        for number, node in enumerate(self.nodes):  # which grows meanwhile
+            made = self.message.nodes.add()
+            for name, child in children_of(node):
+                if id(child) not in self._numbers:
+                    self._numbers[id(child)] = len(self.nodes)
+                    self.nodes.append(child)
+                    self.paths.append((*self.paths[number], name))
+                made.children.add(node_id=self._numbers[id(child)], local_name=name)
+
+    def _add_slots(self, keys: list[str]) -> None:
+        """Adds the slots of optimizers, which belong to a variable and an optimizer at once."""
+        for number in range(len(self.nodes)):
+            for slot_name, original, slot in _slots(self.nodes[number], self.nodes):
+                owner = self._numbers[id(original)]
+                if id(slot) not in self._numbers:
+                    self._numbers[id(slot)] = len(self.nodes)
+                    self.nodes.append(slot)
+                    keys.append(f"{keys[owner]}/.OPTIMIZER_SLOT/{keys[number]}/{_escaped(slot_name)}")
+                    self.message.nodes.add()
+                self.message.nodes[number].slot_variables.add(
+                    original_variable_node_id=owner,
+                    slot_name=slot_name,
+                    slot_variable_node_id=self._numbers[id(slot)],
+                )
+
+
+def _slots(node: Any, nodes: list[Any]) -> Iterator[tuple[str, Variable, Variable]]:
+    if not hasattr(node, "get_slot_names"):
+        return
+    originals = [n for n in list(nodes) if isinstance(n, Variable)]
+    for name in node.get_slot_names():
+        for original in originals:
+            slot = node.get_slot(original, name)
+            if isinstance(slot, Variable):
+                yield name, original, slot
+
+
+def _escaped(name: str) -> str:
+    return name.replace(".", "..").replace("/", ".S")

@@ -1,0 +1,173 @@
+"""Models that train: what `fit` and its relatives give, in which order they tell it, what they refuse."""
+
+import numpy as np
+import pytest
+
+import millrace as tf
+
+L = tf.keras.layers
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    with tf.Graph().as_default():
+        yield
+
+
+def _filled(model, factor=0.3):
+    model.set_weights(
+        [
+            (factor * np.cos(np.arange(w.size) + i)).reshape(w.shape).astype(w.dtype)
+            for i, w in enumerate(model.get_weights())
+        ]
+    )
+    return model
+
+
+def _data(*shape):
+    return ((np.arange(np.prod(shape)) * 7 % 11 - 5) * 0.2).reshape(shape).astype(np.float32)
+
+
+def _small(**kwargs):
+    model = tf.keras.Sequential([L.Dense(4, activation="relu", input_shape=(3,)), L.Dense(2)])
+    model.compile("sgd", "mse", **kwargs)
+    return _filled(model)
+
+
+def test_a_step_of_gradient_descent_is_the_one_computed_by_hand():
+    model = tf.keras.Sequential([L.Dense(1, input_shape=(2,))])
+    model.compile(tf.keras.optimizers.SGD(0.1), "mse")
+    model.set_weights([np.array([[1.0], [2.0]]), np.array([0.5])])
+    x, y = np.array([[1.0, 3.0], [2.0, -1.0]]), np.array([[1.0], [0.0]])
+    error = x @ [[1.0], [2.0]] + 0.5 - y
+    loss = model.train_on_batch(x, y)
+    np.testing.assert_allclose(loss, np.mean(error**2), rtol=1e-5)
+    kernel, bias = model.get_weights()
+    np.testing.assert_allclose(kernel, [[1.0], [2.0]] - 0.1 * 2 * x.T @ error / 2, rtol=1e-5)
+    np.testing.assert_allclose(bias, 0.5 - 0.1 * 2 * error.mean(0), rtol=1e-5)
+
+
+def test_fit_keeps_history_and_validates_on_the_last_samples():
+    model = _small(metrics=["mae"])
+    history = model.fit(
+        _data(8, 3), _data(8, 2), epochs=2, batch_size=4, verbose=0, validation_split=0.25, shuffle=False
+    )
+    assert sorted(history.history) == [
+        "loss",
+        "mean_absolute_error",
+        "val_loss",
+        "val_mean_absolute_error",
+    ]
+    expected = model.evaluate(_data(8, 3)[6:], _data(8, 2)[6:], verbose=0)
+    np.testing.assert_allclose([history.history["val_loss"][-1]], expected[:1], rtol=1e-5)
+
+
+def test_shuffling_takes_numpys_order():
+    seen = []
+
+    class Keep(tf.keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(float(logs["loss"]))
+
+    model = tf.keras.Sequential([L.Dense(1, input_shape=(1,))])
+    model.compile(tf.keras.optimizers.SGD(0.0), "mse")
+    model.set_weights([[[1.0]], [0.0]])
+    x = np.arange(6, dtype=np.float32)[:, None]
+    order = np.arange(6)
+    np.random.seed(3)
+    np.random.shuffle(order)
+    np.random.seed(3)
+    model.fit(x, x * 0, batch_size=1, verbose=0, callbacks=[Keep()])
+    np.testing.assert_allclose(seen, order.astype(float) ** 2)
+
+
+def test_class_and_sample_weights_scale_the_loss():
+    model = _small()
+    x, y = _data(4, 3), _data(4, 2)
+    each = ((model.predict(x) - y) ** 2).mean(1)
+    weights = np.array([1.0, 0.0, 2.0, 0.5])
+    np.testing.assert_allclose(
+        model.test_on_batch(x, y, sample_weight=weights), (each * weights).mean(), rtol=1e-5
+    )
+    np.testing.assert_allclose(model.test_on_batch(x, y), each.mean(), rtol=1e-5)
+
+
+def test_a_mask_takes_steps_out_of_the_loss():
+    model = tf.keras.Sequential([L.Masking(0.0, input_shape=(3, 1)), L.TimeDistributed(L.Dense(1))])
+    model.compile("sgd", "mse")
+    _filled(model)
+    x = np.array([[[1.0], [2.0], [0.0]]], np.float32)
+    y = np.zeros((1, 3, 1), np.float32)
+    found = model.test_on_batch(x, y)
+    np.testing.assert_allclose(found, (model.predict(x)[:, :2] ** 2).sum() / 3, rtol=1e-5)
+
+
+def test_generators_and_sequences_train_like_arrays():
+    class Batches(tf.keras.utils.Sequence):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, i):
+            return _data(4, 3)[2 * i : 2 * i + 2], _data(4, 2)[2 * i : 2 * i + 2]
+
+    def forever():
+        while True:
+            yield from (Batches()[i] for i in range(2))
+
+    losses = []
+    for data in (Batches(), forever()):
+        with tf.Graph().as_default():
+            model = _small()
+            history = model.fit_generator(data, steps_per_epoch=2, epochs=2, verbose=0, shuffle=False)
+            losses.append(history.history["loss"])
+    with tf.Graph().as_default():
+        losses.append(_small().fit(_data(4, 3), _data(4, 2), 2, 2, 0, shuffle=False).history["loss"])
+    np.testing.assert_allclose(losses[0], losses[2], rtol=1e-5)
+    np.testing.assert_allclose(losses[1], losses[2], rtol=1e-5)
+
+
+def test_a_stateful_layer_goes_on_where_it_stopped():
+    x = _data(2, 4, 3)
+    whole = tf.keras.Sequential([L.LSTM(2, input_shape=(4, 3))])
+    parts = tf.keras.Sequential([L.LSTM(2, stateful=True, batch_input_shape=(2, 2, 3))])
+    parts.set_weights(_filled(whole).get_weights())
+    parts.predict(x[:, :2], batch_size=2)
+    np.testing.assert_allclose(parts.predict(x[:, 2:], batch_size=2), whole.predict(x), rtol=1e-5)
+    parts.reset_states()
+    again = parts.predict(x[:, :2], batch_size=2)
+    np.testing.assert_allclose(
+        parts.layers[0].states[0].eval(tf.keras.backend.get_session()), again, rtol=1e-5
+    )
+
+
+def test_models_refuse_what_does_not_fit():
+    model = _small()
+    with pytest.raises(ValueError, match=r"expected dense_input to have shape \(3,\).*\(4,\)"):
+        model.predict(_data(2, 4))
+    with pytest.raises(ValueError, match="same number of samples"):
+        model.fit(_data(2, 3), _data(3, 2), verbose=0)
+    with pytest.raises(ValueError, match="Unknown optimizer"):
+        model.compile("nonsense", "mse")
+    with pytest.raises(ValueError, match="Unknown loss function"):
+        model.compile("sgd", "nonsense")
+    fresh = tf.keras.Sequential([L.Dense(2, input_shape=(3,))])
+    with pytest.raises(RuntimeError, match="compile"):
+        fresh.fit(_data(2, 3), _data(2, 2))
+    with pytest.raises(ValueError, match="Graph disconnected"):
+        a, b = L.Input((2,)), L.Input((2,))
+        tf.keras.Model(a, L.add([a, b]))
+
+
+def test_layers_of_tf_layers_are_layers_of_keras_that_models_refuse():
+    layer = tf.layers.Dense(2)
+    assert isinstance(layer, L.Layer)
+    with pytest.raises(TypeError, match="legacy tf.layers.Layers"):
+        tf.keras.Sequential([L.InputLayer((3,)), layer])
+
+
+def test_operations_between_layers_become_layers():
+    x = L.Input((3,))
+    y = L.Dense(2)(x) * 2.0 + 1.0
+    model = _filled(tf.keras.Model(x, y))
+    kernel, bias = model.get_weights()
+    np.testing.assert_allclose(model.predict(_data(2, 3)), (_data(2, 3) @ kernel + bias) * 2 + 1, rtol=1e-5)
