@@ -424,7 +424,9 @@ def _run(part: Part, env: dict[int, Any], observe: Observer | None, undo: Undo) 
         env.update(zip(part.gives, results, strict=True))
     except BaseException:
         # a part stores all its values at once, so that a signal finds it done or not begun
-        if not part.waits and any(slot.value is not before for slot, before in zip(changed, old, strict=True)):
+        if not part.waits and any(
+            slot.value is not before for slot, before in zip(changed, old, strict=True)
+        ):
             if part.whole:
                 undo.clear()
             elif not undo or undo[-1][1] is not old:

@@ -39,7 +39,9 @@ def _call(op: Any, token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) ->
     function = op.graph.py_functions.get(token)
     if function is None:
         raise errors.InvalidArgumentError(
-            None, None, f"callback {token} is not found: its graph was imported, or belongs to another program"
+            None,
+            None,
+            f"callback {token} is not found: its graph was imported, or belongs to another program",
         )
     try:
         returned = function(*map(_argument, inputs))
