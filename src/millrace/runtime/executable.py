@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import math
 import os
+import sys
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -34,6 +36,20 @@ _MOST_SHAPES = 16  # a program that feeds more shapes than this is better served
 _ON_1, _OFF = 1, -1  # OptimizerOptions.global_jit_level
 
 _log = logging.getLogger("millrace")
+_living: weakref.WeakSet[Executables] = weakref.WeakSet()
+_without_threads = False  # in a child of fork: XLA's threads stayed in the parent
+
+
+def _after_fork() -> None:
+    """A child has no threads but its own: what they held is free, and what needs XLA's is interpreted."""
+    global _without_threads
+    _without_threads = _without_threads or "jax" in sys.modules
+    for executables in list(_living):
+        executables.begin_anew("interpret" if _without_threads else None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Form:
@@ -97,9 +113,20 @@ class Executables:
         self._fetches = list(fetches)
         self._feeds: list[Tensor] = [f.tensor for f in feeds]
         self._store = store
-        self._tier = tier
+        self._tier = "interpret" if _without_threads else tier
         self._ready: dict[tuple[tuple[int, ...], ...] | None, _Form] = {}
         self._fixed = not any(f.any_shape for f in feeds)
+        _living.add(self)
+
+    @property
+    def runs(self) -> int:
+        """How often it has run, as far as anybody counted: up to the run at which a form is compiled."""
+        return sum(form.runs for form in self._ready.values())
+
+    def begin_anew(self, tier: str | None = None) -> None:
+        """Forgets all forms, and takes another tier where one is given."""
+        self._ready.clear()
+        self._tier = tier or self._tier
 
     def run(self, values: Sequence[Any], observe: Observer | None = None) -> tuple[Any, ...]:
         """The fetched values for the fed `values`.
@@ -135,6 +162,9 @@ class Executables:
                     function = form.function  # type: ignore[assignment]
             return function(*values)
         except Exception as error:
+            if self._store.cancellation.cancelled and not isinstance(error, errors.CancelledError):
+                message = "The session was closed while the step ran."
+                raise errors.CancelledError(None, None, message) from error
             raise_located(error)
             raise
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -37,9 +36,9 @@ _HOST_TYPES = frozenset((np.ndarray, type(None), int, *np.sctypeDict.values()))
 # Python's operators on NumPy scalars cost a tenth of the ufuncs they stand for, and the same on arrays.
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "true_divide": "/", "divide": "/"}
 
+_LINES = "LINES"  # in a function's namespace: source name -> the step on each line
 _serial = itertools.count()
 _making = threading.Lock()
-_lines: dict[str, list[Step | Segment | None]] = {}  # source name -> the step on each line
 
 
 def compile_plan(
@@ -185,30 +184,26 @@ class _Source:
             if owners or giving is not None:
                 self._write_undo(giving, kept, commit, bool(owners))
             self._emit(f"    return ({''.join(self._fetched(k) + ', ' for k in range(len(plan.fetches)))})")
-        units = [self._compiled()]
+        self._compiled()
         if self.large:
             self.indent = "    "
             for k in range(0, len(self.parts), _CHUNK):
                 self._emit(f"def chunk{k // _CHUNK}(R):")
                 self._write_steps(k, min(k + _CHUNK, len(self.parts)))
-                units.append(self._compiled())
+                self._compiled()
             for head, lines in self.later:
                 self._emit(f"def {head}:")
                 for line in lines:
                     self._emit(f"    {line}")
-                units.append(self._compiled())
-        function = self.names["run"]
-        for unit in units:
-            weakref.finalize(function, _lines.pop, unit, None)
-        return function
+                self._compiled()
+        return self.names["run"]
 
-    def _compiled(self) -> str:
+    def _compiled(self) -> None:
         """Compiles what was emitted: a function at a time, since syntax trees take much room."""
         unit = f"<millrace plan {next(_serial)}>"
-        _lines[unit] = self.steps
+        self.names.setdefault(_LINES, {})[unit] = self.steps
         exec(compile("\n".join(self.lines), unit, "exec"), self.names)
         self.lines, self.steps = [], []
-        return unit
 
     def _owners(self) -> set[int]:
         """The steps, by identity, that write variables whose present value nothing else in the run looks at
@@ -593,8 +588,8 @@ def locate(error: BaseException) -> tuple[Step, list[Any]] | None:
     trace = error.__traceback__
     while trace is not None:
         code: CodeType = trace.tb_frame.f_code
-        steps = _lines.get(code.co_filename)
-        if steps is not None and code.co_filename.startswith("<millrace plan"):
+        if code.co_filename.startswith("<millrace plan"):
+            steps = trace.tb_frame.f_globals[_LINES][code.co_filename]
             step = steps[trace.tb_lineno - 1]
             if isinstance(step, Step):
                 found = step, trace.tb_frame

@@ -24,13 +24,12 @@ from millrace.runtime.commit import store_all
 from millrace.runtime.crew import Crew
 from millrace.runtime.plan.borders import bodies_of
 from millrace.runtime.plan.planner import Plan, SlotUse, Step, ancestors, body_plan, body_slots
-from millrace.runtime.plan.segments import Segment
+from millrace.runtime.plan.segments import CALLS_PYTHON, Segment
 from millrace.runtime.probe import Probe
 from millrace.runtime.store import Slot, Store
 
 Build = Callable[[Plan, list[Any], bool], Callable[..., Sequence[Any]]]
 """Of a part's plan, its steps, and whether it ends its step: then nothing takes it back."""
-_PYTHON = frozenset(("PyFunc", "PyFuncStateless"))
 Undo = list[tuple[list[Slot], list[Any], list[Any]]]
 """The slots that a part changed, what they held before and afterwards."""
 Observer = Callable[["Part", int, int, Sequence[Any]], None]
@@ -282,7 +281,7 @@ def waits(step: Step | Segment) -> bool:
     if opdef.has_body:
         inner = [s for body in bodies_of(step.op) for s in body_plan(body).steps if waits(s)]
         # a body that writes variables and calls a Python function keeps the lock, or increments would be lost
-        return any(s.op.type not in _PYTHON for s in inner) or bool(inner and not step.new_state)
+        return any(s.op.type not in CALLS_PYTHON for s in inner) or bool(inner and not step.new_state)
     return opdef.blocking
 
 
@@ -326,7 +325,7 @@ class Parts:
     ) -> None:
         self._plan = plan
         self.parts = parts
-        self._lock = store.lock
+        self._store = store
         self._cancellation = store.cancellation
         self._probe = probe
 
@@ -347,7 +346,7 @@ class Parts:
                 if left:
                     self._together(left, env, observe, undo)
         except BaseException:
-            with self._lock:
+            with self._store.lock:
                 while undo:
                     _take_back(*undo[-1])
                     undo.pop()
@@ -357,7 +356,7 @@ class Parts:
         self, parts: Sequence[Part], env: dict[int, Any], observe: Observer | None, undo: Undo
     ) -> list[tuple[int, Part]]:
         """Runs one part after another; returns those that are left when one would wait beside others."""
-        lock, held = self._lock, False
+        lock, held = self._store.lock, False
         try:
             for n, part in enumerate(parts):
                 if part.waits:
@@ -397,7 +396,7 @@ class Parts:
                 if part.waits:
                     crew.start(n, lambda part=part: _run(part, env, observe, undo))
                 else:
-                    with self._lock:
+                    with self._store.lock:
                         _run(part, env, observe, undo)
         finally:
             crew.dismiss()

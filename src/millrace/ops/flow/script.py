@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import traceback
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +21,10 @@ from millrace.graph.attrs import text, types
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 
+_FEW = 16
 _serial = itertools.count()
+_graphs: weakref.WeakSet[Any] = weakref.WeakSet()  # those with functions
+_many = _FEW
 
 _CLASSES: tuple[tuple[type[Exception], Any], ...] = (
     (TypeError, errors.InvalidArgumentError),
@@ -41,7 +46,7 @@ def _call(op: Any, token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) ->
         raise errors.InvalidArgumentError(
             None,
             None,
-            f"callback {token} is not found: its graph was imported, or belongs to another program",
+            f"callback {token} is not found: its graph was imported, or is another program's",
         )
     try:
         returned = function(*map(_argument, inputs))
@@ -157,10 +162,25 @@ def py_func(
     with graph.lock:
         result = apply(PyFunc if stateful else PyFuncStateless, inputs, token=token, Tout=wanted, name=name)
         op = result[0].op if result else graph.ops[-1]
-        op.graph.py_functions[token] = func
+        _keep(func, token, op.graph)
     if not wanted:
         return op
     return result if many else result[0]
+
+
+def _keep(func: Callable[..., Any], token: str, graph: Any) -> None:
+    """Keeps the function as long as its graph.
+
+    A graph is freed by Python's collector, which does not know how much a function holds on to: so the
+    collector is called when the graphs with functions have doubled.
+    """
+    global _many
+    if not graph.py_functions:
+        _graphs.add(graph)
+        if len(_graphs) > _many and gc.isenabled():
+            gc.collect()
+            _many = max(_FEW, 2 * len(_graphs))
+    graph.py_functions[token] = func
 
 
 def _scoped(inp: Any, name: str | None) -> list[Any]:

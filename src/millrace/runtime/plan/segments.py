@@ -12,6 +12,7 @@ from millrace.runtime.plan.borders import BodyUse, bodies_of
 from millrace.runtime.plan.planner import Plan, Step
 from millrace.runtime.plan.simplify import body_form
 
+CALLS_PYTHON = frozenset(("PyFunc", "PyFuncStateless"))  # a program's own functions
 _SHAPE_FACTS = frozenset(("Shape", "ShapeN", "Size", "Rank"))
 
 
@@ -117,7 +118,7 @@ def host_reason(plan: Plan, step: Step, known: set[int]) -> str:
         known.update(step.outputs)
     if opdef.name == "Assert" and _shows_no_strings(plan, step):
         return ""
-    if opdef.blocking:
+    if opdef.blocking and opdef.name not in CALLS_PYTHON:
         return "waits for other threads"
     if opdef.host:
         return "runs in Python"
