@@ -29,7 +29,10 @@ def test_the_users_own_error_is_the_cause():
     def broken(x):
         raise KeyError("no such row")
 
-    with tf.Session() as sess, pytest.raises(tf.errors.UnknownError, match="KeyError: 'no such row'") as caught:
+    with (
+        tf.Session() as sess,
+        pytest.raises(tf.errors.UnknownError, match="KeyError: 'no such row'") as caught,
+    ):
         sess.run(tf.py_func(broken, [tf.constant(1)], tf.int32))
     cause = caught.value.__cause__
     assert isinstance(cause, KeyError)

@@ -175,7 +175,9 @@ def _tensors_of(expansion: Any, key: Any, value: Any) -> list[Any]:
     if value is not _NOTHING:
         return [tensor for tensor, _ in expansion.feed(key, value)]
     if expansion.feed_for_partial_run is None:
-        raise TypeError(f"A {type(key).__name__} cannot be fed here: its type has no function for partial runs")
+        raise TypeError(
+            f"A {type(key).__name__} cannot be fed here: its type has no function for partial runs"
+        )
     return list(expansion.feed_for_partial_run(key))
 
 
