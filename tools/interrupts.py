@@ -2,8 +2,8 @@
 
     python tools/interrupts.py [--count 2000] [--tier interpret|compile|auto] [--kind small|many|cut|rows]
 
-Kinds: `small`, two vectors; `many`, 700 scalars; `cut`, a step around a Python function and a queue; `rows`, a
-table that is changed in place. A run is lost when a variable is gone, torn when variables disagree.
+Kinds: `small`, two vectors; `many`, 700 scalars; `cut`, a step around a Python function and a queue; `rows`,
+tables that are changed in place. A run is lost when a variable is gone, torn when variables disagree.
 """
 
 from __future__ import annotations

@@ -37,15 +37,20 @@ _ON_1, _OFF = 1, -1  # OptimizerOptions.global_jit_level
 
 _log = logging.getLogger("millrace")
 _living: weakref.WeakSet[Executables] = weakref.WeakSet()
-_without_threads = False  # in a child of fork: XLA's threads stayed in the parent
+
+
+class _Process:
+    """What this process can do."""
+
+    runs_programs = True  # not in a child of fork: XLA's threads stayed in the parent
 
 
 def _after_fork() -> None:
     """A child has no threads but its own: what they held is free, and what needs XLA's is interpreted."""
-    global _without_threads
-    _without_threads = _without_threads or "jax" in sys.modules
+    if "jax" in sys.modules:
+        _Process.runs_programs = False
     for executables in list(_living):
-        executables.begin_anew("interpret" if _without_threads else None)
+        executables.begin_anew(None if _Process.runs_programs else "interpret")
 
 
 if hasattr(os, "register_at_fork"):
@@ -113,7 +118,7 @@ class Executables:
         self._fetches = list(fetches)
         self._feeds: list[Tensor] = [f.tensor for f in feeds]
         self._store = store
-        self._tier = "interpret" if _without_threads else tier
+        self._tier = tier if _Process.runs_programs else "interpret"
         self._ready: dict[tuple[tuple[int, ...], ...] | None, _Form] = {}
         self._fixed = not any(f.any_shape for f in feeds)
         _living.add(self)

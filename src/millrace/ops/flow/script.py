@@ -23,8 +23,15 @@ from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 
 _FEW = 16
 _serial = itertools.count()
-_graphs: weakref.WeakSet[Any] = weakref.WeakSet()  # those with functions
-_many = _FEW
+
+
+class _Graphs(weakref.WeakSet[Any]):
+    """The graphs with functions."""
+
+    many = _FEW
+
+
+_graphs = _Graphs()
 
 _CLASSES: tuple[tuple[type[Exception], Any], ...] = (
     (TypeError, errors.InvalidArgumentError),
@@ -174,12 +181,11 @@ def _keep(func: Callable[..., Any], token: str, graph: Any) -> None:
     A graph is freed by Python's collector, which does not know how much a function holds on to: so the
     collector is called when the graphs with functions have doubled.
     """
-    global _many
     if not graph.py_functions:
         _graphs.add(graph)
-        if len(_graphs) > _many and gc.isenabled():
+        if len(_graphs) > _graphs.many and gc.isenabled():
             gc.collect()
-            _many = max(_FEW, 2 * len(_graphs))
+            _graphs.many = max(_FEW, 2 * len(_graphs))
     graph.py_functions[token] = func
 
 
