@@ -387,6 +387,10 @@ def _flat(var_list: Any) -> list[Any]:
         return [v for item in var_list for v in _flat(item)]
     if isinstance(var_list, dict):
         return [v for key in sorted(var_list) for v in _flat(var_list[key])]
+    if isinstance(var_list, str | bytes):
+        raise TypeError(
+            f"Argument is not a tf.Variable: {var_list!r}; `var_list` takes variables, not their names"
+        )
     if hasattr(var_list, "__iter__") and not isinstance(var_list, Tensor | Variable):
         return [v for item in var_list for v in _flat(item)]
     return [var_list]
