@@ -24,6 +24,8 @@ class Sequential(Model):
       name: the model's name.
     """
 
+    _stack: list[Any]  # the input, where there is one, and the layers
+
     def __init__(self, layers: Any = None, name: str | None = None) -> None:
         object.__setattr__(self, "_stack", [])
         super().__init__(name=name)
