@@ -8,7 +8,7 @@ import pytest
 
 from millrace.core import nest
 
-Pair = collections.namedtuple("Pair", "b a")  # noqa: PYI024
+Pair = collections.namedtuple("Pair", "b a")
 
 
 def test_dicts_are_flattened_by_key_and_keep_their_own_order() -> None:

@@ -9,9 +9,7 @@ from millrace.opkit.random import bounded
 from millrace.opkit.random.bounded import Layout
 
 
-@pytest.mark.parametrize(
-    ("total", "runs"), [(0, 0), (1, 1), (99, 1), (100, 1), (101, 2), (200, 2), (201, 3)]
-)
+@pytest.mark.parametrize(("total", "runs"), [(0, 0), (1, 1), (99, 1), (100, 1), (101, 2), (200, 2), (201, 3)])
 def test_one_distribution_is_cut_into_hundreds(total: int, runs: int) -> None:
     assert bounded.layout((total,), (1, 1, 1, 1)) == Layout(runs, 100, total)
     assert Layout(runs, 100, total).reserved == runs * 2 * 1000 * 103 // 4

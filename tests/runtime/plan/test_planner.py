@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime.plan.model import Node, build, meaning
 
 import millrace as tf
 from millrace.runtime.plan.planner import make_plan
+from runtime.plan.model import Node, build, meaning
 
 KINDS = ("read", "assign", "add", "sum", "branch", "look")
 
@@ -118,7 +119,7 @@ def test_effects_keep_their_order_when_an_edge_leads_backwards() -> None:
     said: list[int] = []
 
     def say(n: int) -> tf.Operation:
-        return tf.py_func(lambda: said.append(n), [], [], stateful=True)
+        return tf.py_func(lambda: said.append(n) or np.int32(n), [], tf.int32).op
 
     first, rest = say(0), [say(n) for n in range(1, 6)]
     late = tf.no_op(name="late")
@@ -141,5 +142,17 @@ def test_a_cycle_is_named() -> None:
 def test_a_write_to_what_is_fed_is_refused() -> None:
     v = tf.Variable(1.0, name="v")
     write = v.assign(2.0)
-    with tf.Session() as sess, pytest.raises(tf.errors.InvalidArgumentError, match=r"would write.*'v:0'.*fed"):
+    with (
+        tf.Session() as sess,
+        pytest.raises(tf.errors.InvalidArgumentError, match=r"write.*'v:0'.*fed"),
+    ):
         sess.run(write, {v: 3.0})
+
+
+def test_a_function_without_results_is_an_operation() -> None:
+    called: list[int] = []
+    x = tf.constant(3)
+    for op in (tf.py_func(called.append, [x], []), tf.py_func(lambda: called.append(1), [], [])):
+        with tf.Session() as sess:
+            assert isinstance(op, tf.Operation) and sess.run(op) is None
+    assert called == [3, 1]

@@ -132,7 +132,7 @@ def py_func(
     inputs = [convert.to_tensor(v, name=f"input_{i}") for i, v in enumerate(_scoped(inp, name))]
     result = apply(PyFunc if stateful else PyFuncStateless, inputs, token=token, Tout=wanted, name=name)
     if not wanted:
-        return result[0].op if result else result
+        return (inputs[0].graph if inputs else graph).ops[-1]
     return result if many else result[0]
 
 
