@@ -204,6 +204,12 @@ PRIVATE: dict[str, dict[str, str]] = {
         "CheckpointReader": "millrace.saver.checkpoint.reader:CheckpointReader",
         "NewCheckpointReader": "millrace.saver.checkpoint.reader:NewCheckpointReader",
     },
+    "python.saved_model.loader_impl": {
+        "parse_saved_model": "millrace.saver.saved_model.loader:read_saved_model",
+    },
+    "python.tools.saved_model_utils": {
+        "read_saved_model": "millrace.saver.saved_model.loader:read_saved_model",
+    },
     "python.training.adam": {
         "AdamOptimizer": "millrace.training.optimizers.adam:AdamOptimizer",
     },
