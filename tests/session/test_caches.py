@@ -44,9 +44,7 @@ def test_the_same_fetches_are_prepared_once(monkeypatch: pytest.MonkeyPatch) -> 
     with tf.Session() as sess:
         prepared: list[object] = []
         prepare = sess._prepare
-        monkeypatch.setattr(
-            sess, "_prepare", lambda fetches, keys: prepared.append(fetches) or prepare(fetches, keys)
-        )
+        monkeypatch.setattr(sess, "_prepare", lambda *given: prepared.append(given) or prepare(*given))
         for value in range(3):
             assert sess.run([y], {x: value}) == [value + 1]
             assert sess.run({"a": y}, {x: value}) == {"a": value + 1}
