@@ -131,6 +131,14 @@ def test_what_is_fetched_may_be_changed():
         assert sess.run(following).tolist() == [0, 0, 0]
 
 
+def test_datasets_print_as_in_tensorflow():
+    assert str(D.range(3).batch(2)) == "<DatasetV1Adapter shapes: (?,), types: tf.int64>"
+    nested = (
+        "<DatasetV1Adapter shapes: {a: (), b: ((), ())}, types: {a: tf.int32, b: (tf.string, tf.float32)}>"
+    )
+    assert str(D.from_tensors({"a": 1, "b": ("x", 2.0)})) == nested
+
+
 def test_random_functions_go_on_over_epochs():
     tf.set_random_seed(5)
     dataset = D.range(2).map(lambda x: x * 3 + tf.random_uniform([], 0, 1000, tf.int64)).repeat(2)

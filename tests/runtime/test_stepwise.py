@@ -19,6 +19,7 @@ class Mailbox:
 
     def __init__(self):
         self.items = []
+        self.line = []
         self.changed = threading.Condition()
         self.waiting = threading.Event()
 
@@ -29,10 +30,16 @@ class Mailbox:
 
     def take(self):
         with self.changed:
+            mine = object()
+            self.line.append(mine)
             if not self.items:
                 self.waiting.set()
-            wait_until(self.changed, lambda: self.items, "take")
-            return self.items.pop(0)
+            try:
+                wait_until(self.changed, lambda: self.items and self.line[0] is mine, "take")
+                return self.items.pop(0)
+            finally:
+                self.line.remove(mine)
+                self.changed.notify_all()
 
 
 boxes = {}

@@ -42,9 +42,9 @@ def apply(opdef: OpDef, *inputs: Any, name: str | None = None, **attrs: Any) -> 
             f"{opdef.name} takes {len(opdef.inputs)} inputs {[a.name for a in opdef.inputs]}. Received: "
             f"{len(inputs)}"
         )
-    current = defaults.get_default_graph()
-    if current.is_function:
-        inputs = current.entered(inputs)
+    current = defaults.graph_stack.items
+    if current and current[-1].is_function:
+        inputs = current[-1].entered(inputs)
     graph = graph_of(inputs, opdef, name)
     if graph._finalized:
         graph._check_open()

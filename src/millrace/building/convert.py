@@ -112,8 +112,8 @@ def to_tensor(
         if dtype is not None and value.dtype.base_dtype is not dtype.base_dtype:
             raise ValueError(f"Tensor conversion requested dtype {dtype.name}. "
                              f"Received: tensor '{value.name}' with dtype {value.dtype.name}")  # fmt: skip
-        graph = defaults.get_default_graph()
-        return graph.capture(value) if graph.is_function else value
+        current = defaults.graph_stack.items
+        return current[-1].capture(value) if current and current[-1].is_function else value
     if isinstance(value, _PLAIN):
         return constant_of(value, dtype, name, preferred)
     kind = type(value)

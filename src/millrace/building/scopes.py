@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from millrace.core.public import public
-from millrace.graph.defaults import get_default_graph
+from millrace.graph.defaults import get_default_graph, graph_stack
 from millrace.graph.graph import Graph
 from millrace.graph.tensor import Tensor
 
@@ -18,9 +18,9 @@ def graph_of(values: Any) -> Graph:
     Raises:
       ValueError: they are from different graphs.
     """
-    current = get_default_graph()
-    if current.is_function:
-        return current
+    current = graph_stack.items
+    if current and current[-1].is_function:
+        return current[-1]
     graph: Graph | None = None
     pending = [values]
     while pending:

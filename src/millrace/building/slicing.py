@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from millrace.building import convert, raw
+from millrace.building.scopes import graph_of
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
-from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
 
 newaxis = public("newaxis")(None)
@@ -62,7 +62,7 @@ def get_item(tensor: Any, key: Any, var: Any = None) -> Tensor:
             end.append(item + 1)
             strides.append(1)
             masks["shrink_axis_mask"] |= bit
-    graph = tensor.graph
+    graph = graph_of([tensor])
     with graph.as_default(), graph.name_scope("strided_slice") as scope:
         bounds = _packed(begin, end, strides)
         found = raw.StridedSlice(tensor, *bounds, name=scope, **masks)
@@ -144,7 +144,7 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: int |
     Raises:
       ValueError: the mask is a scalar, of unknown rank, or does not fit.
     """
-    graph = tensor.graph if isinstance(tensor, Tensor) else get_default_graph()
+    graph = graph_of([tensor])
     with graph.as_default(), graph.name_scope(name):
         tensor = convert.to_tensor(tensor, name="tensor")
         mask = convert.to_tensor(mask, name="mask")

@@ -21,6 +21,7 @@ PLACES = {
     "composed_operators": "millrace.lib.linalg.operators.composed",
     "triangular_operators": "millrace.lib.linalg.operators.diagonal",
     "dataset": "millrace.datasets.dataset",
+    "queue_runners": "millrace.training.coordination.queue_runner",
 }
 
 

@@ -78,14 +78,15 @@ class _Limits(threading.local):
     deadline: float | None = None
     attempt: bool = False
     idle: Callable[[], None] | None = None
+    standing: Callable[[], None] | None = None
 
 
-_limits = _Limits()
+limits = _Limits()
 
 
 def current() -> Cancellation | None:
     """What calls off the waits of the run that the thread is in."""
-    return _limits.cancellation
+    return limits.cancellation
 
 
 class limited:  # noqa: N801 - reads as the context that it is
@@ -96,6 +97,7 @@ class limited:  # noqa: N801 - reads as the context that it is
       seconds: None keeps the deadline around.
       idle: called once by a wait that takes long, with no lock held; what it raises ends the wait. Comes
         with a cancellation.
+      standing: called when a wait begins.
     """
 
     def __init__(
@@ -103,42 +105,46 @@ class limited:  # noqa: N801 - reads as the context that it is
         cancellation: Cancellation | None = None,
         seconds: float | None = None,
         idle: Callable[[], None] | None = None,
+        standing: Callable[[], None] | None = None,
     ) -> None:
         self._cancellation = cancellation
         self._seconds = seconds
         self._idle = idle
+        self._standing = standing
 
     def __enter__(self) -> None:
-        self._before = _limits.cancellation, _limits.deadline, _limits.attempt, _limits.idle
+        self._before = vars(limits).copy()
         if self._cancellation is not None:
-            _limits.cancellation = self._cancellation
-            _limits.attempt, _limits.idle = False, self._idle  # a step begins
+            limits.cancellation = self._cancellation
+            # a step begins
+            limits.attempt, limits.idle, limits.standing = False, self._idle, self._standing
         if self._seconds is not None:
-            _limits.deadline = time.monotonic() + self._seconds
+            limits.deadline = time.monotonic() + self._seconds
 
     def __exit__(self, *error: object) -> None:
-        _limits.cancellation, _limits.deadline, _limits.attempt, _limits.idle = self._before
+        vars(limits).clear()
+        vars(limits).update(self._before)
 
 
 class attempted:  # noqa: N801 - reads as the context that it is
     """A context in which nothing waits: what would have to raises `WouldWait`."""
 
     def __enter__(self) -> None:
-        self._before = _limits.attempt
-        _limits.attempt = True
+        self._before = limits.attempt
+        limits.attempt = True
 
     def __exit__(self, *error: object) -> None:
-        _limits.attempt = self._before
+        limits.attempt = self._before
 
 
 def attempting() -> bool:
     """True where a kernel may not wait: one that would do its work bit by bit must not begin then."""
-    return _limits.attempt
+    return limits.attempt
 
 
 def time_left() -> float | None:
     """How many seconds the run may still wait, or None where there is no limit."""
-    return None if _limits.deadline is None else _limits.deadline - time.monotonic()
+    return None if limits.deadline is None else limits.deadline - time.monotonic()
 
 
 def wait_until(
@@ -158,11 +164,13 @@ def wait_until(
     """
     if ready():
         return
-    if _limits.attempt:
+    if limits.attempt:
         raise WouldWait(what)
-    cancellation, deadline, idle = _limits.cancellation, _limits.deadline, _limits.idle
+    cancellation, deadline, idle = limits.cancellation, limits.deadline, limits.idle
     if cancellation is not None:
         cancellation.add(condition)
+    if limits.standing is not None:
+        limits.standing()
     try:
         while not ready():
             if cancellation is not None and cancellation.cancelled:

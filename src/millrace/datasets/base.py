@@ -64,11 +64,11 @@ class DatasetBase:
         return nesting.map_structure(lambda spec: spec.legacy_class, self._spec)
 
     def __repr__(self) -> str:
-        shown = nesting.map_structure(str, self.output_shapes)
-        shapes = str(shown).replace("'", "")
-        return f"<{type(self).__name__} shapes: {shapes}, types: {self.output_types}>".replace(
-            "<dtype: '", "tf."
-        ).replace("'>", "")
+        # what TensorFlow's programs print for a dataset, so that their output stays as it was
+        kind = "DatasetV1Adapter" if type(self).__name__ == "Dataset" else f"{type(self).__name__}V1"
+        shapes = str(nesting.map_structure(str, self.output_shapes))
+        types = str(self.output_types).replace("<dtype: '", "tf.").replace("'>", "")
+        return f"<{kind} shapes: {shapes}, types: {types}>".replace("'", "")
 
     def __iter__(self) -> Any:
         raise RuntimeError(

@@ -12,7 +12,7 @@ from millrace.building.static import static_value
 from millrace.core import dtypes, shapes
 from millrace.core.shapes import Dimension, TensorShape
 from millrace.datasets import nesting, specs
-from millrace.datasets.elements import attrs_of, int64
+from millrace.datasets.elements import attrs_of, int64, rows_of
 from millrace.datasets.functions import wrapper
 from millrace.datasets.specs import SparseTensorSpec, TensorSpec
 from millrace.graph.tensor import Tensor
@@ -43,8 +43,9 @@ def batched(dataset: Any, batch_size: Any, drop_remainder: Any) -> Any:
 def unbatched(dataset: Any) -> Any:
     """See `Dataset.unbatch`."""
 
-    def normalize(*arg: Any) -> Any:
-        return arg[0] if len(arg) == 1 else arg
+    def normalize(*parts: Any) -> Any:
+        flat = rows_of(dataset.element_spec, parts[0] if len(parts) == 1 else parts)
+        return flat[0] if len(flat) == 1 else tuple(flat)
 
     rows_ = dataset.map(wrapper(normalize, "normalize"))
     structure = nesting.map_structure(lambda spec: spec.unbatch(), dataset.element_spec)

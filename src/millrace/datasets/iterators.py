@@ -214,7 +214,8 @@ def one_shot(dataset: DatasetBase) -> Iterator:
 
 
 def _is_dataset(op: Operation) -> bool:
-    return op.type.endswith(("Dataset", "DatasetV2"))
+    """True for what may be copied though it has an effect here: it has none in TensorFlow."""
+    return op.type.endswith(("Dataset", "DatasetV2")) or op.type in ("MatchingFiles", "ReadFile")
 
 
 @public("data.make_one_shot_iterator")

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from millrace.building.body import Body
+from millrace.building.function import FunctionGraph
 from millrace.core import dtypes, protos, shapes, tensor_proto
 from millrace.core.dtypes import DType
 from millrace.graph.attrs import Attr
 from millrace.graph.operation import Operation
 
-FunctionNames = Callable[[Body], str]
+FunctionNames = Callable[[Any], str]
 
 _FIELDS = {
     "int": "i",
@@ -63,7 +64,7 @@ def _decode_tensor(proto: Any) -> np.ndarray[Any, Any]:
 
 
 def _encode_function(value: Any, function_name: FunctionNames) -> Any:
-    if isinstance(value, Body):
+    if isinstance(value, Body | FunctionGraph):
         return protos.NameAttrList(name=function_name(value))
     return protos.NameAttrList(name=value) if isinstance(value, str) else value
 
@@ -113,7 +114,7 @@ def kind_of(value: Any) -> str:
         (DType, "type"),
         (shapes.TensorShape, "shape"),
         (np.ndarray, "tensor"),
-        (Body, "func"),
+        (Body | FunctionGraph, "func"),
     ):
         if isinstance(value, types):
             return kind

@@ -15,6 +15,7 @@ from millrace.exchange.attr_protos import (
     text_to_bytes,
     write_attrs,
 )
+from millrace.exchange.closed_functions import Library
 from millrace.exchange.writing import Writer
 from millrace.graph.attrs import MISSING, Attr
 from millrace.graph.opdef import Arg, OpDef, lookup
@@ -103,7 +104,8 @@ def graph_def(graph: Graph, from_version: int | None = None, add_shapes: bool = 
       add_shapes: write static shapes as the attribute `_output_shapes`.
     """
     proto = protos.GraphDef(versions=versions())
-    writer = Writer(graph, node_def)
+    library = Library(node_def)
+    writer = Writer(graph, library.node)
     for op in graph.ops[from_version or 0 :]:
         if op.body is not None:
             continue
@@ -113,6 +115,7 @@ def graph_def(graph: Graph, from_version: int | None = None, add_shapes: bool = 
             shown.SetInParent()
             shown.shape.extend(t.get_shape().as_proto() for t in op.outputs)
     proto.node.extend(writer.nodes)
+    library.add_to(proto)
     return proto
 
 

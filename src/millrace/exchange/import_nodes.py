@@ -14,12 +14,13 @@ from typing import Any
 
 from millrace.building.apply import apply
 from millrace.building.body import Body
+from millrace.building.function import FunctionGraph
 from millrace.core import dtypes, late, protos, shapes
-from millrace.core.errors import NotFoundError
-from millrace.exchange import functiondef, graphdef
+from millrace.exchange import closed_functions, functiondef, graphdef
 from millrace.exchange.attr_protos import attr_from_proto, bytes_to_text
 from millrace.exchange.functional_control_flow import adopt_control_flow
-from millrace.exchange.inline import inline_calls
+from millrace.exchange.inline import CALLED, UnknownOpError, inline_calls
+from millrace.exchange.newer_attrs import changes_nothing
 from millrace.exchange.tokens import array_types, is_flow, plain
 from millrace.graph.graph import Graph
 from millrace.graph.opdef import OpDef, lookup
@@ -32,10 +33,6 @@ _PASSES: tuple[Callable[[list[Any], dict[str, Any]], list[Any]], ...] = (
     adopt_control_flow,
 )
 _SCALAR_MEANT_UNKNOWN_BEFORE = 24  # GraphDef producers before this wrote placeholders of any shape as scalars
-
-
-class UnknownOpError(NotFoundError, ValueError):  # pyright: ignore[reportGeneralTypeIssues]
-    """A GraphDef names an operation type that no room declares."""
 
 
 def _split(name: str) -> tuple[str, int]:
@@ -65,6 +62,7 @@ class Import:
         self.ops: dict[str, Operation] = {}  # by name in the GraphDef, those inside bodies included
         self.names: set[str] = set()  # of the nodes at top level
         self.bodies: dict[str, Body] = {}
+        self.closed: dict[str, FunctionGraph] = {}
         self.types: Mapping[str, OpDef] = {}  # in place of those of the same name
         self.widened: dict[str, list[shapes.Dims]] = {}  # by loop, the shapes that hold in each iteration
         self.back_edges: set[tuple[str, str]] = set()  # (Merge, input)
@@ -288,6 +286,10 @@ class Import:
         op = self.graph.ops[-1]
         assert len(self.graph.ops) == size + 1, "a node is one operation: its inputs are tensors already"
         op.control_inputs = list(dict.fromkeys(controls))
+        if opdef.has_function:
+            for attr, value in op.attrs.items():
+                if isinstance(value, FunctionGraph) and not value.captures:
+                    value.bind(closed_functions.captured_by(op, attr))
         self._known_shapes(node, op)
         return op
 
@@ -297,18 +299,20 @@ class Import:
         legacy = _flow_types(opdef, inputs)
         for key, value in sorted(node.attr.items()):
             kind = opdef.attrs.get(key)
-            if key == "_output_shapes":
+            if key in ("_output_shapes", CALLED):
                 continue
             if kind is None and not key.startswith("_"):
                 if key == "T" and opdef.name != node.op:
                     continue
-                if dropped.get(key) == value or _is_empty(value):
+                if dropped.get(key) == value or changes_nothing(key, value):
                     continue
                 raise self._wrong(node, f"has an attribute that is not declared. Received: {key!r}")
             if key in legacy:
                 continue
             try:
-                if kind is not None and "func" in kind.kind:
+                if kind is not None and kind.closed:
+                    found[key] = attr_from_proto(value, kind, lambda f: self._closed(node, f))
+                elif kind is not None and "func" in kind.kind:
                     found[key] = attr_from_proto(value, kind, lambda f: self._body(node, f, inputs))
                 else:
                     found[key] = attr_from_proto(value, kind)
@@ -330,6 +334,9 @@ class Import:
         return found
 
     def _known_shapes(self, node: Any, op: Operation) -> None:
+        if CALLED in node.attr:
+            for tensor in op.outputs:
+                tensor.dims = None
         if "_output_shapes" not in node.attr:
             return
         for i, (tensor, shape) in enumerate(zip(op.outputs, node.attr["_output_shapes"].list.shape)):
@@ -358,6 +365,26 @@ class Import:
         for group in self._colocated(node):
             if self.ops[group].device:
                 op.device = self.ops[group].device
+
+    # --- functions ------------------------------------------------------------------------------------------
+
+    def _closed(self, node: Any, used: Any) -> FunctionGraph:
+        """The function that `node` names, as a graph of its own.
+
+        Several uses share it, unless it captured handles, which may be others.
+        """
+        known = self.closed.get(used.name)
+        if known is not None and not any(t.dtype is dtypes.resource for t in known.captures):
+            return known
+        function = self.functions.get(used.name)
+        if function is None:
+            raise self._wrong(node, f"uses a function that the library lacks. Received: {used.name!r}")
+        graph = FunctionGraph(used.name.removeprefix("__inference_"), self.graph)
+        inside = _FunctionImport(graph, self, function)
+        inside.run()
+        graph.outputs = [inside.result(arg.name) for arg in function.signature.output_arg]
+        self.closed[used.name] = graph
+        return graph
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
@@ -489,21 +516,46 @@ def _back_edges(nodes: list[Any]) -> set[tuple[str, str]]:
     }
 
 
+class _FunctionImport(Import):
+    """The import of one function of a library into a graph of its own."""
+
+    def __init__(self, graph: FunctionGraph, outer: Import, function: Any) -> None:
+        proto = protos.GraphDef(versions=outer.proto.versions)
+        proto.node.extend(closed_functions.nodes_of(function, outer.functions))
+        super().__init__(graph, proto, "", closed_functions.arguments_of(function, graph), None)
+        self.functions = outer.functions
+        self.closed = outer.closed
+        self.producer_defaults = outer.producer_defaults
+        self._function = function
+        self._known = {node.name: node for node in function.node_def}
+
+    def run(self) -> None:
+        """Adds all nodes."""
+        with self.graph.as_default():
+            super().run()
+
+    def _check_map(self) -> None:
+        """Arguments need not be used."""
+
+    def result(self, name: str) -> Tensor:
+        """The tensor that is returned as `name`."""
+        text = closed_functions.in_graph(self._function.ret[name], self._known, self.functions)
+        argument = self.input_map.get(text if ":" in text else f"{text}:0")
+        return self.element(text) if argument is None else argument
+
+
+def _takes_variants(opdef: OpDef) -> bool:
+    """True for operations that take variants in TensorFlow too: datasets, optionals."""
+    return any(arg.dtype is dtypes.variant for arg in opdef.inputs)
+
+
 def _flow_types(opdef: OpDef, inputs: list[Tensor]) -> set[str]:
     """Type attributes told by inputs that may be TensorArray flows: variants here, float32 in TensorFlow."""
-    if not any(t.dtype is dtypes.variant for t in inputs):
+    if not any(t.dtype is dtypes.variant for t in inputs) or _takes_variants(opdef):
         return set()
     return {a.type_attr for a in opdef.inputs if a.type_attr} | {
         a.types_attr for a in opdef.inputs if a.types_attr
     }
-
-
-def _is_empty(value: Any) -> bool:
-    """True for false, 0, "" and []: what attributes added to a type later say when unused."""
-    field = value.WhichOneof("value")
-    if field in ("i", "f", "b", "s"):
-        return not getattr(value, field)
-    return field is None or (field == "list" and not value.list.ListFields())
 
 
 def _defaults_of(op_list: Any) -> dict[str, dict[str, Any]]:

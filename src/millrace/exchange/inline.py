@@ -11,11 +11,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from millrace.core import protos
+from millrace.core.errors import NotFoundError
 from millrace.exchange.functiondef import flat_index
 from millrace.graph.opdef import lookup
 
 _CALLS = frozenset(("PartitionedCall", "StatefulPartitionedCall"))
+CALLED = "_called"  # on the results of a call by the function's own name
+_ONE_LIST = frozenset(("If", "StatelessIf", "While", "StatelessWhile"))  # have one list output
 _DEEPEST = 64
+
+
+class UnknownOpError(NotFoundError, ValueError):  # pyright: ignore[reportGeneralTypeIssues]
+    """A GraphDef names an operation type that no room declares."""
 
 
 def inline_calls(nodes: list[Any], functions: Mapping[str, Any]) -> list[Any]:
@@ -98,6 +105,8 @@ def _results(call: Any, function: Any, renamed: Any, attrs: Any, controls: list[
     after = [f"^{call.name}/{n}" for n in function.control_ret.values()] + controls
     result = protos.NodeDef(name=call.name, op="IdentityN" if outputs else "NoOp", device=call.device)
     result.input.extend([renamed(function.ret[out.name]) for out in outputs] + list(dict.fromkeys(after)))
+    if call.op not in _CALLS:  # nobody says the shapes of what such a call gives
+        result.attr[CALLED].b = True
     for out in outputs:
         result.attr["T"].list.type.append(attrs[out.type_attr].type if out.type_attr else out.type)
     return result
@@ -124,5 +133,12 @@ def output_position(node: Any, argument: str, index: str, functions: Mapping[str
         outputs = [a.name for a in functions[name].signature.output_arg]
         # PartitionedCall has one list output, a call by name has the function's own
         return int(index) if node.op in _CALLS else outputs.index(argument)
+    if node.op in _ONE_LIST:
+        return int(index)
     attrs = {k: v.list.type if v.WhichOneof("value") == "list" else v.i for k, v in node.attr.items()}
-    return flat_index(lookup(node.op), attrs, argument, int(index))
+    try:
+        opdef = lookup(node.op)
+    except KeyError:
+        rule = f"import_graph_def: node '{node.name}' has an operation type that millrace does not know"
+        raise UnknownOpError(None, None, f"{rule}. Received: {node.op!r}") from None
+    return flat_index(opdef, attrs, argument, int(index))

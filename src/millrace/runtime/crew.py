@@ -25,21 +25,27 @@ class Crew:
         self._threads: list[threading.Thread] = []
 
     def start(self, number: int, work: Callable[[], None]) -> None:
-        """Begins `work`, which `next_done` will call `number`."""
+        """Begins `work`, which `next_done` will call `number`, and returns when it waits or is done.
+
+        So those who wait for the same thing stand in line in the order in which they were begun.
+        """
         seconds, context = time_left(), contextvars.copy_context()
+        settled = threading.Event()
 
         def body() -> None:
             error: BaseException | None = None
             try:
-                with np.errstate(all="ignore"), limited(self._cancellation, seconds):
+                with np.errstate(all="ignore"), limited(self._cancellation, seconds, standing=settled.set):
                     work()
             except BaseException as raised:
                 error = raised
             self._done.put((number, error))
+            settled.set()
 
         thread = threading.Thread(target=lambda: context.run(body), name="millrace-wait", daemon=True)
         self._threads.append(thread)
         thread.start()
+        settled.wait()
 
     def next_done(self) -> int:
         """The number of the next piece of work that is done, waited for.

@@ -16,11 +16,14 @@ from typing import Any
 from millrace.building.function import FunctionGraph
 from millrace.core import shapes
 from millrace.graph.operation import Operation
+from millrace.graph.references import slot_key
 from millrace.runtime import interpret
+from millrace.runtime.commit import store_all
 from millrace.runtime.executable import Executables, raise_located
 from millrace.runtime.plan import cost
-from millrace.runtime.plan.planner import Plan, SlotUse, make_plan
+from millrace.runtime.plan.planner import NeedsTokens, Plan, SlotUse, make_plan
 from millrace.runtime.plan.simplify import simplify
+from millrace.runtime.rowwise import rowwise_function
 from millrace.runtime.stepwise import waits
 from millrace.runtime.store import Slot, Store
 from millrace.runtime.threads import ONE_THREAD, uses_blas
@@ -29,6 +32,7 @@ _SLOW = frozenset(("PyFunc", "PyFuncStateless", "ReadFile"))  # may wait for som
 _LONG = 200e-6  # seconds: what takes longer is worth a thread of its own
 
 Call = Callable[..., Sequence[Any]]
+_NOTHING = Plan([], [], [], {}, [], {}, {}, 0)
 
 
 class _Planned:
@@ -40,14 +44,27 @@ class _Planned:
         self.fetches = [*graph.outputs, *_effects(graph)]
         dims = [t.dims for t in self.feeds]
         known = all(map(shapes.fully_defined, dims))
-        self.plan: Plan = simplify(make_plan(self.fetches, self.feeds), dims if known else None)
-        self.function: Call = interpret.compile_function(self.plan)
+        self.function: Call
+        self.plan = _NOTHING
+        self.waits = False
+        self.parallel = False
+        try:
+            self.plan = simplify(make_plan(self.fetches, self.feeds), dims if known else None)
+        except NeedsTokens:  # old control flow, which is run as a whole
+            self.compiles = True
+        else:
+            self._make(known)
+        self.rowwise: Call | None = None
+        self.rowwise_known = False  # it is made when it is first asked for
+
+    def _make(self, known: bool) -> None:
+        self.function = interpret.compile_function(self.plan)
         if len(self.fetches) > self.results and not self.plan.slots:
             self.function = _first(self.function, self.results)
         if any(uses_blas(step.op.type) for step in self.plan.steps):
             self.function = _with_one_thread(self.function)
         self.waits = any(map(waits, self.plan.steps))
-        self.compiles = cost.promotion(self.plan) < math.inf if known and not self.waits else False
+        self.compiles = known and not self.waits and cost.promotion(self.plan) < math.inf
         self.parallel = _worth_a_thread(self.plan)
 
 
@@ -108,6 +125,17 @@ class Functions:
             return _Compiled(own.executables(planned), planned, captured)
         return _Stateful(planned, tuple(captured), [own.slot(use.key) for use in uses], own.lock)
 
+    def rowwise(self, graph: FunctionGraph, captured: Sequence[Any]) -> Call | None:
+        """A Python function of batches of the arguments to batches of the results, each row as by itself;
+        None
+        where the function does something else than simple arithmetic of elements.
+        """
+        planned = _plan_of(graph)
+        if not planned.rowwise_known:
+            planned.rowwise_known = True
+            planned.rowwise = rowwise_function(graph, len(planned.fetches) > planned.results)
+        return None if planned.rowwise is None else _bound(planned.rowwise, tuple(captured))
+
     def worth_threads(self, graph: FunctionGraph) -> bool:
         """True where calls take long enough, or wait for something, so that threads of their own pay."""
         return _plan_of(graph).parallel
@@ -126,10 +154,6 @@ def _plan_of(graph: FunctionGraph) -> _Planned:
     if planned is None:
         planned = _planned[graph] = _Planned(graph)
     return planned
-
-
-def _is_own(use: SlotUse, graph: FunctionGraph) -> bool:
-    return use.op.graph is graph and not use.op.attrs.get("shared_name")
 
 
 def _bound(function: Call, captured: tuple[Any, ...]) -> Call:
@@ -161,8 +185,7 @@ class _Stateful:
             slots = self._slots
             results = self._function(*values, *self._captured, *[interpret.host(s.value) for s in slots])
             first = self._first
-            for i in self._written:
-                slots[i].value = results[first + i]
+            store_all([slots[i] for i in self._written], [results[first + i] for i in self._written])
         return results[: self._count]
 
 
@@ -174,9 +197,9 @@ class _Own(Store):
     def __init__(self, graph: FunctionGraph, store: Store, uses: list[SlotUse], waits: bool) -> None:
         super().__init__()
         self._shared = store
-        self._own = {use.key for use in uses if _is_own(use, graph)}
+        self._own = {slot_key(op) for op in graph.ops if op.opdef.state and not op.attrs.get("shared_name")}
         self._executables: Executables | None = None
-        if len(self._own) < len(uses) and not waits:
+        if not waits and not all(use.key in self._own for use in uses):
             self.lock = store.lock
 
     def slot(self, key: str) -> Slot:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import deprecated as deprecated
     from millrace.api.contrib import distributions as distributions
     from millrace.api.contrib import eager as eager
+    from millrace.api.contrib import feature_column as feature_column
     from millrace.api.contrib import framework as framework
     from millrace.api.contrib import image as image
     from millrace.api.contrib import layers as layers
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import lookup as lookup
     from millrace.api.contrib import nn as nn
     from millrace.api.contrib import opt as opt
+    from millrace.api.contrib import predictor as predictor
     from millrace.api.contrib import rnn as rnn
     from millrace.api.contrib import seq2seq as seq2seq
     from millrace.api.contrib import signal as signal
@@ -36,6 +38,7 @@ __all__ = [
     "deprecated",
     "distributions",
     "eager",
+    "feature_column",
     "framework",
     "image",
     "layers",
@@ -44,6 +47,7 @@ __all__ = [
     "lookup",
     "nn",
     "opt",
+    "predictor",
     "rnn",
     "seq2seq",
     "signal",
@@ -59,5 +63,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "nn", "opt", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
+        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "feature_column", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
     )

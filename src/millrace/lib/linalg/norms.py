@@ -138,7 +138,7 @@ def norm(
     with name_scope(name, "norm", [tensor]):
         x = to_tensor(tensor)
         if ord in ("fro", "euclidean") or (ord == 2 and not is_matrix):
-            axes = list(axis) if is_matrix else axis
+            axes = list(axis) if is_matrix else axis  # type: ignore[arg-type]
             result = _euclidean(x, axes)
         elif is_matrix:
             result = _matrix_norm(x, ord, axis)  # type: ignore[arg-type]
@@ -146,7 +146,8 @@ def norm(
             result = _vector_norm(x, ord, axis)
         if keep:
             return result
-        return raw.Squeeze(result, squeeze_dims=[] if axis is None else list(axis) if is_matrix else [axis])
+        dims: Any = [] if axis is None else axis if is_matrix else [axis]
+        return raw.Squeeze(result, squeeze_dims=list(dims))
 
 
 @public("linalg.normalize")

@@ -34,9 +34,9 @@ def write(value: Any, dtype: DType, put: Callable[[bytes], None]) -> tuple[int, 
     Raises:
       UnimplementedError: the dtype has no such form.
     """
-    if dtype is dtypes.string:
+    if dtype in (dtypes.string, dtypes.variant):  # of variants, the states of iterators
         return _write_strings(strings(value).ravel().tolist(), put)
-    if dtype in (dtypes.resource, dtypes.variant):
+    if dtype is dtypes.resource:
         raise UnimplementedError(None, None, f"a tensor of dtype {dtype.name} cannot be saved")
     size = crc = 0
     for piece in checksums.pieces(memory_of(np.asarray(value))):
@@ -84,9 +84,9 @@ def read(
       DataLossError: the bytes are not those that were written.
       UnimplementedError: the dtype cannot be read.
     """
-    if dtype is dtypes.string:
+    if dtype in (dtypes.string, dtypes.variant):
         return _read_strings(b"".join(pieces), shape, check, what)
-    if dtype in (dtypes.resource, dtypes.variant):
+    if dtype is dtypes.resource:
         raise UnimplementedError(None, None, f"{what}: a tensor of dtype {dtype.name} cannot be read")
     array = np.empty(shape, dtype.np_dtype)
     if size != array.nbytes:

@@ -115,7 +115,7 @@ class IteratorResource(_Resource):
             assert self._dataset is not None
             run = Run()
             stage = self._dataset.start(run)
-            stage.restore(decode(state))
+            stage.restore(decode(state, self._dataset))
             old, self._stage, self._run = self._stage, stage, run
             if old is not None:
                 old.close()
@@ -208,8 +208,13 @@ class MultiDeviceResource(_Resource):
         return self.incarnation
 
     def get(self, shard: int, incarnation: int) -> Element | None:
-        """The next element for device number `shard`; None at the end."""
-        if incarnation != self.incarnation or self._source is None:
+        """The next element for device number `shard`; None at the end.
+
+        Args:
+          shard: number of the device.
+          incarnation: what the start that is meant has given; 0 for the latest.
+        """
+        if self._source is None or incarnation not in (0, self.incarnation):
             raise errors.InvalidArgumentError(
                 None, None, f"Invalid incarnation id. Provided: {incarnation}; Expected: {self.incarnation}"
             )

@@ -18,7 +18,7 @@ from millrace.opkit.datasets.base import (
     invalid,
     scalar,
 )
-from millrace.opkit.datasets.mapping import batches_of, gathered
+from millrace.opkit.datasets.mapping import Map, ParallelMap, batches_of, gathered
 from millrace.opkit.datasets.sources import InMemory, row
 from millrace.opkit.datasets.stacking import Padding, check_row, sparse_rows, stack
 
@@ -37,6 +37,11 @@ class Batch(Dataset):
     check: Any = None  # of one element, before the others of its batch are taken
 
     def start(self, run: Run) -> Stage:
+        source = self.sources[0]
+        if type(self) is Batch and isinstance(source, Map | ParallelMap):
+            call = run.functions.rowwise(source.function, source.captured)
+            if call is not None:
+                return _MappedBatches(self, source, call, run)
         return _Batches(self, run)
 
     def combined(self, rows: list[Element]) -> Element:
@@ -61,6 +66,33 @@ class _Batches(Through):
         if not rows or (self._drop and len(rows) < self._size):
             return None
         return self._dataset.combined(rows)
+
+
+class _MappedBatches(Stage):
+    """Batches of a map whose function can be called for a whole batch."""
+
+    __slots__ = ("_call", "_dataset", "input")
+
+    def __init__(self, dataset: Batch, source: Dataset, call: Any, run: Run) -> None:
+        self._dataset = dataset
+        self._call = call
+        self.input = source.sources[0].start(run)
+
+    def next(self) -> Element | None:
+        dataset = self._dataset
+        rows = gathered(self.input, dataset.size)
+        if not rows or (dataset.drop and len(rows) < dataset.size):
+            return None
+        return tuple(self._call(*dataset.combined(rows)))
+
+    def save(self) -> Any:
+        return {"input": self.input.save()}
+
+    def restore(self, state: Any) -> None:
+        self.input.restore(state["input"])
+
+    def close(self) -> None:
+        self.input.close()
 
 
 class PaddedBatch(Batch):

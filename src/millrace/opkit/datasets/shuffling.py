@@ -13,23 +13,24 @@ from millrace.opkit.random.philox import initial_state
 from millrace.opkit.random.stream import WordStream
 
 
-class _Words:
+class _Words(WordStream):
     """A generator's words, counted so that its place can be saved."""
 
-    __slots__ = ("_stream", "count", "seeds")
-
     def __init__(self, seeds: tuple[int, int], count: int = 0) -> None:
+        super().__init__(initial_state(*seeds))
         self.seeds = seeds
-        self.count = count
-        self._stream = WordStream(initial_state(*seeds))
+        self.count = 0
         for _ in range(count):
-            self._stream.word()
+            self.word()
 
     def word(self) -> int:
+        """The next 32 random bits."""
         self.count += 1
-        return self._stream.word()
+        ready = self._ready
+        return ready.pop() if ready else super().word()
 
     def save(self) -> Any:
+        """The seeds, and how many words have been taken."""
         return [self.seeds[0], self.seeds[1], self.count]
 
 
@@ -99,18 +100,17 @@ class ShuffleBySeedGenerator(Shuffle):
 class SeedGenerator(_Words):
     """The resource that gives each iteration its seeds."""
 
-    __slots__ = ()
-
 
 class _Shuffled(Stage):
     """The buffer is a ring; each epoch that has elements in it is a slice of the ring."""
 
-    __slots__ = ("_buffer", "_dataset", "_epoch", "_held", "_run", "_slices", "_words", "input")
+    __slots__ = ("_buffer", "_dataset", "_epoch", "_held", "_run", "_size", "_slices", "_words", "input")
 
     def __init__(self, dataset: Shuffle, run: Run, words: _Words) -> None:
         self._dataset = dataset
         self._run = run
         self._words = words
+        self._size = dataset.size
         self._buffer: list[Element | None] = [None] * min(dataset.size, 1 << 16)
         self._slices = [[0, 0]]
         self._held = 0
@@ -118,12 +118,12 @@ class _Shuffled(Stage):
         self.input: Stage | None = dataset.sources[0].start(run)
 
     def next(self) -> Element | None:
-        size = self._dataset.size
+        size = self._size
+        slices = self._slices
         if self.input is not None and self._held < size:
             self._fill(size)
         if not self._held:
             return None
-        slices = self._slices
         while slices[0][0] == slices[0][1]:
             slices.pop(0)
         first = slices[0]
@@ -139,26 +139,34 @@ class _Shuffled(Stage):
         return element
 
     def _fill(self, size: int) -> None:
-        buffer, slices = self._buffer, self._slices
-        while self.input is not None and self._held < size:
-            element = self.input.next()
-            if element is not None:
-                at = slices[-1][1] % size
-                if at >= len(buffer):
-                    buffer.extend([None] * min(len(buffer), size - len(buffer)))
-                buffer[at] = element
-                slices[-1][1] += 1
-                self._held += 1
+        """Takes elements until the buffer is full or the input has ended."""
+        buffer, last = self._buffer, self._slices[-1]
+        while (source := self.input) is not None:
+            element = source.next()
+            if element is None:
+                self._end_epoch()
+                last = self._slices[-1]
                 continue
+            at = last[1] % size
+            if at >= len(buffer):
+                buffer.extend([None] * min(len(buffer), size - len(buffer)))
+            buffer[at] = element
+            last[1] += 1
+            self._held += 1
+            if self._held == size:
+                return
+
+    def _end_epoch(self) -> None:
+        dataset, last = self._dataset, self._slices[-1]
+        if self.input is not None:
             self.input.close()
             self.input = None
-            dataset = self._dataset
-            if dataset.count < 0 and slices[-1][0] == slices[-1][1] == 0 and not self._epoch:
-                return  # an empty input, which would be repeated for ever
-            self._epoch += 1
-            if dataset.count < 0 or self._epoch < dataset.count:
-                self.input = dataset.sources[0].start(self._run)
-                slices.append([slices[-1][1], slices[-1][1]])
+        if dataset.count < 0 and last[0] == last[1] == 0 and not self._epoch:
+            return  # an empty input, which would be repeated for ever
+        self._epoch += 1
+        if dataset.count < 0 or self._epoch < dataset.count:
+            self.input = dataset.sources[0].start(self._run)
+            self._slices.append([last[1], last[1]])
 
     def save(self) -> Any:
         return {

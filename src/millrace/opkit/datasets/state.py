@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
+from millrace.opkit.datasets.base import Dataset
+from millrace.opkit.datasets.sources import InMemory
 
 
 def encode(state: Any) -> bytes:
@@ -34,30 +36,39 @@ def _plain(value: Any) -> Any:
         return {"dict": [[key, _plain(v)] for key, v in value.items()]}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
+    if isinstance(value, InMemory):
+        return {"elements": _plain(value.elements)}
     raise errors.UnimplementedError(
         None, None, f"an iterator that holds a {type(value).__name__} cannot be saved"
     )
 
 
-def decode(data: bytes) -> Any:
-    """The inverse of `encode`; tuples come back as lists."""
-    return _value(json.loads(data))
+def decode(data: bytes, dataset: Dataset) -> Any:
+    """The inverse of `encode`; tuples come back as lists.
+
+    Args:
+      data: the bytes.
+      dataset: to which windows belong.
+    """
+    return _value(json.loads(data), dataset)
 
 
-def _value(plain: Any) -> Any:
+def _value(plain: Any, dataset: Dataset) -> Any:
     if isinstance(plain, list):
-        return [_value(v) for v in plain]
+        return [_value(v, dataset) for v in plain]
     if not isinstance(plain, dict):
         return plain
     if "dict" in plain:
-        return {key: _value(v) for key, v in plain["dict"]}
+        return {key: _value(v, dataset) for key, v in plain["dict"]}
     if "bytes" in plain:
         return base64.b64decode(plain["bytes"])
+    if "elements" in plain:
+        return InMemory(dataset, [tuple(e) for e in _value(plain["elements"], dataset)])
     shape = tuple(plain["shape"])
     if "objects" in plain:
         array = np.empty(len(plain["objects"]), object)
         for i, v in enumerate(plain["objects"]):
-            array[i] = _value(v)
+            array[i] = _value(v, dataset)
         return array.reshape(shape)
     data = base64.b64decode(plain["array"])
     array = np.frombuffer(data, _dtype(plain["dtype"])).reshape(shape).copy()

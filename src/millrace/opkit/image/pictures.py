@@ -135,8 +135,9 @@ def decode_jpeg(contents: bytes, channels: int, ratio: int = 1, recover: bool = 
     image = _open(contents, "JPEG")
     bands = len(image.getbands())
     mode = "L" if channels == 1 or (channels == 0 and bands == 1) else "RGB"
-    wanted = (-(-image.width // ratio), -(-image.height // ratio))
-    image.draft(mode if bands != 4 else None, wanted)
+    # Pillow takes the greatest scale that gives at least this; the library itself then rounds up
+    wanted = (image.width / ratio, image.height / ratio)
+    image.draft(mode if bands != 4 else None, wanted)  # type: ignore[arg-type]
     if recover:
         _load_truncated(image)
     try:

@@ -2,7 +2,8 @@
 methods.
 
 Those who have to wait stand in line: whoever came first puts or takes first, so that a batch is one run of
-elements, and closing a queue waits for those who wanted to put something in before.
+elements, and closing a queue waits for those who wanted to put something in before. Whoever changes the
+queue serves those in line, so that a thread wakes once for a batch and not for each of its elements.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import heapq
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,36 @@ from millrace.opkit.random.stream import WordStream
 from millrace.opkit.state.resource import Resource
 
 Element = tuple[Any, ...]
-_Line = deque[object]
+
+
+class _Attempt:
+    """What a thread that stands in line wants.
+
+    Attributes:
+      elements: those to put in, or those taken so far; None to close the queue.
+      count, up_to: how many to take.
+      place: how many have been put in.
+      done: it has been served, or has failed with `error`.
+      changed: notified when it is done.
+    """
+
+    __slots__ = ("changed", "count", "done", "elements", "error", "place", "up_to")
+
+    def __init__(
+        self, lock: threading.Lock, elements: list[Element] | None, count: int = 0, up_to: bool = False
+    ) -> None:
+        self.elements = elements
+        self.count = count
+        self.up_to = up_to
+        self.place = 0
+        self.done = False
+        self.error: errors.OpError | None = None
+        self.changed = threading.Condition(lock)
+
+    def end(self, error: errors.OpError | None = None) -> None:
+        """Tells the thread."""
+        self.done, self.error = True, error
+        self.changed.notify_all()
 
 
 class Queue(Resource):
@@ -42,10 +71,9 @@ class Queue(Resource):
         self.shapes = tuple(attrs["shapes"])
         self.capacity = attrs["capacity"] if attrs["capacity"] >= 0 else float("inf")
         self.closed = False
-        self.changed = threading.Condition()
-        self._putting: _Line = deque()
-        self._taking: _Line = deque()
-        self._called_off: set[object] = set()
+        self._lock = threading.Lock()
+        self._putting: deque[_Attempt] = deque()
+        self._taking: deque[_Attempt] = deque()
         self._make_room()
 
     def asked_for(self, attrs: Mapping[str, Any]) -> None:
@@ -84,18 +112,16 @@ class Queue(Resource):
 
     def close(self, cancel_pending: bool) -> None:
         """Refuses further elements, as soon as those that wait for room are in; or calls these off."""
-        with self.changed:
+        with self._lock:
             if cancel_pending:
-                self._called_off.update(self._putting)
+                for put in self._putting:
+                    put.end(errors.CancelledError(None, None, "Enqueue operation was cancelled"))
+                self._putting.clear()
             elif self._putting:
-                with self._in_line(self._putting) as mine:
-                    wait_until(
-                        self.changed,
-                        lambda: self._putting[0] is mine or self.closed,
-                        "Close operation",
-                    )
+                self._wait(_Attempt(self._lock, None), self._putting, "Close operation")
+                return
             self.closed = True
-            self.changed.notify_all()
+            self._serve()
 
     def enqueue(self, element: Element) -> None:
         """Adds one element, waiting for room.
@@ -105,12 +131,13 @@ class Queue(Resource):
           InvalidArgumentError: a component's shape does not fit.
         """
         self._check(element, self.shapes)
-        with self.changed:
+        with self._lock:
             if self._putting or self.closed or len(self._items) >= self.capacity:
                 self._enqueue_in_turn([element])
-            else:
-                self._put(element)
-                self.changed.notify_all()
+                return
+            self._put(element)
+            if self._taking:
+                self._serve()
 
     def enqueue_many(self, components: Element) -> None:
         """Adds one element for each row of `components`, waiting for room for each."""
@@ -120,28 +147,15 @@ class Queue(Resource):
             if not np.ndim(component) or len(component) != rows:
                 raise _mismatch(i, (rows, None), np.shape(component))
         if rows:
-            with self.changed:
+            with self._lock:
                 self._enqueue_in_turn(list(zip(*components, strict=True)))
 
     def _enqueue_in_turn(self, elements: list[Element]) -> None:
+        if self.closed and not self._putting:
+            raise self._refusal()
         if attempting() and (self._putting or len(self._items) + len(elements) > self.capacity):
             raise WouldWait(self.name)
-        with self._in_line(self._putting) as mine:
-            for element in elements:
-                wait_until(
-                    self.changed,
-                    lambda: (
-                        mine in self._called_off
-                        or (self._putting[0] is mine and (self.closed or len(self._items) < self.capacity))
-                    ),
-                    "Enqueue operation",
-                )
-                if mine in self._called_off:
-                    raise errors.CancelledError(None, None, "Enqueue operation was cancelled")
-                if self.closed:
-                    raise errors.CancelledError(None, None, f"{self.kind} '{self.name}' is closed.")
-                self._put(element)
-                self.changed.notify_all()
+        self._wait(_Attempt(self._lock, elements), self._putting, "Enqueue operation")
 
     def dequeue(self) -> Element:
         """Takes one element, waiting for one.
@@ -149,12 +163,12 @@ class Queue(Resource):
         Raises:
           OutOfRangeError: the queue is closed and has too few elements.
         """
-        with self.changed:
+        with self._lock:
             if self._taking or len(self._items) <= self._held_back():
                 return self._dequeue_in_turn(1, False)[0]
             element = self._take()
             if self._putting:
-                self.changed.notify_all()
+                self._serve()
             return element
 
     def dequeue_many(self, count: int, up_to: bool) -> Element:
@@ -177,7 +191,7 @@ class Queue(Resource):
             )
         if not count:
             return self._stacked([])
-        with self.changed:
+        with self._lock:
             taken = self._dequeue_in_turn(count, up_to)
         return self._stacked(taken)
 
@@ -186,40 +200,80 @@ class Queue(Resource):
         enough = not self._taking and len(self._items) >= count + self._held_back()
         if attempting() and not self.closed and not enough:
             raise WouldWait(self.name)
-        taken: list[Element] = []
-        try:
-            with self._in_line(self._taking) as mine:
-                while len(taken) < count:
-                    wait_until(
-                        self.changed,
-                        lambda: (
-                            self._taking[0] is mine and (self.closed or len(self._items) > self._held_back())
-                        ),
-                        "Dequeue operation",
-                    )
-                    if len(self._items) <= self._held_back():
-                        if up_to and taken:
-                            break
-                        raise self._exhausted(count - len(taken))
-                    taken.append(self._take())
-                    if self._putting:
-                        self.changed.notify_all()
-        except BaseException:
-            self._put_back(taken)
-            raise
-        return taken
+        attempt = _Attempt(self._lock, [], count, up_to)
+        self._wait(attempt, self._taking, "Dequeue operation")
+        return attempt.elements or []
 
-    @contextmanager
-    def _in_line(self, line: _Line) -> Any:
-        """A place in `line`, given up at the end, when the next is told."""
-        mine = object()
-        line.append(mine)
-        try:
-            yield mine
-        finally:
-            line.remove(mine)
-            self._called_off.discard(mine)
-            self.changed.notify_all()
+    def _wait(self, attempt: _Attempt, line: deque[_Attempt], what: str) -> None:
+        """Stands in `line` until the attempt has been served, by this thread or by another one."""
+        line.append(attempt)
+        self._serve()
+        if not attempt.done:
+            try:
+                wait_until(attempt.changed, lambda: attempt.done, what)
+            except BaseException:
+                if attempt in line:
+                    line.remove(attempt)
+                    if line is self._taking:
+                        self._put_back(attempt.elements or [])
+                self._serve()
+                raise
+        if attempt.error is not None:
+            raise attempt.error
+
+    def _serve(self) -> None:
+        """Does what those in line want, as far as it goes, and wakes those who have got it.
+
+        Whoever changes the queue does it for the others: a thread is woken once for its whole wish.
+        """
+        while self._serve_puts() | self._serve_takes():
+            pass
+
+    def _serve_puts(self) -> bool:
+        moved, items, line = False, self._items, self._putting
+        while line:
+            put = line[0]
+            if put.elements is None:
+                self.closed = True
+            elif self.closed:
+                put.end(self._refusal())
+                line.popleft()
+                continue
+            else:
+                while put.place < len(put.elements) and len(items) < self.capacity:
+                    self._put(put.elements[put.place])
+                    put.place += 1
+                    moved = True
+                if put.place < len(put.elements):
+                    return moved
+            put.end()
+            line.popleft()
+            moved = True
+        return moved
+
+    def _serve_takes(self) -> bool:
+        moved, items, line = False, self._items, self._taking
+        while line:
+            take = line[0]
+            taken = take.elements
+            assert taken is not None
+            while len(taken) < take.count and len(items) > self._held_back():
+                taken.append(self._take())
+                moved = True
+            if len(taken) < take.count:
+                if not self.closed:
+                    return moved
+                if not (take.up_to and taken):
+                    take.end(self._exhausted(take.count - len(taken)))
+                    self._put_back(taken)
+                    line.popleft()
+                    continue
+            take.end()
+            line.popleft()
+        return moved
+
+    def _refusal(self) -> errors.CancelledError:
+        return errors.CancelledError(None, None, f"{self.kind} '{self.name}' is closed.")
 
     def _stacked(self, elements: list[Element]) -> Element:
         if not elements:
@@ -255,7 +309,7 @@ class Queue(Resource):
                 f"Received: {len(components)}",
             )
         for i, (value, dims) in enumerate(zip(components, wanted, strict=False)):
-            found = np.shape(value)
+            found = value.shape if isinstance(value, np.ndarray) else np.shape(value)
             if dims is not None and dims != found and not shapes.compatible(dims, found):
                 raise _mismatch(i, dims, found)
 

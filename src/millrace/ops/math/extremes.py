@@ -30,6 +30,8 @@ def _shape(input, dimension):
         raise ValueError(f"the dimension must be a scalar. Received: shape {shown}")
     if input is None:
         return None
+    if len(input) <= 1:
+        return ()  # whatever the axis: a wrong one is told in the run, as in 1.15
     if dimension.value is None:
         return (None,) * (len(input) - 1)
     axis = shape_rules.axis_in(int(dimension.value), len(input), "dimension")
