@@ -118,7 +118,7 @@ def test_a_context_gets_what_is_added():
     seen = []
 
     class Context(base):
-        def AddOp(self, op):  # noqa: N802
+        def AddOp(self, op):
             seen.append(op.name)
             super().AddOp(op)
 

@@ -51,6 +51,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "DatasetV1": "millrace.datasets.dataset:Dataset",
         "DatasetV2": "millrace.datasets.dataset:Dataset",
     },
+    "python.data.ops.multi_device_iterator_ops": {
+        "MultiDeviceIterator": "millrace.datasets.multi_device:MultiDeviceIterator",
+    },
     "python.distribute.summary_op_util": {
         "clean_tag": "millrace.lib.summary.operations:_clean",
         "skip_summary": "millrace.lib.summary.operations:skip_summary",
@@ -386,10 +389,16 @@ PRIVATE: dict[str, dict[str, str]] = {
         "CheckpointReader": "millrace.saver.checkpoint.reader:CheckpointReader",
         "NewCheckpointReader": "millrace.saver.checkpoint.reader:NewCheckpointReader",
     },
+    "python.saved_model.loader_impl": {
+        "parse_saved_model": "millrace.saver.saved_model.loader:read_saved_model",
+    },
     "python.tf2": {
         "disable": "millrace.lib.platform.context:disable_v2_behavior",
         "enable": "millrace.lib.platform.context:enable",
         "enabled": "millrace.lib.platform.context:executing_eagerly",
+    },
+    "python.tools.saved_model_utils": {
+        "read_saved_model": "millrace.saver.saved_model.loader:read_saved_model",
     },
     "python.training.adam": {
         "AdamOptimizer": "millrace.training.optimizers.adam:AdamOptimizer",
