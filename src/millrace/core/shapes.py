@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Iterator
 from numbers import Real
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, TypeGuard, final
 
 from millrace.core.public import public
 
@@ -90,7 +90,7 @@ def as_dims(shape: Any) -> Dims:
     return tuple([as_dim(d) for d in lengths])
 
 
-def fully_defined(dims: Dims) -> bool:
+def fully_defined(dims: Dims) -> TypeGuard[tuple[int, ...]]:
     """Whether the rank and every length are known."""
     return dims is not None and None not in dims
 

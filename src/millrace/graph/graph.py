@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +81,6 @@ class Graph(GraphInside):
         self._names: dict[str, int] = {}
         self.undo: list[tuple[str, int | None]] | None = None  # what the operation being added did to _names
         self._collections: dict[str, list[Any]] = {}
-        self._version = 0
         self._edits = 0
         self._finalized = False
         self._beyond = 0  # how many operations TensorFlow would have added beyond those here
@@ -93,8 +91,6 @@ class Graph(GraphInside):
         self.lock = threading.RLock()
         self.py_functions: dict[str, Any] = {}
         self._scoped: dict[str, Any] = {}
-        self._functions: dict[str, Any] = {}
-        self._plans: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         # scopes: what shapes the next operation
         self.scope = ""
         self.control: list[_ControlScope] = []

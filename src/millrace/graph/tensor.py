@@ -40,7 +40,13 @@ class Tensor(TensorInside):
     dtype: dtypes.DType
     dims: shapes.Dims
 
-    if TYPE_CHECKING:  # what operators.py gives to tensors
+    if TYPE_CHECKING:
+        # what Keras's layers note on tensors, for TensorFlow's programs to find
+        _keras_mask: Any
+        _unconditional_loss: bool
+        _metric_obj: Any
+
+        # what operators.py gives to tensors
 
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...

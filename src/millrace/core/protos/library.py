@@ -110,7 +110,8 @@ def _class_of(message: Descriptor, outer: str = "") -> type[Message]:
     # Message.__reduce__ would look for a nested class in the default pool.
     copyreg.pickle(made, _reduce)
     # protobuf's own text of a message leaves maps in any order, and 1.0 as 1: programs compare such text.
-    made.__str__ = made.__repr__ = _text
+    for name in ("__str__", "__repr__"):
+        setattr(made, name, _text)
     for nested in message.nested_types:
         # protobuf's pure Python implementation leaves this to generated code.
         setattr(made, nested.name, _class_of(nested, made.__qualname__ + "."))
