@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from millrace.core import dtypes, late, shapes
 from millrace.core.public import public
 from millrace.graph import defaults
+from millrace.graph.inside import TensorInside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +19,7 @@ UNKNOWN_VALUE: Any = object()  # static_value() has been tried and the graph doe
 
 
 @public("Tensor")
-class Tensor:
+class Tensor(TensorInside):
     """A symbolic handle on output `value_index` of `op`; it holds no numbers."""
 
     __slots__ = (

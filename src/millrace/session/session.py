@@ -296,6 +296,28 @@ class BaseSession:
 
         return call
 
+    def _make_callable_from_options(self, callable_options: Any) -> Callable[..., Any]:
+        """A function that gives a list of the values of the fetches that a CallableOptions message names.
+
+        Args:
+          callable_options: the message, with names of tensors in `feed` and `fetch`, operations in `target`.
+        """
+        options = callable_options
+        fetches = [*options.fetch, *(self._graph.get_operation_by_name(name) for name in options.target)]
+        feeds = [self._graph.get_tensor_by_name(name) for name in options.feed]
+        run = self.make_callable(fetches, feeds, accept_options=True)
+        wanted = len(options.fetch)
+
+        def call(*values: Any, run_metadata: Any = None) -> list[Any]:
+            if run_metadata is None:
+                return run(*values)[:wanted]
+            return run(*values, options=options.run_options, run_metadata=run_metadata)[:wanted]
+
+        return call
+
+    def _extend_graph(self) -> None:
+        """Does nothing: a run sees every operation that was added before it."""
+
     def partial_run_setup(self, fetches: Any, feeds: Any = None) -> str:
         """Prepares a run in several calls.
 
