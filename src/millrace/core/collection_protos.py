@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from millrace.core import late
 from millrace.core.public import public
 
 
@@ -56,4 +57,6 @@ def register_proto_function(
 
 def collection_proto(collection_name: str) -> CollectionProto | None:
     """What was registered for a collection, or None."""
+    if collection_name == "queue_runners":
+        late.module(collection_name)  # a program may import a graph with runners and never have made one
     return _REGISTRY.get(collection_name)

@@ -15,12 +15,14 @@ PLACES = {
     "operators": "millrace.building.operators",
     "graphdef": "millrace.exchange.graphdef",
     "picture": "millrace.drawing.picture",
+    "cards": "millrace.drawing.cards",
     "gradients": "millrace.autodiff.gradients",
     "variable_creation": "millrace.lib.variables.creation",
     "assigning": "millrace.lib.variables.assigning",
     "composed_operators": "millrace.lib.linalg.operators.composed",
     "triangular_operators": "millrace.lib.linalg.operators.diagonal",
     "dataset": "millrace.datasets.dataset",
+    "queue_runners": "millrace.training.coordination.queue_runner",
 }
 
 

@@ -250,8 +250,9 @@ def _of_gradients(kind: str, takes: str, order: tuple[int, ...], flow: int | Non
         writer: Writer, op: Operation, inputs: list[str], waits: list[str], context: Context | None
     ) -> None:
         name = op.name
+        after = sorted({*("^" + i.partition(":")[0] for i in inputs[1:]), *waits})
         before = (
-            writer.constant(np.float32(0), f"{name}/flow", context, waits) if flow is None else inputs[flow]
+            writer.constant(np.float32(0), f"{name}/flow", context, after) if flow is None else inputs[flow]
         )
         array = writer.node(
             "TensorArrayGradV3", [inputs[0], before], f"{name}/Grad", context, source=_gradient_source(name)

@@ -171,3 +171,13 @@ def test_operations_between_layers_become_layers():
     model = _filled(tf.keras.Model(x, y))
     kernel, bias = model.get_weights()
     np.testing.assert_allclose(model.predict(_data(2, 3)), (_data(2, 3) @ kernel + bias) * 2 + 1, rtol=1e-5)
+
+
+def test_a_dataset_trains_like_its_arrays():
+    x, y = _data(8, 3), _data(8, 2)
+    expected = _small().fit(x, y, 4, 2, 0, shuffle=False).history["loss"]
+    with tf.Graph().as_default():
+        dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
+        history = _small().fit(dataset, epochs=2, verbose=0, validation_data=dataset, validation_steps=2)
+    np.testing.assert_allclose(history.history["loss"], expected, rtol=1e-5)
+    assert len(history.history["val_loss"]) == 2

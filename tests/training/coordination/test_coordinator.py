@@ -176,3 +176,19 @@ def test_what_runners_refuse():
         tf.train.start_queue_runners(3)
     with pytest.raises(ValueError, match="no default session"):
         tf.train.start_queue_runners()
+
+
+def test_runners_travel_in_meta_graphs():
+    tf.train.range_input_producer(3, shuffle=False, num_epochs=1)
+    meta = tf.train.export_meta_graph()
+    assert len(meta.collection_def["queue_runners"].bytes_list.value) == 1
+    with tf.Graph().as_default(), tf.Session() as sess:
+        tf.train.import_meta_graph(meta)
+        sess.run(tf.local_variables_initializer())
+        coord = tf.train.Coordinator()
+        threads = tf.train.start_queue_runners(sess, coord)
+        size = tf.get_default_graph().get_operation_by_name("input_producer/input_producer_Size").outputs[0]
+        threads[0].join(5)
+        assert sess.run(size) == 3
+        coord.request_stop()
+        coord.join(threads)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from millrace.models.keras.engine.generators import OrderedEnqueuer as OrderedEnqueuer
     from millrace.models.keras.engine.generators import Sequence as Sequence
     from millrace.models.keras.engine.generators import SequenceEnqueuer as SequenceEnqueuer
+    from millrace.models.keras.labels import normalize as normalize
+    from millrace.models.keras.labels import to_categorical as to_categorical
 
 __all__ = [
     "CustomObjectScope",
@@ -27,7 +29,9 @@ __all__ = [
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
+    "normalize",
     "serialize_keras_object",
+    "to_categorical",
 ]
 
 if not TYPE_CHECKING:
@@ -43,6 +47,8 @@ if not TYPE_CHECKING:
             "custom_object_scope": "millrace.lib.layers.registry",
             "deserialize_keras_object": "millrace.lib.layers.registry",
             "get_custom_objects": "millrace.lib.layers.registry",
+            "normalize": "millrace.models.keras.labels",
             "serialize_keras_object": "millrace.lib.layers.registry",
+            "to_categorical": "millrace.models.keras.labels",
         },
     )

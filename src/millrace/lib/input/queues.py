@@ -92,7 +92,7 @@ class QueueBase:
         """The names of an element's components, or None."""
         return self._names
 
-    def _components(self, values: Any) -> list[Tensor]:
+    def _components(self, values: Any) -> list[Any]:
         if isinstance(values, Mapping):
             if self._names is None:
                 raise ValueError(f"Queue '{self.name}': it has no names, so elements may not be dictionaries")
@@ -107,19 +107,25 @@ class QueueBase:
             )
         elif not isinstance(values, list | tuple):
             values = [values]
+        return list(values)
+
+    def _converted(self, values: list[Any]) -> list[Tensor]:
+        return [
+            convert.to_tensor(value, dtype, f"component_{i}")
+            for i, (value, dtype) in enumerate(zip(values, self._dtypes, strict=False))
+        ]
+
+    def _check_count(self, values: list[Any]) -> None:
+        """An element has as many components as the queue."""
         if len(values) != len(self._dtypes):
             raise errors.InvalidArgumentError(
                 None,
                 None,
                 f"Queue '{self.name}': elements have {len(self._dtypes)} components. Received: {len(values)}",
             )
-        return [
-            convert.to_tensor(value, dtype, f"component_{i}")
-            for i, (value, dtype) in enumerate(zip(values, self._dtypes, strict=True))
-        ]
 
     def _check_shapes(self, tensors: list[Tensor], found: list[shapes.Dims]) -> None:
-        for i, (dims, wanted) in enumerate(zip(found, self.shapes, strict=True)):
+        for i, (dims, wanted) in enumerate(zip(found, self.shapes, strict=False)):
             if not shapes.compatible(dims, shapes.as_dims(wanted)):
                 raise ValueError(
                     f"Shapes {shapes.shape_of(dims)} and {wanted} are incompatible: "
@@ -152,8 +158,10 @@ class QueueBase:
           CancelledError: when run, if the queue is closed.
         """
         with name_scope(name, f"{self._name}_enqueue", _tensors(vals)) as scope:
-            tensors = self._components(vals)
+            values = self._components(vals)
+            tensors = self._converted(values)
             self._check_shapes(tensors, [t.dims for t in tensors])
+            self._check_count(values)
             return raw.QueueEnqueueV2(self._queue_ref, tensors, name=scope)
 
     def enqueue_many(self, vals: Any, name: str | None = None) -> Any:
@@ -164,9 +172,11 @@ class QueueBase:
           CancelledError: when run, if the queue is closed.
         """
         with name_scope(name, f"{self._name}_EnqueueMany", _tensors(vals)) as scope:
-            tensors = self._components(vals)
+            values = self._components(vals)
+            tensors = self._converted(values)
             self._check_rows(tensors)
             self._check_shapes(tensors, [t.dims if t.dims is None else t.dims[1:] for t in tensors])
+            self._check_count(values)
             return raw.QueueEnqueueManyV2(self._queue_ref, tensors, name=scope)
 
     def dequeue(self, name: str | None = None) -> Any:

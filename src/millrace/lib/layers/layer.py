@@ -75,7 +75,15 @@ class Layer:
     # What the inputs must look like: None, an `InputSpec` or a list of them.
     input_spec: Any = None
     _build_input_shape: Any = None
-    _must_be_symbolic = False
+
+    _trainable_weights: list[Any]
+    _non_trainable_weights: list[Any]
+    _updates: list[Any]
+    _losses: list[Any]
+    _callable_losses: list[Any]
+    _metrics: list[Any]
+    _metrics_tensors: dict[str, Any]
+    _tracked: dict[str, Any]  # attributes that hold layers or variables
 
     def __init__(
         self,
@@ -400,10 +408,10 @@ class Layer:
         for update in settings.as_list(updates):
             update = update() if callable(update) else update
             if not isinstance(update, Operation):
-                update = update.op if hasattr(update, "op") else to_tensor(update).op
+                update = getattr(update, "op", None) or to_tensor(update).op
             if test is None:
                 test = reachable_from(relevant)
-            update._unconditional_update = not test(update)
+            setattr(update, "_unconditional_update", not test(update))  # noqa: B010 - operations have slots
             self._updates.append(update)
 
     @property
@@ -474,7 +482,7 @@ class Layer:
                 "Please provide `aggregation` for a metric that is a tensor: "
                 f"`self.add_metric(value, name={name!r}, aggregation='mean')`"
             )
-        self._watch(value, metric, name or metric.name)
+        self._watch(value, metric, name or ("" if metric is None else metric.name))
 
     def _watch(self, value: Any, metric: Any, name: str) -> None:
         if metric is not None:
@@ -770,8 +778,7 @@ class Layer:
                 f'The layer "{self.name}" has multiple inbound nodes, with different {what} shapes. Hence '
                 f"the notion of '{what} shape' is ill-defined. Use `get_{what}_shape_at(node_index)`."
             )
-        shape = found[0]
-        return shape[0] if isinstance(shape, list) and len(shape) == 1 else shape
+        return found[0]
 
     @property
     def input_shape(self) -> Any:

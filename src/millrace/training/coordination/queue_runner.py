@@ -8,6 +8,7 @@ import weakref
 from typing import Any
 
 from millrace.core import errors, protos
+from millrace.core.collection_protos import register_proto_function
 from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph.keys import GraphKeys
@@ -283,3 +284,11 @@ def start_queue_runners(
         )
     with sess.graph.as_default():
         return [t for r in runners for t in r.create_threads(sess, coord, daemon, start)]
+
+
+register_proto_function(
+    GraphKeys.QUEUE_RUNNERS,
+    "QueueRunnerDef",
+    to_proto=QueueRunner.to_proto,
+    from_proto=QueueRunner.from_proto,
+)

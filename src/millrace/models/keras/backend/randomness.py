@@ -19,7 +19,7 @@ from millrace.ops.random import draws as random
 
 def _seed(seed: int | None) -> int:
     """The seed, or one from NumPy's generator."""
-    return int(np.random.randint(10e6)) if seed is None else seed
+    return int(np.random.randint(10_000_000)) if seed is None else seed
 
 
 def _dtype(dtype: Any) -> dtypes.DType:
@@ -79,7 +79,7 @@ def random_normal_variable(
 
 
 def _variable_seed(seed: int | None) -> int:
-    return int(np.random.randint(10e8)) if seed is None else seed
+    return int(np.random.randint(1_000_000_000)) if seed is None else seed
 
 
 @public("keras.backend.dropout")

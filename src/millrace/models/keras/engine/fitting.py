@@ -104,6 +104,11 @@ class Pass:
             if self.steps is not None:
                 self.size = max(1, -(-self.samples // self.steps))  # type: ignore[operator]
 
+    def make_room(self, model: Any) -> None:
+        """Leaves weights that validation has and training has not at their default, 1."""
+        wanted = sum(e.sample_weight is not None for e in model._endpoints)
+        self.values += [None] * (wanted - self.counts[2])
+
     def _split(self, share: float) -> None:
         if not 0 < share < 1:
             raise ValueError(f"`validation_split` must be between 0 and 1. Received: {share}")
@@ -151,6 +156,7 @@ def fit(model: Any, request: Request, epochs: int, first: int, validation: Valid
         return fit_generator(model, request, epochs, first, validation)
     whole = Pass(model, request, split=validation.split if validation.data is None else 0.0)
     watcher = _watcher(model, whole, request, validation)
+    whole.make_room(model)
     function = model._function("train")
     if watcher is not None:
         watcher.prepare()
@@ -394,7 +400,7 @@ class _GeneratorLoop:
                 totals.add(outputs, 0, 0)
                 logs = loops.named(logs, ["outputs"], [outputs])
             else:
-                totals.add(outputs, size)
+                totals.add(outputs, 1)
                 logs = loops.named(logs, self._model.metrics_names, outputs)
             callbacks.batch(self._mode, "end", index, logs)
             index += 1

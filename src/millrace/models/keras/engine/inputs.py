@@ -72,7 +72,8 @@ class InputLayer(Layer):
             self.is_placeholder = False
             self._batch_input_shape = int_shape(input_tensor)
         input_tensor._keras_mask = None
-        Node(self, None, input_tensor)
+        node = Node(self, None, [input_tensor])
+        node.input_shapes = node.output_shapes
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
@@ -138,4 +139,4 @@ def Input(  # noqa: N802 - TensorFlow's name
         ragged=ragged,
         input_tensor=tensor,
     )
-    return made._inbound_nodes[0].output_tensors
+    return made._inbound_nodes[0].output_tensors[0]

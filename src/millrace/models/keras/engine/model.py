@@ -37,6 +37,10 @@ class Model(Network):
         self.stop_training = False
         self.history: Any = None
 
+    _endpoints: list[Endpoint]
+    _compile_metrics: list[Any]
+    _functions: dict[str, Any]  # what runs a batch, by kind
+
     def _init_base(self, name: str | None, **kwargs: Any) -> None:
         super()._init_base(name, **kwargs)
         object.__setattr__(self, "_endpoints", [])

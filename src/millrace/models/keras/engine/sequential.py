@@ -24,6 +24,8 @@ class Sequential(Model):
       name: the model's name.
     """
 
+    _stack: list[Any]  # the input, where there is one, and the layers
+
     def __init__(self, layers: Any = None, name: str | None = None) -> None:
         object.__setattr__(self, "_stack", [])
         super().__init__(name=name)
@@ -74,8 +76,8 @@ class Sequential(Model):
     def _begin(self, layer: Any) -> Any:
         """The inputs and outputs of the first layer, where its shape is known."""
         if isinstance(layer, InputLayer):
-            output = layer._inbound_nodes[-1].output_tensors
-            return [output], [output]
+            output = nest.flatten(layer._inbound_nodes[-1].output_tensors)
+            return list(output), list(output)
         shape, dtype = _first_shape(layer)
         if not shape:
             return None

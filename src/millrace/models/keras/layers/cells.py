@@ -584,6 +584,10 @@ def forget_bias(initializer: Any, units: int) -> Any:
 class PeepholeLSTMCell(LSTMCell):
     """An LSTM whose gates see the memory; arguments as for `LSTMCell`."""
 
+    input_gate_peephole_weights: Any
+    forget_gate_peephole_weights: Any
+    output_gate_peephole_weights: Any
+
     def build(self, input_shape: Any) -> None:
         """Makes the weights of an LSTM, and one for each gate's look at the memory."""
         super().build(input_shape)

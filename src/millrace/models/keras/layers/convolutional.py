@@ -499,7 +499,7 @@ class DepthwiseConv2D(_Convolution):
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The shape of the outputs for inputs of shape `input_shape`."""
-        dims = shapes.as_dims(input_shape) or ()
+        dims: tuple[Any, ...] = shapes.as_dims(input_shape) or ()
         last = self.data_format == "channels_last"
         lengths = dims[1:3] if last else dims[2:4]
         depth = dims[3] if last else dims[1]

@@ -93,7 +93,7 @@ class ConvLSTM2DCell(DroppingCell):
         Raises:
           ValueError: the number of channels is unknown.
         """
-        dims = shapes.as_dims(input_shape) or ()
+        dims: tuple[Any, ...] = shapes.as_dims(input_shape) or ()
         depth = dims[1 if self.data_format == "channels_first" else -1]
         if depth is None:
             raise ValueError(

@@ -377,7 +377,7 @@ class RepeatVector(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The shape of the outputs for inputs of shape `input_shape`."""
-        dims = shapes.as_dims(input_shape) or ()
+        dims: tuple[Any, ...] = shapes.as_dims(input_shape) or ()
         return TensorShape([dims[0], self.n, dims[1]])
 
     def call(self, inputs: Any) -> Any:

@@ -23,6 +23,16 @@ class _Cell(Layer):
 
     gates: int
     states: int
+    unit_forget_bias: bool
+    kernel_initializer: Any
+    recurrent_initializer: Any
+    bias_initializer: Any
+    kernel_regularizer: Any
+    recurrent_regularizer: Any
+    bias_regularizer: Any
+    kernel_constraint: Any
+    recurrent_constraint: Any
+    bias_constraint: Any
 
     def __init__(self, units: int, weights: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -107,7 +107,7 @@ class _Local(Layer):
         Raises:
           ValueError: a length of the inputs is unknown.
         """
-        dims = shapes.as_dims(input_shape) or ()
+        dims: tuple[Any, ...] = shapes.as_dims(input_shape) or ()
         depth, lengths = self._split(dims)
         if depth is None or None in lengths:
             raise ValueError(
@@ -180,7 +180,7 @@ class _Local(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The shape of the outputs for inputs of shape `input_shape`."""
-        dims = shapes.as_dims(input_shape) or ()
+        dims: tuple[Any, ...] = shapes.as_dims(input_shape) or ()
         found = self._places(self._split(dims)[1])
         return TensorShape(
             [dims[0], self.filters, *found] if self._first else [dims[0], *found, self.filters]

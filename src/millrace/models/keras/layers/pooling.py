@@ -123,7 +123,7 @@ class _Global(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The shape of the outputs for inputs of shape `input_shape`."""
-        dims = shapes.as_dims(input_shape) or ()
+        dims: tuple[Any, ...] = shapes.as_dims(input_shape) or ()
         return TensorShape([dims[0], dims[1] if self.data_format == "channels_first" else dims[-1]])
 
     def get_config(self) -> dict[str, Any]:

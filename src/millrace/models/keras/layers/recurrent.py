@@ -48,6 +48,8 @@ class RNN(Layer):
       ValueError: the cell lacks `call` or `state_size`.
     """
 
+    _states: Any
+
     def __init__(
         self,
         cell: Any,

@@ -138,6 +138,7 @@ class _Counting(Metric):
 
 class _Count(_Counting):
     names = ("accumulator",)
+    accumulator: Any
 
     def __init__(self, thresholds: Any = None, name: str | None = None, dtype: Any = None) -> None:
         super().__init__(thresholds, name, dtype)
@@ -233,6 +234,11 @@ class Recall(_Share):
 
 class _AllFour(Metric):
     """The four counts at many thresholds."""
+
+    true_positives: Any
+    true_negatives: Any
+    false_positives: Any
+    false_negatives: Any
 
     def __init__(self, thresholds: list[float], name: str | None, dtype: Any) -> None:
         super().__init__(name=name, dtype=dtype)

@@ -9,14 +9,13 @@ from millrace.lib.layers import registry
 from millrace.models.keras.losses import functions
 from millrace.models.keras.metrics import accuracy, base, confusion, regression
 
+_COSINES = dict.fromkeys(("cosine", "cosine_proximity", "cosine_similarity"), accuracy.cosine_proximity)
 _SHORT = {
     "mse": functions.mean_squared_error,
     "mae": functions.mean_absolute_error,
     "mape": functions.mean_absolute_percentage_error,
     "msle": functions.mean_squared_logarithmic_error,
     "kld": functions.kullback_leibler_divergence,
-    "cosine": functions.cosine_similarity,
-    "cosine_proximity": functions.cosine_similarity,
 }
 
 
@@ -36,6 +35,7 @@ _BY_NAME: dict[str, Any] = {
     **_own(accuracy),
     **_own(confusion),
     **_own(regression),
+    **_COSINES,
 }
 
 

@@ -1,0 +1,114 @@
+"""Layers of Keras against NumPy, in both directions of saving, and what they refuse."""
+
+import numpy as np
+import pytest
+
+import millrace as tf
+
+L = tf.keras.layers
+K = tf.keras.backend
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    with tf.Graph().as_default():
+        yield
+
+
+def _data(*shape):
+    return ((np.arange(np.prod(shape)) * 7 % 11 - 5) * 0.2).reshape(shape).astype(np.float32)
+
+
+def _run(layer, *inputs):
+    given = [L.Input(x.shape[1:]) for x in inputs]
+    model = tf.keras.Model(given, layer(given[0] if len(given) == 1 else given))
+    return model.predict(list(inputs))
+
+
+def test_an_lstm_computes_its_gates():
+    layer = L.LSTM(2, recurrent_activation="sigmoid")
+    x = _data(3, 4, 2)
+    found = _run(layer, x)
+    kernel, recurrent, bias = layer.get_weights()
+    h = c = np.zeros((3, 2), np.float32)
+    for t in range(4):
+        i, f, g, o = np.split(x[:, t] @ kernel + h @ recurrent + bias, 4, axis=1)
+        sigmoid = lambda v: 1 / (1 + np.exp(-v))  # noqa: E731
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+    np.testing.assert_allclose(found, h, rtol=1e-4)
+    np.testing.assert_allclose(bias, [0, 0, 1, 1, 0, 0, 0, 0])
+
+
+def test_loops_and_unrolled_steps_agree_with_masks():
+    x = _data(2, 4, 3)
+    x[0, 2:] = 0
+    outputs = []
+    for unroll in (False, True):
+        with tf.Graph().as_default():
+            tf.set_random_seed(1)
+            model = tf.keras.Sequential(
+                [
+                    L.Masking(input_shape=(4, 3)),
+                    L.GRU(2, return_sequences=True, unroll=unroll, kernel_initializer="ones"),
+                ]
+            )
+            model.layers[1].set_weights([np.full(w.shape, 0.1) for w in model.layers[1].get_weights()])
+            outputs.append(model.predict(x))
+    np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-5)
+    np.testing.assert_allclose(outputs[0][0, 1], outputs[0][0, 3])
+
+
+@pytest.mark.parametrize(
+    "layer, shape",
+    [
+        (lambda: L.Conv2D(2, 3, padding="same", activation="relu"), (4, 4, 1)),
+        (lambda: L.DepthwiseConv2D(2), (4, 4, 2)),
+        (lambda: L.Bidirectional(L.LSTM(2)), (3, 2)),
+        (lambda: L.TimeDistributed(L.Dense(2)), (3, 2)),
+        (lambda: L.RNN([L.LSTMCell(2), L.GRUCell(3)]), (3, 2)),
+        (lambda: L.BatchNormalization(), (3,)),
+        (lambda: L.CuDNNGRU(2), (3, 2)),
+        (lambda: L.LayerNormalization(), (3, 2)),
+    ],
+)
+def test_a_layer_made_of_its_configuration_computes_the_same(layer, shape):
+    first = layer()
+    x = _data(2, *shape)
+    expected = _run(first, x)
+    second = type(first).from_config(first.get_config())
+    _run(second, x)
+    second.set_weights(first.get_weights())
+    np.testing.assert_allclose(_run(second, x), expected, rtol=1e-5)
+
+
+def test_merging_layers_broadcast_and_refuse():
+    a, b = _data(2, 3, 2), _data(2, 1, 2) + 1
+    np.testing.assert_allclose(_run(L.Multiply(), a, b), a * b, rtol=1e-6)
+    np.testing.assert_allclose(_run(L.Concatenate(axis=1), a, b), np.concatenate([a, b], 1))
+    with pytest.raises(ValueError, match="list of at least 2 inputs"):
+        L.Add()([L.Input((2,))])
+    with pytest.raises(ValueError, match="matching shapes"):
+        L.Concatenate()([L.Input((2, 3)), L.Input((3, 3))])
+
+
+def test_dropout_drops_while_training_only():
+    x = np.ones((1, 1000), np.float32)
+    layer = L.Dropout(0.4)
+    given = L.Input((1000,))
+    run = K.function([given, K.learning_phase()], [layer(given)])
+    np.testing.assert_allclose(run([x, 0])[0], x)
+    kept = run([x, 1])[0]
+    assert 0.5 < (kept > 0).mean() < 0.7
+    np.testing.assert_allclose(kept[kept > 0], 1 / 0.6, rtol=1e-5)
+
+
+def test_layers_say_what_they_take():
+    with pytest.raises(ValueError, match="min_ndim=2"):
+        L.Dense(2)(tf.ones([2]))
+    with pytest.raises(TypeError, match="not understood"):
+        L.Dense(2, nonsense=1)
+    with pytest.raises(ValueError, match="batch size"):
+        L.LSTM(2, stateful=True)(L.Input((3, 2)))
+    with pytest.raises(ValueError, match="Unknown layer"):
+        L.deserialize({"class_name": "Nonsense", "config": {}})
