@@ -48,10 +48,10 @@ def test_curves():
         wrong = (scores > t).sum() + (labels > 0).sum()
         by_hand.append(2 * hit / max(wrong, 1))
     np.testing.assert_allclose(best, max(by_hand), atol=1e-3)
-    rate = _streamed(
-        lambda a, b: M.streaming_false_positive_rate_at_thresholds(b, a, [0.5]), *batches
+    rate = _streamed(lambda a, b: M.streaming_false_positive_rate_at_thresholds(b, a, [0.5]), *batches)
+    np.testing.assert_allclose(
+        rate, [((scores > 0.5) & (labels == 0)).sum() / (labels == 0).sum()], rtol=1e-5
     )
-    np.testing.assert_allclose(rate, [((scores > 0.5) & (labels == 0)).sum() / (labels == 0).sum()], rtol=1e-5)
     rough = _streamed(lambda a, b: M.auc_using_histogram(tf.cast(a, tf.bool), b, [0.0, 1.0]), *batches)
     exact = _streamed(lambda a, b: tf.metrics.auc(a, b), *batches)
     np.testing.assert_allclose(rough, exact, atol=0.02)

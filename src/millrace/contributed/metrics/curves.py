@@ -400,7 +400,9 @@ def precision_recall_at_equal_thresholds(
         tiny = cast(_TINY, float64)
         precision, recall = tp / raw.Maximum(tiny, tp + fp), tp / raw.Maximum(tiny, tp + fn)
         tp, fp, tn, fn, precision, recall = (cast(x, dtype) for x in (tp, fp, tn, fn, precision, recall))
-        result = PrecisionRecallData(tp, fp, tn, fn, precision, recall, lin_space(cast(0.0, dtype), cast(1.0, dtype), num_thresholds))
+        result = PrecisionRecallData(
+            tp, fp, tn, fn, precision, recall, lin_space(cast(0.0, dtype), cast(1.0, dtype), num_thresholds)
+        )
         return result, group(*updates)
 
 
