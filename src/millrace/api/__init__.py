@@ -622,6 +622,7 @@ if TYPE_CHECKING:
     from millrace.api import errors as errors
     from millrace.api import estimator as estimator
     from millrace.api import examples as examples
+    from millrace.api import feature_column as feature_column
     from millrace.api import flags as flags
     from millrace.api import gfile as gfile
     from millrace.api import graph_util as graph_util
@@ -644,6 +645,7 @@ if TYPE_CHECKING:
     from millrace.api import queue as queue
     from millrace.api import random as random
     from millrace.api import resource_loader as resource_loader
+    from millrace.api import saved_model as saved_model
     from millrace.api import sets as sets
     from millrace.api import signal as signal
     from millrace.api import sparse as sparse
@@ -907,6 +909,7 @@ __all__ = [
     "fake_quant_with_min_max_vars_gradient",
     "fake_quant_with_min_max_vars_per_channel",
     "fake_quant_with_min_max_vars_per_channel_gradient",
+    "feature_column",
     "fft",
     "fft2d",
     "fft3d",
@@ -1141,6 +1144,7 @@ __all__ = [
     "round",
     "rsqrt",
     "saturate_cast",
+    "saved_model",
     "scalar_mul",
     "scalar_summary",
     "scan",
@@ -1916,5 +1920,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.array.fill",
             "zeta": "millrace.ops.math.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "examples", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
+        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "train", "version",),
     )

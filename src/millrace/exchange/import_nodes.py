@@ -20,6 +20,7 @@ from millrace.exchange import closed_functions, functiondef, graphdef
 from millrace.exchange.attr_protos import attr_from_proto, bytes_to_text
 from millrace.exchange.functional_control_flow import adopt_control_flow
 from millrace.exchange.inline import CALLED, UnknownOpError, inline_calls
+from millrace.exchange.newer_attrs import changes_nothing
 from millrace.exchange.tokens import array_types, is_flow, plain
 from millrace.graph.graph import Graph
 from millrace.graph.opdef import OpDef, lookup
@@ -303,7 +304,7 @@ class Import:
             if kind is None and not key.startswith("_"):
                 if key == "T" and opdef.name != node.op:
                     continue
-                if dropped.get(key) == value or _is_empty(value):
+                if dropped.get(key) == value or changes_nothing(key, value):
                     continue
                 raise self._wrong(node, f"has an attribute that is not declared. Received: {key!r}")
             if key in legacy:
@@ -555,14 +556,6 @@ def _flow_types(opdef: OpDef, inputs: list[Tensor]) -> set[str]:
     return {a.type_attr for a in opdef.inputs if a.type_attr} | {
         a.types_attr for a in opdef.inputs if a.types_attr
     }
-
-
-def _is_empty(value: Any) -> bool:
-    """True for false, 0, "" and []: what attributes added to a type later say when unused."""
-    field = value.WhichOneof("value")
-    if field in ("i", "f", "b", "s"):
-        return not getattr(value, field)
-    return field is None or (field == "list" and not value.list.ListFields())
 
 
 def _defaults_of(op_list: Any) -> dict[str, dict[str, Any]]:

@@ -12,14 +12,18 @@ if TYPE_CHECKING:
     from millrace.api.contrib import deprecated as deprecated
     from millrace.api.contrib import distributions as distributions
     from millrace.api.contrib import eager as eager
+    from millrace.api.contrib import feature_column as feature_column
     from millrace.api.contrib import framework as framework
     from millrace.api.contrib import image as image
     from millrace.api.contrib import layers as layers
     from millrace.api.contrib import learn as learn
     from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
     from millrace.api.contrib import lookup as lookup
+    from millrace.api.contrib import losses as losses
+    from millrace.api.contrib import metrics as metrics
     from millrace.api.contrib import nn as nn
     from millrace.api.contrib import opt as opt
+    from millrace.api.contrib import predictor as predictor
     from millrace.api.contrib import rnn as rnn
     from millrace.api.contrib import seq2seq as seq2seq
     from millrace.api.contrib import signal as signal
@@ -36,14 +40,18 @@ __all__ = [
     "deprecated",
     "distributions",
     "eager",
+    "feature_column",
     "framework",
     "image",
     "layers",
     "learn",
     "legacy_seq2seq",
     "lookup",
+    "losses",
+    "metrics",
     "nn",
     "opt",
+    "predictor",
     "rnn",
     "seq2seq",
     "signal",
@@ -59,5 +67,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "nn", "opt", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
+        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "feature_column", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.models.feature_columns.dense_features import SequenceFeatures as SequenceFeatures
     from millrace.models.keras.layers.cells import PeepholeLSTMCell as PeepholeLSTMCell
     from millrace.models.keras.optimizers.schedules import CosineDecay as CosineDecay
     from millrace.models.keras.optimizers.schedules import CosineDecayRestarts as CosineDecayRestarts
@@ -18,6 +19,7 @@ __all__ = [
     "LinearCosineDecay",
     "NoisyLinearCosineDecay",
     "PeepholeLSTMCell",
+    "SequenceFeatures",
 ]
 
 if not TYPE_CHECKING:
@@ -29,5 +31,6 @@ if not TYPE_CHECKING:
             "LinearCosineDecay": "millrace.models.keras.optimizers.schedules",
             "NoisyLinearCosineDecay": "millrace.models.keras.optimizers.schedules",
             "PeepholeLSTMCell": "millrace.models.keras.layers.cells",
+            "SequenceFeatures": "millrace.models.feature_columns.dense_features",
         },
     )

@@ -7,6 +7,7 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.lib.layers.spec import InputSpec as InputSpec
+    from millrace.models.feature_columns.dense_features import DenseFeatures as DenseFeatures
     from millrace.models.keras.engine.inputs import Input as Input
     from millrace.models.keras.engine.inputs import InputLayer as InputLayer
     from millrace.models.keras.engine.layer import Layer as Layer
@@ -156,6 +157,7 @@ __all__ = [
     "CuDNNGRU",
     "CuDNNLSTM",
     "Dense",
+    "DenseFeatures",
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
@@ -276,6 +278,7 @@ if not TYPE_CHECKING:
             "CuDNNGRU": "millrace.models.keras.layers.cudnn",
             "CuDNNLSTM": "millrace.models.keras.layers.cudnn",
             "Dense": "millrace.models.keras.layers.core",
+            "DenseFeatures": "millrace.models.feature_columns.dense_features",
             "DepthwiseConv2D": "millrace.models.keras.layers.convolutional",
             "Dot": "millrace.models.keras.layers.merging",
             "Dropout": "millrace.models.keras.layers.core",

@@ -20,6 +20,7 @@ from millrace.lib.math.reductions import reduce_prod
 from millrace.lib.sparse.conversion import sparse_fill_empty_rows, sparse_reshape, sparse_retain
 from millrace.lib.variables.partitioned import PartitionedVariable
 from millrace.opkit.rules.array_idioms import rank_tensor, size_tensor
+from millrace.ops.array.concat import stack
 from millrace.ops.array.fill import ones_like, zeros_like
 from millrace.ops.array.gather import gather
 
@@ -271,7 +272,7 @@ def safe_embedding_lookup_sparse(
         if default_id is None:
             # An example without ids got row 0 so far: it becomes zeros.
             column = raw.Reshape(empty, [-1, 1])
-            width = raw.Pack([1, shape_tensor(result)[1]], name="stack")
+            width = stack([1, shape_tensor(result)[1]])
             result = raw.Select(raw.Tile(column, width), zeros_like(result), result, name=scope)
         outer = raw.Slice(raw.Cast(whole, DstT=int32), [0], [rank - 1])
         row = raw.Slice(shape_tensor(result), [1], [-1])

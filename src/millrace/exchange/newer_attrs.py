@@ -1,0 +1,67 @@
+"""Attributes that releases after 1.15 added to operation types, and that change nothing as they stand here.
+
+A program of a later release writes them into every node. TensorFlow drops what has its default where the
+file tells the defaults; this table serves files that do not. An attribute that may change what an operation
+computes is listed with the one value that does not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from millrace.core import protos
+
+# Names of things, hints to schedulers and devices: no value changes a result.
+_HINTS = frozenset(
+    (
+        "allowed_devices",
+        "config",
+        "config_proto",
+        "cross_trainer_cache_options",
+        "cudnn_use_autotune",
+        "debug_name",
+        "executor_type",
+        "force_synchronous",
+        "metadata",
+        "parallel_iterations",
+        "preserve_cardinality",
+        "use_inter_op_parallelism",
+        "warm_start",
+    )
+)
+_DEFAULTS: dict[str, Any] = {
+    "axis": -1,
+    "deterministic": b"default",
+    "exponential_avg_factor": 1.0,
+    "incompatible_shape_error": True,
+    "is_training": True,
+    "mode": b"MIN_COMBINED",
+    "round_mode": b"HALF_AWAY_FROM_ZERO",
+    "shuffle": True,
+}
+_TYPES = {
+    "Tnumsegments": "DT_INT32",
+    "Tsegmentids": "DT_INT32",
+    "Tsparse_indices": "DT_INT64",
+    "index_type": "DT_INT32",
+    "out_idx": "DT_INT32",
+}
+
+
+def changes_nothing(name: str, value: Any) -> bool:
+    """Whether an attribute that a type does not declare can be left out.
+
+    Args:
+      name: the attribute's.
+      value: its AttrValue. False, 0, "" and [] are what attributes added later say when unused.
+    """
+    if name in _HINTS:
+        return True
+    field = value.WhichOneof("value")
+    if field in ("i", "f", "b", "s") and not getattr(value, field):
+        return True
+    if field is None or (field == "list" and not value.list.ListFields()):
+        return True
+    if name in _DEFAULTS:
+        return field in ("i", "f", "b", "s") and getattr(value, field) == _DEFAULTS[name]
+    return field == "type" and name in _TYPES and protos.DataType.Name(value.type) == _TYPES[name]

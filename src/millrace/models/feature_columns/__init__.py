@@ -1,0 +1,1 @@
+"""`tf.feature_column`: what a model is told about its features, and how they become numbers."""

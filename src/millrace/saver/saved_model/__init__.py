@@ -1,0 +1,1 @@
+"""SavedModels: a graph with its variables, assets and signatures, in one folder."""

@@ -1,0 +1,39 @@
+"""Attributes of later releases in nodes."""
+
+from __future__ import annotations
+
+import pytest
+
+import millrace as tf
+
+
+def graph_with(name, **value):
+    with tf.Graph().as_default() as graph:
+        tf.identity(1.0, name="y")
+    made = graph.as_graph_def()
+    for field, content in value.items():
+        setattr(made.node[-1].attr[name], field, content)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("debug_name", {"s": b"w"}),
+        ("whatever", {"s": b""}),
+        ("exponential_avg_factor", {"f": 1.0}),
+        ("Tnumsegments", {"type": 3}),
+    ],
+)
+def test_taken(name, value):
+    assert tf.import_graph_def(graph_with(name, **value), return_elements=["y:0"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("whatever", {"i": 3}), ("exponential_avg_factor", {"f": 0.5}), ("Tnumsegments", {"type": 9})],
+)
+def test_refused(name, value):
+    with pytest.raises(ValueError, match=f"not declared. Received: '{name}'"):
+        tf.import_graph_def(graph_with(name, **value))
+    assert not tf.get_default_graph().get_operations()
