@@ -81,9 +81,7 @@ def _of_keras_1(layer: Any, kind: str, weights: list[Any]) -> list[Any]:
     if kind == "GRU" and len(weights) == 9:
         return [np.concatenate(weights[k::3], axis=-1) for k in range(3)]
     if kind in ("LSTM", "ConvLSTM2D") and len(weights) == 12:
-        joined = [
-            np.concatenate([weights[g + k] for g in _LSTM_GATES_OF_KERAS_1], axis=-1) for k in range(3)
-        ]
+        joined = [np.concatenate([weights[g + k] for g in _LSTM_GATES_OF_KERAS_1], axis=-1) for k in range(3)]
         if kind == "ConvLSTM2D" and first:
             joined = [np.transpose(w, (2, 3, 1, 0)) for w in joined[:2]] + joined[2:]
         return joined

@@ -41,7 +41,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool, save_format: str | 
     if chosen == "tf" and is_h5:
         raise ValueError(
             f'save_weights got save_format="tf"/"tensorflow", but the filepath ("{path}") looks like an HDF5 '
-            "file. Omit the \".h5\"/\".keras\" when saving in TensorFlow format."
+            'file. Omit the ".h5"/".keras" when saving in TensorFlow format.'
         )
     model._assert_weights_created()
     present = path if chosen == "h5" else path + ".index"
