@@ -178,7 +178,8 @@ def _read_model(file: Any, custom_objects: dict[str, Any] | None, compiled: bool
     saved = file.attrs.get("training_config")
     if saved is None:
         warnings.warn(
-            "No training configuration found in save file: the model was *not* compiled. Compile it manually.",
+            "No training configuration found in save file: the model was *not* compiled. "
+            "Compile it manually.",
             stacklevel=3,
         )
         return model
