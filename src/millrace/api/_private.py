@@ -159,6 +159,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "OpStats": "millrace.building.internals:OpStats",
         "RegisterShape": "millrace.building.internals:RegisterShape",
         "RegisterStatistics": "millrace.building.internals:RegisterStatistics",
+        "_TensorLike": "millrace.building.tensor_like:TensorLike",
         "_as_graph_element": "millrace.building.internals:as_graph_element",
         "_get_graph_from_inputs": "millrace.building.internals:get_graph_from_inputs",
         "colocate_with": "millrace.building.scopes:colocate_with",
@@ -196,6 +197,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "smart_case": "millrace.lib.flow.static_branch:smart_case",
         "smart_cond": "millrace.lib.flow.static_branch:smart_cond",
         "smart_constant_value": "millrace.lib.flow.static_branch:smart_constant_value",
+    },
+    "python.framework.tensor_like": {
+        "_TensorLike": "millrace.building.tensor_like:TensorLike",
     },
     "python.framework.tensor_shape": {
         "as_dimension": "millrace.core.shapes:as_dimension",
