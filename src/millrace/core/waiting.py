@@ -81,12 +81,12 @@ class _Limits(threading.local):
     standing: Callable[[], None] | None = None
 
 
-_limits = _Limits()
+limits = _Limits()
 
 
 def current() -> Cancellation | None:
     """What calls off the waits of the run that the thread is in."""
-    return _limits.cancellation
+    return limits.cancellation
 
 
 class limited:  # noqa: N801 - reads as the context that it is
@@ -113,38 +113,38 @@ class limited:  # noqa: N801 - reads as the context that it is
         self._standing = standing
 
     def __enter__(self) -> None:
-        self._before = vars(_limits).copy()
+        self._before = vars(limits).copy()
         if self._cancellation is not None:
-            _limits.cancellation = self._cancellation
+            limits.cancellation = self._cancellation
             # a step begins
-            _limits.attempt, _limits.idle, _limits.standing = False, self._idle, self._standing
+            limits.attempt, limits.idle, limits.standing = False, self._idle, self._standing
         if self._seconds is not None:
-            _limits.deadline = time.monotonic() + self._seconds
+            limits.deadline = time.monotonic() + self._seconds
 
     def __exit__(self, *error: object) -> None:
-        vars(_limits).clear()
-        vars(_limits).update(self._before)
+        vars(limits).clear()
+        vars(limits).update(self._before)
 
 
 class attempted:  # noqa: N801 - reads as the context that it is
     """A context in which nothing waits: what would have to raises `WouldWait`."""
 
     def __enter__(self) -> None:
-        self._before = _limits.attempt
-        _limits.attempt = True
+        self._before = limits.attempt
+        limits.attempt = True
 
     def __exit__(self, *error: object) -> None:
-        _limits.attempt = self._before
+        limits.attempt = self._before
 
 
 def attempting() -> bool:
     """True where a kernel may not wait: one that would do its work bit by bit must not begin then."""
-    return _limits.attempt
+    return limits.attempt
 
 
 def time_left() -> float | None:
     """How many seconds the run may still wait, or None where there is no limit."""
-    return None if _limits.deadline is None else _limits.deadline - time.monotonic()
+    return None if limits.deadline is None else limits.deadline - time.monotonic()
 
 
 def wait_until(
@@ -164,13 +164,13 @@ def wait_until(
     """
     if ready():
         return
-    if _limits.attempt:
+    if limits.attempt:
         raise WouldWait(what)
-    cancellation, deadline, idle = _limits.cancellation, _limits.deadline, _limits.idle
+    cancellation, deadline, idle = limits.cancellation, limits.deadline, limits.idle
     if cancellation is not None:
         cancellation.add(condition)
-    if _limits.standing is not None:
-        _limits.standing()
+    if limits.standing is not None:
+        limits.standing()
     try:
         while not ready():
             if cancellation is not None and cancellation.cancelled:

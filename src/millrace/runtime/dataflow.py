@@ -202,7 +202,7 @@ class _Tokens:
         except Exception as error:
             shown = [v for v in values if not isinstance(v, Reference)]
             raised = failures.from_exception(error, node.op, shown)
-            raise raised from (None if raised is error or isinstance(error, errors.OpError) else error)
+            raise raised from (error.__cause__ if isinstance(error, errors.OpError) else error)
 
     def _spread(self, node: _Node, at: _Iteration, outputs: Sequence[Any], dead: bool) -> None:
         dead_enter = node.kind == "Enter"

@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import math
 import os
+import sys
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -34,6 +36,25 @@ _MOST_SHAPES = 16  # a program that feeds more shapes than this is better served
 _ON_1, _OFF = 1, -1  # OptimizerOptions.global_jit_level
 
 _log = logging.getLogger("millrace")
+_living: weakref.WeakSet[Executables] = weakref.WeakSet()
+
+
+class _Process:
+    """What this process can do."""
+
+    runs_programs = True  # not in a child of fork: XLA's threads stayed in the parent
+
+
+def _after_fork() -> None:
+    """A child has no threads but its own: what they held is free, and what needs XLA's is interpreted."""
+    if "jax" in sys.modules:
+        _Process.runs_programs = False
+    for executables in list(_living):
+        executables.begin_anew(None if _Process.runs_programs else "interpret")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Form:
@@ -97,9 +118,20 @@ class Executables:
         self._fetches = list(fetches)
         self._feeds: list[Tensor] = [f.tensor for f in feeds]
         self._store = store
-        self._tier = tier
+        self._tier = tier if _Process.runs_programs else "interpret"
         self._ready: dict[tuple[tuple[int, ...], ...] | None, _Form] = {}
         self._fixed = not any(f.any_shape for f in feeds)
+        _living.add(self)
+
+    @property
+    def runs(self) -> int:
+        """How often it has run, as far as anybody counted: up to the run at which a form is compiled."""
+        return sum(form.runs for form in self._ready.values())
+
+    def begin_anew(self, tier: str | None = None) -> None:
+        """Forgets all forms, and takes another tier where one is given."""
+        self._ready.clear()
+        self._tier = tier or self._tier
 
     def run(self, values: Sequence[Any], observe: Observer | None = None) -> tuple[Any, ...]:
         """The fetched values for the fed `values`.
@@ -135,6 +167,9 @@ class Executables:
                     function = form.function  # type: ignore[assignment]
             return function(*values)
         except Exception as error:
+            if self._store.cancellation.cancelled and not isinstance(error, errors.CancelledError):
+                message = "The session was closed while the step ran."
+                raise errors.CancelledError(None, None, message) from error
             raise_located(error)
             raise
 
@@ -183,14 +218,12 @@ class Executables:
         plan = form.plan
         assert plan is not None
         if form.runs >= form.compile_at:
-            form.plan = None
             form.observed = None
             form.function = self._compiled(form, plan)
+            form.plan = None  # last: a signal may end any line, and this one says that the function is there
             return
         if form.function is None:
-            form.function = interpret.compile_plan(plan)
-            if form.waits:
-                form.function = phases(plan, self._store)
+            form.function = phases(plan, self._store) if form.waits else interpret.compile_plan(plan)
             if form.compile_at == math.inf:
                 form.plan = None
         form.runs += 1
@@ -198,7 +231,7 @@ class Executables:
     def _compiled(self, form: _Form, plan: Plan) -> Callable[..., Any]:
         """The function of a form with its segments compiled; where steps wait, those between the waits."""
         if form.waits:
-            form.observed = phases(plan, self._store, lambda part, _: _Segmented(part).function())
+            form.observed = phases(plan, self._store, _compiled_part)
             return form.observed
         form.segmented = _Segmented(plan)
         return form.segmented.function()
@@ -217,28 +250,33 @@ class Executables:
 class _Segmented:
     """A plan cut into compiled segments and host steps."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, whole: bool = True) -> None:
         self._plan = plan
-        self._parts = split(plan)
+        self._whole = whole
+        self._parts = split(plan, whole)
         self._programs = {id(part): _Program(part, plan) for part in self._parts if isinstance(part, Segment)}
 
     def function(self) -> Callable[..., Any]:
         """All of it as one function."""
         if not self._programs:
-            return interpret.compile_plan(self._plan)
-        return interpret.compile_plan(self._plan, self._parts, self._program)
+            return interpret.compile_plan(self._plan, whole=self._whole)
+        return interpret.compile_plan(self._plan, self._parts, self._program, self._whole)
 
     def apart(self, store: Store) -> Parts:
         """The same programs and host steps, called one after another."""
 
-        def build(part: Plan, steps: Any) -> Callable[..., Any]:
-            return interpret.compile_plan(part, steps, self._program)
+        def build(part: Plan, steps: Any, whole: bool) -> Callable[..., Any]:
+            return interpret.compile_plan(part, steps, self._program, whole)
 
         pieces = [[part] for part in self._parts] or [[]]
         return Parts(self._plan, cut_all(Cutter(self._plan, store, build), pieces, self._plan), store)
 
     def _program(self, segment: Segment) -> Callable[..., Any]:
         return self._programs[id(segment)]
+
+
+def _compiled_part(part: Plan, steps: Any, whole: bool) -> Callable[..., Any]:
+    return _Segmented(part, whole).function()
 
 
 class _Program:
@@ -254,10 +292,12 @@ class _Program:
         self._function: Callable[..., Any] = xla_program.program_for(segment, plan)
         self._tried = False
 
-    def __call__(self, *values: Any) -> Sequence[Any]:
+    def __call__(self, kept: list[Any] | None, *values: Any) -> Sequence[Any]:
         try:
-            results = self._function(*values)
+            results = self._function(kept, *values)
         except Exception as error:
+            if kept:  # the program is done; a signal's function has raised this
+                raise
             checked = isinstance(error, errors.OpError) and error.op is not None
             if self._tried and not checked and not isinstance(error, self._refusal):
                 raise
@@ -267,17 +307,17 @@ class _Program:
             return results
         function = self._interpreted()
         if checked:  # of what the program has computed, something is not allowed
-            function(*values)  # fails likewise, and can tell the values
+            function(None, *values)  # fails likewise, and can tell the values
             raise failure
         _log.info("millrace: part of a plan stays in the interpreter: %s", failure)
         self._function, self._tried = function, True
-        return function(*values)
+        return function(None, *values)
 
     def _interpreted(self) -> Callable[..., Any]:
         segment, plan = self._segment, self._plan
         part = replace(plan, feeds=segment.inputs, steps=segment.steps, fetches=segment.outputs, slots=[])
         function = interpret.compile_plan(part)
-        return lambda *values: function(*map(interpret.host, values))
+        return lambda _, *values: function(*map(interpret.host, values))
 
 
 def tier_asked_for(options: Any) -> str:

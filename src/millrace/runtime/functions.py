@@ -18,6 +18,7 @@ from millrace.core import shapes
 from millrace.graph.operation import Operation
 from millrace.graph.references import slot_key
 from millrace.runtime import interpret
+from millrace.runtime.commit import store_all
 from millrace.runtime.executable import Executables, raise_located
 from millrace.runtime.plan import cost
 from millrace.runtime.plan.planner import NeedsTokens, Plan, SlotUse, make_plan
@@ -184,8 +185,7 @@ class _Stateful:
             slots = self._slots
             results = self._function(*values, *self._captured, *[interpret.host(s.value) for s in slots])
             first = self._first
-            for i in self._written:
-                slots[i].value = results[first + i]
+            store_all([slots[i] for i in self._written], [results[first + i] for i in self._written])
         return results[: self._count]
 
 

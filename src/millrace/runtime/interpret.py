@@ -7,8 +7,8 @@ else than NumPy itself. A failing line tells which operation failed: there is no
 from __future__ import annotations
 
 import itertools
+import linecache
 import threading
-import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -22,6 +22,7 @@ from millrace.dialect import numpy_dialect, owning_dialect
 from millrace.graph.operation import Operation, group
 from millrace.opkit.state.resource import Resource
 from millrace.runtime import failures
+from millrace.runtime.commit import Commit, owned
 from millrace.runtime.plan.borders import BodyUse, bodies_of
 from millrace.runtime.plan.planner import Plan, Step, body_plan, body_slots, with_bodies
 from millrace.runtime.plan.segments import Segment
@@ -36,13 +37,14 @@ _HOST_TYPES = frozenset((np.ndarray, type(None), int, *np.sctypeDict.values()))
 # Python's operators on NumPy scalars cost a tenth of the ufuncs they stand for, and the same on arrays.
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "true_divide": "/", "divide": "/"}
 
+_LINES = "LINES"  # in a function's namespace: source name -> the step on each line
+_LISTING = "_listing"
 _serial = itertools.count()
 _making = threading.Lock()
-_lines: dict[str, list[Step | Segment | None]] = {}  # source name -> the step on each line
 
 
 def compile_plan(
-    plan: Plan, parts: list[Step | Segment] | None = None, programs: Any = None
+    plan: Plan, parts: list[Step | Segment] | None = None, programs: Any = None, whole: bool = True
 ) -> Callable[..., Any]:
     """A function of the fed values and the slots, both positional, to the tuple of fetched values.
 
@@ -50,8 +52,9 @@ def compile_plan(
       plan: what to run.
       parts: its steps, some of them gathered into segments; default: all steps one by one.
       programs: from a segment to the function that runs it.
+      whole: False for a part of a step that may be taken back later, so that no old value may be lost.
     """
-    return _Source(plan, parts=parts, programs=programs).build()
+    return _Source(plan, parts=parts, programs=programs, whole=whole).build()
 
 
 def compile_function(plan: Plan) -> Callable[..., list[Any]]:
@@ -64,8 +67,11 @@ def compile_function(plan: Plan) -> Callable[..., list[Any]]:
 class _Source:
     """Writes the function of one plan."""
 
-    def __init__(self, plan: Plan, body: bool = False, parts: Any = None, programs: Any = None) -> None:
+    def __init__(
+        self, plan: Plan, body: bool = False, parts: Any = None, programs: Any = None, whole: bool = True
+    ) -> None:
         self.plan = plan
+        self.whole = whole
         self.parts: list[Step | Segment] = plan.steps if parts is None else parts  # pyright: ignore[reportAttributeAccessIssue]
         self.programs = programs
         self.on_device = {v for part in self.parts if isinstance(part, Segment) for v in part.outputs}
@@ -147,16 +153,22 @@ class _Source:
         slots = [f"S[{i}]" if self.large else f"s{i}" for i in range(len(plan.slots))]
         self._emit(f"def run({', '.join(feeds + (['*S'] if self.large else slots))}):")
         if self.large:
-            self._emit(f"    R = [None] * {plan.count}")
+            self._emit(f"    R = [None] * {plan.count + 1}")
         for name, value in zip(feeds, plan.feeds, strict=True):
             self._emit(f"    {self._target(value)} = {name}")
         self._emit_in_chunks("read", self._read_slots(slots))
         owners = self._owners()
+        giving = self._giving()
+        kept = f"R[{plan.count}]" if self.large else "K"
         if owners:
             own = owning_dialect()
             self.names["own"], self.names["journal"] = own, own.journal
+        if giving is not None:
+            self._emit(f"    {kept} = []")
+        if owners or giving is not None:
             self._emit("    try:")
             self.indent = "        "
+        inside = self.indent
         if self._uses_blas():
             self.names["one_thread"] = ONE_THREAD
             self._emit(f"{self.indent}with one_thread:")
@@ -166,41 +178,36 @@ class _Source:
                 self._emit(f"{self.indent}chunk{k // _CHUNK}(R)")
         else:
             self._write_steps(0, len(self.parts))
-        if owners:
-            self._emit("    except BaseException:")
-            self._emit("        journal.undo()")
-            self._emit("        raise")
         if self.is_body:
             self._return_body(slots)
         else:
-            self._emit_in_chunks("commit", self._commit(slots))
-            if "journal" in self.names:
-                self._emit("    journal.clear()")
+            commit = self._commit(slots)
+            self._emit(f"{inside}{commit}")
+            if owners or giving is not None:
+                self._write_undo(giving, kept, commit, bool(owners))
             self._emit(f"    return ({''.join(self._fetched(k) + ', ' for k in range(len(plan.fetches)))})")
-        units = [self._compiled()]
+        self._compiled()
         if self.large:
             self.indent = "    "
             for k in range(0, len(self.parts), _CHUNK):
                 self._emit(f"def chunk{k // _CHUNK}(R):")
                 self._write_steps(k, min(k + _CHUNK, len(self.parts)))
-                units.append(self._compiled())
+                self._compiled()
             for head, lines in self.later:
                 self._emit(f"def {head}:")
                 for line in lines:
                     self._emit(f"    {line}")
-                units.append(self._compiled())
-        function = self.names["run"]
-        for unit in units:
-            weakref.finalize(function, _lines.pop, unit, None)
-        return function
+                self._compiled()
+        return self.names["run"]
 
-    def _compiled(self) -> str:
+    def _compiled(self) -> None:
         """Compiles what was emitted: a function at a time, since syntax trees take much room."""
         unit = f"<millrace plan {next(_serial)}>"
-        _lines[unit] = self.steps
-        exec(compile("\n".join(self.lines), unit, "exec"), self.names)
+        self.names.setdefault(_LINES, {})[unit] = self.steps
+        source = "\n".join(self.lines)
+        exec(compile(source, unit, "exec"), self.names)
+        self.names.setdefault(_LISTING, _Listing()).add(unit, source)
         self.lines, self.steps = [], []
-        return unit
 
     def _owners(self) -> set[int]:
         """The steps, by identity, that write variables whose present value nothing else in the run looks at
@@ -210,7 +217,7 @@ class _Source:
         out of a slot is copied.
         """
         plan = self.plan
-        if self.is_body:
+        if self.is_body or not self.whole:
             return set()
         # value -> the versions that it may share memory with
         derived = {use.initial: frozenset((use.initial,)) for use in plan.slots}
@@ -236,6 +243,26 @@ class _Source:
                     found.add(id(part))
         self.owners = found if any(_changes_rows(p) for p in self.parts if id(p) in found) else set()
         return self.owners
+
+    def _giving(self) -> Segment | None:
+        """The last part where it is a program that takes the memory of variables over."""
+        last = self.parts[-1] if self.parts else None
+        return last if isinstance(last, Segment) and last.donated else None
+
+    def _write_undo(self, giving: Segment | None, kept: str, commit: str, owners: bool) -> None:
+        """What is done when something, a signal for example, ends the run early.
+
+        A program that took the variables' memory over has made their new values: then the step is completed.
+        Otherwise nothing was stored, and what was changed in place is put back.
+        """
+        self._emit("    except BaseException:")
+        if giving is not None:
+            self._emit(f"        if {kept}:")
+            self._emit(f"            [{', '.join(map(self._target, giving.outputs))}] = {kept}[0]")
+            self._emit(f"            {commit}")
+        if owners:
+            self._emit("        journal.undo()")
+        self._emit("        raise")
 
     def _uses_blas(self) -> bool:
         if self.is_body:
@@ -271,7 +298,8 @@ class _Source:
 
     def _call_segment(self, segment: Segment) -> str:
         program = self._bind(self.programs(segment), "p")
-        arguments = ", ".join(self._value(v) for v in segment.inputs)
+        kept = (f"R[{self.plan.count}]" if self.large else "K") if segment.donated else "None"
+        arguments = ", ".join([kept, *map(self._value, segment.inputs)])
         return f"[{', '.join(self._target(v) for v in segment.outputs)}] = {program}({arguments})"
 
     def _number(self, value: int) -> str | None:
@@ -403,27 +431,35 @@ class _Source:
             self.producers = {v: step for step in self.parts for v in _made_by(step)}
         return self.producers
 
-    def _commit(self, slots: list[str]) -> list[str]:
-        """Stores the new values, after everything that could fail has succeeded."""
-        parts = []
-        for name, use in zip(slots, self.plan.slots, strict=True):
+    def _commit(self, slots: list[str]) -> str:
+        """A line that stores the new values, after everything that could fail has succeeded."""
+        places, values, copied = [], [], []
+        for i, use in enumerate(self.plan.slots):
             if use.final == use.initial:
                 if use.op.opdef.state is None:
                     continue
-                parts.append((name, self._value(use.final)))
-                continue
-            value = self._value(use.final)
-            producer = self._producers().get(use.final)
-            shared = producer is None or (isinstance(producer, Step) and producer.op.opdef.alias)
-            if shared and not self._made_for(use.final):
-                self.names["owned"] = owned
-                value = f"owned({value})"
-            parts.append((name, value))
-        if not parts:
-            return []
+                copied.append(False)
+            else:
+                producer = self._producers().get(use.final)
+                shared = producer is None or (isinstance(producer, Step) and producer.op.opdef.alias)
+                copied.append(shared and not self._made_for(use.final))
+            places.append(i)
+            values.append(use.final)
+        journal = self.names.get("journal")
+        if not places:
+            return "pass"
         if self.large:
-            return [f"{name}.value = {value}" for name, value in parts]
-        return [f"{', '.join(f'{n}.value' for n, _ in parts)} = {', '.join(v for _, v in parts)}"]
+            constants = [(v, self.plan.constants.get(v)) for v in values]
+            self.names["commit"] = Commit(places, constants, copied, journal)
+            return "commit(R, S)"
+        self.names["owned"] = owned
+        pairs = [
+            (f"{slots[i]}.value", f"owned({self._value(v)})" if copies else self._value(v))
+            for i, v, copies in zip(places, values, copied, strict=True)
+        ]
+        if journal is not None:
+            pairs.append(("journal.entries", "[]"))
+        return f"{', '.join(to for to, _ in pairs)} = {', '.join(value for _, value in pairs)}"
 
     def _made_for(self, value: int) -> bool:
         """True where a value that is only handed on, as an assignment does, was made for nothing else: then
@@ -453,6 +489,22 @@ class _Source:
         results = ["None" if v < 0 else self._value(v) for v in plan.fetches]
         results += [self._value(use.final) for use in plan.slots]
         self._emit(f"    return [{', '.join(results)}]")
+
+
+class _Listing:
+    """Generated source, where debuggers and tracebacks look for it, as long as the functions live."""
+
+    def __init__(self) -> None:
+        self.units: list[str] = []
+
+    def add(self, unit: str, source: str) -> None:
+        """Shows `source` for the file called `unit`."""
+        self.units.append(unit)
+        linecache.cache[unit] = len(source), None, source.splitlines(keepends=True), unit
+
+    def __del__(self) -> None:
+        for unit in self.units:
+            linecache.cache.pop(unit, None)
 
 
 def _changes_rows(part: Step | Segment) -> bool:
@@ -550,19 +602,14 @@ def private(value: Any) -> Any:
     return value
 
 
-def owned(value: Any) -> Any:
-    """A copy that nobody else can change, to be kept in a slot."""
-    return np.array(value) if isinstance(value, np.ndarray) else value
-
-
 def locate(error: BaseException) -> tuple[Step, list[Any]] | None:
     """The step that raised `error` and the values it was given, found from the traceback."""
     found = None
     trace = error.__traceback__
     while trace is not None:
         code: CodeType = trace.tb_frame.f_code
-        steps = _lines.get(code.co_filename)
-        if steps is not None and code.co_filename.startswith("<millrace plan"):
+        if code.co_filename.startswith("<millrace plan"):
+            steps = trace.tb_frame.f_globals[_LINES][code.co_filename]
             step = steps[trace.tb_lineno - 1]
             if isinstance(step, Step):
                 found = step, trace.tb_frame

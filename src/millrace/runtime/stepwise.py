@@ -20,14 +20,18 @@ from millrace.core.waiting import WouldWait, attempted, limited
 from millrace.graph.operation import Operation, group
 from millrace.opkit.state.resource import Resource
 from millrace.runtime import interpret
+from millrace.runtime.commit import store_all
 from millrace.runtime.crew import Crew
 from millrace.runtime.plan.borders import bodies_of
 from millrace.runtime.plan.planner import Plan, SlotUse, Step, ancestors, body_plan, body_slots
-from millrace.runtime.plan.segments import Segment
+from millrace.runtime.plan.segments import CALLS_PYTHON, Segment
 from millrace.runtime.probe import Probe
 from millrace.runtime.store import Slot, Store
 
-Build = Callable[[Plan, list[Any]], Callable[..., Sequence[Any]]]
+Build = Callable[[Plan, list[Any], bool], Callable[..., Sequence[Any]]]
+"""Of a part's plan, its steps, and whether it ends its step: then nothing takes it back."""
+Undo = list[tuple[list[Slot], list[Any], list[Any]]]
+"""The slots that a part changed, what they held before and afterwards."""
 Observer = Callable[["Part", int, int, Sequence[Any]], None]
 
 
@@ -40,6 +44,7 @@ class Part:
       function: of the values in `takes`, then the `slots`, to the values in `gives`.
       changed: the slots among `slots` that it may write.
       waits: it may wait for another thread, so the store must not be locked meanwhile.
+      whole: it ends its step: once it has stored its values, nothing is taken back.
       after: the numbers of the waiting parts that must be done before it; None for all that stand before it.
       beside: it waits, and a later part need not wait for it.
     """
@@ -51,6 +56,7 @@ class Part:
     slots: list[Slot]
     changed: list[Slot]
     waits: bool
+    whole: bool
     after: frozenset[int] | None = None
     beside: bool = False
 
@@ -63,10 +69,10 @@ class Cutter:
       build: from the plan of a part and its steps to the function that runs it.
     """
 
-    def __init__(self, plan: Plan, store: Store, build: Build = interpret.compile_plan) -> None:
+    def __init__(self, plan: Plan, store: Store, build: Build | None = None) -> None:
         self._plan = plan
         self._store = store
-        self._build = build
+        self._build = build or _interpreted
         self._uses = {use.key: use for use in plan.slots}
         self._current = {use.key: use.initial for use in plan.slots}
         self._keys = {use.initial: use.key for use in plan.slots}  # of the current versions
@@ -82,7 +88,11 @@ class Cutter:
         return other
 
     def cut(
-        self, steps: Sequence[Step | Segment], later: Callable[[int], bool], asked: Iterable[int] = ()
+        self,
+        steps: Sequence[Step | Segment],
+        later: Callable[[int], bool],
+        asked: Iterable[int] = (),
+        whole: bool = True,
     ) -> Part:
         """The part that runs `steps` next.
 
@@ -90,6 +100,7 @@ class Cutter:
           steps: what they take is fed, made by parts cut before, or made by themselves.
           later: says which values later parts take.
           asked: the values that the caller wants from this part, even where it does not make them.
+          whole: it ends its step, so that nothing can take it back.
         """
         plan = self._plan
         taken: dict[int, None] = {}
@@ -117,20 +128,24 @@ class Cutter:
         taking: Any = list(steps)  # segments only where `build` takes them
         facts = plan.constants, slots, plan.dims, plan.tensors, plan.count
         part = Plan(takes, taking, gives, *facts)
-        function = self._build(part, part.steps)
+        function = self._build(part, taking, whole)
         for key, version in last.items():
             self._keys.pop(self._current[key], None)
             self._current[key], self._keys[version] = version, key
         found = {key: self._store.slot(key) for key in keys}
         changed = [found[key] for key in keys if key in last or self._uses[key].op.opdef.state is not None]
         waiting = any(map(waits, steps))
-        return Part(list(steps), function, takes, gives, list(found.values()), changed, waiting)
+        return Part(list(steps), function, takes, gives, list(found.values()), changed, waiting, whole)
 
     def _use(self, key: str, last: dict[str, int]) -> SlotUse:
         use, current = self._uses[key], self._current[key]
         return SlotUse(
             key, use.op, current, last.get(key, current), use.must_exist and current == use.initial
         )
+
+
+def _interpreted(part: Plan, steps: list[Any], whole: bool) -> Callable[..., Sequence[Any]]:
+    return interpret.compile_plan(part, steps, whole=whole)
 
 
 def taken_by(step: Step | Segment) -> Iterator[int]:
@@ -164,7 +179,7 @@ def _versions(plan: Plan) -> dict[int, str]:
     return owner
 
 
-def phases(plan: Plan, store: Store, build: Build = interpret.compile_plan) -> Parts:
+def phases(plan: Plan, store: Store, build: Build | None = None) -> Parts:
     """A plan with steps that wait, as parts: those steps alone, what must come before each, and the rest.
 
     What a waiting step needs, and the effects that come before it, run first; everything else runs as one
@@ -253,7 +268,8 @@ def cut_all(cutter: Cutter, pieces: Sequence[Sequence[Step | Segment]], plan: Pl
     last.update(dict.fromkeys(plan.fetches, end + 1))
     parts = []
     for i, piece in enumerate(pieces):
-        parts.append(cutter.cut(piece, lambda v, i=i: last.get(v, -1) > i, plan.fetches if i == end else ()))
+        asked = plan.fetches if i == end else ()
+        parts.append(cutter.cut(piece, lambda v, i=i: last.get(v, -1) > i, asked, i == end))
     return parts
 
 
@@ -263,7 +279,9 @@ def waits(step: Step | Segment) -> bool:
         return False
     opdef = step.op.opdef
     if opdef.has_body:
-        return any(waits(inner) for body in bodies_of(step.op) for inner in body_plan(body).steps)
+        inner = [s for body in bodies_of(step.op) for s in body_plan(body).steps if waits(s)]
+        # a body that writes variables and calls a Python function keeps the lock, or increments would be lost
+        return any(s.op.type not in CALLS_PYTHON for s in inner) or bool(inner and not step.new_state)
     return opdef.blocking
 
 
@@ -307,7 +325,7 @@ class Parts:
     ) -> None:
         self._plan = plan
         self.parts = parts
-        self._lock = store.lock
+        self._store = store
         self._cancellation = store.cancellation
         self._probe = probe
 
@@ -319,7 +337,7 @@ class Parts:
 
     def advance(self, parts: Sequence[Part], env: dict[int, Any], observe: Observer | None = None) -> None:
         """Runs `parts` on the values in `env`, where their results go; a failure leaves slots as before."""
-        undo: list[tuple[Slot, Any, Any]] = []
+        undo: Undo = []
         probe = self._probe
         idle = None if probe is None else lambda: probe(env)
         try:
@@ -328,17 +346,17 @@ class Parts:
                 if left:
                     self._together(left, env, observe, undo)
         except BaseException:
-            with self._lock:
-                for slot, before, after in reversed(undo):
-                    if slot.value is after and not isinstance(after, Resource):
-                        slot.value = before
+            with self._store.lock:
+                while undo:
+                    _take_back(*undo[-1])
+                    undo.pop()
             raise
 
     def _in_order(
-        self, parts: Sequence[Part], env: dict[int, Any], observe: Observer | None, undo: list[Any]
+        self, parts: Sequence[Part], env: dict[int, Any], observe: Observer | None, undo: Undo
     ) -> list[tuple[int, Part]]:
         """Runs one part after another; returns those that are left when one would wait beside others."""
-        lock, held = self._lock, False
+        lock, held = self._store.lock, False
         try:
             for n, part in enumerate(parts):
                 if part.waits:
@@ -362,7 +380,7 @@ class Parts:
         return []
 
     def _together(
-        self, left: list[tuple[int, Part]], env: dict[int, Any], observe: Observer | None, undo: list[Any]
+        self, left: list[tuple[int, Part]], env: dict[int, Any], observe: Observer | None, undo: Undo
     ) -> None:
         """Runs the parts that are left, each as soon as it can, those that wait in threads of their own."""
         crew = Crew(self._cancellation)
@@ -378,25 +396,48 @@ class Parts:
                 if part.waits:
                     crew.start(n, lambda part=part: _run(part, env, observe, undo))
                 else:
-                    with self._lock:
+                    with self._store.lock:
                         _run(part, env, observe, undo)
         finally:
             crew.dismiss()
 
 
-def _run(part: Part, env: dict[int, Any], observe: Observer | None, undo: list[Any]) -> None:
+def _run(part: Part, env: dict[int, Any], observe: Observer | None, undo: Undo) -> None:
     """Runs one part: its results go to `env`, what it overwrites to `undo`."""
     changed = part.changed
     if observe is None and not changed:
         env.update(zip(part.gives, part.function(*[env[v] for v in part.takes], *part.slots), strict=True))
         return
     old = [slot.value for slot in changed]
-    if observe is None:
-        results = part.function(*[env[v] for v in part.takes], *part.slots)
-    else:
-        start = time.time_ns()
-        results = part.function(*[env[v] for v in part.takes], *part.slots)
-        observe(part, start, time.time_ns(), results)
-    for slot, before in zip(changed, old, strict=True):
-        undo.append((slot, before, slot.value))
-    env.update(zip(part.gives, results, strict=True))
+    try:
+        if observe is None:
+            results = part.function(*[env[v] for v in part.takes], *part.slots)
+        else:
+            start = time.time_ns()
+            results = part.function(*[env[v] for v in part.takes], *part.slots)
+            observe(part, start, time.time_ns(), results)
+        if part.whole:
+            undo.clear()
+        else:
+            undo.append((changed, old, [slot.value for slot in changed]))
+        env.update(zip(part.gives, results, strict=True))
+    except BaseException:
+        # a part stores all its values at once, so that a signal finds it done or not begun
+        if not part.waits and any(
+            slot.value is not before for slot, before in zip(changed, old, strict=True)
+        ):
+            if part.whole:
+                undo.clear()
+            elif not undo or undo[-1][1] is not old:
+                undo.append((changed, old, [slot.value for slot in changed]))
+        raise
+
+
+def _take_back(slots: list[Slot], before: list[Any], after: list[Any]) -> None:
+    """Gives slots their old values, but for those that somebody else has changed."""
+    own = [
+        (slot, old)
+        for slot, old, new in zip(slots, before, after, strict=True)
+        if slot.value is new and not isinstance(new, Resource)
+    ]
+    store_all([slot for slot, _ in own], [old for _, old in own])

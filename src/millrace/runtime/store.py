@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextvars
+import os
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,7 @@ class Store:
         # a context in which NumPy keeps quiet: entering it costs a tenth of `np.errstate`
         self.quiet = contextvars.copy_context()
         self.quiet.run(np.seterr, all="ignore")
+        _living.add(self)
 
     def slot(self, key: str) -> Slot:
         """The slot called `key`, made empty when it is new."""
@@ -51,3 +54,18 @@ class Store:
                 if hasattr(slot.value, "release"):  # an object that holds something open, a file for example
                     slot.value.release()
                 slot.value = None
+
+
+_living: weakref.WeakSet[Store] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """In a child the threads that held locks are gone; what they had not stored, they have not done."""
+    for store in list(_living):
+        store.lock = threading.RLock()
+        store.quiet = contextvars.copy_context()
+        store.quiet.run(np.seterr, all="ignore")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

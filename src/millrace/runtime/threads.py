@@ -7,6 +7,7 @@ compiled tier anyway.
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -59,10 +60,25 @@ class OneThread:
 
     def __exit__(self, *error: Any) -> None:
         with self._lock:
+            if self._inside == 0:  # in a child of fork, that began inside
+                return
             self._inside -= 1
             if self._inside == 0:
                 for library, count in zip(self._libraries or (), self._before, strict=True):
                     library.set_num_threads(count)
 
+    def begin_anew(self) -> None:
+        """In a child of fork: no other thread is inside any more."""
+        self._lock = threading.Lock()
+        self._inside = 0
+
 
 ONE_THREAD = OneThread()
+
+
+def _after_fork() -> None:
+    ONE_THREAD.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

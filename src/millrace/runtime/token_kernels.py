@@ -14,6 +14,7 @@ from millrace.exchange.tokens import needs_tokens
 from millrace.graph.operation import Operation, group, is_ref
 from millrace.graph.references import VARIABLE_TYPES, slot_key
 from millrace.runtime import failures, interpret
+from millrace.runtime.commit import owned, store_all
 from millrace.runtime.plan.planner import Step, body_slots, with_bodies
 from millrace.runtime.store import Store
 
@@ -71,8 +72,8 @@ class Run:
 
     def commit(self) -> None:
         """Gives the new values to the store."""
-        for key in self._changed:
-            self._store.slot(key).value = interpret.owned(self._values[key])
+        slots = [self._store.slot(key) for key in self._changed]
+        store_all(slots, [owned(self._values[key]) for key in self._changed])
 
 
 class Kernels:

@@ -26,15 +26,14 @@ class Feed:
       any_shape: True when the static shape does not fix every value's shape.
     """
 
-    __slots__ = ("any_shape", "dims", "dtype", "is_object", "np_dtype", "tensor")
+    __slots__ = ("any_shape", "dtype", "is_object", "np_dtype", "tensor")
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
         self.dtype = tensor.dtype.base_dtype
         self.np_dtype = self.dtype.np_dtype
         self.is_object = self.np_dtype.kind == "O"
-        self.dims = tensor.dims
-        self.any_shape = not shapes.fully_defined(self.dims)
+        self.any_shape = not shapes.fully_defined(tensor.dims)
         if self.dtype is dtypes.resource:
             raise TypeError(
                 f"Tensor '{tensor.name}' is the handle of a resource and cannot be fed; feed what reads it"
@@ -52,7 +51,7 @@ class Feed:
             array = value if same else _converted(value, self.np_dtype)
         else:
             array = self._cast(value)
-        dims = self.dims
+        dims = self.tensor.dims  # which `set_shape` may have narrowed since
         if dims is not None and array.shape != dims:
             shape = array.shape
             if len(shape) != len(dims) or any(
@@ -122,24 +121,23 @@ class FeedPlan:
       feeds: one for each fed tensor.
     """
 
-    def __init__(self, graph: Graph, keys: tuple[Any, ...]) -> None:
+    def __init__(self, graph: Graph, keys: tuple[Any, ...], feed_dict: Any = None) -> None:
         self._readers: list[tuple[Any, Any]] = []
         self.feeds: list[Feed] = []
         self.simple = True
         for key in keys:
+            given = _NOTHING if feed_dict is None else feed_dict[key]
             if isinstance(key, tuple | list):
                 self.simple = False
-                inner = FeedPlan(graph, tuple(key))
+                inner = FeedPlan(graph, tuple(key), _paired(key, given))
                 self._readers.append((key, partial(_nested, inner)))
                 self.feeds.extend(inner.feeds)
                 continue
             expansion = expansion_for(key)
             if expansion is not None:
-                if expansion.feed is None:
-                    raise TypeError(f"A {type(key).__name__} cannot be fed: its type has no feed function")
                 self.simple = False
-                tensors = [t for t, _ in expansion.feed(key, _Parts())]
-                self._readers.append((key, expansion.feed))
+                tensors = [_resolve(graph, t) for t in _tensors_of(expansion, key, given)]
+                self._readers.append((key, partial(_expanded, expansion.feed, tensors)))
             else:
                 tensors = [_resolve(graph, key)]
                 self._readers.append((key, None))
@@ -149,7 +147,11 @@ class FeedPlan:
                 self.feeds.append(Feed(tensor))
 
     def convert(self, feed_dict: Any) -> list[np.ndarray]:
-        """The values in the order of `feeds`."""
+        """The values in the order of `feeds`.
+
+        Raises:
+          OtherTensors: a feed function gives values to other tensors than at the first time.
+        """
         if self.simple:
             return [feed.convert(value) for feed, value in zip(self.feeds, feed_dict.values(), strict=True)]
         values: list[Any] = []
@@ -157,6 +159,33 @@ class FeedPlan:
             value = feed_dict[key]
             values.extend([v for _, v in expand(key, value)] if expand else [value])
         return [feed.convert(value) for feed, value in zip(self.feeds, values, strict=True)]
+
+
+class OtherTensors(Exception):
+    """What a feed function returns does not fit the plan made for an earlier value."""
+
+
+_NOTHING: Any = object()  # stands for a value that is not known yet
+
+
+def _tensors_of(expansion: Any, key: Any, value: Any) -> list[Any]:
+    """The tensors that are fed where `key` is."""
+    if expansion.feed is None:
+        raise TypeError(f"A {type(key).__name__} cannot be fed: its type has no feed function")
+    if value is not _NOTHING:
+        return [tensor for tensor, _ in expansion.feed(key, value)]
+    if expansion.feed_for_partial_run is None:
+        raise TypeError(
+            f"A {type(key).__name__} cannot be fed here: its type has no function for partial runs"
+        )
+    return list(expansion.feed_for_partial_run(key))
+
+
+def _expanded(feed: Any, tensors: list[Tensor], key: Any, value: Any) -> list[tuple[Any, Any]]:
+    pairs = list(feed(key, value))
+    if [t if isinstance(t, Tensor) else tensors[0].graph.as_graph_element(t) for t, _ in pairs] != tensors:
+        raise OtherTensors(key)
+    return pairs
 
 
 def _converted(value: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -185,17 +214,11 @@ def _nested(inner: FeedPlan, key: Any, value: Any) -> list[tuple[Any, Any]]:
     return [(feed.tensor, v) for feed, v in zip(inner.feeds, flat, strict=True)]
 
 
-class _Parts:
-    """Stands for any value while only the tensors of an expansion are wanted."""
-
-    def __iter__(self) -> Any:
-        return iter([None] * 8)
-
-    def __getattr__(self, name: str) -> Any:
-        return None
-
-    def __getitem__(self, index: Any) -> Any:
-        return None
+def _paired(key: Any, value: Any) -> Any:
+    """The parts of a value by the parts of its key; None where they do not fit, or the value is not known."""
+    if isinstance(value, tuple | list) and len(value) == len(key):
+        return dict(zip(key, value, strict=True))
+    return None
 
 
 def _resolve(graph: Graph, key: Any) -> Tensor:

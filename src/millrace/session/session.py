@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
 import sys
+import time
 import warnings
 import weakref
 from collections.abc import Callable
@@ -12,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from millrace.core import errors
 from millrace.core.public import public
-from millrace.core.waiting import limited
+from millrace.core.waiting import limits
+from millrace.drawing import cards
 from millrace.graph import defaults
 from millrace.graph.graph import Graph
 from millrace.runtime.executable import Executables, tier_asked_for
@@ -21,7 +24,7 @@ from millrace.runtime.plan.planner import ancestors
 from millrace.runtime.store import Store
 from millrace.session import composites as composites  # SparseTensors are fetched and fed as their parts
 from millrace.session import devices
-from millrace.session.feed import FeedPlan
+from millrace.session.feed import FeedPlan, OtherTensors
 from millrace.session.fetch import FetchPlan, structure_key
 from millrace.session.partial import PartialRun
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from millrace.runtime.plan.explain import Explanation
 
 _HERE = "/job:localhost/replica:0/task:0/device:CPU:0"
+_MOST_RUNNERS = 512  # combinations of fetches and feeds whose plans a session keeps
 _handles = itertools.count()
 observers: list[
     Callable[[Any, Any], None]
@@ -40,9 +44,11 @@ class _Runner:
 
     __slots__ = ("convert", "elements", "executables", "feeds", "keep", "rebuild", "tier")
 
-    def __init__(self, session: BaseSession, fetches: Any, keys: tuple[Any, ...]) -> None:
+    def __init__(
+        self, session: BaseSession, fetches: Any, keys: tuple[Any, ...], feed_dict: Any = None
+    ) -> None:
         plan = FetchPlan(session.graph, fetches, session)
-        feeds = FeedPlan(session.graph, keys) if keys else None
+        feeds = FeedPlan(session.graph, keys, feed_dict) if keys else None
         self.keep = (fetches, keys)  # the cache is keyed by identity; what it names must stay alive
         self.convert: Any = feeds.convert if feeds else None
         self.rebuild = plan.rebuild
@@ -61,12 +67,32 @@ class _Runner:
         return explain.explain(self.elements, tensors, dims, self.tier, runs)
 
 
+def _reordered(runner: _Runner, keys: tuple[Any, ...]) -> _Runner:
+    """A runner for the same fetches and feeds, given in the order of `keys`."""
+    other, convert, order = copy.copy(runner), runner.convert, runner.keep[1]
+    other.keep = (runner.keep[0], keys)
+    other.convert = lambda feed_dict: convert({key: feed_dict[key] for key in order})
+    return other
+
+
+def _hashable(key: Any) -> bool:
+    try:
+        hash(key)
+    except TypeError:
+        return False
+    return True
+
+
 class _Watched:
     """Tells the observers of every run."""
 
     def __init__(self, runner: _Runner) -> None:
         self._runner = runner
         self._executables = runner.executables
+
+    @property
+    def runs(self) -> int:
+        return self._executables.runs
 
     def run(self, values: Any, observe: Any = None) -> tuple[Any, ...]:
         for observer in observers:
@@ -95,6 +121,7 @@ class BaseSession:
         self._config = config
         self._closed = False
         self._runners: dict[Any, _Runner] = {}
+        self._any_order: dict[Any, _Runner] = {}  # by fetches and the set of fed keys
         self._edits = self._graph.edits
         self._partial: dict[str, PartialRun] = {}
         self._placed: set[Any] = set()
@@ -150,29 +177,48 @@ class BaseSession:
             keys = ()
         if self._edits != self._graph._edits:
             self._runners.clear()
+            self._any_order.clear()
             self._edits = self._graph._edits
         try:
             runner = self._runners.get((structure_key(fetches), keys))
         except TypeError:
             runner = None
         if runner is None:
-            runner = self._prepare(fetches, keys)
-        values = runner.convert(feed_dict) if keys else ()
+            runner = self._prepare(fetches, keys, feed_dict)
+        try:
+            values = runner.convert(feed_dict) if keys else ()
+        except OtherTensors:
+            runner = self._prepare(fetches, keys, feed_dict)
+            values = runner.convert(feed_dict)
         if options is not None or run_metadata is not None or self._seconds is not None:
             return runner.rebuild(self._run_with_options(runner, values, options, run_metadata))
         return runner.rebuild(runner.executables.run(values))
 
-    def _prepare(self, fetches: Any, keys: tuple[Any, ...]) -> _Runner:
+    def _prepare(self, fetches: Any, keys: tuple[Any, ...], feed_dict: Any = None) -> _Runner:
         if not self._graph.ops:
             raise RuntimeError(
                 "The Session graph is empty.  Add operations to the graph before calling run()."
             )
-        runner = _Runner(self, fetches, keys)
+        unordered = (structure_key(fetches), frozenset(keys))
+        known = self._any_order.get(unordered) if len(keys) > 1 and _hashable(unordered) else None
+        runner = _Runner(self, fetches, keys, feed_dict) if known is None else _reordered(known, keys)
         if self._config is not None and self._config.log_device_placement:
             self._log_placement(runner)
         with contextlib.suppress(TypeError):
+            if len(self._runners) >= _MOST_RUNNERS:
+                self._forget()
             self._runners[structure_key(fetches), keys] = runner
+            self._any_order.setdefault(unordered, runner)
         return runner
+
+    def _forget(self) -> None:
+        """Drops the half of the runners that have run least, the oldest first: a program that fetches
+        something else each time must not grow.
+        """
+        runs = sorted(self._runners, key=lambda key: self._runners[key].executables.runs)
+        for key in runs[: len(runs) // 2]:
+            self._runners.pop(key, None)
+        self._any_order = {(fetches, frozenset(keys)): r for (fetches, keys), r in self._runners.items()}
 
     def _log_placement(self, runner: _Runner) -> None:
         """Writes where each operation runs, once for each."""
@@ -194,8 +240,13 @@ class BaseSession:
             from millrace.runtime.trace import Trace
 
             observer = Trace()
-        with limited(seconds=seconds):
+        before = limits.deadline
+        try:
+            if seconds is not None:
+                limits.deadline = time.monotonic() + seconds
             results = runner.executables.run(values, observer)
+        finally:  # in place, since a signal may keep a context's end from being called
+            limits.deadline = before
         if metadata is not None:
             metadata.Clear()
             if observer is not None:
@@ -245,6 +296,28 @@ class BaseSession:
 
         return call
 
+    def _make_callable_from_options(self, callable_options: Any) -> Callable[..., Any]:
+        """A function that gives a list of the values of the fetches that a CallableOptions message names.
+
+        Args:
+          callable_options: the message, with names of tensors in `feed` and `fetch`, operations in `target`.
+        """
+        options = callable_options
+        fetches = [*options.fetch, *(self._graph.get_operation_by_name(name) for name in options.target)]
+        feeds = [self._graph.get_tensor_by_name(name) for name in options.feed]
+        run = self.make_callable(fetches, feeds, accept_options=True)
+        wanted = len(options.fetch)
+
+        def call(*values: Any, run_metadata: Any = None) -> list[Any]:
+            if run_metadata is None:
+                return run(*values)[:wanted]
+            return run(*values, options=options.run_options, run_metadata=run_metadata)[:wanted]
+
+        return call
+
+    def _extend_graph(self) -> None:
+        """Does nothing: a run sees every operation that was added before it."""
+
     def partial_run_setup(self, fetches: Any, feeds: Any = None) -> str:
         """Prepares a run in several calls.
 
@@ -285,7 +358,7 @@ class BaseSession:
             message = "Must run 'setup' before performing partial runs!"
             raise errors.InvalidArgumentError(None, None, f"{message} Received: {handle!r}")
         plan = FetchPlan(self._graph, fetches, self)
-        feeds = FeedPlan(self._graph, tuple(feed_dict or ()))
+        feeds = FeedPlan(self._graph, tuple(feed_dict or ()), feed_dict or None)
         values = feeds.convert(feed_dict) if feed_dict else []
         tensors = [feed.tensor for feed in feeds.feeds]
         results = run.run(plan.elements, dict(zip(tensors, values, strict=True)))
@@ -306,16 +379,21 @@ class BaseSession:
           fetches, feed_dict: as in `run`. The values fed only give their shapes.
         """
         keys = tuple(feed_dict or ())
-        runner = self._prepare(fetches, keys)
+        runner = self._prepare(fetches, keys, feed_dict or None)
         return runner.explain([v.shape for v in runner.convert(feed_dict)] if keys else [])
 
     def close(self) -> None:
         """Frees the variables and calls off what waits; the session cannot be used afterwards."""
         self._closed = True
         self.store.cancellation.cancel()
-        self._runners.clear()
-        self._partial.clear()
-        self.store.clear()
+        with self.store.lock:  # a run in flight ends first
+            self._runners.clear()
+            self._any_order.clear()
+            self._partial.clear()
+            self.store.clear()
+
+    def _repr_html_(self) -> str:
+        return cards.session(self._graph, self._closed, self.store.slots)
 
     def as_default(self) -> contextlib.AbstractContextManager[BaseSession]:
         """Makes this the default session of the thread, used by `Tensor.eval` and `Operation.run`."""

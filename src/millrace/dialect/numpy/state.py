@@ -123,24 +123,24 @@ class StateVerbs:
 
 
 class Journal:
-    """What a run changed in place, so that a run that fails can leave everything as it was."""
+    """What a run changed in place, so that a run that fails can leave everything as it was.
+
+    Attributes:
+      entries: each array, the rows that changed, and what they held; emptied by a run that succeeds.
+    """
 
     def __init__(self) -> None:
-        self._entries: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self.entries: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def note(self, values: np.ndarray, rows: np.ndarray) -> None:
         """Remembers the contents of `rows`, which are about to change; a row may be named more than once."""
-        self._entries.append((values, rows, values[rows]))
+        self.entries.append((values, rows, values[rows]))
 
     def undo(self) -> None:
         """Puts everything back, the last change first."""
-        while self._entries:
-            values, rows, before = self._entries.pop()
+        while self.entries:
+            values, rows, before = self.entries.pop()
             values[rows] = before
-
-    def clear(self) -> None:
-        """The run has succeeded."""
-        self._entries.clear()
 
 
 class OwningVerbs:

@@ -482,7 +482,7 @@ class Layer:
                 "Please provide `aggregation` for a metric that is a tensor: "
                 f"`self.add_metric(value, name={name!r}, aggregation='mean')`"
             )
-        self._watch(value, metric, name or metric.name)
+        self._watch(value, metric, name or ("" if metric is None else metric.name))
 
     def _watch(self, value: Any, metric: Any, name: str) -> None:
         if metric is not None:

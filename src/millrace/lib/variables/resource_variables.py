@@ -145,7 +145,7 @@ class WrittenVariable(ResourceVariable):
     def __init__(self, variable: ResourceVariable, write: Operation) -> None:
         vars(self).update(vars(variable))
         self._write_op = write
-        self._read_after: Tensor | None = None
+        self._read_after: Tensor = self._read()  # at once, as in TensorFlow: the graph may be finalized later
 
     def _read(self) -> Tensor:
         with control_dependencies([self._write_op]):
@@ -177,8 +177,6 @@ class WrittenVariable(ResourceVariable):
         return self._write_op
 
     def _as_graph_element(self) -> Tensor:
-        if self._read_after is None:
-            self._read_after = self._read()
         return self._read_after
 
     _as_feed = _as_graph_element

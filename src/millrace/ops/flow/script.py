@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
+import traceback
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +21,17 @@ from millrace.graph.attrs import text, types
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 
-_functions: dict[str, Callable[..., Any]] = {}  # by token; each graph that uses one keeps it alive
+_FEW = 16
+_serial = itertools.count()
+
+
+class _Graphs(weakref.WeakSet[Any]):
+    """The graphs with functions."""
+
+    many = _FEW
+
+
+_graphs = _Graphs()
 
 _CLASSES: tuple[tuple[type[Exception], Any], ...] = (
     (TypeError, errors.InvalidArgumentError),
@@ -28,16 +42,28 @@ _CLASSES: tuple[tuple[type[Exception], Any], ...] = (
 )
 
 
-def _call(token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) -> list[Any]:
-    """Calls the function on copies of the inputs and checks what it returns."""
-    function = _functions[token]
+def _call(op: Any, token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) -> list[Any]:
+    """Calls the function on copies of the inputs and checks what it returns.
+
+    A token means something only in the graph in which `py_func` made it: a GraphDef cannot call functions of
+    the program that imports it.
+    """
+    function = op.graph.py_functions.get(token)
+    if function is None:
+        raise errors.InvalidArgumentError(
+            None,
+            None,
+            f"callback {token} is not found: its graph was imported, or is another program's",
+        )
     try:
-        returned = function(*[np.array(v) if isinstance(v, np.ndarray) else v for v in inputs])
+        returned = function(*map(_argument, inputs))
     except errors.OpError:
         raise
     except Exception as error:
         cls = next((c for kind, c in _CLASSES if isinstance(error, kind)), errors.UnknownError)
-        raise cls(None, None, f"{type(error).__name__}: {error}") from error
+        own = error.__traceback__.tb_next if error.__traceback__ is not None else None
+        trace = "".join(traceback.format_exception(type(error), error, own))
+        raise cls(None, None, f"{type(error).__name__}: {error}\n{trace}") from error
     if not wanted:
         return []
     values = returned if isinstance(returned, list | tuple) else [returned]
@@ -50,10 +76,18 @@ def _call(token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) -> list[Any
     ]
 
 
+def _argument(value: Any) -> Any:
+    """The caller's own copy; a scalar as bytes or a NumPy scalar, which can be hashed and compared."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return value[()] if value.ndim == 0 else np.array(value)
+
+
 def _checked(token: str, position: int, value: Any, dtype: dtypes.DType) -> Any:
-    array = np.asarray(value)
-    if array.dtype.kind in "SUO":
-        array = to_array(array, dtypes.string)
+    if isinstance(value, str | bytes | list | tuple) or np.asarray(value).dtype.kind in "SUO":
+        array = to_array(value, dtypes.string) if dtype is dtypes.string else np.asarray(value)
+    else:
+        array = np.asarray(value)
     found = dtypes.as_dtype(array.dtype)
     if found is not dtype:
         raise errors.InvalidArgumentError(
@@ -70,6 +104,7 @@ def _checked(token: str, position: int, value: Any, dtype: dtypes.DType) -> Any:
     effect=True,
     host=True,
     alias=True,
+    blocking=True,
 )
 class PyFunc:
     """Calls a Python function, every time it runs."""
@@ -77,8 +112,8 @@ class PyFunc:
     def shape(input, Tout):
         return [None] * len(Tout)
 
-    def kernel(xp, input, token, Tout):
-        return _call(token, input, Tout)
+    def kernel(xp, input, op, token, Tout):
+        return _call(op, token, input, Tout)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -90,6 +125,7 @@ class PyFunc:
     Tout=types(),
     host=True,
     alias=True,
+    blocking=True,
 )
 class PyFuncStateless:
     """Calls a Python function whose results follow from its arguments."""
@@ -97,8 +133,8 @@ class PyFuncStateless:
     def shape(input, Tout):
         return [None] * len(Tout)
 
-    def kernel(xp, input, token, Tout):
-        return _call(token, input, Tout)
+    def kernel(xp, input, op, token, Tout):
+        return _call(op, token, input, Tout)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -123,17 +159,34 @@ def py_func(
       InvalidArgumentError: when run, where `func` raises TypeError or ValueError, or returns other dtypes.
         Other exceptions become the error of their kind.
     """
-    graph = get_default_graph()
-    token = f"pyfunc_{len(_functions)}"
-    _functions[token] = func
-    graph.py_functions[token] = func
+    if not callable(func):
+        raise TypeError(f"py_func: func must be callable. Received: {func!r}")
     many = isinstance(Tout, list | tuple)
+    token = f"pyfunc_{next(_serial)}"
     wanted = [dtypes.as_dtype(t) for t in (Tout if many else [Tout])]
     inputs = [convert.to_tensor(v, name=f"input_{i}") for i, v in enumerate(_scoped(inp, name))]
-    result = apply(PyFunc if stateful else PyFuncStateless, inputs, token=token, Tout=wanted, name=name)
+    graph = inputs[0].graph if inputs else get_default_graph()
+    with graph.lock:
+        result = apply(PyFunc if stateful else PyFuncStateless, inputs, token=token, Tout=wanted, name=name)
+        op = result[0].op if result else graph.ops[-1]
+        _keep(func, token, op.graph)
     if not wanted:
-        return result[0].op if result else result
+        return op
     return result if many else result[0]
+
+
+def _keep(func: Callable[..., Any], token: str, graph: Any) -> None:
+    """Keeps the function as long as its graph.
+
+    A graph is freed by Python's collector, which does not know how much a function holds on to: so the
+    collector is called when the graphs with functions have doubled.
+    """
+    if not graph.py_functions:
+        _graphs.add(graph)
+        if len(_graphs) > _graphs.many and gc.isenabled():
+            gc.collect()
+            _graphs.many = max(_FEW, 2 * len(_graphs))
+    graph.py_functions[token] = func
 
 
 def _scoped(inp: Any, name: str | None) -> list[Any]:

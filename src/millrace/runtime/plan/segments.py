@@ -12,6 +12,7 @@ from millrace.runtime.plan.borders import BodyUse, bodies_of
 from millrace.runtime.plan.planner import Plan, Step
 from millrace.runtime.plan.simplify import body_form
 
+CALLS_PYTHON = frozenset(("PyFunc", "PyFuncStateless"))  # a program's own functions
 _SHAPE_FACTS = frozenset(("Shape", "ShapeN", "Size", "Rank"))
 
 
@@ -31,9 +32,12 @@ class Segment:
     donated: frozenset[int] = frozenset()
 
 
-def split(plan: Plan) -> list[Step | Segment]:
+def split(plan: Plan, whole: bool = True) -> list[Step | Segment]:
     """The plan's steps with everything that can be compiled gathered into as few segments as the order
     allows.
+
+    Args:
+      whole: False for a part of a step that may be taken back later: it leaves the old values alone.
     """
     host = [bool(reason) for reason in host_reasons(plan)]
     groups = list(_gather(plan, host))
@@ -43,7 +47,7 @@ def split(plan: Plan) -> list[Step | Segment]:
             parts.extend(steps)
         else:
             parts.append(Segment(steps))
-    _connect(plan, parts)
+    _connect(plan, parts, whole)
     return parts
 
 
@@ -114,7 +118,7 @@ def host_reason(plan: Plan, step: Step, known: set[int]) -> str:
         known.update(step.outputs)
     if opdef.name == "Assert" and _shows_no_strings(plan, step):
         return ""
-    if opdef.blocking:
+    if opdef.blocking and opdef.name not in CALLS_PYTHON:
         return "waits for other threads"
     if opdef.host:
         return "runs in Python"
@@ -224,7 +228,7 @@ def _gather(plan: Plan, host: list[bool]) -> Iterator[tuple[bool, list[Step]]]:
         kind = not kind
 
 
-def _connect(plan: Plan, parts: list[Step | Segment]) -> None:
+def _connect(plan: Plan, parts: list[Step | Segment], whole: bool) -> None:
     """Finds what crosses the borders of each segment, and what it may take over."""
     finals = {use.final for use in plan.slots} | set(plan.fetches)
     last_taken: dict[int, int] = {}
@@ -247,7 +251,7 @@ def _connect(plan: Plan, parts: list[Step | Segment]) -> None:
         part.inputs = list(inputs)
         part.outputs = [v for v in made if v in finals or last_taken.get(v, -1) > i]
         part.outputs.sort()
-        if i == last == len(parts) - 1:
+        if whole and i == last == len(parts) - 1:
             part.donated = frozenset(
                 use.initial
                 for use in plan.slots

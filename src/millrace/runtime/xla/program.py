@@ -27,11 +27,13 @@ from millrace.core import shapes
 from millrace.dialect.jax.control import Checks, Uncompilable
 from millrace.dialect.jax.conv import many_cores
 from millrace.graph.operation import Operation
+from millrace.runtime.commit import held
 from millrace.runtime.plan import bounds
 from millrace.runtime.plan.planner import Plan
 from millrace.runtime.plan.segments import Segment
 from millrace.runtime.xla import cache as xla_cache
 from millrace.runtime.xla import native as xla_native
+from millrace.runtime.xla.collector import keep_interrupts
 from millrace.runtime.xla.guard import Guard, raise_failed
 from millrace.runtime.xla.layers import layers
 from millrace.runtime.xla.loops import has_loops, with_fast_loops
@@ -71,6 +73,7 @@ class Program:
 
     def __init__(self, segment: Segment, plan: Plan, small: frozenset[Operation] = frozenset()) -> None:
         keep_memory()
+        keep_interrupts()
         self._segment = segment
         self._plan = plan
         self._small = small
@@ -80,8 +83,12 @@ class Program:
         self._forms: dict[Any, _Executable] = {}
         self._form: _Executable | None = None
 
-    def __call__(self, *values: Any) -> Sequence[Any]:
+    def __call__(self, kept: list[Any] | None, *values: Any) -> Sequence[Any]:
         """The outputs for values of the inputs.
+
+        Args:
+          kept: gets the outputs as soon as the program has taken the memory of inputs over, so that they are
+            there even where a signal ends this call; None where it takes nothing.
 
         Raises:
           OpError: a check does not hold; the variables are as they were.
@@ -89,12 +96,12 @@ class Program:
         with jax.enable_x64(True):
             form = self._form or self._form_for(values)
             try:
-                return form(values)
+                return form(kept, values)
             except TypeError:  # a variable has another shape or type than at the last call
                 other = self._form_for(values)
-                if other is form:
+                if other is form or kept:
                     raise
-            return other(values)
+            return other(kept, values)
 
     def _form_for(self, values: Sequence[Any]) -> _Executable:
         leaves, tree = jax.tree.flatten(list(values))
@@ -117,20 +124,21 @@ class Program:
             if v in self._segment.donated and getattr(values[i], "nbytes", 0) >= _LEAST_DONATED
         )
         traced = jax.jit(partial(self._trace, checks), donate_argnums=donated).trace(*values)
+        gives = bool(donated)
         if not checks.rows and not has_loops(traced.jaxpr):
-            return _Executable(compiled_for(traced.lower()), None, None)
+            return _Executable(compiled_for(traced.lower()), None, None, gives)
         program = with_fast_loops(traced.jaxpr)
 
         def lowered(which: slice, donated: tuple[int, ...]) -> Any:
             return jax.jit(_partial(program, traced.out_tree, which), donate_argnums=donated).lower(*values)
 
         if not checks.rows:
-            return _Executable(compiled_for(lowered(slice(None), donated)), None, None)
+            return _Executable(compiled_for(lowered(slice(None), donated)), None, None, gives)
         args = jax.tree.unflatten(traced.in_tree, program.jaxpr.invars)[0]
         guard = Guard.of(program, args, checks.rows) if donated else None
         if guard is None:
-            return _Executable(compiled_for(lowered(slice(None), ())), None, checks)
-        return _Executable(compiled_for(lowered(slice(0, -1), donated)), guard, None)
+            return _Executable(compiled_for(lowered(slice(None), ())), None, checks, False)
+        return _Executable(compiled_for(lowered(slice(0, -1), donated)), guard, None, gives)
 
     def _trace(self, checks: Checks, *values: Any) -> list[Any]:
         segment = self._segment
@@ -155,10 +163,10 @@ class _Careful:
         self._exact = Program(segment, plan)
         self._fits = jax.jit(_all_fit)
 
-    def __call__(self, *values: Any) -> Sequence[Any]:
+    def __call__(self, kept: list[Any] | None, *values: Any) -> Sequence[Any]:
         with jax.enable_x64(True):
             fits = not self._places or bool(self._fits(*[values[i] for i in self._places]))
-        return (self._fast if fits else self._exact)(*values)
+        return (self._fast if fits else self._exact)(kept, *values)
 
 
 def _all_fit(*xs: Any) -> Any:
@@ -175,21 +183,46 @@ def program_for(segment: Segment, plan: Plan) -> Callable[..., Sequence[Any]]:
 class _Executable:
     """A compiled program for values of one kind, and how it tells that something was not allowed."""
 
-    def __init__(self, compiled: Callable[..., Any], guard: Guard | None, checks: Checks | None) -> None:
+    def __init__(
+        self, compiled: Callable[..., Any], guard: Guard | None, checks: Checks | None, gives: bool
+    ) -> None:
         self.compiled = compiled
         self.guard = guard
         self._checks = checks.rows if checks is not None else []
+        self._gives = gives
+        self._direct: Any = None
 
-    def __call__(self, values: Sequence[Any]) -> Sequence[Any]:
+    def __call__(self, kept: list[Any] | None, values: Sequence[Any]) -> Sequence[Any]:
         if self.guard is not None:
             self.guard(values)
-        results = self.compiled(*values)
+        if kept is not None and self._gives:
+            if self._direct is not None:  # one call into C: no signal comes between the call and the list
+                kept.extend(map(self._direct, *zip(values)))
+            else:
+                self._first_calls(kept, values)
+            results = kept[0]
+        else:
+            results = self.compiled(*values)
         if results and any(type(value) is np.ndarray for value in values):
             # XLA reads a fed array while it runs, and afterwards it is the caller's to change.
             results[0].block_until_ready()
         if self._checks:
             raise_failed(self._checks, results.pop())
         return results
+
+    def _first_calls(self, kept: list[Any], values: Sequence[Any]) -> None:
+        """Calls the program with signals held, until JAX has all it needs for calls without Python code."""
+        known = _known_calls(self.compiled)
+        with held():
+            kept.append(self.compiled(*values))
+        if known and known == _known_calls(self.compiled):
+            self._direct = self.compiled._call
+
+
+def _known_calls(compiled: Any) -> int:
+    """For how many kinds of arguments JAX calls the program without Python code; 0 where it does not tell."""
+    count = getattr(getattr(compiled, "_call", None), "_cache_size", None)
+    return count() if count is not None else 0
 
 
 def _partial(program: Any, tree: Any, which: slice) -> Callable[..., Any]:

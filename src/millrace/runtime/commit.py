@@ -1,0 +1,89 @@
+"""Storing what a step has made: all of it or nothing, whatever signals come meanwhile.
+
+Python calls the handlers of signals between its own instructions, and never inside one call into C or among
+instructions that only store. So a step's values are stored by one such call, or by one assignment.
+"""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterable, Sequence
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from millrace.runtime.store import Slot
+
+_consume = deque[Any](maxlen=0).extend
+
+
+def store_all(slots: Iterable[Slot], values: Iterable[Any]) -> None:
+    """Gives each slot its value, all at once."""
+    _consume(map(setattr, slots, itertools.repeat("value"), values))
+
+
+def owned(value: Any) -> Any:
+    """A copy that nobody else can change, to be kept in a slot."""
+    return np.array(value) if isinstance(value, np.ndarray) else value
+
+
+class Commit:
+    """Stores the values of a plan with many variables.
+
+    Args:
+      places: of the slots to write, in the plan's.
+      values: for each the register, or the constant, that it gets.
+      copied: which of them are copied.
+      journal: of the rows that steps changed in place: what is stored is not taken back any more.
+    """
+
+    def __init__(
+        self, places: Sequence[int], values: Sequence[tuple[int, Any]], copied: Sequence[bool], journal: Any
+    ) -> None:
+        self._places = places
+        self._registers = [register for register, _ in values]
+        self._constants = [(i, value) for i, (_, value) in enumerate(values) if value is not None]
+        self._copied = [i for i, copies in enumerate(copied) if copies]
+        self._journal = journal
+        self._names = ["value"] * len(places) + ["entries"]
+
+    def __call__(self, registers: Sequence[Any], slots: Sequence[Slot]) -> None:
+        """Stores what `registers` hold."""
+        new = [registers[i] for i in self._registers]
+        for i, constant in self._constants:
+            new[i] = constant
+        for i in self._copied:
+            new[i] = owned(new[i])
+        targets: list[Any] = [slots[i] for i in self._places]
+        if self._journal is not None:
+            targets.append(self._journal)
+            new.append([])
+        _consume(map(setattr, targets, self._names, new))
+
+
+class held:  # noqa: N801 - reads as the context that it is
+    """A context in which signals wait for its end before the program's own functions for them are called."""
+
+    def __enter__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._noted: list[tuple[int, FrameType | None]] = []
+        if threading.current_thread() is not threading.main_thread():
+            return  # only the main thread handles signals
+        for number in signal.valid_signals():
+            handler = signal.getsignal(number)
+            if callable(handler) and not isinstance(handler, signal.Handlers):
+                self._before[number] = handler
+                signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._noted.append((number, frame))
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        for number, frame in self._noted:
+            self._before[number](number, frame)
