@@ -58,7 +58,7 @@ def _values(kind: str) -> dict[str, Any]:
         "u8": "uint8",
         "h": "float16",
     }
-    found = {name: (rng.randn(4, 3) * 9).astype(dtype) for name, dtype in numbers.items()}
+    found: dict[str, Any] = {name: (rng.randn(4, 3) * 9).astype(dtype) for name, dtype in numbers.items()}
     found["c64"] = (rng.randn(2) + 1j * rng.randn(2)).astype("complex64")
     found["flag"] = np.array([True, False])
     found["text"] = np.array([b"", b"x" * 200, b"\xc3\xa9\x00"], object)

@@ -94,3 +94,21 @@ def test_one_writer_for_a_folder(tmp_path):
     tf.summary.FileWriterCache.clear()
     assert tf.summary.FileWriterCache.get(str(tmp_path)) is not writer
     tf.summary.FileWriterCache.clear()
+
+
+def test_events_that_have_waited_long_enough_are_written(tmp_path, monkeypatch):
+    from millrace.summaries import file_writer
+
+    clock = [1000.0]
+    monkeypatch.setattr(file_writer.time, "monotonic", lambda: clock[0])
+    writer = tf.summary.FileWriter(str(tmp_path), max_queue=100, flush_secs=30)
+    writer.flush()
+
+    def written():
+        return len(_events(tmp_path)[0]) - 1
+
+    for seconds, want in ((0, 0), (29, 0), (1, 3), (29, 3), (1, 5)):
+        clock[0] += seconds
+        writer.add_summary(_summary("t", 1.0), 0)
+        assert written() == want
+    writer.close()

@@ -232,10 +232,12 @@ def bind_list(opdef: OpDef, arg: Arg, got: tuple[Tensor, ...], final: dict[str, 
       TypeError: the dtypes differ from each other or from what the signature says.
       ValueError: the length is not allowed.
     """
+    assert arg.number_attr is not None
     for tensor in got:
         base = tensor.dtype.base_dtype
         if arg.type_attr is None:
             if base is not arg.dtype:
+                assert arg.dtype is not None
                 raise TypeError(
                     f"{opdef.name} '{full_name}': tensors in list '{arg.name}' must be {arg.dtype.name}. "
                     f"Received: {tensor.name} of dtype {base.name}"
@@ -293,7 +295,7 @@ def _enter_body(
                 inside[tensor, arg.is_ref] = body.capture(name) if apart else name
     finally:
         graph.scope = old
-    swapped = [
+    swapped: list[Any] = [
         tuple(inside.get((t, arg.is_ref), t) for t in part)
         if type(part) is tuple
         else inside.get((part, arg.is_ref), part)

@@ -35,7 +35,7 @@ def to_array(value: Any, dtype: DType | None = None, shape: shapes.Dims = None) 
       TypeError: the value's elements are of another kind than `dtype`, or of no kind a tensor can hold.
       ValueError: ragged lists, None, or elements that do not fit `shape`.
     """
-    if shape is not None and 0 in shape:
+    if shape is not None and 0 in shape and shapes.fully_defined(shape):
         return np.empty(shape, (dtype or dtypes.float32).np_dtype)  # of which the value says nothing
     if shape is None:
         kind = type(value)

@@ -87,12 +87,14 @@ def _evaluate(tensor: Tensor, depth: int) -> np.ndarray | None:
         return op.attrs["value"]
     if opdef.name in ("Shape", "Size", "Rank"):
         return _shape_facts(op)
+    dims = tensor.dims
     if (
         opdef.name in ("OnesLike", "ZerosLike")
-        and (shapes.num_elements(tensor.dims) or _LARGEST + 1) <= _LARGEST
+        and shapes.fully_defined(dims)
+        and (shapes.num_elements(dims) or _LARGEST + 1) <= _LARGEST
     ):
         filled = np.ones if opdef.name == "OnesLike" else np.zeros
-        return filled(tensor.dims, tensor.dtype.np_dtype) if tensor.dtype.is_integer else None
+        return filled(dims, tensor.dtype.np_dtype) if tensor.dtype.is_integer else None
     if not opdef.pure or opdef.host or opdef.kernel is None or opdef.has_body or not op.inputs:
         return None
     if not all(t.dtype.is_numpy_compatible for t in op.outputs):
@@ -207,6 +209,7 @@ def constant_value(tensor: Any, partial: bool = False) -> Any:
     return None if value is None else value.copy()
 
 
+@public("python.framework.tensor_util.constant_value_as_shape")
 def constant_value_as_shape(tensor: Tensor) -> shapes.TensorShape:
     """The shape that an int vector holds, as far as the graph determines it."""
     return shapes.shape_of(static_dims(tensor))

@@ -331,7 +331,6 @@ class OutOfRangeError(OpError):
 
 
 @public("errors.UnimplementedError")
-@final
 class UnimplementedError(OpError):
     """The operation exists, but not for these types, options or this place.
 

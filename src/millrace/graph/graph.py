@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from millrace.core import late
 from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph import device as device_specs
+from millrace.graph.inside import GraphInside
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor, tensor_by_parts
 
@@ -67,7 +67,7 @@ class _NameScope:
 
 
 @public("Graph")
-class Graph:
+class Graph(GraphInside):
     """A computation, described: operations in creation order, named uniquely, and collections of things about
     them.
     """
@@ -81,7 +81,6 @@ class Graph:
         self._names: dict[str, int] = {}
         self.undo: list[tuple[str, int | None]] | None = None  # what the operation being added did to _names
         self._collections: dict[str, list[Any]] = {}
-        self._version = 0
         self._edits = 0
         self._finalized = False
         self._beyond = 0  # how many operations TensorFlow would have added beyond those here
@@ -92,8 +91,6 @@ class Graph:
         self.lock = threading.RLock()
         self.py_functions: dict[str, Any] = {}
         self._scoped: dict[str, Any] = {}
-        self._functions: dict[str, Any] = {}
-        self._plans: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         # scopes: what shapes the next operation
         self.scope = ""
         self.control: list[_ControlScope] = []
@@ -101,6 +98,8 @@ class Graph:
         self.colocation: list[Operation] = []
         self.attr_scope: dict[str, Any] = {}
         self.body: Body | None = None
+        self._control_flow_context: Any = None
+        self._default_original_op: Operation | None = None
 
     # --- contents -------------------------------------------------------------------------------------------
 
@@ -460,6 +459,13 @@ class Graph:
         finally:
             self.body, self.control = old, old_control
 
+    def _get_control_flow_context(self) -> Any:
+        """The context of a program's own that gets the operations added now, or None."""
+        return self._control_flow_context
+
+    def _set_control_flow_context(self, ctx: Any) -> None:
+        self._control_flow_context = ctx
+
     def as_default(self) -> Any:
         """A context in which this is the default graph of the thread."""
         return defaults.graph_stack.entered(self)
@@ -525,6 +531,15 @@ class Graph:
         self._by_name[op.name] = op
         for scope in self.control:
             scope.seen.add(op)
+        if self._control_flow_context is not None or self._default_original_op is not None:
+            self._note(op)
+
+    def _note(self, op: Operation) -> None:
+        """Tells an operation what it was added for, and the current context what was added."""
+        op._original_op = self._default_original_op
+        if self._control_flow_context is not None:
+            op._control_flow_context = self._control_flow_context
+            op._control_flow_context.AddOp(op)
 
     def check_name(self, name: str) -> None:
         """Refuses a name that an operation may not have.

@@ -20,7 +20,7 @@ def encloses(outer: Any, inner: Any) -> bool:
 
 def escaped(thing: Tensor | Operation) -> str:
     """The message for a tensor or operation used outside the body that it belongs to."""
-    op = getattr(thing, "op", thing)
+    op: Any = getattr(thing, "op", thing)
     kind = "Operation" if op is thing else "Tensor"
     return (
         f"{kind} '{thing.name}' is computed inside the body {getattr(op.body, 'name', '')!r} and "

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from millrace.core import dtypes, shapes
+from millrace.core import dtypes, late, shapes
 from millrace.core.public import public
 from millrace.graph import defaults
+from millrace.graph.inside import TensorInside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +19,7 @@ UNKNOWN_VALUE: Any = object()  # static_value() has been tried and the graph doe
 
 
 @public("Tensor")
-class Tensor:
+class Tensor(TensorInside):
     """A symbolic handle on output `value_index` of `op`; it holds no numbers."""
 
     __slots__ = (
@@ -39,7 +40,13 @@ class Tensor:
     dtype: dtypes.DType
     dims: shapes.Dims
 
-    if TYPE_CHECKING:  # what operators.py gives to tensors
+    if TYPE_CHECKING:
+        # what Keras's layers note on tensors, for TensorFlow's programs to find
+        _keras_mask: Any
+        _unconditional_loss: bool
+        _metric_obj: Any
+
+        # what operators.py gives to tensors
 
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...
@@ -151,7 +158,7 @@ class Tensor:
         return f'Tensor("{self.name}"{shape}, dtype={self.dtype.name}{device})'
 
     def _repr_html_(self) -> str:
-        return f"<code>{self.name}</code> <b>{self.dtype.name}</b> {self.get_shape()}"
+        return late.module("cards").tensor(self)
 
     __hash__ = object.__hash__
 

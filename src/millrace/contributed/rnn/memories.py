@@ -298,7 +298,7 @@ def _log_uniform(low: float, high: float, seed: int | None = None, dtype: Any = 
     return start
 
 
-def _cycled(x: Tensor, period: Tensor) -> Tensor:
+def _cycled(x: Tensor, period: Any) -> Tensor:
     """The remainder of x, with the gradient of x itself."""
     return stop_gradient(floormod(x, period) - x) + x
 
@@ -379,7 +379,7 @@ class PhasedLSTMCell(RNNCell):
         phase = get_variable(
             "phase", units, initializer=RandomUniform(0.0, period.initial_value), dtype=dtype
         )
-        ratio_on = get_variable(
+        ratio_on: Any = get_variable(
             "ratio_on",
             units,
             initializer=Constant(self._ratio_on),

@@ -393,14 +393,15 @@ def while_loop(
                 shape_invariants = (shapes.shape_of(()), inner)
             loop_vars, return_same_structure = (counter, rest), True
 
-            def cond(i: Any, values: Any) -> Any:
+            def counted_test(i: Any, values: Any) -> Any:
                 return raw.LogicalAnd(
                     raw.Less(i, limit), inner_test(values) if alone else inner_test(*values)
                 )
 
-            def body(i: Any, values: Any) -> Any:
+            def counted_step(i: Any, values: Any) -> Any:
                 return i + 1, inner_step(values) if alone else inner_step(*values)
 
+            cond, body = counted_test, counted_step
         loop = _Loop(cond, body, loop_vars, shape_invariants, back_prop, parallel_iterations)
         results = loop.build()
     if maximum_iterations is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -225,7 +225,13 @@ class Convolving:
     """
 
     def __init__(
-        self, filter: Any, strides: list[int], steps: list[int], padding: Any, layout: str, name: str | None
+        self,
+        filter: Any,
+        strides: Sequence[int],
+        steps: Sequence[int],
+        padding: Any,
+        layout: str,
+        name: str | None,
     ) -> None:
         self.strides, self.padding, self.layout, self.name = strides, padding, layout, name
         self.dilation = None

@@ -104,7 +104,7 @@ class DropoutWrapper(_Wrapper):
         if dropout_state_filter_visitor is not None and not callable(dropout_state_filter_visitor):
             raise TypeError("dropout_state_filter_visitor must be callable")
         with name_scope("DropoutWrapperInit"):
-            self._keep = {
+            self._probabilities = {
                 "input": _probability(input_keep_prob, "input_keep_prob"),
                 "state": _probability(state_keep_prob, "state_keep_prob"),
                 "output": _probability(output_keep_prob, "output_keep_prob"),
@@ -144,7 +144,7 @@ class DropoutWrapper(_Wrapper):
         return int(hashlib.md5(text).hexdigest()[:8], 16) & 0x7FFFFFFF
 
     def _drops(self, kind: str) -> bool:
-        keep = self._keep[kind]
+        keep = self._probabilities[kind]
         return isinstance(keep, Tensor) or keep < 1.0
 
     def _dropped(self, kind: str, value: Any, only: Any = None) -> Any:
@@ -154,13 +154,13 @@ class DropoutWrapper(_Wrapper):
             if not take:
                 found.append(leaf)
             elif self._variational:
-                keep = self._keep[kind]
+                keep = self._probabilities[kind]
                 mask = raw.Floor(keep + self._noise[kind][i])
                 result = leaf / keep * mask
                 result.set_shape(leaf.get_shape())
                 found.append(result)
             else:
-                found.append(dropout(leaf, keep_prob=self._keep[kind], seed=self._gen_seed(kind, i)))
+                found.append(dropout(leaf, keep_prob=self._probabilities[kind], seed=self._gen_seed(kind, i)))
         return nest.pack_sequence_as(value, found)
 
     def _step(self, inputs: Any, state: Any, scope: Any) -> Any:

@@ -288,7 +288,7 @@ class _Branch(_Lower):
         for use in uses:
             use.read_anew(use.written)
         inputs = [op.inputs[0], *(outer[k] for k in used), *references]
-        attrs = dict(zip(("then_branch", "else_branch"), uses, strict=True))
+        attrs: dict[str, Any] = {"then_branch": uses[0], "else_branch": uses[1]}
         return self._made(inputs, self.wanted, attrs, uses)
 
 

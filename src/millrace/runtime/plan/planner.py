@@ -289,7 +289,10 @@ class _Versions:
             written.append(key)
         if opdef.has_body:
             for key, (owner, changed) in body_slots(op).items():
-                step.state.append(self._current(key, owner, must_exist=False))
+                if changed:
+                    step.state.append(self._current(key, owner, must_exist=False))
+                else:  # bodies that only read are readers like any other
+                    step.state.append(self._seen(key, owner, before, must_exist=False))
                 written.append(key if changed else "")
         outputs_are_versions = bool(opdef.writes)
         for tensor in op.outputs:
@@ -413,8 +416,11 @@ class _Versions:
         """The version that a read sees: the last write among those that happen before it."""
         variable = self._variable(ref)
         assert variable is not None
-        use = self._use(slot_key(variable), variable)
-        for bit, version in reversed(self.history.get(use.key, ())):
+        return self._seen(slot_key(variable), variable, before, must_exist)
+
+    def _seen(self, key: str, op: Operation, before: int, must_exist: bool) -> int:
+        use = self._use(key, op)
+        for bit, version in reversed(self.history.get(key, ())):
             if before & bit:
                 return version
         use.must_exist |= must_exist
