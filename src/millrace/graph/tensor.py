@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from millrace.core import dtypes, shapes
+from millrace.core import dtypes, late, shapes
 from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph.inside import TensorInside
@@ -158,7 +158,7 @@ class Tensor(TensorInside):
         return f'Tensor("{self.name}"{shape}, dtype={self.dtype.name}{device})'
 
     def _repr_html_(self) -> str:
-        return f"<code>{self.name}</code> <b>{self.dtype.name}</b> {self.get_shape()}"
+        return late.module("cards").tensor(self)
 
     __hash__ = object.__hash__
 

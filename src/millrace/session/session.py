@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from millrace.core import errors
 from millrace.core.public import public
 from millrace.core.waiting import limits
+from millrace.drawing import cards
 from millrace.graph import defaults
 from millrace.graph.graph import Graph
 from millrace.runtime.executable import Executables, tier_asked_for
@@ -390,6 +391,9 @@ class BaseSession:
             self._any_order.clear()
             self._partial.clear()
             self.store.clear()
+
+    def _repr_html_(self) -> str:
+        return cards.session(self._graph, self._closed, self.store.slots)
 
     def as_default(self) -> contextlib.AbstractContextManager[BaseSession]:
         """Makes this the default session of the thread, used by `Tensor.eval` and `Operation.run`."""

@@ -17,6 +17,7 @@ from millrace.building.scopes import colocate_with, device, init_scope, name_sco
 from millrace.core import dtypes, late, shapes
 from millrace.core.collection_protos import register_proto_function
 from millrace.core.public import public
+from millrace.drawing import cards
 from millrace.graph.defaults import get_default_graph, session_for
 from millrace.graph.graph import Graph
 from millrace.graph.keys import GraphKeys
@@ -449,6 +450,9 @@ class Variable(metaclass=_VariableType):
 
     def __repr__(self) -> str:
         return f"<tf.Variable '{self.name}' shape={self.get_shape()} dtype={self.dtype.name}>"
+
+    def _repr_html_(self) -> str:
+        return cards.variable(self)
 
 
 class VariableReference:
