@@ -372,6 +372,9 @@ def _bind_inferred(opdef, attrs, final, full_name) -> None:
             )
 
 
+_MOST_OUTPUTS = 1 << 17
+
+
 def _outputs(op: Operation, opdef: OpDef, final: dict[str, Any]) -> list[Tensor]:
     found: list[Tensor] = []
     for arg in opdef.outputs:
@@ -384,6 +387,11 @@ def _outputs(op: Operation, opdef: OpDef, final: dict[str, Any]) -> list[Tensor]
             dtype = dtype.as_ref
         if arg.number_attr is None:
             found.append(Tensor(op, len(found), dtype))
+        elif final[arg.number_attr] > _MOST_OUTPUTS:
+            raise ValueError(
+                f"{opdef.name} '{op.name}': an operation has at most {_MOST_OUTPUTS} outputs. Received: "
+                f"{arg.number_attr}={final[arg.number_attr]}"
+            )
         else:
             for _ in range(final[arg.number_attr]):
                 found.append(Tensor(op, len(found), dtype))
