@@ -64,7 +64,7 @@ def gradients(
         )
     if aggregation_method is not None and aggregation_method not in aggregate.METHODS:
         raise ValueError(
-            f"gradients: aggregation_method must be one of tf.AggregationMethod. Received: {aggregation_method!r}"
+            f"gradients: aggregation_method must be an AggregationMethod. Received: {aggregation_method!r}"
         )
     zero = str(getattr(unconnected_gradients, "value", unconnected_gradients))
     if zero not in ("none", "zero"):

@@ -68,8 +68,8 @@ def register_tensor_conversion_function(
     kinds = base_type if isinstance(base_type, tuple) else (base_type,)
     if any(issubclass(kind, int | float | np.generic | np.ndarray) for kind in kinds):
         raise TypeError(
-            "register_tensor_conversion_function: the conversion of Python numbers and NumPy arrays cannot be "
-            f"replaced. Received: {base_type!r}"
+            "register_tensor_conversion_function: the conversion of Python numbers and NumPy arrays cannot "
+            f"be replaced. Received: {base_type!r}"
         )
     if not callable(conversion_func):
         raise TypeError(

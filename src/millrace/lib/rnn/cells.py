@@ -149,8 +149,8 @@ class RNNCell(Layer):
                 )
             if dtype is not None and dtypes.as_dtype(dtype) is not tensor.dtype.base_dtype:
                 raise ValueError(
-                    f"get_initial_state: dtype must be that of inputs. Received: dtype={dtype}, inputs of dtype "
-                    f"{tensor.dtype.name}"
+                    f"get_initial_state: dtype must be that of inputs. Received: dtype={dtype}, inputs of "
+                    f"dtype {tensor.dtype.name}"
                 )
             if batch_size is None:
                 batch_size = rows if rows is not None else _first_length(tensor)

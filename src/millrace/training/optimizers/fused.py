@@ -12,7 +12,7 @@ from millrace.training.optimizers.optimizer import cast
 
 
 class FusedOptimizer:
-    """For an `Optimizer` with operations `Apply<rule>`, `SparseApply<rule>` and both with `Resource` before them.
+    """For an `Optimizer` with operations `Apply<rule>`, `SparseApply<rule>` both with `Resource` before.
 
     Attributes:
       rule: the last part of the operations' names.
