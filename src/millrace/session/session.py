@@ -367,6 +367,10 @@ class BaseSession:
             raise RuntimeError("Attempted to use a closed Session.")
         plan = FetchPlan(self._graph, fetches, self)
         listed = FeedPlan(self._graph, tuple(feeds or ()))
+        if not plan.elements:
+            raise errors.InvalidArgumentError(
+                None, None, "partial_run_setup: must specify at least one target to fetch. Received: none"
+            )
         run = PartialRun(plan.elements, [feed.tensor for feed in listed.feeds], self.store)
         names = ",".join([feed.tensor.name for feed in listed.feeds] + [e.name for e in plan.elements])
         handle = f"{next(_handles)};{names}"
@@ -405,7 +409,8 @@ class BaseSession:
         """The devices that this session could use: the CPU, and what JAX finds."""
         if self._closed:
             raise errors.CancelledError(None, None, "Session has been closed.")
-        return devices.list_devices()
+        count = 0 if self._config is None else self._config.device_count.get("CPU", 0)
+        return devices.list_devices(max(count, 1))
 
     def explain(self, fetches: Any, feed_dict: Any = None) -> Explanation:
         """What `run(fetches, feed_dict)` would do and why; print it. Nothing runs.
