@@ -6,6 +6,7 @@ import hashlib
 import os
 import pathlib
 import shutil
+import sys
 import tarfile
 import tempfile
 import urllib.request
@@ -70,7 +71,7 @@ def get_file(
     place = path + ".tar.gz" if untar else path
     kept = os.path.exists(place)
     if kept and file_hash is not None and not _is(place, file_hash, hash_algorithm):
-        print(
+        _say(
             "A local file was found, but it seems to be incomplete or outdated because the "
             f"{hash_algorithm} file hash does not match the original value of {file_hash} so we will fetch "
             "it again."
@@ -87,6 +88,10 @@ def get_file(
     return path
 
 
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
 def _fetch(origin: Any, place: str, file_hash: str | None, algorithm: str) -> None:
     """Copies a file, or what is at an address; nothing is left where that fails."""
     source = os.fspath(origin)
@@ -95,7 +100,7 @@ def _fetch(origin: Any, place: str, file_hash: str | None, algorithm: str) -> No
         if os.path.exists(source):
             shutil.copyfile(source, new)
         else:
-            print("Downloading data from", source)
+            _say(f"Downloading data from {source}")
             with urllib.request.urlopen(source) as answer, open(new, "wb") as file:
                 shutil.copyfileobj(answer, file)
         if file_hash is not None and not _is(new, file_hash, algorithm):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 from typing import Any
 
@@ -46,7 +47,7 @@ def _expanded(model: Any, expand_nested: bool) -> list[Any]:
 def _links(model: Any, layers: list[Any]) -> list[tuple[Any, Any]]:
     """Pairs of layers of which the second takes what the first gives."""
     if not getattr(model, "_is_graph_network", False):
-        return list(zip(layers, layers[1:], strict=False))
+        return list(itertools.pairwise(layers))
     known = set(map(id, layers))
     found = []
     for layer in layers:
@@ -113,7 +114,8 @@ def model_to_dot(
     """
     layers = _expanded(model, expand_nested)
     kind, name = ("subgraph", f"cluster_{model.name}") if subgraph else ("digraph", model.name)
-    lines = [f'{kind} "{name}" {{', f"concentrate=true; dpi={dpi}; rankdir={rankdir};", "node [shape=record];"]
+    how = f"concentrate=true; dpi={dpi}; rankdir={rankdir};"
+    lines = [f'{kind} "{name}" {{', how, "node [shape=record];"]
     for number, layer in enumerate(layers):
         label = "|".join(_lines(layer, show_shapes, show_layer_names))
         for special in "\\{}<>":

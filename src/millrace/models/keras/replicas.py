@@ -118,8 +118,5 @@ def get_source_inputs(tensor: Any, layer: Any = None, node_index: int | None = N
 def convert_all_kernels_in_model(model: Any) -> None:
     """Turns the kernels of all convolutions round, as Theano has them, or back."""
     kinds = {"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose"}
-    pairs = []
-    for layer in model.layers:
-        if type(layer).__name__ in kinds:
-            pairs.append((layer.kernel, turned(session.get_value(layer.kernel))))
-    session.batch_set_value(pairs)
+    kernels = [layer.kernel for layer in model.layers if type(layer).__name__ in kinds]
+    session.batch_set_value([(kernel, turned(session.get_value(kernel))) for kernel in kernels])

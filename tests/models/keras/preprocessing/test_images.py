@@ -90,8 +90,11 @@ def test_folders_are_classes(tmp_path, capsys):
 
 def test_wrong_settings_are_refused():
     for wrong in (
-        dict(zoom_range=(1, 2, 3)), dict(validation_split=2.0), dict(data_format="x"), dict(brightness_range=3),
-    ):  # fmt: skip
+        dict(zoom_range=(1, 2, 3)),
+        dict(validation_split=2.0),
+        dict(data_format="x"),
+        dict(brightness_range=3),
+    ):
         with pytest.raises(ValueError):
             I.ImageDataGenerator(**wrong)
     make = I.ImageDataGenerator(validation_split=0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator as Iterating
 from typing import Any
@@ -42,9 +43,7 @@ class Iterator(Sequence):
 
     def __getitem__(self, index: int) -> Any:
         if index >= len(self):
-            raise ValueError(
-                f"Asked to retrieve element {index}, but the Sequence has length {len(self)}"
-            )
+            raise ValueError(f"Asked to retrieve element {index}, but the Sequence has length {len(self)}")
         if self.seed is not None:
             np.random.seed(self.seed + self.total_batches_seen)
         self.total_batches_seen += 1
@@ -222,7 +221,7 @@ class DirectoryIterator(Iterator):
         self.image_shape = (channels, *self.target_size) if first else (*self.target_size, channels)
         self.save_to_dir, self.save_prefix, self.save_format = save_to_dir, save_prefix, save_format
         self.interpolation, self.subset = interpolation, subset
-        names = classes or sorted(d for d in os.listdir(directory) if os.path.isdir(os.path.join(directory, d)))
+        names = classes or sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
         self.num_classes = len(names)
         self.class_indices = {name: number for number, name in enumerate(names)}
         share = _share(image_data_generator, subset)
@@ -236,7 +235,7 @@ class DirectoryIterator(Iterator):
         self.classes = np.array(numbers, dtype="int32")
         self.samples = len(self.filenames)
         self.filepaths = [os.path.join(directory, f) for f in self.filenames]
-        print(f"Found {self.samples} images belonging to {self.num_classes} classes.")
+        sys.stdout.write(f"Found {self.samples} images belonging to {self.num_classes} classes.\n")
         super().__init__(self.samples, batch_size, shuffle, seed)
 
     def _get_batches_of_transformed_samples(self, index_array: Any) -> Any:
@@ -280,7 +279,6 @@ def _images(folder: str, follow_links: bool) -> list[str]:
     """The images in a folder and those inside it, by name, relative to it."""
     found = []
     for root, _, files in sorted(os.walk(folder, followlinks=follow_links), key=lambda item: item[0]):
-        for name in sorted(files):
-            if name.lower().rpartition(".")[2] in _ENDINGS:
-                found.append(os.path.relpath(os.path.join(root, name), folder))
+        chosen = [name for name in sorted(files) if name.lower().rpartition(".")[2] in _ENDINGS]
+        found.extend(os.path.relpath(os.path.join(root, name), folder) for name in chosen)
     return found

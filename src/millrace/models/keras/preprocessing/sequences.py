@@ -126,9 +126,7 @@ def skipgrams(
         count = int(len(labels) * negative_samples)
         words = [couple[0] for couple in couples]
         random.shuffle(words)
-        couples += [
-            [words[k % len(words)], random.randint(1, vocabulary_size - 1)] for k in range(count)
-        ]
+        couples += [[words[k % len(words)], random.randint(1, vocabulary_size - 1)] for k in range(count)]
         labels += [negative] * count
     if shuffle:
         chosen = random.randint(0, 10**7) if seed is None else seed
