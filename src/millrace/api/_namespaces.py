@@ -13,6 +13,7 @@ NAMESPACES = frozenset({
     "contrib.data",
     "contrib.deprecated",
     "contrib.distributions",
+    "contrib.distributions.bijectors",
     "contrib.eager",
     "contrib.feature_column",
     "contrib.framework",

@@ -163,7 +163,7 @@ class Transformer:
       transform_external_hidden_input_handler: the same for what is not an input of the view.
       transform_op_handler: (info, operation, inputs): the copy and its outputs.
       transform_control_input_handler: (info, operation): what takes the place of a control input, or None.
-      transform_original_op_handler: (info, operation): what takes the place of the operation a gradient is of.
+      transform_original_op_handler: (info, operation): what takes the place of a gradient's operation.
     """
 
     def __init__(self) -> None:
