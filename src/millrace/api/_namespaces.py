@@ -125,6 +125,8 @@ NAMESPACES = frozenset({
     "summary",
     "sysconfig",
     "test",
+    "tools",
+    "tools.graph_transforms",
     "train",
     "train.queue_runner",
     "version",
