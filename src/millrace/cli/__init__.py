@@ -4,6 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from millrace.cli.files import add_commands, run_command
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
@@ -43,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     explain = commands.add_parser("explain", help="run a script and say how each of its runs was carried out")
     explain.add_argument("script", help="path of the script")
     explain.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
+    add_commands(commands)
     chosen = parser.parse_args(arguments)
     if chosen.version:
         from millrace import MILLRACE_VERSION
@@ -64,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from millrace.cli.graph import draw_script
 
         return draw_script(chosen.script, chosen.args, chosen.output, chosen.nodes)
+    if chosen.command in ("inspect", "convert", "show", "predict"):
+        return run_command(chosen)
     if chosen.command in ("enable", "disable"):
         from millrace.cli.run import switch
 
