@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.building.raw import raw_ops
+from millrace.building import raw
 from millrace.core import dtypes, errors
 from millrace.exchange.graph_util import convert_variables_to_constants
 from millrace.graph.graph import Graph
@@ -94,9 +94,7 @@ def _write_checkpoint(arrays: Mapping[str, Any], prefix: str) -> None:
         values = [constant(arrays[name]) for name in names]
         text = constant(names, dtype=dtypes.string)
         slices = constant([""] * len(names))
-        session.run(raw_ops.SaveV2(
-            prefix=constant(prefix), tensor_names=text, shape_and_slices=slices, tensors=values
-        ))  # fmt: skip
+        session.run(raw.SaveV2(constant(prefix), text, slices, values))
 
 
 def _freeze(source: str, target: str, outputs: list[str] | None, tags: list[str] | None) -> str:

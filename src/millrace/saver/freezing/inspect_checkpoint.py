@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ def print_tensors_in_checkpoint_file(
     print(f"# Total number of params: {total}")  # noqa: T201 - as TensorFlow's does
 
 
-def count_parameters(shapes: dict[str, Iterable[int]], exclude: str = "") -> int:
+def count_parameters(shapes: Mapping[str, Iterable[int]], exclude: str = "") -> int:
     """How many numbers tensors of these shapes hold, those left out whose names `exclude` matches."""
     kept = [shape for name, shape in shapes.items() if not exclude or not re.search(exclude, name)]
     return sum(int(np.prod(list(shape), dtype=np.int64)) for shape in kept)
