@@ -142,6 +142,24 @@ PRIVATE: dict[str, dict[str, str]] = {
         "set_global_seed": "millrace.lib.platform.context:set_global_seed",
         "shared_name": "millrace.lib.platform.context:shared_name",
     },
+    "python.estimator.estimator": {
+        "Estimator": "millrace.models.estimator.estimator:Estimator",
+        "_verify_model_fn_args": "millrace.models.estimator.estimator:check_model_fn",
+    },
+    "python.estimator.export.export_output": {
+        "ClassificationOutput": "millrace.models.estimator.export_outputs:ClassificationOutput",
+        "PredictOutput": "millrace.models.estimator.export_outputs:PredictOutput",
+        "RegressionOutput": "millrace.models.estimator.export_outputs:RegressionOutput",
+    },
+    "python.estimator.model_fn": {
+        "AVERAGE_LOSS_METRIC_KEY": "millrace.models.estimator.modes:AVERAGE_LOSS_METRIC_KEY",
+        "EstimatorSpec": "millrace.models.estimator.spec:EstimatorSpec",
+        "LOSS_METRIC_KEY": "millrace.models.estimator.modes:LOSS_METRIC_KEY",
+        "ModeKeys": "millrace.models.estimator.modes:ModeKeys",
+    },
+    "python.estimator.run_config": {
+        "RunConfig": "millrace.models.estimator.run_config:RunConfig",
+    },
     "python.framework.common_shapes": {
         "broadcast_shape": "millrace.building.internals:broadcast_shape",
         "call_cpp_shape_fn": "millrace.building.internals:call_cpp_shape_fn",

@@ -149,7 +149,13 @@ class Graph(GraphInside):
             return self._element_by_name(obj, allow_tensor, allow_operation, wanted)
         if (isinstance(obj, Tensor) and allow_tensor) or (isinstance(obj, Operation) and allow_operation):
             if obj.graph is not self:
-                raise ValueError(f"{obj!r} is not an element of this graph")
+                op = obj if isinstance(obj, Operation) else obj.op
+                made = f", created at {op.user_location}" if op.user_location else ""
+                raise ValueError(
+                    f"{obj!r} is not an element of this graph: it belongs to another one{made}; "
+                    "tf.Session(graph=tensor.graph) runs that one, `with graph.as_default():` builds in "
+                    "this one"
+                )
             return obj
         raise TypeError(f"Can not convert a {type(obj).__name__} into a {wanted}. Received: {obj!r}")
 

@@ -342,4 +342,4 @@ def raise_located(error: Exception) -> None:
     step, values = found
     raised = failures.from_exception(error, step.op, values)
     if raised is not error:
-        raise raised from (None if isinstance(error, errors.OpError) else error)
+        raise raised from (error.__cause__ if isinstance(error, errors.OpError) else error)

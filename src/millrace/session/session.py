@@ -198,6 +198,7 @@ class BaseSession:
         if not self._graph.ops:
             raise RuntimeError(
                 "The Session graph is empty.  Add operations to the graph before calling run()."
+                + _whose(fetches)
             )
         unordered = (structure_key(fetches), frozenset(keys))
         known = self._any_order.get(unordered) if len(keys) > 1 and _hashable(unordered) else None
@@ -398,6 +399,16 @@ class BaseSession:
     def as_default(self) -> contextlib.AbstractContextManager[BaseSession]:
         """Makes this the default session of the thread, used by `Tensor.eval` and `Operation.run`."""
         return defaults.session_stack.entered(self)
+
+
+def _whose(fetches: Any) -> str:
+    """Where the first of `fetches` was made, for a session whose own graph is empty."""
+    for fetch in fetches if isinstance(fetches, list | tuple) else [fetches]:
+        op = getattr(fetch, "op", fetch)
+        location = getattr(op, "user_location", None)
+        if location:
+            return f"  {op.name!r} is in another graph (created at {location}): tf.Session(graph=x.graph)."
+    return ""
 
 
 _live: weakref.WeakSet[BaseSession] = weakref.WeakSet()
