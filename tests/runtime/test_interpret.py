@@ -18,7 +18,7 @@ def _run(fetches: list[Any], feeds: dict[Any, Any], store: Store | None = None) 
     plan = simplify(make_plan(fetches, list(feeds)))
     store = store or Store()
     function = interpret.compile_plan(plan)
-    return function(*feeds.values(), *interpret.slots_for(plan, store))
+    return function(*feeds.values(), *interpret.cells_for(plan, store))
 
 
 def test_fetches_come_as_they_were_asked_for() -> None:
@@ -46,10 +46,10 @@ def test_one_number_twice_does_not_share_memory_with_a_variable() -> None:
     given = np.array([1, 2], np.float32)
     (written,) = _run([v.assign(x)], {x: given}, store)
     given[:] = written[:] = 7
-    assert store.slot(v.op.name).value.tolist() == [1, 2]
+    assert store.cell(v.op.name).value.tolist() == [1, 2]
     (read,) = _run([v.op.outputs[0]], {}, store)
     read[:] = 8
-    assert store.slot(v.op.name).value.tolist() == [1, 2]
+    assert store.cell(v.op.name).value.tolist() == [1, 2]
 
 
 def test_rows_are_changed_in_place_only_where_nobody_else_looks() -> None:
@@ -57,9 +57,9 @@ def test_rows_are_changed_in_place_only_where_nobody_else_looks() -> None:
     update = tf.scatter_add(table, [1], [[1.0, 1.0]])
     store = Store()
     _run([table.initializer], {}, store)
-    kept = store.slot(table.op.name).value
+    kept = store.cell(table.op.name).value
     _run([update.op], {}, store)
-    assert store.slot(table.op.name).value is kept and kept[1].tolist() == [1, 1]
+    assert store.cell(table.op.name).value is kept and kept[1].tolist() == [1, 1]
     old, new = _run([tf.identity(table), update], {}, store)
     assert old[1].tolist() == [1, 1] and new[1].tolist() == [2, 2]
 
@@ -73,10 +73,10 @@ def test_a_failed_run_stores_nothing() -> None:
     _run([v.initializer, table.initializer], {}, store)
     with pytest.raises(Exception, match="division"):
         _run([fails, write.op, rows.op], {}, store)
-    assert store.slot(v.op.name).value == 1 and store.slot(table.op.name).value.tolist() == [0, 0, 0]
+    assert store.cell(v.op.name).value == 1 and store.cell(table.op.name).value.tolist() == [0, 0, 0]
 
 
-def test_an_empty_slot_is_an_error_that_names_its_variable() -> None:
+def test_an_empty_cell_is_an_error_that_names_its_variable() -> None:
     v = tf.Variable(1.0, name="weights")
     with pytest.raises(tf.errors.FailedPreconditionError, match="uninitialized.*weights"):
         _run([v + 1.0], {})
@@ -85,7 +85,7 @@ def test_an_empty_slot_is_an_error_that_names_its_variable() -> None:
 def test_a_failing_step_is_found_with_its_values() -> None:
     x = tf.placeholder(tf.float32, [None])
     y = tf.reshape(tf.exp(x), [2, 2], name="shaped")
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - the kernel's own, not yet one of tf.errors
+    with pytest.raises(Exception) as caught:
         _run([tf.sin(y)], {x: np.zeros(3, np.float32)})
     found = interpret.locate(caught.value)
     assert found is not None
@@ -110,10 +110,10 @@ def test_long_plans_are_cut_into_functions(count: int) -> None:
     found = _run([y, *(w.op for w in writes)], {x: given}, store)
     assert np.array_equal(found[0], want)
     for k, v in enumerate(variables):
-        assert np.array_equal(store.slot(v.op.name).value, want + np.float32(k))
+        assert np.array_equal(store.cell(v.op.name).value, want + np.float32(k))
     size = tf.placeholder(tf.int32, [1])
     fails = tf.reshape(y, size, name="bad")
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - the kernel's own, not yet one of tf.errors
+    with pytest.raises(Exception) as caught:
         _run([fails], {x: given, size: np.array([3], np.int32)})
     found_step = interpret.locate(caught.value)
     assert found_step is not None and found_step[0].op is fails.op
@@ -142,9 +142,9 @@ def test_a_state_is_made_once() -> None:
     queue = tf.FIFOQueue(3, tf.float32, shared_name="q")
     store = Store()
     _run([queue.enqueue(1.0)], {}, store)
-    kept = store.slot("q").value
+    kept = store.cell("q").value
     _run([queue.enqueue(2.0)], {}, store)
-    assert store.slot("q").value is kept
+    assert store.cell("q").value is kept
     assert [_run([queue.dequeue()], {}, store)[0] for _ in range(2)] == [1, 2]
 
 

@@ -36,7 +36,7 @@ def test_what_must_come_before_a_wait_and_what_may_come_after() -> None:
     ]  # fmt: skip
     assert [part.waits for part in parts] == [False, True, False]
     assert [part.whole for part in parts] == [False, False, True]
-    assert [slot.key for slot in parts[0].changed] == ["q", v.op.name] and not parts[2].changed
+    assert [cell.key for cell in parts[0].changed] == ["q", v.op.name] and not parts[2].changed
 
 
 def test_nothing_is_left_after_the_last_wait() -> None:

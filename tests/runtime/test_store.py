@@ -1,4 +1,4 @@
-"""Slots: by name, freed by container."""
+"""Cells: by name, freed by container."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ class _Open:
         self.released = True
 
 
-def test_a_slot_is_made_once_and_empty() -> None:
+def test_a_cell_is_made_once_and_empty() -> None:
     store = Store()
-    slot = store.slot("v")
-    assert slot.value is None and slot.key == "v" and store.slot("v") is slot
-    assert store.slot("w") is not slot and list(store.slots) == ["v", "w"]
+    cell = store.cell("v")
+    assert cell.value is None and cell.key == "v" and store.cell("v") is cell
+    assert store.cell("w") is not cell and list(store.cells) == ["v", "w"]
 
 
 def test_containers_are_freed_by_name() -> None:
     store = Store()
     for key in ("v", "a/v", "ab/v", "b/v"):
-        store.slot(key).value = 1
+        store.cell(key).value = 1
     store.clear(("a", "b"))
-    assert {key: slot.value for key, slot in store.slots.items()} == {
+    assert {key: cell.value for key, cell in store.cells.items()} == {
         "v": 1, "a/v": None, "ab/v": 1, "b/v": None,
     }  # fmt: skip
     store.clear()
-    assert all(slot.value is None for slot in store.slots.values())
+    assert all(cell.value is None for cell in store.cells.values())
 
 
 def test_what_is_open_is_closed() -> None:
     store, thing = Store(), _Open()
-    store.slot("v").value = thing
+    store.cell("v").value = thing
     store.clear()
-    assert thing.released and store.slot("v").value is None
+    assert thing.released and store.cell("v").value is None
 
 
 def test_its_context_is_quiet_and_only_there() -> None:

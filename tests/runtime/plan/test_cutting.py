@@ -60,7 +60,7 @@ def test_a_variable_is_given_away_only_where_nobody_wants_its_old_value() -> Non
         ([write, _called(v + 0.0)], False),  # the host takes something after the segment
     ):
         plan = _plan(fetches, [x])
-        (use,) = plan.slots
+        (use,) = plan.cells
         parts = split(plan)
         given = {v for part in parts if isinstance(part, Segment) for v in part.donated}
         assert given == ({use.initial} if donates else set()), fetches
@@ -75,7 +75,7 @@ def test_new_values_come_in_the_order_of_the_memory_that_they_take() -> None:
     plan = _plan([*writes, tf.add_n(sums)])
     (segment,) = split(plan)
     assert isinstance(segment, Segment) and len(segment.donated) == 3
-    finals = {use.initial: use.final for use in plan.slots}
+    finals = {use.initial: use.final for use in plan.cells}
     assert segment.outputs[:3] == [finals[v] for v in segment.inputs if v in finals]
 
 
@@ -86,9 +86,7 @@ def test_reasons() -> None:
     rows = tf.where(x > 0.0)
     fetches = [tf.exp(x), tf.string_to_number(words), queue.dequeue(), tf.gather(x, rows), _called(x)]
     plan = _plan(fetches, [x, words], [(3,), ()])
-    reasons = {
-        step.op.type: reason for step, reason in zip(plan.steps, host_reasons(plan), strict=True)
-    }
+    reasons = {step.op.type: reason for step, reason in zip(plan.steps, host_reasons(plan), strict=True)}
     assert reasons["Exp"] == "" and reasons["Greater"] == ""
     assert reasons["QueueDequeueV2"] == "waits for other threads"
     assert reasons["PyFunc"] == "runs in Python"
