@@ -3,8 +3,8 @@
     python tools/record_paths.py paths.tsv generated_ops.txt      # with TensorFlow 1.15 installed
 
 What it writes is `src/millrace/hook/paths.tsv` and `generated_ops.txt`. A name is kept where its object is
-public under some name and the private module is its home, takes it from a module of generated operations, or
-is one of the modules that gather names. Needs Python 3.7, as TensorFlow 1.15 does.
+public under some name; in contrib also the private module has to be its home, take it from a module of
+generated operations, or be one of the modules that gather names. Needs Python 3.7, as TensorFlow 1.15 does.
 """
 
 import importlib
@@ -119,13 +119,8 @@ def main(paths, generated):
                     continue
                 target = shortest(objects[id(value)])
                 home = str(getattr(value, "__module__", "") or "").replace("tensorflow_core", "tensorflow")
-                if not (
-                    home == "tensorflow." + path
-                    or home.startswith("tensorflow.python.ops.gen_")
-                    or path.split(".")[-1] in GATHERING
-                    or path in packages
-                    or not home.startswith("tensorflow")
-                ):
+                borrowed = home.startswith("tensorflow") and home != "tensorflow." + path
+                if borrowed and path.startswith("contrib.") and not _gathers(path, home, packages):
                     continue
                 space, _, leaf = target.rpartition(".")
                 if (space == path and leaf == name) or not (
@@ -139,6 +134,13 @@ def main(paths, generated):
             if path.startswith("python.ops.gen_"):
                 functions.write("[%s]\n" % path)
                 functions.writelines(generated_lines(module, types_))
+
+
+def _gathers(path, home, packages):
+    """Whether a module of contrib offers what it takes from another one."""
+    return (
+        home.startswith("tensorflow.python.ops.gen_") or path.split(".")[-1] in GATHERING or path in packages
+    )
 
 
 def generated_lines(module, op_types):

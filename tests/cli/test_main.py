@@ -22,3 +22,12 @@ def test_unknown_commands_are_refused(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["walk"])
     assert "invalid choice: 'walk'" in capsys.readouterr().err
+
+
+def test_explains_errors(capsys):
+    assert main(["error", "tf.errors.OutOfRangeError"]) == 0
+    assert "one pass" in capsys.readouterr().out.lower()
+    assert main(["error"]) == 0
+    assert "InvalidArgumentError" in capsys.readouterr().out
+    assert main(["error", "OutOfRagneError"]) == 2
+    assert "did you mean OutOfRangeError?" in capsys.readouterr().err

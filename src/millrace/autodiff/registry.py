@@ -61,6 +61,7 @@ def not_differentiable(op_type: str) -> None:
     _register(op_type, NOT_DIFFERENTIABLE)
 
 
+@public("python.framework.ops.get_gradient_function")
 def gradient_function(op: Operation) -> Any:
     """The gradient function of `op`, or NOT_DIFFERENTIABLE.
 

@@ -108,7 +108,7 @@ def device(device_name_or_function: Any) -> Any:
     return get_default_graph().device(device_name_or_function)
 
 
-@public("colocate_with")
+@public("python.framework.ops.colocate_with", "colocate_with")
 def colocate_with(op: Any, ignore_existing: bool = False) -> Any:
     """Keeps operations created inside on the device of `op`."""
     return get_default_graph().colocate_with(op, ignore_existing)

@@ -209,6 +209,7 @@ def constant_value(tensor: Any, partial: bool = False) -> Any:
     return None if value is None else value.copy()
 
 
+@public("python.framework.tensor_util.constant_value_as_shape")
 def constant_value_as_shape(tensor: Tensor) -> shapes.TensorShape:
     """The shape that an int vector holds, as far as the graph determines it."""
     return shapes.shape_of(static_dims(tensor))

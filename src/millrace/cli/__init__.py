@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     explain = commands.add_parser("explain", help="run a script and say how each of its runs was carried out")
     explain.add_argument("script", help="path of the script")
     explain.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
+    error = commands.add_parser("error", help="explain an error of a running graph")
+    error.add_argument("name", nargs="?", help="its class, such as InvalidArgumentError; default: list them")
     chosen = parser.parse_args(arguments)
     if chosen.version:
         from millrace import MILLRACE_VERSION
@@ -60,6 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from millrace.cli.explain import explain_script
 
         return explain_script(chosen.script, chosen.args)
+    if chosen.command == "error":
+        from millrace.cli.error_pages import show_page
+
+        return show_page(chosen.name)
     if chosen.command == "graph":
         from millrace.cli.graph import draw_script
 

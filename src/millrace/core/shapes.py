@@ -531,11 +531,13 @@ def shape_of(dims: Dims) -> TensorShape:
     return shape
 
 
+@public("python.framework.tensor_shape.as_shape")
 def as_shape(shape: Any) -> TensorShape:
     """Converts what `as_dims` takes; a `TensorShape` is returned as it is."""
     return shape if isinstance(shape, TensorShape) else TensorShape(shape)
 
 
+@public("python.framework.tensor_shape.as_dimension")
 def as_dimension(value: Any) -> Dimension:
     """Converts what `as_dim` takes; a `Dimension` is returned as it is."""
     return value if isinstance(value, Dimension) else Dimension(value)
@@ -553,6 +555,7 @@ def dimension_at_index(shape: TensorShape, index: int) -> Dimension:
     return shape[index]
 
 
+@public("python.framework.tensor_shape.unknown_shape")
 def unknown_shape(rank: int | None = None, **kwargs: Any) -> TensorShape:
     """A shape of which at most the rank is known.
 
@@ -573,16 +576,19 @@ def unknown_shape(rank: int | None = None, **kwargs: Any) -> TensorShape:
     return shape_of(None if rank is None else (None,) * operator.index(rank))
 
 
+@public("python.framework.tensor_shape.scalar")
 def scalar() -> TensorShape:
     """The shape with no axes."""
     return shape_of(())
 
 
+@public("python.framework.tensor_shape.vector")
 def vector(length: Any) -> TensorShape:
     """The shape with one axis, of the given length."""
     return TensorShape((length,))
 
 
+@public("python.framework.tensor_shape.matrix")
 def matrix(rows: Any, cols: Any) -> TensorShape:
     """The shape with two axes, of the given lengths."""
     return TensorShape((rows, cols))

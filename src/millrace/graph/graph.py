@@ -14,6 +14,7 @@ from millrace.core import late
 from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph import device as device_specs
+from millrace.graph.inside import GraphInside
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor, tensor_by_parts
 
@@ -66,7 +67,7 @@ class _NameScope:
 
 
 @public("Graph")
-class Graph:
+class Graph(GraphInside):
     """A computation, described: operations in creation order, named uniquely, and collections of things about
     them.
     """
@@ -97,6 +98,8 @@ class Graph:
         self.colocation: list[Operation] = []
         self.attr_scope: dict[str, Any] = {}
         self.body: Body | None = None
+        self._control_flow_context: Any = None
+        self._default_original_op: Operation | None = None
 
     # --- contents -------------------------------------------------------------------------------------------
 
@@ -146,7 +149,13 @@ class Graph:
             return self._element_by_name(obj, allow_tensor, allow_operation, wanted)
         if (isinstance(obj, Tensor) and allow_tensor) or (isinstance(obj, Operation) and allow_operation):
             if obj.graph is not self:
-                raise ValueError(f"{obj!r} is not an element of this graph")
+                op = obj if isinstance(obj, Operation) else obj.op
+                made = f", created at {op.user_location}" if op.user_location else ""
+                raise ValueError(
+                    f"{obj!r} is not an element of this graph: it belongs to another one{made}; "
+                    "tf.Session(graph=tensor.graph) runs that one, `with graph.as_default():` builds in "
+                    "this one"
+                )
             return obj
         raise TypeError(f"Can not convert a {type(obj).__name__} into a {wanted}. Received: {obj!r}")
 
@@ -456,6 +465,13 @@ class Graph:
         finally:
             self.body, self.control = old, old_control
 
+    def _get_control_flow_context(self) -> Any:
+        """The context of a program's own that gets the operations added now, or None."""
+        return self._control_flow_context
+
+    def _set_control_flow_context(self, ctx: Any) -> None:
+        self._control_flow_context = ctx
+
     def as_default(self) -> Any:
         """A context in which this is the default graph of the thread."""
         return defaults.graph_stack.entered(self)
@@ -521,6 +537,15 @@ class Graph:
         self._by_name[op.name] = op
         for scope in self.control:
             scope.seen.add(op)
+        if self._control_flow_context is not None or self._default_original_op is not None:
+            self._note(op)
+
+    def _note(self, op: Operation) -> None:
+        """Tells an operation what it was added for, and the current context what was added."""
+        op._original_op = self._default_original_op
+        if self._control_flow_context is not None:
+            op._control_flow_context = self._control_flow_context
+            op._control_flow_context.AddOp(op)
 
     def check_name(self, name: str) -> None:
         """Refuses a name that an operation may not have.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from millrace.core import dtypes, late
 from millrace.core.public import public
 from millrace.graph import defaults, location
+from millrace.graph.inside import OperationInside
 from millrace.graph.nesting import check_edges
 from millrace.graph.opdef import OpDef
 from millrace.graph.tensor import Tensor
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @public("Operation")
-class Operation:
+class Operation(OperationInside):
     """A node: its type, inputs, attributes and what must run before it."""
 
     __slots__ = (
@@ -123,6 +124,9 @@ class Operation:
           ValueError: there is no session, or it holds another graph.
         """
         defaults.session_for(self.graph, session, f"run operation '{self.name}'").run(self, feed_dict)
+
+    def _repr_html_(self) -> str:
+        return late.module("cards").operation(self)
 
     def _set_device(self, device: Any) -> None:
         self.device = self.graph.device_name(device)

@@ -78,6 +78,9 @@ def _private(path: str, name: str) -> tuple[Any] | None:
         return (exports[name],) if name in exports else None
     if (generated := table.generated().get(path, {}).get(name)) is not None:
         return (_operation(name, *generated),)
+    # TensorFlow's private modules import one another, and programs reach one through another.
+    if path.startswith("python.") and (module := table.by_last_name().get(name)) is not None:
+        return (importlib.import_module(_API + module),)
     return None
 
 

@@ -58,6 +58,24 @@ def _modules(below: str) -> frozenset[str]:
     return frozenset(found)
 
 
+_NEAREST = ("framework", "ops", "util", "training", "platform", "eager", "layers", "summary", "client")
+
+
+@cache
+def by_last_name() -> dict[str, str]:
+    """Last name of a private module -> the module; of several, the one that most others import."""
+
+    def far(path: str) -> tuple[int, int]:
+        package = path.split(".")[1]
+        return (_NEAREST.index(package) if package in _NEAREST else len(_NEAREST), path.count("."))
+
+    found: dict[str, str] = {}
+    modules = {*table(), *generated(), *PRIVATE}
+    for path in sorted((m for m in modules if m.startswith("python.")), key=far):
+        found.setdefault(path.rpartition(".")[2], path)
+    return found
+
+
 def has(path: str) -> bool:
     """True for a private module, relative to `tensorflow`, and for the packages around one."""
     return path in modules(path)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from millrace.core import errors
 from millrace.core.public import public
 from millrace.core.waiting import limits
+from millrace.drawing import cards
 from millrace.graph import defaults
 from millrace.graph.graph import Graph
 from millrace.runtime.executable import Executables, tier_asked_for
@@ -197,6 +198,7 @@ class BaseSession:
         if not self._graph.ops:
             raise RuntimeError(
                 "The Session graph is empty.  Add operations to the graph before calling run()."
+                + _whose(fetches)
             )
         unordered = (structure_key(fetches), frozenset(keys))
         known = self._any_order.get(unordered) if len(keys) > 1 and _hashable(unordered) else None
@@ -295,6 +297,28 @@ class BaseSession:
 
         return call
 
+    def _make_callable_from_options(self, callable_options: Any) -> Callable[..., Any]:
+        """A function that gives a list of the values of the fetches that a CallableOptions message names.
+
+        Args:
+          callable_options: the message, with names of tensors in `feed` and `fetch`, operations in `target`.
+        """
+        options = callable_options
+        fetches = [*options.fetch, *(self._graph.get_operation_by_name(name) for name in options.target)]
+        feeds = [self._graph.get_tensor_by_name(name) for name in options.feed]
+        run = self.make_callable(fetches, feeds, accept_options=True)
+        wanted = len(options.fetch)
+
+        def call(*values: Any, run_metadata: Any = None) -> list[Any]:
+            if run_metadata is None:
+                return run(*values)[:wanted]
+            return run(*values, options=options.run_options, run_metadata=run_metadata)[:wanted]
+
+        return call
+
+    def _extend_graph(self) -> None:
+        """Does nothing: a run sees every operation that was added before it."""
+
     def partial_run_setup(self, fetches: Any, feeds: Any = None) -> str:
         """Prepares a run in several calls.
 
@@ -369,9 +393,22 @@ class BaseSession:
             self._partial.clear()
             self.store.clear()
 
+    def _repr_html_(self) -> str:
+        return cards.session(self._graph, self._closed, self.store.slots)
+
     def as_default(self) -> contextlib.AbstractContextManager[BaseSession]:
         """Makes this the default session of the thread, used by `Tensor.eval` and `Operation.run`."""
         return defaults.session_stack.entered(self)
+
+
+def _whose(fetches: Any) -> str:
+    """Where the first of `fetches` was made, for a session whose own graph is empty."""
+    for fetch in fetches if isinstance(fetches, list | tuple) else [fetches]:
+        op = getattr(fetch, "op", fetch)
+        location = getattr(op, "user_location", None)
+        if location:
+            return f"  {op.name!r} is in another graph (created at {location}): tf.Session(graph=x.graph)."
+    return ""
 
 
 _live: weakref.WeakSet[BaseSession] = weakref.WeakSet()

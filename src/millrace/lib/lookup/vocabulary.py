@@ -255,7 +255,7 @@ def _bucketed(
     return IdTableWithHashBuckets(table, num_oov_buckets, hasher_spec, name, key_dtype)
 
 
-@public("contrib.lookup.index_table_from_tensor")
+@public("python.ops.lookup_ops.index_table_from_tensor", "contrib.lookup.index_table_from_tensor")
 def index_table_from_tensor(
     mapping: Any,
     num_oov_buckets: int = 0,
@@ -305,7 +305,7 @@ def _numbers(words: Tensor) -> Tensor:
     return raw.Cast(raw.Range(np.int32(0), size, np.int32(1), name="range"), DstT=int64)
 
 
-@public("contrib.lookup.index_table_from_file")
+@public("python.ops.lookup_ops.index_table_from_file", "contrib.lookup.index_table_from_file")
 def index_table_from_file(
     vocabulary_file: Any = None,
     num_oov_buckets: int = 0,
@@ -409,7 +409,10 @@ def string_to_index(tensor: Any, mapping: Any, default_value: Any = -1, name: st
 # ---------------------------------------------------------------- numbers to words
 
 
-@public("contrib.lookup.index_to_string_table_from_tensor")
+@public(
+    "python.ops.lookup_ops.index_to_string_table_from_tensor",
+    "contrib.lookup.index_to_string_table_from_tensor",
+)
 def index_to_string_table_from_tensor(
     mapping: Any, default_value: str = "UNK", name: str | None = None
 ) -> HashTable:
@@ -434,7 +437,9 @@ def index_to_string_table_from_tensor(
         return HashTable(initializer, default_value)
 
 
-@public("contrib.lookup.index_to_string_table_from_file")
+@public(
+    "python.ops.lookup_ops.index_to_string_table_from_file", "contrib.lookup.index_to_string_table_from_file"
+)
 def index_to_string_table_from_file(
     vocabulary_file: Any,
     vocab_size: int | None = None,

@@ -8,6 +8,7 @@ from millrace.building import raw
 from millrace.building.convert import shape_tensor, to_tensor
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import shapes
+from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
 from millrace.opkit.rules.array_idioms import rank_tensor
@@ -24,6 +25,7 @@ def _described(value: Any, name: str) -> tuple[Tensor, Tensor, Tensor]:
         return value, shape_tensor(value, name="shape"), rank_tensor(value, "rank")
 
 
+@public("python.ops.weights_broadcast_ops.assert_broadcastable")
 def assert_broadcastable(weights: Any, values: Any) -> Any:
     """An operation that fails when `weights` do not apply to `values`.
 
@@ -90,6 +92,7 @@ def _applies(
     return raw.LogicalOr(is_scalar, raw.LogicalAnd(same_rank, every))
 
 
+@public("python.ops.weights_broadcast_ops.broadcast_weights")
 def broadcast_weights(weights: Any, values: Any) -> Tensor:
     """`weights` in the shape of `values`.
 

@@ -9,7 +9,7 @@ from typing import Any
 from millrace.core.public import public
 
 
-@public("executing_eagerly")
+@public("python.eager.context.executing_eagerly", "python.eager.context.in_eager_mode", "executing_eagerly")
 def executing_eagerly() -> bool:
     """False: operations are added to a graph, and run in a session."""
     return False

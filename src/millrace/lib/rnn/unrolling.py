@@ -95,7 +95,7 @@ def _batch_of(inputs: list[Tensor], axis: int) -> Any:
     return raw.Shape(inputs[0])[axis]
 
 
-@public("contrib.rnn.transpose_batch_time")
+@public("python.ops.rnn._transpose_batch_time", "contrib.rnn.transpose_batch_time")
 def transpose_batch_time(x: Any) -> Any:
     """The first two dimensions swapped, with as much static shape as is known.
 
@@ -105,7 +105,7 @@ def transpose_batch_time(x: Any) -> Any:
     return _swapped(convert.convert_to_tensor(x))
 
 
-@public("contrib.rnn.best_effort_input_batch_size")
+@public("python.ops.rnn._best_effort_input_batch_size", "contrib.rnn.best_effort_input_batch_size")
 def best_effort_input_batch_size(flat_input: Any) -> Any:
     """The batch size of inputs `[time, batch, ...]`: an int where a static shape tells, else a scalar tensor.
 

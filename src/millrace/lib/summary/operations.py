@@ -22,18 +22,27 @@ SummaryDescription = public("summary.SummaryDescription")(protos.SummaryDescript
 _NOT_IN_TAGS = re.compile(r"[^-/\w.]")
 
 
+@public("python.ops.summary_op_util.clean_tag", "python.distribute.summary_op_util.clean_tag")
 def _clean(name: str | None) -> str | None:
     """A name with underscores for characters that operation names cannot have, without leading slashes."""
     return None if name is None else _NOT_IN_TAGS.sub("_", name).lstrip("/")
 
 
+@public("python.ops.summary_op_util.summary_scope")
 @contextlib.contextmanager
-def _tagged(
-    name: str, family: str | None, values: list[Any], default: str | None = None
+def summary_scope(
+    name: str, family: str | None = None, default_name: str | None = None, values: Any = None
 ) -> Iterator[tuple[str, str]]:
-    """A name scope for a summary: the pair (tag, scope)."""
+    """A name scope for a summary: the pair (tag, scope).
+
+    Args:
+      name: the summary's name.
+      family: what comes before it in the tag.
+      default_name: a name where `name` is None.
+      values: the tensors of the summary.
+    """
     name, family = _clean(name) or "", _clean(family)
-    with name_scope(name if family is None else f"{family}/{name}", default, values) as scope:
+    with name_scope(name if family is None else f"{family}/{name}", default_name, values) as scope:
         tag = scope.rstrip("/")
         if family is not None:
             # The family comes first in the tag even where other scopes are around, and groups tags on screen.
@@ -45,10 +54,28 @@ def _tagged(
         yield tag, scope
 
 
-def _collected(summary: Tensor, collections: Any) -> Tensor:
+@public("python.ops.summary_op_util.collect")
+def collect(val: Any, collections: Any, default_collections: Any) -> None:
+    """Adds a summary to collections.
+
+    Args:
+      val: the summary.
+      collections: names; None: the default ones.
+      default_collections: names.
+    """
     graph = get_default_graph()
-    for key in [GraphKeys.SUMMARIES] if collections is None else collections:
-        graph.add_to_collection(key, summary)
+    for key in default_collections if collections is None else collections:
+        graph.add_to_collection(key, val)
+
+
+@public("python.ops.summary_op_util.skip_summary", "python.distribute.summary_op_util.skip_summary")
+def skip_summary() -> bool:
+    """False: there is one replica, and it writes."""
+    return False
+
+
+def _collected(summary: Tensor, collections: Any) -> Tensor:
+    collect(summary, collections, [GraphKeys.SUMMARIES])
     return summary
 
 
@@ -65,7 +92,7 @@ def scalar(name: str, tensor: Any, collections: Any = None, family: str | None =
     Returns:
       A string scalar, a serialized `Summary`.
     """
-    with _tagged(name, family, [tensor]) as (tag, scope):
+    with summary_scope(name, family, values=[tensor]) as (tag, scope):
         return _collected(raw.ScalarSummary(tag, tensor, name=scope), collections)
 
 
@@ -82,7 +109,7 @@ def histogram(name: str, values: Any, collections: Any = None, family: str | Non
     Returns:
       A string scalar, a serialized `Summary`.
     """
-    with _tagged(name, family, [values], "HistogramSummary") as (tag, scope):
+    with summary_scope(name, family, values=[values], default_name="HistogramSummary") as (tag, scope):
         return _collected(raw.HistogramSummary(tag, values, name=scope), collections)
 
 
@@ -102,7 +129,7 @@ def image(
     Returns:
       A string scalar, a serialized `Summary`.
     """
-    with _tagged(name, family, [tensor]) as (tag, scope):
+    with summary_scope(name, family, values=[tensor]) as (tag, scope):
         return _collected(raw.ImageSummary(tag, tensor, max_images=max_outputs, name=scope), collections)
 
 
@@ -128,7 +155,7 @@ def audio(
     Returns:
       A string scalar, a serialized `Summary`.
     """
-    with _tagged(name, family, [tensor]) as (tag, scope):
+    with summary_scope(name, family, values=[tensor]) as (tag, scope):
         sample_rate = convert.to_tensor(sample_rate, float32, "sample_rate")
         summary = raw.AudioSummaryV2(tag, tensor, sample_rate, max_outputs=max_outputs, name=scope)
         return _collected(summary, collections)
@@ -189,7 +216,7 @@ def tensor_summary(
         metadata.display_name = display_name
     if summary_description is not None:
         metadata.summary_description = summary_description
-    with _tagged(name, family, [tensor]) as (tag, scope):
+    with summary_scope(name, family, values=[tensor]) as (tag, scope):
         summary = raw.TensorSummaryV2(tag, tensor, metadata.SerializeToString(), name=scope)
         return _collected(summary, collections)
 

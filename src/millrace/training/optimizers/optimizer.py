@@ -11,6 +11,7 @@ from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import colocate_with, control_dependencies, init_scope, name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
+from millrace.drawing import cards
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.operation import Operation
@@ -55,6 +56,18 @@ class Optimizer:
         self._name = name
         self._slots: dict[str, dict[Any, Any]] = {}
         self._non_slot_dict: dict[Any, Any] = {}
+
+    def _repr_html_(self) -> str:
+        plain = (int, float, str, type(None))
+        settings = {
+            name.strip("_").replace("_", " "): value
+            for name, value in vars(self).items()
+            if name not in ("_name", "_slots", "_non_slot_dict")
+            and (isinstance(value, plain) or hasattr(value, "dtype"))
+            and value is not None
+        }
+        slots = {name: len(made) for name, made in self._slots.items()}
+        return cards.optimizer(type(self).__name__, self._name, settings, slots)
 
     def get_name(self) -> str:
         """The optimizer's name."""
@@ -374,6 +387,10 @@ def _flat(var_list: Any) -> list[Any]:
         return [v for item in var_list for v in _flat(item)]
     if isinstance(var_list, dict):
         return [v for key in sorted(var_list) for v in _flat(var_list[key])]
+    if isinstance(var_list, str | bytes):
+        raise TypeError(
+            f"Argument is not a tf.Variable: {var_list!r}; `var_list` takes variables, not their names"
+        )
     if hasattr(var_list, "__iter__") and not isinstance(var_list, Tensor | Variable):
         return [v for item in var_list for v in _flat(item)]
     return [var_list]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.building.internals import prepend_name_scope as prepend_name_scope
+    from millrace.building.internals import strip_name_scope as strip_name_scope
     from millrace.contributed.framework.arg_scope import add_arg_scope as add_arg_scope
     from millrace.contributed.framework.arg_scope import arg_scope as arg_scope
     from millrace.contributed.framework.arg_scope import arg_scoped_arguments as arg_scoped_arguments
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from millrace.datasets.specs import BoundedTensorSpec as BoundedTensorSpec
     from millrace.datasets.specs import TensorSpec as TensorSpec
     from millrace.lib.flow.control_flow import with_dependencies as with_dependencies
+    from millrace.lib.flow.static_branch import smart_case as smart_case
+    from millrace.lib.flow.static_branch import smart_cond as smart_cond
+    from millrace.lib.flow.static_branch import smart_constant_value as smart_constant_value
     from millrace.lib.math.array import argsort as argsort
     from millrace.lib.math.array import is_tensor as is_tensor
     from millrace.lib.math.array import sort as sort
@@ -102,7 +107,12 @@ __all__ = [
     "local_variable",
     "model_variable",
     "nest",
+    "prepend_name_scope",
+    "smart_case",
+    "smart_cond",
+    "smart_constant_value",
     "sort",
+    "strip_name_scope",
     "variable",
     "weighted_moving_average",
     "with_dependencies",
@@ -156,7 +166,12 @@ if not TYPE_CHECKING:
             "load_variable_slot_initializer": "millrace.saver.checkpoint.remap",
             "local_variable": "millrace.contributed.framework.variables",
             "model_variable": "millrace.contributed.framework.variables",
+            "prepend_name_scope": "millrace.building.internals",
+            "smart_case": "millrace.lib.flow.static_branch",
+            "smart_cond": "millrace.lib.flow.static_branch",
+            "smart_constant_value": "millrace.lib.flow.static_branch",
             "sort": "millrace.lib.math.array",
+            "strip_name_scope": "millrace.building.internals",
             "variable": "millrace.contributed.framework.variables",
             "weighted_moving_average": "millrace.lib.variables.moving_averages",
             "with_dependencies": "millrace.lib.flow.control_flow",
