@@ -165,7 +165,7 @@ def _bound(function: Call, captured: tuple[Any, ...]) -> Call:
 class _Stateful:
     """A call that reads and writes cells."""
 
-    __slots__ = ("_captured", "_count", "_first", "_function", "_lock", "_slots", "_written")
+    __slots__ = ("_captured", "_cells", "_count", "_first", "_function", "_lock", "_written")
 
     def __init__(self, planned: _Planned, captured: tuple[Any, ...], cells: list[Cell], lock: Any) -> None:
         self._function = planned.function
