@@ -74,6 +74,14 @@ class Graph(GraphInside):
 
     is_function = False  # True where a tensor from outside is captured
 
+    @property
+    def building_function(self) -> bool:
+        """True for the graph of a function."""
+        return self.is_function
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise TypeError("A Graph cannot be copied; import its as_graph_def() into another one")
+
     def __init__(self) -> None:
         late.module("operators")  # tensors get theirs before there are tensors
         self.ops: list[Operation] = []
@@ -326,7 +334,10 @@ class Graph(GraphInside):
             return
         ops: dict[Operation, None] = {}
         for item in control_inputs:
-            if hasattr(item, "values") and hasattr(item, "indices"):
+            if hasattr(item, "dense_shape") and hasattr(item, "values"):
+                if not hasattr(item, "_orders_by_values"):
+                    raise TypeError(f"Can not convert a {type(item).__name__} into a Tensor or Operation. "
+                                    f"Received: {item!r}")  # fmt: skip
                 item = item.values
             element = self.as_graph_element(getattr(item, "handle_op", None) or item)
             ops[element.op if isinstance(element, Tensor) else element] = None
