@@ -2,7 +2,7 @@
 
 A variable is named in one of two ways: by a reference (`VariableV2`, dtype `float32_ref`) or by a resource
 handle (`VarHandleOp`). Either way a kernel gets the current value and returns the next one; the runtime
-keeps the slot. The shape rules get the variable's dims for both.
+keeps the cell. The shape rules get the variable's dims for both.
 """
 
 from __future__ import annotations
@@ -273,6 +273,19 @@ class AssignSubVariableOp:
     def kernel(xp, resource, value):
         _check_shape(xp, resource, value, "AssignSubVariableOp")
         return xp.subtract(resource, value)
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare("DisableCopyOnRead(resource: resource)", reads="resource", reads_uninitialized=True)
+class DisableCopyOnRead:
+    """Nothing: later releases of TensorFlow tell their runtime so that a variable may be read in place."""
+
+    def shape(resource):
+        return []
+
+    def kernel(xp, resource):
+        return ()
 
     grad = NOT_DIFFERENTIABLE
 
