@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from millrace.models.keras.engine.model import Model as Model
     from millrace.models.keras.engine.sequential import Sequential as Sequential
     from millrace.api.keras import activations as activations
+    from millrace.api.keras import applications as applications
     from millrace.api.keras import backend as backend
     from millrace.api.keras import callbacks as callbacks
     from millrace.api.keras import constraints as constraints
@@ -30,6 +31,7 @@ __all__ = [
     "Model",
     "Sequential",
     "activations",
+    "applications",
     "backend",
     "callbacks",
     "constraints",
@@ -54,5 +56,5 @@ if not TYPE_CHECKING:
             "Model": "millrace.models.keras.engine.model",
             "Sequential": "millrace.models.keras.engine.sequential",
         },
-        children=("activations", "backend", "callbacks", "constraints", "datasets", "experimental", "initializers", "layers", "losses", "metrics", "models", "optimizers", "preprocessing", "regularizers", "utils",),
+        children=("activations", "applications", "backend", "callbacks", "constraints", "datasets", "experimental", "initializers", "layers", "losses", "metrics", "models", "optimizers", "preprocessing", "regularizers", "utils",),
     )

@@ -1,0 +1,1 @@
+"""Known architectures of image models."""
