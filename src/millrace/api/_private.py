@@ -110,6 +110,20 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.data.ops.multi_device_iterator_ops": {
         "MultiDeviceIterator": "millrace.datasets.multi_device:MultiDeviceIterator",
     },
+    "python.debug": {
+        "LocalCLIDebugHook": "millrace.training.debugging.stepper:LocalCLIDebugHook",
+        "LocalCLIDebugWrapperSession": "millrace.training.debugging.stepper:LocalCLIDebugWrapperSession",
+        "has_inf_or_nan": "millrace.training.debugging.stepper:has_inf_or_nan",
+    },
+    "python.debug.lib.debug_data": {
+        "has_inf_or_nan": "millrace.training.debugging.stepper:has_inf_or_nan",
+    },
+    "python.debug.wrappers.hooks": {
+        "LocalCLIDebugHook": "millrace.training.debugging.stepper:LocalCLIDebugHook",
+    },
+    "python.debug.wrappers.local_cli_wrapper": {
+        "LocalCLIDebugWrapperSession": "millrace.training.debugging.stepper:LocalCLIDebugWrapperSession",
+    },
     "python.distribute.summary_op_util": {
         "clean_tag": "millrace.lib.summary.operations:_clean",
         "skip_summary": "millrace.lib.summary.operations:skip_summary",
