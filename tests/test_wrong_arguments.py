@@ -37,7 +37,8 @@ def wrong(foreign):
     return {
         "None": None, "rank": [[[[1.0]]]], "dtype": "text", "negative": -7, "huge": 2**40,
         "float": 1.5,
-        "ragged": [[1.0], [1.0, 2.0]], "foreign": foreign, "object": object(), "dict": {"a": 1.0}, "empty": [],
+        "ragged": [[1.0], [1.0, 2.0]], "foreign": foreign, "object": object(), "dict": {"a": 1.0},
+        "empty": [],
     }  # fmt: skip
 
 
