@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from millrace.building.convert import convert_to_tensor_or_sparse_tensor as convert_to_tensor_or_sparse_tensor
     from millrace.building.convert import register_tensor_conversion_function as register_tensor_conversion_function
     from millrace.building.indexed_slices import IndexedSlices as IndexedSlices
+    from millrace.building.operators import Tensor as Tensor
     from millrace.building.operators import public_div as div
     from millrace.building.raw import raw_ops as raw_ops
     from millrace.building.scopes import add_to_collection as add_to_collection
@@ -142,7 +143,6 @@ if TYPE_CHECKING:
     from millrace.graph.graph import Graph as Graph
     from millrace.graph.keys import GraphKeys as GraphKeys
     from millrace.graph.operation import Operation as Operation
-    from millrace.graph.tensor import Tensor as Tensor
     from millrace.lib.flow.assertion import Assert as Assert
     from millrace.lib.flow.control_flow import case as case
     from millrace.lib.flow.control_flow import cond as cond
@@ -1378,7 +1378,7 @@ if not TYPE_CHECKING:
             "Summary": "millrace.core.proto_names",
             "SummaryMetadata": "millrace.core.proto_names",
             "TFRecordReader": "millrace.lib.input.readers",
-            "Tensor": "millrace.graph.tensor",
+            "Tensor": "millrace.building.operators",
             "TensorArray": "millrace.lib.flow.tensor_array",
             "TensorInfo": "millrace.core.proto_names",
             "TensorShape": "millrace.core.shapes",

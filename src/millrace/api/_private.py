@@ -86,6 +86,13 @@ PRIVATE: dict[str, dict[str, str]] = {
         "set_global_seed": "millrace.lib.platform.context:set_global_seed",
         "shared_name": "millrace.lib.platform.context:shared_name",
     },
+    "python.eager.tape": {
+        "could_possibly_record": "millrace.lib.platform.tape:should_record",
+        "should_record": "millrace.lib.platform.tape:should_record",
+        "stop_recording": "millrace.lib.platform.tape:stop_recording",
+        "variable_accessed": "millrace.lib.platform.tape:variable_accessed",
+        "variables_accessed": "millrace.lib.platform.tape:variables_accessed",
+    },
     "python.framework.common_shapes": {
         "broadcast_shape": "millrace.building.internals:broadcast_shape",
         "call_cpp_shape_fn": "millrace.building.internals:call_cpp_shape_fn",
@@ -183,8 +190,16 @@ PRIVATE: dict[str, dict[str, str]] = {
         "smart_cond": "millrace.lib.layers.arguments:smart_cond_or_variable",
         "static_shape": "millrace.lib.layers.arguments:static_shape",
     },
+    "python.ops.array_ops": {
+        "rank_internal": "millrace.ops.array.shape:rank_internal",
+        "shape_internal": "millrace.ops.array.shape:shape_internal",
+        "size_internal": "millrace.ops.array.shape:size_internal",
+    },
     "python.ops.check_ops": {
         "assert_greater_equal": "millrace.lib.math.checks:assert_greater_equal",
+    },
+    "python.ops.confusion_matrix": {
+        "remove_squeezable_dimensions": "millrace.lib.metrics.confusion:without_last",
     },
     "python.ops.control_flow_ops": {
         "ControlFlowContext": "millrace.lib.flow.contexts:ControlFlowContext",
@@ -232,15 +247,26 @@ PRIVATE: dict[str, dict[str, str]] = {
         "variance_scaling_initializer": "millrace.lib.variables.initializers:VarianceScaling",
         "zeros_initializer": "millrace.lib.variables.initializers:Zeros",
     },
+    "python.ops.linalg.linear_operator_util": {
+        "broadcast_matrix_batch_dims": "millrace.lib.linalg.broadcasting:broadcast_matrix_batch_dims",
+        "matmul_with_broadcast": "millrace.lib.linalg.broadcasting:matmul_with_broadcast",
+        "matrix_solve_with_broadcast": "millrace.lib.linalg.broadcasting:matrix_solve_with_broadcast",
+        "matrix_triangular_solve_with_broadcast": "millrace.lib.linalg.broadcasting:matrix_triangular_solve_with_broadcast",
+    },
     "python.ops.lookup_ops": {
         "index_table_from_file": "millrace.lib.lookup.vocabulary:index_table_from_file",
         "index_table_from_tensor": "millrace.lib.lookup.vocabulary:index_table_from_tensor",
         "index_to_string_table_from_file": "millrace.lib.lookup.vocabulary:index_to_string_table_from_file",
         "index_to_string_table_from_tensor": "millrace.lib.lookup.vocabulary:index_to_string_table_from_tensor",
     },
+    "python.ops.metrics_impl": {
+        "_safe_div": "millrace.lib.metrics.inputs:ratio",
+        "metric_variable": "millrace.lib.metrics.inputs:metric_variable",
+    },
     "python.ops.resource_variable_ops": {
         "ResourceVariable": "millrace.lib.variables.resource_variables:ResourceVariable",
         "is_resource_variable": "millrace.lib.variables.resource_variables:is_resource_variable",
+        "variable_accessed": "millrace.lib.platform.tape:variable_accessed",
     },
     "python.ops.resources": {
         "initialize_resources": "millrace.training.sessions.resources:initialize_resources",
@@ -305,6 +331,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "variable_scope": "millrace.lib.variables.scope:variable_scope",
     },
     "python.ops.variables": {
+        "PartitionedVariable": "millrace.lib.variables.partitioned:PartitionedVariable",
         "Variable": "millrace.lib.variables.variable:Variable",
         "all_variables": "millrace.lib.variables.sets:all_variables",
         "assert_variables_initialized": "millrace.lib.variables.sets:assert_variables_initialized",
@@ -477,6 +504,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "SessionCreator": "millrace.training.sessions.scaffold:SessionCreator",
         "SingularMonitoredSession": "millrace.training.sessions.monitored:SingularMonitoredSession",
         "WorkerSessionCreator": "millrace.training.sessions.scaffold:WorkerSessionCreator",
+        "_CoordinatedSession": "millrace.training.sessions.layers:CoordinatedSession",
+        "_HookedSession": "millrace.training.sessions.layers:HookedSession",
+        "_RecoverableSession": "millrace.training.sessions.layers:RecoverableSession",
     },
     "python.training.moving_averages": {
         "ExponentialMovingAverage": "millrace.training.moving_averages:ExponentialMovingAverage",

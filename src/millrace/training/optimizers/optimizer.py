@@ -20,6 +20,7 @@ from millrace.lib.variables import initializers
 from millrace.lib.variables.partitioned import PartitionedVariable
 from millrace.lib.variables.variable import Variable
 from millrace.training.optimizers import slot_creator
+from millrace.training.optimizers.fused import FusedUpdates
 
 _VALID_TYPES: Final = frozenset(
     (dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128)
@@ -27,7 +28,7 @@ _VALID_TYPES: Final = frozenset(
 
 
 @public("train.Optimizer", "python.training.optimizer.Optimizer")
-class Optimizer:
+class Optimizer(FusedUpdates):
     """Adds operations that change variables so that a loss falls.
 
     A subclass says what to do with one gradient: `_apply_dense` and `_apply_sparse` for variables named by
@@ -88,7 +89,12 @@ class Optimizer:
           ValueError: no variable has a gradient.
         """
         pairs = self.compute_gradients(
-            loss, var_list, gate_gradients, aggregation_method, colocate_gradients_with_ops, grad_loss
+            loss,
+            var_list=var_list,
+            gate_gradients=gate_gradients,
+            aggregation_method=aggregation_method,
+            colocate_gradients_with_ops=colocate_gradients_with_ops,
+            grad_loss=grad_loss,
         )
         if not any(g is not None for g, _ in pairs):
             raise ValueError(
@@ -321,22 +327,6 @@ class Optimizer:
     def _prepare(self) -> None:
         """Makes the tensors that all updates share."""
 
-    def _apply_dense(self, grad: Tensor, var: Any) -> Any:
-        """The operation that changes `var`, named by a reference, by a gradient of its shape."""
-        raise NotImplementedError(f"{type(self).__name__} does not define _apply_dense")
-
-    def _resource_apply_dense(self, grad: Tensor, handle: Any) -> Any:
-        """The operation that changes `handle`, a variable named by a handle, by a gradient of its shape."""
-        raise NotImplementedError(f"{type(self).__name__} does not define _resource_apply_dense")
-
-    def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
-        """The operation that changes the rows of `var` that `grad` names; no row is named twice."""
-        raise NotImplementedError(f"{type(self).__name__} does not define _apply_sparse")
-
-    def _resource_apply_sparse(self, grad: Tensor, handle: Any, indices: Tensor) -> Any:
-        """The operation that changes the rows `indices` of `handle`; no row is named twice."""
-        raise NotImplementedError(f"{type(self).__name__} does not define _resource_apply_sparse")
-
     def _apply_sparse_duplicate_indices(self, grad: IndexedSlices, var: Any) -> Any:
         """As `_apply_sparse`, but rows may be named several times; their gradients add up."""
         values, indices = deduplicated(grad.values, grad.indices)
@@ -361,12 +351,6 @@ def deduplicated(values: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
     unique = raw.Unique(indices)
     count = raw.Shape(unique.y)[0]
     return raw.UnsortedSegmentSum(values, unique.idx, count), unique.y
-
-
-def cast(tensor: Tensor, dtype: dtypes.DType) -> Tensor:
-    """`tensor` in `dtype`; itself where it is of that dtype."""
-    base = dtype.base_dtype
-    return tensor if tensor.dtype.base_dtype is base else raw.Cast(tensor, DstT=base)
 
 
 def _flat(var_list: Any) -> list[Any]:
