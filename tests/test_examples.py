@@ -52,4 +52,7 @@ def test_notebooks_are_stored_as_executed(path):
     assert outputs
     assert not [output for output in outputs if output["output_type"] == "error"]
     assert not [output for output in outputs if output.get("name") == "stderr"]
-    assert any("text/html" in output.get("data", {}) for output in outputs)  # a graph shows itself
+    pages = ["".join(output.get("data", {}).get("text/html", "")) for output in outputs]
+    assert any("data:image/svg+xml;base64," in page for page in pages)  # a graph shows itself
+    assert not [page for page in pages if "<svg" in page]  # stripped where a notebook is not trusted
+    assert not [cell for cell in code if re.search(r"sys\.path|open\(", "".join(cell["source"]))]

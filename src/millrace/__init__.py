@@ -8,11 +8,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from millrace import api, hook
+from millrace.hook import tracebacks
 
 # In front of the other finders, so that `millrace.contrib.layers` is the module
 # `millrace.api.contrib.layers` and never a second copy of it.
 sys.meta_path.insert(0, hook.PackageFinder("millrace"))
 sys.meta_path.append(hook.PrivateFinder)  # pyright: ignore[reportArgumentType]
+tracebacks.install()
 
 __all__: list[str] = []
 __all__ += api.__all__

@@ -1,5 +1,6 @@
 """Pictures: well-formed, self-contained, small for big graphs, and showing what they should."""
 
+import base64
 import re
 import subprocess
 import sys
@@ -16,6 +17,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 def labels(text):
     found = ElementTree.fromstring(text).iter(f"{SVG}text")
     return ["".join([e.text or "", *(inner.tail or "" for inner in e)]) for e in found]
+
+
+def images(page):
+    """The SVG documents of a page's images."""
+    return [base64.b64decode(data).decode() for data in re.findall(r'svg\+xml;base64,([^"]*)"', page)]
 
 
 def two_layers():
@@ -46,9 +52,42 @@ def test_every_node_and_scope_of_a_small_graph_is_labelled():
 
 def test_no_ids_scripts_or_outside_resources():
     two_layers()
-    for text in (picture.svg(tf.get_default_graph()), picture.html(tf.get_default_graph())):
-        assert not re.search(r"<script|<link|href=|url\(|<style", text)
-        assert set(re.findall(r"https?://[^\"]*", text)) == {"http://www.w3.org/2000/svg"}
+    graph = tf.get_default_graph()
+    for text in (picture.svg(graph), picture.html(graph), *images(picture.html(graph))):
+        assert not re.search(r"<script|<link|href=|url\(|<foreignObject", text)
+        assert set(re.findall(r"https?://[^\"]*", text)) <= {"http://www.w3.org/2000/svg"}
+
+
+def test_notebooks_keep_the_picture_as_an_image_that_fits():
+    two_layers()
+    scopes(12, 30)
+    page = tf.get_default_graph()._repr_html_()
+    assert "<svg" not in page  # stripped from outputs that a notebook does not trust
+    found = images(page)
+    assert len(found) == 1 + page.count("<details")
+    assert "MatMul" in labels(found[0])
+    for text in found:
+        assert float(re.search(r'width="(\d+)', text)[1]) <= 900
+        assert "prefers-color-scheme: dark" in text
+
+
+def test_equal_scopes_open_alike():
+    for i in range(6):
+        with tf.name_scope(f"block{i}"), tf.name_scope("conv2d"):
+            x = tf.zeros([2])
+            for _ in range(6):
+                x = tf.identity(x)
+    shown = labels(picture.svg(tf.get_default_graph(), limit=30))
+    assert sum("operations" in text for text in shown) in (0, 6)
+    assert shown.count("zeros") in (0, 6)
+
+
+def test_labels_never_cut_a_shape():
+    x = tf.placeholder(tf.float32, [None, 128, 128, 64], name="x")
+    tf.space_to_batch_nd(x, [1, 1], [[0, 0], [0, 0]], name="a_long_name_of_an_operation")
+    shown = labels(picture.svg(tf.get_default_graph()))
+    assert any(text.endswith("float32 ?\u00d7128\u00d7128\u00d764") for text in shown)
+    assert not [text for text in shown if "\u00d7" in text and "\u2026" in text]
 
 
 def test_names_are_escaped():

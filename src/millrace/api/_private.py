@@ -33,6 +33,62 @@ PRIVATE: dict[str, dict[str, str]] = {
         "_Linear": "millrace.lib.rnn.internals:Linear",
         "_linear": "millrace.lib.rnn.internals:linear",
     },
+    "contrib.slim.python.slim.nets.alexnet": {
+        "alexnet_v2": "millrace.contributed.slim.nets.plain:alexnet_v2",
+        "alexnet_v2_arg_scope": "millrace.contributed.slim.nets.plain:alexnet_v2_arg_scope",
+    },
+    "contrib.slim.python.slim.nets.inception_v1": {
+        "inception_v1": "millrace.contributed.slim.nets.inception_v1:inception_v1",
+        "inception_v1_arg_scope": "millrace.contributed.slim.nets.inception_v1:inception_v1_arg_scope",
+        "inception_v1_base": "millrace.contributed.slim.nets.inception_v1:inception_v1_base",
+    },
+    "contrib.slim.python.slim.nets.inception_v2": {
+        "inception_v2": "millrace.contributed.slim.nets.inception_v2:inception_v2",
+        "inception_v2_arg_scope": "millrace.contributed.slim.nets.inception_v2:inception_v2_arg_scope",
+        "inception_v2_base": "millrace.contributed.slim.nets.inception_v2:inception_v2_base",
+    },
+    "contrib.slim.python.slim.nets.inception_v3": {
+        "inception_v3": "millrace.contributed.slim.nets.inception_v3:inception_v3",
+        "inception_v3_arg_scope": "millrace.contributed.slim.nets.inception_v3:inception_v3_arg_scope",
+        "inception_v3_base": "millrace.contributed.slim.nets.inception_v3:inception_v3_base",
+    },
+    "contrib.slim.python.slim.nets.overfeat": {
+        "overfeat": "millrace.contributed.slim.nets.plain:overfeat",
+        "overfeat_arg_scope": "millrace.contributed.slim.nets.plain:overfeat_arg_scope",
+    },
+    "contrib.slim.python.slim.nets.resnet_utils": {
+        "Block": "millrace.contributed.slim.nets.blocks:Block",
+        "conv2d_same": "millrace.contributed.slim.nets.blocks:conv2d_same",
+        "resnet_arg_scope": "millrace.contributed.slim.nets.blocks:resnet_arg_scope",
+        "stack_blocks_dense": "millrace.contributed.slim.nets.blocks:stack_blocks_dense",
+        "subsample": "millrace.contributed.slim.nets.blocks:subsample",
+    },
+    "contrib.slim.python.slim.nets.resnet_v1": {
+        "bottleneck": "millrace.contributed.slim.nets.resnet_v1:bottleneck",
+        "resnet_v1": "millrace.contributed.slim.nets.resnet_v1:resnet_v1",
+        "resnet_v1_101": "millrace.contributed.slim.nets.resnet_v1:resnet_v1_101",
+        "resnet_v1_152": "millrace.contributed.slim.nets.resnet_v1:resnet_v1_152",
+        "resnet_v1_200": "millrace.contributed.slim.nets.resnet_v1:resnet_v1_200",
+        "resnet_v1_50": "millrace.contributed.slim.nets.resnet_v1:resnet_v1_50",
+        "resnet_v1_block": "millrace.contributed.slim.nets.resnet_v1:resnet_v1_block",
+    },
+    "contrib.slim.python.slim.nets.resnet_v2": {
+        "bottleneck": "millrace.contributed.slim.nets.resnet_v2:bottleneck",
+        "resnet_v2": "millrace.contributed.slim.nets.resnet_v2:resnet_v2",
+        "resnet_v2_101": "millrace.contributed.slim.nets.resnet_v2:resnet_v2_101",
+        "resnet_v2_152": "millrace.contributed.slim.nets.resnet_v2:resnet_v2_152",
+        "resnet_v2_200": "millrace.contributed.slim.nets.resnet_v2:resnet_v2_200",
+        "resnet_v2_50": "millrace.contributed.slim.nets.resnet_v2:resnet_v2_50",
+        "resnet_v2_block": "millrace.contributed.slim.nets.resnet_v2:resnet_v2_block",
+    },
+    "contrib.slim.python.slim.nets.vgg": {
+        "vgg_16": "millrace.contributed.slim.nets.plain:vgg_16",
+        "vgg_19": "millrace.contributed.slim.nets.plain:vgg_19",
+        "vgg_a": "millrace.contributed.slim.nets.plain:vgg_a",
+        "vgg_arg_scope": "millrace.contributed.slim.nets.plain:vgg_arg_scope",
+        "vgg_d": "millrace.contributed.slim.nets.plain:vgg_16",
+        "vgg_e": "millrace.contributed.slim.nets.plain:vgg_19",
+    },
     "contrib.training.python.training.hparam": {
         "HParams": "millrace.contributed.training.hparams:HParams",
         "parse_values": "millrace.contributed.training.hparams:parse_values",
@@ -92,6 +148,24 @@ PRIVATE: dict[str, dict[str, str]] = {
         "stop_recording": "millrace.lib.platform.tape:stop_recording",
         "variable_accessed": "millrace.lib.platform.tape:variable_accessed",
         "variables_accessed": "millrace.lib.platform.tape:variables_accessed",
+    },
+    "python.estimator.estimator": {
+        "Estimator": "millrace.models.estimator.estimator:Estimator",
+        "_verify_model_fn_args": "millrace.models.estimator.estimator:check_model_fn",
+    },
+    "python.estimator.export.export_output": {
+        "ClassificationOutput": "millrace.models.estimator.export_outputs:ClassificationOutput",
+        "PredictOutput": "millrace.models.estimator.export_outputs:PredictOutput",
+        "RegressionOutput": "millrace.models.estimator.export_outputs:RegressionOutput",
+    },
+    "python.estimator.model_fn": {
+        "AVERAGE_LOSS_METRIC_KEY": "millrace.models.estimator.modes:AVERAGE_LOSS_METRIC_KEY",
+        "EstimatorSpec": "millrace.models.estimator.spec:EstimatorSpec",
+        "LOSS_METRIC_KEY": "millrace.models.estimator.modes:LOSS_METRIC_KEY",
+        "ModeKeys": "millrace.models.estimator.modes:ModeKeys",
+    },
+    "python.estimator.run_config": {
+        "RunConfig": "millrace.models.estimator.run_config:RunConfig",
     },
     "python.framework.common_shapes": {
         "broadcast_shape": "millrace.building.internals:broadcast_shape",

@@ -15,6 +15,7 @@ PLACES = {
     "operators": "millrace.building.operators",
     "graphdef": "millrace.exchange.graphdef",
     "picture": "millrace.drawing.picture",
+    "cards": "millrace.drawing.cards",
     "gradients": "millrace.autodiff.gradients",
     "variable_creation": "millrace.lib.variables.creation",
     "assigning": "millrace.lib.variables.assigning",

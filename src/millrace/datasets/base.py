@@ -11,6 +11,7 @@ from millrace.core import dtypes
 from millrace.datasets import iterators, nesting
 from millrace.datasets.elements import attrs_of, int64
 from millrace.datasets.options import Options
+from millrace.drawing import cards
 from millrace.graph.tensor import Tensor
 
 _SPEEDUPS = ("map_vectorization:use_choose_fastest:false",)
@@ -69,6 +70,12 @@ class DatasetBase:
         shapes = str(nesting.map_structure(str, self.output_shapes))
         types = str(self.output_types).replace("<dtype: '", "tf.").replace("'>", "")
         return f"<{kind} shapes: {shapes}, types: {types}>".replace("'", "")
+
+    def _repr_html_(self) -> str:
+        shapes = nesting.map_structure(str, self.output_shapes)
+        types = nesting.map_structure(lambda dtype: dtype.name, self.output_types)
+        sources = [type(source).__name__ for source in self._sources]
+        return cards.dataset(type(self).__name__, types, shapes, sources)
 
     def __iter__(self) -> Any:
         raise RuntimeError(

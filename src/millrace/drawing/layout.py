@@ -53,7 +53,11 @@ class _Piece:
 
 
 def arrange(
-    vertices: list[Vertex], edges: list[Edge], gap: float = 24.0, row_gap: float = 34.0
+    vertices: list[Vertex],
+    edges: list[Edge],
+    gap: float = 24.0,
+    row_gap: float = 34.0,
+    widest: float = float("inf"),
 ) -> tuple[float, float]:
     """Places the vertices and routes the edges.
 
@@ -62,6 +66,7 @@ def arrange(
       edges: between them; their points are set, from tail to head.
       gap: least distance of neighbours in a row.
       row_gap: distance of rows.
+      widest: a row of more than so much becomes several, one below the other.
 
     Returns:
       (width, height) of the whole.
@@ -71,6 +76,7 @@ def arrange(
     loose = [v for v in vertices if v not in linked and not v.pin]
     break_cycles(main, edges)
     _assign_ranks(main, edges)
+    _wrap(main, gap, widest)
     pieces, chains = _cut(main, edges)
     rows = _rows([*main, *(v for chain in chains for v in chain)])
     _order(rows, pieces)
@@ -80,7 +86,7 @@ def arrange(
     width = max((v.x + v.width for row in rows for v in row), default=0.0)
     for edge, chain in zip(edges, chains, strict=True):
         _route(edge, chain, bands)
-    return _append_loose(loose, width, height, gap)
+    return _append_loose(loose, width, height, gap, widest)
 
 
 def break_cycles(vertices: list[Vertex], edges: list[Edge]) -> None:
@@ -140,6 +146,18 @@ def _assign_ranks(vertices: list[Vertex], edges: list[Edge]) -> None:
     for v in vertices:
         if v.pin > 0:
             v.rank = last + 1
+
+
+def _wrap(vertices: list[Vertex], gap: float, widest: float) -> None:
+    """Breaks rows that are too wide; no edge runs inside a row, so that all edges still point down."""
+    added = 0
+    for row in _rows(vertices):
+        at = 0.0
+        for v in row:
+            if at and not v.pin and at + v.width > widest:
+                added, at = added + 1, 0.0
+            v.rank += added
+            at += v.width + gap
 
 
 def _cut(vertices: list[Vertex], edges: list[Edge]) -> tuple[list[_Piece], list[list[Vertex]]]:
@@ -294,11 +312,13 @@ def _route(edge: Edge, chain: list[Vertex], bands: list[tuple[float, float]]) ->
     edge.points = points[::-1] if edge.reversed else points
 
 
-def _append_loose(loose: list[Vertex], width: float, height: float, gap: float) -> tuple[float, float]:
+def _append_loose(
+    loose: list[Vertex], width: float, height: float, gap: float, widest: float
+) -> tuple[float, float]:
     """Puts vertices without edges below the rest, in lines as wide as it or as a page."""
     if not loose:
         return width, height
-    page = max(width, 720.0)
+    page = max(width, min(widest, 720.0))
     x, y, tall = 0.0, height + (gap if height else 0.0), 0.0
     for v in loose:
         if x and x + v.width > page:

@@ -1,4 +1,5 @@
-"""Pictures of a graph: `svg` for a file, `html` for a notebook. Plain markup, nothing loaded from anywhere.
+"""Pictures of a graph: `svg` for a file, `html` for a notebook, where each picture is an image that holds its
+own data: notebooks strip drawings from outputs that they do not trust, and keep images.
 
 A graph is shown by name scope. What belongs to one operation by its name (the constants `add/y` of `add`, the
 initialiser, assignment and read of a variable) is drawn as one node. Scopes open, the outermost first, while
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from millrace.drawing import embedded
 from millrace.drawing import svg as drawing
 from millrace.drawing.svg import Node
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 _NODES = 40  # in one picture
 _PICTURES = 400  # in one page
+_WIDEST = 860.0  # in a notebook: letters stay readable where 720 pixels are left
+_WIDEST_FILE = 1600.0
+_LONGEST = 46  # letters of a node's second line; a type and shape may take more
 _VARIABLES = frozenset(("Variable", "VariableV2", "VarHandleOp"))
 _SOURCES = {
     "Placeholder": "feed",
@@ -60,23 +65,34 @@ def svg(graph: Graph, limit: int = _NODES) -> str:
       limit: open scopes while the picture has at most so many nodes.
     """
     root = scope_tree(graph)
-    return drawing.svg(_node(root, _opened(root, limit)), _edges(graph, root))
+    return drawing.svg(_node(root, _opened(root, limit)), _edges(graph, root), _WIDEST_FILE)
 
 
 def html(graph: Graph) -> str:
     """The graph as HTML: the picture, and below it a picture of each closed scope, to unfold."""
     root = scope_tree(graph)
     opened = _opened(root, _NODES)
-    shown = drawing.svg(_node(root, opened), _edges(graph, root))
-    counts = _summary(graph)
     budget = [_PICTURES]
-    parts = [_fold(scope, graph, root, budget) for scope in _closed(root, opened)]
+    folds = "".join(_fold(scope, graph, budget) for scope in _closed(root, opened))
+    counts = _summary(graph)
     return (
-        '<div style="font-family:system-ui,sans-serif;font-size:13px;color:#1f2733;background:#fff;'
-        'border:1px solid #d5dbe3;border-radius:8px;padding:10px;max-width:100%">'
         f'<div style="margin-bottom:6px"><b>Graph</b> {counts}</div>'
-        f'<div style="overflow:auto;max-height:720px">{shown}</div>{"".join(parts)}</div>'
+        f"<div>{_image(root, opened, graph, f'Graph: {counts}')}</div>{folds}"
     )
+
+
+def page(graph: Graph, limit: int = _NODES) -> str:
+    """The graph as an HTML document of its own: the wheel zooms, dragging moves, hovering tells.
+
+    Args:
+      graph: what to draw.
+      limit: open scopes while the picture has at most so many nodes.
+    """
+    return embedded.page(svg(graph, limit), f"Graph: {_summary(graph)}")
+
+
+def _image(scope: Scope, opened: set[Scope], graph: Graph, text: str) -> str:
+    return embedded.image(drawing.svg(_node(scope, opened), _edges(graph, scope), _WIDEST), text)
 
 
 def scope_tree(graph: Graph) -> Scope:
@@ -119,20 +135,36 @@ def _belongs(op: Operation, scope: Scope) -> bool:
 
 
 def _opened(root: Scope, limit: int) -> set[Scope]:
-    """The scopes to open, breadth first, the small before the large, while at most `limit` nodes show."""
+    """The scopes to open, breadth first, the small before the large, while at most `limit` nodes show.
+
+    Scopes with the same content open together or not at all.
+    """
     opened = {root}
     visible = len(root.ops) + len(root.inner)
+    forms: dict[Scope, Any] = {}
     level = [root]
     while level:
-        below = [s for scope in level for s in scope.inner.values() if s.op is None]
+        alike: dict[Any, list[Scope]] = {}
+        for scope in level:
+            for inner in scope.inner.values():
+                if inner.op is None:
+                    alike.setdefault(_form(inner, forms), []).append(inner)
         level = []
-        for scope in sorted(below, key=lambda s: len(s.ops) + len(s.inner)):
-            more = len(scope.ops) + len(scope.inner) - 1
+        for group in sorted(alike.values(), key=lambda g: len(g[0].ops) + len(g[0].inner)):
+            more = sum(len(scope.ops) + len(scope.inner) - 1 for scope in group)
             if visible + more <= limit:
                 visible += more
-                opened.add(scope)
-                level.append(scope)
+                opened.update(group)
+                level += group
     return opened
+
+
+def _form(scope: Scope, forms: dict[Scope, Any]) -> Any:
+    """What is the same for scopes with the same kinds of operations, inside their inner scopes too."""
+    if scope not in forms:
+        own = tuple(sorted(op.type for op in scope.ops))
+        forms[scope] = hash((own, tuple(sorted(_form(inner, forms) for inner in scope.inner.values()))))
+    return forms[scope]
 
 
 def _closed(scope: Scope, opened: set[Scope]) -> Iterator[Scope]:
@@ -143,18 +175,17 @@ def _closed(scope: Scope, opened: set[Scope]) -> Iterator[Scope]:
             yield inner
 
 
-def _fold(scope: Scope, graph: Graph, root: Scope, budget: list[int]) -> str:
+def _fold(scope: Scope, graph: Graph, budget: list[int]) -> str:
     """One closed scope as an element to unfold, its own closed scopes inside."""
-    title = f"{drawing.escape(scope.name)} <span style='color:#68758a'>{_count(scope.count)}</span>"
+    title = f"{drawing.escape(scope.name)} <small>{_count(scope.count)}</small>"
     if budget[0] <= 0:
         return f"<div style='margin:3px 0 3px 14px'>{title}</div>"
     budget[0] -= 1
     opened = _opened(scope, _NODES)
-    picture = drawing.svg(_node(scope, opened), _edges(graph, scope))
-    inner = "".join(_fold(s, graph, root, budget) for s in _closed(scope, opened))
+    inner = "".join(_fold(s, graph, budget) for s in _closed(scope, opened))
     return (
         f"<details style='margin:3px 0 3px 14px'><summary style='cursor:pointer'>{title}</summary>"
-        f"<div style='overflow:auto;max-height:640px'>{picture}</div>{inner}</details>"
+        f"<div>{_image(scope, opened, graph, f'Scope {scope.name}')}</div>{inner}</details>"
     )
 
 
@@ -186,7 +217,10 @@ def _op_node(op: Operation, ops: list[Operation]) -> Node:
         line = [text]
     elif op.outputs:
         line.append(_type(op.outputs[0]))
-    return Node(label, " · ".join([*line, *written]), kind, _tip(op), ops)
+    for text in written:
+        if len(" · ".join([*line, text])) <= _LONGEST:
+            line.append(text)
+    return Node(label, " · ".join(line), kind, _tip(op), ops)
 
 
 def _type(tensor: Tensor) -> str:

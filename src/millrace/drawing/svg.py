@@ -87,17 +87,18 @@ def escape(text: str) -> str:
     return text
 
 
-def svg(root: Node, edges: list[_Wire]) -> str:
+def svg(root: Node, edges: list[_Wire], widest: float) -> str:
     """An SVG document of `root`, an open node.
 
     Args:
       root: what to draw; its own border is left out.
       edges: (from operation, to operation, kind, tip).
+      widest: rows of nodes are broken to stay inside this width; a single node may be wider.
     """
     _adopt(root)
     where = {op: node for node in _leaves(root) for op in node.ops}
     _connect(where, _without_hubs(where, edges))
-    width, height = _measure(root)
+    width, height = _measure(root, widest)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="Helvetica, Arial, sans-serif">',
@@ -183,25 +184,25 @@ def _add_line(
         line.tips.append(tip)
 
 
-def _measure(node: Node) -> tuple[float, float]:
+def _measure(node: Node, widest: float) -> tuple[float, float]:
     """Sets the size of `node`, placing what is inside it first."""
     if node.kind != "open":
         label, detail = (
             _text_width(_short(node.label), _FONT, True),
-            _text_width(_short(node.detail, 46), _SMALL),
+            _text_width(node.detail, _SMALL),
         )
         node.vertex.width = max(label, detail, 30.0) + 2 * 10
         node.vertex.height = 42.0 if node.detail else 27.0
         return node.vertex.width, node.vertex.height
     _turn_ports(node)
     for inner in node.inside:
-        _measure(inner)
+        _measure(inner, widest - 2 * _PAD)
     vertices = [n.vertex for n in node.inside]
     vertices += [p.vertex for p in (*node.entries.values(), *node.exits.values())]
     for line in node.lines:
         line.edge.tail_at, line.edge.head_at = _at(line.tail, line.tail_port), _at(line.head, line.head_port)
     edges = [line.edge for line in node.lines]
-    width, height = arrange(vertices, edges)
+    width, height = arrange(vertices, edges, widest=widest - 2 * _PAD)
     title = _text_width(_short(node.label), _FONT, True) + 20 if node.parent else 0.0
     node.vertex.width = max(width + 2 * _PAD, title)
     node.vertex.height = height + _PAD + (_HEADER if node.parent else _PAD)
@@ -287,7 +288,7 @@ def _leaf_markup(node: Node, x: float, y: float) -> list[str]:
     if node.detail:
         parts.append(
             f'<text x="{middle:.1f}" y="{y + 33:.1f}" font-size="{_SMALL}" text-anchor="middle" '
-            f'fill="{ink}" fill-opacity="0.75">{escape(_short(node.detail, 46))}</text>'
+            f'fill="{ink}" fill-opacity="0.75">{escape(node.detail)}</text>'
         )
     return [*parts, "</g>"]
 

@@ -7,7 +7,7 @@ becomes a function of its own, named after the node, with its nodes under the no
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from millrace.core import protos
@@ -16,6 +16,8 @@ from millrace.exchange.inline import inline_calls, output_position
 
 _BRANCHES = frozenset(("If", "StatelessIf"))
 _LOOPS = frozenset(("While", "StatelessWhile"))
+
+_LOOP = "/loop"  # what the loop is called beside the node that gives its handles, too
 
 Spell = Callable[[str], str]
 
@@ -30,34 +32,95 @@ def adopt_control_flow(nodes: list[Any], functions: MutableMapping[str, Any]) ->
     Raises:
       ValueError: a function is missing, or the condition of an If is not a bool.
     """
-    return [_adopted(node, functions, lambda text: text if ":" in text else text + ":0") for node in nodes]
+    made: list[Any] = []
+    for node in nodes:
+        made += _adopted(node, functions, lambda text: text if ":" in text else text + ":0", node.name)
+    return made
 
 
-def _adopted(node: Any, functions: MutableMapping[str, Any], outer: Spell) -> Any:
-    """`node`, or what stands for it; `outer` spells one of its inputs as bodies name tensors around them."""
+def _adopted(node: Any, functions: MutableMapping[str, Any], outer: Spell, local: str) -> list[Any]:
+    """`node`, or what stands for it.
+
+    Args:
+      node: a node.
+      functions: by name; the bodies are added.
+      outer: spells one of its inputs as bodies name tensors around them.
+      local: the node's name as inputs spell it.
+    """
     branch = node.op in _BRANCHES and "Tcond" in node.attr
-    if not branch and not (node.op in _LOOPS and "T" in node.attr):
-        return node
-    data = [i for i in node.input if not i.startswith("^")]
-    controls = [i for i in node.input if i.startswith("^")]
-    made = protos.NodeDef(name=node.name, op="If" if branch else "While", device=node.device)
     if branch:
-        if node.attr["Tcond"].type != protos.DT_BOOL:
-            rule = f"import_graph_def: node '{node.name}' (type {node.op}): the condition must be a bool"
-            raise ValueError(f"{rule}. Received: {protos.DataType.Name(node.attr['Tcond'].type)}")
-        made.input.extend([data[0], *dict.fromkeys(data[1:]), *controls])
-        captures = [outer(i) for i in data[1:]]
-    else:
-        made.input.extend([*data, *controls])
-        made.attr["carried"].i = len(data)
-        captures = None
-    for attr in ("then_branch", "else_branch") if branch else ("cond", "body"):
+        return [_branch(node, functions, outer)]
+    if node.op in _LOOPS and "T" in node.attr:
+        return _loop(node, functions, outer, local)
+    return [node]
+
+
+def _split(node: Any) -> tuple[list[str], list[str]]:
+    """The inputs of a node: data, and control."""
+    return [i for i in node.input if not i.startswith("^")], [i for i in node.input if i.startswith("^")]
+
+
+def _branch(node: Any, functions: MutableMapping[str, Any], outer: Spell) -> Any:
+    data, controls = _split(node)
+    if node.attr["Tcond"].type != protos.DT_BOOL:
+        rule = f"import_graph_def: node '{node.name}' (type {node.op}): the condition must be a bool"
+        raise ValueError(f"{rule}. Received: {protos.DataType.Name(node.attr['Tcond'].type)}")
+    made = protos.NodeDef(name=node.name, op="If", device=node.device)
+    made.input.extend([data[0], *dict.fromkeys(data[1:]), *controls])
+    captures = {k: outer(i) for k, i in enumerate(data[1:])}
+    for attr in ("then_branch", "else_branch"):
         made.attr[attr].func.name = _own(node, attr, functions, captures)
     return made
 
 
-def _own(node: Any, attr: str, functions: MutableMapping[str, Any], captures: list[str] | None) -> str:
-    """Adds the function that `node` names, in the form of ours, and gives its name."""
+def _loop(node: Any, functions: MutableMapping[str, Any], outer: Spell, local: str) -> list[Any]:
+    """A loop. Its bodies capture the handles that it only hands on."""
+    data, controls = _split(node)
+    captures = {k: outer(text) for k, text in enumerate(data) if _hands_on(node, k, functions)}
+    made = protos.NodeDef(name=node.name, op="While", device=node.device)
+    carried = [k for k in range(len(data)) if k not in captures]
+    handles = list({name: data[k] for k, name in captures.items()}.values())
+    made.input.extend([*(data[k] for k in carried), *handles, *controls])
+    made.attr["carried"].i = len(carried)
+    made.attr["captured"].i = len(handles)
+    for attr in ("cond", "body"):
+        made.attr[attr].func.name = _own(node, attr, functions, captures)
+    if not handles:
+        return [made]
+    made.name += _LOOP
+    results = protos.NodeDef(name=node.name, op="IdentityN", device=node.device)
+    results.attr["T"].CopyFrom(node.attr["T"])
+    for k, text in enumerate(data):
+        results.input.append(text if k in captures else f"{local}{_LOOP}:{carried.index(k)}")
+    return [made, results]
+
+
+def _hands_on(node: Any, k: int, functions: MutableMapping[str, Any]) -> bool:
+    """Whether variable `k` of a loop is a handle that stays what it is."""
+    function = functions.get(node.attr["body"].func.name)
+    if function is None or node.attr["T"].list.type[k] != protos.DT_RESOURCE:
+        return False
+    nodes = {n.name: n for n in function.node_def}
+    text = function.ret[function.signature.output_arg[k].name]
+    while text.partition(":")[0] in nodes and nodes[text.partition(":")[0]].op == "Identity":
+        text = nodes[text.partition(":")[0]].input[0]
+    return text == function.signature.input_arg[k].name
+
+
+def _own(
+    node: Any,
+    attr: str,
+    functions: MutableMapping[str, Any],
+    captures: Mapping[int, str],
+) -> str:
+    """Adds the function that `node` names, in the form of ours, and gives its name.
+
+    Args:
+      node: an If or While of TensorFlow's.
+      attr: which of its functions.
+      functions: by name.
+      captures: numbers of arguments to the outer tensors that they stand for.
+    """
     used = node.attr[attr].func.name
     if used not in functions:
         rule = (
@@ -68,11 +131,11 @@ def _own(node: Any, attr: str, functions: MutableMapping[str, Any], captures: li
     scope = f"{node.name}/{attr}"
     made = protos.FunctionDef()
     made.signature.name = scope
-    made.signature.output_arg.extend(function.signature.output_arg)
     first: dict[str, str] = {}  # the argument that stands for an outer tensor, by the tensor
     spelled: dict[str, str] = {}
-    for k, arg in enumerate(function.signature.input_arg):
-        key = arg.name if captures is None else captures[k]
+    arguments = list(enumerate(function.signature.input_arg))
+    for k, arg in sorted(arguments, key=lambda pair: pair[0] in captures):
+        key = captures.get(k, arg.name)
         if key not in first:
             made.arg_attr[len(first)].attr["_op_name"].CopyFrom(attr_to_proto(f"{scope}/{arg.name}"))
             made.signature.input_arg.add(name=arg.name)
@@ -95,12 +158,15 @@ def _own(node: Any, attr: str, functions: MutableMapping[str, Any], captures: li
         copy = protos.NodeDef()
         copy.CopyFrom(original)
         copy.name = f"{scope}/{original.name}"
-        copy = _adopted(copy, functions, named)
-        copy.input[:] = [inside(i) for i in copy.input if i.removeprefix("^") not in spelled or i[0] != "^"]
-        made.node_def.append(copy)
-    for result, text in function.ret.items():
-        made.ret[result] = inside(text)
-    made.attr["_captures"].CopyFrom(attr_to_proto([] if captures is None else list(first)))
+        for one in _adopted(copy, functions, named, original.name):
+            one.input[:] = [inside(i) for i in one.input if i.removeprefix("^") not in spelled or i[0] != "^"]
+            made.node_def.append(one)
+    kept = [k for k in range(len(function.signature.output_arg)) if attr != "body" or k not in captures]
+    for k in kept:
+        result = function.signature.output_arg[k]
+        made.signature.output_arg.add().CopyFrom(result)
+        made.ret[result.name] = inside(function.ret[result.name])
+    made.attr["_captures"].CopyFrom(attr_to_proto(list(dict.fromkeys(captures.values()))))
     made.attr["_references"].CopyFrom(attr_to_proto([]))
     made.attr["_scope"].CopyFrom(attr_to_proto(scope))
     made.attr["_tag"].CopyFrom(attr_to_proto("arg"))

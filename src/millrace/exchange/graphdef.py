@@ -103,6 +103,17 @@ def graph_def(graph: Graph, from_version: int | None = None, add_shapes: bool = 
       from_version: leave out the first so many operations.
       add_shapes: write static shapes as the attribute `_output_shapes`.
     """
+    return graph_def_and_contexts(graph, from_version, add_shapes)[0]
+
+
+def graph_def_and_contexts(
+    graph: Graph, from_version: int | None = None, add_shapes: bool = False
+) -> tuple[Any, list[Any]]:
+    """`graph` as a `GraphDef`, and the `ControlFlowContextDef` of each branch and loop in no other.
+
+    Args:
+      graph, from_version, add_shapes: as for `graph_def`.
+    """
     proto = protos.GraphDef(versions=versions())
     library = Library(node_def)
     writer = Writer(graph, library.node)
@@ -116,7 +127,7 @@ def graph_def(graph: Graph, from_version: int | None = None, add_shapes: bool = 
             shown.shape.extend(t.get_shape().as_proto() for t in op.outputs)
     proto.node.extend(writer.nodes)
     library.add_to(proto)
-    return proto
+    return proto, writer.contexts
 
 
 def grouped(args: Sequence[Arg], flat: Sequence[Any], attrs: dict[str, Any], where: str) -> list[Any]:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 from millrace.building.convert import to_tensor
-from millrace.core import protos
+from millrace.core import errors, protos
+from millrace.core.progress import long_work
 from millrace.core.public import public
 from millrace.exchange.import_nodes import Import
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
+
+_MANY = 2000  # nodes that may take longer than a moment
+# what a message that contradicts itself may end in, wherever that comes out
+_ODD = (
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RecursionError,
+    MemoryError,
+    StopIteration,
+)
 
 
 @public("import_graph_def", "graph_util.import_graph_def")
@@ -55,6 +69,18 @@ def import_graph_def(
         return_elements = [e.decode() if isinstance(e, bytes) else e for e in return_elements]
     graph = get_default_graph()
     graph._check_open()
+    with graph.lock:  # the whole import: other threads add to the graph before or after it
+        return _imported(graph, proto, mapped, return_elements, name, producer_op_list)
+
+
+def _imported(
+    graph: Graph,
+    proto: Any,
+    mapped: dict[str, Any],
+    return_elements: list[str] | None,
+    name: str | None,
+    producer_op_list: Any,
+) -> list[Any] | None:
     size, outermost = len(graph.ops), graph.undo is None
     if outermost:
         graph.undo = []
@@ -62,11 +88,15 @@ def import_graph_def(
         with graph.name_scope("import" if name is None else name) as scope:
             replaced = _converted_map(graph, mapped, name)
             work = Import(graph, proto, scope[:-1], replaced, producer_op_list)
-            work.run()
+            size = len(proto.node)
+            with long_work(f"importing {size} nodes") if size > _MANY else nullcontext():
+                work.run()
             found = None if return_elements is None else [work.element(e) for e in return_elements]
-    except BaseException:
+    except BaseException as error:
         if outermost:
             graph.roll_back(size)
+        if isinstance(error, _ODD) and not isinstance(error, errors.OpError):
+            raise ValueError(f"import_graph_def: the GraphDef is malformed: {error!r}") from error
         raise
     finally:
         if outermost:

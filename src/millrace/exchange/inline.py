@@ -7,7 +7,8 @@ change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from millrace.core import protos
@@ -18,7 +19,7 @@ from millrace.graph.opdef import lookup
 _CALLS = frozenset(("PartitionedCall", "StatefulPartitionedCall"))
 CALLED = "_called"  # on the results of a call by the function's own name
 _ONE_LIST = frozenset(("If", "StatelessIf", "While", "StatelessWhile"))  # have one list output
-_DEEPEST = 64
+_MOST, _GROWTH = 20_000, 20  # nodes that calls may add: so many, and so many for each node in the file
 
 
 class UnknownOpError(NotFoundError, ValueError):  # pyright: ignore[reportGeneralTypeIssues]
@@ -33,19 +34,60 @@ def inline_calls(nodes: list[Any], functions: Mapping[str, Any]) -> list[Any]:
       functions: FunctionDefs by name.
 
     Raises:
-      ValueError: a called function is missing or recursive, or an input names something that it lacks.
+      ValueError: a called function is missing or recursive, stands for far more nodes than the file, or an
+        input names something that it lacks.
     """
     if not functions:
         return nodes
+    _check_growth(nodes, functions)
     found = nodes
-    for _ in range(_DEEPEST):
+    while any(_called(n, functions) for n in found):
         nodes, found = found, []
         for node in nodes:
             name = _called(node, functions)
             found.extend([node] if name is None else _expand(node, name, functions))
-        if len(found) == len(nodes) and not any(_called(n, functions) for n in found):
-            return found
-    raise ValueError(f"import_graph_def: functions call each other more than {_DEEPEST} levels deep")
+    return found
+
+
+def _check_growth(nodes: list[Any], functions: Mapping[str, Any]) -> None:
+    """Refuses functions that use themselves, or each other so often that a small file would fill memory."""
+    uses = {name: Counter(_used(function.node_def, functions)) for name, function in functions.items()}
+    sizes: dict[str, int] = {}
+    stack: list[str] = []
+    within: set[str] = set()
+    for name in functions:
+        stack.append(name)
+        while stack:
+            current = stack[-1]
+            missing = [n for n in uses[current] if n not in sizes]
+            if current in sizes or not missing:
+                own = len(functions[current].node_def) + 1
+                sizes[current] = own + sum(count * sizes[n] for n, count in uses[current].items())
+                within.discard(stack.pop())
+                continue
+            within.add(current)
+            if within.intersection(missing):
+                raise ValueError(f"import_graph_def: a function calls itself. Received: {current!r}, "
+                                 f"which uses {sorted(within.intersection(missing))}")  # fmt: skip
+            stack.extend(missing)
+    given = len(nodes) + sum(len(f.node_def) for f in functions.values())
+    total = len(nodes) + sum(sizes[n] for n in _used(nodes, functions))
+    if total > given + _MOST + _GROWTH * given:
+        raise ValueError(f"import_graph_def: functions stand for too many nodes. Received: {given} nodes, "
+                         f"which would become {total}")  # fmt: skip
+
+
+def _used(nodes: Iterable[Any], functions: Mapping[str, Any]) -> list[str]:
+    """The functions that nodes call, or name in an attribute, as often as they do."""
+    found = []
+    for node in nodes:
+        if node.op in functions:
+            found.append(node.op)
+        for value in node.attr.values():
+            kind = value.WhichOneof("value")
+            used = [value.func] if kind == "func" else value.list.func if kind == "list" else ()
+            found.extend(function.name for function in used if function.name in functions)
+    return found
 
 
 def _called(node: Any, functions: Mapping[str, Any]) -> str | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from millrace.building.body import Body
 from millrace.core import dtypes, protos
-from millrace.exchange import kinds
+from millrace.exchange import contexts, kinds
 from millrace.exchange.attr_protos import attr_to_proto
 from millrace.graph.graph import Graph
 from millrace.graph.operation import Operation
@@ -33,6 +33,7 @@ class Context:
       pivot: the node after which operations without inputs run; told when it is known.
       loop: the name of the frame, "" for a branch.
       predicate, side: of a branch.
+      definition: what a meta graph says of it; see `contexts`.
     """
 
     def __init__(self, body: Body, parent: Context | None, loop: str, predicate: str, side: int) -> None:
@@ -44,6 +45,7 @@ class Context:
         self.pivot = ""
         self.references: dict[Tensor, str] = {}
         self.entered: dict[Operation, str] = {}
+        self.definition = protos.ControlFlowContextDef()
 
 
 class Writer:
@@ -65,6 +67,7 @@ class Writer:
             if op.body is not None:
                 self._members.setdefault(op.body, []).append(op)
         self.nodes: list[Any] = []
+        self.contexts: list[Any] = []  # definitions of those that lie in no other
 
     # --- names ----------------------------------------------------------------------------------------------
 
@@ -247,6 +250,7 @@ class Writer:
         for side, attr in enumerate(("else_branch", "then_branch")):
             body: Body = op.attrs[attr]
             inner = Context(body, context, "", predicate, side)
+            first = len(self.nodes)
             way = pivot + (":1" if side else "")
             inner.pivot = self.node(
                 "Identity", [way], f"{scope}{'switch_t' if side else 'switch_f'}", None, T=dtypes.bool_
@@ -263,6 +267,14 @@ class Writer:
                 self._texts[argument] = switch + (":1" if side else "")
             self._write_members(inner)
             results.append([self._result(t, op, k, inner) for k, t in enumerate(body.outputs)])
+            outer = [
+                (self._input(t, context), self._texts[a])
+                for a, t in zip(body.captures.values(), op.inputs[1:])
+            ]
+            contexts.describe_branch(
+                inner, f"{scope}cond_text{'' if side else '_1'}", self.nodes[first:], outer
+            )
+            self._place(inner)
         for k, pair in enumerate(zip(*results, strict=True)):
             name = self.text(op.outputs[k])
             self.node("Merge", pair, name, None, exact=True, T=kinds.dtype_of(op.outputs[k]), N=2)
@@ -284,6 +296,7 @@ class Writer:
         frame = self.unique(f"{op.name}/frame")
         around = Context(body, context, frame, "", 0)
         asked = around if test is None else Context(test, context, frame, "", 0)
+        asked.definition = around.definition
         inputs = [self._input(t, context) for t in op.inputs]
         waits = self._controls(op, context)
         variables = [(inputs[k], kinds.dtype_of(op.inputs[k])) for k in range(carried)]
@@ -296,9 +309,11 @@ class Writer:
         lists = [kinds.new_list(self, op, k, length, f"{scope}stack", context, waits) for k in stacks]
         variables.extend((name, dtypes.variant) for name in lists)
         merges, switches = [], []
+        if waits:  # the first variable holds the loop back
+            start, dtype = variables[0]
+            variables[0] = self.node("Identity", [start, *waits], f"{scope}start", context, T=dtype), dtype
+        began = len(self.nodes)
         for k, (start, dtype) in enumerate(variables):
-            if waits and not k:  # the first variable holds the loop back
-                start = self.node("Identity", [start, *waits], f"{scope}start", context, T=dtype)
             enter = self.enter(start, dtype, f"{scope}Enter", around, False, parallel=self._parallel(op))
             if context is not None and context.loop and start in self._constant:
                 self.nodes[-1].input.append("^" + context.pivot)
@@ -360,6 +375,15 @@ class Writer:
         places = [*range(carried), *range(len(variables) - len(stacks), len(variables))]
         for k, place in zip(exits, places, strict=True):
             self.node("Exit", [ways[place]], self.text(op.outputs[k]), None, exact=True, T=switches[place][1])
+        contexts.describe_loop(around, self._parallel(op), self.nodes[began:])
+        self._place(around)
+
+    def _place(self, context: Context) -> None:
+        """Hands a context's definition to the one around it, or to the graph's."""
+        if context.parent is None:
+            self.contexts.append(context.definition)
+        else:
+            contexts.nest(context.parent, context.definition)
 
     @staticmethod
     def _parallel(op: Operation) -> int:

@@ -182,6 +182,7 @@ ROOMS: dict[str, str] = {
     "Dilation2DBackpropFilter": "millrace.ops.nn.morphology",
     "Dilation2DBackpropInput": "millrace.ops.nn.morphology",
     "DirectedInterleaveDataset": "millrace.ops.data.reshaping",
+    "DisableCopyOnRead": "millrace.ops.state.variables",
     "Div": "millrace.ops.math.division",
     "DivNoNan": "millrace.ops.math.division",
     "DrawBoundingBoxes": "millrace.ops.image.boxes",

@@ -5,6 +5,7 @@ for.
 from __future__ import annotations
 
 import linecache
+import re
 import sys
 from pathlib import Path
 from types import CodeType
@@ -45,11 +46,27 @@ def _line(code: CodeType, offset: int) -> int:
 
 
 def describe(frames: Frames) -> str:
-    """`file.py:42` of the innermost user frame, empty when there is none."""
+    """The innermost user frame as `place` names it, empty when there is none."""
     if not frames:
         return ""
     code, offset = frames[0]
-    return f"{Path(code.co_filename).name}:{_line(code, offset)}"
+    return place(code.co_filename, _line(code, offset))
+
+
+def place(file: str, line: int) -> str:
+    """A line of a file as messages name it: `file.py:42`, or `cell 3, line 2` in a notebook."""
+    cell = _cell(file)
+    return f"{cell}, line {line}" if cell else f"{Path(file).name}:{line}"
+
+
+def _cell(file: str) -> str:
+    """`cell 3` for the source of the notebook's third input, empty for a file."""
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    shell = get_ipython() if get_ipython is not None else None
+    named = getattr(getattr(shell, "compile", None), "format_code_name", None)
+    _, text = (named(file) if named is not None else None) or ("", "")
+    number = re.fullmatch(r"In\s?\[(\d+)\]", text)
+    return f"cell {number[1]}" if number else ""
 
 
 def traceback(frames: Frames) -> list[tuple[str, int, str, str]]:

@@ -125,6 +125,9 @@ class Operation(OperationInside):
         """
         defaults.session_for(self.graph, session, f"run operation '{self.name}'").run(self, feed_dict)
 
+    def _repr_html_(self) -> str:
+        return late.module("cards").operation(self)
+
     def _set_device(self, device: Any) -> None:
         self.device = self.graph.device_name(device)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from millrace.core import dtypes, shapes
+from millrace.core import dtypes, late, shapes
 from millrace.graph import defaults
 from millrace.graph.inside import TensorInside
 
@@ -156,7 +156,7 @@ class Tensor(TensorInside):
         return f'Tensor("{self.name}"{shape}, dtype={self.dtype.name}{device})'
 
     def _repr_html_(self) -> str:
-        return f"<code>{self.name}</code> <b>{self.dtype.name}</b> {self.get_shape()}"
+        return late.module("cards").tensor(self)
 
     __hash__ = object.__hash__
 
@@ -176,6 +176,14 @@ class Tensor(TensorInside):
         raise TypeError(
             f"Tensor '{self.name}' used as a Python bool while the graph is built: its value does not exist "
             "yet; write `if t is not None:` to test for presence, tf.cond to choose by value"
+        )
+
+    @property
+    def numpy(self) -> Any:
+        """Not there: the value of a tensor of a graph is computed by a session."""
+        raise AttributeError(
+            "'Tensor' object has no attribute 'numpy': a graph describes values, a session computes them; "
+            f"session.run(tensor) gives {self.name!r} as an array, there is no eager execution here"
         )
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:

@@ -7,6 +7,7 @@ else than NumPy itself. A failing line tells which operation failed: there is no
 from __future__ import annotations
 
 import itertools
+import linecache
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ _HOST_TYPES = frozenset((np.ndarray, type(None), int, *np.sctypeDict.values()))
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "true_divide": "/", "divide": "/"}
 
 _LINES = "LINES"  # in a function's namespace: source name -> the step on each line
+_LISTING = "_listing"
 _serial = itertools.count()
 _making = threading.Lock()
 
@@ -202,7 +204,9 @@ class _Source:
         """Compiles what was emitted: a function at a time, since syntax trees take much room."""
         unit = f"<millrace plan {next(_serial)}>"
         self.names.setdefault(_LINES, {})[unit] = self.steps
-        exec(compile("\n".join(self.lines), unit, "exec"), self.names)
+        source = "\n".join(self.lines)
+        exec(compile(source, unit, "exec"), self.names)
+        self.names.setdefault(_LISTING, _Listing()).add(unit, source)
         self.lines, self.steps = [], []
 
     def _owners(self) -> set[int]:
@@ -485,6 +489,22 @@ class _Source:
         results = ["None" if v < 0 else self._value(v) for v in plan.fetches]
         results += [self._value(use.final) for use in plan.slots]
         self._emit(f"    return [{', '.join(results)}]")
+
+
+class _Listing:
+    """Generated source, where debuggers and tracebacks look for it, as long as the functions live."""
+
+    def __init__(self) -> None:
+        self.units: list[str] = []
+
+    def add(self, unit: str, source: str) -> None:
+        """Shows `source` for the file called `unit`."""
+        self.units.append(unit)
+        linecache.cache[unit] = len(source), None, source.splitlines(keepends=True), unit
+
+    def __del__(self) -> None:
+        for unit in self.units:
+            linecache.cache.pop(unit, None)
 
 
 def _changes_rows(part: Step | Segment) -> bool:

@@ -11,7 +11,7 @@ from millrace.core.public import public
 from millrace.core.scoped_names import is_in_scope, out_of_scope
 from millrace.core.version import GIT_VERSION, VERSION
 from millrace.exchange.attr_protos import attr_to_proto
-from millrace.exchange.graphdef import node_name, op_def
+from millrace.exchange.graphdef import graph_def_and_contexts, node_name, op_def
 from millrace.exchange.importer import import_graph_def
 from millrace.graph.attrs import MISSING
 from millrace.graph.defaults import get_default_graph
@@ -20,9 +20,11 @@ from millrace.graph.keys import GraphKeys
 from millrace.graph.opdef import lookup
 from millrace.opkit.checkpoint import files
 from millrace.saver.collections import read_collections, write_collection
+from millrace.saver.control_flow import contexts_by_key
 
 UNBOUND = "unbound_inputs"
 _MARK = "$unbound_inputs_"
+_FLOW = (GraphKeys.COND_CONTEXT, GraphKeys.WHILE_CONTEXT)
 
 
 @public("train.export_meta_graph", "python.training.saver.export_meta_graph")
@@ -65,15 +67,23 @@ def export_meta_graph(
       ValueError: `export_scope` and a collection of unbound inputs of another exist.
     """
     graph = get_default_graph() if graph is None else graph
-    source = graph.as_graph_def(add_shapes=True) if graph_def is None else graph_def
+    source, definitions = graph_def, []
+    if source is None or any(op.opdef.has_body for op in graph.ops):
+        shown, definitions = graph_def_and_contexts(graph, add_shapes=True)
+        source = shown if source is None else source
     meta = protos.MetaGraphDef()
     if meta_info_def is not None:
         meta.meta_info_def.CopyFrom(meta_info_def)
     left_out = _other_savers(graph, source, saver_def) if clear_extraneous_savers else set()
     _write_graph(meta, source, export_scope, clear_devices, left_out)
     _write_info(meta, strip_default_attrs)
-    for key in graph.collections if collection_list is None else collection_list:
-        if key != UNBOUND:
+    flow = contexts_by_key(graph, definitions, source.node, export_scope)
+    wanted = dict.fromkeys([*graph.collections, *flow] if collection_list is None else collection_list)
+    for key in wanted:
+        if key in _FLOW:
+            if key in flow:
+                write_collection(meta, key, flow[key], export_scope, left_out)
+        elif key != UNBOUND:
             write_collection(meta, key, graph.get_collection(key), export_scope, left_out)
     if saver_def is not None:
         meta.saver_def.CopyFrom(saver_def)

@@ -111,8 +111,9 @@ class Checkpoint:
             (key, "", graph.variables[key].dtype.base_dtype, value)
             for key, value in zip(keys, values, strict=True)
         ]
-        rows.append((GRAPH_KEY, "", dtypes.string, graph.message.SerializeToString()))
-        bundle.write(path, sorted(rows, key=lambda row: row[0]))
+        # The description of the objects lies in a file of its own, as TensorFlow's writer has it.
+        described = [(GRAPH_KEY, "", dtypes.string, graph.message.SerializeToString())]
+        bundle.write(path, sorted(rows, key=lambda row: row[0]), described)
         return path
 
     def save(self, file_prefix: str, session: Any = None) -> str:

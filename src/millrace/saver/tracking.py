@@ -85,10 +85,11 @@ class ObjectGraph:
 def _slots(node: Any, nodes: list[Any]) -> Iterator[tuple[str, Variable, Variable]]:
     if not hasattr(node, "get_slot_names"):
         return
+    slot_of = getattr(node, "_slot_of", node.get_slot)
     originals = [n for n in list(nodes) if isinstance(n, Variable)]
     for name in node.get_slot_names():
         for original in originals:
-            slot = node.get_slot(original, name)
+            slot = slot_of(original, name)
             if isinstance(slot, Variable):
                 yield name, original, slot
 

@@ -19,7 +19,7 @@ from millrace.lib.variables.sets import global_variables, moving_average_variabl
 from millrace.lib.variables.variable import Variable
 from millrace.ops.math.cast import cast as to_dtype
 from millrace.training.optimizers import slot_creator
-from millrace.training.optimizers.fused import cast
+from millrace.training.optimizers.optimizer import cast
 
 _AVERAGED: Final = (dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64)
 

@@ -6,6 +6,7 @@ every match, and the first match, by `<\0>`. A pattern without results is one th
 
 import json
 import pathlib
+import time
 import warnings
 
 import numpy as np
@@ -57,3 +58,20 @@ def test_shapes():
     strings = np.full((2, 0, 3), b"a", object)
     assert regex.replace(strings, b"a", b"b").shape == (2, 0, 3)
     assert regex.full_match(np.array(b"a", object), b"a").shape == ()
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "(.*a){20}", "^(([a-z])+.)+[A-Z]([a-z])+$"])
+def test_patterns_take_linear_time(pattern):
+    pytest.importorskip("re2")
+    texts = np.array([b"a" * 28 + b"!", b"a" * 5000], object)
+    started = time.perf_counter()
+    regex.full_match(texts, pattern.encode())
+    regex.replace(texts, pattern.encode(), b"")
+    assert time.perf_counter() - started < 1
+
+
+def test_without_re2(monkeypatch):
+    monkeypatch.setattr(regex.linear, "compiled", lambda pattern: None)
+    texts = np.array([b"aab", "\xe9x".encode(), b"\xff"], object)
+    assert regex.full_match(texts, b"a+b|.x").tolist() == [True, True, False]
+    assert regex.replace(texts, b"a|x", b"<\\0>").tolist() == [b"<a><a>b", "\xe9<x>".encode(), b"\xff"]

@@ -220,7 +220,7 @@ def test_the_oldest_files_go_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     import os
 
     monkeypatch.setenv("MILLRACE_CACHE", str(tmp_path))
-    monkeypatch.setattr(xla_cache, "_LARGEST", 250)
+    monkeypatch.setattr(xla_cache, "_LARGEST", 250 + 2 * 32)
     for k, name in enumerate("abc"):
         xla_cache.save(name, bytes(100))
         if (tmp_path / name).exists():

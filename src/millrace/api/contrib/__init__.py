@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import deprecated as deprecated
     from millrace.api.contrib import distributions as distributions
     from millrace.api.contrib import eager as eager
+    from millrace.api.contrib import estimator as estimator
     from millrace.api.contrib import feature_column as feature_column
     from millrace.api.contrib import framework as framework
     from millrace.api.contrib import image as image
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from millrace.api.contrib import learn as learn
     from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
     from millrace.api.contrib import lookup as lookup
+    from millrace.api.contrib import losses as losses
+    from millrace.api.contrib import metrics as metrics
     from millrace.api.contrib import nn as nn
     from millrace.api.contrib import opt as opt
     from millrace.api.contrib import predictor as predictor
@@ -38,6 +41,7 @@ __all__ = [
     "deprecated",
     "distributions",
     "eager",
+    "estimator",
     "feature_column",
     "framework",
     "image",
@@ -45,6 +49,8 @@ __all__ = [
     "learn",
     "legacy_seq2seq",
     "lookup",
+    "losses",
+    "metrics",
     "nn",
     "opt",
     "predictor",
@@ -63,5 +69,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "feature_column", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
+        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "estimator", "feature_column", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
     )

@@ -10,11 +10,8 @@ if TYPE_CHECKING:
     from millrace.contributed.training.bucketing import bucket_by_sequence_length as bucket_by_sequence_length
     from millrace.contributed.training.hparams import HParams as HParams
     from millrace.contributed.training.hparams import parse_values as parse_values
-    from millrace.contributed.training.loops import StopAfterNEvalsHook as StopAfterNEvalsHook
     from millrace.contributed.training.loops import SummaryAtEndHook as SummaryAtEndHook
-    from millrace.contributed.training.loops import evaluate_once as evaluate_once
     from millrace.contributed.training.loops import evaluate_repeatedly as evaluate_repeatedly
-    from millrace.contributed.training.loops import get_or_create_eval_step as get_or_create_eval_step
     from millrace.contributed.training.loops import train as train
     from millrace.contributed.training.resampling import GreedyLoadBalancingStrategy as GreedyLoadBalancingStrategy
     from millrace.contributed.training.resampling import RandomStrategy as RandomStrategy
@@ -29,6 +26,9 @@ if TYPE_CHECKING:
     from millrace.contributed.training.train_ops import multiply_gradients as multiply_gradients
     from millrace.saver.checkpoint.state import checkpoints_iterator as checkpoints_iterator
     from millrace.saver.checkpoint.state import wait_for_new_checkpoint as wait_for_new_checkpoint
+    from millrace.training.evaluating import StopAfterNEvalsHook as StopAfterNEvalsHook
+    from millrace.training.evaluating import evaluate_once as evaluate_once
+    from millrace.training.evaluating import get_or_create_eval_step as get_or_create_eval_step
 
 __all__ = [
     "GreedyLoadBalancingStrategy",
@@ -63,7 +63,7 @@ if not TYPE_CHECKING:
             "GreedyLoadBalancingStrategy": "millrace.contributed.training.resampling",
             "HParams": "millrace.contributed.training.hparams",
             "RandomStrategy": "millrace.contributed.training.resampling",
-            "StopAfterNEvalsHook": "millrace.contributed.training.loops",
+            "StopAfterNEvalsHook": "millrace.training.evaluating",
             "SummaryAtEndHook": "millrace.contributed.training.loops",
             "add_gradients_summaries": "millrace.contributed.training.train_ops",
             "bucket": "millrace.contributed.training.bucketing",
@@ -72,9 +72,9 @@ if not TYPE_CHECKING:
             "checkpoints_iterator": "millrace.saver.checkpoint.state",
             "clip_gradient_norms": "millrace.contributed.training.train_ops",
             "create_train_op": "millrace.contributed.training.train_ops",
-            "evaluate_once": "millrace.contributed.training.loops",
+            "evaluate_once": "millrace.training.evaluating",
             "evaluate_repeatedly": "millrace.contributed.training.loops",
-            "get_or_create_eval_step": "millrace.contributed.training.loops",
+            "get_or_create_eval_step": "millrace.training.evaluating",
             "multiply_gradients": "millrace.contributed.training.train_ops",
             "parse_values": "millrace.contributed.training.hparams",
             "rejection_sample": "millrace.contributed.training.sampling",

@@ -12,14 +12,18 @@ if TYPE_CHECKING:
     from millrace.models.keras.engine.configuration import model_from_yaml as model_from_yaml
     from millrace.models.keras.engine.model import Model as Model
     from millrace.models.keras.engine.sequential import Sequential as Sequential
+    from millrace.models.keras.saving.files import load_model as load_model
+    from millrace.models.keras.saving.files import save_model as save_model
 
 __all__ = [
     "Model",
     "Sequential",
     "clone_model",
+    "load_model",
     "model_from_config",
     "model_from_json",
     "model_from_yaml",
+    "save_model",
 ]
 
 if not TYPE_CHECKING:
@@ -29,8 +33,10 @@ if not TYPE_CHECKING:
             "Model": "millrace.models.keras.engine.model",
             "Sequential": "millrace.models.keras.engine.sequential",
             "clone_model": "millrace.models.keras.engine.cloning",
+            "load_model": "millrace.models.keras.saving.files",
             "model_from_config": "millrace.models.keras.engine.configuration",
             "model_from_json": "millrace.models.keras.engine.configuration",
             "model_from_yaml": "millrace.models.keras.engine.configuration",
+            "save_model": "millrace.models.keras.saving.files",
         },
     )

@@ -13,20 +13,22 @@ from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
 
 
-@public("contrib.layers.python.layers.utils.append_tensor_alias")
+@public("contrib.layers.python.layers.utils.append_tensor_alias", "contrib.slim.utils.append_tensor_alias")
 def append_tensor_alias(tensor: Any, alias: str) -> Any:
     """Gives a tensor one more alias; a trailing slash is left out."""
     vars(tensor).setdefault("aliases", []).append(alias.removesuffix("/"))
     return tensor
 
 
-@public("contrib.layers.python.layers.utils.get_tensor_aliases")
+@public("contrib.layers.python.layers.utils.get_tensor_aliases", "contrib.slim.utils.get_tensor_aliases")
 def get_tensor_aliases(tensor: Tensor) -> list[str]:
     """A tensor's aliases; where it has none, its name without ":0"."""
     return vars(tensor).get("aliases") or [tensor.name.removesuffix(":0")]
 
 
-@public("contrib.layers.python.layers.utils.collect_named_outputs")
+@public(
+    "contrib.layers.python.layers.utils.collect_named_outputs", "contrib.slim.utils.collect_named_outputs"
+)
 def collect_named_outputs(collections: Any, alias: str, outputs: Any) -> Any:
     """Adds a layer's outputs to collections under an alias, and returns them.
 
@@ -41,7 +43,10 @@ def collect_named_outputs(collections: Any, alias: str, outputs: Any) -> Any:
     return outputs
 
 
-@public("contrib.layers.python.layers.utils.convert_collection_to_dict")
+@public(
+    "contrib.layers.python.layers.utils.convert_collection_to_dict",
+    "contrib.slim.utils.convert_collection_to_dict",
+)
 def convert_collection_to_dict(collection: str, clear_collection: bool = False) -> OrderedDict[str, Tensor]:
     """The tensors of a collection by alias, in their order.
 

@@ -29,6 +29,8 @@ from millrace.lib.nn.embedding import embedding_lookup, embedding_lookup_sparse
 from millrace.lib.variables.scope import variable_scope
 from millrace.opkit.rules import windows
 from millrace.ops.array.one_hot import one_hot
+from millrace.ops.array.reshape import reshape
+from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.nn.bias import bias_add as nn_bias_add
 from millrace.ops.nn.softmax import softmax as nn_softmax
 
@@ -274,7 +276,12 @@ def softmax(logits: Any, scope: Any = None) -> Tensor:
       The shape and dtype of `logits`.
     """
     with variable_scope(scope, "softmax", [logits]):
-        return nn_softmax(convert.to_tensor(logits))
+        logits = convert.to_tensor(logits)
+        classes = channels_of(logits)
+        shares = nn_softmax(reshape(logits, [-1, classes]))
+        shares = reshape(shares, shape_of(logits))
+        shares.set_shape(logits.shape)
+        return shares
 
 
 @public("contrib.layers.unit_norm", "contrib.slim.unit_norm")

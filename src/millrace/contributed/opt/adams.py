@@ -13,7 +13,7 @@ from millrace.lib.flow.control_flow import group
 from millrace.lib.variables import assigning
 from millrace.ops.array import gather
 from millrace.training.optimizers.adam import AdamOptimizer
-from millrace.training.optimizers.fused import cast
+from millrace.training.optimizers.optimizer import cast
 
 
 @public("contrib.opt.LazyAdamOptimizer", "contrib.opt.python.training.lazy_adam_optimizer.LazyAdamOptimizer")

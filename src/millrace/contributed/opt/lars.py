@@ -10,8 +10,8 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import norm
 from millrace.ops.math.select import where
-from millrace.training.optimizers.fused import cast
 from millrace.training.optimizers.momentum import MomentumOptimizer
+from millrace.training.optimizers.optimizer import cast
 
 
 @public("contrib.opt.LARSOptimizer")

@@ -12,9 +12,8 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.variables import assigning
 from millrace.ops.array import gather
 from millrace.training.optimizers.adam import AdamOptimizer
-from millrace.training.optimizers.fused import cast
 from millrace.training.optimizers.momentum import MomentumOptimizer
-from millrace.training.optimizers.optimizer import Optimizer
+from millrace.training.optimizers.optimizer import Optimizer, cast
 
 
 @public("contrib.opt.DecoupledWeightDecayExtension")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millrace.building.scopes import name_scope
-from millrace.contributed.training.loops import StopAfterNEvalsHook, SummaryAtEndHook, counted_evaluations
+from millrace.contributed.training.loops import SummaryAtEndHook
 from millrace.core import errors
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -19,6 +19,7 @@ from millrace.lib.variables import sets
 from millrace.ops.math import comparison
 from millrace.saver.checkpoint.state import checkpoints_iterator
 from millrace.saver.saver import Saver
+from millrace.training.evaluating import StopAfterNEvalsHook, counted_evaluations
 from millrace.training.global_step import get_or_create_global_step
 from millrace.training.hooks.base import SessionRunHook
 from millrace.training.hooks.stopping import FinalOpsHook

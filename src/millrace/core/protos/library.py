@@ -15,6 +15,7 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from millrace.core import late
 from millrace.core.protos.reader import read_file
 from millrace.core.protos.schema import SCHEMAS
 
@@ -110,6 +111,8 @@ def _class_of(message: Descriptor, outer: str = "") -> type[Message]:
     # Message.__reduce__ would look for a nested class in the default pool.
     copyreg.pickle(made, _reduce)
     # protobuf's own text of a message leaves maps in any order, and 1.0 as 1: programs compare such text.
+    if message.name == "GraphDef":
+        setattr(made, "_repr_html_", _graph_card)  # noqa: B010
     for name in ("__str__", "__repr__"):
         setattr(made, name, _text)
     for nested in message.nested_types:
@@ -122,6 +125,10 @@ def _text(message: Message) -> str:
     from google.protobuf import text_format
 
     return text_format.MessageToString(message)
+
+
+def _graph_card(message: Message) -> str:
+    return late.module("cards").graph_def(message)
 
 
 def _reduce(message: Message) -> tuple[Any, ...]:

@@ -84,6 +84,7 @@ class Layer:
     _metrics: list[Any]
     _metrics_tensors: dict[str, Any]
     _tracked: dict[str, Any]  # attributes that hold layers or variables
+    _named_weights: dict[str, Any]  # by the names given to `add_weight`
 
     def __init__(
         self,
@@ -125,6 +126,7 @@ class Layer:
         set_plainly(self, "_metrics", [])
         set_plainly(self, "_metrics_tensors", {})
         set_plainly(self, "_tracked", {})
+        set_plainly(self, "_named_weights", {})
 
     def _set_name(self, name: str | None, zero_based: bool = True) -> None:
         if name:
@@ -323,6 +325,8 @@ class Layer:
         if penalty is not None:
             self._regularize_weight(name, variable, penalty)
         self._keep(variable, trainable)
+        if name is not None:
+            self._named_weights[name] = variable
         return variable
 
     def _unpartitioned(self) -> contextlib.AbstractContextManager[Any]:
@@ -341,6 +345,10 @@ class Layer:
                 return penalty(variable)
 
         self.add_loss(loss)
+
+    def _trackable_children(self) -> list[tuple[str, Any]]:
+        """What a checkpoint of objects holds of the layer, by the names of weights and attributes."""
+        return tracking.children({**self._named_weights, **self._tracked})
 
     def add_variable(self, *args: Any, **kwargs: Any) -> Any:
         """The old name of `add_weight`."""
@@ -826,6 +834,7 @@ _UNTRACKED = {
     "_metrics",
     "_metrics_tensors",
     "_tracked",
+    "_named_weights",
     "_inbound_nodes",
     "_outbound_nodes",
     "_initial_weights",

@@ -39,3 +39,25 @@ def unique(values: Iterable[Any]) -> list[Any]:
 def variables_in(value: Any) -> list[Any]:
     """The variables in a value that is a variable, list, tuple or dict."""
     return list(parts(value, Variable))
+
+
+class Held:
+    """A list, tuple or dict of an object, as a checkpoint of objects sees it."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def _trackable_children(self) -> list[tuple[str, Any]]:
+        return children(self._value)
+
+
+def children(value: Any) -> list[tuple[str, Any]]:
+    """The objects that a list, tuple or dict holds, by place or key; those with nothing to save left out."""
+    pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+    found = []
+    for key, item in pairs:
+        if hasattr(item, "_trackable_children") or isinstance(item, Variable):
+            found.append((str(key), item))
+        elif holds_parts(item) and children(item):
+            found.append((str(key), Held(item)))
+    return found

@@ -28,7 +28,7 @@ _NAMES = {"tp": "true_positives", "fn": "false_negatives", "tn": "true_negatives
 _log = logging.getLogger("tensorflow")
 
 
-def _counts(
+def counts_at(
     labels: Any, predictions: Any, thresholds: Sequence[float], weights: Any, wanted: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Variables with the counts for each threshold, and their updates, by `tp`, `fn`, `tn` and `fp`."""
@@ -74,7 +74,7 @@ def _counts(
     return values, updates
 
 
-def _spread(number: int) -> list[float]:
+def spread(number: int) -> list[float]:
     """Thresholds evenly over [0, 1], the ends just outside."""
     return [-_TINY, *((i + 1) * 1.0 / (number - 1) for i in range(number - 2)), 1.0 + _TINY]
 
@@ -93,7 +93,7 @@ def _counted(
     name: str | None,
 ) -> Pair:
     with variable_scope(name, _NAMES[key], (predictions, labels, weights)):
-        values, updates = _counts(labels, predictions, thresholds, weights, (key,))
+        values, updates = counts_at(labels, predictions, thresholds, weights, (key,))
         value = raw.Identity(values[key])
         return registered(value, updates[key], metrics_collections, updates_collections)
 
@@ -197,7 +197,7 @@ def _hit_rate(
         return operators.public_div(found["tp"], _TINY + found["tp"] + found[missed], f"{what}_{part}")
 
     with variable_scope(name, f"{what}_at_thresholds", (predictions, labels, weights)):
-        values, updates = _counts(labels, predictions, thresholds, weights, ("tp", missed))
+        values, updates = counts_at(labels, predictions, thresholds, weights, ("tp", missed))
         pair = share(values, "value"), share(updates, "update_op")
         return registered(*pair, metrics_collections, updates_collections)
 
@@ -309,8 +309,8 @@ def auc(
     with variable_scope(name, "auc", (labels, predictions, weights)):
         if curve not in ("ROC", "PR"):
             raise ValueError(f"auc: curve must be either ROC or PR. Received: {curve}")
-        limits = _spread(num_thresholds) if thresholds is None else [-_TINY, *sorted(thresholds), 1.0 + _TINY]
-        values, updates = _counts(labels, predictions, limits, weights, tuple(_NAMES))
+        limits = spread(num_thresholds) if thresholds is None else [-_TINY, *sorted(thresholds), 1.0 + _TINY]
+        values, updates = counts_at(labels, predictions, limits, weights, tuple(_NAMES))
 
         def area(tp: Any, fn: Any, tn: Any, fp: Any, name: str) -> Tensor:
             if curve == "PR" and summation_method == "careful_interpolation":
@@ -367,7 +367,7 @@ def sensitivity_at_specificity(
             f"sensitivity_at_specificity: specificity must be in the range [0, 1]. Received: {specificity}"
         )
     with variable_scope(name, "sensitivity_at_specificity", (predictions, labels, weights)):
-        values, updates = _counts(labels, predictions, _spread(num_thresholds), weights, tuple(_NAMES))
+        values, updates = counts_at(labels, predictions, spread(num_thresholds), weights, tuple(_NAMES))
 
         def sensitivity(tp: Any, fn: Any, tn: Any, fp: Any, name: str) -> Tensor:
             found = operators.public_div(tn, tn + fp + _TINY)
@@ -411,8 +411,8 @@ def specificity_at_sensitivity(
             f"specificity_at_sensitivity: sensitivity must be in the range [0, 1]. Received: {sensitivity}"
         )
     with variable_scope(name, "specificity_at_sensitivity", (predictions, labels, weights)):
-        limits = [*_spread(num_thresholds)[:-1], 1.0 - _TINY]
-        values, updates = _counts(labels, predictions, limits, weights, tuple(_NAMES))
+        limits = [*spread(num_thresholds)[:-1], 1.0 - _TINY]
+        values, updates = counts_at(labels, predictions, limits, weights, tuple(_NAMES))
 
         def specificity(tp: Any, fn: Any, tn: Any, fp: Any, name: str) -> Tensor:
             found = operators.public_div(tp, tp + fn + _TINY)

@@ -17,6 +17,7 @@ from millrace.building.scopes import colocate_with, device, init_scope, name_sco
 from millrace.core import dtypes, late, shapes
 from millrace.core.collection_protos import register_proto_function
 from millrace.core.public import public
+from millrace.drawing import cards
 from millrace.graph.defaults import get_default_graph, session_for
 from millrace.graph.graph import Graph
 from millrace.graph.keys import GraphKeys
@@ -449,6 +450,17 @@ class Variable(metaclass=_VariableType):
 
     def __repr__(self) -> str:
         return f"<tf.Variable '{self.name}' shape={self.get_shape()} dtype={self.dtype.name}>"
+
+    @property
+    def numpy(self) -> Any:
+        """Not there: a variable has a value in each session."""
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute 'numpy': session.run(variable) gives the value "
+            f"that {self.name!r} has in a session"
+        )
+
+    def _repr_html_(self) -> str:
+        return cards.variable(self)
 
 
 class VariableReference:

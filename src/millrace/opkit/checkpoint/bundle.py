@@ -41,27 +41,33 @@ def exists(prefix: str) -> bool:
     return os.path.isfile(prefix + ".index") or os.path.isfile(prefix + ".index" + files.NEW)
 
 
-def write(prefix: str, tensors: Sequence[tuple[str, str, DType, Any]]) -> None:
-    """Writes a checkpoint of one shard, in place of the one that was there.
+def write(prefix: str, *shards: Sequence[tuple[str, str, DType, Any]]) -> None:
+    """Writes a checkpoint, in place of the one that was there.
 
     Args:
       prefix: its name.
-      tensors: name, shape and slice as `SaveV2` takes them ("" for a whole tensor), dtype and value.
+      *shards: what goes into each file of values: name, shape and slice as `SaveV2` takes them ("" for a
+        whole tensor), dtype and value.
 
     Raises:
       InvalidArgumentError: a name occurs twice, or a slice does not fit its value.
       OpError: the system refuses to write; what was there before is as it was.
     """
     _make_folder(prefix)
-    place = data_path(prefix, 0, 1)
-    written = [files.NewFile(place)]
+    places = [data_path(prefix, number, len(shards)) for number in range(len(shards))]
+    written: list[files.NewFile] = []
+    entries: dict[bytes, Any] = {}
     try:
-        entries = _write_values(written[0], tensors)
-        written.append(files.NewFile(prefix + ".index"))
-        _write_index(written[1], entries, 1)
+        for number, tensors in enumerate(shards):
+            written.append(files.NewFile(places[number]))
+            _write_values(written[number], tensors, number, entries)
+        index = files.NewFile(prefix + ".index")
+        written.append(index)
+        _write_index(index, entries, len(shards))
         for file in written:
             file.finish()
-        files.commit((written[1].temporary, prefix + ".index"), [(written[0].temporary, place)])
+        moves = [(file.temporary, place) for file, place in zip(written, places, strict=False)]
+        files.commit((index.temporary, prefix + ".index"), moves)
     except BaseException:
         for file in written:
             file.discard()
@@ -76,8 +82,13 @@ def _make_folder(prefix: str) -> None:
             os.mkdir(folder)
 
 
-def _write_values(file: files.NewFile, tensors: Sequence[tuple[str, str, DType, Any]]) -> dict[bytes, Any]:
-    entries: dict[bytes, Any] = {}
+def _write_values(
+    file: files.NewFile,
+    tensors: Sequence[tuple[str, str, DType, Any]],
+    shard: int,
+    entries: dict[bytes, Any],
+) -> None:
+    """Writes values, and adds what the index says of them to `entries`."""
     offset = 0
     for name, specification, dtype, value in tensors:
         key, dims = name.encode("utf-8", "surrogateescape"), np.shape(value)
@@ -97,10 +108,9 @@ def _write_values(file: files.NewFile, tensors: Sequence[tuple[str, str, DType, 
             raise InvalidArgumentError(None, None, f"Adding duplicate key: {name}")
         size, crc = values.write(value, dtype, file.write)
         entry = _entry(dtype, dims)
-        entry.offset, entry.size, entry.crc32c = offset, size, mask(crc)
+        entry.shard_id, entry.offset, entry.size, entry.crc32c = shard, offset, size, mask(crc)
         entries[key] = entry
         offset += size
-    return entries
 
 
 def _entry(dtype: DType, shape: tuple[int, ...]) -> Any:

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from typing import Any
 
 import numpy as np
 
 from millrace.core.errors import InvalidArgumentError
 from millrace.opkit.image import png
+
+_DAMAGED = (OSError, ValueError, SyntaxError, LookupError, TypeError, AttributeError, struct.error, EOFError)
+_MOST_PIXELS = 1 << 27
+# what compresses best: deflate 1032 bytes of eight pixels, LZW codes of whole rows, blocks of two bits
+_PIXELS_OF_A_BYTE = {"PNG": 8 * 1032, "GIF": 1 << 13, "JPEG": 1 << 11}
 
 # red, green and blue in 1/32768, as libpng rounds 0.299 and 0.587
 _GRAY = np.array([9797, 19234, 3737], np.int64)
@@ -35,18 +41,32 @@ def kind_of(contents: bytes) -> str:
 
 
 def _open(contents: bytes, what: str) -> Any:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
-        return Image.open(io.BytesIO(contents))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        with warnings.catch_warnings():  # of sizes that `_check_size` judges
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(contents))
+    except _DAMAGED:
         raise refused(f"Invalid {what} data. Received: {len(contents)} bytes") from None
+    except Image.DecompressionBombError as error:
+        raise refused(f"Invalid {what} data: {error}. Received: {len(contents)} bytes") from None
+    _check_size(image.width, image.height, contents, what)
+    return image
+
+
+def _check_size(width: int, height: int, contents: bytes, what: str) -> None:
+    """Refuses sizes that the file cannot fill, before there is memory for them."""
+    if width * height > _MOST_PIXELS or width * height > _PIXELS_OF_A_BYTE[what] * len(contents):
+        raise refused(
+            f"Invalid {what} data: {width} x {height} pixels are too many. Received: {len(contents)} bytes"
+        )
 
 
 def _pixels(image: Any, what: str, size: int) -> np.ndarray:
     try:
         array = np.asarray(image)
-    except (OSError, ValueError, SyntaxError):
+    except _DAMAGED:
         raise refused(f"Invalid {what} data. Received: {size} bytes") from None
     return array if array.ndim == 3 else array[..., None]
 
@@ -116,8 +136,24 @@ def jpeg_shape(contents: bytes) -> tuple[int, int, int]:
     Raises:
       InvalidArgumentError: it is none.
     """
-    image = _open(contents, "JPEG")
-    return image.height, image.width, len(image.getbands())
+    at = 2
+    while contents[:2] == b"\xff\xd8" and at + 4 <= len(contents) and contents[at] == 0xFF:
+        marker = contents[at + 1]
+        if marker == 0xFF or 0xD0 <= marker <= 0xD7 or marker == 1:  # filling, or without a length
+            at += 1 if marker == 0xFF else 2
+            continue
+        (length,) = struct.unpack_from(">H", contents, at + 2)
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # the frame
+            if at + 10 > len(contents):
+                break
+            height, width, channels = struct.unpack_from(">HHB", contents, at + 5)
+            if not width or not height or channels not in (1, 3, 4):
+                break
+            return height, width, channels
+        if marker in (0xD9, 0xDA) or length < 2:
+            break
+        at += 2 + length
+    raise refused(f"Invalid JPEG data. Received: {len(contents)} bytes")
 
 
 def decode_jpeg(contents: bytes, channels: int, ratio: int = 1, recover: bool = False) -> np.ndarray:
@@ -142,7 +178,7 @@ def decode_jpeg(contents: bytes, channels: int, ratio: int = 1, recover: bool = 
         _load_truncated(image)
     try:
         image = image if image.mode == mode else image.convert(mode)
-    except (OSError, ValueError, SyntaxError):
+    except _DAMAGED:
         raise refused(f"Invalid JPEG data. Received: {len(contents)} bytes") from None
     return _pixels(image, "JPEG", len(contents))
 
@@ -155,7 +191,7 @@ def _load_truncated(image: Any) -> None:
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
         image.load()
-    except (OSError, ValueError, SyntaxError):
+    except _DAMAGED:
         raise refused("Invalid JPEG data") from None
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = before
@@ -213,9 +249,32 @@ def decode_gif(contents: bytes) -> np.ndarray:
     """
     from PIL import ImageSequence
 
-    image = _open(contents, "GIF")
-    frames = [_pixels(frame.convert("RGB"), "GIF", len(contents)) for frame in ImageSequence.Iterator(image)]
+    image = _open(_on_its_first_frame(contents), "GIF")
+    frames = []
+    try:
+        for frame in ImageSequence.Iterator(image):
+            frames.append(_pixels(frame.convert("RGB"), "GIF", len(contents)))
+            if len(frames) * image.width * image.height > _MOST_PIXELS:
+                raise refused(f"Invalid GIF data: too many frames. Received: {len(contents)} bytes")
+    except _DAMAGED:
+        raise refused(f"Invalid GIF data. Received: {len(contents)} bytes") from None
     return np.stack(frames)
+
+
+def _on_its_first_frame(contents: bytes) -> bytes:
+    """The file with a screen of the size of its first frame, which is what TensorFlow's frames have."""
+    if len(contents) < 13:
+        return contents
+    at = 13 + (3 << ((contents[10] & 7) + 1) if contents[10] & 0x80 else 0)
+    while contents[at : at + 1] == b"!":  # an extension: blocks, the last one empty
+        at += 2
+        while at < len(contents) and contents[at]:
+            at += 1 + contents[at]
+        at += 1
+    if contents[at : at + 1] != b"," or at + 9 > len(contents):
+        raise refused(f"Invalid GIF data. Received: {len(contents)} bytes")
+    size = contents[at + 5 : at + 9]
+    return contents[:6] + size + contents[10 : at + 1] + bytes(4) + contents[at + 5 :]
 
 
 def decode_bmp(contents: bytes, channels: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
+_GREATEST_RATIO = 1032  # of deflate: bytes that one byte can stand for
 _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 # x start, y start, x step, y step of the seven passes of an interlaced image
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -70,16 +71,36 @@ def decode_wide(contents: bytes) -> np.ndarray:
         position += 12 + length
     if depth != 16 or color not in _CHANNELS:
         raise ValueError(f"not of 16-bit channels: depth {depth}, color type {color}")
-    try:
-        stream = np.frombuffer(zlib.decompress(b"".join(data)), np.uint8)
-    except zlib.error as error:
-        raise ValueError(str(error)) from None
+    stream = _inflated(b"".join(data), _stream_length(height, width, _CHANNELS[color], bool(interlaced)))
     pixels = _laid_out(stream, height, width, _CHANNELS[color], bool(interlaced))
     if transparent and color in (0, 2):
         key = np.frombuffer(transparent, ">u2")[: _CHANNELS[color]]
         alpha = np.where((pixels == key).all(axis=-1), 0, 65535).astype(np.uint16)
         pixels = np.concatenate([pixels, alpha[..., None]], axis=-1)
     return pixels
+
+
+def _stream_length(height: int, width: int, channels: int, interlaced: bool) -> int:
+    """Bytes of the rows with their filters."""
+    sizes = [(height, width)]
+    if interlaced:
+        sizes = [(len(range(y, height, dy)), len(range(x, width, dx))) for x, y, dx, dy in _PASSES]
+    return sum(rows * (2 * channels * columns + 1) for rows, columns in sizes if rows and columns)
+
+
+def _inflated(data: bytes, length: int) -> np.ndarray:
+    """The first `length` bytes of what was deflated; what follows, without end maybe, is not looked at.
+
+    Raises:
+      ValueError: there are fewer.
+    """
+    if length > _GREATEST_RATIO * len(data) + 64:
+        raise ValueError("the image data ends early")
+    try:
+        stream = zlib.decompressobj().decompress(data, length)
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
+    return np.frombuffer(stream, np.uint8)
 
 
 def _laid_out(stream: np.ndarray, height: int, width: int, channels: int, interlaced: bool) -> np.ndarray:
@@ -103,38 +124,49 @@ def _unfiltered(stream: np.ndarray, height: int, width: int, channels: int) -> t
     if len(stream) < used:
         raise ValueError("the image data ends early")
     lines = stream[:used].reshape(height, stride + 1)
-    out = np.zeros((height + 1, stride + bpp), np.uint8)  # a row above and a pixel to the left, both of zeros
-    for i in range(height):
-        kind, line = int(lines[i, 0]), lines[i, 1:]
-        above, row = out[i], out[i + 1]
-        if kind == 0:
-            row[bpp:] = line
-        elif kind == 1:
-            groups = line.reshape(width, bpp)
-            row[bpp:] = np.cumsum(groups, axis=0, dtype=np.uint8).reshape(-1)
-        elif kind == 2:
-            row[bpp:] = line + above[bpp:]
-        elif kind in (3, 4):
-            _by_neighbours(kind, line, above, row, bpp)
+    kinds = lines[:, 0]
+    if kinds.max(initial=0) > 4:
+        raise ValueError(f"unknown filter {kinds.max()}")
+    # a row above and a pixel to the left, both of zeros
+    out = np.zeros((height + 1, width + 1, bpp), np.uint8)
+    body = lines[:, 1:].reshape(height, width, bpp)
+    start = 0
+    while start < height:
+        stop = start + 1
+        if kinds[start] >= 3:  # together with those that follow
+            while stop < height and kinds[stop] >= 3:
+                stop += 1
+            _by_neighbours(kinds[start:stop], body[start:stop], out[start : stop + 1])
         else:
-            raise ValueError(f"unknown filter {kind}")
-    pixels = np.ascontiguousarray(out[1:, bpp:]).view(">u2").reshape(height, width, channels)
+            row, above = out[start + 1, 1:], out[start, 1:]
+            row[:] = np.cumsum(body[start], axis=0, dtype=np.uint8) if kinds[start] == 1 else body[start]
+            if kinds[start] == 2:
+                row += above
+        start = stop
+    out = out[:, 1:].reshape(height + 1, stride)
+    pixels = np.ascontiguousarray(out[1:]).view(">u2").reshape(height, width, channels)
     return pixels.astype(np.uint16), used
 
 
-def _by_neighbours(kind: int, line: np.ndarray, above: np.ndarray, row: np.ndarray, bpp: int) -> None:
-    """The filters that need the pixel to the left before the next: average and Paeth."""
-    up, values = above.tolist(), row.tolist()
-    for j, value in enumerate(line.tolist(), start=bpp):
-        left, top = values[j - bpp], up[j]
-        if kind == 3:
-            guess = (left + top) >> 1
-        else:
-            corner = up[j - bpp]
-            near = left + top - corner
-            by_left, by_top, by_corner = abs(near - left), abs(near - top), abs(near - corner)
-            guess = (
-                left if by_left <= by_top and by_left <= by_corner else top if by_top <= by_corner else corner
-            )
-        values[j] = (value + guess) & 255
-    row[:] = values
+def _by_neighbours(kinds: np.ndarray, lines: np.ndarray, out: np.ndarray) -> None:
+    """Rows of the filters that need the pixel to the left before the next: average and Paeth.
+
+    Pixels on a diagonal depend on none of each other, so each diagonal is one step.
+
+    Args:
+      kinds: 3 or 4 for each row.
+      lines: uint8 `[rows, width, bytes of a pixel]`.
+      out: uint8 `[rows + 1, width + 1, bytes of a pixel]`, its first row and column known; filled.
+    """
+    rows, width, _ = lines.shape
+    paeth = (kinds == 4)[:, None]
+    for diagonal in range(rows + width - 1):
+        r = np.arange(max(0, diagonal - width + 1), min(rows, diagonal + 1))
+        c = diagonal - r
+        left, top = out[r + 1, c].astype(np.int16), out[r, c + 1].astype(np.int16)
+        corner = out[r, c].astype(np.int16)
+        by_left, by_top, by_corner = abs(top - corner), abs(left - corner), abs(left + top - 2 * corner)
+        best = np.where(by_top <= by_corner, top, corner)
+        best = np.where((by_left <= by_top) & (by_left <= by_corner), left, best)
+        guess = np.where(paeth[r], best, (left + top) >> 1)
+        out[r + 1, c + 1] = lines[r, c] + guess.astype(np.uint8)

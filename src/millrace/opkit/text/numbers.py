@@ -6,9 +6,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import InvalidArgumentError, ResourceExhaustedError
 
 _SPACE = rb"[ \t\n\v\f\r]*"
+_LONGEST = 1 << 28  # characters that padding may make
 _INTEGER = re.compile(_SPACE + rb"(-?[0-9]+)" + _SPACE)
 _REAL = re.compile(
     _SPACE + rb"([+-]?)(?:(0x[0-9a-f]+)|(inf|nan)|((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)|)" + _SPACE,
@@ -184,6 +185,13 @@ def as_string(
     """
     kind = values.dtype.kind
     name = values.dtype.name
+    if max(width, precision) * max(values.size, 1) > _LONGEST:
+        raise ResourceExhaustedError(
+            None,
+            None,
+            f"AsString: {values.size} numbers of width {width} and precision {precision} are longer than "
+            f"{_LONGEST} characters",
+        )
     if kind in "iub":
         if scientific or shortest:
             raise _refused(f"scientific and shortest format not supported for datatype {name}")

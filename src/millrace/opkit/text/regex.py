@@ -11,10 +11,12 @@ one byte of it.
 import functools
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from millrace.core.errors import InvalidArgumentError
+from millrace.opkit.text import linear
 from millrace.opkit.text.unicode_tables import Ranges, complement, property_ranges
 
 _CLASSES = {
@@ -340,8 +342,12 @@ def full_match(strings: np.ndarray, pattern: bytes) -> np.ndarray:
     Raises:
       InvalidArgumentError: the pattern is not valid.
     """
-    match = compile_re2(pattern).fullmatch
-    found = [match(_text(item)) is not None for item in strings.ravel().tolist()]
+    fast = _linear(pattern)
+    if fast is not None:
+        found = [fast.fullmatch(item) is not None for item in strings.ravel().tolist()]
+    else:
+        match = compile_re2(pattern).fullmatch
+        found = [match(_text(item)) is not None for item in strings.ravel().tolist()]
     return np.array(found, np.bool_).reshape(strings.shape)
 
 
@@ -361,18 +367,31 @@ def replace(strings: np.ndarray, pattern: bytes, rewrite: bytes, replace_global:
     Raises:
       InvalidArgumentError: the pattern is not valid.
     """
-    compiled = compile_re2(pattern)
+    fast = _linear(pattern)
+    compiled = compile_re2(pattern) if fast is None else fast
     pieces, valid = _read_rewrite(_text(rewrite))
     out = np.empty(strings.size, object)
     items = strings.ravel().tolist()
     if not valid and not replace_global:
         out[:] = items
         return out.reshape(strings.shape)
-    expand = _expander([p for p in pieces if isinstance(p, str) or p <= compiled.groups])
+    pieces = [p for p in pieces if isinstance(p, str) or p <= compiled.groups]
+    if fast is not None:
+        parts = [p.encode("utf-8", "surrogateescape") if isinstance(p, str) else p for p in pieces]
+        out[:] = [linear.replaced(fast, item, parts, replace_global) for item in items]
+        return out.reshape(strings.shape)
+    expand = _expander(pieces)
     one = _replace_all if replace_global else _replace_first
     for i, item in enumerate(items):
         out[i] = one(compiled, _text(item), expand).encode("utf-8", "surrogateescape")
     return out.reshape(strings.shape)
+
+
+def _linear(pattern: bytes) -> Any:
+    """RE2's own object for a pattern; None without RE2."""
+    if b"(?<" in pattern:  # newer than TensorFlow's RE2, whose grammar the translator knows
+        compile_re2(pattern)
+    return linear.compiled(pattern)
 
 
 def _text(data: bytes) -> str:

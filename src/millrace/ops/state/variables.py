@@ -277,6 +277,19 @@ class AssignSubVariableOp:
     grad = NOT_DIFFERENTIABLE
 
 
+@declare("DisableCopyOnRead(resource: resource)", reads="resource", reads_uninitialized=True)
+class DisableCopyOnRead:
+    """Nothing: later releases of TensorFlow tell their runtime so that a variable may be read in place."""
+
+    def shape(resource):
+        return []
+
+    def kernel(xp, resource):
+        return ()
+
+    grad = NOT_DIFFERENTIABLE
+
+
 @declare("DestroyResourceOp(resource: resource)", ignore_lookup_error=flag(True), writes="resource",
     reads_uninitialized=True, host=True)  # fmt: skip
 class DestroyResourceOp:

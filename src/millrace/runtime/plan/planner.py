@@ -183,6 +183,8 @@ class _Versions:
         self.ids: dict[Tensor, int] = {}
         self.feeds = [self._id_of(t) for t in feeds]
         self.fed = frozenset(feeds)
+        self._fed_refs = frozenset(t for t in feeds if is_ref(t.dtype) and t.op.type != "BodyArg")
+        self._fed_of: dict[Tensor, Tensor | None] = {}
         self.dims: dict[int, shapes.Dims] = {}
         self.tensors: dict[int, Tensor] = {}
         self.steps: list[Step] = []
@@ -362,14 +364,22 @@ class _Versions:
 
     def _fed(self, ref: Tensor) -> Tensor | None:
         """The fed tensor that a reference stands for, where its variable is fed; else None."""
-        if not self.feeds:
+        if not self._fed_refs:
             return None
+        path: list[Tensor] = []
+        found: Tensor | None = None
         current: Tensor | None = ref
         while current is not None:
-            if current in self.fed and is_ref(current.dtype) and current.op.type != "BodyArg":
-                return current
+            if current in self._fed_of:
+                found = self._fed_of[current]
+                break
+            path.append(current)
+            if current in self._fed_refs:
+                found = current
+                break
             current = passed_on(current) if current.op.type not in VARIABLE_TYPES else None
-        return None
+        self._fed_of.update((t, found) for t in path)
+        return found
 
     def _handle(self) -> int:
         """A value that stands for a variable's handle where a body takes it: the planner knows which variable

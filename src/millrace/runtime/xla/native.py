@@ -36,7 +36,7 @@ def ready() -> bool:
         return False
     try:
         library = _library()
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError, subprocess.SubprocessError) as error:  # CC may have unbalanced quotes
         _log.info("millrace: no native kernels, XLA's own take their place: %s", error)
         return False
     for name in KERNELS:
@@ -54,28 +54,25 @@ def source() -> str:
 def _library() -> ctypes.CDLL:
     compiler = shlex.split(os.environ.get("CC", "cc"))
     key = xla_cache.key_of("native", source(), importlib.metadata.version("jaxlib"), *compiler)
-    folder = xla_cache.folder()
-    if key and folder is not None:
-        kept = folder / f"{key}.so"
-        if not kept.exists():
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as place:
-                os.replace(_build(compiler, Path(place)), kept)
-        os.utime(kept)
-        return ctypes.CDLL(str(kept))
-    with tempfile.TemporaryDirectory(prefix="millrace-") as place:
-        return ctypes.CDLL(str(_build(compiler, Path(place))))
+    content = xla_cache.load(key)
+    with tempfile.TemporaryDirectory(prefix="millrace-") as place:  # of this user alone
+        built = Path(place, "kernels.so")
+        if content is None:
+            _build(compiler, built)
+            xla_cache.save(key, built.read_bytes())
+        else:
+            built.write_bytes(content)  # the bytes that were checked, whatever happens to the file meanwhile
+        return ctypes.CDLL(str(built))
 
 
-def _build(compiler: list[str], place: Path) -> Path:
-    """The library, in the folder `place`.
+def _build(compiler: list[str], built: Path) -> None:
+    """Makes the library `built`.
 
     Raises:
       OSError: there is no such compiler.
       SubprocessError: it refused.
     """
-    text, built = place / "kernels.c", place / "kernels.so"
+    text = built.with_suffix(".c")
     text.write_text(source(), "utf-8")
     command = [*compiler, *_OPTIONS, f"-I{jax.ffi.include_dir()}", "-o", str(built), str(text)]
     subprocess.run(command, check=True, capture_output=True, timeout=_PATIENCE)
-    return built

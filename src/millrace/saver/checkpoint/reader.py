@@ -9,6 +9,7 @@ from millrace.core import protos
 from millrace.core.dtypes import DType
 from millrace.core.errors import NotFoundError
 from millrace.core.public import public
+from millrace.drawing import cards
 from millrace.opkit.checkpoint.reading import nearest, open_checkpoint
 from millrace.saver.checkpoint.state import latest_checkpoint
 
@@ -27,6 +28,10 @@ class CheckpointReader:
 
     def __init__(self, filename: Any) -> None:
         self._opened = open_checkpoint(os.fsdecode(filename))
+
+    def _repr_html_(self) -> str:
+        found = [(name, *self._describe(name)) for name in sorted(self._opened.names())]
+        return cards.checkpoint(self._opened.prefix, [(n, dtype, list(shape)) for n, dtype, shape in found])
 
     def get_variable_to_shape_map(self) -> dict[str, list[int]]:
         """The shape of each tensor, by name."""

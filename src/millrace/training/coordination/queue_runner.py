@@ -176,7 +176,7 @@ class QueueRunner:
         """Puts elements into the queue until the data, the program or the patience of `coord` ends."""
         at_end = False
         try:
-            enqueue = sess.make_callable(enqueue_op)
+            enqueue = self._enqueuer(sess, enqueue_op)
             while coord is None or not coord.should_stop():
                 enqueue()
         except self._closed_types:
@@ -195,6 +195,10 @@ class QueueRunner:
                 last = at_end and self._running[sess] == 0
         if last:
             self._quietly(sess, self._close_op)
+
+    def _enqueuer(self, sess: Any, enqueue_op: Any) -> Any:
+        """What puts one element into the queue each time it is called."""
+        return sess.make_callable(enqueue_op)
 
     def _close_on_stop(self, sess: Any, coord: Coordinator) -> None:
         coord.wait_for_stop()

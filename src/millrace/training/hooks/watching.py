@@ -93,7 +93,7 @@ class LoggingTensorHook(SessionRunHook):
             log.info(self._formatter(values))
             return
         with np.printoptions(suppress=True):
-            line = ", ".join(f"{tag} = {values[tag]}" for tag in self._tag_order)
+            line = ", ".join(f"{tag} = {values[tag]!s}" for tag in self._tag_order)
         if elapsed is None:
             log.info("%s", line)
         else:

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.indexed_slices import IndexedSlices
-from millrace.core import dtypes
 from millrace.graph.opdef import lookup
 from millrace.graph.tensor import Tensor
+from millrace.training.optimizers.optimizer import cast
 
 
-def cast(tensor: Tensor, dtype: dtypes.DType) -> Tensor:
-    """`tensor` in `dtype`; itself where it is of that dtype."""
-    base = dtype.base_dtype
-    return tensor if tensor.dtype.base_dtype is base else raw.Cast(tensor, DstT=base)
-
-
-class FusedUpdates:
-    """Updates by the operations `Apply<rule>`, `SparseApply<rule>` and both with `Resource` before them.
-
-    The base of all optimizers, so that each of TensorFlow's is derived from `Optimizer` itself. One without a
-    rule defines the `_apply` methods.
+class FusedOptimizer:
+    """For an `Optimizer` with operations `Apply<rule>`, `SparseApply<rule>` both with `Resource` before.
 
     Attributes:
       rule: the last part of the operations' names.
@@ -31,18 +20,14 @@ class FusedUpdates:
       tensor_inputs: the operations' other inputs -> the attribute that holds the tensor, made in `_prepare`.
     """
 
-    rule: str | None = None
-    _use_locking: bool
-    get_slot: Callable[..., Any]
+    rule: str
     slot_inputs: dict[str, str] = {}
     tensor_inputs: dict[str, str] = {}
+    get_slot: Any  # the optimizer's
+    _use_locking: Any
 
-    def _rule(self) -> str | None:
+    def _rule(self) -> str:
         return self.rule
-
-    def _fused(self, method: str) -> None:
-        if self._rule() is None:
-            raise NotImplementedError(f"{type(self).__name__} does not define {method}")
 
     def _attrs(self) -> dict[str, Any]:
         """Attributes of the operations beside `use_locking`."""
@@ -73,17 +58,13 @@ class FusedUpdates:
         return apply(opdef, *inputs, use_locking=self._use_locking, **self._attrs())
 
     def _apply_dense(self, grad: Tensor, var: Any) -> Any:
-        self._fused("_apply_dense")
         return self._add("", var, grad).op
 
     def _resource_apply_dense(self, grad: Tensor, handle: Any) -> Any:
-        self._fused("_resource_apply_dense")
         return self._add("Resource", handle, grad)
 
     def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
-        self._fused("_apply_sparse")
         return self._add("Sparse", var, grad.values, grad.indices)
 
     def _resource_apply_sparse(self, grad: Tensor, handle: Any, indices: Tensor) -> Any:
-        self._fused("_resource_apply_sparse")
         return self._add("ResourceSparse", handle, grad, indices)

@@ -11,6 +11,7 @@ from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import colocate_with, control_dependencies, init_scope, name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
+from millrace.drawing import cards
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.operation import Operation
@@ -20,7 +21,6 @@ from millrace.lib.variables import initializers
 from millrace.lib.variables.partitioned import PartitionedVariable
 from millrace.lib.variables.variable import Variable
 from millrace.training.optimizers import slot_creator
-from millrace.training.optimizers.fused import FusedUpdates
 
 _VALID_TYPES: Final = frozenset(
     (dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128)
@@ -28,7 +28,7 @@ _VALID_TYPES: Final = frozenset(
 
 
 @public("train.Optimizer", "python.training.optimizer.Optimizer")
-class Optimizer(FusedUpdates):
+class Optimizer:
     """Adds operations that change variables so that a loss falls.
 
     A subclass says what to do with one gradient: `_apply_dense` and `_apply_sparse` for variables named by
@@ -45,6 +45,9 @@ class Optimizer(FusedUpdates):
       ValueError: there is no name.
     """
 
+    # a slot of its own makes it the `__base__` of optimizers that take methods from elsewhere, too
+    __slots__ = ("__dict__", "__weakref__", "_name")
+
     GATE_NONE = 0
     GATE_OP = 1
     GATE_GRAPH = 2
@@ -56,6 +59,18 @@ class Optimizer(FusedUpdates):
         self._name = name
         self._slots: dict[str, dict[Any, Any]] = {}
         self._non_slot_dict: dict[Any, Any] = {}
+
+    def _repr_html_(self) -> str:
+        plain = (int, float, str, type(None))
+        settings = {
+            name.strip("_").replace("_", " "): value
+            for name, value in vars(self).items()
+            if name not in ("_name", "_slots", "_non_slot_dict")
+            and (isinstance(value, plain) or hasattr(value, "dtype"))
+            and value is not None
+        }
+        slots = {name: len(made) for name, made in self._slots.items()}
+        return cards.optimizer(type(self).__name__, self._name, settings, slots)
 
     def get_name(self) -> str:
         """The optimizer's name."""
@@ -327,6 +342,22 @@ class Optimizer(FusedUpdates):
     def _prepare(self) -> None:
         """Makes the tensors that all updates share."""
 
+    def _apply_dense(self, grad: Tensor, var: Any) -> Any:
+        """The operation that changes `var`, named by a reference, by a gradient of its shape."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _apply_dense")
+
+    def _resource_apply_dense(self, grad: Tensor, handle: Any) -> Any:
+        """The operation that changes `handle`, a variable named by a handle, by a gradient of its shape."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _resource_apply_dense")
+
+    def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
+        """The operation that changes the rows of `var` that `grad` names; no row is named twice."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _apply_sparse")
+
+    def _resource_apply_sparse(self, grad: Tensor, handle: Any, indices: Tensor) -> Any:
+        """The operation that changes the rows `indices` of `handle`; no row is named twice."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _resource_apply_sparse")
+
     def _apply_sparse_duplicate_indices(self, grad: IndexedSlices, var: Any) -> Any:
         """As `_apply_sparse`, but rows may be named several times; their gradients add up."""
         values, indices = deduplicated(grad.values, grad.indices)
@@ -353,11 +384,21 @@ def deduplicated(values: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
     return raw.UnsortedSegmentSum(values, unique.idx, count), unique.y
 
 
+def cast(tensor: Tensor, dtype: dtypes.DType) -> Tensor:
+    """`tensor` in `dtype`; itself where it is of that dtype."""
+    base = dtype.base_dtype
+    return tensor if tensor.dtype.base_dtype is base else raw.Cast(tensor, DstT=base)
+
+
 def _flat(var_list: Any) -> list[Any]:
     if isinstance(var_list, list | tuple | PartitionedVariable):
         return [v for item in var_list for v in _flat(item)]
     if isinstance(var_list, dict):
         return [v for key in sorted(var_list) for v in _flat(var_list[key])]
+    if isinstance(var_list, str | bytes):
+        raise TypeError(
+            f"Argument is not a tf.Variable: {var_list!r}; `var_list` takes variables, not their names"
+        )
     if hasattr(var_list, "__iter__") and not isinstance(var_list, Tensor | Variable):
         return [v for item in var_list for v in _flat(item)]
     return [var_list]

@@ -94,7 +94,10 @@ if TYPE_CHECKING:
     from millrace.api.contrib.slim import evaluation as evaluation
     from millrace.api.contrib.slim import initializers as initializers
     from millrace.api.contrib.slim import learning as learning
+    from millrace.api.contrib.slim import metrics as metrics
     from millrace.api.contrib.slim import model_analyzer as model_analyzer
+    from millrace.api.contrib.slim import nets as nets
+    from millrace.api.contrib.slim import utils as utils
 
 __all__ = [
     "OPTIMIZER_CLS_NAMES",
@@ -161,8 +164,10 @@ __all__ = [
     "max_pool2d",
     "max_pool3d",
     "maxout",
+    "metrics",
     "model_analyzer",
     "model_variable",
+    "nets",
     "one_hot_encoding",
     "optimize_loss",
     "relu",
@@ -182,6 +187,7 @@ __all__ = [
     "summarize_variables",
     "summarize_weights",
     "unit_norm",
+    "utils",
     "variable",
     "variance_scaling_initializer",
     "xavier_initializer",
@@ -278,5 +284,5 @@ if not TYPE_CHECKING:
             "xavier_initializer": "millrace.contributed.layers.initializers",
             "xavier_initializer_conv2d": "millrace.contributed.layers.initializers:xavier_initializer",
         },
-        children=("evaluation", "initializers", "learning", "model_analyzer",),
+        children=("evaluation", "initializers", "learning", "metrics", "model_analyzer", "nets", "utils",),
     )

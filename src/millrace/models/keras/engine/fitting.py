@@ -332,6 +332,7 @@ def predict(model: Any, request: Request) -> Any:
         request.callbacks, model, "predict", batch_size=None if whole.by_steps else whole.size,
         steps=whole.steps, samples=whole.samples, verbose=request.verbose, by_steps=whole.by_steps,
     )  # fmt: skip
+    model.reset_metrics()
     callbacks.begin("predict")
     found = whole.run(loop, callbacks, False)
     callbacks.end("predict")
@@ -472,8 +473,7 @@ def run_generator(model: Any, request: Request, mode: str) -> Any:
             request.callbacks, model, mode, steps=source.steps, verbose=0 if inside else request.verbose,
             by_steps=True,
         )  # fmt: skip
-        if mode == "test":
-            model.reset_metrics()
+        model.reset_metrics()
         callbacks.begin(mode)
         found = _GeneratorLoop(model, mode).run(source, callbacks)
         callbacks.end(mode)

@@ -17,6 +17,8 @@ from millrace.models.keras.engine.compiling import Endpoint
 from millrace.models.keras.engine.network import Network
 from millrace.models.keras.metrics.base import Metric
 from millrace.models.keras.optimizers import named as optimizers
+from millrace.models.keras.saving import files, objects
+from millrace.saver.object_checkpoint import LoadStatus
 
 
 @public("keras.Model", "keras.models.Model")
@@ -296,6 +298,7 @@ class Model(Network):
         found = self._functions.get(kind)
         if found is None:
             found = self._functions[kind] = getattr(self, f"_make_{kind}_function")()
+            self._restore_deferred()
         return found
 
     def _make_train_function(self) -> Any:
@@ -437,6 +440,69 @@ class Model(Network):
                 "In a stateful network, you should only pass inputs with a number of samples that can be "
                 f"divided by the batch size. Found: {count} samples"
             )
+
+    # --- files ----------------------------------------------------------------------------------------------
+
+    _deferred_weights: str | None = None  # a checkpoint that has values for variables which are not there yet
+
+    def _trackable_children(self) -> list[tuple[str, Any]]:
+        found = super()._trackable_children()
+        if isinstance(self.optimizer, optimizers.Optimizer):
+            found.append(("optimizer", self.optimizer))
+        return found
+
+    def _has_all_weights(self) -> bool:
+        """Whether no more variables are to come: those of the layers and of the optimizer."""
+        return self.built and (not self._is_compiled or bool(getattr(self.optimizer, "_iterations", True)))
+
+    def _restore_deferred(self) -> None:
+        """Gives variables that have come meanwhile their values of the checkpoint."""
+        path = self._deferred_weights
+        if path is not None:
+            objects.read(self, path)
+            self._deferred_weights = None if self._has_all_weights() else path
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, save_format: str | None = None) -> None:
+        """Writes the weights.
+
+        Args:
+          filepath: the file's name, or that of a checkpoint.
+          overwrite: whether a file that is there is replaced; otherwise the user is asked.
+          save_format: "h5" or "tf"; default: "h5" for names that end in .h5, .hdf5 or .keras.
+
+        Raises:
+          ImportError: h5py is needed and not installed.
+          ValueError: the format is unknown, or there are no weights yet.
+        """
+        files.save_weights(self, filepath, overwrite, save_format)
+
+    def load_weights(self, filepath: Any, by_name: bool = False) -> LoadStatus | None:
+        """Sets the weights from a file that `save_weights` or `save` wrote.
+
+        Args:
+          filepath: the name.
+          by_name: set those layers only whose names the file has; for HDF5 files.
+
+        Returns:
+          For a checkpoint, what became of it.
+
+        Raises:
+          ImportError: h5py is needed and not installed.
+          NotFoundError: there is no such checkpoint.
+          ValueError: the weights are not those of this model.
+        """
+        return files.load_weights(self, filepath, by_name)
+
+    def save(
+        self,
+        filepath: Any,
+        overwrite: bool = True,
+        include_optimizer: bool = True,
+        save_format: str | None = None,
+        signatures: Any = None,
+    ) -> None:
+        """Writes the model; see `tf.keras.models.save_model`."""
+        files.save_model(self, filepath, overwrite, include_optimizer, save_format, signatures)
 
     # --- whole data -----------------------------------------------------------------------------------------
 

@@ -363,6 +363,19 @@ class Network(Layer):
         results = [known[id(t)] for t in self.outputs]
         return results[0] if len(results) == 1 else results
 
+    def _trackable_children(self) -> list[tuple[str, Any]]:
+        """What a checkpoint of objects holds of the network: its layers by place, then attributes."""
+        found: list[tuple[str, Any]] = []
+        if self._is_graph_network:
+            weighted = 0
+            for index, layer in enumerate(self._graph_layers):
+                if layer.weights:
+                    found.append((f"layer_with_weights-{weighted}", layer))
+                    weighted += 1
+                found.append((f"layer-{index}", layer))
+        attributes = {k: v for k, v in self._tracked.items() if k not in _OWN_LISTS}
+        return [*found, *tracking.children({**self._named_weights, **attributes})]
+
     # --- saving and showing ---------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class Optimizer:
       ValueError: a negative one.
     """
 
+    _once_uncounted = False  # whether older files hold its slots without the step count
+
     def __init__(self, name: str, **kwargs: Any) -> None:
         allowed = {"clipnorm", "clipvalue", "lr", "decay"}
         for keyword, value in kwargs.items():
@@ -317,6 +319,15 @@ class Optimizer:
         """The slot of a weight."""
         return self._slots[_key(var)][slot_name]
 
+    def _slot_of(self, var: Any, slot_name: str) -> Any:
+        """The slot of a weight, or None."""
+        return self._slots.get(_key(var), {}).get(slot_name)
+
+    def _trackable_children(self) -> list[tuple[str, Any]]:
+        """What checkpoints of objects hold beside the slots."""
+        found = [] if self._iterations is None else [("iter", self._iterations)]
+        return found + [(n, v) for n, v in sorted(self._hyper.items()) if isinstance(v, Variable)]
+
     def get_slot_names(self) -> list[str]:
         """The names of the slots."""
         return self._slot_names
@@ -341,6 +352,8 @@ class Optimizer:
           ValueError: their number or shapes differ.
         """
         variables = self.weights
+        if self._once_uncounted and len(weights) == len(variables) - 1:
+            weights = [np.array(0), *weights]
         if len(variables) != len(weights):
             raise ValueError(
                 f"You called `set_weights(weights)` on optimizer {self._name} with a weight list of length "

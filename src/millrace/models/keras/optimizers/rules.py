@@ -112,6 +112,8 @@ class Adagrad(Optimizer):
       ValueError: a value is out of range.
     """
 
+    _once_uncounted = True
+
     def __init__(
         self,
         learning_rate: Any = 0.001,
@@ -184,6 +186,8 @@ class Adadelta(Optimizer):
       name: the optimizer's name.
       **kwargs: as for `Optimizer`.
     """
+
+    _once_uncounted = True
 
     def __init__(
         self,
@@ -535,6 +539,8 @@ class RMSprop(Optimizer):
     Raises:
       ValueError: `momentum` is not in [0, 1].
     """
+
+    _once_uncounted = True
 
     def __init__(
         self,

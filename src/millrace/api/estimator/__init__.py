@@ -6,6 +6,18 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.models.estimator.estimator import Estimator as Estimator
+    from millrace.models.estimator.exporters import BestExporter as BestExporter
+    from millrace.models.estimator.exporters import Exporter as Exporter
+    from millrace.models.estimator.exporters import FinalExporter as FinalExporter
+    from millrace.models.estimator.exporters import LatestExporter as LatestExporter
+    from millrace.models.estimator.modes import ModeKeys as ModeKeys
+    from millrace.models.estimator.run_config import RunConfig as RunConfig
+    from millrace.models.estimator.spec import EstimatorSpec as EstimatorSpec
+    from millrace.models.estimator.train_and_evaluate import train_and_evaluate as train_and_evaluate
+    from millrace.models.estimator.train_specs import EvalSpec as EvalSpec
+    from millrace.models.estimator.train_specs import TrainSpec as TrainSpec
+    from millrace.models.estimator.warm import WarmStartSettings as WarmStartSettings
     from millrace.saver.checkpoint.warm_start import VocabInfo as VocabInfo
     from millrace.training.hooks.base import SessionRunHook as SessionRunHook
     from millrace.training.hooks.saving import CheckpointSaverHook as CheckpointSaverHook
@@ -21,43 +33,74 @@ if TYPE_CHECKING:
     from millrace.training.hooks.watching import NanLossDuringTrainingError as NanLossDuringTrainingError
     from millrace.training.hooks.watching import NanTensorHook as NanTensorHook
     from millrace.training.hooks.watching import StepCounterHook as StepCounterHook
+    from millrace.api.estimator import experimental as experimental
+    from millrace.api.estimator import export as export
+    from millrace.api.estimator import inputs as inputs
 
 __all__ = [
+    "BestExporter",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
+    "Estimator",
+    "EstimatorSpec",
+    "EvalSpec",
+    "Exporter",
     "FeedFnHook",
+    "FinalExporter",
     "FinalOpsHook",
     "GlobalStepWaiterHook",
+    "LatestExporter",
     "LoggingTensorHook",
+    "ModeKeys",
     "NanLossDuringTrainingError",
     "NanTensorHook",
     "ProfilerHook",
+    "RunConfig",
     "SecondOrStepTimer",
     "SessionRunHook",
     "StepCounterHook",
     "StopAtStepHook",
     "SummarySaverHook",
+    "TrainSpec",
     "VocabInfo",
+    "WarmStartSettings",
+    "experimental",
+    "export",
+    "inputs",
+    "train_and_evaluate",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "BestExporter": "millrace.models.estimator.exporters",
             "CheckpointSaverHook": "millrace.training.hooks.saving",
             "CheckpointSaverListener": "millrace.training.hooks.saving",
+            "Estimator": "millrace.models.estimator.estimator",
+            "EstimatorSpec": "millrace.models.estimator.spec",
+            "EvalSpec": "millrace.models.estimator.train_specs",
+            "Exporter": "millrace.models.estimator.exporters",
             "FeedFnHook": "millrace.training.hooks.stopping",
+            "FinalExporter": "millrace.models.estimator.exporters",
             "FinalOpsHook": "millrace.training.hooks.stopping",
             "GlobalStepWaiterHook": "millrace.training.hooks.stopping",
+            "LatestExporter": "millrace.models.estimator.exporters",
             "LoggingTensorHook": "millrace.training.hooks.watching",
+            "ModeKeys": "millrace.models.estimator.modes",
             "NanLossDuringTrainingError": "millrace.training.hooks.watching",
             "NanTensorHook": "millrace.training.hooks.watching",
             "ProfilerHook": "millrace.training.hooks.saving",
+            "RunConfig": "millrace.models.estimator.run_config",
             "SecondOrStepTimer": "millrace.training.hooks.timers",
             "SessionRunHook": "millrace.training.hooks.base",
             "StepCounterHook": "millrace.training.hooks.watching",
             "StopAtStepHook": "millrace.training.hooks.stopping",
             "SummarySaverHook": "millrace.training.hooks.saving",
+            "TrainSpec": "millrace.models.estimator.train_specs",
             "VocabInfo": "millrace.saver.checkpoint.warm_start",
+            "WarmStartSettings": "millrace.models.estimator.warm",
+            "train_and_evaluate": "millrace.models.estimator.train_and_evaluate",
         },
+        children=("experimental", "export", "inputs",),
     )

@@ -1,0 +1,1 @@
+"""`tf.contrib.slim`: networks, data providers and decoders."""

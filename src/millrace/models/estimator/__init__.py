@@ -1,0 +1,1 @@
+"""`tf.estimator`: models that train, evaluate, predict and export themselves."""
