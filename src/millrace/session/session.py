@@ -433,7 +433,7 @@ class BaseSession:
             self.store.clear()
 
     def _repr_html_(self) -> str:
-        return cards.session(self._graph, self._closed, self.store.slots)
+        return cards.session(self._graph, self._closed, self.store.cells)
 
     def as_default(self) -> contextlib.AbstractContextManager[BaseSession]:
         """Makes this the default session of the thread, used by `Tensor.eval` and `Operation.run`."""
