@@ -498,8 +498,26 @@ PRIVATE: dict[str, dict[str, str]] = {
         "enable": "millrace.lib.platform.context:enable",
         "enabled": "millrace.lib.platform.context:executing_eagerly",
     },
+    "python.tools.freeze_graph": {
+        "freeze_graph": "millrace.saver.freezing.freeze:freeze_graph",
+        "freeze_graph_with_def_protos": "millrace.saver.freezing.freeze:freeze_graph_with_def_protos",
+    },
+    "python.tools.inspect_checkpoint": {
+        "print_tensors_in_checkpoint_file": "millrace.saver.freezing.inspect_checkpoint:print_tensors_in_checkpoint_file",
+    },
+    "python.tools.optimize_for_inference_lib": {
+        "ensure_graph_is_valid": "millrace.saver.freezing.strip:ensure_graph_is_valid",
+        "fold_batch_norms": "millrace.saver.freezing.batch_norms:fold_batch_norms",
+        "optimize_for_inference": "millrace.saver.freezing.optimize:optimize_for_inference",
+    },
     "python.tools.saved_model_utils": {
+        "get_meta_graph_def": "millrace.saver.freezing.inspect_checkpoint:get_meta_graph_def",
+        "get_saved_model_tag_sets": "millrace.saver.freezing.inspect_checkpoint:get_saved_model_tag_sets",
         "read_saved_model": "millrace.saver.saved_model.loader:read_saved_model",
+    },
+    "python.tools.strip_unused_lib": {
+        "strip_unused": "millrace.saver.freezing.strip:strip_unused",
+        "strip_unused_from_files": "millrace.saver.freezing.strip:strip_unused_from_files",
     },
     "python.training.adam": {
         "AdamOptimizer": "millrace.training.optimizers.adam:AdamOptimizer",
