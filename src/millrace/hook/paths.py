@@ -67,7 +67,8 @@ def _private(path: str, name: str) -> tuple[Any] | None:
         return (getattr(importlib.import_module(module), attribute),)
     target = table.names(path).get(name)
     if target is not None:
-        for spelled in (target, target.removeprefix("compat.v2.")):
+        first_version = target.removeprefix("compat.v2.")
+        for spelled in (target, first_version) if name.endswith("_v2") else (first_version, target):
             try:
                 return (_resolve(spelled),)
             except AttributeError:
