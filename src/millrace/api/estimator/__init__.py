@@ -6,6 +6,18 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.models.estimator.canned import BaselineClassifier as BaselineClassifier
+    from millrace.models.estimator.canned import BaselineEstimator as BaselineEstimator
+    from millrace.models.estimator.canned import BaselineRegressor as BaselineRegressor
+    from millrace.models.estimator.canned import DNNClassifier as DNNClassifier
+    from millrace.models.estimator.canned import DNNEstimator as DNNEstimator
+    from millrace.models.estimator.canned import DNNLinearCombinedClassifier as DNNLinearCombinedClassifier
+    from millrace.models.estimator.canned import DNNLinearCombinedEstimator as DNNLinearCombinedEstimator
+    from millrace.models.estimator.canned import DNNLinearCombinedRegressor as DNNLinearCombinedRegressor
+    from millrace.models.estimator.canned import DNNRegressor as DNNRegressor
+    from millrace.models.estimator.canned import LinearClassifier as LinearClassifier
+    from millrace.models.estimator.canned import LinearEstimator as LinearEstimator
+    from millrace.models.estimator.canned import LinearRegressor as LinearRegressor
     from millrace.models.estimator.estimator import Estimator as Estimator
     from millrace.models.estimator.exporters import BestExporter as BestExporter
     from millrace.models.estimator.exporters import Exporter as Exporter
@@ -38,9 +50,18 @@ if TYPE_CHECKING:
     from millrace.api.estimator import inputs as inputs
 
 __all__ = [
+    "BaselineClassifier",
+    "BaselineEstimator",
+    "BaselineRegressor",
     "BestExporter",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
+    "DNNClassifier",
+    "DNNEstimator",
+    "DNNLinearCombinedClassifier",
+    "DNNLinearCombinedEstimator",
+    "DNNLinearCombinedRegressor",
+    "DNNRegressor",
     "Estimator",
     "EstimatorSpec",
     "EvalSpec",
@@ -50,6 +71,9 @@ __all__ = [
     "FinalOpsHook",
     "GlobalStepWaiterHook",
     "LatestExporter",
+    "LinearClassifier",
+    "LinearEstimator",
+    "LinearRegressor",
     "LoggingTensorHook",
     "ModeKeys",
     "NanLossDuringTrainingError",
@@ -74,9 +98,18 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "BaselineClassifier": "millrace.models.estimator.canned",
+            "BaselineEstimator": "millrace.models.estimator.canned",
+            "BaselineRegressor": "millrace.models.estimator.canned",
             "BestExporter": "millrace.models.estimator.exporters",
             "CheckpointSaverHook": "millrace.training.hooks.saving",
             "CheckpointSaverListener": "millrace.training.hooks.saving",
+            "DNNClassifier": "millrace.models.estimator.canned",
+            "DNNEstimator": "millrace.models.estimator.canned",
+            "DNNLinearCombinedClassifier": "millrace.models.estimator.canned",
+            "DNNLinearCombinedEstimator": "millrace.models.estimator.canned",
+            "DNNLinearCombinedRegressor": "millrace.models.estimator.canned",
+            "DNNRegressor": "millrace.models.estimator.canned",
             "Estimator": "millrace.models.estimator.estimator",
             "EstimatorSpec": "millrace.models.estimator.spec",
             "EvalSpec": "millrace.models.estimator.train_specs",
@@ -86,6 +119,9 @@ if not TYPE_CHECKING:
             "FinalOpsHook": "millrace.training.hooks.stopping",
             "GlobalStepWaiterHook": "millrace.training.hooks.stopping",
             "LatestExporter": "millrace.models.estimator.exporters",
+            "LinearClassifier": "millrace.models.estimator.canned",
+            "LinearEstimator": "millrace.models.estimator.canned",
+            "LinearRegressor": "millrace.models.estimator.canned",
             "LoggingTensorHook": "millrace.training.hooks.watching",
             "ModeKeys": "millrace.models.estimator.modes",
             "NanLossDuringTrainingError": "millrace.training.hooks.watching",
