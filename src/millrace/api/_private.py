@@ -20,6 +20,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "convert_collection_to_dict": "millrace.contributed.layers.outputs:convert_collection_to_dict",
         "get_tensor_aliases": "millrace.contributed.layers.outputs:get_tensor_aliases",
     },
+    "contrib.learn.python.learn.preprocessing.text": {
+        "VocabularyProcessor": "millrace.contributed.learn.text:VocabularyProcessor",
+    },
     "contrib.legacy_seq2seq.python.ops.seq2seq": {
         "embedding_attention_seq2seq": "millrace.contributed.legacy_seq2seq.models:embedding_attention_seq2seq",
         "embedding_rnn_seq2seq": "millrace.contributed.legacy_seq2seq.models:embedding_rnn_seq2seq",
@@ -88,6 +91,12 @@ PRIVATE: dict[str, dict[str, str]] = {
         "vgg_arg_scope": "millrace.contributed.slim.nets.plain:vgg_arg_scope",
         "vgg_d": "millrace.contributed.slim.nets.plain:vgg_16",
         "vgg_e": "millrace.contributed.slim.nets.plain:vgg_19",
+    },
+    "contrib.tpu.python.tpu.tpu_config": {
+        "RunConfig": "millrace.contributed.tpu.config:RunConfig",
+    },
+    "contrib.tpu.python.tpu.util": {
+        "check_positive_integer": "millrace.contributed.tpu.config:check_positive_integer",
     },
     "contrib.training.python.training.hparam": {
         "HParams": "millrace.contributed.training.hparams:HParams",

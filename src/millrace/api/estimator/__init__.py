@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from millrace.api.estimator import experimental as experimental
     from millrace.api.estimator import export as export
     from millrace.api.estimator import inputs as inputs
+    from millrace.api.estimator import tpu as tpu
 
 __all__ = [
     "BaselineClassifier",
@@ -91,6 +92,7 @@ __all__ = [
     "experimental",
     "export",
     "inputs",
+    "tpu",
     "train_and_evaluate",
 ]
 
@@ -138,5 +140,5 @@ if not TYPE_CHECKING:
             "WarmStartSettings": "millrace.models.estimator.warm",
             "train_and_evaluate": "millrace.models.estimator.train_and_evaluate",
         },
-        children=("experimental", "export", "inputs",),
+        children=("experimental", "export", "inputs", "tpu",),
     )
