@@ -12,6 +12,9 @@ _PLANNED: set[str] = set()  # the types of the operations that some test of this
 def pytest_configure(config: pytest.Config) -> None:
     """Notes which operations run; keeps what tests compile out of the user's cache folder."""
     os.environ.setdefault("MILLRACE_CACHE", "0")
+    os.environ.setdefault(
+        "MILLRACE_PROGRESS", "0"
+    )  # what a slow machine would say is none of the tests' matter
     from millrace.runtime.plan.planner import Step
 
     make = Step.__init__

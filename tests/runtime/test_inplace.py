@@ -23,9 +23,9 @@ def test_rows_change_without_a_copy(graph) -> None:
     change = tf.scatter_add(table, [1, 1], np.ones((2, 3), np.float32))
     with tf.Session() as sess:
         sess.run(table.initializer)
-        before = sess.store.slot("Variable").value
+        before = sess.store.cell("Variable").value
         sess.run(change.op)
-        assert sess.store.slot("Variable").value is before
+        assert sess.store.cell("Variable").value is before
         assert np.array_equal(sess.run(table)[1], [5, 6, 7])
 
 

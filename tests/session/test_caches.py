@@ -67,9 +67,9 @@ def test_a_closed_session_keeps_no_values() -> None:
     v = tf.Variable(np.ones(3, np.float32))
     sess = tf.Session()
     sess.run(v.initializer)
-    assert sess.store.slots[v.op.name].value is not None
+    assert sess.store.cells[v.op.name].value is not None
     sess.close()
-    assert all(slot.value is None for slot in sess.store.slots.values())
+    assert all(cell.value is None for cell in sess.store.cells.values())
     with pytest.raises(RuntimeError, match="closed Session"):
         sess.run(v)
 

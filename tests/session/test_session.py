@@ -59,7 +59,7 @@ def test_sessions_hold_separate_variables_and_close_frees_them():
     assert (one.run(v), two.run(v)) == (7, 1)
     one.close()
     assert two.run(v) == 1
-    assert all(slot.value is None for slot in one.store.slots.values())
+    assert all(cell.value is None for cell in one.store.cells.values())
 
 
 def test_reset_frees_containers_or_closes():

@@ -23,6 +23,9 @@ class AggregationMethod:
     EXPERIMENTAL_ACCUMULATE_N = 2
 
 
+METHODS = (0, 1, 2)
+
+
 def total(gradients: list[Any], op: Operation, method: int | None) -> Any:
     """The sum of `gradients`, tensors or IndexedSlices, which all belong to one output of `op`."""
     if len(gradients) == 1:

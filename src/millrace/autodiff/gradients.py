@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from millrace.autodiff import aggregate
-from millrace.autodiff.registry import gradient_function
+from millrace.autodiff.registry import WITHOUT_GRADIENT, gradient_function
 from millrace.building import convert, raw
 from millrace.building.body import Body
 from millrace.building.indexed_slices import IndexedSlices
@@ -61,6 +61,10 @@ def gradients(
     if len(seeds) != len(ys):
         raise ValueError(
             f"gradients: one grad_y is needed for each of {len(ys)} ys. Received: {len(seeds)} grad_ys"
+        )
+    if aggregation_method is not None and aggregation_method not in aggregate.METHODS:
+        raise ValueError(
+            f"gradients: aggregation_method must be an AggregationMethod. Received: {aggregation_method!r}"
         )
     zero = str(getattr(unconnected_gradients, "value", unconnected_gradients))
     if zero not in ("none", "zero"):
@@ -228,6 +232,14 @@ class _Walk:
             results.append(None if not found else aggregate.total(found, x.op, self.method))
         return results
 
+    def _is_on_a_way(self, op: Operation, gradients: list[Any]) -> bool:
+        """True where a gradient of numbers that are not integers would go on from `op` towards xs."""
+        reached = [t for t, g in zip(op.outputs, gradients, strict=True) if g is not None]
+        kinds = [t.dtype.base_dtype for t in reached]
+        return any(k.is_floating or k.is_complex for k in kinds) and any(
+            t.op in self.pending for t in op.inputs
+        )
+
     def _differentiate(self, op: Operation) -> None:
         collected: list[Any] = []
         for tensor in op.outputs:
@@ -245,6 +257,8 @@ class _Walk:
             return
         function = gradient_function(op)
         if function is NOT_DIFFERENTIABLE:
+            if op.type in WITHOUT_GRADIENT and self._is_on_a_way(op, collected):
+                raise LookupError(f"No gradient defined for operation '{op.name}' (op type: {op.type})")
             return
         if function is None:
             raise LookupError(f"No gradient defined for operation '{op.name}' (op type: {op.type})")

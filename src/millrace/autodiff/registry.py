@@ -61,6 +61,19 @@ def not_differentiable(op_type: str) -> None:
     _register(op_type, NOT_DIFFERENTIABLE)
 
 
+# fmt: off
+WITHOUT_GRADIENT = frozenset((
+    "Bitcast", "BlockLSTMGrad", "CholeskyGrad", "CropAndResizeGradBoxes", "Dequantize",
+    "Dilation2DBackpropFilter", "Dilation2DBackpropInput", "DrawBoundingBoxesV2", "FractionalAvgPoolGrad",
+    "FractionalMaxPoolGrad", "GRUBlockCellGrad", "GuaranteeConst", "IgammaGradA", "InplaceAdd",
+    "InplaceSub", "InplaceUpdate", "LSTMBlockCellGrad", "ListDiff", "MatrixLogarithm", "ParallelConcat",
+    "RandomGammaGrad", "RandomPoisson", "RandomPoissonV2", "RandomShuffle", "SparseReduceMaxSparse",
+    "Unique", "UniqueV2", "UniqueWithCounts", "UniqueWithCountsV2", "UnwrapDatasetVariant",
+))
+"""Types of which TensorFlow knows no gradient, where others are known to have none."""
+# fmt: on
+
+
 @public("python.framework.ops.get_gradient_function")
 def gradient_function(op: Operation) -> Any:
     """The gradient function of `op`, or NOT_DIFFERENTIABLE.

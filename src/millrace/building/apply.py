@@ -107,8 +107,13 @@ def _type_clash(opdef, arg, base, known, full_name, inputs) -> str:
     first = next((a.name for a in opdef.inputs if a.type_attr == arg.type_attr), None)
     return (
         f"{opdef.name} '{full_name}': input '{arg.name}' has dtype {base.name}, which does not match dtype "
-        f"{known.name} of argument '{first}'"
+        f"{known.name} of argument '{first}'{_remedy(base, known)}"
     )
+
+
+def _remedy(found: dtypes.DType, wanted: dtypes.DType) -> str:
+    numbers = all(d.is_floating or d.is_integer or d.is_complex or d.is_bool for d in (found, wanted))
+    return f"; tf.cast(x, tf.{wanted.name}) converts it" if numbers else ""
 
 
 def _convert(graph, opdef, arg, value, full_name, final, attrs) -> Tensor:

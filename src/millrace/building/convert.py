@@ -65,6 +65,12 @@ def register_tensor_conversion_function(
             "register_tensor_conversion_function: base_type is a type or tuple of types. Received: "
             f"{base_type!r}"
         )
+    kinds = base_type if isinstance(base_type, tuple) else (base_type,)
+    if any(issubclass(kind, int | float | np.generic | np.ndarray) for kind in kinds):
+        raise TypeError(
+            "register_tensor_conversion_function: the conversion of Python numbers and NumPy arrays cannot "
+            f"be replaced. Received: {base_type!r}"
+        )
     if not callable(conversion_func):
         raise TypeError(
             f"register_tensor_conversion_function: conversion_func is callable. Received: {conversion_func!r}"
@@ -188,8 +194,19 @@ def _from_sequence(value: Any, dtype: DType | None, name: str | None, preferred:
     """A constant, or a Pack when tensors are among the elements."""
     if not _holds_tensor(value):
         return constant_of(value, dtype, name, preferred)
-    inferred = dtype or _dtype_among(value)
-    return _pack(value, inferred, name or "packed")
+    inferred = _dtype_among(value)
+    if dtype is not None and inferred is not None and inferred is not dtype:
+        value = _cast_to(value, dtype)
+    return _pack(value, dtype or inferred, name or "packed")
+
+
+def _cast_to(value: Any, dtype: DType) -> Any:
+    """The tensors in a list of another dtype than the one asked for, cast."""
+    if isinstance(value, list | tuple):
+        return [_cast_to(item, dtype) for item in value]
+    if isinstance(value, Tensor) and value.dtype.base_dtype is not dtype:
+        return create(lookup("Cast"), value, DstT=dtype, name="Cast").outputs[0]
+    return value
 
 
 def is_tensor_like(value: Any) -> bool:

@@ -56,7 +56,7 @@ def graph_of(inputs: tuple[Any, ...], opdef: OpDef, name: str | None) -> Graph:
             elif found is not graph:
                 raise ValueError(
                     f"{opdef.name} '{name or opdef.name}': tensor '{value.name}' must be from the same "
-                    "graph as the other inputs"
+                    f"graph as the other inputs; {where_made(value)}"
                 )
         elif isinstance(value, list | tuple):
             for item in value:
@@ -67,9 +67,15 @@ def graph_of(inputs: tuple[Any, ...], opdef: OpDef, name: str | None) -> Graph:
                     elif found is not graph:
                         raise ValueError(
                             f"{opdef.name} '{name or opdef.name}': tensor '{item.name}' must be from the "
-                            "same graph as the other inputs"
+                            f"same graph as the other inputs; {where_made(item)}"
                         )
     return defaults.get_default_graph() if graph is None else graph
+
+
+def where_made(element: Any) -> str:
+    """Where a tensor or operation of another graph comes from, for messages."""
+    op = getattr(element, "op", element)
+    return f"it was created at {op.user_location}" if op.user_location else "it belongs to another graph"
 
 
 def whole(
@@ -122,7 +128,10 @@ def name_for(graph: Graph, opdef: OpDef, name: str | None) -> str:
     if name is None:
         return graph.unique_name(opdef.name)
     if not isinstance(name, str):
-        raise TypeError(f"{opdef.name}: a name is a string. Received: {name!r}")
+        hint = ""
+        if isinstance(name, int | list | tuple):
+            hint = "; are brackets missing, as in [2, 3] for a shape, or is it an argument too many?"
+        raise TypeError(f"{opdef.name}: a name is a string. Received: {name!r}{hint}")
     if name[-1:] == "/":
         full_name = name[:-1]
         if full_name in graph._by_name or full_name not in graph._names:

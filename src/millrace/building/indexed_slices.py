@@ -27,8 +27,10 @@ class IndexedSlices:
       dense_shape: `[rank]`, the dense tensor's shape, or None where nobody knows it.
     """
 
+    _orders_by_values = True  # as a control input it stands for its values
+
     def __init__(self, values: Tensor, indices: Tensor, dense_shape: Tensor | None = None) -> None:
-        graphs = {t.graph for t in (values, indices, dense_shape) if t is not None}
+        graphs = {t.graph for t in (values, indices, dense_shape) if hasattr(t, "graph")}
         if len(graphs) > 1:
             raise ValueError(
                 f"IndexedSlices: values, indices and dense_shape must be from the same graph. "

@@ -240,7 +240,17 @@ def _check(flat: list[Any], dtype: DType) -> None:
         else:
             good = not kind.is_complex
         if not good:
-            raise TypeError(f"Expected {dtype.name}. Received: {item!r} of type '{type(item).__name__}'")
+            received = f"{item!r} of type '{type(item).__name__}'"
+            raise TypeError(f"Expected {dtype.name}. Received: {received}{_remedy(kind, dtype)}")
+
+
+def _remedy(kind: DType, wanted: DType) -> str:
+    """What a program may do that meets a number of another kind with a tensor of dtype `wanted`."""
+    if wanted.is_integer and kind.is_floating:
+        return f"; tf.cast(x, tf.{kind.name}) makes a tensor of integers one that works with it"
+    if wanted.is_integer and kind.is_bool:
+        return f"; tf.cast(x, tf.{wanted.name}) makes integers of truth values"
+    return ""
 
 
 def _stretch(array: np.ndarray, shape: shapes.Dims) -> np.ndarray:

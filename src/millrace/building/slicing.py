@@ -66,8 +66,8 @@ def get_item(tensor: Any, key: Any, var: Any = None) -> Tensor:
     with graph.as_default(), graph.name_scope("strided_slice") as scope:
         bounds = _packed(begin, end, strides)
         found = raw.StridedSlice(tensor, *bounds, name=scope, **masks)
-    if var is not None:
-        found.assign = partial(_assign_slice, var, bounds, masks)  # pyright: ignore[reportAttributeAccessIssue]
+    assigned = _assign_to_none if var is None else partial(_assign_slice, var, bounds, masks)
+    found.assign = assigned  # pyright: ignore[reportAttributeAccessIssue]
     return found
 
 
@@ -119,6 +119,10 @@ def _common(values: list[Any]) -> dtypes.DType | None:
     if all(isinstance(v, int | np.integer) for v in values):
         return dtypes.int32 if all(-(2**31) <= v < 2**31 for v in values) else dtypes.int64
     return None
+
+
+def _assign_to_none(value: Any, name: str | None = None) -> Any:
+    raise ValueError("assign: only slices of variables can be assigned to. Received: a slice of a tensor")
 
 
 def _assign_slice(

@@ -202,7 +202,7 @@ def constant_value(tensor: Any, partial: bool = False) -> Any:
       An array, or None when the value is known only when the graph runs.
     """
     if not isinstance(tensor, Tensor):
-        return tensor
+        return None if hasattr(tensor, "_as_graph_element") else tensor
     value = static_value(tensor)
     if value is None and partial and tensor.op.type == "Pack":
         return [static_value(t) for t in tensor.op.inputs]

@@ -1,6 +1,9 @@
 """The `millrace` command."""
 
 import argparse
+import contextlib
+import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -12,8 +15,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
       arguments: words after `millrace`; default those of this process.
 
     Returns:
-      The exit status.
+      The exit status; 1 where the output cannot be written, 141 where its reader has gone.
     """
+    try:
+        status = _dispatch(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # what is left in the buffer would fail again when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        print(f"millrace: can't write: {error.strerror}", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _dispatch(arguments: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="millrace", description="Graphs, sessions and gradients in Python.")
     parser.add_argument("--version", action="store_true", help="say which version this is")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -28,29 +49,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="CHOICE",
         help="old names of Python 3.7 and NumPy 1.18 that are restored: none, default, or default,numpy-copy",
     )
+    run.add_argument(
+        "--check-numerics", action="store_true", help="stop at the first operation that makes NaN or infinity"
+    )
     run.add_argument("--explain-shims", action="store_true", help="list these names, and run nothing")
     run.add_argument("script", nargs="?", help="path of the script")
     run.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
     commands.add_parser("enable", help="make every Python of this environment give millrace for tensorflow")
     commands.add_parser("disable", help="take `enable` back")
-    graph = commands.add_parser("graph", help="run a script and draw the default graph it leaves as SVG")
-    graph.add_argument("-o", "--output", default="graph.svg", help="file to write (default: %(default)s)")
+    graph = commands.add_parser("graph", help="run a script and draw the default graph it leaves")
     graph.add_argument(
-        "-n", "--nodes", type=int, default=40, help="open scopes up to so many nodes (default: %(default)s)"
+        "-o",
+        "--output",
+        default="graph.svg",
+        help="file to write, as .svg, .html, .png or .pdf (default: %(default)s)",
+    )
+    graph.add_argument(
+        "-n",
+        "--nodes",
+        type=_positive,
+        default=40,
+        help="open scopes up to so many nodes (default: %(default)s)",
     )
     graph.add_argument("script", help="path of the script")
     graph.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
     explain = commands.add_parser("explain", help="run a script and say how each of its runs was carried out")
     explain.add_argument("script", help="path of the script")
     explain.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
+    doctor = commands.add_parser("doctor", help="run a script and say what commonly goes wrong in it")
+    doctor.add_argument("script", help="path of the script")
+    doctor.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
+    completion = commands.add_parser("completion", help="print what makes a shell complete these commands")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    error = commands.add_parser("error", help="explain an error of a running graph")
+    error.add_argument("name", nargs="?", help="its class, such as InvalidArgumentError; default: list them")
     chosen = parser.parse_args(arguments)
     if chosen.version:
-        from millrace import MILLRACE_VERSION
+        from millrace.cli.about import versions
 
-        print(f"millrace {MILLRACE_VERSION}")
+        print("\n".join(versions()))
         return 0
+    if chosen.command != "run":  # a script of the user's own sees its streams as they are
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # letters that an ASCII terminal lacks become "?"
+                stream.reconfigure(errors="replace")
     if chosen.command is None:
         parser.print_help()
+        return 2
+    if chosen.command in ("graph", "explain", "doctor") and not os.path.isfile(chosen.script):
+        print(f"millrace {chosen.command}: can't open {chosen.script!r}: no such file", file=sys.stderr)
         return 2
     if chosen.command == "tour":
         from millrace.cli.tour import tour as walk
@@ -60,6 +107,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from millrace.cli.explain import explain_script
 
         return explain_script(chosen.script, chosen.args)
+    if chosen.command == "completion":
+        from millrace.cli.completion import completion_for
+
+        print(completion_for(parser, chosen.shell))
+        return 0
+    if chosen.command == "doctor":
+        from millrace.cli.doctor import examine_script
+
+        return examine_script(chosen.script, chosen.args)
+    if chosen.command == "error":
+        from millrace.cli.error_pages import show_page
+
+        return show_page(chosen.name)
     if chosen.command == "graph":
         from millrace.cli.graph import draw_script
 
@@ -70,9 +130,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return switch(chosen.command)
     from millrace.cli.run import run_program
 
-    if chosen.explain_shims or chosen.script is None:
+    if chosen.explain_shims:
         return run_program(None, chosen.args, chosen.shims)
+    if chosen.script is None:
+        run.error("what to run? Give the path of a script, or -m and the name of a module")
+    if chosen.check_numerics:
+        from millrace.cli.watching import check_numerics
+
+        check_numerics()
     return run_program(chosen.script, chosen.args, chosen.shims, chosen.module)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def explain_script(script: str, arguments: Sequence[str]) -> int:
     log = _Log()
     session.observers.append(log)
     try:
-        status = run_script(script, arguments)
+        status = run_script(script, arguments, "explain")
     except SystemExit as leaving:
         code = leaving.code
         status = code if isinstance(code, int) else 0 if code is None else 1

@@ -12,7 +12,7 @@ from millrace import hook
 from millrace.hook import environment, shims
 
 
-def run_script(script: str, arguments: Sequence[str]) -> int:
+def run_script(script: str, arguments: Sequence[str], command: str = "run") -> int:
     """Runs a script as `__main__`.
 
     `sys.argv`, `sys.path[0]` and tracebacks are what `python script.py args` gives.
@@ -20,6 +20,7 @@ def run_script(script: str, arguments: Sequence[str]) -> int:
     Args:
       script: path of a Python file.
       arguments: words for `sys.argv[1:]`.
+      command: the subcommand that messages name.
 
     Returns:
       The exit status: 0, or 1 after an exception that the script did not catch, or 2 when it cannot be read.
@@ -28,7 +29,7 @@ def run_script(script: str, arguments: Sequence[str]) -> int:
         with io.open_code(os.path.abspath(script)) as file:
             source = file.read()
     except OSError as error:
-        print(f"millrace run: can't open {script!r}: {error.strerror}", file=sys.stderr)
+        print(f"millrace {command}: can't open {script!r}: {error.strerror}", file=sys.stderr)
         return 2
     hook.install()
     main = ModuleType("__main__")

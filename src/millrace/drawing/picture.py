@@ -81,6 +81,16 @@ def html(graph: Graph) -> str:
     )
 
 
+def page(graph: Graph, limit: int = _NODES) -> str:
+    """The graph as an HTML document of its own: the wheel zooms, dragging moves, hovering tells.
+
+    Args:
+      graph: what to draw.
+      limit: open scopes while the picture has at most so many nodes.
+    """
+    return embedded.page(svg(graph, limit), f"Graph: {_summary(graph)}")
+
+
 def _image(scope: Scope, opened: set[Scope], graph: Graph, text: str) -> str:
     return embedded.image(drawing.svg(_node(scope, opened), _edges(graph, scope), _WIDEST), text)
 

@@ -75,6 +75,12 @@ class Import:
                 f"import_graph_def: GraphDef versions up to {graphdef.PRODUCER} can be read. "
                 f"Received: a graph that asks for {wanted}"
             )
+        producer = self.proto.versions.producer
+        if producer < 0 or wanted < 0:
+            raise ValueError(
+                "import_graph_def: the versions of a GraphDef are not negative. Received: producer="
+                f"{producer}, min_consumer={wanted}"
+            )
         nodes = list(self.proto.node)
         for rewrite in _PASSES:
             nodes = rewrite(nodes, self.functions)

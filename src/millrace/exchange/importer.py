@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 from millrace.building.convert import to_tensor
 from millrace.core import errors, protos
+from millrace.core.progress import long_work
 from millrace.core.public import public
 from millrace.exchange.import_nodes import Import
 from millrace.graph.defaults import get_default_graph
@@ -14,6 +16,7 @@ from millrace.graph.graph import Graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 
+_MANY = 2000  # nodes that may take longer than a moment
 # what a message that contradicts itself may end in, wherever that comes out
 _ODD = (
     LookupError,
@@ -85,7 +88,9 @@ def _imported(
         with graph.name_scope("import" if name is None else name) as scope:
             replaced = _converted_map(graph, mapped, name)
             work = Import(graph, proto, scope[:-1], replaced, producer_op_list)
-            work.run()
+            size = len(proto.node)
+            with long_work(f"importing {size} nodes") if size > _MANY else nullcontext():
+                work.run()
             found = None if return_elements is None else [work.element(e) for e in return_elements]
     except BaseException as error:
         if outermost:

@@ -11,7 +11,7 @@ from millrace.core.public import public
 
 
 @public("DeviceSpec")
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class DeviceSpec:
     """A device, possibly known only in part.
 
@@ -43,13 +43,15 @@ class DeviceSpec:
                 found[key] = int(fields[1])
             elif key == "job" and len(fields) == 2 and fields[1]:
                 found["job"] = fields[1]
+            elif key in ("device", "cpu", "gpu", "tpu") and "device_type" in found:
+                raise ValueError(f"A device has one type. Received: {spec!r}")
             elif key == "device" and len(fields) in (2, 3):
                 found["device_type"] = fields[1].upper()
                 if len(fields) == 3 and fields[2] != "*":
                     found["device_index"] = _index(fields[2], spec)
-            elif key in ("cpu", "gpu", "tpu") and len(fields) == 2:
+            elif key in ("cpu", "gpu", "tpu") and len(fields) in (1, 2):
                 found["device_type"] = key.upper()
-                if fields[1] != "*":
+                if len(fields) == 2 and fields[1] != "*":
                     found["device_index"] = _index(fields[1], spec)
             else:
                 raise ValueError(
@@ -58,8 +60,20 @@ class DeviceSpec:
         return DeviceSpec(**found)
 
     def parse_from_string(self, spec: str) -> DeviceSpec:
-        """Reads a device name; the same as `from_string`."""
-        return DeviceSpec.from_string(spec)
+        """Becomes the device that `spec` names, and returns itself.
+
+        Raises:
+          ValueError: as `from_string`.
+        """
+        for name, value in vars(DeviceSpec.from_string(spec)).items():
+            setattr(self, name, value)
+        return self
+
+    def merge_from(self, dev: DeviceSpec) -> None:
+        """Takes over the parts that `dev` names."""
+        for name, value in vars(dev).items():
+            if value is not None:
+                setattr(self, name, value)
 
     def to_string(self) -> str:
         """The canonical name."""

@@ -74,6 +74,14 @@ class Graph(GraphInside):
 
     is_function = False  # True where a tensor from outside is captured
 
+    @property
+    def building_function(self) -> bool:
+        """True for the graph of a function."""
+        return self.is_function
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise TypeError("A Graph cannot be copied; import its as_graph_def() into another one")
+
     def __init__(self) -> None:
         late.module("operators")  # tensors get theirs before there are tensors
         self.ops: list[Operation] = []
@@ -149,7 +157,13 @@ class Graph(GraphInside):
             return self._element_by_name(obj, allow_tensor, allow_operation, wanted)
         if (isinstance(obj, Tensor) and allow_tensor) or (isinstance(obj, Operation) and allow_operation):
             if obj.graph is not self:
-                raise ValueError(f"{obj!r} is not an element of this graph")
+                op = obj if isinstance(obj, Operation) else obj.op
+                made = f", created at {op.user_location}" if op.user_location else ""
+                raise ValueError(
+                    f"{obj!r} is not an element of this graph: it belongs to another one{made}; "
+                    "tf.Session(graph=tensor.graph) runs that one, `with graph.as_default():` builds in "
+                    "this one"
+                )
             return obj
         raise TypeError(f"Can not convert a {type(obj).__name__} into a {wanted}. Received: {obj!r}")
 
@@ -320,7 +334,10 @@ class Graph(GraphInside):
             return
         ops: dict[Operation, None] = {}
         for item in control_inputs:
-            if hasattr(item, "values") and hasattr(item, "indices"):
+            if hasattr(item, "dense_shape") and hasattr(item, "values"):
+                if not hasattr(item, "_orders_by_values"):
+                    raise TypeError(f"Can not convert a {type(item).__name__} into a Tensor or Operation. "
+                                    f"Received: {item!r}")  # fmt: skip
                 item = item.values
             element = self.as_graph_element(getattr(item, "handle_op", None) or item)
             ops[element.op if isinstance(element, Tensor) else element] = None

@@ -158,10 +158,12 @@ class GraphInside:
         return late.module("graphdef").op_def(lookup(op_type))
 
     def _is_function(self: Graph, name: str) -> bool:  # type: ignore[misc]
-        return name in self._functions
+        return self._get_function(name) is not None
 
     def _get_function(self: Graph, name: str) -> Any:  # type: ignore[misc]
-        return self._functions.get(name)
+        """The function of that name in the graph's library, as a FunctionDef; None where there is none."""
+        functions = self.as_graph_def().library.function
+        return next((f for f in functions if f.signature.name == name), None)
 
 
 class OperationInside:

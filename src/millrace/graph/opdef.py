@@ -82,7 +82,7 @@ class OpDef:
         not known while tracing; without it such a step runs on the host.
       writes, reads: the reference inputs that the kernel updates (the first kernel result becomes the new
         value) or only reads; a reference in neither is read as a plain value.
-      state: `(attrs) -> initial value` of a slot of the session that the kernel gets first and returns last.
+      state: `(attrs) -> initial value` of a cell of the session that the kernel gets first and returns last.
       effect: the operation does something besides its results; it is never folded, merged or dropped when
         reached.
       host: runs on NumPy values only; the compiled tier cuts its segments around it.

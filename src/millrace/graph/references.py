@@ -1,4 +1,4 @@
-"""References: which variable a tensor names, and the name of the slot that keeps a variable's value."""
+"""References: which variable a tensor names, and the name of the cell that keeps a variable's value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from millrace.graph.tensor import Tensor
 VARIABLE_TYPES = frozenset(("VariableV2", "Variable", "VarHandleOp", "TemporaryVariable"))
 
 
-def slot_key(op: Operation) -> str:
+def cell_key(op: Operation) -> str:
     """The name under which a variable or stateful operation keeps its value in a session."""
     shared = op.attrs.get("shared_name") or op.name
     container = op.attrs.get("container")

@@ -180,6 +180,14 @@ class Tensor(TensorInside):
             "yet; write `if t is not None:` to test for presence, tf.cond to choose by value"
         )
 
+    @property
+    def numpy(self) -> Any:
+        """Not there: the value of a tensor of a graph is computed by a session."""
+        raise AttributeError(
+            "'Tensor' object has no attribute 'numpy': a graph describes values, a session computes them; "
+            f"session.run(tensor) gives {self.name!r} as an array, there is no eager execution here"
+        )
+
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         raise NotImplementedError(
             f"Tensor '{self.name}' is symbolic and cannot become a NumPy array; run it in a session first"

@@ -48,9 +48,11 @@ def shorten(error: BaseException) -> int:
             taken += out
             current.__traceback__ = _joined(kept)
         cause = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
-        if inside and cause is not None and not _split(cause.__traceback__)[0]:
-            current.__cause__, current.__suppress_context__ = None, True
-            taken += 1
+        if inside and cause is not None:
+            told = "Traceback" in str(current) and f"{type(cause).__name__}: {cause}" in str(current)
+            if told or not _split(cause.__traceback__)[0]:
+                current.__cause__, current.__suppress_context__, cause = None, True, None
+                taken += 1
         current = cause
     return taken
 
@@ -76,10 +78,14 @@ def _joined(frames: list[TracebackType]) -> TracebackType | None:
     return linked
 
 
-def note(taken: int) -> str:
-    """What says that frames are hidden, and how to see them."""
+def note(error: BaseException, taken: int) -> str:
+    """What says that frames are hidden, how to see them, and what to read about an error of a run."""
     frames = "1 frame" if taken == 1 else f"{taken} frames"
-    return f"({frames} inside millrace hidden; MILLRACE_TRACEBACK=full shows all)"
+    kind = type(error)
+    errors = sys.modules.get("millrace.core.errors")
+    page = errors is not None and issubclass(kind, errors.OpError)
+    about = f"; `millrace error {kind.__name__}` explains the error" if page else ""
+    return f"({frames} inside millrace hidden, MILLRACE_TRACEBACK=full shows all{about})"
 
 
 def install() -> None:
@@ -99,7 +105,7 @@ def _excepthook(kind: type[BaseException], error: BaseException, trace: Tracebac
         with contextlib.suppress(Exception):  # whatever is wrong here, the error itself must be seen
             taken = shorten(error)
             if taken:
-                error.add_note(note(taken))
+                error.add_note(note(error, taken))
     sys.__excepthook__(kind, error, error.__traceback__)
 
 
@@ -117,7 +123,7 @@ def _show_in_shell(
         with contextlib.suppress(Exception):
             taken = shorten(error)
             if taken:
-                error.add_note(note(taken))
+                error.add_note(note(error, taken))
                 trace = error.__traceback__
     lines = shell.InteractiveTB.structured_traceback(kind, error, trace, tb_offset=tb_offset)
     shell._showtraceback(kind, error, lines)

@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from millrace.runtime.store import Slot
+from millrace.runtime.store import Cell
 
 _consume = deque[Any](maxlen=0).extend
 
 
-def store_all(slots: Iterable[Slot], values: Iterable[Any]) -> None:
-    """Gives each slot its value, all at once."""
-    _consume(map(setattr, slots, itertools.repeat("value"), values))
+def store_all(cells: Iterable[Cell], values: Iterable[Any]) -> None:
+    """Gives each cell its value, all at once."""
+    _consume(map(setattr, cells, itertools.repeat("value"), values))
 
 
 def owned(value: Any) -> Any:
-    """A copy that nobody else can change, to be kept in a slot."""
+    """A copy that nobody else can change, to be kept in a cell."""
     return np.array(value) if isinstance(value, np.ndarray) else value
 
 
@@ -35,7 +35,7 @@ class Commit:
     """Stores the values of a plan with many variables.
 
     Args:
-      places: of the slots to write, in the plan's.
+      places: of the cells to write, in the plan's.
       values: for each the register, or the constant, that it gets.
       copied: which of them are copied.
       journal: of the rows that steps changed in place: what is stored is not taken back any more.
@@ -51,14 +51,14 @@ class Commit:
         self._journal = journal
         self._names = ["value"] * len(places) + ["entries"]
 
-    def __call__(self, registers: Sequence[Any], slots: Sequence[Slot]) -> None:
+    def __call__(self, registers: Sequence[Any], cells: Sequence[Cell]) -> None:
         """Stores what `registers` hold."""
         new = [registers[i] for i in self._registers]
         for i, constant in self._constants:
             new[i] = constant
         for i in self._copied:
             new[i] = owned(new[i])
-        targets: list[Any] = [slots[i] for i in self._places]
+        targets: list[Any] = [cells[i] for i in self._places]
         if self._journal is not None:
             targets.append(self._journal)
             new.append([])

@@ -112,11 +112,11 @@ class TokenExecutables:
         self._blocks = any(node.op.opdef.blocking for node in self._nodes.values())
 
     def _connect(self, node: _Node) -> None:
-        for slot, tensor in enumerate(node.op.inputs):
+        for cell, tensor in enumerate(node.op.inputs):
             if tensor in self._fed:
-                self._fed[tensor].append((node, slot))
+                self._fed[tensor].append((node, cell))
             else:
-                self._nodes[tensor.op].users[tensor.value_index].append((node, slot))
+                self._nodes[tensor.op].users[tensor.value_index].append((node, cell))
         for control in dict.fromkeys(node.op.control_inputs):
             source = self._nodes.get(control)
             if source is not None:
@@ -229,20 +229,20 @@ class _Tokens:
         self, users: list[tuple[_Node, int]], at: _Iteration, value: Any, from_enter: bool = False
     ) -> None:
         """Brings a token to those who take it."""
-        for user, slot in users:
+        for user, cell in users:
             entry = at.waiting.get(user) or self._entry(user, at)
             if user.kind == "Merge":
                 if value is _DEAD:
                     entry[1] = user.data if from_enter else entry[1] + 1
                 elif entry[2] is None:
-                    entry[2] = [value, np.int32(slot)]
+                    entry[2] = [value, np.int32(cell)]
                 self._look_at_merge(user, at, entry)
                 continue
             entry[0] -= 1
             if value is _DEAD:
                 entry[1] = True
             else:
-                entry[2][slot] = value
+                entry[2][cell] = value
             if not entry[0]:
                 self._start(user, at, entry)
 

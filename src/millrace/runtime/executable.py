@@ -25,12 +25,11 @@ from millrace.graph.tensor import Tensor
 from millrace.runtime import failures, interpret
 from millrace.runtime.dataflow import TokenExecutables
 from millrace.runtime.plan import cost
-from millrace.runtime.plan.borders import bodies_of
-from millrace.runtime.plan.planner import NeedsTokens, Plan, Step, body_plan, make_plan
+from millrace.runtime.plan.planner import NeedsTokens, Plan, Step, any_step, make_plan
 from millrace.runtime.plan.segments import Segment, split
 from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.stepwise import Cutter, Observer, Parts, cut_all, phases, single_steps, waits
-from millrace.runtime.store import Slot, Store
+from millrace.runtime.store import Cell, Store
 
 _MOST_SHAPES = 16  # a program that feeds more shapes than this is better served by one plan for all of them
 _ON_1, _OFF = 1, -1  # OptimizerOptions.global_jit_level
@@ -58,11 +57,16 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Form:
-    """One plan for one combination of fed shapes."""
+    """One plan for one combination of fed shapes.
+
+    Attributes:
+      settled: `function` is there for good; until then each run is counted, and `plan` is kept.
+    """
 
     __slots__ = (
         "bounded",
         "calls_python",
+        "cells",
         "compile_at",
         "dims",
         "function",
@@ -71,13 +75,14 @@ class _Form:
         "plan",
         "runs",
         "segmented",
-        "slots",
+        "settled",
         "waits",
     )
 
-    def __init__(self, plan: Plan, slots: list[Slot], compile_at: float, dims: Any) -> None:
+    def __init__(self, plan: Plan, cells: list[Cell], compile_at: float, dims: Any) -> None:
         self.plan: Plan | None = plan
-        self.slots = slots
+        self.settled = False
+        self.cells = cells
         self.compile_at = compile_at
         self.runs = 0
         self.dims = dims
@@ -85,26 +90,19 @@ class _Form:
         self.segmented: _Segmented | None = None
         self.observed: Parts | None = None
         self.waits = any(map(waits, plan.steps))
-        self.calls_python = any(uses_python(step) for step in plan.steps)
-        self.loops = any(map(repeats, plan.steps))
+        self.calls_python = any_step(plan.steps, uses_python)
+        self.loops = any_step(plan.steps, repeats)
         self.bounded: Callable[..., Any] | None = None
 
 
 def uses_python(step: Step) -> bool:
-    """True for host operations with effects, and operations with bodies that hold one."""
-    opdef = step.op.opdef
-    if opdef.has_body:
-        return any(uses_python(s) for body in bodies_of(step.op) for s in body_plan(body).steps)
-    return opdef.host and opdef.effect
+    """True for host operations with effects."""
+    return step.op.opdef.host and step.op.opdef.effect
 
 
 def repeats(step: Step) -> bool:
-    """True for loops, and operations with bodies that hold one: only they can compute without an end."""
-    if not step.op.opdef.has_body:
-        return False
-    return step.op.type == "While" or any(
-        repeats(s) for body in bodies_of(step.op) for s in body_plan(body).steps
-    )
+    """True for loops: only they can compute without an end."""
+    return step.op.type == "While"
 
 
 class Executables:
@@ -149,7 +147,7 @@ class Executables:
                 form = self._ready.get(key)
                 if form is None:
                     form = self._make(key, values)
-                if form.plan is not None:
+                if not form.settled:
                     self._advance(form)
                 if observe is not None:
                     function: Callable[..., Any] = partial(self._observed(form), observe=observe)
@@ -157,12 +155,12 @@ class Executables:
                     if form.bounded is None:  # a compiled loop does not look at the clock
                         form.bounded = interpret.compile_plan(self.plan(form.dims))
                     with np.errstate(all="ignore"):
-                        return form.bounded(*values, *form.slots)
+                        return form.bounded(*values, *form.cells)
                 elif not form.waits:
                     if form.calls_python:  # which may run the session again, or look at context variables
                         with np.errstate(all="ignore"):
-                            return form.function(*values, *form.slots)  # type: ignore[misc]
-                    return self._store.quiet.run(form.function, *values, *form.slots)  # type: ignore[arg-type]
+                            return form.function(*values, *form.cells)  # type: ignore[misc]
+                    return self._store.quiet.run(form.function, *values, *form.cells)  # type: ignore[arg-type]
                 else:
                     function = form.function  # type: ignore[assignment]
             return function(*values)
@@ -195,7 +193,7 @@ class Executables:
             compile_at = 0
         else:
             compile_at = cost.promotion(plan)
-        form = self._ready[key] = _Form(plan, interpret.slots_for(plan, self._store), compile_at, dims)
+        form = self._ready[key] = _Form(plan, interpret.cells_for(plan, self._store), compile_at, dims)
         return form
 
     def _by_tokens(self) -> _Form:
@@ -203,7 +201,7 @@ class Executables:
         reach = self._store.lowering.reach(self._fetches, frozenset(self._feeds))
         function = TokenExecutables(self._fetches, self._feeds, reach, self._store)
         form = _Form(Plan([], [], [], {}, [], {}, {}, 0), [], math.inf, None)
-        form.plan, form.waits, form.function = None, True, function
+        form.settled, form.waits, form.function = True, True, function
         form.observed = lambda *values, observe: function(*values)  # type: ignore[assignment]
         self._fixed = True
         self._ready[()] = form
@@ -220,12 +218,14 @@ class Executables:
         if form.runs >= form.compile_at:
             form.observed = None
             form.function = self._compiled(form, plan)
-            form.plan = None  # last: a signal may end any line, and this one says that the function is there
+            form.settled = True  # a signal may end any line
+            form.plan = None
             return
         if form.function is None:
             form.function = phases(plan, self._store) if form.waits else interpret.compile_plan(plan)
-            if form.compile_at == math.inf:
-                form.plan = None
+        if form.compile_at == math.inf:
+            form.settled = True
+            form.plan = None
         form.runs += 1
 
     def _compiled(self, form: _Form, plan: Plan) -> Callable[..., Any]:
@@ -242,7 +242,7 @@ class Executables:
             if form.segmented is not None:
                 form.observed = form.segmented.apart(self._store)
             else:
-                plan = form.plan or self.plan(form.dims)
+                plan = self.plan(form.dims)
                 form.observed = Parts(plan, single_steps(plan, self._store), self._store)
         return form.observed
 
@@ -315,7 +315,7 @@ class _Program:
 
     def _interpreted(self) -> Callable[..., Any]:
         segment, plan = self._segment, self._plan
-        part = replace(plan, feeds=segment.inputs, steps=segment.steps, fetches=segment.outputs, slots=[])
+        part = replace(plan, feeds=segment.inputs, steps=segment.steps, fetches=segment.outputs, cells=[])
         function = interpret.compile_plan(part)
         return lambda _, *values: function(*map(interpret.host, values))
 
@@ -342,4 +342,4 @@ def raise_located(error: Exception) -> None:
     step, values = found
     raised = failures.from_exception(error, step.op, values)
     if raised is not error:
-        raise raised from (None if isinstance(error, errors.OpError) else error)
+        raise raised from (error.__cause__ if isinstance(error, errors.OpError) else error)

@@ -71,4 +71,31 @@ def _inputs(op: Operation, values: list[Any]) -> str:
 
 def uninitialized(op: Operation) -> errors.FailedPreconditionError:
     """The error for reading a variable that has no value yet."""
-    return errors.FailedPreconditionError(None, op, f"Attempting to use uninitialized value {op.name}")
+    said = f"Attempting to use uninitialized value {op.name}"
+    return errors.FailedPreconditionError(None, op, f"{said}\n  {_initializer_hint(op)}")
+
+
+def _initializer_hint(op: Operation) -> str:
+    """Which initializer the program has not run, or made too early."""
+    group = "local" if any(_is(v, op) for v in op.graph.get_collection("local_variables")) else "global"
+    wanted = f"tf.{group}_variables_initializer()"
+    later = next(
+        (
+            other
+            for other in op.graph.ops[: op.id]
+            if other.type == "NoOp" and any(_sets_variable(c) for c in other.control_inputs)
+        ),
+        None,
+    )
+    if later is None or group == "local":
+        return f"hint: session.run({wanted}) first"
+    made = f" (created at {later.user_location})" if later.user_location else ""
+    return f"hint: the variable was made after the initializer {later.name!r}{made}; call {wanted} after it"
+
+
+def _is(variable: object, op: Operation) -> bool:
+    return getattr(variable, "op", None) is op
+
+
+def _sets_variable(op: Operation) -> bool:
+    return op.type in ("Assign", "AssignVariableOp") and op.name.endswith(("/Assign", "/AssignVariableOp"))

@@ -16,16 +16,16 @@ from typing import Any
 from millrace.building.function import FunctionGraph
 from millrace.core import shapes
 from millrace.graph.operation import Operation
-from millrace.graph.references import slot_key
+from millrace.graph.references import cell_key
 from millrace.runtime import interpret
 from millrace.runtime.commit import store_all
 from millrace.runtime.executable import Executables, raise_located
 from millrace.runtime.plan import cost
-from millrace.runtime.plan.planner import NeedsTokens, Plan, SlotUse, make_plan
+from millrace.runtime.plan.planner import CellUse, NeedsTokens, Plan, make_plan
 from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.rowwise import rowwise_function
 from millrace.runtime.stepwise import waits
-from millrace.runtime.store import Slot, Store
+from millrace.runtime.store import Cell, Store
 from millrace.runtime.threads import ONE_THREAD, uses_blas
 
 _SLOW = frozenset(("PyFunc", "PyFuncStateless", "ReadFile"))  # may wait for something outside of this process
@@ -59,7 +59,7 @@ class _Planned:
 
     def _make(self, known: bool) -> None:
         self.function = interpret.compile_function(self.plan)
-        if len(self.fetches) > self.results and not self.plan.slots:
+        if len(self.fetches) > self.results and not self.plan.cells:
             self.function = _first(self.function, self.results)
         if any(uses_blas(step.op.type) for step in self.plan.steps):
             self.function = _with_one_thread(self.function)
@@ -115,7 +115,7 @@ class Functions:
           states: where what its own operations remember is kept; added to.
         """
         planned = _plan_of(graph)
-        uses = planned.plan.slots
+        uses = planned.plan.cells
         if not uses and not planned.compiles:
             return _bound(planned.function, tuple(captured))
         own = states.get(graph)
@@ -123,7 +123,7 @@ class Functions:
             own = states[graph] = _Own(graph, self._store, uses, planned.waits)
         if planned.compiles:
             return _Compiled(own.executables(planned), planned, captured)
-        return _Stateful(planned, tuple(captured), [own.slot(use.key) for use in uses], own.lock)
+        return _Stateful(planned, tuple(captured), [own.cell(use.key) for use in uses], own.lock)
 
     def rowwise(self, graph: FunctionGraph, captured: Sequence[Any]) -> Call | None:
         """A Python function of batches of the arguments to batches of the results, each row as by itself;
@@ -163,47 +163,47 @@ def _bound(function: Call, captured: tuple[Any, ...]) -> Call:
 
 
 class _Stateful:
-    """A call that reads and writes slots."""
+    """A call that reads and writes cells."""
 
-    __slots__ = ("_captured", "_count", "_first", "_function", "_lock", "_slots", "_written")
+    __slots__ = ("_captured", "_cells", "_count", "_first", "_function", "_lock", "_written")
 
-    def __init__(self, planned: _Planned, captured: tuple[Any, ...], slots: list[Slot], lock: Any) -> None:
+    def __init__(self, planned: _Planned, captured: tuple[Any, ...], cells: list[Cell], lock: Any) -> None:
         self._function = planned.function
         self._captured = captured
-        self._slots = slots
+        self._cells = cells
         self._lock = lock
         self._count = planned.results
         self._first = len(planned.plan.fetches)
         self._written = [
             i
-            for i, use in enumerate(planned.plan.slots)
+            for i, use in enumerate(planned.plan.cells)
             if use.final != use.initial or use.op.opdef.state is not None
         ]
 
     def __call__(self, *values: Any) -> Sequence[Any]:
         with self._lock:
-            slots = self._slots
-            results = self._function(*values, *self._captured, *[interpret.host(s.value) for s in slots])
+            cells = self._cells
+            results = self._function(*values, *self._captured, *[interpret.host(s.value) for s in cells])
             first = self._first
-            store_all([slots[i] for i in self._written], [results[first + i] for i in self._written])
+            store_all([cells[i] for i in self._written], [results[first + i] for i in self._written])
         return results[: self._count]
 
 
 class _Own(Store):
-    """The store of one function in one iterator: its own slots here, those of the program in the
+    """The store of one function in one iterator: its own cells here, those of the program in the
     session's.
     """
 
-    def __init__(self, graph: FunctionGraph, store: Store, uses: list[SlotUse], waits: bool) -> None:
+    def __init__(self, graph: FunctionGraph, store: Store, uses: list[CellUse], waits: bool) -> None:
         super().__init__()
         self._shared = store
-        self._own = {slot_key(op) for op in graph.ops if op.opdef.state and not op.attrs.get("shared_name")}
+        self._own = {cell_key(op) for op in graph.ops if op.opdef.state and not op.attrs.get("shared_name")}
         self._executables: Executables | None = None
         if not waits and not all(use.key in self._own for use in uses):
             self.lock = store.lock
 
-    def slot(self, key: str) -> Slot:
-        return super().slot(key) if key in self._own else self._shared.slot(key)
+    def cell(self, key: str) -> Cell:
+        return super().cell(key) if key in self._own else self._shared.cell(key)
 
     def executables(self, planned: _Planned) -> Executables:
         """The function's forms, interpreted and compiled."""

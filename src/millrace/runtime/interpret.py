@@ -10,7 +10,7 @@ import itertools
 import linecache
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from types import CodeType
 from typing import Any
@@ -23,11 +23,11 @@ from millrace.graph.operation import Operation, group
 from millrace.opkit.state.resource import Resource
 from millrace.runtime import failures
 from millrace.runtime.commit import Commit, owned
-from millrace.runtime.plan.borders import BodyUse, bodies_of
-from millrace.runtime.plan.planner import Plan, Step, body_plan, body_slots, with_bodies
+from millrace.runtime.plan.borders import BodyUse
+from millrace.runtime.plan.planner import Plan, Step, any_step, body_cells, with_bodies
 from millrace.runtime.plan.segments import Segment
 from millrace.runtime.plan.simplify import body_form
-from millrace.runtime.store import Slot
+from millrace.runtime.store import Cell
 from millrace.runtime.threads import ONE_THREAD, uses_blas
 
 _CHUNK = 500  # steps a function: Python compiles a longer one no faster, and its frame grows
@@ -46,7 +46,7 @@ _making = threading.Lock()
 def compile_plan(
     plan: Plan, parts: list[Step | Segment] | None = None, programs: Any = None, whole: bool = True
 ) -> Callable[..., Any]:
-    """A function of the fed values and the slots, both positional, to the tuple of fetched values.
+    """A function of the fed values and the cells, both positional, to the tuple of fetched values.
 
     Args:
       plan: what to run.
@@ -58,7 +58,7 @@ def compile_plan(
 
 
 def compile_function(plan: Plan) -> Callable[..., list[Any]]:
-    """A function of the fed values, then the values of the slots, to the fetches and the slots' new
+    """A function of the fed values, then the values of the cells, to the fetches and the cells' new
     values.
     """
     return _Source(plan, body=True).build()
@@ -76,13 +76,13 @@ class _Source:
         self.programs = programs
         self.on_device = {v for part in self.parts if isinstance(part, Segment) for v in part.outputs}
         if programs is not None:
-            self.on_device.update(use.initial for use in plan.slots)
+            self.on_device.update(use.initial for use in plan.cells)
         self.is_body = body
         self.names: dict[str, Any] = {"xp": numpy_dialect(), "HOST": _HOST_TYPES, "host": host}
         self.bound: dict[int, str] = {}
         self.lines: list[str] = []
         self.steps: list[Step | Segment | None] = []
-        self.large = max(len(self.parts), len(plan.slots)) > _CHUNK
+        self.large = max(len(self.parts), len(plan.cells)) > _CHUNK
         self.later: list[tuple[str, list[str]]] = []
         self.first_fetch: dict[int, int] = {}
         self.producers: dict[int, Step | Segment] | None = None
@@ -111,18 +111,18 @@ class _Source:
     def _last_uses(self) -> dict[int, int]:
         last: dict[int, int] = {}
         for i, step in enumerate(self.parts):
-            for value in _values_of(step):
+            for value in (*step.takes, *step.makes):
                 last[value] = i
         for value in self.plan.fetches:
             last.pop(value, None)
-        for use in self.plan.slots:
+        for use in self.plan.cells:
             last.pop(use.final, None)
         return last
 
     def _dropped(self, i: int, step: Step | Segment) -> str:
         """Forgets large values after their last use, so that their memory can serve again."""
         dead = []
-        for value in dict.fromkeys(_values_of(step)):
+        for value in dict.fromkeys((*step.takes, *step.makes)):
             if self.last_use.get(value) != i or value in self.plan.constants:
                 continue
             size = shapes.num_elements(self.plan.dims.get(value))
@@ -150,13 +150,13 @@ class _Source:
     def build(self) -> Callable[..., Any]:
         plan = self.plan
         feeds = [f"f{i}" for i in range(len(plan.feeds))]
-        slots = [f"S[{i}]" if self.large else f"s{i}" for i in range(len(plan.slots))]
-        self._emit(f"def run({', '.join(feeds + (['*S'] if self.large else slots))}):")
+        cells = [f"S[{i}]" if self.large else f"s{i}" for i in range(len(plan.cells))]
+        self._emit(f"def run({', '.join(feeds + (['*S'] if self.large else cells))}):")
         if self.large:
             self._emit(f"    R = [None] * {plan.count + 1}")
         for name, value in zip(feeds, plan.feeds, strict=True):
             self._emit(f"    {self._target(value)} = {name}")
-        self._emit_in_chunks("read", self._read_slots(slots))
+        self._emit_in_chunks("read", self._read_cells(cells))
         owners = self._owners()
         giving = self._giving()
         kept = f"R[{plan.count}]" if self.large else "K"
@@ -179,9 +179,9 @@ class _Source:
         else:
             self._write_steps(0, len(self.parts))
         if self.is_body:
-            self._return_body(slots)
+            self._return_body(cells)
         else:
-            commit = self._commit(slots)
+            commit = self._commit(cells)
             self._emit(f"{inside}{commit}")
             if owners or giving is not None:
                 self._write_undo(giving, kept, commit, bool(owners))
@@ -213,17 +213,17 @@ class _Source:
         """The steps, by identity, that write variables whose present value nothing else in the run looks at
         any more.
 
-        Their kernels may change that value in place: it belongs to the slot alone, since whatever goes in or
-        out of a slot is copied.
+        Their kernels may change that value in place: it belongs to the cell alone, since whatever goes in or
+        out of a cell is copied.
         """
         plan = self.plan
         if self.is_body or not self.whole:
             return set()
         # value -> the versions that it may share memory with
-        derived = {use.initial: frozenset((use.initial,)) for use in plan.slots}
+        derived = {use.initial: frozenset((use.initial,)) for use in plan.cells}
         last: dict[int, int] = {}
         for i, part in enumerate(self.parts):
-            inputs = part.inputs if isinstance(part, Segment) else (*part.inputs, *part.state)
+            inputs = part.takes
             for value in inputs:
                 last.update(dict.fromkeys(derived.get(value, ()), i))
             if isinstance(part, Step):
@@ -232,7 +232,7 @@ class _Source:
                     derived.update((v, frozenset((v,))) for v in part.new_state)
                 elif passes:
                     shared = frozenset().union(*(derived.get(v, ()) for v in inputs))
-                    derived.update(dict.fromkeys((*part.outputs, *part.new_state), shared))
+                    derived.update(dict.fromkeys(part.makes, shared))
         for value in plan.fetches:
             last.update(dict.fromkeys(derived.get(value, ()), len(self.parts)))
         found = set()
@@ -267,22 +267,23 @@ class _Source:
     def _uses_blas(self) -> bool:
         if self.is_body:
             return False  # its caller has taken care
-        return any(isinstance(part, Step) and _step_uses_blas(part) for part in self.parts)
+        steps = (part for part in self.parts if isinstance(part, Step))
+        return any_step(steps, lambda step: uses_blas(step.op.type))
 
     def _target(self, value: int) -> str:
         return f"R[{value}]" if self.large else f"v{value}"
 
-    def _read_slots(self, slots: list[str]) -> list[str]:
+    def _read_cells(self, cells: list[str]) -> list[str]:
         lines = []
-        for name, use in zip(slots, self.plan.slots, strict=True):
+        for name, use in zip(cells, self.plan.cells, strict=True):
             target = self._target(use.initial)
             lines.append(f"{target} = {name}" if self.is_body else f"{target} = {name}.value")
             if self.programs is None and not self.is_body:
                 lines.append(f"if {target}.__class__ not in HOST: {target} = host({target})")
             if use.op.opdef.state is not None:
                 make = self._bind(_Initial(use.op), "init")
-                slot = "None" if self.is_body else name
-                lines.append(f"if {target} is None: {target} = {make}({slot})")
+                cell = "None" if self.is_body else name
+                lines.append(f"if {target} is None: {target} = {make}({cell})")
             elif use.must_exist:
                 self.names["uninitialized"] = failures.uninitialized
                 lines.append(f"if {target} is None: raise uninitialized({self._bind(use.op, 'op')})")
@@ -414,7 +415,7 @@ class _Source:
         plan = self.plan
         if value in plan.constants or value in plan.feeds:
             return True
-        if any(value in (use.initial, use.final) for use in plan.slots):
+        if any(value in (use.initial, use.final) for use in plan.cells):
             return True
         producer = self._producers().get(value)
         if isinstance(producer, Segment):
@@ -428,13 +429,13 @@ class _Source:
 
     def _producers(self) -> dict[int, Step | Segment]:
         if self.producers is None:
-            self.producers = {v: step for step in self.parts for v in _made_by(step)}
+            self.producers = {v: step for step in self.parts for v in step.makes}
         return self.producers
 
-    def _commit(self, slots: list[str]) -> str:
+    def _commit(self, cells: list[str]) -> str:
         """A line that stores the new values, after everything that could fail has succeeded."""
         places, values, copied = [], [], []
-        for i, use in enumerate(self.plan.slots):
+        for i, use in enumerate(self.plan.cells):
             if use.final == use.initial:
                 if use.op.opdef.state is None:
                     continue
@@ -454,7 +455,7 @@ class _Source:
             return "commit(R, S)"
         self.names["owned"] = owned
         pairs = [
-            (f"{slots[i]}.value", f"owned({self._value(v)})" if copies else self._value(v))
+            (f"{cells[i]}.value", f"owned({self._value(v)})" if copies else self._value(v))
             for i, v, copies in zip(places, values, copied, strict=True)
         ]
         if journal is not None:
@@ -476,18 +477,17 @@ class _Source:
         return isinstance(step, Step) and not (step.new_state or step.op.opdef.has_body)
 
     def _use_counts(self) -> dict[int, int]:
-        """How many steps, fetches and slots take each value."""
+        """How many steps, fetches and cells take each value."""
         if self.uses is None:
-            taken = [v for part in self.parts for v in part.inputs]
-            taken += [v for part in self.parts if isinstance(part, Step) for v in part.state]
-            taken += [*self.plan.fetches, *(use.final for use in self.plan.slots)]
+            taken = [v for part in self.parts for v in part.takes]
+            taken += [*self.plan.fetches, *(use.final for use in self.plan.cells)]
             self.uses = dict(Counter(taken))
         return self.uses
 
-    def _return_body(self, slots: list[str]) -> None:
+    def _return_body(self, cells: list[str]) -> None:
         plan = self.plan
         results = ["None" if v < 0 else self._value(v) for v in plan.fetches]
-        results += [self._value(use.final) for use in plan.slots]
+        results += [self._value(use.final) for use in plan.cells]
         self._emit(f"    return [{', '.join(results)}]")
 
 
@@ -512,47 +512,31 @@ def _changes_rows(part: Step | Segment) -> bool:
     return isinstance(part, Step) and any(arg.name == "indices" for arg in part.op.opdef.inputs)
 
 
-def _step_uses_blas(step: Step) -> bool:
-    if step.op.opdef.has_body:
-        return any(_step_uses_blas(s) for body in bodies_of(step.op) for s in body_plan(body).steps)
-    return uses_blas(step.op.type)
-
-
-def _values_of(part: Step | Segment) -> Iterator[int]:
-    if isinstance(part, Segment):
-        return itertools.chain(part.inputs, part.outputs)
-    return itertools.chain(part.inputs, part.state, part.outputs, part.new_state)
-
-
-def _made_by(part: Step | Segment) -> Iterator[int]:
-    return iter(part.outputs) if isinstance(part, Segment) else itertools.chain(part.outputs, part.new_state)
-
-
 class _Initial:
-    """The first value of a stateful operation's slot, made at its first run in a session."""
+    """The first value of a stateful operation's cell, made at its first run in a session."""
 
     def __init__(self, op: Operation) -> None:
         self.op = op
 
-    def __call__(self, slot: Slot | None) -> Any:
+    def __call__(self, cell: Cell | None) -> Any:
         assert self.op.opdef.state is not None
         value = self.op.opdef.state(self.op.attrs)
         if not isinstance(value, Resource):
             return value
         value.name = self.op.attrs.get("shared_name") or self.op.name
-        if slot is None:
+        if cell is None:
             return value
         with _making:  # whoever else wants it meanwhile gets the same one
-            if slot.value is None:
-                slot.value = value
-            return slot.value
+            if cell.value is None:
+                cell.value = value
+            return cell.value
 
 
 def bind_body(step: Step, body: BodyUse) -> Callable[..., list[Any]]:
-    """A function of the explicit arguments, the captured values, then the slots that the operation's bodies
+    """A function of the explicit arguments, the captured values, then the cells that the operation's bodies
     use.
 
-    It returns the outputs, then the values of all these slots after it.
+    It returns the outputs, then the values of all these cells after it.
     """
     op = step.op
     plan = body_form(op, body, step.dims)
@@ -560,8 +544,8 @@ def bind_body(step: Step, body: BodyUse) -> Callable[..., list[Any]]:
         plan.function = _Source(plan, body=True).build()
         plan.function.stacks = len(plan.fetches) - op.attrs.get("carried", 0)
     function = plan.function
-    keys = list(body_slots(op))
-    own = [use.key for use in plan.slots]
+    keys = list(body_cells(op))
+    own = [use.key for use in plan.cells]
     if keys == own:
         return function
     count = len(plan.feeds)
@@ -627,6 +611,6 @@ def locate(error: BaseException) -> tuple[Step, list[Any]] | None:
     return step, values
 
 
-def slots_for(plan: Plan, store: Any) -> list[Slot]:
-    """The store's slots in the order of the plan."""
-    return [store.slot(use.key) for use in plan.slots]
+def cells_for(plan: Plan, store: Any) -> list[Cell]:
+    """The store's cells in the order of the plan."""
+    return [store.cell(use.key) for use in plan.cells]

@@ -14,7 +14,7 @@ from typing import Any
 from millrace.graph.operation import Operation
 from millrace.runtime import failures, interpret
 from millrace.runtime.plan.planner import Plan, Step, ancestors, in_order
-from millrace.runtime.store import Slot, Store
+from millrace.runtime.store import Cell, Store
 
 _ONLY_FAIL = frozenset(("Assert", "CheckNumerics"))  # their one effect is the error
 
@@ -45,26 +45,26 @@ class Probe:
         if any(v not in env for v in self._takes):
             return
         with self._store.lock:
-            for use in self._plan.slots:
-                if use.must_exist and self._store.slot(use.key).value is None:
+            for use in self._plan.cells:
+                if use.must_exist and self._store.cell(use.key).value is None:
                     raise failures.uninitialized(use.op)
-            slots = []
+            cells = []
             for key in self._keys:
-                copy = Slot(key)
-                copy.value = self._store.slot(key).value
-                slots.append(copy)
-            function(*[env[v] for v in self._takes], *slots)
+                copy = Cell(key)
+                copy.value = self._store.cell(key).value
+                cells.append(copy)
+            function(*[env[v] for v in self._takes], *cells)
 
     def _build(self) -> Callable[..., Any]:
         plan = self._plan
         steps = self._independent()
-        made = {v for step in steps for v in (*step.outputs, *step.new_state)}
-        taken = dict.fromkeys(v for step in steps for v in (*step.inputs, *step.state))
-        slots = [use for use in plan.slots if use.initial in taken]
-        own = {use.initial for use in slots}
+        made = {v for step in steps for v in step.makes}
+        taken = dict.fromkeys(v for step in steps for v in step.takes)
+        cells = [use for use in plan.cells if use.initial in taken]
+        own = {use.initial for use in cells}
         self._takes = [v for v in taken if v not in made and v not in own and v not in plan.constants]
-        self._keys = [use.key for use in slots]
-        facts = plan.constants, slots, plan.dims, plan.tensors, plan.count
+        self._keys = [use.key for use in cells]
+        facts = plan.constants, cells, plan.dims, plan.tensors, plan.count
         self._function = interpret.compile_plan(Plan(self._takes, steps, [], *facts))
         return self._function
 
@@ -79,13 +79,13 @@ class Probe:
                 t.op in late for t in op.inputs if t not in fed
             ):
                 late.add(op)
-        known = {*plan.feeds, *plan.constants, *(use.initial for use in plan.slots)}
+        known = {*plan.feeds, *plan.constants, *(use.initial for use in plan.cells)}
         known.update(v for step in self._before for v in step.outputs if not step.new_state)
         steps = []
         for step in self._rest:
-            if step.op not in late and known.issuperset((*step.inputs, *step.state)):
+            if step.op not in late and known.issuperset(step.takes):
                 steps.append(step)
-                known.update((*step.outputs, *step.new_state))
+                known.update(step.makes)
         return steps
 
 

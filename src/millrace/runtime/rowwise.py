@@ -41,7 +41,7 @@ def rowwise_function(graph: FunctionGraph, has_effects: bool) -> Callable[..., S
         return None
     feeds = [*inputs, *graph.captures.values()]
     plan = simplify(make_plan(graph.outputs, feeds))
-    if plan.slots or not all(t.dtype.is_numpy_compatible and t.dtype.name != "string" for t in feeds):
+    if plan.cells or not all(t.dtype.is_numpy_compatible and t.dtype.name != "string" for t in feeds):
         return None
     ranks = {v: len(t.dims or ()) for v, t in zip(plan.feeds, inputs, strict=False)}  # of what has rows
     for step in plan.steps:

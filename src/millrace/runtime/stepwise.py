@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,16 +22,15 @@ from millrace.opkit.state.resource import Resource
 from millrace.runtime import interpret
 from millrace.runtime.commit import store_all
 from millrace.runtime.crew import Crew
-from millrace.runtime.plan.borders import bodies_of
-from millrace.runtime.plan.planner import Plan, SlotUse, Step, ancestors, body_plan, body_slots
-from millrace.runtime.plan.segments import CALLS_PYTHON, Segment
+from millrace.runtime.plan.planner import CellUse, Plan, Step, ancestors, any_step, body_cells
+from millrace.runtime.plan.segments import Segment
 from millrace.runtime.probe import Probe
-from millrace.runtime.store import Slot, Store
+from millrace.runtime.store import Cell, Store
 
 Build = Callable[[Plan, list[Any], bool], Callable[..., Sequence[Any]]]
 """Of a part's plan, its steps, and whether it ends its step: then nothing takes it back."""
-Undo = list[tuple[list[Slot], list[Any], list[Any]]]
-"""The slots that a part changed, what they held before and afterwards."""
+Undo = list[tuple[list[Cell], list[Any], list[Any]]]
+"""The cells that a part changed, what they held before and afterwards."""
 Observer = Callable[["Part", int, int, Sequence[Any]], None]
 
 
@@ -41,8 +40,8 @@ class Part:
 
     Attributes:
       steps: what it does.
-      function: of the values in `takes`, then the `slots`, to the values in `gives`.
-      changed: the slots among `slots` that it may write.
+      function: of the values in `takes`, then the `cells`, to the values in `gives`.
+      changed: the cells among `cells` that it may write.
       waits: it may wait for another thread, so the store must not be locked meanwhile.
       whole: it ends its step: once it has stored its values, nothing is taken back.
       after: the numbers of the waiting parts that must be done before it; None for all that stand before it.
@@ -53,8 +52,8 @@ class Part:
     function: Callable[..., Sequence[Any]]
     takes: list[int]
     gives: list[int]
-    slots: list[Slot]
-    changed: list[Slot]
+    cells: list[Cell]
+    changed: list[Cell]
     waits: bool
     whole: bool
     after: frozenset[int] | None = None
@@ -73,9 +72,9 @@ class Cutter:
         self._plan = plan
         self._store = store
         self._build = build or _interpreted
-        self._uses = {use.key: use for use in plan.slots}
-        self._current = {use.key: use.initial for use in plan.slots}
-        self._keys = {use.initial: use.key for use in plan.slots}  # of the current versions
+        self._uses = {use.key: use for use in plan.cells}
+        self._current = {use.key: use.initial for use in plan.cells}
+        self._keys = {use.initial: use.key for use in plan.cells}  # of the current versions
         self._fetched = set(plan.fetches)
         self._versions = _versions(plan)
         self._given: set[int] = set(plan.feeds)
@@ -107,8 +106,8 @@ class Cutter:
         made: set[int] = set()
         last: dict[str, int] = {}
         for step in steps:
-            taken.update((v, None) for v in taken_by(step) if v not in made and v not in plan.constants)
-            for value in made_by(step):
+            taken.update((v, None) for v in step.takes if v not in made and v not in plan.constants)
+            for value in step.makes:
                 made.add(value)
                 key = self._versions.get(value)
                 if key is not None:
@@ -116,8 +115,8 @@ class Cutter:
         wanted = dict.fromkeys(v for v in asked if v >= 0 and v not in self._given)
         current = self._keys
         keys = list(dict.fromkeys([*(current[v] for v in (*taken, *wanted) if v in current), *last]))
-        slots = [self._use(key, last) for key in keys]
-        own, final = {use.initial for use in slots}, {use.final for use in slots}
+        cells = [self._use(key, last) for key in keys]
+        own, final = {use.initial for use in cells}, {use.final for use in cells}
         gives = [v for v in wanted if v in made or v in own or v in plan.constants]
         kept = self._fetched & made
         gives += [
@@ -126,20 +125,20 @@ class Cutter:
         self._given.update(gives)
         takes = [v for v in taken if v not in own]
         taking: Any = list(steps)  # segments only where `build` takes them
-        facts = plan.constants, slots, plan.dims, plan.tensors, plan.count
+        facts = plan.constants, cells, plan.dims, plan.tensors, plan.count
         part = Plan(takes, taking, gives, *facts)
         function = self._build(part, taking, whole)
         for key, version in last.items():
             self._keys.pop(self._current[key], None)
             self._current[key], self._keys[version] = version, key
-        found = {key: self._store.slot(key) for key in keys}
+        found = {key: self._store.cell(key) for key in keys}
         changed = [found[key] for key in keys if key in last or self._uses[key].op.opdef.state is not None]
         waiting = any(map(waits, steps))
         return Part(list(steps), function, takes, gives, list(found.values()), changed, waiting, whole)
 
-    def _use(self, key: str, last: dict[str, int]) -> SlotUse:
+    def _use(self, key: str, last: dict[str, int]) -> CellUse:
         use, current = self._uses[key], self._current[key]
-        return SlotUse(
+        return CellUse(
             key, use.op, current, last.get(key, current), use.must_exist and current == use.initial
         )
 
@@ -148,27 +147,17 @@ def _interpreted(part: Plan, steps: list[Any], whole: bool) -> Callable[..., Seq
     return interpret.compile_plan(part, steps, whole=whole)
 
 
-def taken_by(step: Step | Segment) -> Iterator[int]:
-    """The values that a step takes."""
-    return iter(step.inputs) if isinstance(step, Segment) else itertools.chain(step.inputs, step.state)
-
-
-def made_by(step: Step | Segment) -> Iterator[int]:
-    """The values that a step makes."""
-    return iter(step.outputs) if isinstance(step, Segment) else itertools.chain(step.outputs, step.new_state)
-
-
 def _versions(plan: Plan) -> dict[int, str]:
-    """Which slot each value is a version of."""
-    owner = {use.initial: use.key for use in plan.slots}
+    """Which cell each value is a version of."""
+    owner = {use.initial: use.key for use in plan.cells}
     for step in plan.steps:
         if not step.new_state:
             continue
         op = step.op
         opdef = op.opdef
         if opdef.has_body:
-            slots = zip(body_slots(op).items(), step.new_state, strict=True)
-            owner.update((new, key) for (key, (_, changed)), new in slots if changed)
+            cells = zip(body_cells(op).items(), step.new_state, strict=True)
+            owner.update((new, key) for (key, (_, changed)), new in cells if changed)
             continue
         old: list[int] = []
         for arg, value in zip(opdef.inputs, group(opdef.inputs, step.inputs, op.attrs), strict=True):
@@ -214,9 +203,9 @@ def _pieces(plan: Plan) -> list[list[Step]]:
         step = plan.steps[i]
         if waits(step):
             place += 1
-        wanted = [places[v] for v in taken_by(step) if v in places]
+        wanted = [places[v] for v in step.takes if v in places]
         where = place if step.op.opdef.effect or waits(step) else max([*needs[i], *wanted], default=0)
-        places.update(dict.fromkeys(made_by(step), where))
+        places.update(dict.fromkeys(step.makes, where))
         placed.append((where, needs[i], i))
     placed.sort(key=lambda item: item[0])
     pieces: list[list[Step]] = []
@@ -243,11 +232,11 @@ def _set_after(plan: Plan, parts: list[Part]) -> None:
     """Tells each part but those behind the last wait the waiting parts that it needs."""
     fed = frozenset(plan.tensors[v] for v in plan.feeds)
     waiting = {op: n for n, part in enumerate(parts) if part.waits for op in _ops(part)}
-    maker = {value: n for n, part in enumerate(parts) for step in part.steps for value in made_by(step)}
+    maker = {value: n for n, part in enumerate(parts) for step in part.steps for value in step.makes}
     for n in range(max(waiting.values(), default=-1) + 1):
         part = parts[n]
         after = {waiting[op] for op in ancestors(_ops(part), fed) if op in waiting}
-        for source in {maker[v] for step in part.steps for v in taken_by(step) if v in maker}:
+        for source in {maker[v] for step in part.steps for v in step.takes if v in maker}:
             if source < n:
                 after |= parts[source].after or set()
                 if parts[source].waits:
@@ -264,7 +253,7 @@ def _ops(part: Part) -> list[Operation]:
 def cut_all(cutter: Cutter, pieces: Sequence[Sequence[Step | Segment]], plan: Plan) -> list[Part]:
     """Cuts the whole plan into `pieces`, the last of which gives the fetches."""
     end = len(pieces) - 1
-    last = {v: i for i, piece in enumerate(pieces) for step in piece for v in taken_by(step)}
+    last = {v: i for i, piece in enumerate(pieces) for step in piece for v in step.takes}
     last.update(dict.fromkeys(plan.fetches, end + 1))
     parts = []
     for i, piece in enumerate(pieces):
@@ -275,19 +264,12 @@ def cut_all(cutter: Cutter, pieces: Sequence[Sequence[Step | Segment]], plan: Pl
 
 def waits(step: Step | Segment) -> bool:
     """True where a step, or one in its bodies, may wait for another thread."""
-    if isinstance(step, Segment):
-        return False
-    opdef = step.op.opdef
-    if opdef.has_body:
-        inner = [s for body in bodies_of(step.op) for s in body_plan(body).steps if waits(s)]
-        # a body that writes variables and calls a Python function keeps the lock, or increments would be lost
-        return any(s.op.type not in CALLS_PYTHON for s in inner) or bool(inner and not step.new_state)
-    return opdef.blocking
+    return isinstance(step, Step) and any_step([step], lambda s: s.op.opdef.blocking)
 
 
 def _before_waiting(plan: Plan) -> set[int]:
     """The steps that wait, what they need, and the effects created before them."""
-    producer = {value: i for i, step in enumerate(plan.steps) for value in made_by(step)}
+    producer = {value: i for i, step in enumerate(plan.steps) for value in step.makes}
     last = max((i for i, step in enumerate(plan.steps) if waits(step)), default=-1)
     roots = [s for s in plan.steps[: last + 1] if waits(s) or s.op.opdef.effect]
     fed = frozenset(plan.tensors[v] for v in plan.feeds)
@@ -298,7 +280,7 @@ def _before_waiting(plan: Plan) -> set[int]:
         i = stack.pop()
         if i not in early:
             early.add(i)
-            stack.extend(producer[v] for v in taken_by(plan.steps[i]) if v in producer)
+            stack.extend(producer[v] for v in plan.steps[i].takes if v in producer)
     return early
 
 
@@ -336,7 +318,7 @@ class Parts:
         return tuple([None if v < 0 else env[v] for v in self._plan.fetches])
 
     def advance(self, parts: Sequence[Part], env: dict[int, Any], observe: Observer | None = None) -> None:
-        """Runs `parts` on the values in `env`, where their results go; a failure leaves slots as before."""
+        """Runs `parts` on the values in `env`, where their results go; a failure leaves cells as before."""
         undo: Undo = []
         probe = self._probe
         idle = None if probe is None else lambda: probe(env)
@@ -406,38 +388,38 @@ def _run(part: Part, env: dict[int, Any], observe: Observer | None, undo: Undo) 
     """Runs one part: its results go to `env`, what it overwrites to `undo`."""
     changed = part.changed
     if observe is None and not changed:
-        env.update(zip(part.gives, part.function(*[env[v] for v in part.takes], *part.slots), strict=True))
+        env.update(zip(part.gives, part.function(*[env[v] for v in part.takes], *part.cells), strict=True))
         return
-    old = [slot.value for slot in changed]
+    old = [cell.value for cell in changed]
     try:
         if observe is None:
-            results = part.function(*[env[v] for v in part.takes], *part.slots)
+            results = part.function(*[env[v] for v in part.takes], *part.cells)
         else:
             start = time.time_ns()
-            results = part.function(*[env[v] for v in part.takes], *part.slots)
+            results = part.function(*[env[v] for v in part.takes], *part.cells)
             observe(part, start, time.time_ns(), results)
         if part.whole:
             undo.clear()
         else:
-            undo.append((changed, old, [slot.value for slot in changed]))
+            undo.append((changed, old, [cell.value for cell in changed]))
         env.update(zip(part.gives, results, strict=True))
     except BaseException:
         # a part stores all its values at once, so that a signal finds it done or not begun
         if not part.waits and any(
-            slot.value is not before for slot, before in zip(changed, old, strict=True)
+            cell.value is not before for cell, before in zip(changed, old, strict=True)
         ):
             if part.whole:
                 undo.clear()
             elif not undo or undo[-1][1] is not old:
-                undo.append((changed, old, [slot.value for slot in changed]))
+                undo.append((changed, old, [cell.value for cell in changed]))
         raise
 
 
-def _take_back(slots: list[Slot], before: list[Any], after: list[Any]) -> None:
-    """Gives slots their old values, but for those that somebody else has changed."""
+def _take_back(cells: list[Cell], before: list[Any], after: list[Any]) -> None:
+    """Gives cells their old values, but for those that somebody else has changed."""
     own = [
-        (slot, old)
-        for slot, old, new in zip(slots, before, after, strict=True)
-        if slot.value is new and not isinstance(new, Resource)
+        (cell, old)
+        for cell, old, new in zip(cells, before, after, strict=True)
+        if cell.value is new and not isinstance(new, Resource)
     ]
-    store_all([slot for slot, _ in own], [old for _, old in own])
+    store_all([cell for cell, _ in own], [old for _, old in own])

@@ -1,4 +1,4 @@
-"""`Store`: the values that live in a session between runs, a slot for each variable or stateful operation."""
+"""`Store`: the values that live in a session between runs, a cell for each variable or stateful operation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from millrace.core.waiting import Cancellation
 from millrace.runtime.plan.borders import Lowering
 
 
-class Slot:
+class Cell:
     """One value kept between runs; None until it is initialised."""
 
     __slots__ = ("key", "value")
@@ -25,13 +25,13 @@ class Slot:
 
 
 class Store:
-    """The slots of one session, and the lock that makes steps atomic.
+    """The cells of one session, and the lock that makes steps atomic.
 
     The lock is re-entrant: a Python function called by a run may run the session again from the same thread.
     """
 
     def __init__(self) -> None:
-        self.slots: dict[str, Slot] = {}
+        self.cells: dict[str, Cell] = {}
         self.lock = threading.RLock()
         self.cancellation = Cancellation()
         self.lowering = Lowering()
@@ -40,20 +40,20 @@ class Store:
         self.quiet.run(np.seterr, all="ignore")
         _living.add(self)
 
-    def slot(self, key: str) -> Slot:
-        """The slot called `key`, made empty when it is new."""
-        found = self.slots.get(key)
+    def cell(self, key: str) -> Cell:
+        """The cell called `key`, made empty when it is new."""
+        found = self.cells.get(key)
         if found is None:
-            found = self.slots.setdefault(key, Slot(key))
+            found = self.cells.setdefault(key, Cell(key))
         return found
 
     def clear(self, containers: tuple[str, ...] = ()) -> None:
         """Frees every value, or those that live in one of `containers`."""
-        for key, slot in self.slots.items():
+        for key, cell in self.cells.items():
             if not containers or key.startswith(tuple(f"{name}/" for name in containers)):
-                if hasattr(slot.value, "release"):  # an object that holds something open, a file for example
-                    slot.value.release()
-                slot.value = None
+                if hasattr(cell.value, "release"):  # an object that holds something open, a file for example
+                    cell.value.release()
+                cell.value = None
 
 
 _living: weakref.WeakSet[Store] = weakref.WeakSet()

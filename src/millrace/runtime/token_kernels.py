@@ -12,10 +12,10 @@ from millrace.core import errors, shapes
 from millrace.dialect import numpy_dialect
 from millrace.exchange.tokens import needs_tokens
 from millrace.graph.operation import Operation, group, is_ref
-from millrace.graph.references import VARIABLE_TYPES, slot_key
+from millrace.graph.references import VARIABLE_TYPES, cell_key
 from millrace.runtime import failures, interpret
 from millrace.runtime.commit import owned, store_all
-from millrace.runtime.plan.planner import Step, body_slots, with_bodies
+from millrace.runtime.plan.planner import Step, body_cells, with_bodies
 from millrace.runtime.store import Store
 
 Call = Callable[["Run", Sequence[Any]], Sequence[Any]]
@@ -51,29 +51,29 @@ class Run:
         return value
 
     def get(self, key: str) -> Any:
-        """The present value of a slot."""
+        """The present value of a cell."""
         if key not in self._values:
-            self._values[key] = interpret.host(self._store.slot(key).value)
+            self._values[key] = interpret.host(self._store.cell(key).value)
         return self._values[key]
 
     def set(self, key: str, value: Any) -> None:
-        """Gives a slot another value."""
+        """Gives a cell another value."""
         self._values[key] = value
         self._changed.add(key)
 
     def state_of(self, op: Operation) -> Any:
         """The state of an operation; a first one is made at once, since other threads may share it."""
-        key = slot_key(op)
+        key = cell_key(op)
         if self.get(key) is None:
             assert op.opdef.state is not None
-            slot = self._store.slot(key)
-            slot.value = self._values[key] = op.opdef.state(op.attrs)
+            cell = self._store.cell(key)
+            cell.value = self._values[key] = op.opdef.state(op.attrs)
         return self._values[key]
 
     def commit(self) -> None:
         """Gives the new values to the store."""
-        slots = [self._store.slot(key) for key in self._changed]
-        store_all(slots, [owned(self._values[key]) for key in self._changed])
+        cells = [self._store.cell(key) for key in self._changed]
+        store_all(cells, [owned(self._values[key]) for key in self._changed])
 
 
 class Kernels:
@@ -91,7 +91,7 @@ class Kernels:
         if needs_tokens(op):
             return partial(_RESOURCES[op.type], op)
         if op.type in VARIABLE_TYPES:
-            found = [Reference(slot_key(op), op)]
+            found = [Reference(cell_key(op), op)]
             return lambda run, values: found
         if op.opdef.kernel is None:
             return partial(_missing, op)
@@ -144,7 +144,7 @@ def _plain(op: Operation, lock: Any) -> Call:
             return [references[0], *others] if versions else others
         if state:
             *parts, last = result
-            run.set(slot_key(op), last)
+            run.set(cell_key(op), last)
         else:
             parts = [result] if len(opdef.outputs) == 1 else list(result)
         if any(arg.is_list for arg in opdef.outputs):
@@ -175,7 +175,7 @@ def _with_bodies(op: Operation) -> Call:
     opdef, xp = op.opdef, numpy_dialect()
     step = Step(op, list(range(len(op.inputs))), list(range(len(op.outputs))))
     attrs = {n: with_bodies(op.attrs[n], partial(interpret.bind_body, step)) for n in opdef.kernel_attrs}
-    slots = body_slots(op)
+    cells = body_cells(op)
     places = [t.value_index for t in op.outputs]
     kernel = opdef.kernel
     assert kernel is not None
@@ -184,9 +184,9 @@ def _with_bodies(op: Operation) -> Call:
         inputs = [v if not isinstance(v, Reference) or (is_ref(t.dtype) and not t.dtype.is_ref_dtype)
                   else run.read(v, True) for v, t in zip(values, op.inputs, strict=True)]  # fmt: skip
         args = group(opdef.inputs, inputs, op.attrs)
-        args[-1] = (*args[-1], *(run.get(key) for key in slots))
+        args[-1] = (*args[-1], *(run.get(key) for key in cells))
         results = list(kernel(xp, *args, **attrs))
-        for (key, (_, changed)), value in zip(slots.items(), results[len(places) :], strict=True):
+        for (key, (_, changed)), value in zip(cells.items(), results[len(places) :], strict=True):
             if changed:
                 run.set(key, value)
         found: list[Any] = [None] * (max(places, default=-1) + 1)

@@ -12,6 +12,7 @@ import numpy as np
 
 from millrace.core import errors, protos
 from millrace.core.collection_protos import register_proto_function
+from millrace.core.progress import long_work
 from millrace.core.public import public
 from millrace.core.scoped_names import in_scope, out_of_scope
 from millrace.graph.defaults import get_default_graph
@@ -324,7 +325,8 @@ class Saver:
     def _write(self, sess: Any, path: str) -> str:
         names = self.saver_def
         try:
-            return os.fsdecode(sess.run(names.save_tensor_name, {names.filename_tensor_name: path}))
+            with long_work(f"saving {path}"):
+                return os.fsdecode(sess.run(names.save_tensor_name, {names.filename_tensor_name: path}))
         except (errors.FailedPreconditionError, errors.NotFoundError):
             folder = os.path.dirname(path)
             if folder and not os.path.isdir(folder):
@@ -381,7 +383,8 @@ class Saver:
         _logger.info("Restoring parameters from %s", path)
         names = self.saver_def
         try:
-            sess.run(names.restore_op_name, {names.filename_tensor_name: path})
+            with long_work(f"restoring {path}"):
+                sess.run(names.restore_op_name, {names.filename_tensor_name: path})
         except errors.NotFoundError as error:
             if "not found in checkpoint" not in error.message:
                 raise

@@ -35,9 +35,9 @@ class DeviceAttributes:
         return f"_DeviceAttributes({', '.join(map(str, facts))})"
 
 
-def list_devices() -> list[DeviceAttributes]:
-    """The CPU and the accelerators that JAX finds."""
-    found = [DeviceAttributes(f"{_HOST}CPU:0", "CPU", _CPU_BYTES, _INCARNATION)]
+def list_devices(cpus: int = 1) -> list[DeviceAttributes]:
+    """The CPU, under as many names as were asked for, and the accelerators that JAX finds."""
+    found = [DeviceAttributes(f"{_HOST}CPU:{i}", "CPU", _CPU_BYTES, _INCARNATION + i) for i in range(cpus)]
     from millrace.runtime.xla import lowering as xla
 
     for kind, index, limit in xla.accelerators():

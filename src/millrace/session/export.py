@@ -37,7 +37,7 @@ class Exported:
         self._rebuild = fetch_plan.rebuild
         plan = simplify(make_plan(fetch_plan.elements, [feed.tensor for feed in self._feeds]))
         _check(plan)
-        self._keys = [use.key for use in plan.slots]
+        self._keys = [use.key for use in plan.cells]
         self._function = xla.pure_function(plan)
         self._stablehlo = xla.stablehlo
         self.feeds: list[str] = [str(a) for a in aliases]
@@ -45,7 +45,7 @@ class Exported:
         for i, feed in enumerate(self._feeds):
             self._names.setdefault(feed.tensor.name, i)
             self._names.setdefault(feed.tensor.op.name, i)
-        self.variables: dict[str, Any] = {use.key: _value(use, session) for use in plan.slots}
+        self.variables: dict[str, Any] = {use.key: _value(use, session) for use in plan.cells}
 
     def __call__(self, feeds: Any = (), variables: Mapping[str, Any] | None = None) -> Any:
         """The values of the fetches, in their structure; None for operations.
@@ -66,8 +66,8 @@ class Exported:
         unknown = given.keys() - self.variables.keys()
         if unknown:
             raise KeyError(f"export: no variables {sorted(unknown)}; there are {self._keys}")
-        outputs, slots = self._function(self._ordered(feeds), [given[key] for key in self._keys])
-        return self._rebuild(tuple(outputs)), dict(zip(self._keys, slots, strict=True))
+        outputs, cells = self._function(self._ordered(feeds), [given[key] for key in self._keys])
+        return self._rebuild(tuple(outputs)), dict(zip(self._keys, cells, strict=True))
 
     def stablehlo(self, feeds: Any = None) -> str:
         """The program as StableHLO text, for feeds of these shapes.
@@ -89,7 +89,7 @@ class Exported:
                     f"export: stablehlo needs example feeds, since the shape of '{feed.tensor.name}' is "
                     f"{feed.tensor.get_shape()}"
                 )
-        return [np.zeros([d or 0 for d in feed.dims or ()], feed.np_dtype) for feed in self._feeds]
+        return [np.zeros([d or 0 for d in feed.tensor.dims or ()], feed.np_dtype) for feed in self._feeds]
 
     def _ordered(self, feeds: Any) -> list[Any]:
         if not isinstance(feeds, Mapping):
@@ -120,7 +120,7 @@ def _check(plan: Plan) -> None:
 
 
 def _value(use: Any, session: Any) -> Any:
-    value = session.store.slot(use.key).value
+    value = session.store.cell(use.key).value
     if value is None and use.op.opdef.state is not None:
         value = use.op.opdef.state(use.op.attrs)
     if value is None and use.must_exist:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any
@@ -112,6 +113,9 @@ class FetchPlan:
             return _rebuild_list(tuple, parts, len(self.elements))
         if isinstance(fetch, Mapping):
             kind, named = type(fetch), [(k, self._visit(v)) for k, v in fetch.items()]
+            if isinstance(fetch, defaultdict):
+                factory = fetch.default_factory
+                return lambda values: kind(factory, [(k, p(values)) for k, p in named])
             return lambda values: kind([(k, p(values)) for k, p in named])  # type: ignore[call-arg]
         if hasattr(type(fetch), "__attrs_attrs__"):
             kind: Any = type(fetch)

@@ -10,7 +10,7 @@ from millrace.graph.tensor import Tensor
 from millrace.runtime import executable
 from millrace.runtime.plan.planner import Plan, Step, ancestors, make_plan
 from millrace.runtime.plan.simplify import simplify
-from millrace.runtime.stepwise import Cutter, Parts, made_by, taken_by
+from millrace.runtime.stepwise import Cutter, Parts
 from millrace.runtime.store import Store
 
 
@@ -27,7 +27,7 @@ class PartialRun:
         self._plan: Plan = simplify(make_plan(self._elements, self._feeds))
         self._cutter = Cutter(self._plan, store)
         self._runner = Parts(self._plan, [], store)
-        self._producer = {value: step for step in self._plan.steps for value in made_by(step)}
+        self._producer = {value: step for step in self._plan.steps for value in step.makes}
         self._ids = dict(zip(self._feeds, self._plan.feeds, strict=True))
         self._fed: set[Tensor] = set()
         self._fetched: set[Any] = set()
@@ -55,7 +55,7 @@ class PartialRun:
         steps = self._steps_for(positions, available)
         asked = [self._plan.fetches[k] for k in positions]
         done = self._done.union(map(id, steps))
-        later = set(self._plan.fetches).union(*[taken_by(s) for s in self._plan.steps if id(s) not in done])
+        later = set(self._plan.fetches).union(*[s.takes for s in self._plan.steps if id(s) not in done])
         env = self._env | {self._ids[t]: v for t, v in values.items()}
         cutter = self._cutter.copy()
         part = cutter.cut(steps, later.__contains__, asked)
@@ -90,7 +90,7 @@ class PartialRun:
                     step = pending.pop()
                     if id(step) not in wanted:
                         wanted.add(id(step))
-                        values.extend(taken_by(step))
+                        values.extend(step.takes)
                     continue
                 value = values.pop()
                 if value in missing:

@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 _HERE = "/job:localhost/replica:0/task:0/device:CPU:0"
 _MOST_RUNNERS = 512  # combinations of fetches and feeds whose plans a session keeps
 _handles = itertools.count()
-observers: list[
-    Callable[[Any, Any], None]
-] = []  # told the runner and the values of every run, where one is added
+# Each is told the runner and the values of every run. What one gives back, if anything, is told each step of
+# the run, which is then interpreted step by step.
+observers: list[Callable[[Any, Any], Any]] = []
 
 
 class _Runner:
     """One (fetches, feed keys) of one session, resolved: what a warm run needs."""
 
-    __slots__ = ("convert", "elements", "executables", "feeds", "keep", "rebuild", "tier")
+    __slots__ = ("convert", "elements", "executables", "feeds", "keep", "rebuild", "store", "tier")
 
     def __init__(
         self, session: BaseSession, fetches: Any, keys: tuple[Any, ...], feed_dict: Any = None
@@ -54,10 +54,15 @@ class _Runner:
         self.rebuild = plan.rebuild
         self.elements = plan.elements
         self.feeds = feeds.feeds if feeds else []
+        self.store = session.store
         self.tier = tier_asked_for(session.options)
         self.executables: Any = Executables(plan.elements, self.feeds, session.store, self.tier)
         if observers:
             self.executables = _Watched(self)
+
+    def apart(self) -> Executables:
+        """The same, to be run step by step by the interpreter."""
+        return Executables(self.elements, self.feeds, self.store, "interpret")
 
     def explain(self, dims: list[Any], runs: int = 0) -> Explanation:
         """Explains the run after `runs` others, for feeds of the shapes `dims`."""
@@ -89,15 +94,24 @@ class _Watched:
     def __init__(self, runner: _Runner) -> None:
         self._runner = runner
         self._executables = runner.executables
+        self._apart: Executables | None = None
 
     @property
     def runs(self) -> int:
         return self._executables.runs
 
     def run(self, values: Any, observe: Any = None) -> tuple[Any, ...]:
-        for observer in observers:
-            observer(self._runner, values)
-        return self._executables.run(values, observe)
+        told = [t for observer in observers if (t := observer(self._runner, values)) is not None]
+        if not told:
+            return self._executables.run(values, observe)
+        if self._apart is None:
+            self._apart = self._runner.apart()
+
+        def tell(*part: Any) -> None:
+            for observer in (*told, *([observe] if observe else [])):
+                observer(*part)
+
+        return self._apart.run(values, tell)
 
 
 class BaseSession:
@@ -141,6 +155,11 @@ class BaseSession:
     def graph_def(self) -> Any:
         """The graph as a `GraphDef` message."""
         return self._graph.as_graph_def()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` has been called."""
+        return self._closed
 
     @property
     def sess_str(self) -> bytes:
@@ -198,6 +217,7 @@ class BaseSession:
         if not self._graph.ops:
             raise RuntimeError(
                 "The Session graph is empty.  Add operations to the graph before calling run()."
+                + _whose(fetches)
             )
         unordered = (structure_key(fetches), frozenset(keys))
         known = self._any_order.get(unordered) if len(keys) > 1 and _hashable(unordered) else None
@@ -256,6 +276,21 @@ class BaseSession:
                 needed = ancestors(runner.elements, frozenset(feed.tensor for feed in runner.feeds))
                 part.node.extend(op.node_def for op in sorted(needed, key=lambda op: op.id))
         return results
+
+    def run_observed(self, fetches: Any, feed_dict: Any, observe: Callable[..., None]) -> Any:
+        """`run`, one operation after another.
+
+        Args:
+          fetches, feed_dict: as in `run`.
+          observe: told each step that is done, as `Executables.run` says; what it raises ends the run, which
+            then changes nothing.
+        """
+        if self._closed:
+            raise RuntimeError("Attempted to use a closed Session.")
+        keys = tuple(feed_dict or ())
+        runner = _Runner(self, fetches, keys, feed_dict)
+        values = runner.convert(feed_dict) if keys else ()
+        return runner.rebuild(runner.apart().run(values, observe))
 
     def make_callable(
         self, fetches: Any, feed_list: Any = None, accept_options: bool = False
@@ -332,6 +367,10 @@ class BaseSession:
             raise RuntimeError("Attempted to use a closed Session.")
         plan = FetchPlan(self._graph, fetches, self)
         listed = FeedPlan(self._graph, tuple(feeds or ()))
+        if not plan.elements:
+            raise errors.InvalidArgumentError(
+                None, None, "partial_run_setup: must specify at least one target to fetch. Received: none"
+            )
         run = PartialRun(plan.elements, [feed.tensor for feed in listed.feeds], self.store)
         names = ",".join([feed.tensor.name for feed in listed.feeds] + [e.name for e in plan.elements])
         handle = f"{next(_handles)};{names}"
@@ -370,7 +409,8 @@ class BaseSession:
         """The devices that this session could use: the CPU, and what JAX finds."""
         if self._closed:
             raise errors.CancelledError(None, None, "Session has been closed.")
-        return devices.list_devices()
+        count = 0 if self._config is None else self._config.device_count.get("CPU", 0)
+        return devices.list_devices(max(count, 1))
 
     def explain(self, fetches: Any, feed_dict: Any = None) -> Explanation:
         """What `run(fetches, feed_dict)` would do and why; print it. Nothing runs.
@@ -393,11 +433,21 @@ class BaseSession:
             self.store.clear()
 
     def _repr_html_(self) -> str:
-        return cards.session(self._graph, self._closed, self.store.slots)
+        return cards.session(self._graph, self._closed, self.store.cells)
 
     def as_default(self) -> contextlib.AbstractContextManager[BaseSession]:
         """Makes this the default session of the thread, used by `Tensor.eval` and `Operation.run`."""
         return defaults.session_stack.entered(self)
+
+
+def _whose(fetches: Any) -> str:
+    """Where the first of `fetches` was made, for a session whose own graph is empty."""
+    for fetch in fetches if isinstance(fetches, list | tuple) else [fetches]:
+        op = getattr(fetch, "op", fetch)
+        location = getattr(op, "user_location", None)
+        if location:
+            return f"  {op.name!r} is in another graph (created at {location}): tf.Session(graph=x.graph)."
+    return ""
 
 
 _live: weakref.WeakSet[BaseSession] = weakref.WeakSet()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import struct
+import subprocess
+import sys
 
 import cramjam
 import numpy as np
@@ -279,10 +281,9 @@ def test_random_damage_never_goes_unnoticed(tmp_path):
 
 def test_leftovers_of_the_dead_are_cleared_away(tmp_path):
     here = os.uname().nodename
-    child = os.fork()
-    if child == 0:
-        os._exit(0)
-    os.waitpid(child, 0)
+    ended = subprocess.Popen([sys.executable, "-c", "pass"])
+    ended.wait()
+    child = ended.pid
     names = [
         f"m.index.tempstate-{owner}-0a" for owner in (f"{here}-{child}", f"{here}-{os.getpid()}", "other-1")
     ]

@@ -104,14 +104,14 @@ def test_writes_apply_in_creation_order() -> None:
     with tf.Session() as sess:
         sess.run(v.initializer)
         assert sess.run([third, second, first, v]) == [12, 10, 2, 12]
-    (use,) = make_plan([first.op, third.op], []).slots
+    (use,) = make_plan([first.op, third.op], []).cells
     assert use.key == v.op.name and use.final != use.initial and use.must_exist
 
 
 def test_a_plain_write_needs_no_value_before_it() -> None:
     v = tf.Variable(1.0, name="v")
-    assert [use.must_exist for use in make_plan([v.initializer], []).slots] == [False]
-    assert [use.must_exist for use in make_plan([v + 1.0], []).slots] == [True]
+    assert [use.must_exist for use in make_plan([v.initializer], []).cells] == [False]
+    assert [use.must_exist for use in make_plan([v + 1.0], []).cells] == [True]
 
 
 def test_effects_keep_their_order_when_an_edge_leads_backwards() -> None:

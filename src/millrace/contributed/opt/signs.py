@@ -15,10 +15,10 @@ from millrace.lib.variables import assigning
 from millrace.ops.array import gather
 from millrace.training.global_step import get_or_create_global_step
 from millrace.training.optimizers.fused import FusedOptimizer
-from millrace.training.optimizers.optimizer import cast
+from millrace.training.optimizers.optimizer import Optimizer, cast
 
 
-class _SignOptimizer(FusedOptimizer):
+class _SignOptimizer(FusedOptimizer, Optimizer):
     """What both share: the moving average m, and how much its sign counts."""
 
     slot_inputs = {"m": "m"}

@@ -155,9 +155,9 @@ class AttentionWrapper(RNNCell):
                 f"AttentionWrapper: there must be one attention layer for each of {count} mechanisms. "
                 f"Received: {len(_as_tuple(given))}"
             )
-        self._layers: tuple[Any, ...] | None = None
+        self._attention_layers: tuple[Any, ...] | None = None
         if sizes is not None:
-            self._layers = tuple(
+            self._attention_layers = tuple(
                 Dense(
                     size,
                     name="attention_layer" if i == 0 else f"attention_layer_{i}",
@@ -168,14 +168,14 @@ class AttentionWrapper(RNNCell):
             )
             self._attention_layer_size = sum(_as_tuple(sizes))
         elif layers is not None:
-            self._layers = _as_tuple(layers)
+            self._attention_layers = _as_tuple(layers)
             self._attention_layer_size = sum(
                 int(
                     layer.compute_output_shape(
                         [None, self._cell.output_size + int(mechanism.values.get_shape()[-1])]
                     )[-1]
                 )
-                for layer, mechanism in zip(self._layers, self._mechanisms, strict=True)
+                for layer, mechanism in zip(self._attention_layers, self._mechanisms, strict=True)
             )
         else:
             self._attention_layer_size = sum(int(m.values.get_shape()[-1]) for m in self._mechanisms)
@@ -264,7 +264,7 @@ class AttentionWrapper(RNNCell):
         states, histories = split(state.attention_state), split(state.alignment_history)
         read, weights, new_states, new_histories = [], [], [], []
         for i, mechanism in enumerate(self._mechanisms):
-            layer = self._layers[i] if self._layers else None
+            layer = self._attention_layers[i] if self._attention_layers else None
             attention, alignments, after = self._attention_fn(mechanism, output, states[i], layer)
             history = histories[i].write(state.time, alignments) if self._alignment_history else ()
             read.append(attention)

@@ -1,1 +1,5 @@
 """The JAX dialect: the vocabulary of the compiled tier."""
+
+from millrace.core.quiet import quiet_backends
+
+quiet_backends()

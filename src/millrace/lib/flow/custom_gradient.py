@@ -39,6 +39,12 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
         before = set(graph.get_collection("variables"))
         result, grad_fn = f(*inputs, **kwargs)
         used = _variables_used(graph, inputs, result, before)
+        named = [v for v in used if getattr(v, "handle", None) is None]
+        if named:
+            raise TypeError(
+                "custom_gradient: f may only use resource variables, made with use_resource=True. Received: "
+                f"{', '.join(v.name for v in named)}"
+            )
         if used and not _takes_variables(grad_fn):
             raise TypeError(
                 "custom_gradient: f uses variables, so grad_fn must take the keyword argument 'variables'"

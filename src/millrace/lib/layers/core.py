@@ -7,7 +7,7 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.building.static import static_value
-from millrace.core import shapes
+from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.graph.tensor import Tensor
@@ -88,6 +88,11 @@ class DenseLayer(layer.Layer):
         Raises:
           ValueError: the inputs' last dimension is unknown.
         """
+        dtype = dtypes.as_dtype(self.dtype or dtypes.float32)
+        if not (dtype.is_floating or dtype.is_complex):
+            raise TypeError(
+                f"Layer {self.name}: `Dense` takes floating-point numbers. Received: {dtype.name}"
+            )
         dims = shapes.as_dims(input_shape)
         depth = dims[-1] if dims else None
         if depth is None:

@@ -8,6 +8,8 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.building.convert import is_tensor_like, to_tensor
+from millrace.building.indexed_slices import IndexedSlices
+from millrace.building.sparse_tensor import SparseTensor
 from millrace.building.static import static_value
 from millrace.core import dtypes, shapes
 from millrace.core.deprecation import deprecated
@@ -326,7 +328,7 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
 @public("is_tensor", "contrib.framework.is_tensor")
 def is_tensor(x: Any) -> bool:
     """Whether `x` is a tensor, sparse tensor, variable, or of a type that a conversion is registered for."""
-    return is_tensor_like(x)
+    return is_tensor_like(x) or isinstance(x, SparseTensor | IndexedSlices)
 
 
 @public("pack")

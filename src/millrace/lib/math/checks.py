@@ -542,12 +542,18 @@ def assert_same_float_dtype(tensors: Any = None, dtype: Any = None) -> dtypes.DT
         if wanted is None:
             first, wanted = tensor, found
         elif found != wanted:
-            beside = f" as {first.name}" if first is not None else ""
-            raise ValueError(f"{tensor.name}, type={found}, must be of the same type ({wanted}){beside}.")
+            beside = f" as {_name_of(first)}" if first is not None else ""
+            raise ValueError(
+                f"{_name_of(tensor)}, type={found}, must be of the same type ({wanted}){beside}."
+            )
     wanted = dtypes.float32 if wanted is None else wanted
     if not wanted.is_floating:
         raise ValueError(f"Expected floating point type, got {wanted}.")
     return wanted
+
+
+def _name_of(value: Any) -> str:
+    return getattr(value, "name", None) or repr(value)
 
 
 @public("is_numeric_tensor", "debugging.is_numeric_tensor")

@@ -141,8 +141,18 @@ class RNNCell(Layer):
         """
         if inputs is not None:
             tensor = convert.convert_to_tensor(inputs)
+            rows = None if tensor.dims is None else tensor.dims[0]
+            if batch_size is not None and static_value(convert.convert_to_tensor(batch_size)) != rows:
+                raise ValueError(
+                    "get_initial_state: batch_size must be that of inputs. Received: batch_size="
+                    f"{batch_size}, inputs of shape {tensor.shape}"
+                )
+            if dtype is not None and dtypes.as_dtype(dtype) is not tensor.dtype.base_dtype:
+                raise ValueError(
+                    f"get_initial_state: dtype must be that of inputs. Received: dtype={dtype}, inputs of "
+                    f"dtype {tensor.dtype.name}"
+                )
             if batch_size is None:
-                rows = None if tensor.dims is None else tensor.dims[0]
                 batch_size = rows if rows is not None else _first_length(tensor)
             dtype = tensor.dtype if dtype is None else dtype
         if batch_size is None or dtype is None:

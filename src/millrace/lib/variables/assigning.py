@@ -21,7 +21,7 @@ def _reference(ref: Any) -> Tensor | None:
         return None if ref._is_resource else ref._target
     if isinstance(ref, Tensor) and ref.dtype.is_ref_dtype:
         return ref
-    if hasattr(ref, "assign") and not isinstance(ref, Tensor):
+    if hasattr(ref, "assign"):
         return None
     raise AttributeError(f"only a variable or a mutable tensor has 'assign'. Received: {ref!r}")
 

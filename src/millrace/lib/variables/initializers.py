@@ -145,6 +145,8 @@ class Constant(Initializer):
         """The value in `shape`."""
         chosen = self.dtype if dtype is None else dtypes.as_dtype(dtype)
         verify = self._verify_shape if verify_shape is None else verify_shape
+        if isinstance(shape, Tensor):
+            return raw.Fill(shape, constant(self.value, chosen, []))
         return constant(self.value, chosen, shape, verify_shape=verify)
 
     def get_config(self) -> dict[str, Any]:

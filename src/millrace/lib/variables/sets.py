@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building import raw
-from millrace.building.scopes import control_dependencies, name_scope
+from millrace.building.scopes import name_scope
 from millrace.building.slicing import boolean_mask
 from millrace.core import dtypes
 from millrace.core.public import public
@@ -124,20 +124,20 @@ def _variables_to_check(var_list: Any) -> list[Any]:
 
 
 @public("assert_variables_initialized", "python.ops.variables.assert_variables_initialized")
-def assert_variables_initialized(var_list: Any = None) -> Operation | None:
-    """An operation that fails with FailedPreconditionError while one of the variables has no value.
+def assert_variables_initialized(var_list: Any = None) -> Tensor | None:
+    """A tensor that fails with FailedPreconditionError while one of the variables has no value.
 
     Args:
       var_list: the variables; default all global and local ones.
 
     Returns:
-      The operation; None when there are no variables.
+      The ranks of the variables, packed where there are several; None when there are no variables.
     """
     found = _variables_to_check(var_list)
     if not found:
         return None
-    with control_dependencies([raw.Rank(v) for v in found]):
-        return raw.NoOp(name="AssertVariablesInitialized")
+    ranks = [raw.Rank(v) for v in found]
+    return ranks[0] if len(ranks) == 1 else raw.Pack(ranks)
 
 
 @public("report_uninitialized_variables", "python.ops.variables.report_uninitialized_variables")

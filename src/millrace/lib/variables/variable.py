@@ -451,6 +451,14 @@ class Variable(metaclass=_VariableType):
     def __repr__(self) -> str:
         return f"<tf.Variable '{self.name}' shape={self.get_shape()} dtype={self.dtype.name}>"
 
+    @property
+    def numpy(self) -> Any:
+        """Not there: a variable has a value in each session."""
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute 'numpy': session.run(variable) gives the value "
+            f"that {self.name!r} has in a session"
+        )
+
     def _repr_html_(self) -> str:
         return cards.variable(self)
 

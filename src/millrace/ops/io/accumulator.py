@@ -1,5 +1,5 @@
 """Operations of accumulators, which add gradients up until there are enough. A handle's value is the
-accumulator itself, kept in the session's slot of the operation that makes it.
+accumulator itself, kept in the session's cell of the operation that makes it.
 """
 
 from __future__ import annotations

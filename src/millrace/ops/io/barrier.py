@@ -1,5 +1,5 @@
 """Operations of barriers, which gather tuples by key. A handle's value is the barrier itself, kept in the
-session's slot of the operation that makes it.
+session's cell of the operation that makes it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Queue operations. A handle's value is the queue itself, kept in the session's slot of the operation that
+"""Queue operations. A handle's value is the queue itself, kept in the session's cell of the operation that
 makes it.
 """
 

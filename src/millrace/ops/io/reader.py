@@ -1,4 +1,4 @@
-"""Reader operations. A handle's value is the reader itself, kept in the session's slot of the operation that
+"""Reader operations. A handle's value is the reader itself, kept in the session's cell of the operation that
 makes it.
 """
 

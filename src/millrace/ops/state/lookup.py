@@ -1,4 +1,4 @@
-"""The operations of lookup tables. A handle is the table itself, which the session keeps in a slot of its
+"""The operations of lookup tables. A handle is the table itself, which the session keeps in a cell of its
 operation.
 
 The classes that programs use are in `millrace.lib.lookup`.

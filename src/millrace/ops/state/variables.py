@@ -2,7 +2,7 @@
 
 A variable is named in one of two ways: by a reference (`VariableV2`, dtype `float32_ref`) or by a resource
 handle (`VarHandleOp`). Either way a kernel gets the current value and returns the next one; the runtime
-keeps the slot. The shape rules get the variable's dims for both.
+keeps the cell. The shape rules get the variable's dims for both.
 """
 
 from __future__ import annotations

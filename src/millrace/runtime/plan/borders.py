@@ -18,7 +18,7 @@ from millrace.building.body import Body
 from millrace.core import errors
 from millrace.graph.nesting import encloses, escaped
 from millrace.graph.operation import Operation, is_ref
-from millrace.graph.references import VARIABLE_TYPES, is_variable_read, slot_key, variable_of
+from millrace.graph.references import VARIABLE_TYPES, cell_key, is_variable_read, variable_of
 from millrace.graph.tensor import Tensor
 
 
@@ -49,7 +49,7 @@ class BodyUse:
       reach: the operations inside.
       rereads: captured reads of variables that the operation writes, and the references that they read.
       fixed: arguments whose values are fed, so that they are not read anew.
-      written: the slots that operations inside write.
+      written: the cells that operations inside write.
       plan: the runtime's, not simplified, made when it is asked for.
       forms: simplified plans by the shapes of the arguments.
     """
@@ -90,7 +90,7 @@ class BodyUse:
             if source is None or inside in self.fixed or not is_variable_read(source.op):
                 continue
             variable = variable_of(source.op.inputs[0])
-            if variable is not None and slot_key(variable) in written:
+            if variable is not None and cell_key(variable) in written:
                 self.rereads[inside] = source.op.inputs[0]
 
 
@@ -348,14 +348,14 @@ class _Loop(_Lower):
 
 
 def _written(reach: Reach) -> set[str]:
-    """The slots that operations write, those in bodies inside them included."""
+    """The cells that operations write, those in bodies inside them included."""
     found: set[str] = set()
     for op, used in reach.ops.items():
         for arg, tensor in zip(op.opdef.inputs, op.inputs, strict=False):
             if arg.name in op.opdef.writes:
                 variable = variable_of(tensor)
                 if variable is not None:
-                    found.add(slot_key(variable))
+                    found.add(cell_key(variable))
         if op.opdef.has_body:
             for use in bodies_of(used):
                 found |= use.written

@@ -74,7 +74,7 @@ class Cost:
     @property
     def compile_time(self) -> float:
         """Seconds to compile."""
-        return _COMPILE + _COMPILE_STEP * self.operations
+        return compile_seconds(self.operations)
 
     def promotion(self) -> float:
         """The index of the run at which to compile: infinity where it never pays."""
@@ -96,6 +96,11 @@ def of_segments(plan: Plan, segments: Sequence[Segment]) -> Cost:
     """The cost of the parts of `plan` that can be compiled; host steps cost the same either way."""
     steps = [step for segment in segments for step in segment.steps]
     return replace(estimate(replace(plan, steps=steps)), segments=len(segments))
+
+
+def compile_seconds(operations: int) -> float:
+    """How long XLA is expected to take for a program of so many operations."""
+    return _COMPILE + _COMPILE_STEP * operations
 
 
 def estimate(plan: Plan) -> Cost:

@@ -21,7 +21,7 @@ from typing import Any
 from millrace.core import errors, shapes
 from millrace.exchange.tokens import needs_tokens
 from millrace.graph.operation import Operation, is_ref
-from millrace.graph.references import VARIABLE_TYPES, is_variable_read, passed_on, slot_key, variable_of
+from millrace.graph.references import VARIABLE_TYPES, cell_key, is_variable_read, passed_on, variable_of
 from millrace.graph.tensor import Tensor
 from millrace.runtime.plan.borders import BodyUse, Lowering, bodies_of
 
@@ -40,9 +40,9 @@ class Step:
       op: the operation whose kernel runs.
       inputs: value ids, flat, in signature order; variables' current values stand for references.
       outputs: value ids of the outputs, flat; for a write, the first is also the new version.
-      state: value ids of slots that the kernel gets beside its inputs (own state, or the state of its
+      state: value ids of cells that the kernel gets beside its inputs (own state, or the state of its
         bodies).
-      new_state: value ids of the slots' next versions, in the order in which the kernel returns them.
+      new_state: value ids of the cells' next versions, in the order in which the kernel returns them.
       dims: the shapes of the inputs where the feeds have made them more exact; what bodies are planned for.
     """
 
@@ -53,17 +53,27 @@ class Step:
     new_state: list[int] = field(default_factory=list)
     dims: tuple[shapes.Dims, ...] | None = None
 
+    @property
+    def takes(self) -> list[int]:
+        """All values that it takes."""
+        return [*self.inputs, *self.state]
+
+    @property
+    def makes(self) -> list[int]:
+        """All values that it makes."""
+        return [*self.outputs, *self.new_state]
+
 
 @dataclass(slots=True)
-class SlotUse:
-    """How a plan uses one slot of the store.
+class CellUse:
+    """How a plan uses one cell of the store.
 
     Attributes:
-      key: the slot's name.
+      key: the cell's name.
       op: the operation that owns it, for messages and for its initial value.
       initial: id of the value at the start of the run.
       final: id of the value at the end; equal to `initial` where nothing is written.
-      must_exist: an empty slot is an error.
+      must_exist: an empty cell is an error.
     """
 
     key: str
@@ -82,7 +92,7 @@ class Plan:
       steps: in execution order.
       fetches: value ids of the fetched tensors; -1 for a fetched operation.
       constants: value id -> array, known before the run.
-      slots: the variables and states used.
+      cells: the variables and states used.
       dims: value id -> static shape, as far as it is known.
       tensors: value id -> the tensor it came from, for messages and dtypes.
       count: value ids are below this.
@@ -93,7 +103,7 @@ class Plan:
     steps: list[Step]
     fetches: list[int]
     constants: dict[int, Any]
-    slots: list[SlotUse]
+    cells: list[CellUse]
     dims: dict[int, shapes.Dims]
     tensors: dict[int, Tensor]
     count: int
@@ -183,13 +193,15 @@ class _Versions:
         self.ids: dict[Tensor, int] = {}
         self.feeds = [self._id_of(t) for t in feeds]
         self.fed = frozenset(feeds)
+        self._fed_refs = frozenset(t for t in feeds if is_ref(t.dtype) and t.op.type != "BodyArg")
+        self._fed_of: dict[Tensor, Tensor | None] = {}
         self.dims: dict[int, shapes.Dims] = {}
         self.tensors: dict[int, Tensor] = {}
         self.steps: list[Step] = []
-        self.slots: dict[str, SlotUse] = {}
+        self.cells: dict[str, CellUse] = {}
         self.history: dict[
             str, list[tuple[int, int]]
-        ] = {}  # slot -> (bit of the write, id of the version it made)
+        ] = {}  # cell -> (bit of the write, id of the version it made)
         self.writes = 0
         self.place = 0
         self.last_reads: dict[str, int] = {}
@@ -214,7 +226,7 @@ class _Versions:
             self.place = place
             self._visit(op)
         finals = [self._fetched(f) for f in self.fetches]
-        for use in self.slots.values():
+        for use in self.cells.values():
             history = self.history.get(use.key)
             use.final = history[-1][1] if history else use.initial
         return Plan(
@@ -222,14 +234,14 @@ class _Versions:
             self.steps,
             finals,
             self.constants,
-            list(self.slots.values()),
+            list(self.cells.values()),
             self.dims,
             self.tensors,
             self.count,
         )
 
     def _last_reads(self) -> dict[str, int]:
-        """Slot -> the place of the last operation that reads it; the writes after that need no bit."""
+        """Cell -> the place of the last operation that reads it; the writes after that need no bit."""
         last: dict[str, int] = {}
         for place, op in enumerate(self.order):
             writes = op.opdef.writes
@@ -240,14 +252,14 @@ class _Versions:
                 if is_ref(ref.dtype) and not (writes and self._argument_name(op, position) in writes):
                     variable = self._variable(ref)
                     if variable is not None:
-                        last[slot_key(variable)] = place
+                        last[cell_key(variable)] = place
             if op.opdef.has_body:
-                last.update((key, place) for key in body_slots(op))
+                last.update((key, place) for key in body_cells(op))
         for fetch in self.fetches:
             if isinstance(fetch, Tensor) and fetch in self.rereads:
                 variable = self._variable(self.rereads[fetch])
                 if variable is not None:
-                    last[slot_key(variable)] = len(self.order)
+                    last[cell_key(variable)] = len(self.order)
         return last
 
     def _describe(self, value: int, tensor: Tensor) -> None:
@@ -284,11 +296,11 @@ class _Versions:
         for position, tensor in enumerate(op.inputs):
             step.inputs.append(self._input(op, position, tensor, before, written))
         if opdef.state is not None:
-            key = slot_key(op)
+            key = cell_key(op)
             step.state.append(self._current(key, op, must_exist=False))
             written.append(key)
         if opdef.has_body:
-            for key, (owner, changed) in body_slots(op).items():
+            for key, (owner, changed) in body_cells(op).items():
                 if changed:
                     step.state.append(self._current(key, owner, must_exist=False))
                 else:  # bodies that only read are readers like any other
@@ -309,7 +321,7 @@ class _Versions:
 
     def _write(self, op: Operation, step: Step, written: list[str], before: int, is_write: bool) -> None:
         for k, key in enumerate(written):
-            if not key:  # a slot that a body only reads comes back unchanged
+            if not key:  # a cell that a body only reads comes back unchanged
                 step.new_state.append(self._new())
                 continue
             bit = 0
@@ -320,7 +332,7 @@ class _Versions:
             first_output = step.outputs and is_write and k == 0 and op.opdef.outputs[0].is_ref
             version = step.outputs[0] if first_output else self._new()
             if not first_output:
-                self.dims[version] = self.dims.get(self.slots[key].initial)
+                self.dims[version] = self.dims.get(self.cells[key].initial)
             step.new_state.append(version)
             self.history.setdefault(key, []).append((bit, version))
         self.after[op] = before
@@ -341,7 +353,7 @@ class _Versions:
             if (op.opdef.has_body and not tensor.dtype.is_ref_dtype) or op.opdef.has_function:
                 return self._handle()
             uninitialized = op.opdef.reads_uninitialized
-            key = slot_key(variable)
+            key = cell_key(variable)
             if name in op.opdef.writes:
                 written.append(key)
                 return self._current(key, variable, not uninitialized)
@@ -362,14 +374,22 @@ class _Versions:
 
     def _fed(self, ref: Tensor) -> Tensor | None:
         """The fed tensor that a reference stands for, where its variable is fed; else None."""
-        if not self.feeds:
+        if not self._fed_refs:
             return None
+        path: list[Tensor] = []
+        found: Tensor | None = None
         current: Tensor | None = ref
         while current is not None:
-            if current in self.fed and is_ref(current.dtype) and current.op.type != "BodyArg":
-                return current
+            if current in self._fed_of:
+                found = self._fed_of[current]
+                break
+            path.append(current)
+            if current in self._fed_refs:
+                found = current
+                break
             current = passed_on(current) if current.op.type not in VARIABLE_TYPES else None
-        return None
+        self._fed_of.update((t, found) for t in path)
+        return found
 
     def _handle(self) -> int:
         """A value that stands for a variable's handle where a body takes it: the planner knows which variable
@@ -392,11 +412,11 @@ class _Versions:
             position -= count
         raise IndexError(position)
 
-    def _use(self, key: str, op: Operation) -> SlotUse:
-        use = self.slots.get(key)
+    def _use(self, key: str, op: Operation) -> CellUse:
+        use = self.cells.get(key)
         if use is None:
             value = self._new()
-            use = self.slots[key] = SlotUse(key, op, value, value)
+            use = self.cells[key] = CellUse(key, op, value, value)
             if op.outputs and op.type in VARIABLE_TYPES:
                 dims = op.attrs.get("shape") if op.type == "VarHandleOp" else op.outputs[0].dims
                 self.dims[value] = dims
@@ -416,7 +436,7 @@ class _Versions:
         """The version that a read sees: the last write among those that happen before it."""
         variable = self._variable(ref)
         assert variable is not None
-        return self._seen(slot_key(variable), variable, before, must_exist)
+        return self._seen(cell_key(variable), variable, before, must_exist)
 
     def _seen(self, key: str, op: Operation, before: int, must_exist: bool) -> int:
         use = self._use(key, op)
@@ -437,22 +457,34 @@ class _Versions:
             for tensor in self.fed:  # a resource variable is fed by its read
                 if is_variable_read(tensor.op) and tensor.op.inputs[0] is fetch:
                     return self.ids[tensor]
-            return self._current(slot_key(fetch.op), fetch.op, True)
+            return self._current(cell_key(fetch.op), fetch.op, True)
         return self.ids[fetch]
 
 
-def body_slots(op: Operation) -> dict[str, tuple[Operation, bool]]:
-    """The slots that the bodies of `op` use, themselves or in bodies inside them, and whether one writes it.
+def body_cells(op: Operation) -> dict[str, tuple[Operation, bool]]:
+    """The cells that the bodies of `op` use, themselves or in bodies inside them, and whether one writes it.
 
     Both tiers hand these to the kernel behind its last list argument, in this order, and take all of them
     back behind its results.
     """
     found: dict[str, tuple[Operation, bool]] = {}
     for body in bodies_of(op):
-        for use in body_plan(body).slots:
+        for use in body_plan(body).cells:
             changed = use.final != use.initial
             found[use.key] = (use.op, changed or (use.key in found and found[use.key][1]))
     return found
+
+
+def any_step(steps: Iterable[Step], holds: Callable[[Step], bool]) -> bool:
+    """True where something holds of a step, or of one in the bodies of a step."""
+    return any(
+        holds(step)
+        or (
+            step.op.opdef.has_body
+            and any(any_step(body_plan(body).steps, holds) for body in bodies_of(step.op))
+        )
+        for step in steps
+    )
 
 
 def with_bodies(value: Any, bind: Callable[[BodyUse], Any]) -> Any:
@@ -466,7 +498,7 @@ def new_body_plan(body: BodyUse) -> Plan:
 
 
 def body_plan(body: BodyUse) -> Plan:
-    """The plan of a body, not simplified; made once, to know which slots the body uses."""
+    """The plan of a body, not simplified; made once, to know which cells the body uses."""
     if body.plan is None:
         body.plan = new_body_plan(body)
     return body.plan

@@ -31,6 +31,16 @@ class Segment:
     outputs: list[int] = field(default_factory=list)
     donated: frozenset[int] = frozenset()
 
+    @property
+    def takes(self) -> list[int]:
+        """All values that it takes."""
+        return self.inputs
+
+    @property
+    def makes(self) -> list[int]:
+        """All values that it makes."""
+        return self.outputs
+
 
 def split(plan: Plan, whole: bool = True) -> list[Step | Segment]:
     """The plan's steps with everything that can be compiled gathered into as few segments as the order
@@ -189,14 +199,14 @@ def _gather(plan: Plan, host: list[bool]) -> Iterator[tuple[bool, list[Step]]]:
     """Groups of host or compiled steps: each group takes every step of its kind whose inputs are there."""
     producer: dict[int, int] = {}
     for i, step in enumerate(plan.steps):
-        for value in (*step.outputs, *step.new_state):
+        for value in step.makes:
             producer[value] = i
     place = {step.op: i for i, step in enumerate(plan.steps)}
     waiting_for: list[int] = []
     followers: list[list[int]] = [[] for _ in plan.steps]
     last_effect: int | None = None
     for i, step in enumerate(plan.steps):
-        before = {producer[v] for v in (*step.inputs, *step.state) if v in producer}
+        before = {producer[v] for v in step.takes if v in producer}
         before.discard(i)
         if step.op.opdef.effect or step.op.opdef.blocking or (host[i] and not step.op.opdef.pure):
             if last_effect is not None:
@@ -230,12 +240,11 @@ def _gather(plan: Plan, host: list[bool]) -> Iterator[tuple[bool, list[Step]]]:
 
 def _connect(plan: Plan, parts: list[Step | Segment], whole: bool) -> None:
     """Finds what crosses the borders of each segment, and what it may take over."""
-    finals = {use.final for use in plan.slots} | set(plan.fetches)
+    finals = {use.final for use in plan.cells} | set(plan.fetches)
     last_taken: dict[int, int] = {}
     for i, part in enumerate(parts):
         for step in part.steps if isinstance(part, Segment) else (part,):
-            last_taken.update(dict.fromkeys(step.inputs, i))
-            last_taken.update(dict.fromkeys(step.state, i))
+            last_taken.update(dict.fromkeys(step.takes, i))
     last = max((i for i, part in enumerate(parts) if isinstance(part, Segment)), default=-1)
     for i, part in enumerate(parts):
         if not isinstance(part, Segment):
@@ -243,22 +252,21 @@ def _connect(plan: Plan, parts: list[Step | Segment], whole: bool) -> None:
         made: set[int] = set()
         inputs: dict[int, None] = {}
         for step in part.steps:
-            for value in (*step.inputs, *step.state):
+            for value in step.takes:
                 if value not in made and value not in plan.constants:
                     inputs[value] = None
-            made.update(step.outputs)
-            made.update(step.new_state)
+            made.update(step.makes)
         part.inputs = list(inputs)
         part.outputs = [v for v in made if v in finals or last_taken.get(v, -1) > i]
         part.outputs.sort()
         if whole and i == last == len(parts) - 1:
             part.donated = frozenset(
                 use.initial
-                for use in plan.slots
+                for use in plan.cells
                 if use.final != use.initial and use.initial in inputs and use.initial not in plan.fetches
             )
             # JAX gives the memory of an input to the first output of its shape: those that follow each other
             # come first and in one order, or variables of one shape change places, which takes a copy of each
             order = {v: k for k, v in enumerate(part.inputs)}
-            place = {use.final: order[use.initial] for use in plan.slots if use.initial in part.donated}
+            place = {use.final: order[use.initial] for use in plan.cells if use.initial in part.donated}
             part.outputs.sort(key=lambda v: place.get(v, len(order)))

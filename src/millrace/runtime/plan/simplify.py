@@ -59,7 +59,7 @@ class _Simplifier:
         plan.steps = kept
         same = self.same
         plan.fetches = [same.get(f, f) for f in plan.fetches]
-        for use in plan.slots:
+        for use in plan.cells:
             use.final = same.get(use.final, use.final)
         _drop_unused(plan, dropped)
 
@@ -271,7 +271,7 @@ def _attr_key(op: Operation) -> Any:
 def _drop_unused(plan: Plan, dropped: list[tuple[str, Operation]]) -> None:
     """Removes pure steps whose results nobody takes, and constants likewise."""
     used = set(plan.fetches)
-    used.update(use.final for use in plan.slots)
+    used.update(use.final for use in plan.cells)
     kept = []
     for step in reversed(plan.steps):
         if not step.op.opdef.pure or step.op.opdef.has_body or any(v in used for v in step.outputs):

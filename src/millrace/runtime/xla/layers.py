@@ -35,7 +35,7 @@ class Layer(NamedTuple):
 
 def layers(steps: Sequence[Step], outputs: Sequence[int], plan: Plan) -> dict[int, Layer]:
     """Product -> layer, for those in `steps` of which nothing else is taken, by steps or as `outputs`."""
-    uses = Counter(chain.from_iterable((*step.inputs, *step.state) for step in steps))
+    uses = Counter(chain.from_iterable(step.takes for step in steps))
     uses.update(outputs)
     takers = {v: step for step in steps for v in step.inputs if uses[v] == 1}
     found = {}

@@ -18,7 +18,7 @@ from millrace.dialect import jax_dialect, numpy_dialect
 from millrace.dialect.jax.control import Checks
 from millrace.graph.operation import group
 from millrace.runtime.plan.borders import BodyUse
-from millrace.runtime.plan.planner import Plan, Step, body_slots, with_bodies
+from millrace.runtime.plan.planner import Plan, Step, body_cells, with_bodies
 from millrace.runtime.plan.simplify import body_form
 from millrace.runtime.xla.layers import Layer, computed
 from millrace.runtime.xla.rounds import Following, is_known
@@ -38,19 +38,19 @@ def accelerators() -> list[tuple[str, int, int]]:
 
 
 def pure_function(plan: Plan) -> Callable[[Sequence[Any], Sequence[Any]], tuple[list[Any], list[Any]]]:
-    """A plan as a function for JAX to transform: (values fed, values of the slots) -> (fetches, new
-    slots).
+    """A plan as a function for JAX to transform: (values fed, values of the cells) -> (fetches, new
+    cells).
     """
 
-    def run(feeds: Sequence[Any], slots: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    def run(feeds: Sequence[Any], cells: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         env: dict[int, Any] = dict(plan.constants)
         env.update(zip(plan.feeds, jax.tree.map(jax.numpy.asarray, list(feeds)), strict=True))
-        initial = [use.initial for use in plan.slots]
-        env.update(zip(initial, jax.tree.map(jax.numpy.asarray, list(slots)), strict=True))
+        initial = [use.initial for use in plan.cells]
+        env.update(zip(initial, jax.tree.map(jax.numpy.asarray, list(cells)), strict=True))
         with jax.default_matmul_precision("highest"), Checks() as checks:
             run_steps(plan.steps, env, checks)
         outputs = [None if v < 0 else as_output(env[v]) for v in plan.fetches]
-        return outputs, [as_output(env[use.final]) for use in plan.slots]
+        return outputs, [as_output(env[use.final]) for use in plan.cells]
 
     return run
 
@@ -149,7 +149,7 @@ def results_of(step: Step, result: Any) -> list[tuple[int, Any]]:
     op = step.op
     opdef = op.opdef
     if opdef.has_body:
-        return list(zip([*step.outputs, *step.new_state], result, strict=True))
+        return list(zip(step.makes, result, strict=True))
     if opdef.writes:
         order = step.new_state + [v for v in step.outputs if v not in step.new_state]
         return [(order[0], result)] if len(order) == 1 else list(zip(order, result, strict=True))
@@ -168,7 +168,7 @@ def results_of(step: Step, result: Any) -> list[tuple[int, Any]]:
 
 
 class BoundBody:
-    """A function of the arguments, the captured values, then the slots of an operation's bodies; see
+    """A function of the arguments, the captured values, then the cells of an operation's bodies; see
     `interpret.bind_body`.
 
     Attributes:
@@ -177,12 +177,12 @@ class BoundBody:
 
     def __init__(self, step: Step, body: BodyUse) -> None:
         self._plan = body_form(step.op, body, step.dims)
-        self._keys = list(body_slots(step.op))
-        self._own = {use.key: use for use in self._plan.slots}
+        self._keys = list(body_cells(step.op))
+        self._own = {use.key: use for use in self._plan.cells}
         self.stacks = len(self._plan.fetches) - step.op.attrs.get("carried", 0)
 
     def __call__(self, *args: Any) -> list[Any]:
-        """The outputs, then the slots' next values."""
+        """The outputs, then the cells' next values."""
         env = dict(self._plan.constants) | self._entered(args)
         _run(self._plan.steps, env)
         return self._results(env, args)
@@ -200,8 +200,8 @@ class BoundBody:
         return env
 
     def _results(self, env: dict[int, Any], args: Sequence[Any]) -> list[Any]:
-        slots = zip(self._keys, args[len(self._plan.feeds) :], strict=True)
-        last = [env[self._own[key].final] if key in self._own else value for key, value in slots]
+        cells = zip(self._keys, args[len(self._plan.feeds) :], strict=True)
+        last = [env[self._own[key].final] if key in self._own else value for key, value in cells]
         return [env[v] for v in self._plan.fetches] + last
 
 

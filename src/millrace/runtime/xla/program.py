@@ -24,11 +24,12 @@ from jax.experimental import serialize_executable
 from jax.extend import core as jax_core
 
 from millrace.core import shapes
+from millrace.core.progress import long_work
 from millrace.dialect.jax.control import Checks, Uncompilable
 from millrace.dialect.jax.conv import many_cores
 from millrace.graph.operation import Operation
 from millrace.runtime.commit import held
-from millrace.runtime.plan import bounds
+from millrace.runtime.plan import bounds, cost
 from millrace.runtime.plan.planner import Plan
 from millrace.runtime.plan.segments import Segment
 from millrace.runtime.xla import cache as xla_cache
@@ -117,6 +118,11 @@ class Program:
         return self._form
 
     def _build(self, values: Sequence[Any]) -> _Executable:
+        size = len(self._segment.steps)
+        with long_work(f"compiling {size} operations", cost.compile_seconds(size)):
+            return self._compiled(values)
+
+    def _compiled(self, values: Sequence[Any]) -> _Executable:
         checks = Checks()
         donated = tuple(
             i

@@ -101,10 +101,10 @@ class Following:
             self._run(self._steps, env)
         again, numbers = [], []
         for step in self._steps:
-            inputs = (*step.inputs, *step.state)
+            inputs = step.takes
             if changing.isdisjoint(inputs):
                 continue
-            outputs = (*step.outputs, *step.new_state)
+            outputs = step.makes
             if (
                 all(is_known(env[v]) for v in inputs)
                 or step.op.opdef.has_body
@@ -127,7 +127,7 @@ class Following:
             self._run(before.again if checked else before.numbers, env)
         self.undecided = watch.undecided if checked else watch.undecided | before.checks
         for step in before.numbers:
-            for value in (*step.outputs, *step.new_state):
+            for value in step.makes:
                 if is_known(env[value]) != is_known(before.env[value]):
                     return None
         return env

@@ -11,7 +11,7 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.variables.variable import Variable
 from millrace.ops.math.cast import cast as to_dtype
 from millrace.training.optimizers.fused import FusedOptimizer
-from millrace.training.optimizers.optimizer import cast
+from millrace.training.optimizers.optimizer import Optimizer, cast
 
 
 def _positive(name: str, value: float) -> float:
@@ -21,7 +21,7 @@ def _positive(name: str, value: float) -> float:
 
 
 @public("train.AdagradOptimizer")
-class AdagradOptimizer(FusedOptimizer):
+class AdagradOptimizer(FusedOptimizer, Optimizer):
     """accumulator += gradient²; var -= learning_rate * gradient / sqrt(accumulator) (Duchi et al.).
 
     Args:
@@ -104,7 +104,7 @@ class ProximalAdagradOptimizer(AdagradOptimizer):
 
 
 @public("train.AdagradDAOptimizer")
-class AdagradDAOptimizer(FusedOptimizer):
+class AdagradDAOptimizer(FusedOptimizer, Optimizer):
     """Adagrad dual averaging: variables follow the sums of all gradients; penalties keep them sparse.
 
     Args:
@@ -165,7 +165,7 @@ class AdagradDAOptimizer(FusedOptimizer):
 
 
 @public("train.AdadeltaOptimizer")
-class AdadeltaOptimizer(FusedOptimizer):
+class AdadeltaOptimizer(FusedOptimizer, Optimizer):
     """Steps as large as earlier steps were, relative to the gradients (Zeiler).
 
     Args:

@@ -11,11 +11,11 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group
 from millrace.training.optimizers.fused import FusedOptimizer
-from millrace.training.optimizers.optimizer import cast
+from millrace.training.optimizers.optimizer import Optimizer, cast
 
 
 @public("train.AdamOptimizer", "python.training.adam.AdamOptimizer")
-class AdamOptimizer(FusedOptimizer):
+class AdamOptimizer(FusedOptimizer, Optimizer):
     """m and v are moving averages of the gradient and its square; var -= rate * m / (sqrt(v) + epsilon).
 
     A sparse gradient moves all rows of m and v, and all rows of the variable, as a dense one would.

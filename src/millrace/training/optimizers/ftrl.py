@@ -7,10 +7,11 @@ from typing import Any
 from millrace.building import convert
 from millrace.core.public import public
 from millrace.training.optimizers.fused import FusedOptimizer
+from millrace.training.optimizers.optimizer import Optimizer
 
 
 @public("train.FtrlOptimizer", "python.training.ftrl.FtrlOptimizer")
-class FtrlOptimizer(FusedOptimizer):
+class FtrlOptimizer(FusedOptimizer, Optimizer):
     """Variables minimise the sum of all linearised losses plus penalties; suited to large sparse models.
 
     Args:

@@ -8,11 +8,11 @@ from millrace.building.apply import apply
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.graph.opdef import lookup
 from millrace.graph.tensor import Tensor
-from millrace.training.optimizers.optimizer import Optimizer, cast
+from millrace.training.optimizers.optimizer import cast
 
 
-class FusedOptimizer(Optimizer):
-    """An optimizer with operations `Apply<rule>`, `SparseApply<rule>` and both with `Resource` before them.
+class FusedOptimizer:
+    """For an `Optimizer` with operations `Apply<rule>`, `SparseApply<rule>` both with `Resource` before.
 
     Attributes:
       rule: the last part of the operations' names.
@@ -23,6 +23,8 @@ class FusedOptimizer(Optimizer):
     rule: str
     slot_inputs: dict[str, str] = {}
     tensor_inputs: dict[str, str] = {}
+    get_slot: Any  # the optimizer's
+    _use_locking: Any
 
     def _rule(self) -> str:
         return self.rule

@@ -9,11 +9,11 @@ from millrace.building.indexed_slices import IndexedSlices
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.training.optimizers.fused import FusedOptimizer
-from millrace.training.optimizers.optimizer import cast
+from millrace.training.optimizers.optimizer import Optimizer, cast
 
 
 @public("train.GradientDescentOptimizer", "python.training.gradient_descent.GradientDescentOptimizer")
-class GradientDescentOptimizer(FusedOptimizer):
+class GradientDescentOptimizer(FusedOptimizer, Optimizer):
     """var -= learning_rate * gradient.
 
     Args:
@@ -46,7 +46,7 @@ class GradientDescentOptimizer(FusedOptimizer):
 
 
 @public("train.ProximalGradientDescentOptimizer")
-class ProximalGradientDescentOptimizer(FusedOptimizer):
+class ProximalGradientDescentOptimizer(FusedOptimizer, Optimizer):
     """Gradient descent followed by the proximal step of l1 and l2 penalties (Duchi and Singer, FOBOS).
 
     Args:

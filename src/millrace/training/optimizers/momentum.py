@@ -7,10 +7,11 @@ from typing import Any
 from millrace.building import convert
 from millrace.core.public import public
 from millrace.training.optimizers.fused import FusedOptimizer
+from millrace.training.optimizers.optimizer import Optimizer
 
 
 @public("train.MomentumOptimizer", "python.training.momentum.MomentumOptimizer")
-class MomentumOptimizer(FusedOptimizer):
+class MomentumOptimizer(FusedOptimizer, Optimizer):
     """accumulation = momentum * accumulation + gradient; var -= learning_rate * accumulation.
 
     Args:

@@ -45,6 +45,9 @@ class Optimizer:
       ValueError: there is no name.
     """
 
+    # a slot of its own makes it the `__base__` of optimizers that take methods from elsewhere, too
+    __slots__ = ("__dict__", "__weakref__", "_name")
+
     GATE_NONE = 0
     GATE_OP = 1
     GATE_GRAPH = 2

@@ -7,10 +7,11 @@ from typing import Any
 from millrace.building import convert
 from millrace.core.public import public
 from millrace.training.optimizers.fused import FusedOptimizer
+from millrace.training.optimizers.optimizer import Optimizer
 
 
 @public("train.RMSPropOptimizer", "python.training.rmsprop.RMSPropOptimizer")
-class RMSPropOptimizer(FusedOptimizer):
+class RMSPropOptimizer(FusedOptimizer, Optimizer):
     """ms averages gradient²; var -= momentum of learning_rate * gradient / sqrt(ms + epsilon).
 
     Args:

@@ -1,0 +1,158 @@
+"""The interpreter's functions: what they return, keep, drop and tell of failures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import millrace as tf
+from millrace.runtime import interpret
+from millrace.runtime.plan.planner import make_plan
+from millrace.runtime.plan.simplify import simplify
+from millrace.runtime.store import Store
+
+
+def _run(fetches: list[Any], feeds: dict[Any, Any], store: Store | None = None) -> tuple[Any, ...]:
+    plan = simplify(make_plan(fetches, list(feeds)))
+    store = store or Store()
+    function = interpret.compile_plan(plan)
+    return function(*feeds.values(), *interpret.cells_for(plan, store))
+
+
+def test_fetches_come_as_they_were_asked_for() -> None:
+    x = tf.placeholder(tf.float32, [2])
+    y = x * 2.0
+    given = np.array([1, 2], np.float32)
+    first, nothing, again, fed, constant = _run([y, y.op, y, x, tf.constant([3.0])], {x: given})
+    assert first.tolist() == again.tolist() == [2, 4] and nothing is None
+    assert fed.tolist() == [1, 2] and constant.tolist() == [3]
+    first[0] = fed[0] = constant[0] = 9
+    assert again.tolist() == [2, 4] and given.tolist() == [1, 2]
+    assert _run([tf.constant([3.0])], {})[0].tolist() == [3]
+
+
+def test_scalars_are_numpy_scalars() -> None:
+    x = tf.placeholder(tf.float32, [])
+    for value in _run([x, x + 1.0, tf.constant(2), tf.reduce_sum(tf.stack([x, x]))], {x: np.float32(3)}):
+        assert isinstance(value, np.generic)
+
+
+def test_one_number_twice_does_not_share_memory_with_a_variable() -> None:
+    x = tf.placeholder(tf.float32, [2])
+    v = tf.Variable(tf.zeros([2]))
+    store = Store()
+    given = np.array([1, 2], np.float32)
+    (written,) = _run([v.assign(x)], {x: given}, store)
+    given[:] = written[:] = 7
+    assert store.cell(v.op.name).value.tolist() == [1, 2]
+    (read,) = _run([v.op.outputs[0]], {}, store)
+    read[:] = 8
+    assert store.cell(v.op.name).value.tolist() == [1, 2]
+
+
+def test_rows_are_changed_in_place_only_where_nobody_else_looks() -> None:
+    table = tf.Variable(tf.zeros([3, 2]))
+    update = tf.scatter_add(table, [1], [[1.0, 1.0]])
+    store = Store()
+    _run([table.initializer], {}, store)
+    kept = store.cell(table.op.name).value
+    _run([update.op], {}, store)
+    assert store.cell(table.op.name).value is kept and kept[1].tolist() == [1, 1]
+    old, new = _run([tf.identity(table), update], {}, store)
+    assert old[1].tolist() == [1, 1] and new[1].tolist() == [2, 2]
+
+
+def test_a_failed_run_stores_nothing() -> None:
+    v, table = tf.Variable(1.0), tf.Variable(tf.zeros([3]))
+    write, rows = v.assign(5.0), tf.scatter_add(table, [0], [1.0])
+    with tf.control_dependencies([write, rows]):
+        fails = tf.py_func(lambda: 1 / 0, [], tf.float64)
+    store = Store()
+    _run([v.initializer, table.initializer], {}, store)
+    with pytest.raises(Exception, match="division"):
+        _run([fails, write.op, rows.op], {}, store)
+    assert store.cell(v.op.name).value == 1 and store.cell(table.op.name).value.tolist() == [0, 0, 0]
+
+
+def test_an_empty_cell_is_an_error_that_names_its_variable() -> None:
+    v = tf.Variable(1.0, name="weights")
+    with pytest.raises(tf.errors.FailedPreconditionError, match="uninitialized.*weights"):
+        _run([v + 1.0], {})
+
+
+def test_a_failing_step_is_found_with_its_values() -> None:
+    x = tf.placeholder(tf.float32, [None])
+    y = tf.reshape(tf.exp(x), [2, 2], name="shaped")
+    with pytest.raises(Exception) as caught:
+        _run([tf.sin(y)], {x: np.zeros(3, np.float32)})
+    found = interpret.locate(caught.value)
+    assert found is not None
+    step, values = found
+    assert step.op is y.op and values[0].tolist() == [1, 1, 1] and values[1].tolist() == [2, 2]
+    assert interpret.locate(ValueError()) is None
+
+
+@pytest.mark.parametrize("count", [400, 1300])
+def test_long_plans_are_cut_into_functions(count: int) -> None:
+    x = tf.placeholder(tf.float32, [2])
+    variables = [tf.Variable(tf.zeros([2]), name=f"v{k}") for k in range(3)]
+    y = x
+    for _ in range(count):
+        y = tf.sin(y) + x
+    writes = [v.assign(y + float(k)) for k, v in enumerate(variables)]
+    store = Store()
+    _run([v.initializer for v in variables], {}, store)
+    want = given = np.array([0.5, -1], np.float32)
+    for _ in range(count):
+        want = np.sin(want) + given
+    found = _run([y, *(w.op for w in writes)], {x: given}, store)
+    assert np.array_equal(found[0], want)
+    for k, v in enumerate(variables):
+        assert np.array_equal(store.cell(v.op.name).value, want + np.float32(k))
+    size = tf.placeholder(tf.int32, [1])
+    fails = tf.reshape(y, size, name="bad")
+    with pytest.raises(Exception) as caught:
+        _run([fails], {x: given, size: np.array([3], np.int32)})
+    found_step = interpret.locate(caught.value)
+    assert found_step is not None and found_step[0].op is fails.op
+
+
+def test_large_values_are_forgotten_after_their_last_use() -> None:
+    alive: list[int] = []
+
+    class Counted(np.ndarray):
+        def __del__(self) -> None:
+            alive.remove(0)
+
+    def make(_: Any) -> Any:
+        alive.append(0)
+        return np.zeros(1 << 15, np.float32).view(Counted)
+
+    x = tf.placeholder(tf.float32, [])
+    y = tf.py_func(make, [x], tf.float32)
+    for _ in range(3):
+        y = tf.py_func(lambda a: np.array(a) + 1, [y], tf.float32)
+    seen = tf.py_func(lambda _: np.int64(len(alive)), [y], tf.int64)
+    assert _run([seen, y], {x: np.float32(0)})[0] == 0
+
+
+def test_a_state_is_made_once() -> None:
+    queue = tf.FIFOQueue(3, tf.float32, shared_name="q")
+    store = Store()
+    _run([queue.enqueue(1.0)], {}, store)
+    kept = store.cell("q").value
+    _run([queue.enqueue(2.0)], {}, store)
+    assert store.cell("q").value is kept
+    assert [_run([queue.dequeue()], {}, store)[0] for _ in range(2)] == [1, 2]
+
+
+def test_random_draws_go_on_where_they_were() -> None:
+    draw = tf.random_uniform([2], seed=3)
+    store = Store()
+    first, second = _run([draw], {}, store)[0], _run([draw], {}, store)[0]
+    other = Store()
+    assert not np.array_equal(first, second)
+    assert np.array_equal(_run([draw], {}, other)[0], first)
+    assert np.array_equal(_run([draw], {}, other)[0], second)
