@@ -10,6 +10,7 @@ from typing import Any
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.core.dtypes import float32
+from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.flow.control_flow import group
 from millrace.lib.losses.weighted import compute_weighted_loss
@@ -123,6 +124,7 @@ def weights_of(features: Any, column: Any, logits: Any, per_logit: bool = False)
         return weights
 
 
+@public("estimator.Head")
 class HeadBase:
     """What all heads share.
 

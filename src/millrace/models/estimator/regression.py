@@ -109,7 +109,9 @@ def regression_head(
     return RegressionHeadBase(weight_column, label_dimension, loss_reduction, loss_fn, inverse_link_fn, name)
 
 
-def _poisson(compute_full_loss: bool) -> Callable[..., Any]:
+def poisson_loss(compute_full_loss: bool) -> Callable[..., Any]:
+    """The loss of counts, for a head."""
+
     def loss(labels: Any, logits: Any) -> Any:
         return log_poisson_loss(targets=labels, log_input=logits, compute_full_loss=compute_full_loss)
 
@@ -125,11 +127,12 @@ def poisson_regression_head(
     name: str | None = None,
 ) -> RegressionHeadBase:
     """A head for counts: the logits are logarithms of the means; arguments as for `regression_head`."""
-    loss = _poisson(compute_full_loss)
+    loss = poisson_loss(compute_full_loss)
     return RegressionHeadBase(weight_column, label_dimension, loss_reduction, loss, exp, name)
 
 
-def _logistic(labels: Any, logits: Any) -> Any:
+def logistic_loss(labels: Any, logits: Any) -> Any:
+    """The loss of probabilities, for a head."""
     return sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
 
 
@@ -138,7 +141,7 @@ def logistic_regression_head(
     weight_column: Any = None, loss_reduction: str = _OVER_BATCH, name: str | None = None
 ) -> RegressionHeadBase:
     """A head for probabilities; arguments as for `regression_head`."""
-    return RegressionHeadBase(weight_column, 1, loss_reduction, _logistic, sigmoid, name)
+    return RegressionHeadBase(weight_column, 1, loss_reduction, logistic_loss, sigmoid, name)
 
 
 class MultiHeadBase:
