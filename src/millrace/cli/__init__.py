@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from millrace.cli.files import add_commands, run_command
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
@@ -76,6 +78,7 @@ def _dispatch(arguments: Sequence[str] | None) -> int:
     explain = commands.add_parser("explain", help="run a script and say how each of its runs was carried out")
     explain.add_argument("script", help="path of the script")
     explain.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
+    add_commands(commands)
     doctor = commands.add_parser("doctor", help="run a script and say what commonly goes wrong in it")
     doctor.add_argument("script", help="path of the script")
     doctor.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
@@ -124,6 +127,8 @@ def _dispatch(arguments: Sequence[str] | None) -> int:
         from millrace.cli.graph import draw_script
 
         return draw_script(chosen.script, chosen.args, chosen.output, chosen.nodes)
+    if chosen.command in ("inspect", "convert", "show", "predict"):
+        return run_command(chosen)
     if chosen.command in ("enable", "disable"):
         from millrace.cli.run import switch
 

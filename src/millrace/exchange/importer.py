@@ -88,8 +88,8 @@ def _imported(
         with graph.name_scope("import" if name is None else name) as scope:
             replaced = _converted_map(graph, mapped, name)
             work = Import(graph, proto, scope[:-1], replaced, producer_op_list)
-            size = len(proto.node)
-            with long_work(f"importing {size} nodes") if size > _MANY else nullcontext():
+            count = len(proto.node)
+            with long_work(f"importing {count} nodes") if count > _MANY else nullcontext():
                 work.run()
             found = None if return_elements is None else [work.element(e) for e in return_elements]
     except BaseException as error:

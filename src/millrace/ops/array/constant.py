@@ -42,6 +42,17 @@ class Placeholder:
     grad = NOT_DIFFERENTIABLE
 
 
+@declare("PlaceholderV2() -> output: dtype", dtype=attrs.dtype(), shape=attrs.shape(), effect=True)
+class PlaceholderV2:
+    """`Placeholder` of graphs written in 2016, whose shape must be told."""
+
+    def shape(shape):
+        return shape
+
+    kernel = None
+    grad = NOT_DIFFERENTIABLE
+
+
 @declare(
     "PlaceholderWithDefault(input: dtype) -> output: dtype",
     dtype=ALL,

@@ -1,0 +1,1 @@
+"""Graphs made ready for use without training: frozen, cut down, folded."""

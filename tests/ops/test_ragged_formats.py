@@ -1,0 +1,85 @@
+"""Ragged rows, data formats, buckets and placeholders of old and exported graphs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import millrace as tf
+
+raw = tf.raw_ops
+
+
+def values(found):
+    with tf.Session() as sess:
+        return [np.asarray(value).tolist() for value in sess.run(found)]
+
+
+def test_ranges():
+    assert values(list(raw.RaggedRange(starts=[0, 5, 8], limits=[3, 5, 12], deltas=1))) == [
+        [0, 3, 3, 7],
+        [0, 1, 2, 8, 9, 10, 11],
+    ]
+    found = raw.RaggedRange(starts=0.0, limits=[1.0, 2.5], deltas=[0.5, 1.0], Tsplits=tf.int32)
+    assert values(list(found)) == [[0, 2, 5], [0.0, 0.5, 0.0, 1.0, 2.0]]
+    assert values(list(raw.RaggedRange(starts=[5, 0], limits=[0, -3], deltas=[-2, 1]))) == [
+        [0, 3, 3],
+        [5, 3, 1],
+    ]
+    with pytest.raises(ValueError, match="same shape"):
+        raw.RaggedRange(starts=[5, 1, 2], limits=[0, 1], deltas=[1])
+    with pytest.raises(ValueError, match="scalar or a vector"):
+        raw.RaggedRange(starts=[[5]], limits=[0], deltas=[1])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="delta != 0"):
+        values(list(raw.RaggedRange(starts=[5], limits=[0], deltas=[0])))
+
+
+def test_gather_of_ragged_rows():
+    flat = tf.constant(np.arange(10.0).reshape(5, 2))
+    splits = [np.array([0, 1, 3], np.int64), np.array([0, 2, 2, 5], np.int64)]
+    found = raw.RaggedGather(
+        params_nested_splits=splits, params_dense_values=flat, indices=[[1, 0], [1, 1]], OUTPUT_RAGGED_RANK=3
+    )
+    first, second, third, rows = values([*found.output_nested_splits, found.output_dense_values])
+    assert (first, second, third) == ([0, 2, 4], [0, 2, 3, 5, 7], [0, 0, 3, 5, 5, 8, 8, 11])
+    assert [int(row[0]) // 2 for row in rows] == [2, 3, 4, 0, 1, 2, 3, 4, 2, 3, 4]
+    bad = raw.RaggedGather(
+        params_nested_splits=splits[:1], params_dense_values=flat, indices=[2], OUTPUT_RAGGED_RANK=1
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[0, 2\)"):
+        values([bad.output_dense_values])
+
+
+def test_data_formats():
+    assert values([raw.DataFormatDimMap(x=[0, 1, 2, 3, -1, -2])]) == [[0, 2, 3, 1, 1, 3]]
+    assert values([raw.DataFormatVecPermute(x=[1, 2, 3, 4])]) == [[1, 4, 2, 3]]
+    pads = raw.DataFormatVecPermute(x=[[1, 2], [3, 4], [5, 6], [7, 8]], src_format="NCHW", dst_format="NHWC")
+    assert values([pads]) == [[[1, 2], [5, 6], [7, 8], [3, 4]]]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[4\]"):
+        values([raw.DataFormatVecPermute(x=[1, 2])])
+    with pytest.raises(ValueError, match="vector"):
+        raw.DataFormatVecPermute(x=1)
+
+
+def test_buckets():
+    found = raw.BoostedTreesBucketize(
+        float_values=[[1.0, 2.0, 3.0, 0.0, 9.0]], bucket_boundaries=[[1.0, 2.0, 5.0]]
+    )
+    assert values(list(found)) == [[0, 1, 2, 0, 2]]
+
+
+def test_old_placeholders():
+    x = raw.PlaceholderV2(dtype=tf.float32, shape=[2])
+    with tf.Session() as sess:
+        assert sess.run(x + 1.0, {x: [1.0, 2.0]}).tolist() == [2.0, 3.0]
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            sess.run(x)
+
+
+def test_reads_that_copy_nothing():
+    v = tf.Variable([1.0], use_resource=True)
+    with tf.control_dependencies([raw.DisableCopyOnRead(resource=v.handle)]):
+        y = v.read_value()
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        assert sess.run(y).tolist() == [1.0]
