@@ -186,6 +186,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "OpStats": "millrace.building.internals:OpStats",
         "RegisterShape": "millrace.building.internals:RegisterShape",
         "RegisterStatistics": "millrace.building.internals:RegisterStatistics",
+        "_TensorLike": "millrace.building.tensor_like:TensorLike",
         "_as_graph_element": "millrace.building.internals:as_graph_element",
         "_get_graph_from_inputs": "millrace.building.internals:get_graph_from_inputs",
         "colocate_with": "millrace.building.scopes:colocate_with",
@@ -223,6 +224,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "smart_case": "millrace.lib.flow.static_branch:smart_case",
         "smart_cond": "millrace.lib.flow.static_branch:smart_cond",
         "smart_constant_value": "millrace.lib.flow.static_branch:smart_constant_value",
+    },
+    "python.framework.tensor_like": {
+        "_TensorLike": "millrace.building.tensor_like:TensorLike",
     },
     "python.framework.tensor_shape": {
         "as_dimension": "millrace.core.shapes:as_dimension",
@@ -480,8 +484,26 @@ PRIVATE: dict[str, dict[str, str]] = {
         "enable": "millrace.lib.platform.context:enable",
         "enabled": "millrace.lib.platform.context:executing_eagerly",
     },
+    "python.tools.freeze_graph": {
+        "freeze_graph": "millrace.saver.freezing.freeze:freeze_graph",
+        "freeze_graph_with_def_protos": "millrace.saver.freezing.freeze:freeze_graph_with_def_protos",
+    },
+    "python.tools.inspect_checkpoint": {
+        "print_tensors_in_checkpoint_file": "millrace.saver.freezing.inspect_checkpoint:print_tensors_in_checkpoint_file",
+    },
+    "python.tools.optimize_for_inference_lib": {
+        "ensure_graph_is_valid": "millrace.saver.freezing.strip:ensure_graph_is_valid",
+        "fold_batch_norms": "millrace.saver.freezing.batch_norms:fold_batch_norms",
+        "optimize_for_inference": "millrace.saver.freezing.optimize:optimize_for_inference",
+    },
     "python.tools.saved_model_utils": {
+        "get_meta_graph_def": "millrace.saver.freezing.inspect_checkpoint:get_meta_graph_def",
+        "get_saved_model_tag_sets": "millrace.saver.freezing.inspect_checkpoint:get_saved_model_tag_sets",
         "read_saved_model": "millrace.saver.saved_model.loader:read_saved_model",
+    },
+    "python.tools.strip_unused_lib": {
+        "strip_unused": "millrace.saver.freezing.strip:strip_unused",
+        "strip_unused_from_files": "millrace.saver.freezing.strip:strip_unused_from_files",
     },
     "python.training.adam": {
         "AdamOptimizer": "millrace.training.optimizers.adam:AdamOptimizer",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import estimator as estimator
     from millrace.api.contrib import feature_column as feature_column
     from millrace.api.contrib import framework as framework
+    from millrace.api.contrib import graph_editor as graph_editor
     from millrace.api.contrib import image as image
     from millrace.api.contrib import layers as layers
     from millrace.api.contrib import learn as learn
@@ -45,6 +46,7 @@ __all__ = [
     "estimator",
     "feature_column",
     "framework",
+    "graph_editor",
     "image",
     "layers",
     "learn",
@@ -71,5 +73,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "estimator", "feature_column", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "tpu", "training", "util",),
+        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "estimator", "feature_column", "framework", "graph_editor", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "tpu", "training", "util",),
     )
