@@ -42,7 +42,7 @@ from millrace.ops.random.counts import random_gamma
 from millrace.ops.random.draws import multinomial, random_uniform
 
 
-def _logits_and_probs(
+def logits_and_probs(
     logits: Any, probs: Any, multidimensional: bool, validate_args: bool, name: str
 ) -> tuple[Tensor, Tensor]:
     """Both, whichever of them is given.
@@ -128,7 +128,7 @@ class Bernoulli(_Answers):
     ) -> None:
         parameters = dict(locals())
         with name_scope(name) as scope:
-            self._logits, self._probs = _logits_and_probs(logits, probs, False, validate_args, scope)
+            self._logits, self._probs = logits_and_probs(logits, probs, False, validate_args, scope)
         parents = [self._logits, self._probs]
         super().__init__(
             dtype, NOT_REPARAMETERIZED, validate_args, allow_nan_stats, parameters, parents, scope
@@ -211,7 +211,7 @@ class Categorical(_Answers):
     ) -> None:
         parameters = dict(locals())
         with name_scope(name, values=[logits, probs]) as scope:
-            self._logits, self._probs = _logits_and_probs(logits, probs, True, validate_args, scope)
+            self._logits, self._probs = logits_and_probs(logits, probs, True, validate_args, scope)
             rank = self._logits.shape.with_rank_at_least(1).ndims
             if rank is not None:
                 before = convert_to_tensor(rank - 1, int32, name="batch_rank")
@@ -359,7 +359,7 @@ class Multinomial(_Counts):
             self._total_count = convert_to_tensor(total_count, name="total_count")
             if validate_args:
                 self._total_count = _checked_count(self._total_count)
-            self._logits, self._probs = _logits_and_probs(logits, probs, True, validate_args, scope)
+            self._logits, self._probs = logits_and_probs(logits, probs, True, validate_args, scope)
             self._mean_value = self._wide_count() * self._probs
         parents = [self._total_count, self._logits, self._probs]
         super().__init__(

@@ -1,0 +1,799 @@
+"""`tf.contrib.distributions`: distributions of single numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
+from millrace.building.convert import convert_to_tensor, shape_tensor
+from millrace.building.scopes import control_dependencies, name_scope
+from millrace.core.public import public
+from millrace.graph.tensor import Tensor
+from millrace.lib.distributions.base import (
+    FULLY_REPARAMETERIZED,
+    NOT_REPARAMETERIZED,
+    Distribution,
+    ReparameterizationType,
+    drawn_shape,
+    new_seed,
+)
+from millrace.lib.distributions.discrete import logits_and_probs
+from millrace.lib.distributions.divergence import RegisterKL
+from millrace.lib.distributions.positive import Beta, Gamma
+from millrace.lib.distributions.real import Laplace, Normal, StudentT
+from millrace.lib.math.checks import assert_positive, assert_same_float_dtype
+from millrace.ops.array.fill import fill, ones_like, zeros_like
+from millrace.ops.array.shape import broadcast_dynamic_shape, broadcast_static_shape
+from millrace.ops.math.elementwise import exp, expm1, floor, log, log1p, sigmoid, square
+from millrace.ops.math.select import where
+from millrace.ops.math.trigonometric import atan, tan
+from millrace.ops.nn.activation import softplus
+from millrace.ops.random.counts import random_gamma, random_poisson
+from millrace.ops.random.draws import random_normal, random_uniform
+
+
+class Numbers(Distribution):
+    """A distribution of numbers, with parameters that broadcast."""
+
+    _named: dict[str, Tensor]
+
+    def _begin(
+        self, given: dict[str, Any], kind: ReparameterizationType, positive: tuple[str, ...], **named: Any
+    ) -> None:
+        """Makes the parameters tensors, and the distribution of them.
+
+        Args:
+          given: the constructor's arguments.
+          kind: the reparameterization.
+          positive: which parameters are checked to be positive.
+          **named: the parameters.
+        """
+        with name_scope(given["name"], values=list(named.values())) as scope:
+            checks = [assert_positive(named[n]) for n in positive] if given["validate_args"] else []
+            with control_dependencies(checks):
+                self._named = {n: raw.Identity(v, name=n) for n, v in named.items()}
+            assert_same_float_dtype(list(self._named.values()))
+        self._finish(given, kind, scope)
+
+    def _finish(self, given: dict[str, Any], kind: ReparameterizationType, scope: str) -> None:
+        held = list(self._named.values())
+        arguments = given["validate_args"], given["allow_nan_stats"]
+        Distribution.__init__(self, held[0].dtype, kind, *arguments, dict(given), held, scope)
+
+    def _event_shape_tensor(self) -> Tensor:
+        return convert_to_tensor(np.zeros(0, np.int32))
+
+    def _event_shape(self) -> Any:
+        return ()
+
+    def _batch_shape_tensor(self) -> Tensor:
+        first, *rest = self._named.values()
+        shape = shape_tensor(first)
+        for other in rest:
+            shape = broadcast_dynamic_shape(shape, shape_tensor(other))
+        return shape
+
+    def _batch_shape(self) -> Any:
+        first, *rest = self._named.values()
+        shape = first.shape
+        for other in rest:
+            shape = broadcast_static_shape(shape, other.shape)
+        return shape
+
+    def _full(self, value: float) -> Tensor:
+        return fill(self.batch_shape_tensor(), convert_to_tensor(value, self.dtype.base_dtype))
+
+    def _uniform(self, n: Any, seed: int | None, least: float = 0.0) -> Tensor:
+        shape = drawn_shape(n, self.batch_shape_tensor())
+        return random_uniform(shape, minval=least, maxval=1.0, dtype=self.dtype, seed=seed)
+
+
+class _Placed(Numbers):
+    @property
+    def loc(self) -> Tensor:
+        """The location."""
+        return self._named["loc"]
+
+    @property
+    def scale(self) -> Tensor:
+        """The scale."""
+        return self._named["scale"]
+
+    def _z(self, x: Tensor) -> Tensor:
+        return (x - self.loc) / self.scale
+
+
+@public("contrib.distributions.Logistic")
+class Logistic(_Placed):
+    """Logistic distributions.
+
+    Args:
+      loc: `[...]`, floating: the means.
+      scale: broadcasts with `loc`: positive.
+      validate_args, allow_nan_stats, name: as for `Distribution`.
+    """
+
+    def __init__(
+        self,
+        loc: Any,
+        scale: Any,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "Logistic",
+    ) -> None:
+        self._begin(dict(locals()), FULLY_REPARAMETERIZED, ("scale",), loc=loc, scale=scale)
+
+    def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
+        u = self._uniform(n, seed, float(np.finfo(self.dtype.as_numpy_dtype).tiny))
+        return self.loc + self.scale * (log(u) - log1p(-1.0 * u))
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        z = self._z(x)
+        return -z - 2.0 * softplus(-z) - log(self.scale)
+
+    def _cdf(self, x: Tensor) -> Tensor:
+        return sigmoid(self._z(x))
+
+    def _log_cdf(self, x: Tensor) -> Tensor:
+        return -softplus(-self._z(x))
+
+    def _survival_function(self, x: Tensor) -> Tensor:
+        return sigmoid(-self._z(x))
+
+    def _log_survival_function(self, x: Tensor) -> Tensor:
+        return -softplus(self._z(x))
+
+    def _entropy(self) -> Tensor:
+        return 2.0 + log(self.scale) + self._full(0.0)
+
+    def _mean(self) -> Tensor:
+        return self.loc * ones_like(self.scale)
+
+    def _stddev(self) -> Tensor:
+        return self.scale * ones_like(self.loc) * math.pi / math.sqrt(3)
+
+    def _mode(self) -> Tensor:
+        return self._mean()
+
+
+@public("contrib.distributions.Cauchy")
+class Cauchy(_Placed):
+    """Cauchy distributions.
+
+    Args:
+      loc: `[...]`, floating: the medians.
+      scale: broadcasts with `loc`: positive.
+      validate_args, allow_nan_stats, name: as for `Distribution`.
+    """
+
+    def __init__(
+        self,
+        loc: Any,
+        scale: Any,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "Cauchy",
+    ) -> None:
+        self._begin(dict(locals()), FULLY_REPARAMETERIZED, ("scale",), loc=loc, scale=scale)
+
+    def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
+        return self._quantile(self._uniform(n, seed))
+
+    def _quantile(self, p: Tensor) -> Tensor:
+        return self.loc + self.scale * tan(math.pi * (p - 0.5))
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        return -log1p(square(self._z(x))) - (math.log(math.pi) + log(self.scale))
+
+    def _cdf(self, x: Tensor) -> Tensor:
+        return atan(self._z(x)) / math.pi + 0.5
+
+    def _log_cdf(self, x: Tensor) -> Tensor:
+        return log1p(2 / math.pi * atan(self._z(x))) - math.log(2)
+
+    def _entropy(self) -> Tensor:
+        return math.log(4 * math.pi) + log(self.scale) + self._full(0.0)
+
+    def _mode(self) -> Tensor:
+        return self.loc * ones_like(self.scale)
+
+    def _undefined_statistic(self, what: str) -> Tensor:
+        if self.allow_nan_stats:
+            return self._full(float("nan"))
+        raise ValueError(f"`{what}` is undefined for Cauchy distribution.")
+
+    def _mean(self) -> Tensor:
+        return self._undefined_statistic("mean")
+
+    def _stddev(self) -> Tensor:
+        return self._undefined_statistic("stddev")
+
+
+@public("contrib.distributions.HalfNormal")
+class HalfNormal(Numbers):
+    """The distributions of the absolute value of a normal number of mean 0.
+
+    Args:
+      scale: `[...]`, floating: positive.
+      validate_args, allow_nan_stats, name: as for `Distribution`.
+    """
+
+    def __init__(
+        self, scale: Any, validate_args: bool = False, allow_nan_stats: bool = True, name: str = "HalfNormal"
+    ) -> None:
+        self._begin(dict(locals()), FULLY_REPARAMETERIZED, ("scale",), scale=scale)
+
+    @property
+    def scale(self) -> Tensor:
+        """The scale."""
+        return self._named["scale"]
+
+    def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
+        shape = drawn_shape(n, self.batch_shape_tensor())
+        return raw.Abs(random_normal(shape, 0.0, 1.0, self.dtype, seed) * self.scale)
+
+    def _prob(self, x: Tensor) -> Tensor:
+        height = math.sqrt(2 / math.pi) / self.scale
+        return height * exp(-0.5 * square(x / self.scale)) * raw.Cast(x >= 0, DstT=self.dtype.base_dtype)
+
+    def _cdf(self, x: Tensor) -> Tensor:
+        return raw.Erf(raw.Relu(x) / self.scale / math.sqrt(2.0))
+
+    def _entropy(self) -> Tensor:
+        return 0.5 * log(math.pi * square(self.scale) / 2.0) + 0.5
+
+    def _mean(self) -> Tensor:
+        return self.scale * math.sqrt(2.0) / math.sqrt(math.pi)
+
+    def _quantile(self, p: Tensor) -> Tensor:
+        from_normal = Normal(convert_to_tensor(0.0, self.dtype.base_dtype), self.scale)
+        return from_normal._quantile((p + 1.0) / 2.0)
+
+    def _mode(self) -> Tensor:
+        return self._full(0.0)
+
+    def _variance(self) -> Tensor:
+        return square(self.scale) * (1.0 - 2.0 / math.pi)
+
+
+@public("contrib.distributions.InverseGamma")
+class InverseGamma(Numbers):
+    """The distributions of the inverse of a gamma distributed number.
+
+    Args:
+      concentration: `[...]`, floating: positive.
+      rate: broadcasts with it: positive.
+      validate_args, allow_nan_stats, name: as for `Distribution`.
+    """
+
+    def __init__(
+        self,
+        concentration: Any,
+        rate: Any,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "InverseGamma",
+    ) -> None:
+        parts = {"concentration": concentration, "rate": rate}
+        self._begin(dict(locals()), NOT_REPARAMETERIZED, ("concentration", "rate"), **parts)
+
+    @property
+    def concentration(self) -> Tensor:
+        """The shape parameters."""
+        return self._named["concentration"]
+
+    @property
+    def rate(self) -> Tensor:
+        """The rates."""
+        return self._named["rate"]
+
+    def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
+        return 1.0 / random_gamma([n], self.concentration, self.rate, self.dtype, seed)
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        a, b = self.concentration, self.rate
+        return -(1.0 + a) * log(x) - b / x - (raw.Lgamma(a) - a * log(b))
+
+    def _cdf(self, x: Tensor) -> Tensor:
+        return raw.Igammac(self.concentration, self.rate / x)
+
+    def _entropy(self) -> Tensor:
+        a = self.concentration
+        return a + log(self.rate) + raw.Lgamma(a) - (1.0 + a) * raw.Digamma(a)
+
+    def _where(self, enough: float, value: Tensor) -> Tensor:
+        return where(
+            raw.BroadcastTo(self.concentration > enough, self.batch_shape_tensor()), value, self._full(np.nan)
+        )
+
+    def _mean(self) -> Tensor:
+        return self._where(1.0, self.rate / (self.concentration - 1.0))
+
+    def _variance(self) -> Tensor:
+        a = self.concentration
+        return self._where(2.0, square(self.rate) / square(a - 1.0) / (a - 2.0))
+
+    def _mode(self) -> Tensor:
+        return self.rate / (1.0 + self.concentration)
+
+
+@public("contrib.distributions.Chi2")
+class Chi2(Gamma):
+    """Chi-squared distributions.
+
+    Args:
+      df: `[...]`, floating: degrees of freedom, positive.
+      validate_args, allow_nan_stats, name: as for `Distribution`.
+    """
+
+    def __init__(
+        self, df: Any, validate_args: bool = False, allow_nan_stats: bool = True, name: str = "Chi2"
+    ) -> None:
+        parameters = dict(locals())
+        with name_scope(name, values=[df]) as scope:
+            with control_dependencies([assert_positive(df)] if validate_args else []):
+                self._df = raw.Identity(df, name="df")
+            half = convert_to_tensor(0.5, self._df.dtype.base_dtype)
+            super().__init__(half * self._df, half, validate_args, allow_nan_stats, scope)
+        self._parameters = {k: v for k, v in parameters.items() if k != "__class__"}
+
+    @property
+    def df(self) -> Tensor:
+        """The degrees of freedom."""
+        return self._df
+
+
+@public("contrib.distributions.Chi2WithAbsDf")
+class Chi2WithAbsDf(Chi2):
+    """`Chi2` of floor(|df|)."""
+
+    def __init__(
+        self, df: Any, validate_args: bool = False, allow_nan_stats: bool = True, name: str = "Chi2WithAbsDf"
+    ) -> None:
+        with name_scope(name, values=[df]) as scope:
+            df = floor(raw.Abs(df, name="abs_df"), name="floor_abs_df")
+            super().__init__(df, validate_args, allow_nan_stats, scope)
+
+
+@public("contrib.distributions.Poisson")
+class Poisson(Numbers):
+    """Poisson distributions, over whole numbers; others are taken as if counts were continuous.
+
+    Args:
+      rate: `[...]`, floating: the means, positive.
+      log_rate: their logarithms, in place of them.
+      validate_args, allow_nan_stats, name: as for `Distribution`.
+
+    Raises:
+      ValueError: neither or both were given.
+      TypeError: they are not floating.
+    """
+
+    def __init__(
+        self,
+        rate: Any = None,
+        log_rate: Any = None,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "Poisson",
+    ) -> None:
+        given = dict(locals())
+        if (rate is None) == (log_rate is None):
+            raise ValueError(f"Poisson takes rate or log_rate, and not both. Received: {rate}, {log_rate}")
+        with name_scope(name, values=[rate]) as scope:
+            told = "rate" if log_rate is None else "log_rate"
+            value = convert_to_tensor(rate if log_rate is None else log_rate, name=told)
+            if not value.dtype.is_floating:
+                raise TypeError(f"{told} must be floating. Received: {value.dtype.name}")
+            if log_rate is None:
+                with control_dependencies([assert_positive(value)] if validate_args else []):
+                    self._rate, self._log_rate = raw.Identity(value, name="rate"), log(value, name="log_rate")
+            else:
+                self._rate, self._log_rate = exp(value, name="rate"), value
+            self._named = {"rate": self._rate}
+        self._finish(given, NOT_REPARAMETERIZED, scope)
+
+    @property
+    def rate(self) -> Tensor:
+        """The means."""
+        return self._rate
+
+    @property
+    def log_rate(self) -> Tensor:
+        """Their logarithms."""
+        return self._log_rate
+
+    def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
+        return random_poisson(self._rate, [n], dtype=self.dtype, seed=seed)
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        return self._log_rate * x - raw.Lgamma(1.0 + x) - exp(self._log_rate)
+
+    def _log_cdf(self, x: Tensor) -> Tensor:
+        return log(self._cdf(x))
+
+    def _cdf(self, x: Tensor) -> Tensor:
+        return raw.Igammac(1.0 + raw.Maximum(floor(x), 0.0), self._rate)
+
+    def _mean(self) -> Tensor:
+        return raw.Identity(self._rate)
+
+    def _variance(self) -> Tensor:
+        return raw.Identity(self._rate)
+
+    def _mode(self) -> Tensor:
+        return floor(self._rate)
+
+
+class _Chances(Numbers):
+    def _chances(self, given: dict[str, Any], others: dict[str, Any]) -> None:
+        values = [given["logits"], given["probs"]]
+        with name_scope(given["name"], values=values) as scope:
+            self._logits, self._probs = logits_and_probs(
+                values[0], values[1], False, given["validate_args"], scope
+            )
+            self._named = {
+                n: raw.Identity(convert_to_tensor(v, self._probs.dtype.base_dtype)) for n, v in others.items()
+            }
+            self._named["probs"] = self._probs
+        self._finish(given, NOT_REPARAMETERIZED, scope)
+
+    @property
+    def logits(self) -> Tensor:
+        """The log odds."""
+        return self._logits
+
+    @property
+    def probs(self) -> Tensor:
+        """The probabilities of success."""
+        return self._probs
+
+
+@public("contrib.distributions.Geometric")
+class Geometric(_Chances):
+    """How many failures come before the first success.
+
+    Args:
+      logits, probs: `[...]`, floating: log odds or probability of success; one of them.
+      validate_args, allow_nan_stats, name: as for `Distribution`.
+    """
+
+    def __init__(
+        self,
+        logits: Any = None,
+        probs: Any = None,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "Geometric",
+    ) -> None:
+        self._chances(dict(locals()), {})
+
+    def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
+        u = self._uniform(n, seed, float(np.finfo(self.dtype.as_numpy_dtype).tiny))
+        return floor(log(u) / log1p(-self._probs))
+
+    def _cdf(self, x: Tensor) -> Tensor:
+        x = x if self.validate_args else raw.Maximum(floor(x), -1.0)
+        return where(
+            raw.BroadcastTo(x < 0.0, raw.Shape(x + self._probs)),
+            zeros_like(x + self._probs),
+            -expm1((1.0 + x) * log1p(-self._probs)),
+        )
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        x = floor(x)
+        return x * log1p(-self._probs) + log(self._probs)
+
+    def _entropy(self) -> Tensor:
+        p = self._probs
+        return -(log(p) + raw.Xlogy(1.0 - p, 1.0 - p) / p)
+
+    def _mean(self) -> Tensor:
+        return exp(-self._logits)
+
+    def _variance(self) -> Tensor:
+        return self._mean() / self._probs
+
+    def _mode(self) -> Tensor:
+        return self._full(0.0)
+
+
+@public("contrib.distributions.NegativeBinomial")
+class NegativeBinomial(_Chances):
+    """How many successes come before `total_count` failures.
+
+    Args:
+      total_count: `[...]`, floating.
+      logits, probs: log odds or probability of success; one of them.
+      validate_args, allow_nan_stats, name: as for `Distribution`.
+    """
+
+    def __init__(
+        self,
+        total_count: Any,
+        logits: Any = None,
+        probs: Any = None,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "NegativeBinomial",
+    ) -> None:
+        self._chances(dict(locals()), {"total_count": total_count})
+
+    @property
+    def total_count(self) -> Tensor:
+        """How many failures end it."""
+        return self._named["total_count"]
+
+    def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
+        rate = random_gamma([n], self.total_count, exp(-self._logits), self.dtype, seed)
+        return random_poisson(rate, [], dtype=self.dtype, seed=new_seed(seed, "negative_binom"))
+
+    def _cdf(self, x: Tensor) -> Tensor:
+        return raw.Betainc(*_alike(self.total_count, raw.Maximum(floor(x), 0.0) + 1.0, 1.0 - self._probs))
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        n = self.total_count
+        weight = n * -softplus(self._logits) + x * -softplus(-self._logits)
+        return weight - (raw.Lgamma(1.0 + x) + raw.Lgamma(n) - raw.Lgamma(n + x))
+
+    def _mean(self) -> Tensor:
+        return self.total_count * exp(self._logits)
+
+    def _variance(self) -> Tensor:
+        return self._mean() / (1.0 - self._probs)
+
+    def _mode(self) -> Tensor:
+        adjusted = where(
+            raw.BroadcastTo(self.total_count > 1.0, self.batch_shape_tensor()),
+            (self.total_count - 1.0) * exp(self._logits),
+            self._full(0.0),
+        )
+        return floor(adjusted)
+
+
+def _alike(*tensors: Tensor) -> list[Tensor]:
+    """The tensors in the shape that they broadcast to."""
+    total = tensors[0]
+    for other in tensors[1:]:
+        total = total + other
+    return [x + zeros_like(total) for x in tensors]
+
+
+@public("contrib.distributions.Binomial")
+class Binomial(_Chances):
+    """How many of `total_count` trials succeed.
+
+    Args:
+      total_count: `[...]`, floating.
+      logits, probs: log odds or probability of success; one of them.
+      validate_args, allow_nan_stats, name: as for `Distribution`.
+    """
+
+    def __init__(
+        self,
+        total_count: Any,
+        logits: Any = None,
+        probs: Any = None,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "Binomial",
+    ) -> None:
+        self._chances(dict(locals()), {"total_count": total_count})
+
+    @property
+    def total_count(self) -> Tensor:
+        """How many trials there are."""
+        return self._named["total_count"]
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        n = self.total_count
+        chosen = raw.Lgamma(1.0 + x) + raw.Lgamma(1.0 + n - x) - raw.Lgamma(1.0 + n)
+        return x * log(self._probs) + (n - x) * log1p(-self._probs) - chosen
+
+    def _cdf(self, x: Tensor) -> Tensor:
+        n = self.total_count
+        x = raw.Maximum(floor(x), -1.0)
+        below = raw.Minimum(x, n - 1.0)
+        share = raw.Betainc(
+            *_alike(n - raw.Maximum(below, 0.0), 1.0 + raw.Maximum(below, 0.0), 1.0 - self._probs)
+        )
+        all_in = where(raw.BroadcastTo(x >= n, raw.Shape(share)), ones_like(share), share)
+        return where(raw.BroadcastTo(x < 0.0, raw.Shape(share)), zeros_like(share), all_in)
+
+    def _mean(self) -> Tensor:
+        return self.total_count * self._probs
+
+    def _variance(self) -> Tensor:
+        return self._mean() * (1.0 - self._probs)
+
+    def _mode(self) -> Tensor:
+        return floor((1.0 + self.total_count) * self._probs)
+
+
+class _Certain(Numbers):
+    def _exact(self, given: dict[str, Any]) -> None:
+        loc, atol, rtol = given["loc"], given["atol"], given["rtol"]
+        with name_scope(given["name"], values=[loc, atol, rtol]) as scope:
+            loc = convert_to_tensor(loc, name="loc")
+            self._named = {"loc": loc}
+            kind = loc.dtype.base_dtype
+            self._atol, self._rtol = (convert_to_tensor(0 if t is None else t, kind) for t in (atol, rtol))
+        self._finish(given, FULLY_REPARAMETERIZED, scope)
+
+    @property
+    def loc(self) -> Tensor:
+        """The only value."""
+        return self._named["loc"]
+
+    @property
+    def atol(self) -> Tensor:
+        """How far from it others count as it."""
+        return self._atol
+
+    @property
+    def rtol(self) -> Tensor:
+        """The same as a share of it."""
+        return self._rtol
+
+    def _slack(self) -> Tensor:
+        return self._atol + self._rtol * raw.Abs(self.loc)
+
+    def _mean(self) -> Tensor:
+        return raw.Identity(self.loc)
+
+    def _mode(self) -> Tensor:
+        return raw.Identity(self.loc)
+
+    def _variance(self) -> Tensor:
+        return zeros_like(self.loc)
+
+
+@public("contrib.distributions.Deterministic")
+class Deterministic(_Certain):
+    """Always the same number.
+
+    Args:
+      loc: `[...]`: the number.
+      atol, rtol: how far from it, absolute and as a share, another counts as it; default 0.
+      validate_args, allow_nan_stats, name: as for `Distribution`.
+    """
+
+    def __init__(
+        self,
+        loc: Any,
+        atol: Any = None,
+        rtol: Any = None,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "Deterministic",
+    ) -> None:
+        self._exact(dict(locals()))
+
+    def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
+        return raw.BroadcastTo(self.loc, drawn_shape(n, self.batch_shape_tensor()))
+
+    def _prob(self, x: Tensor) -> Tensor:
+        return raw.Cast(raw.Abs(x - self.loc) <= self._slack(), DstT=self.dtype.base_dtype)
+
+    def _cdf(self, x: Tensor) -> Tensor:
+        return raw.Cast(x >= self.loc - self._slack(), DstT=self.dtype.base_dtype)
+
+    def _entropy(self) -> Tensor:
+        return zeros_like(self.loc)
+
+
+# --- parameters made positive ------------------------------------------------------------------------------
+
+
+@public("contrib.distributions.NormalWithSoftplusScale")
+class NormalWithSoftplusScale(Normal):
+    """`Normal` with softplus(scale)."""
+
+    def __init__(
+        self,
+        loc: Any,
+        scale: Any,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "NormalWithSoftplusScale",
+    ) -> None:
+        with name_scope(name, values=[scale]) as scope:
+            super().__init__(
+                loc, softplus(scale, name="softplus_scale"), validate_args, allow_nan_stats, scope
+            )
+
+
+@public("contrib.distributions.LaplaceWithSoftplusScale")
+class LaplaceWithSoftplusScale(Laplace):
+    """`Laplace` with softplus(scale)."""
+
+    def __init__(
+        self,
+        loc: Any,
+        scale: Any,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "LaplaceWithSoftplusScale",
+    ) -> None:
+        with name_scope(name, values=[loc, scale]) as scope:
+            super().__init__(
+                loc, softplus(scale, name="softplus_scale"), validate_args, allow_nan_stats, scope
+            )
+
+
+@public("contrib.distributions.StudentTWithAbsDfSoftplusScale")
+class StudentTWithAbsDfSoftplusScale(StudentT):
+    """`StudentT` with floor(|df|) and softplus(scale)."""
+
+    def __init__(
+        self,
+        df: Any,
+        loc: Any,
+        scale: Any,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "StudentTWithAbsDfSoftplusScale",
+    ) -> None:
+        with name_scope(name, values=[df, scale]) as scope:
+            df, scale = floor(raw.Abs(df)), softplus(scale, name="softplus_scale")
+            super().__init__(df, loc, scale, validate_args, allow_nan_stats, scope)
+
+
+@public("contrib.distributions.GammaWithSoftplusConcentrationRate")
+class GammaWithSoftplusConcentrationRate(Gamma):
+    """`Gamma` with softplus(concentration) and softplus(rate)."""
+
+    def __init__(
+        self,
+        concentration: Any,
+        rate: Any,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "GammaWithSoftplusConcentrationRate",
+    ) -> None:
+        with name_scope(name, values=[concentration, rate]) as scope:
+            parts = (
+                softplus(concentration, name="softplus_concentration"),
+                softplus(rate, name="softplus_rate"),
+            )
+            super().__init__(*parts, validate_args, allow_nan_stats, scope)
+
+
+@public("contrib.distributions.BetaWithSoftplusConcentration")
+class BetaWithSoftplusConcentration(Beta):
+    """`Beta` with softplus of both concentrations."""
+
+    def __init__(
+        self,
+        concentration1: Any,
+        concentration0: Any,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "BetaWithSoftplusConcentration",
+    ) -> None:
+        with name_scope(name, values=[concentration1, concentration0]) as scope:
+            one = softplus(concentration1, name="softplus_concentration1")
+            zero = softplus(concentration0, name="softplus_concentration0")
+            super().__init__(one, zero, validate_args, allow_nan_stats, scope)
+
+
+@RegisterKL(HalfNormal, HalfNormal)
+def _kl_half_normal(a: HalfNormal, b: HalfNormal, name: str | None = None) -> Tensor:
+    with name_scope(name, "kl_half_normal_half_normal"):
+        return log(b.scale) - log(a.scale) + square(a.scale) / (2 * square(b.scale)) - 0.5
+
+
+@RegisterKL(Poisson, Poisson)
+def _kl_poisson(a: Poisson, b: Poisson, name: str | None = None) -> Tensor:
+    with name_scope(name, "kl_poisson_poisson"):
+        return a.rate * (a.log_rate - b.log_rate) - (a.rate - b.rate)
+
+
+@RegisterKL(Chi2, Chi2)
+def _kl_chi2(a: Chi2, b: Chi2, name: str | None = None) -> Tensor:
+    with name_scope(name, "kl_chi2_chi2"):
+        half_a, half_b = 0.5 * a.df, 0.5 * b.df
+        return (half_a - half_b) * raw.Digamma(half_a) + raw.Lgamma(half_b) - raw.Lgamma(half_a)

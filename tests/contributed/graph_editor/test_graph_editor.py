@@ -1,0 +1,98 @@
+"""Tests of tf.contrib.graph_editor: selection, walks, rewiring, copies."""
+
+import pytest
+
+import millrace as tf
+
+ge = tf.contrib.graph_editor
+
+
+def _names(things):
+    return [x.name for x in things]
+
+
+@pytest.fixture
+def parts():
+    with tf.Graph().as_default():
+        a, b = tf.constant(1.0, name="a"), tf.constant(2.0, name="b")
+        with tf.name_scope("s"):
+            c = tf.add(a, b, name="c")
+            e = tf.multiply(c, a, name="e")
+        f = tf.negative(e, name="f")
+        yield a, b, c, e, f
+
+
+def _value(t):
+    with tf.Session() as session:
+        return session.run(t)
+
+
+def test_views_and_walks(parts):
+    a, b, c, e, f = parts
+    view = ge.sgv(c.op, e.op)
+    assert _names(view.inputs) == ["a:0", "b:0"] and _names(view.outputs) == ["s/e:0"]
+    assert _names(view.remap_inputs([1]).inputs) == ["b:0"] and view.consumers() == [f.op]
+    assert _names(ge.get_backward_walk_ops(f.op)) == ["f", "s/e", "s/c", "a", "b"]
+    assert _names(ge.get_forward_walk_ops(b, stop_at_ts=[e])) == ["s/c", "s/e"]
+    assert _names(ge.get_walks_intersection_ops(a.op, f.op)) == ["a", "s/c", "s/e", "f"]
+    assert _names(ge.select_ops("^s/", graph=a.graph)) == ["s/c", "s/e"]
+    assert _names(ge.select_ts("(?#ts)^s/", graph=a.graph)) == ["s/c:0", "s/e:0"]
+    with pytest.raises(ValueError, match="keyword argument 'graph'"):
+        ge.select_ops("a")
+    with pytest.raises(TypeError, match="Expected a type"):
+        ge.sgv(3)
+    with pytest.raises(ValueError, match="index 4"):
+        view.remap_inputs([4])
+
+
+def test_rewiring(parts):
+    a, b, c, e, f = parts
+    z = tf.constant(5.0, name="z")
+    assert ge.reroute_ts(z, b) == 1 and _value(e) == 6
+    assert ge.swap_ts(a, z, can_modify=[c.op]) == 2
+    assert _names(c.op.inputs) == ["z:0", "a:0"] and _value(e) == 6
+    with pytest.raises(ValueError, match="different sizes: 1 != 2"):
+        ge.reroute_ts([a], [b, c])
+    with pytest.raises(ValueError, match="not compatible"):
+        ge.reroute_ts(tf.constant(1), b)
+    assert _names(c.op.inputs) == ["z:0", "a:0"]
+    ge.add_control_inputs(f.op, z.op)
+    assert f.op.control_inputs == [z.op]
+    ge.remove_control_inputs(f.op, z.op)
+    with pytest.raises(ValueError, match="not a control_input"):
+        ge.remove_control_inputs(f.op, z.op)
+
+
+def test_parts_taken_out(parts):
+    _, _, c, e, f = parts
+    view, stand_ins = ge.detach_inputs(ge.sgv(e.op))
+    assert _names(stand_ins) == ["s/geph__c_0:0", "geph__a_0:0"] == _names(view.inputs)
+    with tf.Session() as session:
+        assert session.run(f, dict(zip(stand_ins, [3.0, 4.0], strict=True))) == -12
+    ge.connect(ge.sgv(c.op), ge.sgv(f.op))
+    assert _names(f.op.inputs) == ["s/c:0"] and _value(f) == -3
+    ge.bypass(ge.sgv(f.op))
+    assert _names(f.op.inputs) == ["s/geph__c_0_1:0"]
+
+
+def test_copies(parts):
+    a, b, c, e, f = parts
+    z = tf.constant(5.0)
+    view, info = ge.copy_with_input_replacements(ge.sgv(c.op, e.op), {a: z}, dst_scope="k")
+    assert _names(view.ops) == ["k/s/c", "k/s/e"] and _value(info.transformed(e)) == 35
+    assert info.original(info.transformed(c)) is c
+    assert _value(ge.graph_replace({"f": f, "a": [a]}, {b: z})) == {"f": -6, "a": [1]}
+    other = tf.Graph()
+    ge.copy(ge.sgv(c.op, e.op), other)
+    assert _names(other.get_operations()) == ["geph__a_0", "geph__b_0", "s/c", "geph__a_0_1", "s/e"]
+    with pytest.raises(ValueError, match="not connected"):
+        ge.graph_replace(a, {f: z})
+    with pytest.raises(TypeError, match=r"Expected a tf.Graph"):
+        ge.copy(ge.sgv(c.op), "x")
+
+
+def test_loops_are_replaced_whole():
+    with tf.Graph().as_default():
+        x, y = tf.constant(2.0), tf.constant(3.0)
+        out = tf.while_loop(lambda i, v: i < 3, lambda i, v: (i + 1, v * x), [0, 1.0])[1]
+        assert _value([out, ge.graph_replace(out, {x: y})]) == [8, 27]
