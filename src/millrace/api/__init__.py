@@ -655,6 +655,7 @@ if TYPE_CHECKING:
     from millrace.api import sysconfig as sysconfig
     from millrace.api import test as test
     from millrace.api import tools as tools
+    from millrace.api import tpu as tpu
     from millrace.api import train as train
     from millrace.api import version as version
 
@@ -1262,6 +1263,7 @@ __all__ = [
     "to_int32",
     "to_int64",
     "tools",
+    "tpu",
     "trace",
     "train",
     "trainable_variables",
@@ -1922,5 +1924,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.array.fill",
             "zeta": "millrace.ops.math.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "train", "version",),
+        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "tpu", "train", "version",),
     )

@@ -20,6 +20,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "convert_collection_to_dict": "millrace.contributed.layers.outputs:convert_collection_to_dict",
         "get_tensor_aliases": "millrace.contributed.layers.outputs:get_tensor_aliases",
     },
+    "contrib.learn.python.learn.preprocessing.text": {
+        "VocabularyProcessor": "millrace.contributed.learn.text:VocabularyProcessor",
+    },
     "contrib.legacy_seq2seq.python.ops.seq2seq": {
         "embedding_attention_seq2seq": "millrace.contributed.legacy_seq2seq.models:embedding_attention_seq2seq",
         "embedding_rnn_seq2seq": "millrace.contributed.legacy_seq2seq.models:embedding_rnn_seq2seq",
@@ -88,6 +91,12 @@ PRIVATE: dict[str, dict[str, str]] = {
         "vgg_arg_scope": "millrace.contributed.slim.nets.plain:vgg_arg_scope",
         "vgg_d": "millrace.contributed.slim.nets.plain:vgg_16",
         "vgg_e": "millrace.contributed.slim.nets.plain:vgg_19",
+    },
+    "contrib.tpu.python.tpu.tpu_config": {
+        "RunConfig": "millrace.contributed.tpu.config:RunConfig",
+    },
+    "contrib.tpu.python.tpu.util": {
+        "check_positive_integer": "millrace.contributed.tpu.config:check_positive_integer",
     },
     "contrib.training.python.training.hparam": {
         "HParams": "millrace.contributed.training.hparams:HParams",
@@ -184,6 +193,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "OpStats": "millrace.building.internals:OpStats",
         "RegisterShape": "millrace.building.internals:RegisterShape",
         "RegisterStatistics": "millrace.building.internals:RegisterStatistics",
+        "_TensorLike": "millrace.building.tensor_like:TensorLike",
         "_as_graph_element": "millrace.building.internals:as_graph_element",
         "_get_graph_from_inputs": "millrace.building.internals:get_graph_from_inputs",
         "colocate_with": "millrace.building.scopes:colocate_with",
@@ -221,6 +231,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "smart_case": "millrace.lib.flow.static_branch:smart_case",
         "smart_cond": "millrace.lib.flow.static_branch:smart_cond",
         "smart_constant_value": "millrace.lib.flow.static_branch:smart_constant_value",
+    },
+    "python.framework.tensor_like": {
+        "_TensorLike": "millrace.building.tensor_like:TensorLike",
     },
     "python.framework.tensor_shape": {
         "as_dimension": "millrace.core.shapes:as_dimension",
