@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import slim as slim
     from millrace.api.contrib import staging as staging
     from millrace.api.contrib import stateless as stateless
+    from millrace.api.contrib import tpu as tpu
     from millrace.api.contrib import training as training
     from millrace.api.contrib import util as util
 
@@ -62,6 +63,7 @@ __all__ = [
     "slim",
     "staging",
     "stateless",
+    "tpu",
     "training",
     "util",
 ]
@@ -71,5 +73,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "estimator", "feature_column", "framework", "graph_editor", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
+        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "estimator", "feature_column", "framework", "graph_editor", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "tpu", "training", "util",),
     )
