@@ -8,6 +8,7 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.building.static import static_dims, static_value
+from millrace.building.tensor_like import TensorLike
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -18,7 +19,7 @@ IndexedSlicesValue = namedtuple("IndexedSlicesValue", ["values", "indices", "den
 
 
 @public("IndexedSlices")
-class IndexedSlices:
+class IndexedSlices(TensorLike):
     """Rows of a tensor: row `values[i]` stands at place `indices[i]`; rows with one index add up.
 
     Args:

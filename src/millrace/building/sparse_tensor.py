@@ -9,6 +9,7 @@ from millrace.building import raw
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_dims
+from millrace.building.tensor_like import TensorLike
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.defaults import session_for
@@ -20,7 +21,7 @@ SparseTensorValue = public("SparseTensorValue", "compat.v1.SparseTensorValue")(
 
 
 @public("SparseTensor", "sparse.SparseTensor")
-class SparseTensor:
+class SparseTensor(TensorLike):
     """Values at some places of a tensor whose other elements are zero, or missing.
 
     Most operations want the places in row-major order; `tf.sparse_reorder` sorts them.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from millrace.api.keras import backend as backend
     from millrace.api.keras import callbacks as callbacks
     from millrace.api.keras import constraints as constraints
+    from millrace.api.keras import datasets as datasets
     from millrace.api.keras import experimental as experimental
     from millrace.api.keras import initializers as initializers
     from millrace.api.keras import layers as layers
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from millrace.api.keras import metrics as metrics
     from millrace.api.keras import models as models
     from millrace.api.keras import optimizers as optimizers
+    from millrace.api.keras import preprocessing as preprocessing
     from millrace.api.keras import regularizers as regularizers
     from millrace.api.keras import utils as utils
 
@@ -31,6 +33,7 @@ __all__ = [
     "backend",
     "callbacks",
     "constraints",
+    "datasets",
     "experimental",
     "initializers",
     "layers",
@@ -38,6 +41,7 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "preprocessing",
     "regularizers",
     "utils",
 ]
@@ -50,5 +54,5 @@ if not TYPE_CHECKING:
             "Model": "millrace.models.keras.engine.model",
             "Sequential": "millrace.models.keras.engine.sequential",
         },
-        children=("activations", "backend", "callbacks", "constraints", "experimental", "initializers", "layers", "losses", "metrics", "models", "optimizers", "regularizers", "utils",),
+        children=("activations", "backend", "callbacks", "constraints", "datasets", "experimental", "initializers", "layers", "losses", "metrics", "models", "optimizers", "preprocessing", "regularizers", "utils",),
     )

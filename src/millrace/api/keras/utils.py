@@ -16,20 +16,34 @@ if TYPE_CHECKING:
     from millrace.models.keras.engine.generators import OrderedEnqueuer as OrderedEnqueuer
     from millrace.models.keras.engine.generators import Sequence as Sequence
     from millrace.models.keras.engine.generators import SequenceEnqueuer as SequenceEnqueuer
+    from millrace.models.keras.fetching import get_file as get_file
+    from millrace.models.keras.hdf5_matrix import HDF5Matrix as HDF5Matrix
     from millrace.models.keras.labels import normalize as normalize
     from millrace.models.keras.labels import to_categorical as to_categorical
+    from millrace.models.keras.pictures import model_to_dot as model_to_dot
+    from millrace.models.keras.pictures import plot_model as plot_model
+    from millrace.models.keras.replicas import convert_all_kernels_in_model as convert_all_kernels_in_model
+    from millrace.models.keras.replicas import get_source_inputs as get_source_inputs
+    from millrace.models.keras.replicas import multi_gpu_model as multi_gpu_model
 
 __all__ = [
     "CustomObjectScope",
     "GeneratorEnqueuer",
+    "HDF5Matrix",
     "OrderedEnqueuer",
     "Progbar",
     "Sequence",
     "SequenceEnqueuer",
+    "convert_all_kernels_in_model",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
+    "get_file",
+    "get_source_inputs",
+    "model_to_dot",
+    "multi_gpu_model",
     "normalize",
+    "plot_model",
     "serialize_keras_object",
     "to_categorical",
 ]
@@ -40,14 +54,21 @@ if not TYPE_CHECKING:
         {
             "CustomObjectScope": "millrace.lib.layers.registry",
             "GeneratorEnqueuer": "millrace.models.keras.engine.generators",
+            "HDF5Matrix": "millrace.models.keras.hdf5_matrix",
             "OrderedEnqueuer": "millrace.models.keras.engine.generators",
             "Progbar": "millrace.models.keras.callbacks.progress",
             "Sequence": "millrace.models.keras.engine.generators",
             "SequenceEnqueuer": "millrace.models.keras.engine.generators",
+            "convert_all_kernels_in_model": "millrace.models.keras.replicas",
             "custom_object_scope": "millrace.lib.layers.registry",
             "deserialize_keras_object": "millrace.lib.layers.registry",
             "get_custom_objects": "millrace.lib.layers.registry",
+            "get_file": "millrace.models.keras.fetching",
+            "get_source_inputs": "millrace.models.keras.replicas",
+            "model_to_dot": "millrace.models.keras.pictures",
+            "multi_gpu_model": "millrace.models.keras.replicas",
             "normalize": "millrace.models.keras.labels",
+            "plot_model": "millrace.models.keras.pictures",
             "serialize_keras_object": "millrace.lib.layers.registry",
             "to_categorical": "millrace.models.keras.labels",
         },

@@ -1,0 +1,1 @@
+"""Texts, sequences and images on their way into models."""
