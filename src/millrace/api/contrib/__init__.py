@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import sparsemax as sparsemax
     from millrace.api.contrib import staging as staging
     from millrace.api.contrib import stateless as stateless
+    from millrace.api.contrib import tpu as tpu
     from millrace.api.contrib import training as training
     from millrace.api.contrib import util as util
 
@@ -64,6 +65,7 @@ __all__ = [
     "sparsemax",
     "staging",
     "stateless",
+    "tpu",
     "training",
     "util",
 ]
@@ -73,5 +75,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "estimator", "feature_column", "framework", "graph_editor", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "sparsemax", "staging", "stateless", "training", "util",),
+        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "estimator", "feature_column", "framework", "graph_editor", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "sparsemax", "staging", "stateless", "tpu", "training", "util",),
     )
