@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import estimator as estimator
     from millrace.api.contrib import feature_column as feature_column
     from millrace.api.contrib import framework as framework
+    from millrace.api.contrib import graph_editor as graph_editor
     from millrace.api.contrib import image as image
     from millrace.api.contrib import layers as layers
     from millrace.api.contrib import learn as learn
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
     from millrace.api.contrib import seq2seq as seq2seq
     from millrace.api.contrib import signal as signal
     from millrace.api.contrib import slim as slim
+    from millrace.api.contrib import sparsemax as sparsemax
     from millrace.api.contrib import staging as staging
     from millrace.api.contrib import stateless as stateless
     from millrace.api.contrib import tensorboard as tensorboard
+    from millrace.api.contrib import tpu as tpu
     from millrace.api.contrib import training as training
     from millrace.api.contrib import util as util
 
@@ -45,6 +48,7 @@ __all__ = [
     "estimator",
     "feature_column",
     "framework",
+    "graph_editor",
     "image",
     "layers",
     "learn",
@@ -59,9 +63,11 @@ __all__ = [
     "seq2seq",
     "signal",
     "slim",
+    "sparsemax",
     "staging",
     "stateless",
     "tensorboard",
+    "tpu",
     "training",
     "util",
 ]
@@ -71,5 +77,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "estimator", "feature_column", "framework", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "tensorboard", "training", "util",),
+        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "estimator", "feature_column", "framework", "graph_editor", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "sparsemax", "staging", "stateless", "tensorboard", "tpu", "training", "util",),
     )
