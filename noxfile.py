@@ -3,6 +3,7 @@
 nox -s tests-3.13       the tests on one Python; `nox -s tests` on all that are installed
 nox -s lowest           the tests on the oldest dependencies that pyproject.toml allows
 nox -s coverage         coverage of the tests that compile nothing, with its floor
+nox -s mutants          which small changes of the core no test notices
 nox -s mypy             that the package's types reach a user of mypy
 """
 
@@ -30,6 +31,13 @@ def coverage(session: nox.Session) -> None:
     """The floor is in pyproject.toml."""
     session.install(".[test]", "pytest-cov")
     session.run("python", "-m", "pytest", "-q", "-n", "2", "-m", "not xla and not slow", "--cov")
+
+
+@nox.session(python="3.11")
+def mutants(session: nox.Session) -> None:
+    """Mutation testing of the core, a sample of each file; hours for all mutants."""
+    session.install(".[test]", "cosmic-ray>=8.4")
+    session.run("python", "tools/mutate.py", *session.posargs)
 
 
 @nox.session(python="3.11")

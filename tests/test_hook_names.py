@@ -221,3 +221,79 @@ def test_graph_mode():
         pass
     with pytest.raises(RuntimeError, match="TensorFlow 2"), context.eager_mode():
         pass
+
+
+def test_second_version():
+    import millrace.compat.v2 as tf2
+
+    assert tf2.nn.relu is tf.nn.relu and tf.compat.v2 is tf2
+    assert tf2.keras.layers.Dense is tf.keras.layers.Dense and tf2.raw_ops is tf.raw_ops
+    found = tf2.reduce_sum(tf.ones([2, 3]), 1, True)
+    assert found.shape.as_list() == [2, 1] and tf2.argmax([1, 2]).dtype == tf.int64
+    assert tf2.zeros_like(input=tf.ones([2])).shape.as_list() == [2]
+    spec = private("python.util.tf_inspect.getfullargspec")(tf2.reduce_sum)
+    assert spec.args == ["input_tensor", "axis", "keepdims", "name"] and spec.defaults == (None, False, None)
+    with pytest.raises(TypeError):
+        tf2.reduce_sum(tf.ones([2]), keep_dims=True)
+
+
+def test_second_version_functions_can_be_made():
+    import inspect
+
+    from millrace.hook import table
+
+    for module, names in table.second_version().items():
+        for name, (first, _) in names.items():
+            try:
+                made = getattr(importlib.import_module(f"millrace.{module}"), name)
+            except AttributeError as error:
+                assert "does not yet" in str(error), (module, name, first)
+                continue
+            assert list(inspect.signature(made).parameters), (module, name)
+
+
+def test_optimizers_are_derived_from_optimizer():
+    for name in ("Adam", "GradientDescent", "Momentum", "RMSProp", "Adagrad", "Adadelta", "Ftrl"):
+        assert getattr(tf.train, f"{name}Optimizer").__base__ is tf.train.Optimizer
+
+    class Plain(tf.train.Optimizer):
+        def __init__(self):
+            super().__init__(False, "Plain")
+
+    x = tf.Variable(1.0)
+    with pytest.raises(NotImplementedError, match="_apply_dense"):
+        Plain().minimize(x * 2.0, var_list=[x])
+
+
+def test_old_signatures_of_optimizers():
+    class Clipped(tf.train.Optimizer):
+        def __init__(self, rate, name="Clipped"):
+            super().__init__(False, name)
+            self._rate = rate
+
+        def compute_gradients(self, loss, var_list=None, **kwargs):
+            pairs = super().compute_gradients(loss, var_list, **kwargs)
+            return [(tf.clip_by_value(g, -1.0, 1.0), v) for g, v in pairs]
+
+        def _create_slots(self, var_list):
+            for v in var_list:
+                self._zeros_slot(v, "seen", self._name)
+
+        def _prepare(self):
+            self._rate_t = tf.convert_to_tensor(self._rate)
+
+        def _apply_dense(self, grad, var):
+            seen = self.get_slot(var, "seen").assign_add(grad)
+            return tf.group(var.assign_sub(self._rate_t * grad), seen)
+
+        def _resource_apply_dense(self, grad, handle):
+            return self._apply_dense(grad, handle)
+
+    for resource in (False, True):
+        x = tf.get_variable(f"x{resource}", [], initializer=tf.zeros_initializer(), use_resource=resource)
+        optimizer = Clipped(0.5)
+        step = optimizer.minimize(x * 10.0, var_list=[x])
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            session.run(step)
+            assert session.run([x, optimizer.get_slot(x, "seen")]) == [-0.5, 1.0]

@@ -1,4 +1,5 @@
-"""Checks that checkpoints and meta graphs travel between millrace and TensorFlow, both ways.
+"""Checks that checkpoints, meta graphs, SavedModels and frozen graphs travel between millrace and TensorFlow,
+both ways.
 
     python tools/cross_check.py PEER [PEER ...]
 
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 
 _UNREAD = "unread"
+MODELS = ("saved_model", "frozen")
 KINDS = ("v2", "v1", "sharded_v2", "sharded_v1", "partitioned", "resource", "many", "large_index")
 
 
@@ -93,9 +95,65 @@ def _adds(variable: Any) -> bool:
     return variable.dtype.base_dtype.name in ("float32", "float64", "int32")
 
 
+def _write_models(tf: Any, folder: str) -> None:
+    """Writes a SavedModel with a branch, a loop, a table and an asset, and the same model frozen."""
+    words = os.path.join(folder, "words")
+    with open(words, "w", encoding="utf-8") as file:
+        file.write("a\nb\nc\n")
+    with tf.Graph().as_default(), _session(tf) as sess:
+        x = tf.placeholder(tf.float32, [None, 2], name="x")
+        w = tf.get_variable("w", initializer=[[1.0, -2.0], [0.5, 3.0]], use_resource=True)
+        b = tf.get_variable("b", initializer=[0.25, -1.0])
+        h = tf.nn.bias_add(tf.matmul(x, w), b)
+        h = tf.cond(tf.reduce_sum(h) > 0.0, lambda: h * b, lambda: h - b)
+        h = tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a * 0.5 + b), [0, h])[1]
+        y = tf.identity(h, name="y")
+        known = tf.placeholder(tf.string, [None], name="k")
+        path = tf.constant(words)
+        tf.add_to_collection(tf.GraphKeys.ASSET_FILEPATHS, path)
+        start = tf.lookup.TextFileInitializer(
+            path, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+        )
+        found = tf.identity(tf.lookup.StaticHashTable(start, -1).lookup(known), name="n")
+        sess.run([tf.global_variables_initializer(), tf.tables_initializer()])
+        where = os.path.join(folder, "saved_model")
+        tf.saved_model.simple_save(
+            sess, where, {"x": x, "k": known}, {"y": y, "n": found}, tf.tables_initializer()
+        )
+        frozen = tf.graph_util.convert_variables_to_constants(sess, sess.graph.as_graph_def(), ["y"])
+        tf.train.write_graph(frozen, folder, "frozen.pb", as_text=False)
+    os.remove(words)
+
+
+def _read_models(tf: Any, folder: str) -> dict[str, Any]:
+    found = {}
+    numbers = [[1.0, 2.0], [-3.0, 0.5]], [[-4.0, 1.0]]
+    with tf.Graph().as_default(), _session(tf) as sess:
+        meta = tf.saved_model.load(sess, ["serve"], os.path.join(folder, "saved_model"))
+        signature = meta.signature_def["serving_default"]
+        x, k = (signature.inputs[name].name for name in ("x", "k"))
+        y, n = (signature.outputs[name].name for name in ("y", "n"))
+        runs = [[_listed(v) for v in sess.run([y, n], {x: v, k: ["b", "z"]})] for v in numbers]
+        names = sorted(v.name for v in tf.global_variables())
+        slope = tf.gradients(
+            tf.get_default_graph().get_tensor_by_name(y), tf.get_default_graph().get_tensor_by_name(x)
+        )
+        slopes = [_listed(sess.run(slope[0], {x: v})) for v in numbers]
+        found["saved_model"] = {"run": runs, "variables": names, "gradient": slopes}
+    with tf.Graph().as_default(), _session(tf) as sess:
+        definition = tf.GraphDef()
+        with open(os.path.join(folder, "frozen.pb"), "rb") as file:
+            definition.ParseFromString(file.read())
+        tf.import_graph_def(definition, name="")
+        found["frozen"] = {"run": [_listed(sess.run("y:0", {"x:0": v})) for v in numbers]}
+    return found
+
+
 def write(folder: str) -> None:
-    """Writes a checkpoint of each kind."""
+    """Writes a checkpoint of each kind, a SavedModel and a frozen graph."""
     tf = _tensorflow()
+    os.makedirs(folder, exist_ok=True)
+    _write_models(tf, folder)
     for kind in KINDS:
         os.makedirs(os.path.join(folder, kind))
         with tf.Graph().as_default(), _session(tf) as sess:
@@ -107,7 +165,7 @@ def write(folder: str) -> None:
 def read(folder: str) -> None:
     """Reads each kind by name and through its meta graph; prints what it finds as JSON."""
     tf = _tensorflow()
-    found = {}
+    found = _read_models(tf, folder)
     for kind in KINDS:
         prefix = tf.train.latest_checkpoint(os.path.join(folder, kind))
         reader = tf.train.NewCheckpointReader(prefix)
@@ -166,7 +224,7 @@ def check(peer: str, root: pathlib.Path) -> int:
         ("millrace reads its own", sys.executable, ours),
     ):
         found = _run(python, "read", str(folder))
-        for kind in KINDS:
+        for kind in KINDS + MODELS:
             wrong = [part for part, value in reference[kind].items() if not _equal(found[kind][part], value)]
             failures += bool(wrong)
             print(f"{'FAIL' if wrong else 'ok':4}  {title}: {kind} {', '.join(wrong)}")

@@ -1,10 +1,11 @@
 """Records TensorFlow 1.15's private modules: which public object each of their names stands for.
 
-    python tools/record_paths.py paths.tsv generated_ops.txt      # with TensorFlow 1.15 installed
+    python tools/record_paths.py paths.tsv generated_ops.txt second_version.txt
 
-What it writes is `src/millrace/hook/paths.tsv` and `generated_ops.txt`. A name is kept where its object is
+What it writes is `src/millrace/hook/paths.tsv`, `generated_ops.txt` and
+`second_version.txt`. A name is kept where its object is
 public under some name; in contrib also the private module has to be its home, take it from a module of
-generated operations, or be one of the modules that gather names. Needs Python 3.7, as TensorFlow 1.15 does.
+generated operations, or be one of the modules that gather names. Needs TensorFlow 1.15 and Python 3.7.
 """
 
 import importlib
@@ -26,8 +27,41 @@ LEFT_OUT = (
     "contrib.lite",
     "python.pywrap_tensorflow_internal",
 )
+OLD = {"device_name": "device_name_or_function", "input": "tensor"}
+ALIKE = {  # classes of version 2 that version 1's stand for
+    "Variable": "Variable",
+    "VariableAggregation": "VariableAggregation",
+    "DeviceSpec": "DeviceSpec",
+    "name_scope": "name_scope",
+    "random.set_seed": "set_random_seed",
+    "lookup.StaticHashTable": "lookup.StaticHashTable",
+    "lookup.StaticVocabularyTable": "lookup.StaticVocabularyTable",
+    "constant_initializer": "constant_initializer",
+    "ones_initializer": "ones_initializer",
+    "zeros_initializer": "zeros_initializer",
+    "random_normal_initializer": "random_normal_initializer",
+    "random_uniform_initializer": "random_uniform_initializer",
+    "initializers.Constant": "constant_initializer",
+    "initializers.GlorotNormal": "glorot_normal_initializer",
+    "initializers.GlorotUniform": "glorot_uniform_initializer",
+    "initializers.Identity": "initializers.identity",
+    "initializers.Ones": "ones_initializer",
+    "initializers.Orthogonal": "orthogonal_initializer",
+    "initializers.RandomNormal": "random_normal_initializer",
+    "initializers.RandomUniform": "random_uniform_initializer",
+    "initializers.TruncatedNormal": "truncated_normal_initializer",
+    "initializers.VarianceScaling": "variance_scaling_initializer",
+    "initializers.Zeros": "zeros_initializer",
+    "nn.RNNCellDeviceWrapper": "nn.rnn_cell.DeviceWrapper",
+    "nn.RNNCellDropoutWrapper": "nn.rnn_cell.DropoutWrapper",
+    "nn.RNNCellResidualWrapper": "nn.rnn_cell.ResidualWrapper",
+}
 HEADER = """# TensorFlow 1.15.5's private modules: module, public namespace ("" is tf itself), names.
 # `a=b`: the module calls it a, the namespace b. Recorded by tools/record_paths.py; millrace.hook reads them.
+"""
+SECOND = """# Functions of tf.compat.v2 in 1.15.5 that version 1's can do: name, version 1's name, arguments.
+# `new=old`: a renamed argument; `:value`: its default; `!name=value`: what version 2 always has.
+# Recorded by tools/record_paths.py.
 """
 GENERATED = """# TensorFlow 1.15.5's modules of generated operations: [module]; function, type, arguments.
 # The arguments come in this order, then `name`. Facts, recorded by tools/record_paths.py.
@@ -94,8 +128,8 @@ def shortest(names):
     )
 
 
-def main(paths, generated):
-    """Writes both tables."""
+def main(paths, generated, second):
+    """Writes the tables."""
     tf = importlib.import_module("tensorflow")
     newer = importlib.import_module("tensorflow.compat.v2")
     importlib.import_module("tensorflow.contrib")
@@ -134,6 +168,9 @@ def main(paths, generated):
             if path.startswith("python.ops.gen_"):
                 functions.write("[%s]\n" % path)
                 functions.writelines(generated_lines(module, types_))
+        with open(second, "w") as adapted:
+            adapted.write(SECOND)
+            second_version(newer, tf, objects, known, table, adapted)
 
 
 def _gathers(path, home, packages):
@@ -141,6 +178,79 @@ def _gathers(path, home, packages):
     return (
         home.startswith("tensorflow.python.ops.gen_") or path.split(".")[-1] in GATHERING or path in packages
     )
+
+
+def second_version(newer, tf, objects, known, table, functions):
+    """The namespaces of `tf.compat.v2`: objects that are version 1's, and functions that take its arguments.
+
+    Lines of the second file: version 2's name, version 1's, arguments in version 2's order; `new=old` where
+    one was renamed, `:value` for its default, `!name=value` where version 2 always has one value.
+    """
+    seen = set()
+
+    def walk(module, path):
+        if id(module) in seen or path.count(".") > 4:
+            return
+        seen.add(id(module))
+        rows = {}
+        for name in sorted(n for n in dir(module) if not n.startswith("_")):
+            try:
+                value = getattr(module, name)
+            except Exception:
+                continue
+            inner = (path + "." + name).lstrip(".")
+            if isinstance(value, types.ModuleType):
+                if inner in ("raw_ops", "estimator"):
+                    rows.setdefault("", []).append(name)
+                elif inner.split(".")[0] not in ("compat", "python", "core", "tools"):
+                    walk(value, inner)
+                continue
+            same = isinstance(value, (int, float, str, bytes, bool)) and inner in known
+            target = ALIKE.get(inner) or (inner if same else None)
+            if id(value) in objects and target is None:
+                target = shortest(objects[id(value)])
+            if target in known:
+                space, _, leaf = target.rpartition(".")
+                rows.setdefault(space, []).append(name if name == leaf else name + "=" + leaf)
+            elif inner in known and isinstance(value, types.FunctionType):
+                line = _adapted(inner, value, tf)
+                if line:
+                    functions.write(line)
+        for space in sorted(rows):
+            table.write(
+                "%s\t%s\t%s\n" % (("compat.v2." + path).rstrip("."), space, " ".join(sorted(rows[space])))
+            )
+
+    walk(newer, "")
+
+
+def _default(value):
+    """How a default is written behind an argument; "" where there is none or it takes more than a word."""
+    text = "@" + value.name if type(value).__name__ == "DType" else repr(value)
+    plain = value is None or isinstance(value, (bool, int, float, str)) or text[0] == "@"
+    return ":" + text if plain and not set(text) & set(" =:") else ""
+
+
+def _adapted(name, value, tf):
+    """The line of a function of version 2 that version 1's can do; None where it cannot."""
+    old = tf
+    for part in name.split("."):
+        old = getattr(old, part)
+    try:
+        parameters = list(inspect.signature(value).parameters.values())
+        takes = set(inspect.signature(old).parameters)
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind != p.POSITIONAL_OR_KEYWORD for p in parameters):
+        return None
+    words = [p.name if p.name in takes else p.name + "=" + OLD.get(p.name, "") for p in parameters]
+    if any(w.endswith("=") or ("=" in w and w.partition("=")[2] not in takes) for w in words):
+        return None
+    words = [w + _default(p.default) for w, p in zip(words, parameters)]
+    if "partition_strategy" in takes:
+        words.append("!partition_strategy=div")
+    target = name + "_v2" if name == "nn.softmax_cross_entropy_with_logits" else name
+    return "compat.v2.%s %s %s\n" % (name, target, " ".join(words))
 
 
 def generated_lines(module, op_types):

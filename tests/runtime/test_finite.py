@@ -36,6 +36,21 @@ def test_a_run_that_is_stopped_changes_nothing():
         assert sess.run(v) == [4.0]
 
 
+def test_a_last_write_is_taken_back_too():
+    v = tf.get_variable("v", initializer=[4.0])
+    step = tf.assign_add(v, tf.placeholder_with_default([3e38], [1]) + 3e38)
+    big = tf.assign_add(v, [3.4e38])
+    with tf.Session() as sess:
+        sess.run(v.initializer)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="1 infinite"):
+            watch(sess, step, {})
+        sess.run(big)
+        before = sess.run(v)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="1 infinite"):
+            watch(sess, big, {})
+        assert sess.run(v) == before
+
+
 def test_infinity_that_was_put_in_is_let_through():
     masked = tf.placeholder(tf.float32, [2]) + tf.constant([0.0, -np.inf])
     with tf.Session() as sess:

@@ -93,3 +93,11 @@ def test_a_fed_array_belongs_to_the_caller() -> None:
         same[:] = 8
         stored[:] = 9
         assert sess.run(v).tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("size", [10, 4096, 5000])
+def test_large_arrays_of_another_dtype_are_cast(size: int) -> None:
+    given = np.arange(size, dtype=np.float64)
+    found = _fed(tf.float32, given)
+    assert found.dtype == np.float32 and np.array_equal(found, given)
+    assert np.array_equal(_fed(tf.int16, given.reshape(2, -1)), given.reshape(2, -1).astype(np.int16))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from millrace.building.convert import convert_to_tensor_or_sparse_tensor as convert_to_tensor_or_sparse_tensor
     from millrace.building.convert import register_tensor_conversion_function as register_tensor_conversion_function
     from millrace.building.indexed_slices import IndexedSlices as IndexedSlices
+    from millrace.building.operators import Tensor as Tensor
     from millrace.building.operators import public_div as div
     from millrace.building.raw import raw_ops as raw_ops
     from millrace.building.scopes import add_to_collection as add_to_collection
@@ -142,7 +143,6 @@ if TYPE_CHECKING:
     from millrace.graph.graph import Graph as Graph
     from millrace.graph.keys import GraphKeys as GraphKeys
     from millrace.graph.operation import Operation as Operation
-    from millrace.graph.tensor import Tensor as Tensor
     from millrace.lib.flow.assertion import Assert as Assert
     from millrace.lib.flow.control_flow import case as case
     from millrace.lib.flow.control_flow import cond as cond
@@ -655,6 +655,7 @@ if TYPE_CHECKING:
     from millrace.api import sysconfig as sysconfig
     from millrace.api import test as test
     from millrace.api import tools as tools
+    from millrace.api import tpu as tpu
     from millrace.api import train as train
     from millrace.api import version as version
 
@@ -1262,6 +1263,7 @@ __all__ = [
     "to_int32",
     "to_int64",
     "tools",
+    "tpu",
     "trace",
     "train",
     "trainable_variables",
@@ -1380,7 +1382,7 @@ if not TYPE_CHECKING:
             "Summary": "millrace.core.proto_names",
             "SummaryMetadata": "millrace.core.proto_names",
             "TFRecordReader": "millrace.lib.input.readers",
-            "Tensor": "millrace.graph.tensor",
+            "Tensor": "millrace.building.operators",
             "TensorArray": "millrace.lib.flow.tensor_array",
             "TensorInfo": "millrace.core.proto_names",
             "TensorShape": "millrace.core.shapes",
@@ -1922,5 +1924,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.array.fill",
             "zeta": "millrace.ops.math.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "train", "version",),
+        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "tpu", "train", "version",),
     )

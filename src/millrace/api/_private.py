@@ -20,6 +20,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "convert_collection_to_dict": "millrace.contributed.layers.outputs:convert_collection_to_dict",
         "get_tensor_aliases": "millrace.contributed.layers.outputs:get_tensor_aliases",
     },
+    "contrib.learn.python.learn.preprocessing.text": {
+        "VocabularyProcessor": "millrace.contributed.learn.text:VocabularyProcessor",
+    },
     "contrib.legacy_seq2seq.python.ops.seq2seq": {
         "embedding_attention_seq2seq": "millrace.contributed.legacy_seq2seq.models:embedding_attention_seq2seq",
         "embedding_rnn_seq2seq": "millrace.contributed.legacy_seq2seq.models:embedding_rnn_seq2seq",
@@ -89,6 +92,12 @@ PRIVATE: dict[str, dict[str, str]] = {
         "vgg_d": "millrace.contributed.slim.nets.plain:vgg_16",
         "vgg_e": "millrace.contributed.slim.nets.plain:vgg_19",
     },
+    "contrib.tpu.python.tpu.tpu_config": {
+        "RunConfig": "millrace.contributed.tpu.config:RunConfig",
+    },
+    "contrib.tpu.python.tpu.util": {
+        "check_positive_integer": "millrace.contributed.tpu.config:check_positive_integer",
+    },
     "contrib.training.python.training.hparam": {
         "HParams": "millrace.contributed.training.hparams:HParams",
         "parse_values": "millrace.contributed.training.hparams:parse_values",
@@ -109,6 +118,20 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.data.ops.multi_device_iterator_ops": {
         "MultiDeviceIterator": "millrace.datasets.multi_device:MultiDeviceIterator",
+    },
+    "python.debug": {
+        "LocalCLIDebugHook": "millrace.training.debugging.stepper:LocalCLIDebugHook",
+        "LocalCLIDebugWrapperSession": "millrace.training.debugging.stepper:LocalCLIDebugWrapperSession",
+        "has_inf_or_nan": "millrace.training.debugging.stepper:has_inf_or_nan",
+    },
+    "python.debug.lib.debug_data": {
+        "has_inf_or_nan": "millrace.training.debugging.stepper:has_inf_or_nan",
+    },
+    "python.debug.wrappers.hooks": {
+        "LocalCLIDebugHook": "millrace.training.debugging.stepper:LocalCLIDebugHook",
+    },
+    "python.debug.wrappers.local_cli_wrapper": {
+        "LocalCLIDebugWrapperSession": "millrace.training.debugging.stepper:LocalCLIDebugWrapperSession",
     },
     "python.distribute.summary_op_util": {
         "clean_tag": "millrace.lib.summary.operations:_clean",
@@ -141,6 +164,13 @@ PRIVATE: dict[str, dict[str, str]] = {
         "scope_name": "millrace.lib.platform.context:scope_name",
         "set_global_seed": "millrace.lib.platform.context:set_global_seed",
         "shared_name": "millrace.lib.platform.context:shared_name",
+    },
+    "python.eager.tape": {
+        "could_possibly_record": "millrace.lib.platform.tape:should_record",
+        "should_record": "millrace.lib.platform.tape:should_record",
+        "stop_recording": "millrace.lib.platform.tape:stop_recording",
+        "variable_accessed": "millrace.lib.platform.tape:variable_accessed",
+        "variables_accessed": "millrace.lib.platform.tape:variables_accessed",
     },
     "python.estimator.estimator": {
         "Estimator": "millrace.models.estimator.estimator:Estimator",
@@ -261,8 +291,16 @@ PRIVATE: dict[str, dict[str, str]] = {
         "smart_cond": "millrace.lib.layers.arguments:smart_cond_or_variable",
         "static_shape": "millrace.lib.layers.arguments:static_shape",
     },
+    "python.ops.array_ops": {
+        "rank_internal": "millrace.ops.array.shape:rank_internal",
+        "shape_internal": "millrace.ops.array.shape:shape_internal",
+        "size_internal": "millrace.ops.array.shape:size_internal",
+    },
     "python.ops.check_ops": {
         "assert_greater_equal": "millrace.lib.math.checks:assert_greater_equal",
+    },
+    "python.ops.confusion_matrix": {
+        "remove_squeezable_dimensions": "millrace.lib.metrics.confusion:without_last",
     },
     "python.ops.control_flow_ops": {
         "ControlFlowContext": "millrace.lib.flow.contexts:ControlFlowContext",
@@ -310,15 +348,26 @@ PRIVATE: dict[str, dict[str, str]] = {
         "variance_scaling_initializer": "millrace.lib.variables.initializers:VarianceScaling",
         "zeros_initializer": "millrace.lib.variables.initializers:Zeros",
     },
+    "python.ops.linalg.linear_operator_util": {
+        "broadcast_matrix_batch_dims": "millrace.lib.linalg.broadcasting:broadcast_matrix_batch_dims",
+        "matmul_with_broadcast": "millrace.lib.linalg.broadcasting:matmul_with_broadcast",
+        "matrix_solve_with_broadcast": "millrace.lib.linalg.broadcasting:matrix_solve_with_broadcast",
+        "matrix_triangular_solve_with_broadcast": "millrace.lib.linalg.broadcasting:matrix_triangular_solve_with_broadcast",
+    },
     "python.ops.lookup_ops": {
         "index_table_from_file": "millrace.lib.lookup.vocabulary:index_table_from_file",
         "index_table_from_tensor": "millrace.lib.lookup.vocabulary:index_table_from_tensor",
         "index_to_string_table_from_file": "millrace.lib.lookup.vocabulary:index_to_string_table_from_file",
         "index_to_string_table_from_tensor": "millrace.lib.lookup.vocabulary:index_to_string_table_from_tensor",
     },
+    "python.ops.metrics_impl": {
+        "_safe_div": "millrace.lib.metrics.inputs:ratio",
+        "metric_variable": "millrace.lib.metrics.inputs:metric_variable",
+    },
     "python.ops.resource_variable_ops": {
         "ResourceVariable": "millrace.lib.variables.resource_variables:ResourceVariable",
         "is_resource_variable": "millrace.lib.variables.resource_variables:is_resource_variable",
+        "variable_accessed": "millrace.lib.platform.tape:variable_accessed",
     },
     "python.ops.resources": {
         "initialize_resources": "millrace.training.sessions.resources:initialize_resources",
@@ -383,6 +432,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "variable_scope": "millrace.lib.variables.scope:variable_scope",
     },
     "python.ops.variables": {
+        "PartitionedVariable": "millrace.lib.variables.partitioned:PartitionedVariable",
         "Variable": "millrace.lib.variables.variable:Variable",
         "all_variables": "millrace.lib.variables.sets:all_variables",
         "assert_variables_initialized": "millrace.lib.variables.sets:assert_variables_initialized",
@@ -573,6 +623,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "SessionCreator": "millrace.training.sessions.scaffold:SessionCreator",
         "SingularMonitoredSession": "millrace.training.sessions.monitored:SingularMonitoredSession",
         "WorkerSessionCreator": "millrace.training.sessions.scaffold:WorkerSessionCreator",
+        "_CoordinatedSession": "millrace.training.sessions.layers:CoordinatedSession",
+        "_HookedSession": "millrace.training.sessions.layers:HookedSession",
+        "_RecoverableSession": "millrace.training.sessions.layers:RecoverableSession",
     },
     "python.training.moving_averages": {
         "ExponentialMovingAverage": "millrace.training.moving_averages:ExponentialMovingAverage",

@@ -133,6 +133,7 @@ OPERATORS = _install()
 for _name, _function in OPERATORS.items():
     Tensor._override_operator(_name, _function)
 Tensor.OVERLOADABLE_OPERATORS = frozenset(OPERATORS)
+public("Tensor")(Tensor)  # here, so that who asks for the class finds its operators, too
 
 
 @public("div")

@@ -195,9 +195,11 @@ def getfullargspec(obj: Any) -> Any:
             stated.args, stated.varargs, stated.keywords, stated.defaults, [], None, {}
         )
     inner = unwrap(obj)[1]
-    if isinstance(inner, functools.partial) or inspect.isclass(inner) or inspect.isroutine(inner):
-        return inspect.getfullargspec(inner)
-    return inspect.getfullargspec(type(inner).__call__)
+    plain = isinstance(inner, functools.partial) or inspect.isclass(inner) or inspect.isroutine(inner)
+    spec = inspect.getfullargspec(inner if plain else type(inner).__call__)
+    # TensorFlow's functions have no annotations, and programs compare specifications with their own.
+    ours = (getattr(inner, "__module__", None) or "").startswith("millrace.")
+    return spec._replace(annotations={}) if ours else spec
 
 
 @public("python.util.tf_inspect.getargspec")

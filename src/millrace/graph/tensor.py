@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from millrace.core import dtypes, late, shapes
-from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph.inside import TensorInside
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 UNKNOWN_VALUE: Any = object()  # static_value() has been tried and the graph does not determine the value
 
 
-@public("Tensor")
 class Tensor(TensorInside):
     """A symbolic handle on output `value_index` of `op`; it holds no numbers."""
 

@@ -16,7 +16,7 @@ from millrace.api._namespaces import ALIASES, HIDDEN, NAMESPACES
 _MESSAGES = frozenset(
     {"debug", "example", "framework", "grappler", "kernels", "lib", "profiler", "protobuf", "util"}
 )
-_PRIVATE = frozenset({"python", "core", "contrib", "examples"})  # where private modules lie
+_PRIVATE = frozenset({"python", "core", "contrib", "examples", "compat"})  # where private modules lie
 
 
 class _AliasLoader:

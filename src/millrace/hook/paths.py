@@ -10,8 +10,10 @@ A module here is made when it is imported; a name in it is looked up when it is 
 
 from __future__ import annotations
 
+import ast
 import dis
 import importlib
+import inspect
 import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
@@ -65,7 +67,8 @@ def _private(path: str, name: str) -> tuple[Any] | None:
         return (getattr(importlib.import_module(module), attribute),)
     target = table.names(path).get(name)
     if target is not None:
-        for spelled in (target, target.removeprefix("compat.v2.")):
+        first_version = target.removeprefix("compat.v2.")
+        for spelled in (target, first_version) if name.endswith("_v2") else (first_version, target):
             try:
                 return (_resolve(spelled),)
             except AttributeError:
@@ -76,8 +79,14 @@ def _private(path: str, name: str) -> tuple[Any] | None:
 
         exports = MESSAGES.exports(table.messages()[path])
         return (exports[name],) if name in exports else None
-    if (generated := table.generated().get(path, {}).get(name)) is not None:
-        return (_operation(name, *generated),)
+    space, _, leaf = path.rpartition(".")
+    for module in (path, f"{space}.gen_{leaf}"):  # a module takes everything from its generated one
+        if (generated := table.generated().get(module, {}).get(name)) is not None:
+            return (_operation(name, *generated),)
+    if (second := table.second_version().get(path, {}).get(name)) is not None:
+        return (_second(name, *second),)
+    if table.has(f"{path}.{name}"):
+        return None
     # TensorFlow's private modules import one another, and programs reach one through another.
     if path.startswith("python.") and (module := table.by_last_name().get(name)) is not None:
         return (importlib.import_module(_API + module),)
@@ -98,6 +107,40 @@ def _operation(name: str, op_type: str, arguments: list[str]) -> Callable[..., A
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"Adds an operation of type {op_type}: {name}({', '.join(order)})."
+    return function
+
+
+def _second(name: str, first_name: str, words: list[str]) -> Callable[..., Any]:
+    """A function of `tf.compat.v2`, which version 1's function does under its own names of arguments."""
+    first = _resolve(first_name)
+    always = dict(word[1:].split("=") for word in words if word[0] == "!")
+    taken = inspect.signature(first).parameters
+    parameters, renamed, defaults = [], {}, {}
+    for word in (word for word in words if word[0] != "!"):
+        key, _, default = word.partition(":")
+        key, _, old = key.partition("=")
+        parameters.append(inspect.Parameter(key, inspect.Parameter.POSITIONAL_OR_KEYWORD))
+        renamed[key] = old or key
+        if default:
+            value = _resolve(default[1:]) if default[0] == "@" else ast.literal_eval(default)
+            parameters[-1] = parameters[-1].replace(default=value)
+            if (old or key) in taken and taken[old or key].default != value:
+                defaults[key] = value
+    for i in range(1, len(parameters)):  # a default that a word cannot say: version 1's
+        if parameters[i - 1].default is not inspect.Parameter.empty is parameters[i].default:
+            old = taken.get(renamed[parameters[i].name])
+            default = None if old is None or old.default is inspect.Parameter.empty else old.default
+            parameters[i] = parameters[i].replace(default=default)
+    signature = inspect.Signature(parameters)
+
+    def function(*given: Any, **named: Any) -> Any:
+        arguments = {**defaults, **signature.bind(*given, **named).arguments}
+        return first(**{renamed[key]: value for key, value in arguments.items()}, **always)
+
+    function.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]
+    function.__module__ = first.__module__
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"`{first_name}` with the arguments {', '.join(renamed)}."
     return function
 
 
@@ -135,7 +178,8 @@ class _Private(ModuleType):
     def __dir__(self) -> list[str]:
         path = self.__name__.removeprefix(_API)
         inner = [p.rpartition(".")[2] for p in table.modules(path) if p.rpartition(".")[0] == path]
-        offered = {*table.names(path), *table.generated().get(path, ()), *PRIVATE.get(path, ()), *inner}
+        tables = (table.names(path), table.generated(), table.second_version(), PRIVATE)
+        offered = {*tables[0], *inner, *(name for names in tables[1:] for name in names.get(path, ()))}
         return sorted({*super().__dir__(), *offered})
 
     @property

@@ -96,6 +96,7 @@ SHIMS: tuple[Shim, ...] = (
     Shim("base64", "decodestring", "base64:decodebytes", "Python 3.9"),
     Shim("asyncio", "coroutine", "types:coroutine", "Python 3.11"),
     Shim("xml.etree", "cElementTree", "xml.etree.ElementTree", "Python 3.9"),
+    *_renamed("PIL.Image", "ANTIALIAS=LANCZOS LINEAR=BILINEAR CUBIC=BICUBIC", "Pillow 10"),
     *_renamed(
         "numpy",
         "float_=float64 complex_=complex128 cfloat=complex128 singlecomplex=complex64 clongfloat=clongdouble "

@@ -38,6 +38,17 @@ def generated() -> dict[str, dict[str, tuple[str, list[str]]]]:
 
 
 @cache
+def second_version() -> dict[str, dict[str, tuple[str, list[str]]]]:
+    """Module of `compat.v2` -> function -> (version 1's name, words that say which arguments it takes)."""
+    found: dict[str, dict[str, tuple[str, list[str]]]] = {}
+    for line in _lines("second_version.txt"):
+        path, first_name, *words = line.split()
+        module, _, name = path.rpartition(".")
+        found.setdefault(module, {})[name] = first_name, words
+    return found
+
+
+@cache
 def messages() -> dict[str, str]:
     """Module of protocol messages -> the last name of the schema's file."""
     from millrace.core.protos.library import MESSAGES
@@ -51,7 +62,7 @@ def messages() -> dict[str, str]:
 def _modules(below: str) -> frozenset[str]:
     """Every private module below `core`, or everywhere else, and the packages around them."""
     found: set[str] = set()
-    for module in messages() if below == "core" else (*table(), *generated(), *PRIVATE):
+    for module in messages() if below == "core" else (*table(), *generated(), *second_version(), *PRIVATE):
         while module and module not in found:
             found.add(module)
             module = module.rpartition(".")[0]

@@ -397,7 +397,11 @@ def _run(part: Part, env: dict[int, Any], observe: Observer | None, undo: Undo) 
         else:
             start = time.time_ns()
             results = part.function(*[env[v] for v in part.takes], *part.cells)
-            observe(part, start, time.time_ns(), results)
+            try:
+                observe(part, start, time.time_ns(), results)
+            except BaseException:  # an observer that ends the run ends it before this part
+                _take_back(changed, old, [cell.value for cell in changed])
+                raise
         if part.whole:
             undo.clear()
         else:

@@ -107,3 +107,22 @@ def test_a_control_edge_from_the_host_is_kept() -> None:
     with tf.control_dependencies([_called(x)]):
         after = tf.exp(x)
     assert _shown(split(_plan([after], [x]))) == ["PyFunc", ["Exp"]]
+
+
+def test_an_operation_whose_body_calls_python_stays_on_the_host() -> None:
+    x = tf.placeholder(tf.float32, [2])
+    flag = tf.placeholder(tf.bool, [])
+    called = tf.cond(flag, lambda: _called(x), lambda: x)
+    pure = tf.cond(flag, lambda: tf.exp(x), lambda: x)
+    plan = _plan([called, pure], [x, flag], [(2,), ()])
+    assert [bool(reason) for reason in host_reasons(plan)] == [True, False]
+    assert host_reasons(plan)[0].startswith("its PyFunc ") and host_reasons(plan)[0].endswith(
+        "runs in Python"
+    )
+
+
+def test_what_asks_whether_a_variable_has_a_value_is_for_the_host() -> None:
+    v = tf.Variable(tf.zeros([2]))
+    reasons = host_reasons(_plan([tf.is_variable_initialized(v), tf.scatter_add(v, [0], [1.0])]))
+    assert sorted(map(bool, reasons)) == [False, True]
+    assert "asks whether a variable has a value" in reasons

@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     from millrace.api.contrib import seq2seq as seq2seq
     from millrace.api.contrib import signal as signal
     from millrace.api.contrib import slim as slim
+    from millrace.api.contrib import sparsemax as sparsemax
     from millrace.api.contrib import staging as staging
     from millrace.api.contrib import stateless as stateless
+    from millrace.api.contrib import tensorboard as tensorboard
+    from millrace.api.contrib import tpu as tpu
     from millrace.api.contrib import training as training
     from millrace.api.contrib import util as util
 
@@ -60,8 +63,11 @@ __all__ = [
     "seq2seq",
     "signal",
     "slim",
+    "sparsemax",
     "staging",
     "stateless",
+    "tensorboard",
+    "tpu",
     "training",
     "util",
 ]
@@ -71,5 +77,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "estimator", "feature_column", "framework", "graph_editor", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "staging", "stateless", "training", "util",),
+        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "estimator", "feature_column", "framework", "graph_editor", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "sparsemax", "staging", "stateless", "tensorboard", "tpu", "training", "util",),
     )

@@ -6,16 +6,55 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.models.estimator.classification import binary_classification_head as binary_classification_head
+    from millrace.models.estimator.classification import multi_class_head as multi_class_head
+    from millrace.models.estimator.classification import multi_label_head as multi_label_head
+    from millrace.models.estimator.extensions import add_metrics as add_metrics
+    from millrace.models.estimator.extensions import clip_gradients_by_norm as clip_gradients_by_norm
+    from millrace.models.estimator.extensions import forward_features as forward_features
+    from millrace.models.estimator.logits import call_logit_fn as call_logit_fn
+    from millrace.models.estimator.logits import dnn_logit_fn_builder as dnn_logit_fn_builder
+    from millrace.models.estimator.logits import linear_logit_fn_builder as linear_logit_fn_builder
     from millrace.models.estimator.receivers import build_raw_supervised_input_receiver_fn as build_raw_supervised_input_receiver_fn
+    from millrace.models.estimator.regression import logistic_regression_head as logistic_regression_head
+    from millrace.models.estimator.regression import multi_head as multi_head
+    from millrace.models.estimator.regression import poisson_regression_head as poisson_regression_head
+    from millrace.models.estimator.regression import regression_head as regression_head
 
 __all__ = [
+    "add_metrics",
+    "binary_classification_head",
     "build_raw_supervised_input_receiver_fn",
+    "call_logit_fn",
+    "clip_gradients_by_norm",
+    "dnn_logit_fn_builder",
+    "forward_features",
+    "linear_logit_fn_builder",
+    "logistic_regression_head",
+    "multi_class_head",
+    "multi_head",
+    "multi_label_head",
+    "poisson_regression_head",
+    "regression_head",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "add_metrics": "millrace.models.estimator.extensions",
+            "binary_classification_head": "millrace.models.estimator.classification",
             "build_raw_supervised_input_receiver_fn": "millrace.models.estimator.receivers",
+            "call_logit_fn": "millrace.models.estimator.logits",
+            "clip_gradients_by_norm": "millrace.models.estimator.extensions",
+            "dnn_logit_fn_builder": "millrace.models.estimator.logits",
+            "forward_features": "millrace.models.estimator.extensions",
+            "linear_logit_fn_builder": "millrace.models.estimator.logits",
+            "logistic_regression_head": "millrace.models.estimator.regression",
+            "multi_class_head": "millrace.models.estimator.classification",
+            "multi_head": "millrace.models.estimator.regression",
+            "multi_label_head": "millrace.models.estimator.classification",
+            "poisson_regression_head": "millrace.models.estimator.regression",
+            "regression_head": "millrace.models.estimator.regression",
         },
     )

@@ -6,12 +6,35 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.models.estimator.canned import BaselineClassifier as BaselineClassifier
+    from millrace.models.estimator.canned import BaselineEstimator as BaselineEstimator
+    from millrace.models.estimator.canned import BaselineRegressor as BaselineRegressor
+    from millrace.models.estimator.canned import DNNClassifier as DNNClassifier
+    from millrace.models.estimator.canned import DNNEstimator as DNNEstimator
+    from millrace.models.estimator.canned import DNNLinearCombinedClassifier as DNNLinearCombinedClassifier
+    from millrace.models.estimator.canned import DNNLinearCombinedEstimator as DNNLinearCombinedEstimator
+    from millrace.models.estimator.canned import DNNLinearCombinedRegressor as DNNLinearCombinedRegressor
+    from millrace.models.estimator.canned import DNNRegressor as DNNRegressor
+    from millrace.models.estimator.canned import LinearClassifier as LinearClassifier
+    from millrace.models.estimator.canned import LinearEstimator as LinearEstimator
+    from millrace.models.estimator.canned import LinearRegressor as LinearRegressor
     from millrace.models.estimator.estimator import Estimator as Estimator
     from millrace.models.estimator.exporters import BestExporter as BestExporter
     from millrace.models.estimator.exporters import Exporter as Exporter
     from millrace.models.estimator.exporters import FinalExporter as FinalExporter
     from millrace.models.estimator.exporters import LatestExporter as LatestExporter
+    from millrace.models.estimator.extensions import add_metrics as add_metrics
+    from millrace.models.estimator.head_classes import BinaryClassHead as BinaryClassHead
+    from millrace.models.estimator.head_classes import LogisticRegressionHead as LogisticRegressionHead
+    from millrace.models.estimator.head_classes import MultiClassHead as MultiClassHead
+    from millrace.models.estimator.head_classes import MultiHead as MultiHead
+    from millrace.models.estimator.head_classes import MultiLabelHead as MultiLabelHead
+    from millrace.models.estimator.head_classes import PoissonRegressionHead as PoissonRegressionHead
+    from millrace.models.estimator.head_classes import RegressionHead as RegressionHead
+    from millrace.models.estimator.heads import HeadBase as Head
     from millrace.models.estimator.modes import ModeKeys as ModeKeys
+    from millrace.models.estimator.parse_specs import classifier_parse_example_spec as classifier_parse_example_spec
+    from millrace.models.estimator.parse_specs import regressor_parse_example_spec as regressor_parse_example_spec
     from millrace.models.estimator.run_config import RunConfig as RunConfig
     from millrace.models.estimator.spec import EstimatorSpec as EstimatorSpec
     from millrace.models.estimator.train_and_evaluate import train_and_evaluate as train_and_evaluate
@@ -36,11 +59,22 @@ if TYPE_CHECKING:
     from millrace.api.estimator import experimental as experimental
     from millrace.api.estimator import export as export
     from millrace.api.estimator import inputs as inputs
+    from millrace.api.estimator import tpu as tpu
 
 __all__ = [
+    "BaselineClassifier",
+    "BaselineEstimator",
+    "BaselineRegressor",
     "BestExporter",
+    "BinaryClassHead",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
+    "DNNClassifier",
+    "DNNEstimator",
+    "DNNLinearCombinedClassifier",
+    "DNNLinearCombinedEstimator",
+    "DNNLinearCombinedRegressor",
+    "DNNRegressor",
     "Estimator",
     "EstimatorSpec",
     "EvalSpec",
@@ -49,12 +83,22 @@ __all__ = [
     "FinalExporter",
     "FinalOpsHook",
     "GlobalStepWaiterHook",
+    "Head",
     "LatestExporter",
+    "LinearClassifier",
+    "LinearEstimator",
+    "LinearRegressor",
     "LoggingTensorHook",
+    "LogisticRegressionHead",
     "ModeKeys",
+    "MultiClassHead",
+    "MultiHead",
+    "MultiLabelHead",
     "NanLossDuringTrainingError",
     "NanTensorHook",
+    "PoissonRegressionHead",
     "ProfilerHook",
+    "RegressionHead",
     "RunConfig",
     "SecondOrStepTimer",
     "SessionRunHook",
@@ -64,9 +108,13 @@ __all__ = [
     "TrainSpec",
     "VocabInfo",
     "WarmStartSettings",
+    "add_metrics",
+    "classifier_parse_example_spec",
     "experimental",
     "export",
     "inputs",
+    "regressor_parse_example_spec",
+    "tpu",
     "train_and_evaluate",
 ]
 
@@ -74,9 +122,19 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "BaselineClassifier": "millrace.models.estimator.canned",
+            "BaselineEstimator": "millrace.models.estimator.canned",
+            "BaselineRegressor": "millrace.models.estimator.canned",
             "BestExporter": "millrace.models.estimator.exporters",
+            "BinaryClassHead": "millrace.models.estimator.head_classes",
             "CheckpointSaverHook": "millrace.training.hooks.saving",
             "CheckpointSaverListener": "millrace.training.hooks.saving",
+            "DNNClassifier": "millrace.models.estimator.canned",
+            "DNNEstimator": "millrace.models.estimator.canned",
+            "DNNLinearCombinedClassifier": "millrace.models.estimator.canned",
+            "DNNLinearCombinedEstimator": "millrace.models.estimator.canned",
+            "DNNLinearCombinedRegressor": "millrace.models.estimator.canned",
+            "DNNRegressor": "millrace.models.estimator.canned",
             "Estimator": "millrace.models.estimator.estimator",
             "EstimatorSpec": "millrace.models.estimator.spec",
             "EvalSpec": "millrace.models.estimator.train_specs",
@@ -85,12 +143,22 @@ if not TYPE_CHECKING:
             "FinalExporter": "millrace.models.estimator.exporters",
             "FinalOpsHook": "millrace.training.hooks.stopping",
             "GlobalStepWaiterHook": "millrace.training.hooks.stopping",
+            "Head": "millrace.models.estimator.heads:HeadBase",
             "LatestExporter": "millrace.models.estimator.exporters",
+            "LinearClassifier": "millrace.models.estimator.canned",
+            "LinearEstimator": "millrace.models.estimator.canned",
+            "LinearRegressor": "millrace.models.estimator.canned",
             "LoggingTensorHook": "millrace.training.hooks.watching",
+            "LogisticRegressionHead": "millrace.models.estimator.head_classes",
             "ModeKeys": "millrace.models.estimator.modes",
+            "MultiClassHead": "millrace.models.estimator.head_classes",
+            "MultiHead": "millrace.models.estimator.head_classes",
+            "MultiLabelHead": "millrace.models.estimator.head_classes",
             "NanLossDuringTrainingError": "millrace.training.hooks.watching",
             "NanTensorHook": "millrace.training.hooks.watching",
+            "PoissonRegressionHead": "millrace.models.estimator.head_classes",
             "ProfilerHook": "millrace.training.hooks.saving",
+            "RegressionHead": "millrace.models.estimator.head_classes",
             "RunConfig": "millrace.models.estimator.run_config",
             "SecondOrStepTimer": "millrace.training.hooks.timers",
             "SessionRunHook": "millrace.training.hooks.base",
@@ -100,7 +168,10 @@ if not TYPE_CHECKING:
             "TrainSpec": "millrace.models.estimator.train_specs",
             "VocabInfo": "millrace.saver.checkpoint.warm_start",
             "WarmStartSettings": "millrace.models.estimator.warm",
+            "add_metrics": "millrace.models.estimator.extensions",
+            "classifier_parse_example_spec": "millrace.models.estimator.parse_specs",
+            "regressor_parse_example_spec": "millrace.models.estimator.parse_specs",
             "train_and_evaluate": "millrace.models.estimator.train_and_evaluate",
         },
-        children=("experimental", "export", "inputs",),
+        children=("experimental", "export", "inputs", "tpu",),
     )

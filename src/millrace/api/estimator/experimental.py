@@ -6,10 +6,26 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.models.estimator.early_stopping import make_early_stopping_hook as make_early_stopping_hook
+    from millrace.models.estimator.early_stopping import stop_if_higher_hook as stop_if_higher_hook
+    from millrace.models.estimator.early_stopping import stop_if_lower_hook as stop_if_lower_hook
+    from millrace.models.estimator.early_stopping import stop_if_no_decrease_hook as stop_if_no_decrease_hook
+    from millrace.models.estimator.early_stopping import stop_if_no_increase_hook as stop_if_no_increase_hook
+    from millrace.models.estimator.logits import call_logit_fn as call_logit_fn
+    from millrace.models.estimator.logits import dnn_logit_fn_builder as dnn_logit_fn_builder
+    from millrace.models.estimator.logits import linear_logit_fn_builder as linear_logit_fn_builder
     from millrace.models.estimator.receivers import build_raw_supervised_input_receiver_fn as build_raw_supervised_input_receiver_fn
 
 __all__ = [
     "build_raw_supervised_input_receiver_fn",
+    "call_logit_fn",
+    "dnn_logit_fn_builder",
+    "linear_logit_fn_builder",
+    "make_early_stopping_hook",
+    "stop_if_higher_hook",
+    "stop_if_lower_hook",
+    "stop_if_no_decrease_hook",
+    "stop_if_no_increase_hook",
 ]
 
 if not TYPE_CHECKING:
@@ -17,5 +33,13 @@ if not TYPE_CHECKING:
         globals(),
         {
             "build_raw_supervised_input_receiver_fn": "millrace.models.estimator.receivers",
+            "call_logit_fn": "millrace.models.estimator.logits",
+            "dnn_logit_fn_builder": "millrace.models.estimator.logits",
+            "linear_logit_fn_builder": "millrace.models.estimator.logits",
+            "make_early_stopping_hook": "millrace.models.estimator.early_stopping",
+            "stop_if_higher_hook": "millrace.models.estimator.early_stopping",
+            "stop_if_lower_hook": "millrace.models.estimator.early_stopping",
+            "stop_if_no_decrease_hook": "millrace.models.estimator.early_stopping",
+            "stop_if_no_increase_hook": "millrace.models.estimator.early_stopping",
         },
     )

@@ -181,6 +181,8 @@ def _parse(equation: str, inputs: list[Tensor]) -> tuple[list[str], str]:
     Raises:
       ValueError: the equation is malformed or does not fit the inputs.
     """
+    if not isinstance(equation, str):
+        raise ValueError(f"einsum: equation must be a string. Received: {equation!r}")
     text = equation.replace(" ", "")
     left, arrow, output = text.partition("->")
     terms = left.split(",")

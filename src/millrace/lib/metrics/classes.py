@@ -58,7 +58,7 @@ def mean_iou(
     with variable_scope(name, "mean_iou", (predictions, labels, weights)):
         labels, predictions = convert_to_tensor(labels), convert_to_tensor(predictions)
         merged(predictions, labels)
-        matrix = metric_variable([num_classes, num_classes], float64, "total_confusion_matrix")
+        matrix = metric_variable([num_classes, num_classes], float64, name="total_confusion_matrix")
         predictions, labels = cast(predictions, int64), cast(labels, int64)
         classes = cast(num_classes, int64)
         predictions, labels = _flat(predictions), _flat(labels)
@@ -112,8 +112,8 @@ def mean_per_class_accuracy(
         labels = _flat(cast(labels, int64))
         predictions = _flat(convert_to_tensor(predictions))
         merged(predictions, labels)
-        total = metric_variable([num_classes], float32, "total")
-        count = metric_variable([num_classes], float32, "count")
+        total = metric_variable([num_classes], float32, name="total")
+        count = metric_variable([num_classes], float32, name="count")
         seen = ones([size_tensor(labels)], float32)
         correct = cast(equal(cast(predictions, labels.dtype), labels), float32)
         if weights is not None:

@@ -27,12 +27,22 @@ def _may_be_one(dims: Any) -> bool:
     return dims is None or (len(dims) > 0 and dims[-1] in (None, 1))
 
 
-def without_last(labels: Any, predictions: Any) -> tuple[Tensor, Tensor]:
-    """Both, the one of one rank more without its last dimension, which must have length 1."""
-    with name_scope(None, "remove_squeezable_dimensions", [labels, predictions]):
+@public("python.ops.confusion_matrix.remove_squeezable_dimensions")
+def without_last(
+    labels: Any, predictions: Any, expected_rank_diff: int = 0, name: str | None = None
+) -> tuple[Tensor, Tensor]:
+    """Both, the one of one rank more than expected without its last dimension, which must have length 1.
+
+    Args:
+      labels: `[...]`.
+      predictions: `[...]`.
+      expected_rank_diff: the rank of the predictions less that of the labels.
+      name: a scope.
+    """
+    with name_scope(name, "remove_squeezable_dimensions", [labels, predictions]):
         predictions, labels = convert_to_tensor(predictions), convert_to_tensor(labels)
         if predictions.dims is not None and labels.dims is not None:
-            extra = len(predictions.dims) - len(labels.dims)
+            extra = len(predictions.dims) - len(labels.dims) - expected_rank_diff
             if extra == 1 and _may_be_one(predictions.dims):
                 predictions = raw.Squeeze(predictions, squeeze_dims=[-1])
             elif extra == -1 and _may_be_one(labels.dims):
@@ -40,9 +50,9 @@ def without_last(labels: Any, predictions: Any) -> tuple[Tensor, Tensor]:
             return labels, predictions
         difference = rank_tensor(predictions) - rank_tensor(labels)
         if _may_be_one(predictions.dims):
-            predictions = _squeezed_if(raw.Equal(1, difference), predictions)
+            predictions = _squeezed_if(raw.Equal(1 + expected_rank_diff, difference), predictions)
         if _may_be_one(labels.dims):
-            labels = _squeezed_if(raw.Equal(-1, difference), labels)
+            labels = _squeezed_if(raw.Equal(-1 + expected_rank_diff, difference), labels)
         return labels, predictions
 
 

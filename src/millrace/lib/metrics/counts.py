@@ -25,7 +25,7 @@ Pair = tuple[Tensor, Tensor]
 def _count(happened: Tensor, weights: Any, metrics_collections: Any, updates_collections: Any) -> Pair:
     """How often something happened so far, each time with its weight."""
     assert_type(happened, bool_)
-    count = metric_variable([], float32, "count")
+    count = metric_variable([], float32, name="count")
     values = cast(happened, float32)
     if weights is not None:
         with control_dependencies([assert_rank_in(weights, (0, rank_tensor(values)))]):

@@ -8,7 +8,7 @@ from typing import Any
 from millrace.building import raw
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import add_to_collections
-from millrace.core import dtypes
+from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
@@ -21,12 +21,14 @@ from millrace.ops.array.constant import zeros
 from millrace.ops.math.cast import cast
 
 
-def metric_variable(shape: Any, dtype: dtypes.DType, name: str) -> Variable:
+@public("python.ops.metrics_impl.metric_variable")
+def metric_variable(shape: Any, dtype: Any, validate_shape: bool = True, name: str | None = None) -> Variable:
     """A local variable of zeros that belongs to a metric."""
     return Variable(
         initial_value=lambda: zeros(shape, dtype),
         trainable=False,
         collections=[GraphKeys.LOCAL_VARIABLES, GraphKeys.METRIC_VARIABLES],
+        validate_shape=validate_shape,
         name=name,
         synchronization=VariableSynchronization.ON_READ,
         aggregation=VariableAggregation.SUM,
@@ -121,6 +123,7 @@ def weights_for(weights: Any, values: Tensor) -> Tensor:
     return broadcast_weights(cast(weights, kind), values)
 
 
+@public("python.ops.metrics_impl._safe_div")
 def ratio(total: Any, count: Any, name: str | None = None) -> Tensor:
     """total / count, element by element; 0 where the count is not positive."""
     return raw.DivNoNan(total, raw.Maximum(count, 0), name=name)

@@ -58,8 +58,8 @@ def mean(
     """
     with variable_scope(name, "mean", (values, weights)):
         values = cast(values, float32)
-        total = metric_variable([], float32, "total")
-        count = metric_variable([], float32, "count")
+        total = metric_variable([], float32, name="total")
+        count = metric_variable([], float32, name="count")
         if weights is None:
             seen = cast(size_tensor(values), float32)
         else:
@@ -96,8 +96,8 @@ def mean_tensor(
     """
     with variable_scope(name, "mean", (values, weights)):
         values = cast(values, float32)
-        total = metric_variable(values.shape, float32, "total_tensor")
-        count = metric_variable(values.shape, float32, "count_tensor")
+        total = metric_variable(values.shape, float32, name="total_tensor")
+        count = metric_variable(values.shape, float32, name="count_tensor")
         seen = ones_like(values)
         if weights is not None:
             values, _, weights = aligned(values, None, weights)

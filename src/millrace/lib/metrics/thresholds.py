@@ -66,7 +66,7 @@ def counts_at(
     values, updates = {}, {}
     for key, (label, prediction) in sides.items():
         if key in wanted:
-            values[key] = metric_variable([number], float32, _NAMES[key])
+            values[key] = metric_variable([number], float32, name=_NAMES[key])
             happened = cast(logical_and(label, prediction), float32)
             if weights is not None:
                 happened = happened * weights

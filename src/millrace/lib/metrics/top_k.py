@@ -130,7 +130,7 @@ def _total(
         with name_scope(None, f"{what}s", [ids]):
             step = _COUNTS[what](_only(labels, class_id), _only(ids, class_id), weights)
         step = reduce_sum(step)
-        variable = metric_variable([], float64, scope)
+        variable = metric_variable([], float64, name=scope)
         return variable, assign_add(variable, step, name="update")
 
 
@@ -387,14 +387,14 @@ def average_precision_at_k(
             weights = weights_for(weights, precision)
             precision = raw.Mul(precision, weights)
         with name_scope(None, "max", [precision]) as inner:
-            highest = metric_variable([], float64, inner)
+            highest = metric_variable([], float64, name=inner)
             if weights is None:
                 step = cast(size_tensor(precision, "batch_max"), float64)
             else:
                 step = reduce_sum(weights, name="batch_max")
             new_highest = assign_add(highest, step, name="update")
         with name_scope(None, "total", [precision]) as inner:
-            total = metric_variable([], float64, inner)
+            total = metric_variable([], float64, name=inner)
             new_total = assign_add(total, reduce_sum(precision, name="batch_total"), name="update")
         value = raw.DivNoNan(total, highest, name="mean")
         update = raw.DivNoNan(new_total, new_highest, name=scope)

@@ -27,6 +27,10 @@ _ORDERS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
 
 def layout_of(data_format: str | None, axes: int) -> str:
     """The layout in full: any that starts with "NC" means channels second."""
+    if axes not in _ORDERS:
+        raise ValueError(
+            f"input must have one to three dimensions between batch and channels. Received: {axes}"
+        )
     return _ORDERS[axes][bool(data_format) and windows.is_channels_first(str(data_format))]
 
 

@@ -11,6 +11,10 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.variables.variable import Variable
 
 
+class NotAVariableError(TypeError, AttributeError):
+    """Something else than a variable is to be written: it lacks the attribute, and is of a wrong type."""
+
+
 def _reference(ref: Any) -> Tensor | None:
     """The reference that `ref` is or has; None for a variable named by a handle.
 
@@ -23,7 +27,7 @@ def _reference(ref: Any) -> Tensor | None:
         return ref
     if hasattr(ref, "assign"):
         return None
-    raise AttributeError(f"only a variable or a mutable tensor has 'assign'. Received: {ref!r}")
+    raise NotAVariableError(f"only a variable or a mutable tensor has 'assign'. Received: {ref!r}")
 
 
 @public("assign", "python.ops.state_ops.assign")

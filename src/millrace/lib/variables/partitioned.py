@@ -14,6 +14,7 @@ from millrace.core.shapes import TensorShape
 from millrace.graph.tensor import Tensor
 
 
+@public("python.ops.variables.PartitionedVariable")
 class PartitionedVariable:
     """A variable kept as several, split along one dimension.
 

@@ -34,6 +34,8 @@ def filled(dims: tuple[int, ...], value: Any, dtype: DType, name: str) -> Tensor
     if math.prod(dims) < LEAST_FILLED:
         one = np.array(value, dtype.np_dtype)  # takes no memory, and is written as one element
         return raw.Const(value=np.broadcast_to(one, dims), dtype=dtype, name=name)
+    if any(not -(2**31) <= d < 2**31 for d in dims):
+        raise ValueError(f"The dimensions of a shape must fit int32. Received: shape {tuple(dims)}")
     shape = constant(np.array(dims, np.int32), "shape_as_tensor")
     return raw.Fill(shape, constant(value, "Const", dtype), name=name)
 

@@ -356,6 +356,8 @@ def stack(values: Any, axis: int = 0, name: str = "stack") -> Tensor:
             return to_tensor(values, name=name)
         except (TypeError, ValueError):
             pass  # apply says what does not fit
+    if isinstance(values, dict | set):
+        raise TypeError(f"stack: values must be a list of tensors. Received: {values!r}")
     first = to_tensor(values[0])
     if first.dims is not None and not -len(first.dims) - 1 <= axis <= len(first.dims):
         rank = len(first.dims) + 1

@@ -161,6 +161,9 @@ class NoOp:
     grad = NOT_DIFFERENTIABLE
 
 
+_MOST_ELEMENTS = 2**31 - 1
+
+
 @public("constant")
 def constant(
     value: Any, dtype: Any = None, shape: Any = None, name: str = "Const", verify_shape: bool = False
@@ -181,6 +184,11 @@ def constant(
     """
     chosen = None if dtype is None else dtypes.as_dtype(dtype).base_dtype
     dims = None if shape is None else shapes.as_dims(shape)
+    if dims is not None and (shapes.num_elements(dims) or 0) >= _MOST_ELEMENTS:
+        raise ValueError(
+            f"constant '{name}': a constant has fewer than 2^31 elements; tf.fill makes larger ones. "
+            f"Received: shape {shapes.format_dims(dims)}"
+        )
     if verify_shape and dims is not None:
         found = literals.to_array(value, chosen).shape
         if found != dims:

@@ -191,6 +191,8 @@ def pad(
     Raises:
       ValueError: the mode is unknown, or the paddings do not fit.
     """
+    if not isinstance(mode, str):
+        raise ValueError(f"pad: mode must be 'CONSTANT', 'REFLECT' or 'SYMMETRIC'. Received: {mode!r}")
     mode = mode.upper()
     if mode == "CONSTANT":
         if isinstance(constant_values, Tensor) or np.any(constant_values != 0):

@@ -170,8 +170,12 @@ def shape(input: Any, name: str | None = None, out_type: Any = int32) -> Tensor:
     return shape_internal(input, name, True, dtypes.as_dtype(out_type))
 
 
-def shape_internal(input: Any, name: str | None, optimize: bool, out_type: dtypes.DType = int32) -> Tensor:
+@public("python.ops.array_ops.shape_internal")
+def shape_internal(
+    input: Any, name: str | None = None, optimize: bool = True, out_type: Any = int32
+) -> Tensor:
     """`shape`, but without `optimize` never a constant."""
+    out_type = dtypes.as_dtype(out_type)
     with get_default_graph().name_scope(name or "Shape") as scope:
         if _is_sparse(input):
             return raw.Cast(input.dense_shape, DstT=out_type, name="Cast")
@@ -205,6 +209,22 @@ def size(input: Any, name: str | None = None, out_type: Any = int32) -> Tensor:
             total = np.array(shapes.num_elements(input.dims), chosen.np_dtype)
             return raw.Const(value=total, dtype=chosen, name=scope)
         return apply(Size, input, out_type=chosen, name=scope)
+
+
+@public("python.ops.array_ops.size_internal")
+def size_internal(
+    input: Any, name: str | None = None, optimize: bool = True, out_type: Any = dtypes.int32
+) -> Tensor:
+    """`tf.size`; what is known statically is folded before it runs, asked for or not."""
+    del optimize
+    return size(input, name, out_type)
+
+
+@public("python.ops.array_ops.rank_internal")
+def rank_internal(input: Any, name: str | None = None, optimize: bool = True) -> Tensor:
+    """`tf.rank`; what is known statically is folded before it runs, asked for or not."""
+    del optimize
+    return rank(input, name)
 
 
 @public("rank")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millrace.core import errors, protos
+from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
 from millrace.lib.platform import log
 from millrace.training.coordination.coordinator import Coordinator
@@ -71,6 +72,7 @@ class Layer:
         return step(session, run or self.run)
 
 
+@public("python.training.monitored_session._HookedSession")
 class HookedSession(Layer):
     """Calls hooks around each run."""
 
@@ -147,6 +149,7 @@ def _merged_options(options: Any, asked: Sequence[SessionRunArgs | None]) -> tup
     return merged, bool(given)
 
 
+@public("python.training.monitored_session._CoordinatedSession")
 class CoordinatedSession(Layer):
     """Stops with its threads."""
 
@@ -216,6 +219,7 @@ class CoordinatedCreator:
         return CoordinatedSession(hooked, self.coord, self._stop_grace_period_secs)
 
 
+@public("python.training.monitored_session._RecoverableSession")
 class RecoverableSession(Layer):
     """Is made anew when it was aborted."""
 

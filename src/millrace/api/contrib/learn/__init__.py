@@ -6,16 +6,27 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.contributed.learn.configuration import ModeKeys as ModeKeys
+    from millrace.contributed.learn.configuration import RunConfig as RunConfig
+    from millrace.contributed.learn.configuration import TaskType as TaskType
     from millrace.api.contrib.learn import datasets as datasets
+    from millrace.api.contrib.learn import preprocessing as preprocessing
 
 __all__ = [
+    "ModeKeys",
+    "RunConfig",
+    "TaskType",
     "datasets",
+    "preprocessing",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "ModeKeys": "millrace.contributed.learn.configuration",
+            "RunConfig": "millrace.contributed.learn.configuration",
+            "TaskType": "millrace.contributed.learn.configuration",
         },
-        children=("datasets",),
+        children=("datasets", "preprocessing",),
     )

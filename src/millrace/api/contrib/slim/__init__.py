@@ -91,12 +91,14 @@ if TYPE_CHECKING:
     from millrace.lib.variables.regularizers import l1_regularizer as l1_regularizer
     from millrace.lib.variables.regularizers import l2_regularizer as l2_regularizer
     from millrace.lib.variables.regularizers import sum_regularizer as sum_regularizer
+    from millrace.api.contrib.slim import data_decoder as data_decoder
     from millrace.api.contrib.slim import evaluation as evaluation
     from millrace.api.contrib.slim import initializers as initializers
     from millrace.api.contrib.slim import learning as learning
     from millrace.api.contrib.slim import metrics as metrics
     from millrace.api.contrib.slim import model_analyzer as model_analyzer
     from millrace.api.contrib.slim import nets as nets
+    from millrace.api.contrib.slim import tfexample_decoder as tfexample_decoder
     from millrace.api.contrib.slim import utils as utils
 
 __all__ = [
@@ -131,6 +133,7 @@ __all__ = [
     "convolution3d",
     "convolution3d_transpose",
     "current_arg_scope",
+    "data_decoder",
     "dense_to_sparse",
     "dropout",
     "elu",
@@ -186,6 +189,7 @@ __all__ = [
     "summarize_tensors",
     "summarize_variables",
     "summarize_weights",
+    "tfexample_decoder",
     "unit_norm",
     "utils",
     "variable",
@@ -284,5 +288,5 @@ if not TYPE_CHECKING:
             "xavier_initializer": "millrace.contributed.layers.initializers",
             "xavier_initializer_conv2d": "millrace.contributed.layers.initializers:xavier_initializer",
         },
-        children=("evaluation", "initializers", "learning", "metrics", "model_analyzer", "nets", "utils",),
+        children=("data_decoder", "evaluation", "initializers", "learning", "metrics", "model_analyzer", "nets", "tfexample_decoder", "utils",),
     )

@@ -276,4 +276,20 @@ message CheckpointState
   all_model_checkpoint_paths: string[] = 2
   all_model_checkpoint_timestamps: double[] = 3
   last_preserved_timestamp: double = 4
+
+file tensorflow/contrib/tensorboard/plugins/projector/projector_config.proto
+message SpriteMetadata
+  image_path: string = 1
+  single_image_dim: uint32[] = 2
+message EmbeddingInfo
+  tensor_name: string = 1
+  metadata_path: string = 2
+  bookmarks_path: string = 3
+  tensor_shape: uint32[] = 4
+  sprite: SpriteMetadata = 5
+  tensor_path: string = 6
+message ProjectorConfig
+  model_checkpoint_path: string = 1
+  embeddings: EmbeddingInfo[] = 2
+  model_checkpoint_dir: string = 3
 """

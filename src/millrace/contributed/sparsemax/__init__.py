@@ -1,0 +1,1 @@
+"""`tf.contrib.sparsemax`: a softmax whose shares can be 0."""

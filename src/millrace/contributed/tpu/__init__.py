@@ -1,0 +1,1 @@
+"""`tf.contrib.tpu`: programs written for tensor processors, run as 1.15 runs them without one."""

@@ -1,0 +1,1 @@
+"""Looking into runs while they happen."""
