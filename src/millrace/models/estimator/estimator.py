@@ -262,6 +262,7 @@ class Estimator:
             )
             graph.add_to_collection(GraphKeys.SAVERS, saver)
         chief_hooks = self._saver_hooks(spec, all_hooks, saving_listeners)
+        loss = None
         with MonitoredTrainingSession(
             master=config.master,
             is_chief=config.is_chief,
@@ -275,7 +276,6 @@ class Estimator:
             max_wait_secs=config.session_creation_timeout_secs,
             log_step_count_steps=config.log_step_count_steps,
         ) as session:
-            loss = None
             while not session.should_stop():
                 _, loss = session.run([spec.train_op, spec.loss])
         if loss is None:

@@ -240,6 +240,7 @@ def pandas_input_fn(
     if not isinstance(target_column, str):
         raise TypeError(f"target_column must be a string type. Received: {target_column!r}")
     table, several = x.copy(), y is not None and hasattr(y, "columns")
+    targets: list[str] = []
     if y is not None:
         if not np.array_equal(x.index, y.index):
             raise ValueError(
