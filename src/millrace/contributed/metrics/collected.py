@@ -104,7 +104,7 @@ def count(
       The count so far and the update that gives the new one, float32 scalars.
     """
     with variable_scope(name, "count", (values, weights)):
-        total = metric_variable([], float32, "count")
+        total = metric_variable([], float32, name="count")
         values = to_tensor(values)
         if weights is None:
             seen = cast(size_tensor(values), float32)
@@ -161,8 +161,8 @@ def streaming_concat(
             )
         order = [axis, *(i for i in range(rank) if i != axis)]
         back = [*range(1, axis + 1), 0, *range(axis + 1, rank)]
-        held = metric_variable([0, *rest], values.dtype, "array")
-        used = metric_variable([], int32, "size")
+        held = metric_variable([0, *rest], values.dtype, name="array")
+        used = metric_variable([], int32, name="size")
         update = _appended(values, axis, max_size, order, held, used)
         return registered(update[0](back), update[1](), metrics_collections, updates_collections)
 

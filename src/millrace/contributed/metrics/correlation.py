@@ -58,10 +58,10 @@ def streaming_covariance(
     with variable_scope(name, "covariance", (predictions, labels, weights)):
         predictions, labels, weights = aligned(to_tensor(predictions), to_tensor(labels), weights)
         predictions.shape.assert_is_compatible_with(labels.shape)
-        count = metric_variable([], float32, "count")
-        mean_x = metric_variable([], float32, "mean_prediction")
-        mean_y = metric_variable([], float32, "mean_label")
-        comoment = metric_variable([], float32, "comoment")
+        count = metric_variable([], float32, name="count")
+        mean_x = metric_variable([], float32, name="mean_prediction")
+        mean_y = metric_variable([], float32, name="mean_label")
+        comoment = metric_variable([], float32, name="comoment")
         if weights is None:
             batch = cast(size_tensor(labels), float32)
             x, y = predictions, labels
@@ -161,9 +161,9 @@ def cohen_kappa(
     with variable_scope(name, "cohen_kappa", (labels, predictions_idx, weights)):
         from_labels, from_predictions, weights = _classes(labels, predictions_idx, weights)
         dtype = float64 if weights is not None and weights.dtype.is_floating else int64
-        po = metric_variable((num_classes,), dtype, "po")
-        pe_row = metric_variable((num_classes,), dtype, "pe_row")
-        pe_col = metric_variable((num_classes,), dtype, "pe_col")
+        po = metric_variable((num_classes,), dtype, name="po")
+        pe_row = metric_variable((num_classes,), dtype, name="pe_row")
+        pe_col = metric_variable((num_classes,), dtype, name="pe_col")
         table = confusion.confusion_matrix(
             from_labels,
             from_predictions,

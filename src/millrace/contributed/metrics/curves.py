@@ -389,8 +389,8 @@ def precision_recall_at_equal_thresholds(
             positive, negative = true * each, (1.0 - true) * each
         buckets = cast(floor(reshape(predictions, [-1]) * float(num_thresholds - 1)), int32)
         with name_scope("variables"):
-            tp_buckets = metric_variable([num_thresholds], float64, "tp_buckets")
-            fp_buckets = metric_variable([num_thresholds], float64, "fp_buckets")
+            tp_buckets = metric_variable([num_thresholds], float64, name="tp_buckets")
+            fp_buckets = metric_variable([num_thresholds], float64, name="fp_buckets")
         updates = [
             raw.ScatterAdd(held, buckets, cast(reshape(seen, [-1]), float64), use_locking=bool(use_locking))
             for held, seen in ((tp_buckets, positive), (fp_buckets, negative))
@@ -439,8 +439,8 @@ def auc_using_histogram(
                 if x.dims is not None and len(x.dims) != 1:
                     raise ValueError(f"auc_using_histogram: {what} must have rank 1. Received: {x}")
         with name_scope("hist_accumulate"):
-            true = metric_variable([nbins], float32, "hist_true_acc")
-            false = metric_variable([nbins], float32, "hist_false_acc")
+            true = metric_variable([nbins], float32, name="hist_true_acc")
+            false = metric_variable([nbins], float32, name="hist_false_acc")
         updates = [
             assign_add(held, cast(histogram_fixed_width(boolean_mask(scores, mask), limits, nbins), float32))
             for held, mask in ((true, labels), (false, logical_not(labels)))
