@@ -160,7 +160,7 @@ def rewrap(decorator_func: Any, previous_target: Any, new_target: Any) -> Any:
     """Puts `new_target` where `previous_target` stands inside the decorators of `decorator_func`.
 
     Returns:
-      The decorated function; `new_target` itself where there was no decorator.
+      The decorated function; `new_target` itself where there was not a decorator.
     """
     decorators, inner = unwrap(decorator_func)
     if not decorators:

@@ -507,3 +507,12 @@ class raise_exception_on_not_ok_status:  # noqa: N801 - TensorFlow's name
             if cls is None or cls is UnknownError:
                 raise UnknownError(None, None, status.message, status.code)
             raise cls(None, None, status.message)  # type: ignore[call-arg]
+
+
+def refusal(message: str) -> InvalidArgumentError:
+    """The error of a kernel that refuses its data; the runtime adds which operation it was, and where from.
+
+    Args:
+      message: the rule that was broken, and what was received.
+    """
+    return InvalidArgumentError(None, None, message)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors, shapes
+from millrace.core.errors import refusal
 from millrace.dialect import numpy_dialect
 from millrace.exchange.tokens import needs_tokens
 from millrace.graph.operation import Operation, group, is_ref
@@ -267,7 +268,7 @@ class _Array:
 
 
 def _invalid(message: str) -> errors.InvalidArgumentError:
-    return errors.InvalidArgumentError(None, None, message)
+    return refusal(message)
 
 
 _DONE = np.float32(0)

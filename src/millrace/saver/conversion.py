@@ -10,6 +10,7 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.core import dtypes, errors
+from millrace.core.errors import refusal
 from millrace.exchange.graph_util import convert_variables_to_constants
 from millrace.graph.graph import Graph
 from millrace.ops.array.constant import constant
@@ -89,7 +90,7 @@ def _safetensors() -> Any:
 def _write_checkpoint(arrays: Mapping[str, Any], prefix: str) -> None:
     names = sorted(arrays)
     if not names:
-        raise errors.InvalidArgumentError(None, None, f"there is nothing to write to {prefix}")
+        raise refusal(f"there is nothing to write to {prefix}")
     with Graph().as_default() as graph, Session(graph=graph) as session:
         values = [constant(arrays[name]) for name in names]
         text = constant(names, dtype=dtypes.string)
@@ -113,9 +114,7 @@ def _freeze(source: str, target: str, outputs: list[str] | None, tags: list[str]
                 None, None, f"{source} is not a SavedModel, and there is no graph in {source}.meta"
             )
         if not outputs:
-            raise errors.InvalidArgumentError(
-                None, None, f"name the nodes that {target} is for, by --outputs; {source} does not tell them"
-            )
+            raise refusal(f"name the nodes that {target} is for, by --outputs; {source} does not tell them")
         frozen = convert_variables_to_constants(session, graph.as_graph_def(), outputs)
     write_graph_def(frozen, target)
     return f"{len(frozen.node)} nodes written to {target}, for {', '.join(outputs)}"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes, errors, protos
+from millrace.core.errors import refusal
 from millrace.exchange.graphdef import node_name
 from millrace.graph.opdef import lookup
 from millrace.opkit.records.tfrecord import iterate
@@ -71,9 +72,7 @@ def _file(path: str) -> Report:
             return read(path)
         except (errors.OpError, ValueError):
             continue
-    raise errors.InvalidArgumentError(
-        None, None, f"{path} is not a checkpoint, a graph, a SavedModel, or a file of records"
-    )
+    raise refusal(f"{path} is not a checkpoint, a graph, a SavedModel, or a file of records")
 
 
 # --- checkpoints --------------------------------------------------------------------------------------------

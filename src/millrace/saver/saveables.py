@@ -102,7 +102,7 @@ def op_list_to_dict(op_list: Any) -> dict[str, Any]:
     """Variables by the names they have in a checkpoint; the slices of one variable as a list.
 
     Raises:
-      TypeError: it is no list, or holds something else than variables.
+      TypeError: it is not a list, or holds something else than variables.
       ValueError: two have the same name.
     """
     if not isinstance(op_list, list | tuple | set):
@@ -134,7 +134,7 @@ def saveables_for(op: Any, name: str) -> Iterator[SaveableObject]:
     """What has to be saved for one entry of `op_list_to_dict`, or of a dict that a program gave.
 
     Raises:
-      TypeError: it is no variable.
+      TypeError: it is not a variable.
       ValueError: it is a list of something else than slices of one variable.
     """
     if isinstance(op, SaveableObject):
@@ -174,7 +174,7 @@ def validate_and_slice_inputs(names_to_saveables: Any) -> list[SaveableObject]:
     """The list of what a saver saves, sorted by name.
 
     Raises:
-      TypeError: something is no variable.
+      TypeError: something is not a variable.
       ValueError: one variable would be saved under two names.
     """
     if not isinstance(names_to_saveables, dict):

@@ -57,7 +57,7 @@ class Saver:
       filename: the name used where none is given to the operations.
 
     Raises:
-      TypeError: `var_list` is no list or dict, or holds something else than variables.
+      TypeError: `var_list` is not a list or dict, or holds something else than variables.
       ValueError: there are no variables, two have the same name, or `defer_build` comes with a `var_list`.
     """
 
@@ -269,7 +269,7 @@ class Saver:
           The checkpoint's name, to be handed to `restore`; None where there is nothing to save.
 
         Raises:
-          TypeError: `sess` is no session.
+          TypeError: `sess` is not a session.
           ValueError: `latest_filename` has folders in it or is the checkpoint's own name, or the folder does
             not exist.
           RuntimeError: `build` has not been called.
@@ -368,7 +368,7 @@ class Saver:
           save_path: the checkpoint's name, as `save` returned it.
 
         Raises:
-          ValueError: `save_path` is None or is no checkpoint.
+          ValueError: `save_path` is None or is not a checkpoint.
           NotFoundError: the checkpoint lacks a variable.
           InvalidArgumentError: a shape or dtype differs.
           DataLossError: the checkpoint is damaged.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from millrace.core import errors
+from millrace.core.errors import refusal
 from millrace.graph.tensor import Tensor
 from millrace.runtime import executable
 from millrace.runtime.plan.planner import Plan, Step, ancestors, make_plan
@@ -103,4 +104,4 @@ class PartialRun:
 
 
 def _invalid(message: str) -> errors.InvalidArgumentError:
-    return errors.InvalidArgumentError(None, None, message)
+    return refusal(message)

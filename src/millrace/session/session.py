@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from millrace.core import errors
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.waiting import limits
 from millrace.drawing import cards
@@ -368,9 +369,7 @@ class BaseSession:
         plan = FetchPlan(self._graph, fetches, self)
         listed = FeedPlan(self._graph, tuple(feeds or ()))
         if not plan.elements:
-            raise errors.InvalidArgumentError(
-                None, None, "partial_run_setup: must specify at least one target to fetch. Received: none"
-            )
+            raise refusal("partial_run_setup: must specify at least one target to fetch. Received: none")
         run = PartialRun(plan.elements, [feed.tensor for feed in listed.feeds], self.store)
         names = ",".join([feed.tensor.name for feed in listed.feeds] + [e.name for e in plan.elements])
         handle = f"{next(_handles)};{names}"
@@ -395,7 +394,7 @@ class BaseSession:
         run = self._partial.get(handle)
         if run is None:
             message = "Must run 'setup' before performing partial runs!"
-            raise errors.InvalidArgumentError(None, None, f"{message} Received: {handle!r}")
+            raise refusal(f"{message} Received: {handle!r}")
         plan = FetchPlan(self._graph, fetches, self)
         feeds = FeedPlan(self._graph, tuple(feed_dict or ()), feed_dict or None)
         values = feeds.convert(feed_dict) if feed_dict else []

@@ -98,7 +98,7 @@ def train(
       sync_optimizer: a `SyncReplicasOptimizer`, or a list of them.
       session_wrapper: from the session to what the steps run.
       trace_every_n_steps: accepted; write traces with a `ProfilerHook`.
-      ignore_live_threads: threads that run on at the end are no error.
+      ignore_live_threads: threads that run on at the end are not error.
       master, is_chief, global_step, init_op, init_feed_dict, local_init_op, init_fn, ready_op, summary_op,
         save_summaries_secs, summary_writer, saver, session_config: the supervisor's.
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.dialect.numpy.array import _axis_back, batched_key
 
 
@@ -43,9 +43,7 @@ class ArrayVerbs:
         """y[x[i]] = i."""
         size = x.shape[0]
         found = jnp.zeros(size, bool).at[x].set(True, mode="drop")
-        self.check(
-            found, lambda: InvalidArgumentError(None, None, f"x must hold each of 0 to {size - 1} once")
-        )
+        self.check(found, lambda: refusal(f"x must hold each of 0 to {size - 1} once"))
         return jnp.zeros_like(x).at[x].set(jnp.arange(x.shape[0], dtype=x.dtype))
 
     def inside(self, indices: Any, length: int) -> Any:
@@ -116,4 +114,4 @@ class ArrayVerbs:
 
 def out_of_range(bounds: Any) -> Exception:
     """The error of an index that is not below its bounds."""
-    return InvalidArgumentError(None, None, f"an index is out of range: it must be in [0, {bounds})")
+    return refusal(f"an index is out of range: it must be in [0, {bounds})")

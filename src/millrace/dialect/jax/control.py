@@ -17,7 +17,7 @@ from jax.core import Tracer
 from jax.extend import core as jax_core
 from jax.interpreters import partial_eval
 
-from millrace.core import errors
+from millrace.core.errors import refusal
 
 _state = threading.local()
 _MOST_ROUNDS = 1 << 15  # of a loop that is followed while tracing: a few seconds
@@ -330,9 +330,7 @@ class ControlVerbs:
     def _check_places(self, flow: TensorArrayValue, indices: Any) -> None:
         self.check(
             (indices >= 0) & (indices < flow.size),
-            lambda: errors.InvalidArgumentError(
-                None, None, f"Tried to access an index out of range: array size is: {flow.size}"
-            ),
+            lambda: refusal(f"Tried to access an index out of range: array size is: {flow.size}"),
         )
 
     def ta_new(self, size: Any, dtype: Any, dynamic: bool, shape: Any) -> TensorArrayValue:

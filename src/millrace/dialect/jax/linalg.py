@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.dialect.jax import native as jax_native
 
 _DEEP = 256  # length of the inner axis from which a product's layout matters
@@ -37,7 +37,7 @@ def _widened(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _refused(message: str) -> Callable[[], Exception]:
-    return lambda: InvalidArgumentError(None, None, message)
+    return lambda: refusal(message)
 
 
 def _lu_solve(packed: Any, rows: Any, b: Any) -> Any:

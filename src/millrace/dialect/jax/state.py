@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.dialect.jax import native as jax_native
 
 
@@ -50,7 +50,7 @@ class StateVerbs:
         if how == "max":
             return at.max(updates, mode="drop")
         if how == "div" and jnp.issubdtype(ref.dtype, jnp.integer):
-            self.check(updates != 0, lambda: InvalidArgumentError(None, None, "Integer division by zero"))
+            self.check(updates != 0, lambda: refusal("Integer division by zero"))
         combine = {"update": lambda _, u: u, "mul": jnp.multiply, "div": _divided}[how]
         flat = rows.reshape(-1)
         return self.update_rows(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 
 
 def _as_array(value: Any) -> np.ndarray:
@@ -21,16 +21,14 @@ def _check_range(indices: np.ndarray, length: int) -> None:
         flat = indices.reshape(-1)
         bad = int(np.flatnonzero((flat < 0) | (flat >= length))[0])
         place = ",".join(map(str, np.unravel_index(bad, indices.shape)))
-        raise InvalidArgumentError(None, None, f"indices[{place}] = {flat[bad]} is not in [0, {length})")
+        raise refusal(f"indices[{place}] = {flat[bad]} is not in [0, {length})")
 
 
 def _coordinates(indices: np.ndarray, dims: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     """The last dimension of `indices` as one index array per dimension of the target."""
     depth = indices.shape[-1]
     if depth > len(dims):
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"indices.shape[-1] must be <= rank {len(dims)}. "
             f"Received: indices of shape {list(indices.shape)}",
         )
@@ -39,9 +37,7 @@ def _coordinates(indices: np.ndarray, dims: tuple[int, ...]) -> tuple[np.ndarray
         if column.size and (column.min() < 0 or column.max() >= dims[axis]):
             flat = indices.reshape(-1, depth)
             bad = int(np.flatnonzero(((flat < 0) | (flat >= np.array(dims[:depth]))).any(1))[0])
-            raise InvalidArgumentError(
-                None, None, f"indices[{bad}] = {flat[bad].tolist()} does not index into shape {list(dims)}"
-            )
+            raise refusal(f"indices[{bad}] = {flat[bad].tolist()} does not index into shape {list(dims)}")
     return tuple(indices[..., axis] for axis in range(depth))
 
 
@@ -80,14 +76,10 @@ class ArrayVerbs:
         x = np.asarray(x)
         result = np.full(x.size, -1, x.dtype)
         if x.size and (x.min() < 0 or x.max() >= x.size):
-            raise InvalidArgumentError(
-                None, None, f"x must hold each of 0 to {x.size - 1} once. Received: {x.tolist()}"
-            )
+            raise refusal(f"x must hold each of 0 to {x.size - 1} once. Received: {x.tolist()}")
         result[x] = np.arange(x.size, dtype=x.dtype)
         if x.size and result.min() < 0:
-            raise InvalidArgumentError(
-                None, None, f"a value is duplicated in the input. Received: {x.tolist()}"
-            )
+            raise refusal(f"a value is duplicated in the input. Received: {x.tolist()}")
         return result
 
     def gathered(self, params: Any, indices: Any, axis: int) -> np.ndarray:
@@ -104,8 +96,7 @@ class ArrayVerbs:
         """`gathered` for each place of the first `batch` dimensions."""
         params, indices = _as_array(params), np.asarray(indices)
         if params.shape[:batch] != indices.shape[:batch]:
-            raise InvalidArgumentError(
-                None, None, f"params and indices must agree in {batch} dimensions. "
+            raise refusal(f"params and indices must agree in {batch} dimensions. "
                 f"Received: {list(params.shape)} and {list(indices.shape)}"
             )  # fmt: skip
         _check_range(indices, params.shape[axis])
@@ -130,9 +121,7 @@ class ArrayVerbs:
         key = _coordinates(indices, result.shape)
         wanted = indices.shape[:-1] + result.shape[len(key) :]
         if updates.shape != wanted:
-            raise InvalidArgumentError(
-                None, None, f"updates must have shape {list(wanted)}. Received: {list(updates.shape)}"
-            )
+            raise refusal(f"updates must have shape {list(wanted)}. Received: {list(updates.shape)}")
         if how == "set":
             if key:
                 result[key] = updates

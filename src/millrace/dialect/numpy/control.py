@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
+from millrace.core.errors import refusal
 from millrace.core.waiting import time_left
 
 
@@ -105,15 +106,13 @@ class ControlVerbs:
 
     def ta_new(self, size: Any, dtype: Any, dynamic: bool, shape: Any) -> TensorArrayValue:
         if size < 0:
-            raise errors.InvalidArgumentError(None, None, f"Size should be >= 0. Received: {size}")
+            raise refusal(f"Size should be >= 0. Received: {size}")
         return TensorArrayValue([None] * int(size), np.dtype(dtype), dynamic, shape)
 
     def ta_write(self, flow: TensorArrayValue, index: Any, value: Any) -> TensorArrayValue:
         items = _grown(flow, int(index), "write")
         if items[index] is not None:
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"Could not write to TensorArray index {index} because it has already been written to.",
             )
         _check_element(flow, value, index)
@@ -123,9 +122,7 @@ class ControlVerbs:
     def ta_read(self, flow: TensorArrayValue, index: Any) -> Any:
         index = int(index)
         if not 0 <= index < len(flow.items):
-            raise errors.InvalidArgumentError(
-                None, None, f"Tried to read from index {index} but array size is: {len(flow.items)}"
-            )
+            raise refusal(f"Tried to read from index {index} but array size is: {len(flow.items)}")
         value = flow.items[index]
         return _missing(flow, [index]) if value is None else value
 
@@ -138,9 +135,7 @@ class ControlVerbs:
         rows = [int(i) for i in np.ravel(indices)]
         for i in rows:
             if not 0 <= i < len(flow.items):
-                raise errors.InvalidArgumentError(
-                    None, None, f"Tried to read from index {i} but array size is: {len(flow.items)}"
-                )
+                raise refusal(f"Tried to read from index {i} but array size is: {len(flow.items)}")
         items = [flow.items[i] for i in rows]
         if any(v is None for v in items):
             filled = _missing(flow, rows) if all(v is None for v in items) else None
@@ -153,9 +148,7 @@ class ControlVerbs:
             return np.stack(items)
         except ValueError:
             shown = sorted({np.shape(v) for v in items})
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"TensorArray elements have different shapes and cannot be stacked. Received: {shown}",
             ) from None
 
@@ -171,18 +164,14 @@ class ControlVerbs:
     def ta_scatter(self, flow: TensorArrayValue, indices: Any, value: Any) -> TensorArrayValue:
         rows = [int(i) for i in np.ravel(indices)]
         if len(rows) != len(value):
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"Expected one row of value for each index. Received: {len(rows)} indices, {len(value)} rows",
             )
         items = list(flow.items)
         for row, i in zip(value, rows, strict=True):
             items = _grown(flow.with_items(items), i, "scatter")
             if items[i] is not None:
-                raise errors.InvalidArgumentError(
-                    None,
-                    None,
+                raise refusal(
                     f"Could not write to TensorArray index {i} because it has already been written to.",
                 )
             _check_element(flow, row, i)
@@ -207,9 +196,7 @@ class ControlVerbs:
             items = [filled if v is None else v for v in items]
         lengths = np.array([np.shape(v)[0] if np.ndim(v) else -1 for v in items], np.int64)
         if (lengths < 0).any():
-            raise errors.InvalidArgumentError(
-                None, None, "Concat requires elements with at least one dimension"
-            )
+            raise refusal("Concat requires elements with at least one dimension")
         if not items:
             return np.zeros((0, *[d or 0 for d in (dims[1:] if dims else ())]), flow.dtype), lengths
         return np.concatenate(items), lengths
@@ -226,15 +213,11 @@ class ControlVerbs:
     def ta_split(self, flow: TensorArrayValue, value: Any, lengths: Any) -> TensorArrayValue:
         lengths = np.ravel(lengths)
         if lengths.sum() != len(value):
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"Expected lengths to sum to {len(value)}, the first dimension of value. Received: {lengths}",
             )
         if not flow.dynamic and len(lengths) != len(flow.items):
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"TensorArray's size is not equal to the size of lengths ({len(flow.items)} vs. "
                 f"{len(lengths)})",
             )
@@ -271,9 +254,7 @@ def _grown(flow: TensorArrayValue, index: int, verb: str) -> list[Any]:
     if index >= len(items) and flow.dynamic:
         items.extend([None] * (index + 1 - len(items)))
     if not 0 <= index < len(items):
-        raise errors.InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"Tried to {verb} to index {index} but array is not resizeable and size is: {len(items)}",
         )
     return items
@@ -285,9 +266,7 @@ def _check_element(flow: TensorArrayValue, value: Any, index: Any) -> None:
     if shape is not None and (
         len(shape) != len(found) or any(d is not None and d != f for d, f in zip(shape, found, strict=True))
     ):
-        raise errors.InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"Could not write to TensorArray index {index}: elements have shape {shape}. Received: {found}",
         )
 
@@ -298,9 +277,7 @@ def _missing(flow: TensorArrayValue, indices: list[int]) -> Any:
     if shape is None or any(d is None for d in shape):
         known = next((v for v in flow.items if v is not None), None)
         if known is None or shape is None:
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"Could not read index {indices[0]}: it has not been written to, and the shape of the "
                 "elements is not known",
             )

@@ -9,16 +9,12 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 
 _BFLOAT16 = dtypes.bfloat16.np_dtype
 _NARROW = (np.dtype(np.float16), _BFLOAT16)
 _SINGULAR = "Input is not invertible."
 _NO_EIGENVALUES = "Self-adjoint eigen decomposition was not successful."
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)
 
 
 def _widened(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,7 +49,7 @@ class LinalgVerbs:
             return np.linalg.cholesky(a)
         except np.linalg.LinAlgError:
             rule = "Cholesky decomposition was not successful. The input might not be valid."
-            raise _refused(rule) from None
+            raise refusal(rule) from None
 
     @_widened
     def mat_inverse(self, a: Any) -> Any:
@@ -61,7 +57,7 @@ class LinalgVerbs:
         try:
             return np.linalg.inv(a)
         except np.linalg.LinAlgError:
-            raise _refused(_SINGULAR) from None
+            raise refusal(_SINGULAR) from None
 
     @_widened
     def mat_solve(self, a: Any, b: Any) -> Any:
@@ -69,7 +65,7 @@ class LinalgVerbs:
         try:
             return np.linalg.solve(a, b)
         except np.linalg.LinAlgError:
-            raise _refused(_SINGULAR) from None
+            raise refusal(_SINGULAR) from None
 
     @_widened
     def tri_solve(self, a: Any, b: Any, lower: bool, adjoint: bool) -> Any:
@@ -77,7 +73,7 @@ class LinalgVerbs:
         from scipy.linalg import solve_triangular
 
         if not np.all(np.diagonal(a, axis1=-2, axis2=-1)):
-            raise _refused("Input matrix is not invertible.")
+            raise refusal("Input matrix is not invertible.")
         out = np.empty_like(b)
         for at in np.ndindex(a.shape[:-2]):
             if out[at].size:
@@ -115,7 +111,7 @@ class LinalgVerbs:
                 return s, none, none
             u, s, vh = map(np.asarray, np.linalg.svd(a, full_matrices=full))
         except np.linalg.LinAlgError:
-            raise _refused("Singular value decomposition did not converge.") from None
+            raise refusal("Singular value decomposition did not converge.") from None
         u[unknown] = s[unknown] = vh[unknown] = np.nan
         return s, u, np.conj(np.swapaxes(vh, -1, -2))
 
@@ -128,9 +124,9 @@ class LinalgVerbs:
             else:
                 values, v = np.linalg.eigh(a)
         except np.linalg.LinAlgError:
-            raise _refused(_NO_EIGENVALUES) from None
+            raise refusal(_NO_EIGENVALUES) from None
         if np.isnan(values).any():  # LAPACK says so in some cases only
-            raise _refused(_NO_EIGENVALUES)
+            raise refusal(_NO_EIGENVALUES)
         return values, v
 
     @_widened
@@ -149,7 +145,7 @@ class LinalgVerbs:
                     order[[i, j]] = order[[j, i]]
             rows[at] = order
         if not np.all(np.diagonal(packed, axis1=-2, axis2=-1)):
-            raise _refused(_SINGULAR)
+            raise refusal(_SINGULAR)
         return packed, rows
 
     @_widened
@@ -186,5 +182,5 @@ class LinalgVerbs:
                         else solve_banded((1, 1), bands, b[at], check_finite=False)
                     )
             except LinAlgError:
-                raise _refused(_SINGULAR) from None
+                raise refusal(_SINGULAR) from None
         return out

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 
 # How a row and its update combine; "update" replaces the row.
 _COMBINE: dict[str, np.ufunc] = {
@@ -31,7 +31,7 @@ def checked_rows(indices: Any, length: int) -> np.ndarray:
         wrong = rows.ravel()[np.argmax(((rows < 0) | (rows >= length)).ravel())]
         place = np.unravel_index(np.argmax((rows < 0) | (rows >= length)), rows.shape)
         where = ",".join(map(str, map(int, place)))
-        raise InvalidArgumentError(None, None, f"indices[{where}] = {wrong} is not in [0, {length})")
+        raise refusal(f"indices[{where}] = {wrong} is not in [0, {length})")
     return rows
 
 
@@ -60,7 +60,7 @@ def _truncated_quotient(x: np.ndarray, y: np.ndarray) -> np.ndarray:
       InvalidArgumentError: an element of `y` is zero.
     """
     if not np.all(y):
-        raise InvalidArgumentError(None, None, "Integer division by zero")
+        raise refusal("Integer division by zero")
     return np.floor_divide(x, y) + ((np.remainder(x, y) != 0) & ((x < 0) != (y < 0)))
 
 

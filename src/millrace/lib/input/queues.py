@@ -8,7 +8,8 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_value
-from millrace.core import dtypes, errors, shapes
+from millrace.core import dtypes, shapes
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.opkit.random.seeds import get_seed
@@ -118,9 +119,7 @@ class QueueBase:
     def _check_count(self, values: list[Any]) -> None:
         """An element has as many components as the queue."""
         if len(values) != len(self._dtypes):
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"Queue '{self.name}': elements have {len(self._dtypes)} components. Received: {len(values)}",
             )
 

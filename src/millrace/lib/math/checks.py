@@ -13,7 +13,8 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.building.static import static_value
-from millrace.core import dtypes, errors
+from millrace.core import dtypes
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
@@ -80,7 +81,7 @@ def _binary(
         condition = reduce_all(compare(x, y))
         left, right = _known(x), _known(y)
         if left is not None and right is not None and not np.all(known(left, right)):
-            raise errors.InvalidArgumentError(None, None, "\n".join(map(_text, data)))
+            raise refusal("\n".join(map(_text, data)))
         return Assert(condition, data, summarize=summarize)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from millrace.core import errors
+from millrace.core.errors import refusal
 from millrace.core.public import public
 
 _CLASSES: tuple[tuple[type[OSError], type[errors.OpError]], ...] = (
@@ -54,7 +55,7 @@ class GFile:
         self._mode = mode
         self._opened: Any = None
         if set(mode) - set("rwab+"):
-            raise errors.InvalidArgumentError(None, None, f"GFile: unknown mode. Received: {mode!r}")
+            raise refusal(f"GFile: unknown mode. Received: {mode!r}")
 
     @property
     def name(self) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core.dtypes import DType
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.opkit.checkpoint.slices import Slice
 
 
@@ -54,9 +54,7 @@ def assemble(
         else:
             covered[into] = True
     if left if covered is None else not covered.all():
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"Tensor {name} of shape {list(shape)}: the checkpoint's slices "
             f"{[part.text for part in stored]} do not cover the slice {wanted.text!r} that was asked for",
         )

@@ -16,9 +16,9 @@ from millrace.core.dtypes import DType
 from millrace.core.errors import (
     DataLossError,
     FailedPreconditionError,
-    InvalidArgumentError,
     NotFoundError,
     OutOfRangeError,
+    refusal,
 )
 from millrace.core.file_errors import naming
 from millrace.opkit.checkpoint import checksums, files, slices, values
@@ -95,9 +95,7 @@ def _write_values(
         if specification:
             whole, part = slices.parse_specification(specification)
             if part.shape_in(whole) != dims:
-                raise InvalidArgumentError(
-                    None,
-                    None,
+                raise refusal(
                     f"Slice specification {specification!r} of tensor {name!r} does not match its value. "
                     f"Received: shape {list(dims)}",
                 )
@@ -105,7 +103,7 @@ def _write_values(
                 _add_slice(entries, key, dtype, whole, part)
                 key = part.key(key)
         if key in entries:
-            raise InvalidArgumentError(None, None, f"Adding duplicate key: {name}")
+            raise refusal(f"Adding duplicate key: {name}")
         size, crc = values.write(value, dtype, file.write)
         entry = _entry(dtype, dims)
         entry.shard_id, entry.offset, entry.size, entry.crc32c = shard, offset, size, mask(crc)
@@ -127,9 +125,7 @@ def _add_slice(
     """Notes at the whole tensor's entry that there is one more part of it."""
     known = entries.setdefault(key, _entry(dtype, whole))
     if _shape(known) != whole or known.dtype != dtype.as_datatype_enum or not _is_open(known):
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"Slices of tensor {_text(key)!r} differ in the shape or dtype of the whole. "
             f"Received: {dtype.name} {list(whole)} after "
             f"{dtypes.as_dtype(known.dtype).name} {list(_shape(known))}",
@@ -190,7 +186,7 @@ def _merge_entry(entries: dict[bytes, Any], key: bytes, entry: Any, first: int) 
         entries[key] = entry
         return
     if not entry.slices or not known.slices or known.dtype != entry.dtype or known.shape != entry.shape:
-        raise InvalidArgumentError(None, None, f"Merging checkpoints that both hold tensor {_text(key)!r}")
+        raise refusal(f"Merging checkpoints that both hold tensor {_text(key)!r}")
     known.slices.extend(entry.slices)
 
 

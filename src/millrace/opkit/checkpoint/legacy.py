@@ -14,10 +14,10 @@ from millrace.core.dtypes import DType
 from millrace.core.errors import (
     DataLossError,
     FailedPreconditionError,
-    InvalidArgumentError,
     NotFoundError,
     OpError,
     UnimplementedError,
+    refusal,
 )
 from millrace.core.file_errors import naming
 from millrace.opkit.checkpoint import files, slices
@@ -52,9 +52,7 @@ def write(path: str, tensors: Sequence[tuple[str, str, DType, Any]]) -> None:
         if specification:
             shape, part = slices.parse_specification(specification)
             if part.shape_in(shape) != array.shape:
-                raise InvalidArgumentError(
-                    None,
-                    None,
+                raise refusal(
                     f"Slice specification {specification!r} of tensor {name!r} does not match its value. "
                     f"Received: shape {list(array.shape)}",
                 )
@@ -75,9 +73,7 @@ def _check(name: str, dtype: DType, array: np.ndarray[Any, Any]) -> None:
         )
     size = array.nbytes if dtype is not dtypes.string else sum(map(len, array.ravel().tolist()))
     if size > _MOST:
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"Tensor {name!r} is too large to serialize in the format V1; use V2, or partitions. "
             f"Received: {size} bytes",
         )
@@ -92,9 +88,7 @@ def _add_meta(metas: dict[str, Any], name: str, dtype: DType, shape: tuple[int, 
             meta.shape.dim.add().size = size
     known = tuple(dim.size for dim in meta.shape.dim)
     if known != shape or meta.type != dtype.as_datatype_enum:
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"Mismatching shapes or dtypes: tensor {name!r} is {dtypes.as_dtype(meta.type).name} "
             f"{list(known)}. Received: {dtype.name} {list(shape)}",
         )
@@ -124,7 +118,7 @@ class Slices:
 
     Raises:
       NotFoundError: nothing matches.
-      DataLossError: a file is no table, or damaged.
+      DataLossError: a file is not a table, or damaged.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -161,9 +155,7 @@ class Slices:
         for tensor in meta.tensor:
             known = self._metas.setdefault(tensor.name, tensor)
             if known.shape != tensor.shape or known.type != tensor.type:
-                raise InvalidArgumentError(
-                    None, None, f"{self.prefix}: the files do not agree on tensor {tensor.name!r}"
-                )
+                raise refusal(f"{self.prefix}: the files do not agree on tensor {tensor.name!r}")
             for part in tensor.slice:
                 self._homes[tensor.name, slices.from_proto(part)] = path, opened
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core.dtypes import DType
-from millrace.core.errors import InvalidArgumentError, NotFoundError
+from millrace.core.errors import NotFoundError, refusal
 from millrace.opkit.checkpoint import bundle, slices
 from millrace.opkit.checkpoint.bundle import Bundle
 from millrace.opkit.checkpoint.legacy import Slices
@@ -64,9 +64,7 @@ def _checked(opened: Bundle | Slices, name: str, specification: str, wanted: DTy
     assert found is not None
     dtype, shape = found
     if dtype != wanted:
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"tensor_name = {name}; expected dtype {wanted.name} does not equal original dtype {dtype.name} "
             f"in {opened.prefix}",
         )
@@ -74,9 +72,7 @@ def _checked(opened: Bundle | Slices, name: str, specification: str, wanted: DTy
         return None
     whole, part = slices.parse_specification(specification)
     if whole != shape:
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"tensor_name = {name}; shape in shape_and_slice spec {list(whole)} does not match the shape "
             f"stored in checkpoint: {list(shape)} in {opened.prefix}",
         )

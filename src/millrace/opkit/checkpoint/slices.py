@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 
 FULL = -1  # the length that stands for a whole dimension
 
@@ -38,18 +38,14 @@ class Slice:
           InvalidArgumentError: the ranks differ, or it reaches beyond the shape.
         """
         if len(shape) != len(self.extents):
-            raise InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"a slice {self.text!r} of rank {len(self.extents)} cannot be taken from shape {list(shape)}",
             )
         found = []
         for (start, length), size in zip(self.extents, shape, strict=True):
             stop = size if length == FULL else start + length
             if start < 0 or stop > size or start > stop:
-                raise InvalidArgumentError(
-                    None, None, f"a slice {self.text!r} reaches beyond shape {list(shape)}"
-                )
+                raise refusal(f"a slice {self.text!r} reaches beyond shape {list(shape)}")
             found.append(slice(start, stop))
         return tuple(found)
 
@@ -95,9 +91,7 @@ def parse(text: str) -> Slice:
             continue
         start, _, length = part.partition(",")
         if not (start.isdigit() and length.isdigit()) or length == "0":
-            raise InvalidArgumentError(
-                None, None, f"Expected a pair of numbers or '-' but got {part!r}: string = {text}"
-            )
+            raise refusal(f"Expected a pair of numbers or '-' but got {part!r}: string = {text}")
         extents.append((int(start), int(length)))
     return Slice(tuple(extents))
 
@@ -110,9 +104,7 @@ def parse_specification(text: str) -> tuple[tuple[int, ...], Slice]:
     """
     *sizes, last = text.rstrip(" ").split(" ")
     if not sizes or not all(size.isdigit() for size in sizes):
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"Need at least two numbers or a number and a slice in shape_and_slice. Received: {text!r}",
         )
     shape, part = tuple(int(size) for size in sizes), parse(last)

@@ -146,7 +146,7 @@ class Table:
       path: its name, for messages.
 
     Raises:
-      DataLossError: the file is no table, is cut off, or its index is damaged.
+      DataLossError: the file is not a table, is cut off, or its index is damaged.
     """
 
     def __init__(self, data: bytes, path: str) -> None:

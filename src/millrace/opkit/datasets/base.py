@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
+from millrace.core.errors import refusal
 from millrace.core.waiting import Cancellation, current
 
 Element = tuple[Any, ...]
@@ -186,7 +187,7 @@ def told(error: Exception, where: str) -> Exception:
 
 def invalid(dataset: Dataset, message: str) -> errors.InvalidArgumentError:
     """An InvalidArgumentError that names the stage."""
-    return errors.InvalidArgumentError(None, None, f"{message}\n  at {dataset.place}")
+    return refusal(f"{message}\n  at {dataset.place}")
 
 
 def scalar(value: Any) -> int:

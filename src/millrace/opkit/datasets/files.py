@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes, errors
+from millrace.core.errors import refusal
 from millrace.opkit.datasets.base import (
     UNKNOWN,
     Dataset,
@@ -209,9 +210,7 @@ class FixedLength(Files):
                 return
             size = os.fstat(file.fileno()).st_size - self._header - self._footer
             if size % self._length:
-                raise errors.InvalidArgumentError(
-                    None,
-                    None,
+                raise refusal(
                     f"Excess data in input file {path}: {size} bytes are not a multiple of "
                     f"{self._length}\n  at "
                     f"{self.place}",
@@ -225,9 +224,7 @@ class FixedLength(Files):
         end = len(data) - self._footer
         for at in range(self._header, end, self._length):
             if at + self._length > end:
-                raise errors.InvalidArgumentError(
-                    None, None, f"Excess data in input file {path}\n  at {self.place}"
-                )
+                raise refusal(f"Excess data in input file {path}\n  at {self.place}")
             yield (string(data[at : at + self._length]),)
 
 

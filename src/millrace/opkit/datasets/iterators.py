@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes, errors, shapes
+from millrace.core.errors import refusal
 from millrace.core.waiting import WouldWait, attempting, wait_until
 from millrace.opkit.datasets.base import Dataset, Element, Run, Stage, string, text
 from millrace.opkit.datasets.mapping import as_dataset
@@ -136,9 +137,7 @@ def found(handle: Any, kind: type, types: Sequence[dtypes.DType], dims: Sequence
     key = bytes(np.asarray(handle, object).reshape(())[()])
     resource = _by_handle.get(key)
     if not isinstance(resource, kind):
-        raise errors.InvalidArgumentError(
-            None, None, f"Could not parse string_handle into a valid ResourceHandle. Received: {key!r}"
-        )
+        raise refusal(f"Could not parse string_handle into a valid ResourceHandle. Received: {key!r}")
     check_types(resource, types, dims)
     return resource
 
@@ -148,17 +147,13 @@ def check_types(resource: Any, types: Sequence[dtypes.DType], dims: Sequence[sha
     if not types or not resource.types:
         return
     if tuple(types) != resource.types:
-        raise errors.InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"Number or types of components do not match: expected {[t.name for t in types]}, got "
             f"{[t.name for t in resource.types]}",
         )
     for i, (wanted, given) in enumerate(zip(dims, resource.dims, strict=False)):
         if not shapes.compatible(wanted, given):
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"Incompatible shapes at component {i}: expected {shapes.format_dims(wanted)} but got "
                 f"{shapes.format_dims(given)}",
             )
@@ -215,9 +210,7 @@ class MultiDeviceResource(_Resource):
           incarnation: what the start that is meant has given; 0 for the latest.
         """
         if self._source is None or incarnation not in (0, self.incarnation):
-            raise errors.InvalidArgumentError(
-                None, None, f"Invalid incarnation id. Provided: {incarnation}; Expected: {self.incarnation}"
-            )
+            raise refusal(f"Invalid incarnation id. Provided: {incarnation}; Expected: {self.incarnation}")
         while True:
             with self._changed:
                 wait_until(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
+from millrace.core.errors import refusal
 from millrace.opkit.datasets.base import (
     INFINITE,
     UNKNOWN,
@@ -409,9 +410,7 @@ def as_dataset(value: Any) -> Dataset:
     if isinstance(value, np.ndarray) and value.dtype.kind == "O" and not value.ndim:
         value = value[()]
     if not isinstance(value, Dataset):
-        raise errors.InvalidArgumentError(
-            None, None, f"Tensor must be a Dataset object. Received: {type(value).__name__}"
-        )
+        raise refusal(f"Tensor must be a Dataset object. Received: {type(value).__name__}")
     return value
 
 

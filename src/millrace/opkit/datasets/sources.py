@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
+from millrace.core.errors import refusal
 from millrace.opkit.datasets.base import (
     INFINITE,
     UNKNOWN,
@@ -71,11 +72,9 @@ class Slices(Dataset):
         self.columns = [np.asarray(c) for c in components]
         sizes = {c.shape[0] for c in self.columns if c.ndim}
         if any(not c.ndim for c in self.columns):
-            raise errors.InvalidArgumentError(None, None, "All components must be at least 1-dimensional")
+            raise refusal("All components must be at least 1-dimensional")
         if len(sizes) > 1:
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"All components must have the same size in the 0th dimension. Received: {sorted(sizes)}",
             )
         self.size = sizes.pop() if sizes else 0
@@ -155,7 +154,7 @@ class Range(Dataset):
     def _take_inputs(self, start: Any, stop: Any, step: Any) -> None:
         self.first, self.stop, self.step = scalar(start), scalar(stop), scalar(step)
         if self.step == 0:
-            raise errors.InvalidArgumentError(None, None, "step must be a non-zero integer.")
+            raise refusal("step must be a non-zero integer.")
         self.kind = self.attrs["output_types"][0].np_dtype
 
     def start(self, run: Run) -> Stage:

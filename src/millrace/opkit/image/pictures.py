@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.opkit.image import png
 
 _DAMAGED = (OSError, ValueError, SyntaxError, LookupError, TypeError, AttributeError, struct.error, EOFError)
@@ -26,7 +26,7 @@ _GRAY = np.array([9797, 19234, 3737], np.int64)
 
 def refused(message: str) -> InvalidArgumentError:
     """The error for contents that are not what they should be."""
-    return InvalidArgumentError(None, None, message)
+    return refusal(message)
 
 
 def kind_of(contents: bytes) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from millrace.building.convert import convert_to_tensor
 from millrace.building.static import Known
 from millrace.core import errors, shapes
+from millrace.core.errors import refusal
 from millrace.core.shapes import Dims
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.array_idioms import shown
@@ -79,7 +80,7 @@ def check_range(xp: Any, minval: Any, maxval: Any, op: str) -> None:
 
 def invalid(message: str) -> errors.InvalidArgumentError:
     """The error of a kernel that was given wrong values; the runtime adds the operation."""
-    return errors.InvalidArgumentError(None, None, message)
+    return refusal(message)
 
 
 def shape_input(shape: Any) -> Tensor:

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.opkit.records import wire as bytes_wire
 from millrace.opkit.records.wire import Feature, MalformedRecord
 
@@ -56,7 +56,7 @@ def _values(data: bytes, feature: Feature, dtype: np.dtype, where: Callable[[], 
     """Decodes a list after checking that it is of the wanted dtype."""
     wanted = _kind(dtype)
     if feature[0] != wanted:
-        raise _refused(
+        raise refusal(
             f"{where()}Data types don't match. Expected type: {_KINDS[wanted]}, "
             f"Data type: {_KINDS[feature[0]]}"
         )
@@ -152,7 +152,7 @@ def _find(record: bytes, table: bytes_wire.Table, key: bytes) -> Feature | None:
 
 def _malformed(record: bytes, problem: MalformedRecord) -> InvalidArgumentError:
     shown = record[:60].decode("latin-1")
-    return _refused(f"Could not parse example input: {problem}. Received: '{shown}'")
+    return refusal(f"Could not parse example input: {problem}. Received: '{shown}'")
 
 
 def _sparse_column(serialized, tables, feature: Sparse, where) -> SparseParts:
@@ -182,7 +182,7 @@ def _dense_column(serialized, tables, feature: Dense, where) -> np.ndarray:
             continue
         values = _values(record, found, feature.dtype, where(row, feature.key))
         if len(values) != size:
-            raise _refused(
+            raise refusal(
                 f"{where(row, feature.key)()}Number of {_KINDS[_kind(feature.dtype)]} values != expected.  "
                 f"Values size: {len(values)} but output shape: {list(feature.shape)}"
             )
@@ -201,7 +201,7 @@ def _variable_column(serialized, tables, feature: Dense, where) -> np.ndarray:
             continue
         values = _values(record, found, feature.dtype, where(row, feature.key))
         if stride == 0 or len(values) % stride:
-            raise _refused(
+            raise refusal(
                 f"{where(row, feature.key)()}Number of {_KINDS[_kind(feature.dtype)]} values is not a "
                 f"multiple of stride length. Values size: {len(values)} but output shape: {[None, *inner]}"
             )
@@ -333,7 +333,7 @@ def _list_dense_column(
         where = _list_where(names, row, feature.key)
         found = table.get(feature.key)
         if found is None and not may_miss:
-            raise _refused(
+            raise refusal(
                 f"{_name(names, row)}Feature list '{_show(feature.key)}' is required but could not be "
                 "found.  Did you mean to include it in feature_list_dense_missing_assumed_empty or "
                 "feature_list_dense_defaults?"
@@ -341,7 +341,7 @@ def _list_dense_column(
         steps = _steps(record, found or [], feature.dtype, where)
         for step, values in enumerate(steps):
             if len(values) != size:
-                raise _refused(
+                raise refusal(
                     f"{where()}Step: {step}.  Number of {_KINDS[_kind(feature.dtype)]} values != expected.  "
                     f"Values size: {len(values)} but output shape: {list(feature.shape)}"
                 )
@@ -367,10 +367,6 @@ def _name(names: Sequence[bytes], row: int) -> str:
 
 
 def _missing(what: str, key: bytes, dtype: np.dtype) -> InvalidArgumentError:
-    return _refused(
+    return refusal(
         f"{what}: {_show(key)} (data type: {_KINDS[_kind(dtype)]}) is required but could not be found."
     )
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)

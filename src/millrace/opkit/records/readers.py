@@ -9,6 +9,7 @@ from collections.abc import Generator
 from typing import Any
 
 from millrace.core import errors, protos
+from millrace.core.errors import refusal
 from millrace.opkit.records import tfrecord as records
 from millrace.opkit.state.resource import Resource
 
@@ -125,7 +126,7 @@ class Reader(Resource):
 
         Raises:
           UnimplementedError: this kind of reader cannot.
-          InvalidArgumentError: it is no such message.
+          InvalidArgumentError: it is not such a message.
         """
         if not self.single:
             raise errors.UnimplementedError(None, None, f"{self.kind} '{self.name}' cannot be restored")
@@ -133,9 +134,7 @@ class Reader(Resource):
         try:
             message.ParseFromString(state)
         except Exception:
-            raise errors.InvalidArgumentError(
-                None, None, f"Could not parse state for {self.kind} '{self.name}': {state!r}"
-            ) from None
+            raise refusal(f"Could not parse state for {self.kind} '{self.name}': {state!r}") from None
         with self._lock:
             if self._work is not None:
                 self._stop()
@@ -244,9 +243,7 @@ class FixedLengthRecordReader(_FileReader):
     def __init__(self, length: int, header: int, footer: int, hop: int, encoding: str) -> None:
         super().__init__()
         if length <= 0 or header < 0 or footer < 0 or hop < 0:
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"record_bytes must be positive and the others not negative. Received: "
                 f"{length, header, footer, hop}",
             )

@@ -6,7 +6,7 @@ import numpy as np
 
 from millrace.core import protos, tensor_proto
 from millrace.core.dtypes import DType, as_dtype, int64
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.opkit.text.pieces import objects
 
 
@@ -42,16 +42,16 @@ def parse(data: bytes, dtype: DType) -> np.ndarray:
         proto.ParseFromString(data)
     except Exception as problem:  # protobuf's implementations raise different classes
         shown = data[:60].decode("latin-1")
-        raise _refused(
+        raise refusal(
             f"Could not parse `serialized` as TensorProto: {problem}. Received: '{shown}'"
         ) from None
     found = as_dtype(proto.dtype).name if proto.dtype else "invalid"
     if found != dtype.name:
-        raise _refused(f"Type mismatch between parsed tensor ({found}) and dtype ({dtype.name})")
+        raise refusal(f"Type mismatch between parsed tensor ({found}) and dtype ({dtype.name})")
     try:
         return tensor_proto.decode(proto)
     except (TypeError, ValueError) as problem:
-        raise _refused(f"Cannot parse tensor from proto: {problem}") from None
+        raise refusal(f"Cannot parse tensor from proto: {problem}") from None
 
 
 # ---------------------------------------------------------------- sparse tensors
@@ -96,12 +96,12 @@ def serialize_many_sparse(
     _check_parts(indices, values, shape)
     rank, count = len(shape), int(shape[0]) if len(shape) else 0
     if rank < 2:
-        raise _refused(f"Rank of input SparseTensor should be > 1, but saw rank: {rank}")
+        raise refusal(f"Rank of input SparseTensor should be > 1, but saw rank: {rank}")
     rows = indices[:, 0]
     if rows.size and (rows.min() < 0 or rows.max() >= count):
-        raise _refused(f"indices are out of bounds: need 0 <= row < {count}. Received: {rows.tolist()[:10]}")
+        raise refusal(f"indices are out of bounds: need 0 <= row < {count}. Received: {rows.tolist()[:10]}")
     if (rows[1:] < rows[:-1]).any():
-        raise _refused(f"indices are out of order. Received: rows {rows.tolist()[:10]}")
+        raise refusal(f"indices are out of order. Received: rows {rows.tolist()[:10]}")
     cuts = np.searchsorted(rows, np.arange(count + 1))
     inner = serialize(shape[1:], int64)
     out = np.empty((count, 3), object)
@@ -113,12 +113,12 @@ def serialize_many_sparse(
 
 def _check_parts(indices: np.ndarray, values: np.ndarray, shape: np.ndarray) -> None:
     if indices.ndim != 2 or values.ndim != 1 or shape.ndim != 1:
-        raise _refused(
+        raise refusal(
             "Input indices should be a matrix, values and shape vectors. "
             f"Received: shapes {list(indices.shape)}, {list(values.shape)}, {list(shape.shape)}"
         )
     if len(indices) != len(values) or indices.shape[1] != len(shape):
-        raise _refused(
+        raise refusal(
             "Number of values and rank must match the indices. "
             f"Received: shapes {list(indices.shape)}, {list(values.shape)}, {list(shape.shape)}"
         )
@@ -139,7 +139,7 @@ def deserialize_sparse(serialized: np.ndarray, dtype: DType) -> tuple[np.ndarray
       InvalidArgumentError: a string is not a TensorProto of the right kind, or ranks differ.
     """
     if serialized.ndim < 1 or serialized.shape[-1] != 3:
-        raise _refused(
+        raise refusal(
             f"Serialized sparse should have 3 as the last dimension. Received: {list(serialized.shape)}"
         )
     outer = serialized.shape[:-1]
@@ -147,12 +147,12 @@ def deserialize_sparse(serialized: np.ndarray, dtype: DType) -> tuple[np.ndarray
     if not outer:
         return parts[0]
     if not parts:
-        raise _refused(
+        raise refusal(
             f"Cannot tell the rank of an empty batch of sparse tensors. Received: {list(serialized.shape)}"
         )
     ranks = {len(shape) for _, _, shape in parts}
     if len(ranks) > 1:
-        raise _refused(f"Inconsistent rank across SparseTensors. Received: ranks {sorted(ranks)}")
+        raise refusal(f"Inconsistent rank across SparseTensors. Received: ranks {sorted(ranks)}")
     places = np.indices(outer).reshape((len(outer), -1)).T
     indices = [np.hstack((np.tile(at, (len(p[0]), 1)), p[0])) for at, p in zip(places, parts, strict=True)]
     largest = np.max([shape for _, _, shape in parts], axis=0)
@@ -188,10 +188,6 @@ def examples_from_json(texts: Iterable[bytes]) -> list[bytes]:
         try:
             example = json_format.Parse(text, protos.Example())
         except (json_format.ParseError, UnicodeDecodeError) as problem:
-            raise _refused(f"Error while parsing JSON: {problem}") from None
+            raise refusal(f"Error while parsing JSON: {problem}") from None
         out.append(example.SerializeToString())
     return out
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)

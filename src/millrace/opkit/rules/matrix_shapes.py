@@ -7,7 +7,7 @@ from typing import Any
 from millrace.building import raw
 from millrace.core import shapes
 from millrace.core.dtypes import int32
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.shapes import Dims
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.idioms import conj
@@ -76,9 +76,7 @@ def check_square(a: Any) -> None:
       InvalidArgumentError: the last two dimensions differ or do not exist.
     """
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
-        raise InvalidArgumentError(
-            None, None, f"Input matrix must be square. Received: shape {list(a.shape)}"
-        )
+        raise refusal(f"Input matrix must be square. Received: shape {list(a.shape)}")
 
 
 def check_system(a: Any, b: Any) -> None:
@@ -89,9 +87,7 @@ def check_system(a: Any, b: Any) -> None:
     """
     if a.ndim < 2 or b.ndim < 2 or a.shape[:-1] != b.shape[:-1]:
         shown = f"{list(a.shape)} vs. {list(b.shape)}"
-        raise InvalidArgumentError(
-            None, None, f"Input matrix and rhs must have the same batch and rows. Received: {shown}"
-        )
+        raise refusal(f"Input matrix and rhs must have the same batch and rows. Received: {shown}")
 
 
 def product(a: Tensor, b: Tensor, adjoint_a: bool = False, adjoint_b: bool = False) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.shapes import Dims, format_dims
 from millrace.graph.attrs import Attr, integer
 
@@ -126,7 +126,7 @@ def traced_key(
             rule = f"slice index of dimension {axis} out of bounds. Received: length {length}"
             xp.check(
                 (place >= -length) & (place < length),
-                lambda rule=rule: InvalidArgumentError(None, None, rule),
+                lambda rule=rule: refusal(rule),
             )
             key.append(place)
         else:
@@ -153,7 +153,7 @@ def index_key(
     try:
         entries = _entries(len(begin), masks["ellipsis_mask"], masks["new_axis_mask"], rank)
     except ValueError as error:
-        raise InvalidArgumentError(None, None, str(error)) from None
+        raise refusal(str(error)) from None
     skipped = False
     for kind, i, axis in entries:
         if kind == "all":
@@ -167,14 +167,12 @@ def index_key(
         step = int(strides[i])
         start = int(begin[i])
         if step == 0:
-            raise InvalidArgumentError(None, None, f"strides[{i}] must be non-zero")
+            raise refusal(f"strides[{i}] must be non-zero")
         if masks["shrink_axis_mask"] >> i & 1:
             if step < 0:
-                raise InvalidArgumentError(None, None, "only stride 1 allowed on non-range indexing")
+                raise refusal("only stride 1 allowed on non-range indexing")
             if dims is not None and not -dims[axis] <= start < dims[axis]:
-                raise InvalidArgumentError(
-                    None,
-                    None,
+                raise refusal(
                     f"slice index {start} of dimension {axis} out of bounds. Received: length {dims[axis]}",
                 )
             key.append(start)

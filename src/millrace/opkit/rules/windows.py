@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import InvalidArgumentError, refusal
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -65,7 +65,7 @@ def only_spatial(values: tuple[int, ...], data_format: str, what: str) -> None:
 
 def refused(message: str) -> InvalidArgumentError:
     """The error of a kernel that cannot use its inputs."""
-    return InvalidArgumentError(None, None, message)
+    return refusal(message)
 
 
 def out_size(

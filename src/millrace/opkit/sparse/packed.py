@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core.dtypes import DType
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 
 
 def pack(indices: Any, values: Any, dense_shape: Any) -> np.ndarray:
@@ -25,12 +25,10 @@ def pack_rows(indices: Any, values: Any, dense_shape: Any) -> np.ndarray:
     """
     indices, values, dense_shape = np.asarray(indices), np.asarray(values), np.asarray(dense_shape)
     if len(dense_shape) < 2:
-        raise InvalidArgumentError(
-            None, None, f"Rank of input SparseTensor should be > 1. Received: rank {len(dense_shape)}"
-        )
+        raise refusal(f"Rank of input SparseTensor should be > 1. Received: rank {len(dense_shape)}")
     rows = indices[:, 0]
     if (np.diff(rows) < 0).any():
-        raise InvalidArgumentError(None, None, "indices must be ordered along the first dimension")
+        raise refusal("indices must be ordered along the first dimension")
     count = int(dense_shape[0])
     bounds = np.searchsorted(rows, np.arange(count + 1))
     found = np.empty((count, 3), object)
@@ -67,10 +65,6 @@ def unpack(objects: Any, dtype: DType) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 def _check(row: Any, first: Any, dtype: DType) -> None:
     if row[1].dtype != np.dtype(dtype.np_dtype):
-        raise InvalidArgumentError(
-            None, None, f"Requested SparseTensor of type {dtype.name}. Received: {row[1].dtype}"
-        )
+        raise refusal(f"Requested SparseTensor of type {dtype.name}. Received: {row[1].dtype}")
     if len(row[2]) != len(first[2]):
-        raise InvalidArgumentError(
-            None, None, f"Inconsistent rank across SparseTensors. Received: {len(first[2])} and {len(row[2])}"
-        )
+        raise refusal(f"Inconsistent rank across SparseTensors. Received: {len(first[2])} and {len(row[2])}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import shapes
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.core.shapes import Dims
 from millrace.opkit.rules.shape_rules import with_rank
 
@@ -18,7 +18,7 @@ _LARGEST = 1 << 62  # more places than this cannot be numbered
 
 def invalid(message: str) -> InvalidArgumentError:
     """The error of a kernel that was given wrong values; the runtime adds the operation."""
-    return InvalidArgumentError(None, None, message)
+    return refusal(message)
 
 
 # --- shape rules -------------------------------------------------------------------------------------------

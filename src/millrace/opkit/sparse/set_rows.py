@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 
 _OPERATIONS = {
     "a-b": lambda a, b: a - b,
@@ -34,7 +34,7 @@ class SetRows:
     def dense(cls, array: np.ndarray) -> SetRows:
         """Sets from an array of rank 2 or more."""
         if array.ndim < 2:
-            raise _refused(f"a set needs a rank of at least 2. Received: shape {list(array.shape)}")
+            raise refusal(f"a set needs a rank of at least 2. Received: shape {list(array.shape)}")
         outer = array.shape[:-1]
         rows = array.reshape((-1, array.shape[-1])).tolist()
         return cls(outer, {place: set(row) for place, row in zip(np.ndindex(*outer), rows, strict=True)})
@@ -47,7 +47,7 @@ class SetRows:
           InvalidArgumentError: the indices are out of bounds or out of order.
         """
         if len(shape) < 2:
-            raise _refused(f"a set needs a rank of at least 2. Received: rank {len(shape)}")
+            raise refusal(f"a set needs a rank of at least 2. Received: rank {len(shape)}")
         check_indices(indices, shape)
         groups: dict[tuple[int, ...], set[Any]] = {}
         for place, value in zip(map(tuple, indices[:, :-1].tolist()), values.tolist(), strict=True):
@@ -68,7 +68,7 @@ def check_indices(indices: np.ndarray, shape: np.ndarray) -> None:
     outside = ((indices < 0) | (indices >= shape)).any(axis=1)
     if outside.any():
         at = int(outside.argmax())
-        raise _refused(
+        raise refusal(
             f"indices[{at}] is out of bounds: need 0 <= index < {shape.tolist()}. "
             f"Received: {indices[at].tolist()}"
         )
@@ -79,7 +79,7 @@ def check_indices(indices: np.ndarray, shape: np.ndarray) -> None:
     backwards = steps[np.arange(len(steps)), first] < 0
     if backwards.any():
         at = int(backwards.argmax()) + 1
-        raise _refused(
+        raise refusal(
             f"indices[{at}] is out of order; tf.sparse.reorder puts them in order. "
             f"Received: {indices[at].tolist()}"
         )
@@ -111,9 +111,9 @@ def combine(
     """
     function = _OPERATIONS.get(operation.lower())
     if function is None:
-        raise _refused(f"set_operation must be one of {', '.join(_OPERATIONS)}. Received: {operation!r}")
+        raise refusal(f"set_operation must be one of {', '.join(_OPERATIONS)}. Received: {operation!r}")
     if a.shape != b.shape:
-        raise _refused(f"Mismatched shapes: {list(a.shape)} vs {list(b.shape)}")
+        raise refusal(f"Mismatched shapes: {list(a.shape)} vs {list(b.shape)}")
     empty: set[Any] = set()
     indices, values, longest = [], [], 0
     for place in _places(a, b):
@@ -129,7 +129,3 @@ def combine(
 
 def _places(a: SetRows, b: SetRows) -> Iterator[tuple[int, ...]]:
     return iter(sorted(a.groups.keys() | b.groups.keys()))
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
+from millrace.core.errors import refusal
 from millrace.core.waiting import wait_until
 from millrace.opkit.state.resource import Resource
 
@@ -173,4 +174,4 @@ def _shown(value: Any) -> str:
 
 
 def _invalid(message: str) -> errors.InvalidArgumentError:
-    return errors.InvalidArgumentError(None, None, message)
+    return refusal(message)

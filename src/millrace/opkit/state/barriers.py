@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
+from millrace.core.errors import refusal
 from millrace.core.waiting import limited, wait_until
 from millrace.opkit.state.resource import Resource
 
@@ -153,4 +154,4 @@ class Barrier(Resource):
 
 
 def _invalid(message: str) -> errors.InvalidArgumentError:
-    return errors.InvalidArgumentError(None, None, message)
+    return refusal(message)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors, shapes
+from millrace.core.errors import refusal
 from millrace.core.waiting import WouldWait, attempting, wait_until
 from millrace.opkit.random.seeds import generator
 from millrace.opkit.random.stream import WordStream
@@ -180,13 +181,9 @@ class Queue(Resource):
         """
         if count < 0:
             what = "DequeueUpTo" if up_to else "DequeueMany"
-            raise errors.InvalidArgumentError(
-                None, None, f"{what} '{self.name}' requested {count} < 0 elements"
-            )
+            raise refusal(f"{what} '{self.name}' requested {count} < 0 elements")
         if not self.shapes:
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"{self.kind}'s DequeueMany and DequeueUpTo require the components to have specified shapes.",
             )
         if not count:
@@ -302,9 +299,7 @@ class Queue(Resource):
 
     def _check(self, components: Element, wanted: Sequence[shapes.Dims]) -> None:
         if len(components) != len(self.types):
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"{self.kind} '{self.name}' has elements of {len(self.types)} components. "
                 f"Received: {len(components)}",
             )
@@ -316,9 +311,7 @@ class Queue(Resource):
 
 def _mismatch(i: int, wanted: Sequence[int | None], found: Sequence[int]) -> errors.InvalidArgumentError:
     shown = ",".join("?" if d is None else str(d) for d in wanted)
-    return errors.InvalidArgumentError(
-        None,
-        None,
+    return refusal(
         f"Shape mismatch in tuple component {i}. Expected [{shown}], got [{','.join(map(str, found))}]",
     )
 
@@ -331,9 +324,7 @@ class ShuffleQueue(Queue):
     def __init__(self, attrs: Mapping[str, Any]) -> None:
         self._least = attrs["min_after_dequeue"]
         if self._least < 0 or 0 <= attrs["capacity"] <= self._least:
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"min_after_dequeue {self._least} must be >= 0 and < capacity {attrs['capacity']}",
             )
         self._words = WordStream(generator(attrs))

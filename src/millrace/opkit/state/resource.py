@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from millrace.core import errors
+from millrace.core.errors import refusal
 
 _R = TypeVar("_R", bound="Resource")
 
@@ -32,9 +32,7 @@ class Resource:
           InvalidArgumentError: `wanted` is not what was `found`.
         """
         if wanted is not found and wanted != found:
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"Shared {self.kind} '{self.name}' has {what} {found} but the requested {what} is {wanted}",
             )
 
@@ -48,7 +46,5 @@ def of(cls: type[_R], handle: Any) -> _R:
     if isinstance(handle, np.ndarray) and handle.shape == ():
         handle = handle[()]  # a handle that was taken from an array of them
     if not isinstance(handle, cls):
-        raise errors.InvalidArgumentError(
-            None, None, f"The handle must be of a {cls.kind}. Received: {getattr(handle, 'kind', handle)!r}"
-        )
+        raise refusal(f"The handle must be of a {cls.kind}. Received: {getattr(handle, 'kind', handle)!r}")
     return handle

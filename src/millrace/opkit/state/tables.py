@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core.dtypes import DType, int64, string
-from millrace.core.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
+from millrace.core.errors import FailedPreconditionError, NotFoundError, refusal
 from millrace.opkit.text.numbers import number_reader
 
 WHOLE_LINE = -2
@@ -41,7 +41,7 @@ class Table:
         """
         names, outer = self._key_list(keys)
         if default.shape != self.value_shape:
-            raise _refused(
+            raise refusal(
                 f"The default value must have the shape of the table's values, {list(self.value_shape)}. "
                 f"Received: shape {list(default.shape)}"
             )
@@ -90,15 +90,15 @@ class Table:
 
     def _key_list(self, keys: np.ndarray) -> tuple[list[Any], tuple[int, ...]]:
         if keys.dtype != self.key_dtype.np_dtype:
-            raise _refused(f"Key must be type {self.key_dtype.name}. Received: {keys.dtype.name}")
+            raise refusal(f"Key must be type {self.key_dtype.name}. Received: {keys.dtype.name}")
         return keys.ravel().tolist(), keys.shape
 
     def _pairs(self, keys: np.ndarray, values: np.ndarray) -> Iterable[tuple[Any, Any]]:
         names, outer = self._key_list(keys)
         if values.dtype != self.value_dtype.np_dtype:
-            raise _refused(f"Value must be type {self.value_dtype.name}. Received: {values.dtype.name}")
+            raise refusal(f"Value must be type {self.value_dtype.name}. Received: {values.dtype.name}")
         if values.shape != (*outer, *self.value_shape):
-            raise _refused(
+            raise refusal(
                 f"Expected shape {[*outer, *self.value_shape]} for values. "
                 f"Received: shape {list(values.shape)}"
             )
@@ -151,7 +151,7 @@ class StaticTable(Table):
 
     def remove(self, keys: np.ndarray) -> None:
         """Not for this kind of table."""
-        raise _refused("A static table cannot forget keys.")
+        raise refusal("A static table cannot forget keys.")
 
     def _check(self) -> None:
         if not self.is_filled:
@@ -190,14 +190,14 @@ class DenseTable(Table):
           InvalidArgumentError: they are the same, or of different shapes.
         """
         if empty_key.shape != deleted_key.shape:
-            raise _refused(
+            raise refusal(
                 "Empty and deleted keys must have same shape. "
                 f"Received: {list(empty_key.shape)} and {list(deleted_key.shape)}"
             )
         self.key_shape = empty_key.shape
         (empty,), (deleted,) = self._names(empty_key), self._names(deleted_key)
         if empty == deleted:
-            raise _refused(f"Empty and deleted keys cannot be equal. Received: {empty!r}")
+            raise refusal(f"Empty and deleted keys cannot be equal. Received: {empty!r}")
         self.reserved = {empty: "empty_key", deleted: "deleted_key"}
 
     def _names(self, keys: np.ndarray) -> list[Any]:
@@ -210,13 +210,13 @@ class DenseTable(Table):
         _, shape = super()._key_list(keys)
         split = len(shape) - len(self.key_shape)
         if split < 0 or shape[split:] != self.key_shape:
-            raise _refused(
+            raise refusal(
                 f"Expected keys of shape [..., {list(self.key_shape)}]. Received: shape {list(shape)}"
             )
         names = self._names(keys)
         for name, role in self.reserved.items():
             if name in names:
-                raise _refused(f"Using the {role} as a table key is not allowed. Received: {name!r}")
+                raise refusal(f"Using the {role} as a table key is not allowed. Received: {name!r}")
         return names, shape[:split]
 
     def export(self) -> tuple[np.ndarray, np.ndarray]:
@@ -257,12 +257,12 @@ def read_text_file(
     except FileNotFoundError:
         raise NotFoundError(None, None, f"{filename}; No such file or directory") from None
     except OSError as problem:
-        raise _refused(f"{filename}; {problem.strerror}") from None
+        raise refusal(f"{filename}; {problem.strerror}") from None
     if lines and not lines[-1]:
         lines.pop()
     if vocab_size >= 0:
         if len(lines) < vocab_size:
-            raise _refused(f"Invalid vocab_size in {filename}: expected {vocab_size} but got {len(lines)}")
+            raise refusal(f"Invalid vocab_size in {filename}: expected {vocab_size} but got {len(lines)}")
         lines = lines[:vocab_size]
     lines = [line.removesuffix(b"\r") for line in lines]
     mark = delimiter.encode()
@@ -283,14 +283,14 @@ def _column(filename: str, lines: list[bytes], index: int, dtype: DType, delimit
         if index != WHOLE_LINE:
             columns = line.split(delimiter)
             if index >= len(columns):
-                raise _refused(
+                raise refusal(
                     f"Invalid number of columns in {filename} line {row} ({line.decode(errors='replace')}): "
                     f"expected at least {index + 1}, got {len(columns)}"
                 )
             text = columns[index]
         value = text if read is None else read(text)
         if value is None:
-            raise _refused(
+            raise refusal(
                 f"Field {text.decode(errors='replace')} in {filename} line {row} is not a valid {dtype.name}."
             )
         out[row] = value
@@ -314,7 +314,3 @@ def check_column(what: str, index: int, dtype: DType) -> None:
         raise ValueError(f"Signature mismatch. Keys must be integer or string. Received: {dtype.name}")
     if index == WHOLE_LINE and dtype is not string and what == "value":
         raise ValueError(f"Signature mismatch. Values must be dtype string. Received: {dtype.name}")
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)

@@ -12,6 +12,7 @@ from typing import Any
 
 from millrace.core import errors, shapes
 from millrace.core.dtypes import INDEX, NUMERIC
+from millrace.core.errors import refusal
 from millrace.graph.attrs import flag
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, OpDef, make_opdef
 
@@ -81,9 +82,7 @@ class _RowUpdate(_Update):
 
 
 def _misshapen(what: str, wanted: Any, found: Any) -> errors.InvalidArgumentError:
-    return errors.InvalidArgumentError(
-        None, None, f"{what} must fit the variable: shape {list(wanted)}. Received: {list(found)}"
-    )
+    return refusal(f"{what} must fit the variable: shape {list(wanted)}. Received: {list(found)}")
 
 
 def update(op_type: str, variables: str, inputs: str, formula: Formula, room: str, **attrs: Any) -> OpDef:

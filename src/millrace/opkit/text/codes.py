@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from millrace.core.errors import DataLossError, InvalidArgumentError
+from millrace.core.errors import DataLossError, refusal
 from millrace.opkit.text.pieces import objects
 
 _WEB_SAFE = re.compile(rb"[A-Za-z0-9_-]*")
@@ -30,12 +30,12 @@ def decode_base64(strings: np.ndarray) -> np.ndarray:
 
 def _decode_one(code: bytes) -> bytes:
     if len(code) % 4 == 1:
-        raise _refused(f"Base64 string length cannot be 1 modulo 4. Received: {code!r}")
+        raise refusal(f"Base64 string length cannot be 1 modulo 4. Received: {code!r}")
     body = code
     if len(code) % 4 == 0 and code.endswith(b"="):
         body = code[:-2] if code.endswith(b"==") else code[:-1]
     if not _WEB_SAFE.fullmatch(body):
-        raise _refused(f"Invalid character found in base64. Received: {code!r}")
+        raise refusal(f"Invalid character found in base64. Received: {code!r}")
     return base64.urlsafe_b64decode(body + b"=" * (-len(body) % 4))
 
 
@@ -58,12 +58,12 @@ def decode_raw(strings: np.ndarray, dtype: np.dtype, little_endian: bool = True)
     size = len(items[0]) if items else 0
     for i, item in enumerate(items):
         if len(item) != size:
-            raise _refused(
+            raise refusal(
                 "DecodeRaw requires input strings to all be the same size, "
                 f"but element {i} has size {len(item)} and element 0 has {size}"
             )
     if size % dtype.itemsize:
-        raise _refused(
+        raise refusal(
             f"Input to DecodeRaw has length {size} that is not a multiple of {dtype.itemsize}, "
             f"the size of {dtype.name}"
         )
@@ -89,9 +89,9 @@ def decode_padded_raw(
     """
     dtype = np.dtype(dtype)
     if fixed_length <= 0:
-        raise _refused(f"fixed_length ({fixed_length}) must be greater than zero.")
+        raise refusal(f"fixed_length ({fixed_length}) must be greater than zero.")
     if fixed_length % dtype.itemsize:
-        raise _refused(
+        raise refusal(
             f"fixed_length ({fixed_length}) must be a multiple of {dtype.itemsize}, the size of {dtype.name}"
         )
     data = b"".join([item[:fixed_length].ljust(fixed_length, b"\0") for item in strings.ravel().tolist()])
@@ -119,7 +119,7 @@ def decompress(strings: np.ndarray, compression_type: str = "") -> np.ndarray:
       DataLossError: a string is not compressed so.
     """
     if compression_type not in ("", "ZLIB", "GZIP"):
-        raise _refused(
+        raise refusal(
             f"Only ZLIB, GZIP or NONE are supported compressions; compression_type is {compression_type!r}"
         )
     if not compression_type:
@@ -129,7 +129,3 @@ def decompress(strings: np.ndarray, compression_type: str = "") -> np.ndarray:
         return objects([unpack(item) for item in strings.ravel().tolist()], strings.shape)
     except (zlib.error, OSError, EOFError) as problem:
         raise DataLossError(None, None, f"DecodeCompressed: not {compression_type} data: {problem}") from None
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.opkit.text.numbers import read_numbers
 
 _QUOTE = 0x22
@@ -38,13 +38,13 @@ def decode_csv(
         a field is not a number.
     """
     if len(delimiter) != 1:
-        raise _refused(f"field_delim should be only 1 char. Received: {delimiter!r}")
+        raise refusal(f"field_delim should be only 1 char. Received: {delimiter!r}")
     wanted = frozenset(select_cols)
     rows = []
     for row, record in enumerate(records.ravel().tolist()):
         fields = _fields(record, delimiter[0], use_quotes, wanted)
         if len(fields) != len(defaults):
-            raise _refused(f"Expect {len(defaults)} fields but have {len(fields)} in record {row}")
+            raise refusal(f"Expect {len(defaults)} fields but have {len(fields)} in record {row}")
         rows.append(fields)
     columns = list(zip(*rows, strict=True)) or [()] * len(defaults)
     return [
@@ -57,7 +57,7 @@ def _column(number: int, fields: Sequence[bytes], default: np.ndarray, na_value:
     """One column's fields as an array, empty ones replaced by the default."""
     empty = [row for row, field in enumerate(fields) if not field or field == na_value]
     if empty and default.size != 1:
-        raise _refused(f"Field {number} is required but missing in record {empty[0]}!")
+        raise refusal(f"Field {number} is required but missing in record {empty[0]}!")
     if default.dtype.kind == "O":
         out = np.empty(len(fields), object)
         out[:] = fields
@@ -70,7 +70,7 @@ def _column(number: int, fields: Sequence[bytes], default: np.ndarray, na_value:
         out, bad = read_numbers(texts, default.dtype)
         if bad is not None:
             shown = texts[bad].decode("utf-8", "backslashreplace")
-            raise _refused(f"Field {number} in record {bad} is not a valid {default.dtype.name}: {shown}")
+            raise refusal(f"Field {number} in record {bad} is not a valid {default.dtype.name}: {shown}")
     if empty:
         out[empty] = default.ravel()[0]
     return out
@@ -94,7 +94,7 @@ def _fields(record: bytes, delimiter: int, use_quotes: bool, wanted: frozenset[i
             end = record.find(delimiter, at)
             field = record[at : end if end >= 0 else size]
             if b"\n" in field or b"\r" in field or (use_quotes and _QUOTE in field):
-                raise _refused(f"Unquoted fields cannot have quotes/CRLFs inside. Received: {record!r}")
+                raise refusal(f"Unquoted fields cannot have quotes/CRLFs inside. Received: {record!r}")
             at = end if end >= 0 else size
         at += 1  # past the delimiter
         if not wanted or number in wanted:
@@ -113,7 +113,7 @@ def _quoted(record: bytes, at: int, delimiter: int) -> tuple[bytes, int]:
     while True:
         end = record.find(_QUOTE, at)
         if end < 0:
-            raise _refused(
+            raise refusal(
                 f"Quoted field has to end with quote followed by delim or end. Received: {record!r}"
             )
         parts.append(record[at:end])
@@ -121,10 +121,6 @@ def _quoted(record: bytes, at: int, delimiter: int) -> tuple[bytes, int]:
         if not following or following[0] == delimiter:
             return b"".join(parts), end + 1
         if following[0] != _QUOTE:
-            raise _refused(f"Quote inside a string has to be escaped by another quote. Received: {record!r}")
+            raise refusal(f"Quote inside a string has to be escaped by another quote. Received: {record!r}")
         parts.append(b'"')
         at = end + 2
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 
 _LENGTHS = ((0xF0, 4), (0xE0, 3), (0xC0, 2))  # of a character, by its first byte
 
@@ -42,7 +42,7 @@ def compiled(pattern: bytes) -> Any:
     except re2.error as problem:
         reason = problem.args[0].decode() if isinstance(problem.args[0], bytes) else problem
         text = pattern.decode("utf-8", "replace")
-        raise InvalidArgumentError(None, None, f"Invalid pattern: {text}, error: {reason}") from None
+        raise refusal(f"Invalid pattern: {text}, error: {reason}") from None
 
 
 def replaced(pattern: Any, text: bytes, pieces: Sequence[bytes | int], everywhere: bool) -> bytes:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from millrace.core.errors import InvalidArgumentError, ResourceExhaustedError
+from millrace.core.errors import ResourceExhaustedError, refusal
 
 _SPACE = rb"[ \t\n\v\f\r]*"
 _LONGEST = 1 << 28  # characters that padding may make
@@ -40,9 +40,7 @@ def string_to_number(strings: np.ndarray, dtype: np.dtype) -> np.ndarray:
     numbers, bad = read_numbers(items, np.dtype(dtype))
     if bad is not None:
         shown = items[bad].decode("utf-8", "backslashreplace")
-        raise InvalidArgumentError(
-            None, None, f"StringToNumberOp could not correctly convert string: {shown}"
-        )
+        raise refusal(f"StringToNumberOp could not correctly convert string: {shown}")
     return numbers.reshape(strings.shape)
 
 
@@ -194,15 +192,15 @@ def as_string(
         )
     if kind in "iub":
         if scientific or shortest:
-            raise _refused(f"scientific and shortest format not supported for datatype {name}")
+            raise refusal(f"scientific and shortest format not supported for datatype {name}")
         if precision >= 0:
-            raise _refused(f"precision not supported for datatype {name}")
+            raise refusal(f"precision not supported for datatype {name}")
     if len(fill) > 1:
-        raise _refused(f"Fill string must be one or fewer characters. Received: {fill!r}")
+        raise refusal(f"Fill string must be one or fewer characters. Received: {fill!r}")
     if fill not in _FILLS:
-        raise _refused(f'Fill argument not supported: "{fill}"')
+        raise refusal(f'Fill argument not supported: "{fill}"')
     if scientific and shortest:
-        raise _refused("Cannot select both scientific and shortest notation")
+        raise refusal("Cannot select both scientific and shortest notation")
     letter = "d" if kind in "iu" else "e" if scientific else "g" if shortest else "f"
     size = f"{width if width > -1 else ''}{f'.{precision}' if precision > -1 else ''}"
     items = values.ravel().tolist()
@@ -238,7 +236,3 @@ def _float_writer(form: str, fill: str, width: int) -> Callable[[float], str]:
         return text.ljust(width) if fill == "-" else text.rjust(width)
 
     return write
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 
 WHITESPACE = b" \t\n\v\f\r"
 _CONTINUATION = bytes(range(0x80, 0xC0))
@@ -61,7 +61,7 @@ def _change_case(strings: np.ndarray, encoding: str, for_bytes, for_text) -> np.
     elif encoding == "":
         changed = [for_bytes(item) for item in items]
     else:
-        raise _refused(f"only utf-8 or '' (no encoding) is supported, received {encoding}")
+        raise refusal(f"only utf-8 or '' (no encoding) is supported, received {encoding}")
     return objects(changed, strings.shape)
 
 
@@ -103,14 +103,14 @@ def substr(strings: np.ndarray, pos: np.ndarray, length: np.ndarray, unit: str =
       InvalidArgumentError: a position lies outside its string, or shapes do not fit.
     """
     if pos.shape != length.shape:
-        raise _refused(
+        raise refusal(
             f"pos and len should have the same shape, got: {list(pos.shape)} vs. {list(length.shape)}"
         )
     try:
         texts, starts, counts = np.broadcast_arrays(strings, pos, length)
     except ValueError:
         shapes = f"{list(strings.shape)} vs. {list(pos.shape)}"
-        raise _refused(f"Incompatible shapes for input and pos: {shapes}") from None
+        raise refusal(f"Incompatible shapes for input and pos: {shapes}") from None
     cut = _cut_bytes if unit == "BYTE" else _cut_characters
     items = zip(texts.ravel().tolist(), starts.ravel().tolist(), counts.ravel().tolist(), strict=True)
     return objects([cut(text, start, count, i) for i, (text, start, count) in enumerate(items)], texts.shape)
@@ -119,7 +119,7 @@ def substr(strings: np.ndarray, pos: np.ndarray, length: np.ndarray, unit: str =
 def _cut_bytes(text: bytes, start: int, count: int, index: int) -> bytes:
     size = len(text)
     if not -size <= start <= size:
-        raise _refused(f"pos {start} out of range for string {text!r} at index {index}")
+        raise refusal(f"pos {start} out of range for string {text!r} at index {index}")
     begin = start + size if start < 0 else start
     return text[begin:] if count < 0 else text[begin : begin + count]
 
@@ -133,7 +133,7 @@ def _cut_characters(text: bytes, start: int, count: int, index: int) -> bytes:
         leads = np.append(0, leads)  # stray continuation bytes in front count as one character
     size = len(leads)
     if not -size <= start <= size:
-        raise _refused(f"pos {start} out of range for string {text!r} at index {index}")
+        raise refusal(f"pos {start} out of range for string {text!r} at index {index}")
     begin = start + size if start < 0 else start
     end = size if count < 0 else min(begin + count, size)
     bounds = np.append(leads, len(text))
@@ -159,7 +159,7 @@ def join(strings: Sequence[np.ndarray], separator: bytes = b"") -> np.ndarray:
     shapes = [array.shape for array in strings if array.ndim]
     shape = shapes[0] if shapes else ()
     if any(other != shape for other in shapes):
-        raise _refused(f"Input shapes do not match. Received: {[list(array.shape) for array in strings]}")
+        raise refusal(f"Input shapes do not match. Received: {[list(array.shape) for array in strings]}")
     columns = [np.broadcast_to(array, shape).ravel().tolist() for array in strings]
     return objects([separator.join(row) for row in zip(*columns, strict=True)], shape)
 
@@ -186,9 +186,9 @@ def reduce_join(
     chosen: list[int] = []
     for axis in named:
         if not -rank <= axis < rank:
-            raise _refused(f"Invalid reduction dimension {axis} for input with {rank} dimensions")
+            raise refusal(f"Invalid reduction dimension {axis} for input with {rank} dimensions")
         if axis % rank in chosen:
-            raise _refused(f"Duplicate reduction dimension {axis}")
+            raise refusal(f"Duplicate reduction dimension {axis}")
         chosen.append(axis % rank)
     if not chosen:
         return strings
@@ -219,9 +219,9 @@ def unsorted_segment_join(
       InvalidArgumentError: shapes do not fit or a segment number is out of range.
     """
     if num_segments < 0:
-        raise _refused(f"Input num_segments == {num_segments} must not be negative.")
+        raise refusal(f"Input num_segments == {num_segments} must not be negative.")
     if strings.shape[: segment_ids.ndim] != segment_ids.shape:
-        raise _refused(
+        raise refusal(
             f"data.shape = {list(strings.shape)} does not start with "
             f"segment_ids.shape = {list(segment_ids.shape)}"
         )
@@ -230,12 +230,8 @@ def unsorted_segment_join(
     groups: list[list[list[bytes]]] = [[] for _ in range(num_segments)]
     for position, segment in enumerate(segment_ids.ravel().tolist()):
         if not 0 <= segment < num_segments:
-            raise _refused(f"segment_ids[{position}] = {segment} is out of range [0, {num_segments})")
+            raise refusal(f"segment_ids[{position}] = {segment} is out of range [0, {num_segments})")
         groups[segment].append(rows[position])
     width = int(np.prod(rest))
     joined = [separator.join([row[column] for row in group]) for group in groups for column in range(width)]
     return objects(joined, (num_segments, *rest))
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.opkit.text import linear
 from millrace.opkit.text.unicode_tables import Ranges, complement, property_ranges
 
@@ -326,7 +326,7 @@ def compile_re2(pattern: bytes) -> re.Pattern[str]:
             raise _SyntaxError("invalid UTF-8")
         return re.compile(_Translator(text).translate())
     except (_SyntaxError, re.error, OverflowError, RecursionError) as problem:
-        raise InvalidArgumentError(None, None, f"Invalid pattern: {text}, error: {problem}") from None
+        raise refusal(f"Invalid pattern: {text}, error: {problem}") from None
 
 
 def full_match(strings: np.ndarray, pattern: bytes) -> np.ndarray:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.opkit.text.pieces import objects
 
 
@@ -127,9 +127,5 @@ def _check_splits(bounds: list[int], count: int) -> None:
     last = 0
     for split in bounds:
         if not last <= split <= count:
-            raise _refused(f"Invalid split value {split}, must be in [{last},{count}]")
+            raise refusal(f"Invalid split value {split}, must be in [{last},{count}]")
         last = split
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)

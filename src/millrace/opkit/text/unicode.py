@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.opkit.text.pieces import objects
 from millrace.opkit.text.unicode_tables import script_runs
 
@@ -40,7 +40,7 @@ class Malformed:
 
     def __post_init__(self) -> None:
         if not 0 <= self.replacement <= _LAST_CODE_POINT:
-            raise _refused(f"replacement_char out of unicode codepoint range. Received: {self.replacement}")
+            raise refusal(f"replacement_char out of unicode codepoint range. Received: {self.replacement}")
 
 
 def script_codes(code_points: np.ndarray) -> np.ndarray:
@@ -56,7 +56,7 @@ def _codec(name: str) -> str:
     try:
         return codecs.lookup(_ENCODINGS.get(plain, name)).name
     except LookupError:
-        raise _refused(f"Could not create converter for input encoding: {name}") from None
+        raise refusal(f"Could not create converter for input encoding: {name}") from None
 
 
 def _pieces(data: bytes, codec: str) -> Iterator[tuple[int, str | None]]:
@@ -105,7 +105,7 @@ def _decode_one(data: bytes, codec: str, malformed: Malformed) -> tuple[np.ndarr
     for (begin, text), end in zip(pieces, ends, strict=False):
         if text is None:
             if malformed.errors == "strict":
-                raise _refused("Invalid formatting on input string")
+                raise refusal("Invalid formatting on input string")
             if malformed.errors == "replace":
                 points.append(np.array([malformed.replacement], np.int32))
                 offsets.append(np.array([begin], np.int64))
@@ -167,12 +167,10 @@ def encode(code_points: np.ndarray, splits: np.ndarray, encoding: str, malformed
     if any(a > b for a, b in pairwise(bounds)) or (
         bounds and (bounds[0] < 0 or bounds[-1] > len(code_points))
     ):
-        raise _refused(
-            f"input_splits must rise from 0 to at most {len(code_points)}. Received: {bounds[:10]}"
-        )
+        raise refusal(f"input_splits must rise from 0 to at most {len(code_points)}. Received: {bounds[:10]}")
     bad = (code_points < 0) | (code_points > _LAST_CODE_POINT)
     if bad.any() and malformed.errors == "strict":
-        raise _refused(f"Code point value out of valid Unicode range. Received: {code_points[bad][0]}")
+        raise refusal(f"Code point value out of valid Unicode range. Received: {code_points[bad][0]}")
     out = []
     for begin, end in pairwise(bounds):
         row, wrong = code_points[begin:end], bad[begin:end]
@@ -215,7 +213,3 @@ def _write(text: str, encoding: str) -> bytes:
     if encoding == "UTF-8":
         return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in joined).encode()
     return joined.encode(encoding, "surrogatepass")
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)

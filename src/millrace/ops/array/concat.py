@@ -11,7 +11,7 @@ from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
 from millrace.core import shapes
 from millrace.core.dtypes import ALL, INDEX, int32, int64, string
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims, fully_defined
 from millrace.graph import attrs
@@ -28,14 +28,12 @@ def _concatenate(xp: Any, values: Any, axis: Any) -> Any:
     rank = len(np.shape(values[0]))
     at = int(axis.reshape(-1)[0])
     if not -rank <= at < rank:
-        raise InvalidArgumentError(None, None, f"axis must be in [{-rank}, {rank}). Received: {at}")
+        raise refusal(f"axis must be in [{-rank}, {rank}). Received: {at}")
     first = np.shape(values[0])
     for v in values[1:]:
         dims = np.shape(v)
         if len(dims) != rank or any(a != b for i, (a, b) in enumerate(zip(first, dims)) if i != at % rank):
-            raise InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"Dimensions of inputs should match except along axis {at}. "
                 f"Received: {list(first)} and {list(dims)}",
             )
@@ -136,14 +134,12 @@ class Pack:
 
     def kernel(xp, values, axis):
         if len({np.shape(v) for v in values}) > 1:
-            raise InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"Shapes of all inputs must match. "
                 f"Received: {', '.join(str(list(np.shape(v))) for v in values)}",
             )
         if not -len(np.shape(values[0])) - 1 <= axis <= len(np.shape(values[0])):
-            raise InvalidArgumentError(None, None, f"axis is out of range. Received: {axis}")
+            raise refusal(f"axis is out of range. Received: {axis}")
         return xp.packed(values, axis)
 
     def bind(dims, values, attrs):
@@ -177,13 +173,9 @@ class Unpack:
     def kernel(xp, value, num, axis):
         dims = np.shape(value)
         if not -len(dims) <= axis < len(dims):
-            raise InvalidArgumentError(
-                None, None, f"axis is out of range for shape {list(dims)}. Received: {axis}"
-            )
+            raise refusal(f"axis is out of range for shape {list(dims)}. Received: {axis}")
         if dims[axis] != num:
-            raise InvalidArgumentError(
-                None, None, f"Input shape axis {axis} must equal {num}. Received: {list(dims)}"
-            )
+            raise refusal(f"Input shape axis {axis} must equal {num}. Received: {list(dims)}")
         before = (slice(None),) * (axis % len(dims))
         return [value[(*before, i, Ellipsis)] for i in range(num)]
 
@@ -211,7 +203,7 @@ class ParallelConcat:
 def _split_axis(dim: Any, rank: int) -> int:
     axis = int(dim.reshape(-1)[0])
     if not -rank <= axis < rank:
-        raise InvalidArgumentError(None, None, f"split_dim must be in [{-rank}, {rank}). Received: {axis}")
+        raise refusal(f"split_dim must be in [{-rank}, {rank}). Received: {axis}")
     return axis % rank
 
 
@@ -242,9 +234,7 @@ class Split:
         dims = np.shape(value)
         axis = _split_axis(split_dim, len(dims))
         if dims[axis] % num_split:
-            raise InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"Number of ways to split should evenly divide the split dimension. "
                 f"Received: {num_split} ways of {dims[axis]}",
             )
@@ -297,9 +287,7 @@ class SplitV:
         if sizes.count(-1) == 1 and known <= dims[axis]:
             sizes = [dims[axis] - known if n == -1 else n for n in sizes]
         if len(sizes) != num_split or sum(sizes) != dims[axis] or min(sizes, default=0) < 0:
-            raise InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"size_splits must be {num_split} lengths that sum to {dims[axis]}. "
                 f"Received: {size_splits.tolist()}",
             )

@@ -12,7 +12,7 @@ from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
 from millrace.core import dtypes
 from millrace.core.dtypes import ALL, BOOL, COMPLEX, INDEX, bfloat16, float32, float64, int32, int64
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims, fully_defined
 from millrace.graph.attrs import dtype, flag
@@ -26,7 +26,7 @@ from millrace.opkit.rules.idioms import shape_tensor
 def _whole_dims(dims: Any) -> tuple[int, ...]:
     sizes = tuple(dims.tolist())
     if any(n < 0 for n in sizes):
-        raise InvalidArgumentError(None, None, f"Dimensions must be >= 0. Received: {list(sizes)}")
+        raise refusal(f"Dimensions must be >= 0. Received: {list(sizes)}")
     return sizes
 
 
@@ -143,7 +143,7 @@ class Range:
         try:
             size = _range_size(start, limit, delta)
         except ValueError as error:
-            raise InvalidArgumentError(None, None, str(error)) from None
+            raise refusal(str(error)) from None
         if start.dtype.kind == "i":
             return np.arange(int(start), int(start) + size * int(delta), int(delta), start.dtype)  # pyright: ignore[reportCallIssue]
         # TensorFlow adds delta again and again; so do we, to get the same roundings.
@@ -172,7 +172,7 @@ class LinSpace:
     def kernel(xp, start, stop, num):
         n = int(num)
         if n <= 0:
-            raise InvalidArgumentError(None, None, f"Requires num > 0. Received: {n}")
+            raise refusal(f"Requires num > 0. Received: {n}")
         if n == 1:
             return xp.reshape(start + xp.zeros((), start.dtype), (1,))
         step = (stop - start) / xp.asarray(n - 1, start.dtype)

@@ -8,7 +8,7 @@ import numpy as np
 
 from millrace.building.apply import apply
 from millrace.core.dtypes import ALL
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -40,9 +40,7 @@ class Fingerprint:
     def kernel(xp, data, method):
         data = np.asarray(data)
         if np.asarray(method).item() != b"farmhash64":
-            raise InvalidArgumentError(
-                None, None, f"Unsupported method. Received: {np.asarray(method).item()!r}"
-            )
+            raise refusal(f"Unsupported method. Received: {np.asarray(method).item()!r}")
         if data.dtype == object:
             if data.ndim == 1:
                 return _hashed(list(data))

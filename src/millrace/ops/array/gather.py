@@ -13,7 +13,7 @@ from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.static import static_value
 from millrace.core import shapes
 from millrace.core.dtypes import ALL, INDEX, int32
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims
 from millrace.graph.attrs import dtype, flag, integer
@@ -88,7 +88,7 @@ class GatherV2:
         rank, depth = len(np.shape(params)), len(np.shape(indices))
         at = int(axis)
         if not -rank <= at < rank:
-            raise InvalidArgumentError(None, None, f"axis must be in [{-rank}, {rank}). Received: {at}")
+            raise refusal(f"axis must be in [{-rank}, {rank}). Received: {at}")
         batch = batch_dims + depth if batch_dims < 0 else batch_dims
         if batch == 0:
             return xp.gathered(params, indices, at % rank)

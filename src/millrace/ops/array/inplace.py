@@ -8,7 +8,7 @@ import numpy as np
 
 from millrace.building.apply import apply
 from millrace.core.dtypes import ALL
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.attrs import flag
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -17,9 +17,7 @@ from millrace.graph.tensor import Tensor
 
 def _rows_replaced(xp: Any, x: Any, i: Any, v: Any, how: str) -> Any:
     if np.shape(x)[1:] != np.shape(v)[1:] or np.shape(v)[:1] != np.shape(i):
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"v must have one row of x per index. Received: x {list(np.shape(x))}, v {list(np.shape(v))}",
         )
     return xp.scattered_nd(x, None, xp.expand_dims(i, -1), v, how)

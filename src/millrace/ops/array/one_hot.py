@@ -11,7 +11,7 @@ from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
 from millrace.core import dtypes
 from millrace.core.dtypes import ALL, INDEX, float32, int32, int64, uint8
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims
 from millrace.graph.attrs import dtype, integer
@@ -54,9 +54,7 @@ class OneHot:
     def kernel(xp, indices, depth, on_value, off_value, axis):
         size, rank = int(depth), len(np.shape(indices))
         if size < 0 or not -1 <= axis <= rank:
-            raise InvalidArgumentError(
-                None, None, f"depth must be >= 0 and axis in [-1, {rank}]. Received: {size}, {axis}"
-            )
+            raise refusal(f"depth must be >= 0 and axis in [-1, {rank}]. Received: {size}, {axis}")
         at = rank if axis == -1 else axis
         places = [1] * (rank + 1)
         places[at] = size
@@ -83,14 +81,10 @@ class UnravelIndex:
 
     def kernel(xp, indices, dims):
         if (dims == 0).any():
-            raise InvalidArgumentError(
-                None, None, f"Input dims cannot contain a dim of zero. Received: {dims.tolist()}"
-            )
+            raise refusal(f"Input dims cannot contain a dim of zero. Received: {dims.tolist()}")
 
         def outside() -> InvalidArgumentError:
-            return InvalidArgumentError(
-                None, None, f"index is out of bound as with dims. Received: {shown(xp, indices)}"
-            )
+            return refusal(f"index is out of bound as with dims. Received: {shown(xp, indices)}")
 
         xp.check((indices >= 0) & (indices < np.prod(dims)), outside)
         rest, columns = indices, []
@@ -113,8 +107,7 @@ def _bound_dims(sorted_inputs: Any, values: Any) -> Any:
 
 def _searched(xp: Any, rows: Any, values: Any, side: str, out_type: Any) -> Any:
     if len(np.shape(rows)) != 2 or np.shape(rows)[0] != np.shape(values)[0]:
-        raise InvalidArgumentError(
-            None, None, "Leading dim_size of both tensors must match. "
+        raise refusal("Leading dim_size of both tensors must match. "
             f"Received: {list(np.shape(rows))} and {list(np.shape(values))}"
         )  # fmt: skip
     return xp.searched(rows, values, side).astype(out_type.np_dtype)

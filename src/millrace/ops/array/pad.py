@@ -11,7 +11,7 @@ from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
 from millrace.building.static import static_value
 from millrace.core.dtypes import ALL, INDEX, int32
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims
 from millrace.graph.attrs import dtype, one_of
@@ -48,13 +48,9 @@ def _padded_dims(input: Any, paddings: Any, sign: int = 1) -> Any:
 def _rows(x: Any, paddings: Any) -> list[tuple[int, int]]:
     rank = len(np.shape(x))
     if paddings.shape != (rank, 2):
-        raise InvalidArgumentError(
-            None, None, f"paddings must have shape [{rank}, 2]. Received: {list(paddings.shape)}"
-        )
+        raise refusal(f"paddings must have shape [{rank}, 2]. Received: {list(paddings.shape)}")
     if (paddings < 0).any():
-        raise InvalidArgumentError(
-            None, None, f"Paddings must be non-negative. Received: {paddings.tolist()}"
-        )
+        raise refusal(f"Paddings must be non-negative. Received: {paddings.tolist()}")
     return [(before, after) for before, after in paddings.tolist()]
 
 
@@ -109,7 +105,7 @@ def _mirrored_rows(dims: tuple[int, ...], rows: list[tuple[int, int]], mode: str
         most = d - (mode == "REFLECT")
         if before > most or after > most:
             rule = f"paddings must be at most {most} in a dimension of length {d} with mode {mode}"
-            raise InvalidArgumentError(None, None, f"{rule}. Received: {(before, after)}")
+            raise refusal(f"{rule}. Received: {(before, after)}")
 
 
 @declare(

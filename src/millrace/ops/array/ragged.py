@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core.dtypes import ALL, INDEX, float32, float64, int32, int64
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.graph import attrs
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 
@@ -50,15 +50,13 @@ class RaggedRange:
 def _rows(*parts: Any) -> int:
     sizes = {part.shape[0] for part in parts if part.ndim}
     if len(sizes) > 1:
-        raise InvalidArgumentError(
-            None, None, f"starts, limits, and deltas must have the same shape. Received: {sorted(sizes)} rows"
-        )
+        raise refusal(f"starts, limits, and deltas must have the same shape. Received: {sorted(sizes)} rows")
     return sizes.pop() if sizes else 1
 
 
 def _range(start: Any, limit: Any, delta: Any, row: int) -> np.ndarray[Any, Any]:
     if not delta:
-        raise InvalidArgumentError(None, None, f"Requires delta != 0. Received: 0 in row {row}")
+        raise refusal(f"Requires delta != 0. Received: 0 in row {row}")
     if np.issubdtype(start.dtype, np.floating):
         count = max(0, int(np.ceil((limit - start) / delta)))
     else:
@@ -86,9 +84,7 @@ class RaggedGather:
         flat = indices.ravel().astype(np.int64)
         bad = np.flatnonzero((flat < 0) | (flat >= rows))
         if bad.size:
-            raise InvalidArgumentError(
-                None, None, f"indices must be in [0, {rows}). Received: {flat[bad[0]]} at {bad[0]}"
-            )
+            raise refusal(f"indices must be in [0, {rows}). Received: {flat[bad[0]]} at {bad[0]}")
         outer = [
             np.arange(0, int(np.prod(indices.shape[:k])) + 1, dtype=splits[0].dtype) * indices.shape[k]
             for k in range(1, indices.ndim)

@@ -10,7 +10,7 @@ from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import ALL, BOOL, COMPLEX, FLOATING, INDEX, STRING, int32, int64
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims
 from millrace.graph.attrs import dtype, integer
@@ -34,9 +34,7 @@ class Reverse:
 
     def kernel(xp, tensor, dims):
         if len(dims) != len(np.shape(tensor)):
-            raise InvalidArgumentError(
-                None, None, f"dims must have {len(np.shape(tensor))} elements. Received: {len(dims)}"
-            )
+            raise refusal(f"dims must have {len(np.shape(tensor))} elements. Received: {len(dims)}")
         return xp.flip(tensor, tuple(np.flatnonzero(dims).tolist()))
 
     def grad(op, dy):
@@ -61,9 +59,7 @@ class ReverseV2:
         rank = len(np.shape(tensor))
         over = [a + rank if a < 0 else a for a in axis.tolist()]
         if any(not 0 <= a < rank for a in over) or len(set(over)) != len(over):
-            raise InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"axis must name each of {rank} dimensions at most once. Received: {axis.tolist()}",
             )
         return xp.flip(tensor, tuple(over))
@@ -97,7 +93,7 @@ class ReverseSequence:
 
         def unfit() -> InvalidArgumentError:
             rule = f"seq_lengths must be {dims[batch_dim]} numbers in [0, {length}]"
-            return InvalidArgumentError(None, None, f"{rule}. Received: {shown(xp, seq_lengths)}")
+            return refusal(f"{rule}. Received: {shown(xp, seq_lengths)}")
 
         if np.shape(seq_lengths) != (dims[batch_dim],):
             raise unfit()
@@ -132,9 +128,7 @@ class Roll:
         rank = len(np.shape(input))
         axes, shifts = axis.reshape(-1).tolist(), shift.reshape(-1).tolist()
         if any(not -rank <= a < rank for a in axes) or len(axes) != len(shifts) or rank == 0:
-            raise InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"axis and shift must be of one length, axes in [{-rank}, {rank}). "
                 f"Received: {axes}, {shifts}",
             )

@@ -10,7 +10,7 @@ from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
 from millrace.core.dtypes import ALL, INDEX, int32
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims, fully_defined, num_elements
 from millrace.graph.attrs import dtype, ints
@@ -79,18 +79,16 @@ def _whole_shape(dims: tuple[int, ...], shape: list[int]) -> tuple[int, ...]:
     """
     size = int(np.prod(dims, dtype=np.int64))
     if shape.count(-1) > 1:
-        raise InvalidArgumentError(None, None, f"Only one input size may be -1. Received: shape {shape}")
+        raise refusal(f"Only one input size may be -1. Received: shape {shape}")
     if any(d < -1 for d in shape):
-        raise InvalidArgumentError(None, None, f"sizes must be >= -1. Received: shape {shape}")
+        raise refusal(f"sizes must be >= -1. Received: shape {shape}")
     if -1 in shape:
         # Beside a length of 0 the missing one follows from those that are not 0, as in TensorFlow.
         rest = int(np.prod([d for d in shape if d > 0], dtype=np.int64))
         counted = int(np.prod([d for d in dims if d > 0], dtype=np.int64)) if 0 in shape else size
         shape = [counted // rest if d == -1 else d for d in shape]
     if int(np.prod(shape, dtype=np.int64)) != size:
-        raise InvalidArgumentError(
-            None, None, f"Input to reshape is a tensor with {size} values, which do not fit shape {shape}"
-        )
+        raise refusal(f"Input to reshape is a tensor with {size} values, which do not fit shape {shape}")
     return tuple(shape)
 
 
@@ -112,7 +110,7 @@ class ExpandDims:
         try:
             axis = axis_in(int(dim.reshape(-1)[0]), len(dims) + 1, "dim")
         except ValueError as error:
-            raise InvalidArgumentError(None, None, str(error)) from None
+            raise refusal(str(error)) from None
         return xp.reshape(input, (*dims[:axis], 1, *dims[axis:]))
 
     def bind(dims, values, attrs):
@@ -150,12 +148,10 @@ class Squeeze:
         try:
             axes = {axis_in(a, len(dims), "squeeze dimension") for a in squeeze_dims}
         except ValueError as error:
-            raise InvalidArgumentError(None, None, str(error)) from None
+            raise refusal(str(error)) from None
         for a in axes:
             if dims[a] != 1:
-                raise InvalidArgumentError(
-                    None, None, f"Can not squeeze dim[{a}], expected a dimension of 1. Received: {dims[a]}"
-                )
+                raise refusal(f"Can not squeeze dim[{a}], expected a dimension of 1. Received: {dims[a]}")
         return xp.reshape(input, tuple(d for a, d in enumerate(dims) if a not in axes))
 
     def grad(op, dy):
@@ -179,9 +175,7 @@ def _permuted(x: Any, perm: Any) -> Any:
 def _checked_perm(dims: tuple[int, ...], perm: Any) -> tuple[int, ...]:
     axes = tuple(int(a) % len(dims) if -len(dims) <= a < len(dims) else -1 for a in perm.tolist())
     if sorted(axes) != list(range(len(dims))):
-        raise InvalidArgumentError(
-            None, None, f"perm must name each of {len(dims)} dimensions once. Received: {perm.tolist()}"
-        )
+        raise refusal(f"perm must name each of {len(dims)} dimensions once. Received: {perm.tolist()}")
     return axes
 
 

@@ -11,7 +11,7 @@ from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import ALL, INDEX, int32
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph import attrs
 from millrace.graph.attrs import count, dtype
@@ -87,9 +87,7 @@ class EnsureShape:
 
     def kernel(xp, input, shape):
         if not shapes.compatible(np.shape(input), shape):
-            raise InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"the shape must fit {shapes.format_dims(shape)}. Received: {list(np.shape(input))}",
             )
         return input
@@ -107,9 +105,7 @@ def _broadcast_dims(a: Any, b: Any) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(tuple(a.tolist()), tuple(b.tolist()))
     except ValueError:
-        raise InvalidArgumentError(
-            None, None, f"shapes must be broadcastable. Received: {a.tolist()} and {b.tolist()}"
-        ) from None
+        raise refusal(f"shapes must be broadcastable. Received: {a.tolist()} and {b.tolist()}") from None
 
 
 @declare("BroadcastArgs(s0: T, s1: T) -> r0: T", T=dtype(INDEX, default=int32), static=("s0", "s1"))

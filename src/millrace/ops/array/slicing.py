@@ -10,7 +10,7 @@ from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
 from millrace.core.dtypes import ALL, INDEX
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims, fully_defined
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -54,8 +54,8 @@ class StridedSlice:
             try:
                 return input[key]
             except IndexError:
-                raise InvalidArgumentError(
-                    None, None, f"slice index out of bounds. Received: shape {np.shape(input)}, begin {begin}"
+                raise refusal(
+                    f"slice index out of bounds. Received: shape {np.shape(input)}, begin {begin}"
                 ) from None
 
         return take
@@ -104,9 +104,7 @@ def _assigned(
     key = index_key(len(dims), dims, begin, end, strides, masks)
     target = np.broadcast_shapes(np.shape(value), _part_shape(dims, key))
     if target != _part_shape(dims, key):
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"a slice of shape {_part_shape(dims, key)} was assigned a value of shape {np.shape(value)}",
         )
     return xp.updated(ref, key, value)
@@ -220,7 +218,7 @@ class Slice:
             return input[_slice_key(np.shape(input), begin, size)]
         room = np.array(np.shape(input), np.int64) - size
         rule = f"begin must be in [0, {room.tolist()}]"
-        xp.check((begin >= 0) & (begin <= room), lambda: InvalidArgumentError(None, None, rule))
+        xp.check((begin >= 0) & (begin <= room), lambda: refusal(rule))
         return xp.window(input, begin, size)
 
     def traced(dims, values, attrs):
@@ -257,9 +255,7 @@ def _partly_sliced(input: Any, size: Any, lengths: set[int]) -> Any:
 
 def _slice_key(dims: tuple[int, ...], begin: Any, size: Any) -> tuple[Any, ...]:
     if len(begin) != len(dims) or len(size) != len(dims):
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"begin and size must have {len(dims)} elements. Received: {begin.tolist()} and {size.tolist()}",
         )
     key: list[Any] = []
@@ -269,7 +265,7 @@ def _slice_key(dims: tuple[int, ...], begin: Any, size: Any) -> tuple[Any, ...]:
             rule = (
                 f"Expected size[{axis}] in [0, {max(length - start, 0)}] and begin[{axis}] in [0, {length}]"
             )
-            raise InvalidArgumentError(None, None, f"{rule}. Received: begin {start}, size {n}")
+            raise refusal(f"{rule}. Received: begin {start}, size {n}")
         key.append(slice(start, start + n))
     return (*key, Ellipsis)
 

@@ -9,7 +9,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.core.dtypes import ALL, INDEX, int32
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.attrs import dtype, integer, one_of
 from millrace.graph.opdef import declare
@@ -89,9 +89,7 @@ def _count(block: Any) -> int | None:
 
 def _rows(borders: Any, count: int, what: str) -> list[list[int]]:
     if np.shape(borders) != (count, 2) or (borders < 0).any():
-        raise InvalidArgumentError(
-            None, None, f"{what} must be [{count}, 2] numbers >= 0. Received: {borders.tolist()}"
-        )
+        raise refusal(f"{what} must be [{count}, 2] numbers >= 0. Received: {borders.tolist()}")
     return borders.tolist()
 
 
@@ -101,9 +99,7 @@ def space_to_batch_values(xp: Any, x: Any, block: list[int], paddings: Any) -> A
     """
     count, dims = len(block), np.shape(x)
     if len(dims) < count + 1 or min(block, default=1) < 1:
-        raise InvalidArgumentError(
-            None, None, f"block_shape {block} does not fit input of shape {list(dims)}"
-        )
+        raise refusal(f"block_shape {block} does not fit input of shape {list(dims)}")
     rows = _rows(paddings, count, "paddings")
     rest = [(0, 0)] * (len(dims) - count - 1)
     zero = np.array(b"" if x.dtype.kind == "O" else 0, x.dtype)
@@ -112,9 +108,7 @@ def space_to_batch_values(xp: Any, x: Any, block: list[int], paddings: Any) -> A
     cut: list[int] = [padded[0]]
     for n, b in zip(padded[1:], block):
         if n % b:
-            raise InvalidArgumentError(
-                None, None, f"padded dimensions must be divisible by block_shape. Received: {n} and {b}"
-            )
+            raise refusal(f"padded dimensions must be divisible by block_shape. Received: {n} and {b}")
         cut += [n // b, b]
     cut += padded[count + 1 :]
     blocks = [2 * i + 2 for i in range(count)]
@@ -130,15 +124,11 @@ def batch_to_space_values(xp: Any, x: Any, block: list[int], crops: Any) -> Any:
     """The inverse of `space_to_batch_values`: takes blocks out of the batch and crops."""
     count, dims = len(block), np.shape(x)
     if len(dims) < count + 1 or min(block, default=1) < 1:
-        raise InvalidArgumentError(
-            None, None, f"block_shape {block} does not fit input of shape {list(dims)}"
-        )
+        raise refusal(f"block_shape {block} does not fit input of shape {list(dims)}")
     rows = _rows(crops, count, "crops")
     product = int(np.prod(block))
     if dims[0] % product:
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"the batch must be divisible by the product of block_shape {block}. Received: {dims[0]}",
         )
     batch = dims[0] // product
@@ -151,9 +141,7 @@ def batch_to_space_values(xp: Any, x: Any, block: list[int], crops: Any) -> Any:
     x = xp.reshape(x, (batch, *space, *dims[count + 1 :]))
     for n, (before, after) in zip(space, rows):
         if before + after > n:
-            raise InvalidArgumentError(
-                None, None, f"crops [{before}, {after}] exceed a dimension of length {n}"
-            )
+            raise refusal(f"crops [{before}, {after}] exceed a dimension of length {n}")
     return x[(slice(None), *(slice(b, n - a) for n, (b, a) in zip(space, rows)), Ellipsis)]
 
 
@@ -271,9 +259,7 @@ class SpaceToDepth:
         dims = np.shape(input)
         _, h, w, _ = _axes(data_format)
         if dims[h] % b or dims[w] % b:
-            raise InvalidArgumentError(
-                None, None, f"height and width must be divisible by {b}. Received: {list(dims)}"
-            )
+            raise refusal(f"height and width must be divisible by {b}. Received: {list(dims)}")
         if data_format == "NHWC":
             n, height, width, depth = dims
             x = xp.reshape(input, (n, height // b, b, width // b, b, depth))
@@ -310,9 +296,7 @@ class DepthToSpace:
         b = block_size
         dims = np.shape(input)
         if dims[_axes(data_format)[3]] % (b * b):
-            raise InvalidArgumentError(
-                None, None, f"the depth must be divisible by {b * b}. Received: {list(dims)}"
-            )
+            raise refusal(f"the depth must be divisible by {b * b}. Received: {list(dims)}")
         if data_format == "NHWC":
             n, height, width, depth = dims
             x = xp.reshape(input, (n, height, width, b, b, depth // (b * b)))

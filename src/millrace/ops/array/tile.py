@@ -9,7 +9,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.core.dtypes import ALL, INDEX, NUMERIC, int32
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims
 from millrace.graph.attrs import dtype
@@ -40,9 +40,7 @@ class Tile:
     def kernel(xp, input, multiples):
         times = multiples.tolist()
         if len(times) != len(np.shape(input)) or any(n < 0 for n in times):
-            raise InvalidArgumentError(
-                None, None, f"multiples must be {len(np.shape(input))} numbers >= 0. Received: {times}"
-            )
+            raise refusal(f"multiples must be {len(np.shape(input))} numbers >= 0. Received: {times}")
         return xp.tile(input, tuple(times))
 
     def forward(dims, values, attrs):
@@ -73,9 +71,7 @@ class TileGrad:
     def kernel(xp, input, multiples):
         times = multiples.tolist()
         if len(times) != len(np.shape(input)) or any(n < 1 or d % n for d, n in zip(np.shape(input), times)):
-            raise InvalidArgumentError(
-                None, None, f"multiples must divide {list(np.shape(input))}. Received: {times}"
-            )
+            raise refusal(f"multiples must divide {list(np.shape(input))}. Received: {times}")
         split = [part for d, n in zip(np.shape(input), times, strict=True) for part in (n, d // n)]
         return xp.sum(xp.reshape(input, split), tuple(range(0, len(split), 2)), dtype=input.dtype)
 
@@ -120,9 +116,7 @@ class BroadcastTo:
         try:
             return xp.repeated(input, tuple(shape.tolist()))
         except ValueError:
-            raise InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"Incompatible shapes: {list(np.shape(input))} does not broadcast to {shape.tolist()}",
             ) from None
 

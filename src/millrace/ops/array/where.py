@@ -10,7 +10,7 @@ from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import ALL, BOOL, INDEX, NUMERIC, int32, int64
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims
 from millrace.graph.attrs import count, dtype, integer
@@ -29,9 +29,7 @@ class Where:
 
     def kernel(xp, input):
         if np.ndim(input) == 0:
-            raise InvalidArgumentError(
-                None, None, "Where: input must have at least one dimension. Received: a scalar"
-            )
+            raise refusal("Where: input must have at least one dimension. Received: a scalar")
         return np.argwhere(input).astype(np.int64)
 
     grad = NOT_DIFFERENTIABLE
@@ -72,13 +70,11 @@ def _first_seen_along(x: np.ndarray, axis: Any) -> tuple[np.ndarray, np.ndarray,
 def _axis_of(axis: Any, rank: int) -> int:
     if axis.size == 0:
         if rank != 1:
-            raise InvalidArgumentError(None, None, f"unique expects a 1D vector. Received: rank {rank}")
+            raise refusal(f"unique expects a 1D vector. Received: rank {rank}")
         return 0
     at = int(axis.reshape(-1)[0])
     if axis.size != 1 or not -rank <= at < rank:
-        raise InvalidArgumentError(
-            None, None, f"axis must be one dimension in [{-rank}, {rank}). Received: {axis.tolist()}"
-        )
+        raise refusal(f"axis must be one dimension in [{-rank}, {rank}). Received: {axis.tolist()}")
     return at % rank
 
 
@@ -89,9 +85,7 @@ def _vector_dims(x: Any) -> Any:
 
 def _vector(x: Any) -> np.ndarray:
     if np.ndim(x) != 1:
-        raise InvalidArgumentError(
-            None, None, f"unique expects a 1D vector. Received: shape {list(np.shape(x))}"
-        )
+        raise refusal(f"unique expects a 1D vector. Received: shape {list(np.shape(x))}")
     return np.asarray(x)
 
 
@@ -229,16 +223,13 @@ class DynamicPartition:
     def kernel(xp, data, partitions, num_partitions):
         data, partitions = np.asarray(data), np.asarray(partitions)
         if data.shape[: partitions.ndim] != partitions.shape:
-            raise InvalidArgumentError(
-                None, None, "data.shape must start with partitions.shape. "
+            raise refusal("data.shape must start with partitions.shape. "
                 f"Received: {list(data.shape)} and {list(partitions.shape)}"
             )  # fmt: skip
         flat = partitions.reshape(-1)
         if flat.size and (flat.min() < 0 or flat.max() >= num_partitions):
             bad = int(np.flatnonzero((flat < 0) | (flat >= num_partitions))[0])
-            raise InvalidArgumentError(
-                None, None, f"partitions[{bad}] = {flat[bad]} is not in [0, {num_partitions})"
-            )
+            raise refusal(f"partitions[{bad}] = {flat[bad]} is not in [0, {num_partitions})")
         rows = data.reshape(-1, *data.shape[partitions.ndim :])
         return [rows[flat == i] for i in range(num_partitions)]
 
@@ -276,8 +267,7 @@ def _stitch(indices: Any, data: Any) -> np.ndarray:
     for where, part in zip(indices, data, strict=True):
         where, part = np.asarray(where), np.asarray(part)
         if part.shape[: where.ndim] != where.shape or tail not in (None, part.shape[where.ndim :]):
-            raise InvalidArgumentError(
-                None, None, f"data[i].shape must be indices[i].shape + {list(tail or ())}. "
+            raise refusal(f"data[i].shape must be indices[i].shape + {list(tail or ())}. "
                 f"Received: {list(part.shape)} for indices {list(where.shape)}"
             )  # fmt: skip
         tail = part.shape[where.ndim :]
@@ -285,7 +275,7 @@ def _stitch(indices: Any, data: Any) -> np.ndarray:
         parts.append(part.reshape(-1, *tail))
     flat = np.concatenate(places)
     if flat.size and flat.min() < 0:
-        raise InvalidArgumentError(None, None, f"indices must be >= 0. Received: {flat.min()}")
+        raise refusal(f"indices must be >= 0. Received: {flat.min()}")
     empty = b"" if parts[0].dtype == object else 0
     merged = np.full((int(flat.max()) + 1 if flat.size else 0, *(tail or ())), empty, parts[0].dtype)
     for where, part in zip(places, parts, strict=True):

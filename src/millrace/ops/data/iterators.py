@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
+from millrace.core.errors import refusal
 from millrace.graph.attrs import flag, function, shape_list, text, texts, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.datasets import iterators
@@ -425,7 +426,7 @@ class OptionalGetValue:
 
     def kernel(xp, optional):
         if optional.element is None:
-            raise errors.InvalidArgumentError(None, None, "The given optional does not have a value.")
+            raise refusal("The given optional does not have a value.")
         return optional.element
 
     grad = NOT_DIFFERENTIABLE
@@ -453,9 +454,9 @@ class DatasetToSingleElement:
         try:
             element = stage.next()
             if element is None:
-                raise errors.InvalidArgumentError(None, None, "Dataset was empty.")
+                raise refusal("Dataset was empty.")
             if stage.next() is not None:
-                raise errors.InvalidArgumentError(None, None, "Dataset had more than one element.")
+                raise refusal("Dataset had more than one element.")
         finally:
             stage.close()
         return element

@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 from millrace.building.apply import apply
-from millrace.core import errors
 from millrace.core.dtypes import ALL
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.attrs import integer, text, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -76,7 +76,7 @@ class PrintV2:
             stream.write(line)
             stream.flush()
         else:
-            raise errors.InvalidArgumentError(None, None, f"Unknown output stream: {output_stream}")
+            raise refusal(f"Unknown output stream: {output_stream}")
         return []
 
     grad = NOT_DIFFERENTIABLE
@@ -94,11 +94,11 @@ class Assert:
     def kernel(xp, condition, data, summarize):
         if not condition:
             shown = " ".join(_bracketed(v, summarize) for v in data)
-            raise errors.InvalidArgumentError(None, None, f"assertion failed: {shown}")
+            raise refusal(f"assertion failed: {shown}")
         return []
 
     def xla(xp, condition, data, summarize):
-        xp.check(condition, lambda: errors.InvalidArgumentError(None, None, "assertion failed"))
+        xp.check(condition, lambda: refusal("assertion failed"))
         return []
 
     def grad(op, *dys):

@@ -6,8 +6,8 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.building.apply import apply
-from millrace.core import errors
 from millrace.core.dtypes import FLOATING
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph import attrs
 from millrace.graph.opdef import declare
@@ -15,7 +15,7 @@ from millrace.graph.tensor import Tensor
 
 
 def _found(message: str, what: str):
-    return lambda: errors.InvalidArgumentError(None, None, f"{message} : Tensor had {what} values")
+    return lambda: refusal(f"{message} : Tensor had {what} values")
 
 
 @declare("CheckNumerics(tensor: T) -> output: T", T=FLOATING, message=attrs.text(), alias=True, effect=True)

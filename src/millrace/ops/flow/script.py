@@ -16,6 +16,7 @@ from millrace.building.apply import apply
 from millrace.building.literals import to_array
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, errors
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.attrs import text, types
 from millrace.graph.defaults import get_default_graph
@@ -50,9 +51,7 @@ def _call(op: Any, token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) ->
     """
     function = op.graph.py_functions.get(token)
     if function is None:
-        raise errors.InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"callback {token} is not found: its graph was imported, or is another program's",
         )
     try:
@@ -68,9 +67,7 @@ def _call(op: Any, token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) ->
         return []
     values = returned if isinstance(returned, list | tuple) else [returned]
     if len(values) != len(wanted):
-        raise errors.InvalidArgumentError(
-            None, None, f"{token} returns {len(values)} values, but expects to see {len(wanted)} values."
-        )
+        raise refusal(f"{token} returns {len(values)} values, but expects to see {len(wanted)} values.")
     return [
         _checked(token, i, value, dtype) for i, (value, dtype) in enumerate(zip(values, wanted, strict=True))
     ]
@@ -90,9 +87,7 @@ def _checked(token: str, position: int, value: Any, dtype: dtypes.DType) -> Any:
         array = np.asarray(value)
     found = dtypes.as_dtype(array.dtype)
     if found is not dtype:
-        raise errors.InvalidArgumentError(
-            None, None, f"{position}-th value returned by {token} is {found.name}, but expects {dtype.name}"
-        )
+        raise refusal(f"{position}-th value returned by {token} is {found.name}, but expects {dtype.name}")
     return array
 
 

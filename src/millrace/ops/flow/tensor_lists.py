@@ -12,6 +12,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import ALL
+from millrace.core.errors import refusal
 from millrace.dialect.numpy.control import Stack
 from millrace.graph.attrs import dtype, integer
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -41,7 +42,7 @@ def _filled(stack: Stack, index: int, element_shape: Any, element_dtype: Any) ->
 
 
 def _invalid(message: str) -> errors.InvalidArgumentError:
-    return errors.InvalidArgumentError(None, None, message)
+    return refusal(message)
 
 
 def _checked(stack: Stack, index: Any, verb: str) -> int:

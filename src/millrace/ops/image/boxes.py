@@ -8,7 +8,7 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.core import dtypes, shapes
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -16,10 +16,6 @@ from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.shape_rules import with_rank
 
 _FLOATS = frozenset({dtypes.float16, dtypes.float32})
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)
 
 
 _PALETTE = np.array(
@@ -44,7 +40,7 @@ def _drawn_shape(images: Dims, boxes: Dims) -> Dims:
 
 def _draw(images: Any, boxes: Any, palette: Any) -> Any:
     if images.ndim != 4 or boxes.ndim != 3 or boxes.shape[2] != 4 or boxes.shape[0] != images.shape[0]:
-        raise _refused(
+        raise refusal(
             f"images and boxes must be [b, h, w, c] and [b, n, 4]: {list(images.shape)}, {list(boxes.shape)}"
         )
     out = images.copy()
@@ -96,7 +92,7 @@ class DrawBoundingBoxesV2:
     def kernel(xp, images, boxes, colors):
         if colors.ndim == 2 and colors.shape[0] > 0:
             if colors.shape[1] < images.shape[-1]:
-                raise _refused(
+                raise refusal(
                     f"colors must have {images.shape[-1]} channels. Received: shape {list(colors.shape)}"
                 )
             return _draw(images, boxes, colors)

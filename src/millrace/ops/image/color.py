@@ -9,7 +9,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import FLOATING
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph.opdef import declare
@@ -31,9 +31,7 @@ def _three_channels(images: Dims, rank: int = 1) -> Dims:
 def _check_channels(images: Any, rank: int = 1) -> None:
     if images.ndim < rank or images.shape[-1] != 3:
         shown = list(images.shape)
-        raise InvalidArgumentError(
-            None, None, f"input must have rank >= {rank} and 3 channels. Received: shape {shown}"
-        )
+        raise refusal(f"input must have rank >= {rank} and 3 channels. Received: shape {shown}")
 
 
 def _wide(x: Any) -> Any:
@@ -189,13 +187,9 @@ class AdjustContrastv2:
 
 def _check_adjusted(images: Any, amount: Any, name: str) -> None:
     if images.ndim < 3:
-        raise InvalidArgumentError(
-            None, None, f"input must be at least 3-D. Received: shape {list(images.shape)}"
-        )
+        raise refusal(f"input must be at least 3-D. Received: shape {list(images.shape)}")
     if np.shape(amount) != ():
-        raise InvalidArgumentError(
-            None, None, f"{name} must be scalar. Received: shape {list(np.shape(amount))}"
-        )
+        raise refusal(f"{name} must be scalar. Received: shape {list(np.shape(amount))}")
 
 
 @declare(

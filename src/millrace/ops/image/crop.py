@@ -8,7 +8,7 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.core import dtypes, shapes
-from millrace.core.errors import InvalidArgumentError, OutOfRangeError
+from millrace.core.errors import OutOfRangeError, refusal
 from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph.attrs import flag, number, one_of, text
@@ -34,9 +34,7 @@ def _box_count(boxes: Dims, box_ind: Dims) -> int | None:
 def _check_boxes(xp: Any, batch: int, boxes: Any, box_ind: Any) -> None:
     if boxes.ndim != 2 or boxes.shape[1] != 4 or box_ind.shape != boxes.shape[:1]:
         shown = f"{list(boxes.shape)} and {list(box_ind.shape)}"
-        raise InvalidArgumentError(
-            None, None, f"boxes must be [num_boxes, 4] and box_ind [num_boxes]. Received: {shown}"
-        )
+        raise refusal(f"boxes must be [num_boxes, 4] and box_ind [num_boxes]. Received: {shown}")
     fits = (box_ind >= 0) & (box_ind < batch)
     xp.check(fits, lambda: OutOfRangeError(None, None, f"box_index has values outside [0, {batch})"))
 
@@ -144,18 +142,14 @@ class CropAndResize:
 
 def _crop_size(image: Any, crop_size: Any) -> tuple[int, int]:
     if image.ndim != 4:
-        raise InvalidArgumentError(
-            None, None, f"input image must be 4-D. Received: shape {list(image.shape)}"
-        )
+        raise refusal(f"input image must be 4-D. Received: shape {list(image.shape)}")
     if np.shape(crop_size) != (2,):
         shown = list(np.shape(crop_size))
-        raise InvalidArgumentError(None, None, f"crop_size must have two elements. Received: shape {shown}")
+        raise refusal(f"crop_size must have two elements. Received: shape {shown}")
     height, width = (int(v) for v in crop_size)
     if height <= 0 or width <= 0 or image.shape[1] <= 0 or image.shape[2] <= 0:
         shown = f"image {list(image.shape)}, crop_size {[height, width]}"
-        raise InvalidArgumentError(
-            None, None, f"image and crop dimensions must be positive. Received: {shown}"
-        )
+        raise refusal(f"image and crop dimensions must be positive. Received: {shown}")
     return height, width
 
 
@@ -271,9 +265,7 @@ class ExtractGlimpse:
     def kernel(xp, input, size, offsets, centered, normalized, uniform_noise, noise):
         if input.ndim != 4 or offsets.shape != (input.shape[0], 2) or np.shape(size) != (2,):
             shown = f"{list(input.shape)}, {list(np.shape(size))}, {list(offsets.shape)}"
-            raise InvalidArgumentError(
-                None, None, f"input, size, offsets must be [b, h, w, c], [2], [b, 2]: {shown}"
-            )
+            raise refusal(f"input, size, offsets must be [b, h, w, c], [2], [b, 2]: {shown}")
         kind = (
             "uniform" if uniform_noise and noise == "uniform" else noise if noise != "uniform" else "gaussian"
         )

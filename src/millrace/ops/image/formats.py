@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from millrace.core.dtypes import INDEX
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.graph.attrs import text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 
@@ -48,9 +48,7 @@ class DataFormatVecPermute:
 
     def kernel(xp, x, src_format, dst_format):
         if x.shape[0] != len(src_format) or x.shape[1:] not in ((), (2,)):
-            raise InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"x must be [{len(src_format)}] or [{len(src_format)}, 2]. Received: {list(x.shape)}",
             )
         return x[[src_format.index(axis) for axis in dst_format]]

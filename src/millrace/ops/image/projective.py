@@ -8,7 +8,7 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.core import dtypes, shapes
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.shapes import Dims
 from millrace.graph.attrs import one_of
 from millrace.graph.opdef import declare
@@ -33,7 +33,7 @@ def _transform(xp: Any, images: Any, transforms: Any, size: tuple[int, int], int
     batch, height, width, _ = images.shape
     if transforms.ndim != 2 or transforms.shape[1] != 8 or transforms.shape[0] not in (1, batch):
         shown = f"{list(transforms.shape)} for images {list(images.shape)}"
-        raise InvalidArgumentError(None, None, f"transforms must be [1 or batch, 8]. Received: {shown}")
+        raise refusal(f"transforms must be [1 or batch, 8]. Received: {shown}")
     y, x = (xp.asarray(grid) for grid in np.mgrid[: size[0], : size[1]].astype(np.float32))
     a0, a1, a2, b0, b1, b2, c0, c1 = (transforms[:, i, None, None] for i in range(8))
     depth = c0 * x + c1 * y + np.float32(1)

@@ -10,7 +10,7 @@ from millrace.building import raw
 from millrace.building.static import Known
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import FLOATING
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph.attrs import dtype as dtype_attr
@@ -41,19 +41,15 @@ def _resized(images: Dims, size: Known) -> Dims:
 def _sizes(images: Any, size: Any, what: str = "images") -> tuple[int, int, int, int]:
     """Height and width before and after, checked."""
     if images.ndim != 4:
-        raise _refused(f"input must be 4-dimensional. Received: shape {list(images.shape)}")
+        raise refusal(f"input must be 4-dimensional. Received: shape {list(images.shape)}")
     if np.shape(size) != (2,):
-        raise _refused(f"shape_t must have two elements. Received: shape {list(np.shape(size))}")
+        raise refusal(f"shape_t must have two elements. Received: shape {list(np.shape(size))}")
     height, width = int(size[0]), int(size[1])
     if height <= 0 or width <= 0:
-        raise _refused(f"output dimensions must be positive. Received: {[height, width]}")
+        raise refusal(f"output dimensions must be positive. Received: {[height, width]}")
     if images.shape[1] <= 0 or images.shape[2] <= 0:
-        raise _refused(f"input image must be of non-zero size. Received: {what} {list(images.shape)}")
+        raise refusal(f"input image must be of non-zero size. Received: {what} {list(images.shape)}")
     return images.shape[1], images.shape[2], height, width
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)
 
 
 def _transposed(xp: Any, grads: Any, rows: np.ndarray, columns: np.ndarray) -> Any:
@@ -123,7 +119,7 @@ class ResizeBilinear:
 
 def _check_modes(align_corners: bool, half_pixel_centers: bool) -> None:
     if align_corners and half_pixel_centers:
-        raise _refused("If half_pixel_centers is True, align_corners must be False. Received: True for both")
+        raise refusal("If half_pixel_centers is True, align_corners must be False. Received: True for both")
 
 
 @declare(
@@ -346,9 +342,9 @@ def _spans(
     before: Any, after: Any, scale: Any, translation: Any, kind: str, antialias: bool
 ) -> list[np.ndarray]:
     if not resampling.is_kernel(kind):
-        raise _refused(f"Unrecognized kernel type. Received: {kind}")
+        raise refusal(f"Unrecognized kernel type. Received: {kind}")
     if any(float(s) <= 0 for s in scale):
-        raise _refused(f"scale must be positive. Received: {np.asarray(scale).tolist()}")
+        raise refusal(f"scale must be positive. Received: {np.asarray(scale).tolist()}")
     return [
         resampling.spans(int(a), int(b), float(s), float(t), kind, antialias)
         for a, b, s, t in zip(before, after, scale, translation, strict=True)

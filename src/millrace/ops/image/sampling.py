@@ -10,7 +10,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph.attrs import flag, integer, number, numbers
@@ -22,10 +22,6 @@ from millrace.opkit.rules.shape_rules import with_rank
 _SIZES = frozenset({dtypes.uint8, dtypes.int8, dtypes.int16, dtypes.int32, dtypes.int64})
 _F = np.float32
 Box = tuple[int, int, int, int]  # x1, y1, x2, y2
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)
 
 
 def _stream(state: np.ndarray) -> Iterator[int]:
@@ -116,34 +112,34 @@ def _boxes_in_pixels(bounding_boxes: np.ndarray, width: int, height: int, use_im
     if len(boxes) == 0:
         if not use_image:
             rule = "No bounding boxes provided as input; use_image_if_no_bounding_boxes must be set then"
-            raise _refused(f"{rule}. Received: shape {list(bounding_boxes.shape)}")
+            raise refusal(f"{rule}. Received: shape {list(bounding_boxes.shape)}")
         return [(0, 0, width, height)]
     found = []
     for y1, x1, y2, x2 in boxes:
         if not (0 <= y1 < y2 <= 1 and 0 <= x1 < x2 <= 1):
             rule = "All bounding box coordinates must be in [0.0, 1.0], and minima below maxima"
-            raise _refused(f"{rule}. Received: {[float(v) for v in (y1, x1, y2, x2)]}")
+            raise refusal(f"{rule}. Received: {[float(v) for v in (y1, x1, y2, x2)]}")
         found.append((int(x1 * _F(width)), int(y1 * _F(height)), int(x2 * _F(width)), int(y2 * _F(height))))
     return found
 
 
 def _sample(state, image_size, bounding_boxes, least, aspects, areas, attempts, use_image) -> Any:
     if np.shape(image_size) != (3,):
-        raise _refused(f"image_size must have 3 elements. Received: shape {list(np.shape(image_size))}")
+        raise refusal(f"image_size must have 3 elements. Received: shape {list(np.shape(image_size))}")
     if bounding_boxes.ndim != 3 or bounding_boxes.shape[-1] != 4:
-        raise _refused(f"bounding_boxes must be [batch, n, 4]. Received: shape {list(bounding_boxes.shape)}")
+        raise refusal(f"bounding_boxes must be [batch, n, 4]. Received: shape {list(bounding_boxes.shape)}")
     if not 0 <= least <= 1:
-        raise _refused(f"min_object_covered must be in [0, 1]. Received: {least}")
+        raise refusal(f"min_object_covered must be in [0, 1]. Received: {least}")
     if (
         len(aspects) != 2
         or min(aspects) <= 0
         or len(areas) != 2
         or not (0 < areas[0] <= 1 and 0 < areas[1] <= 1)
     ):
-        raise _refused(f"aspect_ratio_range and area_range must be two positive numbers: {aspects}, {areas}")
+        raise refusal(f"aspect_ratio_range and area_range must be two positive numbers: {aspects}, {areas}")
     height, width = int(image_size[0]), int(image_size[1])
     if height <= 0 or width <= 0:
-        raise _refused(f"image height and width must be positive. Received: {[height, width]}")
+        raise refusal(f"image height and width must be positive. Received: {[height, width]}")
     boxes = _boxes_in_pixels(bounding_boxes.astype(_F), width, height, use_image)
     source = _Words(state)
     crop: Box = (0, 0, width, height)

@@ -11,7 +11,7 @@ from millrace.building import raw
 from millrace.building.scopes import name_scope
 from millrace.building.static import Known
 from millrace.core import dtypes, shapes
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph.attrs import flag, number
@@ -20,10 +20,6 @@ from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.shape_rules import with_rank
 
 _FLOATS = frozenset({dtypes.float16, dtypes.float32})
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)
 
 
 def _overlaps(box: Any, others: Any) -> Any:
@@ -151,21 +147,21 @@ def _suppress(
 
 def _check_candidates(boxes: Any, scores: Any, limit: Any, *thresholds: Any) -> None:
     if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise _refused(f"boxes must be [num_boxes, 4]. Received: shape {list(boxes.shape)}")
+        raise refusal(f"boxes must be [num_boxes, 4]. Received: shape {list(boxes.shape)}")
     if scores.shape != boxes.shape[:1]:
-        raise _refused(
+        raise refusal(
             f"scores has incompatible shape. Received: {list(scores.shape)} and boxes {list(boxes.shape)}"
         )
     for value in (limit, *thresholds):
         if np.shape(value) != ():
-            raise _refused(
+            raise refusal(
                 f"thresholds and max_output_size must be scalars. Received: shape {list(np.shape(value))}"
             )
 
 
 def _check_overlap(threshold: Any) -> float:
     if not 0 <= threshold <= 1:
-        raise _refused(f"iou_threshold must be in [0, 1]. Received: {threshold}")
+        raise refusal(f"iou_threshold must be in [0, 1]. Received: {threshold}")
     return float(threshold)
 
 
@@ -320,7 +316,7 @@ class NonMaxSuppressionV5:
         pad_to_max_output_size,
     ):
         if soft_nms_sigma < 0:
-            raise _refused(f"soft_nms_sigma must be non-negative. Received: {soft_nms_sigma}")
+            raise refusal(f"soft_nms_sigma must be non-negative. Received: {soft_nms_sigma}")
         chosen, found = _chosen_boxes(
             boxes, scores, max_output_size, iou_threshold, score_threshold, soft_nms_sigma
         )
@@ -347,7 +343,7 @@ class NonMaxSuppressionWithOverlaps:
 
     def kernel(xp, overlaps, scores, max_output_size, overlap_threshold, score_threshold):
         if overlaps.ndim != 2 or overlaps.shape[0] != overlaps.shape[1] or scores.shape != overlaps.shape[:1]:
-            raise _refused(
+            raise refusal(
                 f"overlaps must be square and fit scores: {list(overlaps.shape)}, {list(scores.shape)}"
             )
         return _suppress(
@@ -404,15 +400,15 @@ class CombinedNonMaxSuppression:
         clip_boxes,
     ):
         if boxes.ndim != 4 or scores.ndim != 3 or boxes.shape[:2] != scores.shape[:2] or boxes.shape[3] != 4:
-            raise _refused(f"boxes and scores must be [b, n, q, 4] and [b, n, classes]: "
+            raise refusal(f"boxes and scores must be [b, n, q, 4] and [b, n, classes]: "
                            f"{list(boxes.shape)}, {list(scores.shape)}")  # fmt: skip
         batch, _, kinds, _ = boxes.shape
         classes = scores.shape[2]
         if kinds not in (1, classes):
-            raise _refused(f"third dimension of boxes must be 1 or {classes}. Received: {list(boxes.shape)}")
+            raise refusal(f"third dimension of boxes must be 1 or {classes}. Received: {list(boxes.shape)}")
         per_class, total = int(max_output_size_per_class), int(max_total_size)
         if per_class <= 0 or total <= 0:
-            raise _refused(f"output sizes must be positive. Received: {[per_class, total]}")
+            raise refusal(f"output sizes must be positive. Received: {[per_class, total]}")
         size = min(total, per_class * classes) if pad_per_class else total
         out_boxes = np.zeros((batch, size, 4), np.float32)
         out_scores, out_classes = np.zeros((batch, size), np.float32), np.zeros((batch, size), np.float32)

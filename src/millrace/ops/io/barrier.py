@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from millrace.core import errors, shapes
+from millrace.core import shapes
 from millrace.core.dtypes import ALL
+from millrace.core.errors import refusal
 from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.attrs import flag, integer, shape_list, text, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -58,9 +59,7 @@ class BarrierInsertMany:
         barrier = of(_Barrier, handle)
         kinds = barrier.types
         if 0 <= component_index < len(kinds) and np.asarray(values).dtype != kinds[component_index].np_dtype:
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"component {component_index} has dtype {kinds[component_index].name}. "
                 f"Received: {np.asarray(values).dtype}",
             )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core.dtypes import ALL
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.graph import attrs
 from millrace.graph.attrs import flag, integer, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -28,9 +28,7 @@ def _texts(value: Any) -> list[str]:
 
 def _check_lengths(op: str, *lists: Any) -> None:
     if len({len(part) for part in lists}) != 1:
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"{op}: there must be as many names, shapes and slices, and tensors. "
             f"Received: {', '.join(str(len(part)) for part in lists)}",
         )

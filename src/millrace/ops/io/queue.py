@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core import dtypes, errors
+from millrace.core import dtypes
+from millrace.core.errors import refusal
 from millrace.graph.attrs import flag, integer, shape_list, text, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.state.queues import PaddingQueue, PriorityQueue, Queue, ShuffleQueue
@@ -23,7 +24,7 @@ _COMMON: dict[str, Any] = dict(
 def _confirmed(queue: Queue, kind: type[Queue], attrs: dict[str, Any]) -> tuple[Queue, Queue]:
     """The queue of a handle, which another operation of the same shared name may have made."""
     if type(queue) is not kind:
-        raise errors.InvalidArgumentError(None, None, f"Expected {queue.kind}, found {kind.kind}")
+        raise refusal(f"Expected {queue.kind}, found {kind.kind}")
     queue.asked_for(attrs)
     return queue, queue
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core.dtypes import float32
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.file_errors import naming
 from millrace.graph.attrs import integer
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -43,9 +43,7 @@ class GenerateVocabRemapping:
         places = {line: k for k, line in enumerate(old if old_vocab_size < 0 else old[:old_vocab_size])}
         new = _lines(new_vocab_file)[new_vocab_offset : new_vocab_offset + num_new_vocab]
         if len(new) < num_new_vocab:
-            raise InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"GenerateVocabRemapping: {num_new_vocab} lines are needed from line {new_vocab_offset} on. "
                 f"Received: a file with {len(new)} of them",
             )
@@ -80,9 +78,7 @@ class LoadAndRemapMatrix:
         name, path = os.fsdecode(strings(old_tensor_name).item()), os.fsdecode(strings(ckpt_path).item())
         [old] = read_tensors(path, [name], [""], [float32])
         if old.ndim != 2:
-            raise InvalidArgumentError(
-                None, None, f"LoadAndRemapMatrix: {name} must be a matrix. Received: shape {list(old.shape)}"
-            )
+            raise refusal(f"LoadAndRemapMatrix: {name} must be a matrix. Received: shape {list(old.shape)}")
         rows = _places(row_remapping, num_rows, old.shape[0], "row")
         columns = _places(
             col_remapping if len(col_remapping) else np.arange(num_cols), num_cols, old.shape[1], "column"
@@ -91,9 +87,7 @@ class LoadAndRemapMatrix:
         result = np.empty((num_rows, num_cols), np.float32)
         result[known] = old[np.ix_(rows[rows >= 0], columns[columns >= 0])].ravel()
         if result.size - known.sum() != initializing_values.size:
-            raise InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"LoadAndRemapMatrix: {result.size - known.sum()} values are needed for what is new. "
                 f"Received: {initializing_values.size} initializing_values",
             )
@@ -110,14 +104,10 @@ def _places(remapping: Any, wanted: int, size: int, what: str) -> np.ndarray[Any
       InvalidArgumentError: it has another length, names a place twice, or one that does not exist.
     """
     if len(remapping) != wanted:
-        raise InvalidArgumentError(
-            None, None, f"LoadAndRemapMatrix: {wanted} {what}s are to be filled. Received: {len(remapping)}"
-        )
+        raise refusal(f"LoadAndRemapMatrix: {wanted} {what}s are to be filled. Received: {len(remapping)}")
     used = remapping[remapping >= 0]
     if len(np.unique(used)) < len(used) or (used >= size).any():
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"LoadAndRemapMatrix: a {what} of the old matrix, which has {size}, is taken once at most. "
             f"Received: {remapping.tolist()}",
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from millrace.core import errors, protos, tensor_proto
 from millrace.core.dtypes import ALL, BOOL, REAL, float16, float32, float64, string, uint8
+from millrace.core.errors import refusal
 from millrace.graph.attrs import count, integer, number, tensor
 from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -16,7 +17,7 @@ from millrace.opkit.text.pieces import objects, strings
 
 
 def _refused(rule: str) -> errors.InvalidArgumentError:
-    return errors.InvalidArgumentError(None, None, rule)
+    return refusal(rule)
 
 
 def _serialized(summary: Any) -> np.ndarray:

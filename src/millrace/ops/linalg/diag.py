@@ -10,7 +10,7 @@ from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.core import shapes
 from millrace.core.dtypes import ALL, COMPLEX, FLOATING, INDEX, int64
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims
 from millrace.graph.attrs import dtype
@@ -66,9 +66,7 @@ class DiagPart:
         dims = np.shape(input)
         half = len(dims) // 2
         if len(dims) % 2 or not dims or dims[:half] != dims[half:]:
-            raise InvalidArgumentError(
-                None, None, f"the shape must be one shape twice. Received: {list(dims)}"
-            )
+            raise refusal(f"the shape must be one shape twice. Received: {list(dims)}")
         size = int(np.prod(dims[:half]))
         return xp.reshape(xp.reshape(input, (size * size,))[:: size + 1], dims[:half])
 
@@ -119,9 +117,7 @@ def _set_diag(xp: Any, input: Any, diagonal: Any) -> Any:
     rows, cols = np.shape(input)[-2:]
     n = min(rows, cols)
     if np.shape(diagonal) != (*np.shape(input)[:-2], n):
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"diagonal must have shape {[*np.shape(input)[:-2], n]}. Received: {list(np.shape(diagonal))}",
         )
     border = [(0, 0)] * (len(np.shape(diagonal)) - 1) + [(0, cols - n)]
@@ -229,16 +225,14 @@ class BatchMatrixSetDiag:
 def _check_most(xp: Any, count: Any, most: int, what: str) -> None:
     def too_many() -> InvalidArgumentError:
         rule = f"{what} must be negative or at most {most}"
-        return InvalidArgumentError(None, None, f"{rule}. Received: {shown(xp, count)}")
+        return refusal(f"{rule}. Received: {shown(xp, count)}")
 
     xp.check(count <= most, too_many)
 
 
 def _band(xp: Any, input: Any, num_lower: Any, num_upper: Any) -> Any:
     if len(np.shape(input)) < 2:
-        raise InvalidArgumentError(
-            None, None, f"input must be at least 2-dim. Received: {list(np.shape(input))}"
-        )
+        raise refusal(f"input must be at least 2-dim. Received: {list(np.shape(input))}")
     rows, cols = np.shape(input)[-2:]
     for count, length, what in ((num_lower, rows, "num_lower"), (num_upper, cols, "num_upper")):
         _check_most(xp, count, length, what)

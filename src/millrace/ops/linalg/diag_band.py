@@ -12,7 +12,7 @@ from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
 from millrace.core.dtypes import ALL
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.core.public import public
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
@@ -74,7 +74,7 @@ def _where_in_band(rows: int, cols: int, low: int, high: int) -> tuple[np.ndarra
 
 
 def _as_run_errors(error: ValueError) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, str(error))
+    return refusal(str(error))
 
 
 @declare(

@@ -11,7 +11,7 @@ from millrace.building.convert import to_tensor
 from millrace.building.scopes import name_scope
 from millrace.core import shapes
 from millrace.core.dtypes import COMPLEX, FLOATING, INDEX, bfloat16, float32
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.attrs import flag
@@ -40,10 +40,6 @@ def _matrix_shape(a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> shape
     return rows, columns
 
 
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)
-
-
 def _turn(xp: Any, x: Any, flip: bool, conjugate: bool = False) -> Any:
     if not flip:
         return x
@@ -55,12 +51,10 @@ def _matrices(xp: Any, a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> 
     """The two matrices of a product, transposed where that is asked for."""
     for which, x in enumerate((a, b)):
         if x.ndim != 2:
-            raise InvalidArgumentError(
-                None, None, f"In[{which}] is not a matrix. Received: shape {list(x.shape)}"
-            )
+            raise refusal(f"In[{which}] is not a matrix. Received: shape {list(x.shape)}")
     x, y = _turn(xp, a, transpose_a), _turn(xp, b, transpose_b)
     if x.shape[1] != y.shape[0]:
-        raise _refused(f"Matrix size-incompatible: In[0]: {list(a.shape)}, In[1]: {list(b.shape)}")
+        raise refusal(f"Matrix size-incompatible: In[0]: {list(a.shape)}, In[1]: {list(b.shape)}")
     return x, y
 
 
@@ -176,17 +170,15 @@ def _batch_shape(x: Any, y: Any, adj_x: bool, adj_y: bool, broadcasts: bool) -> 
 def _batch_product(xp: Any, x: Any, y: Any, adj_x: bool, adj_y: bool) -> Any:
     for which, part in enumerate((x, y)):
         if part.ndim < 2:
-            raise _refused(f"In[{which}] ndims must be >= 2. Received: shape {list(part.shape)}")
+            raise refusal(f"In[{which}] ndims must be >= 2. Received: shape {list(part.shape)}")
     left, right = _turn(xp, x, adj_x, True), _turn(xp, y, adj_y, True)
     shown = f"In[0]: {list(x.shape)}, In[1]: {list(y.shape)}"
     if left.shape[-1] != right.shape[-2]:
-        raise _refused(f"In[0] mismatch In[1] shape. Received: {shown}")
+        raise refusal(f"In[0] mismatch In[1] shape. Received: {shown}")
     try:
         np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     except ValueError:
-        raise InvalidArgumentError(
-            None, None, f"In[0] and In[1] must have compatible batch dimensions: {shown}"
-        ) from None
+        raise refusal(f"In[0] and In[1] must have compatible batch dimensions: {shown}") from None
     return xp.mat_product(left, right)
 
 
@@ -216,9 +208,7 @@ class BatchMatMul:
     def kernel(xp, x, y, adj_x, adj_y):
         if x.shape[:-2] != y.shape[:-2]:
             shown = f"{list(x.shape)} vs. {list(y.shape)}"
-            raise InvalidArgumentError(
-                None, None, f"In[0] and In[1] must have the same batch dimensions: {shown}"
-            )
+            raise refusal(f"In[0] and In[1] must have the same batch dimensions: {shown}")
         return _batch_product(xp, x, y, adj_x, adj_y)
 
     def grad(op, dy):

@@ -10,7 +10,7 @@ from millrace.building import raw
 from millrace.building.scopes import name_scope
 from millrace.core import shapes
 from millrace.core.dtypes import ALL, REAL
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.attrs import count, dtype, text
 from millrace.graph.opdef import declare
@@ -33,9 +33,7 @@ class Cross:
     def kernel(xp, a, b):
         if a.shape != b.shape or a.ndim < 1 or a.shape[-1] != 3:
             shown = f"{list(a.shape)} and {list(b.shape)}"
-            raise InvalidArgumentError(
-                None, None, f"Both inputs must be of the same shape [..., 3]. Received: {shown}"
-            )
+            raise refusal(f"Both inputs must be of the same shape [..., 3]. Received: {shown}")
         x, y = [a[..., i] for i in range(3)], [b[..., i] for i in range(3)]
         parts = [x[i] * y[j] - x[j] * y[i] for i, j in ((1, 2), (2, 0), (0, 1))]
         return xp.stack(parts, axis=-1)
@@ -59,7 +57,7 @@ class Einsum:
             return xp.einsum(equation, *inputs, optimize=True).astype(inputs[0].dtype)
         except ValueError as error:
             shown = [list(x.shape) for x in inputs]
-            raise InvalidArgumentError(None, None, f"{equation}: {error}. Received: shapes {shown}") from None
+            raise refusal(f"{equation}: {error}. Received: shapes {shown}") from None
 
     def grad(op, dy):
         terms, _, result = op.attrs["equation"].replace(" ", "").partition("->")

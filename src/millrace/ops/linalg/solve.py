@@ -8,7 +8,7 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.core import dtypes, shapes
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.attrs import flag
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -306,9 +306,7 @@ class TridiagonalSolve:
             or diagonals.shape[-1] != rhs.shape[-2]
         ):
             shown = f"{list(diagonals.shape)} and {list(rhs.shape)}"
-            raise InvalidArgumentError(
-                None, None, f"diagonals and rhs must be [..., 3, m] and [..., m, k]: {shown}"
-            )
+            raise refusal(f"diagonals and rhs must be [..., 3, m] and [..., m, k]: {shown}")
         return xp.tridiagonal_solve(diagonals, rhs, partial_pivoting)
 
     def grad(op, dy):

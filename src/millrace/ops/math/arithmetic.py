@@ -11,6 +11,7 @@ from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import COMPLEX, FLOATING, NUMERIC, QUANTIZED, STRING
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.dialect.numpy.math import power
 from millrace.graph import attrs
@@ -102,7 +103,7 @@ def _complex_power(xp, x, y):
 
 
 def _negative_power() -> errors.InvalidArgumentError:
-    return errors.InvalidArgumentError(None, None, "Integers to negative integer powers are not allowed")
+    return refusal("Integers to negative integer powers are not allowed")
 
 
 def _bind_power(dims, values, attributes):
@@ -186,9 +187,7 @@ def _check_one_shape(inputs: Any) -> None:
     for value in inputs[1:]:
         if value.shape != first:
             found = ", ".join(str(list(v.shape)) for v in inputs)
-            raise errors.InvalidArgumentError(
-                None, None, f"inputs must all have one shape. Received: {found}"
-            )
+            raise refusal(f"inputs must all have one shape. Received: {found}")
 
 
 @public("add", "math.add")

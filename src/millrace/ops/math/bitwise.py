@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from millrace.building.apply import apply
-from millrace.core import dtypes, errors
+from millrace.core import dtypes
 from millrace.core.dtypes import FLOATING, INTEGER
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
@@ -77,9 +78,7 @@ class CompareAndBitpack:
 
     def kernel(xp, input, threshold):
         if not input.shape or input.shape[-1] % 8:
-            raise errors.InvalidArgumentError(
-                None, None, f"the last dimension must be a multiple of 8. Received: shape {list(input.shape)}"
-            )
+            raise refusal(f"the last dimension must be a multiple of 8. Received: shape {list(input.shape)}")
         bits = input if input.dtype == bool else xp.greater(input, threshold)
         return xp.packbits(bits, axis=-1)
 

@@ -12,6 +12,7 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import ALL, COMPLEX, FLOATING, NUMERIC, QUANTIZED
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.dialect.numpy.math import through
 from millrace.graph import attrs
@@ -93,9 +94,7 @@ class Bitcast:
 
     def kernel(xp, input, T, type):
         if type.size > T.size and (not input.shape or input.shape[-1] != type.size // T.size):
-            raise errors.InvalidArgumentError(
-                None, None, f"Cannot bitcast {T.name} to {type.name}. Received: shape {list(input.shape)}"
-            )
+            raise refusal(f"Cannot bitcast {T.name} to {type.name}. Received: shape {list(input.shape)}")
         return xp.bits_as(input, type.np_dtype)
 
     grad = NOT_DIFFERENTIABLE

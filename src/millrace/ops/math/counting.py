@@ -11,6 +11,7 @@ from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.core import errors
 from millrace.core.dtypes import INDEX, float32, float64, int32, int64
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph import attrs
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -29,14 +30,12 @@ class Bincount:
     def kernel(xp, arr, size, weights):
         count = int(size)
         if count < 0:
-            raise errors.InvalidArgumentError(None, None, f"size must not be negative. Received: {count}")
-        xp.check(arr >= 0, lambda: errors.InvalidArgumentError(None, None, "Input arr must be non-negative!"))
+            raise refusal(f"size must not be negative. Received: {count}")
+        xp.check(arr >= 0, lambda: refusal("Input arr must be non-negative!"))
         if 0 in weights.shape:
             weights = xp.ones(arr.shape, weights.dtype)
         elif weights.shape != arr.shape:
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"arr and weights must have one shape. Received: {list(arr.shape)} and {list(weights.shape)}",
             )
         arr, weights = xp.reshape(arr, (-1,)), xp.reshape(weights, (-1,))
@@ -72,9 +71,7 @@ class HistogramFixedWidth:
         low, high = value_range[0], value_range[1]
 
         def empty() -> errors.InvalidArgumentError:
-            return errors.InvalidArgumentError(
-                None, None, f"value_range must be ascending. Received: [{low}, {high}]"
-            )
+            return refusal(f"value_range must be ascending. Received: [{low}, {high}]")
 
         xp.check(low < high, empty)
         wide = np.dtype(np.float32 if values.dtype == np.float32 else np.float64)
@@ -116,9 +113,7 @@ class Bucketize:
 
     def kernel(xp, input, boundaries):
         if any(a > b for a, b in pairwise(boundaries)):
-            raise errors.InvalidArgumentError(
-                None, None, f"Expected sorted boundaries. Received: {list(boundaries)}"
-            )
+            raise refusal(f"Expected sorted boundaries. Received: {list(boundaries)}")
         wide = np.asarray(boundaries, np.float64 if input.dtype == np.float64 else np.float32)
         if input.dtype.kind in "iu":
             wide = wide.astype(np.float64)

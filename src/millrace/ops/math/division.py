@@ -12,6 +12,7 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, errors
 from millrace.core.dtypes import COMPLEX, FLOATING
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.opdef import NOT_DIFFERENTIABLE
 from millrace.graph.tensor import Tensor
@@ -26,7 +27,7 @@ _INVERTIBLE = FLOATING | COMPLEX | {dtypes.int32, dtypes.int64}
 
 
 def _by_zero() -> errors.InvalidArgumentError:
-    return errors.InvalidArgumentError(None, None, "Integer division by zero")
+    return refusal("Integer division by zero")
 
 
 def _truncated_by_zero() -> errors.InternalError:
@@ -41,7 +42,7 @@ def _check_divisor(xp, x, y, by_zero):
 
 def _real_divide(xp, x, y):
     if x.dtype.kind in "iu":
-        raise errors.InvalidArgumentError(None, None, f"RealDiv divides no integers. Received: {x.dtype}")
+        raise refusal(f"RealDiv divides no integers. Received: {x.dtype}")
     return xp.divide(x, y)
 
 
@@ -93,7 +94,7 @@ def _divide_no_nan(xp, x, y):
 
 def _reciprocal(xp, x):
     if x.dtype.kind in "iu":
-        raise errors.InvalidArgumentError(None, None, f"1/x is not an integer. Received: {x.dtype}")
+        raise refusal(f"1/x is not an integer. Received: {x.dtype}")
     return xp.divide(xp.ones((), x.dtype), x)
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from millrace.building.apply import apply
-from millrace.core import dtypes, errors, shapes
+from millrace.core import dtypes, shapes
 from millrace.core.dtypes import INDEX, NUMERIC, QUANTIZED
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph import attrs
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -49,9 +50,7 @@ def _position(verb: str):
     def kernel(xp, input, dimension, output_type):
         axis = shape_rules.axis_in(int(dimension), len(input.shape), "dimension")
         if input.shape[axis] == 0:
-            raise errors.InvalidArgumentError(
-                None, None, f"Reduction axis {axis} is empty. Received: shape {list(input.shape)}"
-            )
+            raise refusal(f"Reduction axis {axis} is empty. Received: shape {list(input.shape)}")
         places = getattr(xp, verb)(_passed_over(xp, verb, input), axis=axis)
         return xp.cast(places, output_type.np_dtype)
 

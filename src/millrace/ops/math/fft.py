@@ -10,7 +10,7 @@ from millrace.building import raw
 from millrace.building.static import Known
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import COMPLEX
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph.opdef import declare
@@ -22,9 +22,7 @@ from millrace.opkit.rules.shape_rules import at_least
 
 def _transform(xp: Any, x: Any, rank: int, inverse: bool) -> Any:
     if x.ndim < rank:
-        raise InvalidArgumentError(
-            None, None, f"Input must have rank of at least {rank}. Received: {list(x.shape)}"
-        )
+        raise refusal(f"Input must have rank of at least {rank}. Received: {list(x.shape)}")
     axes = tuple(range(-rank, 0))
     if 0 in x.shape:
         return xp.zeros_like(x)
@@ -148,18 +146,14 @@ def _real_shape(input: Dims, fft_length: Known, rank: int, halves: bool) -> Dims
 
 def _check_real(x: Any, lengths: Any, rank: int, needed_last: int) -> None:
     if x.ndim < rank:
-        raise InvalidArgumentError(
-            None, None, f"Input must have rank of at least {rank}. Received: {list(x.shape)}"
-        )
+        raise refusal(f"Input must have rank of at least {rank}. Received: {list(x.shape)}")
     if any(n < 0 for n in lengths):
-        raise InvalidArgumentError(None, None, f"fft_length must be non-negative. Received: {list(lengths)}")
+        raise refusal(f"fft_length must be non-negative. Received: {list(lengths)}")
     needed = [*lengths[:-1], needed_last]
     for axis, least in zip(range(-rank, 0), needed, strict=True):
         if x.size and x.shape[axis] < least:
             shown = f"{list(x.shape)} and fft_length {list(lengths)}"
-            raise InvalidArgumentError(
-                None, None, f"Input dimension {x.ndim + axis} must be at least {least}: {shown}"
-            )
+            raise refusal(f"Input dimension {x.ndim + axis} must be at least {least}: {shown}")
 
 
 def _real_transform(xp: Any, x: Any, fft_length: Any, rank: int) -> Any:

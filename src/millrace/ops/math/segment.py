@@ -12,6 +12,7 @@ from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import INDEX, NUMERIC, QUANTIZED, REAL
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph import attrs
 from millrace.graph.opdef import declare
@@ -49,21 +50,15 @@ def check_sorted(ids: Any, rows: int | None) -> np.ndarray:
     """
     ids = np.asarray(ids)
     if ids.ndim != 1:
-        raise errors.InvalidArgumentError(
-            None, None, f"segment_ids should be a vector. Received: shape {list(ids.shape)}"
-        )
+        raise refusal(f"segment_ids should be a vector. Received: shape {list(ids.shape)}")
     if rows is not None and ids.size != rows:
-        raise errors.InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"segment_ids should be the same size as dimension 0 of input. Received: {ids.size} and {rows}",
         )
     if ids.size and ids[0] < 0:
-        raise errors.InvalidArgumentError(None, None, f"segment ids must be >= 0. Received: {ids[0]}")
+        raise refusal(f"segment ids must be >= 0. Received: {ids[0]}")
     if (np.diff(ids) < 0).any():
-        raise errors.InvalidArgumentError(
-            None, None, f"segment ids are not increasing. Received: {ids[:20].tolist()}"
-        )
+        raise refusal(f"segment ids are not increasing. Received: {ids[:20].tolist()}")
     return ids
 
 
@@ -194,15 +189,13 @@ def _unsorted(kind: str, empty):
     def kernel(xp, data, segment_ids, num_segments):
         count = int(num_segments)
         if data.shape[: len(segment_ids.shape)] != segment_ids.shape:
-            raise errors.InvalidArgumentError(
-                None,
-                None,
+            raise refusal(
                 f"data.shape = {list(data.shape)} does not start with "
                 f"segment_ids.shape = {list(segment_ids.shape)}",
             )
 
         def out_of_range() -> errors.InvalidArgumentError:
-            return errors.InvalidArgumentError(None, None, f"segment_ids must be in range [0, {count})")
+            return refusal(f"segment_ids must be in range [0, {count})")
 
         xp.check(segment_ids < count, out_of_range)
         return xp.segment_reduce(kind, data, segment_ids, count, empty(data.dtype))

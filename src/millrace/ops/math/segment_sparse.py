@@ -10,6 +10,7 @@ from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import INDEX, REAL, float32, float64
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph import attrs
 from millrace.graph.opdef import declare
@@ -46,21 +47,17 @@ def _same_length(indices: Any, segment_ids: Any) -> None:
 def _ids(segment_ids: Any, count: int | None) -> np.ndarray:
     ids = np.asarray(segment_ids)
     if (np.diff(ids) < 0).any():
-        raise errors.InvalidArgumentError(
-            None, None, f"segment ids are not increasing. Received: {ids[:20].tolist()}"
-        )
+        raise refusal(f"segment ids are not increasing. Received: {ids[:20].tolist()}")
     if ids.size and ids[0] < 0:
-        raise errors.InvalidArgumentError(None, None, f"segment ids must be >= 0. Received: {ids[0]}")
+        raise refusal(f"segment ids must be >= 0. Received: {ids[0]}")
     if count is not None and ids.size and ids[-1] >= count:
-        raise errors.InvalidArgumentError(
-            None, None, f"segment ids must be < num_segments {count}. Received: {ids[-1]}"
-        )
+        raise refusal(f"segment ids must be < num_segments {count}. Received: {ids[-1]}")
     return ids
 
 
 def _check_places(xp: Any, indices: Any, rows: int) -> None:
     def out_of_range() -> errors.InvalidArgumentError:
-        return errors.InvalidArgumentError(None, None, f"indices must be in range [0, {rows})")
+        return refusal(f"indices must be in range [0, {rows})")
 
     xp.check((indices >= 0) & (indices < rows), out_of_range)
 

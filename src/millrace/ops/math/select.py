@@ -11,6 +11,7 @@ from millrace.building.apply import apply
 from millrace.building.convert import convert_to_tensor
 from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import ALL, FLOATING, NUMERIC, QUANTIZED, float32, float64
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
@@ -55,9 +56,7 @@ class Select:
 
 
 def _unequal(condition: Any, t: Any, e: Any) -> errors.InvalidArgumentError:
-    return errors.InvalidArgumentError(
-        None,
-        None,
+    return refusal(
         "the choices must have one shape, and the condition that one, or be a scalar or one flag a row. "
         f"Received: condition {list(condition.shape)}, {list(t.shape)} and {list(e.shape)}",
     )
@@ -132,9 +131,7 @@ class ClipByValue:
     def kernel(xp, t, clip_value_min, clip_value_max):
         for bound in (clip_value_min, clip_value_max):
             if bound.shape not in ((), t.shape):
-                raise errors.InvalidArgumentError(
-                    None,
-                    None,
+                raise refusal(
                     f"bounds must be scalars or of shape {list(t.shape)}. Received: {list(bound.shape)}",
                 )
         return xp.maximum(xp.minimum(t, clip_value_max), clip_value_min)

@@ -6,8 +6,9 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.building.apply import apply
-from millrace.core import dtypes, errors
+from millrace.core import dtypes
 from millrace.core.dtypes import COMPLEX, FLOATING
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.families import binary, gradient_of, unary
@@ -22,7 +23,7 @@ _LATE = _CONTINUOUS | {dtypes.int32, dtypes.int64}
 def _refusing_integers(verb: str):
     def kernel(xp, x):
         if x.dtype.kind in "iu":
-            raise errors.InvalidArgumentError(None, None, f"{verb} takes no integers. Received: {x.dtype}")
+            raise refusal(f"{verb} takes no integers. Received: {x.dtype}")
         return getattr(xp, verb)(x)
 
     return kernel

@@ -9,7 +9,7 @@ import numpy as np
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.core import shapes
 from millrace.core.dtypes import float32, float64
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.graph.attrs import dtype, flag, integer
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.rules import ctc
@@ -18,20 +18,16 @@ from millrace.opkit.rules.shape_rules import with_rank
 _TYPES = dtype(frozenset({float32, float64}), default=float32)
 
 
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)
-
-
 def _check_lengths(inputs: np.ndarray, lengths: np.ndarray) -> None:
     if inputs.ndim != 3 or inputs.shape[2] == 0:
-        raise _refused(f"inputs must be [time, batch, classes]. Received: shape {list(inputs.shape)}")
+        raise refusal(f"inputs must be [time, batch, classes]. Received: shape {list(inputs.shape)}")
     if lengths.shape != inputs.shape[1:2]:
-        raise _refused(
+        raise refusal(
             f"sequence_length must have one element for each of {inputs.shape[1]} sequences. "
             f"Received: shape {list(lengths.shape)}"
         )
     if lengths.size and (lengths.min() < 0 or lengths.max() > inputs.shape[0]):
-        raise _refused(f"sequence_length must be in [0, {inputs.shape[0]}]. Received: {lengths.tolist()}")
+        raise refusal(f"sequence_length must be in [0, {inputs.shape[0]}]. Received: {lengths.tolist()}")
 
 
 def _labels_of(indices: np.ndarray, values: np.ndarray, batch: int, classes: int) -> list[list[int]]:
@@ -39,16 +35,16 @@ def _labels_of(indices: np.ndarray, values: np.ndarray, batch: int, classes: int
     rows: list[list[int]] = [[] for _ in range(batch)]
     for row, value in zip(indices[:, 0].tolist(), values.tolist(), strict=True):
         if not 0 <= row < batch:
-            raise _refused(f"labels_indices must name sequences in [0, {batch}). Received: {row}")
+            raise refusal(f"labels_indices must name sequences in [0, {batch}). Received: {row}")
         if value < 0:
-            raise _refused(f"labels must not be negative. Received: {value} in sequence {row}")
+            raise refusal(f"labels must not be negative. Received: {value} in sequence {row}")
         rows[row].append(value)
     for b, row in enumerate(rows):
         if not row:
-            raise _refused(f"every sequence must have a label. Received: none in sequence {b}")
+            raise refusal(f"every sequence must have a label. Received: none in sequence {b}")
         ends = next((i for i, v in enumerate(row) if v >= classes - 1), len(row))
         if any(v < classes - 1 for v in row[ends:]):
-            raise _refused(f"no label may follow a blank one. Received: {row} in sequence {b}")
+            raise refusal(f"no label may follow a blank one. Received: {row} in sequence {b}")
         del row[ends:]
     return rows
 
@@ -90,7 +86,7 @@ class CTCLoss:
             if len(labels) > steps:
                 if ignore_longer_outputs_than_inputs:
                     continue
-                raise _refused(
+                raise refusal(
                     f"sequence {b} needs at least as many steps as it has labels, unless "
                     f"ignore_longer_outputs_than_inputs is set. Received: {steps} steps, {len(labels)} labels"
                 )
@@ -152,14 +148,14 @@ class CTCBeamSearchDecoder:
     def kernel(xp, inputs, sequence_length, beam_width, top_paths, merge_repeated):
         _check_lengths(inputs, sequence_length)
         if top_paths > beam_width:
-            raise _refused(f"top_paths must be at most beam_width. Received: {top_paths} and {beam_width}")
+            raise refusal(f"top_paths must be at most beam_width. Received: {top_paths} and {beam_width}")
         found = [
             ctc.beam_search(inputs[:n, b], beam_width, top_paths, merge_repeated)
             for b, n in enumerate(sequence_length.tolist())
         ]
         for b, paths in enumerate(found):
             if len(paths) < top_paths:
-                raise _refused(
+                raise refusal(
                     f"sequence {b} must have top_paths labellings. Received: {len(paths)} were found"
                 )
         parts = [_sparse([paths[i][0] for paths in found]) for i in range(top_paths)]

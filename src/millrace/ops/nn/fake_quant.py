@@ -10,7 +10,7 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.building.apply import apply
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.attrs import flag, integer, number
 from millrace.graph.opdef import declare
@@ -58,9 +58,7 @@ def _passed(xp: Any, x: Any, low: Any, high: Any, num_bits: int, narrow_range: b
 
 def _check_bits(num_bits: int) -> None:
     if not 2 <= num_bits <= 16:
-        raise InvalidArgumentError(
-            None, None, f"num_bits must be between 2 and 16, inclusive. Received: {num_bits}"
-        )
+        raise refusal(f"num_bits must be between 2 and 16, inclusive. Received: {num_bits}")
 
 
 @declare("FakeQuantWithMinMaxArgs(inputs: float32) -> outputs: float32", min=number(-6.0), max=number(6.0),
@@ -73,9 +71,7 @@ class FakeQuantWithMinMaxArgs:
 
     def kernel(xp, inputs, min, max, num_bits, narrow_range):
         if min >= max:
-            raise InvalidArgumentError(
-                None, None, f"min has to be smaller than max. Received: {min} and {max}"
-            )
+            raise refusal(f"min has to be smaller than max. Received: {min} and {max}")
         return _quantized(
             xp, inputs, np.float32(min), np.float32(max), num_bits, narrow_range, by_inverse=True
         )

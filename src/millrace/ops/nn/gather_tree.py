@@ -7,7 +7,7 @@ import numpy as np
 from millrace.building.apply import apply
 from millrace.core import shapes
 from millrace.core.dtypes import int32
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
@@ -37,8 +37,8 @@ class GatherTree:
         followed = xp.logical_and(outside, xp.arange(times)[:, None, None] > 0)
         xp.check(
             xp.logical_not(xp.any(followed)),
-            lambda: InvalidArgumentError(
-                None, None, f"parent_ids must be in [0, {beams}). Received: {np.asarray(parent_ids).tolist()}"
+            lambda: refusal(
+                f"parent_ids must be in [0, {beams}). Received: {np.asarray(parent_ids).tolist()}"
             ),
         )
         parents = xp.clip(parent_ids, 0, beams - 1)
@@ -62,13 +62,9 @@ class GatherTree:
 
 def _check(ids, parents, lengths):
     if parents != ids:
-        raise InvalidArgumentError(
-            None, None, f"step_ids and parent_ids must have one shape. Received: {list(ids)}, {list(parents)}"
-        )
+        raise refusal(f"step_ids and parent_ids must have one shape. Received: {list(ids)}, {list(parents)}")
     if lengths != ids[1:2]:
-        raise InvalidArgumentError(
-            None, None, f"max_sequence_lengths must be [{ids[1]}]. Received: shape {list(lengths)}"
-        )
+        raise refusal(f"max_sequence_lengths must be [{ids[1]}]. Received: shape {list(lengths)}")
 
 
 @public("contrib.seq2seq.gather_tree")

@@ -10,7 +10,7 @@ from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
 from millrace.core.dtypes import REAL, int32
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.attrs import ints, one_of
 from millrace.graph.opdef import declare
@@ -57,9 +57,7 @@ def _patches(xp: Any, x: Any, ksizes: Any, strides: Any, rates: Any, padding: st
     sizes, steps, gaps = list(ksizes)[1:-1], list(strides)[1:-1], list(rates)[1:-1]
     dims = np.shape(x)
     if len(dims) != len(sizes) + 2:
-        raise InvalidArgumentError(
-            None, None, f"input must have rank {len(sizes) + 2}. Received: {list(dims)}"
-        )
+        raise refusal(f"input must have rank {len(sizes) + 2}. Received: {list(dims)}")
     plan = [_windows(n, k, s, r, padding) for n, k, s, r in zip(dims[1:-1], sizes, steps, gaps, strict=True)]
     counts = [p[0] for p in plan]
     x = xp.padded(x, [(0, 0), *[p[1:] for p in plan], (0, 0)], np.zeros((), x.dtype))

@@ -9,7 +9,7 @@ import numpy as np
 from millrace.building.apply import apply
 from millrace.core import dtypes
 from millrace.core.dtypes import ALL, FLOATING, INDEX, QUANTIZED, int32
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.core.public import public
 from millrace.graph.attrs import count, dtype, flag, integer, number, one_of
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -47,9 +47,7 @@ def _usable_range(low: Any, high: Any) -> tuple[np.float32, np.float32]:
     """A range that holds zero and is not too narrow to divide by."""
     low, high = np.float32(low), np.float32(high)
     if low > high:
-        raise InvalidArgumentError(
-            None, None, f"min_range must not exceed max_range. Received: {low} and {high}"
-        )
+        raise refusal(f"min_range must not exceed max_range. Received: {low} and {high}")
     least = np.float32(min(0.0, low))
     margin = max(np.float32(1), abs(low), abs(high)) * np.float32(0.01)
     return least, np.float32(max(0.0, high, least + margin))
@@ -154,7 +152,7 @@ def _there_and_back(
 
         def turned() -> InvalidArgumentError:
             ends = f"input_min {shown(xp, low)} > input_max {shown(xp, high)}"
-            return InvalidArgumentError(None, None, f"Invalid range: {ends}")
+            return refusal(f"Invalid range: {ends}")
 
         xp.check(xp.logical_not(low > high), turned)
     least = kind(-(2.0 ** (bits - 1)) + narrow if signed else 0)
@@ -303,7 +301,7 @@ class QuantizedReshape:
         try:
             return [np.reshape(tensor, tuple(shape.tolist())), input_min, input_max]
         except ValueError as error:
-            raise InvalidArgumentError(None, None, str(error)) from None
+            raise refusal(str(error)) from None
 
     grad = NOT_DIFFERENTIABLE
 

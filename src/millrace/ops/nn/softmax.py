@@ -10,7 +10,7 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import to_tensor
 from millrace.building.static import static_value
 from millrace.core.dtypes import FLOATING
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
@@ -20,9 +20,7 @@ from millrace.opkit.rules.shape_rules import at_least
 def _shifted(xp: Any, logits: Any) -> Any:
     """Logits less their maximum, so that no exponential overflows; float32 for half precision."""
     if logits.ndim < 1:
-        raise InvalidArgumentError(
-            None, None, f"logits must have at least one axis. Received: shape {list(logits.shape)}"
-        )
+        raise refusal(f"logits must have at least one axis. Received: shape {list(logits.shape)}")
     x = logits.astype("float32") if logits.dtype.itemsize == 2 else logits
     return x if x.size == 0 else x - xp.max(x, axis=-1, keepdims=True)
 
@@ -67,9 +65,7 @@ def _over_axis(declared: Any, logits: Any, axis: int, name: str | None) -> Tenso
     if last:
         return declared(logits, name=name)
     if rank is not None and not -rank <= axis < rank:
-        raise InvalidArgumentError(
-            None, None, f"the axis must be in [{-rank}, {rank}) for logits of rank {rank}. Received: {axis}"
-        )
+        raise refusal(f"the axis must be in [{-rank}, {rank}) for logits of rank {rank}. Received: {axis}")
     if rank is None:
         raise TypeError(f"an axis other than the last needs logits of known rank. Received: axis {axis}")
     axis %= rank

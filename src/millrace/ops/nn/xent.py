@@ -9,7 +9,7 @@ import numpy as np
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.core import shapes
 from millrace.core.dtypes import FLOATING, INDEX, int64
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.graph.attrs import dtype
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
@@ -19,10 +19,6 @@ FIXED_LABELS = "_fixed_labels"
 """The attribute by which an operation says that its labels are constants for `tf.gradients`."""
 
 _FUSED = "The second derivative of {} is not available: its gradient is computed together with the loss."
-
-
-def _refused(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(None, None, message)
 
 
 def _wide(x: Any) -> Any:
@@ -55,13 +51,13 @@ class SoftmaxCrossEntropyWithLogits:
 
     def kernel(xp, features, labels):
         if features.ndim != 2 or labels.ndim != 2:
-            raise _refused(
+            raise refusal(
                 f"logits and labels must be matrices. Received: {list(features.shape)}, {list(labels.shape)}"
             )
         try:
             both = np.broadcast_shapes(features.shape, labels.shape)
         except ValueError:
-            raise _refused(
+            raise refusal(
                 "logits and labels must have one shape. "
                 f"Received: {list(features.shape)} and {list(labels.shape)}"
             ) from None
@@ -90,7 +86,7 @@ class SoftmaxCrossEntropyWithLogits:
 
 def _no_class(labels: Any, classes: int) -> InvalidArgumentError:
     received = f" Received: {labels.tolist()}" if isinstance(labels, np.ndarray) else ""
-    return _refused(f"labels must be in [0, {classes}).{received}")
+    return refusal(f"labels must be in [0, {classes}).{received}")
 
 
 @declare("SparseSoftmaxCrossEntropyWithLogits(features: T, labels: Tlabels) -> loss: T, backprop: T",
@@ -105,13 +101,13 @@ class SparseSoftmaxCrossEntropyWithLogits:
 
     def kernel(xp, features, labels):
         if features.ndim != 2 or labels.shape != features.shape[:1]:
-            raise _refused(
+            raise refusal(
                 "logits must be a matrix and labels a vector with one class for each row. "
                 f"Received: {list(features.shape)} and {list(labels.shape)}"
             )
         classes = features.shape[1]
         if classes == 0 and features.shape[0]:
-            raise _refused(f"logits must have at least one class. Received: {list(features.shape)}")
+            raise refusal(f"logits must have at least one class. Received: {list(features.shape)}")
         xp.check((labels >= 0) & (labels < classes), lambda: _no_class(labels, classes))
         logs = _log_softmax(xp, _wide(features))
         chosen = labels[:, None] == xp.arange(classes, dtype=labels.dtype)

@@ -11,7 +11,7 @@ from millrace.building import raw
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.core import shapes
 from millrace.core.dtypes import ALL, BOOL, INDEX, NUMERIC, REAL, DType, int32
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.graph import attrs
 from millrace.graph.attrs import flag
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, OpDef, declare, make_opdef
@@ -40,9 +40,7 @@ def _without_outputs(rule: Callable[..., Any]) -> Callable[..., list[Any]]:
 def _check_rows(op: str, ref: Any, indices: Any, updates: Any) -> None:
     wanted = indices.shape + ref.shape[1:]
     if updates.shape not in ((), wanted):
-        raise InvalidArgumentError(
-            None,
-            None,
+        raise refusal(
             f"{op}: updates must have shape {list(wanted)} or be a scalar. Received: {list(updates.shape)}",
         )
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.building.apply import apply
-from millrace.core import dtypes, errors
+from millrace.core import dtypes
 from millrace.core.dtypes import ALL
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -31,9 +32,7 @@ def _known(handle: Any) -> bytes:
     key = handle if isinstance(handle, bytes) else handle[()]
     if key not in _values:
         shown = key.decode("utf-8", "replace")
-        raise errors.InvalidArgumentError(
-            None, None, f"The tensor with handle '{shown}' is not in the session store."
-        )
+        raise refusal(f"The tensor with handle '{shown}' is not in the session store.")
     return key
 
 
@@ -64,9 +63,7 @@ class GetSessionTensor:
     def kernel(xp, handle, dtype):
         value = _values[_known(handle)]
         if value.dtype != dtype.np_dtype:
-            raise errors.InvalidArgumentError(
-                None, None, f"The tensor has dtype {dtypes.as_dtype(value.dtype).name}, not {dtype.name}"
-            )
+            raise refusal(f"The tensor has dtype {dtypes.as_dtype(value.dtype).name}, not {dtype.name}")
         return value
 
     grad = NOT_DIFFERENTIABLE

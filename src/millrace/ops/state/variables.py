@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from millrace.core import errors, shapes
 from millrace.core.dtypes import ALL, INDEX, NUMERIC, int32
+from millrace.core.errors import refusal
 from millrace.graph import attrs
 from millrace.graph.attrs import flag, integer, text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -150,9 +151,7 @@ def _check_shape(xp, ref, value, op):
 
 
 def _wrong_shape(op, dims, value):
-    return errors.InvalidArgumentError(
-        None,
-        None,
+    return refusal(
         f"{op} requires shapes of both tensors to match. Received: variable of shape "
         f"{shapes.format_dims(dims)}, value of shape {shapes.format_dims(value.shape)}",
     )

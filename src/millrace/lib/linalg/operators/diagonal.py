@@ -10,7 +10,7 @@ from millrace.building import raw
 from millrace.building.convert import to_tensor
 from millrace.building.static import static_dims, static_value
 from millrace.core import dtypes, shapes
-from millrace.core.errors import InvalidArgumentError
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import adjoint as adjoint_of
@@ -401,14 +401,10 @@ class LinearOperatorZeros(_Sized):
         return raw.Fill(self.batch_shape_tensor(), self._number(0.0))
 
     def _assert_non_singular(self) -> Any:
-        raise InvalidArgumentError(
-            None, None, f"Zero operators are always non-invertible. Received: {self.shape}"
-        )
+        raise refusal(f"Zero operators are always non-invertible. Received: {self.shape}")
 
     def _assert_positive_definite(self) -> Any:
-        raise InvalidArgumentError(
-            None, None, f"Zero operators are always non-positive definite. Received: {self.shape}"
-        )
+        raise refusal(f"Zero operators are always non-positive definite. Received: {self.shape}")
 
 
 @public("linalg.LinearOperatorLowerTriangular")
@@ -550,4 +546,4 @@ class LinearOperatorHouseholder(LinearOperator):
 
     def _assert_positive_definite(self) -> Any:
         rule = "Householder operators are always non-positive definite."
-        raise InvalidArgumentError(None, None, f"{rule} Received: {self.shape}")
+        raise refusal(f"{rule} Received: {self.shape}")

@@ -271,7 +271,7 @@ class MeanTensor(Metric):
         """The mean so far.
 
         Raises:
-          ValueError: there was no tensor yet.
+          ValueError: there was not a tensor yet.
         """
         if not self.built:
             raise ValueError(

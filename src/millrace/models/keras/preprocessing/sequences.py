@@ -96,7 +96,7 @@ def skipgrams(
     """Pairs of words: those near each other, labelled 1, and random ones, labelled 0.
 
     Args:
-      sequence: numbers of words; 0 is no word.
+      sequence: numbers of words; 0 is not a word.
       vocabulary_size: greater than every number.
       window_size: how far words of a pair are apart at most.
       negative_samples: random pairs for each true one.
