@@ -338,27 +338,23 @@ class Parts:
         self, parts: Sequence[Part], env: dict[int, Any], observe: Observer | None, undo: Undo
     ) -> list[tuple[int, Part]]:
         """Runs one part after another; returns those that are left when one would wait beside others."""
-        lock, held = self._store.lock, False
-        try:
-            for n, part in enumerate(parts):
-                if part.waits:
-                    if held:
-                        lock.release()
-                        held = False
-                    if part.beside:
-                        try:
-                            with attempted():
-                                _run(part, env, observe, undo)
-                        except WouldWait:
-                            return list(enumerate(parts))[n:]
-                        continue
-                elif not held:
-                    lock.acquire()
-                    held = True
-                _run(part, env, observe, undo)
-        finally:
-            if held:
-                lock.release()
+        n = 0
+        while n < len(parts):
+            if not parts[n].waits:
+                with self._store.lock:  # a context: a signal finds the lock taken or not, and nothing between
+                    while n < len(parts) and not parts[n].waits:
+                        _run(parts[n], env, observe, undo)
+                        n += 1
+                continue
+            if parts[n].beside:
+                try:
+                    with attempted():
+                        _run(parts[n], env, observe, undo)
+                except WouldWait:
+                    return list(enumerate(parts))[n:]
+            else:
+                _run(parts[n], env, observe, undo)
+            n += 1
         return []
 
     def _together(
