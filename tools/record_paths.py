@@ -210,7 +210,7 @@ def second_version(newer, tf, objects, known, table, functions):
             if id(value) in objects and target is None:
                 target = shortest(objects[id(value)])
             if target in known:
-                space, _, leaf = target.rpartition(".")
+                space, _, leaf = target.rpartition(".")  # pyright: ignore[reportOptionalMemberAccess]
                 rows.setdefault(space, []).append(name if name == leaf else name + "=" + leaf)
             elif inner in known and isinstance(value, types.FunctionType):
                 line = _adapted(inner, value, tf)

@@ -31,7 +31,7 @@ class IndexedSlices(TensorLike):
     _orders_by_values = True  # as a control input it stands for its values
 
     def __init__(self, values: Tensor, indices: Tensor, dense_shape: Tensor | None = None) -> None:
-        graphs = {t.graph for t in (values, indices, dense_shape) if hasattr(t, "graph")}
+        graphs = {t.graph for t in (values, indices, dense_shape) if hasattr(t, "graph")}  # pyright: ignore[reportOptionalMemberAccess]
         if len(graphs) > 1:
             raise ValueError(
                 f"IndexedSlices: values, indices and dense_shape must be from the same graph. "

@@ -116,7 +116,7 @@ class Context:
     @staticmethod
     def has_function(name: Any) -> bool:
         """Whether the default graph has a function of that name."""
-        return (name.decode() if isinstance(name, bytes) else name) in defaults.get_default_graph()._functions
+        return (name.decode() if isinstance(name, bytes) else name) in defaults.get_default_graph()._functions  # pyright: ignore[reportAttributeAccessIssue]
 
     def seed(self, seed: int | None) -> None:
         """Sets the seed of `internal_operation_seed`."""

@@ -40,7 +40,7 @@ class RaggedRange:
     def kernel(xp, starts, limits, deltas, Tsplits):
         rows = _rows(starts, limits, deltas)
         wide = [np.broadcast_to(part, (rows,)) for part in (starts, limits, deltas)]
-        ranges = [_range(*one, row) for row, one in enumerate(zip(*wide, strict=True))]
+        ranges = [_range(*one, row) for row, one in enumerate(zip(*wide, strict=True))]  # pyright: ignore[reportCallIssue]
         splits = np.cumsum([0, *map(len, ranges)], dtype=Tsplits.as_numpy_dtype)
         return splits, np.concatenate([np.zeros(0, starts.dtype), *ranges]).astype(starts.dtype)
 

@@ -179,7 +179,7 @@ def identity(x: Any, name: str | None = None) -> Any:
 @public("keras.backend.count_params")
 def count_params(x: Any) -> Any:
     """How many elements there are."""
-    return np.prod(shapes.as_dims(x.get_shape()) or ())
+    return np.prod(shapes.as_dims(x.get_shape()) or ())  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 @public("keras.backend.cast")

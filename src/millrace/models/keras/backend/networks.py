@@ -341,7 +341,7 @@ def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
     if len(dims) == 1:
         return biased(x, bias, data_format="NCHW" if layout == "channels_first" and rank > 2 else "NHWC")
     if layout == "channels_first":
-        return x + reshape(bias, (1, dims[-1], *dims[:-1]))
+        return x + reshape(bias, (1, dims[-1], *dims[:-1]))  # pyright: ignore[reportGeneralTypeIssues]
     return x + reshape(bias, (1, *dims))
 
 

@@ -344,16 +344,16 @@ def predict(model: Any, request: Request) -> Any:
 
 def _unpacked(batch: Any, predicting: bool) -> tuple[Any, Any, Any]:
     if isinstance(batch, tuple) and predicting:
-        return (*batch, None, None)[:3]
+        return (*batch, None, None)[:3]  # pyright: ignore[reportReturnType]
     if isinstance(batch, tuple):
         if len(batch) in (2, 3):
-            return (*batch, None)[:3]
+            return (*batch, None)[:3]  # pyright: ignore[reportReturnType]
         if len(batch) == 1:
             return batch[0], None, None
     elif predicting:
         return batch, None, None
     elif isinstance(batch, list) and len(batch) in (2, 3) and not hasattr(batch, "shape"):
-        return (*batch, None)[:3]
+        return (*batch, None)[:3]  # pyright: ignore[reportReturnType]
     raise ValueError(
         "Output of generator should be a tuple of 1 or 2 or 3 elements: (input,) or (input, target) or "
         f"(input, target, sample_weights). Received {str(batch)[:200]}"

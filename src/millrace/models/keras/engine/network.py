@@ -87,7 +87,7 @@ class Network(Layer):
         self._output_coordinates = [tuple(history(t)) for t in flat_out]  # type: ignore[arg-type]
         self._output_layers = [c[0] for c in self._output_coordinates]
         self.input_names = [layer.name for layer in self._input_layers]
-        self.output_names = _distinct([layer.name for layer in self._output_layers])
+        self.output_names = _distinct([layer.name for layer in self._output_layers])  # pyright: ignore[reportAttributeAccessIssue]
         for layer in self._input_layers:
             if isinstance(layer, InputLayer) and not layer.is_placeholder:
                 layer._is_fed = False

@@ -68,7 +68,7 @@ def applied(node_def: Any, inputs: list[Any]) -> Any:
         placed.attr["dtype"].type = tensor.dtype.base_dtype.as_datatype_enum
         node.input.append(placed.name)
         mapping[placed.name] = tensor
-    (op,) = import_graph_def(graph_def, mapping, [node.name], name="")
+    (op,) = import_graph_def(graph_def, mapping, [node.name], name="")  # pyright: ignore[reportGeneralTypeIssues]
     return op.outputs[0] if len(op.outputs) == 1 else list(op.outputs)
 
 

@@ -76,7 +76,7 @@ class _Attention(Layer):
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The shape of the outputs for inputs of these shapes."""
         query, value = (shapes.as_dims(s) or () for s in input_shape[:2])
-        return TensorShape([*query[:-1], value[-1]])
+        return TensorShape([*query[:-1], value[-1]])  # pyright: ignore[reportGeneralTypeIssues]
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""

@@ -670,7 +670,7 @@ class StackedRNNCells(Layer):
                 arguments["constants"] = constants
             if "training" in names and kwargs.get("training") is not None:
                 arguments["training"] = kwargs["training"]
-            inputs, new = cell.call(inputs, state, **arguments)
+            inputs, new = cell.call(inputs, state, **arguments)  # pyright: ignore[reportCallIssue]
             found.append(list(nest.flatten(new)))
         if self.reverse_state_order:
             found = found[::-1]
@@ -687,7 +687,7 @@ class StackedRNNCells(Layer):
                 cell.built = True
             size = getattr(cell, "output_size", None)
             if size is None:
-                size = cell.state_size[0] if is_sizes(cell.state_size) else cell.state_size
+                size = cell.state_size[0] if is_sizes(cell.state_size) else cell.state_size  # pyright: ignore[reportAttributeAccessIssue]
             dims = (dims[0], *_lengths(size))
         self.built = True
 

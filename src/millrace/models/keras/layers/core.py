@@ -350,7 +350,7 @@ class Permute(Layer):
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The shape of the outputs for inputs of shape `input_shape`."""
         found = shapes.as_dims(input_shape) or ()
-        return TensorShape([found[0], *[found[d] for d in self.dims]])
+        return TensorShape([found[0], *[found[d] for d in self.dims]])  # pyright: ignore[reportGeneralTypeIssues]
 
     def call(self, inputs: Any) -> Any:
         """The inputs with their axes in order."""

@@ -88,7 +88,7 @@ class Embedding(Layer):
                 raise ValueError(
                     f'"input_length" is {self.input_length}, but received input has shape {tuple(dims)}'
                 )
-            lengths[i] = found if wanted is None else wanted
+            lengths[i] = found if wanted is None else wanted  # pyright: ignore[reportArgumentType, reportCallIssue]
         return TensorShape([dims[0], *lengths, self.output_dim])
 
     def call(self, inputs: Any) -> Any:

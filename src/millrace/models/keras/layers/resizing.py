@@ -61,7 +61,7 @@ class _Spatial(Layer):
         """The shape of the outputs for inputs of shape `input_shape`."""
         dims = list(shapes.as_dims(input_shape) or ())
         for place, axis in enumerate(self._axes):
-            dims[axis] = None if dims[axis] is None else self._length(dims[axis], place)
+            dims[axis] = None if dims[axis] is None else self._length(dims[axis], place)  # pyright: ignore[reportArgumentType]
         return TensorShape(dims)
 
 
@@ -157,7 +157,7 @@ class UpSampling3D(_Spatial):
 
     def call(self, inputs: Any) -> Any:
         """The volumes, larger."""
-        return arrays.resize_volumes(inputs, *self.size, self.data_format)
+        return arrays.resize_volumes(inputs, *self.size, self.data_format)  # pyright: ignore[reportCallIssue]
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""

@@ -114,7 +114,7 @@ class TimeDistributed(Wrapper):
         """The shape of the outputs for inputs of shape `input_shape`."""
         dims = tuple(shapes.as_dims(input_shape) or ())
         child = shapes.as_dims(self.layer.compute_output_shape(TensorShape((dims[0], *dims[2:])))) or ()
-        return TensorShape([child[0], dims[1], *child[1:]])
+        return TensorShape([child[0], dims[1], *child[1:]])  # pyright: ignore[reportGeneralTypeIssues]
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """The layer's outputs at each time step."""
@@ -165,7 +165,7 @@ class TimeDistributed(Wrapper):
             if mask is None:
                 return None
             result = mask
-            while len(result.dims) > 2:
+            while len(result.dims) > 2:  # pyright: ignore[reportArgumentType]
                 result = reduce_any(result, axis=-1)
             return result
         rest = [shape_of(found)[i] for i in range(1, len(found.dims))]
@@ -223,7 +223,7 @@ class Bidirectional(Wrapper):
             self.forward_layer._initial_weights = weights[:half]
             self.backward_layer._initial_weights = weights[half:]
         self.stateful = layer.stateful
-        self.return_sequences, self.return_state = layer.return_sequences, layer.return_state
+        self.return_sequences, self.return_state = layer.return_sequences, layer.return_state  # pyright: ignore[reportAttributeAccessIssue]
         self.supports_masking = True
         self._num_constants = 0
         self.input_spec = layer.input_spec
@@ -357,7 +357,7 @@ class Bidirectional(Wrapper):
             states, found = found[1:], found[0]
         dims = list(shapes.as_dims(found) or ())
         if self.merge_mode == "concat":
-            dims[-1] *= 2
+            dims[-1] *= 2  # pyright: ignore[reportOperatorIssue]
         outputs: Any = TensorShape(dims)
         if self.merge_mode is None:
             outputs = [outputs, TensorShape(dims)]
@@ -374,7 +374,7 @@ class Bidirectional(Wrapper):
         outputs: Any = found if self.merge_mode else [found, found]
         if not self.return_state:
             return outputs
-        states = [None for _ in self.layer.states] * 2
+        states = [None for _ in self.layer.states] * 2  # pyright: ignore[reportAttributeAccessIssue]
         return [*outputs, *states] if isinstance(outputs, list) else [outputs, *states]
 
     def reset_states(self) -> None:

@@ -86,7 +86,7 @@ class MeanIoU(Metric):
         """The operation that counts a batch of classes, integers."""
         flat = [raw.Reshape(y, [-1]) for y in (y_true, y_pred)]
         weights = None if sample_weight is None else raw.Reshape(sample_weight, [-1])
-        counts = confusion_matrix(*flat, self.num_classes, weights=weights, dtype=dtypes.float64)
+        counts = confusion_matrix(*flat, self.num_classes, weights=weights, dtype=dtypes.float64)  # pyright: ignore[reportCallIssue]
         return self.total_cm.assign_add(counts)
 
     def result(self) -> Any:

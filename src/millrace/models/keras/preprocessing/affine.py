@@ -89,7 +89,12 @@ def _about_1_15s_middle(
 ) -> np.ndarray:
     """The change about the middle of the first two axes, whichever they are: `random_*` of 1.15 do so."""
     return apply_affine_transform(
-        x, channel_axis=channel_axis, fill_mode=fill_mode, cval=cval, order=order, **parameters
+        x,
+        channel_axis=channel_axis,
+        fill_mode=fill_mode,
+        cval=cval,
+        order=order,
+        **parameters,  # pyright: ignore[reportArgumentType]
     )
 
 

@@ -178,7 +178,7 @@ class ImageDataGenerator:
         if self.featurewise_center and self._fitted(self.mean, "featurewise_center"):
             x -= self.mean
         if self.featurewise_std_normalization and self._fitted(self.std, "featurewise_std_normalization"):
-            x /= self.std + 1e-6
+            x /= self.std + 1e-6  # pyright: ignore[reportOptionalOperand]
         if self.zca_whitening and self._fitted(self.principal_components, "zca_whitening"):
             flat = x.reshape(-1, np.prod(x.shape[-3:]))
             x = (flat @ self.principal_components).reshape(x.shape)
@@ -269,13 +269,13 @@ class ImageDataGenerator:
             row_axis=row, col_axis=column, channel_axis=channel, fill_mode=self.fill_mode, cval=self.cval,
         )  # fmt: skip
         if get("channel_shift_intensity") is not None:
-            x = apply_channel_shift(x, get("channel_shift_intensity"), channel)
+            x = apply_channel_shift(x, get("channel_shift_intensity"), channel)  # pyright: ignore[reportArgumentType]
         if get("flip_horizontal", False):
             x = np.flip(x, column)
         if get("flip_vertical", False):
             x = np.flip(x, row)
         if get("brightness") is not None:
-            x = apply_brightness_shift(x, get("brightness"))
+            x = apply_brightness_shift(x, get("brightness"))  # pyright: ignore[reportArgumentType]
         return x
 
     def random_transform(self, x: Any, seed: int | None = None) -> Any:

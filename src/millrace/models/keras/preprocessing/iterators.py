@@ -49,7 +49,7 @@ class Iterator(Sequence):
         self.total_batches_seen += 1
         if self.index_array is None:
             self._set_index_array()
-        chosen = self.index_array[self.batch_size * index : self.batch_size * (index + 1)]
+        chosen = self.index_array[self.batch_size * index : self.batch_size * (index + 1)]  # pyright: ignore[reportOptionalSubscript]
         return self._get_batches_of_transformed_samples(chosen)
 
     def __len__(self) -> int:

@@ -55,7 +55,7 @@ def hashing_trick(
       hash_function: from a word to an integer; "md5" for a stable one, default Python's `hash`.
       filters, lower, split: how the text is cut into words.
     """
-    chosen: Callable[[str], int] = hash if hash_function is None else hash_function
+    chosen: Callable[[str], int] = hash if hash_function is None else hash_function  # pyright: ignore[reportAssignmentType, reportRedeclaration]
     if hash_function == "md5":
 
         def chosen(word: str) -> int:
