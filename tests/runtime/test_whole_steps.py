@@ -21,8 +21,15 @@ unix = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval 
 
 
 @unix
-@pytest.mark.parametrize("tier", ["interpret", "compile"])
-@pytest.mark.parametrize("kind", ["small", "cut", "rows", "many"])
+@pytest.mark.parametrize(
+    ("kind", "tier"),
+    [
+        *[(kind, "interpret") for kind in ("small", "cut", "rows", "many")],
+        *[pytest.param(kind, "compile", marks=pytest.mark.xla) for kind in ("small", "cut", "rows")],
+        # compiling seven hundred variables takes minutes
+        pytest.param("many", "compile", marks=[pytest.mark.xla, pytest.mark.slow]),
+    ],
+)
 def test_interrupts_at_random_times(kind, tier, monkeypatch):
     monkeypatch.setenv("MILLRACE_TIER", tier)
     assert interrupts.interrupt(tf, kind, 25) == (25, 0)

@@ -77,6 +77,7 @@ class OpError(Exception):
         self._op = op
         self._message = message
         self._error_code = error_code
+        self.hint = ""  # what the user can do about it; shown with the error, not a part of `message`
 
     @property
     def op(self) -> Any:
@@ -101,11 +102,12 @@ class OpError(Exception):
         return self._error_code
 
     def __str__(self) -> str:
+        hint = f"\n  hint: {self.hint}" if self.hint else ""
         if self._op is None:
-            return str(self._message)
+            return f"{self._message}{hint}"
         location = getattr(self._op, "user_location", None)
         created = f", created at {location}" if location else ""
-        return f"{self._message}\n  in {self._op.type} {self._op.name!r}{created}"
+        return f"{self._message}{hint}\n  in {self._op.type} {self._op.name!r}{created}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         op = self._op

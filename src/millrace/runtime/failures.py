@@ -72,7 +72,9 @@ def _inputs(op: Operation, values: list[Any]) -> str:
 def uninitialized(op: Operation) -> errors.FailedPreconditionError:
     """The error for reading a variable that has no value yet."""
     said = f"Attempting to use uninitialized value {op.name}"
-    return errors.FailedPreconditionError(None, op, f"{said}\n  {_initializer_hint(op)}")
+    error = errors.FailedPreconditionError(None, op, said)
+    error.hint = _initializer_hint(op)
+    return error
 
 
 def _initializer_hint(op: Operation) -> str:
@@ -88,9 +90,9 @@ def _initializer_hint(op: Operation) -> str:
         None,
     )
     if later is None or group == "local":
-        return f"hint: session.run({wanted}) first"
+        return f"session.run({wanted}) first"
     made = f" (created at {later.user_location})" if later.user_location else ""
-    return f"hint: the variable was made after the initializer {later.name!r}{made}; call {wanted} after it"
+    return f"the variable was made after the initializer {later.name!r}{made}; call {wanted} after it"
 
 
 def _is(variable: object, op: Operation) -> bool:

@@ -43,13 +43,14 @@ class InputSpec:
         """Refuses a tensor that is not as this says; `who` begins the message.
 
         Raises:
+          AttributeError: it is not a tensor.
           ValueError: its dtype, rank or shape is another one.
         """
         rule = f"{who} is incompatible with the layer"
         if self.dtype is not None and tensor.dtype.base_dtype is not self.dtype:
             raise ValueError(f"{rule}: its dtype must be {self.dtype.name}. Received: {tensor.dtype.name}")
         if not hasattr(tensor, "get_shape"):
-            raise ValueError(f"{who} must be a tensor. Received: {tensor!r}")
+            raise AttributeError(f"{who} must be a tensor, which has a shape. Received: {tensor!r}")
         dims = shapes.as_dims(tensor.get_shape())
         if dims is None:
             if self.ndim is not None or self.max_ndim is not None or self.min_ndim is not None:
