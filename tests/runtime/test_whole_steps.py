@@ -111,3 +111,13 @@ def test_signals_wait_until_the_end():
         assert seen == [0, 1]
     finally:
         signal.signal(signal.SIGINT, old)
+
+
+@pytest.mark.xla
+def test_jax_keeps_the_users_precision_whatever_signals_come(monkeypatch):
+    import jax
+
+    monkeypatch.setenv("MILLRACE_TIER", "compile")
+    for _ in range(3):
+        interrupts.interrupt(tf, "small", 25)
+        assert not jax.config.jax_enable_x64

@@ -40,6 +40,7 @@ from millrace.runtime.xla.layers import layers
 from millrace.runtime.xla.loops import has_loops, with_fast_loops
 from millrace.runtime.xla.lowering import as_output, run_steps
 from millrace.runtime.xla.memory import keep_memory, release_memory
+from millrace.runtime.xla.precision import with_64_bits
 
 _KEEP_BARRIERS = {"xla_disable_hlo_passes": "cse_barrier_expander"}  # or XLA drops them before it fuses
 _WIDE = {  # AVX-512's whole width where there is one: thirty sines and their gradient 24 ms, with 256 bits 39
@@ -94,15 +95,17 @@ class Program:
         Raises:
           OpError: a check does not hold; the variables are as they were.
         """
-        with jax.enable_x64(True):
-            form = self._form or self._form_for(values)
-            try:
-                return form(kept, values)
-            except TypeError:  # a variable has another shape or type than at the last call
-                other = self._form_for(values)
-                if other is form or kept:
-                    raise
-            return other(kept, values)
+        return with_64_bits(self._call, kept, values)
+
+    def _call(self, kept: list[Any] | None, values: tuple[Any, ...]) -> Sequence[Any]:
+        form = self._form or self._form_for(values)
+        try:
+            return form(kept, values)
+        except TypeError:  # a variable has another shape or type than at the last call
+            other = self._form_for(values)
+            if other is form or kept:
+                raise
+        return other(kept, values)
 
     def _form_for(self, values: Sequence[Any]) -> _Executable:
         leaves, tree = jax.tree.flatten(list(values))
@@ -170,9 +173,11 @@ class _Careful:
         self._fits = jax.jit(_all_fit)
 
     def __call__(self, kept: list[Any] | None, *values: Any) -> Sequence[Any]:
-        with jax.enable_x64(True):
-            fits = not self._places or bool(self._fits(*[values[i] for i in self._places]))
+        fits = not self._places or with_64_bits(self._all_fit, values)
         return (self._fast if fits else self._exact)(kept, *values)
+
+    def _all_fit(self, values: tuple[Any, ...]) -> bool:
+        return bool(self._fits(*[values[i] for i in self._places]))
 
 
 def _all_fit(*xs: Any) -> Any:
