@@ -111,6 +111,7 @@ def test_pytest_shows_no_library_frames(tmp_path):
     (tmp_path / "test_it.py").write_text("def test_it():\n" + textwrap.indent(ADD, "    "))
     command = [sys.executable, "-m", "pytest", "-p", "millrace.hook.pytest_plugin", "-q", str(tmp_path)]
     environment = {**os.environ, "MILLRACE_TRACEBACK": "", "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # an installed millrace offers the plugin by itself
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert done.returncode == 1
     assert "executable.py" not in done.stdout
