@@ -8,6 +8,7 @@ machines in the last digits.
 """
 
 import argparse
+import os
 import pathlib
 import sys
 import time
@@ -17,6 +18,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 HERE = pathlib.Path(__file__).resolve().parent
+
+# What takes long says so on a slow machine only; the stored outputs are without it.
+os.environ["MILLRACE_PROGRESS"] = "0"
 
 
 def shown(cell):
