@@ -70,7 +70,7 @@ def _rendered(picture: Any, graph: Any, nodes: int, kind: str) -> bytes:
     drawn = picture.svg(graph, nodes)
     if kind == ".svg":
         return drawn.encode()
-    import cairosvg
+    import cairosvg  # pyright: ignore[reportMissingImports]
 
     draw = cairosvg.svg2png if kind == ".png" else cairosvg.svg2pdf
     return draw(bytestring=drawn.encode()) or b""

@@ -79,7 +79,7 @@ def _write_arrays(arrays: dict[str, Any], path: str) -> dict[str, Any]:
 
 def _safetensors() -> Any:
     try:
-        import safetensors.numpy
+        import safetensors.numpy  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise errors.UnimplementedError(
             None, None, "the package safetensors reads and writes such files: pip install safetensors"
