@@ -11,6 +11,7 @@ The graph's own operations and bodies stay as they are: what is made here belong
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -212,7 +213,7 @@ def _foreign(op: Operation, body: Body | None) -> errors.OpError:
     return errors.InternalError(None, op, f"{op!r} is outside of the body being planned")
 
 
-class _Lower:
+class _Lower(abc.ABC):
     """Makes the lowered form of one operation."""
 
     def __init__(self, lowering: Lowering, op: Operation, wanted: frozenset[int],
@@ -223,8 +224,9 @@ class _Lower:
         self.references = references
         self.fixed = fixed
 
+    @abc.abstractmethod
     def lowered(self) -> LoweredOperation:
-        raise NotImplementedError
+        """The operation with what its bodies need as its inputs and edges."""
 
     def _reach(self, body: Body, results: list[Tensor], explicit: Sequence[Tensor]) -> Reach:
         """What results of a body need of it; `explicit` are the operation's inputs for its arguments."""
