@@ -17,15 +17,19 @@ if TYPE_CHECKING:
     from millrace.api.contrib import framework as framework
     from millrace.api.contrib import graph_editor as graph_editor
     from millrace.api.contrib import image as image
+    from millrace.api.contrib import integrate as integrate
+    from millrace.api.contrib import kernel_methods as kernel_methods
     from millrace.api.contrib import layers as layers
     from millrace.api.contrib import learn as learn
     from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
     from millrace.api.contrib import lookup as lookup
     from millrace.api.contrib import losses as losses
+    from millrace.api.contrib import memory_stats as memory_stats
     from millrace.api.contrib import metrics as metrics
     from millrace.api.contrib import nn as nn
     from millrace.api.contrib import opt as opt
     from millrace.api.contrib import predictor as predictor
+    from millrace.api.contrib import resampler as resampler
     from millrace.api.contrib import rnn as rnn
     from millrace.api.contrib import seq2seq as seq2seq
     from millrace.api.contrib import signal as signal
@@ -50,15 +54,19 @@ __all__ = [
     "framework",
     "graph_editor",
     "image",
+    "integrate",
+    "kernel_methods",
     "layers",
     "learn",
     "legacy_seq2seq",
     "lookup",
     "losses",
+    "memory_stats",
     "metrics",
     "nn",
     "opt",
     "predictor",
+    "resampler",
     "rnn",
     "seq2seq",
     "signal",
@@ -77,5 +85,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "estimator", "feature_column", "framework", "graph_editor", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "sparsemax", "staging", "stateless", "tensorboard", "tpu", "training", "util",),
+        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "estimator", "feature_column", "framework", "graph_editor", "image", "integrate", "kernel_methods", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "memory_stats", "metrics", "nn", "opt", "predictor", "resampler", "rnn", "seq2seq", "signal", "slim", "sparsemax", "staging", "stateless", "tensorboard", "tpu", "training", "util",),
     )

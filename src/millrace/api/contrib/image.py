@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.contributed.image.splines import dense_image_warp as dense_image_warp
+    from millrace.contributed.image.splines import interpolate_spline as interpolate_spline
+    from millrace.contributed.image.splines import sparse_image_warp as sparse_image_warp
     from millrace.lib.image.projective import angles_to_projective_transforms as angles_to_projective_transforms
     from millrace.lib.image.projective import compose_transforms as compose_transforms
     from millrace.lib.image.projective import flat_transforms_to_matrices as flat_transforms_to_matrices
@@ -18,9 +21,12 @@ if TYPE_CHECKING:
 __all__ = [
     "angles_to_projective_transforms",
     "compose_transforms",
+    "dense_image_warp",
     "flat_transforms_to_matrices",
+    "interpolate_spline",
     "matrices_to_flat_transforms",
     "rotate",
+    "sparse_image_warp",
     "transform",
     "translate",
     "translations_to_projective_transforms",
@@ -32,9 +38,12 @@ if not TYPE_CHECKING:
         {
             "angles_to_projective_transforms": "millrace.lib.image.projective",
             "compose_transforms": "millrace.lib.image.projective",
+            "dense_image_warp": "millrace.contributed.image.splines",
             "flat_transforms_to_matrices": "millrace.lib.image.projective",
+            "interpolate_spline": "millrace.contributed.image.splines",
             "matrices_to_flat_transforms": "millrace.lib.image.projective",
             "rotate": "millrace.lib.image.projective",
+            "sparse_image_warp": "millrace.contributed.image.splines",
             "transform": "millrace.lib.image.projective",
             "translate": "millrace.lib.image.projective",
             "translations_to_projective_transforms": "millrace.lib.image.projective",

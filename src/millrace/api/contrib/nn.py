@@ -6,16 +6,37 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.contributed.nn.functions import alpha_dropout as alpha_dropout
+    from millrace.contributed.nn.functions import deprecated_flipped_sigmoid_cross_entropy_with_logits as deprecated_flipped_sigmoid_cross_entropy_with_logits
+    from millrace.contributed.nn.functions import deprecated_flipped_softmax_cross_entropy_with_logits as deprecated_flipped_softmax_cross_entropy_with_logits
+    from millrace.contributed.nn.functions import deprecated_flipped_sparse_softmax_cross_entropy_with_logits as deprecated_flipped_sparse_softmax_cross_entropy_with_logits
+    from millrace.contributed.nn.functions import rank_sampled_softmax_loss as rank_sampled_softmax_loss
+    from millrace.contributed.nn.functions import sampled_sparse_softmax_loss as sampled_sparse_softmax_loss
+    from millrace.contributed.nn.functions import scaled_softplus as scaled_softplus
     from millrace.ops.math.top_k import nth_element as nth_element
 
 __all__ = [
+    "alpha_dropout",
+    "deprecated_flipped_sigmoid_cross_entropy_with_logits",
+    "deprecated_flipped_softmax_cross_entropy_with_logits",
+    "deprecated_flipped_sparse_softmax_cross_entropy_with_logits",
     "nth_element",
+    "rank_sampled_softmax_loss",
+    "sampled_sparse_softmax_loss",
+    "scaled_softplus",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "alpha_dropout": "millrace.contributed.nn.functions",
+            "deprecated_flipped_sigmoid_cross_entropy_with_logits": "millrace.contributed.nn.functions",
+            "deprecated_flipped_softmax_cross_entropy_with_logits": "millrace.contributed.nn.functions",
+            "deprecated_flipped_sparse_softmax_cross_entropy_with_logits": "millrace.contributed.nn.functions",
             "nth_element": "millrace.ops.math.top_k",
+            "rank_sampled_softmax_loss": "millrace.contributed.nn.functions",
+            "sampled_sparse_softmax_loss": "millrace.contributed.nn.functions",
+            "scaled_softplus": "millrace.contributed.nn.functions",
         },
     )

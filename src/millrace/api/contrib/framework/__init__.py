@@ -19,6 +19,22 @@ if TYPE_CHECKING:
     from millrace.contributed.framework.checkpoints import list_variables as list_variables
     from millrace.contributed.framework.checkpoints import load_checkpoint as load_checkpoint
     from millrace.contributed.framework.checkpoints import load_variable as load_variable
+    from millrace.contributed.framework.checks import assert_or_get_global_step as assert_or_get_global_step
+    from millrace.contributed.framework.checks import get_graph_from_inputs as get_graph_from_inputs
+    from millrace.contributed.framework.checks import get_placeholders as get_placeholders
+    from millrace.contributed.framework.checks import reduce_sum_n as reduce_sum_n
+    from millrace.contributed.framework.checks import remove_squeezable_dimensions as remove_squeezable_dimensions
+    from millrace.contributed.framework.checks import with_same_shape as with_same_shape
+    from millrace.contributed.framework.checks import with_shape as with_shape
+    from millrace.contributed.framework.convolutional import ConvolutionDeltaOrthogonal as convolutional_delta_orthogonal
+    from millrace.contributed.framework.convolutional import ConvolutionOrthogonal1D as convolutional_orthogonal_1d
+    from millrace.contributed.framework.convolutional import ConvolutionOrthogonal2D as convolutional_orthogonal_2d
+    from millrace.contributed.framework.convolutional import ConvolutionOrthogonal3D as convolutional_orthogonal_3d
+    from millrace.contributed.framework.functions import VariableDeviceChooser as VariableDeviceChooser
+    from millrace.contributed.framework.functions import fuse_op as fuse_op
+    from millrace.contributed.framework.functions import py_func as py_func
+    from millrace.contributed.framework.functions import zero_initializer as zero_initializer
+    from millrace.contributed.framework.record_input import RecordInput as RecordInput
     from millrace.contributed.framework.variables import add_model_variable as add_model_variable
     from millrace.contributed.framework.variables import assign_from_values as assign_from_values
     from millrace.contributed.framework.variables import assign_from_values_fn as assign_from_values_fn
@@ -37,6 +53,9 @@ if TYPE_CHECKING:
     from millrace.contributed.framework.variables import local_variable as local_variable
     from millrace.contributed.framework.variables import model_variable as model_variable
     from millrace.contributed.framework.variables import variable as variable
+    from millrace.core.deprecating import deprecated as deprecated
+    from millrace.core.deprecating import deprecated_arg_values as deprecated_arg_values
+    from millrace.core.deprecating import deprecated_args as deprecated_args
     from millrace.datasets.specs import BoundedTensorSpec as BoundedTensorSpec
     from millrace.datasets.specs import TensorSpec as TensorSpec
     from millrace.lib.flow.control_flow import with_dependencies as with_dependencies
@@ -63,13 +82,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BoundedTensorSpec",
+    "RecordInput",
     "TensorSpec",
+    "VariableDeviceChooser",
     "add_arg_scope",
     "add_model_variable",
     "arg_scope",
     "arg_scoped_arguments",
     "argsort",
     "assert_global_step",
+    "assert_or_get_global_step",
     "assert_same_float_dtype",
     "assert_scalar",
     "assert_scalar_int",
@@ -78,14 +100,24 @@ __all__ = [
     "assign_from_values",
     "assign_from_values_fn",
     "assign_moving_average",
+    "convolutional_delta_orthogonal",
+    "convolutional_orthogonal_1d",
+    "convolutional_orthogonal_2d",
+    "convolutional_orthogonal_3d",
     "create_global_step",
     "current_arg_scope",
+    "deprecated",
+    "deprecated_arg_values",
+    "deprecated_args",
     "filter_variables",
+    "fuse_op",
     "get_global_step",
+    "get_graph_from_inputs",
     "get_local_variables",
     "get_model_variables",
     "get_name_scope",
     "get_or_create_global_step",
+    "get_placeholders",
     "get_trainable_variables",
     "get_unique_variable",
     "get_variable_full_name",
@@ -108,6 +140,9 @@ __all__ = [
     "model_variable",
     "nest",
     "prepend_name_scope",
+    "py_func",
+    "reduce_sum_n",
+    "remove_squeezable_dimensions",
     "smart_case",
     "smart_cond",
     "smart_constant_value",
@@ -116,6 +151,9 @@ __all__ = [
     "variable",
     "weighted_moving_average",
     "with_dependencies",
+    "with_same_shape",
+    "with_shape",
+    "zero_initializer",
 ]
 
 if not TYPE_CHECKING:
@@ -123,13 +161,16 @@ if not TYPE_CHECKING:
         globals(),
         {
             "BoundedTensorSpec": "millrace.datasets.specs",
+            "RecordInput": "millrace.contributed.framework.record_input",
             "TensorSpec": "millrace.datasets.specs",
+            "VariableDeviceChooser": "millrace.contributed.framework.functions",
             "add_arg_scope": "millrace.contributed.framework.arg_scope",
             "add_model_variable": "millrace.contributed.framework.variables",
             "arg_scope": "millrace.contributed.framework.arg_scope",
             "arg_scoped_arguments": "millrace.contributed.framework.arg_scope",
             "argsort": "millrace.lib.math.array",
             "assert_global_step": "millrace.training.global_step",
+            "assert_or_get_global_step": "millrace.contributed.framework.checks",
             "assert_same_float_dtype": "millrace.lib.math.checks",
             "assert_scalar": "millrace.lib.math.checks",
             "assert_scalar_int": "millrace.lib.math.checks",
@@ -138,14 +179,24 @@ if not TYPE_CHECKING:
             "assign_from_values": "millrace.contributed.framework.variables",
             "assign_from_values_fn": "millrace.contributed.framework.variables",
             "assign_moving_average": "millrace.lib.variables.moving_averages",
+            "convolutional_delta_orthogonal": "millrace.contributed.framework.convolutional:ConvolutionDeltaOrthogonal",
+            "convolutional_orthogonal_1d": "millrace.contributed.framework.convolutional:ConvolutionOrthogonal1D",
+            "convolutional_orthogonal_2d": "millrace.contributed.framework.convolutional:ConvolutionOrthogonal2D",
+            "convolutional_orthogonal_3d": "millrace.contributed.framework.convolutional:ConvolutionOrthogonal3D",
             "create_global_step": "millrace.training.global_step",
             "current_arg_scope": "millrace.contributed.framework.arg_scope",
+            "deprecated": "millrace.core.deprecating",
+            "deprecated_arg_values": "millrace.core.deprecating",
+            "deprecated_args": "millrace.core.deprecating",
             "filter_variables": "millrace.contributed.framework.variables",
+            "fuse_op": "millrace.contributed.framework.functions",
             "get_global_step": "millrace.training.global_step",
+            "get_graph_from_inputs": "millrace.contributed.framework.checks",
             "get_local_variables": "millrace.contributed.framework.variables",
             "get_model_variables": "millrace.contributed.framework.variables",
             "get_name_scope": "millrace.contributed.framework.variables",
             "get_or_create_global_step": "millrace.training.global_step",
+            "get_placeholders": "millrace.contributed.framework.checks",
             "get_trainable_variables": "millrace.contributed.framework.variables",
             "get_unique_variable": "millrace.contributed.framework.variables",
             "get_variable_full_name": "millrace.contributed.framework.variables",
@@ -167,6 +218,9 @@ if not TYPE_CHECKING:
             "local_variable": "millrace.contributed.framework.variables",
             "model_variable": "millrace.contributed.framework.variables",
             "prepend_name_scope": "millrace.building.internals",
+            "py_func": "millrace.contributed.framework.functions",
+            "reduce_sum_n": "millrace.contributed.framework.checks",
+            "remove_squeezable_dimensions": "millrace.contributed.framework.checks",
             "smart_case": "millrace.lib.flow.static_branch",
             "smart_cond": "millrace.lib.flow.static_branch",
             "smart_constant_value": "millrace.lib.flow.static_branch",
@@ -175,6 +229,9 @@ if not TYPE_CHECKING:
             "variable": "millrace.contributed.framework.variables",
             "weighted_moving_average": "millrace.lib.variables.moving_averages",
             "with_dependencies": "millrace.lib.flow.control_flow",
+            "with_same_shape": "millrace.contributed.framework.checks",
+            "with_shape": "millrace.contributed.framework.checks",
+            "zero_initializer": "millrace.contributed.framework.functions",
         },
         children=("nest",),
     )

@@ -12,14 +12,40 @@ if TYPE_CHECKING:
     from millrace.core.nest import is_nested as is_sequence
     from millrace.core.nest import map_structure as map_structure
     from millrace.core.nest import pack_sequence_as as pack_sequence_as
+    from millrace.core.nest_shallow import assert_shallow_structure as assert_shallow_structure
+    from millrace.core.nest_shallow import flatten_dict_items as flatten_dict_items
+    from millrace.core.nest_shallow import flatten_up_to as flatten_up_to
+    from millrace.core.nest_shallow import flatten_with_joined_string_paths as flatten_with_joined_string_paths
+    from millrace.core.nest_shallow import flatten_with_tuple_paths as flatten_with_tuple_paths
+    from millrace.core.nest_shallow import flatten_with_tuple_paths_up_to as flatten_with_tuple_paths_up_to
+    from millrace.core.nest_shallow import get_traverse_shallow_structure as get_traverse_shallow_structure
+    from millrace.core.nest_shallow import is_sequence_or_composite as is_sequence_or_composite
+    from millrace.core.nest_shallow import map_structure_up_to as map_structure_up_to
+    from millrace.core.nest_shallow import map_structure_with_paths as map_structure_with_paths
+    from millrace.core.nest_shallow import map_structure_with_tuple_paths as map_structure_with_tuple_paths
+    from millrace.core.nest_shallow import map_structure_with_tuple_paths_up_to as map_structure_with_tuple_paths_up_to
+    from millrace.core.nest_shallow import yield_flat_paths as yield_flat_paths
 
 __all__ = [
     "assert_same_structure",
+    "assert_shallow_structure",
     "flatten",
+    "flatten_dict_items",
+    "flatten_up_to",
+    "flatten_with_joined_string_paths",
+    "flatten_with_tuple_paths",
+    "flatten_with_tuple_paths_up_to",
+    "get_traverse_shallow_structure",
     "is_nested",
     "is_sequence",
+    "is_sequence_or_composite",
     "map_structure",
+    "map_structure_up_to",
+    "map_structure_with_paths",
+    "map_structure_with_tuple_paths",
+    "map_structure_with_tuple_paths_up_to",
     "pack_sequence_as",
+    "yield_flat_paths",
 ]
 
 if not TYPE_CHECKING:
@@ -27,10 +53,23 @@ if not TYPE_CHECKING:
         globals(),
         {
             "assert_same_structure": "millrace.core.nest",
+            "assert_shallow_structure": "millrace.core.nest_shallow",
             "flatten": "millrace.core.nest",
+            "flatten_dict_items": "millrace.core.nest_shallow",
+            "flatten_up_to": "millrace.core.nest_shallow",
+            "flatten_with_joined_string_paths": "millrace.core.nest_shallow",
+            "flatten_with_tuple_paths": "millrace.core.nest_shallow",
+            "flatten_with_tuple_paths_up_to": "millrace.core.nest_shallow",
+            "get_traverse_shallow_structure": "millrace.core.nest_shallow",
             "is_nested": "millrace.core.nest",
             "is_sequence": "millrace.core.nest:is_nested",
+            "is_sequence_or_composite": "millrace.core.nest_shallow",
             "map_structure": "millrace.core.nest",
+            "map_structure_up_to": "millrace.core.nest_shallow",
+            "map_structure_with_paths": "millrace.core.nest_shallow",
+            "map_structure_with_tuple_paths": "millrace.core.nest_shallow",
+            "map_structure_with_tuple_paths_up_to": "millrace.core.nest_shallow",
             "pack_sequence_as": "millrace.core.nest",
+            "yield_flat_paths": "millrace.core.nest_shallow",
         },
     )

@@ -22,9 +22,14 @@ if TYPE_CHECKING:
     from millrace.contributed.layers.core import linear as linear
     from millrace.contributed.layers.core import relu6_layer as relu6
     from millrace.contributed.layers.core import relu_layer as relu
+    from millrace.contributed.layers.divisive import GDN as GDN
+    from millrace.contributed.layers.divisive import gdn as gdn
     from millrace.contributed.layers.initializers import variance_scaling_initializer as variance_scaling_initializer
     from millrace.contributed.layers.initializers import xavier_initializer as xavier_initializer
     from millrace.contributed.layers.initializers import xavier_initializer as xavier_initializer_conv2d
+    from millrace.contributed.layers.legacy import legacy_fully_connected as legacy_fully_connected
+    from millrace.contributed.layers.legacy import legacy_linear as legacy_linear
+    from millrace.contributed.layers.legacy import legacy_relu as legacy_relu
     from millrace.contributed.layers.normalization import batch_norm as batch_norm
     from millrace.contributed.layers.normalization import group_norm as group_norm
     from millrace.contributed.layers.normalization import instance_norm as instance_norm
@@ -50,11 +55,16 @@ if TYPE_CHECKING:
     from millrace.contributed.layers.shapes import softmax as softmax
     from millrace.contributed.layers.shapes import stack as stack
     from millrace.contributed.layers.shapes import unit_norm as unit_norm
+    from millrace.contributed.layers.spatial import images_to_sequence as images_to_sequence
+    from millrace.contributed.layers.spatial import sequence_to_images as sequence_to_images
+    from millrace.contributed.layers.spatial import spatial_softmax as spatial_softmax
     from millrace.contributed.layers.summaries import summarize_activation as summarize_activation
     from millrace.contributed.layers.summaries import summarize_activations as summarize_activations
     from millrace.contributed.layers.summaries import summarize_collection as summarize_collection
     from millrace.contributed.layers.summaries import summarize_tensor as summarize_tensor
     from millrace.contributed.layers.summaries import summarize_tensors as summarize_tensors
+    from millrace.contributed.layers.targets import multi_class_target as multi_class_target
+    from millrace.contributed.layers.targets import regression_target as regression_target
     from millrace.contributed.training.train_ops import OPTIMIZER_CLS_NAMES as OPTIMIZER_CLS_NAMES
     from millrace.contributed.training.train_ops import OPTIMIZER_SUMMARIES as OPTIMIZER_SUMMARIES
     from millrace.contributed.training.train_ops import optimize_loss as optimize_loss
@@ -66,6 +76,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib.layers import summaries as summaries
 
 __all__ = [
+    "GDN",
     "OPTIMIZER_CLS_NAMES",
     "OPTIMIZER_SUMMARIES",
     "apply_regularization",
@@ -94,24 +105,33 @@ __all__ = [
     "embedding_lookup_unique",
     "flatten",
     "fully_connected",
+    "gdn",
     "group_norm",
+    "images_to_sequence",
     "instance_norm",
     "l1_l2_regularizer",
     "l1_regularizer",
     "l2_regularizer",
     "layer_norm",
+    "legacy_fully_connected",
+    "legacy_linear",
+    "legacy_relu",
     "linear",
     "max_pool2d",
     "max_pool3d",
     "maxout",
+    "multi_class_target",
     "one_hot_encoding",
     "optimize_loss",
+    "regression_target",
     "relu",
     "relu6",
     "repeat",
     "separable_conv2d",
     "separable_convolution2d",
+    "sequence_to_images",
     "softmax",
+    "spatial_softmax",
     "stack",
     "sum_regularizer",
     "summaries",
@@ -130,6 +150,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "GDN": "millrace.contributed.layers.divisive",
             "OPTIMIZER_CLS_NAMES": "millrace.contributed.training.train_ops",
             "OPTIMIZER_SUMMARIES": "millrace.contributed.training.train_ops",
             "apply_regularization": "millrace.lib.variables.regularizers",
@@ -158,24 +179,33 @@ if not TYPE_CHECKING:
             "embedding_lookup_unique": "millrace.contributed.layers.shapes",
             "flatten": "millrace.contributed.layers.shapes",
             "fully_connected": "millrace.contributed.layers.core",
+            "gdn": "millrace.contributed.layers.divisive",
             "group_norm": "millrace.contributed.layers.normalization",
+            "images_to_sequence": "millrace.contributed.layers.spatial",
             "instance_norm": "millrace.contributed.layers.normalization",
             "l1_l2_regularizer": "millrace.lib.variables.regularizers",
             "l1_regularizer": "millrace.lib.variables.regularizers",
             "l2_regularizer": "millrace.lib.variables.regularizers",
             "layer_norm": "millrace.contributed.layers.normalization",
+            "legacy_fully_connected": "millrace.contributed.layers.legacy",
+            "legacy_linear": "millrace.contributed.layers.legacy",
+            "legacy_relu": "millrace.contributed.layers.legacy",
             "linear": "millrace.contributed.layers.core",
             "max_pool2d": "millrace.contributed.layers.shapes",
             "max_pool3d": "millrace.contributed.layers.shapes",
             "maxout": "millrace.contributed.layers.shapes",
+            "multi_class_target": "millrace.contributed.layers.targets",
             "one_hot_encoding": "millrace.contributed.layers.shapes",
             "optimize_loss": "millrace.contributed.training.train_ops",
+            "regression_target": "millrace.contributed.layers.targets",
             "relu": "millrace.contributed.layers.core:relu_layer",
             "relu6": "millrace.contributed.layers.core:relu6_layer",
             "repeat": "millrace.contributed.layers.shapes",
             "separable_conv2d": "millrace.contributed.layers.separable:separable_convolution2d",
             "separable_convolution2d": "millrace.contributed.layers.separable",
+            "sequence_to_images": "millrace.contributed.layers.spatial",
             "softmax": "millrace.contributed.layers.shapes",
+            "spatial_softmax": "millrace.contributed.layers.spatial",
             "stack": "millrace.contributed.layers.shapes",
             "sum_regularizer": "millrace.lib.variables.regularizers",
             "summarize_activation": "millrace.contributed.layers.summaries",

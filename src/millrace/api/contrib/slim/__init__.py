@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from millrace.contributed.framework.arg_scope import has_arg_scope as has_arg_scope
     from millrace.contributed.framework.checkpoints import assign_from_checkpoint as assign_from_checkpoint
     from millrace.contributed.framework.checkpoints import assign_from_checkpoint_fn as assign_from_checkpoint_fn
+    from millrace.contributed.framework.checks import assert_or_get_global_step as assert_or_get_global_step
+    from millrace.contributed.framework.checks import get_graph_from_inputs as get_graph_from_inputs
+    from millrace.contributed.framework.checks import with_same_shape as with_same_shape
+    from millrace.contributed.framework.checks import with_shape as with_shape
+    from millrace.contributed.framework.functions import VariableDeviceChooser as VariableDeviceChooser
+    from millrace.contributed.framework.functions import zero_initializer as zero_initializer
     from millrace.contributed.framework.variables import add_model_variable as add_model_variable
     from millrace.contributed.framework.variables import assign_from_values as assign_from_values
     from millrace.contributed.framework.variables import assign_from_values_fn as assign_from_values_fn
@@ -47,9 +53,14 @@ if TYPE_CHECKING:
     from millrace.contributed.layers.core import linear as linear
     from millrace.contributed.layers.core import relu6_layer as relu6
     from millrace.contributed.layers.core import relu_layer as relu
+    from millrace.contributed.layers.divisive import GDN as GDN
+    from millrace.contributed.layers.divisive import gdn as gdn
     from millrace.contributed.layers.initializers import variance_scaling_initializer as variance_scaling_initializer
     from millrace.contributed.layers.initializers import xavier_initializer as xavier_initializer
     from millrace.contributed.layers.initializers import xavier_initializer as xavier_initializer_conv2d
+    from millrace.contributed.layers.legacy import legacy_fully_connected as legacy_fully_connected
+    from millrace.contributed.layers.legacy import legacy_linear as legacy_linear
+    from millrace.contributed.layers.legacy import legacy_relu as legacy_relu
     from millrace.contributed.layers.normalization import batch_norm as batch_norm
     from millrace.contributed.layers.normalization import group_norm as group_norm
     from millrace.contributed.layers.normalization import instance_norm as instance_norm
@@ -75,6 +86,9 @@ if TYPE_CHECKING:
     from millrace.contributed.layers.shapes import softmax as softmax
     from millrace.contributed.layers.shapes import stack as stack
     from millrace.contributed.layers.shapes import unit_norm as unit_norm
+    from millrace.contributed.layers.spatial import images_to_sequence as images_to_sequence
+    from millrace.contributed.layers.spatial import sequence_to_images as sequence_to_images
+    from millrace.contributed.layers.spatial import spatial_softmax as spatial_softmax
     from millrace.contributed.layers.summaries import summarize_activation as summarize_activation
     from millrace.contributed.layers.summaries import summarize_activations as summarize_activations
     from millrace.contributed.layers.summaries import summarize_biases as summarize_biases
@@ -83,9 +97,17 @@ if TYPE_CHECKING:
     from millrace.contributed.layers.summaries import summarize_tensors as summarize_tensors
     from millrace.contributed.layers.summaries import summarize_variables as summarize_variables
     from millrace.contributed.layers.summaries import summarize_weights as summarize_weights
+    from millrace.contributed.layers.targets import ProblemType as ProblemType
+    from millrace.contributed.layers.targets import binary_svm_target as binary_svm_target
+    from millrace.contributed.layers.targets import get_default_binary_metrics_for_eval as get_default_binary_metrics_for_eval
+    from millrace.contributed.layers.targets import multi_class_target as multi_class_target
+    from millrace.contributed.layers.targets import regression_target as regression_target
     from millrace.contributed.training.train_ops import OPTIMIZER_CLS_NAMES as OPTIMIZER_CLS_NAMES
     from millrace.contributed.training.train_ops import OPTIMIZER_SUMMARIES as OPTIMIZER_SUMMARIES
     from millrace.contributed.training.train_ops import optimize_loss as optimize_loss
+    from millrace.core.deprecating import deprecated as deprecated
+    from millrace.core.deprecating import deprecated_arg_values as deprecated_arg_values
+    from millrace.core.deprecating import deprecated_args as deprecated_args
     from millrace.lib.variables.regularizers import apply_regularization as apply_regularization
     from millrace.lib.variables.regularizers import l1_l2_regularizer as l1_l2_regularizer
     from millrace.lib.variables.regularizers import l1_regularizer as l1_regularizer
@@ -102,14 +124,18 @@ if TYPE_CHECKING:
     from millrace.api.contrib.slim import utils as utils
 
 __all__ = [
+    "GDN",
     "OPTIMIZER_CLS_NAMES",
     "OPTIMIZER_SUMMARIES",
+    "ProblemType",
+    "VariableDeviceChooser",
     "add_arg_scope",
     "add_model_variable",
     "apply_regularization",
     "arg_scope",
     "arg_scope_func_key",
     "arg_scoped_arguments",
+    "assert_or_get_global_step",
     "assign_from_checkpoint",
     "assign_from_checkpoint_fn",
     "assign_from_values",
@@ -118,6 +144,7 @@ __all__ = [
     "avg_pool3d",
     "batch_norm",
     "bias_add",
+    "binary_svm_target",
     "bow_encoder",
     "conv1d",
     "conv2d",
@@ -135,6 +162,9 @@ __all__ = [
     "current_arg_scope",
     "data_decoder",
     "dense_to_sparse",
+    "deprecated",
+    "deprecated_arg_values",
+    "deprecated_args",
     "dropout",
     "elu",
     "embed_sequence",
@@ -143,6 +173,9 @@ __all__ = [
     "filter_variables",
     "flatten",
     "fully_connected",
+    "gdn",
+    "get_default_binary_metrics_for_eval",
+    "get_graph_from_inputs",
     "get_local_variables",
     "get_model_variables",
     "get_trainable_variables",
@@ -155,6 +188,7 @@ __all__ = [
     "global_variable",
     "group_norm",
     "has_arg_scope",
+    "images_to_sequence",
     "initializers",
     "instance_norm",
     "l1_l2_regularizer",
@@ -162,6 +196,9 @@ __all__ = [
     "l2_regularizer",
     "layer_norm",
     "learning",
+    "legacy_fully_connected",
+    "legacy_linear",
+    "legacy_relu",
     "linear",
     "local_variable",
     "max_pool2d",
@@ -170,15 +207,19 @@ __all__ = [
     "metrics",
     "model_analyzer",
     "model_variable",
+    "multi_class_target",
     "nets",
     "one_hot_encoding",
     "optimize_loss",
+    "regression_target",
     "relu",
     "relu6",
     "repeat",
     "separable_conv2d",
     "separable_convolution2d",
+    "sequence_to_images",
     "softmax",
+    "spatial_softmax",
     "stack",
     "sum_regularizer",
     "summarize_activation",
@@ -194,22 +235,29 @@ __all__ = [
     "utils",
     "variable",
     "variance_scaling_initializer",
+    "with_same_shape",
+    "with_shape",
     "xavier_initializer",
     "xavier_initializer_conv2d",
+    "zero_initializer",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "GDN": "millrace.contributed.layers.divisive",
             "OPTIMIZER_CLS_NAMES": "millrace.contributed.training.train_ops",
             "OPTIMIZER_SUMMARIES": "millrace.contributed.training.train_ops",
+            "ProblemType": "millrace.contributed.layers.targets",
+            "VariableDeviceChooser": "millrace.contributed.framework.functions",
             "add_arg_scope": "millrace.contributed.framework.arg_scope",
             "add_model_variable": "millrace.contributed.framework.variables",
             "apply_regularization": "millrace.lib.variables.regularizers",
             "arg_scope": "millrace.contributed.framework.arg_scope",
             "arg_scope_func_key": "millrace.contributed.framework.arg_scope",
             "arg_scoped_arguments": "millrace.contributed.framework.arg_scope",
+            "assert_or_get_global_step": "millrace.contributed.framework.checks",
             "assign_from_checkpoint": "millrace.contributed.framework.checkpoints",
             "assign_from_checkpoint_fn": "millrace.contributed.framework.checkpoints",
             "assign_from_values": "millrace.contributed.framework.variables",
@@ -218,6 +266,7 @@ if not TYPE_CHECKING:
             "avg_pool3d": "millrace.contributed.layers.shapes",
             "batch_norm": "millrace.contributed.layers.normalization",
             "bias_add": "millrace.contributed.layers.shapes",
+            "binary_svm_target": "millrace.contributed.layers.targets",
             "bow_encoder": "millrace.contributed.layers.shapes",
             "conv1d": "millrace.contributed.layers.core:convolution1d",
             "conv2d": "millrace.contributed.layers.core:convolution2d",
@@ -234,6 +283,9 @@ if not TYPE_CHECKING:
             "convolution3d_transpose": "millrace.contributed.layers.core",
             "current_arg_scope": "millrace.contributed.framework.arg_scope",
             "dense_to_sparse": "millrace.contributed.layers.shapes",
+            "deprecated": "millrace.core.deprecating",
+            "deprecated_arg_values": "millrace.core.deprecating",
+            "deprecated_args": "millrace.core.deprecating",
             "dropout": "millrace.contributed.layers.shapes",
             "elu": "millrace.contributed.layers.core:elu_layer",
             "embed_sequence": "millrace.contributed.layers.shapes",
@@ -241,6 +293,9 @@ if not TYPE_CHECKING:
             "filter_variables": "millrace.contributed.framework.variables",
             "flatten": "millrace.contributed.layers.shapes",
             "fully_connected": "millrace.contributed.layers.core",
+            "gdn": "millrace.contributed.layers.divisive",
+            "get_default_binary_metrics_for_eval": "millrace.contributed.layers.targets",
+            "get_graph_from_inputs": "millrace.contributed.framework.checks",
             "get_local_variables": "millrace.contributed.framework.variables",
             "get_model_variables": "millrace.contributed.framework.variables",
             "get_trainable_variables": "millrace.contributed.framework.variables",
@@ -253,25 +308,33 @@ if not TYPE_CHECKING:
             "global_variable": "millrace.contributed.framework.variables",
             "group_norm": "millrace.contributed.layers.normalization",
             "has_arg_scope": "millrace.contributed.framework.arg_scope",
+            "images_to_sequence": "millrace.contributed.layers.spatial",
             "instance_norm": "millrace.contributed.layers.normalization",
             "l1_l2_regularizer": "millrace.lib.variables.regularizers",
             "l1_regularizer": "millrace.lib.variables.regularizers",
             "l2_regularizer": "millrace.lib.variables.regularizers",
             "layer_norm": "millrace.contributed.layers.normalization",
+            "legacy_fully_connected": "millrace.contributed.layers.legacy",
+            "legacy_linear": "millrace.contributed.layers.legacy",
+            "legacy_relu": "millrace.contributed.layers.legacy",
             "linear": "millrace.contributed.layers.core",
             "local_variable": "millrace.contributed.framework.variables",
             "max_pool2d": "millrace.contributed.layers.shapes",
             "max_pool3d": "millrace.contributed.layers.shapes",
             "maxout": "millrace.contributed.layers.shapes",
             "model_variable": "millrace.contributed.framework.variables",
+            "multi_class_target": "millrace.contributed.layers.targets",
             "one_hot_encoding": "millrace.contributed.layers.shapes",
             "optimize_loss": "millrace.contributed.training.train_ops",
+            "regression_target": "millrace.contributed.layers.targets",
             "relu": "millrace.contributed.layers.core:relu_layer",
             "relu6": "millrace.contributed.layers.core:relu6_layer",
             "repeat": "millrace.contributed.layers.shapes",
             "separable_conv2d": "millrace.contributed.layers.separable:separable_convolution2d",
             "separable_convolution2d": "millrace.contributed.layers.separable",
+            "sequence_to_images": "millrace.contributed.layers.spatial",
             "softmax": "millrace.contributed.layers.shapes",
+            "spatial_softmax": "millrace.contributed.layers.spatial",
             "stack": "millrace.contributed.layers.shapes",
             "sum_regularizer": "millrace.lib.variables.regularizers",
             "summarize_activation": "millrace.contributed.layers.summaries",
@@ -285,8 +348,11 @@ if not TYPE_CHECKING:
             "unit_norm": "millrace.contributed.layers.shapes",
             "variable": "millrace.contributed.framework.variables",
             "variance_scaling_initializer": "millrace.contributed.layers.initializers",
+            "with_same_shape": "millrace.contributed.framework.checks",
+            "with_shape": "millrace.contributed.framework.checks",
             "xavier_initializer": "millrace.contributed.layers.initializers",
             "xavier_initializer_conv2d": "millrace.contributed.layers.initializers:xavier_initializer",
+            "zero_initializer": "millrace.contributed.framework.functions",
         },
         children=("data_decoder", "evaluation", "initializers", "learning", "metrics", "model_analyzer", "nets", "tfexample_decoder", "utils",),
     )
