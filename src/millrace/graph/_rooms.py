@@ -650,7 +650,6 @@ ROOMS: dict[str, str] = {
     "Round": "millrace.ops.math.elementwise",
     "Rsqrt": "millrace.ops.math.elementwise",
     "RsqrtGrad": "millrace.ops.math.elementwise",
-    "SC_PAGE_SIZE": "millrace.ops.state.memory",
     "SampleDistortedBoundingBox": "millrace.ops.image.sampling",
     "SampleDistortedBoundingBoxV2": "millrace.ops.image.sampling",
     "SamplingDataset": "millrace.ops.data.reshaping",

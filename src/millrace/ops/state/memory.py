@@ -10,7 +10,7 @@ import numpy as np
 
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_PAGE = resource.getpagesize()
 
 
 def _resident() -> int:
