@@ -6,24 +6,94 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.models.keras.applications.densenet import DenseNet121 as DenseNet121
+    from millrace.models.keras.applications.densenet import DenseNet169 as DenseNet169
+    from millrace.models.keras.applications.densenet import DenseNet201 as DenseNet201
+    from millrace.models.keras.applications.inception_resnet_v2 import InceptionResNetV2 as InceptionResNetV2
+    from millrace.models.keras.applications.inception_v3 import InceptionV3 as InceptionV3
+    from millrace.models.keras.applications.mobilenet import MobileNet as MobileNet
+    from millrace.models.keras.applications.mobilenet import MobileNetV2 as MobileNetV2
+    from millrace.models.keras.applications.nasnet import NASNetLarge as NASNetLarge
+    from millrace.models.keras.applications.nasnet import NASNetMobile as NASNetMobile
+    from millrace.models.keras.applications.resnet import ResNet101 as ResNet101
+    from millrace.models.keras.applications.resnet import ResNet101V2 as ResNet101V2
+    from millrace.models.keras.applications.resnet import ResNet152 as ResNet152
+    from millrace.models.keras.applications.resnet import ResNet152V2 as ResNet152V2
+    from millrace.models.keras.applications.resnet import ResNet50 as ResNet50
+    from millrace.models.keras.applications.resnet import ResNet50V2 as ResNet50V2
     from millrace.models.keras.applications.vgg import VGG16 as VGG16
     from millrace.models.keras.applications.vgg import VGG19 as VGG19
+    from millrace.models.keras.applications.xception import Xception as Xception
+    from millrace.api.keras.applications import densenet as densenet
+    from millrace.api.keras.applications import imagenet_utils as imagenet_utils
+    from millrace.api.keras.applications import inception_resnet_v2 as inception_resnet_v2
+    from millrace.api.keras.applications import inception_v3 as inception_v3
+    from millrace.api.keras.applications import mobilenet as mobilenet
+    from millrace.api.keras.applications import mobilenet_v2 as mobilenet_v2
+    from millrace.api.keras.applications import nasnet as nasnet
+    from millrace.api.keras.applications import resnet as resnet
+    from millrace.api.keras.applications import resnet50 as resnet50
+    from millrace.api.keras.applications import resnet_v2 as resnet_v2
     from millrace.api.keras.applications import vgg16 as vgg16
     from millrace.api.keras.applications import vgg19 as vgg19
+    from millrace.api.keras.applications import xception as xception
 
 __all__ = [
+    "DenseNet121",
+    "DenseNet169",
+    "DenseNet201",
+    "InceptionResNetV2",
+    "InceptionV3",
+    "MobileNet",
+    "MobileNetV2",
+    "NASNetLarge",
+    "NASNetMobile",
+    "ResNet101",
+    "ResNet101V2",
+    "ResNet152",
+    "ResNet152V2",
+    "ResNet50",
+    "ResNet50V2",
     "VGG16",
     "VGG19",
+    "Xception",
+    "densenet",
+    "imagenet_utils",
+    "inception_resnet_v2",
+    "inception_v3",
+    "mobilenet",
+    "mobilenet_v2",
+    "nasnet",
+    "resnet",
+    "resnet50",
+    "resnet_v2",
     "vgg16",
     "vgg19",
+    "xception",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "DenseNet121": "millrace.models.keras.applications.densenet",
+            "DenseNet169": "millrace.models.keras.applications.densenet",
+            "DenseNet201": "millrace.models.keras.applications.densenet",
+            "InceptionResNetV2": "millrace.models.keras.applications.inception_resnet_v2",
+            "InceptionV3": "millrace.models.keras.applications.inception_v3",
+            "MobileNet": "millrace.models.keras.applications.mobilenet",
+            "MobileNetV2": "millrace.models.keras.applications.mobilenet",
+            "NASNetLarge": "millrace.models.keras.applications.nasnet",
+            "NASNetMobile": "millrace.models.keras.applications.nasnet",
+            "ResNet101": "millrace.models.keras.applications.resnet",
+            "ResNet101V2": "millrace.models.keras.applications.resnet",
+            "ResNet152": "millrace.models.keras.applications.resnet",
+            "ResNet152V2": "millrace.models.keras.applications.resnet",
+            "ResNet50": "millrace.models.keras.applications.resnet",
+            "ResNet50V2": "millrace.models.keras.applications.resnet",
             "VGG16": "millrace.models.keras.applications.vgg",
             "VGG19": "millrace.models.keras.applications.vgg",
+            "Xception": "millrace.models.keras.applications.xception",
         },
-        children=("vgg16", "vgg19",),
+        children=("densenet", "imagenet_utils", "inception_resnet_v2", "inception_v3", "mobilenet", "mobilenet_v2", "nasnet", "resnet", "resnet50", "resnet_v2", "vgg16", "vgg19", "xception",),
     )

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.models.keras.applications.images import decode_predictions as decode_predictions
+    from millrace.models.keras.applications.images import preprocess_without_means as preprocess_input
     from millrace.models.keras.applications.vgg import VGG16 as VGG16
-    from millrace.models.keras.applications.vgg import preprocess_input as preprocess_input
 
 __all__ = [
     "VGG16",
+    "decode_predictions",
     "preprocess_input",
 ]
 
@@ -19,6 +21,7 @@ if not TYPE_CHECKING:
         globals(),
         {
             "VGG16": "millrace.models.keras.applications.vgg",
-            "preprocess_input": "millrace.models.keras.applications.vgg",
+            "decode_predictions": "millrace.models.keras.applications.images",
+            "preprocess_input": "millrace.models.keras.applications.images:preprocess_without_means",
         },
     )
