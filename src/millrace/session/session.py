@@ -12,11 +12,10 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from millrace.core import errors
+from millrace.core import errors, late
 from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.waiting import limits
-from millrace.drawing import cards
 from millrace.graph import defaults
 from millrace.graph.graph import Graph
 from millrace.runtime.executable import Executables, tier_asked_for
@@ -452,7 +451,7 @@ class BaseSession:
             self.store.clear()
 
     def _repr_html_(self) -> str:
-        return cards.session(self._graph, self._closed, self.store.cells)
+        return late.module("cards").session(self._graph, self._closed, self.store.cells)
 
     def as_default(self) -> contextlib.AbstractContextManager[BaseSession]:
         """Makes this the default session of the thread, used by `Tensor.eval` and `Operation.run`."""
