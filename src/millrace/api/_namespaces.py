@@ -31,6 +31,7 @@ NAMESPACES = frozenset({
     "contrib.kernel_methods",
     "contrib.kernel_methods.dense_kernel_mapper",
     "contrib.layers",
+    "contrib.layers.feature_column",
     "contrib.layers.summaries",
     "contrib.learn",
     "contrib.learn.datasets",
