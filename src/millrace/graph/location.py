@@ -21,7 +21,7 @@ def capture() -> Frames:
     """The innermost frames outside millrace, as (code, instruction offset): 13 us less than a formatted
     traceback.
     """
-    frame = sys._getframe(2)
+    frame = sys._getframe(2)  # pyright: ignore[reportPrivateUsage] - there is no other way that is as fast
     inside = _inside
     while frame is not None:
         code = frame.f_code
@@ -31,7 +31,7 @@ def capture() -> Frames:
         if not known:
             break
         frame = frame.f_back
-    found = []
+    found: list[tuple[CodeType, int]] = []
     while frame is not None and len(found) < _DEPTH:
         found.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
@@ -71,7 +71,7 @@ def _cell(file: str) -> str:
 
 def traceback(frames: Frames) -> list[tuple[str, int, str, str]]:
     """(file, line, function, source line) from the outermost kept frame to the innermost."""
-    rows = []
+    rows: list[tuple[str, int, str, str]] = []
     for code, offset in reversed(frames):
         line = _line(code, offset)
         rows.append((code.co_filename, line, code.co_name, linecache.getline(code.co_filename, line).strip()))

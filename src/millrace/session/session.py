@@ -195,10 +195,10 @@ class BaseSession:
             keys = tuple(feed_dict)
         else:
             keys = ()
-        if self._edits != self._graph._edits:
+        if self._edits != self._graph.edits:
             self._runners.clear()
             self._any_order.clear()
-            self._edits = self._graph._edits
+            self._edits = self._graph.edits
         try:
             runner = self._runners.get((structure_key(fetches), keys))
         except TypeError:
