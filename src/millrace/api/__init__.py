@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from millrace.building.convert import convert_n_to_tensor as convert_n_to_tensor
     from millrace.building.convert import convert_to_tensor as convert_to_tensor
     from millrace.building.convert import convert_to_tensor_or_indexed_slices as convert_to_tensor_or_indexed_slices
-    from millrace.building.convert import convert_to_tensor_or_sparse_tensor as convert_to_tensor_or_sparse_tensor
     from millrace.building.convert import register_tensor_conversion_function as register_tensor_conversion_function
     from millrace.building.indexed_slices import IndexedSlices as IndexedSlices
     from millrace.building.operators import Tensor as Tensor
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from millrace.building.slicing import newaxis as newaxis
     from millrace.building.sparse_tensor import SparseTensor as SparseTensor
     from millrace.building.sparse_tensor import SparseTensorValue as SparseTensorValue
+    from millrace.building.sparse_tensor import convert_to_tensor_or_sparse_tensor as convert_to_tensor_or_sparse_tensor
     from millrace.building.static import constant_value as get_static_value
     from millrace.core.dtypes import DType as DType
     from millrace.core.dtypes import QUANTIZED_DTYPES as QUANTIZED_DTYPES
@@ -1493,7 +1493,7 @@ if not TYPE_CHECKING:
             "convert_n_to_tensor": "millrace.building.convert",
             "convert_to_tensor": "millrace.building.convert",
             "convert_to_tensor_or_indexed_slices": "millrace.building.convert",
-            "convert_to_tensor_or_sparse_tensor": "millrace.building.convert",
+            "convert_to_tensor_or_sparse_tensor": "millrace.building.sparse_tensor",
             "cos": "millrace.ops.math.trigonometric",
             "cosh": "millrace.ops.math.trigonometric",
             "count_nonzero": "millrace.lib.math.reductions",

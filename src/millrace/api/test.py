@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from millrace.lib.testing.test_case import is_built_with_rocm as is_built_with_rocm
     from millrace.lib.testing.test_case import is_gpu_available as is_gpu_available
     from millrace.lib.testing.test_case import main as main
+    from millrace.lib.testing.test_case import mock as mock
     from millrace.lib.testing.test_case import test_src_dir_path as test_src_dir_path
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "is_built_with_rocm",
     "is_gpu_available",
     "main",
+    "mock",
     "test_src_dir_path",
 ]
 
@@ -58,6 +60,7 @@ if not TYPE_CHECKING:
             "is_built_with_rocm": "millrace.lib.testing.test_case",
             "is_gpu_available": "millrace.lib.testing.test_case",
             "main": "millrace.lib.testing.test_case",
+            "mock": "millrace.lib.testing.test_case",
             "test_src_dir_path": "millrace.lib.testing.test_case",
         },
     )
