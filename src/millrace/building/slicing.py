@@ -66,7 +66,9 @@ def get_item(tensor: Any, key: Any, var: Any = None) -> Tensor:
     with graph.as_default(), graph.name_scope("strided_slice") as scope:
         bounds = _packed(begin, end, strides)
         found = raw.StridedSlice(tensor, *bounds, name=scope, **masks)
-    assigned = _assign_to_none if var is None else partial(_assign_slice, var, bounds, masks, f"{scope}_assign")
+    assigned = (
+        _assign_to_none if var is None else partial(_assign_slice, var, bounds, masks, f"{scope}_assign")
+    )
     found.assign = assigned  # pyright: ignore[reportAttributeAccessIssue]
     return found
 
