@@ -246,7 +246,7 @@ def test_devices():
 
 def test_a_test_starts_afresh_inside_a_graph() -> None:
     class Inner(tf.test.TestCase):
-        def runTest(self) -> None:  # noqa: N802 - unittest's spelling
+        def runTest(self) -> None:
             with self.session() as sess:
                 self.assertAllClose(sess.run(tf.constant([1.0])), [1.0])
 
