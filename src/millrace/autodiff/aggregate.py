@@ -47,7 +47,7 @@ def total(gradients: list[Any], op: Operation, method: int | None) -> Any:
 
 
 def _added(gradients: list[Tensor]) -> Tensor:
-    """The sum, computed beside the first gradient; on each device by itself first, where there are several."""
+    """The sum, computed beside the first gradient; where there are several devices, first on each of them."""
     beside: dict[str, list[Tensor]] = {}
     for gradient in gradients:
         beside.setdefault(gradient.device, []).append(gradient)

@@ -174,9 +174,7 @@ def constant_of(value: Any, dtype: DType | None, name: str | None, preferred: DT
 
 
 def shape_tensor(x: Any, out_type: DType = dtypes.int32, name: str = "Shape") -> Tensor:
-    """The shape of `x`, a tensor or a gradient of some rows, as a tensor: a constant where the static shape is
-    whole.
-    """
+    """The shape of `x`, a tensor or rows of one, as a tensor: a constant where the static shape is whole."""
     if shapes.fully_defined(x.dims):
         value = np.array(x.dims, out_type.np_dtype)
         return create(_const(), value=value, dtype=out_type, name=name).outputs[0]
