@@ -201,6 +201,15 @@ PRIVATE: dict[str, dict[str, str]] = {
         "unchanged_shape": "millrace.building.internals:_first_input",
         "unknown_shape": "millrace.building.internals:unknown_shape",
     },
+    "python.framework.function": {
+        "Defun": "millrace.lib.variables.graph_functions:Defun",
+        "_DefinedFunction": "millrace.lib.variables.graph_functions:DefinedFunction",
+        "_FuncGraph": "millrace.lib.variables.graph_functions:FunctionGraph",
+        "_OverloadedFunction": "millrace.lib.variables.graph_functions:OverloadedFunction",
+        "get_extra_args": "millrace.lib.variables.graph_functions:get_extra_args",
+        "get_extra_inputs": "millrace.lib.variables.graph_functions:get_extra_inputs",
+        "get_extra_vars": "millrace.lib.variables.graph_functions:get_extra_vars",
+    },
     "python.framework.ops": {
         "EagerTensor": "millrace.building.internals:EagerTensor",
         "NullContextmanager": "millrace.building.internals:NullContextmanager",
