@@ -6,7 +6,6 @@ NAMESPACES = frozenset({
     "app.flags",
     "bitwise",
     "compat",
-    "compat.v1",
     "contrib",
     "contrib.crf",
     "contrib.cudnn_rnn",
