@@ -390,11 +390,9 @@ class Defun:
         }
         if not self._types and names:
             return OverloadedFunction(func, names, self._func_name, **settings)
-        if len(self._types) < least:
-            raise ValueError("The function has fewer arguments than the number of specified input types."
-                             if many else "The function has more arguments than the number of specified input types.")  # fmt: skip
-        if not many and len(self._types) > len(names):
-            raise ValueError("The function has fewer arguments than the number of specified input types.")
+        if len(self._types) < least or (not many and len(self._types) > len(names)):
+            more = "more" if len(self._types) < least else "fewer"
+            raise ValueError(f"The function has {more} arguments than the number of specified input types.")
         names += [f"arg_{i}" for i in range(len(names), len(self._types))]
         return DefinedFunction(func, names, self._types, self._func_name, **settings)
 
