@@ -64,6 +64,7 @@ class Library:
 
 
 def function_def(graph: FunctionGraph, name: str, write_node: Callable[[Operation], Any]) -> Any:
+    """A function with a graph of its own as a FunctionDef called `name`."""
     proto = protos.FunctionDef()
     proto.signature.name = name
     arguments: dict[str, str] = {}  # the operation that stands for one -> its name
