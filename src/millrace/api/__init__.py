@@ -312,6 +312,7 @@ if TYPE_CHECKING:
     from millrace.lib.variables.initializers import Zeros as zeros_initializer
     from millrace.lib.variables.kinds import VariableAggregation as VariableAggregation
     from millrace.lib.variables.kinds import VariableSynchronization as VariableSynchronization
+    from millrace.lib.variables.module import Module as Module
     from millrace.lib.variables.partitioned import fixed_size_partitioner as fixed_size_partitioner
     from millrace.lib.variables.partitioned import min_max_variable_partitioner as min_max_variable_partitioner
     from millrace.lib.variables.partitioned import variable_axis_size_partitioner as variable_axis_size_partitioner
@@ -617,6 +618,7 @@ if TYPE_CHECKING:
     from millrace.api import contrib as contrib
     from millrace.api import data as data
     from millrace.api import debugging as debugging
+    from millrace.api import distribute as distribute
     from millrace.api import distributions as distributions
     from millrace.api import dtypes as dtypes
     from millrace.api import errors as errors
@@ -696,6 +698,7 @@ __all__ = [
     "MILLRACE_VERSION",
     "MONOLITHIC_BUILD",
     "MetaGraphDef",
+    "Module",
     "NameAttrList",
     "NoGradient",
     "NodeDef",
@@ -872,6 +875,7 @@ __all__ = [
     "disable_tensor_equality",
     "disable_v2_behavior",
     "disable_v2_tensorshape",
+    "distribute",
     "distributions",
     "div",
     "div_no_nan",
@@ -1354,6 +1358,7 @@ if not TYPE_CHECKING:
             "MILLRACE_VERSION": "millrace.core.version",
             "MONOLITHIC_BUILD": "millrace.core.version",
             "MetaGraphDef": "millrace.core.proto_names",
+            "Module": "millrace.lib.variables.module",
             "NameAttrList": "millrace.core.proto_names",
             "NoGradient": "millrace.autodiff.registry:not_differentiable",
             "NodeDef": "millrace.core.proto_names",
@@ -1924,5 +1929,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.array.fill",
             "zeta": "millrace.ops.math.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "tpu", "train", "version",),
+        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distribute", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "tpu", "train", "version",),
     )

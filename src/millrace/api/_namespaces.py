@@ -79,6 +79,7 @@ NAMESPACES = frozenset({
     "data",
     "data.experimental",
     "debugging",
+    "distribute",
     "distributions",
     "dtypes",
     "errors",

@@ -273,6 +273,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "maybe_set_static_shape": "millrace.building.internals:maybe_set_static_shape",
         "shape_tensor": "millrace.building.internals:shape_tensor",
     },
+    "python.framework.test_util": {
+        "create_local_cluster": "millrace.cluster.server:create_local_cluster",
+    },
     "python.keras.utils.conv_utils": {
         "conv_input_length": "millrace.lib.layers.arguments:conv_input_length",
         "convert_data_format": "millrace.lib.layers.arguments:convert_data_format",
@@ -299,6 +302,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "object_list_uid": "millrace.lib.layers.arguments:object_list_uid",
         "smart_cond": "millrace.lib.layers.arguments:smart_cond_or_variable",
         "static_shape": "millrace.lib.layers.arguments:static_shape",
+    },
+    "python.module.module": {
+        "Module": "millrace.lib.variables.module:Module",
     },
     "python.ops.array_ops": {
         "rank_internal": "millrace.ops.array.shape:rank_internal",
@@ -588,6 +594,11 @@ PRIVATE: dict[str, dict[str, str]] = {
         "Coordinator": "millrace.training.coordination.coordinator:Coordinator",
         "LooperThread": "millrace.training.coordination.coordinator:LooperThread",
     },
+    "python.training.device_setter": {
+        "STANDARD_PS_OPS": "millrace.cluster.device_setter:STANDARD_PS_OPS",
+        "_ReplicaDeviceChooser": "millrace.cluster.device_setter:ReplicaDeviceChooser",
+        "_RoundRobinStrategy": "millrace.cluster.device_setter:RoundRobinStrategy",
+    },
     "python.training.ftrl": {
         "FtrlOptimizer": "millrace.training.optimizers.ftrl:FtrlOptimizer",
     },
@@ -668,6 +679,10 @@ PRIVATE: dict[str, dict[str, str]] = {
         "ResourceVariableSaveable": "millrace.saver.saveables:ResourceVariableSaveable",
         "op_list_to_dict": "millrace.saver.saveables:op_list_to_dict",
         "validate_and_slice_inputs": "millrace.saver.saveables:validate_and_slice_inputs",
+    },
+    "python.training.server_lib": {
+        "ClusterSpec": "millrace.cluster.spec:ClusterSpec",
+        "Server": "millrace.cluster.server:Server",
     },
     "python.training.session_manager": {
         "SessionManager": "millrace.training.sessions.manager:SessionManager",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.cluster.server import create_local_cluster as create_local_cluster
     from millrace.lib.testing.benchmarking import Benchmark as Benchmark
     from millrace.lib.testing.benchmarking import StubOutForTesting as StubOutForTesting
     from millrace.lib.testing.benchmarking import benchmark_config as benchmark_config
@@ -30,6 +31,7 @@ __all__ = [
     "benchmark_config",
     "compute_gradient",
     "compute_gradient_error",
+    "create_local_cluster",
     "get_temp_dir",
     "gpu_device_name",
     "is_built_with_cuda",
@@ -51,6 +53,7 @@ if not TYPE_CHECKING:
             "benchmark_config": "millrace.lib.testing.benchmarking",
             "compute_gradient": "millrace.lib.testing.gradient_checker",
             "compute_gradient_error": "millrace.lib.testing.gradient_checker",
+            "create_local_cluster": "millrace.cluster.server",
             "get_temp_dir": "millrace.lib.testing.test_case",
             "gpu_device_name": "millrace.lib.testing.test_case",
             "is_built_with_cuda": "millrace.lib.testing.test_case",

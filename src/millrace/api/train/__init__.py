@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 from millrace.core.public import namespace
 
 if TYPE_CHECKING:
+    from millrace.cluster.device_setter import replica_device_setter as replica_device_setter
+    from millrace.cluster.server import Server as Server
+    from millrace.cluster.spec import ClusterSpec as ClusterSpec
     from millrace.core.proto_names import BytesList as BytesList
     from millrace.core.proto_names import ClusterDef as ClusterDef
     from millrace.core.proto_names import Example as Example
@@ -131,6 +134,7 @@ __all__ = [
     "CheckpointSaverListener",
     "ChiefSessionCreator",
     "ClusterDef",
+    "ClusterSpec",
     "Coordinator",
     "Example",
     "ExponentialMovingAverage",
@@ -165,6 +169,7 @@ __all__ = [
     "Scaffold",
     "SecondOrStepTimer",
     "SequenceExample",
+    "Server",
     "ServerDef",
     "SessionCreator",
     "SessionManager",
@@ -223,6 +228,7 @@ __all__ = [
     "queue_runner",
     "range_input_producer",
     "remove_checkpoint",
+    "replica_device_setter",
     "shuffle_batch",
     "shuffle_batch_join",
     "slice_input_producer",
@@ -249,6 +255,7 @@ if not TYPE_CHECKING:
             "CheckpointSaverListener": "millrace.training.hooks.saving",
             "ChiefSessionCreator": "millrace.training.sessions.scaffold",
             "ClusterDef": "millrace.core.proto_names",
+            "ClusterSpec": "millrace.cluster.spec",
             "Coordinator": "millrace.training.coordination.coordinator",
             "Example": "millrace.core.proto_names",
             "ExponentialMovingAverage": "millrace.training.moving_averages",
@@ -283,6 +290,7 @@ if not TYPE_CHECKING:
             "Scaffold": "millrace.training.sessions.scaffold",
             "SecondOrStepTimer": "millrace.training.hooks.timers",
             "SequenceExample": "millrace.core.proto_names",
+            "Server": "millrace.cluster.server",
             "ServerDef": "millrace.core.proto_names",
             "SessionCreator": "millrace.training.sessions.scaffold",
             "SessionManager": "millrace.training.sessions.manager",
@@ -340,6 +348,7 @@ if not TYPE_CHECKING:
             "polynomial_decay": "millrace.training.schedules",
             "range_input_producer": "millrace.training.coordination.producers",
             "remove_checkpoint": "millrace.saver.checkpoint.state",
+            "replica_device_setter": "millrace.cluster.device_setter",
             "shuffle_batch": "millrace.training.coordination.batching",
             "shuffle_batch_join": "millrace.training.coordination.batching",
             "slice_input_producer": "millrace.training.coordination.producers",
