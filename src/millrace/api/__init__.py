@@ -615,6 +615,7 @@ if TYPE_CHECKING:
     from millrace.api import app as app
     from millrace.api import bitwise as bitwise
     from millrace.api import compat as compat
+    from millrace.api import config as config
     from millrace.api import contrib as contrib
     from millrace.api import data as data
     from millrace.api import debugging as debugging
@@ -831,6 +832,7 @@ __all__ = [
     "concat",
     "concat_v2",
     "cond",
+    "config",
     "confusion_matrix",
     "conj",
     "constant",
@@ -1929,5 +1931,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.array.fill",
             "zeta": "millrace.ops.math.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distribute", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "tpu", "train", "version",),
+        children=("app", "bitwise", "compat", "config", "contrib", "data", "debugging", "distribute", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "tpu", "train", "version",),
     )

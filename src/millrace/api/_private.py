@@ -133,6 +133,15 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.debug.wrappers.local_cli_wrapper": {
         "LocalCLIDebugWrapperSession": "millrace.training.debugging.stepper:LocalCLIDebugWrapperSession",
     },
+    "python.distribute.distribute_lib": {
+        "StrategyV1": "millrace.cluster.strategy:Strategy",
+    },
+    "python.distribute.distribution_strategy_context": {
+        "get_strategy": "millrace.cluster.strategy:get_strategy",
+    },
+    "python.distribute.reduce_util": {
+        "ReduceOp": "millrace.cluster.strategy:ReduceOp",
+    },
     "python.distribute.summary_op_util": {
         "clean_tag": "millrace.lib.summary.operations:_clean",
         "skip_summary": "millrace.lib.summary.operations:skip_summary",
@@ -146,6 +155,8 @@ PRIVATE: dict[str, dict[str, str]] = {
         "DEVICE_PLACEMENT_WARN": "millrace.lib.platform.context:DEVICE_PLACEMENT_WARN",
         "EAGER_MODE": "millrace.lib.platform.context:EAGER_MODE",
         "GRAPH_MODE": "millrace.lib.platform.context:GRAPH_MODE",
+        "LogicalDevice": "millrace.lib.platform.config:LogicalDevice",
+        "PhysicalDevice": "millrace.lib.platform.config:PhysicalDevice",
         "SYNC": "millrace.lib.platform.context:SYNC",
         "context": "millrace.lib.platform.context:context",
         "context_safe": "millrace.lib.platform.context:context",
@@ -381,6 +392,8 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.ops.resource_variable_ops": {
         "ResourceVariable": "millrace.lib.variables.resource_variables:ResourceVariable",
+        "_from_proto_fn": "millrace.lib.variables.resource_variables:from_proto_of",
+        "_to_proto_fn": "millrace.lib.variables.resource_variables:to_proto_of",
         "is_resource_variable": "millrace.lib.variables.resource_variables:is_resource_variable",
         "variable_accessed": "millrace.lib.platform.tape:variable_accessed",
     },
@@ -530,10 +543,41 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.pywrap_tensorflow": {
         "CheckpointReader": "millrace.saver.checkpoint.reader:CheckpointReader",
+        "EventsWriter": "millrace.summaries.events_writer:EventsWriter",
         "NewCheckpointReader": "millrace.saver.checkpoint.reader:NewCheckpointReader",
+    },
+    "python.saved_model.constants": {
+        "ASSETS_DIRECTORY": "millrace.saver.saved_model.constants:ASSETS_DIRECTORY",
+        "ASSETS_KEY": "millrace.saver.saved_model.constants:ASSETS_KEY",
+        "LEGACY_INIT_OP_KEY": "millrace.saver.saved_model.constants:LEGACY_INIT_OP_KEY",
+        "MAIN_OP_KEY": "millrace.saver.saved_model.constants:MAIN_OP_KEY",
+        "SAVED_MODEL_FILENAME_PB": "millrace.saver.saved_model.constants:SAVED_MODEL_FILENAME_PB",
+        "SAVED_MODEL_FILENAME_PBTXT": "millrace.saver.saved_model.constants:SAVED_MODEL_FILENAME_PBTXT",
+        "SAVED_MODEL_SCHEMA_VERSION": "millrace.saver.saved_model.constants:SAVED_MODEL_SCHEMA_VERSION",
+        "VARIABLES_DIRECTORY": "millrace.saver.saved_model.constants:VARIABLES_DIRECTORY",
+        "VARIABLES_FILENAME": "millrace.saver.saved_model.constants:VARIABLES_FILENAME",
     },
     "python.saved_model.loader_impl": {
         "parse_saved_model": "millrace.saver.saved_model.loader:read_saved_model",
+    },
+    "python.saved_model.signature_constants": {
+        "CLASSIFY_INPUTS": "millrace.saver.saved_model.constants:CLASSIFY_INPUTS",
+        "CLASSIFY_METHOD_NAME": "millrace.saver.saved_model.constants:CLASSIFY_METHOD_NAME",
+        "CLASSIFY_OUTPUT_CLASSES": "millrace.saver.saved_model.constants:CLASSIFY_OUTPUT_CLASSES",
+        "CLASSIFY_OUTPUT_SCORES": "millrace.saver.saved_model.constants:CLASSIFY_OUTPUT_SCORES",
+        "DEFAULT_SERVING_SIGNATURE_DEF_KEY": "millrace.saver.saved_model.constants:DEFAULT_SERVING_SIGNATURE_DEF_KEY",
+        "PREDICT_INPUTS": "millrace.saver.saved_model.constants:PREDICT_INPUTS",
+        "PREDICT_METHOD_NAME": "millrace.saver.saved_model.constants:PREDICT_METHOD_NAME",
+        "PREDICT_OUTPUTS": "millrace.saver.saved_model.constants:PREDICT_OUTPUTS",
+        "REGRESS_INPUTS": "millrace.saver.saved_model.constants:REGRESS_INPUTS",
+        "REGRESS_METHOD_NAME": "millrace.saver.saved_model.constants:REGRESS_METHOD_NAME",
+        "REGRESS_OUTPUTS": "millrace.saver.saved_model.constants:REGRESS_OUTPUTS",
+    },
+    "python.saved_model.tag_constants": {
+        "GPU": "millrace.saver.saved_model.constants:GPU",
+        "SERVING": "millrace.saver.saved_model.constants:SERVING",
+        "TPU": "millrace.saver.saved_model.constants:TPU",
+        "TRAINING": "millrace.saver.saved_model.constants:TRAINING",
     },
     "python.tf2": {
         "disable": "millrace.lib.platform.context:disable_v2_behavior",

@@ -7,15 +7,57 @@ from millrace.core.public import namespace
 
 if TYPE_CHECKING:
     from millrace.cluster.server import Server as Server
+    from millrace.cluster.strategy import InputContext as InputContext
+    from millrace.cluster.strategy import InputReplicationMode as InputReplicationMode
+    from millrace.cluster.strategy import MirroredStrategy as MirroredStrategy
+    from millrace.cluster.strategy import OneDeviceStrategy as OneDeviceStrategy
+    from millrace.cluster.strategy import ReduceOp as ReduceOp
+    from millrace.cluster.strategy import ReplicaContext as ReplicaContext
+    from millrace.cluster.strategy import Strategy as Strategy
+    from millrace.cluster.strategy import StrategyExtended as StrategyExtended
+    from millrace.cluster.strategy import experimental_set_strategy as experimental_set_strategy
+    from millrace.cluster.strategy import get_loss_reduction as get_loss_reduction
+    from millrace.cluster.strategy import get_replica_context as get_replica_context
+    from millrace.cluster.strategy import get_strategy as get_strategy
+    from millrace.cluster.strategy import has_strategy as has_strategy
+    from millrace.cluster.strategy import in_cross_replica_context as in_cross_replica_context
 
 __all__ = [
+    "InputContext",
+    "InputReplicationMode",
+    "MirroredStrategy",
+    "OneDeviceStrategy",
+    "ReduceOp",
+    "ReplicaContext",
     "Server",
+    "Strategy",
+    "StrategyExtended",
+    "experimental_set_strategy",
+    "get_loss_reduction",
+    "get_replica_context",
+    "get_strategy",
+    "has_strategy",
+    "in_cross_replica_context",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = namespace(
         globals(),
         {
+            "InputContext": "millrace.cluster.strategy",
+            "InputReplicationMode": "millrace.cluster.strategy",
+            "MirroredStrategy": "millrace.cluster.strategy",
+            "OneDeviceStrategy": "millrace.cluster.strategy",
+            "ReduceOp": "millrace.cluster.strategy",
+            "ReplicaContext": "millrace.cluster.strategy",
             "Server": "millrace.cluster.server",
+            "Strategy": "millrace.cluster.strategy",
+            "StrategyExtended": "millrace.cluster.strategy",
+            "experimental_set_strategy": "millrace.cluster.strategy",
+            "get_loss_reduction": "millrace.cluster.strategy",
+            "get_replica_context": "millrace.cluster.strategy",
+            "get_strategy": "millrace.cluster.strategy",
+            "has_strategy": "millrace.cluster.strategy",
+            "in_cross_replica_context": "millrace.cluster.strategy",
         },
     )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from millrace.api.contrib import cudnn_rnn as cudnn_rnn
     from millrace.api.contrib import data as data
     from millrace.api.contrib import deprecated as deprecated
+    from millrace.api.contrib import distribute as distribute
     from millrace.api.contrib import distributions as distributions
     from millrace.api.contrib import eager as eager
     from millrace.api.contrib import estimator as estimator
@@ -43,6 +44,7 @@ __all__ = [
     "cudnn_rnn",
     "data",
     "deprecated",
+    "distribute",
     "distributions",
     "eager",
     "estimator",
@@ -77,5 +79,5 @@ if not TYPE_CHECKING:
         globals(),
         {
         },
-        children=("crf", "cudnn_rnn", "data", "deprecated", "distributions", "eager", "estimator", "feature_column", "framework", "graph_editor", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "sparsemax", "staging", "stateless", "tensorboard", "tpu", "training", "util",),
+        children=("crf", "cudnn_rnn", "data", "deprecated", "distribute", "distributions", "eager", "estimator", "feature_column", "framework", "graph_editor", "image", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "metrics", "nn", "opt", "predictor", "rnn", "seq2seq", "signal", "slim", "sparsemax", "staging", "stateless", "tensorboard", "tpu", "training", "util",),
     )
