@@ -15,7 +15,7 @@ from millrace.core.public import public
 from millrace.graph.defaults import session_for
 from millrace.graph.tensor import Tensor
 
-SparseTensorValue = public("SparseTensorValue", "compat.v1.SparseTensorValue")(
+SparseTensorValue = public("SparseTensorValue")(
     namedtuple("SparseTensorValue", ["indices", "values", "dense_shape"])
 )
 
