@@ -60,6 +60,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.lib.variables.creation": "disable_resource_variables enable_resource_variables resource_variables_enabled variable_creator_scope",
         "millrace.lib.variables.initializers": "constant_initializer=Constant glorot_normal_initializer=GlorotNormal glorot_uniform_initializer=GlorotUniform ones_initializer=Ones orthogonal_initializer=Orthogonal random_normal_initializer=RandomNormal random_uniform_initializer=RandomUniform truncated_normal_initializer=TruncatedNormal uniform_unit_scaling_initializer=UniformUnitScaling variance_scaling_initializer=VarianceScaling zeros_initializer=Zeros",
         "millrace.lib.variables.kinds": "VariableAggregation VariableSynchronization",
+        "millrace.lib.variables.module": "Module",
         "millrace.lib.variables.partitioned": "fixed_size_partitioner min_max_variable_partitioner variable_axis_size_partitioner",
         "millrace.lib.variables.scope": "AUTO_REUSE VariableScope create_partitioned_variables get_local_variable get_variable get_variable_scope no_regularizer variable_op_scope variable_scope",
         "millrace.lib.variables.sets": "all_variables assert_variables_initialized global_variables global_variables_initializer initialize_all_variables initialize_local_variables initialize_variables is_variable_initialized local_variables local_variables_initializer model_variables moving_average_variables report_uninitialized_variables trainable_variables variables_initializer",
@@ -123,5 +124,5 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.session.export": "export",
         "millrace.session.session": "InteractiveSession Session",
     },
-    children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "tpu", "train", "version",),
+    children=("app", "bitwise", "compat", "config", "contrib", "data", "debugging", "distribute", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "tpu", "train", "version",),
 )
