@@ -125,7 +125,7 @@ def to_tensor(
         return current[-1].capture(value) if current and current[-1].is_function else value
     if isinstance(value, _PLAIN):
         return constant_of(value, dtype, name, preferred)
-    kind: Any = type(value)
+    kind: Any = value.__class__
     for function in _conversions.for_type(kind):
         result = NotImplemented
         if dtype is None and preferred is not None:
@@ -214,7 +214,7 @@ def _cast_to(value: Any, dtype: DType) -> Any:
 
 def is_tensor_like(value: Any) -> bool:
     """True for tensors and objects with a registered conversion (variables, user types)."""
-    kind: Any = type(value)
+    kind: Any = value.__class__
     return isinstance(value, Tensor) or (
         not isinstance(value, _NO_TENSORS) and bool(_conversions.for_type(kind))
     )

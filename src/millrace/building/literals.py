@@ -46,7 +46,7 @@ def to_array(value: Any, dtype: DType | None = None, shape: shapes.Dims = None) 
     if shape is not None and 0 in shape and shapes.fully_defined(shape):
         return np.empty(shape, (dtype or dtypes.float32).np_dtype)  # of which the value says nothing
     if shape is None:
-        kind: Any = type(value)
+        kind: Any = value.__class__
         if kind is float and (dtype is None or dtype is dtypes.float32):
             return np.array(value, np.float32)
         if kind is int and (dtype is None or dtype is dtypes.int32) and value in _INT32:
@@ -183,7 +183,7 @@ def _short(value: Any) -> str:
 
 
 def _python_kind(item: Any) -> DType:
-    exact: Any = type(item)
+    exact: Any = item.__class__
     kind = _EXACT.get(exact)
     if kind is not None:
         return kind
