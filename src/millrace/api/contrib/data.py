@@ -57,9 +57,11 @@ if TYPE_CHECKING:
     from millrace.datasets.specs import sparse_tensor_structure as SparseTensorStructure
     from millrace.datasets.specs import tensor_structure as TensorStructure
     from millrace.datasets.windows import DatasetSpec as DatasetStructure
+    from millrace.training.hooks.input_saving import CheckpointInputPipelineHook as CheckpointInputPipelineHook
 
 __all__ = [
     "AUTOTUNE",
+    "CheckpointInputPipelineHook",
     "Counter",
     "CsvDataset",
     "Dataset",
@@ -117,6 +119,7 @@ if not TYPE_CHECKING:
         globals(),
         {
             "AUTOTUNE": "millrace.datasets.experimental",
+            "CheckpointInputPipelineHook": "millrace.training.hooks.input_saving",
             "Counter": "millrace.datasets.experimental:counter",
             "CsvDataset": "millrace.datasets.csv",
             "Dataset": "millrace.datasets.dataset",

@@ -58,9 +58,11 @@ if TYPE_CHECKING:
     from millrace.datasets.windows import DatasetSpec as DatasetStructure
     from millrace.datasets.windows import from_variant as from_variant
     from millrace.datasets.windows import to_variant as to_variant
+    from millrace.training.hooks.input_saving import CheckpointInputPipelineHook as CheckpointInputPipelineHook
 
 __all__ = [
     "AUTOTUNE",
+    "CheckpointInputPipelineHook",
     "Counter",
     "CsvDataset",
     "DatasetStructure",
@@ -119,6 +121,7 @@ if not TYPE_CHECKING:
         globals(),
         {
             "AUTOTUNE": "millrace.datasets.experimental",
+            "CheckpointInputPipelineHook": "millrace.training.hooks.input_saving",
             "Counter": "millrace.datasets.experimental:counter",
             "CsvDataset": "millrace.datasets.csv",
             "DatasetStructure": "millrace.datasets.windows:DatasetSpec",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from millrace.exchange.graph_util import write_graph as write_graph
     from millrace.lib.input.queues import PaddingFIFOQueue as PaddingFIFOQueue
     from millrace.lib.input.queues import PriorityQueue as PriorityQueue
+    from millrace.lib.input.queues import QueueBase as QueueBase
     from millrace.lib.input.queues import RandomShuffleQueue as RandomShuffleQueue
     from millrace.lib.input.record_files import TFRecordCompressionType as TFRecordCompressionType
     from millrace.lib.input.record_files import TFRecordOptions as TFRecordOptions
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from millrace.ops.text.codes import decode_compressed as decode_compressed
     from millrace.ops.text.codes import decode_raw as decode_raw
     from millrace.ops.text.codes import encode_base64 as encode_base64
+    from millrace.training.coordination.producers import match_filenames_once as match_filenames_once
     from millrace.api.io import gfile as gfile
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "FixedLenSequenceFeature",
     "PaddingFIFOQueue",
     "PriorityQueue",
+    "QueueBase",
     "RandomShuffleQueue",
     "SparseFeature",
     "TFRecordCompressionType",
@@ -75,6 +78,7 @@ __all__ = [
     "extract_jpeg_shape",
     "gfile",
     "is_jpeg",
+    "match_filenames_once",
     "matching_files",
     "parse_example",
     "parse_sequence_example",
@@ -98,6 +102,7 @@ if not TYPE_CHECKING:
             "FixedLenSequenceFeature": "millrace.opkit.records.features",
             "PaddingFIFOQueue": "millrace.lib.input.queues",
             "PriorityQueue": "millrace.lib.input.queues",
+            "QueueBase": "millrace.lib.input.queues",
             "RandomShuffleQueue": "millrace.lib.input.queues",
             "SparseFeature": "millrace.opkit.records.features",
             "TFRecordCompressionType": "millrace.lib.input.record_files",
@@ -120,6 +125,7 @@ if not TYPE_CHECKING:
             "encode_jpeg": "millrace.ops.image.codec",
             "extract_jpeg_shape": "millrace.ops.image.codec",
             "is_jpeg": "millrace.ops.image.codec",
+            "match_filenames_once": "millrace.training.coordination.producers",
             "matching_files": "millrace.ops.io.files",
             "parse_example": "millrace.ops.io.parsing",
             "parse_sequence_example": "millrace.ops.io.parsing",
