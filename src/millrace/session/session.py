@@ -354,7 +354,7 @@ class BaseSession:
         """A function that gives a list of the values of the fetches that a CallableOptions message names.
 
         Args:
-          callable_options: the message, with names of tensors in `feed` and `fetch`, of operations in `target`;
+          callable_options: the message: names of tensors in `feed` and `fetch`, of operations in `target`;
             in `tensor_connection` tensors take the values of others, which are computed first.
         """
         options = callable_options
