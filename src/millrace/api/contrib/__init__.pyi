@@ -3,6 +3,7 @@ from millrace.api.contrib import crf as crf
 from millrace.api.contrib import cudnn_rnn as cudnn_rnn
 from millrace.api.contrib import data as data
 from millrace.api.contrib import deprecated as deprecated
+from millrace.api.contrib import distribute as distribute
 from millrace.api.contrib import distributions as distributions
 from millrace.api.contrib import eager as eager
 from millrace.api.contrib import estimator as estimator
@@ -40,6 +41,7 @@ __all__ = [
     "cudnn_rnn",
     "data",
     "deprecated",
+    "distribute",
     "distributions",
     "eager",
     "estimator",
