@@ -31,6 +31,7 @@ from millrace.api.contrib import slim as slim
 from millrace.api.contrib import sparsemax as sparsemax
 from millrace.api.contrib import staging as staging
 from millrace.api.contrib import stateless as stateless
+from millrace.api.contrib import summary as summary
 from millrace.api.contrib import tensorboard as tensorboard
 from millrace.api.contrib import tpu as tpu
 from millrace.api.contrib import training as training
@@ -69,6 +70,7 @@ __all__ = [
     "sparsemax",
     "staging",
     "stateless",
+    "summary",
     "tensorboard",
     "tpu",
     "training",

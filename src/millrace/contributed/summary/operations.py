@@ -13,7 +13,7 @@ from millrace.contributed.summary.writers import (
     default_writer,
     should_record_summaries,
 )
-from millrace.core.dtypes import bool_, int64, string, uint8
+from millrace.core.dtypes import int64, string, uint8
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
@@ -29,7 +29,11 @@ def _step(step: Any) -> Tensor:
 
 
 def _written(
-    name: str, tensor: Any, write: Callable[[Any, str, str, Tensor], Any], family: str | None
+    name: str,
+    tensor: Any,
+    write: Callable[[Any, str, str, Tensor], Any],
+    family: str | None,
+    prepare: Callable[[], None] = lambda: None,
 ) -> Any:
     """A summary where and when one is recorded: a bool tensor that tells whether it was.
 
@@ -38,15 +42,17 @@ def _written(
       tensor: what is summarized.
       write: of the writer's handle, the tag, the scope and the tensor to the writing operation.
       family: begins the tag.
+      prepare: adds what comes before the tensor.
     """
     writer = default_writer()
     if not isinstance(writer, ResourceSummaryWriter):
         return raw.NoOp()
-    wanted = raw.LogicalAnd(convert.to_tensor(True), convert.to_tensor(should_record_summaries(), bool_))
+    wanted = should_record_summaries()
 
     def record() -> Tensor:
         with summary_scope(name, family, values=[tensor]) as (tag, scope):
-            taken = raw.Identity(convert.to_tensor(tensor))
+            prepare()
+            taken = raw.Identity(tensor)
             with control_dependencies([write(writer.resource, tag, scope, taken)]):
                 return constant(True)
 
@@ -107,12 +113,17 @@ def image(
       max_images: how many pictures of the batch at most.
       family, step: see `scalar`.
     """
+    colour: list[Any] = []
+
+    def prepare() -> None:
+        colour.append(constant([255, 0, 0, 255], uint8) if bad_color is None else bad_color)
 
     def write(writer: Any, tag: str, scope: str, x: Tensor) -> Any:
-        colour = constant([255, 0, 0, 255], uint8) if bad_color is None else bad_color
-        return raw.WriteImageSummary(writer, _step(step), tag, x, colour, max_images=max_images, name=scope)
+        return raw.WriteImageSummary(
+            writer, _step(step), tag, x, colour[-1], max_images=max_images, name=scope
+        )
 
-    return _written(name, tensor, write, family)
+    return _written(name, tensor, write, family, prepare)
 
 
 @public("contrib.summary.audio")
@@ -147,15 +158,20 @@ def generic(name: str, tensor: Any, metadata: Any = None, family: str | None = N
       metadata: a `SummaryMetadata` for the plugin that shows it, or a string tensor of one serialized.
       family, step: see `scalar`.
     """
+    described: list[Any] = []
+
+    def prepare() -> None:
+        if metadata is None:
+            described.append(constant(""))
+        elif hasattr(metadata, "SerializeToString"):
+            described.append(constant(metadata.SerializeToString()))
+        else:
+            described.append(metadata)
 
     def write(writer: Any, tag: str, scope: str, x: Tensor) -> Any:
-        if metadata is None:
-            described = constant("")
-        else:
-            described = metadata.SerializeToString() if hasattr(metadata, "SerializeToString") else metadata
-        return raw.WriteSummary(writer, _step(step), x, tag, described, name=scope)
+        return raw.WriteSummary(writer, _step(step), x, tag, described[-1], name=scope)
 
-    return _written(name, tensor, write, family)
+    return _written(name, tensor, write, family, prepare)
 
 
 @public("contrib.summary.graph")

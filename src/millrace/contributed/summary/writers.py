@@ -16,7 +16,6 @@ from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph, get_default_session
 from millrace.graph.graph import Graph
 from millrace.ops.array.constant import constant, placeholder
-from millrace.ops.math.division import floormod
 from millrace.training.global_step import get_or_create_global_step
 
 _INIT, _OPS = "_SUMMARY_WRITER_V2", "_SUMMARY_V2"
@@ -39,7 +38,7 @@ def default_writer() -> Any:
 
 @public("contrib.summary.SummaryWriter")
 class SummaryWriter:
-    """A writer that writes nothing, and what all writers can do; `create_file_writer` makes one that writes."""
+    """A writer that writes nothing, and what all can do; `create_file_writer` makes one that writes."""
 
     def set_as_default(self) -> None:
         """Makes it the default writer of the thread."""
@@ -161,8 +160,8 @@ def create_db_writer(
 
 @public("contrib.summary.should_record_summaries")
 def should_record_summaries() -> Any:
-    """Whether summaries are recorded here: a bool tensor, or False where nothing was said."""
-    return _state.recording
+    """Whether summaries are recorded here, a bool scalar; False where nothing was said."""
+    return raw.LogicalAnd(True, _state.recording)
 
 
 @contextlib.contextmanager
@@ -196,8 +195,7 @@ def record_summaries_every_n_global_steps(n: int, global_step: Any = None) -> An
       global_step: the step; default: the graph's, which is made where there is none.
     """
     step = get_or_create_global_step() if global_step is None else global_step
-    step = convert.to_tensor(step)
-    return _recording(raw.Equal(floormod(step, convert.to_tensor(n, step.dtype.base_dtype)), 0))
+    return _recording(raw.Equal(convert.to_tensor(step) % n, 0))
 
 
 @public("contrib.summary.all_summary_ops", "summary.all_v2_summary_ops")

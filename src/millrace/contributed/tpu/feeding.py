@@ -189,8 +189,10 @@ class InfeedQueue:
           ValueError: the queue is frozen with another number.
         """
         if self._frozen and number_of_shards != self._shards:
-            raise ValueError(f"Can't set sharding policy to use {number_of_shards} shards since it has been "
-                             f"frozen to use {self._shards}.")
+            raise ValueError(
+                f"Can't set sharding policy to use {number_of_shards} shards since it has been "
+                f"frozen to use {self._shards}."
+            )
         self._shards = number_of_shards
 
     def set_shard_dimensions(self, shard_dimensions: Any) -> None:
@@ -200,7 +202,9 @@ class InfeedQueue:
     def set_configuration_from_input_tensors(self, input_tensors: Any) -> None:
         """Takes dtypes and shapes from a tuple of tensors."""
         if len(input_tensors) != self._count:
-            raise ValueError(f"input_tensors is {input_tensors}, but should be a list of {self._count} Tensors")
+            raise ValueError(
+                f"input_tensors is {input_tensors}, but should be a list of {self._count} Tensors"
+            )
         self._types = [x.dtype.base_dtype for x in input_tensors]
         self._shapes = [x.shape for x in input_tensors]
 
@@ -239,7 +243,11 @@ class InfeedQueue:
         return infeed_dequeue_tuple(self._types, self.sharded_tuple_shapes, name=f"{self._name}/dequeue")
 
     def split_inputs_and_generate_enqueue_ops(
-        self, inputs: Any, device_assignment: Any = None, placement_function: Any = None, tpu_ordinal_function: Any = None
+        self,
+        inputs: Any,
+        device_assignment: Any = None,
+        placement_function: Any = None,
+        tpu_ordinal_function: Any = None,
     ) -> list[Any]:
         """Operations that hand the parts of a tuple over; once for a queue."""
         del device_assignment, placement_function, tpu_ordinal_function
@@ -265,8 +273,9 @@ class InfeedQueue:
         if self._enqueued:
             raise ValueError("Can't generate two enqueue Ops from the same queue")
         if len(sharded_inputs) != self._shards:
-            raise ValueError(f"there must be a tuple for each of {self._shards} shards. Received: "
-                             f"{len(sharded_inputs)}")
+            raise ValueError(
+                f"there must be a tuple for each of {self._shards} shards. Received: {len(sharded_inputs)}"
+            )
         self._enqueued = True
         made: list[Any] = []
         for i, one in enumerate(sharded_inputs):
@@ -307,4 +316,6 @@ class _PartitionedInfeedQueue(InfeedQueue):
         del device_assignment, host_id
         for dims in input_partition_dims or ():
             if dims is not None and any(int(d) != 1 for d in dims):
-                raise ValueError(f"one device takes whole tensors; use InfeedQueue. Received: partition {dims}")
+                raise ValueError(
+                    f"one device takes whole tensors; use InfeedQueue. Received: partition {dims}"
+                )

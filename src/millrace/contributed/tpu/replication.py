@@ -78,7 +78,7 @@ def rewrite(
     if isinstance(outputs, dict):
         return outputs
     tensors, operations = _flat(outputs)
-    tensors = control_flow.tuple(tensors, control_inputs=operations) if tensors and operations else tensors
+    tensors = control_flow.tuple_(tensors, control_inputs=operations) if tensors and operations else tensors
     if not tensors:
         return control_flow.group(*operations)
     return tensors if isinstance(outputs, list | tuple) else tensors[0]
@@ -310,7 +310,7 @@ def while_loop(
             )
         after = tensors or [values[0] + 1]
         if operations:
-            after = control_flow.tuple(after, control_inputs=operations)
+            after = control_flow.tuple_(after, control_inputs=operations)
         return after
 
     outputs = control_flow.while_loop(

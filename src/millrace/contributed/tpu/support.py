@@ -27,7 +27,9 @@ def core(num: int) -> str:
     return f"device:TPU_REPLICATED_CORE:{num}"
 
 
-@public("contrib.tpu.initialize_system", "tpu.initialize_system", "contrib.tpu.python.tpu.tpu.initialize_system")
+@public(
+    "contrib.tpu.initialize_system", "tpu.initialize_system", "contrib.tpu.python.tpu.tpu.initialize_system"
+)
 def initialize_system(embedding_config: Any = None, job: str | None = None) -> Tensor:
     """A serialized topology: of one device, as there is no TPU to bring up.
 
@@ -116,18 +118,24 @@ class Topology:
                 found.setdefault(field, []).extend(numbers)
             mesh_shape, tasks, devices = found.get(1, []), found.get(2, [0])[0], found.get(3, [0])[0]
             if tasks < 1 or devices < 1:
-                raise ValueError(f"`num_tasks` and `num_tpu_devices_per_task` must be > 0; got {tasks}, {devices}")
+                raise ValueError(
+                    f"`num_tasks` and `num_tpu_devices_per_task` must be > 0; got {tasks}, {devices}"
+                )
             flat = np.array(found.get(4, []), np.int32)
             if flat.size != tasks * devices * len(mesh_shape):
-                raise ValueError(f"`device_coordinates` must have {tasks * devices * len(mesh_shape)} entries")
+                raise ValueError(
+                    f"`device_coordinates` must have {tasks * devices * len(mesh_shape)} entries"
+                )
             device_coordinates = flat.reshape(tasks, devices, len(mesh_shape))
         self._mesh_shape = np.asarray(mesh_shape, np.int32)
         self._device_coordinates = np.asarray(device_coordinates, np.int32)
         if self._mesh_shape.shape != (3,) or (self._mesh_shape < 1).any():
             raise ValueError(f"`mesh_shape` must be a sequence of 3 positive entries; got {mesh_shape!r}")
         if self._device_coordinates.ndim != 3 or self._device_coordinates.shape[2] != 3:
-            raise ValueError("`device_coordinates` must be a rank 3 int32 array with minor dimension equal to "
-                             f"the mesh shape rank; got shape {self._device_coordinates.shape}")
+            raise ValueError(
+                "`device_coordinates` must be a rank 3 int32 array with minor dimension equal to "
+                f"the mesh shape rank; got shape {self._device_coordinates.shape}"
+            )
 
     @property
     def mesh_shape(self) -> np.ndarray:
@@ -208,8 +216,10 @@ class DeviceAssignment:
             raise ValueError(f"topology must be a Topology object, got {type(topology)}")
         places = np.asarray(core_assignment, np.int32)
         if places.ndim != 3 or places.shape[2] != topology.mesh_rank:
-            raise ValueError(f"core_assignment must be a rank 3 numpy array with shape (num_replicas, "
-                             f"num_cores_per_replica, {topology.mesh_rank}); got shape {places.shape}")
+            raise ValueError(
+                f"core_assignment must be a rank 3 numpy array with shape (num_replicas, "
+                f"num_cores_per_replica, {topology.mesh_rank}); got shape {places.shape}"
+            )
         self._topology, self._core_assignment = topology, places
 
     @property
@@ -244,7 +254,9 @@ class DeviceAssignment:
         ]
         found = [r for r, task in enumerate(tasks) if task == task_id]
         if not found:
-            raise ValueError(f"Can not find any replica in task: {task_id} contains logical_core: {logical_core}")
+            raise ValueError(
+                f"Can not find any replica in task: {task_id} contains logical_core: {logical_core}"
+            )
         return found
 
     def tpu_ordinal(self, replica: int = 0, logical_core: int = 0) -> int:
@@ -288,12 +300,12 @@ def device_assignment(
     places = []
     for replica in range(num_replicas):
         position, rest = [], replica
-        for axis in range(3):
+        for axis in (2, 1, 0):
             whole = int(counts[axis])
             where = rest % whole
             rest //= whole
             outer, inner = divmod(where, int(stride[axis]))
-            position.append(outer * int(block[axis]) + inner)
+            position.insert(0, outer * int(block[axis]) + inner)
         offsets = np.stack(np.meshgrid(*(np.arange(n) for n in box[::-1]), indexing="ij"), -1)
         cores = offsets.reshape(-1, 3)[:, ::-1] * stride + position
         places.append(cores)
@@ -398,7 +410,7 @@ class ErrorRendezvous:
             self.record_error(source, sys.exc_info(), session)
 
     def raise_errors(self, timeout_sec: float = 0) -> None:
-        """Raises the first of the errors, one that says more than that something was aborted before others."""
+        """Raises the first error; one that tells more than that something was aborted comes first."""
         if timeout_sec:
             self._done.wait(timeout_sec)
         found = [info for info in self._errors.values() if info is not None]
@@ -442,7 +454,7 @@ def start_worker_watchdog(
 
 @public("contrib.tpu.python.tpu.tensor_tracer.TensorTracer")
 class TensorTracer:
-    """Traces tensors of TPU programs where the flag asks for it; no program runs on a TPU, so it never does."""
+    """Traces tensors of TPU programs where a flag asks for it; no program runs on a TPU, so it never does."""
 
     @staticmethod
     def is_enabled() -> bool:
@@ -479,7 +491,7 @@ class MultiHostDatasetInitializerHook(SessionRunHook):
 
 @public("contrib.tpu.AsyncCheckpointSaverHook")
 class AsyncCheckpointSaverHook(CheckpointSaverHook):
-    """`tf.train.CheckpointSaverHook`; variables are saved before the next step, which they cannot change then.
+    """`tf.train.CheckpointSaverHook`: it saves between two steps.
 
     Args:
       checkpoint_dir, save_secs, save_steps, saver, checkpoint_basename, scaffold, listeners: see there.
@@ -498,5 +510,3 @@ class AsyncCheckpointSaverHook(CheckpointSaverHook):
         super().__init__(
             checkpoint_dir, save_secs, save_steps, saver, checkpoint_basename, scaffold, listeners
         )
-
-

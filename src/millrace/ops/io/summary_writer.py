@@ -43,7 +43,7 @@ class Writer(Resource):
         """Writes one event."""
         if self._file is None:
             said = "is closed" if self._opened else "was not initialized; run tf.contrib.summary.initialize()"
-            raise errors.FailedPreconditionError(None, None, f"the summary writer {said}")
+            raise errors.NotFoundError(None, None, f"the summary writer {said}")
         self._file.write(event, self._queue, self._seconds)
 
     def flush(self) -> None:
@@ -209,8 +209,8 @@ class WriteSummary:
     def shape(writer, step, tensor, tag, summary_metadata):
         return []
 
-    def kernel(xp, writer, step, tensor, tag, summary_metadata):
-        value = protos.Summary.Value(tag=_text(tag), tensor=tensor_proto.make_tensor_proto(tensor))
+    def kernel(xp, writer, step, tensor, tag, summary_metadata, T):
+        value = protos.Summary.Value(tag=_text(tag), tensor=tensor_proto.encode(np.asarray(tensor), T))
         metadata = strings(summary_metadata)[()]
         if metadata:
             value.metadata.ParseFromString(metadata)
