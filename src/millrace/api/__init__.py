@@ -612,6 +612,7 @@ if TYPE_CHECKING:
     from millrace.session.session import InteractiveSession as InteractiveSession
     from millrace.session.session import Session as Session
     from millrace.api import app as app
+    from millrace.api import audio as audio
     from millrace.api import bitwise as bitwise
     from millrace.api import compat as compat
     from millrace.api import contrib as contrib
@@ -791,6 +792,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "audio",
     "audio_summary",
     "batch_gather",
     "batch_scatter_update",
@@ -1924,5 +1926,5 @@ if not TYPE_CHECKING:
             "zeros_like": "millrace.ops.array.fill",
             "zeta": "millrace.ops.math.special",
         },
-        children=("app", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "tpu", "train", "version",),
+        children=("app", "audio", "bitwise", "compat", "contrib", "data", "debugging", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "python_io", "quantization", "queue", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "tpu", "train", "version",),
     )

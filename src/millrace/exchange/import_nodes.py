@@ -21,7 +21,8 @@ from millrace.exchange.attr_protos import attr_from_proto, bytes_to_text
 from millrace.exchange.functional_control_flow import adopt_control_flow
 from millrace.exchange.inline import CALLED, UnknownOpError, inline_calls
 from millrace.exchange.newer_attrs import changes_nothing
-from millrace.exchange.tokens import array_types, is_flow, plain
+from millrace.exchange.older_types import read_older
+from millrace.exchange.tokens import array_types, has_plain_flows, is_flow, plain
 from millrace.graph.graph import Graph
 from millrace.graph.opdef import OpDef, lookup
 from millrace.graph.operation import Operation, add_consumer
@@ -30,6 +31,7 @@ from millrace.graph.tensor import Tensor
 # Each takes (nodes, functions by name), may add functions, and returns the nodes to import instead.
 _PASSES: tuple[Callable[[list[Any], dict[str, Any]], list[Any]], ...] = (
     inline_calls,
+    read_older,
     adopt_control_flow,
 )
 _SCALAR_MEANT_UNKNOWN_BEFORE = 24  # GraphDef producers before this wrote placeholders of any shape as scalars
@@ -87,7 +89,7 @@ class Import:
         self._check_names(nodes)
         self.names = {node.name for node in nodes}
         self.back_edges = _back_edges(nodes)
-        if any(is_flow(node.op) for node in nodes):
+        if any(is_flow(node.op) for node in nodes) or has_plain_flows(nodes):
             self.types = array_types()
             self.graph.get_scoped("old control flow", list).append(self.prefix)
         placed: list[tuple[Any, Operation]] = []
