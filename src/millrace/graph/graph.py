@@ -15,6 +15,7 @@ from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph import device as device_specs
 from millrace.graph.inside import GraphInside
+from millrace.graph.location import Frames
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor, tensor_by_parts
 
@@ -108,6 +109,7 @@ class Graph(GraphInside):
         self.body: Body | None = None
         self._control_flow_context: Any = None
         self._default_original_op: Operation | None = None
+        self.frames: Frames | None = None  # where what is added now comes from, if not from whoever calls
 
     # --- contents -------------------------------------------------------------------------------------------
 

@@ -17,7 +17,6 @@ from millrace.building.scopes import colocate_with, device, init_scope, name_sco
 from millrace.core import dtypes, late, shapes
 from millrace.core.collection_protos import register_proto_function
 from millrace.core.public import public
-from millrace.drawing import cards
 from millrace.graph.defaults import get_default_graph, session_for
 from millrace.graph.graph import Graph
 from millrace.graph.keys import GraphKeys
@@ -460,7 +459,7 @@ class Variable(metaclass=_VariableType):
         )
 
     def _repr_html_(self) -> str:
-        return cards.variable(self)
+        return late.module("cards").variable(self)
 
 
 class VariableReference:
