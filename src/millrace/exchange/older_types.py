@@ -134,7 +134,9 @@ def _padded(node: Any) -> list[Any]:
         )
         image = made[0].name
     made.append(
-        _node(f"{node.name}/pad", "MirrorPad", [image, paddings], node, T=node.attr["T"], mode=node.attr["mode"])
+        _node(
+            f"{node.name}/pad", "MirrorPad", [image, paddings], node, T=node.attr["T"], mode=node.attr["mode"]
+        )
     )
     last = _renamed(node, "Conv2D", [made[-1].name, filters, *controls])
     del last.attr["mode"]

@@ -40,7 +40,9 @@ def has_plain_flows(nodes: Collection[Any]) -> bool:
     if not arrays:
         return False
     constants = {node.name for node in nodes if node.op == "Const"}
-    flows = ([i for i in node.input if not i.startswith("^")] for node in arrays if node.op != "TensorArrayV3")
+    flows = (
+        [i for i in node.input if not i.startswith("^")] for node in arrays if node.op != "TensorArrayV3"
+    )
     return any(inputs and inputs[-1].partition(":")[0] in constants for inputs in flows)
 
 

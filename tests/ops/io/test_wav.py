@@ -76,7 +76,9 @@ def test_unknown_chunks_are_passed_over():
 
 
 def test_speech():
-    sound, rate = tf.audio.decode_wav(tf.audio.encode_wav(SOUND, 16000), desired_channels=1, desired_samples=1200)
+    sound, rate = tf.audio.decode_wav(
+        tf.audio.encode_wav(SOUND, 16000), desired_channels=1, desired_samples=1200
+    )
     energies = raw.AudioSpectrogram(input=sound, window_size=480, stride=160, magnitude_squared=True)
     assert energies.shape == (1, 5, 257)
     full = raw.Mfcc(spectrogram=energies, sample_rate=rate, dct_coefficient_count=40)
@@ -89,11 +91,25 @@ def test_speech():
     )
     energies, full, some = run([energies, full, some])
     np.testing.assert_allclose(energies.sum(), 55993.19140625, rtol=1e-6)
-    wanted = [-42.38439178466797, 3.466503620147705, -14.967864990234375, -3.8277390003204346, 6.372641563415527]
+    wanted = [
+        -42.38439178466797,
+        3.466503620147705,
+        -14.967864990234375,
+        -3.8277390003204346,
+        6.372641563415527,
+    ]
     np.testing.assert_allclose(full[0, 0, :5], wanted, rtol=1e-4)
-    wanted = [-24.881263732910156, 7.256646633148193, -5.204928398132324, -9.458684921264648, -3.4432497024536133]
+    wanted = [
+        -24.881263732910156,
+        7.256646633148193,
+        -5.204928398132324,
+        -9.458684921264648,
+        -3.4432497024536133,
+    ]
     np.testing.assert_allclose(some[0, 0, :5], wanted, rtol=1e-4)
-    np.testing.assert_allclose([full.sum(), some.sum()], [-214.84921264648438, -124.69808197021484], rtol=1e-4)
+    np.testing.assert_allclose(
+        [full.sum(), some.sum()], [-214.84921264648438, -124.69808197021484], rtol=1e-4
+    )
 
 
 def test_speech_refuses():

@@ -51,7 +51,12 @@ def check(name, found):
 def of_pair(a, b, of="x y"):
     first, second = of.split()
     (low, high), (other_low, other_high) = a, b
-    return {f"min_{first}": low, f"max_{first}": high, f"min_{second}": other_low, f"max_{second}": other_high}
+    return {
+        f"min_{first}": low,
+        f"max_{first}": high,
+        f"min_{second}": other_low,
+        f"max_{second}": other_high,
+    }
 
 
 @pytest.mark.parametrize("k,ends", PAIRS[::3])
@@ -73,9 +78,7 @@ def test_products(k, ends):
 def test_sums(k, ends):
     for name, kind in (("bias", "quint8"), ("bias32_", "qint8")):
         x, bias = drawn((3, 5), kind, k), drawn((5,), kind, k + 50)
-        found = raw.QuantizedBiasAdd(
-            input=x, bias=bias, out_type=tf.qint32, **of_pair(*ends, "input bias")
-        )
+        found = raw.QuantizedBiasAdd(input=x, bias=bias, out_type=tf.qint32, **of_pair(*ends, "input bias"))
         check(f"{name}{k}", found)
     for name, shape in (("", (3, 5)), ("b", (5,))):
         full, part = drawn((3, 5), "quint8", k), drawn(shape, "quint8", k + 50)
@@ -95,7 +98,9 @@ def test_new_ranges(k, ends):
     for name, kind in (("req", tf.quint8), ("req8", tf.qint8)):
         found = raw.Requantize(input=x, out_type=kind, **old, **new)
         if ends[1][0] > 0:
-            with pytest.raises(tf.errors.InvalidArgumentError, match="requested_output_min must be <= 0, but got 0.5"):
+            with pytest.raises(
+                tf.errors.InvalidArgumentError, match="requested_output_min must be <= 0, but got 0.5"
+            ):
                 values(found)
         else:
             check(f"{name}{k}", found)
@@ -109,7 +114,13 @@ def test_layers(k):
         check(f"relu{k}{kind}", raw.QuantizedRelu(features=x, **ends))
         check(f"relu6{k}{kind}", raw.QuantizedRelu6(features=x, **ends))
     image = drawn((1, 5, 6, 2), "quint8", k)
-    pool = {"ksize": [1, 3, 2, 1], "strides": [1, 2, 1, 1], "padding": "SAME", "min_input": low, "max_input": high}
+    pool = {
+        "ksize": [1, 3, 2, 1],
+        "strides": [1, 2, 1, 1],
+        "padding": "SAME",
+        "min_input": low,
+        "max_input": high,
+    }
     check(f"avg{k}quint8", raw.QuantizedAvgPool(input=image, **pool))
     check(f"max{k}quint8", raw.QuantizedMaxPool(input=image, **pool))
     check(f"inorm{k}quint8", raw.QuantizedInstanceNorm(x=image, x_min=low, x_max=high))
@@ -228,7 +239,10 @@ def test_fused_parts_mean_what_they_do_apart():
 
 def test_ranges_of_channels():
     x = quantized(GOLDEN["i32"], "qint32")
-    ends = {"input_min": -np.linspace(1, 3, 8).astype("f") * 1000, "input_max": np.linspace(1, 4, 8).astype("f") * 1000}
+    ends = {
+        "input_min": -np.linspace(1, 3, 8).astype("f") * 1000,
+        "input_max": np.linspace(1, 4, 8).astype("f") * 1000,
+    }
     check("rrpc", raw.RequantizationRangePerChannel(input=x, **ends, clip_value_max=6.0))
     for kind, low in (("quint8", 0.0), ("qint8", -0.05)):
         found = raw.RequantizePerChannel(
@@ -245,5 +259,8 @@ def test_refusals():
         raw.QuantizedMatMul(a=x, b=x, transpose_b=True, min_a=[0.0], max_a=1.0, min_b=0.0, max_b=1.0)
     with pytest.raises(ValueError, match="as long as the last dimension"):
         raw.QuantizedBiasAdd(
-            input=x, bias=drawn((2,), "quint8", 0), out_type=tf.qint32, **of_pair((0.0, 1.0), (0.0, 1.0), "input bias")
+            input=x,
+            bias=drawn((2,), "quint8", 0),
+            out_type=tf.qint32,
+            **of_pair((0.0, 1.0), (0.0, 1.0), "input bias"),
         )

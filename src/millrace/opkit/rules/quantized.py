@@ -168,7 +168,5 @@ def check_requested(low: Any, high: Any) -> Range:
     if low > 0:
         raise refusal(f"requested_output_min must be <= 0, but got {low:g}")
     if high < low:
-        raise refusal(
-            f"requested_output_max must be >= requested_output_min, but got {high:g} and {low:g}"
-        )
+        raise refusal(f"requested_output_max must be >= requested_output_min, but got {high:g} and {low:g}")
     return a_range(low, high)

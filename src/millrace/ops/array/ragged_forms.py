@@ -72,9 +72,7 @@ class RaggedTensorToSparse:
         _check_length(len(places.columns[0]), len(values))
         outer = np.stack(places.columns, 1).astype(np.int64)
         inner = np.argwhere(np.ones(values.shape[1:], bool))
-        indices = np.concatenate(
-            [np.repeat(outer, len(inner), 0), np.tile(inner, (len(outer), 1))], axis=1
-        )
+        indices = np.concatenate([np.repeat(outer, len(inner), 0), np.tile(inner, (len(outer), 1))], axis=1)
         return indices, values.ravel(), np.array([*places.sizes, *values.shape[1:]], np.int64)
 
     grad = NOT_DIFFERENTIABLE

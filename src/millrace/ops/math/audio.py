@@ -103,7 +103,11 @@ class Mfcc:
         if spectrogram.ndim != 3:
             raise refusal(f"spectrogram must be 3-dimensional. Received: shape {list(spectrogram.shape)}")
         rate, bins = int(sample_rate), spectrogram.shape[2]
-        low, high, count = float(lower_frequency_limit), float(upper_frequency_limit), filterbank_channel_count
+        low, high, count = (
+            float(lower_frequency_limit),
+            float(upper_frequency_limit),
+            filterbank_channel_count,
+        )
         if bins < 2 or rate <= 0 or count < 1 or low < 0 or high <= low:
             raise refusal(
                 "Mfcc initialization failed for channel count "

@@ -140,14 +140,18 @@ QuantizedConv2DAndRequantize = _conv(
     "QuantizedConv2DAndRequantize", "Requantize", "A convolution in the range asked for."
 )
 QuantizedConv2DAndReluAndRequantize = _conv(
-    "QuantizedConv2DAndReluAndRequantize", "Relu Requantize", "A rectified convolution in the range asked for."
+    "QuantizedConv2DAndReluAndRequantize",
+    "Relu Requantize",
+    "A rectified convolution in the range asked for.",
 )
 QuantizedConv2DWithBias = _conv("QuantizedConv2DWithBias", "Bias", "A convolution and a bias.")
 QuantizedConv2DWithBiasAndRelu = _conv(
     "QuantizedConv2DWithBiasAndRelu", "Bias Relu", "A convolution, a bias and a rectifier."
 )
 QuantizedConv2DWithBiasAndRequantize = _conv(
-    "QuantizedConv2DWithBiasAndRequantize", "Bias Requantize", "A convolution and a bias in the range asked for."
+    "QuantizedConv2DWithBiasAndRequantize",
+    "Bias Requantize",
+    "A convolution and a bias in the range asked for.",
 )
 QuantizedConv2DWithBiasAndReluAndRequantize = _conv(
     "QuantizedConv2DWithBiasAndReluAndRequantize",
@@ -155,7 +159,9 @@ QuantizedConv2DWithBiasAndReluAndRequantize = _conv(
     "A convolution, a bias and a rectifier in the range asked for.",
 )
 QuantizedConv2DWithBiasSumAndRelu = _conv(
-    "QuantizedConv2DWithBiasSumAndRelu", "Bias Sum Relu", "A convolution, a bias, a float summand, a rectifier."
+    "QuantizedConv2DWithBiasSumAndRelu",
+    "Bias Sum Relu",
+    "A convolution, a bias, a float summand, a rectifier.",
 )
 QuantizedConv2DWithBiasSumAndReluAndRequantize = _conv(
     "QuantizedConv2DWithBiasSumAndReluAndRequantize",

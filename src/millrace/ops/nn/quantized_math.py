@@ -116,7 +116,9 @@ class QuantizedBiasAdd:
     """Adds a quantized vector to the last dimension."""
 
     def shape(input, bias, min_input, max_input, min_bias, max_bias):
-        quantized.check_scalars(min_input=min_input, max_input=max_input, min_bias=min_bias, max_bias=max_bias)
+        quantized.check_scalars(
+            min_input=min_input, max_input=max_input, min_bias=min_bias, max_bias=max_bias
+        )
         (size,) = with_rank(bias, 1, "bias")
         if input and None not in (input[-1], size) and input[-1] != size:
             raise ValueError(
