@@ -1,4 +1,4 @@
-"""Graphs of early releases: queues, readers, stacks and tensor arrays that were strings, fused convolutions."""
+"""Graphs of early releases: queues, readers, stacks and arrays that were strings, fused convolutions."""
 
 from __future__ import annotations
 
@@ -173,8 +173,8 @@ def test_fused_convolutions():
     shared = {"T": tf.float32, "padding": text(b"VALID"), "strides": ints(1, 2, 2, 1)}
     g.add("y", "FusedPadConv2D", "x", "p", "w", mode=text(b"REFLECT"), **shared)
     align = protos.AttrValue(b=True)
-    g.add("z", "FusedResizeAndPadConv2D", "x", "s", "p", "w", mode=text(b"SYMMETRIC"), resize_align_corners=align,
-          **shared)  # fmt: skip
+    g.add("z", "FusedResizeAndPadConv2D", "x", "s", "p", "w", mode=text(b"SYMMETRIC"),
+          resize_align_corners=align, **shared)  # fmt: skip
     found = g.run("y:0", "z:0")
     with tf.Graph().as_default(), tf.Session() as sess:
         first = tf.nn.conv2d(tf.pad(image, border, "REFLECT"), filters, [1, 2, 2, 1], "VALID")

@@ -68,9 +68,9 @@ def test_ragged_rows_as_sparse():
         values(list(found))
 
 
-def to_tensor(parts, forms, shape=np.int64(-1), default=-1.0):
+def to_tensor(parts, forms, shape=-1, default=-1.0):
     return raw.RaggedTensorToTensor(
-        shape=shape,
+        shape=np.asarray(shape, np.int64),
         values=np.arange(1.0, 6.0),
         default_value=np.float64(default),
         row_partition_tensors=[np.int64(p) for p in parts],
@@ -84,13 +84,13 @@ def test_ragged_rows_as_dense():
     assert values([by_splits]) == [wanted]
     by_rows = to_tensor([2, [0, 1, 1], [0, 0, 2, 2, 2]], ["FIRST_DIM_SIZE", "VALUE_ROWIDS", "VALUE_ROWIDS"])
     assert values([by_rows]) == [wanted]
-    cut = to_tensor([[0, 2, 5]], ["ROW_SPLITS"], shape=np.int64([3, 2]), default=0)
+    cut = to_tensor([[0, 2, 5]], ["ROW_SPLITS"], shape=[3, 2], default=0)
     assert cut.shape == (3, 2)
     assert values([cut]) == [[[1, 2], [3, 4], [0, 0]]]
     with pytest.raises(ValueError, match="ROW_LIMITS"):
         to_tensor([[0, 1]], ["ROW_LIMITS"])
     with pytest.raises(tf.errors.InvalidArgumentError, match="must have 2 elements"):
-        values([to_tensor([[0, 2, 5]], ["ROW_SPLITS"], shape=np.int64([3, 2, 1]))])
+        values([to_tensor([[0, 2, 5]], ["ROW_SPLITS"], shape=[3, 2, 1])])
     with pytest.raises(tf.errors.InvalidArgumentError, match="not be negative or decrease"):
         values([to_tensor([2, [0, 1, 0, 0, 1]], ["FIRST_DIM_SIZE", "VALUE_ROWIDS"])])
     with pytest.raises(tf.errors.InvalidArgumentError, match="below 1"):

@@ -22,8 +22,8 @@ _READERS = ("FixedLengthRecord", "Identity", "TFRecord", "TextLine", "WholeFile"
 _OF_READERS = ("NumRecordsProduced", "NumWorkUnitsCompleted", "Read", "ReadUpTo", "Reset", "RestoreState",
                "SerializeState")  # fmt: skip
 _OF_ARRAYS = ("", "Close", "Concat", "Gather", "Grad", "Read", "Scatter", "Size", "Split", "Write")
-_OF_MATRICES = ("Cholesky", "CholeskyGrad", "FFT", "FFT2D", "FFT3D", "IFFT", "IFFT2D", "IFFT3D", "SelfAdjointEig",
-                "SelfAdjointEigV2", "Svd")  # fmt: skip
+_OF_MATRICES = ("Cholesky", "CholeskyGrad", "FFT", "FFT2D", "FFT3D", "IFFT", "IFFT2D", "IFFT3D",
+                "SelfAdjointEig", "SelfAdjointEigV2", "Svd")  # fmt: skip
 _OF_BATCHES = ("Determinant", "Inverse", "Solve", "SolveLs", "TriangularSolve")
 _MAKERS = frozenset(("Stack", *_QUEUES, *(f"{r}Reader" for r in _READERS)))
 

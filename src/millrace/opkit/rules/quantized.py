@@ -1,6 +1,6 @@
 """The arithmetic of quantized integers: steps of a range, and what they stand for.
 
-A quantized type of n bits divides a range [low, high] into 2ⁿ - 1 steps, its lowest integer standing for `low`.
+A quantized type of n bits divides a range [low, high] into 2ⁿ - 1 steps; its lowest integer stands for `low`.
 """
 
 from __future__ import annotations

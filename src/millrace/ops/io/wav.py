@@ -65,7 +65,7 @@ def _decoded(data: bytes) -> tuple[np.ndarray, int]:
 
 
 def _fitted(samples: np.ndarray, count: int, channels: int) -> np.ndarray:
-    """Samples cut off or filled up with silence, channels cut off or filled up with the last one; -1 for all."""
+    """Cuts samples off or adds silence, cuts channels off or repeats the last one; -1 takes all."""
     if count != -1:
         samples = np.pad(samples[:count], [(0, max(0, count - len(samples))), (0, 0)])
     if channels != -1:
@@ -133,13 +133,14 @@ def decode_wav(
 
     Args:
       contents: scalar string, the bytes of the file.
-      desired_channels: how many channels the result has; others are left out, missing ones are as the last. -1:
-        those of the file.
+      desired_channels: how many channels the result has; others are left out, missing ones are as the last.
+        -1: those of the file.
       desired_samples: how many samples; others are left out, missing ones are zero. -1: those of the file.
       name: op name; default "DecodeWav".
 
     Returns:
-      A named tuple: `audio`, float32 `[samples, channels]` between -1 and 1, and `sample_rate`, an int32 scalar.
+      A named tuple: `audio`, float32 `[samples, channels]` between -1 and 1, and `sample_rate`, an
+      int32 scalar.
 
     Raises:
       InvalidArgumentError: when run, if the file is not a WAV file of 16-bit PCM or is cut off.

@@ -1,7 +1,7 @@
 """Products, sums and convolutions of quantized integers, with the range that their results are in.
 
-Results are integers of 32 bits, whose range is so wide that one step is a step of one input times a step of the
-other; `requantize` brings them back to 8 bits.
+Results are integers of 32 bits, whose range is so wide that one step is a step of one input times a step of
+the other; `requantize` brings them back to 8 bits.
 """
 
 from __future__ import annotations
