@@ -1,6 +1,6 @@
 """Quantized products with bias, sum, activation and new range in one, as converters for CPUs write them.
 
-The ranges of these are symmetric: a step of 0 is the number 0, and the larger end of a range tells the size of
+The ranges of these are symmetric: the step 0 is the number 0, and the larger end of a range tells the size of
 a step. A filter may have one range for each of its output channels.
 """
 
