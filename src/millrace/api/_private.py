@@ -264,6 +264,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "maybe_set_static_shape": "millrace.building.internals:maybe_set_static_shape",
         "shape_tensor": "millrace.building.internals:shape_tensor",
     },
+    "python.keras.backend": {
+        "get_graph": "millrace.models.keras.backend.session:get_default_graph",
+    },
     "python.keras.utils.conv_utils": {
         "conv_input_length": "millrace.lib.layers.arguments:conv_input_length",
         "convert_data_format": "millrace.lib.layers.arguments:convert_data_format",

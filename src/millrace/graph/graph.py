@@ -71,6 +71,13 @@ class _NameScope:
 class Graph(GraphInside):
     """A computation, described: operations in creation order, named uniquely, and collections of things about
     them.
+
+    Example:
+      >>> graph = tf.Graph()
+      >>> with graph.as_default():
+      ...     x = tf.constant(1.0, name="x")
+      >>> print([op.name for op in graph.get_operations()])
+      ['x']
     """
 
     is_function = False  # True where a tensor from outside is captured

@@ -479,6 +479,12 @@ class Session(BaseSession):
       target: accepted for TensorFlow's form; millrace runs in this process.
       graph: default: the default graph.
       config: a `ConfigProto`.
+
+    Example:
+      >>> x, y = tf.constant(1.0), tf.constant(2.0)
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(x + y))
+      3.0
     """
 
     def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None) -> None:
