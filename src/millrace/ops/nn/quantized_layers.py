@@ -102,8 +102,6 @@ def _held(features: Any, low: Any, high: Any, most: float | None) -> list[Any]:
     return [as_quantized(held, features.dtype), *ends]
 
 
-_RANGE = "min_features: float32, max_features: float32"
-_ACTIVATED = "activations: out_type, min_activations: float32, max_activations: float32"
 _ACTIVATION = {"Tinput": _ANY, "out_type": _INTO_8, "host": True}
 
 
@@ -112,7 +110,11 @@ def _activation_shape(features, min_features, max_features):
     return [features, (), ()]
 
 
-@declare(f"QuantizedRelu(features: Tinput, {_RANGE}) -> {_ACTIVATED}", **_ACTIVATION)
+@declare(
+    "QuantizedRelu(features: Tinput, min_features: float32, max_features: float32) -> activations: "
+    "out_type, min_activations: float32, max_activations: float32",
+    **_ACTIVATION,
+)
 class QuantizedRelu:
     """max(x, 0) on quantized integers; the range stays."""
 
@@ -124,7 +126,11 @@ class QuantizedRelu:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare(f"QuantizedRelu6(features: Tinput, {_RANGE}) -> {_ACTIVATED}", **_ACTIVATION)
+@declare(
+    "QuantizedRelu6(features: Tinput, min_features: float32, max_features: float32) -> activations: "
+    "out_type, min_activations: float32, max_activations: float32",
+    **_ACTIVATION,
+)
 class QuantizedRelu6:
     """min(max(x, 0), 6) on quantized integers; the range stays."""
 
@@ -136,7 +142,11 @@ class QuantizedRelu6:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare(f"QuantizedReluX(features: Tinput, max_value: float32, {_RANGE}) -> {_ACTIVATED}", **_ACTIVATION)
+@declare(
+    "QuantizedReluX(features: Tinput, max_value: float32, min_features: float32, max_features: float32) -> "
+    "activations: out_type, min_activations: float32, max_activations: float32",
+    **_ACTIVATION,
+)
 class QuantizedReluX:
     """min(max(x, 0), max_value) on quantized integers; the range stays."""
 
