@@ -21,7 +21,7 @@ from millrace.exchange.attr_protos import attr_from_proto, bytes_to_text
 from millrace.exchange.functional_control_flow import adopt_control_flow
 from millrace.exchange.inline import CALLED, UnknownOpError, inline_calls
 from millrace.exchange.newer_attrs import changes_nothing
-from millrace.exchange.older_types import read_older
+from millrace.exchange.other_types import read_later, read_older
 from millrace.exchange.tokens import array_types, has_plain_flows, is_flow, plain
 from millrace.graph import location
 from millrace.graph.graph import Graph
@@ -31,6 +31,7 @@ from millrace.graph.tensor import Tensor
 
 # Each takes (nodes, functions by name), may add functions, and returns the nodes to import instead.
 _PASSES: tuple[Callable[[list[Any], dict[str, Any]], list[Any]], ...] = (
+    read_later,
     inline_calls,
     read_older,
     adopt_control_flow,

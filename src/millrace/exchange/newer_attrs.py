@@ -22,6 +22,10 @@ _HINTS = frozenset(
         "debug_name",
         "executor_type",
         "force_synchronous",
+        "grad_a",
+        "grad_b",
+        "grad_x",
+        "grad_y",
         "metadata",
         "parallel_iterations",
         "preserve_cardinality",
@@ -40,6 +44,7 @@ _DEFAULTS: dict[str, Any] = {
     "shuffle": True,
 }
 _TYPES = {
+    "Tshape": "DT_INT32",
     "Tnumsegments": "DT_INT32",
     "Tsegmentids": "DT_INT32",
     "Tsparse_indices": "DT_INT64",
