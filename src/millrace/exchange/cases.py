@@ -39,7 +39,13 @@ def unfold_case(node: Any, functions: MutableMapping[str, Any], local: str) -> l
 
 
 def _choice(
-    node: Any, functions: MutableMapping[str, Any], branches: list[str], k: int, name: str, local: str, data: list[str]
+    node: Any,
+    functions: MutableMapping[str, Any],
+    branches: list[str],
+    k: int,
+    name: str,
+    local: str,
+    data: list[str],
 ) -> list[Any]:
     """The nodes that choose between branch `k` and those behind it."""
     index = protos.NodeDef(name=f"{name}/index", op="Const", device=node.device)

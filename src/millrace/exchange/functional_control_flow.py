@@ -50,7 +50,9 @@ def _adopted(node: Any, functions: MutableMapping[str, Any], outer: Spell, local
     """
     if node.op in CASES:
         return [
-            one for made in unfold_case(node, functions, local) for one in _adopted(made, functions, outer, local)
+            one
+            for made in unfold_case(node, functions, local)
+            for one in _adopted(made, functions, outer, local)
         ]
     branch = node.op in _BRANCHES and "Tcond" in node.attr
     if branch:

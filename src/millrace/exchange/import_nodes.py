@@ -101,7 +101,7 @@ class Import:
                 placed.append((node, op))
                 if controls is not None:
                     op.control_inputs += [c for c in controls(op) if c not in op.control_inputs]
-        self._close_loops()
+        self._close_loops({node.name: node for node, _ in placed})
         self._check_map()
         for node, op in placed:
             self._place(node, op)
@@ -248,11 +248,11 @@ class Import:
         made.attr["T"].type = self.ops[op].outputs[index].dtype.base_dtype.as_datatype_enum
         return made
 
-    def _close_loops(self) -> None:
+    def _close_loops(self, nodes: Mapping[str, Any]) -> None:
         """Gives each Merge of a loop the inputs that come from the iteration before."""
         for name in dict.fromkeys(merge for merge, _ in self.back_edges):
             op = self.ops[name]
-            node = next(n for n in self.proto.node if n.name == name)
+            node = nodes[name]
             inputs = iter(op.inputs)
             found = []
             for text in node.input:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.core import shapes
 from millrace.core.dtypes import ALL, BOOL, INDEX, NUMERIC
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare

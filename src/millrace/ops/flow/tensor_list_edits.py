@@ -21,7 +21,9 @@ _INDEX = frozenset((dtypes.int32, dtypes.int64))
 def _placed(items: list[Any], tensor: Any, indices: Any) -> Stack:
     """A list with the rows of `tensor` at the places `indices`, longer where they ask for it."""
     if len(indices) != len(tensor):
-        raise refusal(f"Specified a list with shape [{len(indices)}] from a tensor with shape {list(tensor.shape)}")
+        raise refusal(
+            f"Specified a list with shape [{len(indices)}] from a tensor with shape {list(tensor.shape)}"
+        )
     for place, row in zip(indices.tolist(), tensor, strict=True):
         if place < 0:
             raise refusal(f"Indices in TensorListScatter must all be non-negative. Received: {place}")
@@ -104,7 +106,11 @@ class TensorListScatter:
 
     def grad(op, dlist):
         tensor, indices, _ = op.inputs
-        return raw.TensorListGather(dlist, indices, raw.Shape(tensor)[1:], element_dtype=tensor.dtype), None, None
+        return (
+            raw.TensorListGather(dlist, indices, raw.Shape(tensor)[1:], element_dtype=tensor.dtype),
+            None,
+            None,
+        )
 
 
 @declare(

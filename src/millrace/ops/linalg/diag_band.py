@@ -19,7 +19,6 @@ from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.shape_rules import at_least
 
-
 _LEFT = "LEFT_LEFT"
 _ALIGN = one_of("LEFT_RIGHT", "RIGHT_LEFT", _LEFT, "RIGHT_RIGHT", default="RIGHT_LEFT")
 
@@ -253,9 +252,7 @@ class MatrixSetDiagV2:
         return kept, raw.MatrixDiagPartV2(dy, k, zero), None
 
 
-@declare(
-    "MatrixSetDiagV3(input: T, diagonal: T, k: int32) -> output: T", T=ALL, align=_ALIGN, static=("k",)
-)
+@declare("MatrixSetDiagV3(input: T, diagonal: T, k: int32) -> output: T", T=ALL, align=_ALIGN, static=("k",))
 class MatrixSetDiagV3:
     """MatrixSetDiagV2 whose short diagonals begin or end with what is ignored, as `align` says."""
 

@@ -196,7 +196,11 @@ class StatelessRandomUniformFullIntV2:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("RngReadAndSkip(resource: resource, alg: int32, delta: uint64) -> value: int64", writes="resource", host=True)
+@declare(
+    "RngReadAndSkip(resource: resource, alg: int32, delta: uint64) -> value: int64",
+    writes="resource",
+    host=True,
+)
 class RngReadAndSkip:
     """The state of a generator, which moves on by `delta` numbers."""
 
