@@ -30,6 +30,7 @@ _HINTS = frozenset(
         "parallel_iterations",
         "preserve_cardinality",
         "use_inter_op_parallelism",
+        "sparse_gradient",
         "warm_start",
     )
 )

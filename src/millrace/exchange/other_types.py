@@ -1,8 +1,8 @@
 """Operation types of early and of later releases, as those known here: two rewrites of the importer.
 
 Queues, readers, stacks and tensor arrays were once strings in variables; their successors are
-resources, and otherwise the same. Later releases gave known operations new names for more dtypes, or for tables
-without a name. What has no single successor becomes the operations that it stands for; the
+resources, and otherwise the same. Later releases gave known operations new names for more dtypes, or for
+tables without a name. What has no single successor becomes the operations that it stands for; the
 last of them has its name.
 """
 

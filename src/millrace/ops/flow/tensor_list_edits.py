@@ -90,7 +90,8 @@ class TensorListResize:
 
 
 @declare(
-    "TensorListScatter(tensor: element_dtype, indices: int32, element_shape: shape_type) -> output_handle: variant",
+    "TensorListScatter(tensor: element_dtype, indices: int32, element_shape: shape_type) -> "
+    "output_handle: variant",
     element_dtype=ALL,
     shape_type=_INDEX,
     host=True,
@@ -114,8 +115,8 @@ class TensorListScatter:
 
 
 @declare(
-    "TensorListScatterV2(tensor: element_dtype, indices: int32, element_shape: shape_type, num_elements: int32) "
-    "-> output_handle: variant",
+    "TensorListScatterV2(tensor: element_dtype, indices: int32, element_shape: shape_type, "
+    "num_elements: int32) -> output_handle: variant",
     element_dtype=ALL,
     shape_type=_INDEX,
     host=True,

@@ -68,7 +68,7 @@ def _size(low: int, high: int, longest: int, rows: int, cols: int) -> tuple[int,
 
 
 def _shifts(d: np.ndarray, rows: int, cols: int, low: int, high: int, align: str) -> np.ndarray:
-    """How far each diagonal's first element is from the start of its row: 0 where it is aligned to the left."""
+    """How far each diagonal's first element is from the start of its row: 0 where it is aligned left."""
     above, below = align.split("_")
     right = np.where(d > 0, above == "RIGHT", below == "RIGHT") & (d != 0)
     own = np.minimum(rows + np.minimum(d, 0), cols - np.maximum(d, 0))

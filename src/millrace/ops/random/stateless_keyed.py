@@ -29,7 +29,8 @@ def _state(key: Any, counter: Any, alg: Any) -> np.ndarray:
         raise refusal(f"Only Philox (algorithm {PHILOX}) is there. Received: algorithm {int(alg)}")
     if np.shape(key) != (1,) or np.shape(counter) != (2,):
         raise refusal(
-            f"key must have 1 element and counter 2. Received: {list(np.shape(key))} and {list(np.shape(counter))}"
+            "key must have 1 element and counter 2. "
+            f"Received: {list(np.shape(key))} and {list(np.shape(counter))}"
         )
     parts = [np.ascontiguousarray(part, np.uint64).view(np.uint32) for part in (counter, key)]
     return np.concatenate(parts)
@@ -175,7 +176,8 @@ class StatelessRandomUniformIntV2:
 
 
 @declare(
-    "StatelessRandomUniformFullIntV2(shape: Tshape, key: uint64, counter: uint64, alg: int32) -> output: dtype",
+    "StatelessRandomUniformFullIntV2(shape: Tshape, key: uint64, counter: uint64, alg: int32) -> "
+    "output: dtype",
     static=("shape",),
     host=True,
     dtype=dtype_attr(_WHOLE, uint64),
