@@ -297,3 +297,12 @@ def test_old_signatures_of_optimizers():
             session.run(tf.global_variables_initializer())
             session.run(step)
             assert session.run([x, optimizer.get_slot(x, "seen")]) == [-0.5, 1.0]
+
+
+def test_no_import_below_compat_v1_makes_a_module_of_its_own():
+    """`import tensorflow.compat.v1.X` of what is not a module must not hide the namespace."""
+    import millrace
+
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("millrace.compat.v1.GraphKeys")
+    assert millrace.compat.v1 is importlib.import_module("millrace.compat.v1") and millrace.compat.v1.Session

@@ -21,7 +21,7 @@ from millrace.exchange.attr_protos import attr_from_proto, bytes_to_text
 from millrace.exchange.functional_control_flow import adopt_control_flow
 from millrace.exchange.inline import CALLED, UnknownOpError, inline_calls
 from millrace.exchange.newer_attrs import changes_nothing
-from millrace.exchange.older_types import read_older
+from millrace.exchange.other_types import read_later, read_older
 from millrace.exchange.tokens import array_types, has_plain_flows, is_flow, plain
 from millrace.graph import location
 from millrace.graph.graph import Graph
@@ -31,6 +31,7 @@ from millrace.graph.tensor import Tensor
 
 # Each takes (nodes, functions by name), may add functions, and returns the nodes to import instead.
 _PASSES: tuple[Callable[[list[Any], dict[str, Any]], list[Any]], ...] = (
+    read_later,
     inline_calls,
     read_older,
     adopt_control_flow,
@@ -100,7 +101,7 @@ class Import:
                 placed.append((node, op))
                 if controls is not None:
                     op.control_inputs += [c for c in controls(op) if c not in op.control_inputs]
-        self._close_loops()
+        self._close_loops({node.name: node for node, _ in placed})
         self._check_map()
         for node, op in placed:
             self._place(node, op)
@@ -247,11 +248,11 @@ class Import:
         made.attr["T"].type = self.ops[op].outputs[index].dtype.base_dtype.as_datatype_enum
         return made
 
-    def _close_loops(self) -> None:
+    def _close_loops(self, nodes: Mapping[str, Any]) -> None:
         """Gives each Merge of a loop the inputs that come from the iteration before."""
         for name in dict.fromkeys(merge for merge, _ in self.back_edges):
             op = self.ops[name]
-            node = next(n for n in self.proto.node if n.name == name)
+            node = nodes[name]
             inputs = iter(op.inputs)
             found = []
             for text in node.input:

@@ -21,9 +21,8 @@ from millrace.graph.graph import Graph
 from millrace.runtime.executable import Executables, tier_asked_for
 from millrace.runtime.functions import Functions
 from millrace.runtime.plan.planner import ancestors
-from millrace.runtime.store import Store
 from millrace.session import composites as composites  # SparseTensors are fetched and fed as their parts
-from millrace.session import devices
+from millrace.session import devices, served
 from millrace.session.feed import FeedPlan, OtherTensors
 from millrace.session.fetch import FetchPlan, structure_key
 from millrace.session.partial import PartialRun
@@ -141,7 +140,7 @@ class BaseSession:
         self._placed: set[Any] = set()
         timeout = 0 if config is None else config.operation_timeout_in_ms
         self._seconds = timeout / 1000 if timeout > 0 else None
-        self.store = Store()
+        self.store = served.store_for(self._target, self._graph)
         self.store.cancellation.functions = Functions(self.store)
         self.options = config
         _live.add(self)
@@ -476,7 +475,7 @@ class Session(BaseSession):
     """Runs operations of a graph; as a context manager, the default session, and its graph the default graph.
 
     Args:
-      target: accepted for TensorFlow's form; millrace runs in this process.
+      target: of a `tf.train.Server` of this process, whose variables are shared; "" for variables of its own.
       graph: default: the default graph.
       config: a `ConfigProto`.
 
@@ -528,6 +527,8 @@ class Session(BaseSession):
                 session.store.clear(tuple(containers))
             else:
                 session.close()
+        if not containers:
+            served.reset(wanted)
 
 
 @public("InteractiveSession")

@@ -25,6 +25,7 @@ from millrace.lib.layers.registry import calls
 from millrace.lib.layers.spec import check_inputs
 from millrace.lib.variables import keras_initializers
 from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
+from millrace.lib.variables.module import Module
 from millrace.lib.variables.variable import Variable
 
 
@@ -57,7 +58,7 @@ _KEYWORDS = {
 }
 
 
-class Layer:
+class Layer(Module):
     """Base of layers: subclasses make variables in `build` and compute in `call`.
 
     Args:

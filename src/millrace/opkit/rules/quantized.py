@@ -33,8 +33,7 @@ def as_quantized(steps: Any, qtype: np.dtype[Any]) -> np.ndarray:
 
 def as_steps(quantized: Any) -> np.ndarray:
     """The whole numbers that quantized elements hold."""
-    quantized = np.asarray(quantized)
-    return quantized[quantized.dtype.names[0]]  # type: ignore[index]
+    return dtypes.plain_numbers(np.asarray(quantized))
 
 
 def away(x: Any) -> Any:

@@ -15,9 +15,14 @@ from millrace.contributed.layers.core import fully_connected as fully_connected
 from millrace.contributed.layers.core import linear as linear
 from millrace.contributed.layers.core import relu6_layer as relu6
 from millrace.contributed.layers.core import relu_layer as relu
+from millrace.contributed.layers.divisive import GDN as GDN
+from millrace.contributed.layers.divisive import gdn as gdn
 from millrace.contributed.layers.initializers import variance_scaling_initializer as variance_scaling_initializer
 from millrace.contributed.layers.initializers import xavier_initializer as xavier_initializer
 from millrace.contributed.layers.initializers import xavier_initializer as xavier_initializer_conv2d
+from millrace.contributed.layers.legacy import legacy_fully_connected as legacy_fully_connected
+from millrace.contributed.layers.legacy import legacy_linear as legacy_linear
+from millrace.contributed.layers.legacy import legacy_relu as legacy_relu
 from millrace.contributed.layers.normalization import batch_norm as batch_norm
 from millrace.contributed.layers.normalization import group_norm as group_norm
 from millrace.contributed.layers.normalization import instance_norm as instance_norm
@@ -43,11 +48,16 @@ from millrace.contributed.layers.shapes import repeat as repeat
 from millrace.contributed.layers.shapes import softmax as softmax
 from millrace.contributed.layers.shapes import stack as stack
 from millrace.contributed.layers.shapes import unit_norm as unit_norm
+from millrace.contributed.layers.spatial import images_to_sequence as images_to_sequence
+from millrace.contributed.layers.spatial import sequence_to_images as sequence_to_images
+from millrace.contributed.layers.spatial import spatial_softmax as spatial_softmax
 from millrace.contributed.layers.summaries import summarize_activation as summarize_activation
 from millrace.contributed.layers.summaries import summarize_activations as summarize_activations
 from millrace.contributed.layers.summaries import summarize_collection as summarize_collection
 from millrace.contributed.layers.summaries import summarize_tensor as summarize_tensor
 from millrace.contributed.layers.summaries import summarize_tensors as summarize_tensors
+from millrace.contributed.layers.targets import multi_class_target as multi_class_target
+from millrace.contributed.layers.targets import regression_target as regression_target
 from millrace.contributed.training.train_ops import OPTIMIZER_CLS_NAMES as OPTIMIZER_CLS_NAMES
 from millrace.contributed.training.train_ops import OPTIMIZER_SUMMARIES as OPTIMIZER_SUMMARIES
 from millrace.contributed.training.train_ops import optimize_loss as optimize_loss
@@ -59,6 +69,7 @@ from millrace.lib.variables.regularizers import sum_regularizer as sum_regulariz
 from millrace.api.contrib.layers import summaries as summaries
 
 __all__ = [
+    "GDN",
     "OPTIMIZER_CLS_NAMES",
     "OPTIMIZER_SUMMARIES",
     "apply_regularization",
@@ -87,24 +98,33 @@ __all__ = [
     "embedding_lookup_unique",
     "flatten",
     "fully_connected",
+    "gdn",
     "group_norm",
+    "images_to_sequence",
     "instance_norm",
     "l1_l2_regularizer",
     "l1_regularizer",
     "l2_regularizer",
     "layer_norm",
+    "legacy_fully_connected",
+    "legacy_linear",
+    "legacy_relu",
     "linear",
     "max_pool2d",
     "max_pool3d",
     "maxout",
+    "multi_class_target",
     "one_hot_encoding",
     "optimize_loss",
+    "regression_target",
     "relu",
     "relu6",
     "repeat",
     "separable_conv2d",
     "separable_convolution2d",
+    "sequence_to_images",
     "softmax",
+    "spatial_softmax",
     "stack",
     "sum_regularizer",
     "summaries",

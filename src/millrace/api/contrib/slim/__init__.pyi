@@ -7,6 +7,12 @@ from millrace.contributed.framework.arg_scope import current_arg_scope as curren
 from millrace.contributed.framework.arg_scope import has_arg_scope as has_arg_scope
 from millrace.contributed.framework.checkpoints import assign_from_checkpoint as assign_from_checkpoint
 from millrace.contributed.framework.checkpoints import assign_from_checkpoint_fn as assign_from_checkpoint_fn
+from millrace.contributed.framework.checks import assert_or_get_global_step as assert_or_get_global_step
+from millrace.contributed.framework.checks import get_graph_from_inputs as get_graph_from_inputs
+from millrace.contributed.framework.checks import with_same_shape as with_same_shape
+from millrace.contributed.framework.checks import with_shape as with_shape
+from millrace.contributed.framework.functions import VariableDeviceChooser as VariableDeviceChooser
+from millrace.contributed.framework.functions import zero_initializer as zero_initializer
 from millrace.contributed.framework.variables import add_model_variable as add_model_variable
 from millrace.contributed.framework.variables import assign_from_values as assign_from_values
 from millrace.contributed.framework.variables import assign_from_values_fn as assign_from_values_fn
@@ -40,9 +46,14 @@ from millrace.contributed.layers.core import fully_connected as fully_connected
 from millrace.contributed.layers.core import linear as linear
 from millrace.contributed.layers.core import relu6_layer as relu6
 from millrace.contributed.layers.core import relu_layer as relu
+from millrace.contributed.layers.divisive import GDN as GDN
+from millrace.contributed.layers.divisive import gdn as gdn
 from millrace.contributed.layers.initializers import variance_scaling_initializer as variance_scaling_initializer
 from millrace.contributed.layers.initializers import xavier_initializer as xavier_initializer
 from millrace.contributed.layers.initializers import xavier_initializer as xavier_initializer_conv2d
+from millrace.contributed.layers.legacy import legacy_fully_connected as legacy_fully_connected
+from millrace.contributed.layers.legacy import legacy_linear as legacy_linear
+from millrace.contributed.layers.legacy import legacy_relu as legacy_relu
 from millrace.contributed.layers.normalization import batch_norm as batch_norm
 from millrace.contributed.layers.normalization import group_norm as group_norm
 from millrace.contributed.layers.normalization import instance_norm as instance_norm
@@ -68,6 +79,9 @@ from millrace.contributed.layers.shapes import repeat as repeat
 from millrace.contributed.layers.shapes import softmax as softmax
 from millrace.contributed.layers.shapes import stack as stack
 from millrace.contributed.layers.shapes import unit_norm as unit_norm
+from millrace.contributed.layers.spatial import images_to_sequence as images_to_sequence
+from millrace.contributed.layers.spatial import sequence_to_images as sequence_to_images
+from millrace.contributed.layers.spatial import spatial_softmax as spatial_softmax
 from millrace.contributed.layers.summaries import summarize_activation as summarize_activation
 from millrace.contributed.layers.summaries import summarize_activations as summarize_activations
 from millrace.contributed.layers.summaries import summarize_biases as summarize_biases
@@ -76,9 +90,17 @@ from millrace.contributed.layers.summaries import summarize_tensor as summarize_
 from millrace.contributed.layers.summaries import summarize_tensors as summarize_tensors
 from millrace.contributed.layers.summaries import summarize_variables as summarize_variables
 from millrace.contributed.layers.summaries import summarize_weights as summarize_weights
+from millrace.contributed.layers.targets import ProblemType as ProblemType
+from millrace.contributed.layers.targets import binary_svm_target as binary_svm_target
+from millrace.contributed.layers.targets import get_default_binary_metrics_for_eval as get_default_binary_metrics_for_eval
+from millrace.contributed.layers.targets import multi_class_target as multi_class_target
+from millrace.contributed.layers.targets import regression_target as regression_target
 from millrace.contributed.training.train_ops import OPTIMIZER_CLS_NAMES as OPTIMIZER_CLS_NAMES
 from millrace.contributed.training.train_ops import OPTIMIZER_SUMMARIES as OPTIMIZER_SUMMARIES
 from millrace.contributed.training.train_ops import optimize_loss as optimize_loss
+from millrace.core.deprecating import deprecated as deprecated
+from millrace.core.deprecating import deprecated_arg_values as deprecated_arg_values
+from millrace.core.deprecating import deprecated_args as deprecated_args
 from millrace.lib.variables.regularizers import apply_regularization as apply_regularization
 from millrace.lib.variables.regularizers import l1_l2_regularizer as l1_l2_regularizer
 from millrace.lib.variables.regularizers import l1_regularizer as l1_regularizer
@@ -95,14 +117,18 @@ from millrace.api.contrib.slim import tfexample_decoder as tfexample_decoder
 from millrace.api.contrib.slim import utils as utils
 
 __all__ = [
+    "GDN",
     "OPTIMIZER_CLS_NAMES",
     "OPTIMIZER_SUMMARIES",
+    "ProblemType",
+    "VariableDeviceChooser",
     "add_arg_scope",
     "add_model_variable",
     "apply_regularization",
     "arg_scope",
     "arg_scope_func_key",
     "arg_scoped_arguments",
+    "assert_or_get_global_step",
     "assign_from_checkpoint",
     "assign_from_checkpoint_fn",
     "assign_from_values",
@@ -111,6 +137,7 @@ __all__ = [
     "avg_pool3d",
     "batch_norm",
     "bias_add",
+    "binary_svm_target",
     "bow_encoder",
     "conv1d",
     "conv2d",
@@ -128,6 +155,9 @@ __all__ = [
     "current_arg_scope",
     "data_decoder",
     "dense_to_sparse",
+    "deprecated",
+    "deprecated_arg_values",
+    "deprecated_args",
     "dropout",
     "elu",
     "embed_sequence",
@@ -136,6 +166,9 @@ __all__ = [
     "filter_variables",
     "flatten",
     "fully_connected",
+    "gdn",
+    "get_default_binary_metrics_for_eval",
+    "get_graph_from_inputs",
     "get_local_variables",
     "get_model_variables",
     "get_trainable_variables",
@@ -148,6 +181,7 @@ __all__ = [
     "global_variable",
     "group_norm",
     "has_arg_scope",
+    "images_to_sequence",
     "initializers",
     "instance_norm",
     "l1_l2_regularizer",
@@ -155,6 +189,9 @@ __all__ = [
     "l2_regularizer",
     "layer_norm",
     "learning",
+    "legacy_fully_connected",
+    "legacy_linear",
+    "legacy_relu",
     "linear",
     "local_variable",
     "max_pool2d",
@@ -163,15 +200,19 @@ __all__ = [
     "metrics",
     "model_analyzer",
     "model_variable",
+    "multi_class_target",
     "nets",
     "one_hot_encoding",
     "optimize_loss",
+    "regression_target",
     "relu",
     "relu6",
     "repeat",
     "separable_conv2d",
     "separable_convolution2d",
+    "sequence_to_images",
     "softmax",
+    "spatial_softmax",
     "stack",
     "sum_regularizer",
     "summarize_activation",
@@ -187,6 +228,9 @@ __all__ = [
     "utils",
     "variable",
     "variance_scaling_initializer",
+    "with_same_shape",
+    "with_shape",
     "xavier_initializer",
     "xavier_initializer_conv2d",
+    "zero_initializer",
 ]

@@ -1,13 +1,14 @@
-"""Operation types of early releases, as those that took their place: a rewrite of the importer.
+"""Operation types of early and of later releases, as those known here: two rewrites of the importer.
 
 Queues, readers, stacks and tensor arrays were once strings in variables; their successors are
-resources, and otherwise the same. What has no single successor becomes the operations that it stands for; the
+resources, and otherwise the same. Later releases gave known operations new names for more dtypes, or for
+tables without a name. What has no single successor becomes the operations that it stands for; the
 last of them has its name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,22 @@ SUCCESSORS: dict[str, str] = {
     **{f"BatchMatrix{name}": f"Matrix{name}" for name in _OF_BATCHES},
     **{f"Stack{verb}": f"Stack{verb}V2" for verb in ("", "Close", "Pop", "Push")},
 }
+
+
+LATER: dict[str, str] = {
+    "AnonymousHashTable": "HashTableV2",
+    "AnonymousMutableDenseHashTable": "MutableDenseHashTableV2",
+    "AnonymousMutableHashTable": "MutableHashTableV2",
+    "AnonymousMutableHashTableOfTensors": "MutableHashTableOfTensorsV2",
+    "BatchMatMulV3": "BatchMatMulV2",
+    "CheckNumericsV2": "CheckNumerics",
+    "QuantizeAndDequantizeV4": "QuantizeAndDequantizeV2",
+    "SegmentMaxV2": "UnsortedSegmentMax",
+    "SegmentMinV2": "UnsortedSegmentMin",
+    "SegmentProdV2": "UnsortedSegmentProd",
+    "SegmentSumV2": "UnsortedSegmentSum",
+}
+_ONE_TYPE = ("Ta", "Tb", "Tout")  # of a product whose matrices may have different dtypes
 
 
 def _node(name: str, op: str, inputs: Iterable[str], like: Any, **attrs: Any) -> Any:
@@ -152,7 +169,53 @@ _TAKEN_APART: dict[str, Callable[[Any], list[Any]]] = {
     "TensorArrayPack": _pack,
     "TensorArrayUnpack": _unpack,
 }
-KNOWN = frozenset((*SUCCESSORS, *_TAKEN_APART))
+OLDER = frozenset((*SUCCESSORS, *_TAKEN_APART))
+
+
+def read_later(nodes: list[Any], functions: MutableMapping[str, Any]) -> list[Any]:
+    """The nodes with those of later types as known ones.
+
+    Args:
+      nodes: NodeDefs of a graph.
+      functions: FunctionDefs by name; those that hold later types are replaced.
+    """
+    for name, function in functions.items():
+        if any(map(_is_later, function.node_def)):
+            made = protos.FunctionDef()
+            made.CopyFrom(function)
+            del made.node_def[:]
+            made.node_def.extend(one for node in function.node_def for one in _earlier(node))
+            functions[name] = made
+    return [one for node in nodes for one in _earlier(node)]
+
+
+def _is_later(node: Any) -> bool:
+    return node.op in LATER or "Tsegmentids" in node.attr
+
+
+def _with_narrow_ids(node: Any) -> list[Any]:
+    """Numbers of segments are of 32 bits here."""
+    made = _renamed(node, node.op)
+    del made.attr["Tsegmentids"]
+    if node.attr["Tsegmentids"].type == protos.DT_INT32:
+        return [made]
+    wide, narrow = _type(protos.DT_INT64), _type(protos.DT_INT32)
+    ids = _node(f"{node.name}/segment_ids", "Cast", [node.input[2]], node, SrcT=wide, DstT=narrow)
+    made.input[2] = ids.name
+    return [ids, made]
+
+
+def _earlier(node: Any) -> list[Any]:
+    if not _is_later(node):
+        return [node]
+    if node.op not in LATER:
+        return _with_narrow_ids(node)
+    made = _renamed(node, LATER[node.op])
+    if node.op == "BatchMatMulV3" and len({made.attr[key].type for key in _ONE_TYPE}) == 1:
+        made.attr["T"].type = made.attr["Tout"].type
+        for key in _ONE_TYPE:
+            del made.attr[key]
+    return [made]
 
 
 def read_older(nodes: list[Any], functions: Any) -> list[Any]:
@@ -162,7 +225,7 @@ def read_older(nodes: list[Any], functions: Any) -> list[Any]:
       nodes: NodeDefs of a graph.
       functions: the FunctionDefs; untouched.
     """
-    if not any(node.op in KNOWN for node in nodes):
+    if not any(node.op in OLDER for node in nodes):
         return nodes
     handles = _handles(nodes)
     made: list[Any] = []

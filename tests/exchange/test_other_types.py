@@ -1,4 +1,4 @@
-"""Graphs of early releases: queues, readers, stacks and arrays that were strings, fused convolutions."""
+"""Graphs of other releases: queues, readers, stacks and arrays that were strings, fused convolutions."""
 
 from __future__ import annotations
 
@@ -182,3 +182,60 @@ def test_fused_convolutions():
         second = tf.nn.conv2d(tf.pad(larger, border, "SYMMETRIC"), filters, [1, 2, 2, 1], "VALID")
         for got, wanted in zip(found, sess.run([first, second]), strict=True):
             np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
+# --- of later releases -------------------------------------------------------------------------------------
+
+
+def test_later_names():
+    g = Nodes()
+    g.const("x", [[[1, 2], [3, 4]]], "f")
+    g.add("y", "BatchMatMulV3", "x", "x", Ta=tf.float32, Tb=tf.float32, Tout=tf.float32)
+    g.const("ids", [0, 0], "q")
+    g.const("rows", [[1, 2], [3, 4]], "f")
+    g.const("n", 2, "i")
+    g.add("s", "SegmentSumV2", "rows", "ids", "n", T=tf.float32, Tindices=tf.int64, Tnumsegments=tf.int32)
+    g.const("which", [0, 1], "i")
+    wide = {"Tidx": tf.int32, "Tsegmentids": tf.int64, "sparse_gradient": protos.AttrValue(b=True)}
+    g.add("m", "SparseSegmentMean", "rows", "which", "ids", T=tf.float32, **wide)
+    assert g.run("y:0", "s:0", "m:0") == [[[[7, 10], [15, 22]]], [[4, 6], [0, 0]], [[2, 3]]]
+
+
+def functions_of_branches(proto: protos.GraphDef, count: int) -> protos.AttrValue:
+    """Functions that multiply by 10, 20, 30, ..."""
+    used = protos.AttrValue()
+    for k in range(count):
+        made = proto.library.function.add()
+        made.signature.name = f"times_{k}"
+        made.signature.input_arg.add(name="x", type=tf.float32.as_datatype_enum)
+        made.signature.output_arg.add(name="y", type=tf.float32.as_datatype_enum)
+        factor = made.node_def.add(name="factor", op="Const")
+        factor.attr["dtype"].type = tf.float32.as_datatype_enum
+        factor.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(np.float32(10 * (k + 1))))
+        product = made.node_def.add(name="product", op="Mul", input=["x", "factor:output:0"])
+        product.attr["T"].type = tf.float32.as_datatype_enum
+        made.ret["y"] = "product:z:0"
+        used.list.func.add(name=f"times_{k}")
+    return used
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_cases(count):
+    for index, factor in ((0, 10), (count - 1, 10 * count), (-1, 10 * count), (9, 10 * count)):
+        g = Nodes()
+        g.const("i", index, "i")
+        g.const("x", 2, "f")
+        branches = functions_of_branches(g.proto, count)
+        one = types(tf.float32)
+        g.add("case", "StatelessCase", "i", "x", branches=branches, Tin=one, Tout=one)
+        assert g.run("case:0") == [2 * factor]
+
+
+def test_a_case_without_its_functions():
+    g = Nodes()
+    g.const("i", 0, "i")
+    branches = protos.AttrValue()
+    branches.list.func.add(name="gone")
+    g.add("case", "Case", "i", branches=branches, Tin=types(), Tout=types(tf.float32))
+    with pytest.raises(ValueError, match="lacks.*gone"):
+        g.run("case:0")
