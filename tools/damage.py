@@ -3,7 +3,7 @@
     python tools/damage.py [--bits 2000] [--seed 0]
 
 Bits: one bit of a checkpoint (V2, V1, of objects) or of a file of records is flipped, and what there is to
-read is read. The bit must be found out (an error of TensorFlow's classes), or nothing may be read differently.
+read is read. The bit must be found out (an error of TensorFlow's classes), or change nothing that is read.
 Places: a full disk, a folder that is read-only or vanishes, a file where a folder should be; afterwards the
 last checkpoint must be there, whole. Writers: two programs that save into one folder.
 """
