@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from millrace.opkit.datasets.base import Dataset, Run, Stage, texts
-from millrace.opkit.datasets.selecting import Repeat, Same
+from millrace.opkit.datasets.selecting import Repeat, Same, Skip, Take
 from millrace.opkit.datasets.shuffling import Shuffle, ShuffleAndRepeat
 
 
@@ -26,8 +26,20 @@ class Optimize(Same):
         return super().start(run)
 
 
+def _idle(dataset: Dataset) -> bool:
+    """True for what TensorFlow leaves out before it looks at neighbours: it changes nothing."""
+    kind = type(dataset)
+    return (
+        (kind is Repeat and dataset.count == 1)
+        or (kind is Take and dataset.count == -1)
+        or (kind is Skip and dataset.count == 0)
+    )
+
+
 def _fused(dataset: Dataset) -> Dataset:
     sources = tuple(map(_fused, dataset.sources))
+    if _idle(dataset):
+        return sources[0]
     if (
         type(dataset) is Repeat
         and dataset.count
