@@ -95,3 +95,10 @@ def test_records_before_a_cut_come(tmp_path, compression, cut):
     with pytest.raises(tf.errors.DataLossError):
         found.extend(tf.python_io.tf_record_iterator(path, options))
     assert found == records[:29]
+
+
+def test_repeating_once_leaves_the_order_of_a_shuffle():
+    # TensorFlow 1.15.5's order: only a shuffle that is repeated more than once draws its seeds otherwise
+    data = tf.data.Dataset.range(12).shuffle(5, seed=3)
+    assert _elements(data.repeat(1), 1) == _elements(data, 1) == [4, 1, 0, 2, 7, 8, 10, 6, 5, 9, 3, 11]
+    assert _elements(data.repeat(1).repeat(2), 3)[:5] == [2, 4, 0, 3, 6]

@@ -8,7 +8,7 @@ a NumPy value for each component; nobody changes an element's arrays, so they ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,15 @@ class Run:
         """`dataset` at work, at its beginning."""
         stage = dataset.start(self)
         return stage if self._meter is None else self._meter.watched(dataset, stage)
+
+    def elements(self, dataset: Dataset) -> Generator[Element, None, None]:
+        """All elements of `dataset`; closing the generator ends its threads."""
+        stage = self.begin(dataset)
+        try:
+            while (element := stage.next()) is not None:
+                yield element
+        finally:
+            stage.close()
 
     def start(self, function: Any, captured: Sequence[Any]) -> Callable[..., Sequence[Any]]:
         """A Python function of the explicit arguments of `function`.
