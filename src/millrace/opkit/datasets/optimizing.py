@@ -28,12 +28,11 @@ class Optimize(Same):
 
 def _idle(dataset: Dataset) -> bool:
     """True for what TensorFlow leaves out before it looks at neighbours: it changes nothing."""
-    kind = type(dataset)
-    return (
-        (kind is Repeat and dataset.count == 1)
-        or (kind is Take and dataset.count == -1)
-        or (kind is Skip and dataset.count == 0)
-    )
+    if isinstance(dataset, Repeat):
+        return dataset.count == 1
+    if isinstance(dataset, Take):
+        return dataset.count == -1
+    return isinstance(dataset, Skip) and dataset.count == 0
 
 
 def _fused(dataset: Dataset) -> Dataset:
