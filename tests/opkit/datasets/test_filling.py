@@ -111,3 +111,16 @@ def test_classes_are_estimated_as_in_tensorflow():
     data = tf.data.Dataset.from_tensor_slices(values).apply(resample).map(lambda kind, x: x)
     wanted = [35, 22, 1, 22, 22, 22, 28, 28, 34, 28, 34, 34, 32, 32, 1, 28, 34, 15, 32, 32, 39, 6, 6]
     assert _elements(data, 1) == wanted
+
+
+@pytest.mark.parametrize(
+    ("make", "wanted"),
+    [
+        (lambda d: tf.data.Dataset.zip((d, d)).map(lambda a, b: a * 10 + b), [44, 11, 22, 33, 0, 55]),
+        (lambda d: d.take(2).concatenate(d), [4, 1, 4, 1, 2, 3, 0, 5]),
+        (lambda d: tf.data.Dataset.range(2).flat_map(lambda x: d), [4, 1, 2, 3, 0, 5] * 2),
+    ],
+)
+def test_a_shuffle_taken_twice_has_one_order(make, wanted):
+    # TensorFlow 1.15.5's orders
+    assert _elements(make(tf.data.Dataset.range(6).shuffle(5, seed=3)), 1) == wanted

@@ -39,12 +39,7 @@ def _fused(dataset: Dataset) -> Dataset:
     sources = tuple(map(_fused, dataset.sources))
     if _idle(dataset):
         return sources[0]
-    if (
-        type(dataset) is Repeat
-        and dataset.count
-        and type(sources[0]) is Shuffle
-        and sources[0].generator is not None
-    ):
+    if type(dataset) is Repeat and dataset.count and type(sources[0]) is Shuffle and sources[0].reshuffles:
         return ShuffleAndRepeat.fused(sources[0], dataset.count)
     if all(new is old for new, old in zip(sources, dataset.sources, strict=True)):
         return dataset
