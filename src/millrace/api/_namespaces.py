@@ -4,6 +4,7 @@
 NAMESPACES = frozenset({
     "app",
     "app.flags",
+    "audio",
     "bitwise",
     "compat",
     "config",
@@ -57,6 +58,7 @@ NAMESPACES = frozenset({
     "contrib.predictor.predictor",
     "contrib.resampler",
     "contrib.rnn",
+    "contrib.saved_model",
     "contrib.seq2seq",
     "contrib.signal",
     "contrib.slim",
@@ -148,6 +150,7 @@ NAMESPACES = frozenset({
     "keras.datasets.imdb",
     "keras.datasets.mnist",
     "keras.datasets.reuters",
+    "keras.estimator",
     "keras.experimental",
     "keras.initializers",
     "keras.layers",
