@@ -4,11 +4,15 @@ from millrace.contributed.factorization.clustering import KMEANS_PLUS_PLUS_INIT 
 from millrace.contributed.factorization.clustering import KMeans as KMeans
 from millrace.contributed.factorization.clustering import RANDOM_INIT as RANDOM_INIT
 from millrace.contributed.factorization.clustering import SQUARED_EUCLIDEAN_DISTANCE as SQUARED_EUCLIDEAN_DISTANCE
+from millrace.contributed.factorization.mixtures import GmmAlgorithm as GmmAlgorithm
+from millrace.contributed.factorization.mixtures import gmm as gmm
 
 __all__ = [
     "COSINE_DISTANCE",
+    "GmmAlgorithm",
     "KMEANS_PLUS_PLUS_INIT",
     "KMeans",
     "RANDOM_INIT",
     "SQUARED_EUCLIDEAN_DISTANCE",
+    "gmm",
 ]
