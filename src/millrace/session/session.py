@@ -331,6 +331,26 @@ class BaseSession:
 
         return call
 
+    def make_repeated(self, operation: Any) -> Callable[[], Any]:
+        """A function for whoever runs one operation over and over: each call runs it once, or several times
+        at once where nobody can tell the difference, as for one that moves elements from queue to queue.
+        """
+        run = self.make_callable(operation)
+        runner = self._prepare(operation, ())
+        if self._seconds is not None or not isinstance(runner.executables, Executables):
+            return run
+        rounds = runner.executables.rounds()
+        if rounds is None:
+            return run
+        edits = self._graph.edits
+
+        def call() -> Any:
+            if self._closed or edits != self._graph.edits:
+                return run()
+            return rounds()
+
+        return call
+
     def _make_callable_from_options(self, callable_options: Any) -> Callable[..., Any]:
         """A function that gives a list of the values of the fetches that a CallableOptions message names.
 
