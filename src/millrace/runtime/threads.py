@@ -40,9 +40,7 @@ def uses_blas(op_type: str) -> bool:
 
 
 class _NumPysOwn:
-    """The OpenBLAS in NumPy's wheel: found by its file, which takes a tenth of the time of a search through all
-    libraries of the process.
-    """
+    """The OpenBLAS in NumPy's wheel, found by its file: a search through all libraries takes ten times as long."""
 
     def __init__(self, file: str) -> None:
         import ctypes  # NumPy has imported it
