@@ -40,7 +40,7 @@ def uses_blas(op_type: str) -> bool:
 
 
 class _NumPysOwn:
-    """The OpenBLAS in NumPy's wheel, found by its file: a search through all libraries takes ten times as long."""
+    """The OpenBLAS in NumPy's wheel, found by its file: a search through all takes ten times as long."""
 
     def __init__(self, file: str) -> None:
         import ctypes  # NumPy has imported it
