@@ -163,6 +163,9 @@ def namespace_tree(exports: list[Export], problems: Problems) -> dict[str, dict[
     spaces: dict[str, dict[str, Export]] = {"": {}}
     for export in exports:
         space, _, name = export.name.rpartition(".")
+        if space in ALIASES:  # a module of its own would hide the namespace that it is another name of
+            problems.append(f"tf.{export.name} is tf.{name} already; exported by {export.module}")
+            continue
         parts = space.split(".") if space else []
         for depth in range(len(parts) + 1):
             spaces.setdefault(".".join(parts[:depth]), {})

@@ -10,7 +10,6 @@ from millrace.autodiff.tape import UnconnectedGradients as UnconnectedGradients
 from millrace.building.convert import convert_n_to_tensor as convert_n_to_tensor
 from millrace.building.convert import convert_to_tensor as convert_to_tensor
 from millrace.building.convert import convert_to_tensor_or_indexed_slices as convert_to_tensor_or_indexed_slices
-from millrace.building.convert import convert_to_tensor_or_sparse_tensor as convert_to_tensor_or_sparse_tensor
 from millrace.building.convert import register_tensor_conversion_function as register_tensor_conversion_function
 from millrace.building.indexed_slices import IndexedSlices as IndexedSlices
 from millrace.building.operators import Tensor as Tensor
@@ -31,6 +30,7 @@ from millrace.building.slicing import boolean_mask as boolean_mask
 from millrace.building.slicing import newaxis as newaxis
 from millrace.building.sparse_tensor import SparseTensor as SparseTensor
 from millrace.building.sparse_tensor import SparseTensorValue as SparseTensorValue
+from millrace.building.sparse_tensor import convert_to_tensor_or_sparse_tensor as convert_to_tensor_or_sparse_tensor
 from millrace.building.static import constant_value as get_static_value
 from millrace.core.dtypes import DType as DType
 from millrace.core.dtypes import QUANTIZED_DTYPES as QUANTIZED_DTYPES
@@ -305,6 +305,7 @@ from millrace.lib.variables.initializers import VarianceScaling as variance_scal
 from millrace.lib.variables.initializers import Zeros as zeros_initializer
 from millrace.lib.variables.kinds import VariableAggregation as VariableAggregation
 from millrace.lib.variables.kinds import VariableSynchronization as VariableSynchronization
+from millrace.lib.variables.module import Module as Module
 from millrace.lib.variables.partitioned import fixed_size_partitioner as fixed_size_partitioner
 from millrace.lib.variables.partitioned import min_max_variable_partitioner as min_max_variable_partitioner
 from millrace.lib.variables.partitioned import variable_axis_size_partitioner as variable_axis_size_partitioner
@@ -605,11 +606,14 @@ from millrace.session.export import export as export
 from millrace.session.session import InteractiveSession as InteractiveSession
 from millrace.session.session import Session as Session
 from millrace.api import app as app
+from millrace.api import audio as audio
 from millrace.api import bitwise as bitwise
 from millrace.api import compat as compat
+from millrace.api import config as config
 from millrace.api import contrib as contrib
 from millrace.api import data as data
 from millrace.api import debugging as debugging
+from millrace.api import distribute as distribute
 from millrace.api import distributions as distributions
 from millrace.api import dtypes as dtypes
 from millrace.api import errors as errors
@@ -689,6 +693,7 @@ __all__ = [
     "MILLRACE_VERSION",
     "MONOLITHIC_BUILD",
     "MetaGraphDef",
+    "Module",
     "NameAttrList",
     "NoGradient",
     "NodeDef",
@@ -784,6 +789,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "audio",
     "audio_summary",
     "batch_gather",
     "batch_scatter_update",
@@ -821,6 +827,7 @@ __all__ = [
     "concat",
     "concat_v2",
     "cond",
+    "config",
     "confusion_matrix",
     "conj",
     "constant",
@@ -865,6 +872,7 @@ __all__ = [
     "disable_tensor_equality",
     "disable_v2_behavior",
     "disable_v2_tensorshape",
+    "distribute",
     "distributions",
     "div",
     "div_no_nan",

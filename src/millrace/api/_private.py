@@ -14,6 +14,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "variance_scaling_initializer": "millrace.contributed.layers.initializers:variance_scaling_initializer",
         "xavier_initializer": "millrace.contributed.layers.initializers:xavier_initializer",
     },
+    "contrib.layers.python.layers.target_column": {
+        "binary_svm_target": "millrace.contributed.layers.targets:binary_svm_target",
+    },
     "contrib.layers.python.layers.utils": {
         "append_tensor_alias": "millrace.contributed.layers.outputs:append_tensor_alias",
         "collect_named_outputs": "millrace.contributed.layers.outputs:collect_named_outputs",
@@ -133,6 +136,15 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.debug.wrappers.local_cli_wrapper": {
         "LocalCLIDebugWrapperSession": "millrace.training.debugging.stepper:LocalCLIDebugWrapperSession",
     },
+    "python.distribute.distribute_lib": {
+        "StrategyV1": "millrace.cluster.strategy:Strategy",
+    },
+    "python.distribute.distribution_strategy_context": {
+        "get_strategy": "millrace.cluster.strategy:get_strategy",
+    },
+    "python.distribute.reduce_util": {
+        "ReduceOp": "millrace.cluster.strategy:ReduceOp",
+    },
     "python.distribute.summary_op_util": {
         "clean_tag": "millrace.lib.summary.operations:_clean",
         "skip_summary": "millrace.lib.summary.operations:skip_summary",
@@ -146,6 +158,8 @@ PRIVATE: dict[str, dict[str, str]] = {
         "DEVICE_PLACEMENT_WARN": "millrace.lib.platform.context:DEVICE_PLACEMENT_WARN",
         "EAGER_MODE": "millrace.lib.platform.context:EAGER_MODE",
         "GRAPH_MODE": "millrace.lib.platform.context:GRAPH_MODE",
+        "LogicalDevice": "millrace.lib.platform.config:LogicalDevice",
+        "PhysicalDevice": "millrace.lib.platform.config:PhysicalDevice",
         "SYNC": "millrace.lib.platform.context:SYNC",
         "context": "millrace.lib.platform.context:context",
         "context_safe": "millrace.lib.platform.context:context",
@@ -200,6 +214,15 @@ PRIVATE: dict[str, dict[str, str]] = {
         "scalar_shape": "millrace.building.internals:scalar_shape",
         "unchanged_shape": "millrace.building.internals:_first_input",
         "unknown_shape": "millrace.building.internals:unknown_shape",
+    },
+    "python.framework.function": {
+        "Defun": "millrace.lib.variables.graph_functions:Defun",
+        "_DefinedFunction": "millrace.lib.variables.graph_functions:DefinedFunction",
+        "_FuncGraph": "millrace.lib.variables.graph_functions:FunctionGraph",
+        "_OverloadedFunction": "millrace.lib.variables.graph_functions:OverloadedFunction",
+        "get_extra_args": "millrace.lib.variables.graph_functions:get_extra_args",
+        "get_extra_inputs": "millrace.lib.variables.graph_functions:get_extra_inputs",
+        "get_extra_vars": "millrace.lib.variables.graph_functions:get_extra_vars",
     },
     "python.framework.ops": {
         "EagerTensor": "millrace.building.internals:EagerTensor",
@@ -264,6 +287,12 @@ PRIVATE: dict[str, dict[str, str]] = {
         "maybe_set_static_shape": "millrace.building.internals:maybe_set_static_shape",
         "shape_tensor": "millrace.building.internals:shape_tensor",
     },
+    "python.framework.test_util": {
+        "create_local_cluster": "millrace.cluster.server:create_local_cluster",
+    },
+    "python.keras.backend": {
+        "get_graph": "millrace.models.keras.backend.session:get_default_graph",
+    },
     "python.keras.utils.conv_utils": {
         "conv_input_length": "millrace.lib.layers.arguments:conv_input_length",
         "convert_data_format": "millrace.lib.layers.arguments:convert_data_format",
@@ -290,6 +319,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "object_list_uid": "millrace.lib.layers.arguments:object_list_uid",
         "smart_cond": "millrace.lib.layers.arguments:smart_cond_or_variable",
         "static_shape": "millrace.lib.layers.arguments:static_shape",
+    },
+    "python.module.module": {
+        "Module": "millrace.lib.variables.module:Module",
     },
     "python.ops.array_ops": {
         "rank_internal": "millrace.ops.array.shape:rank_internal",
@@ -366,6 +398,8 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.ops.resource_variable_ops": {
         "ResourceVariable": "millrace.lib.variables.resource_variables:ResourceVariable",
+        "_from_proto_fn": "millrace.lib.variables.resource_variables:from_proto_of",
+        "_to_proto_fn": "millrace.lib.variables.resource_variables:to_proto_of",
         "is_resource_variable": "millrace.lib.variables.resource_variables:is_resource_variable",
         "variable_accessed": "millrace.lib.platform.tape:variable_accessed",
     },
@@ -515,10 +549,41 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.pywrap_tensorflow": {
         "CheckpointReader": "millrace.saver.checkpoint.reader:CheckpointReader",
+        "EventsWriter": "millrace.summaries.events_writer:EventsWriter",
         "NewCheckpointReader": "millrace.saver.checkpoint.reader:NewCheckpointReader",
+    },
+    "python.saved_model.constants": {
+        "ASSETS_DIRECTORY": "millrace.saver.saved_model.constants:ASSETS_DIRECTORY",
+        "ASSETS_KEY": "millrace.saver.saved_model.constants:ASSETS_KEY",
+        "LEGACY_INIT_OP_KEY": "millrace.saver.saved_model.constants:LEGACY_INIT_OP_KEY",
+        "MAIN_OP_KEY": "millrace.saver.saved_model.constants:MAIN_OP_KEY",
+        "SAVED_MODEL_FILENAME_PB": "millrace.saver.saved_model.constants:SAVED_MODEL_FILENAME_PB",
+        "SAVED_MODEL_FILENAME_PBTXT": "millrace.saver.saved_model.constants:SAVED_MODEL_FILENAME_PBTXT",
+        "SAVED_MODEL_SCHEMA_VERSION": "millrace.saver.saved_model.constants:SAVED_MODEL_SCHEMA_VERSION",
+        "VARIABLES_DIRECTORY": "millrace.saver.saved_model.constants:VARIABLES_DIRECTORY",
+        "VARIABLES_FILENAME": "millrace.saver.saved_model.constants:VARIABLES_FILENAME",
     },
     "python.saved_model.loader_impl": {
         "parse_saved_model": "millrace.saver.saved_model.loader:read_saved_model",
+    },
+    "python.saved_model.signature_constants": {
+        "CLASSIFY_INPUTS": "millrace.saver.saved_model.constants:CLASSIFY_INPUTS",
+        "CLASSIFY_METHOD_NAME": "millrace.saver.saved_model.constants:CLASSIFY_METHOD_NAME",
+        "CLASSIFY_OUTPUT_CLASSES": "millrace.saver.saved_model.constants:CLASSIFY_OUTPUT_CLASSES",
+        "CLASSIFY_OUTPUT_SCORES": "millrace.saver.saved_model.constants:CLASSIFY_OUTPUT_SCORES",
+        "DEFAULT_SERVING_SIGNATURE_DEF_KEY": "millrace.saver.saved_model.constants:DEFAULT_SERVING_SIGNATURE_DEF_KEY",
+        "PREDICT_INPUTS": "millrace.saver.saved_model.constants:PREDICT_INPUTS",
+        "PREDICT_METHOD_NAME": "millrace.saver.saved_model.constants:PREDICT_METHOD_NAME",
+        "PREDICT_OUTPUTS": "millrace.saver.saved_model.constants:PREDICT_OUTPUTS",
+        "REGRESS_INPUTS": "millrace.saver.saved_model.constants:REGRESS_INPUTS",
+        "REGRESS_METHOD_NAME": "millrace.saver.saved_model.constants:REGRESS_METHOD_NAME",
+        "REGRESS_OUTPUTS": "millrace.saver.saved_model.constants:REGRESS_OUTPUTS",
+    },
+    "python.saved_model.tag_constants": {
+        "GPU": "millrace.saver.saved_model.constants:GPU",
+        "SERVING": "millrace.saver.saved_model.constants:SERVING",
+        "TPU": "millrace.saver.saved_model.constants:TPU",
+        "TRAINING": "millrace.saver.saved_model.constants:TRAINING",
     },
     "python.tf2": {
         "disable": "millrace.lib.platform.context:disable_v2_behavior",
@@ -578,6 +643,11 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.training.coordinator": {
         "Coordinator": "millrace.training.coordination.coordinator:Coordinator",
         "LooperThread": "millrace.training.coordination.coordinator:LooperThread",
+    },
+    "python.training.device_setter": {
+        "STANDARD_PS_OPS": "millrace.cluster.device_setter:STANDARD_PS_OPS",
+        "_ReplicaDeviceChooser": "millrace.cluster.device_setter:ReplicaDeviceChooser",
+        "_RoundRobinStrategy": "millrace.cluster.device_setter:RoundRobinStrategy",
     },
     "python.training.ftrl": {
         "FtrlOptimizer": "millrace.training.optimizers.ftrl:FtrlOptimizer",
@@ -660,6 +730,10 @@ PRIVATE: dict[str, dict[str, str]] = {
         "op_list_to_dict": "millrace.saver.saveables:op_list_to_dict",
         "validate_and_slice_inputs": "millrace.saver.saveables:validate_and_slice_inputs",
     },
+    "python.training.server_lib": {
+        "ClusterSpec": "millrace.cluster.spec:ClusterSpec",
+        "Server": "millrace.cluster.server:Server",
+    },
     "python.training.session_manager": {
         "SessionManager": "millrace.training.sessions.manager:SessionManager",
     },
@@ -719,10 +793,23 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.util.nest": {
         "assert_same_structure": "millrace.core.nest:assert_same_structure",
+        "assert_shallow_structure": "millrace.core.nest_shallow:assert_shallow_structure",
         "flatten": "millrace.core.nest:flatten",
+        "flatten_dict_items": "millrace.core.nest_shallow:flatten_dict_items",
+        "flatten_up_to": "millrace.core.nest_shallow:flatten_up_to",
+        "flatten_with_joined_string_paths": "millrace.core.nest_shallow:flatten_with_joined_string_paths",
+        "flatten_with_tuple_paths": "millrace.core.nest_shallow:flatten_with_tuple_paths",
+        "flatten_with_tuple_paths_up_to": "millrace.core.nest_shallow:flatten_with_tuple_paths_up_to",
+        "get_traverse_shallow_structure": "millrace.core.nest_shallow:get_traverse_shallow_structure",
         "is_sequence": "millrace.core.nest:is_nested",
+        "is_sequence_or_composite": "millrace.core.nest_shallow:is_sequence_or_composite",
         "map_structure": "millrace.core.nest:map_structure",
+        "map_structure_up_to": "millrace.core.nest_shallow:map_structure_up_to",
+        "map_structure_with_paths": "millrace.core.nest_shallow:map_structure_with_paths",
+        "map_structure_with_tuple_paths": "millrace.core.nest_shallow:map_structure_with_tuple_paths",
+        "map_structure_with_tuple_paths_up_to": "millrace.core.nest_shallow:map_structure_with_tuple_paths_up_to",
         "pack_sequence_as": "millrace.core.nest:pack_sequence_as",
+        "yield_flattened_paths": "millrace.core.nest_shallow:yield_flat_paths",
     },
     "python.util.object_identity": {
         "ObjectIdentityDictionary": "millrace.core.exporting:ObjectIdentityDictionary",

@@ -10,6 +10,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.lib.math.checks": "assert_equal assert_greater assert_greater_equal assert_integer assert_less assert_less_equal assert_near assert_negative assert_non_negative assert_non_positive assert_none_equal assert_positive assert_proper_iterable assert_rank assert_rank_at_least assert_rank_in assert_same_float_dtype assert_scalar assert_type is_numeric_tensor",
         "millrace.lib.math.numeric_checks": "assert_all_finite=verify_tensor_all_finite is_non_decreasing is_strictly_increasing",
         "millrace.lib.math.shape_checks": "assert_shapes",
+        "millrace.lib.platform.config": "get_log_device_placement set_log_device_placement",
         "millrace.ops.flow.numeric_check": "check_numerics",
         "millrace.ops.math.comparison": "is_finite is_inf is_nan",
     },

@@ -24,6 +24,8 @@ from millrace.lib.math.numeric_checks import is_non_decreasing as is_non_decreas
 from millrace.lib.math.numeric_checks import is_strictly_increasing as is_strictly_increasing
 from millrace.lib.math.numeric_checks import verify_tensor_all_finite as assert_all_finite
 from millrace.lib.math.shape_checks import assert_shapes as assert_shapes
+from millrace.lib.platform.config import get_log_device_placement as get_log_device_placement
+from millrace.lib.platform.config import set_log_device_placement as set_log_device_placement
 from millrace.ops.flow.numeric_check import check_numerics as check_numerics
 from millrace.ops.math.comparison import is_finite as is_finite
 from millrace.ops.math.comparison import is_inf as is_inf
@@ -53,10 +55,12 @@ __all__ = [
     "assert_shapes",
     "assert_type",
     "check_numerics",
+    "get_log_device_placement",
     "is_finite",
     "is_inf",
     "is_nan",
     "is_non_decreasing",
     "is_numeric_tensor",
     "is_strictly_increasing",
+    "set_log_device_placement",
 ]

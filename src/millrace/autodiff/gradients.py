@@ -55,6 +55,12 @@ def gradients(
       LookupError: an operation on the way has no gradient.
       ValueError: `grad_ys` does not match `ys`, or the arguments are from several graphs.
       TypeError: a dtype cannot be differentiated.
+
+    Example:
+      >>> x = tf.constant(3.0)
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.gradients(x * x, [x])))
+      [np.float32(6.0)]
     """
     ys, xs = _as_list(ys), _as_list(xs)
     stops = [] if stop_gradients is None else _as_list(stop_gradients)
@@ -183,7 +189,7 @@ class _Walk:
             reached.add(op)
             for tensor in op.outputs:
                 if op in sources or _backpropagates(tensor):
-                    queue.extend(tensor._consumers or ())
+                    queue.extend(tensor.takers or ())
                     queue.extend(b.captures[tensor].op for b in self.around if tensor in b.captures)
         between: dict[Operation, int] = {}
         queue = deque(_tensor_of(y).op for y in self.ys)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections import namedtuple
-from typing import Any
+from typing import Any, NamedTuple
 
 from millrace.building import convert, raw
 from millrace.building.static import static_dims, static_value
@@ -15,7 +14,13 @@ from millrace.graph.tensor import Tensor
 
 _LARGE = 100_000_000  # elements: a dense gradient of this size is probably not what the user expects
 
-IndexedSlicesValue = namedtuple("IndexedSlicesValue", ["values", "indices", "dense_shape"])
+
+class IndexedSlicesValue(NamedTuple):
+    """What fetching `IndexedSlices` gives: arrays."""
+
+    values: Any
+    indices: Any
+    dense_shape: Any
 
 
 @public("IndexedSlices")
@@ -59,7 +64,12 @@ class IndexedSlices(TensorLike):
     @property
     def shape(self) -> shapes.TensorShape:
         """The dense tensor's static shape, as far as the graph determines it."""
-        return shapes.shape_of(None if self._dense_shape is None else static_dims(self._dense_shape))
+        return shapes.shape_of(self.dims)
+
+    @property
+    def dims(self) -> shapes.Dims:
+        """The same as a tuple, None where the rank is unknown."""
+        return None if self._dense_shape is None else static_dims(self._dense_shape)
 
     def get_shape(self) -> shapes.TensorShape:
         """The same as `.shape`."""
@@ -97,6 +107,12 @@ class IndexedSlices(TensorLike):
 
     def __neg__(self) -> IndexedSlices:
         return IndexedSlices(raw.Neg(self._values), self._indices, self._dense_shape)
+
+    def __mul__(self, factor: Any) -> Tensor:
+        return to_dense(self) * factor
+
+    def __rmul__(self, factor: Any) -> Tensor:
+        return factor * to_dense(self)
 
     def __str__(self) -> str:
         dense = "" if self._dense_shape is None else f", dense_shape={self._dense_shape}"

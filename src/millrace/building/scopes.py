@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
+from millrace.core.kinds import LISTS
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph, graph_stack
 from millrace.graph.graph import Graph
@@ -27,7 +28,7 @@ def graph_of(values: Any) -> Graph:
         value = pending.pop()
         if type(value) is Tensor:
             found = value.op.graph
-        elif isinstance(value, list | tuple):
+        elif isinstance(value, LISTS):
             pending.extend(value)
             continue
         else:
@@ -55,6 +56,11 @@ class name_scope:  # noqa: N801 - TensorFlow's name
     Raises:
       TypeError: neither a name nor a default name was given, but values were.
       ValueError: the values are from different graphs, or the name is not valid.
+
+    Example:
+      >>> with tf.name_scope("loss"):
+      ...     print(tf.constant(1.0, name="x").name)
+      loss/x:0
     """
 
     def __init__(self, name: str | None, default_name: str | None = None, values: Any = None) -> None:
@@ -88,7 +94,7 @@ class name_scope:  # noqa: N801 - TensorFlow's name
 
 @public("op_scope")
 @contextlib.contextmanager
-def op_scope(values: Any, name: str | None, default_name: str | None = None) -> Iterator[str]:
+def op_scope(values: Any, name: str | None, default_name: str | None = None) -> Generator[str, None, None]:
     """The old argument order of `name_scope`."""
     with name_scope(name, default_name, values) as scope:
         yield scope
@@ -98,13 +104,29 @@ def op_scope(values: Any, name: str | None, default_name: str | None = None) -> 
 def control_dependencies(control_inputs: Any) -> Any:
     """Operations created inside run after `control_inputs` (operations or tensors); None clears outer
     ones.
+
+    Example:
+      >>> count = tf.Variable(0)
+      >>> with tf.control_dependencies([tf.assign_add(count, 1)]):
+      ...     later = tf.identity(count)
+      >>> with tf.Session() as sess:
+      ...     sess.run(tf.global_variables_initializer())
+      ...     print(sess.run(later))
+      1
     """
     return get_default_graph().control_dependencies(control_inputs)
 
 
 @public("device")
 def device(device_name_or_function: Any) -> Any:
-    """Places operations created inside on a device."""
+    """Places operations created inside on a device.
+
+    Example:
+      >>> with tf.device("/cpu:0"):
+      ...     x = tf.constant(1.0)
+      >>> print(x.device)
+      /device:CPU:0
+    """
     return get_default_graph().device(device_name_or_function)
 
 
@@ -122,7 +144,7 @@ def container(container_name: str) -> Any:
 
 @public("init_scope")
 @contextlib.contextmanager
-def init_scope() -> Iterator[None]:
+def init_scope() -> Generator[None, None, None]:
     """Lifts operations created inside out of control-flow bodies and control dependencies."""
     graph = get_default_graph()
     with graph.root.as_default(), graph.root.control_dependencies(None):
@@ -143,7 +165,13 @@ def add_to_collections(names: Any, value: Any) -> None:
 
 @public("get_collection")
 def get_collection(key: str, scope: str | None = None) -> list[Any]:
-    """A copy of the default graph's collection `key`; with `scope`, of the items whose name matches it."""
+    """A copy of the default graph's collection `key`; with `scope`, of the items whose name matches it.
+
+    Example:
+      >>> w = tf.Variable(1.0, name="w")
+      >>> print(tf.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)[0].name)
+      w:0
+    """
     return get_default_graph().get_collection(key, scope)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,11 +12,15 @@ import numpy as np
 from millrace.building import convert, raw
 from millrace.building.scopes import graph_of
 from millrace.core import dtypes, shapes
+from millrace.core.kinds import LISTS
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 
 newaxis = public("newaxis")(None)
 
+_ARRAYS: tuple[type, ...] = (np.ndarray,)
+_INTEGERS: tuple[type, ...] = (int, np.integer)
+_SLICES: tuple[type, ...] = (slice,)
 _RULE = (
     "Only integers, slices (`:`), ellipsis (`...`), tf.newaxis (`None`) "
     "and scalar tf.int32/tf.int64 tensors are valid indices"
@@ -39,15 +44,14 @@ def get_item(tensor: Any, key: Any, var: Any = None) -> Tensor:
     """
     if _is_mask(key):
         return boolean_mask(tensor, key)
-    if not isinstance(key, list | tuple):
-        key = (key,)
+    keys: Sequence[Any] = key if isinstance(key, LISTS) else (key,)
     begin: list[Any] = []
     end: list[Any] = []
     strides: list[Any] = []
     masks = dict.fromkeys(("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0)
-    for i, item in enumerate(key):
+    for i, item in enumerate(keys):
         bit = 1 << i
-        if isinstance(item, slice):
+        if isinstance(item, _SLICES):
             begin.append(_bound(item.start, "begin_mask", bit, masks))
             end.append(_bound(item.stop, "end_mask", bit, masks))
             strides.append(1 if item.step is None else _checked(item.step))
@@ -66,15 +70,15 @@ def get_item(tensor: Any, key: Any, var: Any = None) -> Tensor:
     with graph.as_default(), graph.name_scope("strided_slice") as scope:
         bounds = _packed(begin, end, strides)
         found = raw.StridedSlice(tensor, *bounds, name=scope, **masks)
-    assigned = _assign_to_none if var is None else partial(_assign_slice, var, bounds, masks)
+    assigned = (
+        _assign_to_none if var is None else partial(_assign_slice, var, bounds, masks, f"{scope}_assign")
+    )
     found.assign = assigned  # pyright: ignore[reportAttributeAccessIssue]
     return found
 
 
 def _is_mask(key: Any) -> bool:
-    return (isinstance(key, Tensor) and key.dtype.is_bool) or (
-        isinstance(key, np.ndarray) and key.dtype == bool
-    )
+    return (isinstance(key, Tensor) and key.dtype.is_bool) or (isinstance(key, _ARRAYS) and key.dtype == bool)
 
 
 def _bound(value: Any, mask: str, bit: int, masks: dict[Any, int]) -> Any:
@@ -90,13 +94,13 @@ def _checked(index: Any) -> Any:
         if isinstance(index, bool):
             return int(index)
         raise TypeError(f"{_RULE}. Received: {index!r}")
-    if isinstance(index, int | np.integer):
+    if isinstance(index, _INTEGERS):
         return index
     if isinstance(index, shapes.Dimension):
         return index.value
     dtype = getattr(index, "dtype", None)
     if dtype is not None and dtypes.as_dtype(dtype).base_dtype in (dtypes.int32, dtypes.int64, dtypes.int16):
-        rank = getattr(index.shape, "ndims", None) if not isinstance(index, np.ndarray) else index.ndim
+        rank = index.ndim if isinstance(index, _ARRAYS) else getattr(index.shape, "ndims", None)
         if rank != 1:
             return index
     raise TypeError(f"{_RULE}. Received: {index!r}")
@@ -126,10 +130,15 @@ def _assign_to_none(value: Any, name: str | None = None) -> Any:
 
 
 def _assign_slice(
-    var: Any, bounds: list[Tensor], masks: dict[Any, int], value: Any, name: str | None = None
+    var: Any,
+    bounds: list[Tensor],
+    masks: dict[Any, int],
+    default_name: str,
+    value: Any,
+    name: str | None = None,
 ) -> Any:
     """Sets the slice of `var` to `value`; what `var[key].assign(value)` calls."""
-    return var._strided_slice_assign(*bounds, value, name=name, **masks)
+    return var._strided_slice_assign(*bounds, value, name=name or default_name, **masks)
 
 
 @public("boolean_mask")
@@ -147,6 +156,11 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: int |
 
     Raises:
       ValueError: the mask is a scalar, of unknown rank, or does not fit.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.boolean_mask([1, 2, 3], [True, False, True])))
+      [1 3]
     """
     graph = graph_of([tensor])
     with graph.as_default(), graph.name_scope(name):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-from typing import Any
+from typing import Any, NamedTuple
 
 from millrace.building import raw
 from millrace.building.convert import convert_to_tensor
@@ -15,9 +14,14 @@ from millrace.core.public import public
 from millrace.graph.defaults import session_for
 from millrace.graph.tensor import Tensor
 
-SparseTensorValue = public("SparseTensorValue", "compat.v1.SparseTensorValue")(
-    namedtuple("SparseTensorValue", ["indices", "values", "dense_shape"])
-)
+
+@public("SparseTensorValue")
+class SparseTensorValue(NamedTuple):
+    """What fetching a `SparseTensor` gives, and one way to feed one: arrays."""
+
+    indices: Any
+    values: Any
+    dense_shape: Any
 
 
 @public("SparseTensor", "sparse.SparseTensor")
@@ -147,6 +151,29 @@ class SparseTensor(TensorLike):
         return (
             f"SparseTensor(indices={self._indices}, values={self._values}, dense_shape={self._dense_shape})"
         )
+
+
+@public("convert_to_tensor_or_sparse_tensor")
+def convert_to_tensor_or_sparse_tensor(value: Any, dtype: Any = None, name: str | None = None) -> Any:
+    """A SparseTensor for `value` when it is one or a SparseTensorValue, else a tensor of it.
+
+    Args:
+      value: a SparseTensor, a SparseTensorValue, or anything a tensor can be made of.
+      dtype: the dtype the result must have.
+      name: the name of the constant made for a dense value.
+
+    Raises:
+      RuntimeError: a sparse value has another dtype than asked for.
+    """
+    if not isinstance(value, SparseTensor | SparseTensorValue):
+        return convert_to_tensor(value, dtype, name)
+    sparse = SparseTensor.from_value(value)
+    if dtype is not None and not dtypes.as_dtype(dtype).is_compatible_with(sparse.dtype):
+        raise RuntimeError(
+            f"convert_to_tensor_or_sparse_tensor: requested dtype {dtypes.as_dtype(dtype).name}. Received: "
+            f"a sparse tensor of dtype {sparse.dtype.name}"
+        )
+    return sparse
 
 
 _QUOTIENT = {

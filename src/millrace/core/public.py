@@ -32,7 +32,7 @@ def public(*names: str) -> Callable[[_T], _T]:
 
         AUTO_REUSE = public("AUTO_REUSE")(ReuseMode())      # a value, where it is made
 
-        public("GraphDef", "compat.v1.GraphDef")(GraphDef)  # a name that this module already has
+        public("GraphDef", "graph.Def")(GraphDef)  # a name that this module already has
 
     Args:
       *names: string literals, dotted and relative to `tf`.

@@ -341,6 +341,11 @@ class TensorShape:
     `shape[i]` and iteration give `Dimension` objects; `as_list()` gives plain integers and None.
     Two shapes with an unknown length are equal only when they are one object: nothing says that the lengths
     agree.
+
+    Example:
+      >>> shape = tf.TensorShape([None, 3])
+      >>> print(shape, shape.ndims, shape.is_compatible_with([5, 3]))
+      (?, 3) 2 True
     """
 
     __slots__ = ("_dims",)
@@ -551,7 +556,16 @@ def dimension_value(dimension: Any) -> Any:
 
 @public("dimension_at_index", "compat.dimension_at_index")
 def dimension_at_index(shape: TensorShape, index: int) -> Dimension:
-    """The `Dimension` of axis `index`, unknown when the rank of `shape` is."""
+    """The `Dimension` of axis `index`, unknown when the rank of `shape` is.
+
+    Raises:
+      TypeError: `shape` is not a TensorShape.
+      ValueError: it has no such axis.
+    """
+    if not isinstance(shape, TensorShape):
+        raise TypeError(f"dimension_at_index: shape must be a TensorShape. Received: {shape!r}")
+    if shape.ndims is not None and not -shape.ndims <= index < shape.ndims:
+        raise ValueError(f"dimension_at_index: shape {shape} has no axis {index}. Received: {index}")
     return shape[index]
 
 

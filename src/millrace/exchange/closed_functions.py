@@ -57,13 +57,14 @@ class Library:
         written = 0
         while written < len(self._names):
             graph = list(self._names)[written]
-            proto.library.function.append(_function_def(graph, self._names[graph], self.node))
+            proto.library.function.append(function_def(graph, self._names[graph], self.node))
             written += 1
         if written:
             proto.versions.min_consumer = _MIN_CONSUMER
 
 
-def _function_def(graph: FunctionGraph, name: str, write_node: Callable[[Operation], Any]) -> Any:
+def function_def(graph: FunctionGraph, name: str, write_node: Callable[[Operation], Any]) -> Any:
+    """A function with a graph of its own as a FunctionDef called `name`."""
     proto = protos.FunctionDef()
     proto.signature.name = name
     arguments: dict[str, str] = {}  # the operation that stands for one -> its name

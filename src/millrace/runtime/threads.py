@@ -7,6 +7,7 @@ compiled tier anyway.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import threading
@@ -59,9 +60,8 @@ def libraries() -> list[Any]:
             return [_NumPysOwn(str(files[0]))]
         except (OSError, AttributeError):
             pass
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController().select(user_api="blas").lib_controllers
+    controller: Any = importlib.import_module("threadpoolctl").ThreadpoolController()
+    return list(controller.select(user_api="blas").lib_controllers)
 
 
 class OneThread:

@@ -22,12 +22,12 @@ from millrace.opkit.records import tfrecord as records
 _FORMAT = "brain.Event:2"
 
 
-class _EventFile:
+class EventFile:
     """One event file, open for writing; it begins with the version of its format."""
 
-    def __init__(self, logdir: str, suffix: str) -> None:
+    def __init__(self, logdir: str, suffix: str, name: str = "events.out") -> None:
         os.makedirs(logdir, exist_ok=True)
-        self.path = _unused_path(logdir, suffix)
+        self.path = _unused_path(logdir, suffix, name)
         self._records = records.Writer(self.path)
         self._lock = threading.Lock()
         self._pending, self._flushed = 0, time.monotonic()
@@ -53,9 +53,9 @@ class _EventFile:
         self._pending, self._flushed = 0, time.monotonic()
 
 
-def _unused_path(logdir: str, suffix: str) -> str:
+def _unused_path(logdir: str, suffix: str, name: str) -> str:
     """A path for a new event file: readers take files in the order of their names, which hold the time."""
-    base = os.path.join(logdir, f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}")
+    base = os.path.join(logdir, f"{name}.tfevents.{int(time.time()):010d}.{socket.gethostname()}")
     path, k = base + suffix, 0
     while os.path.exists(path):
         k += 1
@@ -78,6 +78,12 @@ class FileWriter:
       graph_def: a GraphDef to write first, where there is no graph.
       filename_suffix: ends the file's name.
       session: kept from TensorFlow; events are written by Python either way.
+
+    Example:
+      >>> import tempfile
+      >>> loss = tf.Summary(value=[tf.Summary.Value(tag="loss", simple_value=0.5)])
+      >>> with tf.summary.FileWriter(tempfile.mkdtemp()) as writer:
+      ...     writer.add_summary(loss, global_step=1)
     """
 
     def __init__(
@@ -96,7 +102,7 @@ class FileWriter:
         self._described: set[str] = set()
         self._run_tags: set[str] = set()
         self._closed = self._warned = False
-        self._file = _EventFile(self._logdir, self._suffix)
+        self._file = EventFile(self._logdir, self._suffix)
         if graph is not None or graph_def is not None:
             self.add_graph(graph, graph_def=graph_def)
             if isinstance(graph, Graph):
@@ -221,7 +227,7 @@ class FileWriter:
     def reopen(self) -> None:
         """Begins another event file in the same folder, where this one was closed."""
         if self._closed:
-            self._file = _EventFile(self._logdir, self._suffix)
+            self._file = EventFile(self._logdir, self._suffix)
             self._closed = self._warned = False
 
 

@@ -3,6 +3,7 @@ from millrace.api.contrib import crf as crf
 from millrace.api.contrib import cudnn_rnn as cudnn_rnn
 from millrace.api.contrib import data as data
 from millrace.api.contrib import deprecated as deprecated
+from millrace.api.contrib import distribute as distribute
 from millrace.api.contrib import distributions as distributions
 from millrace.api.contrib import eager as eager
 from millrace.api.contrib import estimator as estimator
@@ -10,15 +11,19 @@ from millrace.api.contrib import feature_column as feature_column
 from millrace.api.contrib import framework as framework
 from millrace.api.contrib import graph_editor as graph_editor
 from millrace.api.contrib import image as image
+from millrace.api.contrib import integrate as integrate
+from millrace.api.contrib import kernel_methods as kernel_methods
 from millrace.api.contrib import layers as layers
 from millrace.api.contrib import learn as learn
 from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
 from millrace.api.contrib import lookup as lookup
 from millrace.api.contrib import losses as losses
+from millrace.api.contrib import memory_stats as memory_stats
 from millrace.api.contrib import metrics as metrics
 from millrace.api.contrib import nn as nn
 from millrace.api.contrib import opt as opt
 from millrace.api.contrib import predictor as predictor
+from millrace.api.contrib import resampler as resampler
 from millrace.api.contrib import rnn as rnn
 from millrace.api.contrib import seq2seq as seq2seq
 from millrace.api.contrib import signal as signal
@@ -36,6 +41,7 @@ __all__ = [
     "cudnn_rnn",
     "data",
     "deprecated",
+    "distribute",
     "distributions",
     "eager",
     "estimator",
@@ -43,15 +49,19 @@ __all__ = [
     "framework",
     "graph_editor",
     "image",
+    "integrate",
+    "kernel_methods",
     "layers",
     "learn",
     "legacy_seq2seq",
     "lookup",
     "losses",
+    "memory_stats",
     "metrics",
     "nn",
     "opt",
     "predictor",
+    "resampler",
     "rnn",
     "seq2seq",
     "signal",

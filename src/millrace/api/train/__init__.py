@@ -6,6 +6,9 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.cluster.device_setter": "replica_device_setter",
+        "millrace.cluster.server": "Server",
+        "millrace.cluster.spec": "ClusterSpec",
         "millrace.core.proto_names": "BytesList ClusterDef Example Feature FeatureList FeatureLists Features FloatList Int64List JobDef SaverDef SequenceExample ServerDef",
         "millrace.exchange.graph_util": "write_graph",
         "millrace.saver.checkpoint.initialize": "init_from_checkpoint",

@@ -65,15 +65,35 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
                 raise ValueError(
                     f"custom_gradient: grad_fn must return {len(sources)} gradients. Received: {len(found)}"
                 )
-            return [None] * len(outputs) + found
+            return found
 
-        name = f"CustomGradient-{id(backward)}-{len(graph.ops)}"
-        RegisterGradient(name)(backward)
-        with graph.gradient_override_map({"IdentityN": name}):
-            tied = raw.IdentityN([*outputs, *sources])
-        return nest.pack_sequence_as(result, tied[: len(outputs)])
+        return nest.pack_sequence_as(result, tied(graph, outputs, sources, backward))
 
     return decorated
+
+
+def tied(
+    graph: Any, outputs: list[Any], sources: list[Any], backward: Callable[..., Any], name: str | None = None
+) -> list[Any]:
+    """The outputs once more, with a derivative of their own with respect to `sources`.
+
+    Args:
+      graph: where they are.
+      outputs: tensors.
+      sources: tensors that they were computed from.
+      backward: (operation whose inputs are the outputs and the sources, *gradients of its outputs) -> the
+        gradients of the sources.
+      name: of the operation; without a name it is IdentityN.
+    """
+    count = len(outputs)
+
+    def grad(op: Any, *dys: Any) -> list[Any]:
+        return [None] * count + list(backward(op, *dys))
+
+    key = f"CustomGradient-{id(grad)}-{len(graph.ops)}"
+    RegisterGradient(key)(grad)
+    with graph.gradient_override_map({"IdentityN": key}):
+        return raw.IdentityN([*outputs, *sources], name=name)[:count]
 
 
 def _takes_variables(grad_fn: Callable[..., Any]) -> bool:

@@ -18,9 +18,11 @@ def _elements(elems: Any, who: str) -> tuple[list[Tensor], Any]:
     """The tensors among `elems`, and how many rows they have.
 
     Raises:
-      ValueError: one is a scalar, or they have different numbers of rows.
+      ValueError: there are none, one is a scalar, or they have different numbers of rows.
     """
     tensors = [convert.convert_to_tensor(e, name="elem") for e in nest.flatten(elems)]
+    if not tensors:
+        raise ValueError(f"{who}: elems must hold at least one tensor. Received: {elems!r}")
     first = None
     for tensor in tensors:
         if tensor.dims is not None:
@@ -87,6 +89,11 @@ def map_fn(
     Raises:
       TypeError: `fn` is not callable, or its result does not nest as `dtype`.
       ValueError: the rows of `elems` differ in number.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.map_fn(lambda row: row * row, tf.constant([1, 2, 3]))))
+      [1 4 9]
     """
     if not callable(fn):
         raise TypeError(f"map_fn: fn must be callable. Received: {fn!r}")
@@ -140,6 +147,11 @@ def scan(
     Raises:
       TypeError: `fn` is not callable.
       ValueError: the rows of `elems` differ in number.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.scan(lambda total, x: total + x, tf.constant([1, 2, 3]))))
+      [1 3 6]
     """
     if not callable(fn):
         raise TypeError(f"scan: fn must be callable. Received: {fn!r}")

@@ -42,6 +42,12 @@ def moments(
 
     Returns:
       (mean, variance), `x` without `axes`, the dtype of `x`.
+
+    Example:
+      >>> x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.moments(x, axes=[0])))
+      (array([2., 3.], dtype=float32), array([1., 1.], dtype=float32))
     """
     keep = _kept(keepdims, keep_dims)
     with name_scope(name, "moments", [x, axes]):
@@ -138,12 +144,22 @@ def sufficient_statistics(
 
     Returns:
       The number of elements (a scalar), the (shifted) sum, the (shifted) sum of squares, the shift or None.
+
+    Raises:
+      TypeError: `axes` is a tensor.
+      ValueError: `x` has no such axis.
     """
+    if isinstance(axes, Tensor):
+        raise TypeError(f"sufficient_statistics: axes must be a list of integers. Received: {axes}")
     keep = _kept(keepdims, keep_dims)
     with name_scope(name, "sufficient_statistics", [x, shift] if shift is not None else [x]):
         x = to_tensor(x, name="x")
         dtype = x.dtype.base_dtype
         over = [int(a) for a in np.asarray(axes).reshape(-1)]
+        if x.dims is not None and not all(-len(x.dims) <= a < len(x.dims) for a in over):
+            raise ValueError(
+                f"sufficient_statistics: axes must be axes of x, of shape {x.shape}. Received: {axes!r}"
+            )
         if x.dims is not None and all(x.dims[a] is not None for a in over):
             size = int(np.prod([x.dims[a] for a in over], dtype=np.int64))
             count = to_tensor(size, dtype, "Const")
@@ -326,6 +342,11 @@ def l2_normalize(
 
     Returns:
       The shape and dtype of `x`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.l2_normalize([3.0, 4.0])))
+      [0.6 0.8]
     """
     axis = renamed(axis, dim, "axis", "dim")
     with name_scope(name, "l2_normalize", [x]) as scope:

@@ -148,6 +148,12 @@ def dynamic_rnn(
     Raises:
       TypeError: `cell` is not a cell.
       ValueError: the depth of the inputs is unknown, or neither `initial_state` nor `dtype` is given.
+
+    Example:
+      >>> cell = tf.nn.rnn_cell.BasicLSTMCell(8)
+      >>> outputs, state = tf.nn.dynamic_rnn(cell, tf.zeros([2, 5, 3]), dtype=tf.float32)
+      >>> print(outputs.shape, state.h.shape)
+      (2, 5, 8) (2, 8)
     """
     _check_cell(cell)
     with variable_scope(scope or "rnn"):
@@ -461,8 +467,15 @@ def static_state_saving_rnn(
       (a list of outputs, the last state).
 
     Raises:
+      TypeError: `cell` is not a cell, or `state_saver` cannot save a state.
       ValueError: there is not one name for each state.
     """
+    _check_cell(cell)
+    if not hasattr(state_saver, "state") or not hasattr(state_saver, "save_state"):
+        raise TypeError(
+            "static_state_saving_rnn: state_saver needs the methods state and save_state. "
+            f"Received: {state_saver!r}"
+        )
     sizes, names = nest.flatten(cell.state_size), nest.flatten(state_name)
     if len(sizes) != len(names):
         raise ValueError(f"#elems(state_name) != #elems(state_size): {len(names)} vs. {len(sizes)}")

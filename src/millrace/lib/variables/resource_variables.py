@@ -172,6 +172,11 @@ class WrittenVariable(ResourceVariable):
             return super()._strided_slice_assign(*arguments, **masks)
 
     @property
+    def name(self) -> str:
+        """The name of the write."""
+        return self._write_op.name
+
+    @property
     def op(self) -> Operation:
         """The write."""
         return self._write_op
@@ -186,3 +191,15 @@ class WrittenVariable(ResourceVariable):
 def is_resource_variable(var: Any) -> bool:
     """Whether `var` is a variable whose value is named by a handle."""
     return isinstance(var, ResourceVariable)
+
+
+@public("python.ops.resource_variable_ops._to_proto_fn")
+def to_proto_of(v: Any, export_scope: str | None = None) -> Any:
+    """A variable as a VariableDef, without the scope that is exported."""
+    return v.to_proto(export_scope=export_scope)
+
+
+@public("python.ops.resource_variable_ops._from_proto_fn")
+def from_proto_of(v: Any, import_scope: str | None = None) -> Variable:
+    """The variable of the default graph that a VariableDef describes."""
+    return Variable.from_proto(v, import_scope=import_scope)

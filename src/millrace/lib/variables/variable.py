@@ -81,6 +81,13 @@ class Variable(metaclass=_VariableType):
 
     Raises:
       ValueError: there is no initial value, or its shape is not known though `validate_shape` is set.
+
+    Example:
+      >>> w = tf.Variable([1.0, 2.0], name="w")
+      >>> with tf.Session() as sess:
+      ...     sess.run(w.initializer)
+      ...     print(sess.run(w + 1.0))
+      [2. 3.]
     """
 
     SaveSliceInfo = SaveSliceInfo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import weakref
@@ -62,7 +63,7 @@ class IteratorResource(_Resource):
     def make(self, dataset: Dataset) -> None:
         """Starts at the beginning of `dataset`."""
         run = Run()
-        stage = dataset.start(run)
+        stage = run.begin(dataset)
         old, self._stage = self._stage, stage
         self._dataset, self._fresh, self._run = dataset, dataset.fresh, run
         if old is not None:
@@ -115,7 +116,7 @@ class IteratorResource(_Resource):
             self._started()
             assert self._dataset is not None
             run = Run()
-            stage = self._dataset.start(run)
+            stage = run.begin(self._dataset)
             stage.restore(decode(state, self._dataset))
             old, self._stage, self._run = self._stage, stage, run
             if old is not None:
@@ -126,6 +127,18 @@ class IteratorResource(_Resource):
         stage, self._stage = self._stage, None
         if stage is not None:
             stage.close()
+
+
+def next_of(iterator: Any) -> Element:
+    """The next element of an iterator's resource.
+
+    Raises:
+      OutOfRangeError: there is none.
+    """
+    element = iterator.get()
+    if element is None:
+        raise errors.OutOfRangeError(None, None, "End of sequence")
+    return element
 
 
 def found(handle: Any, kind: type, types: Sequence[dtypes.DType], dims: Sequence[shapes.Dims]) -> Any:
@@ -249,12 +262,10 @@ def handle_of(resource: Any) -> np.ndarray:
 
 def write_records(dataset: Dataset, filename: Any, compression_type: Any) -> None:
     """Writes the elements of a dataset of strings to a file of records."""
-    run = Run()
-    stage = dataset.start(run)
     writer = records.Writer(text(filename).decode(errors="surrogateescape"), text(compression_type).decode())
     try:
-        while (element := stage.next()) is not None:
-            writer.write(text(element[0]))
+        with contextlib.closing(Run().elements(dataset)) as elements:
+            for element in elements:
+                writer.write(text(element[0]))
     finally:
         writer.close()
-        stage.close()

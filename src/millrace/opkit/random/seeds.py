@@ -24,6 +24,12 @@ def set_random_seed(seed: int) -> None:
 
     Args:
       seed: any integer; None takes the seed away again.
+
+    Example:
+      >>> tf.set_random_seed(1)
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.random_uniform([])))
+      0.7787856
     """
     get_default_graph().seed = seed
 
@@ -48,7 +54,7 @@ def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:
     if graph.seed is None and op_seed is None:
         return None, None
     first = _DEFAULT_GRAPH_SEED if graph.seed is None else _reduced(graph.seed, "graph")
-    second = graph._last_id if op_seed is None else _reduced(op_seed, "operation")
+    second = graph.last_id if op_seed is None else _reduced(op_seed, "operation")
     # A generator takes two zeros for a wish for entropy.
     return (0, _MODULUS) if first == second == 0 else (first, second)
 

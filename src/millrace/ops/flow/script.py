@@ -76,7 +76,8 @@ def _call(op: Any, token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) ->
 def _argument(value: Any) -> Any:
     """The caller's own copy; a scalar as bytes or a NumPy scalar, which can be hashed and compared."""
     if not isinstance(value, np.ndarray):
-        return value
+        return dtypes.plain_numbers(value)
+    value = dtypes.plain_numbers(value)
     return value[()] if value.ndim == 0 else np.array(value)
 
 
@@ -153,6 +154,12 @@ def py_func(
     Raises:
       InvalidArgumentError: when run, where `func` raises TypeError or ValueError, or returns other dtypes.
         Other exceptions become the error of their kind.
+
+    Example:
+      >>> x = tf.constant([1, 2, 3])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.py_func(lambda x: x[::-1].copy(), [x], tf.int32)))
+      [3 2 1]
     """
     if not callable(func):
         raise TypeError(f"py_func: func must be callable. Received: {func!r}")

@@ -20,7 +20,7 @@ from millrace.ops.random import draws as random
 from millrace.training.coordination.queue_runner import QueueRunner, add_queue_runner
 
 
-@public("train.match_filenames_once", "python.training.input.match_filenames_once")
+@public("train.match_filenames_once", "io.match_filenames_once", "python.training.input.match_filenames_once")
 def match_filenames_once(pattern: Any, name: str | None = None) -> Variable:
     """The names of the files that match a pattern, looked up when local variables are initialized.
 
@@ -184,10 +184,17 @@ def range_input_producer(
       limit: a scalar int32.
       num_epochs, shuffle, seed, capacity, shared_name: as for `input_producer`.
       name: default "input_producer".
+
+    Raises:
+      AssertionError: `limit` is not a number.
     """
     with name_scope(name, "input_producer", [limit]) as scope:
+        try:
+            numbers = fill.range_(limit)
+        except TypeError as error:
+            raise AssertionError(f"range_input_producer: {error}") from None
         return input_producer(
-            input_tensor=fill.range_(limit),
+            input_tensor=numbers,
             element_shape=[],
             num_epochs=num_epochs,
             shuffle=shuffle,

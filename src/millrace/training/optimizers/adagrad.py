@@ -59,7 +59,7 @@ class AdagradOptimizer(FusedOptimizer, Optimizer):
 
 
 @public("train.ProximalAdagradOptimizer")
-class ProximalAdagradOptimizer(AdagradOptimizer):
+class ProximalAdagradOptimizer(FusedOptimizer, Optimizer):
     """Adagrad followed by the proximal step of l1 and l2 penalties.
 
     Args:
@@ -74,6 +74,7 @@ class ProximalAdagradOptimizer(AdagradOptimizer):
     """
 
     rule = "ProximalAdagrad"
+    slot_inputs = {"accum": "accumulator"}
     tensor_inputs = {
         "lr": "_learning_rate_tensor",
         "l1": "_l1_regularization_strength_tensor",
@@ -89,12 +90,19 @@ class ProximalAdagradOptimizer(AdagradOptimizer):
         use_locking: bool = False,
         name: str = "ProximalAdagrad",
     ) -> None:
-        super().__init__(learning_rate, initial_accumulator_value, use_locking, name)
+        super().__init__(use_locking, name)
+        self._learning_rate = learning_rate
+        self._initial_accumulator_value = _positive("initial_accumulator_value", initial_accumulator_value)
         self._l1_regularization_strength = l1_regularization_strength
         self._l2_regularization_strength = l2_regularization_strength
 
+    def _create_slots(self, var_list: list[Any]) -> None:
+        for var in var_list:
+            self._constant_slot(var, self._initial_accumulator_value, "accumulator", self._name)
+
     def _prepare(self) -> None:
-        super()._prepare()
+        rate = self._call_if_callable(self._learning_rate)
+        self._learning_rate_tensor = convert.to_tensor(rate, name="learning_rate")
         self._l1_regularization_strength_tensor = convert.to_tensor(
             self._l1_regularization_strength, name="l1_regularization_strength"
         )

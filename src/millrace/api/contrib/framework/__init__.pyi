@@ -12,6 +12,22 @@ from millrace.contributed.framework.checkpoints import init_from_checkpoint as i
 from millrace.contributed.framework.checkpoints import list_variables as list_variables
 from millrace.contributed.framework.checkpoints import load_checkpoint as load_checkpoint
 from millrace.contributed.framework.checkpoints import load_variable as load_variable
+from millrace.contributed.framework.checks import assert_or_get_global_step as assert_or_get_global_step
+from millrace.contributed.framework.checks import get_graph_from_inputs as get_graph_from_inputs
+from millrace.contributed.framework.checks import get_placeholders as get_placeholders
+from millrace.contributed.framework.checks import reduce_sum_n as reduce_sum_n
+from millrace.contributed.framework.checks import remove_squeezable_dimensions as remove_squeezable_dimensions
+from millrace.contributed.framework.checks import with_same_shape as with_same_shape
+from millrace.contributed.framework.checks import with_shape as with_shape
+from millrace.contributed.framework.convolutional import ConvolutionDeltaOrthogonal as convolutional_delta_orthogonal
+from millrace.contributed.framework.convolutional import ConvolutionOrthogonal1D as convolutional_orthogonal_1d
+from millrace.contributed.framework.convolutional import ConvolutionOrthogonal2D as convolutional_orthogonal_2d
+from millrace.contributed.framework.convolutional import ConvolutionOrthogonal3D as convolutional_orthogonal_3d
+from millrace.contributed.framework.functions import VariableDeviceChooser as VariableDeviceChooser
+from millrace.contributed.framework.functions import fuse_op as fuse_op
+from millrace.contributed.framework.functions import py_func as py_func
+from millrace.contributed.framework.functions import zero_initializer as zero_initializer
+from millrace.contributed.framework.record_input import RecordInput as RecordInput
 from millrace.contributed.framework.variables import add_model_variable as add_model_variable
 from millrace.contributed.framework.variables import assign_from_values as assign_from_values
 from millrace.contributed.framework.variables import assign_from_values_fn as assign_from_values_fn
@@ -30,6 +46,9 @@ from millrace.contributed.framework.variables import global_variable as global_v
 from millrace.contributed.framework.variables import local_variable as local_variable
 from millrace.contributed.framework.variables import model_variable as model_variable
 from millrace.contributed.framework.variables import variable as variable
+from millrace.core.deprecating import deprecated as deprecated
+from millrace.core.deprecating import deprecated_arg_values as deprecated_arg_values
+from millrace.core.deprecating import deprecated_args as deprecated_args
 from millrace.datasets.specs import BoundedTensorSpec as BoundedTensorSpec
 from millrace.datasets.specs import TensorSpec as TensorSpec
 from millrace.lib.flow.control_flow import with_dependencies as with_dependencies
@@ -56,13 +75,16 @@ from millrace.api.contrib.framework import nest as nest
 
 __all__ = [
     "BoundedTensorSpec",
+    "RecordInput",
     "TensorSpec",
+    "VariableDeviceChooser",
     "add_arg_scope",
     "add_model_variable",
     "arg_scope",
     "arg_scoped_arguments",
     "argsort",
     "assert_global_step",
+    "assert_or_get_global_step",
     "assert_same_float_dtype",
     "assert_scalar",
     "assert_scalar_int",
@@ -71,14 +93,24 @@ __all__ = [
     "assign_from_values",
     "assign_from_values_fn",
     "assign_moving_average",
+    "convolutional_delta_orthogonal",
+    "convolutional_orthogonal_1d",
+    "convolutional_orthogonal_2d",
+    "convolutional_orthogonal_3d",
     "create_global_step",
     "current_arg_scope",
+    "deprecated",
+    "deprecated_arg_values",
+    "deprecated_args",
     "filter_variables",
+    "fuse_op",
     "get_global_step",
+    "get_graph_from_inputs",
     "get_local_variables",
     "get_model_variables",
     "get_name_scope",
     "get_or_create_global_step",
+    "get_placeholders",
     "get_trainable_variables",
     "get_unique_variable",
     "get_variable_full_name",
@@ -101,6 +133,9 @@ __all__ = [
     "model_variable",
     "nest",
     "prepend_name_scope",
+    "py_func",
+    "reduce_sum_n",
+    "remove_squeezable_dimensions",
     "smart_case",
     "smart_cond",
     "smart_constant_value",
@@ -109,4 +144,7 @@ __all__ = [
     "variable",
     "weighted_moving_average",
     "with_dependencies",
+    "with_same_shape",
+    "with_shape",
+    "zero_initializer",
 ]

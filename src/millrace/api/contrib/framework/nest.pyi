@@ -5,12 +5,38 @@ from millrace.core.nest import is_nested as is_nested
 from millrace.core.nest import is_nested as is_sequence
 from millrace.core.nest import map_structure as map_structure
 from millrace.core.nest import pack_sequence_as as pack_sequence_as
+from millrace.core.nest_shallow import assert_shallow_structure as assert_shallow_structure
+from millrace.core.nest_shallow import flatten_dict_items as flatten_dict_items
+from millrace.core.nest_shallow import flatten_up_to as flatten_up_to
+from millrace.core.nest_shallow import flatten_with_joined_string_paths as flatten_with_joined_string_paths
+from millrace.core.nest_shallow import flatten_with_tuple_paths as flatten_with_tuple_paths
+from millrace.core.nest_shallow import flatten_with_tuple_paths_up_to as flatten_with_tuple_paths_up_to
+from millrace.core.nest_shallow import get_traverse_shallow_structure as get_traverse_shallow_structure
+from millrace.core.nest_shallow import is_sequence_or_composite as is_sequence_or_composite
+from millrace.core.nest_shallow import map_structure_up_to as map_structure_up_to
+from millrace.core.nest_shallow import map_structure_with_paths as map_structure_with_paths
+from millrace.core.nest_shallow import map_structure_with_tuple_paths as map_structure_with_tuple_paths
+from millrace.core.nest_shallow import map_structure_with_tuple_paths_up_to as map_structure_with_tuple_paths_up_to
+from millrace.core.nest_shallow import yield_flat_paths as yield_flat_paths
 
 __all__ = [
     "assert_same_structure",
+    "assert_shallow_structure",
     "flatten",
+    "flatten_dict_items",
+    "flatten_up_to",
+    "flatten_with_joined_string_paths",
+    "flatten_with_tuple_paths",
+    "flatten_with_tuple_paths_up_to",
+    "get_traverse_shallow_structure",
     "is_nested",
     "is_sequence",
+    "is_sequence_or_composite",
     "map_structure",
+    "map_structure_up_to",
+    "map_structure_with_paths",
+    "map_structure_with_tuple_paths",
+    "map_structure_with_tuple_paths_up_to",
     "pack_sequence_as",
+    "yield_flat_paths",
 ]

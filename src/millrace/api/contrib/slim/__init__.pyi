@@ -7,6 +7,12 @@ from millrace.contributed.framework.arg_scope import current_arg_scope as curren
 from millrace.contributed.framework.arg_scope import has_arg_scope as has_arg_scope
 from millrace.contributed.framework.checkpoints import assign_from_checkpoint as assign_from_checkpoint
 from millrace.contributed.framework.checkpoints import assign_from_checkpoint_fn as assign_from_checkpoint_fn
+from millrace.contributed.framework.checks import assert_or_get_global_step as assert_or_get_global_step
+from millrace.contributed.framework.checks import get_graph_from_inputs as get_graph_from_inputs
+from millrace.contributed.framework.checks import with_same_shape as with_same_shape
+from millrace.contributed.framework.checks import with_shape as with_shape
+from millrace.contributed.framework.functions import VariableDeviceChooser as VariableDeviceChooser
+from millrace.contributed.framework.functions import zero_initializer as zero_initializer
 from millrace.contributed.framework.variables import add_model_variable as add_model_variable
 from millrace.contributed.framework.variables import assign_from_values as assign_from_values
 from millrace.contributed.framework.variables import assign_from_values_fn as assign_from_values_fn
@@ -24,6 +30,29 @@ from millrace.contributed.framework.variables import global_variable as global_v
 from millrace.contributed.framework.variables import local_variable as local_variable
 from millrace.contributed.framework.variables import model_variable as model_variable
 from millrace.contributed.framework.variables import variable as variable
+from millrace.contributed.layers.columns.dense import bucketized_column as bucketized_column
+from millrace.contributed.layers.columns.dense import embedding_column as embedding_column
+from millrace.contributed.layers.columns.dense import one_hot_column as one_hot_column
+from millrace.contributed.layers.columns.dense import real_valued_column as real_valued_column
+from millrace.contributed.layers.columns.dense import scattered_embedding_column as scattered_embedding_column
+from millrace.contributed.layers.columns.dense import shared_embedding_columns as shared_embedding_columns
+from millrace.contributed.layers.columns.models import check_feature_columns as check_feature_columns
+from millrace.contributed.layers.columns.models import input_from_feature_columns as input_from_feature_columns
+from millrace.contributed.layers.columns.models import joint_weighted_sum_from_feature_columns as joint_weighted_sum_from_feature_columns
+from millrace.contributed.layers.columns.models import sequence_input_from_feature_columns as sequence_input_from_feature_columns
+from millrace.contributed.layers.columns.models import transform_features as transform_features
+from millrace.contributed.layers.columns.models import weighted_sum_from_feature_columns as weighted_sum_from_feature_columns
+from millrace.contributed.layers.columns.parsing import create_feature_spec_for_parsing as create_feature_spec_for_parsing
+from millrace.contributed.layers.columns.parsing import infer_real_valued_columns as infer_real_valued_columns
+from millrace.contributed.layers.columns.parsing import make_place_holder_tensors_for_base_features as make_place_holder_tensors_for_base_features
+from millrace.contributed.layers.columns.parsing import parse_feature_columns_from_examples as parse_feature_columns_from_examples
+from millrace.contributed.layers.columns.parsing import parse_feature_columns_from_sequence_examples as parse_feature_columns_from_sequence_examples
+from millrace.contributed.layers.columns.sparse import crossed_column as crossed_column
+from millrace.contributed.layers.columns.sparse import sparse_column_with_hash_bucket as sparse_column_with_hash_bucket
+from millrace.contributed.layers.columns.sparse import sparse_column_with_integerized_feature as sparse_column_with_integerized_feature
+from millrace.contributed.layers.columns.sparse import sparse_column_with_keys as sparse_column_with_keys
+from millrace.contributed.layers.columns.sparse import sparse_column_with_vocabulary_file as sparse_column_with_vocabulary_file
+from millrace.contributed.layers.columns.sparse import weighted_sparse_column as weighted_sparse_column
 from millrace.contributed.layers.core import convolution as convolution
 from millrace.contributed.layers.core import convolution1d as conv1d
 from millrace.contributed.layers.core import convolution1d as convolution1d
@@ -40,9 +69,21 @@ from millrace.contributed.layers.core import fully_connected as fully_connected
 from millrace.contributed.layers.core import linear as linear
 from millrace.contributed.layers.core import relu6_layer as relu6
 from millrace.contributed.layers.core import relu_layer as relu
+from millrace.contributed.layers.divisive import GDN as GDN
+from millrace.contributed.layers.divisive import gdn as gdn
+from millrace.contributed.layers.hashing import SPARSE_FEATURE_CROSS_DEFAULT_HASH_KEY as SPARSE_FEATURE_CROSS_DEFAULT_HASH_KEY
+from millrace.contributed.layers.hashing import bucketize as bucketize
+from millrace.contributed.layers.hashing import embedding_lookup_sparse_with_distributed_aggregation as embedding_lookup_sparse_with_distributed_aggregation
+from millrace.contributed.layers.hashing import safe_embedding_lookup_sparse as safe_embedding_lookup_sparse
+from millrace.contributed.layers.hashing import scattered_embedding_lookup as scattered_embedding_lookup
+from millrace.contributed.layers.hashing import scattered_embedding_lookup_sparse as scattered_embedding_lookup_sparse
+from millrace.contributed.layers.hashing import sparse_feature_cross as sparse_feature_cross
 from millrace.contributed.layers.initializers import variance_scaling_initializer as variance_scaling_initializer
 from millrace.contributed.layers.initializers import xavier_initializer as xavier_initializer
 from millrace.contributed.layers.initializers import xavier_initializer as xavier_initializer_conv2d
+from millrace.contributed.layers.legacy import legacy_fully_connected as legacy_fully_connected
+from millrace.contributed.layers.legacy import legacy_linear as legacy_linear
+from millrace.contributed.layers.legacy import legacy_relu as legacy_relu
 from millrace.contributed.layers.normalization import batch_norm as batch_norm
 from millrace.contributed.layers.normalization import group_norm as group_norm
 from millrace.contributed.layers.normalization import instance_norm as instance_norm
@@ -68,6 +109,9 @@ from millrace.contributed.layers.shapes import repeat as repeat
 from millrace.contributed.layers.shapes import softmax as softmax
 from millrace.contributed.layers.shapes import stack as stack
 from millrace.contributed.layers.shapes import unit_norm as unit_norm
+from millrace.contributed.layers.spatial import images_to_sequence as images_to_sequence
+from millrace.contributed.layers.spatial import sequence_to_images as sequence_to_images
+from millrace.contributed.layers.spatial import spatial_softmax as spatial_softmax
 from millrace.contributed.layers.summaries import summarize_activation as summarize_activation
 from millrace.contributed.layers.summaries import summarize_activations as summarize_activations
 from millrace.contributed.layers.summaries import summarize_biases as summarize_biases
@@ -76,9 +120,17 @@ from millrace.contributed.layers.summaries import summarize_tensor as summarize_
 from millrace.contributed.layers.summaries import summarize_tensors as summarize_tensors
 from millrace.contributed.layers.summaries import summarize_variables as summarize_variables
 from millrace.contributed.layers.summaries import summarize_weights as summarize_weights
+from millrace.contributed.layers.targets import ProblemType as ProblemType
+from millrace.contributed.layers.targets import binary_svm_target as binary_svm_target
+from millrace.contributed.layers.targets import get_default_binary_metrics_for_eval as get_default_binary_metrics_for_eval
+from millrace.contributed.layers.targets import multi_class_target as multi_class_target
+from millrace.contributed.layers.targets import regression_target as regression_target
 from millrace.contributed.training.train_ops import OPTIMIZER_CLS_NAMES as OPTIMIZER_CLS_NAMES
 from millrace.contributed.training.train_ops import OPTIMIZER_SUMMARIES as OPTIMIZER_SUMMARIES
 from millrace.contributed.training.train_ops import optimize_loss as optimize_loss
+from millrace.core.deprecating import deprecated as deprecated
+from millrace.core.deprecating import deprecated_arg_values as deprecated_arg_values
+from millrace.core.deprecating import deprecated_args as deprecated_args
 from millrace.lib.variables.regularizers import apply_regularization as apply_regularization
 from millrace.lib.variables.regularizers import l1_l2_regularizer as l1_l2_regularizer
 from millrace.lib.variables.regularizers import l1_regularizer as l1_regularizer
@@ -95,14 +147,19 @@ from millrace.api.contrib.slim import tfexample_decoder as tfexample_decoder
 from millrace.api.contrib.slim import utils as utils
 
 __all__ = [
+    "GDN",
     "OPTIMIZER_CLS_NAMES",
     "OPTIMIZER_SUMMARIES",
+    "ProblemType",
+    "SPARSE_FEATURE_CROSS_DEFAULT_HASH_KEY",
+    "VariableDeviceChooser",
     "add_arg_scope",
     "add_model_variable",
     "apply_regularization",
     "arg_scope",
     "arg_scope_func_key",
     "arg_scoped_arguments",
+    "assert_or_get_global_step",
     "assign_from_checkpoint",
     "assign_from_checkpoint_fn",
     "assign_from_values",
@@ -111,7 +168,11 @@ __all__ = [
     "avg_pool3d",
     "batch_norm",
     "bias_add",
+    "binary_svm_target",
     "bow_encoder",
+    "bucketize",
+    "bucketized_column",
+    "check_feature_columns",
     "conv1d",
     "conv2d",
     "conv2d_in_plane",
@@ -125,17 +186,27 @@ __all__ = [
     "convolution2d_transpose",
     "convolution3d",
     "convolution3d_transpose",
+    "create_feature_spec_for_parsing",
+    "crossed_column",
     "current_arg_scope",
     "data_decoder",
     "dense_to_sparse",
+    "deprecated",
+    "deprecated_arg_values",
+    "deprecated_args",
     "dropout",
     "elu",
     "embed_sequence",
+    "embedding_column",
+    "embedding_lookup_sparse_with_distributed_aggregation",
     "embedding_lookup_unique",
     "evaluation",
     "filter_variables",
     "flatten",
     "fully_connected",
+    "gdn",
+    "get_default_binary_metrics_for_eval",
+    "get_graph_from_inputs",
     "get_local_variables",
     "get_model_variables",
     "get_trainable_variables",
@@ -148,30 +219,57 @@ __all__ = [
     "global_variable",
     "group_norm",
     "has_arg_scope",
+    "images_to_sequence",
+    "infer_real_valued_columns",
     "initializers",
+    "input_from_feature_columns",
     "instance_norm",
+    "joint_weighted_sum_from_feature_columns",
     "l1_l2_regularizer",
     "l1_regularizer",
     "l2_regularizer",
     "layer_norm",
     "learning",
+    "legacy_fully_connected",
+    "legacy_linear",
+    "legacy_relu",
     "linear",
     "local_variable",
+    "make_place_holder_tensors_for_base_features",
     "max_pool2d",
     "max_pool3d",
     "maxout",
     "metrics",
     "model_analyzer",
     "model_variable",
+    "multi_class_target",
     "nets",
+    "one_hot_column",
     "one_hot_encoding",
     "optimize_loss",
+    "parse_feature_columns_from_examples",
+    "parse_feature_columns_from_sequence_examples",
+    "real_valued_column",
+    "regression_target",
     "relu",
     "relu6",
     "repeat",
+    "safe_embedding_lookup_sparse",
+    "scattered_embedding_column",
+    "scattered_embedding_lookup",
+    "scattered_embedding_lookup_sparse",
     "separable_conv2d",
     "separable_convolution2d",
+    "sequence_input_from_feature_columns",
+    "sequence_to_images",
+    "shared_embedding_columns",
     "softmax",
+    "sparse_column_with_hash_bucket",
+    "sparse_column_with_integerized_feature",
+    "sparse_column_with_keys",
+    "sparse_column_with_vocabulary_file",
+    "sparse_feature_cross",
+    "spatial_softmax",
     "stack",
     "sum_regularizer",
     "summarize_activation",
@@ -183,10 +281,16 @@ __all__ = [
     "summarize_variables",
     "summarize_weights",
     "tfexample_decoder",
+    "transform_features",
     "unit_norm",
     "utils",
     "variable",
     "variance_scaling_initializer",
+    "weighted_sparse_column",
+    "weighted_sum_from_feature_columns",
+    "with_same_shape",
+    "with_shape",
     "xavier_initializer",
     "xavier_initializer_conv2d",
+    "zero_initializer",
 ]

@@ -6,7 +6,14 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.models.keras.applications.densenet": "DenseNet121 DenseNet169 DenseNet201",
+        "millrace.models.keras.applications.inception_resnet_v2": "InceptionResNetV2",
+        "millrace.models.keras.applications.inception_v3": "InceptionV3",
+        "millrace.models.keras.applications.mobilenet": "MobileNet MobileNetV2",
+        "millrace.models.keras.applications.nasnet": "NASNetLarge NASNetMobile",
+        "millrace.models.keras.applications.resnet": "ResNet101 ResNet101V2 ResNet152 ResNet152V2 ResNet50 ResNet50V2",
         "millrace.models.keras.applications.vgg": "VGG16 VGG19",
+        "millrace.models.keras.applications.xception": "Xception",
     },
-    children=("vgg16", "vgg19",),
+    children=("densenet", "imagenet_utils", "inception_resnet_v2", "inception_v3", "mobilenet", "mobilenet_v2", "nasnet", "resnet", "resnet50", "resnet_v2", "vgg16", "vgg19", "xception",),
 )

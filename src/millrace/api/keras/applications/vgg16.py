@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.models.keras.applications.vgg": "VGG16 preprocess_input",
+        "millrace.models.keras.applications.images": "decode_predictions preprocess_input=preprocess_without_means",
+        "millrace.models.keras.applications.vgg": "VGG16",
     },
 )

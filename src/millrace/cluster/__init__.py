@@ -1,0 +1,1 @@
+"""Clusters, servers and strategies, all of them in one process."""
