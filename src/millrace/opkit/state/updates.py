@@ -54,6 +54,7 @@ class Update:
             raise _misshapen("gradient", wanted, args[self.gradient].shape)
 
     def __call__(self, xp: Any, *args: Any, **attrs: Any) -> Any:
+        """The new values of the variables."""
         self._check(args, args[0].shape)
         return self.formula(xp, *args, **attrs)
 

@@ -29,7 +29,7 @@ _FUSED = 0.25  # part of the bytes that is left when elementwise steps are fused
 _COMPILE = 0.3  # seconds for any program
 _COMPILE_STEP = 7e-3  # seconds for each operation
 _LOOP_TRIPS = 20  # how often a loop is taken to run
-_PATIENCE = 10  # a program that ran n times is taken to run this many times n more
+_PATIENCE = 16  # a program that ran n times is taken to run this many times n more
 _FREQUENT = {
     "Tanh": 12,
     "Sigmoid": 12,
