@@ -370,10 +370,10 @@ def test_sparse_tensors_kept_by_number():
 
 
 def test_hashed_crosses_of_texts():
-    """Texts are hashed first where numbers come out, whatever the internal type; numbers of TensorFlow 1.15.5."""
+    """Texts are hashed first where numbers come out, whatever the internal type; as TensorFlow 1.15.5."""
     places, dims = np.int64([[0, 0], [0, 1], [1, 0]]), np.int64([2, 2])
     texts = np.array([b"x", b"yy", b"z"], object)
-    found = raw.SparseCross(
+    found = tf.raw_ops.SparseCross(
         indices=[places, places],
         values=[texts, texts],
         shapes=[dims, dims],
