@@ -738,6 +738,8 @@ ROOMS: dict[str, str] = {
     "SparseDenseCwiseAdd": "millrace.ops.sparse.dense",
     "SparseDenseCwiseDiv": "millrace.ops.sparse.dense",
     "SparseDenseCwiseMul": "millrace.ops.sparse.dense",
+    "SparseFeatureCross": "millrace.ops.sparse.cross",
+    "SparseFeatureCrossV2": "millrace.ops.sparse.cross",
     "SparseFillEmptyRows": "millrace.ops.sparse.arrays",
     "SparseFillEmptyRowsGrad": "millrace.ops.sparse.arrays",
     "SparseMatMul": "millrace.ops.linalg.matmul",
