@@ -11,6 +11,7 @@ import numpy as np
 from millrace.building import convert, raw
 from millrace.building.scopes import graph_of
 from millrace.core import dtypes, shapes
+from millrace.core.depth import bounded
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 
@@ -87,6 +88,7 @@ def _bound(value: Any, mask: str, bit: int, masks: dict[Any, int]) -> Any:
     return _checked(value)
 
 
+@bounded
 def _checked(index: Any) -> Any:
     if isinstance(index, bool | np.bool_ | str | bytes | float | list | tuple):
         if isinstance(index, bool):
