@@ -4,6 +4,7 @@
 NAMESPACES = frozenset({
     "app",
     "app.flags",
+    "audio",
     "bitwise",
     "compat",
     "config",
