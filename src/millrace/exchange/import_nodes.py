@@ -21,7 +21,9 @@ from millrace.exchange.functional_control_flow import adopt_control_flow
 from millrace.exchange.inline import CALLED, UnknownOpError, inline_calls
 from millrace.exchange.newer_attrs import changes_nothing
 from millrace.exchange.nodes import back_edges, defaults_of, flow_types, in_order, own_type, split
-from millrace.exchange.tokens import array_types, is_flow, plain
+from millrace.exchange.other_types import read_later, read_older
+from millrace.exchange.tokens import array_types, has_plain_flows, is_flow, plain
+from millrace.graph import location
 from millrace.graph.graph import Graph
 from millrace.graph.opdef import OpDef, lookup
 from millrace.graph.operation import Operation, add_consumer
@@ -29,7 +31,9 @@ from millrace.graph.tensor import Tensor
 
 # Each takes (nodes, functions by name), may add functions, and returns the nodes to import instead.
 _PASSES: tuple[Callable[[list[Any], dict[str, Any]], list[Any]], ...] = (
+    read_later,
     inline_calls,
+    read_older,
     adopt_control_flow,
 )
 _SCALAR_MEANT_UNKNOWN_BEFORE = 24  # GraphDef producers before this wrote placeholders of any shape as scalars
@@ -75,15 +79,16 @@ class Import:
         self._check_names(nodes)
         self.names = {node.name for node in nodes}
         self.back_edges = back_edges(nodes)
-        if any(is_flow(node.op) for node in nodes):
+        if any(is_flow(node.op) for node in nodes) or has_plain_flows(nodes):
             self.types = array_types()
             self.graph.get_scoped("old control flow", list).append(self.prefix)
         placed: list[tuple[Any, Operation]] = []
-        with _plain_scopes(self.graph) as controls:
+        with _plain_scopes(self.graph) as controls, _from_here(self.graph):
             for node in in_order(nodes, self.sources):
                 op = self.ops[node.name] = self.add_top(node)
                 placed.append((node, op))
-                op.control_inputs += [c for c in controls(op) if c not in op.control_inputs]
+                if controls is not None:
+                    op.control_inputs += [c for c in controls(op) if c not in op.control_inputs]
         self._close_loops({node.name: node for node, _ in placed})
         self._check_map()
         for node, op in placed:
@@ -139,6 +144,8 @@ class Import:
 
     def sources(self, node: Any) -> list[str]:
         """The names of the nodes that must be there before `node`."""
+        if not (self.input_map or self.back_edges or self.functions):
+            return [text.removeprefix("^").partition(":")[0] for text in node.input]
         found = []
         for text in node.input:
             if text.startswith("^"):
@@ -186,10 +193,10 @@ class Import:
                 raise self._wrong(
                     node, f"Control dependencies must come after regular dependencies. Received: {text!r}"
                 )
-            name, index = split(text)
-            if (node.name, name) in self.back_edges:
+            name, index = split(text) if ":" in text else (text, 0)
+            if self.back_edges and (node.name, name) in self.back_edges:
                 continue  # until it is there
-            replacement = self.input_map.get(f"{name}:{index}")
+            replacement = self.input_map.get(f"{name}:{index}") if self.input_map else None
             inputs.append(
                 self._output(self.ops[name], name, index, node) if replacement is None else replacement
             )
@@ -279,7 +286,7 @@ class Import:
             raise self._wrong(node, str(error)) from error
         op = self.graph.ops[-1]
         assert len(self.graph.ops) == size + 1, "a node is one operation: its inputs are tensors already"
-        op.control_inputs = list(dict.fromkeys(controls))
+        op.control_inputs = list(dict.fromkeys(controls)) if controls else []
         if opdef.has_function:
             for attr, value in op.attrs.items():
                 if isinstance(value, FunctionGraph) and not value.captures:
@@ -288,12 +295,13 @@ class Import:
         return op
 
     def _attrs(self, node: Any, opdef: OpDef, inputs: list[Tensor]) -> dict[str, Any]:
-        found = {}
+        found: dict[str, Any] = {}
         dropped = self.producer_defaults.get(node.op, {})
         legacy = flow_types(opdef, inputs)
-        for key, value in sorted(node.attr.items()):
-            kind = opdef.attrs.get(key)
-            if key in ("_output_shapes", CALLED):
+        attr, kinds = node.attr, opdef.attrs
+        for key in sorted(attr):
+            value, kind = attr[key], kinds.get(key)
+            if kind is None and key in ("_output_shapes", CALLED):
                 continue
             if kind is None and not key.startswith("_"):
                 if key == "T" and opdef.name != node.op:
@@ -304,17 +312,20 @@ class Import:
             if key in legacy:
                 continue
             try:
-                if kind is not None and kind.closed:
+                if kind is not None and not kind.of_functions:
+                    found[key] = attr_from_proto(value, kind)
+                elif kind is not None and kind.closed:
                     found[key] = attr_from_proto(value, kind, lambda f: self._closed(node, f))
-                elif kind is not None and "func" in kind.kind:
+                elif kind is not None:
                     found[key] = attr_from_proto(value, kind, lambda f: self._body(node, f, inputs))
                 else:
-                    found[key] = attr_from_proto(value, kind)
+                    found[key] = attr_from_proto(value)
             except TypeError as error:
                 raise self._wrong(node, f"attribute '{key}' {error}") from None
-        bodies = [v for v in found.values() if isinstance(v, Body)]
-        if bodies and "Tout" in opdef.attrs and "Tout" not in found:
-            found["Tout"] = tuple(t.dtype.base_dtype for t in found.get("body", bodies[0]).outputs)
+        if opdef.has_body and "Tout" in kinds and "Tout" not in found:
+            bodies = [v for v in found.values() if isinstance(v, Body)]
+            if bodies:
+                found["Tout"] = tuple(t.dtype.base_dtype for t in found.get("body", bodies[0]).outputs)
         if plain(node.op) == "Merge":
             found["N"] = len(inputs)  # those of a loop get another
         if "_class" in found:
@@ -517,7 +528,7 @@ class _FunctionImport(Import):
 
 
 @contextmanager
-def _plain_scopes(graph: Graph) -> Iterator[Callable[[Operation], list[Operation]]]:
+def _plain_scopes(graph: Graph) -> Iterator[Callable[[Operation], list[Operation]] | None]:
     """Keeps scopes off imported operations; yields what the control scopes around the call add to them."""
     names = ("attr_scope", "gradient_overrides", "colocation", "devices", "control")
     old = {name: getattr(graph, name) for name in names}
@@ -530,7 +541,18 @@ def _plain_scopes(graph: Graph) -> Iterator[Callable[[Operation], list[Operation
         return [c for inputs, seen in levels if not sources & seen for c in inputs if c not in sources]
 
     try:
-        yield controls
+        yield controls if levels else None
     finally:
         for name, value in old.items():
             setattr(graph, name, value)
+
+
+@contextmanager
+def _from_here(graph: Graph) -> Iterator[None]:
+    """What is added comes from whoever asked for the import: looked up once, not for each node."""
+    old = graph.frames
+    graph.frames = old or location.capture(1)
+    try:
+        yield
+    finally:
+        graph.frames = old

@@ -75,11 +75,15 @@ def in_order(nodes: list[Any], sources: Callable[[Any], list[str]]) -> Iterator[
     Raises:
       ValueError: an input is not among them, or there is a cycle.
     """
+    wanted = [sources(node) for node in nodes]
+    if _is_sorted(nodes, wanted):
+        yield from nodes
+        return
     index = {node.name: i for i, node in enumerate(nodes)}
     waiting = [0] * len(nodes)
     users: list[list[int]] = [[] for _ in nodes]
-    for i, node in enumerate(nodes):
-        for name in set(sources(node)):
+    for i, (node, before) in enumerate(zip(nodes, wanted, strict=True)):
+        for name in set(before):
             if name not in index:
                 rule = f"import_graph_def: node '{node.name}' (type {node.op}): Unknown input node"
                 raise ValueError(f"{rule}. Received: {name!r}")
@@ -100,3 +104,13 @@ def in_order(nodes: list[Any], sources: Callable[[Any], list[str]]) -> Iterator[
         raise ValueError(
             f"import_graph_def: {len(stuck)} nodes in a cycle or behind one. Received: {', '.join(stuck[:8])}"
         )
+
+
+def _is_sorted(nodes: list[Any], wanted: list[list[str]]) -> bool:
+    """True where all inputs stand before their users already, as programs write them."""
+    seen: set[str] = set()
+    for node, before in zip(nodes, wanted, strict=True):
+        if not seen.issuperset(before):
+            return False
+        seen.add(node.name)
+    return True

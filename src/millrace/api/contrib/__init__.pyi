@@ -25,6 +25,7 @@ from millrace.api.contrib import opt as opt
 from millrace.api.contrib import predictor as predictor
 from millrace.api.contrib import resampler as resampler
 from millrace.api.contrib import rnn as rnn
+from millrace.api.contrib import saved_model as saved_model
 from millrace.api.contrib import seq2seq as seq2seq
 from millrace.api.contrib import signal as signal
 from millrace.api.contrib import slim as slim
@@ -63,6 +64,7 @@ __all__ = [
     "predictor",
     "resampler",
     "rnn",
+    "saved_model",
     "seq2seq",
     "signal",
     "slim",
