@@ -32,6 +32,7 @@ from millrace.building.sparse_tensor import SparseTensor as SparseTensor
 from millrace.building.sparse_tensor import SparseTensorValue as SparseTensorValue
 from millrace.building.sparse_tensor import convert_to_tensor_or_sparse_tensor as convert_to_tensor_or_sparse_tensor
 from millrace.building.static import constant_value as get_static_value
+from millrace.contributed.batching.batching import batch_function as nondifferentiable_batch_function
 from millrace.core.dtypes import DType as DType
 from millrace.core.dtypes import QUANTIZED_DTYPES as QUANTIZED_DTYPES
 from millrace.core.dtypes import as_dtype as as_dtype
@@ -1063,6 +1064,7 @@ __all__ = [
     "no_gradient",
     "no_op",
     "no_regularizer",
+    "nondifferentiable_batch_function",
     "norm",
     "not_equal",
     "numpy_function",
