@@ -310,8 +310,6 @@ from millrace.lib.variables.module import Module as Module
 from millrace.lib.variables.partitioned import fixed_size_partitioner as fixed_size_partitioner
 from millrace.lib.variables.partitioned import min_max_variable_partitioner as min_max_variable_partitioner
 from millrace.lib.variables.partitioned import variable_axis_size_partitioner as variable_axis_size_partitioner
-from millrace.lib.variables.scope import AUTO_REUSE as AUTO_REUSE
-from millrace.lib.variables.scope import VariableScope as VariableScope
 from millrace.lib.variables.scope import create_partitioned_variables as create_partitioned_variables
 from millrace.lib.variables.scope import get_local_variable as get_local_variable
 from millrace.lib.variables.scope import get_variable as get_variable
@@ -334,6 +332,8 @@ from millrace.lib.variables.sets import moving_average_variables as moving_avera
 from millrace.lib.variables.sets import report_uninitialized_variables as report_uninitialized_variables
 from millrace.lib.variables.sets import trainable_variables as trainable_variables
 from millrace.lib.variables.sets import variables_initializer as variables_initializer
+from millrace.lib.variables.settings import AUTO_REUSE as AUTO_REUSE
+from millrace.lib.variables.settings import VariableScope as VariableScope
 from millrace.lib.variables.template import make_template as make_template
 from millrace.lib.variables.variable import Variable as Variable
 from millrace.opkit.random.seeds import get_seed as get_seed
