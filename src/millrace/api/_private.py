@@ -502,8 +502,8 @@ PRIVATE: dict[str, dict[str, str]] = {
         "make_template": "millrace.lib.variables.template:make_template",
     },
     "python.ops.variable_scope": {
-        "AUTO_REUSE": "millrace.lib.variables.scope:AUTO_REUSE",
-        "VariableScope": "millrace.lib.variables.scope:VariableScope",
+        "AUTO_REUSE": "millrace.lib.variables.settings:AUTO_REUSE",
+        "VariableScope": "millrace.lib.variables.settings:VariableScope",
         "get_local_variable": "millrace.lib.variables.scope:get_local_variable",
         "get_variable": "millrace.lib.variables.scope:get_variable",
         "get_variable_scope": "millrace.lib.variables.scope:get_variable_scope",
