@@ -12,6 +12,7 @@ import pytest
 
 import millrace as tf
 from millrace.runtime import interpret
+from millrace.runtime.listing import locate
 from millrace.runtime.plan.planner import make_plan
 from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.store import Store
@@ -90,11 +91,11 @@ def test_a_failing_step_is_found_with_its_values() -> None:
     y = tf.reshape(tf.exp(x), [2, 2], name="shaped")
     with pytest.raises(Exception) as caught:
         _run([tf.sin(y)], {x: np.zeros(3, np.float32)})
-    found = interpret.locate(caught.value)
+    found = locate(caught.value)
     assert found is not None
     step, values = found
     assert step.op is y.op and values[0].tolist() == [1, 1, 1] and values[1].tolist() == [2, 2]
-    assert interpret.locate(ValueError()) is None
+    assert locate(ValueError()) is None
 
 
 @pytest.mark.parametrize("count", [400, 1300])
@@ -118,7 +119,7 @@ def test_long_plans_are_cut_into_functions(count: int) -> None:
     fails = tf.reshape(y, size, name="bad")
     with pytest.raises(Exception) as caught:
         _run([fails], {x: given, size: np.array([3], np.int32)})
-    found_step = interpret.locate(caught.value)
+    found_step = locate(caught.value)
     assert found_step is not None and found_step[0].op is fails.op
 
 
@@ -247,18 +248,6 @@ def test_values_of_a_failing_step_come_from_registers_and_constants() -> None:
     ):
         with pytest.raises(Exception) as caught:
             _run([fetch], feeds)
-        found = interpret.locate(caught.value)
+        found = locate(caught.value)
         assert found is not None and found[0].op is fetch.op
         assert [np.array(v).tolist() for v in found[1]] == want
-
-
-def test_copies_for_the_caller() -> None:
-    array, scalar = np.array([1.0, 2.0]), np.array(3.0)
-    for copy in (interpret.private, interpret.fetched):
-        kept = copy(array)
-        assert kept is not array and kept.tolist() == [1, 2]
-        assert isinstance(copy(scalar), np.float64)
-    assert isinstance(interpret.scalar(scalar), np.float64) and interpret.scalar(array) is array
-    text = np.array(b"x", object)
-    assert interpret.scalar(text) == b"x" and interpret.private("other") == "other"
-    assert interpret.scalar("other") == "other" and interpret.host(array) is array
