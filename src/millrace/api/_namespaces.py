@@ -22,6 +22,7 @@ NAMESPACES = frozenset({
     "contrib.distributions.bijectors",
     "contrib.eager",
     "contrib.estimator",
+    "contrib.factorization",
     "contrib.feature_column",
     "contrib.framework",
     "contrib.framework.nest",

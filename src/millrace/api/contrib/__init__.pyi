@@ -8,6 +8,7 @@ from millrace.api.contrib import distribute as distribute
 from millrace.api.contrib import distributions as distributions
 from millrace.api.contrib import eager as eager
 from millrace.api.contrib import estimator as estimator
+from millrace.api.contrib import factorization as factorization
 from millrace.api.contrib import feature_column as feature_column
 from millrace.api.contrib import framework as framework
 from millrace.api.contrib import graph_editor as graph_editor
@@ -49,6 +50,7 @@ __all__ = [
     "distributions",
     "eager",
     "estimator",
+    "factorization",
     "feature_column",
     "framework",
     "graph_editor",

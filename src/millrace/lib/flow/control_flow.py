@@ -12,6 +12,7 @@ from millrace.building.body import Body
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes, nest, shapes
+from millrace.core.depth import bounded
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
@@ -166,6 +167,17 @@ def _renamed(new: Any, old: Any, new_name: str, old_name: str) -> Any:
     return old if new is None else new
 
 
+@bounded
+def _check_cases(pairs: list[Any]) -> None:
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"case: each element must be a (pred, fn) pair. Received: {pair!r}")
+        if not isinstance(pair[0], Tensor) or pair[0].dtype.base_dtype is not dtypes.bool_:
+            raise TypeError(f"case: each pred must be a bool tensor. Received: {pair[0]!r}")
+        if not callable(pair[1]):
+            raise TypeError(f"case: each fn must be callable. Received: {pair[1]!r}")
+
+
 @public("case")
 def case(
     pred_fn_pairs: Any,
@@ -196,13 +208,7 @@ def case(
         pairs = list(pred_fn_pairs)
     else:
         raise TypeError(f"case: pred_fn_pairs must be a list, tuple or dict. Received: {pred_fn_pairs!r}")
-    for pair in pairs:
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise TypeError(f"case: each element must be a (pred, fn) pair. Received: {pair!r}")
-        if not isinstance(pair[0], Tensor) or pair[0].dtype.base_dtype is not dtypes.bool_:
-            raise TypeError(f"case: each pred must be a bool tensor. Received: {pair[0]!r}")
-        if not callable(pair[1]):
-            raise TypeError(f"case: each fn must be callable. Received: {pair[1]!r}")
+    _check_cases(pairs)
     if default is not None and not callable(default):
         raise TypeError(f"case: default must be callable. Received: {default!r}")
     if not pairs:
