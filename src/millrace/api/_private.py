@@ -2,6 +2,13 @@
 """Names of private modules that are exported where they are defined."""
 
 PRIVATE: dict[str, dict[str, str]] = {
+    "contrib.factorization.python.ops.clustering_ops": {
+        "COSINE_DISTANCE": "millrace.contributed.factorization.clustering:COSINE_DISTANCE",
+        "KMeans": "millrace.contributed.factorization.clustering:KMeans",
+        "RANDOM_INIT": "millrace.contributed.factorization.clustering:RANDOM_INIT",
+        "SQUARED_EUCLIDEAN_DISTANCE": "millrace.contributed.factorization.clustering:SQUARED_EUCLIDEAN_DISTANCE",
+        "nearest_neighbors": "millrace.contributed.factorization.clustering:nearest_neighbors",
+    },
     "contrib.framework.python.ops": {
         "add_arg_scope": "millrace.contributed.framework.arg_scope:add_arg_scope",
         "arg_scope": "millrace.contributed.framework.arg_scope:arg_scope",
