@@ -135,10 +135,10 @@ def test_options_of_a_plain_run(tmp_path):
 
 
 def test_a_dump_is_an_event_that_its_reader_opens(tmp_path):
-    x = tf.constant([b"a", b"b"], name="text")
+    x = tf.placeholder(tf.string, [2], name="text")
     options = tf.RunOptions()
     watches.add_debug_tensor_watch(options, "y", debug_urls=[f"file://{tmp_path}"])
     with tf.Session() as sess:
-        sess.run(tf.string_join([x, x], name="y"), options=options)
+        sess.run(tf.string_join([x, x], name="y"), {x: [b"a", b"b"]}, options=options)
     (datum,) = dumps.DebugDumpDir(str(tmp_path)).dumped_tensor_data
     assert dumps.load_tensor_from_event_file(datum.file_path).tolist() == [b"aa", b"bb"]
