@@ -2,9 +2,9 @@
 
     python tools/later_models.py PEER [NAME ...]
 
-PEER is the Python of an environment with TensorFlow 2. It writes SavedModels of functions with loops, choices,
-ragged, sparse and parsed inputs, images and random numbers, and of Keras layers, and says what each gives.
-millrace loads them by tag, runs their signatures and compares.
+PEER is the Python of an environment with TensorFlow 2. It writes SavedModels of functions with loops,
+choices, ragged, sparse and parsed inputs, images and random numbers, and of Keras layers, and says what each
+gives. millrace loads them by tag, runs their signatures and compares.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def functions(tf: Any) -> dict[str, tuple[Callable[..., Any], list[Any], list[An
             }
         )
     ).SerializeToString()
-    rows, matrix = spec([None, 3], tf.float32), np.float32([[1, 2, 3], [4, 5, 6]])
+    rows, matrix = spec([None, 3], tf.float32), np.array([[1, 2, 3], [4, 5, 6]], "f")
     return {
         "control": (control, [rows, spec([], tf.int32)], [matrix, np.int32(3)]),
         "mapped": (mapped, [rows], [matrix]),
@@ -135,11 +135,11 @@ def functions(tf: Any) -> dict[str, tuple[Callable[..., Any], list[Any], list[An
         "sparse": (
             sparse,
             [spec([None, 2], tf.int64), spec([None], tf.float32)],
-            [np.int64([[0, 1], [0, 2], [2, 0]]), np.float32([1, 2, 3])],
+            [np.array([[0, 1], [0, 2], [2, 0]], "q"), np.array([1, 2, 3], "f")],
         ),
         "images": (images, [spec([None, None, None, 3], tf.float32)], [rng.rand(2, 8, 8, 3).astype("f")]),
         "numbers": (numbers, [spec([None, 4], tf.float32)], [rng.rand(3, 4).astype("f")]),
-        "randoms": (randoms, [spec([2], tf.int32)], [np.int32([1, 2])]),
+        "randoms": (randoms, [spec([2], tf.int32)], [np.array([1, 2], "i")]),
         "parsed": (parsed, [spec([None], tf.string)], [np.array([example, b""], object)]),
     }
 
@@ -147,7 +147,7 @@ def functions(tf: Any) -> dict[str, tuple[Callable[..., Any], list[Any], list[An
 def layers(tf: Any) -> dict[str, tuple[list[Any], tuple[int, ...], Any]]:
     """Keras models by name: layers, the shape of an example, and examples."""
     k, rng = tf.keras.layers, np.random.RandomState(1)
-    tokens = np.float32([[1, 2, 3, 0, 0, 0], [4, 5, 6, 7, 8, 9]])
+    tokens = np.array([[1, 2, 3, 0, 0, 0], [4, 5, 6, 7, 8, 9]], "f")
     return {
         "dense": (
             [k.Dense(8, "relu"), k.BatchNormalization(), k.Dropout(0.5), k.Dense(3, "softmax")],
