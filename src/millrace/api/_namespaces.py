@@ -37,6 +37,8 @@ NAMESPACES = frozenset({
     "contrib.integrate",
     "contrib.kernel_methods",
     "contrib.kernel_methods.dense_kernel_mapper",
+    "contrib.labeled_tensor",
+    "contrib.labeled_tensor.nn",
     "contrib.layers",
     "contrib.layers.feature_column",
     "contrib.layers.summaries",

@@ -15,6 +15,7 @@ from millrace.api.contrib import graph_editor as graph_editor
 from millrace.api.contrib import image as image
 from millrace.api.contrib import integrate as integrate
 from millrace.api.contrib import kernel_methods as kernel_methods
+from millrace.api.contrib import labeled_tensor as labeled_tensor
 from millrace.api.contrib import layers as layers
 from millrace.api.contrib import learn as learn
 from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
@@ -57,6 +58,7 @@ __all__ = [
     "image",
     "integrate",
     "kernel_methods",
+    "labeled_tensor",
     "layers",
     "learn",
     "legacy_seq2seq",
