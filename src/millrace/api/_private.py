@@ -95,6 +95,14 @@ PRIVATE: dict[str, dict[str, str]] = {
     "contrib.tpu.python.tpu.tpu_config": {
         "RunConfig": "millrace.contributed.tpu.config:RunConfig",
     },
+    "contrib.tpu.python.tpu.tpu_estimator": {
+        "ExportSavedModelApiVersion": "millrace.contributed.tpu.estimator:ExportSavedModelApiVersion",
+        "TPUEstimatorSpec": "millrace.contributed.tpu.estimator:TPUEstimatorSpec",
+    },
+    "contrib.tpu.python.tpu.tpu_function": {
+        "get_tpu_context": "millrace.contributed.tpu.topology:get_tpu_context",
+        "tpu_shard_context": "millrace.contributed.tpu.topology:tpu_shard_context",
+    },
     "contrib.tpu.python.tpu.util": {
         "check_positive_integer": "millrace.contributed.tpu.config:check_positive_integer",
     },
@@ -197,9 +205,13 @@ PRIVATE: dict[str, dict[str, str]] = {
         "EstimatorSpec": "millrace.models.estimator.spec:EstimatorSpec",
         "LOSS_METRIC_KEY": "millrace.models.estimator.modes:LOSS_METRIC_KEY",
         "ModeKeys": "millrace.models.estimator.modes:ModeKeys",
+        "_TPUEstimatorSpec": "millrace.contributed.tpu.estimator:TPUEstimatorSpec",
     },
     "python.estimator.run_config": {
         "RunConfig": "millrace.models.estimator.run_config:RunConfig",
+    },
+    "python.estimator.util": {
+        "fn_args": "millrace.models.estimator.estimator:arguments_of",
     },
     "python.framework.common_shapes": {
         "broadcast_shape": "millrace.building.internals:broadcast_shape",
@@ -325,6 +337,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.ops.check_ops": {
         "assert_greater_equal": "millrace.lib.math.checks:assert_greater_equal",
     },
+    "python.ops.collective_ops": {
+        "all_reduce": "millrace.ops.flow.replicas:all_reduce",
+    },
     "python.ops.confusion_matrix": {
         "remove_squeezable_dimensions": "millrace.lib.metrics.confusion:without_last",
     },
@@ -374,6 +389,14 @@ PRIVATE: dict[str, dict[str, str]] = {
         "variance_scaling_initializer": "millrace.lib.variables.initializers:VarianceScaling",
         "zeros_initializer": "millrace.lib.variables.initializers:Zeros",
     },
+    "python.ops.inplace_ops": {
+        "alias_inplace_add": "millrace.ops.array.inplace:alias_inplace_add",
+        "alias_inplace_sub": "millrace.ops.array.inplace:alias_inplace_sub",
+        "alias_inplace_update": "millrace.ops.array.inplace:alias_inplace_update",
+        "inplace_add": "millrace.ops.array.inplace:inplace_add",
+        "inplace_sub": "millrace.ops.array.inplace:inplace_sub",
+        "inplace_update": "millrace.ops.array.inplace:inplace_update",
+    },
     "python.ops.linalg.linear_operator_util": {
         "broadcast_matrix_batch_dims": "millrace.lib.linalg.broadcasting:broadcast_matrix_batch_dims",
         "matmul_with_broadcast": "millrace.lib.linalg.broadcasting:matmul_with_broadcast",
@@ -389,6 +412,14 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.ops.metrics_impl": {
         "_safe_div": "millrace.lib.metrics.inputs:ratio",
         "metric_variable": "millrace.lib.metrics.inputs:metric_variable",
+    },
+    "python.ops.nccl_ops": {
+        "all_max": "millrace.ops.flow.replicas:all_max",
+        "all_min": "millrace.ops.flow.replicas:all_min",
+        "all_prod": "millrace.ops.flow.replicas:all_prod",
+        "all_sum": "millrace.ops.flow.replicas:all_sum",
+        "broadcast": "millrace.ops.flow.replicas:broadcast",
+        "reduce_sum": "millrace.ops.flow.replicas:reduce_sum",
     },
     "python.ops.resource_variable_ops": {
         "ResourceVariable": "millrace.lib.variables.resource_variables:ResourceVariable",
@@ -604,6 +635,14 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.tools.strip_unused_lib": {
         "strip_unused": "millrace.saver.freezing.strip:strip_unused",
         "strip_unused_from_files": "millrace.saver.freezing.strip:strip_unused_from_files",
+    },
+    "python.tpu.ops.tpu_ops": {
+        "cross_replica_sum": "millrace.contributed.tpu.topology:cross_replica_sum",
+    },
+    "python.tpu.tpu_function": {
+        "TpuContext": "millrace.contributed.tpu.topology:TpuContext",
+        "get_tpu_context": "millrace.contributed.tpu.topology:get_tpu_context",
+        "tpu_shard_context": "millrace.contributed.tpu.topology:tpu_shard_context",
     },
     "python.training.adam": {
         "AdamOptimizer": "millrace.training.optimizers.adam:AdamOptimizer",

@@ -8,10 +8,12 @@ from millrace.core.public import namespace
 if TYPE_CHECKING:
     from millrace.contributed.tpu.optimizer import CrossShardOptimizer as CrossShardOptimizer
     from millrace.contributed.tpu.precision import bfloat16_scope as bfloat16_scope
+    from millrace.contributed.tpu.topology import cross_replica_sum as cross_replica_sum
 
 __all__ = [
     "CrossShardOptimizer",
     "bfloat16_scope",
+    "cross_replica_sum",
 ]
 
 if not TYPE_CHECKING:
@@ -20,5 +22,6 @@ if not TYPE_CHECKING:
         {
             "CrossShardOptimizer": "millrace.contributed.tpu.optimizer",
             "bfloat16_scope": "millrace.contributed.tpu.precision",
+            "cross_replica_sum": "millrace.contributed.tpu.topology",
         },
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from millrace.contributed.tpu.estimator import TPUEstimatorSpec as TPUEstimatorSpec
     from millrace.contributed.tpu.optimizer import CrossShardOptimizer as CrossShardOptimizer
     from millrace.contributed.tpu.precision import bfloat16_scope as bfloat16_scope
+    from millrace.contributed.tpu.topology import Topology as Topology
 
 __all__ = [
     "CrossShardOptimizer",
@@ -21,6 +22,7 @@ __all__ = [
     "TPUConfig",
     "TPUEstimator",
     "TPUEstimatorSpec",
+    "Topology",
     "bfloat16_scope",
 ]
 
@@ -34,6 +36,7 @@ if not TYPE_CHECKING:
             "TPUConfig": "millrace.contributed.tpu.config",
             "TPUEstimator": "millrace.contributed.tpu.estimator",
             "TPUEstimatorSpec": "millrace.contributed.tpu.estimator",
+            "Topology": "millrace.contributed.tpu.topology",
             "bfloat16_scope": "millrace.contributed.tpu.precision",
         },
     )
