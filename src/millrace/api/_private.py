@@ -299,6 +299,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.framework.test_util": {
         "create_local_cluster": "millrace.cluster.server:create_local_cluster",
     },
+    "python.keras.backend": {
+        "get_graph": "millrace.models.keras.backend.session:get_graph",
+    },
     "python.keras.utils.conv_utils": {
         "conv_input_length": "millrace.lib.layers.arguments:conv_input_length",
         "convert_data_format": "millrace.lib.layers.arguments:convert_data_format",
