@@ -56,7 +56,12 @@ def _examples(page: pathlib.Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "walk.md"], ids=lambda p: p.name)
+GUIDES = sorted(ROOT.glob("docs/guides/*.md"))
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", ROOT / "docs" / "walk.md", *GUIDES], ids=lambda p: p.name
+)
 def test_examples_run(page: pathlib.Path) -> None:
     examples = _examples(page)
     assert examples

@@ -188,36 +188,45 @@ def namespace_tree(exports: list[Export], problems: Problems) -> dict[str, dict[
 
 
 def namespace_source(space: str, names: dict[str, Export], children: dict[str, str]) -> str:
-    """The text of one namespace module; `children` maps a nested name to the module it stands for."""
+    """The text of one namespace module; `children` maps a nested name to the module it stands for.
+
+    Importing it must cost little even where Python keeps no compiled files, so it is one string for each
+    module that has public names.
+    """
     shown = f"tf.{space}" if space else "tf"
     nested = [c for c, module in children.items() if module == f"millrace.api.{space}.{c}".replace("..", ".")]
     aliases = [c for c in children if c not in nested]
     lines = [HEADER, f'"""Public names of `{shown}`; each is imported when it is first used."""\n\n']
-    lines.append("from typing import TYPE_CHECKING\n\nfrom millrace.core.public import namespace\n\n")
-    lines.append("if TYPE_CHECKING:\n")
-    imports = sorted((names[n].module, names[n].attribute, n) for n in names)
-    lines += [f"    from {module} import {attribute} as {name}\n" for module, attribute, name in imports]
-    for child in sorted(children):
-        parent, _, leaf = children[child].rpartition(".")
-        lines.append(f"    from {parent} import {leaf} as {child}\n")
-    if not imports and not children:
-        lines.append("    pass\n")
-    lines.append("\n__all__ = [\n")
-    lines += [f'    "{n}",\n' for n in sorted({*names, *children})]
-    # Type checkers must not see a `__getattr__`: it would turn a misspelt name into Any.
-    lines.append("]\n\nif not TYPE_CHECKING:\n    __getattr__, __dir__ = namespace(\n")
-    lines.append("        globals(),\n        {\n")
-    for name in sorted(names):
-        source = names[name]
-        attribute = "" if source.attribute == name else ":" + source.attribute
-        lines.append(f'            "{name}": "{source.module}{attribute}",\n')
-    lines.append("        },\n")
+    lines.append("from millrace.core.public import namespace\n\n")
+    lines.append("__all__, __getattr__, __dir__ = namespace(\n    globals(),\n    {\n")
+    modules: dict[str, list[str]] = {}
+    for name, source in sorted(names.items()):
+        shown = name if source.attribute == name else f"{name}={source.attribute}"
+        modules.setdefault(source.module, []).append(shown)
+    lines += [f'        "{module}": "{" ".join(modules[module])}",\n' for module in sorted(modules)]
+    lines.append("    },\n")
     if nested:
-        lines.append(f"        children=({', '.join(repr(c) for c in sorted(nested))},),\n".replace("'", '"'))
+        lines.append(f"    children=({', '.join(repr(c) for c in sorted(nested))},),\n".replace("'", '"'))
     if aliases:
         pairs = ", ".join(f'"{c}": "{children[c]}"' for c in sorted(aliases))
-        lines.append(f"        aliases={{{pairs}}},\n")
-    lines.append("    )\n")
+        lines.append(f"    aliases={{{pairs}}},\n")
+    lines.append(")\n")
+    return "".join(lines)
+
+
+def namespace_stub(names: dict[str, Export], children: dict[str, str]) -> str:
+    """What type checkers read instead: they must not see a `__getattr__`, which would turn a misspelt name
+    into Any.
+    """
+    imports = sorted((names[n].module, names[n].attribute, n) for n in names)
+    lines = [HEADER]
+    lines += [f"from {module} import {attribute} as {name}\n" for module, attribute, name in imports]
+    for child in sorted(children):
+        parent, _, leaf = children[child].rpartition(".")
+        lines.append(f"from {parent} import {leaf} as {child}\n")
+    lines.append("\n__all__ = [\n")
+    lines += [f'    "{n}",\n' for n in sorted({*names, *children})]
+    lines.append("]\n")
     return "".join(lines)
 
 
@@ -253,6 +262,7 @@ def api_files(exports: list[Export], problems: Problems) -> dict[pathlib.Path, s
         where = PACKAGE / "api" / pathlib.Path(*space.split(".")) if space else PACKAGE / "api"
         path = where / "__init__.py" if children or not space else where.with_suffix(".py")
         files[path] = namespace_source(space, names, children)
+        files[path.with_suffix(".pyi")] = namespace_stub(names, children)
     lines = [HEADER, '"""Which public namespaces exist, for the import aliases of `millrace.hook`."""\n\n']
     lines.append("NAMESPACES = frozenset({\n")
     lines += [f'    "{space}",\n' for space in sorted(spaces) if space]
@@ -341,6 +351,11 @@ def generate(problems: Problems) -> dict[pathlib.Path, str]:
     return files
 
 
+def is_source(path: pathlib.Path) -> bool:
+    """True for a module or a stub."""
+    return path.suffix in (".py", ".pyi")
+
+
 def main() -> int:
     """Runs the command line; returns the exit status."""
     plain = argparse.RawDescriptionHelpFormatter
@@ -352,7 +367,7 @@ def main() -> int:
     for problem in problems:
         print("error: " + problem, file=sys.stderr)
     stale = [p for p, text in files.items() if not p.exists() or p.read_text(encoding="utf-8") != text]
-    gone = [p for p in sorted((PACKAGE / "api").rglob("*.py")) if p not in files]
+    gone = [p for p in sorted((PACKAGE / "api").rglob("*.py*")) if is_source(p) and p not in files]
     for path in (*stale, *gone):
         done = "stale" if check else "removed" if path in gone else "written"
         print(f"{done}: {path.relative_to(ROOT)}")
@@ -360,7 +375,7 @@ def main() -> int:
         return 1 if stale or gone or problems else 0
     for path in gone:
         path.unlink()
-        if path.parent != PACKAGE / "api" and not any(p.suffix == ".py" for p in path.parent.iterdir()):
+        if path.parent != PACKAGE / "api" and not any(map(is_source, path.parent.iterdir())):
             for cached in path.parent.glob("__pycache__/*"):
                 cached.unlink()
             for folder in (path.parent / "__pycache__", path.parent):

@@ -1,10 +1,12 @@
 """Pictures: well-formed, self-contained, small for big graphs, and showing what they should."""
 
 import base64
+import json
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+import zlib
 
 import pytest
 
@@ -50,12 +52,15 @@ def test_every_node_and_scope_of_a_small_graph_is_labelled():
     assert "add/y" not in shown
 
 
-def test_no_ids_scripts_or_outside_resources():
+def test_nothing_comes_from_outside_and_what_an_untrusted_notebook_keeps_has_no_script():
     two_layers()
     graph = tf.get_default_graph()
-    for text in (picture.svg(graph), picture.html(graph), *images(picture.html(graph))):
+    shown = picture.html(graph)
+    untrusted = re.sub(r"<(script|style)>.*?</\1>", "", shown, flags=re.S)
+    for text in (picture.svg(graph), untrusted, *images(shown)):
         assert not re.search(r"<script|<link|href=|url\(|<foreignObject", text)
         assert set(re.findall(r"https?://[^\"]*", text)) <= {"http://www.w3.org/2000/svg"}
+    assert not re.search(r"<link|href=|url\(|https?:|import\(", shown)
 
 
 def test_notebooks_keep_the_picture_as_an_image_that_fits():
@@ -156,3 +161,16 @@ def test_the_command_draws_what_a_script_leaves(tmp_path):
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert "leaves no operations" in ran.stderr
+
+
+def test_every_closed_scope_has_a_picture_in_which_it_is_open():
+    for i in range(3):
+        with tf.name_scope(f"outer_{i}"), tf.name_scope("inner"):
+            for k in range(50):
+                tf.constant(k, name=f"c_{k}")
+    page = picture.page(tf.get_default_graph(), 10)
+    packed = json.loads(re.search(r'getElementById\("graph"\), (\{.*?\}), true', page)[1])
+    drawn = {name: zlib.decompress(base64.b64decode(text)).decode() for name, text in packed.items()}
+    closed = {name for text in drawn.values() for name in re.findall(r'data-scope="([^"]*)"', text)}
+    assert closed and closed | {""} == set(drawn)
+    assert all(f'data-open="{name}"' in text for name, text in drawn.items() if name)

@@ -17,6 +17,7 @@ from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import name_scope
 from millrace.core.public import public
 from millrace.exchange.raising import raise_before
+from millrace.graph import location
 from millrace.graph.opdef import NOT_DIFFERENTIABLE
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
@@ -54,6 +55,12 @@ def gradients(
       LookupError: an operation on the way has no gradient.
       ValueError: `grad_ys` does not match `ys`, or the arguments are from several graphs.
       TypeError: a dtype cannot be differentiated.
+
+    Example:
+      >>> x = tf.constant(3.0)
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.gradients(x * x, [x])))
+      [np.float32(6.0)]
     """
     ys, xs = _as_list(ys), _as_list(xs)
     stops = [] if stop_gradients is None else _as_list(stop_gradients)
@@ -162,6 +169,7 @@ class _Walk:
         self.colocate = False
         self.gate = False
         self.method: int | None = None
+        self.frames = location.capture()  # what is added comes from whoever asked for the gradients
         self.gradients: dict[Tensor, list[Any]] = {}
         self.around = _bodies_around(ys)
         for y, seed in zip(ys, seeds, strict=True):
@@ -211,6 +219,17 @@ class _Walk:
         return op.inputs
 
     def run(self) -> list[Any]:
+        """Adds the gradients and returns those of `xs`."""
+        if not self.ys:
+            return [None] * len(self.xs)
+        graph = _tensor_of(self.ys[0]).graph
+        old, graph.frames = graph.frames, self.frames
+        try:
+            return self._walk()
+        finally:
+            graph.frames = old
+
+    def _walk(self) -> list[Any]:
         pending = self.pending
         queue: deque[Operation] = deque()
         for y in self.ys:
@@ -265,8 +284,12 @@ class _Walk:
         for i, gradient in enumerate(collected):
             if gradient is None and _trainable(op.outputs[i]):
                 collected[i] = raw.ZerosLike(op.outputs[i], name="zeros_like")
-        with op.graph.name_scope(op.name + "_grad"):
+        graph = op.graph
+        if function is not op.opdef.grad or op.opdef.has_body or op.opdef.has_function:
+            graph.frames = None  # a program's own function adds operations from where it stands
+        with graph.name_scope(op.name + "_grad"):
             results = _as_list(function(op, *collected))
+            graph.frames = self.frames
             if len(results) != len(op.inputs):
                 raise ValueError(
                     f"Num gradients {len(results)} generated for op {op.name} (type {op.type}) do not match "

@@ -74,6 +74,10 @@ def _create(
     graph: Graph, opdef: OpDef, inputs: tuple[Any, ...], name: str | None, attrs: dict[str, Any]
 ) -> Operation:
     full_name = graph.unique_name(opdef.name) if name is None else name_for(graph, opdef, name)
+    dtypes_given = tuple([v.dtype.as_datatype_enum for v in inputs if type(v) is Tensor])
+    bound = opdef.bound.get(dtypes_given)  # holds whole signatures only
+    if bound is not None:
+        return append(graph, opdef, full_name, inputs, inputs, bound.copy(), attrs)
     final: dict[str, Any] = {}
     tensors: list[Tensor] = []
     grouped: list[Any] = []
@@ -100,6 +104,8 @@ def _create(
             )
         tensors.append(value)
         grouped.append(value)
+    if opdef.simple and len(dtypes_given) == len(inputs):
+        opdef.bound[dtypes_given] = final.copy()
     return append(graph, opdef, full_name, tensors, grouped, final, attrs)
 
 

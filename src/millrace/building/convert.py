@@ -97,6 +97,10 @@ def convert_to_tensor(
     Raises:
       TypeError: `value` is of a kind no conversion is known for, or of elements of another kind than `dtype`.
       ValueError: a tensor has another dtype than asked for, or a list is ragged.
+
+    Example:
+      >>> print(tf.convert_to_tensor([[1.0, 2.0]]))
+      Tensor("Const:0", shape=(1, 2), dtype=float32)
     """
     return to_tensor(
         value,

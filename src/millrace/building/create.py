@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from millrace.building.static import Known
@@ -102,6 +102,9 @@ def _from_tensors(
     graph: Graph, opdef: OpDef, inputs: tuple[Any, ...], name: str | None, attrs: dict[str, Any]
 ) -> Operation:
     full_name = name_for(graph, opdef, name)
+    known = opdef.bound.get(tuple([t.dtype.as_datatype_enum for t in inputs])) if opdef.simple else None
+    if known is not None:
+        return append(graph, opdef, full_name, inputs, inputs, known.copy(), attrs)
     final: dict[str, Any] = {}
     tensors: list[Tensor] = []
     grouped: list[Any] = []
@@ -115,6 +118,8 @@ def _from_tensors(
             bind_type(opdef, arg, value.dtype.base_dtype, final, full_name)
             tensors.append(value)
             grouped.append(value)
+    if opdef.simple:
+        opdef.bound[tuple([t.dtype.as_datatype_enum for t in tensors])] = final.copy()
     return append(graph, opdef, full_name, tensors, grouped, final, attrs)
 
 
@@ -145,8 +150,8 @@ def append(
     graph: Graph,
     opdef: OpDef,
     full_name: str,
-    tensors: list[Tensor],
-    grouped: list[Any],
+    tensors: Sequence[Tensor],
+    grouped: Sequence[Any],
     final: dict[str, Any],
     attrs: dict[str, Any],
 ) -> Operation:
@@ -168,7 +173,10 @@ def append(
         for tensor in tensors:
             if tensor.op.body is not None:
                 raise ValueError(f"{opdef.name} '{full_name}': " + escaped(tensor))
-    _bind_attrs(opdef, attrs, final, full_name)
+    if attrs or opdef.required or not opdef.simple:
+        _bind_attrs(opdef, attrs, final, full_name)
+    else:
+        final.update(opdef.defaults)
 
     op = Operation()
     op.graph = graph
@@ -178,14 +186,19 @@ def append(
     op.attrs = final
     op.body = body
     op.device = ""
-    op.frames = location.capture()
+    op.frames = graph.frames or location.capture(2)
     flat = op.inputs = tuple(tensors)
     op.control_inputs = graph.control_inputs_for(flat) if graph.control else []
     if waits:
         op.control_inputs = list(dict.fromkeys([*op.control_inputs, *waits]))
     if op.control_inputs:
         check_edges(op)
-    op.outputs = _outputs(op, opdef, final)
+    if opdef.single_output:
+        arg = opdef.outputs[0]
+        dtype: Any = arg.dtype if arg.type_attr is None else final[arg.type_attr]
+        op.outputs = [Tensor(op, 0, dtype.as_ref if arg.is_ref else dtype)]
+    else:
+        op.outputs = _outputs(op, opdef, final)
     infer_shapes(op, grouped)
     for tensor in flat:
         if tensor._consumers is None:
@@ -273,8 +286,8 @@ def bind_list(opdef: OpDef, arg: Arg, got: tuple[Tensor, ...], final: dict[str, 
 
 
 def _enter_body(
-    body: Body, opdef: OpDef, tensors: list[Tensor], grouped: list[Any], full_name: str
-) -> tuple[list[Tensor], list[Any], list[Operation]]:
+    body: Body, opdef: OpDef, tensors: Sequence[Tensor], grouped: Sequence[Any], full_name: str
+) -> tuple[Sequence[Tensor], Sequence[Any], list[Operation]]:
     """Replaces tensors from outside by what stands for them inside `body`.
 
     A reference that an operation outside passes on names its variable, where the new operation takes it as a
@@ -315,30 +328,21 @@ def _enter_body(
 
 
 def _bind_attrs(opdef: OpDef, attrs: dict[str, Any], final: dict[str, Any], full_name: str) -> None:
-    if not attrs:
-        for name, default in opdef.defaults.items():
-            if default is MISSING:
-                raise TypeError(
-                    f"{opdef.name} '{full_name}': attribute '{name}' is missing and has no default"
-                )
-            final[name] = default
-    else:
-        left = len(attrs)
-        for name, kind in opdef.value_attrs:
-            value = attrs.get(name, MISSING)
-            if value is MISSING:
-                value = opdef.defaults[name]
-                if value is MISSING:
-                    raise TypeError(
-                        f"{opdef.name} '{full_name}': attribute '{name}' is missing and has no default"
-                    )
-            else:
-                left -= 1
-                if type(value) is not kind.canonical_type and not (value is None and kind.default is None):
-                    value = kind.canonical(value, f"{opdef.name} '{full_name}'", name)
-            final[name] = value
-        if left:
-            _bind_inferred(opdef, attrs, final, full_name)
+    for name in opdef.required:
+        if name not in attrs:
+            raise TypeError(f"{opdef.name} '{full_name}': attribute '{name}' is missing and has no default")
+    final.update(opdef.defaults)
+    kinds, inferred = opdef.value_kinds, False
+    for name, value in attrs.items():
+        kind = kinds.get(name)
+        if kind is None:
+            inferred = True
+            continue
+        if type(value) is not kind.canonical_type and not (value is None and kind.default is None):
+            value = kind.canonical(value, f"{opdef.name} '{full_name}'", name)
+        final[name] = value
+    if inferred:
+        _bind_inferred(opdef, attrs, final, full_name)
     if opdef.simple:
         return
     for arg in opdef.inputs:
@@ -398,7 +402,7 @@ def _outputs(op: Operation, opdef: OpDef, final: dict[str, Any]) -> list[Tensor]
     return found
 
 
-def infer_shapes(op: Operation, grouped: list[Any]) -> None:
+def infer_shapes(op: Operation, grouped: Sequence[Any]) -> None:
     """Runs the shape rule of a new operation and puts the dims on its outputs.
 
     Raises:
@@ -406,12 +410,10 @@ def infer_shapes(op: Operation, grouped: list[Any]) -> None:
     """
     opdef = op.opdef
     attrs = op.attrs
-    args = [tuple([t.dims for t in g]) if type(g) is tuple else g.dims for g in grouped]
-    for i in opdef.static_positions:
-        g = grouped[i]
-        args[i] = tuple([Known(t.dims, None, t) for t in g]) if type(g) is tuple else Known(g.dims, None, g)
-    for i in opdef.handle_positions:
-        args[i] = _variable_dims(grouped[i])
+    if opdef.plain:
+        args = [t.dims for t in grouped]
+    else:
+        args = _shape_args(opdef, grouped)
     try:
         if opdef.shape_attrs:
             dims = opdef.shape(*args, **{a: attrs[a] for a in opdef.shape_attrs})
@@ -430,6 +432,17 @@ def infer_shapes(op: Operation, grouped: list[Any]) -> None:
             )
         for tensor, d in zip(outputs, dims, strict=True):
             tensor.dims = d
+
+
+def _shape_args(opdef: OpDef, grouped: Sequence[Any]) -> list[Any]:
+    """What the shape rule gets for each input: its dims, or `Known` where it looks at the value, too."""
+    args = [tuple([t.dims for t in g]) if type(g) is tuple else g.dims for g in grouped]
+    for i in opdef.static_positions:
+        g = grouped[i]
+        args[i] = tuple([Known(t.dims, None, t) for t in g]) if type(g) is tuple else Known(g.dims, None, g)
+    for i in opdef.handle_positions:
+        args[i] = _variable_dims(grouped[i])
+    return args
 
 
 def _variable_dims(handle: Tensor) -> Any:

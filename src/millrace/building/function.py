@@ -32,7 +32,7 @@ class FunctionGraph(Graph):
       inputs: the tensors inside that stand for the explicit arguments.
       captures: outer tensor -> the tensor inside that stands for it, in order of capture.
       outputs: tensors inside, the results.
-      frames: where in the user's program it was made.
+      made_at: where in the user's program it was made.
     """
 
     is_function = True
@@ -45,13 +45,13 @@ class FunctionGraph(Graph):
         self.captures: dict[Tensor, Tensor] = {}
         self.outputs: list[Tensor] = []
         self.seed = outer.seed
-        self.frames = location.capture()
+        self.made_at = location.capture()
         self._collections = outer._collections
 
     @property
     def user_location(self) -> str:
         """`file.py:line` of the user's program that made the function."""
-        return location.describe(self.frames)
+        return location.describe(self.made_at)
 
     @property
     def root(self) -> Graph:

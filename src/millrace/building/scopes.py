@@ -55,6 +55,11 @@ class name_scope:  # noqa: N801 - TensorFlow's name
     Raises:
       TypeError: neither a name nor a default name was given, but values were.
       ValueError: the values are from different graphs, or the name is not valid.
+
+    Example:
+      >>> with tf.name_scope("loss"):
+      ...     print(tf.constant(1.0, name="x").name)
+      loss/x:0
     """
 
     def __init__(self, name: str | None, default_name: str | None = None, values: Any = None) -> None:
@@ -98,13 +103,29 @@ def op_scope(values: Any, name: str | None, default_name: str | None = None) -> 
 def control_dependencies(control_inputs: Any) -> Any:
     """Operations created inside run after `control_inputs` (operations or tensors); None clears outer
     ones.
+
+    Example:
+      >>> count = tf.Variable(0)
+      >>> with tf.control_dependencies([tf.assign_add(count, 1)]):
+      ...     later = tf.identity(count)
+      >>> with tf.Session() as sess:
+      ...     sess.run(tf.global_variables_initializer())
+      ...     print(sess.run(later))
+      1
     """
     return get_default_graph().control_dependencies(control_inputs)
 
 
 @public("device")
 def device(device_name_or_function: Any) -> Any:
-    """Places operations created inside on a device."""
+    """Places operations created inside on a device.
+
+    Example:
+      >>> with tf.device("/cpu:0"):
+      ...     x = tf.constant(1.0)
+      >>> print(x.device)
+      /device:CPU:0
+    """
     return get_default_graph().device(device_name_or_function)
 
 
@@ -143,7 +164,13 @@ def add_to_collections(names: Any, value: Any) -> None:
 
 @public("get_collection")
 def get_collection(key: str, scope: str | None = None) -> list[Any]:
-    """A copy of the default graph's collection `key`; with `scope`, of the items whose name matches it."""
+    """A copy of the default graph's collection `key`; with `scope`, of the items whose name matches it.
+
+    Example:
+      >>> w = tf.Variable(1.0, name="w")
+      >>> print(tf.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)[0].name)
+      w:0
+    """
     return get_default_graph().get_collection(key, scope)
 
 

@@ -147,6 +147,11 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: int |
 
     Raises:
       ValueError: the mask is a scalar, of unknown rank, or does not fit.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.boolean_mask([1, 2, 3], [True, False, True])))
+      [1 3]
     """
     graph = graph_of([tensor])
     with graph.as_default(), graph.name_scope(name):

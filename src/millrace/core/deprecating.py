@@ -61,7 +61,7 @@ def _say(said: set[Any], key: Any, once: bool, text: str, *args: Any) -> None:
         logging.getLogger("tensorflow").warning(text, *args)
 
 
-@public("python.util.deprecation.deprecated")
+@public("python.util.deprecation.deprecated", "contrib.framework.deprecated", "contrib.slim.deprecated")
 def deprecated(date: str | None, instructions: str, warn_once: bool = True) -> Callable[[Any], Any]:
     """Decorator for a function or class that is to go.
 
@@ -111,7 +111,11 @@ def deprecated(date: str | None, instructions: str, warn_once: bool = True) -> C
     return decorate
 
 
-@public("python.util.deprecation.deprecated_args")
+@public(
+    "python.util.deprecation.deprecated_args",
+    "contrib.framework.deprecated_args",
+    "contrib.slim.deprecated_args",
+)
 def deprecated_args(
     date: str | None, instructions: str, *deprecated_arg_names_or_tuples: Any, **kwargs: Any
 ) -> Callable[[Any], Any]:
@@ -192,7 +196,11 @@ def _same(value: Any, fine: Any) -> bool:
     )
 
 
-@public("python.util.deprecation.deprecated_arg_values")
+@public(
+    "python.util.deprecation.deprecated_arg_values",
+    "contrib.framework.deprecated_arg_values",
+    "contrib.slim.deprecated_arg_values",
+)
 def deprecated_arg_values(
     date: str | None, instructions: str, warn_once: bool = True, **deprecated_kwargs: Any
 ) -> Callable[[Any], Any]:

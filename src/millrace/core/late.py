@@ -7,7 +7,10 @@ TensorFlow's API, while the modules that do the work build on these objects. Eve
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PLACES = {
     "paths": "millrace.hook.paths",

@@ -21,7 +21,7 @@ def is_nested(structure: Any) -> bool:
     return isinstance(structure, list | tuple | Mapping) or hasattr(type(structure), "__attrs_attrs__")
 
 
-def _children(structure: Any) -> Iterator[tuple[Any, Any]]:
+def children(structure: Any) -> Iterator[tuple[Any, Any]]:
     """(key, child) of one level: dicts in sorted key order."""
     if isinstance(structure, Mapping):
         try:
@@ -39,7 +39,7 @@ def _children(structure: Any) -> Iterator[tuple[Any, Any]]:
         yield from enumerate(structure)
 
 
-def _like(structure: Any, children: list[Any]) -> Any:
+def like(structure: Any, children: list[Any]) -> Any:
     """`children` in a container of the kind of `structure`."""
     if isinstance(structure, Mapping):
         new = dict(zip(sorted(structure), children, strict=True))
@@ -69,7 +69,7 @@ def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
         return [structure.indices, structure.values, structure.dense_shape]
     if not is_nested(structure):
         return [structure]
-    return [leaf for _, child in _children(structure) for leaf in flatten(child, expand_composites)]
+    return [leaf for _, child in children(structure) for leaf in flatten(child, expand_composites)]
 
 
 @public(
@@ -99,7 +99,7 @@ def pack_sequence_as(structure: Any, flat_sequence: Any, expand_composites: bool
 def _pack(structure: Any, leaves: Iterator[Any]) -> Any:
     if not is_nested(structure):
         return next(leaves)
-    return _like(structure, [_pack(child, leaves) for _, child in _children(structure)])
+    return like(structure, [_pack(child, leaves) for _, child in children(structure)])
 
 
 @public(
@@ -132,7 +132,7 @@ def assert_same_structure(
             "The two structures don't have the same sequence type. First structure has type "
             f"{type(nest1).__name__}, while second structure has type {type(nest2).__name__}"
         )
-    first, second = list(_children(nest1)), list(_children(nest2))
+    first, second = list(children(nest1)), list(children(nest2))
     if [k for k, _ in first] != [k for k, _ in second]:
         raise ValueError(
             "The two structures don't have the same nested structure: their keys or lengths differ.\n\n"

@@ -4,13 +4,18 @@ The decorator changes nothing. `tools/gen_api.py` reads it from the source witho
 writes the lazy namespaces of `millrace.api`, so exporting a name costs no time when the package is imported.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
 from importlib import import_module
-from typing import Any, TypeVar
 
 from millrace.core import late
 
-_T = TypeVar("_T")
+TYPE_CHECKING = False  # importing `typing` itself takes time that `import millrace` should not
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    _T = TypeVar("_T")
 
 
 def _unchanged(thing: _T) -> _T:
@@ -40,32 +45,36 @@ def public(*names: str) -> Callable[[_T], _T]:
 
 def namespace(
     module: dict[str, Any],
-    names: dict[str, str],
+    modules: dict[str, str],
     children: tuple[str, ...] = (),
     aliases: dict[str, str] | None = None,
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Makes `__getattr__` and `__dir__` of a lazy public namespace (PEP 562).
+) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
+    """Makes `__all__`, `__getattr__` and `__dir__` of a lazy public namespace (PEP 562).
 
     A name is looked up once: the value found is kept in the module, where Python finds it from then on.
 
     Args:
       module: `globals()` of the namespace.
-      names: public name to the module that holds it, with `:attribute` where the name there differs.
+      modules: a module to the public names it holds, with `=attribute` where the name there differs.
       children: names of nested namespaces.
       aliases: nested names that stand for another namespace's module.
 
     Returns:
-      The pair `(__getattr__, __dir__)`.
+      `(__all__, __getattr__, __dir__)`.
     """
     own = module["__name__"]
     module.setdefault("__path__", [])  # private modules may lie below
     spaces = {name: f"{own}.{name}" for name in children} | (aliases or {})
+    sources: dict[str, tuple[str, str]] = {}
+    for where, names in modules.items():
+        for entry in names.split():
+            name, _, attribute = entry.partition("=")
+            sources[name] = where, attribute or name
 
     def find(name: str) -> Any:
-        source = names.get(name)
+        source = sources.get(name)
         if source is not None:
-            where, _, attribute = source.partition(":")
-            value = getattr(import_module(where), attribute or name)
+            value = getattr(import_module(source[0]), source[1])
         elif name in spaces:
             value = import_module(spaces[name])
         else:
@@ -74,6 +83,6 @@ def namespace(
         return value
 
     def names_offered() -> list[str]:
-        return sorted({*names, *spaces, *(n for n in module if n.startswith("__"))})
+        return sorted({*sources, *spaces, *(n for n in module if n.startswith("__"))})
 
-    return find, names_offered
+    return sorted({*sources, *spaces}), find, names_offered

@@ -341,6 +341,11 @@ class TensorShape:
     `shape[i]` and iteration give `Dimension` objects; `as_list()` gives plain integers and None.
     Two shapes with an unknown length are equal only when they are one object: nothing says that the lengths
     agree.
+
+    Example:
+      >>> shape = tf.TensorShape([None, 3])
+      >>> print(shape, shape.ndims, shape.is_compatible_with([5, 3]))
+      (?, 3) 2 True
     """
 
     __slots__ = ("_dims",)

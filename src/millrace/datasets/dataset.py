@@ -45,6 +45,13 @@ class Dataset(DatasetBase):
 
         Raises:
           ValueError: a tensor is a scalar, or the first dimensions differ.
+
+        Example:
+          >>> dataset = tf.data.Dataset.from_tensor_slices([1, 2, 3])
+          >>> element = dataset.make_one_shot_iterator().get_next()
+          >>> with tf.Session() as sess:
+          ...     print(sess.run(element), sess.run(element))
+          1 2
         """
         return creation.from_tensor_slices(Dataset, tensors)
 

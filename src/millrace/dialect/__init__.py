@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.dialect.numpy.namespace import DIALECT as _NUMPY
+
 
 def numpy_dialect() -> Any:
     """The dialect of the interpreter."""
-    from millrace.dialect.numpy import namespace
-
-    return namespace.DIALECT
+    return _NUMPY
 
 
 def owning_dialect() -> Any:
     """A dialect of the interpreter that changes rows in place; its `journal` undoes a failed run."""
-    from millrace.dialect.numpy import namespace
-    from millrace.dialect.numpy.state import Journal
+    from millrace.dialect.numpy.state import Journal, OwningDialect
 
-    return namespace.OwningNumPyDialect(Journal())
+    return OwningDialect(Journal())
 
 
 def jax_dialect() -> Any:

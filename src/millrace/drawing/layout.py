@@ -202,6 +202,8 @@ def _order(rows: list[list[Vertex]], pieces: list[_Piece]) -> None:
     for p in pieces:
         by_rank[p.upper.rank].append(p)
     best, fewest = [list(row) for row in rows], _crossings(by_rank)
+    if not fewest:
+        return
     for sweep in range(_SWEEPS):
         neighbours = up if sweep % 2 == 0 else down
         for row in rows if sweep % 2 == 0 else reversed(rows):
@@ -245,7 +247,11 @@ def _spread(rows: list[list[Vertex]], pieces: list[_Piece], gap: float) -> None:
         for v in row:
             v.x = at
             at += v.width + (gap / 2 if v.hidden else gap)
+    still = 0  # sweeps, one after the other, that moved nothing
     for sweep in range(_SWEEPS):
+        if still >= 2 and sweep < _SWEEPS - 4:
+            continue
+        before = [v.x for row in rows for v in row]
         for row in rows if sweep % 2 == 0 else reversed(rows):
             wishes, weights = [], []
             for v in row:
@@ -260,6 +266,7 @@ def _spread(rows: list[list[Vertex]], pieces: list[_Piece], gap: float) -> None:
                 weights.append(weight or 0.01)
             for v, x in zip(row, _separate(row, wishes, weights, gap), strict=True):
                 v.x = x
+        still = still + 1 if before == [v.x for row in rows for v in row] else 0
     left = min((v.x for row in rows for v in row), default=0.0)
     for row in rows:
         for v in row:

@@ -8,6 +8,7 @@ the picture stays small enough to read; the others stay closed boxes.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _NODES = 40  # in one picture
 _PICTURES = 400  # in one page
+_UNFOLDINGS = 16  # in a notebook; each is a whole picture, some kilobytes when packed
 _WIDEST = 860.0  # in a notebook: letters stay readable where 720 pixels are left
 _WIDEST_FILE = 1600.0
 _LONGEST = 46  # letters of a node's second line; a type and shape may take more
@@ -75,20 +77,42 @@ def html(graph: Graph) -> str:
     budget = [_PICTURES]
     folds = "".join(_fold(scope, graph, budget) for scope in _closed(root, opened))
     counts = _summary(graph)
-    return (
-        f'<div style="margin-bottom:6px"><b>Graph</b> {counts}</div>'
-        f"<div>{_image(root, opened, graph, f'Graph: {counts}')}</div>{folds}"
-    )
+    still = f"<div>{_image(root, opened, graph, f'Graph: {counts}')}</div>{folds}"
+    pictures = _unfoldings(root, graph, _NODES, _WIDEST, _UNFOLDINGS)
+    return f'<div style="margin-bottom:6px"><b>Graph</b> {counts}</div>{embedded.unfolding(still, pictures)}'
 
 
 def page(graph: Graph, limit: int = _NODES) -> str:
-    """The graph as an HTML document of its own: the wheel zooms, dragging moves, hovering tells.
+    """The graph as an HTML document: clicks unfold, the wheel zooms, dragging moves, hovering tells.
 
     Args:
       graph: what to draw.
       limit: open scopes while the picture has at most so many nodes.
     """
-    return embedded.page(svg(graph, limit), f"Graph: {_summary(graph)}")
+    pictures = _unfoldings(scope_tree(graph), graph, limit, _WIDEST_FILE, _PICTURES)
+    return embedded.page(pictures, f"Graph: {_summary(graph)}")
+
+
+def _unfoldings(root: Scope, graph: Graph, limit: int, widest: float, most: int) -> dict[str, str]:
+    """A picture for each scope that a click may open, what is around it open as well; "" for the first.
+
+    Args:
+      root: of the whole graph.
+      graph: for its edges.
+      limit: open inner scopes while a scope shows at most so many nodes.
+      widest: of a row of nodes, in pixels.
+      most: so many pictures; the outer scopes come first.
+    """
+    edges = _edges(graph, root)
+    found: dict[str, str] = {}
+    waiting = deque([(root, set[Scope]())])
+    while waiting and len(found) < most:
+        scope, around = waiting.popleft()
+        inside = _opened(scope, limit)
+        opened = around | inside
+        found[scope.name] = drawing.svg(_node(root, opened), edges, widest)
+        waiting.extend((inner, opened) for inner in _closed(scope, inside))
+    return found
 
 
 def _image(scope: Scope, opened: set[Scope], graph: Graph, text: str) -> str:

@@ -261,9 +261,10 @@ def _markup(node: Node, x: float, y: float, top: bool = False) -> list[str]:
         label = _short(node.label)
         width = _text_width(label, _FONT, True) + 8
         parts.append(
+            f'<g data-open="{escape(node.tip)}" style="cursor:pointer">'
             f'<rect x="{x + 6:.1f}" y="{y + 4:.1f}" width="{width:.1f}" height="17" rx="4" fill="{fill}"/>'
             f'<text x="{x + 10:.1f}" y="{y + 17:.1f}" font-size="{_FONT}" font-weight="bold" fill="{ink}">'
-            f"<title>{escape(node.tip)}</title>{escape(label)}</text>"
+            f"<title>{escape(node.tip)}</title>{escape(label)}</text></g>"
         )
     for inner in node.inside:
         parts += _markup(inner, inner_x + inner.vertex.x, inner_y + inner.vertex.y)
@@ -276,7 +277,8 @@ def _leaf_markup(node: Node, x: float, y: float) -> list[str]:
     rx = h / 2 if node.kind in ("feed", "constant") else 5
     frame = f'width="{w:.1f}" height="{h:.1f}" rx="{rx:.1f}" fill="{fill}" stroke="{border}"'
     middle = x + w / 2
-    parts = ["<g>", f"<title>{escape(node.tip)}</title>"]
+    scope = f' data-scope="{escape(node.tip)}" style="cursor:pointer"' if node.kind == "scope" else ""
+    parts = [f"<g{scope}>", f"<title>{escape(node.tip)}</title>"]
     if node.kind == "scope":  # a sheet behind says that there is more inside
         parts.append(f'<rect x="{x + 4:.1f}" y="{y + 4:.1f}" {frame}/>')
     parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" {frame}/>')

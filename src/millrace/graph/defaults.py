@@ -59,7 +59,13 @@ _global = _GlobalGraph()
 
 @public("get_default_graph")
 def get_default_graph() -> Graph:
-    """The graph that new operations are added to: the innermost `Graph.as_default`, else the global one."""
+    """The graph that new operations are added to: the innermost `Graph.as_default`, else the global one.
+
+    Example:
+      >>> with tf.Graph().as_default() as graph:
+      ...     print(tf.get_default_graph() is graph)
+      True
+    """
     items = graph_stack.items
     if items:
         return items[-1]
@@ -74,6 +80,12 @@ def reset_default_graph() -> None:
 
     Raises:
       AssertionError: called inside a `with graph.as_default()` block, whose graph cannot be replaced.
+
+    Example:
+      >>> x = tf.constant(1.0)
+      >>> tf.reset_default_graph()
+      >>> print(len(tf.get_default_graph().get_operations()))
+      0
     """
     if graph_stack.items:
         raise AssertionError("reset_default_graph: do not call it inside `with graph.as_default():` blocks")
@@ -82,7 +94,13 @@ def reset_default_graph() -> None:
 
 @public("get_default_session")
 def get_default_session() -> Any:
-    """The innermost session entered with `with session:` or `session.as_default()`, else None."""
+    """The innermost session entered with `with session:` or `session.as_default()`, else None.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(tf.get_default_session() is sess)
+      True
+    """
     items = session_stack.items
     return items[-1] if items else None
 

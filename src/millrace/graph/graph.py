@@ -15,6 +15,7 @@ from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph import device as device_specs
 from millrace.graph.inside import GraphInside
+from millrace.graph.location import Frames
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor, tensor_by_parts
 
@@ -70,6 +71,13 @@ class _NameScope:
 class Graph(GraphInside):
     """A computation, described: operations in creation order, named uniquely, and collections of things about
     them.
+
+    Example:
+      >>> graph = tf.Graph()
+      >>> with graph.as_default():
+      ...     x = tf.constant(1.0, name="x")
+      >>> print([op.name for op in graph.get_operations()])
+      ['x']
     """
 
     is_function = False  # True where a tensor from outside is captured
@@ -108,6 +116,7 @@ class Graph(GraphInside):
         self.body: Body | None = None
         self._control_flow_context: Any = None
         self._default_original_op: Operation | None = None
+        self.frames: Frames | None = None  # where what is added now comes from, if not from whoever calls
 
     # --- contents -------------------------------------------------------------------------------------------
 

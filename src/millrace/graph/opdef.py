@@ -117,12 +117,16 @@ class OpDef:
     shape_attrs: tuple[str, ...] = field(init=False)
     kernel_attrs: tuple[str, ...] = field(init=False)
     value_attrs: tuple[tuple[str, Attr], ...] = field(init=False)
+    value_kinds: Mapping[str, Attr] = field(init=False)
+    required: tuple[str, ...] = field(init=False)  # value attributes without a default
     static_positions: tuple[int, ...] = field(init=False)
     reference_positions: tuple[int, ...] = field(init=False)
     handle_positions: tuple[int, ...] = field(init=False)  # handles of variables, which it reads or writes
     defaults: Mapping[str, Any] = field(init=False)
     single_output: bool = field(init=False)
     simple: bool = field(init=False)
+    plain: bool = field(init=False)  # one output, whose dims follow from those of the inputs alone
+    bound: dict[tuple[int, ...], dict[str, Any]] = field(init=False)  # what inputs of some dtypes determine
     pure: bool = field(init=False)
     has_body: bool = field(init=False)
     has_function: bool = field(init=False)
@@ -135,13 +139,18 @@ class OpDef:
             _check_signature(self, self.xla, "xla", 1 + (self.state is not None))
         inferred = {a for arg in self.inputs for a in (arg.type_attr, arg.types_attr, arg.number_attr) if a}
         put("value_attrs", tuple((n, a) for n, a in self.attrs.items() if n not in inferred))
+        put("value_kinds", dict(self.value_attrs))
         put("defaults", _canonical_defaults(self))
+        put("required", tuple(n for n, value in self.defaults.items() if value is attr_kinds.MISSING))
         put("static_positions", tuple(i for i, a in enumerate(self.inputs) if a.name in self.static))
         put("reference_positions", tuple(i for i, a in enumerate(self.inputs) if a.is_ref and not a.is_list))
         handles = self.inputs if self.writes or self.reads else ()
         put("handle_positions", tuple(i for i, a in enumerate(handles) if a.dtype is dtypes.resource))
         put("single_output", len(self.outputs) == 1 and not self.outputs[0].is_list)
         put("simple", not any(a.is_list for a in self.inputs))
+        read = self.static_positions or self.handle_positions or self.shape_attrs
+        put("plain", self.single_output and self.simple and not read)
+        put("bound", {})
         put(
             "pure",
             not (self.effect or self.writes or self.state or self.blocking or self.reads_uninitialized),

@@ -4,13 +4,18 @@ Both are one small `sys.meta_path` finder. It never copies a module: `sys.module
 under each name.
 """
 
+from __future__ import annotations
+
 import sys
 from importlib import import_module
 from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Any
 
 from millrace.api._namespaces import ALIASES, HIDDEN, NAMESPACES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
 
 # Folders of protocol messages below `core`; millrace's own package of that name has none of them.
 _MESSAGES = frozenset(

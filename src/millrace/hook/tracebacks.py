@@ -5,17 +5,26 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import os
 import sys
-import sysconfig
-from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_PATHS = sysconfig.get_paths()
-_OTHERS = tuple({_PATHS[place] + os.sep for place in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+@functools.cache
+def _others() -> tuple[str, ...]:
+    """Where Python's own modules and installed packages lie."""
+    import sysconfig  # only an error asks
+
+    paths = sysconfig.get_paths()
+    return tuple({paths[place] + os.sep for place in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 def hides() -> bool:
@@ -62,7 +71,7 @@ def _split(trace: TracebackType | None) -> tuple[list[TracebackType], int, bool]
     kept, below, taken = [], False, 0
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        below = is_own(file) or (below and file.startswith((*_OTHERS, "<frozen ", "<__array_function__")))
+        below = is_own(file) or (below and file.startswith((*_others(), "<frozen ", "<__array_function__")))
         if below:
             taken += 1
         else:
@@ -102,11 +111,19 @@ def install() -> None:
 
 def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if hides():
-        with contextlib.suppress(Exception):  # whatever is wrong here, the error itself must be seen
-            taken = shorten(error)
-            if taken:
-                error.add_note(note(error, taken))
+        _shorten_and_note(error)
     sys.__excepthook__(kind, error, error.__traceback__)
+
+
+def _shorten_and_note(error: BaseException) -> bool:
+    """Whether frames were taken out, of which a note then tells."""
+    try:
+        taken = shorten(error)
+        if taken:
+            error.add_note(note(error, taken))
+    except Exception:
+        return False  # whatever is wrong here, the error itself must be seen
+    return taken > 0
 
 
 def _shell() -> Any:
@@ -119,12 +136,8 @@ def _shell() -> Any:
 def _show_in_shell(
     shell: Any, kind: type[BaseException], error: BaseException, trace: Any, tb_offset: Any
 ) -> Any:
-    if hides():
-        with contextlib.suppress(Exception):
-            taken = shorten(error)
-            if taken:
-                error.add_note(note(error, taken))
-                trace = error.__traceback__
+    if hides() and _shorten_and_note(error):
+        trace = error.__traceback__
     lines = shell.InteractiveTB.structured_traceback(kind, error, trace, tb_offset=tb_offset)
     shell._showtraceback(kind, error, lines)
     return lines

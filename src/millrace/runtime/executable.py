@@ -28,6 +28,7 @@ from millrace.runtime.plan import cost
 from millrace.runtime.plan.planner import NeedsTokens, Plan, Step, any_step, make_plan
 from millrace.runtime.plan.segments import Segment, split
 from millrace.runtime.plan.simplify import simplify
+from millrace.runtime.rounds import rounds_of
 from millrace.runtime.stepwise import Cutter, Observer, Parts, cut_all, phases, single_steps, waits
 from millrace.runtime.store import Cell, Store
 
@@ -165,11 +166,37 @@ class Executables:
                     function = form.function  # type: ignore[assignment]
             return function(*values)
         except Exception as error:
-            if self._store.cancellation.cancelled and not isinstance(error, errors.CancelledError):
-                message = "The session was closed while the step ran."
-                raise errors.CancelledError(None, None, message) from error
-            raise_located(error)
+            self._tell(error)
             raise
+
+    def _tell(self, error: Exception) -> None:
+        """Raises what the caller should see of an error; returns where that is the error itself."""
+        if self._store.cancellation.cancelled and not isinstance(error, errors.CancelledError):
+            message = "The session was closed while the step ran."
+            raise errors.CancelledError(None, None, message) from error
+        raise_located(error)
+
+    def rounds(self) -> Callable[[], None] | None:
+        """What runs the fetches, with nothing fed, once or several times at each call; None where that could
+        be told from single runs.
+        """
+        if self._feeds:
+            return None
+        try:
+            found = rounds_of(self.plan([]), self._store)
+        except NeedsTokens:
+            return None
+        if found is None:
+            return None
+
+        def call() -> None:
+            try:
+                found()
+            except Exception as error:
+                self._tell(error)
+                raise
+
+        return call
 
     def _make(self, key: Any, values: Sequence[Any]) -> _Form:
         if len(self._ready) >= _MOST_SHAPES:

@@ -43,15 +43,50 @@ def rowwise_function(graph: FunctionGraph, has_effects: bool) -> Callable[..., S
     plan = simplify(make_plan(graph.outputs, feeds))
     if plan.cells or not all(t.dtype.is_numpy_compatible and t.dtype.name != "string" for t in feeds):
         return None
-    ranks = {v: len(t.dims or ()) for v, t in zip(plan.feeds, inputs, strict=False)}  # of what has rows
-    for step in plan.steps:
+    given = {v: len(t.dims or ()) for v, t in zip(plan.feeds, inputs, strict=False)}
+    ranks = rows_of(plan, given, plan.steps)
+    if ranks is None or not all(v in ranks for v in plan.fetches):
+        return None
+    return interpret.compile_function(replace(plan, dims={}))
+
+
+def rows_of(
+    plan: Plan, given: dict[int, int], steps: Sequence[Step], gathers: bool = False
+) -> dict[int, int] | None:
+    """The ranks of the rows of all values that have rows; None where rows would not come out as by
+    themselves.
+
+    Args:
+      plan: of single elements.
+      given: the ranks of the values that have rows from the outset.
+      steps: what is computed from them.
+      gathers: rows may be gathered by number, too, which fails for a wrong number.
+    """
+    ranks = dict(given)
+    for step in steps:
         rank = _rank_of(step, plan, ranks)
+        if rank is None and gathers:
+            rank = _rank_gathered(step, plan, ranks)
         if rank is None:
             return None
         ranks[step.outputs[0]] = rank
-    if not all(v in ranks for v in plan.fetches):
+    return ranks
+
+
+def _rank_gathered(step: Step, plan: Plan, ranks: dict[int, int]) -> int | None:
+    """The rank of the rows that a scalar number chooses from a tensor that has no rows itself."""
+    op = step.op
+    if op.opdef.name == "GatherV2":
+        axis = plan.constants.get(step.inputs[2])
+        if axis is None or int(axis) != 0 or op.attrs["batch_dims"]:
+            return None
+    elif op.opdef.name != "Gather":
         return None
-    return interpret.compile_function(replace(plan, dims={}))
+    params, indices = step.inputs[:2]
+    rank = op.inputs[0].shape.rank
+    if params in ranks or ranks.get(indices) != 0 or not rank:
+        return None
+    return rank - 1
 
 
 def _rank_of(step: Step, plan: Plan, ranks: dict[int, int]) -> int | None:

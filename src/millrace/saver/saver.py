@@ -59,6 +59,19 @@ class Saver:
     Raises:
       TypeError: `var_list` is not a list or dict, or holds something else than variables.
       ValueError: there are no variables, two have the same name, or `defer_build` comes with a `var_list`.
+
+    Example:
+      >>> import os, tempfile
+      >>> path = os.path.join(tempfile.mkdtemp(), "model")
+      >>> w = tf.Variable(1.0, name="w")
+      >>> saver = tf.train.Saver()
+      >>> with tf.Session() as sess:
+      ...     sess.run(w.initializer)
+      ...     where = saver.save(sess, path, global_step=3)
+      >>> with tf.Session() as another:
+      ...     saver.restore(another, where)
+      ...     print(another.run(w), os.path.basename(where))
+      1.0 model-3
     """
 
     def __init__(

@@ -12,11 +12,10 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from millrace.core import errors
+from millrace.core import errors, late
 from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.waiting import limits
-from millrace.drawing import cards
 from millrace.graph import defaults
 from millrace.graph.graph import Graph
 from millrace.runtime.executable import Executables, tier_asked_for
@@ -331,6 +330,26 @@ class BaseSession:
 
         return call
 
+    def make_repeated(self, operation: Any) -> Callable[[], Any]:
+        """A function for whoever runs one operation over and over: each call runs it once, or several times
+        at once where nobody can tell the difference, as for one that moves elements from queue to queue.
+        """
+        run = self.make_callable(operation)
+        runner = self._prepare(operation, ())
+        if self._seconds is not None or not isinstance(runner.executables, Executables):
+            return run
+        rounds = runner.executables.rounds()
+        if rounds is None:
+            return run
+        edits = self._graph.edits
+
+        def call() -> Any:
+            if self._closed or edits != self._graph.edits:
+                return run()
+            return rounds()
+
+        return call
+
     def _make_callable_from_options(self, callable_options: Any) -> Callable[..., Any]:
         """A function that gives a list of the values of the fetches that a CallableOptions message names.
 
@@ -431,7 +450,7 @@ class BaseSession:
             self.store.clear()
 
     def _repr_html_(self) -> str:
-        return cards.session(self._graph, self._closed, self.store.cells)
+        return late.module("cards").session(self._graph, self._closed, self.store.cells)
 
     def as_default(self) -> contextlib.AbstractContextManager[BaseSession]:
         """Makes this the default session of the thread, used by `Tensor.eval` and `Operation.run`."""
@@ -459,6 +478,12 @@ class Session(BaseSession):
       target: of a `tf.train.Server` of this process, whose variables are shared; "" for variables of its own.
       graph: default: the default graph.
       config: a `ConfigProto`.
+
+    Example:
+      >>> x, y = tf.constant(1.0), tf.constant(2.0)
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(x + y))
+      3.0
     """
 
     def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None) -> None:

@@ -78,6 +78,12 @@ class FileWriter:
       graph_def: a GraphDef to write first, where there is no graph.
       filename_suffix: ends the file's name.
       session: kept from TensorFlow; events are written by Python either way.
+
+    Example:
+      >>> import tempfile
+      >>> loss = tf.Summary(value=[tf.Summary.Value(tag="loss", simple_value=0.5)])
+      >>> with tf.summary.FileWriter(tempfile.mkdtemp()) as writer:
+      ...     writer.add_summary(loss, global_step=1)
     """
 
     def __init__(

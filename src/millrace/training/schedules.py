@@ -46,6 +46,13 @@ def exponential_decay(
 
     Raises:
       ValueError: `global_step` is None.
+
+    Example:
+      >>> step = tf.constant(200)
+      >>> rate = tf.train.exponential_decay(0.1, step, decay_steps=100, decay_rate=0.5)
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(rate))
+      0.025
     """
     _step_needed(global_step, "exponential_decay")
     with name_scope(name, "ExponentialDecay", [learning_rate, global_step, decay_steps, decay_rate]) as scope:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core.errors import refusal
+from millrace.dialect.numpy.namespace import NumPyDialect
 
 # How a row and its update combine; "update" replaces the row.
 _COMBINE: dict[str, np.ufunc] = {
@@ -143,14 +144,15 @@ class Journal:
             values[rows] = before
 
 
-class OwningVerbs:
-    """`StateVerbs` for values that nobody else can see: their rows change in place, and a journal can undo
+class OwningDialect(NumPyDialect):
+    """The dialect for values that nobody else can see: their rows change in place, and a journal can undo
     it.
 
     A step that changes 64 rows of a table of 50 MB costs the rows then, not the table (docs/benchmarks.md).
     """
 
-    journal: Journal
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
 
     def writable(self, ref: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """`ref` itself."""

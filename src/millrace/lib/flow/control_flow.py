@@ -131,6 +131,12 @@ def cond(
     Raises:
       TypeError: `pred` is a Python bool, or a branch is not callable.
       ValueError: the branches return different structures or dtypes.
+
+    Example:
+      >>> x = tf.constant(2.0)
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.cond(x > 1.0, lambda: x * 10.0, lambda: -x)))
+      20.0
     """
     true_fn, false_fn = _renamed(true_fn, fn1, "true_fn", "fn1"), _renamed(false_fn, fn2, "false_fn", "fn2")
     if not callable(true_fn):
@@ -364,6 +370,12 @@ def while_loop(
       TypeError: `cond` or `body` is not callable, or a variable changes its dtype.
       ValueError: there are no variables, `body` returns another structure, or a shape is not as invariant as
         promised.
+
+    Example:
+      >>> count, total = tf.while_loop(lambda i, total: i < 5, lambda i, total: (i + 1, total + i), (0, 0))
+      >>> with tf.Session() as sess:
+      ...     print(sess.run([count, total]))
+      [np.int32(5), np.int32(10)]
     """
     if not callable(cond):
         raise TypeError(f"while_loop: cond must be callable. Received: {cond!r}")
@@ -634,6 +646,16 @@ def group(*inputs: Any, **kwargs: Any) -> Operation:
     Raises:
       ValueError: another keyword.
       TypeError: an input is neither an operation nor a tensor.
+
+    Example:
+      >>> x = tf.Variable(1.0)
+      >>> y = tf.Variable(1.0)
+      >>> both = tf.group(tf.assign(x, 2.0), tf.assign(y, 3.0))
+      >>> with tf.Session() as sess:
+      ...     sess.run(tf.global_variables_initializer())
+      ...     sess.run(both)
+      ...     print(sess.run([x, y]))
+      [np.float32(2.0), np.float32(3.0)]
     """
     name = kwargs.pop("name", None)
     if kwargs:

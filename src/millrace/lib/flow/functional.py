@@ -87,6 +87,11 @@ def map_fn(
     Raises:
       TypeError: `fn` is not callable, or its result does not nest as `dtype`.
       ValueError: the rows of `elems` differ in number.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.map_fn(lambda row: row * row, tf.constant([1, 2, 3]))))
+      [1 4 9]
     """
     if not callable(fn):
         raise TypeError(f"map_fn: fn must be callable. Received: {fn!r}")
@@ -140,6 +145,11 @@ def scan(
     Raises:
       TypeError: `fn` is not callable.
       ValueError: the rows of `elems` differ in number.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.scan(lambda total, x: total + x, tf.constant([1, 2, 3]))))
+      [1 3 6]
     """
     if not callable(fn):
         raise TypeError(f"scan: fn must be callable. Received: {fn!r}")

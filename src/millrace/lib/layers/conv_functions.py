@@ -107,6 +107,10 @@ def conv2d(
 
     Raises:
       ValueError: the rank is another one, the number of channels is unknown, or variables of that name exist.
+
+    Example:
+      >>> print(tf.layers.conv2d(tf.zeros([1, 8, 8, 3]), filters=16, kernel_size=3).shape)
+      (1, 6, 6, 16)
     """
     return called(Conv2D, locals())
 

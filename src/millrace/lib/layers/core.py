@@ -169,6 +169,14 @@ def dense(
 
     Raises:
       ValueError: the last dimension is unknown, or variables of that name exist and are not to be reused.
+
+    Example:
+      >>> x = tf.constant([[1.0, 2.0]])
+      >>> y = tf.layers.dense(x, 3, kernel_initializer=tf.ones_initializer())
+      >>> with tf.Session() as sess:
+      ...     sess.run(tf.global_variables_initializer())
+      ...     print(sess.run(y))
+      [[3. 3. 3.]]
     """
     return called(Dense, locals())
 
@@ -298,5 +306,9 @@ def flatten(inputs: Any, name: str | None = None, data_format: str = "channels_l
 
     Returns:
       `[batch, the product of the other dimensions]`.
+
+    Example:
+      >>> print(tf.layers.flatten(tf.zeros([2, 4, 5])).shape)
+      (2, 20)
     """
     return Flatten(data_format=data_format, name=name)(inputs)

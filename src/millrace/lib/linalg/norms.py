@@ -107,6 +107,11 @@ def norm(
 
     Raises:
       ValueError: `ord` does not suit vectors, or matrices.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.norm([3.0, 4.0])))
+      5.0
     """
     keep = bool(keepdims if keepdims is not None else keep_dims)
     is_matrix = isinstance(axis, tuple | list) and len(axis) == 2
@@ -218,6 +223,12 @@ def clip_by_global_norm(
 
     Raises:
       TypeError: `t_list` is not a list.
+
+    Example:
+      >>> clipped, norm = tf.clip_by_global_norm([[3.0], [4.0]], clip_norm=1.0)
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(clipped), sess.run(norm))
+      [array([0.6], dtype=float32), array([0.8], dtype=float32)] 5.0
     """
     if not isinstance(t_list, tuple | list):
         raise TypeError(f"clip_by_global_norm: t_list must be a list. Received: {t_list!r}")

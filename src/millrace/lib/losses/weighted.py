@@ -389,6 +389,11 @@ def mean_squared_error(
 
     Raises:
       ValueError: the shapes differ, or an argument is None.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.losses.mean_squared_error([1.0, 2.0], [2.0, 4.0])))
+      2.5
     """
     _given("mean_squared_error", labels=labels, predictions=predictions)
     with name_scope(scope, "mean_squared_error", [predictions, labels, weights]) as scope:

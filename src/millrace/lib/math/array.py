@@ -43,6 +43,12 @@ def sequence_mask(
 
     Raises:
       ValueError: `maxlen` is not a scalar.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.sequence_mask([1, 3], maxlen=3)))
+      [[ True False False]
+       [ True  True  True]]
     """
     with get_default_graph().name_scope(name or "SequenceMask"):
         lengths = to_tensor(lengths)
@@ -123,6 +129,12 @@ def eye(
 
     Returns:
       `batch_shape + [num_rows, num_columns]`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.eye(2)))
+      [[1. 0.]
+       [0. 1.]]
     """
     chosen = dtypes.as_dtype(dtype).base_dtype
     with get_default_graph().name_scope(name or "eye"):

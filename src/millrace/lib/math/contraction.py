@@ -155,6 +155,11 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
 
     Raises:
       ValueError: the axes or shapes do not fit.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.tensordot([1.0, 2.0], [3.0, 4.0], axes=1)))
+      11.0
     """
     with name_scope(name, "Tensordot", [a, b, axes]) as scope:
         a = to_tensor(a, name="a")
@@ -288,6 +293,13 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
     Raises:
       ValueError: the equation is malformed, repeats a label within one input, or does not fit the inputs.
       TypeError: another keyword is given.
+
+    Example:
+      >>> x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.einsum("ij,jk->ik", x, x)))
+      [[ 7. 10.]
+       [15. 22.]]
     """
     name = kwargs.pop("name", None)
     if kwargs:

@@ -133,6 +133,11 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | 
 
     Raises:
       ValueError: a bound would make the result larger than `t`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.clip_by_value([-3.0, 0.5, 9.0], -1.0, 1.0)))
+      [-1.   0.5  1. ]
     """
     if hasattr(t, "values") and hasattr(t, "indices"):
         values = clip_by_value(t.values, clip_value_min, clip_value_max, name)

@@ -77,6 +77,13 @@ def reduce_sum(
 
     Raises:
       ValueError: an axis is out of range, or an argument is given under both names.
+
+    Example:
+      >>> x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.reduce_sum(x, axis=1, keepdims=True)))
+      [[3.]
+       [7.]]
     """
     return _reduce("Sum", input_tensor, axis, keepdims, name, reduction_indices, keep_dims)
 
@@ -93,6 +100,12 @@ def reduce_mean(
     """The mean over axes; of integers, rounded towards zero. NaN where there is nothing.
 
     Arguments, result and errors are those of `reduce_sum`.
+
+    Example:
+      >>> x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run([tf.reduce_mean(x), tf.reduce_mean(x, axis=0)]))
+      [np.float32(2.5), array([2., 3.], dtype=float32)]
     """
     return _reduce("Mean", input_tensor, axis, keepdims, name, reduction_indices, keep_dims)
 
@@ -109,6 +122,12 @@ def reduce_prod(
     """The product over axes.
 
     Arguments, result and errors are those of `reduce_sum`.
+
+    Example:
+      >>> x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.reduce_prod(x, axis=0)))
+      [3. 8.]
     """
     return _reduce("Prod", input_tensor, axis, keepdims, name, reduction_indices, keep_dims)
 
@@ -125,6 +144,12 @@ def reduce_max(
     """The largest element over axes; NaN where one is NaN.
 
     Arguments, result and errors are those of `reduce_sum`, for real numbers.
+
+    Example:
+      >>> x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.reduce_max(x, axis=0)))
+      [3. 4.]
     """
     return _reduce("Max", input_tensor, axis, keepdims, name, reduction_indices, keep_dims)
 
@@ -141,6 +166,12 @@ def reduce_min(
     """The smallest element over axes; NaN where one is NaN.
 
     Arguments, result and errors are those of `reduce_sum`, for real numbers.
+
+    Example:
+      >>> x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.reduce_min(x, axis=1)))
+      [1. 3.]
     """
     return _reduce("Min", input_tensor, axis, keepdims, name, reduction_indices, keep_dims)
 
@@ -157,6 +188,11 @@ def reduce_all(
     """True where all elements over axes are true.
 
     Arguments, result and errors are those of `reduce_sum`, for bools.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.reduce_all([[True, False], [True, True]], axis=1)))
+      [False  True]
     """
     return _reduce("All", input_tensor, axis, keepdims, name, reduction_indices, keep_dims)
 
@@ -173,6 +209,11 @@ def reduce_any(
     """True where any element over axes is true.
 
     Arguments, result and errors are those of `reduce_sum`, for bools.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.reduce_any([[False, False], [True, False]], axis=1)))
+      [False  True]
     """
     return _reduce("Any", input_tensor, axis, keepdims, name, reduction_indices, keep_dims)
 

@@ -108,6 +108,13 @@ def softmax_cross_entropy_with_logits(
 
     Raises:
       ValueError: an argument is missing or positional, or the shapes differ.
+
+    Example:
+      >>> labels, logits = [[1.0, 0.0]], [[0.0, 0.0]]
+      >>> loss = tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(loss).round(3))
+      [0.693]
     """
     _check_named("softmax_cross_entropy_with_logits", _sentinel, labels, logits)
     with name_scope(name, "softmax_cross_entropy_with_logits_sg", [logits, labels]) as scope:
@@ -139,6 +146,13 @@ def softmax_cross_entropy_with_logits_v2(
 
     Raises:
       ValueError: an argument is missing, or the shapes differ.
+
+    Example:
+      >>> labels, logits = [[1.0, 0.0]], [[0.0, 0.0]]
+      >>> loss = tf.nn.softmax_cross_entropy_with_logits_v2(labels=labels, logits=logits)
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(loss).round(3))
+      [0.693]
     """
     axis = _axis(axis, dim)
     _check_named("softmax_cross_entropy_with_logits_v2", None, labels, logits)
@@ -164,6 +178,12 @@ def sparse_softmax_cross_entropy_with_logits(
     Raises:
       ValueError: an argument is missing or positional, or the ranks do not fit.
       InvalidArgumentError: when run, a label is not a class.
+
+    Example:
+      >>> loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=[0], logits=[[0.0, 0.0]])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(loss).round(3))
+      [0.693]
     """
     _check_named("sparse_softmax_cross_entropy_with_logits", _sentinel, labels, logits)
     with name_scope(name, "SparseSoftmaxCrossEntropyWithLogits", [labels, logits]):
@@ -227,6 +247,12 @@ def sigmoid_cross_entropy_with_logits(
 
     Raises:
       ValueError: an argument is missing or positional, or the shapes differ.
+
+    Example:
+      >>> loss = tf.nn.sigmoid_cross_entropy_with_logits(labels=[1.0, 0.0], logits=[0.0, 0.0])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(loss).round(3))
+      [0.693 0.693]
     """
     _check_named("sigmoid_cross_entropy_with_logits", _sentinel, labels, logits)
     with name_scope(name, "logistic_loss", [logits, labels]) as scope:

@@ -87,6 +87,13 @@ def embedding_lookup(
 
     Raises:
       ValueError: no parts, or an unknown strategy.
+
+    Example:
+      >>> table = tf.constant([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.embedding_lookup(table, [2, 0])))
+      [[3. 3.]
+       [1. 1.]]
     """
     parts = _parts(params)
     with name_scope(name, "embedding_lookup", [*parts, ids]) as scope:

@@ -41,6 +41,11 @@ def dropout(
 
     Raises:
       ValueError: `x` is not floating, or not just one probability in range is given.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.dropout(tf.ones([4]), rate=0.5, seed=1)))
+      [0. 2. 0. 0.]
     """
     if (keep_prob is None) == (rate is None):
         given = "neither" if rate is None else "both"

@@ -42,6 +42,12 @@ def moments(
 
     Returns:
       (mean, variance), `x` without `axes`, the dtype of `x`.
+
+    Example:
+      >>> x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.moments(x, axes=[0])))
+      (array([2., 3.], dtype=float32), array([1., 1.], dtype=float32))
     """
     keep = _kept(keepdims, keep_dims)
     with name_scope(name, "moments", [x, axes]):
@@ -326,6 +332,11 @@ def l2_normalize(
 
     Returns:
       The shape and dtype of `x`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.l2_normalize([3.0, 4.0])))
+      [0.6 0.8]
     """
     axis = renamed(axis, dim, "axis", "dim")
     with name_scope(name, "l2_normalize", [x]) as scope:

@@ -23,7 +23,7 @@ from millrace.ops.array.shape import shape
 from millrace.ops.nn.candidate import compute_accidental_hits, log_uniform_candidate_sampler
 
 
-def _compute_logits(
+def sampled_logits_and_labels(
     weights: Any,
     biases: Any,
     labels: Any,
@@ -84,7 +84,7 @@ def _compute_logits(
         true_logits = true_logits + raw.Reshape(true_offsets, [-1, num_true])
         sampled_logits = sampled_logits + sampled_offsets
         if remove_accidental_hits:
-            sampled_logits = sampled_logits + _hit_penalties(
+            sampled_logits = sampled_logits + hit_penalties(
                 labels, sampled, num_true, num_sampled, sampled_logits
             )
         true_logits = true_logits - raw.Log(_as(true_count, true_logits))
@@ -106,9 +106,7 @@ def _as(x: Tensor, like: Tensor) -> Tensor:
     return x if x.dtype.base_dtype is dtype else raw.Cast(x, DstT=dtype)
 
 
-def _hit_penalties(
-    labels: Tensor, sampled: Tensor, num_true: int, num_sampled: int, logits: Tensor
-) -> Tensor:
+def hit_penalties(labels: Tensor, sampled: Tensor, num_true: int, num_sampled: int, logits: Tensor) -> Tensor:
     """`[batch, num_sampled]`: hugely negative where a sampled class is one of the true ones, else 0."""
     rows, columns, penalties = compute_accidental_hits(labels, sampled, num_true=num_true)
     rows = raw.Reshape(rows, [-1, 1])
@@ -158,7 +156,7 @@ def nce_loss(
     Returns:
       `[batch]`, the dtype of `inputs`.
     """
-    logits, targets = _compute_logits(
+    logits, targets = sampled_logits_and_labels(
         weights, biases, labels, inputs, num_sampled, num_classes, num_true, sampled_values,
         remove_accidental_hits, partition_strategy, name,
     )  # fmt: skip
@@ -200,7 +198,7 @@ def sampled_softmax_loss(
     Returns:
       `[batch]`, the dtype of `inputs`.
     """
-    logits, targets = _compute_logits(
+    logits, targets = sampled_logits_and_labels(
         weights, biases, labels, inputs, num_sampled, num_classes, num_true, sampled_values,
         remove_accidental_hits, partition_strategy, name, seed,
     )  # fmt: skip

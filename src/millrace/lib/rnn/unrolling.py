@@ -148,6 +148,12 @@ def dynamic_rnn(
     Raises:
       TypeError: `cell` is not a cell.
       ValueError: the depth of the inputs is unknown, or neither `initial_state` nor `dtype` is given.
+
+    Example:
+      >>> cell = tf.nn.rnn_cell.BasicLSTMCell(8)
+      >>> outputs, state = tf.nn.dynamic_rnn(cell, tf.zeros([2, 5, 3]), dtype=tf.float32)
+      >>> print(outputs.shape, state.h.shape)
+      (2, 5, 8) (2, 8)
     """
     _check_cell(cell)
     with variable_scope(scope or "rnn"):

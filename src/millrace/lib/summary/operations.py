@@ -91,6 +91,13 @@ def scalar(name: str, tensor: Any, collections: Any = None, family: str | None =
 
     Returns:
       A string scalar, a serialized `Summary`.
+
+    Example:
+      >>> w = tf.constant(0.5)
+      >>> text = tf.summary.scalar("loss", w)
+      >>> with tf.Session() as sess:
+      ...     print(tf.Summary.FromString(sess.run(text)).value[0].simple_value)
+      0.5
     """
     with summary_scope(name, family, values=[tensor]) as (tag, scope):
         return _collected(raw.ScalarSummary(tag, tensor, name=scope), collections)
@@ -108,6 +115,12 @@ def histogram(name: str, values: Any, collections: Any = None, family: str | Non
 
     Returns:
       A string scalar, a serialized `Summary`.
+
+    Example:
+      >>> text = tf.summary.histogram("weights", [1.0, 2.0, 3.0])
+      >>> with tf.Session() as sess:
+      ...     print(tf.Summary.FromString(sess.run(text)).value[0].histo.num)
+      3.0
     """
     with summary_scope(name, family, values=[values], default_name="HistogramSummary") as (tag, scope):
         return _collected(raw.HistogramSummary(tag, values, name=scope), collections)
@@ -128,6 +141,12 @@ def image(
 
     Returns:
       A string scalar, a serialized `Summary`.
+
+    Example:
+      >>> text = tf.summary.image("digits", tf.zeros([2, 4, 4, 1]))
+      >>> with tf.Session() as sess:
+      ...     print([v.tag for v in tf.Summary.FromString(sess.run(text)).value])
+      ['digits/image/0', 'digits/image/1']
     """
     with summary_scope(name, family, values=[tensor]) as (tag, scope):
         return _collected(raw.ImageSummary(tag, tensor, max_images=max_outputs, name=scope), collections)
@@ -232,6 +251,12 @@ def merge(inputs: Any, collections: Any = None, name: str | None = None) -> Tens
 
     Returns:
       A string scalar, a serialized `Summary`; it fails where two values have one tag.
+
+    Example:
+      >>> merged = tf.summary.merge([tf.summary.scalar("loss", 0.5)])
+      >>> with tf.Session() as sess:
+      ...     print([v.tag for v in tf.Summary.FromString(sess.run(merged)).value])
+      ['loss']
     """
     name = _clean(name)
     with name_scope(name, "Merge", inputs):
@@ -248,6 +273,14 @@ def merge_all(
       key: the collection.
       scope: keep the summaries whose names begin with this.
       name: scope; default "Merge".
+
+    Example:
+      >>> _ = tf.summary.scalar("loss", 0.5)
+      >>> _ = tf.summary.scalar("accuracy", 0.9)
+      >>> merged = tf.summary.merge_all()
+      >>> with tf.Session() as sess:
+      ...     print([v.tag for v in tf.Summary.FromString(sess.run(merged)).value])
+      ['loss', 'accuracy']
     """
     found = get_default_graph().get_collection(key, scope)
     return merge(found, name=name) if found else None

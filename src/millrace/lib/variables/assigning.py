@@ -52,6 +52,13 @@ def assign(
 
     Raises:
       ValueError: the shapes differ.
+
+    Example:
+      >>> w = tf.Variable(1.0)
+      >>> with tf.Session() as sess:
+      ...     sess.run(tf.global_variables_initializer())
+      ...     print(sess.run(tf.assign(w, 5.0)))
+      5.0
     """
     target = _reference(ref)
     if target is None:
@@ -62,7 +69,15 @@ def assign(
 
 @public("assign_add", "python.ops.state_ops.assign_add")
 def assign_add(ref: Any, value: Any, use_locking: bool | None = None, name: str | None = None) -> Any:
-    """Adds `value` to a variable; gives the new value. Arguments as for `assign`."""
+    """Adds `value` to a variable; gives the new value. Arguments as for `assign`.
+
+    Example:
+      >>> w = tf.Variable(1.0)
+      >>> with tf.Session() as sess:
+      ...     sess.run(tf.global_variables_initializer())
+      ...     print(sess.run(tf.assign_add(w, 5.0)))
+      6.0
+    """
     target = _reference(ref)
     if target is None:
         return ref.assign_add(value)

@@ -76,7 +76,15 @@ def _known(shape: Any) -> Any:
     "python.ops.init_ops.zeros_initializer",
 )
 class Zeros(Initializer):
-    """Zeros (False, empty strings)."""
+    """Zeros (False, empty strings).
+
+    Example:
+      >>> w = tf.get_variable("w", [2], initializer=tf.zeros_initializer())
+      >>> with tf.Session() as sess:
+      ...     sess.run(tf.global_variables_initializer())
+      ...     print(sess.run(w))
+      [0. 0.]
+    """
 
     def __init__(self, dtype: Any = dtypes.float32) -> None:
         self.dtype = dtypes.as_dtype(dtype)
@@ -127,6 +135,14 @@ class Constant(Initializer):
       value: the value.
       dtype: used where the call does not say.
       verify_shape: refuse a value whose own shape is not the shape asked for.
+
+    Example:
+      >>> w = tf.get_variable("w", [2, 2], initializer=tf.constant_initializer(3.0))
+      >>> with tf.Session() as sess:
+      ...     sess.run(tf.global_variables_initializer())
+      ...     print(sess.run(w))
+      [[3. 3.]
+       [3. 3.]]
     """
 
     def __init__(self, value: Any = 0, dtype: Any = dtypes.float32, verify_shape: bool = False) -> None:
@@ -193,6 +209,13 @@ class RandomNormal(Initializer):
       mean, stddev: scalars.
       seed: the operation's seed, see `tf.set_random_seed`.
       dtype: used where the call does not say; floating.
+
+    Example:
+      >>> w = tf.get_variable("w", [2], initializer=tf.random_normal_initializer(stddev=0.1, seed=1))
+      >>> with tf.Session() as sess:
+      ...     sess.run(tf.global_variables_initializer())
+      ...     print(sess.run(w).round(3))
+      [-0.081  0.148]
     """
 
     def __init__(
@@ -216,7 +239,15 @@ class RandomNormal(Initializer):
     "python.ops.init_ops.truncated_normal_initializer",
 )
 class TruncatedNormal(RandomNormal):
-    """Normal numbers less than two deviations from the mean; arguments as for `random_normal_initializer`."""
+    """Normal numbers less than two deviations from the mean; arguments as for `random_normal_initializer`.
+
+    Example:
+      >>> w = tf.get_variable("w", [2], initializer=tf.truncated_normal_initializer(stddev=0.1, seed=1))
+      >>> with tf.Session() as sess:
+      ...     sess.run(tf.global_variables_initializer())
+      ...     print(sess.run(w).round(3))
+      [-0.081  0.148]
+    """
 
     def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
         """Numbers of `shape`."""

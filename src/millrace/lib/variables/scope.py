@@ -232,7 +232,13 @@ def default_store() -> VariableStore:
 
 @public("get_variable_scope", "python.ops.variable_scope.get_variable_scope")
 def get_variable_scope() -> VariableScope:
-    """The current variable scope."""
+    """The current variable scope.
+
+    Example:
+      >>> with tf.variable_scope("layer"):
+      ...     print(tf.get_variable_scope().name)
+      layer
+    """
     return _scopes().current
 
 
@@ -298,6 +304,11 @@ class variable_scope:  # noqa: N801 - TensorFlow's name
     Raises:
       TypeError: there is neither a name nor a default name, or an argument is of another kind.
       ValueError: `reuse` is set without a name, or the values are from different graphs.
+
+    Example:
+      >>> with tf.variable_scope("layer"):
+      ...     print(tf.get_variable("w", [2, 3]).name)
+      layer/w:0
     """
 
     def __init__(
@@ -503,6 +514,13 @@ def get_variable(
     Raises:
       ValueError: the variable exists and may not, or does not exist and must; its shape or dtype is another
         one.
+
+    Example:
+      >>> with tf.variable_scope("layer"):
+      ...     w = tf.get_variable("w", [2, 3])
+      >>> with tf.variable_scope("layer", reuse=True):
+      ...     print(tf.get_variable("w") is w, w.name)
+      True layer/w:0
     """
     return get_variable_scope().get_variable(
         default_store(),

@@ -22,7 +22,14 @@ from millrace.lib.variables.variable import Variable
 
 @public("global_variables", "python.ops.variables.global_variables")
 def global_variables(scope: str | None = None) -> list[Any]:
-    """The variables that all parts of a program share; with `scope`, those whose name matches it."""
+    """The variables that all parts of a program share; with `scope`, those whose name matches it.
+
+    Example:
+      >>> w = tf.Variable(1.0, name="w")
+      >>> step = tf.Variable(0, name="step", trainable=False)
+      >>> print([v.name for v in tf.global_variables()])
+      ['w:0', 'step:0']
+    """
     return get_default_graph().get_collection(GraphKeys.GLOBAL_VARIABLES, scope)
 
 
@@ -46,7 +53,14 @@ def model_variables(scope: str | None = None) -> list[Any]:
 
 @public("trainable_variables", "python.ops.variables.trainable_variables")
 def trainable_variables(scope: str | None = None) -> list[Any]:
-    """The variables that optimizers change by default; with `scope`, those whose name matches it."""
+    """The variables that optimizers change by default; with `scope`, those whose name matches it.
+
+    Example:
+      >>> w = tf.Variable(1.0, name="w")
+      >>> step = tf.Variable(0, name="step", trainable=False)
+      >>> print([v.name for v in tf.trainable_variables()])
+      ['w:0']
+    """
     return get_default_graph().get_collection(GraphKeys.TRAINABLE_VARIABLES, scope)
 
 
@@ -79,7 +93,15 @@ def initialize_variables(var_list: Iterable[Any], name: str = "init") -> Operati
     "python.ops.variables.global_variables_initializer",
 )
 def global_variables_initializer() -> Operation:
-    """An operation that initialises all global variables."""
+    """An operation that initialises all global variables.
+
+    Example:
+      >>> w = tf.Variable([1.0, 2.0])
+      >>> with tf.Session() as sess:
+      ...     sess.run(tf.global_variables_initializer())
+      ...     print(sess.run(w))
+      [1. 2.]
+    """
     return variables_initializer(global_variables())
 
 

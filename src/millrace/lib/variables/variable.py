@@ -17,7 +17,6 @@ from millrace.building.scopes import colocate_with, device, init_scope, name_sco
 from millrace.core import dtypes, late, shapes
 from millrace.core.collection_protos import register_proto_function
 from millrace.core.public import public
-from millrace.drawing import cards
 from millrace.graph.defaults import get_default_graph, session_for
 from millrace.graph.graph import Graph
 from millrace.graph.keys import GraphKeys
@@ -82,6 +81,13 @@ class Variable(metaclass=_VariableType):
 
     Raises:
       ValueError: there is no initial value, or its shape is not known though `validate_shape` is set.
+
+    Example:
+      >>> w = tf.Variable([1.0, 2.0], name="w")
+      >>> with tf.Session() as sess:
+      ...     sess.run(w.initializer)
+      ...     print(sess.run(w + 1.0))
+      [2. 3.]
     """
 
     SaveSliceInfo = SaveSliceInfo
@@ -460,7 +466,7 @@ class Variable(metaclass=_VariableType):
         )
 
     def _repr_html_(self) -> str:
-        return cards.variable(self)
+        return late.module("cards").variable(self)
 
 
 class VariableReference:

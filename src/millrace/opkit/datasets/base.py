@@ -111,6 +111,18 @@ class Stage:
         """The next element; None at the end. After an error the next call goes on with the next element."""
         raise NotImplementedError
 
+    def fill(self, elements: list[Element], count: int) -> None:
+        """Adds the next elements until there are `count`, fewer at the end.
+
+        After an error, those that came before it have been added, and the next call goes on behind it.
+        """
+        take = self.next
+        while len(elements) < count:
+            element = take()
+            if element is None:
+                return
+            elements.append(element)
+
     def save(self) -> Any:
         """Where it stands: nested dicts, lists and tuples of numbers, strings and arrays."""
         raise NotImplementedError

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import glob
-import gzip
-import io
 import os
-import zlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from itertools import islice
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -27,31 +25,8 @@ from millrace.opkit.datasets.base import (
     texts,
 )
 from millrace.opkit.records import tfrecord as records
+from millrace.opkit.records.opening import BROKEN, open_packed
 from millrace.opkit.text import csv as bytes_csv
-
-
-def open_file(path: str, compression: bytes) -> Any:
-    """A file opened for reading bytes, decompressed on the way.
-
-    Raises:
-      NotFoundError: there is no such file.
-      UnimplementedError: the compression is not known.
-    """
-    try:
-        if compression == b"GZIP":
-            return gzip.open(path, "rb")
-        file = open(path, "rb")  # noqa: SIM115 - closed by the stage
-    except FileNotFoundError:
-        raise errors.NotFoundError(None, None, f"{path}; No such file or directory") from None
-    except IsADirectoryError:
-        raise errors.FailedPreconditionError(None, None, f"{path}; Is a directory") from None
-    if compression == b"ZLIB":
-        with file:
-            try:
-                return io.BytesIO(zlib.decompress(file.read()))
-            except zlib.error as error:
-                raise errors.DataLossError(None, None, f"{path} cannot be decompressed: {error}") from None
-    return file
 
 
 class Files(Dataset):
@@ -99,17 +74,34 @@ class _Read(Stage):
                 for element in iterator:
                     self._given += 1
                     return element
-            except errors.OpError:
-                self._iterator = None
-                self._file += 1
-                raise
-            except (OSError, EOFError, zlib.error) as error:
-                self._iterator = None
-                path = self._paths[self._file]
-                self._file += 1
-                raise errors.DataLossError(None, None, f"{path}: {error}") from None
+            except (errors.OpError, OSError, *BROKEN) as error:
+                self._failed(error)
             self._iterator = None
             self._file += 1
+
+    def fill(self, elements: list[Element], count: int) -> None:
+        """Adds the next elements until there are `count`, fewer at the end."""
+        while len(elements) < count:
+            element = self.next()
+            if element is None:
+                return
+            elements.append(element)
+            before = len(elements)
+            try:
+                elements.extend(islice(self._iterator or (), count - before))
+            except Exception as error:
+                self._failed(error)
+            finally:
+                self._given += len(elements) - before
+
+    def _failed(self, error: Exception) -> NoReturn:
+        """Raises what an error of a file means; the next element is that of the next file."""
+        self._iterator = None
+        path = self._paths[self._file]
+        self._file += 1
+        if isinstance(error, (OSError, *BROKEN)):
+            raise errors.DataLossError(None, None, f"{path}: {error}") from None
+        raise error
 
     def save(self) -> Any:
         return {"file": self._file, "given": self._given if self._iterator is not None else 0}
@@ -137,14 +129,14 @@ class Lines(Files):
 
     def read(self, path: str) -> Iterator[Element]:
         """The lines of one file."""
-        with open_file(path, self._compression) as file:
+        with open_packed(path, self._compression) as file:
             for line in file:
                 if line.endswith(b"\n"):
                     line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
                 yield (string(line),)
 
 
-def known_compression(value: Any, dataset: Dataset) -> bytes:
+def known_compression(value: Any, dataset: Dataset) -> str:
     """A compression type.
 
     Raises:
@@ -153,14 +145,14 @@ def known_compression(value: Any, dataset: Dataset) -> bytes:
     found = text(value)
     if found not in (b"", b"GZIP", b"ZLIB"):
         raise invalid(dataset, f"Unsupported compression_type. Received: {found.decode(errors='replace')!r}")
-    return found
+    return found.decode()
 
 
 class Records(Files):
     """The records of TFRecord files."""
 
     def _take_inputs(self, filenames: Any, compression_type: Any, buffer_size: Any) -> None:
-        self._paths, self._compression = texts(filenames), known_compression(compression_type, self).decode()
+        self._paths, self._compression = texts(filenames), known_compression(compression_type, self)
         self._buffer = scalar(buffer_size)
 
     def paths(self) -> list[bytes]:
@@ -204,7 +196,7 @@ class FixedLength(Files):
 
     def read(self, path: str) -> Iterator[Element]:
         """The pieces of one file."""
-        with open_file(path, self._compression) as file:
+        with open_packed(path, self._compression) as file:
             if self._compression:
                 yield from self._compressed(file, path)
                 return
@@ -263,7 +255,7 @@ class Csv(Files):
         """The rows of one file."""
         marks = self._delimiter, self._quotes, self._na, self._columns
         one = np.empty(1, object)
-        with open_file(path, self._compression) as file:
+        with open_packed(path, self._compression) as file:
             rows = _csv_rows(file, self._quotes)
             if self._header:
                 next(rows, None)

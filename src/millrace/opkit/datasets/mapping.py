@@ -190,13 +190,11 @@ class _MappedBatches(Stage):
 def gathered(stage: Stage, count: int, check: Any = None) -> list[Element]:
     """The next `count` elements, fewer at the end; `check` is called with each."""
     rows: list[Element] = []
-    take = stage.next
-    while len(rows) < count:
-        element = take()
-        if element is None:
-            break
-        if check is not None:
-            check(element)
+    if check is None:
+        stage.fill(rows, count)
+        return rows
+    while len(rows) < count and (element := stage.next()) is not None:
+        check(element)
         rows.append(element)
     return rows
 
@@ -371,6 +369,17 @@ class _FlatMapped(Calling):
                 return element
             self._current.close()
             self._current = None
+
+    def fill(self, elements: list[Element], count: int) -> None:
+        """Adds the next elements until there are `count`, fewer at the end."""
+        while len(elements) < count:
+            if self._current is not None:
+                self._current.fill(elements, count)
+            if len(elements) < count:
+                element = self.next()  # which goes on to the next dataset
+                if element is None:
+                    return
+                elements.append(element)
 
     def save(self) -> Any:
         inner = None if self._current is None else {"of": self._argument, "stage": self._current.save()}

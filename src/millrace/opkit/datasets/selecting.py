@@ -150,6 +150,21 @@ class _Repeated(Stage):
             self._first = True
         return None
 
+    def fill(self, elements: list[Element], count: int) -> None:
+        """Adds the next elements until there are `count`, fewer at the end."""
+        while len(elements) < count:
+            before = len(elements)
+            if self.input is not None:
+                try:
+                    self.input.fill(elements, count)
+                finally:
+                    self._first = self._first and len(elements) == before
+            if len(elements) < count:
+                element = self.next()  # which begins the next epoch
+                if element is None:
+                    return
+                elements.append(element)
+
     def save(self) -> Any:
         inner = None if self.input is None else self.input.save()
         return {"epoch": self._epoch, "first": self._first, "input": inner}

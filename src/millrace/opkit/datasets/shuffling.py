@@ -138,6 +138,37 @@ class _Shuffled(Stage):
         self._held -= 1
         return element
 
+    def fill(self, elements: list[Element], count: int) -> None:
+        """Adds the next elements until there are `count`, fewer at the end."""
+        while len(elements) < count:
+            if self.input is not None and self._held == self._size - 1 and len(self._slices) == 1:
+                self._exchange(self.input, elements, count)
+            if len(elements) < count:
+                element = self.next()
+                if element is None:
+                    return
+                elements.append(element)
+
+    def _exchange(self, source: Stage, elements: list[Element], count: int) -> None:
+        """As `next`, again and again, while the buffer has room for one element and one epoch's elements."""
+        size, buffer, draw, first = self._size, self._buffer, self._words.word, self._slices[0]
+        if len(buffer) < size:
+            return
+        taken: list[Element] = []
+        try:
+            source.fill(taken, count - len(elements))
+        finally:
+            start = first[0]
+            for element in taken:
+                begin = start % size
+                buffer[(start + size - 1) % size] = element
+                at = (start + draw() % size) % size
+                elements.append(buffer[at])  # type: ignore[arg-type]
+                buffer[at] = buffer[begin]
+                buffer[begin] = None
+                start += 1
+            first[0], first[1] = start, start + size - 1
+
     def _fill(self, size: int) -> None:
         """Takes elements until the buffer is full or the input has ended."""
         buffer, last = self._buffer, self._slices[-1]

@@ -24,6 +24,12 @@ def set_random_seed(seed: int) -> None:
 
     Args:
       seed: any integer; None takes the seed away again.
+
+    Example:
+      >>> tf.set_random_seed(1)
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.random_uniform([])))
+      0.7787856
     """
     get_default_graph().seed = seed
 

@@ -4,17 +4,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.opkit.records import wire as bytes_wire
+from millrace.opkit.records.layouts import Layout, grouped
 from millrace.opkit.records.wire import Feature, MalformedRecord
 
 _KINDS = {bytes_wire.BYTES: "string", bytes_wire.FLOATS: "float", bytes_wire.INTS: "int64"}
 _KIND_OF = {np.dtype(object): bytes_wire.BYTES, np.dtype(np.float32): bytes_wire.FLOATS}
 
 SparseParts = tuple[np.ndarray, np.ndarray, np.ndarray]
+Group = tuple[np.ndarray, np.ndarray, Layout]  # records alike: their numbers, their bytes, their form
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +109,10 @@ def parse_examples(
       InvalidArgumentError: a record is malformed, lacks a required feature, or holds one of another dtype or
         size.
     """
-    tables = [_table(record, bytes_wire.read_example) for record in serialized]
-
+    records = _Records(serialized, bytes_wire.read_example, grouped(serialized))
     where = partial(_feature_where, names)
-    sparse_columns = [_sparse_column(serialized, tables, feature, where) for feature in sparse]
-    dense_columns = [_dense_column(serialized, tables, feature, where) for feature in dense]
+    sparse_columns = [_sparse_column(records, feature, where) for feature in sparse]
+    dense_columns = [_dense_column(records, feature, where) for feature in dense]
     return sparse_columns, dense_columns
 
 
@@ -143,11 +145,70 @@ def _table(record: bytes, read):
         raise _malformed(record, problem) from None
 
 
-def _find(record: bytes, table: bytes_wire.Table, key: bytes) -> Feature | None:
-    try:
-        return bytes_wire.find(record, table, key)
-    except MalformedRecord as problem:
-        raise _malformed(record, problem) from None
+class _Records:
+    """A batch of records, whose features are read by columns where records are alike.
+
+    Args:
+      serialized: the records.
+      read: from a record to where its features lie; or these tables themselves.
+      alike: the records that have their form in common with others.
+    """
+
+    def __init__(
+        self,
+        serialized: Sequence[bytes],
+        read: Callable[[bytes], bytes_wire.Table] | list[bytes_wire.Table],
+        alike: Sequence[Group] = (),
+    ) -> None:
+        self._serialized = serialized
+        self._alike = alike
+        known = {i for rows, _, _ in alike for i in rows.tolist()}
+        self._tables: dict[int, bytes_wire.Table] = (
+            dict(enumerate(read))
+            if isinstance(read, list)
+            else {i: _table(record, read) for i, record in enumerate(serialized) if i not in known}
+        )
+        self._forms = {int(i): form for rows, _, form in alike for i in rows}
+
+    def __len__(self) -> int:
+        return len(self._serialized)
+
+    def column(self, feature: Dense | Sparse) -> np.ndarray | None:
+        """The values in all records at once, `[n, values]`; None where they must be looked at one by one."""
+        if len(self._alike) != 1 or len(self._alike[0][0]) != len(self):
+            return None
+        return _alike_values(self._alike[0], feature)
+
+    def rows(self, feature: Dense | Sparse, where: Callable[..., Any]) -> list[np.ndarray | None]:
+        """The values in each record; None where it lacks the feature."""
+        found: dict[int, np.ndarray] = {}
+        for group in self._alike:
+            values = _alike_values(group, feature)
+            if values is not None:
+                found.update(zip(group[0].tolist(), values, strict=True))
+        return [found[row] if row in found else self._row(row, feature, where) for row in range(len(self))]
+
+    def _row(self, row: int, feature: Dense | Sparse, where: Callable[..., Any]) -> np.ndarray | None:
+        record, form = self._serialized[row], self._forms.get(row)
+        if form is not None:
+            place = form.features.get(feature.key)
+        else:
+            try:
+                place = bytes_wire.find(record, self._tables[row], feature.key)
+            except MalformedRecord as problem:
+                raise _malformed(record, problem) from None
+        return None if place is None else _values(record, place, feature.dtype, where(row, feature.key))
+
+
+def _alike_values(group: Group, feature: Dense | Sparse) -> np.ndarray | None:
+    """The values of one feature in records of one form, `[n, values]`; None where they must be looked at one
+    by one.
+    """
+    _, data, form = group
+    place = form.features.get(feature.key)
+    if place is None or place[0] != _kind(feature.dtype):
+        return None
+    return form.column(data, place)
 
 
 def _malformed(record: bytes, problem: MalformedRecord) -> InvalidArgumentError:
@@ -155,51 +216,50 @@ def _malformed(record: bytes, problem: MalformedRecord) -> InvalidArgumentError:
     return refusal(f"Could not parse example input: {problem}. Received: '{shown}'")
 
 
-def _sparse_column(serialized, tables, feature: Sparse, where) -> SparseParts:
-    rows = []
-    for row, (record, table) in enumerate(zip(serialized, tables, strict=True)):
-        found = _find(record, table, feature.key)
-        if found is None:
-            rows.append(np.empty(0, feature.dtype))
-        else:
-            rows.append(_values(record, found, feature.dtype, where(row, feature.key)))
+def _sparse_column(records: _Records, feature: Sparse, where: Callable[..., Any]) -> SparseParts:
+    column = records.column(feature)
+    if column is not None:
+        count, size = column.shape
+        shape = np.array([count, size], np.int64)
+        return _ragged_indices(np.full(count, size, np.int64)), column.reshape(-1), shape
+    empty = np.empty(0, feature.dtype)
+    rows = [empty if row is None else row for row in records.rows(feature, where)]
     counts = np.array([len(row) for row in rows], np.int64)
     shape = np.array([len(rows), counts.max() if rows else 0], np.int64)
     return _ragged_indices(counts), _concatenate(rows, feature.dtype), shape
 
 
-def _dense_column(serialized, tables, feature: Dense, where) -> np.ndarray:
+def _dense_column(records: _Records, feature: Dense, where: Callable[..., Any]) -> np.ndarray:
     if feature.is_variable:
-        return _variable_column(serialized, tables, feature, where)
+        return _variable_column(records, feature, where)
     size = prod(feature.shape)
-    out = np.empty((len(tables), size), feature.dtype)
-    for row, (record, table) in enumerate(zip(serialized, tables, strict=True)):
-        found = _find(record, table, feature.key)
-        if found is None:
+    column = records.column(feature)
+    if column is not None and column.shape[1] == size:
+        return column.reshape((len(records), *feature.shape))
+    out = np.empty((len(records), size), feature.dtype)
+    for row, values in enumerate(records.rows(feature, where)):
+        if values is None:
             if feature.default is None:
                 raise _missing("Feature", feature.key, feature.dtype)
             out[row] = feature.default.ravel()
             continue
-        values = _values(record, found, feature.dtype, where(row, feature.key))
         if len(values) != size:
             raise refusal(
                 f"{where(row, feature.key)()}Number of {_KINDS[_kind(feature.dtype)]} values != expected.  "
                 f"Values size: {len(values)} but output shape: {list(feature.shape)}"
             )
         out[row] = values
-    return out.reshape((len(tables), *feature.shape))
+    return out.reshape((len(records), *feature.shape))
 
 
-def _variable_column(serialized, tables, feature: Dense, where) -> np.ndarray:
+def _variable_column(records: _Records, feature: Dense, where: Callable[..., Any]) -> np.ndarray:
     inner = feature.shape[1:]
     stride = prod(inner)
     rows = []
-    for row, (record, table) in enumerate(zip(serialized, tables, strict=True)):
-        found = _find(record, table, feature.key)
-        if found is None:
+    for row, values in enumerate(records.rows(feature, where)):
+        if values is None:
             rows.append(np.empty(0, feature.dtype))
             continue
-        values = _values(record, found, feature.dtype, where(row, feature.key))
         if stride == 0 or len(values) % stride:
             raise refusal(
                 f"{where(row, feature.key)()}Number of {_KINDS[_kind(feature.dtype)]} values is not a "
@@ -268,7 +328,7 @@ def parse_sequence_examples(
       InvalidArgumentError: as for `parse_examples`, or a required feature list is missing.
     """
     tables = [_table(record, bytes_wire.read_sequence_example) for record in serialized]
-    contexts = [context for context, _ in tables]
+    contexts = _Records(serialized, [context for context, _ in tables])
     lists = [feature_lists for _, feature_lists in tables]
 
     where = partial(_feature_where, names)
@@ -280,8 +340,8 @@ def parse_sequence_examples(
         dense.append(column)
         lengths.append(steps)
     return SequenceColumns(
-        [_sparse_column(serialized, contexts, feature, where) for feature in spec.context_sparse],
-        [_dense_column(serialized, contexts, feature, where) for feature in spec.context_dense],
+        [_sparse_column(contexts, feature, where) for feature in spec.context_sparse],
+        [_dense_column(contexts, feature, where) for feature in spec.context_dense],
         [_list_sparse_column(serialized, names, lists, feature) for feature in spec.list_sparse],
         dense,
         lengths,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import threading
 from collections.abc import Generator
@@ -11,6 +10,7 @@ from typing import Any
 from millrace.core import errors, protos
 from millrace.core.errors import refusal
 from millrace.opkit.records import tfrecord as records
+from millrace.opkit.records.opening import open_packed
 from millrace.opkit.state.resource import Resource
 
 
@@ -165,31 +165,14 @@ class WholeFileReader(Reader):
 
     def _next(self) -> tuple[bytes, bytes] | None:
         try:
-            with open(str(self._work), "rb") as file:
+            with open_packed(str(self._work)) as file:
                 return self._raw, file.read()
-        except FileNotFoundError:
+        except errors.OpError:
             self._work = None
-            raise errors.NotFoundError(None, None, f"{self._raw!r}; No such file or directory") from None
+            raise
 
 
-class _FileReader(Reader):
-    """Reads an open file piece by piece."""
-
-    def _open(self, encoding: str = "") -> Any:
-        try:
-            if encoding == "GZIP":
-                return gzip.open(str(self._work), "rb")
-            if encoding == "ZLIB":
-                return records.open_records(str(self._work), "ZLIB")
-            return open(str(self._work), "rb")
-        except FileNotFoundError:
-            raise errors.NotFoundError(None, None, f"{self._work}; No such file or directory") from None
-
-    def _stop(self) -> None:
-        self._file.close()  # pyright: ignore[reportAttributeAccessIssue]
-
-
-class TextLineReader(_FileReader):
+class TextLineReader(Reader):
     """Gives lines, with `file:number` as key."""
 
     kind = "TextLineReader"
@@ -199,7 +182,7 @@ class TextLineReader(_FileReader):
         self._skip = skip
 
     def _start(self) -> None:
-        self._file = self._open()
+        self._file = open_packed(str(self._work))
         self._number = 0
         for _ in range(self._skip):
             self._file.readline()
@@ -212,8 +195,11 @@ class TextLineReader(_FileReader):
         self._number += 1
         return b"%s:%d" % (self._raw, self._number), line.rstrip(b"\n").rstrip(b"\r")
 
+    def _stop(self) -> None:
+        self._file.close()
 
-class TFRecordReader(_FileReader):
+
+class TFRecordReader(Reader):
     """Gives records, with `file:offset` as key."""
 
     kind = "TFRecordReader"
@@ -223,19 +209,29 @@ class TFRecordReader(_FileReader):
         self._compression = compression
 
     def _start(self) -> None:
-        self._file = records.open_records(str(self._work), self._compression)
+        self._records = records.iterate(str(self._work), self._compression)
         self._offset = 0
+        self._failure: errors.OpError | None = None
 
     def _next(self) -> tuple[bytes, bytes] | None:
-        record = records.next_record(self._file, str(self._work))
+        if self._failure is not None:  # what is behind it cannot be found
+            raise self._failure
+        try:
+            record = next(self._records, None)
+        except errors.DataLossError as error:
+            self._failure = error
+            raise
         if record is None:
             return None
         key = b"%s:%d" % (self._raw, self._offset)
         self._offset += len(record) + 16
         return key, record
 
+    def _stop(self) -> None:
+        self._records.close()
 
-class FixedLengthRecordReader(_FileReader):
+
+class FixedLengthRecordReader(Reader):
     """Gives pieces of one length, with `file:number` as key."""
 
     kind = "FixedLengthRecordReader"
@@ -251,9 +247,8 @@ class FixedLengthRecordReader(_FileReader):
         self._encoding = encoding
 
     def _start(self) -> None:
-        file = self._open(self._encoding)
-        data = file.read(1 << 62) if self._encoding == "ZLIB" else file.read()
-        file.close()
+        with open_packed(str(self._work), self._encoding) as file:
+            data = file.read()
         self._data = data[self._header : len(data) - self._footer]
         self._place = self._number = 0
 

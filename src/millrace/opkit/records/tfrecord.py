@@ -7,14 +7,18 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import IO, Any
 
 import google_crc32c
 
 from millrace.core import errors
+from millrace.opkit.records.opening import BROKEN, open_packed
 
 _OFFSET = 0xA282EAD8
+_HEAD, _CHECK = struct.Struct("<QI"), struct.Struct("<I")
+_PIECE = 1 << 18  # bytes read at once
+_MOST_LENGTHS = 1024
 
 
 def mask(crc: int) -> int:
@@ -27,82 +31,77 @@ def masked_crc(data: bytes) -> int:
     return mask(google_crc32c.value(data))
 
 
-class _ZlibFile:
-    """A zlib stream as a readable file."""
-
-    def __init__(self, path: str) -> None:
-        with open(path, "rb") as file:
-            self._data = memoryview(zlib.decompress(file.read()))
-        self._place = 0
-
-    def read(self, count: int) -> bytes:
-        found = bytes(self._data[self._place : self._place + count])
-        self._place += len(found)
-        return found
-
-    def close(self) -> None:
-        self._data.release()
-
-
-def open_records(path: str, compression: str = "") -> Any:
-    """A file of records, opened for reading.
-
-    Args:
-      path: of the file.
-      compression: "", "GZIP" or "ZLIB".
+def iterate(path: str, compression: str = "") -> Generator[bytes, None, None]:
+    """The records of a file, one after another.
 
     Raises:
       NotFoundError: there is no such file.
-    """
-    try:
-        if compression == "GZIP":
-            return gzip.open(path, "rb")
-        if compression == "ZLIB":
-            return _ZlibFile(path)
-        return open(path, "rb")
-    except FileNotFoundError:
-        raise errors.NotFoundError(None, None, f"{path}; No such file or directory") from None
-
-
-def next_record(file: Any, path: str) -> bytes | None:
-    """The next record of an open file, or None at its end.
-
-    Raises:
       DataLossError: the file is cut off, or a checksum does not match.
     """
+    file = open_packed(path, compression)
     try:
-        head = file.read(12)
-        if not head:
-            return None
-        if len(head) < 12:
-            raise errors.DataLossError(
-                None, None, f"truncated record in {path}: its header has {len(head)} of 12 bytes"
-            )
-        length, check = struct.unpack("<QI", head)
-        if masked_crc(head[:8]) != check:
-            raise errors.DataLossError(
-                None, None, f"corrupted record in {path}: the checksum of its length does not match"
-            )
-        data, tail = file.read(length), file.read(4)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        yield from _records_in(file, path)
+    except BROKEN as error:
         raise errors.DataLossError(None, None, f"{path} cannot be decompressed: {error}") from None
-    if len(data) < length or len(tail) < 4:
-        raise errors.DataLossError(None, None, f"truncated record in {path}: {len(data)} of {length} bytes")
-    if masked_crc(data) != struct.unpack("<I", tail)[0]:
-        raise errors.DataLossError(
-            None, None, f"corrupted record in {path}: the checksum of its data does not match"
-        )
-    return data
-
-
-def iterate(path: str, compression: str = "") -> Iterator[bytes]:
-    """The records of a file, one after another."""
-    file = open_records(path, compression)
-    try:
-        while (record := next_record(file, path)) is not None:
-            yield record
     finally:
         file.close()
+
+
+def _records_in(file: Any, path: str) -> Generator[bytes, None, None]:
+    """The records of an open file, which is read in large pieces."""
+    checksum, offset, unpacked = google_crc32c.value, _OFFSET, _CHECK.unpack_from
+    lengths: dict[bytes, int] = {}  # by headers that were right: most files have few different ones
+    data, at = b"", 0
+    while True:
+        begin = at + 12
+        if begin > len(data):
+            data, at = _more(file, data[at:], 12), 0
+            begin = 12
+            if len(data) < begin:
+                if not data:
+                    return
+                raise _lost(path, "truncated record", f"its header has {len(data)} of 12 bytes")
+        head = data[at:begin]
+        length = lengths.get(head)
+        if length is None:
+            length = _length(head, path)
+            if len(lengths) < _MOST_LENGTHS:
+                lengths[head] = length
+        end = begin + length
+        if end + 4 > len(data):
+            data, at, begin, end = _more(file, data[at:], end + 4 - at), 0, 12, 12 + length
+            if end + 4 > len(data):
+                found = min(length, len(data) - 12)
+                raise _lost(path, "truncated record", f"{found} of {length} bytes")
+        record = data[begin:end]
+        crc = checksum(record)
+        if unpacked(data, end)[0] != ((crc >> 15 | crc << 17) + offset) & 0xFFFFFFFF:
+            raise _lost(path, "corrupted record", "the checksum of its data does not match")
+        at = end + 4
+        yield record
+
+
+def _more(file: Any, data: bytes, least: int) -> bytes:
+    """`data` and what follows in the file: at least `least` bytes in all, fewer at its end."""
+    pieces, size = [data], len(data)
+    while size < least:
+        piece = file.read1(max(_PIECE, least - size))
+        if not piece:
+            break
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
+
+
+def _length(head: bytes, path: str) -> int:
+    length, check = _HEAD.unpack(head)
+    if masked_crc(head[:8]) != check:
+        raise _lost(path, "corrupted record", "the checksum of its length does not match")
+    return length
+
+
+def _lost(path: str, what: str, why: str) -> errors.DataLossError:
+    return errors.DataLossError(None, None, f"{what} in {path}: {why}")
 
 
 def framed(record: bytes) -> bytes:

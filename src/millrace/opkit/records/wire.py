@@ -167,6 +167,16 @@ def read_sequence_example(data: bytes) -> tuple[Table, dict[bytes, list[Feature]
     return context, lists
 
 
+def packed(data: bytes, feature: Feature) -> tuple[int, int] | None:
+    """Where the bytes of a list's values lie, from and to, where it is one packed list, or one string."""
+    _, begin, end = feature
+    if begin < end and data[begin] == 0x0A:
+        size, first = _varint(data, begin + 1)
+        if first + size == end:
+            return first, end
+    return None
+
+
 def values(data: bytes, feature: Feature) -> np.ndarray:
     """Decodes one list.
 
@@ -181,14 +191,14 @@ def values(data: bytes, feature: Feature) -> np.ndarray:
       MalformedRecord: the list's bytes are wrong.
     """
     kind, begin, end = feature
-    if begin < end and data[begin] == 0x0A:  # one packed list, or one string
-        size, first = _varint(data, begin + 1)
-        if first + size == end:
-            if kind == BYTES:
-                out = np.empty(1, object)
-                out[0] = data[first:end]
-                return out
-            return _floats(data, _LENGTH, first, end) if kind == FLOATS else _ints(data, _LENGTH, first, end)
+    place = packed(data, feature)
+    if place is not None:
+        first, end = place
+        if kind == BYTES:
+            out = np.empty(1, object)
+            out[0] = data[first:end]
+            return out
+        return _floats(data, _LENGTH, first, end) if kind == FLOATS else _ints(data, _LENGTH, first, end)
     if kind == BYTES:
         items = [data[a:b] for a, b in _message_fields(data, begin, end, 1)]
         out = np.empty(len(items), object)

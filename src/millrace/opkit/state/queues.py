@@ -8,6 +8,7 @@ queue serves those in line, so that a thread wakes once for a batch and not for 
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import threading
 from collections import deque
@@ -149,7 +150,26 @@ class Queue(Resource):
                 raise _mismatch(i, (rows, None), np.shape(component))
         if rows:
             with self._lock:
-                self._enqueue_in_turn(list(zip(*components, strict=True)))
+                self._enqueue_in_turn(self._rows(components))
+
+    def enqueue_while_open(self, components: Element) -> int:
+        """`enqueue_many` that does not fail when the queue is closed.
+
+        Returns:
+          How many elements went in.
+        """
+        self._check(components, [None if s is None else (None, *s) for s in self.shapes])
+        attempt = _Attempt(self._lock, self._rows(components))
+        with self._lock, contextlib.suppress(errors.CancelledError):
+            self._wait(attempt, self._putting, "Enqueue operation")
+        return attempt.place
+
+    def room(self) -> float:
+        """How many elements can go in at present."""
+        return self.capacity - len(self._items) if not self._putting else 0
+
+    def _rows(self, components: Element) -> list[Element]:
+        return list(zip(*components, strict=True))
 
     def _enqueue_in_turn(self, elements: list[Element]) -> None:
         if self.closed and not self._putting:
@@ -172,6 +192,33 @@ class Queue(Resource):
                 self._serve()
             return element
 
+    def dequeue_some(self, most: int) -> list[Element]:
+        """Takes the elements that are there, up to `most`, waiting for the first.
+
+        Raises:
+          OutOfRangeError: the queue is closed and has too few elements.
+        """
+        with self._lock:
+            if self._taking or len(self._items) <= self._held_back():
+                taken = self._dequeue_in_turn(1, False)
+            else:
+                taken = []
+            while len(taken) < most and not self._taking:
+                count = min(most - len(taken), len(self._items) - self._held_back())
+                if count <= 0:
+                    break
+                taken += [self._take() for _ in range(count)]
+                if self._putting:
+                    self._serve()
+            return taken
+
+    def give_back(self, elements: list[Element]) -> None:
+        """Puts elements back to where they were taken from; whoever took them could not use them."""
+        if elements:
+            with self._lock:
+                self._put_back(elements)
+                self._serve()
+
     def dequeue_many(self, count: int, up_to: bool) -> Element:
         """Takes `count` elements, stacked; fewer at the end of a closed queue with `up_to`.
 
@@ -187,10 +234,10 @@ class Queue(Resource):
                 f"{self.kind}'s DequeueMany and DequeueUpTo require the components to have specified shapes.",
             )
         if not count:
-            return self._stacked([])
+            return self.stacked([])
         with self._lock:
             taken = self._dequeue_in_turn(count, up_to)
-        return self._stacked(taken)
+        return self.stacked(taken)
 
     def _dequeue_in_turn(self, count: int, up_to: bool) -> list[Element]:
         """Takes elements as they come, so that more can be asked for than fit into the queue."""
@@ -272,7 +319,8 @@ class Queue(Resource):
     def _refusal(self) -> errors.CancelledError:
         return errors.CancelledError(None, None, f"{self.kind} '{self.name}' is closed.")
 
-    def _stacked(self, elements: list[Element]) -> Element:
+    def stacked(self, elements: list[Element]) -> Element:
+        """The components of elements, a row for each."""
         if not elements:
             return tuple(
                 np.zeros((0, *[d or 0 for d in dims or ()]), dtype.np_dtype)
@@ -349,6 +397,13 @@ class ShuffleQueue(Queue):
 
     def _put_back(self, elements: list[Element]) -> None:
         self._items.extend(elements)
+
+    def _rows(self, components: Element) -> list[Element]:
+        """Copies: one element that stays for long must not keep all rows in memory."""
+        return [
+            tuple(c.copy() if isinstance(c, np.ndarray) else c for c in row)
+            for row in super()._rows(components)
+        ]
 
     def _held_back(self) -> int:
         return 0 if self.closed else self._least

@@ -313,6 +313,12 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
 
     Raises:
       ValueError: the shapes do not fit, or the values are scalars.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.concat([[[1, 2]], [[3, 4]]], axis=0)))
+      [[1 2]
+       [3 4]]
     """
     if not isinstance(values, list | tuple):
         values = [values]
@@ -338,6 +344,12 @@ def stack(values: Any, axis: int = 0, name: str = "stack") -> Tensor:
 
     Raises:
       ValueError: the shapes differ, or `axis` is out of range.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.stack([[1, 2], [3, 4]], axis=1)))
+      [[1 3]
+       [2 4]]
     """
     if axis == 0:
         try:
@@ -368,6 +380,11 @@ def unstack(value: Any, num: int | None = None, axis: int = 0, name: str = "unst
 
     Raises:
       ValueError: the length is unknown and `num` is not given, or `axis` is out of range.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.unstack([[1, 2], [3, 4]])))
+      [array([1, 2], dtype=int32), array([3, 4], dtype=int32)]
     """
     if num is None:
         value = to_tensor(value)
@@ -400,6 +417,11 @@ def split(
 
     Raises:
       ValueError: the parts do not fill the dimension, or their number is unknown.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.split([1, 2, 3, 4, 5], [2, 3])))
+      [array([1, 2], dtype=int32), array([3, 4, 5], dtype=int32)]
     """
     if isinstance(num_or_size_splits, int | np.integer | shapes.Dimension):
         to_tensor(int(num_or_size_splits))  # nobody takes it, but TensorFlow adds and counts it

@@ -181,6 +181,12 @@ def constant(
       TypeError: the elements are of another kind than `dtype`, or `verify_shape` is set and the shapes
         differ.
       ValueError: ragged lists, or a value that does not fit `shape`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.constant(7.0, shape=[2, 2])))
+      [[7. 7.]
+       [7. 7.]]
     """
     chosen = None if dtype is None else dtypes.as_dtype(dtype).base_dtype
     dims = None if shape is None else shapes.as_dims(shape)
@@ -207,6 +213,13 @@ def placeholder(dtype: Any, shape: Any = None, name: str | None = None) -> Tenso
       dtype: its dtype.
       shape: what is known of its shape; None for nothing.
       name: op name; default "Placeholder".
+
+    Example:
+      >>> x = tf.placeholder(tf.float32, [None, 2])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(x * 2.0, {x: [[1, 2], [3, 4]]}))
+      [[2. 4.]
+       [6. 8.]]
     """
     return apply(Placeholder, dtype=dtypes.as_dtype(dtype), shape=shapes.as_dims(shape), name=name)
 
@@ -228,7 +241,13 @@ def placeholder_with_default(input: Any, shape: Any, name: str | None = None) ->
 
 @public("identity")
 def identity(input: Any, name: str | None = None) -> Tensor:
-    """`input` as a new tensor. Shape and dtype of `input`."""
+    """`input` as a new tensor. Shape and dtype of `input`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.identity([1, 2])))
+      [1 2]
+    """
     return apply(Identity, input, name=name)
 
 
@@ -240,13 +259,26 @@ def identity_n(input: Any, name: str | None = None) -> list[Tensor]:
 
 @public("stop_gradient")
 def stop_gradient(input: Any, name: str | None = None) -> Tensor:
-    """`input`, which `tf.gradients` takes as a constant. Shape and dtype of `input`."""
+    """`input`, which `tf.gradients` takes as a constant. Shape and dtype of `input`.
+
+    Example:
+      >>> x = tf.constant(3.0)
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.gradients(x * tf.stop_gradient(x), [x])))
+      [np.float32(3.0)]
+    """
     return apply(StopGradient, input, name=name)
 
 
 @public("no_op")
 def no_op(name: str | None = None) -> Any:
-    """An operation that does nothing but run after its control dependencies."""
+    """An operation that does nothing but run after its control dependencies.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.no_op()))
+      None
+    """
     return apply(NoOp, name=name)
 
 
@@ -258,6 +290,12 @@ def zeros(shape: Any, dtype: Any = dtypes.float32, name: str | None = None) -> T
       shape: list, TensorShape, or int vector tensor.
       dtype: the dtype.
       name: op name; default "zeros".
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.zeros([2, 3], tf.int32)))
+      [[0 0 0]
+       [0 0 0]]
     """
     dtype = dtypes.as_dtype(dtype).base_dtype
     zero: Any = False if dtype.is_bool else b"" if dtype is dtypes.string else 0
@@ -266,7 +304,14 @@ def zeros(shape: Any, dtype: Any = dtypes.float32, name: str | None = None) -> T
 
 @public("ones")
 def ones(shape: Any, dtype: Any = dtypes.float32, name: str | None = None) -> Tensor:
-    """A tensor of ones (True); arguments as for `zeros`."""
+    """A tensor of ones (True); arguments as for `zeros`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.ones([2, 2])))
+      [[1. 1.]
+       [1. 1.]]
+    """
     dtype = dtypes.as_dtype(dtype).base_dtype
     return _filled(shape, True if dtype.is_bool else 1, dtype, name or "ones")
 

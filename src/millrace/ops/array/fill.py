@@ -193,6 +193,12 @@ def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
 
     Raises:
       ValueError: `value` is not a scalar.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.fill([2, 2], 7)))
+      [[7 7]
+       [7 7]]
     """
     return apply(Fill, dims, value, name=name)
 
@@ -216,6 +222,12 @@ def zeros_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize
       dtype: the dtype; default that of `tensor`.
       name: op name; default "zeros_like".
       optimize: take the shape as a constant where it is known.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.zeros_like([[1, 2], [3, 4]])))
+      [[0 0]
+       [0 0]]
     """
     with get_default_graph().name_scope(name or "zeros_like") as scope:
         tensor = to_tensor(tensor, name="tensor")
@@ -231,7 +243,14 @@ def zeros_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize
 
 @public("ones_like")
 def ones_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize: bool = True) -> Tensor:
-    """Ones (True) in the shape of `tensor`; arguments as for `zeros_like`."""
+    """Ones (True) in the shape of `tensor`; arguments as for `zeros_like`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.ones_like([[1, 2], [3, 4]])))
+      [[1 1]
+       [1 1]]
+    """
     with get_default_graph().name_scope(name or "ones_like") as scope:
         tensor = to_tensor(tensor, name="tensor")
         chosen = tensor.dtype.base_dtype if dtype is None else dtypes.as_dtype(dtype).base_dtype
@@ -251,6 +270,11 @@ def range_(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, nam
 
     Raises:
       ValueError: `delta` is zero or leads away from `limit`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.range(2, 10, 3)))
+      [2 5 8]
     """
     if limit is None:
         start, limit = 0, start
@@ -285,5 +309,10 @@ def lin_space(start: Any, stop: Any, num: Any, name: str | None = None) -> Tenso
 
     Raises:
       ValueError: `num` is known to be less than 1.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.linspace(0.0, 1.0, 5)))
+      [0.   0.25 0.5  0.75 1.  ]
     """
     return apply(LinSpace, start, stop, num, name=name)

@@ -178,6 +178,11 @@ def gather(
 
     Raises:
       InvalidArgumentError: when it runs and an index is out of range.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.gather([10, 20, 30], [2, 0])))
+      [30 10]
     """
     if axis is None:
         axis = batch_dims
@@ -226,6 +231,11 @@ def gather_nd(params: Any, indices: Any, name: str | None = None, batch_dims: in
 
     Raises:
       ValueError: k is known to be greater than r.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.gather_nd([[1, 2], [3, 4]], [[0, 1], [1, 0]])))
+      [2 3]
     """
     if batch_dims == 0:
         return apply(GatherNd, params, indices, name=name)

@@ -166,6 +166,12 @@ def one_hot(
 
     Raises:
       TypeError: `on_value`, `off_value` and `dtype` do not agree.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.one_hot([2, 0], depth=3)))
+      [[0. 0. 1.]
+       [1. 0. 0.]]
     """
     with get_default_graph().name_scope(name or "one_hot") as scope:
         chosen = None if dtype is None else dtypes.as_dtype(dtype)

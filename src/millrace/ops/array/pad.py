@@ -186,6 +186,12 @@ def pad(
 
     Raises:
       ValueError: the mode is unknown, or the paddings do not fit.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.pad([[1, 2]], [[0, 1], [2, 0]])))
+      [[0 0 1 2]
+       [0 0 0 0]]
     """
     if not isinstance(mode, str):
         raise ValueError(f"pad: mode must be 'CONSTANT', 'REFLECT' or 'SYMMETRIC'. Received: {mode!r}")

@@ -150,6 +150,11 @@ def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:
 
     Raises:
       ValueError: a dimension is out of range or named twice.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.reverse([[1, 2, 3]], axis=[1])))
+      [[3 2 1]]
     """
     return apply(ReverseV2, tensor, axis, name=name)
 

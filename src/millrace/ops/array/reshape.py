@@ -260,6 +260,12 @@ def reshape(tensor: Any, shape: Any, name: str | None = None) -> Tensor:
 
     Raises:
       ValueError: the numbers of elements are known to differ.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.reshape([1, 2, 3, 4, 5, 6], [2, -1])))
+      [[1 2 3]
+       [4 5 6]]
     """
     return apply(Reshape, tensor, shape, name=name)
 
@@ -276,6 +282,10 @@ def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any 
 
     Raises:
       ValueError: both `axis` and `dim` are given, or neither, or it is out of range.
+
+    Example:
+      >>> print(tf.expand_dims(tf.zeros([2, 3]), axis=1).shape)
+      (2, 1, 3)
     """
     axis = _one_of("expand_dims", "axis", axis, "dim", dim)
     if axis is None:
@@ -295,6 +305,10 @@ def squeeze(input: Any, axis: Any = None, name: str | None = None, squeeze_dims:
 
     Raises:
       ValueError: both `axis` and `squeeze_dims` are given, or a named dimension is known to be longer than 1.
+
+    Example:
+      >>> print(tf.squeeze(tf.zeros([1, 3, 1])).shape, tf.squeeze(tf.zeros([1, 3, 1]), axis=[0]).shape)
+      (3,) (3, 1)
     """
     axis = _one_of("squeeze", "axis", axis, "squeeze_dims", squeeze_dims)
     if axis is None:
@@ -327,6 +341,13 @@ def transpose(a: Any, perm: Any = None, name: str = "transpose", conjugate: bool
 
     Raises:
       ValueError: `perm` is not n long.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.transpose([[1, 2, 3], [4, 5, 6]])))
+      [[1 4]
+       [2 5]
+       [3 6]]
     """
     with get_default_graph().name_scope(name) as scope:
         if not isinstance(a, Tensor):

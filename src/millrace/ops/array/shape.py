@@ -162,6 +162,12 @@ def shape(input: Any, name: str | None = None, out_type: Any = int32) -> Tensor:
 
     Returns:
       `[rank]`, dtype `out_type`; a constant where the static shape is whole.
+
+    Example:
+      >>> x = tf.placeholder(tf.float32, [None, 3])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.shape(x), {x: [[1, 2, 3]]}))
+      [1 3]
     """
     return shape_internal(input, name, True, dtypes.as_dtype(out_type))
 

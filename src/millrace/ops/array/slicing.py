@@ -285,6 +285,12 @@ def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tenso
 
     Raises:
       ValueError: the slice is known to reach beyond `input_`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.slice([[1, 2, 3], [4, 5, 6]], begin=[0, 1], size=[2, -1])))
+      [[2 3]
+       [5 6]]
     """
     return apply(Slice, input_, begin, size, name=name)
 

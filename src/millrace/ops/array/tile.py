@@ -144,6 +144,12 @@ def tile(input: Any, multiples: Any, name: str | None = None) -> Tensor:
 
     Raises:
       ValueError: `multiples` is not n long.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.tile([[1, 2]], [2, 2])))
+      [[1 2 1 2]
+       [1 2 1 2]]
     """
     return apply(Tile, input, multiples, name=name)
 

@@ -338,6 +338,11 @@ def unique(x: Any, out_idx: Any = int32, name: str | None = None) -> Any:
 
     Raises:
       ValueError: `x` is not a vector.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.unique([3, 3, 7])))
+      Unique(y=array([3, 7], dtype=int32), idx=array([0, 0, 1], dtype=int32))
     """
     return apply(Unique, x, out_idx=dtypes.as_dtype(out_idx), name=name)
 

@@ -153,6 +153,12 @@ def py_func(
     Raises:
       InvalidArgumentError: when run, where `func` raises TypeError or ValueError, or returns other dtypes.
         Other exceptions become the error of their kind.
+
+    Example:
+      >>> x = tf.constant([1, 2, 3])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.py_func(lambda x: x[::-1].copy(), [x], tf.int32)))
+      [3 2 1]
     """
     if not callable(func):
         raise TypeError(f"py_func: func must be callable. Received: {func!r}")

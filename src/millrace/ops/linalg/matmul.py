@@ -268,6 +268,13 @@ def matmul(
     Raises:
       ValueError: the shapes do not fit, or both a transpose and an adjoint flag are set for one argument.
       TypeError: the dtypes differ or cannot be multiplied.
+
+    Example:
+      >>> x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.matmul(x, x, transpose_b=True)))
+      [[ 5. 11.]
+       [11. 25.]]
     """
     with name_scope(name, "MatMul", [a, b]) as scope:
         for which, both in (("a", transpose_a and adjoint_a), ("b", transpose_b and adjoint_b)):

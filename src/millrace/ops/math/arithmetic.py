@@ -205,19 +205,36 @@ def add(x: Any, y: Any, name: str | None = None) -> Tensor:
     Raises:
       TypeError: the dtypes differ or cannot be added.
       ValueError: the shapes do not broadcast.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.add([1, 2], 10)))
+      [11 12]
     """
     return apply(Add, x, y, name=name)
 
 
 @public("subtract", "math.subtract")
 def subtract(x: Any, y: Any, name: str | None = None) -> Tensor:
-    """x - y, element by element; arguments, shapes and errors as for `add`, numbers only."""
+    """x - y, element by element; arguments, shapes and errors as for `add`, numbers only.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.subtract([1, 2], 10)))
+      [-9 -8]
+    """
     return apply(Sub, x, y, name=name)
 
 
 @public("multiply", "math.multiply")
 def multiply(x: Any, y: Any, name: str | None = None) -> Tensor:
-    """x * y, element by element; arguments, shapes and errors as for `add`, numbers only."""
+    """x * y, element by element; arguments, shapes and errors as for `add`, numbers only.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.multiply([1, 2], [3, 4])))
+      [3 8]
+    """
     return apply(Mul, x, y, name=name)
 
 
@@ -256,6 +273,11 @@ def pow(x: Any, y: Any, name: str | None = None) -> Tensor:
 
     Raises:
       InvalidArgumentError: when run, if an integer is raised to a negative power.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.pow([2, 3], [3, 2])))
+      [8 9]
     """
     return apply(Pow, x, y, name=name)
 
@@ -271,6 +293,11 @@ def add_n(inputs: Any, name: str | None = None) -> Tensor:
     Raises:
       ValueError: no inputs, inputs that are not tensors, or shapes that differ.
       TypeError: the dtypes differ.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.add_n([[1, 2], [10, 20], [100, 200]])))
+      [111 222]
     """
     tensors = _as_tensors(inputs, "add_n")
     if len(tensors) == 1:

@@ -115,6 +115,11 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
     Raises:
       TypeError: `dtype` is not a dtype.
       UnimplementedError: when run, for strings and handles.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.cast([1.7, -1.7], tf.int32)))
+      [ 1 -1]
     """
     target = dtypes.as_dtype(dtype).base_dtype
     if isinstance(x, Tensor) and x.dtype is target:
@@ -183,7 +188,13 @@ def bitcast(input: Any, type: Any, name: str | None = None) -> Tensor:
 
 @public("to_float")
 def to_float(x: Any, name: str = "ToFloat") -> Any:
-    """`cast` to float32; arguments and result as there."""
+    """`cast` to float32; arguments and result as there.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.to_float([1, 2])))
+      [1. 2.]
+    """
     return cast(x, dtypes.float32, name)
 
 
@@ -195,7 +206,13 @@ def to_double(x: Any, name: str = "ToDouble") -> Any:
 
 @public("to_int32")
 def to_int32(x: Any, name: str = "ToInt32") -> Any:
-    """`cast` to int32; arguments and result as there."""
+    """`cast` to int32; arguments and result as there.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.to_int32([1.7, -1.7])))
+      [ 1 -1]
+    """
     return cast(x, dtypes.int32, name)
 
 

@@ -155,6 +155,11 @@ def less(x: Any, y: Any, name: str | None = None) -> Tensor:
     Raises:
       TypeError: the dtypes differ or have no order.
       ValueError: the shapes do not broadcast.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.less([1, 5], [4, 2])))
+      [ True False]
     """
     return apply(Less, x, y, name=name)
 
@@ -167,7 +172,13 @@ def less_equal(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 @public("greater", "math.greater")
 def greater(x: Any, y: Any, name: str | None = None) -> Tensor:
-    """x > y, element by element; arguments, result and errors as for `less`."""
+    """x > y, element by element; arguments, result and errors as for `less`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.greater([1, 5], [4, 2])))
+      [False  True]
+    """
     return apply(Greater, x, y, name=name)
 
 
@@ -192,6 +203,11 @@ def equal(x: Any, y: Any, name: str | None = None) -> Tensor:
     Raises:
       TypeError: the dtypes differ.
       ValueError: the shapes do not broadcast.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.equal([1, 2, 3], [1, 0, 3])))
+      [ True False  True]
     """
     return apply(Equal, x, y, name=name)
 
@@ -245,6 +261,11 @@ def logical_and(x: Any, y: Any, name: str | None = None) -> Tensor:
 
     Returns:
       The broadcast shape, bool.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.logical_and([True, True], [True, False])))
+      [ True False]
     """
     return apply(LogicalAnd, x, y, name=name)
 

@@ -130,6 +130,11 @@ def cumsum(
 
     Raises:
       InvalidArgumentError: when run, if the axis is out of range.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.cumsum([1, 2, 3])))
+      [1 3 6]
     """
     return apply(Cumsum, x, axis, exclusive=exclusive, reverse=reverse, name=name)
 
@@ -140,6 +145,11 @@ def cumprod(
 ) -> Tensor:
     """Running products along an axis; arguments, result and errors as for `cumsum`, an exclusive run starts
     with 1.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.cumprod([1, 2, 3])))
+      [1 2 6]
     """
     return apply(Cumprod, x, axis, exclusive=exclusive, reverse=reverse, name=name)
 

@@ -252,6 +252,11 @@ def divide(x: Any, y: Any, name: str | None = None) -> Tensor:
     Raises:
       TypeError: the dtypes differ.
       ValueError: the shapes do not broadcast.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.divide([1, 2], [2, 2])))
+      [0.5 1. ]
     """
     if not isinstance(x, Tensor) and isinstance(y, Tensor):
         x = convert_to_tensor(x, y.dtype.base_dtype)

@@ -186,6 +186,11 @@ def negative(x: Any, name: str | None = None) -> Any:
 
     Returns:
       Shape and dtype of `x`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.negative([1, -2])))
+      [-1  2]
     """
     return on_values(x, lambda x: apply(Neg, x, name=name))
 
@@ -200,6 +205,11 @@ def abs(x: Any, name: str | None = None) -> Any:
 
     Returns:
       Shape of `x`; its dtype, for complex64 float32 and for complex128 float64.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.abs([-1.5, 2.0])))
+      [1.5 2. ]
     """
     return on_values(x, lambda x: _absolute(x, name))
 
@@ -222,6 +232,11 @@ def sign(x: Any, name: str | None = None) -> Any:
 
     Returns:
       Shape and dtype of `x`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.sign([-2.0, 0.0, 3.0])))
+      [-1.  0.  1.]
     """
     return on_values(x, lambda x: apply(Sign, x, name=name))
 
@@ -236,6 +251,11 @@ def square(x: Any, name: str | None = None) -> Any:
 
     Returns:
       Shape and dtype of `x`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.square([1.0, -3.0])))
+      [1. 9.]
     """
     return on_values(x, lambda x: apply(Square, x, name=name))
 
@@ -250,6 +270,11 @@ def sqrt(x: Any, name: str | None = None) -> Any:
 
     Returns:
       Shape and dtype of `x`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.sqrt([4.0, 2.25])))
+      [2.  1.5]
     """
     return on_values(x, lambda x: apply(Sqrt, x, name=name))
 
@@ -278,6 +303,11 @@ def exp(x: Any, name: str | None = None) -> Tensor:
 
     Returns:
       Shape and dtype of `x`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.exp([0.0, -1000.0])))
+      [1. 0.]
     """
     return apply(Exp, x, name=name)
 
@@ -306,6 +336,11 @@ def log(x: Any, name: str | None = None) -> Tensor:
 
     Returns:
       Shape and dtype of `x`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.log([1.0, 0.0])))
+      [  0. -inf]
     """
     return apply(Log, x, name=name)
 
@@ -334,6 +369,11 @@ def sigmoid(x: Any, name: str | None = None) -> Tensor:
 
     Returns:
       Shape and dtype of `x`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.sigmoid([0.0, 100.0])))
+      [0.5 1. ]
     """
     return apply(Sigmoid, x, name=name)
 
@@ -348,6 +388,11 @@ def floor(x: Any, name: str | None = None) -> Tensor:
 
     Returns:
       Shape and dtype of `x`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.floor([1.7, -1.2])))
+      [ 1. -2.]
     """
     return apply(Floor, x, name=name)
 
@@ -390,6 +435,11 @@ def round(x: Any, name: str | None = None) -> Tensor:
 
     Returns:
       Shape and dtype of `x`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.round([0.5, 1.5, 2.6])))
+      [0. 2. 3.]
     """
     x = convert_to_tensor(x, name="x")
     return x if x.dtype.is_integer else apply(Round, x, name=name)

@@ -128,6 +128,11 @@ def argmax(
     Raises:
       ValueError: the axis is out of range, or given under both names.
       InvalidArgumentError: when run, if the axis has no elements.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.argmax([[1, 9, 3], [7, 5, 6]], axis=1)))
+      [1 0]
     """
     return apply(ArgMax, input, _axis(axis, dimension), output_type=output_type, name=name)
 

@@ -180,6 +180,14 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
 
     Raises:
       ValueError: only one of `x` and `y` is given, or the shapes do not fit.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.where([True, False], [1, 2], [10, 20])))
+      ...     print(sess.run(tf.where([False, True, True])))
+      [ 1 20]
+      [[1]
+       [2]]
     """
     if x is None and y is None:
         condition = convert_to_tensor(condition, preferred_dtype=dtypes.bool_, name="condition")
@@ -222,13 +230,24 @@ def maximum(x: Any, y: Any, name: str | None = None) -> Tensor:
 
     Returns:
       The broadcast shape, dtype of `x`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.maximum([1, 5], [4, 2])))
+      [4 5]
     """
     return apply(Maximum, x, y, name=name)
 
 
 @public("minimum", "math.minimum")
 def minimum(x: Any, y: Any, name: str | None = None) -> Tensor:
-    """The smaller of x and y, element by element; arguments and result as for `maximum`."""
+    """The smaller of x and y, element by element; arguments and result as for `maximum`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.minimum([1, 5], [4, 2])))
+      [1 2]
+    """
     return apply(Minimum, x, y, name=name)
 
 

@@ -181,6 +181,11 @@ def top_k(input: Any, k: Any = 1, sorted: bool = True, name: str | None = None) 
 
     Raises:
       ValueError: `input` has fewer than k columns.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.top_k([1, 5, 3], k=2)))
+      TopKV2(values=array([5, 3], dtype=int32), indices=array([1, 2], dtype=int32))
     """
     return raw.TopKV2(input, k, sorted=sorted, name=name)
 
@@ -197,6 +202,11 @@ def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) ->
 
     Returns:
       bool `[batch]`. False where the target is not a class or its prediction is not finite.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.in_top_k([[0.1, 0.9], [0.6, 0.4]], [1, 1], k=1)))
+      [ True False]
     """
     with get_default_graph().name_scope(name or "in_top_k"):
         return raw.InTopKV2(predictions, targets, k)

@@ -256,6 +256,11 @@ def tanh(x: Any, name: str | None = None) -> Any:
 
     Returns:
       Shape and dtype of `x`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.tanh([0.0, 100.0])))
+      [0. 1.]
     """
     return on_values(x, lambda x: apply(Tanh, x, name=name))
 

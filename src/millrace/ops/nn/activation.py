@@ -257,6 +257,11 @@ def relu(features: Any, name: str | None = None) -> Tensor:
 
     Returns:
       The shape and dtype of `features`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.relu([-1.0, 0.0, 2.0])))
+      [0. 0. 2.]
     """
     return raw.Relu(features, name=name)
 
@@ -287,6 +292,11 @@ def leaky_relu(features: Any, alpha: Any = 0.2, name: str | None = None) -> Tens
 
     Returns:
       The shape of `features`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.leaky_relu([-1.0, 2.0])))
+      [-0.2  2. ]
     """
     with name_scope(name, "LeakyRelu", [features, alpha]) as scope:
         features = to_tensor(features, name="features")
@@ -308,6 +318,11 @@ def elu(features: Any, name: str | None = None) -> Tensor:
 
     Returns:
       The shape and dtype of `features`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.elu([-100.0, 2.0])))
+      [-1.  2.]
     """
     return raw.Elu(features, name=name)
 
@@ -336,6 +351,11 @@ def softplus(features: Any, name: str | None = None) -> Tensor:
 
     Returns:
       The shape and dtype of `features`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.softplus([0.0, 100.0])).round(3))
+      [  0.693 100.   ]
     """
     return raw.Softplus(features, name=name)
 

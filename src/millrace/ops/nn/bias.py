@@ -156,6 +156,12 @@ def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | 
 
     Raises:
       ValueError: the shapes do not fit, or `data_format` is none of these.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.bias_add([[1.0, 2.0], [3.0, 4.0]], [10.0, 20.0])))
+      [[11. 22.]
+       [13. 24.]]
     """
     layout = _layout(data_format)
     with name_scope(name, "BiasAdd", [value, bias]) as scope:
@@ -182,5 +188,10 @@ def l2_loss(t: Any, name: str | None = None) -> Tensor:
 
     Returns:
       A scalar of the dtype of `t`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.l2_loss([3.0, 4.0])))
+      12.5
     """
     return raw.L2Loss(t, name=name)

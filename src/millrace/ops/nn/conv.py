@@ -148,6 +148,14 @@ def conv2d(
 
     Raises:
       ValueError: shapes, strides or paddings do not fit together.
+
+    Example:
+      >>> image = tf.reshape(tf.range(9.0), [1, 3, 3, 1])
+      >>> total = tf.ones([2, 2, 1, 1])
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.squeeze(tf.nn.conv2d(image, total, strides=[1, 1, 1, 1], padding="VALID"))))
+      [[ 8. 12.]
+       [20. 24.]]
     """
     filter = window_args.one_of_two("filter", filter, "filters", filters)
     padding, explicit = window_args.padding(padding)
@@ -274,6 +282,12 @@ def conv2d_transpose(
 
     Raises:
       ValueError: the shapes do not fit together.
+
+    Example:
+      >>> image = tf.ones([1, 3, 3, 8])
+      >>> filters = tf.ones([2, 2, 4, 8])
+      >>> print(tf.nn.conv2d_transpose(image, filters, [1, 6, 6, 4], strides=[1, 2, 2, 1]).shape)
+      (1, 6, 6, 4)
     """
     value = window_args.one_of_two("value", value, "input", input)
     filter = window_args.one_of_two("filter", filter, "filters", filters)

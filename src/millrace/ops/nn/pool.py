@@ -211,6 +211,14 @@ def max_pool(
 
     Raises:
       ValueError: the window does not fit, or a list has another length.
+
+    Example:
+      >>> image = tf.reshape(tf.range(16.0), [1, 4, 4, 1])
+      >>> pooled = tf.nn.max_pool(image, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="SAME")
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.squeeze(pooled)))
+      [[ 5.  7.]
+       [13. 15.]]
     """
     value = window_args.one_of_two("value", value, "input", input)
     with name_scope(name, "MaxPool", [value]) as scope:

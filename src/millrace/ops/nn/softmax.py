@@ -117,6 +117,11 @@ def softmax(logits: Any, axis: int | None = None, name: str | None = None, dim: 
     Raises:
       InvalidArgumentError: `axis` is out of range.
       ValueError: `logits` is a scalar.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.softmax([0.0, 0.0, 0.0, 0.0])))
+      [0.25 0.25 0.25 0.25]
     """
     return _over_axis(raw.Softmax, logits, _axis(axis, dim), name)
 
@@ -139,5 +144,10 @@ def log_softmax(
     Raises:
       InvalidArgumentError: `axis` is out of range.
       ValueError: `logits` is a scalar.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.nn.log_softmax([0.0, 0.0])).round(3))
+      [-0.693 -0.693]
     """
     return _over_axis(raw.LogSoftmax, logits, _axis(axis, dim), name)

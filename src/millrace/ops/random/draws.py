@@ -204,6 +204,11 @@ def random_uniform(
 
     Raises:
       ValueError: another dtype, or an integer one without `maxval`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.random_uniform([2], maxval=10, dtype=tf.int32, seed=1)))
+      [7 9]
     """
     chosen = dtypes.as_dtype(dtype)
     if chosen not in _UNIFORM_TYPES:
@@ -244,6 +249,11 @@ def random_normal(
 
     Returns:
       `shape`, of `dtype`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.random_normal([2], seed=1)).round(3))
+      [-0.811  1.485]
     """
     return _scaled(RandomStandardNormal, "random_normal", shape, mean, stddev, dtype, seed, name)
 
@@ -269,6 +279,11 @@ def truncated_normal(
 
     Returns:
       `shape`, of `dtype`.
+
+    Example:
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.truncated_normal([2], seed=1)).round(3))
+      [-0.811  1.485]
     """
     return _scaled(TruncatedNormal, "truncated_normal", shape, mean, stddev, dtype, seed, name)
 

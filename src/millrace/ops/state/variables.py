@@ -7,8 +7,10 @@ keeps the cell. The shape rules get the variable's dims for both.
 
 from __future__ import annotations
 
+import numpy as np
+
 from millrace.core import errors, shapes
-from millrace.core.dtypes import ALL, INDEX, NUMERIC, int32
+from millrace.core.dtypes import ALL, INDEX, NUMERIC, REAL, int32
 from millrace.core.errors import refusal
 from millrace.graph import attrs
 from millrace.graph.attrs import flag, integer, text
@@ -337,5 +339,27 @@ class ResourceCountUpTo:
 
     def kernel(xp, resource, limit):
         return _count(xp, resource, limit)
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "ZeroInitializer(ref: Ref[T]) -> output_ref: Ref[T]",
+    T=REAL,
+    writes="ref",
+    reads_uninitialized=True,
+    host=True,
+)
+class ZeroInitializer:
+    """Zeros for a variable that has no value yet."""
+
+    def shape(ref):
+        return ref
+
+    def kernel(xp, ref, op):
+        if ref is not None:
+            raise refusal("input is already initialized")
+        dims = op.inputs[0].dims
+        return np.zeros(dims, op.inputs[0].dtype.base_dtype.np_dtype)
 
     grad = NOT_DIFFERENTIABLE

@@ -156,6 +156,11 @@ def get_checkpoint_state(checkpoint_dir: Any, latest_filename: str | None = None
 
     Raises:
       ValueError: the file names no checkpoint.
+
+    Example:
+      >>> import tempfile
+      >>> print(tf.train.get_checkpoint_state(tempfile.mkdtemp()))
+      None
     """
     from google.protobuf import text_format
 
@@ -201,6 +206,11 @@ def latest_checkpoint(checkpoint_dir: Any, latest_filename: str | None = None) -
 
     Raises:
       NotFoundError: the folder of the checkpoint that it names is gone.
+
+    Example:
+      >>> import tempfile
+      >>> print(tf.train.latest_checkpoint(tempfile.mkdtemp()))
+      None
     """
     state = get_checkpoint_state(checkpoint_dir, latest_filename)
     if state is None:

@@ -25,6 +25,18 @@ class Coordinator:
     Args:
       clean_stop_exception_types: classes that ask for a stop like any other, but that `join` does not raise;
         default: `(tf.errors.OutOfRangeError,)`, the end of the data.
+
+    Example:
+      >>> import threading
+      >>> coordinator = tf.train.Coordinator()
+      >>> def work():
+      ...     while not coordinator.should_stop():
+      ...         coordinator.request_stop()
+      >>> thread = threading.Thread(target=work)
+      >>> thread.start()
+      >>> coordinator.join([thread])
+      >>> print(coordinator.should_stop())
+      True
     """
 
     def __init__(self, clean_stop_exception_types: Any = None) -> None:

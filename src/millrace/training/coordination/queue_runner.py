@@ -197,8 +197,8 @@ class QueueRunner:
             self._quietly(sess, self._close_op)
 
     def _enqueuer(self, sess: Any, enqueue_op: Any) -> Any:
-        """What puts one element into the queue each time it is called."""
-        return sess.make_callable(enqueue_op)
+        """What puts an element, or several, into the queue each time it is called."""
+        return (sess.make_repeated if isinstance(sess, BaseSession) else sess.make_callable)(enqueue_op)
 
     def _close_on_stop(self, sess: Any, coord: Coordinator) -> None:
         coord.wait_for_stop()

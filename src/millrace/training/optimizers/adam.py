@@ -26,6 +26,15 @@ class AdamOptimizer(FusedOptimizer, Optimizer):
       epsilon: keeps the denominator from zero.
       use_locking: accepted; updates are always whole.
       name: default "Adam".
+
+    Example:
+      >>> w = tf.Variable(1.0)
+      >>> step = tf.train.AdamOptimizer(0.1).minimize(tf.square(w))
+      >>> with tf.Session() as sess:
+      ...     sess.run(tf.global_variables_initializer())
+      ...     sess.run(step)
+      ...     print(sess.run(w).round(3))
+      0.9
     """
 
     rule = "Adam"

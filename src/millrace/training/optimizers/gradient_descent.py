@@ -20,6 +20,15 @@ class GradientDescentOptimizer(FusedOptimizer, Optimizer):
       learning_rate: a scalar: number, tensor, or function that gives one.
       use_locking: accepted; updates are always whole.
       name: default "GradientDescent".
+
+    Example:
+      >>> w = tf.Variable(1.0)
+      >>> step = tf.train.GradientDescentOptimizer(0.1).minimize(tf.square(w))
+      >>> with tf.Session() as sess:
+      ...     sess.run(tf.global_variables_initializer())
+      ...     sess.run(step)
+      ...     print(sess.run(w).round(3))
+      0.8
     """
 
     rule = "GradientDescent"

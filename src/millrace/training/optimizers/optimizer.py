@@ -9,9 +9,8 @@ from millrace.autodiff.gradients import gradients
 from millrace.building import convert, raw
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import colocate_with, control_dependencies, init_scope, name_scope
-from millrace.core import dtypes
+from millrace.core import dtypes, late
 from millrace.core.public import public
-from millrace.drawing import cards
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.operation import Operation
@@ -70,7 +69,7 @@ class Optimizer:
             and value is not None
         }
         slots = {name: len(made) for name, made in self._slots.items()}
-        return cards.optimizer(type(self).__name__, self._name, settings, slots)
+        return late.module("cards").optimizer(type(self).__name__, self._name, settings, slots)
 
     def get_name(self) -> str:
         """The optimizer's name."""

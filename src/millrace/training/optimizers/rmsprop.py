@@ -22,6 +22,15 @@ class RMSPropOptimizer(FusedOptimizer, Optimizer):
       use_locking: accepted; updates are always whole.
       centered: divide by the root of the gradient's variance instead.
       name: default "RMSProp".
+
+    Example:
+      >>> w = tf.Variable(1.0)
+      >>> step = tf.train.RMSPropOptimizer(0.1).minimize(tf.square(w))
+      >>> with tf.Session() as sess:
+      ...     sess.run(tf.global_variables_initializer())
+      ...     sess.run(step)
+      ...     print(sess.run(w).round(3))
+      0.825
     """
 
     slot_inputs = {"ms": "rms", "mg": "mg", "mom": "momentum"}

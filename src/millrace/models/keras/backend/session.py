@@ -38,6 +38,8 @@ class _Initialization:
 _own = _Own()
 _initialization = _Initialization()
 
+public("python.keras.backend.get_graph")(get_default_graph)
+
 
 @public("keras.backend.manual_variable_initialization")
 def manual_variable_initialization(value: bool) -> None:

@@ -344,8 +344,9 @@ class _Separable(separable.Separable):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        for name in ("kernel_initializer", "kernel_regularizer", "kernel_constraint"):
-            kwargs.pop(name, None)
+        kernel_initializer = kwargs.pop("kernel_initializer", "glorot_uniform")
+        kernel_regularizer = kwargs.pop("kernel_regularizer", None)
+        kernel_constraint = kwargs.pop("kernel_constraint", None)
         super().__init__(
             filters,
             kernel_size,
@@ -368,7 +369,10 @@ class _Separable(separable.Separable):
             constraints.get(bias_constraint),
             **kwargs,
         )
-        self.kernel_initializer = keras_initializers.get("glorot_uniform")
+        # A separable layer has no weight of that name; what is given is kept for its description.
+        self.kernel_initializer = keras_initializers.get(kernel_initializer)
+        self.kernel_regularizer = penalties.get(kernel_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""

@@ -1,0 +1,1 @@
+"""`tf.contrib.image`: splines and warps."""

@@ -1,0 +1,1 @@
+"""`tf.contrib.nn`: dropout for SELU, and functions of logits."""
