@@ -246,9 +246,3 @@ def function(
       ValueError: another keyword.
     """
     return Function(inputs, outputs, updates, name, **kwargs)
-
-
-@public("python.keras.backend.get_graph")
-def get_graph() -> Any:
-    """The graph that layers are drawn in: the default graph."""
-    return get_default_graph()
