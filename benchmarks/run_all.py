@@ -24,6 +24,7 @@ from collections import defaultdict
 HERE = pathlib.Path(__file__).resolve().parent
 TRAINING = ("mlp", "cnn", "lstm", "transformer", "elementwise", "embedding")
 SEQUENCES = ("attention_training", "beam_search")
+INPUT = ("pictures", "texts")
 PROGRAMS = {
     "import": ["import_time.py"],
     "tiny": ["tiny.py"],
@@ -31,6 +32,7 @@ PROGRAMS = {
     "build": ["build.py"],
     **{name: ["training.py", name] for name in TRAINING},
     **{name: ["sequences.py", name] for name in SEQUENCES},
+    **{name: ["input.py", name] for name in INPUT},
     "growth": ["growth.py"],
 }
 FIGURES = {

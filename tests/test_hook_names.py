@@ -213,6 +213,15 @@ def test_callable_from_options():
         assert session._make_callable_from_options(options)(2.0) == [3.0]
 
 
+def test_callable_that_joins_tensors():
+    x, z = tf.placeholder(tf.float32, [], name="x"), tf.placeholder(tf.float32, [], name="z")
+    y, source = x + 1.0, tf.multiply(z, 10.0, name="source")
+    options = private("core.protobuf.config_pb2.CallableOptions")(feed=["z:0"], fetch=[y.name])
+    options.tensor_connection.add(from_tensor=source.name, to_tensor=x.name)
+    with tf.Session() as session:
+        assert session._make_callable_from_options(options)(2.0) == [21.0]
+
+
 def test_graph_mode():
     context = importlib.import_module("millrace.python.eager.context")
     assert not context.executing_eagerly() and not context.context().executing_eagerly()

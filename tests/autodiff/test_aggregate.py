@@ -68,3 +68,37 @@ def test_one_gradient_is_handed_on() -> None:
     count = len(tf.get_default_graph().get_operations())
     tf.gradients(tf.exp(x), x)
     assert "AddN" not in [op.type for op in tf.get_default_graph().get_operations()[count:]]
+
+
+def test_a_sum_stands_beside_its_first_gradient() -> None:
+    w = tf.constant([[1.0]])
+    y = tf.matmul(w, tf.ones([1, 2])) + tf.matmul(w, tf.ones([1, 2]))
+    (beside,) = tf.gradients(y, w, colocate_gradients_with_ops=True)
+    assert beside.op.colocation_groups() == [b"loc:@MatMul"]
+    (plain,) = tf.gradients(y, w)
+    assert plain.op.colocation_groups() == [b"loc:@gradients_1/MatMul_grad/MatMul"]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda v: tf.where(v > 0.4, v, v * 2.0),
+        lambda v: tf.clip_by_value(v, 0.2, 0.6),
+        lambda v: tf.squared_difference(v, 0.5),
+        lambda v: tf.erf(v),
+        lambda v: tf.maximum(v, 0.5),
+    ],
+)
+def test_gradients_of_what_rows_are_taken_of(function) -> None:
+    v = tf.Variable([[0.3, 0.7], [0.2, 0.5], [0.9, 0.1]])
+    (rows,) = tf.gradients(tf.gather(function(v), [0, 1]) * 3.0, v)
+    (whole,) = tf.gradients(function(v)[:2] * 3.0, v)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        np.testing.assert_allclose(*sess.run([tf.convert_to_tensor(rows), whole]), rtol=1e-6)
+
+
+def test_rows_stay_rows_through_signs_and_casts() -> None:
+    v = tf.Variable([[0.3], [0.7]])
+    for taken in (tf.gather(-v, [1]), tf.gather(tf.cast(v, tf.float64), [1])):
+        assert isinstance(tf.gradients(taken, v)[0], tf.IndexedSlices)

@@ -98,3 +98,13 @@ def test_tensors_stay_themselves() -> None:
     assert tf.convert_to_tensor(x) is x and tf.convert_to_tensor(x, dtype=tf.float32) is x
     with pytest.raises(ValueError, match="requested dtype int32"):
         tf.convert_to_tensor(x, dtype=tf.int32)
+
+
+def test_a_sparse_value_becomes_a_sparse_tensor() -> None:
+    value = tf.SparseTensorValue([[0]], [1.0], [1])
+    made = tf.convert_to_tensor_or_sparse_tensor(value)
+    assert isinstance(made, tf.SparseTensor) and made.dtype == tf.float32
+    assert tf.convert_to_tensor_or_sparse_tensor(made) is made
+    assert isinstance(tf.convert_to_tensor_or_sparse_tensor([1.0]), tf.Tensor)
+    with pytest.raises(RuntimeError, match=r"requested dtype float64. Received: .* float32"):
+        tf.convert_to_tensor_or_sparse_tensor(value, dtype=tf.float64)

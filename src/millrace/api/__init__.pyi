@@ -10,7 +10,6 @@ from millrace.autodiff.tape import UnconnectedGradients as UnconnectedGradients
 from millrace.building.convert import convert_n_to_tensor as convert_n_to_tensor
 from millrace.building.convert import convert_to_tensor as convert_to_tensor
 from millrace.building.convert import convert_to_tensor_or_indexed_slices as convert_to_tensor_or_indexed_slices
-from millrace.building.convert import convert_to_tensor_or_sparse_tensor as convert_to_tensor_or_sparse_tensor
 from millrace.building.convert import register_tensor_conversion_function as register_tensor_conversion_function
 from millrace.building.indexed_slices import IndexedSlices as IndexedSlices
 from millrace.building.operators import Tensor as Tensor
@@ -31,6 +30,7 @@ from millrace.building.slicing import boolean_mask as boolean_mask
 from millrace.building.slicing import newaxis as newaxis
 from millrace.building.sparse_tensor import SparseTensor as SparseTensor
 from millrace.building.sparse_tensor import SparseTensorValue as SparseTensorValue
+from millrace.building.sparse_tensor import convert_to_tensor_or_sparse_tensor as convert_to_tensor_or_sparse_tensor
 from millrace.building.static import constant_value as get_static_value
 from millrace.core.dtypes import DType as DType
 from millrace.core.dtypes import QUANTIZED_DTYPES as QUANTIZED_DTYPES

@@ -151,6 +151,8 @@ NAMESPACES = frozenset({
     "keras.preprocessing.text",
     "keras.regularizers",
     "keras.utils",
+    "keras.wrappers",
+    "keras.wrappers.scikit_learn",
     "layers",
     "linalg",
     "logging",

@@ -9,6 +9,6 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.cluster.server": "create_local_cluster",
         "millrace.lib.testing.benchmarking": "Benchmark StubOutForTesting benchmark_config",
         "millrace.lib.testing.gradient_checker": "compute_gradient compute_gradient_error",
-        "millrace.lib.testing.test_case": "TestCase assert_equal_graph_def get_temp_dir gpu_device_name is_built_with_cuda is_built_with_gpu_support is_built_with_rocm is_gpu_available main test_src_dir_path",
+        "millrace.lib.testing.test_case": "TestCase assert_equal_graph_def get_temp_dir gpu_device_name is_built_with_cuda is_built_with_gpu_support is_built_with_rocm is_gpu_available main mock test_src_dir_path",
     },
 )

@@ -14,6 +14,7 @@ from millrace.lib.testing.test_case import is_built_with_gpu_support as is_built
 from millrace.lib.testing.test_case import is_built_with_rocm as is_built_with_rocm
 from millrace.lib.testing.test_case import is_gpu_available as is_gpu_available
 from millrace.lib.testing.test_case import main as main
+from millrace.lib.testing.test_case import mock as mock
 from millrace.lib.testing.test_case import test_src_dir_path as test_src_dir_path
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "is_built_with_rocm",
     "is_gpu_available",
     "main",
+    "mock",
     "test_src_dir_path",
 ]

@@ -43,7 +43,22 @@ def total(gradients: list[Any], op: Operation, method: int | None) -> Any:
             for gradient in gradients[1:]:
                 running = raw.Add(running, gradient, name="Add")
         return running
-    return raw.AddN(gradients)
+    return _added(gradients)
+
+
+def _added(gradients: list[Tensor]) -> Tensor:
+    """The sum, computed beside the first gradient; where there are several devices, first on each of them."""
+    beside: dict[str, list[Tensor]] = {}
+    for gradient in gradients:
+        beside.setdefault(gradient.device, []).append(gradient)
+    parts = []
+    for _, own in sorted(beside.items()):
+        if len(own) > 1:
+            with get_default_graph().colocate_with(own[0].op, ignore_existing=True):
+                parts.append(raw.AddN(own))
+        else:
+            parts.extend(own)
+    return parts[0] if len(parts) == 1 else raw.AddN(parts)
 
 
 def _as_slices(gradient: Any) -> IndexedSlices:

@@ -173,12 +173,12 @@ def constant_of(value: Any, dtype: DType | None, name: str | None, preferred: DT
     return create(_const(), value=array, dtype=dtype, name=name or "Const").outputs[0]
 
 
-def shape_tensor(x: Tensor, out_type: DType = dtypes.int32, name: str = "Shape") -> Tensor:
-    """The shape of `x` as a tensor: a constant where the static shape is whole."""
+def shape_tensor(x: Any, out_type: DType = dtypes.int32, name: str = "Shape") -> Tensor:
+    """The shape of `x`, a tensor or rows of one, as a tensor: a constant where the static shape is whole."""
     if shapes.fully_defined(x.dims):
         value = np.array(x.dims, out_type.np_dtype)
         return create(_const(), value=value, dtype=out_type, name=name).outputs[0]
-    return create(lookup("Shape"), x, out_type=out_type, name=name).outputs[0]
+    return create(lookup("Shape"), to_tensor(x), out_type=out_type, name=name).outputs[0]
 
 
 def _from_shape(value: Any, dtype: DType | None, name: str | None) -> Tensor:
@@ -267,11 +267,6 @@ def convert_to_tensor_or_indexed_slices(value: Any, dtype: Any = None, name: str
             )
         return value
     return convert_to_tensor(value, dtype, name)
-
-
-convert_to_tensor_or_sparse_tensor = public("convert_to_tensor_or_sparse_tensor")(
-    convert_to_tensor_or_indexed_slices
-)
 
 
 @public("convert_n_to_tensor")

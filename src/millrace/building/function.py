@@ -177,4 +177,6 @@ class ValueGraph(FunctionGraph):
         args = [[self.capture(t) for t in a] if type(a) is tuple else self.capture(a) for a in op.args()]
         with self.as_default(), self._at_root():
             apply(op.opdef, *args, name=op.name, **op.attrs)
-        return self.ops[-1]
+        copy = self.ops[-1]
+        copy.frames = op.frames  # messages name the line that made the original
+        return copy

@@ -59,7 +59,12 @@ class IndexedSlices(TensorLike):
     @property
     def shape(self) -> shapes.TensorShape:
         """The dense tensor's static shape, as far as the graph determines it."""
-        return shapes.shape_of(None if self._dense_shape is None else static_dims(self._dense_shape))
+        return shapes.shape_of(self.dims)
+
+    @property
+    def dims(self) -> shapes.Dims:
+        """The same as a tuple, None where the rank is unknown."""
+        return None if self._dense_shape is None else static_dims(self._dense_shape)
 
     def get_shape(self) -> shapes.TensorShape:
         """The same as `.shape`."""
@@ -97,6 +102,12 @@ class IndexedSlices(TensorLike):
 
     def __neg__(self) -> IndexedSlices:
         return IndexedSlices(raw.Neg(self._values), self._indices, self._dense_shape)
+
+    def __mul__(self, factor: Any) -> Tensor:
+        return to_dense(self) * factor
+
+    def __rmul__(self, factor: Any) -> Tensor:
+        return factor * to_dense(self)
 
     def __str__(self) -> str:
         dense = "" if self._dense_shape is None else f", dense_shape={self._dense_shape}"

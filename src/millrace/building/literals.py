@@ -9,6 +9,7 @@ import numpy as np
 
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import DType
+from millrace.graph.tensor import Tensor
 
 _EXACT = {
     float: dtypes.float32,
@@ -51,6 +52,8 @@ def to_array(value: Any, dtype: DType | None = None, shape: shapes.Dims = None) 
 
 def unstretched(value: Any, dtype: DType | None) -> np.ndarray:
     """The array for `value` in its own shape; arguments and errors as for `to_array`."""
+    if isinstance(value, Tensor):
+        raise TypeError(f"a Python value or an array is needed, not a tensor. Received: {value}")
     if not isinstance(value, np.ndarray | np.generic | str | bytes) and hasattr(value, "__array__"):
         value = np.asarray(value)
     if isinstance(value, np.ndarray | np.generic):
@@ -267,7 +270,10 @@ def _stretch(array: np.ndarray, shape: shapes.Dims) -> np.ndarray:
         )
     if array.size == 1:  # takes no memory, and is written as the one element that was given
         return np.broadcast_to(array.reshape(()), shape)  # type: ignore[arg-type]
-    flat = np.empty(size, array.dtype)
+    try:
+        flat = np.empty(size, array.dtype)
+    except MemoryError:
+        raise ValueError(f"the shape is too large for this machine. Received: {shape}") from None
     flat[: array.size] = array.reshape(-1)
     flat[array.size :] = array.reshape(-1)[-1]
     return flat.reshape(shape)  # type: ignore[arg-type]

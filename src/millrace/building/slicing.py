@@ -66,7 +66,9 @@ def get_item(tensor: Any, key: Any, var: Any = None) -> Tensor:
     with graph.as_default(), graph.name_scope("strided_slice") as scope:
         bounds = _packed(begin, end, strides)
         found = raw.StridedSlice(tensor, *bounds, name=scope, **masks)
-    assigned = _assign_to_none if var is None else partial(_assign_slice, var, bounds, masks)
+    assigned = (
+        _assign_to_none if var is None else partial(_assign_slice, var, bounds, masks, f"{scope}_assign")
+    )
     found.assign = assigned  # pyright: ignore[reportAttributeAccessIssue]
     return found
 
@@ -126,10 +128,15 @@ def _assign_to_none(value: Any, name: str | None = None) -> Any:
 
 
 def _assign_slice(
-    var: Any, bounds: list[Tensor], masks: dict[Any, int], value: Any, name: str | None = None
+    var: Any,
+    bounds: list[Tensor],
+    masks: dict[Any, int],
+    default_name: str,
+    value: Any,
+    name: str | None = None,
 ) -> Any:
     """Sets the slice of `var` to `value`; what `var[key].assign(value)` calls."""
-    return var._strided_slice_assign(*bounds, value, name=name, **masks)
+    return var._strided_slice_assign(*bounds, value, name=name or default_name, **masks)
 
 
 @public("boolean_mask")

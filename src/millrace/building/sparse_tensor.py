@@ -149,6 +149,29 @@ class SparseTensor(TensorLike):
         )
 
 
+@public("convert_to_tensor_or_sparse_tensor")
+def convert_to_tensor_or_sparse_tensor(value: Any, dtype: Any = None, name: str | None = None) -> Any:
+    """A SparseTensor for `value` when it is one or a SparseTensorValue, else a tensor of it.
+
+    Args:
+      value: a SparseTensor, a SparseTensorValue, or anything a tensor can be made of.
+      dtype: the dtype the result must have.
+      name: the name of the constant made for a dense value.
+
+    Raises:
+      RuntimeError: a sparse value has another dtype than asked for.
+    """
+    if not isinstance(value, SparseTensor | SparseTensorValue):
+        return convert_to_tensor(value, dtype, name)
+    sparse = SparseTensor.from_value(value)
+    if dtype is not None and not dtypes.as_dtype(dtype).is_compatible_with(sparse.dtype):
+        raise RuntimeError(
+            f"convert_to_tensor_or_sparse_tensor: requested dtype {dtypes.as_dtype(dtype).name}. Received: "
+            f"a sparse tensor of dtype {sparse.dtype.name}"
+        )
+    return sparse
+
+
 _QUOTIENT = {
     dtypes.int8: dtypes.float32,
     dtypes.uint8: dtypes.float32,

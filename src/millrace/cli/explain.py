@@ -26,7 +26,8 @@ class _Log:
 
 
 def explain_script(script: str, arguments: Sequence[str]) -> int:
-    """Runs a script as `millrace run` does, then prints an explanation of each different `Session.run` in it.
+    """Runs a script as `millrace run` does, then prints an explanation of each different `Session.run` in it,
+    and how the stages of its input pipelines have worked.
 
     Args:
       script: path of a Python file.
@@ -37,12 +38,14 @@ def explain_script(script: str, arguments: Sequence[str]) -> int:
     """
     from rich.console import Console
 
+    from millrace.opkit.datasets.metering import Meter, report
     from millrace.session import session
 
-    log = _Log()
+    log, meter = _Log(), Meter()
     session.observers.append(log)
     try:
-        status = run_script(script, arguments, "explain")
+        with meter.watching():
+            status = run_script(script, arguments, "explain")
     except SystemExit as leaving:
         code = leaving.code
         status = code if isinstance(code, int) else 0 if code is None else 1
@@ -58,4 +61,7 @@ def explain_script(script: str, arguments: Sequence[str]) -> int:
         more = f" and {len(runner.elements) - 6} more" if len(runner.elements) > 6 else ""
         console.rule(f"run of {names}{more}: {count} time{'s' if count > 1 else ''}")
         console.print(runner.explain([v.shape for v in values], count))
+    if meter.readings:
+        console.rule("input pipelines")
+        console.print(report(meter))
     return status

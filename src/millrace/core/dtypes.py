@@ -243,6 +243,12 @@ def _quantized(name: str, storage: type[np.generic]) -> np.dtype[Any]:
     return np.dtype([(name, storage)])
 
 
+def plain_numbers(quantized: Any) -> Any:
+    """The plain integers that quantized elements hold; what is not quantized as it is."""
+    names = getattr(getattr(quantized, "dtype", None), "names", None)
+    return quantized[names[0]] if names else quantized
+
+
 float32 = _define(1, "float32", np.float32, "float")
 float64 = _define(2, "float64", np.float64, "float")
 int32 = _define(3, "int32", np.int32, "int")

@@ -34,12 +34,21 @@ _CLASSES: dict[type[errors.OpError], tuple[int, ...]] = {
     errors.OutOfRangeError: (errno.EFBIG, errno.EOVERFLOW),
     errors.UnavailableError: (errno.EAGAIN, errno.EINTR),
 }
+# Remote file systems raise these without a number.
+_NUMBERS: dict[type[OSError], int] = {
+    FileNotFoundError: errno.ENOENT,
+    FileExistsError: errno.EEXIST,
+    PermissionError: errno.EACCES,
+    IsADirectoryError: errno.EISDIR,
+    NotADirectoryError: errno.ENOTDIR,
+}
 _BY_NUMBER = {number: kind for kind, numbers in _CLASSES.items() for number in numbers}
 
 
 def file_error(error: OSError, path: Any) -> errors.OpError:
     """The error to raise for what the system said about `path`."""
-    kind = _BY_NUMBER.get(error.errno or 0, errors.UnknownError)
+    number = error.errno or next((n for cls, n in _NUMBERS.items() if isinstance(error, cls)), 0)
+    kind = _BY_NUMBER.get(number, errors.UnknownError)
     return kind(None, None, f"{os.fsdecode(path)}; {error.strerror or error}")  # type: ignore[call-arg]
 
 

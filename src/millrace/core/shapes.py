@@ -556,7 +556,16 @@ def dimension_value(dimension: Any) -> Any:
 
 @public("dimension_at_index", "compat.dimension_at_index")
 def dimension_at_index(shape: TensorShape, index: int) -> Dimension:
-    """The `Dimension` of axis `index`, unknown when the rank of `shape` is."""
+    """The `Dimension` of axis `index`, unknown when the rank of `shape` is.
+
+    Raises:
+      TypeError: `shape` is not a TensorShape.
+      ValueError: it has no such axis.
+    """
+    if not isinstance(shape, TensorShape):
+        raise TypeError(f"dimension_at_index: shape must be a TensorShape. Received: {shape!r}")
+    if shape.ndims is not None and not -shape.ndims <= index < shape.ndims:
+        raise ValueError(f"dimension_at_index: shape {shape} has no axis {index}. Received: {index}")
     return shape[index]
 
 

@@ -11,7 +11,7 @@ from millrace.core.saveable import SaveableObject, SaveSpec
 from millrace.graph.operation import Operation
 
 
-class _IteratorSaveable(SaveableObject):
+class IteratorSaveable(SaveableObject):
     """An iterator as an object that a Saver saves and restores."""
 
     def __init__(self, resource: Any) -> None:
@@ -32,7 +32,7 @@ def make_saveable_from_iterator(iterator: Any) -> SaveableObject:
 
     A checkpoint that holds an iterator is restored into an iterator that its initializer has started.
     """
-    return _IteratorSaveable(iterator._iterator_resource)
+    return IteratorSaveable(iterator._iterator_resource)
 
 
 @public("data.experimental.TFRecordWriter", "contrib.data.TFRecordWriter")

@@ -56,6 +56,8 @@ def make_ndarray(tensor: Any) -> np.ndarray:
     """The array that a `TensorProto` holds.
 
     Raises:
-      TypeError: its dtype has no array.
+      TypeError: it is not a `TensorProto`, or its dtype has no array.
     """
+    if not hasattr(tensor, "tensor_shape"):
+        raise TypeError(f"make_ndarray: a TensorProto is needed. Received: {tensor!r}")
     return tensor_proto.decode(tensor)

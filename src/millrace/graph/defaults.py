@@ -38,7 +38,9 @@ class _Entered:
 
     def __exit__(self, *error: Any) -> None:
         items = self._stack.items
-        if not items or items[-1] is not self._item:
+        if self._item not in items:  # the stack was emptied meanwhile, as the start of a test does
+            return
+        if items[-1] is not self._item:
             raise AssertionError(
                 f"Nesting violated: {self._item!r} was left while it was not the innermost default"
             )

@@ -152,7 +152,9 @@ def _complete(module: ModuleType, chosen: frozenset[str]) -> None:
     if module.__name__ == "numpy" and "numpy-copy" in chosen:
         _allow_copies(module)
     if module.__name__ == "h5py":
-        _text_with_decode(module)
+        from millrace.hook import old_h5py
+
+        old_h5py.restore(module)
     if module.__name__ == "threading" and not hasattr(module.Thread, "isAlive"):
         module.Thread.isAlive = module.Thread.is_alive
 
@@ -165,27 +167,6 @@ def _allow_copies(np: Any) -> None:
         return make(object, dtype, copy=None if copy is False else copy, **rest)
 
     np.array = array
-
-
-class _Text(str):
-    """Text that h5py 2 gave as bytes: programs decode it."""
-
-    __slots__ = ()
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """The text itself."""
-        return str(self)
-
-
-def _text_with_decode(h5py: Any) -> None:
-    manager = h5py.AttributeManager
-    get = manager.__getitem__
-
-    def text_or_value(self: Any, name: str) -> Any:
-        value = get(self, name)
-        return _Text(value) if type(value) is str else value
-
-    manager.__getitem__ = text_or_value
 
 
 class _Completing:
@@ -272,6 +253,8 @@ def explain() -> list[str]:
     lines = [f"{s.module}.{s.name}: gone since {s.gone}" for s in SHIMS]
     lines += [f"{name} (module): gone since {gone}" for name, gone in MODULES.items()]
     lines.append("threading.Thread.isAlive: gone since Python 3.9")
-    lines.append("h5py: text attributes can be decoded, as bytes were in h5py 2")
+    lines.append(
+        "h5py: texts can be decoded, files are opened to be written, datasets have a value, as in h5py 2"
+    )
     lines.append("numpy-copy (on request): np.array(x, copy=False) copies where it must, as before NumPy 2.0")
     return lines

@@ -9,7 +9,6 @@ a random generator) belongs to one start, as in TensorFlow: each iterator starts
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,6 +29,7 @@ from millrace.runtime.threads import ONE_THREAD, uses_blas
 
 _SLOW = frozenset(("PyFunc", "PyFuncStateless", "ReadFile"))  # may wait for something outside of this process
 _LONG = 200e-6  # seconds: what takes longer is worth a thread of its own
+_LONG_TO_COMPILE = 2e-3
 
 Call = Callable[..., Sequence[Any]]
 _NOTHING = Plan([], [], [], {}, [], {}, {}, 0)
@@ -64,7 +64,7 @@ class _Planned:
         if any(uses_blas(step.op.type) for step in self.plan.steps):
             self.function = _with_one_thread(self.function)
         self.waits = any(map(waits, self.plan.steps))
-        self.compiles = known and not self.waits and cost.promotion(self.plan) < math.inf
+        self.compiles = known and not self.waits and _worth_compiling(self.plan)
         self.parallel = _worth_a_thread(self.plan)
 
 
@@ -89,6 +89,11 @@ def _worth_a_thread(plan: Plan) -> bool:
     return any(map(waits, plan.steps)) or cost.estimate(plan).interpreted > _LONG
 
 
+def _worth_compiling(plan: Plan) -> bool:
+    """True for long arithmetic: a program is called through XLA's threads, which other stages keep busy."""
+    return cost.promotion(plan) < math.inf and cost.estimate(plan).interpreted > _LONG_TO_COMPILE
+
+
 def _with_one_thread(function: Call) -> Call:
     def call(*values: Any) -> Sequence[Any]:
         with ONE_THREAD:
@@ -97,14 +102,12 @@ def _with_one_thread(function: Call) -> Call:
     return call
 
 
-_planned: weakref.WeakKeyDictionary[FunctionGraph, _Planned] = weakref.WeakKeyDictionary()
-
-
 class Functions:
-    """Starts functions in one session."""
+    """Starts functions in one session, and keeps what they have become as long as it lives."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._planned: dict[FunctionGraph, _Planned] = {}
 
     def start(self, graph: FunctionGraph, captured: Sequence[Any], states: dict[Any, Any]) -> Call:
         """A Python function of the explicit arguments to the results.
@@ -114,7 +117,7 @@ class Functions:
           captured: the values of what it captured.
           states: where what its own operations remember is kept; added to.
         """
-        planned = _plan_of(graph)
+        planned = self._plan_of(graph)
         uses = planned.plan.cells
         if not uses and not planned.compiles:
             return _bound(planned.function, tuple(captured))
@@ -130,7 +133,7 @@ class Functions:
         None
         where the function does something else than simple arithmetic of elements.
         """
-        planned = _plan_of(graph)
+        planned = self._plan_of(graph)
         if not planned.rowwise_known:
             planned.rowwise_known = True
             planned.rowwise = rowwise_function(graph, len(planned.fetches) > planned.results)
@@ -138,7 +141,13 @@ class Functions:
 
     def worth_threads(self, graph: FunctionGraph) -> bool:
         """True where calls take long enough, or wait for something, so that threads of their own pay."""
-        return _plan_of(graph).parallel
+        return self._plan_of(graph).parallel
+
+    def _plan_of(self, graph: FunctionGraph) -> _Planned:
+        planned = self._planned.get(graph)
+        if planned is None:
+            planned = self._planned[graph] = _Planned(graph)
+        return planned
 
     def located(self, error: Exception) -> Exception:
         """The error of the operation that failed, for an exception that a call raised."""
@@ -147,13 +156,6 @@ class Functions:
         except Exception as found:
             return found
         return error
-
-
-def _plan_of(graph: FunctionGraph) -> _Planned:
-    planned = _planned.get(graph)
-    if planned is None:
-        planned = _planned[graph] = _Planned(graph)
-    return planned
 
 
 def _bound(function: Call, captured: tuple[Any, ...]) -> Call:

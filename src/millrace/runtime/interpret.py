@@ -562,7 +562,9 @@ def bind_body(step: Step, body: BodyUse) -> Callable[..., list[Any]]:
 
 
 def host(value: Any) -> Any:
-    """A NumPy value for one that may live on a device."""
+    """A NumPy value for one that may live on a device, or be a compiled program's stack or tensor array."""
+    if hasattr(value, "on_host"):
+        return value.on_host()
     return np.asarray(value) if hasattr(value, "addressable_shards") else value
 
 

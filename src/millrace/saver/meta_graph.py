@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from millrace.core import protos
+from millrace.core import filesystems, protos
 from millrace.core.public import public
 from millrace.core.scoped_names import is_in_scope, out_of_scope
 from millrace.core.version import GIT_VERSION, VERSION
@@ -219,9 +219,9 @@ def read_meta_graph_file(filename: Any) -> Any:
     from google.protobuf.message import DecodeError
 
     path = os.fsdecode(filename)
-    if not os.path.exists(path):
+    if not filesystems.exists(path):
         raise OSError(f"File {path} does not exist.")
-    with open(path, "rb") as file:
+    with filesystems.open_file(path) as file:
         content = file.read()
     try:
         return protos.MetaGraphDef.FromString(content)

@@ -9,6 +9,7 @@ import numpy as np
 
 from millrace.core.public import public
 from millrace.graph import defaults
+from millrace.graph.graph import Graph
 from millrace.graph.tensor import Tensor
 from millrace.runtime.plan.planner import Plan, make_plan
 from millrace.runtime.plan.segments import host_reason
@@ -143,6 +144,7 @@ def export(fetches: Any, feeds: Any = (), session: Any = None) -> Exported:
       An `Exported`, to be called, differentiated and compiled by JAX.
 
     Raises:
+      TypeError: `session` is not one.
       ValueError: there is no session, a variable has no value, or an operation can only run in Python.
     """
     if session is None:
@@ -151,6 +153,8 @@ def export(fetches: Any, feeds: Any = (), session: Any = None) -> Exported:
             raise ValueError(
                 "export: no default session is registered. Use `with sess.as_default()` or pass session="
             )
+    if not isinstance(getattr(session, "graph", None), Graph):
+        raise TypeError(f"export: session must be a tf.Session. Received: {session!r}")
     if isinstance(feeds, Tensor):
         feeds = [feeds]
     tensors = tuple(feeds.values()) if isinstance(feeds, Mapping) else tuple(feeds)

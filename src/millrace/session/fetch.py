@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from millrace.core import errors
+from millrace.core.dtypes import plain_numbers
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.graph.operation import Operation
@@ -125,13 +126,15 @@ class FetchPlan:
         expansion = expansion_for(fetch)
         if expansion is not None:
             tensors, contract = expansion.fetch(fetch)
-            positions = [self._element(t, fetch) for t in tensors]
-            return lambda values: contract([values[i] for i in positions])
+            parts = [self._visit(t) for t in tensors]
+            return lambda values: contract([p(values) for p in parts])
         position = self._element(fetch, fetch)
         element = self.elements[position]
         if isinstance(element, Tensor) and element.op.type in HANDLE_TYPES:
             session, dtype = self._session, element.op.inputs[0].dtype
             return lambda values: TensorHandle(values[position], dtype, session)
+        if isinstance(element, Tensor) and element.dtype.is_quantized:
+            return lambda values: plain_numbers(values[position])
         return itemgetter(position)
 
     def _element(self, fetch: Any, original: Any) -> int:

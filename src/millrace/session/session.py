@@ -354,15 +354,20 @@ class BaseSession:
         """A function that gives a list of the values of the fetches that a CallableOptions message names.
 
         Args:
-          callable_options: the message, with names of tensors in `feed` and `fetch`, operations in `target`.
+          callable_options: the message: names of tensors in `feed` and `fetch`, of operations in `target`;
+            in `tensor_connection` tensors take the values of others, which are computed first.
         """
         options = callable_options
         fetches = [*options.fetch, *(self._graph.get_operation_by_name(name) for name in options.target)]
         feeds = [self._graph.get_tensor_by_name(name) for name in options.feed]
-        run = self.make_callable(fetches, feeds, accept_options=True)
+        joined = [self._graph.get_tensor_by_name(c.to_tensor) for c in options.tensor_connection]
+        run = self.make_callable(fetches, [*feeds, *joined], accept_options=True)
+        sources = self.make_callable([c.from_tensor for c in options.tensor_connection], feeds)
         wanted = len(options.fetch)
 
         def call(*values: Any, run_metadata: Any = None) -> list[Any]:
+            if joined:
+                values = (*values, *sources(*values))
             if run_metadata is None:
                 return run(*values)[:wanted]
             return run(*values, options=options.run_options, run_metadata=run_metadata)[:wanted]

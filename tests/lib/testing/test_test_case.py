@@ -242,3 +242,22 @@ def test_devices():
     assert tf.test.is_built_with_gpu_support() in (True, False)
     cpu = device_lib.list_local_devices()[0]
     assert (cpu.name, cpu.device_type) == ("/device:CPU:0", "CPU")
+
+
+def test_a_test_starts_afresh_inside_a_graph() -> None:
+    class Inner(tf.test.TestCase):
+        def runTest(self) -> None:
+            with self.session() as sess:
+                self.assertAllClose(sess.run(tf.constant([1.0])), [1.0])
+
+    graph = tf.Graph()
+    with graph.as_default():
+        inner = Inner()
+        inner.setUp()
+        inner.runTest()
+        inner.tearDown()
+    assert not graph.get_operations()
+
+
+def test_mock_is_there() -> None:
+    assert tf.test.mock.Mock(return_value=3)() == 3

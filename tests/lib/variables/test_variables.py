@@ -211,5 +211,31 @@ def test_a_constraint_and_other_facts() -> None:
         tf.VariableSynchronization.AUTO,
         tf.VariableAggregation.NONE,
     )
-    with pytest.raises(ValueError, match="ON_READ needs trainable=False"):
-        tf.Variable(1.0, trainable=True, synchronization=tf.VariableSynchronization.ON_READ)
+
+
+@pytest.mark.parametrize(("asked", "given"), [(None, False), (False, False), (True, True)])
+def test_a_variable_that_replicas_update_apart_is_trained_where_it_says_so(asked, given) -> None:
+    mode = tf.VariableSynchronization.ON_READ
+    v = tf.get_variable("v", [1], trainable=asked, synchronization=mode)
+    assert v.trainable is given and tf.trainable_variables() == [v] * given
+
+
+def test_a_written_resource_has_the_name_of_its_write() -> None:
+    v = tf.get_variable("v", initializer=[1.0, 2.0], use_resource=True)
+    assert (v.assign([3.0, 4.0]).name, v.assign_add([3.0, 4.0], name="more").name) == (
+        "AssignVariableOp",
+        "more",
+    )
+    assert v[0:1].assign([1.0]).name == "strided_slice/_assign"
+
+
+def test_a_template_made_at_once_has_its_name_scope_at_the_first_call() -> None:
+    def layer():
+        return tf.get_variable("v", [1]) + tf.get_variable("w", [1], trainable=False)
+
+    template = tf.make_template("foo", layer, create_scope_now_=True)
+    other = tf.make_template("foo", layer, create_scope_now_=True)
+    assert [template().name, template().name, other().name] == ["foo/add:0", "foo_1/add:0", "foo_1_1/add:0"]
+    assert [v.name for v in template.trainable_variables] == ["foo/v:0"]
+    assert [v.name for v in template.non_trainable_variables] == ["foo/w:0"]
+    assert template.var_scope.name == "foo" and other.var_scope.name == "foo_1"

@@ -137,3 +137,30 @@ def test_rows_of_a_file_stand_for_an_array(tmp_path):
     for wrong in (6, slice(0, 7), [6]):
         with pytest.raises(IndexError):
             rows[wrong]
+
+
+def test_a_function_reads_its_feeds_and_options_at_each_call():
+    K = tf.keras.backend
+    x, y = K.placeholder(shape=()), K.placeholder(shape=())
+    kept, feeds = K.variable(0.0), {y: 3.0}
+    metadata = tf.RunMetadata()
+    run = K.function(
+        [x],
+        [x + 1.0],
+        feed_dict=feeds,
+        fetches=[K.update(kept, y * 10.0)],
+        options=tf.RunOptions(output_partition_graphs=True),
+        run_metadata=metadata,
+    )
+    assert run([10.0]) == [11.0] and K.get_value(kept) == 30.0
+    assert len(metadata.partition_graphs) == 1
+    feeds[y] = 4.0
+    assert run([20.0]) == [21.0] and K.get_value(kept) == 40.0
+
+
+def test_steps_over_a_variable():
+    K = tf.keras.backend
+    x = K.variable(np.ones((2, 3, 4)))
+    last, outputs, _ = K.rnn(lambda a, states: (a + states[0], [a + states[0]]), x, [tf.zeros([2, 4])])
+    np.testing.assert_array_equal(K.eval(last), np.full((2, 4), 3.0))
+    assert K.int_shape(outputs) == (2, 3, 4)

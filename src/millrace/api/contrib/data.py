@@ -20,5 +20,6 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.datasets.saving": "TFRecordWriter make_saveable_from_iterator",
         "millrace.datasets.specs": "SparseTensorStructure=sparse_tensor_structure Structure=TypeSpec TensorStructure=tensor_structure",
         "millrace.datasets.windows": "DatasetStructure=DatasetSpec",
+        "millrace.training.hooks.input_saving": "CheckpointInputPipelineHook",
     },
 )

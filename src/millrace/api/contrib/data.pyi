@@ -50,9 +50,11 @@ from millrace.datasets.specs import TypeSpec as Structure
 from millrace.datasets.specs import sparse_tensor_structure as SparseTensorStructure
 from millrace.datasets.specs import tensor_structure as TensorStructure
 from millrace.datasets.windows import DatasetSpec as DatasetStructure
+from millrace.training.hooks.input_saving import CheckpointInputPipelineHook as CheckpointInputPipelineHook
 
 __all__ = [
     "AUTOTUNE",
+    "CheckpointInputPipelineHook",
     "Counter",
     "CsvDataset",
     "Dataset",

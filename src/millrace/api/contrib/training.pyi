@@ -13,23 +13,31 @@ from millrace.contributed.training.resampling import resample_at_rate as resampl
 from millrace.contributed.training.resampling import weighted_resample as weighted_resample
 from millrace.contributed.training.sampling import rejection_sample as rejection_sample
 from millrace.contributed.training.sampling import stratified_sample as stratified_sample
+from millrace.contributed.training.sequence_queueing import NextQueuedSequenceBatch as NextQueuedSequenceBatch
+from millrace.contributed.training.sequence_queueing import SequenceQueueingStateSaver as SequenceQueueingStateSaver
+from millrace.contributed.training.sequence_queueing import batch_sequences_with_states as batch_sequences_with_states
 from millrace.contributed.training.train_ops import add_gradients_summaries as add_gradients_summaries
 from millrace.contributed.training.train_ops import clip_gradient_norms as clip_gradient_norms
 from millrace.contributed.training.train_ops import create_train_op as create_train_op
 from millrace.contributed.training.train_ops import multiply_gradients as multiply_gradients
 from millrace.saver.checkpoint.state import checkpoints_iterator as checkpoints_iterator
 from millrace.saver.checkpoint.state import wait_for_new_checkpoint as wait_for_new_checkpoint
+from millrace.training.coordination.feeding import FeedingQueueRunner as FeedingQueueRunner
 from millrace.training.evaluating import StopAfterNEvalsHook as StopAfterNEvalsHook
 from millrace.training.evaluating import evaluate_once as evaluate_once
 from millrace.training.evaluating import get_or_create_eval_step as get_or_create_eval_step
 
 __all__ = [
+    "FeedingQueueRunner",
     "GreedyLoadBalancingStrategy",
     "HParams",
+    "NextQueuedSequenceBatch",
     "RandomStrategy",
+    "SequenceQueueingStateSaver",
     "StopAfterNEvalsHook",
     "SummaryAtEndHook",
     "add_gradients_summaries",
+    "batch_sequences_with_states",
     "bucket",
     "bucket_by_sequence_length",
     "byte_size_load_fn",

@@ -51,9 +51,11 @@ from millrace.datasets.specs import tensor_structure as TensorStructure
 from millrace.datasets.windows import DatasetSpec as DatasetStructure
 from millrace.datasets.windows import from_variant as from_variant
 from millrace.datasets.windows import to_variant as to_variant
+from millrace.training.hooks.input_saving import CheckpointInputPipelineHook as CheckpointInputPipelineHook
 
 __all__ = [
     "AUTOTUNE",
+    "CheckpointInputPipelineHook",
     "Counter",
     "CsvDataset",
     "DatasetStructure",

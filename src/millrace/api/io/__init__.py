@@ -7,7 +7,7 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.exchange.graph_util": "write_graph",
-        "millrace.lib.input.queues": "PaddingFIFOQueue PriorityQueue RandomShuffleQueue",
+        "millrace.lib.input.queues": "PaddingFIFOQueue PriorityQueue QueueBase RandomShuffleQueue",
         "millrace.lib.input.record_files": "TFRecordCompressionType TFRecordOptions TFRecordWriter tf_record_iterator",
         "millrace.opkit.records.features": "FixedLenFeature FixedLenSequenceFeature SparseFeature VarLenFeature",
         "millrace.ops.image.codec": "decode_and_crop_jpeg decode_bmp decode_gif decode_image decode_jpeg decode_png encode_jpeg extract_jpeg_shape is_jpeg",
@@ -15,6 +15,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.ops.io.parsing": "parse_example parse_sequence_example parse_single_example parse_single_sequence_example",
         "millrace.ops.io.serialize": "decode_csv decode_json_example deserialize_many_sparse parse_tensor serialize_many_sparse serialize_sparse serialize_tensor",
         "millrace.ops.text.codes": "decode_base64 decode_compressed decode_raw encode_base64",
+        "millrace.training.coordination.producers": "match_filenames_once",
     },
     children=("gfile",),
 )

@@ -2,6 +2,7 @@
 from millrace.exchange.graph_util import write_graph as write_graph
 from millrace.lib.input.queues import PaddingFIFOQueue as PaddingFIFOQueue
 from millrace.lib.input.queues import PriorityQueue as PriorityQueue
+from millrace.lib.input.queues import QueueBase as QueueBase
 from millrace.lib.input.queues import RandomShuffleQueue as RandomShuffleQueue
 from millrace.lib.input.record_files import TFRecordCompressionType as TFRecordCompressionType
 from millrace.lib.input.record_files import TFRecordOptions as TFRecordOptions
@@ -38,6 +39,7 @@ from millrace.ops.text.codes import decode_base64 as decode_base64
 from millrace.ops.text.codes import decode_compressed as decode_compressed
 from millrace.ops.text.codes import decode_raw as decode_raw
 from millrace.ops.text.codes import encode_base64 as encode_base64
+from millrace.training.coordination.producers import match_filenames_once as match_filenames_once
 from millrace.api.io import gfile as gfile
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "FixedLenSequenceFeature",
     "PaddingFIFOQueue",
     "PriorityQueue",
+    "QueueBase",
     "RandomShuffleQueue",
     "SparseFeature",
     "TFRecordCompressionType",
@@ -68,6 +71,7 @@ __all__ = [
     "extract_jpeg_shape",
     "gfile",
     "is_jpeg",
+    "match_filenames_once",
     "matching_files",
     "parse_example",
     "parse_sequence_example",

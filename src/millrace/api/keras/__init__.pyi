@@ -18,6 +18,7 @@ from millrace.api.keras import optimizers as optimizers
 from millrace.api.keras import preprocessing as preprocessing
 from millrace.api.keras import regularizers as regularizers
 from millrace.api.keras import utils as utils
+from millrace.api.keras import wrappers as wrappers
 
 __all__ = [
     "Input",
@@ -39,4 +40,5 @@ __all__ = [
     "preprocessing",
     "regularizers",
     "utils",
+    "wrappers",
 ]

@@ -9,5 +9,6 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.models.feature_columns.dense_features": "SequenceFeatures",
         "millrace.models.keras.layers.cells": "PeepholeLSTMCell",
         "millrace.models.keras.optimizers.schedules": "CosineDecay CosineDecayRestarts LinearCosineDecay NoisyLinearCosineDecay",
+        "millrace.models.keras.premade": "LinearModel WideDeepModel",
     },
 )

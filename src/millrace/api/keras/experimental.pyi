@@ -5,12 +5,16 @@ from millrace.models.keras.optimizers.schedules import CosineDecay as CosineDeca
 from millrace.models.keras.optimizers.schedules import CosineDecayRestarts as CosineDecayRestarts
 from millrace.models.keras.optimizers.schedules import LinearCosineDecay as LinearCosineDecay
 from millrace.models.keras.optimizers.schedules import NoisyLinearCosineDecay as NoisyLinearCosineDecay
+from millrace.models.keras.premade import LinearModel as LinearModel
+from millrace.models.keras.premade import WideDeepModel as WideDeepModel
 
 __all__ = [
     "CosineDecay",
     "CosineDecayRestarts",
     "LinearCosineDecay",
+    "LinearModel",
     "NoisyLinearCosineDecay",
     "PeepholeLSTMCell",
     "SequenceFeatures",
+    "WideDeepModel",
 ]

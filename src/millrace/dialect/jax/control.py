@@ -18,6 +18,7 @@ from jax.extend import core as jax_core
 from jax.interpreters import partial_eval
 
 from millrace.core.errors import refusal
+from millrace.dialect.numpy import control as numpy_control
 
 _state = threading.local()
 _MOST_ROUNDS = 1 << 15  # of a loop that is followed while tracing: a few seconds
@@ -174,6 +175,14 @@ class TensorArrayValue:
         """The same with other contents."""
         return TensorArrayValue(data, self.size, self.dtype, self.shape)
 
+    def on_host(self) -> numpy_control.TensorArrayValue:
+        """The same for the interpreter; elements of zeros may be written again."""
+        if self.data is None:
+            return numpy_control.TensorArrayValue([None] * self.size, self.dtype, False, self.shape)
+        rows = np.asarray(self.data)
+        items = [row if row.any() else None for row in rows]
+        return numpy_control.TensorArrayValue(items, self.dtype, False, rows.shape[1:])
+
 
 @jax.tree_util.register_pytree_node_class
 class Stack:
@@ -193,6 +202,21 @@ class Stack:
 
     def __len__(self) -> int:
         return jax.tree.leaves(self.data)[0].shape[0]
+
+    def on_host(self) -> numpy_control.Stack:
+        """The same for the interpreter."""
+        if self.data is None:
+            return _Nothing()
+        data = jax.tree.map(np.asarray, self.data)
+        rows = [jax.tree.map(lambda leaf, i=i: leaf[i], data) for i in range(len(self))]
+        return numpy_control.Stack([r.on_host() if hasattr(r, "on_host") else r for r in rows])
+
+
+class _Nothing(numpy_control.Stack):
+    """A stack whose values nobody can ask for, of any length."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return None
 
 
 class Uncompilable(Exception):

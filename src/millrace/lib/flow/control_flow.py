@@ -236,7 +236,7 @@ def case(
     if isinstance(pred_fn_pairs, Mapping):
         pairs = list(pred_fn_pairs.items())
         if not exclusive and type(pred_fn_pairs) is dict:
-            pairs.sort(key=lambda pair: pair[0].name)
+            pairs.sort(key=lambda pair: getattr(pair[0], "name", ""))
     elif isinstance(pred_fn_pairs, list | tuple):
         pairs = list(pred_fn_pairs)
     else:

@@ -18,9 +18,11 @@ def _elements(elems: Any, who: str) -> tuple[list[Tensor], Any]:
     """The tensors among `elems`, and how many rows they have.
 
     Raises:
-      ValueError: one is a scalar, or they have different numbers of rows.
+      ValueError: there are none, one is a scalar, or they have different numbers of rows.
     """
     tensors = [convert.convert_to_tensor(e, name="elem") for e in nest.flatten(elems)]
+    if not tensors:
+        raise ValueError(f"{who}: elems must hold at least one tensor. Received: {elems!r}")
     first = None
     for tensor in tensors:
         if tensor.dims is not None:

@@ -16,7 +16,7 @@ from millrace.opkit.random.seeds import get_seed
 from millrace.ops.array import concat, gather
 
 
-@public("QueueBase", "queue.QueueBase")
+@public("QueueBase", "queue.QueueBase", "io.QueueBase")
 class QueueBase:
     """A queue of tuples of tensors that threads hand each other; see its subclasses.
 

@@ -179,12 +179,19 @@ class Layer(layer.Layer):
 
         Raises:
           ValueError: the inputs are not what the layer takes, or its variables exist and may not.
+          TypeError: an input is not a tensor.
         """
         self._set_scope(kwargs.pop("scope", None))
         reuse = True if self.built else self._reuse
         with variable_scope(self._scope, reuse=reuse, auxiliary_name_scope=False) as scope:
             self._current_scope = scope
             return super().__call__(inputs, *args, **kwargs)
+
+    def _check_inputs(self, inputs: Any) -> None:
+        try:
+            super()._check_inputs(inputs)
+        except AttributeError as error:  # what is not a tensor; Keras has no better class
+            raise TypeError(str(error)) from None
 
     def _name_scope(self) -> str:
         return self._current_scope.original_name_scope

@@ -287,6 +287,8 @@ def data_format_of(data_format: str) -> str:
     Raises:
       ValueError: it is neither.
     """
+    if not isinstance(data_format, str):
+        raise TypeError(f"The `data_format` argument must be a string. Received: {data_format!r}")
     found = data_format.lower()
     if found not in ("channels_last", "channels_first"):
         raise ValueError(

@@ -675,9 +675,8 @@ class Layer(Module):
     def _build_once(self, inputs: Any) -> None:
         if self.built:
             return
+        self._take_dtype(inputs)
         flat = nest.flatten(inputs)
-        if self._dtype is None and flat and hasattr(flat[0], "dtype"):
-            self._dtype = flat[0].dtype.base_dtype.name
         found = None
         if all(hasattr(t, "get_shape") for t in flat):
             found = nest.map_structure(lambda t: t.get_shape(), inputs)
@@ -687,6 +686,11 @@ class Layer(Module):
         if self._initial_weights is not None:
             self.set_weights(self._initial_weights)
             self._initial_weights = None
+
+    def _take_dtype(self, inputs: Any) -> None:
+        flat = nest.flatten(inputs)
+        if self._dtype is None and flat and hasattr(flat[0], "dtype"):
+            self._dtype = flat[0].dtype.base_dtype.name
 
     def _regularize_activity(self, outputs: Any) -> None:
         if self.activity_regularizer is None:

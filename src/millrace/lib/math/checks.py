@@ -539,6 +539,8 @@ def assert_same_float_dtype(tensors: Any = None, dtype: Any = None) -> dtypes.DT
     for tensor in tensors or ():
         if tensor is None:
             continue
+        if not isinstance(getattr(tensor, "dtype", None), dtypes.DType):
+            raise TypeError(f"assert_same_float_dtype: tensors are needed. Received: {tensor!r}")
         found = tensor.dtype.base_dtype
         if wanted is None:
             first, wanted = tensor, found

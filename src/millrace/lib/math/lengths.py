@@ -14,6 +14,7 @@ from millrace.graph.tensor import Tensor
 from millrace.opkit.rules import axes
 
 Length = int | Tensor
+_INT32 = range(-(2**31), 2**31)
 
 
 def length(x: Tensor, axis: int) -> Length:
@@ -44,6 +45,8 @@ def at_least_zero(n: Length) -> Length:
 def vector(*lengths: Length) -> Any:
     """Lengths as one int32 vector: an array where all are known."""
     if all(isinstance(n, int) for n in lengths):
+        if any(n not in _INT32 for n in lengths):
+            raise ValueError(f"a length must fit int32. Received: {list(lengths)}")
         return np.array(lengths, np.int32)
     return raw.Pack([to_tensor(n, dtypes.int32) for n in lengths])
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building import operators, raw
-from millrace.building.convert import convert_to_tensor, convert_to_tensor_or_sparse_tensor, shape_tensor
+from millrace.building.convert import convert_to_tensor, shape_tensor
 from millrace.building.scopes import control_dependencies, name_scope
-from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
+from millrace.building.sparse_tensor import (
+    SparseTensor,
+    SparseTensorValue,
+    convert_to_tensor_or_sparse_tensor,
+)
 from millrace.core.dtypes import float64, int64
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor

@@ -38,10 +38,13 @@ def per_spatial(values: Any, axes: int, what: str) -> list[int]:
     """One integer of at least 1 for each spatial axis; None stands for ones.
 
     Raises:
+      TypeError: a tensor.
       ValueError: another number of integers, or one below 1.
     """
     if values is None:
         return [1] * axes
+    if isinstance(values, Tensor):
+        raise TypeError(f"'{what}' must be integers. Received: {values}")
     found = [int(v) for v in np.atleast_1d(values)]
     if len(found) == 1:
         found = found * axes
@@ -136,7 +139,7 @@ def with_space_to_batch(
     """
     input = to_tensor(input, name="input")
     rate = to_tensor(dilation_rate, int32, "dilation_rate")
-    if rate.dims is None or len(rate.dims) != 1 or rate.dims[0] is None:
+    if rate.dims is None or len(rate.dims) != 1 or not rate.dims[0]:
         raise ValueError(f"with_space_to_batch: dilation_rate must be a vector. Received: {rate}")
     count, first = rate.dims[0], 2 if data_format and windows.is_channels_first(data_format) else 1
     axes = (
@@ -542,6 +545,8 @@ def _depthwise(
     input: Tensor, filter: Tensor, strides: Any, padding: str, rate: Any, data_format: str | None, name: str
 ) -> Tensor:
     layout = layout_of(data_format, 2)
+    if input.dims is not None and len(input.dims) != 4:
+        raise ValueError(f"depthwise_conv2d: input must have rank 4. Received: {input}")
     kernel = shape_tensor(filter)
     steps = to_tensor(per_spatial(rate, 2, "rate"), int32, "dilation_rate")
     first = 2 if layout == "NCHW" else 1

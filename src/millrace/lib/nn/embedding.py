@@ -25,6 +25,12 @@ from millrace.ops.array.fill import ones_like, zeros_like
 from millrace.ops.array.gather import gather
 
 
+def _check_sparse(who: str, **given: Any) -> None:
+    for what, value in given.items():
+        if not isinstance(value, SparseTensor):
+            raise TypeError(f"{who}: {what} must be a SparseTensor. Received: {value!r}")
+
+
 def _parts(params: Any) -> list[Any]:
     """The parts of a table, each a tensor or a variable.
 
@@ -187,9 +193,9 @@ def embedding_lookup_sparse(
         raise ValueError(
             f"embedding_lookup_sparse: combiner must be mean, sqrtn or sum. Received: {combiner!r}"
         )
-    for given, what in ((sp_ids, "sp_ids"), (sp_weights, "sp_weights")):
-        if not isinstance(given, SparseTensor) and not (given is None and what == "sp_weights"):
-            raise TypeError(f"embedding_lookup_sparse: {what} must be a SparseTensor. Received: {given!r}")
+    _check_sparse("embedding_lookup_sparse", sp_ids=sp_ids)
+    if sp_weights is not None:
+        _check_sparse("embedding_lookup_sparse", sp_weights=sp_weights)
     parts = _parts(params)
     with name_scope(name, "embedding_lookup_sparse", [*parts, sp_ids.values]) as scope:
         example, ids = sp_ids.indices[:, 0], sp_ids.values
@@ -251,10 +257,14 @@ def safe_embedding_lookup_sparse(
       The shape of `sparse_ids` without its last axis, followed by that of a row.
 
     Raises:
+      TypeError: `sparse_ids` or `sparse_weights` is not sparse.
       ValueError: no table.
     """
     if embedding_weights is None:
         raise ValueError("safe_embedding_lookup_sparse: a table is needed. Received: None")
+    _check_sparse("safe_embedding_lookup_sparse", sparse_ids=sparse_ids)
+    if sparse_weights is not None:
+        _check_sparse("safe_embedding_lookup_sparse", sparse_weights=sparse_weights)
     parts = _parts(embedding_weights)
     given = [sparse_ids.values, *([] if sparse_weights is None else [sparse_weights.values])]
     with name_scope(name, "embedding_lookup", [*parts, *given]) as scope:

@@ -144,12 +144,22 @@ def sufficient_statistics(
 
     Returns:
       The number of elements (a scalar), the (shifted) sum, the (shifted) sum of squares, the shift or None.
+
+    Raises:
+      TypeError: `axes` is a tensor.
+      ValueError: `x` has no such axis.
     """
+    if isinstance(axes, Tensor):
+        raise TypeError(f"sufficient_statistics: axes must be a list of integers. Received: {axes}")
     keep = _kept(keepdims, keep_dims)
     with name_scope(name, "sufficient_statistics", [x, shift] if shift is not None else [x]):
         x = to_tensor(x, name="x")
         dtype = x.dtype.base_dtype
         over = [int(a) for a in np.asarray(axes).reshape(-1)]
+        if x.dims is not None and not all(-len(x.dims) <= a < len(x.dims) for a in over):
+            raise ValueError(
+                f"sufficient_statistics: axes must be axes of x, of shape {x.shape}. Received: {axes!r}"
+            )
         if x.dims is not None and all(x.dims[a] is not None for a in over):
             size = int(np.prod([x.dims[a] for a in over], dtype=np.int64))
             count = to_tensor(size, dtype, "Const")

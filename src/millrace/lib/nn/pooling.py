@@ -48,6 +48,8 @@ def pool(
       ValueError: the shapes or the arguments do not fit together.
     """
     rate = window_args.one_of_two("dilation_rate", dilation_rate, "dilations", dilations)
+    if pooling_type not in ("MAX", "AVG"):
+        raise ValueError(f"pool: pooling_type must be MAX or AVG. Received: {pooling_type!r}")
     with name_scope(name, f"{pooling_type.lower()}_pool", [input]) as scope:
         input = to_tensor(input, name="input")
         axes = len(window_shape)
@@ -66,8 +68,6 @@ def pool(
             raise ValueError(
                 f"pool: SAME padding does not go with dilation. Received: dilation_rate {spread}"
             )
-        if pooling_type not in ("MAX", "AVG"):
-            raise ValueError(f"pool: pooling_type must be MAX or AVG. Received: {pooling_type!r}")
         if any(s > w for s, w in zip(steps, window_shape, strict=True)):
             raise ValueError(
                 "pool: strides must not be longer than the window. "

@@ -1,42 +1,16 @@
-"""`tf.gfile` and `tf.io.gfile`: files of this machine under TensorFlow's names and errors."""
+"""`tf.gfile` and `tf.io.gfile`: files under TensorFlow's names and errors: those of this machine, and
+remote ones where the package fsspec is installed.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import glob as globbing
-import os
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from millrace.core import errors
+from millrace.core import errors, filesystems
 from millrace.core.errors import refusal
+from millrace.core.file_errors import naming
 from millrace.core.public import public
-
-_CLASSES: tuple[tuple[type[OSError], type[errors.OpError]], ...] = (
-    (FileNotFoundError, errors.NotFoundError),
-    (FileExistsError, errors.AlreadyExistsError),
-    (PermissionError, errors.PermissionDeniedError),
-    (IsADirectoryError, errors.FailedPreconditionError),
-    (NotADirectoryError, errors.FailedPreconditionError),
-)
-
-
-def _path(path: Any) -> str:
-    text = os.fspath(path) if not isinstance(path, bytes) else path.decode()
-    return text[len("file://") :] if text.startswith("file://") else text
-
-
-@contextlib.contextmanager
-def _as_tf(path: Any) -> Iterator[None]:
-    """Turns Python's errors about files into TensorFlow's."""
-    try:
-        yield
-    except OSError as error:
-        cls = next((c for kind, c in _CLASSES if isinstance(error, kind)), errors.UnknownError)
-        if cls is errors.UnknownError and "not empty" in str(error.strerror):
-            cls = errors.FailedPreconditionError
-        raise cls(None, None, f"{_path(path)}; {error.strerror or error}") from None  # type: ignore[call-arg]
 
 
 @public(
@@ -74,9 +48,9 @@ class GFile:
         if purpose == "write" and self._mode in ("r", "rb"):
             raise errors.PermissionDeniedError(None, None, "File isn't open for writing")
         if self._opened is None:
-            with _as_tf(self._name):
+            with naming(self._name):
                 encoding = None if "b" in self._mode else "utf-8"
-                self._opened = open(_path(self._name), self._mode, encoding=encoding)  # noqa: SIM115
+                self._opened = filesystems.open_file(self._name, self._mode, encoding=encoding)
         return self._opened
 
     def read(self, n: int = -1) -> Any:
@@ -183,30 +157,30 @@ class FileStatistics:
 @public("gfile.Exists", "python.platform.gfile.Exists")
 def exists_v1(filename: Any) -> bool:
     """True where there is a file or folder of that name."""
-    return os.path.exists(_path(filename))
+    return filesystems.exists(filename)
 
 
 @public("io.gfile.exists")
 def exists(path: Any) -> bool:
     """True where there is a file or folder of that name."""
-    return os.path.exists(_path(path))
+    return filesystems.exists(path)
 
 
 @public("gfile.IsDirectory", "python.platform.gfile.IsDirectory")
 def is_directory(dirname: Any) -> bool:
     """True for a folder."""
-    return os.path.isdir(_path(dirname))
+    return filesystems.is_directory(dirname)
 
 
 @public("io.gfile.isdir")
 def isdir(path: Any) -> bool:
     """True for a folder."""
-    return os.path.isdir(_path(path))
+    return filesystems.is_directory(path)
 
 
 def _glob(pattern: Any) -> list[Any]:
     patterns = pattern if isinstance(pattern, list | tuple) else [pattern]
-    return [found for p in patterns for found in sorted(globbing.glob(_path(p)))]
+    return [found for p in patterns for found in filesystems.matching(p)]
 
 
 @public("gfile.Glob", "python.platform.gfile.Glob")
@@ -228,9 +202,9 @@ def list_directory(dirname: Any) -> list[str]:
     Raises:
       NotFoundError: there is no such folder.
     """
-    if not os.path.isdir(_path(dirname)):
-        raise errors.NotFoundError(None, None, f"Could not find directory {_path(dirname)}")
-    return sorted(os.listdir(_path(dirname)))
+    if not filesystems.is_directory(dirname):
+        raise errors.NotFoundError(None, None, f"Could not find directory {filesystems.local(dirname)}")
+    return filesystems.names_in(dirname)
 
 
 @public("io.gfile.listdir")
@@ -247,8 +221,8 @@ def make_directory(dirname: Any) -> None:
       NotFoundError: the folder around it does not exist.
       AlreadyExistsError: it exists.
     """
-    with _as_tf(dirname):
-        os.mkdir(_path(dirname))
+    with naming(dirname):
+        filesystems.make_directory(dirname)
 
 
 @public("io.gfile.mkdir")
@@ -260,8 +234,8 @@ def mkdir(path: Any) -> None:
 @public("gfile.MakeDirs", "python.platform.gfile.MakeDirs")
 def make_directories(dirname: Any) -> None:
     """Makes a folder and those around it; one that exists is left alone."""
-    with _as_tf(dirname):
-        os.makedirs(_path(dirname), exist_ok=True)
+    with naming(dirname):
+        filesystems.make_directories(dirname)
 
 
 @public("io.gfile.makedirs")
@@ -277,8 +251,8 @@ def remove_v1(filename: Any) -> None:
     Raises:
       NotFoundError: there is none.
     """
-    with _as_tf(filename):
-        os.remove(_path(filename))
+    with naming(filename):
+        filesystems.remove(filename)
 
 
 @public("io.gfile.remove")
@@ -294,12 +268,8 @@ def delete_recursively(dirname: Any) -> None:
     Raises:
       NotFoundError: there is none.
     """
-    path = _path(dirname)
-    with _as_tf(dirname):
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        else:
-            os.remove(path)
+    with naming(dirname):
+        filesystems.remove_tree(dirname)
 
 
 @public("io.gfile.rmtree")
@@ -309,8 +279,8 @@ def rmtree(path: Any) -> None:
 
 
 def _refuse_existing(path: Any, overwrite: bool) -> None:
-    if os.path.exists(_path(path)) and not overwrite:
-        raise errors.AlreadyExistsError(None, None, f"file already exists: {_path(path)}")
+    if filesystems.exists(path) and not overwrite:
+        raise errors.AlreadyExistsError(None, None, f"file already exists: {filesystems.local(path)}")
 
 
 @public("gfile.Copy", "python.platform.gfile.Copy")
@@ -321,11 +291,11 @@ def copy_v1(oldpath: Any, newpath: Any, overwrite: bool = False) -> None:
       NotFoundError: there is none.
       AlreadyExistsError: the target exists and `overwrite` is False.
     """
-    with _as_tf(oldpath):
-        os.stat(_path(oldpath))
+    with naming(oldpath):
+        filesystems.status(oldpath)
     _refuse_existing(newpath, overwrite)
-    with _as_tf(newpath):
-        shutil.copyfile(_path(oldpath), _path(newpath))
+    with naming(newpath):
+        filesystems.copy(oldpath, newpath)
 
 
 @public("io.gfile.copy")
@@ -337,11 +307,11 @@ def copy(src: Any, dst: Any, overwrite: bool = False) -> None:
 @public("gfile.Rename", "python.platform.gfile.Rename")
 def rename_v1(oldname: Any, newname: Any, overwrite: bool = False) -> None:
     """Renames or moves a file or folder; errors as for `Copy`."""
-    with _as_tf(oldname):
-        os.stat(_path(oldname))
+    with naming(oldname):
+        filesystems.status(oldname)
     _refuse_existing(newname, overwrite)
-    with _as_tf(newname):
-        os.replace(_path(oldname), _path(newname))
+    with naming(newname):
+        filesystems.rename(oldname, newname)
 
 
 @public("io.gfile.rename")
@@ -357,9 +327,9 @@ def stat(path: Any) -> FileStatistics:
     Raises:
       NotFoundError: there is no such file.
     """
-    with _as_tf(path):
-        found = os.stat(_path(path))
-    return FileStatistics(found.st_size, found.st_mtime_ns, os.path.isdir(_path(path)))
+    with naming(path):
+        found = filesystems.status(path)
+    return FileStatistics(found.length, found.mtime_nsec, found.is_directory)
 
 
 @public("gfile.Stat", "python.platform.gfile.Stat")
@@ -368,16 +338,10 @@ def stat_v1(filename: Any) -> FileStatistics:
     return stat(filename)
 
 
-def _walk(top: Any, downwards: bool, onerror: Any = None) -> Iterator[tuple[str, list[str], list[str]]]:
-    for folder, folders, files in os.walk(_path(top), topdown=downwards, onerror=onerror):
-        folders.sort()
-        yield folder, list(folders), sorted(files)
-
-
 @public("gfile.Walk", "python.platform.gfile.Walk")
 def walk_v1(top: Any, in_order: bool = True) -> Iterator[tuple[str, list[str], list[str]]]:
     """(folder, folders in it, files in it) for all folders from `top` down, those around first by default."""
-    return _walk(top, in_order)
+    return filesystems.walk(top, in_order)
 
 
 @public("io.gfile.walk")
@@ -389,4 +353,4 @@ def walk(top: Any, topdown: bool = True, onerror: Any = None) -> Iterator[tuple[
       topdown: a folder before those in it.
       onerror: called with each error.
     """
-    return _walk(top, topdown, onerror)
+    return filesystems.walk(top, topdown, onerror)

@@ -467,8 +467,15 @@ def static_state_saving_rnn(
       (a list of outputs, the last state).
 
     Raises:
+      TypeError: `cell` is not a cell, or `state_saver` cannot save a state.
       ValueError: there is not one name for each state.
     """
+    _check_cell(cell)
+    if not hasattr(state_saver, "state") or not hasattr(state_saver, "save_state"):
+        raise TypeError(
+            "static_state_saving_rnn: state_saver needs the methods state and save_state. "
+            f"Received: {state_saver!r}"
+        )
     sizes, names = nest.flatten(cell.state_size), nest.flatten(state_name)
     if len(sizes) != len(names):
         raise ValueError(f"#elems(state_name) != #elems(state_size): {len(names)} vs. {len(sizes)}")

@@ -30,6 +30,8 @@ from millrace.opkit.rules import axes
 
 # ---------------------------------------------------------------- windows
 
+_LONG = 1 << 24  # elements of a window that is not put into the graph as a constant
+
 
 def _cosine_window(
     name: str | None, default: str, length: Any, periodic: Any, dtype: Any, a: float, b: float
@@ -41,6 +43,10 @@ def _cosine_window(
         count = whole(length, "window_length")
         if isinstance(periodic, Tensor):
             periodic = static_value(periodic)
+        if isinstance(count, int) and count >= _LONG:  # computed in the run, where it may be too much
+            if count >= 1 << 31:
+                raise ValueError(f"{default}: window_length must fit int32. Received: {count}")
+            count = to_tensor(count, dtypes.int32)
         if isinstance(count, int):
             if count == 1:
                 return to_tensor(np.ones(1, dtype.np_dtype), dtype)
@@ -379,6 +385,10 @@ def mfccs_from_log_mel_spectrograms(log_mel_spectrograms: Any, name: str | None 
     """
     with name_scope(name, "mfccs_from_log_mel_spectrograms", [log_mel_spectrograms]):
         x = to_tensor(log_mel_spectrograms)
+        if x.dims == ():
+            raise ValueError(
+                f"mfccs_from_log_mel_spectrograms: an axis of bins is needed. Received: the scalar {x}"
+            )
         count = length(x, -1)
         if count == 0:
             raise ValueError("num_mel_bins must be positive. Received: 0")

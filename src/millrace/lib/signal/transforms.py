@@ -126,10 +126,12 @@ def _shift(x: Any, axes: Any, name: str | None, default: str, sign: int) -> Tens
     with name_scope(name, default, [x]) as scope:
         x = to_tensor(x)
         rank = rank_of(x)
+        if isinstance(axes, int):
+            axes = [axes]
+        if axes is not None and x.dims is not None and not all(-len(x.dims) <= a < len(x.dims) for a in axes):
+            raise ValueError(f"{default}: axes must be axes of x, of shape {x.shape}. Received: {axes!r}")
         if axes is None:
             axes = list(range(rank))
-        elif isinstance(axes, int):
-            axes = [axes]
         by = [(length(x, a) + (sign < 0)) // 2 for a in axes]
         shift = to_tensor(vector(*by), name="shift")
         return raw.Roll(x, shift, to_tensor(np.array(axes, np.int32), name="axis"), name=scope)
@@ -188,6 +190,8 @@ def dct(
     _check_cosine(type, n, axis, norm, "DCT")
     with name_scope(name, "dct", [input]):
         x = to_tensor(input, dtypes.float32)
+        if x.dims == ():
+            raise ValueError(f"{name or 'dct'}: input needs an axis of samples. Received: the scalar {x}")
         count = length(x, -1)
         if n is not None:
             taken = n if not isinstance(count, int) else min(n, count)

@@ -593,7 +593,12 @@ def sparse_mask(a: IndexedSlices, mask_indices: Any, name: str | None = None) ->
 
     Returns:
       An IndexedSlices.
+
+    Raises:
+      TypeError: `a` is not an IndexedSlices.
     """
+    if not isinstance(a, IndexedSlices):
+        raise TypeError(f"sparse_mask: a must be an IndexedSlices. Received: {a!r}")
     with name_scope(name, "sparse_mask", [a.values, mask_indices]) as scope:
         kept, places = raw.ListDiff(a.indices, mask_indices)
         return IndexedSlices(raw.GatherV2(a.values, places, 0, name=scope), kept, a.dense_shape)

@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest
@@ -28,6 +29,8 @@ from millrace.session.devices import list_devices
 from millrace.session.session import Session
 
 _SEED = 87654321
+
+public("test.mock")(mock)
 
 
 class _TemporaryFolder:
@@ -194,6 +197,7 @@ class TestCase(ArrayAssertions):
         self._temporary = ""
         random.seed(_SEED)
         np.random.seed(_SEED)
+        defaults.graph_stack.items.clear()  # also where a test starts while graphs are entered
         defaults.reset_default_graph()
         defaults.get_default_graph().seed = _SEED
 

@@ -20,7 +20,7 @@ def check_distribution(
     """Fills in the defaults of a variable's distribution, and whether it is trainable.
 
     Raises:
-      ValueError: a value is of another kind, or a trainable variable synchronizes on read.
+      ValueError: a value is of another kind.
     """
     synchronization = VariableSynchronization.AUTO if synchronization is None else synchronization
     aggregation = VariableAggregation.NONE if aggregation is None else aggregation
@@ -30,14 +30,9 @@ def check_distribution(
         )
     if not isinstance(aggregation, VariableAggregation):
         raise ValueError(f"Variable '{name}': invalid variable aggregation mode. Received: {aggregation!r}")
-    if synchronization is VariableSynchronization.ON_READ:
-        if trainable:
-            raise ValueError(
-                f"Variable '{name}': synchronization ON_READ needs trainable=False: replicas update "
-                "such a variable apart"
-            )
-        trainable = False
-    return synchronization, aggregation, True if trainable is None else trainable
+    if trainable is None:
+        trainable = synchronization is not VariableSynchronization.ON_READ
+    return synchronization, aggregation, trainable
 
 
 def collections_for(collections: Any, trainable: bool, constraint: Any, initial_value: Any) -> list[str]:

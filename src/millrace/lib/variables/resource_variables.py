@@ -172,6 +172,11 @@ class WrittenVariable(ResourceVariable):
             return super()._strided_slice_assign(*arguments, **masks)
 
     @property
+    def name(self) -> str:
+        """The name of the write."""
+        return self._write_op.name
+
+    @property
     def op(self) -> Operation:
         """The write."""
         return self._write_op

@@ -225,6 +225,11 @@ def _scopes(graph: Graph | None = None) -> _Scopes:
     return (graph or get_default_graph()).get_scoped("variable_scopes", _Scopes)
 
 
+def unique_scope_name(prefix: str) -> str:
+    """`prefix`, numbered where the current variable scope has one of that name already."""
+    return _scopes().unique(prefix)
+
+
 def default_store() -> VariableStore:
     """The store of the default graph's variables by name."""
     return get_default_graph().get_scoped("variable_store", VariableStore)

@@ -77,8 +77,15 @@ def variables_initializer(var_list: Iterable[Any], name: str = "init") -> Operat
     Args:
       var_list: the variables.
       name: op name.
+
+    Raises:
+      TypeError: one of `var_list` is not a variable.
     """
-    return group(*[v.initializer for v in var_list or ()], name=name)
+    variables = list(var_list or ())
+    for variable in variables:
+        if not hasattr(variable, "initializer"):
+            raise TypeError(f"variables_initializer: var_list must hold variables. Received: {variable!r}")
+    return group(*[v.initializer for v in variables], name=name)
 
 
 @public("initialize_variables")

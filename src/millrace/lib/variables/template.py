@@ -9,7 +9,12 @@ from typing import Any
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
-from millrace.lib.variables.scope import VariableScope, variable_scope
+from millrace.lib.variables.scope import (
+    VariableScope,
+    pure_variable_scope,
+    unique_scope_name,
+    variable_scope,
+)
 
 
 @public("make_template", "python.ops.template.make_template")
@@ -59,7 +64,8 @@ class Template:
         self._variable_scope: VariableScope | None = None
         self._variables_created = False
         if create_scope_now:
-            with variable_scope(unique_name, name, custom_getter=custom_getter) as scope:
+            chosen = unique_name or unique_scope_name(name)  # the first call opens the name scope
+            with pure_variable_scope(chosen, custom_getter=custom_getter) as scope:
                 self._variable_scope = scope
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -107,6 +113,8 @@ class Template:
         """The scope, or None before the first call."""
         return self._variable_scope
 
+    var_scope = variable_scope
+
     @property
     def variable_scope_name(self) -> str | None:
         """The scope's name, or None before the first call."""
@@ -145,5 +153,12 @@ class Template:
             else []
         )
 
+    @property
+    def non_trainable_variables(self) -> list[Any]:
+        """The global and local variables of the scope that are not trainable."""
+        trained = {id(v) for v in self.trainable_variables}
+        return [v for v in self.variables if id(v) not in trained]
+
     weights = variables
     trainable_weights = trainable_variables
+    non_trainable_weights = non_trainable_variables

@@ -17,7 +17,8 @@ from millrace.lib.summary.operations import scalar
 from millrace.ops.array.constant import placeholder
 from millrace.ops.math.cast import cast
 from millrace.ops.math.select import maximum
-from millrace.training.coordination.queue_runner import QueueRunner, add_queue_runner
+from millrace.training.coordination.feeding import FeedingQueueRunner
+from millrace.training.coordination.queue_runner import add_queue_runner
 
 
 class RowFeeder:
@@ -66,32 +67,6 @@ class RowFeeder:
         return dict(zip(self._placeholders, values, strict=True))
 
 
-class FeedingQueueRunner(QueueRunner):
-    """A queue runner whose threads feed what they put into the queue.
-
-    Args:
-      queue: the queue.
-      enqueue_ops: one for each thread.
-      feed_fns: one for each thread, which gives what to feed.
-    """
-
-    def __init__(self, queue: Any, enqueue_ops: list[Any], feed_fns: list[Callable[[], Any]]) -> None:
-        super().__init__(queue, enqueue_ops)
-        self._feeds = list(zip(enqueue_ops, feed_fns, strict=True))
-        self._taken = 0
-
-    def _enqueuer(self, sess: Any, enqueue_op: Any) -> Any:
-        with self._lock:
-            place = self._taken % len(self._feeds)
-            self._taken += 1
-        op, feed = self._feeds[place]
-        return lambda: sess.run(op, feed_dict=feed())
-
-    def to_proto(self, export_scope: str | None = None) -> Any:
-        """None: what feeds cannot be written down."""
-        del export_scope
-
-
 def queued(
     arrays: list[Any], capacity: int, shuffle: bool, num_threads: int, rows: int, num_epochs: int | None
 ) -> Any:
@@ -110,7 +85,7 @@ def queued(
             given = [placeholder(t) for t in types]
             enqueue_ops.append(queue.enqueue_many(given))
             feeders.append(RowFeeder(given, arrays, rows, shuffle, num_epochs))
-        add_queue_runner(FeedingQueueRunner(queue, enqueue_ops, feeders))
+        add_queue_runner(FeedingQueueRunner(queue, enqueue_ops, feed_fns=feeders))
         full = cast(maximum(0, queue.size() - least), float32) * (1.0 / (capacity - least))
         scalar(f"queue/{queue.name}fraction_over_{least}_of_{capacity - least}_full", full)
         return queue

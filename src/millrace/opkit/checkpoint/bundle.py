@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import dtypes, protos
+from millrace.core import dtypes, filesystems, protos
 from millrace.core.dtypes import DType
 from millrace.core.errors import (
     DataLossError,
@@ -38,7 +38,7 @@ def data_path(prefix: str, shard: int, shards: int) -> str:
 
 def exists(prefix: str) -> bool:
     """Whether there is a checkpoint of that name and format."""
-    return os.path.isfile(prefix + ".index") or os.path.isfile(prefix + ".index" + files.NEW)
+    return any(map(filesystems.exists, (prefix + ".index", prefix + ".index" + files.NEW)))
 
 
 def write(prefix: str, *shards: Sequence[tuple[str, str, DType, Any]]) -> None:
@@ -209,9 +209,9 @@ class Bundle:
         self.prefix = prefix
         self._handles: dict[int, int] = {}
         with files.folder_lock(prefix, shared=True):
-            self._is_new = os.path.exists(prefix + ".index" + files.NEW)
+            self._is_new = filesystems.exists(prefix + ".index" + files.NEW)
             path = files.current(prefix + ".index", self._is_new)
-            with naming(path), open(path, "rb") as file:
+            with naming(path), filesystems.open_file(path) as file:
                 data = file.read()
             self._read_index(data, path)
             if self.shards <= _OPEN_AT_ONCE:

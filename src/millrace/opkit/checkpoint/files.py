@@ -14,10 +14,13 @@ import fcntl
 import glob
 import os
 import secrets
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from millrace.core import filesystems
 from millrace.core.file_errors import file_error, naming
 
 NEW = ".new"
@@ -206,7 +209,17 @@ def open_file(path: str) -> int:
     Raises:
       OpError: it cannot be opened.
     """
+    if filesystems.remote(path) is not None:
+        return _fetched(path)
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise file_error(error, path) from None
+
+
+def _fetched(path: str) -> int:
+    """A handle of a nameless copy of a remote file, which is gone when it is closed."""
+    with naming(path), filesystems.open_file(path) as file, tempfile.TemporaryFile() as copy:
+        shutil.copyfileobj(file, copy)
+        copy.flush()
+        return os.dup(copy.fileno())

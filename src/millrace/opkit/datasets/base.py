@@ -22,6 +22,16 @@ INFINITE = -1
 UNKNOWN = -2
 
 
+class Watching:
+    """Who looks on when pipelines work: asked when each begins.
+
+    Attributes:
+      meter: `meter.watched(dataset, stage)` gives the stage to use instead; None where nobody does.
+    """
+
+    meter: Any = None
+
+
 class Run:
     """What the stages of one iterator share.
 
@@ -32,7 +42,7 @@ class Run:
       adapt: what an optimizer makes of the datasets that functions return.
     """
 
-    __slots__ = ("_states", "adapt", "cancellation", "functions", "waits")
+    __slots__ = ("_meter", "_states", "adapt", "cancellation", "functions", "waits")
 
     def __init__(self) -> None:
         step = current()
@@ -44,6 +54,12 @@ class Run:
         self.functions: Any = found.functions
         self.adapt: Callable[[Dataset], Dataset] | None = None
         self._states: dict[Any, Any] = {}
+        self._meter = Watching.meter
+
+    def begin(self, dataset: Dataset) -> Stage:
+        """`dataset` at work, at its beginning."""
+        stage = dataset.start(self)
+        return stage if self._meter is None else self._meter.watched(dataset, stage)
 
     def start(self, function: Any, captured: Sequence[Any]) -> Callable[..., Sequence[Any]]:
         """A Python function of the explicit arguments of `function`.
@@ -83,12 +99,14 @@ class Dataset:
             return self.owns
         return bool(self.sources) and all(source.fresh for source in self.sources)
 
+    visible = True  # a stage of its own, for people
+
     def slow(self, run: Run) -> bool:
         """True where taking an element may wait, or takes long enough for a thread of its own."""
         return any(source.slow(run) for source in self.sources)
 
     def start(self, run: Run) -> Stage:
-        """The dataset at work, at its beginning."""
+        """The dataset at work, at its beginning; called by `Run.begin`."""
         raise NotImplementedError
 
     def cardinality(self) -> int:
@@ -141,7 +159,7 @@ class Through(Stage):
     __slots__ = ("input",)
 
     def __init__(self, dataset: Dataset, run: Run) -> None:
-        self.input = dataset.sources[0].start(run)
+        self.input = run.begin(dataset.sources[0])
 
     def save(self) -> Any:
         return {"input": self.input.save()}

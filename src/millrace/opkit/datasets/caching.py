@@ -35,7 +35,7 @@ class _Remembered(Stage):
         self._run = run
         self._place = 0
         self._elements: list[Element] = []
-        self.input: Stage | None = None if dataset.elements is not None else dataset.sources[0].start(run)
+        self.input: Stage | None = None if dataset.elements is not None else run.begin(dataset.sources[0])
 
     def next(self) -> Element | None:
         if self.input is not None:
@@ -70,7 +70,7 @@ class _Remembered(Stage):
             return
         self._elements = elements
         if self.input is None:
-            self.input = self._dataset.sources[0].start(self._run)
+            self.input = self._run.begin(self._dataset.sources[0])
         self.input.restore(state["input"])
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class _FileWriter(Stage):
 
     def __init__(self, dataset: Cache, run: Run) -> None:
         self._dataset = dataset
-        self.input = dataset.sources[0].start(run)
+        self.input = run.begin(dataset.sources[0])
         self._count = 0
         self._writer: CacheWriter | None = None
         self._lock = dataset.path + "_0.lockfile"

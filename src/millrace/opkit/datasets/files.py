@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -10,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from millrace.core import dtypes, errors
+from millrace.core import dtypes, errors, filesystems
 from millrace.core.errors import refusal
 from millrace.opkit.datasets.base import (
     UNKNOWN,
@@ -200,7 +199,7 @@ class FixedLength(Files):
             if self._compression:
                 yield from self._compressed(file, path)
                 return
-            size = os.fstat(file.fileno()).st_size - self._header - self._footer
+            size = file.seek(0, os.SEEK_END) - self._header - self._footer
             if size % self._length:
                 raise refusal(
                     f"Excess data in input file {path}: {size} bytes are not a multiple of "
@@ -352,7 +351,7 @@ class Matching(Files):
 
     def read(self, path: str) -> Iterator[Element]:
         """The names that match one pattern."""
-        for name in sorted(glob.glob(path)):
+        for name in filesystems.matching(path):
             yield (string(os.fsencode(name)),)
 
 

@@ -53,7 +53,7 @@ def opened(results: Any, run: Run, threads: bool, ahead: int = _AHEAD) -> Stage:
     that pays.
     """
     dataset = returned(results, run)
-    stage = dataset.start(run)
+    stage = run.begin(dataset)
     if threads and dataset.slow(run):
         return Background(stage, ahead, run, f"interleave '{dataset.op.name}'")
     return stage

@@ -62,7 +62,7 @@ class IteratorResource(_Resource):
     def make(self, dataset: Dataset) -> None:
         """Starts at the beginning of `dataset`."""
         run = Run()
-        stage = dataset.start(run)
+        stage = run.begin(dataset)
         old, self._stage = self._stage, stage
         self._dataset, self._fresh, self._run = dataset, dataset.fresh, run
         if old is not None:
@@ -115,7 +115,7 @@ class IteratorResource(_Resource):
             self._started()
             assert self._dataset is not None
             run = Run()
-            stage = self._dataset.start(run)
+            stage = run.begin(self._dataset)
             stage.restore(decode(state, self._dataset))
             old, self._stage, self._run = self._stage, stage, run
             if old is not None:
@@ -250,7 +250,7 @@ def handle_of(resource: Any) -> np.ndarray:
 def write_records(dataset: Dataset, filename: Any, compression_type: Any) -> None:
     """Writes the elements of a dataset of strings to a file of records."""
     run = Run()
-    stage = dataset.start(run)
+    stage = run.begin(dataset)
     writer = records.Writer(text(filename).decode(errors="surrogateescape"), text(compression_type).decode())
     try:
         while (element := stage.next()) is not None:

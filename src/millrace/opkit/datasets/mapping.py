@@ -401,7 +401,7 @@ class _FlatMapped(Calling):
 
 def started(results: Any, run: Run) -> Stage:
     """The dataset that a function returned, at work."""
-    return returned(results, run).start(run)
+    return run.begin(returned(results, run))
 
 
 def returned(results: Any, run: Run) -> Dataset:

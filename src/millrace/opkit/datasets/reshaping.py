@@ -76,7 +76,7 @@ class _MappedBatches(Stage):
     def __init__(self, dataset: Batch, source: Dataset, call: Any, run: Run) -> None:
         self._dataset = dataset
         self._call = call
-        self.input = source.sources[0].start(run)
+        self.input = run.begin(source.sources[0])
 
     def next(self) -> Element | None:
         dataset = self._dataset
@@ -262,7 +262,7 @@ class Zip(Dataset):
         super().__init__(op, *input_datasets)
 
     def start(self, run: Run) -> Stage:
-        return _Zipped([source.start(run) for source in self.sources])
+        return _Zipped([run.begin(source) for source in self.sources])
 
     def cardinality(self) -> int:
         counts = [source.cardinality() for source in self.sources]

@@ -131,7 +131,7 @@ class _Repeated(Stage):
         self._run = run
         self._epoch = 0
         self._first = True
-        self.input: Stage | None = None if dataset.count == 0 else dataset.sources[0].start(run)
+        self.input: Stage | None = None if dataset.count == 0 else run.begin(dataset.sources[0])
 
     def next(self) -> Element | None:
         while self.input is not None:
@@ -146,7 +146,7 @@ class _Repeated(Stage):
                 break
             self._epoch += 1
             more = count < 0 or self._epoch < count
-            self.input = self._dataset.sources[0].start(self._run) if more else None
+            self.input = self._run.begin(self._dataset.sources[0]) if more else None
             self._first = True
         return None
 
@@ -260,7 +260,7 @@ class _Concatenated(Stage):
         self._dataset = dataset
         self._run = run
         self._place = 0
-        self.input = dataset.sources[0].start(run)
+        self.input = run.begin(dataset.sources[0])
 
     def next(self) -> Element | None:
         while self._place < 2:
@@ -270,7 +270,7 @@ class _Concatenated(Stage):
             self.input.close()
             self._place += 1
             if self._place == 1:
-                self.input = self._dataset.sources[1].start(self._run)
+                self.input = self._run.begin(self._dataset.sources[1])
         return None
 
     def save(self) -> Any:
@@ -279,7 +279,7 @@ class _Concatenated(Stage):
     def restore(self, state: Any) -> None:
         self._place = state["place"]
         if self._place:
-            self.input = self._dataset.sources[1].start(self._run)
+            self.input = self._run.begin(self._dataset.sources[1])
         if state["input"] is not None:
             self.input.restore(state["input"])
 
@@ -357,8 +357,8 @@ class _Directed(Stage):
 
     def __init__(self, dataset: Directed, run: Run) -> None:
         self._dataset = dataset
-        self._selector = dataset.sources[0].start(run)
-        self._stages = [source.start(run) for source in dataset.sources[1:]]
+        self._selector = run.begin(dataset.sources[0])
+        self._stages = [run.begin(source) for source in dataset.sources[1:]]
         self._open = [True] * len(self._stages)
 
     def next(self) -> Element | None:
@@ -400,8 +400,10 @@ class _Directed(Stage):
 class Same(Dataset):
     """The elements as they are: options, statistics, and what TensorFlow does to make a pipeline faster."""
 
+    visible = False
+
     def start(self, run: Run) -> Stage:
-        return self.sources[0].start(run)
+        return run.begin(self.sources[0])
 
 
 class Prefetch(Dataset):
@@ -413,7 +415,7 @@ class Prefetch(Dataset):
             raise invalid(self, f"buffer_size must be >= 0 or set to AUTOTUNE. Received: {self.size}")
 
     def start(self, run: Run) -> Stage:
-        stage = self.sources[0].start(run)
+        stage = run.begin(self.sources[0])
         if self.size == 0:
             return stage
         return Background(stage, 8 if self.size < 0 else self.size, run, f"prefetch '{self.op.name}'")

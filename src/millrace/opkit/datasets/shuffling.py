@@ -115,7 +115,7 @@ class _Shuffled(Stage):
         self._slices = [[0, 0]]
         self._held = 0
         self._epoch = 0
-        self.input: Stage | None = dataset.sources[0].start(run)
+        self.input: Stage | None = run.begin(dataset.sources[0])
 
     def next(self) -> Element | None:
         size = self._size
@@ -196,7 +196,7 @@ class _Shuffled(Stage):
             return  # an empty input, which would be repeated for ever
         self._epoch += 1
         if dataset.count < 0 or self._epoch < dataset.count:
-            self.input = dataset.sources[0].start(self._run)
+            self.input = self._run.begin(dataset.sources[0])
             self._slices.append([last[1], last[1]])
 
     def save(self) -> Any:
@@ -254,7 +254,7 @@ class _Sampled(Stage):
     __slots__ = ("_rate", "_words", "input")
 
     def __init__(self, dataset: Sampling, run: Run) -> None:
-        self.input = dataset.sources[0].start(run)
+        self.input = run.begin(dataset.sources[0])
         self._rate = dataset.rate
         self._words = _Words(dataset.seeds)
 

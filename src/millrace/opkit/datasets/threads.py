@@ -79,6 +79,12 @@ class _Buffer:
             self.changed.notify_all()
 
 
+def _end(thread: threading.Thread) -> None:
+    """Waits for a thread that was told to end; one that is about to start ends by itself."""
+    if thread.ident is not None and thread is not threading.current_thread():
+        thread.join(_PATIENCE)
+
+
 class Background(Stage):
     """Another stage, run ahead by a thread that keeps up to `size` elements."""
 
@@ -131,8 +137,8 @@ class Background(Stage):
         buffer.stop()
         if thread is None:
             self.input.close()
-        elif thread is not threading.current_thread():
-            thread.join(_PATIENCE)
+        else:
+            _end(thread)
 
     def __del__(self) -> None:
         self._buffer.stop()
@@ -225,5 +231,4 @@ class Pool:
             self._waiting.clear()
             self.changed.notify_all()
         for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(_PATIENCE)
+            _end(thread)

@@ -7,6 +7,7 @@ import io
 import zlib
 from typing import IO, Any
 
+from millrace.core import filesystems
 from millrace.core.file_errors import naming
 
 _PIECE = 1 << 18  # bytes read at once
@@ -83,7 +84,7 @@ def open_packed(path: str, compression: str = "") -> Any:
       FailedPreconditionError: it is a folder.
     """
     with naming(path):
-        file = open(path, "rb")  # noqa: SIM115 - whoever asked closes it
+        file = filesystems.open_file(path)
     if compression == "GZIP":
         return _Gzip(file)
     return io.BufferedReader(_Unpacked(file), _PIECE) if compression == "ZLIB" else file

@@ -4,7 +4,6 @@ offset).
 
 from __future__ import annotations
 
-import gzip
 import struct
 import zlib
 from collections.abc import Generator
@@ -12,13 +11,14 @@ from typing import IO, Any
 
 import google_crc32c
 
-from millrace.core import errors
+from millrace.core import errors, filesystems
 from millrace.opkit.records.opening import BROKEN, open_packed
 
 _OFFSET = 0xA282EAD8
 _HEAD, _CHECK = struct.Struct("<QI"), struct.Struct("<I")
 _PIECE = 1 << 18  # bytes read at once
 _MOST_LENGTHS = 1024
+_GZIP = 31  # zlib's number for the form of gzip
 
 
 def mask(crc: int) -> int:
@@ -123,13 +123,11 @@ class Writer:
 
     def __init__(self, path: str, compression: str = "", level: int = -1) -> None:
         self._zlib: Any = None
-        self._file: IO[bytes] | Any
+        self._file: IO[bytes] = filesystems.open_file(path, "wb")
         if compression == "GZIP":
-            self._file = gzip.open(path, "wb", 9 if level < 0 else level)  # noqa: SIM115 - closed by close()
-        else:
-            self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
-            if compression == "ZLIB":
-                self._zlib = zlib.compressobj(level)
+            self._zlib = zlib.compressobj(9 if level < 0 else level, wbits=_GZIP)
+        elif compression == "ZLIB":
+            self._zlib = zlib.compressobj(level)
 
     def write(self, record: bytes) -> None:
         """Appends one record."""

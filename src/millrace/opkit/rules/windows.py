@@ -10,7 +10,13 @@ Pairs = tuple[tuple[int, int], ...]
 
 
 def is_channels_first(data_format: str) -> bool:
-    """True for NCHW, NCW and NCDHW."""
+    """True for NCHW, NCW and NCDHW.
+
+    Raises:
+      TypeError: it is not a string.
+    """
+    if not isinstance(data_format, str):
+        raise TypeError(f"data_format must be a string. Received: {data_format!r}")
     return data_format.startswith("NC")
 
 

@@ -449,8 +449,13 @@ def parallel_stack(values: Any, name: str = "parallel_stack") -> Tensor:
       name: op name.
 
     Raises:
-      ValueError: the shapes differ or are not fully known.
+      TypeError: `values` is not a list.
+      ValueError: it is empty, or the shapes differ or are not fully known.
     """
+    if not isinstance(values, list | tuple | np.ndarray):
+        raise TypeError(f"parallel_stack: values must be a list of tensors. Received: {values!r}")
+    if not len(values):
+        raise ValueError(f"parallel_stack: values must hold at least one tensor. Received: {values!r}")
     with get_default_graph().name_scope(name):
         first = to_tensor(values[0])
         if not shapes.fully_defined(first.dims):

@@ -269,6 +269,7 @@ def range_(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, nam
       name: op name.
 
     Raises:
+      TypeError: an argument is not a number.
       ValueError: `delta` is zero or leads away from `limit`.
 
     Example:
@@ -286,7 +287,7 @@ def range_(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, nam
             widths = [int32, int64, float32, float64]
             for end in ends:
                 if end.dtype.base_dtype not in widths:
-                    raise AssertionError(
+                    raise TypeError(
                         f"range: start, limit and delta must be int or float. Received: {end.dtype.name}"
                     )
             chosen = max((end.dtype.base_dtype for end in ends), key=widths.index)

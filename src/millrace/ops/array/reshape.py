@@ -304,6 +304,7 @@ def squeeze(input: Any, axis: Any = None, name: str | None = None, squeeze_dims:
       squeeze_dims: the old name of `axis`.
 
     Raises:
+      TypeError: `axis` is a tensor.
       ValueError: both `axis` and `squeeze_dims` are given, or a named dimension is known to be longer than 1.
 
     Example:
@@ -311,6 +312,8 @@ def squeeze(input: Any, axis: Any = None, name: str | None = None, squeeze_dims:
       (3,) (3, 1)
     """
     axis = _one_of("squeeze", "axis", axis, "squeeze_dims", squeeze_dims)
+    if isinstance(axis, Tensor):
+        raise TypeError(f"squeeze: axis must be an int or a list of ints. Received: {axis}")
     if axis is None:
         axis = ()
     elif np.ndim(axis) == 0:

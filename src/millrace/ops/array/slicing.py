@@ -336,6 +336,8 @@ def strided_slice(
     )
     found = apply(StridedSlice, input_, begin, end, strides, name=name, **masks)
     if var is not None:
-        bounds = found.op.inputs[1:]
-        found.assign = lambda value, name=None: var._strided_slice_assign(*bounds, value, name=name, **masks)
+        bounds, default = (begin, end, strides), name and f"{name}_assign"
+        found.assign = lambda value, name=None: var._strided_slice_assign(
+            *bounds, value, name=name or default, **masks
+        )
     return found

@@ -354,7 +354,7 @@ def space_to_batch(
       name: op name; default "SpaceToBatchND".
       block_shape: the block's sides, in place of `block_size`.
     """
-    block = np.array([block_size, block_size], np.int64) if block_shape is None else block_shape
+    block = _square("space_to_batch", block_size) if block_shape is None else block_shape
     return _with_rank_4(space_to_batch_nd, input, block, paddings, name)
 
 
@@ -365,8 +365,14 @@ def batch_to_space(
     """`batch_to_space_nd` for `[batch, height, width, depth]` with square blocks; arguments as for
     `space_to_batch`.
     """
-    block = np.array([block_size, block_size], np.int64) if block_shape is None else block_shape
+    block = _square("batch_to_space", block_size) if block_shape is None else block_shape
     return _with_rank_4(batch_to_space_nd, input, block, crops, name)
+
+
+def _square(who: str, block_size: Any) -> np.ndarray:
+    if not isinstance(block_size, int | np.integer):
+        raise TypeError(f"{who}: block_size must be an integer. Received: {block_size!r}")
+    return np.array([block_size, block_size], np.int64)
 
 
 def _with_rank_4(function: Any, input: Any, block: Any, borders: Any, name: str | None) -> Tensor:

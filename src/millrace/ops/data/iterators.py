@@ -450,7 +450,7 @@ class DatasetToSingleElement:
         return _dims(output_shapes)
 
     def kernel(xp, dataset):
-        stage = as_dataset(dataset).start(Run())
+        stage = Run().begin(as_dataset(dataset))
         try:
             element = stage.next()
             if element is None:
@@ -486,7 +486,7 @@ class ReduceDataset:
 
     def kernel(xp, input_dataset, initial_state, other_arguments, f, op):
         dataset, run = as_dataset(input_dataset), Run()
-        call, stage = run.start(f, other_arguments), dataset.start(run)
+        call, stage = run.start(f, other_arguments), run.begin(dataset)
         state, count = tuple(initial_state), 0
         try:
             while (element := stage.next()) is not None:

@@ -76,7 +76,8 @@ def _call(op: Any, token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) ->
 def _argument(value: Any) -> Any:
     """The caller's own copy; a scalar as bytes or a NumPy scalar, which can be hashed and compared."""
     if not isinstance(value, np.ndarray):
-        return value
+        return dtypes.plain_numbers(value)
+    value = dtypes.plain_numbers(value)
     return value[()] if value.ndim == 0 else np.array(value)
 
 

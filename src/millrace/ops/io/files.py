@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from millrace.building.apply import apply
-from millrace.core import errors
+from millrace.core import errors, filesystems
+from millrace.core.file_errors import naming
 from millrace.core.public import public
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
@@ -28,11 +28,9 @@ class ReadFile:
         return ()
 
     def kernel(xp, filename):
-        try:
-            with open(_path(filename), "rb") as file:
-                return file.read()
-        except FileNotFoundError:
-            raise errors.NotFoundError(None, None, f"{_path(filename)}; No such file or directory") from None
+        path = _path(filename)
+        with naming(path), filesystems.open_file(path) as file:
+            return file.read()
 
     grad = NOT_DIFFERENTIABLE
 
@@ -46,8 +44,8 @@ class WriteFile:
 
     def kernel(xp, filename, contents):
         path = _path(filename)
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with open(path, "wb") as file:
+        filesystems.make_directories(os.path.dirname(path) or ".")
+        with filesystems.open_file(path, "wb") as file:
             file.write(contents if isinstance(contents, bytes) else contents[()])
         return []
 
@@ -57,9 +55,9 @@ class WriteFile:
 def _matching(pattern: str) -> list[str]:
     """The files that match a pattern, whose folder must be there as far as it is spelled out."""
     fixed = os.path.dirname(re.split(r"[*?\[\\]", pattern, maxsplit=1)[0])
-    if fixed and not os.path.isdir(fixed):
+    if fixed and not filesystems.is_directory(fixed):
         raise errors.NotFoundError(None, None, f"{fixed}; No such file or directory")
-    return glob.glob(pattern)
+    return filesystems.matching(pattern)
 
 
 @declare("MatchingFiles(pattern: string) -> filenames: string", effect=True, host=True)

@@ -60,7 +60,7 @@ class Cast:
     def grad(op, dy):
         source = op.attrs["SrcT"]
         if source in _SMOOTH and op.attrs["DstT"] in _SMOOTH:
-            return raw.Cast(dy, DstT=source)
+            return on_values(dy, lambda values: raw.Cast(values, DstT=source))
         return None
 
 

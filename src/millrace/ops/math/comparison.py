@@ -50,7 +50,7 @@ def _equality(verb: str, unequal: bool):
     def kernel(xp, x, y, incompatible_shape_error):
         if not incompatible_shape_error and not _broadcast(x.shape, y.shape):
             return np.bool_(unequal)
-        return getattr(xp, verb)(x, y)
+        return getattr(xp, verb)(dtypes.plain_numbers(x), dtypes.plain_numbers(y))
 
     return kernel
 
@@ -60,7 +60,11 @@ def _broadcast(x: Any, y: Any) -> bool:
 
 
 def _bind_equality(function):
-    return lambda dims, values, attributes: function if attributes["incompatible_shape_error"] else None
+    def bind(dims, values, attributes):
+        plain = attributes["incompatible_shape_error"] and not attributes["T"].is_quantized
+        return function if plain else None
+
+    return bind
 
 
 @declare(

@@ -118,7 +118,7 @@ def _bind_round(dims, values, attributes):
     return None if attributes["T"].is_integer else np.rint
 
 
-Neg = unary("Neg", _WIDE, "negative", lambda op, dy: raw.Neg(dy), "y = -x.", __name__)
+Neg = unary("Neg", _WIDE, "negative", lambda op, dy: on_values(dy, raw.Neg), "y = -x.", __name__)
 Abs = unary("Abs", _ABSOLUTE, "absolute", lambda op, dy: dy * raw.Sign(op.inputs[0]), "y = |x|.", __name__)
 Sign = unary(
     "Sign",

@@ -155,6 +155,7 @@ def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | 
       The shape and dtype of `value`.
 
     Raises:
+      TypeError: `data_format` is not a string.
       ValueError: the shapes do not fit, or `data_format` is none of these.
 
     Example:
@@ -171,6 +172,8 @@ def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | 
 
 
 def _layout(data_format: str | None) -> str:
+    if data_format is not None and not isinstance(data_format, str):
+        raise TypeError(f"bias_add: data_format must be a string. Received: {data_format!r}")
     if data_format is None or (data_format.startswith("N") and data_format.endswith("C")):
         return "NHWC"
     if data_format.startswith("NC"):

@@ -8,7 +8,7 @@ import numpy as np
 
 from millrace.building.apply import apply
 from millrace.core import dtypes
-from millrace.core.dtypes import ALL, FLOATING, INDEX, QUANTIZED, int32
+from millrace.core.dtypes import ALL, FLOATING, INDEX, QUANTIZED, int32, plain_numbers
 from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.core.public import public
 from millrace.graph.attrs import count, dtype, flag, integer, number, one_of
@@ -34,8 +34,7 @@ def _as_quantized(steps: np.ndarray, qtype: np.dtype[Any]) -> np.ndarray:
 
 def _as_steps(quantized: np.ndarray) -> np.ndarray:
     """The whole numbers that quantized elements hold."""
-    quantized = np.asarray(quantized)
-    return quantized[quantized.dtype.names[0]]  # type: ignore[index]
+    return plain_numbers(np.asarray(quantized))
 
 
 def _away(x: np.ndarray) -> np.ndarray:

@@ -578,8 +578,12 @@ def string_format(
       Scalar string tensor.
 
     Raises:
+      TypeError: the template or the placeholder is not a string.
       ValueError: the template has another number of placeholders than there are tensors.
     """
+    for what, given in (("template", template), ("placeholder", placeholder)):
+        if not isinstance(given, str):
+            raise TypeError(f"strings.format: {what} must be a string. Received: {given!r}")
     tensors = inputs if isinstance(inputs, list | tuple) else [inputs]
     found = template.count(placeholder)
     if found != len(tensors):

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from millrace.core import protos
+from millrace.core import filesystems, protos
 from millrace.core.errors import NotFoundError, OpError
 from millrace.core.file_errors import naming
 from millrace.core.public import public
@@ -166,29 +166,29 @@ def get_checkpoint_state(checkpoint_dir: Any, latest_filename: str | None = None
 
     folder = _path(checkpoint_dir)
     path = state_path(folder, latest_filename)
-    if not os.path.exists(path):
+    if not filesystems.exists(path):
         return None
     try:
-        with naming(path), open(path, "rb") as file:
+        with naming(path), filesystems.open_file(path) as file:
             state = text_format.Parse(file.read(), protos.CheckpointState())
     except (OpError, text_format.ParseError, UnicodeDecodeError) as error:
         _logger.warning("%s: Checkpoint ignored: %s", path, error)
         return None
     if not state.model_checkpoint_path:
         raise ValueError(f"Invalid checkpoint state loaded from {folder}")
-    if not os.path.isabs(state.model_checkpoint_path):
+    if not filesystems.is_absolute(state.model_checkpoint_path):
         state.model_checkpoint_path = os.path.join(folder, state.model_checkpoint_path)
     for i, found in enumerate(state.all_model_checkpoint_paths):
-        if not os.path.isabs(found):
+        if not filesystems.is_absolute(found):
             state.all_model_checkpoint_paths[i] = os.path.join(folder, found)
     return state
 
 
 def _matching(pattern: str) -> list[str]:
     folder = os.path.dirname(pattern)
-    if folder and not glob.has_magic(folder) and not os.path.isdir(folder):
+    if folder and not glob.has_magic(folder) and not filesystems.is_directory(folder):
         raise NotFoundError(None, None, f"{folder}; No such file or directory")
-    return sorted(glob.glob(pattern)) or ([pattern] if os.path.exists(pattern) else [])
+    return filesystems.matching(pattern) or ([pattern] if filesystems.exists(pattern) else [])
 
 
 def _index_files(prefix: str) -> list[str]:
@@ -240,7 +240,7 @@ def get_checkpoint_mtimes(checkpoint_prefixes: Sequence[str]) -> list[float]:
     for prefix in map(_path, checkpoint_prefixes):
         found = _index_files(prefix) or _matching(prefix)
         if found:
-            times.append(os.stat(found[0]).st_mtime)
+            times.append(filesystems.status(found[0]).mtime_nsec / 1e9)
     return times
 
 

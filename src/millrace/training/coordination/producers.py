@@ -20,7 +20,7 @@ from millrace.ops.random import draws as random
 from millrace.training.coordination.queue_runner import QueueRunner, add_queue_runner
 
 
-@public("train.match_filenames_once", "python.training.input.match_filenames_once")
+@public("train.match_filenames_once", "io.match_filenames_once", "python.training.input.match_filenames_once")
 def match_filenames_once(pattern: Any, name: str | None = None) -> Variable:
     """The names of the files that match a pattern, looked up when local variables are initialized.
 

@@ -52,7 +52,7 @@ class QueueRunner:
         import_scope: str | None = None,
     ) -> None:
         if queue_runner_def is not None:
-            if queue or enqueue_ops:
+            if queue is not None or enqueue_ops:
                 raise ValueError("QueueRunner: queue_runner_def and queue are mutually exclusive.")
             self._read(queue_runner_def, import_scope)
         else:
@@ -62,7 +62,7 @@ class QueueRunner:
         self._raised: list[Exception] = []
 
     def _set(self, queue: Any, enqueue_ops: Any, close_op: Any, cancel_op: Any, types: Any) -> None:
-        if not queue or not enqueue_ops:
+        if queue is None or not enqueue_ops:
             raise ValueError(
                 f"QueueRunner: a queue and enqueue_ops are needed. Received: {queue!r}, {enqueue_ops!r}"
             )

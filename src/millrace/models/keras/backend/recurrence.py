@@ -55,6 +55,7 @@ def rnn(
     Raises:
       ValueError: `unroll` and the length is unknown.
     """
+    inputs = nest.map_structure(convert.to_tensor, inputs)
 
     def swapped(x: Any) -> Any:
         rank = len(x.dims)

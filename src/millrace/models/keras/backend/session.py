@@ -159,7 +159,8 @@ class Function:
       outputs: nested tensors.
       updates: operations, or pairs of a variable and its new value, that run after the first output.
       name: scope of the operation that joins them.
-      **session_kwargs: `feed_dict`, `fetches` and `options` of `Session.run`.
+      **session_kwargs: `feed_dict`, whose values are read at each call, `fetches`, and `options` and
+        `run_metadata` of `Session.run`.
     """
 
     def __init__(
@@ -171,11 +172,12 @@ class Function:
         self.inputs = [i for i in nest.flatten(inputs) if i is not None]
         self.outputs = [_graph_value(o) for o in nest.flatten(outputs)]
         self.name = name
-        self.feed_dict = dict(session_kwargs.pop("feed_dict", None) or {})
+        given = session_kwargs.pop("feed_dict", None)
+        self.feed_dict: dict[Any, Any] = {} if given is None else given
         self.fetches = list(session_kwargs.pop("fetches", None) or [])
         self.fetch_callbacks: dict[Any, Any] = {}
-        session_kwargs.pop("options", None)
-        session_kwargs.pop("run_metadata", None)
+        asked = {k: session_kwargs.pop(k, None) for k in ("options", "run_metadata")}
+        self.run_options = {k: v for k, v in asked.items() if v is not None}
         if session_kwargs:
             raise ValueError(
                 f"Some keys in session_kwargs are not supported. Received: {sorted(session_kwargs)}"
@@ -198,7 +200,7 @@ class Function:
     def run_flat(self, session: Any, values: list[Any]) -> list[Any]:
         """The flat outputs for flat values of the inputs."""
         fetched = self._callable(session, tuple(v is not None for v in values))(
-            *[v for v in values if v is not None], *self.feed_dict.values()
+            *[v for v in values if v is not None], *self.feed_dict.values(), **self.run_options
         )
         extra = fetched[1]
         for fetch, value in zip(self.fetches, extra, strict=True):
@@ -213,7 +215,9 @@ class Function:
         if found is None:
             feeds = [t for t, has in zip(self.inputs, given, strict=True) if has]
             fetches = [self.outputs, self.fetches, self.updates_op]
-            found = session.make_callable(fetches, feeds + list(self.feed_dict))
+            found = session.make_callable(
+                fetches, feeds + list(self.feed_dict), accept_options=bool(self.run_options)
+            )
             self._calls[key] = found
         return found
 
@@ -239,7 +243,7 @@ def function(
       outputs: tensors.
       updates: operations, or pairs of a variable and its new value, that run, too.
       name: scope of the operation that joins them.
-      **kwargs: `feed_dict` and `fetches` for the session.
+      **kwargs: `feed_dict`, `fetches`, `options` and `run_metadata` for the session.
 
     Raises:
       TypeError: `updates` is not a list.

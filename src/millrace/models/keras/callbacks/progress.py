@@ -148,7 +148,8 @@ class BaseLogger(Callback):
             if name in self.stateful_metrics:
                 self.totals[name] = value
             else:
-                self.totals[name] = self.totals.get(name, 0) + value * size
+                number = np.float64(value) if isinstance(value, np.floating) else value
+                self.totals[name] = self.totals.get(name, 0) + number * size
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Puts the averages into `logs`."""

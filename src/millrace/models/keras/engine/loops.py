@@ -36,7 +36,7 @@ class Totals:
     def finish(self) -> list[Any]:
         """The results of the epoch."""
         if self.results:
-            self.results[0] = self.results[0] / self._weight
+            self.results[0] = np.float64(self.results[0] / self._weight)
         return self.results
 
 

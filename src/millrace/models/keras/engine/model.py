@@ -89,7 +89,8 @@ class Model(Network):
                 f"compile: distribute is not supported; use a strategy's scope. Received: {distribute}"
             )
         self._function_kwargs = kwargs
-        self.optimizer = optimizers.get(optimizer)
+        several = isinstance(optimizer, list | tuple)  # for models that share them out, as WideDeepModel does
+        self.optimizer = [optimizers.get(o) for o in optimizer] if several else optimizers.get(optimizer)
         self.loss = loss or {}
         self.loss_weights = loss_weights
         self.sample_weight_mode = sample_weight_mode
@@ -305,7 +306,7 @@ class Model(Network):
         self._assert_compiled()
         inputs = self._function_inputs()
         with name_scope("training"):
-            updates = list(self.optimizer.get_updates(self.total_loss, self._collected_trainable_weights))
+            updates = self._training_updates()
             updates += self.get_updates_for(None)
             updates += self.get_updates_for(self.inputs)
             results = self._result_tensors()
@@ -313,6 +314,9 @@ class Model(Network):
             return session.function(
                 inputs, [self.total_loss, *results], updates=updates, **self._function_kwargs
             )
+
+    def _training_updates(self) -> list[Any]:
+        return list(self.optimizer.get_updates(self.total_loss, self._collected_trainable_weights))
 
     def _make_test_function(self) -> Any:
         self._assert_compiled()
@@ -378,8 +382,12 @@ class Model(Network):
         self.input_names = names
         self.output_names = [f"output_{i + 1}" for i in range(len(flat_out))]
         self.built = True
+        self._remember_input_shape(made)
         if self._is_compiled and not self._endpoints:
             self._compile()
+
+    def _remember_input_shape(self, made: list[Any]) -> None:
+        """Told the placeholders of the first data."""
 
     # --- data -----------------------------------------------------------------------------------------------
 

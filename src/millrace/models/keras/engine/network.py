@@ -154,13 +154,21 @@ class Network(Layer):
     def trainable_weights(self) -> list[Any]:
         """Variables that are trained."""
         self._assert_weights_created()
-        return super().trainable_weights
+        if not self.trainable:
+            return []
+        own = [*self._trainable_weights, *self._free_variables(True)]
+        return tracking.unique([*self._of_children("trainable_weights"), *own])
 
     @property
     def non_trainable_weights(self) -> list[Any]:
         """Variables that are not trained."""
         self._assert_weights_created()
-        return super().non_trainable_weights
+        own = [*self._non_trainable_weights, *self._free_variables(False)]
+        found = [*self._of_children("non_trainable_weights"), *own]
+        if self.trainable:
+            return tracking.unique(found)
+        frozen = [*self._trainable_weights, *self._free_variables(True)]
+        return tracking.unique([*self._of_children("trainable_weights"), *frozen, *found])
 
     @property
     def weights(self) -> list[Any]:
@@ -270,6 +278,20 @@ class Network(Layer):
                 f"inputs or `call` needs more than the inputs. ({error})"
             ) from error
         self.built = True
+
+    _builds_by_call = True  # `build` only calls the network; a call needs no such call before it
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in cls.__dict__:
+            cls._builds_by_call = cls.__dict__.get("_builds_by_call", False)
+
+    def _build_once(self, inputs: Any) -> None:
+        if self._builds_by_call and not self.built:
+            self._take_dtype(inputs)
+            self.built = True
+        else:
+            super()._build_once(inputs)
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """The outputs for other inputs.

@@ -9,7 +9,7 @@ from millrace.core import nest, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.layer import Layer
-from millrace.lib.layers.node import history, mask_of
+from millrace.lib.layers.node import history, int_shape, mask_of
 from millrace.models.keras.engine import tables
 from millrace.models.keras.engine.inputs import Input, InputLayer
 from millrace.models.keras.engine.model import Model
@@ -25,6 +25,7 @@ class Sequential(Model):
     """
 
     _stack: list[Any]  # the input, where there is one, and the layers
+    _builds_by_call = True
 
     def __init__(self, layers: Any = None, name: str | None = None) -> None:
         object.__setattr__(self, "_stack", [])
@@ -127,6 +128,9 @@ class Sequential(Model):
             raise ValueError("You must provide an `input_shape` argument.")
         self._build_input_shape = input_shape
         super().build(input_shape)
+
+    def _remember_input_shape(self, made: list[Any]) -> None:
+        self._build_input_shape = int_shape(made[0])
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """The outputs of the last layer.

@@ -30,6 +30,7 @@ _MODULES = (
     "millrace.models.keras.layers.cells",
     "millrace.models.keras.layers.convolutional_recurrent",
     "millrace.models.keras.layers.cudnn",
+    "millrace.models.keras.premade",
 )
 _SYNONYMS = {
     "Functional": "Model",
