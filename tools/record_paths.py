@@ -185,7 +185,9 @@ def record_modules(file):
         base = os.path.dirname(importlib.import_module(package).__file__)
         for folder, _, files in os.walk(os.path.join(base, "python")):
             space = os.path.relpath(folder, base).replace(os.sep, ".")
-            named = [f[:-3] for f in files if f.endswith(".py") and not f.endswith(("_test.py", "__init__.py"))]
+            named = [
+                f[:-3] for f in files if f.endswith(".py") and not f.endswith(("_test.py", "__init__.py"))
+            ]
             if named and "_api" not in space and "keras.api" not in space and ".api" not in space:
                 found.setdefault(space, set()).update(named)
     with open(file, "w") as out:

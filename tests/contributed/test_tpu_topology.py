@@ -25,7 +25,13 @@ def test_a_topology_knows_its_devices():
 
 @pytest.mark.parametrize(
     ("mesh", "places"),
-    [([1, 1], PLACES), ([0, 1, 1], PLACES), ([2, 1, 2], PLACES[0]), ([1, 1, 1], PLACES), ([2, 1, 2], [[[0, 0]]])],
+    [
+        ([1, 1], PLACES),
+        ([0, 1, 1], PLACES),
+        ([2, 1, 2], PLACES[0]),
+        ([1, 1, 1], PLACES),
+        ([2, 1, 2], [[[0, 0]]]),
+    ],
 )
 def test_what_is_not_a_topology_is_refused(mesh, places):
     with pytest.raises(ValueError, match="mesh_shape|device_coordinates"):

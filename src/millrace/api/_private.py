@@ -14,6 +14,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "variance_scaling_initializer": "millrace.contributed.layers.initializers:variance_scaling_initializer",
         "xavier_initializer": "millrace.contributed.layers.initializers:xavier_initializer",
     },
+    "contrib.layers.python.layers.target_column": {
+        "binary_svm_target": "millrace.contributed.layers.targets:binary_svm_target",
+    },
     "contrib.layers.python.layers.utils": {
         "append_tensor_alias": "millrace.contributed.layers.outputs:append_tensor_alias",
         "collect_named_outputs": "millrace.contributed.layers.outputs:collect_named_outputs",
@@ -300,7 +303,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "create_local_cluster": "millrace.cluster.server:create_local_cluster",
     },
     "python.keras.backend": {
-        "get_graph": "millrace.models.keras.backend.session:get_graph",
+        "get_graph": "millrace.models.keras.backend.session:get_default_graph",
     },
     "python.keras.utils.conv_utils": {
         "conv_input_length": "millrace.lib.layers.arguments:conv_input_length",
@@ -829,10 +832,23 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.util.nest": {
         "assert_same_structure": "millrace.core.nest:assert_same_structure",
+        "assert_shallow_structure": "millrace.core.nest_shallow:assert_shallow_structure",
         "flatten": "millrace.core.nest:flatten",
+        "flatten_dict_items": "millrace.core.nest_shallow:flatten_dict_items",
+        "flatten_up_to": "millrace.core.nest_shallow:flatten_up_to",
+        "flatten_with_joined_string_paths": "millrace.core.nest_shallow:flatten_with_joined_string_paths",
+        "flatten_with_tuple_paths": "millrace.core.nest_shallow:flatten_with_tuple_paths",
+        "flatten_with_tuple_paths_up_to": "millrace.core.nest_shallow:flatten_with_tuple_paths_up_to",
+        "get_traverse_shallow_structure": "millrace.core.nest_shallow:get_traverse_shallow_structure",
         "is_sequence": "millrace.core.nest:is_nested",
+        "is_sequence_or_composite": "millrace.core.nest_shallow:is_sequence_or_composite",
         "map_structure": "millrace.core.nest:map_structure",
+        "map_structure_up_to": "millrace.core.nest_shallow:map_structure_up_to",
+        "map_structure_with_paths": "millrace.core.nest_shallow:map_structure_with_paths",
+        "map_structure_with_tuple_paths": "millrace.core.nest_shallow:map_structure_with_tuple_paths",
+        "map_structure_with_tuple_paths_up_to": "millrace.core.nest_shallow:map_structure_with_tuple_paths_up_to",
         "pack_sequence_as": "millrace.core.nest:pack_sequence_as",
+        "yield_flattened_paths": "millrace.core.nest_shallow:yield_flat_paths",
     },
     "python.util.object_identity": {
         "ObjectIdentityDictionary": "millrace.core.exporting:ObjectIdentityDictionary",

@@ -6,6 +6,7 @@ from millrace.contributed.tpu.estimator import TPUEstimator as TPUEstimator
 from millrace.contributed.tpu.estimator import TPUEstimatorSpec as TPUEstimatorSpec
 from millrace.contributed.tpu.optimizer import CrossShardOptimizer as CrossShardOptimizer
 from millrace.contributed.tpu.precision import bfloat16_scope as bfloat16_scope
+from millrace.contributed.tpu.topology import Topology as Topology
 
 __all__ = [
     "CrossShardOptimizer",
@@ -14,5 +15,6 @@ __all__ = [
     "TPUConfig",
     "TPUEstimator",
     "TPUEstimatorSpec",
+    "Topology",
     "bfloat16_scope",
 ]
