@@ -113,6 +113,10 @@ PRIVATE: dict[str, dict[str, str]] = {
         "HParams": "millrace.contributed.training.hparams:HParams",
         "parse_values": "millrace.contributed.training.hparams:parse_values",
     },
+    "python.autograph.pyct.transformer": {
+        "Base": "millrace.lib.platform.syntax_trees:Transformer",
+        "EntityInfo": "millrace.lib.platform.syntax_trees:EntityInfo",
+    },
     "python.client.device_lib": {
         "list_local_devices": "millrace.session.devices:list_local_devices",
     },
@@ -216,6 +220,14 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.estimator.util": {
         "fn_args": "millrace.models.estimator.estimator:arguments_of",
     },
+    "python.feature_column.feature_column": {
+        "_DenseColumn": "millrace.models.feature_columns.base:DenseColumn",
+        "_FeatureColumn": "millrace.models.feature_columns.base:FeatureColumn",
+    },
+    "python.feature_column.feature_column_v2": {
+        "DenseColumn": "millrace.models.feature_columns.base:DenseColumn",
+        "FeatureColumn": "millrace.models.feature_columns.base:FeatureColumn",
+    },
     "python.framework.common_shapes": {
         "broadcast_shape": "millrace.building.internals:broadcast_shape",
         "call_cpp_shape_fn": "millrace.building.internals:call_cpp_shape_fn",
@@ -226,6 +238,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "scalar_shape": "millrace.building.internals:scalar_shape",
         "unchanged_shape": "millrace.building.internals:_first_input",
         "unknown_shape": "millrace.building.internals:unknown_shape",
+    },
+    "python.framework.composite_tensor": {
+        "CompositeTensor": "millrace.building.composites:CompositeTensor",
     },
     "python.framework.function": {
         "Defun": "millrace.lib.variables.graph_functions:Defun",
@@ -301,6 +316,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.framework.test_util": {
         "create_local_cluster": "millrace.cluster.server:create_local_cluster",
+    },
+    "python.framework.type_spec": {
+        "BatchableTypeSpec": "millrace.datasets.specs:BatchableTypeSpec",
     },
     "python.keras.backend": {
         "get_graph": "millrace.models.keras.backend.session:get_default_graph",
@@ -482,6 +500,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "collect": "millrace.lib.summary.operations:collect",
         "skip_summary": "millrace.lib.summary.operations:skip_summary",
         "summary_scope": "millrace.lib.summary.operations:summary_scope",
+    },
+    "python.ops.summary_ops_v2": {
+        "_INVALID_SCOPE_CHARACTERS": "millrace.lib.platform.syntax_trees:INVALID_SCOPE_CHARACTERS",
     },
     "python.ops.template": {
         "make_template": "millrace.lib.variables.template:make_template",
