@@ -334,6 +334,8 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.keras.utils.tf_utils": {
         "constant_value": "millrace.lib.layers.arguments:constant_value",
         "get_reachable_from_inputs": "millrace.lib.layers.arguments:get_reachable_from_inputs",
+        "is_symbolic_tensor": "millrace.models.keras.symbolic:is_symbolic_tensor",
+        "register_symbolic_tensor_type": "millrace.models.keras.symbolic:register_symbolic_tensor_type",
         "smart_cond": "millrace.lib.layers.arguments:smart_cond_or_variable",
     },
     "python.layers.utils": {
