@@ -5,13 +5,14 @@
     python tools/mutate.py --reference /tmp/r     keeps the reference run there, for the next call
 
 A reference run of the core's tests notes which test reaches which line, and how long each takes. A mutant is
-judged by the tests that reach its line, those of its own file first and then the fastest, up to `--budget`
-seconds of them; so a survivor may yet be killed by a slower test elsewhere, and what no test reaches has
+judged by the tests that reach its line: all of its own file, and the fastest of the others, up to `--budget`
+seconds of them. So a survivor may yet be killed by a slower test elsewhere, and what no test reaches has
 survived. Each runs in a fork of a process that has imported whatever does not depend on the changed file.
 
 Left out, since they do not change behaviour: whatever stands in annotations, in the first argument of `cast`
 or under `if TYPE_CHECKING`; `==` made `is`, which means the same for small numbers, types and interned
-strings; `@overload` removed. By hand, not in `.ci/run`.
+strings; `@overload` removed; `strict` of `zip`, which asserts what holds by construction. By hand, not in
+`.ci/run`.
 """
 
 from __future__ import annotations
@@ -104,6 +105,8 @@ def _silent(tree: ast.Module) -> Iterator[tuple[tuple[int, int], tuple[int, int]
                 pieces = [node.annotation]
             case ast.Call(func=ast.Name("cast"), args=[kind, *_]):
                 pieces = [kind]
+            case ast.Call(func=ast.Name("zip")):
+                pieces = [keyword.value for keyword in node.keywords]
             case ast.If(test=ast.Name("TYPE_CHECKING")):
                 pieces = [node]
         for piece in pieces:
@@ -236,13 +239,15 @@ class Judge:
         if known == []:  # reached while the module is imported: any test may show it
             known = sorted({test for tests in reached.values() for test in tests})
         own = f"tests/{Path(self.file).parent}/test_{Path(self.file).stem}"
-        seconds, spent, chosen = self.reference.seconds, 0.0, list[str]()
-        for test in sorted(known or (), key=lambda test: (not test.startswith(own), seconds[test], test)):
-            spent += seconds[test]
-            if spent > self.budget and chosen:
-                break
-            chosen.append(test)
-        return chosen
+        seconds, left = self.reference.seconds, self.budget
+        chosen, slow = list[str](), list[str]()
+        for test in sorted(known or (), key=lambda test: (seconds[test], test)):
+            left -= seconds[test]
+            if left > 0 or not chosen:
+                chosen.append(test)
+            elif test.startswith(own):
+                slow.append(test)
+        return [*chosen, *slow]
 
     def preload(self) -> None:
         """Imports what does not depend on the file."""

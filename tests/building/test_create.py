@@ -11,7 +11,7 @@ from millrace.graph import attrs
 
 def _state(graph: tf.Graph) -> object:
     consumers = [[t.consumers() for t in op.outputs] for op in graph.get_operations()]
-    return graph.get_operations(), dict(graph._names), dict(graph._by_name), consumers
+    return graph.get_operations(), dict(graph.names), dict(graph.by_name), consumers
 
 
 def test_lists_have_their_minimum() -> None:

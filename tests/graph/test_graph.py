@@ -398,12 +398,12 @@ def _axis() -> dict[str, Any]:
 def test_rolling_back(graph: tf.Graph) -> None:
     x = tf.placeholder(tf.float32, [], name="x")
     graph.undo = []
-    names = dict(graph._names)
+    names = dict(graph.names)
     y = tf.add(x, x, name="y")
     tf.exp(y, name="x")
     assert len(graph.undo) > 2 and x.consumers() == [y.op, y.op]
     graph.roll_back(1)
-    assert graph.undo == [] and graph._names == names and graph.get_operations() == [x.op]
+    assert graph.undo == [] and graph.names == names and graph.get_operations() == [x.op]
     assert x.consumers() == []
     graph.undo = None
     assert tf.exp(x, name="x").name == "x_1:0" and tf.exp(x, name="y").name == "y:0"

@@ -606,6 +606,7 @@ from millrace.session.export import export as export
 from millrace.session.session import InteractiveSession as InteractiveSession
 from millrace.session.session import Session as Session
 from millrace.api import app as app
+from millrace.api import audio as audio
 from millrace.api import bitwise as bitwise
 from millrace.api import compat as compat
 from millrace.api import config as config
@@ -788,6 +789,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "audio",
     "audio_summary",
     "batch_gather",
     "batch_scatter_update",

@@ -4,6 +4,7 @@
 NAMESPACES = frozenset({
     "app",
     "app.flags",
+    "audio",
     "bitwise",
     "compat",
     "config",
@@ -35,6 +36,7 @@ NAMESPACES = frozenset({
     "contrib.kernel_methods",
     "contrib.kernel_methods.dense_kernel_mapper",
     "contrib.layers",
+    "contrib.layers.feature_column",
     "contrib.layers.summaries",
     "contrib.learn",
     "contrib.learn.datasets",

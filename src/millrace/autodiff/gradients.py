@@ -189,7 +189,7 @@ class _Walk:
             reached.add(op)
             for tensor in op.outputs:
                 if op in sources or _backpropagates(tensor):
-                    queue.extend(tensor._consumers or ())
+                    queue.extend(tensor.takers or ())
                     queue.extend(b.captures[tensor].op for b in self.around if tensor in b.captures)
         between: dict[Operation, int] = {}
         queue = deque(_tensor_of(y).op for y in self.ys)

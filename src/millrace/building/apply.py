@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from millrace.building import convert
 from millrace.building.create import append, bind_list, bind_type, graph_of, name_for, whole
 from millrace.core import dtypes
+from millrace.core.kinds import LISTS
 from millrace.graph import defaults
 from millrace.graph.attrs import MISSING
 from millrace.graph.graph import Graph
-from millrace.graph.opdef import OpDef
+from millrace.graph.opdef import Arg, OpDef
 from millrace.graph.operation import Operation, is_ref
 from millrace.graph.tensor import Tensor
 
-_result_types: dict[str, Any] = {}
+_TUPLE: type = tuple
+_named: Callable[..., Any] = namedtuple  # its fields are known when an operation type is
+_result_types: dict[str, Callable[..., Any]] = {}
 
 
 def apply(opdef: OpDef, *inputs: Any, name: str | None = None, **attrs: Any) -> Any:
@@ -46,8 +50,8 @@ def apply(opdef: OpDef, *inputs: Any, name: str | None = None, **attrs: Any) -> 
     if current and current[-1].is_function:
         inputs = current[-1].entered(inputs)
     graph = graph_of(inputs, opdef, name)
-    if graph._finalized:
-        graph._check_open()
+    if graph.finalized:
+        graph.check_open()
     if graph.undo is None:
         op = whole(graph, _create, opdef, inputs, name, attrs)
     else:  # inside of a call that undoes everything
@@ -59,14 +63,14 @@ def apply(opdef: OpDef, *inputs: Any, name: str | None = None, **attrs: Any) -> 
         return op
     if len(opdef.outputs) == 1:
         return list(outputs)
-    return result_type(opdef)(*(list(r) if isinstance(r, tuple) else r for r in op.results()))
+    return result_type(opdef)(*(list(r) if type(r) is _TUPLE else r for r in op.results()))
 
 
-def result_type(opdef: OpDef) -> Any:
+def result_type(opdef: OpDef) -> Callable[..., Any]:
     """The named tuple that an operation with several outputs returns."""
     found = _result_types.get(opdef.name)
     if found is None:
-        found = _result_types[opdef.name] = namedtuple(opdef.name, [a.name for a in opdef.outputs])
+        found = _result_types[opdef.name] = _named(opdef.name, [arg.name for arg in opdef.outputs])
     return found
 
 
@@ -96,7 +100,7 @@ def _create(
             if known is None:
                 bind_type(opdef, arg, base, final, full_name)
             elif known is not base:
-                raise TypeError(_type_clash(opdef, arg, base, known, full_name, inputs))
+                raise TypeError(_type_clash(opdef, arg, base, known, full_name))
         elif base is not arg.dtype:
             raise TypeError(
                 f"{opdef.name} '{full_name}': input '{arg.name}' must be {arg.dtype.name}. "  # type: ignore
@@ -109,7 +113,7 @@ def _create(
     return append(graph, opdef, full_name, tensors, grouped, final, attrs)
 
 
-def _type_clash(opdef, arg, base, known, full_name, inputs) -> str:
+def _type_clash(opdef: OpDef, arg: Arg, base: dtypes.DType, known: dtypes.DType, full_name: str) -> str:
     first = next((a.name for a in opdef.inputs if a.type_attr == arg.type_attr), None)
     return (
         f"{opdef.name} '{full_name}': input '{arg.name}' has dtype {base.name}, which does not match dtype "
@@ -122,7 +126,15 @@ def _remedy(found: dtypes.DType, wanted: dtypes.DType) -> str:
     return f"; tf.cast(x, tf.{wanted.name}) converts it" if numbers else ""
 
 
-def _convert(graph, opdef, arg, value, full_name, final, attrs) -> Tensor:
+def _convert(
+    graph: Graph,
+    opdef: OpDef,
+    arg: Arg,
+    value: Any,
+    full_name: str,
+    final: dict[str, Any],
+    attrs: dict[str, Any],
+) -> Tensor:
     """Makes a tensor of an input that is not one, named after the argument, under the operation's own
     scope.
     """
@@ -154,8 +166,16 @@ def _convert(graph, opdef, arg, value, full_name, final, attrs) -> Tensor:
     return tensor
 
 
-def _list_input(graph, opdef, arg, value, full_name, final, attrs) -> tuple[Tensor, ...]:
-    if isinstance(value, Tensor) or not isinstance(value, list | tuple):
+def _list_input(
+    graph: Graph,
+    opdef: OpDef,
+    arg: Arg,
+    value: Any,
+    full_name: str,
+    final: dict[str, Any],
+    attrs: dict[str, Any],
+) -> tuple[Tensor, ...]:
+    if isinstance(value, Tensor) or not isinstance(value, LISTS):
         try:
             value = list(value)
         except TypeError:
@@ -182,16 +202,15 @@ def _list_input(graph, opdef, arg, value, full_name, final, attrs) -> tuple[Tens
         kind = opdef.attrs[arg.types_attr]
         final[arg.types_attr] = kind.canonical(found, opdef.name, arg.types_attr)
         return got
-    hint = arg.dtype or final.get(arg.type_attr)
-    if hint is None and arg.type_attr in attrs:
-        hint = dtypes.as_dtype(attrs[arg.type_attr]).base_dtype
+    hint = arg.dtype
+    if arg.type_attr is not None:
+        hint = final.get(arg.type_attr)
+        if hint is None and arg.type_attr in attrs:
+            hint = dtypes.as_dtype(attrs[arg.type_attr]).base_dtype
     if hint is None:
-        hint = next((v.dtype.base_dtype for v in value if isinstance(v, Tensor)), None)
-        if hint is None:
-            hint = next(
-                (v.dtype.base_dtype for v in value if isinstance(getattr(v, "dtype", None), dtypes.DType)),
-                None,
-            )
+        given = [v.dtype for v in value if isinstance(v, Tensor)]
+        typed = given or [d for v in value if isinstance(d := getattr(v, "dtype", None), dtypes.DType)]
+        hint = typed[0].base_dtype if typed else None
     got = _convert_list(graph, opdef, arg, value, full_name, [hint] * len(value))
     if arg.type_attr is not None and not got and hint is not None:
         final[arg.type_attr] = hint
@@ -199,7 +218,9 @@ def _list_input(graph, opdef, arg, value, full_name, final, attrs) -> tuple[Tens
     return got
 
 
-def _convert_list(graph, opdef, arg, values, full_name, hints) -> tuple[Tensor, ...]:
+def _convert_list(
+    graph: Graph, opdef: OpDef, arg: Arg, values: Sequence[Any], full_name: str, hints: Sequence[Any]
+) -> tuple[Tensor, ...]:
     if all(type(v) is Tensor for v in values) and not arg.is_ref:
         return tuple(values)
     old, graph.scope = graph.scope, full_name

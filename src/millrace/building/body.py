@@ -64,7 +64,7 @@ class Body:
         """
         inside = self._argument(outer.dtype, dims, name)
         self.captures[outer] = self._inside[outer] = inside
-        inside._static = outer._static
+        inside.known_value = outer.known_value
         return inside
 
     def capture(self, tensor: Tensor, name: str = "") -> Tensor:
@@ -91,7 +91,7 @@ class Body:
             self.graph.count(-1)
         self.captures[outer] = inside
         self._inside[tensor] = self._inside[outer] = inside
-        inside._static = tensor._static
+        inside.known_value = tensor.known_value
         for owner in self.owners:
             _widen(owner, outer)
         return inside

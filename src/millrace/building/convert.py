@@ -12,13 +12,15 @@ from millrace.building import literals
 from millrace.building.create import create
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import DType
+from millrace.core.kinds import LISTS
 from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph.opdef import lookup
 from millrace.graph.tensor import Tensor
 
 _const = functools.cache(lambda: lookup("Const"))  # most conversions end in one
-_PLAIN = (int, float, bool, str, bytes, complex, np.ndarray, np.generic)
+_PLAIN: tuple[type, ...] = (int, float, bool, str, bytes, complex, np.ndarray, np.generic)
+_NO_TENSORS = (*LISTS, *_PLAIN)
 
 
 class _Conversions:
@@ -57,15 +59,12 @@ def register_tensor_conversion_function(
     Raises:
       TypeError: `base_type` is not a type, or `conversion_func` is not callable.
     """
-    if not (
-        isinstance(base_type, type)
-        or (isinstance(base_type, tuple) and all(isinstance(t, type) for t in base_type))
-    ):
+    kinds: tuple[Any, ...] = base_type if isinstance(base_type, LISTS) else (base_type,)
+    if not (isinstance(base_type, type | tuple) and all(isinstance(kind, type) for kind in kinds)):
         raise TypeError(
             "register_tensor_conversion_function: base_type is a type or tuple of types. Received: "
             f"{base_type!r}"
         )
-    kinds = base_type if isinstance(base_type, tuple) else (base_type,)
     if any(issubclass(kind, int | float | np.generic | np.ndarray) for kind in kinds):
         raise TypeError(
             "register_tensor_conversion_function: the conversion of Python numbers and NumPy arrays cannot "
@@ -126,7 +125,7 @@ def to_tensor(
         return current[-1].capture(value) if current and current[-1].is_function else value
     if isinstance(value, _PLAIN):
         return constant_of(value, dtype, name, preferred)
-    kind = type(value)
+    kind: Any = value.__class__
     for function in _conversions.for_type(kind):
         result = NotImplemented
         if dtype is None and preferred is not None:
@@ -147,7 +146,7 @@ def to_tensor(
                 f"Expected {dtype.name}. Received: {value!r}, which gives dtype {result.dtype.name}"
             )
         return result
-    if isinstance(value, list | tuple):
+    if isinstance(value, LISTS):
         return _from_sequence(value, dtype, name, preferred)
     if isinstance(value, shapes.TensorShape):
         return _from_shape(value, dtype, name)
@@ -206,7 +205,7 @@ def _from_sequence(value: Any, dtype: DType | None, name: str | None, preferred:
 
 def _cast_to(value: Any, dtype: DType) -> Any:
     """The tensors in a list of another dtype than the one asked for, cast."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, LISTS):
         return [_cast_to(item, dtype) for item in value]
     if isinstance(value, Tensor) and value.dtype.base_dtype is not dtype:
         return create(lookup("Cast"), value, DstT=dtype, name="Cast").outputs[0]
@@ -215,19 +214,20 @@ def _cast_to(value: Any, dtype: DType) -> Any:
 
 def is_tensor_like(value: Any) -> bool:
     """True for tensors and objects with a registered conversion (variables, user types)."""
+    kind: Any = value.__class__
     return isinstance(value, Tensor) or (
-        not isinstance(value, (list, tuple, *_PLAIN)) and bool(_conversions.for_type(type(value)))
+        not isinstance(value, _NO_TENSORS) and bool(_conversions.for_type(kind))
     )
 
 
 def _holds_tensor(value: Any) -> bool:
-    if isinstance(value, list | tuple):
+    if isinstance(value, LISTS):
         return any(_holds_tensor(v) for v in value)
     return is_tensor_like(value)
 
 
 def _dtype_among(value: Any) -> DType | None:
-    if isinstance(value, list | tuple):
+    if isinstance(value, LISTS):
         for item in value:
             found = _dtype_among(item)
             if found is not None:
@@ -240,9 +240,9 @@ def _dtype_among(value: Any) -> DType | None:
 def _pack(value: Any, dtype: DType | None, name: str) -> Tensor:
     graph = defaults.get_default_graph()
     with graph.name_scope(name) as scope:
-        elements = []
+        elements: list[Tensor] = []
         for i, item in enumerate(value):
-            if isinstance(item, list | tuple) and _holds_tensor(item):
+            if isinstance(item, LISTS) and _holds_tensor(item):
                 elements.append(_pack(item, dtype, str(i)))
             elif isinstance(item, Tensor) and dtype is not None and item.dtype.base_dtype is not dtype:
                 raise TypeError(f"Cannot pack tensors of different dtypes: the first has {dtype.name}. "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from millrace.building.static import Known
 from millrace.core import dtypes
+from millrace.core.kinds import LISTS, TEXT
 from millrace.graph import defaults, location
 from millrace.graph.attrs import MISSING
 from millrace.graph.graph import Graph
@@ -18,6 +19,9 @@ from millrace.graph.tensor import Tensor
 
 if TYPE_CHECKING:
     from millrace.building.body import Body
+
+_MOST_OUTPUTS = 1 << 17
+_TUPLE: type = tuple
 
 
 def create(opdef: OpDef, *inputs: Tensor | list[Tensor], name: str | None = None, **attrs: Any) -> Operation:
@@ -38,8 +42,8 @@ def create(opdef: OpDef, *inputs: Tensor | list[Tensor], name: str | None = None
     if current.is_function:
         inputs = current.entered(inputs)
     graph = graph_of(inputs, opdef, name) if inputs else current
-    if graph._finalized:
-        graph._check_open()
+    if graph.finalized:
+        graph.check_open()
     if graph.undo is None:
         return whole(graph, _from_tensors, opdef, inputs, name, attrs)
     return _from_tensors(graph, opdef, inputs, name, attrs)
@@ -58,7 +62,7 @@ def graph_of(inputs: tuple[Any, ...], opdef: OpDef, name: str | None) -> Graph:
                     f"{opdef.name} '{name or opdef.name}': tensor '{value.name}' must be from the same "
                     f"graph as the other inputs; {where_made(value)}"
                 )
-        elif isinstance(value, list | tuple):
+        elif isinstance(value, LISTS):
             for item in value:
                 if type(item) is Tensor:
                     found = item.op.graph
@@ -132,14 +136,14 @@ def name_for(graph: Graph, opdef: OpDef, name: str | None) -> str:
     """
     if name is None:
         return graph.unique_name(opdef.name)
-    if not isinstance(name, str):
+    if not isinstance(name, TEXT):
         hint = ""
         if isinstance(name, int | list | tuple):
             hint = "; are brackets missing, as in [2, 3] for a shape, or is it an argument too many?"
         raise TypeError(f"{opdef.name}: a name is a string. Received: {name!r}{hint}")
     if name[-1:] == "/":
         full_name = name[:-1]
-        if full_name in graph._by_name or full_name not in graph._names:
+        if full_name in graph.by_name or full_name not in graph.names:
             full_name = _unique_at_root(graph, full_name)
         return full_name
     graph.check_name(name)
@@ -201,10 +205,10 @@ def append(
         op.outputs = _outputs(op, opdef, final)
     infer_shapes(op, grouped)
     for tensor in flat:
-        if tensor._consumers is None:
-            tensor._consumers = [op]
+        if tensor.takers is None:
+            tensor.takers = [op]
         else:
-            tensor._consumers.append(op)
+            tensor.takers.append(op)
     if (
         opdef.reference_positions
         or graph.attr_scope
@@ -225,7 +229,7 @@ def _unique_at_root(graph: Graph, name: str) -> str:
     old, graph.scope = graph.scope, ""
     try:
         found = graph.unique_name(name)
-        while found in graph._by_name:
+        while found in graph.by_name:
             found = graph.unique_name(name)
         return found
     finally:
@@ -301,7 +305,7 @@ def _enter_body(
     old, graph.scope = graph.scope, full_name
     try:
         for arg, part in zip(opdef.inputs, grouped, strict=True):
-            for tensor in part if type(part) is tuple else (part,):
+            for tensor in part if type(part) is _TUPLE else (part,):
                 if tensor.op.body is body:
                     continue
                 variable = variable_of(tensor) if arg.is_ref and tensor.dtype.is_ref_dtype else None
@@ -319,11 +323,11 @@ def _enter_body(
         graph.scope = old
     swapped: list[Any] = [
         tuple(inside.get((t, arg.is_ref), t) for t in part)
-        if type(part) is tuple
+        if type(part) is _TUPLE
         else inside.get((part, arg.is_ref), part)
         for arg, part in zip(opdef.inputs, grouped, strict=True)
     ]
-    flat = [t for part in swapped for t in (part if type(part) is tuple else (part,))]
+    flat = [t for part in swapped for t in (part if type(part) is _TUPLE else (part,))]
     return flat, swapped, list(waits)
 
 
@@ -355,7 +359,7 @@ def _bind_attrs(opdef: OpDef, attrs: dict[str, Any], final: dict[str, Any], full
             final[arg.type_attr] = default
 
 
-def _bind_inferred(opdef, attrs, final, full_name) -> None:
+def _bind_inferred(opdef: OpDef, attrs: dict[str, Any], final: dict[str, Any], full_name: str) -> None:
     """Attributes that follow from the inputs may be given too, if they agree."""
     values = {n for n, _ in opdef.value_attrs}
     for name, value in attrs.items():
@@ -374,9 +378,6 @@ def _bind_inferred(opdef, attrs, final, full_name) -> None:
                 f"{opdef.name} '{full_name}': attribute '{name}' is given as {value!r}, the inputs say "
                 f"{final[name]!r}"
             )
-
-
-_MOST_OUTPUTS = 1 << 17
 
 
 def _outputs(op: Operation, opdef: OpDef, final: dict[str, Any]) -> list[Tensor]:
@@ -436,10 +437,10 @@ def infer_shapes(op: Operation, grouped: Sequence[Any]) -> None:
 
 def _shape_args(opdef: OpDef, grouped: Sequence[Any]) -> list[Any]:
     """What the shape rule gets for each input: its dims, or `Known` where it looks at the value, too."""
-    args = [tuple([t.dims for t in g]) if type(g) is tuple else g.dims for g in grouped]
+    args = [tuple([t.dims for t in g]) if type(g) is _TUPLE else g.dims for g in grouped]
     for i in opdef.static_positions:
         g = grouped[i]
-        args[i] = tuple([Known(t.dims, None, t) for t in g]) if type(g) is tuple else Known(g.dims, None, g)
+        args[i] = tuple([Known(t.dims, None, t) for t in g]) if type(g) is _TUPLE else Known(g.dims, None, g)
     for i in opdef.handle_positions:
         args[i] = _variable_dims(grouped[i])
     return args

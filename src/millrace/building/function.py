@@ -10,12 +10,13 @@ input.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from millrace.building.apply import apply
 from millrace.building.create import create
 from millrace.core import dtypes, shapes
+from millrace.core.kinds import LISTS
 from millrace.graph import location
 from millrace.graph.graph import Graph
 from millrace.graph.opdef import lookup
@@ -129,7 +130,7 @@ class FunctionGraph(Graph):
             return create(lookup("BodyArg"), name=name, dtype=dtype.base_dtype, shape=dims).outputs[0]
 
     @contextlib.contextmanager
-    def _at_root(self) -> Iterator[None]:
+    def _at_root(self) -> Generator[None, None, None]:
         old, self.scope = self.scope, ""
         try:
             yield
@@ -174,7 +175,7 @@ class ValueGraph(FunctionGraph):
         kind = "placeholder" if op.type.startswith("Placeholder") else "stateful node"
         if kind == "placeholder" or not (op.opdef.pure or self._allowed(op)):
             raise ValueError(f"Cannot capture a {kind} (name:{op.name}, type:{op.type}) by value.")
-        args = [[self.capture(t) for t in a] if type(a) is tuple else self.capture(a) for a in op.args()]
+        args = [[self.capture(t) for t in a] if isinstance(a, LISTS) else self.capture(a) for a in op.args()]
         with self.as_default(), self._at_root():
             apply(op.opdef, *args, name=op.name, **op.attrs)
         copy = self.ops[-1]

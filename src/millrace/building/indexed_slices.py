@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections import namedtuple
-from typing import Any
+from typing import Any, NamedTuple
 
 from millrace.building import convert, raw
 from millrace.building.static import static_dims, static_value
@@ -15,7 +14,13 @@ from millrace.graph.tensor import Tensor
 
 _LARGE = 100_000_000  # elements: a dense gradient of this size is probably not what the user expects
 
-IndexedSlicesValue = namedtuple("IndexedSlicesValue", ["values", "indices", "dense_shape"])
+
+class IndexedSlicesValue(NamedTuple):
+    """What fetching `IndexedSlices` gives: arrays."""
+
+    values: Any
+    indices: Any
+    dense_shape: Any
 
 
 @public("IndexedSlices")

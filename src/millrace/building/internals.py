@@ -13,6 +13,7 @@ from millrace.building.sparse_tensor import SparseTensor
 from millrace.building.static import constant_value_as_shape
 from millrace.core import dtypes, scoped_names, shapes
 from millrace.core.collection_protos import collection_proto
+from millrace.core.kinds import LISTS, TEXT
 from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph.graph import Graph
@@ -101,7 +102,7 @@ def get_graph_from_inputs(op_input_list: Any, graph: Graph | None = None) -> Gra
       TypeError: `graph` is not a Graph.
       ValueError: they are not of one graph.
     """
-    if graph is not None and not isinstance(graph, Graph):
+    if graph is not None and not isinstance(graph, _GRAPHS):
         raise TypeError(f"Input graph needs to be a Graph: {graph!r}")
     first = None
     for item in op_input_list:
@@ -274,7 +275,7 @@ def maybe_set_static_shape(tensor: Tensor, shape: Any) -> None:
 def shape_tensor(shape: Any) -> Tensor:
     """A shape as an int32 or int64 vector."""
     wanted = None
-    if isinstance(shape, tuple | list) and all(isinstance(d, int | shapes.Dimension) for d in shape):
+    if isinstance(shape, LISTS) and all(isinstance(d, int | shapes.Dimension) for d in shape):
         wanted = dtypes.int32
     return convert_to_tensor(shape, dtype=wanted, name="shape")
 
@@ -374,6 +375,7 @@ class OpStats:
         return self
 
 
+_GRAPHS: tuple[type, ...] = (Graph,)
 _STATISTICS: dict[tuple[str, str], Callable[[Graph, Any], OpStats]] = {}
 
 
@@ -391,11 +393,11 @@ class RegisterStatistics:
         Raises:
           TypeError: a type is not a string.
         """
-        if not isinstance(op_type, str):
+        if not isinstance(op_type, TEXT):
             raise TypeError(f"op_type must be a string. Received: {op_type!r}")
         if "," in op_type:
             raise TypeError(f"op_type must not contain a comma. Received: {op_type!r}")
-        if not isinstance(statistic_type, str):
+        if not isinstance(statistic_type, TEXT):
             raise TypeError(f"statistic_type must be a string. Received: {statistic_type!r}")
         self._key = (op_type, statistic_type)
 

@@ -11,6 +11,13 @@ from millrace.core import dtypes, shapes
 from millrace.core.dtypes import DType
 from millrace.graph.tensor import Tensor
 
+# typed so that what passes the test stays `Any`, as in core/kinds.py
+_LIST: tuple[type, ...] = (list,)
+_TUPLE: tuple[type, ...] = (tuple,)
+_ARRAYS: tuple[type, ...] = (np.ndarray,)
+_SEQUENCES: tuple[type, ...] = (list, tuple, range)
+_NESTED = (*_SEQUENCES, *_ARRAYS)
+_NUMBERS: tuple[type, ...] = (np.generic,)
 _EXACT = {
     float: dtypes.float32,
     bool: dtypes.bool,
@@ -39,7 +46,7 @@ def to_array(value: Any, dtype: DType | None = None, shape: shapes.Dims = None) 
     if shape is not None and 0 in shape and shapes.fully_defined(shape):
         return np.empty(shape, (dtype or dtypes.float32).np_dtype)  # of which the value says nothing
     if shape is None:
-        kind = type(value)
+        kind: Any = value.__class__
         if kind is float and (dtype is None or dtype is dtypes.float32):
             return np.array(value, np.float32)
         if kind is int and (dtype is None or dtype is dtypes.int32) and value in _INT32:
@@ -143,13 +150,14 @@ def _flatten(value: Any) -> tuple[tuple[int, ...], list[Any]]:
     """
     if hasattr(value, "as_list") and hasattr(value, "ndims"):  # a TensorShape
         value = value.as_list()
-    if not isinstance(value, list | tuple | range | np.ndarray):
-        return (), [value]
-    if isinstance(value, np.ndarray):
+    if isinstance(value, _ARRAYS):
         return value.shape, value.reshape(-1).tolist() if value.dtype.kind != "O" else list(value.reshape(-1))
-    if not any(isinstance(v, list | tuple | range | np.ndarray) for v in value):
+    if not isinstance(value, _SEQUENCES):
+        return (), [value]
+    if not any(isinstance(v, _NESTED) for v in value):
         return (len(value),), list(value)
-    shape, flat = None, []
+    shape: tuple[int, ...] | None = None
+    flat: list[Any] = []
     for item in value:
         inner, elements = _flatten(item)
         if shape is None:
@@ -164,9 +172,9 @@ def _flatten(value: Any) -> tuple[tuple[int, ...], list[Any]]:
 
 
 def _holds_singletons(value: Any) -> bool:
-    while isinstance(value, list) and value:
+    while isinstance(value, _LIST) and value:
         value = value[0]
-    return isinstance(value, tuple) and len(value) == 1
+    return isinstance(value, _TUPLE) and len(value) == 1
 
 
 def _short(value: Any) -> str:
@@ -175,10 +183,11 @@ def _short(value: Any) -> str:
 
 
 def _python_kind(item: Any) -> DType:
-    kind = _EXACT.get(type(item))
+    exact: Any = item.__class__
+    kind = _EXACT.get(exact)
     if kind is not None:
         return kind
-    if isinstance(item, np.generic):
+    if isinstance(item, _NUMBERS):
         return dtypes.as_dtype(item.dtype) if not isinstance(item, np.str_ | np.bytes_) else dtypes.string
     if hasattr(item, "is_compatible_with") and hasattr(item, "value"):  # a Dimension
         if item.value is None:
@@ -222,7 +231,7 @@ def _infer(flat: list[Any], value: Any) -> DType:
 
 def _as_python(item: Any, kind: DType) -> np.dtype[Any]:
     """The dtype that NumPy gives an item of a list."""
-    if isinstance(item, np.generic):
+    if isinstance(item, _NUMBERS):
         return item.dtype
     wide = {dtypes.int32: np.int64, dtypes.float32: np.float64}
     return np.dtype(wide.get(kind, kind.np_dtype))

@@ -90,11 +90,29 @@ def _xor(x: Tensor, y: Tensor, name: str | None = None) -> Tensor:
 
 
 def _op(op_type: str) -> Callable[..., Tensor]:
-    return lambda *args, name=None: getattr(raw, op_type)(*args, name=name)
+    def function(*args: Any, name: str | None = None) -> Tensor:
+        return getattr(raw, op_type)(*args, name=name)
+
+    return function
 
 
 def _comparison(op_type: str) -> Callable[..., Any]:
-    return lambda x, y: getattr(raw, op_type)(x, y)
+    def compare(x: Any, y: Any) -> Any:
+        return getattr(raw, op_type)(x, y)
+
+    return compare
+
+
+def _neg(x: Tensor) -> Tensor:
+    return raw.Neg(x)
+
+
+def _invert(x: Tensor) -> Tensor:
+    return raw.LogicalNot(x)
+
+
+def _abs(x: Tensor) -> Tensor:
+    return raw.ComplexAbs(x, name="Abs") if x.dtype.is_complex else raw.Abs(x, name="Abs")
 
 
 def _getitem(tensor: Any, key: Any) -> Tensor:
@@ -120,18 +138,13 @@ def _install() -> dict[str, Callable[..., Any]]:
         table[f"__{python}__"], table[f"__r{python}__"] = _binary(function, name)
     for python, op_type in (("lt", "Less"), ("le", "LessEqual"), ("gt", "Greater"), ("ge", "GreaterEqual")):
         table[f"__{python}__"] = _comparison(op_type)
-    table["__neg__"] = lambda x: raw.Neg(x)
-    table["__invert__"] = lambda x: raw.LogicalNot(x)
-    table["__abs__"] = lambda x: (
-        raw.ComplexAbs(x, name="Abs") if x.dtype.is_complex else raw.Abs(x, name="Abs")
-    )
-    table["__getitem__"] = _getitem
+    table |= {"__neg__": _neg, "__invert__": _invert, "__abs__": _abs, "__getitem__": _getitem}
     return table
 
 
 OPERATORS = _install()
 for _name, _function in OPERATORS.items():
-    Tensor._override_operator(_name, _function)
+    setattr(Tensor, _name, _function)
 Tensor.OVERLOADABLE_OPERATORS = set(OPERATORS)
 public("Tensor")(Tensor)  # here, so that who asks for the class finds its operators, too
 

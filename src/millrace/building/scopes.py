@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
+from millrace.core.kinds import LISTS
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph, graph_stack
 from millrace.graph.graph import Graph
@@ -27,7 +28,7 @@ def graph_of(values: Any) -> Graph:
         value = pending.pop()
         if type(value) is Tensor:
             found = value.op.graph
-        elif isinstance(value, list | tuple):
+        elif isinstance(value, LISTS):
             pending.extend(value)
             continue
         else:
@@ -93,7 +94,7 @@ class name_scope:  # noqa: N801 - TensorFlow's name
 
 @public("op_scope")
 @contextlib.contextmanager
-def op_scope(values: Any, name: str | None, default_name: str | None = None) -> Iterator[str]:
+def op_scope(values: Any, name: str | None, default_name: str | None = None) -> Generator[str, None, None]:
     """The old argument order of `name_scope`."""
     with name_scope(name, default_name, values) as scope:
         yield scope
@@ -143,7 +144,7 @@ def container(container_name: str) -> Any:
 
 @public("init_scope")
 @contextlib.contextmanager
-def init_scope() -> Iterator[None]:
+def init_scope() -> Generator[None, None, None]:
     """Lifts operations created inside out of control-flow bodies and control dependencies."""
     graph = get_default_graph()
     with graph.root.as_default(), graph.root.control_dependencies(None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,11 +12,15 @@ import numpy as np
 from millrace.building import convert, raw
 from millrace.building.scopes import graph_of
 from millrace.core import dtypes, shapes
+from millrace.core.kinds import LISTS
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 
 newaxis = public("newaxis")(None)
 
+_ARRAYS: tuple[type, ...] = (np.ndarray,)
+_INTEGERS: tuple[type, ...] = (int, np.integer)
+_SLICES: tuple[type, ...] = (slice,)
 _RULE = (
     "Only integers, slices (`:`), ellipsis (`...`), tf.newaxis (`None`) "
     "and scalar tf.int32/tf.int64 tensors are valid indices"
@@ -39,15 +44,14 @@ def get_item(tensor: Any, key: Any, var: Any = None) -> Tensor:
     """
     if _is_mask(key):
         return boolean_mask(tensor, key)
-    if not isinstance(key, list | tuple):
-        key = (key,)
+    keys: Sequence[Any] = key if isinstance(key, LISTS) else (key,)
     begin: list[Any] = []
     end: list[Any] = []
     strides: list[Any] = []
     masks = dict.fromkeys(("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0)
-    for i, item in enumerate(key):
+    for i, item in enumerate(keys):
         bit = 1 << i
-        if isinstance(item, slice):
+        if isinstance(item, _SLICES):
             begin.append(_bound(item.start, "begin_mask", bit, masks))
             end.append(_bound(item.stop, "end_mask", bit, masks))
             strides.append(1 if item.step is None else _checked(item.step))
@@ -74,9 +78,7 @@ def get_item(tensor: Any, key: Any, var: Any = None) -> Tensor:
 
 
 def _is_mask(key: Any) -> bool:
-    return (isinstance(key, Tensor) and key.dtype.is_bool) or (
-        isinstance(key, np.ndarray) and key.dtype == bool
-    )
+    return (isinstance(key, Tensor) and key.dtype.is_bool) or (isinstance(key, _ARRAYS) and key.dtype == bool)
 
 
 def _bound(value: Any, mask: str, bit: int, masks: dict[Any, int]) -> Any:
@@ -92,13 +94,13 @@ def _checked(index: Any) -> Any:
         if isinstance(index, bool):
             return int(index)
         raise TypeError(f"{_RULE}. Received: {index!r}")
-    if isinstance(index, int | np.integer):
+    if isinstance(index, _INTEGERS):
         return index
     if isinstance(index, shapes.Dimension):
         return index.value
     dtype = getattr(index, "dtype", None)
     if dtype is not None and dtypes.as_dtype(dtype).base_dtype in (dtypes.int32, dtypes.int64, dtypes.int16):
-        rank = getattr(index.shape, "ndims", None) if not isinstance(index, np.ndarray) else index.ndim
+        rank = index.ndim if isinstance(index, _ARRAYS) else getattr(index.shape, "ndims", None)
         if rank != 1:
             return index
     raise TypeError(f"{_RULE}. Received: {index!r}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-from typing import Any
+from typing import Any, NamedTuple
 
 from millrace.building import raw
 from millrace.building.convert import convert_to_tensor
@@ -15,9 +14,14 @@ from millrace.core.public import public
 from millrace.graph.defaults import session_for
 from millrace.graph.tensor import Tensor
 
-SparseTensorValue = public("SparseTensorValue")(
-    namedtuple("SparseTensorValue", ["indices", "values", "dense_shape"])
-)
+
+@public("SparseTensorValue")
+class SparseTensorValue(NamedTuple):
+    """What fetching a `SparseTensor` gives, and one way to feed one: arrays."""
+
+    indices: Any
+    values: Any
+    dense_shape: Any
 
 
 @public("SparseTensor", "sparse.SparseTensor")

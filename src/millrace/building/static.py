@@ -70,13 +70,13 @@ def _dims_from_array(value: np.ndarray) -> shapes.Dims:
 
 def static_value(tensor: Tensor, _depth: int = 0) -> np.ndarray | None:
     """The value of `tensor` where the graph determines it, else None. Remembered on the tensor."""
-    found = tensor._static
+    found = tensor.known_value
     if found is not None:
         return None if found is UNKNOWN_VALUE else found
     if _depth > _DEEPEST:
         return None
     value = _evaluate(tensor, _depth)
-    tensor._static = UNKNOWN_VALUE if value is None else value
+    tensor.known_value = UNKNOWN_VALUE if value is None else value
     return value
 
 
@@ -102,7 +102,7 @@ def _evaluate(tensor: Tensor, depth: int) -> np.ndarray | None:
     size = shapes.num_elements(tensor.dims)
     if size is None or size > _LARGEST:
         return None
-    values = []
+    values: list[Any] = []
     for source in op.inputs:
         value = static_value(source, depth + 1)
         if value is None or value.size > _LARGEST:

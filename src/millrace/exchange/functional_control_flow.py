@@ -12,6 +12,7 @@ from typing import Any
 
 from millrace.core import protos
 from millrace.exchange.attr_protos import attr_to_proto
+from millrace.exchange.cases import CASES, unfold_case
 from millrace.exchange.inline import inline_calls, output_position
 
 _BRANCHES = frozenset(("If", "StatelessIf"))
@@ -47,6 +48,12 @@ def _adopted(node: Any, functions: MutableMapping[str, Any], outer: Spell, local
       outer: spells one of its inputs as bodies name tensors around them.
       local: the node's name as inputs spell it.
     """
+    if node.op in CASES:
+        return [
+            one
+            for made in unfold_case(node, functions, local)
+            for one in _adopted(made, functions, outer, local)
+        ]
     branch = node.op in _BRANCHES and "Tcond" in node.attr
     if branch:
         return [_branch(node, functions, outer)]

@@ -21,7 +21,9 @@ from millrace.exchange.attr_protos import attr_from_proto, bytes_to_text
 from millrace.exchange.functional_control_flow import adopt_control_flow
 from millrace.exchange.inline import CALLED, UnknownOpError, inline_calls
 from millrace.exchange.newer_attrs import changes_nothing
-from millrace.exchange.tokens import array_types, is_flow, plain
+from millrace.exchange.other_types import read_later, read_older
+from millrace.exchange.tokens import array_types, has_plain_flows, is_flow, plain
+from millrace.graph import location
 from millrace.graph.graph import Graph
 from millrace.graph.opdef import OpDef, lookup
 from millrace.graph.operation import Operation, add_consumer
@@ -29,7 +31,9 @@ from millrace.graph.tensor import Tensor
 
 # Each takes (nodes, functions by name), may add functions, and returns the nodes to import instead.
 _PASSES: tuple[Callable[[list[Any], dict[str, Any]], list[Any]], ...] = (
+    read_later,
     inline_calls,
+    read_older,
     adopt_control_flow,
 )
 _SCALAR_MEANT_UNKNOWN_BEFORE = 24  # GraphDef producers before this wrote placeholders of any shape as scalars
@@ -87,15 +91,16 @@ class Import:
         self._check_names(nodes)
         self.names = {node.name for node in nodes}
         self.back_edges = _back_edges(nodes)
-        if any(is_flow(node.op) for node in nodes):
+        if any(is_flow(node.op) for node in nodes) or has_plain_flows(nodes):
             self.types = array_types()
             self.graph.get_scoped("old control flow", list).append(self.prefix)
         placed: list[tuple[Any, Operation]] = []
-        with _plain_scopes(self.graph) as controls:
+        with _plain_scopes(self.graph) as controls, _from_here(self.graph):
             for node in in_order(nodes, self.sources):
                 op = self.ops[node.name] = self.add_top(node)
                 placed.append((node, op))
-                op.control_inputs += [c for c in controls(op) if c not in op.control_inputs]
+                if controls is not None:
+                    op.control_inputs += [c for c in controls(op) if c not in op.control_inputs]
         self._close_loops({node.name: node for node, _ in placed})
         self._check_map()
         for node, op in placed:
@@ -151,6 +156,8 @@ class Import:
 
     def sources(self, node: Any) -> list[str]:
         """The names of the nodes that must be there before `node`."""
+        if not (self.input_map or self.back_edges or self.functions):
+            return [text.removeprefix("^").partition(":")[0] for text in node.input]
         found = []
         for text in node.input:
             if text.startswith("^"):
@@ -198,10 +205,10 @@ class Import:
                 raise self._wrong(
                     node, f"Control dependencies must come after regular dependencies. Received: {text!r}"
                 )
-            name, index = _split(text)
-            if (node.name, name) in self.back_edges:
+            name, index = _split(text) if ":" in text else (text, 0)
+            if self.back_edges and (node.name, name) in self.back_edges:
                 continue  # until it is there
-            replacement = self.input_map.get(f"{name}:{index}")
+            replacement = self.input_map.get(f"{name}:{index}") if self.input_map else None
             inputs.append(
                 self._output(self.ops[name], name, index, node) if replacement is None else replacement
             )
@@ -291,7 +298,7 @@ class Import:
             raise self._wrong(node, str(error)) from error
         op = self.graph.ops[-1]
         assert len(self.graph.ops) == size + 1, "a node is one operation: its inputs are tensors already"
-        op.control_inputs = list(dict.fromkeys(controls))
+        op.control_inputs = list(dict.fromkeys(controls)) if controls else []
         if opdef.has_function:
             for attr, value in op.attrs.items():
                 if isinstance(value, FunctionGraph) and not value.captures:
@@ -300,12 +307,13 @@ class Import:
         return op
 
     def _attrs(self, node: Any, opdef: OpDef, inputs: list[Tensor]) -> dict[str, Any]:
-        found = {}
+        found: dict[str, Any] = {}
         dropped = self.producer_defaults.get(node.op, {})
         legacy = _flow_types(opdef, inputs)
-        for key, value in sorted(node.attr.items()):
-            kind = opdef.attrs.get(key)
-            if key in ("_output_shapes", CALLED):
+        attr, kinds = node.attr, opdef.attrs
+        for key in sorted(attr):
+            value, kind = attr[key], kinds.get(key)
+            if kind is None and key in ("_output_shapes", CALLED):
                 continue
             if kind is None and not key.startswith("_"):
                 if key == "T" and opdef.name != node.op:
@@ -316,17 +324,20 @@ class Import:
             if key in legacy:
                 continue
             try:
-                if kind is not None and kind.closed:
+                if kind is not None and not kind.of_functions:
+                    found[key] = attr_from_proto(value, kind)
+                elif kind is not None and kind.closed:
                     found[key] = attr_from_proto(value, kind, lambda f: self._closed(node, f))
-                elif kind is not None and "func" in kind.kind:
+                elif kind is not None:
                     found[key] = attr_from_proto(value, kind, lambda f: self._body(node, f, inputs))
                 else:
-                    found[key] = attr_from_proto(value, kind)
+                    found[key] = attr_from_proto(value)
             except TypeError as error:
                 raise self._wrong(node, f"attribute '{key}' {error}") from None
-        bodies = [v for v in found.values() if isinstance(v, Body)]
-        if bodies and "Tout" in opdef.attrs and "Tout" not in found:
-            found["Tout"] = tuple(t.dtype.base_dtype for t in found.get("body", bodies[0]).outputs)
+        if opdef.has_body and "Tout" in kinds and "Tout" not in found:
+            bodies = [v for v in found.values() if isinstance(v, Body)]
+            if bodies:
+                found["Tout"] = tuple(t.dtype.base_dtype for t in found.get("body", bodies[0]).outputs)
         if plain(node.op) == "Merge":
             found["N"] = len(inputs)  # those of a loop get another
         if "_class" in found:
@@ -574,7 +585,7 @@ def _defaults_of(op_list: Any) -> dict[str, dict[str, Any]]:
 
 
 @contextmanager
-def _plain_scopes(graph: Graph) -> Iterator[Callable[[Operation], list[Operation]]]:
+def _plain_scopes(graph: Graph) -> Iterator[Callable[[Operation], list[Operation]] | None]:
     """Keeps scopes off imported operations; yields what the control scopes around the call add to them."""
     names = ("attr_scope", "gradient_overrides", "colocation", "devices", "control")
     old = {name: getattr(graph, name) for name in names}
@@ -587,10 +598,21 @@ def _plain_scopes(graph: Graph) -> Iterator[Callable[[Operation], list[Operation
         return [c for inputs, seen in levels if not sources & seen for c in inputs if c not in sources]
 
     try:
-        yield controls
+        yield controls if levels else None
     finally:
         for name, value in old.items():
             setattr(graph, name, value)
+
+
+@contextmanager
+def _from_here(graph: Graph) -> Iterator[None]:
+    """What is added comes from whoever asked for the import: looked up once, not for each node."""
+    old = graph.frames
+    graph.frames = old or location.capture(1)
+    try:
+        yield
+    finally:
+        graph.frames = old
 
 
 def in_order(nodes: list[Any], sources: Callable[[Any], list[str]]) -> Iterator[Any]:
@@ -599,11 +621,15 @@ def in_order(nodes: list[Any], sources: Callable[[Any], list[str]]) -> Iterator[
     Raises:
       ValueError: an input is not among them, or there is a cycle.
     """
+    wanted = [sources(node) for node in nodes]
+    if _is_sorted(nodes, wanted):
+        yield from nodes
+        return
     index = {node.name: i for i, node in enumerate(nodes)}
     waiting = [0] * len(nodes)
     users: list[list[int]] = [[] for _ in nodes]
-    for i, node in enumerate(nodes):
-        for name in set(sources(node)):
+    for i, (node, before) in enumerate(zip(nodes, wanted, strict=True)):
+        for name in set(before):
             if name not in index:
                 rule = f"import_graph_def: node '{node.name}' (type {node.op}): Unknown input node"
                 raise ValueError(f"{rule}. Received: {name!r}")
@@ -624,3 +650,13 @@ def in_order(nodes: list[Any], sources: Callable[[Any], list[str]]) -> Iterator[
         raise ValueError(
             f"import_graph_def: {len(stuck)} nodes in a cycle or behind one. Received: {', '.join(stuck[:8])}"
         )
+
+
+def _is_sorted(nodes: list[Any], wanted: list[list[str]]) -> bool:
+    """True where all inputs stand before their users already, as programs write them."""
+    seen: set[str] = set()
+    for node, before in zip(nodes, wanted, strict=True):
+        if not seen.issuperset(before):
+            return False
+        seen.add(node.name)
+    return True

@@ -68,7 +68,7 @@ def import_graph_def(
             )
         return_elements = [e.decode() if isinstance(e, bytes) else e for e in return_elements]
     graph = get_default_graph()
-    graph._check_open()
+    graph.check_open()
     with graph.lock:  # the whole import: other threads add to the graph before or after it
         return _imported(graph, proto, mapped, return_elements, name, producer_op_list)
 

@@ -103,7 +103,7 @@ def _gives_the_same(old: Operation, new: Operation) -> bool:
 def _pass_on(old: Operation, new: Operation) -> None:
     """Makes `old` the Identity of the results of `new`."""
     for tensor in old.inputs:
-        consumers = tensor._consumers
+        consumers = tensor.takers
         if consumers and old in consumers:
             consumers.remove(old)
     del old.outputs[len(new.outputs) :]

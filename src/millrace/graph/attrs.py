@@ -5,13 +5,14 @@ building.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from millrace.core import dtypes, shapes
+from millrace.core.kinds import ITERABLES, TEXTS
 
 MISSING: Any = object()
 _CANONICAL_TYPES = {"int": int, "bool": bool, "float": float, "string": str, "tensor": np.ndarray}
@@ -27,10 +28,12 @@ class Attr:
     minimum: int | None = None
     closed: bool = False  # a function with a graph of its own, not a body
     canonical_type: type | None = field(init=False)  # values of exactly this type need no check
+    of_functions: bool = field(init=False)
 
     def __post_init__(self) -> None:
         free = self.allowed is None and self.minimum is None
         object.__setattr__(self, "canonical_type", _CANONICAL_TYPES.get(self.kind) if free else None)
+        object.__setattr__(self, "of_functions", "func" in self.kind)
 
     def canonical(self, value: Any, op: str, name: str) -> Any:
         """`value` in the one form that kernels see.
@@ -75,8 +78,12 @@ def _as_int(value: Any) -> int:
     return operator.index(value)
 
 
+_TRUTHS: tuple[type, ...] = (bool, np.bool_, int)
+_DTYPE_SETS: tuple[type, ...] = (frozenset,)
+
+
 def _as_bool(value: Any) -> bool:
-    if not isinstance(value, bool | np.bool_ | int):
+    if not isinstance(value, _TRUTHS):
         raise TypeError("not a bool")
     return bool(value)
 
@@ -95,9 +102,9 @@ def _as_text(value: Any) -> str:
     return value
 
 
-def _as_list(element):
+def _as_list(element: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
     def convert(value: Any) -> tuple[Any, ...]:
-        if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        if isinstance(value, TEXTS) or not isinstance(value, ITERABLES):
             raise TypeError("not a list")
         return tuple(element(v) for v in value)
 
@@ -112,7 +119,7 @@ def _identity(value: Any) -> Any:
     return value
 
 
-_SCALARS = {
+_SCALARS: dict[str, Callable[[Any], Any]] = {
     "int": _as_int,
     "bool": _as_bool,
     "float": _as_float,
@@ -129,7 +136,7 @@ def as_attr(value: Any) -> Attr:
     """A set of dtypes stands for a type attribute; anything else must already be an `Attr`."""
     if isinstance(value, Attr):
         return value
-    if isinstance(value, frozenset):
+    if isinstance(value, _DTYPE_SETS):
         return Attr("type", allowed=value)
     raise TypeError(f"not an attribute kind: {value!r}")
 

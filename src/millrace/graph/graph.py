@@ -7,10 +7,11 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from millrace.core import late
+from millrace.core.kinds import MAPPINGS, TEXT
 from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph import device as device_specs
@@ -56,7 +57,7 @@ class _NameScope:
             return ""
         if isinstance(name, bytes):
             name = name.decode()
-        if not isinstance(name, str):
+        if not isinstance(name, TEXT):
             raise TypeError(f"name_scope: a scope's name is a string. Received: {name!r}")
         if not (_VALID_SCOPE_NAME if old else _VALID_OP_NAME).match(name):
             raise ValueError(f"{name!r} is not a valid scope name")
@@ -93,15 +94,15 @@ class Graph(GraphInside):
     def __init__(self) -> None:
         late.module("operators")  # tensors get theirs before there are tensors
         self.ops: list[Operation] = []
-        self._by_name: dict[str, Operation] = {}
-        self._names: dict[str, int] = {}
-        self.undo: list[tuple[str, int | None]] | None = None  # what the operation being added did to _names
+        self.by_name: dict[str, Operation] = {}
+        self.names: dict[str, int] = {}
+        self.undo: list[tuple[str, int | None]] | None = None  # what the operation being added did to names
         self._collections: dict[str, list[Any]] = {}
-        self._edits = 0
-        self._finalized = False
+        self.edits = 0  # grows with every change to operations that exist; plans made before are stale
+        self.finalized = False  # True once the graph is read-only
         self._beyond = 0  # how many operations TensorFlow would have added beyond those here
-        self._unfeedable: set[Tensor] = set()
-        self._unfetchable: set[Operation] = set()
+        self.unfeedable: set[Tensor] = set()
+        self.unfetchable: set[Operation] = set()
         self.seed: int | None = None
         self.gradient_overrides: dict[str, str] = {}
         self.lock = threading.RLock()
@@ -115,7 +116,7 @@ class Graph(GraphInside):
         self.attr_scope: dict[str, Any] = {}
         self.body: Body | None = None
         self._control_flow_context: Any = None
-        self._default_original_op: Operation | None = None
+        self.original_op: Operation | None = None
         self.frames: Frames | None = None  # where what is added now comes from, if not from whoever calls
 
     # --- contents -------------------------------------------------------------------------------------------
@@ -131,7 +132,7 @@ class Graph(GraphInside):
           TypeError: `name` is not a string.
           KeyError: there is no such operation.
         """
-        if not isinstance(name, str):
+        if not isinstance(name, TEXT):
             raise TypeError(f"get_operation_by_name: an operation's name is a string. Received: {name!r}")
         return self.as_graph_element(name, allow_tensor=False, allow_operation=True)
 
@@ -143,7 +144,7 @@ class Graph(GraphInside):
           ValueError: `name` is not of the form `op:index`.
           KeyError: there is no such tensor.
         """
-        if not isinstance(name, str):
+        if not isinstance(name, TEXT):
             raise TypeError(f"get_tensor_by_name: a tensor's name is a string. Received: {name!r}")
         return self.as_graph_element(name, allow_tensor=True, allow_operation=False)
 
@@ -181,7 +182,7 @@ class Graph(GraphInside):
         if colon and allow_tensor:
             if not index.isdigit():
                 raise ValueError(f"The name {name!r} looks like a tensor's but is not '<op>:<index>'")
-            op = self._by_name.get(op_name)
+            op = self.by_name.get(op_name)
             if op is None:
                 raise KeyError(
                     f"The name {name!r} refers to a Tensor which does not exist: no operation {op_name!r}"
@@ -194,7 +195,7 @@ class Graph(GraphInside):
             return tensor_by_parts(op, int(index))
         if colon:
             raise ValueError(f"The name {name!r} appears to refer to a Tensor, not a {wanted}")
-        op = self._by_name.get(name)
+        op = self.by_name.get(name)
         if op is None:
             if allow_operation:
                 raise KeyError(f"The name {name!r} refers to an Operation not in the graph")
@@ -207,19 +208,19 @@ class Graph(GraphInside):
 
     def is_feedable(self, tensor: Any) -> bool:
         """True unless `prevent_feeding` was called for the tensor."""
-        return tensor not in self._unfeedable
+        return tensor not in self.unfeedable
 
     def is_fetchable(self, element: Any) -> bool:
         """True unless `prevent_fetching` was called for the operation."""
-        return (element.op if isinstance(element, Tensor) else element) not in self._unfetchable
+        return (element.op if isinstance(element, Tensor) else element) not in self.unfetchable
 
     def prevent_feeding(self, tensor: Tensor) -> None:
         """Forbids feeding `tensor`."""
-        self._unfeedable.add(tensor)
+        self.unfeedable.add(tensor)
 
     def prevent_fetching(self, op: Operation) -> None:
         """Forbids fetching `op` and its outputs."""
-        self._unfetchable.add(op)
+        self.unfetchable.add(op)
 
     # --- state ----------------------------------------------------------------------------------------------
 
@@ -228,34 +229,30 @@ class Graph(GraphInside):
         """Grows with every operation added."""
         return len(self.ops)
 
-    @property
-    def edits(self) -> int:
-        """Grows with every change to operations that already exist; plans made before are stale."""
-        return self._edits
-
     def changed(self) -> None:
         """Notes that existing operations were edited."""
-        self._check_open()
-        self._edits += 1
-
-    @property
-    def finalized(self) -> bool:
-        """True once the graph is read-only."""
-        return self._finalized
+        self.check_open()
+        self.edits += 1
 
     def finalize(self) -> None:
         """Makes the graph read-only."""
-        self._finalized = True
+        self.finalized = True
 
     def _unsafe_unfinalize(self) -> None:
-        self._finalized = False
+        self.finalized = False
 
-    def _check_open(self) -> None:
-        if self._finalized:
+    def check_open(self) -> None:
+        """Refuses a change of a read-only graph.
+
+        Raises:
+          RuntimeError: the graph is finalized.
+        """
+        if self.finalized:
             raise RuntimeError("Graph is finalized and cannot be modified.")
 
     @property
-    def _last_id(self) -> int:
+    def last_id(self) -> int:
+        """How many operations TensorFlow would have by now: the seed of a random operation without one."""
         return len(self.ops) + self._beyond
 
     def count(self, more: int) -> None:
@@ -266,11 +263,11 @@ class Graph(GraphInside):
         self._beyond += more
 
     @contextlib.contextmanager
-    def counted_as(self, number: int) -> Iterator[None]:
+    def counted_as(self, number: int) -> Generator[None, None, None]:
         """What is added inside counts as `number` operations."""
-        before = self._last_id
+        before = self.last_id
         yield
-        self._beyond += before + number - self._last_id
+        self._beyond += before + number - self.last_id
 
     @property
     def graph_def_versions(self) -> Any:
@@ -292,7 +289,7 @@ class Graph(GraphInside):
         """`name` under the current scope, with `_1`, `_2`, ... appended where it is taken."""
         if self.scope:
             name = f"{self.scope}/{name}"
-        names = self._names
+        names = self.names
         count = names.get(name)
         undo = self.undo
         if mark_as_used:
@@ -326,7 +323,7 @@ class Graph(GraphInside):
         return _NameScope(self, name)
 
     @contextlib.contextmanager
-    def control_dependencies(self, control_inputs: Any) -> Iterator[None]:
+    def control_dependencies(self, control_inputs: Any) -> Generator[None, None, None]:
         """Operations created inside run after `control_inputs`; None clears the dependencies of outer scopes.
 
         Raises:
@@ -368,7 +365,7 @@ class Graph(GraphInside):
         return list(found)
 
     @contextlib.contextmanager
-    def device(self, device_name_or_function: Any) -> Iterator[None]:
+    def device(self, device_name_or_function: Any) -> Generator[None, None, None]:
         """Places operations created inside: a device string, a function of the operation, or None to
         clear.
         """
@@ -393,7 +390,7 @@ class Graph(GraphInside):
             op.device = self.device_name(chosen) if chosen is not None else ""
 
     @contextlib.contextmanager
-    def colocate_with(self, op: Any, ignore_existing: bool = False) -> Iterator[None]:
+    def colocate_with(self, op: Any, ignore_existing: bool = False) -> Generator[None, None, None]:
         """Keeps operations created inside on the device of `op`."""
         if op is None and not ignore_existing:
             raise ValueError(
@@ -412,7 +409,7 @@ class Graph(GraphInside):
             self.colocation, self.devices, self.control = old_colocation, old_devices, old_control
 
     @contextlib.contextmanager
-    def container(self, container_name: str) -> Iterator[str]:
+    def container(self, container_name: str) -> Generator[str, None, None]:
         """Keeps the state of stateful operations created inside under `container_name`."""
         old = self.attr_scope
         self.attr_scope = {**old, "container": container_name}
@@ -422,18 +419,18 @@ class Graph(GraphInside):
             self.attr_scope = old
 
     @contextlib.contextmanager
-    def gradient_override_map(self, op_type_map: dict[str, str]) -> Iterator[None]:
+    def gradient_override_map(self, op_type_map: dict[str, str]) -> Generator[None, None, None]:
         """Operations created inside of the given types use another registered gradient.
 
         Raises:
           TypeError: the map is not from strings to strings.
         """
-        if not isinstance(op_type_map, dict):
+        if not isinstance(op_type_map, MAPPINGS):
             raise TypeError(
                 f"gradient_override_map: a dict from op type to gradient name. Received: {op_type_map!r}"
             )
         for key, value in op_type_map.items():
-            if not isinstance(key, str) or not isinstance(value, str):
+            if not (isinstance(key, TEXT) and isinstance(value, TEXT)):
                 raise TypeError(
                     f"gradient_override_map: keys and values are strings. Received: {key!r}: {value!r}"
                 )
@@ -445,7 +442,7 @@ class Graph(GraphInside):
             self.gradient_overrides = old
 
     @contextlib.contextmanager
-    def _attr_scope(self, attrs: dict[str, Any]) -> Iterator[None]:
+    def _attr_scope(self, attrs: dict[str, Any]) -> Generator[None, None, None]:
         old = self.attr_scope
         self.attr_scope = {k: v for k, v in {**old, **attrs}.items() if v is not None}
         try:
@@ -454,7 +451,7 @@ class Graph(GraphInside):
             self.attr_scope = old
 
     @contextlib.contextmanager
-    def _kernel_label_map(self, op_to_kernel_label_map: dict[str, str]) -> Iterator[None]:
+    def _kernel_label_map(self, op_to_kernel_label_map: dict[str, str]) -> Generator[None, None, None]:
         """Accepted for programs that choose kernels by label; millrace has one kernel for each type."""
         yield
 
@@ -476,7 +473,7 @@ class Graph(GraphInside):
         return inputs
 
     @contextlib.contextmanager
-    def inside(self, body: Body | None) -> Iterator[None]:
+    def inside(self, body: Body | None) -> Generator[None, None, None]:
         """Operations created inside belong to `body`; control dependencies from outside stay outside."""
         old, old_control = self.body, self.control
         self.body, self.control = body, []
@@ -500,7 +497,7 @@ class Graph(GraphInside):
 
     def add_to_collection(self, name: str, value: Any) -> None:
         """Appends `value` to the collection `name`."""
-        self._check_open()
+        self.check_open()
         self._collections.setdefault(name, []).append(value)
 
     def add_to_collections(self, names: Any, value: Any) -> None:
@@ -524,7 +521,7 @@ class Graph(GraphInside):
 
     def get_all_collection_keys(self) -> list[str]:
         """The names of the collections that have a string name."""
-        return [name for name in self._collections if isinstance(name, str)]
+        return [name for name in self._collections if isinstance(name, TEXT)]
 
     @property
     def collections(self) -> list[str]:
@@ -533,7 +530,7 @@ class Graph(GraphInside):
 
     def clear_collection(self, name: str) -> None:
         """Forgets the collection `name`."""
-        self._check_open()
+        self.check_open()
         self._collections.pop(name, None)
 
     def get_scoped(self, key: str, make: Callable[[], Any]) -> Any:
@@ -554,18 +551,11 @@ class Graph(GraphInside):
     def append(self, op: Operation) -> None:
         """Adds a finished operation: the last step of `apply`."""
         self.ops.append(op)
-        self._by_name[op.name] = op
+        self.by_name[op.name] = op
         for scope in self.control:
             scope.seen.add(op)
-        if self._control_flow_context is not None or self._default_original_op is not None:
-            self._note(op)
-
-    def _note(self, op: Operation) -> None:
-        """Tells an operation what it was added for, and the current context what was added."""
-        op._original_op = self._default_original_op
-        if self._control_flow_context is not None:
-            op._control_flow_context = self._control_flow_context
-            op._control_flow_context.AddOp(op)
+        if self._control_flow_context is not None or self.original_op is not None:
+            op.added_for(self.original_op, self._control_flow_context)
 
     def check_name(self, name: str) -> None:
         """Refuses a name that an operation may not have.
@@ -581,17 +571,17 @@ class Graph(GraphInside):
         `names`.
         """
         for op in self.ops[size:]:
-            del self._by_name[op.name]
+            del self.by_name[op.name]
             for tensor in op.inputs:
-                if tensor._consumers and op in tensor._consumers:
-                    tensor._consumers.remove(op)
+                if tensor.takers and op in tensor.takers:
+                    tensor.takers.remove(op)
         del self.ops[size:]
         taken = self.undo or []
         for name, count in reversed(taken[names:]):
             if count is None:
-                self._names.pop(name, None)
+                self.names.pop(name, None)
             else:
-                self._names[name] = count
+                self.names[name] = count
         del taken[names:]
 
     def create_op(

@@ -6,7 +6,7 @@ They answer from what millrace keeps in its own way, so each is a property here 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from millrace.core import late
@@ -33,7 +33,7 @@ class GraphInside:
         return self.get_scoped("variable_creators", list)
 
     @contextlib.contextmanager
-    def _variable_creator_scope(self: Graph, creator: Any, priority: int = 100) -> Iterator[None]:  # type: ignore[misc]
+    def _variable_creator_scope(self: Any, creator: Any, priority: int = 100) -> Generator[None, None, None]:
         """Variables made inside are made by `creator(next_creator, **kwargs)`."""
         creators = self._variable_creator_stack
         creators.append(creator)
@@ -43,22 +43,19 @@ class GraphInside:
             creators.remove(creator)
 
     @contextlib.contextmanager
-    def _original_op(self: Graph, op: Operation) -> Iterator[None]:  # type: ignore[misc]
+    def _original_op(self: Graph, op: Operation) -> Generator[None, None, None]:  # type: ignore[misc]
         """Operations added inside are added for `op`, their `_original_op`."""
-        old = self._default_original_op
-        self._default_original_op = op
+        old = self.original_op
+        self.original_op = op
         try:
             yield
         finally:
-            self._default_original_op = old
+            self.original_op = old
 
     @contextlib.contextmanager
-    def _colocate_with_for_gradient(  # type: ignore[misc]
-        self: Graph,  # pyright: ignore[reportGeneralTypeIssues]
-        op: Any,
-        gradient_uid: Any,
-        ignore_existing: bool = False,
-    ) -> Iterator[None]:
+    def _colocate_with_for_gradient(
+        self: Any, op: Any, gradient_uid: Any, ignore_existing: bool = False
+    ) -> Generator[None, None, None]:
         with self.colocate_with(op, ignore_existing):
             yield
 
@@ -73,15 +70,15 @@ class GraphInside:
 
     @property
     def _nodes_by_name(self: Graph) -> dict[str, Operation]:  # type: ignore[misc]
-        return dict(self._by_name)
+        return dict(self.by_name)
 
     @property
     def _nodes_by_id(self: Graph) -> dict[int, Operation]:  # type: ignore[misc]
-        return {op._id: op for op in self.ops}
+        return {op.id: op for op in self.ops}
 
     @property
     def _names_in_use(self: Graph) -> dict[str, int]:  # type: ignore[misc]
-        return self._names
+        return self.names
 
     @property
     def _name_stack(self: Graph) -> str:  # type: ignore[misc]
@@ -105,15 +102,27 @@ class GraphInside:
 
     @property
     def _next_id_counter(self: Graph) -> int:  # type: ignore[misc]
-        return self._last_id
+        return self.last_id
+
+    @property
+    def _last_id(self: Graph) -> int:  # type: ignore[misc]
+        return self.last_id
+
+    @property
+    def _finalized(self: Graph) -> bool:  # type: ignore[misc]
+        return self.finalized
+
+    @property
+    def _default_original_op(self: Graph) -> Operation | None:  # type: ignore[misc]
+        return self.original_op
 
     @property
     def _unfeedable_tensors(self: Graph) -> set[Tensor]:  # type: ignore[misc]
-        return self._unfeedable
+        return self.unfeedable
 
     @property
     def _unfetchable_ops(self: Graph) -> set[Operation]:  # type: ignore[misc]
-        return self._unfetchable
+        return self.unfetchable
 
     @property
     def _device_functions_outer_to_inner(self: Graph) -> list[Any]:  # type: ignore[misc]
@@ -142,7 +151,7 @@ class GraphInside:
         self.place(op)
 
     def _check_not_finalized(self: Graph) -> None:  # type: ignore[misc]
-        self._check_open()
+        self.check_open()
 
     def _as_graph_def(self: Graph, from_version: int | None = None, add_shapes: bool = False) -> Any:  # type: ignore[misc]
         """(the GraphDef, the graph's version)."""
@@ -216,12 +225,23 @@ class OperationInside:
         return [x.dtype.as_datatype_enum for x in self.outputs]
 
     @property
+    def _id(self: Operation) -> int:  # type: ignore[misc]
+        return self.id
+
+    @property
     def _id_value(self: Operation) -> int:  # type: ignore[misc]
-        return self._id
+        return self.id
 
     @property
     def _is_stateful(self: Operation) -> bool:  # type: ignore[misc]
         return bool(self.op_def.is_stateful)
+
+    def added_for(self, original: Any, context: Any) -> None:
+        """Notes the operation that this one was added for, and tells the context of a program's own."""
+        self._original_op = original
+        if context is not None:
+            self._control_flow_context = context
+            context.AddOp(self)
 
     def _get_control_flow_context(self) -> Any:
         """The context of a program's own that the operation was added in, or None."""
@@ -230,8 +250,11 @@ class OperationInside:
     def _set_control_flow_context(self, ctx: Any) -> None:
         self._control_flow_context = ctx
 
+    def _set_device(self: Operation, device: Any) -> None:  # type: ignore[misc]
+        self.device = self.graph.device_name(device)
+
     def _set_device_from_string(self: Operation, device_str: str) -> None:  # type: ignore[misc]
-        self._set_device(device_str)
+        self.device = self.graph.device_name(device_str)
 
     def _remove_all_control_inputs(self: Operation) -> None:  # type: ignore[misc]
         self.graph.changed()

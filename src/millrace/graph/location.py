@@ -25,7 +25,7 @@ def capture(skip: int = 1) -> Frames:
     Args:
       skip: how many frames around the caller are known to be millrace's.
     """
-    frame = sys._getframe(skip + 1)
+    frame = sys._getframe(skip + 1)  # pyright: ignore[reportPrivateUsage] - nothing else is as fast
     inside = _inside
     while frame is not None:
         file = frame.f_code.co_filename
@@ -77,7 +77,7 @@ def _cell(file: str) -> str:
 
 def traceback(frames: Frames) -> list[tuple[str, int, str, str]]:
     """(file, line, function, source line) from the outermost kept frame to the innermost."""
-    rows = []
+    rows: list[tuple[str, int, str, str]] = []
     for code, offset in reversed(list(zip(frames[::2], frames[1::2], strict=True))):
         line = _line(code, offset)
         rows.append((code.co_filename, line, code.co_name, linecache.getline(code.co_filename, line).strip()))

@@ -132,7 +132,9 @@ class OpDef:
     has_function: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 - frozen: this is the one way
+        def put(name: str, value: Any) -> None:
+            object.__setattr__(self, name, value)  # frozen: this is the one way
+
         put("shape_attrs", _check_signature(self, self.shape, "shape", 0))
         put("kernel_attrs", _check_signature(self, self.kernel, "kernel", 1 + (self.state is not None)))
         if self.xla is not None:
@@ -206,7 +208,7 @@ def _python_name(name: str) -> str:
 
 
 def _parse_args(text: str, attrs: Mapping[str, Attr], where: str) -> tuple[Arg, ...]:
-    args = []
+    args: list[Arg] = []
     for part in filter(None, (p.strip() for p in text.split(","))):
         name, _, kind = (s.strip() for s in part.partition(":"))
         if not kind:

@@ -128,9 +128,6 @@ class Operation(OperationInside):
     def _repr_html_(self) -> str:
         return late.module("cards").operation(self)
 
-    def _set_device(self, device: Any) -> None:
-        self.device = self.graph.device_name(device)
-
     def _add_control_input(self, op: Operation) -> None:
         self._add_control_inputs([op])
 
@@ -173,14 +170,10 @@ class Operation(OperationInside):
                 if hasattr(value, "captures"):
                     value.replace_outer(old, tensor)
         self.inputs = (*self.inputs[:index], tensor, *self.inputs[index + 1 :])
-        if old._consumers and self in old._consumers:
-            old._consumers.remove(self)
+        if old.takers and self in old.takers:
+            old.takers.remove(self)
         add_consumer(tensor, self)
         self.graph.changed()
-
-    @property
-    def _id(self) -> int:
-        return self.id
 
     def __repr__(self) -> str:
         return f"<tf.Operation '{self.name}' type={self.type}>"
@@ -191,10 +184,10 @@ class Operation(OperationInside):
 
 def add_consumer(tensor: Tensor, op: Operation) -> None:
     """Notes that `op` takes `tensor`."""
-    if tensor._consumers is None:
-        tensor._consumers = [op]
+    if tensor.takers is None:
+        tensor.takers = [op]
     else:
-        tensor._consumers.append(op)
+        tensor.takers.append(op)
 
 
 def group(args: tuple[Any, ...], flat: Any, attrs: dict[str, Any]) -> list[Any]:

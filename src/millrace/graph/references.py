@@ -22,7 +22,7 @@ def variable_of(tensor: Tensor, known: dict[Tensor, Operation | None] | None = N
       tensor: a reference.
       known: what earlier calls have found; added to.
     """
-    path = []
+    path: list[Tensor] = []
     found: Operation | None = None
     current: Tensor | None = tensor
     while current is not None:

@@ -23,12 +23,12 @@ class Tensor(TensorInside):
     __slots__ = (
         "__dict__",
         "__weakref__",
-        "_consumers",
         "_shape",
-        "_static",
         "dims",
         "dtype",
+        "known_value",
         "op",
+        "takers",
         "value_index",
     )
     __array_priority__ = 100  # so that ndarray + Tensor asks the Tensor
@@ -88,8 +88,8 @@ class Tensor(TensorInside):
         self.value_index = value_index
         self.dtype = dtype
         self.dims = dims
-        self._consumers: list[Operation] | None = None
-        self._static: Any = None
+        self.takers: list[Operation] | None = None
+        self.known_value: Any = None
         self._shape: shapes.TensorShape | None = None
 
     @property
@@ -132,7 +132,7 @@ class Tensor(TensorInside):
 
     def consumers(self) -> list[Operation]:
         """The operations that take this tensor, one entry for each input that it is."""
-        return list(self._consumers or ())
+        return list(self.takers or ())
 
     def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
         """Runs this tensor in `session` (default: the current default session) and returns its value.

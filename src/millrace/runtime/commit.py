@@ -18,6 +18,7 @@ import numpy as np
 
 from millrace.runtime.store import Cell
 
+_ARRAYS: tuple[type, ...] = (np.ndarray,)
 _consume = deque[Any](maxlen=0).extend
 
 
@@ -28,7 +29,7 @@ def store_all(cells: Iterable[Cell], values: Iterable[Any]) -> None:
 
 def owned(value: Any) -> Any:
     """A copy that nobody else can change, to be kept in a cell."""
-    return np.array(value) if isinstance(value, np.ndarray) else value
+    return np.array(value) if isinstance(value, _ARRAYS) else value
 
 
 class Commit:

@@ -25,7 +25,15 @@ from millrace.runtime.plan.borders import Reach
 from millrace.runtime.store import Store
 from millrace.runtime.token_kernels import Kernels, Reference
 
-_DEAD: Any = type("_Dead", (), {"__repr__": lambda self: "dead"})()
+
+class _Dead:
+    """What an output has where its branch is not taken."""
+
+    def __repr__(self) -> str:
+        return "dead"
+
+
+_DEAD: Any = _Dead()
 
 
 class _Node:

@@ -344,7 +344,11 @@ class _Program:
         segment, plan = self._segment, self._plan
         part = replace(plan, feeds=segment.inputs, steps=segment.steps, fetches=segment.outputs, cells=[])
         function = interpret.compile_plan(part)
-        return lambda _, *values: function(*map(interpret.host, values))
+
+        def on_host(_: Any, *values: Any) -> Any:
+            return function(*map(interpret.host, values))
+
+        return on_host
 
 
 def tier_asked_for(options: Any) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from millrace.core import errors
 from millrace.graph.operation import Operation
 
+_ARRAYS: tuple[type, ...] = (np.ndarray, np.generic)
 _CLASSES: tuple[tuple[type[BaseException], Any], ...] = (
     (MemoryError, errors.ResourceExhaustedError),
     (NotImplementedError, errors.UnimplementedError),
@@ -27,7 +28,7 @@ _CLASSES: tuple[tuple[type[BaseException], Any], ...] = (
 
 def describe_value(value: Any) -> str:
     """`float32[2,3]` for an array, the type's name for anything else."""
-    if isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, _ARRAYS):
         name = "string" if value.dtype.kind == "O" else str(value.dtype)
         return f"{name}[{','.join(map(str, value.shape))}]"
     if hasattr(value, "dtype") and isinstance(getattr(value, "shape", None), tuple):

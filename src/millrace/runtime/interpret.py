@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import shapes
+from millrace.core.kinds import LISTS
 from millrace.dialect import numpy_dialect, owning_dialect
 from millrace.graph.operation import Operation, group
 from millrace.opkit.state.resource import Resource
@@ -121,7 +122,7 @@ class _Source:
 
     def _dropped(self, i: int, step: Step | Segment) -> str:
         """Forgets large values after their last use, so that their memory can serve again."""
-        dead = []
+        dead: list[str] = []
         for value in dict.fromkeys((*step.takes, *step.makes)):
             if self.last_use.get(value) != i or value in self.plan.constants:
                 continue
@@ -231,14 +232,14 @@ class _Source:
                 if part.op.opdef.writes and not passes:
                     derived.update((v, frozenset((v,))) for v in part.new_state)
                 elif passes:
-                    shared = frozenset().union(*(derived.get(v, ()) for v in inputs))
+                    shared = frozenset[int]().union(*(derived.get(v, ()) for v in inputs))
                     derived.update(dict.fromkeys(part.makes, shared))
         for value in plan.fetches:
             last.update(dict.fromkeys(derived.get(value, ()), len(self.parts)))
-        found = set()
+        found: set[int] = set()
         for i, part in enumerate(self.parts):
             if isinstance(part, Step) and part.op.opdef.writes and not part.op.opdef.alias:
-                taken = [v for v in part.inputs if derived.get(v) == {v}]
+                taken = [v for v in part.inputs if derived.get(v) == frozenset((v,))]
                 if taken and all(last.get(v) == i for v in taken) and len(taken) == len(set(taken)):
                     found.add(id(part))
         self.owners = found if any(_changes_rows(p) for p in self.parts if id(p) in found) else set()
@@ -274,7 +275,7 @@ class _Source:
         return f"R[{value}]" if self.large else f"v{value}"
 
     def _read_cells(self, cells: list[str]) -> list[str]:
-        lines = []
+        lines: list[str] = []
         for name, use in zip(cells, self.plan.cells, strict=True):
             target = self._target(use.initial)
             lines.append(f"{target} = {name}" if self.is_body else f"{target} = {name}.value")
@@ -331,7 +332,7 @@ class _Source:
         if shortcut is not None:
             return f"{target}{self._bind(shortcut, 'k')}({', '.join(inputs)})"
         args = [
-            f"({''.join(v + ', ' for v in part)})" if isinstance(part, tuple) else part
+            f"({''.join(v + ', ' for v in part)})" if isinstance(part, LISTS) else part
             for part in group(opdef.inputs, inputs, op.attrs)
         ]
         attrs = {a: op if a == "op" else op.attrs[a] for a in opdef.kernel_attrs}
@@ -345,7 +346,7 @@ class _Source:
         return f"{target}{kernel}({', '.join([dialect, *state, *args, *keywords])})"
 
     def _literal(self, value: Any) -> str:
-        if value is None or type(value) in (bool, int, str) or (isinstance(value, tuple) and not value):
+        if value is None or type(value) in (bool, int, str) or value == ():
             return repr(value)
         name = f"a{len(self.names)}"
         self.names[name] = value
@@ -382,7 +383,7 @@ class _Source:
             names = outputs + new_state
             return f"[{', '.join(names)}] = " if names else ""
         parts = [
-            f"[{', '.join(part)}]" if isinstance(part, tuple) else part
+            f"[{', '.join(part)}]" if isinstance(part, LISTS) else part
             for part in group(opdef.outputs, outputs, op.attrs)
         ]
         if not new_state:
@@ -434,7 +435,9 @@ class _Source:
 
     def _commit(self, cells: list[str]) -> str:
         """A line that stores the new values, after everything that could fail has succeeded."""
-        places, values, copied = [], [], []
+        places: list[int] = []
+        values: list[int] = []
+        copied: list[bool] = []
         for i, use in enumerate(self.plan.cells):
             if use.final == use.initial:
                 if use.op.opdef.state is None:
@@ -557,8 +560,9 @@ def bind_body(step: Step, body: BodyUse) -> Callable[..., list[Any]]:
         new = dict(zip(own, results[outputs:], strict=True))
         return results[:outputs] + [new.get(key, old) for key, old in zip(keys, args[count:], strict=True)]
 
-    call.stacks = function.stacks
-    return call
+    bound: Any = call
+    bound.stacks = function.stacks
+    return bound
 
 
 def host(value: Any) -> Any:
@@ -603,7 +607,8 @@ def locate(error: BaseException) -> tuple[Step, list[Any]] | None:
     if found is None:
         return None
     step, frame = found
-    names, values = frame.f_locals, []
+    names = frame.f_locals
+    values: list[Any] = []
     register = names.get("R")
     for value in step.inputs:
         if register is not None:

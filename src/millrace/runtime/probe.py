@@ -48,7 +48,7 @@ class Probe:
             for use in self._plan.cells:
                 if use.must_exist and self._store.cell(use.key).value is None:
                     raise failures.uninitialized(use.op)
-            cells = []
+            cells: list[Cell] = []
             for key in self._keys:
                 copy = Cell(key)
                 copy.value = self._store.cell(key).value
@@ -81,7 +81,7 @@ class Probe:
                 late.add(op)
         known = {*plan.feeds, *plan.constants, *(use.initial for use in plan.cells)}
         known.update(v for step in self._before for v in step.outputs if not step.new_state)
-        steps = []
+        steps: list[Step] = []
         for step in self._rest:
             if step.op not in late and known.issuperset(step.takes):
                 steps.append(step)

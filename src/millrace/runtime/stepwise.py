@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core.kinds import LISTS
 from millrace.core.waiting import WouldWait, attempted, limited
 from millrace.graph.operation import Operation, group
 from millrace.opkit.state.resource import Resource
@@ -162,7 +163,7 @@ def _versions(plan: Plan) -> dict[int, str]:
         old: list[int] = []
         for arg, value in zip(opdef.inputs, group(opdef.inputs, step.inputs, op.attrs), strict=True):
             if arg.name in opdef.writes:
-                old.extend(value if isinstance(value, tuple) else (value,))
+                old.extend(value if isinstance(value, LISTS) else (value,))
         for before, after in zip([*old, *step.state], step.new_state, strict=True):
             owner[after] = owner[before]
     return owner
@@ -221,7 +222,7 @@ def _waits_before(plan: Plan, early: set[int]) -> dict[int, frozenset[int]]:
     waiting = [plan.steps[i].op for i in sorted(early) if waits(plan.steps[i])]
     numbers = {op: n for n, op in enumerate(waiting, 1)}
     fed = frozenset(plan.tensors[v] for v in plan.feeds)
-    found = {}
+    found: dict[int, frozenset[int]] = {}
     for i in early:
         op = plan.steps[i].op
         found[i] = frozenset(numbers[a] for a in ancestors([op], fed) if a in numbers and a is not op)
@@ -255,7 +256,7 @@ def cut_all(cutter: Cutter, pieces: Sequence[Sequence[Step | Segment]], plan: Pl
     end = len(pieces) - 1
     last = {v: i for i, piece in enumerate(pieces) for step in piece for v in step.takes}
     last.update(dict.fromkeys(plan.fetches, end + 1))
-    parts = []
+    parts: list[Part] = []
     for i, piece in enumerate(pieces):
         asked = plan.fetches if i == end else ()
         parts.append(cutter.cut(piece, lambda v, i=i: last.get(v, -1) > i, asked, i == end))

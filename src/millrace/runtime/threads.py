@@ -7,6 +7,7 @@ compiled tier anyway.
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 from typing import Any
@@ -51,9 +52,8 @@ class OneThread:
             self._inside += 1
             if self._inside == 1:
                 if self._libraries is None:
-                    from threadpoolctl import ThreadpoolController
-
-                    self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+                    controller: Any = importlib.import_module("threadpoolctl").ThreadpoolController()
+                    self._libraries = list(controller.select(user_api="blas").lib_controllers)
                 self._before = [library.get_num_threads() for library in self._libraries]
                 for library in self._libraries:
                     library.set_num_threads(1)

@@ -296,8 +296,8 @@ def _gather(op: Operation, run: Run, values: Sequence[Any]) -> Any:
 
 def _scatter(op: Operation, run: Run, values: Sequence[Any]) -> Any:
     array, indices, value, flow = values
-    for index, row in zip(np.ravel(indices), value, strict=True):
-        array.write(int(index), row)
+    for index, row in zip(np.ravel(indices).tolist(), value, strict=True):
+        array.write(index, row)
     return [flow]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core.kinds import LISTS, MAPPINGS
 from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph.graph import Graph
@@ -93,11 +94,11 @@ class Exported:
         return [np.zeros([d or 0 for d in feed.tensor.dims or ()], feed.np_dtype) for feed in self._feeds]
 
     def _ordered(self, feeds: Any) -> list[Any]:
-        if not isinstance(feeds, Mapping):
-            values = list(feeds) if isinstance(feeds, list | tuple) else [feeds]
+        if isinstance(feeds, MAPPINGS):
+            found: dict[int, Any] = {self._position(key): value for key, value in feeds.items()}
+            values: list[Any] = [found[i] for i in sorted(found)]
         else:
-            found = {self._position(key): value for key, value in feeds.items()}
-            values = [found[i] for i in sorted(found)]
+            values = list(feeds) if isinstance(feeds, LISTS) else [feeds]
         if len(values) != len(self._feeds):
             raise ValueError(f"export: the feeds are {self.feeds}. Received: {len(values)} values")
         return values
@@ -157,7 +158,8 @@ def export(fetches: Any, feeds: Any = (), session: Any = None) -> Exported:
         raise TypeError(f"export: session must be a tf.Session. Received: {session!r}")
     if isinstance(feeds, Tensor):
         feeds = [feeds]
-    tensors = tuple(feeds.values()) if isinstance(feeds, Mapping) else tuple(feeds)
+    named = isinstance(feeds, MAPPINGS)
+    tensors: tuple[Any, ...] = tuple(feeds.values() if named else feeds)
     feed_plan = FeedPlan(session.graph, tensors)
-    aliases = list(feeds) if isinstance(feeds, Mapping) else [feed.tensor.name for feed in feed_plan.feeds]
+    aliases: list[Any] = list(feeds) if named else [feed.tensor.name for feed in feed_plan.feeds]
     return Exported(FetchPlan(session.graph, fetches, session), feed_plan, aliases, session)

@@ -9,11 +9,13 @@ import numpy as np
 
 from millrace.building.literals import to_array
 from millrace.core import dtypes, shapes
+from millrace.core.kinds import LISTS
 from millrace.graph.graph import Graph
 from millrace.graph.tensor import Tensor
 from millrace.session.fetch import expansion_for
 from millrace.session.handles import TensorHandle
 
+_ARRAYS: tuple[type, ...] = (np.ndarray,)
 _LARGE = 1 << 12  # elements
 _ALIGNMENT = 64  # bytes, of arrays that XLA takes as they are
 
@@ -101,7 +103,7 @@ class Feed:
 
     def _text(self, value: Any) -> np.ndarray:
         if (
-            isinstance(value, np.ndarray)
+            isinstance(value, _ARRAYS)
             and value.dtype.kind == "O"
             and all(type(v) is bytes for v in value.flat)
         ):
@@ -127,7 +129,7 @@ class FeedPlan:
         self.simple = True
         for key in keys:
             given = _NOTHING if feed_dict is None else feed_dict[key]
-            if isinstance(key, tuple | list):
+            if isinstance(key, LISTS):
                 self.simple = False
                 inner = FeedPlan(graph, tuple(key), _paired(key, given))
                 self._readers.append((key, partial(_nested, inner)))
@@ -204,7 +206,7 @@ def _converted(value: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def _nested(inner: FeedPlan, key: Any, value: Any) -> list[tuple[Any, Any]]:
     """The values for a tuple of keys, which nests as the keys do."""
-    parts = list(value) if isinstance(value, tuple | list | np.ndarray) else [value]
+    parts: list[Any] = list(value) if isinstance(value, (*LISTS, *_ARRAYS)) else [value]
     if len(parts) != len(key):
         raise ValueError(
             f"Could not flatten dictionary. Key had {len(key)} elements, but value had {len(parts)} "
@@ -216,7 +218,7 @@ def _nested(inner: FeedPlan, key: Any, value: Any) -> list[tuple[Any, Any]]:
 
 def _paired(key: Any, value: Any) -> Any:
     """The parts of a value by the parts of its key; None where they do not fit, or the value is not known."""
-    if isinstance(value, tuple | list) and len(value) == len(key):
+    if isinstance(value, LISTS) and len(value) == len(key):
         return dict(zip(key, value, strict=True))
     return None
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
 from millrace.core import errors
 from millrace.core.dtypes import plain_numbers
+from millrace.core.kinds import LISTS, MAPPINGS
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.graph.operation import Operation
@@ -65,24 +66,32 @@ def expansion_for(value: Any) -> _Expansion | None:
     return None
 
 
+_LISTS: tuple[type, ...] = (list,)
+_TUPLES: tuple[type, ...] = (tuple,)
+_DEFAULT_DICTS: tuple[type, ...] = (defaultdict,)
 _leaves: set[type] = {Tensor, Operation, str}  # types known to be no containers
 
 
 def structure_key(fetches: Any) -> Any:
     """A hashable description of fetches, equal for equal structures of the same elements."""
-    kind = type(fetches)
+    kind: Any = fetches.__class__
     if kind in _leaves:
         return fetches
-    if kind is list or kind is tuple or (isinstance(fetches, tuple) and hasattr(fetches, "_fields")):
+    if kind is list or kind is tuple or (isinstance(fetches, _TUPLES) and hasattr(fetches, "_fields")):
         return (kind, *[f if type(f) in _leaves else structure_key(f) for f in fetches])
-    if isinstance(fetches, Mapping):
+    if isinstance(fetches, MAPPINGS):
         return (kind, *[(k, structure_key(v)) for k, v in fetches.items()])
     if hasattr(kind, "__attrs_attrs__"):
-        return (kind, *[structure_key(getattr(fetches, a.name)) for a in kind.__attrs_attrs__])
-    if isinstance(fetches, list | tuple):
+        return (kind, *[structure_key(getattr(fetches, name)) for name in _attrs_names(kind)])
+    if isinstance(fetches, LISTS):
         return (kind, *[structure_key(f) for f in fetches])
     _leaves.add(kind)
     return fetches
+
+
+def _attrs_names(kind: Any) -> list[str]:
+    """The fields of a class that the package `attrs` has made."""
+    return [field.name for field in kind.__attrs_attrs__]
 
 
 class FetchPlan:
@@ -103,25 +112,23 @@ class FetchPlan:
     def _visit(self, fetch: Any) -> Rebuild:
         if fetch is None:
             raise TypeError(f"Fetch argument None has invalid type {type(None)}")
-        if isinstance(fetch, list):
+        kind: Any = fetch.__class__
+        if isinstance(fetch, _LISTS):
             parts = [self._visit(f) for f in fetch]
             return _rebuild_list(list, parts, len(self.elements))
-        if isinstance(fetch, tuple) and not hasattr(fetch, "dense_shape"):
+        if isinstance(fetch, _TUPLES) and not hasattr(fetch, "dense_shape"):
             parts = [self._visit(f) for f in fetch]
             if hasattr(fetch, "_fields"):
-                kind = type(fetch)
                 return lambda values: kind(*[p(values) for p in parts])
             return _rebuild_list(tuple, parts, len(self.elements))
-        if isinstance(fetch, Mapping):
-            kind, named = type(fetch), [(k, self._visit(v)) for k, v in fetch.items()]
-            if isinstance(fetch, defaultdict):
+        if isinstance(fetch, MAPPINGS):
+            named = [(k, self._visit(v)) for k, v in fetch.items()]
+            if isinstance(fetch, _DEFAULT_DICTS):
                 factory = fetch.default_factory
                 return lambda values: kind(factory, [(k, p(values)) for k, p in named])
-            return lambda values: kind([(k, p(values)) for k, p in named])  # type: ignore[call-arg]
-        if hasattr(type(fetch), "__attrs_attrs__"):
-            kind: Any = type(fetch)
-            names = [a.name for a in kind.__attrs_attrs__]
-            parts = [self._visit(getattr(fetch, n)) for n in names]
+            return lambda values: kind([(k, p(values)) for k, p in named])
+        if hasattr(kind, "__attrs_attrs__"):
+            parts = [self._visit(getattr(fetch, name)) for name in _attrs_names(kind)]
             return lambda values: kind(*[p(values) for p in parts])
         expansion = expansion_for(fetch)
         if expansion is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from millrace.core import errors, late
 from millrace.core.errors import refusal
+from millrace.core.kinds import LISTS, TEXTS
 from millrace.core.public import public
 from millrace.core.waiting import limits
 from millrace.graph import defaults
@@ -30,6 +31,7 @@ from millrace.session.partial import PartialRun
 if TYPE_CHECKING:
     from millrace.runtime.plan.explain import Explanation
 
+_GRAPHS: tuple[type, ...] = (Graph,)
 _HERE = "/job:localhost/replica:0/task:0/device:CPU:0"
 _MOST_RUNNERS = 512  # combinations of fetches and feeds whose plans a session keeps
 _handles = itertools.count()
@@ -75,7 +77,11 @@ def _reordered(runner: _Runner, keys: tuple[Any, ...]) -> _Runner:
     """A runner for the same fetches and feeds, given in the order of `keys`."""
     other, convert, order = copy.copy(runner), runner.convert, runner.keep[1]
     other.keep = (runner.keep[0], keys)
-    other.convert = lambda feed_dict: convert({key: feed_dict[key] for key in order})
+
+    def reordered(feed_dict: Any) -> Any:
+        return convert({key: feed_dict[key] for key in order})
+
+    other.convert = reordered
     return other
 
 
@@ -116,14 +122,14 @@ class _Watched:
 class BaseSession:
     """What `Session` and `InteractiveSession` share."""
 
-    def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None) -> None:
-        if graph is not None and not isinstance(graph, Graph):
+    def __init__(self, target: str | bytes = "", graph: Graph | None = None, config: Any = None) -> None:
+        if graph is not None and not isinstance(graph, _GRAPHS):
             raise TypeError(f"Session: graph must be a tf.Graph, but got {type(graph)}. Received: {graph!r}")
         if config is not None and not hasattr(config, "gpu_options"):
             raise TypeError(
                 f"Session: config must be a tf.ConfigProto, but got {type(config)}. Received: {config!r}"
             )
-        if not isinstance(target, str | bytes):
+        if not isinstance(target, TEXTS):
             raise TypeError(f"Session: target must be a string, but got {type(target)}. Received: {target!r}")
         self._target = target.encode() if isinstance(target, str) else target
         if self._target not in (b"", b"local") and not self._target.startswith(b"grpc://"):
@@ -193,10 +199,10 @@ class BaseSession:
             keys = tuple(feed_dict)
         else:
             keys = ()
-        if self._edits != self._graph._edits:
+        if self._edits != self._graph.edits:
             self._runners.clear()
             self._any_order.clear()
-            self._edits = self._graph._edits
+            self._edits = self._graph.edits
         try:
             runner = self._runners.get((structure_key(fetches), keys))
         except TypeError:
@@ -304,9 +310,9 @@ class BaseSession:
         Raises:
           TypeError: `feed_list` is not a list or tuple.
         """
-        if feed_list is not None and not isinstance(feed_list, list | tuple):
+        if feed_list is not None and not isinstance(feed_list, LISTS):
             raise TypeError(f"`feed_list` must be a list or tuple. Received: {feed_list!r}")
-        keys = tuple(feed_list or ())
+        keys: tuple[Any, ...] = tuple(feed_list or ())
         runners = [self._prepare(fetches, keys)]
         edits = [self._graph.edits]
 
@@ -464,7 +470,7 @@ class BaseSession:
 
 def _whose(fetches: Any) -> str:
     """Where the first of `fetches` was made, for a session whose own graph is empty."""
-    for fetch in fetches if isinstance(fetches, list | tuple) else [fetches]:
+    for fetch in fetches if isinstance(fetches, LISTS) else [fetches]:
         op = getattr(fetch, "op", fetch)
         location = getattr(op, "user_location", None)
         if location:
@@ -491,7 +497,7 @@ class Session(BaseSession):
       3.0
     """
 
-    def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None) -> None:
+    def __init__(self, target: str | bytes = "", graph: Graph | None = None, config: Any = None) -> None:
         super().__init__(target, graph, config)
         self._entered: contextlib.ExitStack | None = None
 
@@ -516,7 +522,7 @@ class Session(BaseSession):
             self.close()
 
     @staticmethod
-    def reset(target: str, containers: Any = None, config: Any = None) -> None:
+    def reset(target: str | bytes, containers: Any = None, config: Any = None) -> None:
         """Frees the variables of all sessions with `target`, and closes these sessions.
 
         Args:
@@ -544,7 +550,7 @@ class InteractiveSession(BaseSession):
       target, graph, config: as for `Session`.
     """
 
-    def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None) -> None:
+    def __init__(self, target: str | bytes = "", graph: Graph | None = None, config: Any = None) -> None:
         super().__init__(target, graph, config)
         if any(isinstance(s, InteractiveSession) and not s._closed for s in defaults.session_stack.items):
             warnings.warn(

@@ -5,6 +5,7 @@ import pytest
 
 import millrace as tf
 from millrace.cli import main
+from millrace.runtime.plan.explain import _amount, _seconds, explain
 
 
 def test_what_is_left_out_and_why():
@@ -102,3 +103,80 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     empty.write_text("import tensorflow\n")
     assert main(["explain", str(empty)]) == 1
     assert "runs no session" in capsys.readouterr().err
+
+
+def test_every_reason_for_a_tier():
+    x = tf.placeholder(tf.float32, [None, None], name="x")
+    called = tf.py_func(lambda v: v, [x], tf.float32)
+    called.set_shape([2, 2])
+    y = tf.exp(x)
+    sess = tf.Session()
+    ones = np.ones((2, 2))
+    assert sess.explain(called, {x: ones}).why == "nothing in it can be compiled"
+    assert sess.explain(tf.exp(tf.boolean_mask(x, x > 0)), {x: ones}).tier == "interpreter"
+    small = sess.explain(y, {x: ones})
+    assert small.tier == "interpreter" and small.compile_at == float("inf")
+    assert small.why == "one run is guessed at 1.21 us interpreted, 60 us compiled: compiling does not pay"
+    large = sess.explain(y, {x: np.ones((3000, 1000))})
+    assert (
+        large.why.startswith("one run is guessed at 5.1 ms interpreted, 943 us compiled, 307 ms")
+        and "to compile: it" in large.why
+    )
+    assert large.tier == "interpreter" and 1 < large.compile_at < 100
+    assert large.why.endswith(f"it is compiled at run {int(large.compile_at)}")
+
+
+def test_rows_say_what_they_cost():
+    x = tf.placeholder(tf.float32, [1000, 3000], name="x")
+    unknown = tf.placeholder(tf.float32, [None], name="unknown")
+    y = tf.exp(tf.negative(tf.exp(x)))
+    called = tf.py_func(lambda v: v, [unknown], tf.float32, name="called")
+    told = explain([y, called], [x, unknown], None, "auto")
+    lines = str(told).splitlines()
+    assert lines[0].startswith("4 operations are needed, 4 run: tier interpreter (no feeds are given")
+    assert sorted(line.split(". ", 1)[1] for line in lines[1:]) == [
+        "segment Exp x2, Neg: 48 M flops, 72 M bytes", "step PyFunc 'called': cost unknown; runs in Python",
+    ]  # fmt: skip
+    assert [line[:4] for line in lines[1:]] == ["  1.", "  2."] and repr(told) == str(told)
+    assert (told.steps, told.operations, told.flops, told.bytes) == (4, 4, 48e6, 72e6)
+    assert all(row.known == (row.kind == "segment") for row in told.rows)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (999, "999"), (1000, "1 k"), (1234, "1.23 k"), (2.5e6, "2.5 M"), (1e9, "1 G"), (3e12, "3 T")],
+)
+def test_amounts(value, text):
+    assert _amount(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(2.0, "2 s"), (1.0, "1 s"), (0.25, "250 ms"), (1e-3, "1 ms"), (2.5e-5, "25 us")]
+)
+def test_seconds(value, text):
+    assert _seconds(value) == text
+
+
+def test_tables():
+    from rich.console import Console
+
+    x = tf.placeholder(tf.float32, [2], name="x")
+    told = explain([tf.exp(tf.identity(x)), tf.py_func(lambda v: v, [x], tf.float32)], [x], [(2,)], "auto")
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    with console.file:
+        console.print(told)
+    text = console.export_text()
+    assert "3 operations are needed, 2 run" in text and "tier: interpreter" in text
+    assert "left out" in text and "passes its input on" in text and "runs in Python" in text
+    assert "segment" in text and "16" in text and "?" in text
+
+
+def test_a_run_after_others():
+    x = tf.placeholder(tf.float32, [3000, 1000])
+    y = tf.exp(x)
+    first = explain([y], [x], [(3000, 1000)], "auto")
+    index = int(first.compile_at)
+    assert explain([y], [x], None, "auto", index - 1).why.startswith("no feeds are given")
+    assert explain([y], [x], [(3000, 1000)], "auto", index - 1).tier == "interpreter"
+    assert explain([y], [x], [(3000, 1000)], "auto", index).tier == "compiled"
+    assert explain([tf.exp(tf.zeros([2000, 2000]))], [], None, "auto").why.startswith("one run is guessed at")

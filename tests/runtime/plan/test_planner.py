@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import millrace as tf
-from millrace.runtime.plan.planner import make_plan
+from millrace.building import raw
+from millrace.runtime.plan.planner import NeedsTokens, any_step, body_cells, in_order, make_plan
 from runtime.plan.model import Node, build, meaning
 
 KINDS = ("read", "assign", "add", "sum", "branch", "look")
@@ -156,3 +157,160 @@ def test_a_function_without_results_is_an_operation() -> None:
         with tf.Session() as sess:
             assert isinstance(op, tf.Operation) and sess.run(op) is None
     assert called == [3, 1]
+
+
+def test_a_fed_variable_has_that_value_wherever_it_is_read() -> None:
+    v, w = (tf.Variable(start, use_resource=False) for start in (1.0, 2.0))
+    total = v + w
+    with tf.control_dependencies([w.assign(20.0)]):
+        later = v + w
+    flag = tf.placeholder(tf.bool, [])
+    inside = tf.cond(flag, lambda: v + w, lambda: 0.0)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        assert sess.run([v, w, total, later], {v: 5.0}) == [5, 20, 7, 25]
+        assert sess.run([inside, v], {v: 5.0, flag: True}) == [25, 5]
+        assert sess.run([v, w]) == [1, 20]
+
+
+def test_a_resource_variable_is_fed_by_its_read() -> None:
+    v, w = (tf.Variable(start, use_resource=True) for start in (1.0, 2.0))
+    total = v + w  # reads anew
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        assert sess.run([v, w, total], {v: 5.0}) == [5, 2, 3]
+        assert sess.run([w, v.handle, w.handle], {v: 5.0, w: 6.0}) == [6, 5, 6]
+        assert sess.run([v, w]) == [1, 2]
+
+
+def test_a_read_sees_the_last_of_the_writes_before_it() -> None:
+    v = tf.Variable(1.0)
+    first = v.assign(2.0)
+    with tf.control_dependencies([first]):
+        second = v.assign(3.0)
+        between = v + 0.0
+    with tf.control_dependencies([second]):
+        third = v.assign(4.0)
+        after_second = v + 0.0
+        chained = tf.no_op()
+    with tf.control_dependencies([chained]):
+        through = v + 0.0
+    plan = make_plan([between, after_second, through, third.op], [])
+    reads = [step.inputs[0] for step in plan.steps if step.op.type == "Add"]
+    writes = [step.new_state[0] for step in plan.steps if step.op.type == "Assign"]
+    assert reads == [writes[0], writes[1], writes[1]] and plan.cells[0].final == writes[2]
+    assert all(step.new_state[0] == step.outputs[0] for step in plan.steps if step.op.type == "Assign")
+
+
+def test_a_write_starts_from_the_last_write_in_execution_order() -> None:
+    v = tf.Variable(1.0)
+    adds = [v.assign_add(float(n)).op for n in range(3)]
+    plan = make_plan(adds, [])
+    steps = [step for step in plan.steps if step.op.type == "AssignAdd"]
+    (use,) = plan.cells
+    assert [step.inputs[0] for step in steps] == [use.initial, *[step.new_state[0] for step in steps[:-1]]]
+    assert use.final == steps[-1].new_state[0] and use.must_exist
+
+
+def test_what_a_write_gives_is_what_it_wrote() -> None:
+    v = tf.Variable(1.0)
+    written = v.assign(5.0)
+    v.assign_add(1.0)
+    taken = written * 2.0
+    more = tf.assign_add(written, 3.0)
+    with tf.Session() as sess:
+        sess.run(v.initializer)
+        assert sess.run([taken, more, v]) == [10, 8, 8]
+
+
+def test_each_argument_is_told_from_the_lists_before_it() -> None:
+    """Which input is the reference that is written, behind lists of inputs."""
+    v, w = tf.Variable([1.0, 2.0]), tf.Variable([5.0, 6.0])
+    flag = tf.placeholder(tf.bool, [])
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        found = sess.run(tf.dynamic_stitch([[0], [1, 2]], [v[:1], w]))
+        assert found.tolist() == [1, 5, 6]
+        assert sess.run(tf.add_n([v, w, v])).tolist() == [7, 10]
+        assert sess.run(tf.cond(flag, lambda: v.assign(w), lambda: w + v), {flag: True}).tolist() == [5, 6]
+        assert sess.run(tf.scatter_add(v, [1], [10.0])).tolist() == [5, 16]
+
+
+def test_bodies_use_cells() -> None:
+    v, w, x = (tf.Variable(1.0, name=name, use_resource=True) for name in "vwx")
+    flag = tf.placeholder(tf.bool, [])
+    found = tf.cond(flag, lambda: v.assign_add(w + 0.0), lambda: v + x)
+    plan = make_plan([found], [flag])
+    (step,) = (step for step in plan.steps if step.op.type == "If")
+    cells = body_cells(step.op)
+    assert {key: changed for key, (_, changed) in cells.items()} == {"v": True, "w": False, "x": False}
+    assert all(op.name == key for key, (op, _) in cells.items())
+    assert len(step.state) == len(step.new_state) == 3 and set(step.takes) == {*step.inputs, *step.state}
+    uses = {use.key: use for use in plan.cells}
+    assert uses["v"].final in step.new_state and uses["w"].final == uses["w"].initial
+    both = tf.cond(flag, lambda: v + 0.0, lambda: v.assign(2.0))
+    (step,) = (step for step in make_plan([both], [flag]).steps if step.op.type == "If")
+    assert [changed for _, changed in body_cells(step.op).values()] == [True]
+
+
+def test_steps_in_bodies_are_steps() -> None:
+    x, flag = tf.placeholder(tf.float32, []), tf.placeholder(tf.bool, [])
+    inner = tf.cond(flag, lambda: tf.cond(flag, lambda: tf.exp(x), lambda: x), lambda: tf.sin(x))
+    plan = make_plan([inner, tf.cos(x)], [x, flag])
+    for wanted, found in (("Exp", True), ("Sin", True), ("Cos", True), ("If", True), ("Tan", False)):
+        assert any_step(plan.steps, lambda step, wanted=wanted: step.op.type == wanted) is found
+    assert not any_step([], lambda step: True)
+
+
+def test_old_control_flow_is_told_apart() -> None:
+    """What runs by tokens has no plan; what merely was made beside it has."""
+    x = tf.placeholder(tf.float32, [])
+    flag = tf.placeholder(tf.bool, [])
+    off, on = raw.Switch(x, flag)
+    merged = raw.Merge([off, tf.exp(on)])[0]
+    with pytest.raises(NeedsTokens, match="old control flow") as caught:
+        make_plan([merged], [x, flag])
+    assert caught.value.op is not None
+    assert [step.op.type for step in make_plan([tf.exp(x)], [x]).steps] == ["Exp"]
+    assert [step.op.type for step in make_plan([tf.sin(merged)], [merged]).steps] == ["Sin"]
+
+
+def test_order_is_creation_order_unless_an_edge_leads_backwards() -> None:
+    a, b, c = (tf.constant(float(n)).op for n in range(3))
+    assert in_order({op: op for op in (c, a, b)}) == [a, b, c]
+    a._add_control_input(c)
+    assert in_order({op: op for op in (c, a, b)}) == [b, c, a]
+    assert in_order({op: op for op in (a, b)}) == [a, b]
+    d = tf.exp(b.outputs[0]).op
+    b_late = tf.identity(c.outputs[0])
+    d._update_input(0, b_late)
+    assert in_order({op: op for op in (d, b_late.op, c)}) == [c, b_late.op, d]
+
+
+def test_a_cycle_of_edges_names_at_most_six() -> None:
+    x = tf.placeholder(tf.float32, [])
+    chain = [x]
+    for n in range(8):
+        chain.append(tf.exp(chain[-1], name=f"e{n}"))
+    chain[1].op._update_input(0, chain[-1])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="cycle: e0 -> e1 -> e2 -> e3 -> e4 -> e5\n"):
+        make_plan([chain[-1]], [])
+
+
+def test_an_outer_reference_is_a_handle_to_a_body() -> None:
+    v = tf.Variable(1.0, use_resource=True)
+    flag = tf.placeholder(tf.bool, [])
+    plan = make_plan([tf.cond(flag, lambda: v.assign_add(1.0), lambda: v.read_value())], [flag])
+    (step,) = (step for step in plan.steps if step.op.type == "If")
+    handles = [value for value in step.inputs if plan.constants.get(value) is not None]
+    assert all(isinstance(plan.constants[value], str) for value in handles)
+
+
+def test_versions_have_the_shape_of_their_variable() -> None:
+    v = tf.Variable([1.0, 2.0], use_resource=True)
+    plan = make_plan([v.assign([3.0, 4.0]).op, v.assign_add([1.0, 1.0]).op], [])
+    (use,) = plan.cells
+    assert plan.dims[use.initial] == plan.dims[use.final] == (2,)
+    unknown = tf.Variable([1.0], validate_shape=False, use_resource=False)
+    plan = make_plan([unknown + 1.0], [])
+    assert plan.dims[plan.cells[0].initial] is None

@@ -343,7 +343,7 @@ def find_corresponding_elem(target: Any, dst_graph: Graph, dst_scope: str = "", 
         raise ValueError(f"{target.name} does not start with {src}")
     name = dst + target.name[len(src) :]
     op_name = name.partition(":")[0]
-    if op_name not in dst_graph._by_name:
+    if op_name not in dst_graph.by_name:
         return None
     find = dst_graph.get_operation_by_name if isinstance(target, Operation) else dst_graph.get_tensor_by_name
     return find(name)

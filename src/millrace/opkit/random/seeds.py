@@ -54,7 +54,7 @@ def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:
     if graph.seed is None and op_seed is None:
         return None, None
     first = _DEFAULT_GRAPH_SEED if graph.seed is None else _reduced(graph.seed, "graph")
-    second = graph._last_id if op_seed is None else _reduced(op_seed, "operation")
+    second = graph.last_id if op_seed is None else _reduced(op_seed, "operation")
     # A generator takes two zeros for a wish for entropy.
     return (0, _MODULUS) if first == second == 0 else (first, second)
 

@@ -25,6 +25,7 @@ _VALUE = frozenset({int64, string})
 _DEFAULT_KEY = 0xDECAFCAFFE
 _WORD = (1 << 64) - 1
 _MURMUR = 0xC6A4A7935BD1E995
+_GOLDEN = 0x9E3779B97F4A7800
 
 
 def _joined_hash(first: int, second: int) -> int:
@@ -90,6 +91,32 @@ def _hash(key: int, features: tuple[int, ...], buckets: int) -> int:
     return total % (buckets if buckets > 0 else (1 << 63) - 1)
 
 
+def _mixed(key: int, features: tuple[int, ...], buckets: int) -> int:
+    """The hash of older crosses: shifts, sums and exclusive ors."""
+    total = key & _WORD
+    for feature in features:
+        # The shift to the right is that of a signed number.
+        signed = total - (1 << 64) if total >> 63 else total
+        total ^= (feature + _GOLDEN + (total << 10) + (signed >> 4)) & _WORD
+    return total % (buckets if buckets > 0 else (1 << 63) - 1)
+
+
+def _crosses(mix: Any, indices, values, shapes, dense, hashed, num_buckets, hash_key, out_type):
+    """The crosses of each example as the parts of a sparse tensor; `mix` hashes one of them."""
+    batch, columns = _columns(indices, values, shapes, dense, hashed)
+    places, crossed, widest = [], [], 0
+    for row in range(batch):
+        found = list(product(*(c[row] for c in columns)))
+        widest = max(widest, len(found))
+        places.extend((row, k) for k in range(len(found)))
+        crossed.extend(found)
+    if out_type is string:
+        result = objects([b"_X_".join(map(_as_text, f)) for f in crossed])
+    else:
+        result = np.array([mix(hash_key, f, num_buckets) for f in crossed], np.int64)
+    return [np.array(places, np.int64).reshape(-1, 2), result, np.array([batch, widest], np.int64)]
+
+
 @declare(
     "SparseCross(indices: N*int64, values: sparse_types, shapes: N*int64, dense_inputs: dense_types) -> "
     "output_indices: int64, output_values: out_type, output_shape: int64",
@@ -128,18 +155,60 @@ class SparseCross:
         internal_type,
     ):
         hashed = internal_type is int64
-        batch, columns = _columns(indices, values, shapes, dense_inputs, hashed)
-        places, crossed, widest = [], [], 0
-        for row in range(batch):
-            found = list(product(*(c[row] for c in columns)))
-            widest = max(widest, len(found))
-            places.extend((row, k) for k in range(len(found)))
-            crossed.extend(found)
-        if out_type is string:
-            result = objects([b"_X_".join(map(_as_text, f)) for f in crossed])
-        else:
-            result = np.array([_hash(hash_key, f, num_buckets) for f in crossed], np.int64)
-        return [np.array(places, np.int64).reshape(-1, 2), result, np.array([batch, widest], np.int64)]
+        return _crosses(_hash, indices, values, shapes, dense_inputs, hashed, num_buckets, hash_key, out_type)
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "SparseFeatureCross(indices: N*int64, values: sparse_types, shapes: N*int64, dense: dense_types) -> "
+    "output_indices: int64, output_values: out_type, output_shape: int64",
+    N=attrs.count(0),
+    hashed_output=attrs.flag(),
+    num_buckets=attrs.integer(minimum=0),
+    sparse_types=attrs.types(allowed=_VALUE),
+    dense_types=attrs.types(allowed=_VALUE),
+    out_type=attrs.dtype(_VALUE),
+    internal_type=attrs.dtype(_VALUE),
+    host=True,
+)
+class SparseFeatureCross:
+    """The crosses of each example's features, as `tf.contrib.layers` makes them without a key."""
+
+    def shape(indices, values, shapes, dense):
+        return parts(None, 2)
+
+    def kernel(xp, indices, values, shapes, dense, hashed_output, num_buckets, out_type, internal_type):
+        hashed = internal_type is int64
+        return _crosses(_mixed, indices, values, shapes, dense, hashed, num_buckets, _DEFAULT_KEY, out_type)
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "SparseFeatureCrossV2(indices: N*int64, values: sparse_types, shapes: N*int64, dense: dense_types) -> "
+    "output_indices: int64, output_values: out_type, output_shape: int64",
+    N=attrs.count(0),
+    hashed_output=attrs.flag(),
+    num_buckets=attrs.integer(minimum=0),
+    hash_key=attrs.integer(),
+    sparse_types=attrs.types(allowed=_VALUE),
+    dense_types=attrs.types(allowed=_VALUE),
+    out_type=attrs.dtype(_VALUE),
+    internal_type=attrs.dtype(_VALUE),
+    host=True,
+)
+class SparseFeatureCrossV2:
+    """The crosses of each example's features, as `tf.contrib.layers` makes them with a key."""
+
+    def shape(indices, values, shapes, dense):
+        return parts(None, 2)
+
+    def kernel(
+        xp, indices, values, shapes, dense, hashed_output, num_buckets, hash_key, out_type, internal_type
+    ):
+        hashed = internal_type is int64
+        return _crosses(_hash, indices, values, shapes, dense, hashed, num_buckets, hash_key, out_type)
 
     grad = NOT_DIFFERENTIABLE
 

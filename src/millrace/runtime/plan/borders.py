@@ -194,7 +194,7 @@ class Lowering:
 
 def _controls(op: Operation, body: Body | None, given: frozenset[Tensor], found: Reach) -> list[Operation]:
     """What `op` waits for in `body`; what it waits for around `body` is noted in `found`."""
-    here = []
+    here: list[Operation] = []
     for control in op.control_inputs:
         if control.type in ("Placeholder", "BodyArg") and control.outputs[0] in given:
             continue
@@ -301,7 +301,7 @@ class _Loop(_Lower):
         body: Body = op.attrs["body"]
         test: Body | None = op.attrs["cond"]
         outer = op.inputs[carried + scanned :]
-        reaches = []
+        reaches: list[Reach] = []
         kept = {k for k in self.wanted if k < carried}
         if test is not None:
             explicit = [*op.inputs[:carried], *outer]
@@ -325,7 +325,7 @@ class _Loop(_Lower):
             if any(c[k] in r.given for c, r in zip(captures, reaches, strict=True))
         ]
         references = self._fed(*reaches)
-        uses = []
+        uses: list[BodyUse] = []
         for each, c, reach in zip(bodies, captures, reaches, strict=True):
             inputs = [each.inputs[k] for k in variables]
             if each is body:
@@ -334,10 +334,10 @@ class _Loop(_Lower):
             fixed = frozenset(c[k] for k in used if outer[k] in self.fixed)
             pairs = [(outer[k], c[k]) for k in used]
             uses.append(BodyUse(each, inputs, pairs, results, references, reach, fixed))
-        written = set().union(*(use.written for use in uses))
+        written = set[str]().union(*(use.written for use in uses))
         for use in uses:
             use.read_anew(written)
-        attrs = {
+        attrs: dict[str, Any] = {
             "cond": uses[0] if test is not None else None,
             "body": uses[-1],
             "carried": len(variables),

@@ -21,6 +21,7 @@ from millrace.runtime.plan.segments import Segment
 ASSUMED = 512.0  # what is fed is taken to be no larger; a program checks it before it runs
 LIMIT = 100.0  # the recipe is good to 1.6 units in the last place up to here
 
+_ARRAYS: tuple[type, ...] = (np.ndarray,)
 _Rule = Callable[[Sequence[float]], float]
 
 
@@ -76,7 +77,7 @@ def _is_angle(step: Step) -> bool:
 
 def _of_constant(plan: Plan, value: int) -> float:
     array = plan.constants.get(value)
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or not array.size:
+    if array is None or not isinstance(array, _ARRAYS) or array.dtype.kind not in "fiu" or not array.size:
         return math.inf
     largest = float(np.max(np.abs(array.astype(np.float64))))
     return largest if largest == largest else math.inf

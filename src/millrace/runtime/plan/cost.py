@@ -138,7 +138,7 @@ def _with_stacks(plan: Plan) -> Plan:
     if not any(step.op.type == "StackConcat" for step in plan.steps):
         return plan
     plan = replace(plan, dims=dict(plan.dims))
-    taken = set()
+    taken: set[int] = set()
     for step in plan.steps:
         before = [plan.dims.get(v) for v in step.outputs]
         if step.op.type == "StackConcat":
@@ -152,7 +152,7 @@ def _with_stacks(plan: Plan) -> Plan:
 
 
 def _bytes(plan: Plan, step: Step) -> float | None:
-    sizes = []
+    sizes: list[float] = []
     tensors = [
         *zip(step.inputs, step.op.inputs, strict=False),
         *zip(step.outputs, step.op.outputs, strict=False),

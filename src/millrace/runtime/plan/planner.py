@@ -49,8 +49,8 @@ class Step:
     op: Operation
     inputs: list[int]
     outputs: list[int]
-    state: list[int] = field(default_factory=list)
-    new_state: list[int] = field(default_factory=list)
+    state: list[int] = field(default_factory=list[int])
+    new_state: list[int] = field(default_factory=list[int])
     dims: tuple[shapes.Dims, ...] | None = None
 
     @property
@@ -159,7 +159,7 @@ def _topological(ops: list[Operation], place: dict[Operation, int]) -> list[Oper
                 waiting[i] += 1
                 followers[k].append(i)
     ready = [i for i, n in enumerate(waiting) if n == 0]
-    done = []
+    done: list[Operation] = []
     while ready:
         i = heapq.heappop(ready)
         done.append(ops[i])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from millrace.core import dtypes, shapes
+from millrace.core.kinds import LISTS
 from millrace.graph.operation import Operation, group
 from millrace.runtime.plan.borders import BodyUse, bodies_of
 from millrace.runtime.plan.planner import Plan, Step
@@ -27,8 +28,8 @@ class Segment:
     """
 
     steps: list[Step]
-    inputs: list[int] = field(default_factory=list)
-    outputs: list[int] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list[int])
+    outputs: list[int] = field(default_factory=list[int])
     donated: frozenset[int] = frozenset()
 
     @property
@@ -167,7 +168,7 @@ def _unknown_input(plan: Plan, step: Step, known: set[int]) -> str:
     grouped = group(opdef.inputs, step.inputs, step.op.attrs)
     for arg, value in zip(opdef.inputs, grouped, strict=True):
         if arg.name in opdef.static:
-            values = value if isinstance(value, tuple) else (value,)
+            values = value if isinstance(value, LISTS) else (value,)
             if any(v not in known for v in values):
                 return "" if _traceable(plan, step) else arg.name
     return ""
@@ -224,7 +225,7 @@ def _gather(plan: Plan, host: list[bool]) -> Iterator[tuple[bool, list[Step]]]:
             ready[host[i]].append(i)
     kind = True
     while ready[True] or ready[False]:
-        taken = []
+        taken: list[Step] = []
         own = ready[kind]
         while own:
             i = heapq.heappop(own)

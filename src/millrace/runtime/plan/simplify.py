@@ -12,12 +12,14 @@ from millrace.building.body import Body
 from millrace.building.evaluate import evaluate
 from millrace.building.static import Known
 from millrace.core import dtypes, shapes
+from millrace.core.kinds import LISTS
 from millrace.graph.operation import Operation, group
 from millrace.graph.tensor import Tensor
 from millrace.runtime.plan.borders import BodyUse, bodies_of
 from millrace.runtime.plan.planner import Plan, Step, new_body_plan
 
 _LARGEST_FOLD = 1 << 20  # bytes: beyond it a constant costs more memory than computing it costs time
+_BY_IDENTITY: tuple[type, ...] = (np.ndarray, Body, BodyUse, list)
 _INTERNED = 64  # elements: equal constants up to this size become one value
 
 
@@ -49,7 +51,7 @@ class _Simplifier:
 
     def run(self, dropped: list[tuple[str, Operation]]) -> None:
         plan = self.plan
-        kept = []
+        kept: list[Step] = []
         for step in plan.steps:
             why = self._why_not(step)
             if why:
@@ -173,7 +175,7 @@ def infer(plan: Plan, step: Step) -> None:
     args: list[Any] = []
     for arg, value in zip(opdef.inputs, group(opdef.inputs, step.inputs, op.attrs), strict=True):
         given = _known if arg.name in opdef.static else _dims
-        args.append(tuple(given(plan, v) for v in value) if isinstance(value, tuple) else given(plan, value))
+        args.append(tuple(given(plan, v) for v in value) if isinstance(value, LISTS) else given(plan, value))
     try:
         dims = opdef.shape(*args, **{a: op.attrs[a] for a in opdef.shape_attrs})
     except Exception:
@@ -262,7 +264,7 @@ def result_dims(op: Operation, dims: tuple[shapes.Dims, ...]) -> list[shapes.Dim
 
 def _attr_key(op: Operation) -> Any:
     return tuple(
-        (name, value) if not isinstance(value, np.ndarray | Body | BodyUse | list) else (name, id(value))
+        (name, value) if not isinstance(value, _BY_IDENTITY) else (name, id(value))
         for name, value in op.attrs.items()
         if name[0] != "_"
     )
@@ -272,7 +274,7 @@ def _drop_unused(plan: Plan, dropped: list[tuple[str, Operation]]) -> None:
     """Removes pure steps whose results nobody takes, and constants likewise."""
     used = set(plan.fetches)
     used.update(use.final for use in plan.cells)
-    kept = []
+    kept: list[Step] = []
     for step in reversed(plan.steps):
         if not step.op.opdef.pure or step.op.opdef.has_body or any(v in used for v in step.outputs):
             used.update(step.inputs)

@@ -38,7 +38,7 @@ def layers(steps: Sequence[Step], outputs: Sequence[int], plan: Plan) -> dict[in
     uses = Counter(chain.from_iterable(step.takes for step in steps))
     uses.update(outputs)
     takers = {v: step for step in steps for v in step.inputs if uses[v] == 1}
-    found = {}
+    found: dict[int, Layer] = {}
     for step in steps:
         if step.op.type != "MatMul":
             continue
@@ -74,6 +74,7 @@ def computed(layer: Layer, step: Step, env: Mapping[int, Any]) -> Any:
     """The last result of a layer, from its product's step; None where the kernel does not do it."""
     if layer.other not in env:
         return None
-    a, b, other = (jnp.asarray(env[v]) for v in (*step.inputs, layer.other))
+    numpy: Any = jnp
+    a, b, other = (numpy.asarray(env[v]) for v in (*step.inputs, layer.other))
     attrs = step.op.attrs
     return jax_native.matmul(a, b, attrs["transpose_a"], attrs["transpose_b"], layer.then, other)

@@ -15,6 +15,10 @@ much of that does not depend on the iteration before. XLA leaves such work where
 A loop without a gradient, a `while`, is treated alike where its condition only counts.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false
+# JAX does not type all that it offers.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence

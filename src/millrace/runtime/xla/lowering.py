@@ -5,6 +5,10 @@ behind; any other runs the same kernel, or its `xla` recipe, on JAX's tracers. T
 nothing imports it before a plan is worth compiling.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false
+# JAX does not type all that it offers.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence

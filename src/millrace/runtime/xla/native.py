@@ -5,6 +5,10 @@ use them; the library is kept beside the compiled programs (see `xla_cache`). Wh
 `MILLRACE_NATIVE` is "0", XLA's own kernels do their work.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false
+# JAX does not type all that it offers.
+
 from __future__ import annotations
 
 import ctypes

@@ -1,5 +1,9 @@
 """64-bit types: on while millrace calls JAX, and afterwards as the user left them, whatever signals come."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false
+# JAX does not type all that it offers.
+
 from __future__ import annotations
 
 from collections.abc import Callable

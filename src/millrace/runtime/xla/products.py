@@ -1,5 +1,9 @@
 """Products in the body of a loop, taken apart so that less of them has to stay inside of it."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false
+# JAX does not type all that it offers.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence

@@ -9,6 +9,10 @@
 - **Executables** are kept in the user's cache folder, see `xla_cache`.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false
+# JAX does not type all that it offers.
+
 from __future__ import annotations
 
 import itertools
@@ -197,7 +201,7 @@ class _Executable:
     def __init__(
         self, compiled: Callable[..., Any], guard: Guard | None, checks: Checks | None, gives: bool
     ) -> None:
-        self.compiled = compiled
+        self.compiled: Any = compiled
         self.guard = guard
         self._checks = checks.rows if checks is not None else []
         self._gives = gives

@@ -9,6 +9,10 @@ something known or checked something known, and those with bodies. A loop of tho
 in less than a second, and what is unknown is never taken for what it once was.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false
+# JAX does not type all that it offers.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence

@@ -6,8 +6,13 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.layers.columns.dense": "bucketized_column embedding_column one_hot_column real_valued_column scattered_embedding_column shared_embedding_columns",
+        "millrace.contributed.layers.columns.models": "check_feature_columns input_from_feature_columns joint_weighted_sum_from_feature_columns sequence_input_from_feature_columns transform_features weighted_sum_from_feature_columns",
+        "millrace.contributed.layers.columns.parsing": "create_feature_spec_for_parsing infer_real_valued_columns make_place_holder_tensors_for_base_features parse_feature_columns_from_examples parse_feature_columns_from_sequence_examples",
+        "millrace.contributed.layers.columns.sparse": "crossed_column sparse_column_with_hash_bucket sparse_column_with_integerized_feature sparse_column_with_keys sparse_column_with_vocabulary_file weighted_sparse_column",
         "millrace.contributed.layers.core": "conv1d=convolution1d conv2d=convolution2d conv2d_transpose=convolution2d_transpose conv3d=convolution3d conv3d_transpose=convolution3d_transpose convolution convolution1d convolution2d convolution2d_transpose convolution3d convolution3d_transpose elu=elu_layer fully_connected linear relu=relu_layer relu6=relu6_layer",
         "millrace.contributed.layers.divisive": "GDN gdn",
+        "millrace.contributed.layers.hashing": "SPARSE_FEATURE_CROSS_DEFAULT_HASH_KEY bucketize embedding_lookup_sparse_with_distributed_aggregation safe_embedding_lookup_sparse scattered_embedding_lookup scattered_embedding_lookup_sparse sparse_feature_cross",
         "millrace.contributed.layers.initializers": "variance_scaling_initializer xavier_initializer xavier_initializer_conv2d=xavier_initializer",
         "millrace.contributed.layers.legacy": "legacy_fully_connected legacy_linear legacy_relu",
         "millrace.contributed.layers.normalization": "batch_norm group_norm instance_norm layer_norm",
@@ -19,5 +24,5 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.training.train_ops": "OPTIMIZER_CLS_NAMES OPTIMIZER_SUMMARIES optimize_loss",
         "millrace.lib.variables.regularizers": "apply_regularization l1_l2_regularizer l1_regularizer l2_regularizer sum_regularizer",
     },
-    children=("summaries",),
+    children=("feature_column", "summaries",),
 )

@@ -30,6 +30,29 @@ from millrace.contributed.framework.variables import global_variable as global_v
 from millrace.contributed.framework.variables import local_variable as local_variable
 from millrace.contributed.framework.variables import model_variable as model_variable
 from millrace.contributed.framework.variables import variable as variable
+from millrace.contributed.layers.columns.dense import bucketized_column as bucketized_column
+from millrace.contributed.layers.columns.dense import embedding_column as embedding_column
+from millrace.contributed.layers.columns.dense import one_hot_column as one_hot_column
+from millrace.contributed.layers.columns.dense import real_valued_column as real_valued_column
+from millrace.contributed.layers.columns.dense import scattered_embedding_column as scattered_embedding_column
+from millrace.contributed.layers.columns.dense import shared_embedding_columns as shared_embedding_columns
+from millrace.contributed.layers.columns.models import check_feature_columns as check_feature_columns
+from millrace.contributed.layers.columns.models import input_from_feature_columns as input_from_feature_columns
+from millrace.contributed.layers.columns.models import joint_weighted_sum_from_feature_columns as joint_weighted_sum_from_feature_columns
+from millrace.contributed.layers.columns.models import sequence_input_from_feature_columns as sequence_input_from_feature_columns
+from millrace.contributed.layers.columns.models import transform_features as transform_features
+from millrace.contributed.layers.columns.models import weighted_sum_from_feature_columns as weighted_sum_from_feature_columns
+from millrace.contributed.layers.columns.parsing import create_feature_spec_for_parsing as create_feature_spec_for_parsing
+from millrace.contributed.layers.columns.parsing import infer_real_valued_columns as infer_real_valued_columns
+from millrace.contributed.layers.columns.parsing import make_place_holder_tensors_for_base_features as make_place_holder_tensors_for_base_features
+from millrace.contributed.layers.columns.parsing import parse_feature_columns_from_examples as parse_feature_columns_from_examples
+from millrace.contributed.layers.columns.parsing import parse_feature_columns_from_sequence_examples as parse_feature_columns_from_sequence_examples
+from millrace.contributed.layers.columns.sparse import crossed_column as crossed_column
+from millrace.contributed.layers.columns.sparse import sparse_column_with_hash_bucket as sparse_column_with_hash_bucket
+from millrace.contributed.layers.columns.sparse import sparse_column_with_integerized_feature as sparse_column_with_integerized_feature
+from millrace.contributed.layers.columns.sparse import sparse_column_with_keys as sparse_column_with_keys
+from millrace.contributed.layers.columns.sparse import sparse_column_with_vocabulary_file as sparse_column_with_vocabulary_file
+from millrace.contributed.layers.columns.sparse import weighted_sparse_column as weighted_sparse_column
 from millrace.contributed.layers.core import convolution as convolution
 from millrace.contributed.layers.core import convolution1d as conv1d
 from millrace.contributed.layers.core import convolution1d as convolution1d
@@ -48,6 +71,13 @@ from millrace.contributed.layers.core import relu6_layer as relu6
 from millrace.contributed.layers.core import relu_layer as relu
 from millrace.contributed.layers.divisive import GDN as GDN
 from millrace.contributed.layers.divisive import gdn as gdn
+from millrace.contributed.layers.hashing import SPARSE_FEATURE_CROSS_DEFAULT_HASH_KEY as SPARSE_FEATURE_CROSS_DEFAULT_HASH_KEY
+from millrace.contributed.layers.hashing import bucketize as bucketize
+from millrace.contributed.layers.hashing import embedding_lookup_sparse_with_distributed_aggregation as embedding_lookup_sparse_with_distributed_aggregation
+from millrace.contributed.layers.hashing import safe_embedding_lookup_sparse as safe_embedding_lookup_sparse
+from millrace.contributed.layers.hashing import scattered_embedding_lookup as scattered_embedding_lookup
+from millrace.contributed.layers.hashing import scattered_embedding_lookup_sparse as scattered_embedding_lookup_sparse
+from millrace.contributed.layers.hashing import sparse_feature_cross as sparse_feature_cross
 from millrace.contributed.layers.initializers import variance_scaling_initializer as variance_scaling_initializer
 from millrace.contributed.layers.initializers import xavier_initializer as xavier_initializer
 from millrace.contributed.layers.initializers import xavier_initializer as xavier_initializer_conv2d
@@ -121,6 +151,7 @@ __all__ = [
     "OPTIMIZER_CLS_NAMES",
     "OPTIMIZER_SUMMARIES",
     "ProblemType",
+    "SPARSE_FEATURE_CROSS_DEFAULT_HASH_KEY",
     "VariableDeviceChooser",
     "add_arg_scope",
     "add_model_variable",
@@ -139,6 +170,9 @@ __all__ = [
     "bias_add",
     "binary_svm_target",
     "bow_encoder",
+    "bucketize",
+    "bucketized_column",
+    "check_feature_columns",
     "conv1d",
     "conv2d",
     "conv2d_in_plane",
@@ -152,6 +186,8 @@ __all__ = [
     "convolution2d_transpose",
     "convolution3d",
     "convolution3d_transpose",
+    "create_feature_spec_for_parsing",
+    "crossed_column",
     "current_arg_scope",
     "data_decoder",
     "dense_to_sparse",
@@ -161,6 +197,8 @@ __all__ = [
     "dropout",
     "elu",
     "embed_sequence",
+    "embedding_column",
+    "embedding_lookup_sparse_with_distributed_aggregation",
     "embedding_lookup_unique",
     "evaluation",
     "filter_variables",
@@ -182,8 +220,11 @@ __all__ = [
     "group_norm",
     "has_arg_scope",
     "images_to_sequence",
+    "infer_real_valued_columns",
     "initializers",
+    "input_from_feature_columns",
     "instance_norm",
+    "joint_weighted_sum_from_feature_columns",
     "l1_l2_regularizer",
     "l1_regularizer",
     "l2_regularizer",
@@ -194,6 +235,7 @@ __all__ = [
     "legacy_relu",
     "linear",
     "local_variable",
+    "make_place_holder_tensors_for_base_features",
     "max_pool2d",
     "max_pool3d",
     "maxout",
@@ -202,16 +244,31 @@ __all__ = [
     "model_variable",
     "multi_class_target",
     "nets",
+    "one_hot_column",
     "one_hot_encoding",
     "optimize_loss",
+    "parse_feature_columns_from_examples",
+    "parse_feature_columns_from_sequence_examples",
+    "real_valued_column",
     "regression_target",
     "relu",
     "relu6",
     "repeat",
+    "safe_embedding_lookup_sparse",
+    "scattered_embedding_column",
+    "scattered_embedding_lookup",
+    "scattered_embedding_lookup_sparse",
     "separable_conv2d",
     "separable_convolution2d",
+    "sequence_input_from_feature_columns",
     "sequence_to_images",
+    "shared_embedding_columns",
     "softmax",
+    "sparse_column_with_hash_bucket",
+    "sparse_column_with_integerized_feature",
+    "sparse_column_with_keys",
+    "sparse_column_with_vocabulary_file",
+    "sparse_feature_cross",
     "spatial_softmax",
     "stack",
     "sum_regularizer",
@@ -224,10 +281,13 @@ __all__ = [
     "summarize_variables",
     "summarize_weights",
     "tfexample_decoder",
+    "transform_features",
     "unit_norm",
     "utils",
     "variable",
     "variance_scaling_initializer",
+    "weighted_sparse_column",
+    "weighted_sum_from_feature_columns",
     "with_same_shape",
     "with_shape",
     "xavier_initializer",

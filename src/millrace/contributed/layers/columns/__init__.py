@@ -1,0 +1,1 @@
+"""Feature columns of `tf.contrib.layers`, older than those of `tf.feature_column`."""
