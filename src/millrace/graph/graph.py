@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from millrace.core import late
+from millrace.core.depth import bounded
 from millrace.core.kinds import MAPPINGS, TEXT
 from millrace.core.public import public
 from millrace.graph import defaults
@@ -148,6 +149,7 @@ class Graph(GraphInside):
             raise TypeError(f"get_tensor_by_name: a tensor's name is a string. Received: {name!r}")
         return self.as_graph_element(name, allow_tensor=True, allow_operation=False)
 
+    @bounded
     def as_graph_element(self, obj: Any, allow_tensor: bool = True, allow_operation: bool = True) -> Any:
         """The tensor or operation of this graph that `obj` is, names, or converts to.
 

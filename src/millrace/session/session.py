@@ -205,7 +205,7 @@ class BaseSession:
             self._edits = self._graph.edits
         try:
             runner = self._runners.get((structure_key(fetches), keys))
-        except TypeError:
+        except (TypeError, RecursionError):
             runner = None
         if runner is None:
             runner = self._prepare(fetches, keys, feed_dict)
@@ -224,7 +224,10 @@ class BaseSession:
                 "The Session graph is empty.  Add operations to the graph before calling run()."
                 + _whose(fetches)
             )
-        unordered = (structure_key(fetches), frozenset(keys))
+        try:
+            unordered = (structure_key(fetches), frozenset(keys))
+        except RecursionError:
+            raise ValueError("run: the fetches are nested too deeply") from None
         known = self._any_order.get(unordered) if len(keys) > 1 and _hashable(unordered) else None
         runner = _Runner(self, fetches, keys, feed_dict) if known is None else _reordered(known, keys)
         if self._config is not None and self._config.log_device_placement:

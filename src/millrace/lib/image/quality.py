@@ -144,8 +144,15 @@ def psnr(a: Any, b: Any, max_val: Any, name: str | None = None) -> Tensor:
 # ---------------------------------------------------------------- structural similarity
 
 
+_LARGEST_FILTER = 1 << 12
+
+
 def _gaussian(size: int, sigma: float) -> np.ndarray:
     """A Gaussian that sums to 1: float32 `[size, size]`."""
+    if isinstance(sigma, Tensor) or isinstance(size, Tensor):
+        raise TypeError(f"filter_size and filter_sigma must be numbers. Received: {size} and {sigma}")
+    if not 0 < size < _LARGEST_FILTER:
+        raise ValueError(f"filter_size must be from 1 to {_LARGEST_FILTER - 1}. Received: {size}")
     at = np.arange(size, dtype=np.float32) - np.float32(size - 1) / np.float32(2)
     exponent = at * at * np.float32(-0.5 / (sigma * sigma))
     weights = np.exp(exponent[None, :] + exponent[:, None])

@@ -16,23 +16,6 @@ from millrace.graph.operation import add_consumer
 from millrace.graph.tensor import Tensor
 
 
-@declare("CrossReplicaSum(input: T, group_assignment: int32) -> output: T", T=NUMERIC, alias=True)
-class CrossReplicaSum:
-    """The sum of `input` over the replicas of each group, of which this is the only one."""
-
-    def shape(input, group_assignment):
-        return input
-
-    def kernel(xp, input, group_assignment):
-        return input
-
-    def forward(dims, values, attrs):
-        return 0
-
-    def grad(op, dy):
-        return raw.CrossReplicaSum(dy, op.inputs[1]), None
-
-
 @declare(
     "CollectiveReduce(input: N*T) -> data: T",
     T=NUMERIC,
