@@ -2,6 +2,13 @@
 """Names of private modules that are exported where they are defined."""
 
 PRIVATE: dict[str, dict[str, str]] = {
+    "contrib.factorization.python.ops.clustering_ops": {
+        "COSINE_DISTANCE": "millrace.contributed.factorization.clustering:COSINE_DISTANCE",
+        "KMeans": "millrace.contributed.factorization.clustering:KMeans",
+        "RANDOM_INIT": "millrace.contributed.factorization.clustering:RANDOM_INIT",
+        "SQUARED_EUCLIDEAN_DISTANCE": "millrace.contributed.factorization.clustering:SQUARED_EUCLIDEAN_DISTANCE",
+        "nearest_neighbors": "millrace.contributed.factorization.clustering:nearest_neighbors",
+    },
     "contrib.framework.python.ops": {
         "add_arg_scope": "millrace.contributed.framework.arg_scope:add_arg_scope",
         "arg_scope": "millrace.contributed.framework.arg_scope:arg_scope",
@@ -174,14 +181,41 @@ PRIVATE: dict[str, dict[str, str]] = {
         "MultiDeviceIterator": "millrace.datasets.multi_device:MultiDeviceIterator",
     },
     "python.debug": {
+        "DebugDumpDir": "millrace.training.debugging.dumps:DebugDumpDir",
+        "DebugTensorDatum": "millrace.training.debugging.dumps:DebugTensorDatum",
+        "DumpingDebugHook": "millrace.training.debugging.dumping:DumpingDebugHook",
+        "DumpingDebugWrapperSession": "millrace.training.debugging.dumping:DumpingDebugWrapperSession",
         "LocalCLIDebugHook": "millrace.training.debugging.stepper:LocalCLIDebugHook",
         "LocalCLIDebugWrapperSession": "millrace.training.debugging.stepper:LocalCLIDebugWrapperSession",
+        "WatchOptions": "millrace.training.debugging.watches:WatchOptions",
+        "add_debug_tensor_watch": "millrace.training.debugging.watches:add_debug_tensor_watch",
         "has_inf_or_nan": "millrace.training.debugging.stepper:has_inf_or_nan",
+        "load_tensor_from_event": "millrace.training.debugging.dumps:load_tensor_from_event",
+        "load_tensor_from_event_file": "millrace.training.debugging.dumps:load_tensor_from_event_file",
+        "watch_graph": "millrace.training.debugging.watches:watch_graph",
+        "watch_graph_with_blacklists": "millrace.training.debugging.watches:watch_graph_with_blacklists",
     },
     "python.debug.lib.debug_data": {
+        "DebugDumpDir": "millrace.training.debugging.dumps:DebugDumpDir",
+        "DebugTensorDatum": "millrace.training.debugging.dumps:DebugTensorDatum",
+        "WatchKeyDoesNotExistInDebugDumpDirError": "millrace.training.debugging.dumps:WatchKeyDoesNotExistInDebugDumpDirError",
         "has_inf_or_nan": "millrace.training.debugging.stepper:has_inf_or_nan",
+        "load_tensor_from_event": "millrace.training.debugging.dumps:load_tensor_from_event",
+        "load_tensor_from_event_file": "millrace.training.debugging.dumps:load_tensor_from_event_file",
+    },
+    "python.debug.lib.debug_utils": {
+        "add_debug_tensor_watch": "millrace.training.debugging.watches:add_debug_tensor_watch",
+        "watch_graph": "millrace.training.debugging.watches:watch_graph",
+        "watch_graph_with_blacklists": "millrace.training.debugging.watches:watch_graph_with_blacklists",
+    },
+    "python.debug.wrappers.dumping_wrapper": {
+        "DumpingDebugWrapperSession": "millrace.training.debugging.dumping:DumpingDebugWrapperSession",
+    },
+    "python.debug.wrappers.framework": {
+        "WatchOptions": "millrace.training.debugging.watches:WatchOptions",
     },
     "python.debug.wrappers.hooks": {
+        "DumpingDebugHook": "millrace.training.debugging.dumping:DumpingDebugHook",
         "LocalCLIDebugHook": "millrace.training.debugging.stepper:LocalCLIDebugHook",
     },
     "python.debug.wrappers.local_cli_wrapper": {
