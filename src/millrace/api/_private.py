@@ -396,6 +396,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.keras.backend": {
         "get_graph": "millrace.models.keras.backend.session:get_default_graph",
     },
+    "python.keras.preprocessing.image": {
+        "DataFrameIterator": "millrace.models.keras.preprocessing.frames:DataFrameIterator",
+    },
     "python.keras.utils.conv_utils": {
         "conv_input_length": "millrace.lib.layers.arguments:conv_input_length",
         "convert_data_format": "millrace.lib.layers.arguments:convert_data_format",
