@@ -117,6 +117,7 @@ ROOMS: dict[str, str] = {
     "CholeskyGrad": "millrace.ops.linalg.decomposition",
     "ClipByValue": "millrace.ops.math.select",
     "CloseSummaryWriter": "millrace.ops.io.summary_writer",
+    "CollectiveReduce": "millrace.ops.flow.replicas",
     "CombinedNonMaxSuppression": "millrace.ops.image.suppression",
     "CompareAndBitpack": "millrace.ops.math.bitwise",
     "Complex": "millrace.ops.math.complex",
