@@ -50,6 +50,53 @@ def test_gather_of_ragged_rows():
         values([bad.output_dense_values])
 
 
+def test_ragged_rows_as_sparse():
+    found = raw.RaggedTensorToSparse(
+        rt_nested_splits=[np.int64([0, 2, 2, 3])], rt_dense_values=np.float32([5, 6, 7])
+    )
+    assert values(list(found)) == [[[0, 0], [0, 1], [2, 0]], [5.0, 6.0, 7.0], [3, 2]]
+    splits = [np.int64([0, 1, 3]), np.int64([0, 2, 2, 5])]
+    found = raw.RaggedTensorToSparse(rt_nested_splits=splits, rt_dense_values=np.arange(10.0).reshape(5, 2))
+    indices, flat, dims = values(list(found))
+    assert indices[:4] == [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 1, 1]]
+    assert (indices[-1], flat, dims) == ([1, 1, 2, 1], list(np.arange(10.0)), [2, 2, 3, 2])
+    found = raw.RaggedTensorToSparse(rt_nested_splits=[np.int64([0, 2])], rt_dense_values=[1.0, 2.0, 3.0])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="3 values"):
+        values(list(found))
+    found = raw.RaggedTensorToSparse(rt_nested_splits=[np.int64([1, 2])], rt_dense_values=[1.0])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="begin with 0"):
+        values(list(found))
+
+
+def to_tensor(parts, forms, shape=-1, default=-1.0):
+    return raw.RaggedTensorToTensor(
+        shape=np.asarray(shape, np.int64),
+        values=np.arange(1.0, 6.0),
+        default_value=np.float64(default),
+        row_partition_tensors=[np.int64(p) for p in parts],
+        row_partition_types=forms,
+    )
+
+
+def test_ragged_rows_as_dense():
+    by_splits = to_tensor([[0, 1, 3], [0, 2, 2, 5]], ["ROW_SPLITS", "ROW_SPLITS"])
+    wanted = [[[1, 2, -1], [-1, -1, -1]], [[-1, -1, -1], [3, 4, 5]]]
+    assert values([by_splits]) == [wanted]
+    by_rows = to_tensor([2, [0, 1, 1], [0, 0, 2, 2, 2]], ["FIRST_DIM_SIZE", "VALUE_ROWIDS", "VALUE_ROWIDS"])
+    assert values([by_rows]) == [wanted]
+    cut = to_tensor([[0, 2, 5]], ["ROW_SPLITS"], shape=[3, 2], default=0)
+    assert cut.shape == (3, 2)
+    assert values([cut]) == [[[1, 2], [3, 4], [0, 0]]]
+    with pytest.raises(ValueError, match="ROW_LIMITS"):
+        to_tensor([[0, 1]], ["ROW_LIMITS"])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must have 2 elements"):
+        values([to_tensor([[0, 2, 5]], ["ROW_SPLITS"], shape=[3, 2, 1])])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not be negative or decrease"):
+        values([to_tensor([2, [0, 1, 0, 0, 1]], ["FIRST_DIM_SIZE", "VALUE_ROWIDS"])])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="below 1"):
+        values([to_tensor([1, [0, 1, 1, 1, 1]], ["FIRST_DIM_SIZE", "VALUE_ROWIDS"])])
+
+
 def test_data_formats():
     assert values([raw.DataFormatDimMap(x=[0, 1, 2, 3, -1, -2])]) == [[0, 2, 3, 1, 1, 3]]
     assert values([raw.DataFormatVecPermute(x=[1, 2, 3, 4])]) == [[1, 4, 2, 3]]

@@ -95,10 +95,49 @@ PRIVATE: dict[str, dict[str, str]] = {
         "vgg_d": "millrace.contributed.slim.nets.plain:vgg_16",
         "vgg_e": "millrace.contributed.slim.nets.plain:vgg_19",
     },
+    "contrib.tpu.python.ops.tpu_ops": {
+        "outfeed_dequeue_tuple": "millrace.contributed.tpu.feeding:outfeed_dequeue_tuple",
+        "outfeed_enqueue_tuple": "millrace.contributed.tpu.feeding:outfeed_enqueue_tuple",
+    },
+    "contrib.tpu.python.tpu.error_handling": {
+        "ErrorRendezvous": "millrace.contributed.tpu.support:ErrorRendezvous",
+    },
+    "contrib.tpu.python.tpu.session_support": {
+        "GracefulShutdownHook": "millrace.contributed.tpu.support:GracefulShutdownHook",
+        "ShutdownLameWorkers": "millrace.contributed.tpu.support:ShutdownLameWorkers",
+        "start_worker_watchdog": "millrace.contributed.tpu.support:start_worker_watchdog",
+    },
+    "contrib.tpu.python.tpu.tensor_tracer": {
+        "TensorTracer": "millrace.contributed.tpu.support:TensorTracer",
+    },
+    "contrib.tpu.python.tpu.tpu": {
+        "_TPU_REPLICATE_ATTR": "millrace.contributed.tpu.replication:REPLICATE_ATTR",
+        "batch_parallel": "millrace.contributed.tpu.replication:batch_parallel",
+        "core": "millrace.contributed.tpu.support:core",
+        "initialize_system": "millrace.contributed.tpu.support:initialize_system",
+        "replicate": "millrace.contributed.tpu.replication:replicate",
+        "rewrite": "millrace.contributed.tpu.replication:rewrite",
+        "rewrite_for_inference": "millrace.contributed.tpu.replication:rewrite_for_inference",
+        "shard": "millrace.contributed.tpu.replication:shard",
+        "shutdown_system": "millrace.contributed.tpu.support:shutdown_system",
+        "split_compile_and_shard": "millrace.contributed.tpu.replication:split_compile_and_shard",
+    },
     "contrib.tpu.python.tpu.tpu_config": {
         "RunConfig": "millrace.contributed.tpu.config:RunConfig",
     },
+    "contrib.tpu.python.tpu.tpu_context": {
+        "TPUContext": "millrace.contributed.tpu.support:TPUContext",
+    },
+    "contrib.tpu.python.tpu.tpu_feed": {
+        "InfeedQueue": "millrace.contributed.tpu.feeding:InfeedQueue",
+        "_PartitionedInfeedQueue": "millrace.contributed.tpu.feeding:_PartitionedInfeedQueue",
+    },
+    "contrib.tpu.python.tpu.training_loop": {
+        "repeat": "millrace.contributed.tpu.replication:repeat",
+        "while_loop": "millrace.contributed.tpu.replication:while_loop",
+    },
     "contrib.tpu.python.tpu.util": {
+        "MultiHostDatasetInitializerHook": "millrace.contributed.tpu.support:MultiHostDatasetInitializerHook",
         "check_positive_integer": "millrace.contributed.tpu.config:check_positive_integer",
     },
     "contrib.training.python.training.hparam": {
@@ -456,8 +495,8 @@ PRIVATE: dict[str, dict[str, str]] = {
         "make_template": "millrace.lib.variables.template:make_template",
     },
     "python.ops.variable_scope": {
-        "AUTO_REUSE": "millrace.lib.variables.scope:AUTO_REUSE",
-        "VariableScope": "millrace.lib.variables.scope:VariableScope",
+        "AUTO_REUSE": "millrace.lib.variables.settings:AUTO_REUSE",
+        "VariableScope": "millrace.lib.variables.settings:VariableScope",
         "get_local_variable": "millrace.lib.variables.scope:get_local_variable",
         "get_variable": "millrace.lib.variables.scope:get_variable",
         "get_variable_scope": "millrace.lib.variables.scope:get_variable_scope",

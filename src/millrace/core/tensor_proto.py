@@ -122,14 +122,15 @@ def list_elements(proto: Any, array: np.ndarray[Any, Any], dtype: DType) -> None
     getattr(proto, field.name).extend(flat.view(field.storage).tolist())
 
 
-def decode(proto: Any) -> np.ndarray[Any, Any]:
+def decode(proto: Any, writable: bool = True) -> np.ndarray[Any, Any]:
     """Decodes a TensorProto of any encoding.
 
     Args:
       proto: a `protos.TensorProto`, or one of TensorFlow's own.
+      writable: the caller will write into the array; otherwise it may share memory with bytes.
 
     Returns:
-      A new array of the proto's shape and of its dtype's `np_dtype`; string elements are `bytes`.
+      An array of the proto's shape and of its dtype's `np_dtype`; string elements are `bytes`.
 
     Raises:
       TypeError: the dtype has no array form (resource, variant).
@@ -154,7 +155,8 @@ def decode(proto: Any) -> np.ndarray[Any, Any]:
                 f"tensor_proto.decode: tensor_content of {dtype.name} with shape {list(shape)} needs"
                 f" {count * dtype.np_dtype.itemsize} bytes, received {len(content)}"
             )
-        return np.frombuffer(content, dtype.np_dtype).reshape(shape).copy()
+        array = np.frombuffer(content, dtype.np_dtype).reshape(shape)
+        return array.copy() if writable else array
     numbers = np.fromiter(getattr(proto, field.name), field.listed).astype(field.storage, copy=False)
     parts = dtype.np_dtype.itemsize // numbers.itemsize
     values = numbers[: numbers.size // parts * parts].view(dtype.np_dtype)  # half a complex number is dropped

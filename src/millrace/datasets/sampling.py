@@ -42,6 +42,9 @@ def directed(selector: Any, datasets: Sequence[Any]) -> Any:
     return datasets[0]._of(made, first, selector, *datasets)
 
 
+_SEEN = 10  # elements of each class that an estimate begins with, as in TensorFlow
+
+
 @public("data.experimental.choose_from_datasets", "contrib.data.choose_from_datasets")
 def choose_from_datasets(datasets: Sequence[Any], choice_dataset: Any) -> Any:
     """Elements of `datasets`, in the order of `choice_dataset`.
@@ -181,7 +184,7 @@ def _acceptance(initial: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 def _estimated(classes: Any, count: int, group: int = 32) -> Any:
     """The frequencies of classes so far, for each element, updated every `group` elements."""
-    start = raw.Fill([count], np.int64(1))
+    start = raw.Fill([count], np.int64(_SEEN))
 
     def update(counts: Any, some: Any) -> Any:
         rows = raw.OneHot(some, count, np.int64(1), np.int64(0))

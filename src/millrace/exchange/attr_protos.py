@@ -57,7 +57,7 @@ def _encode_tensor(value: Any) -> Any:
 
 def _decode_tensor(proto: Any) -> np.ndarray[Any, Any]:
     """The array of a TensorProto; one element that is listed once stays one in memory."""
-    array = tensor_proto.decode(proto)
+    array = tensor_proto.decode(proto, writable=False)
     if array.size > 1 and not proto.tensor_content and tensor_proto.listed(proto) == 1:
         return np.broadcast_to(array[(slice(1),) * array.ndim].reshape(()), array.shape)
     return array
@@ -96,6 +96,16 @@ def _decode(kind: str, value: Any, functions: Callable[[Any], Any] | None) -> An
     if kind == "func" and functions is not None:
         return functions(value)
     return value
+
+
+_QUICK: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "bool": ("b", lambda proto: proto.b),
+    "float": ("f", lambda proto: proto.f),
+    "int": ("i", lambda proto: proto.i),
+    "string": ("s", lambda proto: bytes_to_text(proto.s)),
+    "tensor": ("tensor", lambda proto: _decode_tensor(proto.tensor)),
+    "type": ("type", lambda proto: dtypes.as_dtype(proto.type)),
+}
 
 
 def kind_of(value: Any) -> str:
@@ -167,6 +177,10 @@ def attr_from_proto(
       TypeError: the message holds another kind than declared.
     """
     field = proto.WhichOneof("value")
+    if kind is not None:
+        quick = _QUICK.get(kind.kind)
+        if quick is not None and quick[0] == field:
+            return quick[1](proto)
     if kind is None:
         if field == "list":
             found = next(((d.name, v) for d, v in proto.list.ListFields()), None)

@@ -12,7 +12,7 @@ from typing import Any
 
 from millrace.core import protos
 from millrace.exchange.attr_protos import attr_to_proto
-from millrace.exchange.functional_choice import CHOICES, as_branches
+from millrace.exchange.cases import CASES, unfold_case
 from millrace.exchange.inline import inline_calls, output_position
 
 _BRANCHES = frozenset(("If", "StatelessIf"))
@@ -48,9 +48,12 @@ def _adopted(node: Any, functions: MutableMapping[str, Any], outer: Spell, local
       outer: spells one of its inputs as bodies name tensors around them.
       local: the node's name as inputs spell it.
     """
-    if node.op in CHOICES:
-        *before, chosen = as_branches(node, functions, local)
-        return [*before, _branch(chosen, functions, outer)]
+    if node.op in CASES:
+        return [
+            one
+            for made in unfold_case(node, functions, local)
+            for one in _adopted(made, functions, outer, local)
+        ]
     branch = node.op in _BRANCHES and "Tcond" in node.attr
     if branch:
         return [_branch(node, functions, outer)]
@@ -203,7 +206,9 @@ def _never(name: str, wanted: int, found: int) -> list[Any]:
     text = protos.NodeDef(name=f"{name}/is_{kinds[1]}_not_{kinds[0]}", op="Const")
     text.attr["dtype"].type = protos.DT_STRING
     text.attr["value"].tensor.dtype = protos.DT_STRING
-    text.attr["value"].tensor.string_val.append(f"a result of type {kinds[1]} in place of {kinds[0]}".encode())
+    text.attr["value"].tensor.string_val.append(
+        f"a result of type {kinds[1]} in place of {kinds[0]}".encode()
+    )
     text.attr["value"].tensor.tensor_shape.SetInParent()
     made = protos.NodeDef(name=name, op="ParseTensor", input=[f"{text.name}:output:0"])
     made.attr["out_type"].type = wanted

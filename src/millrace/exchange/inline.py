@@ -18,7 +18,9 @@ from millrace.graph.opdef import lookup
 
 _CALLS = frozenset(("PartitionedCall", "StatefulPartitionedCall"))
 CALLED = "_called"  # on the results of a call by the function's own name
-_ONE_LIST = frozenset(("If", "StatelessIf", "While", "StatelessWhile", "Case", "StatelessCase"))  # have one list output
+_ONE_LIST = frozenset(
+    ("Case", "StatelessCase", "If", "StatelessIf", "While", "StatelessWhile")
+)  # have one list output
 _MOST, _GROWTH = 20_000, 20  # nodes that calls may add: so many, and so many for each node in the file
 
 

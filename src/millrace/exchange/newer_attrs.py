@@ -22,10 +22,15 @@ _HINTS = frozenset(
         "debug_name",
         "executor_type",
         "force_synchronous",
+        "grad_a",
+        "grad_b",
+        "grad_x",
+        "grad_y",
         "metadata",
         "parallel_iterations",
         "preserve_cardinality",
         "use_inter_op_parallelism",
+        "sparse_gradient",
         "warm_start",
     )
 )
@@ -40,6 +45,7 @@ _DEFAULTS: dict[str, Any] = {
     "shuffle": True,
 }
 _TYPES = {
+    "Tshape": "DT_INT32",
     "Tnumsegments": "DT_INT32",
     "Tsegmentids": "DT_INT32",
     "Tsparse_indices": "DT_INT64",

@@ -8,7 +8,7 @@ same names; the importer takes the types below where a GraphDef holds old contro
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,18 @@ def plain(op_type: str) -> str:
 def is_flow(op_type: str) -> bool:
     """True for the types that only a graph with old control flow has."""
     return plain(op_type) in FLOW or op_type in STACKS or op_type == "TensorArrayGradV3"
+
+
+def has_plain_flows(nodes: Collection[Any]) -> bool:
+    """True where a constant stands for the flow of a tensor array, as in graphs of early releases."""
+    arrays = [node for node in nodes if node.op in ARRAYS]
+    if not arrays:
+        return False
+    constants = {node.name for node in nodes if node.op == "Const"}
+    flows = (
+        [i for i in node.input if not i.startswith("^")] for node in arrays if node.op != "TensorArrayV3"
+    )
+    return any(inputs and inputs[-1].partition(":")[0] in constants for inputs in flows)
 
 
 def needs_tokens(op: Operation) -> bool:

@@ -28,10 +28,12 @@ class Attr:
     minimum: int | None = None
     closed: bool = False  # a function with a graph of its own, not a body
     canonical_type: type | None = field(init=False)  # values of exactly this type need no check
+    of_functions: bool = field(init=False)
 
     def __post_init__(self) -> None:
         free = self.allowed is None and self.minimum is None
         object.__setattr__(self, "canonical_type", _CANONICAL_TYPES.get(self.kind) if free else None)
+        object.__setattr__(self, "of_functions", "func" in self.kind)
 
     def canonical(self, value: Any, op: str, name: str) -> Any:
         """`value` in the one form that kernels see.

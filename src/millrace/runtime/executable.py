@@ -22,7 +22,7 @@ import numpy as np
 from millrace.core import errors
 from millrace.core.waiting import time_left
 from millrace.graph.tensor import Tensor
-from millrace.runtime import failures, interpret
+from millrace.runtime import failures, interpret, warmed
 from millrace.runtime.dataflow import TokenExecutables
 from millrace.runtime.plan import cost
 from millrace.runtime.plan.planner import NeedsTokens, Plan, Step, any_step, make_plan
@@ -220,6 +220,8 @@ class Executables:
             compile_at = 0
         else:
             compile_at = cost.promotion(plan)
+            if 0 < compile_at < math.inf and warmed.is_warm(plan):
+                compile_at = 0
         form = self._ready[key] = _Form(plan, interpret.cells_for(plan, self._store), compile_at, dims)
         return form
 

@@ -23,17 +23,19 @@ from millrace.dialect import numpy_dialect, owning_dialect
 from millrace.graph.operation import Operation, group
 from millrace.opkit.state.resource import Resource
 from millrace.runtime import failures
-from millrace.runtime.commit import Commit, owned
+from millrace.runtime.commit import Commit, Read, owned
 from millrace.runtime.plan.borders import BodyUse
 from millrace.runtime.plan.planner import Plan, Step, any_step, body_cells, with_bodies
 from millrace.runtime.plan.segments import Segment
 from millrace.runtime.plan.simplify import body_form
 from millrace.runtime.store import Cell
 from millrace.runtime.threads import ONE_THREAD, uses_blas
+from millrace.runtime.together import Together, gathered
 
 _CHUNK = 500  # steps a function: Python compiles a longer one no faster, and its frame grows
 _SMALL = 1 << 14  # elements: an array up to this size need not be dropped before the run ends
 
+Part = Step | Segment | Together
 _HOST_TYPES = frozenset((np.ndarray, type(None), int, *np.sctypeDict.values()))
 # Python's operators on NumPy scalars cost a tenth of the ufuncs they stand for, and the same on arrays.
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "true_divide": "/", "divide": "/"}
@@ -73,7 +75,7 @@ class _Source:
     ) -> None:
         self.plan = plan
         self.whole = whole
-        self.parts: list[Step | Segment] = plan.steps if parts is None else parts  # pyright: ignore[reportAttributeAccessIssue]
+        self.parts: list[Part] = list(gathered(plan, plan.steps)) if parts is None else parts
         self.programs = programs
         self.on_device = {v for part in self.parts if isinstance(part, Segment) for v in part.outputs}
         if programs is not None:
@@ -82,11 +84,11 @@ class _Source:
         self.names: dict[str, Any] = {"xp": numpy_dialect(), "HOST": _HOST_TYPES, "host": host}
         self.bound: dict[int, str] = {}
         self.lines: list[str] = []
-        self.steps: list[Step | Segment | None] = []
+        self.steps: list[Part | None] = []
         self.large = max(len(self.parts), len(plan.cells)) > _CHUNK
         self.later: list[tuple[str, list[str]]] = []
         self.first_fetch: dict[int, int] = {}
-        self.producers: dict[int, Step | Segment] | None = None
+        self.producers: dict[int, Part] | None = None
         self.uses: dict[int, int] | None = None
         self.indent = "    "
         self.owners: set[int] = set()
@@ -120,7 +122,7 @@ class _Source:
             last.pop(use.final, None)
         return last
 
-    def _dropped(self, i: int, step: Step | Segment) -> str:
+    def _dropped(self, i: int, step: Part) -> str:
         """Forgets large values after their last use, so that their memory can serve again."""
         dead: list[str] = []
         for value in dict.fromkeys((*step.takes, *step.makes)):
@@ -133,7 +135,7 @@ class _Source:
 
     # --- source ---------------------------------------------------------------------------------------------
 
-    def _emit(self, text: str, step: Step | Segment | None = None) -> None:
+    def _emit(self, text: str, step: Part | None = None) -> None:
         self.lines.append(text)
         self.steps.append(step)
 
@@ -157,7 +159,11 @@ class _Source:
             self._emit(f"    R = [None] * {plan.count + 1}")
         for name, value in zip(feeds, plan.feeds, strict=True):
             self._emit(f"    {self._target(value)} = {name}")
-        self._emit_in_chunks("read", self._read_cells(cells))
+        if self.large and not self.is_body:
+            self.names["read"] = self._read()
+            self._emit("    read(R, S)")
+        else:
+            self._emit_in_chunks("read", self._read_cells(cells))
         owners = self._owners()
         giving = self._giving()
         kept = f"R[{plan.count}]" if self.large else "K"
@@ -290,19 +296,39 @@ class _Source:
                 lines.append(f"if {target} is None: raise uninitialized({self._bind(use.op, 'op')})")
         return lines
 
+    def _read(self) -> Read:
+        """Reads all cells at once, where there are many."""
+        uses = []
+        for use in self.plan.cells:
+            make = _Initial(use.op) if use.op.opdef.state is not None else None
+            refuse = partial(failures.uninitialized, use.op) if use.must_exist else None
+            uses.append((use.initial, make, refuse))
+        return Read(uses, _HOST_TYPES if self.programs is None else None, host)
+
     def _write_steps(self, start: int, stop: int) -> None:
         if start == stop:
             return
         for i in range(start, stop):
             step = self.parts[i]
-            call = self._call_segment(step) if isinstance(step, Segment) else self._call(step)
-            self._emit(f"{self.indent}{call}{self._dropped(i, step)}", step)
+            if isinstance(step, Step):
+                call = self._call(step)
+            else:
+                call = self._call_segment(step) if isinstance(step, Segment) else self._call_together(step)
+            if isinstance(step, Together):
+                self._emit(f"{self.indent}{call}", step.steps[-1])
+            else:
+                self._emit(f"{self.indent}{call}{self._dropped(i, step)}", step)
 
     def _call_segment(self, segment: Segment) -> str:
         program = self._bind(self.programs(segment), "p")
         kept = (f"R[{self.plan.count}]" if self.large else "K") if segment.donated else "None"
         arguments = ", ".join([kept, *map(self._value, segment.inputs)])
         return f"[{', '.join(self._target(v) for v in segment.outputs)}] = {program}({arguments})"
+
+    def _call_together(self, part: Together) -> str:
+        function = self._bind(part.function(), "t")
+        arguments = ", ".join(map(self._on_host, part.takes))
+        return f"[{', '.join(self._target(v) for v in part.makes)}] = {function}({arguments})"
 
     def _number(self, value: int) -> str | None:
         """A constant 0-d array as a NumPy scalar, which is faster among scalars."""
@@ -423,12 +449,13 @@ class _Source:
             return False
         return (
             producer is None
+            or isinstance(producer, Together)
             or producer.op.opdef.alias
             or producer.op.opdef.has_body
             or bool(producer.new_state)
         )
 
-    def _producers(self) -> dict[int, Step | Segment]:
+    def _producers(self) -> dict[int, Part]:
         if self.producers is None:
             self.producers = {v: step for step in self.parts for v in step.makes}
         return self.producers
@@ -510,7 +537,7 @@ class _Listing:
             linecache.cache.pop(unit, None)
 
 
-def _changes_rows(part: Step | Segment) -> bool:
+def _changes_rows(part: Part) -> bool:
     """True for writes that take row numbers: the others make whole new values."""
     return isinstance(part, Step) and any(arg.name == "indices" for arg in part.op.opdef.inputs)
 

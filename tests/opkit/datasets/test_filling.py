@@ -95,3 +95,32 @@ def test_records_before_a_cut_come(tmp_path, compression, cut):
     with pytest.raises(tf.errors.DataLossError):
         found.extend(tf.python_io.tf_record_iterator(path, options))
     assert found == records[:29]
+
+
+def test_repeating_once_leaves_the_order_of_a_shuffle():
+    # TensorFlow 1.15.5's order: only a shuffle that is repeated more than once draws its seeds otherwise
+    data = tf.data.Dataset.range(12).shuffle(5, seed=3)
+    assert _elements(data.repeat(1), 1) == _elements(data, 1) == [4, 1, 0, 2, 7, 8, 10, 6, 5, 9, 3, 11]
+    assert _elements(data.repeat(1).repeat(2), 3)[:5] == [2, 4, 0, 3, 6]
+
+
+def test_classes_are_estimated_as_in_tensorflow():
+    # TensorFlow 1.15.5's order, where the estimate of unequal classes begins with ten elements of each
+    values = np.array([35, 22, 1, 22, 28, 34, 28, 34, 32, 32, 1, 15, 39, 6], np.int64)
+    resample = tf.data.experimental.rejection_resample(lambda x: tf.cast(x % 2, tf.int32), [0.7, 0.3], seed=5)
+    data = tf.data.Dataset.from_tensor_slices(values).apply(resample).map(lambda kind, x: x)
+    wanted = [35, 22, 1, 22, 22, 22, 28, 28, 34, 28, 34, 34, 32, 32, 1, 28, 34, 15, 32, 32, 39, 6, 6]
+    assert _elements(data, 1) == wanted
+
+
+@pytest.mark.parametrize(
+    ("make", "wanted"),
+    [
+        (lambda d: tf.data.Dataset.zip((d, d)).map(lambda a, b: a * 10 + b), [44, 11, 22, 33, 0, 55]),
+        (lambda d: d.take(2).concatenate(d), [4, 1, 4, 1, 2, 3, 0, 5]),
+        (lambda d: tf.data.Dataset.range(2).flat_map(lambda x: d), [4, 1, 2, 3, 0, 5] * 2),
+    ],
+)
+def test_a_shuffle_taken_twice_has_one_order(make, wanted):
+    # TensorFlow 1.15.5's orders
+    assert _elements(make(tf.data.Dataset.range(6).shuffle(5, seed=3)), 1) == wanted

@@ -216,3 +216,35 @@ class TestSerialized:
         assert real.tolist() == [2.5, -1.0]
         with pytest.raises(ValueError, match="increasing"):
             tf.decode_csv(["1,2"], [[0], [0]], select_cols=[1, 0])
+
+
+def of_second_version(serialized):
+    return tf.raw_ops.ParseExampleV2(
+        serialized=serialized,
+        names=np.array([], object),
+        sparse_keys=["c"],
+        dense_keys=["b"],
+        ragged_keys=["a"],
+        dense_defaults=[np.float32([7.0])],
+        num_sparse=1,
+        sparse_types=[tf.string],
+        ragged_value_types=[tf.int64],
+        ragged_split_types=[tf.int32],
+        dense_shapes=[[1]],
+    )
+
+
+def test_ragged_features():
+    found = of_second_version([*BATCH, example(c=texts(b"w"))])
+    assert found.ragged_row_splits[0].shape.as_list() == [4]
+    indices, texts_, dims, dense, flat, splits = run([part[0] for part in found])
+    assert indices.tolist() == [[0, 0], [1, 0], [1, 1], [2, 0]]
+    assert (texts_.tolist(), dims.tolist()) == ([b"x", b"y", b"z", b"w"], [3, 2])
+    assert dense.tolist() == [[0.5], [7.0], [7.0]]
+    assert (flat.tolist(), splits.tolist(), splits.dtype) == ([1, 2, 3, 4], [0, 2, 4, 4], np.int32)
+
+
+def test_ragged_features_of_one_record():
+    indices, texts_, dims, dense, flat, splits = run([part[0] for part in of_second_version(BATCH[1])])
+    assert (indices.tolist(), texts_.tolist(), dims.tolist()) == ([[0], [1]], [b"y", b"z"], [2])
+    assert (dense.tolist(), flat.tolist(), splits.tolist()) == ([7.0], [3, 4], [])

@@ -92,6 +92,11 @@ class TestChosenRows(OpSuite):
         OpCase("SparseSegmentMeanWithNumSegments", [_ROWS, _PICKED, _PICKED_IDS, 4], _picked(_MEAN)),
         OpCase("SparseSegmentSqrtNWithNumSegments", [_ROWS, _PICKED, _PICKED_IDS, 4], _picked(_SQRT)),
         OpCase(
+            "SparseSegmentSumGrad",
+            [floats(3, 2), _PICKED, _PICKED_IDS, 6],
+            lambda dy, i, s, n: _SUM(dy[s], i, n),
+        ),
+        OpCase(
             "SparseSegmentMeanGrad",
             [floats(3, 2), _PICKED, _PICKED_IDS, 6],
             lambda dy, i, s, n: _SUM((dy / np.float32([[2], [1], [2]]))[s], i, n),

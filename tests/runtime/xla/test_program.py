@@ -183,11 +183,11 @@ def files(folder: Path) -> set[str]:
 def test_executables_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from jax.experimental import serialize_executable
 
-    from millrace.runtime.xla import program as xla_program
+    from millrace.runtime.xla import executables
 
     folder = tmp_path / "programs"
     monkeypatch.setenv("MILLRACE_CACHE", str(folder))
-    monkeypatch.setattr(xla_program, "_SLOW_COMPILE", 0)
+    monkeypatch.setattr(executables, "_SLOW_COMPILE", 0)
     loads = []
     load = serialize_executable.deserialize_and_load
     monkeypatch.setattr(

@@ -10,5 +10,6 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.models.keras.layers.cells": "PeepholeLSTMCell",
         "millrace.models.keras.optimizers.schedules": "CosineDecay CosineDecayRestarts LinearCosineDecay NoisyLinearCosineDecay",
         "millrace.models.keras.premade": "LinearModel WideDeepModel",
+        "millrace.models.keras.saving.saved_model": "export_saved_model load_from_saved_model",
     },
 )

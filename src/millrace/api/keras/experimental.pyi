@@ -7,6 +7,8 @@ from millrace.models.keras.optimizers.schedules import LinearCosineDecay as Line
 from millrace.models.keras.optimizers.schedules import NoisyLinearCosineDecay as NoisyLinearCosineDecay
 from millrace.models.keras.premade import LinearModel as LinearModel
 from millrace.models.keras.premade import WideDeepModel as WideDeepModel
+from millrace.models.keras.saving.saved_model import export_saved_model as export_saved_model
+from millrace.models.keras.saving.saved_model import load_from_saved_model as load_from_saved_model
 
 __all__ = [
     "CosineDecay",
@@ -17,4 +19,6 @@ __all__ = [
     "PeepholeLSTMCell",
     "SequenceFeatures",
     "WideDeepModel",
+    "export_saved_model",
+    "load_from_saved_model",
 ]

@@ -8,7 +8,9 @@ a NumPy value for each component; nobody changes an element's arrays, so they ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+import threading
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,10 @@ from millrace.core.waiting import Cancellation, current
 Element = tuple[Any, ...]
 INFINITE = -1
 UNKNOWN = -2
+
+
+Place = tuple[int, ...]
+"""Where a stage stands in its pipeline: the same for the same stage in each epoch."""
 
 
 class Watching:
@@ -40,9 +46,20 @@ class Run:
       functions: starts functions in the session.
       waits: some stage may wait for a thread.
       adapt: what an optimizer makes of the datasets that functions return.
+      kept: what stages leave to those that begin later at the same place, by kind and place.
     """
 
-    __slots__ = ("_meter", "_states", "adapt", "cancellation", "functions", "waits")
+    __slots__ = (
+        "_beginning",
+        "_meter",
+        "_serial",
+        "_states",
+        "adapt",
+        "cancellation",
+        "functions",
+        "kept",
+        "waits",
+    )
 
     def __init__(self) -> None:
         step = current()
@@ -54,12 +71,42 @@ class Run:
         self.functions: Any = found.functions
         self.adapt: Callable[[Dataset], Dataset] | None = None
         self._states: dict[Any, Any] = {}
+        self.kept: dict[Any, Any] = {}
         self._meter = Watching.meter
+        self._beginning = threading.local()
+        self._serial = itertools.count()
 
-    def begin(self, dataset: Dataset) -> Stage:
-        """`dataset` at work, at its beginning."""
-        stage = dataset.start(self)
+    def begin(self, dataset: Dataset, place: Place | None = None) -> Stage:
+        """`dataset` at work, at its beginning.
+
+        Args:
+          dataset: what begins.
+          place: where it stands in the pipeline; default: the next place below what is beginning.
+        """
+        around = getattr(self._beginning, "at", None)
+        if place is None:
+            place = (next(self._serial),) if around is None else (*around[0], around[1])
+            if around is not None:
+                around[1] += 1
+        self._beginning.at = [place, 0]
+        try:
+            stage = dataset.start(self)
+        finally:
+            self._beginning.at = around
         return stage if self._meter is None else self._meter.watched(dataset, stage)
+
+    def here(self) -> Place:
+        """The place in the pipeline of the stage that is beginning."""
+        return self._beginning.at[0]
+
+    def elements(self, dataset: Dataset) -> Generator[Element, None, None]:
+        """All elements of `dataset`; closing the generator ends its threads."""
+        stage = self.begin(dataset)
+        try:
+            while (element := stage.next()) is not None:
+                yield element
+        finally:
+            stage.close()
 
     def start(self, function: Any, captured: Sequence[Any]) -> Callable[..., Sequence[Any]]:
         """A Python function of the explicit arguments of `function`.

@@ -10,6 +10,9 @@ from typing import Any
 from millrace.graph.attrs import shape_list, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, OpDef, make_opdef
 
+ELEMENT: dict[str, Any] = dict(output_types=types(minimum=1), output_shapes=shape_list(minimum=1))
+ANY_ELEMENT: dict[str, Any] = dict(output_types=types(()), output_shapes=shape_list(()))
+
 
 class _Making:
     """A kernel that makes a dataset of its inputs."""

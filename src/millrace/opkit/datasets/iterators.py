@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import weakref
@@ -128,6 +129,18 @@ class IteratorResource(_Resource):
             stage.close()
 
 
+def next_of(iterator: Any) -> Element:
+    """The next element of an iterator's resource.
+
+    Raises:
+      OutOfRangeError: there is none.
+    """
+    element = iterator.get()
+    if element is None:
+        raise errors.OutOfRangeError(None, None, "End of sequence")
+    return element
+
+
 def found(handle: Any, kind: type, types: Sequence[dtypes.DType], dims: Sequence[shapes.Dims]) -> Any:
     """The resource with a string handle.
 
@@ -249,12 +262,10 @@ def handle_of(resource: Any) -> np.ndarray:
 
 def write_records(dataset: Dataset, filename: Any, compression_type: Any) -> None:
     """Writes the elements of a dataset of strings to a file of records."""
-    run = Run()
-    stage = run.begin(dataset)
     writer = records.Writer(text(filename).decode(errors="surrogateescape"), text(compression_type).decode())
     try:
-        while (element := stage.next()) is not None:
-            writer.write(text(element[0]))
+        with contextlib.closing(Run().elements(dataset)) as elements:
+            for element in elements:
+                writer.write(text(element[0]))
     finally:
         writer.close()
-        stage.close()

@@ -15,6 +15,7 @@ from millrace.opkit.datasets.base import (
     Calling,
     Dataset,
     Element,
+    Place,
     Run,
     Stage,
     Through,
@@ -345,10 +346,11 @@ class FlatMap(WithFunction):
 
 
 class _FlatMapped(Calling):
-    __slots__ = ("_argument", "_current")
+    __slots__ = ("_argument", "_at", "_current")
 
     def __init__(self, dataset: FlatMap, run: Run) -> None:
         super().__init__(dataset, run)
+        self._at = run.here()
         self._current: Stage | None = None
         self._argument: Element | None = None
 
@@ -360,7 +362,7 @@ class _FlatMapped(Calling):
                     return None
                 self.count += 1
                 try:
-                    self._current = started(self.call(*self._argument), self.run)
+                    self._current = started(self.call(*self._argument), self.run, (*self._at, self.count))
                 except Exception as error:
                     self.failed(error)
                     return None
@@ -390,7 +392,7 @@ class _FlatMapped(Calling):
         inner = state["inner"]
         if inner is not None:
             self._argument = tuple(inner["of"])
-            self._current = started(self.call(*self._argument), self.run)
+            self._current = started(self.call(*self._argument), self.run, (*self._at, self.count))
             self._current.restore(inner["stage"])
 
     def close(self) -> None:
@@ -399,9 +401,9 @@ class _FlatMapped(Calling):
         super().close()
 
 
-def started(results: Any, run: Run) -> Stage:
-    """The dataset that a function returned, at work."""
-    return run.begin(returned(results, run))
+def started(results: Any, run: Run, place: Place | None = None) -> Stage:
+    """The dataset that a function returned, at work at `place`."""
+    return run.begin(returned(results, run), place)
 
 
 def returned(results: Any, run: Run) -> Dataset:

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from millrace.opkit.datasets.base import Dataset, Run, Stage, texts
-from millrace.opkit.datasets.selecting import Repeat, Same
+from millrace.opkit.datasets.selecting import Repeat, Same, Skip, Take
 from millrace.opkit.datasets.shuffling import Shuffle, ShuffleAndRepeat
 
 
@@ -26,14 +26,20 @@ class Optimize(Same):
         return super().start(run)
 
 
+def _idle(dataset: Dataset) -> bool:
+    """True for what TensorFlow leaves out before it looks at neighbours: it changes nothing."""
+    if isinstance(dataset, Repeat):
+        return dataset.count == 1
+    if isinstance(dataset, Take):
+        return dataset.count == -1
+    return isinstance(dataset, Skip) and dataset.count == 0
+
+
 def _fused(dataset: Dataset) -> Dataset:
     sources = tuple(map(_fused, dataset.sources))
-    if (
-        type(dataset) is Repeat
-        and dataset.count
-        and type(sources[0]) is Shuffle
-        and sources[0].generator is not None
-    ):
+    if _idle(dataset):
+        return sources[0]
+    if type(dataset) is Repeat and dataset.count and type(sources[0]) is Shuffle and sources[0].reshuffles:
         return ShuffleAndRepeat.fused(sources[0], dataset.count)
     if all(new is old for new, old in zip(sources, dataset.sources, strict=True)):
         return dataset

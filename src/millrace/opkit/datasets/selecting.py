@@ -124,14 +124,15 @@ class Repeat(Dataset):
 
 
 class _Repeated(Stage):
-    __slots__ = ("_dataset", "_epoch", "_first", "_run", "input")
+    __slots__ = ("_at", "_dataset", "_epoch", "_first", "_run", "input")
 
     def __init__(self, dataset: Repeat, run: Run) -> None:
         self._dataset = dataset
         self._run = run
         self._epoch = 0
         self._first = True
-        self.input: Stage | None = None if dataset.count == 0 else run.begin(dataset.sources[0])
+        self._at = (*run.here(), 0)
+        self.input: Stage | None = None if dataset.count == 0 else run.begin(dataset.sources[0], self._at)
 
     def next(self) -> Element | None:
         while self.input is not None:
@@ -146,7 +147,7 @@ class _Repeated(Stage):
                 break
             self._epoch += 1
             more = count < 0 or self._epoch < count
-            self.input = self._run.begin(self._dataset.sources[0]) if more else None
+            self.input = self._run.begin(self._dataset.sources[0], self._at) if more else None
             self._first = True
         return None
 
@@ -254,10 +255,11 @@ class Concatenate(Dataset):
 
 
 class _Concatenated(Stage):
-    __slots__ = ("_dataset", "_place", "_run", "input")
+    __slots__ = ("_at", "_dataset", "_place", "_run", "input")
 
     def __init__(self, dataset: Concatenate, run: Run) -> None:
         self._dataset = dataset
+        self._at = (*run.here(), 1)
         self._run = run
         self._place = 0
         self.input = run.begin(dataset.sources[0])
@@ -270,7 +272,7 @@ class _Concatenated(Stage):
             self.input.close()
             self._place += 1
             if self._place == 1:
-                self.input = self._run.begin(self._dataset.sources[1])
+                self.input = self._run.begin(self._dataset.sources[1], self._at)
         return None
 
     def save(self) -> Any:
@@ -279,7 +281,7 @@ class _Concatenated(Stage):
     def restore(self, state: Any) -> None:
         self._place = state["place"]
         if self._place:
-            self.input = self._run.begin(self._dataset.sources[1])
+            self.input = self._run.begin(self._dataset.sources[1], self._at)
         if state["input"] is not None:
             self.input.restore(state["input"])
 

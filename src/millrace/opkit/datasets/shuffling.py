@@ -39,7 +39,7 @@ class Shuffle(Dataset):
 
     Where each iteration has an order of its own, the seeds of an iteration are drawn from a generator that
     belongs
-    to the dataset.
+    to the dataset's place in the pipeline: what is taken twice side by side has one order.
     """
 
     distinct = True
@@ -50,13 +50,18 @@ class Shuffle(Dataset):
         if self.size <= 0:
             raise invalid(self, f"buffer_size must be greater than zero. Received: {self.size}")
         self.seeds = entropy(scalar(seed), scalar(seed2))
-        self.generator = _Words(self.seeds) if self.attrs.get("reshuffle_each_iteration", False) else None
+        self.reshuffles = bool(self.attrs.get("reshuffle_each_iteration", False))
 
     def start(self, run: Run) -> Stage:
-        seeds = self.seeds
-        if self.generator is not None:
-            seeds = self.generator.word(), self.generator.word()
-        return _Shuffled(self, run, _Words(seeds))
+        generator = self.generator(run)
+        seeds = self.seeds if generator is None else (generator.word(), generator.word())
+        return _Shuffled(self, run, _Words(seeds), generator)
+
+    def generator(self, run: Run) -> _Words | None:
+        """What gives each iteration its seeds, where they differ: one for each place in a pipeline."""
+        if not self.reshuffles:
+            return None
+        return run.kept.setdefault(("seeds", run.here()), _Words(self.seeds))
 
     def cardinality(self) -> int:
         return self.sources[0].cardinality()
@@ -70,7 +75,7 @@ class ShuffleAndRepeat(Shuffle):
         """`shuffle`, repeated `count` times."""
         made = copy.copy(shuffle)
         made.__class__ = cls
-        made.generator = None
+        made.reshuffles = False
         made.count = count
         return made  # type: ignore[return-value]
 
@@ -94,7 +99,11 @@ class ShuffleBySeedGenerator(Shuffle):
 
     def _take_inputs(self, input_dataset: Dataset, buffer_size: Any, seed_generator: Any) -> None:  # type: ignore[override]
         super()._take_inputs(input_dataset, buffer_size, *seed_generator.seeds)
-        self.generator = seed_generator
+        self._seed_generator = seed_generator
+
+    def generator(self, run: Run) -> _Words:
+        """The resource."""
+        return self._seed_generator
 
 
 class SeedGenerator(_Words):
@@ -104,9 +113,23 @@ class SeedGenerator(_Words):
 class _Shuffled(Stage):
     """The buffer is a ring; each epoch that has elements in it is a slice of the ring."""
 
-    __slots__ = ("_buffer", "_dataset", "_epoch", "_held", "_run", "_size", "_slices", "_words", "input")
+    __slots__ = (
+        "_at",
+        "_buffer",
+        "_dataset",
+        "_epoch",
+        "_generator",
+        "_held",
+        "_run",
+        "_size",
+        "_slices",
+        "_words",
+        "input",
+    )
 
-    def __init__(self, dataset: Shuffle, run: Run, words: _Words) -> None:
+    def __init__(self, dataset: Shuffle, run: Run, words: _Words, generator: _Words | None) -> None:
+        self._generator = generator
+        self._at = (*run.here(), 0)
         self._dataset = dataset
         self._run = run
         self._words = words
@@ -115,7 +138,7 @@ class _Shuffled(Stage):
         self._slices = [[0, 0]]
         self._held = 0
         self._epoch = 0
-        self.input: Stage | None = run.begin(dataset.sources[0])
+        self.input: Stage | None = run.begin(dataset.sources[0], self._at)
 
     def next(self) -> Element | None:
         size = self._size
@@ -196,7 +219,7 @@ class _Shuffled(Stage):
             return  # an empty input, which would be repeated for ever
         self._epoch += 1
         if dataset.count < 0 or self._epoch < dataset.count:
-            self.input = self._run.begin(dataset.sources[0])
+            self.input = self._run.begin(dataset.sources[0], self._at)
             self._slices.append([last[1], last[1]])
 
     def save(self) -> Any:
@@ -211,7 +234,7 @@ class _Shuffled(Stage):
                 for i in range(start, stop)
             ],
             "input": None if self.input is None else self.input.save(),
-            "generator": None if self._dataset.generator is None else self._dataset.generator.save(),
+            "generator": None if self._generator is None else self._generator.save(),
         }
 
     def restore(self, state: Any) -> None:
@@ -227,9 +250,9 @@ class _Shuffled(Stage):
             self.input = None
         elif self.input is not None:
             self.input.restore(state["input"])
-        if state["generator"] is not None and self._dataset.generator is not None:
+        if state["generator"] is not None and self._generator is not None:
             first, second, count = state["generator"]
-            self._dataset.generator.__init__((first, second), count)
+            self._generator.__init__((first, second), count)
 
     def close(self) -> None:
         if self.input is not None:

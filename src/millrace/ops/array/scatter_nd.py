@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.core import shapes
 from millrace.core.dtypes import ALL, BOOL, INDEX, NUMERIC
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims
-from millrace.graph.opdef import declare
+from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.shape_rules import at_least
 
@@ -110,6 +113,58 @@ class TensorScatterSub:
 
     def grad(op, dy):
         return raw.Identity(dy), None, raw.Neg(raw.GatherNd(dy, op.inputs[1]))
+
+
+def _extreme(ufunc: np.ufunc) -> Any:
+    """A kernel that keeps the smaller or the larger of what is there and what comes."""
+
+    def kernel(xp, tensor, indices, updates):
+        found, places = np.array(tensor), np.asarray(indices)
+        depth = places.shape[-1]
+        outer = found.shape[:depth]
+        if depth > found.ndim or np.shape(updates) != places.shape[:-1] + found.shape[depth:]:
+            raise refusal(
+                f"updates must have shape {[*places.shape[:-1], *found.shape[depth:]]}. "
+                f"Received: {list(np.shape(updates))}"
+            )
+        if ((places < 0) | (places >= np.array(outer, places.dtype))).any():
+            raise refusal(f"indices must be inside of {list(outer)}. Received: {places.tolist()}")
+        ufunc.at(found, tuple(np.moveaxis(places, -1, 0)), updates)
+        return found
+
+    return kernel
+
+
+@declare(
+    "TensorScatterMax(tensor: T, indices: Tindices, updates: T) -> output: T",
+    T=NUMERIC,
+    Tindices=INDEX,
+    host=True,
+)
+class TensorScatterMax:
+    """`tensor` with the larger of itself and `updates` at the coordinates `indices`."""
+
+    def shape(tensor, indices, updates):
+        return _checked(indices, updates, tensor)
+
+    kernel = _extreme(np.maximum)
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "TensorScatterMin(tensor: T, indices: Tindices, updates: T) -> output: T",
+    T=NUMERIC,
+    Tindices=INDEX,
+    host=True,
+)
+class TensorScatterMin:
+    """`tensor` with the smaller of itself and `updates` at the coordinates `indices`."""
+
+    def shape(tensor, indices, updates):
+        return _checked(indices, updates, tensor)
+
+    kernel = _extreme(np.minimum)
+    grad = NOT_DIFFERENTIABLE
 
 
 @public("scatter_nd", "manip.scatter_nd")

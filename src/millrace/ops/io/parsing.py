@@ -17,7 +17,7 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import shapes
-from millrace.core.dtypes import DType, float32, int64, string
+from millrace.core.dtypes import INDEX, DType, float32, int64, string
 from millrace.core.public import public
 from millrace.graph.attrs import count, integer, shape_list, texts, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -100,6 +100,65 @@ class ParseExample:
                 _dense([_text(k) for k in dense_keys], dense_defaults, dense_shapes),
             )
         )
+
+    grad = NOT_DIFFERENTIABLE
+
+
+def _ragged(parts: bytes_example.SparseParts, dtype: DType) -> tuple[np.ndarray, np.ndarray]:
+    """Values and row splits of a column of a batch."""
+    indices, values, dims = parts
+    counts = np.bincount(indices[:, 0], minlength=int(dims[0])) if len(indices) else np.zeros(dims[0], int)
+    return values, np.concatenate([[0], np.cumsum(counts)]).astype(dtype.np_dtype)
+
+
+@declare(
+    "ParseExampleV2(serialized: string, names: string, sparse_keys: string, dense_keys: string, "
+    "ragged_keys: string, dense_defaults: Tdense) -> sparse_indices: num_sparse*int64, sparse_values: "
+    "sparse_types, sparse_shapes: num_sparse*int64, dense_values: Tdense, ragged_values: "
+    "ragged_value_types, ragged_row_splits: ragged_split_types",
+    Tdense=_TYPES,
+    num_sparse=integer(minimum=0),
+    sparse_types=_TYPES,
+    ragged_value_types=_TYPES,
+    ragged_split_types=types(allowed=INDEX),
+    dense_shapes=shape_list(),
+    host=True,
+)
+class ParseExampleV2:
+    """Reads one Example or a batch of them; features may come out as ragged rows."""
+
+    def shape(serialized, names, sparse_keys, dense_keys, ragged_keys, dense_defaults, num_sparse,
+              ragged_value_types, dense_shapes):  # fmt: skip
+        if serialized is None:
+            return [None] * (3 * num_sparse + len(dense_shapes) + 2 * len(ragged_value_types))
+        if len(serialized) > 1:
+            raise ValueError(f"serialized must be a scalar or a vector. Received: rank {len(serialized)}")
+        rows = None if None in serialized else tuple(size + 1 for size in serialized)
+        return [
+            *_sparse_dims(num_sparse, 1 + len(serialized)),
+            *(None if dims is None else serialized + dims for dims in dense_shapes),
+            *[(None,) for _ in ragged_value_types],
+            *[(rows or (None,)) if serialized else (0,) for _ in ragged_value_types],
+        ]
+
+    def kernel(xp, serialized, names, sparse_keys, dense_keys, ragged_keys, dense_defaults, sparse_types,
+               ragged_value_types, ragged_split_types, dense_shapes):  # fmt: skip
+        records = strings(serialized)
+        sparse = _sparse(strings(sparse_keys).tolist(), sparse_types)
+        ragged = _sparse(strings(ragged_keys).tolist(), ragged_value_types)
+        found, dense = bytes_example.parse_examples(
+            records.ravel().tolist(),
+            strings(names).ravel().tolist(),
+            [*sparse, *ragged],
+            _dense(strings(dense_keys).tolist(), dense_defaults, dense_shapes),
+        )
+        rows = [_ragged(p, d) for p, d in zip(found[len(sparse) :], ragged_split_types, strict=True)]
+        found = found[: len(sparse)]
+        if not records.ndim:
+            found = [(indices[:, 1:], values, dims[1:]) for indices, values, dims in found]
+            dense = [column[0] for column in dense]
+            rows = [(values, splits[:0]) for values, splits in rows]
+        return (*_grouped(found, dense), [p[0] for p in rows], [p[1] for p in rows])
 
     grad = NOT_DIFFERENTIABLE
 

@@ -14,9 +14,13 @@ from millrace.building.convert import to_tensor
 from millrace.core.dtypes import ALL
 from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.core.public import public
+from millrace.graph.attrs import one_of
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.shape_rules import at_least
+
+_LEFT = "LEFT_LEFT"
+_ALIGN = one_of("LEFT_RIGHT", "RIGHT_LEFT", _LEFT, "RIGHT_RIGHT", default="RIGHT_LEFT")
 
 
 def _bounds(k: Any) -> tuple[int, int]:
@@ -63,18 +67,74 @@ def _size(low: int, high: int, longest: int, rows: int, cols: int) -> tuple[int,
     return rows, cols
 
 
-def _where_in_band(rows: int, cols: int, low: int, high: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _shifts(d: np.ndarray, rows: int, cols: int, low: int, high: int, align: str) -> np.ndarray:
+    """How far each diagonal's first element is from the start of its row: 0 where it is aligned left."""
+    above, below = align.split("_")
+    right = np.where(d > 0, above == "RIGHT", below == "RIGHT") & (d != 0)
+    own = np.minimum(rows + np.minimum(d, 0), cols - np.maximum(d, 0))
+    return np.where(right, _longest(rows, cols, low, high) - own, 0)
+
+
+def _where_in_band(
+    rows: int, cols: int, low: int, high: int, align: str = _LEFT
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each element of a matrix: whether it is in the band, its diagonal's row there, its place in the
     diagonal.
     """
     i, j = np.arange(rows)[:, None], np.arange(cols)
     d = j - i
     inside = (d >= low) & (d <= high)
-    return inside, np.where(inside, high - d, 0), np.where(inside, j - np.maximum(d, 0), 0)
+    place = j - np.maximum(d, 0) + _shifts(d, rows, cols, low, high, align)
+    return inside, np.where(inside, high - d, 0), np.where(inside, place, 0)
 
 
 def _as_run_errors(error: ValueError) -> InvalidArgumentError:
     return refusal(str(error))
+
+
+def _matrix(
+    xp: Any, diagonal: Any, k: Any, num_rows: Any, num_cols: Any, padding_value: Any, align: str
+) -> Any:
+    try:
+        low, high = _bounds(k)
+        rows, cols = _size(low, high, np.shape(diagonal)[-1], int(num_rows), int(num_cols))
+    except ValueError as error:
+        raise _as_run_errors(error) from None
+    if low == high:
+        diagonal = xp.expand_dims(diagonal, -2)
+    inside, band, place = _where_in_band(rows, cols, low, high, align)
+    return xp.where(inside, diagonal[..., band, place], padding_value)
+
+
+def _band_of(input: Any, k: Any) -> tuple[int, int, int, int]:
+    """Rows, columns, and the lowest and highest diagonal of the matrices of `input`."""
+    rows, cols = np.shape(input)[-2:]
+    try:
+        low, high = _bounds(k)
+        _check_inside(rows, cols, low, high)
+    except ValueError as error:
+        raise _as_run_errors(error) from None
+    return rows, cols, low, high
+
+
+def _diagonals(xp: Any, input: Any, k: Any, padding_value: Any, align: str) -> Any:
+    rows, cols, low, high = _band_of(input, k)
+    d = np.arange(high, low - 1, -1)[:, None]
+    length = _longest(rows, cols, low, high)
+    step = np.arange(length) - _shifts(d, rows, cols, low, high, align)
+    i, j = step + np.maximum(-d, 0), step + np.maximum(d, 0)
+    inside = (step >= 0) & (i < rows) & (j < cols)
+    taken = input[..., np.where(inside, i, 0), np.where(inside, j, 0)]
+    result = xp.where(inside, taken, padding_value)
+    return xp.reshape(result, (*np.shape(input)[:-2], length)) if low == high else result
+
+
+def _replaced(xp: Any, input: Any, diagonal: Any, k: Any, align: str) -> Any:
+    rows, cols, low, high = _band_of(input, k)
+    if low == high:
+        diagonal = xp.expand_dims(diagonal, -2)
+    inside, band, place = _where_in_band(rows, cols, low, high, align)
+    return xp.where(inside, diagonal[..., band, place], input)
 
 
 @declare(
@@ -96,19 +156,31 @@ class MatrixDiagV2:
         return (*lead, *_size(low, high, diagonal[-1], int(num_rows.value), int(num_cols.value)))
 
     def kernel(xp, diagonal, k, num_rows, num_cols, padding_value):
-        try:
-            low, high = _bounds(k)
-            rows, cols = _size(low, high, np.shape(diagonal)[-1], int(num_rows), int(num_cols))
-        except ValueError as error:
-            raise _as_run_errors(error) from None
-        if low == high:
-            diagonal = xp.expand_dims(diagonal, -2)
-        inside, band, place = _where_in_band(rows, cols, low, high)
-        return xp.where(inside, diagonal[..., band, place], padding_value)
+        return _matrix(xp, diagonal, k, num_rows, num_cols, padding_value, _LEFT)
 
     def grad(op, dy):
         _, k, _, _, padding = op.inputs
         return raw.MatrixDiagPartV2(dy, k, raw.ZerosLike(padding)), None, None, None, None
+
+
+@declare(
+    "MatrixDiagV3(diagonal: T, k: int32, num_rows: int32, num_cols: int32, padding_value: T) -> output: T",
+    T=ALL,
+    align=_ALIGN,
+    static=("k", "num_rows", "num_cols"),
+)
+class MatrixDiagV3:
+    """MatrixDiagV2 whose short diagonals begin or end with the padding, as `align` says."""
+
+    shape = MatrixDiagV2.shape
+
+    def kernel(xp, diagonal, k, num_rows, num_cols, padding_value, align):
+        return _matrix(xp, diagonal, k, num_rows, num_cols, padding_value, align)
+
+    def grad(op, dy):
+        _, k, _, _, padding = op.inputs
+        dx = raw.MatrixDiagPartV3(dy, k, raw.ZerosLike(padding), align=op.attrs["align"])
+        return dx, None, None, None, None
 
 
 @declare("MatrixDiagPartV2(input: T, k: int32, padding_value: T) -> diagonal: T", T=ALL, static=("k",))
@@ -128,23 +200,30 @@ class MatrixDiagPartV2:
         return (*input[:-2], *(() if low == high else (high - low + 1,)), longest)
 
     def kernel(xp, input, k, padding_value):
-        rows, cols = np.shape(input)[-2:]
-        try:
-            low, high = _bounds(k)
-            _check_inside(rows, cols, low, high)
-        except ValueError as error:
-            raise _as_run_errors(error) from None
-        d = np.arange(high, low - 1, -1)[:, None]
-        step = np.arange(_longest(rows, cols, low, high))
-        i, j = step + np.maximum(-d, 0), step + np.maximum(d, 0)
-        inside = (i < rows) & (j < cols)
-        taken = input[..., np.where(inside, i, 0), np.where(inside, j, 0)]
-        result = xp.where(inside, taken, padding_value)
-        return xp.reshape(result, (*np.shape(input)[:-2], len(step))) if low == high else result
+        return _diagonals(xp, input, k, padding_value, _LEFT)
 
     def grad(op, dy):
         x, k, _ = op.inputs
         return raw.MatrixSetDiagV2(raw.ZerosLike(x), dy, k), None, None
+
+
+@declare(
+    "MatrixDiagPartV3(input: T, k: int32, padding_value: T) -> diagonal: T",
+    T=ALL,
+    align=_ALIGN,
+    static=("k",),
+)
+class MatrixDiagPartV3:
+    """MatrixDiagPartV2 whose short diagonals begin or end with the padding, as `align` says."""
+
+    shape = MatrixDiagPartV2.shape
+
+    def kernel(xp, input, k, padding_value, align):
+        return _diagonals(xp, input, k, padding_value, align)
+
+    def grad(op, dy):
+        x, k, _ = op.inputs
+        return raw.MatrixSetDiagV3(raw.ZerosLike(x), dy, k, align=op.attrs["align"]), None, None
 
 
 @declare("MatrixSetDiagV2(input: T, diagonal: T, k: int32) -> output: T", T=ALL, static=("k",))
@@ -164,22 +243,30 @@ class MatrixSetDiagV2:
         return input
 
     def kernel(xp, input, diagonal, k):
-        rows, cols = np.shape(input)[-2:]
-        try:
-            low, high = _bounds(k)
-            _check_inside(rows, cols, low, high)
-        except ValueError as error:
-            raise _as_run_errors(error) from None
-        if low == high:
-            diagonal = xp.expand_dims(diagonal, -2)
-        inside, band, place = _where_in_band(rows, cols, low, high)
-        return xp.where(inside, diagonal[..., band, place], input)
+        return _replaced(xp, input, diagonal, k, _LEFT)
 
     def grad(op, dy):
         _, diagonal, k = op.inputs
         zero = raw.Const(value=np.zeros((), dy.dtype.np_dtype), dtype=dy.dtype, name="zero")
         kept = raw.MatrixSetDiagV2(dy, raw.ZerosLike(diagonal), k)
         return kept, raw.MatrixDiagPartV2(dy, k, zero), None
+
+
+@declare("MatrixSetDiagV3(input: T, diagonal: T, k: int32) -> output: T", T=ALL, align=_ALIGN, static=("k",))
+class MatrixSetDiagV3:
+    """MatrixSetDiagV2 whose short diagonals begin or end with what is ignored, as `align` says."""
+
+    shape = MatrixSetDiagV2.shape
+
+    def kernel(xp, input, diagonal, k, align):
+        return _replaced(xp, input, diagonal, k, align)
+
+    def grad(op, dy):
+        _, diagonal, k = op.inputs
+        align = op.attrs["align"]
+        zero = raw.Const(value=np.zeros((), dy.dtype.np_dtype), dtype=dy.dtype, name="zero")
+        kept = raw.MatrixSetDiagV3(dy, raw.ZerosLike(diagonal), k, align=align)
+        return kept, raw.MatrixDiagPartV3(dy, k, zero, align=align), None
 
 
 def _is(value: Any, default: int) -> bool:

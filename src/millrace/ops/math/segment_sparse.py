@@ -198,7 +198,9 @@ def _spread(kind: str):
     def kernel(xp, grad, indices, segment_ids, output_dim0):
         ids = _ids(segment_ids, grad.shape[0])
         _check_places(xp, indices, int(output_dim0))
-        scaled = grad / _sizes(kind, ids, grad.shape[0], len(grad.shape), grad.dtype)
+        scaled = grad
+        if kind != "sum":
+            scaled = grad / _sizes(kind, ids, grad.shape[0], len(grad.shape), grad.dtype)
         return xp.segment_reduce("sum", xp.take(scaled, ids, axis=0), indices, int(output_dim0), 0)
 
     return kernel
@@ -213,6 +215,18 @@ def _spread_grad(op_type: str):
 
 
 _SPREAD = {"T": _PRECISE, "Tidx": _INDEX, "static": ("segment_ids", "output_dim0")}
+
+
+@declare(
+    "SparseSegmentSumGrad(grad: T, indices: Tidx, segment_ids: int32, output_dim0: int32) -> output: T",
+    **_SPREAD,
+)
+class SparseSegmentSumGrad:
+    """What each row gets of the gradient of SparseSegmentSum, as later releases write it."""
+
+    shape = _grad_shape
+    kernel = _spread("sum")
+    grad = _spread_grad("SparseSegmentSumWithNumSegments")
 
 
 @declare(

@@ -8,38 +8,18 @@ import numpy as np
 
 from millrace.building.apply import apply
 from millrace.core import dtypes
-from millrace.core.dtypes import ALL, FLOATING, INDEX, QUANTIZED, int32, plain_numbers
+from millrace.core.dtypes import ALL, FLOATING, INDEX, QUANTIZED, int32
 from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.core.public import public
 from millrace.graph.attrs import count, dtype, flag, integer, number, one_of
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.array_idioms import shown
+from millrace.opkit.rules.quantized import as_quantized, as_steps, away, limits
 from millrace.opkit.rules.shape_rules import concatenated, with_rank
 
 _MODES = one_of("MIN_COMBINED", "MIN_FIRST", "SCALED", default="MIN_COMBINED")
 _LARGEST = np.finfo(np.float32).max
-
-
-def _limits(qtype: np.dtype[Any]) -> tuple[int, int]:
-    info = np.iinfo(qtype[0])
-    return int(info.min), int(info.max)
-
-
-def _as_quantized(steps: np.ndarray, qtype: np.dtype[Any]) -> np.ndarray:
-    """Whole numbers, held to the type's range, as elements of the quantized type."""
-    low, high = _limits(qtype)
-    return np.clip(steps, low, high).astype(qtype[0])[..., None].view(qtype)[..., 0]
-
-
-def _as_steps(quantized: np.ndarray) -> np.ndarray:
-    """The whole numbers that quantized elements hold."""
-    return plain_numbers(np.asarray(quantized))
-
-
-def _away(x: np.ndarray) -> np.ndarray:
-    """Rounds halves away from zero."""
-    return np.trunc(x + np.copysign(np.float32(0.5), x))
 
 
 def _usable_range(low: Any, high: Any) -> tuple[np.float32, np.float32]:
@@ -54,18 +34,18 @@ def _usable_range(low: Any, high: Any) -> tuple[np.float32, np.float32]:
 
 def first_steps(x: Any, low: Any, high: Any, qtype: np.dtype[Any]) -> np.ndarray:
     """The steps of mode MIN_FIRST: the range's start is rounded before it is subtracted."""
-    least, most = _limits(qtype)
+    least, most = limits(qtype)
     scale = (
         np.float32(0) if high == low else np.float32((most - least) / (np.float64(high) - np.float64(low)))
     )
-    return _away(np.asarray(x) * scale) - _away(np.float32(low * scale)) + np.float64(least)
+    return away(np.asarray(x) * scale) - away(np.float32(low * scale)) + np.float64(least)
 
 
 def first_values(steps: np.ndarray, low: Any, high: Any, qtype: np.dtype[Any]) -> np.ndarray:
     """The floats that steps of mode MIN_FIRST stand for."""
-    least, most = _limits(qtype)
+    least, most = limits(qtype)
     scale = np.float32((np.float64(high) - np.float64(low)) / (most - least))
-    start = np.float32(low) if high == low else np.float32(_away(np.float32(low / scale)) * scale)
+    start = np.float32(low) if high == low else np.float32(away(np.float32(low / scale)) * scale)
     return ((steps.astype(np.float64) - least) * scale + start).astype(np.float32)
 
 
@@ -90,21 +70,21 @@ class QuantizeV2:
     def kernel(xp, input, min_range, max_range, T, mode, round_mode):
         low, high = _usable_range(min_range, max_range)
         qtype = T.np_dtype
-        least, most = _limits(qtype)
+        least, most = limits(qtype)
         if mode == "MIN_FIRST":
-            return [_as_quantized(first_steps(input, low, high, qtype), qtype), low, high]
+            return [as_quantized(first_steps(input, low, high, qtype), qtype), low, high]
         inside = np.maximum(np.minimum(input, high), low)
         if mode == "MIN_COMBINED":
             scale = np.float32((np.float64(most) - np.float64(least)) / np.float64(high - low))
             half = np.float32((np.float64(most) - least + 1) / 2) if least < 0 else np.float32(0)
-            return [_as_quantized(_away((inside - low) * scale - half).astype(np.float64), qtype), low, high]
+            return [as_quantized(away((inside - low) * scale - half).astype(np.float64), qtype), low, high]
         from_low = np.float32(least) / low if least * low > 0 else _LARGEST
         from_high = np.float32(most) / high if most * high > 0 else _LARGEST
         scale = np.float32(min(from_low, from_high))
         low, high = np.float32(least / scale), np.float32(most / scale)
         scaled = np.maximum(np.minimum(input, high), low) * scale
-        steps = np.rint(scaled) if round_mode == "HALF_TO_EVEN" else _away(scaled)
-        return [_as_quantized(steps.astype(np.float64), qtype), low, high]
+        steps = np.rint(scaled) if round_mode == "HALF_TO_EVEN" else away(scaled)
+        return [as_quantized(steps.astype(np.float64), qtype), low, high]
 
     grad = NOT_DIFFERENTIABLE
 
@@ -124,8 +104,8 @@ class Dequantize:
         return input
 
     def kernel(xp, input, min_range, max_range, T, mode):
-        steps, low, high = _as_steps(input), np.float32(min_range), np.float32(max_range)
-        least, most = _limits(T.np_dtype)
+        steps, low, high = as_steps(input), np.float32(min_range), np.float32(max_range)
+        least, most = limits(T.np_dtype)
         if mode == "MIN_FIRST":
             return first_values(steps, low, high, T.np_dtype)
         if mode == "MIN_COMBINED":
@@ -266,14 +246,14 @@ class QuantizedConcat:
     def kernel(xp, concat_dim, values, input_mins, input_maxes):
         qtype = np.asarray(values[0]).dtype
         low, high = np.float32(min(input_mins)), np.float32(max(input_maxes))
-        if _limits(qtype)[0] < 0:
+        if limits(qtype)[0] < 0:
             high = max(abs(low), abs(high))
             low = -high
         parts = []
         for value, start, end in zip(values, input_mins, input_maxes, strict=True):
             if start != low or end != high:
-                value = _as_quantized(
-                    first_steps(first_values(_as_steps(value), start, end, qtype), low, high, qtype), qtype
+                value = as_quantized(
+                    first_steps(first_values(as_steps(value), start, end, qtype), low, high, qtype), qtype
                 )
             parts.append(value)
         return [np.concatenate(parts, int(concat_dim)), low, high]

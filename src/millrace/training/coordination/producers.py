@@ -184,10 +184,17 @@ def range_input_producer(
       limit: a scalar int32.
       num_epochs, shuffle, seed, capacity, shared_name: as for `input_producer`.
       name: default "input_producer".
+
+    Raises:
+      AssertionError: `limit` is not a number.
     """
     with name_scope(name, "input_producer", [limit]) as scope:
+        try:
+            numbers = fill.range_(limit)
+        except TypeError as error:
+            raise AssertionError(f"range_input_producer: {error}") from None
         return input_producer(
-            input_tensor=fill.range_(limit),
+            input_tensor=numbers,
             element_shape=[],
             num_epochs=num_epochs,
             shuffle=shuffle,

@@ -30,5 +30,5 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.core.deprecating": "deprecated deprecated_arg_values deprecated_args",
         "millrace.lib.variables.regularizers": "apply_regularization l1_l2_regularizer l1_regularizer l2_regularizer sum_regularizer",
     },
-    children=("data_decoder", "evaluation", "initializers", "learning", "metrics", "model_analyzer", "nets", "tfexample_decoder", "utils",),
+    children=("data_decoder", "data_provider", "dataset", "dataset_data_provider", "evaluation", "initializers", "learning", "losses", "metrics", "model_analyzer", "nets", "parallel_reader", "prefetch_queue", "queues", "summaries", "tfexample_decoder", "utils",),
 )

@@ -137,12 +137,20 @@ from millrace.lib.variables.regularizers import l1_regularizer as l1_regularizer
 from millrace.lib.variables.regularizers import l2_regularizer as l2_regularizer
 from millrace.lib.variables.regularizers import sum_regularizer as sum_regularizer
 from millrace.api.contrib.slim import data_decoder as data_decoder
+from millrace.api.contrib.slim import data_provider as data_provider
+from millrace.api.contrib.slim import dataset as dataset
+from millrace.api.contrib.slim import dataset_data_provider as dataset_data_provider
 from millrace.api.contrib.slim import evaluation as evaluation
 from millrace.api.contrib.slim import initializers as initializers
 from millrace.api.contrib.slim import learning as learning
+from millrace.api.contrib.slim import losses as losses
 from millrace.api.contrib.slim import metrics as metrics
 from millrace.api.contrib.slim import model_analyzer as model_analyzer
 from millrace.api.contrib.slim import nets as nets
+from millrace.api.contrib.slim import parallel_reader as parallel_reader
+from millrace.api.contrib.slim import prefetch_queue as prefetch_queue
+from millrace.api.contrib.slim import queues as queues
+from millrace.api.contrib.slim import summaries as summaries
 from millrace.api.contrib.slim import tfexample_decoder as tfexample_decoder
 from millrace.api.contrib.slim import utils as utils
 
@@ -190,6 +198,9 @@ __all__ = [
     "crossed_column",
     "current_arg_scope",
     "data_decoder",
+    "data_provider",
+    "dataset",
+    "dataset_data_provider",
     "dense_to_sparse",
     "deprecated",
     "deprecated_arg_values",
@@ -235,6 +246,7 @@ __all__ = [
     "legacy_relu",
     "linear",
     "local_variable",
+    "losses",
     "make_place_holder_tensors_for_base_features",
     "max_pool2d",
     "max_pool3d",
@@ -247,8 +259,11 @@ __all__ = [
     "one_hot_column",
     "one_hot_encoding",
     "optimize_loss",
+    "parallel_reader",
     "parse_feature_columns_from_examples",
     "parse_feature_columns_from_sequence_examples",
+    "prefetch_queue",
+    "queues",
     "real_valued_column",
     "regression_target",
     "relu",
@@ -272,6 +287,7 @@ __all__ = [
     "spatial_softmax",
     "stack",
     "sum_regularizer",
+    "summaries",
     "summarize_activation",
     "summarize_activations",
     "summarize_biases",
