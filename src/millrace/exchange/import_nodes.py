@@ -326,9 +326,7 @@ class Import:
         if not opdef.has_body:
             for key, kind in kinds.items():  # TensorFlow does not infer types either
                 if key not in found and kind.kind == "type" and kind.default is MISSING and key not in legacy:
-                    raise self._wrong(
-                        node, f"lacks the type attribute '{key}'. Received: {sorted(attr)}"
-                    )
+                    raise self._wrong(node, f"lacks the type attribute '{key}'. Received: {sorted(attr)}")
         if opdef.has_body and "Tout" in kinds and "Tout" not in found:
             bodies = [v for v in found.values() if isinstance(v, Body)]
             if bodies:
