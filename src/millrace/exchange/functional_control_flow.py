@@ -13,7 +13,7 @@ from typing import Any
 from millrace.core import protos
 from millrace.exchange.attr_protos import attr_to_proto
 from millrace.exchange.cases import CASES, unfold_case
-from millrace.exchange.inline import inline_calls, output_position
+from millrace.exchange.inline import CALLED, inline_calls, output_position
 
 _BRANCHES = frozenset(("If", "StatelessIf"))
 _LOOPS = frozenset(("While", "StatelessWhile"))
@@ -152,7 +152,13 @@ def _own(
     def inside(text: str) -> str:
         if text.startswith("^"):
             return f"^{scope}/{text[1:]}"
-        return spelled.get(text) or f"{scope}/{text}"
+        if text in spelled:
+            return spelled[text]
+        name, _, rest = text.partition(":")
+        if name in nodes and CALLED in nodes[name].attr:  # a call by name: its results are numbered now
+            argument, _, index = rest.partition(":")
+            text = f"{name}:{output_position(nodes[name], argument, index, functions)}"
+        return f"{scope}/{text}"
 
     def named(text: str) -> str:
         if text in spelled:

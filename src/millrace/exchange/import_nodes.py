@@ -15,7 +15,7 @@ from millrace.building.apply import apply
 from millrace.building.body import Body
 from millrace.building.function import FunctionGraph
 from millrace.core import dtypes, late, protos, shapes
-from millrace.exchange import closed_functions, functiondef, graphdef
+from millrace.exchange import closed_functions, foreign_types, functiondef, graphdef
 from millrace.exchange.attr_protos import attr_from_proto, bytes_to_text
 from millrace.exchange.functional_control_flow import adopt_control_flow
 from millrace.exchange.inline import CALLED, UnknownOpError, inline_calls
@@ -84,7 +84,7 @@ class Import:
             self.types = array_types()
             self.graph.get_scoped("old control flow", list).append(self.prefix)
         placed: list[tuple[Any, Operation]] = []
-        with _plain_scopes(self.graph) as controls, _from_here(self.graph):
+        with _plain_scopes(self.graph) as controls, _from_here(self.graph, location.capture(0)):
             for node in in_order(nodes, self.sources):
                 op = self.ops[node.name] = self.add_top(node)
                 placed.append((node, op))
@@ -274,7 +274,7 @@ class Import:
           ValueError: its inputs or attributes do not fit.
         """
         try:
-            opdef = self.types.get(node.op) or lookup(own_type(node))
+            opdef = self.types.get(node.op) or foreign_types.find(own_type(node))
         except KeyError:
             rule = f"import_graph_def: node '{node.name}' has an operation type that millrace does not know"
             raise UnknownOpError(None, None, f"{rule}. Received: {node.op!r}") from None
@@ -305,7 +305,7 @@ class Import:
             if kind is None and key in ("_output_shapes", CALLED):
                 continue
             if kind is None and not key.startswith("_"):
-                if key == "T" and opdef.name != node.op:
+                if (key == "T" and opdef.name != node.op) or opdef.room == foreign_types.ROOM:
                     continue
                 if dropped.get(key) == value or changes_nothing(key, value):
                     continue
@@ -553,10 +553,10 @@ def _plain_scopes(graph: Graph) -> Iterator[Callable[[Operation], list[Operation
 
 
 @contextmanager
-def _from_here(graph: Graph) -> Iterator[None]:
+def _from_here(graph: Graph, here: location.Frames) -> Iterator[None]:
     """What is added comes from whoever asked for the import: looked up once, not for each node."""
     old = graph.frames
-    graph.frames = old or location.capture(1)
+    graph.frames = old or here
     try:
         yield
     finally:

@@ -149,6 +149,7 @@ class BaseSession:
         self.store = served.store_for(self._target, self._graph)
         self.store.cancellation.functions = Functions(self.store)
         self.options = config
+        self._dumps = 0  # runs whose tensors were dumped
         _live.add(self)
 
     @property
@@ -272,7 +273,10 @@ class BaseSession:
         try:
             if seconds is not None:
                 limits.deadline = time.monotonic() + seconds
-            results = runner.executables.run(values, observer)
+            if options is not None and options.debug_options.debug_tensor_watch_opts:
+                results = self._dumped(runner, values, options, observer)
+            else:
+                results = runner.executables.run(values, observer)
         finally:  # in place, since a signal may keep a context's end from being called
             limits.deadline = before
         if metadata is not None:
@@ -284,6 +288,25 @@ class BaseSession:
                 needed = ancestors(runner.elements, frozenset(feed.tensor for feed in runner.feeds))
                 part.node.extend(op.node_def for op in sorted(needed, key=lambda op: op.id))
         return results
+
+    def _dumped(self, runner: _Runner, values: Any, options: Any, observer: Any) -> tuple[Any, ...]:
+        """Runs one operation after another and writes the tensors that the options watch."""
+        fed = [feed.tensor for feed in runner.feeds]
+        ops = {*ancestors(runner.elements, frozenset(fed)), *(tensor.op for tensor in fed)}
+        needed = sorted(ops, key=lambda op: op.id)
+        wanted = [element.name for element in runner.elements]
+        tensors, targets = [n for n in wanted if ":" in n], [n for n in wanted if ":" not in n]
+        names = [tensor.name for tensor in fed], tensors, targets
+        self._dumps += 1
+        dump = late.module("dumping").Dump(options.debug_options, needed, names, self._dumps)
+        dump.feed(list(zip(fed, values, strict=False)))
+
+        def tell(*part: Any) -> None:
+            dump(*part)
+            if observer is not None:
+                observer(*part)
+
+        return runner.apart().run(values, tell)
 
     def run_observed(self, fetches: Any, feed_dict: Any, observe: Callable[..., None]) -> Any:
         """`run`, one operation after another.

@@ -8,12 +8,15 @@ from millrace.api.contrib import distribute as distribute
 from millrace.api.contrib import distributions as distributions
 from millrace.api.contrib import eager as eager
 from millrace.api.contrib import estimator as estimator
+from millrace.api.contrib import factorization as factorization
 from millrace.api.contrib import feature_column as feature_column
 from millrace.api.contrib import framework as framework
 from millrace.api.contrib import graph_editor as graph_editor
 from millrace.api.contrib import image as image
 from millrace.api.contrib import integrate as integrate
+from millrace.api.contrib import keras as keras
 from millrace.api.contrib import kernel_methods as kernel_methods
+from millrace.api.contrib import labeled_tensor as labeled_tensor
 from millrace.api.contrib import layers as layers
 from millrace.api.contrib import learn as learn
 from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
@@ -49,12 +52,15 @@ __all__ = [
     "distributions",
     "eager",
     "estimator",
+    "factorization",
     "feature_column",
     "framework",
     "graph_editor",
     "image",
     "integrate",
+    "keras",
     "kernel_methods",
+    "labeled_tensor",
     "layers",
     "learn",
     "legacy_seq2seq",

@@ -41,6 +41,7 @@ ResourceConditionalAccumulator = handle(
     Accumulator,
     "An accumulator of dense gradients.",
     __name__,
+    dims=(2,),
     **_COMMON,
 )
 
