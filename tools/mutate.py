@@ -11,8 +11,9 @@ survived. Each runs in a fork of a process that has imported whatever does not d
 
 Left out, since they do not change behaviour: whatever stands in annotations, in the first argument of `cast`
 or under `if TYPE_CHECKING`; `==` made `is`, which means the same for small numbers, types and interned
-strings; `@overload` removed; `strict` of `zip`, which asserts what holds by construction. By hand, not in
-`.ci/run`.
+strings; `@overload` and `@public` removed, which tools read; `strict` of `zip`, which asserts what holds by
+construction. `session/export.py` and `devices.py` speak to JAX and are tested by tests that compile. By hand,
+not in `.ci/run`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "millrace"
 FOLDERS = ("runtime/plan", "session", "graph", "building")
+WITHOUT = ("session/export.py", "session/devices.py")
 FILES = ("runtime/interpret.py", "runtime/stepwise.py", "runtime/store.py")
 TESTS = ("runtime", "session", "graph", "building")
 # Whole programs and measurements of growth: slow, and not what pins a line.
@@ -94,13 +96,12 @@ def mutants(text: str) -> Iterator[Mutant]:
 def _silent(tree: ast.Module) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     """Where a file speaks to type checkers only: first and last position of each such piece."""
     for node in ast.walk(tree):
-        pieces: list[ast.AST | None] = []
+        pieces: list[ast.expr | ast.stmt | None] = []
         match node:
             case ast.FunctionDef():
-                pieces = [
-                    node.returns,
-                    *(each for each in node.decorator_list if "overload" in ast.dump(each)),
-                ]
+                pieces = [node.returns, *(each for each in node.decorator_list if _speaks_to_tools(each))]
+            case ast.ClassDef():
+                pieces = [each for each in node.decorator_list if _speaks_to_tools(each)]
             case ast.arg() | ast.AnnAssign():
                 pieces = [node.annotation]
             case ast.Call(func=ast.Name("cast"), args=[kind, *_]):
@@ -109,10 +110,18 @@ def _silent(tree: ast.Module) -> Iterator[tuple[tuple[int, int], tuple[int, int]
                 pieces = [keyword.value for keyword in node.keywords]
             case ast.If(test=ast.Name("TYPE_CHECKING")):
                 pieces = [node]
-        for piece in pieces:
-            if piece is not None:
-                start = (piece.lineno, piece.col_offset - (piece in getattr(node, "decorator_list", ())))  # type: ignore[attr-defined]
-                yield start, (piece.end_lineno, piece.end_col_offset + 1)  # type: ignore[attr-defined]
+        for piece in filter(None, pieces):
+            sign = piece in getattr(node, "decorator_list", ())  # the @ before it
+            yield (
+                (piece.lineno, piece.col_offset - sign),
+                (piece.end_lineno or 0, (piece.end_col_offset or 0) + 1),
+            )
+
+
+def _speaks_to_tools(decorator: ast.expr) -> bool:
+    """True for `@overload`, and for `@public`, which the generator of the public names reads."""
+    name = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return isinstance(name, ast.Name) and name.id in ("overload", "public")
 
 
 def changed(text: str, mutant: Mutant) -> str:

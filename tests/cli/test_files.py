@@ -56,7 +56,9 @@ def test_inspect_a_graph(saved, capsys, name, kind):
     assert {"name": "x", "dtype": "float32", "shape": [None, 2]} in graph["inputs"]
     assert sorted(v["name"] for v in graph["variables"]) == ["b", "w"]
     assert "y" in graph["outputs"]
+    assert graph["flops"] == 2 * 2
     shown = told(capsys, "inspect", saved / name)
+    assert "4 flops" in shown
     assert "MatMul" in shown and "unknown to millrace: none" in shown
 
 
@@ -64,7 +66,25 @@ def test_inspect_says_what_is_unknown(tmp_path, capsys):
     graph = tf.GraphDef()
     graph.node.add(name="a", op="NoSuchThing")
     (tmp_path / "g").write_bytes(graph.SerializeToString())
-    assert json.loads(told(capsys, "inspect", "--json", tmp_path / "g"))["unknown"] == ["NoSuchThing"]
+    report = json.loads(told(capsys, "inspect", "--json", tmp_path / "g"))
+    assert (report["unknown"], report["flops"]) == (["NoSuchThing"], None)
+
+
+def test_inspect_counts_flops(tmp_path, capsys):
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [None, 8, 8, 3])
+        h = tf.nn.conv2d(x, tf.zeros([3, 3, 3, 5]), [1, 2, 2, 1], "SAME")
+        h = tf.nn.depthwise_conv2d(h, tf.zeros([3, 3, 5, 1]), [1, 1, 1, 1], "SAME")
+        tf.nn.conv2d_transpose(h, tf.zeros([2, 2, 7, 5]), [1, 8, 8, 7], 2)
+        tf.matmul(tf.zeros([4, 2, 3]), tf.zeros([4, 5, 3]), adjoint_b=True)
+        tf.train.write_graph(graph, str(tmp_path), "g.pb", as_text=False)
+        tf.matmul(tf.placeholder(tf.float32, [None, None]), tf.zeros([3, 3]))
+        tf.train.write_graph(graph, str(tmp_path), "open.pb", as_text=False)
+    report = json.loads(told(capsys, "inspect", "--json", tmp_path / "g.pb"))
+    conv, depthwise = 2 * 4 * 4 * 5 * 27, 2 * 4 * 4 * 5 * 9
+    assert report["flops"] == conv + depthwise + 2 * 4 * 4 * 5 * 28 + 2 * 4 * 2 * 5 * 3
+    report = json.loads(told(capsys, "inspect", "--json", tmp_path / "open.pb"))
+    assert report["flops"] is None
 
 
 def test_inspect_records_and_events(tmp_path, capsys):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import linecache
+import re
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 
 import millrace as tf
 from millrace.runtime import interpret
+from millrace.runtime.listing import locate
 from millrace.runtime.plan.planner import make_plan
 from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.store import Store
@@ -87,11 +91,11 @@ def test_a_failing_step_is_found_with_its_values() -> None:
     y = tf.reshape(tf.exp(x), [2, 2], name="shaped")
     with pytest.raises(Exception) as caught:
         _run([tf.sin(y)], {x: np.zeros(3, np.float32)})
-    found = interpret.locate(caught.value)
+    found = locate(caught.value)
     assert found is not None
     step, values = found
     assert step.op is y.op and values[0].tolist() == [1, 1, 1] and values[1].tolist() == [2, 2]
-    assert interpret.locate(ValueError()) is None
+    assert locate(ValueError()) is None
 
 
 @pytest.mark.parametrize("count", [400, 1300])
@@ -115,7 +119,7 @@ def test_long_plans_are_cut_into_functions(count: int) -> None:
     fails = tf.reshape(y, size, name="bad")
     with pytest.raises(Exception) as caught:
         _run([fails], {x: given, size: np.array([3], np.int32)})
-    found_step = interpret.locate(caught.value)
+    found_step = locate(caught.value)
     assert found_step is not None and found_step[0].op is fails.op
 
 
@@ -156,3 +160,94 @@ def test_random_draws_go_on_where_they_were() -> None:
     assert not np.array_equal(first, second)
     assert np.array_equal(_run([draw], {}, other)[0], first)
     assert np.array_equal(_run([draw], {}, other)[0], second)
+
+
+def _source(fetches: list[Any], feeds: list[Any], dims: Any = None, **options: Any) -> str:
+    """What the interpreter writes for a run, with its values numbered in the order of the text."""
+    function = interpret.compile_plan(simplify(make_plan(fetches, feeds), dims), **options)
+    text = "".join(linecache.getlines(function.__code__.co_filename))
+    names: dict[str, str] = {}
+    return re.sub(
+        r"\b([a-z]+?)(\d+)\b",
+        lambda m: names.setdefault(m[0], f"{m[1]}{sum(k[0] == m[1][0] for k in names)}"),
+        text,
+    )
+
+
+def test_a_line_a_step() -> None:
+    x, y = tf.placeholder(tf.float32, [2], name="x"), tf.placeholder(tf.float32, [], name="y")
+    text = _source([tf.exp(x) + [1.0, 2.0], y * 3.0, (x + x).op], [x, y])
+    assert text.splitlines() == [
+        "def run(f0, f1):", "    v0 = f0", "    v1 = f1", "    v2 = k0(v0)", "    v3 = v2 + c0",
+        "    v4 = v1 * n0", "    pass", "    return (v3, scalar(v4), None, )",
+    ]  # fmt: skip
+    v = tf.Variable(tf.zeros([2]))
+    assert _source([v.assign_add(x)], [x]).splitlines() == [
+        "def run(f0, s0):", "    v0 = f0", "    v1 = s0.value",
+        "    if v1.__class__ not in HOST: v1 = host(v1)",
+        "    if v1 is None: raise uninitialized(op0)", "    v2 = k0(xp, v1, v0)", "    s0.value = v2",
+        "    return (private(v2), )",
+    ]  # fmt: skip
+
+
+def test_what_kernels_return_is_taken_apart_as_declared() -> None:
+    x = tf.placeholder(tf.float32, [4])
+    parts, top = tf.split(x, 2), tf.nn.top_k(x, 2)
+    text = _source([*parts, *top, *tf.unstack(x)], [x])
+    assert re.search(r"\[v\d+, v\d+\] = k\d+\(xp, c\d+, v\d+, num_split=2\)", text)
+    assert re.search(r"v\d+, v\d+ = k\d+\(xp, v\d+, [cn]\d+\)", text)
+    assert re.search(
+        r"\[v\d+, v\d+, v\d+, v\d+\] = k\d+\(xp, v\d+, (num=4, axis=0|axis=0, num=4|axis=0)\)", text
+    )
+    found = _run([*parts, *top, *tf.unstack(x)], {x: np.array([4, 1, 3, 2], np.float32)})
+    assert [np.array(v).tolist() for v in found] == [[4, 1], [3, 2], [4, 3], [0, 2], 4, 1, 3, 2]
+
+
+def test_only_what_may_be_shared_is_copied() -> None:
+    x = tf.placeholder(tf.float32, [2])
+    v, w = tf.Variable(tf.zeros([2])), tf.Variable(tf.zeros([2]))
+    made, given = v.assign(tf.exp(x)), w.assign(x)
+    assert "owned(" not in _source([made.op], [x]) and "owned(" in _source([given.op], [x])
+    twice = tf.exp(x)
+    assert "owned(" in _source([v.assign(twice).op, w.assign(twice).op], [x])
+    assert "owned(" in _source([v.assign(twice).op, twice], [x])
+    assert "owned(" in _source([v.assign([1.0, 2.0]).op], [])
+    assert "private(" not in _source([tf.exp(x), tf.sin(x)], [x])
+    for shared in ([x], [made], [tf.constant([1.0])], [v.op.outputs[0]], [tf.reshape(tf.exp(x), [1, 2])]):
+        assert "private(" in _source(shared, [x] if shared != [tf.constant([1.0])] else [])
+
+
+def test_the_text_goes_with_its_function() -> None:
+    x = tf.placeholder(tf.float32, [2])
+    function = interpret.compile_plan(simplify(make_plan([tf.exp(x)], [x])))
+    unit = function.__code__.co_filename
+    assert unit.startswith("<millrace plan ") and linecache.getline(unit, 1) == "def run(f0):\n"
+    del function
+    gc.collect()
+    assert unit not in linecache.cache
+
+
+def test_values_that_a_body_does_not_use_pass_through() -> None:
+    """The cells of all bodies of an operation go through each of them."""
+    flag = tf.placeholder(tf.bool, [])
+    v, w = (tf.Variable(start, use_resource=True) for start in (1.0, 2.0))
+    chosen = tf.cond(flag, lambda: v.assign_add(10.0).op, lambda: w.assign_add(20.0).op)
+    store = Store()
+    _run([v.initializer, w.initializer], {}, store)
+    for value, want in ((True, (11, 2)), (False, (11, 22))):
+        _run([chosen.op if hasattr(chosen, "op") else chosen], {flag: np.bool_(value)}, store)
+        assert tuple(store.cell(u.handle.op.name).value for u in (v, w)) == want
+
+
+def test_values_of_a_failing_step_come_from_registers_and_constants() -> None:
+    x, n = tf.placeholder(tf.float32, [None]), tf.placeholder(tf.int32, [])
+    y = tf.split(x, 2, name="halves")[0]
+    for fetch, feeds, want in (
+        (y, {x: np.zeros(3, np.float32)}, [0, [0, 0, 0]]),
+        (tf.constant(6) // n, {n: np.int32(0)}, [6, 0]),
+    ):
+        with pytest.raises(Exception) as caught:
+            _run([fetch], feeds)
+        found = locate(caught.value)
+        assert found is not None and found[0].op is fetch.op
+        assert [np.array(v).tolist() for v in found[1]] == want

@@ -239,3 +239,30 @@ def test_default_stacks_belong_to_threads(sess):
 
 def test_dtypes_known():
     assert TakeForTest.outputs[0].dtype is dtypes.float32
+
+
+def test_waits_without_an_order_wait_at_the_same_time(sess):
+    """A step that first fills a queue and then takes from it elsewhere must not stand in its own way."""
+    queue = tf.FIFOQueue(1, tf.float32, [[]])
+    x = tf.placeholder(tf.float32, [3])
+    puts = [queue.enqueue(x[k]) for k in range(3)]
+    takes = [queue.dequeue() for _ in range(3)]
+    v = tf.Variable(0.0)
+    total = v.assign_add(tf.add_n(takes))
+    sess.run(v.initializer)
+    thread, outcome = in_background(lambda: sess.run([total, *puts], {x: [1.0, 2.0, 4.0]}))
+    thread.join(10)
+    assert outcome and outcome[0][0] == 7 and sess.run([v, queue.size()]) == [7, 0]
+
+
+def test_one_failing_wait_calls_the_others_off(sess, box):
+    queue = tf.FIFOQueue(1, tf.float32, [[]])
+    v = tf.Variable(1.0)
+    with tf.control_dependencies([v.assign(2.0)]):
+        mine, other = take(box), queue.dequeue()
+    sess.run(v.initializer)
+    thread, outcome = in_background(lambda: sess.run([mine, other]))
+    assert box.waiting.wait(5)
+    sess.run(queue.close())
+    thread.join(10)
+    assert isinstance(outcome[0], tf.errors.OutOfRangeError) and sess.run(v) == 1

@@ -32,6 +32,7 @@ from millrace.building.sparse_tensor import SparseTensor as SparseTensor
 from millrace.building.sparse_tensor import SparseTensorValue as SparseTensorValue
 from millrace.building.sparse_tensor import convert_to_tensor_or_sparse_tensor as convert_to_tensor_or_sparse_tensor
 from millrace.building.static import constant_value as get_static_value
+from millrace.contributed.batching.batching import batch_function as nondifferentiable_batch_function
 from millrace.core.dtypes import DType as DType
 from millrace.core.dtypes import QUANTIZED_DTYPES as QUANTIZED_DTYPES
 from millrace.core.dtypes import as_dtype as as_dtype
@@ -309,8 +310,6 @@ from millrace.lib.variables.module import Module as Module
 from millrace.lib.variables.partitioned import fixed_size_partitioner as fixed_size_partitioner
 from millrace.lib.variables.partitioned import min_max_variable_partitioner as min_max_variable_partitioner
 from millrace.lib.variables.partitioned import variable_axis_size_partitioner as variable_axis_size_partitioner
-from millrace.lib.variables.scope import AUTO_REUSE as AUTO_REUSE
-from millrace.lib.variables.scope import VariableScope as VariableScope
 from millrace.lib.variables.scope import create_partitioned_variables as create_partitioned_variables
 from millrace.lib.variables.scope import get_local_variable as get_local_variable
 from millrace.lib.variables.scope import get_variable as get_variable
@@ -333,6 +332,8 @@ from millrace.lib.variables.sets import moving_average_variables as moving_avera
 from millrace.lib.variables.sets import report_uninitialized_variables as report_uninitialized_variables
 from millrace.lib.variables.sets import trainable_variables as trainable_variables
 from millrace.lib.variables.sets import variables_initializer as variables_initializer
+from millrace.lib.variables.settings import AUTO_REUSE as AUTO_REUSE
+from millrace.lib.variables.settings import VariableScope as VariableScope
 from millrace.lib.variables.template import make_template as make_template
 from millrace.lib.variables.variable import Variable as Variable
 from millrace.opkit.random.seeds import get_seed as get_seed
@@ -1063,6 +1064,7 @@ __all__ = [
     "no_gradient",
     "no_op",
     "no_regularizer",
+    "nondifferentiable_batch_function",
     "norm",
     "not_equal",
     "numpy_function",

@@ -2,6 +2,13 @@
 """Names of private modules that are exported where they are defined."""
 
 PRIVATE: dict[str, dict[str, str]] = {
+    "contrib.factorization.python.ops.clustering_ops": {
+        "COSINE_DISTANCE": "millrace.contributed.factorization.clustering:COSINE_DISTANCE",
+        "KMeans": "millrace.contributed.factorization.clustering:KMeans",
+        "RANDOM_INIT": "millrace.contributed.factorization.clustering:RANDOM_INIT",
+        "SQUARED_EUCLIDEAN_DISTANCE": "millrace.contributed.factorization.clustering:SQUARED_EUCLIDEAN_DISTANCE",
+        "nearest_neighbors": "millrace.contributed.factorization.clustering:nearest_neighbors",
+    },
     "contrib.framework.python.ops": {
         "add_arg_scope": "millrace.contributed.framework.arg_scope:add_arg_scope",
         "arg_scope": "millrace.contributed.framework.arg_scope:arg_scope",
@@ -95,15 +102,67 @@ PRIVATE: dict[str, dict[str, str]] = {
         "vgg_d": "millrace.contributed.slim.nets.plain:vgg_16",
         "vgg_e": "millrace.contributed.slim.nets.plain:vgg_19",
     },
+    "contrib.tpu.python.ops.tpu_ops": {
+        "outfeed_dequeue_tuple": "millrace.contributed.tpu.feeding:outfeed_dequeue_tuple",
+        "outfeed_enqueue_tuple": "millrace.contributed.tpu.feeding:outfeed_enqueue_tuple",
+    },
+    "contrib.tpu.python.tpu.error_handling": {
+        "ErrorRendezvous": "millrace.contributed.tpu.support:ErrorRendezvous",
+    },
+    "contrib.tpu.python.tpu.session_support": {
+        "GracefulShutdownHook": "millrace.contributed.tpu.support:GracefulShutdownHook",
+        "ShutdownLameWorkers": "millrace.contributed.tpu.support:ShutdownLameWorkers",
+        "start_worker_watchdog": "millrace.contributed.tpu.support:start_worker_watchdog",
+    },
+    "contrib.tpu.python.tpu.tensor_tracer": {
+        "TensorTracer": "millrace.contributed.tpu.support:TensorTracer",
+    },
+    "contrib.tpu.python.tpu.tpu": {
+        "_TPU_REPLICATE_ATTR": "millrace.contributed.tpu.replication:REPLICATE_ATTR",
+        "batch_parallel": "millrace.contributed.tpu.replication:batch_parallel",
+        "core": "millrace.contributed.tpu.support:core",
+        "initialize_system": "millrace.contributed.tpu.support:initialize_system",
+        "replicate": "millrace.contributed.tpu.replication:replicate",
+        "rewrite": "millrace.contributed.tpu.replication:rewrite",
+        "rewrite_for_inference": "millrace.contributed.tpu.replication:rewrite_for_inference",
+        "shard": "millrace.contributed.tpu.replication:shard",
+        "shutdown_system": "millrace.contributed.tpu.support:shutdown_system",
+        "split_compile_and_shard": "millrace.contributed.tpu.replication:split_compile_and_shard",
+    },
     "contrib.tpu.python.tpu.tpu_config": {
+        "InputPipelineConfig": "millrace.contributed.tpu.config:InputPipelineConfig",
         "RunConfig": "millrace.contributed.tpu.config:RunConfig",
     },
+    "contrib.tpu.python.tpu.tpu_context": {
+        "TPUContext": "millrace.contributed.tpu.support:TPUContext",
+    },
+    "contrib.tpu.python.tpu.tpu_estimator": {
+        "ExportSavedModelApiVersion": "millrace.contributed.tpu.estimator:ExportSavedModelApiVersion",
+        "TPUEstimatorSpec": "millrace.contributed.tpu.estimator:TPUEstimatorSpec",
+    },
+    "contrib.tpu.python.tpu.tpu_feed": {
+        "InfeedQueue": "millrace.contributed.tpu.feeding:InfeedQueue",
+        "_PartitionedInfeedQueue": "millrace.contributed.tpu.feeding:_PartitionedInfeedQueue",
+    },
+    "contrib.tpu.python.tpu.tpu_function": {
+        "get_tpu_context": "millrace.contributed.tpu.shards:get_tpu_context",
+        "tpu_shard_context": "millrace.contributed.tpu.shards:tpu_shard_context",
+    },
+    "contrib.tpu.python.tpu.training_loop": {
+        "repeat": "millrace.contributed.tpu.replication:repeat",
+        "while_loop": "millrace.contributed.tpu.replication:while_loop",
+    },
     "contrib.tpu.python.tpu.util": {
+        "MultiHostDatasetInitializerHook": "millrace.contributed.tpu.support:MultiHostDatasetInitializerHook",
         "check_positive_integer": "millrace.contributed.tpu.config:check_positive_integer",
     },
     "contrib.training.python.training.hparam": {
         "HParams": "millrace.contributed.training.hparams:HParams",
         "parse_values": "millrace.contributed.training.hparams:parse_values",
+    },
+    "python.autograph.pyct.transformer": {
+        "Base": "millrace.lib.platform.syntax_trees:Transformer",
+        "EntityInfo": "millrace.lib.platform.syntax_trees:EntityInfo",
     },
     "python.client.device_lib": {
         "list_local_devices": "millrace.session.devices:list_local_devices",
@@ -123,14 +182,41 @@ PRIVATE: dict[str, dict[str, str]] = {
         "MultiDeviceIterator": "millrace.datasets.multi_device:MultiDeviceIterator",
     },
     "python.debug": {
+        "DebugDumpDir": "millrace.training.debugging.dumps:DebugDumpDir",
+        "DebugTensorDatum": "millrace.training.debugging.dumps:DebugTensorDatum",
+        "DumpingDebugHook": "millrace.training.debugging.dumping:DumpingDebugHook",
+        "DumpingDebugWrapperSession": "millrace.training.debugging.dumping:DumpingDebugWrapperSession",
         "LocalCLIDebugHook": "millrace.training.debugging.stepper:LocalCLIDebugHook",
         "LocalCLIDebugWrapperSession": "millrace.training.debugging.stepper:LocalCLIDebugWrapperSession",
+        "WatchOptions": "millrace.training.debugging.watches:WatchOptions",
+        "add_debug_tensor_watch": "millrace.training.debugging.watches:add_debug_tensor_watch",
         "has_inf_or_nan": "millrace.training.debugging.stepper:has_inf_or_nan",
+        "load_tensor_from_event": "millrace.training.debugging.dumps:load_tensor_from_event",
+        "load_tensor_from_event_file": "millrace.training.debugging.dumps:load_tensor_from_event_file",
+        "watch_graph": "millrace.training.debugging.watches:watch_graph",
+        "watch_graph_with_blacklists": "millrace.training.debugging.watches:watch_graph_with_blacklists",
     },
     "python.debug.lib.debug_data": {
+        "DebugDumpDir": "millrace.training.debugging.dumps:DebugDumpDir",
+        "DebugTensorDatum": "millrace.training.debugging.dumps:DebugTensorDatum",
+        "WatchKeyDoesNotExistInDebugDumpDirError": "millrace.training.debugging.dumps:WatchKeyDoesNotExistInDebugDumpDirError",
         "has_inf_or_nan": "millrace.training.debugging.stepper:has_inf_or_nan",
+        "load_tensor_from_event": "millrace.training.debugging.dumps:load_tensor_from_event",
+        "load_tensor_from_event_file": "millrace.training.debugging.dumps:load_tensor_from_event_file",
+    },
+    "python.debug.lib.debug_utils": {
+        "add_debug_tensor_watch": "millrace.training.debugging.watches:add_debug_tensor_watch",
+        "watch_graph": "millrace.training.debugging.watches:watch_graph",
+        "watch_graph_with_blacklists": "millrace.training.debugging.watches:watch_graph_with_blacklists",
+    },
+    "python.debug.wrappers.dumping_wrapper": {
+        "DumpingDebugWrapperSession": "millrace.training.debugging.dumping:DumpingDebugWrapperSession",
+    },
+    "python.debug.wrappers.framework": {
+        "WatchOptions": "millrace.training.debugging.watches:WatchOptions",
     },
     "python.debug.wrappers.hooks": {
+        "DumpingDebugHook": "millrace.training.debugging.dumping:DumpingDebugHook",
         "LocalCLIDebugHook": "millrace.training.debugging.stepper:LocalCLIDebugHook",
     },
     "python.debug.wrappers.local_cli_wrapper": {
@@ -200,9 +286,21 @@ PRIVATE: dict[str, dict[str, str]] = {
         "EstimatorSpec": "millrace.models.estimator.spec:EstimatorSpec",
         "LOSS_METRIC_KEY": "millrace.models.estimator.modes:LOSS_METRIC_KEY",
         "ModeKeys": "millrace.models.estimator.modes:ModeKeys",
+        "_TPUEstimatorSpec": "millrace.contributed.tpu.estimator:TPUEstimatorSpec",
     },
     "python.estimator.run_config": {
         "RunConfig": "millrace.models.estimator.run_config:RunConfig",
+    },
+    "python.estimator.util": {
+        "fn_args": "millrace.models.estimator.estimator:arguments_of",
+    },
+    "python.feature_column.feature_column": {
+        "_DenseColumn": "millrace.models.feature_columns.base:DenseColumn",
+        "_FeatureColumn": "millrace.models.feature_columns.base:FeatureColumn",
+    },
+    "python.feature_column.feature_column_v2": {
+        "DenseColumn": "millrace.models.feature_columns.base:DenseColumn",
+        "FeatureColumn": "millrace.models.feature_columns.base:FeatureColumn",
     },
     "python.framework.common_shapes": {
         "broadcast_shape": "millrace.building.internals:broadcast_shape",
@@ -214,6 +312,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "scalar_shape": "millrace.building.internals:scalar_shape",
         "unchanged_shape": "millrace.building.internals:_first_input",
         "unknown_shape": "millrace.building.internals:unknown_shape",
+    },
+    "python.framework.composite_tensor": {
+        "CompositeTensor": "millrace.building.composites:CompositeTensor",
     },
     "python.framework.function": {
         "Defun": "millrace.lib.variables.graph_functions:Defun",
@@ -290,8 +391,14 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.framework.test_util": {
         "create_local_cluster": "millrace.cluster.server:create_local_cluster",
     },
+    "python.framework.type_spec": {
+        "BatchableTypeSpec": "millrace.datasets.specs:BatchableTypeSpec",
+    },
     "python.keras.backend": {
         "get_graph": "millrace.models.keras.backend.session:get_default_graph",
+    },
+    "python.keras.preprocessing.image": {
+        "DataFrameIterator": "millrace.models.keras.preprocessing.frames:DataFrameIterator",
     },
     "python.keras.utils.conv_utils": {
         "conv_input_length": "millrace.lib.layers.arguments:conv_input_length",
@@ -304,6 +411,8 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.keras.utils.tf_utils": {
         "constant_value": "millrace.lib.layers.arguments:constant_value",
         "get_reachable_from_inputs": "millrace.lib.layers.arguments:get_reachable_from_inputs",
+        "is_symbolic_tensor": "millrace.models.keras.symbolic:is_symbolic_tensor",
+        "register_symbolic_tensor_type": "millrace.models.keras.symbolic:register_symbolic_tensor_type",
         "smart_cond": "millrace.lib.layers.arguments:smart_cond_or_variable",
     },
     "python.layers.utils": {
@@ -330,6 +439,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.ops.check_ops": {
         "assert_greater_equal": "millrace.lib.math.checks:assert_greater_equal",
+    },
+    "python.ops.collective_ops": {
+        "all_reduce": "millrace.ops.flow.replicas:all_reduce",
     },
     "python.ops.confusion_matrix": {
         "remove_squeezable_dimensions": "millrace.lib.metrics.confusion:without_last",
@@ -380,6 +492,14 @@ PRIVATE: dict[str, dict[str, str]] = {
         "variance_scaling_initializer": "millrace.lib.variables.initializers:VarianceScaling",
         "zeros_initializer": "millrace.lib.variables.initializers:Zeros",
     },
+    "python.ops.inplace_ops": {
+        "alias_inplace_add": "millrace.ops.array.inplace:alias_inplace_add",
+        "alias_inplace_sub": "millrace.ops.array.inplace:alias_inplace_sub",
+        "alias_inplace_update": "millrace.ops.array.inplace:alias_inplace_update",
+        "inplace_add": "millrace.ops.array.inplace:inplace_add",
+        "inplace_sub": "millrace.ops.array.inplace:inplace_sub",
+        "inplace_update": "millrace.ops.array.inplace:inplace_update",
+    },
     "python.ops.linalg.linear_operator_util": {
         "broadcast_matrix_batch_dims": "millrace.lib.linalg.broadcasting:broadcast_matrix_batch_dims",
         "matmul_with_broadcast": "millrace.lib.linalg.broadcasting:matmul_with_broadcast",
@@ -395,6 +515,14 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.ops.metrics_impl": {
         "_safe_div": "millrace.lib.metrics.inputs:ratio",
         "metric_variable": "millrace.lib.metrics.inputs:metric_variable",
+    },
+    "python.ops.nccl_ops": {
+        "all_max": "millrace.ops.flow.replicas:all_max",
+        "all_min": "millrace.ops.flow.replicas:all_min",
+        "all_prod": "millrace.ops.flow.replicas:all_prod",
+        "all_sum": "millrace.ops.flow.replicas:all_sum",
+        "broadcast": "millrace.ops.flow.replicas:broadcast",
+        "reduce_sum": "millrace.ops.flow.replicas:reduce_sum",
     },
     "python.ops.resource_variable_ops": {
         "ResourceVariable": "millrace.lib.variables.resource_variables:ResourceVariable",
@@ -452,12 +580,15 @@ PRIVATE: dict[str, dict[str, str]] = {
         "skip_summary": "millrace.lib.summary.operations:skip_summary",
         "summary_scope": "millrace.lib.summary.operations:summary_scope",
     },
+    "python.ops.summary_ops_v2": {
+        "_INVALID_SCOPE_CHARACTERS": "millrace.lib.platform.syntax_trees:INVALID_SCOPE_CHARACTERS",
+    },
     "python.ops.template": {
         "make_template": "millrace.lib.variables.template:make_template",
     },
     "python.ops.variable_scope": {
-        "AUTO_REUSE": "millrace.lib.variables.scope:AUTO_REUSE",
-        "VariableScope": "millrace.lib.variables.scope:VariableScope",
+        "AUTO_REUSE": "millrace.lib.variables.settings:AUTO_REUSE",
+        "VariableScope": "millrace.lib.variables.settings:VariableScope",
         "get_local_variable": "millrace.lib.variables.scope:get_local_variable",
         "get_variable": "millrace.lib.variables.scope:get_variable",
         "get_variable_scope": "millrace.lib.variables.scope:get_variable_scope",
@@ -610,6 +741,11 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.tools.strip_unused_lib": {
         "strip_unused": "millrace.saver.freezing.strip:strip_unused",
         "strip_unused_from_files": "millrace.saver.freezing.strip:strip_unused_from_files",
+    },
+    "python.tpu.tpu_function": {
+        "TpuContext": "millrace.contributed.tpu.shards:TpuContext",
+        "get_tpu_context": "millrace.contributed.tpu.shards:get_tpu_context",
+        "tpu_shard_context": "millrace.contributed.tpu.shards:tpu_shard_context",
     },
     "python.training.adam": {
         "AdamOptimizer": "millrace.training.optimizers.adam:AdamOptimizer",

@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.summary.writers": "all_v2_summary_ops=all_summary_ops initialize",
         "millrace.core.proto_names": "Event SessionLog Summary TaggedRunMetadata",
         "millrace.lib.summary.operations": "SummaryDescription audio get_summary_description histogram image merge merge_all scalar tensor_summary text",
         "millrace.summaries.file_writer": "FileWriter FileWriterCache",

@@ -246,96 +246,130 @@ def loop_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
     """The gradient of `While`: a loop over the iterations, last first, that carries the gradients back."""
     if not op.attrs["back_prop"]:
         return [None] * len(op.inputs)
-    body: Body = op.attrs["body"]
-    carried, scanned = op.attrs["carried"], op.attrs["scanned"]
-    backward = _LoopBackward(op, body)
-    graph = op.graph
-    ticks = kept_by_loop(op, body, _tick(op, body))
+    return _LoopGradient(op, dys).drawn()
 
-    flows = [k for k in range(carried) if differentiable(op.outputs[k])]
-    stacks = [k for k in range(carried, len(dys)) if dys[k] is not None and differentiable(body.outputs[k])]
-    captures = list(body.captures.values())
-    captured = [k for k, t in enumerate(op.inputs[carried + scanned :]) if differentiable(t)]
-    scans = [k for k in range(scanned) if differentiable(body.inputs[carried + k])]
 
-    starts = [dense(dys[k]) if dys[k] is not None else zeros_of(op.outputs[k]) for k in flows]
-    with graph.inside(backward):
-        backward.scan(ticks, dtypes.int32, ())
-        incoming = [
-            backward.add_input(s.dtype, op.outputs[k].dims, "b_switch")
-            for k, s in zip(flows, starts, strict=True)
-        ]
-        seeds = incoming + [
-            backward.scan(dense(dys[k]), body.outputs[k].dtype, body.outputs[k].dims) for k in stacks
-        ]
-        ys = [body.outputs[k] for k in flows + stacks]
-        xs = (
-            [body.inputs[k] for k in flows]
-            + [body.inputs[carried + k] for k in scans]
-            + [captures[k] for k in captured]
+class _LoopGradient:
+    """Draws the loop that goes back through the iterations of a `While`.
+
+    It carries the gradients of what the loop carries, and collects those of what it scans. The gradient of
+    what it captures is a sum over the iterations: carried as such, or, where the rows of all iterations are
+    kept anyway, stacked rows or one product after the loop.
+    """
+
+    def __init__(self, op: Operation, dys: tuple[Any, ...]) -> None:
+        self.op, self.dys = op, dys
+        self.body: Body = op.attrs["body"]
+        self.carried, self.scanned = op.attrs["carried"], op.attrs["scanned"]
+        self.explicit = self.carried + self.scanned
+        self.backward = _LoopBackward(op, self.body)
+        self.ticks = kept_by_loop(op, self.body, _tick(op, self.body))
+        inner, outer = self.body.outputs, op.outputs
+        self.flows = [k for k in range(self.carried) if differentiable(outer[k])]
+        given = [k for k in range(self.carried, len(dys)) if dys[k] is not None]
+        self.stacks = [k for k in given if differentiable(inner[k])]
+        self.captured = [k for k, t in enumerate(op.inputs[self.explicit :]) if differentiable(t)]
+        self.scans = [k for k in range(self.scanned) if differentiable(self.body.inputs[self.carried + k])]
+        self.starts = [dense(dys[k]) if dys[k] is not None else zeros_of(outer[k]) for k in self.flows]
+        self.collected: list[tuple[int, Tensor]] = []  # of what is scanned
+        self.summed: list[tuple[int, Tensor]] = []  # captured, summed in what the loop carries
+        self.products: list[tuple[int, Operation]] = []  # captured, one product over all iterations
+        self.sparse: list[tuple[int, IndexedSlices]] = []  # captured, whose rows are stacked
+
+    def drawn(self) -> list[Any]:
+        """Adds the loop; the gradient of each input of the `While`, None where there is none."""
+        backward = self.backward
+        with self.op.graph.inside(backward):
+            incoming, found = self._inside()
+            to_flows, to_scans, to_captured = _cut(found, len(self.flows), len(self.scans))
+            outputs = [
+                dense(g) if g is not None else zeros_of(backward.capture(self.body.inputs[k]))
+                for g, k in zip(to_flows, self.flows, strict=True)
+            ]
+            self._sort(to_captured)
+            sums: list[Tensor] = []
+            for k, g in self.summed:
+                total = backward.add_input(g.dtype, _dims_of(self._source(k)), "b_acc")
+                sums.append(total)
+                outputs.append(add(total, g))
+            self.collected += [
+                (k, dense(g)) for k, g in zip(self.scans, to_scans, strict=True) if g is not None
+            ]
+            extra = self._extra()
+            backward.outputs = outputs + extra
+        backward.inputs = [*incoming, *sums, *backward.elements]
+        zeros = [zeros_of(self._source(k)) for k, _ in self.summed]
+        outer = list(backward.captures)
+        results = raw.While(
+            [*self.starts, *zeros, *backward.scans, *outer],
+            Tout=[*[t.dtype for t in outputs], *[dtypes.variant] * len(extra)],
+            body=backward,
+            carried=len(outputs),
+            scanned=len(backward.scans),
+            captured=len(outer),
+            reverse=not self.op.attrs["reverse"],
+            name="b_exit",
         )
-        found = _inner_gradients(backward, ys, xs, seeds)
-        to_flows, to_scans, to_captured = _cut(found, len(flows), len(scans))
-        outputs = [
-            dense(g) if g is not None else zeros_of(backward.capture(body.inputs[k]))
-            for g, k in zip(to_flows, flows, strict=True)
+        return self._gradients(results[: len(outputs)], results[len(outputs) :])
+
+    def _source(self, captured: int) -> Tensor:
+        return self.op.inputs[self.explicit + captured]
+
+    def _inside(self) -> tuple[list[Tensor], list[Any]]:
+        """The gradients that enter an iteration, and those that its inputs get from them."""
+        body, backward = self.body, self.backward
+        backward.scan(self.ticks, dtypes.int32, ())
+        incoming = [
+            backward.add_input(s.dtype, self.op.outputs[k].dims, "b_switch")
+            for k, s in zip(self.flows, self.starts, strict=True)
         ]
-        summed: list[tuple[int, Tensor]] = []  # captured, summed in what the loop carries
-        products: list[tuple[int, Operation]] = []  # captured, one product over all iterations
-        sparse: list[tuple[int, IndexedSlices]] = []  # captured, whose rows are stacked
-        for k, g in zip(captured, to_captured, strict=True):
+        stacked = [(dense(self.dys[k]), body.outputs[k]) for k in self.stacks]
+        seeds = incoming + [backward.scan(dy, t.dtype, t.dims) for dy, t in stacked]
+        captures = list(body.captures.values())
+        ys = [body.outputs[k] for k in self.flows + self.stacks]
+        xs = [body.inputs[k] for k in self.flows]
+        xs += [body.inputs[self.carried + k] for k in self.scans]
+        xs += [captures[k] for k in self.captured]
+        return incoming, _inner_gradients(backward, ys, xs, seeds)
+
+    def _sort(self, to_captured: list[Any]) -> None:
+        """Chooses for each captured tensor how its gradient leaves the loop."""
+        for k, g in zip(self.captured, to_captured, strict=True):
             if isinstance(g, IndexedSlices):
-                sparse.append((k, g))
-            elif g is not None and _sums_products(g, backward):
-                products.append((k, g.op))
+                self.sparse.append((k, g))
+            elif g is not None and _sums_products(g, self.backward):
+                self.products.append((k, g.op))
             elif g is not None:
-                summed.append((k, g))
-        sums = []
-        for k, g in summed:
-            total = backward.add_input(g.dtype, _dims_of(op.inputs[carried + scanned + k]), "b_acc")
-            sums.append(total)
-            outputs.append(add(total, g))
-        collected: list[tuple[int, Tensor]] = []
-        for k, g in zip(scans, to_scans, strict=True):
-            if g is not None:
-                collected.append((k, dense(g)))
-        extra = [g for _, g in collected] + [t for _, s in sparse for t in (s.values, s.indices)]
-        factors = [t for _, product in products for t in product.inputs]
-        extra += [t for t in dict.fromkeys(factors) if t not in backward.elements]
-        backward.outputs = outputs + extra
-    backward.inputs = [*incoming, *sums, *backward.elements]
-    zeros = [zeros_of(op.inputs[carried + scanned + k]) for k, _ in summed]
-    outer = list(backward.captures)
-    results = raw.While(
-        [*starts, *zeros, *backward.scans, *outer],
-        Tout=[*[t.dtype for t in outputs], *[dtypes.variant] * len(extra)],
-        body=backward,
-        carried=len(outputs),
-        scanned=len(backward.scans),
-        captured=len(outer),
-        reverse=not op.attrs["reverse"],
-        name="b_exit",
-    )
-    gradient: list[Any] = [None] * len(op.inputs)
-    for k, tensor in zip(flows, results, strict=False):
-        gradient[k] = tensor
-    for (k, _), tensor in zip(summed, results[len(flows) :], strict=False):
-        gradient[carried + scanned + k] = tensor
-    rest = results[len(outputs) :]
-    for (k, _), tensor in zip(collected, rest, strict=False):
-        gradient[carried + k] = tensor
-    rest = rest[len(collected) :]
-    for i, (k, slices) in enumerate(sparse):
-        source = op.inputs[carried + scanned + k]
-        values = _all_rows(rest[2 * i], slices.values, _dims_of(source))
-        indices = _all_rows(rest[2 * i + 1], slices.indices, (None,))
-        gradient[carried + scanned + k] = IndexedSlices(values, indices, _dense_shape(source))
-    stack_of = dict(zip(backward.elements, backward.scans, strict=True))
-    stack_of.update(zip(backward.outputs[len(outputs) :], results[len(outputs) :], strict=True))
-    for k, product in products:
-        a, b = (_all_rows(stack_of[t], t) for t in product.inputs)
-        gradient[carried + scanned + k] = raw.MatMul(a, b, transpose_a=True)
-    return gradient
+                self.summed.append((k, g))
+
+    def _extra(self) -> list[Tensor]:
+        """What the loop stacks: gradients of what is scanned, rows, the factors of products."""
+        extra = [g for _, g in self.collected]
+        extra += [t for _, s in self.sparse for t in (s.values, s.indices)]
+        factors = dict.fromkeys(t for _, product in self.products for t in product.inputs)
+        return extra + [t for t in factors if t not in self.backward.elements]
+
+    def _gradients(self, carried: list[Tensor], stacked: list[Tensor]) -> list[Any]:
+        """The gradients of the inputs, from what the loop has carried and stacked."""
+        gradient: list[Any] = [None] * len(self.op.inputs)
+        totals = [self.explicit + k for k, _ in self.summed]
+        for k, tensor in zip([*self.flows, *totals], carried, strict=True):
+            gradient[k] = tensor
+        for (k, _), tensor in zip(self.collected, stacked, strict=False):
+            gradient[self.carried + k] = tensor
+        rows = stacked[len(self.collected) :]
+        for i, (k, slices) in enumerate(self.sparse):
+            source = self._source(k)
+            values = _all_rows(rows[2 * i], slices.values, _dims_of(source))
+            indices = _all_rows(rows[2 * i + 1], slices.indices, (None,))
+            gradient[self.explicit + k] = IndexedSlices(values, indices, _dense_shape(source))
+        backward = self.backward
+        stack_of = dict(zip(backward.elements, backward.scans, strict=True))
+        stack_of.update(zip(backward.outputs[len(carried) :], stacked, strict=True))
+        for k, product in self.products:
+            a, b = (_all_rows(stack_of[t], t) for t in product.inputs)
+            gradient[self.explicit + k] = raw.MatMul(a, b, transpose_a=True)
+        return gradient
 
 
 def _sums_products(gradient: Tensor, backward: Body) -> bool:

@@ -19,7 +19,7 @@ class UnconnectedGradients:
     ZERO = "zero"
 
 
-@public("GradientTape")
+@public("GradientTape", "contrib.eager.GradientTape")
 class GradientTape:
     """Derivatives of what was computed inside a `with` block.
 

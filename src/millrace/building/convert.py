@@ -11,6 +11,7 @@ import numpy as np
 from millrace.building import literals
 from millrace.building.create import create
 from millrace.core import dtypes, shapes
+from millrace.core.depth import bounded
 from millrace.core.dtypes import DType
 from millrace.core.kinds import LISTS
 from millrace.core.public import public
@@ -193,6 +194,7 @@ def _from_shape(value: Any, dtype: DType | None, name: str | None) -> Tensor:
     return constant_of(np.array(dims, dtype.np_dtype), dtype, name or "shape_as_tensor")
 
 
+@bounded
 def _from_sequence(value: Any, dtype: DType | None, name: str | None, preferred: DType | None) -> Tensor:
     """A constant, or a Pack when tensors are among the elements."""
     if not _holds_tensor(value):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes, shapes
+from millrace.core.depth import bounded
 from millrace.core.dtypes import DType
 from millrace.graph.tensor import Tensor
 
@@ -104,6 +105,7 @@ def _to_bytes(item: Any) -> bytes:
     raise TypeError(f"Expected string. Received: {item!r} of type '{type(item).__name__}'")
 
 
+@bounded
 def _from_python(value: Any, dtype: DType | None) -> np.ndarray:
     shape, flat = _flatten(value)
     if dtype is not None and dtype.is_quantized and shape and shape[-1] == 1 and _holds_singletons(value):

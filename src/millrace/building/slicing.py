@@ -12,6 +12,7 @@ import numpy as np
 from millrace.building import convert, raw
 from millrace.building.scopes import graph_of
 from millrace.core import dtypes, shapes
+from millrace.core.depth import bounded
 from millrace.core.kinds import LISTS
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -89,6 +90,7 @@ def _bound(value: Any, mask: str, bit: int, masks: dict[Any, int]) -> Any:
     return _checked(value)
 
 
+@bounded
 def _checked(index: Any) -> Any:
     if isinstance(index, bool | np.bool_ | str | bytes | float | list | tuple):
         if isinstance(index, bool):

@@ -78,6 +78,9 @@ def _dispatch(arguments: Sequence[str] | None) -> int:
     explain = commands.add_parser("explain", help="run a script and say how each of its runs was carried out")
     explain.add_argument("script", help="path of the script")
     explain.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
+    warm = commands.add_parser("warm", help="run a script and keep what its runs are compiled to")
+    warm.add_argument("script", help="path of the script")
+    warm.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
     add_commands(commands)
     doctor = commands.add_parser("doctor", help="run a script and say what commonly goes wrong in it")
     doctor.add_argument("script", help="path of the script")
@@ -99,7 +102,7 @@ def _dispatch(arguments: Sequence[str] | None) -> int:
     if chosen.command is None:
         parser.print_help()
         return 2
-    if chosen.command in ("graph", "explain", "doctor") and not os.path.isfile(chosen.script):
+    if chosen.command in ("graph", "explain", "doctor", "warm") and not os.path.isfile(chosen.script):
         print(f"millrace {chosen.command}: can't open {chosen.script!r}: no such file", file=sys.stderr)
         return 2
     if chosen.command == "tour":
@@ -110,6 +113,10 @@ def _dispatch(arguments: Sequence[str] | None) -> int:
         from millrace.cli.explain import explain_script
 
         return explain_script(chosen.script, chosen.args)
+    if chosen.command == "warm":
+        from millrace.cli.warm import warm_script
+
+        return warm_script(chosen.script, chosen.args)
     if chosen.command == "completion":
         from millrace.cli.completion import completion_for
 

@@ -110,6 +110,8 @@ def _graph_lines(graph: dict[str, Any]) -> list[str]:
                 f"  {side[:-1]} {key}: {i['dtype']} {_shape(i['shape'])} {i['name']}"
                 for key, i in signature[side].items()
             ]
+    if graph["flops"] is not None:
+        lines.append(f"{graph['flops']:,} flops in products and convolutions, for one example")
     constants = graph["constants"]
     lines.append(
         f"{graph['nodes']:,} nodes, {graph['functions']} functions, {len(graph['variables'])} variables, "

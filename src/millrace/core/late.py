@@ -25,6 +25,7 @@ PLACES = {
     "composed_operators": "millrace.lib.linalg.operators.composed",
     "triangular_operators": "millrace.lib.linalg.operators.diagonal",
     "dataset": "millrace.datasets.dataset",
+    "dumping": "millrace.training.debugging.dumping",
     "queue_runners": "millrace.training.coordination.queue_runner",
 }
 

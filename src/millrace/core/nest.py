@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from millrace.core.depth import bounded
 from millrace.core.public import public
 
 
@@ -56,6 +57,7 @@ def like(structure: Any, children: list[Any]) -> Any:
 
 
 @public("nest.flatten", "contrib.framework.nest.flatten", "python.util.nest.flatten")
+@bounded
 def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
     """The leaves in order; a leaf gives a list of itself.
 
@@ -63,13 +65,17 @@ def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
       structure: nested lists, tuples, dicts (by sorted key) and attrs objects.
       expand_composites: take SparseTensors and IndexedSlices apart, too.
     """
+    return _leaves(structure, expand_composites)
+
+
+def _leaves(structure: Any, expand_composites: bool) -> list[Any]:
     if expand_composites and hasattr(structure, "dense_shape") and hasattr(structure, "indices"):
         if hasattr(structure, "op") and not hasattr(structure, "graph"):
             return [structure]
         return [structure.indices, structure.values, structure.dense_shape]
     if not is_nested(structure):
         return [structure]
-    return [leaf for _, child in children(structure) for leaf in flatten(child, expand_composites)]
+    return [leaf for _, child in children(structure) for leaf in _leaves(child, expand_composites)]
 
 
 @public(
@@ -107,6 +113,7 @@ def _pack(structure: Any, leaves: Iterator[Any]) -> Any:
     "contrib.framework.nest.assert_same_structure",
     "python.util.nest.assert_same_structure",
 )
+@bounded
 def assert_same_structure(
     nest1: Any, nest2: Any, check_types: bool = True, expand_composites: bool = False
 ) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from numbers import Real
 from typing import Any, TypeAlias, TypeGuard, final
 
+from millrace.core.depth import bounded
 from millrace.core.public import public
 
 Dims: TypeAlias = "tuple[int | None, ...] | None"
@@ -55,6 +56,7 @@ def as_dim(value: Any) -> int | None:
     return length
 
 
+@bounded
 def as_dims(shape: Any) -> Dims:
     """Converts anything that describes a shape to `Dims`.
 

@@ -7,7 +7,6 @@ its shapes anew.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -16,11 +15,12 @@ from millrace.building.apply import apply
 from millrace.building.body import Body
 from millrace.building.function import FunctionGraph
 from millrace.core import dtypes, late, protos, shapes
-from millrace.exchange import closed_functions, functiondef, graphdef
+from millrace.exchange import closed_functions, foreign_types, functiondef, graphdef
 from millrace.exchange.attr_protos import attr_from_proto, bytes_to_text
 from millrace.exchange.functional_control_flow import adopt_control_flow
 from millrace.exchange.inline import CALLED, UnknownOpError, inline_calls
 from millrace.exchange.newer_attrs import changes_nothing
+from millrace.exchange.nodes import back_edges, defaults_of, flow_types, in_order, own_type, split
 from millrace.exchange.other_types import read_later, read_older
 from millrace.exchange.tokens import array_types, has_plain_flows, is_flow, plain
 from millrace.graph import location
@@ -39,18 +39,6 @@ _PASSES: tuple[Callable[[list[Any], dict[str, Any]], list[Any]], ...] = (
 _SCALAR_MEANT_UNKNOWN_BEFORE = 24  # GraphDef producers before this wrote placeholders of any shape as scalars
 
 
-def _split(name: str) -> tuple[str, int]:
-    """`a:1` as ("a", 1).
-
-    Raises:
-      ValueError: what follows the colon is not a number.
-    """
-    op, colon, index = name.partition(":")
-    if colon and not index.isdigit():
-        raise ValueError(f"import_graph_def: a tensor is named '<op>:<index>'. Received: {name!r}")
-    return op, int(index) if colon else 0
-
-
 class Import:
     """One call of `import_graph_def` at work."""
 
@@ -62,7 +50,7 @@ class Import:
         self.prefix = prefix
         self.input_map = input_map
         self.functions = {f.signature.name: f for f in proto.library.function}
-        self.producer_defaults = _defaults_of(producer_op_list)
+        self.producer_defaults = defaults_of(producer_op_list)
         self.ops: dict[str, Operation] = {}  # by name in the GraphDef, those inside bodies included
         self.names: set[str] = set()  # of the nodes at top level
         self.bodies: dict[str, Body] = {}
@@ -90,12 +78,12 @@ class Import:
             nodes = rewrite(nodes, self.functions)
         self._check_names(nodes)
         self.names = {node.name for node in nodes}
-        self.back_edges = _back_edges(nodes)
+        self.back_edges = back_edges(nodes)
         if any(is_flow(node.op) for node in nodes) or has_plain_flows(nodes):
             self.types = array_types()
             self.graph.get_scoped("old control flow", list).append(self.prefix)
         placed: list[tuple[Any, Operation]] = []
-        with _plain_scopes(self.graph) as controls, _from_here(self.graph):
+        with _plain_scopes(self.graph) as controls, _from_here(self.graph, location.capture(0)):
             for node in in_order(nodes, self.sources):
                 op = self.ops[node.name] = self.add_top(node)
                 placed.append((node, op))
@@ -114,7 +102,7 @@ class Import:
             return self.ops[name]
         if name in self.input_map:
             return self.input_map[name]
-        op, index = _split(name)
+        op, index = split(name)
         if op not in self.ops:
             raise ValueError(f"import_graph_def: Requested return tensor {name!r} not found in graph def")
         return self._output(self.ops[op], op, index, "return_elements")
@@ -135,7 +123,7 @@ class Import:
     def _check_map(self) -> None:
         missing = []
         for key in self.input_map:
-            name, index = (key[1:], 0) if key.startswith("^") else _split(key)
+            name, index = (key[1:], 0) if key.startswith("^") else split(key)
             op = self.ops.get(name)
             known = op is not None and (key.startswith("^") or index < len(op.outputs))
             if not known and (op is not None or name not in self._inputs_from_outside()):
@@ -169,7 +157,7 @@ class Import:
                     found.append(source)
         for function in self._functions_of(node):
             outer = functiondef.captures(function) + functiondef.references(function)
-            found += [n for n in (_split(t)[0] for t in outer) if n in self.names]
+            found += [n for n in (split(t)[0] for t in outer) if n in self.names]
         return found
 
     def _functions_of(self, node: Any) -> Iterator[Any]:
@@ -205,7 +193,7 @@ class Import:
                 raise self._wrong(
                     node, f"Control dependencies must come after regular dependencies. Received: {text!r}"
                 )
-            name, index = _split(text) if ":" in text else (text, 0)
+            name, index = split(text) if ":" in text else (text, 0)
             if self.back_edges and (node.name, name) in self.back_edges:
                 continue  # until it is there
             replacement = self.input_map.get(f"{name}:{index}") if self.input_map else None
@@ -234,7 +222,7 @@ class Import:
         self.names.update(one.name for one in inner)
         for one in in_order(inner, lambda n: [s for s in self.sources(n) if s not in self.ops]):
             self.ops[one.name] = self.add_top(one)
-        seeds = [self._output(self.ops[n], n, k, node) for n, k in map(_split, data[count:])]
+        seeds = [self._output(self.ops[n], n, k, node) for n, k in map(split, data[count:])]
         xs = [self.ops[one.name].outputs[0] for one in before]
         ys = self.ops[call.name].outputs
         with self.graph.name_scope(self._prefixed(node.name) + "/"):
@@ -243,7 +231,7 @@ class Import:
         return self.graph.ops[-1]
 
     def _identity(self, name: str, source: str) -> Any:
-        op, index = _split(source)
+        op, index = split(source)
         made = protos.NodeDef(name=name, op="Identity", input=[source])
         made.attr["T"].type = self.ops[op].outputs[index].dtype.base_dtype.as_datatype_enum
         return made
@@ -256,7 +244,7 @@ class Import:
             inputs = iter(op.inputs)
             found = []
             for text in node.input:
-                source, index = _split(text.removeprefix("^"))
+                source, index = split(text.removeprefix("^"))
                 if (name, source) in self.back_edges and not text.startswith("^"):
                     found.append(self._output(self.ops[source], source, index, node))
                     add_consumer(found[-1], op)
@@ -285,7 +273,7 @@ class Import:
           ValueError: its inputs or attributes do not fit.
         """
         try:
-            opdef = self.types.get(node.op) or lookup(_own_type(node))
+            opdef = self.types.get(node.op) or foreign_types.find(own_type(node))
         except KeyError:
             rule = f"import_graph_def: node '{node.name}' has an operation type that millrace does not know"
             raise UnknownOpError(None, None, f"{rule}. Received: {node.op!r}") from None
@@ -309,14 +297,14 @@ class Import:
     def _attrs(self, node: Any, opdef: OpDef, inputs: list[Tensor]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         dropped = self.producer_defaults.get(node.op, {})
-        legacy = _flow_types(opdef, inputs)
+        legacy = flow_types(opdef, inputs)
         attr, kinds = node.attr, opdef.attrs
         for key in sorted(attr):
             value, kind = attr[key], kinds.get(key)
             if kind is None and key in ("_output_shapes", CALLED):
                 continue
             if kind is None and not key.startswith("_"):
-                if key == "T" and opdef.name != node.op:
+                if (key == "T" and opdef.name != node.op) or opdef.room == foreign_types.ROOM:
                     continue
                 if dropped.get(key) == value or changes_nothing(key, value):
                     continue
@@ -470,7 +458,7 @@ class Import:
         return body
 
     def _outer(self, name: str) -> Tensor:
-        op, index = _split(name)
+        op, index = split(name)
         replacement = self.input_map.get(f"{op}:{index}")
         if replacement is not None:
             return replacement
@@ -511,28 +499,6 @@ class Import:
         body.outputs = [output(function.ret[arg.name]) for arg in function.signature.output_arg]
 
 
-_OF_VARIANTS = {"AddN": "VariantSum", "ZerosLike": "VariantZeros"}
-
-
-def _own_type(node: Any) -> str:
-    """The type that a node has here: sums and zeros of lists are types of their own."""
-    if node.op in _OF_VARIANTS and node.attr["T"].type == protos.DT_VARIANT:
-        return _OF_VARIANTS[node.op]
-    return node.op
-
-
-def _back_edges(nodes: list[Any]) -> set[tuple[str, str]]:
-    """The inputs of Merge nodes that come from NextIteration nodes, as pairs of names."""
-    turns = {node.name for node in nodes if plain(node.op) == "NextIteration"}
-    return {
-        (node.name, source)
-        for node in nodes
-        if plain(node.op) == "Merge"
-        for source in (text.partition(":")[0] for text in node.input)
-        if source in turns
-    }
-
-
 class _FunctionImport(Import):
     """The import of one function of a library into a graph of its own."""
 
@@ -561,29 +527,6 @@ class _FunctionImport(Import):
         return self.element(text) if argument is None else argument
 
 
-def _takes_variants(opdef: OpDef) -> bool:
-    """True for operations that take variants in TensorFlow too: datasets, optionals."""
-    return any(arg.dtype is dtypes.variant for arg in opdef.inputs)
-
-
-def _flow_types(opdef: OpDef, inputs: list[Tensor]) -> set[str]:
-    """Type attributes told by inputs that may be TensorArray flows: variants here, float32 in TensorFlow."""
-    if not any(t.dtype is dtypes.variant for t in inputs) or _takes_variants(opdef):
-        return set()
-    return {a.type_attr for a in opdef.inputs if a.type_attr} | {
-        a.types_attr for a in opdef.inputs if a.types_attr
-    }
-
-
-def _defaults_of(op_list: Any) -> dict[str, dict[str, Any]]:
-    if op_list is None:
-        return {}
-    return {
-        op.name: {a.name: a.default_value for a in op.attr if a.HasField("default_value")}
-        for op in op_list.op
-    }
-
-
 @contextmanager
 def _plain_scopes(graph: Graph) -> Iterator[Callable[[Operation], list[Operation]] | None]:
     """Keeps scopes off imported operations; yields what the control scopes around the call add to them."""
@@ -605,58 +548,11 @@ def _plain_scopes(graph: Graph) -> Iterator[Callable[[Operation], list[Operation
 
 
 @contextmanager
-def _from_here(graph: Graph) -> Iterator[None]:
+def _from_here(graph: Graph, here: location.Frames) -> Iterator[None]:
     """What is added comes from whoever asked for the import: looked up once, not for each node."""
     old = graph.frames
-    graph.frames = old or location.capture(1)
+    graph.frames = old or here
     try:
         yield
     finally:
         graph.frames = old
-
-
-def in_order(nodes: list[Any], sources: Callable[[Any], list[str]]) -> Iterator[Any]:
-    """`nodes` with inputs first, and otherwise in the order given.
-
-    Raises:
-      ValueError: an input is not among them, or there is a cycle.
-    """
-    wanted = [sources(node) for node in nodes]
-    if _is_sorted(nodes, wanted):
-        yield from nodes
-        return
-    index = {node.name: i for i, node in enumerate(nodes)}
-    waiting = [0] * len(nodes)
-    users: list[list[int]] = [[] for _ in nodes]
-    for i, (node, before) in enumerate(zip(nodes, wanted, strict=True)):
-        for name in set(before):
-            if name not in index:
-                rule = f"import_graph_def: node '{node.name}' (type {node.op}): Unknown input node"
-                raise ValueError(f"{rule}. Received: {name!r}")
-            users[index[name]].append(i)
-            waiting[i] += 1
-    ready = [i for i, count in enumerate(waiting) if not count]
-    done = 0
-    while ready:
-        i = heapq.heappop(ready)
-        done += 1
-        yield nodes[i]
-        for user in users[i]:
-            waiting[user] -= 1
-            if not waiting[user]:
-                heapq.heappush(ready, user)
-    if done != len(nodes):
-        stuck = [node.name for node, count in zip(nodes, waiting, strict=True) if count]
-        raise ValueError(
-            f"import_graph_def: {len(stuck)} nodes in a cycle or behind one. Received: {', '.join(stuck[:8])}"
-        )
-
-
-def _is_sorted(nodes: list[Any], wanted: list[list[str]]) -> bool:
-    """True where all inputs stand before their users already, as programs write them."""
-    seen: set[str] = set()
-    for node, before in zip(nodes, wanted, strict=True):
-        if not seen.issuperset(before):
-            return False
-        seen.add(node.name)
-    return True

@@ -13,8 +13,8 @@ from typing import Any
 
 from millrace.core import protos
 from millrace.core.errors import NotFoundError
+from millrace.exchange.foreign_types import find
 from millrace.exchange.functiondef import flat_index
-from millrace.graph.opdef import lookup
 
 _CALLS = frozenset(("PartitionedCall", "StatefulPartitionedCall"))
 CALLED = "_called"  # on the results of a call by the function's own name
@@ -181,7 +181,7 @@ def output_position(node: Any, argument: str, index: str, functions: Mapping[str
         return int(index)
     attrs = {k: v.list.type if v.WhichOneof("value") == "list" else v.i for k, v in node.attr.items()}
     try:
-        opdef = lookup(node.op)
+        opdef = find(node.op)
     except KeyError:
         rule = f"import_graph_def: node '{node.name}' has an operation type that millrace does not know"
         raise UnknownOpError(None, None, f"{rule}. Received: {node.op!r}") from None

@@ -170,6 +170,22 @@ _TAKEN_APART: dict[str, Callable[[Any], list[Any]]] = {
     "TensorArrayUnpack": _unpack,
 }
 OLDER = frozenset((*SUCCESSORS, *_TAKEN_APART))
+READ_AS: dict[str, str] = {
+    **SUCCESSORS,
+    **LATER,
+    "Case": "If",
+    "FusedPadConv2D": "Conv2D",
+    "FusedResizeAndPadConv2D": "Conv2D",
+    "PartitionedCall": "IdentityN",
+    "StatefulPartitionedCall": "IdentityN",
+    "StatelessCase": "If",
+    "StatelessIf": "If",
+    "StatelessWhile": "While",
+    "SymbolicGradient": "IdentityN",
+    "TensorArrayPack": "TensorArrayGatherV3",
+    "TensorArrayUnpack": "TensorArrayScatterV3",
+}
+"""The types that the importer turns into others, and what has their names then."""
 
 
 def read_later(nodes: list[Any], functions: MutableMapping[str, Any]) -> list[Any]:

@@ -12,7 +12,8 @@ from typing import Any
 
 from millrace.core import protos
 from millrace.exchange import graphdef
-from millrace.exchange.import_nodes import Import, in_order
+from millrace.exchange.import_nodes import Import
+from millrace.exchange.nodes import in_order
 from millrace.exchange.tokens import needs_tokens
 from millrace.exchange.v1_control_flow import raise_control_flow
 from millrace.graph.graph import Graph

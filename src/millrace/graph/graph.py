@@ -11,61 +11,19 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from millrace.core import late
+from millrace.core.depth import bounded
 from millrace.core.kinds import MAPPINGS, TEXT
 from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph import device as device_specs
 from millrace.graph.inside import GraphInside
+from millrace.graph.levels import VALID_OP_NAME, ControlScope, NameScope
 from millrace.graph.location import Frames
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor, tensor_by_parts
 
 if TYPE_CHECKING:
     from millrace.building.body import Body
-
-_VALID_OP_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$")
-_VALID_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]*$")
-
-
-class _ControlScope:
-    """One level of `control_dependencies`: what it adds, and the operations created inside it."""
-
-    __slots__ = ("clears", "inputs", "seen")
-
-    def __init__(self, inputs: list[Operation], clears: bool) -> None:
-        self.inputs = inputs
-        self.clears = clears
-        self.seen: set[Operation] = set()
-
-
-class _NameScope:
-    """`with graph.name_scope(name)`. A class: public functions enter one each, and a generator takes
-    longer.
-    """
-
-    __slots__ = ("_graph", "_name", "_old")
-
-    def __init__(self, graph: Graph, name: str | None) -> None:
-        self._graph = graph
-        self._name = name
-
-    def __enter__(self) -> str:
-        graph, name = self._graph, self._name
-        old = self._old = graph.scope
-        if not name:
-            graph.scope = ""
-            return ""
-        if isinstance(name, bytes):
-            name = name.decode()
-        if not isinstance(name, TEXT):
-            raise TypeError(f"name_scope: a scope's name is a string. Received: {name!r}")
-        if not (_VALID_SCOPE_NAME if old else _VALID_OP_NAME).match(name):
-            raise ValueError(f"{name!r} is not a valid scope name")
-        new = graph.scope = name[:-1] if name[-1] == "/" else graph.unique_name(name)
-        return new + "/" if new else ""
-
-    def __exit__(self, *error: Any) -> None:
-        self._graph.scope = self._old
 
 
 @public("Graph")
@@ -110,7 +68,7 @@ class Graph(GraphInside):
         self._scoped: dict[str, Any] = {}
         # scopes: what shapes the next operation
         self.scope = ""
-        self.control: list[_ControlScope] = []
+        self.control: list[ControlScope] = []
         self.devices: list[Any] = []
         self.colocation: list[Operation] = []
         self.attr_scope: dict[str, Any] = {}
@@ -148,6 +106,7 @@ class Graph(GraphInside):
             raise TypeError(f"get_tensor_by_name: a tensor's name is a string. Received: {name!r}")
         return self.as_graph_element(name, allow_tensor=True, allow_operation=False)
 
+    @bounded
     def as_graph_element(self, obj: Any, allow_tensor: bool = True, allow_operation: bool = True) -> Any:
         """The tensor or operation of this graph that `obj` is, names, or converts to.
 
@@ -311,7 +270,7 @@ class Graph(GraphInside):
         """The current name scope, without a trailing slash."""
         return self.scope
 
-    def name_scope(self, name: str | None) -> _NameScope:
+    def name_scope(self, name: str | None) -> NameScope:
         """Prefixes the names of operations created inside; `as` gives the full scope with a trailing slash.
 
         Args:
@@ -320,7 +279,7 @@ class Graph(GraphInside):
         Raises:
           ValueError: on entering, `name` has characters that names may not have.
         """
-        return _NameScope(self, name)
+        return NameScope(self, name)
 
     @contextlib.contextmanager
     def control_dependencies(self, control_inputs: Any) -> Generator[None, None, None]:
@@ -332,7 +291,7 @@ class Graph(GraphInside):
         """
         if control_inputs is None:
             old_stack, old_body = self.control, self.body
-            self.control, self.body = [_ControlScope([], True)], None
+            self.control, self.body = [ControlScope([], True)], None
             try:
                 yield
             finally:
@@ -347,7 +306,7 @@ class Graph(GraphInside):
                 item = item.values
             element = self.as_graph_element(getattr(item, "handle_op", None) or item)
             ops[element.op if isinstance(element, Tensor) else element] = None
-        self.control.append(_ControlScope(list(ops), False))
+        self.control.append(ControlScope(list(ops), False))
         try:
             yield
         finally:
@@ -563,7 +522,7 @@ class Graph(GraphInside):
         Raises:
           ValueError: the name has characters that names may not have.
         """
-        if not _VALID_OP_NAME.match(name):
+        if not VALID_OP_NAME.match(name):
             raise ValueError(f"{name!r} is not a valid operation name")
 
     def roll_back(self, size: int, names: int = 0) -> None:

@@ -265,6 +265,26 @@ def make_opdef(
     return opdef
 
 
+def undeclared(signature: str, attrs: Mapping[str, Attr], **rest: Any) -> OpDef:
+    """A record that no room declares and `lookup` does not find.
+
+    Args:
+      signature: as `declare` takes it.
+      attrs: all attributes that it names, and others.
+      rest: the other fields of `OpDef`.
+    """
+    match = _SIGNATURE.match(signature)
+    assert match is not None, signature
+    name, inputs, outputs = match.groups()
+    return OpDef(
+        name=name,
+        inputs=_parse_args(inputs, attrs, name),
+        outputs=_parse_args(outputs or "", attrs, name),
+        attrs=attrs,
+        **rest,
+    )
+
+
 def declare(
     signature: str,
     *,

@@ -10,7 +10,7 @@ import itertools
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -30,6 +30,42 @@ def store_all(cells: Iterable[Cell], values: Iterable[Any]) -> None:
 def owned(value: Any) -> Any:
     """A copy that nobody else can change, to be kept in a cell."""
     return np.array(value) if isinstance(value, _ARRAYS) else value
+
+
+class Read:
+    """Reads the cells of a plan with many variables.
+
+    Args:
+      uses: for each cell the register that gets its value, what makes the value where there is none, and
+        what is called where there must be one.
+      known: the types of values that need no conversion, or None for values that programs take as they are.
+      convert: makes any other value one of these.
+    """
+
+    def __init__(
+        self,
+        uses: Sequence[tuple[int, Callable[[Cell], Any] | None, Callable[[], Exception] | None]],
+        known: frozenset[type] | None,
+        convert: Callable[[Any], Any],
+    ) -> None:
+        self._registers = [register for register, _, _ in uses]
+        self._wanting = [(i, make, refuse) for i, (_, make, refuse) in enumerate(uses) if make or refuse]
+        self._known = known
+        self._convert = convert
+
+    def __call__(self, registers: list[Any], cells: Sequence[Cell]) -> None:
+        """Puts the values into `registers`."""
+        values = [cell.value for cell in cells]
+        kinds = set(map(type, values))
+        if self._known is not None and not kinds <= self._known:
+            values = [value if type(value) in self._known else self._convert(value) for value in values]
+        if type(None) in kinds:
+            for i, make, refuse in self._wanting:
+                if values[i] is None and make is not None:
+                    values[i] = make(cells[i])
+                elif values[i] is None and refuse is not None:
+                    raise refuse()
+        _consume(map(registers.__setitem__, self._registers, values))
 
 
 class Commit:

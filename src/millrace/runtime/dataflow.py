@@ -20,10 +20,11 @@ from millrace.core.waiting import limited
 from millrace.exchange.tokens import needs_tokens, plain
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
-from millrace.runtime import failures, interpret
+from millrace.runtime import failures
 from millrace.runtime.plan.borders import Reach
 from millrace.runtime.store import Store
 from millrace.runtime.token_kernels import Kernels, Reference
+from millrace.runtime.values import private, scalar
 
 
 class _Dead:
@@ -162,7 +163,7 @@ class TokenExecutables:
             )
         if isinstance(value, Reference):
             value = run.read(value, True)
-        return interpret.scalar(interpret.private(value))
+        return scalar(private(value))
 
 
 class _Tokens:

@@ -22,8 +22,9 @@ import numpy as np
 from millrace.core import errors
 from millrace.core.waiting import time_left
 from millrace.graph.tensor import Tensor
-from millrace.runtime import failures, interpret
+from millrace.runtime import failures, interpret, warmed
 from millrace.runtime.dataflow import TokenExecutables
+from millrace.runtime.listing import locate
 from millrace.runtime.plan import cost
 from millrace.runtime.plan.planner import NeedsTokens, Plan, Step, any_step, make_plan
 from millrace.runtime.plan.segments import Segment, split
@@ -31,6 +32,7 @@ from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.rounds import rounds_of
 from millrace.runtime.stepwise import Cutter, Observer, Parts, cut_all, phases, single_steps, waits
 from millrace.runtime.store import Cell, Store
+from millrace.runtime.values import host
 
 _MOST_SHAPES = 16  # a program that feeds more shapes than this is better served by one plan for all of them
 _ON_1, _OFF = 1, -1  # OptimizerOptions.global_jit_level
@@ -220,6 +222,8 @@ class Executables:
             compile_at = 0
         else:
             compile_at = cost.promotion(plan)
+            if 0 < compile_at < math.inf and warmed.is_warm(plan):
+                compile_at = 0
         form = self._ready[key] = _Form(plan, interpret.cells_for(plan, self._store), compile_at, dims)
         return form
 
@@ -346,7 +350,7 @@ class _Program:
         function = interpret.compile_plan(part)
 
         def on_host(_: Any, *values: Any) -> Any:
-            return function(*map(interpret.host, values))
+            return function(*map(host, values))
 
         return on_host
 
@@ -367,7 +371,7 @@ def tier_asked_for(options: Any) -> str:
 
 def raise_located(error: Exception) -> None:
     """Raises the `tf.errors` exception for an error inside a plan's function; returns for any other."""
-    found = interpret.locate(error)
+    found = locate(error)
     if found is None:
         return
     step, values = found

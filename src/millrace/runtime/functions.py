@@ -26,6 +26,7 @@ from millrace.runtime.rowwise import rowwise_function
 from millrace.runtime.stepwise import waits
 from millrace.runtime.store import Cell, Store
 from millrace.runtime.threads import ONE_THREAD, uses_blas
+from millrace.runtime.values import host
 
 _SLOW = frozenset(("PyFunc", "PyFuncStateless", "ReadFile"))  # may wait for something outside of this process
 _LONG = 200e-6  # seconds: what takes longer is worth a thread of its own
@@ -185,7 +186,7 @@ class _Stateful:
     def __call__(self, *values: Any) -> Sequence[Any]:
         with self._lock:
             cells = self._cells
-            results = self._function(*values, *self._captured, *[interpret.host(s.value) for s in cells])
+            results = self._function(*values, *self._captured, *[host(s.value) for s in cells])
             first = self._first
             store_all([cells[i] for i in self._written], [results[first + i] for i in self._written])
         return results[: self._count]

@@ -7,12 +7,10 @@ else than NumPy itself. A failing line tells which operation failed: there is no
 from __future__ import annotations
 
 import itertools
-import linecache
 import threading
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -23,22 +21,24 @@ from millrace.dialect import numpy_dialect, owning_dialect
 from millrace.graph.operation import Operation, group
 from millrace.opkit.state.resource import Resource
 from millrace.runtime import failures
-from millrace.runtime.commit import Commit, owned
+from millrace.runtime.commit import Commit, Read, owned
+from millrace.runtime.listing import LINES, Listing
 from millrace.runtime.plan.borders import BodyUse
 from millrace.runtime.plan.planner import Plan, Step, any_step, body_cells, with_bodies
 from millrace.runtime.plan.segments import Segment
 from millrace.runtime.plan.simplify import body_form
 from millrace.runtime.store import Cell
 from millrace.runtime.threads import ONE_THREAD, uses_blas
+from millrace.runtime.together import Together, gathered
+from millrace.runtime.values import HOST_TYPES, fetched, host, private, scalar
 
 _CHUNK = 500  # steps a function: Python compiles a longer one no faster, and its frame grows
 _SMALL = 1 << 14  # elements: an array up to this size need not be dropped before the run ends
 
-_HOST_TYPES = frozenset((np.ndarray, type(None), int, *np.sctypeDict.values()))
+Part = Step | Segment | Together
 # Python's operators on NumPy scalars cost a tenth of the ufuncs they stand for, and the same on arrays.
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "true_divide": "/", "divide": "/"}
 
-_LINES = "LINES"  # in a function's namespace: source name -> the step on each line
 _LISTING = "_listing"
 _serial = itertools.count()
 _making = threading.Lock()
@@ -73,20 +73,20 @@ class _Source:
     ) -> None:
         self.plan = plan
         self.whole = whole
-        self.parts: list[Step | Segment] = plan.steps if parts is None else parts  # pyright: ignore[reportAttributeAccessIssue]
+        self.parts: list[Part] = list(gathered(plan, plan.steps)) if parts is None else parts
         self.programs = programs
         self.on_device = {v for part in self.parts if isinstance(part, Segment) for v in part.outputs}
         if programs is not None:
             self.on_device.update(use.initial for use in plan.cells)
         self.is_body = body
-        self.names: dict[str, Any] = {"xp": numpy_dialect(), "HOST": _HOST_TYPES, "host": host}
+        self.names: dict[str, Any] = {"xp": numpy_dialect(), "HOST": HOST_TYPES, "host": host}
         self.bound: dict[int, str] = {}
         self.lines: list[str] = []
-        self.steps: list[Step | Segment | None] = []
+        self.steps: list[Part | None] = []
         self.large = max(len(self.parts), len(plan.cells)) > _CHUNK
         self.later: list[tuple[str, list[str]]] = []
         self.first_fetch: dict[int, int] = {}
-        self.producers: dict[int, Step | Segment] | None = None
+        self.producers: dict[int, Part] | None = None
         self.uses: dict[int, int] | None = None
         self.indent = "    "
         self.owners: set[int] = set()
@@ -120,7 +120,7 @@ class _Source:
             last.pop(use.final, None)
         return last
 
-    def _dropped(self, i: int, step: Step | Segment) -> str:
+    def _dropped(self, i: int, step: Part) -> str:
         """Forgets large values after their last use, so that their memory can serve again."""
         dead: list[str] = []
         for value in dict.fromkeys((*step.takes, *step.makes)):
@@ -133,7 +133,7 @@ class _Source:
 
     # --- source ---------------------------------------------------------------------------------------------
 
-    def _emit(self, text: str, step: Step | Segment | None = None) -> None:
+    def _emit(self, text: str, step: Part | None = None) -> None:
         self.lines.append(text)
         self.steps.append(step)
 
@@ -157,7 +157,11 @@ class _Source:
             self._emit(f"    R = [None] * {plan.count + 1}")
         for name, value in zip(feeds, plan.feeds, strict=True):
             self._emit(f"    {self._target(value)} = {name}")
-        self._emit_in_chunks("read", self._read_cells(cells))
+        if self.large and not self.is_body:
+            self.names["read"] = self._read()
+            self._emit("    read(R, S)")
+        else:
+            self._emit_in_chunks("read", self._read_cells(cells))
         owners = self._owners()
         giving = self._giving()
         kept = f"R[{plan.count}]" if self.large else "K"
@@ -204,10 +208,10 @@ class _Source:
     def _compiled(self) -> None:
         """Compiles what was emitted: a function at a time, since syntax trees take much room."""
         unit = f"<millrace plan {next(_serial)}>"
-        self.names.setdefault(_LINES, {})[unit] = self.steps
+        self.names.setdefault(LINES, {})[unit] = self.steps
         source = "\n".join(self.lines)
         exec(compile(source, unit, "exec"), self.names)
-        self.names.setdefault(_LISTING, _Listing()).add(unit, source)
+        self.names.setdefault(_LISTING, Listing()).add(unit, source)
         self.lines, self.steps = [], []
 
     def _owners(self) -> set[int]:
@@ -290,19 +294,39 @@ class _Source:
                 lines.append(f"if {target} is None: raise uninitialized({self._bind(use.op, 'op')})")
         return lines
 
+    def _read(self) -> Read:
+        """Reads all cells at once, where there are many."""
+        uses: list[tuple[int, Any, Any]] = []
+        for use in self.plan.cells:
+            make = _Initial(use.op) if use.op.opdef.state is not None else None
+            refuse = partial(failures.uninitialized, use.op) if use.must_exist else None
+            uses.append((use.initial, make, refuse))
+        return Read(uses, HOST_TYPES if self.programs is None else None, host)
+
     def _write_steps(self, start: int, stop: int) -> None:
         if start == stop:
             return
         for i in range(start, stop):
             step = self.parts[i]
-            call = self._call_segment(step) if isinstance(step, Segment) else self._call(step)
-            self._emit(f"{self.indent}{call}{self._dropped(i, step)}", step)
+            if isinstance(step, Step):
+                call = self._call(step)
+            else:
+                call = self._call_segment(step) if isinstance(step, Segment) else self._call_together(step)
+            if isinstance(step, Together):
+                self._emit(f"{self.indent}{call}", step.steps[-1])
+            else:
+                self._emit(f"{self.indent}{call}{self._dropped(i, step)}", step)
 
     def _call_segment(self, segment: Segment) -> str:
         program = self._bind(self.programs(segment), "p")
         kept = (f"R[{self.plan.count}]" if self.large else "K") if segment.donated else "None"
         arguments = ", ".join([kept, *map(self._value, segment.inputs)])
         return f"[{', '.join(self._target(v) for v in segment.outputs)}] = {program}({arguments})"
+
+    def _call_together(self, part: Together) -> str:
+        function = self._bind(part.function(), "t")
+        arguments = ", ".join(map(self._on_host, part.takes))
+        return f"[{', '.join(self._target(v) for v in part.makes)}] = {function}({arguments})"
 
     def _number(self, value: int) -> str | None:
         """A constant 0-d array as a NumPy scalar, which is faster among scalars."""
@@ -423,12 +447,13 @@ class _Source:
             return False
         return (
             producer is None
+            or isinstance(producer, Together)
             or producer.op.opdef.alias
             or producer.op.opdef.has_body
             or bool(producer.new_state)
         )
 
-    def _producers(self) -> dict[int, Step | Segment]:
+    def _producers(self) -> dict[int, Part]:
         if self.producers is None:
             self.producers = {v: step for step in self.parts for v in step.makes}
         return self.producers
@@ -494,23 +519,7 @@ class _Source:
         self._emit(f"    return [{', '.join(results)}]")
 
 
-class _Listing:
-    """Generated source, where debuggers and tracebacks look for it, as long as the functions live."""
-
-    def __init__(self) -> None:
-        self.units: list[str] = []
-
-    def add(self, unit: str, source: str) -> None:
-        """Shows `source` for the file called `unit`."""
-        self.units.append(unit)
-        linecache.cache[unit] = len(source), None, source.splitlines(keepends=True), unit
-
-    def __del__(self) -> None:
-        for unit in self.units:
-            linecache.cache.pop(unit, None)
-
-
-def _changes_rows(part: Step | Segment) -> bool:
+def _changes_rows(part: Part) -> bool:
     """True for writes that take row numbers: the others make whole new values."""
     return isinstance(part, Step) and any(arg.name == "indices" for arg in part.op.opdef.inputs)
 
@@ -563,59 +572,6 @@ def bind_body(step: Step, body: BodyUse) -> Callable[..., list[Any]]:
     bound: Any = call
     bound.stacks = function.stacks
     return bound
-
-
-def host(value: Any) -> Any:
-    """A NumPy value for one that may live on a device, or be a compiled program's stack or tensor array."""
-    if hasattr(value, "on_host"):
-        return value.on_host()
-    return np.asarray(value) if hasattr(value, "addressable_shards") else value
-
-
-def fetched(value: Any) -> Any:
-    """The caller's own copy of a value that a compiled program made."""
-    array = np.array(value)
-    return array[()] if array.ndim == 0 else array
-
-
-def scalar(value: Any) -> Any:
-    """A 0-d array as the NumPy scalar that TensorFlow returns; anything else as it is."""
-    if type(value) is np.ndarray and value.ndim == 0:
-        return value[()]
-    return value
-
-
-def private(value: Any) -> Any:
-    """A copy that the caller may change."""
-    if type(value) is np.ndarray:
-        return value[()] if value.ndim == 0 else value.copy()
-    return value
-
-
-def locate(error: BaseException) -> tuple[Step, list[Any]] | None:
-    """The step that raised `error` and the values it was given, found from the traceback."""
-    found = None
-    trace = error.__traceback__
-    while trace is not None:
-        code: CodeType = trace.tb_frame.f_code
-        if code.co_filename.startswith("<millrace plan"):
-            steps = trace.tb_frame.f_globals[_LINES][code.co_filename]
-            step = steps[trace.tb_lineno - 1]
-            if isinstance(step, Step):
-                found = step, trace.tb_frame
-        trace = trace.tb_next
-    if found is None:
-        return None
-    step, frame = found
-    names = frame.f_locals
-    values: list[Any] = []
-    register = names.get("R")
-    for value in step.inputs:
-        if register is not None:
-            values.append(register[value])
-        else:
-            values.append(names.get(f"v{value}", frame.f_globals.get(f"c{value}")))
-    return step, values
 
 
 def cells_for(plan: Plan, store: Any) -> list[Cell]:

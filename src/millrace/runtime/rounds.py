@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -99,7 +99,7 @@ class Rounds:
 
 
 @contextlib.contextmanager
-def _told(step: Step) -> Iterator[None]:
+def _told(step: Step) -> Generator[None, None, None]:
     """Errors inside are those of the step's operation."""
     try:
         yield

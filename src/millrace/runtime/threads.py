@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 import threading
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 _BLAS = (
     "MatMul",
@@ -36,6 +40,30 @@ def uses_blas(op_type: str) -> bool:
     return op_type.startswith(_BLAS)
 
 
+class _NumPysOwn:
+    """The OpenBLAS in NumPy's wheel, found by its file: a search through all takes ten times as long."""
+
+    def __init__(self, file: str) -> None:
+        import ctypes  # NumPy has imported it
+
+        library = ctypes.CDLL(file)
+        self.get_num_threads = library.scipy_openblas_get_num_threads64_
+        self.set_num_threads = library.scipy_openblas_set_num_threads64_
+
+
+def libraries() -> list[Any]:
+    """What there is of BLAS in this process: things with `get_num_threads` and `set_num_threads`."""
+    folder = Path(np.__file__).parent.with_name("numpy.libs")
+    files = list(folder.glob("libscipy_openblas64_*"))
+    if len(files) == 1 and "scipy" not in sys.modules:  # which brings one of its own
+        try:
+            return [_NumPysOwn(str(files[0]))]
+        except (OSError, AttributeError):
+            pass
+    controller: Any = importlib.import_module("threadpoolctl").ThreadpoolController()
+    return list(controller.select(user_api="blas").lib_controllers)
+
+
 class OneThread:
     """A context in which BLAS uses one thread; entered by several threads at once, it ends with the last of
     them.
@@ -52,8 +80,7 @@ class OneThread:
             self._inside += 1
             if self._inside == 1:
                 if self._libraries is None:
-                    controller: Any = importlib.import_module("threadpoolctl").ThreadpoolController()
-                    self._libraries = list(controller.select(user_api="blas").lib_controllers)
+                    self._libraries = libraries()
                 self._before = [library.get_num_threads() for library in self._libraries]
                 for library in self._libraries:
                     library.set_num_threads(1)

@@ -18,6 +18,7 @@ from millrace.runtime import failures, interpret
 from millrace.runtime.commit import owned, store_all
 from millrace.runtime.plan.planner import Step, body_cells, with_bodies
 from millrace.runtime.store import Store
+from millrace.runtime.values import host
 
 Call = Callable[["Run", Sequence[Any]], Sequence[Any]]
 
@@ -54,7 +55,7 @@ class Run:
     def get(self, key: str) -> Any:
         """The present value of a cell."""
         if key not in self._values:
-            self._values[key] = interpret.host(self._store.cell(key).value)
+            self._values[key] = host(self._store.cell(key).value)
         return self._values[key]
 
     def set(self, key: str, value: Any) -> None:

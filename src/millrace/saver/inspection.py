@@ -13,14 +13,14 @@ import numpy as np
 from millrace.core import dtypes, errors, protos
 from millrace.core.errors import refusal
 from millrace.exchange.graphdef import node_name
+from millrace.exchange.other_types import READ_AS
 from millrace.graph.opdef import lookup
 from millrace.opkit.records.tfrecord import iterate
 from millrace.saver.checkpoint.reader import CheckpointReader
 from millrace.saver.checkpoint.state import checkpoint_exists, latest_checkpoint
+from millrace.saver.flops import count_flops
 from millrace.saver.saved_model.loader import contains_saved_model, read_saved_model
 
-_INLINED = frozenset(("PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient"))
-_ADOPTED = frozenset(("StatelessIf", "StatelessWhile"))
 _SHOWN_TAGS = 1000
 
 Report = dict[str, Any]
@@ -36,7 +36,8 @@ def inspect(path: Any) -> Report:
     Returns:
       A dict that JSON can hold. `kind` says what it is; the rest depends on that: `tensors` (name, dtype,
       shape), `parameters`, `bytes`, `signatures`, `operations` (types and how many), `unknown` (types that
-      millrace does not have), `records`, `tags`.
+      millrace does not have), `flops` (of the products and convolutions of one run, for one example where a
+      batch is open; None where shapes are not known), `records`, `tags`.
 
     Raises:
       NotFoundError: there is nothing.
@@ -115,11 +116,13 @@ def graph_report(graph_def: Any) -> Report:
         if n.op == "Const"
     ]
     taken = {node_name(text) for node in graph_def.node for text in node.input}
+    unknown = sorted(op for op in counts if not _is_known(op, functions))
     return {
         "nodes": len(graph_def.node),
         "functions": len(functions),
         "operations": dict(sorted(counts.items())),
-        "unknown": sorted(op for op in counts if not _is_known(op, functions)),
+        "unknown": unknown,
+        "flops": None if unknown else count_flops(graph_def),
         "inputs": [_placeholder(n) for n in graph_def.node if n.op.startswith("Placeholder")],
         "outputs": [n.name for n in graph_def.node if n.name not in taken and n.op not in ("Const", "NoOp")],
         "variables": [
@@ -131,7 +134,7 @@ def graph_report(graph_def: Any) -> Report:
 
 
 def _is_known(op: str, functions: set[str]) -> bool:
-    if op in functions or op in _INLINED or op in _ADOPTED:
+    if op in functions or op in READ_AS:
         return True
     try:
         lookup(op)

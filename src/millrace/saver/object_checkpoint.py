@@ -30,7 +30,7 @@ def _session(session: Any) -> Any:
     return found
 
 
-@public("train.Checkpoint")
+@public("train.Checkpoint", "contrib.eager.Checkpoint")
 class Checkpoint:
     """A group of objects that are saved and restored together.
 

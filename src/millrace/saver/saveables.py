@@ -8,6 +8,7 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import device
 from millrace.core import shapes
+from millrace.core.depth import bounded
 from millrace.core.public import public
 from millrace.core.saveable import SaveableObject, SaveSpec
 from millrace.graph.tensor import Tensor
@@ -98,6 +99,7 @@ def _is_variable(tensor: Tensor) -> bool:
 
 
 @public("python.training.saving.saveable_object_util.op_list_to_dict")
+@bounded
 def op_list_to_dict(op_list: Any) -> dict[str, Any]:
     """Variables by the names they have in a checkpoint; the slices of one variable as a list.
 
@@ -108,6 +110,9 @@ def op_list_to_dict(op_list: Any) -> dict[str, Any]:
     if not isinstance(op_list, list | tuple | set):
         raise TypeError(f"Variables to save should be passed in a dict or a list. Received: {op_list!r}")
     found: dict[str, Any] = {}
+    for item in op_list:
+        if not hasattr(item, "name"):
+            raise TypeError(f"Saver: var_list must hold variables and saveable objects. Received: {item!r}")
     for var in sorted(op_list, key=lambda item: item.name):
         slice_info = var._get_save_slice_info() if isinstance(var, Variable) else None
         if isinstance(var, SaveableObject | PartitionedVariable):

@@ -9,6 +9,7 @@ import numpy as np
 
 from millrace.building.literals import to_array
 from millrace.core import dtypes, shapes
+from millrace.core.depth import bounded
 from millrace.core.kinds import LISTS
 from millrace.graph.graph import Graph
 from millrace.graph.tensor import Tensor
@@ -111,6 +112,7 @@ class Feed:
         return to_array(value, dtypes.string)
 
 
+@bounded
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 200 else text[:197] + "..."

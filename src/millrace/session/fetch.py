@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from millrace.core import errors
+from millrace.core.depth import bounded
 from millrace.core.dtypes import plain_numbers
 from millrace.core.kinds import LISTS, MAPPINGS
 from millrace.core.public import public
@@ -102,6 +103,7 @@ class FetchPlan:
       rebuild: from their values to the caller's structure.
     """
 
+    @bounded
     def __init__(self, graph: Graph, fetches: Any, session: Any) -> None:
         self.graph = graph
         self._session = session

@@ -149,6 +149,7 @@ class BaseSession:
         self.store = served.store_for(self._target, self._graph)
         self.store.cancellation.functions = Functions(self.store)
         self.options = config
+        self._dumps = 0  # runs whose tensors were dumped
         _live.add(self)
 
     @property
@@ -205,7 +206,7 @@ class BaseSession:
             self._edits = self._graph.edits
         try:
             runner = self._runners.get((structure_key(fetches), keys))
-        except TypeError:
+        except (TypeError, RecursionError):
             runner = None
         if runner is None:
             runner = self._prepare(fetches, keys, feed_dict)
@@ -224,7 +225,10 @@ class BaseSession:
                 "The Session graph is empty.  Add operations to the graph before calling run()."
                 + _whose(fetches)
             )
-        unordered = (structure_key(fetches), frozenset(keys))
+        try:
+            unordered = (structure_key(fetches), frozenset(keys))
+        except RecursionError:
+            raise ValueError("run: the fetches are nested too deeply") from None
         known = self._any_order.get(unordered) if len(keys) > 1 and _hashable(unordered) else None
         runner = _Runner(self, fetches, keys, feed_dict) if known is None else _reordered(known, keys)
         if self._config is not None and self._config.log_device_placement:
@@ -269,7 +273,10 @@ class BaseSession:
         try:
             if seconds is not None:
                 limits.deadline = time.monotonic() + seconds
-            results = runner.executables.run(values, observer)
+            if options is not None and options.debug_options.debug_tensor_watch_opts:
+                results = self._dumped(runner, values, options, observer)
+            else:
+                results = runner.executables.run(values, observer)
         finally:  # in place, since a signal may keep a context's end from being called
             limits.deadline = before
         if metadata is not None:
@@ -281,6 +288,25 @@ class BaseSession:
                 needed = ancestors(runner.elements, frozenset(feed.tensor for feed in runner.feeds))
                 part.node.extend(op.node_def for op in sorted(needed, key=lambda op: op.id))
         return results
+
+    def _dumped(self, runner: _Runner, values: Any, options: Any, observer: Any) -> tuple[Any, ...]:
+        """Runs one operation after another and writes the tensors that the options watch."""
+        fed = [feed.tensor for feed in runner.feeds]
+        ops = {*ancestors(runner.elements, frozenset(fed)), *(tensor.op for tensor in fed)}
+        needed = sorted(ops, key=lambda op: op.id)
+        wanted = [element.name for element in runner.elements]
+        tensors, targets = [n for n in wanted if ":" in n], [n for n in wanted if ":" not in n]
+        names = [tensor.name for tensor in fed], tensors, targets
+        self._dumps += 1
+        dump = late.module("dumping").Dump(options.debug_options, needed, names, self._dumps)
+        dump.feed(list(zip(fed, values, strict=False)))
+
+        def tell(*part: Any) -> None:
+            dump(*part)
+            if observer is not None:
+                observer(*part)
+
+        return runner.apart().run(values, tell)
 
     def run_observed(self, fetches: Any, feed_dict: Any, observe: Callable[..., None]) -> Any:
         """`run`, one operation after another.

@@ -6,7 +6,7 @@ from typing import Any
 
 from millrace.core import protos
 from millrace.core.public import public
-from millrace.summaries.file_writer import EventFile
+from millrace.opkit.records.event_file import EventFile
 
 
 @public("python.pywrap_tensorflow.EventsWriter")

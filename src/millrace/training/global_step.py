@@ -41,6 +41,8 @@ def get_global_step(graph: Graph | None = None) -> Any:
       TypeError: what is called "global_step" is not an integer scalar.
     """
     graph = graph or get_default_graph()
+    if not isinstance(graph, Graph):
+        raise TypeError(f"get_global_step: graph must be a tf.Graph. Received: {graph!r}")
     collected = graph.get_collection(GraphKeys.GLOBAL_STEP)
     if len(collected) > 1:
         logging.getLogger("tensorflow").error("Multiple tensors in global_step collection.")

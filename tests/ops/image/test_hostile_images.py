@@ -11,7 +11,7 @@ from PIL import Image
 
 import millrace as tf
 from millrace.core.errors import InvalidArgumentError
-from millrace.opkit.image import pictures, png
+from millrace.opkit.image import jpeg, pictures, png
 
 
 @pytest.fixture(autouse=True)
@@ -111,4 +111,4 @@ def test_the_size_of_a_cut_jpeg(length):
     out = io.BytesIO()
     Image.new("RGB", (16, 16)).save(out, "JPEG")
     with pytest.raises(InvalidArgumentError, match="Invalid JPEG"):
-        pictures.jpeg_shape(out.getvalue()[:length])
+        jpeg.read_header(out.getvalue()[:length])

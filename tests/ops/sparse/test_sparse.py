@@ -367,3 +367,24 @@ def test_sparse_tensors_kept_by_number():
         assert values.tolist() == [1, 2, 3, 4] and shape.tolist() == [4, 5]
         with pytest.raises(tf.errors.InvalidArgumentError, match="Unable to find"):
             session.run(taken, {numbers: [first]})
+
+
+def test_hashed_crosses_of_texts():
+    """Texts are hashed first where numbers come out, whatever the internal type; as TensorFlow 1.15.5."""
+    places, dims = np.int64([[0, 0], [0, 1], [1, 0]]), np.int64([2, 2])
+    texts = np.array([b"x", b"yy", b"z"], object)
+    found = tf.raw_ops.SparseCross(
+        indices=[places, places],
+        values=[texts, texts],
+        shapes=[dims, dims],
+        dense_inputs=[],
+        hashed_output=True,
+        num_buckets=10,
+        hash_key=0xDECAFCAFFE,
+        out_type=tf.int64,
+        internal_type=tf.string,
+    )
+    with tf.Session() as session:
+        indices, values, shape = session.run(list(found))
+    assert values.tolist() == [8, 6, 1, 9, 8]
+    assert (indices.tolist(), shape.tolist()) == ([[0, 0], [0, 1], [0, 2], [0, 3], [1, 0]], [2, 4])

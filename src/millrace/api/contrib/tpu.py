@@ -8,7 +8,10 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.contributed.tpu.config": "InputPipelineConfig RunConfig TPUConfig",
         "millrace.contributed.tpu.estimator": "TPUEstimator TPUEstimatorSpec",
+        "millrace.contributed.tpu.feeding": "InfeedQueue infeed_dequeue infeed_dequeue_tuple infeed_enqueue infeed_enqueue_tuple outfeed_dequeue outfeed_dequeue_tuple outfeed_enqueue outfeed_enqueue_tuple",
         "millrace.contributed.tpu.optimizer": "CrossShardOptimizer",
         "millrace.contributed.tpu.precision": "bfloat16_scope",
+        "millrace.contributed.tpu.replication": "batch_parallel cross_replica_sum outside_compilation repeat replicate rewrite shard while_loop",
+        "millrace.contributed.tpu.support": "AsyncCheckpointSaverHook DeviceAssignment Topology core device_assignment initialize_system shutdown_system",
     },
 )

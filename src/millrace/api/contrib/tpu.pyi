@@ -4,15 +4,63 @@ from millrace.contributed.tpu.config import RunConfig as RunConfig
 from millrace.contributed.tpu.config import TPUConfig as TPUConfig
 from millrace.contributed.tpu.estimator import TPUEstimator as TPUEstimator
 from millrace.contributed.tpu.estimator import TPUEstimatorSpec as TPUEstimatorSpec
+from millrace.contributed.tpu.feeding import InfeedQueue as InfeedQueue
+from millrace.contributed.tpu.feeding import infeed_dequeue as infeed_dequeue
+from millrace.contributed.tpu.feeding import infeed_dequeue_tuple as infeed_dequeue_tuple
+from millrace.contributed.tpu.feeding import infeed_enqueue as infeed_enqueue
+from millrace.contributed.tpu.feeding import infeed_enqueue_tuple as infeed_enqueue_tuple
+from millrace.contributed.tpu.feeding import outfeed_dequeue as outfeed_dequeue
+from millrace.contributed.tpu.feeding import outfeed_dequeue_tuple as outfeed_dequeue_tuple
+from millrace.contributed.tpu.feeding import outfeed_enqueue as outfeed_enqueue
+from millrace.contributed.tpu.feeding import outfeed_enqueue_tuple as outfeed_enqueue_tuple
 from millrace.contributed.tpu.optimizer import CrossShardOptimizer as CrossShardOptimizer
 from millrace.contributed.tpu.precision import bfloat16_scope as bfloat16_scope
+from millrace.contributed.tpu.replication import batch_parallel as batch_parallel
+from millrace.contributed.tpu.replication import cross_replica_sum as cross_replica_sum
+from millrace.contributed.tpu.replication import outside_compilation as outside_compilation
+from millrace.contributed.tpu.replication import repeat as repeat
+from millrace.contributed.tpu.replication import replicate as replicate
+from millrace.contributed.tpu.replication import rewrite as rewrite
+from millrace.contributed.tpu.replication import shard as shard
+from millrace.contributed.tpu.replication import while_loop as while_loop
+from millrace.contributed.tpu.support import AsyncCheckpointSaverHook as AsyncCheckpointSaverHook
+from millrace.contributed.tpu.support import DeviceAssignment as DeviceAssignment
+from millrace.contributed.tpu.support import Topology as Topology
+from millrace.contributed.tpu.support import core as core
+from millrace.contributed.tpu.support import device_assignment as device_assignment
+from millrace.contributed.tpu.support import initialize_system as initialize_system
+from millrace.contributed.tpu.support import shutdown_system as shutdown_system
 
 __all__ = [
+    "AsyncCheckpointSaverHook",
     "CrossShardOptimizer",
+    "DeviceAssignment",
+    "InfeedQueue",
     "InputPipelineConfig",
     "RunConfig",
     "TPUConfig",
     "TPUEstimator",
     "TPUEstimatorSpec",
+    "Topology",
+    "batch_parallel",
     "bfloat16_scope",
+    "core",
+    "cross_replica_sum",
+    "device_assignment",
+    "infeed_dequeue",
+    "infeed_dequeue_tuple",
+    "infeed_enqueue",
+    "infeed_enqueue_tuple",
+    "initialize_system",
+    "outfeed_dequeue",
+    "outfeed_dequeue_tuple",
+    "outfeed_enqueue",
+    "outfeed_enqueue_tuple",
+    "outside_compilation",
+    "repeat",
+    "replicate",
+    "rewrite",
+    "shard",
+    "shutdown_system",
+    "while_loop",
 ]

@@ -12,6 +12,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.opkit.records.features": "FixedLenFeature FixedLenSequenceFeature SparseFeature VarLenFeature",
         "millrace.ops.image.codec": "decode_and_crop_jpeg decode_bmp decode_gif decode_image decode_jpeg decode_png encode_jpeg extract_jpeg_shape is_jpeg",
         "millrace.ops.io.files": "matching_files read_file write_file",
+        "millrace.ops.io.messages": "decode_proto encode_proto",
         "millrace.ops.io.parsing": "parse_example parse_sequence_example parse_single_example parse_single_sequence_example",
         "millrace.ops.io.serialize": "decode_csv decode_json_example deserialize_many_sparse parse_tensor serialize_many_sparse serialize_sparse serialize_tensor",
         "millrace.ops.text.codes": "decode_base64 decode_compressed decode_raw encode_base64",

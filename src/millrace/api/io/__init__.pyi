@@ -24,6 +24,8 @@ from millrace.ops.image.codec import is_jpeg as is_jpeg
 from millrace.ops.io.files import matching_files as matching_files
 from millrace.ops.io.files import read_file as read_file
 from millrace.ops.io.files import write_file as write_file
+from millrace.ops.io.messages import decode_proto as decode_proto
+from millrace.ops.io.messages import encode_proto as encode_proto
 from millrace.ops.io.parsing import parse_example as parse_example
 from millrace.ops.io.parsing import parse_sequence_example as parse_sequence_example
 from millrace.ops.io.parsing import parse_single_example as parse_single_example
@@ -64,10 +66,12 @@ __all__ = [
     "decode_jpeg",
     "decode_json_example",
     "decode_png",
+    "decode_proto",
     "decode_raw",
     "deserialize_many_sparse",
     "encode_base64",
     "encode_jpeg",
+    "encode_proto",
     "extract_jpeg_shape",
     "gfile",
     "is_jpeg",

@@ -8,6 +8,7 @@ from millrace.api.keras import backend as backend
 from millrace.api.keras import callbacks as callbacks
 from millrace.api.keras import constraints as constraints
 from millrace.api.keras import datasets as datasets
+from millrace.api.keras import estimator as estimator
 from millrace.api.keras import experimental as experimental
 from millrace.api.keras import initializers as initializers
 from millrace.api.keras import layers as layers
@@ -30,6 +31,7 @@ __all__ = [
     "callbacks",
     "constraints",
     "datasets",
+    "estimator",
     "experimental",
     "initializers",
     "layers",

@@ -158,6 +158,6 @@ def channels_of(inputs: Tensor, axis: int = -1) -> int:
       ValueError: it is unknown.
     """
     dims = inputs.dims
-    if dims is None or dims[axis] is None:
+    if dims is None or not -len(dims) <= axis < len(dims) or dims[axis] is None:
         raise ValueError(f"the number of channels must be known. Received: shape {shapes.format_dims(dims)}")
     return dims[axis]  # pyright: ignore[reportReturnType]

@@ -38,7 +38,7 @@ FAMILIES = {
     "random": "repeat_while",
     "segment": "segment_reduce cumulative",
     "sparse": "sparse_product",
-    "state": "scatter_rows writable update_rows adam_at_once",
+    "state": "scatter_rows writable update_rows",
 }
 _FAMILY_OF = {verb: family for family, verbs in FAMILIES.items() for verb in verbs.split()}
 
@@ -57,6 +57,11 @@ class NumPyDialect:
             found = vars(getattr(module, f"{family.capitalize()}Verbs"))[verb]
         setattr(NumPyDialect, verb, found)  # the next look-up finds it without this detour
         return getattr(self, verb)
+
+    def adam_at_once(
+        self, var: Any, m: Any, v: Any, grad: Any, rate: Any, keep_m: Any, keep_v: Any, epsilon: Any
+    ) -> None:
+        """None: there is no kernel that does Adam's step in one pass over memory."""
 
 
 DIALECT = NumPyDialect()

@@ -117,11 +117,6 @@ class StateVerbs:
                 value[rows[turn]] = new
         return values[0] if len(values) == 1 else tuple(values)
 
-    def adam_at_once(
-        self, var: Any, m: Any, v: Any, grad: Any, rate: Any, keep_m: Any, keep_v: Any, epsilon: Any
-    ) -> None:
-        """None: there is no kernel that does Adam's step in one pass over memory."""
-
 
 class Journal:
     """What a run changed in place, so that a run that fails can leave everything as it was.

@@ -12,55 +12,20 @@ from millrace.building.body import Body
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes, nest, shapes
+from millrace.core.depth import bounded
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
-from millrace.lib.flow.tensor_array import TensorArray
+from millrace.lib.flow.crossing import Flat, dereferenced, is_sparse, plain
+from millrace.lib.flow.loops import Loop
 
 # Before the branches of a cond TensorFlow adds Switch, switch_t, switch_f and pred_id.
 _FOR_A_BRANCH = 4
 
 
-class _Flat:
-    """Values of any kind as tensors, and the way back: what crosses the border of a body."""
-
-    def __init__(self, values: list[Any]) -> None:
-        self.tensors: list[Tensor] = []
-        self._rebuild: list[tuple[int, Callable[[list[Tensor]], Any]]] = []
-        self.kinds: list[str] = []
-        self.sizes: list[int] = []
-        for value in values:
-            parts, rebuild = _components(value)
-            self.sizes.append(len(parts))
-            self._rebuild.append((len(parts), rebuild))
-            self.tensors.extend(parts)
-            self.kinds.append(type(value).__name__ if not isinstance(value, Tensor) else "Tensor")
-
-    def pack(self, tensors: list[Tensor]) -> list[Any]:
-        """Values of the original kinds around other tensors."""
-        rest, packed = list(tensors), []
-        for count, rebuild in self._rebuild:
-            packed.append(rebuild(rest[:count]))
-            rest = rest[count:]
-        return packed
-
-
-def _components(value: Any) -> tuple[list[Tensor], Callable[[list[Tensor]], Any]]:
-    if isinstance(value, TensorArray):
-        return [value.flow], lambda ts: value.with_flow(ts[0])
-    if isinstance(value, IndexedSlices):
-        if value.dense_shape is None:
-            return [value.values, value.indices], lambda ts: IndexedSlices(ts[0], ts[1])
-        return [value.values, value.indices, value.dense_shape], lambda ts: IndexedSlices(*ts)
-    if hasattr(value, "dense_shape"):
-        kind = type(value)
-        return [value.indices, value.values, value.dense_shape], lambda ts: kind(*ts)
-    return [convert.convert_to_tensor(value)], lambda ts: ts[0]
-
-
-def _branch(graph: Any, function: Callable[[], Any], who: str, strict: bool) -> tuple[Body, Any, _Flat]:
+def _branch(graph: Any, function: Callable[[], Any], who: str, strict: bool) -> tuple[Body, Any, Flat]:
     """Draws what `function` adds into a body; its result's structure, and the result as tensors."""
     body = Body(graph, "Switch")
     with graph.inside(body):
@@ -72,10 +37,10 @@ def _branch(graph: Any, function: Callable[[], Any], who: str, strict: bool) -> 
         if isinstance(result, Operation):
             with graph.control_dependencies([result]), graph.counted_as(1):
                 result = raw.Identity(convert.constant_of(True, None, "Const"))
-        flat = _Flat([_value_of(v) for v in nest.flatten(result)])
+        flat = Flat([_value_of(v) for v in nest.flatten(result)])
         body.outputs = [t if t.op.body is body else body.capture(t, "Switch") for t in flat.tensors]
         with graph.counted_as(0):
-            body.outputs = [_dereferenced(t) for t in body.outputs]
+            body.outputs = [dereferenced(t) for t in body.outputs]
     return body, result, flat
 
 
@@ -84,7 +49,7 @@ def _unpacked(structure: Any) -> Any:
     return structure[0] if isinstance(structure, list | tuple) and len(structure) == 1 else structure
 
 
-def _with_one_index_dtype(first: _Flat, then: Body, second: _Flat, other: Body) -> None:
+def _with_one_index_dtype(first: Flat, then: Body, second: Flat, other: Body) -> None:
     """Where two IndexedSlices differ in the dtype of their indices, both get int64."""
     position = 0
     for kind, size, kind_2 in zip(first.kinds, first.sizes, second.kinds, strict=True):
@@ -95,10 +60,6 @@ def _with_one_index_dtype(first: _Flat, then: Body, second: _Flat, other: Body) 
                     with body.graph.inside(body):
                         body.outputs[position + 1] = raw.Cast(indices, DstT=dtypes.int64)
         position += size
-
-
-def _dereferenced(tensor: Tensor) -> Tensor:
-    return raw.Identity(tensor) if tensor.dtype.is_ref_dtype else tensor
 
 
 def _value_of(value: Any) -> Any:
@@ -179,7 +140,7 @@ def cond(
     return packed if strict else _unpacked(packed)
 
 
-def _check_alike(first: Any, first_flat: _Flat, second: Any, second_flat: _Flat) -> None:
+def _check_alike(first: Any, first_flat: Flat, second: Any, second_flat: Flat) -> None:
     """Both branches must return the same structure, of values of the same kinds.
 
     Raises:
@@ -187,7 +148,7 @@ def _check_alike(first: Any, first_flat: _Flat, second: Any, second_flat: _Flat)
       ValueError: the nesting or a value's kind differs.
     """
     try:
-        nest.assert_same_structure(_plain(first), _plain(second))
+        nest.assert_same_structure(plain(first), plain(second))
     except (TypeError, ValueError) as error:
         rule = "cond: true_fn and false_fn must return the same structure"
         raise type(error)(f"{rule}. {error}") from None
@@ -200,15 +161,21 @@ def _check_alike(first: Any, first_flat: _Flat, second: Any, second_flat: _Flat)
             )
 
 
-def _plain(structure: Any) -> Any:
-    """The structure with leaves that compare alike."""
-    return nest.pack_sequence_as(structure, [0] * len(nest.flatten(structure)))
-
-
 def _renamed(new: Any, old: Any, new_name: str, old_name: str) -> Any:
     if new is not None and old is not None:
         raise TypeError(f"cond: give {new_name} or {old_name}, not both")
     return old if new is None else new
+
+
+@bounded
+def _check_cases(pairs: list[Any]) -> None:
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"case: each element must be a (pred, fn) pair. Received: {pair!r}")
+        if not isinstance(pair[0], Tensor) or pair[0].dtype.base_dtype is not dtypes.bool_:
+            raise TypeError(f"case: each pred must be a bool tensor. Received: {pair[0]!r}")
+        if not callable(pair[1]):
+            raise TypeError(f"case: each fn must be callable. Received: {pair[1]!r}")
 
 
 @public("case")
@@ -241,13 +208,7 @@ def case(
         pairs = list(pred_fn_pairs)
     else:
         raise TypeError(f"case: pred_fn_pairs must be a list, tuple or dict. Received: {pred_fn_pairs!r}")
-    for pair in pairs:
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise TypeError(f"case: each element must be a (pred, fn) pair. Received: {pair!r}")
-        if not isinstance(pair[0], Tensor) or pair[0].dtype.base_dtype is not dtypes.bool_:
-            raise TypeError(f"case: each pred must be a bool tensor. Received: {pair[0]!r}")
-        if not callable(pair[1]):
-            raise TypeError(f"case: each fn must be callable. Received: {pair[1]!r}")
+    _check_cases(pairs)
     if default is not None and not callable(default):
         raise TypeError(f"case: default must be callable. Received: {default!r}")
     if not pairs:
@@ -414,7 +375,7 @@ def while_loop(
                 return i + 1, inner_step(values) if alone else inner_step(*values)
 
             cond, body = counted_test, counted_step
-        loop = _Loop(cond, body, loop_vars, shape_invariants, back_prop, parallel_iterations)
+        loop = Loop(cond, body, loop_vars, shape_invariants, back_prop, parallel_iterations)
         results = loop.build()
     if maximum_iterations is not None:
         return results[1]
@@ -448,191 +409,7 @@ def limited_loop(
         if isinstance(limit, int):
             get_default_graph().count(1)
             of_the_limit = 3
-        return _Loop(test, step, variables, None, back_prop, parallel, of_the_limit).build()
-
-
-class _Loop:
-    """Draws the bodies of one loop.
-
-    Args:
-      test, step: functions of the variables.
-      variables: what they start with, nested.
-      invariants: what stays true of their shapes, nested likewise, or None.
-      back_prop, parallel: attributes of the loop.
-      limited: TensorFlow counts the iterations of this loop in one more variable, up to a limit that the test
-        implies: so many operations of that are in its test.
-    """
-
-    def __init__(
-        self,
-        test: Any,
-        step: Any,
-        variables: Any,
-        invariants: Any,
-        back_prop: bool,
-        parallel: int,
-        limited: int = 0,
-    ) -> None:
-        self.limited = limited
-        self.test = test
-        self.step = step
-        self.variables = variables
-        self.flat = _Flat(nest.flatten(variables))
-        self.graph = get_default_graph()
-        with self.graph.counted_as(0):
-            self.start = [_dereferenced(t) for t in self.flat.tensors]
-        self.dims = self._invariants(invariants)
-        self.back_prop = back_prop
-        self.parallel = parallel
-
-    def _invariants(self, given: Any) -> list[shapes.Dims]:
-        if given is None:
-            position, found = 0, []
-            for value, size in zip(nest.flatten(self.variables), self.flat.sizes, strict=True):
-                dims = [t.dims for t in self.start[position : position + size]]
-                found += _growing(dims) if _is_sparse(value) else dims
-                position += size
-            return found
-        nest.assert_same_structure(_plain(self.variables), _plain(given))
-        wanted = []
-        for leaf, value in zip(nest.flatten(given), nest.flatten(self.variables), strict=True):
-            dims = shapes.as_dims(leaf) if not isinstance(leaf, shapes.TensorShape) else leaf.dims_tuple
-            wanted.extend(_component_dims(value, dims))
-        for tensor, dims in zip(self.start, wanted, strict=True):
-            if tensor.dtype is not dtypes.variant and not _less_exact(dims, tensor.dims):
-                raise ValueError(
-                    f"The shape invariant specified for {tensor.name} is not compatible with the initial "
-                    f"shape of the loop variable. It enters the loop with shape {tensor.shape}, but the "
-                    f"specified shape invariant is {shapes.shape_of(dims)}."
-                )
-        return wanted
-
-    def _arguments(self, body: Body, name: str) -> list[Any]:
-        tensors = [
-            body.add_input(t.dtype.base_dtype, dims, name)
-            for t, dims in zip(self.start, self.dims, strict=True)
-        ]
-        return nest.pack_sequence_as(self.variables, self.flat.pack(tensors))
-
-    def build(self) -> list[Any]:
-        graph = self.graph
-        counters = 1 if self.limited else 0
-        graph.count(len(self.start))  # an Enter for each variable
-        graph.count(3 * counters)  # the counter's first value, Enter and Merge
-        condition = Body(graph, "Enter")
-        with graph.inside(condition):
-            graph.count(self.limited)
-            result = convert.convert_to_tensor(self.test(*self._arguments(condition, "Merge")))
-            if result.dtype.base_dtype is not dtypes.bool_:
-                raise TypeError(
-                    f"while_loop: cond must return a bool. Received: {result.name} of {result.dtype.name}"
-                )
-            if result.dims is not None and result.dims != ():
-                raise ValueError(
-                    f"while_loop: cond must return a scalar. Received: {result.name} of shape {result.shape}"
-                )
-            condition.outputs = [result if result.op.body is condition else condition.capture(result)]
-        graph.count(1 + len(self.start) + counters)  # LoopCond, and a Switch for each variable
-        body = Body(graph, "Enter")
-        body.twin = condition
-        with graph.inside(body):
-            graph.count(3 * counters)  # the counter's Identity, and what adds one to it
-            values = self.step(*self._arguments(body, "Identity"))
-            if not nest.is_nested(values):
-                values = [values]
-            after = self._results(values)
-            body.outputs = [t if t.op.body is body else body.capture(t, "Enter") for t in after.tensors]
-            with graph.counted_as(0):
-                body.outputs = [_dereferenced(t) for t in body.outputs]
-        self._check(body)
-        # a NextIteration and an Exit for each variable
-        with graph.counted_as(2 * (len(self.start) + counters)):
-            captured = align([condition, body])
-            outputs = raw.While(
-                [*self.start, *captured],
-                Tout=[t.dtype.base_dtype for t in self.start],
-                cond=condition,
-                body=body,
-                carried=len(self.start),
-                captured=len(captured),
-                parallel_iterations=self.parallel,
-                back_prop=self.back_prop,
-            )
-            outputs = [raw.Identity(t, name="Exit") for t in outputs]
-        return nest.pack_sequence_as(values, after.pack(outputs))
-
-    def _results(self, values: Any) -> _Flat:
-        """What `body` returned, as tensors, checked to nest as the loop variables do."""
-        if any(isinstance(v, Operation) for v in nest.flatten(values)):
-            raise TypeError(f"while_loop: body must return tensors, not operations. Received: {values!r}")
-        nest.assert_same_structure(list(_plain(self.variables)), list(_plain(values)))
-        leaves = [
-            convert.to_tensor(v, t.dtype.base_dtype if not isinstance(v, Tensor) and _is_number(v) else None)
-            if not hasattr(v, "with_flow") and not hasattr(v, "indices")
-            else v
-            for v, t in zip(nest.flatten(values), self._first_components(), strict=True)
-        ]
-        return _Flat(leaves)
-
-    def _first_components(self) -> list[Tensor]:
-        """For each variable, its first tensor."""
-        found, position = [], 0
-        for count, _ in self.flat._rebuild:
-            found.append(self.start[position])
-            position += count
-        return found
-
-    def _check(self, body: Body) -> None:
-        """Every variable must keep its dtype, and its shape as far as promised."""
-        for before, after, dims in zip(self.start, body.outputs, self.dims, strict=True):
-            if before.dtype.base_dtype is not after.dtype.base_dtype:
-                raise TypeError(
-                    f"while_loop: the loop variable {before.name} enters with dtype {before.dtype.name}. "
-                    f"Received: dtype {after.dtype.name} after one iteration"
-                )
-            if before.dtype is not dtypes.variant and not _less_exact(dims, after.dims):
-                raise ValueError(
-                    f"The shape for {after.name} is not an invariant for the loop. It enters the loop with "
-                    f"shape {shapes.shape_of(dims)}, but has shape {after.shape} after one iteration. "
-                    "Provide shape invariants using either the `shape_invariants` argument of "
-                    "tf.while_loop or set_shape() on the loop variables."
-                )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, bool | int | float)
-
-
-def _is_sparse(value: Any) -> bool:
-    return hasattr(value, "dense_shape") and not isinstance(value, IndexedSlices)
-
-
-def _growing(dims: list[shapes.Dims]) -> list[shapes.Dims]:
-    """The shapes of a sparse tensor's parts, but for the number of its elements."""
-    indices, _, dense_shape = dims
-    return [None if indices is None else (None, indices[1]), (None,), dense_shape]
-
-
-def _component_dims(value: Any, dims: shapes.Dims) -> list[shapes.Dims]:
-    if isinstance(value, TensorArray):
-        return [value.flow.dims]
-    if isinstance(value, IndexedSlices):
-        first = None if dims is None else (dims[0],)
-        parts: list[shapes.Dims] = [dims, first]
-        return parts if value.dense_shape is None else [*parts, None if dims is None else (len(dims),)]
-    if hasattr(value, "dense_shape"):
-        rank = None if dims is None else len(dims)
-        return [(None, rank), (None,), (rank,)]
-    return [dims]
-
-
-def _less_exact(general: shapes.Dims, exact: shapes.Dims) -> bool:
-    """True where every shape that fits `exact` fits `general`."""
-    if general is None:
-        return True
-    if exact is None or len(general) != len(exact):
-        return False
-    return all(g is None or g == e for g, e in zip(general, exact, strict=True))
+        return Loop(test, step, variables, None, back_prop, parallel, of_the_limit).build()
 
 
 @public("group")
@@ -662,7 +439,7 @@ def group(*inputs: Any, **kwargs: Any) -> Operation:
         raise ValueError(f"group: unknown keyword arguments {', '.join(kwargs)}")
     ops = []
     for value in nest.flatten(list(inputs)):
-        if _is_sparse(value):
+        if is_sparse(value):
             value = value.values
         if not hasattr(value, "device") and not hasattr(value, "op"):
             raise TypeError(f"group: expected an operation, tensor or variable. Received: {value!r}")
@@ -715,7 +492,7 @@ def tuple_(tensors: Any, name: str | None = None, control_inputs: Any = None) ->
 
 
 def _slices_or_tensor(value: Any) -> Any:
-    if _is_sparse(value):
+    if is_sparse(value):
         return IndexedSlices(value.values, value.indices, value.dense_shape)
     return convert.convert_to_tensor(value)
 

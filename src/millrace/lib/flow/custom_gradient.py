@@ -15,7 +15,7 @@ from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 
 
-@public("custom_gradient")
+@public("custom_gradient", "contrib.eager.custom_gradient")
 def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
     """Decorates a function that returns its result and a function for its gradient.
 

@@ -64,6 +64,8 @@ def transform(
             batch = images[None, :, :, None]
         elif rank == 3:
             batch = images[None]
+        if not isinstance(interpolation, str):
+            raise TypeError(f"transform: interpolation must be a string. Received: {interpolation!r}")
         size = raw.Shape(batch)[1:3] if output_shape is None else to_tensor(output_shape, dtypes.int32)
         rows = _vectors(transforms, 2, "transforms")
         result = raw.ImageProjectiveTransformV2(batch, rows, size, interpolation=interpolation.upper())

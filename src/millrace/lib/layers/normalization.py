@@ -128,7 +128,7 @@ class BatchNormalizationLayer(layer.Layer):
             raise ValueError(f"Layer {self.name}: the inputs' rank must be known. Received: unknown rank")
         rank = len(dims)
         axes = [a + rank if a < 0 else a for a in self.axis]
-        if len(set(axes)) != len(axes) or not all(0 <= a < rank for a in axes):
+        if not axes or len(set(axes)) != len(axes) or not all(0 <= a < rank for a in axes):
             raise ValueError(f"Layer {self.name}: invalid axis for rank {rank}. Received: {self.axis}")
         if any(dims[a] is None for a in axes):
             raise ValueError(

@@ -58,8 +58,12 @@ def merged(predictions: Tensor, labels: Tensor) -> None:
     """Checks that both can have one shape.
 
     Raises:
+      TypeError: one of them is not a tensor.
       ValueError: they cannot.
     """
+    for given in (predictions, labels):
+        if not hasattr(given, "shape"):
+            raise TypeError(f"predictions and labels must be tensors. Received: {given!r}")
     predictions.shape.assert_is_compatible_with(labels.shape)
 
 

@@ -74,8 +74,17 @@ def counts_at(
     return values, updates
 
 
+_MOST_THRESHOLDS = 1 << 22
+
+
 def spread(number: int) -> list[float]:
-    """Thresholds evenly over [0, 1], the ends just outside."""
+    """Thresholds evenly over [0, 1], the ends just outside.
+
+    Raises:
+      ValueError: `number` would fill the graph.
+    """
+    if number > _MOST_THRESHOLDS:
+        raise ValueError(f"num_thresholds must be at most {_MOST_THRESHOLDS}. Received: {number}")
     return [-_TINY, *((i + 1) * 1.0 / (number - 1) for i in range(number - 2)), 1.0 + _TINY]
 
 

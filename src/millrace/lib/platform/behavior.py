@@ -9,7 +9,13 @@ from typing import Any
 from millrace.core.public import public
 
 
-@public("python.eager.context.executing_eagerly", "python.eager.context.in_eager_mode", "executing_eagerly")
+@public(
+    "python.eager.context.executing_eagerly",
+    "python.eager.context.in_eager_mode",
+    "executing_eagerly",
+    "contrib.eager.executing_eagerly",
+    "contrib.eager.in_eager_mode",
+)
 def executing_eagerly() -> bool:
     """False: operations are added to a graph, and run in a session."""
     return False
@@ -47,7 +53,7 @@ def _refused(what: str, instead: str) -> RuntimeError:
     return RuntimeError(f"{what} is TensorFlow 2; millrace runs TensorFlow 1 programs: {instead}")
 
 
-@public("enable_eager_execution")
+@public("enable_eager_execution", "contrib.eager.enable_eager_execution")
 def enable_eager_execution(config: Any = None, device_policy: Any = None, execution_mode: Any = None) -> None:
     """Refused.
 

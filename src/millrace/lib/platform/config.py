@@ -175,7 +175,7 @@ def experimental_run_functions_eagerly(run_eagerly: bool) -> None:
     """Does nothing in graph mode."""
 
 
-@public("config.experimental_list_devices")
+@public("config.experimental_list_devices", "contrib.eager.list_devices")
 def experimental_list_devices() -> list[str]:
     """The full names of the devices."""
     return [device.name for device in list_devices()]

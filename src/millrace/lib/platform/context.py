@@ -151,7 +151,7 @@ def list_devices() -> list[str]:
     return [d.name for d in device_list()]
 
 
-@public("python.eager.context.num_gpus")
+@public("python.eager.context.num_gpus", "contrib.eager.num_gpus")
 def num_gpus() -> int:
     """How many GPUs there are."""
     return sum(d.device_type == "GPU" for d in device_list())

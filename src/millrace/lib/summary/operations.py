@@ -230,7 +230,8 @@ def tensor_summary(
     """
     metadata = protos.SummaryMetadata()
     if summary_metadata is not None:
-        metadata.CopyFrom(summary_metadata)
+        # Also what a plugin made with message classes of its own.
+        metadata.ParseFromString(summary_metadata.SerializeToString())
     if display_name is not None:
         metadata.display_name = display_name
     if summary_description is not None:

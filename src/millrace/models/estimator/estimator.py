@@ -42,6 +42,7 @@ from millrace.training.sessions.scaffold import ChiefSessionCreator, Scaffold
 _MODEL_ARGUMENTS = {"features", "labels", "mode", "params", "self", "config"}
 
 
+@public("python.estimator.util.fn_args")
 def arguments_of(function: Any) -> tuple[str, ...]:
     """The names of a function's arguments; those bound already are left out."""
     bound: set[str] = set()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building.scopes import control_dependencies
 from millrace.core.dtypes import string
 from millrace.core.public import public
+from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
+from millrace.ops.array.constant import constant
 from millrace.saver.saved_model.signatures import (
     build_signature_def,
     build_tensor_info,
@@ -150,13 +153,21 @@ class SupervisedOutput(ExportOutput):
                 self._outputs[name] = value
         for name, (value, update) in (metrics or {}).items():
             self._outputs[f"metrics/{name}/value"] = value
-            self._outputs[f"metrics/{name}/update_op"] = update
+            self._outputs[f"metrics/{name}/update_op"] = _tensor_of(update)
 
     def as_signature_def(self, receiver_tensors: dict[str, Any]) -> Any:
         """A signature for training or evaluation."""
         inputs = {k: build_tensor_info(v) for k, v in receiver_tensors.items()}
         outputs = {k: build_tensor_info(v) for k, v in self._outputs.items()}
         return build_signature_def(inputs, outputs, self._method)
+
+
+def _tensor_of(update: Any) -> Any:
+    """A tensor that is there once an update has run: signatures name tensors only."""
+    if not isinstance(update, Operation):
+        return update
+    with control_dependencies([update]):
+        return constant([], name="metric_op_wrapper")
 
 
 def _floating(value: Any) -> bool:

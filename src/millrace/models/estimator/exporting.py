@@ -9,6 +9,7 @@ from typing import Any
 
 from millrace.core import errors
 from millrace.graph.graph import Graph
+from millrace.lib.lookup.tables import tables_initializer
 from millrace.lib.metrics.means import mean
 from millrace.lib.platform import gfile, log
 from millrace.lib.variables import sets
@@ -120,6 +121,35 @@ def _add(
                 builder.add_meta_graph_and_variables(session, **arguments)
             else:
                 builder.add_meta_graph(**arguments)
+
+
+def ready_to_predict(
+    estimator: Any, receiver_fn: Callable[[], Any], graph: Graph, config: Any = None
+) -> tuple[Session, dict[str, Any]]:
+    """A session with an estimator's newest checkpoint, and the signatures of its predictions.
+
+    Args:
+      estimator: it must have been trained.
+      receiver_fn: gives a ServingInputReceiver.
+      graph: where the model is added.
+      config: of the session.
+
+    Raises:
+      ValueError: there is no checkpoint, or the model gives no signature.
+    """
+    checkpoint_path = latest_checkpoint(estimator.model_dir)
+    if not checkpoint_path:
+        raise ValueError(f"Couldn't find trained model at {estimator.model_dir}.")
+    with graph.as_default():
+        estimator._create_and_assert_global_step(graph)
+        set_random_seed(estimator.config.tf_random_seed)
+        receiver = receiver_fn()
+        spec = estimator._call_model_fn(receiver.features, None, ModeKeys.PREDICT, estimator.config)
+        signatures = _signatures(spec, receiver, ModeKeys.PREDICT)
+        session = Session(config=config)
+        _start(session, spec, checkpoint_path, graph)
+        session.run(tables_initializer())
+    return session, signatures
 
 
 def _start(session: Any, spec: Any, checkpoint_path: Any, graph: Any) -> None:

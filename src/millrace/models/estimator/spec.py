@@ -173,7 +173,7 @@ def _checked_metrics(metrics: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in metrics.items():
         if hasattr(value, "result") and hasattr(value, "updates"):
-            found[key] = _of_metric(key, value)
+            found[key] = of_metric(key, value)
             continue
         if not isinstance(value, tuple) or len(value) != 2:
             raise TypeError(
@@ -190,7 +190,16 @@ def _checked_metrics(metrics: Any) -> dict[str, Any]:
     return found
 
 
-def _of_metric(key: str, metric: Any) -> tuple[Any, Any]:
+def of_metric(key: str, metric: Any) -> tuple[Any, Any]:
+    """Value and update of a metric object, whose variables become local ones of the graph.
+
+    Args:
+      key: its name, for the error.
+      metric: the object.
+
+    Raises:
+      ValueError: it was not given a batch.
+    """
     graph = get_default_graph()
     kept = {id(v) for v in graph.get_collection("local_variables")}
     for variable in metric.variables:

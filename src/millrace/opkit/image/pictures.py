@@ -1,4 +1,4 @@
-"""Image files read and written: PNG, JPEG, GIF and BMP, as TensorFlow's decoders give them.
+"""Image files read: PNG, GIF and BMP, as TensorFlow's decoders give them.
 
 Pillow does the decompression; which channels come out, and how colours become grey, follows TensorFlow.
 """
@@ -15,13 +15,10 @@ import numpy as np
 from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.opkit.image import png
 
-_DAMAGED = (OSError, ValueError, SyntaxError, LookupError, TypeError, AttributeError, struct.error, EOFError)
+DAMAGED = (OSError, ValueError, SyntaxError, LookupError, TypeError, AttributeError, struct.error, EOFError)
 _MOST_PIXELS = 1 << 27
 # what compresses best: deflate 1032 bytes of eight pixels, LZW codes of whole rows, blocks of two bits
 _PIXELS_OF_A_BYTE = {"PNG": 8 * 1032, "GIF": 1 << 13, "JPEG": 1 << 11}
-
-# red, green and blue in 1/32768, as libpng rounds 0.299 and 0.587
-_GRAY = np.array([9797, 19234, 3737], np.int64)
 
 
 def refused(message: str) -> InvalidArgumentError:
@@ -40,22 +37,27 @@ def kind_of(contents: bytes) -> str:
     return "bmp" if contents[:2] == b"BM" else ""
 
 
-def _open(contents: bytes, what: str) -> Any:
+def opened(contents: bytes, what: str) -> Any:
+    """The picture as Pillow opens it; `what` is "JPEG", "PNG" or "GIF".
+
+    Raises:
+      InvalidArgumentError: it is none, or too large.
+    """
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():  # of sizes that `_check_size` judges
+        with warnings.catch_warnings():  # of sizes that `check_size` judges
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(contents))
-    except _DAMAGED:
+    except DAMAGED:
         raise refused(f"Invalid {what} data. Received: {len(contents)} bytes") from None
     except Image.DecompressionBombError as error:
         raise refused(f"Invalid {what} data: {error}. Received: {len(contents)} bytes") from None
-    _check_size(image.width, image.height, contents, what)
+    check_size(image.width, image.height, contents, what)
     return image
 
 
-def _check_size(width: int, height: int, contents: bytes, what: str) -> None:
+def check_size(width: int, height: int, contents: bytes, what: str) -> None:
     """Refuses sizes that the file cannot fill, before there is memory for them."""
     if width * height > _MOST_PIXELS or width * height > _PIXELS_OF_A_BYTE[what] * len(contents):
         raise refused(
@@ -66,7 +68,7 @@ def _check_size(width: int, height: int, contents: bytes, what: str) -> None:
 def _pixels(image: Any, what: str, size: int) -> np.ndarray:
     try:
         array = np.asarray(image)
-    except _DAMAGED:
+    except DAMAGED:
         raise refused(f"Invalid {what} data. Received: {size} bytes") from None
     return array if array.ndim == 3 else array[..., None]
 
@@ -90,7 +92,12 @@ def decode_png(contents: bytes, channels: int, dtype: np.dtype) -> np.ndarray:
         pixels = png.decode_wide(contents) if wide else _narrow_png(contents)
     except ValueError as error:
         raise refused(f"Invalid PNG header or data: {error}. Received: {len(contents)} bytes") from None
-    pixels = _with_channels(pixels, channels)
+    gamma = png.file_gamma(contents) if channels == 1 and pixels.shape[-1] >= 3 else 0
+    pixels = (
+        png.grey_of_light(pixels[..., :3], gamma, dtype == np.uint8)
+        if gamma
+        else _with_channels(pixels, channels)
+    )
     if pixels.dtype == dtype:
         return pixels
     if dtype == np.uint16:
@@ -99,7 +106,7 @@ def decode_png(contents: bytes, channels: int, dtype: np.dtype) -> np.ndarray:
 
 
 def _narrow_png(contents: bytes) -> np.ndarray:
-    image = _open(contents, "PNG")
+    image = opened(contents, "PNG")
     transparent = "transparency" in image.info
     if image.mode == "P":
         image = image.convert("RGBA" if transparent else "RGB")
@@ -121,121 +128,10 @@ def _with_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
     color = pixels[..., : 1 if present < 3 else 3]
     if channels in (1, 2) and color.shape[-1] == 3:
         rounding = 16384 if pixels.dtype == np.uint16 else 0
-        color = ((color.astype(np.int64) @ _GRAY + rounding) >> 15).astype(pixels.dtype)[..., None]
+        color = ((color.astype(np.int64) @ png.GRAY + rounding) >> 15).astype(pixels.dtype)[..., None]
     elif channels >= 3 and color.shape[-1] == 1:
         color = np.repeat(color, 3, axis=-1)
     return np.concatenate([color, alpha], axis=-1) if channels in (2, 4) else np.ascontiguousarray(color)
-
-
-# ---------------------------------------------------------------- JPEG
-
-
-def jpeg_shape(contents: bytes) -> tuple[int, int, int]:
-    """Height, width and channels of a JPEG file.
-
-    Raises:
-      InvalidArgumentError: it is none.
-    """
-    at = 2
-    while contents[:2] == b"\xff\xd8" and at + 4 <= len(contents) and contents[at] == 0xFF:
-        marker = contents[at + 1]
-        if marker == 0xFF or 0xD0 <= marker <= 0xD7 or marker == 1:  # filling, or without a length
-            at += 1 if marker == 0xFF else 2
-            continue
-        (length,) = struct.unpack_from(">H", contents, at + 2)
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # the frame
-            if at + 10 > len(contents):
-                break
-            height, width, channels = struct.unpack_from(">HHB", contents, at + 5)
-            if not width or not height or channels not in (1, 3, 4):
-                break
-            return height, width, channels
-        if marker in (0xD9, 0xDA) or length < 2:
-            break
-        at += 2 + length
-    raise refused(f"Invalid JPEG data. Received: {len(contents)} bytes")
-
-
-def decode_jpeg(contents: bytes, channels: int, ratio: int = 1, recover: bool = False) -> np.ndarray:
-    """A JPEG file as uint8 `[height, width, channels]`.
-
-    Args:
-      contents: the file.
-      channels: 1 or 3; 0 for those of the file.
-      ratio: 1, 2, 4 or 8: how much smaller to decode it.
-      recover: fill up what is missing at the end instead of refusing.
-
-    Raises:
-      InvalidArgumentError: the file is damaged.
-    """
-    image = _open(contents, "JPEG")
-    bands = len(image.getbands())
-    mode = "L" if channels == 1 or (channels == 0 and bands == 1) else "RGB"
-    # Pillow takes the greatest scale that gives at least this; the library itself then rounds up
-    wanted = (image.width / ratio, image.height / ratio)
-    image.draft(mode if bands != 4 else None, wanted)  # type: ignore[arg-type]
-    if recover:
-        _load_truncated(image)
-    try:
-        image = image if image.mode == mode else image.convert(mode)
-    except _DAMAGED:
-        raise refused(f"Invalid JPEG data. Received: {len(contents)} bytes") from None
-    return _pixels(image, "JPEG", len(contents))
-
-
-def _load_truncated(image: Any) -> None:
-    """Decodes as far as the data goes; Pillow has only a module-wide switch for it."""
-    from PIL import ImageFile
-
-    before = ImageFile.LOAD_TRUNCATED_IMAGES
-    ImageFile.LOAD_TRUNCATED_IMAGES = True
-    try:
-        image.load()
-    except _DAMAGED:
-        raise refused("Invalid JPEG data") from None
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = before
-
-
-def encode_jpeg(
-    pixels: np.ndarray,
-    quality: int,
-    progressive: bool = False,
-    optimize: bool = False,
-    subsample: bool = True,
-    unit: str = "in",
-    density: tuple[int, int] = (300, 300),
-    xmp: bytes = b"",
-) -> bytes:
-    """A JPEG file of uint8 `[height, width, 1 or 3]` pixels.
-
-    Args:
-      pixels: the image.
-      quality: 0 to 100.
-      progressive: write progressive scans.
-      optimize: spend time on a smaller file.
-      subsample: store colours at half resolution.
-      unit: "in" or "cm", of `density`.
-      density: pixels per unit, horizontal and vertical.
-      xmp: metadata to embed.
-    """
-    from PIL import Image
-
-    options: dict[str, Any] = dict(
-        quality=quality,
-        progressive=progressive,
-        optimize=optimize,
-        subsampling=2 if subsample else 0,
-        dpi=density,
-    )
-    if xmp:
-        options["xmp"] = xmp
-    file = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "JPEG", **options)
-    data = bytearray(file.getvalue())
-    if unit == "cm" and data[6:10] == b"JFIF":
-        data[13] = 2  # Pillow writes densities per inch; the numbers stay, the unit is this byte
-    return bytes(data)
 
 
 # ---------------------------------------------------------------- GIF, BMP
@@ -249,14 +145,14 @@ def decode_gif(contents: bytes) -> np.ndarray:
     """
     from PIL import ImageSequence
 
-    image = _open(_on_its_first_frame(contents), "GIF")
+    image = opened(_on_its_first_frame(contents), "GIF")
     frames = []
     try:
         for frame in ImageSequence.Iterator(image):
             frames.append(_pixels(frame.convert("RGB"), "GIF", len(contents)))
             if len(frames) * image.width * image.height > _MOST_PIXELS:
                 raise refused(f"Invalid GIF data: too many frames. Received: {len(contents)} bytes")
-    except _DAMAGED:
+    except DAMAGED:
         raise refused(f"Invalid GIF data. Received: {len(contents)} bytes") from None
     return np.stack(frames)
 

@@ -7,6 +7,10 @@ import zlib
 
 import numpy as np
 
+# red, green and blue in 1/32768, as libpng rounds 0.299 and 0.587
+GRAY = np.array([9797, 19234, 3737], np.int64)
+_EVEN = range(95000, 105001)  # gammas, in 1/100000, that libpng takes for 1
+_SRGB = 45455
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 _GREATEST_RATIO = 1032  # of deflate: bytes that one byte can stand for
@@ -24,6 +28,53 @@ def bit_depth(contents: bytes) -> int:
     if len(contents) < 29 or contents[12:16] != b"IHDR":
         raise ValueError("no IHDR chunk")
     return contents[24]
+
+
+def file_gamma(contents: bytes) -> int:
+    """What the chunk gAMA or sRGB says, in 1/100000; 0 where there is neither, or it changes nothing."""
+    position, found = 8, 0
+    while position + 8 <= len(contents):
+        (length,) = struct.unpack_from(">I", contents, position)
+        kind = contents[position + 4 : position + 8]
+        if kind in (b"IDAT", b"PLTE"):
+            break
+        if kind == b"sRGB":
+            found = _SRGB
+        elif kind == b"gAMA" and length == 4 and not found and position + 12 <= len(contents):
+            (found,) = struct.unpack_from(">I", contents, position + 8)
+        position += 12 + length
+    return found if found and not {found, _inverse(found)} <= set(_EVEN) else 0
+
+
+def _inverse(gamma: int) -> int:
+    return int(1e10 / gamma + 0.5)
+
+
+def grey_of_light(colors: np.ndarray, gamma: int, narrow: bool) -> np.ndarray:
+    """Grey as libpng computes it where a file tells its gamma: of the light that the numbers stand for.
+
+    Args:
+      colors: uint8 or uint16 `[height, width, 3]`.
+      gamma: as `file_gamma` says.
+      narrow: 8 bits are wanted of 16, which takes coarser tables.
+
+    Returns:
+      `[height, width, 1]` of the same dtype.
+    """
+    drop = 5 if narrow and colors.dtype == np.uint16 else 0
+    most = np.iinfo(colors.dtype).max
+    steps = np.arange((most >> drop) + 1)
+    there, back = (_curve(steps, most, g) for g in (_inverse(gamma), _inverse(_inverse(gamma))))
+    light = there[colors >> drop].astype(np.int64) @ GRAY
+    grey = back[((light + 16384) >> 15) >> drop]
+    plain = (colors == colors[..., :1]).all(axis=-1)
+    return np.where(plain, colors[..., 0], grey)[..., None].astype(colors.dtype)
+
+
+def _curve(steps: np.ndarray, most: int, gamma: int) -> np.ndarray:
+    if gamma in _EVEN:
+        return steps * most // steps[-1]
+    return np.floor(most * (steps / steps[-1]) ** (gamma * 1e-5) + 0.5).astype(np.int64)
 
 
 def encode(pixels: np.ndarray, level: int = -1) -> bytes:

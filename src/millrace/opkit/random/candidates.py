@@ -23,6 +23,10 @@ class Sampler(ABC):
     def pick(self, stream: WordStream) -> int:
         """Draws a class."""
 
+    def picks(self, stream: WordStream, count: int) -> list[int]:
+        """Draws `count` classes, one after the other."""
+        return [self.pick(stream) for _ in range(count)]
+
     @abstractmethod
     def probability(self, classes: np.ndarray) -> np.ndarray:
         """The probability of each of `classes`, float64 of the same shape."""
@@ -52,8 +56,17 @@ class LogUniformSampler(Sampler):
 
     def pick(self, stream: WordStream) -> int:
         """Draws a class."""
+        return self.picks(stream, 1)[0]
+
+    def picks(self, stream: WordStream, count: int) -> list[int]:
+        """Draws `count` classes: the numbers of `WordStream.float64`, without a call for each."""
+        words = stream.words(2 * count)
+        exp, width, size = math.exp, self._log_size, self.size
         # Rounding may lead just beyond the end, where the classes start again.
-        return (int(math.exp(stream.float64() * self._log_size)) - 1) % self.size
+        return [
+            (int(exp(((upper & 0xFFFFF) << 32 | lower) * 2.0**-52 * width)) - 1) % size
+            for upper, lower in zip(words[::2], words[1::2], strict=True)
+        ]
 
     def probability(self, classes: np.ndarray) -> np.ndarray:
         """The probability of each of `classes`."""
@@ -134,12 +147,12 @@ def sample(
         # In the order of first appearance.
         found: dict[int, None] = {}
         tries = 0
-        while len(found) < count:
-            tries += 1
-            found.setdefault(sampler.pick(stream))
+        while missing := count - len(found):  # only when all of these are new, the last one is
+            tries += missing
+            found.update(dict.fromkeys(sampler.picks(stream, missing)))
         picked = list(found)
     else:
-        picked = [sampler.pick(stream) for _ in range(count)]
+        picked = sampler.picks(stream, count)
     classes = np.array(picked, np.int64)
     expected = [_expected(sampler.probability(c), count, tries) for c in (true_classes, classes)]
     return classes, expected[0], expected[1]

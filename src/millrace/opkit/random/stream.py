@@ -19,10 +19,23 @@ class WordStream:
     def word(self) -> int:
         """The next 32 random bits."""
         if not self._ready:
-            self._ready = words(np, self._state, 4 * self._batch)[::-1].tolist()
-            self._state = skip(np, self._state, self._batch)
-            self._batch = min(2 * self._batch, 1024)
+            self._read_on()
         return self._ready.pop()
+
+    def words(self, count: int) -> list[int]:
+        """The next `count` words."""
+        while len(self._ready) < count:
+            self._read_on()
+        start = len(self._ready) - count
+        taken = self._ready[start:]
+        del self._ready[start:]
+        taken.reverse()
+        return taken
+
+    def _read_on(self) -> None:
+        self._ready[:0] = words(np, self._state, 4 * self._batch)[::-1].tolist()  # the last is the next
+        self._state = skip(np, self._state, self._batch)
+        self._batch = min(2 * self._batch, 1024)
 
     def word64(self) -> int:
         """The next 64 random bits, lower half first."""

@@ -122,3 +122,34 @@ def predicate(op_type: str, types: frozenset[DType] | None, kernel: str, doc: st
 def nothing_from_nothing(xp: Any, dy: Any, dx: Any) -> Any:
     """`dx`, and 0 where no gradient comes in, also at a point where the slope is infinite or undefined."""
     return dx if dy.dtype.kind == "c" else xp.where(dy == 0, xp.zeros((), dx.dtype), dx)
+
+
+def handle(
+    signature: str,
+    state: Callable[[Any], Any],
+    doc: str,
+    room: str,
+    dims: tuple[int, ...] = (),
+    kernel: Callable[..., Any] | None = None,
+    effect: bool = False,
+    **attrs: Any,
+) -> OpDef:
+    """Declares an operation whose one result is a handle: the object itself, which the session keeps.
+
+    Args:
+      signature: `Type() -> name: resource`; in old graphs handles are references to strings.
+      state: from the attributes to the object, made at the first run.
+      doc: what the object is.
+      room: `__name__` of the declaring module.
+      dims: the shape of the handle.
+      kernel: `(xp, object, **attrs) -> (object, object)`, where the object is to be looked at first.
+      effect: whether it is never merged or left out.
+      **attrs: attributes.
+    """
+
+    def same(xp: Any, found: Any) -> tuple[Any, Any]:
+        return found, found
+
+    members = {"shape": lambda: dims, "kernel": kernel or same, "grad": NOT_DIFFERENTIABLE}
+    flags = {"doc": doc, "room": room, "state": state, "host": True, "effect": effect}
+    return make_opdef(signature, members, flags, attrs)

@@ -149,6 +149,10 @@ def power_sign(xp, var, m, lr, logbase, sign_decay, beta, grad):
     return var - lr * xp.exp(logbase * sign_decay * agreement) * grad, m
 
 
+POWERS = frozenset((ftrl, ftrl_v2, power_sign))
+"""Formulas with powers, of which NumPy may compute the last elements of an array in another way."""
+
+
 def _shrunk(xp, x, by):
     """`x` moved towards zero by `by`, stopping there."""
     return xp.sign(x) * xp.maximum(xp.abs(x) - by, xp.zeros_like(x))

@@ -15,13 +15,14 @@ from millrace.core.dtypes import INDEX, NUMERIC
 from millrace.core.errors import refusal
 from millrace.graph.attrs import flag
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, OpDef, make_opdef
+from millrace.opkit.state.update_formulas import POWERS
 
 Formula = Callable[..., Any]
 
 _GRADIENTS = ("grad", "delta")
 
 
-class _Update:
+class Update:
     """The kernel of an update.
 
     Attributes:
@@ -29,6 +30,7 @@ class _Update:
       variables: how many variables come first among the inputs.
       gradient: the gradient's place among the inputs.
       attr_names: the attributes that the formula takes.
+      exact: no element's value depends, in its last bits, on where in an array it stands.
     """
 
     def __init__(self, formula: Formula, variables: int, gradient: int, attr_names: tuple[str, ...]) -> None:
@@ -36,6 +38,7 @@ class _Update:
         self.variables = variables
         self.gradient = gradient
         self.attr_names = attr_names
+        self.exact = formula not in POWERS
 
     def _check(self, args: tuple[Any, ...], wanted: tuple[int, ...]) -> None:
         """All variables must have one shape, and the gradient the shape that fits it.
@@ -51,11 +54,12 @@ class _Update:
             raise _misshapen("gradient", wanted, args[self.gradient].shape)
 
     def __call__(self, xp: Any, *args: Any, **attrs: Any) -> Any:
+        """The new values of the variables."""
         self._check(args, args[0].shape)
         return self.formula(xp, *args, **attrs)
 
 
-class _RowUpdate(_Update):
+class _RowUpdate(Update):
     """The kernel of an update of some rows.
 
     Attributes:
@@ -99,7 +103,7 @@ def update(op_type: str, variables: str, inputs: str, formula: Formula, room: st
     """
     slots, names = variables.split(), inputs.split()
     gradient = len(slots) + next(i for i, n in enumerate(names) if n in _GRADIENTS)
-    kernel = _Update(formula, len(slots), gradient, tuple(attrs))
+    kernel = Update(formula, len(slots), gradient, tuple(attrs))
 
     def shape(*dims: shapes.Dims) -> Any:
         whole = _merged(dims[: len(slots)])

@@ -207,6 +207,12 @@ def _split_axis(dim: Any, rank: int) -> int:
     return axis % rank
 
 
+def _one_axis(split_dim: np.ndarray) -> int:
+    if split_dim.size != 1:
+        raise ValueError(f"split_dim must be one axis. Received: {split_dim.tolist()}")
+    return int(split_dim.reshape(-1)[0])
+
+
 @declare(
     "Split(split_dim: int32, value: T) -> output: num_split*T",
     T=ALL,
@@ -222,7 +228,7 @@ class Split:
             return [None] * num_split
         if split_dim.value is None:
             return [(None,) * len(value)] * num_split
-        axis = axis_in(int(split_dim.value.reshape(-1)[0]), len(value), "split_dim")
+        axis = axis_in(_one_axis(split_dim.value), len(value), "split_dim")
         length = value[axis]
         if length is not None and length % num_split:
             raise ValueError(f"dimension {axis} must be evenly divisible by {num_split}. Received: {length}")
@@ -259,7 +265,7 @@ class SplitV:
             return [None] * num_split
         if split_dim.value is None:
             return [(None,) * len(value)] * num_split
-        axis = axis_in(int(split_dim.value.reshape(-1)[0]), len(value), "split_dim")
+        axis = axis_in(_one_axis(split_dim.value), len(value), "split_dim")
         before, after = value[:axis], value[axis + 1 :]
         if size_splits.value is None:
             if num_split == 1:

@@ -51,9 +51,8 @@ def _draw(images: Any, boxes: Any, palette: Any) -> Any:
     for image, corners in zip(out, boxes, strict=True):
         for i, (y1, x1, y2, x2) in enumerate(corners.astype(np.float32)):
             color = palette[i % len(palette)]
-            with np.errstate(invalid="ignore"):
-                top, bottom = (int(np.float32(v) * np.float32(height - 1)) for v in (y1, y2))
-                left, right = (int(np.float32(v) * np.float32(width - 1)) for v in (x1, x2))
+            top, bottom = (_pixel(v, height) for v in (y1, y2))
+            left, right = (_pixel(v, width) for v in (x1, x2))
             if top > bottom or left > right or top >= height or bottom < 0 or left >= width or right < 0:
                 continue
             rows = slice(max(top, 0), min(bottom, height - 1) + 1)
@@ -67,6 +66,13 @@ def _draw(images: Any, boxes: Any, palette: Any) -> Any:
             if right < width:
                 image[rows, right] = color
     return out
+
+
+def _pixel(part: np.float32, length: int) -> int:
+    """A place on an axis; what fits no 64 bits, NaN too, becomes the smallest integer, as x86 converts it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        at = float(part * np.float32(length - 1))
+    return int(at) if -(2.0**63) <= at < 2.0**63 else -(2**63)
 
 
 @declare("DrawBoundingBoxes(images: T, boxes: float) -> output: T", T=_FLOATS, host=True)

@@ -16,7 +16,7 @@ from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.attrs import flag, integer, number, one_of, text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.image import pictures, png
+from millrace.opkit.image import jpeg, pictures, png
 from millrace.opkit.image.pictures import refused
 from millrace.opkit.rules.shape_rules import with_rank
 
@@ -43,14 +43,12 @@ def _check_channels(channels: int, allowed: tuple[int, ...], what: str) -> None:
         raise refused(f"channels must be one of {shown}{what}. Received: {channels}")
 
 
-def _still(
-    contents: bytes, channels: int, dtype: np.dtype, ratio: int = 1, recover: bool = False
-) -> np.ndarray:
+def _still(contents: bytes, channels: int, dtype: np.dtype, *of_jpeg: Any) -> np.ndarray:
     """JPEG, PNG or the one frame of a GIF: DecodeJpeg and DecodePng each read all of them."""
     kind = pictures.kind_of(contents)
     if kind == "jpeg":
         _check_channels(channels, (0, 1, 3), " for JPEG")
-        return _converted(pictures.decode_jpeg(contents, channels, ratio, recover), dtype)
+        return _converted(jpeg.decode(contents, channels, *of_jpeg), dtype)
     if kind == "png":
         return pictures.decode_png(contents, channels, dtype)
     if kind == "gif":
@@ -102,11 +100,14 @@ class DecodeJpeg:
     def shape(contents, channels):
         return _image_shape(contents, channels)
 
-    def kernel(xp, contents, channels, ratio, try_recover_truncated):
+    def kernel(
+        xp, contents, channels, ratio, fancy_upscaling, try_recover_truncated, acceptable_fraction, dct_method
+    ):
         _check_channels(channels, (0, 1, 3, 4), "")
         if ratio not in (1, 2, 4, 8):
             raise refused(f"ratio must be 1, 2, 4, or 8. Received: {ratio}")
-        return _still(_scalar_contents(contents), channels, np.dtype(np.uint8), ratio, try_recover_truncated)
+        how = ratio, fancy_upscaling, try_recover_truncated, acceptable_fraction, dct_method
+        return _still(_scalar_contents(contents), channels, np.dtype(np.uint8), *how)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -121,7 +122,17 @@ class DecodeAndCropJpeg:
         size = (None, None) if window is None else (int(window[2]), int(window[3]))
         return (*size, _image_shape(contents, channels)[2])  # type: ignore[index]
 
-    def kernel(xp, contents, crop_window, channels, ratio, try_recover_truncated):
+    def kernel(
+        xp,
+        contents,
+        crop_window,
+        channels,
+        ratio,
+        fancy_upscaling,
+        try_recover_truncated,
+        acceptable_fraction,
+        dct_method,
+    ):
         data = _scalar_contents(contents)
         if np.shape(crop_window) != (4,):
             raise refused(
@@ -130,7 +141,8 @@ class DecodeAndCropJpeg:
         if pictures.kind_of(data) != "jpeg":
             raise refused(f"Expected a JPEG image. Received: contents starting with {data[:16]!r}")
         _check_channels(channels, (0, 1, 3), " for JPEG")
-        pixels = pictures.decode_jpeg(data, channels, ratio, try_recover_truncated)
+        how = ratio, fancy_upscaling, try_recover_truncated, acceptable_fraction, dct_method
+        pixels = jpeg.decode(data, channels, *how)
         y, x, height, width = (int(v) for v in crop_window)
         fits = y >= 0 and x >= 0 and height > 0 and width > 0
         if not fits or y + height > pixels.shape[0] or x + width > pixels.shape[1]:
@@ -208,7 +220,7 @@ class DecodeImage:
         elif kind == "jpeg":
             if channels == 4:
                 raise refused("Channels must be in (None, 0, 1, 3) when decoding JPEG images. Received: 4")
-            pixels = pictures.decode_jpeg(data, channels)
+            pixels = jpeg.decode(data, channels)
         else:
             raise refused(f"Unable to decode bytes as JPEG, PNG, GIF, or BMP. Received: {data[:16]!r}")
         if dtype is dtypes.float32:
@@ -233,7 +245,8 @@ class ExtractJpegShape:
         return (3,)
 
     def kernel(xp, contents, output_type):
-        return np.array(pictures.jpeg_shape(_scalar_contents(contents)), output_type.np_dtype)
+        header = jpeg.read_header(_scalar_contents(contents))
+        return np.array([header.height, header.width, header.channels], output_type.np_dtype)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -299,7 +312,7 @@ class EncodeJpeg:
             raise refused(
                 f"format {format!r} expects {expected} channels. Received: shape {list(image.shape)}"
             )
-        contents = pictures.encode_jpeg(
+        contents = jpeg.encode(
             image,
             quality,
             progressive,
@@ -336,7 +349,7 @@ class EncodeJpegVariableQuality:
 
     def kernel(xp, images, quality):
         _check_jpeg(images, int(quality))
-        return np.array(pictures.encode_jpeg(images, int(quality)), object)
+        return np.array(jpeg.encode(images, int(quality)), object)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -382,10 +395,10 @@ def decode_jpeg(
       contents: string scalar, the file.
       channels: 1 grey, 3 RGB; 0 for those of the file.
       ratio: 1, 2, 4 or 8: how much smaller to decode it.
-      fancy_upscaling: kept for the signature; colours are always interpolated.
+      fancy_upscaling: colours of half resolution are interpolated.
       try_recover_truncated: accept files that end early.
-      acceptable_fraction: kept for the signature.
-      dct_method: kept for the signature; the accurate integer transform is used.
+      acceptable_fraction: the share of the rows that such a file must have otherwise; black follows.
+      dct_method: "INTEGER_FAST", the default, or "INTEGER_ACCURATE".
       name: op name; default "DecodeJpeg".
 
     Returns:

@@ -11,6 +11,7 @@ from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.attrs import flag, one_of, text
 from millrace.graph.attrs import shape as shape_attr
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
+from millrace.opkit.rules.families import handle
 from millrace.opkit.state.accumulators import Accumulator, SparseAccumulator
 from millrace.opkit.state.resource import of
 
@@ -25,45 +26,34 @@ _WAITS: dict[str, Any] = dict(effect=True, host=True, blocking=True)
 _NOW: dict[str, Any] = dict(effect=True, host=True)
 
 
-@declare("ConditionalAccumulator() -> handle: Ref[string]", **_COMMON, state=Accumulator, host=True)
-class ConditionalAccumulator:
-    """An accumulator of dense gradients."""
-
-    def shape():
-        return (2,)
-
-    def kernel(xp, state):
-        return state, state
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@declare("ResourceConditionalAccumulator() -> handle: resource", **_COMMON, state=Accumulator, host=True)
-class ResourceConditionalAccumulator:
-    """An accumulator of dense gradients."""
-
-    def shape():
-        return ()
-
-    def kernel(xp, state):
-        return state, state
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@declare(
-    "SparseConditionalAccumulator() -> handle: Ref[string]", **_COMMON, state=SparseAccumulator, host=True
+ConditionalAccumulator = handle(
+    "ConditionalAccumulator() -> handle: Ref[string]",
+    Accumulator,
+    "An accumulator of dense gradients.",
+    __name__,
+    dims=(2,),
+    **_COMMON,
 )
-class SparseConditionalAccumulator:
-    """An accumulator of gradients that are rows."""
 
-    def shape():
-        return (2,)
 
-    def kernel(xp, state):
-        return state, state
+ResourceConditionalAccumulator = handle(
+    "ResourceConditionalAccumulator() -> handle: resource",
+    Accumulator,
+    "An accumulator of dense gradients.",
+    __name__,
+    dims=(2,),
+    **_COMMON,
+)
 
-    grad = NOT_DIFFERENTIABLE
+
+SparseConditionalAccumulator = handle(
+    "SparseConditionalAccumulator() -> handle: Ref[string]",
+    SparseAccumulator,
+    "An accumulator of gradients that are rows.",
+    __name__,
+    dims=(2,),
+    **_COMMON,
+)
 
 
 def _apply_shape(handle, local_step, gradient):

@@ -4,12 +4,14 @@ makes it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from millrace.core import dtypes
 from millrace.core.errors import refusal
 from millrace.graph.attrs import flag, integer, shape_list, text, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
+from millrace.opkit.rules.families import handle
 from millrace.opkit.state.queues import PaddingQueue, PriorityQueue, Queue, ShuffleQueue
 from millrace.opkit.state.resource import of
 
@@ -21,97 +23,69 @@ _COMMON: dict[str, Any] = dict(
 )
 
 
-def _confirmed(queue: Queue, kind: type[Queue], attrs: dict[str, Any]) -> tuple[Queue, Queue]:
-    """The queue of a handle, which another operation of the same shared name may have made."""
-    if type(queue) is not kind:
-        raise refusal(f"Expected {queue.kind}, found {kind.kind}")
-    queue.asked_for(attrs)
-    return queue, queue
-
-
-@declare(
-    "FIFOQueueV2() -> handle: resource",
-    component_types=types(minimum=1),
-    **_COMMON,
-    state=Queue,
-    host=True,
-)
-class FIFOQueueV2:
-    """A first-in, first-out queue."""
-
-    def shape():
-        return ()
-
-    def kernel(xp, queue, **attrs):
-        return _confirmed(queue, Queue, attrs)
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@declare(
-    "PaddingFIFOQueueV2() -> handle: resource",
-    component_types=types(minimum=1),
-    **_COMMON,
-    state=PaddingQueue,
-    host=True,
-)
-class PaddingFIFOQueueV2:
-    """A first-in, first-out queue that pads the elements of a batch."""
-
-    def shape():
-        return ()
-
-    def kernel(xp, queue, **attrs):
-        return _confirmed(queue, PaddingQueue, attrs)
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@declare(
-    "RandomShuffleQueueV2() -> handle: resource",
-    component_types=types(minimum=1),
-    **_COMMON,
-    min_after_dequeue=integer(default=0),
-    seed=integer(default=0),
-    seed2=integer(default=0),
-    state=ShuffleQueue,
-    host=True,
-)
-class RandomShuffleQueueV2:
-    """A queue whose elements come out in random order."""
-
-    def shape():
-        return ()
-
-    def kernel(xp, queue, **attrs):
-        return _confirmed(queue, ShuffleQueue, attrs)
-
-    grad = NOT_DIFFERENTIABLE
-
-
 def _with_priority(attrs: Any) -> dict[str, Any]:
     """The attributes with the priority, which comes before the other components."""
     kinds, dims = (dtypes.int64, *attrs["component_types"]), ((), *attrs["shapes"])
     return {**attrs, "component_types": kinds, "shapes": dims}
 
 
-@declare(
+def _confirming(kind: type[Queue], seen: Callable[[Any], Any] = dict) -> Callable[..., Any]:
+    """The kernel of a handle: another operation of the same shared name may have made the queue."""
+
+    def kernel(xp: Any, queue: Queue, **attrs: Any) -> tuple[Queue, Queue]:
+        if type(queue) is not kind:
+            raise refusal(f"Expected {queue.kind}, found {kind.kind}")
+        queue.asked_for(seen(attrs))
+        return queue, queue
+
+    return kernel
+
+
+FIFOQueueV2 = handle(
+    "FIFOQueueV2() -> handle: resource",
+    Queue,
+    "A first-in, first-out queue.",
+    __name__,
+    kernel=_confirming(Queue),
+    component_types=types(minimum=1),
+    **_COMMON,
+)
+
+
+PaddingFIFOQueueV2 = handle(
+    "PaddingFIFOQueueV2() -> handle: resource",
+    PaddingQueue,
+    "A first-in, first-out queue that pads the elements of a batch.",
+    __name__,
+    kernel=_confirming(PaddingQueue),
+    component_types=types(minimum=1),
+    **_COMMON,
+)
+
+
+RandomShuffleQueueV2 = handle(
+    "RandomShuffleQueueV2() -> handle: resource",
+    ShuffleQueue,
+    "A queue whose elements come out in random order.",
+    __name__,
+    kernel=_confirming(ShuffleQueue),
+    component_types=types(minimum=1),
+    **_COMMON,
+    min_after_dequeue=integer(default=0),
+    seed=integer(default=0),
+    seed2=integer(default=0),
+)
+
+
+PriorityQueueV2 = handle(
     "PriorityQueueV2() -> handle: resource",
+    lambda attrs: PriorityQueue(_with_priority(attrs)),
+    "A queue ordered by the first component, an int64.",
+    __name__,
+    kernel=_confirming(PriorityQueue, _with_priority),
     component_types=types(default=()),
     **_COMMON,
-    state=lambda attrs: PriorityQueue(_with_priority(attrs)),
-    host=True,
 )
-class PriorityQueueV2:
-    """A queue ordered by the first component, an int64."""
-
-    def shape():
-        return ()
-
-    def kernel(xp, queue, **attrs):
-        return _confirmed(queue, PriorityQueue, _with_priority(attrs))
-
-    grad = NOT_DIFFERENTIABLE
 
 
 @declare(

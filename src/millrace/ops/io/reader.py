@@ -11,124 +11,74 @@ import numpy as np
 from millrace.graph.attrs import integer, text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.records import readers
+from millrace.opkit.rules.families import handle
 from millrace.opkit.state.queues import Queue
 from millrace.opkit.state.resource import of
 
 _COMMON: dict[str, Any] = dict(container=text(default=""), shared_name=text(default=""))
 
 
-@declare(
+WholeFileReaderV2 = handle(
     "WholeFileReaderV2() -> reader_handle: resource",
+    lambda attrs: readers.WholeFileReader(),
+    "Reads whole files.",
+    __name__,
     **_COMMON,
-    state=lambda attrs: readers.WholeFileReader(),
-    host=True,
 )
-class WholeFileReaderV2:
-    """Reads whole files."""
-
-    def shape():
-        return ()
-
-    def kernel(xp, reader):
-        return reader, reader
-
-    grad = NOT_DIFFERENTIABLE
 
 
-@declare(
+IdentityReaderV2 = handle(
     "IdentityReaderV2() -> reader_handle: resource",
+    lambda attrs: readers.IdentityReader(),
+    "Gives its work back.",
+    __name__,
     **_COMMON,
-    state=lambda attrs: readers.IdentityReader(),
-    host=True,
 )
-class IdentityReaderV2:
-    """Gives its work back."""
-
-    def shape():
-        return ()
-
-    def kernel(xp, reader):
-        return reader, reader
-
-    grad = NOT_DIFFERENTIABLE
 
 
-@declare(
+TextLineReaderV2 = handle(
     "TextLineReaderV2() -> reader_handle: resource",
+    lambda attrs: readers.TextLineReader(attrs["skip_header_lines"]),
+    "Reads lines.",
+    __name__,
     skip_header_lines=integer(default=0),
     **_COMMON,
-    state=lambda attrs: readers.TextLineReader(attrs["skip_header_lines"]),
-    host=True,
 )
-class TextLineReaderV2:
-    """Reads lines."""
-
-    def shape():
-        return ()
-
-    def kernel(xp, reader):
-        return reader, reader
-
-    grad = NOT_DIFFERENTIABLE
 
 
-@declare(
+TFRecordReaderV2 = handle(
     "TFRecordReaderV2() -> reader_handle: resource",
+    lambda attrs: readers.TFRecordReader(attrs["compression_type"]),
+    "Reads records.",
+    __name__,
     **_COMMON,
     compression_type=text(default=""),
-    state=lambda attrs: readers.TFRecordReader(attrs["compression_type"]),
-    host=True,
 )
-class TFRecordReaderV2:
-    """Reads records."""
-
-    def shape():
-        return ()
-
-    def kernel(xp, reader):
-        return reader, reader
-
-    grad = NOT_DIFFERENTIABLE
 
 
-@declare(
-    "LMDBReader() -> reader_handle: resource", **_COMMON, state=lambda attrs: readers.LMDBReader(), host=True
+LMDBReader = handle(
+    "LMDBReader() -> reader_handle: resource",
+    lambda attrs: readers.LMDBReader(),
+    "Reads LMDB databases.",
+    __name__,
+    **_COMMON,
 )
-class LMDBReader:
-    """Reads LMDB databases."""
-
-    def shape():
-        return ()
-
-    def kernel(xp, reader):
-        return reader, reader
-
-    grad = NOT_DIFFERENTIABLE
 
 
-@declare(
+FixedLengthRecordReaderV2 = handle(
     "FixedLengthRecordReaderV2() -> reader_handle: resource",
+    lambda a: readers.FixedLengthRecordReader(
+        a["record_bytes"], a["header_bytes"], a["footer_bytes"], a["hop_bytes"], a["encoding"]
+    ),
+    "Reads pieces of one length.",
+    __name__,
     record_bytes=integer(),
     header_bytes=integer(default=0),
     footer_bytes=integer(default=0),
     hop_bytes=integer(default=0),
     **_COMMON,
     encoding=text(default=""),
-    state=lambda a: readers.FixedLengthRecordReader(
-        a["record_bytes"], a["header_bytes"], a["footer_bytes"], a["hop_bytes"], a["encoding"]
-    ),
-    host=True,
 )
-class FixedLengthRecordReaderV2:
-    """Reads pieces of one length."""
-
-    def shape():
-        return ()
-
-    def kernel(xp, reader):
-        return reader, reader
-
-    grad = NOT_DIFFERENTIABLE
 
 
 @declare(

@@ -304,7 +304,10 @@ def matrix_diag(
 def _padding(value: Any, like: Tensor) -> Tensor:
     """A number as a tensor of the dtype it pads."""
     if isinstance(value, int | float) and not like.dtype.is_bool:
-        value = np.array(value, like.dtype.np_dtype)
+        try:
+            value = np.array(value, like.dtype.np_dtype)
+        except OverflowError:
+            raise ValueError(f"padding_value must fit {like.dtype.name}. Received: {value}") from None
     return to_tensor(
         bool(value) if like.dtype.is_bool and isinstance(value, int) else value, like.dtype.base_dtype
     )

@@ -85,8 +85,8 @@ class MatMul:
         if inner_a is None or inner_a != inner_b:
             return None
         if turn_a:
-            return (lambda a, b: np.matmul(a.T, b.T)) if turn_b else (lambda a, b: np.matmul(a.T, b))
-        return (lambda a, b: np.matmul(a, b.T)) if turn_b else np.matmul
+            return (lambda a, b: a.T.dot(b.T)) if turn_b else (lambda a, b: a.T.dot(b))
+        return (lambda a, b: a.dot(b.T)) if turn_b else np.ndarray.dot  # half of the time of `np.matmul`
 
     def grad(op, dy):
         a, b = conj(op.inputs[0]), conj(op.inputs[1])

@@ -13,7 +13,7 @@ from millrace.core.dtypes import COMPLEX
 from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import Dims
-from millrace.graph.opdef import declare
+from millrace.graph.opdef import OpDef, make_opdef
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.shape_rules import at_least
 
@@ -41,88 +41,36 @@ def _count(x: Tensor, rank: int) -> Tensor:
     return raw.Prod(raw.Shape(x)[-rank:], np.array([0], np.int32))
 
 
-@declare("FFT(input: Tcomplex) -> output: Tcomplex", Tcomplex=COMPLEX)
-class FFT:
-    """The Fourier transform over the last axis."""
+def _complex(signature: str, rank: int, inverse: bool, other: str, doc: str) -> OpDef:
+    """Declares a transform of `rank` axes; `other` is the way back."""
 
-    def shape(input):
-        return at_least(input, 1)
+    def shape(input: Dims) -> Dims:
+        return at_least(input, rank)
 
-    def kernel(xp, input):
-        return _transform(xp, input, 1, False)
+    def kernel(xp: Any, input: Any) -> Any:
+        return _transform(xp, input, rank, inverse)
 
-    def grad(op, dy):
-        return _scaled(raw.IFFT(dy), dy, 1, False)
+    def grad(op: Any, dy: Tensor) -> Tensor:
+        return _scaled(getattr(raw, other)(dy), dy, rank, inverse)
 
-
-@declare("IFFT(input: Tcomplex) -> output: Tcomplex", Tcomplex=COMPLEX)
-class IFFT:
-    """The inverse Fourier transform over the last axis."""
-
-    def shape(input):
-        return at_least(input, 1)
-
-    def kernel(xp, input):
-        return _transform(xp, input, 1, True)
-
-    def grad(op, dy):
-        return _scaled(raw.FFT(dy), dy, 1, True)
+    members = {"shape": shape, "kernel": kernel, "grad": grad}
+    return make_opdef(signature, members, {"doc": doc, "room": __name__}, {"Tcomplex": COMPLEX})
 
 
-@declare("FFT2D(input: Tcomplex) -> output: Tcomplex", Tcomplex=COMPLEX)
-class FFT2D:
-    """The Fourier transform over the last two axes."""
-
-    def shape(input):
-        return at_least(input, 2)
-
-    def kernel(xp, input):
-        return _transform(xp, input, 2, False)
-
-    def grad(op, dy):
-        return _scaled(raw.IFFT2D(dy), dy, 2, False)
-
-
-@declare("IFFT2D(input: Tcomplex) -> output: Tcomplex", Tcomplex=COMPLEX)
-class IFFT2D:
-    """The inverse Fourier transform over the last two axes."""
-
-    def shape(input):
-        return at_least(input, 2)
-
-    def kernel(xp, input):
-        return _transform(xp, input, 2, True)
-
-    def grad(op, dy):
-        return _scaled(raw.FFT2D(dy), dy, 2, True)
-
-
-@declare("FFT3D(input: Tcomplex) -> output: Tcomplex", Tcomplex=COMPLEX)
-class FFT3D:
-    """The Fourier transform over the last three axes."""
-
-    def shape(input):
-        return at_least(input, 3)
-
-    def kernel(xp, input):
-        return _transform(xp, input, 3, False)
-
-    def grad(op, dy):
-        return _scaled(raw.IFFT3D(dy), dy, 3, False)
-
-
-@declare("IFFT3D(input: Tcomplex) -> output: Tcomplex", Tcomplex=COMPLEX)
-class IFFT3D:
-    """The inverse Fourier transform over the last three axes."""
-
-    def shape(input):
-        return at_least(input, 3)
-
-    def kernel(xp, input):
-        return _transform(xp, input, 3, True)
-
-    def grad(op, dy):
-        return _scaled(raw.FFT3D(dy), dy, 3, True)
+# fmt: off
+FFT = _complex("FFT(input: Tcomplex) -> output: Tcomplex", 1, False, "IFFT",
+    "The Fourier transform over the last axis.")
+IFFT = _complex("IFFT(input: Tcomplex) -> output: Tcomplex", 1, True, "FFT",
+    "The inverse Fourier transform over the last axis.")
+FFT2D = _complex("FFT2D(input: Tcomplex) -> output: Tcomplex", 2, False, "IFFT2D",
+    "The Fourier transform over the last two axes.")
+IFFT2D = _complex("IFFT2D(input: Tcomplex) -> output: Tcomplex", 2, True, "FFT2D",
+    "The inverse Fourier transform over the last two axes.")
+FFT3D = _complex("FFT3D(input: Tcomplex) -> output: Tcomplex", 3, False, "IFFT3D",
+    "The Fourier transform over the last three axes.")
+IFFT3D = _complex("IFFT3D(input: Tcomplex) -> output: Tcomplex", 3, True, "FFT3D",
+    "The inverse Fourier transform over the last three axes.")
+# fmt: on
 
 
 # ---------------------------------------------------------------- real to complex and back
@@ -214,88 +162,53 @@ def _inverse_real_gradient(op: Any, dy: Tensor, rank: int, forward: str) -> tupl
     return _pad_last(scaled, missing, rank), None
 
 
-@declare("RFFT(input: float, fft_length: int32) -> output: complex64", static=("fft_length",))
-class RFFT:
-    """The non-negative frequencies of real signals, over the last axis."""
+def _real(signature: str, rank: int, other: str, doc: str) -> OpDef:
+    """Declares the transform of real signals; its gradient goes by the complex transform `other`."""
 
-    def shape(input, fft_length):
-        return _real_shape(input, fft_length, 1, True)
+    def shape(input: Dims, fft_length: Known) -> Dims:
+        return _real_shape(input, fft_length, rank, True)
 
-    def kernel(xp, input, fft_length):
-        return _real_transform(xp, input, fft_length, 1)
+    def kernel(xp: Any, input: Any, fft_length: Any) -> Any:
+        return _real_transform(xp, input, fft_length, rank)
 
-    def grad(op, dy):
-        return _real_gradient(op, dy, 1, "IFFT")
+    def grad(op: Any, dy: Tensor) -> tuple[Tensor, None]:
+        return _real_gradient(op, dy, rank, other)
 
-
-@declare("IRFFT(input: complex64, fft_length: int32) -> output: float", static=("fft_length",))
-class IRFFT:
-    """Real signals from their non-negative frequencies, over the last axis."""
-
-    def shape(input, fft_length):
-        return _real_shape(input, fft_length, 1, False)
-
-    def kernel(xp, input, fft_length):
-        return _inverse_real_transform(xp, input, fft_length, 1)
-
-    def grad(op, dy):
-        return _inverse_real_gradient(op, dy, 1, "RFFT")
+    members = {"shape": shape, "kernel": kernel, "grad": grad}
+    return make_opdef(signature, members, {"doc": doc, "room": __name__, "static": _LENGTH}, {})
 
 
-@declare("RFFT2D(input: float, fft_length: int32) -> output: complex64", static=("fft_length",))
-class RFFT2D:
-    """The non-negative frequencies of real signals, over the last two axes."""
+def _inverse_real(signature: str, rank: int, other: str, doc: str) -> OpDef:
+    """Declares the way back; `other` is the way there."""
 
-    def shape(input, fft_length):
-        return _real_shape(input, fft_length, 2, True)
+    def shape(input: Dims, fft_length: Known) -> Dims:
+        return _real_shape(input, fft_length, rank, False)
 
-    def kernel(xp, input, fft_length):
-        return _real_transform(xp, input, fft_length, 2)
+    def kernel(xp: Any, input: Any, fft_length: Any) -> Any:
+        return _inverse_real_transform(xp, input, fft_length, rank)
 
-    def grad(op, dy):
-        return _real_gradient(op, dy, 2, "IFFT2D")
+    def grad(op: Any, dy: Tensor) -> tuple[Tensor, None]:
+        return _inverse_real_gradient(op, dy, rank, other)
 
-
-@declare("IRFFT2D(input: complex64, fft_length: int32) -> output: float", static=("fft_length",))
-class IRFFT2D:
-    """Real signals from their non-negative frequencies, over the last two axes."""
-
-    def shape(input, fft_length):
-        return _real_shape(input, fft_length, 2, False)
-
-    def kernel(xp, input, fft_length):
-        return _inverse_real_transform(xp, input, fft_length, 2)
-
-    def grad(op, dy):
-        return _inverse_real_gradient(op, dy, 2, "RFFT2D")
+    members = {"shape": shape, "kernel": kernel, "grad": grad}
+    return make_opdef(signature, members, {"doc": doc, "room": __name__, "static": _LENGTH}, {})
 
 
-@declare("RFFT3D(input: float, fft_length: int32) -> output: complex64", static=("fft_length",))
-class RFFT3D:
-    """The non-negative frequencies of real signals, over the last three axes."""
-
-    def shape(input, fft_length):
-        return _real_shape(input, fft_length, 3, True)
-
-    def kernel(xp, input, fft_length):
-        return _real_transform(xp, input, fft_length, 3)
-
-    def grad(op, dy):
-        return _real_gradient(op, dy, 3, "IFFT3D")
-
-
-@declare("IRFFT3D(input: complex64, fft_length: int32) -> output: float", static=("fft_length",))
-class IRFFT3D:
-    """Real signals from their non-negative frequencies, over the last three axes."""
-
-    def shape(input, fft_length):
-        return _real_shape(input, fft_length, 3, False)
-
-    def kernel(xp, input, fft_length):
-        return _inverse_real_transform(xp, input, fft_length, 3)
-
-    def grad(op, dy):
-        return _inverse_real_gradient(op, dy, 3, "RFFT3D")
+_LENGTH = frozenset(("fft_length",))
+# fmt: off
+RFFT = _real("RFFT(input: float, fft_length: int32) -> output: complex64", 1, "IFFT",
+    "The non-negative frequencies of real signals, over the last axis.")
+IRFFT = _inverse_real("IRFFT(input: complex64, fft_length: int32) -> output: float", 1, "RFFT",
+    "Real signals from their non-negative frequencies, over the last axis.")
+RFFT2D = _real("RFFT2D(input: float, fft_length: int32) -> output: complex64", 2, "IFFT2D",
+    "The non-negative frequencies of real signals, over the last two axes.")
+IRFFT2D = _inverse_real("IRFFT2D(input: complex64, fft_length: int32) -> output: float", 2, "RFFT2D",
+    "Real signals from their non-negative frequencies, over the last two axes.")
+RFFT3D = _real("RFFT3D(input: float, fft_length: int32) -> output: complex64", 3, "IFFT3D",
+    "The non-negative frequencies of real signals, over the last three axes.")
+IRFFT3D = _inverse_real("IRFFT3D(input: complex64, fft_length: int32) -> output: float", 3, "RFFT3D",
+    "Real signals from their non-negative frequencies, over the last three axes.")
+# fmt: on
 
 
 # ---------------------------------------------------------------- public

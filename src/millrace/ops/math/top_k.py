@@ -34,7 +34,17 @@ def _shape(input: Any, k: int | None) -> list[Any]:
 def _largest(xp: Any, x: Any, k: int) -> Any:
     if x.ndim < 1 or k < 0 or x.shape[-1] < k:
         raise windows.refused(f"input must have at least k = {k} columns. Received: shape {list(x.shape)}")
+    if k == 1 and np.issubdtype(x.dtype, np.floating):
+        return _first_largest(xp, x)
     return xp.top_k(x, k)
+
+
+def _first_largest(xp: Any, x: Any) -> Any:
+    """The largest of each row alone, which passes over NaN as `argmax` does, and its place."""
+    number = ~xp.isnan(x)
+    at = xp.argmax(xp.where(number, x, np.asarray(-np.inf, x.dtype)), axis=-1)[..., None]
+    at = xp.where(xp.take_along_axis(number, at, -1), at, xp.argmax(number, axis=-1)[..., None])
+    return xp.take_along_axis(x, at, -1), at.astype(np.int32)
 
 
 def _scattered(op: Any, dy: Tensor) -> Tensor:

@@ -154,7 +154,7 @@ class SparseCross:
         out_type,
         internal_type,
     ):
-        hashed = internal_type is int64
+        hashed = int64 in (internal_type, out_type)
         return _crosses(_hash, indices, values, shapes, dense_inputs, hashed, num_buckets, hash_key, out_type)
 
     grad = NOT_DIFFERENTIABLE
@@ -179,7 +179,7 @@ class SparseFeatureCross:
         return parts(None, 2)
 
     def kernel(xp, indices, values, shapes, dense, hashed_output, num_buckets, out_type, internal_type):
-        hashed = internal_type is int64
+        hashed = int64 in (internal_type, out_type)
         return _crosses(_mixed, indices, values, shapes, dense, hashed, num_buckets, _DEFAULT_KEY, out_type)
 
     grad = NOT_DIFFERENTIABLE
@@ -207,7 +207,7 @@ class SparseFeatureCrossV2:
     def kernel(
         xp, indices, values, shapes, dense, hashed_output, num_buckets, hash_key, out_type, internal_type
     ):
-        hashed = internal_type is int64
+        hashed = int64 in (internal_type, out_type)
         return _crosses(_hash, indices, values, shapes, dense, hashed, num_buckets, hash_key, out_type)
 
     grad = NOT_DIFFERENTIABLE

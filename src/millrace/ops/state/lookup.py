@@ -16,10 +16,16 @@ from millrace.graph import attrs
 from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.attrs import flag, integer, number, text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
+from millrace.opkit.rules.families import handle
 from millrace.opkit.state.tables import DenseTable, StaticTable, Table, read_text_file
 from millrace.opkit.text.pieces import array_of, strings
 
-_NAMES = {"container": text(""), "shared_name": text(""), "use_node_name_sharing": flag(False)}
+_KINDS: dict[str, Any] = {"key_dtype": dtype_attr(), "value_dtype": dtype_attr()}
+_NAMES: dict[str, Any] = {
+    "container": text(""),
+    "shared_name": text(""),
+    "use_node_name_sharing": flag(False),
+}
 
 
 def _static(attrs: Any) -> StaticTable:
@@ -37,68 +43,38 @@ def _dense(attrs: Any) -> DenseTable:
 # --- tables ------------------------------------------------------------------------------------------------
 
 
-@declare(
+HashTableV2 = handle(
     "HashTableV2() -> table_handle: resource",
-    state=_static,
-    key_dtype=dtype_attr(),
-    value_dtype=dtype_attr(),
+    _static,
+    "A table that an initializer fills once.",
+    __name__,
     effect=True,
-    host=True,
+    **_KINDS,
     **_NAMES,
 )
-class HashTableV2:
-    """A table that an initializer fills once."""
-
-    def shape():
-        return ()
-
-    def kernel(xp, state):
-        return state, state
-
-    grad = NOT_DIFFERENTIABLE
 
 
-@declare(
+MutableHashTableV2 = handle(
     "MutableHashTableV2() -> table_handle: resource",
-    state=_mutable,
-    key_dtype=dtype_attr(),
-    value_dtype=dtype_attr(),
+    _mutable,
+    "A table of scalars that programs fill and change.",
+    __name__,
     effect=True,
-    host=True,
+    **_KINDS,
     **_NAMES,
 )
-class MutableHashTableV2:
-    """A table of scalars that programs fill and change."""
-
-    def shape():
-        return ()
-
-    def kernel(xp, state):
-        return state, state
-
-    grad = NOT_DIFFERENTIABLE
 
 
-@declare(
+MutableHashTableOfTensorsV2 = handle(
     "MutableHashTableOfTensorsV2() -> table_handle: resource",
-    state=_mutable,
-    key_dtype=dtype_attr(),
-    value_dtype=dtype_attr(),
-    value_shape=attrs.shape(()),
+    _mutable,
+    "A table of tensors that programs fill and change.",
+    __name__,
     effect=True,
-    host=True,
+    **_KINDS,
+    value_shape=attrs.shape(()),
     **_NAMES,
 )
-class MutableHashTableOfTensorsV2:
-    """A table of tensors that programs fill and change."""
-
-    def shape():
-        return ()
-
-    def kernel(xp, state):
-        return state, state
-
-    grad = NOT_DIFFERENTIABLE
 
 
 @declare(
@@ -279,50 +255,38 @@ class LookupTableExportV2:
 # --- old graphs: handles are references to strings ------------------------------------------------------
 
 
-@declare(
+HashTable = handle(
     "HashTable() -> table_handle: Ref[string]",
-    state=_static,
-    key_dtype=dtype_attr(),
-    value_dtype=dtype_attr(),
+    _static,
+    "`HashTableV2` of old graphs.",
+    __name__,
     effect=True,
-    host=True,
+    **_KINDS,
     **_NAMES,
 )
-class HashTable:
-    """`HashTableV2` of old graphs."""
-
-    shape, kernel, grad = HashTableV2.shape, HashTableV2.kernel, NOT_DIFFERENTIABLE
 
 
-@declare(
+MutableHashTable = handle(
     "MutableHashTable() -> table_handle: Ref[string]",
-    state=_mutable,
-    key_dtype=dtype_attr(),
-    value_dtype=dtype_attr(),
+    _mutable,
+    "`MutableHashTableV2` of old graphs.",
+    __name__,
     effect=True,
-    host=True,
+    **_KINDS,
     **_NAMES,
 )
-class MutableHashTable:
-    """`MutableHashTableV2` of old graphs."""
-
-    shape, kernel, grad = MutableHashTableV2.shape, MutableHashTableV2.kernel, NOT_DIFFERENTIABLE
 
 
-@declare(
+MutableHashTableOfTensors = handle(
     "MutableHashTableOfTensors() -> table_handle: Ref[string]",
-    state=_mutable,
-    key_dtype=dtype_attr(),
-    value_dtype=dtype_attr(),
-    value_shape=attrs.shape(()),
+    _mutable,
+    "`MutableHashTableOfTensorsV2` of old graphs.",
+    __name__,
     effect=True,
-    host=True,
+    **_KINDS,
+    value_shape=attrs.shape(()),
     **_NAMES,
 )
-class MutableHashTableOfTensors:
-    """`MutableHashTableOfTensorsV2` of old graphs."""
-
-    shape, kernel, grad = MutableHashTableV2.shape, MutableHashTableV2.kernel, NOT_DIFFERENTIABLE
 
 
 @declare(

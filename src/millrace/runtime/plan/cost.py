@@ -21,13 +21,15 @@ _CALL = 1.2e-6  # seconds for one step of the interpreter beside the work itself
 _NUMPY_BYTES = 5e9  # bytes a second through NumPy
 _NUMPY_FLOPS = 80e9
 _XLA_CALL = 60e-6  # seconds for one call of a compiled program
+_XLA_VALUE = 1.5e-6  # seconds for each value that a program takes or gives
+_XLA_STEP = 1e-6  # seconds for each operation of a program, however small
 _XLA_BYTES = 8e9
 _XLA_FLOPS = 180e9
 _FUSED = 0.25  # part of the bytes that is left when elementwise steps are fused
 _COMPILE = 0.3  # seconds for any program
 _COMPILE_STEP = 7e-3  # seconds for each operation
 _LOOP_TRIPS = 20  # how often a loop is taken to run
-_PATIENCE = 10  # a program that ran n times is taken to run this many times n more
+_PATIENCE = 16  # a program that ran n times is taken to run this many times n more
 _FREQUENT = {
     "Tanh": 12,
     "Sigmoid": 12,
@@ -52,6 +54,7 @@ class Cost:
       known: False where shapes are missing.
       operations: how many of them there are to compile.
       segments: how many programs they make.
+      values: how many values these programs take and give.
     """
 
     steps: float
@@ -60,6 +63,7 @@ class Cost:
     known: bool
     operations: int
     segments: int = 1
+    values: int = 0
 
     @property
     def interpreted(self) -> float:
@@ -69,7 +73,8 @@ class Cost:
     @property
     def compiled(self) -> float:
         """Seconds as compiled programs."""
-        return self.segments * _XLA_CALL + self.bytes * _FUSED / _XLA_BYTES + self.flops / _XLA_FLOPS
+        calls = self.segments * _XLA_CALL + self.values * _XLA_VALUE + self.operations * _XLA_STEP
+        return calls + self.bytes * _FUSED / _XLA_BYTES + self.flops / _XLA_FLOPS
 
     @property
     def compile_time(self) -> float:
@@ -95,7 +100,8 @@ def promotion(plan: Plan) -> float:
 def of_segments(plan: Plan, segments: Sequence[Segment]) -> Cost:
     """The cost of the parts of `plan` that can be compiled; host steps cost the same either way."""
     steps = [step for segment in segments for step in segment.steps]
-    return replace(estimate(replace(plan, steps=steps)), segments=len(segments))
+    values = sum(len(segment.inputs) + len(segment.outputs) for segment in segments)
+    return replace(estimate(replace(plan, steps=steps)), segments=len(segments), values=values)
 
 
 def compile_seconds(operations: int) -> float:

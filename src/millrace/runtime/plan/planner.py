@@ -255,11 +255,6 @@ class _Versions:
                         last[cell_key(variable)] = place
             if op.opdef.has_body:
                 last.update((key, place) for key in body_cells(op))
-        for fetch in self.fetches:
-            if isinstance(fetch, Tensor) and fetch in self.rereads:
-                variable = self._variable(self.rereads[fetch])
-                if variable is not None:
-                    last[cell_key(variable)] = len(self.order)
         return last
 
     def _describe(self, value: int, tensor: Tensor) -> None:
@@ -450,7 +445,7 @@ class _Versions:
         if not isinstance(fetch, Tensor):
             return -1
         if fetch in self.rereads:
-            return self._version(self.rereads[fetch], self.after.get(fetch.op, 0), True)
+            return self._version(self.rereads[fetch], 0, True)  # an argument has nothing before it
         if fetch in self.fed:
             return self.ids[fetch]
         if is_ref(fetch.dtype) and fetch.op.type in VARIABLE_TYPES:

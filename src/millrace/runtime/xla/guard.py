@@ -14,6 +14,7 @@ import numpy as np
 
 from millrace.core import errors
 from millrace.graph.operation import Operation
+from millrace.runtime.xla.executables import Kept
 from millrace.runtime.xla.products import ON_HOST, is_variable, read, walk
 
 Rows = list[tuple[Operation, Callable[[], Exception]]]
@@ -25,6 +26,8 @@ _SIMPLE: dict[str, Callable[..., Any]] = ON_HOST | {
     "reduce_and": lambda x, axes, **_: np.logical_and.reduce(x, axes),
     "reduce_or": lambda x, axes, **_: np.logical_or.reduce(x, axes),
     "stack": lambda *xs, axis: np.stack(xs, axis),
+    "reshape": lambda x, new_sizes, **_: np.reshape(x, new_sizes),
+    "concatenate": lambda *xs, dimension: np.concatenate(xs, dimension),
 }
 """What NumPy computes alike: enough for labels and rows that must lie in a range."""
 
@@ -51,8 +54,9 @@ class Guard:
         self._eqns = eqns
         self._held = held
         self._rows = rows
-        self._function = jax.jit(self._traced)
+        self._function = Kept(self._traced)
         self._simple = all(eqn.primitive.name in _SIMPLE for eqn in eqns)
+        self._on_host, self._last = _once(eqns, held, known) if self._simple else ([], held)
 
     @classmethod
     def of(cls, program: Any, args: Sequence[Any], rows: Rows) -> Guard | None:
@@ -91,15 +95,34 @@ class Guard:
 
     def _computed(self, values: Sequence[Any]) -> Any:
         env = self._known | dict(zip(self._invars, values, strict=True))
-        for eqn in self._eqns:
-            args = [env[v] if is_variable(v) else v.val for v in eqn.invars]
-            env[eqn.outvars[0]] = _SIMPLE[eqn.primitive.name](*args, **eqn.params)
-        return read(env, self._held)
+        for verb, takes, made, params in self._on_host:
+            env[made] = verb(*[env[v] for v in takes], **params)
+        return read(env, self._last)
 
     def _traced(self, *values: Any) -> Any:
         env = self._known | dict(zip(self._invars, jax.tree.leaves(values), strict=True))
         walk(self._eqns, env)
         return read(env, self._held)
+
+
+def _once(eqns: list[Any], held: Any, known: dict[Any, Any]) -> tuple[list[Any], Any]:
+    """Simple equations as (function, names of the arguments, of the result, parameters), each computed once:
+    several operations look at the same rows; and the name of the last result. Literals are added to `known`.
+    """
+    steps: list[Any] = []
+    same: dict[Any, Any] = {}  # variable -> the first that has its value
+    found: dict[Any, Any] = {}
+    for eqn in eqns:
+        takes = [same.get(v, v) if is_variable(v) else f"{v.aval} {v.val!r}" for v in eqn.invars]
+        known.update((name, np.asarray(v.val)) for name, v in zip(takes, eqn.invars) if not is_variable(v))
+        key = (eqn.primitive.name, *takes, repr(eqn.params))
+        made = eqn.outvars[0]
+        if key in found:
+            same[made] = found[key]
+            continue
+        found[key] = made
+        steps.append((_SIMPLE[eqn.primitive.name], takes, made, eqn.params))
+    return steps, same.get(held, held)
 
 
 def raise_failed(rows: Rows, held: Any) -> None:

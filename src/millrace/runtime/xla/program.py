@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,35 +23,26 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.experimental import serialize_executable
 from jax.extend import core as jax_core
 
 from millrace.core import shapes
 from millrace.core.progress import long_work
 from millrace.dialect.jax.control import Checks, Uncompilable
-from millrace.dialect.jax.conv import many_cores
 from millrace.graph.operation import Operation
 from millrace.runtime.commit import held
 from millrace.runtime.plan import bounds, cost
 from millrace.runtime.plan.planner import Plan
 from millrace.runtime.plan.segments import Segment
-from millrace.runtime.xla import cache as xla_cache
 from millrace.runtime.xla import native as xla_native
 from millrace.runtime.xla.collector import keep_interrupts
+from millrace.runtime.xla.executables import Kept, compiled_for
 from millrace.runtime.xla.guard import Guard, raise_failed
 from millrace.runtime.xla.layers import layers
 from millrace.runtime.xla.loops import has_loops, with_fast_loops
 from millrace.runtime.xla.lowering import as_output, run_steps
-from millrace.runtime.xla.memory import keep_memory, release_memory
+from millrace.runtime.xla.memory import keep_memory
 from millrace.runtime.xla.precision import with_64_bits
 
-_KEEP_BARRIERS = {"xla_disable_hlo_passes": "cse_barrier_expander"}  # or XLA drops them before it fuses
-_WIDE = {  # AVX-512's whole width where there is one: thirty sines and their gradient 24 ms, with 256 bits 39
-    "xla_cpu_prefer_vector_width": 512
-}
-_NO_CONVOLUTIONS = {  # what goes to its newer library; see `many_cores`
-    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
-}
 _LEAST_DONATED = 4096  # bytes: taking over less saves nothing, and XLA warns where it cannot
 _LEAST_SHARED = 1 << 16  # elements: what is smaller stays in the cache of the processor
 _GAIN = (
@@ -70,8 +60,6 @@ _FUSED = frozenset((
 # fmt: on
 _READERS = ("MatMul", "BatchMatMul", "Conv", "DepthwiseConv")
 _MOST_SHAPES = 16  # of what reaches a program from host steps; fed shapes have plans of their own
-_LONGEST = 1 << 23  # characters: a program as long as this is mostly constants
-_SLOW_COMPILE = 0.3  # seconds: what compiles faster is not worth a file
 
 
 class Program:
@@ -174,7 +162,7 @@ class _Careful:
         self._places = [segment.inputs.index(v) for v in fed]
         self._fast = Program(segment, plan, small)
         self._exact = Program(segment, plan)
-        self._fits = jax.jit(_all_fit)
+        self._fits = Kept(_all_fit)
 
     def __call__(self, kept: list[Any] | None, *values: Any) -> Sequence[Any]:
         fits = not self._places or with_64_bits(self._all_fit, values)
@@ -248,47 +236,6 @@ def _partial(program: Any, tree: Any, which: slice) -> Callable[..., Any]:
         return jax.tree.unflatten(tree, whole(*jax.tree.leaves(values)))[which]
 
     return function
-
-
-def compiled_for(lowered: Any) -> Callable[..., Any]:
-    """The executable of a lowered program: from the cache folder, else compiled and kept there."""
-    text = lowered.as_text()
-    key = ""
-    if len(text) <= _LONGEST:
-        facts = jax.__version__, jax.default_backend(), str(_options()), xla_native.source()
-        key = xla_cache.key_of(text, *facts)
-    kept = xla_cache.load(key)
-    if kept is not None:
-        try:
-            return serialize_executable.deserialize_and_load(kept, lowered.in_tree, lowered.out_tree)
-        except Exception:  # a file from another machine or version: compiled afresh, and written anew
-            pass
-    started = time.perf_counter()
-    compiled = _compile(lowered)
-    if time.perf_counter() - started > _SLOW_COMPILE:
-        if key:
-            xla_cache.save(key, serialize_executable.serialize(compiled)[0])
-        release_memory()
-    return compiled
-
-
-def _options() -> list[dict[str, Any]]:
-    """Options for XLA, best first; a version that does not know one of them refuses all that come with it."""
-    if jax.default_backend() != "cpu":
-        return [{}]
-    best = _KEEP_BARRIERS | _WIDE
-    return [*([best | _NO_CONVOLUTIONS] if many_cores() else []), best, _KEEP_BARRIERS, {}]
-
-
-def _compile(lowered: Any) -> Any:
-    """The program compiled with as many of the options as this version of XLA knows."""
-    *choices, last = _options()
-    for options in choices:
-        try:
-            return lowered.compile(options)
-        except Exception:  # refused, or no program at all: then without options it fails, too
-            continue
-    return lowered.compile(last)
 
 
 def _shared(segment: Segment, plan: Plan) -> frozenset[int]:

@@ -10,8 +10,8 @@ from millrace.core import protos
 from millrace.core.public import public
 from millrace.exchange.graph_util import extract_sub_graph
 from millrace.exchange.graphdef import node_name
-from millrace.exchange.import_nodes import in_order
 from millrace.exchange.importer import import_graph_def
+from millrace.exchange.nodes import in_order
 from millrace.graph.graph import Graph
 from millrace.graph.opdef import lookup
 from millrace.saver.freezing.batch_norms import constant, fold_batch_norms

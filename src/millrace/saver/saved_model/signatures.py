@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from millrace.building.sparse_tensor import SparseTensor
@@ -25,7 +26,12 @@ def build_tensor_info(tensor: Any) -> Any:
 
     Returns:
       The message: name or names, dtype, shape.
+
+    Raises:
+      TypeError: it is none of these.
     """
+    if not hasattr(tensor, "get_shape"):
+        raise TypeError(f"build_tensor_info: a tensor is needed. Received: {tensor!r}")
     info = protos.TensorInfo(
         dtype=dtypes.as_dtype(tensor.dtype).as_datatype_enum, tensor_shape=tensor.get_shape().as_proto()
     )
@@ -91,6 +97,9 @@ def build_signature_def(
       outputs: names to `TensorInfo` messages, what a caller fetches.
       method_name: what the signature is for.
     """
+    for what, given in (("inputs", inputs), ("outputs", outputs)):
+        if given and not isinstance(given, Mapping):
+            raise TypeError(f"build_signature_def: {what} must be a dict of messages. Received: {given!r}")
     signature = protos.SignatureDef()
     for name, info in (inputs or {}).items():
         signature.inputs[name].CopyFrom(info)
@@ -175,6 +184,8 @@ def predict_signature_def(inputs: dict[str, Any], outputs: dict[str, Any]) -> An
       ValueError: one of them is missing or empty.
     """
     for what, given in (("inputs", inputs), ("outputs", outputs)):
+        if given and not isinstance(given, Mapping):
+            raise TypeError(f"predict_signature_def: {what} must be a dict of tensors. Received: {given!r}")
         if not given:
             raise ValueError(f"predict_signature_def: {what} cannot be None or empty. Received: {given!r}")
     return build_signature_def(

@@ -28,8 +28,8 @@ exit           leave the program
 Filter = Callable[[Any, Any], Any]
 
 
-class DebugTensorDatum:
-    """One tensor that a run has computed.
+class ComputedTensor:
+    """One tensor that a run has computed; what a filter is told of it.
 
     Attributes:
       node_name: the operation's name.
@@ -72,7 +72,7 @@ class _Console:
         self.filter: str | None = None
         self.stepping = False
         self.silent_runs = 0
-        self.data: dict[str, DebugTensorDatum] = {}
+        self.data: dict[str, ComputedTensor] = {}
         self.calls = 0
 
     def begin(self, fetches: Any, feeds: Sequence[str]) -> bool:
@@ -94,7 +94,7 @@ class _Console:
             if not isinstance(step, Step):
                 continue
             new = [
-                DebugTensorDatum(tensor.name, given[value])
+                ComputedTensor(tensor.name, given[value])
                 for tensor, value in zip(step.op.outputs, step.outputs, strict=False)
                 if value in given
             ]
@@ -107,7 +107,7 @@ class _Console:
                 self.stepping = False
                 self._ask()
 
-    def _reason(self, op: Any, new: list[DebugTensorDatum]) -> str:
+    def _reason(self, op: Any, new: list[ComputedTensor]) -> str:
         if self.stepping:
             return "step"
         if op.name in self.breaks:

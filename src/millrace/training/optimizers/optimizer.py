@@ -10,6 +10,7 @@ from millrace.building import convert, raw
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import colocate_with, control_dependencies, init_scope, name_scope
 from millrace.core import dtypes, late
+from millrace.core.depth import bounded
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -389,6 +390,7 @@ def cast(tensor: Tensor, dtype: dtypes.DType) -> Tensor:
     return tensor if tensor.dtype.base_dtype is base else raw.Cast(tensor, DstT=base)
 
 
+@bounded
 def _flat(var_list: Any) -> list[Any]:
     if isinstance(var_list, list | tuple | PartitionedVariable):
         return [v for item in var_list for v in _flat(item)]

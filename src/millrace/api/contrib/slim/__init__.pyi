@@ -88,6 +88,10 @@ from millrace.contributed.layers.normalization import batch_norm as batch_norm
 from millrace.contributed.layers.normalization import group_norm as group_norm
 from millrace.contributed.layers.normalization import instance_norm as instance_norm
 from millrace.contributed.layers.normalization import layer_norm as layer_norm
+from millrace.contributed.layers.reversible import RevBlock as RevBlock
+from millrace.contributed.layers.reversible import recompute_grad as recompute_grad
+from millrace.contributed.layers.reversible import rev_block as rev_block
+from millrace.contributed.layers.reversible import scale_gradient as scale_gradient
 from millrace.contributed.layers.separable import convolution2d_in_plane as conv2d_in_plane
 from millrace.contributed.layers.separable import convolution2d_in_plane as convolution2d_in_plane
 from millrace.contributed.layers.separable import separable_convolution2d as separable_conv2d
@@ -137,12 +141,20 @@ from millrace.lib.variables.regularizers import l1_regularizer as l1_regularizer
 from millrace.lib.variables.regularizers import l2_regularizer as l2_regularizer
 from millrace.lib.variables.regularizers import sum_regularizer as sum_regularizer
 from millrace.api.contrib.slim import data_decoder as data_decoder
+from millrace.api.contrib.slim import data_provider as data_provider
+from millrace.api.contrib.slim import dataset as dataset
+from millrace.api.contrib.slim import dataset_data_provider as dataset_data_provider
 from millrace.api.contrib.slim import evaluation as evaluation
 from millrace.api.contrib.slim import initializers as initializers
 from millrace.api.contrib.slim import learning as learning
+from millrace.api.contrib.slim import losses as losses
 from millrace.api.contrib.slim import metrics as metrics
 from millrace.api.contrib.slim import model_analyzer as model_analyzer
 from millrace.api.contrib.slim import nets as nets
+from millrace.api.contrib.slim import parallel_reader as parallel_reader
+from millrace.api.contrib.slim import prefetch_queue as prefetch_queue
+from millrace.api.contrib.slim import queues as queues
+from millrace.api.contrib.slim import summaries as summaries
 from millrace.api.contrib.slim import tfexample_decoder as tfexample_decoder
 from millrace.api.contrib.slim import utils as utils
 
@@ -151,6 +163,7 @@ __all__ = [
     "OPTIMIZER_CLS_NAMES",
     "OPTIMIZER_SUMMARIES",
     "ProblemType",
+    "RevBlock",
     "SPARSE_FEATURE_CROSS_DEFAULT_HASH_KEY",
     "VariableDeviceChooser",
     "add_arg_scope",
@@ -190,6 +203,9 @@ __all__ = [
     "crossed_column",
     "current_arg_scope",
     "data_decoder",
+    "data_provider",
+    "dataset",
+    "dataset_data_provider",
     "dense_to_sparse",
     "deprecated",
     "deprecated_arg_values",
@@ -235,6 +251,7 @@ __all__ = [
     "legacy_relu",
     "linear",
     "local_variable",
+    "losses",
     "make_place_holder_tensors_for_base_features",
     "max_pool2d",
     "max_pool3d",
@@ -247,14 +264,20 @@ __all__ = [
     "one_hot_column",
     "one_hot_encoding",
     "optimize_loss",
+    "parallel_reader",
     "parse_feature_columns_from_examples",
     "parse_feature_columns_from_sequence_examples",
+    "prefetch_queue",
+    "queues",
     "real_valued_column",
+    "recompute_grad",
     "regression_target",
     "relu",
     "relu6",
     "repeat",
+    "rev_block",
     "safe_embedding_lookup_sparse",
+    "scale_gradient",
     "scattered_embedding_column",
     "scattered_embedding_lookup",
     "scattered_embedding_lookup_sparse",
@@ -272,6 +295,7 @@ __all__ = [
     "spatial_softmax",
     "stack",
     "sum_regularizer",
+    "summaries",
     "summarize_activation",
     "summarize_activations",
     "summarize_biases",

@@ -7,5 +7,6 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.contributed.layers.summaries": "analyze_vars",
+        "millrace.contributed.slim.summaries": "analyze_ops tensor_description",
     },
 )

@@ -12,7 +12,10 @@ from millrace.models.keras.engine.model import Model
 from millrace.models.keras.engine.sequential import Sequential
 
 
-def _same(layer: Any) -> Any:
+def same_layer(layer: Any) -> Any:
+    """A layer, or a model made of inputs and outputs, with weights of its own."""
+    if isinstance(layer, Model):
+        return clone_model(layer)
     return type(layer).from_config(layer.get_config())
 
 
@@ -28,7 +31,7 @@ def clone_model(model: Any, input_tensors: Any = None, clone_function: Any = Non
     Raises:
       ValueError: the model is defined by `call`, or the function is not callable.
     """
-    clone = _same if clone_function is None else clone_function
+    clone = same_layer if clone_function is None else clone_function
     if not callable(clone):
         raise ValueError(f"Expected `clone_function` argument to be callable. Received: {clone_function!r}")
     if isinstance(model, Sequential):

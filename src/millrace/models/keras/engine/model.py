@@ -369,7 +369,11 @@ class Model(Network):
         if isinstance(x, dict):
             names = sorted(x)
         made = [_placeholder_like(v, n) for v, n in zip(flat, names, strict=True)]
-        given = nest.pack_sequence_as(x, made) if nest.is_nested(x) else made[0]
+        self._begin_with(nest.pack_sequence_as(x, made) if nest.is_nested(x) else made[0], names)
+
+    def _begin_with(self, given: Any, names: list[str]) -> None:
+        """Calls a model that is defined by `call` with what will be its inputs."""
+        made = nest.flatten(given)
         if isinstance(given, tuple):
             given = list(given)
         arguments: dict[str, Any] = {}

@@ -34,6 +34,10 @@ class TFOptimizer:
                 self._iterations = settings.track(made)
         return self._iterations
 
+    @iterations.setter
+    def iterations(self, variable: Any) -> None:
+        self._iterations = variable
+
     @property
     def weights(self) -> list[Any]:
         """Refused: the optimizer keeps its variables to itself.

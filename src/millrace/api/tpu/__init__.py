@@ -8,5 +8,8 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.contributed.tpu.optimizer": "CrossShardOptimizer",
         "millrace.contributed.tpu.precision": "bfloat16_scope",
+        "millrace.contributed.tpu.replication": "batch_parallel cross_replica_sum outside_compilation replicate rewrite shard",
+        "millrace.contributed.tpu.support": "core initialize_system shutdown_system",
     },
+    children=("experimental",),
 )

@@ -1,0 +1,1 @@
+"""`tf.contrib.batching`: functions that compute whole batches."""

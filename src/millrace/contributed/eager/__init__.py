@@ -1,0 +1,1 @@
+"""`tf.contrib.eager`, as far as graphs and sessions answer it."""

@@ -1,0 +1,64 @@
+"""What crosses the border of a body: values of any kind as tensors, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from millrace.building import convert, raw
+from millrace.building.indexed_slices import IndexedSlices
+from millrace.core import nest
+from millrace.graph.tensor import Tensor
+from millrace.lib.flow.tensor_array import TensorArray
+
+
+class Flat:
+    """Values of any kind as tensors, and the way back: what crosses the border of a body."""
+
+    def __init__(self, values: list[Any]) -> None:
+        self.tensors: list[Tensor] = []
+        self._rebuild: list[tuple[int, Callable[[list[Tensor]], Any]]] = []
+        self.kinds: list[str] = []
+        self.sizes: list[int] = []
+        for value in values:
+            parts, rebuild = _components(value)
+            self.sizes.append(len(parts))
+            self._rebuild.append((len(parts), rebuild))
+            self.tensors.extend(parts)
+            self.kinds.append(type(value).__name__ if not isinstance(value, Tensor) else "Tensor")
+
+    def pack(self, tensors: list[Tensor]) -> list[Any]:
+        """Values of the original kinds around other tensors."""
+        rest, packed = list(tensors), []
+        for count, rebuild in self._rebuild:
+            packed.append(rebuild(rest[:count]))
+            rest = rest[count:]
+        return packed
+
+
+def _components(value: Any) -> tuple[list[Tensor], Callable[[list[Tensor]], Any]]:
+    if isinstance(value, TensorArray):
+        return [value.flow], lambda ts: value.with_flow(ts[0])
+    if isinstance(value, IndexedSlices):
+        if value.dense_shape is None:
+            return [value.values, value.indices], lambda ts: IndexedSlices(ts[0], ts[1])
+        return [value.values, value.indices, value.dense_shape], lambda ts: IndexedSlices(*ts)
+    if hasattr(value, "dense_shape"):
+        kind = type(value)
+        return [value.indices, value.values, value.dense_shape], lambda ts: kind(*ts)
+    return [convert.convert_to_tensor(value)], lambda ts: ts[0]
+
+
+def dereferenced(tensor: Tensor) -> Tensor:
+    """The value of a reference; any other tensor itself."""
+    return raw.Identity(tensor) if tensor.dtype.is_ref_dtype else tensor
+
+
+def is_sparse(value: Any) -> bool:
+    """True for sparse tensors, which IndexedSlices are not."""
+    return hasattr(value, "dense_shape") and not isinstance(value, IndexedSlices)
+
+
+def plain(structure: Any) -> Any:
+    """The structure with leaves that compare alike."""
+    return nest.pack_sequence_as(structure, [0] * len(nest.flatten(structure)))
