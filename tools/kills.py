@@ -123,7 +123,9 @@ def main() -> int:
     import millrace as tf
 
     read, wrong, last = kill(tf, options.count, options.longest, options.seed)
-    print(f"{options.count} kills, {read} checkpoints read after them, {wrong} with other bits, last step {last}")
+    print(
+        f"{options.count} kills, {read} checkpoints read after them, {wrong} with other bits, last step {last}"
+    )
     return 1 if wrong or not read else 0
 
 

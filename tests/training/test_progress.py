@@ -43,7 +43,9 @@ def test_failure_takes_the_line_away(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.delenv("MILLRACE_PROGRESS", raising=False)
     close = progress.ProgressHook.close
-    monkeypatch.setattr(progress.ProgressHook, "close", lambda self: (close(self), closed.append(self._progress)))
+    monkeypatch.setattr(
+        progress.ProgressHook, "close", lambda self: (close(self), closed.append(self._progress))
+    )
     with pytest.raises(KeyError):
         train(tmp_path, KeyError("stop"))
     assert closed[-1] is None
