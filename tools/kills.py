@@ -2,8 +2,8 @@
 
     python tools/kills.py [--count 100] [--longest 1.5] [--seed 0]
 
-Every round forks a process that trains in a `MonitoredTrainingSession` (Adam, dropout, a shuffled pipeline whose
-place is saved), kills it with SIGKILL after a random time, and reads the newest checkpoint. At the end one process
+Every round forks a process that trains in a `MonitoredTrainingSession` (Adam, a shuffled pipeline whose place
+is saved), kills it with SIGKILL after a random time, and reads the newest checkpoint. At the end one process
 trains undisturbed, and every checkpoint that was read has to hold its bits.
 """
 
@@ -50,7 +50,7 @@ def train(tf: Any, folder: str, last: int | None = None, seen: Any = None) -> No
 
 
 def newest(tf: Any, folder: str) -> tuple[int, str] | None:
-    """The step of the newest checkpoint, and a digest of everything that it holds; None where there is none."""
+    """The step of the newest checkpoint and a digest of everything that it holds; None where there is none."""
     path = tf.train.latest_checkpoint(folder)
     if path is None:
         return None
@@ -84,8 +84,8 @@ def kill(tf: Any, count: int, longest: float = 1.5, seed: int = 0) -> tuple[int,
     """Kills `count` sessions.
 
     Returns:
-      How many checkpoints were read after a kill, how many of these are not those of an undisturbed run, and the
-      last step.
+      How many checkpoints were read after a kill, how many of these are not those of an undisturbed run, and
+      the last step.
     """
     rng, read = random.Random(seed), []
     with tempfile.TemporaryDirectory() as folder:
@@ -123,9 +123,7 @@ def main() -> int:
     import millrace as tf
 
     read, wrong, last = kill(tf, options.count, options.longest, options.seed)
-    print(
-        f"{options.count} kills, {read} checkpoints read after them, {wrong} with other bits, last step {last}"
-    )
+    print(f"{options.count} kills, {read} checkpoints read, {wrong} with other bits, last step {last}")
     return 1 if wrong or not read else 0
 
 

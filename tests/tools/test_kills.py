@@ -1,4 +1,4 @@
-"""The tool that kills training sessions: a session that was killed goes on with the bits of one that was not."""
+"""The tool that kills training sessions: one that was killed goes on with the bits of one that was not."""
 
 import importlib.util
 from pathlib import Path
