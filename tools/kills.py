@@ -50,7 +50,7 @@ def train(tf: Any, folder: str, last: int | None = None, seen: Any = None) -> No
 
 
 def newest(tf: Any, folder: str) -> tuple[int, str] | None:
-    """The step of the newest checkpoint and a digest of everything that it holds; None where there is none."""
+    """The step of the newest checkpoint and a digest of all that it holds; None where there is none."""
     path = tf.train.latest_checkpoint(folder)
     if path is None:
         return None
