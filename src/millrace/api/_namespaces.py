@@ -102,6 +102,7 @@ NAMESPACES = frozenset({
     "contrib.tensorboard",
     "contrib.tensorboard.plugins",
     "contrib.tensorboard.plugins.projector",
+    "contrib.testing",
     "contrib.tpu",
     "contrib.training",
     "contrib.util",

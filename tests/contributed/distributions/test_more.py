@@ -69,3 +69,14 @@ def test_parameters_made_positive():
     np.testing.assert_allclose(_run(rate.log_prob(1.0)), [-1.0407, -2.1911], atol=1e-4)
     inverse = D.InverseGammaWithSoftplusConcentrationRate([1.0, 2.0], [0.5, -1.0])
     np.testing.assert_allclose(_run(inverse.log_prob(1.0)), [-0.8983, -2.8407], atol=1e-4)
+
+
+def test_kumaraswamy():
+    made = D.Kumaraswamy([1.0, 2.0], [3.0, 0.5])
+    np.testing.assert_allclose(_run(made.prob([0.2, 0.3])), [1.92, 0.3145], atol=1e-4)
+    np.testing.assert_allclose(_run(made.cdf([0.2, 0.3])), [0.488, 0.0461], atol=1e-4)
+    np.testing.assert_allclose(_run(made.mean()), [0.25, 0.7854], atol=1e-4)
+    np.testing.assert_allclose(_run(made.variance()), [0.0375, 0.0498], atol=1e-4)
+    np.testing.assert_allclose(_run(made.entropy()), [2.3208, -0.1137], atol=1e-4)
+    np.testing.assert_allclose(_run(made.sample(3, seed=1))[0], [0.087, 0.9968], atol=1e-3)
+    assert np.isnan(_run(made.mode())).all() and 0 < _run(D.Kumaraswamy(2.0, 3.0).mode()) < 1

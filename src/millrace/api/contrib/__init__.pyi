@@ -38,6 +38,7 @@ from millrace.api.contrib import staging as staging
 from millrace.api.contrib import stateless as stateless
 from millrace.api.contrib import summary as summary
 from millrace.api.contrib import tensorboard as tensorboard
+from millrace.api.contrib import testing as testing
 from millrace.api.contrib import tpu as tpu
 from millrace.api.contrib import training as training
 from millrace.api.contrib import util as util
@@ -82,6 +83,7 @@ __all__ = [
     "stateless",
     "summary",
     "tensorboard",
+    "testing",
     "tpu",
     "training",
     "util",

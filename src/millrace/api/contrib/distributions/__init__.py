@@ -9,6 +9,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.distributions.bijectors.elementwise": "softplus_inverse",
         "millrace.contributed.distributions.certain": "Deterministic VectorDeterministic",
         "millrace.contributed.distributions.functions": "SeedStream auto_correlation fill_triangular fill_triangular_inverse matrix_diag_transform normal_conjugates_known_scale_posterior normal_conjugates_known_scale_predictive percentile reduce_weighted_logsumexp tridiag",
+        "millrace.contributed.distributions.kumaraswamy": "Kumaraswamy",
         "millrace.contributed.distributions.mixed": "ExpRelaxedOneHotCategorical MixtureSameFamily OneHotCategorical QuantizedDistribution RelaxedBernoulli RelaxedOneHotCategorical",
         "millrace.contributed.distributions.moving": "assign_log_moving_mean_exp assign_moving_mean_variance moving_mean_variance",
         "millrace.contributed.distributions.normals": "MultivariateNormalDiag MultivariateNormalDiagPlusLowRank MultivariateNormalDiagWithSoftplusScale MultivariateNormalFullCovariance MultivariateNormalTriL VectorExponentialDiag VectorLaplaceDiag",

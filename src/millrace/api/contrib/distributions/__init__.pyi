@@ -12,6 +12,7 @@ from millrace.contributed.distributions.functions import normal_conjugates_known
 from millrace.contributed.distributions.functions import percentile as percentile
 from millrace.contributed.distributions.functions import reduce_weighted_logsumexp as reduce_weighted_logsumexp
 from millrace.contributed.distributions.functions import tridiag as tridiag
+from millrace.contributed.distributions.kumaraswamy import Kumaraswamy as Kumaraswamy
 from millrace.contributed.distributions.mixed import ExpRelaxedOneHotCategorical as ExpRelaxedOneHotCategorical
 from millrace.contributed.distributions.mixed import MixtureSameFamily as MixtureSameFamily
 from millrace.contributed.distributions.mixed import OneHotCategorical as OneHotCategorical
@@ -96,6 +97,7 @@ __all__ = [
     "Independent",
     "InverseGamma",
     "InverseGammaWithSoftplusConcentrationRate",
+    "Kumaraswamy",
     "Laplace",
     "LaplaceWithSoftplusScale",
     "Logistic",
