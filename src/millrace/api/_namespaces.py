@@ -58,6 +58,7 @@ NAMESPACES = frozenset({
     "contrib.losses.metric_learning",
     "contrib.memory_stats",
     "contrib.metrics",
+    "contrib.mixed_precision",
     "contrib.nn",
     "contrib.opt",
     "contrib.predictor",

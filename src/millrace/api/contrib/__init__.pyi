@@ -24,6 +24,7 @@ from millrace.api.contrib import lookup as lookup
 from millrace.api.contrib import losses as losses
 from millrace.api.contrib import memory_stats as memory_stats
 from millrace.api.contrib import metrics as metrics
+from millrace.api.contrib import mixed_precision as mixed_precision
 from millrace.api.contrib import nn as nn
 from millrace.api.contrib import opt as opt
 from millrace.api.contrib import predictor as predictor
@@ -69,6 +70,7 @@ __all__ = [
     "losses",
     "memory_stats",
     "metrics",
+    "mixed_precision",
     "nn",
     "opt",
     "predictor",
