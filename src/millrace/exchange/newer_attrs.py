@@ -31,6 +31,7 @@ _HINTS = frozenset(
         "preserve_cardinality",
         "use_inter_op_parallelism",
         "sparse_gradient",
+        "validate_shape",
         "warm_start",
     )
 )

@@ -12,6 +12,7 @@ _TYPES = {
     "millrace.ops.array.pad": "MirrorPad MirrorPadGrad Pad PadV2",
     "millrace.ops.array.ragged": "RaggedGather RaggedRange",
     "millrace.ops.array.ragged_forms": "RaggedTensorToSparse RaggedTensorToTensor",
+    "millrace.ops.array.ragged_variants": "RaggedTensorFromVariant RaggedTensorToVariant",
     "millrace.ops.array.reorder": "Reverse ReverseSequence ReverseV2 Roll",
     "millrace.ops.array.reshape": "ConjugateTranspose ExpandDims InvertPermutation Reshape Squeeze Transpose",
     "millrace.ops.array.scatter_nd": "ScatterNd ScatterNdNonAliasingAdd TensorScatterAdd TensorScatterMax TensorScatterMin TensorScatterSub TensorScatterUpdate",
