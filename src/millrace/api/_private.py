@@ -130,6 +130,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "split_compile_and_shard": "millrace.contributed.tpu.replication:split_compile_and_shard",
     },
     "contrib.tpu.python.tpu.tpu_config": {
+        "InputPipelineConfig": "millrace.contributed.tpu.config:InputPipelineConfig",
         "RunConfig": "millrace.contributed.tpu.config:RunConfig",
     },
     "contrib.tpu.python.tpu.tpu_context": {
