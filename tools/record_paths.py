@@ -1,9 +1,9 @@
 """Records TensorFlow 1.15's private modules: which public object each of their names stands for.
 
-    python tools/record_paths.py paths.tsv generated_ops.txt second_version.txt
+    python tools/record_paths.py paths.tsv generated_ops.txt second_version.txt modules.txt
 
-What it writes is `src/millrace/hook/paths.tsv`, `generated_ops.txt` and
-`second_version.txt`. A name is kept where its object is
+What it writes is `src/millrace/hook/paths.tsv`, `generated_ops.txt`, `second_version.txt` and
+`modules.txt`. A name is kept where its object is
 public under some name; in contrib also the private module has to be its home, take it from a module of
 generated operations, or be one of the modules that gather names. Needs TensorFlow 1.15 and Python 3.7.
 """
@@ -63,6 +63,10 @@ SECOND = """# Functions of tf.compat.v2 in 1.15.5 that version 1's can do: name,
 # `new=old`: a renamed argument; `:value`: its default; `!name=value`: what version 2 always has.
 # Recorded by tools/record_paths.py.
 """
+MODULES = (
+    "# The modules of TensorFlow 1.15.5 below python: package, then its modules. "
+    "Recorded by tools/record_paths.py.\n"
+)
 GENERATED = """# TensorFlow 1.15.5's modules of generated operations: [module]; function, type, arguments.
 # The arguments come in this order, then `name`. Facts, recorded by tools/record_paths.py.
 """
@@ -128,7 +132,7 @@ def shortest(names):
     )
 
 
-def main(paths, generated, second):
+def main(paths, generated, second, inner):
     """Writes the tables."""
     tf = importlib.import_module("tensorflow")
     newer = importlib.import_module("tensorflow.compat.v2")
@@ -171,6 +175,24 @@ def main(paths, generated, second):
         with open(second, "w") as adapted:
             adapted.write(SECOND)
             second_version(newer, tf, objects, known, table, adapted)
+    record_modules(inner)
+
+
+def record_modules(file):
+    """Writes which modules there are below `python`, those of the estimators' package included."""
+    found = {}
+    for package in ("tensorflow_core", "tensorflow_estimator"):
+        base = os.path.dirname(importlib.import_module(package).__file__)
+        for folder, _, files in os.walk(os.path.join(base, "python")):
+            space = os.path.relpath(folder, base).replace(os.sep, ".")
+            named = [
+                f[:-3] for f in files if f.endswith(".py") and not f.endswith(("_test.py", "__init__.py"))
+            ]
+            if named and "_api" not in space and "keras.api" not in space and ".api" not in space:
+                found.setdefault(space, set()).update(named)
+    with open(file, "w") as out:
+        out.write(MODULES)
+        out.writelines("%s %s\n" % (space, " ".join(sorted(found[space]))) for space in sorted(found))
 
 
 def _gathers(path, home, packages):

@@ -130,14 +130,23 @@ PRIVATE: dict[str, dict[str, str]] = {
         "split_compile_and_shard": "millrace.contributed.tpu.replication:split_compile_and_shard",
     },
     "contrib.tpu.python.tpu.tpu_config": {
+        "InputPipelineConfig": "millrace.contributed.tpu.config:InputPipelineConfig",
         "RunConfig": "millrace.contributed.tpu.config:RunConfig",
     },
     "contrib.tpu.python.tpu.tpu_context": {
         "TPUContext": "millrace.contributed.tpu.support:TPUContext",
     },
+    "contrib.tpu.python.tpu.tpu_estimator": {
+        "ExportSavedModelApiVersion": "millrace.contributed.tpu.estimator:ExportSavedModelApiVersion",
+        "TPUEstimatorSpec": "millrace.contributed.tpu.estimator:TPUEstimatorSpec",
+    },
     "contrib.tpu.python.tpu.tpu_feed": {
         "InfeedQueue": "millrace.contributed.tpu.feeding:InfeedQueue",
         "_PartitionedInfeedQueue": "millrace.contributed.tpu.feeding:_PartitionedInfeedQueue",
+    },
+    "contrib.tpu.python.tpu.tpu_function": {
+        "get_tpu_context": "millrace.contributed.tpu.shards:get_tpu_context",
+        "tpu_shard_context": "millrace.contributed.tpu.shards:tpu_shard_context",
     },
     "contrib.tpu.python.tpu.training_loop": {
         "repeat": "millrace.contributed.tpu.replication:repeat",
@@ -150,6 +159,10 @@ PRIVATE: dict[str, dict[str, str]] = {
     "contrib.training.python.training.hparam": {
         "HParams": "millrace.contributed.training.hparams:HParams",
         "parse_values": "millrace.contributed.training.hparams:parse_values",
+    },
+    "python.autograph.pyct.transformer": {
+        "Base": "millrace.lib.platform.syntax_trees:Transformer",
+        "EntityInfo": "millrace.lib.platform.syntax_trees:EntityInfo",
     },
     "python.client.device_lib": {
         "list_local_devices": "millrace.session.devices:list_local_devices",
@@ -273,9 +286,21 @@ PRIVATE: dict[str, dict[str, str]] = {
         "EstimatorSpec": "millrace.models.estimator.spec:EstimatorSpec",
         "LOSS_METRIC_KEY": "millrace.models.estimator.modes:LOSS_METRIC_KEY",
         "ModeKeys": "millrace.models.estimator.modes:ModeKeys",
+        "_TPUEstimatorSpec": "millrace.contributed.tpu.estimator:TPUEstimatorSpec",
     },
     "python.estimator.run_config": {
         "RunConfig": "millrace.models.estimator.run_config:RunConfig",
+    },
+    "python.estimator.util": {
+        "fn_args": "millrace.models.estimator.estimator:arguments_of",
+    },
+    "python.feature_column.feature_column": {
+        "_DenseColumn": "millrace.models.feature_columns.base:DenseColumn",
+        "_FeatureColumn": "millrace.models.feature_columns.base:FeatureColumn",
+    },
+    "python.feature_column.feature_column_v2": {
+        "DenseColumn": "millrace.models.feature_columns.base:DenseColumn",
+        "FeatureColumn": "millrace.models.feature_columns.base:FeatureColumn",
     },
     "python.framework.common_shapes": {
         "broadcast_shape": "millrace.building.internals:broadcast_shape",
@@ -287,6 +312,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "scalar_shape": "millrace.building.internals:scalar_shape",
         "unchanged_shape": "millrace.building.internals:_first_input",
         "unknown_shape": "millrace.building.internals:unknown_shape",
+    },
+    "python.framework.composite_tensor": {
+        "CompositeTensor": "millrace.building.composites:CompositeTensor",
     },
     "python.framework.function": {
         "Defun": "millrace.lib.variables.graph_functions:Defun",
@@ -363,8 +391,14 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.framework.test_util": {
         "create_local_cluster": "millrace.cluster.server:create_local_cluster",
     },
+    "python.framework.type_spec": {
+        "BatchableTypeSpec": "millrace.datasets.specs:BatchableTypeSpec",
+    },
     "python.keras.backend": {
         "get_graph": "millrace.models.keras.backend.session:get_default_graph",
+    },
+    "python.keras.preprocessing.image": {
+        "DataFrameIterator": "millrace.models.keras.preprocessing.frames:DataFrameIterator",
     },
     "python.keras.utils.conv_utils": {
         "conv_input_length": "millrace.lib.layers.arguments:conv_input_length",
@@ -377,6 +411,8 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.keras.utils.tf_utils": {
         "constant_value": "millrace.lib.layers.arguments:constant_value",
         "get_reachable_from_inputs": "millrace.lib.layers.arguments:get_reachable_from_inputs",
+        "is_symbolic_tensor": "millrace.models.keras.symbolic:is_symbolic_tensor",
+        "register_symbolic_tensor_type": "millrace.models.keras.symbolic:register_symbolic_tensor_type",
         "smart_cond": "millrace.lib.layers.arguments:smart_cond_or_variable",
     },
     "python.layers.utils": {
@@ -403,6 +439,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.ops.check_ops": {
         "assert_greater_equal": "millrace.lib.math.checks:assert_greater_equal",
+    },
+    "python.ops.collective_ops": {
+        "all_reduce": "millrace.ops.flow.replicas:all_reduce",
     },
     "python.ops.confusion_matrix": {
         "remove_squeezable_dimensions": "millrace.lib.metrics.confusion:without_last",
@@ -453,6 +492,14 @@ PRIVATE: dict[str, dict[str, str]] = {
         "variance_scaling_initializer": "millrace.lib.variables.initializers:VarianceScaling",
         "zeros_initializer": "millrace.lib.variables.initializers:Zeros",
     },
+    "python.ops.inplace_ops": {
+        "alias_inplace_add": "millrace.ops.array.inplace:alias_inplace_add",
+        "alias_inplace_sub": "millrace.ops.array.inplace:alias_inplace_sub",
+        "alias_inplace_update": "millrace.ops.array.inplace:alias_inplace_update",
+        "inplace_add": "millrace.ops.array.inplace:inplace_add",
+        "inplace_sub": "millrace.ops.array.inplace:inplace_sub",
+        "inplace_update": "millrace.ops.array.inplace:inplace_update",
+    },
     "python.ops.linalg.linear_operator_util": {
         "broadcast_matrix_batch_dims": "millrace.lib.linalg.broadcasting:broadcast_matrix_batch_dims",
         "matmul_with_broadcast": "millrace.lib.linalg.broadcasting:matmul_with_broadcast",
@@ -468,6 +515,14 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.ops.metrics_impl": {
         "_safe_div": "millrace.lib.metrics.inputs:ratio",
         "metric_variable": "millrace.lib.metrics.inputs:metric_variable",
+    },
+    "python.ops.nccl_ops": {
+        "all_max": "millrace.ops.flow.replicas:all_max",
+        "all_min": "millrace.ops.flow.replicas:all_min",
+        "all_prod": "millrace.ops.flow.replicas:all_prod",
+        "all_sum": "millrace.ops.flow.replicas:all_sum",
+        "broadcast": "millrace.ops.flow.replicas:broadcast",
+        "reduce_sum": "millrace.ops.flow.replicas:reduce_sum",
     },
     "python.ops.resource_variable_ops": {
         "ResourceVariable": "millrace.lib.variables.resource_variables:ResourceVariable",
@@ -524,6 +579,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "collect": "millrace.lib.summary.operations:collect",
         "skip_summary": "millrace.lib.summary.operations:skip_summary",
         "summary_scope": "millrace.lib.summary.operations:summary_scope",
+    },
+    "python.ops.summary_ops_v2": {
+        "_INVALID_SCOPE_CHARACTERS": "millrace.lib.platform.syntax_trees:INVALID_SCOPE_CHARACTERS",
     },
     "python.ops.template": {
         "make_template": "millrace.lib.variables.template:make_template",
@@ -683,6 +741,11 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.tools.strip_unused_lib": {
         "strip_unused": "millrace.saver.freezing.strip:strip_unused",
         "strip_unused_from_files": "millrace.saver.freezing.strip:strip_unused_from_files",
+    },
+    "python.tpu.tpu_function": {
+        "TpuContext": "millrace.contributed.tpu.shards:TpuContext",
+        "get_tpu_context": "millrace.contributed.tpu.shards:get_tpu_context",
+        "tpu_shard_context": "millrace.contributed.tpu.shards:tpu_shard_context",
     },
     "python.training.adam": {
         "AdamOptimizer": "millrace.training.optimizers.adam:AdamOptimizer",

@@ -145,7 +145,7 @@ def _install() -> dict[str, Callable[..., Any]]:
 OPERATORS = _install()
 for _name, _function in OPERATORS.items():
     setattr(Tensor, _name, _function)
-Tensor.OVERLOADABLE_OPERATORS = frozenset(OPERATORS)
+Tensor.OVERLOADABLE_OPERATORS = set(OPERATORS)
 public("Tensor")(Tensor)  # here, so that who asks for the class finds its operators, too
 
 

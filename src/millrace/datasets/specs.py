@@ -120,6 +120,11 @@ class TypeSpec:
         return self
 
 
+@public("python.framework.type_spec.BatchableTypeSpec")
+class BatchableTypeSpec(TypeSpec):
+    """What is known about values that can be batched; programs derive from it."""
+
+
 @public("TensorSpec", "contrib.framework.TensorSpec", "contrib.eager.TensorSpec")
 class TensorSpec(TypeSpec):
     """The shape and dtype of a tensor.

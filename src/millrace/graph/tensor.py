@@ -79,7 +79,7 @@ class Tensor(TensorInside):
         def __abs__(self) -> Tensor: ...
         def __getitem__(self, key: Any) -> Tensor: ...
 
-        OVERLOADABLE_OPERATORS: ClassVar[frozenset[str]]
+        OVERLOADABLE_OPERATORS: ClassVar[set[str]]
 
     def __init__(
         self, op: Operation, value_index: int, dtype: dtypes.DType, dims: shapes.Dims = None

@@ -59,7 +59,11 @@ class AliasFinder:
             public_path = ""
         else:
             return None
-        return self._spec(fullname, _without_aliases(public_path))
+        return self._spec(fullname, _without_aliases(self._inner(public_path)))
+
+    def _inner(self, path: str) -> str:
+        """What a path below the root is below `tensorflow`."""
+        return path
 
     def _spec(self, fullname: str, public_path: str) -> ModuleSpec | None:
         if public_path and public_path not in NAMESPACES and not is_private(public_path):
@@ -71,6 +75,13 @@ class AliasFinder:
         from millrace.hook import absent
 
         raise absent.module_error(self._root, fullname[len(self._prefix) :])
+
+
+class EstimatorFinder(AliasFinder):
+    """The finder for `tensorflow_estimator`, a package of its own in 1.15: `tf.estimator` and its modules."""
+
+    def _inner(self, path: str) -> str:
+        return path if path.partition(".")[0] == "python" else f"estimator.{path}".rstrip(".")
 
 
 class PackageFinder(AliasFinder):
@@ -135,6 +146,8 @@ def install(name: str = "tensorflow") -> None:
         )
     if not any(isinstance(f, AliasFinder) and f._root == name for f in sys.meta_path):
         sys.meta_path.insert(0, AliasFinder(name))
+        if name == "tensorflow":  # what 1.15 is made of, which a few programs import
+            sys.meta_path[1:1] = [AliasFinder("tensorflow_core"), EstimatorFinder("tensorflow_estimator")]
 
 
 def uninstall(name: str = "tensorflow") -> None:
@@ -143,7 +156,8 @@ def uninstall(name: str = "tensorflow") -> None:
     Args:
       name: the package name given to `install`.
     """
-    sys.meta_path[:] = [f for f in sys.meta_path if not (isinstance(f, AliasFinder) and f._root == name)]
-    for module in [m for m in sys.modules if m == name or m.startswith(name + ".")]:
+    roots = {name, "tensorflow_core", "tensorflow_estimator"} if name == "tensorflow" else {name}
+    sys.meta_path[:] = [f for f in sys.meta_path if not (isinstance(f, AliasFinder) and f._root in roots)]
+    for module in [m for m in sys.modules if m.partition(".")[0] in roots]:
         if sys.modules[module].__name__.startswith("millrace.api"):
             del sys.modules[module]

@@ -54,9 +54,9 @@ def _argspec(module: ModuleType) -> Any:
 
     def getargspec(func: Any) -> Any:
         """Names and default values of a function's positional arguments."""
-        full = module.getfullargspec(func)
-        if full.kwonlyargs or full.annotations:
-            raise ValueError("Function has keyword-only parameters or annotations, use getfullargspec()")
+        full = module.getfullargspec(func)  # annotations are left out: 1.15's functions have none
+        if full.kwonlyargs:
+            raise ValueError("Function has keyword-only parameters, use getfullargspec()")
         return ArgSpec(full.args, full.varargs, full.varkw, full.defaults)
 
     return getargspec

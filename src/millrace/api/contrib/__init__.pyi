@@ -14,7 +14,9 @@ from millrace.api.contrib import framework as framework
 from millrace.api.contrib import graph_editor as graph_editor
 from millrace.api.contrib import image as image
 from millrace.api.contrib import integrate as integrate
+from millrace.api.contrib import keras as keras
 from millrace.api.contrib import kernel_methods as kernel_methods
+from millrace.api.contrib import labeled_tensor as labeled_tensor
 from millrace.api.contrib import layers as layers
 from millrace.api.contrib import learn as learn
 from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
@@ -56,7 +58,9 @@ __all__ = [
     "graph_editor",
     "image",
     "integrate",
+    "keras",
     "kernel_methods",
+    "labeled_tensor",
     "layers",
     "learn",
     "legacy_seq2seq",

@@ -175,7 +175,7 @@ def one_hot_encoding(
     with name_scope(scope, "OneHotEncoding", [labels, num_classes]) as found:
         labels = convert.to_tensor(labels)
         if labels.dtype.base_dtype is int32:
-            labels = raw.Cast(labels, DstT=int64)
+            labels = raw.Cast(labels, DstT=int64, name="ToInt64")
         outputs = one_hot(labels, num_classes, on_value=on_value, off_value=off_value)
         return collect_named_outputs(outputs_collections, found, outputs)
 
@@ -331,8 +331,7 @@ def maxout(inputs: Any, num_units: int, axis: int = -1, scope: Any = None) -> Te
         channels = channels_of(inputs, axis)
         if channels % num_units:
             raise ValueError(f"maxout: num_units must divide {channels} channels. Received: {num_units}")
-        sizes = raw.Shape(inputs)
-        dims = [sizes[i] if d is None else d for i, d in enumerate(inputs.dims)]
+        dims = [raw.Shape(inputs)[i] if d is None else d for i, d in enumerate(inputs.dims)]
         place = axis % len(dims)
         dims[place : place + 1] = [num_units, channels // num_units]
         outputs = reduce_max(raw.Reshape(inputs, dims), place + 1)

@@ -29,6 +29,7 @@ _FIELDS = (
 )
 
 
+@public("contrib.tpu.python.tpu.tpu_estimator.ExportSavedModelApiVersion")
 class ExportSavedModelApiVersion(enum.Enum):
     """How exports for tensor processors are drawn."""
 
@@ -36,7 +37,12 @@ class ExportSavedModelApiVersion(enum.Enum):
     V2 = 2
 
 
-@public("contrib.tpu.TPUEstimatorSpec", "estimator.tpu.TPUEstimatorSpec")
+@public(
+    "contrib.tpu.TPUEstimatorSpec",
+    "estimator.tpu.TPUEstimatorSpec",
+    "python.estimator.model_fn._TPUEstimatorSpec",
+    "contrib.tpu.python.tpu.tpu_estimator.TPUEstimatorSpec",
+)
 class TPUEstimatorSpec(namedtuple("TPUEstimatorSpec", _FIELDS)):
     """What a model is in one mode; metrics and host calls are functions with their tensors.
 

@@ -218,6 +218,7 @@ class Categorical(_Answers):
             else:
                 with name_scope("batch_rank"):
                     before = rank_of(self._logits) - 1
+            self._batch_rank = before
             sizes = shape_of(self._logits, name="logits_shape")
             classes = self._logits.shape.with_rank_at_least(1)[-1].value
             if classes is not None:
@@ -225,8 +226,12 @@ class Categorical(_Answers):
             else:
                 with name_scope("event_size"):
                     self._event_size = sizes[before]
-            with name_scope("batch_shape"):
-                self._batch_sizes = sizes[:-1]
+            if self._logits.shape[:-1].is_fully_defined():
+                known = np.array(self._logits.shape[:-1].as_list(), np.int32)
+                self._batch_sizes = convert_to_tensor(known, name="batch_shape")
+            else:
+                with name_scope("batch_shape"):
+                    self._batch_sizes = sizes[:-1]
         parents = [self._logits, self._probs]
         super().__init__(
             dtype, NOT_REPARAMETERIZED, validate_args, allow_nan_stats, parameters, parents, scope
@@ -285,7 +290,7 @@ class Categorical(_Answers):
         return -reduce_sum(log_softmax(self._logits) * self._probs, -1)
 
     def _mode(self) -> Tensor:
-        return cast(raw.ArgMax(self._logits, -1), self.dtype)
+        return cast(raw.ArgMax(self._logits, self._batch_rank), self.dtype)
 
 
 @RegisterKL(Categorical, Categorical)

@@ -198,7 +198,8 @@ class Laplace(_Located):
         return self._loc - self._scale * raw.Sign(numbers) * raw.Log1p(-raw.Abs(numbers))
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        return -raw.Abs(self._z(x)) - (math.log(2.0) + raw.Log(self._scale))
+        distance = (x - self._loc) / self._scale
+        return -raw.Abs(distance) - (math.log(2.0) + raw.Log(self._scale))
 
     def _prob(self, x: Tensor) -> Tensor:
         return 0.5 * raw.Exp(-raw.Abs(self._z(x))) / self._scale
@@ -297,7 +298,7 @@ class StudentT(_Located):
     def _log_prob(self, x: Tensor) -> Tensor:
         df = self._df
         y = (x - self._loc) / self._scale
-        power = -0.5 * (df + 1.0) * raw.Log1p(raw.Pow(y, 2.0) / df)
+        power = -0.5 * (df + 1.0) * raw.Log1p(raw.Pow(y, 2.0, name="pow") / df)
         size = raw.Log(raw.Abs(self._scale)) + 0.5 * raw.Log(df) + 0.5 * math.log(math.pi)
         return power - (size + raw.Lgamma(0.5 * df) - raw.Lgamma(0.5 * (df + 1.0)))
 
@@ -417,13 +418,15 @@ class Uniform(Distribution):
 
     def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
         shape = drawn_shape(n, self.batch_shape_tensor())
-        return self._low + self.range() * random_uniform(shape, dtype=self.dtype, seed=seed)
+        share = random_uniform(shape, dtype=self.dtype, seed=seed)
+        return self._low + self.range() * share
 
     def _prob(self, x: Tensor) -> Tensor:
         x = x * ones(self.batch_shape_tensor(), x.dtype)
+        unknown = raw.IsNan(x)
         outside = raw.LogicalOr(raw.Less(x, self._low), raw.GreaterEqual(x, self._high))
         density = raw.SelectV2(outside, zeros_like(x), ones_like(x) / self.range())
-        return raw.SelectV2(raw.IsNan(x), x, density)
+        return raw.SelectV2(unknown, x, density)
 
     def _cdf(self, x: Tensor) -> Tensor:
         shape = broadcast_dynamic_shape(shape_tensor(x), self.batch_shape_tensor())

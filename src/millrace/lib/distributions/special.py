@@ -43,8 +43,9 @@ def _ndtr(x: Tensor) -> Tensor:
     half = convert_to_tensor(0.5 * math.sqrt(2.0), x.dtype.base_dtype, name="half_sqrt_2")
     w = x * half
     z = raw.Abs(w)
+    near, centre = raw.Less(z, half), 1.0 + raw.Erf(w)
     tail = raw.SelectV2(raw.Greater(w, 0.0), 2.0 - raw.Erfc(z), raw.Erfc(z))
-    return 0.5 * raw.SelectV2(raw.Less(z, half), 1.0 + raw.Erf(w), tail)
+    return 0.5 * raw.SelectV2(near, centre, tail)
 
 
 def ndtr(x: Any, name: str = "ndtr") -> Tensor:

@@ -176,7 +176,7 @@ def adjust_jpeg_quality(image: Any, jpeg_quality: Any, name: str | None = None) 
     with name_scope(name, "adjust_jpeg_quality", [image]):
         image = to_tensor(image, name="image")
         channels = image.dims[-1] if image.dims else None
-        pixels = convert_image_dtype(image, dtypes.uint8, saturate=True)
+        pixels = convert_image_dtype(image, dtypes.uint8)
         contents = raw.EncodeJpegVariableQuality(pixels, to_tensor(jpeg_quality, dtypes.int32))
         decoded = raw.DecodeJpeg(contents, channels=channels or 0)
         decoded.set_shape(image.shape)

@@ -15,6 +15,7 @@ from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.image.adjust import convert_image_dtype
+from millrace.opkit.rules.array_idioms import all_axes
 
 _MSSSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
@@ -42,8 +43,11 @@ def total_variation(images: Any, name: str | None = None) -> Tensor:
             down, across = images[1:] - images[:-1], images[:, 1:] - images[:, :-1]
         else:
             down, across = images[:, 1:] - images[:, :-1], images[:, :, 1:] - images[:, :, :-1]
-        axes = [0, 1, 2] if rank == 3 else [1, 2, 3]
-        return raw.Add(raw.Sum(raw.Abs(down), axes), raw.Sum(raw.Abs(across), axes), name="add")
+        sums = []
+        for difference in (down, across):
+            size = raw.Abs(difference)
+            sums.append(raw.Sum(size, all_axes(size) if rank == 3 else [1, 2, 3]))
+        return raw.Add(*sums, name="add")
 
 
 @public("image.image_gradients")

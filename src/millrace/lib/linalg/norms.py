@@ -302,8 +302,8 @@ def clip_by_average_norm(t: Any, clip_norm: Any, name: str | None = None) -> Ten
         squares = raw.Mul(x, x, name="mul")
         inverse = raw.Rsqrt(raw.Sum(squares, raw.Range(0, rank_tensor(x), 1, name="range")))
         scaled = x * clip_norm
-        limit = _division(_scalar(1.0, x.dtype.base_dtype), clip_norm)
-        factor = raw.Minimum(raw.Mul(inverse, count, name="mul"), limit)
+        per_element = raw.Mul(inverse, count, name="mul")
+        factor = raw.Minimum(per_element, _division(_scalar(1.0, x.dtype.base_dtype), clip_norm))
         return raw.Identity(raw.Mul(scaled, factor, name="mul"), name=scope)
 
 

@@ -477,7 +477,8 @@ def softmax_cross_entropy(
         _check_same(logits, labels)
         if label_smoothing > 0:
             classes = raw.Cast(shape_tensor(labels)[-1], DstT=logits.dtype.base_dtype)
-            labels = labels * (1.0 - label_smoothing) + label_smoothing / classes
+            elsewhere = label_smoothing / classes
+            labels = labels * (1.0 - label_smoothing) + elsewhere
         labels = raw.StopGradient(labels, name="labels_stop_gradient")
         losses = softmax_loss(labels, logits, "xentropy")
         return compute_weighted_loss(losses, weights, scope, loss_collection, reduction)

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from millrace.building import raw
-from millrace.building.convert import convert_to_tensor
+from millrace.building.convert import convert_to_tensor, shape_tensor
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.ops.array.constant import ones
 
 
 def _everything(x: Tensor) -> Tensor:
@@ -84,13 +85,20 @@ def histogram_fixed_width_bins(
 
 def _rows_in_segments(data: Tensor, segment_ids: Tensor, num_segments: Any) -> tuple[Tensor, Tensor]:
     """The sums of the segments, and how many rows each has (at least 1), shaped to divide them."""
-    total = raw.UnsortedSegmentSum(data, segment_ids, num_segments)
     kind = data.dtype.base_dtype
-    one = raw.Const(value=np.ones((), kind.np_dtype), dtype=kind)
-    sizes = raw.UnsortedSegmentSum(raw.Fill(raw.Shape(segment_ids), one), segment_ids, num_segments)
-    trailing = raw.Fill(raw.Reshape(raw.Sub(raw.Rank(total), 1), [1]), 1)
-    sizes = raw.Reshape(sizes, raw.ConcatV2([raw.Shape(sizes), trailing], 0))
-    return total, raw.SelectV2(raw.Equal(sizes, raw.ZerosLike(sizes)), one, sizes)
+    single = ones(shape_tensor(segment_ids), kind)
+    sizes = raw.UnsortedSegmentSum(single, segment_ids, num_segments)
+    if data.dims is None or segment_ids.dims is None:
+        trailing = raw.Fill(raw.Reshape(raw.Sub(raw.Rank(data), raw.Rank(segment_ids)), [1]), 1)
+        sizes = raw.Reshape(sizes, raw.ConcatV2([raw.Shape(sizes), trailing], 0))
+    else:
+        sizes = raw.Reshape(sizes, [-1] + [1] * (len(data.dims) - len(segment_ids.dims)))
+    if kind.is_complex:
+        absent = raw.Equal(sizes, raw.ZerosLike(sizes))
+        sizes = raw.SelectV2(absent, raw.Const(value=np.ones((), kind.np_dtype), dtype=kind), sizes)
+    else:
+        sizes = raw.Maximum(sizes, 1)
+    return raw.UnsortedSegmentSum(data, segment_ids, num_segments), sizes
 
 
 @public("unsorted_segment_mean", "math.unsorted_segment_mean")

@@ -115,7 +115,7 @@ def lbeta(x: Any, name: str | None = None) -> Tensor:
     with name_scope(name, "lbeta", [x]):
         x = convert_to_tensor(x, name="x")
         parts = raw.Sum(raw.Lgamma(x), [-1])
-        return raw.Sub(parts, raw.Lgamma(raw.Sum(x, [-1])))
+        return raw.Sub(parts, raw.Lgamma(raw.Sum(x, [-1])), name="sub")
 
 
 @public("clip_by_value")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building import raw
-from millrace.building.convert import convert_to_tensor
+from millrace.building.convert import convert_to_tensor, shape_tensor
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
@@ -248,7 +248,7 @@ def reduce_logsumexp(
         finite = raw.Select(raw.IsFinite(largest), largest, zeros_like(largest))
         shift = raw.StopGradient(finite)
         total = raw.Log(_reduce("Sum", raw.Exp(raw.Sub(x, shift)), axis, keepdims, None, None, None))
-        return raw.Add(total, shift if keepdims else raw.Reshape(shift, raw.Shape(total)))
+        return raw.Add(total, shift if keepdims else raw.Reshape(shift, shape_tensor(total)))
 
 
 @public("math.reduce_variance")

@@ -261,8 +261,8 @@ def mean_relative_error(
     predictions, labels, weights = aligned(predictions, labels, weights)
     predictions, normalizer = without_last(predictions, normalizer)
     merged(predictions, normalizer)
-    shares = operators.public_div(raw.Abs(labels - predictions), normalizer)
-    errors = raw.Select(equal(normalizer, 0.0), zeros_like(labels), shares)
+    absent, nothing = equal(normalizer, 0.0), zeros_like(labels)
+    errors = raw.Select(absent, nothing, operators.public_div(raw.Abs(labels - predictions), normalizer))
     return mean(errors, weights, metrics_collections, updates_collections, name or "mean_relative_error")
 
 

@@ -202,7 +202,7 @@ def compute_average_loss(
     if sample_weight is not None:
         loss = loss * to_tensor(sample_weight, dtype, "sample_weight")
     if global_batch_size is None:
-        global_batch_size = raw.Cast(shape_tensor(loss)[0], DstT=dtype)
+        global_batch_size = raw.Cast(shape_tensor(loss)[0] * 1, DstT=dtype)  # times the number of replicas
     size = to_tensor(global_batch_size, None if isinstance(global_batch_size, Tensor) else dtype)
     size = size if size.dtype.base_dtype is dtype else raw.Cast(size, DstT=dtype)
     return reduce_sum(loss) / size
@@ -211,4 +211,4 @@ def compute_average_loss(
 @public("nn.scale_regularization_loss")
 def scale_regularization_loss(regularization_loss: Any) -> Tensor:
     """The sum of a regularization loss, as one replica contributes it: there is one replica."""
-    return reduce_sum(to_tensor(regularization_loss, name="regularization_loss"))
+    return reduce_sum(to_tensor(regularization_loss, name="regularization_loss")) / 1

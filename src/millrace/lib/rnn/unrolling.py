@@ -519,7 +519,7 @@ def static_bidirectional_rnn(
             output_bw, state_bw = static_rnn(cell_bw, backwards, initial_state_bw, scope=bw_scope, **options)
     output_bw = _reversed_list(output_bw, sequence_length)
     outputs = [
-        nest.map_structure(lambda a, b: raw.ConcatV2([a, b], 1), f, b)
+        nest.map_structure(lambda a, b: raw.ConcatV2([a, b], 1, name="concat"), f, b)
         for f, b in zip(output_fw, output_bw, strict=True)
     ]
     return outputs, state_fw, state_bw

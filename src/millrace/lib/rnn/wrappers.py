@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from millrace.building import raw
+from millrace.building import operators, raw
 from millrace.building.convert import to_tensor
 from millrace.building.scopes import device, name_scope
 from millrace.building.static import static_value
@@ -156,7 +156,7 @@ class DropoutWrapper(_Wrapper):
             elif self._variational:
                 keep = self._probabilities[kind]
                 mask = raw.Floor(keep + self._noise[kind][i])
-                result = leaf / keep * mask
+                result = operators.public_div(leaf, keep) * mask
                 result.set_shape(leaf.get_shape())
                 found.append(result)
             else:

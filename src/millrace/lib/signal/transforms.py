@@ -43,7 +43,8 @@ def _rfft(x: Any, fft_length: Any, rank: int, name: str | None, default: str) ->
             raise ValueError(f"{default}: the input must have rank at least {rank}. Received: {x.shape}")
         if fft_length is None:
             known = x.dims is not None and None not in x.dims[-rank:]
-            size = np.array(x.dims[-rank:], np.int32) if known else raw.Shape(x)[-rank:]  # type: ignore[index]
+            sizes = np.array(x.dims[-rank:], np.int32) if known else raw.Shape(x)[-rank:]  # type: ignore[index]
+            size = to_tensor(sizes, name="Const")
         else:
             size, wanted = _lengths_of(fft_length, rank)
             x = fitted(x, wanted)
@@ -57,7 +58,7 @@ def _irfft(x: Any, fft_length: Any, rank: int, name: str | None, default: str) -
             raise ValueError(f"{default}: the input must have rank at least {rank}. Received: {x.shape}")
         if fft_length is None:
             lengths = [length(x, i - rank) for i in range(rank)]
-            size = vector(*lengths[:-1], at_least_zero((lengths[-1] - 1) * 2))
+            size = to_tensor(vector(*lengths[:-1], at_least_zero((lengths[-1] - 1) * 2)), name="Const")
         else:
             size, wanted = _lengths_of(fft_length, rank)
             halved = wanted[-1] // 2 + 1
@@ -122,7 +123,7 @@ def irfft3d(input_tensor: Any, fft_length: Any = None, name: str | None = None) 
 
 
 def _shift(x: Any, axes: Any, name: str | None, default: str, sign: int) -> Tensor:
-    with name_scope(name, default, [x]):
+    with name_scope(name, default, [x]) as scope:
         x = to_tensor(x)
         rank = rank_of(x)
         if isinstance(axes, int):
@@ -132,7 +133,8 @@ def _shift(x: Any, axes: Any, name: str | None, default: str, sign: int) -> Tens
         if axes is None:
             axes = list(range(rank))
         by = [(length(x, a) + (sign < 0)) // 2 for a in axes]
-        return raw.Roll(x, vector(*by), np.array(axes, np.int32))
+        shift = to_tensor(vector(*by), name="shift")
+        return raw.Roll(x, shift, to_tensor(np.array(axes, np.int32), name="axis"), name=scope)
 
 
 @public("signal.fftshift")

@@ -11,7 +11,9 @@ from millrace.building import raw
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.lib.math.array import eye
 from millrace.ops.array.constant import constant, ones, zeros
+from millrace.ops.array.reshape import matrix_transpose
 from millrace.ops.random.draws import random_normal, random_uniform, truncated_normal
 
 # The deviation of a normal distribution of deviation 1 cut off at 2.
@@ -450,7 +452,7 @@ class Orthogonal(Initializer):
         q, r = raw.Qr(numbers, full_matrices=False)
         q = q * raw.Sign(raw.DiagPart(r))
         if rows < cols:
-            q = raw.Transpose(q, [1, 0])
+            q = matrix_transpose(q)
         return self.gain * raw.Reshape(q, dims)
 
     def get_config(self) -> dict[str, Any]:
@@ -478,11 +480,11 @@ class Identity(Initializer):
                 f"Identity matrix initializer can only be used for 2D matrices. Received: shape {whole}"
             )
         chosen = self.dtype if dtype is None else dtypes.as_dtype(dtype)
-        matrix = np.eye(*whole, dtype=chosen.np_dtype)
+        rows, columns = whole
+        matrix = eye(rows, None if rows == columns else columns, dtype=chosen)
         if partition_info is not None:
-            (i, j), (n, m) = partition_info.var_offset, (int(d) for d in shape)
-            matrix = matrix[i : i + n, j : j + m]
-        return self.gain * constant(matrix, chosen)
+            matrix = raw.Slice(matrix, list(partition_info.var_offset), [int(d) for d in shape])
+        return self.gain * matrix
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer."""

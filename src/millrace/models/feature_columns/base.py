@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from millrace.building.convert import convert_to_tensor
 from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
+from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
@@ -14,6 +15,10 @@ from millrace.lib.variables.scope import get_variable
 from millrace.ops.array.reshape import expand_dims
 
 
+@public(
+    "python.feature_column.feature_column._FeatureColumn",
+    "python.feature_column.feature_column_v2.FeatureColumn",
+)
 class FeatureColumn:
     """A column: it has a name, knows how its feature is parsed, and transforms it."""
 
@@ -112,6 +117,10 @@ class VariableMaker:
         del column, name
 
 
+@public(
+    "python.feature_column.feature_column._DenseColumn",
+    "python.feature_column.feature_column_v2.DenseColumn",
+)
 class DenseColumn(FeatureColumn):
     """A column of numbers `[batch, *variable_shape]`."""
 

@@ -331,6 +331,8 @@ def _filled(shape: Any, value: Any, dtype: dtypes.DType, name: str) -> Tensor:
             shape = to_tensor(shape, dtypes.int32)
         if shape.dtype not in (dtypes.int32, dtypes.int64):
             shape = raw.Cast(shape, DstT=dtypes.int32)
+        if shape.dims == ():  # a number is the shape of a vector
+            shape = raw.Reshape(shape, [-1])
         return raw.Fill(shape, constant(value, dtype, name="Const"), name=scope)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building import convert, raw
 from millrace.building.apply import apply
 from millrace.core.dtypes import ALL
 from millrace.core.errors import refusal
@@ -212,3 +213,58 @@ def edit_distance(hypothesis: Any, truth: Any, normalize: bool = True, name: str
             raise TypeError(f"edit_distance: {what} must be a SparseTensor. Received: {value!r}")
     parts = [part for s in (hypothesis, truth) for part in (s.indices, s.values, s.dense_shape)]
     return apply(EditDistance, *parts, normalize=normalize, name=name)
+
+
+def _placed(op: Any, x: Any, i: Any, v: Any) -> Tensor:
+    """`op` of the rows that `i` names: one, several, or None for all."""
+    x = convert.convert_to_tensor(x)
+    v = convert.convert_to_tensor(v, x.dtype)
+    if i is None:
+        whole = op(raw.Reshape(x, [1, -1]), convert.convert_to_tensor([0], "int32"), raw.Reshape(v, [1, -1]))
+        return raw.Reshape(whole, raw.Shape(x))
+    i = raw.Cast(i, DstT="int32") if isinstance(i, Tensor) else convert.convert_to_tensor(i, "int32")
+    if i.shape.ndims == 0:
+        return op(x, raw.Reshape(i, [1]), raw.ExpandDims(v, 0))
+    return op(x, i, v)
+
+
+@public("python.ops.inplace_ops.alias_inplace_update")
+def alias_inplace_update(x: Any, i: Any, v: Any) -> Tensor:
+    """`x` with rows replaced.
+
+    Args:
+      x: a tensor.
+      i: the rows' numbers; one number; or None for all.
+      v: the new rows, or the new row.
+    """
+    return _placed(raw.InplaceUpdate, x, i, v)
+
+
+@public("python.ops.inplace_ops.alias_inplace_add")
+def alias_inplace_add(x: Any, i: Any, v: Any) -> Tensor:
+    """`x` with something added to rows; arguments as for `alias_inplace_update`."""
+    return _placed(raw.InplaceAdd, x, i, v)
+
+
+@public("python.ops.inplace_ops.alias_inplace_sub")
+def alias_inplace_sub(x: Any, i: Any, v: Any) -> Tensor:
+    """`x` with something subtracted from rows; arguments as for `alias_inplace_update`."""
+    return _placed(raw.InplaceSub, x, i, v)
+
+
+@public("python.ops.inplace_ops.inplace_update")
+def inplace_update(x: Any, i: Any, v: Any) -> Tensor:
+    """A copy of `x` with rows replaced; arguments as for `alias_inplace_update`."""
+    return alias_inplace_update(raw.DeepCopy(convert.convert_to_tensor(x)), i, v)
+
+
+@public("python.ops.inplace_ops.inplace_add")
+def inplace_add(x: Any, i: Any, v: Any) -> Tensor:
+    """A copy of `x` with something added to rows; arguments as for `alias_inplace_update`."""
+    return alias_inplace_add(raw.DeepCopy(convert.convert_to_tensor(x)), i, v)
+
+
+@public("python.ops.inplace_ops.inplace_sub")
+def inplace_sub(x: Any, i: Any, v: Any) -> Tensor:
+    """A copy of `x` with something subtracted from rows; arguments as for `alias_inplace_update`."""
+    return alias_inplace_sub(raw.DeepCopy(convert.convert_to_tensor(x)), i, v)

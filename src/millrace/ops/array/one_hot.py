@@ -178,6 +178,9 @@ def one_hot(
         for value in (on_value, off_value):
             if value is not None:
                 to_tensor(value)  # TensorFlow looks at their dtypes, which leaves them in the graph
+        if on_value is None is off_value:
+            on_value = to_tensor(1, chosen or float32, "on_value")
+            off_value = to_tensor(0, chosen or float32, "off_value")
         indices, depth = to_tensor(indices, name="indices"), to_tensor(depth, int32, "depth")
         if on_value is not None:
             on_value = to_tensor(on_value, name="on_value")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building import raw
+from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.building.static import Known
 from millrace.core import dtypes, shapes
@@ -435,6 +436,14 @@ class CombinedNonMaxSuppression:
 # ---------------------------------------------------------------- public
 
 
+def _thresholds(overlap: Any, score: Any) -> tuple[Tensor, Tensor]:
+    """Both as tensors, which TensorFlow makes before the others."""
+    return (
+        convert_to_tensor(overlap, "float32", name="iou_threshold"),
+        convert_to_tensor(score, "float32", name="score_threshold"),
+    )
+
+
 @public("image.non_max_suppression")
 def non_max_suppression(
     boxes: Any,
@@ -461,6 +470,7 @@ def non_max_suppression(
       InvalidArgumentError: when run, `iou_threshold` is not in [0, 1].
     """
     with name_scope(name, "non_max_suppression"):
+        iou_threshold, score_threshold = _thresholds(iou_threshold, score_threshold)
         return raw.NonMaxSuppressionV3(boxes, scores, max_output_size, iou_threshold, score_threshold)
 
 
@@ -502,6 +512,7 @@ def non_max_suppression_padded(
       `(int32 indices, how many of them are real)`.
     """
     with name_scope(name, "non_max_suppression_padded"):
+        iou_threshold, score_threshold = _thresholds(iou_threshold, score_threshold)
         return raw.NonMaxSuppressionV4(
             boxes,
             scores,
@@ -556,6 +567,7 @@ def combined_non_max_suppression(
       `(boxes [batch, n, 4], scores [batch, n], classes [batch, n], valid detections [batch])`.
     """
     with name_scope(name, "combined_non_max_suppression"):
+        iou_threshold, score_threshold = _thresholds(iou_threshold, score_threshold)
         return raw.CombinedNonMaxSuppression(
             boxes,
             scores,

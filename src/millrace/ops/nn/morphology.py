@@ -197,8 +197,6 @@ def erosion2d(
     with name_scope(name, "erosion2d", [value, kernel]) as scope:
         value = to_tensor(value, name="value")
         kernel = to_tensor(kernel, value.dtype.base_dtype, "kernel")
-        mirrored = raw.ReverseV2(kernel, [0, 1])
-        widened = raw.Dilation2D(
-            raw.Neg(value), mirrored, strides=strides, rates=rates, padding=padding, name=scope
-        )
+        negated, mirrored = raw.Neg(value), raw.ReverseV2(kernel, [0, 1])
+        widened = raw.Dilation2D(negated, mirrored, strides=strides, rates=rates, padding=padding, name=scope)
         return raw.Neg(widened)

@@ -14,6 +14,7 @@ from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
+from millrace.opkit.rules.array_idioms import rank_tensor
 from millrace.opkit.rules.shape_rules import at_least
 
 
@@ -69,8 +70,8 @@ def _over_axis(declared: Any, logits: Any, axis: int, name: str | None) -> Tenso
     if rank is None:
         raise TypeError(f"an axis other than the last needs logits of known rank. Received: axis {axis}")
     axis %= rank
-    raw.Rank(logits, name="Rank")
-    ranks = raw.Rank(logits, name="Rank")
+    rank_tensor(logits)  # nobody takes it, but TensorFlow adds and counts it
+    ranks = rank_tensor(logits)
     order = _swapped(axis, ranks)
     moved = declared(raw.Transpose(logits, order, name="transpose"))
     moved = raw.Transpose(moved, _swapped(axis, ranks), name=name or "transpose")

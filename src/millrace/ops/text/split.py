@@ -74,6 +74,7 @@ def string_split(
     sep = delimiter if sep is None else sep
     with name_scope(name, "StringSplit", [source]):
         separator = convert_to_tensor(" " if sep is None else sep, dtype=string, name="Const")
+        source = convert_to_tensor(source, dtype=string, name="Const")
         return SparseTensor(*apply(StringSplit, source, separator, skip_empty=skip_empty))
 
 

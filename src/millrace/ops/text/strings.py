@@ -115,8 +115,8 @@ def reduce_join(
     """
     axis = reduction_indices if axis is None else axis
     keep = bool(keep_dims if keepdims is None else keepdims)
-    x = convert_to_tensor(inputs)
     with name_scope(None, "ReduceJoin"):
+        x = convert_to_tensor(inputs)
         if axis is None and x.dims is not None:
             axis = convert_to_tensor(np.arange(len(x.dims) - 1, -1, -1, dtype=np.int32), name="Const")
         elif axis is None:
@@ -495,7 +495,7 @@ class AsString:
     grad = NOT_DIFFERENTIABLE
 
 
-@public("as_string", "strings.as_string")
+@public("as_string", "strings.as_string", "dtypes.as_string")
 def as_string(
     input: Any,
     precision: int = -1,

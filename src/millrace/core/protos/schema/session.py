@@ -256,4 +256,12 @@ uses tensor
 message NamedTensorProto
   name: string = 1
   tensor: TensorProto = 2
+
+file tensorflow/core/protobuf/tpu/topology.proto
+package tensorflow.tpu
+message TopologyProto
+  mesh_shape: int32[] = 1
+  num_tasks: int32 = 2
+  num_tpu_devices_per_task: int32 = 3
+  device_coordinates: int32[] = 4
 """
