@@ -33,6 +33,7 @@ PROGRAMS = {
     **{name: ["training.py", name] for name in TRAINING},
     **{name: ["sequences.py", name] for name in SEQUENCES},
     **{name: ["input.py", name] for name in INPUT},
+    "canned": ["canned.py"],
     "growth": ["growth.py"],
 }
 FIGURES = {
@@ -40,6 +41,7 @@ FIGURES = {
     "result_s": "import and a first result",
     "step_us": "a warm run",
     "first": "the first run",
+    "train_s": "1,000 steps of an estimator",
     "forward_us": "an operation forward",
     "backward_us": "an operation backward",
     "plan_us": "an operation planned",

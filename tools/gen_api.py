@@ -288,9 +288,14 @@ def rooms_source(ops: list[Op], problems: Problems) -> str:
         HEADER,
         '"""Op type to the module that declares it, imported when the op is first needed."""\n\n',
     ]
-    lines.append("ROOMS: dict[str, str] = {\n")
-    lines += [f'    "{name}": "{module}",\n' for name, module in sorted(seen.items())]
+    types: dict[str, list[str]] = {}
+    for name, module in sorted(seen.items()):
+        types.setdefault(module, []).append(name)
+    lines.append("_TYPES = {\n")
+    lines += [f'    "{module}": "{" ".join(types[module])}",\n' for module in sorted(types)]
     lines.append("}\n")
+    pairs = "n: module for module, names in _TYPES.items() for n in names.split()"
+    lines.append(f"ROOMS: dict[str, str] = {{{pairs}}}\n")
     return "".join(lines)
 
 

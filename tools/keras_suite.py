@@ -1,10 +1,11 @@
 """Runs the tests of Keras from the package index on millrace, through the import hook.
 
-    python tools/keras_suite.py 2.2.5 [--folder DIR] [--reference PYTHON]
+    python tools/keras_suite.py 2.2.5 [--folder DIR] [--path DIR] [--reference PYTHON] [--reference-path DIR]
 
 Keras and its source distribution are fetched by pip into a folder; the tests run from there and are never
-copied. With `--reference`, a Python that has TensorFlow 1.15, pytest, flaky and pandas, the tests run there
-as well, and those that pass there and not here are listed.
+copied. They need flaky and pandas, which `--path` may hold. With `--reference`, a Python that has TensorFlow
+1.15, they run there as well, and those that pass there and not here are listed; `--reference-path` may hold
+its pytest, flaky and pandas.
 """
 
 from __future__ import annotations
@@ -50,15 +51,15 @@ def fetch(version: str, folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Pat
     return installed, next(p for p in source.iterdir() if p.is_dir())
 
 
-def run(command: list[str], installed: pathlib.Path, source: pathlib.Path) -> set[str]:
-    """The tests that pass."""
+def run(command: list[str], installed: pathlib.Path, source: pathlib.Path, more: str | None) -> set[str]:
+    """The tests that pass, with a folder of more packages."""
     with tempfile.TemporaryDirectory() as home:
         # Nothing but the tests: `import keras` must find the installed package.
         os.symlink(source / "tests", pathlib.Path(home, "tests"))
         parts = dict.fromkeys(
             str(p.relative_to(source)) for pattern in _PARTS for p in sorted(source.glob(pattern))
         )
-        path = os.pathsep.join(filter(None, [str(installed), os.environ.get("PYTHONPATH", "")]))
+        path = os.pathsep.join(filter(None, [str(installed), more, os.environ.get("PYTHONPATH", "")]))
         done = subprocess.run(
             [
                 *command, "-m", "pytest", "-q", "-rA", "--tb=line", "-p", "no:cacheprovider", "-o",
@@ -81,13 +82,15 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=pathlib.Path, default=pathlib.Path(tempfile.gettempdir(), "keras-suite")
     )
+    parser.add_argument("--path")
     parser.add_argument("--reference")
+    parser.add_argument("--reference-path")
     chosen = parser.parse_args()
     installed, source = fetch(chosen.version, chosen.folder)
-    ours = run([sys.executable, "-m", "millrace", "run"], installed, source)
+    ours = run([sys.executable, "-m", "millrace", "run"], installed, source, chosen.path)
     print(f"keras {chosen.version}: {len(ours)} tests pass on millrace")
     if chosen.reference:
-        theirs = run([chosen.reference], installed, source)
+        theirs = run([chosen.reference], installed, source, chosen.reference_path)
         missing = sorted(theirs - ours)
         share = 1 - len(missing) / len(theirs) if theirs else 0.0
         print(f"of {len(theirs)} that pass on the reference {share:.1%} pass here; these do not:")

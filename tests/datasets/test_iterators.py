@@ -124,3 +124,25 @@ def test_two_iterators_in_one_run():
         assert [sess.run([a, b]) for _ in range(5)] == [[i, 11 + i] for i in range(5)]
         with pytest.raises(tf.errors.OutOfRangeError):
             sess.run([a, b])
+
+
+def test_place_of_an_iterator_that_has_not_begun_is_saved(tmp_path):
+    iterator = D.range(5).make_one_shot_iterator()
+    saver = tf.train.Saver([X.make_saveable_from_iterator(iterator)])
+    following = iterator.get_next()
+    with tf.Session() as sess:
+        path = saver.save(sess, str(tmp_path / "place"))
+        assert isinstance(path, str)
+        assert [sess.run(following) for _ in range(3)] == [0, 1, 2]
+        saver.restore(sess, path)
+        assert sess.run(following) == 0
+
+
+def test_text_beside_what_waits_is_bytes():
+    text = tf.placeholder(tf.string, [])
+    following = D.range(5).make_one_shot_iterator().get_next()
+    with tf.control_dependencies([following]):
+        same = tf.identity(text)
+    with tf.Session() as sess:
+        assert sess.run([same, text], {text: "abc"}) == [b"abc", b"abc"]
+        assert type(sess.run(same, {text: "abc"})) is bytes

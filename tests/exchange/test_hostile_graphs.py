@@ -126,3 +126,38 @@ def test_imports_from_several_threads():
         thread.join()
     assert not failed
     assert len({op.name for op in made.get_operations()}) == len(made.get_operations())
+
+
+def test_a_node_without_its_type_is_refused() -> None:
+    with tf.Graph().as_default() as graph:
+        tf.negative(tf.constant(1.0), name="n")
+        proto = graph.as_graph_def()
+    del proto.node[-1].attr["T"]
+    with tf.Graph().as_default(), pytest.raises(ValueError, match="node 'n'.* lacks the type attribute 'T'"):
+        tf.import_graph_def(proto, name="")
+
+
+def test_a_branch_of_another_type_fails_only_where_it_is_taken() -> None:
+    with tf.Graph().as_default() as graph:
+        tf.constant(True, name="p")
+        tf.constant(1.5, name="x")
+        proto = graph.as_graph_def()
+    for name, dtype in (("same", tf.float32), ("other", tf.int32)):
+        function = proto.library.function.add()
+        function.signature.name = name
+        function.signature.input_arg.add(name="a", type=tf.float32.as_datatype_enum)
+        function.signature.output_arg.add(name="r", type=dtype.as_datatype_enum)
+        node = function.node_def.add(name="m", op="Cast", input=["a"])
+        node.attr["SrcT"].type, node.attr["DstT"].type = tf.float32.as_datatype_enum, dtype.as_datatype_enum
+        function.ret["r"] = "m:y:0"
+    for name, branches in (("good", ("same", "other")), ("bad", ("other", "same"))):
+        node = proto.node.add(name=name, op="If", input=["p", "x"])
+        node.attr["Tcond"].type = tf.bool.as_datatype_enum
+        node.attr["Tin"].list.type.append(tf.float32.as_datatype_enum)
+        node.attr["Tout"].list.type.append(tf.float32.as_datatype_enum)
+        node.attr["then_branch"].func.name, node.attr["else_branch"].func.name = branches
+    with tf.Graph().as_default(), tf.Session() as sess:
+        tf.import_graph_def(proto, name="")
+        assert sess.run("good:0") == 1.5
+        with pytest.raises(tf.errors.InvalidArgumentError, match="DT_INT32_not_DT_FLOAT|result_0"):
+            sess.run("bad:0")

@@ -239,3 +239,31 @@ def test_a_case_without_its_functions():
     g.add("case", "Case", "i", branches=branches, Tin=types(), Tout=types(tf.float32))
     with pytest.raises(ValueError, match="lacks.*gone"):
         g.run("case:0")
+
+
+def test_results_of_a_call_by_name_in_a_branch():
+    """They are spelled by the names of the function's results, also where a branch gives them on."""
+    g = Nodes()
+    g.add("yes", "Const", dtype=tf.bool, value=np.array(True))
+    g.const("x", 2, "f")
+    functions_of_branches(g.proto, 1)
+    g.proto.library.function[0].signature.output_arg[0].name = "add_3"
+    g.proto.library.function[0].ret["add_3"] = g.proto.library.function[0].ret.pop("y")
+    branch = g.proto.library.function.add()
+    branch.signature.name = "calls"
+    branch.signature.input_arg.add(name="x", type=tf.float32.as_datatype_enum)
+    branch.signature.output_arg.add(name="y", type=tf.float32.as_datatype_enum)
+    branch.signature.output_arg.add(name="z", type=tf.float32.as_datatype_enum)
+    branch.node_def.add(name="call", op="times_0", input=["x"])
+    branch.node_def.add(name="neg", op="Neg", input=["call:add_3:0"]).attr[
+        "T"
+    ].type = tf.float32.as_datatype_enum
+    branch.ret["y"], branch.ret["z"] = "call:add_3:0", "neg:y:0"
+    used = protos.AttrValue()
+    used.func.name = "calls"
+    two = types(tf.float32, tf.float32)
+    g.add("if", "StatelessIf", "yes", "x", then_branch=used, else_branch=used, Tcond=tf.bool,
+          Tin=types(tf.float32), Tout=two)  # fmt: skip
+    g.add("a", "Identity", "if:0", T=tf.float32)
+    g.add("b", "Identity", "if:1", T=tf.float32)
+    assert g.run("a:0", "b:0") == [20, -20]

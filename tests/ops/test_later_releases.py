@@ -129,6 +129,52 @@ def test_a_generator_moves_on():
         assert sess.run(state).tolist() == [1 + 6 * 256, 2, 7]
 
 
+def test_draws_of_a_generator():
+    """Numbers and states of TensorFlow 1.15.5."""
+    state = tf.Variable(np.int64([1, 2, 7]), use_resource=True)
+    given = {"resource": state.handle, "algorithm": np.int64(1), "shape": np.int64([3])}
+    draws = [
+        (raw.StatefulUniform(**given), [0.10157979, 0.86369145, 0.67601836]),
+        (raw.StatefulStandardNormalV2(**given), None),
+        (raw.StatefulTruncatedNormal(**given), None),
+        (raw.StatefulUniformInt(**given, minval=np.int64(0), maxval=np.int64(100)), None),
+        (raw.StatefulUniformFullInt(**given), None),
+    ]
+    with tf.Session() as sess:
+        sess.run(state.initializer)
+        for k, (draw, wanted) in enumerate(draws, 1):
+            found = sess.run(draw)
+            assert found.shape == (3,)
+            assert sess.run(state).tolist() == [1 + 3 * 256 * k, 2, 7]
+            if wanted:
+                np.testing.assert_allclose(found, wanted, rtol=1e-6)
+        for start, draw, wanted in (
+            (1281, draws[1][0], [0.23952556, -0.20516674, 0.33068061]),
+            (2561, draws[2][0], [-0.40896699, 0.34574041, -0.46415278]),
+            (3841, draws[3][0], [16, 66, 25]),
+            (5121, draws[4][0], [8646403713547608204, 12786360606194289313, 13504947659696289606]),
+        ):
+            state.load(np.int64([start, 2, 7]), sess)
+            np.testing.assert_allclose(sess.run(draw), np.array(wanted), rtol=1e-6)
+        sess.run(raw.RngSkip(resource=state.handle, algorithm=np.int64(1), delta=np.int64(2)))
+        assert sess.run(state).tolist() == [5121 + 5 * 256, 2, 7]
+        with pytest.raises(tf.errors.InvalidArgumentError, match="algorithm id: 2"):
+            sess.run(raw.StatefulUniform(**{**given, "algorithm": np.int64(2)}))
+
+
+def test_a_dense_table_is_restored_from_its_places():
+    """A file holds the places of the table, empty ones under the reserved key."""
+    table = raw.MutableDenseHashTableV2(
+        empty_key=np.int64(-1), deleted_key=np.int64(-2), value_dtype=tf.float32
+    )
+    keys, rows = np.int64([[-1], [5], [-1], [7], [-2]]), np.float32([[0], [1], [0], [2], [0]])
+    filled = raw.LookupTableImportV2(table_handle=table, keys=keys, values=rows)
+    with tf.control_dependencies([filled]):
+        found = raw.LookupTableFindV2(table_handle=table, keys=np.int64([7, 5, 9]), default_value=-1.0)
+        size = raw.LookupTableSizeV2(table_handle=table)
+    assert [v.tolist() for v in run([found, size])] == [[2, 1, -1], 2]
+
+
 def test_aligned_diagonals():
     x = np.arange(1.0, 13.0).reshape(3, 4)
     part = {"input": x, "k": [-1, 1], "padding_value": np.float64(0)}

@@ -97,6 +97,33 @@ def test_ragged_rows_as_dense():
         values([to_tensor([1, [0, 1, 1, 1, 1]], ["FIRST_DIM_SIZE", "VALUE_ROWIDS"])])
 
 
+def from_variant(encoded, rank, inner=-1, dtype=tf.float64):
+    found = raw.RaggedTensorFromVariant(
+        encoded_ragged=encoded, input_ragged_rank=inner, output_ragged_rank=rank, Tvalues=dtype
+    )
+    return values([*found.output_nested_splits, found.output_dense_values])
+
+
+def test_ragged_rows_as_variants():
+    splits, flat = [np.int64([0, 1, 3]), np.int64([0, 2, 2, 5])], np.arange(5.0)
+    given = {"rt_nested_splits": splits, "rt_dense_values": flat}
+    one = raw.RaggedTensorToVariant(**given, batched_input=False)
+    assert one.shape == ()
+    assert from_variant(one, 2) == [[0, 1, 3], [0, 2, 2, 5], [0, 1, 2, 3, 4]]
+    rows = raw.RaggedTensorToVariant(**given, batched_input=True)
+    assert rows.shape == (2,)
+    assert from_variant(rows, 2) == [[0, 1, 3], [0, 2, 2, 5], [0, 1, 2, 3, 4]]
+    assert from_variant(rows[1], 1) == [[0, 0, 3], [2, 3, 4]]
+    plain = {"rt_nested_splits": [], "rt_dense_values": np.arange(4.0).reshape(4, 1)}
+    square = tf.reshape(raw.RaggedTensorToVariant(**plain, batched_input=True), [2, 2])
+    assert from_variant(square, 2) == [[0, 2, 4], [0, 1, 2, 3, 4], [0, 1, 2, 3]]
+    assert from_variant(rows[:0], 2) == [[0], [0], []]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="output_ragged_rank must be"):
+        from_variant(rows, 1, inner=1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="ragged rows of rank 2"):
+        from_variant(rows, 3)
+
+
 def test_data_formats():
     assert values([raw.DataFormatDimMap(x=[0, 1, 2, 3, -1, -2])]) == [[0, 2, 3, 1, 1, 3]]
     assert values([raw.DataFormatVecPermute(x=[1, 2, 3, 4])]) == [[1, 4, 2, 3]]

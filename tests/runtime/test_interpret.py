@@ -251,3 +251,13 @@ def test_values_of_a_failing_step_come_from_registers_and_constants() -> None:
         found = locate(caught.value)
         assert found is not None and found[0].op is fetch.op
         assert [np.array(v).tolist() for v in found[1]] == want
+
+
+def test_attributes_that_are_arrays_are_bound_by_name():
+    """`bad_color` of an image summary is one."""
+    images = tf.placeholder(tf.float32, [1, 2, 2, 3])
+    text = tf.summary.image("shown", images)
+    for _ in range(2):
+        with tf.Session() as sess:
+            summary = tf.Summary.FromString(sess.run(text, {images: np.zeros((1, 2, 2, 3))}))
+    assert summary.value[0].image.width == 2

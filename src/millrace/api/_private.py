@@ -130,6 +130,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "split_compile_and_shard": "millrace.contributed.tpu.replication:split_compile_and_shard",
     },
     "contrib.tpu.python.tpu.tpu_config": {
+        "InputPipelineConfig": "millrace.contributed.tpu.config:InputPipelineConfig",
         "RunConfig": "millrace.contributed.tpu.config:RunConfig",
     },
     "contrib.tpu.python.tpu.tpu_context": {
@@ -395,6 +396,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.keras.backend": {
         "get_graph": "millrace.models.keras.backend.session:get_default_graph",
+    },
+    "python.keras.preprocessing.image": {
+        "DataFrameIterator": "millrace.models.keras.preprocessing.frames:DataFrameIterator",
     },
     "python.keras.utils.conv_utils": {
         "conv_input_length": "millrace.lib.layers.arguments:conv_input_length",

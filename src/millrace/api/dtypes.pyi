@@ -55,11 +55,13 @@ from millrace.core.dtypes import variant_ref as variant_ref
 from millrace.ops.math.cast import cast as cast
 from millrace.ops.math.cast import saturate_cast as saturate_cast
 from millrace.ops.math.complex import complex as complex
+from millrace.ops.text.strings import as_string as as_string
 
 __all__ = [
     "DType",
     "QUANTIZED_DTYPES",
     "as_dtype",
+    "as_string",
     "bfloat16",
     "bfloat16_ref",
     "bool",

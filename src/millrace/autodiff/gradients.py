@@ -16,7 +16,6 @@ from millrace.building.body import Body
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import name_scope
 from millrace.core.public import public
-from millrace.exchange.raising import raise_before
 from millrace.graph import location
 from millrace.graph.opdef import NOT_DIFFERENTIABLE
 from millrace.graph.operation import Operation
@@ -82,7 +81,10 @@ def gradients(
         ys = [_to_tensor(y, "y") for y in ys]
         xs = [_to_tensor(x, "x", as_ref=True) for x in xs]
         stops = [_to_tensor(s, "stop_gradient", as_ref=True) for s in stops]
-        raise_before(y.values if isinstance(y, IndexedSlices) else y for y in ys)
+        if ys and _tensor_of(ys[0]).graph.get_scoped("old control flow", list):  # read from a GraphDef
+            from millrace.exchange.raising import raise_before  # the first gradient need not wait for it
+
+            raise_before(map(_tensor_of, ys))
         seeds = _seeds(ys, seeds, colocate_gradients_with_ops)
         if len(ys) > 1:
             ys = [raw.Identity(y) if isinstance(y, Tensor) and y.consumers() else y for y in ys]

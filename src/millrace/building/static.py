@@ -145,6 +145,8 @@ def _partial_dims(tensor: Tensor) -> shapes.Dims:
     kind = op.type
     if kind == "Shape":
         return op.inputs[0].dims
+    if kind == "SparseCross" and tensor.value_index == 2:
+        return _batch_of_crosses(op), None
     if kind == "Pack" and op.attrs.get("axis", 0) in (0, -1) and tensor.dims == (len(op.inputs),):
         return tuple(_partial_scalar(t) for t in op.inputs)
     if kind in ("ConcatV2", "Concat"):
@@ -155,6 +157,19 @@ def _partial_dims(tensor: Tensor) -> shapes.Dims:
         return _partial_slice(op)
     if kind in ("Cast", "Identity"):
         return static_dims(op.inputs[0])
+    return None
+
+
+def _batch_of_crosses(op: Any) -> int | None:
+    """The batch size that one of a cross's columns tells: a sparse one's shape, or a dense one's."""
+    count = op.attrs["N"]
+    for shape in op.inputs[2 * count : 3 * count]:
+        dims = static_dims(shape)
+        if dims and dims[0] is not None:
+            return dims[0]
+    for dense in op.inputs[3 * count :]:
+        if dense.dims and dense.dims[0] is not None:
+            return dense.dims[0]
     return None
 
 

@@ -1,4 +1,4 @@
-"""TensorFlow 2's If and While nodes, turned into ours: a rewrite of the importer.
+"""TensorFlow 2's If, Case and While nodes, turned into ours: a rewrite of the importer.
 
 Both name functions of the library. TensorFlow's take everything as explicit arguments; ours capture (see
 `functiondef`), and their operations have names that are unique in the graph. So each use of a function
@@ -13,7 +13,7 @@ from typing import Any
 from millrace.core import protos
 from millrace.exchange.attr_protos import attr_to_proto
 from millrace.exchange.cases import CASES, unfold_case
-from millrace.exchange.inline import inline_calls, output_position
+from millrace.exchange.inline import CALLED, inline_calls, output_position
 
 _BRANCHES = frozenset(("If", "StatelessIf"))
 _LOOPS = frozenset(("While", "StatelessWhile"))
@@ -152,7 +152,13 @@ def _own(
     def inside(text: str) -> str:
         if text.startswith("^"):
             return f"^{scope}/{text[1:]}"
-        return spelled.get(text) or f"{scope}/{text}"
+        if text in spelled:
+            return spelled[text]
+        name, _, rest = text.partition(":")
+        if name in nodes and CALLED in nodes[name].attr:  # a call by name: its results are numbered now
+            argument, _, index = rest.partition(":")
+            text = f"{name}:{output_position(nodes[name], argument, index, functions)}"
+        return f"{scope}/{text}"
 
     def named(text: str) -> str:
         if text in spelled:
@@ -168,14 +174,48 @@ def _own(
         for one in _adopted(copy, functions, named, original.name):
             one.input[:] = [inside(i) for i in one.input if i.removeprefix("^") not in spelled or i[0] != "^"]
             made.node_def.append(one)
+    wanted = node.attr["Tout"].list.type if "Tout" in node.attr else node.attr["T"].list.type
+    wanted = [protos.DT_BOOL] if attr == "cond" else wanted
     kept = [k for k in range(len(function.signature.output_arg)) if attr != "body" or k not in captures]
     for k in kept:
         result = function.signature.output_arg[k]
         made.signature.output_arg.add().CopyFrom(result)
-        made.ret[result.name] = inside(function.ret[result.name])
+        if k < len(wanted) and result.type != wanted[k]:
+            made.signature.output_arg[-1].type = wanted[k]
+            made.node_def.extend(_never(f"{scope}/result_{k}", wanted[k], result.type))
+            made.ret[result.name] = f"{scope}/result_{k}:output:0"
+            continue
+        made.ret[result.name] = inside(_returned(function.ret[result.name], function, functions))
     made.attr["_captures"].CopyFrom(attr_to_proto(list(dict.fromkeys(captures.values()))))
     made.attr["_references"].CopyFrom(attr_to_proto([]))
     made.attr["_scope"].CopyFrom(attr_to_proto(scope))
     made.attr["_tag"].CopyFrom(attr_to_proto("arg"))
     functions[scope] = made
     return scope
+
+
+def _returned(text: str, function: Any, functions: Mapping[str, Any]) -> str:
+    """A result of `function` as it is called when the function's calls have been replaced by what they do."""
+    name, _, rest = text.partition(":")
+    call = next((n for n in function.node_def if n.name == name and n.op in functions), None)
+    if call is None:
+        return text
+    argument, _, index = rest.partition(":")
+    return f"{name}:output:{output_position(call, argument, index, functions)}"
+
+
+def _never(name: str, wanted: int, found: int) -> list[Any]:
+    """Nodes that give a value of the type `wanted`, or would: running them fails, as a result of another type
+    does in TensorFlow. The graph around them may be imported and run.
+    """
+    kinds = protos.DataType.Name(wanted), protos.DataType.Name(found)
+    text = protos.NodeDef(name=f"{name}/is_{kinds[1]}_not_{kinds[0]}", op="Const")
+    text.attr["dtype"].type = protos.DT_STRING
+    text.attr["value"].tensor.dtype = protos.DT_STRING
+    text.attr["value"].tensor.string_val.append(
+        f"a result of type {kinds[1]} in place of {kinds[0]}".encode()
+    )
+    text.attr["value"].tensor.tensor_shape.SetInParent()
+    made = protos.NodeDef(name=name, op="ParseTensor", input=[f"{text.name}:output:0"])
+    made.attr["out_type"].type = wanted
+    return [text, made]

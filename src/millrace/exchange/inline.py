@@ -17,7 +17,7 @@ from millrace.exchange.foreign_types import find
 from millrace.exchange.functiondef import flat_index
 
 _CALLS = frozenset(("PartitionedCall", "StatefulPartitionedCall"))
-CALLED = "_called"  # on the results of a call by the function's own name
+CALLED = "_called"  # on the results of a call by the function's own name, which it holds
 _ONE_LIST = frozenset(
     ("Case", "StatelessCase", "If", "StatelessIf", "While", "StatelessWhile")
 )  # have one list output
@@ -150,7 +150,7 @@ def _results(call: Any, function: Any, renamed: Any, attrs: Any, controls: list[
     result = protos.NodeDef(name=call.name, op="IdentityN" if outputs else "NoOp", device=call.device)
     result.input.extend([renamed(function.ret[out.name]) for out in outputs] + list(dict.fromkeys(after)))
     if call.op not in _CALLS:  # nobody says the shapes of what such a call gives
-        result.attr[CALLED].b = True
+        result.attr[CALLED].s = function.signature.name.encode()
     for out in outputs:
         result.attr["T"].list.type.append(attrs[out.type_attr].type if out.type_attr else out.type)
     return result
@@ -179,6 +179,10 @@ def output_position(node: Any, argument: str, index: str, functions: Mapping[str
         return int(index) if node.op in _CALLS else outputs.index(argument)
     if node.op in _ONE_LIST:
         return int(index)
+    if CALLED in node.attr:
+        signature = functions[node.attr[CALLED].s.decode()].signature
+        names = [a.name for a in signature.output_arg]
+        return names.index(argument) if argument in names else int(index)
     attrs = {k: v.list.type if v.WhichOneof("value") == "list" else v.i for k, v in node.attr.items()}
     try:
         opdef = find(node.op)

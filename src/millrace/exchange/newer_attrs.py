@@ -31,6 +31,7 @@ _HINTS = frozenset(
         "preserve_cardinality",
         "use_inter_op_parallelism",
         "sparse_gradient",
+        "validate_shape",
         "warm_start",
     )
 )
@@ -52,6 +53,48 @@ _TYPES = {
     "index_type": "DT_INT32",
     "out_idx": "DT_INT32",
 }
+
+# Types whose dtype has a default in TensorFlow, so that files without defaults do not tell it.
+TELLS_NO_TYPE = frozenset(
+    [
+        "AdjustContrastv2",
+        "AdjustHue",
+        "AdjustSaturation",
+        "DataFormatDimMap",
+        "DataFormatVecPermute",
+        "DrawBoundingBoxes",
+        "DrawBoundingBoxesV2",
+        "EncodePng",
+        "FFT",
+        "FFT2D",
+        "FFT3D",
+        "HSVToRGB",
+        "IFFT",
+        "IFFT2D",
+        "IFFT3D",
+        "LRN",
+        "LRNGrad",
+        "LeakyRelu",
+        "LeakyReluGrad",
+        "MaxPool",
+        "MaxPool3DGrad",
+        "MaxPoolGrad",
+        "MaxPoolGradV2",
+        "MaxPoolV2",
+        "NextAfter",
+        "NonMaxSuppressionV2",
+        "NonMaxSuppressionV3",
+        "NonMaxSuppressionV4",
+        "NonMaxSuppressionV5",
+        "RGBToHSV",
+        "StatefulUniformInt",
+        "StringNGrams",
+        "UnicodeEncode",
+        "UnsortedSegmentJoin",
+        "WriteHistogramSummary",
+        "WriteImageSummary",
+    ]
+)
 
 
 def changes_nothing(name: str, value: Any) -> bool:

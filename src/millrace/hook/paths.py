@@ -80,7 +80,8 @@ def _private(path: str, name: str) -> tuple[Any] | None:
         exports = MESSAGES.exports(table.messages()[path])
         return (exports[name],) if name in exports else None
     space, _, leaf = path.rpartition(".")
-    for module in (path, f"{space}.gen_{leaf}"):  # a module takes everything from its generated one
+    # a module takes everything from its generated one, which may be of the core where it is of contrib
+    for module in (path, f"{space}.gen_{leaf}", f"python.ops.gen_{leaf}"):
         if (generated := table.generated().get(module, {}).get(name)) is not None:
             return (_operation(name, *generated),)
     if (second := table.second_version().get(path, {}).get(name)) is not None:

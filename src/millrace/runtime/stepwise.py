@@ -316,7 +316,7 @@ class Parts:
         """The fetched values; `observe` is told each part that is done, its start, end and results."""
         env = dict(zip(self._plan.feeds, values, strict=True))
         self.advance(self.parts, env, observe)
-        return tuple([None if v < 0 else env[v] for v in self._plan.fetches])
+        return tuple([None if v < 0 else interpret.scalar(env[v]) for v in self._plan.fetches])
 
     def advance(self, parts: Sequence[Part], env: dict[int, Any], observe: Observer | None = None) -> None:
         """Runs `parts` on the values in `env`, where their results go; a failure leaves cells as before."""

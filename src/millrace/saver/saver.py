@@ -360,7 +360,6 @@ class Saver:
         """The default graph with this saver as a `MetaGraphDef`; arguments as for the function."""
         return export_meta_graph(
             filename=filename,
-            graph_def=get_default_graph().as_graph_def(add_shapes=True),
             saver_def=self.saver_def,
             collection_list=collection_list,
             as_text=as_text,

@@ -59,12 +59,13 @@ class FileWriter:
         self._run_tags: set[str] = set()
         self._closed = self._warned = False
         self._file = EventFile(self._logdir, self._suffix)
-        if graph is not None or graph_def is not None:
+        if isinstance(graph, Graph) and graph_def is None:
+            meta = protos.MetaGraphDef(graph_def=graph.as_graph_def(add_shapes=True))
+            meta.meta_info_def.tensorflow_version = VERSION
+            self.add_graph(meta.graph_def)
+            self.add_meta_graph(meta)
+        elif graph is not None or graph_def is not None:
             self.add_graph(graph, graph_def=graph_def)
-            if isinstance(graph, Graph):
-                meta = protos.MetaGraphDef(graph_def=graph.as_graph_def(add_shapes=True))
-                meta.meta_info_def.tensorflow_version = VERSION
-                self.add_meta_graph(meta)
 
     def __enter__(self) -> FileWriter:
         return self

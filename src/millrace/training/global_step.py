@@ -33,6 +33,7 @@ def global_step(sess: Any, global_step_tensor: Any) -> int:
     "python.training.training_util.get_global_step",
     "python.training.training.get_global_step",
     "contrib.framework.get_global_step",
+    "contrib.slim.get_global_step",
 )
 def get_global_step(graph: Graph | None = None) -> Any:
     """The global step of `graph` (default: the default graph), or None where there is none.
@@ -62,6 +63,7 @@ def get_global_step(graph: Graph | None = None) -> Any:
     "train.create_global_step",
     "python.training.training_util.create_global_step",
     "contrib.framework.create_global_step",
+    "contrib.slim.create_global_step",
 )
 def create_global_step(graph: Graph | None = None) -> Variable:
     """Makes the global step of `graph` (default: the default graph): an int64 scalar that begins with 0.
@@ -88,6 +90,7 @@ def create_global_step(graph: Graph | None = None) -> Variable:
     "train.get_or_create_global_step",
     "python.training.training_util.get_or_create_global_step",
     "contrib.framework.get_or_create_global_step",
+    "contrib.slim.get_or_create_global_step",
 )
 def get_or_create_global_step(graph: Graph | None = None) -> Any:
     """The global step of `graph` (default: the default graph), made where there is none."""
@@ -100,6 +103,7 @@ def get_or_create_global_step(graph: Graph | None = None) -> Any:
     "train.assert_global_step",
     "python.training.training_util.assert_global_step",
     "contrib.framework.assert_global_step",
+    "contrib.slim.assert_global_step",
 )
 def assert_global_step(global_step_tensor: Any) -> None:
     """Checks that `global_step_tensor` is an integer scalar.

@@ -124,6 +124,14 @@ def test_parse_spec():
     }
 
 
+def test_batch_size_of_a_cross_is_known():
+    with tf.Graph().as_default():
+        crossed = FC.indicator_column(FC.crossed_column(["a", "b"], 5))
+        texts = tf.constant([["x"], ["y"], ["z"]])
+        made = FC.input_layer({"a": texts, "b": texts}, [crossed])
+        assert made.shape.as_list() == [3, 5]
+
+
 def test_identity_out_of_range_is_refused_when_run():
     with tf.Graph().as_default():
         made = FC.input_layer(

@@ -287,8 +287,8 @@ def test_convolutions_use_all_cores_where_there_are_many(
     monkeypatch: pytest.MonkeyPatch, programs: list[Any]
 ) -> None:
     from millrace.dialect.jax import conv as jax_conv
+    from millrace.runtime.xla import executables
     from millrace.runtime.xla import native as xla_native
-    from millrace.runtime.xla import program as xla_program
 
     monkeypatch.setattr(xla_native, "ready", bool)  # XLA's own convolutions are meant
     x, w = tf.placeholder(tf.float32, [8, 14, 14, 32]), tf.placeholder(tf.float32, [5, 5, 32, 16])
@@ -297,7 +297,7 @@ def test_convolutions_use_all_cores_where_there_are_many(
     feeds = {t: rng.randn(*t.shape.as_list()).astype("f") for t in (x, w)}
     results = []
     for many in (False, True):
-        for module in (jax_conv, xla_program):
+        for module in (jax_conv, executables):
             monkeypatch.setattr(module, "many_cores", lambda many=many: many)
         with tf.Session() as sess:
             results.append(sess.run(fetches, feeds))

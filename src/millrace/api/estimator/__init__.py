@@ -20,7 +20,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.models.estimator.train_specs": "EvalSpec TrainSpec",
         "millrace.models.estimator.warm": "WarmStartSettings",
         "millrace.saver.checkpoint.warm_start": "VocabInfo",
-        "millrace.training.hooks.base": "SessionRunHook",
+        "millrace.training.hooks.base": "SessionRunArgs SessionRunContext SessionRunHook SessionRunValues",
         "millrace.training.hooks.saving": "CheckpointSaverHook CheckpointSaverListener ProfilerHook SummarySaverHook",
         "millrace.training.hooks.stopping": "FeedFnHook FinalOpsHook GlobalStepWaiterHook StopAtStepHook",
         "millrace.training.hooks.timers": "SecondOrStepTimer",

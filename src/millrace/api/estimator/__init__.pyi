@@ -35,7 +35,10 @@ from millrace.models.estimator.train_specs import EvalSpec as EvalSpec
 from millrace.models.estimator.train_specs import TrainSpec as TrainSpec
 from millrace.models.estimator.warm import WarmStartSettings as WarmStartSettings
 from millrace.saver.checkpoint.warm_start import VocabInfo as VocabInfo
+from millrace.training.hooks.base import SessionRunArgs as SessionRunArgs
+from millrace.training.hooks.base import SessionRunContext as SessionRunContext
 from millrace.training.hooks.base import SessionRunHook as SessionRunHook
+from millrace.training.hooks.base import SessionRunValues as SessionRunValues
 from millrace.training.hooks.saving import CheckpointSaverHook as CheckpointSaverHook
 from millrace.training.hooks.saving import CheckpointSaverListener as CheckpointSaverListener
 from millrace.training.hooks.saving import ProfilerHook as ProfilerHook
@@ -94,7 +97,10 @@ __all__ = [
     "RegressionHead",
     "RunConfig",
     "SecondOrStepTimer",
+    "SessionRunArgs",
+    "SessionRunContext",
     "SessionRunHook",
+    "SessionRunValues",
     "StepCounterHook",
     "StopAtStepHook",
     "SummarySaverHook",

@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.models.feature_columns.dense_features": "SequenceFeatures",
+        "millrace.models.keras.engine.generators": "terminate_keras_multiprocessing_pools",
         "millrace.models.keras.layers.cells": "PeepholeLSTMCell",
         "millrace.models.keras.optimizers.schedules": "CosineDecay CosineDecayRestarts LinearCosineDecay NoisyLinearCosineDecay",
         "millrace.models.keras.premade": "LinearModel WideDeepModel",

@@ -21,7 +21,11 @@ _FIELDS = (
 )
 
 
-@public("contrib.tpu.InputPipelineConfig", "estimator.tpu.InputPipelineConfig")
+@public(
+    "contrib.tpu.InputPipelineConfig",
+    "estimator.tpu.InputPipelineConfig",
+    "contrib.tpu.python.tpu.tpu_config.InputPipelineConfig",
+)
 class InputPipelineConfig:
     """Who calls the input function: each shard, or each host."""
 

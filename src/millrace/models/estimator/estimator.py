@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import inspect
@@ -31,6 +32,7 @@ from millrace.saver.checkpoint.state import latest_checkpoint
 from millrace.saver.saver import Saver
 from millrace.training.global_step import assert_global_step, create_global_step, global_step_read
 from millrace.training.hooks.base import SessionRunHook
+from millrace.training.hooks.progress import ProgressHook, shows_progress
 from millrace.training.hooks.saving import CheckpointSaverHook
 from millrace.training.hooks.stopping import StopAtStepHook
 from millrace.training.hooks.watching import LoggingTensorHook, NanTensorHook
@@ -253,6 +255,15 @@ class Estimator:
             shown = {"loss": spec.loss, "step": global_step}
             all_hooks.append(LoggingTensorHook(shown, every_n_iter=config.log_step_count_steps))
         all_hooks.extend(spec.training_hooks)
+        with contextlib.ExitStack() as shown_while_training:
+            if shows_progress():
+                progress = ProgressHook(spec.loss, global_step, all_hooks)
+                shown_while_training.callback(progress.close)
+                all_hooks.append(progress)
+            return self._run_training(spec, all_hooks, saving_listeners)
+
+    def _run_training(self, spec: Any, all_hooks: list[Any], saving_listeners: list[Any]) -> Any:
+        graph, config = get_default_graph(), self._config
         if not (spec.scaffold.saver or graph.get_collection(GraphKeys.SAVERS)):
             saver = Saver(
                 sharded=True,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,15 @@ import numpy as np
 from millrace.core.errors import InvalidArgumentError
 from millrace.opkit.image.pictures import DAMAGED, check_size, opened, refused
 
-try:
-    import simplejpeg
-except ImportError:
-    simplejpeg = None
+
+def _binding() -> Any:
+    try:
+        return import_module("simplejpeg")
+    except ImportError:
+        return None
+
+
+simplejpeg = _binding()
 
 _END = b"\xff\xd9"
 _FILLINGS = (b"\x55" * 64, b"\xaa\x33" * 32)  # what may stand where a file was cut off

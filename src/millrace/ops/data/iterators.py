@@ -209,7 +209,12 @@ class IteratorFromStringHandle:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("SerializeIterator(resource_handle: resource) -> serialized: variant", effect=True, host=True)
+@declare(
+    "SerializeIterator(resource_handle: resource) -> serialized: variant",
+    effect=True,
+    host=True,
+    blocking=True,
+)
 class SerializeIterator:
     """Where an iterator stands."""
 

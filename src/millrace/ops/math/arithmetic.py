@@ -13,7 +13,7 @@ from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import COMPLEX, FLOATING, NUMERIC, QUANTIZED, STRING
 from millrace.core.errors import refusal
 from millrace.core.public import public
-from millrace.dialect.numpy.math import power
+from millrace.dialect import numpy_dialect
 from millrace.graph import attrs
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
@@ -107,7 +107,7 @@ def _negative_power() -> errors.InvalidArgumentError:
 
 
 def _bind_power(dims, values, attributes):
-    return None if attributes["T"].is_integer or attributes["T"].is_complex else power
+    return None if attributes["T"].is_integer or attributes["T"].is_complex else numpy_dialect().power
 
 
 Add = binary("Add", _SUMMABLE | STRING, "add", _add_grad, "z = x + y; strings are joined.", __name__)

@@ -495,7 +495,7 @@ class AsString:
     grad = NOT_DIFFERENTIABLE
 
 
-@public("as_string", "strings.as_string")
+@public("as_string", "strings.as_string", "dtypes.as_string")
 def as_string(
     input: Any,
     precision: int = -1,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from millrace.core.public import public
 
 
-@public("train.SessionRunArgs", "python.training.session_run_hook.SessionRunArgs")
+@public("train.SessionRunArgs", "estimator.SessionRunArgs", "python.training.session_run_hook.SessionRunArgs")
 class SessionRunArgs(NamedTuple("SessionRunArgs", [("fetches", Any), ("feed_dict", Any), ("options", Any)])):
     """What a hook adds to a run.
 
@@ -24,7 +24,11 @@ class SessionRunArgs(NamedTuple("SessionRunArgs", [("fetches", Any), ("feed_dict
         return super().__new__(cls, fetches, feed_dict, options)
 
 
-@public("train.SessionRunValues", "python.training.session_run_hook.SessionRunValues")
+@public(
+    "train.SessionRunValues",
+    "estimator.SessionRunValues",
+    "python.training.session_run_hook.SessionRunValues",
+)
 class SessionRunValues(NamedTuple):
     """What a run gave to a hook.
 
@@ -39,7 +43,11 @@ class SessionRunValues(NamedTuple):
     run_metadata: Any
 
 
-@public("train.SessionRunContext", "python.training.session_run_hook.SessionRunContext")
+@public(
+    "train.SessionRunContext",
+    "estimator.SessionRunContext",
+    "python.training.session_run_hook.SessionRunContext",
+)
 class SessionRunContext:
     """The run around which a hook is called.
 

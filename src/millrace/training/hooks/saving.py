@@ -93,12 +93,11 @@ class CheckpointSaverHook(SessionRunHook):
         """Writes the graph and the first checkpoint."""
         step = session.run(self._step)
         graph = get_default_graph()
-        write_graph(graph.as_graph_def(add_shapes=True), self._checkpoint_dir, "graph.pbtxt")
         saver = self._get_saver()
-        self._summary_writer.add_graph(graph)
-        self._summary_writer.add_meta_graph(
-            export_meta_graph(graph_def=graph.as_graph_def(add_shapes=True), saver_def=saver.as_saver_def())
-        )
+        meta = export_meta_graph(graph=graph, saver_def=saver.as_saver_def())
+        write_graph(meta.graph_def, self._checkpoint_dir, "graph.pbtxt")
+        self._summary_writer.add_graph(meta.graph_def)
+        self._summary_writer.add_meta_graph(meta)
         self._save(session, step)
         self._timer.update_last_triggered_step(step)
 

@@ -51,6 +51,11 @@ class StopAtStepHook(SessionRunHook):
         self._num_steps = num_steps
         self._last_step = last_step
 
+    @property
+    def last_step(self) -> int | None:
+        """The number of the last step; None before a session has told where it begins."""
+        return self._last_step
+
     def begin(self) -> None:
         """Finds the global step."""
         self._step = step_to_read(self)

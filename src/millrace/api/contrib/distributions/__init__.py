@@ -6,7 +6,10 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.distributions.bijectors.elementwise": "softplus_inverse",
+        "millrace.contributed.distributions.functions": "SeedStream auto_correlation fill_triangular fill_triangular_inverse matrix_diag_transform normal_conjugates_known_scale_posterior normal_conjugates_known_scale_predictive percentile reduce_weighted_logsumexp tridiag",
         "millrace.contributed.distributions.mixed": "ExpRelaxedOneHotCategorical MixtureSameFamily OneHotCategorical QuantizedDistribution RelaxedBernoulli RelaxedOneHotCategorical",
+        "millrace.contributed.distributions.moving": "assign_log_moving_mean_exp assign_moving_mean_variance moving_mean_variance",
         "millrace.contributed.distributions.normals": "MultivariateNormalDiag MultivariateNormalDiagPlusLowRank MultivariateNormalDiagWithSoftplusScale MultivariateNormalFullCovariance MultivariateNormalTriL VectorExponentialDiag VectorLaplaceDiag",
         "millrace.contributed.distributions.scalars": "BetaWithSoftplusConcentration Binomial Cauchy Chi2 Chi2WithAbsDf Deterministic GammaWithSoftplusConcentrationRate Geometric HalfNormal InverseGamma LaplaceWithSoftplusScale Logistic NegativeBinomial NormalWithSoftplusScale Poisson StudentTWithAbsDfSoftplusScale",
         "millrace.contributed.distributions.transformed": "BatchReshape ConditionalTransformedDistribution=TransformedDistribution Independent TransformedDistribution",

@@ -57,6 +57,10 @@ from millrace.contributed.layers.normalization import batch_norm as batch_norm
 from millrace.contributed.layers.normalization import group_norm as group_norm
 from millrace.contributed.layers.normalization import instance_norm as instance_norm
 from millrace.contributed.layers.normalization import layer_norm as layer_norm
+from millrace.contributed.layers.reversible import RevBlock as RevBlock
+from millrace.contributed.layers.reversible import recompute_grad as recompute_grad
+from millrace.contributed.layers.reversible import rev_block as rev_block
+from millrace.contributed.layers.reversible import scale_gradient as scale_gradient
 from millrace.contributed.layers.separable import convolution2d_in_plane as conv2d_in_plane
 from millrace.contributed.layers.separable import convolution2d_in_plane as convolution2d_in_plane
 from millrace.contributed.layers.separable import separable_convolution2d as separable_conv2d
@@ -103,6 +107,7 @@ __all__ = [
     "GDN",
     "OPTIMIZER_CLS_NAMES",
     "OPTIMIZER_SUMMARIES",
+    "RevBlock",
     "SPARSE_FEATURE_CROSS_DEFAULT_HASH_KEY",
     "apply_regularization",
     "avg_pool2d",
@@ -164,11 +169,14 @@ __all__ = [
     "parse_feature_columns_from_examples",
     "parse_feature_columns_from_sequence_examples",
     "real_valued_column",
+    "recompute_grad",
     "regression_target",
     "relu",
     "relu6",
     "repeat",
+    "rev_block",
     "safe_embedding_lookup_sparse",
+    "scale_gradient",
     "scattered_embedding_column",
     "scattered_embedding_lookup",
     "scattered_embedding_lookup_sparse",

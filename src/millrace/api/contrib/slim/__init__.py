@@ -21,6 +21,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.layers.initializers": "variance_scaling_initializer xavier_initializer xavier_initializer_conv2d=xavier_initializer",
         "millrace.contributed.layers.legacy": "legacy_fully_connected legacy_linear legacy_relu",
         "millrace.contributed.layers.normalization": "batch_norm group_norm instance_norm layer_norm",
+        "millrace.contributed.layers.reversible": "RevBlock recompute_grad rev_block scale_gradient",
         "millrace.contributed.layers.separable": "conv2d_in_plane=convolution2d_in_plane convolution2d_in_plane separable_conv2d=separable_convolution2d separable_convolution2d",
         "millrace.contributed.layers.shapes": "avg_pool2d avg_pool3d bias_add bow_encoder dense_to_sparse dropout embed_sequence embedding_lookup_unique flatten max_pool2d max_pool3d maxout one_hot_encoding repeat softmax stack unit_norm",
         "millrace.contributed.layers.spatial": "images_to_sequence sequence_to_images spatial_softmax",
@@ -29,6 +30,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.training.train_ops": "OPTIMIZER_CLS_NAMES OPTIMIZER_SUMMARIES optimize_loss",
         "millrace.core.deprecating": "deprecated deprecated_arg_values deprecated_args",
         "millrace.lib.variables.regularizers": "apply_regularization l1_l2_regularizer l1_regularizer l2_regularizer sum_regularizer",
+        "millrace.training.global_step": "assert_global_step create_global_step get_global_step get_or_create_global_step",
     },
     children=("data_decoder", "data_provider", "dataset", "dataset_data_provider", "evaluation", "initializers", "learning", "losses", "metrics", "model_analyzer", "nets", "parallel_reader", "prefetch_queue", "queues", "summaries", "tfexample_decoder", "utils",),
 )

@@ -88,6 +88,10 @@ from millrace.contributed.layers.normalization import batch_norm as batch_norm
 from millrace.contributed.layers.normalization import group_norm as group_norm
 from millrace.contributed.layers.normalization import instance_norm as instance_norm
 from millrace.contributed.layers.normalization import layer_norm as layer_norm
+from millrace.contributed.layers.reversible import RevBlock as RevBlock
+from millrace.contributed.layers.reversible import recompute_grad as recompute_grad
+from millrace.contributed.layers.reversible import rev_block as rev_block
+from millrace.contributed.layers.reversible import scale_gradient as scale_gradient
 from millrace.contributed.layers.separable import convolution2d_in_plane as conv2d_in_plane
 from millrace.contributed.layers.separable import convolution2d_in_plane as convolution2d_in_plane
 from millrace.contributed.layers.separable import separable_convolution2d as separable_conv2d
@@ -136,6 +140,10 @@ from millrace.lib.variables.regularizers import l1_l2_regularizer as l1_l2_regul
 from millrace.lib.variables.regularizers import l1_regularizer as l1_regularizer
 from millrace.lib.variables.regularizers import l2_regularizer as l2_regularizer
 from millrace.lib.variables.regularizers import sum_regularizer as sum_regularizer
+from millrace.training.global_step import assert_global_step as assert_global_step
+from millrace.training.global_step import create_global_step as create_global_step
+from millrace.training.global_step import get_global_step as get_global_step
+from millrace.training.global_step import get_or_create_global_step as get_or_create_global_step
 from millrace.api.contrib.slim import data_decoder as data_decoder
 from millrace.api.contrib.slim import data_provider as data_provider
 from millrace.api.contrib.slim import dataset as dataset
@@ -159,6 +167,7 @@ __all__ = [
     "OPTIMIZER_CLS_NAMES",
     "OPTIMIZER_SUMMARIES",
     "ProblemType",
+    "RevBlock",
     "SPARSE_FEATURE_CROSS_DEFAULT_HASH_KEY",
     "VariableDeviceChooser",
     "add_arg_scope",
@@ -167,6 +176,7 @@ __all__ = [
     "arg_scope",
     "arg_scope_func_key",
     "arg_scoped_arguments",
+    "assert_global_step",
     "assert_or_get_global_step",
     "assign_from_checkpoint",
     "assign_from_checkpoint_fn",
@@ -195,6 +205,7 @@ __all__ = [
     "convolution3d",
     "convolution3d_transpose",
     "create_feature_spec_for_parsing",
+    "create_global_step",
     "crossed_column",
     "current_arg_scope",
     "data_decoder",
@@ -217,9 +228,11 @@ __all__ = [
     "fully_connected",
     "gdn",
     "get_default_binary_metrics_for_eval",
+    "get_global_step",
     "get_graph_from_inputs",
     "get_local_variables",
     "get_model_variables",
+    "get_or_create_global_step",
     "get_trainable_variables",
     "get_unique_variable",
     "get_variable_full_name",
@@ -265,11 +278,14 @@ __all__ = [
     "prefetch_queue",
     "queues",
     "real_valued_column",
+    "recompute_grad",
     "regression_target",
     "relu",
     "relu6",
     "repeat",
+    "rev_block",
     "safe_embedding_lookup_sparse",
+    "scale_gradient",
     "scattered_embedding_column",
     "scattered_embedding_lookup",
     "scattered_embedding_lookup_sparse",

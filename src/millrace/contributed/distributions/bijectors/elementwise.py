@@ -18,6 +18,7 @@ from millrace.ops.math.select import where
 from millrace.ops.nn.activation import softplus
 
 
+@public("contrib.distributions.softplus_inverse")
 def softplus_inverse(x: Any, name: str | None = None) -> Tensor:
     """log(exp(x) - 1), without overflow."""
     with name_scope(name, "softplus_inverse", [x]):

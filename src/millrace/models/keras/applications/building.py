@@ -140,7 +140,7 @@ def usual_files(name: str) -> tuple[str, str]:
 
 def channel_axis() -> int:
     """The axis of the channels."""
-    return 1 if settings.image_data_format() == "channels_first" else -1
+    return 1 if settings.image_data_format() == "channels_first" else 3
 
 
 def _shape_of_images(

@@ -146,7 +146,14 @@ class GeneratorEnqueuer(SequenceEnqueuer):
     Args:
       sequence: the generator.
       use_multiprocessing: accepted; workers are threads.
+      random_seed: accepted: it seeds worker processes, and there are none.
     """
+
+    def __init__(
+        self, sequence: Any, use_multiprocessing: bool = False, random_seed: int | None = None
+    ) -> None:
+        super().__init__(sequence, use_multiprocessing)
+        self.random_seed = random_seed
 
     def _run(self) -> None:
         while not self.stop_signal.is_set():
@@ -238,3 +245,12 @@ def is_generator(x: Any) -> bool:
         or hasattr(x, "__next__")
         or (hasattr(x, "on_epoch_end") and hasattr(x, "__getitem__"))
     )
+
+
+@public("keras.experimental.terminate_keras_multiprocessing_pools")
+def terminate_keras_multiprocessing_pools(grace_period: float = 0.1, use_sigkill: bool = False) -> None:
+    """Ends the processes that read data ahead: none, since threads do that.
+
+    Args:
+      grace_period, use_sigkill: accepted.
+    """

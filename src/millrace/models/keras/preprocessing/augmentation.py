@@ -14,6 +14,7 @@ from millrace.models.keras.preprocessing.affine import (
     apply_brightness_shift,
     apply_channel_shift,
 )
+from millrace.models.keras.preprocessing.frames import DataFrameIterator
 from millrace.models.keras.preprocessing.iterators import DirectoryIterator, NumpyArrayIterator
 from millrace.models.keras.preprocessing.pictures import data_format_of
 
@@ -161,6 +162,50 @@ class ImageDataGenerator:
             directory, self, target_size, color_mode, classes, class_mode, batch_size, shuffle, seed,
             self.data_format, save_to_dir, save_prefix, save_format, follow_links, subset, interpolation,
             self.dtype,
+        )  # fmt: skip
+
+    def flow_from_dataframe(
+        self,
+        dataframe: Any,
+        directory: Any = None,
+        x_col: str = "filename",
+        y_col: Any = "class",
+        weight_col: str | None = None,
+        target_size: Any = (256, 256),
+        color_mode: str = "rgb",
+        classes: Any = None,
+        class_mode: str | None = "categorical",
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        save_to_dir: str | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        subset: str | None = None,
+        interpolation: str = "nearest",
+        validate_filenames: bool = True,
+        **kwargs: Any,
+    ) -> DataFrameIterator:
+        """Batches of images that a table names.
+
+        Args:
+          dataframe: a pandas DataFrame, or anything that gives columns by name.
+          directory: the folder of the files; default: their names are whole paths.
+          x_col: the column of the names.
+          y_col: the column of the labels, or a list of columns.
+          weight_col: the column of the samples' weights.
+          target_size, color_mode, classes: as for `flow_from_directory`.
+          class_mode: "categorical" (labels may be lists), "binary", "sparse", "input", "multi_output" and
+            "raw" for labels as they are, or None for no labels.
+          batch_size, shuffle, seed, save_to_dir, save_prefix, save_format, subset: as for `flow`.
+          interpolation: as for `load_img`.
+          validate_filenames: whether names that are no images are left out.
+          **kwargs: older arguments: `sort`, `drop_duplicates`, `has_ext`; accepted.
+        """
+        return DataFrameIterator(
+            dataframe, directory, self, x_col, y_col, weight_col, target_size, color_mode, classes,
+            class_mode, batch_size, shuffle, seed, self.data_format, save_to_dir, save_prefix, save_format,
+            subset, interpolation, self.dtype, validate_filenames,
         )  # fmt: skip
 
     # --- one scale ------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from millrace.lib.layers import settings
 from millrace.models.keras.engine.generators import Sequence
 from millrace.models.keras.preprocessing.pictures import array_to_img, data_format_of, img_to_array, load_img
 
-_ENDINGS = ("png", "jpg", "jpeg", "bmp", "ppm", "tif", "tiff")
+ENDINGS = ("png", "jpg", "jpeg", "bmp", "ppm", "tif", "tiff")
 
 
 @public("keras.preprocessing.image.Iterator")
@@ -29,7 +29,7 @@ class Iterator(Sequence):
       seed: of the order.
     """
 
-    white_list_formats = _ENDINGS
+    white_list_formats = ENDINGS
 
     def __init__(self, n: int, batch_size: int, shuffle: bool, seed: int | None) -> None:
         self.n, self.batch_size, self.shuffle, self.seed = n, batch_size, shuffle, seed
@@ -178,8 +178,52 @@ class NumpyArrayIterator(Iterator):
         return whole, self.y[index_array], self.sample_weight[index_array]
 
 
+class FileIterator(Iterator):
+    """Batches of images from files."""
+
+    filepaths: list[str]
+
+    def _take_settings(
+        self,
+        image_data_generator: Any,
+        target_size: Any,
+        color_mode: str,
+        data_format: str | None,
+        saving: tuple[str | None, str, str],
+        interpolation: str,
+        dtype: Any,
+    ) -> None:
+        if color_mode not in ("rgb", "rgba", "grayscale"):
+            raise ValueError(f'Invalid color mode: {color_mode}; expected "rgb", "rgba", or "grayscale".')
+        self.dtype = dtype or settings.floatx()
+        self.image_data_generator, self.target_size = image_data_generator, tuple(target_size)
+        self.color_mode, self.data_format = color_mode, data_format_of(data_format)
+        channels = {"rgb": 3, "rgba": 4, "grayscale": 1}[color_mode]
+        first = self.data_format == "channels_first"
+        self.image_shape = (channels, *self.target_size) if first else (*self.target_size, channels)
+        self.save_to_dir, self.save_prefix, self.save_format = saving
+        self.interpolation = interpolation
+
+    def _loaded(self, index_array: Any) -> Any:
+        """The images of a batch, changed at random as the generator says."""
+        batch = np.zeros((len(index_array), *self.image_shape), dtype=self.dtype)
+        generator = self.image_data_generator
+        for place, number in enumerate(index_array):
+            img = load_img(
+                self.filepaths[number],
+                color_mode=self.color_mode,
+                target_size=self.target_size,
+                interpolation=self.interpolation,
+            )
+            array = img_to_array(img, data_format=self.data_format)
+            parameters = generator.get_random_transform(array.shape)
+            batch[place] = generator.standardize(generator.apply_transform(array, parameters))
+        _save(self, batch, index_array)
+        return batch
+
+
 @public("keras.preprocessing.image.DirectoryIterator")
-class DirectoryIterator(Iterator):
+class DirectoryIterator(FileIterator):
     """Batches of images in the folders of their classes; see `ImageDataGenerator.flow_from_directory`.
 
     Raises:
@@ -206,25 +250,25 @@ class DirectoryIterator(Iterator):
         interpolation: str = "nearest",
         dtype: Any = None,
     ) -> None:
-        if color_mode not in ("rgb", "rgba", "grayscale"):
-            raise ValueError(f'Invalid color mode: {color_mode}; expected "rgb", "rgba", or "grayscale".')
         if class_mode not in ("categorical", "binary", "sparse", "input", None):
             raise ValueError(
                 f'Invalid class_mode: {class_mode}; expected one of "categorical", "binary", "sparse", '
                 '"input", or None.'
             )
-        self.directory, self.class_mode, self.dtype = directory, class_mode, dtype or settings.floatx()
-        self.image_data_generator, self.target_size = image_data_generator, tuple(target_size)
-        self.color_mode, self.data_format = color_mode, data_format_of(data_format)
-        channels = {"rgb": 3, "rgba": 4, "grayscale": 1}[color_mode]
-        first = self.data_format == "channels_first"
-        self.image_shape = (channels, *self.target_size) if first else (*self.target_size, channels)
-        self.save_to_dir, self.save_prefix, self.save_format = save_to_dir, save_prefix, save_format
-        self.interpolation, self.subset = interpolation, subset
+        self._take_settings(
+            image_data_generator,
+            target_size,
+            color_mode,
+            data_format,
+            (save_to_dir, save_prefix, save_format),
+            interpolation,
+            dtype,
+        )
+        self.directory, self.class_mode, self.subset = directory, class_mode, subset
         names = classes or sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
         self.num_classes = len(names)
         self.class_indices = {name: number for number, name in enumerate(names)}
-        share = _share(image_data_generator, subset)
+        share = share_of(image_data_generator, subset)
         self.filenames: list[str] = []
         numbers: list[int] = []
         for name in names:
@@ -239,19 +283,7 @@ class DirectoryIterator(Iterator):
         super().__init__(self.samples, batch_size, shuffle, seed)
 
     def _get_batches_of_transformed_samples(self, index_array: Any) -> Any:
-        batch = np.zeros((len(index_array), *self.image_shape), dtype=self.dtype)
-        generator = self.image_data_generator
-        for place, number in enumerate(index_array):
-            img = load_img(
-                self.filepaths[number],
-                color_mode=self.color_mode,
-                target_size=self.target_size,
-                interpolation=self.interpolation,
-            )
-            array = img_to_array(img, data_format=self.data_format)
-            parameters = generator.get_random_transform(array.shape)
-            batch[place] = generator.standardize(generator.apply_transform(array, parameters))
-        _save(self, batch, index_array)
+        batch = self._loaded(index_array)
         if self.class_mode == "input":
             return batch, batch.copy()
         if self.class_mode is None:
@@ -264,7 +296,7 @@ class DirectoryIterator(Iterator):
         return batch, np.eye(self.num_classes, dtype=self.dtype)[labels]
 
 
-def _share(generator: Any, subset: str | None) -> tuple[float, float]:
+def share_of(generator: Any, subset: str | None) -> tuple[float, float]:
     """The part of each class's images that belongs to a subset."""
     if subset is None:
         return 0.0, 1.0
@@ -279,6 +311,6 @@ def _images(folder: str, follow_links: bool) -> list[str]:
     """The images in a folder and those inside it, by name, relative to it."""
     found = []
     for root, _, files in sorted(os.walk(folder, followlinks=follow_links), key=lambda item: item[0]):
-        chosen = [name for name in sorted(files) if name.lower().rpartition(".")[2] in _ENDINGS]
+        chosen = [name for name in sorted(files) if name.lower().rpartition(".")[2] in ENDINGS]
         found.extend(os.path.relpath(os.path.join(root, name), folder) for name in chosen)
     return found
