@@ -11,4 +11,4 @@ def test_an_empty_module_has_what_its_namesake_has():
     assert nest.flatten is importlib.import_module("millrace.python.util.nest").flatten
     empty = importlib.import_module("millrace.python.autograph.converters.break_statements")
     with pytest.raises(AttributeError, match="transform"):
-        empty.transform  # noqa: B018 - the lookup is what is tested
+        empty.transform
