@@ -112,6 +112,14 @@ def test_private_paths_give_the_same_objects(hooked):
     assert "Tensor" in ops.__all__
 
 
+def test_modules_of_contrib_have_what_the_core_generates(hooked):
+    """Speech models take their spectrograms from there."""
+    from hooked_flow.contrib.framework.python.ops import audio_ops
+
+    energies = audio_ops.audio_spectrogram([[0.5]] * 600, window_size=480, stride=60, magnitude_squared=True)
+    assert audio_ops.mfcc(energies, 16000, dct_coefficient_count=13).shape == (1, 3, 13)
+
+
 def test_every_private_path_is_a_module_whose_names_are_there_or_said_to_be_absent():
     from millrace.hook import table
 
