@@ -14,7 +14,7 @@ from millrace.api.contrib import framework as framework
 from millrace.api.contrib import graph_editor as graph_editor
 from millrace.api.contrib import image as image
 from millrace.api.contrib import integrate as integrate
-from millrace.api.contrib import keras as keras
+from millrace.api import keras as keras
 from millrace.api.contrib import kernel_methods as kernel_methods
 from millrace.api.contrib import labeled_tensor as labeled_tensor
 from millrace.api.contrib import layers as layers
