@@ -131,7 +131,7 @@ def lanczos_bidiag(
       name: scope.
 
     Returns:
-      A named tuple of `u` `[m, k + 1]`, `v` `[n, k]`, the diagonal `alpha` `[k]` and the one below it, `beta`.
+      A named tuple of `u` `[m, k + 1]`, `v` `[n, k]`, the diagonal `alpha` `[k]` and, below it, `beta`.
     """
 
     def against(basis: Any, count: Tensor, vector: Tensor) -> Tensor:
