@@ -134,8 +134,8 @@ def decode(proto: Any, writable: bool = True) -> np.ndarray[Any, Any]:
 
     Raises:
       TypeError: the dtype has no array form (resource, variant).
-      ValueError: the shape is not fully known, `tensor_content` does not fit it, or too few elements are listed
-        for it.
+      ValueError: the shape is not fully known, `tensor_content` does not fit it, or far too little is
+        listed for it.
     """
     dtype = as_dtype(proto.dtype).base_dtype
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
