@@ -86,6 +86,8 @@ def _private(path: str, name: str) -> tuple[Any] | None:
             return (_operation(name, *generated),)
     if (second := table.second_version().get(path, {}).get(name)) is not None:
         return (_second(name, *second),)
+    if (twin := table.twin(path)) is not None:
+        return _private(twin, name)
     if table.has(f"{path}.{name}"):
         return None
     # TensorFlow's private modules import one another, and programs reach one through another.
