@@ -136,6 +136,8 @@ def page(
         *sections,
         "## Namespaces without any name\n",
         wrapped(absent) or "None.",
+        "\n## What cannot be had\n",
+        *[f"* `tf.{space}`: {why}; use {use}." for space, (why, use) in impossible()],
         "\n## Operation types\n",
         f"There ({len(there)}): {quoted(there)}\n",
         f"Read from files as what took their place ({len(turned)}), names of other releases included:\n"
@@ -149,6 +151,11 @@ def page(
         "",
     ]
     return "\n".join(lines)
+
+
+def impossible() -> list[tuple[str, tuple[str, str]]]:
+    """The packages that cannot be had, with the reason and what to use instead."""
+    return sorted(importlib.import_module("millrace.hook.instead").INSTEAD.items())
 
 
 def main() -> int:

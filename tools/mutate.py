@@ -111,11 +111,11 @@ def _silent(tree: ast.Module) -> Iterator[tuple[tuple[int, int], tuple[int, int]
             case ast.If(test=ast.Name("TYPE_CHECKING")):
                 pieces = [node]
         for piece in filter(None, pieces):
-            sign = piece in getattr(node, "decorator_list", ())  # the @ before it
-            yield (
-                (piece.lineno, piece.col_offset - sign),
-                (piece.end_lineno or 0, (piece.end_col_offset or 0) + 1),
-            )
+            last = piece.end_lineno or piece.lineno
+            if piece in getattr(node, "decorator_list", ()):  # with the @ before it, to the end of the line
+                yield (piece.lineno, piece.col_offset - 1), (last + 1, 0)
+            else:
+                yield (piece.lineno, piece.col_offset), (last, (piece.end_col_offset or 0) + 1)
 
 
 def _speaks_to_tools(decorator: ast.expr) -> bool:

@@ -162,6 +162,19 @@ def test_draws_of_a_generator():
             sess.run(raw.StatefulUniform(**{**given, "algorithm": np.int64(2)}))
 
 
+def test_a_dense_table_is_restored_from_its_places():
+    """A file holds the places of the table, empty ones under the reserved key."""
+    table = raw.MutableDenseHashTableV2(
+        empty_key=np.int64(-1), deleted_key=np.int64(-2), value_dtype=tf.float32
+    )
+    keys, rows = np.int64([[-1], [5], [-1], [7], [-2]]), np.float32([[0], [1], [0], [2], [0]])
+    filled = raw.LookupTableImportV2(table_handle=table, keys=keys, values=rows)
+    with tf.control_dependencies([filled]):
+        found = raw.LookupTableFindV2(table_handle=table, keys=np.int64([7, 5, 9]), default_value=-1.0)
+        size = raw.LookupTableSizeV2(table_handle=table)
+    assert [v.tolist() for v in run([found, size])] == [[2, 1, -1], 2]
+
+
 def test_aligned_diagonals():
     x = np.arange(1.0, 13.0).reshape(3, 4)
     part = {"input": x, "k": [-1, 1], "padding_value": np.float64(0)}

@@ -19,7 +19,7 @@ from millrace.exchange import closed_functions, foreign_types, functiondef, grap
 from millrace.exchange.attr_protos import attr_from_proto, bytes_to_text
 from millrace.exchange.functional_control_flow import adopt_control_flow
 from millrace.exchange.inline import CALLED, UnknownOpError, inline_calls
-from millrace.exchange.newer_attrs import changes_nothing
+from millrace.exchange.newer_attrs import TELLS_NO_TYPE, changes_nothing
 from millrace.exchange.nodes import back_edges, defaults_of, flow_types, in_order, own_type, split
 from millrace.exchange.other_types import read_later, read_older
 from millrace.exchange.tokens import array_types, has_plain_flows, is_flow, plain
@@ -323,7 +323,7 @@ class Import:
                     found[key] = attr_from_proto(value)
             except TypeError as error:
                 raise self._wrong(node, f"attribute '{key}' {error}") from None
-        if not opdef.has_body:
+        if not opdef.has_body and opdef.name not in TELLS_NO_TYPE:
             for key, kind in kinds.items():  # TensorFlow does not infer types either
                 if key not in found and kind.kind == "type" and kind.default is MISSING and key not in legacy:
                     raise self._wrong(node, f"lacks the type attribute '{key}'. Received: {sorted(attr)}")

@@ -181,7 +181,8 @@ def output_position(node: Any, argument: str, index: str, functions: Mapping[str
         return int(index)
     if CALLED in node.attr:
         signature = functions[node.attr[CALLED].s.decode()].signature
-        return [a.name for a in signature.output_arg].index(argument)
+        names = [a.name for a in signature.output_arg]
+        return names.index(argument) if argument in names else int(index)
     attrs = {k: v.list.type if v.WhichOneof("value") == "list" else v.i for k, v in node.attr.items()}
     try:
         opdef = find(node.op)

@@ -54,6 +54,48 @@ _TYPES = {
     "out_idx": "DT_INT32",
 }
 
+# Types whose dtype has a default in TensorFlow, so that files without defaults do not tell it.
+TELLS_NO_TYPE = frozenset(
+    [
+        "AdjustContrastv2",
+        "AdjustHue",
+        "AdjustSaturation",
+        "DataFormatDimMap",
+        "DataFormatVecPermute",
+        "DrawBoundingBoxes",
+        "DrawBoundingBoxesV2",
+        "EncodePng",
+        "FFT",
+        "FFT2D",
+        "FFT3D",
+        "HSVToRGB",
+        "IFFT",
+        "IFFT2D",
+        "IFFT3D",
+        "LRN",
+        "LRNGrad",
+        "LeakyRelu",
+        "LeakyReluGrad",
+        "MaxPool",
+        "MaxPool3DGrad",
+        "MaxPoolGrad",
+        "MaxPoolGradV2",
+        "MaxPoolV2",
+        "NextAfter",
+        "NonMaxSuppressionV2",
+        "NonMaxSuppressionV3",
+        "NonMaxSuppressionV4",
+        "NonMaxSuppressionV5",
+        "RGBToHSV",
+        "StatefulUniformInt",
+        "StringNGrams",
+        "UnicodeEncode",
+        "UnsortedSegmentJoin",
+        "WriteHistogramSummary",
+        "WriteImageSummary",
+    ]
+)
+
 
 def changes_nothing(name: str, value: Any) -> bool:
     """Whether an attribute that a type does not declare can be left out.

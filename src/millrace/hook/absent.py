@@ -8,6 +8,8 @@ import importlib.resources
 import sys
 from functools import cache
 
+from millrace.hook.instead import reason
+
 # Names that TensorFlow 1.0 or a later release before 1.15 replaced.
 RENAMED = {
     "mul": "multiply",
@@ -88,7 +90,9 @@ def error(path: str, name: str, stands_for: str | None = None) -> AttributeError
     full = f"{path}.{name}".lstrip(".")
     said = f"module {module!r} has no attribute {name!r}"
     public_name = stands_for or full
-    if public_name in known_names() or stands_for or _is_prefix(full):
+    if (why := reason(public_name)) is not None:
+        said += f": {why}"
+    elif public_name in known_names() or stands_for or _is_prefix(full):
         shown = f"tf.{public_name}" if stands_for else "it"
         said += f": TensorFlow 1.15 has {shown}, millrace does not yet"
     elif full in RENAMED:
@@ -115,7 +119,9 @@ def _offered(path: str) -> list[str]:
 def module_error(root: str, path: str) -> ModuleNotFoundError:
     """The error for `import <root>.<path>` of a module that is not there."""
     said = f"import hook: millrace offers no module '{root}.{path}'"
-    if path in known_names() or _is_prefix(path):
+    if (why := reason(path)) is not None:
+        said += f": {why}"
+    elif path in known_names() or _is_prefix(path):
         said += ": TensorFlow 1.15 has it, millrace does not yet"
     else:
         parent, _, leaf = path.rpartition(".")

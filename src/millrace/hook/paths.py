@@ -80,11 +80,14 @@ def _private(path: str, name: str) -> tuple[Any] | None:
         exports = MESSAGES.exports(table.messages()[path])
         return (exports[name],) if name in exports else None
     space, _, leaf = path.rpartition(".")
-    for module in (path, f"{space}.gen_{leaf}"):  # a module takes everything from its generated one
+    # a module takes everything from its generated one, which may be of the core where it is of contrib
+    for module in (path, f"{space}.gen_{leaf}", f"python.ops.gen_{leaf}"):
         if (generated := table.generated().get(module, {}).get(name)) is not None:
             return (_operation(name, *generated),)
     if (second := table.second_version().get(path, {}).get(name)) is not None:
         return (_second(name, *second),)
+    if (twin := table.twin(path)) is not None:
+        return _private(twin, name)
     if table.has(f"{path}.{name}"):
         return None
     # TensorFlow's private modules import one another, and programs reach one through another.

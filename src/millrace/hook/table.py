@@ -98,6 +98,14 @@ def by_last_name() -> dict[str, str]:
     return found
 
 
+@cache
+def twin(path: str) -> str | None:
+    """The module of the same last name that stands for one of which millrace has nothing of its own."""
+    own = path in table() or path in generated() or path in PRIVATE
+    found = None if own or path not in known_modules() else by_last_name().get(path.rpartition(".")[2])
+    return None if found == path else found
+
+
 def has(path: str) -> bool:
     """True for a private module, relative to `tensorflow`, and for the packages around one."""
     return path in modules(path)

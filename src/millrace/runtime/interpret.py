@@ -150,6 +150,8 @@ class _Source:
 
     def build(self) -> Callable[..., Any]:
         plan = self.plan
+        if plan.cells:  # variables are initialized first, where a moment more matters least
+            numpy_dialect().load("array", "math", "state")
         feeds = [f"f{i}" for i in range(len(plan.feeds))]
         cells = [f"S[{i}]" if self.large else f"s{i}" for i in range(len(plan.cells))]
         self._emit(f"def run({', '.join(feeds + (['*S'] if self.large else cells))}):")

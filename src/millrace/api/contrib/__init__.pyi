@@ -14,7 +14,7 @@ from millrace.api.contrib import framework as framework
 from millrace.api.contrib import graph_editor as graph_editor
 from millrace.api.contrib import image as image
 from millrace.api.contrib import integrate as integrate
-from millrace.api.contrib import keras as keras
+from millrace.api import keras as keras
 from millrace.api.contrib import kernel_methods as kernel_methods
 from millrace.api.contrib import labeled_tensor as labeled_tensor
 from millrace.api.contrib import layers as layers
@@ -24,6 +24,7 @@ from millrace.api.contrib import lookup as lookup
 from millrace.api.contrib import losses as losses
 from millrace.api.contrib import memory_stats as memory_stats
 from millrace.api.contrib import metrics as metrics
+from millrace.api.contrib import mixed_precision as mixed_precision
 from millrace.api.contrib import nn as nn
 from millrace.api.contrib import opt as opt
 from millrace.api.contrib import predictor as predictor
@@ -38,6 +39,7 @@ from millrace.api.contrib import staging as staging
 from millrace.api.contrib import stateless as stateless
 from millrace.api.contrib import summary as summary
 from millrace.api.contrib import tensorboard as tensorboard
+from millrace.api.contrib import testing as testing
 from millrace.api.contrib import tpu as tpu
 from millrace.api.contrib import training as training
 from millrace.api.contrib import util as util
@@ -68,6 +70,7 @@ __all__ = [
     "losses",
     "memory_stats",
     "metrics",
+    "mixed_precision",
     "nn",
     "opt",
     "predictor",
@@ -82,6 +85,7 @@ __all__ = [
     "stateless",
     "summary",
     "tensorboard",
+    "testing",
     "tpu",
     "training",
     "util",

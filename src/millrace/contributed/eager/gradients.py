@@ -16,8 +16,10 @@ from millrace.graph.defaults import get_default_graph
 def _variables_of(result: Any) -> list[Any]:
     """The trainable variables that tensors depend on, in the order in which they were made."""
     variables = get_default_graph().get_collection("trainable_variables")
-    by_op = {(getattr(v, "handle", None) if getattr(v, "handle", None) is not None else v._ref()).op: v
-             for v in variables}  # fmt: skip
+    by_op = {}
+    for variable in variables:
+        handle = getattr(variable, "handle", None)
+        by_op[(variable._ref() if handle is None else handle).op] = variable
     seen, used, queue = set(), set(), [convert.to_tensor(y).op for y in nest.flatten(result)]
     while queue:
         op = queue.pop()

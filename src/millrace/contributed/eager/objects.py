@@ -83,7 +83,7 @@ class Saver:
     def __init__(self, var_list: Any) -> None:
         self._saver = _Saver(var_list)
 
-    def save(self, file_prefix: str, global_step: Any = None) -> str:
+    def save(self, file_prefix: str, global_step: Any = None) -> str | None:
         """Writes a checkpoint, and returns its path."""
         return self._saver.save(_session(), file_prefix, global_step=global_step)
 
@@ -244,7 +244,7 @@ class Sequential(Network):
 @public("contrib.eager.save_network_checkpoint")
 def save_network_checkpoint(
     network: Network, save_path: str, global_step: Any = None, map_func: Callable[[str], str] | None = None
-) -> str:
+) -> str | None:
     """Writes a network's variables, by name without the network's scope, and returns the path.
 
     Args:

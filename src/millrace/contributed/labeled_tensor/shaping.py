@@ -98,7 +98,7 @@ def concat(labeled_tensors: Any, axis_name: str, name: str | None = None) -> Lab
         if all(one is not None for one in labels):
             value: Any = [label for one in labels for label in one]
         else:
-            value = None if None in sizes else sum(sizes)
+            value = None if None in sizes else sum(size or 0 for size in sizes)
         axes = [(n, value) if n == axis_name else a for n, a in first.axes.items()]
         at = list(first.axes).index(axis_name)
         return named(joins.concat([part.tensor for part in parts], at), axes, scope)

@@ -245,7 +245,7 @@ def _squared(logits: Any, target: Any) -> Tensor:
     logits, target = convert.to_tensor(logits), convert.to_tensor(target)
     if target.dims is not None and len(target.dims) == 1:
         target = raw.ExpandDims(target, 1)
-    if None not in (logits.dims, target.dims) and len(logits.dims) != len(target.dims):
+    if logits.dims is not None and target.dims is not None and len(logits.dims) != len(target.dims):
         raise ValueError(f"Logits and labels must have the same rank. Received: {logits} and {target}")
     if not logits.shape.is_compatible_with(target.shape):
         raise ValueError(f"Shapes {logits.shape} and {target.shape} are incompatible")
@@ -338,7 +338,8 @@ def _column(weights: Any, predictions: Any) -> Any:
     """Weights as broadcast with predictions of shape `[batch, 1]`."""
     if weights is None:
         return None
-    rank = len(convert.to_tensor(predictions).dims or ())
+    dims: Any = convert.to_tensor(predictions).dims or ()
+    rank = len(dims)
     return raw.Reshape(weights, [-1] + [1] * (rank - 1))
 
 

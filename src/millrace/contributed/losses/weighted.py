@@ -75,7 +75,7 @@ def _checked_weights(losses: Tensor, weights: Tensor) -> Tensor:
     return weights
 
 
-@public("contrib.losses.compute_weighted_loss", "contrib.slim.losses.compute_weighted_loss")
+@public("contrib.losses.compute_weighted_loss")
 def compute_weighted_loss(losses: Any, weights: Any = 1.0, scope: str | None = None) -> Tensor:
     """Weighs losses and divides their sum by how many have a weight other than 0.
 
@@ -104,7 +104,7 @@ def compute_weighted_loss(losses: Any, weights: Any = 1.0, scope: str | None = N
         return mean
 
 
-@public("contrib.losses.add_loss", "contrib.slim.losses.add_loss")
+@public("contrib.losses.add_loss")
 @add_arg_scope
 def add_loss(loss: Tensor, loss_collection: str | None = GraphKeys.LOSSES) -> None:
     """Puts `loss` into a collection; None for none."""
@@ -112,19 +112,19 @@ def add_loss(loss: Tensor, loss_collection: str | None = GraphKeys.LOSSES) -> No
         add_to_collection(loss_collection, loss)
 
 
-@public("contrib.losses.get_losses", "contrib.slim.losses.get_losses")
+@public("contrib.losses.get_losses")
 def get_losses(scope: str | None = None, loss_collection: str = GraphKeys.LOSSES) -> list[Any]:
     """The losses in a collection; with `scope`, those whose name matches it."""
     return get_collection(loss_collection, scope)
 
 
-@public("contrib.losses.get_regularization_losses", "contrib.slim.losses.get_regularization_losses")
+@public("contrib.losses.get_regularization_losses")
 def get_regularization_losses(scope: str | None = None) -> list[Any]:
     """The regularization losses; with `scope`, those whose name matches it."""
     return get_collection(GraphKeys.REGULARIZATION_LOSSES, scope)
 
 
-@public("contrib.losses.get_total_loss", "contrib.slim.losses.get_total_loss")
+@public("contrib.losses.get_total_loss")
 def get_total_loss(add_regularization_losses: bool = True, name: str = "total_loss") -> Tensor:
     """The sum of all losses, a scalar.
 
@@ -147,7 +147,7 @@ def _pair(predictions: Any, labels: Any) -> tuple[Tensor, Tensor]:
     return predictions, labels
 
 
-@public("contrib.losses.absolute_difference", "contrib.slim.losses.absolute_difference")
+@public("contrib.losses.absolute_difference")
 def absolute_difference(
     predictions: Any, labels: Any = None, weights: Any = 1.0, scope: str | None = None
 ) -> Tensor:
@@ -161,7 +161,7 @@ def absolute_difference(
         return compute_weighted_loss(raw.Abs(raw.Sub(predictions, labels)), weights, scope=scope)
 
 
-@public("contrib.losses.mean_squared_error", "contrib.slim.losses.mean_squared_error")
+@public("contrib.losses.mean_squared_error")
 def mean_squared_error(
     predictions: Any, labels: Any = None, weights: Any = 1.0, scope: str | None = None
 ) -> Tensor:
@@ -175,7 +175,7 @@ def mean_squared_error(
         return compute_weighted_loss(squared_difference(predictions, labels), weights, scope=scope)
 
 
-@public("contrib.losses.log_loss", "contrib.slim.losses.log_loss")
+@public("contrib.losses.log_loss")
 def log_loss(
     predictions: Any,
     labels: Any = None,
@@ -195,7 +195,7 @@ def log_loss(
         return compute_weighted_loss(losses, weights, scope=scope)
 
 
-@public("contrib.losses.hinge_loss", "contrib.slim.losses.hinge_loss")
+@public("contrib.losses.hinge_loss")
 def hinge_loss(logits: Any, labels: Any = None, scope: str | None = None) -> Tensor:
     """max(0, 1 - label * logit) for labels of 0 and 1, which count as -1 and 1; in the shape of `logits`.
 
@@ -211,7 +211,7 @@ def hinge_loss(logits: Any, labels: Any = None, scope: str | None = None) -> Ten
         return relu(raw.Sub(one, raw.Mul(labels, logits)))
 
 
-@public("contrib.losses.cosine_distance", "contrib.slim.losses.cosine_distance")
+@public("contrib.losses.cosine_distance")
 def cosine_distance(
     predictions: Any,
     labels: Any = None,
@@ -236,7 +236,7 @@ def cosine_distance(
         return compute_weighted_loss(losses, weights, scope=scope)
 
 
-@public("contrib.losses.mean_pairwise_squared_error", "contrib.slim.losses.mean_pairwise_squared_error")
+@public("contrib.losses.mean_pairwise_squared_error")
 def mean_pairwise_squared_error(
     predictions: Any, labels: Any = None, weights: Any = 1.0, scope: str | None = None
 ) -> Tensor:
@@ -270,7 +270,7 @@ def mean_pairwise_squared_error(
         return mean
 
 
-@public("contrib.losses.sigmoid_cross_entropy", "contrib.slim.losses.sigmoid_cross_entropy")
+@public("contrib.losses.sigmoid_cross_entropy")
 def sigmoid_cross_entropy(
     logits: Any,
     multi_class_labels: Any,
@@ -301,7 +301,7 @@ def sigmoid_cross_entropy(
         return compute_weighted_loss(losses, weights, scope=scope)
 
 
-@public("contrib.losses.softmax_cross_entropy", "contrib.slim.losses.softmax_cross_entropy")
+@public("contrib.losses.softmax_cross_entropy")
 def softmax_cross_entropy(
     logits: Any,
     onehot_labels: Any,
@@ -333,7 +333,7 @@ def softmax_cross_entropy(
         return compute_weighted_loss(losses, weights, scope=scope)
 
 
-@public("contrib.losses.sparse_softmax_cross_entropy", "contrib.slim.losses.sparse_softmax_cross_entropy")
+@public("contrib.losses.sparse_softmax_cross_entropy")
 def sparse_softmax_cross_entropy(
     logits: Any, labels: Any, weights: Any = 1.0, scope: str | None = None
 ) -> Tensor:

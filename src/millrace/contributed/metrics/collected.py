@@ -200,7 +200,7 @@ def _appended(
     return value, update
 
 
-@public("contrib.metrics.aggregate_metrics", "contrib.slim.metrics.aggregate_metrics")
+@public("contrib.metrics.aggregate_metrics")
 def aggregate_metrics(*value_update_tuples: Pair) -> tuple[list[Any], list[Any]]:
     """The values of several metrics in one list, and their updates in another.
 
@@ -213,7 +213,7 @@ def aggregate_metrics(*value_update_tuples: Pair) -> tuple[list[Any], list[Any]]
     return list(values), list(updates)
 
 
-@public("contrib.metrics.aggregate_metric_map", "contrib.slim.metrics.aggregate_metric_map")
+@public("contrib.metrics.aggregate_metric_map")
 def aggregate_metric_map(names_to_tuples: dict[str, Pair]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The values of several metrics by name, and their updates by name."""
     return (

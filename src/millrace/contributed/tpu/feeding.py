@@ -223,7 +223,7 @@ class InfeedQueue:
         """The shape of each tensor's part."""
         result = []
         for shape, axis in zip(self._shapes or (), self._axes, strict=True):
-            dims = shape.as_list()
+            dims: list[Any] = shape.as_list()
             if axis is not None and dims[axis] is not None:
                 dims[axis] //= self._shards
             result.append(dims)

@@ -48,6 +48,11 @@ class NumPyDialect:
 
     name = "numpy"
 
+    def load(self, *families: str) -> None:
+        """Imports families before one of their verbs is spoken."""
+        for family in families:
+            import_module(f"millrace.dialect.numpy.{family}")
+
     def __getattr__(self, verb: str) -> Any:
         family = _FAMILY_OF.get(verb)
         if family is None:

@@ -108,7 +108,7 @@ def _channels_last(images: Any) -> Any:
     return images.transpose(0, 2, 3, 1) if settings.image_data_format() == "channels_last" else images
 
 
-@public("keras.datasets.cifar10.load_data", "contrib.keras.datasets.cifar10.load_data")
+@public("keras.datasets.cifar10.load_data")
 def load_cifar10() -> tuple[_Arrays, _Arrays]:
     """Small pictures of 10 kinds of things, for training and for testing.
 

@@ -219,6 +219,16 @@ class DenseTable(Table):
                 raise refusal(f"Using the {role} as a table key is not allowed. Received: {name!r}")
         return names, shape[:split]
 
+    def replace(self, keys: np.ndarray, values: np.ndarray) -> None:
+        """Forgets everything and takes these keys and values.
+
+        Reserved keys, which stand for empty places in a file, are left out.
+        """
+        names = self._names(keys)
+        kept = [row for row, name in enumerate(names) if name not in self.reserved]
+        rows = keys.reshape((len(names), *self.key_shape)), values.reshape((len(names), *self.value_shape))
+        super().replace(rows[0][kept], rows[1][kept])
+
     def export(self) -> tuple[np.ndarray, np.ndarray]:
         """All keys `[n, *key_shape]` and their values `[n, *value_shape]`."""
         with self.lock:

@@ -9,6 +9,8 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.distributions.bijectors.base": "Bijector ConditionalBijector=Bijector",
         "millrace.contributed.distributions.bijectors.composed": "Chain Inline Invert",
         "millrace.contributed.distributions.bijectors.elementwise": "AbsoluteValue AffineScalar Exp Gumbel Identity Kumaraswamy PowerTransform Sigmoid Softplus Softsign Square",
+        "millrace.contributed.distributions.bijectors.matrices": "CholeskyOuterProduct FillTriangular MatrixInverseTriL Reshape ScaleTriL",
+        "millrace.contributed.distributions.bijectors.skewed": "SinhArcsinh",
         "millrace.contributed.distributions.bijectors.vectors": "Affine AffineLinearOperator Ordered Permute SoftmaxCentered TransformDiagonal",
     },
 )

@@ -15,6 +15,12 @@ from millrace.contributed.distributions.bijectors.elementwise import Sigmoid as 
 from millrace.contributed.distributions.bijectors.elementwise import Softplus as Softplus
 from millrace.contributed.distributions.bijectors.elementwise import Softsign as Softsign
 from millrace.contributed.distributions.bijectors.elementwise import Square as Square
+from millrace.contributed.distributions.bijectors.matrices import CholeskyOuterProduct as CholeskyOuterProduct
+from millrace.contributed.distributions.bijectors.matrices import FillTriangular as FillTriangular
+from millrace.contributed.distributions.bijectors.matrices import MatrixInverseTriL as MatrixInverseTriL
+from millrace.contributed.distributions.bijectors.matrices import Reshape as Reshape
+from millrace.contributed.distributions.bijectors.matrices import ScaleTriL as ScaleTriL
+from millrace.contributed.distributions.bijectors.skewed import SinhArcsinh as SinhArcsinh
 from millrace.contributed.distributions.bijectors.vectors import Affine as Affine
 from millrace.contributed.distributions.bijectors.vectors import AffineLinearOperator as AffineLinearOperator
 from millrace.contributed.distributions.bijectors.vectors import Ordered as Ordered
@@ -29,17 +35,23 @@ __all__ = [
     "AffineScalar",
     "Bijector",
     "Chain",
+    "CholeskyOuterProduct",
     "ConditionalBijector",
     "Exp",
+    "FillTriangular",
     "Gumbel",
     "Identity",
     "Inline",
     "Invert",
     "Kumaraswamy",
+    "MatrixInverseTriL",
     "Ordered",
     "Permute",
     "PowerTransform",
+    "Reshape",
+    "ScaleTriL",
     "Sigmoid",
+    "SinhArcsinh",
     "SoftmaxCentered",
     "Softplus",
     "Softsign",

@@ -32,5 +32,6 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.lib.variables.regularizers": "apply_regularization l1_l2_regularizer l1_regularizer l2_regularizer sum_regularizer",
         "millrace.training.global_step": "assert_global_step create_global_step get_global_step get_or_create_global_step",
     },
-    children=("data_decoder", "data_provider", "dataset", "dataset_data_provider", "evaluation", "initializers", "learning", "losses", "metrics", "model_analyzer", "nets", "parallel_reader", "prefetch_queue", "queues", "summaries", "tfexample_decoder", "utils",),
+    children=("data_decoder", "data_provider", "dataset", "dataset_data_provider", "evaluation", "initializers", "learning", "model_analyzer", "nets", "parallel_reader", "prefetch_queue", "queues", "summaries", "tfexample_decoder", "utils",),
+    aliases={"losses": "millrace.api.contrib.losses", "metrics": "millrace.api.contrib.metrics"},
 )

@@ -151,8 +151,8 @@ from millrace.api.contrib.slim import dataset_data_provider as dataset_data_prov
 from millrace.api.contrib.slim import evaluation as evaluation
 from millrace.api.contrib.slim import initializers as initializers
 from millrace.api.contrib.slim import learning as learning
-from millrace.api.contrib.slim import losses as losses
-from millrace.api.contrib.slim import metrics as metrics
+from millrace.api.contrib import losses as losses
+from millrace.api.contrib import metrics as metrics
 from millrace.api.contrib.slim import model_analyzer as model_analyzer
 from millrace.api.contrib.slim import nets as nets
 from millrace.api.contrib.slim import parallel_reader as parallel_reader

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import namedtuple
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from millrace.building import convert, raw
 from millrace.building.sparse_tensor import SparseTensor
@@ -60,9 +60,19 @@ class _Column:
 
 
 class IdColumn(_Column):
-    """A column whose features are ids, perhaps with weights."""
+    """A column whose features are ids, perhaps with weights.
+
+    Attributes:
+      name: of the column.
+      length: how many ids there are.
+      combiner: how a linear model puts several ids of an example together.
+    """
 
     __slots__ = ()
+    if TYPE_CHECKING:
+        name: Any
+        length: Any
+        combiner: Any
 
     def id_tensor(self, features: Any) -> SparseTensor:
         """The ids of what `insert_transformed_feature` made."""

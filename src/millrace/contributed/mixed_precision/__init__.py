@@ -1,0 +1,1 @@
+"""`tf.contrib.mixed_precision`: losses scaled up so that small gradients survive in half precision."""

@@ -1,0 +1,1 @@
+"""`tf.contrib.testing`: what tests ask of summaries and event files."""

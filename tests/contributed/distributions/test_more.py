@@ -1,0 +1,82 @@
+"""Tests of bijectors of matrices and shapes, and of skewed and constant distributions; numbers of 1.15."""
+
+import numpy as np
+import pytest
+
+import millrace as tf
+
+D = tf.contrib.distributions
+B = D.bijectors
+
+
+def _run(x):
+    with tf.Session() as session:
+        return session.run(x)
+
+
+@pytest.mark.parametrize(
+    ("make", "x", "y", "log_det", "axes"),
+    [
+        (lambda: B.SinhArcsinh(0.3, 1.5), [0.5, -1.0], [1.459, -0.9869], [0.8642, 0.3989], 0),
+        (lambda: B.FillTriangular(), [1.0, 2, 3], [[3, 0], [2, 1]], 0.0, 1),
+        (lambda: B.CholeskyOuterProduct(), [[1.0, 0], [2, 3]], [[1, 2], [2, 13]], 2.4849, 2),
+        (lambda: B.MatrixInverseTriL(), [[1.0, 0], [2, 3]], [[1, 0], [-0.6667, 0.3333]], -4.3944, 2),
+        (lambda: B.ScaleTriL(), [1.0, 2, 3], [[3.0486, 0], [2, 1.3133]], -0.3618, 1),
+        (lambda: B.Reshape([2, 3], [6]), np.arange(6.0, dtype=np.float32), [[0, 1, 2], [3, 4, 5]], 0.0, 1),
+    ],
+)
+def test_bijectors(make, x, y, log_det, axes):
+    bijector = make()
+    np.testing.assert_allclose(_run(bijector.forward(x)), y, atol=1e-4)
+    back = bijector.inverse(bijector.forward(x))
+    np.testing.assert_allclose(_run(back), x, atol=1e-4)
+    np.testing.assert_allclose(_run(bijector.forward_log_det_jacobian(x, axes)), log_det, atol=1e-4)
+    image = bijector.forward(x)
+    other = bijector.inverse_log_det_jacobian(image, axes + (np.ndim(y) - np.ndim(x)))
+    np.testing.assert_allclose(_run(other), -np.asarray(log_det), atol=1e-4)
+
+
+def test_shapes_of_events():
+    reshape = B.Reshape([-1, 3])
+    assert reshape.forward_event_shape([6]).as_list() == [2, 3]
+    assert _run(reshape.inverse(tf.ones([4, 2, 3]))).shape == (4, 6)
+    assert B.FillTriangular().forward_event_shape([6]).as_list() == [3, 3]
+    with pytest.raises(ValueError, match="-1"):
+        B.Reshape([-1, -1])
+    with pytest.raises(ValueError, match="match"):
+        B.Reshape([3], [2])
+
+
+def test_sinh_arcsinh():
+    skewed = D.SinhArcsinh([0.0, 1.0], [1.0, 2.0], 0.5, 1.2)
+    np.testing.assert_allclose(_run(skewed.log_prob([0.5, 1.0])), [-0.9792, -1.4958], atol=1e-4)
+    np.testing.assert_allclose(_run(skewed.cdf(0.3)), [0.4335, 0.1573], atol=1e-4)
+    drawn = _run(skewed.sample(2, seed=3))
+    np.testing.assert_allclose(drawn, [[1.9512, 0.4761], [0.5855, 2.3383]], atol=1e-3)
+    np.testing.assert_allclose(_run([skewed.skewness, skewed.tailweight, skewed.scale[1]]), [0.5, 1.2, 2])
+
+
+def test_vectors_that_never_change():
+    fixed = D.VectorDeterministic([[1.0, 2.0], [3.0, 4.0]])
+    assert fixed.event_shape.as_list() == [2] and fixed.batch_shape.as_list() == [2]
+    np.testing.assert_array_equal(_run(fixed.prob([1.0, 2.0])), [1, 0])
+    assert _run(fixed.sample(3)).shape == (3, 2, 2)
+    np.testing.assert_array_equal(_run(fixed.mean()), [[1, 2], [3, 4]])
+
+
+def test_parameters_made_positive():
+    rate = D.ExponentialWithSoftplusRate([1.0, -2.0])
+    np.testing.assert_allclose(_run(rate.log_prob(1.0)), [-1.0407, -2.1911], atol=1e-4)
+    inverse = D.InverseGammaWithSoftplusConcentrationRate([1.0, 2.0], [0.5, -1.0])
+    np.testing.assert_allclose(_run(inverse.log_prob(1.0)), [-0.8983, -2.8407], atol=1e-4)
+
+
+def test_kumaraswamy():
+    made = D.Kumaraswamy([1.0, 2.0], [3.0, 0.5])
+    np.testing.assert_allclose(_run(made.prob([0.2, 0.3])), [1.92, 0.3145], atol=1e-4)
+    np.testing.assert_allclose(_run(made.cdf([0.2, 0.3])), [0.488, 0.0461], atol=1e-4)
+    np.testing.assert_allclose(_run(made.mean()), [0.25, 0.7854], atol=1e-4)
+    np.testing.assert_allclose(_run(made.variance()), [0.0375, 0.0498], atol=1e-4)
+    np.testing.assert_allclose(_run(made.entropy()), [2.3208, -0.1137], atol=1e-4)
+    np.testing.assert_allclose(_run(made.sample(3, seed=1))[0], [0.087, 0.9968], atol=1e-3)
+    assert np.isnan(_run(made.mode())).all() and 0 < _run(D.Kumaraswamy(2.0, 3.0).mode()) < 1
