@@ -35,9 +35,6 @@ NAMESPACES = frozenset({
     "contrib.graph_editor.util",
     "contrib.image",
     "contrib.integrate",
-    "contrib.keras",
-    "contrib.keras.datasets",
-    "contrib.keras.datasets.cifar10",
     "contrib.kernel_methods",
     "contrib.kernel_methods.dense_kernel_mapper",
     "contrib.labeled_tensor",
@@ -62,6 +59,7 @@ NAMESPACES = frozenset({
     "contrib.losses.metric_learning",
     "contrib.memory_stats",
     "contrib.metrics",
+    "contrib.mixed_precision",
     "contrib.nn",
     "contrib.opt",
     "contrib.predictor",
@@ -79,8 +77,6 @@ NAMESPACES = frozenset({
     "contrib.slim.evaluation",
     "contrib.slim.initializers",
     "contrib.slim.learning",
-    "contrib.slim.losses",
-    "contrib.slim.metrics",
     "contrib.slim.model_analyzer",
     "contrib.slim.nets",
     "contrib.slim.nets.alexnet",
@@ -106,6 +102,7 @@ NAMESPACES = frozenset({
     "contrib.tensorboard",
     "contrib.tensorboard.plugins",
     "contrib.tensorboard.plugins.projector",
+    "contrib.testing",
     "contrib.tpu",
     "contrib.training",
     "contrib.util",
@@ -221,7 +218,7 @@ NAMESPACES = frozenset({
 })
 
 # Other names of whole namespaces.
-ALIASES = {"compat.v1": ""}
+ALIASES = {"compat.v1": "", "contrib.keras": "keras", "contrib.slim.losses": "contrib.losses", "contrib.slim.metrics": "contrib.metrics"}
 
 # Top-level namespaces that share the name of one of millrace's own packages.
 HIDDEN = frozenset(["core"])
