@@ -22,7 +22,18 @@ import sys
 from collections import defaultdict
 
 HERE = pathlib.Path(__file__).resolve().parent
-TRAINING = ("mlp", "cnn", "lstm", "transformer", "elementwise", "embedding")
+TRAINING = (
+    "mlp",
+    "cnn",
+    "lstm",
+    "transformer",
+    "elementwise",
+    "embedding",
+    "adam_small",
+    "nce",
+    "dynamic_rnn",
+    "resnet",
+)
 SEQUENCES = ("attention_training", "beam_search")
 INPUT = ("pictures", "texts")
 PROGRAMS = {

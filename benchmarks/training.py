@@ -130,7 +130,79 @@ def embedding(tf):
     train(tf, "embedding", loss, {ids: RNG.randint(0, 200_000, 64)}, optimizer)
 
 
-ALL = {f.__name__: f for f in (mlp, cnn, lstm, transformer, elementwise, embedding)}
+def adam_small(tf, layers=100, width=16):
+    """Adam over 200 small variables: what many tiny updates and products cost beside the arithmetic."""
+    x = h = tf.placeholder(tf.float32, [None, width])
+    for _ in range(layers):
+        h = tf.tanh(tf.matmul(h, parameter(tf, width, width)) + parameter(tf, width))
+    train(tf, "adam_small", tf.reduce_mean(tf.square(h)), {x: RNG.randn(32, width)})
+
+
+def nce(tf, classes=50_000, width=128):
+    """Word vectors with noise-contrastive estimation: 64 sampled classes of 50,000, sparse gradients."""
+    words, labels = tf.placeholder(tf.int32, [None]), tf.placeholder(tf.int64, [None, 1])
+    vectors, weights = parameter(tf, classes, width), parameter(tf, classes, width)
+    bias = tf.Variable(tf.zeros([classes]))
+    looked_up = tf.nn.embedding_lookup(vectors, words)
+    loss = tf.reduce_mean(tf.nn.nce_loss(weights, bias, labels, looked_up, 64, classes))
+    feeds = {words: RNG.randint(0, classes, 128), labels: RNG.randint(0, classes, (128, 1))}
+    train(tf, "nce", loss, feeds, tf.train.GradientDescentOptimizer(1.0))
+
+
+def dynamic_rnn(tf, batch=64, length=30, width=100):
+    """Two layers of `LSTMCell` under `dynamic_rnn`, sequences of 5 to 30 steps, clipped gradients, Adam."""
+    x, lengths = tf.placeholder(tf.float32, [None, length, width]), tf.placeholder(tf.int32, [None])
+    cells = tf.nn.rnn_cell
+    stack = cells.MultiRNNCell([cells.LSTMCell(width) for _ in range(2)])
+    outputs, _ = tf.nn.dynamic_rnn(stack, x, sequence_length=lengths, dtype=tf.float32)
+    loss = tf.reduce_mean(tf.square(outputs - 0.1))
+    variables = tf.trainable_variables()
+    gradients, _ = tf.clip_by_global_norm(tf.gradients(loss, variables), 5.0)
+    step = tf.train.AdamOptimizer(1e-3).apply_gradients(list(zip(gradients, variables)))
+    feeds = {x: RNG.randn(batch, length, width), lengths: RNG.randint(5, length + 1, batch)}
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        timed_steps("dynamic_rnn", lambda: sess.run([step, loss], feeds), 4.0)
+
+
+def resnet(tf, batch=8, size=64):
+    """Inference of a residual network of 50 layers with batch normalization, 3, 4, 6 and 3 blocks."""
+
+    def conv(h, out, side=1, stride=1, active=True):
+        w = parameter(tf, side, side, int(h.get_shape()[-1]), out)
+        h = tf.nn.conv2d(h, w, [1, stride, stride, 1], "SAME")
+        one, zero = tf.Variable(tf.ones([out])), tf.Variable(tf.zeros([out]))
+        h = tf.nn.fused_batch_norm(h, one, zero, zero, one, is_training=False)[0]
+        return tf.nn.relu(h) if active else h
+
+    x = tf.placeholder(tf.float32, [None, size, size, 3])
+    h = tf.nn.max_pool(conv(x, 64, 7, 2), [1, 3, 3, 1], [1, 2, 2, 1], "SAME")
+    for width, blocks in ((64, 3), (128, 4), (256, 6), (512, 3)):
+        for block in range(blocks):
+            stride = 2 if block == 0 and width > 64 else 1
+            short = h if block else conv(h, 4 * width, 1, stride, active=False)
+            inner = conv(conv(h, width), width, 3, stride)
+            h = tf.nn.relu(short + conv(inner, 4 * width, active=False))
+    classes = tf.nn.softmax(tf.matmul(tf.reduce_mean(h, [1, 2]), parameter(tf, 2048, 1000)))
+    data = RNG.randn(batch, size, size, 3).astype("f")
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        timed_steps("resnet", lambda: sess.run(classes, {x: data}), 4.0)
+
+
+PROGRAMS = (
+    mlp,
+    cnn,
+    lstm,
+    transformer,
+    elementwise,
+    embedding,
+    adam_small,
+    nce,
+    dynamic_rnn,
+    resnet,
+)
+ALL = {f.__name__: f for f in PROGRAMS}
 
 if __name__ == "__main__":
     module, _ = measure.load()

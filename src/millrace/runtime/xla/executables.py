@@ -1,5 +1,7 @@
 """From a lowered program to an executable: out of the cache folder, or compiled and kept there."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import time
