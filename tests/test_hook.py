@@ -254,8 +254,10 @@ def test_enable_and_disable(monkeypatch, tmp_path):
     ("alias", "space"),
     [
         ("contrib.keras", "keras"),
+        ("contrib.slim.layers", "contrib.layers"),
         ("contrib.slim.losses", "contrib.losses"),
         ("contrib.slim.metrics", "contrib.metrics"),
+        ("contrib.slim.nn", "nn"),
     ],
 )
 def test_other_names_of_whole_namespaces(alias, space):

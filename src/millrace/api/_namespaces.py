@@ -223,7 +223,7 @@ NAMESPACES = frozenset({
 })
 
 # Other names of whole namespaces.
-ALIASES = {"compat.v1": "", "contrib.keras": "keras", "contrib.slim.losses": "contrib.losses", "contrib.slim.metrics": "contrib.metrics"}
+ALIASES = {"compat.v1": "", "contrib.keras": "keras", "contrib.slim.layers": "contrib.layers", "contrib.slim.lookup": "contrib.lookup", "contrib.slim.losses": "contrib.losses", "contrib.slim.metrics": "contrib.metrics", "contrib.slim.nn": "nn", "contrib.slim.regularizers": "contrib.layers", "contrib.slim.summary": "summary", "contrib.slim.train": "train"}
 
 # Top-level namespaces that share the name of one of millrace's own packages.
 HIDDEN = frozenset(["core"])

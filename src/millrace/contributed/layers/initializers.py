@@ -71,6 +71,7 @@ def variance_scaling_initializer(
     "contrib.slim.xavier_initializer",
     "contrib.slim.xavier_initializer_conv2d",
     "contrib.slim.initializers.xavier_initializer",
+    "contrib.slim.initializers.xavier_initializer_conv2d",
     "contrib.layers.python.layers.initializers.xavier_initializer",
 )
 def xavier_initializer(

@@ -33,5 +33,5 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.training.global_step": "assert_global_step create_global_step get_global_step get_or_create_global_step",
     },
     children=("data_decoder", "data_provider", "dataset", "dataset_data_provider", "evaluation", "initializers", "learning", "model_analyzer", "nets", "parallel_reader", "prefetch_queue", "queues", "summaries", "tfexample_decoder", "utils",),
-    aliases={"losses": "millrace.api.contrib.losses", "metrics": "millrace.api.contrib.metrics"},
+    aliases={"layers": "millrace.api.contrib.layers", "lookup": "millrace.api.contrib.lookup", "losses": "millrace.api.contrib.losses", "metrics": "millrace.api.contrib.metrics", "nn": "millrace.api.nn", "regularizers": "millrace.api.contrib.layers", "summary": "millrace.api.summary", "train": "millrace.api.train"},
 )

@@ -150,16 +150,22 @@ from millrace.api.contrib.slim import dataset as dataset
 from millrace.api.contrib.slim import dataset_data_provider as dataset_data_provider
 from millrace.api.contrib.slim import evaluation as evaluation
 from millrace.api.contrib.slim import initializers as initializers
+from millrace.api.contrib import layers as layers
 from millrace.api.contrib.slim import learning as learning
+from millrace.api.contrib import lookup as lookup
 from millrace.api.contrib import losses as losses
 from millrace.api.contrib import metrics as metrics
 from millrace.api.contrib.slim import model_analyzer as model_analyzer
 from millrace.api.contrib.slim import nets as nets
+from millrace.api import nn as nn
 from millrace.api.contrib.slim import parallel_reader as parallel_reader
 from millrace.api.contrib.slim import prefetch_queue as prefetch_queue
 from millrace.api.contrib.slim import queues as queues
+from millrace.api.contrib import layers as regularizers
 from millrace.api.contrib.slim import summaries as summaries
+from millrace.api import summary as summary
 from millrace.api.contrib.slim import tfexample_decoder as tfexample_decoder
+from millrace.api import train as train
 from millrace.api.contrib.slim import utils as utils
 
 __all__ = [
@@ -253,12 +259,14 @@ __all__ = [
     "l1_regularizer",
     "l2_regularizer",
     "layer_norm",
+    "layers",
     "learning",
     "legacy_fully_connected",
     "legacy_linear",
     "legacy_relu",
     "linear",
     "local_variable",
+    "lookup",
     "losses",
     "make_place_holder_tensors_for_base_features",
     "max_pool2d",
@@ -269,6 +277,7 @@ __all__ = [
     "model_variable",
     "multi_class_target",
     "nets",
+    "nn",
     "one_hot_column",
     "one_hot_encoding",
     "optimize_loss",
@@ -280,6 +289,7 @@ __all__ = [
     "real_valued_column",
     "recompute_grad",
     "regression_target",
+    "regularizers",
     "relu",
     "relu6",
     "repeat",
@@ -312,7 +322,9 @@ __all__ = [
     "summarize_tensors",
     "summarize_variables",
     "summarize_weights",
+    "summary",
     "tfexample_decoder",
+    "train",
     "transform_features",
     "unit_norm",
     "utils",

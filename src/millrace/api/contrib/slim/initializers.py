@@ -6,6 +6,6 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.contributed.layers.initializers": "variance_scaling_initializer xavier_initializer",
+        "millrace.contributed.layers.initializers": "variance_scaling_initializer xavier_initializer xavier_initializer_conv2d=xavier_initializer",
     },
 )
