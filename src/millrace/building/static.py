@@ -16,6 +16,7 @@ from millrace.graph.tensor import UNKNOWN_VALUE, Tensor
 
 _LARGEST = 1 << 16  # elements: shape arithmetic is tiny, and folding anything big belongs to the planner
 _DEEPEST = 64
+_MOST_FOLDED = 200  # operations
 
 
 class Known:
@@ -145,7 +146,7 @@ def _partial_dims(tensor: Tensor) -> shapes.Dims:
     kind = op.type
     if kind == "Shape":
         return op.inputs[0].dims
-    if kind == "SparseCross" and tensor.value_index == 2:
+    if kind == "SparseCross" and tensor.value_index == 2 and _follows_from_constants(op):
         return _batch_of_crosses(op), None
     if kind == "Pack" and op.attrs.get("axis", 0) in (0, -1) and tensor.dims == (len(op.inputs),):
         return tuple(_partial_scalar(t) for t in op.inputs)
@@ -159,11 +160,25 @@ def _partial_dims(tensor: Tensor) -> shapes.Dims:
         return _partial_window(static_dims(op.inputs[0]), op.inputs[1], op.inputs[2])
     if kind == "SparseReshape" and tensor.value_index == 1:
         return static_dims(op.inputs[2])
-    if kind == "SparseSlice" and tensor.value_index == 2:
+    if kind == "SparseSlice" and tensor.value_index == 2 and _follows_from_constants(op):
         return _shape_of_window(*[static_value(t) for t in op.inputs[2:5]])
     if kind in ("Cast", "Identity"):
         return static_dims(op.inputs[0])
     return None
+
+
+def _follows_from_constants(op: Any) -> bool:
+    """Whether all that an operation needs is there when the graph is built: what TensorFlow would fold."""
+    seen, left = {op}, [op]
+    while left:
+        one = left.pop()
+        if not one.opdef.pure or not (one.inputs or one.type == "Const") or len(seen) > _MOST_FOLDED:
+            return False
+        for t in one.inputs:
+            if t.op not in seen:
+                seen.add(t.op)
+                left.append(t.op)
+    return True
 
 
 def _batch_of_crosses(op: Any) -> int | None:
