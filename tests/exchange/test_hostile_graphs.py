@@ -161,3 +161,21 @@ def test_a_branch_of_another_type_fails_only_where_it_is_taken() -> None:
         assert sess.run("good:0") == 1.5
         with pytest.raises(tf.errors.InvalidArgumentError, match="DT_INT32_not_DT_FLOAT|result_0"):
             sess.run("bad:0")
+
+
+def test_a_filled_constant_takes_memory_where_it_is_used_alone() -> None:
+    with tf.Graph().as_default() as graph:
+        tf.zeros([3], name="z")
+        tf.constant(7.0, name="c")
+        proto = graph.as_graph_def()
+    node = next(n for n in proto.node if n.name == "z")
+    node.attr["value"].tensor.ClearField("tensor_content")
+    node.attr["value"].tensor.tensor_shape.dim[0].size = 1 << 40
+    with tf.Graph().as_default(), tf.Session() as sess:
+        tf.import_graph_def(proto, name="")
+        assert sess.run("c:0") == 7.0
+        with pytest.raises(tf.errors.ResourceExhaustedError):
+            sess.run("z:0")
+    node.attr["value"].tensor.float_val.extend([1.0, 2.0])
+    with tf.Graph().as_default(), pytest.raises(ValueError, match="do not become so many"):
+        tf.import_graph_def(proto, name="")

@@ -261,3 +261,15 @@ def test_attributes_that_are_arrays_are_bound_by_name():
         with tf.Session() as sess:
             summary = tf.Summary.FromString(sess.run(text, {images: np.zeros((1, 2, 2, 3))}))
     assert summary.value[0].image.width == 2
+
+
+def test_large_values_are_dropped_where_they_were_used_last() -> None:
+    large, small = tf.placeholder(tf.float32, [1 << 15]), tf.placeholder(tf.float32, [1 << 14])
+    for x, dropped in ((large, ["v0", "v1"]), (small, [])):
+        y = tf.exp(x)
+        text = _source([tf.reduce_sum(tf.sin(y)), tf.reduce_max(y)], [x])
+        found = re.findall(r"; ([v\d = ]+) = None", text)
+        assert sorted(name for names in found for name in names.split(" = "))[: len(dropped)] == dropped
+        assert bool(found) is bool(dropped)
+    kept = _source([tf.exp(large), large], [large])
+    assert "= None" not in kept  # what is fetched is needed to the end

@@ -134,7 +134,8 @@ def decode(proto: Any, writable: bool = True) -> np.ndarray[Any, Any]:
 
     Raises:
       TypeError: the dtype has no array form (resource, variant).
-      ValueError: the shape is not fully known, or `tensor_content` does not fit it.
+      ValueError: the shape is not fully known, `tensor_content` does not fit it, or far too little is
+        listed for it.
     """
     dtype = as_dtype(proto.dtype).base_dtype
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
@@ -160,6 +161,8 @@ def decode(proto: Any, writable: bool = True) -> np.ndarray[Any, Any]:
     numbers = np.fromiter(getattr(proto, field.name), field.listed).astype(field.storage, copy=False)
     parts = dtype.np_dtype.itemsize // numbers.itemsize
     values = numbers[: numbers.size // parts * parts].view(dtype.np_dtype)  # half a complex number is dropped
+    if not writable and len(values) <= 1 < count:  # takes no memory, however large the shape is
+        return np.broadcast_to(values[0] if len(values) else np.zeros((), dtype.np_dtype), shape)
     return _fill(values, count, np.zeros((), dtype.np_dtype)).reshape(shape)
 
 
@@ -180,10 +183,17 @@ def _field_of(dtype: DType, who: str) -> _Field:
         raise TypeError(f"tensor_proto.{who}: only value types have an array, received {dtype!r}") from None
 
 
+_MOST_FILLED = 1 << 27  # elements that a short list is filled up to
+
+
 def _fill(values: np.ndarray[Any, Any], count: int, nothing: Any) -> np.ndarray[Any, Any]:
     """The first `count` of `values`, the last one repeated as needed; all `nothing` when there are none."""
     if len(values) >= count:
         return values[:count]
+    if count > _MOST_FILLED:
+        raise ValueError(
+            f"tensor_proto.decode: {len(values)} listed elements do not become so many, received {count}"
+        )
     full = np.empty(count, values.dtype)
     full[: len(values)] = values
     full[len(values) :] = values[-1] if len(values) else nothing

@@ -372,7 +372,8 @@ class _Source:
         return f"{target}{kernel}({', '.join([dialect, *state, *args, *keywords])})"
 
     def _literal(self, value: Any) -> str:
-        if value is None or type(value) in (bool, int, str) or (type(value) is tuple and not value):
+        kind = type(value)
+        if value is None or kind in (bool, int, str) or (kind is tuple and not value):
             return repr(value)
         name = f"a{len(self.names)}"
         self.names[name] = value

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core import errors
+
 HOST_TYPES = frozenset((np.ndarray, type(None), int, *np.sctypeDict.values()))
 
 
@@ -32,5 +34,10 @@ def scalar(value: Any) -> Any:
 def private(value: Any) -> Any:
     """A copy that the caller may change."""
     if type(value) is np.ndarray:
-        return value[()] if value.ndim == 0 else value.copy()
+        try:
+            return value[()] if value.ndim == 0 else value.copy()
+        except MemoryError as error:
+            raise errors.ResourceExhaustedError(
+                None, None, f"a result does not fit memory: {error}"
+            ) from None
     return value

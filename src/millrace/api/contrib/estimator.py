@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.models.estimator.classification": "binary_classification_head multi_class_head multi_label_head",
+        "millrace.models.estimator.exporting_modes": "export_all_saved_models export_saved_model_for_mode",
         "millrace.models.estimator.extensions": "add_metrics clip_gradients_by_norm forward_features",
         "millrace.models.estimator.logits": "call_logit_fn dnn_logit_fn_builder linear_logit_fn_builder",
         "millrace.models.estimator.receivers": "build_raw_supervised_input_receiver_fn",

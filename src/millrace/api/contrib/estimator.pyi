@@ -2,6 +2,8 @@
 from millrace.models.estimator.classification import binary_classification_head as binary_classification_head
 from millrace.models.estimator.classification import multi_class_head as multi_class_head
 from millrace.models.estimator.classification import multi_label_head as multi_label_head
+from millrace.models.estimator.exporting_modes import export_all_saved_models as export_all_saved_models
+from millrace.models.estimator.exporting_modes import export_saved_model_for_mode as export_saved_model_for_mode
 from millrace.models.estimator.extensions import add_metrics as add_metrics
 from millrace.models.estimator.extensions import clip_gradients_by_norm as clip_gradients_by_norm
 from millrace.models.estimator.extensions import forward_features as forward_features
@@ -21,6 +23,8 @@ __all__ = [
     "call_logit_fn",
     "clip_gradients_by_norm",
     "dnn_logit_fn_builder",
+    "export_all_saved_models",
+    "export_saved_model_for_mode",
     "forward_features",
     "linear_logit_fn_builder",
     "logistic_regression_head",

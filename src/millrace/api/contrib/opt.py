@@ -9,6 +9,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.opt.adams": "AdaMaxOptimizer AdamGSOptimizer LazyAdamGSOptimizer LazyAdamOptimizer NadamOptimizer",
         "millrace.contributed.opt.external": "ExternalOptimizerInterface ScipyOptimizerInterface",
         "millrace.contributed.opt.lars": "LARSOptimizer",
+        "millrace.contributed.opt.reg_adagrad": "RegAdagradOptimizer",
         "millrace.contributed.opt.signs": "AddSignOptimizer PowerSignOptimizer",
         "millrace.contributed.opt.weight_decay": "AdamWOptimizer DecoupledWeightDecayExtension MomentumWOptimizer extend_with_decoupled_weight_decay",
         "millrace.contributed.opt.wrappers": "DropStaleGradientOptimizer MovingAverageOptimizer MultitaskOptimizerWrapper VariableClippingOptimizer clip_gradients_by_global_norm",

@@ -7,6 +7,7 @@ from millrace.contributed.opt.adams import NadamOptimizer as NadamOptimizer
 from millrace.contributed.opt.external import ExternalOptimizerInterface as ExternalOptimizerInterface
 from millrace.contributed.opt.external import ScipyOptimizerInterface as ScipyOptimizerInterface
 from millrace.contributed.opt.lars import LARSOptimizer as LARSOptimizer
+from millrace.contributed.opt.reg_adagrad import RegAdagradOptimizer as RegAdagradOptimizer
 from millrace.contributed.opt.signs import AddSignOptimizer as AddSignOptimizer
 from millrace.contributed.opt.signs import PowerSignOptimizer as PowerSignOptimizer
 from millrace.contributed.opt.weight_decay import AdamWOptimizer as AdamWOptimizer
@@ -35,6 +36,7 @@ __all__ = [
     "MultitaskOptimizerWrapper",
     "NadamOptimizer",
     "PowerSignOptimizer",
+    "RegAdagradOptimizer",
     "ScipyOptimizerInterface",
     "VariableClippingOptimizer",
     "clip_gradients_by_global_norm",

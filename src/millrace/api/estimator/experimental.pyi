@@ -4,6 +4,7 @@ from millrace.models.estimator.early_stopping import stop_if_higher_hook as stop
 from millrace.models.estimator.early_stopping import stop_if_lower_hook as stop_if_lower_hook
 from millrace.models.estimator.early_stopping import stop_if_no_decrease_hook as stop_if_no_decrease_hook
 from millrace.models.estimator.early_stopping import stop_if_no_increase_hook as stop_if_no_increase_hook
+from millrace.models.estimator.exporting_modes import make_stop_at_checkpoint_step_hook as make_stop_at_checkpoint_step_hook
 from millrace.models.estimator.logits import call_logit_fn as call_logit_fn
 from millrace.models.estimator.logits import dnn_logit_fn_builder as dnn_logit_fn_builder
 from millrace.models.estimator.logits import linear_logit_fn_builder as linear_logit_fn_builder
@@ -15,6 +16,7 @@ __all__ = [
     "dnn_logit_fn_builder",
     "linear_logit_fn_builder",
     "make_early_stopping_hook",
+    "make_stop_at_checkpoint_step_hook",
     "stop_if_higher_hook",
     "stop_if_lower_hook",
     "stop_if_no_decrease_hook",

@@ -217,7 +217,7 @@ class Estimator:
             if value is not None and value <= 0:
                 raise ValueError(f"Must specify {name} > 0, given: {value}")
         if max_steps is not None:
-            start = _step_of(self.model_dir)
+            start = step_of(self.model_dir)
             if max_steps <= start:
                 log.info("Skipping training since max_steps has already saved.")
                 return self
@@ -583,7 +583,8 @@ def _settled(config: Any, model_dir: Any) -> Any:
     return config.replace(**changes) if changes else copy.deepcopy(config)
 
 
-def _step_of(model_dir: Any) -> int:
+def step_of(model_dir: Any) -> int:
+    """The global step in the newest checkpoint of a folder; 0 where there is none."""
     path = latest_checkpoint(model_dir)
     return int(load_variable(path, GraphKeys.GLOBAL_STEP)) if path else 0
 

@@ -7,6 +7,8 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.contributed.learn.configuration": "ModeKeys RunConfig TaskType",
+        "millrace.contributed.learn.inputs": "infer_real_valued_columns_from_input infer_real_valued_columns_from_input_fn",
+        "millrace.contributed.learn.keys": "NotFittedError PredictionKey ProblemType",
     },
-    children=("datasets", "preprocessing",),
+    children=("datasets", "io", "preprocessing",),
 )

@@ -2,13 +2,25 @@
 from millrace.contributed.learn.configuration import ModeKeys as ModeKeys
 from millrace.contributed.learn.configuration import RunConfig as RunConfig
 from millrace.contributed.learn.configuration import TaskType as TaskType
+from millrace.contributed.learn.inputs import infer_real_valued_columns_from_input as infer_real_valued_columns_from_input
+from millrace.contributed.learn.inputs import infer_real_valued_columns_from_input_fn as infer_real_valued_columns_from_input_fn
+from millrace.contributed.learn.keys import NotFittedError as NotFittedError
+from millrace.contributed.learn.keys import PredictionKey as PredictionKey
+from millrace.contributed.learn.keys import ProblemType as ProblemType
 from millrace.api.contrib.learn import datasets as datasets
+from millrace.api.contrib.learn import io as io
 from millrace.api.contrib.learn import preprocessing as preprocessing
 
 __all__ = [
     "ModeKeys",
+    "NotFittedError",
+    "PredictionKey",
+    "ProblemType",
     "RunConfig",
     "TaskType",
     "datasets",
+    "infer_real_valued_columns_from_input",
+    "infer_real_valued_columns_from_input_fn",
+    "io",
     "preprocessing",
 ]

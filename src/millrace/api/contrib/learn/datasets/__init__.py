@@ -7,5 +7,5 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
     },
-    children=("mnist",),
+    children=("base", "mnist",),
 )
