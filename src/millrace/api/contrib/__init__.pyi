@@ -34,6 +34,7 @@ from millrace.api.contrib import saved_model as saved_model
 from millrace.api.contrib import seq2seq as seq2seq
 from millrace.api.contrib import signal as signal
 from millrace.api.contrib import slim as slim
+from millrace.api.contrib import solvers as solvers
 from millrace.api.contrib import sparsemax as sparsemax
 from millrace.api.contrib import staging as staging
 from millrace.api.contrib import stateless as stateless
@@ -81,6 +82,7 @@ __all__ = [
     "seq2seq",
     "signal",
     "slim",
+    "solvers",
     "sparsemax",
     "staging",
     "stateless",
