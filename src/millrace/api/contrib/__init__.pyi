@@ -34,12 +34,14 @@ from millrace.api.contrib import saved_model as saved_model
 from millrace.api.contrib import seq2seq as seq2seq
 from millrace.api.contrib import signal as signal
 from millrace.api.contrib import slim as slim
+from millrace.api.contrib import solvers as solvers
 from millrace.api.contrib import sparsemax as sparsemax
 from millrace.api.contrib import staging as staging
 from millrace.api.contrib import stateless as stateless
 from millrace.api.contrib import summary as summary
 from millrace.api.contrib import tensorboard as tensorboard
 from millrace.api.contrib import testing as testing
+from millrace.api.contrib import tfprof as tfprof
 from millrace.api.contrib import tpu as tpu
 from millrace.api.contrib import training as training
 from millrace.api.contrib import util as util
@@ -80,12 +82,14 @@ __all__ = [
     "seq2seq",
     "signal",
     "slim",
+    "solvers",
     "sparsemax",
     "staging",
     "stateless",
     "summary",
     "tensorboard",
     "testing",
+    "tfprof",
     "tpu",
     "training",
     "util",
