@@ -638,6 +638,7 @@ from millrace.api import math as math
 from millrace.api import metrics as metrics
 from millrace.api import nest as nest
 from millrace.api import nn as nn
+from millrace.api import profiler as profiler
 from millrace.api import python_io as python_io
 from millrace.api import quantization as quantization
 from millrace.api import queue as queue
@@ -1087,6 +1088,7 @@ __all__ = [
     "polygamma",
     "pow",
     "print",
+    "profiler",
     "py_func",
     "python_io",
     "qint16",

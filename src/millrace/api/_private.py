@@ -678,6 +678,13 @@ PRIVATE: dict[str, dict[str, str]] = {
         "warn": "millrace.lib.platform.log:warn",
         "warning": "millrace.lib.platform.log:warning",
     },
+    "python.profiler.model_analyzer": {
+        "Profiler": "millrace.training.profiling.profiler:Profiler",
+        "profile": "millrace.training.profiling.profiler:profile",
+    },
+    "python.profiler.option_builder": {
+        "ProfileOptionBuilder": "millrace.training.profiling.options:ProfileOptionBuilder",
+    },
     "python.pywrap_tensorflow": {
         "CheckpointReader": "millrace.saver.checkpoint.reader:CheckpointReader",
         "EventsWriter": "millrace.summaries.events_writer:EventsWriter",

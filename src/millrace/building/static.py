@@ -16,6 +16,7 @@ from millrace.graph.tensor import UNKNOWN_VALUE, Tensor
 
 _LARGEST = 1 << 16  # elements: shape arithmetic is tiny, and folding anything big belongs to the planner
 _DEEPEST = 64
+_MOST_FOLDED = 200  # operations
 
 
 class Known:
@@ -145,7 +146,7 @@ def _partial_dims(tensor: Tensor) -> shapes.Dims:
     kind = op.type
     if kind == "Shape":
         return op.inputs[0].dims
-    if kind == "SparseCross" and tensor.value_index == 2:
+    if kind == "SparseCross" and tensor.value_index == 2 and _follows_from_constants(op):
         return _batch_of_crosses(op), None
     if kind == "Pack" and op.attrs.get("axis", 0) in (0, -1) and tensor.dims == (len(op.inputs),):
         return tuple(_partial_scalar(t) for t in op.inputs)
@@ -155,9 +156,29 @@ def _partial_dims(tensor: Tensor) -> shapes.Dims:
         return None if any(p is None for p in known) else tuple(d for p in known for d in p or ())
     if kind == "StridedSlice":
         return _partial_slice(op)
+    if kind == "Slice":
+        return _partial_window(static_dims(op.inputs[0]), op.inputs[1], op.inputs[2])
+    if kind == "SparseReshape" and tensor.value_index == 1:
+        return static_dims(op.inputs[2])
+    if kind == "SparseSlice" and tensor.value_index == 2 and _follows_from_constants(op):
+        return _shape_of_window(*[static_value(t) for t in op.inputs[2:5]])
     if kind in ("Cast", "Identity"):
         return static_dims(op.inputs[0])
     return None
+
+
+def _follows_from_constants(op: Any) -> bool:
+    """Whether all that an operation needs is there when the graph is built: what TensorFlow would fold."""
+    seen, left = {op}, [op]
+    while left:
+        one = left.pop()
+        if not one.opdef.pure or not (one.inputs or one.type == "Const") or len(seen) > _MOST_FOLDED:
+            return False
+        for t in one.inputs:
+            if t.op not in seen:
+                seen.add(t.op)
+                left.append(t.op)
+    return True
 
 
 def _batch_of_crosses(op: Any) -> int | None:
@@ -173,6 +194,24 @@ def _batch_of_crosses(op: Any) -> int | None:
     return None
 
 
+def _partial_window(dims: shapes.Dims, begin: Tensor, size: Tensor) -> shapes.Dims:
+    """Some elements of a shape, one after another, as `Slice` takes them."""
+    first, count = static_value(begin), static_value(size)
+    if dims is None or first is None or count is None or first.size != 1 or count.size != 1:
+        return None
+    start, length = int(first[0]), int(count[0])
+    return dims[start:] if length == -1 else dims[start : start + length]
+
+
+def _shape_of_window(shape: Any, start: Any, size: Any) -> shapes.Dims:
+    """The shape of a part of a sparse tensor, which ends where the tensor does."""
+    if shape is None or start is None or size is None or not shape.shape == start.shape == size.shape:
+        return None
+    return tuple(
+        max(min(k, n - s), 0) for n, s, k in zip(*(v.tolist() for v in (shape, start, size)), strict=True)
+    )
+
+
 def _partial_scalar(tensor: Tensor) -> int | None:
     value = static_value(tensor)
     if value is not None:
@@ -180,6 +219,11 @@ def _partial_scalar(tensor: Tensor) -> int | None:
     op = tensor.op
     if op.type in ("Cast", "Identity"):
         return _partial_scalar(op.inputs[0])
+    if op.type == "Prod" and op.inputs[0].dims is not None and len(op.inputs[0].dims) == 1:
+        dims = static_dims(op.inputs[0])
+        axis = static_value(op.inputs[1])
+        told = dims is not None and shapes.fully_defined(dims) and axis is not None and axis.size == 1
+        return shapes.num_elements(dims) if told else None
     if op.type == "StridedSlice" and op.attrs["shrink_axis_mask"] == 1:
         dims = static_dims(op.inputs[0])
         begin = static_value(op.inputs[1])

@@ -372,8 +372,10 @@ class _Source:
         return f"{target}{kernel}({', '.join([dialect, *state, *args, *keywords])})"
 
     def _literal(self, value: Any) -> str:
-        if value is None or type(value) in (bool, int, str) or (type(value) is tuple and not value):
+        if value is None or type(value) in (bool, int, str):
             return repr(value)
+        if type(value) is tuple and not value:
+            return "()"
         name = f"a{len(self.names)}"
         self.names[name] = value
         return name

@@ -62,6 +62,15 @@ _FLOPS: dict[str, Callable[[Operation], int]] = {
 }
 
 
+def of_operation(op: Operation) -> int:
+    """The operations on numbers of a product or convolution; 0 for other types.
+
+    Raises:
+      ValueError: its shapes are not known.
+    """
+    return _FLOPS[op.type](op) if op.type in _FLOPS else 0
+
+
 def count_flops(graph_def: Any) -> int | None:
     """The operations on numbers of all products and convolutions of a graph, each counted once.
 
@@ -75,6 +84,6 @@ def count_flops(graph_def: Any) -> int | None:
     try:
         with graph.as_default():
             import_graph_def(graph_def, name="")
-        return sum(_FLOPS[op.type](op) for op in graph.ops if op.type in _FLOPS)
+        return sum(of_operation(op) for op in graph.ops)
     except (ValueError, TypeError, errors.OpError):
         return None

@@ -132,6 +132,34 @@ def test_batch_size_of_a_cross_is_known():
         assert made.shape.as_list() == [3, 5]
 
 
+def test_batch_size_of_crosses_and_weights_reaches_the_layer():
+    crossed = FC.crossed_column(["s", "m"], 5)
+    hashed = FC.categorical_column_with_hash_bucket("m", 4)
+    weighted = FC.indicator_column(FC.weighted_categorical_column(hashed, "w"))
+    with tf.Graph().as_default():
+        places = [[0, 0], [0, 1], [2, 0]]
+        given = {
+            "s": tf.constant([["x"], ["y"], ["z"]]),
+            "m": tf.SparseTensor(places, ["a", "b", "c"], [3, 2]),
+            "w": tf.SparseTensor(places, [0.5, 2.0, 1.0], [3, 2]),
+        }
+        assert FC.linear_model(given, [crossed], units=2).shape.as_list() == [3, 2]
+        assert FC.input_layer(given, [FC.embedding_column(crossed, 2)]).shape.as_list() == [3, 2]
+        assert FC.input_layer(given, [weighted]).shape.as_list() == [3, 4]
+
+
+def test_number_of_operations_of_an_embedding():
+    # They make the seeds of what follows. TensorFlow 1.15 has as many.
+    column = FC.categorical_column_with_vocabulary_list("s", ["a", "c"])
+    for make, count in (
+        (lambda f: FC.input_layer(f, [FC.embedding_column(column, 2)]), 91),
+        (lambda f: FC.linear_model(f, [column], units=2), 95),
+    ):
+        with tf.Graph().as_default() as graph:
+            make({"s": tf.constant([["a"], ["c"], ["zz"]])})
+            assert len(graph.get_operations()) == count
+
+
 def test_identity_out_of_range_is_refused_when_run():
     with tf.Graph().as_default():
         made = FC.input_layer(

@@ -41,6 +41,7 @@ from millrace.api.contrib import stateless as stateless
 from millrace.api.contrib import summary as summary
 from millrace.api.contrib import tensorboard as tensorboard
 from millrace.api.contrib import testing as testing
+from millrace.api.contrib import tfprof as tfprof
 from millrace.api.contrib import tpu as tpu
 from millrace.api.contrib import training as training
 from millrace.api.contrib import util as util
@@ -88,6 +89,7 @@ __all__ = [
     "summary",
     "tensorboard",
     "testing",
+    "tfprof",
     "tpu",
     "training",
     "util",

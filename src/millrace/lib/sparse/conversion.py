@@ -265,10 +265,22 @@ def sparse_reshape(sp_input: Any, shape: Any, name: str | None = None) -> Sparse
     shape = cast(shape, int64)
     with name_scope(name, "SparseReshape", [x.values]) as scope:
         places, dense_shape = raw.SparseReshape(x.indices, x.dense_shape, shape, name=scope)
-        wanted = static_value(shape)
+        wanted = static_value(shape) if _is_plain(shape) else None
         if wanted is not None and x.shape.is_fully_defined():
             dense_shape = convert_to_tensor(_completed(x.shape.as_list(), wanted.tolist()), int64)
         return SparseTensor(places, raw.Identity(x.values), dense_shape)
+
+
+def _is_plain(shape: Any) -> bool:
+    """Whether a shape is a constant or put together of constants and shapes, with nothing computed.
+
+    Only then a constant takes the place of the result's shape, as in TensorFlow, whose count of operations
+    makes the seeds of what follows.
+    """
+    op = shape.op
+    if op.type in ("Const", "Shape", "Size", "Rank"):
+        return True
+    return op.type in ("Cast", "Pack", "ConcatV2") and all(_is_plain(t) for t in op.inputs)
 
 
 def _completed(dims: Any, wanted: list[int]) -> list[int]:

@@ -1,0 +1,1 @@
+"""`tf.profiler`: parameters, operations on numbers, time and memory of a graph, by scope or type."""
