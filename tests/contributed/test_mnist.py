@@ -2,6 +2,8 @@
 
 import gzip
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -83,3 +85,16 @@ def test_the_tutorials_import():
     images, labels = fake.train.next_batch(2, fake_data=True)
     assert len(images[0]) == 784
     assert labels == [[1] + [0] * 9] * 2
+
+
+def test_the_module_that_holds_the_reader_in_contrib_learn():
+    code = (
+        "import millrace.hook; millrace.hook.install()\n"
+        "from tensorflow.contrib.learn.python.learn.datasets.mnist import DataSet, read_data_sets\n"
+        "from tensorflow.contrib.learn.python.learn.datasets import base, mnist\n"
+        "import tensorflow as tf\n"
+        "assert read_data_sets is mnist.read_data_sets is tf.contrib.learn.datasets.mnist.read_data_sets\n"
+        "assert base.Datasets is tf.contrib.learn.datasets.base.Datasets\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

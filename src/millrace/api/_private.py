@@ -30,6 +30,16 @@ PRIVATE: dict[str, dict[str, str]] = {
         "convert_collection_to_dict": "millrace.contributed.layers.outputs:convert_collection_to_dict",
         "get_tensor_aliases": "millrace.contributed.layers.outputs:get_tensor_aliases",
     },
+    "contrib.learn.python.learn.datasets.base": {
+        "Dataset": "millrace.contributed.learn.tables:Dataset",
+        "Datasets": "millrace.contributed.learn.tables:Datasets",
+        "load_csv_with_header": "millrace.contributed.learn.tables:load_csv_with_header",
+        "load_csv_without_header": "millrace.contributed.learn.tables:load_csv_without_header",
+    },
+    "contrib.learn.python.learn.datasets.mnist": {
+        "DataSet": "millrace.contributed.examples.mnist:DataSet",
+        "read_data_sets": "millrace.contributed.examples.mnist:read_data_sets",
+    },
     "contrib.learn.python.learn.preprocessing.text": {
         "VocabularyProcessor": "millrace.contributed.learn.text:VocabularyProcessor",
     },

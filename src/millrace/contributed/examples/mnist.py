@@ -28,6 +28,7 @@ _FILES = (
 )
 
 
+@public("contrib.learn.python.learn.datasets.mnist.DataSet")
 class DataSet:
     """Images with labels, handed out in batches.
 
@@ -145,7 +146,11 @@ def _labels_of(path: str, one_hot: bool) -> np.ndarray:
     return np.eye(10)[labels] if one_hot else labels
 
 
-@public("examples.tutorials.mnist.input_data.read_data_sets", "contrib.learn.datasets.mnist.read_data_sets")
+@public(
+    "examples.tutorials.mnist.input_data.read_data_sets",
+    "contrib.learn.datasets.mnist.read_data_sets",
+    "contrib.learn.python.learn.datasets.mnist.read_data_sets",
+)
 def read_data_sets(
     train_dir: str,
     fake_data: bool = False,

@@ -11,7 +11,7 @@ from millrace.core.public import public
 from millrace.lib.platform import gfile
 
 
-@public("contrib.learn.datasets.base.Dataset")
+@public("contrib.learn.datasets.base.Dataset", "contrib.learn.python.learn.datasets.base.Dataset")
 class Dataset(NamedTuple):
     """Features and what belongs to them.
 
@@ -24,7 +24,7 @@ class Dataset(NamedTuple):
     target: Any
 
 
-@public("contrib.learn.datasets.base.Datasets")
+@public("contrib.learn.datasets.base.Datasets", "contrib.learn.python.learn.datasets.base.Datasets")
 class Datasets(NamedTuple):
     """The three parts of a data set.
 
@@ -48,7 +48,10 @@ def _split(rows: list[list[str]], target_column: int) -> tuple[list[list[str]], 
     return rows, targets
 
 
-@public("contrib.learn.datasets.base.load_csv_with_header")
+@public(
+    "contrib.learn.datasets.base.load_csv_with_header",
+    "contrib.learn.python.learn.datasets.base.load_csv_with_header",
+)
 def load_csv_with_header(
     filename: Any, target_dtype: Any, features_dtype: Any, target_column: int = -1
 ) -> Dataset:
@@ -82,7 +85,10 @@ def load_csv_with_header(
     return Dataset(data=data, target=target)
 
 
-@public("contrib.learn.datasets.base.load_csv_without_header")
+@public(
+    "contrib.learn.datasets.base.load_csv_without_header",
+    "contrib.learn.python.learn.datasets.base.load_csv_without_header",
+)
 def load_csv_without_header(
     filename: Any, target_dtype: Any, features_dtype: Any, target_column: int = -1
 ) -> Dataset:
