@@ -76,7 +76,7 @@ def test_a_stuck_pipeline_can_be_interrupted():
     release = threading.Event()
 
     def stuck(x):
-        release.wait(20)
+        release.wait(100)
         return x
 
     dataset = D.range(3).map(lambda x: tf.py_func(stuck, [x], tf.int64)).prefetch(1)
@@ -89,7 +89,7 @@ def test_a_stuck_pipeline_can_be_interrupted():
         try:
             with pytest.raises(KeyboardInterrupt):
                 sess.run(following)
-            assert time.monotonic() - start < 10
+            assert time.monotonic() - start < 60
         finally:
             release.set()
 
