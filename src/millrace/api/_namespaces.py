@@ -49,6 +49,8 @@ NAMESPACES = frozenset({
     "contrib.learn.io",
     "contrib.learn.io.numpy_io",
     "contrib.learn.io.pandas_io",
+    "contrib.learn.metric_spec",
+    "contrib.learn.monitors",
     "contrib.learn.preprocessing",
     "contrib.learn.preprocessing.categorical",
     "contrib.learn.preprocessing.categorical_vocabulary",

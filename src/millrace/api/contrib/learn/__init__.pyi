@@ -2,25 +2,43 @@
 from millrace.contributed.learn.configuration import ModeKeys as ModeKeys
 from millrace.contributed.learn.configuration import RunConfig as RunConfig
 from millrace.contributed.learn.configuration import TaskType as TaskType
+from millrace.contributed.learn.estimator import Estimator as Estimator
+from millrace.contributed.learn.estimator import SKCompat as SKCompat
+from millrace.contributed.learn.feeds import extract_pandas_data as extract_pandas_data
+from millrace.contributed.learn.feeds import extract_pandas_labels as extract_pandas_labels
+from millrace.contributed.learn.feeds import extract_pandas_matrix as extract_pandas_matrix
 from millrace.contributed.learn.inputs import infer_real_valued_columns_from_input as infer_real_valued_columns_from_input
 from millrace.contributed.learn.inputs import infer_real_valued_columns_from_input_fn as infer_real_valued_columns_from_input_fn
 from millrace.contributed.learn.keys import NotFittedError as NotFittedError
 from millrace.contributed.learn.keys import PredictionKey as PredictionKey
 from millrace.contributed.learn.keys import ProblemType as ProblemType
+from millrace.contributed.learn.specs import MetricSpec as MetricSpec
+from millrace.contributed.learn.specs import ModelFnOps as ModelFnOps
 from millrace.api.contrib.learn import datasets as datasets
 from millrace.api.contrib.learn import io as io
+from millrace.api.contrib.learn import metric_spec as metric_spec
+from millrace.api.contrib.learn import monitors as monitors
 from millrace.api.contrib.learn import preprocessing as preprocessing
 
 __all__ = [
+    "Estimator",
+    "MetricSpec",
     "ModeKeys",
+    "ModelFnOps",
     "NotFittedError",
     "PredictionKey",
     "ProblemType",
     "RunConfig",
+    "SKCompat",
     "TaskType",
     "datasets",
+    "extract_pandas_data",
+    "extract_pandas_labels",
+    "extract_pandas_matrix",
     "infer_real_valued_columns_from_input",
     "infer_real_valued_columns_from_input_fn",
     "io",
+    "metric_spec",
+    "monitors",
     "preprocessing",
 ]
