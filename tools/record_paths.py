@@ -182,7 +182,7 @@ def record_modules(file):
     """Writes which modules there are below `python`, those of the estimators' package included."""
     found = {}
     for package in ("tensorflow_core", "tensorflow_estimator"):
-        base = os.path.dirname(importlib.import_module(package).__file__)
+        base = os.path.dirname(importlib.import_module(package).__file__ or "")
         for folder, _, files in os.walk(os.path.join(base, "python")):
             space = os.path.relpath(folder, base).replace(os.sep, ".")
             named = [

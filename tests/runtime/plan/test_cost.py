@@ -79,7 +79,7 @@ def test_bodies_count_as_often_as_they_run() -> None:
 def test_seconds() -> None:
     one = Cost(steps=10, flops=4e9, bytes=1e9, known=True, operations=100, segments=2)
     assert one.interpreted == pytest.approx(10 * 1.2e-6 + 1 / 5 + 4 / 80)
-    assert one.compiled == pytest.approx(2 * 60e-6 + 0.25 / 8 + 4 / 180)
+    assert one.compiled == pytest.approx(2 * 60e-6 + 100 * 1e-6 + 0.25 / 8 + 4 / 180)
     assert one.compile_time == pytest.approx(0.3 + 0.7) == cost.compile_seconds(100)
 
 
@@ -90,15 +90,23 @@ def test_seconds() -> None:
         (Cost(steps=1e7, flops=0, bytes=0, known=False, operations=10), math.inf),
         (Cost(steps=10, flops=0, bytes=0, known=True, operations=10), math.inf),
         (Cost(steps=50, flops=0, bytes=0, known=True, operations=10), math.inf),  # gains nothing at all
-        (Cost(steps=1050, flops=0, bytes=0, known=True, operations=10), math.ceil(0.37 / (10 * 1.2e-3))),
+        (
+            Cost(steps=1050, flops=0, bytes=0, known=True, operations=10),
+            math.ceil(0.37 / (16 * (1050 * 1.2e-6 - 60e-6 - 10e-6))),
+        ),
         (
             Cost(steps=100, flops=0, bytes=0, known=True, operations=0),
-            math.ceil(0.3 / (10 * (100 * 1.2e-6 - 60e-6))),
+            math.ceil(0.3 / (16 * (100 * 1.2e-6 - 60e-6))),
         ),
     ],
 )
 def test_when_compiling_pays(found: Cost, run: float) -> None:
     assert found.promotion() == run
+
+
+def test_each_value_that_a_program_takes_or_gives_costs_time() -> None:
+    few, many = (Cost(1, 0, 0, True, operations=1, values=n) for n in (0, 200))
+    assert many.compiled - few.compiled == pytest.approx(200 * 1.5e-6)
 
 
 def test_a_plan_counts_what_can_be_compiled_of_it() -> None:

@@ -229,7 +229,8 @@ def set_visible_devices(devices: Any, device_type: str | None = None) -> None:
     Raises:
       ValueError: a device is not there, or of another type.
     """
-    wanted = list(devices) if isinstance(devices, list | tuple) and not _is_device(devices) else [devices]
+    listed = isinstance(devices, list | tuple) and not _is_device(devices)
+    wanted: list[Any] = list(devices) if listed else [devices]
     for device in wanted:
         _known(device)
         if device_type is not None and device.device_type != device_type:
