@@ -1,4 +1,4 @@
-"""`tf.contrib.learn.Estimator`: training, evaluation and prediction from arrays, with TensorFlow 1.15's numbers."""
+"""`tf.contrib.learn.Estimator`: training and the rest, from arrays, with TensorFlow 1.15's numbers."""
 
 import numpy as np
 import pytest

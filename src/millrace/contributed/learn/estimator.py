@@ -1,4 +1,4 @@
-"""`tf.contrib.learn.Estimator`: the older interface (`fit`, arrays, `ModelFnOps`) to training and the rest."""
+"""`tf.contrib.learn.Estimator`: the older interface (`fit`, arrays, `ModelFnOps`) to the engine."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Estimator:
     """A model that trains, evaluates and predicts, from arrays or from input functions.
 
     Args:
-      model_fn: takes features, labels, and as far as it names them `mode`, `params`, `config` and `model_dir`;
-        gives `ModelFnOps`, or a tuple of predictions, loss and training operation.
+      model_fn: takes features, labels, and as far as it names them `mode`, `params`, `config` and
+        `model_dir`; gives `ModelFnOps`, or a tuple of predictions, loss and training operation.
       model_dir: the folder of checkpoints and summaries; default, that of the configuration, or a new one.
       config: a `RunConfig`.
       params: passed to `model_fn`.

@@ -225,7 +225,8 @@ def metric_operations(metrics: Any, features: Any, labels: Any, predictions: Any
         elif isinstance(name, tuple):
             if len(name) != 2 or not isinstance(predictions, dict):
                 raise ValueError(
-                    f"A metric's name is a text, or with named predictions (name, prediction). Received: {name}"
+                    "A metric's name is a text, or with named predictions (name, prediction). "
+                    f"Received: {name}"
                 )
             found[name[0]] = metric(_selected(predictions, name[1], "prediction_key"), labels)
         elif isinstance(predictions, dict):
