@@ -6,6 +6,8 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.learn.canned": "DNNClassifier DNNRegressor LinearClassifier LinearRegressor",
+        "millrace.contributed.learn.combined": "DNNLinearCombinedClassifier DNNLinearCombinedRegressor",
         "millrace.contributed.learn.configuration": "ModeKeys RunConfig TaskType",
         "millrace.contributed.learn.estimator": "Estimator SKCompat",
         "millrace.contributed.learn.feeds": "extract_pandas_data extract_pandas_labels extract_pandas_matrix",
