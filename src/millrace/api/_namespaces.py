@@ -49,6 +49,7 @@ NAMESPACES = frozenset({
     "contrib.learn.io",
     "contrib.learn.io.numpy_io",
     "contrib.learn.io.pandas_io",
+    "contrib.learn.learn_runner",
     "contrib.learn.metric_spec",
     "contrib.learn.monitors",
     "contrib.learn.preprocessing",

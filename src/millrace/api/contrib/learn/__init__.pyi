@@ -10,6 +10,7 @@ from millrace.contributed.learn.configuration import RunConfig as RunConfig
 from millrace.contributed.learn.configuration import TaskType as TaskType
 from millrace.contributed.learn.estimator import Estimator as Estimator
 from millrace.contributed.learn.estimator import SKCompat as SKCompat
+from millrace.contributed.learn.experiment import Experiment as Experiment
 from millrace.contributed.learn.feeds import extract_pandas_data as extract_pandas_data
 from millrace.contributed.learn.feeds import extract_pandas_labels as extract_pandas_labels
 from millrace.contributed.learn.feeds import extract_pandas_matrix as extract_pandas_matrix
@@ -22,6 +23,7 @@ from millrace.contributed.learn.specs import MetricSpec as MetricSpec
 from millrace.contributed.learn.specs import ModelFnOps as ModelFnOps
 from millrace.api.contrib.learn import datasets as datasets
 from millrace.api.contrib.learn import io as io
+from millrace.api.contrib.learn import learn_runner as learn_runner
 from millrace.api.contrib.learn import metric_spec as metric_spec
 from millrace.api.contrib.learn import monitors as monitors
 from millrace.api.contrib.learn import preprocessing as preprocessing
@@ -32,6 +34,7 @@ __all__ = [
     "DNNLinearCombinedRegressor",
     "DNNRegressor",
     "Estimator",
+    "Experiment",
     "LinearClassifier",
     "LinearRegressor",
     "MetricSpec",
@@ -50,6 +53,7 @@ __all__ = [
     "infer_real_valued_columns_from_input",
     "infer_real_valued_columns_from_input_fn",
     "io",
+    "learn_runner",
     "metric_spec",
     "monitors",
     "preprocessing",

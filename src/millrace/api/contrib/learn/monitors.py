@@ -8,5 +8,6 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.contributed.learn.monitors.adapter": "RunHookAdapterForMonitors replace_monitors_with_hooks",
         "millrace.contributed.learn.monitors.base": "BaseMonitor EveryN",
+        "millrace.contributed.learn.monitors.ready": "CaptureVariable PrintTensor StopAtStep ValidationMonitor",
     },
 )

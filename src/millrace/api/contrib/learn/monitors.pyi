@@ -3,10 +3,18 @@ from millrace.contributed.learn.monitors.adapter import RunHookAdapterForMonitor
 from millrace.contributed.learn.monitors.adapter import replace_monitors_with_hooks as replace_monitors_with_hooks
 from millrace.contributed.learn.monitors.base import BaseMonitor as BaseMonitor
 from millrace.contributed.learn.monitors.base import EveryN as EveryN
+from millrace.contributed.learn.monitors.ready import CaptureVariable as CaptureVariable
+from millrace.contributed.learn.monitors.ready import PrintTensor as PrintTensor
+from millrace.contributed.learn.monitors.ready import StopAtStep as StopAtStep
+from millrace.contributed.learn.monitors.ready import ValidationMonitor as ValidationMonitor
 
 __all__ = [
     "BaseMonitor",
+    "CaptureVariable",
     "EveryN",
+    "PrintTensor",
     "RunHookAdapterForMonitors",
+    "StopAtStep",
+    "ValidationMonitor",
     "replace_monitors_with_hooks",
 ]
