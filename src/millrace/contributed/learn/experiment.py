@@ -130,7 +130,7 @@ class Experiment:
         Returns:
           The metrics of the last evaluation.
         """
-        monitors = list(self._train_monitors)
+        monitors: list[Any] = list(self._train_monitors)
         if self._min_eval_frequency:
             monitors.append(
                 ValidationMonitor(
