@@ -1,1 +1,1 @@
-"""`tf.contrib.learn`: the older estimators' configuration, and words and categories as numbers."""
+"""`tf.contrib.learn`: the older estimators, their configuration, and words and categories as numbers."""

@@ -6,9 +6,15 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.learn.canned": "DNNClassifier DNNRegressor LinearClassifier LinearRegressor",
+        "millrace.contributed.learn.combined": "DNNLinearCombinedClassifier DNNLinearCombinedRegressor",
         "millrace.contributed.learn.configuration": "ModeKeys RunConfig TaskType",
+        "millrace.contributed.learn.estimator": "Estimator SKCompat",
+        "millrace.contributed.learn.experiment": "Experiment",
+        "millrace.contributed.learn.feeds": "extract_pandas_data extract_pandas_labels extract_pandas_matrix",
         "millrace.contributed.learn.inputs": "infer_real_valued_columns_from_input infer_real_valued_columns_from_input_fn",
         "millrace.contributed.learn.keys": "NotFittedError PredictionKey ProblemType",
+        "millrace.contributed.learn.specs": "MetricSpec ModelFnOps",
     },
-    children=("datasets", "io", "preprocessing",),
+    children=("datasets", "io", "learn_runner", "metric_spec", "monitors", "preprocessing",),
 )

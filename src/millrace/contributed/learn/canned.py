@@ -1,0 +1,256 @@
+"""`tf.contrib.learn`: estimators that bring their model: deep, linear, and both together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from millrace.contributed.learn.configuration import RunConfig
+from millrace.contributed.learn.estimator import Estimator
+from millrace.contributed.learn.heads import RegressionHead, classification_head
+from millrace.contributed.learn.models import deep_model, linear_model
+from millrace.core.public import public
+from millrace.ops.nn.activation import relu
+
+
+class _Canned(Estimator):
+    """What estimators with a model of their own share."""
+
+    def _predict_one(self, name: str, x: Any, input_fn: Any, batch_size: Any, as_iterable: bool) -> Any:
+        """One prediction of each example."""
+        found = Estimator.predict(self, x, input_fn, batch_size, [name], as_iterable)
+        return (row[name] for row in found) if as_iterable else found[name]
+
+
+class Classifier(_Canned):
+    """What classifiers have more."""
+
+    def predict_classes(
+        self,
+        x: Any = None,
+        input_fn: Callable[[], Any] | None = None,
+        batch_size: int | None = None,
+        as_iterable: bool = True,
+    ) -> Any:
+        """The most likely class of each example; arguments and errors as for `predict`."""
+        return self._predict_one("classes", x, input_fn, batch_size, as_iterable)
+
+    def predict_proba(
+        self,
+        x: Any = None,
+        input_fn: Callable[[], Any] | None = None,
+        batch_size: int | None = None,
+        as_iterable: bool = True,
+    ) -> Any:
+        """The probabilities of each example's classes; arguments and errors as for `predict`."""
+        return self._predict_one("probabilities", x, input_fn, batch_size, as_iterable)
+
+    def predict(
+        self,
+        x: Any = None,
+        input_fn: Callable[[], Any] | None = None,
+        batch_size: int | None = None,
+        outputs: Any = None,
+        as_iterable: bool = True,
+        iterate_batches: bool = False,
+    ) -> Any:
+        """The classes, or with `outputs` predictions by name; see `Estimator.predict`."""
+        if not outputs:
+            return self.predict_classes(x, input_fn, batch_size, as_iterable)
+        return super().predict(x, input_fn, batch_size, outputs, as_iterable, iterate_batches)
+
+
+class Regressor(_Canned):
+    """What regressors have more."""
+
+    def predict_scores(
+        self,
+        x: Any = None,
+        input_fn: Callable[[], Any] | None = None,
+        batch_size: int | None = None,
+        as_iterable: bool = True,
+    ) -> Any:
+        """The score of each example; arguments and errors as for `predict`."""
+        return self._predict_one("scores", x, input_fn, batch_size, as_iterable)
+
+    def predict(
+        self,
+        x: Any = None,
+        input_fn: Callable[[], Any] | None = None,
+        batch_size: int | None = None,
+        outputs: Any = None,
+        as_iterable: bool = True,
+        iterate_batches: bool = False,
+    ) -> Any:
+        """The scores, or with `outputs` predictions by name; see `Estimator.predict`."""
+        if not outputs:
+            return self.predict_scores(x, input_fn, batch_size, as_iterable)
+        return super().predict(x, input_fn, batch_size, outputs, as_iterable, iterate_batches)
+
+
+def _columns(given: Any, what: str = "feature_columns") -> tuple[Any, ...]:
+    columns = tuple(given or ())
+    if not columns:
+        raise ValueError(f"{what} must be given. Received: {given!r}")
+    return columns
+
+
+def _deep(hidden_units: Any, optimizer: Any, activation_fn: Any, dropout: Any, clip: Any) -> dict[str, Any]:
+    return {
+        "hidden_units": hidden_units,
+        "optimizer": optimizer,
+        "activation_fn": activation_fn,
+        "dropout": dropout,
+        "gradient_clip_norm": clip,
+    }
+
+
+@public("contrib.learn.DNNClassifier")
+class DNNClassifier(Classifier):
+    """A deep model that tells classes apart.
+
+    Args:
+      hidden_units: the width of each hidden layer.
+      feature_columns: older feature columns.
+      model_dir: the folder of checkpoints and summaries.
+      n_classes: how many classes.
+      weight_column_name: the feature that weighs the examples.
+      optimizer: an optimizer, or a function that makes one; default Adagrad.
+      activation_fn: of the hidden layers; None for none.
+      dropout: the share of a hidden layer that a step of training drops.
+      gradient_clip_norm: the longest gradient of all variables together.
+      enable_centered_bias: whether a bias is learnt that centres the predictions.
+      config: a `RunConfig`.
+      feature_engineering_fn: takes features and labels, and gives what the model gets instead.
+
+    Raises:
+      ValueError: there is no column, or there are fewer than two classes.
+    """
+
+    def __init__(
+        self,
+        hidden_units: Sequence[int],
+        feature_columns: Any,
+        model_dir: Any = None,
+        n_classes: int = 2,
+        weight_column_name: str | None = None,
+        optimizer: Any = None,
+        activation_fn: Callable[..., Any] | None = relu,
+        dropout: float | None = None,
+        gradient_clip_norm: float | None = None,
+        enable_centered_bias: bool = False,
+        config: Any = None,
+        feature_engineering_fn: Callable[..., Any] | None = None,
+    ) -> None:
+        head = classification_head(n_classes, weight_column_name, enable_centered_bias)
+        config = config or RunConfig()
+        given = _deep(hidden_units, optimizer, activation_fn, dropout, gradient_clip_norm)
+        model = deep_model(head, _columns(feature_columns), given, config)
+        super().__init__(model, model_dir, config, None, feature_engineering_fn)
+
+
+@public("contrib.learn.DNNRegressor")
+class DNNRegressor(Regressor):
+    """A deep model that estimates numbers.
+
+    Args:
+      hidden_units, feature_columns, model_dir, weight_column_name, optimizer, activation_fn, dropout,
+        gradient_clip_norm, enable_centered_bias, config, feature_engineering_fn: as for `DNNClassifier`.
+      label_dimension: how many numbers an example has.
+
+    Raises:
+      ValueError: there is no column.
+    """
+
+    def __init__(
+        self,
+        hidden_units: Sequence[int],
+        feature_columns: Any,
+        model_dir: Any = None,
+        weight_column_name: str | None = None,
+        optimizer: Any = None,
+        activation_fn: Callable[..., Any] | None = relu,
+        dropout: float | None = None,
+        gradient_clip_norm: float | None = None,
+        enable_centered_bias: bool = False,
+        config: Any = None,
+        feature_engineering_fn: Callable[..., Any] | None = None,
+        label_dimension: int = 1,
+    ) -> None:
+        head = RegressionHead(label_dimension, weight_column_name, enable_centered_bias)
+        config = config or RunConfig()
+        given = _deep(hidden_units, optimizer, activation_fn, dropout, gradient_clip_norm)
+        model = deep_model(head, _columns(feature_columns), given, config)
+        super().__init__(model, model_dir, config, None, feature_engineering_fn)
+
+
+def _linear(optimizer: Any, clip: Any, joint: bool) -> dict[str, Any]:
+    return {"optimizer": optimizer, "gradient_clip_norm": clip, "joint_weights": joint}
+
+
+@public("contrib.learn.LinearClassifier")
+class LinearClassifier(Classifier):
+    """A linear model that tells classes apart.
+
+    Args:
+      feature_columns, model_dir, n_classes, weight_column_name, gradient_clip_norm, enable_centered_bias,
+        config, feature_engineering_fn: as for `DNNClassifier`.
+      optimizer: an optimizer, or a function that makes one; default Ftrl.
+      _joint_weight: whether the weights of all columns are rows of one variable.
+
+    Raises:
+      ValueError: there is no column, or there are fewer than two classes.
+    """
+
+    def __init__(
+        self,
+        feature_columns: Any,
+        model_dir: Any = None,
+        n_classes: int = 2,
+        weight_column_name: str | None = None,
+        optimizer: Any = None,
+        gradient_clip_norm: float | None = None,
+        enable_centered_bias: bool = False,
+        _joint_weight: bool = False,
+        config: Any = None,
+        feature_engineering_fn: Callable[..., Any] | None = None,
+    ) -> None:
+        head = classification_head(n_classes, weight_column_name, enable_centered_bias)
+        config = config or RunConfig()
+        given = _linear(optimizer, gradient_clip_norm, _joint_weight)
+        model = linear_model(head, _columns(feature_columns), given, config)
+        super().__init__(model, model_dir, config, None, feature_engineering_fn)
+
+
+@public("contrib.learn.LinearRegressor")
+class LinearRegressor(Regressor):
+    """A linear model that estimates numbers.
+
+    Args:
+      feature_columns, model_dir, weight_column_name, optimizer, gradient_clip_norm, enable_centered_bias,
+        config, feature_engineering_fn: as for `LinearClassifier`.
+      label_dimension: how many numbers an example has.
+      _joint_weights: whether the weights of all columns are rows of one variable.
+
+    Raises:
+      ValueError: there is no column.
+    """
+
+    def __init__(
+        self,
+        feature_columns: Any,
+        model_dir: Any = None,
+        weight_column_name: str | None = None,
+        optimizer: Any = None,
+        gradient_clip_norm: float | None = None,
+        enable_centered_bias: bool = False,
+        label_dimension: int = 1,
+        _joint_weights: bool = False,
+        config: Any = None,
+        feature_engineering_fn: Callable[..., Any] | None = None,
+    ) -> None:
+        head = RegressionHead(label_dimension, weight_column_name, enable_centered_bias)
+        config = config or RunConfig()
+        given = _linear(optimizer, gradient_clip_norm, _joint_weights)
+        model = linear_model(head, _columns(feature_columns), given, config)
+        super().__init__(model, model_dir, config, None, feature_engineering_fn)

@@ -1,0 +1,309 @@
+"""`tf.contrib.learn.Estimator`: the older interface (`fit`, arrays, `ModelFnOps`) to the engine."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from millrace.contributed.learn.configuration import RunConfig
+from millrace.contributed.learn.feeds import ArrayFeed, FunctionFeed, OneBatchOfConstants
+from millrace.contributed.learn.keys import NotFittedError
+from millrace.contributed.learn.monitors.adapter import replace_monitors_with_hooks
+from millrace.contributed.learn.specs import ModelFnOps, metric_operations
+from millrace.core.public import public
+from millrace.models.estimator.estimator import Estimator as Engine
+from millrace.models.estimator.estimator import arguments_of
+from millrace.saver.checkpoint.state import latest_checkpoint
+
+
+@public("contrib.learn.Estimator")
+class Estimator:
+    """A model that trains, evaluates and predicts, from arrays or from input functions.
+
+    Args:
+      model_fn: takes features, labels, and as far as it names them `mode`, `params`, `config` and
+        `model_dir`; gives `ModelFnOps`, or a tuple of predictions, loss and training operation.
+      model_dir: the folder of checkpoints and summaries; default, that of the configuration, or a new one.
+      config: a `RunConfig`.
+      params: passed to `model_fn`.
+      feature_engineering_fn: takes features and labels, and gives what `model_fn` gets instead.
+
+    Raises:
+      ValueError: `params` are given and `model_fn` takes none.
+    """
+
+    def __init__(
+        self,
+        model_fn: Callable[..., Any],
+        model_dir: Any = None,
+        config: Any = None,
+        params: Any = None,
+        feature_engineering_fn: Callable[..., Any] | None = None,
+    ) -> None:
+        if params is not None and "params" not in arguments_of(model_fn):
+            raise ValueError(
+                f"Estimator's model_fn ({model_fn}) does not have a params argument, but params ({params}) "
+                "were passed to the Estimator's constructor."
+            )
+        self._old_model_fn, self._params = model_fn, params
+        self._feature_engineering_fn = feature_engineering_fn
+        self._engine = Engine(self._spec, model_dir, config if config is not None else RunConfig())
+
+    @property
+    def config(self) -> Any:
+        """A copy of the configuration."""
+        return self._engine.config
+
+    @property
+    def params(self) -> Any:
+        """A copy of the parameters."""
+        return copy.deepcopy(self._params)
+
+    @property
+    def model_dir(self) -> Any:
+        """The folder of checkpoints and summaries."""
+        return self._engine.model_dir
+
+    @property
+    def model_fn(self) -> Callable[..., Any]:
+        """The model as a function of features, labels and mode to `ModelFnOps`."""
+        return self._model_fn_ops
+
+    def get_variable_names(self) -> list[str]:
+        """The names of all variables in the newest checkpoint, sorted.
+
+        Raises:
+          ValueError: there is no checkpoint yet.
+        """
+        return sorted(self._engine.get_variable_names())
+
+    def get_variable_value(self, name: str) -> Any:
+        """The value of a variable in the newest checkpoint.
+
+        Raises:
+          ValueError: there is no checkpoint yet.
+        """
+        return self._engine.get_variable_value(name)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        input_fn: Callable[[], Any] | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        monitors: Any = None,
+        max_steps: int | None = None,
+    ) -> Any:
+        """Trains, from the newest checkpoint on.
+
+        Args:
+          x: an array, arrays by name or a table; passes over it do not end.
+          y: the labels.
+          input_fn: gives features and labels; instead of `x` and `y`.
+          steps: how many more steps.
+          batch_size: of `x`; default, all.
+          monitors: monitors and `SessionRunHook`s.
+          max_steps: up to which step in all; instead of `steps`.
+
+        Returns:
+          The estimator itself.
+
+        Raises:
+          ValueError: arguments exclude each other, or there is nothing to read.
+        """
+        if steps is not None and max_steps is not None:
+            raise ValueError(f"Can not provide both steps and max_steps. Received: {steps} and {max_steps}")
+        read, hooks = _input(x, y, input_fn, None, batch_size, True, None)
+        hooks += replace_monitors_with_hooks(monitors, self)
+        self._engine.train(read, hooks, steps, max_steps)
+        return self
+
+    def partial_fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        input_fn: Callable[[], Any] | None = None,
+        steps: int | None = 1,
+        batch_size: int | None = None,
+        monitors: Any = None,
+    ) -> Any:
+        """As `fit`, for one step where nothing else is said."""
+        return self.fit(x, y, input_fn, steps, batch_size, monitors)
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        input_fn: Callable[[], Any] | None = None,
+        feed_fn: Callable[[], Any] | None = None,
+        batch_size: int | None = None,
+        steps: int | None = None,
+        metrics: Any = None,
+        name: str | None = None,
+        checkpoint_path: Any = None,
+        hooks: Any = None,
+        log_progress: bool = True,
+    ) -> dict[str, Any]:
+        """Evaluates a checkpoint.
+
+        Args:
+          x, y, input_fn: as for `fit`; `x` is read once.
+          feed_fn: gives what is fed to each batch, with `input_fn`.
+          batch_size: of `x`; default, all.
+          steps: how many batches; None for all.
+          metrics: `MetricSpec`s by name, or functions of predictions and labels.
+          name: tells evaluations on different data apart.
+          checkpoint_path: default: the newest.
+          hooks: `SessionRunHook`s.
+          log_progress: kept for programs that name it.
+
+        Returns:
+          The metrics by name, the loss and the global step among them.
+
+        Raises:
+          NotFittedError: there is no checkpoint.
+          ValueError: arguments exclude each other, or metrics do not fit the predictions.
+        """
+        del log_progress
+        read, own = _input(x, y, input_fn, feed_fn, batch_size, False, 1)
+        self._check_fitted(checkpoint_path)
+        engine = copy.copy(self._engine)
+        engine._model_fn = functools.partial(self._spec_with, metrics)
+        return engine.evaluate(read, steps, [*own, *(hooks or ())], checkpoint_path, name)
+
+    def predict(
+        self,
+        x: Any = None,
+        input_fn: Callable[[], Any] | None = None,
+        batch_size: int | None = None,
+        outputs: Any = None,
+        as_iterable: bool = True,
+        iterate_batches: bool = False,
+    ) -> Any:
+        """The predictions of the newest checkpoint.
+
+        Args:
+          x: an array, arrays by name or a table.
+          input_fn: gives features; instead of `x`.
+          batch_size: of `x`; default, all.
+          outputs: the names of the predictions to give; default, all.
+          as_iterable: True gives one example after another, False all in one array each.
+          iterate_batches: give whole batches one after another.
+
+        Raises:
+          NotFittedError: there is no checkpoint.
+          ValueError: arguments exclude each other, or `outputs` names nothing.
+        """
+        read, hooks = _input(x, None, input_fn, None, batch_size, False, 1)
+        self._check_fitted(None)
+        if input_fn is not None:
+            hooks.append(OneBatchOfConstants())
+        batches = self._engine.predict(read, outputs, hooks, None, as_iterable and not iterate_batches)
+        return batches if as_iterable else _together(batches)
+
+    def _check_fitted(self, checkpoint_path: Any) -> None:
+        if not checkpoint_path and not latest_checkpoint(self.model_dir):
+            raise NotFittedError(f"Couldn't find trained model at {self.model_dir}.")
+
+    # --- the model ------------------------------------------------------------------------------------------
+
+    def _model_fn_ops(self, features: Any, labels: Any, mode: str) -> ModelFnOps:
+        if self._feature_engineering_fn is not None:
+            features, labels = self._feature_engineering_fn(features, labels)
+        names = arguments_of(self._old_model_fn)
+        known = {"mode": mode, "params": self.params, "config": self.config, "model_dir": self.model_dir}
+        given = self._old_model_fn(features, labels, **{k: v for k, v in known.items() if k in names})
+        if isinstance(given, ModelFnOps):
+            return given
+        if not isinstance(given, tuple) or len(given) != 3:
+            raise ValueError(
+                "Unrecognized value returned by model_fn, please return ModelFnOps, or predictions, loss and "
+                f"train_op. Received: {given!r}"
+            )
+        return ModelFnOps(mode, *given)
+
+    def _spec(self, features: Any, labels: Any, mode: str) -> Any:
+        return self._model_fn_ops(features, labels, mode).estimator_spec()
+
+    def _spec_with(self, metrics: Any, features: Any, labels: Any, mode: str) -> Any:
+        ops = self._model_fn_ops(features, labels, mode)
+        added = metric_operations(metrics, features, labels, ops.predictions)
+        return ops._replace(eval_metric_ops={**ops.eval_metric_ops, **added}).estimator_spec()
+
+
+def _input(
+    x: Any, y: Any, input_fn: Any, feed_fn: Any, batch_size: Any, shuffle: bool, epochs: int | None
+) -> tuple[Callable[[], Any], list[Any]]:
+    """An input function, and the hooks that feed it."""
+    if input_fn is None:
+        if x is None:
+            raise ValueError("Either x or input_fn must be provided.")
+        if feed_fn is not None:
+            raise ValueError("Can not provide both feed_fn and x or y.")
+        feed = ArrayFeed(x, y, batch_size, shuffle, epochs)
+        return feed.input_fn, [feed]
+    if x is not None or y is not None:
+        raise ValueError("Can not provide both input_fn and x or y.")
+    if batch_size is not None:
+        raise ValueError(f"Can not provide both input_fn and batch_size. Received: {batch_size}")
+    return input_fn, [] if feed_fn is None else [FunctionFeed(feed_fn)]
+
+
+def _together(batches: Iterator[Any]) -> Any:
+    found = list(batches)
+    if found and isinstance(found[0], dict):
+        return {name: np.concatenate([batch[name] for batch in found]) for name in found[0]}
+    return np.concatenate(found)
+
+
+@public("contrib.learn.SKCompat")
+class SKCompat:
+    """An estimator as scikit-learn calls it: arrays in, arrays out.
+
+    Args:
+      estimator: the estimator.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self._estimator = estimator
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int = 128,
+        steps: int | None = None,
+        max_steps: int | None = None,
+        monitors: Any = None,
+    ) -> SKCompat:
+        """Trains; see `Estimator.fit`."""
+        self._estimator.fit(x, y, None, steps, batch_size, monitors, max_steps)
+        return self
+
+    def score(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int = 128,
+        steps: int | None = None,
+        metrics: Any = None,
+        name: str | None = None,
+    ) -> dict[str, Any]:
+        """Evaluates; see `Estimator.evaluate`."""
+        return self._estimator.evaluate(
+            x,
+            y,
+            batch_size=batch_size,
+            steps=steps,
+            metrics=metrics,
+            name=f"score_{name}" if name else "score",
+        )
+
+    def predict(self, x: Any, batch_size: int = 128, outputs: Any = None) -> Any:
+        """The predictions, each as one array."""
+        return self._estimator.predict(x, None, batch_size, outputs, as_iterable=False)

@@ -1,0 +1,1 @@
+"""`tf.contrib.learn.monitors`: what watches a training step by step."""
