@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import millrace as tf
+from millrace.core import progress
 
 D = tf.data.Dataset
 
@@ -143,3 +144,15 @@ def test_random_functions_go_on_over_epochs():
     tf.set_random_seed(5)
     dataset = D.range(2).map(lambda x: x * 3 + tf.random_uniform([], 0, 1000, tf.int64)).repeat(2)
     assert drain(dataset) == [155, 653, 883, 83]
+
+
+def test_filling_a_large_buffer_says_so(monkeypatch, capsys):
+    monkeypatch.setenv("MILLRACE_PROGRESS", "1")
+    monkeypatch.setattr(progress, "_PATIENCE", 0.01)
+    slow = tf.data.Dataset.range(600).map(
+        lambda i: tf.py_func(lambda v: time.sleep(0.001) or v, [i], tf.int64)
+    )
+    element = tf.data.make_one_shot_iterator(slow.shuffle(600)).get_next()
+    with tf.Session() as sess:
+        sess.run(element)
+    assert "filling a shuffle buffer of 600 elements" in capsys.readouterr().err

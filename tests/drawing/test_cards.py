@@ -44,6 +44,8 @@ def test_optimizers_datasets_graph_defs_and_checkpoints(tmp_path):
         sess.run(tf.global_variables_initializer())
         prefix = tf.train.Saver([w]).save(sess, str(tmp_path / "model"))
     shown(tf.train.NewCheckpointReader(prefix), "Checkpoint", "<code>w</code>", "float32 [2]")
+    shown(tf.train.Checkpoint(weights=w), "Checkpoint", "1 tensor of <code>weights</code>", "float32 (2,)")
+    shown(tf.train.Checkpoint(), "Checkpoint", "0 tensors")
 
 
 def test_markup_is_escaped_and_long_tables_end():

@@ -145,6 +145,13 @@ def checkpoint(prefix: str, tensors: list[tuple[str, Any, list[int]]]) -> str:
     return card("Checkpoint", f"{code(prefix)} {_count(len(tensors), 'tensor')}", rows, ("tensor", "type"))
 
 
+def tracked(names: list[str], tensors: list[tuple[str, Any, str]]) -> str:
+    """A `tf.train.Checkpoint`: its objects, and (key, dtype, shape) of each tensor that it saves."""
+    rows = [(code(key), escape(f"{dtype.name} {shape}")) for key, dtype, shape in tensors]
+    of = f" of {', '.join(map(code, names))}" if names else ""
+    return card("Checkpoint", f"{_count(len(tensors), 'tensor')}{of}", rows, ("key", "type"))
+
+
 def _type(value: Any) -> str:
     return escape(f"{value.dtype.base_dtype.name} {value.get_shape()}")
 

@@ -10,6 +10,7 @@ from millrace.building import raw
 from millrace.building.scopes import device, init_scope
 from millrace.core import dtypes
 from millrace.core.public import public
+from millrace.drawing import cards
 from millrace.graph.defaults import get_default_session
 from millrace.lib.variables.variable import Variable
 from millrace.opkit.checkpoint import bundle
@@ -51,6 +52,11 @@ class Checkpoint:
         self._counter: Variable | None = None
         self._counting: tuple[Any, Any] | None = None  # whether the counter has a value, and its next one
         self._writes: dict[Variable, tuple[Any, Any]] = {}  # what is fed, and what assigns it
+
+    def _repr_html_(self) -> str:
+        variables = ObjectGraph(self).variables
+        tensors = [(key, v.dtype.base_dtype, str(v.get_shape())) for key, v in sorted(variables.items())]
+        return cards.tracked([name for name, _ in self._trackable_children()], tensors)
 
     def _trackable_children(self) -> list[tuple[str, Any]]:
         own = [(n, v) for n, v in vars(self).items() if n != "_counter" and is_trackable(v)]

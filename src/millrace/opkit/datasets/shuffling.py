@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core.progress import long_work
 from millrace.opkit.datasets.base import INFINITE, Dataset, Element, Run, Stage, invalid, scalar
 from millrace.opkit.datasets.sources import entropy
 from millrace.opkit.random.philox import initial_state
 from millrace.opkit.random.stream import WordStream
+
+_MANY = 500  # elements: to take so many may take long enough to say so
 
 
 class _Words(WordStream):
@@ -144,7 +147,11 @@ class _Shuffled(Stage):
         size = self._size
         slices = self._slices
         if self.input is not None and self._held < size:
-            self._fill(size)
+            if size - self._held < _MANY:
+                self._fill(size)
+            else:
+                with long_work(f"filling a shuffle buffer of {size:,} elements"):
+                    self._fill(size)
         if not self._held:
             return None
         while slices[0][0] == slices[0][1]:
