@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _NODES = 40  # in one picture
 _PICTURES = 400  # in one page
+_FOLDS = 100  # in a notebook, for readers who run no scripts
 _UNFOLDINGS = 16  # in a notebook; each is a whole picture, some kilobytes when packed
 _WIDEST = 860.0  # in a notebook: letters stay readable where 720 pixels are left
 _WIDEST_FILE = 1600.0
@@ -74,7 +75,7 @@ def html(graph: Graph) -> str:
     """The graph as HTML: the picture, and below it a picture of each closed scope, to unfold."""
     root = scope_tree(graph)
     opened = _opened(root, _NODES)
-    budget = [_PICTURES]
+    budget = [_FOLDS]
     folds = "".join(_fold(scope, graph, budget) for scope in _closed(root, opened))
     counts = _summary(graph)
     still = f"<div>{_image(root, opened, graph, f'Graph: {counts}')}</div>{folds}"
