@@ -83,6 +83,7 @@ def test_a_stuck_pipeline_can_be_interrupted():
     following = dataset.make_one_shot_iterator().get_next()
     main = threading.main_thread().ident
     timer = threading.Timer(0.3, lambda: signal.pthread_kill(main, signal.SIGINT))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a worker of xdist ignores the signal
     with tf.Session() as sess:
         timer.start()
         start = time.monotonic()
@@ -91,6 +92,7 @@ def test_a_stuck_pipeline_can_be_interrupted():
                 sess.run(following)
             assert time.monotonic() - start < 60
         finally:
+            signal.signal(signal.SIGINT, before)
             release.set()
 
 
