@@ -7,6 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from millrace.core import protos
@@ -43,9 +44,10 @@ class _Node:
     counted: bool = False
     inside: dict[str, _Node] = field(default_factory=dict)
 
+    @cached_property
     def counts(self) -> bool:
         """Whether anything is counted here or below."""
-        return self.counted or any(inner.counts() for inner in self.inside.values())
+        return self.counted or any(inner.counts for inner in self.inside.values())
 
 
 @public("profiler.profile", "python.profiler.model_analyzer.profile")
@@ -81,7 +83,7 @@ def profile(
         tree.inside = {node.name: node for node in _started(tree, chosen["start_name_regexes"])}
         found = protos.GraphNodeProto(name=_ROOT)
         _fill(found, tree, chosen, 0)
-        lines = _table(chosen) + list(_rows(found, chosen, 0, graph))
+        lines = _table(chosen) + list(_rows(found, chosen, 0))
     else:
         found = protos.MultiGraphNodeProto(name=_ROOT)
         lines = _table(chosen) + list(_by_type(found, nodes, chosen))
@@ -100,11 +102,8 @@ def _costs(graph: Graph, run_meta: Any, op_log: Any, options: dict[str, Any]) ->
                 measured[stats.node_name.partition(":")[0]].append(stats)
     for op in graph.get_operations():
         node = _Node(op.name, op)
-        node.counted = any(
-            re.fullmatch(pattern, kind)
-            for pattern in options["account_type_regexes"]
-            for kind in counting.types(op, trainable)
-        )
+        kinds = counting.types(op, trainable)
+        node.counted = any(_matches(options["account_type_regexes"], kind) for kind in kinds)
         node.own["parameters"] = counting.parameters(op)
         node.own["float_ops"] = known.get(op.name) or counting.float_ops(op)
         for stats in measured.get(op.name, ()):
@@ -179,7 +178,7 @@ def _add(message: Any, child: Any, only_own: bool = False) -> None:
 
 
 def _shown(node: _Node, options: dict[str, Any], depth: int) -> bool:
-    if depth >= options["max_depth"] or not node.counts():
+    if depth >= options["max_depth"] or not node.counts:
         return False
     if not _matches(options["show_name_regexes"], node.name):
         return False
@@ -196,7 +195,7 @@ def _sorted(children: list[Any], options: dict[str, Any]) -> list[Any]:
     return sorted(by_name, key=lambda child: -getattr(child, f"total_{column[0]}"))
 
 
-def _rows(message: Any, options: dict[str, Any], depth: int, graph: Graph) -> Iterator[str]:
+def _rows(message: Any, options: dict[str, Any], depth: int) -> Iterator[str]:
     parts = []
     for column in options["select"]:
         if column not in _COLUMNS:
@@ -209,7 +208,7 @@ def _rows(message: Any, options: dict[str, Any], depth: int, graph: Graph) -> It
         parts.append(f"{text} {unit}".rstrip())
     yield f"{'  ' * depth}{message.name} ({', '.join(parts)})"
     for child in message.children:
-        yield from _rows(child, options, depth + 1, graph)
+        yield from _rows(child, options, depth + 1)
 
 
 def _by_type(found: Any, nodes: list[_Node], options: dict[str, Any]) -> Iterator[str]:
