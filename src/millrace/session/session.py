@@ -9,7 +9,7 @@ import sys
 import time
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from millrace.core import errors, late
@@ -111,12 +111,18 @@ class _Watched:
             return self._executables.run(values, observe)
         if self._apart is None:
             self._apart = self._runner.apart()
+        return self._apart.run(values, _each((*told, observe)))
 
-        def tell(*part: Any) -> None:
-            for observer in (*told, *([observe] if observe else [])):
-                observer(*part)
 
-        return self._apart.run(values, tell)
+def _each(observers: Sequence[Any]) -> Callable[..., None]:
+    """One observer that tells each of these; None stands for nobody."""
+    present = [observer for observer in observers if observer is not None]
+
+    def tell(*part: Any) -> None:
+        for observer in present:
+            observer(*part)
+
+    return tell
 
 
 class BaseSession:
@@ -300,13 +306,7 @@ class BaseSession:
         self._dumps += 1
         dump = late.module("dumping").Dump(options.debug_options, needed, names, self._dumps)
         dump.feed(list(zip(fed, values, strict=False)))
-
-        def tell(*part: Any) -> None:
-            dump(*part)
-            if observer is not None:
-                observer(*part)
-
-        return runner.apart().run(values, tell)
+        return runner.apart().run(values, _each((dump, observer)))
 
     def run_observed(self, fetches: Any, feed_dict: Any, observe: Callable[..., None]) -> Any:
         """`run`, one operation after another.

@@ -15,11 +15,10 @@ from typing import Any
 from millrace.core import protos
 from millrace.core.public import public
 from millrace.exchange.tensor_messages import make_tensor_proto
-from millrace.graph import defaults
 from millrace.runtime.plan.planner import Step
-from millrace.session import session as sessions
 from millrace.training.debugging import dumps, watches
 from millrace.training.debugging.numbers import dumped
+from millrace.training.debugging.wrapping import WrapperSession
 from millrace.training.hooks.base import SessionRunArgs, SessionRunHook
 
 _DEVICE = "/job:localhost/replica:0/task:0/device:CPU:0"
@@ -116,7 +115,7 @@ class _Roots:
     "python.debug.DumpingDebugWrapperSession",
     "python.debug.wrappers.dumping_wrapper.DumpingDebugWrapperSession",
 )
-class DumpingDebugWrapperSession:
+class DumpingDebugWrapperSession(WrapperSession):
     """A session whose runs dump the tensors they compute, each run into `session_root/run_TIME_COUNT`.
 
     Args:
@@ -140,15 +139,9 @@ class DumpingDebugWrapperSession:
         pass_through_operrors: bool | None = None,
         log_usage: bool = True,
     ) -> None:
-        if not isinstance(sess, sessions.BaseSession):
-            raise TypeError(f"Expected type BaseSession, or use DumpingDebugHook. Received: {sess!r}")
-        self._sess, self._threads = sess, thread_name_filter
+        super().__init__(sess, "DumpingDebugHook")
+        self._threads = thread_name_filter
         self._roots = _Roots(session_root, watch_fn)
-
-    @property
-    def session(self) -> Any:
-        """The session that is wrapped."""
-        return self._sess
 
     @property
     def run_call_count(self) -> int:
@@ -164,22 +157,6 @@ class DumpingDebugWrapperSession:
             filled.CopyFrom(options)
         self._roots.prepare(filled, self._sess.graph, fetches, feed_dict)
         return self._sess.run(fetches, feed_dict, filled, run_metadata)
-
-    def as_default(self) -> Any:
-        """Makes this the default session, so that `eval` dumps, too."""
-        return defaults.session_stack.entered(self)
-
-    def __enter__(self) -> DumpingDebugWrapperSession:
-        self._sess.__enter__()  # type: ignore[attr-defined]
-        defaults.session_stack.items.append(self)
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        defaults.session_stack.items.remove(self)
-        self._sess.__exit__(*error)  # type: ignore[attr-defined]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sess, name)
 
 
 @public("python.debug.DumpingDebugHook", "python.debug.wrappers.hooks.DumpingDebugHook")

@@ -72,10 +72,8 @@ class DebugTensorDatum:
     def __init__(self, dump_root: str, debug_dump_rel_path: str) -> None:
         device, *folders, file = Path(debug_dump_rel_path).parts
         node, slot, self.debug_op, time = file.rsplit("_", 3)
-        self.device_name = device.removeprefix(DEVICE).replace(",", "/").replace("device_", "device:")
-        for word in ("job", "replica", "task"):
-            self.device_name = self.device_name.replace(f"/{word}_", f"/{word}:")
-        self.device_name = ":".join(self.device_name.rsplit("_", 1))
+        place = re.sub(r",(job|replica|task)_", r"/\1:", device.removeprefix(DEVICE))
+        self.device_name = re.sub(r",device_(.+)_(\d+)$", r"/device:\1:\2", place)
         self.node_name = "/".join([*folders, node])
         self.output_slot, self.timestamp = int(slot), int(time)
         self.tensor_name = f"{self.node_name}:{self.output_slot}"

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from millrace.core.public import public
-from millrace.graph import defaults
 from millrace.runtime.finite import describe
 from millrace.runtime.plan.planner import Step
 from millrace.session import session as sessions
+from millrace.training.debugging.wrapping import WrapperSession
 from millrace.training.hooks.base import SessionRunHook
 
 _HELP = """run            to the end of this run, or to a break
@@ -187,7 +187,7 @@ def _checked(ui_type: str) -> None:
     "python.debug.LocalCLIDebugWrapperSession",
     "python.debug.wrappers.local_cli_wrapper.LocalCLIDebugWrapperSession",
 )
-class LocalCLIDebugWrapperSession:
+class LocalCLIDebugWrapperSession(WrapperSession):
     """A session that asks before each run, and stops in it where the answer says.
 
     Args:
@@ -209,10 +209,8 @@ class LocalCLIDebugWrapperSession:
         thread_name_filter: str | None = None,
         config_file_path: Any = False,
     ) -> None:
-        if not isinstance(sess, sessions.BaseSession):
-            raise TypeError(f"Expected type BaseSession, or use LocalCLIDebugHook. Received: {sess!r}")
+        super().__init__(sess, "LocalCLIDebugHook")
         _checked(ui_type)
-        self._sess = sess
         self._console = _Console()
 
     def add_tensor_filter(self, filter_name: str, tensor_filter: Filter) -> None:
@@ -222,11 +220,6 @@ class LocalCLIDebugWrapperSession:
                 f"a filter is a name and a function. Received: {filter_name!r}, {tensor_filter!r}"
             )
         self._console.filters[filter_name] = tensor_filter
-
-    @property
-    def session(self) -> Any:
-        """The session that is wrapped."""
-        return self._sess
 
     @property
     def run_call_count(self) -> int:
@@ -239,22 +232,6 @@ class LocalCLIDebugWrapperSession:
         if not self._console.begin(_named(fetches), fed):
             return self._sess.run(fetches, feed_dict, options, run_metadata)
         return self._sess.run_observed(fetches, feed_dict, self._console)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sess, name)
-
-    def as_default(self) -> Any:
-        """Makes this the default session, so that `eval` asks, too."""
-        return defaults.session_stack.entered(self)
-
-    def __enter__(self) -> LocalCLIDebugWrapperSession:
-        self._sess.__enter__()  # type: ignore[attr-defined]
-        defaults.session_stack.items.append(self)
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        defaults.session_stack.items.remove(self)
-        self._sess.__exit__(*error)  # type: ignore[attr-defined]
 
 
 @public("python.debug.LocalCLIDebugHook", "python.debug.wrappers.hooks.LocalCLIDebugHook")
