@@ -149,7 +149,9 @@ class Functions:
         cells = [own.cell(use.key) for use in uses]
         if planned.ahead is not None and own.alone(uses):
             first, rest = planned.ahead
-            return _Ahead(_Stateful(first, len(first.plan.fetches), tuple(captured), cells, own.lock), rest, captured)
+            return _Ahead(
+                _Stateful(first, len(first.plan.fetches), tuple(captured), cells, own.lock), rest, captured
+            )
         whole = _Part(planned.plan, planned.function)
         return _Stateful(whole, planned.results, tuple(captured), cells, own.lock)
 

@@ -24,7 +24,9 @@ def keep_memory() -> bool:
     """Tells glibc to keep what is freed; True where that has been done."""
     if os.environ.get("MILLRACE_KEEP_MEMORY") == "0":
         return False
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # not of another system, or another library
+    with contextlib.suppress(
+        AttributeError, OSError, ValueError
+    ):  # not of another system, or another library
         if not (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc"):
             return False
         mallopt = ctypes.CDLL(None).mallopt

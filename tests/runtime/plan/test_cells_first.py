@@ -67,7 +67,9 @@ def test_an_error_in_what_comes_first_is_told_at_its_element() -> None:
         value = tf.py_func(lambda x: x, [i], tf.int64)
         return value + tf.random_uniform([], maxval=2 - i, seed=5, dtype=tf.int64)
 
-    following = tf.data.Dataset.range(4).map(prepare, num_parallel_calls=2).make_one_shot_iterator().get_next()
+    following = (
+        tf.data.Dataset.range(4).map(prepare, num_parallel_calls=2).make_one_shot_iterator().get_next()
+    )
     with tf.Session() as sess:
         assert sess.run(following) in (0, 1)
         assert sess.run(following) == 1

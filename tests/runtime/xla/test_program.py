@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import millrace as tf
+from millrace.runtime import memory
 from millrace.runtime.executable import Executables
 from millrace.runtime.xla import cache as xla_cache
-from millrace.runtime import memory
 
 pytestmark = pytest.mark.xla
 
