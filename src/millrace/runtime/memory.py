@@ -3,9 +3,9 @@
 A step asks the C library for the memory of its values, compiled or not. From glibc a large block
 comes fresh from the kernel, a page fault for each 4 KiB: 42,000 for a step of a small transformer, a
 quarter of its processor time (309 ms; 230 with this module), and the same share of a pipeline of pictures
-(25 ms a batch; 18). So once, when the first session is made, glibc is told to keep blocks of up to a gigabyte, in one arena that all threads share; with an arena for each,
-blocks larger than 64 MiB would still come from the kernel. That holds for the whole process;
-`MILLRACE_KEEP_MEMORY=0` leaves the library as it is.
+(25 ms a batch; 18). So once, when the first session is made, glibc is told to keep blocks of up to a
+gigabyte, in one arena that all threads share; with an arena for each, blocks larger than 64 MiB would still
+come from the kernel. That holds for the whole process; `MILLRACE_KEEP_MEMORY=0` leaves the library as it is.
 """
 
 from __future__ import annotations

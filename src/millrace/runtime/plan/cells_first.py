@@ -1,7 +1,7 @@
 """A plan in two: what its cells need, and all the rest.
 
-Calls that share cells come one after the other. Where only a few steps of a plan touch them, as the random numbers
-of a picture's crop do, those few can be done in order, and the rest of many calls at once.
+Calls that share cells come one after the other. Where only a few steps of a plan touch them, as the random
+numbers of a picture's crop do, those few can be done in order, and the rest of many calls at once.
 """
 
 from __future__ import annotations
