@@ -112,6 +112,14 @@ PRIVATE: dict[str, dict[str, str]] = {
         "vgg_d": "millrace.contributed.slim.nets.plain:vgg_16",
         "vgg_e": "millrace.contributed.slim.nets.plain:vgg_19",
     },
+    "contrib.tensor_forest.python.ops.data_ops": {
+        "ParseDataTensorOrDict": "millrace.contributed.tensor_forest.data:ParseDataTensorOrDict",
+        "ParseLabelTensorOrDict": "millrace.contributed.tensor_forest.data:ParseLabelTensorOrDict",
+    },
+    "contrib.tensor_forest.python.tensor_forest": {
+        "ForestHParams": "millrace.contributed.tensor_forest.parameters:ForestHParams",
+        "RandomForestGraphs": "millrace.contributed.tensor_forest.graphs:RandomForestGraphs",
+    },
     "contrib.tpu.python.ops.tpu_ops": {
         "outfeed_dequeue_tuple": "millrace.contributed.tpu.feeding:outfeed_dequeue_tuple",
         "outfeed_enqueue_tuple": "millrace.contributed.tpu.feeding:outfeed_enqueue_tuple",
