@@ -935,6 +935,13 @@ PRIVATE: dict[str, dict[str, str]] = {
         "rewrite_argument_docstring": "millrace.core.deprecating:rewrite_argument_docstring",
         "silence": "millrace.core.deprecating:silence",
     },
+    "python.util.dispatch": {
+        "OpDispatcher": "millrace.building.dispatch:OpDispatcher",
+        "add_dispatch_list": "millrace.building.dispatch:add_dispatch_list",
+        "add_dispatch_support": "millrace.building.dispatch:overridable",
+        "dispatch": "millrace.building.dispatch:dispatch",
+        "dispatch_for_types": "millrace.building.dispatch:dispatch_for_types",
+    },
     "python.util.function_utils": {
         "fn_args": "millrace.core.decorators:fn_args",
         "get_func_code": "millrace.core.decorators:get_func_code",
