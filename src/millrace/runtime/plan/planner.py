@@ -16,7 +16,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from millrace.core import errors, shapes
 from millrace.exchange.tokens import needs_tokens
@@ -33,6 +33,18 @@ class NeedsTokens(errors.UnimplementedError):
     """A run needs old control flow, for which there is no plan."""
 
 
+class Room(NamedTuple):
+    """How long a tensor array gets that grows while a loop writes to it, or how often such a loop runs.
+
+    Attributes:
+      size: at most.
+      exact: at last it has that size, or it runs as often.
+    """
+
+    size: int
+    exact: bool
+
+
 @dataclass(slots=True)
 class Step:
     """One kernel call.
@@ -45,6 +57,7 @@ class Step:
         bodies).
       new_state: value ids of the cells' next versions, in the order in which the kernel returns them.
       dims: the shapes of the inputs where the feeds have made them more exact; what bodies are planned for.
+      room: for a tensor array that grows and the loop that writes to it, where that is known.
     """
 
     op: Operation
@@ -53,6 +66,7 @@ class Step:
     state: list[int] = field(default_factory=list[int])
     new_state: list[int] = field(default_factory=list[int])
     dims: tuple[shapes.Dims, ...] | None = None
+    room: Room | None = None
 
     @property
     def takes(self) -> list[int]:
