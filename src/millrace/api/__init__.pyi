@@ -609,6 +609,7 @@ from millrace.session.session import InteractiveSession as InteractiveSession
 from millrace.session.session import Session as Session
 from millrace.api import app as app
 from millrace.api import audio as audio
+from millrace.api import autograph as autograph
 from millrace.api import bitwise as bitwise
 from millrace.api import compat as compat
 from millrace.api import config as config
@@ -796,6 +797,7 @@ __all__ = [
     "atanh",
     "audio",
     "audio_summary",
+    "autograph",
     "batch_gather",
     "batch_scatter_update",
     "batch_to_space",

@@ -524,6 +524,7 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.ops.metrics_impl": {
         "_safe_div": "millrace.lib.metrics.inputs:ratio",
+        "_streaming_confusion_matrix": "millrace.lib.metrics.classes:total_confusion",
         "metric_variable": "millrace.lib.metrics.inputs:metric_variable",
     },
     "python.ops.nccl_ops": {
