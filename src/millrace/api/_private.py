@@ -532,6 +532,7 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.ops.metrics_impl": {
         "_safe_div": "millrace.lib.metrics.inputs:ratio",
+        "_streaming_confusion_matrix": "millrace.lib.metrics.classes:total_confusion",
         "metric_variable": "millrace.lib.metrics.inputs:metric_variable",
     },
     "python.ops.nccl_ops": {
@@ -942,6 +943,13 @@ PRIVATE: dict[str, dict[str, str]] = {
         "hide_attribute_from_api": "millrace.core.deprecating:hide_attribute_from_api",
         "rewrite_argument_docstring": "millrace.core.deprecating:rewrite_argument_docstring",
         "silence": "millrace.core.deprecating:silence",
+    },
+    "python.util.dispatch": {
+        "OpDispatcher": "millrace.building.dispatch:OpDispatcher",
+        "add_dispatch_list": "millrace.building.dispatch:add_dispatch_list",
+        "add_dispatch_support": "millrace.building.dispatch:overridable",
+        "dispatch": "millrace.building.dispatch:dispatch",
+        "dispatch_for_types": "millrace.building.dispatch:dispatch_for_types",
     },
     "python.util.function_utils": {
         "fn_args": "millrace.core.decorators:fn_args",
