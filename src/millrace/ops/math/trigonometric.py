@@ -6,6 +6,7 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.building.apply import apply
+from millrace.building.dispatch import elementwise
 from millrace.core import dtypes
 from millrace.core.dtypes import COMPLEX, FLOATING
 from millrace.core.errors import refusal
@@ -135,6 +136,7 @@ Atan2 = binary(
 
 
 @public("sin", "math.sin")
+@elementwise("unary")
 def sin(x: Any, name: str | None = None) -> Tensor:
     """The sine of x in radians.
 
@@ -149,6 +151,7 @@ def sin(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("cos", "math.cos")
+@elementwise("unary")
 def cos(x: Any, name: str | None = None) -> Tensor:
     """The cosine of x in radians.
 
@@ -163,6 +166,7 @@ def cos(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("tan", "math.tan")
+@elementwise("unary")
 def tan(x: Any, name: str | None = None) -> Tensor:
     """The tangent of x in radians.
 
@@ -177,6 +181,7 @@ def tan(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("asin", "math.asin")
+@elementwise("unary")
 def asin(x: Any, name: str | None = None) -> Tensor:
     """The angle in radians whose sine is x.
 
@@ -191,6 +196,7 @@ def asin(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("acos", "math.acos")
+@elementwise("unary")
 def acos(x: Any, name: str | None = None) -> Tensor:
     """The angle in radians whose cosine is x.
 
@@ -205,6 +211,7 @@ def acos(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("atan", "math.atan")
+@elementwise("unary")
 def atan(x: Any, name: str | None = None) -> Tensor:
     """The angle in radians whose tangent is x.
 
@@ -219,6 +226,7 @@ def atan(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("sinh", "math.sinh")
+@elementwise("unary")
 def sinh(x: Any, name: str | None = None) -> Tensor:
     """The hyperbolic sine.
 
@@ -233,6 +241,7 @@ def sinh(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("cosh", "math.cosh")
+@elementwise("unary")
 def cosh(x: Any, name: str | None = None) -> Tensor:
     """The hyperbolic cosine.
 
@@ -266,6 +275,7 @@ def tanh(x: Any, name: str | None = None) -> Any:
 
 
 @public("asinh", "math.asinh")
+@elementwise("unary")
 def asinh(x: Any, name: str | None = None) -> Tensor:
     """The number whose hyperbolic sine is x.
 
@@ -280,6 +290,7 @@ def asinh(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("acosh", "math.acosh")
+@elementwise("unary")
 def acosh(x: Any, name: str | None = None) -> Tensor:
     """The number whose hyperbolic cosine is x.
 
@@ -294,6 +305,7 @@ def acosh(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("atanh", "math.atanh")
+@elementwise("unary")
 def atanh(x: Any, name: str | None = None) -> Tensor:
     """The number whose hyperbolic tangent is x.
 
@@ -308,6 +320,7 @@ def atanh(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("atan2", "math.atan2")
+@elementwise("binary")
 def atan2(y: Any, x: Any, name: str | None = None) -> Tensor:
     """The angle in radians, in [-pi, pi], of the point (x, y).
 
