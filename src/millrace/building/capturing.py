@@ -1,4 +1,4 @@
-"""`Capturing`: what `Body`, drawn in the graph that uses it, and `FunctionGraph`, a graph of its own, share."""
+"""`Capturing`: what `Body`, drawn in the graph around it, and `FunctionGraph`, a graph of its own, share."""
 
 from __future__ import annotations
 
