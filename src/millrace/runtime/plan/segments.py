@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from millrace.core import dtypes, shapes
 from millrace.core.kinds import LISTS
 from millrace.graph.operation import Operation, group
+from millrace.graph.tensor import Tensor
 from millrace.runtime.plan.borders import BodyUse, bodies_of
 from millrace.runtime.plan.planner import Plan, Step
 from millrace.runtime.plan.simplify import body_form
 
 CALLS_PYTHON = frozenset(("PyFunc", "PyFuncStateless"))  # a program's own functions
+_SHARED = "it shares a tensor array, a stack or what a branch keeps with a host step"
 _SHAPE_FACTS = frozenset(("Shape", "ShapeN", "Size", "Rank"))
 
 
@@ -65,7 +67,8 @@ def split(plan: Plan, whole: bool = True) -> list[Step | Segment]:
 def host_reasons(plan: Plan) -> list[str]:
     """For each step why it cannot be part of a compiled program; empty where it can.
 
-    Stacks and tensor arrays have another form in either tier, so all steps that hand one on stay together.
+    Stacks and tensor arrays have another form in either tier, and what a branch that was not taken would have
+    kept is there in a program alone, so all steps that hand one on stay together.
     """
     known = set(plan.constants)
     varying: set[int] = set()
@@ -77,19 +80,31 @@ def host_reasons(plan: Plan) -> list[str]:
             *zip(step.outputs, step.op.outputs, strict=False),
         ]
         for value, tensor in values:
-            if not tensor.dtype.is_numpy_compatible and value not in plan.constants:
+            if value not in plan.constants and (not tensor.dtype.is_numpy_compatible or _kept(tensor)):
                 users.setdefault(value, []).append(i)
     neighbours: dict[int, set[int]] = {}
     for steps in users.values():
         for i in steps:
             neighbours.setdefault(i, set()).update(steps)
+    for value in plan.feeds:  # of another part of the step, which gives on what the interpreter knows
+        for k in users.get(value, ()):
+            reasons[k] = reasons[k] or _SHARED
     waiting = [i for i, reason in enumerate(reasons) if reason]
     while waiting:
         for k in neighbours.get(waiting.pop(), ()):
             if not reasons[k]:
-                reasons[k] = "it shares a tensor array or stack with a host step"
+                reasons[k] = _SHARED
                 waiting.append(k)
     return reasons
+
+
+def _kept(tensor: Tensor) -> bool:
+    """Whether a branch keeps it for a gradient: the other branch has nothing to give there."""
+    op = tensor.op
+    if op.type != "If":
+        return False
+    branches = (op.attrs["then_branch"], op.attrs["else_branch"])
+    return any(branch.outputs[tensor.value_index].op.type == "Nothing" for branch in branches)
 
 
 def _reason(plan: Plan, step: Step, known: set[int], varying: set[int]) -> str:
