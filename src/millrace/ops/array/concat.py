@@ -9,6 +9,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
+from millrace.building.dispatch import overridable
 from millrace.core import shapes
 from millrace.core.dtypes import ALL, INDEX, int32, int64, string
 from millrace.core.errors import refusal
@@ -309,6 +310,7 @@ class SplitV:
 
 
 @public("concat")
+@overridable
 def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     """Joins tensors along one dimension.
 
@@ -337,6 +339,7 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
 
 
 @public("stack")
+@overridable
 def stack(values: Any, axis: int = 0, name: str = "stack") -> Tensor:
     """Joins tensors of one shape along a new dimension.
 

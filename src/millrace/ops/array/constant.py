@@ -8,6 +8,7 @@ from typing import Any
 
 from millrace.building import literals, raw
 from millrace.building.apply import apply
+from millrace.building.dispatch import elementwise
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import ALL
 from millrace.core.public import public
@@ -240,6 +241,7 @@ def placeholder_with_default(input: Any, shape: Any, name: str | None = None) ->
 
 
 @public("identity")
+@elementwise("unary")
 def identity(input: Any, name: str | None = None) -> Tensor:
     """`input` as a new tensor. Shape and dtype of `input`.
 

@@ -9,6 +9,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
+from millrace.building.dispatch import overridable
 from millrace.core import dtypes
 from millrace.core.dtypes import ALL, INDEX, float32, int32, int64, uint8
 from millrace.core.errors import InvalidArgumentError, refusal
@@ -144,6 +145,7 @@ class UpperBound:
 
 
 @public("one_hot")
+@overridable
 def one_hot(
     indices: Any,
     depth: Any,

@@ -8,6 +8,7 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.building.apply import apply
+from millrace.building.dispatch import overridable
 from millrace.core.dtypes import ALL, INDEX, NUMERIC, int32
 from millrace.core.errors import refusal
 from millrace.core.public import public
@@ -131,6 +132,7 @@ class BroadcastTo:
 
 
 @public("tile", "manip.tile")
+@overridable
 def tile(input: Any, multiples: Any, name: str | None = None) -> Tensor:
     """Copies of `input` one after the other.
 
