@@ -55,6 +55,9 @@ def is_effect(op: Operation) -> bool:
     return op.opdef.effect or bool(op.opdef.writes) or op.opdef.blocking
 
 
+_OWN = frozenset(("BodyArg", "If", "While"))  # TensorFlow's have state only where their bodies do
+
+
 class FunctionDrawing(FunctionGraph):
     """The graph of a function, which makes variables outside.
 
@@ -188,7 +191,7 @@ class ConcreteFunction:
         leaves = [None if isinstance(v, Operation) else v for v in nest.flatten(result)]
         present = Flat([v for v in leaves if v is not None])
         effects = [op for op in graph.ops if op.body is None and is_effect(op)]
-        self.stateful = bool(effects) or any(t.dtype is dtypes.resource for t in graph.captures)
+        self.stateful = any(op._is_stateful for op in graph.ops if op.type not in _OWN)
         with graph.control_dependencies(effects):
             graph.outputs = [raw.Identity(graph.capture(t), name="Identity") for t in present.tensors]
         self._present = present
