@@ -249,6 +249,8 @@ from millrace.lib.platform.behavior import load_op_library as load_library
 from millrace.lib.platform.behavior import load_op_library as load_op_library
 from millrace.lib.platform.log import get_logger as get_logger
 from millrace.lib.platform.printing import print_ as print
+from millrace.lib.ragged.ragged_tensor import RaggedTensor as RaggedTensor
+from millrace.lib.ragged.strings import string_split as string_split
 from millrace.lib.sparse.conversion import sparse_concat as sparse_concat
 from millrace.lib.sparse.conversion import sparse_fill_empty_rows as sparse_fill_empty_rows
 from millrace.lib.sparse.conversion import sparse_mask as sparse_mask
@@ -595,7 +597,6 @@ from millrace.ops.text.codes import decode_base64 as decode_base64
 from millrace.ops.text.codes import decode_compressed as decode_compressed
 from millrace.ops.text.codes import decode_raw as decode_raw
 from millrace.ops.text.codes import encode_base64 as encode_base64
-from millrace.ops.text.split import string_split as string_split
 from millrace.ops.text.strings import as_string as as_string
 from millrace.ops.text.strings import reduce_join as reduce_join
 from millrace.ops.text.strings import regex_replace as regex_replace
@@ -646,6 +647,7 @@ from millrace.api import profiler as profiler
 from millrace.api import python_io as python_io
 from millrace.api import quantization as quantization
 from millrace.api import queue as queue
+from millrace.api import ragged as ragged
 from millrace.api import random as random
 from millrace.api import resource_loader as resource_loader
 from millrace.api import saved_model as saved_model
@@ -714,6 +716,7 @@ __all__ = [
     "PriorityQueue",
     "QUANTIZED_DTYPES",
     "QueueBase",
+    "RaggedTensor",
     "RandomShuffleQueue",
     "ReaderBase",
     "RegisterGradient",
@@ -1114,6 +1117,7 @@ __all__ = [
     "quint16_ref",
     "quint8",
     "quint8_ref",
+    "ragged",
     "random",
     "random_crop",
     "random_gamma",

@@ -112,6 +112,14 @@ PRIVATE: dict[str, dict[str, str]] = {
         "vgg_d": "millrace.contributed.slim.nets.plain:vgg_16",
         "vgg_e": "millrace.contributed.slim.nets.plain:vgg_19",
     },
+    "contrib.tensor_forest.python.ops.data_ops": {
+        "ParseDataTensorOrDict": "millrace.contributed.tensor_forest.data:ParseDataTensorOrDict",
+        "ParseLabelTensorOrDict": "millrace.contributed.tensor_forest.data:ParseLabelTensorOrDict",
+    },
+    "contrib.tensor_forest.python.tensor_forest": {
+        "ForestHParams": "millrace.contributed.tensor_forest.parameters:ForestHParams",
+        "RandomForestGraphs": "millrace.contributed.tensor_forest.graphs:RandomForestGraphs",
+    },
     "contrib.tpu.python.ops.tpu_ops": {
         "outfeed_dequeue_tuple": "millrace.contributed.tpu.feeding:outfeed_dequeue_tuple",
         "outfeed_enqueue_tuple": "millrace.contributed.tpu.feeding:outfeed_enqueue_tuple",
@@ -531,6 +539,7 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.ops.metrics_impl": {
         "_safe_div": "millrace.lib.metrics.inputs:ratio",
+        "_streaming_confusion_matrix": "millrace.lib.metrics.classes:total_confusion",
         "metric_variable": "millrace.lib.metrics.inputs:metric_variable",
     },
     "python.ops.nccl_ops": {
@@ -941,6 +950,13 @@ PRIVATE: dict[str, dict[str, str]] = {
         "hide_attribute_from_api": "millrace.core.deprecating:hide_attribute_from_api",
         "rewrite_argument_docstring": "millrace.core.deprecating:rewrite_argument_docstring",
         "silence": "millrace.core.deprecating:silence",
+    },
+    "python.util.dispatch": {
+        "OpDispatcher": "millrace.building.dispatch:OpDispatcher",
+        "add_dispatch_list": "millrace.building.dispatch:add_dispatch_list",
+        "add_dispatch_support": "millrace.building.dispatch:overridable",
+        "dispatch": "millrace.building.dispatch:dispatch",
+        "dispatch_for_types": "millrace.building.dispatch:dispatch_for_types",
     },
     "python.util.function_utils": {
         "fn_args": "millrace.core.decorators:fn_args",
