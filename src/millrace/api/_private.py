@@ -283,6 +283,13 @@ PRIVATE: dict[str, dict[str, str]] = {
         "set_global_seed": "millrace.lib.platform.context:set_global_seed",
         "shared_name": "millrace.lib.platform.context:shared_name",
     },
+    "python.eager.def_function": {
+        "Function": "millrace.lib.functions.polymorphic:Function",
+    },
+    "python.eager.function": {
+        "ConcreteFunction": "millrace.lib.functions.concrete:ConcreteFunction",
+        "Function": "millrace.lib.functions.polymorphic:Function",
+    },
     "python.eager.tape": {
         "could_possibly_record": "millrace.lib.platform.tape:should_record",
         "should_record": "millrace.lib.platform.tape:should_record",
