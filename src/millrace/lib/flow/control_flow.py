@@ -26,9 +26,7 @@ from millrace.lib.flow.loops import Loop
 _FOR_A_BRANCH = 4
 
 
-def _branch(
-    graph: Any, function: Callable[[], Any], truth: bool, strict: bool
-) -> tuple[Body, Any, Flat]:
+def _branch(graph: Any, function: Callable[[], Any], truth: bool, strict: bool) -> tuple[Body, Any, Flat]:
     """Draws what `function` adds into a body; its result's structure, and the result as tensors.
 
     The body runs where the condition is `truth`, which is what an operation without a result gives.
