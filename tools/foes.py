@@ -4,8 +4,8 @@
 
 A changed file is read, and what it makes is run where it is a graph or a picture. It must work, or end in
 ValueError, TypeError, OSError, a plain RuntimeError (an empty graph, tags that are not there) or an error of
-TensorFlow's classes, within two seconds of this process's time and one GiB above what it had. Each hundred runs in a
-process of its own, so that a crash costs no more.
+TensorFlow's classes, within two seconds of this process's time and one GiB above what it had. Each hundred
+runs in a process of its own, so that a crash costs no more.
 """
 
 from __future__ import annotations
