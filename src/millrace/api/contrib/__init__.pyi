@@ -40,6 +40,7 @@ from millrace.api.contrib import sparsemax as sparsemax
 from millrace.api.contrib import staging as staging
 from millrace.api.contrib import stateless as stateless
 from millrace.api.contrib import summary as summary
+from millrace.api.contrib import tensor_forest as tensor_forest
 from millrace.api.contrib import tensorboard as tensorboard
 from millrace.api.contrib import testing as testing
 from millrace.api.contrib import tfprof as tfprof
@@ -89,6 +90,7 @@ __all__ = [
     "staging",
     "stateless",
     "summary",
+    "tensor_forest",
     "tensorboard",
     "testing",
     "tfprof",
