@@ -171,6 +171,14 @@ PRIVATE: dict[str, dict[str, str]] = {
         "vgg_d": "millrace.contributed.slim.nets.plain:vgg_16",
         "vgg_e": "millrace.contributed.slim.nets.plain:vgg_19",
     },
+    "contrib.tensor_forest.python.ops.data_ops": {
+        "ParseDataTensorOrDict": "millrace.contributed.tensor_forest.data:ParseDataTensorOrDict",
+        "ParseLabelTensorOrDict": "millrace.contributed.tensor_forest.data:ParseLabelTensorOrDict",
+    },
+    "contrib.tensor_forest.python.tensor_forest": {
+        "ForestHParams": "millrace.contributed.tensor_forest.parameters:ForestHParams",
+        "RandomForestGraphs": "millrace.contributed.tensor_forest.graphs:RandomForestGraphs",
+    },
     "contrib.tpu.python.ops.tpu_ops": {
         "outfeed_dequeue_tuple": "millrace.contributed.tpu.feeding:outfeed_dequeue_tuple",
         "outfeed_enqueue_tuple": "millrace.contributed.tpu.feeding:outfeed_enqueue_tuple",
@@ -333,6 +341,13 @@ PRIVATE: dict[str, dict[str, str]] = {
         "scope_name": "millrace.lib.platform.context:scope_name",
         "set_global_seed": "millrace.lib.platform.context:set_global_seed",
         "shared_name": "millrace.lib.platform.context:shared_name",
+    },
+    "python.eager.def_function": {
+        "Function": "millrace.lib.functions.polymorphic:Function",
+    },
+    "python.eager.function": {
+        "ConcreteFunction": "millrace.lib.functions.concrete:ConcreteFunction",
+        "Function": "millrace.lib.functions.polymorphic:Function",
     },
     "python.eager.tape": {
         "could_possibly_record": "millrace.lib.platform.tape:should_record",
