@@ -34,6 +34,7 @@ _TYPES = {
     "millrace.ops.flow.control_flow": "If Nothing StackConcat StackSplit Tick VariantSum VariantZeros While",
     "millrace.ops.flow.dataflow": "ControlTrigger Enter Exit LoopCond Merge NextIteration RefEnter RefExit RefMerge RefNextIteration RefSwitch StackCloseV2 StackPopV2 StackPushV2 StackV2 Switch TensorArrayGradV3",
     "millrace.ops.flow.logging": "Assert Print PrintV2",
+    "millrace.ops.flow.mutex": "ConsumeMutexLock MutexLock MutexV2",
     "millrace.ops.flow.numeric_check": "CheckNumerics",
     "millrace.ops.flow.replicas": "CollectiveReduce",
     "millrace.ops.flow.script": "PyFunc PyFuncStateless",
