@@ -29,7 +29,7 @@ _FOR_A_BRANCH = 4
 def _branch(graph: Any, function: Callable[[], Any], who: str, strict: bool) -> tuple[Body, Any, Flat]:
     """Draws what `function` adds into a body; its result's structure, and the result as tensors."""
     body = Body(graph, "Switch")
-    with graph.inside(body):
+    with graph.inside(body), graph.counted_from(0) if graph.bodies_apart else contextlib.nullcontext():
         result = function()
         if not strict:
             result = _unpacked(result)
@@ -116,7 +116,7 @@ def cond(
         graph = pred.graph
         if graph.body is not None and pred.op.body is not graph.body:
             pred = graph.body.capture(pred)
-        graph.count(_FOR_A_BRANCH)
+        graph.count(0 if graph.bodies_apart else _FOR_A_BRANCH)
         then, first, first_flat = _branch(graph, true_fn, "true_fn", strict)
         other, second, second_flat = _branch(graph, false_fn, "false_fn", strict)
         _check_alike(first, first_flat, second, second_flat)
@@ -127,7 +127,7 @@ def cond(
                     "cond: outputs of true_fn and false_fn must have the same type. Received: "
                     f"{a.dtype.name} and {b.dtype.name}"
                 )
-        with graph.counted_as(len(then.outputs)):  # a Merge for each
+        with graph.counted_as(len(then.outputs) + graph.bodies_apart):  # a Merge for each
             inputs = align([then, other])
             outputs = raw.If(
                 pred,
