@@ -112,6 +112,14 @@ PRIVATE: dict[str, dict[str, str]] = {
         "vgg_d": "millrace.contributed.slim.nets.plain:vgg_16",
         "vgg_e": "millrace.contributed.slim.nets.plain:vgg_19",
     },
+    "contrib.tensor_forest.python.ops.data_ops": {
+        "ParseDataTensorOrDict": "millrace.contributed.tensor_forest.data:ParseDataTensorOrDict",
+        "ParseLabelTensorOrDict": "millrace.contributed.tensor_forest.data:ParseLabelTensorOrDict",
+    },
+    "contrib.tensor_forest.python.tensor_forest": {
+        "ForestHParams": "millrace.contributed.tensor_forest.parameters:ForestHParams",
+        "RandomForestGraphs": "millrace.contributed.tensor_forest.graphs:RandomForestGraphs",
+    },
     "contrib.tpu.python.ops.tpu_ops": {
         "outfeed_dequeue_tuple": "millrace.contributed.tpu.feeding:outfeed_dequeue_tuple",
         "outfeed_enqueue_tuple": "millrace.contributed.tpu.feeding:outfeed_enqueue_tuple",
@@ -274,6 +282,13 @@ PRIVATE: dict[str, dict[str, str]] = {
         "scope_name": "millrace.lib.platform.context:scope_name",
         "set_global_seed": "millrace.lib.platform.context:set_global_seed",
         "shared_name": "millrace.lib.platform.context:shared_name",
+    },
+    "python.eager.def_function": {
+        "Function": "millrace.lib.functions.polymorphic:Function",
+    },
+    "python.eager.function": {
+        "ConcreteFunction": "millrace.lib.functions.concrete:ConcreteFunction",
+        "Function": "millrace.lib.functions.polymorphic:Function",
     },
     "python.eager.tape": {
         "could_possibly_record": "millrace.lib.platform.tape:should_record",
@@ -524,6 +539,7 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.ops.metrics_impl": {
         "_safe_div": "millrace.lib.metrics.inputs:ratio",
+        "_streaming_confusion_matrix": "millrace.lib.metrics.classes:total_confusion",
         "metric_variable": "millrace.lib.metrics.inputs:metric_variable",
     },
     "python.ops.nccl_ops": {
@@ -934,6 +950,13 @@ PRIVATE: dict[str, dict[str, str]] = {
         "hide_attribute_from_api": "millrace.core.deprecating:hide_attribute_from_api",
         "rewrite_argument_docstring": "millrace.core.deprecating:rewrite_argument_docstring",
         "silence": "millrace.core.deprecating:silence",
+    },
+    "python.util.dispatch": {
+        "OpDispatcher": "millrace.building.dispatch:OpDispatcher",
+        "add_dispatch_list": "millrace.building.dispatch:add_dispatch_list",
+        "add_dispatch_support": "millrace.building.dispatch:overridable",
+        "dispatch": "millrace.building.dispatch:dispatch",
+        "dispatch_for_types": "millrace.building.dispatch:dispatch_for_types",
     },
     "python.util.function_utils": {
         "fn_args": "millrace.core.decorators:fn_args",

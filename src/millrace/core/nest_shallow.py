@@ -249,5 +249,4 @@ def get_traverse_shallow_structure(
 @public("contrib.framework.nest.is_sequence_or_composite", "python.util.nest.is_sequence_or_composite")
 def is_sequence_or_composite(structure: Any) -> bool:
     """True for what `nest.flatten` takes apart with `expand_composites`."""
-    composite = hasattr(structure, "dense_shape") and hasattr(structure, "indices")
-    return nest.is_nested(structure) or composite
+    return nest.is_nested(structure) or nest.is_composite(structure)

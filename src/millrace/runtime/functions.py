@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from millrace.building.function import FunctionGraph
@@ -20,6 +22,7 @@ from millrace.runtime import interpret
 from millrace.runtime.commit import store_all
 from millrace.runtime.executable import Executables, raise_located
 from millrace.runtime.plan import cost
+from millrace.runtime.plan.cells_first import cells_first
 from millrace.runtime.plan.planner import CellUse, NeedsTokens, Plan, make_plan
 from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.rowwise import rowwise_function
@@ -49,6 +52,7 @@ class _Planned:
         self.plan = _NOTHING
         self.waits = False
         self.parallel = False
+        self.ahead: tuple[_Part, Call] | None = None  # what must come in order, and what follows from it
         try:
             self.plan = simplify(make_plan(self.fetches, self.feeds), dims if known else None)
         except NeedsTokens:  # old control flow, which is run as a whole
@@ -59,14 +63,29 @@ class _Planned:
         self.rowwise_known = False  # it is made when it is first asked for
 
     def _make(self, known: bool) -> None:
-        self.function = interpret.compile_function(self.plan)
-        if len(self.fetches) > self.results and not self.plan.cells:
-            self.function = _first(self.function, self.results)
-        if any(uses_blas(step.op.type) for step in self.plan.steps):
-            self.function = _with_one_thread(self.function)
+        self.function = self._function(self.plan)
         self.waits = any(map(waits, self.plan.steps))
         self.compiles = known and not self.waits and _worth_compiling(self.plan)
         self.parallel = _worth_a_thread(self.plan)
+        parts = cells_first(self.plan) if self.parallel and not self.compiles else None
+        if parts is not None and not _worth_a_thread(parts[0]):
+            self.ahead = _Part(parts[0], interpret.compile_function(parts[0])), self._function(parts[1])
+
+    def _function(self, plan: Plan) -> Call:
+        function: Call = interpret.compile_function(plan)
+        if len(self.fetches) > self.results and not plan.cells:
+            function = _first(function, self.results)
+        if any(uses_blas(step.op.type) for step in plan.steps):
+            function = _with_one_thread(function)
+        return function
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some steps of a function that read and write cells."""
+
+    plan: Plan
+    function: Call
 
 
 def _effects(graph: FunctionGraph) -> list[Operation]:
@@ -127,7 +146,14 @@ class Functions:
             own = states[graph] = _Own(graph, self._store, uses, planned.waits)
         if planned.compiles:
             return _Compiled(own.executables(planned), planned, captured)
-        return _Stateful(planned, tuple(captured), [own.cell(use.key) for use in uses], own.lock)
+        cells = [own.cell(use.key) for use in uses]
+        if planned.ahead is not None and own.alone(uses):
+            first, rest = planned.ahead
+            return _Ahead(
+                _Stateful(first, len(first.plan.fetches), tuple(captured), cells, own.lock), rest, captured
+            )
+        whole = _Part(planned.plan, planned.function)
+        return _Stateful(whole, planned.results, tuple(captured), cells, own.lock)
 
     def rowwise(self, graph: FunctionGraph, captured: Sequence[Any]) -> Call | None:
         """A Python function of batches of the arguments to batches of the results, each row as by itself;
@@ -170,16 +196,18 @@ class _Stateful:
 
     __slots__ = ("_captured", "_cells", "_count", "_first", "_function", "_lock", "_written")
 
-    def __init__(self, planned: _Planned, captured: tuple[Any, ...], cells: list[Cell], lock: Any) -> None:
-        self._function = planned.function
+    def __init__(
+        self, part: _Part, results: int, captured: tuple[Any, ...], cells: list[Cell], lock: Any
+    ) -> None:
+        self._function = part.function
         self._captured = captured
         self._cells = cells
         self._lock = lock
-        self._count = planned.results
-        self._first = len(planned.plan.fetches)
+        self._count = results
+        self._first = len(part.plan.fetches)
         self._written = [
             i
-            for i, use in enumerate(planned.plan.cells)
+            for i, use in enumerate(part.plan.cells)
             if use.final != use.initial or use.op.opdef.state is not None
         ]
 
@@ -192,6 +220,24 @@ class _Stateful:
         return results[: self._count]
 
 
+class _Ahead:
+    """A call whose cells are done with before its long part begins, so that many of those may run at once."""
+
+    __slots__ = ("_captured", "_first", "_rest")
+
+    def __init__(self, first: _Stateful, rest: Call, captured: Sequence[Any]) -> None:
+        self._first = first
+        self._rest = rest
+        self._captured = tuple(captured)
+
+    def begin(self, *values: Any) -> Callable[[], Sequence[Any]]:
+        """Does what must come in order; the function that it returns does the rest, in any thread."""
+        return partial(self._rest, *values, *self._captured, *self._first(*values))
+
+    def __call__(self, *values: Any) -> Sequence[Any]:
+        return self.begin(*values)()
+
+
 class _Own(Store):
     """The store of one function in one iterator: its own cells here, those of the program in the
     session's.
@@ -202,8 +248,12 @@ class _Own(Store):
         self._shared = store
         self._own = {cell_key(op) for op in graph.ops if op.opdef.state and not op.attrs.get("shared_name")}
         self._executables: Executables | None = None
-        if not waits and not all(use.key in self._own for use in uses):
+        if not waits and not self.alone(uses):
             self.lock = store.lock
+
+    def alone(self, uses: list[CellUse]) -> bool:
+        """True where nothing but the function touches the cells."""
+        return all(use.key in self._own for use in uses)
 
     def cell(self, key: str) -> Cell:
         return super().cell(key) if key in self._own else self._shared.cell(key)

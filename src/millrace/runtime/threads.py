@@ -1,4 +1,4 @@
-"""One BLAS thread while the interpreter runs.
+"""One BLAS thread while the interpreter runs, in which denormal numbers are zero.
 
 NumPy's OpenBLAS keeps its threads spinning: where another process holds one of the cores a product of 1 ms
 takes 24, and the sums come out differently with another number of threads. Large products belong to the
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from millrace.runtime.flushing import Flushing
 
 _BLAS = (
     "MatMul",
@@ -67,9 +69,12 @@ def libraries() -> list[Any]:
 class OneThread:
     """A context in which BLAS uses one thread; entered by several threads at once, it ends with the last of
     them.
+
+    Denormal numbers are zero in each thread that is inside.
     """
 
     def __init__(self) -> None:
+        self._flushing = Flushing()
         self._lock = threading.Lock()
         self._inside = 0
         self._libraries: list[Any] | None = None
@@ -84,8 +89,10 @@ class OneThread:
                 self._before = [library.get_num_threads() for library in self._libraries]
                 for library in self._libraries:
                     library.set_num_threads(1)
+        self._flushing.begin()
 
     def __exit__(self, *error: Any) -> None:
+        self._flushing.end()
         with self._lock:
             if self._inside == 0:  # in a child of fork, that began inside
                 return

@@ -21,6 +21,7 @@ from millrace.graph import defaults
 from millrace.graph.graph import Graph
 from millrace.runtime.executable import Executables, tier_asked_for
 from millrace.runtime.functions import Functions
+from millrace.runtime.memory import keep_memory
 from millrace.runtime.plan.planner import ancestors
 from millrace.session import composites as composites  # SparseTensors are fetched and fed as their parts
 from millrace.session import devices, served
@@ -137,6 +138,7 @@ class BaseSession:
             )
         if not isinstance(target, TEXTS):
             raise TypeError(f"Session: target must be a string, but got {type(target)}. Received: {target!r}")
+        keep_memory()
         self._target = target.encode() if isinstance(target, str) else target
         if self._target not in (b"", b"local") and not self._target.startswith(b"grpc://"):
             raise errors.NotFoundError(

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import millrace as tf
+from millrace.runtime import memory
 from millrace.runtime.executable import Executables
 from millrace.runtime.xla import cache as xla_cache
-from millrace.runtime.xla import memory as xla_memory
 
 pytestmark = pytest.mark.xla
 
@@ -266,7 +266,7 @@ def test_programs_are_promoted_at_a_run_that_follows_from_the_plan(monkeypatch: 
 
 def test_memory_is_left_alone_when_the_user_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MILLRACE_KEEP_MEMORY", "0")
-    assert xla_memory.keep_memory.__wrapped__() is False
+    assert memory.keep_memory.__wrapped__() is False
 
 
 def test_the_caller_s_own_jax_is_as_before() -> None:

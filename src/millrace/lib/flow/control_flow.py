@@ -11,6 +11,7 @@ from millrace.building import convert, raw
 from millrace.building.body import Body
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import control_dependencies, name_scope
+from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import dtypes, nest, shapes
 from millrace.core.depth import bounded
 from millrace.core.public import public
@@ -18,7 +19,7 @@ from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
-from millrace.lib.flow.crossing import Flat, dereferenced, is_sparse, plain
+from millrace.lib.flow.crossing import Flat, dereferenced, plain
 from millrace.lib.flow.loops import Loop
 
 # Before the branches of a cond TensorFlow adds Switch, switch_t, switch_f and pred_id.
@@ -439,7 +440,7 @@ def group(*inputs: Any, **kwargs: Any) -> Operation:
         raise ValueError(f"group: unknown keyword arguments {', '.join(kwargs)}")
     ops = []
     for value in nest.flatten(list(inputs)):
-        if is_sparse(value):
+        if isinstance(value, SparseTensor):
             value = value.values
         if not hasattr(value, "device") and not hasattr(value, "op"):
             raise TypeError(f"group: expected an operation, tensor or variable. Received: {value!r}")
@@ -492,7 +493,7 @@ def tuple_(tensors: Any, name: str | None = None, control_inputs: Any = None) ->
 
 
 def _slices_or_tensor(value: Any) -> Any:
-    if is_sparse(value):
+    if isinstance(value, SparseTensor):
         return IndexedSlices(value.values, value.indices, value.dense_shape)
     return convert.convert_to_tensor(value)
 

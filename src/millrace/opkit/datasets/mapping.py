@@ -96,10 +96,11 @@ def checked_calls(value: Any, dataset: Dataset) -> int:
 
 
 class _MappedInThreads(Calling):
-    __slots__ = ("_calls", "_jobs", "_pool")
+    __slots__ = ("_begin", "_calls", "_jobs", "_pool")
 
     def __init__(self, dataset: ParallelMap, run: Run) -> None:
         super().__init__(dataset, run)
+        self._begin = getattr(self.call, "begin", None)
         self._calls = dataset.calls
         self._pool = Pool(run, dataset.calls, "map")
         self._jobs: list[Any] = []
@@ -114,7 +115,7 @@ class _MappedInThreads(Calling):
                 continue
             if element is None:
                 break
-            jobs.append(self._pool.submit(self.call, element))
+            jobs.append(self._submitted(element))
         if not jobs:
             return None
         job = jobs.pop(0)
@@ -126,6 +127,15 @@ class _MappedInThreads(Calling):
                 self.failed(error)
                 return None
             raise
+
+    def _submitted(self, element: Element) -> Any:
+        """The call for an element: what remembers something, as random numbers do, comes in order."""
+        if self._begin is None:
+            return self._pool.submit(self.call, element)
+        try:
+            return self._pool.submit(self._begin(*element), ())
+        except Exception as error:
+            return self._pool.failed(error, called=True)
 
     def save(self) -> Any:
         raise errors.UnimplementedError(

@@ -198,10 +198,10 @@ class Pool:
             self.changed.notify_all()
         return job
 
-    def failed(self, error: Exception) -> _Job:
-        """A job that has failed before its call."""
+    def failed(self, error: Exception, called: bool = False) -> _Job:
+        """A job that has failed before its call, or in what the call begins with."""
         job = _Job(self)
-        job.error, job.done = error, True
+        job.error, job.done, job.called = error, True, called
         return job
 
     def _work(self) -> None:

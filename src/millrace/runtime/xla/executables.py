@@ -13,9 +13,9 @@ from jax.experimental import serialize_executable
 
 from millrace.dialect.jax.conv import many_cores
 from millrace.runtime import warmed
+from millrace.runtime.memory import release_memory
 from millrace.runtime.xla import cache as xla_cache
 from millrace.runtime.xla import native as xla_native
-from millrace.runtime.xla.memory import release_memory
 
 _KEEP_BARRIERS = {"xla_disable_hlo_passes": "cse_barrier_expander"}  # or XLA drops them before it fuses
 _WIDE = {  # AVX-512's whole width where there is one: thirty sines and their gradient 24 ms, with 256 bits 39

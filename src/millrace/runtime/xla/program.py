@@ -40,7 +40,6 @@ from millrace.runtime.xla.guard import Guard, raise_failed
 from millrace.runtime.xla.layers import layers
 from millrace.runtime.xla.loops import has_loops, with_fast_loops
 from millrace.runtime.xla.lowering import as_output, run_steps
-from millrace.runtime.xla.memory import keep_memory
 from millrace.runtime.xla.precision import with_64_bits
 
 _LEAST_DONATED = 4096  # bytes: taking over less saves nothing, and XLA warns where it cannot
@@ -66,7 +65,6 @@ class Program:
     """A segment, ready to be called with values in the order of its inputs; gives those of its outputs."""
 
     def __init__(self, segment: Segment, plan: Plan, small: frozenset[Operation] = frozenset()) -> None:
-        keep_memory()
         keep_interrupts()
         self._segment = segment
         self._plan = plan
@@ -208,7 +206,8 @@ class _Executable:
             results = self.compiled(*values)
         if results and any(type(value) is np.ndarray for value in values):
             # XLA reads a fed array while it runs, and afterwards it is the caller's to change.
-            results[0].block_until_ready()
+            first = results[0]
+            first.block_until_ready() if isinstance(first, jax.Array) else jax.block_until_ready(first)
         if self._checks:
             raise_failed(self._checks, results.pop())
         return results
