@@ -41,6 +41,11 @@ enum DefaultDirection
   DEFAULT_LEFT = 0
   DEFAULT_RIGHT = 1
 
+enum SplitTypeWithDefault
+  INEQUALITY_DEFAULT_LEFT = 0
+  INEQUALITY_DEFAULT_RIGHT = 1
+  EQUALITY_DEFAULT_RIGHT = 3
+
 message CategoricalSplit
   feature_id: int32 = 1
   value: int32 = 2
@@ -61,10 +66,9 @@ message TreeMetadata
   num_layers_grown: int32 = 2
   is_finalized: bool = 3
   post_pruned_nodes_meta: PostPruneNodeUpdate[] = 4
-
-message PostPruneNodeUpdate
-  new_node_id: int32 = 1
-  logit_change: float[] = 2
+  message PostPruneNodeUpdate
+    new_node_id: int32 = 1
+    logit_change: float[] = 2
 
 message GrowingMetadata
   num_trees_attempted: int64 = 1
