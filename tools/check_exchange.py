@@ -4,7 +4,8 @@
 
 Each peer is a Python that has TensorFlow 1.15 or 2. Every program below is built by each side, written as a
 GraphDef, and run by both: the values of `y` for three values of `x`, and before each a step of `train` where
-the program has one.
+the program has one. Each Python runs one process for all its tasks, for TensorFlow 2 takes long to
+import; what takes longer than LIMIT seconds is ended and counts as a difference.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterator
+from subprocess import PIPE
 from typing import Any
 
 import numpy as np
 
+LIMIT = 120
 FEEDS = ([0.5, -1.0, 2.0], [1.5, 0.5, -0.25], [-2.0, 3.0, 0.1])
 PROGRAMS: dict[str, Callable[[Any, Any], Any]] = {}
 
@@ -261,26 +265,65 @@ def run(tf: Any, graph_def: Any) -> list[Any]:
         return found
 
 
-def at_work(task: str, module: str, name: str, file: str) -> None:
-    """What a peer does: builds a program into a file, or runs a file."""
+def at_work(module: str) -> None:
+    """What a process of a peer does: builds programs into files and runs files, as each line says."""
     warnings.simplefilter("ignore")
     tf = importlib.import_module(module)
-    if task == "build":
-        pathlib.Path(file).write_bytes(build(tf, name).SerializeToString())
-        return
-    graph_def = tf.GraphDef()
-    graph_def.ParseFromString(pathlib.Path(file).read_bytes())
-    print("RESULT" + json.dumps(run(tf, graph_def)))
+    print("RESULT null", flush=True)
+    for line in sys.stdin:
+        task, name, file = json.loads(line)
+        try:
+            if task == "build":
+                pathlib.Path(file).write_bytes(build(tf, name).SerializeToString())
+                found: Any = None
+            else:
+                graph_def = tf.GraphDef()
+                graph_def.ParseFromString(pathlib.Path(file).read_bytes())
+                found = run(tf, graph_def)
+        except Exception as error:
+            found = f"{type(error).__name__}: {str(error)[:300]}"
+        print("RESULT " + json.dumps(found), flush=True)
 
 
-def ask(python: str, task: str, module: str, name: str, file: pathlib.Path) -> Any:
-    """Lets a Python do one task; its result, or the last line of what went wrong."""
-    command = [python, __file__, f"--{task}", module, name, str(file)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        return (done.stderr.strip().splitlines() or ["died"])[-1][:300]
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
-    return json.loads(lines[-1][6:]) if lines else None
+class Peer:
+    """A Python with TensorFlow 1's API in one of its modules."""
+
+    def __init__(self, python: str, module: str) -> None:
+        self.module = module
+        self._command = [python, __file__, "--at-work", module]
+        self._process: subprocess.Popen[str] | None = None
+
+    def ask(self, task: str, name: str, file: pathlib.Path) -> Any:
+        """Lets it do one task; the result, or a line about what went wrong."""
+        if self._process is None:
+            self._process = subprocess.Popen(
+                self._command, stdin=PIPE, stdout=PIPE, stderr=subprocess.DEVNULL, text=True
+            )
+            self._answer()
+        if self._process is None or self._process.stdin is None:
+            return f"{self.module} cannot be imported"
+        self._process.stdin.write(json.dumps([task, name, str(file)]) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> Any:
+        process = self._process
+        assert process is not None and process.stdout is not None
+        timer = threading.Timer(LIMIT, process.kill)
+        timer.start()
+        try:
+            for line in process.stdout:
+                if line.startswith("RESULT "):
+                    return json.loads(line[7:])
+        finally:
+            timer.cancel()
+        self._process = None
+        return f"ended with {process.wait()}" if process.wait() != -9 else f"took more than {LIMIT} s"
+
+    def close(self) -> None:
+        """Ends its process."""
+        if self._process is not None:
+            self._process.communicate()
 
 
 def same(a: Any, b: Any) -> bool:
@@ -291,38 +334,44 @@ def same(a: Any, b: Any) -> bool:
     return all(np.allclose(u, v, 1e-4, 1e-5) for m, n in pairs for u, v in zip(m, n, strict=True))
 
 
-def check(python: str, names: list[str], folder: pathlib.Path) -> Iterator[str]:
-    """What does not travel between here and a peer."""
-    module = module_of(python)
-    for name in names:
-        for builder, its, runner, their in (
-            (sys.executable, "millrace", python, module),
-            (python, module, sys.executable, "millrace"),
-        ):
-            file = folder / f"{name}.pb"
-            failed = ask(builder, "build", its, name, file)
-            if failed:
-                yield f"{name}: {its} cannot write it: {failed}"
-                continue
-            wanted, found = ask(builder, "run", its, name, file), ask(runner, "run", their, name, file)
-            if not same(wanted, found):
-                yield f"{name}: written by {its}, {wanted}\n  there, but by {their}, {found}"
+def check(here: Peer, there: Peer, name: str, folder: pathlib.Path) -> Iterator[str]:
+    """What of a program does not travel between here and a peer; "" where the peer cannot write it."""
+    file = folder / f"{name}.pb"
+    for builder, runner in ((here, there), (there, here)):
+        failed = builder.ask("build", name, file)
+        if failed:
+            print(f"{name}: {builder.module} cannot write it: {failed}", flush=True)
+            yield ""
+            continue
+        wanted, found = builder.ask("run", name, file), runner.ask("run", name, file)
+        if not same(wanted, found):
+            yield f"{name}: written by {builder.module}, {wanted}\n  there, but by {runner.module}, {found}"
 
 
 def main() -> int:
     """Checks every program with every peer."""
-    if sys.argv[1:2] and sys.argv[1].startswith("--"):
-        at_work(sys.argv[1][2:], *sys.argv[2:])
+    if sys.argv[1:2] == ["--at-work"]:
+        at_work(sys.argv[2])
         return 0
-    peers = [a for a in sys.argv[1:] if "/" in a]
+    peers = [Peer(a, module_of(a)) for a in sys.argv[1:] if "/" in a]
     names = [a for a in sys.argv[1:] if "/" not in a] or list(PROGRAMS)
+    here = Peer(sys.executable, "millrace")
     count = 0
     with tempfile.TemporaryDirectory() as folder:
-        for python in peers:
-            for problem in check(python, names, pathlib.Path(folder)):
-                count += 1
-                print(f"{python}: {problem}", flush=True)
-    print(f"{len(names)} programs, {len(peers)} peers, both ways: {count} differ")
+        for peer in peers:
+            wrong = lacking = 0
+            for name in names:
+                problems = list(check(here, peer, name, pathlib.Path(folder)))
+                lacking += "" in problems
+                wrong += any(problems)
+                for problem in filter(None, problems):
+                    print(problem, flush=True)
+            count += wrong
+            both = len(names) - wrong - lacking
+            print(f"{peer.module}: {both} of {len(names)} programs travel both ways, {wrong} do not,")
+            print(f"  {lacking} travel from here, and cannot be written there", flush=True)
+    for peer in (here, *peers):
+        peer.close()
     return int(count > 0)
 
 

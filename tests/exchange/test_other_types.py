@@ -231,6 +231,26 @@ def test_cases(count):
         assert g.run("case:0") == [2 * factor]
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_branch_of_a_case_of_another_type_fails_only_where_it_is_taken(count):
+    for index in range(count):
+        g = Nodes()
+        g.const("i", index, "i")
+        g.const("x", 2, "f")
+        branches = functions_of_branches(g.proto, count)
+        other = g.proto.library.function[1]
+        other.signature.output_arg[0].type = tf.int32.as_datatype_enum
+        cast = other.node_def.add(name="cast", op="Cast", input=["product:z:0"])
+        cast.attr["SrcT"].type, cast.attr["DstT"].type = (t.as_datatype_enum for t in (tf.float32, tf.int32))
+        other.ret["y"] = "cast:y:0"
+        g.add("case", "Case", "i", "x", branches=branches, Tin=types(tf.float32), Tout=types(tf.float32))
+        if index != 1:
+            assert g.run("case:0") == [20 * (index + 1)]
+            continue
+        with pytest.raises(tf.errors.InvalidArgumentError, match="DT_INT32_not_DT_FLOAT|result_0"):
+            g.run("case:0")
+
+
 def test_a_case_without_its_functions():
     g = Nodes()
     g.const("i", 0, "i")

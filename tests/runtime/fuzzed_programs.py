@@ -18,19 +18,26 @@ import numpy as np
 
 import millrace as tf
 
+try:
+    from runtime.fuzzed_statements import Statements
+except ImportError:  # run by hand
+    from fuzzed_statements import Statements
+
 TIERS = ("interpret", "compile", "auto")
 RUNS = 4
 PROMOTED_AT = 2  # the run at which a program of the automatic tier is compiled here
 _SPECIAL = (np.nan, np.inf, -np.inf, 1e20, -3e9, 300.0)
 
 
-class _Program:
+class _Program(Statements):
     """The graph of one number, drawn by a random walk."""
 
     def __init__(self, number: int) -> None:
         self.random = random.Random(number)
         r = self.random
-        self.x = tf.placeholder(tf.float32, [3], name="x")
+        fed = tf.placeholder(tf.float32, r.choice(([3], [3], [None], None)), name="x")
+        self.x = fed if fed.shape.is_fully_defined() else tf.reshape(fed, [3])
+        self.fed = fed
         self.n = tf.placeholder(tf.int32, [], name="n")
         self.flag = tf.placeholder(tf.bool, [], name="flag")
         make = tf.Variable if r.random() < 0.5 else _resource
@@ -46,13 +53,14 @@ class _Program:
             self.smooth.append(self.x)
         self.fetches: list[Any] = []
         self.effects: list[Any] = []
-        for _ in range(r.randint(2, 5)):
+        for _ in range(r.randint(1, 4)):
             self.statement(2)
         self.fetches += [self.any_smooth(), self.any_exact(), self.any_integer()]
-        if not self.special and r.random() < 0.5:  # what NaN times 0 is, XLA may decide otherwise
+        if not self.special and r.random() < 0.6:  # what NaN times 0 is, XLA may decide otherwise
             self.gradient()
         self.fetches = [f for f in self.fetches if f is not None]
         self.effects = [tf.group(*self.effects)] if self.effects else []
+        self.inner = r.choice(self.exact) if r.random() < 0.3 else None  # fed in every second run
 
     # --- expressions ----------------------------------------------------------------------------------------
 
@@ -116,6 +124,7 @@ class _Program:
         kinds = [self.compute, self.compute, self.write, self.write]
         if depth:
             kinds += [self.branch, self.loop, self.loop, self.mapped]
+        kinds += self.random.sample(self.others(), 3)
         self.random.choice(kinds)(depth)
 
     def compute(self, depth: int) -> None:
@@ -208,7 +217,10 @@ class _Program:
         """Gradients of what has come out, by what went in."""
         loss = tf.reduce_sum(tf.tanh(self.smooth[-1]))
         slopes = tf.gradients(loss, [self.smooth_variable, self.x])
-        self.fetches += [g if g is None else tf.convert_to_tensor(g) for g in slopes]
+        if self.random.random() < 0.3:
+            smooth = [tf.reduce_sum(tf.sin(g)) for g in map(tf.convert_to_tensor, filter(_there, slopes))]
+            slopes += tf.gradients(smooth, [self.smooth_variable, self.x]) if smooth else []
+        self.fetches += [tf.convert_to_tensor(g) for g in filter(_there, slopes)]
 
     def feeds(self, run: int) -> dict[Any, Any]:
         """What a run is fed."""
@@ -216,20 +228,26 @@ class _Program:
         x = [0.25 * r.randint(-12, 12) for _ in range(3)]
         if self.special:
             x[run % 3] = _SPECIAL[run % len(_SPECIAL)]
-        return {self.x: x, self.n: r.randint(0, 6), self.flag: r.random() < 0.5}
+        feeds = {self.fed: x, self.n: r.randint(0, 6), self.flag: r.random() < 0.5}
+        if self.inner is not None and run % 2:
+            feeds[self.inner] = [0.25 * r.randint(-12, 12) for _ in range(3)]
+        return feeds
+
+
+def _there(value: Any) -> bool:
+    return value is not None
 
 
 def _resource(value: Any, name: str) -> Any:
     return tf.get_variable(name, initializer=tf.constant(value), use_resource=True)
 
 
-def _outcomes(number: int, tier: str) -> list[Any]:
+def _outcomes(program: _Program, graph: tf.Graph, tier: str) -> list[Any]:
     """What each run of a program gives in a tier: values, or the class of an error."""
     os.environ["MILLRACE_TIER"] = tier
     found: list[Any] = []
-    with tf.Graph().as_default(), tf.Session() as sess:
-        program = _Program(number)
-        sess.run(tf.global_variables_initializer())
+    with tf.Session(graph=graph) as sess:
+        sess.run(program.start)
         variables = [program.exact_variable, program.smooth_variable, program.counter]
         for run in range(RUNS):
             feeds = program.feeds(run)
@@ -252,15 +270,20 @@ def _agree(one: Any, two: Any) -> bool:
     return np.allclose(one, two, rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
-def difference(number: int) -> str | None:
+def difference(number: int, tiers: Sequence[str] = TIERS[1:]) -> str | None:
     """How the tiers disagree about a program, or None."""
-    wanted = _outcomes(number, TIERS[0])
-    for tier in TIERS[1:]:
-        got = _outcomes(number, tier)
+    with tf.Graph().as_default() as graph:
+        program = _Program(number)
+        program.start = tf.global_variables_initializer()
+    wanted = _outcomes(program, graph, TIERS[0])
+    for tier in tiers:
+        got = _outcomes(program, graph, tier)
         for run, (a, b) in enumerate(zip(wanted, got, strict=True)):
-            for place, (one, two) in enumerate(zip(a, b, strict=False)):
-                if len(a) != len(b) or not _agree(one, two):
-                    what = "variables" if run % 2 else "fetches"
+            what = "variables" if run % 2 else "fetches"
+            if len(a) != len(b):
+                return f"program {number}, {tier}, run {run // 2}, {what}: {a} and {b}"
+            for place, (one, two) in enumerate(zip(a, b, strict=True)):
+                if not _agree(one, two):
                     return f"program {number}, {tier}, run {run // 2}, {what}[{place}]: {one} and {two}"
     return None
 
@@ -277,12 +300,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--thrifty", action="store_true", help="each in the interpreter and one more tier")
     chosen = parser.parse_args()
     cost.promotion = early_promotion()
     wrong = 0
     for number in range(chosen.first, chosen.first + chosen.count):
         try:
-            found = difference(number)
+            found = difference(number, TIERS[1 + number % 2 :][:1] if chosen.thrifty else TIERS[1:])
         except Exception as error:
             found = f"program {number}: {type(error).__name__}: {error}"
         if found:

@@ -117,6 +117,22 @@ def test_looking_at_the_rest_changes_nothing():
         assert sess.run(random) == outcome[0][3]
 
 
+def test_looking_at_what_reads_a_variable_that_the_rest_updates():
+    queue = tf.FIFOQueue(10, tf.float32, [[2]])
+    v = tf.Variable([1.0, 2.0])
+    decay = tf.nn.l2_loss(v)  # depends on no wait
+    loss = tf.reduce_sum(queue.dequeue() * v) + decay
+    train = tf.train.GradientDescentOptimizer(0.5).minimize(loss)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        thread, outcome = in_background(lambda: sess.run([train, loss]))
+        time.sleep(0.15)
+        assert sess.run(v).tolist() == [1, 2]
+        sess.run(queue.enqueue([[1.0, 1.0]]))
+        thread.join(5)
+        assert outcome[0][1] == 5.5 and sess.run(v).tolist() == [0, 0.5]
+
+
 def test_a_step_whose_parts_wait_together_ends_with_the_session():
     queue = tf.FIFOQueue(1, tf.int32, [[]])
     other = tf.FIFOQueue(1, tf.int32, [[]])

@@ -192,7 +192,7 @@ def append(
     op.device = ""
     op.frames = graph.frames or location.capture(2)
     flat = op.inputs = tuple(tensors)
-    op.control_inputs = graph.control_inputs_for(flat) if graph.control else []
+    op.control_inputs = graph.control_inputs_for(_always_taken(op)) if graph.control else []
     if waits:
         op.control_inputs = list(dict.fromkeys([*op.control_inputs, *waits]))
     if op.control_inputs:
@@ -223,6 +223,17 @@ def append(
             if hasattr(value, "owners"):
                 value.owners.append(op)
     return op
+
+
+def _always_taken(op: Operation) -> tuple[Tensor, ...]:
+    """The inputs that every run of an operation takes: of one with bodies, a run may leave out the others."""
+    if not op.opdef.has_body:
+        return op.inputs
+    test = op.attrs.get("cond")
+    if test is None:  # a branch, or a loop over stacks
+        first = op.attrs.get("carried", 0)
+        return op.inputs[first : first + 1]
+    return tuple(t for t, inside in zip(op.inputs, test.inputs, strict=False) if inside.takers)
 
 
 def _unique_at_root(graph: Graph, name: str) -> str:
@@ -454,7 +465,7 @@ def _variable_dims(handle: Tensor) -> Any:
         op = handle.op
         if op.opdef.name == "VarHandleOp":
             return op.attrs["shape"]
-        outer = op.inputs[0] if op.opdef.name == "Identity" else op.body.outer(handle) if op.body else None
+        outer = op.inputs[0] if op.opdef.name == "Identity" else op.body.outer_of(handle) if op.body else None
         if outer is None:
             return None
         handle = outer

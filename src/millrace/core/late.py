@@ -24,7 +24,13 @@ PLACES = {
     "assigning": "millrace.lib.variables.assigning",
     "composed_operators": "millrace.lib.linalg.operators.composed",
     "triangular_operators": "millrace.lib.linalg.operators.diagonal",
+    "specs": "millrace.datasets.specs",
+    "ragged_conversion": "millrace.lib.ragged.conversion",
+    "ragged_getitem": "millrace.lib.ragged.getitem",
+    "ragged_dispatch": "millrace.lib.ragged.dispatching",
+    "autograph": "millrace.lib.autograph.operators",
     "dataset": "millrace.datasets.dataset",
+    "dataset_transformations": "millrace.datasets.experimental",
     "dumping": "millrace.training.debugging.dumping",
     "queue_runners": "millrace.training.coordination.queue_runner",
 }

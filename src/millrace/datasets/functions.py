@@ -13,6 +13,7 @@ from millrace.datasets import nesting, specs
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
+from millrace.lib.autograph.gate import prepared
 
 
 class StructuredFunction:
@@ -42,7 +43,7 @@ class StructuredFunction:
         with graph.as_default():
             for i, (dtype, known) in enumerate(zip(types, dims, strict=True)):
                 graph.add_input(dtype, known, f"args_{i}")
-            result = _called(function, element_from(structure, graph.inputs))
+            result = _called(prepared(function), element_from(structure, graph.inputs))
             values = self._checked(result)
             self.output = nesting.map_structure(specs.spec_of, values)
             tensors = [

@@ -55,12 +55,12 @@ def from_generator(kind: Any, generator: Any, output_types: Any, output_shapes: 
     if not callable(generator):
         raise TypeError(f"`generator` must be callable. Received: {generator!r}")
     structure = _structure(output_types, output_shapes)
-    arguments = () if args is None else tuple(convert.convert_to_tensor(a, name="args") for a in args)
+    arguments = [convert.convert_to_tensor(a, name=f"args_{i}") for i, a in enumerate(args or ())]
     running = _Generators(generator)
     types, known = specs.flat_types(structure), specs.flat_shapes(structure)
 
-    def number_of(*given: Any) -> Any:
-        return _python(lambda *values: np.int64(running.new(*values)), list(given[0]), [dtypes.int64])[0]
+    def number_of(_: Any) -> Any:
+        return _python(lambda *values: np.int64(running.new(*values)), arguments, [dtypes.int64])[0]
 
     def element(number: Any) -> Any:
         def call(value: Any) -> list[Any]:
@@ -78,14 +78,13 @@ def from_generator(kind: Any, generator: Any, output_types: Any, output_shapes: 
 
         return _python(call, [number], [dtypes.int64])[0]
 
-    def flat_map_fn(*given: Any) -> Any:
-        begin = wrapper(lambda *a: number_of(a[: len(arguments)]), "get_iterator_id_fn")
+    def flat_map_fn(seed: Any) -> Any:
+        begin = wrapper(number_of, "get_iterator_id_fn")
         return _generator_dataset(
-            kind, given, begin, wrapper(element, "generator_next_fn"), wrapper(end, "finalize_fn")
+            kind, seed, begin, wrapper(element, "generator_next_fn"), wrapper(end, "finalize_fn")
         )
 
-    seed = arguments if arguments else 0
-    return from_tensors(kind, seed).flat_map(wrapper(flat_map_fn, "flat_map_fn"))
+    return from_tensors(kind, 0).flat_map(wrapper(flat_map_fn, "flat_map_fn"))
 
 
 def _structure(output_types: Any, output_shapes: Any) -> Any:
@@ -149,16 +148,14 @@ def _shown(structure: Any) -> Any:
     return nesting.map_structure(lambda spec: spec.dtype, structure)
 
 
-def _generator_dataset(kind: Any, given: tuple[Any, ...], begin: Any, element: Any, end: Any) -> Any:
+def _generator_dataset(kind: Any, seed: Any, begin: Any, element: Any, end: Any) -> Any:
     """What `element` gives for the number that `begin` gave, until it says that there is no more."""
     who = "Dataset.from_generator()"
-    argument = given[0] if len(given) == 1 else given
-    arguments = nesting.map_structure(specs.spec_of, argument)
-    init = StructuredFunction(begin, who, arguments)
+    init = StructuredFunction(begin, who, specs.spec_of(seed))
     following = StructuredFunction(element, who, init.output)
     finalize = StructuredFunction(end, who, init.output)
     made = raw.GeneratorDataset(
-        [*nesting.flatten(argument), *init.captured],
+        [seed, *init.captured],
         following.captured,
         finalize.captured,
         init_func=init.graph,

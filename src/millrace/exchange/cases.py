@@ -78,13 +78,15 @@ def _function(
         made.signature.input_arg.add(name=argument, type=dtype)
     if goes_on:
         made.node_def.extend(_choice(node, functions, branches, k, "next", "next", [_INDEX, *arguments]))
+        results = list(node.attr["Tout"].list.type)
     else:
+        results = [result.type for result in branch.signature.output_arg]  # perhaps not those of the node
         call = made.node_def.add(name="next/choice", op="PartitionedCall")
         call.input.extend(arguments)
         call.attr["Tin"].CopyFrom(node.attr["Tin"])
-        call.attr["Tout"].CopyFrom(node.attr["Tout"])
+        call.attr["Tout"].list.type.extend(results)
         call.attr["f"].func.name = branch.signature.name
-    for i, dtype in enumerate(node.attr["Tout"].list.type):
+    for i, dtype in enumerate(results):
         made.signature.output_arg.add(name=f"r{i}", type=dtype)
         made.ret[f"r{i}"] = f"next/choice:output:{i}"
     functions[name] = made

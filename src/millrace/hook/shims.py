@@ -149,24 +149,18 @@ def _complete(module: ModuleType, chosen: frozenset[str]) -> None:
     for shim in SHIMS:
         if shim.module == module.__name__ and shim.name not in vars(module):
             setattr(module, shim.name, _value(shim, module))
-    if module.__name__ == "numpy" and "numpy-copy" in chosen:
-        _allow_copies(module)
+    if module.__name__ == "numpy":
+        from millrace.hook import old_numpy
+
+        old_numpy.restore(module)
+        if "numpy-copy" in chosen:
+            old_numpy.allow_copies(module)
     if module.__name__ == "h5py":
         from millrace.hook import old_h5py
 
         old_h5py.restore(module)
     if module.__name__ == "threading" and not hasattr(module.Thread, "isAlive"):
         module.Thread.isAlive = module.Thread.is_alive
-
-
-def _allow_copies(np: Any) -> None:
-    make = np.array
-
-    def array(object: Any, dtype: Any = None, *, copy: Any = True, **rest: Any) -> Any:
-        """`numpy.array`; `copy=False` copies where it must, as before NumPy 2."""
-        return make(object, dtype, copy=None if copy is False else copy, **rest)
-
-    np.array = array
 
 
 class _Completing:
@@ -250,8 +244,11 @@ def apply(choice: str = "default") -> None:
 
 def explain() -> list[str]:
     """A line for each old name: what it is, and since when it is gone."""
+    from millrace.hook import old_numpy
+
     lines = [f"{s.module}.{s.name}: gone since {s.gone}" for s in SHIMS]
     lines += [f"{name} (module): gone since {gone}" for name, gone in MODULES.items()]
+    lines += old_numpy.EXPLAINED
     lines.append("threading.Thread.isAlive: gone since Python 3.9")
     lines.append(
         "h5py: texts can be decoded, files are opened to be written, datasets have a value, as in h5py 2"

@@ -9,6 +9,7 @@ thrown away.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from millrace.graph.operation import Operation
@@ -60,7 +61,8 @@ class Probe:
         steps = self._independent()
         made = {v for step in steps for v in step.makes}
         taken = dict.fromkeys(v for step in steps for v in step.takes)
-        cells = [use for use in plan.cells if use.initial in taken]
+        # what writes them may be among the steps that are left out, so nothing is stored
+        cells = [replace(use, final=use.initial) for use in plan.cells if use.initial in taken]
         own = {use.initial for use in cells}
         self._takes = [v for v in taken if v not in made and v not in own and v not in plan.constants]
         self._keys = [use.key for use in cells]

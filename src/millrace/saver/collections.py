@@ -7,6 +7,7 @@ from typing import Any
 
 from millrace.core import protos
 from millrace.core.collection_protos import collection_proto
+from millrace.core.parsing import parsed
 from millrace.core.scoped_names import in_scope, is_in_scope, out_of_scope
 from millrace.graph.graph import Graph
 from millrace.graph.keys import GraphKeys
@@ -119,7 +120,7 @@ def read_collections(
 
 def _item(registered: Any, text: bytes, scope: str | None) -> Any:
     kind = getattr(protos, registered.message) if isinstance(registered.message, str) else registered.message
-    return registered.from_proto(kind.FromString(text), import_scope=scope)
+    return registered.from_proto(parsed(kind, text, "An item of a collection"), import_scope=scope)
 
 
 def _plain(graph: Graph, kind: str, value: Any, scope: str | None) -> Any:

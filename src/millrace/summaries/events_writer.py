@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core import protos
+from millrace.core.parsing import parsed
 from millrace.core.public import public
 from millrace.opkit.records.event_file import EventFile
 
@@ -44,7 +45,8 @@ class EventsWriter:
         self._WriteSerializedEvent(event.SerializeToString())
 
     def _WriteSerializedEvent(self, event_str: bytes) -> None:  # noqa: N802 - TensorFlow's name
-        self._open().write(protos.Event.FromString(event_str), max_queue=10, flush_secs=120.0)
+        event = parsed(protos.Event, event_str, "EventsWriter: the event")
+        self._open().write(event, max_queue=10, flush_secs=120.0)
 
     def Flush(self) -> None:  # noqa: N802 - TensorFlow's name
         """Hands what is pending to the operating system."""

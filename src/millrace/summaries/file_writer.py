@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from millrace.core import protos
+from millrace.core.parsing import parsed
 from millrace.core.public import public
 from millrace.core.version import VERSION
 from millrace.graph.defaults import get_default_graph
@@ -87,7 +88,7 @@ class FileWriter:
           global_step: an integer, the place on the horizontal axis.
         """
         if isinstance(summary, bytes):
-            summary = protos.Summary.FromString(summary)
+            summary = parsed(protos.Summary, summary, "FileWriter.add_summary: the summary")
         else:
             summary = protos.Summary.FromString(summary.SerializeToString())
         for value in summary.value:
@@ -223,4 +224,6 @@ def summary_iterator(path: Any) -> Iterator[Any]:
     Returns:
       An iterator of `Event`s.
     """
-    return (protos.Event.FromString(record) for record in records.iterate(os.fspath(path)))
+    return (
+        parsed(protos.Event, record, f"A record of {path}") for record in records.iterate(os.fspath(path))
+    )

@@ -55,3 +55,13 @@ def test_shapes_known_only_when_run():
     with tf.Session() as session:
         session.run(tf.local_variables_initializer())
         assert session.run(update, feed) == 0.75
+
+
+def test_the_confusion_so_far_is_a_variable():
+    from millrace.python.ops.metrics_impl import _streaming_confusion_matrix
+
+    with tf.Graph().as_default(), tf.Session() as sess:
+        matrix, update = _streaming_confusion_matrix([0, 1, 1], [1, 1, 0], 2, weights=[1.0, 2.0, 3.0])
+        sess.run(tf.local_variables_initializer())
+        sess.run(update)
+        assert sess.run(update).tolist() == sess.run(matrix).tolist() == [[0, 2], [6, 4]]

@@ -4,43 +4,118 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import millrace as tf
 from millrace.building import raw
 from millrace.runtime.plan.planner import NeedsTokens, any_step, body_cells, in_order, make_plan
-from runtime.plan.model import Node, build, meaning
-
-KINDS = ("read", "assign", "add", "sum", "branch", "look")
+from runtime.plan.model import Body, Node, build, meaning
 
 
 @st.composite
-def programs(draw: st.DrawFn) -> list[Node]:
+def bodies(draw: st.DrawFn, around: int, kinds: tuple[str, ...], most: int, depth: int) -> Body:
+    nodes = draw(node_lists(around, kinds, most, depth))
+    results = st.integers(0, around + len(nodes) - 1)
+    return Body(tuple(nodes), (draw(results), draw(results)))
+
+
+@st.composite
+def node_lists(draw: st.DrawFn, around: int, kinds: tuple[str, ...], most: int, depth: int) -> list[Node]:
+    """Nodes behind `around` others; in branches and loops down to `depth`."""
     nodes: list[Node] = []
-    for n in range(draw(st.integers(1, 9))):
-        earlier = st.integers(0, n - 1) if n else st.nothing()
-        some = st.lists(earlier, max_size=2, unique=True).map(tuple) if n else st.just(())
-        kind = draw(st.sampled_from(KINDS))
-        nodes.append(Node(kind, draw(st.integers(0, 1)), draw(some), draw(some), 10**n))
+    for k in range(around, around + draw(st.integers(1, most))):
+        earlier = st.integers(0, k - 1) if k else st.nothing()
+        results = st.tuples(earlier, st.integers(0, 1))
+        edges = draw(st.lists(earlier, max_size=2, unique=True).map(tuple) if k else st.just(()))
+        operands = draw(st.lists(results, max_size=2, unique=True).map(tuple) if k else st.just(()))
+        kind = draw(st.sampled_from((*kinds, "branch", "loop") if depth else kinds))
+        inside: tuple[Body, ...] = ()
+        if kind == "branch":
+            inside = tuple(draw(bodies(k, kinds, 3, depth - 1)) for _ in range(2))
+        if kind == "loop":
+            inside = (draw(bodies(k, (*kinds, "carried"), 4, depth - 1)),)
+        operands = () if kind in ("read", "branch", "carried") else operands
+        nodes.append(Node(kind, draw(st.integers(0, 1)), operands, edges, 7**k, inside))
     return nodes
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
-@given(program=programs(), data=st.data(), resource=st.booleans(), flag=st.booleans())
+def _check(program: list[Node], data: st.DataObject, resource: bool, flag: bool) -> None:
+    start = [3, 5]
+    results = st.tuples(st.integers(0, len(program) - 1), st.integers(0, 1))
+    fetches = data.draw(st.lists(results, min_size=1, max_size=3, unique=True))
+    with tf.Graph().as_default(), tf.Session() as sess:
+        built = build(program, start, resource)
+        wanted, feeds = [built.results[k][r] for k, r in fetches], {built.flag: flag}
+        sess.run(tf.global_variables_initializer())
+        found = sess.run(wanted, feeds)
+        assert (found, sess.run(built.variables)) == meaning(program, start, fetches, flag)
+        sess.run(tf.global_variables_initializer())
+        both = sess.run([wanted, built.variables], feeds)
+        assert tuple(both) == meaning(program, start, fetches, flag)
+
+
+KINDS = ("read", "assign", "add", "sum")
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(program=node_lists(0, KINDS, 7, 2), data=st.data(), resource=st.booleans(), flag=st.booleans())
 def test_a_run_means_what_the_model_says(
     program: list[Node], data: st.DataObject, resource: bool, flag: bool
 ) -> None:
-    start = [3, 5]
-    fetches = data.draw(st.lists(st.integers(0, len(program) - 1), min_size=1, max_size=3, unique=True))
-    with tf.Graph().as_default(), tf.Session() as sess:
-        tensors, variables, placeholder = build(program, start, resource)
-        sess.run(tf.global_variables_initializer())
-        found = sess.run([tensors[n] for n in fetches], {placeholder: flag})
-        assert (found, sess.run(variables)) == meaning(program, start, fetches, flag)
-        sess.run(tf.global_variables_initializer())
-        both = sess.run([[tensors[n] for n in fetches], variables], {placeholder: flag})
-        assert tuple(both) == meaning(program, start, fetches, flag)
+    _check(program, data, resource, flag)
+
+
+@pytest.mark.xla
+@settings(max_examples=12, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(program=node_lists(0, KINDS, 5, 1), data=st.data(), resource=st.booleans(), flag=st.booleans())
+def test_a_compiled_run_means_the_same(
+    program: list[Node], data: st.DataObject, resource: bool, flag: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MILLRACE_TIER", "compile")
+        _check(program, data, resource, flag)
+
+
+@pytest.mark.parametrize("resource", [False, True])
+def test_a_body_reads_what_is_before_it_and_writes_on_from_the_last_write(resource: bool) -> None:
+    """Whatever else is fetched, and although a write that no edge orders lies between."""
+    v = tf.Variable(1, use_resource=resource)
+    flag = tf.placeholder(tf.bool, [])
+    write = v.assign(5)
+    read, written = tf.cond(flag, lambda: (v + 0, v.assign_add(1) + 0), lambda: (0, 0))
+    seen, last = tf.while_loop(
+        lambda i, *_: i < 2,
+        lambda i, seen, _: (i + 1, seen * 10 + v, v.assign_add(1) + 0),
+        [0, 0, 0],
+    )[1:]
+    for fetches, found in (
+        ([write, read], [5, 1]),
+        ([write, read, written], [5, 1, 6]),
+        ([write, seen], [5, 11]),
+        ([write, seen, last], [5, 16, 7]),
+        ([read, written, seen, last, v], [1, 2, 13, 4, 4]),
+    ):
+        with tf.Session() as sess:
+            sess.run(v.initializer)
+            assert sess.run(fetches, {flag: True}) == found
+
+
+def test_an_edge_to_what_only_another_result_takes_is_kept() -> None:
+    """A branch waits for what was drawn before it, although the result that is wanted takes none of it."""
+    v = tf.Variable(1, use_resource=True)
+    flag = tf.placeholder(tf.bool, [])
+    write = v.assign(7) + 0
+    with tf.control_dependencies([write]):
+        wanted, _ = tf.cond(flag, lambda: (v.read_value(), write), lambda: (0, 0))
+        looped = tf.while_loop(
+            lambda i, *_: i < 1, lambda i, x, y: (i + 1, v + 0, y), [tf.constant(0), 0, write]
+        )
+    with tf.Session() as sess:
+        sess.run(v.initializer)
+        assert sess.run(wanted, {flag: True}) == 7
+        sess.run(v.initializer)
+        assert sess.run(looped[1]) == 7
 
 
 def _types(plan: object) -> list[str]:
@@ -210,6 +285,34 @@ def test_a_write_starts_from_the_last_write_in_execution_order() -> None:
     (use,) = plan.cells
     assert [step.inputs[0] for step in steps] == [use.initial, *[step.new_state[0] for step in steps[:-1]]]
     assert use.final == steps[-1].new_state[0] and use.must_exist
+
+
+def test_an_edge_to_a_variable_goes_on_to_what_names_it() -> None:
+    v, w = (tf.Variable(1.0, use_resource=False, name=name) for name in "vw")
+    r = tf.Variable(1.0, use_resource=True, name="r")
+    write = v.assign(5.0)
+    w.op._add_control_input(write.op)
+    r.op._add_control_input(write.op)
+    with tf.control_dependencies([w._ref()]):
+        later = v + 0.0
+    with tf.control_dependencies([r.handle]):
+        late = v + 0.0
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        sess.run(v.initializer)
+        assert sess.run([later, late, v + 0.0]) == [5, 5, 1]
+
+
+def test_an_edge_goes_through_a_read() -> None:
+    v, w = (tf.Variable(1.0, use_resource=True) for _ in range(2))
+    write = v.assign(5.0)
+    with tf.control_dependencies([write]):
+        read = w.read_value()
+    with tf.control_dependencies([read]):
+        later = v + 0.0
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        assert sess.run([later, v + 0.0]) == [5, 1]
 
 
 def test_what_a_write_gives_is_what_it_wrote() -> None:

@@ -145,7 +145,7 @@ def test_the_size_of_an_array_is_known_unless_it_grows() -> None:
     n = tf.placeholder(tf.int32, [])
     sizes = [
         tf.TensorArray(tf.float32, size=3, element_shape=[]).size(),
-        tf.TensorArray(tf.float32, size=3, dynamic_size=True).size(),
+        tf.TensorArray(tf.float32, size=3, dynamic_size=True).write(n, 1.0).size(),
         tf.TensorArray(tf.float32, size=n).size(),
     ]
     plan, _ = _simplified(sizes, [n])

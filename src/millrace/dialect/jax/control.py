@@ -22,6 +22,7 @@ from millrace.dialect.numpy import control as numpy_control
 
 _state = threading.local()
 _MOST_ROUNDS = 1 << 15  # of a loop that is followed while tracing: a few seconds
+_UNKNOWN_SIZE = "a tensor array whose size is known only when it runs"
 _SUMS = frozenset(("add", "sub", "mul", "max", "min", "neg", "convert_element_type"))
 
 
@@ -38,6 +39,7 @@ class Checks:
 
     Attributes:
       op: the operation being traced.
+      room: how long the tensor array gets that it makes, see `planner.Room`.
       holds: a traced bool for each condition, of the body being traced where there is one.
       rows: the operation and the error of each condition.
       ops: the operations that have a condition, those in bodies of branches and loops included.
@@ -45,6 +47,7 @@ class Checks:
 
     def __init__(self) -> None:
         self.op: Any = None
+        self.room: Any = None
         self.holds: list[Any] = []
         self.rows: list[tuple[Any, Callable[[], Exception]]] = []
         self.ops: set[Any] = set()
@@ -148,38 +151,53 @@ class TensorArrayValue:
     Attributes:
       data: `[size, ...]`, zeros where nothing was written.
       size, dtype, shape: of the array and, as far as it is known, of an element.
+      used: its present size where it grows up to `size`; else None.
     """
 
-    def __init__(self, data: Any, size: int, dtype: Any, shape: Any) -> None:
+    def __init__(self, data: Any, size: int, dtype: Any, shape: Any, used: Any = None) -> None:
         self.data = data
         self.size = size
         self.dtype = dtype
         self.shape = shape
+        self.used = used
 
     def tree_flatten(self) -> Any:
-        return (self.data,), (self.size, self.dtype, self.shape)
+        return (self.data, self.used), (self.size, self.dtype, self.shape)
 
     @classmethod
     def tree_unflatten(cls, facts: Any, children: Any) -> TensorArrayValue:
-        return cls(children[0], *facts)
+        size, dtype, shape = facts
+        return cls(children[0], size, dtype, shape, children[1])
 
     def filled(self, element: Any) -> TensorArrayValue:
         """The same with room for elements like `element`."""
         if self.data is not None:
             return self
-        return TensorArrayValue(
-            jnp.zeros((self.size, *element.shape), element.dtype), self.size, self.dtype, self.shape
-        )
+        return self.with_data(jnp.zeros((self.size, *element.shape), element.dtype))
 
     def with_data(self, data: Any) -> TensorArrayValue:
         """The same with other contents."""
-        return TensorArrayValue(data, self.size, self.dtype, self.shape)
+        return TensorArrayValue(data, self.size, self.dtype, self.shape, self.used)
+
+    def fixed(self) -> TensorArrayValue:
+        """The same.
+
+        Raises:
+          Uncompilable: its size follows from data.
+        """
+        if self.used is not None:
+            raise Uncompilable(_UNKNOWN_SIZE)
+        return self
 
     def on_host(self) -> numpy_control.TensorArrayValue:
         """The same for the interpreter; elements of zeros may be written again."""
+        grows = self.used is not None
+        size = int(self.used) if grows else self.size
         if self.data is None:
-            return numpy_control.TensorArrayValue([None] * self.size, self.dtype, False, self.shape)
+            return numpy_control.TensorArrayValue([None] * size, self.dtype, grows, self.shape)
         rows = np.asarray(self.data)
+        if grows:
+            return numpy_control.TensorArrayValue(list(rows[:size]), self.dtype, True, self.shape)
         items = [row if row.any() else None for row in rows]
         return numpy_control.TensorArrayValue(items, self.dtype, False, rows.shape[1:])
 
@@ -352,24 +370,31 @@ class ControlVerbs:
     # --- tensor arrays --------------------------------------------------------------------------------------
 
     def _check_places(self, flow: TensorArrayValue, indices: Any) -> None:
+        size = flow.size if flow.used is None else flow.used
         self.check(
-            (indices >= 0) & (indices < flow.size),
+            (indices >= 0) & (indices < size),
             lambda: refusal(f"Tried to access an index out of range: array size is: {flow.size}"),
         )
 
     def ta_new(self, size: Any, dtype: Any, dynamic: bool, shape: Any) -> TensorArrayValue:
-        if dynamic or isinstance(size, Tracer):
-            raise Uncompilable("a tensor array whose size is known only when it runs")
+        room = Checks.current().room if dynamic else None
+        if isinstance(size, Tracer) or (dynamic and (room is None or room.size < 0)):
+            raise Uncompilable(_UNKNOWN_SIZE)
+        used = None if room is None or room.exact else jnp.int32(size)
+        size = int(size) if room is None else max(room.size, int(size))
         known = shape is not None and all(d is not None for d in shape)
-        data = jnp.zeros((int(size), *(shape or ())), dtype) if known else None
-        return TensorArrayValue(data, int(size), np.dtype(dtype), shape)
+        data = jnp.zeros((size, *(shape or ())), dtype) if known else None
+        return TensorArrayValue(data, size, np.dtype(dtype), shape, used)
 
     def ta_write(self, flow: TensorArrayValue, index: Any, value: Any) -> TensorArrayValue:
-        self._check_places(flow, index)
+        if flow.used is None:
+            self._check_places(flow, index)
         flow = flow.filled(jnp.asarray(value))
-        return flow.with_data(
-            lax.dynamic_update_index_in_dim(flow.data, jnp.asarray(value, flow.data.dtype), index, 0)
-        )
+        data = lax.dynamic_update_index_in_dim(flow.data, jnp.asarray(value, flow.data.dtype), index, 0)
+        if flow.used is None:
+            return flow.with_data(data)
+        used = jnp.maximum(flow.used, jnp.int32(index + 1))
+        return TensorArrayValue(data, flow.size, flow.dtype, flow.shape, used)
 
     def ta_read(self, flow: TensorArrayValue, index: Any) -> Any:
         self._check_places(flow, index)
@@ -381,9 +406,9 @@ class ControlVerbs:
         return lax.dynamic_index_in_dim(flow.data, index, 0, keepdims=False)
 
     def ta_gather(self, flow: TensorArrayValue, indices: Any, dims: Any) -> Any:
-        if flow.data is None and flow.size == 0 and dims is not None:
+        if flow.data is None and flow.size == 0 and flow.used is None and dims is not None:
             return jnp.zeros((0, *[d or 0 for d in dims[1:]]), flow.dtype)
-        if _is_all(indices, flow.size):
+        if flow.used is None and _is_all(indices, flow.size):
             return _written(flow)
         self._check_places(flow, indices)
         return jnp.take(_written(flow), jnp.asarray(indices), axis=0)
@@ -394,6 +419,7 @@ class ControlVerbs:
         return flow.data if _is_all(indices, flow.size) else jnp.take(flow.data, jnp.asarray(indices), axis=0)
 
     def ta_scatter(self, flow: TensorArrayValue, indices: Any, value: Any) -> TensorArrayValue:
+        flow = flow.fixed()
         if flow.data is None and _is_all(indices, flow.size):
             return flow.with_data(jnp.asarray(value))
         self._check_places(flow, indices)
@@ -411,7 +437,7 @@ class ControlVerbs:
         return flow.with_data(flow.data.at[jnp.asarray(indices)].add(value))
 
     def ta_concat(self, flow: TensorArrayValue, dims: Any) -> Any:
-        data = _written(flow)
+        data = _written(flow.fixed())
         lengths = np.full((flow.size,), data.shape[1], np.int64)
         return data.reshape((-1, *data.shape[2:])), lengths
 
@@ -421,10 +447,10 @@ class ControlVerbs:
     def ta_split(self, flow: TensorArrayValue, value: Any, lengths: Any) -> TensorArrayValue:
         if isinstance(lengths, Tracer) or len(set(np.ravel(lengths).tolist())) > 1:
             raise Uncompilable("a tensor array with elements of different lengths")
-        return flow.with_data(jnp.reshape(value, (flow.size, -1, *value.shape[1:])))
+        return flow.fixed().with_data(jnp.reshape(value, (flow.size, -1, *value.shape[1:])))
 
     def ta_size(self, flow: TensorArrayValue) -> Any:
-        return np.int32(flow.size)
+        return np.int32(flow.size) if flow.used is None else flow.used
 
 
 def _complete(result: Any, wanted: Any) -> Any:

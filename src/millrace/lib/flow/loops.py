@@ -7,12 +7,12 @@ from typing import Any
 from millrace.autodiff.bodies import align
 from millrace.building import convert, raw
 from millrace.building.body import Body
-from millrace.building.indexed_slices import IndexedSlices
+from millrace.building.composites import CompositeTensor
 from millrace.core import dtypes, nest, shapes
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
-from millrace.lib.flow.crossing import Flat, dereferenced, is_sparse, plain
+from millrace.lib.flow.crossing import Flat, dereferenced, grows, plain
 from millrace.lib.flow.tensor_array import TensorArray
 
 
@@ -55,7 +55,7 @@ class Loop:
             position, found = 0, []
             for value, size in zip(nest.flatten(self.variables), self.flat.sizes, strict=True):
                 dims = [t.dims for t in self.start[position : position + size]]
-                found += _growing(dims) if is_sparse(value) else dims
+                found += value.part_dims(shapes.as_dims(value.shape)) if grows(value) else dims
                 position += size
             return found
         nest.assert_same_structure(plain(self.variables), plain(given))
@@ -134,7 +134,7 @@ class Loop:
         nest.assert_same_structure(list(plain(self.variables)), list(plain(values)))
         leaves = [
             convert.to_tensor(v, t.dtype.base_dtype if not isinstance(v, Tensor) and _is_number(v) else None)
-            if not hasattr(v, "with_flow") and not hasattr(v, "indices")
+            if not hasattr(v, "with_flow") and not isinstance(v, CompositeTensor)
             else v
             for v, t in zip(nest.flatten(values), self._first_components(), strict=True)
         ]
@@ -169,22 +169,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, bool | int | float)
 
 
-def _growing(dims: list[shapes.Dims]) -> list[shapes.Dims]:
-    """The shapes of a sparse tensor's parts, but for the number of its elements."""
-    indices, _, dense_shape = dims
-    return [None if indices is None else (None, indices[1]), (None,), dense_shape]
-
-
 def _component_dims(value: Any, dims: shapes.Dims) -> list[shapes.Dims]:
     if isinstance(value, TensorArray):
         return [value.flow.dims]
-    if isinstance(value, IndexedSlices):
-        first = None if dims is None else (dims[0],)
-        parts: list[shapes.Dims] = [dims, first]
-        return parts if value.dense_shape is None else [*parts, None if dims is None else (len(dims),)]
-    if hasattr(value, "dense_shape"):
-        rank = None if dims is None else len(dims)
-        return [(None, rank), (None,), (rank,)]
+    if isinstance(value, CompositeTensor):
+        return value.part_dims(dims)
     return [dims]
 
 

@@ -19,6 +19,7 @@ from millrace.building.scopes import colocate_with, name_scope
 from millrace.core import dtypes, nest, shapes
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
+from millrace.lib.autograph.gate import prepared
 from millrace.lib.layers import constraints, penalties, settings, tracking
 from millrace.lib.layers.node import Node, at, history, int_shape, mask_of, reachable_from, reaches_history
 from millrace.lib.layers.registry import calls
@@ -590,7 +591,7 @@ class Layer(Module):
         return outputs
 
     def _computed(self, inputs: Any, args: Any, kwargs: Any) -> Any:
-        outputs = self.call(inputs, *args, **kwargs)
+        outputs = prepared(self.call)(inputs, *args, **kwargs)
         if outputs is None:
             raise ValueError(
                 "A layer's `call` method should return a Tensor or a list of Tensors, not None "

@@ -14,7 +14,7 @@ from millrace.lib.metrics.confusion import confusion_matrix
 from millrace.lib.metrics.inputs import merged, metric_variable, ratio, registered
 from millrace.lib.variables.assigning import assign_add, scatter_add
 from millrace.lib.variables.scope import variable_scope
-from millrace.opkit.rules.array_idioms import size_tensor
+from millrace.opkit.rules.idioms import size_tensor
 from millrace.ops.array.constant import ones
 from millrace.ops.array.fill import ones_like
 from millrace.ops.math.cast import cast
@@ -58,15 +58,37 @@ def mean_iou(
     with variable_scope(name, "mean_iou", (predictions, labels, weights)):
         labels, predictions = convert_to_tensor(labels), convert_to_tensor(predictions)
         merged(predictions, labels)
-        matrix = metric_variable([num_classes, num_classes], float64, name="total_confusion_matrix")
-        predictions, labels = cast(predictions, int64), cast(labels, int64)
-        classes = cast(num_classes, int64)
-        predictions, labels = _flat(predictions), _flat(labels)
-        weights = None if weights is None else _flat(convert_to_tensor(weights))
-        step = confusion_matrix(labels, predictions, classes, weights=weights, dtype=float64)
-        update = assign_add(matrix, step)
+        matrix, update = total_confusion(labels, predictions, num_classes, weights)
         value = _mean_of_classes(matrix)
         return registered(value, update, metrics_collections, updates_collections)
+
+
+@public("python.ops.metrics_impl._streaming_confusion_matrix")
+def total_confusion(
+    labels: Any, predictions: Any, num_classes: int, weights: Any = None
+) -> tuple[Any, Tensor]:
+    """How often each label got each prediction, over all batches so far.
+
+    Args:
+      labels: `[...]`, integers in [0, num_classes).
+      predictions: same shape, integers in [0, num_classes).
+      num_classes: the number of classes.
+      weights: `[...]`, what each example counts; default 1.
+
+    Returns:
+      The variable of the counts, `[num_classes, num_classes]` float64, a row a label, and the update, which
+      gives it with this batch.
+
+    Raises:
+      InvalidArgumentError: when run, if a class is out of range.
+    """
+    matrix = metric_variable([num_classes, num_classes], float64, name="total_confusion_matrix")
+    predictions, labels = cast(predictions, int64), cast(labels, int64)
+    classes = cast(num_classes, int64)
+    predictions, labels = _flat(predictions), _flat(labels)
+    weights = None if weights is None else _flat(convert_to_tensor(weights))
+    step = confusion_matrix(labels, predictions, classes, weights=weights, dtype=float64)
+    return matrix, assign_add(matrix, step)
 
 
 def _mean_of_classes(matrix: Any) -> Tensor:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from millrace.core import protos
+from millrace.core.errors import refusal
+from millrace.core.parsing import parsed
 from millrace.opkit.image import png
 
 # Below this a picture counts as blank, and is not scaled up.
@@ -108,3 +110,15 @@ def sound(samples: np.ndarray, sample_rate: float) -> Any:
         encoded_audio_string=file.getvalue(),
         content_type="audio/wav",
     )
+
+
+def metadata(data: bytes) -> Any:
+    """The `SummaryMetadata` that bytes hold.
+
+    Raises:
+      InvalidArgumentError: they are not such a message.
+    """
+    try:
+        return parsed(protos.SummaryMetadata, data, "The metadata of a summary")
+    except ValueError as error:
+        raise refusal(str(error)) from None

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import errors, protos, tensor_proto
+from millrace.core import protos, tensor_proto
 from millrace.core.dtypes import ALL, BOOL, REAL, float16, float32, float64, string, uint8
 from millrace.core.errors import refusal
 from millrace.graph.attrs import count, integer, number, tensor
@@ -14,10 +14,6 @@ from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.records import summary_values
 from millrace.opkit.text.pieces import objects, strings
-
-
-def _refused(rule: str) -> errors.InvalidArgumentError:
-    return refusal(rule)
 
 
 def _serialized(summary: Any) -> np.ndarray:
@@ -28,7 +24,7 @@ def _tag(tag: Any) -> str:
     """The one string that a tag holds."""
     found = strings(tag)
     if found.ndim != 0:
-        raise _refused(f"tag must be a scalar. Received: shape {list(found.shape)}")
+        raise refusal(f"tag must be a scalar. Received: shape {list(found.shape)}")
     return found[()].decode("utf-8", "replace")
 
 
@@ -48,7 +44,7 @@ class ScalarSummary:
         tags, values = strings(tags), np.asarray(values)
         if tags.shape != values.shape:
             first = f" (tag '{tags.flat[0].decode('utf-8', 'replace')}')" if tags.size else ""
-            raise _refused(
+            raise refusal(
                 f"tags and values not the same shape: {list(tags.shape)} != {list(values.shape)}{first}"
             )
         summary = protos.Summary()
@@ -73,9 +69,9 @@ class HistogramSummary:
     def kernel(xp, tag, values):
         name, values = _tag(tag), np.asarray(values, np.float64)
         if np.isnan(values).any():
-            raise _refused(f"Nan in summary histogram for: {name}")
+            raise refusal(f"Nan in summary histogram for: {name}")
         if np.isinf(values).any():
-            raise _refused(f"Infinity in summary histogram for: {name}")
+            raise refusal(f"Infinity in summary histogram for: {name}")
         summary = protos.Summary()
         summary.value.add(tag=name, histo=summary_values.histogram(values))
         return _serialized(summary)
@@ -98,10 +94,10 @@ class ImageSummary:
 
     def kernel(xp, tag, tensor, max_images, bad_color):
         if tensor.ndim != 4 or tensor.shape[3] not in (1, 3, 4):
-            raise _refused(f"Tensor must be 4-D with last dim 1, 3, or 4, not {list(tensor.shape)}")
+            raise refusal(f"Tensor must be 4-D with last dim 1, 3, or 4, not {list(tensor.shape)}")
         depth = tensor.shape[3]
         if bad_color.ndim != 1 or len(bad_color) < depth:
-            raise _refused(f"bad_color must have at least {depth} channels. Received: {bad_color.tolist()}")
+            raise refusal(f"bad_color must have at least {depth} channels. Received: {bad_color.tolist()}")
         summary = protos.Summary()
         for name, pixels in zip(
             _numbered(_tag(tag), "image", min(len(tensor), max_images), max_images), tensor, strict=False
@@ -114,9 +110,9 @@ class ImageSummary:
 
 def _sounds(tag: Any, tensor: Any, sample_rate: float, max_outputs: int) -> np.ndarray:
     if tensor.ndim not in (2, 3):
-        raise _refused(f"input tensor must be 3-dimensional or 2-dimensional: {list(tensor.shape)}")
+        raise refusal(f"input tensor must be 3-dimensional or 2-dimensional: {list(tensor.shape)}")
     if sample_rate <= 0:
-        raise _refused(f"sample_rate must be > 0. Received: {sample_rate}")
+        raise refusal(f"sample_rate must be > 0. Received: {sample_rate}")
     waves = tensor if tensor.ndim == 3 else tensor[:, :, np.newaxis]
     summary = protos.Summary()
     names = _numbered(_tag(tag), "audio", min(len(waves), max_outputs), max_outputs)
@@ -186,7 +182,7 @@ class TensorSummaryV2:
     def kernel(xp, tag, tensor, serialized_summary_metadata, T):
         summary = protos.Summary()
         value = summary.value.add(tag=_tag(tag), tensor=_message(tensor, T))
-        value.metadata.ParseFromString(strings(serialized_summary_metadata)[()])
+        value.metadata.CopyFrom(summary_values.metadata(strings(serialized_summary_metadata)[()]))
         return _serialized(summary)
 
     grad = NOT_DIFFERENTIABLE
@@ -206,10 +202,10 @@ class MergeSummary:
             try:
                 summary.ParseFromString(text)
             except Exception:
-                raise _refused("Could not parse one of the summary inputs") from None
+                raise refusal("Could not parse one of the summary inputs") from None
             for value in summary.value:
                 if value.tag in seen:
-                    raise _refused(f"Duplicate tag {value.tag} found in summary inputs")
+                    raise refusal(f"Duplicate tag {value.tag} found in summary inputs")
                 seen.add(value.tag)
             merged.MergeFrom(summary)
         return _serialized(merged)

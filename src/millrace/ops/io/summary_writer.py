@@ -11,9 +11,11 @@ import numpy as np
 from millrace.core import errors, protos, tensor_proto
 from millrace.core.dtypes import REAL
 from millrace.core.errors import refusal
+from millrace.core.parsing import parsed
 from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.attrs import integer, text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
+from millrace.opkit.records import summary_values
 from millrace.opkit.records.event_file import EventFile
 from millrace.opkit.records.summary_values import histogram, picture, sound
 from millrace.opkit.state.resource import Resource, of
@@ -213,7 +215,7 @@ class WriteSummary:
         value = protos.Summary.Value(tag=_text(tag), tensor=tensor_proto.encode(np.asarray(tensor), T))
         metadata = strings(summary_metadata)[()]
         if metadata:
-            value.metadata.ParseFromString(metadata)
+            value.metadata.CopyFrom(summary_values.metadata(metadata))
         return _write(writer, step, value)
 
     grad = NOT_DIFFERENTIABLE
@@ -242,7 +244,11 @@ class ImportEvent:
         return []
 
     def kernel(xp, writer, event):
-        of(Writer, writer).event(protos.Event.FromString(strings(event)[()]))
+        try:
+            message = parsed(protos.Event, strings(event)[()], "The event")
+        except ValueError as error:
+            raise refusal(str(error)) from None
+        of(Writer, writer).event(message)
         return []
 
     grad = NOT_DIFFERENTIABLE

@@ -12,6 +12,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import convert_to_tensor
+from millrace.building.dispatch import elementwise, overridable
 from millrace.building.scopes import name_scope
 from millrace.core import shapes
 from millrace.core.dtypes import COMPLEX, INDEX, bool_, float32, float64, int8, int16, int32, int64
@@ -56,6 +57,7 @@ class StringJoin:
 
 
 @public("string_join", "strings.join")
+@elementwise("list")
 def string_join(inputs: Any, separator: str = "", name: str | None = None) -> Tensor:
     """Joins strings element by element.
 
@@ -90,6 +92,7 @@ class ReduceJoin:
 
 
 @public("reduce_join", "strings.reduce_join")
+@overridable
 def reduce_join(
     inputs: Any,
     axis: Any = None,
@@ -176,6 +179,7 @@ class StringStrip:
 
 
 @public("string_strip", "strings.strip")
+@elementwise("unary")
 def string_strip(input: Any, name: str | None = None) -> Tensor:
     """Strings without white space at both ends; same shape as `input`."""
     return apply(StringStrip, input, name=name)
@@ -194,6 +198,7 @@ class StringLength:
 
 
 @public("strings.length")
+@elementwise("unary")
 def length(input: Any, name: str | None = None, unit: str = "BYTE") -> Tensor:
     """Length of each string in bytes, or in characters with `unit="UTF8_CHAR"`; int32, same shape."""
     return apply(StringLength, input, unit=unit, name=name)
@@ -213,6 +218,7 @@ class Substr:
 
 
 @public("substr", "strings.substr")
+@elementwise("unary")
 def substr(input: Any, pos: Any, len: Any, name: str | None = None, unit: str = "BYTE") -> Tensor:
     """The part of each string from `pos` on, at most `len` long.
 
@@ -273,6 +279,7 @@ class StaticRegexReplace:
 
 
 @public("regex_replace", "strings.regex_replace")
+@elementwise("unary")
 def regex_replace(
     input: Any, pattern: Any, rewrite: Any, replace_global: bool = True, name: str | None = None
 ) -> Tensor:
@@ -327,6 +334,7 @@ class StaticRegexFullMatch:
 
 
 @public("strings.regex_full_match")
+@elementwise("unary")
 def regex_full_match(input: Any, pattern: Any, name: str | None = None) -> Tensor:
     """Whether a regular expression (RE2 syntax) matches each whole string; bool, same shape as `input`."""
     if isinstance(pattern, str | bytes):
@@ -352,6 +360,7 @@ class StringToHashBucket:
 
 
 @public("string_to_hash_bucket", "strings.to_hash_bucket")
+@elementwise("unary")
 def string_to_hash_bucket(
     string_tensor: Any = None, num_buckets: int | None = None, name: str | None = None, input: Any = None
 ) -> Tensor:
@@ -383,6 +392,7 @@ class StringToHashBucketFast:
 
 
 @public("string_to_hash_bucket_fast", "strings.to_hash_bucket_fast")
+@elementwise("unary")
 def string_to_hash_bucket_fast(input: Any, num_buckets: int, name: str | None = None) -> Tensor:
     """Hashes strings to bucket numbers, quickly and always alike.
 
@@ -418,6 +428,7 @@ class StringToHashBucketStrong:
 
 
 @public("string_to_hash_bucket_strong", "strings.to_hash_bucket_strong")
+@elementwise("unary")
 def string_to_hash_bucket_strong(input: Any, num_buckets: int, key: Any, name: str | None = None) -> Tensor:
     """Hashes strings to bucket numbers that nobody can steer who lacks the key.
 
@@ -453,6 +464,7 @@ class StringToNumber:
 
 
 @public("string_to_number", "strings.to_number")
+@elementwise("unary")
 def string_to_number(
     string_tensor: Any = None, out_type: Any = float32, name: str | None = None, input: Any = None
 ) -> Tensor:
@@ -496,6 +508,7 @@ class AsString:
 
 
 @public("as_string", "strings.as_string", "dtypes.as_string")
+@elementwise("unary")
 def as_string(
     input: Any,
     precision: int = -1,

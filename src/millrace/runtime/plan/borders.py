@@ -12,6 +12,7 @@ The graph's own operations and bodies stay as they are: what is made here belong
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -51,6 +52,7 @@ class BodyUse:
       rereads: captured reads of variables that the operation writes, and the references that they read.
       fixed: arguments whose values are fed, so that they are not read anew.
       written: the cells that operations inside write.
+      apart: those of them whose reads at the start see an earlier version than the writes begin with.
       plan: the runtime's, not simplified, made when it is asked for.
       forms: simplified plans by the shapes of the arguments.
     """
@@ -74,6 +76,7 @@ class BodyUse:
         self.fixed = fixed
         self.rereads: dict[Tensor, Tensor] = {}
         self.written = _written(reach)
+        self.apart: frozenset[str] = frozenset()
         self.plan: Any = None
         self.forms: dict[Any, Any] = {}
 
@@ -87,12 +90,18 @@ class BodyUse:
         for outer, inside in self.captures if written else ():
             source: Tensor | None = outer
             while source is not None and source.op.type == "BodyArg" and source.op.body is not None:
-                source = source.op.body.outer(source)
+                source = source.op.body.outer_of(source)
             if source is None or inside in self.fixed or not is_variable_read(source.op):
                 continue
             variable = variable_of(source.op.inputs[0])
             if variable is not None and cell_key(variable) in written:
                 self.rereads[inside] = source.op.inputs[0]
+
+    def reading_earlier(self, cells: frozenset[str]) -> BodyUse:
+        """The same, where reads at the start see another version of `cells` than the writes begin with."""
+        other = copy.copy(self)
+        other.apart, other.plan, other.forms = cells, None, {}
+        return other
 
 
 class LoweredOperation(Operation):
@@ -100,10 +109,23 @@ class LoweredOperation(Operation):
 
     Attributes:
       origin: the graph's operation.
+      apart: the same with the cells that it reads and writes apart, by these cells.
     """
 
-    __slots__ = ("origin",)
+    __slots__ = ("apart", "origin")
     origin: Operation
+    apart: dict[frozenset[str], LoweredOperation]
+
+    def reading_earlier(self, cells: frozenset[str]) -> LoweredOperation:
+        """The same, where reads at the start see another version of `cells` than the writes begin with."""
+        known = self.apart.get(cells)
+        if known is None:
+            known = self.apart[cells] = copy.copy(self)
+            known.attrs = {
+                name: value.reading_earlier(cells) if isinstance(value, BodyUse) else value
+                for name, value in self.attrs.items()
+            }
+        return known
 
     def __eq__(self, other: object) -> bool:
         return other is self.origin or other is self
@@ -243,7 +265,8 @@ class _Lower(abc.ABC):
         op = self.op
         made = LoweredOperation()
         made.graph, made.opdef, made.name, made.id = op.graph, op.opdef, op.name, op.id
-        made.device, made.body, made.frames, made.origin = op.device, op.body, op.frames, op
+        made.device, made.body, made.frames = op.device, op.body, op.frames
+        made.origin, made.apart = op, {}
         made.inputs = tuple(inputs)
         made.outputs = [op.outputs[i] for i in outputs]
         outside = [c for use in uses for c in use.reach.outside]

@@ -16,20 +16,33 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from millrace.core import errors, shapes
 from millrace.exchange.tokens import needs_tokens
 from millrace.graph.operation import Operation, is_ref
 from millrace.graph.references import VARIABLE_TYPES, cell_key, is_variable_read, passed_on, variable_of
 from millrace.graph.tensor import Tensor
-from millrace.runtime.plan.borders import BodyUse, Lowering, bodies_of
+from millrace.runtime.plan.borders import BodyUse, LoweredOperation, Lowering, bodies_of
 
+_EARLIER = "\0earlier"  # marks, behind a cell's key, the version that a body's reads see before its writes
 _TOKENS = "it is old control flow, which runs as a whole, by tokens"
 
 
 class NeedsTokens(errors.UnimplementedError):
     """A run needs old control flow, for which there is no plan."""
+
+
+class Room(NamedTuple):
+    """How long a tensor array gets that grows while a loop writes to it, or how often such a loop runs.
+
+    Attributes:
+      size: at most.
+      exact: at last it has that size, or it runs as often.
+    """
+
+    size: int
+    exact: bool
 
 
 @dataclass(slots=True)
@@ -44,6 +57,7 @@ class Step:
         bodies).
       new_state: value ids of the cells' next versions, in the order in which the kernel returns them.
       dims: the shapes of the inputs where the feeds have made them more exact; what bodies are planned for.
+      room: for a tensor array that grows and the loop that writes to it, where that is known.
     """
 
     op: Operation
@@ -52,6 +66,7 @@ class Step:
     state: list[int] = field(default_factory=list[int])
     new_state: list[int] = field(default_factory=list[int])
     dims: tuple[shapes.Dims, ...] | None = None
+    room: Room | None = None
 
     @property
     def takes(self) -> list[int]:
@@ -184,9 +199,11 @@ class _Versions:
         fetches: Sequence[Any],
         feeds: Sequence[Tensor],
         rereads: dict[Tensor, Tensor],
+        apart: frozenset[str] = frozenset(),
     ) -> None:
         self.order = order
         self.rereads = rereads
+        self.apart = apart
         self.constants: dict[int, Any] = {}
         self.variables: dict[Tensor, Operation | None] = {}
         self.fetches = fetches
@@ -195,6 +212,7 @@ class _Versions:
         self.fed = frozenset(feeds)
         self._fed_refs = frozenset(t for t in feeds if is_ref(t.dtype) and t.op.type != "BodyArg")
         self._fed_of: dict[Tensor, Tensor | None] = {}
+        self.held: dict[Tensor, int] = {}  # a lock -> the writes before it was last freed
         self.dims: dict[int, shapes.Dims] = {}
         self.tensors: dict[int, Tensor] = {}
         self.steps: list[Step] = []
@@ -227,7 +245,7 @@ class _Versions:
             self._visit(op)
         finals = [self._fetched(f) for f in self.fetches]
         for use in self.cells.values():
-            history = self.history.get(use.key)
+            history = self.history.get(use.key.removesuffix(_EARLIER))  # the next round of a loop sees all
             use.final = history[-1][1] if history else use.initial
         return Plan(
             self.feeds,
@@ -268,6 +286,8 @@ class _Versions:
             before |= after.get(tensor.op, 0)
         for control in op.control_inputs:
             before |= after.get(control, 0)
+        if op.type == "MutexLock":  # what the lock was held for before
+            before |= self.held.get(op.inputs[0], 0)
         if op.type in VARIABLE_TYPES:
             if before:
                 after[op] = before
@@ -286,6 +306,8 @@ class _Versions:
             if before:
                 after[op] = before
             return
+        if opdef.has_body:
+            op = self._told_apart(op, before)
         step = Step(op, [], [])
         written: list[str] = []
         for position, tensor in enumerate(op.inputs):
@@ -299,7 +321,8 @@ class _Versions:
                 if changed:
                     step.state.append(self._current(key, owner, must_exist=False))
                 else:  # bodies that only read are readers like any other
-                    step.state.append(self._seen(key, owner, before, must_exist=False))
+                    plain = key.removesuffix(_EARLIER)
+                    step.state.append(self._seen(plain, owner, before, must_exist=False))
                 written.append(key if changed else "")
         outputs_are_versions = bool(opdef.writes)
         for tensor in op.outputs:
@@ -312,7 +335,18 @@ class _Versions:
             self._write(op, step, written, before, outputs_are_versions)
         elif before:
             after[op] = before
+            if op.type == "ConsumeMutexLock":
+                self.held[op.inputs[0].op.inputs[0]] = before
         self.steps.append(step)
+
+    def _told_apart(self, op: Operation, before: int) -> Operation:
+        """An operation with bodies, as one that sees earlier versions of some cells than it goes on from."""
+        cells = frozenset(
+            key
+            for key, (owner, changed) in body_cells(op).items()
+            if changed and self._seen(key, owner, before, False) != self._current(key, owner, False)
+        )
+        return op.reading_earlier(cells) if cells and isinstance(op, LoweredOperation) else op
 
     def _write(self, op: Operation, step: Step, written: list[str], before: int, is_write: bool) -> None:
         for k, key in enumerate(written):
@@ -434,10 +468,10 @@ class _Versions:
         return self._seen(cell_key(variable), variable, before, must_exist)
 
     def _seen(self, key: str, op: Operation, before: int, must_exist: bool) -> int:
-        use = self._use(key, op)
         for bit, version in reversed(self.history.get(key, ())):
             if before & bit:
                 return version
+        use = self._use(key + _EARLIER if key in self.apart else key, op)
         use.must_exist |= must_exist
         return use.initial
 
@@ -465,7 +499,7 @@ def body_cells(op: Operation) -> dict[str, tuple[Operation, bool]]:
     found: dict[str, tuple[Operation, bool]] = {}
     for body in bodies_of(op):
         for use in body_plan(body).cells:
-            changed = use.final != use.initial
+            changed = use.final != use.initial and not use.key.endswith(_EARLIER)
             found[use.key] = (use.op, changed or (use.key in found and found[use.key][1]))
     return found
 
@@ -489,7 +523,7 @@ def with_bodies(value: Any, bind: Callable[[BodyUse], Any]) -> Any:
 
 def new_body_plan(body: BodyUse) -> Plan:
     """A plan of a body, not simplified."""
-    return _Versions(in_order(body.reach.ops), body.outputs, body.feeds, body.rereads).plan()
+    return _Versions(in_order(body.reach.ops), body.outputs, body.feeds, body.rereads, body.apart).plan()
 
 
 def body_plan(body: BodyUse) -> Plan:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from millrace.core import dtypes, shapes
 from millrace.core.kinds import LISTS
 from millrace.graph.operation import Operation, group
+from millrace.graph.tensor import Tensor
 from millrace.runtime.plan.borders import BodyUse, bodies_of
 from millrace.runtime.plan.planner import Plan, Step
 from millrace.runtime.plan.simplify import body_form
 
 CALLS_PYTHON = frozenset(("PyFunc", "PyFuncStateless"))  # a program's own functions
+_SHARED = "it shares a tensor array, a stack or what a branch keeps with a host step"
 _SHAPE_FACTS = frozenset(("Shape", "ShapeN", "Size", "Rank"))
 
 
@@ -65,31 +67,85 @@ def split(plan: Plan, whole: bool = True) -> list[Step | Segment]:
 def host_reasons(plan: Plan) -> list[str]:
     """For each step why it cannot be part of a compiled program; empty where it can.
 
-    Stacks and tensor arrays have another form in either tier, so all steps that hand one on stay together.
+    Stacks and tensor arrays have another form in either tier, and what a branch that was not taken would have
+    kept is there in a program alone, so all steps that hand one on stay together; only what a loop without a
+    gradient has made of an array may leave a program.
     """
     known = set(plan.constants)
     varying: set[int] = set()
     reasons = [_reason(plan, step, known, varying) for step in plan.steps]
-    users: dict[int, list[int]] = {}
-    for i, step in enumerate(plan.steps):
-        values = [
-            *zip(step.inputs, step.op.inputs, strict=False),
-            *zip(step.outputs, step.op.outputs, strict=False),
-        ]
-        for value, tensor in values:
-            if not tensor.dtype.is_numpy_compatible and value not in plan.constants:
-                users.setdefault(value, []).append(i)
-    neighbours: dict[int, set[int]] = {}
-    for steps in users.values():
-        for i in steps:
-            neighbours.setdefault(i, set()).update(steps)
+    arrays = _Arrays(plan)
+    for i in arrays.from_outside():  # from another part of the step, which gives what the interpreter knows
+        reasons[i] = reasons[i] or _SHARED
     waiting = [i for i, reason in enumerate(reasons) if reason]
     while waiting:
-        for k in neighbours.get(waiting.pop(), ()):
+        for k in arrays.bound_to(waiting.pop(), reasons):
             if not reasons[k]:
-                reasons[k] = "it shares a tensor array or stack with a host step"
+                reasons[k] = _SHARED
                 waiting.append(k)
     return reasons
+
+
+class _Arrays:
+    """The steps that hand stacks, tensor arrays and what branches keep on."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._makers: dict[int, int] = {}
+        self._takers: dict[int, list[int]] = {}
+        self._taken: dict[int, list[int]] = {}
+        self._made: dict[int, list[int]] = {}
+        self._plan = plan
+        for i, step in enumerate(plan.steps):
+            for value, tensor in zip(step.inputs, step.op.inputs, strict=False):
+                if _has_two_forms(tensor) and value not in plan.constants:
+                    self._takers.setdefault(value, []).append(i)
+                    self._taken.setdefault(i, []).append(value)
+            for value, tensor in zip(step.outputs, step.op.outputs, strict=False):
+                if _has_two_forms(tensor):
+                    self._makers[value] = i
+                    self._made.setdefault(i, []).append(value)
+
+    def from_outside(self) -> list[int]:
+        """The steps that take what another part has made."""
+        return [i for value in self._plan.feeds for i in self._takers.get(value, ())]
+
+    def bound_to(self, i: int, reasons: Sequence[str]) -> list[int]:
+        """The steps that run on the host where step `i` does."""
+        found: list[int] = []
+        for value in self._made.get(i, ()):
+            found += self._takers.get(value, ())
+        for value in self._taken.get(i, ()):
+            maker = self._makers.get(value)
+            if maker is None:
+                found += self._takers[value]
+            elif not _may_leave(self._plan.steps[maker]):
+                found += [maker, *self._takers[value]]
+            elif self._plan.steps[maker].op.type == "TensorArrayV3" and self._all_on_host(maker, reasons):
+                found.append(maker)
+        return found
+
+    def _all_on_host(self, maker: int, reasons: Sequence[str]) -> bool:
+        return all(reasons[k] for value in self._made[maker] for k in self._takers.get(value, ()))
+
+
+def _has_two_forms(tensor: Tensor) -> bool:
+    """Whether the tiers know it otherwise: a stack, a tensor array, or what a branch keeps for a gradient,
+    where the other branch has nothing to give.
+    """
+    op = tensor.op
+    if not tensor.dtype.is_numpy_compatible:
+        return True
+    if op.type != "If":
+        return False
+    branches = (op.attrs["then_branch"], op.attrs["else_branch"])
+    return any(branch.outputs[tensor.value_index].op.type == "Nothing" for branch in branches)
+
+
+def _may_leave(step: Step) -> bool:
+    """True where a compiled program gives the tensor arrays that a step makes in a form for the host."""
+    if step.op.type == "TensorArrayV3":
+        return True
+    return step.op.type == "While" and len(step.op.outputs) == step.op.attrs["carried"]
 
 
 def _reason(plan: Plan, step: Step, known: set[int], varying: set[int]) -> str:
@@ -129,6 +185,14 @@ def host_reason(plan: Plan, step: Step, known: set[int]) -> str:
         known.update(step.outputs)
     if opdef.name == "Assert" and _shows_no_strings(plan, step):
         return ""
+    if (
+        opdef.name == "TensorArrayV3"
+        and op.attrs["dynamic_size"]
+        and (step.room is None or step.room.size < 0)
+    ):
+        return "how long it gets depends on values"
+    if op.type == "While" and not _may_leave(step) and step.room is not None and not step.room.exact:
+        return "how often it runs depends on values"
     if opdef.blocking and opdef.name not in CALLS_PYTHON:
         return "waits for other threads"
     if opdef.host:

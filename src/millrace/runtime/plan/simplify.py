@@ -16,7 +16,8 @@ from millrace.core.kinds import LISTS
 from millrace.graph.operation import Operation, group
 from millrace.graph.tensor import Tensor
 from millrace.runtime.plan.borders import BodyUse, bodies_of
-from millrace.runtime.plan.planner import Plan, Step, new_body_plan
+from millrace.runtime.plan.planner import Plan, Room, Step, new_body_plan
+from millrace.runtime.plan.trips import follow as trips_of
 
 _LARGEST_FOLD = 1 << 20  # bytes: beyond it a constant costs more memory than computing it costs time
 _BY_IDENTITY: tuple[type, ...] = (np.ndarray, Body, BodyUse, list)
@@ -48,6 +49,7 @@ class _Simplifier:
         self.seen: dict[Any, list[int]] = {}
         self.interned: dict[Any, int] = {}
         self.sizes: dict[int, np.ndarray] = {}  # handle of a tensor array of fixed size -> that size
+        self.growing: dict[int, tuple[Step, int]] = {}  # a tensor array that grows -> what made it, its size
 
     def run(self, dropped: list[tuple[str, Operation]]) -> None:
         plan = self.plan
@@ -74,6 +76,8 @@ class _Simplifier:
         opdef = op.opdef
         if self.infer:
             infer(self.plan, step)
+        if self.growing and op.type == "While" and not op.attrs["scanned"]:
+            self._fill(step)
         if not opdef.pure or opdef.has_body:
             return ""
         if not step.outputs:
@@ -126,11 +130,14 @@ class _Simplifier:
             self._constant(step.outputs[0], np.array(len(dims), np.int32))
             return True
         constants = plan.constants
-        if name == "TensorArrayV3" and step.inputs[0] in constants and not op.attrs["dynamic_size"]:
-            self.sizes[step.outputs[0]] = constants[step.inputs[0]]
-        if name == "TensorArraySizeV3" and step.inputs[0] in self.sizes:
-            self._constant(step.outputs[0], np.asarray(self.sizes[step.inputs[0]], np.int32))
-            return True
+        if name == "TensorArrayV3" and step.inputs[0] in constants:
+            self._array(step, constants[step.inputs[0]])
+        if name == "TensorArraySizeV3":
+            handle, flow = step.inputs
+            size = self.growing[flow][1] if flow in self.growing else self.sizes.get(handle)
+            if size is not None:
+                self._constant(step.outputs[0], np.asarray(size, np.int32))
+                return True
         if not step.inputs or any(v not in constants for v in step.inputs):
             return False
         if not all(t.dtype.is_numpy_compatible for t in op.outputs):
@@ -147,6 +154,31 @@ class _Simplifier:
         for value, array in zip(step.outputs, results, strict=True):
             self._constant(value, array)
         return True
+
+    def _array(self, step: Step, size: np.ndarray) -> None:
+        """Notes a tensor array whose size is known."""
+        if not step.op.attrs["dynamic_size"]:
+            self.sizes[step.outputs[0]] = size
+        elif size >= 0:
+            self.growing[step.outputs[1]] = step, int(size)
+
+    def _fill(self, step: Step) -> None:
+        """Finds out how long the tensor arrays get that a loop writes to."""
+        growing = {v: size for v, (_, size) in self.growing.items() if v in step.inputs}
+        bodies = [body_form(step.op, step.op.attrs[name], step.dims) for name in ("cond", "body")]
+        trips = trips_of(step, self.plan, (bodies[0], bodies[1]), growing) if growing else None
+        if trips is None:
+            return
+        step.room = Room(trips.most, trips.exact)
+        for before, after, size in zip(step.inputs, step.outputs, trips.sizes, strict=False):
+            if size is None:
+                continue
+            maker = self.growing[before][0]
+            room = Room(size, trips.exact)
+            # an array of one size in one loop and of another in the next is the interpreter's
+            maker.room = room if maker.room in (None, room) else Room(-1, False)
+            if trips.exact:
+                self.growing[after] = maker, size
 
     def _merge(self, step: Step) -> bool:
         """Uses the results of an equal step done before."""

@@ -92,7 +92,7 @@ def run_steps(
     shared |= _rounded(steps)
     done: set[int] = set()
     for step in steps:
-        checks.op = step.op
+        checks.op, checks.room = step.op, step.room
         if not done.isdisjoint(step.outputs):
             continue
         layer = joined.get(step.outputs[0]) if joined and step.outputs else None

@@ -206,7 +206,8 @@ class _Executable:
             results = self.compiled(*values)
         if results and any(type(value) is np.ndarray for value in values):
             # XLA reads a fed array while it runs, and afterwards it is the caller's to change.
-            results[0].block_until_ready()
+            first = results[0]
+            first.block_until_ready() if isinstance(first, jax.Array) else jax.block_until_ready(first)
         if self._checks:
             raise_failed(self._checks, results.pop())
         return results

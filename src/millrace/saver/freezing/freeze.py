@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from millrace.core import protos
+from millrace.core.parsing import parsed
 from millrace.core.public import public
 from millrace.exchange.graph_util import convert_variables_to_constants
 from millrace.exchange.importer import import_graph_def
@@ -210,4 +211,4 @@ def _read_saver(path: str, binary: bool) -> Any:
 
     with open(path, "rb") as file:
         content = file.read()
-    return protos.SaverDef.FromString(content) if binary else text_format.Parse(content, protos.SaverDef())
+    return parsed(protos.SaverDef, content, path) if binary else text_format.Parse(content, protos.SaverDef())

@@ -10,6 +10,7 @@ from typing import Any
 
 from millrace.core import protos
 from millrace.core.file_errors import naming
+from millrace.core.parsing import parsed
 from millrace.graph.tensor import Tensor
 from millrace.opkit.checkpoint import files
 from millrace.saver.saved_model import constants
@@ -82,10 +83,8 @@ def asset_feeds(meta_graph: Any, export_dir: str, scope: str | None) -> dict[str
     """The paths of a loaded model's assets: names of tensors to what they must hold."""
     messages = list(meta_graph.asset_file_def)
     if not messages and constants.ASSETS_KEY in meta_graph.collection_def:
-        for packed in meta_graph.collection_def[constants.ASSETS_KEY].any_list.value:
-            message = protos.AssetFileDef()
-            message.MergeFromString(packed.value)
-            messages.append(message)
+        packed = meta_graph.collection_def[constants.ASSETS_KEY].any_list.value
+        messages = [parsed(protos.AssetFileDef, one.value, "An asset of the SavedModel") for one in packed]
     folder = os.path.join(export_dir, constants.ASSETS_DIRECTORY)
     found = {}
     for message in messages:

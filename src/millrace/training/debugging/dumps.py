@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from millrace.core import protos
+from millrace.core.parsing import parsed
 from millrace.core.public import public
 from millrace.exchange.tensor_messages import make_ndarray
 
@@ -43,7 +44,9 @@ class WatchKeyDoesNotExistInDebugDumpDirError(ValueError):
 @public("python.debug.load_tensor_from_event_file", "python.debug.lib.debug_data.load_tensor_from_event_file")
 def load_tensor_from_event_file(event_file_path: str) -> Any:
     """The array that a dump holds."""
-    return load_tensor_from_event(protos.Event.FromString(Path(event_file_path).read_bytes()))
+    return load_tensor_from_event(
+        parsed(protos.Event, Path(event_file_path).read_bytes(), str(event_file_path))
+    )
 
 
 @public("python.debug.load_tensor_from_event", "python.debug.lib.debug_data.load_tensor_from_event")
@@ -117,7 +120,7 @@ class DebugDumpDir:
         ]
         self._data = sorted(data, key=lambda datum: datum.extended_timestamp)
         self._graphs: list[Any] = list(partition_graphs or ()) or [
-            protos.GraphDef.FromString(protos.Event.FromString(path.read_bytes()).graph_def)
+            parsed(protos.GraphDef, parsed(protos.Event, path.read_bytes(), str(path)).graph_def, str(path))
             for path in files
             if path.name.startswith(GRAPH)
         ]
@@ -347,7 +350,7 @@ class DebugDumpDir:
 
     def _messages(self, start: str) -> list[str]:
         files = sorted(Path(self._root).glob(f"{start}*"))
-        return [protos.Event.FromString(path.read_bytes()).log_message.message for path in files]
+        return [parsed(protos.Event, path.read_bytes(), str(path)).log_message.message for path in files]
 
 
 def _inputs(node: Any) -> Iterator[tuple[str, bool]]:
