@@ -1,8 +1,7 @@
-"""How many operations layers add: it decides the default seeds of all that follows, so a model starts from the
-weights of TensorFlow 1.15.
+"""How many operations layers add, which decides the default seeds of all that follows.
 
-`counts.json`: shape of the inputs without the batch, the layer, the operations of the graph after the call, and
-after its losses have been asked for; from TensorFlow 1.15.5.
+`counts.json`: shape of the inputs without the batch, the layer, the operations of the graph after the call,
+and after its losses have been asked for; from TensorFlow 1.15.5.
 """
 
 from __future__ import annotations
