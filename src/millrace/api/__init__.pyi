@@ -144,6 +144,7 @@ from millrace.lib.flow.control_flow import group as group
 from millrace.lib.flow.control_flow import switch_case as switch_case
 from millrace.lib.flow.control_flow import tuple_ as tuple
 from millrace.lib.flow.control_flow import while_loop as while_loop
+from millrace.lib.flow.critical_section import CriticalSection as CriticalSection
 from millrace.lib.flow.custom_gradient import custom_gradient as custom_gradient
 from millrace.lib.flow.custom_gradient import hessians as hessians
 from millrace.lib.flow.functional import foldl as foldl
@@ -151,6 +152,8 @@ from millrace.lib.flow.functional import foldr as foldr
 from millrace.lib.flow.functional import map_fn as map_fn
 from millrace.lib.flow.functional import scan as scan
 from millrace.lib.flow.tensor_array import TensorArray as TensorArray
+from millrace.lib.functions.polymorphic import function as function
+from millrace.lib.functions.vectorized import vectorized_map as vectorized_map
 from millrace.lib.input.accumulators import ConditionalAccumulator as ConditionalAccumulator
 from millrace.lib.input.accumulators import ConditionalAccumulatorBase as ConditionalAccumulatorBase
 from millrace.lib.input.accumulators import SparseConditionalAccumulator as SparseConditionalAccumulator
@@ -671,6 +674,7 @@ __all__ = [
     "ConditionalAccumulator",
     "ConditionalAccumulatorBase",
     "ConfigProto",
+    "CriticalSection",
     "DType",
     "DeviceSpec",
     "Dimension",
@@ -939,6 +943,7 @@ __all__ = [
     "floormod",
     "foldl",
     "foldr",
+    "function",
     "gather",
     "gather_nd",
     "get_collection",
@@ -1313,6 +1318,7 @@ __all__ = [
     "variance_scaling_initializer",
     "variant",
     "variant_ref",
+    "vectorized_map",
     "verify_tensor_all_finite",
     "version",
     "where",

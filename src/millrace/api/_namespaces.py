@@ -9,8 +9,6 @@ NAMESPACES = frozenset({
     "autograph.experimental",
     "bitwise",
     "compat",
-    "compat.v2",
-    "compat.v2.strings",
     "config",
     "config.experimental",
     "config.optimizer",

@@ -216,7 +216,7 @@ class _Walk:
     def _inputs(self, op: Operation) -> tuple[Tensor, ...]:
         """The inputs of `op`; for what a body around ys captured, the tensor outside that it stands for."""
         if op.type == "BodyArg" and op.body in self.around:
-            outer = op.body.outer(op.outputs[0])  # type: ignore[union-attr]
+            outer = op.body.outer_of(op.outputs[0])  # type: ignore[union-attr]
             return () if outer is None else (outer,)
         return op.inputs
 

@@ -465,7 +465,7 @@ def _variable_dims(handle: Tensor) -> Any:
         op = handle.op
         if op.opdef.name == "VarHandleOp":
             return op.attrs["shape"]
-        outer = op.inputs[0] if op.opdef.name == "Identity" else op.body.outer(handle) if op.body else None
+        outer = op.inputs[0] if op.opdef.name == "Identity" else op.body.outer_of(handle) if op.body else None
         if outer is None:
             return None
         handle = outer

@@ -1,10 +1,9 @@
-"""`FunctionGraph`: a function with a graph of its own, as datasets use them.
+"""`FunctionGraph`: a function with a graph of its own, as datasets and `Defun` use them.
 
-Unlike a `Body`, whose operations live in the graph around it, a function is drawn in a graph of its own,
-so that
-its operations take no names and no numbers from the program's graph. A tensor from outside is *captured*: an
-argument stands for it inside, and the operation that uses the function takes the outer tensor as one more
-input.
+Unlike a `Body`, whose operations live in the graph around it, a function is drawn in a graph of its own, so
+that its operations take no names and no numbers from the program's graph. A tensor from outside is
+*captured*: an argument stands for it inside, and the operation that uses the function takes the outer tensor
+as one more input.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from collections.abc import Generator
 from typing import Any
 
 from millrace.building.apply import apply
+from millrace.building.capturing import Capturing
 from millrace.building.create import create
 from millrace.core import dtypes, shapes
 from millrace.core.kinds import LISTS
@@ -24,27 +24,22 @@ from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 
 
-class FunctionGraph(Graph):
-    """A function of `inputs`, then `captures`, to `outputs`.
+class FunctionGraph(Capturing, Graph):
+    """A function that is a graph.
 
     Attributes:
       name: what a GraphDef calls it, before it is made unique.
       outer: the graph around it.
-      inputs: the tensors inside that stand for the explicit arguments.
-      captures: outer tensor -> the tensor inside that stands for it, in order of capture.
-      outputs: tensors inside, the results.
       made_at: where in the user's program it was made.
     """
 
     is_function = True
 
     def __init__(self, name: str, outer: Graph) -> None:
-        super().__init__()
+        Graph.__init__(self)
+        Capturing.__init__(self)
         self.name = name
         self.outer = outer
-        self.inputs: list[Tensor] = []
-        self.captures: dict[Tensor, Tensor] = {}
-        self.outputs: list[Tensor] = []
         self.seed = outer.seed
         self.made_at = location.capture()
         self._collections = outer._collections
@@ -61,12 +56,6 @@ class FunctionGraph(Graph):
         while isinstance(graph, FunctionGraph):
             graph = graph.outer
         return graph
-
-    def add_input(self, dtype: dtypes.DType, dims: shapes.Dims, name: str) -> Tensor:
-        """A new explicit argument, as a tensor inside."""
-        tensor = self._argument(dtype, dims, name)
-        self.inputs.append(tensor)
-        return tensor
 
     def capture(self, tensor: Tensor) -> Tensor:
         """The tensor inside that stands for `tensor`: itself where it is inside already.
@@ -95,11 +84,7 @@ class FunctionGraph(Graph):
         """The outer tensors that the function uses, in order of capture."""
         return list(self.captures)
 
-    def outer_of(self, inside: Tensor) -> Tensor | None:
-        """The outer tensor that `inside` stands for; None for an explicit argument."""
-        return next((outer for outer, tensor in self.captures.items() if tensor is inside), None)
-
-    def bind(self, outers: list[Tensor]) -> None:
+    def close_over(self, outers: list[Tensor]) -> None:
         """Takes the last arguments for those that stand for `outers`: a function that was read from a
         GraphDef.
         """

@@ -307,7 +307,11 @@ def shape_equals(tensor_proto: Any, shape: Any) -> bool:
 def get_collection_proto_type(collection_name: str) -> Any:
     """The type of a collection's messages, or None."""
     found = collection_proto(collection_name)
-    return None if found is None else found.message
+    if found is None or not isinstance(found.message, str):
+        return None if found is None else found.message
+    from millrace.core import protos  # here, since it needs protobuf
+
+    return getattr(protos, found.message)
 
 
 @public("python.framework.ops.get_to_proto_function")

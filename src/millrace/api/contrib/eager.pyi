@@ -14,7 +14,6 @@ from millrace.contributed.eager.modes import add_execution_callback as add_execu
 from millrace.contributed.eager.modes import async_clear_error as async_clear_error
 from millrace.contributed.eager.modes import async_wait as async_wait
 from millrace.contributed.eager.modes import clear_execution_callbacks as clear_execution_callbacks
-from millrace.contributed.eager.modes import defun as defun
 from millrace.contributed.eager.modes import errstate as errstate
 from millrace.contributed.eager.modes import execution_mode as execution_mode
 from millrace.contributed.eager.modes import inf_callback as inf_callback
@@ -38,6 +37,8 @@ from millrace.contributed.eager.objects import restore_variables_on_create as re
 from millrace.contributed.eager.objects import save_network_checkpoint as save_network_checkpoint
 from millrace.datasets.specs import TensorSpec as TensorSpec
 from millrace.lib.flow.custom_gradient import custom_gradient as custom_gradient
+from millrace.lib.functions.polymorphic import defun as defun
+from millrace.lib.functions.polymorphic import function as function
 from millrace.lib.platform.behavior import enable_eager_execution as enable_eager_execution
 from millrace.lib.platform.behavior import executing_eagerly as executing_eagerly
 from millrace.lib.platform.behavior import executing_eagerly as in_eager_mode
@@ -70,6 +71,7 @@ __all__ = [
     "errstate",
     "executing_eagerly",
     "execution_mode",
+    "function",
     "get_optimizer_variables",
     "gradients_function",
     "implicit_gradients",

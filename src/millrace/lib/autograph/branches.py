@@ -103,4 +103,4 @@ def choose(test: Any, then: Block, other: Block) -> Any:
     """`then() if test else other()`; of a tensor, `tf.cond`."""
     if not is_tensor(test):
         return then() if test else other()
-    return cond(test, lambda: as_tensors(then()), lambda: as_tensors(other()))
+    return cond(test, then, other)

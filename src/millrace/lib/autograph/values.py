@@ -23,8 +23,12 @@ class Missing:
 NOTHING = Missing("return value")  # the result of a function that has not returned yet
 
 
-def result(value: Any) -> Any:
-    """What a function returns: None where it has not returned anything."""
+def result(returned: Any, value: Any) -> Any:
+    """What a function returns: None where it has not returned anything.
+
+    The flag is taken along so that it leaves branches, as in TensorFlow, where default seeds count it.
+    """
+    del returned
     return None if value is NOTHING else value
 
 

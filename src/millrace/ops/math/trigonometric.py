@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.dispatch import elementwise
@@ -94,6 +96,22 @@ def _tanh_grad_kernel(xp, y, dy):
     return dy * (1 - y * y)
 
 
+def _bind_tanh_grad(dims, values, attributes):
+    """The kernel with one array instead of three."""
+    kind, first = attributes["T"], dims[0]
+    if kind not in (dtypes.float32, dtypes.float64) or not first or None in first or first != dims[1]:
+        return None
+    one = np.ones((), kind.np_dtype)
+
+    def kernel(y, dy):
+        z = y * y
+        np.subtract(one, z, out=z)
+        z *= dy
+        return z
+
+    return kernel
+
+
 def _tanh_grad_grad(op, d):
     y, dy = (conj(t) for t in op.inputs)
     with after(d):
@@ -117,7 +135,13 @@ Sinh = unary("Sinh", _CONTINUOUS, "sinh", _sinh_grad, "The hyperbolic sine.", __
 Cosh = unary("Cosh", _CONTINUOUS, "cosh", _cosh_grad, "The hyperbolic cosine.", __name__)
 Tanh = unary("Tanh", _CONTINUOUS, "tanh", _tanh_grad, "The hyperbolic tangent.", __name__)
 TanhGrad = gradient_of(
-    "TanhGrad", _CONTINUOUS, _tanh_grad_kernel, _tanh_grad_grad, "dy (1 - y**2).", __name__
+    "TanhGrad",
+    _CONTINUOUS,
+    _tanh_grad_kernel,
+    _tanh_grad_grad,
+    "dy (1 - y**2).",
+    __name__,
+    bind=_bind_tanh_grad,
 )
 Asinh = unary("Asinh", _CONTINUOUS, "arcsinh", _asinh_grad, "The inverse of the hyperbolic sine.", __name__)
 Acosh = unary("Acosh", _CONTINUOUS, "arccosh", _acosh_grad, "The inverse of the hyperbolic cosine.", __name__)
