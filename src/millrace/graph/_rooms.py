@@ -34,6 +34,7 @@ _TYPES = {
     "millrace.ops.flow.control_flow": "If Nothing StackConcat StackSplit Tick VariantSum VariantZeros While",
     "millrace.ops.flow.dataflow": "ControlTrigger Enter Exit LoopCond Merge NextIteration RefEnter RefExit RefMerge RefNextIteration RefSwitch StackCloseV2 StackPopV2 StackPushV2 StackV2 Switch TensorArrayGradV3",
     "millrace.ops.flow.logging": "Assert Print PrintV2",
+    "millrace.ops.flow.mutex": "ConsumeMutexLock MutexLock MutexV2",
     "millrace.ops.flow.numeric_check": "CheckNumerics",
     "millrace.ops.flow.replicas": "CollectiveReduce",
     "millrace.ops.flow.script": "PyFunc PyFuncStateless",
@@ -77,7 +78,7 @@ _TYPES = {
     "millrace.ops.math.clustering": "KMC2ChainInitialization KmeansPlusPlusInitialization NearestNeighbors",
     "millrace.ops.math.comparison": "ApproximateEqual Equal Greater GreaterEqual IsFinite IsInf IsNan Less LessEqual LogicalAnd LogicalNot LogicalOr NotEqual",
     "millrace.ops.math.complex": "Angle Complex ComplexAbs Conj Imag Real",
-    "millrace.ops.math.counting": "Bincount BoostedTreesBucketize Bucketize HistogramFixedWidth",
+    "millrace.ops.math.counting": "Bincount Bucketize HistogramFixedWidth",
     "millrace.ops.math.counting_newer": "DenseBincount RaggedBincount SparseBincount",
     "millrace.ops.math.cumulative": "Cumprod Cumsum CumulativeLogsumexp",
     "millrace.ops.math.division": "Div DivNoNan FloorDiv FloorMod Inv InvGrad Mod RealDiv Reciprocal ReciprocalGrad TruncateDiv TruncateMod",
@@ -141,5 +142,9 @@ _TYPES = {
     "millrace.ops.text.codes": "DecodeBase64 DecodeCompressed DecodePaddedRaw DecodeRaw EncodeBase64 UnicodeDecode UnicodeDecodeWithOffsets UnicodeEncode UnicodeScript UnicodeTranscode",
     "millrace.ops.text.split": "StringNGrams StringSplit StringSplitV2 UnsortedSegmentJoin",
     "millrace.ops.text.strings": "AsString ReduceJoin RegexFullMatch RegexReplace StaticRegexFullMatch StaticRegexReplace StringFormat StringJoin StringLength StringLower StringStrip StringToHashBucket StringToHashBucketFast StringToHashBucketStrong StringToNumber StringUpper Substr",
+    "millrace.ops.trees.ensembles": "BoostedTreesCenterBias BoostedTreesCreateEnsemble BoostedTreesDeserializeEnsemble BoostedTreesEnsembleResourceHandleOp BoostedTreesGetEnsembleStates BoostedTreesSerializeEnsemble BoostedTreesUpdateEnsemble BoostedTreesUpdateEnsembleV2 IsBoostedTreesEnsembleInitialized",
+    "millrace.ops.trees.predictions": "BoostedTreesExampleDebugOutputs BoostedTreesPredict BoostedTreesTrainingPredict",
+    "millrace.ops.trees.quantiles": "BoostedTreesBucketize BoostedTreesCreateQuantileStreamResource BoostedTreesFlushQuantileSummaries BoostedTreesMakeQuantileSummaries BoostedTreesQuantileStreamResourceAddSummaries BoostedTreesQuantileStreamResourceDeserialize BoostedTreesQuantileStreamResourceFlush BoostedTreesQuantileStreamResourceGetBucketBoundaries BoostedTreesQuantileStreamResourceHandleOp IsBoostedTreesQuantileStreamResourceInitialized",
+    "millrace.ops.trees.splitting": "BoostedTreesCalculateBestGainsPerFeature BoostedTreesMakeStatsSummary",
 }
 ROOMS: dict[str, str] = {n: module for module, names in _TYPES.items() for n in names.split()}
