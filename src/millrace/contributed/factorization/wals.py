@@ -380,7 +380,7 @@ def _drawn(size: int, components: int) -> Callable[[], Tensor]:
 
 
 def _cache(variables: list[Any], name: str, wanted: bool, sharded: bool = True) -> tuple[list[Any], Any, Any]:
-    """Local copies of variables, what fills and what empties them; the variables themselves without copies."""
+    """Local copies of variables, what fills and what empties them; or the variables themselves."""
     if not wanted:
         return variables, group(), group()
     copies, filled, emptied = [], [], []
