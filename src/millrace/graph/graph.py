@@ -556,6 +556,10 @@ class Graph(GraphInside):
                 self.names[name] = count
         del taken[names:]
 
+    @property
+    def _c_graph(self) -> Graph:
+        return self
+
     def retake_names(self) -> None:
         """Takes the names of the last refused operation after all: another will be made instead of it."""
         self.names.update(self.refused)

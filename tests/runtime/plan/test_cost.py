@@ -51,6 +51,14 @@ def test_convolutions() -> None:
     assert found.flops == 2 * (2 * 16 * 16) * (3 * 3 * 3 * 16)
 
 
+def test_products_of_nothing() -> None:
+    """Each result costs something, although there is nothing to add up."""
+    x, y = _placeholder(3, 0), _placeholder(0, 5)
+    assert _cost([tf.matmul(x, y)], [x, y]).flops == 2 * 3 * 5
+    z = _placeholder(0, 3)
+    assert _cost([tf.matmul(z, x)], [z, x]).flops == 0
+
+
 def test_rows_are_not_the_whole_table() -> None:
     table, ids = _placeholder(1000, 4), tf.placeholder(tf.int32, [5])
     found = _cost([tf.gather(table, ids)], [table, ids])

@@ -18,7 +18,7 @@ from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_max
-from millrace.opkit.rules.array_idioms import constant
+from millrace.opkit.rules.idioms import constant
 from millrace.ops.array.concat import concat, stack, unstack
 from millrace.ops.array.constant import ones, zeros
 from millrace.ops.array.reshape import expand_dims, reshape, transpose

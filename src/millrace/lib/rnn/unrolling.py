@@ -16,7 +16,7 @@ from millrace.lib.flow.tensor_array import TensorArray
 from millrace.lib.math.reductions import reduce_all, reduce_max, reduce_min
 from millrace.lib.rnn.cells import zero_state_of, zeros_of_size
 from millrace.lib.variables.scope import variable_scope
-from millrace.opkit.rules.array_idioms import rank_tensor
+from millrace.opkit.rules.idioms import rank_tensor
 from millrace.ops.array.concat import stack
 from millrace.ops.array.reshape import transpose
 

@@ -20,8 +20,7 @@ from millrace.graph.attrs import count, dtype, integer
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import rank_tensor
-from millrace.opkit.rules.idioms import shape_tensor
+from millrace.opkit.rules.idioms import rank_tensor, shape_tensor
 from millrace.opkit.rules.shape_rules import axis_in, concatenated
 
 

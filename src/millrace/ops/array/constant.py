@@ -16,7 +16,7 @@ from millrace.graph import attrs
 from millrace.graph.attrs import text, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import LEAST_FILLED, filled
+from millrace.opkit.rules.idioms import LEAST_FILLED, filled
 
 
 @declare("Const() -> output: dtype", value=attrs.tensor(), dtype=attrs.dtype(), alias=True)

@@ -20,8 +20,7 @@ from millrace.graph.attrs import dtype, flag
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import all_axes, filled
-from millrace.opkit.rules.idioms import shape_tensor
+from millrace.opkit.rules.idioms import all_axes, filled, shape_tensor
 
 
 def _whole_dims(dims: Any) -> tuple[int, ...]:

@@ -21,8 +21,7 @@ from millrace.graph.attrs import dtype, flag, integer
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import size_tensor
-from millrace.opkit.rules.idioms import shape_tensor
+from millrace.opkit.rules.idioms import shape_tensor, size_tensor
 from millrace.opkit.rules.shape_rules import at_least, axis_in
 
 

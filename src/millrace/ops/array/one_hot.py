@@ -19,8 +19,7 @@ from millrace.graph.attrs import dtype, integer
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import shown
-from millrace.opkit.rules.idioms import shape_tensor
+from millrace.opkit.rules.idioms import shape_tensor, shown
 from millrace.opkit.rules.shape_rules import with_rank
 
 

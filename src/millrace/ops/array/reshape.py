@@ -18,8 +18,7 @@ from millrace.graph.attrs import dtype, ints
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import reversing_perm
-from millrace.opkit.rules.idioms import conj, shape_tensor
+from millrace.opkit.rules.idioms import conj, reversing_perm, shape_tensor
 from millrace.opkit.rules.shape_rules import axis_in, with_rank
 
 

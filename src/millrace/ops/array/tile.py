@@ -16,8 +16,7 @@ from millrace.core.shapes import format_dims
 from millrace.graph.attrs import dtype
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import reversing_perm, size_tensor
-from millrace.opkit.rules.idioms import shape_tensor
+from millrace.opkit.rules.idioms import reversing_perm, shape_tensor, size_tensor
 from millrace.opkit.rules.shape_rules import with_rank
 
 
