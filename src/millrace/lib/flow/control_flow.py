@@ -442,9 +442,7 @@ def group(*inputs: Any, **kwargs: Any) -> Operation:
     if kwargs:
         raise ValueError(f"group: unknown keyword arguments {', '.join(kwargs)}")
     ops = []
-    for value in nest.flatten(list(inputs)):
-        if isinstance(value, SparseTensor):
-            value = value.values
+    for value in nest.flatten(list(inputs), expand_composites=True):
         if not hasattr(value, "device") and not hasattr(value, "op"):
             raise TypeError(f"group: expected an operation, tensor or variable. Received: {value!r}")
         ops.append(value)
