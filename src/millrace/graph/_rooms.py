@@ -78,7 +78,7 @@ _TYPES = {
     "millrace.ops.math.clustering": "KMC2ChainInitialization KmeansPlusPlusInitialization NearestNeighbors",
     "millrace.ops.math.comparison": "ApproximateEqual Equal Greater GreaterEqual IsFinite IsInf IsNan Less LessEqual LogicalAnd LogicalNot LogicalOr NotEqual",
     "millrace.ops.math.complex": "Angle Complex ComplexAbs Conj Imag Real",
-    "millrace.ops.math.counting": "Bincount BoostedTreesBucketize Bucketize HistogramFixedWidth",
+    "millrace.ops.math.counting": "Bincount Bucketize HistogramFixedWidth",
     "millrace.ops.math.counting_newer": "DenseBincount RaggedBincount SparseBincount",
     "millrace.ops.math.cumulative": "Cumprod Cumsum CumulativeLogsumexp",
     "millrace.ops.math.division": "Div DivNoNan FloorDiv FloorMod Inv InvGrad Mod RealDiv Reciprocal ReciprocalGrad TruncateDiv TruncateMod",
@@ -126,6 +126,7 @@ _TYPES = {
     "millrace.ops.sparse.arrays": "SparseConcat SparseFillEmptyRows SparseFillEmptyRowsGrad SparseReorder SparseReshape SparseSlice SparseSliceGrad SparseSplit",
     "millrace.ops.sparse.cross": "SparseCross SparseFeatureCross SparseFeatureCrossV2",
     "millrace.ops.sparse.dense": "SparseDenseCwiseAdd SparseDenseCwiseDiv SparseDenseCwiseMul SparseTensorDenseAdd SparseTensorDenseMatMul SparseToDense",
+    "millrace.ops.sparse.factors": "MaskedMatmul WALSComputePartialLhsAndRhs",
     "millrace.ops.sparse.maps": "AddManySparseToTensorsMap AddSparseToTensorsMap TakeManySparseFromTensorsMap",
     "millrace.ops.sparse.math": "SparseAdd SparseAddGrad SparseReduceMax SparseReduceMaxSparse SparseReduceSum SparseReduceSumSparse SparseSoftmax SparseSparseMaximum SparseSparseMinimum",
     "millrace.ops.sparse.sets": "DenseToDenseSetOperation DenseToSparseSetOperation SetSize SparseToSparseSetOperation",
@@ -141,5 +142,9 @@ _TYPES = {
     "millrace.ops.text.codes": "DecodeBase64 DecodeCompressed DecodePaddedRaw DecodeRaw EncodeBase64 UnicodeDecode UnicodeDecodeWithOffsets UnicodeEncode UnicodeScript UnicodeTranscode",
     "millrace.ops.text.split": "StringNGrams StringSplit StringSplitV2 UnsortedSegmentJoin",
     "millrace.ops.text.strings": "AsString ReduceJoin RegexFullMatch RegexReplace StaticRegexFullMatch StaticRegexReplace StringFormat StringJoin StringLength StringLower StringStrip StringToHashBucket StringToHashBucketFast StringToHashBucketStrong StringToNumber StringUpper Substr",
+    "millrace.ops.trees.ensembles": "BoostedTreesCenterBias BoostedTreesCreateEnsemble BoostedTreesDeserializeEnsemble BoostedTreesEnsembleResourceHandleOp BoostedTreesGetEnsembleStates BoostedTreesSerializeEnsemble BoostedTreesUpdateEnsemble BoostedTreesUpdateEnsembleV2 IsBoostedTreesEnsembleInitialized",
+    "millrace.ops.trees.predictions": "BoostedTreesExampleDebugOutputs BoostedTreesPredict BoostedTreesTrainingPredict",
+    "millrace.ops.trees.quantiles": "BoostedTreesBucketize BoostedTreesCreateQuantileStreamResource BoostedTreesFlushQuantileSummaries BoostedTreesMakeQuantileSummaries BoostedTreesQuantileStreamResourceAddSummaries BoostedTreesQuantileStreamResourceDeserialize BoostedTreesQuantileStreamResourceFlush BoostedTreesQuantileStreamResourceGetBucketBoundaries BoostedTreesQuantileStreamResourceHandleOp IsBoostedTreesQuantileStreamResourceInitialized",
+    "millrace.ops.trees.splitting": "BoostedTreesCalculateBestGainsPerFeature BoostedTreesMakeStatsSummary",
 }
 ROOMS: dict[str, str] = {n: module for module, names in _TYPES.items() for n in names.split()}
