@@ -36,7 +36,7 @@ class ClusterResolver(ABC):
 
     @property
     def environment(self) -> str:
-        """ "" outside of Google's own machines."""
+        """Where the program runs; empty outside of Google's own machines."""
         return ""
 
     def num_accelerators(
@@ -480,8 +480,8 @@ class KubernetesClusterResolver(ClusterResolver):
     ) -> None:
         if override_client is None:
             raise ImportError(
-                "KubernetesClusterResolver asks a Kubernetes cluster: pass its client as `override_client`, or "
-                "use SimpleClusterResolver"
+                "KubernetesClusterResolver asks a Kubernetes cluster: pass its client as `override_client`, "
+                "or use SimpleClusterResolver"
             )
         self._jobs = job_to_label_mapping or {"worker": ["job-name=tensorflow"]}
         self._port, self._client, self.rpc_layer = tf_server_port, override_client, rpc_layer
