@@ -24,6 +24,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.core.proto_names": "AttrValue ConfigProto Event GPUOptions GraphDef GraphOptions HistogramProto LogMessage MetaGraphDef NameAttrList NodeDef OptimizerOptions RunMetadata RunOptions SessionLog Summary SummaryMetadata TensorInfo",
         "millrace.core.shapes": "Dimension TensorShape dimension_at_index dimension_value",
         "millrace.core.version": "COMPILER_VERSION CXX11_ABI_FLAG GIT_VERSION GRAPH_DEF_VERSION GRAPH_DEF_VERSION_MIN_CONSUMER GRAPH_DEF_VERSION_MIN_PRODUCER MILLRACE_VERSION MONOLITHIC_BUILD VERSION __compiler_version__=COMPILER_VERSION __cxx11_abi_flag__=CXX11_ABI_FLAG __git_version__=GIT_VERSION __monolithic_build__=MONOLITHIC_BUILD __version__=VERSION",
+        "millrace.datasets.composite_specs": "IndexedSlicesSpec RaggedTensorSpec TensorArraySpec",
         "millrace.datasets.optionals": "OptionalSpec",
         "millrace.datasets.specs": "SparseTensorSpec TensorSpec TypeSpec",
         "millrace.exchange.importer": "import_graph_def",

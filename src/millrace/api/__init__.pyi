@@ -123,6 +123,9 @@ from millrace.core.version import MONOLITHIC_BUILD as MONOLITHIC_BUILD
 from millrace.core.version import MONOLITHIC_BUILD as __monolithic_build__
 from millrace.core.version import VERSION as VERSION
 from millrace.core.version import VERSION as __version__
+from millrace.datasets.composite_specs import IndexedSlicesSpec as IndexedSlicesSpec
+from millrace.datasets.composite_specs import RaggedTensorSpec as RaggedTensorSpec
+from millrace.datasets.composite_specs import TensorArraySpec as TensorArraySpec
 from millrace.datasets.optionals import OptionalSpec as OptionalSpec
 from millrace.datasets.specs import SparseTensorSpec as SparseTensorSpec
 from millrace.datasets.specs import TensorSpec as TensorSpec
@@ -696,6 +699,7 @@ __all__ = [
     "HistogramProto",
     "IdentityReader",
     "IndexedSlices",
+    "IndexedSlicesSpec",
     "InteractiveSession",
     "LMDBReader",
     "LogMessage",
@@ -717,6 +721,7 @@ __all__ = [
     "QUANTIZED_DTYPES",
     "QueueBase",
     "RaggedTensor",
+    "RaggedTensorSpec",
     "RandomShuffleQueue",
     "ReaderBase",
     "RegisterGradient",
@@ -734,6 +739,7 @@ __all__ = [
     "TFRecordReader",
     "Tensor",
     "TensorArray",
+    "TensorArraySpec",
     "TensorInfo",
     "TensorShape",
     "TensorSpec",

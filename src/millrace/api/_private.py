@@ -627,6 +627,12 @@ PRIVATE: dict[str, dict[str, str]] = {
         "broadcast": "millrace.ops.flow.replicas:broadcast",
         "reduce_sum": "millrace.ops.flow.replicas:reduce_sum",
     },
+    "python.ops.ragged.ragged_map_ops": {
+        "map_fn": "millrace.lib.ragged.mapping:map_fn",
+    },
+    "python.ops.ragged.ragged_tensor": {
+        "RaggedTensorType": "millrace.lib.ragged.mapping:RaggedTensorType",
+    },
     "python.ops.random_ops": {
         "parameterized_truncated_normal": "millrace.ops.random.draws:parameterized_truncated_normal",
     },

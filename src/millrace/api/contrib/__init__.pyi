@@ -37,6 +37,7 @@ from millrace.api.contrib import signal as signal
 from millrace.api.contrib import slim as slim
 from millrace.api.contrib import solvers as solvers
 from millrace.api.contrib import sparsemax as sparsemax
+from millrace.api.contrib import specs as specs
 from millrace.api.contrib import staging as staging
 from millrace.api.contrib import stateless as stateless
 from millrace.api.contrib import summary as summary
@@ -87,6 +88,7 @@ __all__ = [
     "slim",
     "solvers",
     "sparsemax",
+    "specs",
     "staging",
     "stateless",
     "summary",
