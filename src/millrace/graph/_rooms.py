@@ -126,6 +126,7 @@ _TYPES = {
     "millrace.ops.sparse.arrays": "SparseConcat SparseFillEmptyRows SparseFillEmptyRowsGrad SparseReorder SparseReshape SparseSlice SparseSliceGrad SparseSplit",
     "millrace.ops.sparse.cross": "SparseCross SparseFeatureCross SparseFeatureCrossV2",
     "millrace.ops.sparse.dense": "SparseDenseCwiseAdd SparseDenseCwiseDiv SparseDenseCwiseMul SparseTensorDenseAdd SparseTensorDenseMatMul SparseToDense",
+    "millrace.ops.sparse.factors": "MaskedMatmul WALSComputePartialLhsAndRhs",
     "millrace.ops.sparse.maps": "AddManySparseToTensorsMap AddSparseToTensorsMap TakeManySparseFromTensorsMap",
     "millrace.ops.sparse.math": "SparseAdd SparseAddGrad SparseReduceMax SparseReduceMaxSparse SparseReduceSum SparseReduceSumSparse SparseSoftmax SparseSparseMaximum SparseSparseMinimum",
     "millrace.ops.sparse.sets": "DenseToDenseSetOperation DenseToSparseSetOperation SetSize SparseToSparseSetOperation",
