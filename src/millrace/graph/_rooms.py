@@ -142,7 +142,7 @@ _TYPES = {
     "millrace.ops.text.codes": "DecodeBase64 DecodeCompressed DecodePaddedRaw DecodeRaw EncodeBase64 UnicodeDecode UnicodeDecodeWithOffsets UnicodeEncode UnicodeScript UnicodeTranscode",
     "millrace.ops.text.split": "StringNGrams StringSplit StringSplitV2 UnsortedSegmentJoin",
     "millrace.ops.text.strings": "AsString ReduceJoin RegexFullMatch RegexReplace StaticRegexFullMatch StaticRegexReplace StringFormat StringJoin StringLength StringLower StringStrip StringToHashBucket StringToHashBucketFast StringToHashBucketStrong StringToNumber StringUpper Substr",
-    "millrace.ops.trees.dimensions": "BoostedTreesAggregateStats BoostedTreesSparseAggregateStats",
+    "millrace.ops.trees.dimensions": "BoostedTreesAggregateStats BoostedTreesCalculateBestFeatureSplit BoostedTreesSparseAggregateStats BoostedTreesSparseCalculateBestFeatureSplit",
     "millrace.ops.trees.ensembles": "BoostedTreesCenterBias BoostedTreesCreateEnsemble BoostedTreesDeserializeEnsemble BoostedTreesEnsembleResourceHandleOp BoostedTreesGetEnsembleStates BoostedTreesSerializeEnsemble BoostedTreesUpdateEnsemble BoostedTreesUpdateEnsembleV2 IsBoostedTreesEnsembleInitialized",
     "millrace.ops.trees.predictions": "BoostedTreesExampleDebugOutputs BoostedTreesPredict BoostedTreesTrainingPredict",
     "millrace.ops.trees.quantiles": "BoostedTreesBucketize BoostedTreesCreateQuantileStreamResource BoostedTreesFlushQuantileSummaries BoostedTreesMakeQuantileSummaries BoostedTreesQuantileStreamResourceAddSummaries BoostedTreesQuantileStreamResourceDeserialize BoostedTreesQuantileStreamResourceFlush BoostedTreesQuantileStreamResourceGetBucketBoundaries BoostedTreesQuantileStreamResourceHandleOp IsBoostedTreesQuantileStreamResourceInitialized",

@@ -14,10 +14,6 @@ from millrace.opkit.trees.dimensions import aggregated, best_of_node, columns_of
 from millrace.opkit.trees.splits import Penalties
 
 _SIZES: dict[str, Any] = dict(max_splits=integer(minimum=1), num_buckets=integer(minimum=1), host=True)
-_FOUND = (
-    "node_ids: int32, gains: float, feature_dimensions: int32, thresholds: int32, left_node_contribs: float, "
-    "right_node_contribs: float, split_with_default_directions: string"
-)
 
 
 def _found_dims(logits_dimension: int) -> list[Any]:
@@ -116,7 +112,9 @@ class BoostedTreesSparseAggregateStats:
 
 @declare(
     "BoostedTreesCalculateBestFeatureSplit(node_id_range: int32, stats_summary: float, l1: float, l2: float, "
-    "tree_complexity: float, min_node_weight: float) -> " + _FOUND,
+    "tree_complexity: float, min_node_weight: float) -> node_ids: int32, gains: float, "
+    "feature_dimensions: int32, thresholds: int32, left_node_contribs: float, right_node_contribs: float, "
+    "split_with_default_directions: string",
     logits_dimension=integer(minimum=1),
     split_type=one_of("inequality", "equality", default="inequality"),
     host=True,
@@ -149,7 +147,9 @@ class BoostedTreesCalculateBestFeatureSplit:
 @declare(
     "BoostedTreesSparseCalculateBestFeatureSplit(node_id_range: int32, stats_summary_indices: int32, "
     "stats_summary_values: float, stats_summary_shape: int32, l1: float, l2: float, tree_complexity: float, "
-    "min_node_weight: float) -> " + _FOUND,
+    "min_node_weight: float) -> node_ids: int32, gains: float, "
+    "feature_dimensions: int32, thresholds: int32, left_node_contribs: float, right_node_contribs: float, "
+    "split_with_default_directions: string",
     logits_dimension=integer(minimum=1),
     split_type=one_of("inequality", default="inequality"),
     host=True,
