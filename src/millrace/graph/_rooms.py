@@ -145,6 +145,7 @@ _TYPES = {
     "millrace.ops.text.patterns": "RegexFullMatch RegexReplace StaticRegexFullMatch StaticRegexReplace",
     "millrace.ops.text.split": "StringNGrams StringSplit StringSplitV2 UnsortedSegmentJoin",
     "millrace.ops.text.strings": "ReduceJoin StringJoin StringLength StringLower StringStrip StringUpper Substr",
+    "millrace.ops.trees.dimensions": "BoostedTreesAggregateStats BoostedTreesCalculateBestFeatureSplit BoostedTreesSparseAggregateStats BoostedTreesSparseCalculateBestFeatureSplit",
     "millrace.ops.trees.ensembles": "BoostedTreesCenterBias BoostedTreesCreateEnsemble BoostedTreesDeserializeEnsemble BoostedTreesEnsembleResourceHandleOp BoostedTreesGetEnsembleStates BoostedTreesSerializeEnsemble BoostedTreesUpdateEnsemble BoostedTreesUpdateEnsembleV2 IsBoostedTreesEnsembleInitialized",
     "millrace.ops.trees.predictions": "BoostedTreesExampleDebugOutputs BoostedTreesPredict BoostedTreesTrainingPredict",
     "millrace.ops.trees.quantiles": "BoostedTreesBucketize BoostedTreesCreateQuantileStreamResource BoostedTreesFlushQuantileSummaries BoostedTreesMakeQuantileSummaries BoostedTreesQuantileStreamResourceAddSummaries BoostedTreesQuantileStreamResourceDeserialize BoostedTreesQuantileStreamResourceFlush BoostedTreesQuantileStreamResourceGetBucketBoundaries BoostedTreesQuantileStreamResourceHandleOp IsBoostedTreesQuantileStreamResourceInitialized",
