@@ -14,6 +14,7 @@ from millrace.opkit.rules.shape_rules import with_rank
 from millrace.opkit.state.resource import of
 from millrace.opkit.text.pieces import strings
 from millrace.opkit.trees import growth, messages
+from millrace.opkit.trees.dimensions import EQUAL, RIGHT
 from millrace.opkit.trees.ensemble import Ensemble, Split
 
 _NOW: dict[str, Any] = dict(effect=True, host=True)
@@ -147,8 +148,8 @@ def _candidates(features: Any, splits: Any) -> Any:
         for row, node in enumerate(nodes.tolist()):
             split = Split(feature, int(thresholds[row]), 0, 0, int(dimensions[row]))
             if kinds is not None:
-                split.is_equality = kinds[row] == b"equality"
-                split.missing_goes_right = kinds[row] == b"inequality_default_right"
+                split.is_equality = kinds[row] == EQUAL
+                split.missing_goes_right = kinds[row] == RIGHT
             yield node, growth.Candidate(gains[row], split, left[row], right[row])
 
 
