@@ -58,6 +58,20 @@ PRIVATE: dict[str, dict[str, str]] = {
         "orthogonal": "millrace.lib.variables.second_initializers:Orthogonal",
         "zeros": "millrace.lib.variables.second_initializers:Zeros",
     },
+    "compat.v2.keras.layers": {
+        "BatchNormalization": "millrace.models.keras.layers.second_version:BatchNormalization",
+        "DenseFeatures": "millrace.models.feature_columns.dense_features:DenseFeatures",
+        "GRU": "millrace.models.keras.layers.second_version:GRU",
+        "GRUCell": "millrace.models.keras.layers.second_version:GRUCell",
+        "LSTM": "millrace.models.keras.layers.second_version:LSTM",
+        "LSTMCell": "millrace.models.keras.layers.second_version:LSTMCell",
+    },
+    "compat.v2.keras.losses": {
+        "Reduction": "millrace.models.keras.losses.classes:Reduction",
+    },
+    "compat.v2.losses": {
+        "Reduction": "millrace.models.keras.losses.classes:Reduction",
+    },
     "compat.v2.strings": {
         "split": "millrace.lib.ragged.strings:split_rows",
     },
