@@ -13,7 +13,8 @@ Left out, since they do not change behaviour: whatever stands in annotations, in
 or under `if TYPE_CHECKING`; `==` made `is` and `is` made `==`, which mean the same for small numbers, types,
 interned strings and for what has no equality but identity (operations, tensors, graphs, bodies); `@overload`
 and `@public` removed, which tools read; `strict` of `zip`, which asserts what holds by construction.
-`session/export.py` and `devices.py` speak to JAX and are tested by tests that compile. By hand, not in `.ci/run`.
+`session/export.py` and `devices.py` speak to JAX and are tested by tests that compile. By hand, not in
+`.ci/run`.
 """
 
 from __future__ import annotations
