@@ -40,6 +40,7 @@ NAMESPACES = frozenset({
     "contrib.graph_editor.subgraph",
     "contrib.graph_editor.transform",
     "contrib.graph_editor.util",
+    "contrib.grid_rnn",
     "contrib.image",
     "contrib.input_pipeline",
     "contrib.integrate",
