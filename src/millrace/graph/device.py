@@ -10,6 +10,9 @@ from typing import Any
 from millrace.core.public import public
 
 
+_KINDS = ("CPU", "GPU", "TPU")
+
+
 @public("DeviceSpec")
 @dataclass(unsafe_hash=True)
 class DeviceSpec:
@@ -27,6 +30,10 @@ class DeviceSpec:
     task: int | None = None
     device_type: str | None = None
     device_index: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.device_type is not None and self.device_type.upper() in _KINDS:
+            self.device_type = self.device_type.upper()
 
     @staticmethod
     def from_string(spec: str) -> DeviceSpec:

@@ -42,7 +42,8 @@ def _branch(graph: Any, function: Callable[[], Any], truth: bool, strict: bool) 
         if isinstance(result, Operation):
             result = _value_of(result, truth)
         flat = Flat([_value_of(v, truth) for v in nest.flatten(result)])
-        body.outputs = [t if t.op.body is body else body.capture(t, "Switch") for t in flat.tensors]
+        tensors = [t if isinstance(t, Tensor) else convert.to_tensor(t) for t in flat.tensors]
+        body.outputs = [t if t.op.body is body else body.capture(t, "Switch") for t in tensors]
         with graph.counted_as(0):
             body.outputs = [dereferenced(t) for t in body.outputs]
     return body, result, flat
