@@ -24,8 +24,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 KINDS = ("small", "many", "cut", "rows")
 TIERS = ("interpret", "compile", "auto")
 ERRORS = (MemoryError, KeyboardInterrupt)
-_PLACES = ("/millrace/runtime/", "/millrace/session/", "/millrace/opkit/", "/millrace/ops/", "/millrace/dialect/",
-           "/millrace/core/", "<millrace plan")  # fmt: skip
+_ROOMS = ("runtime", "session", "opkit", "ops", "dialect", "core")
+_PLACES = ("<millrace plan", *(f"/millrace/{room}/" for room in _ROOMS))
 
 
 def steps() -> Any:

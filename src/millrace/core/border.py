@@ -74,8 +74,9 @@ def _refusal(function: Any, name: str, args: Any, kwargs: Any, error: Exception)
         return kind(
             f"{name}: argument '{culprit}' is not what it takes ({what}). Received: {_short(given[culprit])}"
         )
+    rule = f"{name}: an argument is not what it takes ({what or type(error).__name__})"
     shown = ", ".join(f"{key}={_short(value)}" for key, value in given.items())
-    return kind(f"{name}: an argument is not what it takes ({what or type(error).__name__}). Received: {shown}")
+    return kind(f"{rule}. Received: {shown}")
 
 
 def _owner(given: Mapping[str, Any], thing: Any) -> str | None:

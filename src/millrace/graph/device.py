@@ -9,7 +9,6 @@ from typing import Any
 
 from millrace.core.public import public
 
-
 _KINDS = ("CPU", "GPU", "TPU")
 
 

@@ -104,8 +104,8 @@ def _assigned(
     key = index_key(len(dims), dims, begin, end, strides, masks)
     part = _part_shape(dims, key)
     if np.shape(value) != part:
-        message = f"a slice of shape {part} was assigned a value of shape {np.shape(value)}: nothing is broadcast"
-        raise errors.UnimplementedError(None, None, message)
+        rule = "a slice is assigned a value of its own shape, nothing is broadcast"
+        raise errors.UnimplementedError(None, None, f"{rule}. Received: {np.shape(value)} for {part}")
     return xp.updated(ref, key, value)
 
 

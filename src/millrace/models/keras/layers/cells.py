@@ -6,6 +6,7 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.core import nest, shapes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import constraints, penalties, settings
 from millrace.lib.variables import keras_initializers
@@ -332,6 +333,7 @@ class _GatedCell(_Cell):
 
 
 @public("keras.layers.GRUCell")
+@bordered
 class GRUCell(_GatedCell):
     """A gated recurrent unit (Cho and others).
 
@@ -454,6 +456,7 @@ class GRUCell(_GatedCell):
 
 
 @public("keras.layers.LSTMCell")
+@bordered
 class LSTMCell(_GatedCell):
     """A long short-term memory (Hochreiter and Schmidhuber).
 
@@ -607,6 +610,7 @@ class PeepholeLSTMCell(LSTMCell):
 
 
 @public("keras.layers.StackedRNNCells")
+@bordered
 class StackedRNNCells(Layer):
     """Cells one on top of the other, as one cell.
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from millrace.building import convert, raw
 from millrace.core import nest, shapes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.lib.layers import constraints, core, penalties, registry, settings
@@ -29,6 +30,7 @@ from millrace.ops.math.cast import cast
 
 
 @public("keras.layers.Dense")
+@bordered
 class Dense(core.DenseLayer):
     """outputs = activation(inputs @ kernel + bias), over the last axis.
 
@@ -99,6 +101,7 @@ def weight_settings(layer: Any, weights: tuple[str, ...]) -> dict[str, Any]:
 
 
 @public("keras.layers.Activation")
+@bordered
 class Activation(Layer):
     """An activation applied to the inputs.
 
@@ -122,6 +125,7 @@ class Activation(Layer):
 
 
 @public("keras.layers.Dropout")
+@bordered
 class Dropout(core.DropoutLayer):
     """Sets elements to zero at random while training and scales the others up.
 
@@ -187,6 +191,7 @@ class _SpatialDropout(Dropout):
 
 
 @public("keras.layers.SpatialDropout1D")
+@bordered
 class SpatialDropout1D(_SpatialDropout):
     """Drops whole channels of `[batch, length, channels]`.
 
@@ -202,6 +207,7 @@ class SpatialDropout1D(_SpatialDropout):
 
 
 @public("keras.layers.SpatialDropout2D")
+@bordered
 class SpatialDropout2D(_SpatialDropout):
     """Drops whole channels of images.
 
@@ -218,6 +224,7 @@ class SpatialDropout2D(_SpatialDropout):
 
 
 @public("keras.layers.SpatialDropout3D")
+@bordered
 class SpatialDropout3D(_SpatialDropout):
     """Drops whole channels of volumes; arguments as for `SpatialDropout2D`."""
 
@@ -228,6 +235,7 @@ class SpatialDropout3D(_SpatialDropout):
 
 
 @public("keras.layers.Flatten")
+@bordered
 class Flatten(core.FlattenLayer):
     """Makes a vector of each element of the batch.
 
@@ -245,6 +253,7 @@ class Flatten(core.FlattenLayer):
 
 
 @public("keras.layers.Masking")
+@bordered
 class Masking(Layer):
     """Masks time steps of which all features have a value.
 
@@ -277,6 +286,7 @@ class Masking(Layer):
 
 
 @public("keras.layers.Reshape")
+@bordered
 class Reshape(Layer):
     """The elements of each element of the batch in another shape.
 
@@ -326,6 +336,7 @@ def _packed(lengths: list[Any]) -> Any:
 
 
 @public("keras.layers.Permute")
+@bordered
 class Permute(Layer):
     """The axes in another order.
 
@@ -362,6 +373,7 @@ class Permute(Layer):
 
 
 @public("keras.layers.RepeatVector")
+@bordered
 class RepeatVector(Layer):
     """`[batch, features]` repeated: `[batch, n, features]`.
 
@@ -390,6 +402,7 @@ class RepeatVector(Layer):
 
 
 @public("keras.layers.ActivityRegularization")
+@bordered
 class ActivityRegularization(Layer):
     """A penalty of the inputs, which pass unchanged.
 
@@ -409,6 +422,7 @@ class ActivityRegularization(Layer):
 
 
 @public("keras.layers.Lambda")
+@bordered
 class Lambda(Layer):
     """A function as a layer.
 
