@@ -173,6 +173,7 @@ def run_tests(arguments: list[str], *plugins: object) -> int:
 
     quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # this process has imported plugins
     options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *quiet, "-m", "not xla and not slow"]
+    options += ["-o", "timeout=0"]  # a mutant's time is bounded in `survives`; this may run beside other work
     return int(pytest.main([*options, *arguments], list(plugins)))
 
 

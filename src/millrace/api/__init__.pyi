@@ -123,6 +123,9 @@ from millrace.core.version import MONOLITHIC_BUILD as MONOLITHIC_BUILD
 from millrace.core.version import MONOLITHIC_BUILD as __monolithic_build__
 from millrace.core.version import VERSION as VERSION
 from millrace.core.version import VERSION as __version__
+from millrace.datasets.composite_specs import IndexedSlicesSpec as IndexedSlicesSpec
+from millrace.datasets.composite_specs import RaggedTensorSpec as RaggedTensorSpec
+from millrace.datasets.composite_specs import TensorArraySpec as TensorArraySpec
 from millrace.datasets.optionals import OptionalSpec as OptionalSpec
 from millrace.datasets.specs import SparseTensorSpec as SparseTensorSpec
 from millrace.datasets.specs import TensorSpec as TensorSpec
@@ -597,15 +600,15 @@ from millrace.ops.text.codes import decode_base64 as decode_base64
 from millrace.ops.text.codes import decode_compressed as decode_compressed
 from millrace.ops.text.codes import decode_raw as decode_raw
 from millrace.ops.text.codes import encode_base64 as encode_base64
-from millrace.ops.text.strings import as_string as as_string
+from millrace.ops.text.hashes import string_to_hash_bucket as string_to_hash_bucket
+from millrace.ops.text.hashes import string_to_hash_bucket_fast as string_to_hash_bucket_fast
+from millrace.ops.text.hashes import string_to_hash_bucket_strong as string_to_hash_bucket_strong
+from millrace.ops.text.numbers import as_string as as_string
+from millrace.ops.text.numbers import string_to_number as string_to_number
+from millrace.ops.text.patterns import regex_replace as regex_replace
 from millrace.ops.text.strings import reduce_join as reduce_join
-from millrace.ops.text.strings import regex_replace as regex_replace
 from millrace.ops.text.strings import string_join as string_join
 from millrace.ops.text.strings import string_strip as string_strip
-from millrace.ops.text.strings import string_to_hash_bucket as string_to_hash_bucket
-from millrace.ops.text.strings import string_to_hash_bucket_fast as string_to_hash_bucket_fast
-from millrace.ops.text.strings import string_to_hash_bucket_strong as string_to_hash_bucket_strong
-from millrace.ops.text.strings import string_to_number as string_to_number
 from millrace.ops.text.strings import substr as substr
 from millrace.session.export import export as export
 from millrace.session.session import InteractiveSession as InteractiveSession
@@ -696,6 +699,7 @@ __all__ = [
     "HistogramProto",
     "IdentityReader",
     "IndexedSlices",
+    "IndexedSlicesSpec",
     "InteractiveSession",
     "LMDBReader",
     "LogMessage",
@@ -717,6 +721,7 @@ __all__ = [
     "QUANTIZED_DTYPES",
     "QueueBase",
     "RaggedTensor",
+    "RaggedTensorSpec",
     "RandomShuffleQueue",
     "ReaderBase",
     "RegisterGradient",
@@ -734,6 +739,7 @@ __all__ = [
     "TFRecordReader",
     "Tensor",
     "TensorArray",
+    "TensorArraySpec",
     "TensorInfo",
     "TensorShape",
     "TensorSpec",

@@ -5,6 +5,7 @@ the arguments' types.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -66,6 +67,7 @@ def overridable(function: _F) -> _F:
                 raise
             return found
 
+    call.__signature__ = inspect.signature(function)  # type: ignore[attr-defined] - for getfullargspec
     call._tf_dispatchers = []  # type: ignore[attr-defined]
     return call  # type: ignore[return-value]
 

@@ -13,6 +13,7 @@ from collections.abc import Generator
 from typing import Any
 
 from millrace.building.apply import apply
+from millrace.building.body import Body
 from millrace.building.capturing import Capturing
 from millrace.building.create import create
 from millrace.core import dtypes, shapes
@@ -124,6 +125,47 @@ class FunctionGraph(Capturing, Graph):
 
     def __repr__(self) -> str:
         return f"<FunctionGraph {self.name!r}: {len(self.inputs)} inputs, {len(self.captures)} captures>"
+
+
+def is_effect(op: Operation) -> bool:
+    """Whether an operation does something besides its results."""
+    if op.type in ("BodyArg", "VarHandleOp"):
+        return False
+    return op.opdef.effect or bool(op.opdef.writes) or op.opdef.blocking
+
+
+class OrderedGraph(FunctionGraph):
+    """A function that does everything in the order in which it was written: what reads, writes or acts waits
+    for the last operation that wrote or acted.
+    """
+
+    bodies_apart = True
+
+    def __init__(self, name: str, outer: Graph) -> None:
+        super().__init__(name, outer)
+        self._last: dict[Any, Operation] = {}  # the last operation with an effect, by body
+
+    def append(self, op: Operation) -> None:
+        """Adds an operation; what reads, writes or acts waits for the last that wrote or acted."""
+        super().append(op)
+        bodies = [v for v in op.attrs.values() if isinstance(v, Body)]
+        acts = is_effect(op) or any(body in self._last for body in bodies)
+        if not (acts or bodies or op.opdef.reads):
+            return
+        last = self._last.get(op.body)
+        if last is not None and last not in op.control_inputs:
+            op.control_inputs = [*op.control_inputs, last]
+        for body in bodies:
+            self._complete(body)
+        if acts:
+            self._last[op.body] = op
+
+    def _complete(self, body: Body) -> None:
+        """Lets the results of a body wait for what it does besides."""
+        last = self._last.get(body)
+        if last is not None:
+            with self.inside(body), self.control_dependencies([last]):
+                body.outputs = [apply(lookup("Identity"), t) for t in body.outputs]
 
 
 class ValueGraph(FunctionGraph):

@@ -24,7 +24,7 @@ PLACES = {
     "assigning": "millrace.lib.variables.assigning",
     "composed_operators": "millrace.lib.linalg.operators.composed",
     "triangular_operators": "millrace.lib.linalg.operators.diagonal",
-    "specs": "millrace.datasets.specs",
+    "specs": "millrace.datasets.composite_specs",
     "ragged_conversion": "millrace.lib.ragged.conversion",
     "ragged_getitem": "millrace.lib.ragged.getitem",
     "ragged_dispatch": "millrace.lib.ragged.dispatching",

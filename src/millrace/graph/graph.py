@@ -40,6 +40,7 @@ class Graph(GraphInside):
     """
 
     is_function = False  # True where a tensor from outside is captured
+    bodies_apart = False  # whether default seeds count the operations of branches and loops apart
 
     @property
     def building_function(self) -> bool:
@@ -228,6 +229,16 @@ class Graph(GraphInside):
         before = self.last_id
         yield
         self._beyond += before + number - self.last_id
+
+    @contextlib.contextmanager
+    def counted_from(self, number: int) -> Generator[None, None, None]:
+        """What is added inside is counted from `number` on, and not outside: it has a graph of its own in
+        TensorFlow.
+        """
+        before = self.last_id
+        self._beyond += number - before
+        yield
+        self._beyond += before - self.last_id
 
     @property
     def graph_def_versions(self) -> Any:
@@ -544,6 +555,10 @@ class Graph(GraphInside):
             else:
                 self.names[name] = count
         del taken[names:]
+
+    @property
+    def _c_graph(self) -> Graph:
+        return self
 
     def retake_names(self) -> None:
         """Takes the names of the last refused operation after all: another will be made instead of it."""

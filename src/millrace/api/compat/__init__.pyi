@@ -11,7 +11,6 @@ from millrace.core.text import integral_types as integral_types
 from millrace.core.text import path_to_str as path_to_str
 from millrace.core.text import real_types as real_types
 from millrace import api as v1
-from millrace.api.compat import v2 as v2
 
 __all__ = [
     "as_bytes",
@@ -26,5 +25,4 @@ __all__ = [
     "path_to_str",
     "real_types",
     "v1",
-    "v2",
 ]

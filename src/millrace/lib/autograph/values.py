@@ -56,6 +56,8 @@ def as_tensors(value: Any) -> Any:
     def made(leaf: Any) -> Any:
         if is_tensor(leaf) or isinstance(leaf, TensorArray) or hasattr(leaf, "dense_shape"):
             return leaf
+        if hasattr(leaf, "_variant_tensor"):  # a dataset
+            return leaf
         convert.convert_to_tensor(leaf)
         return convert.convert_to_tensor(leaf)
 

@@ -33,7 +33,7 @@ def _branch(graph: Any, function: Callable[[], Any], truth: bool, strict: bool) 
     The body runs where the condition is `truth`, which is what an operation without a result gives.
     """
     body = Body(graph, "Switch")
-    with graph.inside(body):
+    with graph.inside(body), graph.counted_from(0) if graph.bodies_apart else contextlib.nullcontext():
         result = function()
         if not strict:
             result = _unpacked(result)
@@ -122,7 +122,7 @@ def cond(
         graph = pred.graph
         if graph.body is not None and pred.op.body is not graph.body:
             pred = graph.body.capture(pred)
-        graph.count(_FOR_A_BRANCH)
+        graph.count(0 if graph.bodies_apart else _FOR_A_BRANCH)
         then, first, first_flat = _branch(graph, true_fn, True, strict)
         other, second, second_flat = _branch(graph, false_fn, False, strict)
         _check_alike(first, first_flat, second, second_flat)
@@ -133,7 +133,7 @@ def cond(
                     "cond: outputs of true_fn and false_fn must have the same type. Received: "
                     f"{a.dtype.name} and {b.dtype.name}"
                 )
-        with graph.counted_as(len(then.outputs)):  # a Merge for each
+        with graph.counted_as(len(then.outputs) + graph.bodies_apart):  # a Merge for each
             inputs = align([then, other])
             outputs = raw.If(
                 pred,
@@ -449,9 +449,7 @@ def group(*inputs: Any, **kwargs: Any) -> Operation:
     if kwargs:
         raise ValueError(f"group: unknown keyword arguments {', '.join(kwargs)}")
     ops = []
-    for value in nest.flatten(list(inputs)):
-        if isinstance(value, SparseTensor):
-            value = value.values
+    for value in nest.flatten(list(inputs), expand_composites=True):
         if not hasattr(value, "device") and not hasattr(value, "op"):
             raise TypeError(f"group: expected an operation, tensor or variable. Received: {value!r}")
         ops.append(value)

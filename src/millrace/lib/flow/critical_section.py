@@ -88,9 +88,9 @@ class CriticalSection:
 
     def _names(self, handle: Tensor) -> bool:
         """Whether a handle is that of this section."""
-        graph = handle.op.graph
-        outer = graph.outer_of(handle) if handle.op.body is None else handle.op.body.outer(handle)
-        return handle is self._handle or outer is self._handle
+        op = handle.op
+        around: Any = op.graph if op.body is None else op.body
+        return handle is self._handle or around.outer_of(handle) is self._handle
 
 
 def _tensor(value: Any) -> Tensor:

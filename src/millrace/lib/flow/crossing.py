@@ -42,6 +42,8 @@ def _components(value: Any) -> tuple[list[Tensor], Callable[[list[Tensor]], Any]
         return [value.flow], lambda ts: value.with_flow(ts[0])
     if isinstance(value, CompositeTensor):
         return value.parts, value.with_parts
+    if hasattr(value, "_variant_tensor"):  # a dataset
+        return [value._variant_tensor], lambda ts: value._same(ts[0])
     return [convert.convert_to_tensor(value)], lambda ts: ts[0]
 
 

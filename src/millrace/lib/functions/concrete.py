@@ -8,8 +8,7 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.building.apply import apply
-from millrace.building.body import Body
-from millrace.building.function import FunctionGraph
+from millrace.building.function import OrderedGraph, is_effect
 from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
 from millrace.exchange.calls import add_call, library_of
@@ -48,17 +47,10 @@ class Argument:
         )
 
 
-def is_effect(op: Operation) -> bool:
-    """Whether an operation does something besides its results."""
-    if op.type in ("BodyArg", "VarHandleOp"):
-        return False
-    return op.opdef.effect or bool(op.opdef.writes) or op.opdef.blocking
-
-
 _OWN = frozenset(("BodyArg", "If", "While"))  # TensorFlow's have state only where their bodies do
 
 
-class FunctionDrawing(FunctionGraph):
+class FunctionDrawing(OrderedGraph):
     """The graph of a function, which makes variables outside.
 
     Args:
@@ -73,29 +65,6 @@ class FunctionDrawing(FunctionGraph):
         self.created: list[Variable] = []
         self.structured_outputs: Any = None
         self._lifted: dict[Tensor, Tensor] = {}
-        self._last: dict[Any, Operation] = {}  # the last operation with an effect, by body
-
-    def append(self, op: Operation) -> None:
-        """Adds an operation; what reads, writes or acts waits for the last that wrote or acted."""
-        super().append(op)
-        bodies = [v for v in op.attrs.values() if isinstance(v, Body)]
-        acts = is_effect(op) or any(body in self._last for body in bodies)
-        if not (acts or bodies or op.opdef.reads):
-            return
-        last = self._last.get(op.body)
-        if last is not None and last not in op.control_inputs:
-            op.control_inputs = [*op.control_inputs, last]
-        for body in bodies:
-            self._complete(body)
-        if acts:
-            self._last[op.body] = op
-
-    def _complete(self, body: Body) -> None:
-        """Lets the results of a body wait for what it does besides."""
-        last = self._last.get(body)
-        if last is not None:
-            with self.inside(body), self.control_dependencies([last]):
-                body.outputs = [raw.Identity(t) for t in body.outputs]
 
     @property
     def variables(self) -> list[Any]:

@@ -339,8 +339,8 @@ class RaggedTensor(RowFactories, Operators):
         """Its value as a RaggedTensorValue, from a session or the default one."""
         return session_for(self.graph, session, "evaluate a RaggedTensor").run(self, feed_dict)
 
-    def _as_graph_element(self) -> Any:
-        return None
+    def _as_graph_element(self) -> Tensor:
+        return self.flat_values
 
     def __getitem__(self, key: Any) -> Any:
         return late.module("ragged_getitem").get_item(self, key)

@@ -10,6 +10,13 @@ message Model
     ensemble: Ensemble = 2
     custom_model: google.protobuf.Any = 3
   additional_data: google.protobuf.Any[] = 4
+message ModelAndFeatures
+  message Feature
+    feature_id: FeatureId = 1 deprecated
+    additional_data: google.protobuf.Any[] = 2
+  features: map[string, Feature] = 1
+  model: Model = 2
+  additional_data: google.protobuf.Any[] = 3
 message Ensemble
   message Member
     submodel: Model = 1

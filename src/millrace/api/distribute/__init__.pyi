@@ -14,6 +14,7 @@ from millrace.cluster.strategy import get_replica_context as get_replica_context
 from millrace.cluster.strategy import get_strategy as get_strategy
 from millrace.cluster.strategy import has_strategy as has_strategy
 from millrace.cluster.strategy import in_cross_replica_context as in_cross_replica_context
+from millrace.api.distribute import cluster_resolver as cluster_resolver
 
 __all__ = [
     "InputContext",
@@ -25,6 +26,7 @@ __all__ = [
     "Server",
     "Strategy",
     "StrategyExtended",
+    "cluster_resolver",
     "experimental_set_strategy",
     "get_loss_reduction",
     "get_replica_context",

@@ -9,4 +9,5 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.cluster.server": "Server",
         "millrace.cluster.strategy": "InputContext InputReplicationMode MirroredStrategy OneDeviceStrategy ReduceOp ReplicaContext Strategy StrategyExtended experimental_set_strategy get_loss_reduction get_replica_context get_strategy has_strategy in_cross_replica_context",
     },
+    children=("cluster_resolver",),
 )
