@@ -15,6 +15,8 @@ _T = TypeVar("_T")
 
 _LEAKS = (AttributeError, LookupError, ArithmeticError, RecursionError, MemoryError)
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+_PACKAGES = f"{os.sep}site-packages{os.sep}"
 _LONG = 100
 
 
@@ -38,7 +40,7 @@ def _guarded(function: Any, name: str) -> Any:
         try:
             return function(*args, **kwargs)
         except _LEAKS as error:
-            if not _is_stumble(error):
+            if not _is_stumble(error, (*args, *kwargs.values())):
                 raise
             raise _refusal(function, name, args, kwargs, error) from error
 
@@ -46,16 +48,24 @@ def _guarded(function: Any, name: str) -> Any:
     return guarded
 
 
-def _is_stumble(error: BaseException) -> bool:
-    """Whether this package's own code has met the error without anybody raising it."""
+def _is_stumble(error: BaseException, given: tuple[Any, ...]) -> bool:
+    """Whether code of this package has met the error without anybody raising it; or code of a library that it
+    has handed an argument on to, which lacks an attribute.
+    """
     step = error.__traceback__
     last: TracebackType | None = None
+    handed_on = False
     while step is not None:
-        if not step.tb_frame.f_code.co_filename.startswith(_HERE):
-            return False
+        file = step.tb_frame.f_code.co_filename
+        if not file.startswith(_HERE):
+            if not file.startswith(_LIBRARY) and _PACKAGES not in file:
+                return False
+            handed_on = True
         last, step = step, step.tb_next
     if last is None:
         return False
+    if handed_on:
+        return any(getattr(error, "obj", None) is value for value in given)
     import dis
 
     return dis.opname[last.tb_frame.f_code.co_code[last.tb_lasti]] != "RAISE_VARARGS"

@@ -31,7 +31,7 @@ class DeviceSpec:
     device_index: int | None = None
 
     def __post_init__(self) -> None:
-        if self.device_type is not None and self.device_type.upper() in _KINDS:
+        if isinstance(self.device_type, str) and self.device_type.upper() in _KINDS:
             self.device_type = self.device_type.upper()
 
     @staticmethod

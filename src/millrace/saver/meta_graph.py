@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from millrace.core import filesystems, protos
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.scoped_names import is_in_scope, out_of_scope
 from millrace.core.version import GIT_VERSION, VERSION
@@ -28,6 +29,7 @@ _FLOW = (GraphKeys.COND_CONTEXT, GraphKeys.WHILE_CONTEXT)
 
 
 @public("train.export_meta_graph", "python.training.saver.export_meta_graph")
+@bordered
 def export_meta_graph(
     filename: str | None = None,
     meta_info_def: Any = None,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes
+from millrace.core.border import bordered
 from millrace.core.errors import NotFoundError
 from millrace.core.public import public
 from millrace.opkit.random.seeds import get_seed
@@ -29,6 +30,7 @@ _FILES = (
 
 
 @public("contrib.learn.python.learn.datasets.mnist.DataSet")
+@bordered
 class DataSet:
     """Images with labels, handed out in batches.
 
@@ -151,6 +153,7 @@ def _labels_of(path: str, one_hot: bool) -> np.ndarray:
     "contrib.learn.datasets.mnist.read_data_sets",
     "contrib.learn.python.learn.datasets.mnist.read_data_sets",
 )
+@bordered
 def read_data_sets(
     train_dir: str,
     fake_data: bool = False,

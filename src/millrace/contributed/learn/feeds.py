@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
+from millrace.core.border import bordered
 from millrace.core.dtypes import as_dtype
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -22,6 +23,7 @@ def _is_table(data: Any) -> bool:
 
 
 @public("contrib.learn.extract_pandas_data")
+@bordered
 def extract_pandas_data(data: Any) -> Any:
     """The numbers of a pandas table as an array of floats; anything else as it is.
 
@@ -40,6 +42,7 @@ def extract_pandas_data(data: Any) -> Any:
 
 
 @public("contrib.learn.extract_pandas_matrix")
+@bordered
 def extract_pandas_matrix(data: Any) -> Any:
     """The values of a pandas table as an array; anything else as it is.
 
@@ -50,6 +53,7 @@ def extract_pandas_matrix(data: Any) -> Any:
 
 
 @public("contrib.learn.extract_pandas_labels")
+@bordered
 def extract_pandas_labels(labels: Any) -> Any:
     """The numbers of a pandas table of one column as an array; anything else as it is.
 

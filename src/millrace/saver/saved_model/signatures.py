@@ -49,6 +49,7 @@ def build_tensor_info(tensor: Any) -> Any:
 
 
 @public("saved_model.get_tensor_from_tensor_info", "saved_model.utils.get_tensor_from_tensor_info")
+@bordered
 def get_tensor_from_tensor_info(
     tensor_info: Any, graph: Graph | None = None, import_scope: str | None = None
 ) -> Any:
