@@ -9,17 +9,38 @@ import pytest
 
 import millrace as tf
 
-# these act on the process, on files or on other threads, build whole networks, wait, run the text that they are
-# given, or answer with the KeyError of 1.15
+# these act on the process, on files or on other threads, build whole networks, wait, run a text that they are
+# given, or answer with 1.15's KeyError
 EXEMPT = frozenset(
-    (
-        "app", "applications", "compat", "datasets", "delete_recursively", "DeleteRecursively",
-        "disable_v2_behavior", "enable_control_flow_v2", "enable_eager_execution", "enable_v2_behavior",
-        "evaluate_repeatedly", "evaluation_loop", "get_metric", "get_prediction_key", "gfile", "Import",
-        "load_file_system_library", "load_library", "load_op_library", "logging", "main", "mock", "remove", "Remove", "start_queue_runners",
+    [
+        "app",
+        "applications",
+        "compat",
+        "datasets",
+        "delete_recursively",
+        "DeleteRecursively",
+        "disable_v2_behavior",
+        "enable_control_flow_v2",
+        "enable_eager_execution",
+        "enable_v2_behavior",
+        "evaluate_repeatedly",
+        "evaluation_loop",
+        "get_metric",
+        "get_prediction_key",
+        "gfile",
+        "Import",
+        "load_file_system_library",
+        "load_library",
+        "load_op_library",
+        "logging",
+        "main",
+        "mock",
+        "remove",
+        "Remove",
+        "start_queue_runners",
         "wait_for_new_checkpoint",
-    )
-)  # fmt: skip
+    ]
+)
 
 
 def functions(space=tf, path="", seen=None):
