@@ -31,6 +31,7 @@ from millrace.api.contrib import losses as losses
 from millrace.api.contrib import memory_stats as memory_stats
 from millrace.api.contrib import metrics as metrics
 from millrace.api.contrib import mixed_precision as mixed_precision
+from millrace.api.contrib import model_pruning as model_pruning
 from millrace.api.contrib import nn as nn
 from millrace.api.contrib import opt as opt
 from millrace.api.contrib import optimizer_v2 as optimizer_v2
@@ -88,6 +89,7 @@ __all__ = [
     "memory_stats",
     "metrics",
     "mixed_precision",
+    "model_pruning",
     "nn",
     "opt",
     "optimizer_v2",
