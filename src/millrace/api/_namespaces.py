@@ -80,6 +80,7 @@ NAMESPACES = frozenset({
     "contrib.memory_stats",
     "contrib.metrics",
     "contrib.mixed_precision",
+    "contrib.model_pruning",
     "contrib.nn",
     "contrib.opt",
     "contrib.optimizer_v2",
