@@ -128,5 +128,7 @@ def test_what_another_branch_wrote_is_not_there(take: object) -> None:
     flag = tf.placeholder(tf.bool, [])
     leaked: list[tf.Tensor] = []
     tf.cond(flag, lambda: leaked.append(v.assign(2.0)) or tf.constant(1.0), lambda: tf.constant(1.0))
-    with pytest.raises(ValueError, match="computed inside the body 'cond' and exists only there; return it from the branch"):
+    with pytest.raises(
+        ValueError, match="computed inside the body 'cond' and exists only there; return it from the branch"
+    ):
         tf.cond(flag, lambda: take(leaked[0]), lambda: tf.constant(1.0))  # type: ignore[operator]
