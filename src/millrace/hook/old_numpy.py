@@ -95,7 +95,9 @@ def _uneven(np: Any, make: Any) -> Any:
             return make(*args, **keywords)
         except ValueError as error:
             if keywords.get("copy") is False:
-                error.add_note("Before NumPy 2 this copied where it must: millrace run --shims default,numpy-copy")
+                error.add_note(
+                    "Before NumPy 2 this copied where it must: millrace run --shims default,numpy-copy"
+                )
             if "inhomogeneous" not in str(error) or len(args) > 1 or keywords.get("dtype") is not None:
                 raise
             if _caller() in _STRICT:

@@ -18,6 +18,7 @@ from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.array_idioms import rank_tensor
 from millrace.opkit.rules.idioms import shape_tensor
 from millrace.opkit.rules.strides import MASKS, index_key, result_dims, single_places, traced_key
+from millrace.ops.array.fill import ones_like
 
 
 @declare(
@@ -326,7 +327,7 @@ def strided_slice(
       ValueError: the bounds do not fit `input_`.
     """
     if strides is None:
-        strides = raw.OnesLike(to_tensor(begin, name="begin"), name="ones_like")
+        strides = ones_like(begin)
     masks = dict(
         begin_mask=begin_mask,
         end_mask=end_mask,
