@@ -242,8 +242,8 @@ def namespace_stub(names: dict[str, Export], children: dict[str, str]) -> str:
 
 
 def is_private(name: str) -> bool:
-    """True for a name in one of TensorFlow's private modules: `python.ops.rnn._rnn_step`."""
-    return "python" in name.split(".")[:-1]
+    """True for a name in one of TensorFlow's private modules, `python.ops.rnn._rnn_step`, or of version 2."""
+    return "python" in name.split(".")[:-1] or name.startswith("compat.v2.")
 
 
 def private_source(exports: list[Export], problems: Problems) -> str:

@@ -211,9 +211,9 @@ def second_version(newer, tf, objects, known, table, functions):
     seen = set()
 
     def walk(module, path):
-        if id(module) in seen or path.count(".") > 4:
+        if path in seen or path.count(".") > 4:  # `losses` is also `keras.losses`
             return
-        seen.add(id(module))
+        seen.add(path)
         rows = {}
         for name in sorted(n for n in dir(module) if not n.startswith("_")):
             try:

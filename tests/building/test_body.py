@@ -24,7 +24,7 @@ def test_a_tensor_is_captured_once(graph: tf.Graph) -> None:
     assert first.op.type == "BodyArg" and first.op.body is body and first.shape.as_list() == [2, None]
     assert first.name == "Switch:0" and other.name == "named:0" and other.dtype == tf.int32
     assert body.find(x) is first and body.find(tf.constant(1.0)) is None
-    assert body.outer(other) is y and body.outer(x) is None
+    assert body.outer_of(other) is y and body.outer_of(x) is None
     assert tf.contrib.util.constant_value(other).tolist() == [1, 2]  # what is known outside is known inside
     assert repr(body) == "<Body '': 0 inputs, 2 captures>"
 
@@ -51,7 +51,7 @@ def test_arguments_are_no_captures(graph: tf.Graph) -> None:
     bound = body.bind(x, (None,), "named")
     assert body.inputs == [argument] and body.captures == {x: bound} and body.capture(x) is bound
     assert argument.shape.as_list() == [None, 2] and bound.shape.as_list() == [None]
-    assert body.outer(argument) is None and body.outer(bound) is x
+    assert body.outer_of(argument) is None and body.outer_of(bound) is x
 
 
 def test_references_keep_their_names(graph: tf.Graph) -> None:

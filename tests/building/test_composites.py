@@ -21,3 +21,10 @@ def test_a_class_of_a_program_says_its_spec():
         Pair()
     Whole = type("Whole", (CompositeTensor,), {"_type_spec": None})
     assert isinstance(Whole(), CompositeTensor)
+
+
+def test_the_base_is_abstract():
+    assert isinstance(CompositeTensor._type_spec, property)
+    with pytest.raises(TypeError, match="abstract"):
+        CompositeTensor()
+    assert isinstance(tf.SparseTensor([[0]], [1.0], [2]), CompositeTensor)

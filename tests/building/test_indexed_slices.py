@@ -52,3 +52,25 @@ def test_parts_must_share_a_graph():
     values = tf.constant([[1.0]])
     with tf.Graph().as_default(), pytest.raises(ValueError, match="same graph"):
         tf.IndexedSlices(values, tf.constant([0]))
+
+
+def test_multiples_are_dense():
+    for product in (_slices() * 2.0, 2.0 * _slices()):
+        assert isinstance(product, tf.Tensor)
+        with tf.Session() as session:
+            assert session.run(product).tolist() == [[12, 16], [0, 0], [6, 8], [0, 0]]
+
+
+def test_who_takes_a_part():
+    rows = _slices()
+    assert rows.consumers() == []
+    ops = [tf.identity(part).op for part in (rows.values, rows.indices, rows.dense_shape)]
+    twice = tf.stack([rows.values, rows.values]).op
+    assert set(rows.consumers()) == {*ops, twice} and len(rows.consumers()) == 4
+    assert rows.get_shape() == rows.shape and rows.device == rows.values.device
+
+
+def test_a_large_one_is_worth_a_warning_at_the_programs_line():
+    big = tf.IndexedSlices(tf.constant([[1.0]]), tf.constant([0]), tf.constant([200_000_000, 1]))
+    with pytest.warns(UserWarning, match="a dense tensor of 200000000 elements"):
+        tf.convert_to_tensor(big)

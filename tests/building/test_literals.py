@@ -132,3 +132,46 @@ def test_types_of_python_that_name_no_dtype(kind):
     assert tf.int32 != kind and tf.string != kind and tf.complex128 != kind
     with pytest.raises(TypeError, match="as_dtype"):
         tf.as_dtype(kind)
+
+
+def test_arrays_of_texts():
+    given = np.array([["a", b"b"], ["c", "dé"]], object)
+    with tf.Session() as session:
+        assert session.run(tf.constant(given)).tolist() == [[b"a", b"b"], [b"c", "dé".encode()]]
+        assert session.run(tf.constant(np.array(["x", "yz"]))).tolist() == [b"x", b"yz"]
+        assert session.run(tf.constant(np.array("x"))) == b"x"
+        assert session.run(tf.constant(np.array([1, 2], object), tf.int64)).tolist() == [1, 2]
+    assert tf.constant(np.zeros([0, 2], object)).shape == [0, 2]
+    with pytest.raises(TypeError, match="Expected float32. Received: 'a' of type 'str'"):
+        tf.constant(np.array(["a"]), tf.float32)
+    with pytest.raises(TypeError, match="Expected string. Received: 3 of type 'int'"):
+        tf.constant(np.array(["a", 3], object))
+    with pytest.raises(TypeError, match="Expected string values. Received: an array of float64"):
+        tf.constant(np.ones(2), tf.string)
+    with pytest.raises(TypeError, match="Expected float32. Received: an array of complex128"):
+        tf.constant(np.ones(2, complex), tf.float32)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([-(2**31)], tf.int32),
+        ([2**31 - 1], tf.int32),
+        ([2**31], tf.int64),
+        ([-(2**31) - 1, 0], tf.int64),
+        ([-(2**63), 2**63 - 1], tf.int64),
+        ([2**63, 0], tf.uint64),
+        ([2**64 - 1], tf.uint64),
+        ([1, 2.5], tf.float32),
+        ([np.int16(1), 2], tf.int32),
+        ([True, False], tf.bool),
+        ([1j, 2], tf.complex128),
+        ([], tf.float32),
+    ],
+)
+def test_the_narrowest_of_the_usual_dtypes(values, dtype):
+    found = tf.constant(values)
+    assert found.dtype == dtype
+    if dtype in (tf.int64, tf.uint64):
+        with tf.Session() as session:
+            assert session.run(found).tolist() == values

@@ -6,6 +6,7 @@ import pytest
 
 import millrace as tf
 from millrace.building import raw
+from millrace.building.function import FunctionGraph
 from millrace.building.scopes import graph_of
 
 
@@ -43,6 +44,13 @@ def test_name_scopes_of_values() -> None:
         pass
     with tf.op_scope([x], None, "old") as scope:
         assert scope == "old/" and tf.get_default_graph() is other
+
+
+def test_inside_a_function_everything_belongs_to_it() -> None:
+    outer = tf.constant(1.0)
+    function = FunctionGraph("f", tf.get_default_graph())
+    with tf.Graph().as_default(), function.as_default():
+        assert graph_of([outer]) is graph_of([]) is function
 
 
 def test_functions_of_the_default_graph() -> None:

@@ -39,10 +39,10 @@ def graph(*functions):
     ids=["itself", "each_other", "doubling"],
 )
 def test_functions_without_bound(definition):
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(ValueError, match="calls itself|too many nodes"):
         tf.import_graph_def(definition, name="")
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert not tf.get_default_graph().get_operations()
 
 
@@ -59,7 +59,7 @@ def test_functions_nested_deeply_are_taken():
 @pytest.mark.parametrize("count", [2**31 - 1, 10**6])
 def test_parts_without_bound(count):
     x = tf.placeholder(tf.float32)
-    started, size = time.perf_counter(), len(tf.get_default_graph().get_operations())
+    started, size = time.process_time(), len(tf.get_default_graph().get_operations())
     for build in (
         lambda: tf.split(x, count),
         lambda: tf.unstack(x, count),
@@ -67,7 +67,7 @@ def test_parts_without_bound(count):
     ):
         with pytest.raises(ValueError, match="outputs"):
             build()
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     names = {op.type for op in tf.get_default_graph().get_operations()[size:]}
     assert names <= {"Placeholder", "Const"}
 

@@ -79,3 +79,12 @@ def test_a_set_of_dtypes_is_a_type_attribute() -> None:
     assert as_attr(attrs.flag(True)).default is True
     with pytest.raises(TypeError, match="not an attribute kind: 3"):
         as_attr(3)
+
+
+def test_functions_with_graphs_of_their_own_are_told_from_bodies() -> None:
+    assert attrs.functions().closed and attrs.function().closed and not attrs.body().closed
+    assert [kind.kind for kind in (attrs.functions(), attrs.function(), attrs.body())] == [
+        "list(func)",
+        "func",
+        "func",
+    ]

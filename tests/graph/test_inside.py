@@ -81,3 +81,19 @@ def test_an_operation_and_its_tensors() -> None:
     unknown = tf.placeholder(tf.float32)
     assert (unknown._rank(), unknown._shape_as_list(), unknown._shape_tuple()) == (None, None, None)
     assert x.experimental_ref() == x.experimental_ref() != unknown.experimental_ref()
+
+
+def test_functions_of_the_library() -> None:
+    graph = tf.get_default_graph()
+    proto = tf.GraphDef()
+    for name in ("f", "g"):
+        proto.library.function.add().signature.name = name
+    assert not graph._is_function("f")
+    made = [
+        tf.data.Dataset.range(3).map(lambda x: x + 1).make_one_shot_iterator(),
+        tf.data.Dataset.range(3).filter(lambda x: x > 1).make_one_shot_iterator(),
+    ]
+    names = [f.signature.name for f in graph.as_graph_def().library.function]
+    assert len(made) == 2 and len(names) >= 2
+    for name in names:
+        assert graph._is_function(name) and graph._get_function(name).signature.name == name

@@ -85,6 +85,7 @@ def test_what_is_derived() -> None:
         ),
         ("(x: float)", {}, {}, {"kernel": lambda xp, x, op: 0}, r"kernel wants \['op'\]"),
         ("(x: float)", {}, {"a": 3}, {}, "not an attribute kind: 3"),
+        ("(x: float)", {}, {}, {"xla": lambda xp: 0}, r"xla takes \(\), the signature has inputs"),
     ],
 )
 def test_refusals(signature: str, flags: Any, kinds: Any, members: Any, message: str) -> None:

@@ -51,6 +51,16 @@ def test_inputs_are_replaced_where_they_fit() -> None:
     assert c.op.inputs == (a, b)
 
 
+def test_an_input_of_a_branch_is_replaced_for_its_bodies() -> None:
+    flag, a, b = tf.placeholder(tf.bool, []), tf.constant(1.0), tf.constant(2.0)
+    found = tf.cond(flag, lambda: a * 10.0, lambda: a * 100.0)
+    branch = found.op.inputs[0].op
+    branch._update_input(list(branch.inputs).index(a), b)
+    with tf.Session() as sess:
+        assert [sess.run(found, {flag: value}) for value in (True, False)] == [20, 200]
+        assert sess.run(found, {flag: True, a: 5.0}) == 20 and sess.run(found, {flag: True, b: 5.0}) == 50
+
+
 def test_edges_do_not_lead_out_of_bodies() -> None:
     flag, x = tf.placeholder(tf.bool, []), tf.placeholder(tf.float32, [])
     inside: list[tf.Tensor] = []

@@ -30,6 +30,14 @@ def test_devices_of_two_types(text):
         tf.DeviceSpec.from_string(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["/job:", "/job", "/job:a:b", "/device:CPU:#", "/cpu:#", "/task:x", "/gpu:0:1"]
+)
+def test_devices_that_are_not_devices(text):
+    with pytest.raises(ValueError, match="Received: "):
+        tf.DeviceSpec.from_string(text)
+
+
 def test_a_graph_is_not_a_function_and_cannot_be_copied():
     graph = tf.get_default_graph()
     assert graph.building_function is False

@@ -53,7 +53,7 @@ class _Program(Statements):
             self.smooth.append(self.x)
         self.fetches: list[Any] = []
         self.effects: list[Any] = []
-        for _ in range(r.randint(2, 5)):
+        for _ in range(r.randint(1, 4)):
             self.statement(2)
         self.fetches += [self.any_smooth(), self.any_exact(), self.any_integer()]
         if not self.special and r.random() < 0.6:  # what NaN times 0 is, XLA may decide otherwise

@@ -104,3 +104,34 @@ def test_many_variables_are_read_at_once():
         assert session.run(total) == sum(i * (1 + i % 3) for i in range(count))
         first, second = session.run([total, counter])[1], session.run([total, counter])[1]
         assert first != second
+
+
+def test_rows_are_taken_as_one_array_until_somebody_else_writes(monkeypatch):
+    joined = []
+    concatenate = np.concatenate
+    monkeypatch.setattr(
+        together.np, "concatenate", lambda *args: (joined.append(len(args[0])), concatenate(*args))[1]
+    )
+    variables = [tf.Variable(np.full([3], float(i), "f")) for i in range(5)]
+    step = tf.train.MomentumOptimizer(1.0, 0.5).apply_gradients([(tf.ones([3]), v) for v in variables])
+    counts = []
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+
+        def run():
+            joined.clear()
+            session.run(step)
+            counts.append(joined.count(5))
+
+        run(), run(), run()
+        variables[2].load(np.zeros(3, "f"), session)
+        run(), run()
+        values = session.run(variables)
+        values[0][:] = 100  # a copy
+        run()
+        after = session.run(variables)
+    assert counts == [3, 1, 1, 2, 1, 1]
+    moved = [1, 1.5, 1.75, 1.875, 1.9375, 1.96875]
+    for i, value in enumerate(after):
+        expected = -sum(moved[3:]) if i == 2 else i - sum(moved)
+        np.testing.assert_array_equal(value, np.full(3, expected, "f"))

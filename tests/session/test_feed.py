@@ -50,6 +50,21 @@ def test_numbers_that_a_dtype_lacks(dtype: Any, value: Any) -> None:
         _fed(dtype, value)
 
 
+def test_texts() -> None:
+    given = np.array([b"a", b"bc"], object)
+    assert _fed(tf.string, given).tolist() == [b"a", b"bc"]
+    assert _fed(tf.string, np.array(["a", "bc"], object)).tolist() == [b"a", b"bc"]
+    assert _fed(tf.string, np.array([b"a", "bc"], object)).tolist() == [b"a", b"bc"]
+    assert _fed(tf.string, np.array(["a", "bc"])).tolist() == [b"a", b"bc"]
+
+
+@pytest.mark.parametrize(("length", "shown"), [(198, "x" * 198 + "'"), (199, "x" * 196 + "...")])
+def test_long_values_are_shown_in_part(length: int, shown: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        _fed(tf.int32, "x" * length)
+    assert str(caught.value).endswith(f"Received: '{shown}")
+
+
 def test_shapes() -> None:
     assert _fed(tf.float32, [[1.0, 2.0]], [None, 2]).shape == (1, 2)
     for value in ([1.0, 2.0], [[1.0]], 1.0):

@@ -90,3 +90,24 @@ def test_what_is_not_a_function():
     with pytest.raises(TypeError, match="py_func: func must be callable"):
         tf.py_func(3, [], tf.float32)
     assert not tf.get_default_graph().get_operations()
+
+
+@pytest.mark.parametrize(
+    ("function", "outputs", "kind"),
+    [
+        (lambda: 1.0, [], tf.errors.InvalidArgumentError),
+        (lambda: {}, tf.float32, tf.errors.InternalError),
+        (lambda: np.array([[1], [2, 3]], object), tf.float32, tf.errors.InternalError),
+    ],
+)
+def test_what_a_function_may_not_return(function, outputs, kind):
+    with tf.Session() as sess, pytest.raises(kind, match="pyfunc_"):
+        sess.run(tf.py_func(function, [], outputs))
+
+
+def test_an_error_of_tensorflow_in_a_function_is_one_of_the_function():
+    def lost():
+        raise tf.errors.NotFoundError(None, None, "gone")
+
+    with tf.Session() as sess, pytest.raises(tf.errors.UnknownError, match="NotFoundError: gone"):
+        sess.run(tf.py_func(lost, [], tf.float32))

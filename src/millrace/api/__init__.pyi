@@ -123,6 +123,9 @@ from millrace.core.version import MONOLITHIC_BUILD as MONOLITHIC_BUILD
 from millrace.core.version import MONOLITHIC_BUILD as __monolithic_build__
 from millrace.core.version import VERSION as VERSION
 from millrace.core.version import VERSION as __version__
+from millrace.datasets.composite_specs import IndexedSlicesSpec as IndexedSlicesSpec
+from millrace.datasets.composite_specs import RaggedTensorSpec as RaggedTensorSpec
+from millrace.datasets.composite_specs import TensorArraySpec as TensorArraySpec
 from millrace.datasets.optionals import OptionalSpec as OptionalSpec
 from millrace.datasets.specs import SparseTensorSpec as SparseTensorSpec
 from millrace.datasets.specs import TensorSpec as TensorSpec
@@ -144,6 +147,7 @@ from millrace.lib.flow.control_flow import group as group
 from millrace.lib.flow.control_flow import switch_case as switch_case
 from millrace.lib.flow.control_flow import tuple_ as tuple
 from millrace.lib.flow.control_flow import while_loop as while_loop
+from millrace.lib.flow.critical_section import CriticalSection as CriticalSection
 from millrace.lib.flow.custom_gradient import custom_gradient as custom_gradient
 from millrace.lib.flow.custom_gradient import hessians as hessians
 from millrace.lib.flow.functional import foldl as foldl
@@ -151,6 +155,8 @@ from millrace.lib.flow.functional import foldr as foldr
 from millrace.lib.flow.functional import map_fn as map_fn
 from millrace.lib.flow.functional import scan as scan
 from millrace.lib.flow.tensor_array import TensorArray as TensorArray
+from millrace.lib.functions.polymorphic import function as function
+from millrace.lib.functions.vectorized import vectorized_map as vectorized_map
 from millrace.lib.input.accumulators import ConditionalAccumulator as ConditionalAccumulator
 from millrace.lib.input.accumulators import ConditionalAccumulatorBase as ConditionalAccumulatorBase
 from millrace.lib.input.accumulators import SparseConditionalAccumulator as SparseConditionalAccumulator
@@ -246,6 +252,8 @@ from millrace.lib.platform.behavior import load_op_library as load_library
 from millrace.lib.platform.behavior import load_op_library as load_op_library
 from millrace.lib.platform.log import get_logger as get_logger
 from millrace.lib.platform.printing import print_ as print
+from millrace.lib.ragged.ragged_tensor import RaggedTensor as RaggedTensor
+from millrace.lib.ragged.strings import string_split as string_split
 from millrace.lib.sparse.conversion import sparse_concat as sparse_concat
 from millrace.lib.sparse.conversion import sparse_fill_empty_rows as sparse_fill_empty_rows
 from millrace.lib.sparse.conversion import sparse_mask as sparse_mask
@@ -592,16 +600,15 @@ from millrace.ops.text.codes import decode_base64 as decode_base64
 from millrace.ops.text.codes import decode_compressed as decode_compressed
 from millrace.ops.text.codes import decode_raw as decode_raw
 from millrace.ops.text.codes import encode_base64 as encode_base64
-from millrace.ops.text.split import string_split as string_split
-from millrace.ops.text.strings import as_string as as_string
+from millrace.ops.text.hashes import string_to_hash_bucket as string_to_hash_bucket
+from millrace.ops.text.hashes import string_to_hash_bucket_fast as string_to_hash_bucket_fast
+from millrace.ops.text.hashes import string_to_hash_bucket_strong as string_to_hash_bucket_strong
+from millrace.ops.text.numbers import as_string as as_string
+from millrace.ops.text.numbers import string_to_number as string_to_number
+from millrace.ops.text.patterns import regex_replace as regex_replace
 from millrace.ops.text.strings import reduce_join as reduce_join
-from millrace.ops.text.strings import regex_replace as regex_replace
 from millrace.ops.text.strings import string_join as string_join
 from millrace.ops.text.strings import string_strip as string_strip
-from millrace.ops.text.strings import string_to_hash_bucket as string_to_hash_bucket
-from millrace.ops.text.strings import string_to_hash_bucket_fast as string_to_hash_bucket_fast
-from millrace.ops.text.strings import string_to_hash_bucket_strong as string_to_hash_bucket_strong
-from millrace.ops.text.strings import string_to_number as string_to_number
 from millrace.ops.text.strings import substr as substr
 from millrace.session.export import export as export
 from millrace.session.session import InteractiveSession as InteractiveSession
@@ -643,6 +650,7 @@ from millrace.api import profiler as profiler
 from millrace.api import python_io as python_io
 from millrace.api import quantization as quantization
 from millrace.api import queue as queue
+from millrace.api import ragged as ragged
 from millrace.api import random as random
 from millrace.api import resource_loader as resource_loader
 from millrace.api import saved_model as saved_model
@@ -669,6 +677,7 @@ __all__ = [
     "ConditionalAccumulator",
     "ConditionalAccumulatorBase",
     "ConfigProto",
+    "CriticalSection",
     "DType",
     "DeviceSpec",
     "Dimension",
@@ -690,6 +699,7 @@ __all__ = [
     "HistogramProto",
     "IdentityReader",
     "IndexedSlices",
+    "IndexedSlicesSpec",
     "InteractiveSession",
     "LMDBReader",
     "LogMessage",
@@ -710,6 +720,8 @@ __all__ = [
     "PriorityQueue",
     "QUANTIZED_DTYPES",
     "QueueBase",
+    "RaggedTensor",
+    "RaggedTensorSpec",
     "RandomShuffleQueue",
     "ReaderBase",
     "RegisterGradient",
@@ -727,6 +739,7 @@ __all__ = [
     "TFRecordReader",
     "Tensor",
     "TensorArray",
+    "TensorArraySpec",
     "TensorInfo",
     "TensorShape",
     "TensorSpec",
@@ -936,6 +949,7 @@ __all__ = [
     "floormod",
     "foldl",
     "foldr",
+    "function",
     "gather",
     "gather_nd",
     "get_collection",
@@ -1109,6 +1123,7 @@ __all__ = [
     "quint16_ref",
     "quint8",
     "quint8_ref",
+    "ragged",
     "random",
     "random_crop",
     "random_gamma",
@@ -1309,6 +1324,7 @@ __all__ = [
     "variance_scaling_initializer",
     "variant",
     "variant_ref",
+    "vectorized_map",
     "verify_tensor_all_finite",
     "version",
     "where",

@@ -9,6 +9,6 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.core.dtypes": "DType QUANTIZED_DTYPES as_dtype bfloat16 bfloat16_ref bool=bool_ bool_ref complex128 complex128_ref complex64 complex64_ref double double_ref float16 float16_ref float32 float32_ref float64 float64_ref half half_ref int16 int16_ref int32 int32_ref int64 int64_ref int8 int8_ref qint16 qint16_ref qint32 qint32_ref qint8 qint8_ref quint16 quint16_ref quint8 quint8_ref resource resource_ref string string_ref uint16 uint16_ref uint32 uint32_ref uint64 uint64_ref uint8 uint8_ref variant variant_ref",
         "millrace.ops.math.cast": "cast saturate_cast",
         "millrace.ops.math.complex": "complex",
-        "millrace.ops.text.strings": "as_string",
+        "millrace.ops.text.numbers": "as_string",
     },
 )

@@ -55,7 +55,7 @@ from millrace.core.dtypes import variant_ref as variant_ref
 from millrace.ops.math.cast import cast as cast
 from millrace.ops.math.cast import saturate_cast as saturate_cast
 from millrace.ops.math.complex import complex as complex
-from millrace.ops.text.strings import as_string as as_string
+from millrace.ops.text.numbers import as_string as as_string
 
 __all__ = [
     "DType",

@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.core.proto_names": "AdviceProto GraphNodeProto MultiGraphNodeProto OpLogProto",
+        "millrace.training.profiling.context": "advise write_op_log",
         "millrace.training.profiling.options": "ProfileOptionBuilder",
         "millrace.training.profiling.profiler": "Profiler profile",
     },

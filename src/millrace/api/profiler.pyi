@@ -3,6 +3,8 @@ from millrace.core.proto_names import AdviceProto as AdviceProto
 from millrace.core.proto_names import GraphNodeProto as GraphNodeProto
 from millrace.core.proto_names import MultiGraphNodeProto as MultiGraphNodeProto
 from millrace.core.proto_names import OpLogProto as OpLogProto
+from millrace.training.profiling.context import advise as advise
+from millrace.training.profiling.context import write_op_log as write_op_log
 from millrace.training.profiling.options import ProfileOptionBuilder as ProfileOptionBuilder
 from millrace.training.profiling.profiler import Profiler as Profiler
 from millrace.training.profiling.profiler import profile as profile
@@ -14,5 +16,7 @@ __all__ = [
     "OpLogProto",
     "ProfileOptionBuilder",
     "Profiler",
+    "advise",
     "profile",
+    "write_op_log",
 ]

@@ -6,8 +6,13 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.ops.text.codes": "unicode_decode unicode_decode_with_offsets unicode_encode unicode_script unicode_split unicode_split_with_offsets unicode_transcode",
-        "millrace.ops.text.split": "bytes_split=bytes_split_ ngrams split unsorted_segment_join",
-        "millrace.ops.text.strings": "as_string format=string_format join=string_join length lower reduce_join regex_full_match regex_replace strip=string_strip substr to_hash_bucket=string_to_hash_bucket to_hash_bucket_fast=string_to_hash_bucket_fast to_hash_bucket_strong=string_to_hash_bucket_strong to_number=string_to_number upper",
+        "millrace.lib.ragged.strings": "bytes_split ngrams split",
+        "millrace.lib.ragged.unicode": "unicode_decode unicode_decode_with_offsets unicode_encode unicode_split unicode_split_with_offsets",
+        "millrace.ops.text.codes": "unicode_script unicode_transcode",
+        "millrace.ops.text.hashes": "to_hash_bucket=string_to_hash_bucket to_hash_bucket_fast=string_to_hash_bucket_fast to_hash_bucket_strong=string_to_hash_bucket_strong",
+        "millrace.ops.text.numbers": "as_string format=string_format to_number=string_to_number",
+        "millrace.ops.text.patterns": "regex_full_match regex_replace",
+        "millrace.ops.text.split": "unsorted_segment_join",
+        "millrace.ops.text.strings": "join=string_join length lower reduce_join strip=string_strip substr upper",
     },
 )

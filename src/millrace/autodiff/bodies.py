@@ -46,7 +46,7 @@ class _Backward(Body):
                 return raw.Const(
                     value=tensor.op.attrs["value"], dtype=tensor.dtype, name=name or tensor.op.opdef.name
                 )
-        outer = self.of.outer(tensor)
+        outer = self.of.outer_of(tensor)
         return self._kept(tensor) if outer is None else self.capture(outer, name)
 
     def _kept(self, tensor: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ def differentiable(tensor: Tensor) -> bool:
 def _variable_dtype(handle: Tensor) -> dtypes.DType | None:
     source: Tensor | None = handle
     while source is not None and source.op.type == "BodyArg" and source.op.body is not None:
-        source = source.op.body.outer(source)
+        source = source.op.body.outer_of(source)
     return source.op.attrs["dtype"] if source is not None and source.op.type == "VarHandleOp" else None
 
 
@@ -401,7 +401,7 @@ def _all_rows(stack: Tensor, element: Tensor, dims: shapes.Dims = None) -> Tenso
 def _dims_of(source: Tensor) -> shapes.Dims:
     """The shape of a tensor, or of the variable behind a handle."""
     while source.op.type == "BodyArg" and source.op.body is not None and source.dtype is dtypes.resource:
-        outer = source.op.body.outer(source)
+        outer = source.op.body.outer_of(source)
         if outer is None:
             return None
         source = outer

@@ -15,6 +15,7 @@ from millrace.building import convert, raw
 from millrace.building.body import Body
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import name_scope
+from millrace.core.collection import COLLECTOR_RESTS
 from millrace.core.public import public
 from millrace.graph import location
 from millrace.graph.opdef import NOT_DIFFERENTIABLE
@@ -77,7 +78,8 @@ def gradients(
         raise ValueError(
             f"gradients: unconnected_gradients must be 'none' or 'zero'. Received: {unconnected_gradients!r}"
         )
-    with name_scope(name, "gradients", [*ys, *xs, *stops, *[s for s in seeds if s is not None]]):
+    given = [*ys, *xs, *stops, *[s for s in seeds if s is not None]]
+    with name_scope(name, "gradients", given), COLLECTOR_RESTS:
         ys = [_to_tensor(y, "y") for y in ys]
         xs = [_to_tensor(x, "x", as_ref=True) for x in xs]
         stops = [_to_tensor(s, "stop_gradient", as_ref=True) for s in stops]
@@ -216,7 +218,7 @@ class _Walk:
     def _inputs(self, op: Operation) -> tuple[Tensor, ...]:
         """The inputs of `op`; for what a body around ys captured, the tensor outside that it stands for."""
         if op.type == "BodyArg" and op.body in self.around:
-            outer = op.body.outer(op.outputs[0])  # type: ignore[union-attr]
+            outer = op.body.outer_of(op.outputs[0])  # type: ignore[union-attr]
             return () if outer is None else (outer,)
         return op.inputs
 

@@ -63,12 +63,22 @@ def not_differentiable(op_type: str) -> None:
 
 # fmt: off
 WITHOUT_GRADIENT = frozenset((
-    "Bitcast", "BlockLSTMGrad", "CholeskyGrad", "CropAndResizeGradBoxes", "Dequantize",
-    "Dilation2DBackpropFilter", "Dilation2DBackpropInput", "DrawBoundingBoxesV2", "FractionalAvgPoolGrad",
-    "FractionalMaxPoolGrad", "GRUBlockCellGrad", "GuaranteeConst", "IgammaGradA", "InplaceAdd",
-    "InplaceSub", "InplaceUpdate", "LSTMBlockCellGrad", "ListDiff", "MatrixLogarithm", "ParallelConcat",
-    "RandomGammaGrad", "RandomPoisson", "RandomPoissonV2", "RandomShuffle", "SparseReduceMaxSparse",
-    "Unique", "UniqueV2", "UniqueWithCounts", "UniqueWithCountsV2", "UnwrapDatasetVariant",
+    "ApplyAdaMax", "ApplyAdadelta", "ApplyAdagrad", "ApplyAdagradDA", "ApplyAdagradV2", "ApplyAdam",
+    "ApplyAddSign", "ApplyCenteredRMSProp", "ApplyFtrl", "ApplyFtrlV2", "ApplyGradientDescent",
+    "ApplyMomentum", "ApplyPowerSign", "ApplyProximalAdagrad", "ApplyProximalGradientDescent",
+    "ApplyRMSProp", "AudioSpectrogram", "Bitcast", "BlockLSTMGrad", "CholeskyGrad",
+    "CombinedNonMaxSuppression", "CountUpTo", "CropAndResizeGradBoxes", "Dequantize",
+    "DeserializeManySparse", "DestroyTemporaryVariable", "Dilation2DBackpropFilter",
+    "Dilation2DBackpropInput", "DrawBoundingBoxesV2", "FractionalAvgPoolGrad", "FractionalMaxPoolGrad",
+    "GRUBlockCellGrad", "GuaranteeConst", "IgammaGradA", "InplaceAdd", "InplaceSub", "InplaceUpdate",
+    "KmeansPlusPlusInitialization", "LSTMBlockCellGrad", "ListDiff", "MatrixLogarithm", "Mfcc",
+    "NearestNeighbors", "NonMaxSuppressionV5", "ParallelConcat", "QuantizeV2", "QuantizedInstanceNorm",
+    "RandomGammaGrad", "RandomPoisson", "RandomPoissonV2", "RandomShuffle", "SelfAdjointEig",
+    "SparseAccumulatorTakeGradient", "SparseApplyAdadelta", "SparseApplyAdagrad", "SparseApplyAdagradDA",
+    "SparseApplyAdagradV2", "SparseApplyCenteredRMSProp", "SparseApplyFtrl", "SparseApplyFtrlV2",
+    "SparseApplyMomentum", "SparseApplyProximalAdagrad", "SparseApplyProximalGradientDescent",
+    "SparseApplyRMSProp", "SparseReduceMaxSparse", "StridedSliceAssign", "Unique", "UniqueV2",
+    "UniqueWithCounts", "UniqueWithCountsV2", "UnwrapDatasetVariant",
 ))
 """Types of which TensorFlow knows no gradient, where others are known to have none."""
 # fmt: on

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from millrace.building.capturing import Capturing
 from millrace.building.create import create
 from millrace.core import dtypes, shapes
 from millrace.graph.nesting import escaped
@@ -24,26 +25,21 @@ if TYPE_CHECKING:
     from millrace.graph.graph import Graph
 
 
-class Body:
-    """A function of `inputs`, then `captures`, to `outputs`, drawn inside a graph.
+class Body(Capturing):
+    """A branch, or the body or condition of a loop.
 
     Attributes:
       graph: the graph that holds its operations.
       parent: the body around this one, or None.
-      inputs: tensors inside that stand for the explicit arguments.
-      captures: outer tensor -> the tensor inside that stands for it, in order of capture.
-      outputs: tensors inside, the results.
       tag: the name that capturing operations get ("Switch", "Enter").
       twin: the body whose captures count for this one too: a loop has one Enter for both of its bodies.
       owners: the operations that have it as a body; what is captured after that becomes their input.
     """
 
     def __init__(self, graph: Graph, tag: str) -> None:
+        super().__init__()
         self.graph = graph
         self.parent: Body | None = graph.body
-        self.inputs: list[Tensor] = []
-        self.captures: dict[Tensor, Tensor] = {}
-        self.outputs: list[Tensor] = []
         self.tag = tag
         self._inside: dict[Tensor, Tensor] = {}  # captured or re-read, whatever the distance
         self.name = graph.scope
@@ -51,12 +47,6 @@ class Body:
         self._names: set[Tensor] = set()
         self.owners: list[Operation] = []
         self.tick: Tensor | None = None  # a value of each iteration, by which a gradient counts them
-
-    def add_input(self, dtype: dtypes.DType, dims: shapes.Dims, name: str) -> Tensor:
-        """A new explicit argument, as a tensor inside."""
-        tensor = self._argument(dtype, dims, name)
-        self.inputs.append(tensor)
-        return tensor
 
     def bind(self, outer: Tensor, dims: shapes.Dims, name: str) -> Tensor:
         """A new argument that stands for the tensor `outer` of the body around this one: a capture asked for
@@ -106,10 +96,6 @@ class Body:
     def find(self, tensor: Tensor) -> Tensor | None:
         """The tensor inside that already stands for the outer `tensor`, or None."""
         return self._inside.get(tensor)
-
-    def outer(self, inside: Tensor) -> Tensor | None:
-        """The outer tensor that `inside` stands for; None for an explicit argument."""
-        return next((outer for outer, tensor in self.captures.items() if tensor is inside), None)
 
     def replace_outer(self, old: Tensor, new: Tensor) -> None:
         """Lets the argument that stood for the outer tensor `old` stand for `new`."""

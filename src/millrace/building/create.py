@@ -25,8 +25,8 @@ _TUPLE: type = tuple
 
 
 def create(opdef: OpDef, *inputs: Tensor | list[Tensor], name: str | None = None, **attrs: Any) -> Operation:
-    """Appends one operation whose inputs are tensors, in the graph of its
-    inputs or, without inputs, in the default graph.
+    """Appends one operation whose inputs are tensors, in the graph of its inputs or, without inputs, in
+    the default graph.
 
     Args:
       opdef: a type that takes no tensor, or plain tensors and lists of one dtype.
@@ -465,7 +465,7 @@ def _variable_dims(handle: Tensor) -> Any:
         op = handle.op
         if op.opdef.name == "VarHandleOp":
             return op.attrs["shape"]
-        outer = op.inputs[0] if op.opdef.name == "Identity" else op.body.outer(handle) if op.body else None
+        outer = op.inputs[0] if op.opdef.name == "Identity" else op.body.outer_of(handle) if op.body else None
         if outer is None:
             return None
         handle = outer

@@ -1,10 +1,9 @@
-"""`FunctionGraph`: a function with a graph of its own, as datasets use them.
+"""`FunctionGraph`: a function with a graph of its own, as datasets and `Defun` use them.
 
-Unlike a `Body`, whose operations live in the graph around it, a function is drawn in a graph of its own,
-so that
-its operations take no names and no numbers from the program's graph. A tensor from outside is *captured*: an
-argument stands for it inside, and the operation that uses the function takes the outer tensor as one more
-input.
+Unlike a `Body`, whose operations live in the graph around it, a function is drawn in a graph of its own, so
+that its operations take no names and no numbers from the program's graph. A tensor from outside is
+*captured*: an argument stands for it inside, and the operation that uses the function takes the outer tensor
+as one more input.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ from collections.abc import Generator
 from typing import Any
 
 from millrace.building.apply import apply
+from millrace.building.body import Body
+from millrace.building.capturing import Capturing
 from millrace.building.create import create
 from millrace.core import dtypes, shapes
 from millrace.core.kinds import LISTS
@@ -24,27 +25,22 @@ from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 
 
-class FunctionGraph(Graph):
-    """A function of `inputs`, then `captures`, to `outputs`.
+class FunctionGraph(Capturing, Graph):
+    """A function that is a graph.
 
     Attributes:
       name: what a GraphDef calls it, before it is made unique.
       outer: the graph around it.
-      inputs: the tensors inside that stand for the explicit arguments.
-      captures: outer tensor -> the tensor inside that stands for it, in order of capture.
-      outputs: tensors inside, the results.
       made_at: where in the user's program it was made.
     """
 
     is_function = True
 
     def __init__(self, name: str, outer: Graph) -> None:
-        super().__init__()
+        Graph.__init__(self)
+        Capturing.__init__(self)
         self.name = name
         self.outer = outer
-        self.inputs: list[Tensor] = []
-        self.captures: dict[Tensor, Tensor] = {}
-        self.outputs: list[Tensor] = []
         self.seed = outer.seed
         self.made_at = location.capture()
         self._collections = outer._collections
@@ -61,12 +57,6 @@ class FunctionGraph(Graph):
         while isinstance(graph, FunctionGraph):
             graph = graph.outer
         return graph
-
-    def add_input(self, dtype: dtypes.DType, dims: shapes.Dims, name: str) -> Tensor:
-        """A new explicit argument, as a tensor inside."""
-        tensor = self._argument(dtype, dims, name)
-        self.inputs.append(tensor)
-        return tensor
 
     def capture(self, tensor: Tensor) -> Tensor:
         """The tensor inside that stands for `tensor`: itself where it is inside already.
@@ -95,11 +85,7 @@ class FunctionGraph(Graph):
         """The outer tensors that the function uses, in order of capture."""
         return list(self.captures)
 
-    def outer_of(self, inside: Tensor) -> Tensor | None:
-        """The outer tensor that `inside` stands for; None for an explicit argument."""
-        return next((outer for outer, tensor in self.captures.items() if tensor is inside), None)
-
-    def bind(self, outers: list[Tensor]) -> None:
+    def close_over(self, outers: list[Tensor]) -> None:
         """Takes the last arguments for those that stand for `outers`: a function that was read from a
         GraphDef.
         """
@@ -139,6 +125,47 @@ class FunctionGraph(Graph):
 
     def __repr__(self) -> str:
         return f"<FunctionGraph {self.name!r}: {len(self.inputs)} inputs, {len(self.captures)} captures>"
+
+
+def is_effect(op: Operation) -> bool:
+    """Whether an operation does something besides its results."""
+    if op.type in ("BodyArg", "VarHandleOp"):
+        return False
+    return op.opdef.effect or bool(op.opdef.writes) or op.opdef.blocking
+
+
+class OrderedGraph(FunctionGraph):
+    """A function that does everything in the order in which it was written: what reads, writes or acts waits
+    for the last operation that wrote or acted.
+    """
+
+    bodies_apart = True
+
+    def __init__(self, name: str, outer: Graph) -> None:
+        super().__init__(name, outer)
+        self._last: dict[Any, Operation] = {}  # the last operation with an effect, by body
+
+    def append(self, op: Operation) -> None:
+        """Adds an operation; what reads, writes or acts waits for the last that wrote or acted."""
+        super().append(op)
+        bodies = [v for v in op.attrs.values() if isinstance(v, Body)]
+        acts = is_effect(op) or any(body in self._last for body in bodies)
+        if not (acts or bodies or op.opdef.reads):
+            return
+        last = self._last.get(op.body)
+        if last is not None and last not in op.control_inputs:
+            op.control_inputs = [*op.control_inputs, last]
+        for body in bodies:
+            self._complete(body)
+        if acts:
+            self._last[op.body] = op
+
+    def _complete(self, body: Body) -> None:
+        """Lets the results of a body wait for what it does besides."""
+        last = self._last.get(body)
+        if last is not None:
+            with self.inside(body), self.control_dependencies([last]):
+                body.outputs = [apply(lookup("Identity"), t) for t in body.outputs]
 
 
 class ValueGraph(FunctionGraph):

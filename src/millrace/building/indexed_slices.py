@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from millrace.building import convert, raw
+from millrace.building.composites import CompositeTensor, spec_of
 from millrace.building.static import static_dims, static_value
-from millrace.building.tensor_like import TensorLike
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -24,7 +25,7 @@ class IndexedSlicesValue(NamedTuple):
 
 
 @public("IndexedSlices")
-class IndexedSlices(TensorLike):
+class IndexedSlices(CompositeTensor):
     """Rows of a tensor: row `values[i]` stands at place `indices[i]`; rows with one index add up.
 
     Args:
@@ -100,10 +101,32 @@ class IndexedSlices(TensorLike):
         """The graph that holds all parts."""
         return self._values.graph
 
+    @property
+    def _type_spec(self) -> Any:
+        return spec_of(self)
+
+    @property
+    def parts(self) -> list[Tensor]:
+        """`values`, `indices`, and `dense_shape` where there is one."""
+        return [t for t in (self._values, self._indices, self._dense_shape) if t is not None]
+
+    def with_parts(self, parts: Sequence[Any]) -> IndexedSlices:
+        """Rows of other parts."""
+        return IndexedSlices(*parts)
+
+    def of_arrays(self, arrays: Sequence[Any]) -> IndexedSlicesValue:
+        """An IndexedSlicesValue."""
+        return IndexedSlicesValue(*arrays, *[None] * (3 - len(arrays)))
+
+    def part_dims(self, dims: shapes.Dims) -> list[shapes.Dims]:
+        """`dims` is the shape of the rows."""
+        first = None if dims is None else (dims[0],)
+        rank = None if dims is None else (len(dims),)
+        return [dims, first] if self._dense_shape is None else [dims, first, rank]
+
     def consumers(self) -> list[Any]:
         """The operations that take one of the parts as an input."""
-        parts = [t for t in (self._values, self._indices, self._dense_shape) if t is not None]
-        return list(dict.fromkeys(op for part in parts for op in part.consumers()))
+        return list(dict.fromkeys(op for part in self.parts for op in part.consumers()))
 
     def __neg__(self) -> IndexedSlices:
         return IndexedSlices(raw.Neg(self._values), self._indices, self._dense_shape)

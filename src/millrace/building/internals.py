@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building import convert
+from millrace.building.composites import CompositeTensor
 from millrace.building.convert import convert_n_to_tensor, convert_to_tensor
-from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.building.static import constant_value_as_shape
 from millrace.core import dtypes, scoped_names, shapes
@@ -106,8 +106,8 @@ def get_graph_from_inputs(op_input_list: Any, graph: Graph | None = None) -> Gra
         raise TypeError(f"Input graph needs to be a Graph: {graph!r}")
     first = None
     for item in op_input_list:
-        if isinstance(item, IndexedSlices | SparseTensor):
-            item = item.values
+        if isinstance(item, CompositeTensor):
+            item = item.parts[0]
         element = as_graph_element(item)
         if element is None:
             continue
@@ -202,13 +202,14 @@ def internal_convert_n_to_tensor(
 def convert_to_tensor_or_composite(
     value: Any, dtype: Any = None, name: str | None = None, as_ref: bool = False
 ) -> Any:
-    """A tensor, or the SparseTensor or IndexedSlices that `value` is.
+    """A tensor, or the composite of tensors that `value` is.
 
     Raises:
       ValueError: a composite of another dtype than `dtype`.
     """
-    if isinstance(value, SparseTensor | IndexedSlices):
-        if dtype is not None and not dtypes.as_dtype(dtype).is_compatible_with(value.dtype):
+    if isinstance(value, CompositeTensor):
+        found = value.parts[0].dtype if not isinstance(value, SparseTensor) else value.dtype
+        if dtype is not None and not dtypes.as_dtype(dtype).is_compatible_with(found):
             raise ValueError(f"Tensor conversion requested dtype {dtypes.as_dtype(dtype).name} for {value!r}")
         return value
     return internal_convert_to_tensor(value, dtype, name, as_ref)
@@ -254,7 +255,7 @@ def register_dense_tensor_like_type(tensor_type: type) -> None:
 def is_dense_tensor_like(t: Any) -> bool:
     """Whether `t` is a tensor or of a registered type; variables are."""
     return isinstance(t, _TensorLike.types) or (
-        convert.is_tensor_like(t) and not isinstance(t, SparseTensor | IndexedSlices | list | tuple)
+        convert.is_tensor_like(t) and not isinstance(t, CompositeTensor | list | tuple)
     )
 
 
@@ -306,7 +307,11 @@ def shape_equals(tensor_proto: Any, shape: Any) -> bool:
 def get_collection_proto_type(collection_name: str) -> Any:
     """The type of a collection's messages, or None."""
     found = collection_proto(collection_name)
-    return None if found is None else found.message
+    if found is None or not isinstance(found.message, str):
+        return None if found is None else found.message
+    from millrace.core import protos  # here, since it needs protobuf
+
+    return getattr(protos, found.message)
 
 
 @public("python.framework.ops.get_to_proto_function")

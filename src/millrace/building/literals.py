@@ -86,7 +86,7 @@ def _from_numpy(value: Any, dtype: DType | None) -> np.ndarray:
 
 def _strings(array: np.ndarray, dtype: DType | None) -> np.ndarray:
     if dtype is not None and dtype is not dtypes.string:
-        first = array.reshape(-1)[0] if array.size else None
+        first = next(iter(array.reshape(-1)[:1].tolist()), None)
         if not isinstance(first, str | bytes):
             return np.array(array.tolist(), dtype.np_dtype)
         raise TypeError(f"Expected {dtype.name}. Received: {first!r} of type 'str'")

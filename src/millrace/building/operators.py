@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building import convert, indexed_slices, raw, slicing
+from millrace.building.composites import CompositeTensor
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph, graph_stack
@@ -34,7 +35,7 @@ def _binary(function: Callable[..., Any], name: str) -> tuple[Callable[..., Any]
 
     def forward(x: Tensor, y: Any) -> Any:
         if type(y) is not Tensor:
-            if hasattr(y, "dense_shape") and not isinstance(y, indexed_slices.IndexedSlices):
+            if isinstance(y, CompositeTensor) and not isinstance(y, indexed_slices.IndexedSlices):
                 return NotImplemented
             with graph_stack.entered(x.op.graph), x.op.graph.name_scope(name) as scope:
                 y = convert.to_tensor(y, x.dtype.base_dtype, "y")

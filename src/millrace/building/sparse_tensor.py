@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from millrace.building import raw
+from millrace.building.composites import CompositeTensor, spec_of
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_dims
-from millrace.building.tensor_like import TensorLike
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.defaults import session_for
@@ -25,7 +26,7 @@ class SparseTensorValue(NamedTuple):
 
 
 @public("SparseTensor", "sparse.SparseTensor")
-class SparseTensor(TensorLike):
+class SparseTensor(CompositeTensor):
     """Values at some places of a tensor whose other elements are zero, or missing.
 
     Most operations want the places in row-major order; `tf.sparse_reorder` sorts them.
@@ -110,6 +111,28 @@ class SparseTensor(TensorLike):
         """The graph that holds all parts."""
         return self._values.graph
 
+    @property
+    def _type_spec(self) -> Any:
+        return spec_of(self)
+
+    @property
+    def parts(self) -> list[Tensor]:
+        """`indices`, `values` and `dense_shape`."""
+        return [self._indices, self._values, self._dense_shape]
+
+    def with_parts(self, parts: Sequence[Any]) -> SparseTensor:
+        """A sparse tensor of other parts."""
+        return SparseTensor(*parts)
+
+    def of_arrays(self, arrays: Sequence[Any]) -> SparseTensorValue:
+        """A SparseTensorValue."""
+        return SparseTensorValue(*arrays)
+
+    def part_dims(self, dims: shapes.Dims) -> list[shapes.Dims]:
+        """The number of elements may change."""
+        rank = None if dims is None else len(dims)
+        return [(None, rank), (None,), (rank,)]
+
     def consumers(self) -> list[Any]:
         """The operations that take one of the parts as an input."""
         parts = (self._values, self._indices, self._dense_shape)
@@ -117,9 +140,8 @@ class SparseTensor(TensorLike):
 
     def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
         """The parts' values as a SparseTensorValue, from a session or the default one."""
-        parts = [self._indices, self._values, self._dense_shape]
         return SparseTensorValue(
-            *session_for(self.graph, session, "evaluate a SparseTensor").run(parts, feed_dict)
+            *session_for(self.graph, session, "evaluate a SparseTensor").run(self.parts, feed_dict)
         )
 
     def _with_values(self, values: Tensor) -> SparseTensor:

@@ -81,6 +81,15 @@ def static_value(tensor: Tensor, _depth: int = 0) -> np.ndarray | None:
     return value
 
 
+@public("python.pywrap_tensorflow.TF_TryEvaluateConstant_wrapper")
+def try_evaluate_constant(graph: Any, output: Tensor) -> np.ndarray | None:
+    """The value of a tensor where the graph determines it; the arguments are `graph._c_graph` and what
+    `tensor._as_tf_output()` gives.
+    """
+    del graph
+    return static_value(output)
+
+
 def _evaluate(tensor: Tensor, depth: int) -> np.ndarray | None:
     op = tensor.op
     opdef = op.opdef

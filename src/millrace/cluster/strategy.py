@@ -358,7 +358,7 @@ class OneDeviceStrategy(Strategy):
         super().__init__(StrategyExtended(self, device))
 
 
-@public("distribute.MirroredStrategy", "contrib.distribute.MirroredStrategy")
+@public("distribute.MirroredStrategy")
 class MirroredStrategy(Strategy):
     """One replica on one device; several devices are not there.
 

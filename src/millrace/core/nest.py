@@ -56,6 +56,11 @@ def like(structure: Any, children: list[Any]) -> Any:
     return type(structure)(children)
 
 
+def is_composite(value: Any) -> bool:
+    """True for a value made of several tensors, by the protocol of `CompositeTensor`."""
+    return hasattr(type(value), "with_parts")
+
+
 @public("nest.flatten", "contrib.framework.nest.flatten", "python.util.nest.flatten")
 @bounded
 def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
@@ -63,16 +68,14 @@ def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
 
     Args:
       structure: nested lists, tuples, dicts (by sorted key) and attrs objects.
-      expand_composites: take SparseTensors and IndexedSlices apart, too.
+      expand_composites: take sparse tensors, ragged tensors and IndexedSlices apart, too.
     """
     return _leaves(structure, expand_composites)
 
 
 def _leaves(structure: Any, expand_composites: bool) -> list[Any]:
-    if expand_composites and hasattr(structure, "dense_shape") and hasattr(structure, "indices"):
-        if hasattr(structure, "op") and not hasattr(structure, "graph"):
-            return [structure]
-        return [structure.indices, structure.values, structure.dense_shape]
+    if expand_composites and is_composite(structure):
+        return list(structure.parts)
     if not is_nested(structure):
         return [structure]
     return [leaf for _, child in children(structure) for leaf in _leaves(child, expand_composites)]
@@ -84,28 +87,34 @@ def _leaves(structure: Any, expand_composites: bool) -> list[Any]:
 def pack_sequence_as(structure: Any, flat_sequence: Any, expand_composites: bool = False) -> Any:
     """The leaves of `flat_sequence` in the nesting of `structure`.
 
+    Args:
+      structure: nested lists, tuples, dicts and attrs objects.
+      flat_sequence: the leaves.
+      expand_composites: `flat_sequence` has the parts of composite values, which are put together.
+
     Raises:
       ValueError: there are more or fewer leaves than `structure` has.
     """
     flat = list(flat_sequence)
-    if not is_nested(structure):
+    if not is_nested(structure) and not (expand_composites and is_composite(structure)):
         if len(flat) != 1:
             raise ValueError(f"Structure is a scalar but len(flat_sequence) == {len(flat)} > 1")
         return flat[0]
-    wanted = len(flatten(structure))
+    wanted = len(flatten(structure, expand_composites))
     if wanted != len(flat):
         raise ValueError(
             f"Could not pack sequence. Structure had {wanted} elements, but flat_sequence had {len(flat)} "
             f"elements. Structure: {structure!r}, flat_sequence: {flat!r}"
         )
-    leaves = iter(flat)
-    return _pack(structure, leaves)
+    return _pack(structure, iter(flat), expand_composites)
 
 
-def _pack(structure: Any, leaves: Iterator[Any]) -> Any:
+def _pack(structure: Any, leaves: Iterator[Any], expand_composites: bool = False) -> Any:
+    if expand_composites and is_composite(structure):
+        return structure.with_parts([next(leaves) for _ in structure.parts])
     if not is_nested(structure):
         return next(leaves)
-    return like(structure, [_pack(child, leaves) for _, child in children(structure)])
+    return like(structure, [_pack(child, leaves, expand_composites) for _, child in children(structure)])
 
 
 @public(
@@ -167,13 +176,12 @@ def map_structure(func: Callable[..., Any], *structure: Any, **kwargs: Any) -> A
     if not structure:
         raise ValueError("map_structure: at least one structure is needed")
     check_types = kwargs.pop("check_types", True)
-    kwargs.pop("expand_composites", None)
+    expand = kwargs.pop("expand_composites", False)
     if kwargs:
         raise ValueError(
             f"map_structure: only check_types and expand_composites are keywords. Received: {sorted(kwargs)}"
         )
     for other in structure[1:]:
-        assert_same_structure(structure[0], other, check_types)
-    return pack_sequence_as(
-        structure[0], [func(*leaves) for leaves in zip(*map(flatten, structure), strict=True)]
-    )
+        assert_same_structure(structure[0], other, check_types, expand)
+    flat = [flatten(one, expand) for one in structure]
+    return pack_sequence_as(structure[0], [func(*leaves) for leaves in zip(*flat, strict=True)], expand)

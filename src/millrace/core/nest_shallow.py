@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from millrace.core import nest
@@ -249,5 +249,34 @@ def get_traverse_shallow_structure(
 @public("contrib.framework.nest.is_sequence_or_composite", "python.util.nest.is_sequence_or_composite")
 def is_sequence_or_composite(structure: Any) -> bool:
     """True for what `nest.flatten` takes apart with `expand_composites`."""
-    composite = hasattr(structure, "dense_shape") and hasattr(structure, "indices")
-    return nest.is_nested(structure) or composite
+    return nest.is_nested(structure) or nest.is_composite(structure)
+
+
+@public("python.util.nest._is_namedtuple")
+def is_namedtuple(instance: Any, strict: bool = False) -> bool:
+    """Whether an object is a named tuple; with `strict` not of a class derived from one."""
+    if not isinstance(instance, tuple):
+        return False
+    if strict and type(instance).__base__ is not tuple:
+        return False
+    fields = getattr(instance, "_fields", None)
+    return isinstance(fields, Sequence) and all(isinstance(field, str) for field in fields)
+
+
+@public("python.util.nest._is_mapping")
+def is_mapping(structure: Any) -> bool:
+    """Whether an object is a mapping."""
+    return isinstance(structure, Mapping)
+
+
+@public("python.util.nest._sequence_like")
+def sequence_like(instance: Any, args: Any) -> Any:
+    """`args` in a container of the kind of `instance`."""
+    return nest.like(instance, list(args))
+
+
+@public("python.util.nest._yield_value")
+def yield_value(iterable: Any) -> Iterator[Any]:
+    """The elements of one level, dicts by sorted key."""
+    for _, child in nest.children(iterable):
+        yield child

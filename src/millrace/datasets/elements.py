@@ -9,9 +9,12 @@ from millrace.building.scopes import name_scope
 from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.core import dtypes, shapes
 from millrace.core.shapes import TensorShape
+from millrace.datasets import composite_specs as composite_specs
 from millrace.datasets import nesting, specs
 from millrace.datasets.specs import SparseTensorSpec, TensorSpec
 from millrace.graph.tensor import Tensor
+from millrace.lib.ragged.splits import tensor_or_ragged
+from millrace.lib.ragged.values import RaggedTensorValue
 from millrace.opkit.random.seeds import get_seed
 
 
@@ -21,6 +24,8 @@ def normalized(element: Any) -> Any:
     def tensor(i: int, value: Any) -> Any:
         if isinstance(value, SparseTensor | SparseTensorValue):
             return SparseTensor.from_value(value)
+        if isinstance(value, RaggedTensorValue):
+            return tensor_or_ragged(value)
         if specs.has_spec(value):
             return value
         return convert.convert_to_tensor(value, name=f"component_{i}")
@@ -46,7 +51,7 @@ def rows_of(structure: Any, element: Any) -> list[Tensor]:
     found = []
     for spec, value in zip(nesting.flatten(structure), nesting.flatten(element), strict=True):
         found += (
-            spec.to_batched_tensors(value) if isinstance(spec, SparseTensorSpec) else spec.to_tensors(value)
+            spec.to_batched_tensors(value) if hasattr(spec, "to_batched_tensors") else spec.to_tensors(value)
         )
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building import convert, raw
-from millrace.building.function import FunctionGraph
+from millrace.building.function import OrderedGraph
 from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.core import dtypes, shapes
 from millrace.datasets import nesting, specs
@@ -38,7 +38,7 @@ class StructuredFunction:
             raise ValueError(f"{who}: argument must be callable. Received: {function!r}")
         self.who = who
         name = f"{_identifier(who)}_{_name_of(function)}"
-        self.graph = graph = FunctionGraph(name, get_default_graph())
+        self.graph = graph = OrderedGraph(name, get_default_graph())
         types, dims = specs.flat_types(structure), specs.flat_shapes(structure)
         with graph.as_default():
             for i, (dtype, known) in enumerate(zip(types, dims, strict=True)):

@@ -102,6 +102,21 @@ class TypeSpec:
         """
         raise ValueError(f"{type(self).__name__} elements cannot be unbatched")
 
+    def _batch(self, batch_size: int | None) -> TypeSpec:
+        return self.batch(batch_size)
+
+    def _unbatch(self) -> TypeSpec:
+        return self.unbatch()
+
+    def _to_legacy_output_types(self) -> Any:
+        return self.legacy_type
+
+    def _to_legacy_output_shapes(self) -> Any:
+        return self.legacy_shape
+
+    def _to_legacy_output_classes(self) -> Any:
+        return self.legacy_class
+
     # --- in the words of TF 1 -------------------------------------------------------------------------------
 
     @property

@@ -291,7 +291,7 @@ class Import:
         if opdef.has_function:
             for attr, value in op.attrs.items():
                 if isinstance(value, FunctionGraph) and not value.captures:
-                    value.bind(closed_functions.captured_by(op, attr))
+                    value.close_over(closed_functions.captured_by(op, attr))
         self._known_shapes(node, op)
         return op
 

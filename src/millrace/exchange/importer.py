@@ -8,6 +8,7 @@ from typing import Any
 
 from millrace.building.convert import to_tensor
 from millrace.core import errors, protos
+from millrace.core.collection import COLLECTOR_RESTS
 from millrace.core.progress import long_work
 from millrace.core.public import public
 from millrace.exchange.import_nodes import Import
@@ -69,7 +70,7 @@ def import_graph_def(
         return_elements = [e.decode() if isinstance(e, bytes) else e for e in return_elements]
     graph = get_default_graph()
     graph.check_open()
-    with graph.lock:  # the whole import: other threads add to the graph before or after it
+    with graph.lock, COLLECTOR_RESTS:  # the whole import: other threads add to the graph before or after it
         return _imported(graph, proto, mapped, return_elements, name, producer_op_list)
 
 

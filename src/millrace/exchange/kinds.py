@@ -31,7 +31,7 @@ def _source(tensor: Tensor) -> Tensor | None:
     """The tensor whose kind `tensor` has; None where it is of its own operation's kind."""
     op, k = tensor.op, tensor.value_index
     if op.type == "BodyArg" and op.body is not None:
-        outer = op.body.outer(tensor)
+        outer = op.body.outer_of(tensor)
         if outer is not None:
             return outer
         owner = op.body.owners[0]

@@ -40,6 +40,7 @@ class Graph(GraphInside):
     """
 
     is_function = False  # True where a tensor from outside is captured
+    bodies_apart = False  # whether default seeds count the operations of branches and loops apart
 
     @property
     def building_function(self) -> bool:
@@ -55,6 +56,7 @@ class Graph(GraphInside):
         self.by_name: dict[str, Operation] = {}
         self.names: dict[str, int] = {}
         self.undo: list[tuple[str, int | None]] | None = None  # what the operation being added did to names
+        self.refused: dict[str, int] = {}  # the names that the last refused operation had taken
         self._collections: dict[str, list[Any]] = {}
         self.edits = 0  # grows with every change to operations that exist; plans made before are stale
         self.finalized = False  # True once the graph is read-only
@@ -227,6 +229,16 @@ class Graph(GraphInside):
         before = self.last_id
         yield
         self._beyond += before + number - self.last_id
+
+    @contextlib.contextmanager
+    def counted_from(self, number: int) -> Generator[None, None, None]:
+        """What is added inside is counted from `number` on, and not outside: it has a graph of its own in
+        TensorFlow.
+        """
+        before = self.last_id
+        self._beyond += number - before
+        yield
+        self._beyond += before - self.last_id
 
     @property
     def graph_def_versions(self) -> Any:
@@ -536,12 +548,22 @@ class Graph(GraphInside):
                     tensor.takers.remove(op)
         del self.ops[size:]
         taken = self.undo or []
+        self.refused = {name: self.names[name] for name, _ in taken[names:]}
         for name, count in reversed(taken[names:]):
             if count is None:
                 self.names.pop(name, None)
             else:
                 self.names[name] = count
         del taken[names:]
+
+    @property
+    def _c_graph(self) -> Graph:
+        return self
+
+    def retake_names(self) -> None:
+        """Takes the names of the last refused operation after all: another will be made instead of it."""
+        self.names.update(self.refused)
+        self.refused = {}
 
     def create_op(
         self,

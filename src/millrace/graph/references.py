@@ -44,7 +44,7 @@ def passed_on(tensor: Tensor) -> Tensor | None:
     op, index = tensor.op, tensor.value_index
     opdef = op.opdef
     if op.type == "BodyArg":
-        return op.graph.outer_of(tensor) if op.body is None else op.body.outer(tensor)
+        return (op.graph if op.body is None else op.body).outer_of(tensor)
     if not op.inputs:
         return None
     if opdef.writes and opdef.outputs[index].is_ref:

@@ -144,6 +144,9 @@ class Tensor(TensorInside):
             self, feed_dict
         )
 
+    def _as_tf_output(self) -> Tensor:
+        return self
+
     def _as_node_def_input(self) -> str:
         return self.op.name if self.value_index == 0 else f"{self.op.name}:{self.value_index}"
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
+from millrace.core.collection import COLLECTOR_RESTS
 from millrace.core.waiting import time_left
 from millrace.graph.tensor import Tensor
 from millrace.runtime import failures, interpret, warmed
@@ -149,7 +150,8 @@ class Executables:
             with self._store.lock:
                 form = self._ready.get(key)
                 if form is None:
-                    form = self._make(key, values)
+                    with COLLECTOR_RESTS:
+                        form = self._make(key, values)
                 if not form.settled:
                     self._advance(form)
                 if observe is not None:
@@ -253,7 +255,8 @@ class Executables:
             form.plan = None
             return
         if form.function is None:
-            form.function = phases(plan, self._store) if form.waits else interpret.compile_plan(plan)
+            with COLLECTOR_RESTS:
+                form.function = phases(plan, self._store) if form.waits else interpret.compile_plan(plan)
         if form.compile_at == math.inf:
             form.settled = True
             form.plan = None

@@ -7,13 +7,12 @@ of them: a product of 32 x 64 such numbers takes 33 us instead of 4.
 from __future__ import annotations
 
 import os
-import platform
 import threading
 from typing import Any
 
 _ROOM = 64  # bytes: more than the C library's `fenv_t` anywhere
 # processor -> where `fenv_t` keeps the control word, and the bits of it that make denormal numbers zero
-_CONTROL = {"x86_64": (28, 1 << 15 | 1 << 6), "AMD64": (28, 1 << 15 | 1 << 6), "aarch64": (0, 1 << 24)}
+_CONTROL = {"x86_64": (28, 1 << 15 | 1 << 6), "aarch64": (0, 1 << 24)}
 
 
 class Flushing(threading.local):
@@ -61,11 +60,12 @@ class _Environment:
 
 def _environment() -> _Environment | None:
     """None on a machine whose environment is not known: then denormal numbers are what they are."""
-    if platform.machine() not in _CONTROL or not _is_glibc():
+    control = _CONTROL.get(os.uname().machine) if hasattr(os, "uname") else None
+    if control is None or not _is_glibc():
         return None
     import ctypes
 
-    return _Environment(ctypes.PyDLL("libm.so.6"), *_CONTROL[platform.machine()])
+    return _Environment(ctypes.PyDLL("libm.so.6"), *control)
 
 
 def _is_glibc() -> bool:

@@ -427,6 +427,9 @@ class _Source:
         if value < 0:
             return "None"
         name = self._value(value)
+        tensor = self.plan.tensors.get(value)
+        if value in self.on_device and tensor is not None and not tensor.dtype.is_numpy_compatible:
+            return f"host({name})"  # a stack or tensor array for another part of the step
         if value in self.on_device:
             self.names["fetched"] = fetched
             return f"fetched({name})"

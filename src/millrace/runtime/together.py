@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,9 @@ class Together:
 class _Stacked:
     """The function of updates that run as one.
 
+    The new values of variables are rows of one array. Where the next run gets these rows again, it takes the
+    array as it is.
+
     Args:
       step: one of the updates.
       count: how many there are.
@@ -62,6 +65,7 @@ class _Stacked:
         self._count = count
         self._attrs = {a: step.op.attrs[a] for a in step.op.opdef.kernel_attrs}
         self._xp = numpy_dialect()
+        self._made: list[tuple[Any, list[Any]]] = []  # for each kind of variable the array and its rows
 
     def __call__(self, *args: Any) -> list[Any]:
         kernel, count = self._kernel, self._count
@@ -70,11 +74,22 @@ class _Stacked:
         if len(set(map(_shape, arrays))) != 1:  # a variable has got another shape, or a gradient
             return self._one_by_one(arrays, shared)
         shape = (count, *arrays[0].shape)
-        whole = [np.concatenate(arrays[k : k + count]).reshape(shape) for k in range(0, stacked, count)]
+        whole = [
+            self._whole(k, arrays[k * count : (k + 1) * count], shape) for k in range(kernel.variables + 1)
+        ]
         results = kernel.formula(self._xp, *self._placed(whole, shared), **self._attrs)
         if kernel.variables == 1:
-            return list(results)
-        return [value for result in results for value in result]
+            results = (results,)
+        self._made = [(result, list(result)) for result in results]
+        return [value for _, rows in self._made for value in rows]
+
+    def _whole(self, kind: int, rows: Sequence[Any], shape: tuple[int, ...]) -> Any:
+        """The rows as one array."""
+        if kind < len(self._made):
+            array, known = self._made[kind]
+            if all(map(is_, rows, known)):
+                return array
+        return np.concatenate(rows).reshape(shape)
 
     def _placed(self, own: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
         """The arguments of the formula: variables and gradient, and what the updates share."""

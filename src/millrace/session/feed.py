@@ -75,7 +75,7 @@ class Feed:
                 f"Received: {value!r} for '{self.tensor.name}'"
             )
         if value is None:
-            raise ValueError(f"None is no value to feed for Tensor '{self.tensor.name}', which has shape "
+            raise ValueError(f"None is not a value to feed for Tensor '{self.tensor.name}', which has shape "
                              f"'{self.tensor.get_shape()}'")  # fmt: skip
         try:
             if self.dtype is dtypes.string:

@@ -43,6 +43,63 @@ def test_a_dataset_maps_filters_and_reduces():
             assert session.run(top) == 15
 
 
+def test_branches_that_give_datasets():
+    def several(x):
+        if x > 2:
+            return tf.data.Dataset.range(x)
+        return tf.data.Dataset.range(1)
+
+    with tf.Graph().as_default():
+        assert elements(tf.data.Dataset.range(5).flat_map(several)) == [0, 0, 0, 0, 1, 2, 0, 1, 2, 3]
+
+
+def test_reads_in_a_dataset_see_the_writes_before_them():
+    with tf.Graph().as_default(), tf.Session() as session:
+        v = tf.get_variable("v", [], tf.int64, tf.zeros_initializer(), use_resource=True)
+
+        def counted(x):
+            if x > 1:
+                v.assign_add(x)
+            return v.read_value()
+
+        iterator = tf.compat.v1.data.make_initializable_iterator(tf.data.Dataset.range(4).map(counted))
+        following = iterator.get_next()
+        session.run([v.initializer, iterator.initializer])
+        assert [session.run(following) for _ in range(4)] == [0, 0, 2, 5]
+
+
+def test_default_seeds_are_those_of_1_15():
+    def branched(x):
+        if x > 1:
+            r = tf.random_uniform([])
+        else:
+            r = tf.random_uniform([]) + 1.0 + tf.cast(x, tf.float32) + tf.random_uniform([])
+        return r, tf.random_uniform([])
+
+    def looped(x):
+        r = tf.constant(0.0)
+        y = x * 2
+        while r < tf.cast(y, tf.float32):
+            r += tf.random_uniform([]) * tf.cast(x, tf.float32)
+        return r, tf.random_uniform([])
+
+    def over_rows(x):
+        s = x * 0
+        for i in tf.range(x):
+            s += i
+        for i in tf.constant([1, 2]):
+            s += tf.cast(i, tf.int64)
+        return s, tf.random_uniform([])
+
+    wanted = {branched: [3, 3, 15, 8], looped: [7, 15], over_rows: [35]}
+    with tf.Graph().as_default():
+        tf.set_random_seed(7)
+        for function, seeds in wanted.items():
+            graph = tf.function(function).get_concrete_function(tf.TensorSpec([], tf.int64)).graph
+            found = [op.get_attr("seed2") for op in graph.get_operations() if op.type == "RandomUniform"]
+            assert found == seeds
+
+
 def test_a_lambda_that_calls_a_function_that_branches():
     def clipped(x):
         return x if x < 3 else tf.constant(3, tf.int64)

@@ -172,6 +172,14 @@ def modified_in_inner(x):
     return count if x > 0 else 0
 
 
+def recursive(x, left=3):
+    if left < 1:
+        return x
+    if x > 4:
+        x = x - 1
+    return recursive(x, left - 1)
+
+
 def tried(x):
     try:
         if x > 1:
@@ -185,7 +193,7 @@ def tried(x):
 
 PROGRAMS = [
     if_else, one_sided, returns, returns_in_else, nested, collatz, breaks, for_range, for_steps, with_else,
-    conditional, logic, tuples, swaps, with_temporaries, calls, inner_function, tried,
+    conditional, logic, tuples, swaps, with_temporaries, calls, inner_function, recursive, tried,
 ]  # fmt: skip
 
 
@@ -314,3 +322,10 @@ def test_datasets_are_gone_through():
         limit = tf.placeholder(tf.int64, [])
         assert session.run(tf.autograph.to_graph(total)(limit), {limit: 4}) == 10
         assert session.run(tf.autograph.to_graph(product)()) == 120
+
+
+def test_what_is_converted_already_stays():
+    once = tf.autograph.to_graph(returns)
+    again = tf.autograph.to_graph(once)
+    assert again(6) == 60
+    assert again.__code__ is once.__code__

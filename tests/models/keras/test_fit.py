@@ -181,3 +181,26 @@ def test_a_dataset_trains_like_its_arrays():
         history = _small().fit(dataset, epochs=2, verbose=0, validation_data=dataset, validation_steps=2)
     np.testing.assert_allclose(history.history["loss"], expected, rtol=1e-5)
     assert len(history.history["val_loss"]) == 2
+
+
+def test_validation_draws_an_order_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    shuffled: list[int] = []
+    monkeypatch.setattr(np.random, "shuffle", lambda places: shuffled.append(len(places)))
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1, input_shape=(2,))])
+    model.compile("sgd", "mse")
+    x, y = np.ones((10, 2)), np.ones((10, 1))
+    model.fit(x, y, epochs=2, verbose=0, validation_split=0.3)
+    assert shuffled == [7, 3, 7, 3]
+    model.evaluate(x, y, verbose=0)
+    assert len(shuffled) == 4
+
+
+def test_a_number_of_steps_runs_whole_arrays(capsys: pytest.CaptureFixture[str]) -> None:
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1, input_shape=(2,), kernel_initializer="zeros")])
+    model.compile("sgd", "mse")
+    x = np.arange(20).reshape(10, 2) / 10.0
+    y = x.sum(1, keepdims=True)
+    history = model.fit(x, y, steps_per_epoch=2, verbose=2).history
+    np.testing.assert_allclose(history["loss"], [4.6246877], rtol=1e-6)
+    assert capsys.readouterr().out.startswith("Train on 2 samples\n2/2 - ")
+    assert model.predict(x, steps=3).shape == (30, 1)

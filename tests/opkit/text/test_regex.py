@@ -64,10 +64,10 @@ def test_shapes():
 def test_patterns_take_linear_time(pattern):
     pytest.importorskip("re2")
     texts = np.array([b"a" * 28 + b"!", b"a" * 5000], object)
-    started = time.perf_counter()
+    started = time.process_time()
     regex.full_match(texts, pattern.encode())
     regex.replace(texts, pattern.encode(), b"")
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_without_re2(monkeypatch):

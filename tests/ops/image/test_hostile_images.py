@@ -16,9 +16,9 @@ from millrace.opkit.image import jpeg, pictures, png
 
 @pytest.fixture(autouse=True)
 def quick():
-    started = time.perf_counter()
+    started = time.process_time()
     yield
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def gif(screen=None, frames=3):

@@ -157,6 +157,25 @@ def test_one_result_runs_its_own_part():
             sess.run(both[1])
 
 
+def test_one_result_runs_its_own_part_beside_a_wait():
+    """A step that waits is run apart; what comes before it is what the results that are wanted need."""
+    v = tf.Variable(7)
+    queue = tf.FIFOQueue(3, [tf.int32], [[]])
+    fill = queue.enqueue(3)
+    first, second = tf.cond(
+        tf.placeholder_with_default(True, []), lambda: [tf.constant(2), tf.assign(v, 1)],
+        lambda: [tf.constant(0), tf.constant(0)],
+    )  # fmt: skip
+    with tf.control_dependencies([first]):
+        taken = queue.dequeue()
+    with tf.Session() as sess:
+        sess.run(v.initializer)
+        sess.run(fill)
+        assert sess.run([taken, first]) == [3, 2] and sess.run(v) == 7
+        sess.run(fill)
+        assert sess.run([taken, second]) == [3, 1] and sess.run(v) == 1
+
+
 def test_an_edge_into_a_body_is_refused_with_both_lines():
     inside = []
     p = tf.placeholder_with_default(True, [])

@@ -46,9 +46,17 @@ def test_products(a: bool, b: bool) -> None:
 
 
 def test_convolutions() -> None:
-    x, f = _placeholder(2, 16, 16, 3), _placeholder(3, 3, 3, 16)
+    x, f = _placeholder(2, 16, 12, 3), _placeholder(3, 3, 3, 5)
     found = _cost([tf.nn.conv2d(x, f, [1, 1, 1, 1], "SAME")], [x, f])
-    assert found.flops == 2 * (2 * 16 * 16) * (3 * 3 * 3 * 16)
+    assert found.flops == 2 * (2 * 16 * 12) * (3 * 3 * 3 * 5)
+
+
+def test_products_of_nothing() -> None:
+    """Each result costs something, although there is nothing to add up."""
+    x, y = _placeholder(3, 0), _placeholder(0, 5)
+    assert _cost([tf.matmul(x, y)], [x, y]).flops == 2 * 3 * 5
+    z = _placeholder(0, 3)
+    assert _cost([tf.matmul(z, x)], [z, x]).flops == 0
 
 
 def test_rows_are_not_the_whole_table() -> None:

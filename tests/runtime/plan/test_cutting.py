@@ -137,7 +137,7 @@ def test_steps_that_share_a_stack_or_array_stay_together() -> None:
     reasons = {}
     for step, reason in zip(plan.steps, host_reasons(plan), strict=True):
         reasons.setdefault(step.op.type, []).append(reason)
-    shares = "it shares a tensor array or stack with a host step"
+    shares = "it shares a tensor array, a stack or what a branch keeps with a host step"
     assert reasons["Exp"] == [""]
     assert all(reason in ("", shares) for reason in reasons["TensorArrayReadV3"])
     named = tf.placeholder(tf.string, [])

@@ -144,7 +144,17 @@ def test_rows_say_what_they_cost():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (999, "999"), (1000, "1 k"), (1234, "1.23 k"), (2.5e6, "2.5 M"), (1e9, "1 G"), (3e12, "3 T")],
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1 k"),
+        (1234, "1.23 k"),
+        (2.5e6, "2.5 M"),
+        (1e9, "1 G"),
+        (3e12, "3 T"),
+        (1e6, "1 M"),
+        (999_999, "1e+03 k"),
+    ],
 )
 def test_amounts(value, text):
     assert _amount(value) == text
@@ -169,6 +179,8 @@ def test_tables():
     assert "3 operations are needed, 2 run" in text and "tier: interpreter" in text
     assert "left out" in text and "passes its input on" in text and "runs in Python" in text
     assert "segment" in text and "16" in text and "?" in text
+    rows = [line.split("│")[1:3] for line in text.splitlines() if "segment" in line or "step" in line]
+    assert [cell.strip() for cell in rows[0]][:1] == ["1"] and [cell.strip() for cell in rows[1]][:1] == ["2"]
 
 
 def test_a_run_after_others():

@@ -287,6 +287,34 @@ def test_a_write_starts_from_the_last_write_in_execution_order() -> None:
     assert use.final == steps[-1].new_state[0] and use.must_exist
 
 
+def test_an_edge_to_a_variable_goes_on_to_what_names_it() -> None:
+    v, w = (tf.Variable(1.0, use_resource=False, name=name) for name in "vw")
+    r = tf.Variable(1.0, use_resource=True, name="r")
+    write = v.assign(5.0)
+    w.op._add_control_input(write.op)
+    r.op._add_control_input(write.op)
+    with tf.control_dependencies([w._ref()]):
+        later = v + 0.0
+    with tf.control_dependencies([r.handle]):
+        late = v + 0.0
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        sess.run(v.initializer)
+        assert sess.run([later, late, v + 0.0]) == [5, 5, 1]
+
+
+def test_an_edge_goes_through_a_read() -> None:
+    v, w = (tf.Variable(1.0, use_resource=True) for _ in range(2))
+    write = v.assign(5.0)
+    with tf.control_dependencies([write]):
+        read = w.read_value()
+    with tf.control_dependencies([read]):
+        later = v + 0.0
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        assert sess.run([later, v + 0.0]) == [5, 1]
+
+
 def test_what_a_write_gives_is_what_it_wrote() -> None:
     v = tf.Variable(1.0)
     written = v.assign(5.0)

@@ -14,6 +14,8 @@ import pytest
 
 import millrace as tf
 
+jnp = pytest.importorskip("jax").numpy
+
 pytestmark = pytest.mark.xla
 
 
@@ -204,6 +206,50 @@ def test_a_padding_of_infinite_gradients(native: Any) -> None:
     dy[0, 0, 0] = np.inf
     dw = np.asarray(native.conv_filter_grad(x, (3, 3, 16, 32), dy, (1, 1), ((1, 1), (1, 1)), (1, 1)))
     assert not np.isfinite(dw[1:, 1:]).any()  # taps that see the picture's corner pixel
+
+
+@pytest.mark.parametrize("rows", [np.int8, np.int32, np.int64])
+@pytest.mark.parametrize("shape", [(500, 40), (20000,), (300, 8, 8)])
+def test_rows_added_to_a_table(native: Any, shape: tuple[int, ...], rows: Any) -> None:
+    table, places = normal(*shape), np.array([3, 99, 3, -1, 127, 0, 3], rows)
+    updates = normal(7, *shape[1:])
+    for sign in (1, -1):
+        wanted = table.copy()
+        for place, update in zip(places, updates, strict=True):
+            if place >= 0:
+                wanted[place] += np.float32(sign) * update
+        np.testing.assert_array_equal(native.add_rows(jnp.asarray(table), places, updates, sign), wanted)
+    beyond = native.add_rows(jnp.asarray(table), np.array([shape[0]] * 7), updates, 1)
+    np.testing.assert_array_equal(beyond, table)
+
+
+def test_rows_that_are_left_to_xla(native: Any) -> None:
+    table, places = normal(500, 40), np.array([[1, 2]])
+    assert native.add_rows(table, places, normal(1, 2, 40), 1) is None
+    assert native.add_rows(table, places[:, :0].reshape(0), normal(0, 40), 1) is None
+    assert native.add_rows(table.astype("d"), places[0], normal(2, 40), 1) is None
+
+
+@pytest.mark.parametrize("tier", ["interpret", "compile"])
+@pytest.mark.parametrize("minus", [False, True])
+def test_variables_change_by_rows(monkeypatch: pytest.MonkeyPatch, tier: str, minus: bool) -> None:
+    monkeypatch.setenv("MILLRACE_TIER", tier)
+    start, update = normal(600, 40), normal(4, 40)
+    v, rows = tf.Variable(start), tf.placeholder(tf.int32, [4])
+    before = tf.gather(v, rows)
+    with tf.control_dependencies([before]):
+        change = (tf.scatter_sub if minus else tf.scatter_add)(v, rows, update)
+    wanted = start.copy()
+    with tf.Session() as sess:
+        sess.run(v.initializer)
+        for places in ([1, 5, 1, 599], [0, 0, 0, 0]):
+            found = sess.run([before, change.op], {rows: places})[0]
+            np.testing.assert_array_equal(found, wanted[places])
+            (np.subtract if minus else np.add).at(wanted, places, update)
+            np.testing.assert_allclose(sess.run(v), wanted, rtol=1e-6, atol=1e-6)
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            sess.run(change.op, {rows: [0, 600, 1, 2]})
+        np.testing.assert_allclose(sess.run(v), wanted, rtol=1e-6, atol=1e-6)
 
 
 PROGRAM = """

@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.cluster.strategy": "MirroredStrategy",
+        "millrace.contributed.distribute.steps": "Monitor StandardInputStep StandardSingleLossStep Step",
+        "millrace.contributed.distribute.strategies": "AllReduceCrossDeviceOps CollectiveAllReduceStrategy CrossDeviceOps DistributeConfig DistributionStrategy=Strategy MirroredStrategy MultiWorkerAllReduce OneDeviceStrategy ParameterServerStrategy ReplicaContext TPUStrategy UpdateContext get_cross_replica_context get_distribution_strategy=get_strategy get_loss_reduction get_replica_context get_strategy has_distribution_strategy=has_strategy has_strategy in_cross_replica_context initialize_tpu_system require_replica_context run_standard_tensorflow_server",
     },
 )

@@ -12,5 +12,6 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.models.estimator.logits": "call_logit_fn dnn_logit_fn_builder linear_logit_fn_builder",
         "millrace.models.estimator.receivers": "build_raw_supervised_input_receiver_fn",
         "millrace.models.estimator.regression": "logistic_regression_head multi_head poisson_regression_head regression_head",
+        "millrace.models.estimator.trees.in_memory": "boosted_trees_classifier_train_in_memory boosted_trees_regressor_train_in_memory",
     },
 )

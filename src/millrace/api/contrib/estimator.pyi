@@ -15,10 +15,14 @@ from millrace.models.estimator.regression import logistic_regression_head as log
 from millrace.models.estimator.regression import multi_head as multi_head
 from millrace.models.estimator.regression import poisson_regression_head as poisson_regression_head
 from millrace.models.estimator.regression import regression_head as regression_head
+from millrace.models.estimator.trees.in_memory import boosted_trees_classifier_train_in_memory as boosted_trees_classifier_train_in_memory
+from millrace.models.estimator.trees.in_memory import boosted_trees_regressor_train_in_memory as boosted_trees_regressor_train_in_memory
 
 __all__ = [
     "add_metrics",
     "binary_classification_head",
+    "boosted_trees_classifier_train_in_memory",
+    "boosted_trees_regressor_train_in_memory",
     "build_raw_supervised_input_receiver_fn",
     "call_logit_fn",
     "clip_gradients_by_norm",

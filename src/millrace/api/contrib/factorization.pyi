@@ -6,6 +6,7 @@ from millrace.contributed.factorization.clustering import RANDOM_INIT as RANDOM_
 from millrace.contributed.factorization.clustering import SQUARED_EUCLIDEAN_DISTANCE as SQUARED_EUCLIDEAN_DISTANCE
 from millrace.contributed.factorization.mixtures import GmmAlgorithm as GmmAlgorithm
 from millrace.contributed.factorization.mixtures import gmm as gmm
+from millrace.contributed.factorization.wals import WALSModel as WALSModel
 
 __all__ = [
     "COSINE_DISTANCE",
@@ -14,5 +15,6 @@ __all__ = [
     "KMeans",
     "RANDOM_INIT",
     "SQUARED_EUCLIDEAN_DISTANCE",
+    "WALSModel",
     "gmm",
 ]

@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.distribute.strategies": "TPUDistributionStrategy",
         "millrace.contributed.tpu.config": "InputPipelineConfig RunConfig TPUConfig",
         "millrace.contributed.tpu.estimator": "TPUEstimator TPUEstimatorSpec",
         "millrace.contributed.tpu.feeding": "InfeedQueue infeed_dequeue infeed_dequeue_tuple infeed_enqueue infeed_enqueue_tuple outfeed_dequeue outfeed_dequeue_tuple outfeed_enqueue outfeed_enqueue_tuple",

@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.datasets.composite_specs": "RaggedTensorStructure=ragged_tensor_structure TensorArrayStructure=tensor_array_structure",
         "millrace.datasets.csv": "CsvDataset make_csv_dataset",
         "millrace.datasets.databases": "SqlDataset",
         "millrace.datasets.examples": "make_batched_features_dataset parse_example_dataset",

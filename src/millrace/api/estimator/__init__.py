@@ -18,6 +18,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.models.estimator.spec": "EstimatorSpec",
         "millrace.models.estimator.train_and_evaluate": "train_and_evaluate",
         "millrace.models.estimator.train_specs": "EvalSpec TrainSpec",
+        "millrace.models.estimator.trees.estimators": "BoostedTreesClassifier BoostedTreesEstimator BoostedTreesRegressor",
         "millrace.models.estimator.warm": "WarmStartSettings",
         "millrace.saver.checkpoint.warm_start": "VocabInfo",
         "millrace.training.hooks.base": "SessionRunArgs SessionRunContext SessionRunHook SessionRunValues",

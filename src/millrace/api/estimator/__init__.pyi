@@ -33,6 +33,9 @@ from millrace.models.estimator.spec import EstimatorSpec as EstimatorSpec
 from millrace.models.estimator.train_and_evaluate import train_and_evaluate as train_and_evaluate
 from millrace.models.estimator.train_specs import EvalSpec as EvalSpec
 from millrace.models.estimator.train_specs import TrainSpec as TrainSpec
+from millrace.models.estimator.trees.estimators import BoostedTreesClassifier as BoostedTreesClassifier
+from millrace.models.estimator.trees.estimators import BoostedTreesEstimator as BoostedTreesEstimator
+from millrace.models.estimator.trees.estimators import BoostedTreesRegressor as BoostedTreesRegressor
 from millrace.models.estimator.warm import WarmStartSettings as WarmStartSettings
 from millrace.saver.checkpoint.warm_start import VocabInfo as VocabInfo
 from millrace.training.hooks.base import SessionRunArgs as SessionRunArgs
@@ -63,6 +66,9 @@ __all__ = [
     "BaselineRegressor",
     "BestExporter",
     "BinaryClassHead",
+    "BoostedTreesClassifier",
+    "BoostedTreesEstimator",
+    "BoostedTreesRegressor",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
     "DNNClassifier",

@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.distribute.strategies": "initialize_tpu_system",
         "millrace.contributed.tpu.support": "DeviceAssignment Topology",
     },
 )

@@ -179,30 +179,6 @@ def make_template(
     return _make_template(name_, func_, create_scope_now_, unique_name_, custom_getter_, **kwargs)
 
 
-@public("contrib.eager.defun")
-def defun(
-    func: Any = None,
-    input_signature: Any = None,
-    autograph: bool = True,
-    experimental_autograph_options: Any = None,
-    experimental_relax_shapes: bool = False,
-) -> Any:
-    """A function that is drawn into the graph where it is called, as all functions are.
-
-    Args:
-      func: the function; None: a decorator is returned.
-      input_signature, autograph, experimental_autograph_options, experimental_relax_shapes: accepted.
-    """
-    if func is None:
-        return defun
-
-    @functools.wraps(func)
-    def drawn(*args: Any, **kwargs: Any) -> Any:
-        return func(*args, **kwargs)
-
-    return drawn
-
-
 @public("contrib.eager.run_test_in_graph_and_eager_modes")
 def run_test_in_graph_and_eager_modes(
     func: Any = None,

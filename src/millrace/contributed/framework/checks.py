@@ -17,8 +17,7 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
 from millrace.lib.math.reductions import reduce_all, reduce_sum
 from millrace.lib.metrics.confusion import without_last
-from millrace.opkit.rules.array_idioms import rank_tensor
-from millrace.opkit.rules.idioms import shape_tensor
+from millrace.opkit.rules.idioms import rank_tensor, shape_tensor
 from millrace.ops.array.shape import size
 from millrace.training.global_step import assert_global_step, get_or_create_global_step
 

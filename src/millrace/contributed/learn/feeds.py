@@ -21,7 +21,11 @@ def _is_table(data: Any) -> bool:
     return hasattr(data, "columns") and hasattr(data, "dtypes")
 
 
-@public("contrib.learn.extract_pandas_data")
+@public(
+    "contrib.learn.extract_pandas_data",
+    "contrib.learn.io.extract_pandas_data",
+    "contrib.learn.io.pandas_io.extract_pandas_data",
+)
 def extract_pandas_data(data: Any) -> Any:
     """The numbers of a pandas table as an array of floats; anything else as it is.
 
@@ -39,7 +43,11 @@ def extract_pandas_data(data: Any) -> Any:
     return data.values.astype("float")
 
 
-@public("contrib.learn.extract_pandas_matrix")
+@public(
+    "contrib.learn.extract_pandas_matrix",
+    "contrib.learn.io.extract_pandas_matrix",
+    "contrib.learn.io.pandas_io.extract_pandas_matrix",
+)
 def extract_pandas_matrix(data: Any) -> Any:
     """The values of a pandas table as an array; anything else as it is.
 
@@ -49,7 +57,11 @@ def extract_pandas_matrix(data: Any) -> Any:
     return data.values if _is_table(data) else data
 
 
-@public("contrib.learn.extract_pandas_labels")
+@public(
+    "contrib.learn.extract_pandas_labels",
+    "contrib.learn.io.extract_pandas_labels",
+    "contrib.learn.io.pandas_io.extract_pandas_labels",
+)
 def extract_pandas_labels(labels: Any) -> Any:
     """The numbers of a pandas table of one column as an array; anything else as it is.
 

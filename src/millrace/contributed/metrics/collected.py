@@ -16,7 +16,7 @@ from millrace.lib.metrics import confusion
 from millrace.lib.metrics.inputs import metric_variable, registered, weights_for
 from millrace.lib.variables.assigning import assign, assign_add
 from millrace.lib.variables.scope import variable_scope
-from millrace.opkit.rules.array_idioms import size_tensor
+from millrace.opkit.rules.idioms import size_tensor
 from millrace.ops.array.concat import stack
 from millrace.ops.array.constant import no_op, zeros
 from millrace.ops.array.fill import ones_like

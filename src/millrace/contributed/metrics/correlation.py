@@ -15,7 +15,7 @@ from millrace.lib.metrics import confusion
 from millrace.lib.metrics.inputs import aligned, metric_variable, registered, weights_for
 from millrace.lib.variables.assigning import assign_add
 from millrace.lib.variables.scope import variable_scope
-from millrace.opkit.rules.array_idioms import size_tensor
+from millrace.opkit.rules.idioms import size_tensor
 from millrace.ops.linalg.diag import diag_part
 from millrace.ops.math.cast import cast
 from millrace.ops.math.comparison import less_equal

@@ -22,7 +22,7 @@ from millrace.dialect.jax.sparse import SparseVerbs
 from millrace.dialect.jax.state import StateVerbs
 from millrace.dialect.jax.trig import TrigVerbs
 
-# `absl.app.run` lets messages of level INFO through; which accelerators jax did not find is no script's news.
+# `absl.app.run` lets messages of level INFO through; which accelerators jax lacks does not concern a script.
 _log = logging.getLogger("jax")
 if _log.level == logging.NOTSET:
     _log.setLevel(logging.WARNING)

@@ -40,6 +40,10 @@ class StateVerbs:
         ref = jnp.asarray(ref)
         rows = self.inside(indices, ref.shape[0])
         updates = jnp.broadcast_to(jnp.asarray(updates), rows.shape + ref.shape[1:])
+        if how in ("add", "sub"):
+            found = jax_native.add_rows(ref, rows, updates, 1 if how == "add" else -1)
+            if found is not None:
+                return found
         at = ref.at[rows]
         if how == "add":
             return at.add(updates, mode="drop")

@@ -85,11 +85,17 @@ class ControlVerbs:
         return [*carried, *(stacks or ()), *state]
 
     def variant_sum(self, values: Sequence[Any]) -> Any:
+        """The sum of stacks or tensor arrays; None are those of a branch that did not run."""
+        values = [v for v in values if v is not None]
+        if not values:
+            return None
         if isinstance(values[0], TensorArrayValue):
             return values[0].with_items(_summed([v.items for v in values]))
         return Stack(_summed(values))
 
     def variant_zeros(self, value: Any) -> Any:
+        if value is None:
+            return None
         if isinstance(value, TensorArrayValue):
             return value.with_items([None] * len(value.items))
         return Stack([None if v is None else np.zeros_like(v) for v in value])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from millrace.building import convert
 from millrace.core import nest
 from millrace.graph.tensor import Tensor
@@ -70,7 +72,8 @@ class _Branch:
         if number == 0:
             self._first = values
         else:
-            self._check_dtypes(values)
+            for i, a, b in zip(self.kept, self._first[self.filled :], values[self.filled :], strict=True):
+                _check_dtypes(repr(changes.names[i]), a, b)
         return values
 
     def _check_return(self, after: Any, number: int, side: str) -> None:
@@ -89,18 +92,31 @@ class _Branch:
                 f"too. Received: no return value from the {side} branch"
             )
 
-    def _check_dtypes(self, second: list[Any]) -> None:
-        for place, a, b in zip(self.kept, self._first[self.filled :], second[self.filled :], strict=True):
-            for x, y in zip(nest.flatten(a), nest.flatten(b), strict=False):
-                if isinstance(x, Tensor) and isinstance(y, Tensor) and x.dtype is not y.dtype:
-                    raise TypeError(
-                        f"{self.changes.names[place]!r} must have the same dtype in both branches of a "
-                        f"conditional on a tensor. Received: {x.dtype.name} and {y.dtype.name}"
-                    )
-
 
 def choose(test: Any, then: Block, other: Block) -> Any:
     """`then() if test else other()`; of a tensor, `tf.cond`."""
     if not is_tensor(test):
         return then() if test else other()
-    return cond(test, lambda: as_tensors(then()), lambda: as_tensors(other()))
+    drawn: list[Any] = []
+
+    def side(block: Block) -> Any:
+        drawn.append(nest.map_structure(_as_tensor, block()))
+        if len(drawn) == 2:
+            _check_dtypes("the result", *drawn)
+        return drawn[-1]
+
+    return cond(test, lambda: side(then), lambda: side(other))
+
+
+def _as_tensor(value: Any) -> Any:
+    plain = isinstance(value, bool | int | float | complex | str | bytes | np.ndarray | np.generic)
+    return convert.convert_to_tensor(value) if plain else value
+
+
+def _check_dtypes(name: str, first: Any, second: Any) -> None:
+    for x, y in zip(nest.flatten(first), nest.flatten(second), strict=False):
+        if isinstance(x, Tensor) and isinstance(y, Tensor) and x.dtype.base_dtype is not y.dtype.base_dtype:
+            raise TypeError(
+                f"{name} must have the same dtype in both branches of a conditional on a tensor. Received: "
+                f"{x.dtype.name} and {y.dtype.name}"
+            )

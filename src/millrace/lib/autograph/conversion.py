@@ -36,6 +36,10 @@ def converted(function: FunctionType, options: Options, operators: Any) -> Funct
       SourceError: its source is not to be had.
     """
     code = function.__code__
+    if "ag__" in code.co_freevars:  # converted already
+        return FunctionType(
+            code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+        )
     key = (id(code), options)
     with _done.lock:
         known = _done.known.get(key)
@@ -88,6 +92,7 @@ def tree_of(function: FunctionType, options: Options) -> ast.FunctionDef:
 def _compiled(function: FunctionType, options: Options) -> CodeType:
     code = function.__code__
     node = tree_of(function, options)
+    node.name = "ag__function"  # its own name is that of the original, for recursion
     parameters = [ast.arg(n) for n in ("ag__", *code.co_freevars)]
     arguments = ast.arguments([], parameters, None, [], [], None, [])
     module = ast.Module([function_node("ag__factory", arguments, [node], node)], [])

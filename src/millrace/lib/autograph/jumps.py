@@ -63,7 +63,7 @@ class Jumps:
             return body
         start = body[0]
         body = self._without_returns(_moved(body))
-        last = ast.Return(_call("result", ast.Name(RESULT, ast.Load())))
+        last = ast.Return(_call("result", ast.Name(RETURNED, ast.Load()), ast.Name(RESULT, ast.Load())))
         ast.fix_missing_locations(ast.copy_location(last, body[-1]))
         return [
             assign(RETURNED, ast.Constant(False), start),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,9 @@ from millrace.lib.autograph.replaced import length
 from millrace.lib.autograph.values import Missing, is_tensor, shown
 from millrace.lib.flow.control_flow import cond, while_loop
 from millrace.lib.flow.tensor_array import TensorArray
+
+# In functions TensorFlow makes a list of tensors instead of a tensor array.
+_OF_AN_ARRAY = 5
 
 Flag = Callable[[], Any] | None
 
@@ -193,7 +197,10 @@ def _over_rows(values: Tensor, body: Callable[[Any], None], loop: _Loop, left: F
     """The loop over the rows of a tensor."""
     start = loop.start()
     count = length(values)
-    rows = TensorArray(values.dtype, count).unstack(values)
+    graph = get_default_graph()
+    apart = graph.bodies_apart
+    with graph.counted_as(_OF_AN_ARRAY) if apart else contextlib.nullcontext():
+        rows = TensorArray(values.dtype, count).unstack(values)
 
     def go_on(i: Tensor) -> Any:
         return _in_range(raw.Less(i, count), left)
@@ -206,6 +213,7 @@ def _over_rows(values: Tensor, body: Callable[[Any], None], loop: _Loop, left: F
         return i + 1
 
     loop.draw([0, *start], go_on, step, 1)
+    graph.count(-1 if apart else 0)  # one tensor less goes into the loop
 
 
 def _over_range(values: Tensor, body: Callable[[Any], None], loop: _Loop, left: Flag) -> None:

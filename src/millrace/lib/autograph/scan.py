@@ -71,6 +71,8 @@ def _needs(function: Any, seen: set[int]) -> bool:
     if isinstance(function, functools.partial):
         return _needs(function.func, seen)
     if not convertible(function):
+        if isinstance(function, FunctionType | MethodType):
+            return False
         call = call_method(function)
         return call is not None and convertible(call) and _needs(MethodType(call, function), seen)
     owner = None

@@ -23,8 +23,12 @@ class Missing:
 NOTHING = Missing("return value")  # the result of a function that has not returned yet
 
 
-def result(value: Any) -> Any:
-    """What a function returns: None where it has not returned anything."""
+def result(returned: Any, value: Any) -> Any:
+    """What a function returns: None where it has not returned anything.
+
+    The flag is taken along so that it leaves branches, as in TensorFlow, where default seeds count it.
+    """
+    del returned
     return None if value is NOTHING else value
 
 
@@ -51,6 +55,8 @@ def as_tensors(value: Any) -> Any:
 
     def made(leaf: Any) -> Any:
         if is_tensor(leaf) or isinstance(leaf, TensorArray) or hasattr(leaf, "dense_shape"):
+            return leaf
+        if hasattr(leaf, "_variant_tensor"):  # a dataset
             return leaf
         convert.convert_to_tensor(leaf)
         return convert.convert_to_tensor(leaf)

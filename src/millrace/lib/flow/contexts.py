@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building import raw
+from millrace.building.composites import CompositeTensor
 from millrace.building.convert import convert_to_tensor
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import name_scope
@@ -289,10 +290,12 @@ def is_loop_exit(op: Operation) -> bool:
 
 
 def _parts(data: Any) -> tuple[list[Tensor], Any]:
-    if isinstance(data, IndexedSlices):
+    if isinstance(data, IndexedSlices):  # its dense shape is the same both ways
         return [data.values, data.indices], lambda v, i: IndexedSlices(v, i, data.dense_shape)
     if isinstance(data, SparseTensor):
         return [data.values, data.indices, data.dense_shape], lambda v, i, s: SparseTensor(i, v, s)
+    if isinstance(data, CompositeTensor):
+        return data.parts, lambda *parts: data.with_parts(parts)
     return [data], lambda x: x
 
 
@@ -301,7 +304,7 @@ def switch(data: Any, pred: Any, dtype: Any = None, name: str | None = None) -> 
     """Sends `data` one of two ways; what follows on the other way does not run.
 
     Args:
-      data: a tensor, SparseTensor or IndexedSlices.
+      data: a tensor or a composite of tensors.
       pred: a bool scalar.
       dtype: the dtype, where `data` is not a tensor yet.
       name: op name; default "Switch".
@@ -310,7 +313,7 @@ def switch(data: Any, pred: Any, dtype: Any = None, name: str | None = None) -> 
       (data if `pred` is false, data if `pred` is true).
     """
     with name_scope(name, "Switch", [data, pred]) as scope:
-        if not isinstance(data, IndexedSlices | SparseTensor):
+        if not isinstance(data, CompositeTensor):
             data = convert_to_tensor(data, dtype, name="data")
         pred = convert_to_tensor(pred, name="pred")
         pred.graph.get_scoped("old control flow", list).append(scope)
@@ -334,7 +337,7 @@ def merge(inputs: Any, name: str | None = None) -> tuple[Any, Tensor]:
     """The one of several values that is there.
 
     Args:
-      inputs: tensors, SparseTensors or IndexedSlices of one dtype.
+      inputs: tensors or composites of one dtype.
       name: op name; default "Merge".
 
     Returns:
@@ -346,7 +349,7 @@ def merge(inputs: Any, name: str | None = None) -> tuple[Any, Tensor]:
     if any(value is None for value in inputs):
         raise ValueError(f"At least one of the merge inputs is None: {inputs}")
     with name_scope(name, "Merge", list(inputs)) as scope:
-        values = [v if isinstance(v, IndexedSlices | SparseTensor) else convert_to_tensor(v) for v in inputs]
+        values = [v if isinstance(v, CompositeTensor) else convert_to_tensor(v) for v in inputs]
         tensors, join = _parts(values[0])
         if len(tensors) == 1:
             return raw.Merge(values, name=scope)

@@ -11,6 +11,7 @@ from millrace.building import convert, raw
 from millrace.building.body import Body
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import control_dependencies, name_scope
+from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import dtypes, nest, shapes
 from millrace.core.depth import bounded
 from millrace.core.public import public
@@ -18,26 +19,29 @@ from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
-from millrace.lib.flow.crossing import Flat, dereferenced, is_sparse, plain
+from millrace.lib.flow.crossing import Flat, dereferenced, plain
 from millrace.lib.flow.loops import Loop
 
 # Before the branches of a cond TensorFlow adds Switch, switch_t, switch_f and pred_id.
 _FOR_A_BRANCH = 4
 
 
-def _branch(graph: Any, function: Callable[[], Any], who: str, strict: bool) -> tuple[Body, Any, Flat]:
-    """Draws what `function` adds into a body; its result's structure, and the result as tensors."""
+def _branch(graph: Any, function: Callable[[], Any], truth: bool, strict: bool) -> tuple[Body, Any, Flat]:
+    """Draws what `function` adds into a body; its result's structure, and the result as tensors.
+
+    The body runs where the condition is `truth`, which is what an operation without a result gives.
+    """
     body = Body(graph, "Switch")
-    with graph.inside(body):
+    with graph.inside(body), graph.counted_from(0) if graph.bodies_apart else contextlib.nullcontext():
         result = function()
         if not strict:
             result = _unpacked(result)
         if result is None or (nest.is_nested(result) and not nest.flatten(result)):
+            who = "true_fn" if truth else "false_fn"
             raise ValueError(f"cond: {who} must return something. Received: {result!r}")
         if isinstance(result, Operation):
-            with graph.control_dependencies([result]), graph.counted_as(1):
-                result = raw.Identity(convert.constant_of(True, None, "Const"))
-        flat = Flat([_value_of(v) for v in nest.flatten(result)])
+            result = _value_of(result, truth)
+        flat = Flat([_value_of(v, truth) for v in nest.flatten(result)])
         body.outputs = [t if t.op.body is body else body.capture(t, "Switch") for t in flat.tensors]
         with graph.counted_as(0):
             body.outputs = [dereferenced(t) for t in body.outputs]
@@ -62,10 +66,10 @@ def _with_one_index_dtype(first: Flat, then: Body, second: Flat, other: Body) ->
         position += size
 
 
-def _value_of(value: Any) -> Any:
+def _value_of(value: Any, truth: bool) -> Any:
     if isinstance(value, Operation):
         with control_dependencies([value]), value.graph.counted_as(1):
-            return raw.Identity(convert.constant_of(True, None, "Const"))
+            return raw.Identity(convert.constant_of(truth, None, "Const"))
     return value
 
 
@@ -115,9 +119,9 @@ def cond(
         graph = pred.graph
         if graph.body is not None and pred.op.body is not graph.body:
             pred = graph.body.capture(pred)
-        graph.count(_FOR_A_BRANCH)
-        then, first, first_flat = _branch(graph, true_fn, "true_fn", strict)
-        other, second, second_flat = _branch(graph, false_fn, "false_fn", strict)
+        graph.count(0 if graph.bodies_apart else _FOR_A_BRANCH)
+        then, first, first_flat = _branch(graph, true_fn, True, strict)
+        other, second, second_flat = _branch(graph, false_fn, False, strict)
         _check_alike(first, first_flat, second, second_flat)
         _with_one_index_dtype(first_flat, then, second_flat, other)
         for a, b in zip(then.outputs, other.outputs, strict=True):
@@ -126,7 +130,7 @@ def cond(
                     "cond: outputs of true_fn and false_fn must have the same type. Received: "
                     f"{a.dtype.name} and {b.dtype.name}"
                 )
-        with graph.counted_as(len(then.outputs)):  # a Merge for each
+        with graph.counted_as(len(then.outputs) + graph.bodies_apart):  # a Merge for each
             inputs = align([then, other])
             outputs = raw.If(
                 pred,
@@ -438,9 +442,7 @@ def group(*inputs: Any, **kwargs: Any) -> Operation:
     if kwargs:
         raise ValueError(f"group: unknown keyword arguments {', '.join(kwargs)}")
     ops = []
-    for value in nest.flatten(list(inputs)):
-        if is_sparse(value):
-            value = value.values
+    for value in nest.flatten(list(inputs), expand_composites=True):
         if not hasattr(value, "device") and not hasattr(value, "op"):
             raise TypeError(f"group: expected an operation, tensor or variable. Received: {value!r}")
         ops.append(value)
@@ -492,7 +494,7 @@ def tuple_(tensors: Any, name: str | None = None, control_inputs: Any = None) ->
 
 
 def _slices_or_tensor(value: Any) -> Any:
-    if is_sparse(value):
+    if isinstance(value, SparseTensor):
         return IndexedSlices(value.values, value.indices, value.dense_shape)
     return convert.convert_to_tensor(value)
 

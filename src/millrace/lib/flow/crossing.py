@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building import convert, raw
+from millrace.building.composites import CompositeTensor
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.core import nest
 from millrace.graph.tensor import Tensor
@@ -39,13 +40,10 @@ class Flat:
 def _components(value: Any) -> tuple[list[Tensor], Callable[[list[Tensor]], Any]]:
     if isinstance(value, TensorArray):
         return [value.flow], lambda ts: value.with_flow(ts[0])
-    if isinstance(value, IndexedSlices):
-        if value.dense_shape is None:
-            return [value.values, value.indices], lambda ts: IndexedSlices(ts[0], ts[1])
-        return [value.values, value.indices, value.dense_shape], lambda ts: IndexedSlices(*ts)
-    if hasattr(value, "dense_shape"):
-        kind = type(value)
-        return [value.indices, value.values, value.dense_shape], lambda ts: kind(*ts)
+    if isinstance(value, CompositeTensor):
+        return value.parts, value.with_parts
+    if hasattr(value, "_variant_tensor"):  # a dataset
+        return [value._variant_tensor], lambda ts: value._same(ts[0])
     return [convert.convert_to_tensor(value)], lambda ts: ts[0]
 
 
@@ -54,9 +52,9 @@ def dereferenced(tensor: Tensor) -> Tensor:
     return raw.Identity(tensor) if tensor.dtype.is_ref_dtype else tensor
 
 
-def is_sparse(value: Any) -> bool:
-    """True for sparse tensors, which IndexedSlices are not."""
-    return hasattr(value, "dense_shape") and not isinstance(value, IndexedSlices)
+def grows(value: Any) -> bool:
+    """True for sparse and ragged tensors: an iteration may make longer ones; rows keep their number."""
+    return isinstance(value, CompositeTensor) and not isinstance(value, IndexedSlices)
 
 
 def plain(structure: Any) -> Any:

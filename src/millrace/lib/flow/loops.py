@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from millrace.autodiff.bodies import align
 from millrace.building import convert, raw
 from millrace.building.body import Body
-from millrace.building.indexed_slices import IndexedSlices
+from millrace.building.composites import CompositeTensor
 from millrace.core import dtypes, nest, shapes
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
-from millrace.lib.flow.crossing import Flat, dereferenced, is_sparse, plain
+from millrace.lib.flow.crossing import Flat, dereferenced, grows, plain
 from millrace.lib.flow.tensor_array import TensorArray
 
 
@@ -55,7 +56,7 @@ class Loop:
             position, found = 0, []
             for value, size in zip(nest.flatten(self.variables), self.flat.sizes, strict=True):
                 dims = [t.dims for t in self.start[position : position + size]]
-                found += _growing(dims) if is_sparse(value) else dims
+                found += value.part_dims(shapes.as_dims(value.shape)) if grows(value) else dims
                 position += size
             return found
         nest.assert_same_structure(plain(self.variables), plain(given))
@@ -72,6 +73,10 @@ class Loop:
                 )
         return wanted
 
+    def _counted(self) -> contextlib.AbstractContextManager[None]:
+        """A context for a body, which TensorFlow counts apart in functions, from its counter and limit on."""
+        return self.graph.counted_from(2) if self.graph.bodies_apart else contextlib.nullcontext()
+
     def _arguments(self, body: Body, name: str) -> list[Any]:
         tensors = [
             body.add_input(t.dtype.base_dtype, dims, name)
@@ -82,12 +87,16 @@ class Loop:
     def build(self) -> list[Any]:
         """Adds the loop; its variables afterwards, nested as they were given."""
         graph = self.graph
-        counters = 1 if self.limited else 0
-        graph.count(len(self.start))  # an Enter for each variable
-        graph.count(3 * counters)  # the counter's first value, Enter and Merge
+        apart = graph.bodies_apart
+        counters = 1 if self.limited and not apart else 0
+        if apart:
+            graph.count(1 if self.limited else 2)  # a counter and its limit
+        else:
+            graph.count(len(self.start))  # an Enter for each variable
+            graph.count(3 * counters)  # the counter's first value, Enter and Merge
         condition = Body(graph, "Enter")
-        with graph.inside(condition):
-            graph.count(self.limited)
+        with graph.inside(condition), self._counted():
+            graph.count(0 if apart else self.limited)
             result = convert.convert_to_tensor(self.test(*self._arguments(condition, "Merge")))
             if result.dtype.base_dtype is not dtypes.bool_:
                 raise TypeError(
@@ -98,12 +107,15 @@ class Loop:
                     f"while_loop: cond must return a scalar. Received: {result.name} of shape {result.shape}"
                 )
             condition.outputs = [result if result.op.body is condition else condition.capture(result)]
-        graph.count(1 + len(self.start) + counters)  # LoopCond, and a Switch for each variable
+        if not apart:
+            graph.count(1 + len(self.start) + counters)  # LoopCond, and a Switch for each variable
         body = Body(graph, "Enter")
         body.twin = condition
-        with graph.inside(body):
+        with graph.inside(body), self._counted():
             graph.count(3 * counters)  # the counter's Identity, and what adds one to it
-            values = self.step(*self._arguments(body, "Identity"))
+            arguments = self._arguments(body, "Identity")
+            graph.count(len(condition.captures) if apart else 0)
+            values = self.step(*arguments)
             if not nest.is_nested(values):
                 values = [values]
             after = self._results(values)
@@ -111,8 +123,9 @@ class Loop:
             with graph.counted_as(0):
                 body.outputs = [dereferenced(t) for t in body.outputs]
         self._check(body)
-        # a NextIteration and an Exit for each variable
-        with graph.counted_as(2 * (len(self.start) + counters)):
+        # a NextIteration and an Exit for each variable; or a While and an Identity for each that it gives
+        held = len({*condition.captures, *body.captures})
+        with graph.counted_as(3 + len(self.start) + held if apart else 2 * (len(self.start) + counters)):
             captured = align([condition, body])
             outputs = raw.While(
                 [*self.start, *captured],
@@ -134,7 +147,7 @@ class Loop:
         nest.assert_same_structure(list(plain(self.variables)), list(plain(values)))
         leaves = [
             convert.to_tensor(v, t.dtype.base_dtype if not isinstance(v, Tensor) and _is_number(v) else None)
-            if not hasattr(v, "with_flow") and not hasattr(v, "indices")
+            if not hasattr(v, "with_flow") and not isinstance(v, CompositeTensor)
             else v
             for v, t in zip(nest.flatten(values), self._first_components(), strict=True)
         ]
@@ -169,22 +182,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, bool | int | float)
 
 
-def _growing(dims: list[shapes.Dims]) -> list[shapes.Dims]:
-    """The shapes of a sparse tensor's parts, but for the number of its elements."""
-    indices, _, dense_shape = dims
-    return [None if indices is None else (None, indices[1]), (None,), dense_shape]
-
-
 def _component_dims(value: Any, dims: shapes.Dims) -> list[shapes.Dims]:
     if isinstance(value, TensorArray):
         return [value.flow.dims]
-    if isinstance(value, IndexedSlices):
-        first = None if dims is None else (dims[0],)
-        parts: list[shapes.Dims] = [dims, first]
-        return parts if value.dense_shape is None else [*parts, None if dims is None else (len(dims),)]
-    if hasattr(value, "dense_shape"):
-        rank = None if dims is None else len(dims)
-        return [(None, rank), (None,), (rank,)]
+    if isinstance(value, CompositeTensor):
+        return value.part_dims(dims)
     return [dims]
 
 

@@ -15,7 +15,7 @@ from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.image.adjust import convert_image_dtype
-from millrace.opkit.rules.array_idioms import all_axes
+from millrace.opkit.rules.idioms import all_axes
 
 _MSSSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 

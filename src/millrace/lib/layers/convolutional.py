@@ -152,7 +152,7 @@ class Convolution(layer.Layer):
         place = 2 if self.data_format == "channels_first" else 1
         pads = [[0, 0], [0, 0], [0, 0]]
         pads[place][0] = self.dilation_rate[0] * (self.kernel_size[0] - 1)
-        return raw.Pad(inputs, convert.to_tensor(pads, int32))
+        return raw.Pad(inputs, convert.to_tensor(pads, int32, name="Pad/paddings"))
 
     @property
     def _native_padding(self) -> str:

@@ -19,6 +19,7 @@ from millrace.lib.math.contraction import tensordot
 from millrace.lib.nn.functions import dropout as nn_dropout
 from millrace.lib.variables.initializers import Zeros
 from millrace.lib.variables.variable import Variable
+from millrace.ops.array.reshape import transpose
 from millrace.ops.nn.bias import bias_add
 
 ZEROS = Zeros()
@@ -203,11 +204,15 @@ class DropoutLayer(layer.Layer):
         super().__init__(name=name, **kwargs)
         self.rate, self.noise_shape, self.seed = rate, noise_shape, seed
 
+    def _noise(self, inputs: Any) -> Any:
+        """What the noise of some inputs has for a shape; None: theirs."""
+        return self.noise_shape
+
     def call(self, inputs: Any, training: Any = False) -> Tensor:
         """`inputs` with elements dropped where `training`, a bool or a scalar bool tensor, holds."""
         return chosen(
             training,
-            lambda: nn_dropout(inputs, noise_shape=self.noise_shape, seed=self.seed, rate=self.rate),
+            lambda: nn_dropout(inputs, noise_shape=self._noise(inputs), seed=self.seed, rate=self.rate),
             lambda: raw.Identity(inputs),
         )
 
@@ -260,7 +265,7 @@ class FlattenLayer(layer.Layer):
         inputs = convert.to_tensor(inputs)
         rank = len(inputs.dims)
         if self.data_format == "channels_first" and rank > 2:
-            inputs = raw.Transpose(inputs, [0, *range(2, rank), 1])
+            inputs = transpose(inputs, [0, *range(2, rank), 1])
         batch, width = _flat(inputs.dims)
         outputs = raw.Reshape(inputs, [batch or raw.Shape(inputs)[0], -1])
         outputs.set_shape([batch, width])

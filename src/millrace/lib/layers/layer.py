@@ -325,7 +325,7 @@ class Layer(Module):
         )
         penalty = penalties.get(regularizer)
         if penalty is not None:
-            self._regularize_weight(name, variable, penalty)
+            self._regularize_weight(variable.name.partition(":")[0], variable, penalty)
         self._keep(variable, trainable)
         if name is not None:
             self._named_weights[name] = variable
@@ -341,7 +341,7 @@ class Layer(Module):
         if not any(v is variable for v in self._own_weights()):
             (self._trainable_weights if trainable else self._non_trainable_weights).append(variable)
 
-    def _regularize_weight(self, name: str | None, variable: Any, penalty: Any) -> None:
+    def _regularize_weight(self, name: str, variable: Any, penalty: Any) -> None:
         def loss() -> Any:
             with colocate_with(variable.op), name_scope(f"{name}/Regularizer"):
                 return penalty(variable)

@@ -46,9 +46,9 @@ class L1L2(Regularizer):
             return constant(0.0, settings.floatx())
         penalty: Any = 0.0
         if self.l1:
-            penalty = penalty + reduce_sum(self.l1 * raw.Abs(x))
+            penalty = penalty + self.l1 * reduce_sum(raw.Abs(x))
         if self.l2:
-            penalty = penalty + reduce_sum(self.l2 * raw.Square(x))
+            penalty = penalty + self.l2 * reduce_sum(raw.Square(x))
         return penalty
 
     def get_config(self) -> dict[str, Any]:

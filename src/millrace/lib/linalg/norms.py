@@ -12,8 +12,8 @@ from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import rank_tensor, size_tensor
 from millrace.opkit.rules.axes import from_the_front, joined, others
+from millrace.opkit.rules.idioms import rank_tensor, size_tensor
 from millrace.ops.array.fill import ones_like
 from millrace.ops.array.reshape import matrix_transpose
 from millrace.ops.linalg.decomposition import svd

@@ -20,7 +20,7 @@ from millrace.lib.nn.cross_entropy import (
     softmax_loss,
     sparse_softmax_cross_entropy_with_logits,
 )
-from millrace.opkit.rules.array_idioms import rank_tensor
+from millrace.opkit.rules.idioms import rank_tensor
 from millrace.ops.array.fill import ones_like, zeros_like
 from millrace.ops.array.shape import size
 from millrace.ops.math.arithmetic import add_n

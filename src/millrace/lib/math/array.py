@@ -7,23 +7,26 @@ from typing import Any
 import numpy as np
 
 from millrace.building import raw
+from millrace.building.composites import CompositeTensor
 from millrace.building.convert import is_tensor_like, to_tensor
-from millrace.building.indexed_slices import IndexedSlices
-from millrace.building.sparse_tensor import SparseTensor
+from millrace.building.slicing import boolean_mask
 from millrace.building.static import static_value
 from millrace.core import dtypes, shapes
 from millrace.core.deprecation import deprecated
-from millrace.core.dtypes import float32, int32, int64
+from millrace.core.dtypes import float32, int32
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import constant
+from millrace.lib.math.reductions import reduce_max
+from millrace.opkit.rules.idioms import constant
 from millrace.ops.array.concat import concat, stack, unstack
 from millrace.ops.array.constant import ones, zeros
-from millrace.ops.array.reshape import expand_dims, transpose
+from millrace.ops.array.reshape import expand_dims, reshape, transpose
 from millrace.ops.array.shape import rank as rank_of
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.shape import size
+from millrace.ops.array.tile import broadcast_to, tile
+from millrace.ops.math.select import maximum
 
 
 @public("sequence_mask")
@@ -308,39 +311,55 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
     Returns:
       A tensor like `input` whose dimension `axis` is longer; a vector where `axis` is None.
     """
+    if axis is None:
+        input, axis = reshape(input, [-1]), 0
     with get_default_graph().name_scope(name or "Repeat"):
-        data = to_tensor(input, name="input")
-        if axis is None:
-            data, axis = raw.Reshape(data, [-1]), 0
-        at = axis + len(data.dims) if axis < 0 and data.dims is not None else axis
-        counts = to_tensor(repeats, name="repeats")
-        if counts.dtype.base_dtype not in (int32, int64):
-            counts = raw.Cast(counts, DstT=int32)
+        data = to_tensor(input, name="data")
+        counts = raw.Cast(to_tensor(repeats, name="repeats"), DstT=int32)
+        if data.dims is None:
+            return _repeated_of_unknown_rank(data, counts, axis)
+        at = axis + len(data.dims) if axis < 0 else axis
         if counts.dims == (1,):
-            counts = raw.Reshape(counts, np.zeros(0, np.int32))
-        whole = shape_of(data, out_type=counts.dtype.base_dtype)
-        if counts.dims == () and data.dims is not None:
-            times = [1] * (len(data.dims) + 1)
-            expanded = expand_dims(data, at + 1)
-            before, after = (
-                constant(times[: at + 1], "before", counts.dtype),
-                constant(times[at + 2 :], "after", counts.dtype),
-            )
-            tiled = raw.Tile(expanded, raw.ConcatV2([before, raw.Reshape(counts, [1]), after], 0))
-            longer = raw.Reshape(whole[at] * counts, [1])
-            return raw.Reshape(tiled, raw.ConcatV2([whole[:at], longer, whole[at + 1 :]], 0))
-        counts = raw.BroadcastTo(counts, raw.Reshape(whole[at], [1]) if at < 0 else whole[at : at + 1])
-        most = raw.Maximum(_like(counts, 0), raw.Max(counts, _all_dimensions(counts)))
-        row = raw.Range(_like(counts, 0), most, _like(counts, 1))
-        mask = raw.Less(row, raw.ExpandDims(counts, -1))
-        places = raw.Where(mask)[:, 0]
-        return raw.GatherV2(data, places, at)
+            counts = reshape(counts, [])
+        whole = shape_of(data)
+        if counts.dims == ():
+            tiled = tile(expand_dims(data, at + 1), _times(len(data.dims) + 1, at + 1, counts))
+            return reshape(tiled, concat([whole[:at], [-1], whole[at + 1 :]], axis=0))
+        if at:
+            counts = _for_each(counts, whole, at + 1)
+        most = maximum(0, reduce_max(counts))
+        mask = sequence_mask(counts, most)
+        tiled = tile(expand_dims(data, at + 1), _times(len(data.dims) + 1, at + 1, most))
+        kept = boolean_mask(tiled, mask)
+        if not at:
+            return kept
+        return reshape(kept, concat([whole[:at], [-1], whole[at + 1 :]], axis=0))
+
+
+def _times(rank: int, axis: int, count: Tensor) -> list[Any]:
+    return [1] * axis + [count] + [1] * (rank - axis - 1)
+
+
+def _for_each(counts: Tensor, whole: Tensor, dimensions: int) -> Tensor:
+    """The counts for each slice of the last of some dimensions, repeated for all dimensions before it."""
+    given = shape_of(counts)
+    before = whole[: dimensions - rank_of(counts)]
+    return broadcast_to(counts, concat([before, given], axis=0))
+
+
+def _repeated_of_unknown_rank(data: Tensor, counts: Tensor, axis: int) -> Tensor:
+    """Slices by their numbers, each as often as it is wanted."""
+    size = raw.GatherV2(shape_of(data), axis if axis >= 0 else rank_of(data) + axis, 0)
+    counts = raw.BroadcastTo(counts, raw.Reshape(size, [1]))
+    most = raw.Maximum(0, raw.Max(counts, [0]))
+    mask = raw.Less(raw.Range(0, most, 1), raw.ExpandDims(counts, -1))
+    return raw.GatherV2(data, raw.Where(mask)[:, 0], axis if axis >= 0 else rank_of(data) + axis)
 
 
 @public("is_tensor", "contrib.framework.is_tensor")
 def is_tensor(x: Any) -> bool:
-    """Whether `x` is a tensor, sparse tensor, variable, or of a type that a conversion is registered for."""
-    return is_tensor_like(x) or isinstance(x, SparseTensor | IndexedSlices)
+    """Whether `x` is a tensor, a composite, a variable, or of a type with a registered conversion."""
+    return is_tensor_like(x) or isinstance(x, CompositeTensor)
 
 
 @public("pack")

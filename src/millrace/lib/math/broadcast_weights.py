@@ -11,7 +11,7 @@ from millrace.core import shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
-from millrace.opkit.rules.array_idioms import rank_tensor
+from millrace.opkit.rules.idioms import rank_tensor
 from millrace.ops.array.fill import ones_like
 
 # The operations that TensorFlow compares the shapes with: two branches around a difference of sets.

@@ -8,15 +8,14 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.building.convert import convert_to_tensor, shape_tensor
+from millrace.building.dispatch import overridable
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.lib.math.reductions import reduce_max, reduce_prod
 from millrace.ops.array.constant import ones
-
-
-def _everything(x: Tensor) -> Tensor:
-    return raw.Reshape(x, [-1])
+from millrace.ops.array.shape import shape
 
 
 @public("bincount", "math.bincount")
@@ -40,9 +39,9 @@ def bincount(
     """
     with name_scope(None, "bincount", [arr, weights]):
         arr = convert_to_tensor(arr, dtypes.int32, "arr")
-        flat = _everything(arr)
-        # one more than the largest; of nothing, 0: the -1 in front is never counted
-        size = raw.Max(raw.ConcatV2([[-1], flat], 0), 0) + 1
+        # one more than the largest; of nothing, 0
+        some = raw.Greater(reduce_prod(shape(arr)), 0)
+        size = raw.Cast(some, DstT=dtypes.int32) * (reduce_max(arr) + 1)
         if minlength is not None:
             size = raw.Maximum(convert_to_tensor(minlength, dtypes.int32, "minlength"), size)
         if maxlength is not None:
@@ -102,6 +101,7 @@ def _rows_in_segments(data: Tensor, segment_ids: Tensor, num_segments: Any) -> t
 
 
 @public("unsorted_segment_mean", "math.unsorted_segment_mean")
+@overridable
 def unsorted_segment_mean(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Tensor:
     """The means of rows that share a number; 0 for a number without rows.
 
@@ -122,6 +122,7 @@ def unsorted_segment_mean(data: Any, segment_ids: Any, num_segments: Any, name: 
 
 
 @public("unsorted_segment_sqrt_n", "math.unsorted_segment_sqrt_n")
+@overridable
 def unsorted_segment_sqrt_n(
     data: Any, segment_ids: Any, num_segments: Any, name: str | None = None
 ) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.building.convert import convert_to_tensor
+from millrace.building.dispatch import elementwise
 from millrace.building.scopes import name_scope
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -62,6 +63,7 @@ def polyval(coeffs: Any, x: Any, name: str | None = None) -> Tensor:
 
 
 @public("log_sigmoid", "math.log_sigmoid")
+@elementwise("unary")
 def log_sigmoid(x: Any, name: str | None = None) -> Tensor:
     """log(1 / (1 + e**-x)), exact for large negative x.
 
@@ -119,6 +121,7 @@ def lbeta(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("clip_by_value")
+@elementwise("unary")
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | None = None) -> Any:
     """`t` moved into [clip_value_min, clip_value_max]; where the bounds cross, the lower one.
 

@@ -8,11 +8,13 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.building.convert import convert_to_tensor, shape_tensor
+from millrace.building.dispatch import overridable
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.ops.array.fill import zeros_like
+from millrace.ops.array.shape import rank as rank_of
 
 
 def renamed(new: Any, old: Any, new_name: str, old_name: str) -> Any:
@@ -37,7 +39,7 @@ def axes_of(x: Any, axis: Any) -> Any:
         rank = None if x.dims is None else len(x.dims)
     if rank is not None:
         return raw.Const(value=np.arange(rank, dtype=np.int32), dtype=dtypes.int32)
-    return raw.Range(0, raw.Rank(x), 1, name="range")
+    return raw.Range(0, rank_of(x), 1, name="range")
 
 
 def _reduce(
@@ -45,8 +47,6 @@ def _reduce(
 ) -> Tensor:
     axis = renamed(axis, reduction_indices, "axis", "reduction_indices")
     keepdims = bool(renamed(keepdims, keep_dims, "keepdims", "keep_dims"))
-    if not isinstance(x, Tensor) and axis is None:
-        x = convert_to_tensor(x, name=f"{name or op_type}/input")
     result = getattr(raw, op_type)(x, axes_of(x, axis), keep_dims=keepdims, name=name)
     if axis is None and not keepdims:
         result.set_shape(())  # true even where the rank, and so the axes, are known only when run
@@ -54,6 +54,7 @@ def _reduce(
 
 
 @public("reduce_sum", "math.reduce_sum")
+@overridable
 def reduce_sum(
     input_tensor: Any,
     axis: Any = None,
@@ -89,6 +90,7 @@ def reduce_sum(
 
 
 @public("reduce_mean", "math.reduce_mean")
+@overridable
 def reduce_mean(
     input_tensor: Any,
     axis: Any = None,
@@ -111,6 +113,7 @@ def reduce_mean(
 
 
 @public("reduce_prod", "math.reduce_prod")
+@overridable
 def reduce_prod(
     input_tensor: Any,
     axis: Any = None,
@@ -133,6 +136,7 @@ def reduce_prod(
 
 
 @public("reduce_max", "math.reduce_max")
+@overridable
 def reduce_max(
     input_tensor: Any,
     axis: Any = None,
@@ -155,6 +159,7 @@ def reduce_max(
 
 
 @public("reduce_min", "math.reduce_min")
+@overridable
 def reduce_min(
     input_tensor: Any,
     axis: Any = None,
@@ -177,6 +182,7 @@ def reduce_min(
 
 
 @public("reduce_all", "math.reduce_all")
+@overridable
 def reduce_all(
     input_tensor: Any,
     axis: Any = None,
@@ -198,6 +204,7 @@ def reduce_all(
 
 
 @public("reduce_any", "math.reduce_any")
+@overridable
 def reduce_any(
     input_tensor: Any,
     axis: Any = None,

@@ -14,7 +14,7 @@ from millrace.lib.metrics.confusion import confusion_matrix
 from millrace.lib.metrics.inputs import merged, metric_variable, ratio, registered
 from millrace.lib.variables.assigning import assign_add, scatter_add
 from millrace.lib.variables.scope import variable_scope
-from millrace.opkit.rules.array_idioms import size_tensor
+from millrace.opkit.rules.idioms import size_tensor
 from millrace.ops.array.constant import ones
 from millrace.ops.array.fill import ones_like
 from millrace.ops.math.cast import cast

@@ -16,7 +16,7 @@ from millrace.lib.flow.control_flow import cond, with_dependencies
 from millrace.lib.math.checks import assert_less, assert_non_negative
 from millrace.lib.math.reductions import reduce_max
 from millrace.lib.sparse.math import sparse_add
-from millrace.opkit.rules.array_idioms import rank_tensor
+from millrace.opkit.rules.idioms import rank_tensor
 from millrace.ops.array.concat import stack
 from millrace.ops.array.constant import zeros
 from millrace.ops.array.fill import ones_like

@@ -15,7 +15,7 @@ from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.metrics.inputs import aligned, metric_variable, registered
 from millrace.lib.variables.assigning import assign_add
 from millrace.lib.variables.scope import variable_scope
-from millrace.opkit.rules.array_idioms import rank_tensor
+from millrace.opkit.rules.idioms import rank_tensor
 from millrace.ops.math.cast import cast
 from millrace.ops.math.comparison import equal, greater, logical_and
 

@@ -16,7 +16,7 @@ from millrace.lib.math.broadcast_weights import broadcast_weights
 from millrace.lib.metrics.confusion import without_last
 from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
 from millrace.lib.variables.variable import Variable
-from millrace.opkit.rules.array_idioms import rank_tensor
+from millrace.opkit.rules.idioms import rank_tensor
 from millrace.ops.array.constant import zeros
 from millrace.ops.math.cast import cast
 

@@ -25,7 +25,7 @@ from millrace.lib.metrics.inputs import (
 )
 from millrace.lib.variables.assigning import assign_add
 from millrace.lib.variables.scope import variable_scope
-from millrace.opkit.rules.array_idioms import size_tensor
+from millrace.opkit.rules.idioms import size_tensor
 from millrace.ops.array.fill import ones_like, zeros_like
 from millrace.ops.math.cast import cast
 from millrace.ops.math.comparison import equal, less

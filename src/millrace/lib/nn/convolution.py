@@ -17,7 +17,7 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.array import required_space_to_batch_paddings
 from millrace.opkit.rules import window_args, windows
-from millrace.opkit.rules.array_idioms import constant
+from millrace.opkit.rules.idioms import constant
 from millrace.ops.array.concat import concat
 from millrace.ops.nn.conv import conv2d, conv2d_transpose
 from millrace.ops.nn.conv3d import conv3d_transpose

@@ -13,7 +13,7 @@ from millrace.core.dtypes import bfloat16, float16, float32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.checks import assert_equal
-from millrace.opkit.rules.array_idioms import rank_tensor
+from millrace.opkit.rules.idioms import rank_tensor
 from millrace.ops.array.fill import ones_like, zeros_like
 from millrace.ops.math.cast import cast
 from millrace.ops.nn.xent import FIXED_LABELS

@@ -19,7 +19,7 @@ from millrace.lib.linalg.norms import clip_by_norm
 from millrace.lib.math.reductions import reduce_prod
 from millrace.lib.sparse.conversion import sparse_fill_empty_rows, sparse_reshape, sparse_retain
 from millrace.lib.variables.partitioned import PartitionedVariable
-from millrace.opkit.rules.array_idioms import rank_tensor, size_tensor
+from millrace.opkit.rules.idioms import rank_tensor, size_tensor
 from millrace.ops.array.concat import stack
 from millrace.ops.array.fill import ones_like, zeros_like
 from millrace.ops.array.gather import gather

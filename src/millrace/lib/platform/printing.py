@@ -14,7 +14,7 @@ from millrace.core.public import public
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 from millrace.lib.platform import log
-from millrace.ops.text.strings import string_format
+from millrace.ops.text.numbers import string_format
 
 
 class _Place:

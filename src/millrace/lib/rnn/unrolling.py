@@ -16,7 +16,7 @@ from millrace.lib.flow.tensor_array import TensorArray
 from millrace.lib.math.reductions import reduce_all, reduce_max, reduce_min
 from millrace.lib.rnn.cells import zero_state_of, zeros_of_size
 from millrace.lib.variables.scope import variable_scope
-from millrace.opkit.rules.array_idioms import rank_tensor
+from millrace.opkit.rules.idioms import rank_tensor
 from millrace.ops.array.concat import stack
 from millrace.ops.array.reshape import transpose
 
@@ -361,10 +361,13 @@ def raw_rnn(
             first = nest.flatten(state)[0]
             kinds = [first.dtype.base_dtype] * len(sizes)
         arrays = [
-            TensorArray(k, size=0, dynamic_size=True, element_shape=[rows, *size])
+            TensorArray(k, size=0, dynamic_size=True, element_shape=[rows, *size], name=f"rnn_output_{i}")
+            for i, (k, size) in enumerate(zip(kinds, sizes, strict=True))
+        ]
+        zero = [
+            zeros_of_size(shapes.as_shape(size), batch, k, twice=False)
             for k, size in zip(kinds, sizes, strict=True)
         ]
-        zero = [zero_state_of(shapes.as_shape(size), batch, k) for k, size in zip(kinds, sizes, strict=True)]
 
         def step(time: Any, done: Any, x: Any, written: list[TensorArray], now: Any, loop_state: Any) -> Any:
             output, new = cell(x, now)
@@ -380,7 +383,7 @@ def raw_rnn(
             return after, raw.LogicalOr(done, next_done), next_x, written, next_state, next_loop
 
         _, _, _, written, last, loop_state = while_loop(
-            lambda time, done, *_: raw.LogicalNot(raw.All(done, [0])),
+            lambda time, done, *_: raw.LogicalNot(reduce_all(done)),
             step,
             [time, convert.convert_to_tensor(finished), following, arrays, state, loop_state],
             parallel_iterations=parallel_iterations or 32,

@@ -16,13 +16,9 @@ from weakref import WeakKeyDictionary
 
 from millrace.building import convert, raw
 from millrace.building.function import FunctionGraph, ValueGraph
-from millrace.core import dtypes, protos
+from millrace.core import dtypes
 from millrace.core.public import public
-from millrace.exchange.closed_functions import Library, function_def
-from millrace.exchange.graphdef import node_def, versions
-from millrace.exchange.importer import import_graph_def
-from millrace.exchange.inline import inline_calls
-from millrace.exchange.v1_control_flow import raise_control_flow
+from millrace.exchange.calls import add_call, library_of
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
@@ -207,23 +203,9 @@ class DefinedFunction:
         own = self._python_grad_func is not None or self._grad_func is not None
         call_name = graph.unique_name(name or signature.name, mark_as_used=False)
         prefix = f"{call_name}/call" if own else call_name
-        found = protos.GraphDef()
-        found.CopyFrom(proto)
         count = len(signature.output_arg)
-        call = protos.NodeDef(name=prefix, op=signature.name)
-        call.input.extend(f"argument_{i}" for i in range(len(inputs)))
-        functions = {f.signature.name: f for f in found.library.function}
-        found.node.extend(raise_control_flow(inline_calls([call], functions), functions))
-        del found.library.function[:]
-        found.library.function.extend(functions.values())
-        taken = {text.removeprefix("^").partition(":")[0] for n in found.node for text in n.input}
-        named = {f"argument_{i}": tensor for i, tensor in enumerate(inputs)}
-        mapped: dict[str, Any] = {name: tensor for name, tensor in named.items() if name in taken}
-        graph.py_functions.update(self._graph.py_functions if self._graph is not None else {})
-        unused = [tensor for name, tensor in named.items() if name not in taken]  # they are computed first
-        with graph.name_scope(None), graph.control_dependencies(unused):
-            wanted = [f"{prefix}:{i}" for i in range(count)] or [prefix]
-            results = import_graph_def(found, mapped, wanted, name="") or []
+        assert self._graph is not None
+        results = add_call(proto, self._graph, inputs, prefix)
         if not count:
             return results[0]
         if own:
@@ -252,10 +234,7 @@ class DefinedFunction:
             self._graph = graph = self._new_graph()
             self._drawing = _drawings[graph] = _Drawing(graph)
             self._draw(graph)
-            library = Library(node_def)
-            proto = protos.GraphDef(versions=versions())
-            proto.library.function.append(function_def(graph, "", library.node))
-            library.add_to(proto)
+            proto = library_of(graph)
             self._describe(proto.library.function[0])
             self._proto = proto
         return self._proto

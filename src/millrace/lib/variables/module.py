@@ -105,6 +105,10 @@ class Module:
         wanted = predicate or (lambda _: True)
         return _walk(self, recursive, wanted, attribute_traversal_key, with_path, (), set())
 
+    def _no_dependency(self, value: Any) -> Any:
+        """`value`, which is not to be saved with the module where it becomes an attribute."""
+        return value
+
     @classmethod
     def with_name_scope(cls, method: Callable[..., Any]) -> Callable[..., Any]:
         """Decorates a method so that it runs in the module's name scope."""

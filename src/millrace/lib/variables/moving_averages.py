@@ -35,7 +35,7 @@ def assign_moving_average(
             rate = raw.Cast(rate, DstT=variable.dtype.base_dtype)
         delta = _debiased(variable, value, rate) if zero_debias else (variable - value) * rate
         if getattr(variable, "_is_resource", False):
-            return variable.assign_sub(delta, name=scope)
+            return variable.assign_sub(delta)
         return assign_sub(variable, delta, name=scope)
 
 

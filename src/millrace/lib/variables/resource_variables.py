@@ -42,7 +42,10 @@ class ResourceVariable(Variable):
                     self._cached = raw.Identity(self._snapshot)
 
     def _read(self) -> Tensor:
-        return raw.ReadVariableOp(self._target, dtype=self.dtype)
+        value = raw.ReadVariableOp(self._target, dtype=self.dtype)
+        if value.dims is None:  # inside of a function, where an argument stands for the handle
+            value.dims = self._target.op.attrs["shape"]
+        return value
 
     @property
     def handle(self) -> Tensor:

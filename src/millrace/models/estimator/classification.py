@@ -30,7 +30,7 @@ from millrace.ops.math.elementwise import sigmoid
 from millrace.ops.math.extremes import argmax
 from millrace.ops.math.select import maximum
 from millrace.ops.nn.softmax import softmax
-from millrace.ops.text.strings import as_string
+from millrace.ops.text.numbers import as_string
 
 _OVER_BATCH = "weighted_sum_over_batch_size"
 

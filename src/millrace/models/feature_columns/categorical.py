@@ -20,7 +20,8 @@ from millrace.models.feature_columns.sparse_inputs import sparse_input
 from millrace.opkit.records.features import VarLenFeature
 from millrace.ops.array.constant import identity
 from millrace.ops.math.cast import cast
-from millrace.ops.text.strings import as_string, string_to_hash_bucket_fast
+from millrace.ops.text.hashes import string_to_hash_bucket_fast
+from millrace.ops.text.numbers import as_string
 
 
 class KeyedColumn(CategoricalColumn):

@@ -66,7 +66,7 @@ class _OfColumns(Layer):
         return FeatureCache(features)
 
 
-@public("keras.layers.DenseFeatures")
+@public("keras.layers.DenseFeatures", "compat.v2.keras.layers.DenseFeatures")
 class DenseFeatures(_OfColumns):
     """The columns' numbers side by side, ordered by the columns' names.
 

@@ -10,7 +10,10 @@ from millrace.lib.layers import registry
 from millrace.lib.math.reductions import reduce_max, reduce_sum
 from millrace.models.keras.backend import networks
 from millrace.ops.math.elementwise import exp
-from millrace.ops.nn.activation import selu as scaled_elu
+
+# Klambauer et al., Self-Normalizing Neural Networks, 2017.
+_SELU_ALPHA = 1.6732632423543772848170429916717
+_SELU_SCALE = 1.0507009873554804934193349852946
 
 
 @public("keras.activations.softmax")
@@ -43,7 +46,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 @public("keras.activations.selu")
 def selu(x: Any) -> Any:
     """A scaled exponential linear unit, which keeps mean 0 and variance 1."""
-    return scaled_elu(x)
+    return _SELU_SCALE * networks.elu(x, _SELU_ALPHA)
 
 
 @public("keras.activations.softplus")

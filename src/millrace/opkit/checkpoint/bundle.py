@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from millrace.core.errors import (
     refusal,
 )
 from millrace.core.file_errors import naming
-from millrace.opkit.checkpoint import checksums, files, slices, values
+from millrace.opkit.checkpoint import files, slices, values
 from millrace.opkit.checkpoint.assembly import assemble
 from millrace.opkit.checkpoint.slices import Slice
 from millrace.opkit.checkpoint.table import Table, table
@@ -64,8 +65,7 @@ def write(prefix: str, *shards: Sequence[tuple[str, str, DType, Any]]) -> None:
         index = files.NewFile(prefix + ".index")
         written.append(index)
         _write_index(index, entries, len(shards))
-        for file in written:
-            file.finish()
+        files.finish(written)
         moves = [(file.temporary, place) for file, place in zip(written, places, strict=False)]
         files.commit((index.temporary, prefix + ".index"), moves)
     except BaseException:
@@ -167,7 +167,7 @@ def merge(prefixes: Sequence[str], prefix: str) -> None:
     index = files.NewFile(prefix + ".index")
     try:
         _write_index(index, entries, len(moved))
-        index.finish()
+        files.finish([index])
         places = [(path, data_path(prefix, k, len(moved))) for k, path in enumerate(moved)]
         files.commit((index.temporary, prefix + ".index"), places)
     except BaseException:
@@ -208,6 +208,7 @@ class Bundle:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self._handles: dict[int, int] = {}
+        self._opening = threading.Lock()
         with files.folder_lock(prefix, shared=True):
             self._is_new = filesystems.exists(prefix + ".index" + files.NEW)
             path = files.current(prefix + ".index", self._is_new)
@@ -249,11 +250,12 @@ class Bundle:
         self._handles = {}
 
     def _handle(self, shard: int) -> int:
-        handle = self._handles.get(shard)
-        if handle is None:
-            path = data_path(self.prefix, shard, self.shards)
-            handle = self._handles[shard] = files.open_file(files.current(path, self._is_new))
-        return handle
+        with self._opening:
+            handle = self._handles.get(shard)
+            if handle is None:
+                path = data_path(self.prefix, shard, self.shards)
+                handle = self._handles[shard] = files.open_file(files.current(path, self._is_new))
+            return handle
 
     def names(self) -> list[str]:
         """The tensors' names, sorted by their bytes; slices have keys of their own, which are left out."""
@@ -268,8 +270,13 @@ class Bundle:
         entry = self.entries.get(_bytes(name))
         return None if entry is None else (dtypes.as_dtype(entry.dtype), _shape(entry))
 
+    def size(self, name: str) -> int:
+        """How many bytes a tensor has, its slices aside."""
+        entry = self.entries.get(_bytes(name))
+        return 0 if entry is None else entry.size
+
     def read(self, name: str, part: Slice | None = None) -> np.ndarray[Any, Any]:
-        """A tensor, or a part of it.
+        """A tensor, or a part of it; several threads may read at once.
 
         Raises:
           NotFoundError: there is no such tensor, or a file of values is missing.
@@ -303,26 +310,33 @@ class Bundle:
     def _value(self, entry: Any, name: str) -> np.ndarray[Any, Any]:
         path = data_path(self.prefix, entry.shard_id, self.shards)
         what = f"tensor {name} in {path}"
-        pieces = _stored(self._handle(entry.shard_id), entry.offset, entry.size, what)
+        stored = _Stored(self._handle(entry.shard_id), entry.offset, entry.size, what)
         dtype = dtypes.as_dtype(entry.dtype)
-        return values.read(pieces, dtype, _shape(entry), entry.size, entry.crc32c, self._swapped, what)
+        return values.read(stored.into, dtype, _shape(entry), entry.size, entry.crc32c, self._swapped, what)
 
 
-def _stored(handle: int, offset: int, size: int, what: str) -> Iterator[bytes]:
-    end = os.fstat(handle).st_size
-    if offset < 0 or size < 0 or offset + size > end:
-        raise OutOfRangeError(
-            None,
-            None,
-            f"{what}: the file is cut off; bytes {offset} to {offset + size} of {end} were asked for",
-        )
-    while size:
-        piece = os.pread(handle, min(size, checksums.PIECE), offset)
-        if not piece:
-            raise OutOfRangeError(None, None, f"{what}: the file is cut off at byte {offset}")
-        yield piece
-        offset += len(piece)
-        size -= len(piece)
+class _Stored:
+    """Some bytes of a file, which are read from first to last."""
+
+    def __init__(self, handle: int, offset: int, size: int, what: str) -> None:
+        end = os.fstat(handle).st_size
+        if offset < 0 or size < 0 or offset + size > end:
+            raise OutOfRangeError(
+                None,
+                None,
+                f"{what}: the file is cut off; bytes {offset} to {offset + size} of {end} were asked for",
+            )
+        self._handle, self._offset, self._what = handle, offset, what
+
+    def into(self, memory: Any) -> None:
+        """Fills `memory` with the next bytes."""
+        left = memoryview(memory)
+        while left:
+            count = os.preadv(self._handle, [left], self._offset)
+            if not count:
+                raise OutOfRangeError(None, None, f"{self._what}: the file is cut off at byte {self._offset}")
+            self._offset += count
+            left = left[count:]
 
 
 def _parsed(kind: Any, value: bytes | None, path: str) -> Any:

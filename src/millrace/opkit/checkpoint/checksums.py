@@ -12,8 +12,8 @@ from millrace.opkit.records.tfrecord import mask
 PIECE = 1 << 18  # bytes that fit into a core's own cache, so that checksum and copy read memory once
 
 
-def extend(crc: int, data: bytes) -> int:
-    """The checksum of what gave `crc` so far, followed by `data`."""
+def extend(crc: int, data: Any) -> int:
+    """The checksum of what gave `crc` so far, followed by `data`: bytes, or an array of them."""
     return google_crc32c.extend(crc, data)
 
 
@@ -33,6 +33,6 @@ def check(crc: int, expected: int, what: str) -> None:
 
 
 def pieces(memory: Any) -> Any:
-    """The bytes of one-dimensional byte memory, a piece at a time."""
+    """One-dimensional byte memory, a piece at a time."""
     for start in range(0, len(memory), PIECE):
-        yield bytes(memory[start : start + PIECE])
+        yield memory[start : start + PIECE]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import glob
 import os
 import secrets
@@ -25,13 +26,14 @@ from millrace.core.file_errors import file_error, naming
 
 NEW = ".new"
 _MARK = ".tempstate-"  # before the machine, the process and a random number that tell whose a file is
-_BETWEEN_SYNCS = 4 << 20  # bytes
+_BETWEEN_STARTS = 4 << 20  # bytes
+_SYNC_FILE_RANGE_WRITE = 2
 
 
 class NewFile:
     """A file that is written under a name of its own, and is on the disk when it is finished.
 
-    While it is written, a thread hands what is there already to the disk, so that little is left at the end.
+    While it is written, the system begins to put on the disk what is there already.
 
     Attributes:
       temporary: where it is, until it is renamed.
@@ -42,8 +44,7 @@ class NewFile:
         with naming(path):
             self._handle = os.open(self.temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
         self._path = path
-        self._unsynced = 0
-        self._syncing: threading.Thread | None = None
+        self._size = self._begun = 0
 
     def write(self, data: Any) -> None:
         """Appends bytes."""
@@ -51,41 +52,68 @@ class NewFile:
         with naming(self._path):
             while left:
                 left = left[os.write(self._handle, left) :]
-        self._unsynced += len(data)
-        if self._unsynced >= _BETWEEN_SYNCS and not (self._syncing and self._syncing.is_alive()):
-            self._unsynced = 0
-            self._syncing = threading.Thread(
-                target=self._sync_so_far, name="millrace-checkpoint", daemon=True
-            )
-            self._syncing.start()
+        self._size += len(data)
+        if self._size - self._begun >= _BETWEEN_STARTS:
+            _start_writing(self._handle, self._begun, self._size - self._begun)
+            self._begun = self._size
 
-    def _sync_so_far(self) -> None:
-        with contextlib.suppress(OSError):  # the last sync, which is waited for, tells
+    def sync(self) -> None:
+        """Waits until all of it is on the disk."""
+        with naming(self._path):
             os.fdatasync(self._handle)
 
-    def finish(self) -> None:
-        """Waits until all of it is on the disk, and closes it."""
-        self._wait()
-        try:
-            with naming(self._path):
-                os.fsync(self._handle)
-        finally:
+    def close(self) -> None:
+        """Closes it."""
+        if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
 
     def discard(self) -> None:
         """Removes it."""
-        self._wait()
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
+        self.close()
         with contextlib.suppress(OSError):
             os.remove(self.temporary)
 
-    def _wait(self) -> None:
-        if self._syncing is not None:
-            self._syncing.join()
-            self._syncing = None
+
+def finish(written: Sequence[NewFile]) -> None:
+    """Waits until files are on the disk, all at once, and closes them."""
+    failures: list[BaseException] = []
+
+    def sync(file: NewFile) -> None:
+        try:
+            file.sync()
+        except BaseException as error:
+            failures.append(error)
+
+    others = [threading.Thread(target=sync, args=(f,), name="millrace-checkpoint") for f in written[1:]]
+    for thread in others:
+        thread.start()
+    sync(written[0])
+    for thread in others:
+        thread.join()
+    for file in written:
+        file.close()
+    if failures:
+        raise failures[0]
+
+
+def _start_writing(handle: int, start: int, count: int) -> None:
+    """Has the system begin to put a part of a file on the disk, where it takes such hints."""
+    begin = _sync_file_range()
+    if begin is not None:
+        begin(handle, start, count, _SYNC_FILE_RANGE_WRITE)  # a failure is told by the sync at the end
+
+
+@functools.cache
+def _sync_file_range() -> Any:
+    import ctypes
+
+    try:
+        function = ctypes.CDLL(None).sync_file_range
+    except (OSError, AttributeError):  # Linux has it, with the C libraries that most systems use
+        return None
+    function.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+    return function
 
 
 def replace(path: str, parts: Iterable[bytes]) -> None:
@@ -98,7 +126,7 @@ def replace(path: str, parts: Iterable[bytes]) -> None:
     try:
         for part in parts:
             file.write(part)
-        file.finish()
+        finish([file])
         with naming(path):
             os.replace(file.temporary, path)
     except BaseException:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,15 @@ from millrace.opkit.text.pieces import objects, strings
 _LONG = 1 << 32  # a length from here on enters the checksum as 64 bits
 
 
-def memory_of(array: np.ndarray[Any, Any]) -> memoryview:
+def memory_of(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The elements of a numeric array as bytes, the lowest of a number first."""
     flat = np.ascontiguousarray(array).reshape(-1)
     if sys.byteorder == "big":
         flat = flat.byteswap()
-    return memoryview(flat.view(np.uint8))  # pyright: ignore[reportArgumentType]
+    return flat.view(np.uint8)
 
 
-def write(value: Any, dtype: DType, put: Callable[[bytes], None]) -> tuple[int, int]:
+def write(value: Any, dtype: DType, put: Callable[[Any], None]) -> tuple[int, int]:
     """Writes the elements of a tensor through `put`; returns how many bytes they are, and their checksum.
 
     Raises:
@@ -46,7 +46,7 @@ def write(value: Any, dtype: DType, put: Callable[[bytes], None]) -> tuple[int, 
     return size, crc
 
 
-def _write_strings(texts: list[bytes], put: Callable[[bytes], None]) -> tuple[int, int]:
+def _write_strings(texts: list[bytes], put: Callable[[Any], None]) -> tuple[int, int]:
     """All lengths, the checksum of the lengths, then all bytes."""
     crc = checksums.extend(0, b"".join(_length(len(text)) for text in texts))
     check = struct.pack("<I", mask(crc))
@@ -62,7 +62,7 @@ def _length(size: int) -> bytes:
 
 
 def read(
-    pieces: Iterator[bytes],
+    into: Callable[[Any], None],
     dtype: DType,
     shape: tuple[int, ...],
     size: int,
@@ -73,7 +73,7 @@ def read(
     """The array of what a checkpoint holds.
 
     Args:
-      pieces: its bytes, in pieces of any length.
+      into: fills memory with its next bytes.
       dtype, shape: of the array.
       size: how many bytes there must be.
       check: their masked checksum.
@@ -85,7 +85,9 @@ def read(
       UnimplementedError: the dtype cannot be read.
     """
     if dtype in (dtypes.string, dtypes.variant):
-        return _read_strings(b"".join(pieces), shape, check, what)
+        data = bytearray(size)
+        into(data)
+        return _read_strings(bytes(data), shape, check, what)
     if dtype is dtypes.resource:
         raise UnimplementedError(None, None, f"{what}: a tensor of dtype {dtype.name} cannot be read")
     array = np.empty(shape, dtype.np_dtype)
@@ -95,12 +97,10 @@ def read(
             None,
             f"{what}: dtype {dtype.name} and shape {list(shape)} need {array.nbytes} bytes, not {size}",
         )
-    target = array.reshape(-1).view(np.uint8)
-    at = crc = 0
-    for piece in pieces:
+    crc = 0
+    for piece in checksums.pieces(array.reshape(-1).view(np.uint8)):
+        into(piece)
         crc = checksums.extend(crc, piece)
-        target[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
-        at += len(piece)
     checksums.check(crc, check, what)
     return array.byteswap(inplace=True) if swap != (sys.byteorder == "big") else array
 

@@ -141,7 +141,8 @@ def sample(
       (picked classes, int64 `[count]`; expected counts of the true classes, float32 `[batch, num_true]`;
       of the picked classes, float32 `[count]`).
     """
-    stream = WordStream(state, 3 * count)  # most take two words, and some pick a class again
+    # Most take two words, and some pick a class again.
+    stream = WordStream(state, 3 * count, (count * WORDS_PER_SAMPLE + 3) // 4)
     tries = count
     if unique:
         # In the order of first appearance.
@@ -154,8 +155,10 @@ def sample(
     else:
         picked = sampler.picks(stream, count)
     classes = np.array(picked, np.int64)
-    expected = [_expected(sampler.probability(c), count, tries) for c in (true_classes, classes)]
-    return classes, expected[0], expected[1]
+    asked = np.concatenate([true_classes.reshape(-1), classes])
+    expected = _expected(sampler.probability(asked), count, tries)
+    true, rest = expected[: true_classes.size], expected[true_classes.size :]
+    return classes, true.reshape(true_classes.shape), rest
 
 
 def _expected(probability: np.ndarray, count: int, tries: int) -> np.ndarray:

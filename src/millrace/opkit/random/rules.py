@@ -13,7 +13,7 @@ from millrace.core import errors, shapes
 from millrace.core.errors import refusal
 from millrace.core.shapes import Dims
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import shown
+from millrace.opkit.rules.idioms import shown
 from millrace.opkit.rules.shape_rules import with_rank
 
 

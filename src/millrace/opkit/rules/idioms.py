@@ -1,12 +1,18 @@
-"""Gradient idioms, in the order in which TensorFlow adds their operations."""
+"""Idioms: small pieces of graph that operations and gradients share, named and ordered as in TensorFlow."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Final
+
+import numpy as np
 
 from millrace.building import raw
 from millrace.building.convert import shape_tensor as shape_tensor
+from millrace.core.dtypes import DType, int32
 from millrace.graph.tensor import Tensor
+
+LEAST_FILLED: Final = 1000  # elements: from so many on, zeros and ones are not constants but filled when run
 
 
 class Unbroadcast:
@@ -42,3 +48,56 @@ def after(gradient: Tensor) -> Any:
 def conj(x: Tensor) -> Tensor:
     """The complex conjugate; real tensors as they are."""
     return raw.Conj(x) if x.dtype.is_complex else x
+
+
+def shown(xp: Any, x: Any) -> str:
+    """The numbers of a kernel's argument `x` for a message; its shape where they are not there."""
+    known = xp.known(x)
+    return f"numbers of shape {list(np.shape(x))}" if known is None else str(known.tolist())
+
+
+def constant(value: Any, name: str, dtype: DType = int32) -> Tensor:
+    """A Const of `dtype`."""
+    return raw.Const(value=np.array(value, dtype.np_dtype), dtype=dtype, name=name)
+
+
+def filled(dims: tuple[int, ...], value: Any, dtype: DType, name: str) -> Tensor:
+    """A tensor of known `dims` with `value` everywhere: a constant where it is small, else filled when run.
+
+    Args:
+      name: the scope, with a trailing slash, that the operation is named after.
+    """
+    if math.prod(dims) < LEAST_FILLED:
+        one = np.array(value, dtype.np_dtype)  # takes no memory, and is written as one element
+        return raw.Const(value=np.broadcast_to(one, dims), dtype=dtype, name=name)
+    if any(not -(2**31) <= d < 2**31 for d in dims):
+        raise ValueError(f"The dimensions of a shape must fit int32. Received: shape {tuple(dims)}")
+    shape = constant(np.array(dims, np.int32), "shape_as_tensor")
+    return raw.Fill(shape, constant(value, "Const", dtype), name=name)
+
+
+def rank_tensor(x: Tensor, name: str = "Rank") -> Tensor:
+    """The rank of `x`: a constant where it is known."""
+    return raw.Rank(x, name=name) if x.dims is None else constant(len(x.dims), name)
+
+
+def size_tensor(x: Tensor, name: str = "Size", dtype: DType = int32) -> Tensor:
+    """The number of elements of `x`: a constant where it is known."""
+    if x.dims is None or None in x.dims:
+        return raw.Size(x, out_type=dtype, name=name)
+    return constant(np.prod(x.dims, dtype=np.int64), name, dtype)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def all_axes(x: Tensor) -> Tensor:
+    """The numbers of all dimensions of `x`, for a reduction to a scalar."""
+    if x.dims is not None:
+        return constant(np.arange(len(x.dims)), "Const")
+    return raw.Range(0, raw.Rank(x), 1, name="range")
+
+
+def reversing_perm(a: Tensor) -> Tensor:
+    """The permutation that reverses the dimensions of `a`, computed when it runs."""
+    rank = raw.Rank(a, name="Rank")
+    below = raw.Sub(rank, 1, name="sub")
+    steps = raw.Range(0, rank, 1, name="Range")
+    return raw.Sub(below, steps, name="sub_1")

@@ -68,8 +68,8 @@ def split_separator(
 
 def _split_blanks(text: bytes, maxsplit: int) -> list[bytes]:
     tokens = text.split(None, max(maxsplit, -1))
-    # Python drops the blanks after the last split; here they leave an empty rest behind.
-    if len(tokens) == maxsplit and text[-1:].isspace():
+    # Python has nothing behind the last split; here an empty rest is left behind.
+    if len(tokens) == maxsplit:
         tokens.append(b"")
     return tokens
 

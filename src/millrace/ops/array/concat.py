@@ -9,6 +9,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
+from millrace.building.dispatch import overridable
 from millrace.core import shapes
 from millrace.core.dtypes import ALL, INDEX, int32, int64, string
 from millrace.core.errors import refusal
@@ -19,8 +20,7 @@ from millrace.graph.attrs import count, dtype, integer
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import rank_tensor
-from millrace.opkit.rules.idioms import shape_tensor
+from millrace.opkit.rules.idioms import rank_tensor, shape_tensor
 from millrace.opkit.rules.shape_rules import axis_in, concatenated
 
 
@@ -309,6 +309,7 @@ class SplitV:
 
 
 @public("concat")
+@overridable
 def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     """Joins tensors along one dimension.
 
@@ -337,6 +338,7 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
 
 
 @public("stack")
+@overridable
 def stack(values: Any, axis: int = 0, name: str = "stack") -> Tensor:
     """Joins tensors of one shape along a new dimension.
 

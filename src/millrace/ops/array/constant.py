@@ -8,6 +8,7 @@ from typing import Any
 
 from millrace.building import literals, raw
 from millrace.building.apply import apply
+from millrace.building.dispatch import elementwise
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import ALL
 from millrace.core.public import public
@@ -15,7 +16,7 @@ from millrace.graph import attrs
 from millrace.graph.attrs import text, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import LEAST_FILLED, filled
+from millrace.opkit.rules.idioms import LEAST_FILLED, filled
 
 
 @declare("Const() -> output: dtype", value=attrs.tensor(), dtype=attrs.dtype(), alias=True)
@@ -240,6 +241,7 @@ def placeholder_with_default(input: Any, shape: Any, name: str | None = None) ->
 
 
 @public("identity")
+@elementwise("unary")
 def identity(input: Any, name: str | None = None) -> Tensor:
     """`input` as a new tensor. Shape and dtype of `input`.
 

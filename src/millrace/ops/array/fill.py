@@ -10,6 +10,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
+from millrace.building.dispatch import elementwise
 from millrace.core import dtypes
 from millrace.core.dtypes import ALL, BOOL, COMPLEX, INDEX, bfloat16, float32, float64, int32, int64
 from millrace.core.errors import refusal
@@ -19,8 +20,7 @@ from millrace.graph.attrs import dtype, flag
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import all_axes, filled
-from millrace.opkit.rules.idioms import shape_tensor
+from millrace.opkit.rules.idioms import all_axes, filled, shape_tensor
 
 
 def _whole_dims(dims: Any) -> tuple[int, ...]:
@@ -214,6 +214,7 @@ def _filled_like(tensor: Tensor, value: Any, chosen: dtypes.DType, optimize: boo
 
 
 @public("zeros_like")
+@elementwise("unary")
 def zeros_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize: bool = True) -> Tensor:
     """Zeros (empty strings, False) in the shape of `tensor`.
 
@@ -242,6 +243,7 @@ def zeros_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize
 
 
 @public("ones_like")
+@elementwise("unary")
 def ones_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize: bool = True) -> Tensor:
     """Ones (True) in the shape of `tensor`; arguments as for `zeros_like`.
 

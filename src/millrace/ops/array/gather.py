@@ -9,6 +9,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
+from millrace.building.dispatch import overridable
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.static import static_value
 from millrace.core import shapes
@@ -20,8 +21,7 @@ from millrace.graph.attrs import dtype, flag, integer
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import size_tensor
-from millrace.opkit.rules.idioms import shape_tensor
+from millrace.opkit.rules.idioms import shape_tensor, size_tensor
 from millrace.opkit.rules.shape_rules import at_least, axis_in
 
 
@@ -155,6 +155,7 @@ class GatherNd:
 
 
 @public("gather")
+@overridable
 def gather(
     params: Any,
     indices: Any,
@@ -193,6 +194,7 @@ def gather(
 
 
 @public("batch_gather")
+@overridable
 def batch_gather(params: Any, indices: Any, name: str | None = None) -> Tensor:
     """Gathers along the last dimension of `indices`, all earlier dimensions in common.
 
@@ -217,6 +219,7 @@ def batch_gather(params: Any, indices: Any, name: str | None = None) -> Tensor:
 
 
 @public("gather_nd", "manip.gather_nd")
+@overridable
 def gather_nd(params: Any, indices: Any, name: str | None = None, batch_dims: int = 0) -> Tensor:
     """The slices of `params` at coordinates.
 

@@ -9,6 +9,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
+from millrace.building.dispatch import overridable
 from millrace.core import dtypes
 from millrace.core.dtypes import ALL, INDEX, float32, int32, int64, uint8
 from millrace.core.errors import InvalidArgumentError, refusal
@@ -18,8 +19,7 @@ from millrace.graph.attrs import dtype, integer
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import shown
-from millrace.opkit.rules.idioms import shape_tensor
+from millrace.opkit.rules.idioms import shape_tensor, shown
 from millrace.opkit.rules.shape_rules import with_rank
 
 
@@ -144,6 +144,7 @@ class UpperBound:
 
 
 @public("one_hot")
+@overridable
 def one_hot(
     indices: Any,
     depth: Any,

@@ -17,8 +17,7 @@ from millrace.core.shapes import format_dims
 from millrace.graph.attrs import dtype, one_of
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import rank_tensor
-from millrace.opkit.rules.idioms import shape_tensor
+from millrace.opkit.rules.idioms import rank_tensor, shape_tensor
 
 _SIZES = dtype(INDEX, default=int32)
 _MODE = one_of("REFLECT", "SYMMETRIC")

@@ -16,7 +16,7 @@ from millrace.core.shapes import format_dims
 from millrace.graph.attrs import dtype, integer
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import shown
+from millrace.opkit.rules.idioms import shown
 from millrace.opkit.rules.shape_rules import axis_in, with_rank
 
 _REVERSIBLE = FLOATING | COMPLEX | STRING | BOOL | dtypes.SIGNED | frozenset({dtypes.uint8, dtypes.uint16})

@@ -9,6 +9,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
+from millrace.building.dispatch import overridable
 from millrace.core.dtypes import ALL, INDEX, int32
 from millrace.core.errors import refusal
 from millrace.core.public import public
@@ -17,8 +18,7 @@ from millrace.graph.attrs import dtype, ints
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import reversing_perm
-from millrace.opkit.rules.idioms import conj, shape_tensor
+from millrace.opkit.rules.idioms import conj, reversing_perm, shape_tensor
 from millrace.opkit.rules.shape_rules import axis_in, with_rank
 
 
@@ -271,6 +271,7 @@ def reshape(tensor: Any, shape: Any, name: str | None = None) -> Tensor:
 
 
 @public("expand_dims")
+@overridable
 def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Tensor:
     """`input` with a dimension of length 1 inserted at `axis`.
 
@@ -294,6 +295,7 @@ def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any 
 
 
 @public("squeeze")
+@overridable
 def squeeze(input: Any, axis: Any = None, name: str | None = None, squeeze_dims: Any = None) -> Tensor:
     """`input` without its dimensions of length 1.
 

@@ -9,6 +9,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
+from millrace.building.dispatch import overridable
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import ALL, INDEX, int32
 from millrace.core.errors import refusal
@@ -200,6 +201,7 @@ def shape_n(input: Any, out_type: Any = int32, name: str | None = None) -> list[
 
 
 @public("size")
+@overridable
 def size(input: Any, name: str | None = None, out_type: Any = int32) -> Tensor:
     """The number of elements of `input`, a scalar; arguments as for `shape`."""
     chosen = dtypes.as_dtype(out_type)
@@ -230,6 +232,7 @@ def rank_internal(input: Any, name: str | None = None, optimize: bool = True) ->
 
 
 @public("rank")
+@overridable
 def rank(input: Any, name: str | None = None) -> Tensor:
     """The number of dimensions of `input`, an int32 scalar; not the rank of a matrix."""
     with get_default_graph().name_scope(name or "Rank") as scope:

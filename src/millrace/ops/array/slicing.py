@@ -15,8 +15,7 @@ from millrace.core.public import public
 from millrace.core.shapes import format_dims, fully_defined
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import rank_tensor
-from millrace.opkit.rules.idioms import shape_tensor
+from millrace.opkit.rules.idioms import rank_tensor, shape_tensor
 from millrace.opkit.rules.strides import MASKS, index_key, result_dims, single_places, traced_key
 from millrace.ops.array.fill import ones_like
 

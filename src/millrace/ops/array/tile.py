@@ -8,6 +8,7 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.building.apply import apply
+from millrace.building.dispatch import overridable
 from millrace.core.dtypes import ALL, INDEX, NUMERIC, int32
 from millrace.core.errors import refusal
 from millrace.core.public import public
@@ -15,8 +16,7 @@ from millrace.core.shapes import format_dims
 from millrace.graph.attrs import dtype
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import reversing_perm, size_tensor
-from millrace.opkit.rules.idioms import shape_tensor
+from millrace.opkit.rules.idioms import reversing_perm, shape_tensor, size_tensor
 from millrace.opkit.rules.shape_rules import with_rank
 
 
@@ -131,6 +131,7 @@ class BroadcastTo:
 
 
 @public("tile", "manip.tile")
+@overridable
 def tile(input: Any, multiples: Any, name: str | None = None) -> Tensor:
     """Copies of `input` one after the other.
 

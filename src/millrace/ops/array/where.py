@@ -8,6 +8,7 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.building.apply import apply
+from millrace.building.dispatch import overridable
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import ALL, BOOL, INDEX, NUMERIC, int32, int64
 from millrace.core.errors import refusal
@@ -373,6 +374,7 @@ def setdiff1d(x: Any, y: Any, index_dtype: Any = int32, name: str | None = None,
 
 
 @public("dynamic_partition")
+@overridable
 def dynamic_partition(
     data: Any, partitions: Any, num_partitions: int, name: str | None = None
 ) -> list[Tensor]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.building.apply import apply
+from millrace.building.dispatch import elementwise
 from millrace.core.dtypes import FLOATING
 from millrace.core.errors import refusal
 from millrace.core.public import public
@@ -41,6 +42,7 @@ class CheckNumerics:
 
 
 @public("check_numerics", "debugging.check_numerics")
+@elementwise("unary")
 def check_numerics(tensor: Any, message: str, name: str | None = None) -> Tensor:
     """`tensor`; running it is an error if it holds infinities or NaNs.
 

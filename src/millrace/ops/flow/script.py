@@ -56,14 +56,12 @@ def _call(op: Any, token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) ->
         )
     try:
         returned = function(*map(_argument, inputs))
-    except errors.OpError:
-        raise
     except Exception as error:
         cls = next((c for kind, c in _CLASSES if isinstance(error, kind)), errors.UnknownError)
         own = error.__traceback__.tb_next if error.__traceback__ is not None else None
         trace = "".join(traceback.format_exception(type(error), error, own))
         raise cls(None, None, f"{type(error).__name__}: {error}\n{trace}") from error
-    if not wanted:
+    if returned is None and not wanted:
         return []
     values = returned if isinstance(returned, list | tuple) else [returned]
     if len(values) != len(wanted):
@@ -86,6 +84,10 @@ def _checked(token: str, position: int, value: Any, dtype: dtypes.DType) -> Any:
         array = to_array(value, dtypes.string) if dtype is dtypes.string else np.asarray(value)
     else:
         array = np.asarray(value)
+    if array.dtype.kind == "O" and dtype is not dtypes.string:
+        kind = type(next(iter(array.flat), None)).__name__
+        message = f"Unsupported object type {kind}: the {position}-th value returned by {token}"
+        raise errors.InternalError(None, None, message)
     found = dtypes.as_dtype(array.dtype)
     if found is not dtype:
         raise refusal(f"{position}-th value returned by {token} is {found.name}, but expects {dtype.name}")

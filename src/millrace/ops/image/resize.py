@@ -114,7 +114,10 @@ class ResizeBilinear:
         return top + (bottom - top) * y_lerp
 
     def grad(op, dy):
-        return raw.ResizeBilinearGrad(dy, op.inputs[0], **_params(op)), None
+        images = op.inputs[0]
+        if not images.dtype.is_floating:
+            return None, None
+        return raw.ResizeBilinearGrad(dy, images, **_params(op)), None
 
 
 def _check_modes(align_corners: bool, half_pixel_centers: bool) -> None:
@@ -280,6 +283,8 @@ class ResizeArea:
         return _by_matrices(xp, xp.cast(images, np.float32), rows, columns)
 
     def grad(op, dy):
+        if not op.inputs[0].dtype.is_floating:
+            return None, None
         raise LookupError(f"No gradient defined for operation '{op.name}' (op type: ResizeArea)")
 
 

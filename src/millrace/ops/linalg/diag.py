@@ -16,7 +16,7 @@ from millrace.core.shapes import format_dims
 from millrace.graph.attrs import dtype
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import shown
+from millrace.opkit.rules.idioms import shown
 from millrace.opkit.rules.shape_rules import at_least
 
 _DIAGONAL = FLOATING | COMPLEX | INDEX

@@ -9,6 +9,7 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.building.apply import apply
+from millrace.building.dispatch import elementwise
 from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import COMPLEX, FLOATING, NUMERIC, QUANTIZED, STRING
 from millrace.core.errors import refusal
@@ -191,6 +192,7 @@ def _check_one_shape(inputs: Any) -> None:
 
 
 @public("add", "math.add")
+@elementwise("binary")
 def add(x: Any, y: Any, name: str | None = None) -> Tensor:
     """Adds `x` and `y` element by element; joins strings.
 
@@ -215,6 +217,7 @@ def add(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("subtract", "math.subtract")
+@elementwise("binary")
 def subtract(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x - y, element by element; arguments, shapes and errors as for `add`, numbers only.
 
@@ -227,6 +230,7 @@ def subtract(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("multiply", "math.multiply")
+@elementwise("binary")
 def multiply(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x * y, element by element; arguments, shapes and errors as for `add`, numbers only.
 
@@ -251,6 +255,7 @@ def multiply_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("squared_difference", "math.squared_difference")
+@elementwise("binary")
 def squared_difference(x: Any, y: Any, name: str | None = None) -> Tensor:
     """(x - y)**2, element by element; for complex numbers the squared modulus of the difference.
 
@@ -263,6 +268,7 @@ def squared_difference(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("pow", "math.pow")
+@elementwise("binary")
 def pow(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x to the power of y, element by element.
 
@@ -283,6 +289,7 @@ def pow(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("add_n", "math.add_n")
+@elementwise("list")
 def add_n(inputs: Any, name: str | None = None) -> Tensor:
     """The sum of a list of tensors of one shape and dtype.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building.apply import apply
+from millrace.building.dispatch import elementwise
 from millrace.core import dtypes
 from millrace.core.dtypes import FLOATING, INTEGER
 from millrace.core.errors import refusal
@@ -86,6 +87,7 @@ class CompareAndBitpack:
 
 
 @public("bitwise.bitwise_and")
+@elementwise("binary")
 def bitwise_and(x: Any, y: Any, name: str | None = None) -> Tensor:
     """The bits set in both x and y.
 
@@ -101,30 +103,35 @@ def bitwise_and(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("bitwise.bitwise_or")
+@elementwise("binary")
 def bitwise_or(x: Any, y: Any, name: str | None = None) -> Tensor:
     """The bits set in x or y; arguments and result as for `bitwise_and`."""
     return apply(BitwiseOr, x, y, name=name)
 
 
 @public("bitwise.bitwise_xor")
+@elementwise("binary")
 def bitwise_xor(x: Any, y: Any, name: str | None = None) -> Tensor:
     """The bits set in just one of x and y; arguments and result as for `bitwise_and`."""
     return apply(BitwiseXor, x, y, name=name)
 
 
 @public("bitwise.left_shift")
+@elementwise("binary")
 def left_shift(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x with its bits moved up by y, clamped to the width; arguments and result as for `bitwise_and`."""
     return apply(LeftShift, x, y, name=name)
 
 
 @public("bitwise.right_shift")
+@elementwise("binary")
 def right_shift(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x with its bits moved down by y, clamped to the width; the sign stays. As `bitwise_and` otherwise."""
     return apply(RightShift, x, y, name=name)
 
 
 @public("bitwise.invert")
+@elementwise("unary")
 def invert(x: Any, name: str | None = None) -> Tensor:
     """x with every bit changed. Shape and dtype of `x`, an integer."""
     return apply(Invert, x, name=name)

@@ -9,6 +9,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import convert_to_tensor
+from millrace.building.dispatch import elementwise
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import ALL, COMPLEX, FLOATING, NUMERIC, QUANTIZED
@@ -101,6 +102,7 @@ class Bitcast:
 
 
 @public("cast", "dtypes.cast")
+@elementwise("unary")
 def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
     """`x` in another dtype: to integers towards zero, to bool as x != 0, from complex numbers the real part.
 
@@ -132,6 +134,7 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
 
 
 @public("saturate_cast", "dtypes.saturate_cast")
+@elementwise("unary")
 def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
     """`value` in another dtype, clipped to the range of that dtype first.
 
@@ -176,9 +179,9 @@ def bitcast(input: Any, type: Any, name: str | None = None) -> Tensor:
       name: op name; default "Bitcast".
 
     Returns:
-      dtype `type`. The shape of `input` where both dtypes have one size; with a last dimension more where
-      `type` is
-      smaller; without its last dimension, which must hold just one element of `type`, where it is larger.
+      dtype `type`. The shape of `input` where both dtypes have one size; with a last dimension more
+      where `type` is smaller; without its last dimension, which must hold just one element of `type`,
+      where it is larger.
 
     Raises:
       ValueError: the last dimension does not hold one element of `type`.

@@ -8,6 +8,7 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.building.apply import apply
+from millrace.building.dispatch import elementwise
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import COMPLEX, FLOATING, NUMERIC, QUANTIZED, REAL, STRING
 from millrace.core.public import public
@@ -145,6 +146,7 @@ class LogicalOr:
 
 
 @public("less", "math.less")
+@elementwise("binary")
 def less(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x < y, element by element.
 
@@ -169,12 +171,14 @@ def less(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("less_equal", "math.less_equal")
+@elementwise("binary")
 def less_equal(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x <= y, element by element; arguments, result and errors as for `less`."""
     return apply(LessEqual, x, y, name=name)
 
 
 @public("greater", "math.greater")
+@elementwise("binary")
 def greater(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x > y, element by element; arguments, result and errors as for `less`.
 
@@ -187,12 +191,14 @@ def greater(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("greater_equal", "math.greater_equal")
+@elementwise("binary")
 def greater_equal(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x >= y, element by element; arguments, result and errors as for `less`."""
     return apply(GreaterEqual, x, y, name=name)
 
 
 @public("equal", "math.equal")
+@elementwise("binary")
 def equal(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x == y, element by element.
 
@@ -217,12 +223,14 @@ def equal(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("not_equal", "math.not_equal")
+@elementwise("binary")
 def not_equal(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x != y, element by element; arguments, result and errors as for `equal`."""
     return apply(NotEqual, x, y, name=name)
 
 
 @public("is_nan", "math.is_nan", "debugging.is_nan")
+@elementwise("unary")
 def is_nan(x: Any, name: str | None = None) -> Tensor:
     """True where `x` is not a number.
 
@@ -237,24 +245,28 @@ def is_nan(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("is_inf", "math.is_inf", "debugging.is_inf")
+@elementwise("unary")
 def is_inf(x: Any, name: str | None = None) -> Tensor:
     """True where `x` is infinite; arguments and result as for `is_nan`."""
     return apply(IsInf, x, name=name)
 
 
 @public("is_finite", "math.is_finite", "debugging.is_finite")
+@elementwise("unary")
 def is_finite(x: Any, name: str | None = None) -> Tensor:
     """True where `x` is neither infinite nor NaN; arguments and result as for `is_nan`."""
     return apply(IsFinite, x, name=name)
 
 
 @public("logical_not", "math.logical_not")
+@elementwise("unary")
 def logical_not(x: Any, name: str | None = None) -> Tensor:
     """not x, element by element. Shape of `x`, bool."""
     return apply(LogicalNot, x, name=name)
 
 
 @public("logical_and", "math.logical_and")
+@elementwise("binary")
 def logical_and(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x and y, element by element.
 
@@ -275,12 +287,14 @@ def logical_and(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("logical_or", "math.logical_or")
+@elementwise("binary")
 def logical_or(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x or y, element by element; arguments and result as for `logical_and`."""
     return apply(LogicalOr, x, y, name=name)
 
 
 @public("logical_xor", "math.logical_xor")
+@elementwise("binary")
 def logical_xor(x: Any, y: Any, name: str = "LogicalXor") -> Tensor:
     """Exactly one of x and y, element by element; arguments and result as for `logical_and`."""
     graph = next((t.graph for t in (x, y) if isinstance(t, Tensor)), None) or get_default_graph()

@@ -7,6 +7,7 @@ from typing import Any
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import convert_to_tensor
+from millrace.building.dispatch import elementwise
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes
 from millrace.core.dtypes import COMPLEX, complex64, complex128, float32, float64
@@ -115,6 +116,7 @@ class Angle:
 
 
 @public("complex", "dtypes.complex")
+@elementwise("binary")
 def complex(real: Any, imag: Any, name: str | None = None) -> Tensor:
     """real + i imag, element by element.
 
@@ -143,6 +145,7 @@ def complex(real: Any, imag: Any, name: str | None = None) -> Tensor:
 
 
 @public("real", "math.real")
+@elementwise("unary")
 def real(input: Any, name: str | None = None) -> Tensor:
     """The real part; real numbers are given back as they are.
 
@@ -159,6 +162,7 @@ def real(input: Any, name: str | None = None) -> Tensor:
 
 
 @public("imag", "math.imag")
+@elementwise("unary")
 def imag(input: Any, name: str | None = None) -> Tensor:
     """The imaginary part, 0 for real numbers; arguments and result as for `real`."""
     with name_scope(name, "Imag", [input]) as scope:
@@ -169,6 +173,7 @@ def imag(input: Any, name: str | None = None) -> Tensor:
 
 
 @public("conj", "math.conj")
+@elementwise("unary")
 def conj(x: Any, name: str | None = None) -> Tensor:
     """The complex conjugate; real numbers are given back as they are.
 
@@ -194,6 +199,7 @@ def conj(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("angle", "math.angle")
+@elementwise("unary")
 def angle(input: Any, name: str | None = None) -> Tensor:
     """The angle from the positive real axis, in radians in [-pi, pi].
 

@@ -83,27 +83,6 @@ class HistogramFixedWidth:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare(
-    "BoostedTreesBucketize(float_values: num_features*float, bucket_boundaries: num_features*float) "
-    "-> buckets: num_features*int32",
-    num_features=attrs.count(minimum=0),
-    host=True,
-)
-class BoostedTreesBucketize:
-    """The first boundary that is not below each value, the last one for values above all."""
-
-    def shape(float_values, bucket_boundaries):
-        return list(float_values)
-
-    def kernel(xp, float_values, bucket_boundaries):
-        return [
-            np.minimum(np.searchsorted(edges, value), max(len(edges) - 1, 0)).astype(np.int32)
-            for value, edges in zip(float_values, bucket_boundaries, strict=True)
-        ]
-
-    grad = NOT_DIFFERENTIABLE
-
-
 @declare("Bucketize(input: T) -> output: int32", T=_COUNTED, boundaries=attrs.numbers())
 class Bucketize:
     """The number of boundaries that are not above each element."""

@@ -9,6 +9,7 @@ import numpy as np
 from millrace.building import operators, raw
 from millrace.building.apply import apply
 from millrace.building.convert import convert_to_tensor
+from millrace.building.dispatch import elementwise
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, errors
 from millrace.core.dtypes import COMPLEX, FLOATING
@@ -237,6 +238,7 @@ InvGrad = gradient_of(
 
 
 @public("divide", "math.divide")
+@elementwise("binary")
 def divide(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x / y as Python 3 divides: in floating point, integers are converted first.
 
@@ -264,6 +266,7 @@ def divide(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("truediv", "math.truediv")
+@elementwise("binary")
 def truediv(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x / y in floating point; arguments, shapes and errors as for `divide`."""
     with name_scope(name, "truediv", [x, y]) as scope:
@@ -274,6 +277,7 @@ def truediv(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("realdiv")
+@elementwise("binary")
 def realdiv(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x / y of floating or complex numbers.
 
@@ -286,6 +290,7 @@ def realdiv(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("div_no_nan", "math.divide_no_nan")
+@elementwise("binary")
 def div_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x / y, and 0 wherever y is 0.
 
@@ -314,6 +319,7 @@ def reciprocal_no_nan(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("floordiv", "math.floordiv")
+@elementwise("binary")
 def floordiv(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x / y rounded towards minus infinity, as Python's // does.
 
@@ -335,6 +341,7 @@ def floor_div(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("truncatediv")
+@elementwise("binary")
 def truncatediv(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x / y, of integers rounded towards zero, as C does; of other numbers it is not rounded.
 
@@ -350,6 +357,7 @@ def truncatediv(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("mod", "floormod", "math.mod", "math.floormod")
+@elementwise("binary")
 def floormod(x: Any, y: Any, name: str | None = None) -> Tensor:
     """The remainder of floor division, as Python's %: x = floordiv(x, y) * y + floormod(x, y).
 
@@ -365,6 +373,7 @@ def floormod(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("truncatemod")
+@elementwise("binary")
 def truncatemod(x: Any, y: Any, name: str | None = None) -> Tensor:
     """The remainder of truncating division, as C's %: it has the sign of x.
 
@@ -380,6 +389,7 @@ def truncatemod(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("reciprocal", "math.reciprocal")
+@elementwise("unary")
 def reciprocal(x: Any, name: str | None = None) -> Tensor:
     """1 / x, element by element.
 

@@ -9,6 +9,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import convert_to_tensor
+from millrace.building.dispatch import elementwise
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes
 from millrace.core.dtypes import COMPLEX, FLOATING
@@ -177,6 +178,7 @@ Round = unary(
 
 
 @public("negative", "math.negative")
+@elementwise("unary")
 def negative(x: Any, name: str | None = None) -> Any:
     """-x, element by element.
 
@@ -196,6 +198,7 @@ def negative(x: Any, name: str | None = None) -> Any:
 
 
 @public("abs", "math.abs")
+@elementwise("unary")
 def abs(x: Any, name: str | None = None) -> Any:
     """The absolute value; of complex numbers, the modulus.
 
@@ -223,6 +226,7 @@ def _absolute(x: Any, name: str | None) -> Tensor:
 
 
 @public("sign", "math.sign")
+@elementwise("unary")
 def sign(x: Any, name: str | None = None) -> Any:
     """-1, 0 or 1 as x is negative, zero or positive; for complex x, x / |x|.
 
@@ -242,6 +246,7 @@ def sign(x: Any, name: str | None = None) -> Any:
 
 
 @public("square", "math.square")
+@elementwise("unary")
 def square(x: Any, name: str | None = None) -> Any:
     """x * x, element by element.
 
@@ -261,6 +266,7 @@ def square(x: Any, name: str | None = None) -> Any:
 
 
 @public("sqrt", "math.sqrt")
+@elementwise("unary")
 def sqrt(x: Any, name: str | None = None) -> Any:
     """The square root; NaN for negative numbers.
 
@@ -280,6 +286,7 @@ def sqrt(x: Any, name: str | None = None) -> Any:
 
 
 @public("rsqrt", "math.rsqrt")
+@elementwise("unary")
 def rsqrt(x: Any, name: str | None = None) -> Tensor:
     """1 / sqrt(x), element by element.
 
@@ -294,6 +301,7 @@ def rsqrt(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("exp", "math.exp")
+@elementwise("unary")
 def exp(x: Any, name: str | None = None) -> Tensor:
     """e to the power of x, element by element.
 
@@ -313,6 +321,7 @@ def exp(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("expm1", "math.expm1")
+@elementwise("unary")
 def expm1(x: Any, name: str | None = None) -> Tensor:
     """e**x - 1, element by element, exact where x is small.
 
@@ -327,6 +336,7 @@ def expm1(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("log", "math.log")
+@elementwise("unary")
 def log(x: Any, name: str | None = None) -> Tensor:
     """The natural logarithm, element by element.
 
@@ -346,6 +356,7 @@ def log(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("log1p", "math.log1p")
+@elementwise("unary")
 def log1p(x: Any, name: str | None = None) -> Tensor:
     """log(1 + x), element by element, exact where x is small.
 
@@ -379,6 +390,7 @@ def sigmoid(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("floor", "math.floor")
+@elementwise("unary")
 def floor(x: Any, name: str | None = None) -> Tensor:
     """The largest integer not above x, element by element.
 
@@ -398,6 +410,7 @@ def floor(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("ceil", "math.ceil")
+@elementwise("unary")
 def ceil(x: Any, name: str | None = None) -> Tensor:
     """The smallest integer not below x, element by element.
 
@@ -412,6 +425,7 @@ def ceil(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("rint", "math.rint")
+@elementwise("unary")
 def rint(x: Any, name: str | None = None) -> Tensor:
     """The nearest integer; of two, the even one.
 
@@ -426,6 +440,7 @@ def rint(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("round", "math.round")
+@elementwise("unary")
 def round(x: Any, name: str | None = None) -> Tensor:
     """The nearest integer; of two, the even one. Integers are given back as they are.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ _TYPES = NUMERIC | QUANTIZED
 _AXES = {"Tidx": attrs.dtype(INDEX, dtypes.int32), "keep_dims": attrs.flag(False)}
 _HALVES = frozenset({dtypes.float16, dtypes.bfloat16})
 _FLOATS = FLOATING - _HALVES
+_SMALL = 1 << 12  # elements: BLAS takes one thread for so few, so that the bits do not depend on the cores
 
 
 def _axes_of(reduction_indices: Any, rank: int) -> tuple[int, ...]:
@@ -66,6 +68,19 @@ def _bind_ufunc(reduce: Callable[..., Any], nonempty: bool = False):
     return bind
 
 
+_bind_all = _bind_ufunc(np.add.reduce)
+
+
+def _bind_sum(dims, values, attributes):
+    """The sum of a small matrix over its rows is a product with ones, which takes a third of the time."""
+    axes, kind = _known_axes(dims, values), attributes.get("T")
+    small = axes == (0,) and len(dims[0]) == 2 and None not in dims[0] and 0 < math.prod(dims[0]) <= _SMALL
+    if small and not attributes["keep_dims"] and kind in (dtypes.float32, dtypes.float64):
+        product = np.ones(dims[0][0], kind.np_dtype).dot
+        return lambda x, _: product(x)
+    return _bind_all(dims, values, attributes)
+
+
 def _no_axes(dims, values, attributes):
     """A reduction over no axes passes its input on."""
     return 0 if values[1] is not None and values[1].size == 0 else None
@@ -106,7 +121,7 @@ class Sum:
         found = xp.column_sums(input) if all_but_last else None
         return _total(xp, input, axes, keep_dims) if found is None else found
 
-    bind = _bind_ufunc(np.add.reduce)
+    bind = _bind_sum
     forward = _no_axes
 
     def grad(op, dy):

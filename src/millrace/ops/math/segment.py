@@ -10,6 +10,7 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.building.apply import apply
+from millrace.building.dispatch import overridable
 from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import INDEX, NUMERIC, QUANTIZED, REAL
 from millrace.core.errors import refusal
@@ -366,6 +367,7 @@ def segment_min(data: Any, segment_ids: Any, name: str | None = None) -> Tensor:
 
 
 @public("unsorted_segment_sum", "math.unsorted_segment_sum")
+@overridable
 def unsorted_segment_sum(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Tensor:
     """The sums of rows that share a number; 0 for a number without rows.
 
@@ -386,6 +388,7 @@ def unsorted_segment_sum(data: Any, segment_ids: Any, num_segments: Any, name: s
 
 
 @public("unsorted_segment_prod", "math.unsorted_segment_prod")
+@overridable
 def unsorted_segment_prod(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Tensor:
     """The products of rows that share a number; 1 where there is none. Arguments, result and errors as for
     `unsorted_segment_sum`.
@@ -394,6 +397,7 @@ def unsorted_segment_prod(data: Any, segment_ids: Any, num_segments: Any, name: 
 
 
 @public("unsorted_segment_max", "math.unsorted_segment_max")
+@overridable
 def unsorted_segment_max(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Tensor:
     """The largest elements of rows that share a number; the lowest number where there is none. Arguments,
     result and errors as for `unsorted_segment_sum`.
@@ -402,6 +406,7 @@ def unsorted_segment_max(data: Any, segment_ids: Any, num_segments: Any, name: s
 
 
 @public("unsorted_segment_min", "math.unsorted_segment_min")
+@overridable
 def unsorted_segment_min(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Tensor:
     """The smallest elements of rows that share a number; the highest number where there is none. Arguments,
     result and errors as for `unsorted_segment_sum`.

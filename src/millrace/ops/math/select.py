@@ -9,6 +9,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import convert_to_tensor
+from millrace.building.dispatch import elementwise, overridable
 from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import ALL, FLOATING, NUMERIC, QUANTIZED, float32, float64
 from millrace.core.errors import refusal
@@ -165,6 +166,7 @@ NextAfter = binary(
 
 
 @public("where")
+@overridable
 def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Tensor:
     """`x` where the condition holds, else `y`; without them, the places where it holds.
 
@@ -220,6 +222,7 @@ def where_v2(condition: Any, x: Any = None, y: Any = None, name: str | None = No
 
 
 @public("maximum", "math.maximum")
+@elementwise("binary")
 def maximum(x: Any, y: Any, name: str | None = None) -> Tensor:
     """The larger of x and y, element by element; NaN where either is NaN.
 
@@ -240,6 +243,7 @@ def maximum(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @public("minimum", "math.minimum")
+@elementwise("binary")
 def minimum(x: Any, y: Any, name: str | None = None) -> Tensor:
     """The smaller of x and y, element by element; arguments and result as for `maximum`.
 

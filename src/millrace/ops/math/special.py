@@ -11,6 +11,7 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.building.apply import apply
+from millrace.building.dispatch import elementwise
 from millrace.core.dtypes import COMPLEX, FLOATING, float32, float64
 from millrace.core.public import public
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -206,6 +207,7 @@ class Betainc:
 
 
 @public("lgamma", "math.lgamma")
+@elementwise("unary")
 def lgamma(x: Any, name: str | None = None) -> Tensor:
     """The logarithm of |gamma(x)|.
 
@@ -220,6 +222,7 @@ def lgamma(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("digamma", "math.digamma")
+@elementwise("unary")
 def digamma(x: Any, name: str | None = None) -> Tensor:
     """The derivative of `lgamma`.
 
@@ -234,6 +237,7 @@ def digamma(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("erf", "math.erf")
+@elementwise("unary")
 def erf(x: Any, name: str | None = None) -> Any:
     """The error function: 2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x.
 
@@ -248,6 +252,7 @@ def erf(x: Any, name: str | None = None) -> Any:
 
 
 @public("erfc", "math.erfc")
+@elementwise("unary")
 def erfc(x: Any, name: str | None = None) -> Tensor:
     """1 - erf(x), exact for large x.
 

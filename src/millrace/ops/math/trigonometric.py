@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from millrace.building import raw
 from millrace.building.apply import apply
+from millrace.building.dispatch import elementwise
 from millrace.core import dtypes
 from millrace.core.dtypes import COMPLEX, FLOATING
 from millrace.core.errors import refusal
@@ -93,6 +96,22 @@ def _tanh_grad_kernel(xp, y, dy):
     return dy * (1 - y * y)
 
 
+def _bind_tanh_grad(dims, values, attributes):
+    """The kernel with one array instead of three."""
+    kind, first = attributes["T"], dims[0]
+    if kind not in (dtypes.float32, dtypes.float64) or not first or None in first or first != dims[1]:
+        return None
+    one = np.ones((), kind.np_dtype)
+
+    def kernel(y, dy):
+        z = y * y
+        np.subtract(one, z, out=z)
+        z *= dy
+        return z
+
+    return kernel
+
+
 def _tanh_grad_grad(op, d):
     y, dy = (conj(t) for t in op.inputs)
     with after(d):
@@ -116,7 +135,13 @@ Sinh = unary("Sinh", _CONTINUOUS, "sinh", _sinh_grad, "The hyperbolic sine.", __
 Cosh = unary("Cosh", _CONTINUOUS, "cosh", _cosh_grad, "The hyperbolic cosine.", __name__)
 Tanh = unary("Tanh", _CONTINUOUS, "tanh", _tanh_grad, "The hyperbolic tangent.", __name__)
 TanhGrad = gradient_of(
-    "TanhGrad", _CONTINUOUS, _tanh_grad_kernel, _tanh_grad_grad, "dy (1 - y**2).", __name__
+    "TanhGrad",
+    _CONTINUOUS,
+    _tanh_grad_kernel,
+    _tanh_grad_grad,
+    "dy (1 - y**2).",
+    __name__,
+    bind=_bind_tanh_grad,
 )
 Asinh = unary("Asinh", _CONTINUOUS, "arcsinh", _asinh_grad, "The inverse of the hyperbolic sine.", __name__)
 Acosh = unary("Acosh", _CONTINUOUS, "arccosh", _acosh_grad, "The inverse of the hyperbolic cosine.", __name__)
@@ -135,6 +160,7 @@ Atan2 = binary(
 
 
 @public("sin", "math.sin")
+@elementwise("unary")
 def sin(x: Any, name: str | None = None) -> Tensor:
     """The sine of x in radians.
 
@@ -149,6 +175,7 @@ def sin(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("cos", "math.cos")
+@elementwise("unary")
 def cos(x: Any, name: str | None = None) -> Tensor:
     """The cosine of x in radians.
 
@@ -163,6 +190,7 @@ def cos(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("tan", "math.tan")
+@elementwise("unary")
 def tan(x: Any, name: str | None = None) -> Tensor:
     """The tangent of x in radians.
 
@@ -177,6 +205,7 @@ def tan(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("asin", "math.asin")
+@elementwise("unary")
 def asin(x: Any, name: str | None = None) -> Tensor:
     """The angle in radians whose sine is x.
 
@@ -191,6 +220,7 @@ def asin(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("acos", "math.acos")
+@elementwise("unary")
 def acos(x: Any, name: str | None = None) -> Tensor:
     """The angle in radians whose cosine is x.
 
@@ -205,6 +235,7 @@ def acos(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("atan", "math.atan")
+@elementwise("unary")
 def atan(x: Any, name: str | None = None) -> Tensor:
     """The angle in radians whose tangent is x.
 
@@ -219,6 +250,7 @@ def atan(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("sinh", "math.sinh")
+@elementwise("unary")
 def sinh(x: Any, name: str | None = None) -> Tensor:
     """The hyperbolic sine.
 
@@ -233,6 +265,7 @@ def sinh(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("cosh", "math.cosh")
+@elementwise("unary")
 def cosh(x: Any, name: str | None = None) -> Tensor:
     """The hyperbolic cosine.
 
@@ -266,6 +299,7 @@ def tanh(x: Any, name: str | None = None) -> Any:
 
 
 @public("asinh", "math.asinh")
+@elementwise("unary")
 def asinh(x: Any, name: str | None = None) -> Tensor:
     """The number whose hyperbolic sine is x.
 
@@ -280,6 +314,7 @@ def asinh(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("acosh", "math.acosh")
+@elementwise("unary")
 def acosh(x: Any, name: str | None = None) -> Tensor:
     """The number whose hyperbolic cosine is x.
 
@@ -294,6 +329,7 @@ def acosh(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("atanh", "math.atanh")
+@elementwise("unary")
 def atanh(x: Any, name: str | None = None) -> Tensor:
     """The number whose hyperbolic tangent is x.
 
@@ -308,6 +344,7 @@ def atanh(x: Any, name: str | None = None) -> Tensor:
 
 
 @public("atan2", "math.atan2")
+@elementwise("binary")
 def atan2(y: Any, x: Any, name: str | None = None) -> Tensor:
     """The angle in radians, in [-pi, pi], of the point (x, y).
 

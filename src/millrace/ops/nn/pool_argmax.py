@@ -12,7 +12,7 @@ from millrace.core.public import public
 from millrace.graph.attrs import dtype, flag, ints, one_of
 from millrace.graph.opdef import declare
 from millrace.opkit.rules import window_args, windows
-from millrace.opkit.rules.array_idioms import shown
+from millrace.opkit.rules.idioms import shown
 from millrace.opkit.rules.pooling import Frame, lowest, pool_shape
 
 _SIZES = ints(minimum=4)

@@ -14,7 +14,7 @@ from millrace.core.public import public
 from millrace.graph.attrs import count, dtype, flag, integer, number, one_of
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import shown
+from millrace.opkit.rules.idioms import shown
 from millrace.opkit.rules.quantized import as_quantized, as_steps, away, limits
 from millrace.opkit.rules.shape_rules import concatenated, with_rank
 

@@ -14,7 +14,7 @@ from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import rank_tensor
+from millrace.opkit.rules.idioms import rank_tensor
 from millrace.opkit.rules.shape_rules import at_least
 
 

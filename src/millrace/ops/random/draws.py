@@ -300,6 +300,7 @@ def _scaled(
         return raw.Add(numbers * stddev, mean, name=scope)
 
 
+@public("python.ops.random_ops.parameterized_truncated_normal")
 def parameterized_truncated_normal(
     shape: Any,
     means: Any = 0.0,

@@ -17,8 +17,7 @@ from millrace.core.public import public
 from millrace.graph import attrs
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import all_axes, constant, shown, size_tensor
-from millrace.opkit.rules.idioms import conj, shape_tensor
+from millrace.opkit.rules.idioms import all_axes, conj, constant, shape_tensor, shown, size_tensor
 from millrace.opkit.rules.shape_rules import with_rank
 from millrace.opkit.sparse.places import (
     check_increasing,

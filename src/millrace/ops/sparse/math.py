@@ -12,8 +12,7 @@ from millrace.core.dtypes import NUMERIC, QUANTIZED, REAL, float32, float64, int
 from millrace.graph import attrs
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.array_idioms import size_tensor
-from millrace.opkit.rules.idioms import shape_tensor
+from millrace.opkit.rules.idioms import shape_tensor, size_tensor
 from millrace.opkit.rules.shape_rules import with_rank
 from millrace.opkit.sparse.places import (
     check_inside,

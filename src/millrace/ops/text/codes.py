@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from millrace.building import raw
 from millrace.building.apply import apply
-from millrace.building.convert import convert_to_tensor
-from millrace.building.scopes import name_scope
+from millrace.building.dispatch import elementwise
 from millrace.core.dtypes import (
     COMPLEX,
     INDEX,
@@ -19,7 +17,6 @@ from millrace.core.dtypes import (
     float32,
     float64,
     int64,
-    string,
     uint32,
     uint64,
 )
@@ -132,6 +129,7 @@ class EncodeBase64:
 
 
 @public("encode_base64", "io.encode_base64")
+@elementwise("unary")
 def encode_base64(input: Any, pad: bool = False, name: str | None = None) -> Tensor:
     """Writes every string in web-safe base64, padded with `=` when `pad`; same shape as `input`."""
     return apply(EncodeBase64, input, pad=pad, name=name)
@@ -150,6 +148,7 @@ class DecodeBase64:
 
 
 @public("decode_base64", "io.decode_base64")
+@elementwise("unary")
 def decode_base64(input: Any, name: str | None = None) -> Tensor:
     """Reads web-safe base64, padded or not; same shape as `input`.
 
@@ -172,6 +171,7 @@ class DecodeCompressed:
 
 
 @public("decode_compressed", "io.decode_compressed")
+@elementwise("unary")
 def decode_compressed(bytes: Any, compression_type: str = "", name: str | None = None) -> Tensor:
     """Uncompresses every string.
 
@@ -202,6 +202,7 @@ class UnicodeScript:
 
 
 @public("strings.unicode_script")
+@elementwise("unary")
 def unicode_script(input: Any, name: str | None = None) -> Tensor:
     """The script of each code point, by ICU's numbers; -1 outside Unicode; int32, same shape as `input`."""
     return apply(UnicodeScript, input, name=name)
@@ -252,148 +253,6 @@ class UnicodeDecodeWithOffsets:
     grad = NOT_DIFFERENTIABLE
 
 
-def _scalar_as_vector(input: Any, what: str) -> Tensor:
-    x = convert_to_tensor(input, dtype=string)
-    if x.dims != ():
-        raise ValueError(f"strings.{what}: input must be a scalar. Received: shape {x.shape}")
-    return raw.Reshape(x, np.array([1], np.int32))
-
-
-@public("strings.unicode_decode")
-def unicode_decode(
-    input: Any,
-    input_encoding: str,
-    errors: str = "replace",
-    replacement_char: int = 65533,
-    replace_control_characters: bool = False,
-    name: str | None = None,
-) -> Tensor:
-    """The code points of one string.
-
-    Args:
-      input: scalar string.
-      input_encoding: its encoding, by any name that Python or ICU knows.
-      errors: what to do about malformed bytes: "strict", "replace" or "ignore".
-      replacement_char: the code point to put instead.
-      replace_control_characters: replace U+0000 to U+001F, too.
-      name: scope of the operations; default "UnicodeDecode".
-
-    Returns:
-      `[length]` int32.
-
-    Raises:
-      ValueError: `input` is not a scalar.
-    """
-    with name_scope(name, "UnicodeDecode", [input]):
-        return apply(
-            UnicodeDecode,
-            _scalar_as_vector(input, "unicode_decode"),
-            input_encoding=input_encoding,
-            errors=errors,
-            replacement_char=replacement_char,
-            replace_control_characters=replace_control_characters,
-        ).char_values
-
-
-@public("strings.unicode_decode_with_offsets")
-def unicode_decode_with_offsets(
-    input: Any,
-    input_encoding: str,
-    errors: str = "replace",
-    replacement_char: int = 65533,
-    replace_control_characters: bool = False,
-    name: str | None = None,
-) -> tuple[Tensor, Tensor]:
-    """The code points of one string, and where they begin in it.
-
-    Args:
-      input: scalar string.
-      input_encoding: its encoding, by any name that Python or ICU knows.
-      errors: what to do about malformed bytes: "strict", "replace" or "ignore".
-      replacement_char: the code point to put instead.
-      replace_control_characters: replace U+0000 to U+001F, too.
-      name: scope of the operations; default "UnicodeDecodeWithOffsets".
-
-    Returns:
-      `[length]` int32 code points and `[length]` int64 byte offsets.
-
-    Raises:
-      ValueError: `input` is not a scalar.
-    """
-    with name_scope(name, "UnicodeDecodeWithOffsets", [input]):
-        found = apply(
-            UnicodeDecodeWithOffsets,
-            _scalar_as_vector(input, "unicode_decode_with_offsets"),
-            input_encoding=input_encoding,
-            errors=errors,
-            replacement_char=replacement_char,
-            replace_control_characters=replace_control_characters,
-        )
-        return found.char_values, found.char_to_byte_starts
-
-
-@public("strings.unicode_split")
-def unicode_split(
-    input: Any,
-    input_encoding: str,
-    errors: str = "replace",
-    replacement_char: int = 65533,
-    name: str | None = None,
-) -> Tensor:
-    """Splits one string into its characters.
-
-    Args:
-      input: scalar string.
-      input_encoding: "UTF-8", "UTF-16-BE" or "UTF-32-BE".
-      errors: what to do about malformed bytes: "strict", "replace" or "ignore".
-      replacement_char: the code point to put instead.
-      name: scope of the operations; default "UnicodeSplit".
-
-    Returns:
-      `[length]` strings of one character, in the same encoding.
-    """
-    with name_scope(name, "UnicodeSplit", [input]):
-        points = unicode_decode(input, input_encoding, errors, replacement_char)
-        return _encode_each(points, input_encoding, errors, replacement_char)
-
-
-@public("strings.unicode_split_with_offsets")
-def unicode_split_with_offsets(
-    input: Any,
-    input_encoding: str,
-    errors: str = "replace",
-    replacement_char: int = 65533,
-    name: str | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Splits one string into its characters, and says where they begin in it.
-
-    Args:
-      input: scalar string.
-      input_encoding: "UTF-8", "UTF-16-BE" or "UTF-32-BE".
-      errors: what to do about malformed bytes: "strict", "replace" or "ignore".
-      replacement_char: the code point to put instead.
-      name: scope of the operations; default "UnicodeSplitWithOffsets".
-
-    Returns:
-      `[length]` strings of one character, in the same encoding, and `[length]` int64 byte offsets.
-    """
-    with name_scope(name, "UnicodeSplitWithOffsets", [input]):
-        points, offsets = unicode_decode_with_offsets(input, input_encoding, errors, replacement_char)
-        return _encode_each(points, input_encoding, errors, replacement_char), offsets
-
-
-def _encode_each(points: Tensor, encoding: str, errors: str, replacement_char: int) -> Tensor:
-    splits = raw.Range(np.int32(0), raw.Add(raw.Size(points), np.int32(1)), np.int32(1))
-    return apply(
-        UnicodeEncode,
-        points,
-        splits,
-        output_encoding=encoding,
-        errors=errors,
-        replacement_char=replacement_char,
-    )
-
-
 @declare(
     "UnicodeEncode(input_values: int32, input_splits: Tsplits) -> output: string",
     errors=_ERRORS,
@@ -415,56 +274,6 @@ class UnicodeEncode:
         return bytes_unicode.encode(input_values, input_splits, output_encoding, malformed)
 
     grad = NOT_DIFFERENTIABLE
-
-
-@public("strings.unicode_encode")
-def unicode_encode(
-    input: Any,
-    output_encoding: str,
-    errors: str = "replace",
-    replacement_char: int = 65533,
-    name: str | None = None,
-) -> Tensor:
-    """Strings from code points.
-
-    Args:
-      input: `[..., length]` int32, one string in each last dimension; its rank must be known.
-      output_encoding: "UTF-8", "UTF-16-BE" or "UTF-32-BE".
-      errors: what to do about numbers outside Unicode: "strict", "replace" or "ignore".
-      replacement_char: the code point to put instead.
-      name: scope of the operations; default "UnicodeEncode".
-
-    Returns:
-      `[...]` strings.
-
-    Raises:
-      ValueError: `input` is a scalar or of unknown rank.
-    """
-    with name_scope(name, "UnicodeEncode", [input]):
-        x = convert_to_tensor(input)
-        if not x.dims:
-            raise ValueError(
-                f"strings.unicode_encode: input must have a known rank of at least 1. Received: {x}"
-            )
-        rank = len(x.dims)
-        shape = raw.Shape(x)
-        length = raw.StridedSlice(shape, [rank - 1], [rank], [1], shrink_axis_mask=1, name="strided_slice")
-        if rank == 1:
-            flat, outer = x, np.zeros(0, np.int32)
-            splits = raw.Pack([np.int32(0), length], name="stack")
-        else:
-            flat, outer = raw.Reshape(x, np.array([-1], np.int32)), shape[: rank - 1]
-            rows = raw.Add(raw.Prod(outer, np.int32(0)), np.int32(1))
-            splits = raw.Mul(raw.Range(np.int32(0), rows, np.int32(1)), length)
-        encoded = apply(
-            UnicodeEncode,
-            flat,
-            splits,
-            output_encoding=output_encoding,
-            errors=errors,
-            replacement_char=replacement_char,
-        )
-        return raw.Reshape(encoded, outer)
 
 
 @declare(

@@ -6,13 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from millrace.building import raw
 from millrace.building.apply import apply
-from millrace.building.convert import convert_to_tensor
-from millrace.building.scopes import name_scope
-from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import shapes
-from millrace.core.dtypes import INDEX, string
+from millrace.core.dtypes import INDEX
 from millrace.core.public import public
 from millrace.core.text import as_bytes
 from millrace.graph.attrs import flag, integer, ints, text
@@ -45,39 +41,6 @@ class StringSplit:
     grad = NOT_DIFFERENTIABLE
 
 
-@public("string_split")
-def string_split(
-    source: Any,
-    sep: Any = None,
-    skip_empty: bool = True,
-    delimiter: Any = None,
-    result_type: str = "SparseTensor",
-    name: str | None = None,
-) -> SparseTensor:
-    """Splits strings at any of the bytes of `sep`.
-
-    Args:
-      source: `[n]` strings.
-      sep: scalar string, each of whose bytes separates; "" splits into single bytes; default " ".
-      skip_empty: leave out empty tokens.
-      delimiter: deprecated name of `sep`.
-      result_type: "SparseTensor".
-      name: scope of the operations; default "StringSplit".
-
-    Returns:
-      SparseTensor of `[n, longest]` tokens.
-
-    Raises:
-      ValueError: another result type.
-    """
-    _check_result(result_type)
-    sep = delimiter if sep is None else sep
-    with name_scope(name, "StringSplit", [source]):
-        separator = convert_to_tensor(" " if sep is None else sep, dtype=string, name="Const")
-        source = convert_to_tensor(source, dtype=string, name="Const")
-        return SparseTensor(*apply(StringSplit, source, separator, skip_empty=skip_empty))
-
-
 @declare(
     "StringSplitV2(input: string, sep: string) -> indices: int64, values: string, shape: int64",
     maxsplit=integer(-1),
@@ -95,63 +58,6 @@ class StringSplitV2:
         return bytes_split.split_separator(strings(input), strings(sep).item(), maxsplit)
 
     grad = NOT_DIFFERENTIABLE
-
-
-@public("strings.split")
-def split(
-    input: Any = None,
-    sep: Any = None,
-    maxsplit: int = -1,
-    result_type: str = "SparseTensor",
-    source: Any = None,
-    name: str | None = None,
-) -> SparseTensor:
-    """Splits strings like Python's `str.split`.
-
-    Args:
-      input: `[n]` strings.
-      sep: scalar string to split at; none or "" for runs of white space.
-      maxsplit: split each string at most so often; -1 for no limit.
-      result_type: "SparseTensor".
-      source: another name of `input`.
-      name: scope of the operations; default "StringSplit".
-
-    Returns:
-      SparseTensor of `[n, longest]` tokens.
-
-    Raises:
-      ValueError: another result type.
-    """
-    _check_result(result_type)
-    x = source if input is None else input
-    with name_scope(name, "StringSplit", [x]):
-        separator = convert_to_tensor("" if sep is None else sep, dtype=string, name="Const")
-        return SparseTensor(*apply(StringSplitV2, x, separator, maxsplit=maxsplit))
-
-
-def _check_result(result_type: str) -> None:
-    if result_type != "SparseTensor":
-        raise ValueError(f"strings.split: result_type must be 'SparseTensor'. Received: {result_type!r}")
-
-
-@public("strings.bytes_split")
-def bytes_split_(input: Any, name: str | None = None) -> Tensor:
-    """Splits one string into its bytes.
-
-    Args:
-      input: scalar string.
-      name: scope of the operations; default "StringsByteSplit".
-
-    Returns:
-      `[length]` strings of one byte.
-
-    Raises:
-      ValueError: `input` is not a scalar.
-    """
-    with name_scope(name, "StringsByteSplit", [input]):
-        x = convert_to_tensor(input, dtype=string)
-        with_rank(x.dims, 0, "input")
-        return apply(StringSplit, raw.Pack([x], name="stack"), "", skip_empty=True).values
 
 
 # --- n-grams -----------------------------------------------------------------------------------------------
@@ -183,63 +89,6 @@ class StringNGrams:
         )
 
     grad = NOT_DIFFERENTIABLE
-
-
-@public("strings.ngrams")
-def ngrams(
-    data: Any,
-    ngram_width: int | list[int] | tuple[int, ...],
-    separator: str = " ",
-    pad_values: str | tuple[str, str] | None = None,
-    padding_width: int | None = None,
-    preserve_short_sequences: bool = False,
-    name: str | None = None,
-) -> Tensor:
-    """All n-grams of a row of tokens.
-
-    Args:
-      data: `[n]` strings.
-      ngram_width: the size of the n-grams, or several sizes.
-      separator: what to put between the tokens of one n-gram.
-      pad_values: what to put in front and behind, one string or a pair; None for no padding.
-      padding_width: how often; default as often as the size allows.
-      preserve_short_sequences: give one n-gram of all tokens when they are too few.
-      name: scope of the operations; default "StringNGrams".
-
-    Returns:
-      `[m]` strings; grouped by size where there are several.
-
-    Raises:
-      ValueError: a width is not positive, `data` is not a vector, or the padding is not described whole.
-      TypeError: `pad_values` is neither a string nor a pair of strings.
-    """
-    widths = [ngram_width] if isinstance(ngram_width, int) else list(ngram_width)
-    if min(widths, default=0) < 1:
-        raise ValueError(f"strings.ngrams: each ngram_width must be at least 1. Received: {ngram_width}")
-    if padding_width is not None and (pad_values is None or padding_width < 1):
-        raise ValueError(
-            "strings.ngrams: padding_width must be at least 1 and goes with pad_values. "
-            f"Received: {padding_width} and {pad_values!r}"
-        )
-    left, right = (pad_values, pad_values) if isinstance(pad_values, str | bytes) else pad_values or ("", "")
-    if not isinstance(left, str | bytes) or not isinstance(right, str | bytes):
-        raise TypeError(f"strings.ngrams: pad_values must be one or two strings. Received: {pad_values!r}")
-    width = 0 if pad_values is None else -1 if padding_width is None else padding_width
-    with name_scope(name, "StringNGrams", [data]):
-        x = convert_to_tensor(data, dtype=string)
-        with_rank(x.dims, 1, "data")
-        splits = raw.Pack([np.int32(0), raw.Size(x)], name="splits")
-        return apply(
-            StringNGrams,
-            x,
-            splits,
-            separator=as_bytes(separator),
-            ngram_widths=widths,
-            left_pad=as_bytes(left),
-            right_pad=as_bytes(right),
-            pad_width=width,
-            preserve_short_sequences=preserve_short_sequences,
-        ).ngrams
 
 
 # --- segments ----------------------------------------------------------------------------------------------

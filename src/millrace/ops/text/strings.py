@@ -1,4 +1,4 @@
-"""Strings: joins, pieces, case, patterns, hashes, and numbers as text. All of them run on the host.
+"""Strings: joins, pieces, case, lengths. All of them run on the host.
 
 A string is a sequence of bytes. Where characters matter, they are those of UTF-8.
 """
@@ -12,24 +12,19 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import convert_to_tensor
+from millrace.building.dispatch import elementwise, overridable
 from millrace.building.scopes import name_scope
 from millrace.core import shapes
-from millrace.core.dtypes import COMPLEX, INDEX, bool_, float32, float64, int8, int16, int32, int64
+from millrace.core.dtypes import INDEX
 from millrace.core.public import public
 from millrace.core.text import as_bytes
-from millrace.graph.attrs import dtype as dtype_attr
-from millrace.graph.attrs import flag, integer, ints, one_of, text, types
+from millrace.graph.attrs import flag, one_of, text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.shape_rules import merged, reduced, with_rank
-from millrace.opkit.text import format as bytes_format
-from millrace.opkit.text import hashing, regex
-from millrace.opkit.text import numbers as bytes_numbers
+from millrace.opkit.rules.shape_rules import merged, reduced
 from millrace.opkit.text import pieces as bytes_text
-from millrace.opkit.text.pieces import attr_bytes, objects, strings
+from millrace.opkit.text.pieces import attr_bytes, strings
 
-_PRINTABLE = COMPLEX | {bool_, float32, float64, int8, int16, int32, int64}
-_NUMBERS = frozenset({float32, float64, int32, int64})
 _UNIT = one_of("BYTE", "UTF8_CHAR", default="BYTE")
 
 
@@ -56,6 +51,7 @@ class StringJoin:
 
 
 @public("string_join", "strings.join")
+@elementwise("list")
 def string_join(inputs: Any, separator: str = "", name: str | None = None) -> Tensor:
     """Joins strings element by element.
 
@@ -90,6 +86,7 @@ class ReduceJoin:
 
 
 @public("reduce_join", "strings.reduce_join")
+@overridable
 def reduce_join(
     inputs: Any,
     axis: Any = None,
@@ -176,6 +173,7 @@ class StringStrip:
 
 
 @public("string_strip", "strings.strip")
+@elementwise("unary")
 def string_strip(input: Any, name: str | None = None) -> Tensor:
     """Strings without white space at both ends; same shape as `input`."""
     return apply(StringStrip, input, name=name)
@@ -194,6 +192,7 @@ class StringLength:
 
 
 @public("strings.length")
+@elementwise("unary")
 def length(input: Any, name: str | None = None, unit: str = "BYTE") -> Tensor:
     """Length of each string in bytes, or in characters with `unit="UTF8_CHAR"`; int32, same shape."""
     return apply(StringLength, input, unit=unit, name=name)
@@ -213,6 +212,7 @@ class Substr:
 
 
 @public("substr", "strings.substr")
+@elementwise("unary")
 def substr(input: Any, pos: Any, len: Any, name: str | None = None, unit: str = "BYTE") -> Tensor:
     """The part of each string from `pos` on, at most `len` long.
 
@@ -230,372 +230,3 @@ def substr(input: Any, pos: Any, len: Any, name: str | None = None, unit: str = 
       InvalidArgumentError: at run time, when a position lies outside its string.
     """
     return apply(Substr, input, pos, len, unit=unit, name=name)
-
-
-# --- patterns ----------------------------------------------------------------------------------------------
-
-
-@declare(
-    "RegexReplace(input: string, pattern: string, rewrite: string) -> output: string",
-    replace_global=flag(True),
-    host=True,
-)
-class RegexReplace:
-    """Replaces what an RE2 pattern matches."""
-
-    def shape(input, pattern, rewrite):
-        with_rank(pattern, 0, "pattern")
-        with_rank(rewrite, 0, "rewrite")
-        return input
-
-    def kernel(xp, input, pattern, rewrite, replace_global):
-        return regex.replace(strings(input), strings(pattern).item(), strings(rewrite).item(), replace_global)
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@declare(
-    "StaticRegexReplace(input: string) -> output: string",
-    pattern=text(),
-    rewrite=text(),
-    replace_global=flag(True),
-    host=True,
-)
-class StaticRegexReplace:
-    """`RegexReplace` with a pattern known while building."""
-
-    shape = merged
-
-    def kernel(xp, input, pattern, rewrite, replace_global):
-        return regex.replace(strings(input), attr_bytes(pattern), attr_bytes(rewrite), replace_global)
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@public("regex_replace", "strings.regex_replace")
-def regex_replace(
-    input: Any, pattern: Any, rewrite: Any, replace_global: bool = True, name: str | None = None
-) -> Tensor:
-    r"""Replaces what a regular expression (RE2 syntax) matches.
-
-    Args:
-      input: `[...]` strings.
-      pattern: the expression, a string or a scalar tensor.
-      rewrite: the replacement, in which `\0` is the match and `\1` to `\9` its groups.
-      replace_global: replace every match, else only the first of each string.
-      name: op name.
-
-    Returns:
-      String tensor of the shape of `input`.
-    """
-    if isinstance(pattern, str | bytes) and isinstance(rewrite, str | bytes):
-        return apply(
-            StaticRegexReplace,
-            input,
-            pattern=as_bytes(pattern),
-            rewrite=as_bytes(rewrite),
-            replace_global=replace_global,
-            name=name,
-        )
-    return apply(RegexReplace, input, pattern, rewrite, replace_global=replace_global, name=name)
-
-
-@declare("RegexFullMatch(input: string, pattern: string) -> output: bool", host=True)
-class RegexFullMatch:
-    """Whether an RE2 pattern matches each whole string."""
-
-    def shape(input, pattern):
-        with_rank(pattern, 0, "pattern")
-        return input
-
-    def kernel(xp, input, pattern):
-        return regex.full_match(strings(input), strings(pattern).item())
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@declare("StaticRegexFullMatch(input: string) -> output: bool", pattern=text(), host=True)
-class StaticRegexFullMatch:
-    """`RegexFullMatch` with a pattern known while building."""
-
-    shape = merged
-
-    def kernel(xp, input, pattern):
-        return regex.full_match(strings(input), attr_bytes(pattern))
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@public("strings.regex_full_match")
-def regex_full_match(input: Any, pattern: Any, name: str | None = None) -> Tensor:
-    """Whether a regular expression (RE2 syntax) matches each whole string; bool, same shape as `input`."""
-    if isinstance(pattern, str | bytes):
-        return apply(StaticRegexFullMatch, input, pattern=as_bytes(pattern), name=name)
-    return apply(RegexFullMatch, input, pattern, name=name)
-
-
-# --- hashes ------------------------------------------------------------------------------------------------
-
-
-@declare(
-    "StringToHashBucket(string_tensor: string) -> output: int64", num_buckets=integer(minimum=1), host=True
-)
-class StringToHashBucket:
-    """Bucket numbers from a Murmur hash."""
-
-    shape = merged
-
-    def kernel(xp, string_tensor, num_buckets):
-        return hashing.to_buckets(hashing.murmur64(strings(string_tensor)), num_buckets)
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@public("string_to_hash_bucket", "strings.to_hash_bucket")
-def string_to_hash_bucket(
-    string_tensor: Any = None, num_buckets: int | None = None, name: str | None = None, input: Any = None
-) -> Tensor:
-    """Hashes strings to bucket numbers, by the oldest of the three functions.
-
-    Args:
-      string_tensor: `[...]` strings.
-      num_buckets: how many buckets.
-      name: op name; default "StringToHashBucket".
-      input: another name of `string_tensor`.
-
-    Returns:
-      int64 in `[0, num_buckets)`, same shape.
-    """
-    x = input if string_tensor is None else string_tensor
-    return apply(StringToHashBucket, x, num_buckets=num_buckets, name=name)
-
-
-@declare("StringToHashBucketFast(input: string) -> output: int64", num_buckets=integer(minimum=1), host=True)
-class StringToHashBucketFast:
-    """Bucket numbers from FarmHash Fingerprint64."""
-
-    shape = merged
-
-    def kernel(xp, input, num_buckets):
-        return hashing.to_buckets(hashing.fingerprint64(strings(input)), num_buckets)
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@public("string_to_hash_bucket_fast", "strings.to_hash_bucket_fast")
-def string_to_hash_bucket_fast(input: Any, num_buckets: int, name: str | None = None) -> Tensor:
-    """Hashes strings to bucket numbers, quickly and always alike.
-
-    Args:
-      input: `[...]` strings.
-      num_buckets: how many buckets.
-      name: op name; default "StringToHashBucketFast".
-
-    Returns:
-      int64 in `[0, num_buckets)`, same shape.
-    """
-    return apply(StringToHashBucketFast, input, num_buckets=num_buckets, name=name)
-
-
-@declare(
-    "StringToHashBucketStrong(input: string) -> output: int64",
-    num_buckets=integer(minimum=1),
-    key=ints(),
-    host=True,
-)
-class StringToHashBucketStrong:
-    """Bucket numbers from SipHash-2-4 under a key."""
-
-    def shape(input, key):
-        if len(key) != 2:
-            raise ValueError(f"key must have 2 elements. Received: {list(key)}")
-        return input
-
-    def kernel(xp, input, num_buckets, key):
-        return hashing.to_buckets(hashing.siphash24(strings(input), key), num_buckets)
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@public("string_to_hash_bucket_strong", "strings.to_hash_bucket_strong")
-def string_to_hash_bucket_strong(input: Any, num_buckets: int, key: Any, name: str | None = None) -> Tensor:
-    """Hashes strings to bucket numbers that nobody can steer who lacks the key.
-
-    Args:
-      input: `[...]` strings.
-      num_buckets: how many buckets.
-      key: two integers.
-      name: op name; default "StringToHashBucketStrong".
-
-    Returns:
-      int64 in `[0, num_buckets)`, same shape.
-    """
-    return apply(StringToHashBucketStrong, input, num_buckets=num_buckets, key=key, name=name)
-
-
-# --- numbers -----------------------------------------------------------------------------------------------
-
-
-@declare(
-    "StringToNumber(string_tensor: string) -> output: out_type",
-    out_type=dtype_attr(_NUMBERS, float32),
-    host=True,
-)
-class StringToNumber:
-    """Reads numbers."""
-
-    shape = merged
-
-    def kernel(xp, string_tensor, out_type):
-        return bytes_numbers.string_to_number(strings(string_tensor), out_type.np_dtype)
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@public("string_to_number", "strings.to_number")
-def string_to_number(
-    string_tensor: Any = None, out_type: Any = float32, name: str | None = None, input: Any = None
-) -> Tensor:
-    """Reads every string as a number.
-
-    Args:
-      string_tensor: `[...]` strings; blanks around a number are allowed.
-      out_type: float32, float64, int32 or int64.
-      name: op name; default "StringToNumber".
-      input: another name of `string_tensor`.
-
-    Returns:
-      `out_type`, same shape.
-
-    Raises:
-      InvalidArgumentError: at run time, when a string is not a number of that type.
-    """
-    x = input if string_tensor is None else string_tensor
-    return apply(StringToNumber, x, out_type=out_type, name=name)
-
-
-@declare(
-    "AsString(input: T) -> output: string",
-    T=_PRINTABLE,
-    precision=integer(-1),
-    scientific=flag(False),
-    shortest=flag(False),
-    width=integer(-1),
-    fill=text(""),
-    host=True,
-)
-class AsString:
-    """Writes numbers."""
-
-    shape = merged
-
-    def kernel(xp, input, precision, scientific, shortest, width, fill):
-        return bytes_numbers.as_string(np.asarray(input), precision, scientific, shortest, width, fill)
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@public("as_string", "strings.as_string", "dtypes.as_string")
-def as_string(
-    input: Any,
-    precision: int = -1,
-    scientific: bool = False,
-    shortest: bool = False,
-    width: int = -1,
-    fill: str = "",
-    name: str | None = None,
-) -> Tensor:
-    """Writes every number as text, as C's printf would.
-
-    Args:
-      input: `[...]` integers, floats, complex numbers or bools.
-      precision: digits after the point; -1 for six.
-      scientific: use an exponent.
-      shortest: whichever of the two is shorter.
-      width: least width of each number.
-      fill: a printf flag: "0" pads with zeros, "-" on the right, "+" and " " write a sign.
-      name: op name; default "AsString".
-
-    Returns:
-      String tensor of the same shape.
-    """
-    return apply(
-        AsString,
-        input,
-        precision=precision,
-        scientific=scientific,
-        shortest=shortest,
-        width=width,
-        fill=fill,
-        name=name,
-    )
-
-
-@declare(
-    "StringFormat(inputs: T) -> output: string",
-    T=types(),
-    template=text("%s"),
-    placeholder=text("%s"),
-    summarize=integer(3),
-    host=True,
-)
-class StringFormat:
-    """A template filled with summaries of tensors."""
-
-    def shape(inputs, template, placeholder):
-        found = template.count(placeholder)
-        if found != len(inputs):
-            raise ValueError(
-                f"num placeholders in template and num inputs must match: {found} vs. {len(inputs)}. "
-                f"Received: {template!r}"
-            )
-        return ()
-
-    def kernel(xp, inputs, template, placeholder, summarize):
-        arrays = [np.asarray(v) if not isinstance(v, bytes) else strings(v) for v in inputs]
-        filled = bytes_format.format_template(
-            attr_bytes(template), attr_bytes(placeholder), arrays, summarize
-        )
-        return objects([filled], ())
-
-    grad = NOT_DIFFERENTIABLE
-
-
-@public("strings.format")
-def string_format(
-    template: str, inputs: Any, placeholder: str = "{}", summarize: int = 3, name: str | None = None
-) -> Tensor:
-    """Fills a template with summaries of tensors.
-
-    Args:
-      template: the text.
-      inputs: a tensor or a list of tensors.
-      placeholder: what stands for a tensor in the template.
-      summarize: how many elements to show at either end of each dimension; -1 for all.
-      name: op name; default "StringFormat".
-
-    Returns:
-      Scalar string tensor.
-
-    Raises:
-      TypeError: the template or the placeholder is not a string.
-      ValueError: the template has another number of placeholders than there are tensors.
-    """
-    for what, given in (("template", template), ("placeholder", placeholder)):
-        if not isinstance(given, str):
-            raise TypeError(f"strings.format: {what} must be a string. Received: {given!r}")
-    tensors = inputs if isinstance(inputs, list | tuple) else [inputs]
-    found = template.count(placeholder)
-    if found != len(tensors):
-        raise ValueError(
-            f"strings.format: {found} placeholder(s) in template do not match {len(tensors)} tensor(s). "
-            f"Received: {template!r}"
-        )
-    return apply(
-        StringFormat,
-        tensors,
-        template=as_bytes(template),
-        placeholder=as_bytes(placeholder),
-        summarize=summarize,
-        name=name,
-    )

@@ -90,7 +90,7 @@ class BodyUse:
         for outer, inside in self.captures if written else ():
             source: Tensor | None = outer
             while source is not None and source.op.type == "BodyArg" and source.op.body is not None:
-                source = source.op.body.outer(source)
+                source = source.op.body.outer_of(source)
             if source is None or inside in self.fixed or not is_variable_read(source.op):
                 continue
             variable = variable_of(source.op.inputs[0])

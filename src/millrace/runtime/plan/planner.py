@@ -212,6 +212,7 @@ class _Versions:
         self.fed = frozenset(feeds)
         self._fed_refs = frozenset(t for t in feeds if is_ref(t.dtype) and t.op.type != "BodyArg")
         self._fed_of: dict[Tensor, Tensor | None] = {}
+        self.held: dict[Tensor, int] = {}  # a lock -> the writes before it was last freed
         self.dims: dict[int, shapes.Dims] = {}
         self.tensors: dict[int, Tensor] = {}
         self.steps: list[Step] = []
@@ -285,6 +286,8 @@ class _Versions:
             before |= after.get(tensor.op, 0)
         for control in op.control_inputs:
             before |= after.get(control, 0)
+        if op.type == "MutexLock":  # what the lock was held for before
+            before |= self.held.get(op.inputs[0], 0)
         if op.type in VARIABLE_TYPES:
             if before:
                 after[op] = before
@@ -332,6 +335,8 @@ class _Versions:
             self._write(op, step, written, before, outputs_are_versions)
         elif before:
             after[op] = before
+            if op.type == "ConsumeMutexLock":
+                self.held[op.inputs[0].op.inputs[0]] = before
         self.steps.append(step)
 
     def _told_apart(self, op: Operation, before: int) -> Operation:

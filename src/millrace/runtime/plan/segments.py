@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from millrace.core import dtypes, shapes
 from millrace.core.kinds import LISTS
 from millrace.graph.operation import Operation, group
+from millrace.graph.tensor import Tensor
 from millrace.runtime.plan.borders import BodyUse, bodies_of
 from millrace.runtime.plan.planner import Plan, Step
 from millrace.runtime.plan.simplify import body_form
 
 CALLS_PYTHON = frozenset(("PyFunc", "PyFuncStateless"))  # a program's own functions
+_SHARED = "it shares a tensor array, a stack or what a branch keeps with a host step"
 _SHAPE_FACTS = frozenset(("Shape", "ShapeN", "Size", "Rank"))
 
 
@@ -65,24 +67,27 @@ def split(plan: Plan, whole: bool = True) -> list[Step | Segment]:
 def host_reasons(plan: Plan) -> list[str]:
     """For each step why it cannot be part of a compiled program; empty where it can.
 
-    Stacks and tensor arrays have another form in either tier, so all steps that hand one on stay together;
-    only what a loop without a gradient has made of an array may leave a program.
+    Stacks and tensor arrays have another form in either tier, and what a branch that was not taken would have
+    kept is there in a program alone, so all steps that hand one on stay together; only what a loop without a
+    gradient has made of an array may leave a program.
     """
     known = set(plan.constants)
     varying: set[int] = set()
     reasons = [_reason(plan, step, known, varying) for step in plan.steps]
     arrays = _Arrays(plan)
+    for i in arrays.from_outside():  # from another part of the step, which gives what the interpreter knows
+        reasons[i] = reasons[i] or _SHARED
     waiting = [i for i, reason in enumerate(reasons) if reason]
     while waiting:
         for k in arrays.bound_to(waiting.pop(), reasons):
             if not reasons[k]:
-                reasons[k] = "it shares a tensor array or stack with a host step"
+                reasons[k] = _SHARED
                 waiting.append(k)
     return reasons
 
 
 class _Arrays:
-    """The steps that hand stacks and tensor arrays on."""
+    """The steps that hand stacks, tensor arrays and what branches keep on."""
 
     def __init__(self, plan: Plan) -> None:
         self._makers: dict[int, int] = {}
@@ -92,13 +97,17 @@ class _Arrays:
         self._plan = plan
         for i, step in enumerate(plan.steps):
             for value, tensor in zip(step.inputs, step.op.inputs, strict=False):
-                if not tensor.dtype.is_numpy_compatible and value not in plan.constants:
+                if _has_two_forms(tensor) and value not in plan.constants:
                     self._takers.setdefault(value, []).append(i)
                     self._taken.setdefault(i, []).append(value)
             for value, tensor in zip(step.outputs, step.op.outputs, strict=False):
-                if not tensor.dtype.is_numpy_compatible:
+                if _has_two_forms(tensor):
                     self._makers[value] = i
                     self._made.setdefault(i, []).append(value)
+
+    def from_outside(self) -> list[int]:
+        """The steps that take what another part has made."""
+        return [i for value in self._plan.feeds for i in self._takers.get(value, ())]
 
     def bound_to(self, i: int, reasons: Sequence[str]) -> list[int]:
         """The steps that run on the host where step `i` does."""
@@ -117,6 +126,19 @@ class _Arrays:
 
     def _all_on_host(self, maker: int, reasons: Sequence[str]) -> bool:
         return all(reasons[k] for value in self._made[maker] for k in self._takers.get(value, ()))
+
+
+def _has_two_forms(tensor: Tensor) -> bool:
+    """Whether the tiers know it otherwise: a stack, a tensor array, or what a branch keeps for a gradient,
+    where the other branch has nothing to give.
+    """
+    op = tensor.op
+    if not tensor.dtype.is_numpy_compatible:
+        return True
+    if op.type != "If":
+        return False
+    branches = (op.attrs["then_branch"], op.attrs["else_branch"])
+    return any(branch.outputs[tensor.value_index].op.type == "Nothing" for branch in branches)
 
 
 def _may_leave(step: Step) -> bool:

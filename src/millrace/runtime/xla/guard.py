@@ -25,7 +25,7 @@ _SLOW = frozenset(("dot_general", "conv_general_dilated", "while", "scan", "cond
 _SIMPLE: dict[str, Callable[..., Any]] = ON_HOST | {
     "reduce_and": lambda x, axes, **_: np.logical_and.reduce(x, axes),
     "reduce_or": lambda x, axes, **_: np.logical_or.reduce(x, axes),
-    "stack": lambda *xs, axis: np.stack(xs, axis),
+    "stack": lambda *xs, axis: np.stack(xs, axis) if np.ndim(xs[0]) else np.array(xs),
     "reshape": lambda x, new_sizes, **_: np.reshape(x, new_sizes),
     "concatenate": lambda *xs, dimension: np.concatenate(xs, dimension),
 }

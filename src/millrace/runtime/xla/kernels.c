@@ -1,4 +1,5 @@
-/* Matrix products, convolutions, sums of columns and Adam's step in float32 for processors, called by XLA.
+/* Matrix products, convolutions, sums of columns, Adam's step and rows added to a table, in float32 for processors, called
+   by XLA.
 
    Every product here is C[m, n] = sum over k of A[m, k] B[k, n]; a convolution's A is the matrix of its
    windows ("im2col"), which is never stored: only the panel in work is. The scheme is that of K. Goto and
@@ -719,5 +720,27 @@ XLA_FFI_Error *millrace_adam(XLA_FFI_CallFrame *frame) {
   a.new_var = result(frame, 0)->data, a.new_m = result(frame, 1)->data, a.new_v = result(frame, 2)->data;
   a.parts = (int)least((a.size + PART - 1) / PART, MOST_PARTS);
   in_parallel(frame, adam_part, &a, a.parts);
+  return NULL;
+}
+
+/* --- rows of a table ---------------------------------------------------------------------------------------- */
+
+/* (table [n, ...], rows, updates [rows, ...]) -> the table, in place, with each update added to its row, or, where the number
+   is -1, taken away: one after the other, as they come. Rows outside of the table are left out. */
+XLA_FFI_Error *millrace_add_rows(XLA_FFI_CallFrame *frame) {
+  if (is_question(frame)) return NULL;
+  const XLA_FFI_Buffer *table = argument(frame, 0), *rows = argument(frame, 1), *out = result(frame, 0);
+  const float *update = argument(frame, 2)->data;
+  float sign = (float)numbers(frame)[0];
+  int64_t width = 1;
+  for (int64_t i = 1; i < table->rank; i++) width *= table->dims[i];
+  if (out->data != table->data) memcpy(out->data, table->data, (size_t)(table->dims[0] * width) * sizeof(float));
+  int wide = rows->dtype == XLA_FFI_DataType_S64;
+  for (int64_t i = 0; i < rows->dims[0]; i++, update += width) {
+    int64_t row = wide ? ((const int64_t *)rows->data)[i] : ((const int32_t *)rows->data)[i];
+    if (row < 0 || row >= table->dims[0]) continue;
+    float *to = (float *)out->data + row * width;
+    for (int64_t j = 0; j < width; j++) to[j] += sign * update[j];
+  }
   return NULL;
 }

@@ -61,9 +61,11 @@ class RMSPropOptimizer(FusedOptimizer, Optimizer):
     def _rule(self) -> str:
         return "CenteredRMSProp" if self._centered else "RMSProp"
 
+    _first_mean_square = 1.0
+
     def _create_slots(self, var_list: list[Any]) -> None:
         for var in var_list:
-            self._constant_slot(var, 1.0, "rms", self._name)
+            self._constant_slot(var, self._first_mean_square, "rms", self._name)
             if self._centered:
                 self._constant_slot(var, 0.0, "mg", self._name)
             self._zeros_slot(var, "momentum", self._name)

@@ -14,7 +14,9 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.learn.feeds": "extract_pandas_data extract_pandas_labels extract_pandas_matrix",
         "millrace.contributed.learn.inputs": "infer_real_valued_columns_from_input infer_real_valued_columns_from_input_fn",
         "millrace.contributed.learn.keys": "NotFittedError PredictionKey ProblemType",
+        "millrace.contributed.learn.monitors.saving": "NanLossDuringTrainingError",
+        "millrace.contributed.learn.running": "infer run_feeds run_n",
         "millrace.contributed.learn.specs": "MetricSpec ModelFnOps",
     },
-    children=("datasets", "io", "learn_runner", "metric_spec", "monitors", "preprocessing",),
+    children=("datasets", "graph_actions", "io", "learn_runner", "metric_spec", "models", "monitors", "preprocessing", "utils",),
 )

@@ -19,14 +19,21 @@ from millrace.contributed.learn.inputs import infer_real_valued_columns_from_inp
 from millrace.contributed.learn.keys import NotFittedError as NotFittedError
 from millrace.contributed.learn.keys import PredictionKey as PredictionKey
 from millrace.contributed.learn.keys import ProblemType as ProblemType
+from millrace.contributed.learn.monitors.saving import NanLossDuringTrainingError as NanLossDuringTrainingError
+from millrace.contributed.learn.running import infer as infer
+from millrace.contributed.learn.running import run_feeds as run_feeds
+from millrace.contributed.learn.running import run_n as run_n
 from millrace.contributed.learn.specs import MetricSpec as MetricSpec
 from millrace.contributed.learn.specs import ModelFnOps as ModelFnOps
 from millrace.api.contrib.learn import datasets as datasets
+from millrace.api.contrib.learn import graph_actions as graph_actions
 from millrace.api.contrib.learn import io as io
 from millrace.api.contrib.learn import learn_runner as learn_runner
 from millrace.api.contrib.learn import metric_spec as metric_spec
+from millrace.api.contrib.learn import models as models
 from millrace.api.contrib.learn import monitors as monitors
 from millrace.api.contrib.learn import preprocessing as preprocessing
+from millrace.api.contrib.learn import utils as utils
 
 __all__ = [
     "DNNClassifier",
@@ -40,6 +47,7 @@ __all__ = [
     "MetricSpec",
     "ModeKeys",
     "ModelFnOps",
+    "NanLossDuringTrainingError",
     "NotFittedError",
     "PredictionKey",
     "ProblemType",
@@ -50,11 +58,17 @@ __all__ = [
     "extract_pandas_data",
     "extract_pandas_labels",
     "extract_pandas_matrix",
+    "graph_actions",
+    "infer",
     "infer_real_valued_columns_from_input",
     "infer_real_valued_columns_from_input_fn",
     "io",
     "learn_runner",
     "metric_spec",
+    "models",
     "monitors",
     "preprocessing",
+    "run_feeds",
+    "run_n",
+    "utils",
 ]

@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.training.profiling.context": "ProfileContext",
     },
-    children=("model_analyzer",),
+    children=("model_analyzer", "tfprof_logger",),
 )

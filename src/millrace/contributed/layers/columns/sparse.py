@@ -18,7 +18,8 @@ from millrace.lib.lookup.vocabulary import index_table_from_file, index_table_fr
 from millrace.lib.sparse.conversion import sparse_concat
 from millrace.opkit.records.features import VarLenFeature
 from millrace.ops.math.division import floormod
-from millrace.ops.text.strings import as_string, string_to_hash_bucket_fast, string_to_hash_bucket_strong
+from millrace.ops.text.hashes import string_to_hash_bucket_fast, string_to_hash_bucket_strong
+from millrace.ops.text.numbers import as_string
 
 Columns = dict[Any, Any]
 

@@ -17,6 +17,14 @@ Everything has proto3 semantics. A type name is searched from the innermost scop
 file.
 """
 
-from millrace.core.protos.schema import export, graph, records, session, stats
+from millrace.core.protos.schema import export, forest, graph, records, session, stats, trees
 
-SCHEMAS = (graph.SCHEMA, session.SCHEMA, stats.SCHEMA, export.SCHEMA, records.SCHEMA)
+SCHEMAS = (
+    graph.SCHEMA,
+    session.SCHEMA,
+    stats.SCHEMA,
+    export.SCHEMA,
+    records.SCHEMA,
+    forest.SCHEMA,
+    trees.SCHEMA,
+)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building import convert, raw
-from millrace.building.scopes import init_scope
+from millrace.building.scopes import init_scope, name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
@@ -22,7 +22,7 @@ from millrace.models.keras.backend.session import get_session
 from millrace.ops.array import constant as constants
 from millrace.ops.array import fill, reorder
 from millrace.ops.array import reshape as forms
-from millrace.ops.array.concat import concat
+from millrace.ops.array.concat import concat, split
 from millrace.ops.array.concat import stack as packed
 from millrace.ops.array.gather import gather as rows_of
 from millrace.ops.array.one_hot import one_hot as hot
@@ -325,7 +325,7 @@ def repeat_elements(x: Any, rep: int, axis: int) -> Any:
     """Each element along an axis repeated `rep` times."""
     dims = shapes.as_dims(x.get_shape())
     if dims is not None and dims[axis] is not None:
-        pieces = raw.Split(axis, x, num_split=dims[axis])
+        pieces = split(x, dims[axis], axis)
         return concatenate([piece for piece in pieces for _ in range(rep)], axis)
     axis = axis % len(dims)  # type: ignore[arg-type]
     longer = forms.expand_dims(x, axis + 1)
@@ -407,20 +407,20 @@ def resize_images(
     """
     first = _check_layout(data_format) == "channels_first"
     row, column = (2, 3) if first else (1, 2)
-    dims = shapes.as_dims(x.get_shape())
+    if interpolation not in ("nearest", "bilinear"):
+        raise ValueError(f'interpolation should be one of "nearest" or "bilinear". Received: {interpolation}')
+    x = convert.to_tensor(x)
     factors = np.array([height_factor, width_factor], np.int32)
-    if dims is not None and dims[row] is not None and dims[column] is not None:
-        size: Any = np.array([dims[row], dims[column]], np.int32) * factors
-    else:
-        size = shape_of(x)[row : column + 1] * convert.to_tensor(factors)
+    size = shape_of(x)[row : column + 1] * convert.to_tensor(factors)
     if first:
         x = forms.transpose(x, [0, 2, 3, 1])
-    if interpolation == "nearest":
-        x = raw.ResizeNearestNeighbor(x, size, half_pixel_centers=True)
-    elif interpolation == "bilinear":
-        x = raw.ResizeBilinear(x, size, half_pixel_centers=True)
-    else:
-        raise ValueError(f'interpolation should be one of "nearest" or "bilinear". Received: {interpolation}')
+    with name_scope("resize"):
+        resize = raw.ResizeNearestNeighbor if interpolation == "nearest" else raw.ResizeBilinear
+        dims = x.dims
+        x = resize(x, size, half_pixel_centers=True)
+        if dims is not None:
+            lengths = [None if d is None else d * f for d, f in zip(dims[1:3], factors.tolist(), strict=True)]
+            x.set_shape([None, *lengths, None])
     return forms.transpose(x, [0, 3, 1, 2]) if first else x
 
 

@@ -22,7 +22,7 @@ from millrace.lib.nn.moments import batch_normalization as normalized
 from millrace.lib.nn.moments import fused_batch_norm, moments
 from millrace.lib.variables.moving_averages import assign_moving_average
 from millrace.models.keras.backend import arrays
-from millrace.ops.array.concat import stack
+from millrace.ops.array.concat import concat, stack
 from millrace.ops.array.pad import pad
 from millrace.ops.array.reshape import reshape, squeeze, transpose
 from millrace.ops.array.shape import shape as shape_of
@@ -103,8 +103,8 @@ def sigmoid(x: Any) -> Any:
 def hard_sigmoid(x: Any) -> Any:
     """0.2 * x + 0.5, between 0 and 1."""
     x = convert.to_tensor(x)
-    found = raw.Mul(like(0.2, x), x) + like(0.5, x)
-    return clip_by_value(found, like(0.0, x), like(1.0, x))
+    factor, shift = like(0.2, x), like(0.5, x)
+    return clip_by_value(raw.Add(raw.Mul(x, factor), shift), 0.0, 1.0)
 
 
 @public("keras.backend.tanh")
@@ -310,7 +310,7 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
     first, second = (a % r for a, r in zip(pair, (rank_x, rank_y), strict=True))
     if arrays.ndim(x) == 2 and arrays.ndim(y) == 2:
         if first == second:
-            found = reduce_sum(x * y, first)
+            found = reduce_sum(raw.Mul(x, y), first)
         else:
             found = reduce_sum(transpose(x, perm=[1, 0]) * y, second)
     else:
@@ -579,7 +579,7 @@ def _local(
         window = tuple(slice(p * s, p * s + k) for p, s, k in zip(place, strides, kernel_size, strict=True))
         key = (slice(None), slice(None), *window) if first else (slice(None), *window, slice(None))
         pieces.append(reshape(inputs[key], (1, -1, features)))
-    found = matmul(raw.ConcatV2(pieces, 0), kernel)
+    found = matmul(concat(pieces, 0), kernel)
     found = reshape(found, (*places, -1, filters))
     order = [axes, axes + 1, *range(axes)] if first else [axes, *range(axes), axes + 1]
     return transpose(found, perm=order)

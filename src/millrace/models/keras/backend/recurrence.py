@@ -10,11 +10,11 @@ from millrace.core import dtypes, nest
 from millrace.core.public import public
 from millrace.lib.flow.control_flow import while_loop
 from millrace.lib.flow.tensor_array import TensorArray
-from millrace.ops.array.concat import stack
+from millrace.ops.array.concat import stack, unstack
 from millrace.ops.array.constant import constant
 from millrace.ops.array.fill import zeros_like
 from millrace.ops.array.reorder import reverse
-from millrace.ops.array.reshape import transpose
+from millrace.ops.array.reshape import expand_dims, transpose
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.tile import tile
 from millrace.ops.math.cast import cast
@@ -56,23 +56,19 @@ def rnn(
       ValueError: `unroll` and the length is unknown.
     """
     inputs = nest.map_structure(convert.to_tensor, inputs)
-
-    def swapped(x: Any) -> Any:
-        rank = len(x.dims)
-        return transpose(x, [1, 0, *range(2, rank)])
-
     if not time_major:
-        inputs = nest.map_structure(swapped, inputs)
-    flat = nest.flatten(inputs)
-    length, batch = flat[0].dims[0], flat[0].dims[1]
+        inputs = nest.map_structure(_swapped, inputs)
+    first = nest.flatten(inputs)[0]
+    length, batch = first.dims[0], first.dims[1]
+    count = shape_of(first)[0]
     if mask is not None:
         mask = convert.to_tensor(mask)
         if mask.dtype.base_dtype is not dtypes.bool_:
             mask = cast(mask, dtypes.bool_)
         if len(mask.dims) == 2:
-            mask = raw.ExpandDims(mask, -1)
+            mask = expand_dims(mask, -1)
         if not time_major:
-            mask = transpose(mask, [1, 0, 2])
+            mask = _swapped(mask)
     states, constants = tuple(initial_states), list(constants or [])
     sequence = _Sequence(step_function, constants, mask, zero_output_for_mask, go_backwards)
     if unroll:
@@ -80,14 +76,19 @@ def rnn(
             raise ValueError("Unrolling requires a fixed number of timesteps. Received: unknown length")
         last, outputs, states = sequence.unrolled(inputs, states, length)
     else:
-        last, outputs, states = sequence.looped(inputs, states, input_length)
+        last, outputs, states = sequence.looped(inputs, states, count, input_length)
 
     def known(x: Any) -> Any:
         if x.dims is not None:
             x.set_shape([length, batch, *x.dims[2:]])
-        return x if time_major else swapped(x)
+        return x if time_major else _swapped(x)
 
     return last, nest.map_structure(known, outputs), states
+
+
+def _swapped(x: Any) -> Any:
+    """Time and batch the other way round."""
+    return transpose(x, [1, 0, *range(2, len(x.dims))])
 
 
 class _Sequence:
@@ -103,14 +104,11 @@ class _Sequence:
         output, new = self._step(inputs, (*states, *self._constants))
         return output, list(nest.flatten(new))
 
-    def _choose(self, mask: Any, new: Any, old: Any) -> Any:
-        return where(_spread(mask, new), new, old)
-
     # --- every step built --------------------------------------------------------------------------------
 
     def unrolled(self, inputs: Any, states: Any, length: int) -> tuple[Any, Any, Any]:
-        flat = [raw.Unpack(t, num=length) for t in nest.flatten(inputs)]
-        masks = None if self._mask is None else raw.Unpack(self._mask, num=length)
+        flat = [unstack(t) for t in nest.flatten(inputs)]
+        masks = None if self._mask is None else unstack(self._mask)
         order = range(length - 1, -1, -1) if self._backwards else range(length)
         outputs: list[Any] = []
         structure, now = states, nest.flatten(states)
@@ -118,65 +116,79 @@ class _Sequence:
             x = nest.pack_sequence_as(inputs, [pieces[time] for pieces in flat])
             output, new = self._outputs_of(x, nest.pack_sequence_as(structure, now))
             if masks is not None:
-                before = outputs[-1] if outputs and not self._zero_output else None
-                old = nest.map_structure(zeros_like, output) if before is None else before
-                output = nest.map_structure(lambda n, o: self._choose(masks[time], n, o), output, old)  # noqa: B023
-                new = [self._choose(masks[time], n, o) for n, o in zip(new, now, strict=True)]
+                before = nest.flatten(outputs[-1]) if outputs else None
+                output = nest.pack_sequence_as(output, _chosen(masks[time], nest.flatten(output), before))
+                new = [_chosen(masks[time], [n], [o])[0] for n, o in zip(new, now, strict=True)]
             outputs.append(output)
             now = new
-        stacked = [stack(pieces) for pieces in zip(*(nest.flatten(o) for o in outputs), strict=True)]
         last = outputs[-1]
-        whole = nest.pack_sequence_as(last, stacked)
-        return last, whole, list(nest.pack_sequence_as(structure, now))
+        stacked = [stack(pieces) for pieces in zip(*map(nest.flatten, outputs), strict=True)]
+        if masks is not None and self._zero_output:
+            last = nest.map_structure(lambda o: _or_zero(masks[order[-1]], o), last)
+            ordered = reverse(self._mask, [0]) if self._backwards else self._mask
+            stacked = [_or_zero(ordered, o, 2) for o in stacked]
+        return last, nest.pack_sequence_as(last, stacked), list(nest.pack_sequence_as(structure, now))
 
     # --- a loop ---------------------------------------------------------------------------------------------
 
-    def looped(self, inputs: Any, states: Any, input_length: Any) -> tuple[Any, Any, Any]:
+    def looped(self, inputs: Any, states: Any, count: Any, input_length: Any) -> tuple[Any, Any, Any]:
         flat = nest.flatten(inputs)
-        count = flat[0].dims[0] if flat[0].dims[0] is not None else shape_of(flat[0])[0]
-        length = count if input_length is None else input_length
-        rows = [_rows(reverse(t, [0]) if self._backwards else t, count) for t in flat]
+        arrays = [TensorArray(t.dtype.base_dtype, size=count) for t in flat]
+        rows = [
+            a.unstack(reverse(t, [0]) if self._backwards else t) for a, t in zip(arrays, flat, strict=True)
+        ]
         first = nest.pack_sequence_as(inputs, [t[0] for t in flat])
         shape, _ = self._outputs_of(first, states)
         pattern = nest.flatten(shape)
-        written = [TensorArray(o.dtype.base_dtype, size=count, element_shape=o.shape) for o in pattern]
-        masks = None
+        written = [TensorArray(o.dtype.base_dtype, size=count) for o in pattern]
+        start, masks, zeros = constant(0, dtypes.int32, name="time"), None, []
         if self._mask is not None:
-            masks = _rows(reverse(self._mask, [0]) if self._backwards else self._mask, count)
-        packed, start = nest.flatten(states), constant(0, dtypes.int32)
-        previous = [zeros_like(o) for o in pattern] if masks is not None and not self._zero_output else []
+            mask = reverse(self._mask, [0]) if self._backwards else self._mask
+            masks = TensorArray(dtypes.bool_, size=count).unstack(mask)
+            zeros = [zeros_like(o) for o in pattern]
 
         def body(time: Any, written: Any, previous: Any, now: Any) -> Any:
             x = nest.pack_sequence_as(inputs, [r.read(time) for r in rows])
+            mask = None if masks is None else masks.read(time)
             output, new = self._outputs_of(x, nest.pack_sequence_as(states, now))
             outputs = nest.flatten(output)
-            if masks is not None:
-                mask = masks.read(time)
-                old = previous or [zeros_like(o) for o in outputs]
-                outputs = [self._choose(mask, n, o) for n, o in zip(outputs, old, strict=True)]
-                new = [self._choose(mask, n, o) for n, o in zip(new, now, strict=True)]
+            if mask is not None:
+                outputs = _chosen(mask, outputs, zeros if self._zero_output else previous)
             for tensor, state in zip(new, now, strict=True):
                 if tensor.dims is None or state.dims is not None:
                     tensor.set_shape(state.dims)
+            if mask is not None:
+                new = _chosen(mask, new, now)
             written = [w.write(time, o) for w, o in zip(written, outputs, strict=True)]
-            return time + 1, written, outputs if previous else previous, new
+            return time + 1, written, outputs if masks is not None else previous, new
 
-        found = while_loop(lambda time, *_: raw.Less(time, length), body, (start, written, previous, packed))
-        _, written, _, now = found
+        _, written, _, now = while_loop(
+            lambda time, *_: time < count,
+            body,
+            (start, written, zeros, nest.flatten(states)),
+            maximum_iterations=input_length,
+        )
         outputs = [w.stack() for w in written]
         last = nest.pack_sequence_as(shape, [o[-1] for o in outputs])
         return last, nest.pack_sequence_as(shape, outputs), list(nest.pack_sequence_as(states, now))
 
 
-def _rows(tensor: Any, count: Any) -> Any:
-    return TensorArray(tensor.dtype.base_dtype, size=count, element_shape=tensor.dims[1:]).unstack(tensor)
+def _chosen(mask: Any, new: list[Any], old: list[Any] | None) -> list[Any]:
+    """The new values where a mask `[batch, 1]` holds, elsewhere the old ones, or zeros."""
+    masks = [_spread(mask, n) for n in new]
+    old = [zeros_like(n) for n in new] if old is None else old
+    return [where(m, n, o) for m, n, o in zip(masks, new, old, strict=True)]
 
 
-def _spread(mask: Any, tensor: Any) -> Any:
-    """A mask `[batch, 1]` repeated to the shape of a tensor `[batch, ...]`."""
+def _or_zero(mask: Any, value: Any, fixed: int = 1) -> Any:
+    return where(_spread(mask, value, fixed), value, zeros_like(value))
+
+
+def _spread(mask: Any, tensor: Any, fixed: int = 1) -> Any:
+    """A mask repeated to the shape of a tensor that has more dimensions; the first `fixed` ones agree."""
     for _ in range(len(tensor.dims) - len(mask.dims)):
-        mask = raw.ExpandDims(mask, -1)
-    times = [1] + [shape_of(tensor)[i] if d is None else d for i, d in enumerate(tensor.dims) if i > 0]
-    if len(tensor.dims) == 1:
-        return raw.Squeeze(mask, squeeze_dims=[1])
-    return tile(mask, stack(times) if any(not isinstance(t, int) for t in times) else times)
+        mask = expand_dims(mask, -1)
+    if len(tensor.dims) < len(mask.dims):
+        return raw.Squeeze(mask, squeeze_dims=[-1])
+    times = [1 if i < fixed else shape_of(tensor)[i] if d is None else d for i, d in enumerate(tensor.dims)]
+    return tile(mask, times)

@@ -58,7 +58,8 @@ def _check_no_targets(y: Any, weights: Any, what: str) -> None:
 
 
 class Pass:
-    """The data of a loop, ready: arrays in batches, or tensors in steps.
+    """The data of a loop, ready: arrays in batches, or tensors in steps; with a number of steps, each of them
+    takes whole arrays.
 
     Args:
       model: the model.
@@ -84,25 +85,25 @@ class Pass:
         parts = model._standardize(x, y, weights, request.class_weight, with_targets, request.batch_size)
         self.counts = [len(p) for p in parts]
         self.values = [v for part in parts for v in part]
-        self.by_steps = any(data.is_symbolic(v) for v in self.values)
-        if self.by_steps and self.steps is None and self.feed is None:
+        symbolic = any(data.is_symbolic(v) for v in self.values)
+        self.by_steps = symbolic or self.steps is not None
+        if symbolic and self.steps is None and self.feed is None:
             raise ValueError(
                 "If your data is in the form of symbolic tensors, you should specify the "
                 "`steps_per_epoch` argument (instead of the `batch_size` argument, because symbolic tensors "
                 "are expected to produce batches of input data)."
             )
-        if not self.by_steps and self.steps is not None and request.batch_size is not None:
-            raise ValueError(
-                f"If `steps_per_epoch` is set, the `batch_size` must be None. Received: {request.batch_size}"
-            )
         self.size = request.batch_size or _batch_size(model) or 32
         self.samples = None
-        if not self.by_steps and self.values:
+        if not symbolic and self.values:
             self.samples = loops.len_of(next(v for v in self.values if v is not None))
             if split:
                 self._split(split)
-            if self.steps is not None:
-                self.size = max(1, -(-self.samples // self.steps))  # type: ignore[operator]
+
+    @property
+    def counted(self) -> int | None:
+        """How many steps a pass has where they are given, else how many samples, where that is known."""
+        return self.samples if self.steps is None else self.steps
 
     def make_room(self, model: Any) -> None:
         """Leaves weights that validation has and training has not at their default, 1."""
@@ -166,7 +167,7 @@ def fit(model: Any, request: Request, epochs: int, first: int, validation: Valid
     callbacks = loops.callbacks_of(
         request.callbacks, model, "train",
         batch_size=None if whole.by_steps else whole.size, epochs=epochs,
-        steps=whole.steps, samples=whole.samples, verbose=request.verbose,
+        steps=whole.steps, samples=whole.counted, verbose=request.verbose,
         validates=watcher is not None, by_steps=whole.by_steps,
     )  # fmt: skip
     if watcher is not None:
@@ -192,22 +193,23 @@ def fit(model: Any, request: Request, epochs: int, first: int, validation: Valid
 
 
 def _announce(verbose: int, whole: Pass, watcher: Any) -> None:
-    if not verbose or whole.samples is None:
+    if not verbose or whole.counted is None:
         return
     import sys
 
-    text = f"Train on {whole.samples} samples"
+    unit = "samples" if whole.feed is None else "steps"
+    text = f"Train on {whole.counted} {unit}"
     if watcher is not None and watcher.samples is not None:
-        text += f", validate on {watcher.samples} samples"
+        text += f", validate on {watcher.samples} {unit}"
     sys.stdout.write(text + "\n")
 
 
 class _Watcher:
-    """Validation after a pass of training."""
+    """Validation after a pass of training; `fit` shuffles these samples, too, as in 1.15."""
 
-    def __init__(self, model: Any, whole: Pass, steps: int | None) -> None:
-        self._model, self._whole = model, whole
-        self.samples = whole.samples
+    def __init__(self, model: Any, whole: Pass, shuffles: bool) -> None:
+        self._model, self._whole, self._shuffles = model, whole, shuffles
+        self.samples = whole.steps if whole.samples is None else whole.samples
         self._loop: Any = None
 
     def prepare(self) -> None:
@@ -225,7 +227,7 @@ class _Watcher:
         """The loss and the metrics."""
         self._model.reset_metrics()
         callbacks.begin("test")
-        found = self._whole.run(self._loop, callbacks, False)
+        found = self._whole.run(self._loop, callbacks, self._shuffles)
         callbacks.end("test")
         return found
 
@@ -256,7 +258,7 @@ def _watcher(model: Any, whole: Any, request: Request, validation: Validation) -
         kept.steps, kept.feed, kept.by_steps = None, None, False
         kept.values, kept.size, kept.validation = whole.validation, whole.size, None
         kept.samples = loops.len_of(next(v for v in kept.values if v is not None))
-        return _Watcher(model, kept, None)
+        return _Watcher(model, kept, True)
     given = validation.data
     if given is None:
         return None
@@ -266,7 +268,7 @@ def _watcher(model: Any, whole: Any, request: Request, validation: Validation) -
     if _by_generator(given):
         return _GeneratorWatcher(model, base._replace(x=given))
     if _by_dataset(given):
-        return _Watcher(model, Pass(model, base._replace(x=given)), validation.steps)
+        return _Watcher(model, Pass(model, base._replace(x=given)), False)
     if not isinstance(given, list | tuple) or len(given) not in (2, 3):
         raise ValueError(
             "When passing a `validation_data` argument, it must contain either 2 items (x_val, y_val), or 3 "
@@ -274,13 +276,10 @@ def _watcher(model: Any, whole: Any, request: Request, validation: Validation) -
             f"or a dataset iterator. However we received `validation_data={str(given)[:200]}`"
         )
     x, y, weights = (*given, None)[:3]
-    steps = validation.steps
-    if steps is not None and not any(data.is_symbolic(v) for v in data_leaves(x)):
-        base = base._replace(batch_size=None)
     used = model._weights_in_use
     if weights is None and any(used) and whole is not None:
         weights = _ones_like_targets(model, y, used)
-    return _Watcher(model, Pass(model, base._replace(x=x, y=y, sample_weight=weights)), steps)
+    return _Watcher(model, Pass(model, base._replace(x=x, y=y, sample_weight=weights)), whole is not None)
 
 
 def _ones_like_targets(model: Any, y: Any, used: tuple[bool, ...]) -> Any:
@@ -292,13 +291,6 @@ def _ones_like_targets(model: Any, y: Any, used: tuple[bool, ...]) -> Any:
         shape = target.shape[:2] if endpoint.mode == "temporal" else target.shape[:1]
         ones.append(np.ones(shape, np.float32) if has else None)
     return ones[0] if len(ones) == 1 else ones
-
-
-def data_leaves(x: Any) -> list[Any]:
-    """The arrays or tensors in data."""
-    if isinstance(x, dict):
-        return list(x.values())
-    return list(x) if isinstance(x, list | tuple) else [x]
 
 
 # --- evaluation and prediction ------------------------------------------------------------------------------
@@ -313,7 +305,7 @@ def evaluate(model: Any, request: Request) -> Any:
     loop = loops.ArrayLoop(model, model._function("test"), "test", model.metrics_names, 0)
     callbacks = loops.callbacks_of(
         request.callbacks, model, "test", batch_size=None if whole.by_steps else whole.size,
-        steps=whole.steps, samples=whole.samples, verbose=request.verbose, by_steps=whole.by_steps,
+        steps=whole.steps, samples=whole.counted, verbose=request.verbose, by_steps=whole.by_steps,
     )  # fmt: skip
     model.reset_metrics()
     callbacks.begin("test")
@@ -330,7 +322,7 @@ def predict(model: Any, request: Request) -> Any:
     loop = loops.ArrayLoop(model, model._function("predict"), "predict", [], 0)
     callbacks = loops.callbacks_of(
         request.callbacks, model, "predict", batch_size=None if whole.by_steps else whole.size,
-        steps=whole.steps, samples=whole.samples, verbose=request.verbose, by_steps=whole.by_steps,
+        steps=whole.steps, samples=whole.counted, verbose=request.verbose, by_steps=whole.by_steps,
     )  # fmt: skip
     model.reset_metrics()
     callbacks.begin("predict")

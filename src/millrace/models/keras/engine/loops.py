@@ -170,7 +170,7 @@ class ArrayLoop:
         samples = next(len_of(v) for v in values if v is not None)
         places = np.arange(samples)
         in_order = True
-        if self._mode == "train" and shuffle:
+        if shuffle:
             places, in_order = _shuffled(places, shuffle, size), False
         predicting = self._mode == "predict"
         totals: Any = Parts(samples) if predicting else Totals()

@@ -119,11 +119,9 @@ class Network(Layer):
 
     @property
     def _layers(self) -> list[Any]:
-        if self._is_graph_network:
-            extra = tracking.parts([v for k, v in self._tracked.items() if k not in _OWN_LISTS], Layer)
-            return tracking.unique([*self._graph_layers, *extra])
-        found = [v for k, v in self._tracked.items() if k not in _OWN_LISTS]
-        return [x for x in tracking.unique(tracking.parts(found, Layer)) if not _is_metric(x)]
+        found = tracking.parts([v for k, v in self._tracked.items() if k not in _OWN_LISTS], Layer)
+        known = self._graph_layers if self._is_graph_network else []
+        return tracking.unique([*known, *(layer for layer in found if not _is_metric(layer))])
 
     @property
     def layers(self) -> list[Any]:

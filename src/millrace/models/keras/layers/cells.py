@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from millrace.building import raw
 from millrace.core import nest, shapes
 from millrace.core.public import public
 from millrace.lib.layers import constraints, penalties, settings
@@ -14,7 +14,7 @@ from millrace.models.keras.backend import control, randomness
 from millrace.models.keras.engine import tables
 from millrace.models.keras.engine.layer import Layer
 from millrace.models.keras.layers.core import weight_settings
-from millrace.ops.array.concat import concat
+from millrace.ops.array.concat import concat, split, unstack
 from millrace.ops.array.constant import zeros
 from millrace.ops.array.fill import ones_like
 from millrace.ops.array.shape import shape as shape_of
@@ -279,12 +279,16 @@ class SimpleRNNCell(_Cell):
         state = states[0]
         factor = self.get_dropout_mask_for_cell(inputs, training)
         again = self.get_recurrent_dropout_mask_for_cell(state, training)
-        hidden = matmul(inputs if factor is None else inputs * factor[0], self.kernel)
+        hidden = matmul(_times(inputs, factor and factor[0]), self.kernel)
         if self.bias is not None:
             hidden = bias_add(hidden, self.bias)
-        state = state if again is None else state * again[0]
+        state = _times(state, again and again[0])
         output = self.activation(hidden + matmul(state, self.recurrent_kernel))
         return output, [output]
+
+
+def _times(value: Any, factor: Any) -> Any:
+    return value if factor is None else value * factor
 
 
 class _GatedCell(_Cell):
@@ -308,19 +312,19 @@ class _GatedCell(_Cell):
     ) -> None:
         super().__init__(units, activation, use_bias, **kwargs)
         self.recurrent_activation = activations.get(recurrent_activation)
-        # With dropout of the states, gates see different ones.
-        self.implementation = 1 if self.recurrent_dropout != 0 and implementation != 1 else implementation
+        self.implementation = implementation
 
-    def _inputs_of_gates(self, inputs: Any, training: Any) -> list[Any]:
-        factors = self.get_dropout_mask_for_cell(inputs, training, count=self.gates)
-        return [inputs] * self.gates if factors is None else [inputs * f for f in factors]
+    def _factors(self, inputs: Any, state: Any, training: Any) -> tuple[list[Any], list[Any]]:
+        """What each gate's inputs and states are multiplied with, None where nothing is dropped."""
+        given = self.get_dropout_mask_for_cell(inputs, training, count=self.gates)
+        kept = self.get_recurrent_dropout_mask_for_cell(state, training, count=self.gates)
+        nothing = [None] * self.gates
+        return given or nothing, kept or nothing
 
-    def _states_of_gates(self, state: Any, training: Any) -> list[Any]:
-        factors = self.get_recurrent_dropout_mask_for_cell(state, training, count=self.gates)
-        return [state] * self.gates if factors is None else [state * f for f in factors]
-
-    def _part(self, kernel: Any, gate: int, stop: int | None = None) -> Any:
-        return kernel[:, self.units * gate : self.units * (stop or gate + 1)]
+    def _part(self, matrix: Any, gate: int, stop: int | None = None) -> Any:
+        """The columns of a gate, or of all before `stop`; the last gate's are those that are left."""
+        stop = stop or gate + 1
+        return matrix[:, self.units * gate or None : self.units * stop if stop < self.gates else None]
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal cell."""
@@ -400,22 +404,24 @@ class GRUCell(_GatedCell):
         """The output and the new state."""
         state = states[0]
         bias, again = self.bias, None
+        factors = self._factors(inputs, state, training)
         if bias is not None and self.reset_after:
-            bias, again = raw.Unpack(bias, num=2)
+            bias, again = unstack(bias)
         if self.implementation == 1:
-            z, fresh = self._by_gates(inputs, state, training, bias, again)
+            z, fresh = self._by_gates(inputs, state, factors, bias, again)
         else:
-            z, fresh = self._at_once(inputs, state, training, bias, again)
+            z, fresh, state = self._at_once(inputs, state, factors, bias, again)
         output = z * state + (1 - z) * fresh
         return output, [output]
 
-    def _by_gates(self, inputs: Any, state: Any, training: Any, bias: Any, again: Any) -> tuple[Any, Any]:
+    def _by_gates(self, inputs: Any, state: Any, factors: Any, bias: Any, again: Any) -> tuple[Any, Any]:
         u = self.units
-        given = self._inputs_of_gates(inputs, training)
+        given = [_times(inputs, f) for f in factors[0]]
         x = [matmul(g, self._part(self.kernel, i)) for i, g in enumerate(given)]
         if bias is not None:
-            x = [bias_add(v, bias[i * u : (i + 1) * u]) for i, v in enumerate(x)]
-        kept = self._states_of_gates(state, training)
+            parts = slice(None, u), slice(u, 2 * u), slice(2 * u, None)
+            x = [bias_add(v, bias[p]) for v, p in zip(x, parts, strict=True)]
+        kept = [_times(state, f) for f in factors[1]]
         kernel = self.recurrent_kernel
         inner_z, inner_r = matmul(kept[0], self._part(kernel, 0)), matmul(kept[1], self._part(kernel, 1))
         if again is not None:
@@ -429,24 +435,24 @@ class GRUCell(_GatedCell):
             inner = matmul(r * kept[2], self._part(kernel, 2))
         return z, self.activation(x[2] + inner)
 
-    def _at_once(self, inputs: Any, state: Any, training: Any, bias: Any, again: Any) -> tuple[Any, Any]:
-        factors = self.get_dropout_mask_for_cell(inputs, training, count=3)
-        x = matmul(inputs if factors is None else inputs * factors[0], self.kernel)
+    def _at_once(self, inputs: Any, state: Any, factors: Any, bias: Any, again: Any) -> tuple[Any, Any, Any]:
+        """The update gate, the candidate, and the state with what was dropped of it."""
+        x = matmul(_times(inputs, factors[0][0]), self.kernel)
         if bias is not None:
             x = bias_add(x, bias)
-        x_z, x_r, x_h = raw.Split(-1, x, num_split=3)
+        x_z, x_r, x_h = (self._part(x, i) for i in range(3))
+        state = _times(state, factors[1][0])
         kernel = self.recurrent_kernel
         if self.reset_after:
             inner = matmul(state, kernel)
             inner = inner if again is None else bias_add(inner, again)
-            inner_z, inner_r, inner_h = raw.Split(-1, inner, num_split=3)
         else:
-            inner_z, inner_r = raw.Split(-1, matmul(state, self._part(kernel, 0, 2)), num_split=2)
-            inner_h = None
+            inner = matmul(state, self._part(kernel, 0, 2))
+        inner_z, inner_r = self._part(inner, 0), inner[:, self.units : 2 * self.units]
         z = self.recurrent_activation(x_z + inner_z)
         r = self.recurrent_activation(x_r + inner_r)
-        inner_h = r * inner_h if inner_h is not None else matmul(r * state, self._part(kernel, 2))
-        return z, self.activation(x_h + inner_h)
+        inner_h = r * self._part(inner, 2) if self.reset_after else matmul(r * state, self._part(kernel, 2))
+        return z, self.activation(x_h + inner_h), state
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal cell."""
@@ -525,37 +531,34 @@ class LSTMCell(_GatedCell):
         )
 
     def call(self, inputs: Any, states: Any, training: Any = None) -> Any:
-        """The output and the new states."""
+        """The output and the new states, of which the first is the output."""
         state, memory = states[0], states[1]
-        if self.implementation == 1:
-            given = self._inputs_of_gates(inputs, training)
-            kernels = raw.Split(1, self.kernel, num_split=4)
-            x = [matmul(g, k) for g, k in zip(given, kernels, strict=True)]
-            if self.bias is not None:
-                biases = raw.Split(0, self.bias, num_split=4)
-                x = [bias_add(v, b) for v, b in zip(x, biases, strict=True)]
-            kept = self._states_of_gates(state, training)
-            gates = [
-                v + matmul(k, self._part(self.recurrent_kernel, i))
-                for i, (v, k) in enumerate(zip(x, kept, strict=True))
-            ]
-        else:
-            gates = self._gates_at_once(inputs, state, training)
-        return self._stepped(gates, memory)
+        factors = self._factors(inputs, state, training)
+        gate = self._gate_by_gate if self.implementation == 1 else self._gates_at_once
+        return self._stepped(gate(inputs, state, *factors), memory)
 
-    def _gates_at_once(self, inputs: Any, state: Any, training: Any) -> list[Any]:
-        factors = self.get_dropout_mask_for_cell(inputs, training, count=4)
-        z = matmul(inputs if factors is None else inputs * factors[0], self.kernel)
-        again = self.get_recurrent_dropout_mask_for_cell(state, training, count=4)
-        z = z + matmul(state if again is None else state * again[0], self.recurrent_kernel)
+    def _gate_by_gate(self, inputs: Any, state: Any, given: Any, kept: Any) -> Callable[[int], Any]:
+        inputs = [_times(inputs, f) for f in given]
+        x = [matmul(g, k) for g, k in zip(inputs, split(self.kernel, 4, axis=1), strict=True)]
+        if self.bias is not None:
+            x = [bias_add(v, b) for v, b in zip(x, split(self.bias, 4, axis=0), strict=True)]
+        states = [_times(state, f) for f in kept]
+        return lambda i: x[i] + matmul(states[i], self._part(self.recurrent_kernel, i))
+
+    def _gates_at_once(self, inputs: Any, state: Any, given: Any, kept: Any) -> Callable[[int], Any]:
+        z = matmul(_times(inputs, given[0]), self.kernel)
+        z = z + matmul(_times(state, kept[0]), self.recurrent_kernel)
         if self.bias is not None:
             z = bias_add(z, self.bias)
-        return raw.Split(1, z, num_split=4)
+        return split(z, 4, axis=1).__getitem__
 
-    def _stepped(self, gates: list[Any], memory: Any) -> Any:
-        i, f = self.recurrent_activation(gates[0]), self.recurrent_activation(gates[1])
-        new = f * memory + i * self.activation(gates[2])
-        output = self.recurrent_activation(gates[3]) * self.activation(new)
+    def _stepped(self, gate: Callable[[int], Any], memory: Any) -> Any:
+        """The step for what goes into each gate, which is asked for in order."""
+        i = self.recurrent_activation(gate(0))
+        f = self.recurrent_activation(gate(1))
+        new = f * memory + i * self.activation(gate(2))
+        o = self.recurrent_activation(gate(3))
+        output = o * self.activation(new)
         return output, [output, new]
 
     def get_config(self) -> dict[str, Any]:
@@ -597,11 +600,11 @@ class PeepholeLSTMCell(LSTMCell):
             )
             setattr(self, f"{gate}_gate_peephole_weights", made)
 
-    def _stepped(self, gates: list[Any], memory: Any) -> Any:
-        i = self.recurrent_activation(gates[0] + self.input_gate_peephole_weights * memory)
-        f = self.recurrent_activation(gates[1] + self.forget_gate_peephole_weights * memory)
-        new = f * memory + i * self.activation(gates[2])
-        o = self.recurrent_activation(gates[3] + self.output_gate_peephole_weights * new)
+    def _stepped(self, gate: Callable[[int], Any], memory: Any) -> Any:
+        i = self.recurrent_activation(gate(0) + self.input_gate_peephole_weights * memory)
+        f = self.recurrent_activation(gate(1) + self.forget_gate_peephole_weights * memory)
+        new = f * memory + i * self.activation(gate(2))
+        o = self.recurrent_activation(gate(3) + self.output_gate_peephole_weights * new)
         output = o * self.activation(new)
         return output, [output, new]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.building import raw
 from millrace.core import shapes
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
@@ -19,6 +18,7 @@ from millrace.models.keras.backend import networks
 from millrace.models.keras.layers.cells import DroppingCell, forget_bias
 from millrace.models.keras.layers.core import weight_settings
 from millrace.models.keras.layers.recurrent import RNN
+from millrace.ops.array.concat import split
 from millrace.ops.array.constant import zeros
 from millrace.ops.array.fill import zeros_like
 
@@ -131,19 +131,18 @@ class ConvLSTM2DCell(DroppingCell):
         state, memory = states[0], states[1]
         factors = self.get_dropout_mask_for_cell(inputs, training, count=4) or [None] * 4
         again = self.get_recurrent_dropout_mask_for_cell(state, training, count=4) or [None] * 4
-        kernels = raw.Split(3, self.kernel, num_split=4)
-        inner = raw.Split(3, self.recurrent_kernel, num_split=4)
-        biases = [None] * 4 if self.bias is None else raw.Split(0, self.bias, num_split=4)
-        gates = []
-        for i in range(4):
-            x = inputs if factors[i] is None else inputs * factors[i]
-            h = state if again[i] is None else state * again[i]
-            gates.append(
-                self.input_conv(x, kernels[i], biases[i], self.padding) + self.recurrent_conv(h, inner[i])
-            )
-        i, f = self.recurrent_activation(gates[0]), self.recurrent_activation(gates[1])
-        new = f * memory + i * self.activation(gates[2])
-        output = self.recurrent_activation(gates[3]) * self.activation(new)
+        xs = [inputs if f is None else inputs * f for f in factors]
+        states = [state if f is None else state * f for f in again]
+        kernels = split(self.kernel, 4, axis=3)
+        inner = split(self.recurrent_kernel, 4, axis=3)
+        biases = [None] * 4 if self.bias is None else split(self.bias, 4, axis=0)
+        xs = [self.input_conv(x, w, b, self.padding) for x, w, b in zip(xs, kernels, biases, strict=True)]
+        hs = [self.recurrent_conv(h, w) for h, w in zip(states, inner, strict=True)]
+        i = self.recurrent_activation(xs[0] + hs[0])
+        f = self.recurrent_activation(xs[1] + hs[1])
+        new = f * memory + i * self.activation(xs[2] + hs[2])
+        o = self.recurrent_activation(xs[3] + hs[3])
+        output = o * self.activation(new)
         return output, [output, new]
 
     def input_conv(self, x: Any, w: Any, b: Any = None, padding: str = "valid") -> Any:
@@ -198,6 +197,8 @@ class ConvLSTM2D(RNN):
       dropout, recurrent_dropout: the probabilities that elements of inputs and states go.
       **kwargs: as for `RNN`.
     """
+
+    _counts_steps = True
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ from millrace.lib.variables import keras_initializers
 from millrace.models.keras import activations
 from millrace.models.keras.backend import calculation
 from millrace.models.keras.engine.layer import Layer
-from millrace.ops.array.reshape import transpose
+from millrace.ops.array.reshape import reshape, transpose
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.tile import tile
 from millrace.ops.math.cast import cast
@@ -140,7 +140,7 @@ class Dropout(core.DropoutLayer):
         if self.noise_shape is None:
             return None
         sizes = shape_of(inputs)
-        return [sizes[i] if n is None else n for i, n in enumerate(self.noise_shape)]
+        return convert.to_tensor([sizes[i] if n is None else n for i, n in enumerate(self.noise_shape)])
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         """The inputs with elements dropped while training."""
@@ -148,12 +148,7 @@ class Dropout(core.DropoutLayer):
 
     def dropped(self, inputs: Any, training: Any) -> Any:
         """The inputs with elements dropped where `training` holds."""
-        given = self.noise_shape
-        object.__setattr__(self, "noise_shape", self._noise(inputs))
-        try:
-            return super().call(inputs, training)
-        finally:
-            object.__setattr__(self, "noise_shape", given)
+        return super().call(inputs, training)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the inputs."""
@@ -314,15 +309,11 @@ class Reshape(Layer):
 
     def call(self, inputs: Any) -> Any:
         """The inputs in the other shape."""
-        return raw.Reshape(inputs, _packed([shape_of(inputs)[0], *self.target_shape]))
+        return reshape(inputs, [shape_of(inputs)[0], *self.target_shape])
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
         return {**super().get_config(), "target_shape": self.target_shape}
-
-
-def _packed(lengths: list[Any]) -> Any:
-    return convert.to_tensor(lengths, name="shape")
 
 
 @public("keras.layers.Permute")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.building import convert, raw
+from millrace.building import raw
 from millrace.core import shapes
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
@@ -14,12 +14,14 @@ from millrace.lib.layers import constraints, penalties, settings
 from millrace.lib.layers.core import data_format_of
 from millrace.lib.layers.pooling import output_length, padding_of, sizes_of
 from millrace.lib.layers.spec import InputSpec
+from millrace.lib.math.reductions import reduce_prod
 from millrace.lib.variables import keras_initializers
 from millrace.models.keras import activations
 from millrace.models.keras.backend import networks
 from millrace.models.keras.engine.layer import Layer
 from millrace.models.keras.layers.core import weight_settings
-from millrace.ops.linalg.matmul import matmul
+from millrace.ops.array.reshape import reshape, transpose
+from millrace.ops.array.shape import shape as shape_of
 
 
 class _Local(Layer):
@@ -28,12 +30,12 @@ class _Local(Layer):
     Args:
       filters: how many channels the outputs have.
       kernel_size, strides: the window and its steps.
-      padding: "valid", or "same" with `implementation=2`.
+      padding: "valid", or "same" where `implementation` is not 1.
       data_format: the layout.
       activation, use_bias: as for `Dense`.
       kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer: of the weights.
       activity_regularizer, kernel_constraint, bias_constraint: likewise.
-      implementation: 1 computes place by place, 2 with one matrix, mostly zeros.
+      implementation: 1 computes place by place, 2 with one matrix, mostly zeros, 3 with a sparse one.
       **kwargs: as for `Layer`.
 
     Raises:
@@ -71,7 +73,7 @@ class _Local(Layer):
                 f"Invalid border mode for {type(self).__name__} (only 'valid' is supported if implementation "
                 f"is 1): {padding}"
             )
-        if implementation not in (1, 2):
+        if implementation not in (1, 2, 3):
             raise ValueError(f"Unrecognized implementation mode: {implementation}.")
         found = settings.image_data_format() if data_format is None else data_format
         self.data_format = data_format_of(found)
@@ -119,9 +121,11 @@ class _Local(Layer):
         if self.implementation == 1:
             window = int(np.prod(self.kernel_size))
             shape = [int(np.prod(self._output)), window * depth, self.filters]
-        else:
+        elif self.implementation == 2:
             shape = self._dense_shape()
             self._mask = self._dense_mask()
+        else:
+            shape = [len(self._places_of_weights())]
         self.kernel = self.add_weight(
             shape=shape,
             initializer=self.kernel_initializer,
@@ -169,14 +173,36 @@ class _Local(Layer):
                 inputs, self.kernel, self.kernel_size, self.strides, tuple(self._output), self.data_format
             )
         else:
-            whole = int(np.prod([self._depth, *self._lengths]))
-            kernel = convert.to_tensor(self._mask, self.kernel.dtype) * self.kernel
-            flat = matmul(raw.Reshape(inputs, [-1, whole]), raw.Reshape(kernel, [whole, -1]))
+            flat = reshape(inputs, [shape_of(inputs)[0], int(np.prod([self._depth, *self._lengths]))])
+            flat = self._masked_product(flat) if self.implementation == 2 else self._sparse_product(flat)
             shape = [self.filters, *self._output] if self._first else [*self._output, self.filters]
-            outputs = raw.Reshape(flat, [-1, *shape])
+            outputs = reshape(flat, [shape_of(flat)[0], *shape])
         if self.bias is not None:
             outputs = networks.bias_add(outputs, self.bias, data_format=self.data_format)
         return self.activation(outputs)
+
+    def _masked_product(self, flat: Any) -> Any:
+        kernel = self._mask.astype(self.kernel.dtype.as_numpy_dtype) * self.kernel
+        dims = shape_of(kernel)
+        rows, columns = dims[: self.rank + 1], dims[self.rank + 1 :]
+        kernel = reshape(kernel, [reduce_prod(rows), reduce_prod(columns)])
+        return raw.SparseMatMul(flat, kernel, b_is_sparse=True)
+
+    def _sparse_product(self, flat: Any) -> Any:
+        inputs, outputs = (int(np.prod([n, *ns])) for n, ns in self._ends())
+        where = self._places_of_weights()
+        return transpose(
+            raw.SparseTensorDenseMatMul(where, self.kernel, [outputs, inputs], flat, adjoint_b=True)
+        )
+
+    def _ends(self) -> tuple[Any, Any]:
+        return (self._depth, self._lengths), (self.filters, self._output)
+
+    def _places_of_weights(self) -> np.ndarray:
+        """Row (of the flat outputs) and column (of the flat inputs) of each weight, in order."""
+        whole = np.broadcast_to(self._dense_mask(), self._dense_shape())
+        rows = whole.reshape([self._depth * int(np.prod(self._lengths)), -1])
+        return np.argwhere(rows.T)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The shape of the outputs for inputs of shape `input_shape`."""

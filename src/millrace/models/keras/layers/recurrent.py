@@ -50,6 +50,8 @@ class RNN(Layer):
 
     _states: Any
 
+    _counts_steps = False  # its loop has a bound of iterations beside its condition
+
     def __init__(
         self,
         cell: Any,
@@ -292,7 +294,7 @@ class RNN(Layer):
             go_backwards=self.go_backwards,
             mask=mask,
             unroll=self.unroll,
-            input_length=length,
+            input_length=length if self._counts_steps else None,
             time_major=self.time_major,
             zero_output_for_mask=self.zero_output_for_mask,
         )
@@ -324,7 +326,7 @@ class RNN(Layer):
         elif isinstance(inputs, list) and len(inputs) == 1:
             inputs = inputs[0]
         if initial_state is None and self.stateful:
-            initial_state = [s.value() if hasattr(s, "value") else s for s in self.states]
+            initial_state = list(self.states)
         elif initial_state is None:
             initial_state = self.get_initial_state(inputs)
         found = nest.flatten(initial_state)

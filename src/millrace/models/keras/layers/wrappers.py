@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from millrace.building import raw
 from millrace.building.scopes import name_scope
 from millrace.core import nest, shapes
 from millrace.core.public import public
@@ -20,6 +19,7 @@ from millrace.models.keras.engine.layer import Layer
 from millrace.models.keras.layers.recurrent import standardized
 from millrace.ops.array.concat import concat
 from millrace.ops.array.reorder import reverse
+from millrace.ops.array.reshape import reshape
 from millrace.ops.array.shape import shape as shape_of
 
 
@@ -124,17 +124,12 @@ class TimeDistributed(Wrapper):
         dims = inputs.dims
         if dims[0] is not None:
             return self._stepwise(inputs, arguments, mask)
-        sizes = shape_of(inputs)
-        flat = raw.Reshape(
-            inputs, _packed([-1, *[sizes[i] if d is None else d for i, d in enumerate(dims) if i > 1]])
-        )
+        steps = shape_of(inputs)[1] if dims[1] is None else dims[1]
+        flat = reshape(inputs, [-1, *_lengths(inputs, 2)])
         if "mask" in self.layer._call_arguments and mask is not None:
-            rest = [shape_of(mask)[i] if d is None else d for i, d in enumerate(mask.dims) if i > 1]
-            arguments["mask"] = raw.Reshape(mask, _packed([-1, *rest]))
+            arguments["mask"] = reshape(mask, [-1, *_lengths(mask, 2)])
         found = self.layer(flat, **arguments)
-        steps = sizes[1] if dims[1] is None else dims[1]
-        inner = [shape_of(found)[i] if d is None else d for i, d in enumerate(found.dims) if i > 0]
-        outputs = raw.Reshape(found, _packed([-1, steps, *inner]))
+        outputs = reshape(found, [-1, steps, *_lengths(found, 1)])
         outputs.set_shape([None, dims[1], *found.dims[1:]])
         return outputs
 
@@ -151,29 +146,23 @@ class TimeDistributed(Wrapper):
         inner = self.layer
         if type(inner).compute_mask is Layer.compute_mask or mask is None:
             return mask
-        dims = inputs.dims
-        sizes = shape_of(inputs)
-        flat = raw.Reshape(
-            inputs, _packed([-1, *[sizes[i] if d is None else d for i, d in enumerate(dims) if i > 1]])
-        )
+        flat = reshape(inputs, [-1, *_lengths(inputs, 2)])
         flat_mask = mask
-        if mask is not None and len(mask.dims) > 2:
-            rest = [shape_of(mask)[i] for i in range(2, len(mask.dims))]
-            flat_mask = raw.Reshape(mask, _packed([-1, *rest]))
+        if len(mask.dims) > 2:
+            flat_mask = reshape(mask, [-1, *(shape_of(mask)[i] for i in range(2, len(mask.dims)))])
         found = inner.compute_mask(flat, flat_mask)
         if found is None:
-            if mask is None:
-                return None
             result = mask
             while len(result.dims) > 2:  # pyright: ignore[reportArgumentType]
                 result = reduce_any(result, axis=-1)
             return result
         rest = [shape_of(found)[i] for i in range(1, len(found.dims))]
-        return raw.Reshape(found, _packed([-1, sizes[1], *rest]))
+        return reshape(found, [-1, shape_of(inputs)[1], *rest])
 
 
-def _packed(lengths: list[Any]) -> Any:
-    return raw.Pack(lengths) if any(not isinstance(n, int) for n in lengths) else lengths
+def _lengths(tensor: Any, start: int) -> list[Any]:
+    """The lengths from an axis on, tensors where they are unknown."""
+    return [shape_of(tensor)[i] if d is None else d for i, d in enumerate(tensor.dims) if i >= start]
 
 
 @public("keras.layers.Bidirectional")
@@ -311,8 +300,8 @@ class Bidirectional(Wrapper):
         if "mask" in self.layer._call_arguments:
             arguments["mask"] = mask
         ahead, back = self._halves(inputs, initial_state, constants)
-        first = self.forward_layer.call(ahead[0], **arguments, **ahead[1])
-        second = self.backward_layer.call(back[0], **arguments, **back[1])
+        first = self.forward_layer(ahead[0], **arguments, **ahead[1])
+        second = self.backward_layer(back[0], **arguments, **back[1])
         states: list[Any] = []
         if self.return_state:
             states = [*first[1:], *second[1:]]

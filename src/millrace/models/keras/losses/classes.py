@@ -14,7 +14,7 @@ from millrace.models.keras.losses import functions, weighting
 from millrace.models.keras.losses.weighting import AUTO
 
 
-@public("keras.losses.Reduction")
+@public("keras.losses.Reduction", "compat.v2.keras.losses.Reduction", "compat.v2.losses.Reduction")
 class Reduction:
     """How the losses of the elements become one number."""
 

@@ -199,7 +199,7 @@ class ImageDataGenerator:
             "raw" for labels as they are, or None for no labels.
           batch_size, shuffle, seed, save_to_dir, save_prefix, save_format, subset: as for `flow`.
           interpolation: as for `load_img`.
-          validate_filenames: whether names that are no images are left out.
+          validate_filenames: whether names that are not images are left out.
           **kwargs: older arguments: `sort`, `drop_duplicates`, `has_ext`; accepted.
         """
         return DataFrameIterator(

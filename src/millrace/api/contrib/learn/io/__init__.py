@@ -6,7 +6,9 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.learn.feeds": "extract_pandas_data extract_pandas_labels extract_pandas_matrix",
+        "millrace.contributed.learn.generators": "generator_input_fn",
         "millrace.contributed.learn.inputs": "numpy_input_fn pandas_input_fn",
     },
-    children=("numpy_io", "pandas_io",),
+    children=("generator_io", "numpy_io", "pandas_io",),
 )

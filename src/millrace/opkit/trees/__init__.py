@@ -1,0 +1,1 @@
+"""What boosted trees are made of: ensembles, splits, quantile streams."""

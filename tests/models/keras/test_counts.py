@@ -1,0 +1,51 @@
+"""How many operations layers add, which decides the default seeds of all that follows.
+
+`counts.json`: shape of the inputs without the batch, the layer, the operations of the graph after the call,
+and after its losses have been asked for; from TensorFlow 1.15.5.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import pytest
+
+import millrace as tf
+
+_CASES = json.loads(pathlib.Path(__file__).with_name("counts.json").read_text())
+
+
+@pytest.mark.parametrize(("shape", "layer", "calls", "losses"), _CASES, ids=[case[1] for case in _CASES])
+def test_layers_add_as_many_operations_as_in_1_15(
+    shape: list[Any], layer: str, calls: int, losses: int
+) -> None:
+    tf.set_random_seed(7)
+    inputs = tf.keras.Input(shape, dtype="int32" if "Embedding" in layer else "float32")
+    made = eval(
+        layer,
+        {
+            **{name: getattr(tf.keras.layers, name) for name in dir(tf.keras.layers)},
+            "Sequential": tf.keras.Sequential,
+        },
+    )
+    made(inputs)
+    assert tf.get_seed(None)[1] == calls
+    assert made.losses is not None
+    assert tf.get_seed(None)[1] == losses
+
+
+def test_penalties_bear_the_name_of_their_variable() -> None:
+    layer = tf.keras.layers.Dense(3, kernel_regularizer="l2")
+    layer(tf.keras.Input((4,)))
+    assert [loss.name for loss in layer.losses] == ["dense/kernel/Regularizer/add:0"]
+
+
+def test_metrics_are_not_layers_of_a_model() -> None:
+    inputs = tf.keras.Input((2,))
+    model = tf.keras.Model(inputs, tf.keras.layers.Dense(1)(inputs))
+    model.compile("sgd", "mse", metrics=[tf.keras.metrics.AUC()])
+    assert not model.stateful
+    assert [w.name for w in model.weights] == ["dense/kernel:0", "dense/bias:0"]
+    assert model.predict([[1.0, 2.0]] * 5, batch_size=2).shape == (5, 1)

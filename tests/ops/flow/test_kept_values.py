@@ -1,0 +1,70 @@
+"""What branches and loops keep for gradients, where a Python function or a wait cuts the step in two."""
+
+import numpy as np
+import pytest
+
+import millrace as tf
+
+TIERS = ["interpret", pytest.param("compile", marks=pytest.mark.xla)]
+
+
+def called(x):
+    made = tf.py_func(lambda v: v, [x], tf.float32)
+    made.set_shape(x.shape)
+    return made
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_the_gradient_of_a_branch_that_calls_python(tier, monkeypatch):
+    """Of two branches one keeps nothing; the gradient takes both, and does not look at that."""
+    monkeypatch.setenv("MILLRACE_TIER", tier)
+    x, flag = tf.placeholder(tf.float32, [2]), tf.placeholder(tf.bool, [])
+    square = lambda: tf.sin(x) * tf.exp(x) + 0.0 * called(tf.stop_gradient(x))  # noqa: E731
+    y = tf.cond(flag, square, lambda: x * 2.0)
+    slope = tf.gradients(y, x)[0]
+    with tf.Session() as sess:
+        for truth in (True, False, True, False):
+            got = sess.run(slope, {x: [0.5, -1.0], flag: truth})
+            v = np.array([0.5, -1.0])
+            wanted = np.exp(v) * (np.sin(v) + np.cos(v)) if truth else np.full(2, 2.0)
+            np.testing.assert_allclose(got, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_an_array_that_a_wait_cuts_off_from_its_gradient(tier, monkeypatch):
+    monkeypatch.setenv("MILLRACE_TIER", tier)
+    x = tf.placeholder(tf.float32, [3])
+    written = tf.TensorArray(tf.float32, size=3).unstack(tf.exp(x))
+    total = tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a + written.read(i) ** 2.0), [0, 0.0])[1]
+    loss = total * called(total)
+    slope = tf.gradients(loss, x, grad_ys=called(tf.stop_gradient(total)))[0]
+    text = tf.as_string(called(total))
+    read = tf.cond(called(total) > 0.0, lambda: written.read(tf.strings.length(text) * 0 + 1), lambda: 0.0)
+    with tf.Session() as sess:
+        v = np.array([0.1, 0.2, 0.3])
+        s = np.sum(np.exp(2 * v))
+        np.testing.assert_allclose(sess.run(read, {x: v}), np.exp(0.2), rtol=1e-5)
+        np.testing.assert_allclose(sess.run(slope, {x: v}), s * s * 2 * np.exp(2 * v), rtol=1e-5)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_the_second_gradient_of_a_branch_with_a_loop(tier, monkeypatch):
+    """In the branch without the loop there is no stack, and none of zeros."""
+    monkeypatch.setenv("MILLRACE_TIER", tier)
+    x, flag = tf.placeholder(tf.float32, [2]), tf.placeholder(tf.bool, [])
+    power = lambda: tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a * x), [0, x])[1]  # noqa: E731
+    y = tf.cond(flag, power, lambda: tf.sin(x))
+    first = tf.gradients(y, x)[0]
+    second = tf.gradients(first, x)[0]
+    with tf.Session() as sess:
+        for truth in (True, False):
+            got = sess.run(second, {x: [0.5, 2.0], flag: truth})
+            v = np.array([0.5, 2.0])
+            np.testing.assert_allclose(got, 12 * v**2 if truth else -np.sin(v), rtol=1e-5)
+
+
+def test_an_operation_that_a_branch_returns_gives_the_condition():
+    flag = tf.placeholder(tf.bool, [])
+    done = tf.cond(flag, tf.no_op, tf.no_op)
+    with tf.Session() as sess:
+        assert [sess.run(done, {flag: truth}) for truth in (True, False)] == [True, False]
