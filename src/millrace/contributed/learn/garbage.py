@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import gfile
 
@@ -31,6 +32,7 @@ Strategy = Callable[[list[Path]], list[Path]]
 
 
 @public("contrib.learn.utils.gc.largest_export_versions")
+@bordered
 def largest_export_versions(n: int) -> Strategy:
     """Keeps the `n` exports of the largest versions."""
 
@@ -41,6 +43,7 @@ def largest_export_versions(n: int) -> Strategy:
 
 
 @public("contrib.learn.utils.gc.one_of_every_n_export_versions")
+@bordered
 def one_of_every_n_export_versions(n: int) -> Strategy:
     """Keeps the largest version of each range of `n`, such as 1 to n."""
 
@@ -57,6 +60,7 @@ def one_of_every_n_export_versions(n: int) -> Strategy:
 
 
 @public("contrib.learn.utils.gc.mod_export_version")
+@bordered
 def mod_export_version(n: int) -> Strategy:
     """Keeps the versions that `n` divides."""
 
@@ -67,6 +71,7 @@ def mod_export_version(n: int) -> Strategy:
 
 
 @public("contrib.learn.utils.gc.union")
+@bordered
 def union(lf: Strategy, rf: Strategy) -> Strategy:
     """Keeps what one of two strategies keeps."""
 
@@ -77,6 +82,7 @@ def union(lf: Strategy, rf: Strategy) -> Strategy:
 
 
 @public("contrib.learn.utils.gc.negation")
+@bordered
 def negation(f: Strategy) -> Strategy:
     """Keeps what a strategy does not."""
 
@@ -87,6 +93,7 @@ def negation(f: Strategy) -> Strategy:
 
 
 @public("contrib.learn.utils.gc.get_paths")
+@bordered
 def get_paths(base_dir: Any, parser: Callable[[Path], Path | None]) -> list[Path]:
     """The exports in a folder.
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from millrace.contributed.examples import mnist
 from millrace.contributed.learn.tables import Dataset, Datasets, load_csv_with_header, load_csv_without_header
+from millrace.core.border import bordered
 from millrace.core.errors import NotFoundError
 from millrace.core.public import public
 from millrace.lib.platform import gfile
@@ -30,6 +31,7 @@ def _needed(path: Any, what: str) -> Any:
 
 
 @public("contrib.learn.datasets.load_iris", "contrib.learn.datasets.base.load_iris")
+@bordered
 def load_iris(data_path: Any = None) -> Dataset:
     """Fisher's iris flowers, from a local table.
 
@@ -43,6 +45,7 @@ def load_iris(data_path: Any = None) -> Dataset:
 
 
 @public("contrib.learn.datasets.load_boston", "contrib.learn.datasets.base.load_boston")
+@bordered
 def load_boston(data_path: Any = None) -> Dataset:
     """House prices in Boston, from a local table.
 
@@ -56,6 +59,7 @@ def load_boston(data_path: Any = None) -> Dataset:
 
 
 @public("contrib.learn.datasets.text_datasets.maybe_download_dbpedia")
+@bordered
 def maybe_download_dbpedia(data_dir: Any) -> None:
     """Checks that DBpedia's two tables lie in `dbpedia_csv` of a folder.
 
@@ -72,6 +76,7 @@ DBPEDIA_URL = public("contrib.learn.datasets.text_datasets.DBPEDIA_URL")(
 
 
 @public("contrib.learn.datasets.text_datasets.load_dbpedia")
+@bordered
 def load_dbpedia(size: str = "small", test_with_fake_data: bool = False) -> Datasets:
     """DBpedia's articles by class, from `dbpedia_data` in the working directory.
 
@@ -99,6 +104,7 @@ def load_dbpedia(size: str = "small", test_with_fake_data: bool = False) -> Data
 
 
 @public("contrib.learn.datasets.base.maybe_download")
+@bordered
 def maybe_download(filename: str, work_directory: Any, source_url: str) -> str:
     """The path of a file that is there.
 
@@ -115,6 +121,7 @@ def maybe_download(filename: str, work_directory: Any, source_url: str) -> str:
 
 
 @public("contrib.learn.datasets.base.urlretrieve_with_retry")
+@bordered
 def urlretrieve_with_retry(*args: Any, **kwargs: Any) -> Any:
     """Nothing is downloaded.
 
@@ -125,6 +132,7 @@ def urlretrieve_with_retry(*args: Any, **kwargs: Any) -> Any:
 
 
 @public("contrib.learn.datasets.base.shrink_csv")
+@bordered
 def shrink_csv(filename: str, ratio: int) -> None:
     """Writes every `ratio`-th row of a table into another, whose name ends in `_small.csv`.
 
@@ -140,6 +148,7 @@ def shrink_csv(filename: str, ratio: int) -> None:
 
 
 @public("contrib.learn.datasets.base.retry")
+@bordered
 def retry(
     initial_delay: float,
     max_delay: float,
@@ -202,6 +211,7 @@ def _shuffled(parts: list[tuple[Any, Any]], labels: list[int], noise: float | No
 
 
 @public("contrib.learn.datasets.synthetic.circles")
+@bordered
 def circles(
     n_samples: int = 100,
     noise: float | None = None,
@@ -243,6 +253,7 @@ _SPIRALS: dict[str, Callable[[Any], Any]] = {
 
 
 @public("contrib.learn.datasets.synthetic.spirals")
+@bordered
 def spirals(
     n_samples: int = 100,
     noise: float | None = None,
@@ -291,6 +302,7 @@ DATASETS = public("contrib.learn.datasets.DATASETS")(
 
 
 @public("contrib.learn.datasets.make_dataset")
+@bordered
 def make_dataset(
     name: str,
     n_samples: int = 100,
@@ -315,6 +327,7 @@ def make_dataset(
 
 
 @public("contrib.learn.datasets.load_dataset")
+@bordered
 def load_dataset(name: str, size: str = "small", test_with_fake_data: bool = False) -> Any:
     """A data set from local files.
 

@@ -8,6 +8,7 @@ from collections import namedtuple
 from typing import Any
 
 from millrace.contributed.tpu.config import RunConfig, check_positive_integer
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.estimator.estimator import Estimator, arguments_of
 from millrace.models.estimator.modes import ModeKeys
@@ -156,6 +157,7 @@ def _called(call: Any) -> Any:
 
 
 @public("contrib.tpu.TPUEstimator", "estimator.tpu.TPUEstimator")
+@bordered
 class TPUEstimator(Estimator):
     """An estimator whose functions find the batch size in `params["batch_size"]`.
 

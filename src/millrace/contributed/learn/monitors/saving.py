@@ -11,6 +11,7 @@ import numpy as np
 from millrace.contributed.learn.monitors.base import BaseMonitor, EveryN
 from millrace.contributed.learn.monitors.ready import PrintTensor
 from millrace.core import protos
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -32,6 +33,7 @@ def _values_by_tag(summary: Any) -> Any:
 
 
 @public("contrib.learn.monitors.NanLoss")
+@bordered
 class NanLoss(EveryN):
     """Ends a training, or fails, when the loss is not a number.
 
@@ -68,6 +70,7 @@ class NanLoss(EveryN):
 
 
 @public("contrib.learn.monitors.LoggingTrainable")
+@bordered
 class LoggingTrainable(EveryN):
     """Writes the values of trainable variables into the log.
 
@@ -96,6 +99,7 @@ class LoggingTrainable(EveryN):
 
 
 @public("contrib.learn.monitors.SummarySaver")
+@bordered
 class SummarySaver(EveryN):
     """Writes summaries into an event file.
 
@@ -142,6 +146,7 @@ class SummarySaver(EveryN):
 
 
 @public("contrib.learn.monitors.StepCounter")
+@bordered
 class StepCounter(EveryN):
     """Writes steps per second into an event file.
 
@@ -174,6 +179,7 @@ class StepCounter(EveryN):
 
 
 @public("contrib.learn.monitors.CheckpointSaver")
+@bordered
 class CheckpointSaver(BaseMonitor):
     """Saves checkpoints.
 
@@ -252,6 +258,7 @@ class CheckpointSaver(BaseMonitor):
 
 
 @public("contrib.learn.monitors.GraphDump")
+@bordered
 class GraphDump(BaseMonitor):
     """Keeps the values of all tensors of each step.
 
@@ -310,6 +317,7 @@ class GraphDump(BaseMonitor):
 
 
 @public("contrib.learn.monitors.get_default_monitors")
+@bordered
 def get_default_monitors(
     loss_op: Any = None,
     summary_op: Any = None,
