@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from millrace.core import filesystems, protos
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.scoped_names import is_in_scope, out_of_scope
 from millrace.core.version import GIT_VERSION, VERSION
@@ -28,6 +29,7 @@ _FLOW = (GraphKeys.COND_CONTEXT, GraphKeys.WHILE_CONTEXT)
 
 
 @public("train.export_meta_graph", "python.training.saver.export_meta_graph")
+@bordered
 def export_meta_graph(
     filename: str | None = None,
     meta_info_def: Any = None,
@@ -153,12 +155,31 @@ def _other_savers(graph: Graph, source: Any, saver_def: Any) -> set[str]:
     return {node.name for node in source.node if any(node.name.startswith(scope + "/") for scope in others)}
 
 
+@public("contrib.util.ops_used_by_graph_def")
+@bordered
+def ops_used_by_graph_def(graph_def: Any) -> list[str]:
+    """The types of the operations of a GraphDef and of its functions, but for the functions themselves."""
+    functions = graph_def.library.function
+    nodes = [*graph_def.node, *[node for function in functions for node in function.node_def]]
+    return sorted({node.op for node in nodes} - {function.signature.name for function in functions})
+
+
+@public("contrib.util.stripped_op_list_for_graph")
+@bordered
+def stripped_op_list_for_graph(graph_def: Any) -> Any:
+    """The definitions of the operation types that a GraphDef uses, an `OpList`.
+
+    Raises:
+      ValueError: a type is unknown.
+    """
+    return protos.OpList(op=[op_def(lookup(name)) for name in ops_used_by_graph_def(graph_def)])
+
+
 def _write_info(meta: Any, strip_default_attrs: bool) -> None:
     info = meta.meta_info_def
     functions = [node for function in meta.graph_def.library.function for node in function.node_def]
     nodes = [*meta.graph_def.node, *functions]
-    defined = {function.signature.name for function in meta.graph_def.library.function}
-    opdefs = {name: lookup(name) for name in sorted({node.op for node in nodes} - defined)}
+    opdefs = {name: lookup(name) for name in ops_used_by_graph_def(meta.graph_def)}
     if not info.HasField("stripped_op_list"):
         info.stripped_op_list.op.extend(op_def(opdef) for opdef in opdefs.values())
     if strip_default_attrs:

@@ -109,3 +109,22 @@ def test_names():
         assert tf.tensordot(x, y, 1).name == "Tensordot:0"
         assert tf.einsum("ij,jk->ik", x, y).name == "einsum/MatMul:0"
         assert tf.einsum("ij,jk->ik", x, y, name="e").name == "e/MatMul:0"
+
+
+def test_einsum_of_unknown_lengths_adds_as_many_operations_as_in_1_15() -> None:
+    counts = []
+    for equation, shapes in (
+        ("ijk,kl->ijl", [(None, 6, 4), (4, 4)]),
+        ("bij,bjk->bik", [(None, 3, 4), (None, 4, 5)]),
+        ("bhqd,bhkd->bhqk", [(None, 2, 3, 4), (None, 2, 5, 4)]),
+        ("BFND,NDH->BFH", [(None, None, 2, 3), (2, 3, 6)]),
+    ):
+        with tf.Graph().as_default() as graph:
+            found = tf.einsum(equation, *[tf.placeholder(tf.float32, s) for s in shapes])
+            counts.append((len(graph.get_operations()), found.shape.as_list()))
+    assert counts == [
+        (19, [None, 6, 4]),
+        (25, [None, 3, 5]),
+        (30, [None, 2, 3, 5]),
+        (27, [None, None, 6]),
+    ]

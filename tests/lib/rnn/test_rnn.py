@@ -124,3 +124,26 @@ def test_what_is_wrong_is_said() -> None:
         tf.nn.rnn_cell.MultiRNNCell([])
     with pytest.raises(ValueError, match="between 0 and 1"):
         tf.nn.rnn_cell.DropoutWrapper(cell, input_keep_prob=1.5)
+
+
+def test_raw_rnn_ends_all_rows_at_once_where_the_loop_function_says_so_with_a_scalar() -> None:
+    cell = tf.nn.rnn_cell.GRUCell(3)
+    rows = tf.TensorArray(tf.float32, 4).unstack(tf.ones([4, 2, 3]))
+
+    def step(time, output, state, loop_state):
+        done = time >= 4
+        state = cell.zero_state(2, tf.float32) if output is None else state
+        return (
+            done,
+            tf.cond(done, lambda: tf.zeros([2, 3]), lambda: rows.read(time)),
+            state,
+            output,
+            loop_state,
+        )
+
+    outputs, last, _ = tf.nn.raw_rnn(cell, step)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        found, state = sess.run([outputs.stack(), last])
+    assert found.shape == (4, 2, 3)
+    np.testing.assert_array_equal(found[-1], state)

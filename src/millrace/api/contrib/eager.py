@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.autodiff.tape": "GradientTape",
+        "millrace.contributed.checkpoint.containers": "Checkpointable",
         "millrace.contributed.eager.gradients": "gradients_function implicit_gradients implicit_value_and_gradients value_and_gradients_function",
         "millrace.contributed.eager.modes": "ASYNC DEVICE_PLACEMENT_EXPLICIT DEVICE_PLACEMENT_SILENT DEVICE_PLACEMENT_WARN ExecutionCallback SYNC add_execution_callback async_clear_error async_wait clear_execution_callbacks errstate execution_mode inf_callback inf_nan_callback make_template nan_callback run run_all_tests_in_graph_and_eager_modes run_test_in_graph_and_eager_modes set_execution_mode set_server_def seterr",
         "millrace.contributed.eager.objects": "Iterator=DatasetIterator Network Saver Sequential Variable get_optimizer_variables restore_network_checkpoint restore_variables_on_create save_network_checkpoint",

@@ -9,6 +9,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.training.bucketing": "bucket bucket_by_sequence_length",
         "millrace.contributed.training.hparams": "HParams parse_values",
         "millrace.contributed.training.loops": "SummaryAtEndHook evaluate_repeatedly train",
+        "millrace.contributed.training.norms": "clip_gradient_norms_fn",
         "millrace.contributed.training.resampling": "GreedyLoadBalancingStrategy RandomStrategy byte_size_load_fn resample_at_rate weighted_resample",
         "millrace.contributed.training.sampling": "rejection_sample stratified_sample",
         "millrace.contributed.training.sequence_queueing": "NextQueuedSequenceBatch SequenceQueueingStateSaver batch_sequences_with_states",

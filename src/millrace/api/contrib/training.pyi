@@ -6,6 +6,7 @@ from millrace.contributed.training.hparams import parse_values as parse_values
 from millrace.contributed.training.loops import SummaryAtEndHook as SummaryAtEndHook
 from millrace.contributed.training.loops import evaluate_repeatedly as evaluate_repeatedly
 from millrace.contributed.training.loops import train as train
+from millrace.contributed.training.norms import clip_gradient_norms_fn as clip_gradient_norms_fn
 from millrace.contributed.training.resampling import GreedyLoadBalancingStrategy as GreedyLoadBalancingStrategy
 from millrace.contributed.training.resampling import RandomStrategy as RandomStrategy
 from millrace.contributed.training.resampling import byte_size_load_fn as byte_size_load_fn
@@ -43,6 +44,7 @@ __all__ = [
     "byte_size_load_fn",
     "checkpoints_iterator",
     "clip_gradient_norms",
+    "clip_gradient_norms_fn",
     "create_train_op",
     "evaluate_once",
     "evaluate_repeatedly",

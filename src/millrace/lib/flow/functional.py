@@ -158,7 +158,7 @@ def scan(
     with name_scope(name, "scan", [e for e in nest.flatten(elems) if isinstance(e, Tensor)]):
         tensors, count = _elements(elems, "scan")
         arrays = _rows(tensors, count)
-        first, begin, structure = _first_value(arrays, elems, initializer, reverse, count, int)
+        first, begin, structure = _first_value(arrays, elems, initializer, reverse, count)
         results = [
             TensorArray(
                 v.dtype, size=count, element_shape=v.shape if infer_shape else None, infer_shape=infer_shape
@@ -196,15 +196,14 @@ def _first_value(
     initializer: Any,
     reverse: bool,
     count: Any,
-    begin: Callable[[int], Any],
 ) -> tuple[list[Tensor], Any, Any]:
     """The accumulated value to start with, the row to go on with, and how values nest."""
     if initializer is not None:
         first = [convert.convert_to_tensor(v) for v in nest.flatten(initializer)]
-        return first, (count - 1 if reverse else begin(0)), initializer
+        return first, (count - 1 if reverse else 0), initializer
     at = count - 1 if reverse else 0
     first = [a.read(at) for a in arrays]
-    return first, (at - 1 if reverse else begin(1)), elems
+    return first, (at - 1 if reverse else 1), elems
 
 
 def _constant(number: int) -> Tensor:
@@ -224,15 +223,22 @@ def _fold(
     with name_scope(name, who, [e for e in nest.flatten(elems) if isinstance(e, Tensor)]):
         tensors, count = _elements(elems, who)
         arrays = _rows(tensors, count)
-        first, begin, structure = _first_value(arrays, elems, initializer, reverse, count, _constant)
+        if initializer is not None:
+            first = [convert.convert_to_tensor(v) for v in nest.flatten(initializer)]
+            structure, begin = initializer, (count if reverse else _constant(0))
+        else:
+            at = count - 1 if reverse else 0
+            first = [a.read(at) for a in arrays]
+            structure, begin = elems, (at if reverse else _constant(1))
 
         def step(i: Any, values: list[Any]) -> Any:
+            i = i - 1 if reverse else i
             row = nest.pack_sequence_as(elems, [a.read(i) for a in arrays])
             value = fn(nest.pack_sequence_as(structure, values), row)
             nest.assert_same_structure(structure, value)
-            return [i - 1 if reverse else i + 1, nest.flatten(value)]
+            return [i if reverse else i + 1, nest.flatten(value)]
 
-        test = (lambda i, _: i >= 0) if reverse else (lambda i, _: i < count)
+        test = (lambda i, _: i > 0) if reverse else (lambda i, _: i < count)
         _, after = limited_loop(test, step, [begin, first], count, *options, _limit(reverse))
         return nest.pack_sequence_as(structure, after)
 

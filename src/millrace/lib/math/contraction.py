@@ -19,7 +19,7 @@ from millrace.lib.math.reductions import reduce_prod, reduce_sum
 from millrace.opkit.rules.axes import from_the_front, joined, others
 from millrace.ops.array.concat import concat, stack
 from millrace.ops.array.gather import gather
-from millrace.ops.array.reshape import transpose
+from millrace.ops.array.reshape import reshape, transpose
 from millrace.ops.array.shape import shape
 from millrace.ops.linalg.matmul import matmul
 from millrace.ops.linalg.products import trace
@@ -241,7 +241,15 @@ def _folded(x: Tensor, lengths: list[Length]) -> Tensor:
     wanted = [n if isinstance(n, int) else None for n in lengths]
     if x.dims is not None and None not in x.dims and list(x.dims) == wanted:
         return x
-    return _reshape(x, lengths)
+    return reshape(x, lengths)
+
+
+def _running_product(lengths: list[Length]) -> Length:
+    """The product, one length after the other: each unknown one adds operations."""
+    found: Length = 1
+    for n in lengths:
+        found = found * n
+    return found
 
 
 def _contract(x: Tensor, x_labels: str, y: Tensor, y_labels: str, summed: set[str]) -> tuple[Tensor, str]:
@@ -260,12 +268,12 @@ def _contract(x: Tensor, x_labels: str, y: Tensor, y_labels: str, summed: set[st
         for _ in own_x:
             y = raw.ExpandDims(y, len(both))
         return raw.Mul(x, y), labels
-    x_lengths, y_lengths = _lengths(x), _lengths(y)
-    front = x_lengths[: len(both)]
-    rows, columns = x_lengths[len(both) : len(both) + len(own_x)], y_lengths[len(both) + len(over) :]
-    inner = _product(x_lengths[len(both) + len(own_x) :])
-    x = _folded(x, [*front, _product(rows), inner])
-    y = _folded(y, [*front, inner, _product(columns)])
+    lengths = _lengths(x)
+    front, rows = lengths[: len(both)], lengths[len(both) : len(both) + len(own_x)]
+    x = _folded(x, [*front, _running_product(rows), _running_product(lengths[len(both) + len(own_x) :])])
+    lengths = _lengths(y)
+    inner, columns = lengths[len(both) : len(both) + len(over)], lengths[len(both) + len(over) :]
+    y = _folded(y, [*lengths[: len(both)], _running_product(inner), _running_product(columns)])
     return _folded(matmul(x, y), [*front, *rows, *columns]), labels
 
 

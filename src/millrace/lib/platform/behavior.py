@@ -95,7 +95,7 @@ def enable_v2_tensorshape() -> None:
     raise _refused("A TensorShape of plain ints", "use shape.as_list()")
 
 
-@public("load_op_library", "load_library", "load_file_system_library")
+@public("load_op_library", "load_library", "load_file_system_library", "contrib.util.loader.load_op_library")
 def load_op_library(library_filename: str) -> None:
     """Refused: compiled extensions are built against TensorFlow's own binaries.
 

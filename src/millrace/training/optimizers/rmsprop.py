@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building import convert
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.training.optimizers.fused import FusedOptimizer
 from millrace.training.optimizers.optimizer import Optimizer
 
 
 @public("train.RMSPropOptimizer", "python.training.rmsprop.RMSPropOptimizer")
+@bordered
 class RMSPropOptimizer(FusedOptimizer, Optimizer):
     """ms averages gradient²; var -= momentum of learning_rate * gradient / sqrt(ms + epsilon).
 
@@ -61,9 +63,11 @@ class RMSPropOptimizer(FusedOptimizer, Optimizer):
     def _rule(self) -> str:
         return "CenteredRMSProp" if self._centered else "RMSProp"
 
+    _first_mean_square = 1.0
+
     def _create_slots(self, var_list: list[Any]) -> None:
         for var in var_list:
-            self._constant_slot(var, 1.0, "rms", self._name)
+            self._constant_slot(var, self._first_mean_square, "rms", self._name)
             if self._centered:
                 self._constant_slot(var, 0.0, "mg", self._name)
             self._zeros_slot(var, "momentum", self._name)

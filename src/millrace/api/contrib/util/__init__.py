@@ -8,5 +8,7 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.building.static": "constant_value",
         "millrace.exchange.tensor_messages": "make_ndarray make_tensor_proto",
+        "millrace.saver.meta_graph": "ops_used_by_graph_def stripped_op_list_for_graph",
     },
+    children=("loader",),
 )

@@ -2,9 +2,15 @@
 from millrace.building.static import constant_value as constant_value
 from millrace.exchange.tensor_messages import make_ndarray as make_ndarray
 from millrace.exchange.tensor_messages import make_tensor_proto as make_tensor_proto
+from millrace.saver.meta_graph import ops_used_by_graph_def as ops_used_by_graph_def
+from millrace.saver.meta_graph import stripped_op_list_for_graph as stripped_op_list_for_graph
+from millrace.api.contrib.util import loader as loader
 
 __all__ = [
     "constant_value",
+    "loader",
     "make_ndarray",
     "make_tensor_proto",
+    "ops_used_by_graph_def",
+    "stripped_op_list_for_graph",
 ]

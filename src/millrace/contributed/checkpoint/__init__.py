@@ -1,0 +1,1 @@
+"""`tf.contrib.checkpoint`: containers and states for checkpoints of objects."""

@@ -1,0 +1,1 @@
+"""`tf.contrib.copy_graph`: copies variables and operations into other graphs."""

@@ -1,0 +1,1 @@
+"""`tf.contrib.optimizer_v2`: optimizers as the second draft of their interface spells them."""

@@ -1,0 +1,44 @@
+"""Containers in checkpoints of objects."""
+
+import pytest
+
+import millrace as tf
+
+C = tf.contrib.checkpoint
+
+
+def test_containers_are_saved_and_restored(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as session:
+        a, b, c = (tf.Variable(float(i), name=f"v{i}") for i in range(3))
+        names = C.UniqueNameTracker()
+        assert names.track(c, "x") is c
+        root = tf.train.Checkpoint(list=C.List([a]), map=C.Mapping(key=b), names=names)
+        session.run(tf.global_variables_initializer())
+        path = root.save(str(tmp_path / "ckpt"), session=session)
+        keys = [name for name, _ in tf.train.list_variables(path)]
+        for part in ("list/0/", "map/key/", "names/x/"):
+            assert any(name.startswith(part) for name in keys)
+        assert len(C.object_metadata(path).nodes) >= 7
+        assert C.dot_graph_from_checkpoint(path).startswith('digraph {\n  N_0 [label="root"];')
+        assert a in C.list_objects(root)
+        session.run(a.assign(9.0))
+        root.restore(path).run_restore_ops(session)
+        assert session.run(a) == 0
+        assert root.list.variables == [a]
+
+
+def test_refusals(tmp_path):
+    found = C.Mapping()
+    with pytest.raises(TypeError, match="string keys"):
+        found[1] = 2
+    found["a"] = 1
+    with pytest.raises(ValueError, match="append-only"):
+        found["a"] = 2
+    with pytest.raises(ValueError, match="trackable"):
+        C.UniqueNameTracker().track(1, "x")
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.Variable(1.0)
+        session.run(tf.global_variables_initializer())
+        path = tf.train.Saver().save(session, str(tmp_path / "plain"))
+    with pytest.raises(ValueError, match="graph of objects"):
+        C.object_metadata(path)
