@@ -17,7 +17,6 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
 from millrace.lib.image.adjust import convert_image_dtype
 from millrace.lib.math.reductions import reduce_all
-from millrace.lib.nn.convolution import depthwise_conv2d
 from millrace.opkit.rules.idioms import all_axes
 from millrace.ops.array.concat import concat, stack, unstack
 from millrace.ops.array.constant import constant, identity, zeros
@@ -29,6 +28,7 @@ from millrace.ops.array.tile import tile
 from millrace.ops.math.cast import cast
 from millrace.ops.math.comparison import equal, greater_equal
 
+_OF_A_DEPTHWISE_CONVOLUTION = 2  # the shape and the dilation beside the operation
 _MSSSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
@@ -107,7 +107,8 @@ def sobel_edges(image: Any) -> Tensor:
     pair = constant(np.stack([down, down.T], axis=-1)[:, :, None, :])
     kernel = tile(pair, [1, 1, whole[3], 1], name="sobel_filters")
     padded = raw.MirrorPad(image, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="REFLECT")
-    edges = depthwise_conv2d(padded, kernel, [1, 1, 1, 1], "VALID")
+    edges = raw.DepthwiseConv2dNative(padded, kernel, strides=[1, 1, 1, 1], padding="VALID", name="depthwise")
+    edges.graph.count(_OF_A_DEPTHWISE_CONVOLUTION)
     result = reshape(edges, concat([whole, [2]], 0))
     result.set_shape([*(image.dims or [None] * 4), 2])
     return result
