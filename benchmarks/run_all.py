@@ -36,6 +36,11 @@ TRAINING = (
 )
 SEQUENCES = ("attention_training", "beam_search")
 INPUT = ("pictures", "texts")
+FURTHER = (
+    *("residual", "separable", "word_convolutions", "unrolled_characters", "scanned_states", "variational"),
+    *("adversarial", "convolutional_autoencoder", "q_learning", "actor_critic", "factors", "wide_and_deep"),
+    *("graph_convolutions", "connected", "both_directions"),
+)
 PROGRAMS = {
     "import": ["import_time.py"],
     "tiny": ["tiny.py"],
@@ -44,6 +49,7 @@ PROGRAMS = {
     **{name: ["training.py", name] for name in TRAINING},
     **{name: ["sequences.py", name] for name in SEQUENCES},
     **{name: ["input.py", name] for name in INPUT},
+    **{name: ["further.py", name] for name in FURTHER},
     "canned": ["canned.py"],
     "growth": ["growth.py"],
 }

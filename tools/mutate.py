@@ -10,10 +10,11 @@ seconds of them. So a survivor may yet be killed by a slower test elsewhere, and
 survived. Each runs in a fork of a process that has imported whatever does not depend on the changed file.
 
 Left out, since they do not change behaviour: whatever stands in annotations, in the first argument of `cast`
-or under `if TYPE_CHECKING`; `==` made `is`, which means the same for small numbers, types and interned
-strings; `@overload` and `@public` removed, which tools read; `strict` of `zip`, which asserts what holds by
-construction. `session/export.py` and `devices.py` speak to JAX and are tested by tests that compile. By hand,
-not in `.ci/run`.
+or under `if TYPE_CHECKING`; `==` made `is` and `is` made `==`, which mean the same for small numbers, types,
+interned strings and for what has no equality but identity (operations, tensors, graphs, bodies); `@overload`
+and `@public` removed, which tools read; `strict` of `zip`, which asserts what holds by construction.
+`session/export.py` and `devices.py` speak to JAX and are tested by tests that compile. By hand, not in
+`.ci/run`.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ TESTS = ("runtime", "session", "graph", "building")
 BESIDE = ("datasets", "exchange", "lib/variables/test_graph_functions.py", "test_hook_names.py")
 # Whole programs and measurements of growth: slow, and not what pins a line.
 IGNORED = ("runtime/test_growth.py", "runtime/test_fuzzed_programs.py", "runtime/xla")
-_NOTHING = ("Eq_Is", "NotEq_IsNot", "Variable")
+_NOTHING = ("Eq_Is", "NotEq_IsNot", "Is_Eq", "IsNot_NotEq", "Variable")
 _MEMORY = 16 << 30
 
 

@@ -123,6 +123,21 @@ def test_long_plans_are_cut_into_functions(count: int) -> None:
     assert found_step is not None and found_step[0].op is fails.op
 
 
+def test_many_variables_are_read_and_written_in_more_than_one_function() -> None:
+    count = 2 * interpret._CHUNK + 3
+    handles = [tf.raw_ops.VarHandleOp(dtype=tf.int32, shape=[], shared_name=f"v{k}") for k in range(count)]
+    writes = [
+        tf.raw_ops.AssignVariableOp(resource=handle, value=tf.constant(k, tf.int32))
+        for k, handle in enumerate(handles)
+    ]
+    reads = [tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.int32) for handle in handles]
+    with tf.Session() as sess:
+        with pytest.raises(tf.errors.FailedPreconditionError, match="VarHandleOp"):
+            sess.run(reads)
+        sess.run(writes)
+        assert sess.run(reads) == list(range(count))
+
+
 def test_large_values_are_forgotten_after_their_last_use() -> None:
     alive: list[int] = []
 

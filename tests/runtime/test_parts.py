@@ -280,3 +280,14 @@ def test_a_step_that_succeeds_keeps_what_each_part_wrote() -> None:
         metadata = tf.RunMetadata()
         options = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
         assert sess.run([first, item, second, v], options=options, run_metadata=metadata) == [8, 5, 13, 13]
+
+
+def test_effects_that_were_created_before_a_wait_come_before_it(tmp_path):
+    queue = tf.FIFOQueue(1, [tf.int32], [[]])
+    before = tf.print("before", output_stream=f"file://{tmp_path}/said")
+    taken = queue.dequeue()
+    after = tf.print("after", output_stream=f"file://{tmp_path}/said")
+    options = tf.RunOptions(timeout_in_ms=300)
+    with tf.Session() as sess, pytest.raises(tf.errors.DeadlineExceededError):
+        sess.run([after, taken, before], options=options)
+    assert (tmp_path / "said").read_text() == "before\n"

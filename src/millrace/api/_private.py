@@ -492,6 +492,10 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.framework.type_spec": {
         "BatchableTypeSpec": "millrace.datasets.specs:BatchableTypeSpec",
     },
+    "python.keras.applications.imagenet_utils": {
+        "decode_predictions": "millrace.models.keras.applications.images:decode_predictions",
+        "preprocess_input": "millrace.models.keras.applications.images:preprocess_input",
+    },
     "python.keras.backend": {
         "get_graph": "millrace.models.keras.backend.session:get_default_graph",
     },

@@ -25,8 +25,8 @@ _TUPLE: type = tuple
 
 
 def create(opdef: OpDef, *inputs: Tensor | list[Tensor], name: str | None = None, **attrs: Any) -> Operation:
-    """Appends one operation whose inputs are tensors, in the graph of its
-    inputs or, without inputs, in the default graph.
+    """Appends one operation whose inputs are tensors, in the graph of its inputs or, without inputs, in
+    the default graph.
 
     Args:
       opdef: a type that takes no tensor, or plain tensors and lists of one dtype.

@@ -7,6 +7,7 @@ from typing import Any
 
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.core import dtypes, shapes
+from millrace.core.border import bordered
 from millrace.core.dtypes import DType
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
@@ -25,6 +26,7 @@ def _joined_shape(one: TensorShape, other: TensorShape) -> TensorShape:
 
 
 @public("RaggedTensorSpec")
+@bordered
 class RaggedTensorSpec(BatchableTypeSpec):
     """The static shape, dtype and number of ragged dimensions of a ragged tensor.
 
@@ -165,6 +167,7 @@ class RaggedTensorSpec(BatchableTypeSpec):
 
 
 @public("IndexedSlicesSpec")
+@bordered
 class IndexedSlicesSpec(TypeSpec):
     """The dense shape and dtype of rows of a tensor.
 
@@ -258,6 +261,7 @@ class IndexedSlicesSpec(TypeSpec):
 
 
 @public("TensorArraySpec")
+@bordered
 class TensorArraySpec(TypeSpec):
     """The elements' static shape and dtype of a TensorArray.
 
@@ -330,12 +334,14 @@ specs.register(TensorArray, TensorArraySpec.from_value)
 
 
 @public("data.experimental.RaggedTensorStructure")
+@bordered
 def ragged_tensor_structure(dtype: Any, shape: Any, ragged_rank: int) -> RaggedTensorSpec:
     """The `RaggedTensorSpec` of a dtype, shape and number of ragged dimensions, under its old name."""
     return RaggedTensorSpec(shape, dtype, ragged_rank)
 
 
 @public("data.experimental.TensorArrayStructure")
+@bordered
 def tensor_array_structure(
     dtype: Any, element_shape: Any, dynamic_size: bool, infer_shape: bool
 ) -> TensorArraySpec:

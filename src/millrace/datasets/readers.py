@@ -8,6 +8,7 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.datasets.base import DatasetBase
 from millrace.datasets.dataset import Dataset
@@ -61,6 +62,7 @@ class _Reader(Dataset):
 
 
 @public("data.TextLineDataset", "contrib.data.TextLineDataset")
+@bordered
 class TextLineDataset(_Reader):
     """The lines of text files.
 
@@ -88,6 +90,7 @@ class TextLineDataset(_Reader):
 
 
 @public("data.TFRecordDataset", "contrib.data.TFRecordDataset")
+@bordered
 class TFRecordDataset(_Reader):
     """The records of TFRecord files.
 
@@ -115,6 +118,7 @@ class TFRecordDataset(_Reader):
 
 
 @public("data.FixedLengthRecordDataset", "contrib.data.FixedLengthRecordDataset")
+@bordered
 class FixedLengthRecordDataset(_Reader):
     """Pieces of one length of files.
 

@@ -12,6 +12,7 @@ import numpy as np
 from millrace.building import convert, raw
 from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.core import dtypes, shapes
+from millrace.core.border import bordered
 from millrace.core.dtypes import DType
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
@@ -141,6 +142,7 @@ class BatchableTypeSpec(TypeSpec):
 
 
 @public("TensorSpec", "contrib.framework.TensorSpec", "contrib.eager.TensorSpec")
+@bordered
 class TensorSpec(TypeSpec):
     """The shape and dtype of a tensor.
 
@@ -279,6 +281,7 @@ class TensorSpec(TypeSpec):
 
 
 @public("contrib.framework.BoundedTensorSpec")
+@bordered
 class BoundedTensorSpec(TensorSpec):
     """A TensorSpec whose values lie between bounds.
 
@@ -320,6 +323,7 @@ class BoundedTensorSpec(TensorSpec):
 
 
 @public("SparseTensorSpec")
+@bordered
 class SparseTensorSpec(TypeSpec):
     """The dense shape and dtype of a sparse tensor.
 
@@ -464,12 +468,14 @@ def spec_of(value: Any) -> TypeSpec:
 
 
 @public("data.experimental.TensorStructure", "contrib.data.TensorStructure")
+@bordered
 def tensor_structure(dtype: Any, shape: Any) -> TensorSpec:
     """The `TensorSpec` of a shape and dtype, under its old name."""
     return TensorSpec(shape, dtype)
 
 
 @public("data.experimental.SparseTensorStructure", "contrib.data.SparseTensorStructure")
+@bordered
 def sparse_tensor_structure(dtype: Any, shape: Any) -> SparseTensorSpec:
     """The `SparseTensorSpec` of a shape and dtype, under its old name."""
     return SparseTensorSpec(shape, dtype)

@@ -1,8 +1,7 @@
 """Functions of datasets as functions in the library of a GraphDef, and back.
 
-These are TensorFlow's own FunctionDefs: what a function captured are its last arguments, and the operation
-that
-uses it lists the captured tensors among its inputs.
+These are TensorFlow's own FunctionDefs: what a function captured are its last arguments, and the
+operation that uses it lists the captured tensors among its inputs.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from typing import Any
 
 from millrace.core.public import public
 
+_KINDS = ("CPU", "GPU", "TPU")
+
 
 @public("DeviceSpec")
 @dataclass(unsafe_hash=True)
@@ -27,6 +29,10 @@ class DeviceSpec:
     task: int | None = None
     device_type: str | None = None
     device_index: int | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.device_type, str) and self.device_type.upper() in _KINDS:
+            self.device_type = self.device_type.upper()
 
     @staticmethod
     def from_string(spec: str) -> DeviceSpec:

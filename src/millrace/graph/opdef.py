@@ -74,8 +74,7 @@ class OpDef:
       bind: `(dims, values, attrs) -> NumPy function of the inputs | None`; an optional shortcut of the
         interpreter.
       forward: the number of the input that the operation merely passes on, or `(dims, values, attrs) ->
-        number | None`
-        where that depends on what is known: the planner then drops the operation.
+        number | None` where that depends on what is known: the planner then drops the operation.
       static: inputs whose values the shape rule reads and the planner folds; they reach the shape rule as
         `Known`.
       traced: `(dims, values, attrs) -> bool`: whether `xla` can also take `static` inputs whose values are

@@ -1,9 +1,9 @@
 """Functions of datasets, planned once and called for each element.
 
-A function is planned like the body of a loop, for the static shapes of its arguments, and becomes one Python
-function. Variables that it captured live in the session's store; what its own operations remember (the
-state of
-a random generator) belongs to one start, as in TensorFlow: each iterator starts its functions anew.
+A function is planned like the body of a loop, for the static shapes of its arguments, and becomes one
+Python function. Variables that it captured live in the session's store; what its own operations remember
+(the state of a random generator) belongs to one start, as in TensorFlow: each iterator starts its
+functions anew.
 """
 
 from __future__ import annotations

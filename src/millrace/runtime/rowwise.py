@@ -1,9 +1,8 @@
 """Functions of single elements, called for a whole batch at once.
 
-A map before a batch may be computed after it where every row comes out as it would by itself, to the bit, and
-nothing can fail: where the function is arithmetic, comparison, conversion and one-hot encoding of elements
-whose
-shapes are known.
+A map before a batch may be computed after it where every row comes out as it would by itself, to the
+bit, and nothing can fail: where the function is arithmetic, comparison, conversion and one-hot encoding
+of elements whose shapes are known.
 """
 
 from __future__ import annotations

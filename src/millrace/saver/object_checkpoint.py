@@ -9,6 +9,7 @@ from typing import Any
 from millrace.building import raw
 from millrace.building.scopes import device, init_scope
 from millrace.core import dtypes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.drawing import cards
 from millrace.graph.defaults import get_default_session
@@ -32,6 +33,7 @@ def _session(session: Any) -> Any:
 
 
 @public("train.Checkpoint", "contrib.eager.Checkpoint")
+@bordered
 class Checkpoint:
     """A group of objects that are saved and restored together.
 

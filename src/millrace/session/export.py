@@ -28,8 +28,7 @@ class Exported:
     Attributes:
       feeds: the names of the feeds, in order.
       variables: name -> array, as the session held them at the time of the export. Counters of random
-      operations
-        and the like are among them.
+        operations and the like are among them.
     """
 
     def __init__(self, fetch_plan: FetchPlan, feeds: FeedPlan, aliases: Sequence[Any], session: Any) -> None:

@@ -184,9 +184,8 @@ class BaseSession:
         """Computes `fetches`, all at once, and what they need; nothing else runs.
 
         Args:
-          fetches: tensors, operations, variables, names of them, or lists, tuples, named tuples, dicts and
-          attrs
-            objects of those, nested at will.
+          fetches: tensors, operations, variables, names of them, or lists, tuples, named tuples, dicts
+            and attrs objects of those, nested at will.
           feed_dict: tensor (or its name) -> value to use in its place: numbers, lists, arrays of any castable
             dtype. A tuple of tensors may be a key for a tuple of values.
           options: a `RunOptions`: trace level, timeout.
@@ -198,7 +197,8 @@ class BaseSession:
         Raises:
           RuntimeError: the session is closed, or its graph is empty.
           TypeError, ValueError: a fetch or feed is of a wrong kind, unknown, from another graph, or
-          misshapen. tf.errors.OpError: an operation failed; no variable has changed.
+            misshapen.
+          tf.errors.OpError: an operation failed; no variable has changed.
         """
         if self._closed:
             raise RuntimeError("Attempted to use a closed Session.")
@@ -442,9 +442,8 @@ class BaseSession:
           feed_dict: some of the feeds set up, not fed before.
 
         Raises:
-          InvalidArgumentError: the handle is unknown or used up; a fetch or feed was not set up, comes again,
-          or
-            depends on what is not fed yet.
+          InvalidArgumentError: the handle is unknown or used up; a fetch or feed was not set up, comes
+          again, or depends on what is not fed yet.
         """
         if self._closed:
             raise RuntimeError("Attempted to use a closed Session.")

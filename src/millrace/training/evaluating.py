@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from millrace.core import dtypes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -20,6 +21,7 @@ from millrace.training.sessions.scaffold import ChiefSessionCreator
 
 
 @public("contrib.training.get_or_create_eval_step")
+@bordered
 def get_or_create_eval_step() -> Any:
     """The variable that counts evaluations, made where there is none.
 
@@ -43,6 +45,7 @@ def get_or_create_eval_step() -> Any:
 
 
 @public("contrib.training.StopAfterNEvalsHook")
+@bordered
 class StopAfterNEvalsHook(SessionRunHook):
     """Asks for a stop after some evaluations.
 
@@ -110,6 +113,7 @@ def evaluated(
 
 
 @public("contrib.training.evaluate_once")
+@bordered
 def evaluate_once(
     checkpoint_path: Any,
     master: str = "",

@@ -68,3 +68,39 @@ def test_an_operation_that_a_branch_returns_gives_the_condition():
     done = tf.cond(flag, tf.no_op, tf.no_op)
     with tf.Session() as sess:
         assert [sess.run(done, {flag: truth}) for truth in (True, False)] == [True, False]
+
+
+def test_rows_given_as_lists_come_out_of_a_branch():
+    flag = tf.placeholder(tf.bool, [])
+    wide = tf.constant([1], tf.int64)
+    rows = tf.cond(flag, lambda: tf.IndexedSlices([1.0], [0]), lambda: tf.IndexedSlices([2.0], wide))
+    with tf.Session() as sess:
+        assert [sess.run(rows, {flag: t}).indices.tolist() for t in (True, False)] == [[0], [1]]
+
+
+def test_texts_of_a_loop_are_objects():
+    texts = tf.map_fn(lambda r: r, tf.constant(["a", "bcd"]))
+    with tf.Session() as sess:
+        got = sess.run(texts)
+    assert got.dtype == object
+    assert got.tolist() == [b"a", b"bcd"]
+
+
+def test_a_slice_is_assigned_what_fits_exactly():
+    v = tf.Variable(np.zeros((2, 3), np.float32))
+    with tf.Session() as sess:
+        sess.run(v.initializer)
+        for wrong in (v[0].assign([1.0]), v[...].assign(1.0), v[0].assign([1.0, 2.0])):
+            with pytest.raises(tf.errors.UnimplementedError, match="nothing is broadcast"):
+                sess.run(wrong)
+        assert not sess.run(v).any()
+
+
+def test_what_remains_behind_a_place_that_is_known():
+    n, x = tf.placeholder(tf.int32, []), tf.placeholder(tf.float32, [None, 3])
+    assert tf.slice(x, [n, 1], [1, -1]).shape.as_list() == [1, 2]
+    assert tf.slice(x, [n, 1], [-1, 2]).shape.as_list() == [None, 2]
+
+
+def test_types_of_devices_are_known_in_any_case():
+    assert tf.DeviceSpec(device_type="cpu", device_index=0) == tf.DeviceSpec.from_string("/cpu:0")

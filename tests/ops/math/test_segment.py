@@ -231,3 +231,33 @@ def test_scalar_mul():
 def test_polyval():
     assert _run(tf.math.polyval([3.0, 2.0, 1.0], [0.0, 1.0, 2.0])).tolist() == [1, 6, 17]
     assert _run(tf.math.polyval([], [1.0, 2.0])).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int32", "int64", "complex64"])
+@pytest.mark.parametrize("shape", [(40,), (40, 1), (40, 3, 2), (40, 0)])
+def test_sums_go_from_first_to_last(dtype, shape):
+    rng = np.random.RandomState(0)
+    data, ids = (100 * rng.randn(*shape)).astype(dtype), rng.randint(-1, 7, 40)
+    expected = np.zeros((9, *shape[1:]), dtype)
+    for i, row in zip(ids, data):
+        if i >= 0:
+            expected[i] += row
+    found = _run(tf.unsorted_segment_sum(tf.constant(data), tf.constant(ids), 9))
+    if dtype in ("float16", "complex64"):
+        np.testing.assert_allclose(found, expected, rtol=0.05)
+    else:
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.xla
+def test_sums_are_the_compilers_to_the_bit(monkeypatch):
+    rng = np.random.RandomState(1)
+    data, ids = rng.randn(500, 16).astype("f"), rng.randint(0, 30, 500)
+    fed = tf.placeholder(tf.float32, [500, 16])
+    total = tf.unsorted_segment_sum(fed, tf.constant(ids), 30)
+    found = []
+    for tier in ("interpret", "compile"):
+        monkeypatch.setenv("MILLRACE_TIER", tier)
+        with tf.Session() as sess:
+            found.append(sess.run(total, {fed: data}))
+    np.testing.assert_array_equal(*found)

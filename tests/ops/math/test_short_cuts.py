@@ -49,3 +49,40 @@ def test_gradients_of_tanh(dtype, shape):
     np.testing.assert_allclose(
         found, dy * (1 - np.conj(before * before)), rtol=1e-2 if dtype == "float16" else 1e-5
     )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int32"])
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (4, 5), (100, 100)])
+def test_rectified(dtype, shape):
+    x = np.asarray(10 * RNG.randn(*shape)).astype(dtype)
+    fed = tf.placeholder(dtype, shape)
+    found = value(tf.nn.relu(fed), {fed: x})
+    assert found.dtype == x.dtype
+    np.testing.assert_array_equal(found, np.maximum(x, 0))
+
+
+def test_rectified_numbers_are_no_ones_but_the_callers():
+    fed = tf.placeholder(tf.float32, [4])
+    y = tf.nn.relu(fed)
+    with tf.Session() as sess:
+        sess.run(y, {fed: [-1, 1, np.nan, -0.0]})[:] = 7
+        found = sess.run(y, {fed: [-1, 1, np.nan, -0.0]})
+    np.testing.assert_array_equal(found, [0, 1, np.nan, 0])
+
+
+@pytest.mark.parametrize("count", [5, 600])
+def test_rows_named_once_and_twice(count):
+    v = tf.Variable(np.zeros([2000, 3], "f"))
+    rows = tf.placeholder(tf.int32, [count])
+    change = tf.scatter_mul(
+        tf.scatter_add(v, rows, np.ones([count, 3], "f")), rows, np.full([count, 3], 2.0, "f")
+    )
+    places = RNG.permutation(2000)[:count]
+    with tf.Session() as sess:
+        for once in (True, False):
+            sess.run(v.initializer)
+            named = places if once else np.concatenate([places[:-1], places[:1]])
+            expected = np.zeros([2000, 3], "f")
+            np.add.at(expected, named, 1)
+            np.multiply.at(expected, named, 2)
+            np.testing.assert_array_equal(sess.run(change, {rows: named}), expected)

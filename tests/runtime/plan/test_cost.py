@@ -136,3 +136,17 @@ def test_the_rows_of_a_stack_are_those_of_all_iterations() -> None:
     product = 2 * 8 * 4 * 4
     assert _cost([last], [x]).flops == 20 * product
     assert _cost([gradient], [x]).flops >= 2 * 20 * product
+
+
+def test_variables_that_the_host_changes_are_copied_in_each_run() -> None:
+    v, w = tf.Variable(tf.zeros([300, 4])), tf.Variable(tf.zeros([300, 4]))
+    rows = tf.placeholder(tf.int32, [6])
+    total = tf.reduce_sum(tf.gather(v, rows) + tf.gather(w, rows))
+    on_host = tf.py_func(lambda x: x, [tf.ones([6, 4])], tf.float32)
+    on_host.set_shape([6, 4])
+    with tf.control_dependencies([total]):
+        changes = [tf.scatter_add(v, tf.unique(rows)[0], on_host), tf.scatter_add(w, rows, tf.ones([6, 4]))]
+    plan = simplify(make_plan([total, *changes], [rows]), [(6,)])
+    segments = [part for part in split(plan) if isinstance(part, Segment)]
+    assert cost.of_segments(plan, segments).copied == 300 * 4 * 4
+    assert Cost(1, 0, 0, True, 1, copied=5e9).compiled == pytest.approx(1, rel=1e-3)

@@ -7,6 +7,6 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
     },
-    children=("autograph", "batching", "checkpoint", "cluster_resolver", "constrained_optimization", "copy_graph", "crf", "cudnn_rnn", "data", "deprecated", "distribute", "distributions", "eager", "estimator", "factorization", "feature_column", "framework", "graph_editor", "image", "input_pipeline", "integrate", "kernel_methods", "labeled_tensor", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "memory_stats", "metrics", "mixed_precision", "nn", "opt", "optimizer_v2", "predictor", "resampler", "rnn", "saved_model", "seq2seq", "signal", "slim", "solvers", "sparsemax", "specs", "staging", "stateless", "summary", "tensor_forest", "tensorboard", "testing", "tfprof", "tpu", "training", "util",),
+    children=("autograph", "batching", "checkpoint", "cluster_resolver", "constrained_optimization", "copy_graph", "crf", "cudnn_rnn", "data", "deprecated", "distribute", "distributions", "eager", "estimator", "factorization", "feature_column", "framework", "graph_editor", "grid_rnn", "image", "input_pipeline", "integrate", "kernel_methods", "labeled_tensor", "layers", "learn", "legacy_seq2seq", "lookup", "losses", "memory_stats", "metrics", "mixed_precision", "model_pruning", "nn", "opt", "optimizer_v2", "predictor", "resampler", "rnn", "saved_model", "seq2seq", "signal", "slim", "solvers", "sparsemax", "specs", "staging", "stateless", "summary", "tensor_forest", "tensorboard", "testing", "tfprof", "tpu", "training", "util",),
     aliases={"keras": "millrace.api.keras"},
 )

@@ -17,6 +17,7 @@ from millrace.api.contrib import factorization as factorization
 from millrace.api.contrib import feature_column as feature_column
 from millrace.api.contrib import framework as framework
 from millrace.api.contrib import graph_editor as graph_editor
+from millrace.api.contrib import grid_rnn as grid_rnn
 from millrace.api.contrib import image as image
 from millrace.api.contrib import input_pipeline as input_pipeline
 from millrace.api.contrib import integrate as integrate
@@ -31,6 +32,7 @@ from millrace.api.contrib import losses as losses
 from millrace.api.contrib import memory_stats as memory_stats
 from millrace.api.contrib import metrics as metrics
 from millrace.api.contrib import mixed_precision as mixed_precision
+from millrace.api.contrib import model_pruning as model_pruning
 from millrace.api.contrib import nn as nn
 from millrace.api.contrib import opt as opt
 from millrace.api.contrib import optimizer_v2 as optimizer_v2
@@ -74,6 +76,7 @@ __all__ = [
     "feature_column",
     "framework",
     "graph_editor",
+    "grid_rnn",
     "image",
     "input_pipeline",
     "integrate",
@@ -88,6 +91,7 @@ __all__ = [
     "memory_stats",
     "metrics",
     "mixed_precision",
+    "model_pruning",
     "nn",
     "opt",
     "optimizer_v2",

@@ -6,6 +6,7 @@ from typing import Any
 
 from millrace.building import convert
 from millrace.core import dtypes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.core import chosen
@@ -47,6 +48,7 @@ def _lengths(sequence_lengths: Any) -> Tensor:
 
 
 @public("contrib.crf.crf_sequence_score")
+@bordered
 def crf_sequence_score(
     inputs: Any, tag_indices: Any, sequence_lengths: Any, transition_params: Any
 ) -> Tensor:
@@ -79,6 +81,7 @@ def crf_sequence_score(
 
 
 @public("contrib.crf.crf_multitag_sequence_score")
+@bordered
 def crf_multitag_sequence_score(
     inputs: Any, tag_bitmap: Any, sequence_lengths: Any, transition_params: Any
 ) -> Tensor:
@@ -101,6 +104,7 @@ def crf_multitag_sequence_score(
 
 
 @public("contrib.crf.crf_log_norm")
+@bordered
 def crf_log_norm(inputs: Any, sequence_lengths: Any, transition_params: Any) -> Tensor:
     """The logarithm of the sum of the exponential scores of all taggings of each sequence.
 
@@ -129,6 +133,7 @@ def crf_log_norm(inputs: Any, sequence_lengths: Any, transition_params: Any) -> 
 
 
 @public("contrib.crf.crf_log_likelihood")
+@bordered
 def crf_log_likelihood(
     inputs: Any, tag_indices: Any, sequence_lengths: Any, transition_params: Any = None
 ) -> tuple[Tensor, Any]:
@@ -150,6 +155,7 @@ def crf_log_likelihood(
 
 
 @public("contrib.crf.crf_unary_score")
+@bordered
 def crf_unary_score(tag_indices: Any, sequence_lengths: Any, inputs: Any) -> Tensor:
     """The sum of the scores of each sequence's tags by themselves, `[batch]`; see `crf_sequence_score`."""
     tags, inputs = convert.to_tensor(tag_indices), convert.to_tensor(inputs)
@@ -166,6 +172,7 @@ def crf_unary_score(tag_indices: Any, sequence_lengths: Any, inputs: Any) -> Ten
 
 
 @public("contrib.crf.crf_binary_score")
+@bordered
 def crf_binary_score(tag_indices: Any, sequence_lengths: Any, transition_params: Any) -> Tensor:
     """The sum of the scores of each sequence's transitions, `[batch]`; see `crf_sequence_score`."""
     tags, transitions = convert.to_tensor(tag_indices), convert.to_tensor(transition_params)
@@ -180,6 +187,7 @@ def crf_binary_score(tag_indices: Any, sequence_lengths: Any, transition_params:
 
 
 @public("contrib.crf.CrfForwardRnnCell")
+@bordered
 class CrfForwardRnnCell(RNNCell):
     """One step of the forward algorithm: the summed scores of all ways to each tag.
 

@@ -7,6 +7,7 @@ from typing import Any
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.scalars import InverseGamma
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.distributions.positive import Beta, Exponential, Gamma
 from millrace.lib.distributions.real import Laplace, Normal, StudentT
@@ -15,6 +16,7 @@ from millrace.ops.nn.activation import softplus
 
 
 @public("contrib.distributions.NormalWithSoftplusScale")
+@bordered
 class NormalWithSoftplusScale(Normal):
     """`Normal` with softplus(scale)."""
 
@@ -33,6 +35,7 @@ class NormalWithSoftplusScale(Normal):
 
 
 @public("contrib.distributions.LaplaceWithSoftplusScale")
+@bordered
 class LaplaceWithSoftplusScale(Laplace):
     """`Laplace` with softplus(scale)."""
 
@@ -51,6 +54,7 @@ class LaplaceWithSoftplusScale(Laplace):
 
 
 @public("contrib.distributions.StudentTWithAbsDfSoftplusScale")
+@bordered
 class StudentTWithAbsDfSoftplusScale(StudentT):
     """`StudentT` with floor(|df|) and softplus(scale)."""
 
@@ -69,6 +73,7 @@ class StudentTWithAbsDfSoftplusScale(StudentT):
 
 
 @public("contrib.distributions.GammaWithSoftplusConcentrationRate")
+@bordered
 class GammaWithSoftplusConcentrationRate(Gamma):
     """`Gamma` with softplus(concentration) and softplus(rate)."""
 
@@ -89,6 +94,7 @@ class GammaWithSoftplusConcentrationRate(Gamma):
 
 
 @public("contrib.distributions.BetaWithSoftplusConcentration")
+@bordered
 class BetaWithSoftplusConcentration(Beta):
     """`Beta` with softplus of both concentrations."""
 
@@ -107,6 +113,7 @@ class BetaWithSoftplusConcentration(Beta):
 
 
 @public("contrib.distributions.ExponentialWithSoftplusRate")
+@bordered
 class ExponentialWithSoftplusRate(Exponential):
     """`Exponential` with softplus(rate)."""
 
@@ -122,6 +129,7 @@ class ExponentialWithSoftplusRate(Exponential):
 
 
 @public("contrib.distributions.InverseGammaWithSoftplusConcentrationRate")
+@bordered
 class InverseGammaWithSoftplusConcentrationRate(InverseGamma):
     """`InverseGamma` with softplus(concentration) and softplus(rate)."""
 

@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes
+from millrace.core.border import bordered
 from millrace.core.errors import NotFoundError
 from millrace.core.public import public
 from millrace.opkit.random.seeds import get_seed
 
 Datasets = namedtuple("Datasets", ["train", "validation", "test"])
-DEFAULT_SOURCE_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
+DEFAULT_SOURCE_URL = public("contrib.learn.datasets.mnist.DEFAULT_SOURCE_URL")(
+    "https://storage.googleapis.com/cvdf-datasets/mnist/"
+)
 _IMAGES, _LABELS = 2051, 2049
 _FILES = (
     "train-images-idx3-ubyte.gz",
@@ -28,7 +31,8 @@ _FILES = (
 )
 
 
-@public("contrib.learn.python.learn.datasets.mnist.DataSet")
+@public("contrib.learn.python.learn.datasets.mnist.DataSet", "contrib.learn.datasets.mnist.DataSet")
+@bordered
 class DataSet:
     """Images with labels, handed out in batches.
 
@@ -132,13 +136,60 @@ def _read(path: str, magic: int) -> np.ndarray:
             None, None, f"read_data_sets: millrace downloads nothing; put the file there. Received: {path!r}"
         )
     with gzip.open(path) as file:
-        data = file.read()
+        return _content(file.read(), magic, path)
+
+
+def _content(data: bytes, magic: int, name: Any) -> np.ndarray:
     found = int.from_bytes(data[:4], "big")
     if found != magic:
-        raise ValueError(f"Invalid magic number {found} in MNIST file: {path}")
+        raise ValueError(f"Invalid magic number {found} in MNIST file: {name}")
     rank = found & 0xFF
     sizes = np.frombuffer(data, ">u4", rank, 4).tolist()
     return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(sizes)
+
+
+def _unpacked(f: Any, magic: int) -> np.ndarray:
+    print("Extracting", f.name)  # noqa: T201 - as TensorFlow's does
+    with gzip.GzipFile(fileobj=f) as file:
+        return _content(file.read(), magic, f.name)
+
+
+@public("contrib.learn.datasets.mnist.dense_to_one_hot")
+@bordered
+def dense_to_one_hot(labels_dense: Any, num_classes: int) -> np.ndarray:
+    """Labels `[n]` as vectors `[n, num_classes]` with a one."""
+    return np.eye(num_classes)[np.asarray(labels_dense).ravel()]
+
+
+@public("contrib.learn.datasets.mnist.extract_images")
+@bordered
+def extract_images(f: Any) -> np.ndarray:
+    """The images `[n, rows, columns, 1]` of a compressed idx file.
+
+    Args:
+      f: the file, open for bytes.
+
+    Raises:
+      ValueError: it is of another kind.
+    """
+    return _unpacked(f, _IMAGES)[..., None]
+
+
+@public("contrib.learn.datasets.mnist.extract_labels")
+@bordered
+def extract_labels(f: Any, one_hot: bool = False, num_classes: int = 10) -> np.ndarray:
+    """The labels `[n]` of a compressed idx file, or vectors `[n, num_classes]`.
+
+    Args:
+      f: the file, open for bytes.
+      one_hot: whether they are vectors.
+      num_classes: how long these are.
+
+    Raises:
+      ValueError: it is of another kind.
+    """
+    labels = _unpacked(f, _LABELS)
+    return dense_to_one_hot(labels, num_classes) if one_hot else labels
 
 
 def _labels_of(path: str, one_hot: bool) -> np.ndarray:
@@ -151,6 +202,7 @@ def _labels_of(path: str, one_hot: bool) -> np.ndarray:
     "contrib.learn.datasets.mnist.read_data_sets",
     "contrib.learn.python.learn.datasets.mnist.read_data_sets",
 )
+@bordered
 def read_data_sets(
     train_dir: str,
     fake_data: bool = False,
@@ -195,3 +247,10 @@ def read_data_sets(
         validation=DataSet(train_images[:cut], train_labels[:cut], **options),
         test=DataSet(test_images, test_labels, **options),
     )
+
+
+@public("contrib.learn.datasets.mnist.load_mnist")
+@bordered
+def load_mnist(train_dir: str = "MNIST-data") -> Datasets:
+    """MNIST's three sets from the four compressed idx files in a folder; see `read_data_sets`."""
+    return read_data_sets(train_dir)

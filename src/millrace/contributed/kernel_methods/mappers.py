@@ -11,6 +11,7 @@ import numpy as np
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
@@ -46,6 +47,7 @@ class DenseKernelMapper(abc.ABC):
 
 
 @public("contrib.kernel_methods.RandomFourierFeatureMapper")
+@bordered
 class RandomFourierFeatureMapper(DenseKernelMapper):
     """Cosines of random projections: their inner products come near the Gaussian kernel exp(-|x-y|² / 2σ²).
 
@@ -112,6 +114,7 @@ class InvalidShapeError(Exception):
 
 
 @public("contrib.kernel_methods.sparse_multiclass_hinge_loss")
+@bordered
 def sparse_multiclass_hinge_loss(
     labels: Any,
     logits: Any,

@@ -19,6 +19,7 @@ from millrace.contributed.labeled_tensor.axes import (
     slice_function,
     transpose,
 )
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.flow import functional
 from millrace.lib.math import numeric_checks, reductions
@@ -105,6 +106,7 @@ def concat(labeled_tensors: Any, axis_name: str, name: str | None = None) -> Lab
 
 
 @public("contrib.labeled_tensor.pack")
+@bordered
 def pack(
     labeled_tensors: Any, new_axis: Any, axis_position: int = 0, name: str | None = None
 ) -> LabeledTensor:
@@ -131,6 +133,7 @@ def pack(
 
 
 @public("contrib.labeled_tensor.unpack")
+@bordered
 def unpack(labeled_tensor: Any, axis_name: str | None = None, name: str | None = None) -> list[LabeledTensor]:
     """A list of the parts of a tensor along an axis, by default the first.
 
@@ -149,6 +152,7 @@ def unpack(labeled_tensor: Any, axis_name: str | None = None, name: str | None =
 
 
 @public("contrib.labeled_tensor.reshape")
+@bordered
 def reshape(labeled_tensor: Any, existing_axes: Any, new_axes: Any, name: str | None = None) -> LabeledTensor:
     """A tensor in which some neighbouring axes became others.
 
@@ -189,6 +193,7 @@ def reshape(labeled_tensor: Any, existing_axes: Any, new_axes: Any, name: str | 
 
 
 @public("contrib.labeled_tensor.rename_axis")
+@bordered
 def rename_axis(
     labeled_tensor: Any, existing_name: str, new_name: str, name: str | None = None
 ) -> LabeledTensor:
@@ -209,6 +214,7 @@ def rename_axis(
 
 
 @public("contrib.labeled_tensor.squeeze")
+@bordered
 def squeeze(labeled_tensor: Any, axis_names: Any = None, name: str | None = None) -> LabeledTensor:
     """A tensor without axes of length 1, by default all of them.
 
@@ -229,6 +235,7 @@ def squeeze(labeled_tensor: Any, axis_names: Any = None, name: str | None = None
 
 
 @public("contrib.labeled_tensor.tile")
+@bordered
 def tile(labeled_tensor: Any, multiples: dict[str, int], name: str | None = None) -> LabeledTensor:
     """A tensor repeated along axes, which have no labels.
 
@@ -252,6 +259,7 @@ def tile(labeled_tensor: Any, multiples: dict[str, int], name: str | None = None
 
 
 @public("contrib.labeled_tensor.pad")
+@bordered
 def pad(
     labeled_tensor: Any, paddings: dict[str, Any], mode: str = "CONSTANT", name: str | None = None
 ) -> LabeledTensor:
@@ -288,6 +296,7 @@ def pad(
 
 
 @public("contrib.labeled_tensor.matmul")
+@bordered
 def matmul(a: Any, b: Any, name: str | None = None) -> LabeledTensor:
     """The product of matrices or vectors over the one axis that they share.
 
@@ -329,6 +338,7 @@ def matmul(a: Any, b: Any, name: str | None = None) -> LabeledTensor:
 
 
 @public("contrib.labeled_tensor.define_reduce_op")
+@bordered
 def define_reduce_op(op_name: str, reduce_fn: Callable[..., Any]) -> Callable[..., LabeledTensor]:
     """Makes a reduction of labeled tensors of one of tensors.
 
@@ -392,6 +402,7 @@ reduce_sum = public("contrib.labeled_tensor.reduce_sum")(
 
 
 @public("contrib.labeled_tensor.cast")
+@bordered
 def cast(labeled_tensor: Any, dtype: Any = None, name: str | None = None) -> LabeledTensor:
     """The tensor with another dtype."""
     with name_scope(name, "lt_cast", [labeled_tensor]) as scope:
@@ -400,6 +411,7 @@ def cast(labeled_tensor: Any, dtype: Any = None, name: str | None = None) -> Lab
 
 
 @public("contrib.labeled_tensor.verify_tensor_all_finite")
+@bordered
 def verify_tensor_all_finite(labeled_tensor: Any, message: str, name: str | None = None) -> LabeledTensor:
     """The tensor, checked when run to be finite; else InvalidArgumentError with the message."""
     with name_scope(name, "lt_verify_tensor_all_finite", [labeled_tensor]) as scope:
@@ -409,6 +421,7 @@ def verify_tensor_all_finite(labeled_tensor: Any, message: str, name: str | None
 
 
 @public("contrib.labeled_tensor.boolean_mask")
+@bordered
 def boolean_mask(labeled_tensor: Any, mask: Any, name: str | None = None) -> LabeledTensor:
     """The places of the first axis where a mask, a labeled tensor of that axis, is True.
 
@@ -433,6 +446,7 @@ def boolean_mask(labeled_tensor: Any, mask: Any, name: str | None = None) -> Lab
 
 
 @public("contrib.labeled_tensor.where")
+@bordered
 def where(condition: Any, x: Any, y: Any, name: str | None = None) -> LabeledTensor:
     """Elements of x where a condition holds, else of y; all have the same axes.
 
@@ -447,6 +461,7 @@ def where(condition: Any, x: Any, y: Any, name: str | None = None) -> LabeledTen
 
 
 @public("contrib.labeled_tensor.ones_like")
+@bordered
 def ones_like(labeled_tensor: Any, dtype: Any = None, name: str | None = None) -> LabeledTensor:
     """Ones with the axes of a tensor."""
     with name_scope(name, "lt_ones_like", [labeled_tensor]) as scope:
@@ -455,6 +470,7 @@ def ones_like(labeled_tensor: Any, dtype: Any = None, name: str | None = None) -
 
 
 @public("contrib.labeled_tensor.zeros_like")
+@bordered
 def zeros_like(labeled_tensor: Any, dtype: Any = None, name: str | None = None) -> LabeledTensor:
     """Zeros with the axes of a tensor."""
     with name_scope(name, "lt_zeros_like", [labeled_tensor]) as scope:
@@ -463,6 +479,7 @@ def zeros_like(labeled_tensor: Any, dtype: Any = None, name: str | None = None) 
 
 
 @public("contrib.labeled_tensor.constant")
+@bordered
 def constant(value: Any, dtype: Any = None, axes: Any = None, name: str | None = None) -> LabeledTensor:
     """A constant with axes: names, or pairs of a name and a length or labels."""
     with name_scope(name, "lt_constant", []) as scope:
@@ -474,6 +491,7 @@ def constant(value: Any, dtype: Any = None, axes: Any = None, name: str | None =
 
 
 @public("contrib.labeled_tensor.placeholder")
+@bordered
 def placeholder(dtype: Any, axes: Any, name: str | None = None) -> LabeledTensor:
     """What is fed, with axes: names of axes of unknown length, or pairs of a name and a length or labels."""
     with name_scope(name, "lt_placeholder", []) as scope:
@@ -482,6 +500,7 @@ def placeholder(dtype: Any, axes: Any, name: str | None = None) -> LabeledTensor
 
 
 @public("contrib.labeled_tensor.map_fn")
+@bordered
 def map_fn(fn: Callable[..., Any], labeled_tensor: Any, name: str | None = None) -> LabeledTensor:
     """A function of each part along the first axis, whose results stand along it.
 
@@ -505,6 +524,7 @@ def map_fn(fn: Callable[..., Any], labeled_tensor: Any, name: str | None = None)
 
 
 @public("contrib.labeled_tensor.foldl")
+@bordered
 def foldl(
     fn: Callable[..., Any], labeled_tensor: Any, initial_value: Any, name: str | None = None
 ) -> LabeledTensor:
@@ -531,6 +551,7 @@ def foldl(
 
 
 @public("contrib.labeled_tensor.random_crop")
+@bordered
 def random_crop(
     labeled_tensor: Any, shape_map: dict[str, int], seed: int | None = None, name: str | None = None
 ) -> LabeledTensor:
@@ -556,6 +577,7 @@ def random_crop(
 
 
 @public("contrib.labeled_tensor.ReshapeCoder")
+@bordered
 class ReshapeCoder:
     """Turns some neighbouring axes into others, and back.
 
@@ -589,6 +611,7 @@ class ReshapeCoder:
 
 
 @public("contrib.labeled_tensor.FixedLenFeature")
+@bordered
 class FixedLenFeature:
     """How a feature of fixed axes is parsed.
 
@@ -622,6 +645,7 @@ class FixedLenFeature:
 
 
 @public("contrib.labeled_tensor.parse_example")
+@bordered
 def parse_example(
     serialized: Any, features: Any, name: str | None = None, example_names: Any = None
 ) -> dict[str, Any]:
@@ -645,6 +669,7 @@ def parse_example(
 
 
 @public("contrib.labeled_tensor.parse_single_example")
+@bordered
 def parse_single_example(
     serialized: Any, features: Any, name: str | None = None, example_names: Any = None
 ) -> dict[str, Any]:
@@ -673,6 +698,7 @@ def _batched(
 
 
 @public("contrib.labeled_tensor.batch")
+@bordered
 def batch(
     labeled_tensors: Any,
     batch_size: int,
@@ -694,6 +720,7 @@ def batch(
 
 
 @public("contrib.labeled_tensor.shuffle_batch")
+@bordered
 def shuffle_batch(
     labeled_tensors: Any,
     batch_size: int,

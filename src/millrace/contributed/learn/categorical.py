@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core.border import bordered
 from millrace.core.public import public
 
 
@@ -14,6 +15,7 @@ from millrace.core.public import public
     "contrib.learn.preprocessing.CategoricalVocabulary",
     "contrib.learn.preprocessing.categorical_vocabulary.CategoricalVocabulary",
 )
+@bordered
 class CategoricalVocabulary:
     """Numbers categories in the order in which they come; 0 is the unknown one.
 
@@ -91,6 +93,7 @@ class CategoricalVocabulary:
     "contrib.learn.preprocessing.CategoricalProcessor",
     "contrib.learn.preprocessing.categorical.CategoricalProcessor",
 )
+@bordered
 class CategoricalProcessor:
     """Numbers the categories of each column of a table.
 

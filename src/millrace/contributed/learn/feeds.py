@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from millrace.core import errors
+from millrace.core.border import bordered
 from millrace.core.dtypes import as_dtype
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -21,7 +23,12 @@ def _is_table(data: Any) -> bool:
     return hasattr(data, "columns") and hasattr(data, "dtypes")
 
 
-@public("contrib.learn.extract_pandas_data")
+@public(
+    "contrib.learn.extract_pandas_data",
+    "contrib.learn.io.extract_pandas_data",
+    "contrib.learn.io.pandas_io.extract_pandas_data",
+)
+@bordered
 def extract_pandas_data(data: Any) -> Any:
     """The numbers of a pandas table as an array of floats; anything else as it is.
 
@@ -39,7 +46,12 @@ def extract_pandas_data(data: Any) -> Any:
     return data.values.astype("float")
 
 
-@public("contrib.learn.extract_pandas_matrix")
+@public(
+    "contrib.learn.extract_pandas_matrix",
+    "contrib.learn.io.extract_pandas_matrix",
+    "contrib.learn.io.pandas_io.extract_pandas_matrix",
+)
+@bordered
 def extract_pandas_matrix(data: Any) -> Any:
     """The values of a pandas table as an array; anything else as it is.
 
@@ -49,7 +61,12 @@ def extract_pandas_matrix(data: Any) -> Any:
     return data.values if _is_table(data) else data
 
 
-@public("contrib.learn.extract_pandas_labels")
+@public(
+    "contrib.learn.extract_pandas_labels",
+    "contrib.learn.io.extract_pandas_labels",
+    "contrib.learn.io.pandas_io.extract_pandas_labels",
+)
+@bordered
 def extract_pandas_labels(labels: Any) -> Any:
     """The numbers of a pandas table of one column as an array; anything else as it is.
 
@@ -191,3 +208,50 @@ class OneBatchOfConstants(SessionRunHook):
         del run_values
         if self._constant:
             run_context.request_stop()
+
+
+HAS_PANDAS = public("contrib.learn.io.HAS_PANDAS", "contrib.learn.io.pandas_io.HAS_PANDAS")(
+    importlib.util.find_spec("pandas") is not None
+)
+HAS_DASK = public("contrib.learn.io.HAS_DASK", "contrib.learn.io.dask_io.HAS_DASK")(
+    importlib.util.find_spec("dask") is not None
+)
+
+
+def _is_dask(data: Any) -> bool:
+    return type(data).__module__.partition(".")[0] == "dask"
+
+
+@public(
+    "contrib.learn.extract_dask_data",
+    "contrib.learn.io.extract_dask_data",
+    "contrib.learn.io.dask_io.extract_dask_data",
+)
+def extract_dask_data(data: Any) -> Any:
+    """The values of a dask table as an array; anything else as it is.
+
+    Args:
+      data: a dask `DataFrame` or `Series`, or not.
+    """
+    return data.compute().values if _is_dask(data) else data
+
+
+@public(
+    "contrib.learn.extract_dask_labels",
+    "contrib.learn.io.extract_dask_labels",
+    "contrib.learn.io.dask_io.extract_dask_labels",
+)
+def extract_dask_labels(labels: Any) -> Any:
+    """The values of a dask table of one column as an array; anything else as it is.
+
+    Args:
+      labels: a dask `DataFrame` or `Series`, or not.
+
+    Raises:
+      ValueError: there are several columns.
+    """
+    if not _is_dask(labels):
+        return labels
+    if len(getattr(labels, "columns", ())) > 1:
+        raise ValueError(f"Only one column for labels is allowed. Received: {list(labels.columns)}")
+    return labels.compute().values

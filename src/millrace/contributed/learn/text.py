@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from millrace.contributed.learn.categorical import CategoricalVocabulary
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import gfile
 
@@ -20,6 +21,7 @@ TOKENIZER_RE = public(
 
 
 @public("contrib.learn.preprocessing.tokenizer", "contrib.learn.preprocessing.text.tokenizer")
+@bordered
 def tokenizer(iterator: Iterable[str]) -> Iterator[list[str]]:
     """Gives the words of each document.
 
@@ -35,6 +37,7 @@ def tokenizer(iterator: Iterable[str]) -> Iterator[list[str]]:
     "contrib.learn.preprocessing.text.VocabularyProcessor",
     "contrib.learn.python.learn.preprocessing.text.VocabularyProcessor",
 )
+@bordered
 class VocabularyProcessor:
     """Makes of each document a row of the numbers of its words.
 
@@ -98,6 +101,7 @@ class VocabularyProcessor:
 
 
 @public("contrib.learn.preprocessing.ByteProcessor", "contrib.learn.preprocessing.text.ByteProcessor")
+@bordered
 class ByteProcessor:
     """Makes of each document a row of its bytes.
 

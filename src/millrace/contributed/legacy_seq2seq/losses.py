@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building.scopes import name_scope
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_sum
@@ -17,6 +18,7 @@ from millrace.ops.math.cast import cast
 
 
 @public("contrib.legacy_seq2seq.sequence_loss_by_example")
+@bordered
 def sequence_loss_by_example(
     logits: Any,
     targets: Any,
@@ -62,6 +64,7 @@ def sequence_loss_by_example(
 
 
 @public("contrib.legacy_seq2seq.sequence_loss", "contrib.legacy_seq2seq.python.ops.seq2seq.sequence_loss")
+@bordered
 def sequence_loss(
     logits: Any,
     targets: Any,
@@ -92,6 +95,7 @@ def sequence_loss(
 
 
 @public("contrib.legacy_seq2seq.model_with_buckets")
+@bordered
 def model_with_buckets(
     encoder_inputs: Any,
     decoder_inputs: Any,

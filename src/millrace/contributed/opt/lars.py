@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building import raw
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import norm
@@ -15,6 +16,7 @@ from millrace.training.optimizers.optimizer import cast
 
 
 @public("contrib.opt.LARSOptimizer")
+@bordered
 class LARSOptimizer(MomentumOptimizer):
     """Momentum with a rate of its own for each variable.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.building.indexed_slices import IndexedSlices
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group
@@ -70,6 +71,7 @@ class _SignOptimizer(FusedOptimizer, Optimizer):
 
 
 @public("contrib.opt.AddSignOptimizer")
+@bordered
 class AddSignOptimizer(_SignOptimizer):
     """var -= learning_rate * (alpha + decay * sign(g) * sign(m)) * g, m being g's moving average.
 
@@ -111,6 +113,7 @@ class AddSignOptimizer(_SignOptimizer):
 
 
 @public("contrib.opt.PowerSignOptimizer")
+@bordered
 class PowerSignOptimizer(_SignOptimizer):
     """var -= learning_rate * base ** (decay * sign(g) * sign(m)) * g, m being g's moving average.
 

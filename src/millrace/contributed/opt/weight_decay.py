@@ -7,6 +7,7 @@ from typing import Any
 from millrace.building import convert
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import control_dependencies
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables import assigning
@@ -17,6 +18,7 @@ from millrace.training.optimizers.optimizer import Optimizer, cast
 
 
 @public("contrib.opt.DecoupledWeightDecayExtension")
+@bordered
 class DecoupledWeightDecayExtension:
     """Makes every step of the optimizer that follows it in the class's bases begin with var -= decay * var.
 
@@ -113,6 +115,7 @@ class DecoupledWeightDecayExtension:
 
 
 @public("contrib.opt.extend_with_decoupled_weight_decay")
+@bordered
 def extend_with_decoupled_weight_decay(base_optimizer: type[Optimizer]) -> Any:
     """A class like `base_optimizer` whose first argument is the weight decay."""
 
@@ -123,6 +126,7 @@ def extend_with_decoupled_weight_decay(base_optimizer: type[Optimizer]) -> Any:
 
 
 @public("contrib.opt.MomentumWOptimizer")
+@bordered
 class MomentumWOptimizer(DecoupledWeightDecayExtension, MomentumOptimizer):
     """Momentum with weight decay apart from the gradient.
 
@@ -151,6 +155,7 @@ class MomentumWOptimizer(DecoupledWeightDecayExtension, MomentumOptimizer):
 
 
 @public("contrib.opt.AdamWOptimizer")
+@bordered
 class AdamWOptimizer(DecoupledWeightDecayExtension, AdamOptimizer):
     """Adam with weight decay apart from the gradient.
 

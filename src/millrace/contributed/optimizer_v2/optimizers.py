@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.training.optimizers.adagrad import AdadeltaOptimizer as Adadelta
 from millrace.training.optimizers.adagrad import AdagradOptimizer as Adagrad
@@ -15,6 +16,7 @@ from millrace.training.optimizers.rmsprop import RMSPropOptimizer as RMSProp
 
 
 @public("contrib.optimizer_v2.OptimizerV2")
+@bordered
 class OptimizerV2(Optimizer):
     """What these optimizers have in common.
 
@@ -28,6 +30,7 @@ class OptimizerV2(Optimizer):
 
 
 @public("contrib.optimizer_v2.GradientDescentOptimizer")
+@bordered
 class GradientDescentOptimizer(GradientDescent, OptimizerV2):
     """Gradient descent.
 
@@ -41,6 +44,7 @@ class GradientDescentOptimizer(GradientDescent, OptimizerV2):
 
 
 @public("contrib.optimizer_v2.MomentumOptimizer")
+@bordered
 class MomentumOptimizer(Momentum, OptimizerV2):
     """Gradient descent with momentum.
 
@@ -62,6 +66,7 @@ class MomentumOptimizer(Momentum, OptimizerV2):
 
 
 @public("contrib.optimizer_v2.AdagradOptimizer")
+@bordered
 class AdagradOptimizer(Adagrad, OptimizerV2):
     """Adagrad.
 
@@ -85,6 +90,7 @@ class AdagradOptimizer(Adagrad, OptimizerV2):
 
 
 @public("contrib.optimizer_v2.AdamOptimizer")
+@bordered
 class AdamOptimizer(Adam, OptimizerV2):
     """Adam.
 
@@ -106,6 +112,7 @@ class AdamOptimizer(Adam, OptimizerV2):
 
 
 @public("contrib.optimizer_v2.RMSPropOptimizer")
+@bordered
 class RMSPropOptimizer(RMSProp, OptimizerV2):
     """RMSProp, whose means of squares begin at 0.
 
@@ -132,6 +139,7 @@ class RMSPropOptimizer(RMSProp, OptimizerV2):
 
 
 @public("contrib.optimizer_v2.AdadeltaOptimizer")
+@bordered
 class AdadeltaOptimizer(Adadelta, OptimizerV2):
     """Adadelta.
 

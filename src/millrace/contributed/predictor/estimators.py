@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.contributed.predictor.predictor import Predictor
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.models.estimator.estimator import Estimator
@@ -15,6 +16,7 @@ from millrace.saver.saved_model.signatures import get_tensor_from_tensor_info
 
 
 @public("contrib.predictor.from_estimator")
+@bordered
 def from_estimator(
     estimator: Any,
     serving_input_receiver_fn: Callable[[], Any],

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from millrace.contributed.rnn.sharded import sharded_variable
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.functions import clip_by_value
@@ -25,6 +26,7 @@ from millrace.ops.nn.bias import bias_add
 
 
 @public("contrib.rnn.GridLSTMCell")
+@bordered
 class GridLSTMCell(RNNCell):
     """A memory over time and one over frequency, for each window of the inputs' features.
 
@@ -227,6 +229,7 @@ class GridLSTMCell(RNNCell):
 
 
 @public("contrib.rnn.BidirectionalGridLSTMCell")
+@bordered
 class BidirectionalGridLSTMCell(GridLSTMCell):
     """`GridLSTMCell` over the windows from the first to the last, and back.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.rnn.cells import LSTMStateTuple, UnitsCell, depth_of
 from millrace.lib.variables.initializers import Constant, RandomUniform, Zeros
@@ -20,6 +21,7 @@ def _own(dtype: Any) -> RandomUniform:
 
 
 @public("contrib.rnn.IndRNNCell")
+@bordered
 class IndRNNCell(UnitsCell):
     """output = state' = activation(W input + u * state + b).
 
@@ -61,6 +63,7 @@ class IndRNNCell(UnitsCell):
 
 
 @public("contrib.rnn.IndyGRUCell")
+@bordered
 class IndyGRUCell(UnitsCell):
     """A gated recurrent unit whose units see only themselves of the step before.
 
@@ -117,6 +120,7 @@ class IndyGRUCell(UnitsCell):
 
 
 @public("contrib.rnn.IndyLSTMCell")
+@bordered
 class IndyLSTMCell(UnitsCell):
     """A long short-term memory whose units see only themselves of the step before.
 

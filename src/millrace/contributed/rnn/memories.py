@@ -8,6 +8,7 @@ from typing import Any
 from millrace.contributed.layers.normalization import layer_norm
 from millrace.contributed.rnn.linear import Linear
 from millrace.contributed.rnn.sharded import sharded_variable
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.functions import clip_by_value
@@ -39,6 +40,7 @@ def normalized(x: Tensor, scope: str, gain: float, shift: float) -> Tensor:
 
 
 @public("contrib.rnn.LayerNormBasicLSTMCell")
+@bordered
 class LayerNormBasicLSTMCell(RNNCell):
     """A memory with layer normalization (Ba et al. 2016) and dropout that forgets nothing (Semeniuta et al.).
 
@@ -106,6 +108,7 @@ class LayerNormBasicLSTMCell(RNNCell):
 
 
 @public("contrib.rnn.CoupledInputForgetGateLSTMCell")
+@bordered
 class CoupledInputForgetGateLSTMCell(RNNCell):
     """A memory that writes as much as it forgets (Greff et al. 2015).
 
@@ -195,6 +198,7 @@ class CoupledInputForgetGateLSTMCell(RNNCell):
 
 
 @public("contrib.rnn.GLSTMCell")
+@bordered
 class GLSTMCell(RNNCell):
     """A memory in groups that do not see each other (Kuchaiev and Ginsburg 2017).
 
@@ -304,6 +308,7 @@ def _cycled(x: Tensor, period: Any) -> Tensor:
 
 
 @public("contrib.rnn.PhasedLSTMCell")
+@bordered
 class PhasedLSTMCell(RNNCell):
     """A memory whose units are open only during a part of a period of their own (Neil et al. 2016).
 

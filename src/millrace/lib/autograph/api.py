@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import Any
 
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.autograph.conversion import converted, tree_of
 from millrace.lib.autograph.function_scope import scoped
@@ -53,6 +54,7 @@ def _class(kind: type, options: Options, who: str) -> type:
 
 
 @public("autograph.to_graph")
+@bordered
 def to_graph(
     entity: Any,
     recursive: bool = True,
@@ -88,12 +90,14 @@ def to_graph(
 
 
 @public("contrib.autograph.to_graph")
+@bordered
 def contrib_to_graph(entity: Any, recursive: bool = True, experimental_optional_features: Any = None) -> Any:
     """`tf.autograph.to_graph`."""
     return to_graph(entity, recursive, None, None, experimental_optional_features)
 
 
 @public("autograph.to_code")
+@bordered
 def to_code(
     entity: Any,
     recursive: bool = True,
@@ -134,12 +138,14 @@ def to_code(
 
 
 @public("contrib.autograph.to_code")
+@bordered
 def contrib_to_code(entity: Any, recursive: bool = True, experimental_optional_features: Any = None) -> str:
     """`tf.autograph.to_code`."""
     return to_code(entity, recursive, experimental_optional_features=experimental_optional_features)
 
 
 @public("autograph.experimental.do_not_convert", "contrib.autograph.do_not_convert")
+@bordered
 def do_not_convert(func: Any = None) -> Any:
     """A decorator: the function, and what it calls, is run as Python runs it.
 
@@ -157,6 +163,7 @@ def do_not_convert(func: Any = None) -> Any:
 
 
 @public("contrib.autograph.convert")
+@bordered
 def convert(
     recursive: bool = False, optional_features: Any = None, user_requested: bool = True
 ) -> Callable[[Any], Any]:
@@ -182,6 +189,7 @@ def convert(
 
 
 @public("contrib.autograph.ConversionOptions")
+@bordered
 class ConversionOptions:
     """How `converted_call` converts.
 
@@ -209,6 +217,7 @@ class ConversionOptions:
 
 
 @public("contrib.autograph.converted_call")
+@bordered
 def converted_call(f: Any, options: Any, args: Any, kwargs: Any, caller_fn_scope: Any = None) -> Any:
     """The result of a function that is converted first.
 
@@ -224,6 +233,7 @@ def converted_call(f: Any, options: Any, args: Any, kwargs: Any, caller_fn_scope
 
 
 @public("contrib.autograph.StackTraceMapper")
+@bordered
 class StackTraceMapper:
     """A context in which the traceback of operations names the user's lines: as it does anywhere, since what
     is converted keeps its lines.
@@ -254,6 +264,7 @@ class _Said:
 
 
 @public("autograph.set_verbosity")
+@bordered
 def set_verbosity(level: int, alsologtostdout: bool = False) -> None:
     """How much is told of conversions: 0 only warnings.
 
@@ -265,6 +276,7 @@ def set_verbosity(level: int, alsologtostdout: bool = False) -> None:
 
 
 @public("autograph.trace")
+@bordered
 def trace(*args: Any) -> None:
     """Prints its arguments when a graph is built, not when it runs.
 
@@ -275,6 +287,7 @@ def trace(*args: Any) -> None:
 
 
 @public("autograph.experimental.set_loop_options", "contrib.autograph.set_loop_options")
+@bordered
 def set_loop_options(
     parallel_iterations: Any = None,
     back_prop: Any = None,

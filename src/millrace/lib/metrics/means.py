@@ -10,6 +10,7 @@ from typing import Any
 
 from millrace.building import operators, raw
 from millrace.building.scopes import control_dependencies
+from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -34,6 +35,7 @@ Pair = tuple[Tensor, Tensor]
 
 
 @public("metrics.mean")
+@bordered
 def mean(
     values: Any,
     weights: Any = None,
@@ -76,6 +78,7 @@ def mean(
 
 
 @public("metrics.mean_tensor")
+@bordered
 def mean_tensor(
     values: Any,
     weights: Any = None,
@@ -113,6 +116,7 @@ def mean_tensor(
 
 
 @public("metrics.accuracy")
+@bordered
 def accuracy(
     labels: Any,
     predictions: Any,
@@ -144,6 +148,7 @@ def accuracy(
 
 
 @public("metrics.mean_absolute_error")
+@bordered
 def mean_absolute_error(
     labels: Any,
     predictions: Any,
@@ -173,6 +178,7 @@ def mean_absolute_error(
 
 
 @public("metrics.mean_squared_error")
+@bordered
 def mean_squared_error(
     labels: Any,
     predictions: Any,
@@ -202,6 +208,7 @@ def mean_squared_error(
 
 
 @public("metrics.root_mean_squared_error")
+@bordered
 def root_mean_squared_error(
     labels: Any,
     predictions: Any,
@@ -233,6 +240,7 @@ def root_mean_squared_error(
 
 
 @public("metrics.mean_relative_error")
+@bordered
 def mean_relative_error(
     labels: Any,
     predictions: Any,
@@ -267,6 +275,7 @@ def mean_relative_error(
 
 
 @public("metrics.mean_cosine_distance")
+@bordered
 def mean_cosine_distance(
     labels: Any,
     predictions: Any,
@@ -300,6 +309,7 @@ def mean_cosine_distance(
 
 
 @public("metrics.percentage_below")
+@bordered
 def percentage_below(
     values: Any,
     threshold: Any,

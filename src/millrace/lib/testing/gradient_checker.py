@@ -9,6 +9,7 @@ import numpy as np
 from millrace.autodiff.gradients import gradients
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.core import dtypes, shapes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_session
 from millrace.graph.tensor import Tensor
@@ -80,6 +81,7 @@ def _dims(shape: Any) -> list[int]:
 
 
 @public("test.compute_gradient")
+@bordered
 def compute_gradient(
     x: Any,
     x_shape: Any,
@@ -136,6 +138,7 @@ def compute_gradient(
 
 
 @public("test.compute_gradient_error")
+@bordered
 def compute_gradient_error(
     x: Any,
     x_shape: Any,

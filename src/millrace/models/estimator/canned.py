@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building.scopes import control_dependencies
+from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -207,6 +208,7 @@ def baseline_model_fn(head: Any, optimizer: Any) -> Callable[..., Any]:
 
 
 @public("estimator.LinearEstimator")
+@bordered
 class LinearEstimator(Estimator):
     """A linear model with any head.
 
@@ -235,6 +237,7 @@ class LinearEstimator(Estimator):
 
 
 @public("estimator.LinearClassifier")
+@bordered
 class LinearClassifier(Estimator):
     """A linear model that classifies.
 
@@ -270,6 +273,7 @@ class LinearClassifier(Estimator):
 
 
 @public("estimator.LinearRegressor")
+@bordered
 class LinearRegressor(Estimator):
     """A linear model that predicts numbers.
 
@@ -299,6 +303,7 @@ class LinearRegressor(Estimator):
 
 
 @public("estimator.DNNEstimator")
+@bordered
 class DNNEstimator(Estimator):
     """A deep network with any head.
 
@@ -342,6 +347,7 @@ class DNNEstimator(Estimator):
 
 
 @public("estimator.DNNClassifier")
+@bordered
 class DNNClassifier(Estimator):
     """A deep network that classifies; arguments as for `DNNEstimator` and `LinearClassifier`."""
 
@@ -377,6 +383,7 @@ class DNNClassifier(Estimator):
 
 
 @public("estimator.DNNRegressor")
+@bordered
 class DNNRegressor(Estimator):
     """A deep network that predicts numbers; arguments as for `DNNEstimator` and `LinearRegressor`."""
 
@@ -411,6 +418,7 @@ class DNNRegressor(Estimator):
 
 
 @public("estimator.DNNLinearCombinedEstimator")
+@bordered
 class DNNLinearCombinedEstimator(Estimator):
     """A linear model and a deep network together, with any head.
 
@@ -459,6 +467,7 @@ class DNNLinearCombinedEstimator(Estimator):
 
 
 @public("estimator.DNNLinearCombinedClassifier")
+@bordered
 class DNNLinearCombinedClassifier(Estimator):
     """A linear model and a deep network that classify; see `DNNLinearCombinedEstimator`."""
 
@@ -499,6 +508,7 @@ class DNNLinearCombinedClassifier(Estimator):
 
 
 @public("estimator.DNNLinearCombinedRegressor")
+@bordered
 class DNNLinearCombinedRegressor(Estimator):
     """A linear model and a deep network that predict numbers; see `DNNLinearCombinedEstimator`."""
 
@@ -538,6 +548,7 @@ class DNNLinearCombinedRegressor(Estimator):
 
 
 @public("estimator.BaselineEstimator")
+@bordered
 class BaselineEstimator(Estimator):
     """Logits that do not depend on the features, with any head.
 
@@ -552,6 +563,7 @@ class BaselineEstimator(Estimator):
 
 
 @public("estimator.BaselineClassifier")
+@bordered
 class BaselineClassifier(Estimator):
     """Learns how frequent the classes are; arguments as for `LinearClassifier`."""
 
@@ -570,6 +582,7 @@ class BaselineClassifier(Estimator):
 
 
 @public("estimator.BaselineRegressor")
+@bordered
 class BaselineRegressor(Estimator):
     """Learns the average of the labels; arguments as for `LinearRegressor`."""
 

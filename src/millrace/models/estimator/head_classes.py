@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.estimator.classification import BinaryHead, MultiClassHeadBase, MultiLabelHeadBase
 from millrace.models.estimator.regression import (
@@ -19,6 +20,7 @@ _OVER_BATCH = "sum_over_batch_size"
 
 
 @public("estimator.BinaryClassHead")
+@bordered
 class BinaryClassHead(BinaryHead):
     """A head for two classes; arguments as for `tf.contrib.estimator.binary_classification_head`."""
 
@@ -35,6 +37,7 @@ class BinaryClassHead(BinaryHead):
 
 
 @public("estimator.MultiClassHead")
+@bordered
 class MultiClassHead(MultiClassHeadBase):
     """A head for more than two classes; arguments as for `tf.contrib.estimator.multi_class_head`."""
 
@@ -51,6 +54,7 @@ class MultiClassHead(MultiClassHeadBase):
 
 
 @public("estimator.MultiLabelHead")
+@bordered
 class MultiLabelHead(MultiLabelHeadBase):
     """A head for any number of classes at once; arguments as for `tf.contrib.estimator.multi_label_head`."""
 
@@ -78,6 +82,7 @@ class MultiLabelHead(MultiLabelHeadBase):
 
 
 @public("estimator.RegressionHead")
+@bordered
 class RegressionHead(RegressionHeadBase):
     """A head for numbers; arguments as for `tf.contrib.estimator.regression_head`."""
 
@@ -94,6 +99,7 @@ class RegressionHead(RegressionHeadBase):
 
 
 @public("estimator.PoissonRegressionHead")
+@bordered
 class PoissonRegressionHead(RegressionHeadBase):
     """A head for counts; arguments as for `tf.contrib.estimator.poisson_regression_head`."""
 
@@ -110,6 +116,7 @@ class PoissonRegressionHead(RegressionHeadBase):
 
 
 @public("estimator.LogisticRegressionHead")
+@bordered
 class LogisticRegressionHead(RegressionHeadBase):
     """A head for probabilities; arguments as for `tf.contrib.estimator.logistic_regression_head`."""
 
@@ -120,6 +127,7 @@ class LogisticRegressionHead(RegressionHeadBase):
 
 
 @public("estimator.MultiHead")
+@bordered
 class MultiHead(MultiHeadBase):
     """Several heads on one model; arguments as for `tf.contrib.estimator.multi_head`."""
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from millrace.building.scopes import name_scope
 from millrace.core import errors
+from millrace.core.border import bordered
 from millrace.core.dtypes import as_dtype, float32, int64, string
 from millrace.core.public import public
-from millrace.lib.input.queues import FIFOQueue, RandomShuffleQueue
+from millrace.lib.input.queues import FIFOQueue, PaddingFIFOQueue, RandomShuffleQueue
 from millrace.lib.summary.operations import scalar
 from millrace.ops.array.constant import placeholder
 from millrace.ops.math.cast import cast
@@ -71,27 +72,53 @@ def queued(
     arrays: list[Any], capacity: int, shuffle: bool, num_threads: int, rows: int, num_epochs: int | None
 ) -> Any:
     """A queue of row numbers and rows, filled by threads."""
+    types = [int64, *(string if a.dtype.kind in "OSU" else as_dtype(a.dtype) for a in arrays)]
+    shapes = [(), *(a.shape[1:] for a in arrays)]
+
+    def feeder(given: list[Any]) -> RowFeeder:
+        return RowFeeder(given, arrays, rows, shuffle, num_epochs)
+
+    return filled_queue(types, shapes, capacity, shuffle, num_threads, feeder)
+
+
+def filled_queue(
+    types: list[Any],
+    shapes: list[Any],
+    capacity: int,
+    shuffle: bool,
+    num_threads: int,
+    feeder: Callable[[list[Any]], Callable[[], dict[Any, Any]]],
+) -> Any:
+    """A queue of rows, filled by threads.
+
+    Args:
+      types, shapes: of the parts of a row; parts whose shapes have None are padded.
+      capacity: how many rows wait.
+      shuffle: whether they come out in another order.
+      num_threads: how many threads fill it.
+      feeder: from placeholders to a function that gives what to feed.
+    """
     with name_scope("enqueue_input"):
-        types = [int64, *(string if a.dtype.kind in "OSU" else as_dtype(a.dtype) for a in arrays)]
-        shapes = [(), *(a.shape[1:] for a in arrays)]
         least = capacity // 4 if shuffle else 0
+        kind: Any = PaddingFIFOQueue if any(None in shape for shape in shapes) else FIFOQueue
         queue: Any = (
             RandomShuffleQueue(capacity, least, dtypes=types, shapes=shapes)
             if shuffle
-            else FIFOQueue(capacity, dtypes=types, shapes=shapes)
+            else kind(capacity, dtypes=types, shapes=shapes)
         )
         enqueue_ops, feeders = [], []
         for _ in range(num_threads):
             given = [placeholder(t) for t in types]
             enqueue_ops.append(queue.enqueue_many(given))
-            feeders.append(RowFeeder(given, arrays, rows, shuffle, num_epochs))
+            feeders.append(feeder(given))
         add_queue_runner(FeedingQueueRunner(queue, enqueue_ops, feed_fns=feeders))
         full = cast(maximum(0, queue.size() - least), float32) * (1.0 / (capacity - least))
         scalar(f"queue/{queue.name}fraction_over_{least}_of_{capacity - least}_full", full)
         return queue
 
 
-def _batch(queue: Any, batch_size: int, num_epochs: int | None) -> list[Any]:
+def batch_of(queue: Any, batch_size: int, num_epochs: int | None) -> list[Any]:
+    """The parts of a batch of rows, without their numbers."""
     rows = queue.dequeue_many(batch_size) if num_epochs is None else queue.dequeue_up_to(batch_size)
     return list(rows)[1:]
 
@@ -123,6 +150,7 @@ def _named_targets(y: Any, features: dict[str, Any]) -> tuple[dict[str, Any], An
 
 
 @public("estimator.inputs.numpy_input_fn")
+@bordered
 def numpy_input_fn(
     x: Any,
     y: Any = None,
@@ -170,7 +198,7 @@ def numpy_input_fn(
         queue = queued(
             list(named.values()), queue_capacity, bool(shuffle), num_threads, batch_size, num_epochs
         )
-        batch = dict(zip(named, _batch(queue, batch_size, num_epochs), strict=True))
+        batch = dict(zip(named, batch_of(queue, batch_size, num_epochs), strict=True))
         found = batch["__direct_np_input__"] if single else {k: batch[k] for k in features}
         if shape_of_targets is None:
             return found
@@ -182,6 +210,7 @@ def numpy_input_fn(
 
 
 @public("estimator.inputs.pandas_input_fn")
+@bordered
 def pandas_input_fn(
     x: Any,
     y: Any = None,
@@ -233,7 +262,7 @@ def pandas_input_fn(
         queue = queued(
             list(columns.values()), queue_capacity, bool(shuffle), num_threads, batch_size, num_epochs
         )
-        batch = dict(zip(columns, _batch(queue, batch_size, num_epochs), strict=True))
+        batch = dict(zip(columns, batch_of(queue, batch_size, num_epochs), strict=True))
         if y is None:
             return batch
         found = [batch.pop(name) for name in targets]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building.scopes import name_scope
+from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.lib.losses.weighted import mean_squared_error
@@ -88,6 +89,7 @@ class RegressionHeadBase(HeadBase):
 
 
 @public("contrib.estimator.regression_head")
+@bordered
 def regression_head(
     weight_column: Any = None,
     label_dimension: int = 1,
@@ -119,6 +121,7 @@ def poisson_loss(compute_full_loss: bool) -> Callable[..., Any]:
 
 
 @public("contrib.estimator.poisson_regression_head")
+@bordered
 def poisson_regression_head(
     weight_column: Any = None,
     label_dimension: int = 1,
@@ -137,6 +140,7 @@ def logistic_loss(labels: Any, logits: Any) -> Any:
 
 
 @public("contrib.estimator.logistic_regression_head")
+@bordered
 def logistic_regression_head(
     weight_column: Any = None, loss_reduction: str = _OVER_BATCH, name: str | None = None
 ) -> RegressionHeadBase:
@@ -263,6 +267,7 @@ class MultiHeadBase:
 
 
 @public("contrib.estimator.multi_head")
+@bordered
 def multi_head(heads: Any, head_weights: Any = None) -> MultiHeadBase:
     """Several heads on one model: logits stand side by side, labels come by the heads' names.
 

@@ -1,9 +1,9 @@
 """`Dataset`, the value of a dataset tensor, and `Stage`, one of them at work.
 
-A dataset is a recipe: kernels make it from other datasets and plain values, and it never changes. An iterator
-starts it: each dataset becomes a stage that takes elements from the stages before it. An element is a
-tuple with
-a NumPy value for each component; nobody changes an element's arrays, so they may be shared.
+A dataset is a recipe: kernels make it from other datasets and plain values, and it never changes. An
+iterator starts it: each dataset becomes a stage that takes elements from the stages before it. An
+element is a tuple with a NumPy value for each component; nobody changes an element's arrays, so they may
+be shared.
 """
 
 from __future__ import annotations

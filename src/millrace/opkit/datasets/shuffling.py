@@ -40,9 +40,8 @@ class _Words(WordStream):
 class Shuffle(Dataset):
     """The elements in random order: each is drawn from a buffer that the next ones fill up again.
 
-    Where each iteration has an order of its own, the seeds of an iteration are drawn from a generator that
-    belongs
-    to the dataset's place in the pipeline: what is taken twice side by side has one order.
+    Where each iteration has an order of its own, the seeds of an iteration are drawn from a generator
+    that belongs to the dataset's place in the pipeline: what is taken twice side by side has one order.
     """
 
     distinct = True

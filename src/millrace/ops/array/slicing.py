@@ -9,13 +9,15 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import to_tensor
+from millrace.core import errors
 from millrace.core.dtypes import ALL, INDEX
 from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims, fully_defined
+from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.idioms import rank_tensor, shape_tensor
+from millrace.opkit.rules.idioms import constant, rank_tensor, shape_tensor
 from millrace.opkit.rules.strides import MASKS, index_key, result_dims, single_places, traced_key
 
 
@@ -101,11 +103,10 @@ def _assigned(
 ) -> Any:
     dims = np.shape(ref)
     key = index_key(len(dims), dims, begin, end, strides, masks)
-    target = np.broadcast_shapes(np.shape(value), _part_shape(dims, key))
-    if target != _part_shape(dims, key):
-        raise refusal(
-            f"a slice of shape {_part_shape(dims, key)} was assigned a value of shape {np.shape(value)}",
-        )
+    part = _part_shape(dims, key)
+    if np.shape(value) != part:
+        rule = "a slice is assigned a value of its own shape, nothing is broadcast"
+        raise errors.UnimplementedError(None, None, f"{rule}. Received: {np.shape(value)} for {part}")
     return xp.updated(ref, key, value)
 
 
@@ -196,7 +197,7 @@ class Slice:
                 f"size {format_dims(size.dims)}, input {format_dims(input)}"
             )
         if sizes is None or starts is None:
-            return _partly_sliced(input, size, lengths)
+            return _partly_sliced(input, begin, size, lengths)
         if input is None:
             return tuple(None if n == -1 else int(n) for n in sizes)
         dims: list[int | None] = []
@@ -240,16 +241,20 @@ class Slice:
         return raw.Pad(dy, raw.ConcatV2([before, after], 1, name="concat")), None, None
 
 
-def _partly_sliced(input: Any, size: Any, lengths: set[int]) -> Any:
-    """Without `begin`, sizes other than -1 are still known."""
+def _partly_sliced(input: Any, begin: Any, size: Any, lengths: set[int]) -> Any:
+    """Sizes other than -1 are known without `begin`, and what remains from a place that is known."""
     if not lengths:
         return None
     (rank,) = lengths
-    sizes = size.value
-    if sizes is not None:
-        return tuple(None if n == -1 else int(n) for n in sizes)
-    partial = size.as_dims()
-    return partial if partial is not None else (None,) * rank
+    if size.value is None:
+        partial = size.as_dims()
+        return partial if partial is not None else (None,) * rank
+    starts = begin.as_dims() or (None,) * rank
+    made: list[int | None] = []
+    for n, start, length in zip(size.value.tolist(), starts, input or (None,) * rank, strict=True):
+        rest = None if start is None or length is None or length < start else length - start
+        made.append(rest if n == -1 else n)
+    return tuple(made)
 
 
 def _slice_key(dims: tuple[int, ...], begin: Any, size: Any) -> tuple[Any, ...]:
@@ -294,6 +299,13 @@ def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tenso
     return apply(Slice, input_, begin, size, name=name)
 
 
+def _ones_for(begin: Any) -> Tensor:
+    """A one for each element of `begin`, of its dtype."""
+    with get_default_graph().name_scope("ones_like") as scope:
+        begin = to_tensor(begin, name="tensor")
+        return raw.Fill(shape_tensor(begin), constant(1, "Const", begin.dtype.base_dtype), name=scope)
+
+
 @public("strided_slice")
 def strided_slice(
     input_: Any,
@@ -325,7 +337,7 @@ def strided_slice(
       ValueError: the bounds do not fit `input_`.
     """
     if strides is None:
-        strides = raw.OnesLike(to_tensor(begin, name="begin"), name="ones_like")
+        strides = _ones_for(begin)
     masks = dict(
         begin_mask=begin_mask,
         end_mask=end_mask,

@@ -179,9 +179,9 @@ def bitcast(input: Any, type: Any, name: str | None = None) -> Tensor:
       name: op name; default "Bitcast".
 
     Returns:
-      dtype `type`. The shape of `input` where both dtypes have one size; with a last dimension more where
-      `type` is
-      smaller; without its last dimension, which must hold just one element of `type`, where it is larger.
+      dtype `type`. The shape of `input` where both dtypes have one size; with a last dimension more
+      where `type` is smaller; without its last dimension, which must hold just one element of `type`,
+      where it is larger.
 
     Raises:
       ValueError: the last dimension does not hold one element of `type`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.convert import to_tensor
 from millrace.building.scopes import name_scope
-from millrace.core.dtypes import FLOATING, REAL, float32
+from millrace.core.dtypes import FLOATING, REAL, float32, float64
 from millrace.core.public import public
+from millrace.core.shapes import num_elements
 from millrace.graph.attrs import number
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
@@ -19,15 +21,32 @@ from millrace.opkit.rules.shape_rules import merged, unchanged
 # Klambauer et al., Self-Normalizing Neural Networks: the scale, and the scale times alpha.
 _SCALE = 1.0507009873554804934193349852946
 _SCALE_ALPHA = 1.7580993408473768599402175208123
+_SMALL = 1 << 12  # elements: more take longer than the call
 
 
 def _zeros(x: Tensor) -> Tensor:
     return raw.ZerosLike(x)
 
 
+@functools.lru_cache(64)
+def _zeros_of(dims: tuple[int, ...], dtype: Any) -> np.ndarray:
+    return np.zeros(dims, dtype)
+
+
+def _bind_relu(dims, values, attrs):
+    """With as many zeros, which NumPy compares twice as fast as with one."""
+    size, kind = num_elements(dims[0]), attrs["T"]
+    if not size or size > _SMALL or not dims[0] or kind not in (float32, float64):
+        return None
+    zeros = _zeros_of(dims[0], kind.np_dtype)
+    return lambda features: np.maximum(features, zeros)
+
+
 @declare("Relu(features: T) -> activations: T", T=REAL)
 class Relu:
     """max(features, 0)."""
+
+    bind = _bind_relu
 
     def shape(features):
         return unchanged(features)

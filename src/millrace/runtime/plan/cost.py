@@ -55,6 +55,7 @@ class Cost:
       operations: how many of them there are to compile.
       segments: how many programs they make.
       values: how many values these programs take and give.
+      copied: bytes of the variables that they take and that host steps change, so that each run copies them.
     """
 
     steps: float
@@ -64,6 +65,7 @@ class Cost:
     operations: int
     segments: int = 1
     values: int = 0
+    copied: float = 0
 
     @property
     def interpreted(self) -> float:
@@ -74,6 +76,7 @@ class Cost:
     def compiled(self) -> float:
         """Seconds as compiled programs."""
         calls = self.segments * _XLA_CALL + self.values * _XLA_VALUE + self.operations * _XLA_STEP
+        calls += self.copied / _NUMPY_BYTES
         return calls + self.bytes * _FUSED / _XLA_BYTES + self.flops / _XLA_FLOPS
 
     @property
@@ -101,7 +104,20 @@ def of_segments(plan: Plan, segments: Sequence[Segment]) -> Cost:
     """The cost of the parts of `plan` that can be compiled; host steps cost the same either way."""
     steps = [step for segment in segments for step in segment.steps]
     values = sum(len(segment.inputs) + len(segment.outputs) for segment in segments)
-    return replace(estimate(replace(plan, steps=steps)), segments=len(segments), values=values)
+    found = estimate(replace(plan, steps=steps))
+    return replace(found, segments=len(segments), values=values, copied=_copied(plan, segments))
+
+
+def _copied(plan: Plan, segments: Sequence[Segment]) -> float:
+    """The bytes of variables that go from the host to a program in each run."""
+    made = {v for segment in segments for step in segment.steps for v in step.makes}
+    taken = {v for segment in segments for v in segment.inputs}
+    total = 0.0
+    for use in plan.cells:
+        dtype = use.op.attrs.get("dtype")
+        if use.initial in taken and use.final != use.initial and use.final not in made and dtype is not None:
+            total += (shapes.num_elements(plan.dims.get(use.initial)) or 0) * float(dtype.size)
+    return total
 
 
 def compile_seconds(operations: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.training.coordination.batch_parts import batched
 
@@ -16,6 +17,7 @@ def _check_room(capacity: int, min_after_dequeue: int) -> None:
 
 
 @public("train.batch", "python.training.input.batch")
+@bordered
 def batch(
     tensors: Any,
     batch_size: Any,
@@ -68,6 +70,7 @@ def batch(
 
 
 @public("train.maybe_batch", "python.training.input.maybe_batch")
+@bordered
 def maybe_batch(
     tensors: Any,
     keep_input: Any,
@@ -108,6 +111,7 @@ def maybe_batch(
 
 
 @public("train.batch_join", "python.training.input.batch_join")
+@bordered
 def batch_join(
     tensors_list: Any,
     batch_size: Any,
@@ -150,6 +154,7 @@ def batch_join(
 
 
 @public("train.maybe_batch_join", "python.training.input.maybe_batch_join")
+@bordered
 def maybe_batch_join(
     tensors_list: Any,
     keep_input: Any,
@@ -185,6 +190,7 @@ def maybe_batch_join(
 
 
 @public("train.shuffle_batch", "python.training.input.shuffle_batch")
+@bordered
 def shuffle_batch(
     tensors: Any,
     batch_size: Any,
@@ -229,6 +235,7 @@ def shuffle_batch(
 
 
 @public("train.maybe_shuffle_batch", "python.training.input.maybe_shuffle_batch")
+@bordered
 def maybe_shuffle_batch(
     tensors: Any,
     batch_size: Any,
@@ -268,6 +275,7 @@ def maybe_shuffle_batch(
 
 
 @public("train.shuffle_batch_join", "python.training.input.shuffle_batch_join")
+@bordered
 def shuffle_batch_join(
     tensors_list: Any,
     batch_size: Any,
@@ -305,6 +313,7 @@ def shuffle_batch_join(
 
 
 @public("train.maybe_shuffle_batch_join", "python.training.input.maybe_shuffle_batch_join")
+@bordered
 def maybe_shuffle_batch_join(
     tensors_list: Any,
     batch_size: Any,

@@ -7,6 +7,7 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes, shapes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
@@ -21,6 +22,7 @@ from millrace.training.coordination.queue_runner import QueueRunner, add_queue_r
 
 
 @public("train.match_filenames_once", "io.match_filenames_once", "python.training.input.match_filenames_once")
+@bordered
 def match_filenames_once(pattern: Any, name: str | None = None) -> Variable:
     """The names of the files that match a pattern, looked up when local variables are initialized.
 
@@ -42,6 +44,7 @@ def match_filenames_once(pattern: Any, name: str | None = None) -> Variable:
 
 
 @public("train.limit_epochs", "python.training.input.limit_epochs")
+@bordered
 def limit_epochs(tensor: Any, num_epochs: int | None = None, name: str | None = None) -> Tensor:
     """`tensor`, which can be had `num_epochs` times; then OutOfRangeError.
 
@@ -69,6 +72,7 @@ def limit_epochs(tensor: Any, num_epochs: int | None = None, name: str | None = 
 
 
 @public("train.input_producer", "python.training.input.input_producer")
+@bordered
 def input_producer(
     input_tensor: Any,
     element_shape: Any = None,
@@ -127,6 +131,7 @@ def input_producer(
 
 
 @public("train.string_input_producer", "python.training.input.string_input_producer")
+@bordered
 def string_input_producer(
     string_tensor: Any,
     num_epochs: int | None = None,
@@ -169,6 +174,7 @@ def string_input_producer(
 
 
 @public("train.range_input_producer", "python.training.input.range_input_producer")
+@bordered
 def range_input_producer(
     limit: Any,
     num_epochs: int | None = None,
@@ -207,6 +213,7 @@ def range_input_producer(
 
 
 @public("train.slice_input_producer", "python.training.input.slice_input_producer")
+@bordered
 def slice_input_producer(
     tensor_list: Any,
     num_epochs: int | None = None,

@@ -28,9 +28,7 @@ def dumped(debug_op: str, value: Any) -> Any:
     if name == "DebugNumericSummary":
         return _summary(array)
     known = "DebugIdentity, DebugNanCount, DebugNumericSummary"
-    raise errors.InvalidArgumentError(
-        None, None, f"A debug operation is one of {known}. Received: {debug_op!r}"
-    )
+    raise errors.refusal(f"A debug operation is one of {known}. Received: {debug_op!r}")
 
 
 def _nans(array: Any) -> int:
@@ -42,9 +40,7 @@ def _summary(array: Any) -> Any:
     the finite ones; dtype, rank, shape.
     """
     if array.dtype.kind not in "fiub":
-        raise errors.InvalidArgumentError(
-            None, None, f"DebugNumericSummary takes numbers. Received: {array.dtype}"
-        )
+        raise errors.refusal(f"DebugNumericSummary takes numbers. Received: {array.dtype}")
     flat = array.reshape(-1).astype(np.float64)
     finite = flat[np.isfinite(flat)]
     counts = [

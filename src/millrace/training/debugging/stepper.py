@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.runtime.finite import describe
 from millrace.runtime.plan.planner import Step
@@ -52,6 +53,7 @@ class ComputedTensor:
 
 
 @public("python.debug.has_inf_or_nan", "python.debug.lib.debug_data.has_inf_or_nan")
+@bordered
 def has_inf_or_nan(datum: Any, tensor: Any) -> bool:
     """True where a tensor of floating point numbers holds NaN or infinity; the filter that is always there.
 
@@ -187,6 +189,7 @@ def _checked(ui_type: str) -> None:
     "python.debug.LocalCLIDebugWrapperSession",
     "python.debug.wrappers.local_cli_wrapper.LocalCLIDebugWrapperSession",
 )
+@bordered
 class LocalCLIDebugWrapperSession(WrapperSession):
     """A session that asks before each run, and stops in it where the answer says.
 
@@ -235,6 +238,7 @@ class LocalCLIDebugWrapperSession(WrapperSession):
 
 
 @public("python.debug.LocalCLIDebugHook", "python.debug.wrappers.hooks.LocalCLIDebugHook")
+@bordered
 class LocalCLIDebugHook(SessionRunHook):
     """The same for the runs of a monitored session.
 

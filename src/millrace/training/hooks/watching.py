@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import protos
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.platform import log
@@ -23,6 +24,7 @@ from millrace.training.hooks.timers import HookTimer, NeverTriggerTimer, SecondO
     "estimator.LoggingTensorHook",
     "python.training.basic_session_run_hooks.LoggingTensorHook",
 )
+@bordered
 class LoggingTensorHook(SessionRunHook):
     """Logs values every so many runs or seconds, or at the end.
 
@@ -132,6 +134,7 @@ class NanLossDuringTrainingError(RuntimeError):
 @public(
     "train.NanTensorHook", "estimator.NanTensorHook", "python.training.basic_session_run_hooks.NanTensorHook"
 )
+@bordered
 class NanTensorHook(SessionRunHook):
     """Stops, or fails, when a loss is not a number.
 
@@ -165,6 +168,7 @@ class NanTensorHook(SessionRunHook):
     "estimator.StepCounterHook",
     "python.training.basic_session_run_hooks.StepCounterHook",
 )
+@bordered
 class StepCounterHook(SessionRunHook):
     """Logs and records how many steps there are in a second.
 

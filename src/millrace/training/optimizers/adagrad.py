@@ -6,6 +6,7 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.core import dtypes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables.variable import Variable
@@ -21,6 +22,7 @@ def _positive(name: str, value: float) -> float:
 
 
 @public("train.AdagradOptimizer")
+@bordered
 class AdagradOptimizer(FusedOptimizer, Optimizer):
     """accumulator += gradient²; var -= learning_rate * gradient / sqrt(accumulator) (Duchi et al.).
 
@@ -59,6 +61,7 @@ class AdagradOptimizer(FusedOptimizer, Optimizer):
 
 
 @public("train.ProximalAdagradOptimizer")
+@bordered
 class ProximalAdagradOptimizer(FusedOptimizer, Optimizer):
     """Adagrad followed by the proximal step of l1 and l2 penalties.
 
@@ -112,6 +115,7 @@ class ProximalAdagradOptimizer(FusedOptimizer, Optimizer):
 
 
 @public("train.AdagradDAOptimizer")
+@bordered
 class AdagradDAOptimizer(FusedOptimizer, Optimizer):
     """Adagrad dual averaging: variables follow the sums of all gradients; penalties keep them sparse.
 
@@ -173,6 +177,7 @@ class AdagradDAOptimizer(FusedOptimizer, Optimizer):
 
 
 @public("train.AdadeltaOptimizer")
+@bordered
 class AdadeltaOptimizer(FusedOptimizer, Optimizer):
     """Steps as large as earlier steps were, relative to the gradients (Zeiler).
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.building.indexed_slices import IndexedSlices
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.training.optimizers.fused import FusedOptimizer
@@ -13,6 +14,7 @@ from millrace.training.optimizers.optimizer import Optimizer, cast
 
 
 @public("train.GradientDescentOptimizer", "python.training.gradient_descent.GradientDescentOptimizer")
+@bordered
 class GradientDescentOptimizer(FusedOptimizer, Optimizer):
     """var -= learning_rate * gradient.
 
@@ -55,6 +57,7 @@ class GradientDescentOptimizer(FusedOptimizer, Optimizer):
 
 
 @public("train.ProximalGradientDescentOptimizer")
+@bordered
 class ProximalGradientDescentOptimizer(FusedOptimizer, Optimizer):
     """Gradient descent followed by the proximal step of l1 and l2 penalties (Duchi and Singer, FOBOS).
 

@@ -10,6 +10,7 @@ from millrace.building import convert, raw
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import colocate_with, control_dependencies, init_scope, name_scope
 from millrace.core import dtypes, late
+from millrace.core.border import bordered
 from millrace.core.depth import bounded
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -28,6 +29,7 @@ _VALID_TYPES: Final = frozenset(
 
 
 @public("train.Optimizer", "python.training.optimizer.Optimizer")
+@bordered
 class Optimizer:
     """Adds operations that change variables so that a loss falls.
 

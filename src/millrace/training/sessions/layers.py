@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millrace.core import errors, protos
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
 from millrace.lib.platform import log
@@ -73,6 +74,7 @@ class Layer:
 
 
 @public("python.training.monitored_session._HookedSession")
+@bordered
 class HookedSession(Layer):
     """Calls hooks around each run."""
 
@@ -150,6 +152,7 @@ def _merged_options(options: Any, asked: Sequence[SessionRunArgs | None]) -> tup
 
 
 @public("python.training.monitored_session._CoordinatedSession")
+@bordered
 class CoordinatedSession(Layer):
     """Stops with its threads."""
 
@@ -220,6 +223,7 @@ class CoordinatedCreator:
 
 
 @public("python.training.monitored_session._RecoverableSession")
+@bordered
 class RecoverableSession(Layer):
     """Is made anew when it was aborted."""
 

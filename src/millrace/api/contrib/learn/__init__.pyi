@@ -11,22 +11,39 @@ from millrace.contributed.learn.configuration import TaskType as TaskType
 from millrace.contributed.learn.estimator import Estimator as Estimator
 from millrace.contributed.learn.estimator import SKCompat as SKCompat
 from millrace.contributed.learn.experiment import Experiment as Experiment
+from millrace.contributed.learn.feeds import extract_dask_data as extract_dask_data
+from millrace.contributed.learn.feeds import extract_dask_labels as extract_dask_labels
 from millrace.contributed.learn.feeds import extract_pandas_data as extract_pandas_data
 from millrace.contributed.learn.feeds import extract_pandas_labels as extract_pandas_labels
 from millrace.contributed.learn.feeds import extract_pandas_matrix as extract_pandas_matrix
+from millrace.contributed.learn.file_inputs import queue_parsed_features as queue_parsed_features
+from millrace.contributed.learn.file_inputs import read_batch_examples as read_batch_examples
+from millrace.contributed.learn.file_inputs import read_batch_features as read_batch_features
+from millrace.contributed.learn.file_inputs import read_batch_record_features as read_batch_record_features
+from millrace.contributed.learn.file_inputs import read_keyed_batch_examples as read_keyed_batch_examples
+from millrace.contributed.learn.file_inputs import read_keyed_batch_examples as read_keyed_batch_examples_shared_queue
+from millrace.contributed.learn.file_inputs import read_keyed_batch_features as read_keyed_batch_features
+from millrace.contributed.learn.file_inputs import read_keyed_batch_features_shared_queue as read_keyed_batch_features_shared_queue
 from millrace.contributed.learn.inputs import infer_real_valued_columns_from_input as infer_real_valued_columns_from_input
 from millrace.contributed.learn.inputs import infer_real_valued_columns_from_input_fn as infer_real_valued_columns_from_input_fn
 from millrace.contributed.learn.keys import NotFittedError as NotFittedError
 from millrace.contributed.learn.keys import PredictionKey as PredictionKey
 from millrace.contributed.learn.keys import ProblemType as ProblemType
+from millrace.contributed.learn.monitors.saving import NanLossDuringTrainingError as NanLossDuringTrainingError
+from millrace.contributed.learn.running import infer as infer
+from millrace.contributed.learn.running import run_feeds as run_feeds
+from millrace.contributed.learn.running import run_n as run_n
 from millrace.contributed.learn.specs import MetricSpec as MetricSpec
 from millrace.contributed.learn.specs import ModelFnOps as ModelFnOps
 from millrace.api.contrib.learn import datasets as datasets
+from millrace.api.contrib.learn import graph_actions as graph_actions
 from millrace.api.contrib.learn import io as io
 from millrace.api.contrib.learn import learn_runner as learn_runner
 from millrace.api.contrib.learn import metric_spec as metric_spec
+from millrace.api.contrib.learn import models as models
 from millrace.api.contrib.learn import monitors as monitors
 from millrace.api.contrib.learn import preprocessing as preprocessing
+from millrace.api.contrib.learn import utils as utils
 
 __all__ = [
     "DNNClassifier",
@@ -40,6 +57,7 @@ __all__ = [
     "MetricSpec",
     "ModeKeys",
     "ModelFnOps",
+    "NanLossDuringTrainingError",
     "NotFittedError",
     "PredictionKey",
     "ProblemType",
@@ -47,14 +65,30 @@ __all__ = [
     "SKCompat",
     "TaskType",
     "datasets",
+    "extract_dask_data",
+    "extract_dask_labels",
     "extract_pandas_data",
     "extract_pandas_labels",
     "extract_pandas_matrix",
+    "graph_actions",
+    "infer",
     "infer_real_valued_columns_from_input",
     "infer_real_valued_columns_from_input_fn",
     "io",
     "learn_runner",
     "metric_spec",
+    "models",
     "monitors",
     "preprocessing",
+    "queue_parsed_features",
+    "read_batch_examples",
+    "read_batch_features",
+    "read_batch_record_features",
+    "read_keyed_batch_examples",
+    "read_keyed_batch_examples_shared_queue",
+    "read_keyed_batch_features",
+    "read_keyed_batch_features_shared_queue",
+    "run_feeds",
+    "run_n",
+    "utils",
 ]

@@ -7,14 +7,30 @@ from millrace.contributed.learn.monitors.ready import CaptureVariable as Capture
 from millrace.contributed.learn.monitors.ready import PrintTensor as PrintTensor
 from millrace.contributed.learn.monitors.ready import StopAtStep as StopAtStep
 from millrace.contributed.learn.monitors.ready import ValidationMonitor as ValidationMonitor
+from millrace.contributed.learn.monitors.saving import CheckpointSaver as CheckpointSaver
+from millrace.contributed.learn.monitors.saving import GraphDump as GraphDump
+from millrace.contributed.learn.monitors.saving import LoggingTrainable as LoggingTrainable
+from millrace.contributed.learn.monitors.saving import NanLoss as NanLoss
+from millrace.contributed.learn.monitors.saving import NanLossDuringTrainingError as NanLossDuringTrainingError
+from millrace.contributed.learn.monitors.saving import StepCounter as StepCounter
+from millrace.contributed.learn.monitors.saving import SummarySaver as SummarySaver
+from millrace.contributed.learn.monitors.saving import get_default_monitors as get_default_monitors
 
 __all__ = [
     "BaseMonitor",
     "CaptureVariable",
+    "CheckpointSaver",
     "EveryN",
+    "GraphDump",
+    "LoggingTrainable",
+    "NanLoss",
+    "NanLossDuringTrainingError",
     "PrintTensor",
     "RunHookAdapterForMonitors",
+    "StepCounter",
     "StopAtStep",
+    "SummarySaver",
     "ValidationMonitor",
+    "get_default_monitors",
     "replace_monitors_with_hooks",
 ]

@@ -10,6 +10,7 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors.base import Bijector
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.ops.array.fill import ones_like, zeros_like
@@ -19,6 +20,7 @@ from millrace.ops.nn.activation import softplus
 
 
 @public("contrib.distributions.softplus_inverse")
+@bordered
 def softplus_inverse(x: Any, name: str | None = None) -> Tensor:
     """log(exp(x) - 1), without overflow."""
     with name_scope(name, "softplus_inverse", [x]):
@@ -38,6 +40,7 @@ class _Simple(Bijector):
 
 
 @public("contrib.distributions.bijectors.Identity")
+@bordered
 class Identity(_Simple):
     """y = x."""
 
@@ -58,6 +61,7 @@ class Identity(_Simple):
 
 
 @public("contrib.distributions.bijectors.PowerTransform")
+@bordered
 class PowerTransform(Bijector):
     """y = (1 + x power)^(1 / power); exp(x) where the power is 0.
 
@@ -92,6 +96,7 @@ class PowerTransform(Bijector):
 
 
 @public("contrib.distributions.bijectors.Exp")
+@bordered
 class Exp(PowerTransform):
     """y = exp(x)."""
 
@@ -100,6 +105,7 @@ class Exp(PowerTransform):
 
 
 @public("contrib.distributions.bijectors.Softplus")
+@bordered
 class Softplus(_Simple):
     """y = c log(1 + exp(x / c)), where c is the hinge softness, 1 by default."""
 
@@ -130,6 +136,7 @@ class Softplus(_Simple):
 
 
 @public("contrib.distributions.bijectors.Sigmoid")
+@bordered
 class Sigmoid(_Simple):
     """y = 1 / (1 + exp(-x))."""
 
@@ -150,6 +157,7 @@ class Sigmoid(_Simple):
 
 
 @public("contrib.distributions.bijectors.Softsign")
+@bordered
 class Softsign(_Simple):
     """y = x / (1 + |x|)."""
 
@@ -170,6 +178,7 @@ class Softsign(_Simple):
 
 
 @public("contrib.distributions.bijectors.Square")
+@bordered
 class Square(_Simple):
     """y = x², for x that is not negative."""
 
@@ -187,6 +196,7 @@ class Square(_Simple):
 
 
 @public("contrib.distributions.bijectors.Gumbel")
+@bordered
 class Gumbel(_Simple):
     """y = exp(-exp(-(x - loc) / scale))."""
 
@@ -223,6 +233,7 @@ class Gumbel(_Simple):
 
 
 @public("contrib.distributions.bijectors.AffineScalar")
+@bordered
 class AffineScalar(_Simple):
     """y = scale x + shift; either may be None."""
 
@@ -259,6 +270,7 @@ class AffineScalar(_Simple):
 
 
 @public("contrib.distributions.bijectors.Kumaraswamy")
+@bordered
 class Kumaraswamy(_Simple):
     """y = (1 - (1 - x)^(1 / b))^(1 / a), the quantile function of Kumaraswamy's distribution."""
 
@@ -295,6 +307,7 @@ class Kumaraswamy(_Simple):
 
 
 @public("contrib.distributions.bijectors.AbsoluteValue")
+@bordered
 class AbsoluteValue(_Simple):
     """y = |x|; `inverse` gives both, -y and y."""
 

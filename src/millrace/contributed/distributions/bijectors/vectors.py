@@ -9,6 +9,7 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors.base import Bijector
 from millrace.core import shapes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.operators.diagonal import (
@@ -30,6 +31,7 @@ from millrace.ops.nn.softmax import softmax
 
 
 @public("contrib.distributions.bijectors.AffineLinearOperator")
+@bordered
 class AffineLinearOperator(Bijector):
     """y = scale @ x + shift.
 
@@ -141,6 +143,7 @@ def _identity(shift: Any, multiplier: Any, factor: Any) -> Any:
 
 
 @public("contrib.distributions.bijectors.Affine")
+@bordered
 class Affine(Bijector):
     """y = scale @ x + shift, for a scale put together from parts.
 
@@ -218,6 +221,7 @@ class Affine(Bijector):
 
 
 @public("contrib.distributions.bijectors.Permute")
+@bordered
 class Permute(Bijector):
     """Another order of the last axis.
 
@@ -264,6 +268,7 @@ def _last_axis(shape: shapes.TensorShape, more: int) -> shapes.TensorShape:
 
 
 @public("contrib.distributions.bijectors.SoftmaxCentered")
+@bordered
 class SoftmaxCentered(Bijector):
     """The softmax of a vector and one more 0: n numbers to n + 1 shares."""
 
@@ -294,6 +299,7 @@ class SoftmaxCentered(Bijector):
 
 
 @public("contrib.distributions.bijectors.Ordered")
+@bordered
 class Ordered(Bijector):
     """Increasing numbers to free ones: the first, and the logarithms of the steps."""
 
@@ -311,6 +317,7 @@ class Ordered(Bijector):
 
 
 @public("contrib.distributions.bijectors.TransformDiagonal")
+@bordered
 class TransformDiagonal(Bijector):
     """A bijector of vectors, or of numbers, applied to the diagonal of matrices."""
 

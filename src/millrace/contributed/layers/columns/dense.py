@@ -10,6 +10,7 @@ from millrace.building import convert, raw
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.contributed.layers.columns.sparse import Columns, IdColumn, _Column
 from millrace.core import dtypes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.sparse.conversion import sparse_merge, sparse_tensor_to_dense
@@ -242,6 +243,7 @@ class ScatteredEmbeddingColumn(
     "contrib.layers.feature_column.real_valued_column",
     "contrib.slim.real_valued_column",
 )
+@bordered
 def real_valued_column(
     column_name: str,
     dimension: int = 1,
@@ -308,6 +310,7 @@ def _default(value: Any, dimension: int, kind: Any, column_name: str) -> Any:
     "contrib.layers.feature_column.bucketized_column",
     "contrib.slim.bucketized_column",
 )
+@bordered
 def bucketized_column(source_column: Any, boundaries: Any) -> BucketizedColumn:
     """In which bucket each number of a column falls.
 
@@ -339,6 +342,7 @@ def bucketized_column(source_column: Any, boundaries: Any) -> BucketizedColumn:
     "contrib.layers.feature_column.one_hot_column",
     "contrib.slim.one_hot_column",
 )
+@bordered
 def one_hot_column(sparse_id_column: Any) -> OneHotColumn:
     """The ids of a sparse column as one-hot vectors, for deep models."""
     return OneHotColumn(sparse_id_column)
@@ -359,6 +363,7 @@ def _checked_embedding(initializer: Any, ckpt: Any, tensor_name: Any, name: str)
     "contrib.layers.feature_column.embedding_column",
     "contrib.slim.embedding_column",
 )
+@bordered
 def embedding_column(
     sparse_id_column: Any,
     dimension: int,
@@ -397,6 +402,7 @@ def embedding_column(
     "contrib.layers.feature_column.shared_embedding_columns",
     "contrib.slim.shared_embedding_columns",
 )
+@bordered
 def shared_embedding_columns(
     sparse_id_columns: Any,
     dimension: int,
@@ -460,6 +466,7 @@ def shared_embedding_columns(
     "contrib.layers.feature_column.scattered_embedding_column",
     "contrib.slim.scattered_embedding_column",
 )
+@bordered
 def scattered_embedding_column(
     column_name: str,
     size: int,

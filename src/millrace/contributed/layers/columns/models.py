@@ -21,6 +21,7 @@ from millrace.contributed.layers.hashing import (
     safe_embedding_lookup_sparse,
     scattered_embedding_lookup_sparse,
 )
+from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -35,6 +36,7 @@ from millrace.saver.checkpoint.initialize import init_from_checkpoint
 
 
 @public("contrib.layers.check_feature_columns", "contrib.slim.check_feature_columns")
+@bordered
 def check_feature_columns(feature_columns: Iterable[Any]) -> None:
     """Checks that columns are there and that no two have the same key.
 
@@ -62,6 +64,7 @@ def transformed(columns_to_tensors: Any, column: Any) -> Any:
 
 
 @public("contrib.layers.transform_features", "contrib.slim.transform_features")
+@bordered
 def transform_features(features: Any, feature_columns: Iterable[Any]) -> dict[Any, Any]:
     """The features of columns, by column.
 
@@ -167,6 +170,7 @@ def _input(
 
 
 @public("contrib.layers.input_from_feature_columns", "contrib.slim.input_from_feature_columns")
+@bordered
 @add_arg_scope
 def input_from_feature_columns(
     columns_to_tensors: Any,
@@ -201,6 +205,7 @@ def input_from_feature_columns(
 @public(
     "contrib.layers.sequence_input_from_feature_columns", "contrib.slim.sequence_input_from_feature_columns"
 )
+@bordered
 @add_arg_scope
 def sequence_input_from_feature_columns(
     columns_to_tensors: Any,
@@ -267,6 +272,7 @@ def _with_bias(outputs: Any, num_outputs: int, collections: Any, trainable: bool
 
 
 @public("contrib.layers.weighted_sum_from_feature_columns", "contrib.slim.weighted_sum_from_feature_columns")
+@bordered
 @add_arg_scope
 def weighted_sum_from_feature_columns(
     columns_to_tensors: Any,
@@ -310,6 +316,7 @@ def weighted_sum_from_feature_columns(
     "contrib.layers.joint_weighted_sum_from_feature_columns",
     "contrib.slim.joint_weighted_sum_from_feature_columns",
 )
+@bordered
 @add_arg_scope
 def joint_weighted_sum_from_feature_columns(
     columns_to_tensors: Any,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.core.border import bordered
 from millrace.core.public import public
 
 
 @public("contrib.learn.monitors.BaseMonitor")
+@bordered
 class BaseMonitor:
     """Watches a training; classes derived from it override what they need."""
 
@@ -70,6 +72,7 @@ class BaseMonitor:
 
 
 @public("contrib.learn.monitors.EveryN")
+@bordered
 class EveryN(BaseMonitor):
     """Looks at the first steps, and then every so many.
 

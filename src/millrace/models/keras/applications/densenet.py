@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.applications.building import Request, channel_axis, usual_files
 from millrace.models.keras.layers.convolutional import Conv2D
@@ -58,6 +59,7 @@ def _model(asked: Request, name: str, counts: tuple[int, ...]) -> Any:
 
 
 @public("keras.applications.DenseNet121", "keras.applications.densenet.DenseNet121")
+@bordered
 def DenseNet121(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -73,6 +75,7 @@ def DenseNet121(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.DenseNet169", "keras.applications.densenet.DenseNet169")
+@bordered
 def DenseNet169(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -88,6 +91,7 @@ def DenseNet169(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.DenseNet201", "keras.applications.densenet.DenseNet201")
+@bordered
 def DenseNet201(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",

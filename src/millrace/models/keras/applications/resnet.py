@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.applications.building import Request, channel_axis, usual_files
 from millrace.models.keras.layers.convolutional import Conv2D
@@ -108,6 +109,7 @@ def _second_form(asked: Request, depth: int) -> Any:
     "keras.applications.resnet.ResNet50",
     "keras.applications.resnet50.ResNet50",
 )
+@bordered
 def ResNet50(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -123,6 +125,7 @@ def ResNet50(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.ResNet101", "keras.applications.resnet.ResNet101")
+@bordered
 def ResNet101(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -138,6 +141,7 @@ def ResNet101(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.ResNet152", "keras.applications.resnet.ResNet152")
+@bordered
 def ResNet152(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -153,6 +157,7 @@ def ResNet152(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.ResNet50V2", "keras.applications.resnet_v2.ResNet50V2")
+@bordered
 def ResNet50V2(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -168,6 +173,7 @@ def ResNet50V2(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.ResNet101V2", "keras.applications.resnet_v2.ResNet101V2")
+@bordered
 def ResNet101V2(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -183,6 +189,7 @@ def ResNet101V2(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.ResNet152V2", "keras.applications.resnet_v2.ResNet152V2")
+@bordered
 def ResNet152V2(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",

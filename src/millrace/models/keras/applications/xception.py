@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.applications.building import Request, channel_axis, usual_files
 from millrace.models.keras.layers.convolutional import Conv2D, SeparableConv2D
@@ -67,6 +68,7 @@ def _body(x: Any) -> Any:
 
 
 @public("keras.applications.Xception", "keras.applications.xception.Xception")
+@bordered
 def Xception(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.lib.nn.functions import dropout as dropped
@@ -27,6 +28,7 @@ def _dtype(dtype: Any) -> dtypes.DType:
 
 
 @public("keras.backend.random_normal")
+@bordered
 def random_normal(
     shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: int | None = None
 ) -> Any:
@@ -35,6 +37,7 @@ def random_normal(
 
 
 @public("keras.backend.random_uniform")
+@bordered
 def random_uniform(
     shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: int | None = None
 ) -> Any:
@@ -43,6 +46,7 @@ def random_uniform(
 
 
 @public("keras.backend.random_binomial")
+@bordered
 def random_binomial(shape: Any, p: float = 0.0, dtype: Any = None, seed: int | None = None) -> Any:
     """1 with probability `p`, else 0, new ones in each run."""
     chosen = _dtype(dtype)
@@ -51,6 +55,7 @@ def random_binomial(shape: Any, p: float = 0.0, dtype: Any = None, seed: int | N
 
 
 @public("keras.backend.truncated_normal")
+@bordered
 def truncated_normal(
     shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: int | None = None
 ) -> Any:
@@ -59,6 +64,7 @@ def truncated_normal(
 
 
 @public("keras.backend.random_uniform_variable")
+@bordered
 def random_uniform_variable(
     shape: Any, low: float, high: float, dtype: Any = None, name: str | None = None, seed: int | None = None
 ) -> Any:
@@ -69,6 +75,7 @@ def random_uniform_variable(
 
 
 @public("keras.backend.random_normal_variable")
+@bordered
 def random_normal_variable(
     shape: Any, mean: float, scale: float, dtype: Any = None, name: str | None = None, seed: int | None = None
 ) -> Any:
@@ -83,6 +90,7 @@ def _variable_seed(seed: int | None) -> int:
 
 
 @public("keras.backend.dropout")
+@bordered
 def dropout(x: Any, level: float, noise_shape: Any = None, seed: int | None = None) -> Any:
     """`x` with elements set to zero with probability `level` and the others scaled up."""
     return dropped(x, rate=level, noise_shape=noise_shape, seed=_seed(seed))

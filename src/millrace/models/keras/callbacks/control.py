@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.backend import session
 from millrace.models.keras.callbacks.base import Callback
@@ -45,6 +46,7 @@ class _Watch:
 
 
 @public("keras.callbacks.EarlyStopping")
+@bordered
 class EarlyStopping(Callback):
     """Stops when a figure has not become better for a while.
 
@@ -135,6 +137,7 @@ class TerminateOnNaN(Callback):
 
 
 @public("keras.callbacks.LambdaCallback")
+@bordered
 class LambdaCallback(Callback):
     """A callback made of functions.
 
@@ -169,6 +172,7 @@ class LambdaCallback(Callback):
 
 
 @public("keras.callbacks.LearningRateScheduler")
+@bordered
 class LearningRateScheduler(Callback):
     """Sets the learning rate at the start of each epoch.
 
@@ -206,6 +210,7 @@ class LearningRateScheduler(Callback):
 
 
 @public("keras.callbacks.ReduceLROnPlateau")
+@bordered
 class ReduceLROnPlateau(Callback):
     """Lowers the learning rate when a figure has not become better for a while.
 
@@ -286,6 +291,7 @@ class ReduceLROnPlateau(Callback):
 
 
 @public("keras.callbacks.ModelCheckpoint")
+@bordered
 class ModelCheckpoint(Callback):
     """Saves the model, or the best one.
 

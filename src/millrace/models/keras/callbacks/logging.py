@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 from millrace.core import protos
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.backend import session
 from millrace.models.keras.callbacks.base import Callback
@@ -22,6 +23,7 @@ from millrace.summaries.file_writer import FileWriter
 
 
 @public("keras.callbacks.CSVLogger")
+@bordered
 class CSVLogger(Callback):
     """Writes the figures of each epoch to a file.
 
@@ -83,6 +85,7 @@ def _cell(value: Any) -> Any:
 
 
 @public("keras.callbacks.RemoteMonitor")
+@bordered
 class RemoteMonitor(Callback):
     """Sends the figures of each epoch to a server.
 
@@ -124,6 +127,7 @@ class RemoteMonitor(Callback):
 
 
 @public("keras.callbacks.TensorBoard")
+@bordered
 class TensorBoard(Callback):
     """Writes figures, the graph and weights to event files.
 

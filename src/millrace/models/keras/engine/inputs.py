@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core import shapes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.lib.layers.layer import Layer
@@ -13,6 +14,7 @@ from millrace.models.keras.backend import arrays
 
 
 @public("keras.layers.InputLayer")
+@bordered
 class InputLayer(Layer):
     """The layer that makes a model's input.
 
@@ -87,6 +89,7 @@ class InputLayer(Layer):
 
 
 @public("keras.Input", "keras.layers.Input")
+@bordered
 def Input(  # noqa: N802 - TensorFlow's name
     shape: Any = None,
     batch_size: int | None = None,

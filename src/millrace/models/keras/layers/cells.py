@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.core import nest, shapes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import constraints, penalties, settings
 from millrace.lib.variables import keras_initializers
@@ -336,6 +337,7 @@ class _GatedCell(_Cell):
 
 
 @public("keras.layers.GRUCell")
+@bordered
 class GRUCell(_GatedCell):
     """A gated recurrent unit (Cho and others).
 
@@ -460,6 +462,7 @@ class GRUCell(_GatedCell):
 
 
 @public("keras.layers.LSTMCell")
+@bordered
 class LSTMCell(_GatedCell):
     """A long short-term memory (Hochreiter and Schmidhuber).
 
@@ -610,6 +613,7 @@ class PeepholeLSTMCell(LSTMCell):
 
 
 @public("keras.layers.StackedRNNCells")
+@bordered
 class StackedRNNCells(Layer):
     """Cells one on top of the other, as one cell.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from millrace.building import convert
 from millrace.core import shapes
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.graph.tensor import Tensor
@@ -80,6 +81,7 @@ class _Convolution(convolutional.Convolution):
 
 
 @public("keras.layers.Conv1D", "keras.layers.Convolution1D")
+@bordered
 class Conv1D(_Convolution):
     """Convolution along one axis: `[batch, length, in]`.
 
@@ -207,6 +209,7 @@ class _Transposed(_Convolution, convolutional.Transposed):
 
 
 @public("keras.layers.Conv2DTranspose", "keras.layers.Convolution2DTranspose")
+@bordered
 class Conv2DTranspose(_Transposed):
     """The transpose of `Conv2D`: spreads each input element over a window of the outputs.
 
@@ -268,6 +271,7 @@ class Conv2DTranspose(_Transposed):
 
 
 @public("keras.layers.Conv3DTranspose", "keras.layers.Convolution3DTranspose")
+@bordered
 class Conv3DTranspose(_Transposed):
     """The transpose of `Conv3D`; arguments as for `Conv2DTranspose`, without `dilation_rate`."""
 
@@ -420,6 +424,7 @@ class SeparableConv2D(_Separable):
 
 
 @public("keras.layers.DepthwiseConv2D")
+@bordered
 class DepthwiseConv2D(_Convolution):
     """Convolution of images with filters for each channel alone.
 

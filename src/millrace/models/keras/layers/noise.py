@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building import raw
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.models.keras.backend import control, randomness
@@ -26,6 +27,7 @@ class _Noise(Layer):
 
 
 @public("keras.layers.GaussianNoise")
+@bordered
 class GaussianNoise(_Noise):
     """Adds normal noise while training.
 
@@ -54,6 +56,7 @@ class GaussianNoise(_Noise):
 
 
 @public("keras.layers.GaussianDropout")
+@bordered
 class GaussianDropout(_Noise):
     """Multiplies with normal noise of mean 1 while training.
 
@@ -85,6 +88,7 @@ class GaussianDropout(_Noise):
 
 
 @public("keras.layers.AlphaDropout")
+@bordered
 class AlphaDropout(_Noise):
     """A dropout that keeps mean and variance of self-normalizing networks.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building.scopes import name_scope
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import registry
@@ -39,6 +40,7 @@ class Reduction:
 
 
 @public("keras.losses.Loss")
+@bordered
 class Loss:
     """Base of losses; subclasses compute the losses of the elements in `call`.
 
@@ -119,6 +121,7 @@ def registry_value(value: Any) -> Any:
 
 
 @public("keras.losses.MeanSquaredError")
+@bordered
 class MeanSquaredError(LossFunctionWrapper):
     """The mean of the squared differences."""
 
@@ -127,6 +130,7 @@ class MeanSquaredError(LossFunctionWrapper):
 
 
 @public("keras.losses.MeanAbsoluteError")
+@bordered
 class MeanAbsoluteError(LossFunctionWrapper):
     """The mean of the differences' magnitudes."""
 
@@ -135,6 +139,7 @@ class MeanAbsoluteError(LossFunctionWrapper):
 
 
 @public("keras.losses.MeanAbsolutePercentageError")
+@bordered
 class MeanAbsolutePercentageError(LossFunctionWrapper):
     """The mean of the differences' magnitudes in percent of what is true."""
 
@@ -143,6 +148,7 @@ class MeanAbsolutePercentageError(LossFunctionWrapper):
 
 
 @public("keras.losses.MeanSquaredLogarithmicError")
+@bordered
 class MeanSquaredLogarithmicError(LossFunctionWrapper):
     """The mean of the squared differences of log(1 + y)."""
 
@@ -151,6 +157,7 @@ class MeanSquaredLogarithmicError(LossFunctionWrapper):
 
 
 @public("keras.losses.BinaryCrossentropy")
+@bordered
 class BinaryCrossentropy(LossFunctionWrapper):
     """The cross entropy of probabilities; arguments as for `tf.keras.losses.binary_crossentropy`."""
 
@@ -172,6 +179,7 @@ class BinaryCrossentropy(LossFunctionWrapper):
 
 
 @public("keras.losses.CategoricalCrossentropy")
+@bordered
 class CategoricalCrossentropy(LossFunctionWrapper):
     """The cross entropy of distributions; arguments as for `tf.keras.losses.categorical_crossentropy`."""
 
@@ -192,6 +200,7 @@ class CategoricalCrossentropy(LossFunctionWrapper):
 
 
 @public("keras.losses.SparseCategoricalCrossentropy")
+@bordered
 class SparseCategoricalCrossentropy(LossFunctionWrapper):
     """The cross entropy of classes, integers, and distributions.
 
@@ -207,6 +216,7 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
 
 
 @public("keras.losses.Hinge")
+@bordered
 class Hinge(LossFunctionWrapper):
     """The mean of `max(1 - y_true * y_pred, 0)`."""
 
@@ -215,6 +225,7 @@ class Hinge(LossFunctionWrapper):
 
 
 @public("keras.losses.SquaredHinge")
+@bordered
 class SquaredHinge(LossFunctionWrapper):
     """The mean of `max(1 - y_true * y_pred, 0)` squared."""
 
@@ -223,6 +234,7 @@ class SquaredHinge(LossFunctionWrapper):
 
 
 @public("keras.losses.CategoricalHinge")
+@bordered
 class CategoricalHinge(LossFunctionWrapper):
     """How far the best wrong class comes within 1 of the true one."""
 
@@ -231,6 +243,7 @@ class CategoricalHinge(LossFunctionWrapper):
 
 
 @public("keras.losses.Poisson")
+@bordered
 class Poisson(LossFunctionWrapper):
     """The mean of `y_pred - y_true * log(y_pred)`."""
 
@@ -239,6 +252,7 @@ class Poisson(LossFunctionWrapper):
 
 
 @public("keras.losses.LogCosh")
+@bordered
 class LogCosh(LossFunctionWrapper):
     """The mean of log(cosh(difference))."""
 
@@ -247,6 +261,7 @@ class LogCosh(LossFunctionWrapper):
 
 
 @public("keras.losses.KLDivergence")
+@bordered
 class KLDivergence(LossFunctionWrapper):
     """The sum of `y_true * log(y_true / y_pred)`."""
 
@@ -255,6 +270,7 @@ class KLDivergence(LossFunctionWrapper):
 
 
 @public("keras.losses.Huber")
+@bordered
 class Huber(LossFunctionWrapper):
     """Half the square of differences up to `delta`, linear beyond."""
 
@@ -263,6 +279,7 @@ class Huber(LossFunctionWrapper):
 
 
 @public("keras.losses.CosineSimilarity")
+@bordered
 class CosineSimilarity(LossFunctionWrapper):
     """The cosine of the angle between two vectors along an axis."""
 
@@ -290,12 +307,14 @@ _BY_NAME.update({k: v for k, v in list(globals().items()) if isinstance(v, type)
 
 
 @public("keras.losses.serialize")
+@bordered
 def serialize(loss: Any) -> Any:
     """How a loss is saved: its name, or class name and settings."""
     return registry.serialize_keras_object(loss)
 
 
 @public("keras.losses.deserialize")
+@bordered
 def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The loss that `serialize` described.
 
@@ -306,6 +325,7 @@ def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
 
 
 @public("keras.losses.get")
+@bordered
 def get(identifier: Any) -> Any:
     """The loss that a name, a description or a callable stands for; None for None.
 

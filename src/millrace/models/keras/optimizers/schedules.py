@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millrace.building import convert
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import registry
 from millrace.ops.math.cast import cast
@@ -55,6 +56,7 @@ class _Given(LearningRateSchedule):
 
 
 @public("keras.optimizers.schedules.ExponentialDecay")
+@bordered
 class ExponentialDecay(_Given):
     """initial_learning_rate * decay_rate ^ (step / decay_steps).
 
@@ -90,6 +92,7 @@ class ExponentialDecay(_Given):
 
 
 @public("keras.optimizers.schedules.PiecewiseConstantDecay")
+@bordered
 class PiecewiseConstantDecay(_Given):
     """One rate up to each boundary.
 
@@ -118,6 +121,7 @@ class PiecewiseConstantDecay(_Given):
 
 
 @public("keras.optimizers.schedules.PolynomialDecay")
+@bordered
 class PolynomialDecay(_Given):
     """From `initial_learning_rate` to `end_learning_rate` in `decay_steps` along a power.
 
@@ -161,6 +165,7 @@ class PolynomialDecay(_Given):
 
 
 @public("keras.optimizers.schedules.InverseTimeDecay")
+@bordered
 class InverseTimeDecay(_Given):
     """initial_learning_rate / (1 + decay_rate * step / decay_steps).
 
@@ -195,6 +200,7 @@ class InverseTimeDecay(_Given):
 
 
 @public("keras.experimental.CosineDecay")
+@bordered
 class CosineDecay(_Given):
     """From `initial_learning_rate` down to `alpha` times it along half a cosine.
 
@@ -218,6 +224,7 @@ class CosineDecay(_Given):
 
 
 @public("keras.experimental.CosineDecayRestarts")
+@bordered
 class CosineDecayRestarts(_Given):
     """Half cosines one after the other.
 
@@ -261,6 +268,7 @@ class CosineDecayRestarts(_Given):
 
 
 @public("keras.experimental.LinearCosineDecay")
+@bordered
 class LinearCosineDecay(_Given):
     """A straight line times a cosine.
 
@@ -304,6 +312,7 @@ class LinearCosineDecay(_Given):
 
 
 @public("keras.experimental.NoisyLinearCosineDecay")
+@bordered
 class NoisyLinearCosineDecay(_Given):
     """A noisy straight line times a cosine.
 
@@ -357,12 +366,14 @@ _BY_NAME = {k: v for k, v in list(globals().items()) if isinstance(v, type) and 
 
 
 @public("keras.optimizers.schedules.serialize")
+@bordered
 def serialize(learning_rate_schedule: Any) -> Any:
     """How a schedule is saved."""
     return registry.serialize_keras_object(learning_rate_schedule)
 
 
 @public("keras.optimizers.schedules.deserialize")
+@bordered
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The schedule that `serialize` described.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.models.keras.preprocessing.affine import (
@@ -20,6 +21,7 @@ from millrace.models.keras.preprocessing.pictures import data_format_of
 
 
 @public("keras.preprocessing.image.ImageDataGenerator")
+@bordered
 class ImageDataGenerator:
     """Makes batches of images that are changed at random, and put on a scale.
 

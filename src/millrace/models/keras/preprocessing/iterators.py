@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.models.keras.engine.generators import Sequence
@@ -19,6 +20,7 @@ ENDINGS = ("png", "jpg", "jpeg", "bmp", "ppm", "tif", "tiff")
 
 
 @public("keras.preprocessing.image.Iterator")
+@bordered
 class Iterator(Sequence):
     """Batches of numbered samples, without end, or by number.
 
@@ -102,6 +104,7 @@ def _save(iterator: Any, batch: Any, numbers: Any) -> None:
 
 
 @public("keras.preprocessing.image.NumpyArrayIterator")
+@bordered
 class NumpyArrayIterator(Iterator):
     """Batches of images in an array; see `ImageDataGenerator.flow`.
 
@@ -223,6 +226,7 @@ class FileIterator(Iterator):
 
 
 @public("keras.preprocessing.image.DirectoryIterator")
+@bordered
 class DirectoryIterator(FileIterator):
     """Batches of images in the folders of their classes; see `ImageDataGenerator.flow_from_directory`.
 

@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.learn.sample_data": "DATASETS SYNTHETIC load_boston load_dataset load_iris make_dataset",
     },
-    children=("base", "mnist",),
+    children=("base", "mnist", "synthetic", "text_datasets",),
 )

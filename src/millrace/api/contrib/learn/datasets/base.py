@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.learn.sample_data": "load_boston load_iris maybe_download retry shrink_csv urlretrieve_with_retry",
         "millrace.contributed.learn.tables": "Dataset Datasets load_csv_with_header load_csv_without_header",
     },
 )

@@ -6,6 +6,6 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.contributed.examples.mnist": "read_data_sets",
+        "millrace.contributed.examples.mnist": "DEFAULT_SOURCE_URL DataSet dense_to_one_hot extract_images extract_labels load_mnist read_data_sets",
     },
 )
