@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from millrace.contributed.layers.normalization import layer_norm
@@ -23,7 +22,7 @@ from millrace.ops.linalg.matmul import matmul
 from millrace.ops.math.cast import cast
 from millrace.ops.math.comparison import less
 from millrace.ops.math.division import floormod
-from millrace.ops.math.elementwise import exp, sigmoid
+from millrace.ops.math.elementwise import exp, log, sigmoid
 from millrace.ops.math.select import where
 from millrace.ops.math.trigonometric import tanh
 from millrace.ops.nn.bias import bias_add
@@ -297,7 +296,7 @@ def _log_uniform(low: float, high: float, seed: int | None = None, dtype: Any = 
     """An initializer: numbers whose logarithms are uniform."""
 
     def start(shape: Any, dtype: Any = dtype, partition_info: Any = None) -> Tensor:
-        return exp(random_uniform(shape, math.log(low), math.log(high), dtype, seed=seed))
+        return exp(random_uniform(shape, log(low), log(high), dtype, seed=seed))
 
     return start
 

@@ -55,8 +55,8 @@ def beam_step(
     added = one_hot(
         indices=fill([batch, width], end_token),
         depth=classes,
-        on_value=convert.to_tensor(0, dtypes.int64),
-        off_value=convert.to_tensor(1, dtypes.int64),
+        on_value=cast(0, dtypes.int64, name="ToInt64"),
+        off_value=cast(1, dtypes.int64, name="ToInt64"),
         dtype=dtypes.int64,
     )
     added = added * expand_dims(cast(going, dtypes.int64), 2)
