@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 
 import millrace as tf
@@ -59,3 +60,33 @@ def test_a_type_with_a_default_is_preferred():
     assert raw.OneHot(1, 3, 1.0, 0.0).op.inputs[0].dtype is tf.int64
     with pytest.raises(TypeError, match="must be a list of tensors. Received: 3"):
         raw.AddN(3)
+
+
+def test_values_of_attributes_have_one_form():
+    x = tf.constant(1.0)
+    packed = raw.Pack([x, x], axis=np.int64(0)).op
+    assert type(packed.attrs["axis"]) is int
+    assert type(raw.ArgMax(tf.ones([2]), 0, output_type="int32").op.attrs["output_type"]) is tf.DType
+    with pytest.raises(TypeError, match="attribute 'axis' must be int"):
+        raw.Pack([x, x], axis="first")
+    with pytest.raises(TypeError, match="attribute 'shape' is missing and has no default"):
+        raw.VariableV2(dtype=tf.float32)
+
+
+@pytest.mark.parametrize(
+    ("found", "remedy"),
+    [(tf.int32, True), (tf.complex64, True), (tf.bool, True), (tf.float64, True), (tf.string, False)],
+)
+def test_numbers_of_another_dtype_can_be_cast(found, remedy):
+    y = tf.constant("text") if found is tf.string else tf.cast(tf.constant(1), found)
+    with pytest.raises(TypeError, match="input 'y' has dtype") as caught:
+        raw.Sub(tf.constant(1.0), y)
+    assert ("tf.cast(x, tf.float32) converts it" in str(caught.value)) is remedy
+
+
+def test_a_list_has_the_dtype_of_its_tensors_or_of_what_has_one():
+    x = tf.constant(1.0, tf.float64)
+    v = tf.Variable(2.0, dtype=tf.float64, use_resource=True)
+    assert [t.dtype for t in raw.AddN([1.0, x]).op.inputs] == [tf.float64] * 2
+    assert [t.dtype for t in raw.AddN([1.0, v]).op.inputs] == [tf.float64] * 2
+    assert raw.AddN([1.0, 2.0]).dtype == tf.float32

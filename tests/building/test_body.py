@@ -120,3 +120,15 @@ def test_what_is_captured_late_becomes_an_input(graph: tf.Graph) -> None:
     with tf.Session() as sess:
         assert sess.run(chosen, {flag: True, x: 0.0, late: 5.0}) == 6
         assert sess.run(chosen, {flag: False, x: 2.0, late: 5.0}) == 2
+
+
+@pytest.mark.parametrize("take", [lambda t: tf.assign_add(t, 1.0), lambda t: t + 1.0])
+def test_what_another_branch_wrote_is_not_there(take: object) -> None:
+    v = tf.Variable(1.0, use_resource=False)
+    flag = tf.placeholder(tf.bool, [])
+    leaked: list[tf.Tensor] = []
+    tf.cond(flag, lambda: leaked.append(v.assign(2.0)) or tf.constant(1.0), lambda: tf.constant(1.0))
+    with pytest.raises(
+        ValueError, match="computed inside the body 'cond' and exists only there; return it from the branch"
+    ):
+        tf.cond(flag, lambda: take(leaked[0]), lambda: tf.constant(1.0))  # type: ignore[operator]

@@ -49,7 +49,7 @@ def test_name_scopes_of_values() -> None:
 def test_inside_a_function_everything_belongs_to_it() -> None:
     outer = tf.constant(1.0)
     function = FunctionGraph("f", tf.get_default_graph())
-    with tf.Graph().as_default(), function.as_default():
+    with tf.Graph().as_default(), tf.Graph().as_default(), function.as_default():
         assert graph_of([outer]) is graph_of([]) is function
 
 

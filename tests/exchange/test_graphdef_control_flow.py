@@ -111,3 +111,20 @@ def test_freezing_a_loop_over_a_variable():
         out, x = tf.import_graph_def(frozen, return_elements=["out:0", "x:0"])
         with tf.Session() as sess:
             np.testing.assert_array_equal(sess.run(out, {x: 1.5}), wanted)
+
+
+def test_a_recurrent_network_in_a_branch_is_written_with_its_gradients():
+    with tf.Graph().as_default() as graph:
+        x, v = tf.placeholder(tf.float32, [2, None, 3], name="x"), tf.get_variable("v", [3])
+        cell = tf.nn.rnn_cell.BasicRNNCell(3)
+        long = tf.shape(x)[1] > 1
+        y = tf.cond(long, lambda: tf.nn.dynamic_rnn(cell, x * v, dtype=tf.float32)[1], lambda: x[:, 0] * v)
+        gradient = tf.gradients(tf.reduce_sum(y), v)[0]
+        written = graph.as_graph_def()
+    kinds = {node.op for node in written.node if "Nothing" in node.name}
+    assert "TensorArrayV3" in kinds  # stands for the handle that only the other branch has
+    with tf.Graph().as_default() as again, tf.Session() as sess:
+        (found,) = tf.import_graph_def(written, return_elements=[gradient.name], name="")
+        sess.run([op for op in again.get_operations() if op.type == "Assign"])
+        for steps in (1, 3):
+            assert sess.run(found, {"x:0": [[[1.0] * 3] * steps] * 2}).shape == (3,)

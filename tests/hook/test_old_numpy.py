@@ -12,8 +12,10 @@ from millrace.hook import old_numpy
 def np():
     module = ModuleType("numpy")
     vars(module).update(vars(numpy))
+    shown = numpy.get_printoptions()
     old_numpy.restore(module)
-    return module
+    yield module
+    numpy.set_printoptions(**shown)
 
 
 def test_older_names_of_arguments(np):
@@ -22,6 +24,10 @@ def test_older_names_of_arguments(np):
     assert np.percentile([1, 2], 50, interpolation="lower") == np.quantile([1, 2], 0.5, interpolation="lower")
     with pytest.raises(TypeError):
         np.reshape([1, 2], news=1)
+
+
+def test_a_mesh_is_a_list(np):
+    assert np.block(np.meshgrid([1, 2], [3])).tolist() == [[1, 2, 3, 3]]
 
 
 def test_bytes_to_numbers(np):
@@ -39,6 +45,7 @@ def test_lists_of_unequal_lengths(np):
     made = np.asarray([[1, 2], [3]])
     assert made.dtype == object and made.shape == (2,) and made[1] == [3]
     assert np.array([numpy.ones(2), numpy.ones(3)]).dtype == object
+    assert np.asanyarray([(1, 2), (1,)]).tolist() == [(1, 2), (1,)]
     assert np.array([[1], [2]], dtype=float).dtype == float
     with pytest.raises(ValueError, match="inhomogeneous"):
         np.array([[1, 2], [3]], dtype=float)
@@ -49,3 +56,15 @@ def test_lists_of_unequal_lengths(np):
 def test_who_relies_on_the_refusal_still_gets_it(np):
     with pytest.raises(ValueError, match="inhomogeneous"):
         eval("make([[1], [2, 3]])", {"make": np.array, "__name__": "millrace.core"})
+
+
+def test_scalars_within_lists_are_shown_as_numbers(np):
+    assert str([np.float32(1.5), np.int64(2), np.bool_(True)]) == "[1.5, 2, True]"
+
+
+def test_a_refused_copy_tells_of_the_option(np):
+    if int(numpy.__version__[0]) < 2:
+        pytest.skip("copies where it must")
+    with pytest.raises(ValueError) as caught:
+        np.array([1, 2], copy=False)
+    assert "numpy-copy" in caught.value.__notes__[0]

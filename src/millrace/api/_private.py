@@ -492,6 +492,10 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.framework.type_spec": {
         "BatchableTypeSpec": "millrace.datasets.specs:BatchableTypeSpec",
     },
+    "python.keras.applications.imagenet_utils": {
+        "decode_predictions": "millrace.models.keras.applications.images:decode_predictions",
+        "preprocess_input": "millrace.models.keras.applications.images:preprocess_input",
+    },
     "python.keras.backend": {
         "get_graph": "millrace.models.keras.backend.session:get_default_graph",
     },
@@ -624,9 +628,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.ops.lookup_ops": {
         "index_table_from_file": "millrace.lib.lookup.vocabulary:index_table_from_file",
-        "index_table_from_tensor": "millrace.lib.lookup.vocabulary:index_table_from_tensor",
+        "index_table_from_tensor": "millrace.lib.lookup.vocabulary:index_table_from_list",
         "index_to_string_table_from_file": "millrace.lib.lookup.vocabulary:index_to_string_table_from_file",
-        "index_to_string_table_from_tensor": "millrace.lib.lookup.vocabulary:index_to_string_table_from_tensor",
+        "index_to_string_table_from_tensor": "millrace.lib.lookup.vocabulary:index_to_string_table_from_list",
     },
     "python.ops.metrics_impl": {
         "_safe_div": "millrace.lib.metrics.inputs:ratio",

@@ -149,6 +149,9 @@ def nothing(writer: Writer, like: Tensor, name: str, context: Context) -> str:
             element_dtype=dtypes.float32,
             shape_type=dtypes.int32,
         )
+    if dtype is dtypes.resource:  # a tensor array's: nothing else that a branch makes has a handle
+        size = writer.constant(np.int32(0), f"{name}/size", context)
+        return writer.node("TensorArrayV3", [size], name, context, dtype=dtypes.float32)
     value = np.asarray(b"", object) if dtype is dtypes.string else np.zeros((), dtype.np_dtype)
     return writer.constant(value, name, context)
 

@@ -1,7 +1,8 @@
 """What NumPy 1.18's functions took and today's refuse: older names of arguments, bytes to `fromstring`, lists
 of unequal lengths.
 
-Each wrapper adds to what is there: a call that NumPy accepts today means what it means today.
+Each wrapper adds to what is there: a call that NumPy accepts today means what it means today. Scalars within
+lists are shown as they were, so that a program prints the lines that it printed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 from typing import Any
 
 # Who tells by NumPy's refusal that a list is not rectangular.
-_STRICT = frozenset(("millrace", "numpy", "jax", "jaxlib"))
+_STRICT = frozenset(("millrace", "jax", "jaxlib"))
 _RENAMED = (
     ("reshape", "newshape", "shape"),
     ("histogram", "normed", "density"),
@@ -25,16 +26,22 @@ _RENAMED = (
 EXPLAINED = (
     *(f"numpy.{name}({old}=...): {new}, gone since NumPy 2" for name, old, new in _RENAMED),
     "numpy.fromstring(bytes): the numbers that they hold, gone since NumPy 2.3",
+    "numpy.meshgrid: a list, a tuple since NumPy 2",
+    "numpy's scalars within lists are shown as numbers, not as np.float32(1.0), as before NumPy 2",
     "numpy.array, numpy.asarray: lists of unequal lengths become arrays of objects, gone since NumPy 1.24",
 )
 
 
 def restore(np: Any) -> None:
-    """Lets NumPy's functions take what they took."""
+    """Lets NumPy's functions take what they took, and show numbers as they did."""
+    if int(np.__version__.partition(".")[0]) >= 2:
+        np.set_printoptions(legacy="1.25")
     for name, old, new in _RENAMED:
         setattr(np, name, _renamed(getattr(np, name), old, new))
     np.fromstring = _fromstring(np)
-    np.array, np.asarray = _uneven(np, np.array), _uneven(np, np.asarray)
+    np.meshgrid = _as_list(np.meshgrid)
+    for name in ("array", "asarray", "asanyarray"):  # functions of NumPy call the last one
+        setattr(np, name, _uneven(np, getattr(np, name)))
 
 
 def allow_copies(np: Any) -> None:
@@ -54,6 +61,14 @@ def _renamed(function: Any, old: str, new: str) -> Any:
         if old in keywords:
             keywords[new] = keywords.pop(old)
         return function(*args, **keywords)
+
+    return call
+
+
+def _as_list(function: Any) -> Any:
+    @functools.wraps(function)
+    def call(*args: Any, **keywords: Any) -> list[Any]:
+        return list(function(*args, **keywords))
 
     return call
 
@@ -79,11 +94,25 @@ def _uneven(np: Any, make: Any) -> Any:
         try:
             return make(*args, **keywords)
         except ValueError as error:
+            if keywords.get("copy") is False:
+                error.add_note(
+                    "Before NumPy 2 this copied where it must: millrace run --shims default,numpy-copy"
+                )
             if "inhomogeneous" not in str(error) or len(args) > 1 or keywords.get("dtype") is not None:
                 raise
-            if sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] in _STRICT:
+            if _caller() in _STRICT:
                 raise
         keywords["dtype"] = np.object_
         return make(*args, **keywords)
 
     return array
+
+
+def _caller() -> str:
+    """The package of the function that called NumPy."""
+    frame = sys._getframe(2)
+    while True:
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package != "numpy" or frame.f_back is None:
+            return package
+        frame = frame.f_back

@@ -116,6 +116,7 @@ SHIMS: tuple[Shim, ...] = (
     Shim("numpy", "cast", lambda np: _Casts(np), "NumPy 2.0"),
     Shim("numpy", "typeDict", lambda np: np.sctypeDict, "NumPy 1.24"),
     Shim("numpy", "warnings", "warnings", "NumPy 2.0"),
+    Shim("numpy", "math", "math", "NumPy 1.25"),
     Shim("numpy", "VisibleDeprecationWarning", "numpy.exceptions:VisibleDeprecationWarning", "NumPy 2.0"),
     Shim("numpy", "ComplexWarning", "numpy.exceptions:ComplexWarning", "NumPy 2.0"),
     Shim("numpy", "RankWarning", "numpy.exceptions:RankWarning", "NumPy 2.0"),

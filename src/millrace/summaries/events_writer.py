@@ -17,11 +17,11 @@ class EventsWriter:
     """One event file; it is made when the first event is written.
 
     Args:
-      prefix: the path before `.out.tfevents.`, as bytes or a string.
+      file_prefix: the path before `.out.tfevents.`, as bytes or a string.
     """
 
-    def __init__(self, prefix: Any) -> None:
-        self._prefix = prefix.decode() if isinstance(prefix, bytes) else prefix
+    def __init__(self, file_prefix: Any) -> None:
+        self._prefix = file_prefix.decode() if isinstance(file_prefix, bytes) else file_prefix
         self._suffix = ""
         self._file: EventFile | None = None
         self._path = ""

@@ -183,3 +183,21 @@ def test_monitors_save_and_count(tmp_path):
         failing.step_end(1, {bad.name: np.nan})
     with pytest.raises(ValueError, match="save_steps or save_secs"):
         M.CheckpointSaver(str(tmp_path))
+
+
+def test_tables_of_dask():
+    class Table:
+        columns = ("a",)
+        values = np.ones(2)
+
+        def compute(self):
+            return self
+
+    Table.__module__ = "dask.dataframe"
+    table, wide = Table(), Table()
+    wide.columns = ("a", "b")
+    assert L.extract_dask_data(table).tolist() == L.extract_dask_labels(table).tolist() == [1, 1]
+    assert L.extract_dask_data(3) == L.extract_dask_labels(3) == 3
+    with pytest.raises(ValueError, match="one column"):
+        L.extract_dask_labels(wide)
+    assert isinstance(L.io.HAS_DASK, bool)

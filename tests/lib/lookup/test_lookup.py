@@ -194,3 +194,14 @@ def test_tables_of_old_graphs():
         found, size = sess.run(["find:0", "size:0"])
     assert found.tolist() == [2, -1]
     assert size == 2
+
+
+def test_private_names_call_the_words_a_vocabulary_list() -> None:
+    from millrace.python.ops import lookup_ops
+
+    table = lookup_ops.index_table_from_tensor(vocabulary_list=["a", "b"])
+    words = lookup_ops.index_to_string_table_from_tensor(vocabulary_list=["a", "b"])
+    with tf.Session() as sess:
+        sess.run(tf.tables_initializer())
+        assert sess.run(table.lookup(tf.constant(["b"]))).tolist() == [1]
+        assert sess.run(words.lookup(tf.constant([1], tf.int64))).tolist() == [b"b"]

@@ -106,3 +106,15 @@ def test_positional_and_missing_arguments_are_refused(function):
 def test_labels_of_another_shape_are_refused(labels):
     with pytest.raises(ValueError, match="labels must have"):
         tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=tf.zeros([3, 4]))
+
+
+def test_rows_of_unknown_number_are_checked_against_their_labels():
+    with tf.Graph().as_default() as graph, tf.Session() as sess:
+        labels = tf.placeholder(tf.int32, [2, None])
+        logits = tf.placeholder(tf.float32, [2, None, 5])
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+        assert len(graph.get_operations()) == 36  # as many as 1.15 builds: they make default seeds
+        x = np.zeros([2, 3, 5], np.float32)
+        assert sess.run(loss, {labels: np.zeros([2, 3]), logits: x}).shape == (2, 3)
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            sess.run(loss, {labels: np.zeros([2, 2]), logits: x})

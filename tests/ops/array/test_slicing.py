@@ -111,3 +111,17 @@ def test_computed_places_are_compiled():
     np.testing.assert_allclose(found[0], _X[2])
     np.testing.assert_allclose(found[1], _X[2:4, 0:3, 2:3])
     np.testing.assert_allclose(found[2], want, rtol=1e-6)
+
+
+def test_strides_left_out_are_ones_as_the_seeds_count():
+    with tf.Graph().as_default() as graph:
+        part = tf.strided_slice(tf.constant([1, 2, 3, 4]), [1], [3])
+        names = [(op.name, op.type) for op in graph.get_operations()]
+        with tf.Session() as session:
+            assert session.run(part).tolist() == [2, 3] and part.shape == [2]
+    assert names[1:5] == [
+        ("ones_like/tensor", "Const"),
+        ("ones_like/Shape", "Const"),
+        ("ones_like/Const", "Const"),
+        ("ones_like", "Fill"),
+    ]

@@ -17,6 +17,7 @@ from millrace.api.contrib import factorization as factorization
 from millrace.api.contrib import feature_column as feature_column
 from millrace.api.contrib import framework as framework
 from millrace.api.contrib import graph_editor as graph_editor
+from millrace.api.contrib import grid_rnn as grid_rnn
 from millrace.api.contrib import image as image
 from millrace.api.contrib import input_pipeline as input_pipeline
 from millrace.api.contrib import integrate as integrate
@@ -75,6 +76,7 @@ __all__ = [
     "feature_column",
     "framework",
     "graph_editor",
+    "grid_rnn",
     "image",
     "input_pipeline",
     "integrate",

@@ -8,7 +8,7 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.contributed.distribute.strategies": "TPUDistributionStrategy",
         "millrace.contributed.tpu.config": "InputPipelineConfig RunConfig TPUConfig",
-        "millrace.contributed.tpu.estimator": "TPUEstimator TPUEstimatorSpec",
+        "millrace.contributed.tpu.estimator": "TPUEstimator TPUEstimatorSpec export_estimator_savedmodel",
         "millrace.contributed.tpu.feeding": "InfeedQueue infeed_dequeue infeed_dequeue_tuple infeed_enqueue infeed_enqueue_tuple outfeed_dequeue outfeed_dequeue_tuple outfeed_enqueue outfeed_enqueue_tuple",
         "millrace.contributed.tpu.optimizer": "CrossShardOptimizer",
         "millrace.contributed.tpu.precision": "bfloat16_scope",

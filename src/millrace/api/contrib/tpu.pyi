@@ -5,6 +5,7 @@ from millrace.contributed.tpu.config import RunConfig as RunConfig
 from millrace.contributed.tpu.config import TPUConfig as TPUConfig
 from millrace.contributed.tpu.estimator import TPUEstimator as TPUEstimator
 from millrace.contributed.tpu.estimator import TPUEstimatorSpec as TPUEstimatorSpec
+from millrace.contributed.tpu.estimator import export_estimator_savedmodel as export_estimator_savedmodel
 from millrace.contributed.tpu.feeding import InfeedQueue as InfeedQueue
 from millrace.contributed.tpu.feeding import infeed_dequeue as infeed_dequeue
 from millrace.contributed.tpu.feeding import infeed_dequeue_tuple as infeed_dequeue_tuple
@@ -49,6 +50,7 @@ __all__ = [
     "core",
     "cross_replica_sum",
     "device_assignment",
+    "export_estimator_savedmodel",
     "infeed_dequeue",
     "infeed_dequeue_tuple",
     "infeed_enqueue",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -207,3 +208,50 @@ class OneBatchOfConstants(SessionRunHook):
         del run_values
         if self._constant:
             run_context.request_stop()
+
+
+HAS_PANDAS = public("contrib.learn.io.HAS_PANDAS", "contrib.learn.io.pandas_io.HAS_PANDAS")(
+    importlib.util.find_spec("pandas") is not None
+)
+HAS_DASK = public("contrib.learn.io.HAS_DASK", "contrib.learn.io.dask_io.HAS_DASK")(
+    importlib.util.find_spec("dask") is not None
+)
+
+
+def _is_dask(data: Any) -> bool:
+    return type(data).__module__.partition(".")[0] == "dask"
+
+
+@public(
+    "contrib.learn.extract_dask_data",
+    "contrib.learn.io.extract_dask_data",
+    "contrib.learn.io.dask_io.extract_dask_data",
+)
+def extract_dask_data(data: Any) -> Any:
+    """The values of a dask table as an array; anything else as it is.
+
+    Args:
+      data: a dask `DataFrame` or `Series`, or not.
+    """
+    return data.compute().values if _is_dask(data) else data
+
+
+@public(
+    "contrib.learn.extract_dask_labels",
+    "contrib.learn.io.extract_dask_labels",
+    "contrib.learn.io.dask_io.extract_dask_labels",
+)
+def extract_dask_labels(labels: Any) -> Any:
+    """The values of a dask table of one column as an array; anything else as it is.
+
+    Args:
+      labels: a dask `DataFrame` or `Series`, or not.
+
+    Raises:
+      ValueError: there are several columns.
+    """
+    if not _is_dask(labels):
+        return labels
+    if len(getattr(labels, "columns", ())) > 1:
+        raise ValueError(f"Only one column for labels is allowed. Received: {list(labels.columns)}")
+    return labels.compute().values

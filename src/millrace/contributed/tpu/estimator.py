@@ -251,3 +251,22 @@ class TPUEstimator(Estimator):
             given["config"] = self.config
         del input_context
         return input_fn(**given)
+
+
+@public("contrib.tpu.export_estimator_savedmodel")
+def export_estimator_savedmodel(
+    estimator: Any,
+    export_dir_base: Any,
+    serving_input_receiver_fn: Any,
+    assets_extra: Any = None,
+    as_text: bool = False,
+    checkpoint_path: Any = None,
+) -> Any:
+    """Writes a SavedModel of an estimator that was trained for TPUs; arguments as for `export_savedmodel`."""
+    return estimator.export_savedmodel(
+        export_dir_base,
+        serving_input_receiver_fn,
+        assets_extra=assets_extra,
+        as_text=as_text,
+        checkpoint_path=checkpoint_path,
+    )

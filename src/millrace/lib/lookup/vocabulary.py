@@ -258,7 +258,20 @@ def _bucketed(
     return IdTableWithHashBuckets(table, num_oov_buckets, hasher_spec, name, key_dtype)
 
 
-@public("python.ops.lookup_ops.index_table_from_tensor", "contrib.lookup.index_table_from_tensor")
+@public("python.ops.lookup_ops.index_table_from_tensor")
+def index_table_from_list(
+    vocabulary_list: Any,
+    num_oov_buckets: int = 0,
+    default_value: Any = -1,
+    hasher_spec: HasherSpec = _FAST,
+    dtype: Any = string,
+    name: str | None = None,
+) -> HashTable | IdTableWithHashBuckets:
+    """`tf.contrib.lookup.index_table_from_tensor` with its `mapping` as `vocabulary_list`."""
+    return index_table_from_tensor(vocabulary_list, num_oov_buckets, default_value, hasher_spec, dtype, name)
+
+
+@public("contrib.lookup.index_table_from_tensor")
 @bordered
 def index_table_from_tensor(
     mapping: Any,
@@ -417,10 +430,15 @@ def string_to_index(tensor: Any, mapping: Any, default_value: Any = -1, name: st
 # ---------------------------------------------------------------- numbers to words
 
 
-@public(
-    "python.ops.lookup_ops.index_to_string_table_from_tensor",
-    "contrib.lookup.index_to_string_table_from_tensor",
-)
+@public("python.ops.lookup_ops.index_to_string_table_from_tensor")
+def index_to_string_table_from_list(
+    vocabulary_list: Any, default_value: str = "UNK", name: str | None = None
+) -> HashTable:
+    """`tf.contrib.lookup.index_to_string_table_from_tensor` with its `mapping` as `vocabulary_list`."""
+    return index_to_string_table_from_tensor(vocabulary_list, default_value, name)
+
+
+@public("contrib.lookup.index_to_string_table_from_tensor")
 @bordered
 def index_to_string_table_from_tensor(
     mapping: Any, default_value: str = "UNK", name: str | None = None

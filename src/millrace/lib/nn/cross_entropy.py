@@ -7,11 +7,12 @@ from typing import Any
 
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import shape_tensor, to_tensor
-from millrace.building.scopes import name_scope
+from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import shapes
 from millrace.core.dtypes import bfloat16, float16, float32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.lib.math.checks import assert_equal
 from millrace.opkit.rules.idioms import rank_tensor
 from millrace.ops.array.fill import ones_like, zeros_like
 from millrace.ops.math.cast import cast
@@ -195,14 +196,23 @@ def sparse_softmax_cross_entropy_with_logits(
         if logits.dims is not None and len(logits.dims) == 2:
             loss = raw.SparseSoftmaxCrossEntropyWithLogits(precise, labels, name=name).loss
         else:
-            count = shape_tensor(logits)
-            last = raw.Sub(rank_tensor(logits), 1, name="sub")
-            rows = raw.Reshape(precise, [-1, count[last]])
-            flat = raw.Reshape(labels, [-1])
-            loss = raw.SparseSoftmaxCrossEntropyWithLogits(rows, flat, name=name).loss
-            loss = raw.Reshape(loss, sizes)
-            loss.set_shape(labels.dims)
+            with control_dependencies(_checked_rows(labels, logits)):
+                count = shape_tensor(logits)
+                last = raw.Sub(rank_tensor(logits), 1, name="sub")
+                rows = raw.Reshape(precise, [-1, count[last]])
+                flat = raw.Reshape(labels, [-1])
+                loss = raw.SparseSoftmaxCrossEntropyWithLogits(rows, flat, name=name).loss
+                loss = raw.Reshape(loss, sizes)
+                loss.set_shape(labels.dims)
         return raw.Cast(loss, DstT=dtype) if dtype in _HALVES else loss
+
+
+def _checked_rows(labels: Tensor, logits: Tensor) -> list[Any]:
+    """What checks, when run, that each row of classes has a label, where the static shapes do not tell."""
+    known = logits.dims is not None and shapes.fully_defined(logits.dims[:-1])
+    if known and shapes.fully_defined(labels.dims):
+        return []
+    return [assert_equal(shape_tensor(labels), shape_tensor(logits)[:-1])]
 
 
 def _check_labels(labels: shapes.Dims, logits: shapes.Dims) -> None:

@@ -14,9 +14,10 @@ from millrace.core.dtypes import ALL, INDEX
 from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims, fully_defined
+from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
-from millrace.opkit.rules.idioms import rank_tensor, shape_tensor
+from millrace.opkit.rules.idioms import constant, rank_tensor, shape_tensor
 from millrace.opkit.rules.strides import MASKS, index_key, result_dims, single_places, traced_key
 
 
@@ -298,6 +299,13 @@ def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tenso
     return apply(Slice, input_, begin, size, name=name)
 
 
+def _ones_for(begin: Any) -> Tensor:
+    """A one for each element of `begin`, of its dtype."""
+    with get_default_graph().name_scope("ones_like") as scope:
+        begin = to_tensor(begin, name="tensor")
+        return raw.Fill(shape_tensor(begin), constant(1, "Const", begin.dtype.base_dtype), name=scope)
+
+
 @public("strided_slice")
 def strided_slice(
     input_: Any,
@@ -329,7 +337,7 @@ def strided_slice(
       ValueError: the bounds do not fit `input_`.
     """
     if strides is None:
-        strides = raw.OnesLike(to_tensor(begin, name="begin"), name="ones_like")
+        strides = _ones_for(begin)
     masks = dict(
         begin_mask=begin_mask,
         end_mask=end_mask,

@@ -11,9 +11,19 @@ from millrace.contributed.learn.configuration import TaskType as TaskType
 from millrace.contributed.learn.estimator import Estimator as Estimator
 from millrace.contributed.learn.estimator import SKCompat as SKCompat
 from millrace.contributed.learn.experiment import Experiment as Experiment
+from millrace.contributed.learn.feeds import extract_dask_data as extract_dask_data
+from millrace.contributed.learn.feeds import extract_dask_labels as extract_dask_labels
 from millrace.contributed.learn.feeds import extract_pandas_data as extract_pandas_data
 from millrace.contributed.learn.feeds import extract_pandas_labels as extract_pandas_labels
 from millrace.contributed.learn.feeds import extract_pandas_matrix as extract_pandas_matrix
+from millrace.contributed.learn.file_inputs import queue_parsed_features as queue_parsed_features
+from millrace.contributed.learn.file_inputs import read_batch_examples as read_batch_examples
+from millrace.contributed.learn.file_inputs import read_batch_features as read_batch_features
+from millrace.contributed.learn.file_inputs import read_batch_record_features as read_batch_record_features
+from millrace.contributed.learn.file_inputs import read_keyed_batch_examples as read_keyed_batch_examples
+from millrace.contributed.learn.file_inputs import read_keyed_batch_examples as read_keyed_batch_examples_shared_queue
+from millrace.contributed.learn.file_inputs import read_keyed_batch_features as read_keyed_batch_features
+from millrace.contributed.learn.file_inputs import read_keyed_batch_features_shared_queue as read_keyed_batch_features_shared_queue
 from millrace.contributed.learn.inputs import infer_real_valued_columns_from_input as infer_real_valued_columns_from_input
 from millrace.contributed.learn.inputs import infer_real_valued_columns_from_input_fn as infer_real_valued_columns_from_input_fn
 from millrace.contributed.learn.keys import NotFittedError as NotFittedError
@@ -55,6 +65,8 @@ __all__ = [
     "SKCompat",
     "TaskType",
     "datasets",
+    "extract_dask_data",
+    "extract_dask_labels",
     "extract_pandas_data",
     "extract_pandas_labels",
     "extract_pandas_matrix",
@@ -68,6 +80,14 @@ __all__ = [
     "models",
     "monitors",
     "preprocessing",
+    "queue_parsed_features",
+    "read_batch_examples",
+    "read_batch_features",
+    "read_batch_record_features",
+    "read_keyed_batch_examples",
+    "read_keyed_batch_examples_shared_queue",
+    "read_keyed_batch_features",
+    "read_keyed_batch_features_shared_queue",
     "run_feeds",
     "run_n",
     "utils",

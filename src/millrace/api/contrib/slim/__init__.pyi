@@ -129,6 +129,9 @@ from millrace.contributed.layers.targets import binary_svm_target as binary_svm_
 from millrace.contributed.layers.targets import get_default_binary_metrics_for_eval as get_default_binary_metrics_for_eval
 from millrace.contributed.layers.targets import multi_class_target as multi_class_target
 from millrace.contributed.layers.targets import regression_target as regression_target
+from millrace.contributed.slim.pooling import experimental as experimental
+from millrace.contributed.slim.pooling import make_all as make_all
+from millrace.contributed.slim.pooling import pool as pool
 from millrace.contributed.training.train_ops import OPTIMIZER_CLS_NAMES as OPTIMIZER_CLS_NAMES
 from millrace.contributed.training.train_ops import OPTIMIZER_SUMMARIES as OPTIMIZER_SUMMARIES
 from millrace.contributed.training.train_ops import optimize_loss as optimize_loss
@@ -229,6 +232,7 @@ __all__ = [
     "embedding_lookup_sparse_with_distributed_aggregation",
     "embedding_lookup_unique",
     "evaluation",
+    "experimental",
     "filter_variables",
     "flatten",
     "fully_connected",
@@ -268,6 +272,7 @@ __all__ = [
     "local_variable",
     "lookup",
     "losses",
+    "make_all",
     "make_place_holder_tensors_for_base_features",
     "max_pool2d",
     "max_pool3d",
@@ -284,6 +289,7 @@ __all__ = [
     "parallel_reader",
     "parse_feature_columns_from_examples",
     "parse_feature_columns_from_sequence_examples",
+    "pool",
     "prefetch_queue",
     "queues",
     "real_valued_column",

@@ -26,7 +26,10 @@ _SPREADS = (0.229, 0.224, 0.225)
 _FIRST = "channels_first"
 
 
-@public("keras.applications.imagenet_utils.preprocess_input")
+@public(
+    "keras.applications.imagenet_utils.preprocess_input",
+    "python.keras.applications.imagenet_utils.preprocess_input",
+)
 @bordered
 def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe", **kwargs: Any) -> Any:
     """Images as an architecture takes them.
@@ -128,6 +131,7 @@ def _class_names(path: str) -> dict[str, list[str]]:
 
 @public(
     "keras.applications.densenet.decode_predictions",
+    "python.keras.applications.imagenet_utils.decode_predictions",
     "keras.applications.imagenet_utils.decode_predictions",
     "keras.applications.inception_resnet_v2.decode_predictions",
     "keras.applications.inception_v3.decode_predictions",
