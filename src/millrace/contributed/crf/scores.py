@@ -159,14 +159,14 @@ def crf_log_likelihood(
 def crf_unary_score(tag_indices: Any, sequence_lengths: Any, inputs: Any) -> Tensor:
     """The sum of the scores of each sequence's tags by themselves, `[batch]`; see `crf_sequence_score`."""
     tags, inputs = convert.to_tensor(tag_indices), convert.to_tensor(inputs)
-    dims = shape_of(inputs)
-    batch, steps, count = dims[0], dims[1], dims[2]
+    batch, steps, count = (shape_of(inputs)[axis] for axis in range(3))
+    flat = reshape(inputs, [-1])
     offsets = expand_dims(range_(batch) * steps * count, 1)
     offsets = offsets + expand_dims(range_(steps) * count, 0)
     if tags.dtype.base_dtype is dtypes.int64:
         offsets = cast(offsets, dtypes.int64)
     places = reshape(offsets + tags, [-1])
-    scores = reshape(gather(reshape(inputs, [-1]), places), [batch, steps])
+    scores = reshape(gather(flat, places), [batch, steps])
     mask = sequence_mask(sequence_lengths, maxlen=shape_of(tags)[1], dtype=scores.dtype)
     return reduce_sum(scores * mask, 1)
 

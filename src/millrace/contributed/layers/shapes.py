@@ -29,9 +29,12 @@ from millrace.lib.math.reductions import reduce_max, reduce_mean, reduce_sum
 from millrace.lib.nn.embedding import embedding_lookup, embedding_lookup_sparse
 from millrace.lib.variables.scope import variable_scope
 from millrace.opkit.rules import windows
+from millrace.ops.array.concat import concat
+from millrace.ops.array.constant import ones
 from millrace.ops.array.one_hot import one_hot
 from millrace.ops.array.reshape import reshape
 from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.array.slicing import strided_slice
 from millrace.ops.nn.bias import bias_add as nn_bias_add
 from millrace.ops.nn.softmax import softmax as nn_softmax
 
@@ -317,7 +320,12 @@ def unit_norm(inputs: Any, dim: int, epsilon: float = 1e-7, scope: Any = None) -
         if inputs.dims is None or not 0 <= dim < len(inputs.dims):
             raise ValueError(f"unit_norm: dim must be an axis of the inputs. Received: {dim} for {inputs}")
         squares = reduce_sum(raw.Square(inputs), dim, keepdims=True)
-        return raw.RealDiv(inputs, raw.Sqrt(epsilon + squares))
+        lengths = raw.Sqrt(epsilon + squares)
+        before, after = dim, len(inputs.dims) - 1 - dim
+        multiples = [ones([before], int32)] if before else []
+        multiples.append(strided_slice(shape_of(inputs), [dim], [dim + 1]))
+        multiples.extend([ones([after], int32)] if after else [])
+        return raw.RealDiv(inputs, raw.Tile(lengths, concat(multiples, 0)), name="div")
 
 
 @public("contrib.layers.maxout", "contrib.slim.maxout")

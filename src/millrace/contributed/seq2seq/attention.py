@@ -18,14 +18,14 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.layers.base import Layer
 from millrace.lib.layers.core import Dense
 from millrace.lib.math.array import sequence_mask
-from millrace.lib.math.checks import assert_equal, assert_positive
+from millrace.lib.math.checks import assert_positive
 from millrace.lib.math.lengths import length
 from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.rnn.cells import zero_state_of
 from millrace.lib.variables.initializers import Constant, Ones, Zeros
 from millrace.lib.variables.scope import get_variable, variable_scope
 from millrace.ops.array.concat import concat, stack
-from millrace.ops.array.constant import ones, zeros
+from millrace.ops.array.constant import constant, ones, zeros
 from millrace.ops.array.fill import ones_like
 from millrace.ops.array.one_hot import one_hot
 from millrace.ops.array.reshape import expand_dims, reshape, squeeze
@@ -69,16 +69,11 @@ def hardmax(logits: Any, name: str | None = None) -> Tensor:
         return one_hot(argmax(logits, -1), depth, dtype=logits.dtype)
 
 
-def _masked(m: Tensor, mask: Tensor, checked: Any) -> Tensor:
+def _masked(m: Tensor, mask: Tensor) -> Tensor:
     """`m` `[batch, time, ...]` times a mask `[batch, time]`."""
     rank = rank_of(m) if m.dims is None else len(m.dims)
-    extra = ones([rank - 2] if isinstance(rank, int) else expand_dims(rank - 2, 0), dtype=dtypes.int32)
-    memory_batch = length(m, 0)
-    if checked is not None:
-        message = "memory_sequence_length and memory tensor batch sizes do not match."
-        with control_dependencies([assert_equal(checked, memory_batch, message=message)]):
-            mask = reshape(mask, concat([shape_of(mask), extra], 0))
-    return m * mask
+    extra = ones(constant([rank - 2]) if isinstance(rank, int) else expand_dims(rank - 2, 0), dtypes.int32)
+    return m * reshape(mask, concat([shape_of(mask), extra], 0))
 
 
 def _prepared(memory: Any, lengths: Tensor | None, check_inner: bool) -> Any:
@@ -94,8 +89,7 @@ def _prepared(memory: Any, lengths: Tensor | None, check_inner: bool) -> Any:
         return memory
     first = nest.flatten(memory)[0]
     mask = sequence_mask(lengths, maxlen=shape_of(first)[1], dtype=first.dtype)
-    batch = length(lengths, 0)
-    return nest.map_structure(lambda m: _masked(m, mask, batch), memory)
+    return nest.map_structure(lambda m: _masked(m, mask), memory)
 
 
 def _score_mask(lengths: Tensor | None, score_mask_value: Any) -> Callable[[Tensor], Tensor]:

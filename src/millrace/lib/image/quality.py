@@ -10,13 +10,25 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.building.convert import to_tensor
-from millrace.building.scopes import name_scope
+from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.lib.flow.assertion import Assert
 from millrace.lib.image.adjust import convert_image_dtype
+from millrace.lib.math.reductions import reduce_all
 from millrace.opkit.rules.idioms import all_axes
+from millrace.ops.array.concat import concat, stack, unstack
+from millrace.ops.array.constant import constant, identity, zeros
+from millrace.ops.array.reshape import reshape
+from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.array.shape import shape_n
+from millrace.ops.array.shape import size as size_of
+from millrace.ops.array.tile import tile
+from millrace.ops.math.cast import cast
+from millrace.ops.math.comparison import equal, greater_equal
 
+_OF_A_DEPTHWISE_CONVOLUTION = 2  # the shape and the dilation beside the operation
 _MSSSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
@@ -68,10 +80,13 @@ def image_gradients(image: Any) -> tuple[Tensor, Tensor]:
         raise ValueError(
             f"image_gradients expects a 4D tensor [batch, h, w, d]. Received: shape {image.shape}"
         )
+    whole = shape_of(image)
+    batch, height, width, channels = unstack(whole)
     down, across = image[:, 1:] - image[:, :-1], image[:, :, 1:] - image[:, :, :-1]
-    dy = raw.ConcatV2([down, raw.ZerosLike(image[:, :1])], 1)
-    dx = raw.ConcatV2([across, raw.ZerosLike(image[:, :, :1])], 2)
-    return dy, dx
+    dy = concat([down, zeros(stack([batch, 1, width, channels]), image.dtype)], 1)
+    dy = reshape(dy, whole)
+    dx = concat([across, zeros(stack([batch, height, 1, channels]), image.dtype)], 2)
+    return dy, reshape(dx, whole)
 
 
 @public("image.sobel_edges")
@@ -87,17 +102,14 @@ def sobel_edges(image: Any) -> Tensor:
     image = to_tensor(image)
     if image.dims is not None and len(image.dims) != 4:
         raise ValueError(f"sobel_edges: the rank must be 4. Received: shape {image.shape}")
-    channels = None if image.dims is None else image.dims[3]
+    whole = shape_of(image)
     down = np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]], image.dtype.base_dtype.np_dtype)
-    pair = np.stack([down, down.T], axis=-1)[:, :, None, :]
-    if channels is None:
-        kernel = raw.Tile(to_tensor(pair), raw.Pack([1, 1, raw.Shape(image)[3], 1]))
-    else:
-        kernel = to_tensor(np.tile(pair, (1, 1, channels, 1)), name="sobel_filters")
+    pair = constant(np.stack([down, down.T], axis=-1)[:, :, None, :])
+    kernel = tile(pair, [1, 1, whole[3], 1], name="sobel_filters")
     padded = raw.MirrorPad(image, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="REFLECT")
-    edges = raw.DepthwiseConv2dNative(padded, kernel, strides=[1, 1, 1, 1], padding="VALID")
-    shape = raw.ConcatV2([raw.Shape(image), [2]], 0)
-    result = raw.Reshape(edges, shape)
+    edges = raw.DepthwiseConv2dNative(padded, kernel, strides=[1, 1, 1, 1], padding="VALID", name="depthwise")
+    edges.graph.count(_OF_A_DEPTHWISE_CONVOLUTION)
+    result = reshape(edges, concat([whole, [2]], 0))
     result.set_shape([*(image.dims or [None] * 4), 2])
     return result
 
@@ -113,6 +125,14 @@ def _check_pair(a: Tensor, b: Tensor) -> None:
         pairs = zip(a.dims[-3:], b.dims[-3:], strict=True)
         if any(x is not None and y is not None and x != y for x, y in pairs):
             raise ValueError(f"The images must have the same inner shape. Received: {a.shape} and {b.shape}")
+
+
+def _shapes_match(a: Tensor, b: Tensor) -> list[Any]:
+    """What fails when the images of a pair are not of one shape."""
+    shapes = shape_n([a, b])
+    enough = Assert(greater_equal(size_of(shapes[0]), 3), shapes, summarize=10)
+    same = reduce_all(equal(shapes[0][-3:], shapes[1][-3:]))
+    return [enough, Assert(same, shapes, summarize=10)]
 
 
 @public("image.psnr")
@@ -134,11 +154,13 @@ def psnr(a: Any, b: Any, max_val: Any, name: str | None = None) -> Tensor:
     with name_scope(name, "PSNR", [a, b]):
         a, b = to_tensor(a), to_tensor(b)
         _check_pair(a, b)
-        largest = convert_image_dtype(raw.Cast(to_tensor(max_val), DstT=a.dtype.base_dtype), dtypes.float32)
+        largest = convert_image_dtype(cast(max_val, a.dtype.base_dtype), dtypes.float32)
         a, b = convert_image_dtype(a, dtypes.float32), convert_image_dtype(b, dtypes.float32)
         error = raw.Mean(raw.SquaredDifference(a, b), [-3, -2, -1])
-        peak = raw.Log(largest) * (20 / math.log(10))
-        return raw.Sub(peak, raw.Log(error) * np.float32(10 / math.log(10)), name="psnr")
+        peak = 20 * raw.Log(largest) / raw.Log(10.0)
+        ratio = raw.Sub(peak, np.float32(10 / math.log(10)) * raw.Log(error), name="psnr")
+        with control_dependencies(_shapes_match(a, b)):
+            return identity(ratio)
 
 
 # ---------------------------------------------------------------- structural similarity

@@ -318,9 +318,10 @@ class IdentityCategoricalColumn(KeyedColumn, _IdentityBase):  # type: ignore[mis
         if not given.dtype.is_integer:
             raise ValueError(f"Invalid input, not integer. key: {self.key} dtype: {given.dtype}")
         values = given.values
-        kind = values.dtype.base_dtype
-        buckets = cast(self.num_buckets, kind, name="num_buckets")
-        zero = cast(0, kind, name="zero")
+        if values.dtype.base_dtype is not int64:
+            values = cast(values, int64, name="values")
+        buckets = cast(self.num_buckets, int64, name="num_buckets")
+        zero = cast(0, int64, name="zero")
         if self.default_value is None:
             checks = [
                 assert_less(

@@ -58,7 +58,7 @@ class WeightedCategoricalColumn(CategoricalColumn, _WeightedBase):  # type: igno
         if self.dtype is not weights.dtype.base_dtype:
             raise ValueError(f"Bad dtype, expected {self.dtype}, but got {weights.dtype}.")
         if not isinstance(weights, SparseTensor):
-            weights = sparse_input(weights)
+            weights = sparse_input(weights, 0.0)
         if not weights.dtype.is_floating:
             weights = cast(weights, float32)
         return features.get(self.categorical_column), weights

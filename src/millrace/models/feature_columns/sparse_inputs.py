@@ -22,13 +22,13 @@ from millrace.ops.math.segment import segment_max
 from millrace.ops.math.select import where
 
 
-def sparse_input(tensor: Any) -> SparseTensor:
-    """A feature as a sparse tensor: a dense one without its empty strings, or its -1."""
+def sparse_input(tensor: Any, missing: float = -1) -> SparseTensor:
+    """A feature as a sparse tensor: a dense one without its empty strings, or its `missing`."""
     if isinstance(tensor, SparseTensor):
         return tensor
     tensor = convert_to_tensor(tensor)
     with name_scope(None, "to_sparse_input", [tensor]):
-        filling: Any = "" if tensor.dtype.base_dtype is string else -1
+        filling: Any = "" if tensor.dtype.base_dtype is string else missing
         ignored = (
             constant(filling, name="ignore_value/x")
             if tensor.dtype.base_dtype is string

@@ -248,7 +248,9 @@ def _linear(
     """
     if isinstance(column, RealValuedColumn):
         weights = _variable("weight", [column.dimension, num_outputs], ZEROS, trainable, collections)
-        numbers = raw.Reshape(column.numbers(features, 2), [-1, column.dimension])
+        numbers = column.numbers(features, 2)
+        if numbers.dims is None or len(numbers.dims) != 2 or numbers.dims[1] != column.dimension:
+            numbers = raw.Reshape(numbers, [-1, column.dimension])
         return matmul(numbers, weights, name="matmul"), weights
     if isinstance(column, BucketizedColumn):
         ids: Any = column.to_sparse_tensor(features)
