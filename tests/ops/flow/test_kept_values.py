@@ -104,3 +104,22 @@ def test_what_remains_behind_a_place_that_is_known():
 
 def test_types_of_devices_are_known_in_any_case():
     assert tf.DeviceSpec(device_type="cpu", device_index=0) == tf.DeviceSpec.from_string("/cpu:0")
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_slice_in_a_body_ends_where_the_run_says(tier, monkeypatch):
+    """A program for one shape cannot have it: it is left to the interpreter, not taken whole."""
+    monkeypatch.setenv("MILLRACE_TIER", tier)
+    x, n, flag = tf.placeholder(tf.float32, [3]), tf.placeholder(tf.int32, []), tf.placeholder(tf.bool, [])
+    size = tf.cond(flag, lambda: tf.size(tf.exp(x)[:n]), lambda: n)
+    total = tf.while_loop(lambda i, a: i < 2, lambda i, a: (i + 1, a + tf.reduce_sum(x[n:])), [0, 0.0])[1]
+    slope = tf.gradients(tf.cond(flag, lambda: tf.reduce_sum(x[:n] ** 2.0), lambda: 0.0), x)[0]
+    row = tf.cond(flag, lambda: x[n], lambda: 0.0)
+    with tf.Session() as sess:
+        for end in (2, 1, 0):
+            feeds = {x: [1.0, 2.0, 3.0], n: end, flag: True}
+            got = sess.run([size, total, slope, row], feeds)
+            assert got[0] == end
+            assert got[1] == 2 * sum([1.0, 2.0, 3.0][end:])
+            assert got[2].tolist() == [2.0 * v if k < end else 0.0 for k, v in enumerate([1.0, 2.0, 3.0])]
+            assert got[3] == [1.0, 2.0, 3.0][end]

@@ -16,10 +16,11 @@ from functools import partial
 from typing import Any
 
 import jax
+import numpy as np
 from jax.core import Tracer
 
 from millrace.dialect import jax_dialect, numpy_dialect
-from millrace.dialect.jax.control import Checks
+from millrace.dialect.jax.control import Checks, Uncompilable
 from millrace.graph.operation import group
 from millrace.runtime.plan.borders import BodyUse
 from millrace.runtime.plan.planner import Plan, Step, body_cells, with_bodies
@@ -144,8 +145,34 @@ def call(step: Step, inputs: list[Any], state: list[Any]) -> Any:
     numbers = all(t.dtype.is_numpy_compatible for t in op.outputs)
     if opdef.pure and inputs and numbers and all(is_known(v) for v in inputs):
         return opdef.kernel(numpy_dialect(), *args, **attrs)
+    if opdef.traced is not None:
+        _check_traceable(step, inputs)
     kernel = opdef.xla or opdef.kernel
     return kernel(jax_dialect(), *state, *args, **attrs)
+
+
+def _check_traceable(step: Step, inputs: list[Any]) -> None:
+    """Sees to it that a recipe which can do with unknown bounds, of a kind, gets such a kind.
+
+    For what stands in a body the plan cannot tell: it may be known there.
+
+    Raises:
+      Uncompilable: it does not.
+    """
+    op = step.op
+    opdef = op.opdef
+    assert opdef.traced is not None
+    unknown = [
+        arg.name
+        for arg, values in zip(opdef.inputs, group(opdef.inputs, inputs, op.attrs), strict=True)
+        if arg.name in opdef.static
+        and not all(is_known(v) for v in (values if isinstance(values, tuple) else (values,)))
+    ]
+    if unknown:
+        dims = [tuple(np.shape(v)) for v in inputs]
+        values = [np.asarray(v) if is_known(v) else None for v in inputs]
+        if not opdef.traced(dims, values, op.attrs):
+            raise Uncompilable(f"{op.type} '{op.name}' has a shape that depends on the value of {unknown}")
 
 
 def results_of(step: Step, result: Any) -> list[tuple[int, Any]]:
