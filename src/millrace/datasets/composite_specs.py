@@ -229,7 +229,8 @@ class IndexedSlicesSpec(TypeSpec):
         if self._key()[1:4] != other._key()[1:4]:
             raise ValueError(f"Types are not compatible: {self!r} vs {other!r}")
         rows = _joined_shape(self._indices_shape, other._indices_shape)
-        return IndexedSlicesSpec(_joined_shape(self._shape, other._shape), *self._key()[1:4], rows)
+        dtype, indices, has_dense = self._key()[1:4]
+        return IndexedSlicesSpec(_joined_shape(self._shape, other._shape), dtype, indices, has_dense, rows)
 
     @property
     def _component_specs(self) -> tuple[TensorSpec, ...]:

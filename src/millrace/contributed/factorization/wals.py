@@ -358,7 +358,8 @@ def _factors_of(side: _Side, init: Any, components: int) -> list[Any]:
     values = [convert.convert_to_tensor(part, dtype=float32) for part in init]
     if any(len(v.dims or ()) != 2 for v in values):
         raise AssertionError(f"The factors of each shard must be a matrix. Received: {values}")
-    return _fitting(side, [v.dims[0] for v in values], values, "factors")
+    heights = [v.get_shape()[0].value for v in values]
+    return _fitting(side, heights, values, "factors")
 
 
 def _fitting(side: _Side, sizes: list[Any], values: list[Any], what: str) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import control_dependencies, name_scope
@@ -63,7 +63,7 @@ class Pruning:
     """
 
     def __init__(self, spec: Any = None, global_step: Any = None, sparsity: Any = None) -> None:
-        self._spec = spec or get_pruning_hparams()
+        self._spec: Any = spec or get_pruning_hparams()
         _check(self._spec)
         step = get_global_step() if global_step is None else global_step
         self._global_step = raw.Cast(step, DstT=int32)
@@ -101,7 +101,7 @@ class Pruning:
         name = weights.op.name
         sizes = raw.Abs(raw.Identity(weights))
         height, width = self._block_of(name)
-        dims = weights.get_shape().as_list()
+        dims: list[Any] = weights.get_shape().as_list()
         blocks = (height, width) != (1, 1) and len([d for d in dims if d > 1]) == 2
         if blocks:
             plane = [d for d in dims if d > 1]
@@ -109,8 +109,8 @@ class Pruning:
             window = [1, height, width, 1]
             pooled = pool(raw.Reshape(sizes, [1, *plane, 1]), window, window, "SAME")
             sizes = raw.Squeeze(pooled, squeeze_dims=[0, 3])
-        count = 1
-        for size in sizes.get_shape().as_list():
+        count, lengths = 1, cast("list[int]", sizes.get_shape().as_list())
+        for size in lengths:
             count *= size
         kept = raw.Cast(raw.Round(float(count) * (1 - self._sparsity_of(name))), DstT=int32)
         ordered, _ = top_k(raw.Reshape(sizes, [-1]), k=count)
@@ -119,9 +119,10 @@ class Pruning:
         smooth = current * (1 - decay) + threshold * decay
         mask = raw.Cast(raw.GreaterEqual(sizes, smooth), DstT=float32)
         if blocks:
-            wide = raw.Reshape(mask, [mask.get_shape().as_list()[0], 1, mask.get_shape().as_list()[1], 1])
+            tall, across = cast("list[int]", mask.get_shape().as_list())
+            wide = raw.Reshape(mask, [tall, 1, across, 1])
             rows = raw.Tile(wide, [1, height, 1, width])
-            whole = raw.Reshape(rows, [-1, mask.get_shape().as_list()[1] * width])
+            whole = raw.Reshape(rows, [-1, across * width])
             mask = raw.Reshape(raw.Slice(whole, [0, 0], plane), dims)
         return smooth, mask
 

@@ -137,7 +137,7 @@ def tf_structure(x: Any, include_shapes: bool = False, finished: set[Any] | None
     words = [tf_structure(y, include_shapes, finished) for y in x.op.inputs]
     if include_shapes:
         words.append(str(x.get_shape().as_list()))
-    words.append(_SHORT.get(x.op.type, x.op.type.lower()))
+    words.append(_SHORT.get(x.op.type) or x.op.type.lower())
     return " ".join(words)
 
 

@@ -114,8 +114,9 @@ def _decoded(input: Any, encoding: str, malformed: tuple[str, int, bool], offset
     parts = [found.char_values, found.char_to_byte_starts] if offsets else [found.char_values]
     if rank == 0:
         return parts
-    if rank == 1 and flat.dims is not None and flat.dims[0] is not None:
-        found.row_splits.dims = (flat.dims[0] + 1,)
+    count = flat.dims[0] if rank == 1 and flat.dims else None
+    if count is not None:
+        found.row_splits.dims = (count + 1,)
     rows = [RaggedTensor.from_row_splits(p, found.row_splits, validate=False) for p in parts]
     return rows if rank == 1 else [value.with_flat_values(row) for row in rows]
 

@@ -77,7 +77,7 @@ class RaggedTensorValue:
     @property
     def shape(self) -> tuple[int | None, ...]:
         """The shape, None for ragged dimensions."""
-        return (self._row_splits.shape[0] - 1, None, *self._values.shape[1:])
+        return (np.size(self._row_splits) - 1, None, *self._values.shape[1:])
 
     def to_list(self) -> list[Any]:
         """Nested lists of the rows."""

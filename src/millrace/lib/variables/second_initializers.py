@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -55,7 +55,7 @@ def _truncated(shape: Any, mean: Any, deviation: Any, dtype: Any, seed: Any) -> 
 
 
 def _dims(shape: Any) -> list[int]:
-    return [int(d) for d in shapes.TensorShape(shape).as_list()]
+    return [int(d) for d in cast("list[int]", shapes.TensorShape(shape).as_list())]
 
 
 @public("compat.v2.initializers.Initializer", "python.ops.init_ops_v2.Initializer")

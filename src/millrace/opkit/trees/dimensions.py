@@ -103,7 +103,7 @@ def best_of_node(
       equality: ask for one bucket instead of a range.
       present: `[dimensions, buckets]`, which buckets are looked at; default, all.
     """
-    totals = np.sum(sums, axis=1, dtype=np.float32)
+    totals = np.asarray(np.sum(sums, axis=1, dtype=np.float32))
     if np.linalg.norm(totals[0, logits:]) < penalties.least:
         return None
     if logits > 1:

@@ -126,10 +126,15 @@ class Grower:
             ids += numbers
             for column, values in zip(columns, found, strict=True):
                 column += values
+        nodes, gains, thresholds, left, right = columns
         return raw.BoostedTreesUpdateEnsemble(
             self._ensemble.handle,
             ids,
-            *columns,
+            nodes,
+            gains,
+            thresholds,
+            left,
+            right,
             settings.max_depth,
             settings.learning_rate,
             pruning_mode=settings.pruning_mode,
