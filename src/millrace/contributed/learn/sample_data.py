@@ -322,7 +322,8 @@ def make_dataset(
       ValueError: there is no such data set.
     """
     if name not in SYNTHETIC:
-        raise ValueError(f"Synthetic dataset not found or not implemeted: {name}")
+        known = ", ".join(sorted(SYNTHETIC))
+        raise ValueError(f"There is no synthetic data set of that name. Received: {name!r}; known: {known}")
     return SYNTHETIC[name](n_samples, noise, seed, *args, **kwargs)
 
 
