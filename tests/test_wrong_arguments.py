@@ -1,4 +1,7 @@
-"""Wrong arguments to public functions end in ValueError, TypeError or a tf.errors class: a seeded sample."""
+"""Wrong arguments to public functions end in ValueError, TypeError or a tf.errors class: a seeded sample.
+
+Of TensorFlow's private paths (`tf.python`) only what is public under another name is tried.
+"""
 
 import dis
 import inspect
@@ -35,6 +38,7 @@ EXEMPT = frozenset(
         "logging",
         "main",
         "mock",
+        "python",
         "remove",
         "Remove",
         "start_queue_runners",

@@ -67,5 +67,5 @@ class TensorHandle:
         return self.handle
 
     def __del__(self) -> None:
-        if not self._persistent:
+        if not getattr(self, "_persistent", True):  # True also where the constructor has refused
             session_handles.forget(self.handle.encode())

@@ -124,6 +124,7 @@ def _holds(graph: Graph, name: str) -> bool:
 
 
 @public("contrib.copy_graph.get_copied_op")
+@bordered
 def get_copied_op(org_instance: Any, graph: Any, scope: str = "") -> Any:
     """The copy of a tensor or an operation.
 

@@ -41,6 +41,7 @@ from millrace.training.coordination import batching
 
 
 @public("contrib.labeled_tensor.select")
+@bordered
 def select(labeled_tensor: Any, selection: dict[str, Any], name: str | None = None) -> LabeledTensor:
     """Parts of a tensor by label.
 
@@ -76,6 +77,7 @@ def select(labeled_tensor: Any, selection: dict[str, Any], name: str | None = No
 
 
 @public("contrib.labeled_tensor.concat")
+@bordered
 def concat(labeled_tensors: Any, axis_name: str, name: str | None = None) -> LabeledTensor:
     """Tensors one after the other along an axis.
 

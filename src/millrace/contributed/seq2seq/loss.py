@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building.scopes import name_scope
+from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import count_nonzero, reduce_sum
@@ -16,6 +17,7 @@ from millrace.ops.math.division import div_no_nan
 
 
 @public("contrib.seq2seq.sequence_loss")
+@bordered
 def sequence_loss(
     logits: Any,
     targets: Any,

@@ -31,6 +31,7 @@ _FIELDS = (
 
 
 @public("contrib.tpu.python.tpu.tpu_estimator.ExportSavedModelApiVersion")
+@bordered
 class ExportSavedModelApiVersion(enum.Enum):
     """How exports for tensor processors are drawn."""
 
@@ -44,6 +45,7 @@ class ExportSavedModelApiVersion(enum.Enum):
     "python.estimator.model_fn._TPUEstimatorSpec",
     "contrib.tpu.python.tpu.tpu_estimator.TPUEstimatorSpec",
 )
+@bordered
 class TPUEstimatorSpec(namedtuple("TPUEstimatorSpec", _FIELDS)):
     """What a model is in one mode; metrics and host calls are functions with their tensors.
 
@@ -254,6 +256,7 @@ class TPUEstimator(Estimator):
 
 
 @public("contrib.tpu.export_estimator_savedmodel")
+@bordered
 def export_estimator_savedmodel(
     estimator: Any,
     export_dir_base: Any,
