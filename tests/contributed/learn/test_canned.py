@@ -101,7 +101,8 @@ def test_sparse_columns_and_an_optimizer_of_one_s_own(tmp_path):
     words = layers.sparse_column_with_keys("w", ["a", "b", "c"])
     columns = [layers.embedding_column(words, 2)]
     given = {"hidden_units": [3], "optimizer": tf.train.AdamOptimizer(0.1), "model_dir": str(tmp_path)}
-    model = learn.DNNClassifier(feature_columns=columns, **given)
+    seeded = learn.RunConfig(tf_random_seed=1)
+    model = learn.DNNClassifier(feature_columns=columns, config=seeded, **given)
 
     def input_fn():
         rows = tf.SparseTensor([[0, 0], [1, 0], [2, 0]], ["a", "b", "c"], [3, 1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import count_nonzero, reduce_sum
@@ -17,7 +16,6 @@ from millrace.ops.math.division import div_no_nan
 
 
 @public("contrib.seq2seq.sequence_loss")
-@bordered
 def sequence_loss(
     logits: Any,
     targets: Any,
@@ -82,6 +80,8 @@ def sequence_loss(
 
 
 def _check_rank(title: str, value: Any, rank: int) -> None:
+    if not hasattr(value, "get_shape"):  # 1.15's class
+        raise AttributeError(f"sequence_loss: {title} must be a tensor. Received: {value!r}")
     if value.get_shape().ndims not in (rank, None):
         raise ValueError(
             f"sequence_loss: {title} must be a {rank}-dimensional tensor. Received: shape {value.get_shape()}"
