@@ -47,7 +47,7 @@ def _fill(made: Any, name: str, items: list[Any], export_scope: str | None, left
         for item in items:
             message = registered.to_proto(item, export_scope=export_scope)
             if message is not None:
-                made.bytes_list.value.append(message.SerializeToString())
+                made.bytes_list.value.append(message.SerializeToString(deterministic=True))
         return True
     if not items:
         return False
