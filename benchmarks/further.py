@@ -278,17 +278,7 @@ def run(name, tf):
     """Reports the first step and a warm one."""
     fetches, feeds = PROGRAMS[name](tf)
     feeds = {t: np.asarray(value, t.dtype.as_numpy_dtype) for t, value in feeds.items()}
-    with tf.Session() as sess:
-        sess.run(tf.global_variables_initializer())
-
-        def once():
-            return sess.run(fetches, feeds)
-
-        first = measure.timed(once)
-        for _ in range(60):  # past the run at which it is compiled
-            if measure.timed(once) > 0.5:
-                break
-        measure.report(name, first=first, step_us=measure.warm(once, 1.5) * 1e6)
+    measure.first_and_warm(name, tf, fetches, feeds, (0.5, 60), 1.5)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,30 @@ def timed(run):
     return time.perf_counter() - start
 
 
+def first_and_warm(workload, tf, fetches, feeds, compiling, seconds):
+    """Reports the first run of a program and a warm one, past the run at which it is compiled.
+
+    Args:
+      workload: the program's name.
+      tf: the module that is measured.
+      fetches, feeds: of the run.
+      compiling: (seconds that only compiling takes, the most runs to wait for that).
+      seconds: for how long warm runs are timed.
+    """
+    longest, most = compiling
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+
+        def once():
+            return sess.run(fetches, feeds)
+
+        first = timed(once)
+        for _ in range(most):
+            if timed(once) > longest:
+                break
+        report(workload, first=first, step_us=warm(once, seconds) * 1e6)
+
+
 def resident():
     """Bytes of memory that this process holds now."""
     with open("/proc/self/statm") as file:

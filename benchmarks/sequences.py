@@ -40,7 +40,7 @@ def attention_training(tf, batch=32, length=20):
     outputs, _, _ = tf.contrib.seq2seq.dynamic_decode(decoder)
     loss = tf.contrib.seq2seq.sequence_loss(outputs.rnn_output, target, tf.ones([batch, length]))
     step = tf.train.AdamOptimizer(1e-3).minimize(loss)
-    run("attention_training", tf, [step, loss], feeds)
+    measure.first_and_warm("attention_training", tf, [step, loss], feeds, (1.0, 20), 3.0)
 
 
 def beam_search(tf, batch=8, length=20, width=5):
@@ -53,22 +53,7 @@ def beam_search(tf, batch=8, length=20, width=5):
         cell, table, [1] * batch, 0, start, width, tf.layers.Dense(WORDS), length_penalty_weight=0.6
     )
     outputs, _, _ = tf.contrib.seq2seq.dynamic_decode(decoder, maximum_iterations=length)
-    run("beam_search", tf, outputs.predicted_ids, feeds)
-
-
-def run(name, tf, fetches, feeds):
-    """Reports the first run and a warm one."""
-    with tf.Session() as sess:
-        sess.run(tf.global_variables_initializer())
-
-        def once():
-            return sess.run(fetches, feeds)
-
-        first = measure.timed(once)
-        for _ in range(20):  # past the run at which it is compiled
-            if measure.timed(once) > 1.0:
-                break
-        measure.report(name, first=first, step_us=measure.warm(once, 3.0) * 1e6)
+    measure.first_and_warm("beam_search", tf, outputs.predicted_ids, feeds, (1.0, 20), 3.0)
 
 
 PROGRAMS = {program.__name__: program for program in (attention_training, beam_search)}

@@ -126,9 +126,9 @@ class _Sequence:
         last = outputs[-1]
         stacked = [stack(pieces) for pieces in zip(*map(nest.flatten, outputs), strict=True)]
         if masks is not None and self._zero_output:
-            last = nest.map_structure(lambda o: _or_zero(masks[order[-1]], o), last)
+            last = nest.map_structure(lambda o: _chosen(masks[order[-1]], [o])[0], last)
             ordered = reverse(self._mask, [0]) if self._backwards else self._mask
-            stacked = [_or_zero(ordered, o, 2) for o in stacked]
+            stacked = [_chosen(ordered, [o], fixed=2)[0] for o in stacked]
         return last, nest.pack_sequence_as(last, stacked), list(nest.pack_sequence_as(structure, now))
 
     # --- a loop ---------------------------------------------------------------------------------------------
@@ -175,15 +175,11 @@ class _Sequence:
         return last, nest.pack_sequence_as(shape, outputs), list(nest.pack_sequence_as(states, now))
 
 
-def _chosen(mask: Any, new: list[Any], old: list[Any] | None) -> list[Any]:
-    """The new values where a mask `[batch, 1]` holds, elsewhere the old ones, or zeros."""
-    masks = [_spread(mask, n) for n in new]
+def _chosen(mask: Any, new: list[Any], old: list[Any] | None = None, fixed: int = 1) -> list[Any]:
+    """The new values where a mask `[batch, 1]` holds, elsewhere the old ones, or zeros; see `_spread`."""
+    masks = [_spread(mask, n, fixed) for n in new]
     old = [zeros_like(n) for n in new] if old is None else old
     return [where(m, n, o) for m, n, o in zip(masks, new, old, strict=True)]
-
-
-def _or_zero(mask: Any, value: Any, fixed: int = 1) -> Any:
-    return where(_spread(mask, value, fixed), value, zeros_like(value))
 
 
 def _spread(mask: Any, tensor: Any, fixed: int = 1) -> Any:

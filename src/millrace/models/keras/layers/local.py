@@ -125,7 +125,8 @@ class _Local(Layer):
             shape = self._dense_shape()
             self._mask = self._dense_mask()
         else:
-            shape = [len(self._places_of_weights())]
+            self._sparse_places = self._places_of_weights()
+            shape = [len(self._sparse_places)]
         self.kernel = self.add_weight(
             shape=shape,
             initializer=self.kernel_initializer,
@@ -189,14 +190,11 @@ class _Local(Layer):
         return raw.SparseMatMul(flat, kernel, b_is_sparse=True)
 
     def _sparse_product(self, flat: Any) -> Any:
-        inputs, outputs = (int(np.prod([n, *ns])) for n, ns in self._ends())
-        where = self._places_of_weights()
+        dims = self._dense_shape()
+        sizes = [int(np.prod(part)) for part in (dims[self.rank + 1 :], dims[: self.rank + 1])]
         return transpose(
-            raw.SparseTensorDenseMatMul(where, self.kernel, [outputs, inputs], flat, adjoint_b=True)
+            raw.SparseTensorDenseMatMul(self._sparse_places, self.kernel, sizes, flat, adjoint_b=True)
         )
-
-    def _ends(self) -> tuple[Any, Any]:
-        return (self._depth, self._lengths), (self.filters, self._output)
 
     def _places_of_weights(self) -> np.ndarray:
         """Row (of the flat outputs) and column (of the flat inputs) of each weight, in order."""
