@@ -182,7 +182,9 @@ class BatchNormalizationLayer(layer.Layer):
 
     def _parameter(self, name: str, initializer: Any, **settings: Any) -> Any:
         wide = dtypes.float32 if dtypes.as_dtype(self._dtype) in _HALVES else self._dtype
-        return self.add_weight(name, self._param_shape, wide, initializer=initializer, **settings)
+        return self.add_weight(
+            name, self._param_shape, wide, initializer=initializer, experimental_autocast=False, **settings
+        )
 
     def _average(self, name: str, initializer: Any) -> Any:
         return self._parameter(name, initializer, trainable=False)
