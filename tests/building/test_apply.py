@@ -115,11 +115,9 @@ def test_an_input_has_the_dtype_that_the_signature_says():
     x = tf.constant([1.0])
     with pytest.raises(TypeError, match="'n': input 'shape' must be one of int32, int64. Received: float32"):
         raw.Reshape(x, x, name="n")
-    with pytest.raises(
-        TypeError, match="'n': input 'input' must be bool. Received: Const:0 of dtype float32"
-    ):
+    with pytest.raises(TypeError, match="input 'input' must be bool. Received: Const:0 of dtype float32"):
         raw.All(x, 0, name="n")
-    with pytest.raises(TypeError, match="Exp 'n': input 'x': Failed to convert|Exp 'n': input 'x': "):
+    with pytest.raises(TypeError, match="Exp 'n': input 'x': Failed to convert"):
         raw.Exp(object(), name="n")
     with pytest.raises(ValueError, match="AddN 'n': input 'inputs': .*ragged"):
         raw.AddN([x, [[1.0], [2.0, 3.0]]], name="n")

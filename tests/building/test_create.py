@@ -136,9 +136,7 @@ def test_lists_share_their_dtype_and_their_length() -> None:
     places = tf.constant([0])
     with pytest.raises(TypeError, match="tensors in list 'inputs' must all be float32. Received: .*'int32'"):
         create(lookup("AddN"), [x, y])
-    with pytest.raises(
-        TypeError, match="tensors in list 'indices' must be int32. Received: Const:0 of dtype"
-    ):
+    with pytest.raises(TypeError, match="tensors in list 'indices' must be int32. Received: Const:0 "):
         create(lookup("DynamicStitch"), [x], [x])
     with pytest.raises(ValueError, match="list 'data' must have 1 tensors, as many as the lists before it"):
         create(lookup("DynamicStitch"), [places], [x, x])

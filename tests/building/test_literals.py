@@ -228,7 +228,7 @@ def test_kinds_of_elements(value, dtype):
             [[1, 2], [3]],
             None,
             ValueError,
-            r"rows have shapes \(2,\) and \(1,\). Received: \[\[1, 2\], \[3\]\]",
+            r"shapes \(2,\) and \(1,\). Received: \[\[1, 2\], \[3\]\]",
         ),
         ([[1], 2], None, ValueError, r"rows have shapes \(1,\) and \(\)"),
         ([1.5], tf.int32, TypeError, r"Received: 1.5 of type 'float'; tf.cast\(x, tf.float32\) makes"),
