@@ -2,6 +2,10 @@
 from millrace.contributed.distributions.bijectors.elementwise import softplus_inverse as softplus_inverse
 from millrace.contributed.distributions.certain import Deterministic as Deterministic
 from millrace.contributed.distributions.certain import VectorDeterministic as VectorDeterministic
+from millrace.contributed.distributions.counts import Binomial as Binomial
+from millrace.contributed.distributions.counts import Geometric as Geometric
+from millrace.contributed.distributions.counts import NegativeBinomial as NegativeBinomial
+from millrace.contributed.distributions.counts import Poisson as Poisson
 from millrace.contributed.distributions.functions import SeedStream as SeedStream
 from millrace.contributed.distributions.functions import auto_correlation as auto_correlation
 from millrace.contributed.distributions.functions import fill_triangular as fill_triangular
@@ -29,16 +33,12 @@ from millrace.contributed.distributions.normals import MultivariateNormalFullCov
 from millrace.contributed.distributions.normals import MultivariateNormalTriL as MultivariateNormalTriL
 from millrace.contributed.distributions.normals import VectorExponentialDiag as VectorExponentialDiag
 from millrace.contributed.distributions.normals import VectorLaplaceDiag as VectorLaplaceDiag
-from millrace.contributed.distributions.scalars import Binomial as Binomial
 from millrace.contributed.distributions.scalars import Cauchy as Cauchy
 from millrace.contributed.distributions.scalars import Chi2 as Chi2
 from millrace.contributed.distributions.scalars import Chi2WithAbsDf as Chi2WithAbsDf
-from millrace.contributed.distributions.scalars import Geometric as Geometric
 from millrace.contributed.distributions.scalars import HalfNormal as HalfNormal
 from millrace.contributed.distributions.scalars import InverseGamma as InverseGamma
 from millrace.contributed.distributions.scalars import Logistic as Logistic
-from millrace.contributed.distributions.scalars import NegativeBinomial as NegativeBinomial
-from millrace.contributed.distributions.scalars import Poisson as Poisson
 from millrace.contributed.distributions.skewed import SinhArcsinh as SinhArcsinh
 from millrace.contributed.distributions.softened import BetaWithSoftplusConcentration as BetaWithSoftplusConcentration
 from millrace.contributed.distributions.softened import ExponentialWithSoftplusRate as ExponentialWithSoftplusRate
