@@ -9,7 +9,6 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors import composed, elementwise, skewed
 from millrace.contributed.distributions.transformed import TransformedDistribution
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.real import Normal
@@ -17,7 +16,6 @@ from millrace.ops.array.fill import ones_like, zeros_like
 
 
 @public("contrib.distributions.SinhArcsinh")
-@bordered
 class SinhArcsinh(TransformedDistribution):
     """loc + scale C sinh((arcsinh(z) + skewness) tailweight) for normal z; C keeps the place of z = 2.
 
