@@ -43,16 +43,22 @@ def bordered(thing: _T, names: Sequence[str] = ()) -> _T:
     if not str(getattr(thing, "__module__", "")).startswith("millrace."):
         return thing
     if isinstance(thing, type):
-        made = thing.__init__  # its own, or that of a base that has no public name
-        own = isinstance(made, FunctionType) and made.__module__.startswith("millrace.")
-        if own and not (issubclass(thing, BaseException) or hasattr(thing, "_constructed_often")):
-            guard = _guarded(made, _called(thing, names))
-            if guard is not made:
-                thing.__init__ = guard  # type: ignore[misc]
-        return thing
+        _guard_constructor(thing, _called(thing, names))
     if isinstance(thing, FunctionType):
         return _guarded(thing, _called(thing, names))  # type: ignore[return-value]
     return thing
+
+
+def _guard_constructor(made: type[Any], name: str) -> None:
+    """Guards the constructor of a class: its own, or that of a base that has no public name."""
+    constructor: Any = made.__init__
+    if not isinstance(constructor, FunctionType) or not constructor.__module__.startswith("millrace."):
+        return
+    if issubclass(made, BaseException) or hasattr(made, "_constructed_often"):
+        return
+    guard = _guarded(constructor, name)
+    if guard is not constructor:
+        made.__init__ = guard
 
 
 def _called(thing: Any, names: Sequence[str]) -> str:

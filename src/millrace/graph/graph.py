@@ -8,7 +8,7 @@ import contextlib
 import re
 import threading
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from millrace.core import late
 from millrace.core.depth import bounded
@@ -24,6 +24,10 @@ from millrace.graph.tensor import Tensor, tensor_by_parts
 
 if TYPE_CHECKING:
     from millrace.building.body import Body
+
+
+# a name that was taken, with its count before; or what undoes something else
+Done: TypeAlias = tuple[str, int | None, Callable[[], Any] | None]
 
 
 @public("Graph")
@@ -57,7 +61,7 @@ class Graph(GraphInside):
         self.by_name: dict[str, Operation] = {}
         self.names: dict[str, int] = {}
         # what the call under way did to names, or what undoes it; None when nothing is being added
-        self.undo: list[tuple[str, int | None] | Callable[[], Any]] | None = None
+        self.undo: list[Done] | None = None
         self.builder = 0  # the thread whose public call is under way
         self.adding = 0  # the thread that is adding an operation
         self.mixed = False  # True where another thread has added operations meanwhile
@@ -275,7 +279,7 @@ class Graph(GraphInside):
         undo = self.undo
         if mark_as_used:
             if undo is not None:
-                undo.append((name, count))
+                undo.append((name, count, None))
             names[name] = (count or 0) + 1
         if count:
             base, k = name, count
@@ -284,7 +288,7 @@ class Graph(GraphInside):
                 k += 1
             if mark_as_used:
                 if undo is not None:
-                    undo.append((name, None))
+                    undo.append((name, None, None))
                 names[name] = 1
         return name
 
@@ -482,7 +486,7 @@ class Graph(GraphInside):
         held = self._collections.setdefault(name, [])
         held.append(value)
         if self.undo is not None:
-            self.undo.append(lambda: _take_out(held, value))
+            self.on_undo(lambda: _take_out(held, value))
 
     def add_to_collections(self, names: Any, value: Any) -> None:
         """Appends `value` to each of the collections `names` (one name or several)."""
@@ -554,7 +558,7 @@ class Graph(GraphInside):
     def on_undo(self, action: Callable[[], Any]) -> None:
         """Has `action` called when what is being added now is undone."""
         if self.undo is not None:
-            self.undo.append(action)
+            self.undo.append(("", None, action))
 
     def roll_back(self, size: int, names: int = 0) -> None:
         """Undoes what a failed addition did: operations beyond `size`, and what `undo` holds beyond its
@@ -569,15 +573,14 @@ class Graph(GraphInside):
         undo = self.undo or []
         done = undo[names:]
         del undo[names:]
-        taken = [entry for entry in done if isinstance(entry, tuple)]
-        self.refused = {name: self.names[name] for name, _ in taken}
-        for entry in reversed(done):
-            if not isinstance(entry, tuple):
-                entry()
-            elif entry[1] is None:
-                self.names.pop(entry[0], None)
+        self.refused = {name: self.names[name] for name, _, action in done if action is None}
+        for name, count, action in reversed(done):
+            if action is not None:
+                action()
+            elif count is None:
+                self.names.pop(name, None)
             else:
-                self.names[entry[0]] = entry[1]
+                self.names[name] = count
 
     @property
     def _c_graph(self) -> Graph:
