@@ -38,7 +38,7 @@ _DIAGONAL = (LinearOperatorIdentity, LinearOperatorScaledIdentity, LinearOperato
 class VectorDiffeomixture(Distribution):
     """Vectors w loc_0 + (1 - w) loc_1 + (w scale_0 + (1 - w) scale_1) @ x, with random w and x.
 
-    The shares w and 1 - w are the softmax of a normal number and 0; points and weights stand for their distribution.
+    w and 1 - w are the softmax of a normal number and 0; points and weights stand for their distribution.
 
     Args:
       mix_loc: `[..., 1]`: the mean of the normal number, times `temperature`.

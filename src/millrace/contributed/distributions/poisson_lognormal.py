@@ -30,8 +30,8 @@ class PoissonLogNormalQuadratureCompound(Distribution):
     """Poisson numbers of a rate exp(x), x by the points and weights that stand for its distribution.
 
     As in TensorFlow, the points are taken as logarithms of rates, even those of
-    `quadrature_scheme_lognormal_quantiles`, which are rates; with `quadrature_scheme_lognormal_gauss_hermite`, x is
-    a normal number.
+    `quadrature_scheme_lognormal_quantiles`, which are rates; with
+    `quadrature_scheme_lognormal_gauss_hermite`, x is a normal number.
 
     Args:
       loc: `[...]`, floating: of the normal number.

@@ -183,7 +183,9 @@ class BatchNormalizationLayer(layer.Layer):
     def _parameter(self, name: str, initializer: Any, **settings: Any) -> Any:
         own = dtypes.as_dtype(self._dtype or dtypes.float32)
         wide = dtypes.float32 if own in _HALVES else own.name
-        return self.add_weight(name, self._param_shape, wide, initializer=initializer, **settings)
+        return self.add_weight(
+            name, self._param_shape, wide, initializer=initializer, experimental_autocast=False, **settings
+        )
 
     def _average(self, name: str, initializer: Any) -> Any:
         return self._parameter(name, initializer, trainable=False)

@@ -204,6 +204,7 @@ class LayerNormalization(Layer):
                 initializer=self.gamma_initializer,
                 regularizer=self.gamma_regularizer,
                 constraint=self.gamma_constraint,
+                experimental_autocast=False,
             )
         if self.center:
             self.beta = self.add_weight(
@@ -212,6 +213,7 @@ class LayerNormalization(Layer):
                 initializer=self.beta_initializer,
                 regularizer=self.beta_regularizer,
                 constraint=self.beta_constraint,
+                experimental_autocast=False,
             )
         self.built = True
 
