@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
 from typing import Any
 
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
@@ -17,6 +16,7 @@ from millrace.lib.math.reductions import reduce_all
 from millrace.lib.variables.assigning import assign
 from millrace.lib.variables.variable import Variable
 from millrace.ops.array.concat import stack
+from millrace.training.optimizers.loss_scale import scaled_loss, times
 from millrace.training.optimizers.optimizer import Optimizer
 
 
@@ -152,16 +152,15 @@ class LossScaleOptimizer(Optimizer):
     ) -> list[tuple[Any, Any]]:
         """Pairs of gradients, those of the scaled loss divided by the scale, and variables."""
         scale = self._manager.get_loss_scale()
-        scaled: Any
-        if callable(loss):
-            make: Callable[[], Any] = loss
-            scaled = lambda: make() * raw.Cast(scale, DstT=make().dtype.base_dtype)  # noqa: E731 - a loss
-        else:
-            scaled = loss * raw.Cast(scale, DstT=loss.dtype.base_dtype)
         pairs = self._opt.compute_gradients(
-            scaled, var_list, gate_gradients, aggregation_method, colocate_gradients_with_ops, grad_loss
+            scaled_loss(loss, scale),
+            var_list,
+            gate_gradients,
+            aggregation_method,
+            colocate_gradients_with_ops,
+            grad_loss,
         )
-        return [(_times(g, raw.Reciprocal(scale)), v) for g, v in pairs]
+        return [(times(g, raw.Reciprocal(scale)), v) for g, v in pairs]
 
     def apply_gradients(self, grads_and_vars: Any, global_step: Any = None, name: str | None = None) -> Any:
         """The operation that steps where all gradients are finite, and adapts the scale."""
@@ -175,12 +174,3 @@ class LossScaleOptimizer(Optimizer):
         )
         with control_dependencies([step]):
             return group(step.op, self._manager.update_loss_scale(finite))
-
-
-def _times(gradient: Any, factor: Tensor) -> Any:
-    if gradient is None:
-        return None
-    factor = raw.Cast(factor, DstT=gradient.dtype.base_dtype)
-    if isinstance(gradient, IndexedSlices):
-        return IndexedSlices(gradient.values * factor, gradient.indices, gradient.dense_shape)
-    return gradient * factor
