@@ -1,4 +1,4 @@
-"""`tf.raw_ops` and the functions of `gen_*_ops`: TensorFlow's names of arguments, and what operations refuse."""
+"""`tf.raw_ops` and `gen_*_ops`: TensorFlow's names of arguments, and what operations refuse."""
 
 import numpy as np
 import pytest
