@@ -10,7 +10,6 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.contributed.distributions.scalars import Numbers
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.base import (
@@ -28,7 +27,6 @@ from millrace.ops.random.counts import random_gamma, random_poisson
 
 
 @public("contrib.distributions.Poisson")
-@bordered
 class Poisson(Numbers):
     """Poisson distributions, over whole numbers; others are taken as if counts were continuous.
 
@@ -123,7 +121,6 @@ class _Chances(Numbers):
 
 
 @public("contrib.distributions.Geometric")
-@bordered
 class Geometric(_Chances):
     """How many failures come before the first success.
 
@@ -173,7 +170,6 @@ class Geometric(_Chances):
 
 
 @public("contrib.distributions.NegativeBinomial")
-@bordered
 class NegativeBinomial(_Chances):
     """How many successes come before `total_count` failures.
 
@@ -235,7 +231,6 @@ def _alike(*tensors: Tensor) -> list[Tensor]:
 
 
 @public("contrib.distributions.Binomial")
-@bordered
 class Binomial(_Chances):
     """How many of `total_count` trials succeed.
 

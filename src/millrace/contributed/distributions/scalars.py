@@ -10,7 +10,6 @@ import numpy as np
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import convert_to_tensor, shape_tensor
 from millrace.building.scopes import control_dependencies, name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.base import (
@@ -106,7 +105,6 @@ class _Placed(Numbers):
 
 
 @public("contrib.distributions.Logistic")
-@bordered
 class Logistic(_Placed):
     """Logistic distributions.
 
@@ -160,7 +158,6 @@ class Logistic(_Placed):
 
 
 @public("contrib.distributions.Cauchy")
-@bordered
 class Cauchy(_Placed):
     """Cauchy distributions.
 
@@ -214,7 +211,6 @@ class Cauchy(_Placed):
 
 
 @public("contrib.distributions.HalfNormal")
-@bordered
 class HalfNormal(Numbers):
     """The distributions of the absolute value of a normal number of mean 0.
 
@@ -262,7 +258,6 @@ class HalfNormal(Numbers):
 
 
 @public("contrib.distributions.InverseGamma")
-@bordered
 class InverseGamma(Numbers):
     """The distributions of the inverse of a gamma distributed number.
 
@@ -324,7 +319,6 @@ class InverseGamma(Numbers):
 
 
 @public("contrib.distributions.Chi2")
-@bordered
 class Chi2(Gamma):
     """Chi-squared distributions.
 
@@ -351,7 +345,6 @@ class Chi2(Gamma):
 
 
 @public("contrib.distributions.Chi2WithAbsDf")
-@bordered
 class Chi2WithAbsDf(Chi2):
     """`Chi2` of floor(|df|)."""
 

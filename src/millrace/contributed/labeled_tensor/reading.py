@@ -11,7 +11,6 @@ from millrace.contributed.labeled_tensor.axes import (
     as_axis,
     convert_to_labeled_tensor,
 )
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.opkit.records.features import FixedLenFeature as _FixedLenFeature
 from millrace.ops.io import parsing
@@ -19,7 +18,6 @@ from millrace.training.coordination import batching
 
 
 @public("contrib.labeled_tensor.FixedLenFeature")
-@bordered
 class FixedLenFeature:
     """How a feature of fixed axes is parsed.
 
@@ -53,7 +51,6 @@ class FixedLenFeature:
 
 
 @public("contrib.labeled_tensor.parse_example")
-@bordered
 def parse_example(
     serialized: Any, features: Any, name: str | None = None, example_names: Any = None
 ) -> dict[str, Any]:
@@ -77,7 +74,6 @@ def parse_example(
 
 
 @public("contrib.labeled_tensor.parse_single_example")
-@bordered
 def parse_single_example(
     serialized: Any, features: Any, name: str | None = None, example_names: Any = None
 ) -> dict[str, Any]:
@@ -106,7 +102,6 @@ def _batched(
 
 
 @public("contrib.labeled_tensor.batch")
-@bordered
 def batch(
     labeled_tensors: Any,
     batch_size: int,
@@ -128,7 +123,6 @@ def batch(
 
 
 @public("contrib.labeled_tensor.shuffle_batch")
-@bordered
 def shuffle_batch(
     labeled_tensors: Any,
     batch_size: int,

@@ -14,7 +14,6 @@ from millrace.contributed.labeled_tensor.axes import (
     named,
     slice_function,
 )
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.ops.array import concat as joins
 from millrace.ops.array import gather
@@ -27,7 +26,6 @@ from millrace.ops.random.draws import random_crop as cropped
 
 
 @public("contrib.labeled_tensor.select")
-@bordered
 def select(labeled_tensor: Any, selection: dict[str, Any], name: str | None = None) -> LabeledTensor:
     """Parts of a tensor by label.
 
@@ -63,7 +61,6 @@ def select(labeled_tensor: Any, selection: dict[str, Any], name: str | None = No
 
 
 @public("contrib.labeled_tensor.concat")
-@bordered
 def concat(labeled_tensors: Any, axis_name: str, name: str | None = None) -> LabeledTensor:
     """Tensors one after the other along an axis.
 
@@ -94,7 +91,6 @@ def concat(labeled_tensors: Any, axis_name: str, name: str | None = None) -> Lab
 
 
 @public("contrib.labeled_tensor.pack")
-@bordered
 def pack(
     labeled_tensors: Any, new_axis: Any, axis_position: int = 0, name: str | None = None
 ) -> LabeledTensor:
@@ -121,7 +117,6 @@ def pack(
 
 
 @public("contrib.labeled_tensor.unpack")
-@bordered
 def unpack(labeled_tensor: Any, axis_name: str | None = None, name: str | None = None) -> list[LabeledTensor]:
     """A list of the parts of a tensor along an axis, by default the first.
 
@@ -140,7 +135,6 @@ def unpack(labeled_tensor: Any, axis_name: str | None = None, name: str | None =
 
 
 @public("contrib.labeled_tensor.reshape")
-@bordered
 def reshape(labeled_tensor: Any, existing_axes: Any, new_axes: Any, name: str | None = None) -> LabeledTensor:
     """A tensor in which some neighbouring axes became others.
 
@@ -181,7 +175,6 @@ def reshape(labeled_tensor: Any, existing_axes: Any, new_axes: Any, name: str | 
 
 
 @public("contrib.labeled_tensor.rename_axis")
-@bordered
 def rename_axis(
     labeled_tensor: Any, existing_name: str, new_name: str, name: str | None = None
 ) -> LabeledTensor:
@@ -202,7 +195,6 @@ def rename_axis(
 
 
 @public("contrib.labeled_tensor.squeeze")
-@bordered
 def squeeze(labeled_tensor: Any, axis_names: Any = None, name: str | None = None) -> LabeledTensor:
     """A tensor without axes of length 1, by default all of them.
 
@@ -223,7 +215,6 @@ def squeeze(labeled_tensor: Any, axis_names: Any = None, name: str | None = None
 
 
 @public("contrib.labeled_tensor.tile")
-@bordered
 def tile(labeled_tensor: Any, multiples: dict[str, int], name: str | None = None) -> LabeledTensor:
     """A tensor repeated along axes, which have no labels.
 
@@ -247,7 +238,6 @@ def tile(labeled_tensor: Any, multiples: dict[str, int], name: str | None = None
 
 
 @public("contrib.labeled_tensor.pad")
-@bordered
 def pad(
     labeled_tensor: Any, paddings: dict[str, Any], mode: str = "CONSTANT", name: str | None = None
 ) -> LabeledTensor:
@@ -284,7 +274,6 @@ def pad(
 
 
 @public("contrib.labeled_tensor.boolean_mask")
-@bordered
 def boolean_mask(labeled_tensor: Any, mask: Any, name: str | None = None) -> LabeledTensor:
     """The places of the first axis where a mask, a labeled tensor of that axis, is True.
 
@@ -309,7 +298,6 @@ def boolean_mask(labeled_tensor: Any, mask: Any, name: str | None = None) -> Lab
 
 
 @public("contrib.labeled_tensor.random_crop")
-@bordered
 def random_crop(
     labeled_tensor: Any, shape_map: dict[str, int], seed: int | None = None, name: str | None = None
 ) -> LabeledTensor:
@@ -335,7 +323,6 @@ def random_crop(
 
 
 @public("contrib.labeled_tensor.ReshapeCoder")
-@bordered
 class ReshapeCoder:
     """Turns some neighbouring axes into others, and back.
 

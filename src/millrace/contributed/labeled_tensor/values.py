@@ -17,7 +17,6 @@ from millrace.contributed.labeled_tensor.axes import (
     named,
     transpose,
 )
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.flow import functional
 from millrace.lib.math import numeric_checks, reductions
@@ -30,7 +29,6 @@ from millrace.ops.math.select import where as chosen
 
 
 @public("contrib.labeled_tensor.matmul")
-@bordered
 def matmul(a: Any, b: Any, name: str | None = None) -> LabeledTensor:
     """The product of matrices or vectors over the one axis that they share.
 
@@ -72,7 +70,6 @@ def matmul(a: Any, b: Any, name: str | None = None) -> LabeledTensor:
 
 
 @public("contrib.labeled_tensor.define_reduce_op")
-@bordered
 def define_reduce_op(op_name: str, reduce_fn: Callable[..., Any]) -> Callable[..., LabeledTensor]:
     """Makes a reduction of labeled tensors of one of tensors.
 
@@ -136,7 +133,6 @@ reduce_sum = public("contrib.labeled_tensor.reduce_sum")(
 
 
 @public("contrib.labeled_tensor.cast")
-@bordered
 def cast(labeled_tensor: Any, dtype: Any = None, name: str | None = None) -> LabeledTensor:
     """The tensor with another dtype."""
     with name_scope(name, "lt_cast", [labeled_tensor]) as scope:
@@ -145,7 +141,6 @@ def cast(labeled_tensor: Any, dtype: Any = None, name: str | None = None) -> Lab
 
 
 @public("contrib.labeled_tensor.verify_tensor_all_finite")
-@bordered
 def verify_tensor_all_finite(labeled_tensor: Any, message: str, name: str | None = None) -> LabeledTensor:
     """The tensor, checked when run to be finite; else InvalidArgumentError with the message."""
     with name_scope(name, "lt_verify_tensor_all_finite", [labeled_tensor]) as scope:
@@ -155,7 +150,6 @@ def verify_tensor_all_finite(labeled_tensor: Any, message: str, name: str | None
 
 
 @public("contrib.labeled_tensor.where")
-@bordered
 def where(condition: Any, x: Any, y: Any, name: str | None = None) -> LabeledTensor:
     """Elements of x where a condition holds, else of y; all have the same axes.
 
@@ -170,7 +164,6 @@ def where(condition: Any, x: Any, y: Any, name: str | None = None) -> LabeledTen
 
 
 @public("contrib.labeled_tensor.ones_like")
-@bordered
 def ones_like(labeled_tensor: Any, dtype: Any = None, name: str | None = None) -> LabeledTensor:
     """Ones with the axes of a tensor."""
     with name_scope(name, "lt_ones_like", [labeled_tensor]) as scope:
@@ -179,7 +172,6 @@ def ones_like(labeled_tensor: Any, dtype: Any = None, name: str | None = None) -
 
 
 @public("contrib.labeled_tensor.zeros_like")
-@bordered
 def zeros_like(labeled_tensor: Any, dtype: Any = None, name: str | None = None) -> LabeledTensor:
     """Zeros with the axes of a tensor."""
     with name_scope(name, "lt_zeros_like", [labeled_tensor]) as scope:
@@ -188,7 +180,6 @@ def zeros_like(labeled_tensor: Any, dtype: Any = None, name: str | None = None) 
 
 
 @public("contrib.labeled_tensor.constant")
-@bordered
 def constant(value: Any, dtype: Any = None, axes: Any = None, name: str | None = None) -> LabeledTensor:
     """A constant with axes: names, or pairs of a name and a length or labels."""
     with name_scope(name, "lt_constant", []) as scope:
@@ -200,7 +191,6 @@ def constant(value: Any, dtype: Any = None, axes: Any = None, name: str | None =
 
 
 @public("contrib.labeled_tensor.placeholder")
-@bordered
 def placeholder(dtype: Any, axes: Any, name: str | None = None) -> LabeledTensor:
     """What is fed, with axes: names of axes of unknown length, or pairs of a name and a length or labels."""
     with name_scope(name, "lt_placeholder", []) as scope:
@@ -209,7 +199,6 @@ def placeholder(dtype: Any, axes: Any, name: str | None = None) -> LabeledTensor
 
 
 @public("contrib.labeled_tensor.map_fn")
-@bordered
 def map_fn(fn: Callable[..., Any], labeled_tensor: Any, name: str | None = None) -> LabeledTensor:
     """A function of each part along the first axis, whose results stand along it.
 
@@ -233,7 +222,6 @@ def map_fn(fn: Callable[..., Any], labeled_tensor: Any, name: str | None = None)
 
 
 @public("contrib.labeled_tensor.foldl")
-@bordered
 def foldl(
     fn: Callable[..., Any], labeled_tensor: Any, initial_value: Any, name: str | None = None
 ) -> LabeledTensor:

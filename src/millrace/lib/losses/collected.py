@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import to_tensor
 from millrace.building.scopes import add_to_collection, get_collection
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
@@ -15,7 +14,6 @@ from millrace.ops.math.arithmetic import add_n
 
 
 @public("losses.add_loss")
-@bordered
 def add_loss(loss: Tensor, loss_collection: str | None = GraphKeys.LOSSES) -> None:
     """Puts `loss` into a collection; None for none."""
     if loss_collection:
@@ -23,21 +21,18 @@ def add_loss(loss: Tensor, loss_collection: str | None = GraphKeys.LOSSES) -> No
 
 
 @public("losses.get_losses")
-@bordered
 def get_losses(scope: str | None = None, loss_collection: str = GraphKeys.LOSSES) -> list[Any]:
     """The losses in a collection; with `scope`, those whose name matches it."""
     return get_collection(loss_collection, scope)
 
 
 @public("losses.get_regularization_losses")
-@bordered
 def get_regularization_losses(scope: str | None = None) -> list[Any]:
     """The regularization losses; with `scope`, those whose name matches it."""
     return get_collection(GraphKeys.REGULARIZATION_LOSSES, scope)
 
 
 @public("losses.get_regularization_loss")
-@bordered
 def get_regularization_loss(scope: str | None = None, name: str = "total_regularization_loss") -> Tensor:
     """The sum of the regularization losses, 0.0 where there are none; a scalar named `name`."""
     losses = get_regularization_losses(scope)
@@ -45,7 +40,6 @@ def get_regularization_loss(scope: str | None = None, name: str = "total_regular
 
 
 @public("losses.get_total_loss")
-@bordered
 def get_total_loss(
     add_regularization_losses: bool = True, name: str = "total_loss", scope: str | None = None
 ) -> Tensor:

@@ -8,7 +8,6 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import shape_tensor, to_tensor
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
@@ -91,7 +90,6 @@ def _num_elements(losses: Tensor) -> Tensor:
 
 
 @public("losses.compute_weighted_loss")
-@bordered
 def compute_weighted_loss(
     losses: Any,
     weights: Any = 1.0,
@@ -159,7 +157,6 @@ def _pair(predictions: Any, labels: Any) -> tuple[Tensor, Tensor]:
 
 
 @public("losses.absolute_difference")
-@bordered
 def absolute_difference(
     labels: Any,
     predictions: Any,
@@ -190,7 +187,6 @@ def absolute_difference(
 
 
 @public("losses.cosine_distance")
-@bordered
 def cosine_distance(
     labels: Any,
     predictions: Any,
@@ -226,7 +222,6 @@ def cosine_distance(
 
 
 @public("losses.hinge_loss")
-@bordered
 def hinge_loss(
     labels: Any,
     logits: Any,
@@ -259,7 +254,6 @@ def hinge_loss(
 
 
 @public("losses.huber_loss")
-@bordered
 def huber_loss(
     labels: Any,
     predictions: Any,
@@ -296,7 +290,6 @@ def huber_loss(
 
 
 @public("losses.log_loss")
-@bordered
 def log_loss(
     labels: Any,
     predictions: Any,
@@ -330,7 +323,6 @@ def log_loss(
 
 
 @public("losses.mean_pairwise_squared_error")
-@bordered
 def mean_pairwise_squared_error(
     labels: Any,
     predictions: Any,
@@ -376,7 +368,6 @@ def mean_pairwise_squared_error(
 
 
 @public("losses.mean_squared_error")
-@bordered
 def mean_squared_error(
     labels: Any,
     predictions: Any,
@@ -412,7 +403,6 @@ def mean_squared_error(
 
 
 @public("losses.sigmoid_cross_entropy")
-@bordered
 def sigmoid_cross_entropy(
     multi_class_labels: Any,
     logits: Any,
@@ -455,7 +445,6 @@ def _as_dtype_of(labels: Any, logits: Tensor) -> Tensor:
 
 
 @public("losses.softmax_cross_entropy")
-@bordered
 def softmax_cross_entropy(
     onehot_labels: Any,
     logits: Any,
@@ -496,7 +485,6 @@ def softmax_cross_entropy(
 
 
 @public("losses.sparse_softmax_cross_entropy")
-@bordered
 def sparse_softmax_cross_entropy(
     labels: Any,
     logits: Any,
