@@ -275,7 +275,7 @@ def _stitch(indices: Any, data: Any) -> np.ndarray:
             )  # fmt: skip
         tail = part.shape[where.ndim :]
         places.append(where.reshape(-1))
-        parts.append(part.reshape(-1, *tail))
+        parts.append(part.reshape(where.size, *tail))
     flat = np.concatenate(places)
     if flat.size and flat.min() < 0:
         raise refusal(f"indices must be >= 0. Received: {flat.min()}")
