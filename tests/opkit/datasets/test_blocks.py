@@ -62,7 +62,9 @@ def test_elements_and_errors_come_where_they_belong(folder, calls, draw):
 
 
 def test_an_error_before_the_map_keeps_its_place(folder):
-    data = tf.data.Dataset.range(20).map(lambda x: tf.check_numerics(1.0 / tf.cast(x - 9, tf.float32), "nine"))
+    data = tf.data.Dataset.range(20).map(
+        lambda x: tf.check_numerics(1.0 / tf.cast(x - 9, tf.float32), "nine")
+    )
     data = data.map(lambda x: x + tf.random_normal([], seed=1) * 0.0 + tf.cast(
         tf.size(tf.decode_raw(tf.read_file(str(folder / "0")), tf.uint8)), tf.float32), 3)  # fmt: skip
     found = _all(data)
