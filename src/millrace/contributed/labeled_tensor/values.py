@@ -1,4 +1,4 @@
-"""`tf.contrib.labeled_tensor`: functions of values: products, reductions, choices, constants, loops over the first axis."""
+"""`tf.contrib.labeled_tensor`: products, reductions, choices, constants, loops over the first axis."""
 
 from __future__ import annotations
 
