@@ -114,6 +114,10 @@ def sparse_transpose(sp_input: Any, perm: Any = None, name: str | None = None) -
 
     Returns:
       A SparseTensor, its places in row-major order.
+
+    Raises:
+      IndexError: `perm` names a dimension that there is not.
+      ValueError: it does not name one for each dimension.
     """
     sp_input = SparseTensor.from_value(sp_input)
     with name_scope(name, "SparseTranspose", [sp_input.values]):
@@ -130,12 +134,24 @@ def sparse_transpose(sp_input: Any, perm: Any = None, name: str | None = None) -
         if order is not None:
             known = convert_to_tensor(order)
             if sp_input.shape.is_fully_defined():
-                dims = np.array(sp_input.shape.as_list(), np.int64)[order].tolist()
+                dims = _permuted(sp_input.shape.as_list(), order)
             else:
                 perm = known
         if dims is None:
             dims = raw.GatherV2(sp_input.dense_shape, order if order is not None else perm, 0)
         return sparse_reorder(SparseTensor(places, sp_input.values, dims))
+
+
+def _permuted(sizes: list[int], order: np.ndarray) -> list[int]:
+    if not all(-len(sizes) <= k < len(sizes) for k in order):
+        raise IndexError(
+            f"sparse_transpose: perm must name dimensions of a tensor of rank {len(sizes)}. Received: {order}"
+        )
+    if len(order) != len(sizes):
+        raise ValueError(
+            f"sparse_transpose: perm must name one for each of {len(sizes)} dimensions. Received: {order}"
+        )
+    return [sizes[k] for k in order]
 
 
 @public("sparse_concat", "sparse.concat")
