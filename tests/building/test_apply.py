@@ -26,9 +26,9 @@ def calls(function):
     return count - 1
 
 
-def test_a_matmul_takes_at_most_40_calls():
+def test_a_matmul_takes_at_most_43_calls():
     x = tf.placeholder(tf.float32, [3, 3])
-    assert calls(lambda: tf.matmul(x, x)) <= 40
+    assert calls(lambda: tf.matmul(x, x)) <= 43
 
 
 def test_an_operator_with_its_constant_takes_at_most_50_calls():

@@ -10,7 +10,6 @@ import numpy as np
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import convert_to_tensor, shape_tensor
 from millrace.building.scopes import control_dependencies, name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.base import (
@@ -108,7 +107,6 @@ class _Placed(Numbers):
 
 
 @public("contrib.distributions.Logistic")
-@bordered
 class Logistic(_Placed):
     """Logistic distributions.
 
@@ -162,7 +160,6 @@ class Logistic(_Placed):
 
 
 @public("contrib.distributions.Cauchy")
-@bordered
 class Cauchy(_Placed):
     """Cauchy distributions.
 
@@ -216,7 +213,6 @@ class Cauchy(_Placed):
 
 
 @public("contrib.distributions.HalfNormal")
-@bordered
 class HalfNormal(Numbers):
     """The distributions of the absolute value of a normal number of mean 0.
 
@@ -264,7 +260,6 @@ class HalfNormal(Numbers):
 
 
 @public("contrib.distributions.InverseGamma")
-@bordered
 class InverseGamma(Numbers):
     """The distributions of the inverse of a gamma distributed number.
 
@@ -326,7 +321,6 @@ class InverseGamma(Numbers):
 
 
 @public("contrib.distributions.Chi2")
-@bordered
 class Chi2(Gamma):
     """Chi-squared distributions.
 
@@ -353,7 +347,6 @@ class Chi2(Gamma):
 
 
 @public("contrib.distributions.Chi2WithAbsDf")
-@bordered
 class Chi2WithAbsDf(Chi2):
     """`Chi2` of floor(|df|)."""
 
@@ -366,7 +359,6 @@ class Chi2WithAbsDf(Chi2):
 
 
 @public("contrib.distributions.Poisson")
-@bordered
 class Poisson(Numbers):
     """Poisson distributions, over whole numbers; others are taken as if counts were continuous.
 
@@ -461,7 +453,6 @@ class _Chances(Numbers):
 
 
 @public("contrib.distributions.Geometric")
-@bordered
 class Geometric(_Chances):
     """How many failures come before the first success.
 
@@ -511,7 +502,6 @@ class Geometric(_Chances):
 
 
 @public("contrib.distributions.NegativeBinomial")
-@bordered
 class NegativeBinomial(_Chances):
     """How many successes come before `total_count` failures.
 
@@ -573,7 +563,6 @@ def _alike(*tensors: Tensor) -> list[Tensor]:
 
 
 @public("contrib.distributions.Binomial")
-@bordered
 class Binomial(_Chances):
     """How many of `total_count` trials succeed.
 

@@ -19,7 +19,6 @@ from millrace.contributed.labeled_tensor.axes import (
     slice_function,
     transpose,
 )
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.flow import functional
 from millrace.lib.math import numeric_checks, reductions
@@ -41,7 +40,6 @@ from millrace.training.coordination import batching
 
 
 @public("contrib.labeled_tensor.select")
-@bordered
 def select(labeled_tensor: Any, selection: dict[str, Any], name: str | None = None) -> LabeledTensor:
     """Parts of a tensor by label.
 
@@ -77,7 +75,6 @@ def select(labeled_tensor: Any, selection: dict[str, Any], name: str | None = No
 
 
 @public("contrib.labeled_tensor.concat")
-@bordered
 def concat(labeled_tensors: Any, axis_name: str, name: str | None = None) -> LabeledTensor:
     """Tensors one after the other along an axis.
 
@@ -108,7 +105,6 @@ def concat(labeled_tensors: Any, axis_name: str, name: str | None = None) -> Lab
 
 
 @public("contrib.labeled_tensor.pack")
-@bordered
 def pack(
     labeled_tensors: Any, new_axis: Any, axis_position: int = 0, name: str | None = None
 ) -> LabeledTensor:
@@ -135,7 +131,6 @@ def pack(
 
 
 @public("contrib.labeled_tensor.unpack")
-@bordered
 def unpack(labeled_tensor: Any, axis_name: str | None = None, name: str | None = None) -> list[LabeledTensor]:
     """A list of the parts of a tensor along an axis, by default the first.
 
@@ -154,7 +149,6 @@ def unpack(labeled_tensor: Any, axis_name: str | None = None, name: str | None =
 
 
 @public("contrib.labeled_tensor.reshape")
-@bordered
 def reshape(labeled_tensor: Any, existing_axes: Any, new_axes: Any, name: str | None = None) -> LabeledTensor:
     """A tensor in which some neighbouring axes became others.
 
@@ -195,7 +189,6 @@ def reshape(labeled_tensor: Any, existing_axes: Any, new_axes: Any, name: str | 
 
 
 @public("contrib.labeled_tensor.rename_axis")
-@bordered
 def rename_axis(
     labeled_tensor: Any, existing_name: str, new_name: str, name: str | None = None
 ) -> LabeledTensor:
@@ -216,7 +209,6 @@ def rename_axis(
 
 
 @public("contrib.labeled_tensor.squeeze")
-@bordered
 def squeeze(labeled_tensor: Any, axis_names: Any = None, name: str | None = None) -> LabeledTensor:
     """A tensor without axes of length 1, by default all of them.
 
@@ -237,7 +229,6 @@ def squeeze(labeled_tensor: Any, axis_names: Any = None, name: str | None = None
 
 
 @public("contrib.labeled_tensor.tile")
-@bordered
 def tile(labeled_tensor: Any, multiples: dict[str, int], name: str | None = None) -> LabeledTensor:
     """A tensor repeated along axes, which have no labels.
 
@@ -261,7 +252,6 @@ def tile(labeled_tensor: Any, multiples: dict[str, int], name: str | None = None
 
 
 @public("contrib.labeled_tensor.pad")
-@bordered
 def pad(
     labeled_tensor: Any, paddings: dict[str, Any], mode: str = "CONSTANT", name: str | None = None
 ) -> LabeledTensor:
@@ -298,7 +288,6 @@ def pad(
 
 
 @public("contrib.labeled_tensor.matmul")
-@bordered
 def matmul(a: Any, b: Any, name: str | None = None) -> LabeledTensor:
     """The product of matrices or vectors over the one axis that they share.
 
@@ -340,7 +329,6 @@ def matmul(a: Any, b: Any, name: str | None = None) -> LabeledTensor:
 
 
 @public("contrib.labeled_tensor.define_reduce_op")
-@bordered
 def define_reduce_op(op_name: str, reduce_fn: Callable[..., Any]) -> Callable[..., LabeledTensor]:
     """Makes a reduction of labeled tensors of one of tensors.
 
@@ -404,7 +392,6 @@ reduce_sum = public("contrib.labeled_tensor.reduce_sum")(
 
 
 @public("contrib.labeled_tensor.cast")
-@bordered
 def cast(labeled_tensor: Any, dtype: Any = None, name: str | None = None) -> LabeledTensor:
     """The tensor with another dtype."""
     with name_scope(name, "lt_cast", [labeled_tensor]) as scope:
@@ -413,7 +400,6 @@ def cast(labeled_tensor: Any, dtype: Any = None, name: str | None = None) -> Lab
 
 
 @public("contrib.labeled_tensor.verify_tensor_all_finite")
-@bordered
 def verify_tensor_all_finite(labeled_tensor: Any, message: str, name: str | None = None) -> LabeledTensor:
     """The tensor, checked when run to be finite; else InvalidArgumentError with the message."""
     with name_scope(name, "lt_verify_tensor_all_finite", [labeled_tensor]) as scope:
@@ -423,7 +409,6 @@ def verify_tensor_all_finite(labeled_tensor: Any, message: str, name: str | None
 
 
 @public("contrib.labeled_tensor.boolean_mask")
-@bordered
 def boolean_mask(labeled_tensor: Any, mask: Any, name: str | None = None) -> LabeledTensor:
     """The places of the first axis where a mask, a labeled tensor of that axis, is True.
 
@@ -448,7 +433,6 @@ def boolean_mask(labeled_tensor: Any, mask: Any, name: str | None = None) -> Lab
 
 
 @public("contrib.labeled_tensor.where")
-@bordered
 def where(condition: Any, x: Any, y: Any, name: str | None = None) -> LabeledTensor:
     """Elements of x where a condition holds, else of y; all have the same axes.
 
@@ -463,7 +447,6 @@ def where(condition: Any, x: Any, y: Any, name: str | None = None) -> LabeledTen
 
 
 @public("contrib.labeled_tensor.ones_like")
-@bordered
 def ones_like(labeled_tensor: Any, dtype: Any = None, name: str | None = None) -> LabeledTensor:
     """Ones with the axes of a tensor."""
     with name_scope(name, "lt_ones_like", [labeled_tensor]) as scope:
@@ -472,7 +455,6 @@ def ones_like(labeled_tensor: Any, dtype: Any = None, name: str | None = None) -
 
 
 @public("contrib.labeled_tensor.zeros_like")
-@bordered
 def zeros_like(labeled_tensor: Any, dtype: Any = None, name: str | None = None) -> LabeledTensor:
     """Zeros with the axes of a tensor."""
     with name_scope(name, "lt_zeros_like", [labeled_tensor]) as scope:
@@ -481,7 +463,6 @@ def zeros_like(labeled_tensor: Any, dtype: Any = None, name: str | None = None) 
 
 
 @public("contrib.labeled_tensor.constant")
-@bordered
 def constant(value: Any, dtype: Any = None, axes: Any = None, name: str | None = None) -> LabeledTensor:
     """A constant with axes: names, or pairs of a name and a length or labels."""
     with name_scope(name, "lt_constant", []) as scope:
@@ -493,7 +474,6 @@ def constant(value: Any, dtype: Any = None, axes: Any = None, name: str | None =
 
 
 @public("contrib.labeled_tensor.placeholder")
-@bordered
 def placeholder(dtype: Any, axes: Any, name: str | None = None) -> LabeledTensor:
     """What is fed, with axes: names of axes of unknown length, or pairs of a name and a length or labels."""
     with name_scope(name, "lt_placeholder", []) as scope:
@@ -502,7 +482,6 @@ def placeholder(dtype: Any, axes: Any, name: str | None = None) -> LabeledTensor
 
 
 @public("contrib.labeled_tensor.map_fn")
-@bordered
 def map_fn(fn: Callable[..., Any], labeled_tensor: Any, name: str | None = None) -> LabeledTensor:
     """A function of each part along the first axis, whose results stand along it.
 
@@ -526,7 +505,6 @@ def map_fn(fn: Callable[..., Any], labeled_tensor: Any, name: str | None = None)
 
 
 @public("contrib.labeled_tensor.foldl")
-@bordered
 def foldl(
     fn: Callable[..., Any], labeled_tensor: Any, initial_value: Any, name: str | None = None
 ) -> LabeledTensor:
@@ -553,7 +531,6 @@ def foldl(
 
 
 @public("contrib.labeled_tensor.random_crop")
-@bordered
 def random_crop(
     labeled_tensor: Any, shape_map: dict[str, int], seed: int | None = None, name: str | None = None
 ) -> LabeledTensor:
@@ -579,7 +556,6 @@ def random_crop(
 
 
 @public("contrib.labeled_tensor.ReshapeCoder")
-@bordered
 class ReshapeCoder:
     """Turns some neighbouring axes into others, and back.
 
@@ -613,7 +589,6 @@ class ReshapeCoder:
 
 
 @public("contrib.labeled_tensor.FixedLenFeature")
-@bordered
 class FixedLenFeature:
     """How a feature of fixed axes is parsed.
 
@@ -647,7 +622,6 @@ class FixedLenFeature:
 
 
 @public("contrib.labeled_tensor.parse_example")
-@bordered
 def parse_example(
     serialized: Any, features: Any, name: str | None = None, example_names: Any = None
 ) -> dict[str, Any]:
@@ -671,7 +645,6 @@ def parse_example(
 
 
 @public("contrib.labeled_tensor.parse_single_example")
-@bordered
 def parse_single_example(
     serialized: Any, features: Any, name: str | None = None, example_names: Any = None
 ) -> dict[str, Any]:
@@ -700,7 +673,6 @@ def _batched(
 
 
 @public("contrib.labeled_tensor.batch")
-@bordered
 def batch(
     labeled_tensors: Any,
     batch_size: int,
@@ -722,7 +694,6 @@ def batch(
 
 
 @public("contrib.labeled_tensor.shuffle_batch")
-@bordered
 def shuffle_batch(
     labeled_tensors: Any,
     batch_size: int,

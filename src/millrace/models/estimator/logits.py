@@ -8,7 +8,6 @@ from typing import Any
 
 from millrace.building import operators  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.lib.layers.core import Dense, Dropout
@@ -42,7 +41,6 @@ def _parts(variable: Any) -> list[Any]:
 
 
 @public("estimator.experimental.linear_logit_fn_builder", "contrib.estimator.linear_logit_fn_builder")
-@bordered
 def linear_logit_fn_builder(
     units: int, feature_columns: Any, sparse_combiner: str = "sum"
 ) -> Callable[[Any], Any]:
@@ -124,7 +122,6 @@ def _summarize_layer(value: Any, tag: str) -> None:
 
 
 @public("estimator.experimental.dnn_logit_fn_builder", "contrib.estimator.dnn_logit_fn_builder")
-@bordered
 def dnn_logit_fn_builder(
     units: int,
     hidden_units: Any,
@@ -218,7 +215,6 @@ def default_partitioner(config: Any, smallest: int | None = None) -> Any:
 
 
 @public("estimator.experimental.call_logit_fn", "contrib.estimator.call_logit_fn")
-@bordered
 def call_logit_fn(logit_fn: Any, features: Any, mode: str, params: Any, config: Any) -> Any:
     """Calls a function for logits with those of the arguments that it names.
 

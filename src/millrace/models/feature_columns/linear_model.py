@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -70,7 +69,6 @@ def weighted_sum(column: Any, cache: FeatureCache, maker: VariableMaker, weights
 
 
 @public("feature_column.linear_model")
-@bordered
 def linear_model(
     features: dict[str, Any],
     feature_columns: Any,
