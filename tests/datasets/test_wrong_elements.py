@@ -1,4 +1,4 @@
-"""What an error of a pipeline tells: the stage, the line that made it, the element, the program's traceback."""
+"""What an error of a pipeline tells: the stage, the line that made it, the element, and the traceback."""
 
 from __future__ import annotations
 
