@@ -10,7 +10,6 @@ import numpy as np
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_value
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.base import Distribution
@@ -19,7 +18,6 @@ from millrace.lib.math.reductions import reduce_prod
 
 
 @public("contrib.distributions.Autoregressive")
-@bordered
 class Autoregressive(Distribution):
     """The distribution that a function gives for the elements of an event, each from those before it.
 

@@ -10,7 +10,6 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors.vectors import AffineLinearOperator
 from millrace.contributed.distributions.quadrature import quadrature_scheme_softmaxnormal_quantiles
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.base import FULLY_REPARAMETERIZED, NOT_REPARAMETERIZED, Distribution, new_seed
@@ -34,7 +33,6 @@ _DIAGONAL = (LinearOperatorIdentity, LinearOperatorScaledIdentity, LinearOperato
 
 
 @public("contrib.distributions.VectorDiffeomixture")
-@bordered
 class VectorDiffeomixture(Distribution):
     """Vectors w loc_0 + (1 - w) loc_1 + (w scale_0 + (1 - w) scale_1) @ x, with random w and x.
 

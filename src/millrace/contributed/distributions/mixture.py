@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.dtypes import int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -27,7 +26,6 @@ from millrace.ops.nn.softmax import log_softmax
 
 
 @public("contrib.distributions.Mixture")
-@bordered
 class Mixture(Distribution):
     """A choice among distributions, which may be of different kinds.
 

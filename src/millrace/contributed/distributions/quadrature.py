@@ -13,7 +13,6 @@ from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors.elementwise import Exp
 from millrace.contributed.distributions.bijectors.vectors import SoftmaxCentered
 from millrace.contributed.distributions.transformed import TransformedDistribution
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.real import Normal
@@ -48,7 +47,6 @@ def _last(x: Tensor) -> Tensor:
 
 
 @public("contrib.distributions.quadrature_scheme_lognormal_gauss_hermite")
-@bordered
 def quadrature_scheme_lognormal_gauss_hermite(
     loc: Any, scale: Any, quadrature_size: int, validate_args: bool = False, name: str | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -70,7 +68,6 @@ def quadrature_scheme_lognormal_gauss_hermite(
 
 
 @public("contrib.distributions.quadrature_scheme_lognormal_quantiles")
-@bordered
 def quadrature_scheme_lognormal_quantiles(
     loc: Any, scale: Any, quadrature_size: int, validate_args: bool = False, name: str | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -112,7 +109,6 @@ def _bimixture(parameter: Any, name: str) -> Tensor:
 
 
 @public("contrib.distributions.quadrature_scheme_softmaxnormal_gauss_hermite")
-@bordered
 def quadrature_scheme_softmaxnormal_gauss_hermite(
     normal_loc: Any,
     normal_scale: Any,
@@ -143,7 +139,6 @@ def quadrature_scheme_softmaxnormal_gauss_hermite(
 
 
 @public("contrib.distributions.quadrature_scheme_softmaxnormal_quantiles")
-@bordered
 def quadrature_scheme_softmaxnormal_quantiles(
     normal_loc: Any,
     normal_scale: Any,

@@ -10,7 +10,6 @@ from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors import composed, elementwise, skewed, vectors
 from millrace.contributed.distributions.bijectors.vectors import make_scale
 from millrace.contributed.distributions.transformed import TransformedDistribution
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.real import Normal
@@ -18,7 +17,6 @@ from millrace.ops.array.fill import ones_like, zeros_like
 
 
 @public("contrib.distributions.SinhArcsinh")
-@bordered
 class SinhArcsinh(TransformedDistribution):
     """loc + scale C sinh((arcsinh(z) + skewness) tailweight) for normal z; C keeps the place of z = 2.
 
@@ -91,7 +89,6 @@ class SinhArcsinh(TransformedDistribution):
 
 
 @public("contrib.distributions.VectorSinhArcsinhDiag")
-@bordered
 class VectorSinhArcsinhDiag(TransformedDistribution):
     """loc + C scale_diag sinh((arcsinh(z) + skewness) tailweight) for vectors z of independent numbers.
 

@@ -12,7 +12,6 @@ from millrace.building.scopes import name_scope
 from millrace.building.static import constant_value_as_shape
 from millrace.contributed.distributions.bijectors.elementwise import Identity
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.dtypes import int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -26,7 +25,6 @@ from millrace.ops.array.shape import shape as shape_of
 
 
 @public("contrib.distributions.TransformedDistribution")
-@bordered
 class TransformedDistribution(Distribution):
     """The distribution of `bijector.forward(x)`, where x is of `distribution`.
 
@@ -204,7 +202,6 @@ def _static(shape: Tensor) -> shapes.TensorShape:
 
 
 @public("contrib.distributions.Independent")
-@bordered
 class Independent(Distribution):
     """A distribution some of whose batch axes are taken as axes of its events.
 
@@ -309,7 +306,6 @@ def _kl_independent(a: Independent, b: Independent, name: str | None = None) -> 
 
 
 @public("contrib.distributions.BatchReshape")
-@bordered
 class BatchReshape(Distribution):
     """A distribution with another batch shape of as many elements.
 

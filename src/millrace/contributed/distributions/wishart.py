@@ -11,7 +11,6 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.building.static import static_value
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.base import FULLY_REPARAMETERIZED, Distribution, new_seed
@@ -187,7 +186,6 @@ def _checks(df: Tensor, scale: Tensor) -> list[Any]:
 
 
 @public("contrib.distributions.WishartCholesky")
-@bordered
 class WishartCholesky(_Wishart):
     """Wishart distributions by a lower triangular factor of the scale.
 
@@ -224,7 +222,6 @@ class WishartCholesky(_Wishart):
 
 
 @public("contrib.distributions.WishartFull")
-@bordered
 class WishartFull(_Wishart):
     """Wishart distributions by the scale.
 

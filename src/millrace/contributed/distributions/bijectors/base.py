@@ -10,7 +10,6 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_sum
@@ -20,7 +19,6 @@ from millrace.ops.array.shape import shape as shape_of
 
 
 @public("contrib.distributions.bijectors.Bijector")
-@bordered
 class Bijector:
     """A differentiable function that can be inverted.
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.contributed.distributions.bijectors.base import Bijector
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import normalization
@@ -19,7 +18,6 @@ from millrace.ops.nn.activation import relu
 
 
 @public("contrib.distributions.bijectors.BatchNormalization")
-@bordered
 class BatchNormalization(Bijector):
     """x = (y - mean) / deviation gamma + beta for the inverse, and the way back forward.
 

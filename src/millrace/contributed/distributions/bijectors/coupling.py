@@ -9,7 +9,6 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors.base import Bijector
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.core import dense
@@ -20,7 +19,6 @@ from millrace.ops.nn.activation import relu
 
 
 @public("contrib.distributions.bijectors.RealNVP")
-@bordered
 class RealNVP(Bijector):
     """The first elements stay; the others are scaled and shifted by what a function of the first ones says.
 
@@ -98,7 +96,6 @@ class RealNVP(Bijector):
 
 
 @public("contrib.distributions.bijectors.real_nvp_default_template")
-@bordered
 def real_nvp_default_template(
     hidden_layers: Any,
     shift_only: bool = False,

@@ -11,7 +11,6 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors.base import Bijector
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import while_loop
@@ -39,7 +38,6 @@ def _mask(num_blocks: int, rows: int, columns: int, exclusive: bool) -> np.ndarr
 
 
 @public("contrib.distributions.bijectors.masked_dense")
-@bordered
 def masked_dense(
     inputs: Any,
     units: int,
@@ -99,7 +97,6 @@ def masked_dense(
 
 
 @public("contrib.distributions.bijectors.masked_autoregressive_default_template")
-@bordered
 def masked_autoregressive_default_template(
     hidden_layers: Any,
     shift_only: bool = False,
@@ -158,7 +155,6 @@ def _clip_preserving_gradient(t: Tensor, low: Any, high: Any) -> Tensor:
 
 
 @public("contrib.distributions.bijectors.MaskedAutoregressiveFlow")
-@bordered
 class MaskedAutoregressiveFlow(Bijector):
     """y_i = x_i exp(log_scale_i) + shift_i, with both from y_1 ... y_(i-1).
 
