@@ -1,4 +1,4 @@
-"""Tests of verbs that the JAX dialect computes in its own way: the best of long rows, roots of many numbers."""
+"""Tests of verbs that the JAX dialect computes in its own way: long rows, roots of many numbers."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_rows_without_anything_but_minus_infinity() -> None:
     np.testing.assert_array_equal(jax.jit(lambda x: DIALECT.top_k(x, 3))(x)[1], [[0, 1, 2]] * 2)
 
 
-@pytest.mark.parametrize("y", [0.6, -0.3, 0.5, 1.0, 2.5])
+@pytest.mark.parametrize("y", [0.6, -0.3, 0.25, 1.0, 2.5])
 def test_powers_have_the_limits_of_numpys(y: float) -> None:
     exponent = np.float32(y)
     x = np.array([0, -0.0, 1, 2, 1e-30, 1e30, np.inf, -1, -np.inf, np.nan], np.float32)
