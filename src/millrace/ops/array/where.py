@@ -31,7 +31,9 @@ class Where:
     def kernel(xp, input):
         if np.ndim(input) == 0:
             raise refusal("Where: input must have at least one dimension. Received: a scalar")
-        return np.argwhere(input).astype(np.int64)
+        if np.ndim(input) == 1:
+            return np.asarray(input).nonzero()[0].astype(np.int64, copy=False)[:, None]
+        return np.argwhere(input).astype(np.int64, copy=False)
 
     grad = NOT_DIFFERENTIABLE
 
