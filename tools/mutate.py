@@ -172,9 +172,11 @@ def run_tests(arguments: list[str], *plugins: object) -> int:
     """Runs pytest in this process."""
     import pytest
 
-    quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # this process has imported plugins
-    options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *quiet, "-m", "not xla and not slow"]
-    options += ["-o", "timeout=0"]  # a mutant's time is bounded in `survives`; this may run beside other work
+    # What takes longer than most tests, and is there for the messages: plugins, and asserts that tell values.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    options = ["-q", "-x", "-p", "no:cacheprovider", "--assert=plain", "-m", "not xla and not slow"]
+    # A mutant's time is bounded in `survives`; this may run beside other work.
+    options += ["-p", "pytest_timeout", "-o", "timeout=0"]
     return int(pytest.main([*options, *arguments], list(plugins)))
 
 
@@ -339,6 +341,7 @@ def main() -> None:
     sys.dont_write_bytecode = True
     import hypothesis
     import numpy  # noqa: F401 (so that no child imports it anew)
+    import pytest  # noqa: F401
 
     phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
     hypothesis.settings.register_profile("mutants", derandomize=True, database=None, phases=phases)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Sequence
+from threading import get_ident
 from typing import Any
 
 from millrace.building import convert
@@ -52,10 +53,10 @@ def apply(opdef: OpDef, *inputs: Any, name: str | None = None, **attrs: Any) -> 
     graph = graph_of(inputs, opdef, name)
     if graph.finalized:
         graph.check_open()
-    if graph.undo is None:
-        op = whole(graph, _create, opdef, inputs, name, attrs)
-    else:  # inside of a call that undoes everything
+    if graph.adding == get_ident():  # inside of a call that undoes everything
         op = _create(graph, opdef, inputs, name, attrs)
+    else:
+        op = whole(graph, _create, opdef, inputs, name, attrs)
     outputs = op.outputs
     if opdef.single_output:
         return outputs[0]

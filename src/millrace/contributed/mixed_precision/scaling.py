@@ -8,7 +8,6 @@ from typing import Any
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import control_dependencies
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32, int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -39,7 +38,6 @@ class LossScaleManager(abc.ABC):
 
 
 @public("contrib.mixed_precision.FixedLossScaleManager")
-@bordered
 class FixedLossScaleManager(LossScaleManager):
     """A scale that never changes.
 
@@ -66,7 +64,6 @@ class FixedLossScaleManager(LossScaleManager):
 
 
 @public("contrib.mixed_precision.ExponentialUpdateLossScaleManager")
-@bordered
 class ExponentialUpdateLossScaleManager(LossScaleManager):
     """A scale that grows while gradients are finite, and shrinks when they are not.
 
@@ -132,7 +129,6 @@ def _done(op: Any) -> Tensor:
 
 
 @public("contrib.mixed_precision.LossScaleOptimizer")
-@bordered
 class LossScaleOptimizer(Optimizer):
     """An optimizer of a scaled loss, which steps only where all gradients are finite.
 

@@ -13,7 +13,6 @@ from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import dtypes, nest, shapes
-from millrace.core.border import bordered
 from millrace.core.depth import bounded
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -76,7 +75,6 @@ def _value_of(value: Any, truth: bool) -> Any:
 
 
 @public("cond")
-@bordered
 def cond(
     pred: Any,
     true_fn: Callable[[], Any] | None = None,
@@ -186,7 +184,6 @@ def _check_cases(pairs: list[Any]) -> None:
 
 
 @public("case")
-@bordered
 def case(
     pred_fn_pairs: Any,
     default: Any = None,
@@ -267,7 +264,6 @@ def _chain(pairs: list[Any], default: Callable[[], Any], strict: bool) -> Any:
 
 
 @public("switch_case")
-@bordered
 def switch_case(branch_index: Any, branch_fns: Any, default: Any = None, name: str = "switch_case") -> Any:
     """What the function numbered `branch_index` returns; the last one, or `default`, when there is none.
 
@@ -306,7 +302,6 @@ def switch_case(branch_index: Any, branch_fns: Any, default: Any = None, name: s
 
 
 @public("while_loop")
-@bordered
 def while_loop(
     cond: Callable[..., Any],
     body: Callable[..., Any],
@@ -423,7 +418,6 @@ def limited_loop(
 
 
 @public("group")
-@bordered
 def group(*inputs: Any, **kwargs: Any) -> Operation:
     """An operation that is done when all of `inputs` (operations, tensors, nested) are.
 
@@ -469,7 +463,6 @@ def _gate(place: str, ops: list[Any], name: str | None = None) -> Operation:
 
 
 @public("tuple")
-@bordered
 def tuple_(tensors: Any, name: str | None = None, control_inputs: Any = None) -> list[Any]:
     """`tensors` as new tensors that are available only when all of them, and `control_inputs`, are.
 
@@ -512,7 +505,6 @@ def _values(tensor: Any) -> Tensor:
 
 
 @public("python.ops.control_flow_ops.with_dependencies", "contrib.framework.with_dependencies")
-@bordered
 def with_dependencies(dependencies: Any, output_tensor: Any, name: str | None = None) -> Any:
     """`output_tensor`, available only when all of `dependencies` are."""
     with (

@@ -181,7 +181,8 @@ class BatchNormalizationLayer(layer.Layer):
                 self.renorm_stddev = self._average("renorm_stddev", self._first_deviation)
 
     def _parameter(self, name: str, initializer: Any, **settings: Any) -> Any:
-        wide = dtypes.float32 if dtypes.as_dtype(self._dtype) in _HALVES else self._dtype
+        own = dtypes.as_dtype(self._dtype or dtypes.float32)
+        wide = dtypes.float32 if own in _HALVES else own.name
         return self.add_weight(
             name, self._param_shape, wide, initializer=initializer, experimental_autocast=False, **settings
         )

@@ -191,6 +191,7 @@ def _keep(func: Callable[..., Any], token: str, graph: Any) -> None:
             gc.collect()
             _graphs.many = max(_FEW, 2 * len(_graphs))
     graph.py_functions[token] = func
+    graph.on_undo(lambda: graph.py_functions.pop(token, None))
 
 
 def _scoped(inp: Any, name: str | None) -> list[Any]:

@@ -8,7 +8,6 @@ from typing import Any
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.core import dtypes, nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond, group
@@ -69,7 +68,6 @@ class LossScale(abc.ABC):
 
 
 @public("train.experimental.FixedLossScale")
-@bordered
 class FixedLossScale(LossScale):
     """A scale that never changes.
 
@@ -108,7 +106,6 @@ class FixedLossScale(LossScale):
 
 
 @public("train.experimental.DynamicLossScale")
-@bordered
 class DynamicLossScale(LossScale):
     """A scale that grows while gradients are finite, and shrinks at once when they are not.
 

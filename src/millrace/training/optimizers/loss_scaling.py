@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -16,7 +15,6 @@ from millrace.training.optimizers.optimizer import Optimizer
 
 
 @public("train.experimental.MixedPrecisionLossScaleOptimizer")
-@bordered
 class MixedPrecisionLossScaleOptimizer(Optimizer):
     """Minimizes a loss times a scale, and gives another optimizer the gradients divided by it.
 

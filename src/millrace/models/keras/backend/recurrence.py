@@ -7,7 +7,6 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.core import dtypes, nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.flow.control_flow import while_loop
 from millrace.lib.flow.tensor_array import TensorArray
@@ -23,7 +22,6 @@ from millrace.ops.math.select import where
 
 
 @public("keras.backend.rnn")
-@bordered
 def rnn(
     step_function: Callable[[Any, Any], Any],
     inputs: Any,

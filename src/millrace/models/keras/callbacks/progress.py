@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.callbacks.base import Callback
 
 
 @public("keras.utils.Progbar")
-@bordered
 class Progbar:
     """A progress bar.
 
@@ -127,7 +125,6 @@ class Progbar:
 
 
 @public("keras.callbacks.BaseLogger")
-@bordered
 class BaseLogger(Callback):
     """Averages the figures of batches over an epoch.
 
@@ -181,7 +178,6 @@ class History(Callback):
 
 
 @public("keras.callbacks.ProgbarLogger")
-@bordered
 class ProgbarLogger(Callback):
     """Shows a progress bar for each epoch.
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 
@@ -37,7 +36,6 @@ class Sequence:
 
 
 @public("keras.utils.SequenceEnqueuer")
-@bordered
 class SequenceEnqueuer:
     """Base of readers that work ahead.
 
@@ -96,7 +94,6 @@ _END = object()
 
 
 @public("keras.utils.OrderedEnqueuer")
-@bordered
 class OrderedEnqueuer(SequenceEnqueuer):
     """Reads a `Sequence` ahead, pass after pass, in order.
 
@@ -150,7 +147,6 @@ class OrderedEnqueuer(SequenceEnqueuer):
 
 
 @public("keras.utils.GeneratorEnqueuer")
-@bordered
 class GeneratorEnqueuer(SequenceEnqueuer):
     """Reads a generator ahead.
 
@@ -268,7 +264,6 @@ def is_generator(x: Any) -> bool:
 
 
 @public("keras.experimental.terminate_keras_multiprocessing_pools")
-@bordered
 def terminate_keras_multiprocessing_pools(grace_period: float = 0.1, use_sigkill: bool = False) -> None:
     """Ends the processes that read data ahead: none, since threads do that.
 

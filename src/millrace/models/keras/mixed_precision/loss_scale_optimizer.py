@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.flow.control_flow import group
 from millrace.lib.flow.static_branch import smart_cond
@@ -16,7 +15,6 @@ from millrace.training.optimizers import loss_scale as scales
 
 
 @public("keras.mixed_precision.experimental.LossScaleOptimizer")
-@bordered
 class LossScaleOptimizer(Optimizer):
     """Minimizes a loss times a scale, and gives another optimizer the gradients divided by it.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.mixed_precision import rewriting
 from millrace.training.optimizers.loss_scale import LossScale, loss_scale_of
@@ -16,7 +15,6 @@ _DEFAULT = "USE_DEFAULT"
 
 
 @public("keras.mixed_precision.experimental.Policy")
-@bordered
 class Policy:
     """The dtypes of a layer, to be passed as its `dtype`.
 
@@ -108,7 +106,6 @@ def global_policy() -> Policy:
 
 
 @public("keras.mixed_precision.experimental.set_policy")
-@bordered
 def set_policy(policy: Policy | str | None) -> None:
     """Sets what `global_policy` gives.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import config
 from millrace.models.keras.mixed_precision.loss_scale_optimizer import LossScaleOptimizer
@@ -28,7 +27,6 @@ def is_on() -> bool:
 
 
 @public("train.experimental.enable_mixed_precision_graph_rewrite")
-@bordered
 def enable_mixed_precision_graph_rewrite(opt: Any, loss_scale: Any = "dynamic") -> Any:
     """An optimizer that scales its loss, and the option of the process that asks for mixed precision.
 
