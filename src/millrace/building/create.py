@@ -441,9 +441,10 @@ def infer_shapes(op: Operation, grouped: Sequence[Any]) -> None:
             dims = opdef.shape(*args, **{a: attrs[a] for a in opdef.shape_attrs})
         else:
             dims = opdef.shape(*args)
-    except ValueError as error:
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
         shown = ", ".join(f"{t.name} {t.shape}" for t in op.inputs)
-        raise ValueError(f"{opdef.name} '{op.name}': {error} (inputs: {shown})") from None
+        cause = None if isinstance(error, ValueError) else error
+        raise ValueError(f"{opdef.name} '{op.name}': {error} (inputs: {shown})") from cause
     outputs = op.outputs
     if opdef.single_output:
         outputs[0].dims = dims

@@ -28,7 +28,7 @@ class LayerMaker(VariableMaker):
 
     def make(self, column: FeatureColumn, name: str, **arguments: Any) -> Any:
         """One weight, in the scope that is open."""
-        trainable = self._trainable and arguments.pop("trainable", True)
+        trainable = self.trainable and arguments.pop("trainable", True)
         variable = self._layer.add_weight(name, trainable=trainable, **arguments)
         self._made[column, name] = variable
         return variable

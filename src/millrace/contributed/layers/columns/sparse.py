@@ -15,7 +15,7 @@ from millrace.contributed.layers.hashing import sparse_feature_cross
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.lib.lookup.vocabulary import index_table_from_file, index_table_from_tensor
-from millrace.lib.sparse.conversion import sparse_concat
+from millrace.lib.sparse.shaping import sparse_concat
 from millrace.opkit.records.features import VarLenFeature
 from millrace.ops.math.division import floormod
 from millrace.ops.text.hashes import string_to_hash_bucket_fast, string_to_hash_bucket_strong
