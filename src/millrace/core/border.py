@@ -170,7 +170,7 @@ def _named(error: Exception, function: Any, name: str, args: Any, kwargs: Any) -
         error._message = text  # type: ignore[attr-defined]
         return error
     if isinstance(error, ValueError | TypeError):
-        if type(error).__str__ is not BaseException.__str__:  # it makes its text of what it holds
+        if not error.args or str(error) != error.args[0]:  # it makes its text of what it holds
             return (ValueError if isinstance(error, ValueError) else TypeError)(text)
         error.args = (text, *error.args[1:])
         return error
