@@ -34,12 +34,17 @@ def test_a_call_that_succeeds_leaves_no_log(graph: tf.Graph) -> None:
     assert graph.undo is None and graph.version == 2
 
 
-def test_new_variables_are_kept_with_all_that_was_added(graph: tf.Graph) -> None:
-    flag = tf.placeholder(tf.bool, [])
-    before = graph.version
+def test_variables_are_taken_back_unless_a_layer_holds_them(graph: tf.Graph) -> None:
+    flag, x = tf.placeholder(tf.bool, []), tf.ones([1, 2])
+    layer = tf.layers.Dense(3, name="layer")
+    before = graph.get_operations()
     with pytest.raises(ValueError, match="at last"):
         tf.cond(flag, lambda: (tf.get_variable("v", []), _fail()), lambda: 1.0)
-    assert graph.version > before and "v" in graph.by_name
+    assert graph.get_operations() == before and tf.global_variables() == []
+    assert tf.get_variable("v", [3]).shape == [3]  # the name is free for another
+    with pytest.raises(ValueError, match="at last"):
+        tf.cond(flag, lambda: (layer(x), _fail()), lambda: x)
+    assert layer.kernel in tf.global_variables() and "layer/kernel" in graph.by_name
 
 
 def test_what_a_run_has_planned_is_kept(graph: tf.Graph) -> None:
