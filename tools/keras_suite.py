@@ -1,11 +1,12 @@
 """Runs the tests of Keras from the package index on millrace, through the import hook.
 
     python tools/keras_suite.py 2.2.5 [--folder DIR] [--path DIR] [--reference PYTHON] [--reference-path DIR]
+        [--only PART ...]
 
 Keras and its source distribution are fetched by pip into a folder; the tests run from there and are never
 copied. They need flaky and pandas, which `--path` may hold. With `--reference`, a Python that has TensorFlow
 1.15, they run there as well, and those that pass there and not here are listed; `--reference-path` may hold
-its pytest, flaky and pandas.
+its pytest, flaky and pandas. `--only` names parts of the suite by the ends of their paths ("keras/layers").
 """
 
 from __future__ import annotations
@@ -51,19 +52,31 @@ def fetch(version: str, folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Pat
     return installed, next(p for p in source.iterdir() if p.is_dir())
 
 
-def run(command: list[str], installed: pathlib.Path, source: pathlib.Path, more: str | None) -> set[str]:
+def chosen_parts(source: pathlib.Path, only: list[str] | None) -> list[str]:
+    """The files and folders of tests to run, relative to the source distribution."""
+    patterns = [p for p in _PARTS if not only or p.endswith(tuple(only))]
+    found = dict.fromkeys(
+        str(p.relative_to(source)) for pattern in patterns for p in sorted(source.glob(pattern))
+    )
+    return [p for p in found if p not in _NOT]
+
+
+def run(
+    command: list[str],
+    installed: pathlib.Path,
+    source: pathlib.Path,
+    more: str | None,
+    only: list[str] | None = None,
+) -> set[str]:
     """The tests that pass, with a folder of more packages."""
     with tempfile.TemporaryDirectory() as home:
         # Nothing but the tests: `import keras` must find the installed package.
         os.symlink(source / "tests", pathlib.Path(home, "tests"))
-        parts = dict.fromkeys(
-            str(p.relative_to(source)) for pattern in _PARTS for p in sorted(source.glob(pattern))
-        )
         path = os.pathsep.join(filter(None, [str(installed), more, os.environ.get("PYTHONPATH", "")]))
         done = subprocess.run(
             [
                 *command, "-m", "pytest", "-q", "-rA", "--tb=line", "-p", "no:cacheprovider", "-o",
-                "addopts=", "--continue-on-collection-errors", *[p for p in parts if p not in _NOT],
+                "addopts=", "--continue-on-collection-errors", *chosen_parts(source, only),
             ],
             cwd=home,
             env={**os.environ, "PYTHONPATH": path, "KERAS_BACKEND": "tensorflow", "KERAS_HOME": home},
@@ -85,12 +98,13 @@ def main() -> None:
     parser.add_argument("--path")
     parser.add_argument("--reference")
     parser.add_argument("--reference-path")
+    parser.add_argument("--only", nargs="+")
     chosen = parser.parse_args()
     installed, source = fetch(chosen.version, chosen.folder)
-    ours = run([sys.executable, "-m", "millrace", "run"], installed, source, chosen.path)
+    ours = run([sys.executable, "-m", "millrace", "run"], installed, source, chosen.path, chosen.only)
     print(f"keras {chosen.version}: {len(ours)} tests pass on millrace")
     if chosen.reference:
-        theirs = run([chosen.reference], installed, source, chosen.reference_path)
+        theirs = run([chosen.reference], installed, source, chosen.reference_path, chosen.only)
         missing = sorted(theirs - ours)
         share = 1 - len(missing) / len(theirs) if theirs else 0.0
         print(f"of {len(theirs)} that pass on the reference {share:.1%} pass here; these do not:")

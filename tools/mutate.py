@@ -24,6 +24,7 @@ import ast
 import contextlib
 import dataclasses
 import difflib
+import functools
 import importlib
 import importlib.machinery
 import json
@@ -37,6 +38,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "millrace"
@@ -172,9 +174,11 @@ def run_tests(arguments: list[str], *plugins: object) -> int:
     """Runs pytest in this process."""
     import pytest
 
-    quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # this process has imported plugins
-    options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *quiet, "-m", "not xla and not slow"]
-    options += ["-o", "timeout=0"]  # a mutant's time is bounded in `survives`; this may run beside other work
+    # What takes longer than most tests, and is there for the messages: plugins, and asserts that tell values.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    options = ["-q", "-x", "-p", "no:cacheprovider", "--assert=plain", "-m", "not xla and not slow"]
+    # A mutant's time is bounded in `survives`; this may run beside other work.
+    options += ["-p", "pytest_timeout", "-o", "timeout=0"]
     return int(pytest.main([*options, *arguments], list(plugins)))
 
 
@@ -238,6 +242,14 @@ class Changed(importlib.machinery.SourceFileLoader):
         return None
 
 
+@functools.cache
+def imports() -> Any:
+    """Which module imports which."""
+    import grimp
+
+    return grimp.build_graph("millrace", cache_dir=None)
+
+
 class Judge:
     """Tries the mutants of one file."""
 
@@ -265,10 +277,7 @@ class Judge:
 
     def preload(self) -> None:
         """Imports what does not depend on the file."""
-        import grimp
-
-        graph = grimp.build_graph("millrace", cache_dir=None)
-        above = graph.find_downstream_modules(self.module) | {self.module}
+        above = imports().find_downstream_modules(self.module) | {self.module}
         for name in self.reference.modules:
             if name not in above and "jax" not in name and "xla" not in name:
                 importlib.import_module(name)
@@ -339,6 +348,7 @@ def main() -> None:
     sys.dont_write_bytecode = True
     import hypothesis
     import numpy  # noqa: F401 (so that no child imports it anew)
+    import pytest  # noqa: F401
 
     phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
     hypothesis.settings.register_profile("mutants", derandomize=True, database=None, phases=phases)
@@ -346,6 +356,7 @@ def main() -> None:
     if not arguments.reference.exists():
         reference_run(arguments.reference)
     reference = Reference(*json.loads(arguments.reference.read_text()))
+    imports()  # here, for all files
     tried = killed = 0
     for file in targets(arguments.only):
         reading, writing = os.pipe()

@@ -134,3 +134,19 @@ def test_sparse_tensors_answer_themselves() -> None:
     slices = tf.IndexedSlices(tf.constant([1.0]), tf.constant([0]), tf.constant([2]))
     with tf.Session() as sess:
         assert sess.run(x + slices).tolist() == [4, 4]
+
+
+@pytest.mark.parametrize("resource", [False, True])
+def test_a_variable_of_another_dtype_is_a_type_error_as_a_tensor_is(resource):
+    x = tf.placeholder(tf.float32, [2, 2])
+    v = tf.get_variable("v", [2, 2], tf.float16, use_resource=resource)
+    for call in (
+        lambda: x * v,
+        lambda: v * x,
+        lambda: tf.add(x, v),
+        lambda: tf.raw_ops.MatMul(a=x, b=v),
+        lambda: tf.concat([x, v], 0),
+        lambda: tf.where(x > 0, x, v),
+    ):
+        with pytest.raises(TypeError, match="float16"):
+            call()

@@ -212,6 +212,8 @@ NAMESPACES = frozenset({
     "keras.layers",
     "keras.losses",
     "keras.metrics",
+    "keras.mixed_precision",
+    "keras.mixed_precision.experimental",
     "keras.models",
     "keras.optimizers",
     "keras.optimizers.schedules",
@@ -264,6 +266,7 @@ NAMESPACES = frozenset({
     "tpu",
     "tpu.experimental",
     "train",
+    "train.experimental",
     "train.queue_runner",
     "version",
 })

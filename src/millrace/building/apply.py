@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Sequence
+from threading import get_ident
 from typing import Any
 
 from millrace.building import convert
@@ -52,10 +53,10 @@ def apply(opdef: OpDef, *inputs: Any, name: str | None = None, **attrs: Any) -> 
     graph = graph_of(inputs, opdef, name)
     if graph.finalized:
         graph.check_open()
-    if graph.undo is None:
-        op = whole(graph, _create, opdef, inputs, name, attrs)
-    else:  # inside of a call that undoes everything
+    if graph.adding == get_ident():  # inside of a call that undoes everything
         op = _create(graph, opdef, inputs, name, attrs)
+    else:
+        op = whole(graph, _create, opdef, inputs, name, attrs)
     outputs = op.outputs
     if opdef.single_output:
         return outputs[0]
@@ -149,7 +150,7 @@ def _convert(
     old, graph.scope = graph.scope, full_name
     try:
         with graph.as_default():
-            tensor = convert.to_tensor(value, dtype, arg.name, preferred, arg.is_ref)
+            tensor = convert.to_tensor(value, _hint_for(value, dtype), arg.name, preferred, arg.is_ref)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{opdef.name} '{full_name}': input '{arg.name}': {error}") from error
     finally:
@@ -218,6 +219,11 @@ def _list_input(
     return got
 
 
+def _hint_for(value: Any, hint: Any) -> Any:
+    """The dtype to convert to; None for variables and the like: what does not fit is told as of a tensor."""
+    return None if isinstance(getattr(value, "dtype", None), dtypes.DType) else hint
+
+
 def _convert_list(
     graph: Graph, opdef: OpDef, arg: Arg, values: Sequence[Any], full_name: str, hints: Sequence[Any]
 ) -> tuple[Tensor, ...]:
@@ -227,7 +233,7 @@ def _convert_list(
     try:
         with graph.as_default():
             return tuple(
-                convert.to_tensor(v, hint, f"{arg.name}_{i}", None, arg.is_ref)
+                convert.to_tensor(v, _hint_for(v, hint), f"{arg.name}_{i}", None, arg.is_ref)
                 for i, (v, hint) in enumerate(zip(values, hints, strict=True))
             )
     except (TypeError, ValueError) as error:

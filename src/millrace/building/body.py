@@ -10,7 +10,7 @@ writes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from millrace.building.capturing import Capturing
 from millrace.building.create import create
@@ -54,6 +54,7 @@ class Body(Capturing):
         """
         inside = self._argument(outer.dtype, dims, name)
         self.captures[outer] = self._inside[outer] = inside
+        self.graph.on_undo(lambda: self._forget(outer, outer))
         inside.known_value = outer.known_value
         return inside
 
@@ -81,6 +82,7 @@ class Body(Capturing):
             self.graph.count(-1)
         self.captures[outer] = inside
         self._inside[tensor] = self._inside[outer] = inside
+        self.graph.on_undo(lambda: self._forget(tensor, outer))
         inside.known_value = tensor.known_value
         for owner in self.owners:
             _widen(owner, outer)
@@ -92,6 +94,12 @@ class Body(Capturing):
         if outer not in known:
             self._names.add(outer)
             self.graph.count(1)
+
+    def _forget(self, tensor: Tensor, outer: Tensor) -> None:
+        """Undoes a capture, whose argument is no more."""
+        for key in (tensor, outer):
+            self._inside.pop(key, None)
+        self.captures.pop(outer, None)
 
     def find(self, tensor: Tensor) -> Tensor | None:
         """The tensor inside that already stands for the outer `tensor`, or None."""
@@ -121,6 +129,8 @@ def names_variable(tensor: Tensor) -> bool:
 
 def _widen(owner: Operation, outer: Tensor) -> None:
     """Gives an operation with bodies one more input, for what one of its bodies has captured late."""
+    before = owner.inputs, dict(owner.attrs)
+    owner.graph.on_undo(lambda: _narrow(owner, outer, *before))
     for value in owner.attrs.values():
         if isinstance(value, Body):
             owners, value.owners = value.owners, []
@@ -131,3 +141,10 @@ def _widen(owner: Operation, outer: Tensor) -> None:
     if "captured" in owner.attrs:
         owner.attrs["captured"] += 1
     add_consumer(outer, owner)
+
+
+def _narrow(owner: Operation, outer: Tensor, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> None:
+    """Undoes `_widen`."""
+    owner.inputs, owner.attrs = inputs, attrs
+    if outer.takers and outer not in inputs and owner in outer.takers:
+        outer.takers.remove(owner)

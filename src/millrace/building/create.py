@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from millrace.building.static import Known
@@ -44,9 +45,9 @@ def create(opdef: OpDef, *inputs: Tensor | list[Tensor], name: str | None = None
     graph = graph_of(inputs, opdef, name) if inputs else current
     if graph.finalized:
         graph.check_open()
-    if graph.undo is None:
-        return whole(graph, _from_tensors, opdef, inputs, name, attrs)
-    return _from_tensors(graph, opdef, inputs, name, attrs)
+    if graph.adding == get_ident():
+        return _from_tensors(graph, opdef, inputs, name, attrs)
+    return whole(graph, _from_tensors, opdef, inputs, name, attrs)
 
 
 def graph_of(inputs: tuple[Any, ...], opdef: OpDef, name: str | None) -> Graph:
@@ -90,16 +91,25 @@ def whole(
     name: str | None,
     attrs: dict[str, Any],
 ) -> Operation:
-    """`make(graph, opdef, ...)`, the outermost such call; when it fails, the graph is as it was before."""
-    size = len(graph.ops)
-    graph.undo = []
-    try:
-        return make(graph, opdef, inputs, name, attrs)
-    except BaseException:
-        graph.roll_back(size)
-        raise
-    finally:
-        graph.undo = None
+    """`make(graph, opdef, ...)`, alone in the graph; when it fails, the graph is as it was before."""
+    thread = get_ident()
+    with graph.lock:
+        size, undo = len(graph.ops), graph.undo
+        if undo is None:
+            graph.undo, names = [], 0
+        else:
+            names = len(undo)
+            graph.mixed = graph.mixed or graph.builder != thread
+        graph.adding = thread
+        try:
+            return make(graph, opdef, inputs, name, attrs)
+        except BaseException:
+            graph.roll_back(size, names)
+            raise
+        finally:
+            graph.adding = 0
+            if undo is None:
+                graph.undo = None
 
 
 def _from_tensors(
@@ -431,9 +441,10 @@ def infer_shapes(op: Operation, grouped: Sequence[Any]) -> None:
             dims = opdef.shape(*args, **{a: attrs[a] for a in opdef.shape_attrs})
         else:
             dims = opdef.shape(*args)
-    except ValueError as error:
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
         shown = ", ".join(f"{t.name} {t.shape}" for t in op.inputs)
-        raise ValueError(f"{opdef.name} '{op.name}': {error} (inputs: {shown})") from None
+        cause = None if isinstance(error, ValueError) else error
+        raise ValueError(f"{opdef.name} '{op.name}': {error} (inputs: {shown})") from cause
     outputs = op.outputs
     if opdef.single_output:
         outputs[0].dims = dims

@@ -12,7 +12,6 @@ from millrace.building.convert import convert_n_to_tensor, convert_to_tensor
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.building.static import constant_value_as_shape
 from millrace.core import dtypes, scoped_names, shapes
-from millrace.core.border import bordered
 from millrace.core.collection_protos import collection_proto
 from millrace.core.kinds import LISTS, TEXT
 from millrace.core.public import public
@@ -44,7 +43,6 @@ def prepend_name_scope(name: str, import_scope: str | None) -> str:
 
 
 @public("python.framework.ops.strip_name_scope", "contrib.framework.strip_name_scope")
-@bordered
 def strip_name_scope(name: str, export_scope: str | None) -> str:
     """The name of a node, edge or colocation without `export_scope`."""
     return scoped_names.out_of_scope(name, export_scope)

@@ -28,6 +28,11 @@ _TRUE_DIVISION = {
 }
 
 
+def _has_dtype(value: Any) -> bool:
+    """Whether it is a variable or the like, which is converted as it is; the operation sees if it fits."""
+    return isinstance(getattr(value, "dtype", None), dtypes.DType)
+
+
 def _binary(function: Callable[..., Any], name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The operator and its reflection: the other side becomes a constant of the tensor's dtype, named x
     or y.
@@ -38,13 +43,13 @@ def _binary(function: Callable[..., Any], name: str) -> tuple[Callable[..., Any]
             if isinstance(y, CompositeTensor) and not isinstance(y, indexed_slices.IndexedSlices):
                 return NotImplemented
             with graph_stack.entered(x.op.graph), x.op.graph.name_scope(name) as scope:
-                y = convert.to_tensor(y, x.dtype.base_dtype, "y")
+                y = convert.to_tensor(y, None if _has_dtype(y) else x.dtype.base_dtype, "y")
                 return function(x, y, name=scope)
         return function(x, y, name=name)
 
     def reflected(y: Tensor, x: Any) -> Any:
         with graph_stack.entered(y.op.graph), y.op.graph.name_scope(name) as scope:
-            x = convert.to_tensor(x, y.dtype.base_dtype, "x")
+            x = convert.to_tensor(x, None if _has_dtype(x) else y.dtype.base_dtype, "x")
             return function(x, y, name=scope)
 
     return forward, reflected

@@ -25,6 +25,20 @@ def __getattr__(name: str) -> typing.Any:
     return function
 
 
+# Where TensorFlow's functions call an argument otherwise than its operation does.
+_AXIS_OF = {
+    "dim": ("ExpandDims",),
+    "reduction_indices": ("All", "Any", "EuclideanNorm", "Max", "Mean", "Min", "Prod", "Sum"),
+    "split_dim": ("Split", "SplitV"),
+    "squeeze_dims": ("Squeeze",),
+}
+_CALLED: dict[str, dict[str, str]] = {
+    "Select": {"x": "t", "y": "e"},
+    "Where": {"condition": "input"},
+    **{op_type: {"axis": own} for own, op_types in _AXIS_OF.items() for op_type in op_types},
+}
+
+
 class RawOps:
     """`tf.raw_ops.<OpType>(...)` appends one operation; inputs and attributes are given by name."""
 
@@ -44,13 +58,19 @@ class RawOps:
 
 
 def _by_name(opdef: OpDef, *, name: str | None = None, **arguments: typing.Any) -> typing.Any:
-    missing = [arg.name for arg in opdef.inputs if arg.name not in arguments]
-    if missing:
+    own = _CALLED.get(opdef.name, {})
+    called = {theirs: ours for ours, theirs in own.items()}
+    wanted = [called.get(arg.name, arg.name) for arg in opdef.inputs]
+    if missing := [key for key in wanted if key not in arguments]:
         raise TypeError(
             f"raw_ops.{opdef.name}: missing {', '.join(missing)}. Received: {', '.join(arguments)}"
         )
-    inputs = [arguments.pop(arg.name) for arg in opdef.inputs]
-    return apply(opdef, *inputs, name=name, **arguments)
+    if unknown := [key for key in arguments if key in called]:
+        raise TypeError(
+            f"raw_ops.{opdef.name} has no argument {unknown[0]!r}, it is called {called[unknown[0]]!r}"
+        )
+    inputs = [arguments.pop(key) for key in wanted]
+    return apply(opdef, *inputs, name=name, **{own.get(key, key): value for key, value in arguments.items()})
 
 
 raw_ops = public("raw_ops")(RawOps())

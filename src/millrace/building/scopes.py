@@ -63,6 +63,8 @@ class name_scope:  # noqa: N801 - TensorFlow's name
       loss/x:0
     """
 
+    _constructed_often = True  # and what it refuses, it refuses when it is entered
+
     def __init__(self, name: str | None, default_name: str | None = None, values: Any = None) -> None:
         self._name = default_name if name is None else name
         self._values = values

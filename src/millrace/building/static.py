@@ -38,6 +38,17 @@ class Known:
             self._value = static_value(self.tensor)
         return self._value
 
+    def scalar(self, what: str) -> int | None:
+        """The value as one integer, or None where it is unknown until the graph runs.
+
+        Raises:
+          ValueError: `what`, as the message calls it, is not a scalar.
+        """
+        if self.dims not in (None, ()):
+            raise ValueError(f"{what} must be a scalar. Received: shape {shapes.format_dims(self.dims)}")
+        value = self.value
+        return None if value is None else int(value)
+
     def as_dims(self) -> shapes.Dims:
         """The value read as a shape: -1 and unknown elements become None; None when even the length is
         unknown.

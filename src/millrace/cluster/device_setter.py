@@ -7,7 +7,6 @@ from typing import Any
 
 from millrace.cluster.spec import ClusterSpec
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.device import DeviceSpec
 
@@ -30,7 +29,6 @@ STANDARD_PS_OPS = public("python.training.device_setter.STANDARD_PS_OPS")(
 
 
 @public("python.training.device_setter._RoundRobinStrategy")
-@bordered
 class RoundRobinStrategy:
     """Puts variables on the tasks one after the other.
 
@@ -50,7 +48,6 @@ class RoundRobinStrategy:
 
 
 @public("python.training.device_setter._ReplicaDeviceChooser")
-@bordered
 class ReplicaDeviceChooser:
     """A device function: the tasks of `ps_device` for operations of `ps_ops`, `worker_device` for others.
 
@@ -91,7 +88,6 @@ class ReplicaDeviceChooser:
 
 
 @public("train.replica_device_setter")
-@bordered
 def replica_device_setter(
     ps_tasks: int = 0,
     ps_device: str = "/job:ps",

@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from millrace.cluster.spec import ClusterSpec
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.session.devices import list_devices
 
@@ -61,7 +60,6 @@ class ClusterResolver(ABC):
 
 
 @public("distribute.cluster_resolver.SimpleClusterResolver", "contrib.cluster_resolver.SimpleClusterResolver")
-@bordered
 class SimpleClusterResolver(ClusterResolver):
     """A cluster that is known.
 
@@ -120,7 +118,6 @@ class SimpleClusterResolver(ClusterResolver):
 @public(
     "distribute.cluster_resolver.TFConfigClusterResolver", "contrib.cluster_resolver.TFConfigClusterResolver"
 )
-@bordered
 class TFConfigClusterResolver(ClusterResolver):
     """The cluster that the environment variable TF_CONFIG describes.
 
@@ -160,7 +157,6 @@ def _tf_config() -> dict[str, Any]:
 
 
 @public("distribute.cluster_resolver.UnionResolver", "contrib.cluster_resolver.UnionClusterResolver")
-@bordered
 class UnionClusterResolver(ClusterResolver):
     """Several clusters as one.
 
@@ -228,7 +224,6 @@ class UnionClusterResolver(ClusterResolver):
 
 
 @public("distribute.cluster_resolver.SlurmClusterResolver", "contrib.cluster_resolver.SlurmClusterResolver")
-@bordered
 class SlurmClusterResolver(ClusterResolver):
     """The cluster of a job of Slurm, from its environment variables.
 
@@ -311,7 +306,6 @@ def _hosts(text: str) -> list[str]:
 
 
 @public("distribute.cluster_resolver.TPUClusterResolver", "contrib.cluster_resolver.TPUClusterResolver")
-@bordered
 class TPUClusterResolver(ClusterResolver):
     """Where TPUs are, as far as their address says it.
 
@@ -401,7 +395,6 @@ class TPUClusterResolver(ClusterResolver):
 
 
 @public("distribute.cluster_resolver.GCEClusterResolver", "contrib.cluster_resolver.GCEClusterResolver")
-@bordered
 class GCEClusterResolver(ClusterResolver):
     """The running machines of a group in Google's cloud, asked through a client of its interface.
 
@@ -465,7 +458,6 @@ class GCEClusterResolver(ClusterResolver):
     "distribute.cluster_resolver.KubernetesClusterResolver",
     "contrib.cluster_resolver.KubernetesClusterResolver",
 )
-@bordered
 class KubernetesClusterResolver(ClusterResolver):
     """The running pods of a Kubernetes cluster, asked through its client.
 

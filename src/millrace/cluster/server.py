@@ -9,7 +9,6 @@ from typing import Any
 
 from millrace.cluster.spec import ClusterSpec
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.session import served
@@ -18,7 +17,6 @@ _numbers = itertools.count()
 
 
 @public("train.Server", "distribute.Server", "python.training.server_lib.Server")
-@bordered
 class Server:
     """One task of a cluster in this process: sessions with its target share its variables.
 
@@ -128,7 +126,6 @@ def _server_def(given: Any, job_name: str | None, task_index: int | None, protoc
 
 
 @public("test.create_local_cluster", "python.framework.test_util.create_local_cluster")
-@bordered
 def create_local_cluster(
     num_workers: int,
     num_ps: int,

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 
 @public("train.ClusterSpec", "python.training.server_lib.ClusterSpec")
-@bordered
 class ClusterSpec:
     """Jobs, each with its tasks.
 

@@ -11,7 +11,6 @@ from typing import Any
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import colocate_with, device
 from millrace.core import nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.device import canonical
 from millrace.session.devices import list_devices
@@ -45,7 +44,6 @@ class InputReplicationMode(enum.Enum):
 
 
 @public("distribute.InputContext")
-@bordered
 class InputContext:
     """What the function that makes the input is told.
 
@@ -96,7 +94,6 @@ def _entered(strategy: Strategy, across: bool) -> Iterator[Strategy]:
 
 
 @public("distribute.ReplicaContext")
-@bordered
 class ReplicaContext:
     """What code of one replica can ask.
 
@@ -141,7 +138,6 @@ class ReplicaContext:
 
 
 @public("distribute.StrategyExtended")
-@bordered
 class StrategyExtended:
     """What a strategy offers to libraries.
 
@@ -253,7 +249,6 @@ class StrategyExtended:
 
 
 @public("distribute.Strategy", "python.distribute.distribute_lib.StrategyV1")
-@bordered
 class Strategy:
     """A strategy of one replica.
 
@@ -352,7 +347,6 @@ class Strategy:
 
 
 @public("distribute.OneDeviceStrategy")
-@bordered
 class OneDeviceStrategy(Strategy):
     """Places a program on one device.
 
@@ -365,7 +359,6 @@ class OneDeviceStrategy(Strategy):
 
 
 @public("distribute.MirroredStrategy")
-@bordered
 class MirroredStrategy(Strategy):
     """One replica on one device; several devices are not there.
 
@@ -400,35 +393,30 @@ def _default() -> Strategy:
 
 
 @public("distribute.get_strategy", "python.distribute.distribution_strategy_context.get_strategy")
-@bordered
 def get_strategy() -> Strategy:
     """The strategy of the innermost scope; the default one outside of all."""
     return _thread.entered[-1][0] if _thread.entered else _default()
 
 
 @public("distribute.has_strategy")
-@bordered
 def has_strategy() -> bool:
     """Whether a strategy other than the default one is there."""
     return get_strategy() is not _Process.default
 
 
 @public("distribute.in_cross_replica_context")
-@bordered
 def in_cross_replica_context() -> bool:
     """Whether code runs for all replicas at once."""
     return _thread.entered[-1][1] if _thread.entered else _Process.chosen is not None
 
 
 @public("distribute.get_replica_context")
-@bordered
 def get_replica_context() -> ReplicaContext | None:
     """What code of one replica can ask; None where code runs for all at once."""
     return None if in_cross_replica_context() else ReplicaContext(get_strategy(), 0)
 
 
 @public("distribute.experimental_set_strategy")
-@bordered
 def experimental_set_strategy(strategy: Strategy | None) -> None:
     """Makes a strategy the one of everything that follows; None for the default one.
 
@@ -442,7 +430,6 @@ def experimental_set_strategy(strategy: Strategy | None) -> None:
 
 
 @public("distribute.get_loss_reduction")
-@bordered
 def get_loss_reduction() -> ReduceOp:
     """How losses of replicas become one."""
     return ReduceOp.MEAN

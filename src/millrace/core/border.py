@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, TypeVar
-
-from millrace.core.depth import bounded
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType, TracebackType
+from typing import Any, NamedTuple, TypeVar
 
 _T = TypeVar("_T")
 
@@ -17,34 +17,106 @@ _LEAKS = (AttributeError, LookupError, ArithmeticError, RecursionError, MemoryEr
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _PACKAGES = f"{os.sep}site-packages{os.sep}"
+_ODD = (AssertionError, NotImplementedError, LookupError)
+_INVALID_ARGUMENT = 3
 _LONG = 100
+_STARRED = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 
 
-def bordered(thing: _T) -> _T:
+class Savepoints(NamedTuple):
+    """How a graph goes back to what it was before a call: set by the layer of graphs when it is imported."""
+
+    make: Callable[[], Any]
+    back: Callable[[Any], None]
+    close: Callable[[Any], None]
+
+
+savepoints = Savepoints(lambda: None, lambda _: None, lambda _: None)
+
+
+def bordered(thing: _T, names: Sequence[str] = ()) -> _T:
     """A public function, or a class with its constructor, whose wrong arguments are refused by name.
 
     Where code of this package stumbles over an argument (it lacks an attribute, a key, an element, or is
     beyond all bounds), the caller gets a TypeError or ValueError that names both, with the stumble as its
-    cause. What a `raise` says, and whatever happens in functions of the caller's, goes through as it is.
+    cause. A refusal that does not say so already names the function and the argument, too. What happens in
+    functions of the caller's goes through as it is. The graph is as it was before a call that failed.
     """
-    if isinstance(thing, type):
-        if "__init__" in vars(thing):
-            thing.__init__ = _guarded(thing.__init__, thing.__name__)  # type: ignore[misc]
+    if not str(getattr(thing, "__module__", "")).startswith("millrace."):
         return thing
-    return _guarded(thing, thing.__name__)  # type: ignore[attr-defined, no-any-return]
+    if isinstance(thing, type):
+        _guard_constructor(thing, _called(thing, names))
+    if isinstance(thing, FunctionType):
+        return _guarded(thing, _called(thing, names))  # type: ignore[return-value]
+    return thing
 
 
-def _guarded(function: Any, name: str) -> Any:
-    @functools.wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except _LEAKS as error:
-            if not _is_stumble(error, (*args, *kwargs.values())):
-                raise
-            raise _refusal(function, name, args, kwargs, error) from error
+def _guard_constructor(made: type[Any], name: str) -> None:
+    """Guards the constructor of a class: its own, or that of a base that has no public name."""
+    constructor: Any = made.__init__
+    if not isinstance(constructor, FunctionType) or not constructor.__module__.startswith("millrace."):
+        return
+    if issubclass(made, BaseException) or hasattr(made, "_constructed_often"):
+        return
+    guard = _guarded(constructor, name)
+    if guard is not constructor:
+        made.__init__ = guard
+
+
+def _called(thing: Any, names: Sequence[str]) -> str:
+    """What a program calls a function or class."""
+    short = [name.rpartition(".")[2] for name in names]
+    return thing.__name__ if not short or thing.__name__ in short else short[0]
+
+
+def _guarded(function: FunctionType, name: str) -> Any:
+    code = function.__code__
+    if hasattr(function, "_is_bordered") or not (
+        code.co_argcount or code.co_kwonlyargcount or code.co_flags & _STARRED
+    ):
+        return function
+
+    constructor = name if function.__name__ == "__init__" else ""
+
+    def border(error: Exception, inner: bool, args: Any, kwargs: Any) -> Exception:
+        called = type(args[0]).__name__ if constructor and args else name
+        if isinstance(error, _LEAKS) and _is_stumble(error, (*args, *kwargs.values())):
+            return _refusal(function, called, args, kwargs, error)
+        return error if inner else _named(error, function, called, args, kwargs)
+
+    if code.co_flags & inspect.CO_GENERATOR:
+
+        @functools.wraps(function)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return (yield from function(*args, **kwargs))
+            except Exception as error:
+                found = border(error, False, args, kwargs)
+                if found is error:
+                    raise
+                raise found from error
+
+    else:
+
+        @functools.wraps(function)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            inner = sys._getframe(1).f_code.co_filename.startswith(_HERE)  # a part of the call around it
+            before = None if inner else savepoints.make()
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:
+                if before is not None:
+                    savepoints.back(before)
+                found = border(error, inner, args, kwargs)
+                if found is error:
+                    raise
+                raise found from error
+            finally:
+                if before is not None:
+                    savepoints.close(before)
 
     guarded.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    guarded._is_bordered = True  # type: ignore[attr-defined]
     return guarded
 
 
@@ -58,7 +130,7 @@ def _is_stumble(error: BaseException, given: tuple[Any, ...]) -> bool:
     while step is not None:
         file = step.tb_frame.f_code.co_filename
         if not file.startswith(_HERE):
-            if not file.startswith(_LIBRARY) and _PACKAGES not in file:
+            if not _is_library(file):
                 return False
             handed_on = True
         last, step = step, step.tb_next
@@ -73,20 +145,76 @@ def _is_stumble(error: BaseException, given: tuple[Any, ...]) -> bool:
 
 def _refusal(function: Any, name: str, args: Any, kwargs: Any, error: Exception) -> Exception:
     kind = TypeError if isinstance(error, AttributeError) else ValueError
-    try:
-        given = inspect.signature(function).bind(*args, **kwargs).arguments
-    except TypeError:
-        given = dict(kwargs)
-    given = {key: value for key, value in given.items() if key != "self"}
+    given = _given(function, args, kwargs)
     what = str(error) if not isinstance(error, LookupError) else f"{type(error).__name__}: {error}"
-    culprit = _owner(given, getattr(error, "obj", None))
+    culprit = _owner(given, getattr(error, "obj", None)) or _taken(given, error)
     if culprit is not None:
         return kind(
             f"{name}: argument '{culprit}' is not what it takes ({what}). Received: {_short(given[culprit])}"
         )
     rule = f"{name}: an argument is not what it takes ({what or type(error).__name__})"
-    shown = ", ".join(f"{key}={_short(value)}" for key, value in given.items())
-    return kind(f"{rule}. Received: {shown}")
+    return kind(f"{rule}. Received: {_listed(given)}")
+
+
+def _named(error: Exception, function: Any, name: str, args: Any, kwargs: Any) -> Exception:
+    """A refusal whose message says which function and which argument; any other error itself.
+
+    What 1.15 refuses by an AssertionError, a NotImplementedError or a LookupError is a ValueError besides.
+    """
+    refused = getattr(error, "error_code", None) == _INVALID_ARGUMENT and getattr(error, "op", None) is None
+    if not (refused or isinstance(error, (ValueError, TypeError, *_ODD))) or not _is_own(error):
+        return error
+    said = error.args[0] if isinstance(error, KeyError) and error.args else error
+    text = _with_names(str(said), error, function, name, args, kwargs)
+    if refused:
+        error._message = text  # type: ignore[attr-defined]
+        return error
+    if isinstance(error, ValueError | TypeError):
+        if not error.args or str(error) != error.args[0]:  # it makes its text of what it holds
+            return (ValueError if isinstance(error, ValueError) else TypeError)(text)
+        error.args = (text, *error.args[1:])
+        return error
+    base = next(kind for kind in (KeyError, *_ODD) if isinstance(error, kind))
+    return type(base.__name__, (ValueError, base), {"__str__": BaseException.__str__})(text)
+
+
+def _with_names(text: str, error: Exception, function: Any, name: str, args: Any, kwargs: Any) -> str:
+    words = set(re.findall(r"\w+", text))
+    given = _given(function, args, kwargs)
+    if given and words.isdisjoint(inspect.signature(function).parameters):
+        culprit = _taken(given, error)
+        rest = text.removeprefix(f"{name}: ")
+        return f"{name}: argument '{culprit}': {rest}" if culprit else f"{name}({_listed(given)}): {rest}"
+    return text if _plain(name) in map(_plain, words) else f"{name}: {text}"
+
+
+def _is_library(file: str) -> bool:
+    return file.startswith(_LIBRARY) or _PACKAGES in file or file.endswith((".pyx", ".pxd"))
+
+
+def _plain(name: str) -> str:
+    """A name as those of functions, classes and operations are compared: `MatMul` is `matmul`."""
+    return re.sub(r"v\d$", "", name.replace("_", "").lower())
+
+
+def _is_own(error: BaseException) -> bool:
+    """Whether no code of the caller's has raised the error."""
+    step = error.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename
+        if not file.startswith((_HERE, "<")) and not _is_library(file):
+            return False
+        step = step.tb_next
+    return True
+
+
+def _given(function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+    """The arguments of a call by name."""
+    try:
+        given = inspect.signature(function).bind(*args, **kwargs).arguments
+    except TypeError:
+        given = dict(kwargs)
+    return {key: value for key, value in given.items() if key != "self"}
 
 
 def _owner(given: Mapping[str, Any], thing: Any) -> str | None:
@@ -101,7 +229,44 @@ def _owner(given: Mapping[str, Any], thing: Any) -> str | None:
     return next(iter(given)) if len(given) == 1 else None
 
 
-@bounded
+def _taken(given: Mapping[str, Any], error: BaseException) -> str | None:
+    """The argument that was handed on to where the error is; None where none was, or several were."""
+    if len(given) == 1:
+        return next(iter(given))
+    step, frames = error.__traceback__, []
+    while step is not None:
+        frames.append(step.tb_frame)
+        step = step.tb_next
+    for frame in reversed(frames[2:]):  # the function's own names may stand for other things by now
+        there = {id(value) for value in frame.f_locals.values()}
+        held = [key for key, value in given.items() if id(value) in there and not _is_common(value)]
+        if held:
+            return held[0] if len(held) == 1 else None
+    return None
+
+
+def _is_common(value: Any) -> bool:
+    """Whether a value is the same object wherever it occurs."""
+    return (
+        value is None
+        or isinstance(value, bool | type)
+        or (isinstance(value, str | tuple) and not value)
+        or type(value) is int
+    )
+
+
+def _listed(given: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={_short(value)}" for key, value in given.items())
+
+
 def _short(value: Any) -> str:
-    text = repr(value)
+    from reprlib import Repr
+
+    shown = Repr()
+    shown.maxstring = shown.maxother = _LONG
+    shown.maxlevel = 4
+    try:
+        text = shown.repr(value)
+    except Exception:  # of the caller's own __repr__
+        return f"<{type(value).__name__} object>"
     return text if len(text) <= _LONG else text[: _LONG - 3] + "..."

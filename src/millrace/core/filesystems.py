@@ -11,6 +11,7 @@ import glob as globbing
 import importlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -77,6 +78,25 @@ def open_file(path: Any, mode: str = "rb", **kwargs: Any) -> IO[Any]:
         return open(local(path), mode, **kwargs)
     system, name = found
     return system.open(name, mode, **{k: v for k, v in kwargs.items() if v is not None})
+
+
+def contents(path: Any) -> bytes:
+    """All bytes of a file, read with as few calls to the system as there may be."""
+    if remote(path) is not None:
+        with open_file(path) as file:
+            return file.read()
+    number = os.open(local(path), os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        told = os.fstat(number)
+        if stat.S_ISREG(told.st_mode):
+            found = os.read(number, told.st_size + 1)
+            if len(found) == told.st_size:
+                return found
+            os.lseek(number, 0, os.SEEK_SET)
+        with open(number, "rb", closefd=False) as file:  # what is no file, or changes, or is very long
+            return file.read()
+    finally:
+        os.close(number)
 
 
 def exists(path: Any) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PLACES = {
     "paths": "millrace.hook.paths",
     "graph": "millrace.graph.graph",
+    "savepoints": "millrace.graph.savepoints",
     "operators": "millrace.building.operators",
     "graphdef": "millrace.exchange.graphdef",
     "picture": "millrace.drawing.picture",

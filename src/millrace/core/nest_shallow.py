@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from millrace.core import nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 Path = tuple[Any, ...]
@@ -136,14 +135,12 @@ def map_structure_with_tuple_paths_up_to(
 @public(
     "contrib.framework.nest.map_structure_with_tuple_paths", "python.util.nest.map_structure_with_tuple_paths"
 )
-@bordered
 def map_structure_with_tuple_paths(func: Callable[..., Any], *structure: Any, **kwargs: Any) -> Any:
     """As `nest.map_structure`; `func` takes the path, a tuple of keys and indices, before the leaves."""
     return map_structure_with_tuple_paths_up_to(structure[0], func, *structure, **kwargs)
 
 
 @public("contrib.framework.nest.map_structure_with_paths", "python.util.nest.map_structure_with_paths")
-@bordered
 def map_structure_with_paths(func: Callable[..., Any], *structure: Any, **kwargs: Any) -> Any:
     """As `nest.map_structure`, where `func` takes the path, its keys joined by "/", before the leaves."""
     return map_structure_with_tuple_paths(
@@ -169,7 +166,6 @@ def flatten_with_tuple_paths(structure: Any, expand_composites: bool = False) ->
     "contrib.framework.nest.flatten_with_joined_string_paths",
     "python.util.nest.flatten_with_joined_string_paths",
 )
-@bordered
 def flatten_with_joined_string_paths(
     structure: Any, separator: str = "/", expand_composites: bool = False
 ) -> list[tuple[str, Any]]:

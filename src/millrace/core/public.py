@@ -1,7 +1,8 @@
 """`public`: says under which `tf.` names a function, class or value is offered.
 
-The decorator changes nothing. `tools/gen_api.py` reads it from the source without importing anything and
-writes the lazy namespaces of `millrace.api`, so exporting a name costs no time when the package is imported.
+What it offers gets its border ([border.py](border.py)). `tools/gen_api.py` reads the names from the source
+without importing anything and writes the lazy namespaces of `millrace.api`, so exporting a name costs no
+time when the package is imported.
 """
 
 from __future__ import annotations
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     _T = TypeVar("_T")
-
-
-def _unchanged(thing: _T) -> _T:
-    return thing
 
 
 def public(*names: str) -> Callable[[_T], _T]:
@@ -38,9 +35,12 @@ def public(*names: str) -> Callable[[_T], _T]:
       *names: string literals, dotted and relative to `tf`.
 
     Returns:
-      A function that returns its argument unchanged.
+      A function that returns its argument: a function or class of this package with its border, anything
+      else unchanged.
     """
-    return _unchanged
+    from millrace.core.border import bordered  # not before anything is offered: `inspect` takes its time
+
+    return lambda thing: bordered(thing, names)
 
 
 def namespace(

@@ -7,7 +7,6 @@ from typing import Any
 
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.dtypes import DType
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
@@ -26,7 +25,6 @@ def _joined_shape(one: TensorShape, other: TensorShape) -> TensorShape:
 
 
 @public("RaggedTensorSpec")
-@bordered
 class RaggedTensorSpec(BatchableTypeSpec):
     """The static shape, dtype and number of ragged dimensions of a ragged tensor.
 
@@ -167,7 +165,6 @@ class RaggedTensorSpec(BatchableTypeSpec):
 
 
 @public("IndexedSlicesSpec")
-@bordered
 class IndexedSlicesSpec(TypeSpec):
     """The dense shape and dtype of rows of a tensor.
 
@@ -262,7 +259,6 @@ class IndexedSlicesSpec(TypeSpec):
 
 
 @public("TensorArraySpec")
-@bordered
 class TensorArraySpec(TypeSpec):
     """The elements' static shape and dtype of a TensorArray.
 
@@ -335,14 +331,12 @@ specs.register(TensorArray, TensorArraySpec.from_value)
 
 
 @public("data.experimental.RaggedTensorStructure")
-@bordered
 def ragged_tensor_structure(dtype: Any, shape: Any, ragged_rank: int) -> RaggedTensorSpec:
     """The `RaggedTensorSpec` of a dtype, shape and number of ragged dimensions, under its old name."""
     return RaggedTensorSpec(shape, dtype, ragged_rank)
 
 
 @public("data.experimental.TensorArrayStructure")
-@bordered
 def tensor_array_structure(
     dtype: Any, element_shape: Any, dynamic_size: bool, infer_shape: bool
 ) -> TensorArraySpec:

@@ -15,7 +15,6 @@ import numpy as np
 
 from millrace.building import convert, raw
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.datasets.batching import flag
 from millrace.datasets.dataset import Dataset
@@ -48,7 +47,6 @@ def _nothing(dtype: dtypes.DType) -> np.ndarray:
 
 
 @public("data.experimental.CsvDataset", "contrib.data.CsvDataset")
-@bordered
 class CsvDataset(Dataset):
     """The rows of files of comma-separated values, as tuples of columns.
 
@@ -96,7 +94,6 @@ class CsvDataset(Dataset):
 
 
 @public("data.experimental.make_csv_dataset", "contrib.data.make_csv_dataset")
-@bordered
 def make_csv_dataset(
     file_pattern: Any,
     batch_size: int,

@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.datasets import nesting
 from millrace.datasets.dataset import Dataset
@@ -15,7 +14,6 @@ from millrace.datasets.specs import TensorSpec
 
 
 @public("data.experimental.SqlDataset", "contrib.data.SqlDataset")
-@bordered
 class SqlDataset(Dataset):
     """The rows of a query.
 
@@ -35,7 +33,6 @@ class SqlDataset(Dataset):
 
 
 @public("contrib.data.LMDBDataset")
-@bordered
 class LMDBDataset(Dataset):
     """The keys and values of LMDB databases, as pairs of strings (needs the package lmdb).
 

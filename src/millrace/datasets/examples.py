@@ -8,7 +8,6 @@ from typing import Any
 from millrace.building import raw
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.datasets.csv import shuffled_and_repeated
 from millrace.datasets.dataset import Dataset
@@ -30,7 +29,6 @@ _KINDS = (VarLenFeature, SparseFeature, FixedLenFeature, FixedLenSequenceFeature
 
 
 @public("data.experimental.parse_example_dataset", "contrib.data.parse_example_dataset")
-@bordered
 def parse_example_dataset(features: Mapping[str, Any], num_parallel_calls: Any = 1) -> Callable[[Any], Any]:
     """Vectors of serialized Examples as dictionaries of their features.
 
@@ -85,7 +83,6 @@ def _parsed(dataset: Any, features: Mapping[str, Any], num_parallel_calls: Any) 
 
 
 @public("data.experimental.make_batched_features_dataset", "contrib.data.make_batched_features_dataset")
-@bordered
 def make_batched_features_dataset(
     file_pattern: Any,
     batch_size: int,
@@ -149,7 +146,6 @@ def make_batched_features_dataset(
 
 
 @public("contrib.data.read_batch_features")
-@bordered
 def read_batch_features(
     file_pattern: Any,
     batch_size: int,

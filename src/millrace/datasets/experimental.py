@@ -10,7 +10,6 @@ import numpy as np
 from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.datasets import nesting
 from millrace.datasets.batching import batched, flag, rows, unbatched
@@ -28,28 +27,24 @@ UNKNOWN_CARDINALITY = public("data.experimental.UNKNOWN_CARDINALITY")(-2)
 
 
 @public("data.experimental.unbatch", "contrib.data.unbatch")
-@bordered
 def unbatch() -> Transformation:
     """The rows of each element."""
     return unbatched
 
 
 @public("data.experimental.enumerate_dataset", "contrib.data.enumerate_dataset")
-@bordered
 def enumerate_dataset(start: Any = 0) -> Transformation:
     """Pairs of a number, from `start` on, and an element."""
     return lambda dataset: dataset.enumerate(start)
 
 
 @public("data.experimental.ignore_errors", "contrib.data.ignore_errors")
-@bordered
 def ignore_errors() -> Transformation:
     """The elements that come without an error."""
     return lambda dataset: dataset._same(raw.IgnoreErrorsDataset(dataset._variant_tensor, **dataset._attrs))
 
 
 @public("data.experimental.unique", "contrib.data.unique")
-@bordered
 def unique() -> Transformation:
     """Each element once; elements are scalars of int32, int64 or string.
 
@@ -71,7 +66,6 @@ def unique() -> Transformation:
 
 
 @public("data.experimental.take_while")
-@bordered
 def take_while(predicate: Callable[..., Any]) -> Transformation:
     """The elements before the first for which `predicate`, a function to a scalar bool, does not hold.
 
@@ -94,7 +88,6 @@ def take_while(predicate: Callable[..., Any]) -> Transformation:
 
 
 @public("data.experimental.shuffle_and_repeat", "contrib.data.shuffle_and_repeat")
-@bordered
 def shuffle_and_repeat(buffer_size: Any, count: Any = None, seed: int | None = None) -> Transformation:
     """`shuffle` and `repeat` in one: an epoch follows the other without waiting for the buffer to run empty.
 
@@ -118,7 +111,6 @@ def shuffle_and_repeat(buffer_size: Any, count: Any = None, seed: int | None = N
 
 
 @public("data.experimental.scan", "contrib.data.scan")
-@bordered
 def scan(initial_state: Any, scan_func: Callable[..., Any]) -> Transformation:
     """What `scan_func` gives beside the next state.
 
@@ -166,7 +158,6 @@ def scan(initial_state: Any, scan_func: Callable[..., Any]) -> Transformation:
     "data.experimental.map_and_batch_with_legacy_function",
     "contrib.data.map_and_batch",
 )
-@bordered
 def map_and_batch(
     map_func: Callable[..., Any],
     batch_size: Any,
@@ -217,7 +208,6 @@ def map_and_batch(
 
 
 @public("data.experimental.dense_to_sparse_batch", "contrib.data.dense_to_sparse_batch")
-@bordered
 def dense_to_sparse_batch(batch_size: Any, row_shape: Any) -> Transformation:
     """Dense elements of different sizes as sparse batches.
 
@@ -254,7 +244,6 @@ def dense_to_sparse_batch(batch_size: Any, row_shape: Any) -> Transformation:
 
 
 @public("contrib.data.sliding_window_batch")
-@bordered
 def sliding_window_batch(
     window_size: Any, stride: Any = None, window_shift: Any = None, window_stride: Any = 1
 ) -> Transformation:
@@ -287,14 +276,12 @@ def sliding_window_batch(
 
 
 @public("contrib.data.batch_and_drop_remainder")
-@bordered
 def batch_and_drop_remainder(batch_size: Any) -> Transformation:
     """`batch(batch_size, drop_remainder=True)`."""
     return lambda dataset: batched(dataset, batch_size, True)
 
 
 @public("contrib.data.padded_batch_and_drop_remainder")
-@bordered
 def padded_batch_and_drop_remainder(
     batch_size: Any, padded_shapes: Any, padding_values: Any = None
 ) -> Transformation:
@@ -303,7 +290,6 @@ def padded_batch_and_drop_remainder(
 
 
 @public("contrib.data.assert_element_shape")
-@bordered
 def assert_element_shape(expected_shapes: Any) -> Transformation:
     """The same elements, with static shapes that are checked when run.
 
@@ -335,7 +321,6 @@ def _with_shape(tensor: Tensor, dims: shapes.Dims) -> Tensor:
 
 
 @public("data.experimental.Counter", "contrib.data.Counter")
-@bordered
 def counter(start: Any = 0, step: Any = 1, dtype: Any = dtypes.int64) -> Dataset:
     """The numbers from `start` on, `step` apart, without end.
 
@@ -352,7 +337,6 @@ def counter(start: Any = 0, step: Any = 1, dtype: Any = dtypes.int64) -> Dataset
 
 
 @public("data.experimental.cardinality")
-@bordered
 def cardinality(dataset: Any) -> Tensor:
     """How many elements a dataset has: INFINITE_CARDINALITY for no end, UNKNOWN_CARDINALITY where it is
     not known.
@@ -361,7 +345,6 @@ def cardinality(dataset: Any) -> Tensor:
 
 
 @public("data.experimental.get_single_element", "contrib.data.get_single_element")
-@bordered
 def get_single_element(dataset: Any) -> Any:
     """The one element of a dataset, as tensors.
 
@@ -376,7 +359,6 @@ def get_single_element(dataset: Any) -> Any:
 
 
 @public("data.experimental.copy_to_device", "contrib.data.copy_to_device")
-@bordered
 def copy_to_device(target_device: str, source_device: str = "/cpu:0") -> Transformation:
     """The same elements: sessions move what their operations take to the device that computes.
 
@@ -387,7 +369,6 @@ def copy_to_device(target_device: str, source_device: str = "/cpu:0") -> Transfo
 
 
 @public("data.experimental.prefetch_to_device", "contrib.data.prefetch_to_device")
-@bordered
 def prefetch_to_device(device: str, buffer_size: Any = None) -> Transformation:
     """`prefetch(buffer_size)`; the session moves the elements.
 
@@ -399,7 +380,6 @@ def prefetch_to_device(device: str, buffer_size: Any = None) -> Transformation:
 
 
 @public("data.experimental.RandomDataset", "contrib.data.RandomDataset")
-@bordered
 class RandomDataset(Dataset):
     """Pseudo-random int64 numbers in [0, 2**32) without end.
 
@@ -414,7 +394,6 @@ class RandomDataset(Dataset):
 
 
 @public("data.experimental.latency_stats", "contrib.data.latency_stats")
-@bordered
 def latency_stats(tag: str) -> Transformation:
     """The same elements; accepted for programs that gather statistics."""
 
@@ -426,7 +405,6 @@ def latency_stats(tag: str) -> Transformation:
 
 
 @public("data.experimental.bytes_produced_stats", "contrib.data.bytes_produced_stats")
-@bordered
 def bytes_produced_stats(tag: str) -> Transformation:
     """The same elements; accepted for programs that gather statistics."""
 
@@ -438,7 +416,6 @@ def bytes_produced_stats(tag: str) -> Transformation:
 
 
 @public("data.experimental.StatsAggregator")
-@bordered
 class StatsAggregator:
     """What statistics go to; millrace gathers none."""
 

@@ -10,7 +10,6 @@ import numpy as np
 from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.datasets import nesting
 from millrace.datasets.dataset import check_state, widened
@@ -24,7 +23,6 @@ _WHO = "tf.data.experimental.group_by_window()"
 
 
 @public("data.experimental.group_by_window", "contrib.data.group_by_window")
-@bordered
 def group_by_window(
     key_func: Callable[..., Any],
     reduce_func: Callable[..., Any],
@@ -87,7 +85,6 @@ def _cast_number(value: Any) -> Any:
 
 
 @public("data.experimental.Reducer", "contrib.data.Reducer")
-@bordered
 class Reducer:
     """How elements are reduced: a state is made for a key, changed by each element, and turned into a result.
 
@@ -124,7 +121,6 @@ class Reducer:
 
 
 @public("data.experimental.group_by_reducer", "contrib.data.group_by_reducer")
-@bordered
 def group_by_reducer(key_func: Callable[..., Any], reducer: Reducer) -> Callable[[Any], Any]:
     """For each key, what its elements reduce to; keys come in ascending order, at the end of the input.
 
@@ -170,7 +166,6 @@ def group_by_reducer(key_func: Callable[..., Any], reducer: Reducer) -> Callable
 
 
 @public("contrib.data.reduce_dataset")
-@bordered
 def reduce_dataset(dataset: Any, reducer: Reducer) -> Any:
     """What all elements of a dataset reduce to, as tensors."""
     from millrace.datasets.experimental import get_single_element
@@ -180,7 +175,6 @@ def reduce_dataset(dataset: Any, reducer: Reducer) -> Any:
 
 
 @public("data.experimental.bucket_by_sequence_length", "contrib.data.bucket_by_sequence_length")
-@bordered
 def bucket_by_sequence_length(
     element_length_func: Callable[..., Any],
     bucket_boundaries: Sequence[int],

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building import raw
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.datasets.batching import flag
 from millrace.datasets.elements import attrs_of, int64
@@ -38,7 +37,6 @@ def interleaved(
 
 
 @public("data.experimental.parallel_interleave", "contrib.data.parallel_interleave")
-@bordered
 def parallel_interleave(
     map_func: Callable[..., Any],
     cycle_length: Any,
@@ -76,7 +74,6 @@ def parallel_interleave(
 
 
 @public("contrib.data.sloppy_interleave")
-@bordered
 def sloppy_interleave(
     map_func: Callable[..., Any], cycle_length: Any, block_length: Any = 1
 ) -> Callable[[Any], Any]:

@@ -9,7 +9,6 @@ from millrace.building import convert, raw
 from millrace.building.function import ValueGraph
 from millrace.building.scopes import colocate_with
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.datasets import nesting
 from millrace.datasets.elements import attrs_of, legacy_structure
@@ -28,7 +27,6 @@ _HASHED_SEED = 87654321
 
 
 @public("data.Iterator", "contrib.data.Iterator")
-@bordered
 class Iterator:
     """Goes through the elements of a dataset, one for each time `get_next` is run.
 
@@ -221,42 +219,36 @@ def _is_dataset(op: Operation) -> bool:
 
 
 @public("data.make_one_shot_iterator")
-@bordered
 def make_one_shot_iterator(dataset: DatasetBase) -> Iterator:
     """An iterator that starts by itself: `dataset.make_one_shot_iterator()`."""
     return dataset.make_one_shot_iterator()
 
 
 @public("data.make_initializable_iterator")
-@bordered
 def make_initializable_iterator(dataset: DatasetBase, shared_name: str | None = None) -> Iterator:
     """An iterator that its initializer starts: `dataset.make_initializable_iterator()`."""
     return dataset.make_initializable_iterator(shared_name)
 
 
 @public("data.get_output_types")
-@bordered
 def get_output_types(dataset_or_iterator: Any) -> Any:
     """Nested dtypes of an element of a dataset or iterator."""
     return dataset_or_iterator.output_types
 
 
 @public("data.get_output_shapes")
-@bordered
 def get_output_shapes(dataset_or_iterator: Any) -> Any:
     """Nested shapes of an element of a dataset or iterator."""
     return dataset_or_iterator.output_shapes
 
 
 @public("data.get_output_classes")
-@bordered
 def get_output_classes(dataset_or_iterator: Any) -> Any:
     """Nested classes of an element of a dataset or iterator."""
     return dataset_or_iterator.output_classes
 
 
 @public("data.experimental.get_structure")
-@bordered
 def get_structure(dataset_or_iterator: Any) -> Any:
     """Nested specs of an element of a dataset or iterator.
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.datasets.elements import attrs_of, int64
 from millrace.datasets.functions import element_from
@@ -15,7 +14,6 @@ from millrace.graph.tensor import Tensor
 
 
 @public("python.data.ops.multi_device_iterator_ops.MultiDeviceIterator")
-@bordered
 class MultiDeviceIterator:
     """Deals the elements of a dataset out to devices, in turn.
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from millrace.building import raw
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.datasets import specs
 from millrace.datasets.elements import attrs_of, normalized, structure_of, tensors_of
@@ -16,7 +15,6 @@ from millrace.graph.tensor import Tensor
 
 
 @public("data.experimental.Optional", "contrib.data.Optional")
-@bordered
 class Optional:
     """An element, or the lack of one; made by `from_value`, `none_from_structure` or
     `get_next_as_optional`.
@@ -58,7 +56,6 @@ class Optional:
 
 
 @public("OptionalSpec", "data.experimental.OptionalStructure", "contrib.data.OptionalStructure")
-@bordered
 class OptionalSpec(TypeSpec):
     """The structure of an optional that is itself a component of an element.
 
@@ -93,7 +90,6 @@ class OptionalSpec(TypeSpec):
 
 
 @public("data.experimental.get_next_as_optional", "contrib.data.get_next_as_optional")
-@bordered
 def get_next_as_optional(iterator: Any) -> Optional:
     """The next element of an iterator, or the lack of one at its end."""
     structure = iterator.element_spec

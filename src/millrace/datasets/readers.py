@@ -8,7 +8,6 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.datasets.base import DatasetBase
 from millrace.datasets.dataset import Dataset
@@ -62,7 +61,6 @@ class _Reader(Dataset):
 
 
 @public("data.TextLineDataset", "contrib.data.TextLineDataset")
-@bordered
 class TextLineDataset(_Reader):
     """The lines of text files.
 
@@ -90,7 +88,6 @@ class TextLineDataset(_Reader):
 
 
 @public("data.TFRecordDataset", "contrib.data.TFRecordDataset")
-@bordered
 class TFRecordDataset(_Reader):
     """The records of TFRecord files.
 
@@ -118,7 +115,6 @@ class TFRecordDataset(_Reader):
 
 
 @public("data.FixedLengthRecordDataset", "contrib.data.FixedLengthRecordDataset")
-@bordered
 class FixedLengthRecordDataset(_Reader):
     """Pieces of one length of files.
 

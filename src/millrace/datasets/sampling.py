@@ -9,7 +9,6 @@ import numpy as np
 
 from millrace.building import convert, raw
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.datasets import nesting
 from millrace.datasets.dataset import Dataset
@@ -47,7 +46,6 @@ _SEEN = 10  # elements of each class that an estimate begins with, as in TensorF
 
 
 @public("data.experimental.choose_from_datasets", "contrib.data.choose_from_datasets")
-@bordered
 def choose_from_datasets(datasets: Sequence[Any], choice_dataset: Any) -> Any:
     """Elements of `datasets`, in the order of `choice_dataset`.
 
@@ -67,7 +65,6 @@ def choose_from_datasets(datasets: Sequence[Any], choice_dataset: Any) -> Any:
 
 
 @public("data.experimental.sample_from_datasets", "contrib.data.sample_from_datasets")
-@bordered
 def sample_from_datasets(datasets: Sequence[Any], weights: Any = None, seed: int | None = None) -> Any:
     """Elements of `datasets`, each from one chosen at random.
 
@@ -131,7 +128,6 @@ def _varying(logits: Any, seed: int | None) -> Any:
 
 
 @public("data.experimental.rejection_resample", "contrib.data.rejection_resample")
-@bordered
 def rejection_resample(
     class_func: Callable[..., Any], target_dist: Any, initial_dist: Any = None, seed: int | None = None
 ) -> Callable[[Any], Any]:

@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.saveable import SaveableObject, SaveSpec
 from millrace.graph.operation import Operation
@@ -26,7 +25,6 @@ class IteratorSaveable(SaveableObject):
 
 
 @public("data.experimental.make_saveable_from_iterator", "contrib.data.make_saveable_from_iterator")
-@bordered
 def make_saveable_from_iterator(iterator: Any) -> SaveableObject:
     """What saves and restores an iterator: add it to the collection `tf.GraphKeys.SAVEABLE_OBJECTS`, or
     give it to
@@ -38,7 +36,6 @@ def make_saveable_from_iterator(iterator: Any) -> SaveableObject:
 
 
 @public("data.experimental.TFRecordWriter", "contrib.data.TFRecordWriter")
-@bordered
 class TFRecordWriter:
     """Writes a dataset of strings to a file of records.
 

@@ -12,7 +12,6 @@ import numpy as np
 from millrace.building import convert, raw
 from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.dtypes import DType
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
@@ -142,7 +141,6 @@ class BatchableTypeSpec(TypeSpec):
 
 
 @public("TensorSpec", "contrib.framework.TensorSpec", "contrib.eager.TensorSpec")
-@bordered
 class TensorSpec(TypeSpec):
     """The shape and dtype of a tensor.
 
@@ -281,7 +279,6 @@ class TensorSpec(TypeSpec):
 
 
 @public("contrib.framework.BoundedTensorSpec")
-@bordered
 class BoundedTensorSpec(TensorSpec):
     """A TensorSpec whose values lie between bounds.
 
@@ -323,7 +320,6 @@ class BoundedTensorSpec(TensorSpec):
 
 
 @public("SparseTensorSpec")
-@bordered
 class SparseTensorSpec(TypeSpec):
     """The dense shape and dtype of a sparse tensor.
 
@@ -468,14 +464,12 @@ def spec_of(value: Any) -> TypeSpec:
 
 
 @public("data.experimental.TensorStructure", "contrib.data.TensorStructure")
-@bordered
 def tensor_structure(dtype: Any, shape: Any) -> TensorSpec:
     """The `TensorSpec` of a shape and dtype, under its old name."""
     return TensorSpec(shape, dtype)
 
 
 @public("data.experimental.SparseTensorStructure", "contrib.data.SparseTensorStructure")
-@bordered
 def sparse_tensor_structure(dtype: Any, shape: Any) -> SparseTensorSpec:
     """The `SparseTensorSpec` of a shape and dtype, under its old name."""
     return SparseTensorSpec(shape, dtype)

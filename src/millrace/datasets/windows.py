@@ -7,7 +7,6 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.core import dtypes, late
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.datasets import nesting
@@ -19,7 +18,6 @@ from millrace.graph.tensor import Tensor
 
 
 @public("data.DatasetSpec", "data.experimental.DatasetStructure", "contrib.data.DatasetStructure")
-@bordered
 class DatasetSpec(TypeSpec):
     """The structure of a dataset that is itself an element.
 
@@ -95,14 +93,12 @@ def window(dataset: Any, size: Any, shift: Any, stride: Any, drop_remainder: Any
 
 
 @public("data.experimental.to_variant")
-@bordered
 def to_variant(dataset: DatasetBase) -> Tensor:
     """The variant tensor that holds a dataset."""
     return dataset._variant_tensor
 
 
 @public("data.experimental.from_variant")
-@bordered
 def from_variant(variant: Tensor, structure: Any) -> Any:
     """The dataset that a variant tensor holds.
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes, protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.exchange.attr_protos import attr_to_proto
 from millrace.exchange.graphdef import node_name
@@ -35,7 +34,6 @@ def _like(graph_def: Any) -> Any:
 
 
 @public("graph_util.must_run_on_cpu")
-@bordered
 def must_run_on_cpu(node: Any, pin_variables_on_cpu: bool = False) -> bool:
     """True for operations that TensorFlow 1 can place on a CPU only.
 
@@ -99,7 +97,6 @@ def _reach(nodes: dict[str, Any], wanted: Iterable[str]) -> set[str]:
 
 
 @public("graph_util.remove_training_nodes")
-@bordered
 def remove_training_nodes(input_graph: Any, protected_nodes: Iterable[str] | None = None) -> Any:
     """The graph without nodes that only matter while training: CheckNumerics, and Identity nodes in between.
 

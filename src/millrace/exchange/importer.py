@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import nullcontext
+from threading import get_ident
 from typing import Any
 
 from millrace.building.convert import to_tensor
@@ -84,7 +85,8 @@ def _imported(
 ) -> list[Any] | None:
     size, outermost = len(graph.ops), graph.undo is None
     if outermost:
-        graph.undo = []
+        graph.undo, graph.builder, graph.mixed = [], get_ident(), False
+    names = len(graph.undo or ())
     try:
         with graph.name_scope("import" if name is None else name) as scope:
             replaced = _converted_map(graph, mapped, name)
@@ -94,8 +96,7 @@ def _imported(
                 work.run()
             found = None if return_elements is None else [work.element(e) for e in return_elements]
     except BaseException as error:
-        if outermost:
-            graph.roll_back(size)
+        graph.roll_back(size, names)
         if isinstance(error, _ODD) and not isinstance(error, errors.OpError):
             raise ValueError(f"import_graph_def: the GraphDef is malformed: {error!r}") from error
         raise

@@ -56,7 +56,7 @@ class _GlobalGraph:
 
 graph_stack = _Stack()
 session_stack = _Stack()
-_global = _GlobalGraph()
+shared = _GlobalGraph()
 
 
 @public("get_default_graph")
@@ -71,9 +71,9 @@ def get_default_graph() -> Graph:
     items = graph_stack.items
     if items:
         return items[-1]
-    if _global.graph is None:
-        _global.graph = late.module("graph").Graph()
-    return _global.graph  # pyright: ignore[reportReturnType]
+    if shared.graph is None:
+        shared.graph = late.module("graph").Graph()
+    return shared.graph  # pyright: ignore[reportReturnType]
 
 
 @public("reset_default_graph")
@@ -91,7 +91,7 @@ def reset_default_graph() -> None:
     """
     if graph_stack.items:
         raise AssertionError("reset_default_graph: do not call it inside `with graph.as_default():` blocks")
-    _global.graph = None
+    shared.graph = None
 
 
 @public("get_default_session")

@@ -8,7 +8,7 @@ import contextlib
 import re
 import threading
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from millrace.core import late
 from millrace.core.depth import bounded
@@ -24,6 +24,10 @@ from millrace.graph.tensor import Tensor, tensor_by_parts
 
 if TYPE_CHECKING:
     from millrace.building.body import Body
+
+
+# a name that was taken, with its count before; or what undoes something else
+Done: TypeAlias = tuple[str, int | None, Callable[[], Any] | None]
 
 
 @public("Graph")
@@ -52,15 +56,22 @@ class Graph(GraphInside):
 
     def __init__(self) -> None:
         late.module("operators")  # tensors get theirs before there are tensors
+        late.module("savepoints")  # of public functions that are called from now on
         self.ops: list[Operation] = []
         self.by_name: dict[str, Operation] = {}
         self.names: dict[str, int] = {}
-        self.undo: list[tuple[str, int | None]] | None = None  # what the operation being added did to names
+        # what the call under way did to names, or what undoes it; None when nothing is being added
+        self.undo: list[Done] | None = None
+        self.builder = 0  # the thread whose public call is under way
+        self.adding = 0  # the thread that is adding an operation
+        self.mixed = False  # True where another thread has added operations meanwhile
+        self.holds = 0  # how often an object of the program took something that it will use again
+        self.planned = 0  # so many operations were there when a run was last planned
         self.refused: dict[str, int] = {}  # the names that the last refused operation had taken
         self._collections: dict[str, list[Any]] = {}
         self.edits = 0  # grows with every change to operations that exist; plans made before are stale
         self.finalized = False  # True once the graph is read-only
-        self._beyond = 0  # how many operations TensorFlow would have added beyond those here
+        self.beyond = 0  # how many operations TensorFlow would have added beyond those here
         self.unfeedable: set[Tensor] = set()
         self.unfetchable: set[Operation] = set()
         self.seed: int | None = None
@@ -214,21 +225,25 @@ class Graph(GraphInside):
     @property
     def last_id(self) -> int:
         """How many operations TensorFlow would have by now: the seed of a random operation without one."""
-        return len(self.ops) + self._beyond
+        return len(self.ops) + self.beyond
 
     def count(self, more: int) -> None:
         """Counts operations that TensorFlow would have added here, fewer where `more` is negative.
 
         Their number is the seed of a random operation that has none of its own.
         """
-        self._beyond += more
+        self.beyond += more
+        self.on_undo(lambda: self._discount(more))
+
+    def _discount(self, number: int) -> None:
+        self.beyond -= number
 
     @contextlib.contextmanager
     def counted_as(self, number: int) -> Generator[None, None, None]:
         """What is added inside counts as `number` operations."""
         before = self.last_id
         yield
-        self._beyond += before + number - self.last_id
+        self.beyond += before + number - self.last_id
 
     @contextlib.contextmanager
     def counted_from(self, number: int) -> Generator[None, None, None]:
@@ -236,9 +251,9 @@ class Graph(GraphInside):
         TensorFlow.
         """
         before = self.last_id
-        self._beyond += number - before
+        self.beyond += number - before
         yield
-        self._beyond += before - self.last_id
+        self.beyond += before - self.last_id
 
     @property
     def graph_def_versions(self) -> Any:
@@ -265,7 +280,7 @@ class Graph(GraphInside):
         undo = self.undo
         if mark_as_used:
             if undo is not None:
-                undo.append((name, count))
+                undo.append((name, count, None))
             names[name] = (count or 0) + 1
         if count:
             base, k = name, count
@@ -274,7 +289,7 @@ class Graph(GraphInside):
                 k += 1
             if mark_as_used:
                 if undo is not None:
-                    undo.append((name, None))
+                    undo.append((name, None, None))
                 names[name] = 1
         return name
 
@@ -469,7 +484,10 @@ class Graph(GraphInside):
     def add_to_collection(self, name: str, value: Any) -> None:
         """Appends `value` to the collection `name`."""
         self.check_open()
-        self._collections.setdefault(name, []).append(value)
+        held = self._collections.setdefault(name, [])
+        held.append(value)
+        if self.undo is not None:
+            self.on_undo(lambda: _take_out(held, value))
 
     def add_to_collections(self, names: Any, value: Any) -> None:
         """Appends `value` to each of the collections `names` (one name or several)."""
@@ -508,6 +526,7 @@ class Graph(GraphInside):
         """Per-graph storage for the library: the object under `key`, made on first use."""
         if key not in self._scoped:
             self._scoped[key] = make()
+            self.on_undo(lambda: self._scoped.pop(key, None))
         return self._scoped[key]
 
     def __repr__(self) -> str:
@@ -537,9 +556,14 @@ class Graph(GraphInside):
         if not VALID_OP_NAME.match(name):
             raise ValueError(f"{name!r} is not a valid operation name")
 
+    def on_undo(self, action: Callable[[], Any]) -> None:
+        """Has `action` called when what is being added now is undone."""
+        if self.undo is not None:
+            self.undo.append(("", None, action))
+
     def roll_back(self, size: int, names: int = 0) -> None:
-        """Undoes what a failed addition did: operations beyond `size`, and names taken after the first
-        `names`.
+        """Undoes what a failed addition did: operations beyond `size`, and what `undo` holds beyond its
+        first `names` entries.
         """
         for op in self.ops[size:]:
             del self.by_name[op.name]
@@ -547,14 +571,17 @@ class Graph(GraphInside):
                 if tensor.takers and op in tensor.takers:
                     tensor.takers.remove(op)
         del self.ops[size:]
-        taken = self.undo or []
-        self.refused = {name: self.names[name] for name, _ in taken[names:]}
-        for name, count in reversed(taken[names:]):
-            if count is None:
+        undo = self.undo or []
+        done = undo[names:]
+        del undo[names:]
+        self.refused = {name: self.names[name] for name, _, action in done if action is None}
+        for name, count, action in reversed(done):
+            if action is not None:
+                action()
+            elif count is None:
                 self.names.pop(name, None)
             else:
                 self.names[name] = count
-        del taken[names:]
 
     @property
     def _c_graph(self) -> Graph:
@@ -585,3 +612,11 @@ class Graph(GraphInside):
         """
         with self.as_default():
             return late.module("graphdef").create_from_parts(self, op_type, list(inputs), attrs or {}, name)
+
+
+def _take_out(held: list[Any], value: Any) -> None:
+    """Undoes that `value` was added to a collection."""
+    for i in reversed(range(len(held))):
+        if held[i] is value:
+            del held[i]
+            break

@@ -32,6 +32,7 @@ class Tensor(TensorInside):
         "value_index",
     )
     __array_priority__ = 100  # so that ndarray + Tensor asks the Tensor
+    _constructed_often = True  # by operations, not by programs
 
     op: Operation
     value_index: int

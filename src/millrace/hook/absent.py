@@ -57,7 +57,6 @@ _NEWER = {
     "dtensor": None,
     "math.reduce_variance": "tf.nn.moments",
     "config.list_physical_devices": "tf.Session().list_devices()",
-    "keras.mixed_precision": None,
     "vectorized_map": "tf.map_fn",
 }
 

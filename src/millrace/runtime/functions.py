@@ -23,7 +23,8 @@ from millrace.runtime.commit import store_all
 from millrace.runtime.executable import Executables, raise_located
 from millrace.runtime.plan import cost
 from millrace.runtime.plan.cells_first import cells_first
-from millrace.runtime.plan.planner import CellUse, NeedsTokens, Plan, make_plan
+from millrace.runtime.plan.long_first import long_first
+from millrace.runtime.plan.planner import CellUse, NeedsTokens, Plan, Step, any_step, make_plan
 from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.rowwise import rowwise_function
 from millrace.runtime.stepwise import waits
@@ -31,8 +32,11 @@ from millrace.runtime.store import Cell, Store
 from millrace.runtime.threads import ONE_THREAD, uses_blas
 from millrace.runtime.values import host
 
-_SLOW = frozenset(("PyFunc", "PyFuncStateless", "ReadFile"))  # may wait for something outside of this process
+_CALLING = frozenset(
+    ("PyFunc", "PyFuncStateless", "EagerPyFunc")
+)  # functions of the program, which may wait for anything
 _LONG = 200e-6  # seconds: what takes longer is worth a thread of its own
+_LONG_AFTERWARDS = 500e-6  # of short steps on small arrays, which get in each other's way in several threads
 _LONG_TO_COMPILE = 2e-3
 
 Call = Callable[..., Sequence[Any]]
@@ -44,6 +48,7 @@ class _Planned:
 
     def __init__(self, graph: FunctionGraph) -> None:
         self.results = len(graph.outputs)
+        self.explicit = len(graph.inputs)
         self.feeds = [*graph.inputs, *graph.captures.values()]
         self.fetches = [*graph.outputs, *_effects(graph)]
         dims = [t.dims for t in self.feeds]
@@ -53,6 +58,7 @@ class _Planned:
         self.waits = False
         self.parallel = False
         self.ahead: tuple[_Part, Call] | None = None  # what must come in order, and what follows from it
+        self.behind: tuple[Call, _Part] | None = None  # what may come in any order, and what follows from it
         try:
             self.plan = simplify(make_plan(self.fetches, self.feeds), dims if known else None)
         except NeedsTokens:  # old control flow, which is run as a whole
@@ -67,7 +73,16 @@ class _Planned:
         self.waits = any(map(waits, self.plan.steps))
         self.compiles = known and not self.waits and _worth_compiling(self.plan)
         self.parallel = _worth_a_thread(self.plan)
-        parts = cells_first(self.plan) if self.parallel and not self.compiles else None
+        if self.parallel and not self.compiles:
+            self._split()
+
+    def _split(self) -> None:
+        """Finds what threads may do of many calls at once, and what is better done in order."""
+        parts = long_first(self.plan, self.explicit, _is_long)
+        if parts is not None and not _worth_a_thread(parts[1], _LONG_AFTERWARDS):
+            self.behind = self._function(parts[0]), _Part(parts[1], self._function(parts[1]))
+            return
+        parts = cells_first(self.plan)
         if parts is not None and not _worth_a_thread(parts[0]):
             self.ahead = _Part(parts[0], interpret.compile_function(parts[0])), self._function(parts[1])
 
@@ -103,10 +118,16 @@ def _first(function: Call, count: int) -> Call:
     return lambda *values: function(*values)[:count]
 
 
-def _worth_a_thread(plan: Plan) -> bool:
-    if any(step.op.opdef.name in _SLOW or step.op.opdef.name.startswith("Decode") for step in plan.steps):
+def _is_long(step: Step) -> bool:
+    """True for steps that keep a thread busy, or waiting, outside of Python."""
+    name = step.op.opdef.name
+    return name == "ReadFile" or name.startswith("Decode")
+
+
+def _worth_a_thread(plan: Plan, long: float = _LONG) -> bool:
+    if any(map(_is_long, plan.steps)) or any(step.op.opdef.name in _CALLING for step in plan.steps):
         return True
-    return any(map(waits, plan.steps)) or cost.estimate(plan).interpreted > _LONG
+    return any(map(waits, plan.steps)) or cost.estimate(plan).interpreted > long
 
 
 def _worth_compiling(plan: Plan) -> bool:
@@ -140,6 +161,9 @@ class Functions:
         planned = self._plan_of(graph)
         uses = planned.plan.cells
         if not uses and not planned.compiles:
+            if planned.behind is not None:
+                before, after = planned.behind
+                return _Behind(before, _bound(after.function, tuple(captured)), captured)
             return _bound(planned.function, tuple(captured))
         own = states.get(graph)
         if own is None:
@@ -147,6 +171,10 @@ class Functions:
         if planned.compiles:
             return _Compiled(own.executables(planned), planned, captured)
         cells = [own.cell(use.key) for use in uses]
+        if planned.behind is not None:
+            before, after = planned.behind
+            rest = _Stateful(after, planned.results, tuple(captured), cells, own.lock)
+            return _Behind(before, rest, captured)
         if planned.ahead is not None and own.alone(uses):
             first, rest = planned.ahead
             return _Ahead(
@@ -169,6 +197,15 @@ class Functions:
     def worth_threads(self, graph: FunctionGraph) -> bool:
         """True where calls take long enough, or wait for something, so that threads of their own pay."""
         return self._plan_of(graph).parallel
+
+    def only_computes(self, graph: FunctionGraph) -> bool:
+        """True where calls neither wait for anything nor call Python functions of the program, so that nobody
+        can tell how many elements they are ahead.
+        """
+        planned = self._plan_of(graph)
+        return not planned.waits and not any_step(
+            planned.plan.steps, lambda step: step.op.opdef.name in _CALLING
+        )
 
     def _plan_of(self, graph: FunctionGraph) -> _Planned:
         planned = self._planned.get(graph)
@@ -236,6 +273,30 @@ class _Ahead:
 
     def __call__(self, *values: Any) -> Sequence[Any]:
         return self.begin(*values)()
+
+
+class _Behind:
+    """A call whose long part needs no cells, so that many of those may run at once; the rest comes in
+    order.
+    """
+
+    __slots__ = ("_captured", "_first", "_rest")
+
+    def __init__(self, first: Call, rest: Call, captured: Sequence[Any]) -> None:
+        self._first = first
+        self._rest = rest
+        self._captured = tuple(captured)
+
+    def ahead(self, *values: Any) -> Sequence[Any]:
+        """Does the long part, in any thread; for `finish`."""
+        return (*values, *self._first(*values, *self._captured))
+
+    def finish(self, found: Sequence[Any]) -> Sequence[Any]:
+        """The results of a call whose long part has been done, in the calls' order."""
+        return self._rest(*found)
+
+    def __call__(self, *values: Any) -> Sequence[Any]:
+        return self._rest(*values, *self._first(*values, *self._captured))
 
 
 class _Own(Store):

@@ -11,7 +11,6 @@ from millrace.building import raw
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import control_dependencies, device, name_scope
 from millrace.core import protos, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.saveable import SaveableObject, SaveSpec
 from millrace.graph.device import DeviceSpec
@@ -38,7 +37,6 @@ def _placed(place: str | None) -> Any:
 
 
 @public("python.training.saver.BaseSaverBuilder")
-@bordered
 class BaseSaverBuilder:
     """Adds the operations of a saver to a graph; each saved thing is restored by an operation of its own.
 

@@ -6,14 +6,12 @@ import os
 import time
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.saver.checkpoint import state
 from millrace.saver.object_checkpoint import Checkpoint, _session
 
 
 @public("train.CheckpointManager")
-@bordered
 class CheckpointManager:
     """Saves under numbers, and removes what is too old.
 

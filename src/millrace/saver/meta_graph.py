@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from millrace.core import filesystems, protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.scoped_names import is_in_scope, out_of_scope
 from millrace.core.version import GIT_VERSION, VERSION
@@ -29,7 +28,6 @@ _FLOW = (GraphKeys.COND_CONTEXT, GraphKeys.WHILE_CONTEXT)
 
 
 @public("train.export_meta_graph", "python.training.saver.export_meta_graph")
-@bordered
 def export_meta_graph(
     filename: str | None = None,
     meta_info_def: Any = None,
@@ -156,7 +154,6 @@ def _other_savers(graph: Graph, source: Any, saver_def: Any) -> set[str]:
 
 
 @public("contrib.util.ops_used_by_graph_def")
-@bordered
 def ops_used_by_graph_def(graph_def: Any) -> list[str]:
     """The types of the operations of a GraphDef and of its functions, but for the functions themselves."""
     functions = graph_def.library.function
@@ -165,7 +162,6 @@ def ops_used_by_graph_def(graph_def: Any) -> list[str]:
 
 
 @public("contrib.util.stripped_op_list_for_graph")
-@bordered
 def stripped_op_list_for_graph(graph_def: Any) -> Any:
     """The definitions of the operation types that a GraphDef uses, an `OpList`.
 

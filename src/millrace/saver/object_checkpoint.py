@@ -9,7 +9,6 @@ from typing import Any
 from millrace.building import raw
 from millrace.building.scopes import device, init_scope
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.drawing import cards
 from millrace.graph.defaults import get_default_session
@@ -33,7 +32,6 @@ def _session(session: Any) -> Any:
 
 
 @public("train.Checkpoint", "contrib.eager.Checkpoint")
-@bordered
 class Checkpoint:
     """A group of objects that are saved and restored together.
 

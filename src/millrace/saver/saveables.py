@@ -8,7 +8,6 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import device
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.depth import bounded
 from millrace.core.public import public
 from millrace.core.saveable import SaveableObject, SaveSpec
@@ -21,7 +20,6 @@ _RESOURCES = ("VarHandleOp", "ReadVariableOp")
 
 
 @public("python.training.saving.saveable_object_util.ReferenceVariableSaveable")
-@bordered
 class ReferenceVariableSaveable(SaveableObject):
     """A variable that is named by a reference.
 
@@ -45,7 +43,6 @@ class ReferenceVariableSaveable(SaveableObject):
 
 
 @public("python.training.saving.saveable_object_util.ResourceVariableSaveable")
-@bordered
 class ResourceVariableSaveable(SaveableObject):
     """A variable that is named by a handle.
 
@@ -102,7 +99,6 @@ def _is_variable(tensor: Tensor) -> bool:
 
 
 @public("python.training.saving.saveable_object_util.op_list_to_dict")
-@bordered
 @bounded
 def op_list_to_dict(op_list: Any) -> dict[str, Any]:
     """Variables by the names they have in a checkpoint; the slices of one variable as a list.
@@ -179,7 +175,6 @@ def _slices(variables: list[Any], name: str) -> Iterator[SaveableObject]:
 
 
 @public("python.training.saving.saveable_object_util.validate_and_slice_inputs")
-@bordered
 def validate_and_slice_inputs(names_to_saveables: Any) -> list[SaveableObject]:
     """The list of what a saver saves, sorted by name.
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors, protos
-from millrace.core.border import bordered
 from millrace.core.collection_protos import register_proto_function
 from millrace.core.progress import long_work
 from millrace.core.public import public
@@ -36,7 +35,6 @@ def all_saveables(scope: str | None = None) -> list[Any]:
 
 
 @public("train.Saver", "python.training.saver.Saver")
-@bordered
 class Saver:
     """Writes variables to checkpoints, keeps the last few of these, and restores variables from them.
 
@@ -420,7 +418,6 @@ def _explained(error: errors.OpError, reason: str) -> errors.OpError:
 
 
 @public("train.import_meta_graph", "python.training.saver.import_meta_graph")
-@bordered
 def import_meta_graph(
     meta_graph_or_file: Any,
     clear_devices: bool = False,

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.parsing import parsed
 from millrace.core.public import public
 from millrace.opkit.records.event_file import EventFile
 
 
 @public("python.pywrap_tensorflow.EventsWriter")
-@bordered
 class EventsWriter:
     """One event file; it is made when the first event is written.
 

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.parsing import parsed
 from millrace.core.public import public
 from millrace.core.version import VERSION
@@ -22,7 +21,6 @@ from millrace.opkit.records.event_file import EventFile
 
 
 @public("summary.FileWriter", "train.SummaryWriter")
-@bordered
 class FileWriter:
     """Writes summaries and graphs to a new event file, which TensorBoard shows.
 
@@ -217,7 +215,6 @@ class FileWriterCache:
 
 
 @public("train.summary_iterator")
-@bordered
 def summary_iterator(path: Any) -> Iterator[Any]:
     """The events of an event file, one after another.
 

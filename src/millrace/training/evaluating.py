@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -21,7 +20,6 @@ from millrace.training.sessions.scaffold import ChiefSessionCreator
 
 
 @public("contrib.training.get_or_create_eval_step")
-@bordered
 def get_or_create_eval_step() -> Any:
     """The variable that counts evaluations, made where there is none.
 
@@ -45,7 +43,6 @@ def get_or_create_eval_step() -> Any:
 
 
 @public("contrib.training.StopAfterNEvalsHook")
-@bordered
 class StopAfterNEvalsHook(SessionRunHook):
     """Asks for a stop after some evaluations.
 
@@ -113,7 +110,6 @@ def evaluated(
 
 
 @public("contrib.training.evaluate_once")
-@bordered
 def evaluate_once(
     checkpoint_path: Any,
     master: str = "",

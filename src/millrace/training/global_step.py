@@ -6,7 +6,6 @@ import logging
 from typing import Any
 
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
@@ -19,7 +18,6 @@ from millrace.lib.variables.variable import Variable
 
 
 @public("train.global_step", "python.training.training_util.global_step")
-@bordered
 def global_step(sess: Any, global_step_tensor: Any) -> int:
     """The value of a global step in a session.
 
@@ -37,7 +35,6 @@ def global_step(sess: Any, global_step_tensor: Any) -> int:
     "contrib.framework.get_global_step",
     "contrib.slim.get_global_step",
 )
-@bordered
 def get_global_step(graph: Graph | None = None) -> Any:
     """The global step of `graph` (default: the default graph), or None where there is none.
 
@@ -68,7 +65,6 @@ def get_global_step(graph: Graph | None = None) -> Any:
     "contrib.framework.create_global_step",
     "contrib.slim.create_global_step",
 )
-@bordered
 def create_global_step(graph: Graph | None = None) -> Variable:
     """Makes the global step of `graph` (default: the default graph): an int64 scalar that begins with 0.
 
@@ -96,7 +92,6 @@ def create_global_step(graph: Graph | None = None) -> Variable:
     "contrib.framework.get_or_create_global_step",
     "contrib.slim.get_or_create_global_step",
 )
-@bordered
 def get_or_create_global_step(graph: Graph | None = None) -> Any:
     """The global step of `graph` (default: the default graph), made where there is none."""
     graph = graph or get_default_graph()
@@ -110,7 +105,6 @@ def get_or_create_global_step(graph: Graph | None = None) -> Any:
     "contrib.framework.assert_global_step",
     "contrib.slim.assert_global_step",
 )
-@bordered
 def assert_global_step(global_step_tensor: Any) -> None:
     """Checks that `global_step_tensor` is an integer scalar.
 
@@ -134,7 +128,6 @@ _READS = "global_step_read_op_cache"
 
 
 @public("python.training.training_util._get_or_create_global_step_read")
-@bordered
 def global_step_read(graph: Graph | None = None) -> Tensor | None:
     """A tensor of the global step's value before the run, made once for a graph; None without a step."""
     graph = graph or get_default_graph()

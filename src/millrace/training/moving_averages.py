@@ -7,7 +7,6 @@ from typing import Any, Final
 from millrace.building import convert, raw
 from millrace.building.scopes import init_scope, name_scope
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -26,7 +25,6 @@ _AVERAGED: Final = (dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.floa
 
 
 @public("train.ExponentialMovingAverage", "python.training.moving_averages.ExponentialMovingAverage")
-@bordered
 class ExponentialMovingAverage:
     """shadow = decay * shadow + (1 - decay) * value, for each of some variables and tensors.
 
@@ -86,6 +84,7 @@ class ExponentialMovingAverage:
                     if self._zero_debias:
                         corrected.add(average)
             self._averages[var] = average
+            average.graph.holds += 1
         with name_scope(self._name) as scope:
             decay = convert.to_tensor(self._decay, name="decay")
             if self._num_updates is not None:

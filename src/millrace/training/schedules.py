@@ -13,7 +13,6 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import case, cond
@@ -27,7 +26,6 @@ def _step_needed(global_step: Any, function: str) -> None:
 
 
 @public("train.exponential_decay", "python.training.learning_rate_decay.exponential_decay")
-@bordered
 def exponential_decay(
     learning_rate: Any,
     global_step: Any,
@@ -72,7 +70,6 @@ def exponential_decay(
     "train.piecewise_constant_decay",
     "python.training.learning_rate_decay.piecewise_constant",
 )
-@bordered
 def piecewise_constant(x: Any, boundaries: Any, values: Any, name: str | None = None) -> Tensor:
     """values[0] while x <= boundaries[0], values[1] while x <= boundaries[1], ..., then the last value.
 
@@ -122,7 +119,6 @@ def piecewise_constant(x: Any, boundaries: Any, values: Any, name: str | None = 
 
 
 @public("train.polynomial_decay", "python.training.learning_rate_decay.polynomial_decay")
-@bordered
 def polynomial_decay(
     learning_rate: Any,
     global_step: Any,
@@ -165,7 +161,6 @@ def polynomial_decay(
 
 
 @public("train.natural_exp_decay", "python.training.learning_rate_decay.natural_exp_decay")
-@bordered
 def natural_exp_decay(
     learning_rate: Any,
     global_step: Any,
@@ -181,7 +176,6 @@ def natural_exp_decay(
 
 
 @public("train.inverse_time_decay", "python.training.learning_rate_decay.inverse_time_decay")
-@bordered
 def inverse_time_decay(
     learning_rate: Any,
     global_step: Any,
@@ -210,7 +204,6 @@ def _cosine(fraction: Tensor, scale: Any = 0.5) -> Tensor:
 
 
 @public("train.cosine_decay", "python.training.learning_rate_decay.cosine_decay")
-@bordered
 def cosine_decay(
     learning_rate: Any, global_step: Any, decay_steps: Any, alpha: Any = 0.0, name: str | None = None
 ) -> Tensor:
@@ -236,7 +229,6 @@ def cosine_decay(
 
 
 @public("train.cosine_decay_restarts", "python.training.learning_rate_decay.cosine_decay_restarts")
-@bordered
 def cosine_decay_restarts(
     learning_rate: Any,
     global_step: Any,
@@ -283,7 +275,6 @@ def cosine_decay_restarts(
 
 
 @public("train.linear_cosine_decay", "python.training.learning_rate_decay.linear_cosine_decay")
-@bordered
 def linear_cosine_decay(
     learning_rate: Any,
     global_step: Any,
@@ -319,7 +310,6 @@ def linear_cosine_decay(
 
 
 @public("train.noisy_linear_cosine_decay", "python.training.learning_rate_decay.noisy_linear_cosine_decay")
-@bordered
 def noisy_linear_cosine_decay(
     learning_rate: Any,
     global_step: Any,

@@ -123,3 +123,37 @@ def test_several_heads():
 def test_refused(call):
     with pytest.raises(ValueError, match=r".+"):
         call()
+
+
+def _shared():
+    return FC.shared_embedding_columns([FC.categorical_column_with_identity(k, 4) for k in "ij"], 3)
+
+
+def _shared_data():
+    features = {"x": X, "i": np.array([0, 1, 2, 3]), "j": np.array([3, 3, 0, 1])}
+    return E.inputs.numpy_input_fn(features, np.ones([4, 1], np.float32), 4, None, False)
+
+
+def test_seeds_of_models_with_shared_tables_are_those_of_1_15(tmp_path):
+    # From TensorFlow 1.15.5: with a shared table, the layers are those of before 1.13.
+    class Seeds(tf.train.SessionRunHook):
+        def begin(self):
+            found = tf.get_default_graph().get_operations()
+            self.seeds = [
+                op.get_attr("seed2") for op in found if op.type in ("TruncatedNormal", "RandomUniform")
+            ]
+
+    deep, linear = Seeds(), Seeds()
+    E.DNNRegressor([3], [*_shared(), *COLUMNS], str(tmp_path / "d"), config=QUIET).train(
+        _shared_data(), hooks=[deep], steps=1
+    )
+    model = E.LinearRegressor([*_shared(), *COLUMNS], str(tmp_path / "l"), config=QUIET)
+    model.train(_shared_data(), hooks=[linear], steps=1)
+    assert (deep.seeds, linear.seeds) == ([85, 278, 331], [90])
+    assert [n for n in sorted(model.get_variable_names()) if n.endswith("weights") and "Ftrl" not in n] == [
+        "linear/linear_model/bias_weights",
+        "linear/linear_model/i_j_shared_embedding/embedding_weights",
+        "linear/linear_model/i_j_shared_embedding/weights",
+        "linear/linear_model/i_j_shared_embedding_1/weights",
+        "linear/linear_model/x/weights",
+    ]

@@ -53,3 +53,12 @@ def test_sequence_lengths_must_fit():
 def test_roll_needs_a_dimension():
     with pytest.raises(ValueError, match="at least one dimension"):
         tf.roll(tf.constant(1.0), 1, 0)
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (0, 1), (1, 2), (2,)])
+@pytest.mark.parametrize("shape", [(20, 30, 3), (20, 30, 5), (4, 3, 2), (3, 20, 30, 1)])
+def test_pixels_turned_round(shape, axes):
+    x = np.random.RandomState(0).randint(0, 256, shape).astype(np.uint8)
+    given = tf.placeholder(tf.uint8)
+    with tf.Session() as sess:
+        np.testing.assert_array_equal(sess.run(tf.reverse(given, axes), {given: x}), np.flip(x, axes))

@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 import millrace as tf
+from millrace.core import filesystems
 
 
 def test_written_and_read(tmp_path: pathlib.Path) -> None:
@@ -20,3 +21,17 @@ def test_written_and_read(tmp_path: pathlib.Path) -> None:
         ).tolist() == [str(path).encode()]
         with pytest.raises(tf.errors.NotFoundError, match="No such file"):
             sess.run(tf.read_file(str(tmp_path / "missing")))
+
+
+@pytest.mark.parametrize("size", [0, 1, 70_000])
+def test_whole_files(tmp_path, size):
+    (tmp_path / "file").write_bytes(b"x" * size)
+    assert filesystems.contents(tmp_path / "file") == b"x" * size
+    assert filesystems.contents(f"file://{tmp_path}/file") == b"x" * size
+
+
+def test_whole_files_without_a_length():
+    """Those of the system say 0."""
+    assert filesystems.contents("/proc/self/status").startswith(b"Name:")
+    with pytest.raises(IsADirectoryError):
+        filesystems.contents("/proc")

@@ -10,5 +10,5 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.models.keras.engine.model": "Model",
         "millrace.models.keras.engine.sequential": "Sequential",
     },
-    children=("activations", "applications", "backend", "callbacks", "constraints", "datasets", "estimator", "experimental", "initializers", "layers", "losses", "metrics", "models", "optimizers", "preprocessing", "regularizers", "utils", "wrappers",),
+    children=("activations", "applications", "backend", "callbacks", "constraints", "datasets", "estimator", "experimental", "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "optimizers", "preprocessing", "regularizers", "utils", "wrappers",),
 )

@@ -14,6 +14,7 @@ from millrace.api.keras import initializers as initializers
 from millrace.api.keras import layers as layers
 from millrace.api.keras import losses as losses
 from millrace.api.keras import metrics as metrics
+from millrace.api.keras import mixed_precision as mixed_precision
 from millrace.api.keras import models as models
 from millrace.api.keras import optimizers as optimizers
 from millrace.api.keras import preprocessing as preprocessing
@@ -37,6 +38,7 @@ __all__ = [
     "layers",
     "losses",
     "metrics",
+    "mixed_precision",
     "models",
     "optimizers",
     "preprocessing",

@@ -45,5 +45,5 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.training.sessions.scaffold": "ChiefSessionCreator Scaffold SessionCreator WorkerSessionCreator",
         "millrace.training.sessions.supervisor": "Supervisor basic_train_loop",
     },
-    children=("queue_runner",),
+    children=("experimental", "queue_runner",),
 )

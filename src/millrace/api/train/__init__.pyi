@@ -113,6 +113,7 @@ from millrace.training.sessions.scaffold import SessionCreator as SessionCreator
 from millrace.training.sessions.scaffold import WorkerSessionCreator as WorkerSessionCreator
 from millrace.training.sessions.supervisor import Supervisor as Supervisor
 from millrace.training.sessions.supervisor import basic_train_loop as basic_train_loop
+from millrace.api.train import experimental as experimental
 from millrace.api.train import queue_runner as queue_runner
 
 __all__ = [
@@ -190,6 +191,7 @@ __all__ = [
     "cosine_decay",
     "cosine_decay_restarts",
     "create_global_step",
+    "experimental",
     "exponential_decay",
     "export_meta_graph",
     "generate_checkpoint_state_proto",

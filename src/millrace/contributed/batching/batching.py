@@ -9,12 +9,10 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
 from millrace.core import nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 
 @public("contrib.batching.batch_function", "nondifferentiable_batch_function")
-@bordered
 def batch_function(
     num_batch_threads: int,
     max_batch_size: int,

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.variables.variable import Variable
 from millrace.saver.checkpoint.object_graph import GRAPH_KEY
@@ -30,7 +29,6 @@ CheckpointableObjectGraph = public("contrib.checkpoint.CheckpointableObjectGraph
 
 
 @public("contrib.checkpoint.List")
-@bordered
 class List(list):
     """A list whose elements a checkpoint of objects holds by their places.
 
@@ -55,7 +53,6 @@ class List(list):
 
 
 @public("contrib.checkpoint.Mapping")
-@bordered
 class Mapping(dict):
     """A dictionary from text to objects that a checkpoint of objects holds by their keys; it only grows.
 
@@ -82,7 +79,6 @@ class Mapping(dict):
 
 
 @public("contrib.checkpoint.UniqueNameTracker")
-@bordered
 class UniqueNameTracker:
     """Objects under names that are made unique."""
 
@@ -109,14 +105,12 @@ class UniqueNameTracker:
 
 
 @public("contrib.checkpoint.list_objects")
-@bordered
 def list_objects(root_trackable: Any) -> list[Any]:
     """All objects that a checkpoint of `root_trackable` holds, itself first."""
     return list(ObjectGraph(root_trackable).nodes)
 
 
 @public("contrib.checkpoint.object_metadata")
-@bordered
 def object_metadata(save_path: Any) -> Any:
     """The graph of objects of a checkpoint, a `TrackableObjectGraph`.
 
@@ -132,7 +126,6 @@ def object_metadata(save_path: Any) -> Any:
 
 
 @public("contrib.checkpoint.dot_graph_from_checkpoint")
-@bordered
 def dot_graph_from_checkpoint(save_path: Any) -> str:
     """The graph of objects of a checkpoint in the language of Graphviz."""
     found = object_metadata(save_path)

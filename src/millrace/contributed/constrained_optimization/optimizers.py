@@ -12,7 +12,6 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import control_dependencies
 from millrace.contributed.constrained_optimization.problems import ConstrainedOptimizer, projected_multipliers
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.flow.control_flow import group
 from millrace.lib.math.reductions import reduce_logsumexp, reduce_sum
@@ -79,7 +78,6 @@ class _GameOptimizer(ConstrainedOptimizer):
 
 
 @public("contrib.constrained_optimization.AdditiveExternalRegretOptimizer")
-@bordered
 class AdditiveExternalRegretOptimizer(_GameOptimizer):
     """Lagrange multipliers that grow with the violations.
 
@@ -181,7 +179,6 @@ def _on_simplex(point: np.ndarray) -> np.ndarray:
 
 
 @public("contrib.constrained_optimization.MultiplicativeSwapRegretOptimizer")
-@bordered
 class MultiplicativeSwapRegretOptimizer(_SwapRegretOptimizer):
     """Distributions whose logarithms move by the violations.
 
@@ -230,7 +227,6 @@ class MultiplicativeSwapRegretOptimizer(_SwapRegretOptimizer):
 
 
 @public("contrib.constrained_optimization.find_best_candidate_index")
-@bordered
 def find_best_candidate_index(
     objective_vector: Any, constraints_matrix: Any, rank_objectives: bool = False
 ) -> int:

@@ -9,7 +9,6 @@ import numpy as np
 
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import control_dependencies
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.operation import Operation
 
@@ -52,7 +51,6 @@ class ConstrainedMinimizationProblem(ABC):
 
 
 @public("contrib.constrained_optimization.ConstrainedOptimizer")
-@bordered
 class ConstrainedOptimizer(ABC):
     """Minimizes a `ConstrainedMinimizationProblem`.
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.exchange.importer import import_graph_def
 from millrace.graph.graph import Graph
@@ -21,7 +20,6 @@ def _named(name: str, scope: str) -> str:
 
 
 @public("contrib.copy_graph.copy_variable_to_graph")
-@bordered
 def copy_variable_to_graph(org_instance: Any, to_graph: Any, scope: str = "") -> Any:
     """A variable like another one, in another graph, which begins with the other one's value.
 
@@ -56,7 +54,6 @@ def copy_variable_to_graph(org_instance: Any, to_graph: Any, scope: str = "") ->
 
 
 @public("contrib.copy_graph.copy_op_to_graph")
-@bordered
 def copy_op_to_graph(org_instance: Any, to_graph: Any, variables: Any, scope: str = "") -> Any:
     """A tensor or an operation in another graph, with all that leads to it.
 
@@ -124,7 +121,6 @@ def _holds(graph: Graph, name: str) -> bool:
 
 
 @public("contrib.copy_graph.get_copied_op")
-@bordered
 def get_copied_op(org_instance: Any, graph: Any, scope: str = "") -> Any:
     """The copy of a tensor or an operation.
 

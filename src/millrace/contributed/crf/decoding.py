@@ -9,7 +9,6 @@ import numpy as np
 from millrace.building import convert
 from millrace.contributed.crf.scores import first_and_rest, one_step
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.core import chosen
@@ -29,7 +28,6 @@ from millrace.ops.math.select import maximum
 
 
 @public("contrib.crf.viterbi_decode")
-@bordered
 def viterbi_decode(score: Any, transition_params: Any) -> tuple[list[Any], Any]:
     """The best tagging of one sequence, with NumPy.
 
@@ -56,7 +54,6 @@ def viterbi_decode(score: Any, transition_params: Any) -> tuple[list[Any], Any]:
 
 
 @public("contrib.crf.CrfDecodeForwardRnnCell")
-@bordered
 class CrfDecodeForwardRnnCell(RNNCell):
     """One step of Viterbi's algorithm: the best score of each tag, and where it came from.
 
@@ -87,7 +84,6 @@ class CrfDecodeForwardRnnCell(RNNCell):
 
 
 @public("contrib.crf.CrfDecodeBackwardRnnCell")
-@bordered
 class CrfDecodeBackwardRnnCell(RNNCell):
     """One step of the way back.
 
@@ -118,7 +114,6 @@ class CrfDecodeBackwardRnnCell(RNNCell):
 
 
 @public("contrib.crf.crf_decode")
-@bordered
 def crf_decode(potentials: Any, transition_params: Any, sequence_length: Any) -> tuple[Tensor, Tensor]:
     """The best tagging of each sequence.
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import convert
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.core import chosen
@@ -48,7 +47,6 @@ def _lengths(sequence_lengths: Any) -> Tensor:
 
 
 @public("contrib.crf.crf_sequence_score")
-@bordered
 def crf_sequence_score(
     inputs: Any, tag_indices: Any, sequence_lengths: Any, transition_params: Any
 ) -> Tensor:
@@ -81,7 +79,6 @@ def crf_sequence_score(
 
 
 @public("contrib.crf.crf_multitag_sequence_score")
-@bordered
 def crf_multitag_sequence_score(
     inputs: Any, tag_bitmap: Any, sequence_lengths: Any, transition_params: Any
 ) -> Tensor:
@@ -104,7 +101,6 @@ def crf_multitag_sequence_score(
 
 
 @public("contrib.crf.crf_log_norm")
-@bordered
 def crf_log_norm(inputs: Any, sequence_lengths: Any, transition_params: Any) -> Tensor:
     """The logarithm of the sum of the exponential scores of all taggings of each sequence.
 
@@ -133,7 +129,6 @@ def crf_log_norm(inputs: Any, sequence_lengths: Any, transition_params: Any) -> 
 
 
 @public("contrib.crf.crf_log_likelihood")
-@bordered
 def crf_log_likelihood(
     inputs: Any, tag_indices: Any, sequence_lengths: Any, transition_params: Any = None
 ) -> tuple[Tensor, Any]:
@@ -155,7 +150,6 @@ def crf_log_likelihood(
 
 
 @public("contrib.crf.crf_unary_score")
-@bordered
 def crf_unary_score(tag_indices: Any, sequence_lengths: Any, inputs: Any) -> Tensor:
     """The sum of the scores of each sequence's tags by themselves, `[batch]`; see `crf_sequence_score`."""
     tags, inputs = convert.to_tensor(tag_indices), convert.to_tensor(inputs)
@@ -172,7 +166,6 @@ def crf_unary_score(tag_indices: Any, sequence_lengths: Any, inputs: Any) -> Ten
 
 
 @public("contrib.crf.crf_binary_score")
-@bordered
 def crf_binary_score(tag_indices: Any, sequence_lengths: Any, transition_params: Any) -> Tensor:
     """The sum of the scores of each sequence's transitions, `[batch]`; see `crf_sequence_score`."""
     tags, transitions = convert.to_tensor(tag_indices), convert.to_tensor(transition_params)
@@ -187,7 +180,6 @@ def crf_binary_score(tag_indices: Any, sequence_lengths: Any, transition_params:
 
 
 @public("contrib.crf.CrfForwardRnnCell")
-@bordered
 class CrfForwardRnnCell(RNNCell):
     """One step of the forward algorithm: the summed scores of all ways to each tag.
 

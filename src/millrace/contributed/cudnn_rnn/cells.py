@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.contributed.rnn.block import LSTMBlockCell
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.rnn.cells import GRUCell, depth_of
 from millrace.lib.variables.initializers import Constant, Zeros
@@ -17,7 +16,6 @@ from millrace.ops.nn.bias import bias_add
 
 
 @public("contrib.cudnn_rnn.CudnnCompatibleLSTMCell")
-@bordered
 class CudnnCompatibleLSTMCell(LSTMBlockCell):
     """A memory without peepholes, clipping or bias on its forget gate, as in `CudnnLSTM`.
 
@@ -38,7 +36,6 @@ class CudnnCompatibleLSTMCell(LSTMBlockCell):
 
 
 @public("contrib.cudnn_rnn.CudnnCompatibleGRUCell")
-@bordered
 class CudnnCompatibleGRUCell(GRUCell):
     """A gated recurrent unit whose reset gate stands behind the product with the state, as in `CudnnGRU`.
 

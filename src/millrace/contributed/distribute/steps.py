@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.flow.control_flow import group
 from millrace.lib.variables.sets import global_variables_initializer
@@ -14,7 +13,6 @@ from millrace.session.session import Session
 
 
 @public("contrib.distribute.Step")
-@bordered
 class Step(ABC):
     """What is run again and again.
 
@@ -40,7 +38,6 @@ class Step(ABC):
 
 
 @public("contrib.distribute.StandardInputStep")
-@bordered
 class StandardInputStep(Step):
     """A step that reads a data set.
 
@@ -63,7 +60,6 @@ class StandardInputStep(Step):
 
 
 @public("contrib.distribute.StandardSingleLossStep")
-@bordered
 class StandardSingleLossStep(StandardInputStep):
     """A step that minimizes one loss.
 
@@ -102,7 +98,6 @@ class StandardSingleLossStep(StandardInputStep):
 
 
 @public("contrib.distribute.Monitor")
-@bordered
 class Monitor:
     """Runs steps in a session.
 

@@ -11,7 +11,6 @@ from millrace.building import operators  # noqa: F401 - gives tensors their arit
 from millrace.building.convert import convert_to_tensor
 from millrace.cluster import strategy
 from millrace.cluster.strategy import ReduceOp, ReplicaContext, Strategy, StrategyExtended
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import log as logging
 from millrace.ops.math.arithmetic import add_n
@@ -34,7 +33,6 @@ get_loss_reduction = public("contrib.distribute.get_loss_reduction")(strategy.ge
 
 
 @public("contrib.distribute.MirroredStrategy")
-@bordered
 class MirroredStrategy(strategy.MirroredStrategy):
     """One replica on one device; where more are asked for, a line of the log says so.
 
@@ -86,7 +84,6 @@ class _OfOneReplica(Strategy):
 
 
 @public("contrib.distribute.CollectiveAllReduceStrategy")
-@bordered
 class CollectiveAllReduceStrategy(_OfOneReplica):
     """One replica in one process, whose gradients are the sum already.
 
@@ -100,7 +97,6 @@ class CollectiveAllReduceStrategy(_OfOneReplica):
 
 
 @public("contrib.distribute.ParameterServerStrategy")
-@bordered
 class ParameterServerStrategy(_OfOneReplica):
     """One replica in one process, which holds its variables itself.
 
@@ -113,7 +109,6 @@ class ParameterServerStrategy(_OfOneReplica):
 
 
 @public("contrib.distribute.TPUStrategy")
-@bordered
 class TPUStrategy(_OfOneReplica):
     """One replica on the device that there is instead of a TPU.
 
@@ -134,7 +129,6 @@ class TPUStrategy(_OfOneReplica):
 
 
 @public("contrib.tpu.TPUDistributionStrategy")
-@bordered
 class TPUDistributionStrategy(_OfOneReplica):
     """One replica on the device that there is instead of a TPU, for `keras_to_tpu_model`.
 
@@ -148,20 +142,17 @@ class TPUDistributionStrategy(_OfOneReplica):
 
 
 @public("contrib.distribute.initialize_tpu_system", "tpu.experimental.initialize_tpu_system")
-@bordered
 def initialize_tpu_system(cluster_resolver: Any = None) -> None:
     """Prepares TPUs; the devices of this process need nothing."""
 
 
 @public("contrib.distribute.get_cross_replica_context")
-@bordered
 def get_cross_replica_context() -> Any:
     """The strategy, where code runs for all replicas at once; None inside of one."""
     return strategy.get_strategy() if strategy.in_cross_replica_context() else None
 
 
 @public("contrib.distribute.require_replica_context")
-@bordered
 def require_replica_context(replica_ctx: Any) -> None:
     """Checks that code runs inside of a replica.
 
@@ -176,7 +167,6 @@ def require_replica_context(replica_ctx: Any) -> None:
 
 
 @public("contrib.distribute.UpdateContext")
-@bordered
 class UpdateContext:
     """Says on which device a variable is being updated.
 
@@ -226,7 +216,6 @@ class CrossDeviceOps(ABC):
 
 
 @public("contrib.distribute.AllReduceCrossDeviceOps")
-@bordered
 class AllReduceCrossDeviceOps(CrossDeviceOps):
     """Adds up the values of replicas.
 
@@ -261,7 +250,6 @@ class AllReduceSpec(NamedTuple):
 
 
 @public("contrib.distribute.MultiWorkerAllReduce")
-@bordered
 class MultiWorkerAllReduce(AllReduceCrossDeviceOps):
     """Adds up the values of the replicas of several workers.
 
@@ -303,7 +291,6 @@ class DistributeConfig(NamedTuple):
 
 
 @public("contrib.distribute.run_standard_tensorflow_server")
-@bordered
 def run_standard_tensorflow_server(session_config: Any = None) -> Any:
     """Starts the server of this task, as the environment variable TF_CONFIG describes it.
 

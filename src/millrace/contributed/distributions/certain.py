@@ -8,7 +8,6 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.scalars import Numbers
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.base import (
@@ -61,7 +60,6 @@ class Certain(Numbers):
 
 
 @public("contrib.distributions.Deterministic")
-@bordered
 class Deterministic(Certain):
     """Always the same number.
 
@@ -96,7 +94,6 @@ class Deterministic(Certain):
 
 
 @public("contrib.distributions.VectorDeterministic")
-@bordered
 class VectorDeterministic(Certain):
     """Always the same vector.
 

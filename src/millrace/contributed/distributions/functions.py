@@ -10,7 +10,6 @@ import numpy as np
 
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.real import Normal
@@ -26,7 +25,6 @@ from millrace.ops.math.top_k import top_k
 
 
 @public("contrib.distributions.fill_triangular")
-@bordered
 def fill_triangular(x: Any, upper: bool = False, name: str | None = None) -> Tensor:
     """Triangular matrices of vectors, filled in a spiral.
 
@@ -60,7 +58,6 @@ def fill_triangular(x: Any, upper: bool = False, name: str | None = None) -> Ten
 
 
 @public("contrib.distributions.fill_triangular_inverse")
-@bordered
 def fill_triangular_inverse(x: Any, upper: bool = False, name: str | None = None) -> Tensor:
     """The vectors of which `fill_triangular` makes these matrices, `[..., n, n]`."""
     with name_scope(name, "fill_triangular_inverse", [x]):
@@ -81,7 +78,6 @@ def fill_triangular_inverse(x: Any, upper: bool = False, name: str | None = None
 
 
 @public("contrib.distributions.tridiag")
-@bordered
 def tridiag(below: Any = None, diag: Any = None, above: Any = None, name: str | None = None) -> Tensor:
     """Matrices with given diagonals.
 
@@ -124,7 +120,6 @@ def tridiag(below: Any = None, diag: Any = None, above: Any = None, name: str | 
 
 
 @public("contrib.distributions.percentile")
-@bordered
 def percentile(
     x: Any,
     q: Any,
@@ -180,7 +175,6 @@ def percentile(
 
 
 @public("contrib.distributions.reduce_weighted_logsumexp")
-@bordered
 def reduce_weighted_logsumexp(
     logx: Any,
     w: Any = None,
@@ -219,7 +213,6 @@ def reduce_weighted_logsumexp(
 
 
 @public("contrib.distributions.matrix_diag_transform")
-@bordered
 def matrix_diag_transform(matrix: Any, transform: Any = None, name: str | None = None) -> Tensor:
     """Matrices `[..., n, n]` whose diagonal a function has changed; None changes nothing."""
     with name_scope(name, "matrix_diag_transform", [matrix]):
@@ -230,7 +223,6 @@ def matrix_diag_transform(matrix: Any, transform: Any = None, name: str | None =
 
 
 @public("contrib.distributions.auto_correlation")
-@bordered
 def auto_correlation(
     x: Any,
     axis: int = -1,
@@ -278,7 +270,6 @@ def auto_correlation(
 
 
 @public("contrib.distributions.SeedStream")
-@bordered
 class SeedStream:
     """Seeds that differ from one call to the next.
 
@@ -323,7 +314,6 @@ def _posterior(prior: Any, scale: Any, s: Any, n: Any) -> tuple[Tensor, Tensor, 
 
 
 @public("contrib.distributions.normal_conjugates_known_scale_posterior")
-@bordered
 def normal_conjugates_known_scale_posterior(prior: Any, scale: Any, s: Any, n: Any) -> Normal:
     """What is known of the mean of a normal distribution after observations.
 
@@ -341,7 +331,6 @@ def normal_conjugates_known_scale_posterior(prior: Any, scale: Any, s: Any, n: A
 
 
 @public("contrib.distributions.normal_conjugates_known_scale_predictive")
-@bordered
 def normal_conjugates_known_scale_predictive(prior: Any, scale: Any, s: Any, n: Any) -> Normal:
     """What the next observation will be; see `normal_conjugates_known_scale_posterior`."""
     loc, variance, noise = _posterior(prior, scale, s, n)

@@ -11,7 +11,6 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors import elementwise
 from millrace.contributed.distributions.transformed import TransformedDistribution
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.real import Uniform
@@ -21,7 +20,6 @@ from millrace.ops.math.select import where
 
 
 @public("contrib.distributions.Kumaraswamy")
-@bordered
 class Kumaraswamy(TransformedDistribution):
     """The density a b x^(a - 1) (1 - x^a)^(b - 1).
 

@@ -13,7 +13,6 @@ from millrace.contributed.distributions.bijectors.elementwise import Exp, Sigmoi
 from millrace.contributed.distributions.scalars import Logistic
 from millrace.contributed.distributions.transformed import TransformedDistribution
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.base import (
@@ -75,7 +74,6 @@ class _Choices(Distribution):
 
 
 @public("contrib.distributions.OneHotCategorical")
-@bordered
 class OneHotCategorical(_Choices):
     """A choice of one class, as a vector with a 1 in its place.
 
@@ -134,7 +132,6 @@ def _kl_one_hot(a: OneHotCategorical, b: OneHotCategorical, name: str | None = N
 
 
 @public("contrib.distributions.ExpRelaxedOneHotCategorical")
-@bordered
 class ExpRelaxedOneHotCategorical(_Choices):
     """The logarithm of a relaxed one-hot choice.
 
@@ -183,7 +180,6 @@ class ExpRelaxedOneHotCategorical(_Choices):
 
 
 @public("contrib.distributions.RelaxedOneHotCategorical")
-@bordered
 class RelaxedOneHotCategorical(TransformedDistribution):
     """A one-hot choice made continuous (the concrete distribution); arguments as for its logarithm."""
 
@@ -224,7 +220,6 @@ class RelaxedOneHotCategorical(TransformedDistribution):
 
 
 @public("contrib.distributions.RelaxedBernoulli")
-@bordered
 class RelaxedBernoulli(TransformedDistribution):
     """A 0 or 1 made continuous.
 
@@ -271,7 +266,6 @@ class RelaxedBernoulli(TransformedDistribution):
 
 
 @public("contrib.distributions.MixtureSameFamily")
-@bordered
 class MixtureSameFamily(Distribution):
     """A choice among the last batch axis of one distribution.
 
@@ -384,7 +378,6 @@ class MixtureSameFamily(Distribution):
 
 
 @public("contrib.distributions.QuantizedDistribution")
-@bordered
 class QuantizedDistribution(Distribution):
     """Numbers rounded up to whole ones, and kept within bounds.
 

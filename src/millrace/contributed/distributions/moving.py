@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_logsumexp
@@ -17,7 +16,6 @@ from millrace.ops.array.concat import stack
 
 
 @public("contrib.distributions.assign_moving_mean_variance")
-@bordered
 def assign_moving_mean_variance(
     mean_var: Any, variance_var: Any, value: Any, decay: Any, name: str | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -50,7 +48,6 @@ def assign_moving_mean_variance(
 
 
 @public("contrib.distributions.assign_log_moving_mean_exp")
-@bordered
 def assign_log_moving_mean_exp(
     log_mean_exp_var: Any, log_value: Any, decay: Any, name: str | None = None
 ) -> Tensor:
@@ -71,7 +68,6 @@ def assign_log_moving_mean_exp(
 
 
 @public("contrib.distributions.moving_mean_variance")
-@bordered
 def moving_mean_variance(
     value: Any, decay: Any, collections: Any = None, name: str | None = None
 ) -> tuple[Tensor, Tensor]:

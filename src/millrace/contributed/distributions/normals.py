@@ -9,7 +9,6 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors.vectors import AffineLinearOperator, make_scale
 from millrace.contributed.distributions.transformed import TransformedDistribution
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.divergence import RegisterKL
@@ -103,7 +102,6 @@ class _NormalVector(_Linear):
 
 
 @public("contrib.distributions.MultivariateNormalDiag")
-@bordered
 class MultivariateNormalDiag(_NormalVector):
     """Normal vectors of independent numbers.
 
@@ -131,7 +129,6 @@ class MultivariateNormalDiag(_NormalVector):
 
 
 @public("contrib.distributions.MultivariateNormalDiagWithSoftplusScale")
-@bordered
 class MultivariateNormalDiagWithSoftplusScale(_NormalVector):
     """`MultivariateNormalDiag` with softplus(scale_diag)."""
 
@@ -148,7 +145,6 @@ class MultivariateNormalDiagWithSoftplusScale(_NormalVector):
 
 
 @public("contrib.distributions.MultivariateNormalTriL")
-@bordered
 class MultivariateNormalTriL(_NormalVector):
     """Normal vectors by a lower triangular scale.
 
@@ -174,7 +170,6 @@ class MultivariateNormalTriL(_NormalVector):
 
 
 @public("contrib.distributions.MultivariateNormalFullCovariance")
-@bordered
 class MultivariateNormalFullCovariance(_NormalVector):
     """Normal vectors by their covariances.
 
@@ -200,7 +195,6 @@ class MultivariateNormalFullCovariance(_NormalVector):
 
 
 @public("contrib.distributions.MultivariateNormalDiagPlusLowRank")
-@bordered
 class MultivariateNormalDiagPlusLowRank(_NormalVector):
     """Normal vectors whose scale is a diagonal and a product of thin matrices.
 
@@ -240,7 +234,6 @@ def _kl_normal_vectors(a: Any, b: Any, name: str | None = None) -> Tensor:
 
 
 @public("contrib.distributions.VectorLaplaceDiag")
-@bordered
 class VectorLaplaceDiag(_Linear):
     """Vectors of independent Laplace numbers; arguments as for `MultivariateNormalDiag`."""
 
@@ -264,7 +257,6 @@ class VectorLaplaceDiag(_Linear):
 
 
 @public("contrib.distributions.VectorExponentialDiag")
-@bordered
 class VectorExponentialDiag(_Linear):
     """Vectors of independent exponential numbers; arguments as for `MultivariateNormalDiag`."""
 

@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.scalars import InverseGamma
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.distributions.positive import Beta, Exponential, Gamma
 from millrace.lib.distributions.real import Laplace, Normal, StudentT
@@ -16,7 +15,6 @@ from millrace.ops.nn.activation import softplus
 
 
 @public("contrib.distributions.NormalWithSoftplusScale")
-@bordered
 class NormalWithSoftplusScale(Normal):
     """`Normal` with softplus(scale)."""
 
@@ -35,7 +33,6 @@ class NormalWithSoftplusScale(Normal):
 
 
 @public("contrib.distributions.LaplaceWithSoftplusScale")
-@bordered
 class LaplaceWithSoftplusScale(Laplace):
     """`Laplace` with softplus(scale)."""
 
@@ -54,7 +51,6 @@ class LaplaceWithSoftplusScale(Laplace):
 
 
 @public("contrib.distributions.StudentTWithAbsDfSoftplusScale")
-@bordered
 class StudentTWithAbsDfSoftplusScale(StudentT):
     """`StudentT` with floor(|df|) and softplus(scale)."""
 
@@ -73,7 +69,6 @@ class StudentTWithAbsDfSoftplusScale(StudentT):
 
 
 @public("contrib.distributions.GammaWithSoftplusConcentrationRate")
-@bordered
 class GammaWithSoftplusConcentrationRate(Gamma):
     """`Gamma` with softplus(concentration) and softplus(rate)."""
 
@@ -94,7 +89,6 @@ class GammaWithSoftplusConcentrationRate(Gamma):
 
 
 @public("contrib.distributions.BetaWithSoftplusConcentration")
-@bordered
 class BetaWithSoftplusConcentration(Beta):
     """`Beta` with softplus of both concentrations."""
 
@@ -113,7 +107,6 @@ class BetaWithSoftplusConcentration(Beta):
 
 
 @public("contrib.distributions.ExponentialWithSoftplusRate")
-@bordered
 class ExponentialWithSoftplusRate(Exponential):
     """`Exponential` with softplus(rate)."""
 
@@ -129,7 +122,6 @@ class ExponentialWithSoftplusRate(Exponential):
 
 
 @public("contrib.distributions.InverseGammaWithSoftplusConcentrationRate")
-@bordered
 class InverseGammaWithSoftplusConcentrationRate(InverseGamma):
     """`InverseGamma` with softplus(concentration) and softplus(rate)."""
 

@@ -12,7 +12,6 @@ from millrace.building.scopes import name_scope
 from millrace.building.static import constant_value_as_shape
 from millrace.contributed.distributions.bijectors.elementwise import Identity
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.dtypes import int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -25,11 +24,7 @@ from millrace.ops.array.reshape import reshape, transpose
 from millrace.ops.array.shape import shape as shape_of
 
 
-@public(
-    "contrib.distributions.TransformedDistribution",
-    "contrib.distributions.ConditionalTransformedDistribution",
-)
-@bordered
+@public("contrib.distributions.TransformedDistribution")
 class TransformedDistribution(Distribution):
     """The distribution of `bijector.forward(x)`, where x is of `distribution`.
 
@@ -102,52 +97,61 @@ class TransformedDistribution(Distribution):
     def _batch_shape_tensor(self) -> Tensor:
         return self._distribution.batch_shape_tensor() if self._own_batch is None else self._own_batch
 
-    def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
+    def _sample_n(
+        self, n: Any, seed: int | None = None, bijector_kwargs: Any = None, distribution_kwargs: Any = None
+    ) -> Tensor:
         parts = [convert_to_tensor([n], int32)]
         rotated = self._own_batch is None and self._own_event is not None
         parts += [x for x in (self._own_batch, self._own_event) if x is not None]
         shape = concat(parts, 0) if len(parts) > 1 else parts[0]
-        x = self._distribution.sample(shape, seed=seed)
+        x = self._distribution.sample(shape, seed=seed, **(distribution_kwargs or {}))
         if rotated and self._distribution.batch_shape.ndims:
             event, batch = _length(self._own_event), self._distribution.batch_shape.ndims
             x = transpose(x, [0, *range(1 + event, 1 + event + batch), *range(1, 1 + event)])
-        return self._bijector.forward(x)
+        return self._bijector.forward(x, **(bijector_kwargs or {}))
 
     def _over_event(self, x: Tensor, reduce: Any = reduce_sum) -> Tensor:
         """`x` without the axes that `event_shape` added."""
         rank = 0 if self._own_event is None else _length(self._own_event)
         return reduce(x, axis=list(range(-rank, 0))) if rank else x
 
-    def _log_prob(self, y: Tensor) -> Tensor:
-        x = self._bijector.inverse(y)
+    def _log_prob(self, y: Tensor, bijector_kwargs: Any = None, distribution_kwargs: Any = None) -> Tensor:
+        of_x, of_y = distribution_kwargs or {}, bijector_kwargs or {}
+        x = self._bijector.inverse(y, **of_y)
         ndims = self._event_ndims() + self._bijector.inverse_min_event_ndims
         jacobian = self._bijector.inverse_log_det_jacobian(
-            y, event_ndims=ndims - self._bijector.forward_min_event_ndims
+            y, event_ndims=ndims - self._bijector.forward_min_event_ndims, **of_y
         )
-        return self._over_event(self._distribution.log_prob(x)) + jacobian
+        return self._over_event(self._distribution.log_prob(x, **of_x)) + jacobian
 
-    def _prob(self, y: Tensor) -> Tensor:
-        return raw.Exp(self._log_prob(y))
+    def _prob(self, y: Tensor, bijector_kwargs: Any = None, distribution_kwargs: Any = None) -> Tensor:
+        return raw.Exp(self._log_prob(y, bijector_kwargs, distribution_kwargs))
 
     def _plain(self, what: str) -> None:
         if self._own_event is not None:
             raise NotImplementedError(f"{what} is not implemented when overriding event_shape")
 
-    def _log_cdf(self, y: Tensor) -> Tensor:
-        self._plain("log_cdf")
-        return self._distribution.log_cdf(self._bijector.inverse(y))
+    def _of_inverse(self, what: str, y: Tensor, bijector_kwargs: Any, distribution_kwargs: Any) -> Tensor:
+        """The function `what` of `distribution`, at the x of `y`."""
+        self._plain(what)
+        x = self._bijector.inverse(y, **(bijector_kwargs or {}))
+        return getattr(self._distribution, what)(x, **(distribution_kwargs or {}))
 
-    def _cdf(self, y: Tensor) -> Tensor:
-        self._plain("cdf")
-        return self._distribution.cdf(self._bijector.inverse(y))
+    def _log_cdf(self, y: Tensor, bijector_kwargs: Any = None, distribution_kwargs: Any = None) -> Tensor:
+        return self._of_inverse("log_cdf", y, bijector_kwargs, distribution_kwargs)
 
-    def _log_survival_function(self, y: Tensor) -> Tensor:
-        self._plain("log_survival_function")
-        return self._distribution.log_survival_function(self._bijector.inverse(y))
+    def _cdf(self, y: Tensor, bijector_kwargs: Any = None, distribution_kwargs: Any = None) -> Tensor:
+        return self._of_inverse("cdf", y, bijector_kwargs, distribution_kwargs)
 
-    def _survival_function(self, y: Tensor) -> Tensor:
-        self._plain("survival_function")
-        return self._distribution.survival_function(self._bijector.inverse(y))
+    def _log_survival_function(
+        self, y: Tensor, bijector_kwargs: Any = None, distribution_kwargs: Any = None
+    ) -> Tensor:
+        return self._of_inverse("log_survival_function", y, bijector_kwargs, distribution_kwargs)
+
+    def _survival_function(
+        self, y: Tensor, bijector_kwargs: Any = None, distribution_kwargs: Any = None
+    ) -> Tensor:
+        return self._of_inverse("survival_function", y, bijector_kwargs, distribution_kwargs)
 
     def _quantile(self, value: Tensor) -> Tensor:
         self._plain("quantile")
@@ -198,7 +202,6 @@ def _static(shape: Tensor) -> shapes.TensorShape:
 
 
 @public("contrib.distributions.Independent")
-@bordered
 class Independent(Distribution):
     """A distribution some of whose batch axes are taken as axes of its events.
 
@@ -303,7 +306,6 @@ def _kl_independent(a: Independent, b: Independent, name: str | None = None) -> 
 
 
 @public("contrib.distributions.BatchReshape")
-@bordered
 class BatchReshape(Distribution):
     """A distribution with another batch shape of as many elements.
 

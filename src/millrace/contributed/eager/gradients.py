@@ -9,7 +9,6 @@ from typing import Any
 from millrace.autodiff.gradients import gradients
 from millrace.building import convert
 from millrace.core import nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 
@@ -34,7 +33,6 @@ def _variables_of(result: Any) -> list[Any]:
 
 
 @public("contrib.eager.implicit_value_and_gradients")
-@bordered
 def implicit_value_and_gradients(f: Callable[..., Any]) -> Callable[..., Any]:
     """Makes a function that gives what `f` gives, and its gradients by the variables that it uses.
 
@@ -64,7 +62,6 @@ def implicit_value_and_gradients(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @public("contrib.eager.implicit_gradients")
-@bordered
 def implicit_gradients(f: Callable[..., Any]) -> Callable[..., Any]:
     """As `implicit_value_and_gradients`; the function gives the list of pairs alone."""
     both = implicit_value_and_gradients(f)
@@ -83,7 +80,6 @@ def _positions(f: Callable[..., Any], params: Any) -> list[int]:
 
 
 @public("contrib.eager.value_and_gradients_function")
-@bordered
 def value_and_gradients_function(f: Callable[..., Any], params: Any = None) -> Callable[..., Any]:
     """Makes a function that gives what `f` gives, and its gradients by its arguments.
 
@@ -117,7 +113,6 @@ def value_and_gradients_function(f: Callable[..., Any], params: Any = None) -> C
 
 
 @public("contrib.eager.gradients_function")
-@bordered
 def gradients_function(f: Callable[..., Any], params: Any = None) -> Callable[..., Any]:
     """As `value_and_gradients_function`; the function gives the gradients alone."""
     both = value_and_gradients_function(f, params)

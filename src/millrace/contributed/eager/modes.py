@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import app
 from millrace.lib.variables.template import make_template as _make_template
@@ -29,7 +28,6 @@ class _Settings:
 
 
 @public("contrib.eager.execution_mode")
-@bordered
 @contextlib.contextmanager
 def execution_mode(mode: int | None) -> Iterator[None]:
     """A `with` in which eager operations would run as `mode` says: SYNC or ASYNC."""
@@ -38,7 +36,6 @@ def execution_mode(mode: int | None) -> Iterator[None]:
 
 
 @public("contrib.eager.set_execution_mode")
-@bordered
 def set_execution_mode(mode: int | None) -> None:
     """Checks the mode; a session decides how operations run.
 
@@ -50,13 +47,11 @@ def set_execution_mode(mode: int | None) -> None:
 
 
 @public("contrib.eager.async_wait")
-@bordered
 def async_wait() -> None:
     """Nothing: no eager operation is under way."""
 
 
 @public("contrib.eager.async_clear_error")
-@bordered
 def async_clear_error() -> None:
     """Nothing: no eager operation has failed."""
 
@@ -69,14 +64,12 @@ class ExecutionCallback:
 
 
 @public("contrib.eager.add_execution_callback")
-@bordered
 def add_execution_callback(callback: Callable[..., Any]) -> None:
     """Notes a function that is called after every eager operation, of which there are none."""
     _Settings.callbacks.append(callback)
 
 
 @public("contrib.eager.clear_execution_callbacks")
-@bordered
 def clear_execution_callbacks() -> None:
     """Forgets the functions."""
     _Settings.callbacks.clear()
@@ -98,7 +91,6 @@ class InfOrNanError(Exception):
 
 
 @public("contrib.eager.inf_callback")
-@bordered
 def inf_callback(
     op_type: str, inputs: Any, attrs: Any, outputs: Any, op_name: str, action: str = ExecutionCallback.RAISE
 ) -> None:
@@ -108,7 +100,6 @@ def inf_callback(
 
 
 @public("contrib.eager.nan_callback")
-@bordered
 def nan_callback(
     op_type: str, inputs: Any, attrs: Any, outputs: Any, op_name: str, action: str = ExecutionCallback.RAISE
 ) -> None:
@@ -118,7 +109,6 @@ def nan_callback(
 
 
 @public("contrib.eager.inf_nan_callback")
-@bordered
 def inf_nan_callback(
     op_type: str,
     inputs: Any,
@@ -137,7 +127,6 @@ def inf_nan_callback(
 
 
 @public("contrib.eager.seterr")
-@bordered
 def seterr(inf_or_nan: str | None = None) -> dict[str, Any]:
     """Says what to do about eager results that are infinite or not numbers.
 
@@ -159,7 +148,6 @@ def seterr(inf_or_nan: str | None = None) -> dict[str, Any]:
 
 
 @public("contrib.eager.errstate")
-@bordered
 @contextlib.contextmanager
 def errstate(inf_or_nan: str | None = None) -> Iterator[None]:
     """A `with` around `seterr`."""
@@ -171,14 +159,12 @@ def errstate(inf_or_nan: str | None = None) -> Iterator[None]:
 
 
 @public("contrib.eager.run")
-@bordered
 def run(main: Any = None, argv: Any = None) -> None:
     """`tf.app.run`; graphs are built as ever."""
     app.run(main, argv)
 
 
 @public("contrib.eager.make_template")
-@bordered
 def make_template(
     name_: str,
     func_: Callable[..., Any],
@@ -194,7 +180,6 @@ def make_template(
 
 
 @public("contrib.eager.run_test_in_graph_and_eager_modes")
-@bordered
 def run_test_in_graph_and_eager_modes(
     func: Any = None,
     config: Any = None,
@@ -222,7 +207,6 @@ def run_test_in_graph_and_eager_modes(
 
 
 @public("contrib.eager.run_all_tests_in_graph_and_eager_modes")
-@bordered
 def run_all_tests_in_graph_and_eager_modes(cls: Any) -> Any:
     """Decorates every test method of a class; see `run_test_in_graph_and_eager_modes`."""
     for name, method in list(vars(cls).items()):
@@ -232,7 +216,6 @@ def run_all_tests_in_graph_and_eager_modes(cls: Any) -> Any:
 
 
 @public("contrib.eager.set_server_def")
-@bordered
 def set_server_def(server_def: Any) -> None:
     """Refused: eager operations do not run on other machines; `tf.Session(target)` does.
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_session
 from millrace.lib.layers.base import Layer
@@ -56,7 +55,6 @@ class Variable:
 
 
 @public("contrib.eager.Iterator")
-@bordered
 class DatasetIterator:
     """Python's iteration over a data set, which needs values while the program runs: refused in a graph.
 
@@ -75,7 +73,6 @@ class DatasetIterator:
 
 
 @public("contrib.eager.Saver")
-@bordered
 class Saver:
     """Saves and restores variables in the default session.
 
@@ -103,14 +100,12 @@ def _session() -> Any:
 
 
 @public("contrib.eager.get_optimizer_variables")
-@bordered
 def get_optimizer_variables(optimizer: Any) -> list[Any]:
     """The variables that an optimizer has made."""
     return optimizer.variables()
 
 
 @public("contrib.eager.restore_variables_on_create")
-@bordered
 @contextlib.contextmanager
 def restore_variables_on_create(
     save_path: str | None, map_func: Callable[[str], str] | None = None
@@ -144,7 +139,6 @@ def restore_variables_on_create(
 
 
 @public("contrib.eager.Network")
-@bordered
 class Network(Layer):
     """A layer made of layers that it tracks.
 
@@ -220,7 +214,6 @@ class Network(Layer):
 
 
 @public("contrib.eager.Sequential")
-@bordered
 class Sequential(Network):
     """Layers and functions, one after the other.
 
@@ -249,7 +242,6 @@ class Sequential(Network):
 
 
 @public("contrib.eager.save_network_checkpoint")
-@bordered
 def save_network_checkpoint(
     network: Network, save_path: str, global_step: Any = None, map_func: Callable[[str], str] | None = None
 ) -> str | None:
@@ -265,7 +257,6 @@ def save_network_checkpoint(
 
 
 @public("contrib.eager.restore_network_checkpoint")
-@bordered
 def restore_network_checkpoint(
     network: Network, save_path: str, map_func: Callable[[str], str] | None = None
 ) -> None:

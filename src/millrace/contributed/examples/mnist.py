@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.errors import NotFoundError
 from millrace.core.public import public
 from millrace.opkit.random.seeds import get_seed
@@ -32,7 +31,6 @@ _FILES = (
 
 
 @public("contrib.learn.python.learn.datasets.mnist.DataSet", "contrib.learn.datasets.mnist.DataSet")
-@bordered
 class DataSet:
     """Images with labels, handed out in batches.
 
@@ -155,14 +153,12 @@ def _unpacked(f: Any, magic: int) -> np.ndarray:
 
 
 @public("contrib.learn.datasets.mnist.dense_to_one_hot")
-@bordered
 def dense_to_one_hot(labels_dense: Any, num_classes: int) -> np.ndarray:
     """Labels `[n]` as vectors `[n, num_classes]` with a one."""
     return np.eye(num_classes)[np.asarray(labels_dense).ravel()]
 
 
 @public("contrib.learn.datasets.mnist.extract_images")
-@bordered
 def extract_images(f: Any) -> np.ndarray:
     """The images `[n, rows, columns, 1]` of a compressed idx file.
 
@@ -176,7 +172,6 @@ def extract_images(f: Any) -> np.ndarray:
 
 
 @public("contrib.learn.datasets.mnist.extract_labels")
-@bordered
 def extract_labels(f: Any, one_hot: bool = False, num_classes: int = 10) -> np.ndarray:
     """The labels `[n]` of a compressed idx file, or vectors `[n, num_classes]`.
 
@@ -202,7 +197,6 @@ def _labels_of(path: str, one_hot: bool) -> np.ndarray:
     "contrib.learn.datasets.mnist.read_data_sets",
     "contrib.learn.python.learn.datasets.mnist.read_data_sets",
 )
-@bordered
 def read_data_sets(
     train_dir: str,
     fake_data: bool = False,
@@ -250,7 +244,6 @@ def read_data_sets(
 
 
 @public("contrib.learn.datasets.mnist.load_mnist")
-@bordered
 def load_mnist(train_dir: str = "MNIST-data") -> Datasets:
     """MNIST's three sets from the four compressed idx files in a folder; see `read_data_sets`."""
     return read_data_sets(train_dir)

@@ -7,7 +7,6 @@ from typing import Any
 
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import control_dependencies
-from millrace.core.border import bordered
 from millrace.core.dtypes import int32, int64
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -45,7 +44,6 @@ public(
 
 
 @public("contrib.factorization.python.ops.clustering_ops.nearest_neighbors")
-@bordered
 def nearest_neighbors(points: Any, centers: Any, k: Any, name: str | None = None) -> Any:
     """The k centres nearest to each point.
 
@@ -62,7 +60,6 @@ def nearest_neighbors(points: Any, centers: Any, k: Any, name: str | None = None
 
 
 @public("contrib.factorization.KMeans", "contrib.factorization.python.ops.clustering_ops.KMeans")
-@bordered
 class KMeans:
     """The graph of k-means, by whole passes or by mini-batches.
 

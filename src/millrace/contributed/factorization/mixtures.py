@@ -7,7 +7,6 @@ from typing import Any
 
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import control_dependencies
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32, int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -44,7 +43,6 @@ def _covariance(x: Tensor, diagonal: bool) -> Tensor:
 
 
 @public("contrib.factorization.GmmAlgorithm")
-@bordered
 class GmmAlgorithm:
     """The graph of a mixture of Gaussians.
 
@@ -228,7 +226,6 @@ def _done(op: Any) -> Tensor:
 
 
 @public("contrib.factorization.gmm")
-@bordered
 def gmm(
     inp: Any,
     initial_clusters: Any,

@@ -11,7 +11,6 @@ from millrace.building import convert, operators, raw  # noqa: F401 - operators 
 from millrace.building.scopes import colocate_with, name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.contributed.factorization.wals_terms import Entries, loss_terms, solved
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32, int32, int64
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
@@ -58,7 +57,6 @@ class _Side:
 
 
 @public("contrib.factorization.WALSModel")
-@bordered
 class WALSModel:
     """Factors of a matrix of which entries are known, by least squares in turn for rows and columns.
 

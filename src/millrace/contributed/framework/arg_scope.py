@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -27,28 +26,24 @@ _scopes = _Scopes()
 
 
 @public("contrib.framework.current_arg_scope", "contrib.slim.current_arg_scope")
-@bordered
 def current_arg_scope() -> Defaults:
     """The default arguments in force: for each function's key, values by argument name."""
     return _scopes.stack[-1]
 
 
 @public("contrib.framework.has_arg_scope", "contrib.slim.has_arg_scope")
-@bordered
 def has_arg_scope(func: Any) -> bool:
     """Whether `func` was decorated with `add_arg_scope`."""
     return hasattr(func, "_key_op")
 
 
 @public("contrib.slim.arg_scope_func_key")
-@bordered
 def arg_scope_func_key(op: Any) -> str:
     """The key under which arg scopes keep the defaults of `op`."""
     return getattr(op, "_key_op", str(op))
 
 
 @public("contrib.framework.arg_scoped_arguments", "contrib.slim.arg_scoped_arguments")
-@bordered
 def arg_scoped_arguments(func: Any) -> tuple[str, ...]:
     """The names of the arguments of `func` that an arg scope can set.
 
@@ -69,7 +64,6 @@ def _check_decorated(op: Any) -> None:
     "contrib.framework.python.ops.add_arg_scope",
     "contrib.slim.add_arg_scope",
 )
-@bordered
 def add_arg_scope(func: _Function) -> _Function:
     """Lets `arg_scope` set defaults for the arguments of `func`."""
     key = f"{func.__module__}.{func.__qualname__}"
@@ -88,7 +82,6 @@ def add_arg_scope(func: _Function) -> _Function:
 
 
 @public("contrib.framework.arg_scope", "contrib.framework.python.ops.arg_scope", "contrib.slim.arg_scope")
-@bordered
 @contextlib.contextmanager
 def arg_scope(list_ops_or_scope: Any, **kwargs: Any) -> Iterator[Defaults]:
     """Sets default arguments for functions called inside; inner scopes come before outer ones.

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millrace.contributed.framework.variables import get_variable_full_name
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.operation import Operation
 from millrace.lib.flow.control_flow import group
@@ -19,28 +18,24 @@ _logger = get_logger()
 
 
 @public("contrib.framework.load_checkpoint")
-@bordered
 def load_checkpoint(filepattern: Any) -> reader.CheckpointReader:
     """Opens a checkpoint, or the newest one in a folder; errors as for `tf.train.load_checkpoint`."""
     return reader.load_checkpoint(filepattern)
 
 
 @public("contrib.framework.load_variable")
-@bordered
 def load_variable(checkpoint_dir: Any, name: str) -> Any:
     """The value of one tensor in a checkpoint; errors as for `tf.train.load_variable`."""
     return reader.load_variable(checkpoint_dir, name)
 
 
 @public("contrib.framework.list_variables")
-@bordered
 def list_variables(checkpoint_dir: Any) -> list[tuple[str, list[int]]]:
     """Name and shape of each tensor in a checkpoint, sorted by name."""
     return reader.list_variables(checkpoint_dir)
 
 
 @public("contrib.framework.init_from_checkpoint")
-@bordered
 def init_from_checkpoint(checkpoint_dir: Any, assignment_map: Any) -> None:
     """Makes variables take their initial values from a checkpoint; as `tf.train.init_from_checkpoint`."""
     initialize.init_from_checkpoint(checkpoint_dir, assignment_map)
@@ -59,7 +54,6 @@ def _by_name(var_list: Any) -> dict[str, list[Any]]:
 
 
 @public("contrib.framework.assign_from_checkpoint", "contrib.slim.assign_from_checkpoint")
-@bordered
 def assign_from_checkpoint(
     model_path: Any, var_list: Any, ignore_missing_vars: bool = False
 ) -> tuple[Operation, dict[Any, Any]]:
@@ -103,7 +97,6 @@ def assign_from_checkpoint(
 
 
 @public("contrib.framework.assign_from_checkpoint_fn", "contrib.slim.assign_from_checkpoint_fn")
-@bordered
 def assign_from_checkpoint_fn(
     model_path: Any, var_list: Any, ignore_missing_vars: bool = False, reshape_variables: bool = False
 ) -> Callable[[Any], None] | None:

@@ -10,7 +10,6 @@ from millrace.building.internals import get_graph_from_inputs as _graph_from_inp
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import Dims, format_dims
 from millrace.graph.graph import Graph
@@ -24,7 +23,6 @@ from millrace.training.global_step import assert_global_step, get_or_create_glob
 
 
 @public("contrib.framework.reduce_sum_n")
-@bordered
 def reduce_sum_n(tensors: Sequence[Any], name: str | None = None) -> Tensor:
     """The sum of all elements of all tensors.
 
@@ -51,7 +49,6 @@ def reduce_sum_n(tensors: Sequence[Any], name: str | None = None) -> Tensor:
 
 
 @public("contrib.framework.remove_squeezable_dimensions")
-@bordered
 def remove_squeezable_dimensions(
     predictions: Any, labels: Any, name: str | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -78,7 +75,6 @@ def _is_shape(expected: Tensor, actual: Tensor, of: Tensor) -> Tensor:
 
 
 @public("contrib.framework.with_shape", "contrib.slim.with_shape")
-@bordered
 def with_shape(expected_shape: Any, tensor: Any) -> Any:
     """The tensor, checked to have a shape.
 
@@ -150,7 +146,6 @@ def _checked_at_run_time(expected: Any, tensor: Tensor) -> Tensor:
 
 
 @public("contrib.framework.with_same_shape", "contrib.slim.with_same_shape")
-@bordered
 def with_same_shape(expected_tensor: Any, tensor: Any) -> Any:
     """The tensor, checked to have the shape of `expected_tensor`; see `with_shape`."""
     expected_tensor = convert.to_tensor(expected_tensor)
@@ -161,14 +156,12 @@ def with_same_shape(expected_tensor: Any, tensor: Any) -> Any:
 
 
 @public("contrib.framework.get_placeholders")
-@bordered
 def get_placeholders(graph: Graph) -> list[Tensor]:
     """The tensors of a graph that are there to be fed: its placeholders without a default, in order."""
     return [op.outputs[0] for op in graph.get_operations() if op.type == "Placeholder"]
 
 
 @public("contrib.framework.get_graph_from_inputs", "contrib.slim.get_graph_from_inputs")
-@bordered
 def get_graph_from_inputs(op_input_list: Any, graph: Graph | None = None) -> Graph:
     """The graph of the first tensor, operation or variable of a list; the default graph where none is there.
 
@@ -184,7 +177,6 @@ def get_graph_from_inputs(op_input_list: Any, graph: Graph | None = None) -> Gra
 
 
 @public("contrib.framework.assert_or_get_global_step", "contrib.slim.assert_or_get_global_step")
-@bordered
 def assert_or_get_global_step(graph: Graph | None = None, global_step_tensor: Any = None) -> Any:
     """The global step: the one given, checked to be an integer scalar, or else the graph's.
 

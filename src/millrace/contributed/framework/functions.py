@@ -7,13 +7,11 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.core import dtypes, nest, protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.ops.flow.script import py_func as _py_func
 
 
 @public("contrib.framework.py_func")
-@bordered
 def py_func(
     func: Callable[..., Any],
     args: Any = (),
@@ -83,7 +81,6 @@ def _shapes_of(types: Any, shapes: Any) -> list[Any]:
 
 
 @public("contrib.framework.zero_initializer", "contrib.slim.zero_initializer")
-@bordered
 def zero_initializer(ref: Any, use_locking: bool = True, name: str = "zero_initializer") -> Any:
     """Sets a variable that has no value yet to zeros.
 
@@ -104,7 +101,6 @@ def zero_initializer(ref: Any, use_locking: bool = True, name: str = "zero_initi
 
 
 @public("contrib.framework.VariableDeviceChooser", "contrib.slim.VariableDeviceChooser")
-@bordered
 class VariableDeviceChooser:
     """A device function that spreads variables over the tasks of a job, one after the other.
 
@@ -143,7 +139,6 @@ class VariableDeviceChooser:
 
 
 @public("contrib.framework.fuse_op")
-@bordered
 def fuse_op(
     graph_def: Any,
     input_nodes: Sequence[str],

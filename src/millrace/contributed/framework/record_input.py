@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building import raw
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.ops.array.concat import split
 
 
 @public("contrib.framework.RecordInput")
-@bordered
 class RecordInput:
     """Reads TFRecord files asynchronously and gives their records in random order, for ever.
 

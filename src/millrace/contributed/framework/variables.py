@@ -11,7 +11,6 @@ import numpy as np
 
 from millrace.building.scopes import device as device_scope
 from millrace.contributed.framework.arg_scope import add_arg_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -24,7 +23,6 @@ from millrace.ops.array.constant import placeholder
 
 
 @public("contrib.framework.variable", "contrib.slim.variable")
-@bordered
 @add_arg_scope
 def variable(
     name: str,
@@ -74,7 +72,6 @@ def variable(
 
 
 @public("contrib.framework.model_variable", "contrib.slim.model_variable")
-@bordered
 @add_arg_scope
 def model_variable(
     name: str,
@@ -112,7 +109,6 @@ def model_variable(
 
 
 @public("contrib.framework.local_variable", "contrib.slim.local_variable")
-@bordered
 def local_variable(
     initial_value: Any, validate_shape: bool = True, name: str | None = None, use_resource: bool | None = None
 ) -> Any:
@@ -128,7 +124,6 @@ def local_variable(
 
 
 @public("contrib.framework.global_variable", "contrib.slim.global_variable")
-@bordered
 def global_variable(
     initial_value: Any, validate_shape: bool = True, name: str | None = None, use_resource: bool | None = None
 ) -> Any:
@@ -144,16 +139,14 @@ def global_variable(
 
 
 @public("contrib.framework.add_model_variable", "contrib.slim.add_model_variable")
-@bordered
 def add_model_variable(var: Any) -> None:
     """Adds a variable to MODEL_VARIABLES, once."""
-    found = get_default_graph().get_collection_ref(GraphKeys.MODEL_VARIABLES)
-    if not any(v is var for v in found):
-        found.append(var)
+    graph = get_default_graph()
+    if not any(v is var for v in graph.get_collection_ref(GraphKeys.MODEL_VARIABLES)):
+        graph.add_to_collection(GraphKeys.MODEL_VARIABLES, var)
 
 
 @public("contrib.framework.get_variables", "contrib.slim.get_variables")
-@bordered
 def get_variables(
     scope: Any = None, suffix: str | None = None, collection: str = GraphKeys.GLOBAL_VARIABLES
 ) -> list[Any]:
@@ -173,28 +166,24 @@ def get_variables(
 
 
 @public("contrib.framework.get_model_variables", "contrib.slim.get_model_variables")
-@bordered
 def get_model_variables(scope: Any = None, suffix: str | None = None) -> list[Any]:
     """`get_variables` of MODEL_VARIABLES."""
     return get_variables(scope, suffix, GraphKeys.MODEL_VARIABLES)
 
 
 @public("contrib.framework.get_local_variables", "contrib.slim.get_local_variables")
-@bordered
 def get_local_variables(scope: Any = None, suffix: str | None = None) -> list[Any]:
     """`get_variables` of LOCAL_VARIABLES."""
     return get_variables(scope, suffix, GraphKeys.LOCAL_VARIABLES)
 
 
 @public("contrib.framework.get_trainable_variables", "contrib.slim.get_trainable_variables")
-@bordered
 def get_trainable_variables(scope: Any = None, suffix: str | None = None) -> list[Any]:
     """`get_variables` of TRAINABLE_VARIABLES."""
     return get_variables(scope, suffix, GraphKeys.TRAINABLE_VARIABLES)
 
 
 @public("contrib.framework.get_variables_to_restore", "contrib.slim.get_variables_to_restore")
-@bordered
 def get_variables_to_restore(include: Any = None, exclude: Any = None) -> list[Any]:
     """The global variables to read from a checkpoint.
 
@@ -214,21 +203,18 @@ def get_variables_to_restore(include: Any = None, exclude: Any = None) -> list[A
 
 
 @public("contrib.framework.get_variables_by_suffix", "contrib.slim.get_variables_by_suffix")
-@bordered
 def get_variables_by_suffix(suffix: str, scope: Any = None) -> list[Any]:
     """The global variables whose names end in `suffix`."""
     return get_variables(scope=scope, suffix=suffix)
 
 
 @public("contrib.framework.get_variables_by_name", "contrib.slim.get_variables_by_name")
-@bordered
 def get_variables_by_name(given_name: str, scope: Any = None) -> list[Any]:
     """The global variables whose names, without their scopes, are `given_name`."""
     return get_variables(scope=scope, suffix=f"/{given_name}:|^{given_name}:")
 
 
 @public("contrib.framework.get_unique_variable", "contrib.slim.get_unique_variable")
-@bordered
 def get_unique_variable(var_op_name: str) -> Any:
     """The global variable of that full name.
 
@@ -242,7 +228,6 @@ def get_unique_variable(var_op_name: str) -> Any:
 
 
 @public("contrib.framework.get_variable_full_name", "contrib.slim.get_variable_full_name")
-@bordered
 def get_variable_full_name(var: Any) -> str:
     """The name in checkpoints: for a part of a variable, that of the whole."""
     info = var._save_slice_info
@@ -250,7 +235,6 @@ def get_variable_full_name(var: Any) -> str:
 
 
 @public("contrib.framework.filter_variables", "contrib.slim.filter_variables")
-@bordered
 def filter_variables(
     var_list: Any, include_patterns: Any = None, exclude_patterns: Any = None, reg_search: bool = True
 ) -> list[Any]:
@@ -272,7 +256,6 @@ def filter_variables(
 
 
 @public("contrib.framework.assign_from_values", "contrib.slim.assign_from_values")
-@bordered
 def assign_from_values(var_names_to_values: dict[str, Any]) -> tuple[Operation, dict[Any, Any]]:
     """An operation that assigns values to variables by name, and what to feed to it.
 
@@ -292,7 +275,6 @@ def assign_from_values(var_names_to_values: dict[str, Any]) -> tuple[Operation, 
 
 
 @public("contrib.framework.assign_from_values_fn", "contrib.slim.assign_from_values_fn")
-@bordered
 def assign_from_values_fn(var_names_to_values: dict[str, Any]) -> Callable[[Any], Any]:
     """A function of a session that assigns values to variables by name; see `assign_from_values`."""
     assignment, feeds = assign_from_values(var_names_to_values)
@@ -300,7 +282,6 @@ def assign_from_values_fn(var_names_to_values: dict[str, Any]) -> Callable[[Any]
 
 
 @public("contrib.framework.get_name_scope")
-@bordered
 def get_name_scope() -> str:
     """The current name scope, without a trailing slash."""
     return get_default_graph().get_name_scope()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.graph.keys import GraphKeys
@@ -17,7 +16,6 @@ DEFAULT_PREFIX = "geph"
 
 
 @public("contrib.graph_editor.util.concatenate_unique")
-@bordered
 def concatenate_unique(la: list[Any], lb: Iterable[Any]) -> list[Any]:
     """Adds to the list `la` what of `lb` it lacks, and returns it."""
     held = set(la)
@@ -29,7 +27,6 @@ def concatenate_unique(la: list[Any], lb: Iterable[Any]) -> list[Any]:
 
 
 @public("contrib.graph_editor.util.ListView")
-@bordered
 class ListView:
     """A list that can be read but not changed."""
 
@@ -58,7 +55,6 @@ class ListView:
 
 
 @public("contrib.graph_editor.util.is_iterable")
-@bordered
 def is_iterable(obj: Any) -> bool:
     """Whether `obj` can be iterated over; tensors of known length cannot for this purpose."""
     if isinstance(obj, Tensor):
@@ -71,7 +67,6 @@ def is_iterable(obj: Any) -> bool:
 
 
 @public("contrib.graph_editor.util.flatten_tree")
-@bordered
 def flatten_tree(tree: Any, leaves: list[Any] | None = None) -> list[Any]:
     """The leaves of nested iterables and dicts, added to `leaves`."""
     leaves = [] if leaves is None else leaves
@@ -87,7 +82,6 @@ def flatten_tree(tree: Any, leaves: list[Any] | None = None) -> list[Any]:
 
 
 @public("contrib.graph_editor.util.transform_tree")
-@bordered
 def transform_tree(tree: Any, fn: Callable[[Any], Any], iterable_type: type = tuple) -> Any:
     """The same nesting of what `fn` gives for each leaf; unknown iterables become `iterable_type`."""
     if is_iterable(tree):
@@ -104,7 +98,6 @@ def transform_tree(tree: Any, fn: Callable[[Any], Any], iterable_type: type = tu
 
 
 @public("contrib.graph_editor.util.check_graphs")
-@bordered
 def check_graphs(*args: Any) -> None:
     """Checks that all arguments belong to one graph.
 
@@ -120,7 +113,6 @@ def check_graphs(*args: Any) -> None:
 
 
 @public("contrib.graph_editor.util.get_unique_graph")
-@bordered
 def get_unique_graph(tops: Any, check_types: Any = None, none_if_empty: bool = False) -> Graph | None:
     """The one graph of operations and tensors.
 
@@ -152,7 +144,6 @@ def get_unique_graph(tops: Any, check_types: Any = None, none_if_empty: bool = F
 
 
 @public("contrib.graph_editor.make_list_of_op", "contrib.graph_editor.util.make_list_of_op")
-@bordered
 def make_list_of_op(
     ops: Any, check_graph: bool = True, allow_graph: bool = True, ignore_ts: bool = False
 ) -> list[Operation]:
@@ -181,7 +172,6 @@ def make_list_of_op(
 
 
 @public("contrib.graph_editor.make_list_of_t", "contrib.graph_editor.util.make_list_of_t")
-@bordered
 def make_list_of_t(
     ts: Any, check_graph: bool = True, allow_graph: bool = True, ignore_ops: bool = False
 ) -> list[Tensor]:
@@ -199,7 +189,6 @@ def make_list_of_t(
 
 
 @public("contrib.graph_editor.get_tensors", "contrib.graph_editor.util.get_tensors")
-@bordered
 def get_tensors(graph: Graph) -> list[Tensor]:
     """All tensors of a graph.
 
@@ -212,14 +201,12 @@ def get_tensors(graph: Graph) -> list[Tensor]:
 
 
 @public("contrib.graph_editor.get_generating_ops", "contrib.graph_editor.util.get_generating_ops")
-@bordered
 def get_generating_ops(ts: Any) -> list[Operation]:
     """The operations that give the tensors."""
     return [t.op for t in make_list_of_t(ts, allow_graph=False)]
 
 
 @public("contrib.graph_editor.get_consuming_ops", "contrib.graph_editor.util.get_consuming_ops")
-@bordered
 def get_consuming_ops(ts: Any) -> list[Operation]:
     """The operations that take the tensors, each once."""
     ops: list[Operation] = []
@@ -229,7 +216,6 @@ def get_consuming_ops(ts: Any) -> list[Operation]:
 
 
 @public("contrib.graph_editor.ControlOutputs", "contrib.graph_editor.util.ControlOutputs")
-@bordered
 class ControlOutputs:
     """Which operations wait for an operation, in a graph."""
 
@@ -268,28 +254,24 @@ class ControlOutputs:
 
 
 @public("contrib.graph_editor.util.scope_finalize")
-@bordered
 def scope_finalize(scope: str) -> str:
     """The scope with a slash at its end."""
     return scope + "/" if scope and scope[-1] != "/" else scope
 
 
 @public("contrib.graph_editor.util.scope_dirname")
-@bordered
 def scope_dirname(scope: str) -> str:
     """What is before the last name, with its slash."""
     return scope[: scope.rfind("/") + 1]
 
 
 @public("contrib.graph_editor.util.scope_basename")
-@bordered
 def scope_basename(scope: str) -> str:
     """The last name."""
     return scope[scope.rfind("/") + 1 :]
 
 
 @public("contrib.graph_editor.placeholder_name", "contrib.graph_editor.util.placeholder_name")
-@bordered
 def placeholder_name(t: Any = None, scope: str | None = None, prefix: str = DEFAULT_PREFIX) -> str:
     """The name of a placeholder for a tensor.
 
@@ -319,7 +301,6 @@ def placeholder_name(t: Any = None, scope: str | None = None, prefix: str = DEFA
     "contrib.graph_editor.make_placeholder_from_tensor",
     "contrib.graph_editor.util.make_placeholder_from_tensor",
 )
-@bordered
 def make_placeholder_from_tensor(t: Tensor, scope: str | None = None, prefix: str = DEFAULT_PREFIX) -> Tensor:
     """A placeholder of the dtype and shape of a tensor, added to the default graph."""
     return placeholder(t.dtype.base_dtype, t.get_shape(), name=placeholder_name(t, scope, prefix))
@@ -330,7 +311,6 @@ def make_placeholder_from_tensor(t: Tensor, scope: str | None = None, prefix: st
     "contrib.graph_editor.make_placeholder_from_dtype_and_shape",
     "contrib.graph_editor.util.make_placeholder_from_dtype_and_shape",
 )
-@bordered
 def make_placeholder_from_dtype_and_shape(
     dtype: Any, shape: Any = None, scope: str | None = None, prefix: str = DEFAULT_PREFIX
 ) -> Tensor:
@@ -339,7 +319,6 @@ def make_placeholder_from_dtype_and_shape(
 
 
 @public("contrib.graph_editor.util.get_predefined_collection_names")
-@bordered
 def get_predefined_collection_names() -> list[str]:
     """The names of the standard collections."""
     found = {k: v for k, v in vars(GraphKeys).items() if not k.startswith("_") and isinstance(v, str)}
@@ -347,7 +326,6 @@ def get_predefined_collection_names() -> list[str]:
 
 
 @public("contrib.graph_editor.util.find_corresponding_elem")
-@bordered
 def find_corresponding_elem(target: Any, dst_graph: Graph, dst_scope: str = "", src_scope: str = "") -> Any:
     """The operation or tensor of another graph with the name that `target` has, scopes exchanged.
 
@@ -372,7 +350,6 @@ def find_corresponding_elem(target: Any, dst_graph: Graph, dst_scope: str = "", 
 
 
 @public("contrib.graph_editor.util.find_corresponding")
-@bordered
 def find_corresponding(targets: Any, dst_graph: Graph, dst_scope: str = "", src_scope: str = "") -> Any:
     """`find_corresponding_elem` for each leaf of nested targets."""
     return transform_tree(targets, lambda t: find_corresponding_elem(t, dst_graph, dst_scope, src_scope))

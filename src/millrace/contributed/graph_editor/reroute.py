@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.contributed.graph_editor import lists, select
 from millrace.contributed.graph_editor.view import SubGraphView, make_view
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
@@ -66,7 +65,6 @@ def _rewired(ts0: Any, ts1: Any, both: bool, can_modify: Any, cannot_modify: Any
 
 
 @public("contrib.graph_editor.swap_ts", "contrib.graph_editor.reroute.swap_ts")
-@bordered
 def swap_ts(ts0: Any, ts1: Any, can_modify: Any = None, cannot_modify: Any = None) -> int:
     """Exchanges who takes `ts0` and who takes `ts1`, pair by pair.
 
@@ -85,7 +83,6 @@ def swap_ts(ts0: Any, ts1: Any, can_modify: Any = None, cannot_modify: Any = Non
 
 
 @public("contrib.graph_editor.reroute_ts", "contrib.graph_editor.reroute.reroute_ts")
-@bordered
 def reroute_ts(ts0: Any, ts1: Any, can_modify: Any = None, cannot_modify: Any = None) -> int:
     """Gives `ts0` to who takes `ts1`, pair by pair; arguments, result and errors as for `swap_ts`."""
     return _rewired(ts0, ts1, False, can_modify, cannot_modify)
@@ -112,35 +109,30 @@ def _outputs(sgv0: Any, sgv1: Any, both: bool) -> Views:
 
 
 @public("contrib.graph_editor.swap_inputs", "contrib.graph_editor.reroute.swap_inputs")
-@bordered
 def swap_inputs(sgv0: Any, sgv1: Any) -> Views:
     """Exchanges the inputs of two views."""
     return _inputs(sgv0, sgv1, True)
 
 
 @public("contrib.graph_editor.reroute_inputs", "contrib.graph_editor.reroute.reroute_inputs")
-@bordered
 def reroute_inputs(sgv0: Any, sgv1: Any) -> Views:
     """Gives the inputs of the first view to the second too."""
     return _inputs(sgv0, sgv1, False)
 
 
 @public("contrib.graph_editor.swap_outputs", "contrib.graph_editor.reroute.swap_outputs")
-@bordered
 def swap_outputs(sgv0: Any, sgv1: Any) -> Views:
     """Exchanges who takes the outputs of two views."""
     return _outputs(sgv0, sgv1, True)
 
 
 @public("contrib.graph_editor.reroute_outputs", "contrib.graph_editor.reroute.reroute_outputs")
-@bordered
 def reroute_outputs(sgv0: Any, sgv1: Any) -> Views:
     """Gives the outputs of the first view to who takes those of the second."""
     return _outputs(sgv0, sgv1, False)
 
 
 @public("contrib.graph_editor.swap_ios", "contrib.graph_editor.reroute.swap_ios")
-@bordered
 def swap_ios(sgv0: Any, sgv1: Any) -> Views:
     """Exchanges the inputs and the outputs of two views."""
     swap_inputs(sgv0, sgv1)
@@ -148,7 +140,6 @@ def swap_ios(sgv0: Any, sgv1: Any) -> Views:
 
 
 @public("contrib.graph_editor.reroute_ios", "contrib.graph_editor.reroute.reroute_ios")
-@bordered
 def reroute_ios(sgv0: Any, sgv1: Any) -> Views:
     """`reroute_inputs` and `reroute_outputs`."""
     reroute_inputs(sgv0, sgv1)
@@ -156,7 +147,6 @@ def reroute_ios(sgv0: Any, sgv1: Any) -> Views:
 
 
 @public("contrib.graph_editor.remove_control_inputs", "contrib.graph_editor.reroute.remove_control_inputs")
-@bordered
 def remove_control_inputs(op: Operation, cops: Any) -> None:
     """Makes an operation no longer wait for others.
 
@@ -173,7 +163,6 @@ def remove_control_inputs(op: Operation, cops: Any) -> None:
 
 
 @public("contrib.graph_editor.add_control_inputs", "contrib.graph_editor.reroute.add_control_inputs")
-@bordered
 def add_control_inputs(op: Operation, cops: Any) -> None:
     """Makes an operation wait for others.
 
@@ -198,7 +187,6 @@ def _control(op: Any, cops: Any) -> list[Operation]:
 
 
 @public("contrib.graph_editor.detach_control_inputs", "contrib.graph_editor.edit.detach_control_inputs")
-@bordered
 def detach_control_inputs(sgv: Any) -> None:
     """Makes the operations of a view no longer wait for any outside."""
     sgv = make_view(sgv)
@@ -209,7 +197,6 @@ def detach_control_inputs(sgv: Any) -> None:
 
 
 @public("contrib.graph_editor.detach_control_outputs", "contrib.graph_editor.edit.detach_control_outputs")
-@bordered
 def detach_control_outputs(sgv: Any, control_outputs: lists.ControlOutputs) -> None:
     """Makes the operations outside of a view no longer wait for those in it.
 
@@ -233,7 +220,6 @@ def _stand_ins(sgv: SubGraphView, ts: Any) -> list[Tensor]:
 
 
 @public("contrib.graph_editor.detach_inputs", "contrib.graph_editor.edit.detach_inputs")
-@bordered
 def detach_inputs(sgv: Any, control_inputs: bool = False) -> tuple[SubGraphView, list[Tensor]]:
     """Gives a view placeholders for inputs.
 
@@ -256,7 +242,6 @@ def detach_inputs(sgv: Any, control_inputs: bool = False) -> tuple[SubGraphView,
 
 
 @public("contrib.graph_editor.detach_outputs", "contrib.graph_editor.edit.detach_outputs")
-@bordered
 def detach_outputs(sgv: Any, control_outputs: Any = None) -> tuple[SubGraphView, list[Tensor]]:
     """Gives placeholders to who takes the outputs of a view.
 
@@ -277,7 +262,6 @@ def detach_outputs(sgv: Any, control_outputs: Any = None) -> tuple[SubGraphView,
 
 
 @public("contrib.graph_editor.detach", "contrib.graph_editor.edit.detach")
-@bordered
 def detach(
     sgv: Any, control_inputs: Any = False, control_outputs: Any = None, control_ios: Any = None
 ) -> tuple[SubGraphView, list[Tensor], list[Tensor]]:
@@ -289,7 +273,6 @@ def detach(
 
 
 @public("contrib.graph_editor.connect", "contrib.graph_editor.edit.connect")
-@bordered
 def connect(sgv0: Any, sgv1: Any, disconnect_first: bool = False) -> Views:
     """Gives the outputs of the first view to the second as inputs.
 
@@ -309,7 +292,6 @@ def connect(sgv0: Any, sgv1: Any, disconnect_first: bool = False) -> Views:
 
 
 @public("contrib.graph_editor.bypass", "contrib.graph_editor.edit.bypass")
-@bordered
 def bypass(sgv: Any) -> tuple[SubGraphView, list[Tensor]]:
     """Gives the inputs of a view to who takes its outputs, and placeholders to the view.
 

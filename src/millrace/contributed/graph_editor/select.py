@@ -17,7 +17,6 @@ from millrace.contributed.graph_editor.lists import (
     make_list_of_t,
     scope_finalize,
 )
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.graph.operation import Operation
@@ -27,14 +26,12 @@ Boundary = tuple[list[Tensor], list[Tensor], list[Tensor]]
 
 
 @public("contrib.graph_editor.can_be_regex", "contrib.graph_editor.select.can_be_regex")
-@bordered
 def can_be_regex(obj: Any) -> bool:
     """Whether `obj` is a text or a compiled regular expression."""
     return isinstance(obj, str | re.Pattern)
 
 
 @public("contrib.graph_editor.make_regex", "contrib.graph_editor.select.make_regex")
-@bordered
 def make_regex(obj: Any) -> re.Pattern[str]:
     """A compiled regular expression of a text or of itself.
 
@@ -57,7 +54,6 @@ def _predicate(positive_filter: Any) -> Callable[[Any], Any]:
 
 
 @public("contrib.graph_editor.filter_ts", "contrib.graph_editor.select.filter_ts")
-@bordered
 def filter_ts(ops: Any, positive_filter: Any) -> list[Tensor]:
     """The inputs and outputs of operations that a function, or True, selects; each once."""
     wanted = _predicate(positive_filter)
@@ -69,7 +65,6 @@ def filter_ts(ops: Any, positive_filter: Any) -> list[Tensor]:
 
 
 @public("contrib.graph_editor.filter_ts_from_regex", "contrib.graph_editor.select.filter_ts_from_regex")
-@bordered
 def filter_ts_from_regex(ops: Any, regex: Any) -> list[Tensor]:
     """The inputs and outputs of operations whose names a regular expression finds something in."""
     found = make_regex(regex)
@@ -77,14 +72,12 @@ def filter_ts_from_regex(ops: Any, regex: Any) -> list[Tensor]:
 
 
 @public("contrib.graph_editor.filter_ops", "contrib.graph_editor.select.filter_ops")
-@bordered
 def filter_ops(ops: Any, positive_filter: Any) -> list[Operation]:
     """The operations that a function, or True, selects."""
     return list(filter(_predicate(positive_filter), make_list_of_op(ops)))
 
 
 @public("contrib.graph_editor.filter_ops_from_regex", "contrib.graph_editor.select.filter_ops_from_regex")
-@bordered
 def filter_ops_from_regex(ops: Any, regex: Any) -> list[Operation]:
     """The operations whose names a regular expression finds something in."""
     found = make_regex(regex)
@@ -92,7 +85,6 @@ def filter_ops_from_regex(ops: Any, regex: Any) -> list[Operation]:
 
 
 @public("contrib.graph_editor.get_name_scope_ops", "contrib.graph_editor.select.get_name_scope_ops")
-@bordered
 def get_name_scope_ops(ops: Any, scope: str) -> list[Operation]:
     """The operations under a name scope."""
     scope = scope_finalize(scope)
@@ -100,7 +92,6 @@ def get_name_scope_ops(ops: Any, scope: str) -> list[Operation]:
 
 
 @public("contrib.graph_editor.check_cios", "contrib.graph_editor.select.check_cios")
-@bordered
 def check_cios(
     control_inputs: Any = False, control_outputs: Any = None, control_ios: Any = None
 ) -> tuple[bool, ControlOutputs | None]:
@@ -127,7 +118,6 @@ def check_cios(
 
 
 @public("contrib.graph_editor.get_ops_ios", "contrib.graph_editor.select.get_ops_ios")
-@bordered
 def get_ops_ios(
     ops: Any, control_inputs: Any = False, control_outputs: Any = None, control_ios: Any = None
 ) -> list[Operation]:
@@ -146,7 +136,6 @@ def get_ops_ios(
 
 
 @public("contrib.graph_editor.compute_boundary_ts", "contrib.graph_editor.select.compute_boundary_ts")
-@bordered
 def compute_boundary_ts(ops: Any) -> Boundary:
     """The tensors that come into a set of operations, that leave it, and that do neither.
 
@@ -197,7 +186,6 @@ def _walk(
 
 
 @public("contrib.graph_editor.get_forward_walk_ops", "contrib.graph_editor.select.get_forward_walk_ops")
-@bordered
 def get_forward_walk_ops(
     seed_ops: Any,
     inclusive: bool = True,
@@ -233,7 +221,6 @@ def get_forward_walk_ops(
 
 
 @public("contrib.graph_editor.get_backward_walk_ops", "contrib.graph_editor.select.get_backward_walk_ops")
-@bordered
 def get_backward_walk_ops(
     seed_ops: Any,
     inclusive: bool = True,
@@ -270,7 +257,6 @@ def _both_walks(
     "contrib.graph_editor.get_walks_intersection_ops",
     "contrib.graph_editor.select.get_walks_intersection_ops",
 )
-@bordered
 def get_walks_intersection_ops(
     forward_seed_ops: Any,
     backward_seed_ops: Any,
@@ -294,7 +280,6 @@ def get_walks_intersection_ops(
 
 
 @public("contrib.graph_editor.get_walks_union_ops", "contrib.graph_editor.select.get_walks_union_ops")
-@bordered
 def get_walks_union_ops(
     forward_seed_ops: Any,
     backward_seed_ops: Any,
@@ -317,7 +302,6 @@ def get_walks_union_ops(
 
 
 @public("contrib.graph_editor.get_within_boundary_ops", "contrib.graph_editor.select.get_within_boundary_ops")
-@bordered
 def get_within_boundary_ops(
     ops: Any,
     seed_ops: Any,
@@ -419,7 +403,6 @@ def _by_value(arg: Any, wanted: Any, kinds: tuple[bool, bool], into: Any) -> Non
 
 
 @public("contrib.graph_editor.select_ops", "contrib.graph_editor.select.select_ops")
-@bordered
 def select_ops(*args: Any, **kwargs: Any) -> list[Operation]:
     """Operations.
 
@@ -436,14 +419,12 @@ def select_ops(*args: Any, **kwargs: Any) -> list[Operation]:
 
 
 @public("contrib.graph_editor.select_ts", "contrib.graph_editor.select.select_ts")
-@bordered
 def select_ts(*args: Any, **kwargs: Any) -> list[Tensor]:
     """Tensors; as `select_ops`, with `restrict_ts_regex` and "(?#ts)"."""
     return _selected((False, True), args, kwargs)[1]
 
 
 @public("contrib.graph_editor.select_ops_and_ts", "contrib.graph_editor.select.select_ops_and_ts")
-@bordered
 def select_ops_and_ts(*args: Any, **kwargs: Any) -> tuple[list[Operation], list[Tensor]]:
     """Operations and tensors; expressions mean operations unless they begin with "(?#ts)"."""
     return _selected((True, True), args, kwargs)

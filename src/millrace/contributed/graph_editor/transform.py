@@ -8,7 +8,6 @@ from typing import Any
 
 from millrace.contributed.graph_editor import lists, select
 from millrace.contributed.graph_editor.view import SubGraphView, make_view
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.graph.operation import Operation
@@ -19,7 +18,6 @@ from millrace.graph.tensor import Tensor
     "contrib.graph_editor.replace_t_with_placeholder_handler",
     "contrib.graph_editor.transform.replace_t_with_placeholder_handler",
 )
-@bordered
 def replace_t_with_placeholder_handler(info: Any, t: Tensor) -> Tensor:
     """A placeholder in the new graph for a tensor of the old one."""
     with info.graph_.as_default():
@@ -30,7 +28,6 @@ def replace_t_with_placeholder_handler(info: Any, t: Tensor) -> Tensor:
     "contrib.graph_editor.keep_t_if_possible_handler",
     "contrib.graph_editor.transform.keep_t_if_possible_handler",
 )
-@bordered
 def keep_t_if_possible_handler(info: Any, t: Tensor) -> Tensor:
     """The tensor itself within one graph, else a placeholder."""
     return t if info.graph is info.graph_ else replace_t_with_placeholder_handler(info, t)
@@ -40,7 +37,6 @@ def keep_t_if_possible_handler(info: Any, t: Tensor) -> Tensor:
     "contrib.graph_editor.assign_renamed_collections_handler",
     "contrib.graph_editor.transform.assign_renamed_collections_handler",
 )
-@bordered
 def assign_renamed_collections_handler(info: Any, elem: Any, elem_: Any) -> None:
     """Adds a copy to the collections of its original, under the new scope's name unless standard."""
     known = lists.get_predefined_collection_names()
@@ -54,7 +50,6 @@ def assign_renamed_collections_handler(info: Any, elem: Any, elem_: Any) -> None
     "contrib.graph_editor.transform_op_if_inside_handler",
     "contrib.graph_editor.transform.transform_op_if_inside_handler",
 )
-@bordered
 def transform_op_if_inside_handler(
     info: Any, op: Operation, keep_if_possible: bool = True
 ) -> Operation | None:
@@ -65,7 +60,6 @@ def transform_op_if_inside_handler(
 
 
 @public("contrib.graph_editor.copy_op_handler", "contrib.graph_editor.transform.copy_op_handler")
-@bordered
 def copy_op_handler(
     info: Any, op: Operation, new_inputs: list[Tensor], copy_shape: bool = False, nodedef_fn: Any = None
 ) -> tuple[Operation, list[Tensor]]:
@@ -96,7 +90,6 @@ def copy_op_handler(
 
 
 @public("contrib.graph_editor.TransformerInfo", "contrib.graph_editor.transform.TransformerInfo")
-@bordered
 class TransformerInfo:
     """What a transformation made of what."""
 
@@ -161,7 +154,6 @@ class _Work:
 
 
 @public("contrib.graph_editor.Transformer", "contrib.graph_editor.transform.Transformer")
-@bordered
 class Transformer:
     """Copies a part of a graph; its handlers, which can be replaced, say how.
 
@@ -255,7 +247,6 @@ class Transformer:
 
 
 @public("contrib.graph_editor.copy", "contrib.graph_editor.transform.copy")
-@bordered
 def copy(
     sgv: Any, dst_graph: Any = None, dst_scope: str = "", src_scope: str = "", reuse_dst_scope: bool = False
 ) -> tuple[SubGraphView, TransformerInfo]:
@@ -269,7 +260,6 @@ def copy(
     "contrib.graph_editor.copy_with_input_replacements",
     "contrib.graph_editor.transform.copy_with_input_replacements",
 )
-@bordered
 def copy_with_input_replacements(
     sgv: Any,
     replacement_ts: dict[Any, Any],
@@ -297,7 +287,6 @@ def copy_with_input_replacements(
 
 
 @public("contrib.graph_editor.graph_replace", "contrib.graph_editor.transform.graph_replace")
-@bordered
 def graph_replace(
     target_ts: Any,
     replacement_ts: dict[Any, Any],

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from millrace.contributed.graph_editor import lists, select
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.graph.operation import Operation
@@ -15,7 +14,6 @@ from millrace.graph.tensor import Tensor
 
 
 @public("contrib.graph_editor.SubGraphView", "contrib.graph_editor.subgraph.SubGraphView")
-@bordered
 class SubGraphView:
     """Some operations of a graph, the tensors that come in, and those that leave.
 
@@ -228,7 +226,6 @@ def _indices(indices: Iterable[int], held: list[Tensor], what: str) -> list[int]
 @public(
     "contrib.graph_editor.sgv", "contrib.graph_editor.make_view", "contrib.graph_editor.subgraph.make_view"
 )
-@bordered
 def make_view(*args: Any, **kwargs: Any) -> SubGraphView:
     """A view of operations and tensors; arguments and errors as for `select_ops_and_ts`."""
     if len(args) == 1 and isinstance(args[0], SubGraphView) and not kwargs:
@@ -241,7 +238,6 @@ def make_view(*args: Any, **kwargs: Any) -> SubGraphView:
     "contrib.graph_editor.make_view_from_scope",
     "contrib.graph_editor.subgraph.make_view_from_scope",
 )
-@bordered
 def make_view_from_scope(scope: str, graph: Graph) -> SubGraphView:
     """A view of the operations under a name scope."""
     return SubGraphView(select.get_name_scope_ops(graph, scope))

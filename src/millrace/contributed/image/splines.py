@@ -8,7 +8,6 @@ import numpy as np
 
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import control_dependencies, name_scope
-from millrace.core.border import bordered
 from millrace.core.dtypes import int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -77,7 +76,6 @@ def _solved(c: Tensor, f: Tensor, order: Any, regularization: float) -> tuple[Te
 
 
 @public("contrib.image.interpolate_spline")
-@bordered
 def interpolate_spline(
     train_points: Any,
     train_values: Any,
@@ -152,7 +150,6 @@ def _bilinear(grid: Tensor, queries: Tensor) -> Tensor:
 
 
 @public("contrib.image.dense_image_warp")
-@bordered
 def dense_image_warp(image: Any, flow: Any, name: str = "dense_image_warp") -> Tensor:
     """Images whose pixel (y, x) is what was at (y, x) - flow[y, x]; outside, what is at the edge.
 
@@ -190,7 +187,6 @@ def _boundary(height: int, width: int, between: int) -> np.ndarray:
 
 
 @public("contrib.image.sparse_image_warp")
-@bordered
 def sparse_image_warp(
     image: Any,
     source_control_point_locations: Any,

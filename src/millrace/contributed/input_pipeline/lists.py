@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import convert_to_tensor
-from millrace.core.border import bordered
 from millrace.core.dtypes import int64
 from millrace.core.public import public
 from millrace.lib.variables.assigning import assign
@@ -14,7 +13,6 @@ from millrace.ops.array.gather import gather
 
 
 @public("contrib.input_pipeline.obtain_next")
-@bordered
 def obtain_next(string_list_tensor: Any, counter: Any) -> Any:
     """The next element of a list of strings, from the beginning again after the last one.
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import control_dependencies, name_scope
-from millrace.core.border import bordered
 from millrace.core.dtypes import bool_, float32, float64, int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -135,7 +134,6 @@ def _next_step(dt: Tensor, ratio: Tensor, safety: float, most: float, least: flo
 
 
 @public("contrib.integrate.odeint")
-@bordered
 def odeint(
     func: Field,
     y0: Any,
@@ -298,7 +296,6 @@ def _midpoint(func: Field, y: Tensor, t: Tensor, dt: Tensor) -> Tensor:
 
 
 @public("contrib.integrate.odeint_fixed")
-@bordered
 def odeint_fixed(
     func: Field, y0: Any, t: Any, dt: Any = None, method: str = "rk4", name: str | None = None
 ) -> Tensor:

@@ -11,7 +11,6 @@ import numpy as np
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
@@ -47,7 +46,6 @@ class DenseKernelMapper(abc.ABC):
 
 
 @public("contrib.kernel_methods.RandomFourierFeatureMapper")
-@bordered
 class RandomFourierFeatureMapper(DenseKernelMapper):
     """Cosines of random projections: their inner products come near the Gaussian kernel exp(-|x-y|² / 2σ²).
 
@@ -114,7 +112,6 @@ class InvalidShapeError(Exception):
 
 
 @public("contrib.kernel_methods.sparse_multiclass_hinge_loss")
-@bordered
 def sparse_multiclass_hinge_loss(
     labels: Any,
     logits: Any,

@@ -10,7 +10,6 @@ from typing import Any
 
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import Dimension
 from millrace.graph.tensor import Tensor
@@ -20,7 +19,6 @@ from millrace.ops.array.shape import shape as shape_of
 
 
 @public("contrib.labeled_tensor.Axis")
-@bordered
 class Axis:
     """One axis: a name, and a length or the labels of its places.
 
@@ -95,14 +93,12 @@ class Axis:
 
 
 @public("contrib.labeled_tensor.as_axis")
-@bordered
 def as_axis(axis_data: Any) -> Axis:
     """An axis of an axis, or of a pair of a name and a length or labels."""
     return axis_data if isinstance(axis_data, Axis) else Axis(*axis_data)
 
 
 @public("contrib.labeled_tensor.Axes")
-@bordered
 class Axes(Mapping[str, Axis]):
     """The axes of a tensor, in order, by name.
 
@@ -173,7 +169,6 @@ class AxisOrderError(ValueError):
 
 
 @public("contrib.labeled_tensor.axis_order_scope")
-@bordered
 @contextlib.contextmanager
 def axis_order_scope(axis_order: Sequence[str] | None = None) -> Iterator[None]:
     """A `with` in which the axes of results stand in a given order.
@@ -276,7 +271,6 @@ convert.register_tensor_conversion_function(
 
 
 @public("contrib.labeled_tensor.convert_to_labeled_tensor")
-@bordered
 def convert_to_labeled_tensor(value: Any, dtype: Any = None, name: str | None = None) -> LabeledTensor:
     """A labeled tensor as it is; anything else as a scalar one.
 
@@ -297,7 +291,6 @@ def convert_to_labeled_tensor(value: Any, dtype: Any = None, name: str | None = 
 
 
 @public("contrib.labeled_tensor.slice")
-@bordered
 def slice_function(labeled_tensor: Any, selection: Any, name: str | None = None) -> LabeledTensor:
     """Parts of a tensor.
 
@@ -329,7 +322,6 @@ def named(tensor: Any, axes: Any, scope: str) -> LabeledTensor:
 
 
 @public("contrib.labeled_tensor.identity")
-@bordered
 def identity(labeled_tensor: Any, name: str | None = None) -> LabeledTensor:
     """The tensor itself."""
     with name_scope(name, "lt_identity", [labeled_tensor]) as scope:
@@ -338,7 +330,6 @@ def identity(labeled_tensor: Any, name: str | None = None) -> LabeledTensor:
 
 
 @public("contrib.labeled_tensor.transpose")
-@bordered
 def transpose(labeled_tensor: Any, axis_order: Any = None, name: str | None = None) -> LabeledTensor:
     """The tensor with its axes in another order; by default reversed.
 
@@ -359,7 +350,6 @@ def transpose(labeled_tensor: Any, axis_order: Any = None, name: str | None = No
 
 
 @public("contrib.labeled_tensor.expand_dims")
-@bordered
 def expand_dims(labeled_tensor: Any, axes: Any, name: str | None = None) -> LabeledTensor:
     """The tensor with more axes of length 1.
 
@@ -391,7 +381,6 @@ def expand_dims(labeled_tensor: Any, axes: Any, name: str | None = None) -> Labe
 
 
 @public("contrib.labeled_tensor.check_axis_order")
-@bordered
 def check_axis_order(labeled_tensor: Any, axis_order: Any = None) -> None:
     """Checks that axes stand in an order.
 
@@ -422,7 +411,6 @@ def check_axis_order(labeled_tensor: Any, axis_order: Any = None) -> None:
 
 
 @public("contrib.labeled_tensor.impose_axis_order")
-@bordered
 def impose_axis_order(labeled_tensor: Any, axis_order: Any = None, name: str | None = None) -> LabeledTensor:
     """The tensor with its axes in an order; see `check_axis_order`."""
     with name_scope(name, "lt_impose_axis_order", [labeled_tensor]) as scope:
@@ -438,7 +426,6 @@ def impose_axis_order(labeled_tensor: Any, axis_order: Any = None, name: str | N
 
 
 @public("contrib.labeled_tensor.align")
-@bordered
 def align(
     labeled_tensor_0: Any, labeled_tensor_1: Any, name: str | None = None
 ) -> tuple[LabeledTensor, LabeledTensor, Axes]:

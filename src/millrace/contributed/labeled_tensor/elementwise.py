@@ -8,13 +8,11 @@ from typing import Any
 from millrace.building import operators
 from millrace.building.scopes import name_scope
 from millrace.contributed.labeled_tensor.axes import LabeledTensor, align, convert_to_labeled_tensor, named
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.ops.math import arithmetic, comparison, division, elementwise, select, special, trigonometric
 
 
 @public("contrib.labeled_tensor.define_unary_op")
-@bordered
 def define_unary_op(op_name: str, elementwise_function: Callable[..., Any]) -> Callable[..., LabeledTensor]:
     """Makes a function of labeled tensors of one of tensors, which works element by element.
 
@@ -34,7 +32,6 @@ def define_unary_op(op_name: str, elementwise_function: Callable[..., Any]) -> C
 
 
 @public("contrib.labeled_tensor.define_binary_op")
-@bordered
 def define_binary_op(op_name: str, elementwise_function: Callable[..., Any]) -> Callable[..., LabeledTensor]:
     """Makes a function of two labeled tensors of one of tensors, which works element by element.
 

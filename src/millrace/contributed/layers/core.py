@@ -14,7 +14,6 @@ from millrace.contributed.layers.outputs import (
     model_variable_getter,
     reserve_own_name,
 )
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import convolutional
@@ -103,7 +102,6 @@ def _weights(given: dict[str, Any]) -> dict[str, Any]:
     "contrib.layers.fully_connected",
     "contrib.slim.fully_connected",
 )
-@bordered
 @add_arg_scope
 def fully_connected(
     inputs: Any,
@@ -169,7 +167,6 @@ _BY_RANK = {3: convolutional.Conv1D, 4: convolutional.Conv2D, 5: convolutional.C
     "contrib.layers.convolution",
     "contrib.slim.convolution",
 )
-@bordered
 @add_arg_scope
 def convolution(
     inputs: Any,
@@ -252,7 +249,6 @@ def _convolution(axes: int | None, given: dict[str, Any]) -> Tensor:
     "contrib.slim.convolution1d",
     "contrib.slim.conv1d",
 )
-@bordered
 @add_arg_scope
 def convolution1d(
     inputs: Any,
@@ -285,7 +281,6 @@ def convolution1d(
     "contrib.slim.convolution2d",
     "contrib.slim.conv2d",
 )
-@bordered
 @add_arg_scope
 def convolution2d(
     inputs: Any,
@@ -318,7 +313,6 @@ def convolution2d(
     "contrib.slim.convolution3d",
     "contrib.slim.conv3d",
 )
-@bordered
 @add_arg_scope
 def convolution3d(
     inputs: Any,
@@ -351,7 +345,6 @@ def convolution3d(
     "contrib.slim.convolution2d_transpose",
     "contrib.slim.conv2d_transpose",
 )
-@bordered
 @add_arg_scope
 def convolution2d_transpose(
     inputs: Any,
@@ -421,7 +414,6 @@ def convolution2d_transpose(
     "contrib.slim.convolution3d_transpose",
     "contrib.slim.conv3d_transpose",
 )
-@bordered
 @add_arg_scope
 def convolution3d_transpose(
     inputs: Any,

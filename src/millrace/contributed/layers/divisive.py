@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.autodiff.registry import RegisterGradient
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
@@ -31,7 +30,6 @@ RegisterGradient(_GRADIENT)(_bounded_gradient)
 
 
 @public("contrib.layers.GDN", "contrib.slim.GDN")
-@bordered
 class GDN(Layer):
     """y[i] = x[i] / sqrt(beta[i] + sum over j of gamma[j, i] x[j]²), over the channels of every place.
 
@@ -146,7 +144,6 @@ class GDN(Layer):
 
 
 @public("contrib.layers.gdn", "contrib.slim.gdn")
-@bordered
 def gdn(
     inputs: Any,
     inverse: bool = False,

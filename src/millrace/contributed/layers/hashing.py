@@ -8,12 +8,11 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
 from millrace.building.sparse_tensor import SparseTensor
-from millrace.core.border import bordered
 from millrace.core.dtypes import int32, int64, string
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.nn import embedding
-from millrace.lib.sparse.conversion import sparse_fill_empty_rows
+from millrace.lib.sparse.shaping import sparse_fill_empty_rows
 from millrace.lib.variables.partitioned import PartitionedVariable
 from millrace.ops.array.concat import concat
 from millrace.ops.array.fill import range_
@@ -29,7 +28,6 @@ public(
 
 
 @public("contrib.slim.sparse_feature_cross", "contrib.layers.sparse_feature_cross")
-@bordered
 def sparse_feature_cross(
     inputs: Any,
     hashed_output: bool = False,
@@ -83,7 +81,6 @@ def _wide(x: Tensor) -> Tensor:
 
 
 @public("contrib.layers.safe_embedding_lookup_sparse", "contrib.slim.safe_embedding_lookup_sparse")
-@bordered
 def safe_embedding_lookup_sparse(
     embedding_weights: Any,
     sparse_ids: SparseTensor,
@@ -119,7 +116,6 @@ def _parts(params: Any) -> list[Any]:
 
 
 @public("contrib.slim.scattered_embedding_lookup", "contrib.layers.scattered_embedding_lookup")
-@bordered
 def scattered_embedding_lookup(
     params: Any, values: Any, dimension: int, name: str | None = None, hash_key: int | None = None
 ) -> Tensor:
@@ -185,7 +181,6 @@ def _hashed(
 
 
 @public("contrib.slim.scattered_embedding_lookup_sparse", "contrib.layers.scattered_embedding_lookup_sparse")
-@bordered
 def scattered_embedding_lookup_sparse(
     params: Any,
     sparse_values: SparseTensor,
@@ -243,7 +238,6 @@ def scattered_embedding_lookup_sparse(
     "contrib.slim.embedding_lookup_sparse_with_distributed_aggregation",
     "contrib.layers.embedding_lookup_sparse_with_distributed_aggregation",
 )
-@bordered
 def embedding_lookup_sparse_with_distributed_aggregation(
     params: Any,
     sp_ids: SparseTensor,
@@ -273,7 +267,6 @@ def embedding_lookup_sparse_with_distributed_aggregation(
 
 
 @public("contrib.slim.bucketize", "contrib.layers.bucketize")
-@bordered
 def bucketize(input_tensor: Any, boundaries: Any, name: str | None = None) -> Tensor:
     """In which bucket each number falls: how many boundaries are not greater.
 

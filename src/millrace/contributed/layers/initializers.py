@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables.initializers import fans
@@ -25,7 +24,6 @@ _CUT_OFF = 1.3
     "contrib.slim.initializers.variance_scaling_initializer",
     "contrib.layers.python.layers.initializers.variance_scaling_initializer",
 )
-@bordered
 def variance_scaling_initializer(
     factor: float = 2.0,
     mode: str = "FAN_IN",
@@ -76,7 +74,6 @@ def variance_scaling_initializer(
     "contrib.slim.initializers.xavier_initializer_conv2d",
     "contrib.layers.python.layers.initializers.xavier_initializer",
 )
-@bordered
 def xavier_initializer(
     uniform: bool = True, seed: int | None = None, dtype: Any = dtypes.float32
 ) -> Callable[..., Tensor]:

@@ -9,7 +9,6 @@ from typing import Any
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.contributed.framework.arg_scope import add_arg_scope
 from millrace.contributed.layers.initializers import xavier_initializer
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -26,7 +25,6 @@ _XAVIER = xavier_initializer()
 
 
 @public("contrib.layers.legacy_fully_connected", "contrib.slim.legacy_fully_connected")
-@bordered
 @add_arg_scope
 def legacy_fully_connected(
     x: Any,

@@ -19,7 +19,6 @@ from millrace.contributed.layers.outputs import (
     reserve_own_name,
 )
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
@@ -35,7 +34,6 @@ from millrace.lib.variables.scope import variable_scope
 
 
 @public("contrib.layers.batch_norm", "contrib.layers.python.layers.batch_norm", "contrib.slim.batch_norm")
-@bordered
 @add_arg_scope
 def batch_norm(
     inputs: Any,
@@ -170,7 +168,6 @@ def _scale_and_shift(
 
 
 @public("contrib.layers.layer_norm", "contrib.layers.python.layers.layer_norm", "contrib.slim.layer_norm")
-@bordered
 @add_arg_scope
 def layer_norm(
     inputs: Any,
@@ -232,7 +229,6 @@ def layer_norm(
 
 
 @public("contrib.layers.instance_norm", "contrib.slim.instance_norm")
-@bordered
 @add_arg_scope
 def instance_norm(
     inputs: Any,
@@ -289,7 +285,6 @@ def instance_norm(
 
 
 @public("contrib.layers.group_norm", "contrib.slim.group_norm")
-@bordered
 @add_arg_scope
 def group_norm(
     inputs: Any,

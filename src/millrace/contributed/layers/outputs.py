@@ -8,14 +8,12 @@ from typing import Any
 
 from millrace.contributed.framework.variables import model_variable
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
 
 
 @public("contrib.layers.python.layers.utils.append_tensor_alias", "contrib.slim.utils.append_tensor_alias")
-@bordered
 def append_tensor_alias(tensor: Any, alias: str) -> Any:
     """Gives a tensor one more alias; a trailing slash is left out."""
     vars(tensor).setdefault("aliases", []).append(alias.removesuffix("/"))
@@ -23,7 +21,6 @@ def append_tensor_alias(tensor: Any, alias: str) -> Any:
 
 
 @public("contrib.layers.python.layers.utils.get_tensor_aliases", "contrib.slim.utils.get_tensor_aliases")
-@bordered
 def get_tensor_aliases(tensor: Tensor) -> list[str]:
     """A tensor's aliases; where it has none, its name without ":0"."""
     return vars(tensor).get("aliases") or [tensor.name.removesuffix(":0")]
@@ -32,7 +29,6 @@ def get_tensor_aliases(tensor: Tensor) -> list[str]:
 @public(
     "contrib.layers.python.layers.utils.collect_named_outputs", "contrib.slim.utils.collect_named_outputs"
 )
-@bordered
 def collect_named_outputs(collections: Any, alias: str, outputs: Any) -> Any:
     """Adds a layer's outputs to collections under an alias, and returns them.
 
@@ -51,7 +47,6 @@ def collect_named_outputs(collections: Any, alias: str, outputs: Any) -> Any:
     "contrib.layers.python.layers.utils.convert_collection_to_dict",
     "contrib.slim.utils.convert_collection_to_dict",
 )
-@bordered
 def convert_collection_to_dict(collection: str, clear_collection: bool = False) -> OrderedDict[str, Tensor]:
     """The tensors of a collection by alias, in their order.
 
@@ -87,7 +82,9 @@ def collect_variable(variable: Any, variables_collections: Any, name: str) -> No
     parts = list(variable) if hasattr(variable, "_get_variable_list") else [variable]
     for collection in collections_of(variables_collections, name):
         held = graph.get_collection_ref(collection)
-        held.extend(part for part in parts if not any(v is part for v in held))
+        for part in parts:
+            if not any(v is part for v in held):
+                graph.add_to_collection(collection, part)
 
 
 def _under(scope: str, regularizer: Callable[[Any], Any]) -> Callable[[Any], Any]:

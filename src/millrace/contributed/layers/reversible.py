@@ -8,7 +8,6 @@ from typing import Any
 
 from millrace.autodiff.registry import RegisterGradient
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
@@ -17,7 +16,6 @@ from millrace.lib.variables.scope import AUTO_REUSE, variable_scope
 
 
 @public("contrib.layers.RevBlock", "contrib.slim.RevBlock")
-@bordered
 class RevBlock(Layer):
     """Layers y1 = x1 + f(x2), y2 = x2 + g(y1), one after the other.
 
@@ -99,7 +97,6 @@ class RevBlock(Layer):
 
 
 @public("contrib.layers.rev_block", "contrib.slim.rev_block")
-@bordered
 def rev_block(
     x1: Any,
     x2: Any,
@@ -123,7 +120,6 @@ def rev_block(
 
 
 @public("contrib.layers.recompute_grad", "contrib.slim.recompute_grad")
-@bordered
 def recompute_grad(
     fn: Callable[..., Any], use_data_dep: Any = "__rev_block_lib_default", tupleize_grads: bool = False
 ) -> Callable[..., Any]:
@@ -153,7 +149,6 @@ RegisterGradient(_SCALED)(_scaled)
 
 
 @public("contrib.layers.scale_gradient", "contrib.slim.scale_gradient")
-@bordered
 def scale_gradient(inputs: Any, gradient_multiplier: Any) -> Tensor:
     """The inputs, whose gradient is multiplied on the way back.
 

@@ -9,7 +9,6 @@ from millrace.contributed.framework.arg_scope import add_arg_scope
 from millrace.contributed.framework.variables import model_variable
 from millrace.contributed.layers.core import XAVIER, apply_layer, channels_format
 from millrace.contributed.layers.outputs import channels_of, collections_of, finished, model_variable_getter
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.core import ZEROS
@@ -56,7 +55,6 @@ def _with_biases(
     "contrib.slim.separable_convolution2d",
     "contrib.slim.separable_conv2d",
 )
-@bordered
 @add_arg_scope
 def separable_convolution2d(
     inputs: Any,
@@ -156,7 +154,6 @@ def separable_convolution2d(
     "contrib.slim.convolution2d_in_plane",
     "contrib.slim.conv2d_in_plane",
 )
-@bordered
 @add_arg_scope
 def convolution2d_in_plane(
     inputs: Any,

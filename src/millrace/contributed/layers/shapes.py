@@ -19,7 +19,6 @@ from millrace.contributed.layers.outputs import (
     model_variable_getter,
     reserve_own_name,
 )
-from millrace.core.border import bordered
 from millrace.core.dtypes import int32, int64
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -56,7 +55,6 @@ def _pooled(op: str, axes: int, default: str, given: dict[str, Any]) -> Tensor:
 
 
 @public("contrib.layers.max_pool2d", "contrib.slim.max_pool2d")
-@bordered
 @add_arg_scope
 def max_pool2d(
     inputs: Any,
@@ -88,7 +86,6 @@ def max_pool2d(
 
 
 @public("contrib.layers.avg_pool2d", "contrib.slim.avg_pool2d")
-@bordered
 @add_arg_scope
 def avg_pool2d(
     inputs: Any,
@@ -104,7 +101,6 @@ def avg_pool2d(
 
 
 @public("contrib.layers.max_pool3d", "contrib.slim.max_pool3d")
-@bordered
 @add_arg_scope
 def max_pool3d(
     inputs: Any,
@@ -120,7 +116,6 @@ def max_pool3d(
 
 
 @public("contrib.layers.avg_pool3d", "contrib.slim.avg_pool3d")
-@bordered
 @add_arg_scope
 def avg_pool3d(
     inputs: Any,
@@ -136,7 +131,6 @@ def avg_pool3d(
 
 
 @public("contrib.layers.flatten", "contrib.slim.flatten")
-@bordered
 @add_arg_scope
 def flatten(inputs: Any, outputs_collections: Any = None, scope: str | None = None) -> Tensor:
     """Makes a vector of each element of the batch.
@@ -160,7 +154,6 @@ def flatten(inputs: Any, outputs_collections: Any = None, scope: str | None = No
 
 
 @public("contrib.layers.one_hot_encoding", "contrib.slim.one_hot_encoding")
-@bordered
 @add_arg_scope
 def one_hot_encoding(
     labels: Any,
@@ -191,7 +184,6 @@ def one_hot_encoding(
 
 
 @public("contrib.layers.dropout", "contrib.slim.dropout")
-@bordered
 @add_arg_scope
 def dropout(
     inputs: Any,
@@ -224,7 +216,6 @@ def dropout(
 
 
 @public("contrib.layers.bias_add", "contrib.slim.bias_add")
-@bordered
 @add_arg_scope
 def bias_add(
     inputs: Any,
@@ -276,7 +267,6 @@ def bias_add(
 
 
 @public("contrib.layers.softmax", "contrib.slim.softmax")
-@bordered
 @add_arg_scope
 def softmax(logits: Any, scope: Any = None) -> Tensor:
     """The softmax over the last axis.
@@ -298,7 +288,6 @@ def softmax(logits: Any, scope: Any = None) -> Tensor:
 
 
 @public("contrib.layers.unit_norm", "contrib.slim.unit_norm")
-@bordered
 @add_arg_scope
 def unit_norm(inputs: Any, dim: int, epsilon: float = 1e-7, scope: Any = None) -> Tensor:
     """The inputs divided by their Euclidean length along `dim`.
@@ -329,7 +318,6 @@ def unit_norm(inputs: Any, dim: int, epsilon: float = 1e-7, scope: Any = None) -
 
 
 @public("contrib.layers.maxout", "contrib.slim.maxout")
-@bordered
 @add_arg_scope
 def maxout(inputs: Any, num_units: int, axis: int = -1, scope: Any = None) -> Tensor:
     """The largest of each group of channels.
@@ -359,7 +347,6 @@ def maxout(inputs: Any, num_units: int, axis: int = -1, scope: Any = None) -> Te
 
 
 @public("contrib.layers.embed_sequence", "contrib.slim.embed_sequence")
-@bordered
 def embed_sequence(
     ids: Any,
     vocab_size: int | None = None,
@@ -403,7 +390,6 @@ def embed_sequence(
 
 
 @public("contrib.layers.embedding_lookup_unique", "contrib.slim.embedding_lookup_unique")
-@bordered
 def embedding_lookup_unique(
     params: Any, ids: Any, partition_strategy: str = "mod", name: str | None = None
 ) -> Tensor:
@@ -426,7 +412,6 @@ def embedding_lookup_unique(
 
 
 @public("contrib.layers.bow_encoder", "contrib.slim.bow_encoder")
-@bordered
 def bow_encoder(
     ids: Any,
     vocab_size: int,
@@ -467,7 +452,6 @@ def bow_encoder(
 
 
 @public("contrib.layers.dense_to_sparse", "contrib.slim.dense_to_sparse")
-@bordered
 @add_arg_scope
 def dense_to_sparse(
     tensor: Any, eos_token: Any = 0, outputs_collections: Any = None, scope: Any = None
@@ -497,7 +481,6 @@ def _name_of(layer: Any, otherwise: str) -> str:
 
 
 @public("contrib.layers.repeat", "contrib.slim.repeat")
-@bordered
 @add_arg_scope
 def repeat(inputs: Any, repetitions: int, layer: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Applies a layer several times in a row, with scopes `layer_1`, `layer_2`, ...
@@ -520,7 +503,6 @@ def repeat(inputs: Any, repetitions: int, layer: Callable[..., Any], *args: Any,
 
 
 @public("contrib.layers.stack", "contrib.slim.stack")
-@bordered
 @add_arg_scope
 def stack(inputs: Any, layer: Callable[..., Any], stack_args: Any, **kwargs: Any) -> Any:
     """Applies a layer several times in a row, each time with arguments of its own.

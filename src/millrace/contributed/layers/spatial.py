@@ -9,7 +9,6 @@ from millrace.building.scopes import name_scope
 from millrace.contributed.framework.arg_scope import add_arg_scope
 from millrace.contributed.framework.variables import model_variable
 from millrace.contributed.layers.outputs import collect_named_outputs, collections_of
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.array import meshgrid
@@ -24,7 +23,6 @@ from millrace.ops.nn.softmax import softmax
 
 
 @public("contrib.layers.spatial_softmax", "contrib.slim.spatial_softmax")
-@bordered
 @add_arg_scope
 def spatial_softmax(
     features: Any,
@@ -90,7 +88,6 @@ def spatial_softmax(
 
 
 @public("contrib.layers.images_to_sequence", "contrib.slim.images_to_sequence")
-@bordered
 @add_arg_scope
 def images_to_sequence(
     inputs: Any, data_format: str = "NHWC", outputs_collections: Any = None, scope: str | None = None
@@ -126,7 +123,6 @@ def images_to_sequence(
 
 
 @public("contrib.layers.sequence_to_images", "contrib.slim.sequence_to_images")
-@bordered
 @add_arg_scope
 def sequence_to_images(
     inputs: Any,

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building import raw
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -24,7 +23,6 @@ from millrace.lib.variables.variable import Variable
     "contrib.layers.summaries.summarize_tensor",
     "contrib.slim.summarize_tensor",
 )
-@bordered
 def summarize_tensor(tensor: Any, tag: str | None = None) -> Tensor:
     """A summary of a tensor: of a scalar its value, else a histogram.
 
@@ -41,7 +39,6 @@ def summarize_tensor(tensor: Any, tag: str | None = None) -> Tensor:
     "contrib.layers.summaries.summarize_activation",
     "contrib.slim.summarize_activation",
 )
-@bordered
 def summarize_activation(op: Tensor) -> Tensor:
     """A histogram of a layer's outputs; of relu's and softplus's also how many are zero.
 
@@ -61,7 +58,6 @@ def summarize_activation(op: Tensor) -> Tensor:
     "contrib.layers.summaries.summarize_tensors",
     "contrib.slim.summarize_tensors",
 )
-@bordered
 def summarize_tensors(tensors: Any, summarizer: Callable[[Any], Tensor] = summarize_tensor) -> list[Tensor]:
     """A summary of each tensor."""
     return [summarizer(tensor) for tensor in tensors]
@@ -72,7 +68,6 @@ def summarize_tensors(tensors: Any, summarizer: Callable[[Any], Tensor] = summar
     "contrib.layers.summaries.summarize_collection",
     "contrib.slim.summarize_collection",
 )
-@bordered
 def summarize_collection(
     collection: str, name_filter: str | None = None, summarizer: Callable[[Any], Tensor] = summarize_tensor
 ) -> list[Tensor]:
@@ -104,7 +99,6 @@ summarize_biases = public("contrib.slim.summarize_biases")(
     "contrib.layers.summaries.summarize_activations",
     "contrib.slim.summarize_activations",
 )
-@bordered
 def summarize_activations(
     name_filter: str | None = None, summarizer: Callable[[Any], Tensor] = summarize_activation
 ) -> list[Tensor]:
@@ -113,7 +107,6 @@ def summarize_activations(
 
 
 @public("contrib.slim.model_analyzer.analyze_vars")
-@bordered
 def analyze_vars(variables: Any, print_info: bool = False) -> tuple[int, int]:
     """How large variables are together.
 

@@ -14,7 +14,6 @@ from millrace.contributed.metrics.streaming import (
     streaming_precision_at_thresholds,
     streaming_recall_at_thresholds,
 )
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32, int64
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -270,7 +269,6 @@ def _classes(logits: Any, target: Any) -> Tensor:
 
 
 @public("contrib.layers.regression_target", "contrib.slim.regression_target")
-@bordered
 def regression_target(
     label_name: str | None = None, weight_column_name: str | None = None, label_dimension: int = 1
 ) -> _RegressionTargetColumn:
@@ -285,7 +283,6 @@ def regression_target(
 
 
 @public("contrib.layers.multi_class_target", "contrib.slim.multi_class_target")
-@bordered
 def multi_class_target(
     n_classes: int, label_name: str | None = None, weight_column_name: str | None = None
 ) -> _MultiClassTargetColumn:
@@ -304,7 +301,6 @@ def multi_class_target(
 
 
 @public("contrib.slim.binary_svm_target", "contrib.layers.python.layers.target_column.binary_svm_target")
-@bordered
 def binary_svm_target(
     label_name: str | None = None, weight_column_name: str | None = None
 ) -> _BinarySvmTargetColumn:
@@ -318,7 +314,6 @@ def binary_svm_target(
 
 
 @public("contrib.slim.ProblemType")
-@bordered
 def ProblemType() -> type[_ProblemType]:  # noqa: N802
     """The kinds of problems, as a class with UNSPECIFIED, CLASSIFICATION and LINEAR_REGRESSION."""
     return _ProblemType
@@ -357,7 +352,6 @@ def _accuracy_at(threshold: float) -> Callable[..., Any]:
 
 
 @public("contrib.slim.get_default_binary_metrics_for_eval")
-@bordered
 def get_default_binary_metrics_for_eval(thresholds: Any) -> dict[str, Any]:
     """The usual measures of two classes: functions of predictions and labels (and weights), by name.
 

@@ -9,7 +9,6 @@ from millrace.contributed.learn.configuration import RunConfig
 from millrace.contributed.learn.estimator import Estimator
 from millrace.contributed.learn.heads import RegressionHead, classification_head
 from millrace.contributed.learn.models import deep_model, linear_model
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.ops.nn.activation import relu
 
@@ -107,7 +106,6 @@ def _deep(hidden_units: Any, optimizer: Any, activation_fn: Any, dropout: Any, c
 
 
 @public("contrib.learn.DNNClassifier")
-@bordered
 class DNNClassifier(Classifier):
     """A deep model that tells classes apart.
 
@@ -152,7 +150,6 @@ class DNNClassifier(Classifier):
 
 
 @public("contrib.learn.DNNRegressor")
-@bordered
 class DNNRegressor(Regressor):
     """A deep model that estimates numbers.
 
@@ -192,7 +189,6 @@ def _linear(optimizer: Any, clip: Any, joint: bool) -> dict[str, Any]:
 
 
 @public("contrib.learn.LinearClassifier")
-@bordered
 class LinearClassifier(Classifier):
     """A linear model that tells classes apart.
 
@@ -227,7 +223,6 @@ class LinearClassifier(Classifier):
 
 
 @public("contrib.learn.LinearRegressor")
-@bordered
 class LinearRegressor(Regressor):
     """A linear model that estimates numbers.
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 
@@ -15,7 +14,6 @@ from millrace.core.public import public
     "contrib.learn.preprocessing.CategoricalVocabulary",
     "contrib.learn.preprocessing.categorical_vocabulary.CategoricalVocabulary",
 )
-@bordered
 class CategoricalVocabulary:
     """Numbers categories in the order in which they come; 0 is the unknown one.
 
@@ -93,7 +91,6 @@ class CategoricalVocabulary:
     "contrib.learn.preprocessing.CategoricalProcessor",
     "contrib.learn.preprocessing.categorical.CategoricalProcessor",
 )
-@bordered
 class CategoricalProcessor:
     """Numbers the categories of each column of a table.
 

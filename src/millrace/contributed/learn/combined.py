@@ -9,7 +9,6 @@ from millrace.contributed.learn.canned import Classifier, Regressor
 from millrace.contributed.learn.configuration import RunConfig
 from millrace.contributed.learn.heads import RegressionHead, classification_head
 from millrace.contributed.learn.models import combined_model
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.ops.nn.activation import relu
 
@@ -24,7 +23,6 @@ def _columns(linear: Any, deep: Any, hidden_units: Any) -> tuple[tuple[Any, ...]
 
 
 @public("contrib.learn.DNNLinearCombinedClassifier")
-@bordered
 class DNNLinearCombinedClassifier(Classifier):
     """A linear and a deep model, whose logits are added, that tell classes apart.
 
@@ -77,7 +75,6 @@ class DNNLinearCombinedClassifier(Classifier):
 
 
 @public("contrib.learn.DNNLinearCombinedRegressor")
-@bordered
 class DNNLinearCombinedRegressor(Regressor):
     """A linear and a deep model, whose logits are added, that estimate numbers.
 

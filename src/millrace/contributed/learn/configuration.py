@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.estimator.run_config import RunConfig as PlainRunConfig
 
@@ -41,7 +40,6 @@ class TaskType:
 
 
 @public("contrib.learn.RunConfig")
-@bordered
 class RunConfig(PlainRunConfig):
     """A `tf.estimator.RunConfig` with the older arguments.
 

@@ -14,7 +14,6 @@ from millrace.contributed.learn.feeds import ArrayFeed, FunctionFeed, OneBatchOf
 from millrace.contributed.learn.keys import NotFittedError
 from millrace.contributed.learn.monitors.adapter import replace_monitors_with_hooks
 from millrace.contributed.learn.specs import ModelFnOps, metric_operations
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.estimator.estimator import Estimator as Engine
 from millrace.models.estimator.estimator import arguments_of
@@ -22,7 +21,6 @@ from millrace.saver.checkpoint.state import latest_checkpoint
 
 
 @public("contrib.learn.Estimator")
-@bordered
 class Estimator:
     """A model that trains, evaluates and predicts, from arrays or from input functions.
 
@@ -264,7 +262,6 @@ def _together(batches: Iterator[Any]) -> Any:
 
 
 @public("contrib.learn.SKCompat")
-@bordered
 class SKCompat:
     """An estimator as scikit-learn calls it: arrays in, arrays out.
 

@@ -8,14 +8,12 @@ from typing import Any
 
 from millrace.contributed.learn.estimator import Estimator
 from millrace.contributed.learn.monitors.ready import ValidationMonitor
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import log
 from millrace.saver.checkpoint.state import latest_checkpoint
 
 
 @public("contrib.learn.Experiment")
-@bordered
 class Experiment:
     """An estimator, what it trains on, and what it is measured by.
 
@@ -218,7 +216,6 @@ class Experiment:
 
 
 @public("contrib.learn.learn_runner.run")
-@bordered
 def run(
     experiment_fn: Callable[..., Any],
     output_dir: str | None = None,

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
-from millrace.core.border import bordered
 from millrace.core.dtypes import as_dtype
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -28,7 +27,6 @@ def _is_table(data: Any) -> bool:
     "contrib.learn.io.extract_pandas_data",
     "contrib.learn.io.pandas_io.extract_pandas_data",
 )
-@bordered
 def extract_pandas_data(data: Any) -> Any:
     """The numbers of a pandas table as an array of floats; anything else as it is.
 
@@ -51,7 +49,6 @@ def extract_pandas_data(data: Any) -> Any:
     "contrib.learn.io.extract_pandas_matrix",
     "contrib.learn.io.pandas_io.extract_pandas_matrix",
 )
-@bordered
 def extract_pandas_matrix(data: Any) -> Any:
     """The values of a pandas table as an array; anything else as it is.
 
@@ -66,7 +63,6 @@ def extract_pandas_matrix(data: Any) -> Any:
     "contrib.learn.io.extract_pandas_labels",
     "contrib.learn.io.pandas_io.extract_pandas_labels",
 )
-@bordered
 def extract_pandas_labels(labels: Any) -> Any:
     """The numbers of a pandas table of one column as an array; anything else as it is.
 

@@ -9,7 +9,6 @@ from typing import Any
 from millrace.building.scopes import name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.errors import CancelledError, OutOfRangeError
 from millrace.core.public import public
 from millrace.lib.input.queues import FIFOQueue
@@ -78,7 +77,6 @@ def _read(reader: Any, queue: Any, threads: int, rows: int, parse_fn: Any) -> li
     "contrib.learn.io.read_keyed_batch_examples_shared_queue",
     "contrib.learn.io.graph_io.read_keyed_batch_examples_shared_queue",
 )
-@bordered
 def read_keyed_batch_examples(
     file_pattern: Any,
     batch_size: int,
@@ -147,7 +145,6 @@ def read_keyed_batch_examples(
     "contrib.learn.io.read_batch_examples",
     "contrib.learn.io.graph_io.read_batch_examples",
 )
-@bordered
 def read_batch_examples(
     file_pattern: Any,
     batch_size: int,
@@ -182,7 +179,6 @@ def read_batch_examples(
     "contrib.learn.io.queue_parsed_features",
     "contrib.learn.io.graph_io.queue_parsed_features",
 )
-@bordered
 def queue_parsed_features(
     parsed_features: dict[str, Any],
     keys: Any = None,
@@ -244,7 +240,6 @@ def queue_parsed_features(
     "contrib.learn.io.read_keyed_batch_features",
     "contrib.learn.io.graph_io.read_keyed_batch_features",
 )
-@bordered
 def read_keyed_batch_features(
     file_pattern: Any,
     batch_size: int,
@@ -297,7 +292,6 @@ def read_keyed_batch_features(
     "contrib.learn.io.read_keyed_batch_features_shared_queue",
     "contrib.learn.io.graph_io.read_keyed_batch_features_shared_queue",
 )
-@bordered
 def read_keyed_batch_features_shared_queue(
     file_pattern: Any,
     batch_size: int,
@@ -334,7 +328,6 @@ def read_keyed_batch_features_shared_queue(
     "contrib.learn.io.read_batch_features",
     "contrib.learn.io.graph_io.read_batch_features",
 )
-@bordered
 def read_batch_features(
     file_pattern: Any,
     batch_size: int,
@@ -373,7 +366,6 @@ def read_batch_features(
     "contrib.learn.io.read_batch_record_features",
     "contrib.learn.io.graph_io.read_batch_record_features",
 )
-@bordered
 def read_batch_record_features(
     file_pattern: Any,
     batch_size: int,

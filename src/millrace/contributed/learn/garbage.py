@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import gfile
 
@@ -32,7 +31,6 @@ Strategy = Callable[[list[Path]], list[Path]]
 
 
 @public("contrib.learn.utils.gc.largest_export_versions")
-@bordered
 def largest_export_versions(n: int) -> Strategy:
     """Keeps the `n` exports of the largest versions."""
 
@@ -43,7 +41,6 @@ def largest_export_versions(n: int) -> Strategy:
 
 
 @public("contrib.learn.utils.gc.one_of_every_n_export_versions")
-@bordered
 def one_of_every_n_export_versions(n: int) -> Strategy:
     """Keeps the largest version of each range of `n`, such as 1 to n."""
 
@@ -60,7 +57,6 @@ def one_of_every_n_export_versions(n: int) -> Strategy:
 
 
 @public("contrib.learn.utils.gc.mod_export_version")
-@bordered
 def mod_export_version(n: int) -> Strategy:
     """Keeps the versions that `n` divides."""
 
@@ -71,7 +67,6 @@ def mod_export_version(n: int) -> Strategy:
 
 
 @public("contrib.learn.utils.gc.union")
-@bordered
 def union(lf: Strategy, rf: Strategy) -> Strategy:
     """Keeps what one of two strategies keeps."""
 
@@ -82,7 +77,6 @@ def union(lf: Strategy, rf: Strategy) -> Strategy:
 
 
 @public("contrib.learn.utils.gc.negation")
-@bordered
 def negation(f: Strategy) -> Strategy:
     """Keeps what a strategy does not."""
 
@@ -93,7 +87,6 @@ def negation(f: Strategy) -> Strategy:
 
 
 @public("contrib.learn.utils.gc.get_paths")
-@bordered
 def get_paths(base_dir: Any, parser: Callable[[Path], Path | None]) -> list[Path]:
     """The exports in a folder.
 

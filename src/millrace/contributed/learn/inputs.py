@@ -7,14 +7,12 @@ from typing import Any
 
 from millrace.building.convert import convert_to_tensor
 from millrace.contributed.layers.columns.dense import real_valued_column
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.models.estimator import inputs
 
 
 @public("contrib.learn.io.numpy_input_fn", "contrib.learn.io.numpy_io.numpy_input_fn")
-@bordered
 def numpy_input_fn(
     x: Any,
     y: Any = None,
@@ -33,7 +31,6 @@ def numpy_input_fn(
 
 
 @public("contrib.learn.io.pandas_input_fn", "contrib.learn.io.pandas_io.pandas_input_fn")
-@bordered
 def pandas_input_fn(
     x: Any,
     y: Any = None,
@@ -74,7 +71,6 @@ def _column(name: str, feature: Any) -> Any:
 
 
 @public("contrib.learn.infer_real_valued_columns_from_input_fn")
-@bordered
 def infer_real_valued_columns_from_input_fn(input_fn: Callable[[], Any]) -> list[Any]:
     """A column of numbers for each feature.
 
@@ -92,7 +88,6 @@ def infer_real_valued_columns_from_input_fn(input_fn: Callable[[], Any]) -> list
 
 
 @public("contrib.learn.infer_real_valued_columns_from_input")
-@bordered
 def infer_real_valued_columns_from_input(x: Any) -> list[Any]:
     """A column of numbers for each feature; errors as for `infer_real_valued_columns_from_input_fn`.
 

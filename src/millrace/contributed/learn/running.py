@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.lib.lookup.tables import tables_initializer
@@ -18,7 +17,6 @@ from millrace.training.coordination.queue_runner import start_queue_runners
 
 
 @public("contrib.learn.graph_actions.run_feeds_iter")
-@bordered
 def run_feeds_iter(
     output_dict: dict[str, Any], feed_dicts: Iterable[Any], restore_checkpoint_path: Any = None
 ) -> Iterator[dict[str, Any]]:
@@ -60,14 +58,12 @@ def run_feeds_iter(
 
 
 @public("contrib.learn.run_feeds", "contrib.learn.graph_actions.run_feeds")
-@bordered
 def run_feeds(*args: Any, **kwargs: Any) -> list[dict[str, Any]]:
     """What `run_feeds_iter` gives, as a list; arguments as there."""
     return list(run_feeds_iter(*args, **kwargs))
 
 
 @public("contrib.learn.run_n", "contrib.learn.graph_actions.run_n")
-@bordered
 def run_n(
     output_dict: dict[str, Any], feed_dict: Any = None, restore_checkpoint_path: Any = None, n: int = 1
 ) -> list[dict[str, Any]]:
@@ -83,7 +79,6 @@ def run_n(
 
 
 @public("contrib.learn.infer", "contrib.learn.graph_actions.infer")
-@bordered
 def infer(restore_checkpoint_path: Any, output_dict: dict[str, Any], feed_dict: Any = None) -> dict[str, Any]:
     """The values of tensors once.
 
@@ -96,14 +91,12 @@ def infer(restore_checkpoint_path: Any, output_dict: dict[str, Any], feed_dict: 
 
 
 @public("contrib.learn.graph_actions.get_summary_writer")
-@bordered
 def get_summary_writer(logdir: str) -> Any:
     """The writer of a folder, one for all who ask."""
     return FileWriterCache.get(logdir)
 
 
 @public("contrib.learn.graph_actions.clear_summary_writers")
-@bordered
 def clear_summary_writers() -> None:
     """Forgets the writers."""
     FileWriterCache.clear()

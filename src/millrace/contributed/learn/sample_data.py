@@ -16,7 +16,6 @@ import numpy as np
 
 from millrace.contributed.examples import mnist
 from millrace.contributed.learn.tables import Dataset, Datasets, load_csv_with_header, load_csv_without_header
-from millrace.core.border import bordered
 from millrace.core.errors import NotFoundError
 from millrace.core.public import public
 from millrace.lib.platform import gfile
@@ -31,7 +30,6 @@ def _needed(path: Any, what: str) -> Any:
 
 
 @public("contrib.learn.datasets.load_iris", "contrib.learn.datasets.base.load_iris")
-@bordered
 def load_iris(data_path: Any = None) -> Dataset:
     """Fisher's iris flowers, from a local table.
 
@@ -45,7 +43,6 @@ def load_iris(data_path: Any = None) -> Dataset:
 
 
 @public("contrib.learn.datasets.load_boston", "contrib.learn.datasets.base.load_boston")
-@bordered
 def load_boston(data_path: Any = None) -> Dataset:
     """House prices in Boston, from a local table.
 
@@ -59,7 +56,6 @@ def load_boston(data_path: Any = None) -> Dataset:
 
 
 @public("contrib.learn.datasets.text_datasets.maybe_download_dbpedia")
-@bordered
 def maybe_download_dbpedia(data_dir: Any) -> None:
     """Checks that DBpedia's two tables lie in `dbpedia_csv` of a folder.
 
@@ -76,7 +72,6 @@ DBPEDIA_URL = public("contrib.learn.datasets.text_datasets.DBPEDIA_URL")(
 
 
 @public("contrib.learn.datasets.text_datasets.load_dbpedia")
-@bordered
 def load_dbpedia(size: str = "small", test_with_fake_data: bool = False) -> Datasets:
     """DBpedia's articles by class, from `dbpedia_data` in the working directory.
 
@@ -104,7 +99,6 @@ def load_dbpedia(size: str = "small", test_with_fake_data: bool = False) -> Data
 
 
 @public("contrib.learn.datasets.base.maybe_download")
-@bordered
 def maybe_download(filename: str, work_directory: Any, source_url: str) -> str:
     """The path of a file that is there.
 
@@ -121,7 +115,6 @@ def maybe_download(filename: str, work_directory: Any, source_url: str) -> str:
 
 
 @public("contrib.learn.datasets.base.urlretrieve_with_retry")
-@bordered
 def urlretrieve_with_retry(*args: Any, **kwargs: Any) -> Any:
     """Nothing is downloaded.
 
@@ -132,7 +125,6 @@ def urlretrieve_with_retry(*args: Any, **kwargs: Any) -> Any:
 
 
 @public("contrib.learn.datasets.base.shrink_csv")
-@bordered
 def shrink_csv(filename: str, ratio: int) -> None:
     """Writes every `ratio`-th row of a table into another, whose name ends in `_small.csv`.
 
@@ -148,7 +140,6 @@ def shrink_csv(filename: str, ratio: int) -> None:
 
 
 @public("contrib.learn.datasets.base.retry")
-@bordered
 def retry(
     initial_delay: float,
     max_delay: float,
@@ -211,7 +202,6 @@ def _shuffled(parts: list[tuple[Any, Any]], labels: list[int], noise: float | No
 
 
 @public("contrib.learn.datasets.synthetic.circles")
-@bordered
 def circles(
     n_samples: int = 100,
     noise: float | None = None,
@@ -253,7 +243,6 @@ _SPIRALS: dict[str, Callable[[Any], Any]] = {
 
 
 @public("contrib.learn.datasets.synthetic.spirals")
-@bordered
 def spirals(
     n_samples: int = 100,
     noise: float | None = None,
@@ -302,7 +291,6 @@ DATASETS = public("contrib.learn.datasets.DATASETS")(
 
 
 @public("contrib.learn.datasets.make_dataset")
-@bordered
 def make_dataset(
     name: str,
     n_samples: int = 100,
@@ -328,7 +316,6 @@ def make_dataset(
 
 
 @public("contrib.learn.datasets.load_dataset")
-@bordered
 def load_dataset(name: str, size: str = "small", test_with_fake_data: bool = False) -> Any:
     """A data set from local files.
 

@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import operators  # noqa: F401 - gives tensors their arithmetic
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.losses.weighted import mean_squared_error, softmax_cross_entropy
 from millrace.lib.nn.functions import xw_plus_b
@@ -31,7 +30,6 @@ def _weights(x: Any, y: Any, width: int, mean: float | None, deviation: float, s
 
 
 @public("contrib.learn.models.linear_regression")
-@bordered
 def linear_regression(
     x: Any, y: Any, init_mean: float | None = None, init_stddev: float = 1.0
 ) -> tuple[Any, Any]:
@@ -55,14 +53,12 @@ def linear_regression(
 
 
 @public("contrib.learn.models.linear_regression_zero_init")
-@bordered
 def linear_regression_zero_init(x: Any, y: Any) -> tuple[Any, Any]:
     """`linear_regression` that begins with zeros; arguments as there."""
     return linear_regression(x, y, init_mean=0.0, init_stddev=0.0)
 
 
 @public("contrib.learn.models.logistic_regression")
-@bordered
 def logistic_regression(
     x: Any,
     y: Any,
@@ -91,7 +87,6 @@ def logistic_regression(
 
 
 @public("contrib.learn.models.logistic_regression_zero_init")
-@bordered
 def logistic_regression_zero_init(x: Any, y: Any) -> tuple[Any, Any]:
     """`logistic_regression` that begins with zeros; arguments as there."""
     return logistic_regression(x, y, init_mean=0.0, init_stddev=0.0)

@@ -7,7 +7,6 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.estimator.export_outputs import ClassificationOutput, PredictOutput, RegressionOutput
 from millrace.models.estimator.modes import LOSS_METRIC_KEY
@@ -121,7 +120,6 @@ def _output(problem_type: int, tensors: dict[str, Any]) -> Any:
 
 
 @public("contrib.learn.MetricSpec", "contrib.learn.metric_spec.MetricSpec")
-@bordered
 class MetricSpec:
     """A metric, and where its inputs come from.
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import gfile
 
@@ -53,7 +52,6 @@ def _split(rows: list[list[str]], target_column: int) -> tuple[list[list[str]], 
     "contrib.learn.datasets.base.load_csv_with_header",
     "contrib.learn.python.learn.datasets.base.load_csv_with_header",
 )
-@bordered
 def load_csv_with_header(
     filename: Any, target_dtype: Any, features_dtype: Any, target_column: int = -1
 ) -> Dataset:
@@ -91,7 +89,6 @@ def load_csv_with_header(
     "contrib.learn.datasets.base.load_csv_without_header",
     "contrib.learn.python.learn.datasets.base.load_csv_without_header",
 )
-@bordered
 def load_csv_without_header(
     filename: Any, target_dtype: Any, features_dtype: Any, target_column: int = -1
 ) -> Dataset:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from millrace.contributed.learn.categorical import CategoricalVocabulary
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import gfile
 
@@ -21,7 +20,6 @@ TOKENIZER_RE = public(
 
 
 @public("contrib.learn.preprocessing.tokenizer", "contrib.learn.preprocessing.text.tokenizer")
-@bordered
 def tokenizer(iterator: Iterable[str]) -> Iterator[list[str]]:
     """Gives the words of each document.
 
@@ -37,7 +35,6 @@ def tokenizer(iterator: Iterable[str]) -> Iterator[list[str]]:
     "contrib.learn.preprocessing.text.VocabularyProcessor",
     "contrib.learn.python.learn.preprocessing.text.VocabularyProcessor",
 )
-@bordered
 class VocabularyProcessor:
     """Makes of each document a row of the numbers of its words.
 
@@ -101,7 +98,6 @@ class VocabularyProcessor:
 
 
 @public("contrib.learn.preprocessing.ByteProcessor", "contrib.learn.preprocessing.text.ByteProcessor")
-@bordered
 class ByteProcessor:
     """Makes of each document a row of its bytes.
 

@@ -8,7 +8,6 @@ from typing import Any
 from millrace.building import convert
 from millrace.contributed.rnn.linear import Linear
 from millrace.core import dtypes, nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_sum
@@ -69,7 +68,6 @@ def _fed(loop_function: Any, previous: Any, given: Any, i: int) -> Any:
 
 
 @public("contrib.legacy_seq2seq.rnn_decoder")
-@bordered
 def rnn_decoder(
     decoder_inputs: Any, initial_state: Any, cell: Any, loop_function: Any = None, scope: Any = None
 ) -> tuple[list[Any], Any]:
@@ -99,7 +97,6 @@ def rnn_decoder(
 
 
 @public("contrib.legacy_seq2seq.embedding_rnn_decoder")
-@bordered
 def embedding_rnn_decoder(
     decoder_inputs: Any,
     initial_state: Any,
@@ -184,7 +181,6 @@ class _Heads:
 
 
 @public("contrib.legacy_seq2seq.attention_decoder")
-@bordered
 def attention_decoder(
     decoder_inputs: Any,
     initial_state: Any,
@@ -256,7 +252,6 @@ def attention_decoder(
 
 
 @public("contrib.legacy_seq2seq.embedding_attention_decoder")
-@bordered
 def embedding_attention_decoder(
     decoder_inputs: Any,
     initial_state: Any,

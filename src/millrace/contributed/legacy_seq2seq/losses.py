@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_sum
@@ -18,7 +17,6 @@ from millrace.ops.math.cast import cast
 
 
 @public("contrib.legacy_seq2seq.sequence_loss_by_example")
-@bordered
 def sequence_loss_by_example(
     logits: Any,
     targets: Any,
@@ -64,7 +62,6 @@ def sequence_loss_by_example(
 
 
 @public("contrib.legacy_seq2seq.sequence_loss", "contrib.legacy_seq2seq.python.ops.seq2seq.sequence_loss")
-@bordered
 def sequence_loss(
     logits: Any,
     targets: Any,
@@ -95,7 +92,6 @@ def sequence_loss(
 
 
 @public("contrib.legacy_seq2seq.model_with_buckets")
-@bordered
 def model_with_buckets(
     encoder_inputs: Any,
     decoder_inputs: Any,

@@ -15,7 +15,6 @@ from millrace.contributed.legacy_seq2seq.decoders import (
 )
 from millrace.contributed.rnn.projections import EmbeddingWrapper, OutputProjectionWrapper
 from millrace.core import dtypes, nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.flow.control_flow import cond
 from millrace.lib.nn.embedding import embedding_lookup
@@ -26,7 +25,6 @@ from millrace.ops.array.reshape import reshape
 
 
 @public("contrib.legacy_seq2seq.basic_rnn_seq2seq")
-@bordered
 def basic_rnn_seq2seq(
     encoder_inputs: Any, decoder_inputs: Any, cell: Any, dtype: Any = dtypes.float32, scope: Any = None
 ) -> tuple[list[Any], Any]:
@@ -47,7 +45,6 @@ def basic_rnn_seq2seq(
 
 
 @public("contrib.legacy_seq2seq.tied_rnn_seq2seq")
-@bordered
 def tied_rnn_seq2seq(
     encoder_inputs: Any,
     decoder_inputs: Any,
@@ -100,7 +97,6 @@ def _either_way(
     "contrib.legacy_seq2seq.embedding_rnn_seq2seq",
     "contrib.legacy_seq2seq.python.ops.seq2seq.embedding_rnn_seq2seq",
 )
-@bordered
 def embedding_rnn_seq2seq(
     encoder_inputs: Any,
     decoder_inputs: Any,
@@ -162,7 +158,6 @@ def embedding_rnn_seq2seq(
 
 
 @public("contrib.legacy_seq2seq.embedding_tied_rnn_seq2seq")
-@bordered
 def embedding_tied_rnn_seq2seq(
     encoder_inputs: Any,
     decoder_inputs: Any,
@@ -215,7 +210,6 @@ def embedding_tied_rnn_seq2seq(
     "contrib.legacy_seq2seq.embedding_attention_seq2seq",
     "contrib.legacy_seq2seq.python.ops.seq2seq.embedding_attention_seq2seq",
 )
-@bordered
 def embedding_attention_seq2seq(
     encoder_inputs: Any,
     decoder_inputs: Any,
@@ -280,7 +274,6 @@ def embedding_attention_seq2seq(
 
 
 @public("contrib.legacy_seq2seq.one2many_rnn_seq2seq")
-@bordered
 def one2many_rnn_seq2seq(
     encoder_inputs: Any,
     decoder_inputs_dict: dict[str, Any],

@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import convert_to_tensor
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -66,7 +65,6 @@ def _masked_minimum(data: Tensor, mask: Tensor, axis: int = 1) -> Tensor:
 
 
 @public("contrib.losses.metric_learning.contrastive_loss")
-@bordered
 def contrastive_loss(
     labels: Any, embeddings_anchor: Any, embeddings_positive: Any, margin: float = 1.0
 ) -> Tensor:
@@ -87,7 +85,6 @@ def contrastive_loss(
 
 
 @public("contrib.losses.metric_learning.triplet_semihard_loss")
-@bordered
 def triplet_semihard_loss(labels: Any, embeddings: Any, margin: float = 1.0) -> Tensor:
     """Each pair of equal labels must be nearer by `margin` than the nearest farther one of another label.
 
@@ -134,7 +131,6 @@ def _with_entropy(l2loss: Tensor, similarity: Tensor, same: Tensor, print_losses
 
 
 @public("contrib.losses.metric_learning.npairs_loss")
-@bordered
 def npairs_loss(
     labels: Any,
     embeddings_anchor: Any,
@@ -178,7 +174,6 @@ def _shared_labels(sparse_labels: list[Any]) -> Tensor:
 
 
 @public("contrib.losses.metric_learning.npairs_loss_multilabel")
-@bordered
 def npairs_loss_multilabel(
     sparse_labels: Any,
     embeddings_anchor: Any,
@@ -209,7 +204,6 @@ def npairs_loss_multilabel(
 
 
 @public("contrib.losses.metric_learning.lifted_struct_loss")
-@bordered
 def lifted_struct_loss(labels: Any, embeddings: Any, margin: float = 1.0) -> Tensor:
     """Each pair of equal labels must be nearer than all of another label, by a smooth maximum over these.
 

@@ -8,7 +8,6 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor, to_tensor
 from millrace.building.scopes import add_to_collection, get_collection, name_scope
 from millrace.contributed.framework.arg_scope import add_arg_scope
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
@@ -77,7 +76,6 @@ def _checked_weights(losses: Tensor, weights: Tensor) -> Tensor:
 
 
 @public("contrib.losses.compute_weighted_loss")
-@bordered
 def compute_weighted_loss(losses: Any, weights: Any = 1.0, scope: str | None = None) -> Tensor:
     """Weighs losses and divides their sum by how many have a weight other than 0.
 
@@ -107,7 +105,6 @@ def compute_weighted_loss(losses: Any, weights: Any = 1.0, scope: str | None = N
 
 
 @public("contrib.losses.add_loss")
-@bordered
 @add_arg_scope
 def add_loss(loss: Tensor, loss_collection: str | None = GraphKeys.LOSSES) -> None:
     """Puts `loss` into a collection; None for none."""
@@ -116,21 +113,18 @@ def add_loss(loss: Tensor, loss_collection: str | None = GraphKeys.LOSSES) -> No
 
 
 @public("contrib.losses.get_losses")
-@bordered
 def get_losses(scope: str | None = None, loss_collection: str = GraphKeys.LOSSES) -> list[Any]:
     """The losses in a collection; with `scope`, those whose name matches it."""
     return get_collection(loss_collection, scope)
 
 
 @public("contrib.losses.get_regularization_losses")
-@bordered
 def get_regularization_losses(scope: str | None = None) -> list[Any]:
     """The regularization losses; with `scope`, those whose name matches it."""
     return get_collection(GraphKeys.REGULARIZATION_LOSSES, scope)
 
 
 @public("contrib.losses.get_total_loss")
-@bordered
 def get_total_loss(add_regularization_losses: bool = True, name: str = "total_loss") -> Tensor:
     """The sum of all losses, a scalar.
 
@@ -154,7 +148,6 @@ def _pair(predictions: Any, labels: Any) -> tuple[Tensor, Tensor]:
 
 
 @public("contrib.losses.absolute_difference")
-@bordered
 def absolute_difference(
     predictions: Any, labels: Any = None, weights: Any = 1.0, scope: str | None = None
 ) -> Tensor:
@@ -169,7 +162,6 @@ def absolute_difference(
 
 
 @public("contrib.losses.mean_squared_error")
-@bordered
 def mean_squared_error(
     predictions: Any, labels: Any = None, weights: Any = 1.0, scope: str | None = None
 ) -> Tensor:
@@ -184,7 +176,6 @@ def mean_squared_error(
 
 
 @public("contrib.losses.log_loss")
-@bordered
 def log_loss(
     predictions: Any,
     labels: Any = None,
@@ -205,7 +196,6 @@ def log_loss(
 
 
 @public("contrib.losses.hinge_loss")
-@bordered
 def hinge_loss(logits: Any, labels: Any = None, scope: str | None = None) -> Tensor:
     """max(0, 1 - label * logit) for labels of 0 and 1, which count as -1 and 1; in the shape of `logits`.
 
@@ -222,7 +212,6 @@ def hinge_loss(logits: Any, labels: Any = None, scope: str | None = None) -> Ten
 
 
 @public("contrib.losses.cosine_distance")
-@bordered
 def cosine_distance(
     predictions: Any,
     labels: Any = None,
@@ -248,7 +237,6 @@ def cosine_distance(
 
 
 @public("contrib.losses.mean_pairwise_squared_error")
-@bordered
 def mean_pairwise_squared_error(
     predictions: Any, labels: Any = None, weights: Any = 1.0, scope: str | None = None
 ) -> Tensor:
@@ -283,7 +271,6 @@ def mean_pairwise_squared_error(
 
 
 @public("contrib.losses.sigmoid_cross_entropy")
-@bordered
 def sigmoid_cross_entropy(
     logits: Any,
     multi_class_labels: Any,
@@ -315,7 +302,6 @@ def sigmoid_cross_entropy(
 
 
 @public("contrib.losses.softmax_cross_entropy")
-@bordered
 def softmax_cross_entropy(
     logits: Any,
     onehot_labels: Any,
@@ -348,7 +334,6 @@ def softmax_cross_entropy(
 
 
 @public("contrib.losses.sparse_softmax_cross_entropy")
-@bordered
 def sparse_softmax_cross_entropy(
     logits: Any, labels: Any, weights: Any = 1.0, scope: str | None = None
 ) -> Tensor:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from millrace.building import raw
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 
 
 @public("contrib.memory_stats.BytesInUse")
-@bordered
 def BytesInUse() -> Tensor:  # noqa: N802
     """An int64 scalar: the bytes of memory that the process holds."""
     return raw.BytesInUse()
 
 
 @public("contrib.memory_stats.MaxBytesInUse")
-@bordered
 def MaxBytesInUse() -> Tensor:  # noqa: N802
     """An int64 scalar: the most bytes of memory that the process ever held."""
     return raw.MaxBytesInUse()
 
 
 @public("contrib.memory_stats.BytesLimit")
-@bordered
 def BytesLimit() -> Tensor:  # noqa: N802
     """An int64 scalar: the bytes of memory that the machine has."""
     return raw.BytesLimit()

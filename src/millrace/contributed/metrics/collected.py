@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import to_tensor
 from millrace.building.scopes import control_dependencies
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32, int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -32,7 +31,6 @@ Pair = tuple[Any, Any]
 
 
 @public("contrib.metrics.accuracy")
-@bordered
 def accuracy(predictions: Any, labels: Any, weights: Any = None, name: str | None = None) -> Tensor:
     """The share of predictions that are their labels, of this batch alone.
 
@@ -67,7 +65,6 @@ def accuracy(predictions: Any, labels: Any, weights: Any = None, name: str | Non
 
 
 @public("contrib.metrics.confusion_matrix")
-@bordered
 def confusion_matrix(
     labels: Any,
     predictions: Any,
@@ -88,7 +85,6 @@ def confusion_matrix(
 
 
 @public("contrib.metrics.count")
-@bordered
 def count(
     values: Any,
     weights: Any = None,
@@ -127,7 +123,6 @@ def _next_size(required: Tensor, growth: float = 1.5) -> Tensor:
 
 
 @public("contrib.metrics.streaming_concat")
-@bordered
 def streaming_concat(
     values: Any,
     axis: int = 0,
@@ -206,7 +201,6 @@ def _appended(
 
 
 @public("contrib.metrics.aggregate_metrics")
-@bordered
 def aggregate_metrics(*value_update_tuples: Pair) -> tuple[list[Any], list[Any]]:
     """The values of several metrics in one list, and their updates in another.
 
@@ -220,7 +214,6 @@ def aggregate_metrics(*value_update_tuples: Pair) -> tuple[list[Any], list[Any]]
 
 
 @public("contrib.metrics.aggregate_metric_map")
-@bordered
 def aggregate_metric_map(names_to_tuples: dict[str, Pair]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The values of several metrics by name, and their updates by name."""
     return (

@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import to_tensor
 from millrace.building.scopes import control_dependencies
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32, float64, int64
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -33,7 +32,6 @@ def _quotient(comoment: Any, count: Any, name: str) -> Tensor:
 
 
 @public("contrib.metrics.streaming_covariance")
-@bordered
 def streaming_covariance(
     predictions: Any,
     labels: Any,
@@ -94,7 +92,6 @@ def streaming_covariance(
 
 
 @public("contrib.metrics.streaming_pearson_correlation")
-@bordered
 def streaming_pearson_correlation(
     predictions: Any,
     labels: Any,
@@ -136,7 +133,6 @@ def _kappa(po: Any, pe_row: Any, pe_col: Any, name: str) -> Tensor:
 
 
 @public("contrib.metrics.cohen_kappa")
-@bordered
 def cohen_kappa(
     labels: Any,
     predictions_idx: Any,

@@ -9,7 +9,6 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor, to_tensor
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.building.slicing import boolean_mask
-from millrace.core.border import bordered
 from millrace.core.dtypes import bool_, float32, float64, int32, int64
 from millrace.core.public import public
 from millrace.graph.operation import Operation
@@ -39,7 +38,6 @@ _TINY = 1e-7
 
 
 @public("contrib.metrics.f1_score")
-@bordered
 def f1_score(
     labels: Any,
     predictions: Any,
@@ -77,7 +75,6 @@ def f1_score(
 
 
 @public("contrib.metrics.precision_at_recall")
-@bordered
 def precision_at_recall(
     labels: Any,
     predictions: Any,
@@ -110,7 +107,6 @@ def precision_at_recall(
 
 
 @public("contrib.metrics.recall_at_precision")
-@bordered
 def recall_at_precision(
     labels: Any,
     predictions: Any,
@@ -169,7 +165,6 @@ def _error_rate(
 
 
 @public("contrib.metrics.streaming_false_positive_rate")
-@bordered
 def streaming_false_positive_rate(
     predictions: Any,
     labels: Any,
@@ -184,7 +179,6 @@ def streaming_false_positive_rate(
 
 
 @public("contrib.metrics.streaming_false_negative_rate")
-@bordered
 def streaming_false_negative_rate(
     predictions: Any,
     labels: Any,
@@ -218,7 +212,6 @@ def _rates_at(
 
 
 @public("contrib.metrics.streaming_false_positive_rate_at_thresholds")
-@bordered
 def streaming_false_positive_rate_at_thresholds(
     predictions: Any,
     labels: Any,
@@ -237,7 +230,6 @@ def streaming_false_positive_rate_at_thresholds(
 
 
 @public("contrib.metrics.streaming_false_negative_rate_at_thresholds")
-@bordered
 def streaming_false_negative_rate_at_thresholds(
     predictions: Any,
     labels: Any,
@@ -256,7 +248,6 @@ def streaming_false_negative_rate_at_thresholds(
 
 
 @public("contrib.metrics.streaming_curve_points")
-@bordered
 def streaming_curve_points(
     labels: Any = None,
     predictions: Any = None,
@@ -295,7 +286,6 @@ def streaming_curve_points(
 
 
 @public("contrib.metrics.streaming_recall_at_k")
-@bordered
 def streaming_recall_at_k(
     predictions: Any,
     labels: Any,
@@ -311,7 +301,6 @@ def streaming_recall_at_k(
 
 
 @public("contrib.metrics.streaming_sparse_precision_at_top_k")
-@bordered
 def streaming_sparse_precision_at_top_k(
     top_k_predictions: Any,
     labels: Any,
@@ -328,7 +317,6 @@ def streaming_sparse_precision_at_top_k(
 
 
 @public("contrib.metrics.sparse_recall_at_top_k")
-@bordered
 def sparse_recall_at_top_k(
     labels: Any,
     top_k_predictions: Any,
@@ -357,7 +345,6 @@ class PrecisionRecallData(NamedTuple):
 
 
 @public("contrib.metrics.precision_recall_at_equal_thresholds")
-@bordered
 def precision_recall_at_equal_thresholds(
     labels: Any,
     predictions: Any,
@@ -420,7 +407,6 @@ def precision_recall_at_equal_thresholds(
 
 
 @public("contrib.metrics.auc_using_histogram")
-@bordered
 def auc_using_histogram(
     boolean_labels: Any,
     scores: Any,

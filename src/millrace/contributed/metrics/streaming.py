@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.metrics import classes, counts, means, top_k
@@ -14,7 +13,6 @@ Pair = tuple[Tensor, Tensor]
 
 
 @public("contrib.metrics.streaming_accuracy")
-@bordered
 def streaming_accuracy(
     predictions: Any,
     labels: Any,
@@ -31,7 +29,6 @@ def streaming_accuracy(
 
 
 @public("contrib.metrics.streaming_mean_absolute_error")
-@bordered
 def streaming_mean_absolute_error(
     predictions: Any,
     labels: Any,
@@ -50,7 +47,6 @@ def streaming_mean_absolute_error(
 
 
 @public("contrib.metrics.streaming_mean_squared_error")
-@bordered
 def streaming_mean_squared_error(
     predictions: Any,
     labels: Any,
@@ -69,7 +65,6 @@ def streaming_mean_squared_error(
 
 
 @public("contrib.metrics.streaming_root_mean_squared_error")
-@bordered
 def streaming_root_mean_squared_error(
     predictions: Any,
     labels: Any,
@@ -88,7 +83,6 @@ def streaming_root_mean_squared_error(
 
 
 @public("contrib.metrics.streaming_precision")
-@bordered
 def streaming_precision(
     predictions: Any,
     labels: Any,
@@ -105,7 +99,6 @@ def streaming_precision(
 
 
 @public("contrib.metrics.streaming_recall")
-@bordered
 def streaming_recall(
     predictions: Any,
     labels: Any,
@@ -122,7 +115,6 @@ def streaming_recall(
 
 
 @public("contrib.metrics.streaming_true_positives")
-@bordered
 def streaming_true_positives(
     predictions: Any,
     labels: Any,
@@ -139,7 +131,6 @@ def streaming_true_positives(
 
 
 @public("contrib.metrics.streaming_true_negatives")
-@bordered
 def streaming_true_negatives(
     predictions: Any,
     labels: Any,
@@ -156,7 +147,6 @@ def streaming_true_negatives(
 
 
 @public("contrib.metrics.streaming_false_positives")
-@bordered
 def streaming_false_positives(
     predictions: Any,
     labels: Any,
@@ -175,7 +165,6 @@ def streaming_false_positives(
 
 
 @public("contrib.metrics.streaming_false_negatives")
-@bordered
 def streaming_false_negatives(
     predictions: Any,
     labels: Any,
@@ -194,7 +183,6 @@ def streaming_false_negatives(
 
 
 @public("contrib.metrics.streaming_mean_relative_error")
-@bordered
 def streaming_mean_relative_error(
     predictions: Any,
     labels: Any,
@@ -214,7 +202,6 @@ def streaming_mean_relative_error(
 
 
 @public("contrib.metrics.streaming_mean_cosine_distance")
-@bordered
 def streaming_mean_cosine_distance(
     predictions: Any,
     labels: Any,
@@ -234,7 +221,6 @@ def streaming_mean_cosine_distance(
 
 
 @public("contrib.metrics.streaming_mean_iou")
-@bordered
 def streaming_mean_iou(
     predictions: Any,
     labels: Any,
@@ -254,7 +240,6 @@ def streaming_mean_iou(
 
 
 @public("contrib.metrics.streaming_precision_at_thresholds")
-@bordered
 def streaming_precision_at_thresholds(
     predictions: Any,
     labels: Any,
@@ -274,7 +259,6 @@ def streaming_precision_at_thresholds(
 
 
 @public("contrib.metrics.streaming_recall_at_thresholds")
-@bordered
 def streaming_recall_at_thresholds(
     predictions: Any,
     labels: Any,
@@ -294,7 +278,6 @@ def streaming_recall_at_thresholds(
 
 
 @public("contrib.metrics.streaming_sparse_average_precision_at_k")
-@bordered
 def streaming_sparse_average_precision_at_k(
     predictions: Any,
     labels: Any,
@@ -314,7 +297,6 @@ def streaming_sparse_average_precision_at_k(
 
 
 @public("contrib.metrics.streaming_sensitivity_at_specificity")
-@bordered
 def streaming_sensitivity_at_specificity(
     predictions: Any,
     labels: Any,
@@ -342,7 +324,6 @@ def streaming_sensitivity_at_specificity(
 
 
 @public("contrib.metrics.streaming_specificity_at_sensitivity")
-@bordered
 def streaming_specificity_at_sensitivity(
     predictions: Any,
     labels: Any,
@@ -370,7 +351,6 @@ def streaming_specificity_at_sensitivity(
 
 
 @public("contrib.metrics.streaming_sparse_precision_at_k")
-@bordered
 def streaming_sparse_precision_at_k(
     predictions: Any,
     labels: Any,
@@ -391,7 +371,6 @@ def streaming_sparse_precision_at_k(
 
 
 @public("contrib.metrics.streaming_sparse_recall_at_k")
-@bordered
 def streaming_sparse_recall_at_k(
     predictions: Any,
     labels: Any,
@@ -412,7 +391,6 @@ def streaming_sparse_recall_at_k(
 
 
 @public("contrib.metrics.streaming_auc")
-@bordered
 def streaming_auc(
     predictions: Any,
     labels: Any,
@@ -433,7 +411,6 @@ def streaming_auc(
 
 
 @public("contrib.metrics.streaming_mean")
-@bordered
 def streaming_mean(
     values: Any,
     weights: Any = None,
@@ -449,7 +426,6 @@ def streaming_mean(
 
 
 @public("contrib.metrics.streaming_mean_tensor")
-@bordered
 def streaming_mean_tensor(
     values: Any,
     weights: Any = None,
@@ -465,7 +441,6 @@ def streaming_mean_tensor(
 
 
 @public("contrib.metrics.streaming_percentage_less")
-@bordered
 def streaming_percentage_less(
     values: Any,
     threshold: Any,
@@ -482,7 +457,6 @@ def streaming_percentage_less(
 
 
 @public("contrib.metrics.streaming_true_positives_at_thresholds")
-@bordered
 def streaming_true_positives_at_thresholds(
     predictions: Any, labels: Any, thresholds: Any, weights: Any = None
 ) -> Pair:
@@ -491,7 +465,6 @@ def streaming_true_positives_at_thresholds(
 
 
 @public("contrib.metrics.streaming_true_negatives_at_thresholds")
-@bordered
 def streaming_true_negatives_at_thresholds(
     predictions: Any, labels: Any, thresholds: Any, weights: Any = None
 ) -> Pair:
@@ -500,7 +473,6 @@ def streaming_true_negatives_at_thresholds(
 
 
 @public("contrib.metrics.streaming_false_positives_at_thresholds")
-@bordered
 def streaming_false_positives_at_thresholds(
     predictions: Any, labels: Any, thresholds: Any, weights: Any = None
 ) -> Pair:
@@ -509,7 +481,6 @@ def streaming_false_positives_at_thresholds(
 
 
 @public("contrib.metrics.streaming_false_negatives_at_thresholds")
-@bordered
 def streaming_false_negatives_at_thresholds(
     predictions: Any, labels: Any, thresholds: Any, weights: Any = None
 ) -> Pair:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
 from typing import Any
 
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import control_dependencies
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32, int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -18,6 +16,7 @@ from millrace.lib.math.reductions import reduce_all
 from millrace.lib.variables.assigning import assign
 from millrace.lib.variables.variable import Variable
 from millrace.ops.array.concat import stack
+from millrace.training.optimizers.loss_scale import scaled_loss, times
 from millrace.training.optimizers.optimizer import Optimizer
 
 
@@ -39,7 +38,6 @@ class LossScaleManager(abc.ABC):
 
 
 @public("contrib.mixed_precision.FixedLossScaleManager")
-@bordered
 class FixedLossScaleManager(LossScaleManager):
     """A scale that never changes.
 
@@ -66,7 +64,6 @@ class FixedLossScaleManager(LossScaleManager):
 
 
 @public("contrib.mixed_precision.ExponentialUpdateLossScaleManager")
-@bordered
 class ExponentialUpdateLossScaleManager(LossScaleManager):
     """A scale that grows while gradients are finite, and shrinks when they are not.
 
@@ -132,7 +129,6 @@ def _done(op: Any) -> Tensor:
 
 
 @public("contrib.mixed_precision.LossScaleOptimizer")
-@bordered
 class LossScaleOptimizer(Optimizer):
     """An optimizer of a scaled loss, which steps only where all gradients are finite.
 
@@ -156,16 +152,15 @@ class LossScaleOptimizer(Optimizer):
     ) -> list[tuple[Any, Any]]:
         """Pairs of gradients, those of the scaled loss divided by the scale, and variables."""
         scale = self._manager.get_loss_scale()
-        scaled: Any
-        if callable(loss):
-            make: Callable[[], Any] = loss
-            scaled = lambda: make() * raw.Cast(scale, DstT=make().dtype.base_dtype)  # noqa: E731 - a loss
-        else:
-            scaled = loss * raw.Cast(scale, DstT=loss.dtype.base_dtype)
         pairs = self._opt.compute_gradients(
-            scaled, var_list, gate_gradients, aggregation_method, colocate_gradients_with_ops, grad_loss
+            scaled_loss(loss, scale),
+            var_list,
+            gate_gradients,
+            aggregation_method,
+            colocate_gradients_with_ops,
+            grad_loss,
         )
-        return [(_times(g, raw.Reciprocal(scale)), v) for g, v in pairs]
+        return [(times(g, raw.Reciprocal(scale)), v) for g, v in pairs]
 
     def apply_gradients(self, grads_and_vars: Any, global_step: Any = None, name: str | None = None) -> Any:
         """The operation that steps where all gradients are finite, and adapts the scale."""
@@ -179,12 +174,3 @@ class LossScaleOptimizer(Optimizer):
         )
         with control_dependencies([step]):
             return group(step.op, self._manager.update_loss_scale(finite))
-
-
-def _times(gradient: Any, factor: Tensor) -> Any:
-    if gradient is None:
-        return None
-    factor = raw.Cast(factor, DstT=gradient.dtype.base_dtype)
-    if isinstance(gradient, IndexedSlices):
-        return IndexedSlices(gradient.values * factor, gradient.indices, gradient.dense_shape)
-    return gradient * factor

@@ -12,7 +12,6 @@ from millrace.contributed.framework.variables import model_variable
 from millrace.contributed.layers.initializers import xavier_initializer
 from millrace.contributed.layers.outputs import collect_named_outputs
 from millrace.contributed.model_pruning.masks import mask_of, masked, threshold_of
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.nn.convolution import convolution
 from millrace.lib.rnn import cells
@@ -65,7 +64,6 @@ def _weights(dims: list[Any], dtype: Any, given: dict[str, Any]) -> Any:
 
 
 @public("contrib.model_pruning.masked_fully_connected")
-@bordered
 @add_arg_scope
 def masked_fully_connected(
     inputs: Any,
@@ -105,7 +103,6 @@ def masked_fully_connected(
 
 
 @public("contrib.model_pruning.masked_convolution", "contrib.model_pruning.masked_conv2d")
-@bordered
 @add_arg_scope
 def masked_convolution(
     inputs: Any,

@@ -7,7 +7,6 @@ from typing import Any
 
 from millrace.contributed.training import slim_learning
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.exchange.graph_util import convert_variables_to_constants, extract_sub_graph
 from millrace.graph.graph import Graph
@@ -18,7 +17,6 @@ from millrace.session.session import Session
 
 
 @public("contrib.model_pruning.train")
-@bordered
 def train(
     train_op: Any,
     logdir: Any,
@@ -43,7 +41,6 @@ def train(
 
 
 @public("contrib.model_pruning.graph_def_from_checkpoint")
-@bordered
 def graph_def_from_checkpoint(checkpoint_dir: Any, output_node_names: Sequence[str]) -> Any:
     """The GraphDef of a checkpoint, with constants instead of variables.
 
@@ -66,7 +63,6 @@ def graph_def_from_checkpoint(checkpoint_dir: Any, output_node_names: Sequence[s
 
 
 @public("contrib.model_pruning.strip_pruning_vars_fn")
-@bordered
 def strip_pruning_vars_fn(input_graph_def: Any, output_node_names: Sequence[str]) -> Any:
     """A frozen GraphDef whose masked weights are constants themselves.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -21,35 +20,30 @@ def _found(key: str) -> list[Any]:
 
 
 @public("contrib.model_pruning.get_masked_weights")
-@bordered
 def get_masked_weights() -> list[Any]:
     """The products of weights and masks."""
     return _found(MASKED)
 
 
 @public("contrib.model_pruning.get_masks")
-@bordered
 def get_masks() -> list[Any]:
     """The masks."""
     return _found(MASKS)
 
 
 @public("contrib.model_pruning.get_thresholds")
-@bordered
 def get_thresholds() -> list[Any]:
     """What the weights were compared with last."""
     return _found(THRESHOLDS)
 
 
 @public("contrib.model_pruning.get_weights")
-@bordered
 def get_weights() -> list[Any]:
     """The weights that have masks."""
     return _found(WEIGHTS)
 
 
 @public("contrib.model_pruning.get_weight_sparsity")
-@bordered
 def get_weight_sparsity() -> list[Any]:
     """The share of zeros in each mask."""
     return [zero_fraction(mask) for mask in get_masks()]
@@ -89,7 +83,6 @@ def masked(weights: Any, mask: Any, threshold: Any, name: str) -> Any:
 
 
 @public("contrib.model_pruning.apply_mask")
-@bordered
 def apply_mask(x: Any, scope: Any = "") -> Any:
     """Weights with a mask, which pruning sets to 0 where they are small.
 

@@ -8,7 +8,6 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.contributed.model_pruning.masks import get_masks, get_thresholds, get_weights
 from millrace.contributed.training.hparams import HParams
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32, int32
 from millrace.core.public import public
 from millrace.lib.flow.control_flow import cond, group
@@ -24,7 +23,6 @@ from millrace.training.global_step import get_global_step
 
 
 @public("contrib.model_pruning.get_pruning_hparams")
-@bordered
 def get_pruning_hparams() -> HParams:
     """The parameters of `Pruning`, with their defaults."""
     return HParams(
@@ -49,7 +47,6 @@ def get_pruning_hparams() -> HParams:
 
 
 @public("contrib.model_pruning.Pruning")
-@bordered
 class Pruning:
     """Sets the smallest weights of all masked layers to 0, more of them as training goes on.
 

@@ -8,7 +8,6 @@ from typing import Any
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_value
-from millrace.core.border import bordered
 from millrace.core.dtypes import int32, int64
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -34,7 +33,6 @@ _SATURATED = -1.7580993408473766
 
 
 @public("contrib.nn.alpha_dropout")
-@bordered
 def alpha_dropout(
     x: Any, keep_prob: Any, noise_shape: Any = None, seed: int | None = None, name: str | None = None
 ) -> Tensor:
@@ -76,7 +74,6 @@ def alpha_dropout(
 
 
 @public("contrib.nn.scaled_softplus")
-@bordered
 def scaled_softplus(x: Any, alpha: Any, clip: Any = None, name: str | None = None) -> Tensor:
     """alpha log(1 + exp(x / alpha)), at most `clip`.
 
@@ -100,7 +97,6 @@ def scaled_softplus(x: Any, alpha: Any, clip: Any = None, name: str | None = Non
 
 
 @public("contrib.nn.deprecated_flipped_softmax_cross_entropy_with_logits")
-@bordered
 def deprecated_flipped_softmax_cross_entropy_with_logits(
     logits: Any, labels: Any, dim: int = -1, name: str | None = None
 ) -> Tensor:
@@ -109,7 +105,6 @@ def deprecated_flipped_softmax_cross_entropy_with_logits(
 
 
 @public("contrib.nn.deprecated_flipped_sparse_softmax_cross_entropy_with_logits")
-@bordered
 def deprecated_flipped_sparse_softmax_cross_entropy_with_logits(
     logits: Any, labels: Any, name: str | None = None
 ) -> Tensor:
@@ -118,7 +113,6 @@ def deprecated_flipped_sparse_softmax_cross_entropy_with_logits(
 
 
 @public("contrib.nn.deprecated_flipped_sigmoid_cross_entropy_with_logits")
-@bordered
 def deprecated_flipped_sigmoid_cross_entropy_with_logits(
     logits: Any, targets: Any, name: str | None = None
 ) -> Tensor:
@@ -127,7 +121,6 @@ def deprecated_flipped_sigmoid_cross_entropy_with_logits(
 
 
 @public("contrib.nn.sampled_sparse_softmax_loss")
-@bordered
 def sampled_sparse_softmax_loss(
     weights: Any,
     biases: Any,
@@ -166,7 +159,6 @@ def sampled_sparse_softmax_loss(
 
 
 @public("contrib.nn.rank_sampled_softmax_loss")
-@bordered
 def rank_sampled_softmax_loss(
     weights: Any,
     biases: Any,

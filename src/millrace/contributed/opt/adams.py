@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import colocate_with, control_dependencies
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group
@@ -73,7 +72,6 @@ class NadamOptimizer(AdamOptimizer):
 
 
 @public("contrib.opt.AdaMaxOptimizer")
-@bordered
 class AdaMaxOptimizer(AdamOptimizer):
     """v = max(beta2 * v, |gradient|); var -= rate / (1 - beta1^t) * m / (v + epsilon).
 

@@ -11,7 +11,6 @@ import numpy as np
 from millrace.autodiff.gradients import gradients
 from millrace.building import convert, raw
 from millrace.building.indexed_slices import IndexedSlices
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_session
 from millrace.graph.tensor import Tensor
@@ -22,7 +21,6 @@ from millrace.ops.array.reshape import reshape
 
 
 @public("contrib.opt.ExternalOptimizerInterface")
-@bordered
 class ExternalOptimizerInterface:
     """Minimizes a loss with an optimizer outside of the graph; subclasses override `_minimize`.
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building import raw
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import norm
@@ -16,7 +15,6 @@ from millrace.training.optimizers.optimizer import cast
 
 
 @public("contrib.opt.LARSOptimizer")
-@bordered
 class LARSOptimizer(MomentumOptimizer):
     """Momentum with a rate of its own for each variable.
 

@@ -6,13 +6,11 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.training.optimizers.adagrad import AdagradOptimizer
 
 
 @public("contrib.opt.RegAdagradOptimizer")
-@bordered
 class RegAdagradOptimizer(AdagradOptimizer):
     """Adagrad whose accumulators can be left as they are, say for the gradient of a penalty.
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.building.indexed_slices import IndexedSlices
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group
@@ -71,7 +70,6 @@ class _SignOptimizer(FusedOptimizer, Optimizer):
 
 
 @public("contrib.opt.AddSignOptimizer")
-@bordered
 class AddSignOptimizer(_SignOptimizer):
     """var -= learning_rate * (alpha + decay * sign(g) * sign(m)) * g, m being g's moving average.
 
@@ -113,7 +111,6 @@ class AddSignOptimizer(_SignOptimizer):
 
 
 @public("contrib.opt.PowerSignOptimizer")
-@bordered
 class PowerSignOptimizer(_SignOptimizer):
     """var -= learning_rate * base ** (decay * sign(g) * sign(m)) * g, m being g's moving average.
 

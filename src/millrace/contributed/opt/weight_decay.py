@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import convert
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import control_dependencies
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables import assigning
@@ -18,7 +17,6 @@ from millrace.training.optimizers.optimizer import Optimizer, cast
 
 
 @public("contrib.opt.DecoupledWeightDecayExtension")
-@bordered
 class DecoupledWeightDecayExtension:
     """Makes every step of the optimizer that follows it in the class's bases begin with var -= decay * var.
 
@@ -115,7 +113,6 @@ class DecoupledWeightDecayExtension:
 
 
 @public("contrib.opt.extend_with_decoupled_weight_decay")
-@bordered
 def extend_with_decoupled_weight_decay(base_optimizer: type[Optimizer]) -> Any:
     """A class like `base_optimizer` whose first argument is the weight decay."""
 
@@ -126,7 +123,6 @@ def extend_with_decoupled_weight_decay(base_optimizer: type[Optimizer]) -> Any:
 
 
 @public("contrib.opt.MomentumWOptimizer")
-@bordered
 class MomentumWOptimizer(DecoupledWeightDecayExtension, MomentumOptimizer):
     """Momentum with weight decay apart from the gradient.
 
@@ -155,7 +151,6 @@ class MomentumWOptimizer(DecoupledWeightDecayExtension, MomentumOptimizer):
 
 
 @public("contrib.opt.AdamWOptimizer")
-@bordered
 class AdamWOptimizer(DecoupledWeightDecayExtension, AdamOptimizer):
     """Adam with weight decay apart from the gradient.
 

@@ -9,7 +9,6 @@ from millrace.building import convert, raw
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import colocate_with, control_dependencies
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond, group
@@ -46,7 +45,6 @@ class _Around(Optimizer):
 
 
 @public("contrib.opt.MovingAverageOptimizer")
-@bordered
 class MovingAverageOptimizer(_Around):
     """Keeps moving averages of the variables that `opt` changes, and savers that save these in their place.
 
@@ -114,7 +112,6 @@ class MovingAverageOptimizer(_Around):
 
 
 @public("contrib.opt.VariableClippingOptimizer")
-@bordered
 class VariableClippingOptimizer(_Around):
     """Clips the norms of variables after each step of `opt`.
 
@@ -163,7 +160,6 @@ class VariableClippingOptimizer(_Around):
 
 
 @public("contrib.opt.DropStaleGradientOptimizer")
-@bordered
 class DropStaleGradientOptimizer(_Around):
     """Drops gradients that were computed more than `staleness` steps ago, and counts them.
 
@@ -211,7 +207,6 @@ class DropStaleGradientOptimizer(_Around):
 
 
 @public("contrib.opt.MultitaskOptimizerWrapper")
-@bordered
 class MultitaskOptimizerWrapper(_Around):
     """Leaves variables and slots alone whose gradients are all zero: those of tasks whose turn it is not.
 
@@ -255,7 +250,6 @@ def _all_zero(gradients: Iterable[Any]) -> Tensor:
 
 
 @public("contrib.opt.clip_gradients_by_global_norm")
-@bordered
 def clip_gradients_by_global_norm(gradients_variables: Any, clip_norm: Any = 20.0) -> list[Any]:
     """Pairs whose gradients are clipped by their common norm; those that are all zero stay.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.training.optimizers.adagrad import AdadeltaOptimizer as Adadelta
 from millrace.training.optimizers.adagrad import AdagradOptimizer as Adagrad
@@ -16,7 +15,6 @@ from millrace.training.optimizers.rmsprop import RMSPropOptimizer as RMSProp
 
 
 @public("contrib.optimizer_v2.OptimizerV2")
-@bordered
 class OptimizerV2(Optimizer):
     """What these optimizers have in common.
 
@@ -30,7 +28,6 @@ class OptimizerV2(Optimizer):
 
 
 @public("contrib.optimizer_v2.GradientDescentOptimizer")
-@bordered
 class GradientDescentOptimizer(GradientDescent, OptimizerV2):
     """Gradient descent.
 
@@ -44,7 +41,6 @@ class GradientDescentOptimizer(GradientDescent, OptimizerV2):
 
 
 @public("contrib.optimizer_v2.MomentumOptimizer")
-@bordered
 class MomentumOptimizer(Momentum, OptimizerV2):
     """Gradient descent with momentum.
 
@@ -66,7 +62,6 @@ class MomentumOptimizer(Momentum, OptimizerV2):
 
 
 @public("contrib.optimizer_v2.AdagradOptimizer")
-@bordered
 class AdagradOptimizer(Adagrad, OptimizerV2):
     """Adagrad.
 
@@ -90,7 +85,6 @@ class AdagradOptimizer(Adagrad, OptimizerV2):
 
 
 @public("contrib.optimizer_v2.AdamOptimizer")
-@bordered
 class AdamOptimizer(Adam, OptimizerV2):
     """Adam.
 
@@ -112,7 +106,6 @@ class AdamOptimizer(Adam, OptimizerV2):
 
 
 @public("contrib.optimizer_v2.RMSPropOptimizer")
-@bordered
 class RMSPropOptimizer(RMSProp, OptimizerV2):
     """RMSProp, whose means of squares begin at 0.
 
@@ -139,7 +132,6 @@ class RMSPropOptimizer(RMSProp, OptimizerV2):
 
 
 @public("contrib.optimizer_v2.AdadeltaOptimizer")
-@bordered
 class AdadeltaOptimizer(Adadelta, OptimizerV2):
     """Adadelta.
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.contributed.predictor.predictor import Predictor
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.models.estimator.estimator import Estimator
@@ -16,7 +15,6 @@ from millrace.saver.saved_model.signatures import get_tensor_from_tensor_info
 
 
 @public("contrib.predictor.from_estimator")
-@bordered
 def from_estimator(
     estimator: Any,
     serving_input_receiver_fn: Callable[[], Any],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.saver.saved_model import constants
@@ -14,7 +13,6 @@ from millrace.session.session import Session
 
 
 @public("contrib.predictor.predictor.Predictor")
-@bordered
 class Predictor:
     """A model in a session of its own; calling it runs the model.
 
@@ -81,7 +79,6 @@ class Predictor:
 
 
 @public("contrib.predictor.from_saved_model")
-@bordered
 def from_saved_model(
     export_dir: Any,
     signature_def_key: str | None = None,

@@ -6,13 +6,11 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 
 
 @public("contrib.resampler.resampler")
-@bordered
 def resampler(data: Any, warp: Any, name: str = "resampler") -> Tensor:
     """Reads images at given places, between pixels by bilinear interpolation; outside they are 0.
 

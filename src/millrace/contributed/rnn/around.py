@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building.scopes import name_scope
 from millrace.contributed.rnn.projections import Around
 from millrace.core import nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.nn.functions import xw_plus_b
@@ -18,7 +17,6 @@ from millrace.ops.math.elementwise import sigmoid
 
 
 @public("contrib.rnn.HighwayWrapper")
-@bordered
 class HighwayWrapper(RNNCell):
     """Mixes the input into the output of a cell, by gates that see the input (Srivastava et al. 2015).
 
@@ -77,7 +75,6 @@ class HighwayWrapper(RNNCell):
 
 
 @public("contrib.rnn.CompiledWrapper")
-@bordered
 class CompiledWrapper(Around):
     """A cell to be compiled. What is worth it is compiled anyway, so this only runs the cell inside.
 

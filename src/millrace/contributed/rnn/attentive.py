@@ -7,7 +7,6 @@ from typing import Any
 from millrace.contributed.rnn.linear import Linear
 from millrace.contributed.rnn.projections import check_cell
 from millrace.core import nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_sum
@@ -22,7 +21,6 @@ from millrace.ops.nn.softmax import softmax
 
 
 @public("contrib.rnn.AttentionCellWrapper")
-@bordered
 class AttentionCellWrapper(RNNCell):
     """Attention to the last outputs, around a cell (Bahdanau et al. 2015).
 

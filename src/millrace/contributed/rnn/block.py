@@ -8,7 +8,6 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.contributed.rnn.fused import FusedRNNCell
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.base import Layer
@@ -34,7 +33,6 @@ def _diagonals(layer: Layer, units: int, use_peephole: bool) -> list[Any]:
 
 
 @public("contrib.rnn.LSTMBlockCell")
-@bordered
 class LSTMBlockCell(LayerRNNCell):
     """A long short-term memory (Zaremba et al. 2014) whose step is one operation.
 
@@ -111,7 +109,6 @@ class LSTMBlockCell(LayerRNNCell):
 
 
 @public("contrib.rnn.GRUBlockCell")
-@bordered
 class GRUBlockCell(LayerRNNCell):
     """A gated recurrent unit (Cho et al. 2014) whose step is one operation.
 
@@ -265,7 +262,6 @@ class LSTMBlockWrapper(Layer, FusedRNNCell):
 
 
 @public("contrib.rnn.LSTMBlockFusedCell")
-@bordered
 class LSTMBlockFusedCell(LSTMBlockWrapper):
     """A long short-term memory whose whole run is one operation.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.nn.convolution import conv1d
@@ -20,7 +19,6 @@ from millrace.ops.nn.conv3d import conv3d
 
 
 @public("contrib.rnn.ConvLSTMCell")
-@bordered
 class ConvLSTMCell(RNNCell):
     """A memory of one, two or three spatial dimensions.
 
@@ -110,7 +108,6 @@ def _convolved(values: list[Tensor], window: list[int], features: int, bias: boo
 
 
 @public("contrib.rnn.Conv1DLSTMCell")
-@bordered
 class Conv1DLSTMCell(ConvLSTMCell):
     """`ConvLSTMCell` of one spatial dimension; arguments as for it."""
 
@@ -119,7 +116,6 @@ class Conv1DLSTMCell(ConvLSTMCell):
 
 
 @public("contrib.rnn.Conv2DLSTMCell")
-@bordered
 class Conv2DLSTMCell(ConvLSTMCell):
     """`ConvLSTMCell` of two spatial dimensions; arguments as for it."""
 
@@ -128,7 +124,6 @@ class Conv2DLSTMCell(ConvLSTMCell):
 
 
 @public("contrib.rnn.Conv3DLSTMCell")
-@bordered
 class Conv3DLSTMCell(ConvLSTMCell):
     """`ConvLSTMCell` of three spatial dimensions; arguments as for it."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.contributed.rnn.sharded import sharded_variable
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.functions import clip_by_value
@@ -23,7 +22,6 @@ from millrace.ops.nn.bias import bias_add
 
 
 @public("contrib.rnn.TimeFreqLSTMCell")
-@bordered
 class TimeFreqLSTMCell(RNNCell):
     """A memory that goes over windows of the inputs' features, handing its output on from one to the next.
 

@@ -6,7 +6,6 @@ import abc
 from typing import Any
 
 from millrace.core import nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.rnn.unrolling import (
     bidirectional_dynamic_rnn,
@@ -47,7 +46,6 @@ class FusedRNNCell(abc.ABC):
 
 
 @public("contrib.rnn.FusedRNNCellAdaptor")
-@bordered
 class FusedRNNCellAdaptor(FusedRNNCell):
     """A cell as one that runs over all steps.
 
@@ -82,7 +80,6 @@ class FusedRNNCellAdaptor(FusedRNNCell):
 
 
 @public("contrib.rnn.TimeReversedFusedRNN")
-@bordered
 class TimeReversedFusedRNN(FusedRNNCell):
     """Runs over the steps from the last to the first.
 
@@ -138,7 +135,6 @@ def _check_cells(cells_fw: Any, cells_bw: Any, states_fw: Any, states_bw: Any) -
 
 
 @public("contrib.rnn.stack_bidirectional_rnn")
-@bordered
 def stack_bidirectional_rnn(
     cells_fw: Any,
     cells_bw: Any,
@@ -186,7 +182,6 @@ def stack_bidirectional_rnn(
 
 
 @public("contrib.rnn.stack_bidirectional_dynamic_rnn")
-@bordered
 def stack_bidirectional_dynamic_rnn(
     cells_fw: Any,
     cells_bw: Any,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.contributed.rnn.linear import Linear
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.rnn.cells import LayerRNNCell, LSTMStateTuple, RNNCell, UnitsCell, depth_of
 from millrace.lib.variables.initializers import Zeros
@@ -19,7 +18,6 @@ from millrace.ops.nn.bias import bias_add
 
 
 @public("contrib.rnn.UGRNNCell")
-@bordered
 class UGRNNCell(RNNCell):
     """A cell with one gate between the old and the new (Collins et al. 2016).
 
@@ -69,7 +67,6 @@ class UGRNNCell(RNNCell):
 
 
 @public("contrib.rnn.IntersectionRNNCell")
-@bordered
 class IntersectionRNNCell(RNNCell):
     """A cell with one gate over time and one over depth (Collins et al. 2016).
 
@@ -139,7 +136,6 @@ class IntersectionRNNCell(RNNCell):
 
 
 @public("contrib.rnn.NASCell")
-@bordered
 class NASCell(LayerRNNCell):
     """The cell that a search over cells found (Zoph and Le 2016).
 
@@ -214,7 +210,6 @@ class NASCell(LayerRNNCell):
 
 
 @public("contrib.rnn.SRUCell")
-@bordered
 class SRUCell(UnitsCell):
     """A simple recurrent unit, whose products do not depend on the state (Lei et al. 2017).
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from millrace.contributed.rnn.sharded import sharded_variable
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.functions import clip_by_value
@@ -26,7 +25,6 @@ from millrace.ops.nn.bias import bias_add
 
 
 @public("contrib.rnn.GridLSTMCell")
-@bordered
 class GridLSTMCell(RNNCell):
     """A memory over time and one over frequency, for each window of the inputs' features.
 
@@ -229,7 +227,6 @@ class GridLSTMCell(RNNCell):
 
 
 @public("contrib.rnn.BidirectionalGridLSTMCell")
-@bordered
 class BidirectionalGridLSTMCell(GridLSTMCell):
     """`GridLSTMCell` over the windows from the first to the last, and back.
 

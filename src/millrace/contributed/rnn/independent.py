@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.rnn.cells import LSTMStateTuple, UnitsCell, depth_of
 from millrace.lib.variables.initializers import Constant, RandomUniform, Zeros
@@ -21,7 +20,6 @@ def _own(dtype: Any) -> RandomUniform:
 
 
 @public("contrib.rnn.IndRNNCell")
-@bordered
 class IndRNNCell(UnitsCell):
     """output = state' = activation(W input + u * state + b).
 
@@ -63,7 +61,6 @@ class IndRNNCell(UnitsCell):
 
 
 @public("contrib.rnn.IndyGRUCell")
-@bordered
 class IndyGRUCell(UnitsCell):
     """A gated recurrent unit whose units see only themselves of the step before.
 
@@ -120,7 +117,6 @@ class IndyGRUCell(UnitsCell):
 
 
 @public("contrib.rnn.IndyLSTMCell")
-@bordered
 class IndyLSTMCell(UnitsCell):
     """A long short-term memory whose units see only themselves of the step before.
 

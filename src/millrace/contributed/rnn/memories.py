@@ -7,7 +7,6 @@ from typing import Any
 from millrace.contributed.layers.normalization import layer_norm
 from millrace.contributed.rnn.linear import Linear
 from millrace.contributed.rnn.sharded import sharded_variable
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.functions import clip_by_value
@@ -39,7 +38,6 @@ def normalized(x: Tensor, scope: str, gain: float, shift: float) -> Tensor:
 
 
 @public("contrib.rnn.LayerNormBasicLSTMCell")
-@bordered
 class LayerNormBasicLSTMCell(RNNCell):
     """A memory with layer normalization (Ba et al. 2016) and dropout that forgets nothing (Semeniuta et al.).
 
@@ -107,7 +105,6 @@ class LayerNormBasicLSTMCell(RNNCell):
 
 
 @public("contrib.rnn.CoupledInputForgetGateLSTMCell")
-@bordered
 class CoupledInputForgetGateLSTMCell(RNNCell):
     """A memory that writes as much as it forgets (Greff et al. 2015).
 
@@ -197,7 +194,6 @@ class CoupledInputForgetGateLSTMCell(RNNCell):
 
 
 @public("contrib.rnn.GLSTMCell")
-@bordered
 class GLSTMCell(RNNCell):
     """A memory in groups that do not see each other (Kuchaiev and Ginsburg 2017).
 
@@ -307,7 +303,6 @@ def _cycled(x: Tensor, period: Any) -> Tensor:
 
 
 @public("contrib.rnn.PhasedLSTMCell")
-@bordered
 class PhasedLSTMCell(RNNCell):
     """A memory whose units are open only during a part of a period of their own (Neil et al. 2016).
 

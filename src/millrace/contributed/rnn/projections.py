@@ -7,7 +7,6 @@ from typing import Any
 
 from millrace.building.scopes import device, name_scope
 from millrace.contributed.rnn.linear import Linear
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.base import activation_of
@@ -54,7 +53,6 @@ class Around(RNNCell):
 
 
 @public("contrib.rnn.EmbeddingWrapper")
-@bordered
 class EmbeddingWrapper(Around):
     """Looks ids up before they go into a cell; its variable is `embedding`.
 
@@ -99,7 +97,6 @@ class EmbeddingWrapper(Around):
 
 
 @public("contrib.rnn.InputProjectionWrapper")
-@bordered
 class InputProjectionWrapper(Around):
     """A linear map, then a cell.
 
@@ -132,7 +129,6 @@ class InputProjectionWrapper(Around):
 
 
 @public("contrib.rnn.OutputProjectionWrapper")
-@bordered
 class OutputProjectionWrapper(Around):
     """A cell, then a linear map.
 

@@ -12,7 +12,6 @@ from millrace.building import convert
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.building.static import static_value
 from millrace.core import dtypes, nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.base import Layer
@@ -55,7 +54,6 @@ class AttentionMechanism:
 
 
 @public("contrib.seq2seq.hardmax")
-@bordered
 def hardmax(logits: Any, name: str | None = None) -> Tensor:
     """One at the largest element of the last axis, zero elsewhere; where several are largest, at the first.
 
@@ -229,7 +227,6 @@ def luong_score(query: Tensor, keys: Tensor, scale: Any) -> Tensor:
 
 
 @public("contrib.seq2seq.LuongAttention")
-@bordered
 class LuongAttention(MemoryAttention):
     """Products of query and keys (Luong et al. 2015).
 
@@ -309,7 +306,6 @@ def bahdanau_variables(num_units: int, normalize: bool, dtype: Any) -> tuple[Any
 
 
 @public("contrib.seq2seq.BahdanauAttention")
-@bordered
 class BahdanauAttention(MemoryAttention):
     """A small network of query and key (Bahdanau et al. 2015).
 

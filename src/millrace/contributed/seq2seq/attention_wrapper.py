@@ -9,7 +9,6 @@ from millrace.building.scopes import control_dependencies, name_scope
 from millrace.contributed.seq2seq.attention import AttentionMechanism
 from millrace.contributed.seq2seq.basic_decoder import check_cell
 from millrace.core import dtypes, nest, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.tensor_array import TensorArray
@@ -74,7 +73,6 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 @public("contrib.seq2seq.AttentionWrapper")
-@bordered
 class AttentionWrapper(RNNCell):
     """A cell, and attention to one or more memories.
 

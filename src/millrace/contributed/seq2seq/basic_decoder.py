@@ -9,7 +9,6 @@ from millrace.building.scopes import name_scope
 from millrace.contributed.seq2seq.decoding import Decoder, map_sizes
 from millrace.contributed.seq2seq.feeding import Helper
 from millrace.core import nest, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers.base import Layer
 
@@ -50,7 +49,6 @@ def _shape(size: Any) -> shapes.TensorShape:
 
 
 @public("contrib.seq2seq.BasicDecoder")
-@bordered
 class BasicDecoder(Decoder):
     """Decodes with a cell.
 

@@ -15,7 +15,6 @@ from millrace.contributed.seq2seq.beams import Beams
 from millrace.contributed.seq2seq.decoding import Decoder, map_sizes
 from millrace.contributed.seq2seq.sampling import embedding_function, start_and_end
 from millrace.core import dtypes, nest, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.flow.control_flow import cond
 from millrace.lib.layers.base import Layer
@@ -67,7 +66,6 @@ class FinalBeamSearchDecoderOutput(_Final):
 
 
 @public("contrib.seq2seq.BeamSearchDecoder")
-@bordered
 class BeamSearchDecoder(Decoder):
     """Decodes by beam search.
 

@@ -8,7 +8,6 @@ from millrace.building import convert
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_value
 from millrace.core import dtypes, nest, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.tensor_array import TensorArray
@@ -44,7 +43,6 @@ def _tiled(t: Any, multiplier: int) -> Tensor:
 
 
 @public("contrib.seq2seq.tile_batch")
-@bordered
 def tile_batch(t: Any, multiplier: int, name: str | None = None) -> Any:
     """Each row of a batch `multiplier` times, one after the other: what a beam search needs of its memories.
 

@@ -9,7 +9,6 @@ from typing import Any
 from millrace.building import convert
 from millrace.building.static import static_value
 from millrace.core import dtypes, nest, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import while_loop
@@ -82,7 +81,6 @@ def swapped(x: Any) -> Any:
 
 
 @public("contrib.seq2seq.dynamic_decode")
-@bordered
 def dynamic_decode(
     decoder: Any,
     output_time_major: bool = False,

@@ -9,7 +9,6 @@ from millrace.building import convert
 from millrace.building.scopes import name_scope
 from millrace.contributed.seq2seq.decoding import swapped
 from millrace.core import dtypes, nest, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
@@ -85,7 +84,6 @@ def none_finished(batch_size: Any) -> Tensor:
 
 
 @public("contrib.seq2seq.TrainingHelper")
-@bordered
 class TrainingHelper(ClassSamples):
     """Reads the given inputs, whatever the decoder gives.
 
@@ -163,7 +161,6 @@ def rows_of(x: Tensor) -> TensorArray:
 
 
 @public("contrib.seq2seq.CustomHelper")
-@bordered
 class CustomHelper(Helper):
     """A helper of three functions.
 
@@ -231,7 +228,6 @@ class CustomHelper(Helper):
 
 
 @public("contrib.seq2seq.InferenceHelper")
-@bordered
 class InferenceHelper(Helper):
     """Reads what is made of the samples themselves.
 

@@ -18,7 +18,6 @@ from millrace.contributed.seq2seq.attention import (
     luong_score,
 )
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.functional import scan
@@ -37,7 +36,6 @@ from millrace.ops.random.draws import random_normal
 
 
 @public("contrib.seq2seq.safe_cumprod")
-@bordered
 def safe_cumprod(x: Any, *args: Any, **kwargs: Any) -> Tensor:
     """Running products of numbers in [0, 1], by sums of logarithms, so that gradients stay finite.
 
@@ -75,7 +73,6 @@ _MODES = {"recursive": _recursive, "parallel": _parallel, "hard": _hard}
 
 
 @public("contrib.seq2seq.monotonic_attention")
-@bordered
 def monotonic_attention(p_choose_i: Any, previous_attention: Any, mode: str) -> Tensor:
     """The weights of a walk that goes on from where it stood, and stops at row i with a probability.
 
@@ -123,7 +120,6 @@ def _score_bias(dtype: Any, start: Any) -> Any:
 
 
 @public("contrib.seq2seq.BahdanauMonotonicAttention")
-@bordered
 class BahdanauMonotonicAttention(MonotonicAttention):
     """Monotonic attention with the score of `BahdanauAttention` and a bias, `attention_score_bias`.
 
@@ -176,7 +172,6 @@ class BahdanauMonotonicAttention(MonotonicAttention):
 
 
 @public("contrib.seq2seq.LuongMonotonicAttention")
-@bordered
 class LuongMonotonicAttention(MonotonicAttention):
     """Monotonic attention with the score of `LuongAttention` and a bias, `attention_score_bias`.
 

@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import convert
 from millrace.contributed.seq2seq.feeding import ClassSamples, none_finished
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
@@ -62,7 +61,6 @@ def categorical(logits: Any, seed: int | None) -> Tensor:
 
 
 @public("contrib.seq2seq.GreedyEmbeddingHelper")
-@bordered
 class GreedyEmbeddingHelper(ClassSamples):
     """Reads the vector of the most likely class.
 
@@ -112,7 +110,6 @@ class GreedyEmbeddingHelper(ClassSamples):
 
 
 @public("contrib.seq2seq.SampleEmbeddingHelper")
-@bordered
 class SampleEmbeddingHelper(GreedyEmbeddingHelper):
     """Reads the vector of a class drawn by its probability.
 

@@ -10,7 +10,6 @@ from millrace.contributed.seq2seq.decoding import swapped
 from millrace.contributed.seq2seq.feeding import TrainingHelper, rows_of
 from millrace.contributed.seq2seq.sampling import bernoulli, categorical, embedding_function
 from millrace.core import dtypes, nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
@@ -43,7 +42,6 @@ def _mixed(sampled: Tensor, indices: Tensor, given: Tensor, others: Tensor, base
 
 
 @public("contrib.seq2seq.ScheduledEmbeddingTrainingHelper")
-@bordered
 class ScheduledEmbeddingTrainingHelper(TrainingHelper):
     """Reads the given inputs, or with some probability the vector of a class drawn from the outputs.
 
@@ -102,7 +100,6 @@ class ScheduledEmbeddingTrainingHelper(TrainingHelper):
 
 
 @public("contrib.seq2seq.ScheduledOutputTrainingHelper")
-@bordered
 class ScheduledOutputTrainingHelper(TrainingHelper):
     """Reads the given inputs, or with some probability the decoder's output.
 

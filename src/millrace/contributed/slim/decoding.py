@@ -7,12 +7,12 @@ from typing import Any
 
 from millrace.building.convert import convert_to_tensor
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor as GraphTensor
 from millrace.lib.flow.control_flow import cond
 from millrace.lib.flow.functional import map_fn
-from millrace.lib.sparse.conversion import sparse_reshape, sparse_tensor_to_dense
+from millrace.lib.sparse.conversion import sparse_tensor_to_dense
+from millrace.lib.sparse.shaping import sparse_reshape
 from millrace.ops.array.concat import concat, stack
 from millrace.ops.array.reshape import expand_dims, reshape, transpose
 from millrace.ops.array.shape import size
@@ -41,7 +41,6 @@ class DataDecoder:
 
 
 @public("contrib.slim.tfexample_decoder.ItemHandler")
-@bordered
 class ItemHandler:
     """What makes an item of parsed features; a subclass has `tensors_to_item`.
 
@@ -63,7 +62,6 @@ class ItemHandler:
 
 
 @public("contrib.slim.tfexample_decoder.ItemHandlerCallback")
-@bordered
 class ItemHandlerCallback(ItemHandler):
     """An item that a function makes of features by name."""
 
@@ -77,7 +75,6 @@ class ItemHandlerCallback(ItemHandler):
 
 
 @public("contrib.slim.tfexample_decoder.BoundingBox")
-@bordered
 class BoundingBox(ItemHandler):
     """Boxes `[n, 4]` of four features.
 
@@ -106,7 +103,6 @@ class BoundingBox(ItemHandler):
 
 
 @public("contrib.slim.tfexample_decoder.Tensor")
-@bordered
 class Tensor(ItemHandler):
     """An item that is a feature, or a part of one by shape.
 
@@ -148,7 +144,6 @@ class Tensor(ItemHandler):
 
 
 @public("contrib.slim.tfexample_decoder.LookupTensor")
-@bordered
 class LookupTensor(Tensor):
     """What a table has for a feature; other arguments as for `Tensor`."""
 
@@ -164,7 +159,6 @@ class LookupTensor(Tensor):
 
 
 @public("contrib.slim.tfexample_decoder.BackupHandler")
-@bordered
 class BackupHandler(ItemHandler):
     """The item of one handler, and that of another where the first is empty."""
 
@@ -183,7 +177,6 @@ class BackupHandler(ItemHandler):
 
 
 @public("contrib.slim.tfexample_decoder.Image")
-@bordered
 class Image(ItemHandler):
     """A decoded image.
 
@@ -233,7 +226,6 @@ class Image(ItemHandler):
 
 
 @public("contrib.slim.tfexample_decoder.TFExampleDecoder")
-@bordered
 class TFExampleDecoder(DataDecoder):
     """Parses a serialized example and makes items of its features.
 

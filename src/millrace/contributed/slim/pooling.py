@@ -10,7 +10,6 @@ from typing import Any
 
 from millrace.contributed.framework.arg_scope import add_arg_scope
 from millrace.contributed.layers.outputs import collect_named_outputs
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.nn.pooling import pool as pooled
 from millrace.lib.platform import log as logging
@@ -19,7 +18,6 @@ from millrace.lib.variables.scope import variable_scope
 
 @public("contrib.slim.pool")
 @add_arg_scope
-@bordered
 def pool(
     inputs: Any,
     kernel_size: Any,
@@ -58,7 +56,6 @@ def pool(
 
 
 @public("contrib.slim.experimental")
-@bordered
 def experimental(func: Callable[..., Any]) -> Callable[..., Any]:
     """Marks a function as one that may change: its first call logs so."""
     told: list[bool] = []
@@ -77,7 +74,6 @@ def experimental(func: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @public("contrib.slim.make_all")
-@bordered
 def make_all(module_name: str, doc_string_modules: Any = None) -> list[str]:
     """The names that the docstrings of modules refer to as `@@name` and that a module has, sorted.
 

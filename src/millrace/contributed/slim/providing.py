@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.contributed.slim.reading import parallel_read
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 
 @public("contrib.slim.dataset.Dataset")
-@bordered
 class Dataset:
     """Where data lie and how they are read.
 
@@ -39,7 +37,6 @@ class Dataset:
 
 
 @public("contrib.slim.data_provider.DataProvider")
-@bordered
 class DataProvider:
     """Tensors by the names of items.
 
@@ -77,7 +74,6 @@ class DataProvider:
 
 
 @public("contrib.slim.dataset_data_provider.DatasetDataProvider")
-@bordered
 class DatasetDataProvider(DataProvider):
     """The items of a data set, one example at a time.
 

@@ -9,7 +9,6 @@ from typing import Any
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -28,7 +27,6 @@ def _filling(queue: Any, capacity: int) -> None:
 
 
 @public("contrib.slim.prefetch_queue.prefetch_queue")
-@bordered
 def prefetch_queue(
     tensors: Any,
     capacity: int = 8,
@@ -72,7 +70,6 @@ def prefetch_queue(
 
 
 @public("contrib.slim.parallel_reader.get_data_files")
-@bordered
 def get_data_files(data_sources: Any) -> list[str]:
     """The files that patterns match.
 
@@ -94,7 +91,6 @@ def get_data_files(data_sources: Any) -> list[str]:
 
 
 @public("contrib.slim.parallel_reader.ParallelReader")
-@bordered
 class ParallelReader:
     """Several readers that put what they read into one queue.
 
@@ -157,7 +153,6 @@ class ParallelReader:
 
 
 @public("contrib.slim.parallel_reader.parallel_read")
-@bordered
 def parallel_read(
     data_sources: Any,
     reader_class: Any,
@@ -208,7 +203,6 @@ _STRINGS = [dtypes.string, dtypes.string]
 
 
 @public("contrib.slim.parallel_reader.single_pass_read")
-@bordered
 def single_pass_read(
     data_sources: Any, reader_class: Any, reader_kwargs: Any = None, scope: str | None = None
 ) -> Any:
@@ -231,7 +225,6 @@ class NestedQueueRunnerError(Exception):
 
 
 @public("contrib.slim.queues.QueueRunners")
-@bordered
 @contextlib.contextmanager
 def QueueRunners(session: Any) -> Iterator[None]:  # noqa: N802 - TensorFlow's name
     """A `with` in which the threads of the graph's queue runners work.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.lib.nn.functions import zero_fraction
@@ -23,14 +22,12 @@ def _each(make: Callable[..., Any], tensors: Any, *args: Any) -> list[Any]:
 
 
 @public("contrib.slim.summaries.add_histogram_summary")
-@bordered
 def add_histogram_summary(tensor: Any, name: str | None = None, prefix: str | None = None) -> Any:
     """A histogram of a tensor, called by its name, behind a prefix."""
     return histogram(_name(tensor, name, prefix), tensor)
 
 
 @public("contrib.slim.summaries.add_image_summary")
-@bordered
 def add_image_summary(
     tensor: Any, name: str | None = None, prefix: str | None = None, print_summary: bool = False
 ) -> Any:
@@ -40,7 +37,6 @@ def add_image_summary(
 
 
 @public("contrib.slim.summaries.add_scalar_summary")
-@bordered
 def add_scalar_summary(
     tensor: Any, name: str | None = None, prefix: str | None = None, print_summary: bool = False
 ) -> Any:
@@ -50,7 +46,6 @@ def add_scalar_summary(
 
 
 @public("contrib.slim.summaries.add_zero_fraction_summary")
-@bordered
 def add_zero_fraction_summary(
     tensor: Any, name: str | None = None, prefix: str | None = None, print_summary: bool = False
 ) -> Any:
@@ -62,35 +57,30 @@ def add_zero_fraction_summary(
 
 
 @public("contrib.slim.summaries.add_histogram_summaries")
-@bordered
 def add_histogram_summaries(tensors: Any, prefix: str | None = None) -> list[Any]:
     """A histogram of each tensor."""
     return _each(add_histogram_summary, tensors, prefix)
 
 
 @public("contrib.slim.summaries.add_image_summaries")
-@bordered
 def add_image_summaries(tensors: Any, prefix: str | None = None) -> list[Any]:
     """Pictures of each tensor."""
     return _each(add_image_summary, tensors, prefix)
 
 
 @public("contrib.slim.summaries.add_scalar_summaries")
-@bordered
 def add_scalar_summaries(tensors: Any, prefix: str | None = None, print_summary: bool = False) -> list[Any]:
     """The value of each scalar."""
     return _each(add_scalar_summary, tensors, prefix, print_summary)
 
 
 @public("contrib.slim.summaries.add_zero_fraction_summaries")
-@bordered
 def add_zero_fraction_summaries(tensors: Any, prefix: str | None = None) -> list[Any]:
     """The share of zeros in each tensor."""
     return _each(add_zero_fraction_summary, tensors, prefix)
 
 
 @public("contrib.slim.model_analyzer.tensor_description")
-@bordered
 def tensor_description(var: Any) -> str:
     """Dtype and shape of a tensor or variable: "(float32 3x4)"."""
     sizes = "x".join(str(getattr(d, "value", d)) for d in var.get_shape())
@@ -98,7 +88,6 @@ def tensor_description(var: Any) -> str:
 
 
 @public("contrib.slim.model_analyzer.analyze_ops")
-@bordered
 def analyze_ops(graph: Graph, print_info: bool = False) -> int:
     """How many elements the results of a graph's operations have, where their shapes are known.
 

@@ -8,7 +8,6 @@ from typing import Any
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import name_scope
 from millrace.contributed.solvers.vectors import dot, l2norm, l2normalize
-from millrace.core.border import bordered
 from millrace.core.dtypes import int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -26,7 +25,6 @@ _Lanczos = namedtuple("LanczosBidiagState", "u v alpha beta")
 
 
 @public("contrib.solvers.linear_equations.conjugate_gradient")
-@bordered
 def conjugate_gradient(
     operator: Any,
     rhs: Any,
@@ -78,7 +76,6 @@ def conjugate_gradient(
 
 
 @public("contrib.solvers.least_squares.cgls")
-@bordered
 def cgls(operator: Any, rhs: Any, tol: float = 1e-6, max_iter: int = 20, name: str = "cgls") -> Any:
     """The x whose image A x comes nearest to rhs.
 
@@ -117,7 +114,6 @@ def cgls(operator: Any, rhs: Any, tol: float = 1e-6, max_iter: int = 20, name: s
 
 
 @public("contrib.solvers.lanczos.lanczos_bidiag")
-@bordered
 def lanczos_bidiag(
     operator: Any,
     k: int,
@@ -177,7 +173,6 @@ def lanczos_bidiag(
 
 
 @public("contrib.solvers.lanczos.bidiag_matmul")
-@bordered
 def bidiag_matmul(
     matrix: Any, alpha: Any, beta: Any, adjoint_b: bool = False, name: str = "bidiag_matmul"
 ) -> Tensor:

@@ -6,7 +6,6 @@ from collections import namedtuple
 from typing import Any
 
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_sum
@@ -16,7 +15,6 @@ LinearOperator = namedtuple("LinearOperator", "shape dtype apply apply_adjoint")
 
 
 @public("contrib.solvers.util.create_operator")
-@bordered
 def create_operator(matrix: Any) -> Any:
     """A matrix as a linear operator: a named tuple of `shape`, `dtype`, `apply` and `apply_adjoint`.
 
@@ -33,7 +31,6 @@ def create_operator(matrix: Any) -> Any:
 
 
 @public("contrib.solvers.util.identity_operator")
-@bordered
 def identity_operator(matrix: Any) -> Any:
     """The operator that changes nothing, of the shape and dtype of a matrix or an operator."""
     shape = matrix.shape.as_list() if hasattr(matrix.shape, "as_list") else matrix.shape
@@ -41,28 +38,24 @@ def identity_operator(matrix: Any) -> Any:
 
 
 @public("contrib.solvers.util.dot")
-@bordered
 def dot(x: Any, y: Any) -> Tensor:
     """The sum of the products of the elements, a scalar."""
     return reduce_sum(convert.to_tensor(x) * y)
 
 
 @public("contrib.solvers.util.l2norm_squared")
-@bordered
 def l2norm_squared(v: Any) -> Tensor:
     """The sum of squares, a scalar."""
     return reduce_sum(raw.Square(convert.to_tensor(v)))
 
 
 @public("contrib.solvers.util.l2norm")
-@bordered
 def l2norm(v: Any) -> Tensor:
     """The Euclidean length, a scalar."""
     return raw.Sqrt(l2norm_squared(v))
 
 
 @public("contrib.solvers.util.l2normalize")
-@bordered
 def l2normalize(v: Any) -> tuple[Tensor, Tensor]:
     """A vector of length 1, and the length that it had; a vector of length 0 stays."""
     v = convert.to_tensor(v)

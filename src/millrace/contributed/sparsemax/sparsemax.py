@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.dtypes import int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -25,7 +24,6 @@ from millrace.ops.math.top_k import top_k
 
 
 @public("contrib.sparsemax.sparsemax")
-@bordered
 def sparsemax(logits: Any, name: str | None = None) -> Tensor:
     """The nearest point of the simplex to each row.
 
@@ -54,7 +52,6 @@ def sparsemax(logits: Any, name: str | None = None) -> Tensor:
 
 
 @public("contrib.sparsemax.sparsemax_loss")
-@bordered
 def sparsemax_loss(logits: Any, sparsemax: Any, labels: Any, name: str | None = None) -> Tensor:
     """The loss whose gradient is sparsemax - labels.
 

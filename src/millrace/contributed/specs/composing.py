@@ -10,7 +10,6 @@ from collections.abc import Callable as AnyCallable
 from types import TracebackType
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import log as logging
 
@@ -20,14 +19,12 @@ _debugging = [False]
 
 
 @public("contrib.specs.debug", "contrib.specs.specs_lib.debug")
-@bordered
 def debug(mode: bool = True) -> None:
     """Turns on that each function of an expression logs what it is called with."""
     _debugging[0] = mode
 
 
 @public("contrib.specs.check_keywords", "contrib.specs.specs_lib.check_keywords")
-@bordered
 def check_keywords(spec: str) -> None:
     """Refuses expressions that do more than describe a network.
 
@@ -40,7 +37,6 @@ def check_keywords(spec: str) -> None:
 
 
 @public("contrib.specs.get_positional", "contrib.specs.specs_lib.get_positional")
-@bordered
 def get_positional(
     args: Any, kw: dict[str, Any], kw_overrides: bool = False
 ) -> tuple[list[Any], dict[str, Any]]:
@@ -97,7 +93,6 @@ class Composable(ABC):
 
 
 @public("contrib.specs.Callable", "contrib.specs.specs_lib.Callable")
-@bordered
 class Callable(Composable):
     """A function of one tensor."""
 
@@ -110,7 +105,6 @@ class Callable(Composable):
 
 
 @public("contrib.specs.Operator", "contrib.specs.specs_lib.Operator")
-@bordered
 class Operator(Composable):
     """Joins what several functions give for the same tensor.
 
@@ -128,7 +122,6 @@ class Operator(Composable):
 
 
 @public("contrib.specs.Function", "contrib.specs.specs_lib.Function", "contrib.specs.Fun")
-@bordered
 class Function(Composable):
     """A function of a tensor and of parameters, some of which are there already.
 
@@ -156,7 +149,6 @@ class Function(Composable):
 
 
 @public("contrib.specs.Composition", "contrib.specs.specs_lib.Composition")
-@bordered
 class Composition(Composable):
     """One function after another."""
 
@@ -169,14 +161,12 @@ class Composition(Composable):
 
 
 @public("contrib.specs.External", "contrib.specs.specs_lib.External")
-@bordered
 def External(module_name: str, function_name: str) -> Function:  # noqa: N802
     """A function of a module, by its name."""
     return Function(getattr(importlib.import_module(module_name), function_name))
 
 
 @public("contrib.specs.Import", "contrib.specs.specs_lib.Import")
-@bordered
 def Import(statements: str) -> Function:  # noqa: N802
     """The function that statements, which may import, leave under the name `f`.
 
@@ -191,7 +181,6 @@ def Import(statements: str) -> Function:  # noqa: N802
 
 
 @public("contrib.specs.LocalImport", "contrib.specs.specs.LocalImport")
-@bordered
 class LocalImport:
     """Names that the caller's functions see inside a `with` statement, as if they had been imported.
 

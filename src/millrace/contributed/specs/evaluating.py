@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.contributed.specs import composing, layers, parameters
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 
@@ -18,7 +17,6 @@ def _evaluated(spec: str, modules: Any, environment: dict[str, Any] | None) -> d
 
 
 @public("contrib.specs.eval_params", "contrib.specs.specs.eval_params")
-@bordered
 def eval_params(params: str, environment: dict[str, Any] | None = None) -> dict[str, Any]:
     """Evaluates assignments of parameters, which may be drawn at random.
 
@@ -36,7 +34,6 @@ def eval_params(params: str, environment: dict[str, Any] | None = None) -> dict[
 
 
 @public("contrib.specs.eval_spec", "contrib.specs.specs.eval_spec")
-@bordered
 def eval_spec(spec: str, environment: dict[str, Any] | None = None) -> dict[str, Any]:
     """Evaluates assignments of networks.
 
@@ -54,7 +51,6 @@ def eval_spec(spec: str, environment: dict[str, Any] | None = None) -> dict[str,
 
 
 @public("contrib.specs.create_net_fun", "contrib.specs.specs.create_net_fun")
-@bordered
 def create_net_fun(spec: str, environment: dict[str, Any] | None = None) -> Any:
     """The network that an expression assigns to `net`, to be applied by `funcall`.
 
@@ -72,7 +68,6 @@ def create_net_fun(spec: str, environment: dict[str, Any] | None = None) -> Any:
 
 
 @public("contrib.specs.create_net", "contrib.specs.specs.create_net")
-@bordered
 def create_net(spec: str, inputs: Any, environment: dict[str, Any] | None = None) -> Any:
     """Applies the network that an expression assigns to `net`; arguments as for `create_net_fun`."""
     return create_net_fun(spec, environment).funcall(inputs)

@@ -8,7 +8,6 @@ from millrace.contributed.layers.core import convolution2d, fully_connected
 from millrace.contributed.layers.normalization import batch_norm
 from millrace.contributed.layers.shapes import avg_pool2d, dropout, flatten, max_pool2d, unit_norm
 from millrace.contributed.specs.composing import Callable, Composable, Function
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.variables.scope import get_variable, variable_scope
 from millrace.ops.array.concat import concat
@@ -32,7 +31,6 @@ class Idx(Composable):
 
 
 @public("contrib.specs.Conc", "contrib.specs.specs_ops.Conc")
-@bordered
 class Conc(Composable):
     """Joins what several functions give along a dimension.
 
@@ -50,7 +48,6 @@ class Conc(Composable):
 
 
 @public("contrib.specs.Shared", "contrib.specs.specs_ops.Shared")
-@bordered
 class Shared(Composable):
     """A function whose variables are the same wherever it is applied.
 
@@ -79,7 +76,6 @@ class Shared(Composable):
 
 
 @public("contrib.specs.Var", "contrib.specs.specs_ops.Var")
-@bordered
 def Var(name: str, *args: Any, **kw: Any) -> Callable:  # noqa: N802
     """A variable instead of a tensor; arguments as for `tf.get_variable`."""
     return Callable(lambda _: get_variable(name, *args, **kw))
@@ -121,14 +117,12 @@ Squeeze = public("contrib.specs.Squeeze", "contrib.specs.specs_ops.Squeeze")(Fun
 
 
 @public("contrib.specs.Dws", "contrib.specs.specs_ops.Dws")
-@bordered
 def Dws(n: int) -> Function:  # noqa: N802
     """A layer of `n` outputs at each point, with sigmoids."""
     return Cs(n, [1, 1])
 
 
 @public("contrib.specs.Dwm", "contrib.specs.specs_ops.Dwm")
-@bordered
 def Dwm(n: int) -> Function:  # noqa: N802
     """A layer of `n` outputs at each point, with a softmax."""
     return Cm(n, [1, 1])

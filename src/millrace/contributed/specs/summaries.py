@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from millrace.contributed.specs.evaluating import create_net
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.ops.array.constant import placeholder
@@ -33,7 +32,6 @@ def _seen_through(x: Any) -> Any:
 
 
 @public("contrib.specs.tf_left_split", "contrib.specs.summaries.tf_left_split")
-@bordered
 def tf_left_split(op: Any) -> tuple[Any, list[Any]]:
     """The first input of an operation, and its parameters.
 
@@ -50,7 +48,6 @@ def tf_left_split(op: Any) -> tuple[Any, list[Any]]:
 
 
 @public("contrib.specs.tf_parameter_iter", "contrib.specs.summaries.tf_parameter_iter")
-@bordered
 def tf_parameter_iter(x: Any) -> Iterator[tuple[str, int, Any]]:
     """From a network's output back to its input: name, number of parameters and shape of each operation."""
     while True:
@@ -64,7 +61,6 @@ def tf_parameter_iter(x: Any) -> Iterator[tuple[str, int, Any]]:
 
 
 @public("contrib.specs.tf_num_params", "contrib.specs.summaries.tf_num_params")
-@bordered
 def tf_num_params(x: Any) -> int:
     """How many parameters a network has."""
     return sum(count for _, count, _ in tf_parameter_iter(x))
@@ -80,7 +76,6 @@ def _combined(entries: list[tuple[str, int, Any]]) -> list[tuple[str, int, Any]]
 
 
 @public("contrib.specs.tf_parameter_summary", "contrib.specs.summaries.tf_parameter_summary")
-@bordered
 def tf_parameter_summary(x: Any, printer: Callable[[str], Any] = print, combine: bool = True) -> None:
     """Prints a line for each layer of a network: parameters, name and shape.
 
@@ -95,7 +90,6 @@ def tf_parameter_summary(x: Any, printer: Callable[[str], Any] = print, combine:
 
 
 @public("contrib.specs.tf_print", "contrib.specs.summaries.tf_print")
-@bordered
 def tf_print(
     x: Any, depth: int = 0, finished: set[Any] | None = None, printer: Callable[[str], Any] = print
 ) -> None:
@@ -120,7 +114,6 @@ def tf_print(
 
 
 @public("contrib.specs.tf_structure", "contrib.specs.summaries.tf_structure")
-@bordered
 def tf_structure(x: Any, include_shapes: bool = False, finished: set[Any] | None = None) -> str:
     """The operations that lead to a tensor as words in the order in which they are computed.
 
@@ -149,7 +142,6 @@ def _drawn(spec: str, inputs: Any, input_shape: Any, input_type: Any) -> Any:
 
 
 @public("contrib.specs.tf_spec_structure", "contrib.specs.summaries.tf_spec_structure")
-@bordered
 def tf_spec_structure(
     spec: str, inputs: Any = None, input_shape: Any = None, input_type: Any = float32
 ) -> str:
@@ -164,7 +156,6 @@ def tf_spec_structure(
 
 
 @public("contrib.specs.tf_spec_summary", "contrib.specs.summaries.tf_spec_summary")
-@bordered
 def tf_spec_summary(
     spec: str, inputs: Any = None, input_shape: Any = None, input_type: Any = float32
 ) -> None:
@@ -173,7 +164,6 @@ def tf_spec_summary(
 
 
 @public("contrib.specs.tf_spec_print", "contrib.specs.summaries.tf_spec_print")
-@bordered
 def tf_spec_print(spec: str, inputs: Any = None, input_shape: Any = None, input_type: Any = float32) -> None:
     """As `tf_print`, of the network of an expression; arguments as for `tf_spec_structure`."""
     tf_print(_drawn(spec, inputs, input_shape, input_type))

@@ -13,7 +13,6 @@ from millrace.contributed.summary.writers import (
     default_writer,
     should_record_summaries,
 )
-from millrace.core.border import bordered
 from millrace.core.dtypes import int64, string, uint8
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -67,7 +66,6 @@ def _written(
 
 
 @public("contrib.summary.scalar")
-@bordered
 def scalar(name: str, tensor: Any, family: str | None = None, step: Any = None) -> Any:
     """Writes a number where summaries are recorded.
 
@@ -88,7 +86,6 @@ def scalar(name: str, tensor: Any, family: str | None = None, step: Any = None) 
 
 
 @public("contrib.summary.histogram")
-@bordered
 def histogram(name: str, tensor: Any, family: str | None = None, step: Any = None) -> Any:
     """Writes how often values of each size occur; `tensor` is `[...]`, real. For the rest see `scalar`."""
 
@@ -99,7 +96,6 @@ def histogram(name: str, tensor: Any, family: str | None = None, step: Any = Non
 
 
 @public("contrib.summary.image")
-@bordered
 def image(
     name: str,
     tensor: Any,
@@ -131,7 +127,6 @@ def image(
 
 
 @public("contrib.summary.audio")
-@bordered
 def audio(
     name: str, tensor: Any, sample_rate: Any, max_outputs: int, family: str | None = None, step: Any = None
 ) -> Any:
@@ -154,7 +149,6 @@ def audio(
 
 
 @public("contrib.summary.generic")
-@bordered
 def generic(name: str, tensor: Any, metadata: Any = None, family: str | None = None, step: Any = None) -> Any:
     """Writes a tensor; for the rest see `scalar`.
 
@@ -181,7 +175,6 @@ def generic(name: str, tensor: Any, metadata: Any = None, family: str | None = N
 
 
 @public("contrib.summary.graph")
-@bordered
 def graph(param: Any, step: Any = None, name: str | None = None) -> Any:
     """Writes a graph.
 
@@ -204,7 +197,6 @@ def graph(param: Any, step: Any = None, name: str | None = None) -> Any:
 
 
 @public("contrib.summary.import_event")
-@bordered
 def import_event(tensor: Any, name: str | None = None) -> Any:
     """Writes an event.
 

@@ -11,7 +11,6 @@ from typing import Any
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import control_dependencies
 from millrace.core import errors
-from millrace.core.border import bordered
 from millrace.core.dtypes import int32
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph, get_default_session
@@ -103,7 +102,6 @@ class ResourceSummaryWriter(SummaryWriter):
 
 
 @public("contrib.summary.create_file_writer")
-@bordered
 def create_file_writer(
     logdir: str | None,
     max_queue: Any = None,
@@ -134,14 +132,12 @@ def create_file_writer(
 
 
 @public("contrib.summary.create_summary_file_writer")
-@bordered
 def create_summary_file_writer(*args: Any, **kwargs: Any) -> SummaryWriter:
     """The old name of `create_file_writer`."""
     return create_file_writer(*args, **kwargs)
 
 
 @public("contrib.summary.create_db_writer")
-@bordered
 def create_db_writer(
     db_uri: str,
     experiment_name: str | None = None,
@@ -163,7 +159,6 @@ def create_db_writer(
 
 
 @public("contrib.summary.should_record_summaries")
-@bordered
 def should_record_summaries() -> Any:
     """Whether summaries are recorded here, a bool scalar; False where nothing was said."""
     return raw.LogicalAnd(True, _state.recording)
@@ -180,21 +175,18 @@ def _recording(condition: Any) -> Iterator[None]:
 
 
 @public("contrib.summary.always_record_summaries")
-@bordered
 def always_record_summaries() -> Any:
     """A `with` in which summaries are recorded at every step."""
     return _recording(True)
 
 
 @public("contrib.summary.never_record_summaries")
-@bordered
 def never_record_summaries() -> Any:
     """A `with` in which no summaries are recorded."""
     return _recording(False)
 
 
 @public("contrib.summary.record_summaries_every_n_global_steps")
-@bordered
 def record_summaries_every_n_global_steps(n: int, global_step: Any = None) -> Any:
     """A `with` in which summaries are recorded where `n` divides the global step.
 
@@ -207,21 +199,18 @@ def record_summaries_every_n_global_steps(n: int, global_step: Any = None) -> An
 
 
 @public("contrib.summary.all_summary_ops", "summary.all_v2_summary_ops")
-@bordered
 def all_summary_ops() -> list[Any]:
     """What the summaries of the graph give: bool tensors, whether each was recorded."""
     return get_default_graph().get_collection(_OPS)
 
 
 @public("contrib.summary.summary_writer_initializer_op")
-@bordered
 def summary_writer_initializer_op() -> list[Any]:
     """The operations that open the writers of the graph."""
     return get_default_graph().get_collection(_INIT)
 
 
 @public("contrib.summary.initialize", "summary.initialize")
-@bordered
 def initialize(graph: Any = None, session: Any = None) -> None:
     """Opens the writers of the graph, once before training.
 
@@ -246,7 +235,6 @@ def initialize(graph: Any = None, session: Any = None) -> None:
 
 
 @public("contrib.summary.flush")
-@bordered
 def flush(writer: Any = None, name: str | None = None) -> Any:
     """An operation that hands what is pending to the operating system.
 
@@ -261,7 +249,6 @@ def flush(writer: Any = None, name: str | None = None) -> Any:
 
 
 @public("contrib.summary.eval_dir")
-@bordered
 def eval_dir(model_dir: str, name: str | None = None) -> str:
     """The folder below a model's in which an evaluation writes: "eval", or "eval_" and a name."""
     return os.path.join(model_dir, "eval" if not name else f"eval_{name}")

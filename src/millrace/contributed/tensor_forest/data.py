@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import raw
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.platform import log as logging
@@ -28,7 +27,6 @@ DTYPE_TO_FTYPE = public("contrib.tensor_forest.data_ops.DTYPE_TO_FTYPE")(
 
 
 @public("contrib.tensor_forest.data_ops.CastToFloat")
-@bordered
 def CastToFloat(tensor: Any) -> Any:  # noqa: N802
     """A tensor as numbers: text becomes a number for each text, whole numbers become float32."""
     if tensor.dtype == dtypes.string:
@@ -37,7 +35,6 @@ def CastToFloat(tensor: Any) -> Any:  # noqa: N802
 
 
 @public("contrib.tensor_forest.data_ops.DataColumn")
-@bordered
 class DataColumn:
     """One column: its `name`, `original_type` (`DATA_FLOAT` or `DATA_CATEGORICAL`) and `size`."""
 
@@ -50,7 +47,6 @@ class DataColumn:
 
 
 @public("contrib.tensor_forest.data_ops.DataColumnCollection")
-@bordered
 class DataColumnCollection:
     """Columns in order."""
 
@@ -72,7 +68,6 @@ class DataColumnCollection:
 
 
 @public("contrib.tensor_forest.data_ops.TensorForestDataSpec")
-@bordered
 class TensorForestDataSpec:
     """The columns of a forest's input: `dense`, `sparse`, and the width of the dense ones."""
 
@@ -87,7 +82,6 @@ class TensorForestDataSpec:
 
 
 @public("contrib.tensor_forest.data_ops.GetColumnName")
-@bordered
 def GetColumnName(column_key: Any, col_num: int) -> str:  # noqa: N802
     """The name of a column, whose number serves where its key is not text."""
     return column_key if isinstance(column_key, str) else str(col_num)
@@ -102,7 +96,6 @@ def _column(columns: DataColumnCollection, name: str, kind: int, size: int) -> N
     "contrib.tensor_forest.data_ops.ParseDataTensorOrDict",
     "contrib.tensor_forest.python.ops.data_ops.ParseDataTensorOrDict",
 )
-@bordered
 def ParseDataTensorOrDict(data: Any) -> tuple[Any, Any, TensorForestDataSpec]:  # noqa: N802
     """Features as a forest takes them.
 
@@ -160,7 +153,6 @@ def _joined(parts: list[Any]) -> Any:
     "contrib.tensor_forest.data_ops.ParseLabelTensorOrDict",
     "contrib.tensor_forest.python.ops.data_ops.ParseLabelTensorOrDict",
 )
-@bordered
 def ParseLabelTensorOrDict(labels: Any) -> Tensor:  # noqa: N802
     """Labels as float32; those by name are joined in the order of their names.
 

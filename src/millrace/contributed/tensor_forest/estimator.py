@@ -13,7 +13,6 @@ from millrace.contributed.learn.heads import RegressionHead, classification_head
 from millrace.contributed.learn.specs import ModelFnOps
 from millrace.contributed.tensor_forest.graphs import RandomForestGraphs
 from millrace.contributed.tensor_forest.hooks import TensorForestLossHook, TensorForestRunOpAtEndHook
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.flow.control_flow import group
 from millrace.lib.summary.operations import scalar
@@ -92,7 +91,6 @@ def _logits(probabilities: Any, head: Any, params: Any) -> Any:
     "contrib.tensor_forest.random_forest.get_model_fn",
     "contrib.tensor_forest.client.random_forest.get_model_fn",
 )
-@bordered
 def get_model_fn(
     params: Any,
     graph_builder_class: Callable[..., Any],
@@ -194,7 +192,6 @@ def _with_all(made: Any, predictions: Any) -> Any:
     "contrib.tensor_forest.random_forest.get_combined_model_fn",
     "contrib.tensor_forest.client.random_forest.get_combined_model_fn",
 )
-@bordered
 def get_combined_model_fn(model_fns: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
     """One model function of several that share their input.
 
@@ -229,7 +226,6 @@ def get_combined_model_fn(model_fns: Sequence[Callable[..., Any]]) -> Callable[.
     "contrib.tensor_forest.random_forest.TensorForestEstimator",
     "contrib.tensor_forest.client.random_forest.TensorForestEstimator",
 )
-@bordered
 class TensorForestEstimator(Estimator):
     """A forest with `fit`, `evaluate` and `predict`.
 
@@ -297,7 +293,6 @@ class TensorForestEstimator(Estimator):
     "contrib.tensor_forest.random_forest.MultiForestMultiHeadEstimator",
     "contrib.tensor_forest.client.random_forest.MultiForestMultiHeadEstimator",
 )
-@bordered
 class MultiForestMultiHeadEstimator(Estimator):
     """Several forests of the same input, trained together.
 
@@ -350,7 +345,6 @@ class MultiForestMultiHeadEstimator(Estimator):
     "contrib.tensor_forest.random_forest.CoreTensorForestEstimator",
     "contrib.tensor_forest.client.random_forest.CoreTensorForestEstimator",
 )
-@bordered
 class CoreTensorForestEstimator(CoreEstimator):
     """A forest with `train`, `evaluate` and `predict`, as a `tf.estimator.Estimator`.
 

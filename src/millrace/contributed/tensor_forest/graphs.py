@@ -11,7 +11,6 @@ from millrace.contributed.tensor_forest.data import ParseDataTensorOrDict, Parse
 from millrace.contributed.tensor_forest.parameters import build_params_proto, logged
 from millrace.contributed.tensor_forest.variables import fertile_stats_variable, tree_variable
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group
@@ -36,14 +35,12 @@ def _params_text(params: Any) -> str:
 
 
 @public("contrib.tensor_forest.tensor_forest.get_epoch_variable")
-@bordered
 def get_epoch_variable() -> list[int]:
     """The pass over the data that training is in: always the first."""
     return [0]
 
 
 @public("contrib.tensor_forest.tensor_forest.TreeVariables")
-@bordered
 class TreeVariables:
     """The resources of one tree: `tree`, and `stats` where it is trained.
 
@@ -72,7 +69,6 @@ class TreeVariables:
 
 
 @public("contrib.tensor_forest.tensor_forest.ForestVariables")
-@bordered
 class ForestVariables:
     """The resources of all trees, by number.
 
@@ -122,7 +118,6 @@ def _sparse_parts(sparse_features: Any) -> tuple[Any, Any, Any]:
 
 
 @public("contrib.tensor_forest.tensor_forest.RandomTreeGraphs")
-@bordered
 class RandomTreeGraphs:
     """The graphs of one tree.
 
@@ -204,7 +199,6 @@ class RandomTreeGraphs:
     "contrib.tensor_forest.tensor_forest.RandomForestGraphs",
     "contrib.tensor_forest.python.tensor_forest.RandomForestGraphs",
 )
-@bordered
 class RandomForestGraphs:
     """The graphs of a forest.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.platform import log as logging
@@ -16,7 +15,6 @@ from millrace.training.hooks.base import SessionRunArgs, SessionRunHook
     "contrib.tensor_forest.random_forest.TensorForestRunOpAtEndHook",
     "contrib.tensor_forest.client.random_forest.TensorForestRunOpAtEndHook",
 )
-@bordered
 class TensorForestRunOpAtEndHook(SessionRunHook):
     """Runs operations when training ends, and logs what they give.
 
@@ -37,7 +35,6 @@ class TensorForestRunOpAtEndHook(SessionRunHook):
     "contrib.tensor_forest.random_forest.TensorForestLossHook",
     "contrib.tensor_forest.client.random_forest.TensorForestLossHook",
 )
-@bordered
 class TensorForestLossHook(SessionRunHook):
     """Stops training when the loss has not become better for some steps.
 

@@ -7,7 +7,6 @@ import random
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import log as logging
 
@@ -135,7 +134,6 @@ class ForestHParams:
 
 
 @public("contrib.tensor_forest.tensor_forest.parse_number_or_string_to_proto")
-@bordered
 def parse_number_or_string_to_proto(proto: Any, param: Any) -> None:
     """Fills a `DepthDependentParam` from a number, or from text: a number, or the message in text form.
 
@@ -154,7 +152,6 @@ def parse_number_or_string_to_proto(proto: Any, param: Any) -> None:
 
 
 @public("contrib.tensor_forest.tensor_forest.build_params_proto")
-@bordered
 def build_params_proto(params: Any) -> Any:
     """The parameters as a `TensorForestParams` message, which the operations take.
 

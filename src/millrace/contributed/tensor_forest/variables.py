@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.building.scopes import control_dependencies, name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.saveable import SaveableObject, SaveSpec
 from millrace.graph.defaults import get_default_graph
@@ -22,7 +21,6 @@ def _message(params: Any) -> str:
 
 
 @public("contrib.tensor_forest.model_ops.TreeVariableSavable")
-@bordered
 class TreeVariableSavable(SaveableObject):
     """Saves a tree as one string.
 
@@ -47,7 +45,6 @@ class TreeVariableSavable(SaveableObject):
 
 
 @public("contrib.tensor_forest.stats_ops.FertileStatsVariableSavable")
-@bordered
 class FertileStatsVariableSavable(SaveableObject):
     """Saves the statistics of a tree as one string.
 
@@ -97,7 +94,6 @@ class _ForestVariable:
 
 
 @public("contrib.tensor_forest.model_ops.TreeVariable")
-@bordered
 class TreeVariable(_ForestVariable):
     """A tree.
 
@@ -123,7 +119,6 @@ class TreeVariable(_ForestVariable):
 
 
 @public("contrib.tensor_forest.model_ops.tree_variable")
-@bordered
 def tree_variable(
     params: Any, tree_config: Any, stats_handle: Any, name: str, container: str | None = None
 ) -> Any:
@@ -132,7 +127,6 @@ def tree_variable(
 
 
 @public("contrib.tensor_forest.stats_ops.FertileStatsVariable")
-@bordered
 class FertileStatsVariable(_ForestVariable):
     """What the leaves of a tree have seen.
 
@@ -159,7 +153,6 @@ class FertileStatsVariable(_ForestVariable):
 
 
 @public("contrib.tensor_forest.stats_ops.fertile_stats_variable")
-@bordered
 def fertile_stats_variable(params: Any, stats_config: Any, name: str, container: str | None = None) -> Any:
     """The handle of new statistics; arguments as for `FertileStatsVariable`."""
     return FertileStatsVariable(params, stats_config, name, container).resource_handle

@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 _FILE = "projector_config.pbtxt"
@@ -17,7 +16,6 @@ SpriteMetadata = public("contrib.tensorboard.plugins.projector.SpriteMetadata")(
 
 
 @public("contrib.tensorboard.plugins.projector.visualize_embeddings")
-@bordered
 def visualize_embeddings(summary_writer: Any, config: Any) -> None:
     """Writes which tensors of the checkpoints beside the summaries the projector shows.
 

@@ -8,20 +8,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.summaries.file_writer import summary_iterator
 
 
 @public("contrib.testing.to_summary_proto")
-@bordered
 def to_summary_proto(summary_str: bytes) -> Any:
     """A `Summary` of a serialized one."""
     return protos.Summary.FromString(summary_str)
 
 
 @public("contrib.testing.assert_summary")
-@bordered
 def assert_summary(
     expected_tags: Iterable[str], expected_simple_values: dict[str, float], summary_proto: Any
 ) -> None:
@@ -45,7 +42,6 @@ def assert_summary(
 
 
 @public("contrib.testing.latest_event_file")
-@bordered
 def latest_event_file(base_dir: str) -> str | None:
     """The newest event file of a folder, or None."""
     files = glob.glob(os.path.join(base_dir, "events.*"))
@@ -53,7 +49,6 @@ def latest_event_file(base_dir: str) -> str | None:
 
 
 @public("contrib.testing.latest_events")
-@bordered
 def latest_events(base_dir: str) -> list[Any]:
     """The events of the newest event file of a folder."""
     path = latest_event_file(base_dir)
@@ -61,14 +56,12 @@ def latest_events(base_dir: str) -> list[Any]:
 
 
 @public("contrib.testing.latest_summaries")
-@bordered
 def latest_summaries(base_dir: str) -> list[Any]:
     """The events with summaries of the newest event file of a folder."""
     return [event for event in latest_events(base_dir) if event.HasField("summary")]
 
 
 @public("contrib.testing.simple_values_from_events")
-@bordered
 def simple_values_from_events(events: Iterable[Any], tags: Iterable[str]) -> dict[str, float]:
     """The numbers of the greatest step by tag.
 
@@ -92,7 +85,6 @@ def simple_values_from_events(events: Iterable[Any], tags: Iterable[str]) -> dic
 
 
 @public("contrib.testing.FakeSummaryWriter")
-@bordered
 class FakeSummaryWriter:
     """A summary writer that keeps what it is given.
 

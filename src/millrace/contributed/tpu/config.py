@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import Any, ClassVar
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.estimator.run_config import RunConfig as PlainRunConfig
 
@@ -38,7 +37,6 @@ class InputPipelineConfig:
 
 
 @public("contrib.tpu.python.tpu.util.check_positive_integer")
-@bordered
 def check_positive_integer(value: Any, name: str) -> None:
     """A number that must be an integer above 0.
 
@@ -118,7 +116,6 @@ class TPUConfig(namedtuple("TPUConfig", _FIELDS)):
 
 
 @public("contrib.tpu.RunConfig", "estimator.tpu.RunConfig", "contrib.tpu.python.tpu.tpu_config.RunConfig")
-@bordered
 class RunConfig(PlainRunConfig):
     """A `tf.estimator.RunConfig` with a `TPUConfig`.
 

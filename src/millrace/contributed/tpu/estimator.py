@@ -8,7 +8,6 @@ from collections import namedtuple
 from typing import Any
 
 from millrace.contributed.tpu.config import RunConfig, check_positive_integer
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.estimator.estimator import Estimator, arguments_of
 from millrace.models.estimator.modes import ModeKeys
@@ -31,7 +30,6 @@ _FIELDS = (
 
 
 @public("contrib.tpu.python.tpu.tpu_estimator.ExportSavedModelApiVersion")
-@bordered
 class ExportSavedModelApiVersion(enum.Enum):
     """How exports for tensor processors are drawn."""
 
@@ -45,7 +43,6 @@ class ExportSavedModelApiVersion(enum.Enum):
     "python.estimator.model_fn._TPUEstimatorSpec",
     "contrib.tpu.python.tpu.tpu_estimator.TPUEstimatorSpec",
 )
-@bordered
 class TPUEstimatorSpec(namedtuple("TPUEstimatorSpec", _FIELDS)):
     """What a model is in one mode; metrics and host calls are functions with their tensors.
 
@@ -159,7 +156,6 @@ def _called(call: Any) -> Any:
 
 
 @public("contrib.tpu.TPUEstimator", "estimator.tpu.TPUEstimator")
-@bordered
 class TPUEstimator(Estimator):
     """An estimator whose functions find the batch size in `params["batch_size"]`.
 
@@ -256,7 +252,6 @@ class TPUEstimator(Estimator):
 
 
 @public("contrib.tpu.export_estimator_savedmodel")
-@bordered
 def export_estimator_savedmodel(
     estimator: Any,
     export_dir_base: Any,

@@ -8,7 +8,6 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import control_dependencies
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.graph.tensor import Tensor
@@ -38,7 +37,6 @@ def _taken(
 
 
 @public("contrib.tpu.infeed_enqueue")
-@bordered
 def infeed_enqueue(
     input: Any, shape: Any = (), layout: Any = (), device_ordinal: int = -1, name: str | None = None
 ) -> Any:
@@ -55,7 +53,6 @@ def infeed_enqueue(
 
 
 @public("contrib.tpu.infeed_enqueue_tuple")
-@bordered
 def infeed_enqueue_tuple(
     inputs: Any, shapes: Any, layouts: Any = (), device_ordinal: int = -1, name: str | None = None
 ) -> Any:
@@ -65,7 +62,6 @@ def infeed_enqueue_tuple(
 
 
 @public("contrib.tpu.infeed_dequeue")
-@bordered
 def infeed_dequeue(dtype: Any, shape: Any, name: str | None = None) -> Tensor:
     """The next tensor that the host hands over; waits for it.
 
@@ -77,28 +73,24 @@ def infeed_dequeue(dtype: Any, shape: Any, name: str | None = None) -> Tensor:
 
 
 @public("contrib.tpu.infeed_dequeue_tuple")
-@bordered
 def infeed_dequeue_tuple(dtypes: Any, shapes: Any, name: str | None = None) -> list[Tensor]:
     """As `infeed_dequeue`, for several tensors."""
     return _taken("infeed", dtypes, shapes, 0, name)
 
 
 @public("contrib.tpu.outfeed_enqueue")
-@bordered
 def outfeed_enqueue(input: Any, name: str | None = None) -> Any:
     """An operation that hands a tensor to the host."""
     return _put("outfeed", [input], 0, name)
 
 
 @public("contrib.tpu.outfeed_enqueue_tuple", "contrib.tpu.python.ops.tpu_ops.outfeed_enqueue_tuple")
-@bordered
 def outfeed_enqueue_tuple(inputs: Any, name: str | None = None) -> Any:
     """As `outfeed_enqueue`, for several tensors."""
     return _put("outfeed", inputs, 0, name)
 
 
 @public("contrib.tpu.outfeed_dequeue")
-@bordered
 def outfeed_dequeue(dtype: Any, shape: Any, device_ordinal: int = -1, name: str | None = None) -> Tensor:
     """The next tensor that the computation hands over; waits for it.
 
@@ -111,7 +103,6 @@ def outfeed_dequeue(dtype: Any, shape: Any, device_ordinal: int = -1, name: str 
 
 
 @public("contrib.tpu.outfeed_dequeue_tuple", "contrib.tpu.python.ops.tpu_ops.outfeed_dequeue_tuple")
-@bordered
 def outfeed_dequeue_tuple(
     dtypes: Any, shapes: Any, device_ordinal: int = -1, name: str | None = None
 ) -> list[Tensor]:
@@ -120,7 +111,6 @@ def outfeed_dequeue_tuple(
 
 
 @public("contrib.tpu.InfeedQueue", "contrib.tpu.python.tpu.tpu_feed.InfeedQueue")
-@bordered
 class InfeedQueue:
     """Tuples that a host feeds to a computation, split over shards.
 
@@ -295,7 +285,6 @@ class InfeedQueue:
 
 
 @public("contrib.tpu.python.tpu.tpu_feed._PartitionedInfeedQueue")
-@bordered
 class _PartitionedInfeedQueue(InfeedQueue):
     """A queue whose tuples several cores of one replica share; here one device computes with the whole.
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.training.optimizers.optimizer import Optimizer
 
 
 @public("contrib.tpu.CrossShardOptimizer", "tpu.CrossShardOptimizer")
-@bordered
 class CrossShardOptimizer(Optimizer):
     """An optimizer whose gradients are averaged over the shards of a tensor processor.
 

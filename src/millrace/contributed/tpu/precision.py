@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.dtypes import bfloat16, float32
 from millrace.core.public import public
 from millrace.lib.variables.scope import variable_scope
@@ -22,7 +21,6 @@ def _getter(getter: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 @public("contrib.tpu.bfloat16_scope", "tpu.bfloat16_scope")
-@bordered
 @contextlib.contextmanager
 def bfloat16_scope(name: str = "") -> Iterator[Any]:
     """A variable scope whose bfloat16 variables are kept as float32."""

@@ -11,7 +11,6 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.core import errors
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow import control_flow
@@ -53,7 +52,6 @@ def _flat(outputs: Any) -> tuple[list[Tensor], list[Any]]:
 
 
 @public("contrib.tpu.rewrite", "tpu.rewrite", "contrib.tpu.python.tpu.tpu.rewrite")
-@bordered
 def rewrite(
     computation: Callable[..., Any],
     inputs: Sequence[Any] | None = None,
@@ -89,7 +87,6 @@ def rewrite(
 
 
 @public("contrib.tpu.python.tpu.tpu.rewrite_for_inference")
-@bordered
 def rewrite_for_inference(
     computation: Callable[..., Any],
     inputs: Sequence[Any] | None = None,
@@ -102,7 +99,6 @@ def rewrite_for_inference(
 
 
 @public("contrib.tpu.replicate", "tpu.replicate", "contrib.tpu.python.tpu.tpu.replicate")
-@bordered
 def replicate(
     computation: Callable[..., Any],
     inputs: Sequence[Sequence[Any]] | None = None,
@@ -140,7 +136,6 @@ def replicate(
 
 
 @public("contrib.tpu.shard", "tpu.shard", "contrib.tpu.python.tpu.tpu.shard")
-@bordered
 def shard(
     computation: Callable[..., Any],
     inputs: Sequence[Any] | None = None,
@@ -208,7 +203,6 @@ def shard(
 
 
 @public("contrib.tpu.python.tpu.tpu.split_compile_and_shard")
-@bordered
 def split_compile_and_shard(
     computation: Callable[..., Any],
     inputs: Sequence[Any] | None = None,
@@ -229,7 +223,6 @@ def split_compile_and_shard(
 
 
 @public("contrib.tpu.batch_parallel", "tpu.batch_parallel", "contrib.tpu.python.tpu.tpu.batch_parallel")
-@bordered
 def batch_parallel(
     computation: Callable[..., Any],
     inputs: Sequence[Any] | None = None,
@@ -250,14 +243,12 @@ def batch_parallel(
 
 
 @public("contrib.tpu.outside_compilation", "tpu.outside_compilation")
-@bordered
 def outside_compilation(computation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """What the computation returns: host work is told apart from compiled work by the planner."""
     return computation(*args, **kwargs)
 
 
 @public("contrib.tpu.cross_replica_sum", "tpu.cross_replica_sum")
-@bordered
 def cross_replica_sum(x: Any, group_assignment: Any = None, name: str | None = None) -> Tensor:
     """The sum of a tensor over the replicas, of which there is one.
 
@@ -283,7 +274,6 @@ def cross_replica_sum(x: Any, group_assignment: Any = None, name: str | None = N
     "contrib.tpu.while_loop",
     "contrib.tpu.python.tpu.training_loop.while_loop",
 )
-@bordered
 def while_loop(
     condition: Callable[..., Any],
     body: Callable[..., Any],
@@ -337,7 +327,6 @@ def while_loop(
 
 
 @public("contrib.tpu.repeat", "contrib.tpu.python.tpu.training_loop.repeat")
-@bordered
 def repeat(
     n: int,
     body: Callable[..., Any],

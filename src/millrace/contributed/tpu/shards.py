@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 
 @public("python.tpu.tpu_function.TpuContext")
-@bordered
 class TpuContext:
     """How many replicas a program is split into; None outside of one that is."""
 
@@ -31,14 +29,12 @@ _context = TpuContext()
 
 
 @public("python.tpu.tpu_function.get_tpu_context", "contrib.tpu.python.tpu.tpu_function.get_tpu_context")
-@bordered
 def get_tpu_context() -> TpuContext:
     """How many replicas the program is split into."""
     return _context
 
 
 @public("python.tpu.tpu_function.tpu_shard_context", "contrib.tpu.python.tpu.tpu_function.tpu_shard_context")
-@bordered
 @contextlib.contextmanager
 def tpu_shard_context(number_of_shards: int) -> Iterator[None]:
     """A context in which the program is split into so many replicas.

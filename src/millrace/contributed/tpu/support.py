@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from millrace.building import raw
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.ops.array.constant import constant
@@ -23,7 +22,6 @@ _log = logging.getLogger("tensorflow")
 
 
 @public("contrib.tpu.core", "tpu.core", "contrib.tpu.python.tpu.tpu.core")
-@bordered
 def core(num: int) -> str:
     """The device of a core of a replica."""
     return f"device:TPU_REPLICATED_CORE:{num}"
@@ -32,7 +30,6 @@ def core(num: int) -> str:
 @public(
     "contrib.tpu.initialize_system", "tpu.initialize_system", "contrib.tpu.python.tpu.tpu.initialize_system"
 )
-@bordered
 def initialize_system(embedding_config: Any = None, job: str | None = None) -> Tensor:
     """A serialized topology: of one device, as there is no TPU to bring up.
 
@@ -53,7 +50,6 @@ def initialize_system(embedding_config: Any = None, job: str | None = None) -> T
 
 
 @public("contrib.tpu.shutdown_system", "tpu.shutdown_system", "contrib.tpu.python.tpu.tpu.shutdown_system")
-@bordered
 def shutdown_system(job: str | None = None) -> Any:
     """An operation that does nothing: there is no TPU to shut down."""
     del job
@@ -101,7 +97,6 @@ def _fields(data: bytes) -> Iterator[tuple[int, list[int]]]:
 
 
 @public("contrib.tpu.Topology", "tpu.experimental.Topology")
-@bordered
 class Topology:
     """How the devices of a system stand in a mesh.
 
@@ -205,7 +200,6 @@ class Topology:
 
 
 @public("contrib.tpu.DeviceAssignment", "tpu.experimental.DeviceAssignment")
-@bordered
 class DeviceAssignment:
     """Which device each logical core of each replica is.
 
@@ -279,7 +273,6 @@ class DeviceAssignment:
 
 
 @public("contrib.tpu.device_assignment")
-@bordered
 def device_assignment(
     topology: Any, computation_shape: Any = None, computation_stride: Any = None, num_replicas: int = 1
 ) -> DeviceAssignment:
@@ -320,7 +313,6 @@ def device_assignment(
 
 
 @public("contrib.tpu.python.tpu.tpu_context.TPUContext")
-@bordered
 class TPUContext:
     """What an input function or a model function learns of the run: one host, one replica.
 
@@ -382,7 +374,6 @@ class TPUContext:
 
 
 @public("contrib.tpu.python.tpu.error_handling.ErrorRendezvous")
-@bordered
 class ErrorRendezvous:
     """Gathers the errors of several threads, and raises the most telling one.
 
@@ -439,7 +430,6 @@ class ShutdownLameWorkers:
 
 
 @public("contrib.tpu.python.tpu.session_support.GracefulShutdownHook")
-@bordered
 class GracefulShutdownHook(SessionRunHook):
     """Saves and ends a run whose workers are about to go; a local run has none, so it does nothing.
 
@@ -455,7 +445,6 @@ class GracefulShutdownHook(SessionRunHook):
 
 
 @public("contrib.tpu.python.tpu.session_support.start_worker_watchdog")
-@bordered
 def start_worker_watchdog(
     session: Any, devices: Any = None, ping_interval: float = 60, shutdown_timeout: float = 3600
 ) -> None:
@@ -484,7 +473,6 @@ class TensorTracer:
 
 
 @public("contrib.tpu.python.tpu.util.MultiHostDatasetInitializerHook")
-@bordered
 class MultiHostDatasetInitializerHook(SessionRunHook):
     """Runs the initializers of data sets when a session begins.
 
@@ -502,7 +490,6 @@ class MultiHostDatasetInitializerHook(SessionRunHook):
 
 
 @public("contrib.tpu.AsyncCheckpointSaverHook")
-@bordered
 class AsyncCheckpointSaverHook(CheckpointSaverHook):
     """`tf.train.CheckpointSaverHook`: it saves between two steps.
 

@@ -10,7 +10,6 @@ from millrace.building.scopes import name_scope
 from millrace.building.static import static_value
 from millrace.core import dtypes, errors
 from millrace.core import shapes as shape_module
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond, group
@@ -30,7 +29,6 @@ def _for_each(given: Any, count: int, what: str) -> list[Any]:
 
 
 @public("contrib.training.bucket")
-@bordered
 def bucket(
     tensors: Any,
     which_bucket: Any,
@@ -145,7 +143,6 @@ def _run(waiting: Sequence[Any], top_queue: Any, puts: list[Any], sizes: list[An
 
 
 @public("contrib.training.bucket_by_sequence_length")
-@bordered
 def bucket_by_sequence_length(
     input_length: Any,
     tensors: Any,

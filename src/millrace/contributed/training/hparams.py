@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 _ASSIGNMENT = re.compile(
@@ -36,7 +35,6 @@ def _reader(kind: Any) -> Callable[[str], Any]:
 
 
 @public("contrib.training.parse_values", "contrib.training.python.training.hparam.parse_values")
-@bordered
 def parse_values(values: str, type_map: dict[str, Any], ignore_unknown: bool = False) -> dict[str, Any]:
     """Reads assignments from a text: `a=1,b=[x,y],c[2]=5`.
 
@@ -121,7 +119,6 @@ def _cast(name: str, kind: Any, value: Any) -> Any:
     "contrib.training.HParams",
     "contrib.training.python.training.hparam.HParams",
 )
-@bordered
 class HParams:
     """Hyperparameters: attributes whose types are those of their first values.
 

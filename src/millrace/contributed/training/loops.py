@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.summary.operations import merge_all
 from millrace.saver.checkpoint.state import checkpoints_iterator
@@ -19,7 +18,6 @@ from millrace.training.sessions.monitored import MonitoredTrainingSession
 
 
 @public("contrib.training.train")
-@bordered
 def train(
     train_op: Any,
     logdir: Any,
@@ -70,7 +68,6 @@ def train(
 
 
 @public("contrib.training.SummaryAtEndHook")
-@bordered
 class SummaryAtEndHook(SessionRunHook):
     """Writes summaries when the session ends.
 
@@ -113,7 +110,6 @@ class SummaryAtEndHook(SessionRunHook):
 
 
 @public("contrib.training.evaluate_repeatedly")
-@bordered
 def evaluate_repeatedly(
     checkpoint_dir: Any,
     master: str = "",

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.contributed.training.train_ops import clip_gradient_norms
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 
 @public("contrib.training.clip_gradient_norms_fn")
-@bordered
 def clip_gradient_norms_fn(max_norm: float) -> Callable[[Any], Any]:
     """A function that clips gradients, as `create_train_op` takes one.
 

@@ -11,7 +11,6 @@ import numpy as np
 from millrace.building import convert, raw
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
@@ -21,7 +20,6 @@ from millrace.ops.random.counts import random_poisson
 
 
 @public("contrib.training.resample_at_rate")
-@bordered
 def resample_at_rate(
     inputs: Sequence[Any],
     rates: Any,
@@ -60,7 +58,6 @@ def resample_at_rate(
 
 
 @public("contrib.training.weighted_resample")
-@bordered
 def weighted_resample(
     inputs: Sequence[Any],
     weights: Any,
@@ -96,7 +93,6 @@ def weighted_resample(
 
 
 @public("contrib.training.RandomStrategy")
-@bordered
 class RandomStrategy:
     """Puts each variable on a task chosen at random.
 
@@ -115,7 +111,6 @@ class RandomStrategy:
 
 
 @public("contrib.training.GreedyLoadBalancingStrategy")
-@bordered
 class GreedyLoadBalancingStrategy:
     """Puts each variable on the task that has the least so far.
 
@@ -136,7 +131,6 @@ class GreedyLoadBalancingStrategy:
 
 
 @public("contrib.training.byte_size_load_fn")
-@bordered
 def byte_size_load_fn(op: Any) -> int:
     """How many bytes a variable has.
 

@@ -10,7 +10,6 @@ import numpy as np
 from millrace.building import convert, raw
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
@@ -24,7 +23,6 @@ _SMOOTHING = 10  # how many elements of each class a distribution is thought to 
 
 
 @public("contrib.training.rejection_sample")
-@bordered
 def rejection_sample(
     tensors: Sequence[Any],
     accept_prob_fn: Callable[[list[Tensor]], Any],
@@ -79,7 +77,6 @@ def _single(tensors: list[Tensor], enqueue_many: bool, capacity: int, threads: i
 
 
 @public("contrib.training.stratified_sample")
-@bordered
 def stratified_sample(
     tensors: Sequence[Any],
     labels: Any,

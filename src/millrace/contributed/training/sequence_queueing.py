@@ -11,7 +11,6 @@ from millrace.building import convert, raw
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.building.static import static_value
 from millrace.core import dtypes, errors, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
@@ -43,7 +42,6 @@ class _Component:
 
 
 @public("contrib.training.SequenceQueueingStateSaver")
-@bordered
 class SequenceQueueingStateSaver:
     """Gives sequences piece by piece, each with the state that was saved behind the piece before.
 
@@ -253,7 +251,6 @@ class SequenceQueueingStateSaver:
 
 
 @public("contrib.training.NextQueuedSequenceBatch")
-@bordered
 class NextQueuedSequenceBatch:
     """A batch of pieces; all its properties belong to one step.
 
@@ -402,7 +399,6 @@ def _known(value: Tensor, what: str) -> int:
 
 
 @public("contrib.training.batch_sequences_with_states")
-@bordered
 def batch_sequences_with_states(
     input_key: Any,
     input_sequences: Any,

@@ -9,7 +9,6 @@ from typing import Any
 from millrace.building.scopes import name_scope
 from millrace.contributed.training.loops import SummaryAtEndHook
 from millrace.core import errors
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.flow.control_flow import group
@@ -32,7 +31,6 @@ _USE_DEFAULT = 0
 
 
 @public("contrib.slim.learning.train_step")
-@bordered
 def train_step(
     sess: Any, train_op: Any, global_step: Any, train_step_kwargs: dict[str, Any]
 ) -> tuple[Any, bool]:
@@ -57,7 +55,6 @@ def train_step(
 
 
 @public("contrib.slim.learning.train")
-@bordered
 def train(
     train_op: Any,
     logdir: Any,
@@ -225,7 +222,6 @@ def _evaluated(
 
 
 @public("contrib.slim.evaluation.evaluate_once")
-@bordered
 def evaluate_once(
     master: str,
     checkpoint_path: Any,
@@ -277,7 +273,6 @@ def evaluate_once(
 
 
 @public("contrib.slim.evaluation.evaluation_loop")
-@bordered
 def evaluation_loop(
     master: str,
     checkpoint_dir: Any,

@@ -9,7 +9,6 @@ from typing import Any, Final
 from millrace.building import convert, raw
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import control_dependencies, name_scope
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -62,7 +61,6 @@ def _with_values(gradient: Any, values: Any) -> Any:
 
 
 @public("contrib.slim.learning.clip_gradient_norms", "contrib.training.clip_gradient_norms")
-@bordered
 def clip_gradient_norms(gradients_to_variables: Any, max_norm: Any) -> _Pairs:
     """The gradients, each scaled down to a Euclidean length of at most `max_norm`.
 
@@ -77,7 +75,6 @@ def clip_gradient_norms(gradients_to_variables: Any, max_norm: Any) -> _Pairs:
 
 
 @public("contrib.slim.learning.multiply_gradients", "contrib.training.multiply_gradients")
-@bordered
 def multiply_gradients(grads_and_vars: Any, gradient_multipliers: dict[Any, Any]) -> _Pairs:
     """The gradients, those of some variables multiplied.
 
@@ -107,7 +104,6 @@ def multiply_gradients(grads_and_vars: Any, gradient_multipliers: dict[Any, Any]
 
 
 @public("contrib.slim.learning.add_gradients_summaries", "contrib.training.add_gradients_summaries")
-@bordered
 def add_gradients_summaries(grads_and_vars: Any) -> list[Tensor]:
     """Histograms of gradients and summaries of their lengths."""
     found = []
@@ -120,7 +116,6 @@ def add_gradients_summaries(grads_and_vars: Any) -> list[Tensor]:
 
 
 @public("contrib.slim.learning.create_train_op", "contrib.training.create_train_op")
-@bordered
 def create_train_op(
     total_loss: Any,
     optimizer: Optimizer,
@@ -186,7 +181,6 @@ def _finite(loss: Tensor) -> Tensor:
 
 
 @public("contrib.layers.optimize_loss", "contrib.slim.optimize_loss")
-@bordered
 def optimize_loss(
     loss: Any,
     global_step: Any,

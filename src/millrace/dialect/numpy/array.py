@@ -8,6 +8,9 @@ import numpy as np
 
 from millrace.core.errors import refusal
 
+_CHANNELS = 4  # of a pixel, at most
+_MANY = 1 << 10  # elements
+
 
 def _as_array(value: Any) -> np.ndarray:
     """Strings stay objects: NumPy would make fixed-width bytes of them."""
@@ -47,6 +50,22 @@ class ArrayVerbs:
     def known(self, x: Any) -> np.ndarray:
         """`x` where its numbers exist, as they always do here."""
         return np.asarray(x)
+
+    def flip(self, x: Any, axis: int | tuple[int, ...]) -> np.ndarray:
+        """`x` with the order along some axes, counted from the front, turned round.
+
+        Pixels are copied a channel at a time: whoever reads a view of them, three numbers at once as NumPy
+        does, needs three times as long.
+        """
+        x = _as_array(x)
+        turned = np.flip(x, axis)
+        axes = (axis,) if isinstance(axis, int) else axis
+        if x.size < _MANY or x.ndim - 1 in axes or x.ndim - 2 not in axes or x.shape[-1] > _CHANNELS:
+            return turned
+        out = np.empty(x.shape, x.dtype)
+        for channel in range(x.shape[-1]):
+            out[..., channel] = turned[..., channel]
+        return out
 
     def filled(self, dims: tuple[int, ...], value: Any) -> np.ndarray:
         """`value` everywhere in a new array of shape `dims`."""

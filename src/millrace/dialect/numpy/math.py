@@ -47,7 +47,10 @@ class MathVerbs:
         Raises:
           OpError: whatever `error` makes.
         """
-        if not np.all(holds):
+        held = (
+            holds.all() if isinstance(holds, np.ndarray) else holds if holds.__class__ is np.bool_ else None
+        )
+        if not (np.all(holds) if held is None else held):
             raise error()
 
     # --- elementary -----------------------------------------------------------------------------------------

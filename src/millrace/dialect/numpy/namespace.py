@@ -16,7 +16,7 @@ import numpy as np
 FAMILIES = {
     "array": """
         known filled zeros_of updated packed inverse_permutation gathered batch_gathered gathered_nd
-        scattered_nd padded repeated chosen window searched
+        scattered_nd padded repeated chosen window searched flip
     """,
     "control": """
         branch while_loop scan_loop variant_sum variant_zeros stack_concat stack_split ta_new ta_write

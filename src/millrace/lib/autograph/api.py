@@ -9,7 +9,6 @@ from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.autograph.conversion import converted, tree_of
 from millrace.lib.autograph.function_scope import scoped
@@ -54,7 +53,6 @@ def _class(kind: type, options: Options, who: str) -> type:
 
 
 @public("autograph.to_graph")
-@bordered
 def to_graph(
     entity: Any,
     recursive: bool = True,
@@ -90,14 +88,12 @@ def to_graph(
 
 
 @public("contrib.autograph.to_graph")
-@bordered
 def contrib_to_graph(entity: Any, recursive: bool = True, experimental_optional_features: Any = None) -> Any:
     """`tf.autograph.to_graph`."""
     return to_graph(entity, recursive, None, None, experimental_optional_features)
 
 
 @public("autograph.to_code")
-@bordered
 def to_code(
     entity: Any,
     recursive: bool = True,
@@ -138,14 +134,12 @@ def to_code(
 
 
 @public("contrib.autograph.to_code")
-@bordered
 def contrib_to_code(entity: Any, recursive: bool = True, experimental_optional_features: Any = None) -> str:
     """`tf.autograph.to_code`."""
     return to_code(entity, recursive, experimental_optional_features=experimental_optional_features)
 
 
 @public("autograph.experimental.do_not_convert", "contrib.autograph.do_not_convert")
-@bordered
 def do_not_convert(func: Any = None) -> Any:
     """A decorator: the function, and what it calls, is run as Python runs it.
 
@@ -163,7 +157,6 @@ def do_not_convert(func: Any = None) -> Any:
 
 
 @public("contrib.autograph.convert")
-@bordered
 def convert(
     recursive: bool = False, optional_features: Any = None, user_requested: bool = True
 ) -> Callable[[Any], Any]:
@@ -189,7 +182,6 @@ def convert(
 
 
 @public("contrib.autograph.ConversionOptions")
-@bordered
 class ConversionOptions:
     """How `converted_call` converts.
 
@@ -217,7 +209,6 @@ class ConversionOptions:
 
 
 @public("contrib.autograph.converted_call")
-@bordered
 def converted_call(f: Any, options: Any, args: Any, kwargs: Any, caller_fn_scope: Any = None) -> Any:
     """The result of a function that is converted first.
 
@@ -233,7 +224,6 @@ def converted_call(f: Any, options: Any, args: Any, kwargs: Any, caller_fn_scope
 
 
 @public("contrib.autograph.StackTraceMapper")
-@bordered
 class StackTraceMapper:
     """A context in which the traceback of operations names the user's lines: as it does anywhere, since what
     is converted keeps its lines.
@@ -264,7 +254,6 @@ class _Said:
 
 
 @public("autograph.set_verbosity")
-@bordered
 def set_verbosity(level: int, alsologtostdout: bool = False) -> None:
     """How much is told of conversions: 0 only warnings.
 
@@ -276,7 +265,6 @@ def set_verbosity(level: int, alsologtostdout: bool = False) -> None:
 
 
 @public("autograph.trace")
-@bordered
 def trace(*args: Any) -> None:
     """Prints its arguments when a graph is built, not when it runs.
 
@@ -287,7 +275,6 @@ def trace(*args: Any) -> None:
 
 
 @public("autograph.experimental.set_loop_options", "contrib.autograph.set_loop_options")
-@bordered
 def set_loop_options(
     parallel_iterations: Any = None,
     back_prop: Any = None,

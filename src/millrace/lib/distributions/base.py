@@ -253,10 +253,14 @@ class Distribution:
         Returns:
           `sample_shape + batch_shape + event_shape`.
         """
+        return self._draw(sample_shape, seed, name)
+
+    def _draw(self, sample_shape: Any, seed: int | None, name: str, **condition: Any) -> Tensor:
+        """`sample`; `condition` goes to `_sample_n`."""
         with self._name_scope(name, values=[sample_shape]):
             sample_shape = convert_to_tensor(sample_shape, int32, name="sample_shape")
             sample_shape, count = _as_vector(sample_shape, "sample_shape")
-            samples = self._sample_n(count, seed)
+            samples = self._sample_n(count, seed, **condition)
             own = shape_tensor(samples)[1:]
             result = raw.Reshape(samples, raw.ConcatV2([sample_shape, own], 0, name="concat"))
             drawn = constant_value_as_shape(sample_shape)
@@ -269,15 +273,15 @@ class Distribution:
     # --- probabilities -------------------------------------------------------------------------------------
 
     def _of_value(
-        self, value: Any, name: str, first: str, second: str, derive: Callable[[Any], Any]
+        self, value: Any, name: str, first: str, second: str, derive: Callable[[Any], Any], **condition: Any
     ) -> Tensor:
-        """`first` of the value where the subclass has it, else `derive` of `second`."""
+        """`first` of the value where the subclass has it, else `derive` of `second`; both get `condition`."""
         with self._name_scope(name, values=[value]):
             value = convert_to_tensor(value, name="value", preferred_dtype=self.dtype)
             try:
-                return getattr(self, first)(value)
+                return getattr(self, first)(value, **condition)
             except NotImplementedError:
-                return derive(getattr(self, second)(value))
+                return derive(getattr(self, second)(value, **condition))
 
     def log_prob(self, value: Any, name: str = "log_prob") -> Tensor:
         """The logarithm of the probability, or density, of `value`."""

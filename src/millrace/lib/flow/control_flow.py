@@ -13,14 +13,13 @@ from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import dtypes, nest, shapes
-from millrace.core.border import bordered
 from millrace.core.depth import bounded
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
-from millrace.lib.flow.crossing import Flat, dereferenced, plain
+from millrace.lib.flow.crossing import Flat, arrays_made_inside, dereferenced, plain
 from millrace.lib.flow.loops import Loop
 
 # Before the branches of a cond TensorFlow adds Switch, switch_t, switch_f and pred_id.
@@ -44,10 +43,15 @@ def _branch(graph: Any, function: Callable[[], Any], truth: bool, strict: bool) 
             result = _value_of(result, truth)
         flat = Flat([_value_of(v, truth) for v in nest.flatten(result)])
         tensors = [t if isinstance(t, Tensor) else convert.to_tensor(t) for t in flat.tensors]
-        body.outputs = [t if t.op.body is body else body.capture(t, "Switch") for t in tensors]
+        body.outputs = [_inside(body, t) for t in tensors]
         with graph.counted_as(0):
             body.outputs = [dereferenced(t) for t in body.outputs]
     return body, result, flat
+
+
+def _inside(body: Body, tensor: Tensor) -> Tensor:
+    """A result of a branch: made there, or captured by it."""
+    return tensor if tensor.op.body is body else body.capture(tensor, "Switch")
 
 
 def _unpacked(structure: Any) -> Any:
@@ -76,7 +80,6 @@ def _value_of(value: Any, truth: bool) -> Any:
 
 
 @public("cond")
-@bordered
 def cond(
     pred: Any,
     true_fn: Callable[[], Any] | None = None,
@@ -133,7 +136,11 @@ def cond(
                     "cond: outputs of true_fn and false_fn must have the same type. Received: "
                     f"{a.dtype.name} and {b.dtype.name}"
                 )
-        with graph.counted_as(len(then.outputs) + graph.bodies_apart):  # a Merge for each
+        arrays, count = arrays_made_inside(first_flat, second_flat), len(then.outputs)
+        for _, *both in arrays:
+            for body, array in zip((then, other), both, strict=True):
+                body.outputs.append(_inside(body, array.handle))
+        with graph.counted_as(count + graph.bodies_apart):  # a Merge for each
             inputs = align([then, other])
             outputs = raw.If(
                 pred,
@@ -143,7 +150,10 @@ def cond(
                 else_branch=other,
             )
             outputs = [raw.Identity(t, name="Merge") for t in outputs]
-        packed = nest.pack_sequence_as(first, first_flat.pack(outputs))
+        values = first_flat.pack(outputs[:count])
+        for (place, _, array), handle in zip(arrays, outputs[count:], strict=True):
+            values[place] = values[place].joined(array, handle)
+        packed = nest.pack_sequence_as(first, values)
     return packed if strict else _unpacked(packed)
 
 
@@ -186,7 +196,6 @@ def _check_cases(pairs: list[Any]) -> None:
 
 
 @public("case")
-@bordered
 def case(
     pred_fn_pairs: Any,
     default: Any = None,
@@ -267,7 +276,6 @@ def _chain(pairs: list[Any], default: Callable[[], Any], strict: bool) -> Any:
 
 
 @public("switch_case")
-@bordered
 def switch_case(branch_index: Any, branch_fns: Any, default: Any = None, name: str = "switch_case") -> Any:
     """What the function numbered `branch_index` returns; the last one, or `default`, when there is none.
 
@@ -306,7 +314,6 @@ def switch_case(branch_index: Any, branch_fns: Any, default: Any = None, name: s
 
 
 @public("while_loop")
-@bordered
 def while_loop(
     cond: Callable[..., Any],
     body: Callable[..., Any],
@@ -423,7 +430,6 @@ def limited_loop(
 
 
 @public("group")
-@bordered
 def group(*inputs: Any, **kwargs: Any) -> Operation:
     """An operation that is done when all of `inputs` (operations, tensors, nested) are.
 
@@ -469,7 +475,6 @@ def _gate(place: str, ops: list[Any], name: str | None = None) -> Operation:
 
 
 @public("tuple")
-@bordered
 def tuple_(tensors: Any, name: str | None = None, control_inputs: Any = None) -> list[Any]:
     """`tensors` as new tensors that are available only when all of them, and `control_inputs`, are.
 
@@ -512,7 +517,6 @@ def _values(tensor: Any) -> Tensor:
 
 
 @public("python.ops.control_flow_ops.with_dependencies", "contrib.framework.with_dependencies")
-@bordered
 def with_dependencies(dependencies: Any, output_tensor: Any, name: str | None = None) -> Any:
     """`output_tensor`, available only when all of `dependencies` are."""
     with (

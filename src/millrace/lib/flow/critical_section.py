@@ -8,7 +8,6 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import control_dependencies, init_scope, name_scope
 from millrace.core import nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
@@ -17,7 +16,6 @@ from millrace.lib.flow.control_flow import tuple_
 
 
 @public("CriticalSection")
-@bordered
 class CriticalSection:
     """Parts of the graph of which one runs at a time: all that `execute` adds for one section.
 

@@ -9,7 +9,6 @@ from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_value
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -18,7 +17,6 @@ from millrace.ops.array import concat, gather
 
 
 @public("QueueBase", "queue.QueueBase", "io.QueueBase")
-@bordered
 class QueueBase:
     """A queue of tuples of tensors that threads hand each other; see its subclasses.
 
@@ -275,7 +273,6 @@ def _as_names(given: Any) -> list[str] | None:
 
 
 @public("FIFOQueue", "queue.FIFOQueue")
-@bordered
 class FIFOQueue(QueueBase):
     """A first-in, first-out queue.
 
@@ -310,7 +307,6 @@ class FIFOQueue(QueueBase):
 
 
 @public("PaddingFIFOQueue", "queue.PaddingFIFOQueue", "io.PaddingFIFOQueue")
-@bordered
 class PaddingFIFOQueue(QueueBase):
     """A first-in, first-out queue that pads the elements of a batch with zeros; arguments as for `FIFOQueue`.
 
@@ -345,7 +341,6 @@ class PaddingFIFOQueue(QueueBase):
 
 
 @public("RandomShuffleQueue", "queue.RandomShuffleQueue", "io.RandomShuffleQueue")
-@bordered
 class RandomShuffleQueue(QueueBase):
     """A queue whose elements come out in random order; arguments as for `FIFOQueue`, and:
 
@@ -382,7 +377,6 @@ class RandomShuffleQueue(QueueBase):
 
 
 @public("PriorityQueue", "queue.PriorityQueue", "io.PriorityQueue")
-@bordered
 class PriorityQueue(QueueBase):
     """A queue ordered by an int64 that comes before the other components; arguments as for `FIFOQueue`."""
 

@@ -13,7 +13,7 @@ from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import layer, settings
 from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
-from millrace.lib.variables.scope import get_variable, variable_scope
+from millrace.lib.variables.scope import get_variable, get_variable_scope, variable_scope
 from millrace.lib.variables.variable import Variable
 
 
@@ -140,19 +140,20 @@ class Layer(layer.Layer):
         """A variable of this layer, made by `tf.get_variable` in the layer's scope."""
         trainable = True if trainable is None else trainable
         before = set(get_default_graph().get_collection("regularization_losses"))
-        variable = get_variable(
-            name or "",
-            shape=shape,
-            dtype=dtypes.as_dtype(dtype or self._dtype or dtypes.float32),
-            initializer=initializer,
-            regularizer=regularizer,
-            trainable=trainable and self.trainable,
-            constraint=constraint,
-            use_resource=use_resource,
-            partitioner=partitioner,
-            synchronization=synchronization,
-            aggregation=aggregation,
-        )
+        with self._in_scope():
+            variable = get_variable(
+                name or "",
+                shape=shape,
+                dtype=dtypes.as_dtype(dtype or self._dtype or dtypes.float32),
+                initializer=initializer,
+                regularizer=regularizer,
+                trainable=trainable and self.trainable,
+                constraint=constraint,
+                use_resource=use_resource,
+                partitioner=partitioner,
+                synchronization=synchronization,
+                aggregation=aggregation,
+            )
         self._keep(variable, trainable)
         for loss in get_default_graph().get_collection("regularization_losses"):
             if loss not in before:
@@ -162,13 +163,25 @@ class Layer(layer.Layer):
 
     @contextlib.contextmanager
     def _unpartitioned(self) -> Iterator[None]:
-        scope = self._current_scope
-        partitioner = scope.partitioner
-        scope.set_partitioner(None)
-        try:
-            yield
-        finally:
-            scope.set_partitioner(partitioner)
+        with self._in_scope() as scope:
+            partitioner = scope.partitioner
+            scope.set_partitioner(None)
+            try:
+                yield
+            finally:
+                scope.set_partitioner(partitioner)
+
+    @contextlib.contextmanager
+    def _in_scope(self) -> Iterator[Any]:
+        """The layer's variable scope, whose name a layer gets with its first call or variable."""
+        self._set_scope(None)
+        if get_variable_scope().name == self._scope.name:
+            yield get_variable_scope()
+            return
+        reuse = True if self.built else self._reuse
+        with variable_scope(self._scope, reuse=reuse, auxiliary_name_scope=False) as scope:
+            self._current_scope = scope
+            yield scope
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Builds the layer when it is new, then computes `call`.

@@ -127,10 +127,14 @@ class DenseLayer(layer.Layer):
             outputs = tensordot(inputs, self.kernel, [[len(inputs.dims) - 1], [0]])
             outputs.set_shape([*inputs.dims[:-1], self.units])
         else:
-            outputs = raw.MatMul(inputs, self.kernel)
+            outputs = raw.MatMul(self._in_compute_dtype(inputs), self.kernel)
         if self.bias is not None:
             outputs = bias_add(outputs, self.bias)
         return outputs if self.activation is None else self.activation(outputs)
+
+    def _in_compute_dtype(self, inputs: Tensor) -> Tensor:
+        chosen = dtypes.as_dtype(self._compute_dtype or inputs.dtype)
+        return inputs if inputs.dtype.base_dtype is chosen else raw.Cast(inputs, DstT=chosen)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The shape of the outputs for inputs of shape `input_shape`."""

@@ -21,6 +21,7 @@ from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 from millrace.lib.autograph.gate import prepared
 from millrace.lib.layers import constraints, penalties, settings, tracking
+from millrace.lib.layers.autocast import AutoCastVariable
 from millrace.lib.layers.node import Node, at, history, int_shape, mask_of, reachable_from, reaches_history
 from millrace.lib.layers.registry import calls
 from millrace.lib.layers.spec import check_inputs
@@ -65,7 +66,7 @@ class Layer(Module):
     Args:
       trainable: whether its variables are trained.
       name: its name and that of its operations' scope; default: from the class, made unique.
-      dtype: of its variables; default: that of the first input.
+      dtype: of its variables; default: that of the first input. A `Policy` also says in which it computes.
       dynamic: accepted; every layer is part of a graph.
       **kwargs: `input_shape`, `batch_input_shape`, `batch_size`, `weights`, `activity_regularizer`,
         `autocast`.
@@ -104,7 +105,7 @@ class Layer(Module):
         self.stateful = False
         self.built = False
         self.supports_masking = False
-        self._dtype = settings.dtype_name(dtype)
+        self._take_policy(dtype)
         self._dynamic = dynamic
         self._set_name(name)
         self._activity_regularizer = penalties.get(kwargs.pop("activity_regularizer", None))
@@ -119,6 +120,21 @@ class Layer(Module):
             else:
                 found = (kwargs.get("batch_size"), *_plain(kwargs["input_shape"]))
             self._batch_input_shape = tuple(_plain(found))
+
+    _casts_variables = False  # whether variables may be kept in another dtype than the one computed in
+    _own_compute_dtype: str | None = None
+
+    def _take_policy(self, dtype: Any) -> None:
+        if not hasattr(dtype, "should_cast_variables"):
+            self._dtype = settings.dtype_name(dtype)
+            return
+        self._dtype, self._casts_variables = dtype.variable_dtype, dtype.should_cast_variables
+        self._own_compute_dtype = dtype.compute_dtype
+
+    @property
+    def _compute_dtype(self) -> str | None:
+        """The name of the dtype that its call computes in, or None before the first call."""
+        return self._own_compute_dtype if self._casts_variables else self._dtype
 
     def _start_tracking(self) -> None:
         set_plainly = object.__setattr__
@@ -324,6 +340,9 @@ class Layer(Module):
             synchronization=synchronization,
             aggregation=aggregation,
         )
+        casts = self._casts_variables and self._own_compute_dtype != self._dtype
+        if casts and kwargs.get("experimental_autocast", True):
+            variable = AutoCastVariable(variable)
         penalty = penalties.get(regularizer)
         if penalty is not None:
             self._regularize_weight(variable.name.partition(":")[0], variable, penalty)
@@ -339,6 +358,7 @@ class Layer(Module):
     def _keep(self, variable: Any, trainable: bool) -> None:
         for part in variable if hasattr(variable, "_variable_list") else [variable]:
             settings.track(part)
+            part.graph.holds += 1
         if not any(v is variable for v in self._own_weights()):
             (self._trainable_weights if trainable else self._non_trainable_weights).append(variable)
 
@@ -691,8 +711,12 @@ class Layer(Module):
 
     def _take_dtype(self, inputs: Any) -> None:
         flat = nest.flatten(inputs)
-        if self._dtype is None and flat and hasattr(flat[0], "dtype"):
+        if not flat or not hasattr(flat[0], "dtype"):
+            return
+        if self._dtype is None:
             self._dtype = flat[0].dtype.base_dtype.name
+        if self._own_compute_dtype is None and self._casts_variables:
+            self._own_compute_dtype = flat[0].dtype.base_dtype.name
 
     def _regularize_activity(self, outputs: Any) -> None:
         if self.activity_regularizer is None:

@@ -181,8 +181,11 @@ class BatchNormalizationLayer(layer.Layer):
                 self.renorm_stddev = self._average("renorm_stddev", self._first_deviation)
 
     def _parameter(self, name: str, initializer: Any, **settings: Any) -> Any:
-        wide = dtypes.float32 if dtypes.as_dtype(self._dtype) in _HALVES else self._dtype
-        return self.add_weight(name, self._param_shape, wide, initializer=initializer, **settings)
+        own = dtypes.as_dtype(self._dtype or dtypes.float32)
+        wide = dtypes.float32 if own in _HALVES else own.name
+        return self.add_weight(
+            name, self._param_shape, wide, initializer=initializer, experimental_autocast=False, **settings
+        )
 
     def _average(self, name: str, initializer: Any) -> Any:
         return self._parameter(name, initializer, trainable=False)
@@ -255,7 +258,11 @@ class BatchNormalizationLayer(layer.Layer):
         """The batch's `moment` while training, else the moving one."""
 
         def moving() -> Tensor:
-            return convert.to_tensor(average) + zeros_like(moment) if self.virtual_batch_size else average
+            if not self.virtual_batch_size:
+                return average
+            value = convert.to_tensor(average)
+            with value.graph.counted_as(0):  # a shape for both branches, which TensorFlow does without
+                return value + zeros_like(moment)
 
         return chosen(training, lambda: moment, moving)
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from millrace.building import raw
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import registry, settings
@@ -30,7 +29,6 @@ class Regularizer:
 
 
 @public("keras.regularizers.L1L2")
-@bordered
 class L1L2(Regularizer):
     """l1 times the sum of magnitudes plus l2 times the sum of squares.
 
@@ -59,21 +57,18 @@ class L1L2(Regularizer):
 
 
 @public("keras.regularizers.l1")
-@bordered
 def l1(l: float = 0.01) -> L1L2:  # noqa: E741 - TensorFlow's name
     """A penalty of `l` times the sum of magnitudes."""
     return L1L2(l1=l)
 
 
 @public("keras.regularizers.l2")
-@bordered
 def l2(l: float = 0.01) -> L1L2:  # noqa: E741 - TensorFlow's name
     """A penalty of `l` times the sum of squares."""
     return L1L2(l2=l)
 
 
 @public("keras.regularizers.l1_l2")
-@bordered
 def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
     """A penalty of both kinds."""
     return L1L2(l1=l1, l2=l2)
@@ -83,14 +78,12 @@ _BY_NAME = {"L1L2": L1L2, "l1": l1, "l2": l2, "l1_l2": l1_l2}
 
 
 @public("keras.regularizers.serialize")
-@bordered
 def serialize(regularizer: Any) -> Any:
     """How a regularizer is saved."""
     return registry.serialize_keras_object(regularizer)
 
 
 @public("keras.regularizers.deserialize")
-@bordered
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The regularizer that `serialize` described.
 
@@ -101,7 +94,6 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
 
 
 @public("keras.regularizers.get")
-@bordered
 def get(identifier: Any) -> Any:
     """The regularizer that a name, a description or a callable stands for; None for None.
 

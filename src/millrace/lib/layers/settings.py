@@ -110,6 +110,7 @@ def unique_name(base: str, avoid: Iterable[str] = (), zero_based: bool = True) -
     while True:
         count = counts.get(base, 0)
         counts[base] = count + 1
+        get_default_graph().on_undo(lambda count=count: counts.__setitem__(base, count))
         number = count if zero_based else count + 1
         found = base if number == 0 else f"{base}_{number}"
         if found not in taken:
@@ -144,6 +145,7 @@ def learning_phase() -> Any:
     if "value" not in phase:
         with name_scope(""):
             phase["value"] = placeholder_with_default(False, (), name="keras_learning_phase")
+        get_default_graph().on_undo(lambda: phase.pop("value", None))
     return phase["value"]
 
 

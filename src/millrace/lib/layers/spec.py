@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core import dtypes, nest, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 
 @public("layers.InputSpec", "keras.layers.InputSpec")
-@bordered
 class InputSpec:
     """What a layer's input must look like; None leaves a property open.
 

@@ -9,7 +9,6 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import colocate_with, control_dependencies, name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.dtypes import DType, as_dtype, int64, string
 from millrace.core.public import public
 from millrace.core.saveable import SaveableObject, SaveSpec
@@ -23,7 +22,6 @@ from millrace.opkit.state import tables
 
 
 @public("contrib.lookup.TableInitializerBase")
-@bordered
 class TableInitializerBase:
     """Fills a static table.
 
@@ -68,7 +66,6 @@ class TableInitializerBase:
 
 
 @public("lookup.KeyValueTensorInitializer", "contrib.lookup.KeyValueTensorInitializer")
-@bordered
 class KeyValueTensorInitializer(TableInitializerBase):
     """Fills a table from tensors.
 
@@ -107,7 +104,6 @@ class TextFileIndex:
 
 
 @public("lookup.TextFileInitializer", "contrib.lookup.TextFileInitializer")
-@bordered
 class TextFileInitializer(TableInitializerBase):
     """Fills a table from the lines of a text file.
 
@@ -163,7 +159,6 @@ class TextFileInitializer(TableInitializerBase):
 
 
 @public("contrib.lookup.TextFileIdTableInitializer")
-@bordered
 class TextFileIdTableInitializer(TextFileInitializer):
     """Fills a table from words to numbers, by default one word a line.
 
@@ -192,7 +187,6 @@ class TextFileIdTableInitializer(TextFileInitializer):
 
 
 @public("contrib.lookup.TextFileStringTableInitializer")
-@bordered
 class TextFileStringTableInitializer(TextFileInitializer):
     """Fills a table from numbers to words, by default one word a line.
 
@@ -219,7 +213,6 @@ class TextFileStringTableInitializer(TextFileInitializer):
 
 
 @public("tables_initializer", "initializers.tables_initializer")
-@bordered
 def tables_initializer(name: str = "init_all_tables") -> Operation:
     """An operation that fills all static tables of the default graph."""
     with control_dependencies(get_default_graph().get_collection(GraphKeys.TABLE_INITIALIZERS)):
@@ -227,7 +220,6 @@ def tables_initializer(name: str = "init_all_tables") -> Operation:
 
 
 @public("initialize_all_tables")
-@bordered
 def initialize_all_tables(name: str = "init_all_tables") -> Operation:
     """Old name of `tables_initializer`."""
     return tables_initializer(name)
@@ -237,7 +229,6 @@ def initialize_all_tables(name: str = "init_all_tables") -> Operation:
 
 
 @public("contrib.lookup.LookupInterface")
-@bordered
 class LookupInterface:
     """What all tables offer.
 
@@ -320,7 +311,6 @@ class LookupInterface:
 
 
 @public("contrib.lookup.InitializableLookupTableBase")
-@bordered
 class InitializableLookupTableBase(LookupInterface):
     """A table that an initializer fills.
 
@@ -357,7 +347,6 @@ class InitializableLookupTableBase(LookupInterface):
 
 
 @public("contrib.lookup.HashTable", "lookup.StaticHashTable")
-@bordered
 class HashTable(InitializableLookupTableBase):
     """A table that its initializer fills once.
 
@@ -462,7 +451,6 @@ class TableSaveable(SaveableObject):
 
 
 @public("contrib.lookup.MutableHashTable")
-@bordered
 class MutableHashTable(_MutableTable):
     """A table that programs fill and change. Its contents last as long as the session.
 
@@ -497,7 +485,6 @@ class MutableHashTable(_MutableTable):
 
 
 @public("contrib.lookup.MutableDenseHashTable", "lookup.experimental.DenseHashTable")
-@bordered
 class MutableDenseHashTable(_MutableTable):
     """A table that programs fill and change, with two reserved keys; keys may be vectors.
 

@@ -10,7 +10,6 @@ from millrace.building import raw
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.building.sparse_tensor import SparseTensor
-from millrace.core.border import bordered
 from millrace.core.dtypes import DType, as_dtype, int64, string
 from millrace.core.public import public
 from millrace.graph.operation import Operation
@@ -164,7 +163,6 @@ def _checked_key_dtype(table: HashTable | None, key_dtype: Any) -> DType:
 
 
 @public("contrib.lookup.IdTableWithHashBuckets")
-@bordered
 class IdTableWithHashBuckets(_Bucketed):
     """Numbers of known words, and of buckets for all others.
 
@@ -207,7 +205,6 @@ class IdTableWithHashBuckets(_Bucketed):
 
 
 @public("lookup.StaticVocabularyTable")
-@bordered
 class StaticVocabularyTable(_Bucketed):
     """Numbers of known words, and of buckets for all others.
 
@@ -272,7 +269,6 @@ def index_table_from_list(
 
 
 @public("contrib.lookup.index_table_from_tensor")
-@bordered
 def index_table_from_tensor(
     mapping: Any,
     num_oov_buckets: int = 0,
@@ -323,7 +319,6 @@ def _numbers(words: Tensor) -> Tensor:
 
 
 @public("python.ops.lookup_ops.index_table_from_file", "contrib.lookup.index_table_from_file")
-@bordered
 def index_table_from_file(
     vocabulary_file: Any = None,
     num_oov_buckets: int = 0,
@@ -382,7 +377,6 @@ def index_table_from_file(
 
 
 @public("contrib.lookup.string_to_index_table_from_tensor")
-@bordered
 def string_to_index_table_from_tensor(
     mapping: Any,
     num_oov_buckets: int = 0,
@@ -395,7 +389,6 @@ def string_to_index_table_from_tensor(
 
 
 @public("contrib.lookup.string_to_index_table_from_file")
-@bordered
 def string_to_index_table_from_file(
     vocabulary_file: Any = None,
     num_oov_buckets: int = 0,
@@ -411,7 +404,6 @@ def string_to_index_table_from_file(
 
 
 @public("contrib.lookup.string_to_index")
-@bordered
 def string_to_index(tensor: Any, mapping: Any, default_value: Any = -1, name: str | None = None) -> Any:
     """Numbers of words, through a table made on the spot.
 
@@ -439,7 +431,6 @@ def index_to_string_table_from_list(
 
 
 @public("contrib.lookup.index_to_string_table_from_tensor")
-@bordered
 def index_to_string_table_from_tensor(
     mapping: Any, default_value: str = "UNK", name: str | None = None
 ) -> HashTable:
@@ -467,7 +458,6 @@ def index_to_string_table_from_tensor(
 @public(
     "python.ops.lookup_ops.index_to_string_table_from_file", "contrib.lookup.index_to_string_table_from_file"
 )
-@bordered
 def index_to_string_table_from_file(
     vocabulary_file: Any,
     vocab_size: int | None = None,
@@ -508,7 +498,6 @@ def index_to_string_table_from_file(
 
 
 @public("contrib.lookup.index_to_string")
-@bordered
 def index_to_string(tensor: Any, mapping: Any, default_value: str = "UNK", name: str | None = None) -> Any:
     """Words of numbers, through a table made on the spot.
 

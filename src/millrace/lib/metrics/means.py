@@ -10,7 +10,6 @@ from typing import Any
 
 from millrace.building import operators, raw
 from millrace.building.scopes import control_dependencies
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -35,7 +34,6 @@ Pair = tuple[Tensor, Tensor]
 
 
 @public("metrics.mean")
-@bordered
 def mean(
     values: Any,
     weights: Any = None,
@@ -78,7 +76,6 @@ def mean(
 
 
 @public("metrics.mean_tensor")
-@bordered
 def mean_tensor(
     values: Any,
     weights: Any = None,
@@ -116,7 +113,6 @@ def mean_tensor(
 
 
 @public("metrics.accuracy")
-@bordered
 def accuracy(
     labels: Any,
     predictions: Any,
@@ -148,7 +144,6 @@ def accuracy(
 
 
 @public("metrics.mean_absolute_error")
-@bordered
 def mean_absolute_error(
     labels: Any,
     predictions: Any,
@@ -178,7 +173,6 @@ def mean_absolute_error(
 
 
 @public("metrics.mean_squared_error")
-@bordered
 def mean_squared_error(
     labels: Any,
     predictions: Any,
@@ -208,7 +202,6 @@ def mean_squared_error(
 
 
 @public("metrics.root_mean_squared_error")
-@bordered
 def root_mean_squared_error(
     labels: Any,
     predictions: Any,
@@ -240,7 +233,6 @@ def root_mean_squared_error(
 
 
 @public("metrics.mean_relative_error")
-@bordered
 def mean_relative_error(
     labels: Any,
     predictions: Any,
@@ -275,7 +267,6 @@ def mean_relative_error(
 
 
 @public("metrics.mean_cosine_distance")
-@bordered
 def mean_cosine_distance(
     labels: Any,
     predictions: Any,
@@ -309,7 +300,6 @@ def mean_cosine_distance(
 
 
 @public("metrics.percentage_below")
-@bordered
 def percentage_below(
     values: Any,
     threshold: Any,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.session.devices import list_devices
 
@@ -70,98 +69,84 @@ class _Settings:
 
 
 @public("config.threading.get_inter_op_parallelism_threads")
-@bordered
 def get_inter_op_parallelism_threads() -> int:
     """The number of threads between operations; 0 for as many as suit."""
     return _Settings.inter_op
 
 
 @public("config.threading.set_inter_op_parallelism_threads")
-@bordered
 def set_inter_op_parallelism_threads(num_threads: int) -> None:
     """Keeps the number of threads between operations; a session's config says what it uses."""
     _Settings.inter_op = int(num_threads)
 
 
 @public("config.threading.get_intra_op_parallelism_threads")
-@bordered
 def get_intra_op_parallelism_threads() -> int:
     """The number of threads within an operation; 0 for as many as suit."""
     return _Settings.intra_op
 
 
 @public("config.threading.set_intra_op_parallelism_threads")
-@bordered
 def set_intra_op_parallelism_threads(num_threads: int) -> None:
     """Keeps the number of threads within an operation; a session's config says what it uses."""
     _Settings.intra_op = int(num_threads)
 
 
 @public("config.get_soft_device_placement")
-@bordered
 def get_soft_device_placement() -> bool:
     """What `set_soft_device_placement` was given; False at first."""
     return _Settings.soft_placement
 
 
 @public("config.set_soft_device_placement")
-@bordered
 def set_soft_device_placement(enabled: bool) -> None:
     """Keeps whether operations may run elsewhere than they were placed; here they always may."""
     _Settings.soft_placement = bool(enabled)
 
 
 @public("debugging.get_log_device_placement")
-@bordered
 def get_log_device_placement() -> bool:
     """What `set_log_device_placement` was given; False at first."""
     return _Settings.log_placement
 
 
 @public("debugging.set_log_device_placement")
-@bordered
 def set_log_device_placement(enabled: bool) -> None:
     """Keeps whether placements are logged; a session's config says what it logs."""
     _Settings.log_placement = bool(enabled)
 
 
 @public("config.optimizer.get_jit")
-@bordered
 def get_jit() -> bool:
     """What `set_jit` was given; False at first."""
     return _Settings.jit
 
 
 @public("config.optimizer.set_jit")
-@bordered
 def set_jit(enabled: bool) -> None:
     """Keeps whether compilation is wanted; here what is worth it is compiled anyway."""
     _Settings.jit = bool(enabled)
 
 
 @public("config.optimizer.get_experimental_options")
-@bordered
 def get_experimental_options() -> dict[str, bool]:
     """What `set_experimental_options` was given, and the two that are never unset."""
     return {"disable_model_pruning": False, "disable_meta_optimizer": False, **_Settings.options}
 
 
 @public("config.optimizer.set_experimental_options")
-@bordered
 def set_experimental_options(options: dict[str, bool]) -> None:
     """Keeps options of graph optimizers by name; names that TensorFlow does not have are passed over."""
     _Settings.options = {**_Settings.options, **{k: v for k, v in options.items() if k in _OPTIONS}}
 
 
 @public("config.experimental.get_device_policy")
-@bordered
 def get_device_policy() -> str:
     """The policy for tensors on other devices: "silent" at first."""
     return _Settings.policy
 
 
 @public("config.experimental.set_device_policy")
-@bordered
 def set_device_policy(device_policy: str | None) -> None:
     """Keeps a policy: "silent", "silent_for_int32", "warn", "explicit", or None for the first.
 
@@ -174,27 +159,23 @@ def set_device_policy(device_policy: str | None) -> None:
 
 
 @public("config.experimental.get_synchronous_execution")
-@bordered
 def get_synchronous_execution() -> bool:
     """What `set_synchronous_execution` was given; True at first."""
     return _Settings.synchronous
 
 
 @public("config.experimental.set_synchronous_execution")
-@bordered
 def set_synchronous_execution(enable: bool) -> None:
     """Keeps whether eager operations wait; sessions return results in any case."""
     _Settings.synchronous = bool(enable)
 
 
 @public("config.experimental_run_functions_eagerly")
-@bordered
 def experimental_run_functions_eagerly(run_eagerly: bool) -> None:
     """Does nothing in graph mode."""
 
 
 @public("config.experimental_list_devices", "contrib.eager.list_devices")
-@bordered
 def experimental_list_devices() -> list[str]:
     """The full names of the devices."""
     return [device.name for device in list_devices()]
@@ -206,7 +187,6 @@ def _physical() -> list[Any]:
 
 
 @public("config.experimental.list_physical_devices")
-@bordered
 def list_physical_devices(device_type: str | None = None) -> list[Any]:
     """The machine's devices.
 
@@ -217,7 +197,6 @@ def list_physical_devices(device_type: str | None = None) -> list[Any]:
 
 
 @public("config.experimental.list_logical_devices")
-@bordered
 def list_logical_devices(device_type: str | None = None) -> list[Any]:
     """The devices that operations can be placed on.
 
@@ -229,7 +208,6 @@ def list_logical_devices(device_type: str | None = None) -> list[Any]:
 
 
 @public("config.experimental.get_visible_devices")
-@bordered
 def get_visible_devices(device_type: str | None = None) -> list[Any]:
     """The devices that `set_visible_devices` left; all at first.
 
@@ -241,7 +219,6 @@ def get_visible_devices(device_type: str | None = None) -> list[Any]:
 
 
 @public("config.experimental.set_visible_devices")
-@bordered
 def set_visible_devices(devices: Any, device_type: str | None = None) -> None:
     """Keeps which devices are wanted; a session's config says what it sees.
 
@@ -263,7 +240,6 @@ def set_visible_devices(devices: Any, device_type: str | None = None) -> None:
 
 
 @public("config.experimental.get_memory_growth")
-@bordered
 def get_memory_growth(device: Any) -> bool:
     """What `set_memory_growth` was given for a device; False at first.
 
@@ -274,7 +250,6 @@ def get_memory_growth(device: Any) -> bool:
 
 
 @public("config.experimental.set_memory_growth")
-@bordered
 def set_memory_growth(device: Any, enable: bool) -> None:
     """Keeps whether the memory of a GPU is taken little by little.
 
@@ -287,7 +262,6 @@ def set_memory_growth(device: Any, enable: bool) -> None:
 
 
 @public("config.experimental.get_virtual_device_configuration")
-@bordered
 def get_virtual_device_configuration(device: Any) -> list[Any] | None:
     """What `set_virtual_device_configuration` was given for a device; None at first.
 
@@ -298,7 +272,6 @@ def get_virtual_device_configuration(device: Any) -> list[Any] | None:
 
 
 @public("config.experimental.set_virtual_device_configuration")
-@bordered
 def set_virtual_device_configuration(device: Any, virtual_devices: list[Any]) -> None:
     """Keeps the parts that a device is to have; a session's config says how many it has.
 

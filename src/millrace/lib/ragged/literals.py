@@ -10,7 +10,6 @@ import numpy as np
 from millrace.building.convert import constant_of
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.ragged.ragged_tensor import RaggedTensor
 from millrace.lib.ragged.values import RaggedTensorValue
@@ -19,7 +18,6 @@ from millrace.ops.array.constant import placeholder as dense_placeholder
 
 
 @public("ragged.constant")
-@bordered
 def constant(
     pylist: Any,
     dtype: Any = None,
@@ -64,7 +62,6 @@ def constant(
 
 
 @public("ragged.constant_value")
-@bordered
 def constant_value(
     pylist: Any,
     dtype: Any = None,
@@ -192,7 +189,6 @@ def _inner_shape(pylist: Any, ragged_rank: int) -> tuple[int, ...]:
 
 
 @public("ragged.placeholder")
-@bordered
 def placeholder(dtype: Any, ragged_rank: int, value_shape: Any = None, name: str | None = None) -> Any:
     """A ragged tensor to be fed, with a RaggedTensorValue.
 

@@ -8,7 +8,6 @@ from typing import Any
 from millrace.building import convert
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, late, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import session_for
 from millrace.graph.tensor import Tensor
@@ -20,7 +19,6 @@ from millrace.ops.math.cast import cast
 
 
 @public("RaggedTensor")
-@bordered
 class RaggedTensor(RowFactories, Operators):
     """Rows of different lengths: row `i` is `values[row_splits[i]:row_splits[i + 1]]`.
 

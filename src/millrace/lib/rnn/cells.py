@@ -12,7 +12,6 @@ from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_value
 from millrace.core import dtypes, nest, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.base import Layer
@@ -228,7 +227,6 @@ class UnitsCell(LayerRNNCell):
 
 
 @public("nn.rnn_cell.BasicRNNCell", "contrib.rnn.BasicRNNCell")
-@bordered
 class BasicRNNCell(UnitsCell):
     """output = state' = activation(W [input, state] + b) (Elman 1990).
 
@@ -269,7 +267,6 @@ class BasicRNNCell(UnitsCell):
 
 
 @public("nn.rnn_cell.GRUCell", "contrib.rnn.GRUCell")
-@bordered
 class GRUCell(UnitsCell):
     """A gated recurrent unit (Cho et al. 2014).
 
@@ -324,7 +321,6 @@ class GRUCell(UnitsCell):
 
 
 @public("nn.rnn_cell.BasicLSTMCell", "contrib.rnn.BasicLSTMCell")
-@bordered
 class BasicLSTMCell(UnitsCell):
     """A long short-term memory without peepholes or projection (Zaremba et al. 2014).
 
@@ -378,7 +374,6 @@ class BasicLSTMCell(UnitsCell):
 
 
 @public("nn.rnn_cell.LSTMCell", "contrib.rnn.LSTMCell")
-@bordered
 class LSTMCell(UnitsCell):
     """A long short-term memory with optional peepholes, clipping and projection (Sak et al. 2014).
 
@@ -482,7 +477,6 @@ class LSTMCell(UnitsCell):
 
 
 @public("nn.rnn_cell.MultiRNNCell", "contrib.rnn.MultiRNNCell")
-@bordered
 class MultiRNNCell(RNNCell):
     """Cells on top of each other.
 

@@ -8,7 +8,6 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes, nest, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
@@ -97,7 +96,6 @@ def _batch_of(inputs: list[Tensor], axis: int) -> Any:
 
 
 @public("python.ops.rnn._transpose_batch_time", "contrib.rnn.transpose_batch_time")
-@bordered
 def transpose_batch_time(x: Any) -> Any:
     """The first two dimensions swapped, with as much static shape as is known.
 
@@ -108,7 +106,6 @@ def transpose_batch_time(x: Any) -> Any:
 
 
 @public("python.ops.rnn._best_effort_input_batch_size", "contrib.rnn.best_effort_input_batch_size")
-@bordered
 def best_effort_input_batch_size(flat_input: Any) -> Any:
     """The batch size of inputs `[time, batch, ...]`: an int where a static shape tells, else a scalar tensor.
 
@@ -122,7 +119,6 @@ def best_effort_input_batch_size(flat_input: Any) -> Any:
 
 
 @public("nn.dynamic_rnn")
-@bordered
 def dynamic_rnn(
     cell: Any,
     inputs: Any,
@@ -264,7 +260,6 @@ def _same_shape(old: Any, new: Any) -> Any:
 
 
 @public("nn.bidirectional_dynamic_rnn")
-@bordered
 def bidirectional_dynamic_rnn(
     cell_fw: Any,
     cell_bw: Any,
@@ -317,7 +312,6 @@ def bidirectional_dynamic_rnn(
 
 
 @public("nn.raw_rnn")
-@bordered
 def raw_rnn(
     cell: Any,
     loop_fn: Callable[..., Any],
@@ -398,7 +392,6 @@ def raw_rnn(
 
 
 @public("nn.static_rnn", "contrib.rnn.static_rnn")
-@bordered
 def static_rnn(
     cell: Any,
     inputs: Any,
@@ -463,7 +456,6 @@ def static_rnn(
 
 
 @public("nn.static_state_saving_rnn", "contrib.rnn.static_state_saving_rnn")
-@bordered
 def static_state_saving_rnn(
     cell: Any, inputs: Any, state_saver: Any, state_name: Any, sequence_length: Any = None, scope: Any = None
 ) -> Any:
@@ -500,7 +492,6 @@ def static_state_saving_rnn(
 
 
 @public("nn.static_bidirectional_rnn", "contrib.rnn.static_bidirectional_rnn")
-@bordered
 def static_bidirectional_rnn(
     cell_fw: Any,
     cell_bw: Any,

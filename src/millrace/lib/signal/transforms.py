@@ -12,7 +12,6 @@ from millrace.building.convert import to_tensor
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_value
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.lengths import (
@@ -70,7 +69,6 @@ def _irfft(x: Any, fft_length: Any, rank: int, name: str | None, default: str) -
 
 
 @public("signal.rfft", "spectral.rfft")
-@bordered
 def rfft(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Tensor:
     """The non-negative frequencies of real signals, over the last axis.
 
@@ -86,21 +84,18 @@ def rfft(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> 
 
 
 @public("signal.rfft2d", "spectral.rfft2d")
-@bordered
 def rfft2d(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Tensor:
     """As `rfft`, over the last two axes; `fft_length` is `[2]`."""
     return _rfft(input_tensor, fft_length, 2, name, "rfft2d")
 
 
 @public("signal.rfft3d", "spectral.rfft3d")
-@bordered
 def rfft3d(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Tensor:
     """As `rfft`, over the last three axes; `fft_length` is `[3]`."""
     return _rfft(input_tensor, fft_length, 3, name, "rfft3d")
 
 
 @public("signal.irfft", "spectral.irfft")
-@bordered
 def irfft(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Tensor:
     """Real signals from their non-negative frequencies, over the last axis.
 
@@ -116,14 +111,12 @@ def irfft(input_tensor: Any, fft_length: Any = None, name: str | None = None) ->
 
 
 @public("signal.irfft2d", "spectral.irfft2d")
-@bordered
 def irfft2d(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Tensor:
     """As `irfft`, over the last two axes; `fft_length` is `[2]`."""
     return _irfft(input_tensor, fft_length, 2, name, "irfft2d")
 
 
 @public("signal.irfft3d", "spectral.irfft3d")
-@bordered
 def irfft3d(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Tensor:
     """As `irfft`, over the last three axes; `fft_length` is `[3]`."""
     return _irfft(input_tensor, fft_length, 3, name, "irfft3d")
@@ -145,14 +138,12 @@ def _shift(x: Any, axes: Any, name: str | None, default: str, sign: int) -> Tens
 
 
 @public("signal.fftshift")
-@bordered
 def fftshift(x: Any, axes: Any = None, name: str | None = None) -> Tensor:
     """Moves the zero frequency to the middle of each of `axes` (default all); same shape and dtype."""
     return _shift(x, axes, name, "fftshift", 1)
 
 
 @public("signal.ifftshift")
-@bordered
 def ifftshift(x: Any, axes: Any = None, name: str | None = None) -> Tensor:
     """Undoes `fftshift`; same shape and dtype."""
     return _shift(x, axes, name, "ifftshift", -1)
@@ -176,7 +167,6 @@ def _ortho(count: Length, first: float, rest: float) -> Tensor:
 
 
 @public("signal.dct", "spectral.dct")
-@bordered
 def dct(
     input: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None, name: str | None = None
 ) -> Tensor:
@@ -241,7 +231,6 @@ def _check_cosine(type: int, n: Any, axis: int, norm: str | None, what: str) -> 
 
 
 @public("signal.idct", "spectral.idct")
-@bordered
 def idct(
     input: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None, name: str | None = None
 ) -> Tensor:

@@ -10,7 +10,6 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.deprecation import deprecated
 from millrace.core.dtypes import float32, string
 from millrace.core.public import public
@@ -24,14 +23,12 @@ _NOT_IN_TAGS = re.compile(r"[^-/\w.]")
 
 
 @public("python.ops.summary_op_util.clean_tag", "python.distribute.summary_op_util.clean_tag")
-@bordered
 def _clean(name: str | None) -> str | None:
     """A name with underscores for characters that operation names cannot have, without leading slashes."""
     return None if name is None else _NOT_IN_TAGS.sub("_", name).lstrip("/")
 
 
 @public("python.ops.summary_op_util.summary_scope")
-@bordered
 @contextlib.contextmanager
 def summary_scope(
     name: str, family: str | None = None, default_name: str | None = None, values: Any = None
@@ -58,7 +55,6 @@ def summary_scope(
 
 
 @public("python.ops.summary_op_util.collect")
-@bordered
 def collect(val: Any, collections: Any, default_collections: Any) -> None:
     """Adds a summary to collections.
 
@@ -73,7 +69,6 @@ def collect(val: Any, collections: Any, default_collections: Any) -> None:
 
 
 @public("python.ops.summary_op_util.skip_summary", "python.distribute.summary_op_util.skip_summary")
-@bordered
 def skip_summary() -> bool:
     """False: there is one replica, and it writes."""
     return False
@@ -85,7 +80,6 @@ def _collected(summary: Tensor, collections: Any) -> Tensor:
 
 
 @public("summary.scalar")
-@bordered
 def scalar(name: str, tensor: Any, collections: Any = None, family: str | None = None) -> Tensor:
     """A summary of one number.
 
@@ -110,7 +104,6 @@ def scalar(name: str, tensor: Any, collections: Any = None, family: str | None =
 
 
 @public("summary.histogram")
-@bordered
 def histogram(name: str, values: Any, collections: Any = None, family: str | None = None) -> Tensor:
     """A summary of how often values of each size occur; it fails where a value is not finite.
 
@@ -134,7 +127,6 @@ def histogram(name: str, values: Any, collections: Any = None, family: str | Non
 
 
 @public("summary.image")
-@bordered
 def image(
     name: str, tensor: Any, max_outputs: int = 3, collections: Any = None, family: str | None = None
 ) -> Tensor:
@@ -161,7 +153,6 @@ def image(
 
 
 @public("summary.audio")
-@bordered
 def audio(
     name: str,
     tensor: Any,
@@ -190,7 +181,6 @@ def audio(
 
 
 @public("summary.text")
-@bordered
 def text(name: str, tensor: Any, collections: Any = None) -> Tensor:
     """A summary of texts, shown as Markdown; two dimensions make a table.
 
@@ -215,7 +205,6 @@ def text(name: str, tensor: Any, collections: Any = None) -> Tensor:
 
 
 @public("summary.tensor_summary")
-@bordered
 def tensor_summary(
     name: str,
     tensor: Any,
@@ -253,7 +242,6 @@ def tensor_summary(
 
 
 @public("summary.merge")
-@bordered
 def merge(inputs: Any, collections: Any = None, name: str | None = None) -> Tensor:
     """One summary of the values of several.
 
@@ -277,7 +265,6 @@ def merge(inputs: Any, collections: Any = None, name: str | None = None) -> Tens
 
 
 @public("summary.merge_all")
-@bordered
 def merge_all(
     key: str = GraphKeys.SUMMARIES, scope: str | None = None, name: str | None = None
 ) -> Tensor | None:
@@ -301,7 +288,6 @@ def merge_all(
 
 
 @public("summary.get_summary_description")
-@bordered
 def get_summary_description(node_def: Any) -> Any:
     """The description in a TensorSummary node.
 
@@ -326,7 +312,6 @@ def get_summary_description(node_def: Any) -> Any:
 
 
 @public("scalar_summary", "contrib.deprecated.scalar_summary")
-@bordered
 def scalar_summary(tags: Any, values: Any, collections: Any = None, name: str | None = None) -> Tensor:
     """A summary of one number for each tag, which need not be an operation's name.
 
@@ -342,7 +327,6 @@ def scalar_summary(tags: Any, values: Any, collections: Any = None, name: str | 
 
 
 @public("histogram_summary", "contrib.deprecated.histogram_summary")
-@bordered
 def histogram_summary(tag: Any, values: Any, collections: Any = None, name: str | None = None) -> Tensor:
     """A summary of how often values of each size occur.
 
@@ -358,7 +342,6 @@ def histogram_summary(tag: Any, values: Any, collections: Any = None, name: str 
 
 
 @public("image_summary", "contrib.deprecated.image_summary")
-@bordered
 def image_summary(
     tag: Any, tensor: Any, max_images: int = 3, collections: Any = None, name: str | None = None
 ) -> Tensor:
@@ -377,7 +360,6 @@ def image_summary(
 
 
 @public("audio_summary", "contrib.deprecated.audio_summary")
-@bordered
 def audio_summary(
     tag: Any,
     tensor: Any,
@@ -404,7 +386,6 @@ def audio_summary(
 
 
 @public("merge_summary", "contrib.deprecated.merge_summary")
-@bordered
 def merge_summary(inputs: Any, collections: Any = None, name: str | None = None) -> Tensor:
     """One summary of the values of several; see `tf.summary.merge`."""
     deprecated("tf.merge_summary", "tf.summary.merge")
@@ -413,7 +394,6 @@ def merge_summary(inputs: Any, collections: Any = None, name: str | None = None)
 
 
 @public("merge_all_summaries", "contrib.deprecated.merge_all_summaries")
-@bordered
 def merge_all_summaries(key: str = GraphKeys.SUMMARIES) -> Tensor | None:
     """The summaries of a collection merged; None where there are none."""
     deprecated("tf.merge_all_summaries", "tf.summary.merge_all")

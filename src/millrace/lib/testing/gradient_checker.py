@@ -9,7 +9,6 @@ import numpy as np
 from millrace.autodiff.gradients import gradients
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_session
 from millrace.graph.tensor import Tensor
@@ -81,7 +80,6 @@ def _dims(shape: Any) -> list[int]:
 
 
 @public("test.compute_gradient")
-@bordered
 def compute_gradient(
     x: Any,
     x_shape: Any,
@@ -138,7 +136,6 @@ def compute_gradient(
 
 
 @public("test.compute_gradient_error")
-@bordered
 def compute_gradient_error(
     x: Any,
     x_shape: Any,

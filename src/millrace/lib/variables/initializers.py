@@ -9,7 +9,6 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.array import eye
@@ -78,7 +77,6 @@ def _known(shape: Any) -> Any:
     "keras.initializers.zeros",
     "python.ops.init_ops.zeros_initializer",
 )
-@bordered
 class Zeros(Initializer):
     """Zeros (False, empty strings).
 
@@ -110,7 +108,6 @@ class Zeros(Initializer):
     "keras.initializers.ones",
     "python.ops.init_ops.ones_initializer",
 )
-@bordered
 class Ones(Initializer):
     """Ones (True)."""
 
@@ -133,7 +130,6 @@ class Ones(Initializer):
     "keras.initializers.constant",
     "python.ops.init_ops.constant_initializer",
 )
-@bordered
 class Constant(Initializer):
     """A given value: a scalar for all elements, or a list or array whose last element is repeated.
 
@@ -181,7 +177,6 @@ class Constant(Initializer):
     "initializers.random_uniform",
     "python.ops.init_ops.random_uniform_initializer",
 )
-@bordered
 class RandomUniform(Initializer):
     """Uniform numbers in [minval, maxval).
 
@@ -209,7 +204,6 @@ class RandomUniform(Initializer):
 @public(
     "random_normal_initializer", "initializers.random_normal", "python.ops.init_ops.random_normal_initializer"
 )
-@bordered
 class RandomNormal(Initializer):
     """Normal numbers.
 
@@ -272,7 +266,6 @@ def _whole(shape: Any, partition_info: Any) -> list[int]:
     "initializers.uniform_unit_scaling",
     "python.ops.init_ops.uniform_unit_scaling_initializer",
 )
-@bordered
 class UniformUnitScaling(Initializer):
     """Uniform numbers in ±factor·sqrt(3 / n), n the number of inputs: a linear layer keeps the scale.
 
@@ -313,7 +306,6 @@ def fans(shape: list[int]) -> tuple[float, float]:
     "keras.initializers.VarianceScaling",
     "python.ops.init_ops.variance_scaling_initializer",
 )
-@bordered
 class VarianceScaling(Initializer):
     """Numbers whose variance is scale / n, where n counts inputs, outputs or their mean.
 
@@ -376,7 +368,6 @@ class VarianceScaling(Initializer):
     "keras.initializers.glorot_uniform",
     "python.ops.init_ops.glorot_uniform_initializer",
 )
-@bordered
 class GlorotUniform(VarianceScaling):
     """Uniform numbers of variance 2 / (inputs + outputs), after Glorot and Bengio."""
 
@@ -394,7 +385,6 @@ class GlorotUniform(VarianceScaling):
     "keras.initializers.glorot_normal",
     "python.ops.init_ops.glorot_normal_initializer",
 )
-@bordered
 class GlorotNormal(VarianceScaling):
     """Truncated normal numbers of variance 2 / (inputs + outputs), after Glorot and Bengio."""
 
@@ -407,28 +397,24 @@ class GlorotNormal(VarianceScaling):
 
 
 @public("initializers.lecun_normal", "keras.initializers.lecun_normal")
-@bordered
 def lecun_normal(seed: int | None = None) -> VarianceScaling:
     """Truncated normal numbers of variance 1 / inputs, after LeCun."""
     return VarianceScaling(1.0, "fan_in", "truncated_normal", seed)
 
 
 @public("initializers.lecun_uniform", "keras.initializers.lecun_uniform")
-@bordered
 def lecun_uniform(seed: int | None = None) -> VarianceScaling:
     """Uniform numbers of variance 1 / inputs, after LeCun."""
     return VarianceScaling(1.0, "fan_in", "uniform", seed)
 
 
 @public("initializers.he_normal", "keras.initializers.he_normal")
-@bordered
 def he_normal(seed: int | None = None) -> VarianceScaling:
     """Truncated normal numbers of variance 2 / inputs, after He et al."""
     return VarianceScaling(2.0, "fan_in", "truncated_normal", seed)
 
 
 @public("initializers.he_uniform", "keras.initializers.he_uniform")
-@bordered
 def he_uniform(seed: int | None = None) -> VarianceScaling:
     """Uniform numbers of variance 2 / inputs, after He et al."""
     return VarianceScaling(2.0, "fan_in", "uniform", seed)
@@ -441,7 +427,6 @@ def he_uniform(seed: int | None = None) -> VarianceScaling:
     "keras.initializers.orthogonal",
     "python.ops.init_ops.orthogonal_initializer",
 )
-@bordered
 class Orthogonal(Initializer):
     """Orthogonal rows or columns, whichever are fewer, of the tensor seen as a matrix.
 
@@ -476,7 +461,6 @@ class Orthogonal(Initializer):
 
 
 @public("initializers.identity", "keras.initializers.Identity", "keras.initializers.identity")
-@bordered
 class Identity(Initializer):
     """The identity matrix.
 

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.variables import initializers
 
 
 @public("keras.initializers.RandomNormal", "keras.initializers.normal", "keras.initializers.random_normal")
-@bordered
 class RandomNormal(initializers.RandomNormal):
     """Normal numbers of deviation 0.05 unless told otherwise."""
 
@@ -23,7 +21,6 @@ class RandomNormal(initializers.RandomNormal):
 
 
 @public("keras.initializers.TruncatedNormal", "keras.initializers.truncated_normal")
-@bordered
 class TruncatedNormal(initializers.TruncatedNormal):
     """Normal numbers less than two deviations (of 0.05 unless told otherwise) from the mean."""
 
@@ -34,7 +31,6 @@ class TruncatedNormal(initializers.TruncatedNormal):
 
 
 @public("keras.initializers.RandomUniform", "keras.initializers.uniform", "keras.initializers.random_uniform")
-@bordered
 class RandomUniform(initializers.RandomUniform):
     """Uniform numbers in [-0.05, 0.05) unless told otherwise."""
 
@@ -76,14 +72,12 @@ _BY_NAME: dict[str, Callable[..., Any]] = {
 
 
 @public("keras.initializers.serialize")
-@bordered
 def serialize(initializer: Any) -> dict[str, Any]:
     """The class name and settings of an initializer."""
     return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
 
 
 @public("keras.initializers.deserialize")
-@bordered
 def deserialize(config: dict[str, Any] | str, custom_objects: dict[str, Any] | None = None) -> Any:
     """The initializer that `serialize` described, or that a name stands for.
 
@@ -98,7 +92,6 @@ def deserialize(config: dict[str, Any] | str, custom_objects: dict[str, Any] | N
 
 
 @public("keras.initializers.get")
-@bordered
 def get(identifier: Any) -> Any:
     """The initializer that a name, a description or a callable stands for; None for None.
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from millrace.core import nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.variables.variable import Variable
@@ -38,7 +37,6 @@ class _Scope:
 
 
 @public("Module", "python.module.module.Module")
-@bordered
 class Module:
     """The base of objects with variables and other modules among their attributes.
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.building.scopes import colocate_with, control_dependencies, init_scope, name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables import initializers
@@ -15,7 +14,6 @@ from millrace.lib.variables.scope import default_store, get_variable, get_variab
 
 
 @public("contrib.framework.assign_moving_average", "python.training.moving_averages.assign_moving_average")
-@bordered
 def assign_moving_average(
     variable: Any, value: Any, decay: Any, zero_debias: bool = True, name: str | None = None
 ) -> Any:
@@ -72,7 +70,6 @@ def _unused(scope: Any, name: str) -> str:
 @public(
     "contrib.framework.weighted_moving_average", "python.training.moving_averages.weighted_moving_average"
 )
-@bordered
 def weighted_moving_average(
     value: Any,
     decay: Any,

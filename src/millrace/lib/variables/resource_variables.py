@@ -42,7 +42,7 @@ class ResourceVariable(Variable):
                     self._cached = raw.Identity(self._snapshot)
 
     def _read(self) -> Tensor:
-        value = raw.ReadVariableOp(self._target, dtype=self.dtype)
+        value = raw.ReadVariableOp(self._target, dtype=self._kept_dtype)
         if value.dims is None:  # inside of a function, where an argument stands for the handle
             value.dims = self._target.op.attrs["shape"]
         return value
@@ -60,6 +60,10 @@ class ResourceVariable(Variable):
     @property
     def dtype(self) -> dtypes.DType:
         """The element type."""
+        return self._kept_dtype
+
+    @property
+    def _kept_dtype(self) -> dtypes.DType:
         return self._target.op.attrs["dtype"]
 
     @property
@@ -93,13 +97,13 @@ class ResourceVariable(Variable):
     def sparse_read(self, indices: Any, name: str | None = None) -> Tensor:
         """The rows that `indices` names."""
         with name_scope(name or "Gather") as scope:
-            rows = raw.ResourceGather(self._target, indices, dtype=self.dtype, name=scope)
+            rows = raw.ResourceGather(self._target, indices, dtype=self._kept_dtype, name=scope)
         return raw.Identity(rows)
 
     def gather_nd(self, indices: Any, name: str | None = None) -> Tensor:
         """The slices that the rows of `indices` name."""
         with name_scope(name or "GatherNd") as scope:
-            slices = raw.ResourceGatherNd(self._target, indices, dtype=self.dtype, name=scope)
+            slices = raw.ResourceGatherNd(self._target, indices, dtype=self._kept_dtype, name=scope)
         return raw.Identity(slices)
 
     def is_initialized(self, name: str | None = None) -> Tensor:
@@ -112,7 +116,7 @@ class ResourceVariable(Variable):
         return WrittenVariable(self, write) if read_value else write
 
     def _write(self, kind: str, value: Any, use_locking: bool, name: str | None, read_value: bool) -> Any:
-        value = convert.to_tensor(value, self.dtype)
+        value = convert.to_tensor(value, self._kept_dtype)
         dims = self.shape.dims_tuple
         if not shapes.compatible(dims, value.dims):
             raise ValueError(
@@ -122,13 +126,13 @@ class ResourceVariable(Variable):
         return self._after(getattr(raw, f"{kind}VariableOp")(self._target, value, name=name), read_value)
 
     def _scatter(self, kind: str, indices: Any, updates: Any, use_locking: bool, name: str | None) -> Any:
-        updates = convert.to_tensor(updates, self.dtype)
+        updates = convert.to_tensor(updates, self._kept_dtype)
         return self._after(getattr(raw, f"ResourceScatter{kind}")(self._target, indices, updates, name=name))
 
     def _strided_slice_assign(
         self, begin: Any, end: Any, strides: Any, value: Any, name: str | None = None, **masks: int
     ) -> Any:
-        value = convert.to_tensor(value, self.dtype)
+        value = convert.to_tensor(value, self._kept_dtype)
         write = raw.ResourceStridedSliceAssign(self._target, begin, end, strides, value, name=name, **masks)
         return self._after(write)
 

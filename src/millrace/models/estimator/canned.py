@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building.scopes import control_dependencies
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -208,7 +207,6 @@ def baseline_model_fn(head: Any, optimizer: Any) -> Callable[..., Any]:
 
 
 @public("estimator.LinearEstimator")
-@bordered
 class LinearEstimator(Estimator):
     """A linear model with any head.
 
@@ -237,7 +235,6 @@ class LinearEstimator(Estimator):
 
 
 @public("estimator.LinearClassifier")
-@bordered
 class LinearClassifier(Estimator):
     """A linear model that classifies.
 
@@ -273,7 +270,6 @@ class LinearClassifier(Estimator):
 
 
 @public("estimator.LinearRegressor")
-@bordered
 class LinearRegressor(Estimator):
     """A linear model that predicts numbers.
 
@@ -303,7 +299,6 @@ class LinearRegressor(Estimator):
 
 
 @public("estimator.DNNEstimator")
-@bordered
 class DNNEstimator(Estimator):
     """A deep network with any head.
 
@@ -347,7 +342,6 @@ class DNNEstimator(Estimator):
 
 
 @public("estimator.DNNClassifier")
-@bordered
 class DNNClassifier(Estimator):
     """A deep network that classifies; arguments as for `DNNEstimator` and `LinearClassifier`."""
 
@@ -383,7 +377,6 @@ class DNNClassifier(Estimator):
 
 
 @public("estimator.DNNRegressor")
-@bordered
 class DNNRegressor(Estimator):
     """A deep network that predicts numbers; arguments as for `DNNEstimator` and `LinearRegressor`."""
 
@@ -418,7 +411,6 @@ class DNNRegressor(Estimator):
 
 
 @public("estimator.DNNLinearCombinedEstimator")
-@bordered
 class DNNLinearCombinedEstimator(Estimator):
     """A linear model and a deep network together, with any head.
 
@@ -467,7 +459,6 @@ class DNNLinearCombinedEstimator(Estimator):
 
 
 @public("estimator.DNNLinearCombinedClassifier")
-@bordered
 class DNNLinearCombinedClassifier(Estimator):
     """A linear model and a deep network that classify; see `DNNLinearCombinedEstimator`."""
 
@@ -508,7 +499,6 @@ class DNNLinearCombinedClassifier(Estimator):
 
 
 @public("estimator.DNNLinearCombinedRegressor")
-@bordered
 class DNNLinearCombinedRegressor(Estimator):
     """A linear model and a deep network that predict numbers; see `DNNLinearCombinedEstimator`."""
 
@@ -548,7 +538,6 @@ class DNNLinearCombinedRegressor(Estimator):
 
 
 @public("estimator.BaselineEstimator")
-@bordered
 class BaselineEstimator(Estimator):
     """Logits that do not depend on the features, with any head.
 
@@ -563,7 +552,6 @@ class BaselineEstimator(Estimator):
 
 
 @public("estimator.BaselineClassifier")
-@bordered
 class BaselineClassifier(Estimator):
     """Learns how frequent the classes are; arguments as for `LinearClassifier`."""
 
@@ -582,7 +570,6 @@ class BaselineClassifier(Estimator):
 
 
 @public("estimator.BaselineRegressor")
-@bordered
 class BaselineRegressor(Estimator):
     """Learns the average of the labels; arguments as for `LinearRegressor`."""
 

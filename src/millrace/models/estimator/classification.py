@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import raw
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.building.sparse_tensor import SparseTensor
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32, int64, string
 from millrace.core.public import public
 from millrace.lib.lookup.vocabulary import index_table_from_tensor, index_to_string_table_from_tensor
@@ -365,7 +364,6 @@ class MultiLabelHeadBase(Classifying):
 
 
 @public("contrib.estimator.binary_classification_head")
-@bordered
 def binary_classification_head(
     weight_column: Any = None,
     thresholds: Any = None,
@@ -388,7 +386,6 @@ def binary_classification_head(
 
 
 @public("contrib.estimator.multi_class_head")
-@bordered
 def multi_class_head(
     n_classes: int,
     weight_column: Any = None,
@@ -402,7 +399,6 @@ def multi_class_head(
 
 
 @public("contrib.estimator.multi_label_head")
-@bordered
 def multi_label_head(
     n_classes: int,
     weight_column: Any = None,

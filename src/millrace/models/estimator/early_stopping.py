@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import gfile, log
 from millrace.models.estimator.estimator import Estimator
@@ -52,7 +51,6 @@ class _StopWhen(SessionRunHook):
 
 
 @public("estimator.experimental.make_early_stopping_hook")
-@bordered
 def make_early_stopping_hook(
     estimator: Any,
     should_stop_fn: Callable[[], bool],
@@ -150,7 +148,6 @@ def _progress_hook(
 
 
 @public("estimator.experimental.stop_if_higher_hook")
-@bordered
 def stop_if_higher_hook(
     estimator: Any,
     metric_name: str,
@@ -175,7 +172,6 @@ def stop_if_higher_hook(
 
 
 @public("estimator.experimental.stop_if_lower_hook")
-@bordered
 def stop_if_lower_hook(
     estimator: Any,
     metric_name: str,
@@ -191,7 +187,6 @@ def stop_if_lower_hook(
 
 
 @public("estimator.experimental.stop_if_no_increase_hook")
-@bordered
 def stop_if_no_increase_hook(
     estimator: Any,
     metric_name: str,
@@ -209,7 +204,6 @@ def stop_if_no_increase_hook(
 
 
 @public("estimator.experimental.stop_if_no_decrease_hook")
-@bordered
 def stop_if_no_decrease_hook(
     estimator: Any,
     metric_name: str,

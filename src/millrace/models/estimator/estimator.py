@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
@@ -44,7 +43,6 @@ _MODEL_ARGUMENTS = {"features", "labels", "mode", "params", "self", "config"}
 
 
 @public("python.estimator.util.fn_args")
-@bordered
 def arguments_of(function: Any) -> tuple[str, ...]:
     """The names of a function's arguments; those bound already are left out."""
     bound: set[str] = set()
@@ -62,7 +60,6 @@ def arguments_of(function: Any) -> tuple[str, ...]:
 
 
 @public("python.estimator.estimator._verify_model_fn_args")
-@bordered
 def check_model_fn(model_fn: Any, params: Any) -> None:
     """A model function takes features, and of the other arguments only those that there are.
 
@@ -100,7 +97,6 @@ def check_hooks(hooks: Any) -> list[Any]:
 
 
 @public("estimator.Estimator", "python.estimator.estimator.Estimator")
-@bordered
 class Estimator:
     """A model that trains, evaluates, predicts and exports itself; each call builds a graph of its own.
 

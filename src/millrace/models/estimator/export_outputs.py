@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building.scopes import control_dependencies
-from millrace.core.border import bordered
 from millrace.core.dtypes import string
 from millrace.core.public import public
 from millrace.graph.operation import Operation
@@ -35,7 +34,6 @@ def _check(value: Any, what: str, rule: str, good: bool) -> None:
 
 
 @public("estimator.export.ClassificationOutput", "python.estimator.export.export_output.ClassificationOutput")
-@bordered
 class ClassificationOutput(ExportOutput):
     """Classes with scores.
 
@@ -75,7 +73,6 @@ class ClassificationOutput(ExportOutput):
 
 
 @public("estimator.export.RegressionOutput", "python.estimator.export.export_output.RegressionOutput")
-@bordered
 class RegressionOutput(ExportOutput):
     """Numbers.
 
@@ -111,7 +108,6 @@ def _as_dict(outputs: Any, single: str) -> dict[str, Any]:
 
 
 @public("estimator.export.PredictOutput", "python.estimator.export.export_output.PredictOutput")
-@bordered
 class PredictOutput(ExportOutput):
     """Any tensors.
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.core import errors
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import gfile, log
 from millrace.summaries.file_writer import summary_iterator
@@ -82,7 +81,6 @@ def _check_keep(exports_to_keep: int | None) -> None:
 
 
 @public("estimator.FinalExporter")
-@bordered
 class FinalExporter(_Saving):
     """Exports at the end of training.
 
@@ -118,7 +116,6 @@ class FinalExporter(_Saving):
 
 
 @public("estimator.LatestExporter")
-@bordered
 class LatestExporter(_Saving):
     """Exports after each evaluation, and keeps the last few.
 
@@ -169,7 +166,6 @@ def _loss_smaller(best_eval_result: Any, current_eval_result: Any) -> bool:
 
 
 @public("estimator.BestExporter")
-@bordered
 class BestExporter(_Saving):
     """Exports when an evaluation is better than all before.
 

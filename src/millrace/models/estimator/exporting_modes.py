@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.estimator.estimator import step_of
 from millrace.models.estimator.modes import ModeKeys
@@ -16,7 +15,6 @@ from millrace.training.hooks.stopping import StopAtStepHook
 
 
 @public("contrib.estimator.export_saved_model_for_mode")
-@bordered
 def export_saved_model_for_mode(
     estimator: Any,
     export_dir_base: Any,
@@ -43,7 +41,6 @@ def export_saved_model_for_mode(
 
 
 @public("contrib.estimator.export_all_saved_models")
-@bordered
 def export_all_saved_models(
     estimator: Any,
     export_dir_base: Any,
@@ -97,7 +94,6 @@ class _StopAtCheckpointStep(SessionRunHook):
 
 
 @public("estimator.experimental.make_stop_at_checkpoint_step_hook")
-@bordered
 def make_stop_at_checkpoint_step_hook(
     estimator: Any, last_step: int, wait_after_file_check_secs: float = 30
 ) -> SessionRunHook:

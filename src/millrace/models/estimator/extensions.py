@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building.sparse_tensor import SparseTensor
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.linalg.norms import clip_by_global_norm
 from millrace.lib.sparse.conversion import sparse_tensor_to_dense
@@ -21,7 +20,6 @@ def _like(estimator: Any, model_fn: Callable[..., Any]) -> Estimator:
 
 
 @public("estimator.add_metrics", "contrib.estimator.add_metrics")
-@bordered
 def add_metrics(estimator: Any, metric_fn: Callable[..., Any]) -> Estimator:
     """An estimator that computes more metrics.
 
@@ -54,7 +52,6 @@ def add_metrics(estimator: Any, metric_fn: Callable[..., Any]) -> Estimator:
 
 
 @public("contrib.estimator.forward_features")
-@bordered
 def forward_features(estimator: Any, keys: Any = None, sparse_default_values: Any = None) -> Estimator:
     """An estimator whose predictions hold features, too.
 
@@ -126,7 +123,6 @@ class ClippingOptimizer(Optimizer):
 
 
 @public("contrib.estimator.clip_gradients_by_norm")
-@bordered
 def clip_gradients_by_norm(optimizer: Any, clip_norm: Any) -> ClippingOptimizer:
     """An optimizer whose gradients are scaled down together.
 

@@ -7,7 +7,6 @@ import tempfile
 from typing import Any
 
 from millrace.core import nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.graph.tensor import Tensor
@@ -31,7 +30,6 @@ _FIRST = os.path.join("keras", "keras_model.ckpt")
 
 
 @public("keras.estimator.model_to_estimator")
-@bordered
 def model_to_estimator(
     keras_model: Any = None,
     keras_model_path: Any = None,

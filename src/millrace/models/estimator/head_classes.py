@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.estimator.classification import BinaryHead, MultiClassHeadBase, MultiLabelHeadBase
 from millrace.models.estimator.regression import (
@@ -20,7 +19,6 @@ _OVER_BATCH = "sum_over_batch_size"
 
 
 @public("estimator.BinaryClassHead")
-@bordered
 class BinaryClassHead(BinaryHead):
     """A head for two classes; arguments as for `tf.contrib.estimator.binary_classification_head`."""
 
@@ -37,7 +35,6 @@ class BinaryClassHead(BinaryHead):
 
 
 @public("estimator.MultiClassHead")
-@bordered
 class MultiClassHead(MultiClassHeadBase):
     """A head for more than two classes; arguments as for `tf.contrib.estimator.multi_class_head`."""
 
@@ -54,7 +51,6 @@ class MultiClassHead(MultiClassHeadBase):
 
 
 @public("estimator.MultiLabelHead")
-@bordered
 class MultiLabelHead(MultiLabelHeadBase):
     """A head for any number of classes at once; arguments as for `tf.contrib.estimator.multi_label_head`."""
 
@@ -82,7 +78,6 @@ class MultiLabelHead(MultiLabelHeadBase):
 
 
 @public("estimator.RegressionHead")
-@bordered
 class RegressionHead(RegressionHeadBase):
     """A head for numbers; arguments as for `tf.contrib.estimator.regression_head`."""
 
@@ -99,7 +94,6 @@ class RegressionHead(RegressionHeadBase):
 
 
 @public("estimator.PoissonRegressionHead")
-@bordered
 class PoissonRegressionHead(RegressionHeadBase):
     """A head for counts; arguments as for `tf.contrib.estimator.poisson_regression_head`."""
 
@@ -116,7 +110,6 @@ class PoissonRegressionHead(RegressionHeadBase):
 
 
 @public("estimator.LogisticRegressionHead")
-@bordered
 class LogisticRegressionHead(RegressionHeadBase):
     """A head for probabilities; arguments as for `tf.contrib.estimator.logistic_regression_head`."""
 
@@ -127,7 +120,6 @@ class LogisticRegressionHead(RegressionHeadBase):
 
 
 @public("estimator.MultiHead")
-@bordered
 class MultiHead(MultiHeadBase):
     """Several heads on one model; arguments as for `tf.contrib.estimator.multi_head`."""
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -126,7 +125,6 @@ def weights_of(features: Any, column: Any, logits: Any, per_logit: bool = False)
 
 
 @public("estimator.Head")
-@bordered
 class HeadBase:
     """What all heads share.
 

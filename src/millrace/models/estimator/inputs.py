@@ -10,7 +10,6 @@ import numpy as np
 
 from millrace.building.scopes import name_scope
 from millrace.core import errors
-from millrace.core.border import bordered
 from millrace.core.dtypes import as_dtype, float32, int64, string
 from millrace.core.public import public
 from millrace.lib.input.queues import FIFOQueue, PaddingFIFOQueue, RandomShuffleQueue
@@ -150,7 +149,6 @@ def _named_targets(y: Any, features: dict[str, Any]) -> tuple[dict[str, Any], An
 
 
 @public("estimator.inputs.numpy_input_fn")
-@bordered
 def numpy_input_fn(
     x: Any,
     y: Any = None,
@@ -210,7 +208,6 @@ def numpy_input_fn(
 
 
 @public("estimator.inputs.pandas_input_fn")
-@bordered
 def pandas_input_fn(
     x: Any,
     y: Any = None,

@@ -8,7 +8,6 @@ from typing import Any
 
 from millrace.building import operators  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.lib.layers.core import Dense, Dropout
@@ -20,8 +19,14 @@ from millrace.lib.variables.partitioned import min_max_variable_partitioner
 from millrace.lib.variables.scope import AUTO_REUSE, get_variable_scope, variable_scope
 from millrace.models.estimator.modes import ModeKeys
 from millrace.models.feature_columns.base import FeatureCache, sorted_columns
-from millrace.models.feature_columns.input_layer import Recorder, dense_columns, flattened
-from millrace.models.feature_columns.linear_model import linear_columns, weighted_sum, weights_shape
+from millrace.models.feature_columns.dense import SharedEmbeddingColumn
+from millrace.models.feature_columns.input_layer import Recorder, dense_columns, flattened, input_layer
+from millrace.models.feature_columns.linear_model import (
+    linear_columns,
+    linear_sum,
+    weighted_sum,
+    weights_shape,
+)
 from millrace.ops.array.concat import concat
 from millrace.ops.math.arithmetic import add_n
 from millrace.ops.nn.bias import bias_add
@@ -30,11 +35,12 @@ _ZEROS = Zeros()
 
 
 def _parts(variable: Any) -> list[Any]:
+    if isinstance(variable, list):
+        return variable
     return list(variable) if hasattr(variable, "_get_partitions") else [variable]
 
 
 @public("estimator.experimental.linear_logit_fn_builder", "contrib.estimator.linear_logit_fn_builder")
-@bordered
 def linear_logit_fn_builder(
     units: int, feature_columns: Any, sparse_combiner: str = "sum"
 ) -> Callable[[Any], Any]:
@@ -48,11 +54,19 @@ def linear_logit_fn_builder(
 
     def logit_fn(features: Any) -> Any:
         columns = sorted_columns(linear_columns(feature_columns))
+        if _any_shares(columns):
+            recorder = Recorder(None, True)
+            total, made = linear_sum(features, columns, units, sparse_combiner, recorder, "linear_model")
+            bias = made.pop("bias")[0]
+            _summarize_linear(units, list(made.values()), bias)
+            return total
         maker = Recorder(None, True)
         weights = {}
         with variable_scope("linear_model", use_resource=True) as scope:
             for column in columns:
                 with variable_scope(column.var_scope_name):
+                    if hasattr(column, "create_variables"):
+                        column.create_variables(maker)
                     weights[column] = maker.make(
                         column,
                         "weights",
@@ -60,8 +74,6 @@ def linear_logit_fn_builder(
                         dtype=float32,
                         initializer=_ZEROS,
                     )
-                    if hasattr(column, "create_variables"):
-                        column.create_variables(maker)
             bias = maker.make(columns[0], "bias_weights", shape=[units], dtype=float32, initializer=_ZEROS)
         total = _sum_of(features, columns, weights, bias, sparse_combiner, scope)
         _summarize_linear(units, [weights[c] for c in columns], bias)
@@ -110,7 +122,6 @@ def _summarize_layer(value: Any, tag: str) -> None:
 
 
 @public("estimator.experimental.dnn_logit_fn_builder", "contrib.estimator.dnn_logit_fn_builder")
-@bordered
 def dnn_logit_fn_builder(
     units: int,
     hidden_units: Any,
@@ -165,10 +176,18 @@ def dnn_logit_fn_builder(
     return logit_fn
 
 
+def _any_shares(columns: Any) -> bool:
+    """Whether a table of embeddings belongs to several columns; then the graph is the older one."""
+    return any(isinstance(column, SharedEmbeddingColumn) for column in columns)
+
+
 def _input(features: Any, feature_columns: Any, partitioner: Any) -> Any:
     columns = sorted_columns(dense_columns(feature_columns))
     cache, maker, tensors = FeatureCache(features), Recorder(None, True), []
     with variable_scope("input_from_feature_columns", partitioner=partitioner):
+        if _any_shares(columns):
+            with variable_scope(get_variable_scope(), use_resource=False, auxiliary_name_scope=False):
+                return input_layer(features, columns)
         with variable_scope("input_layer") as scope:
             for column in columns:
                 with variable_scope(column.var_scope_name):
@@ -196,7 +215,6 @@ def default_partitioner(config: Any, smallest: int | None = None) -> Any:
 
 
 @public("estimator.experimental.call_logit_fn", "contrib.estimator.call_logit_fn")
-@bordered
 def call_logit_fn(logit_fn: Any, features: Any, mode: str, params: Any, config: Any) -> Any:
     """Calls a function for logits with those of the arguments that it names.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.dtypes import as_dtype, float32, int64
 from millrace.core.public import public
 from millrace.models.feature_columns.input_layer import make_parse_example_spec
@@ -34,7 +33,6 @@ def _spec(feature_columns: Any, label_key: Any, label: Any, weight_column: Any) 
 
 
 @public("estimator.classifier_parse_example_spec")
-@bordered
 def classifier_parse_example_spec(
     feature_columns: Any,
     label_key: str,
@@ -59,7 +57,6 @@ def classifier_parse_example_spec(
 
 
 @public("estimator.regressor_parse_example_spec")
-@bordered
 def regressor_parse_example_spec(
     feature_columns: Any,
     label_key: str,

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building.sparse_tensor import SparseTensor
-from millrace.core.border import bordered
 from millrace.core.dtypes import string
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -126,7 +125,6 @@ class SupervisedInputReceiver(_SupervisedReceiver):
 
 
 @public("estimator.export.build_parsing_serving_input_receiver_fn")
-@bordered
 def build_parsing_serving_input_receiver_fn(
     feature_spec: dict[str, Any], default_batch_size: int | None = None
 ) -> Callable[[], ServingInputReceiver]:
@@ -157,7 +155,6 @@ def _placeholders(tensors: Any, batch_size: int | None) -> dict[str, Any]:
 
 
 @public("estimator.export.build_raw_serving_input_receiver_fn")
-@bordered
 def build_raw_serving_input_receiver_fn(
     features: dict[str, Any], default_batch_size: int | None = None
 ) -> Callable[[], ServingInputReceiver]:
@@ -182,7 +179,6 @@ def build_raw_serving_input_receiver_fn(
     "estimator.experimental.build_raw_supervised_input_receiver_fn",
     "contrib.estimator.build_raw_supervised_input_receiver_fn",
 )
-@bordered
 def build_raw_supervised_input_receiver_fn(
     features: Any, labels: Any, default_batch_size: int | None = None
 ) -> Callable[[], SupervisedInputReceiver]:

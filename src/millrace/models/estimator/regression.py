@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.lib.losses.weighted import mean_squared_error
@@ -89,7 +88,6 @@ class RegressionHeadBase(HeadBase):
 
 
 @public("contrib.estimator.regression_head")
-@bordered
 def regression_head(
     weight_column: Any = None,
     label_dimension: int = 1,
@@ -121,7 +119,6 @@ def poisson_loss(compute_full_loss: bool) -> Callable[..., Any]:
 
 
 @public("contrib.estimator.poisson_regression_head")
-@bordered
 def poisson_regression_head(
     weight_column: Any = None,
     label_dimension: int = 1,
@@ -140,7 +137,6 @@ def logistic_loss(labels: Any, logits: Any) -> Any:
 
 
 @public("contrib.estimator.logistic_regression_head")
-@bordered
 def logistic_regression_head(
     weight_column: Any = None, loss_reduction: str = _OVER_BATCH, name: str | None = None
 ) -> RegressionHeadBase:
@@ -267,7 +263,6 @@ class MultiHeadBase:
 
 
 @public("contrib.estimator.multi_head")
-@bordered
 def multi_head(heads: Any, head_weights: Any = None) -> MultiHeadBase:
     """Several heads on one model: logits stand side by side, labels come by the heads' names.
 

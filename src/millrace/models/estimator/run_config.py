@@ -8,7 +8,6 @@ import os
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 _DEFAULT = object()
@@ -43,7 +42,6 @@ class TaskType:
 
 
 @public("estimator.RunConfig", "python.estimator.run_config.RunConfig")
-@bordered
 class RunConfig:
     """How an estimator runs.
 

@@ -6,7 +6,6 @@ import os
 import time
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import log
 from millrace.models.estimator.estimator import Estimator
@@ -92,7 +91,6 @@ class _EvaluatingListener(CheckpointSaverListener):
 
 
 @public("estimator.train_and_evaluate")
-@bordered
 def train_and_evaluate(estimator: Any, train_spec: TrainSpec, eval_spec: EvalSpec) -> Any:
     """Trains, evaluates after every checkpoint, and exports.
 

@@ -101,16 +101,16 @@ class VariableMaker:
     """
 
     def __init__(self, weight_collections: Any = None, trainable: bool = True) -> None:
-        self._collections: list[Any] = list(weight_collections or ())
+        self.collections: list[Any] = list(weight_collections or ())
         for key in (GraphKeys.GLOBAL_VARIABLES, GraphKeys.MODEL_VARIABLES):
-            if key not in self._collections:
-                self._collections.append(key)
-        self._trainable = trainable
+            if key not in self.collections:
+                self.collections.append(key)
+        self.trainable = trainable
 
     def make(self, column: FeatureColumn, name: str, **arguments: Any) -> Any:
         """One variable for a column; made in the current scope, unless a subclass says otherwise."""
-        trainable = self._trainable and arguments.pop("trainable", True)
-        return get_variable(name, trainable=trainable, collections=self._collections, **arguments)
+        trainable = self.trainable and arguments.pop("trainable", True)
+        return get_variable(name, trainable=trainable, collections=self.collections, **arguments)
 
     def found(self, column: FeatureColumn, name: str) -> Any:
         """A variable that was made before, or None."""

@@ -10,7 +10,6 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.scopes import control_dependencies
 from millrace.building.sparse_tensor import SparseTensor
-from millrace.core.border import bordered
 from millrace.core.dtypes import DType, as_dtype, int64, string
 from millrace.core.public import public
 from millrace.lib.lookup.vocabulary import index_table_from_file, index_table_from_tensor
@@ -99,7 +98,6 @@ def check_string_or_integer(dtype: DType, what: str) -> None:
 
 
 @public("feature_column.categorical_column_with_hash_bucket")
-@bordered
 def categorical_column_with_hash_bucket(
     key: str, hash_bucket_size: int, dtype: Any = string
 ) -> HashedCategoricalColumn:
@@ -162,7 +160,6 @@ class VocabularyFileCategoricalColumn(KeyedColumn, _FileBase):  # type: ignore[m
 
 
 @public("feature_column.categorical_column_with_vocabulary_file")
-@bordered
 def categorical_column_with_vocabulary_file(
     key: str,
     vocabulary_file: Any,
@@ -260,7 +257,6 @@ class VocabularyListCategoricalColumn(KeyedColumn, _ListBase):  # type: ignore[m
 
 
 @public("feature_column.categorical_column_with_vocabulary_list")
-@bordered
 def categorical_column_with_vocabulary_list(
     key: str,
     vocabulary_list: Any,
@@ -343,7 +339,6 @@ class IdentityCategoricalColumn(KeyedColumn, _IdentityBase):  # type: ignore[mis
 
 
 @public("feature_column.categorical_column_with_identity")
-@bordered
 def categorical_column_with_identity(
     key: str, num_buckets: int, default_value: int | None = None
 ) -> IdentityCategoricalColumn:

@@ -7,7 +7,6 @@ from typing import Any
 
 from millrace.building.convert import convert_to_tensor
 from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
-from millrace.core.border import bordered
 from millrace.core.dtypes import as_dtype, float32, string
 from millrace.core.public import public
 from millrace.models.feature_columns.base import CategoricalColumn, FeatureCache, FeatureColumn, IdWeightPair
@@ -69,7 +68,6 @@ class WeightedCategoricalColumn(CategoricalColumn, _WeightedBase):  # type: igno
 
 
 @public("feature_column.weighted_categorical_column")
-@bordered
 def weighted_categorical_column(
     categorical_column: Any, weight_feature_key: str, dtype: Any = float32
 ) -> WeightedCategoricalColumn:
@@ -142,7 +140,6 @@ class CrossedColumn(CategoricalColumn, _CrossedBase):  # type: ignore[misc]
 
 
 @public("feature_column.crossed_column")
-@bordered
 def crossed_column(keys: Any, hash_bucket_size: int, hash_key: int | None = None) -> CrossedColumn:
     """Categories that are combinations of others, by their hashes.
 

@@ -7,14 +7,14 @@ from collections import namedtuple
 from typing import Any
 
 from millrace.building.scopes import get_collection, name_scope
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.nn.embedding import safe_embedding_lookup_sparse
-from millrace.lib.sparse.conversion import sparse_merge, sparse_slice, sparse_tensor_to_dense
+from millrace.lib.sparse.conversion import sparse_merge, sparse_tensor_to_dense
+from millrace.lib.sparse.shaping import sparse_slice
 from millrace.lib.variables.initializers import TruncatedNormal
 from millrace.lib.variables.partitioned import PartitionedVariable
 from millrace.models.feature_columns.base import (
@@ -125,7 +125,6 @@ class IndicatorColumn(OfCategories, _IndicatorBase):  # type: ignore[misc]
 
 
 @public("feature_column.indicator_column")
-@bordered
 def indicator_column(categorical_column: Any) -> IndicatorColumn:
     """A vector with a one for each category that an example has.
 
@@ -235,7 +234,6 @@ def _checked(dimension: Any, initializer: Any, ckpt: Any, tensor_name: Any) -> A
 
 
 @public("feature_column.embedding_column")
-@bordered
 def embedding_column(
     categorical_column: Any,
     dimension: int,
@@ -344,7 +342,6 @@ class SharedEmbeddingColumn(Embedded, _SharedBase):  # type: ignore[misc]
 
 
 @public("feature_column.shared_embedding_columns")
-@bordered
 def shared_embedding_columns(
     categorical_columns: Any,
     dimension: int,

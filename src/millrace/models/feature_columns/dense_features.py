@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers.layer import Layer
 from millrace.models.feature_columns.base import FeatureCache, FeatureColumn, VariableMaker, sorted_columns
@@ -29,7 +28,7 @@ class LayerMaker(VariableMaker):
 
     def make(self, column: FeatureColumn, name: str, **arguments: Any) -> Any:
         """One weight, in the scope that is open."""
-        trainable = self._trainable and arguments.pop("trainable", True)
+        trainable = self.trainable and arguments.pop("trainable", True)
         variable = self._layer.add_weight(name, trainable=trainable, **arguments)
         self._made[column, name] = variable
         return variable
@@ -68,7 +67,6 @@ class _OfColumns(Layer):
 
 
 @public("keras.layers.DenseFeatures", "compat.v2.keras.layers.DenseFeatures")
-@bordered
 class DenseFeatures(_OfColumns):
     """The columns' numbers side by side, ordered by the columns' names.
 
@@ -106,7 +104,6 @@ class DenseFeatures(_OfColumns):
 
 
 @public("keras.experimental.SequenceFeatures")
-@bordered
 class SequenceFeatures(_OfColumns):
     """Columns of sequences side by side, ordered by the columns' names.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables.scope import variable_scope
@@ -78,7 +77,6 @@ def check_batch_sizes(tensors: list[Any], columns: list[Any]) -> None:
 
 
 @public("feature_column.input_layer")
-@bordered
 def input_layer(
     features: dict[str, Any],
     feature_columns: Any,
@@ -120,7 +118,6 @@ def input_layer(
 
 
 @public("feature_column.make_parse_example_spec")
-@bordered
 def make_parse_example_spec(feature_columns: Any) -> dict[str, Any]:
     """How `tf.io.parse_example` reads what columns need.
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
 from millrace.lib.nn.embedding import safe_embedding_lookup_sparse
-from millrace.lib.sparse.conversion import sparse_reshape
+from millrace.lib.sparse.shaping import sparse_reshape
 from millrace.lib.variables.initializers import Zeros
 from millrace.lib.variables.scope import variable_scope
 from millrace.models.feature_columns.base import (
@@ -70,7 +69,6 @@ def weighted_sum(column: Any, cache: FeatureCache, maker: VariableMaker, weights
 
 
 @public("feature_column.linear_model")
-@bordered
 def linear_model(
     features: dict[str, Any],
     feature_columns: Any,
@@ -98,37 +96,52 @@ def linear_model(
       ValueError: a column is not allowed, two have one name, or a feature is missing.
     """
     columns = sorted_columns(linear_columns(feature_columns))
-    made: dict[Any, list[Any]] = {}
     get_default_graph().get_collection_ref(GraphKeys.UPDATE_OPS)
     with variable_scope(None, "linear_model") as outer:
-        short = outer.name.rsplit("/", 1)[-1]
-    with (
-        variable_scope(outer, auxiliary_name_scope=False),
-        name_scope(short),
-        name_scope(short),
-    ):
-        cache, sums = FeatureCache(features), []
-        for column in columns:
-            recorder = Recorder(weight_collections, trainable)
-            with variable_scope(column.var_scope_name, auxiliary_name_scope=False), name_scope(column.name):
-                weights = recorder.make(
-                    column,
-                    "weights",
-                    shape=weights_shape(column, units),
-                    dtype=float32,
-                    initializer=Zeros(),
-                    use_resource=True,
-                )
-                sums.append(weighted_sum(column, cache, recorder, weights, sparse_combiner))
-            made[column] = recorder.made[column]
-        check_batch_sizes(sums, columns)
-        total = add_n(sums, name="weighted_sum_no_bias")
-        recorder = Recorder(weight_collections, trainable)
-        bias = recorder.make(
-            columns[0], "bias_weights", shape=[units], dtype=float32, initializer=Zeros(), use_resource=True
-        )
-        made["bias"] = recorder.made[columns[0]]
-        result = bias_add(total, bias, name="weighted_sum")
+        pass
+    maker = Recorder(weight_collections, trainable)
+    result, made = linear_sum(features, columns, units, sparse_combiner, maker, outer)
     if cols_to_vars is not None:
         cols_to_vars.update(made)
     return result
+
+
+def linear_sum(
+    features: dict[str, Any], columns: Any, units: int, combiner: str, maker: Recorder, scope: Any
+) -> tuple[Tensor, dict[Any, list[Any]]]:
+    """The sum in a variable scope of its own.
+
+    Args:
+      features: from keys to tensors.
+      columns: sorted.
+      units: how many sums.
+      combiner: what is done with the weights of several categories.
+      maker: makes the variables.
+      scope: a variable scope, or its name.
+
+    Returns:
+      float32 `[batch, units]`, and the variables of each column and of `"bias"`.
+    """
+    with variable_scope(scope, auxiliary_name_scope=False) as outer:
+        short = outer.name.rsplit("/", 1)[-1]
+        with name_scope(short), name_scope(short):
+            cache, sums = FeatureCache(features), []
+            for column in columns:
+                with variable_scope(None, column.var_scope_name, auxiliary_name_scope=False) as inner:
+                    given = {"shape": weights_shape(column, units), "dtype": float32, "use_resource": True}
+                    weights = maker.make(column, "weights", initializer=Zeros(), **given)
+                    with name_scope(inner.name.rsplit("/", 1)[-1]):
+                        sums.append(weighted_sum(column, cache, maker, weights, combiner))
+            check_batch_sizes(sums, columns)
+            total = add_n(sums, name="weighted_sum_no_bias")
+            of_bias = Recorder(maker.collections, maker.trainable)
+            bias = of_bias.make(
+                columns[0],
+                "bias_weights",
+                shape=[units],
+                dtype=float32,
+                initializer=Zeros(),
+                use_resource=True,
+            )
+            made = {**{column: maker.made[column] for column in columns}, "bias": of_bias.made[columns[0]]}
+            return bias_add(total, bias, name="weighted_sum"), made

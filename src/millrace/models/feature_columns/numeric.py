@@ -11,7 +11,6 @@ import numpy as np
 
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.sparse_tensor import SparseTensor
-from millrace.core.border import bordered
 from millrace.core.dtypes import DType, as_dtype, float32, int64
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
@@ -123,7 +122,6 @@ def _tuples(value: Any) -> Any:
 
 
 @public("feature_column.numeric_column")
-@bordered
 def numeric_column(
     key: str,
     shape: Any = (1,),
@@ -208,7 +206,6 @@ class BucketizedColumn(DenseColumn, CategoricalColumn, _BucketizedBase):  # type
 
 
 @public("feature_column.bucketized_column")
-@bordered
 def bucketized_column(source_column: Any, boundaries: Any) -> BucketizedColumn:
     """A column of the ranges that numbers fall into.
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from millrace.building.scopes import control_dependencies
-from millrace.core.border import bordered
 from millrace.core.dtypes import as_dtype, float32, string
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
@@ -81,7 +80,6 @@ class SequenceCategoricalColumn(CategoricalColumn, _SequenceBase):  # type: igno
     "feature_column.sequence_categorical_column_with_identity",
     "contrib.feature_column.sequence_categorical_column_with_identity",
 )
-@bordered
 def sequence_categorical_column_with_identity(
     key: str, num_buckets: int, default_value: int | None = None
 ) -> SequenceCategoricalColumn:
@@ -93,7 +91,6 @@ def sequence_categorical_column_with_identity(
     "feature_column.sequence_categorical_column_with_hash_bucket",
     "contrib.feature_column.sequence_categorical_column_with_hash_bucket",
 )
-@bordered
 def sequence_categorical_column_with_hash_bucket(
     key: str, hash_bucket_size: int, dtype: Any = string
 ) -> SequenceCategoricalColumn:
@@ -105,7 +102,6 @@ def sequence_categorical_column_with_hash_bucket(
     "feature_column.sequence_categorical_column_with_vocabulary_file",
     "contrib.feature_column.sequence_categorical_column_with_vocabulary_file",
 )
-@bordered
 def sequence_categorical_column_with_vocabulary_file(
     key: str,
     vocabulary_file: Any,
@@ -126,7 +122,6 @@ def sequence_categorical_column_with_vocabulary_file(
     "feature_column.sequence_categorical_column_with_vocabulary_list",
     "contrib.feature_column.sequence_categorical_column_with_vocabulary_list",
 )
-@bordered
 def sequence_categorical_column_with_vocabulary_list(
     key: str,
     vocabulary_list: Any,
@@ -190,7 +185,6 @@ class SequenceNumericColumn(DenseColumn, _SequenceNumericBase):  # type: ignore[
 
 
 @public("feature_column.sequence_numeric_column", "contrib.feature_column.sequence_numeric_column")
-@bordered
 def sequence_numeric_column(
     key: str,
     shape: Any = (1,),
@@ -255,7 +249,6 @@ def agreed_length(lengths: list[Any]) -> Any:
 
 
 @public("contrib.feature_column.sequence_input_layer")
-@bordered
 def sequence_input_layer(
     features: dict[str, Any],
     feature_columns: Any,
@@ -290,7 +283,6 @@ def sequence_input_layer(
 
 
 @public("contrib.feature_column.concatenate_context_input")
-@bordered
 def concatenate_context_input(context_input: Any, sequence_input: Any) -> Any:
     """Repeats what belongs to a whole example at each of its steps.
 

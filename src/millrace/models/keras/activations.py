@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building import convert, raw
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import registry
 from millrace.lib.math.reductions import reduce_max, reduce_sum
@@ -18,7 +17,6 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 
 
 @public("keras.activations.softmax")
-@bordered
 def softmax(x: Any, axis: int = -1) -> Any:
     """Exponentials that sum to 1 along an axis.
 
@@ -40,70 +38,60 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
 
 @public("keras.activations.elu")
-@bordered
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x where positive, else `alpha * (exp(x) - 1)`."""
     return networks.elu(x, alpha)
 
 
 @public("keras.activations.selu")
-@bordered
 def selu(x: Any) -> Any:
     """A scaled exponential linear unit, which keeps mean 0 and variance 1."""
     return _SELU_SCALE * networks.elu(x, _SELU_ALPHA)
 
 
 @public("keras.activations.softplus")
-@bordered
 def softplus(x: Any) -> Any:
     """log(exp(x) + 1)."""
     return networks.softplus(x)
 
 
 @public("keras.activations.softsign")
-@bordered
 def softsign(x: Any) -> Any:
     """x / (abs(x) + 1)."""
     return networks.softsign(x)
 
 
 @public("keras.activations.relu")
-@bordered
 def relu(x: Any, alpha: float = 0.0, max_value: float | None = None, threshold: float = 0) -> Any:
     """x above `threshold`, at most `max_value`; below, `alpha * (x - threshold)`."""
     return networks.relu(x, alpha=alpha, max_value=max_value, threshold=threshold)
 
 
 @public("keras.activations.tanh")
-@bordered
 def tanh(x: Any) -> Any:
     """The hyperbolic tangents."""
     return raw.Tanh(x)
 
 
 @public("keras.activations.sigmoid")
-@bordered
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x))."""
     return networks.sigmoid(x)
 
 
 @public("keras.activations.exponential")
-@bordered
 def exponential(x: Any) -> Any:
     """e to the power of each element."""
     return exp(x)
 
 
 @public("keras.activations.hard_sigmoid")
-@bordered
 def hard_sigmoid(x: Any) -> Any:
     """0.2 * x + 0.5, between 0 and 1."""
     return networks.hard_sigmoid(x)
 
 
 @public("keras.activations.linear")
-@bordered
 def linear(x: Any) -> Any:
     """x itself."""
     return x
@@ -128,7 +116,6 @@ _BY_NAME = {
 
 
 @public("keras.activations.serialize")
-@bordered
 def serialize(activation: Any) -> str:
     """The name of an activation."""
     return (
@@ -139,7 +126,6 @@ def serialize(activation: Any) -> str:
 
 
 @public("keras.activations.deserialize")
-@bordered
 def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The activation of a name.
 
@@ -150,7 +136,6 @@ def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
 
 
 @public("keras.activations.get")
-@bordered
 def get(identifier: Any) -> Any:
     """The activation that a name or a callable stands for; `linear` for None.
 

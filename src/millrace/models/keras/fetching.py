@@ -13,7 +13,6 @@ import urllib.request
 import zipfile
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 
@@ -31,7 +30,6 @@ def _writable(folder: str) -> str:
 
 
 @public("keras.utils.get_file")
-@bordered
 def get_file(
     fname: str,
     origin: Any,

@@ -5,13 +5,11 @@ from __future__ import annotations
 import collections
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.saving.hdf5 import library
 
 
 @public("keras.utils.HDF5Matrix")
-@bordered
 class HDF5Matrix:
     """Rows of a data set in an HDF5 file, read when they are asked for.
 

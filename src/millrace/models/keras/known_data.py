@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.models.keras import fetching
@@ -39,7 +38,6 @@ def _arrays(path: str, names: tuple[str, ...], pickled: bool = False) -> list[An
 
 
 @public("keras.datasets.mnist.load_data")
-@bordered
 def load_mnist(path: str = "mnist.npz") -> tuple[_Arrays, _Arrays]:
     """Handwritten digits, 28 by 28: images and labels for training, and for testing.
 
@@ -54,7 +52,6 @@ def load_mnist(path: str = "mnist.npz") -> tuple[_Arrays, _Arrays]:
 
 
 @public("keras.datasets.fashion_mnist.load_data")
-@bordered
 def load_fashion_mnist() -> tuple[_Arrays, _Arrays]:
     """Pictures of clothes, 28 by 28: images and labels for training, and for testing.
 
@@ -75,7 +72,6 @@ def _idx(name: str, header: int) -> Any:
 
 
 @public("keras.datasets.boston_housing.load_data")
-@bordered
 def load_boston_housing(
     path: str = "boston_housing.npz", test_split: float = 0.2, seed: int = 113
 ) -> tuple[_Arrays, _Arrays]:
@@ -113,7 +109,6 @@ def _channels_last(images: Any) -> Any:
 
 
 @public("keras.datasets.cifar10.load_data")
-@bordered
 def load_cifar10() -> tuple[_Arrays, _Arrays]:
     """Small pictures of 10 kinds of things, for training and for testing.
 
@@ -129,7 +124,6 @@ def load_cifar10() -> tuple[_Arrays, _Arrays]:
 
 
 @public("keras.datasets.cifar100.load_data")
-@bordered
 def load_cifar100(label_mode: str = "fine") -> tuple[_Arrays, _Arrays]:
     """Small pictures of 100 kinds of things, for training and for testing.
 
@@ -201,7 +195,6 @@ def _checked(kwargs: dict[str, Any], num_words: int | None) -> int | None:
 
 
 @public("keras.datasets.imdb.load_data")
-@bordered
 def load_imdb(
     path: str = "imdb.npz",
     num_words: int | None = None,
@@ -255,7 +248,6 @@ def load_imdb(
 
 
 @public("keras.datasets.imdb.get_word_index")
-@bordered
 def imdb_word_index(path: str = "imdb_word_index.json") -> dict[str, int]:
     """The numbers of the words of reviews."""
     with open(_local(path), encoding="utf8") as file:
@@ -263,7 +255,6 @@ def imdb_word_index(path: str = "imdb_word_index.json") -> dict[str, int]:
 
 
 @public("keras.datasets.reuters.load_data")
-@bordered
 def load_reuters(
     path: str = "reuters.npz",
     num_words: int | None = None,
@@ -301,7 +292,6 @@ def load_reuters(
 
 
 @public("keras.datasets.reuters.get_word_index")
-@bordered
 def reuters_word_index(path: str = "reuters_word_index.json") -> dict[str, int]:
     """The numbers of the words of news."""
     with open(_local(path), encoding="utf8") as file:

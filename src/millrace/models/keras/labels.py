@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 
 @public("keras.utils.to_categorical")
-@bordered
 def to_categorical(y: Any, num_classes: int | None = None, dtype: Any = "float32") -> np.ndarray:
     """Classes as vectors that are 1 at the class and 0 elsewhere.
 
@@ -35,7 +33,6 @@ def to_categorical(y: Any, num_classes: int | None = None, dtype: Any = "float32
 
 
 @public("keras.utils.normalize")
-@bordered
 def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray:
     """Vectors along an axis divided by their lengths; those of length 0 stay as they are.
 

@@ -7,7 +7,6 @@ import itertools
 import os
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.drawing.layout import Edge, Vertex, arrange
 from millrace.drawing.svg import escape
@@ -93,7 +92,6 @@ class Dot:
 
 
 @public("keras.utils.model_to_dot")
-@bordered
 def model_to_dot(
     model: Any,
     show_shapes: bool = False,
@@ -130,7 +128,6 @@ def model_to_dot(
 
 
 @public("keras.utils.plot_model")
-@bordered
 def plot_model(
     model: Any,
     to_file: Any = "model.png",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core import nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.lib.layers import penalties, registry
@@ -18,7 +17,6 @@ from millrace.ops.nn.bias import bias_add
 
 
 @public("keras.experimental.LinearModel")
-@bordered
 class LinearModel(Model):
     """A weighted sum of the inputs, each with a kernel of its own.
 
@@ -123,7 +121,6 @@ class LinearModel(Model):
 
 
 @public("keras.experimental.WideDeepModel")
-@bordered
 class WideDeepModel(Model):
     """The mean of a linear model and a deep one.
 

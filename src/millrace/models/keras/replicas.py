@@ -8,7 +8,6 @@ from millrace.building import raw
 from millrace.building.convert import shape_tensor
 from millrace.building.scopes import device, name_scope
 from millrace.core import nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.node import history
@@ -23,7 +22,6 @@ from millrace.session.devices import list_devices
 
 
 @public("keras.utils.multi_gpu_model")
-@bordered
 def multi_gpu_model(model: Any, gpus: Any, cpu_merge: bool = True, cpu_relocation: bool = False) -> Any:
     """A model that runs parts of each batch on several devices and joins the results.
 
@@ -91,7 +89,6 @@ def _part(data: Any, number: int, parts: int) -> Any:
 
 
 @public("keras.utils.get_source_inputs")
-@bordered
 def get_source_inputs(tensor: Any, layer: Any = None, node_index: int | None = None) -> list[Any]:
     """The inputs that a tensor is computed from.
 
@@ -118,7 +115,6 @@ def get_source_inputs(tensor: Any, layer: Any = None, node_index: int | None = N
 
 
 @public("keras.utils.convert_all_kernels_in_model")
-@bordered
 def convert_all_kernels_in_model(model: Any) -> None:
     """Turns the kernels of all convolutions round, as Theano has them, or back."""
     kinds = {"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose"}

@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.engine.sequential import Sequential
 from millrace.models.keras.labels import to_categorical
 
 
-@bordered
 class BaseWrapper:
     """What both estimators share.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building.composites import CompositeTensor
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables.variable import Variable
@@ -14,7 +13,6 @@ _registered: list[type] = [Tensor, CompositeTensor]
 
 
 @public("python.keras.utils.tf_utils.register_symbolic_tensor_type")
-@bordered
 def register_symbolic_tensor_type(cls: type) -> None:
     """Lets `is_symbolic_tensor` be true for the instances of a class, which `convert_to_tensor` can take."""
     if cls not in _registered:
@@ -22,7 +20,6 @@ def register_symbolic_tensor_type(cls: type) -> None:
 
 
 @public("python.keras.utils.tf_utils.is_symbolic_tensor")
-@bordered
 def is_symbolic_tensor(tensor: Any) -> bool:
     """True for tensors, what is made of them, and instances of registered classes; False for variables."""
     return isinstance(tensor, tuple(_registered)) and not isinstance(tensor, Variable)

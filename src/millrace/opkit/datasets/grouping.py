@@ -54,8 +54,12 @@ class _Keyed(Through):
         try:
             return self.calls[function](*arguments)
         except Exception as error:
-            ended_or_raise(error, self.dataset, self.run, self.count - 1)
+            self.failed(error)
             raise
+
+    def failed(self, error: Exception) -> None:
+        """Raises the error of a call with the stage and the element; returns where it means the end."""
+        ended_or_raise(error, self.dataset, self.run, self.count - 1)
 
 
 class _Windows(_Keyed):
@@ -85,21 +89,29 @@ class _Windows(_Keyed):
                 self._reduce(min(self._groups))
 
     def _gather(self) -> None:
-        element = self.input.next()
-        if element is None:
-            self._done = True
-            return
-        self.count += 1
-        key = scalar(self.called(0, *element)[0])
-        if key not in self._sizes:
-            size = scalar(self.called(2, self._typed(key))[0])
-            if size <= 0:
-                raise invalid(self.dataset, f"Window size must be greater than zero, but got {size}.")
-            self._sizes[key] = size
-        group = self._groups.setdefault(key, [])
-        group.append(element)
-        if len(group) == self._sizes[key]:
-            self._reduce(key)
+        """Takes elements until a window is full, or there are no more."""
+        take, key_of, groups, sizes = self.input.next, self.calls[0], self._groups, self._sizes
+        while (element := take()) is not None:
+            self.count += 1
+            try:
+                key = scalar(key_of(*element)[0])
+            except Exception as error:
+                self.failed(error)
+                raise
+            if key not in sizes:
+                sizes[key] = self._size_of(key)
+            group = groups.setdefault(key, [])
+            group.append(element)
+            if len(group) == sizes[key]:
+                self._reduce(key)
+                return
+        self._done = True
+
+    def _size_of(self, key: int) -> int:
+        size = scalar(self.called(2, self._typed(key))[0])
+        if size <= 0:
+            raise invalid(self.dataset, f"Window size must be greater than zero, but got {size}.")
+        return size
 
     def _typed(self, key: int) -> Any:
         return self.dataset.attrs["key_func"].outputs[0].dtype.np_dtype.type(key)

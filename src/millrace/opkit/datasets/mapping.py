@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,11 @@ from millrace.opkit.datasets.stacking import stack
 from millrace.opkit.datasets.threads import Pool
 
 AUTOTUNE = -1
+_BLOCK = 8  # elements that a thread takes at once: to hand one over costs as much as a short call
+_LOOKING = (
+    256  # elements after which a filter, which may hold none of them, looks whether the session is closed
+)
+_BLOCK_BYTES = 4 << 20  # that the results of a block may hold
 
 
 class WithFunction(Dataset):
@@ -95,47 +102,97 @@ def checked_calls(value: Any, dataset: Dataset) -> int:
     return calls
 
 
-class _MappedInThreads(Calling):
-    __slots__ = ("_begin", "_calls", "_jobs", "_pool")
+class _Failed:
+    """What stands in the place of a result that there is not."""
 
-    def __init__(self, dataset: ParallelMap, run: Run) -> None:
+    __slots__ = ("called", "error")
+
+    def __init__(self, error: Exception, called: bool) -> None:
+        self.error = error
+        self.called = called  # the function failed, not what it was to be called with
+
+
+def _outcomes(calls: list[Any]) -> deque[Any]:
+    """The results of calls, or why there are none, in their order."""
+    found: deque[Any] = deque()
+    for one in calls:
+        if type(one) is _Failed:
+            found.append(one)
+            continue
+        try:
+            found.append(one())
+        except Exception as error:
+            found.append(_Failed(error, True))
+    return found
+
+
+class _MappedInThreads(Calling):
+    """Threads call the function for blocks of elements, as many as hand little memory on at once."""
+
+    __slots__ = ("_begin", "_block", "_finish", "_jobs", "_long", "_most", "_pool", "_ready")
+
+    def __init__(self, dataset: ParallelMap | MapAndBatch, run: Run) -> None:
         super().__init__(dataset, run)
-        self._begin = getattr(self.call, "begin", None)
-        self._calls = dataset.calls
-        self._pool = Pool(run, dataset.calls, "map")
-        self._jobs: list[Any] = []
+        self._begin = getattr(self.call, "begin", None)  # what must come in order comes first,
+        self._finish = getattr(self.call, "finish", None)  # or last
+        self._long = getattr(self.call, "ahead", self.call)
+        together = run.functions.only_computes(dataset.function) and not dataset.sources[0].slow(run)
+        self._block = 1
+        self._most = _BLOCK if together else 1
+        self._pool = Pool(run, dataset.calls, "map", spare=together)
+        self._jobs: deque[Any] = deque()
+        self._ready: deque[Any] = deque()
 
     def next(self) -> Element | None:
-        jobs = self._jobs
-        while len(jobs) < self._calls:
-            try:
-                element = self.input.next()
-            except Exception as error:
-                jobs.append(self._pool.failed(error))
-                continue
-            if element is None:
-                break
-            jobs.append(self._submitted(element))
-        if not jobs:
+        if not self._ready and not self._advance():
             return None
-        job = jobs.pop(0)
         self.count += 1
+        found = self._ready.popleft()
+        if type(found) is _Failed:
+            if not found.called:
+                raise found.error
+            self.failed(found.error)
+            return None
+        if self._finish is None:
+            return found
         try:
-            return job.result()
+            return self._finish(found)
         except Exception as error:
-            if job.called:
-                self.failed(error)
-                return None
-            raise
+            self.failed(error)
+            return None
 
-    def _submitted(self, element: Element) -> Any:
-        """The call for an element: what remembers something, as random numbers do, comes in order."""
-        if self._begin is None:
-            return self._pool.submit(self.call, element)
+    def _advance(self) -> bool:
+        """Waits for the next block, with others under way; False at the end."""
+        jobs = self._jobs
+        while len(jobs) < self._pool.room and (calls := self._calls()):
+            jobs.append(self._pool.submit(_outcomes, (calls,)))
+        if not jobs:
+            return False
+        self._ready = jobs[0].result()
+        jobs.popleft()
+        if self._most > 1:
+            size = max(map(_bytes_of, self._ready))
+            self._block = max(1, min(self._most, _BLOCK_BYTES // max(size, 1)))
+        return True
+
+    def _calls(self) -> list[Any]:
+        """The calls for the next elements: what remembers something, as random numbers do, comes in order."""
+        elements: list[Element] = []
+        calls: list[Any] = []
+        failure = None
         try:
-            return self._pool.submit(self._begin(*element), ())
+            self.input.fill(elements, self._block)
         except Exception as error:
-            return self._pool.failed(error, called=True)
+            failure = _Failed(error, False)
+        for element in elements:
+            if self._begin is None:
+                calls.append(partial(self._long, *element))
+                continue
+            try:
+                calls.append(self._begin(*element))
+            except Exception as error:
+                calls.append(_Failed(error, True))
+        return calls if failure is None else [*calls, failure]
 
     def save(self) -> Any:
         raise errors.UnimplementedError(
@@ -145,6 +202,11 @@ class _MappedInThreads(Calling):
     def close(self) -> None:
         self._pool.close()
         super().close()
+
+
+def _bytes_of(found: Any) -> int:
+    """The memory of a call's results."""
+    return 0 if type(found) is _Failed else sum(getattr(value, "nbytes", 0) for value in found)
 
 
 class MapAndBatch(WithFunction):
@@ -178,7 +240,7 @@ class MapAndBatch(WithFunction):
 class _MappedBatches(Stage):
     __slots__ = ("_dataset", "input")
 
-    def __init__(self, dataset: MapAndBatch, run: Run, mapped: Stage) -> None:
+    def __init__(self, dataset: MapAndBatch, run: Run, mapped: Calling) -> None:
         self._dataset = dataset
         self.input = mapped
 
@@ -186,7 +248,7 @@ class _MappedBatches(Stage):
         rows = gathered(self.input, self._dataset.size)
         if not rows or (self._dataset.drop and len(rows) < self._dataset.size):
             return None
-        return stack(rows, self._dataset)
+        return stack(rows, self._dataset, self.input.count - len(rows))
 
     def save(self) -> Any:
         return {"input": self.input.save()}
@@ -240,6 +302,8 @@ class _Filtered(Calling):
             if element is None:
                 return None
             self.count += 1
+            if not self.count % _LOOKING:
+                self.run.look()
             try:
                 (held,) = self.call(*element)
             except Exception as error:

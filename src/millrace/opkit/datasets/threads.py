@@ -147,12 +147,11 @@ class Background(Stage):
 class _Job:
     """One call in a pool."""
 
-    __slots__ = ("_pool", "called", "done", "error", "value")
+    __slots__ = ("_pool", "done", "error", "value")
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self.done = False
-        self.called = False
         self.value: Any = None
         self.error: Exception | None = None
 
@@ -173,10 +172,15 @@ class Pool:
       run: whose waits end with the session.
       count: how many threads.
       what: for messages.
+      spare: one call more waits, so that no thread has to.
+
+    Attributes:
+      room: how many calls may be under way.
     """
 
-    def __init__(self, run: Run, count: int, what: str) -> None:
+    def __init__(self, run: Run, count: int, what: str, spare: bool = False) -> None:
         self.what = what
+        self.room = count + spare
         self.changed = threading.Condition()
         self._cancellation = run.cancellation
         run.waits = True
@@ -188,7 +192,6 @@ class Pool:
     def submit(self, call: Callable[..., Any], arguments: Element) -> _Job:
         """Has one of the threads call `call(*arguments)`."""
         job = _Job(self)
-        job.called = True
         with self.changed:
             self._waiting.append((job, call, arguments))
             if len(self._threads) < self._count:
@@ -196,12 +199,6 @@ class Pool:
                 self._threads.append(thread)
                 thread.start()
             self.changed.notify_all()
-        return job
-
-    def failed(self, error: Exception, called: bool = False) -> _Job:
-        """A job that has failed before its call, or in what the call begins with."""
-        job = _Job(self)
-        job.error, job.done, job.called = error, True, called
         return job
 
     def _work(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import ml_dtypes
 import numpy as np
 
-from millrace.opkit.random.philox import Array, blocks, on_host, words
+from millrace.opkit.random.philox import Array, blocks, on_host
 
 _BFLOAT16: Final = np.dtype(ml_dtypes.bfloat16)
 # For each type made from one word: the integer type that holds its bits, the mantissa mask, and the bits of
@@ -43,9 +43,16 @@ def uniform(xp: Any, state: Array, count: int, dtype: np.dtype) -> Array:
       `[count]` of `dtype`.
     """
     dtype = np.dtype(dtype)
+    each = 2 if dtype == np.float64 else 4
+    return uniform_of(blocks(xp, state, -(-count // each)), count, dtype)
+
+
+def uniform_of(block: Array, count: int, dtype: np.dtype) -> Array:
+    """Uniform numbers in [0, 1), `[..., count]`, from blocks, uint32 `[..., n, 4]`."""
+    flat = _flat(block)
     if dtype == np.float64:
-        return double(blocks(xp, state, -(-count // 2)).reshape(-1, 2))[:count]
-    return fraction(words(xp, state, count), dtype)
+        return double(flat.reshape(*flat.shape[:-1], -1, 2))[..., :count]
+    return fraction(flat[..., :count], dtype)
 
 
 def uniform_int(xp: Any, state: Array, count: int, minval: Array, maxval: Array) -> Array:
@@ -61,15 +68,20 @@ def uniform_int(xp: Any, state: Array, count: int, minval: Array, maxval: Array)
     Returns:
       `[count]` of the dtype of `minval`.
     """
+    each = 4 if np.dtype(minval.dtype) == np.int32 else 2
+    return integers_of(xp, blocks(xp, state, -(-count // each)), count, minval, maxval)
+
+
+def integers_of(xp: Any, block: Array, count: int, minval: Array, maxval: Array) -> Array:
+    """Integers in [minval, maxval), `[..., count]`, from blocks, uint32 `[..., n, 4]`."""
     dtype = np.dtype(minval.dtype)
     unsigned = np.uint32 if dtype == np.int32 else np.uint64
     low = xp.asarray(minval).astype(unsigned)
     width = xp.asarray(maxval).astype(unsigned) - low
-    if dtype == np.int32:
-        bits = words(xp, state, count)
-    else:
-        bits = _joined(blocks(xp, state, -(-count // 2)).reshape(-1, 2))[:count]
-    return (low + bits % width).astype(dtype)
+    bits = _flat(block)
+    if dtype != np.int32:
+        bits = _joined(bits.reshape(*bits.shape[:-1], -1, 2))
+    return (low + bits[..., :count] % width).astype(dtype)
 
 
 def normal(xp: Any, state: Array, count: int, dtype: np.dtype) -> Array:
@@ -85,9 +97,16 @@ def normal(xp: Any, state: Array, count: int, dtype: np.dtype) -> Array:
       `[count]` of `dtype`.
     """
     dtype = np.dtype(dtype)
+    each = 2 if dtype == np.float64 else 4
+    return normal_of(xp, blocks(xp, state, -(-count // each)), count, dtype)
+
+
+def normal_of(xp: Any, block: Array, count: int, dtype: np.dtype) -> Array:
+    """Standard normal numbers, `[..., count]`, from blocks, uint32 `[..., n, 4]`."""
+    outer, rows = block.shape[:-2], block.reshape(-1, 4)
     if dtype == np.float64:
-        return normal_pairs64(xp, blocks(xp, state, -(-count // 2))).reshape(-1)[:count]
-    return normal_quads32(xp, blocks(xp, state, -(-count // 4))).reshape(-1)[:count].astype(dtype, copy=False)
+        return normal_pairs64(xp, rows).reshape(*outer, -1)[..., :count]
+    return normal_quads32(xp, rows).reshape(*outer, -1)[..., :count].astype(dtype, copy=False)
 
 
 def fraction(word: Array, dtype: np.dtype) -> Array:
@@ -139,6 +158,10 @@ def _times_two_pi(xp: Any, x: Array) -> Array:
     # is exact.
     upper = xp.floor(x * np.float32(4096)) * np.float32(1 / 4096)
     return upper * _TWO_PI_HIGH + ((x - upper) * _TWO_PI_HIGH + x * _TWO_PI_LOW)
+
+
+def _flat(block: Array) -> Array:
+    return block.reshape(*block.shape[:-2], -1)
 
 
 def _joined(pair: Array) -> Array:

@@ -98,11 +98,10 @@ def skip(xp: Any, state: Array, count: int) -> Array:
       uint32 `[6]`, a new array.
     """
     if on_host(xp):
-        moved = (int.from_bytes(state[:4].astype("<u4").tobytes(), "little") + count) & _MASK128
-        out = np.empty(6, np.uint32)
-        out[:4] = np.frombuffer(moved.to_bytes(16, "little"), "<u4")
-        out[4:] = state[4:]
-        return out
+        held = state.astype("<u4", copy=False).tobytes()
+        moved = (int.from_bytes(held[:16], "little") + count) & _MASK128
+        words = np.frombuffer(bytearray(moved.to_bytes(16, "little") + held[16:]), "<u4")
+        return words.astype(np.uint32, copy=False)
     words = _add(xp, state, np.uint32(count & _MASK32), np.uint32(count >> 32))
     return xp.concatenate([xp.stack(words), state[4:]])
 

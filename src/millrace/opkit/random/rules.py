@@ -59,10 +59,10 @@ def dims_of(shape: np.ndarray, op: str) -> tuple[tuple[int, ...], int]:
     Raises:
       InvalidArgumentError: `shape` is not a vector of lengths.
     """
-    if shape.ndim != 1 or (shape.size and shape.min() < 0):
-        raise invalid(f"{op}: 'shape' must be a vector of lengths >= 0. Received: {shape.tolist()}")
-    dims = tuple(shape.tolist())
-    return dims, math.prod(dims)
+    lengths = shape.tolist()
+    if shape.ndim != 1 or min(lengths, default=0) < 0:
+        raise invalid(f"{op}: 'shape' must be a vector of lengths >= 0. Received: {lengths}")
+    return tuple(lengths), math.prod(lengths)
 
 
 def check_range(xp: Any, minval: Any, maxval: Any, op: str) -> None:

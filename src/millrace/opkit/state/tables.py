@@ -49,7 +49,8 @@ class Table:
         with self.lock:
             get = self.items.get
             found = [get(name, fallback) for name in names]
-        return self._stack(found).reshape((*outer, *self.value_shape))
+        values = self._stack(found)
+        return values if len(outer) == 1 else values.reshape((*outer, *self.value_shape))
 
     def insert(self, keys: np.ndarray, values: np.ndarray) -> None:
         """Puts values under keys, over what was there.
@@ -91,7 +92,7 @@ class Table:
     def _key_list(self, keys: np.ndarray) -> tuple[list[Any], tuple[int, ...]]:
         if keys.dtype != self.key_dtype.np_dtype:
             raise refusal(f"Key must be type {self.key_dtype.name}. Received: {keys.dtype.name}")
-        return keys.ravel().tolist(), keys.shape
+        return keys.tolist() if keys.ndim == 1 else keys.ravel().tolist(), keys.shape
 
     def _pairs(self, keys: np.ndarray, values: np.ndarray) -> Iterable[tuple[Any, Any]]:
         names, outer = self._key_list(keys)
@@ -108,7 +109,10 @@ class Table:
         return list(zip(names, (row.copy() for row in rows), strict=True))
 
     def _stack(self, values: list[Any]) -> np.ndarray:
-        out = np.empty((len(values), *self.value_shape), self.value_dtype.np_dtype)
+        kind = self.value_dtype.np_dtype
+        if not self.value_shape and kind.kind != "O":
+            return np.array(values, kind)
+        out = np.empty((len(values), *self.value_shape), kind)
         if self.value_shape:
             for row, value in enumerate(values):
                 out[row] = value

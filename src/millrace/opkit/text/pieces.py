@@ -93,7 +93,8 @@ def substr(strings: np.ndarray, pos: np.ndarray, length: np.ndarray, unit: str =
     Args:
       strings: `[...]` object array of `bytes`.
       pos: integers that broadcast with `strings`; a negative one counts from the end.
-      length: integers of the shape of `pos`; a negative one means up to the end.
+      length: integers of the shape of `pos`; a negative one means up to the end in bytes,
+        and nothing in characters.
       unit: "BYTE" or "UTF8_CHAR", what positions and lengths count.
 
     Returns:
@@ -126,7 +127,7 @@ def _cut_bytes(text: bytes, start: int, count: int, index: int) -> bytes:
 
 def _cut_characters(text: bytes, start: int, count: int, index: int) -> bytes:
     if text.isascii():
-        return _cut_bytes(text, start, count, index)
+        return _cut_bytes(text, start, max(count, 0), index)
     data = np.frombuffer(text, np.uint8)
     leads = np.flatnonzero((data & 0xC0) != 0x80)
     if not leads.size or leads[0]:
@@ -135,7 +136,7 @@ def _cut_characters(text: bytes, start: int, count: int, index: int) -> bytes:
     if not -size <= start <= size:
         raise refusal(f"pos {start} out of range for string {text!r} at index {index}")
     begin = start + size if start < 0 else start
-    end = size if count < 0 else min(begin + count, size)
+    end = min(begin + max(count, 0), size)
     bounds = np.append(leads, len(text))
     return text[bounds[begin] : bounds[end]]
 

@@ -10,6 +10,11 @@ from millrace.opkit.text.pieces import objects
 
 
 def _sparse(rows: list[list[bytes]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if len(rows) == 1:
+        (row,) = rows
+        indices = np.zeros((len(row), 2), np.int64)
+        indices[:, 1] = np.arange(len(row))
+        return indices, objects(row), np.array([1, len(row)], np.int64)
     counts = np.array([len(row) for row in rows], np.int64)
     total = int(counts.sum())
     indices = np.empty((total, 2), np.int64)
@@ -42,7 +47,7 @@ def split_any(
             rows.append([text[i : i + 1] for i in range(len(text))])
         else:
             tokens = (text.translate(alike) if others else text).split(first)
-            rows.append([token for token in tokens if token] if skip_empty else tokens)
+            rows.append([token for token in tokens if token] if skip_empty and b"" in tokens else tokens)
     return _sparse(rows)
 
 

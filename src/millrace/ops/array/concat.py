@@ -119,6 +119,13 @@ class ConcatOffset:
     grad = NOT_DIFFERENTIABLE
 
 
+def _vector_of_strings(*inputs: Any) -> np.ndarray:
+    out = np.empty(len(inputs), object)
+    for i, value in enumerate(inputs):
+        out[i] = value if type(value) is bytes else value[()]
+    return out
+
+
 @declare("Pack(values: N*T) -> output: T", N=count(minimum=1), T=ALL, axis=integer(default=0))
 class Pack:
     """`values`, all of one shape, along a new dimension `axis`."""
@@ -143,8 +150,10 @@ class Pack:
         return xp.packed(values, axis)
 
     def bind(dims, values, attrs):
-        if attrs["T"] is string or attrs["T"].is_quantized or not all(fully_defined(d) for d in dims):
+        if attrs["T"].is_quantized or not all(fully_defined(d) for d in dims):
             return None
+        if attrs["T"] is string:
+            return _vector_of_strings if dims[0] == () else None
         if dims[0] == ():
             kind = attrs["T"].np_dtype
             return lambda *inputs: np.array(inputs, kind)

@@ -41,7 +41,7 @@ class OneHot:
                 raise ValueError(f"'{what}' must be a scalar. Received: shape {format_dims(dims)}")
         if axis < -1:
             raise ValueError(f"axis must be >= -1. Received: {axis}")
-        size = None if depth.value is None else int(depth.value)
+        size = depth.scalar("depth")
         if size is not None and size < 0:
             raise ValueError(f"depth must be non-negative. Received: {size}")
         if indices is None:

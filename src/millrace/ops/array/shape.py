@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,11 @@ from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.shape_rules import with_rank
 
 
+def _is_array(kind: dtypes.DType) -> bool:
+    """True where values are NumPy's: a scalar string may be `bytes`, and a list of tensors has no shape."""
+    return kind.is_numpy_compatible and kind is not dtypes.string
+
+
 @declare("Shape(input: T) -> output: out_type", T=ALL, out_type=dtype(INDEX, default=int32))
 class Shape:
     """The lengths of all dimensions, a vector."""
@@ -31,6 +37,10 @@ class Shape:
 
     def kernel(xp, input, out_type):
         return np.array(np.shape(input), out_type.np_dtype)
+
+    def bind(dims, values, attrs):
+        kind = attrs["out_type"].np_dtype
+        return (lambda x: np.array(x.shape, kind)) if _is_array(attrs["T"]) else None
 
     grad = NOT_DIFFERENTIABLE
 
@@ -61,7 +71,11 @@ class Size:
         return ()
 
     def kernel(xp, input, out_type):
-        return np.array(np.prod(np.shape(input), dtype=np.int64), out_type.np_dtype)
+        return np.array(math.prod(np.shape(input)), out_type.np_dtype)
+
+    def bind(dims, values, attrs):
+        kind = attrs["out_type"].np_dtype
+        return (lambda x: np.array(x.size, kind)) if _is_array(attrs["T"]) else None
 
     grad = NOT_DIFFERENTIABLE
 
@@ -135,6 +149,8 @@ class BroadcastGradientArgs:
         return [(None,), (None,)]
 
     def kernel(xp, s0, s1):
+        if np.array_equal(s0, s1):
+            return [np.array([], s0.dtype)] * 2  # nothing was broadcast, not even a dimension of length 1
         whole = _broadcast_dims(s0, s1)
         return [_summed(s, whole) for s in (s0, s1)]
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.building.apply import apply
-from millrace.core.border import bordered
 from millrace.core.dtypes import ALL, INDEX, int32
 from millrace.core.errors import refusal
 from millrace.core.public import public
@@ -343,7 +342,6 @@ def batch_to_space_nd(input: Any, block_shape: Any, crops: Any, name: str | None
 
 
 @public("space_to_batch", "nn.space_to_batch")
-@bordered
 def space_to_batch(
     input: Any, paddings: Any, block_size: int | None = None, name: str | None = None, block_shape: Any = None
 ) -> Tensor:

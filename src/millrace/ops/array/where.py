@@ -31,7 +31,9 @@ class Where:
     def kernel(xp, input):
         if np.ndim(input) == 0:
             raise refusal("Where: input must have at least one dimension. Received: a scalar")
-        return np.argwhere(input).astype(np.int64)
+        if np.ndim(input) == 1:
+            return np.asarray(input).nonzero()[0].astype(np.int64, copy=False)[:, None]
+        return np.argwhere(input).astype(np.int64, copy=False)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -273,7 +275,7 @@ def _stitch(indices: Any, data: Any) -> np.ndarray:
             )  # fmt: skip
         tail = part.shape[where.ndim :]
         places.append(where.reshape(-1))
-        parts.append(part.reshape(-1, *tail))
+        parts.append(part.reshape(where.size, *tail))
     flat = np.concatenate(places)
     if flat.size and flat.min() < 0:
         raise refusal(f"indices must be >= 0. Received: {flat.min()}")

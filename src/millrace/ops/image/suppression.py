@@ -382,7 +382,7 @@ class CombinedNonMaxSuppression:
         corners, values = with_rank(boxes, 4, "boxes"), with_rank(scores, 3, "scores")
         batch = shapes.merge(corners[:1], values[:1])[0]  # type: ignore[index]
         classes = values[2]  # type: ignore[index]
-        total = None if max_total_size.value is None else int(max_total_size.value)
+        total = max_total_size.scalar("max_total_size")
         if pad_per_class:
             per_class = max_output_size_per_class.value
             known = per_class is not None and classes is not None and total is not None

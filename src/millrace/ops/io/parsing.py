@@ -17,7 +17,6 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.dtypes import INDEX, DType, float32, int64, string
 from millrace.core.public import public
 from millrace.graph.attrs import count, integer, shape_list, texts, types
@@ -477,7 +476,6 @@ def _sequence_results(context: Wanted, lists: Wanted, found: Any) -> tuple[dict[
 
 
 @public("parse_single_sequence_example", "io.parse_single_sequence_example")
-@bordered
 def parse_single_sequence_example(
     serialized: Any,
     context_features: Any = None,
@@ -523,7 +521,6 @@ def parse_single_sequence_example(
 
 
 @public("io.parse_sequence_example")
-@bordered
 def parse_sequence_example(
     serialized: Any,
     context_features: Any = None,

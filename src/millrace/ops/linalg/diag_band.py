@@ -151,9 +151,10 @@ class MatrixDiagV2:
             return None
         low, high = _bounds(k.value)
         lead = diagonal[:-1] if low == high else diagonal[:-2]
-        if num_rows.value is None or num_cols.value is None or diagonal[-1] is None:
+        rows, cols = num_rows.scalar("num_rows"), num_cols.scalar("num_cols")
+        if rows is None or cols is None or diagonal[-1] is None:
             return (*lead, None, None)
-        return (*lead, *_size(low, high, diagonal[-1], int(num_rows.value), int(num_cols.value)))
+        return (*lead, *_size(low, high, diagonal[-1], rows, cols))
 
     def kernel(xp, diagonal, k, num_rows, num_cols, padding_value):
         return _matrix(xp, diagonal, k, num_rows, num_cols, padding_value, _LEFT)

@@ -25,7 +25,7 @@ class Bincount:
     """The sums of the weights, or without weights the numbers, of the occurrences of 0 ... size - 1."""
 
     def shape(arr, size, weights):
-        return (None if size.value is None else int(size.value),)
+        return (size.scalar("size"),)
 
     def kernel(xp, arr, size, weights):
         count = int(size)
@@ -62,9 +62,10 @@ class HistogramFixedWidth:
     """How many values fall into each of nbins ranges of one width; those outside count at the ends."""
 
     def shape(values, value_range, nbins):
-        if nbins.value is not None and int(nbins.value) <= 0:
-            raise ValueError(f"'nbins' must be positive. Received: {int(nbins.value)}")
-        return (None if nbins.value is None else int(nbins.value),)
+        count = nbins.scalar("nbins")
+        if count is not None and count <= 0:
+            raise ValueError(f"'nbins' must be positive. Received: {count}")
+        return (count,)
 
     def kernel(xp, values, value_range, nbins, dtype):
         count = int(nbins)

@@ -52,7 +52,7 @@ class DenseBincount:
     def shape(input, size, weights):
         if input is not None and len(input) > 2:
             raise ValueError(f"input must be at most of rank 2. Received: rank {len(input)}")
-        bins = None if size.value is None else int(size.value)
+        bins = size.scalar("size")
         return None if input is None else (*input[: len(input) - 1], bins)
 
     def kernel(xp, input, size, weights, binary_output):
@@ -72,7 +72,7 @@ class SparseBincount:
     """How often each number occurs in each row of a sparse matrix, or in a sparse vector."""
 
     def shape(indices, values, dense_shape, size, weights):
-        bins = None if size.value is None else int(size.value)
+        bins = size.scalar("size")
         rank = dense_shape[0] if dense_shape else None
         return None if rank is None else (None, bins) if rank == 2 else (bins,)
 
@@ -93,7 +93,7 @@ class RaggedBincount:
 
     def shape(splits, values, size, weights):
         rows = None if splits is None or splits[0] is None else splits[0] - 1
-        return (rows, None if size.value is None else int(size.value))
+        return (rows, size.scalar("size"))
 
     def kernel(xp, splits, values, size, weights, binary_output):
         sizes = np.diff(splits)

@@ -42,9 +42,9 @@ def _check_divisor(xp, x, y, by_zero):
 
 
 def _real_divide(xp, x, y):
-    if x.dtype.kind in "iu":
-        raise refusal(f"RealDiv divides no integers. Received: {x.dtype}")
-    return xp.divide(x, y)
+    if x.dtype.name in ("int16", "uint16"):
+        raise refusal(f"RealDiv does not divide 16-bit integers. Received: {x.dtype}")
+    return _divide(xp, x, y)
 
 
 def _floor_divide(xp, x, y):

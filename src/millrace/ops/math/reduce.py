@@ -52,15 +52,25 @@ def _known_axes(dims: Any, values: Any) -> Any:
     return None if len(axes) == len(dims[0]) and axes else axes
 
 
-def _bind_ufunc(reduce: Callable[..., Any], nonempty: bool = False):
-    """The interpreter's shortcut: NumPy's reduction with the axes and dtype filled in."""
+def _bind_ufunc(reduce: Callable[..., Any], start: Callable[[Any], Any] | None = None):
+    """The interpreter's shortcut: NumPy's reduction with the axes and dtype filled in.
+
+    Args:
+      reduce: of a ufunc.
+      start: what a reduction of no elements gives for a dtype; None where the ufunc knows.
+    """
 
     def bind(dims, values, attributes):
         axes = _known_axes(dims, values)
         kind = attributes.get("T")
-        if axes is False or kind is dtypes.bfloat16 or (nonempty and (None in dims[0] or 0 in dims[0])):
+        if axes is False or kind is dtypes.bfloat16:
             return None
         dtype, keep = None if kind is None else kind.np_dtype, attributes["keep_dims"]
+        if start is not None and (None in dims[0] or 0 in dims[0]):
+            if dtype is None or dtype.kind not in "iuf":
+                return None
+            least = np.asarray(start(dtype), dtype)[()]
+            return lambda x, _: reduce(x, axes, dtype, None, keep, least)
         if keep:
             return lambda x, _: reduce(x, axes, dtype, None, True)
         return lambda x, _: reduce(x, axes, dtype)
@@ -224,7 +234,7 @@ class Max:
 
     shape = _shape
     kernel = _extreme("max", _lowest)
-    bind = _bind_ufunc(np.maximum.reduce, nonempty=True)
+    bind = _bind_ufunc(np.maximum.reduce, _lowest)
     forward = _no_axes
     grad = _extreme_grad
 
@@ -237,7 +247,7 @@ class Min:
 
     shape = _shape
     kernel = _extreme("min", _highest)
-    bind = _bind_ufunc(np.minimum.reduce, nonempty=True)
+    bind = _bind_ufunc(np.minimum.reduce, _highest)
     forward = _no_axes
     grad = _extreme_grad
 

@@ -179,11 +179,11 @@ class SegmentMin:
 
 
 def _unsorted_shape(data, segment_ids, num_segments):
+    count = num_segments.scalar("num_segments")
     if segment_ids is None or data is None:
         return None
     shapes.merge(data[: len(segment_ids)], segment_ids)
-    count = num_segments.value
-    return (None if count is None else int(count), *data[len(segment_ids) :])
+    return (count, *data[len(segment_ids) :])
 
 
 def _unsorted(kind: str, empty):

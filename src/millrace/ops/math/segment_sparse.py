@@ -34,8 +34,7 @@ def _numbered_shape(data, indices, segment_ids, num_segments):
     if data is None:
         return None
     shape_rules.at_least(data, 1, "data")
-    count = num_segments.value
-    return (None if count is None else int(count), *data[1:])
+    return (num_segments.scalar("num_segments"), *data[1:])
 
 
 def _same_length(indices: Any, segment_ids: Any) -> None:
@@ -188,10 +187,8 @@ class SparseSegmentSqrtNWithNumSegments:
 
 
 def _grad_shape(grad, indices, segment_ids, output_dim0):
-    if grad is None:
-        return None
-    rows = output_dim0.value
-    return (None if rows is None else int(rows), *grad[1:])
+    rows = output_dim0.scalar("output_dim0")
+    return None if grad is None else (rows, *shape_rules.at_least(grad, 1, "grad")[1:])  # type: ignore[index]
 
 
 def _spread(kind: str):

@@ -74,8 +74,7 @@ class TopKV2:
     """The k largest entries of each row, descending, and their places; of equals the first comes first."""
 
     def shape(input, k):
-        with_rank(k.dims, 0, "k")
-        return _shape(input, None if k.value is None else int(k.value))
+        return _shape(input, k.scalar("k"))
 
     def kernel(xp, input, k):
         return _largest(xp, input, int(k))

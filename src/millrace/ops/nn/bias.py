@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from millrace.building import raw
@@ -96,7 +97,8 @@ def _channel_sums(xp, out_backprop, data_format):
         raise windows.refused(f"out_backprop must be at least a matrix. Received: {list(out_backprop.shape)}")
     axis = _bias_axis(out_backprop.ndim, data_format)
     if axis == out_backprop.ndim - 1:  # one contiguous reduction, which NumPy does much faster
-        total = xp.sum(_wide(xp.reshape(out_backprop, (-1, out_backprop.shape[-1]))), axis=0)
+        *rows, channels = out_backprop.shape
+        total = xp.sum(_wide(xp.reshape(out_backprop, (math.prod(rows), channels))), axis=0)
     else:
         total = xp.sum(_wide(out_backprop), axis=tuple(i for i in range(out_backprop.ndim) if i != axis))
     return total.astype(out_backprop.dtype)

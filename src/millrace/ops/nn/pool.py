@@ -38,6 +38,9 @@ def _pool_max(xp: Any, x: Any, ksize: Any, strides: Any, padding: str, data_form
 def _shape_v2(x: Any, ksize: Known, strides: Known, padding: str, data_format: str) -> Any:
     if ksize.value is None or strides.value is None:
         return None if x is None else (None,) * len(x)
+    for sizes, what in ((ksize, "ksize"), (strides, "strides")):
+        if sizes.value.shape != (4,):
+            raise ValueError(f"'{what}' must be 4 values. Received: {sizes.value.tolist()}")
     return pool_shape(x, tuple(ksize.value.tolist()), tuple(strides.value.tolist()), padding, data_format)
 
 

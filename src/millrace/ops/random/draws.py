@@ -26,8 +26,9 @@ from millrace.graph.tensor import Tensor
 from millrace.opkit.random import bounded as philox_bounded
 from millrace.opkit.random import choice as philox_choice
 from millrace.opkit.random.fixed import normal, uniform, uniform_int
-from millrace.opkit.random.philox import reserve, skip
+from millrace.opkit.random.philox import on_host, reserve, skip
 from millrace.opkit.random.rejection import truncated_normal as draw_truncated
+from millrace.opkit.random.repeated import repeated
 from millrace.opkit.random.rules import check_range, dims_of, drawn, invalid, sampled, shape_input
 from millrace.opkit.random.seeds import generator, seed_attrs
 from millrace.opkit.rules.idioms import shape_tensor
@@ -46,6 +47,8 @@ class RandomUniform:
 
     def kernel(xp, state, shape, dtype):
         dims, count = dims_of(shape, "RandomUniform")
+        if on_host(xp) and (again := repeated("uniform", dims, count, dtype.np_dtype)):
+            return again.draw(state)
         return uniform(xp, state, count, dtype.np_dtype).reshape(dims), reserve(xp, state, count)
 
     grad = NOT_DIFFERENTIABLE
@@ -62,6 +65,8 @@ class RandomUniformInt:
     def kernel(xp, state, shape, minval, maxval):
         dims, count = dims_of(shape, "RandomUniformInt")
         check_range(xp, minval, maxval, "RandomUniformInt")
+        if on_host(xp) and (again := repeated("integers", dims, count, minval.dtype, minval, maxval)):
+            return again.draw(state)
         return uniform_int(xp, state, count, minval, maxval).reshape(dims), reserve(xp, state, count)
 
     grad = NOT_DIFFERENTIABLE
@@ -77,6 +82,8 @@ class RandomStandardNormal:
 
     def kernel(xp, state, shape, dtype):
         dims, count = dims_of(shape, "RandomStandardNormal")
+        if on_host(xp) and (again := repeated("normal", dims, count, dtype.np_dtype)):
+            return again.draw(state)
         return normal(xp, state, count, dtype.np_dtype).reshape(dims), reserve(xp, state, count)
 
     grad = NOT_DIFFERENTIABLE

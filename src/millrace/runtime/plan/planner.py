@@ -138,6 +138,9 @@ def make_plan(fetches: Sequence[Any], feeds: Sequence[Tensor], lowering: Lowerin
     """
     reach = (lowering or Lowering()).reach(fetches, frozenset(feeds))
     for op in reach.ops:
+        op.graph.planned = len(op.graph.ops)
+        break
+    for op in reach.ops:
         if op.opdef.kernel is None and needs_tokens(op):
             raise NeedsTokens(None, op, _TOKENS)
     return _Versions(in_order(reach.ops), fetches, feeds, {}).plan()

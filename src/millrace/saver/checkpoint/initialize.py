@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.building.scopes import device
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.operation import Operation
 from millrace.lib.variables.partitioned import PartitionedVariable
@@ -18,7 +17,6 @@ from millrace.saver.saveables import validate_and_slice_inputs
 
 
 @public("train.init_from_checkpoint")
-@bordered
 def init_from_checkpoint(ckpt_dir_or_file: Any, assignment_map: Any) -> None:
     """Makes variables take their initial values from a checkpoint; their initializers must be run as ever.
 

@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.dtypes import DType
 from millrace.core.errors import NotFoundError
 from millrace.core.public import public
@@ -16,7 +15,6 @@ from millrace.saver.checkpoint.state import latest_checkpoint
 
 
 @public("python.pywrap_tensorflow.CheckpointReader")
-@bordered
 class CheckpointReader:
     """What a checkpoint holds.
 
@@ -80,7 +78,6 @@ class CheckpointReader:
 
 
 @public("train.NewCheckpointReader", "python.pywrap_tensorflow.NewCheckpointReader")
-@bordered
 def NewCheckpointReader(filepattern: Any) -> CheckpointReader:  # noqa: N802 - TensorFlow's name
     """Opens a checkpoint, to look at what it holds.
 
@@ -104,7 +101,6 @@ def checkpoint_in(ckpt_dir_or_file: Any) -> str:
 
 
 @public("train.load_checkpoint")
-@bordered
 def load_checkpoint(ckpt_dir_or_file: Any) -> CheckpointReader:
     """Opens a checkpoint, or the newest one in a folder.
 
@@ -119,7 +115,6 @@ def load_checkpoint(ckpt_dir_or_file: Any) -> CheckpointReader:
 
 
 @public("train.load_variable")
-@bordered
 def load_variable(ckpt_dir_or_file: Any, name: str) -> Any:
     """The value of one tensor in a checkpoint, or in the newest one in a folder.
 
@@ -134,7 +129,6 @@ def load_variable(ckpt_dir_or_file: Any, name: str) -> Any:
 
 
 @public("train.list_variables")
-@bordered
 def list_variables(ckpt_dir_or_file: Any) -> list[tuple[str, list[int]]]:
     """Name and shape of each tensor in a checkpoint, or in the newest one in a folder, sorted by name."""
     return sorted(load_checkpoint(ckpt_dir_or_file).get_variable_to_shape_map().items())

@@ -8,7 +8,6 @@ from typing import Any
 from millrace.building import raw
 from millrace.building.convert import convert_to_tensor
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.variables.initializers import Zeros
 from millrace.ops.array.fill import range_
@@ -77,7 +76,6 @@ def load_and_remap(
 
 
 @public("contrib.framework.load_and_remap_matrix_initializer")
-@bordered
 def load_and_remap_matrix_initializer(
     ckpt_path: str,
     old_tensor_name: str,
@@ -151,7 +149,6 @@ def load_and_remap_matrix_initializer(
 
 
 @public("contrib.framework.load_embedding_initializer")
-@bordered
 def load_embedding_initializer(
     ckpt_path: str,
     embedding_tensor_name: str,
@@ -180,7 +177,6 @@ def load_embedding_initializer(
 
 
 @public("contrib.framework.load_linear_multiclass_bias_initializer")
-@bordered
 def load_linear_multiclass_bias_initializer(
     ckpt_path: str,
     bias_tensor_name: str,
@@ -206,7 +202,6 @@ def load_linear_multiclass_bias_initializer(
 
 
 @public("contrib.framework.load_variable_slot_initializer")
-@bordered
 def load_variable_slot_initializer(
     ckpt_path: str,
     old_tensor_name: str,

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from millrace.core import filesystems, protos
-from millrace.core.border import bordered
 from millrace.core.errors import NotFoundError, OpError
 from millrace.core.file_errors import naming
 from millrace.core.public import public
@@ -35,7 +34,6 @@ def state_path(save_dir: str, latest_filename: str | None) -> str:
     "train.generate_checkpoint_state_proto",
     "python.training.checkpoint_management.generate_checkpoint_state_proto",
 )
-@bordered
 def generate_checkpoint_state_proto(
     save_dir: str,
     model_checkpoint_path: str,
@@ -79,7 +77,6 @@ def generate_checkpoint_state_proto(
 
 
 @public("train.update_checkpoint_state", "python.training.checkpoint_management.update_checkpoint_state")
-@bordered
 def update_checkpoint_state(
     save_dir: str,
     model_checkpoint_path: str,
@@ -150,7 +147,6 @@ def write_state(
 
 
 @public("train.get_checkpoint_state", "python.training.checkpoint_management.get_checkpoint_state")
-@bordered
 def get_checkpoint_state(checkpoint_dir: Any, latest_filename: str | None = None) -> Any:
     """The `CheckpointState` of a folder, with its paths put below the folder; None where there is none.
 
@@ -201,7 +197,6 @@ def _index_files(prefix: str) -> list[str]:
 
 
 @public("train.latest_checkpoint", "python.training.checkpoint_management.latest_checkpoint")
-@bordered
 def latest_checkpoint(checkpoint_dir: Any, latest_filename: str | None = None) -> str | None:
     """The name of the newest checkpoint in a folder, for `Saver.restore`; None where there is none.
 
@@ -228,7 +223,6 @@ def latest_checkpoint(checkpoint_dir: Any, latest_filename: str | None = None) -
 
 
 @public("train.checkpoint_exists", "python.training.checkpoint_management.checkpoint_exists")
-@bordered
 def checkpoint_exists(checkpoint_prefix: Any) -> bool:
     """Whether there is a checkpoint of that name, in either format; a name may be a pattern.
 
@@ -240,7 +234,6 @@ def checkpoint_exists(checkpoint_prefix: Any) -> bool:
 
 
 @public("train.get_checkpoint_mtimes", "python.training.checkpoint_management.get_checkpoint_mtimes")
-@bordered
 def get_checkpoint_mtimes(checkpoint_prefixes: Sequence[str]) -> list[float]:
     """When checkpoints were last written, in seconds since 1970; nothing for those that do not exist."""
     times = []
@@ -257,7 +250,6 @@ def meta_graph_filename(checkpoint_filename: str, meta_graph_suffix: str = "meta
 
 
 @public("train.remove_checkpoint", "python.training.checkpoint_management.remove_checkpoint")
-@bordered
 def remove_checkpoint(
     checkpoint_prefix: str, checkpoint_format_version: int = _V2, meta_graph_suffix: str = "meta"
 ) -> None:
@@ -286,7 +278,6 @@ def _remove(pattern: str) -> None:
 
 
 @public("train.checkpoints_iterator", "contrib.training.checkpoints_iterator")
-@bordered
 def checkpoints_iterator(
     checkpoint_dir: str,
     min_interval_secs: float = 0,
@@ -314,7 +305,6 @@ def checkpoints_iterator(
 
 
 @public("contrib.training.wait_for_new_checkpoint")
-@bordered
 def wait_for_new_checkpoint(
     checkpoint_dir: str,
     last_checkpoint: str | None = None,

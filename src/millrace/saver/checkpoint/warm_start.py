@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from millrace.building import raw
 from millrace.building.convert import convert_to_tensor
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -45,7 +44,6 @@ class VocabInfo(NamedTuple):
 
 
 @public("train.warm_start")
-@bordered
 def warm_start(
     ckpt_to_initialize_from: Any,
     vars_to_warm_start: Any = ".*",

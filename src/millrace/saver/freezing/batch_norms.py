@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from millrace.core import protos, tensor_proto
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.exchange.attr_protos import attr_to_proto
 from millrace.exchange.graphdef import node_name
@@ -19,7 +18,6 @@ _CONVOLUTIONS = frozenset(("Conv2D", "DepthwiseConv2dNative"))
 
 
 @public("python.tools.optimize_for_inference_lib.fold_batch_norms")
-@bordered
 def fold_batch_norms(input_graph_def: Any) -> Any:
     """The graph with each batch normalization of a convolution as weights of the convolution and a BiasAdd.
 

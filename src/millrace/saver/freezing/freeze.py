@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.parsing import parsed
 from millrace.core.public import public
 from millrace.exchange.graph_util import convert_variables_to_constants
@@ -24,7 +23,6 @@ from millrace.session.session import Session
 
 
 @public("python.tools.freeze_graph.freeze_graph_with_def_protos")
-@bordered
 def freeze_graph_with_def_protos(
     input_graph_def: Any,
     input_saver_def: Any,
@@ -143,7 +141,6 @@ def _read_of(op: Any) -> str:
 
 
 @public("python.tools.freeze_graph.freeze_graph")
-@bordered
 def freeze_graph(
     input_graph: str | None,
     input_saver: str | None,

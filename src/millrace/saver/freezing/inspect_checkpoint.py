@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.saver.checkpoint.reader import CheckpointReader
 from millrace.saver.saved_model.loader import meta_graph_of, read_saved_model
 
 
 @public("python.tools.inspect_checkpoint.print_tensors_in_checkpoint_file")
-@bordered
 def print_tensors_in_checkpoint_file(
     file_name: str,
     tensor_name: str,
@@ -55,14 +53,12 @@ def count_parameters(shapes: Mapping[str, Iterable[int]], exclude: str = "") -> 
 
 
 @public("python.tools.saved_model_utils.get_saved_model_tag_sets")
-@bordered
 def get_saved_model_tag_sets(saved_model_dir: Any) -> list[list[str]]:
     """The tags of each graph of a SavedModel."""
     return sorted(list(meta.meta_info_def.tags) for meta in read_saved_model(saved_model_dir).meta_graphs)
 
 
 @public("python.tools.saved_model_utils.get_meta_graph_def")
-@bordered
 def get_meta_graph_def(saved_model_dir: Any, tag_set: str) -> Any:
     """The graph of a SavedModel that has exactly these tags, written with commas.
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from millrace.core import dtypes, protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.exchange.graph_util import extract_sub_graph
 from millrace.exchange.graphdef import node_name
@@ -15,7 +14,6 @@ from millrace.opkit.checkpoint import files
 
 
 @public("python.tools.optimize_for_inference_lib.ensure_graph_is_valid")
-@bordered
 def ensure_graph_is_valid(graph_def: Any) -> None:
     """Checks that names are unique and that inputs exist.
 
@@ -107,7 +105,6 @@ def write_graph_def(graph_def: Any, path: Any, binary: bool = True) -> None:
 
 
 @public("python.tools.strip_unused_lib.strip_unused_from_files")
-@bordered
 def strip_unused_from_files(
     input_graph: str,
     input_binary: bool,

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.exchange.graph_util import extract_sub_graph
 from millrace.exchange.graphdef import node_name
@@ -23,7 +22,6 @@ _FEEDS = frozenset(("Placeholder", "PlaceholderWithDefault", "PlaceholderV2"))
 
 
 @public("tools.graph_transforms.TransformGraph")
-@bordered
 def transform_graph(
     input_graph_def: Any, inputs: Sequence[str], outputs: Sequence[str], transforms: Sequence[str]
 ) -> Any:

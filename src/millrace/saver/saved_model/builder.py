@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -23,7 +22,6 @@ _logger = get_logger()
 
 
 @public("saved_model.Builder", "saved_model.builder.SavedModelBuilder")
-@bordered
 class SavedModelBuilder:
     """Writes a SavedModel: one or more graphs that share variables and assets.
 
@@ -212,7 +210,6 @@ def _add_collections(assets: Iterable[Any] | None, main_op: Any) -> dict[str, st
 
 
 @public("saved_model.simple_save")
-@bordered
 def simple_save(
     session: Any,
     export_dir: Any,

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.scoped_names import in_scope
 from millrace.saver.saved_model import constants
@@ -17,7 +16,6 @@ from millrace.saver.saver import import_meta_graph
 
 @public("saved_model.contains_saved_model", "saved_model.maybe_saved_model_directory",
         "saved_model.loader.maybe_saved_model_directory")  # fmt: skip
-@bordered
 def contains_saved_model(export_dir: Any) -> bool:
     """Whether a folder looks like a SavedModel: it holds `saved_model.pb` or `saved_model.pbtxt`."""
     folder = os.fsdecode(export_dir)
@@ -28,7 +26,6 @@ _NAMES = (constants.SAVED_MODEL_FILENAME_PB, constants.SAVED_MODEL_FILENAME_PBTX
 
 
 @public("python.saved_model.loader_impl.parse_saved_model", "python.tools.saved_model_utils.read_saved_model")
-@bordered
 def read_saved_model(export_dir: Any) -> Any:
     """The `SavedModel` message in a folder, written as bytes or as text.
 
@@ -78,7 +75,6 @@ def meta_graph_of(saved_model: Any, tags: Iterable[str], export_dir: Any) -> Any
 
 
 @public("saved_model.load", "saved_model.loader.load")
-@bordered
 def load(
     sess: Any, tags: Iterable[str], export_dir: Any, import_scope: str | None = None, **saver_kwargs: Any
 ) -> Any:

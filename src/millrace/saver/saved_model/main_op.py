@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
@@ -14,14 +13,12 @@ from millrace.lib.variables.sets import global_variables_initializer, local_vari
 
 
 @public("saved_model.main_op.main_op")
-@bordered
 def main_op() -> Operation:
     """An operation that initialises all variables and tables of the default graph."""
     return group(global_variables_initializer(), local_variables_initializer(), tables_initializer())
 
 
 @public("saved_model.main_op_with_restore", "saved_model.main_op.main_op_with_restore")
-@bordered
 def main_op_with_restore(restore_op_name: Any) -> Operation:
     """An operation that initialises everything and then runs another.
 

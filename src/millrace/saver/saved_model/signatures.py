@@ -7,7 +7,6 @@ from typing import Any
 
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import dtypes, protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.scoped_names import in_scope
 from millrace.graph.defaults import get_default_graph
@@ -19,7 +18,6 @@ _CLASSIFY_OUTPUTS = frozenset((constants.CLASSIFY_OUTPUT_CLASSES, constants.CLAS
 
 
 @public("saved_model.build_tensor_info", "saved_model.utils.build_tensor_info")
-@bordered
 def build_tensor_info(tensor: Any) -> Any:
     """The `TensorInfo` that names a tensor.
 
@@ -49,7 +47,6 @@ def build_tensor_info(tensor: Any) -> Any:
 
 
 @public("saved_model.get_tensor_from_tensor_info", "saved_model.utils.get_tensor_from_tensor_info")
-@bordered
 def get_tensor_from_tensor_info(
     tensor_info: Any, graph: Graph | None = None, import_scope: str | None = None
 ) -> Any:
@@ -88,7 +85,6 @@ def get_tensor_from_tensor_info(
 
 
 @public("saved_model.build_signature_def", "saved_model.signature_def_utils.build_signature_def")
-@bordered
 def build_signature_def(
     inputs: dict[str, Any] | None = None,
     outputs: dict[str, Any] | None = None,
@@ -125,7 +121,6 @@ def _checked(who: str, what: str, tensor: Any, dtype: dtypes.DType, other: str) 
 
 
 @public("saved_model.regression_signature_def", "saved_model.signature_def_utils.regression_signature_def")
-@bordered
 def regression_signature_def(examples: Any, predictions: Any) -> Any:
     """The signature of a model that predicts numbers.
 
@@ -150,7 +145,6 @@ def regression_signature_def(examples: Any, predictions: Any) -> Any:
 @public(
     "saved_model.classification_signature_def", "saved_model.signature_def_utils.classification_signature_def"
 )
-@bordered
 def classification_signature_def(examples: Any, classes: Any, scores: Any) -> Any:
     """The signature of a model that tells classes.
 
@@ -179,7 +173,6 @@ def classification_signature_def(examples: Any, classes: Any, scores: Any) -> An
 
 
 @public("saved_model.predict_signature_def", "saved_model.signature_def_utils.predict_signature_def")
-@bordered
 def predict_signature_def(inputs: dict[str, Any], outputs: dict[str, Any]) -> Any:
     """The signature of a model of any kind.
 
@@ -203,7 +196,6 @@ def predict_signature_def(inputs: dict[str, Any], outputs: dict[str, Any]) -> An
 
 
 @public("saved_model.is_valid_signature", "saved_model.signature_def_utils.is_valid_signature")
-@bordered
 def is_valid_signature(signature_def: Any) -> bool:
     """Whether a signature is one that a server of TensorFlow models takes."""
     if signature_def is None:

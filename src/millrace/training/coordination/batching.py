@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.training.coordination.batch_parts import batched
 
@@ -17,7 +16,6 @@ def _check_room(capacity: int, min_after_dequeue: int) -> None:
 
 
 @public("train.batch", "python.training.input.batch")
-@bordered
 def batch(
     tensors: Any,
     batch_size: Any,
@@ -70,7 +68,6 @@ def batch(
 
 
 @public("train.maybe_batch", "python.training.input.maybe_batch")
-@bordered
 def maybe_batch(
     tensors: Any,
     keep_input: Any,
@@ -111,7 +108,6 @@ def maybe_batch(
 
 
 @public("train.batch_join", "python.training.input.batch_join")
-@bordered
 def batch_join(
     tensors_list: Any,
     batch_size: Any,
@@ -154,7 +150,6 @@ def batch_join(
 
 
 @public("train.maybe_batch_join", "python.training.input.maybe_batch_join")
-@bordered
 def maybe_batch_join(
     tensors_list: Any,
     keep_input: Any,
@@ -190,7 +185,6 @@ def maybe_batch_join(
 
 
 @public("train.shuffle_batch", "python.training.input.shuffle_batch")
-@bordered
 def shuffle_batch(
     tensors: Any,
     batch_size: Any,
@@ -235,7 +229,6 @@ def shuffle_batch(
 
 
 @public("train.maybe_shuffle_batch", "python.training.input.maybe_shuffle_batch")
-@bordered
 def maybe_shuffle_batch(
     tensors: Any,
     batch_size: Any,
@@ -275,7 +268,6 @@ def maybe_shuffle_batch(
 
 
 @public("train.shuffle_batch_join", "python.training.input.shuffle_batch_join")
-@bordered
 def shuffle_batch_join(
     tensors_list: Any,
     batch_size: Any,
@@ -313,7 +305,6 @@ def shuffle_batch_join(
 
 
 @public("train.maybe_shuffle_batch_join", "python.training.input.maybe_shuffle_batch_join")
-@bordered
 def maybe_shuffle_batch_join(
     tensors_list: Any,
     batch_size: Any,

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from millrace.core import errors
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import log
 
@@ -20,7 +19,6 @@ _LOOK = 0.1  # seconds between two looks at the stop flag, while waiting for thr
 
 
 @public("train.Coordinator", "python.training.coordinator.Coordinator")
-@bordered
 class Coordinator:
     """Lets threads stop together and carries the first exception among them to whoever joins them.
 
@@ -152,7 +150,6 @@ class Coordinator:
 
 
 @public("train.LooperThread", "python.training.coordinator.LooperThread")
-@bordered
 class LooperThread(threading.Thread):
     """A thread that calls something again and again until a coordinator says stop.
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.training.coordination.queue_runner import QueueRunner
 
 
 @public("contrib.training.FeedingQueueRunner")
-@bordered
 class FeedingQueueRunner(QueueRunner):
     """A queue runner whose threads feed what they put into the queue.
 

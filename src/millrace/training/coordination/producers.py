@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
@@ -22,7 +21,6 @@ from millrace.training.coordination.queue_runner import QueueRunner, add_queue_r
 
 
 @public("train.match_filenames_once", "io.match_filenames_once", "python.training.input.match_filenames_once")
-@bordered
 def match_filenames_once(pattern: Any, name: str | None = None) -> Variable:
     """The names of the files that match a pattern, looked up when local variables are initialized.
 
@@ -44,7 +42,6 @@ def match_filenames_once(pattern: Any, name: str | None = None) -> Variable:
 
 
 @public("train.limit_epochs", "python.training.input.limit_epochs")
-@bordered
 def limit_epochs(tensor: Any, num_epochs: int | None = None, name: str | None = None) -> Tensor:
     """`tensor`, which can be had `num_epochs` times; then OutOfRangeError.
 
@@ -72,7 +69,6 @@ def limit_epochs(tensor: Any, num_epochs: int | None = None, name: str | None = 
 
 
 @public("train.input_producer", "python.training.input.input_producer")
-@bordered
 def input_producer(
     input_tensor: Any,
     element_shape: Any = None,
@@ -131,7 +127,6 @@ def input_producer(
 
 
 @public("train.string_input_producer", "python.training.input.string_input_producer")
-@bordered
 def string_input_producer(
     string_tensor: Any,
     num_epochs: int | None = None,
@@ -174,7 +169,6 @@ def string_input_producer(
 
 
 @public("train.range_input_producer", "python.training.input.range_input_producer")
-@bordered
 def range_input_producer(
     limit: Any,
     num_epochs: int | None = None,
@@ -213,7 +207,6 @@ def range_input_producer(
 
 
 @public("train.slice_input_producer", "python.training.input.slice_input_producer")
-@bordered
 def slice_input_producer(
     tensor_list: Any,
     num_epochs: int | None = None,

@@ -8,7 +8,6 @@ import weakref
 from typing import Any
 
 from millrace.core import errors, protos
-from millrace.core.border import bordered
 from millrace.core.collection_protos import register_proto_function
 from millrace.core.public import public
 from millrace.graph import defaults
@@ -21,7 +20,6 @@ from millrace.training.coordination.coordinator import Coordinator
 @public(
     "train.QueueRunner", "train.queue_runner.QueueRunner", "python.training.queue_runner_impl.QueueRunner"
 )
-@bordered
 class QueueRunner:
     """Runs the operations that put something into a queue, each in a thread of its own.
 
@@ -238,7 +236,6 @@ class QueueRunner:
     "train.queue_runner.add_queue_runner",
     "python.training.queue_runner_impl.add_queue_runner",
 )
-@bordered
 def add_queue_runner(qr: QueueRunner, collection: str = GraphKeys.QUEUE_RUNNERS) -> None:
     """Adds a runner to a collection of the default graph, for `start_queue_runners`."""
     defaults.get_default_graph().add_to_collection(collection, qr)
@@ -249,7 +246,6 @@ def add_queue_runner(qr: QueueRunner, collection: str = GraphKeys.QUEUE_RUNNERS)
     "train.queue_runner.start_queue_runners",
     "python.training.queue_runner_impl.start_queue_runners",
 )
-@bordered
 def start_queue_runners(
     sess: Any = None,
     coord: Coordinator | None = None,

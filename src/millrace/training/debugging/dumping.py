@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.exchange.tensor_messages import make_tensor_proto
 from millrace.runtime.plan.planner import Step
@@ -116,7 +115,6 @@ class _Roots:
     "python.debug.DumpingDebugWrapperSession",
     "python.debug.wrappers.dumping_wrapper.DumpingDebugWrapperSession",
 )
-@bordered
 class DumpingDebugWrapperSession(WrapperSession):
     """A session whose runs dump the tensors they compute, each run into `session_root/run_TIME_COUNT`.
 
@@ -162,7 +160,6 @@ class DumpingDebugWrapperSession(WrapperSession):
 
 
 @public("python.debug.DumpingDebugHook", "python.debug.wrappers.hooks.DumpingDebugHook")
-@bordered
 class DumpingDebugHook(SessionRunHook):
     """The same for the runs of a monitored session.
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.parsing import parsed
 from millrace.core.public import public
 from millrace.exchange.tensor_messages import make_ndarray
@@ -43,7 +42,6 @@ class WatchKeyDoesNotExistInDebugDumpDirError(ValueError):
 
 
 @public("python.debug.load_tensor_from_event_file", "python.debug.lib.debug_data.load_tensor_from_event_file")
-@bordered
 def load_tensor_from_event_file(event_file_path: str) -> Any:
     """The array that a dump holds."""
     return load_tensor_from_event(
@@ -52,7 +50,6 @@ def load_tensor_from_event_file(event_file_path: str) -> Any:
 
 
 @public("python.debug.load_tensor_from_event", "python.debug.lib.debug_data.load_tensor_from_event")
-@bordered
 def load_tensor_from_event(event: Any) -> Any:
     """The array in an `Event`; None where the tensor had no value."""
     tensor = event.summary.value[0].tensor
@@ -60,7 +57,6 @@ def load_tensor_from_event(event: Any) -> Any:
 
 
 @public("python.debug.DebugTensorDatum", "python.debug.lib.debug_data.DebugTensorDatum")
-@bordered
 class DebugTensorDatum:
     """One tensor that a run has computed and dumped.
 
@@ -99,7 +95,6 @@ class DebugTensorDatum:
 
 
 @public("python.debug.DebugDumpDir", "python.debug.lib.debug_data.DebugDumpDir")
-@bordered
 class DebugDumpDir:
     """The dumps of one run.
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.runtime.finite import describe
 from millrace.runtime.plan.planner import Step
@@ -53,7 +52,6 @@ class ComputedTensor:
 
 
 @public("python.debug.has_inf_or_nan", "python.debug.lib.debug_data.has_inf_or_nan")
-@bordered
 def has_inf_or_nan(datum: Any, tensor: Any) -> bool:
     """True where a tensor of floating point numbers holds NaN or infinity; the filter that is always there.
 
@@ -189,7 +187,6 @@ def _checked(ui_type: str) -> None:
     "python.debug.LocalCLIDebugWrapperSession",
     "python.debug.wrappers.local_cli_wrapper.LocalCLIDebugWrapperSession",
 )
-@bordered
 class LocalCLIDebugWrapperSession(WrapperSession):
     """A session that asks before each run, and stops in it where the answer says.
 
@@ -238,7 +235,6 @@ class LocalCLIDebugWrapperSession(WrapperSession):
 
 
 @public("python.debug.LocalCLIDebugHook", "python.debug.wrappers.hooks.LocalCLIDebugHook")
-@bordered
 class LocalCLIDebugHook(SessionRunHook):
     """The same for the runs of a monitored session.
 

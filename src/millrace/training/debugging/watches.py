@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 
@@ -14,7 +13,6 @@ Names = str | None
 
 
 @public("python.debug.WatchOptions", "python.debug.wrappers.framework.WatchOptions")
-@bordered
 class WatchOptions:
     """What the `watch_fn` of a debug hook or session answers.
 
@@ -47,7 +45,6 @@ class WatchOptions:
 
 
 @public("python.debug.add_debug_tensor_watch", "python.debug.lib.debug_utils.add_debug_tensor_watch")
-@bordered
 def add_debug_tensor_watch(
     run_options: Any,
     node_name: str,
@@ -80,7 +77,6 @@ def add_debug_tensor_watch(
 
 
 @public("python.debug.watch_graph", "python.debug.lib.debug_utils.watch_graph")
-@bordered
 def watch_graph(
     run_options: Any,
     graph: Graph,
@@ -117,7 +113,6 @@ def watch_graph(
 @public(
     "python.debug.watch_graph_with_blacklists", "python.debug.lib.debug_utils.watch_graph_with_blacklists"
 )
-@bordered
 def watch_graph_with_blacklists(
     run_options: Any,
     graph: Graph,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 
@@ -49,7 +48,6 @@ class SessionRunValues(NamedTuple):
     "estimator.SessionRunContext",
     "python.training.session_run_hook.SessionRunContext",
 )
-@bordered
 class SessionRunContext:
     """The run around which a hook is called.
 

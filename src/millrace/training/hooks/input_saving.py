@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.datasets.saving import IteratorSaveable
 from millrace.graph.defaults import get_default_graph
@@ -35,7 +34,6 @@ class _InputSaver(Saver):
 
 
 @public("data.experimental.CheckpointInputPipelineHook", "contrib.data.CheckpointInputPipelineHook")
-@bordered
 class CheckpointInputPipelineHook(SessionRunHook):
     """Saves the place of all iterators with a dataset, and goes on from there when the training does.
 

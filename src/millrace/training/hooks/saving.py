@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.exchange.graph_util import write_graph
 from millrace.graph.defaults import get_default_graph
@@ -46,7 +45,6 @@ class CheckpointSaverListener:
     "estimator.CheckpointSaverHook",
     "python.training.basic_session_run_hooks.CheckpointSaverHook",
 )
-@bordered
 class CheckpointSaverHook(SessionRunHook):
     """Saves checkpoints: at the start, every so many steps or seconds, and at the end.
 
@@ -165,7 +163,6 @@ class CheckpointSaverHook(SessionRunHook):
     "estimator.SummarySaverHook",
     "python.training.basic_session_run_hooks.SummarySaverHook",
 )
-@bordered
 class SummarySaverHook(SessionRunHook):
     """Saves summaries at the first step and every so many steps or seconds.
 
@@ -247,7 +244,6 @@ class SummarySaverHook(SessionRunHook):
 @public(
     "train.ProfilerHook", "estimator.ProfilerHook", "python.training.basic_session_run_hooks.ProfilerHook"
 )
-@bordered
 class ProfilerHook(SessionRunHook):
     """Writes a timeline, `timeline-STEP.json`, every so many steps or seconds.
 

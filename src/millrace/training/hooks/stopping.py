@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.core import errors
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.platform import log
@@ -32,7 +31,6 @@ def step_to_read(hook: SessionRunHook) -> Tensor:
     "estimator.StopAtStepHook",
     "python.training.basic_session_run_hooks.StopAtStepHook",
 )
-@bordered
 class StopAtStepHook(SessionRunHook):
     """Asks for a stop at a step.
 
@@ -85,7 +83,6 @@ class StopAtStepHook(SessionRunHook):
     "estimator.GlobalStepWaiterHook",
     "python.training.basic_session_run_hooks.GlobalStepWaiterHook",
 )
-@bordered
 class GlobalStepWaiterHook(SessionRunHook):
     """Holds the first run back until another one has brought the global step to `wait_until_step`."""
 
@@ -120,7 +117,6 @@ class GlobalStepWaiterHook(SessionRunHook):
 @public(
     "train.FinalOpsHook", "estimator.FinalOpsHook", "python.training.basic_session_run_hooks.FinalOpsHook"
 )
-@bordered
 class FinalOpsHook(SessionRunHook):
     """Fetches something when the session ends.
 
@@ -156,7 +152,6 @@ class FinalOpsHook(SessionRunHook):
 
 
 @public("train.FeedFnHook", "estimator.FeedFnHook", "python.training.basic_session_run_hooks.FeedFnHook")
-@bordered
 class FeedFnHook(SessionRunHook):
     """Feeds each run what `feed_fn()` returns, a dictionary."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 
@@ -32,7 +31,6 @@ class HookTimer:
     "estimator.SecondOrStepTimer",
     "python.training.basic_session_run_hooks.SecondOrStepTimer",
 )
-@bordered
 class SecondOrStepTimer(HookTimer):
     """Every so many steps, or every so many seconds, and at the first step.
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.platform import log
@@ -24,7 +23,6 @@ from millrace.training.hooks.timers import HookTimer, NeverTriggerTimer, SecondO
     "estimator.LoggingTensorHook",
     "python.training.basic_session_run_hooks.LoggingTensorHook",
 )
-@bordered
 class LoggingTensorHook(SessionRunHook):
     """Logs values every so many runs or seconds, or at the end.
 
@@ -134,7 +132,6 @@ class NanLossDuringTrainingError(RuntimeError):
 @public(
     "train.NanTensorHook", "estimator.NanTensorHook", "python.training.basic_session_run_hooks.NanTensorHook"
 )
-@bordered
 class NanTensorHook(SessionRunHook):
     """Stops, or fails, when a loss is not a number.
 
@@ -168,7 +165,6 @@ class NanTensorHook(SessionRunHook):
     "estimator.StepCounterHook",
     "python.training.basic_session_run_hooks.StepCounterHook",
 )
-@bordered
 class StepCounterHook(SessionRunHook):
     """Logs and records how many steps there are in a second.
 

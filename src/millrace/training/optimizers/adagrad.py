@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables.variable import Variable
@@ -22,7 +21,6 @@ def _positive(name: str, value: float) -> float:
 
 
 @public("train.AdagradOptimizer")
-@bordered
 class AdagradOptimizer(FusedOptimizer, Optimizer):
     """accumulator += gradient²; var -= learning_rate * gradient / sqrt(accumulator) (Duchi et al.).
 
@@ -61,7 +59,6 @@ class AdagradOptimizer(FusedOptimizer, Optimizer):
 
 
 @public("train.ProximalAdagradOptimizer")
-@bordered
 class ProximalAdagradOptimizer(FusedOptimizer, Optimizer):
     """Adagrad followed by the proximal step of l1 and l2 penalties.
 
@@ -115,7 +112,6 @@ class ProximalAdagradOptimizer(FusedOptimizer, Optimizer):
 
 
 @public("train.AdagradDAOptimizer")
-@bordered
 class AdagradDAOptimizer(FusedOptimizer, Optimizer):
     """Adagrad dual averaging: variables follow the sums of all gradients; penalties keep them sparse.
 
@@ -177,7 +173,6 @@ class AdagradDAOptimizer(FusedOptimizer, Optimizer):
 
 
 @public("train.AdadeltaOptimizer")
-@bordered
 class AdadeltaOptimizer(FusedOptimizer, Optimizer):
     """Steps as large as earlier steps were, relative to the gradients (Zeiler).
 

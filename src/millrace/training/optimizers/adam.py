@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import colocate_with, control_dependencies
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group
@@ -16,7 +15,6 @@ from millrace.training.optimizers.optimizer import Optimizer, cast
 
 
 @public("train.AdamOptimizer", "python.training.adam.AdamOptimizer")
-@bordered
 class AdamOptimizer(FusedOptimizer, Optimizer):
     """m and v are moving averages of the gradient and its square; var -= rate * m / (sqrt(v) + epsilon).
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building import convert
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.training.optimizers.fused import FusedOptimizer
 from millrace.training.optimizers.optimizer import Optimizer
 
 
 @public("train.FtrlOptimizer", "python.training.ftrl.FtrlOptimizer")
-@bordered
 class FtrlOptimizer(FusedOptimizer, Optimizer):
     """Variables minimise the sum of all linearised losses plus penalties; suited to large sparse models.
 

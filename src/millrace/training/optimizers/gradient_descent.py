@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.building.indexed_slices import IndexedSlices
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.training.optimizers.fused import FusedOptimizer
@@ -14,7 +13,6 @@ from millrace.training.optimizers.optimizer import Optimizer, cast
 
 
 @public("train.GradientDescentOptimizer", "python.training.gradient_descent.GradientDescentOptimizer")
-@bordered
 class GradientDescentOptimizer(FusedOptimizer, Optimizer):
     """var -= learning_rate * gradient.
 
@@ -57,7 +55,6 @@ class GradientDescentOptimizer(FusedOptimizer, Optimizer):
 
 
 @public("train.ProximalGradientDescentOptimizer")
-@bordered
 class ProximalGradientDescentOptimizer(FusedOptimizer, Optimizer):
     """Gradient descent followed by the proximal step of l1 and l2 penalties (Duchi and Singer, FOBOS).
 

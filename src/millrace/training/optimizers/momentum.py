@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building import convert
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.training.optimizers.fused import FusedOptimizer
 from millrace.training.optimizers.optimizer import Optimizer
 
 
 @public("train.MomentumOptimizer", "python.training.momentum.MomentumOptimizer")
-@bordered
 class MomentumOptimizer(FusedOptimizer, Optimizer):
     """accumulation = momentum * accumulation + gradient; var -= learning_rate * accumulation.
 

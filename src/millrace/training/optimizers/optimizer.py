@@ -10,7 +10,6 @@ from millrace.building import convert, raw
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import colocate_with, control_dependencies, init_scope, name_scope
 from millrace.core import dtypes, late
-from millrace.core.border import bordered
 from millrace.core.depth import bounded
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -29,7 +28,6 @@ _VALID_TYPES: Final = frozenset(
 
 
 @public("train.Optimizer", "python.training.optimizer.Optimizer")
-@bordered
 class Optimizer:
     """Adds operations that change variables so that a loss falls.
 
@@ -199,6 +197,7 @@ class Optimizer:
             )
         with init_scope():
             self._create_slots(var_list)
+            get_default_graph().holds += 1
         updates = []
         with name_scope(name, self._name) as scope:
             self._prepare()
@@ -214,9 +213,9 @@ class Optimizer:
                     train_op = _increment(global_step, scope)
             if isinstance(train_op, Tensor):
                 train_op = train_op.op
-            collected = get_default_graph().get_collection_ref(GraphKeys.TRAIN_OP)
-            if train_op not in collected:
-                collected.append(train_op)
+            graph = get_default_graph()
+            if train_op not in graph.get_collection_ref(GraphKeys.TRAIN_OP):
+                graph.add_to_collection(GraphKeys.TRAIN_OP, train_op)
             return train_op
 
     def _update(self, gradient: Any, variable: Any) -> Any:

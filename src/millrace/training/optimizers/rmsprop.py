@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building import convert
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.training.optimizers.fused import FusedOptimizer
 from millrace.training.optimizers.optimizer import Optimizer
 
 
 @public("train.RMSPropOptimizer", "python.training.rmsprop.RMSPropOptimizer")
-@bordered
 class RMSPropOptimizer(FusedOptimizer, Optimizer):
     """ms averages gradient²; var -= momentum of learning_rate * gradient / sqrt(ms + epsilon).
 

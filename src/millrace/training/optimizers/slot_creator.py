@@ -15,7 +15,6 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.scopes import colocate_with
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables.scope import get_variable, get_variable_scope, variable_scope
@@ -67,7 +66,6 @@ def _create(primary: Any, name: str, colocate_with_primary: bool, *value: Any) -
 
 
 @public("python.training.slot_creator.create_slot")
-@bordered
 def create_slot(primary: Any, val: Any, name: str, colocate_with_primary: bool = True) -> Variable:
     """A slot with a given initial value.
 
@@ -82,7 +80,6 @@ def create_slot(primary: Any, val: Any, name: str, colocate_with_primary: bool =
 
 
 @public("python.training.slot_creator.create_slot_with_initializer")
-@bordered
 def create_slot_with_initializer(
     primary: Any, initializer: Any, shape: Any, dtype: Any, name: str, colocate_with_primary: bool = True
 ) -> Variable:
@@ -126,7 +123,6 @@ def create_filled_slot(
 
 
 @public("python.training.slot_creator.create_zeros_slot")
-@bordered
 def create_zeros_slot(
     primary: Any, name: str, dtype: Any = None, colocate_with_primary: bool = True
 ) -> Variable:

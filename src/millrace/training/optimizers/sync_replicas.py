@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import raw
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import control_dependencies, name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -25,7 +24,6 @@ from millrace.training.sessions.manager import SessionManager
 
 
 @public("train.SyncReplicasOptimizer", "python.training.sync_replicas_optimizer.SyncReplicasOptimizer")
-@bordered
 class SyncReplicasOptimizer(Optimizer):
     """Waits for the gradients of several replicas, and makes one step of their mean with another optimizer.
 

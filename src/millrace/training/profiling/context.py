@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import log as logging
 from millrace.session.session import BaseSession
@@ -27,7 +26,6 @@ ALL_ADVICE = public("contrib.tfprof.model_analyzer.ALL_ADVICE")(
 
 
 @public("contrib.tfprof.ProfileContext")
-@bordered
 class ProfileContext:
     """Traces some runs inside a `with` statement, writes what they measured, and shows profiles.
 
@@ -171,7 +169,6 @@ class ProfileContext:
 
 
 @public("contrib.tfprof.model_analyzer.advise", "profiler.advise")
-@bordered
 def advise(graph: Any = None, run_meta: Any = None, options: Any = ALL_ADVICE) -> Any:
     """What takes most of the time of a traced run, as an `AdviceProto`.
 
@@ -206,7 +203,6 @@ def advise(graph: Any = None, run_meta: Any = None, options: Any = ALL_ADVICE) -
 
 
 @public("contrib.tfprof.tfprof_logger.write_op_log", "profiler.write_op_log")
-@bordered
 def write_op_log(
     graph: Any, log_dir: Any, op_log: Any = None, run_meta: Any = None, add_trace: bool = True
 ) -> None:

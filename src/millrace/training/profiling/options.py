@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 _LEAST = {"min_bytes": 0, "min_micros": 0, "min_params": 0, "min_float_ops": 0, "min_occurrence": 0}
@@ -32,7 +31,6 @@ def _options(**changed: Any) -> dict[str, Any]:
 
 
 @public("profiler.ProfileOptionBuilder", "python.profiler.option_builder.ProfileOptionBuilder")
-@bordered
 class ProfileOptionBuilder:
     """Makes the options of `tf.profiler.profile`, one call after the other.
 

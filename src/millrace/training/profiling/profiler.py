@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph import defaults
 from millrace.graph.graph import Graph
@@ -52,7 +51,6 @@ class _Node:
 
 
 @public("profiler.profile", "python.profiler.model_analyzer.profile")
-@bordered
 def profile(
     graph: Graph | None = None,
     run_meta: Any = None,
@@ -289,7 +287,6 @@ def _write(lines: list[str], cmd: str, options: dict[str, Any]) -> None:
 
 
 @public("profiler.Profiler", "python.profiler.model_analyzer.Profiler")
-@bordered
 class Profiler:
     """Profiles several steps of one graph.
 
@@ -335,7 +332,6 @@ class Profiler:
 
 
 @public("contrib.tfprof.model_analyzer.print_model_analysis")
-@bordered
 def print_model_analysis(
     graph: Graph,
     run_meta: Any = None,

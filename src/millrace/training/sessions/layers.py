@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millrace.core import errors, protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
 from millrace.lib.platform import log
@@ -74,7 +73,6 @@ class Layer:
 
 
 @public("python.training.monitored_session._HookedSession")
-@bordered
 class HookedSession(Layer):
     """Calls hooks around each run."""
 
@@ -152,7 +150,6 @@ def _merged_options(options: Any, asked: Sequence[SessionRunArgs | None]) -> tup
 
 
 @public("python.training.monitored_session._CoordinatedSession")
-@bordered
 class CoordinatedSession(Layer):
     """Stops with its threads."""
 
@@ -223,7 +220,6 @@ class CoordinatedCreator:
 
 
 @public("python.training.monitored_session._RecoverableSession")
-@bordered
 class RecoverableSession(Layer):
     """Is made anew when it was aborted."""
 

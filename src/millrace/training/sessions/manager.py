@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 from millrace.core import errors
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
@@ -16,7 +15,6 @@ from millrace.session.session import Session
 
 
 @public("train.SessionManager", "python.training.session_manager.SessionManager")
-@bordered
 class SessionManager:
     """Makes sessions that are ready: restored from a checkpoint, else initialized.
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millrace.core import errors
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
@@ -154,7 +153,6 @@ class MonitoredBase:
 
 
 @public("train.MonitoredSession", "python.training.monitored_session.MonitoredSession")
-@bordered
 class MonitoredSession(MonitoredBase):
     """A session that initializes itself, calls hooks, makes itself anew when aborted, and stops in order.
 
@@ -176,7 +174,6 @@ class MonitoredSession(MonitoredBase):
 
 
 @public("train.SingularMonitoredSession", "python.training.monitored_session.SingularMonitoredSession")
-@bordered
 class SingularMonitoredSession(MonitoredBase):
     """A monitored session that is not made anew when aborted.
 
@@ -215,7 +212,6 @@ class SingularMonitoredSession(MonitoredBase):
 
 
 @public("train.MonitoredTrainingSession", "python.training.monitored_session.MonitoredTrainingSession")
-@bordered
 def MonitoredTrainingSession(  # noqa: N802 - the public name
     master: str = "",
     is_chief: bool = True,

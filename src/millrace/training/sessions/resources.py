@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from millrace.building import raw
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -33,7 +32,6 @@ class Resource(NamedTuple):
 
 
 @public("python.ops.resources.register_resource")
-@bordered
 def register_resource(handle: Any, create_op: Any, is_initialized_op: Any, is_shared: bool = True) -> None:
     """Adds a resource to the default graph's shared or local ones."""
     key = GraphKeys.RESOURCES if is_shared else GraphKeys.LOCAL_RESOURCES
@@ -41,21 +39,18 @@ def register_resource(handle: Any, create_op: Any, is_initialized_op: Any, is_sh
 
 
 @public("python.ops.resources.shared_resources")
-@bordered
 def shared_resources() -> list[Resource]:
     """The resources that all workers share."""
     return get_default_graph().get_collection(GraphKeys.RESOURCES)
 
 
 @public("python.ops.resources.local_resources")
-@bordered
 def local_resources() -> list[Resource]:
     """The resources that each worker has for itself."""
     return get_default_graph().get_collection(GraphKeys.LOCAL_RESOURCES)
 
 
 @public("python.ops.resources.initialize_resources")
-@bordered
 def initialize_resources(resource_list: Sequence[Resource], name: str = "init") -> Any:
     """An operation that initializes all of them."""
     if resource_list:
@@ -64,7 +59,6 @@ def initialize_resources(resource_list: Sequence[Resource], name: str = "init") 
 
 
 @public("python.ops.resources.report_uninitialized_resources")
-@bordered
 def report_uninitialized_resources(
     resource_list: Sequence[Resource] | None = None, name: str = "report_uninitialized_resources"
 ) -> Tensor:

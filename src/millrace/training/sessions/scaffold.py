@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -21,7 +20,6 @@ from millrace.training.sessions.manager import SessionManager
 
 
 @public("train.Scaffold", "python.training.monitored_session.Scaffold")
-@bordered
 class Scaffold:
     """The operations by which a session is initialized, found ready, and saved.
 
@@ -204,7 +202,6 @@ class SessionCreator:
 
 
 @public("train.ChiefSessionCreator", "python.training.monitored_session.ChiefSessionCreator")
-@bordered
 class ChiefSessionCreator(SessionCreator):
     """Makes sessions that it initializes, or restores from a checkpoint.
 
@@ -250,7 +247,6 @@ class ChiefSessionCreator(SessionCreator):
 
 
 @public("train.WorkerSessionCreator", "python.training.monitored_session.WorkerSessionCreator")
-@bordered
 class WorkerSessionCreator(SessionCreator):
     """Makes sessions that a chief makes ready.
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.exchange.graph_util import write_graph
 from millrace.graph.defaults import get_default_graph
@@ -32,7 +31,6 @@ USE_DEFAULT = 0
 
 
 @public("train.Supervisor", "python.training.supervisor.Supervisor")
-@bordered
 class Supervisor:
     """Makes a session that is initialized or restored, and saves and summarizes beside the program's loop.
 
@@ -493,7 +491,6 @@ class _CheckpointThread(LooperThread):
 
 
 @public("train.basic_train_loop", "python.training.basic_loops.basic_train_loop")
-@bordered
 def basic_train_loop(
     supervisor: Supervisor,
     train_step_fn: Callable[..., Any],

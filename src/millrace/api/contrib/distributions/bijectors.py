@@ -6,9 +6,13 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.contributed.distributions.bijectors.base": "Bijector ConditionalBijector=Bijector",
+        "millrace.contributed.distributions.bijectors.base": "Bijector",
+        "millrace.contributed.distributions.bijectors.batch_norm": "BatchNormalization",
         "millrace.contributed.distributions.bijectors.composed": "Chain Inline Invert",
+        "millrace.contributed.distributions.bijectors.conditional": "ConditionalBijector",
+        "millrace.contributed.distributions.bijectors.coupling": "RealNVP real_nvp_default_template",
         "millrace.contributed.distributions.bijectors.elementwise": "AbsoluteValue AffineScalar Exp Gumbel Identity Kumaraswamy PowerTransform Sigmoid Softplus Softsign Square",
+        "millrace.contributed.distributions.bijectors.masked": "MaskedAutoregressiveFlow masked_autoregressive_default_template masked_dense",
         "millrace.contributed.distributions.bijectors.matrices": "CholeskyOuterProduct FillTriangular MatrixInverseTriL Reshape ScaleTriL",
         "millrace.contributed.distributions.bijectors.skewed": "SinhArcsinh",
         "millrace.contributed.distributions.bijectors.vectors": "Affine AffineLinearOperator Ordered Permute SoftmaxCentered TransformDiagonal",

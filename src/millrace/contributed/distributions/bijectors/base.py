@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,6 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_sum
@@ -19,8 +18,7 @@ from millrace.ops.array.shape import rank as rank_of
 from millrace.ops.array.shape import shape as shape_of
 
 
-@public("contrib.distributions.bijectors.Bijector", "contrib.distributions.bijectors.ConditionalBijector")
-@bordered
+@public("contrib.distributions.bijectors.Bijector")
 class Bijector:
     """A differentiable function that can be inverted.
 
@@ -61,6 +59,9 @@ class Bijector:
         self._dtype = None if dtype is None else dtypes.as_dtype(dtype)
         self._forward_min_event_ndims, self._inverse_min_event_ndims = least, inverse_least
         self._name = name or _snake(type(self).__name__)
+        # What has been drawn: from argument and condition to result, and back.
+        self._to: dict[Any, Tensor] = {}
+        self._from: dict[Any, Tensor] = {}
 
     @property
     def graph_parents(self) -> list[Any]:
@@ -120,15 +121,40 @@ class Bijector:
     def _inverse_log_det_jacobian(self, y: Tensor) -> Any:
         raise NotImplementedError(f"inverse_log_det_jacobian is not implemented for {type(self).__name__}")
 
+    def _mapped(
+        self,
+        known: dict[Any, Tensor],
+        back: dict[Any, Tensor],
+        function: Callable[..., Tensor],
+        x: Any,
+        what: str,
+        name: str,
+        condition: dict[str, Any],
+    ) -> Tensor:
+        """`function` of `x`, which is drawn once for each tensor, and whose way back is the tensor itself."""
+        with self._name_scope(name, [x]):
+            x = self._argument(x, what)
+            given = tuple((k, id(v)) for k, v in sorted(condition.items()))
+            if (x, given) in known:
+                return known[x, given]
+            y = function(x, **condition)
+            if y.graph is x.graph:  # what the body of a loop makes of a tensor from outside stays there
+                known[x, given], back[y, given] = y, x
+            return y
+
     def forward(self, x: Any, name: str = "forward") -> Tensor:
         """The function of `x`."""
-        with self._name_scope(name, [x]):
-            return self._forward(self._argument(x, "x"))
+        return self._call_forward(x, name)
+
+    def _call_forward(self, x: Any, name: str, **condition: Any) -> Tensor:
+        return self._mapped(self._to, self._from, self._forward, x, "x", name, condition)
 
     def inverse(self, y: Any, name: str = "inverse") -> Tensor:
         """That whose function is `y`."""
-        with self._name_scope(name, [y]):
-            return self._inverse(self._argument(y, "y"))
+        return self._call_inverse(y, name)
+
+    def _call_inverse(self, y: Any, name: str, **condition: Any) -> Tensor:
+        return self._mapped(self._from, self._to, self._inverse, y, "y", name, condition)
 
     def forward_log_det_jacobian(
         self, x: Any, event_ndims: int, name: str = "forward_log_det_jacobian"
@@ -138,13 +164,16 @@ class Bijector:
         Raises:
           ValueError: `event_ndims` is less than the smallest event's.
         """
+        return self._call_forward_log_det_jacobian(x, event_ndims, name)
+
+    def _call_forward_log_det_jacobian(self, x: Any, event_ndims: int, name: str, **condition: Any) -> Tensor:
         with self._name_scope(name, [x]):
             x = self._argument(x, "x")
             least = self._forward_min_event_ndims
             try:
-                value = self._forward_log_det_jacobian(x)
+                value = self._forward_log_det_jacobian(x, **condition)
             except NotImplementedError:
-                value = -self._inverse_log_det_jacobian(self._forward(x))
+                value = -self._inverse_log_det_jacobian(self._forward(x, **condition), **condition)
             return self._summed(x, value, least, event_ndims)
 
     def inverse_log_det_jacobian(
@@ -155,13 +184,16 @@ class Bijector:
         Raises:
           ValueError: `event_ndims` is less than the smallest event's.
         """
+        return self._call_inverse_log_det_jacobian(y, event_ndims, name)
+
+    def _call_inverse_log_det_jacobian(self, y: Any, event_ndims: int, name: str, **condition: Any) -> Tensor:
         with self._name_scope(name, [y]):
             y = self._argument(y, "y")
             least = self._inverse_min_event_ndims
             try:
-                value = self._inverse_log_det_jacobian(y)
+                value = self._inverse_log_det_jacobian(y, **condition)
             except NotImplementedError:
-                value = -self._forward_log_det_jacobian(self._inverse(y))
+                value = -self._forward_log_det_jacobian(self._inverse(y, **condition), **condition)
             return self._summed(y, value, least, event_ndims)
 
     def _summed(self, x: Tensor, value: Any, least: int, event_ndims: Any) -> Tensor:

@@ -9,13 +9,11 @@ from millrace.building import operators  # noqa: F401 - gives tensors their arit
 from millrace.building.convert import convert_to_tensor
 from millrace.contributed.distributions.bijectors.base import Bijector
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 
 
 @public("contrib.distributions.bijectors.Invert")
-@bordered
 class Invert(Bijector):
     """The inverse of a bijector."""
 
@@ -62,7 +60,6 @@ class Invert(Bijector):
 
 
 @public("contrib.distributions.bijectors.Chain")
-@bordered
 class Chain(Bijector):
     """Bijectors one after another, the last one first.
 
@@ -153,7 +150,6 @@ def _least(ndims: list[tuple[int, int]]) -> int:
 
 
 @public("contrib.distributions.bijectors.Inline")
-@bordered
 class Inline(Bijector):
     """A bijector of functions given.
 

@@ -10,7 +10,6 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors.base import Bijector
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.ops.array.fill import ones_like, zeros_like
@@ -20,7 +19,6 @@ from millrace.ops.nn.activation import softplus
 
 
 @public("contrib.distributions.softplus_inverse")
-@bordered
 def softplus_inverse(x: Any, name: str | None = None) -> Tensor:
     """log(exp(x) - 1), without overflow."""
     with name_scope(name, "softplus_inverse", [x]):
@@ -40,7 +38,6 @@ class _Simple(Bijector):
 
 
 @public("contrib.distributions.bijectors.Identity")
-@bordered
 class Identity(_Simple):
     """y = x."""
 
@@ -61,7 +58,6 @@ class Identity(_Simple):
 
 
 @public("contrib.distributions.bijectors.PowerTransform")
-@bordered
 class PowerTransform(Bijector):
     """y = (1 + x power)^(1 / power); exp(x) where the power is 0.
 
@@ -96,7 +92,6 @@ class PowerTransform(Bijector):
 
 
 @public("contrib.distributions.bijectors.Exp")
-@bordered
 class Exp(PowerTransform):
     """y = exp(x)."""
 
@@ -105,7 +100,6 @@ class Exp(PowerTransform):
 
 
 @public("contrib.distributions.bijectors.Softplus")
-@bordered
 class Softplus(_Simple):
     """y = c log(1 + exp(x / c)), where c is the hinge softness, 1 by default."""
 
@@ -136,7 +130,6 @@ class Softplus(_Simple):
 
 
 @public("contrib.distributions.bijectors.Sigmoid")
-@bordered
 class Sigmoid(_Simple):
     """y = 1 / (1 + exp(-x))."""
 
@@ -157,7 +150,6 @@ class Sigmoid(_Simple):
 
 
 @public("contrib.distributions.bijectors.Softsign")
-@bordered
 class Softsign(_Simple):
     """y = x / (1 + |x|)."""
 
@@ -178,7 +170,6 @@ class Softsign(_Simple):
 
 
 @public("contrib.distributions.bijectors.Square")
-@bordered
 class Square(_Simple):
     """y = x², for x that is not negative."""
 
@@ -196,7 +187,6 @@ class Square(_Simple):
 
 
 @public("contrib.distributions.bijectors.Gumbel")
-@bordered
 class Gumbel(_Simple):
     """y = exp(-exp(-(x - loc) / scale))."""
 
@@ -233,7 +223,6 @@ class Gumbel(_Simple):
 
 
 @public("contrib.distributions.bijectors.AffineScalar")
-@bordered
 class AffineScalar(_Simple):
     """y = scale x + shift; either may be None."""
 
@@ -270,7 +259,6 @@ class AffineScalar(_Simple):
 
 
 @public("contrib.distributions.bijectors.Kumaraswamy")
-@bordered
 class Kumaraswamy(_Simple):
     """y = (1 - (1 - x)^(1 / b))^(1 / a), the quantile function of Kumaraswamy's distribution."""
 
@@ -307,7 +295,6 @@ class Kumaraswamy(_Simple):
 
 
 @public("contrib.distributions.bijectors.AbsoluteValue")
-@bordered
 class AbsoluteValue(_Simple):
     """y = |x|; `inverse` gives both, -y and y."""
 

@@ -14,7 +14,6 @@ from millrace.contributed.distributions.bijectors.elementwise import AffineScala
 from millrace.contributed.distributions.bijectors.vectors import TransformDiagonal
 from millrace.contributed.distributions.functions import fill_triangular, fill_triangular_inverse
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.array import eye
@@ -30,7 +29,6 @@ from millrace.ops.math.elementwise import log
 
 
 @public("contrib.distributions.bijectors.FillTriangular")
-@bordered
 class FillTriangular(Bijector):
     """Vectors `[n (n + 1) / 2]` into triangular matrices `[n, n]`, in a spiral.
 
@@ -74,7 +72,6 @@ class FillTriangular(Bijector):
 
 
 @public("contrib.distributions.bijectors.CholeskyOuterProduct")
-@bordered
 class CholeskyOuterProduct(Bijector):
     """Lower triangular matrices with a positive diagonal into the products with their transposes."""
 
@@ -95,7 +92,6 @@ class CholeskyOuterProduct(Bijector):
 
 
 @public("contrib.distributions.bijectors.MatrixInverseTriL")
-@bordered
 class MatrixInverseTriL(Bijector):
     """Lower triangular matrices into their inverses."""
 
@@ -116,7 +112,6 @@ class MatrixInverseTriL(Bijector):
 
 
 @public("contrib.distributions.bijectors.ScaleTriL")
-@bordered
 class ScaleTriL(Chain):
     """Vectors into lower triangular matrices with a positive diagonal.
 
@@ -142,7 +137,6 @@ class ScaleTriL(Chain):
 
 
 @public("contrib.distributions.bijectors.Reshape")
-@bordered
 class Reshape(Bijector):
     """Events of one shape into events of another.
 

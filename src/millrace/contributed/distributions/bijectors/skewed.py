@@ -8,13 +8,11 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors.base import Bijector
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 
 
 @public("contrib.distributions.bijectors.SinhArcsinh")
-@bordered
 class SinhArcsinh(Bijector):
     """y = sinh((arcsinh(x) + skewness) tailweight).
 

@@ -9,7 +9,6 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors.base import Bijector
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.operators.diagonal import (
@@ -31,7 +30,6 @@ from millrace.ops.nn.softmax import softmax
 
 
 @public("contrib.distributions.bijectors.AffineLinearOperator")
-@bordered
 class AffineLinearOperator(Bijector):
     """y = scale @ x + shift.
 
@@ -143,7 +141,6 @@ def _identity(shift: Any, multiplier: Any, factor: Any) -> Any:
 
 
 @public("contrib.distributions.bijectors.Affine")
-@bordered
 class Affine(Bijector):
     """y = scale @ x + shift, for a scale put together from parts.
 
@@ -221,7 +218,6 @@ class Affine(Bijector):
 
 
 @public("contrib.distributions.bijectors.Permute")
-@bordered
 class Permute(Bijector):
     """Another order of the last axis.
 
@@ -268,7 +264,6 @@ def _last_axis(shape: shapes.TensorShape, more: int) -> shapes.TensorShape:
 
 
 @public("contrib.distributions.bijectors.SoftmaxCentered")
-@bordered
 class SoftmaxCentered(Bijector):
     """The softmax of a vector and one more 0: n numbers to n + 1 shares."""
 
@@ -299,7 +294,6 @@ class SoftmaxCentered(Bijector):
 
 
 @public("contrib.distributions.bijectors.Ordered")
-@bordered
 class Ordered(Bijector):
     """Increasing numbers to free ones: the first, and the logarithms of the steps."""
 
@@ -317,7 +311,6 @@ class Ordered(Bijector):
 
 
 @public("contrib.distributions.bijectors.TransformDiagonal")
-@bordered
 class TransformDiagonal(Bijector):
     """A bijector of vectors, or of numbers, applied to the diagonal of matrices."""
 

@@ -10,7 +10,6 @@ from millrace.building import convert, raw
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.contributed.layers.columns.sparse import Columns, IdColumn, _Column
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.sparse.conversion import sparse_merge, sparse_tensor_to_dense
@@ -243,7 +242,6 @@ class ScatteredEmbeddingColumn(
     "contrib.layers.feature_column.real_valued_column",
     "contrib.slim.real_valued_column",
 )
-@bordered
 def real_valued_column(
     column_name: str,
     dimension: int = 1,
@@ -310,7 +308,6 @@ def _default(value: Any, dimension: int, kind: Any, column_name: str) -> Any:
     "contrib.layers.feature_column.bucketized_column",
     "contrib.slim.bucketized_column",
 )
-@bordered
 def bucketized_column(source_column: Any, boundaries: Any) -> BucketizedColumn:
     """In which bucket each number of a column falls.
 
@@ -342,7 +339,6 @@ def bucketized_column(source_column: Any, boundaries: Any) -> BucketizedColumn:
     "contrib.layers.feature_column.one_hot_column",
     "contrib.slim.one_hot_column",
 )
-@bordered
 def one_hot_column(sparse_id_column: Any) -> OneHotColumn:
     """The ids of a sparse column as one-hot vectors, for deep models."""
     return OneHotColumn(sparse_id_column)
@@ -363,7 +359,6 @@ def _checked_embedding(initializer: Any, ckpt: Any, tensor_name: Any, name: str)
     "contrib.layers.feature_column.embedding_column",
     "contrib.slim.embedding_column",
 )
-@bordered
 def embedding_column(
     sparse_id_column: Any,
     dimension: int,
@@ -402,7 +397,6 @@ def embedding_column(
     "contrib.layers.feature_column.shared_embedding_columns",
     "contrib.slim.shared_embedding_columns",
 )
-@bordered
 def shared_embedding_columns(
     sparse_id_columns: Any,
     dimension: int,
@@ -466,7 +460,6 @@ def shared_embedding_columns(
     "contrib.layers.feature_column.scattered_embedding_column",
     "contrib.slim.scattered_embedding_column",
 )
-@bordered
 def scattered_embedding_column(
     column_name: str,
     size: int,

@@ -21,12 +21,11 @@ from millrace.contributed.layers.hashing import (
     safe_embedding_lookup_sparse,
     scattered_embedding_lookup_sparse,
 )
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.layers.core import ZEROS
-from millrace.lib.sparse.conversion import sparse_concat
+from millrace.lib.sparse.shaping import sparse_concat
 from millrace.lib.variables.scope import variable_scope
 from millrace.ops.array.concat import concat
 from millrace.ops.linalg.matmul import matmul
@@ -36,7 +35,6 @@ from millrace.saver.checkpoint.initialize import init_from_checkpoint
 
 
 @public("contrib.layers.check_feature_columns", "contrib.slim.check_feature_columns")
-@bordered
 def check_feature_columns(feature_columns: Iterable[Any]) -> None:
     """Checks that columns are there and that no two have the same key.
 
@@ -64,7 +62,6 @@ def transformed(columns_to_tensors: Any, column: Any) -> Any:
 
 
 @public("contrib.layers.transform_features", "contrib.slim.transform_features")
-@bordered
 def transform_features(features: Any, feature_columns: Iterable[Any]) -> dict[Any, Any]:
     """The features of columns, by column.
 
@@ -101,8 +98,8 @@ def _embedded(column: EmbeddingColumn, ids: Any, weights: Any, trainable: bool, 
         key = f"SHARED_EMBEDDING_COLLECTION_{column.shared_embedding_name.upper()}"
         made = get_default_graph().get_collection_ref(key)
         if not made:
-            name = column.shared_embedding_name
-            made.append(_variable(name, shape, column.initializer, trained, collections))
+            table = _variable(column.shared_embedding_name, shape, column.initializer, trained, collections)
+            get_default_graph().add_to_collection(key, table)
         table = made[0]
     if column.ckpt_to_load_from is not None:
         init_from_checkpoint(column.ckpt_to_load_from, {column.tensor_name_in_ckpt: table})
@@ -170,7 +167,6 @@ def _input(
 
 
 @public("contrib.layers.input_from_feature_columns", "contrib.slim.input_from_feature_columns")
-@bordered
 @add_arg_scope
 def input_from_feature_columns(
     columns_to_tensors: Any,
@@ -205,7 +201,6 @@ def input_from_feature_columns(
 @public(
     "contrib.layers.sequence_input_from_feature_columns", "contrib.slim.sequence_input_from_feature_columns"
 )
-@bordered
 @add_arg_scope
 def sequence_input_from_feature_columns(
     columns_to_tensors: Any,
@@ -274,7 +269,6 @@ def _with_bias(outputs: Any, num_outputs: int, collections: Any, trainable: bool
 
 
 @public("contrib.layers.weighted_sum_from_feature_columns", "contrib.slim.weighted_sum_from_feature_columns")
-@bordered
 @add_arg_scope
 def weighted_sum_from_feature_columns(
     columns_to_tensors: Any,
@@ -318,7 +312,6 @@ def weighted_sum_from_feature_columns(
     "contrib.layers.joint_weighted_sum_from_feature_columns",
     "contrib.slim.joint_weighted_sum_from_feature_columns",
 )
-@bordered
 @add_arg_scope
 def joint_weighted_sum_from_feature_columns(
     columns_to_tensors: Any,

@@ -9,7 +9,6 @@ from millrace.building import convert
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.contributed.layers.columns.dense import RealValuedColumn, real_valued_column
 from millrace.contributed.layers.columns.models import check_feature_columns, transform_features
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.sparse.conversion import sparse_placeholder
 from millrace.opkit.records.features import FixedLenFeature, FixedLenSequenceFeature, VarLenFeature
@@ -22,7 +21,6 @@ from millrace.ops.io.parsing import parse_example, parse_single_sequence_example
     "contrib.layers.feature_column.create_feature_spec_for_parsing",
     "contrib.slim.create_feature_spec_for_parsing",
 )
-@bordered
 def create_feature_spec_for_parsing(feature_columns: Iterable[Any]) -> dict[str, Any]:
     """How the inputs of columns are parsed, by name, as `tf.io.parse_example` takes it."""
     found: dict[str, Any] = {}
@@ -36,7 +34,6 @@ def create_feature_spec_for_parsing(feature_columns: Iterable[Any]) -> dict[str,
     "contrib.layers.feature_column.make_place_holder_tensors_for_base_features",
     "contrib.slim.make_place_holder_tensors_for_base_features",
 )
-@bordered
 def make_place_holder_tensors_for_base_features(feature_columns: Iterable[Any]) -> dict[str, Any]:
     """Placeholders for the inputs of columns, by name."""
     made: dict[str, Any] = {}
@@ -51,7 +48,6 @@ def make_place_holder_tensors_for_base_features(feature_columns: Iterable[Any]) 
 @public(
     "contrib.layers.parse_feature_columns_from_examples", "contrib.slim.parse_feature_columns_from_examples"
 )
-@bordered
 def parse_feature_columns_from_examples(
     serialized: Any, feature_columns: Iterable[Any], name: str | None = None, example_names: Any = None
 ) -> dict[Any, Any]:
@@ -77,7 +73,6 @@ def parse_feature_columns_from_examples(
     "contrib.layers.parse_feature_columns_from_sequence_examples",
     "contrib.slim.parse_feature_columns_from_sequence_examples",
 )
-@bordered
 def parse_feature_columns_from_sequence_examples(
     serialized: Any,
     context_feature_columns: Iterable[Any] | None,
@@ -111,7 +106,6 @@ def parse_feature_columns_from_sequence_examples(
 
 
 @public("contrib.layers.infer_real_valued_columns", "contrib.slim.infer_real_valued_columns")
-@bordered
 def infer_real_valued_columns(features: Any) -> list[RealValuedColumn]:
     """Real-valued columns for every tensor of a dictionary, or for one tensor (with an empty name).
 

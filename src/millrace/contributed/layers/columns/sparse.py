@@ -13,10 +13,9 @@ from millrace.building import convert, raw
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.contributed.layers.hashing import sparse_feature_cross
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.lookup.vocabulary import index_table_from_file, index_table_from_tensor
-from millrace.lib.sparse.conversion import sparse_concat
+from millrace.lib.sparse.shaping import sparse_concat
 from millrace.opkit.records.features import VarLenFeature
 from millrace.ops.math.division import floormod
 from millrace.ops.text.hashes import string_to_hash_bucket_fast, string_to_hash_bucket_strong
@@ -395,7 +394,6 @@ class CrossedColumn(
     "contrib.layers.feature_column.sparse_column_with_integerized_feature",
     "contrib.slim.sparse_column_with_integerized_feature",
 )
-@bordered
 def sparse_column_with_integerized_feature(
     column_name: str, bucket_size: int, combiner: str = "sum", dtype: Any = dtypes.int64
 ) -> SparseColumnIntegerized:
@@ -418,7 +416,6 @@ def sparse_column_with_integerized_feature(
     "contrib.layers.feature_column.sparse_column_with_hash_bucket",
     "contrib.slim.sparse_column_with_hash_bucket",
 )
-@bordered
 def sparse_column_with_hash_bucket(
     column_name: str,
     hash_bucket_size: int,
@@ -446,7 +443,6 @@ def sparse_column_with_hash_bucket(
     "contrib.layers.feature_column.sparse_column_with_keys",
     "contrib.slim.sparse_column_with_keys",
 )
-@bordered
 def sparse_column_with_keys(
     column_name: str, keys: Any, default_value: int = -1, combiner: str = "sum", dtype: Any = dtypes.string
 ) -> SparseColumnKeys:
@@ -470,7 +466,6 @@ def sparse_column_with_keys(
     "contrib.layers.feature_column.sparse_column_with_vocabulary_file",
     "contrib.slim.sparse_column_with_vocabulary_file",
 )
-@bordered
 def sparse_column_with_vocabulary_file(
     column_name: str,
     vocabulary_file: str,
@@ -508,7 +503,6 @@ def sparse_column_with_vocabulary_file(
     "contrib.layers.feature_column.weighted_sparse_column",
     "contrib.slim.weighted_sparse_column",
 )
-@bordered
 def weighted_sparse_column(
     sparse_id_column: Any, weight_column_name: str, dtype: Any = dtypes.float32
 ) -> WeightedSparseColumn:
@@ -533,7 +527,6 @@ def weighted_sparse_column(
     "contrib.layers.feature_column.crossed_column",
     "contrib.slim.crossed_column",
 )
-@bordered
 def crossed_column(
     columns: Any,
     hash_bucket_size: int,

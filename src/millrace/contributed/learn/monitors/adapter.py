@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from millrace.contributed.learn.monitors.base import BaseMonitor
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.models.estimator.estimator import check_hooks
@@ -15,7 +14,6 @@ from millrace.training.hooks.base import SessionRunArgs, SessionRunHook
 
 
 @public("contrib.learn.monitors.RunHookAdapterForMonitors")
-@bordered
 class RunHookAdapterForMonitors(SessionRunHook):
     """Monitors as one hook.
 
@@ -70,7 +68,6 @@ class RunHookAdapterForMonitors(SessionRunHook):
 
 
 @public("contrib.learn.monitors.replace_monitors_with_hooks")
-@bordered
 def replace_monitors_with_hooks(monitors_or_hooks: Any, estimator: Any) -> list[Any]:
     """Hooks as they are, and all monitors as one hook.
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 
 @public("contrib.learn.monitors.BaseMonitor")
-@bordered
 class BaseMonitor:
     """Watches a training; classes derived from it override what they need."""
 
@@ -72,7 +70,6 @@ class BaseMonitor:
 
 
 @public("contrib.learn.monitors.EveryN")
-@bordered
 class EveryN(BaseMonitor):
     """Looks at the first steps, and then every so many.
 

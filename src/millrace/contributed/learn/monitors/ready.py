@@ -6,14 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.contributed.learn.monitors.base import BaseMonitor, EveryN
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.platform import log
 from millrace.saver.checkpoint.state import latest_checkpoint
 
 
 @public("contrib.learn.monitors.PrintTensor")
-@bordered
 class PrintTensor(EveryN):
     """Writes values of tensors into the log.
 
@@ -41,7 +39,6 @@ class PrintTensor(EveryN):
 
 
 @public("contrib.learn.monitors.CaptureVariable")
-@bordered
 class CaptureVariable(EveryN):
     """Keeps values of one tensor, by step.
 
@@ -73,7 +70,6 @@ class CaptureVariable(EveryN):
 
 
 @public("contrib.learn.monitors.StopAtStep")
-@bordered
 class StopAtStep(BaseMonitor):
     """Ends the training at a step.
 
@@ -112,7 +108,6 @@ class StopAtStep(BaseMonitor):
 
 
 @public("contrib.learn.monitors.ValidationMonitor")
-@bordered
 class ValidationMonitor(EveryN):
     """Evaluates the estimator while it trains, at new checkpoints, and ends a training that gets no better.
 

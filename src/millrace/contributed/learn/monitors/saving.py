@@ -11,7 +11,6 @@ import numpy as np
 from millrace.contributed.learn.monitors.base import BaseMonitor, EveryN
 from millrace.contributed.learn.monitors.ready import PrintTensor
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -33,7 +32,6 @@ def _values_by_tag(summary: Any) -> Any:
 
 
 @public("contrib.learn.monitors.NanLoss")
-@bordered
 class NanLoss(EveryN):
     """Ends a training, or fails, when the loss is not a number.
 
@@ -70,7 +68,6 @@ class NanLoss(EveryN):
 
 
 @public("contrib.learn.monitors.LoggingTrainable")
-@bordered
 class LoggingTrainable(EveryN):
     """Writes the values of trainable variables into the log.
 
@@ -99,7 +96,6 @@ class LoggingTrainable(EveryN):
 
 
 @public("contrib.learn.monitors.SummarySaver")
-@bordered
 class SummarySaver(EveryN):
     """Writes summaries into an event file.
 
@@ -146,7 +142,6 @@ class SummarySaver(EveryN):
 
 
 @public("contrib.learn.monitors.StepCounter")
-@bordered
 class StepCounter(EveryN):
     """Writes steps per second into an event file.
 
@@ -179,7 +174,6 @@ class StepCounter(EveryN):
 
 
 @public("contrib.learn.monitors.CheckpointSaver")
-@bordered
 class CheckpointSaver(BaseMonitor):
     """Saves checkpoints.
 
@@ -258,7 +252,6 @@ class CheckpointSaver(BaseMonitor):
 
 
 @public("contrib.learn.monitors.GraphDump")
-@bordered
 class GraphDump(BaseMonitor):
     """Keeps the values of all tensors of each step.
 
@@ -317,7 +310,6 @@ class GraphDump(BaseMonitor):
 
 
 @public("contrib.learn.monitors.get_default_monitors")
-@bordered
 def get_default_monitors(
     loss_op: Any = None,
     summary_op: Any = None,

@@ -11,7 +11,6 @@ from millrace.contributed.layers.initializers import variance_scaling_initialize
 from millrace.contributed.layers.normalization import batch_norm
 from millrace.contributed.layers.outputs import collect_named_outputs
 from millrace.contributed.layers.shapes import max_pool2d
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
@@ -27,7 +26,6 @@ class Block(namedtuple("Block", ["scope", "unit_fn", "args"])):
 
 
 @public("contrib.slim.nets.resnet_utils.subsample", "contrib.slim.python.slim.nets.resnet_utils.subsample")
-@bordered
 def subsample(inputs: Any, factor: int, scope: str | None = None) -> Tensor:
     """Every `factor`-th pixel of `[batch, height, width, channels]`."""
     return inputs if factor == 1 else max_pool2d(inputs, [1, 1], stride=factor, scope=scope)
@@ -36,7 +34,6 @@ def subsample(inputs: Any, factor: int, scope: str | None = None) -> Tensor:
 @public(
     "contrib.slim.nets.resnet_utils.conv2d_same", "contrib.slim.python.slim.nets.resnet_utils.conv2d_same"
 )
-@bordered
 def conv2d_same(
     inputs: Any, num_outputs: int, kernel_size: int, stride: int, rate: int = 1, scope: Any = None
 ) -> Tensor:
@@ -66,7 +63,6 @@ def conv2d_same(
     "contrib.slim.nets.resnet_utils.stack_blocks_dense",
     "contrib.slim.python.slim.nets.resnet_utils.stack_blocks_dense",
 )
-@bordered
 @add_arg_scope
 def stack_blocks_dense(
     net: Any, blocks: Any, output_stride: int | None = None, outputs_collections: Any = None
@@ -108,7 +104,6 @@ def stack_blocks_dense(
     "contrib.slim.nets.resnet_v2.resnet_arg_scope",
     "contrib.slim.python.slim.nets.resnet_utils.resnet_arg_scope",
 )
-@bordered
 def resnet_arg_scope(
     weight_decay: float = 0.0001,
     batch_norm_decay: float = 0.997,

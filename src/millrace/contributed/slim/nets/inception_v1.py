@@ -11,7 +11,6 @@ from millrace.contributed.layers.normalization import batch_norm
 from millrace.contributed.layers.shapes import avg_pool2d, dropout, max_pool2d, softmax
 from millrace.contributed.slim.nets.defaults import inception_arg_scope
 from millrace.contributed.slim.nets.tables import Net, built, trunc_normal
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.variables.scope import variable_scope
 from millrace.ops.array.reshape import squeeze
@@ -50,7 +49,6 @@ Mixed_5c: Conv2d_0a_1x1 384 | Conv2d_0a_1x1 192, Conv2d_0b_3x3 384
     "contrib.slim.nets.inception_v1.inception_v1_base",
     "contrib.slim.python.slim.nets.inception_v1.inception_v1_base",
 )
-@bordered
 def inception_v1_base(inputs: Any, final_endpoint: str = "Mixed_5c", scope: Any = "InceptionV1") -> Net:
     """Inception v1 up to one of its layers.
 
@@ -78,7 +76,6 @@ def inception_v1_base(inputs: Any, final_endpoint: str = "Mixed_5c", scope: Any 
     "contrib.slim.nets.inception_v1.inception_v1",
     "contrib.slim.python.slim.nets.inception_v1.inception_v1",
 )
-@bordered
 def inception_v1(
     inputs: Any,
     num_classes: int = 1000,
@@ -130,7 +127,6 @@ inception_v1.default_image_size = 224  # type: ignore[attr-defined]
     "contrib.slim.nets.inception_v1.inception_v1_arg_scope",
     "contrib.slim.python.slim.nets.inception_v1.inception_v1_arg_scope",
 )
-@bordered
 def inception_v1_arg_scope(
     weight_decay: float = 0.00004, use_batch_norm: bool = True, batch_norm_var_collection: str = "moving_vars"
 ) -> Any:

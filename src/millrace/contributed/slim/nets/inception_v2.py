@@ -12,7 +12,6 @@ from millrace.contributed.layers.separable import separable_convolution2d
 from millrace.contributed.layers.shapes import avg_pool2d, dropout, max_pool2d, softmax
 from millrace.contributed.slim.nets.defaults import depths, inception_arg_scope
 from millrace.contributed.slim.nets.tables import Net, built, reduced_window, trunc_normal
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.variables.scope import variable_scope
 from millrace.ops.array.reshape import squeeze
@@ -56,7 +55,6 @@ Mixed_5c: Conv2d_0a_1x1 352 | Conv2d_0a_1x1 192 ~0.09, Conv2d_0b_3x3 320
     "contrib.slim.nets.inception_v2.inception_v2_base",
     "contrib.slim.python.slim.nets.inception_v2.inception_v2_base",
 )
-@bordered
 def inception_v2_base(
     inputs: Any,
     final_endpoint: str = "Mixed_5c",
@@ -104,7 +102,6 @@ def inception_v2_base(
     "contrib.slim.nets.inception_v2.inception_v2",
     "contrib.slim.python.slim.nets.inception_v2.inception_v2",
 )
-@bordered
 def inception_v2(
     inputs: Any,
     num_classes: int = 1000,
@@ -167,7 +164,6 @@ inception_v2.default_image_size = 224  # type: ignore[attr-defined]
     "contrib.slim.nets.inception_v2.inception_v2_arg_scope",
     "contrib.slim.python.slim.nets.inception_v2.inception_v2_arg_scope",
 )
-@bordered
 def inception_v2_arg_scope(
     weight_decay: float = 0.00004, batch_norm_var_collection: str = "moving_vars"
 ) -> Any:

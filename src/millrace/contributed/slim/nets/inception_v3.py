@@ -11,7 +11,6 @@ from millrace.contributed.layers.normalization import batch_norm
 from millrace.contributed.layers.shapes import avg_pool2d, dropout, max_pool2d, softmax
 from millrace.contributed.slim.nets.defaults import depths, inception_arg_scope
 from millrace.contributed.slim.nets.tables import Net, built, reduced_window, trunc_normal
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
@@ -63,7 +62,6 @@ Mixed_7c: Conv2d_0a_1x1 320 | Conv2d_0a_1x1 384, Conv2d_0b_1x3 384 & Conv2d_0c_3
     "contrib.slim.nets.inception_v3.inception_v3_base",
     "contrib.slim.python.slim.nets.inception_v3.inception_v3_base",
 )
-@bordered
 def inception_v3_base(
     inputs: Any,
     final_endpoint: str = "Mixed_7c",
@@ -128,7 +126,6 @@ def _auxiliary(net: Tensor, num_classes: int, squeezed: bool, depth: Callable[[i
     "contrib.slim.nets.inception_v3.inception_v3",
     "contrib.slim.python.slim.nets.inception_v3.inception_v3",
 )
-@bordered
 def inception_v3(
     inputs: Any,
     num_classes: int = 1000,
@@ -193,7 +190,6 @@ inception_v3.default_image_size = 299  # type: ignore[attr-defined]
     "contrib.slim.nets.inception_v3.inception_v3_arg_scope",
     "contrib.slim.python.slim.nets.inception_v3.inception_v3_arg_scope",
 )
-@bordered
 def inception_v3_arg_scope(
     weight_decay: float = 0.00004,
     batch_norm_var_collection: str = "moving_vars",

@@ -9,7 +9,6 @@ from millrace.contributed.framework.arg_scope import arg_scope
 from millrace.contributed.layers.core import convolution2d, fully_connected
 from millrace.contributed.layers.outputs import convert_collection_to_dict
 from millrace.contributed.layers.shapes import dropout, max_pool2d, repeat
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables.initializers import Constant, TruncatedNormal, Zeros
@@ -63,7 +62,6 @@ def _dropped(net: Tensor, given: dict[str, Any], scope: str) -> Tensor:
     "contrib.slim.nets.alexnet.alexnet_v2_arg_scope",
     "contrib.slim.python.slim.nets.alexnet.alexnet_v2_arg_scope",
 )
-@bordered
 def alexnet_v2_arg_scope(weight_decay: float = 0.0005) -> Any:
     """The defaults that AlexNet is trained with: a scope for `arg_scope`."""
     with (
@@ -91,7 +89,6 @@ def _alexnet_body(net: Any) -> Tensor:
 
 
 @public("contrib.slim.nets.alexnet.alexnet_v2", "contrib.slim.python.slim.nets.alexnet.alexnet_v2")
-@bordered
 def alexnet_v2(
     inputs: Any,
     num_classes: int = 1000,
@@ -127,7 +124,6 @@ def alexnet_v2(
     "contrib.slim.nets.overfeat.overfeat_arg_scope",
     "contrib.slim.python.slim.nets.overfeat.overfeat_arg_scope",
 )
-@bordered
 def overfeat_arg_scope(weight_decay: float = 0.0005) -> Any:
     """The defaults that OverFeat is trained with: a scope for `arg_scope`."""
     with (
@@ -155,7 +151,6 @@ def _overfeat_body(net: Any) -> Tensor:
 
 
 @public("contrib.slim.nets.overfeat.overfeat", "contrib.slim.python.slim.nets.overfeat.overfeat")
-@bordered
 def overfeat(
     inputs: Any,
     num_classes: int = 1000,
@@ -176,7 +171,6 @@ def overfeat(
 
 
 @public("contrib.slim.nets.vgg.vgg_arg_scope", "contrib.slim.python.slim.nets.vgg.vgg_arg_scope")
-@bordered
 def vgg_arg_scope(weight_decay: float = 0.0005) -> Any:
     """The defaults that VGG is trained with: a scope for `arg_scope`."""
     with (
@@ -203,7 +197,6 @@ def _vgg(counts: tuple[int, ...], inputs: Any, given: dict[str, Any], default: s
 
 
 @public("contrib.slim.nets.vgg.vgg_a", "contrib.slim.python.slim.nets.vgg.vgg_a")
-@bordered
 def vgg_a(
     inputs: Any,
     num_classes: int = 1000,
@@ -222,7 +215,6 @@ def vgg_a(
     "contrib.slim.python.slim.nets.vgg.vgg_16",
     "contrib.slim.python.slim.nets.vgg.vgg_d",
 )
-@bordered
 def vgg_16(
     inputs: Any,
     num_classes: int = 1000,
@@ -241,7 +233,6 @@ def vgg_16(
     "contrib.slim.python.slim.nets.vgg.vgg_19",
     "contrib.slim.python.slim.nets.vgg.vgg_e",
 )
-@bordered
 def vgg_19(
     inputs: Any,
     num_classes: int = 1000,

@@ -11,7 +11,6 @@ from millrace.contributed.layers.normalization import batch_norm
 from millrace.contributed.layers.outputs import channels_of, collect_named_outputs, convert_collection_to_dict
 from millrace.contributed.layers.shapes import max_pool2d, softmax
 from millrace.contributed.slim.nets.blocks import Block, conv2d_same, stack_blocks_dense, subsample
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_mean
@@ -22,7 +21,6 @@ Net = tuple[Tensor, dict[str, Tensor]]
 
 
 @public("contrib.slim.nets.resnet_v1.bottleneck", "contrib.slim.python.slim.nets.resnet_v1.bottleneck")
-@bordered
 @add_arg_scope
 def bottleneck(
     inputs: Any,
@@ -69,7 +67,6 @@ def _rooted(net: Any, output_stride: int | None) -> tuple[Tensor, int | None]:
 
 
 @public("contrib.slim.nets.resnet_v1.resnet_v1", "contrib.slim.python.slim.nets.resnet_v1.resnet_v1")
-@bordered
 def resnet_v1(
     inputs: Any,
     blocks: Any,
@@ -129,7 +126,6 @@ resnet_v1.default_image_size = 224  # type: ignore[attr-defined]
 @public(
     "contrib.slim.nets.resnet_v1.resnet_v1_block", "contrib.slim.python.slim.nets.resnet_v1.resnet_v1_block"
 )
-@bordered
 def resnet_v1_block(scope: str, base_depth: int, num_units: int, stride: int) -> Block:
     """A block of `num_units` bottlenecks of `base_depth`, the last of which has the stride."""
     unit = {"depth": base_depth * 4, "depth_bottleneck": base_depth, "stride": 1}
@@ -153,7 +149,6 @@ def _sized(counts: tuple[int, ...], inputs: Any, given: dict[str, Any]) -> Net:
 
 
 @public("contrib.slim.nets.resnet_v1.resnet_v1_50", "contrib.slim.python.slim.nets.resnet_v1.resnet_v1_50")
-@bordered
 def resnet_v1_50(
     inputs: Any,
     num_classes: int | None = None,
@@ -168,7 +163,6 @@ def resnet_v1_50(
 
 
 @public("contrib.slim.nets.resnet_v1.resnet_v1_101", "contrib.slim.python.slim.nets.resnet_v1.resnet_v1_101")
-@bordered
 def resnet_v1_101(
     inputs: Any,
     num_classes: int | None = None,
@@ -183,7 +177,6 @@ def resnet_v1_101(
 
 
 @public("contrib.slim.nets.resnet_v1.resnet_v1_152", "contrib.slim.python.slim.nets.resnet_v1.resnet_v1_152")
-@bordered
 def resnet_v1_152(
     inputs: Any,
     num_classes: int | None = None,
@@ -198,7 +191,6 @@ def resnet_v1_152(
 
 
 @public("contrib.slim.nets.resnet_v1.resnet_v1_200", "contrib.slim.python.slim.nets.resnet_v1.resnet_v1_200")
-@bordered
 def resnet_v1_200(
     inputs: Any,
     num_classes: int | None = None,

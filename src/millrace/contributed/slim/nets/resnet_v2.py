@@ -11,7 +11,6 @@ from millrace.contributed.layers.normalization import batch_norm
 from millrace.contributed.layers.outputs import channels_of, collect_named_outputs, convert_collection_to_dict
 from millrace.contributed.layers.shapes import max_pool2d, softmax
 from millrace.contributed.slim.nets.blocks import Block, conv2d_same, stack_blocks_dense, subsample
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_mean
@@ -22,7 +21,6 @@ Net = tuple[Tensor, dict[str, Tensor]]
 
 
 @public("contrib.slim.nets.resnet_v2.bottleneck", "contrib.slim.python.slim.nets.resnet_v2.bottleneck")
-@bordered
 @add_arg_scope
 def bottleneck(
     inputs: Any,
@@ -69,7 +67,6 @@ def _rooted(net: Any, output_stride: int | None) -> tuple[Tensor, int | None]:
 
 
 @public("contrib.slim.nets.resnet_v2.resnet_v2", "contrib.slim.python.slim.nets.resnet_v2.resnet_v2")
-@bordered
 def resnet_v2(
     inputs: Any,
     blocks: Any,
@@ -130,7 +127,6 @@ resnet_v2.default_image_size = 224  # type: ignore[attr-defined]
 @public(
     "contrib.slim.nets.resnet_v2.resnet_v2_block", "contrib.slim.python.slim.nets.resnet_v2.resnet_v2_block"
 )
-@bordered
 def resnet_v2_block(scope: str, base_depth: int, num_units: int, stride: int) -> Block:
     """A block of `num_units` bottlenecks of `base_depth`, the last of which has the stride."""
     unit = {"depth": base_depth * 4, "depth_bottleneck": base_depth, "stride": 1}
@@ -154,7 +150,6 @@ def _sized(counts: tuple[int, ...], inputs: Any, given: dict[str, Any]) -> Net:
 
 
 @public("contrib.slim.nets.resnet_v2.resnet_v2_50", "contrib.slim.python.slim.nets.resnet_v2.resnet_v2_50")
-@bordered
 def resnet_v2_50(
     inputs: Any,
     num_classes: int | None = None,
@@ -169,7 +164,6 @@ def resnet_v2_50(
 
 
 @public("contrib.slim.nets.resnet_v2.resnet_v2_101", "contrib.slim.python.slim.nets.resnet_v2.resnet_v2_101")
-@bordered
 def resnet_v2_101(
     inputs: Any,
     num_classes: int | None = None,
@@ -184,7 +178,6 @@ def resnet_v2_101(
 
 
 @public("contrib.slim.nets.resnet_v2.resnet_v2_152", "contrib.slim.python.slim.nets.resnet_v2.resnet_v2_152")
-@bordered
 def resnet_v2_152(
     inputs: Any,
     num_classes: int | None = None,
@@ -199,7 +192,6 @@ def resnet_v2_152(
 
 
 @public("contrib.slim.nets.resnet_v2.resnet_v2_200", "contrib.slim.python.slim.nets.resnet_v2.resnet_v2_200")
-@bordered
 def resnet_v2_200(
     inputs: Any,
     num_classes: int | None = None,

@@ -8,7 +8,6 @@ from typing import Any
 from millrace.building import raw
 from millrace.building.convert import to_tensor
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import adjoint as adjoint_of
@@ -40,7 +39,6 @@ def _common_batch_tensor(operators: list[LinearOperator]) -> Tensor:
 
 
 @public("linalg.LinearOperatorAdjoint")
-@bordered
 class LinearOperatorAdjoint(LinearOperator):
     """The conjugate transpose of an operator; promises default to its own.
 
@@ -103,7 +101,6 @@ class LinearOperatorAdjoint(LinearOperator):
 
 
 @public("linalg.LinearOperatorInversion")
-@bordered
 class LinearOperatorInversion(LinearOperator):
     """The inverse of an operator; promises default to its own.
 
@@ -165,7 +162,6 @@ class LinearOperatorInversion(LinearOperator):
 
 
 @public("linalg.LinearOperatorComposition")
-@bordered
 class LinearOperatorComposition(LinearOperator):
     """The product of operators, the last applied first.
 
@@ -248,7 +244,6 @@ class LinearOperatorComposition(LinearOperator):
 
 
 @public("linalg.LinearOperatorBlockDiag")
-@bordered
 class LinearOperatorBlockDiag(LinearOperator):
     """Operators as the blocks of a block-diagonal matrix.
 
@@ -348,7 +343,6 @@ class LinearOperatorBlockDiag(LinearOperator):
 
 
 @public("linalg.LinearOperatorKronecker")
-@bordered
 class LinearOperatorKronecker(LinearOperator):
     """The Kronecker product of operators.
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import cholesky_solve
@@ -23,7 +22,6 @@ from millrace.ops.linalg.matmul import matmul
 
 
 @public("linalg.LinearOperatorLowRankUpdate")
-@bordered
 class LinearOperatorLowRankUpdate(LinearOperator):
     """L + U D V^H for an operator L and few columns U, V.
 

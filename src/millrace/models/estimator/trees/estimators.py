@@ -8,7 +8,6 @@ from typing import Any
 
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -141,7 +140,6 @@ class TreesEstimator(Estimator):
 
 
 @public("estimator.BoostedTreesEstimator")
-@bordered
 class BoostedTreesEstimator(TreesEstimator):
     """Boosted trees with any head of one logit.
 
@@ -207,7 +205,6 @@ class BoostedTreesEstimator(TreesEstimator):
 
 
 @public("estimator.BoostedTreesClassifier")
-@bordered
 class BoostedTreesClassifier(TreesEstimator):
     """Boosted trees for two classes.
 
@@ -274,7 +271,6 @@ class BoostedTreesClassifier(TreesEstimator):
 
 
 @public("estimator.BoostedTreesRegressor")
-@bordered
 class BoostedTreesRegressor(TreesEstimator):
     """Boosted trees that predict a number.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.datasets.dataset import Dataset
 from millrace.models.estimator.trees.estimators import (
@@ -26,7 +25,6 @@ def _repeated(input_fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @public("contrib.estimator.boosted_trees_classifier_train_in_memory")
-@bordered
 def boosted_trees_classifier_train_in_memory(
     train_input_fn: Callable[..., Any],
     feature_columns: Any,
@@ -81,7 +79,6 @@ def boosted_trees_classifier_train_in_memory(
 
 
 @public("contrib.estimator.boosted_trees_regressor_train_in_memory")
-@bordered
 def boosted_trees_regressor_train_in_memory(
     train_input_fn: Callable[..., Any],
     feature_columns: Any,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.applications.building import Request, channel_axis, usual_files
 from millrace.models.keras.layers.convolutional import Conv2D
@@ -59,7 +58,6 @@ def _model(asked: Request, name: str, counts: tuple[int, ...]) -> Any:
 
 
 @public("keras.applications.DenseNet121", "keras.applications.densenet.DenseNet121")
-@bordered
 def DenseNet121(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -75,7 +73,6 @@ def DenseNet121(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.DenseNet169", "keras.applications.densenet.DenseNet169")
-@bordered
 def DenseNet169(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -91,7 +88,6 @@ def DenseNet169(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.DenseNet201", "keras.applications.densenet.DenseNet201")
-@bordered
 def DenseNet201(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from millrace.building import raw
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import settings
@@ -30,7 +29,6 @@ _FIRST = "channels_first"
     "keras.applications.imagenet_utils.preprocess_input",
     "python.keras.applications.imagenet_utils.preprocess_input",
 )
-@bordered
 def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe", **kwargs: Any) -> Any:
     """Images as an architecture takes them.
 
@@ -95,7 +93,6 @@ def _symbolic(x: Any, layout: str, mode: str) -> Any:
     "keras.applications.resnet.preprocess_input",
     "keras.applications.resnet50.preprocess_input",
 )
-@bordered
 def preprocess_without_means(x: Any, data_format: str | None = None, **kwargs: Any) -> Any:
     """Images with blue first and without ImageNet's means: `imagenet_utils.preprocess_input`, "caffe"."""
     return preprocess_input(x, data_format, "caffe", **kwargs)
@@ -110,14 +107,12 @@ def preprocess_without_means(x: Any, data_format: str | None = None, **kwargs: A
     "keras.applications.resnet_v2.preprocess_input",
     "keras.applications.xception.preprocess_input",
 )
-@bordered
 def preprocess_to_one(x: Any, data_format: str | None = None, **kwargs: Any) -> Any:
     """Images from -1 to 1: `imagenet_utils.preprocess_input` with mode "tf"."""
     return preprocess_input(x, data_format, "tf", **kwargs)
 
 
 @public("keras.applications.densenet.preprocess_input")
-@bordered
 def preprocess_by_spread(x: Any, data_format: str | None = None, **kwargs: Any) -> Any:
     """Images without ImageNet's means, over its deviations: `imagenet_utils.preprocess_input`, "torch"."""
     return preprocess_input(x, data_format, "torch", **kwargs)
@@ -145,7 +140,6 @@ def _class_names(path: str) -> dict[str, list[str]]:
     "keras.applications.vgg19.decode_predictions",
     "keras.applications.xception.decode_predictions",
 )
-@bordered
 def decode_predictions(preds: Any, top: int = 5, **kwargs: Any) -> list[list[tuple[str, str, Any]]]:
     """The likeliest classes of ImageNet, in words.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers.node import int_shape
 from millrace.models.keras.applications.building import Request, channel_axis, usual_files
@@ -99,7 +98,6 @@ def _body(x: Any) -> Any:
     "keras.applications.InceptionResNetV2",
     "keras.applications.inception_resnet_v2.InceptionResNetV2",
 )
-@bordered
 def InceptionResNetV2(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.applications.building import Request, channel_axis, usual_files
 from millrace.models.keras.layers.convolutional import Conv2D
@@ -88,7 +87,6 @@ def _body(x: Any) -> Any:
 
 
 @public("keras.applications.InceptionV3", "keras.applications.inception_v3.InceptionV3")
-@bordered
 def InceptionV3(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",

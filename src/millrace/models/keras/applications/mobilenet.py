@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.applications.building import Request, channel_axis, halving, side_of
 from millrace.models.keras.layers.activation import ReLU
@@ -77,7 +76,6 @@ def _separable(x: Any, filters: int, stride: int, multiplier: int, place: int) -
 
 
 @public("keras.applications.MobileNet", "keras.applications.mobilenet.MobileNet")
-@bordered
 def MobileNet(  # noqa: N802 - TensorFlow's name
     input_shape: Any = None,
     alpha: float = 1.0,
@@ -180,7 +178,6 @@ def _inverted(x: Any, filters: int, stride: int, wider: int, alpha: float, place
 
 
 @public("keras.applications.MobileNetV2", "keras.applications.mobilenet_v2.MobileNetV2")
-@bordered
 def MobileNetV2(  # noqa: N802 - TensorFlow's name
     input_shape: Any = None,
     alpha: float = 1.0,

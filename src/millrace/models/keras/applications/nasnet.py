@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers.node import int_shape
 from millrace.models.keras.applications.building import Request, channel_axis, halving, side_of
@@ -165,7 +164,6 @@ def _model(asked: Request, last: int, count: int, stem: int, skips: bool, name: 
 
 
 @public("keras.applications.NASNetMobile", "keras.applications.nasnet.NASNetMobile")
-@bordered
 def NASNetMobile(  # noqa: N802 - TensorFlow's name
     input_shape: Any = None,
     include_top: bool = True,
@@ -184,7 +182,6 @@ def NASNetMobile(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.NASNetLarge", "keras.applications.nasnet.NASNetLarge")
-@bordered
 def NASNetLarge(  # noqa: N802 - TensorFlow's name
     input_shape: Any = None,
     include_top: bool = True,

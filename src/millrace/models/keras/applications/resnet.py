@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.applications.building import Request, channel_axis, usual_files
 from millrace.models.keras.layers.convolutional import Conv2D
@@ -109,7 +108,6 @@ def _second_form(asked: Request, depth: int) -> Any:
     "keras.applications.resnet.ResNet50",
     "keras.applications.resnet50.ResNet50",
 )
-@bordered
 def ResNet50(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -125,7 +123,6 @@ def ResNet50(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.ResNet101", "keras.applications.resnet.ResNet101")
-@bordered
 def ResNet101(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -141,7 +138,6 @@ def ResNet101(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.ResNet152", "keras.applications.resnet.ResNet152")
-@bordered
 def ResNet152(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -157,7 +153,6 @@ def ResNet152(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.ResNet50V2", "keras.applications.resnet_v2.ResNet50V2")
-@bordered
 def ResNet50V2(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -173,7 +168,6 @@ def ResNet50V2(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.ResNet101V2", "keras.applications.resnet_v2.ResNet101V2")
-@bordered
 def ResNet101V2(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -189,7 +183,6 @@ def ResNet101V2(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.ResNet152V2", "keras.applications.resnet_v2.ResNet152V2")
-@bordered
 def ResNet152V2(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",

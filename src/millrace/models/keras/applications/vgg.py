@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.applications.building import Request, usual_files
 from millrace.models.keras.layers.convolutional import Conv2D
@@ -32,7 +31,6 @@ def _model(asked: Request, name: str, counts: tuple[int, ...]) -> Any:
 
 
 @public("keras.applications.VGG16", "keras.applications.vgg16.VGG16")
-@bordered
 def VGG16(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",
@@ -66,7 +64,6 @@ def VGG16(  # noqa: N802 - TensorFlow's name
 
 
 @public("keras.applications.VGG19", "keras.applications.vgg19.VGG19")
-@bordered
 def VGG19(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.applications.building import Request, channel_axis, usual_files
 from millrace.models.keras.layers.convolutional import Conv2D, SeparableConv2D
@@ -68,7 +67,6 @@ def _body(x: Any) -> Any:
 
 
 @public("keras.applications.Xception", "keras.applications.xception.Xception")
-@bordered
 def Xception(  # noqa: N802 - TensorFlow's name
     include_top: bool = True,
     weights: Any = "imagenet",

@@ -10,13 +10,13 @@ from millrace.building import convert, raw
 from millrace.building.scopes import init_scope, name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import settings
 from millrace.lib.layers.node import int_shape as static_shape
 from millrace.lib.math import array as more
-from millrace.lib.sparse.conversion import sparse_concat, sparse_placeholder, sparse_tensor_to_dense
+from millrace.lib.sparse.conversion import sparse_placeholder, sparse_tensor_to_dense
+from millrace.lib.sparse.shaping import sparse_concat
 from millrace.lib.variables.assigning import assign, assign_add, assign_sub
 from millrace.lib.variables.variable import Variable
 from millrace.models.keras.backend.session import get_session
@@ -34,7 +34,6 @@ from millrace.ops.math.cast import cast as cast_to
 
 
 @public("keras.backend.variable")
-@bordered
 def variable(value: Any, dtype: Any = None, name: str | None = None, constraint: Any = None) -> Any:
     """A variable that Keras initializes.
 
@@ -54,7 +53,6 @@ def variable(value: Any, dtype: Any = None, name: str | None = None, constraint:
 
 
 @public("keras.backend.placeholder")
-@bordered
 def placeholder(
     shape: Any = None,
     ndim: int | None = None,
@@ -95,42 +93,36 @@ def _variable_of(make: Any, shape: Any, dtype: Any, name: str | None) -> Any:
 
 
 @public("keras.backend.is_sparse")
-@bordered
 def is_sparse(tensor: Any) -> Any:
     """Whether `tensor` is a SparseTensor."""
     return isinstance(tensor, SparseTensor)
 
 
 @public("keras.backend.to_dense")
-@bordered
 def to_dense(tensor: Any) -> Any:
     """A SparseTensor as a tensor; anything else stays itself."""
     return sparse_tensor_to_dense(tensor) if is_sparse(tensor) else tensor
 
 
 @public("keras.backend.constant")
-@bordered
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Any:
     """A constant tensor, of dtype `floatx()` unless told otherwise."""
     return constants.constant(value, dtypes.as_dtype(dtype or settings.floatx()), shape, name or "Const")
 
 
 @public("keras.backend.shape")
-@bordered
 def shape(x: Any) -> Any:
     """The shape, a vector that is known when the graph runs."""
     return shape_of(x)
 
 
 @public("keras.backend.int_shape")
-@bordered
 def int_shape(x: Any) -> Any:
     """The static shape as a tuple with None for unknown lengths; None where the rank is unknown."""
     return static_shape(x)
 
 
 @public("keras.backend.ndim")
-@bordered
 def ndim(x: Any) -> Any:
     """The rank; None where it is unknown."""
     dims = shapes.as_dims(x.get_shape())
@@ -138,77 +130,66 @@ def ndim(x: Any) -> Any:
 
 
 @public("keras.backend.dtype")
-@bordered
 def dtype(x: Any) -> Any:
     """The name of the dtype."""
     return x.dtype.base_dtype.name
 
 
 @public("keras.backend.eval")
-@bordered
 def eval(x: Any) -> Any:
     """The value of a variable or tensor."""
     return get_session((x,)).run(to_dense(x) if is_sparse(x) else x)
 
 
 @public("keras.backend.zeros")
-@bordered
 def zeros(shape: Any, dtype: Any = None, name: str | None = None) -> Any:
     """A variable of zeros; a tensor where the shape is not known."""
     return _variable_of(constants.zeros, shape, dtype, name)
 
 
 @public("keras.backend.ones")
-@bordered
 def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Any:
     """A variable of ones; a tensor where the shape is not known."""
     return _variable_of(constants.ones, shape, dtype, name)
 
 
 @public("keras.backend.eye")
-@bordered
 def eye(size: Any, dtype: Any = None, name: str | None = None) -> Any:
     """A variable that holds the identity matrix."""
     return variable(more.eye(size, dtype=dtypes.as_dtype(dtype or settings.floatx())), dtype, name)
 
 
 @public("keras.backend.zeros_like")
-@bordered
 def zeros_like(x: Any, dtype: Any = None, name: str | None = None) -> Any:
     """Zeros of the shape of `x`."""
     return fill.zeros_like(x, dtype, name)
 
 
 @public("keras.backend.ones_like")
-@bordered
 def ones_like(x: Any, dtype: Any = None, name: str | None = None) -> Any:
     """Ones of the shape of `x`."""
     return fill.ones_like(x, dtype, name)
 
 
 @public("keras.backend.identity")
-@bordered
 def identity(x: Any, name: str | None = None) -> Any:
     """The same values as a tensor of its own."""
     return constants.identity(x, name)
 
 
 @public("keras.backend.count_params")
-@bordered
 def count_params(x: Any) -> Any:
     """How many elements there are."""
     return np.prod(shapes.as_dims(x.get_shape()) or ())  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 @public("keras.backend.cast")
-@bordered
 def cast(x: Any, dtype: Any) -> Any:
     """The elements as another dtype."""
     return cast_to(x, dtype)
 
 
 @public("keras.backend.cast_to_floatx")
-@bordered
 def cast_to_floatx(x: Any) -> Any:
     """An array as one of dtype `floatx()`; a tensor likewise."""
     if isinstance(x, Tensor | Variable | SparseTensor):
@@ -217,42 +198,36 @@ def cast_to_floatx(x: Any) -> Any:
 
 
 @public("keras.backend.update")
-@bordered
 def update(x: Any, new_x: Any) -> Any:
     """Sets a variable; run the result."""
     return assign(x, new_x)
 
 
 @public("keras.backend.update_add")
-@bordered
 def update_add(x: Any, increment: Any) -> Any:
     """Adds to a variable; run the result."""
     return assign_add(x, increment)
 
 
 @public("keras.backend.update_sub")
-@bordered
 def update_sub(x: Any, decrement: Any) -> Any:
     """Subtracts from a variable; run the result."""
     return assign_sub(x, decrement)
 
 
 @public("keras.backend.transpose")
-@bordered
 def transpose(x: Any) -> Any:
     """The axes in reverse order."""
     return forms.transpose(x)
 
 
 @public("keras.backend.gather")
-@bordered
 def gather(reference: Any, indices: Any) -> Any:
     """The rows of `reference` that `indices` names."""
     return rows_of(reference, indices)
 
 
 @public("keras.backend.concatenate")
-@bordered
 def concatenate(tensors: Any, axis: int = -1) -> Any:
     """Tensors joined along an axis."""
     if axis < 0:
@@ -264,77 +239,66 @@ def concatenate(tensors: Any, axis: int = -1) -> Any:
 
 
 @public("keras.backend.reshape")
-@bordered
 def reshape(x: Any, shape: Any) -> Any:
     """The elements in another shape."""
     return forms.reshape(x, shape)
 
 
 @public("keras.backend.permute_dimensions")
-@bordered
 def permute_dimensions(x: Any, pattern: Any) -> Any:
     """The axes in another order."""
     return forms.transpose(x, perm=pattern)
 
 
 @public("keras.backend.flatten")
-@bordered
 def flatten(x: Any) -> Any:
     """All elements in one vector."""
     return forms.reshape(x, [-1])
 
 
 @public("keras.backend.batch_flatten")
-@bordered
 def batch_flatten(x: Any) -> Any:
     """All elements of each element of the batch in one vector."""
     return forms.reshape(x, packed([-1, raw.Prod(shape_of(x)[1:], 0)]))
 
 
 @public("keras.backend.expand_dims")
-@bordered
 def expand_dims(x: Any, axis: int = -1) -> Any:
     """One more axis of length 1."""
     return forms.expand_dims(x, axis)
 
 
 @public("keras.backend.squeeze")
-@bordered
 def squeeze(x: Any, axis: int) -> Any:
     """Without an axis of length 1."""
     return forms.squeeze(x, [axis])
 
 
 @public("keras.backend.stack")
-@bordered
 def stack(x: Any, axis: int = 0) -> Any:
     """Tensors along a new axis."""
     return packed(x, axis=axis)
 
 
 @public("keras.backend.reverse")
-@bordered
 def reverse(x: Any, axes: Any) -> Any:
     """The elements in reverse order along axes."""
     return reorder.reverse(x, [axes] if isinstance(axes, int) else axes)
 
 
 @public("keras.backend.tile")
-@bordered
 def tile(x: Any, n: Any) -> Any:
     """The whole repeated along each axis."""
     return tiled(x, [n] if isinstance(n, int) else n)
 
 
 @public("keras.backend.repeat")
-@bordered
 def repeat(x: Any, n: int) -> Any:
     """A matrix `[batch, width]` repeated: `[batch, n, width]`."""
     return tiled(forms.expand_dims(x, 1), packed([1, n, 1]))
 
 
 @public("keras.backend.arange")
-@bordered
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = "int32") -> Any:
     """The numbers from `start` up to `stop`."""
     if stop is None and start < 0:
@@ -344,14 +308,12 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = "int32") ->
 
 
 @public("keras.backend.one_hot")
-@bordered
 def one_hot(indices: Any, num_classes: int) -> Any:
     """A new last axis that is 1 at the index and 0 elsewhere."""
     return hot(indices, depth=num_classes, axis=-1)
 
 
 @public("keras.backend.stop_gradient")
-@bordered
 def stop_gradient(variables: Any) -> Any:
     """The same values, constants to the gradient."""
     if isinstance(variables, list | tuple):
@@ -360,7 +322,6 @@ def stop_gradient(variables: Any) -> Any:
 
 
 @public("keras.backend.repeat_elements")
-@bordered
 def repeat_elements(x: Any, rep: int, axis: int) -> Any:
     """Each element along an axis repeated `rep` times."""
     dims = shapes.as_dims(x.get_shape())
@@ -386,14 +347,12 @@ def _check_layout(data_format: str | None) -> str:
 
 
 @public("keras.backend.temporal_padding")
-@bordered
 def temporal_padding(x: Any, padding: Any = (1, 1)) -> Any:
     """Zeros before and after the middle axis of `[batch, time, channels]`."""
     return pad(x, [[0, 0], list(padding), [0, 0]])
 
 
 @public("keras.backend.spatial_2d_padding")
-@bordered
 def spatial_2d_padding(x: Any, padding: Any = ((1, 1), (1, 1)), data_format: str | None = None) -> Any:
     """Zeros around images.
 
@@ -406,7 +365,6 @@ def spatial_2d_padding(x: Any, padding: Any = ((1, 1), (1, 1)), data_format: str
 
 
 @public("keras.backend.spatial_3d_padding")
-@bordered
 def spatial_3d_padding(
     x: Any, padding: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None
 ) -> Any:
@@ -428,14 +386,12 @@ def _padded(x: Any, padding: Any, data_format: str | None) -> Any:
 
 
 @public("keras.backend.print_tensor")
-@bordered
 def print_tensor(x: Any, message: str = "") -> Any:
     """`x`, which is written to stderr with `message` before it each time it is computed."""
     return raw.Print(x, [x], message=message, first_n=-1, summarize=3)
 
 
 @public("keras.backend.resize_images")
-@bordered
 def resize_images(
     x: Any, height_factor: int, width_factor: int, data_format: str, interpolation: str = "nearest"
 ) -> Any:
@@ -470,7 +426,6 @@ def resize_images(
 
 
 @public("keras.backend.resize_volumes")
-@bordered
 def resize_volumes(x: Any, depth_factor: int, height_factor: int, width_factor: int, data_format: str) -> Any:
     """Volumes made larger by repeating elements.
 

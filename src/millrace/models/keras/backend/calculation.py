@@ -7,7 +7,6 @@ from typing import Any
 from millrace.autodiff.gradients import gradients as graph_gradients
 from millrace.building import convert, raw
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.lib.math import reductions
@@ -29,21 +28,18 @@ def _counted(x: Any) -> Any:
 
 
 @public("keras.backend.abs")
-@bordered
 def abs(x: Any) -> Any:
     """The magnitudes."""
     return elementwise.abs(x)
 
 
 @public("keras.backend.square")
-@bordered
 def square(x: Any) -> Any:
     """The squares."""
     return elementwise.square(x)
 
 
 @public("keras.backend.sqrt")
-@bordered
 def sqrt(x: Any) -> Any:
     """The square roots; negative numbers count as 0."""
     x = convert.to_tensor(x)
@@ -52,112 +48,96 @@ def sqrt(x: Any) -> Any:
 
 
 @public("keras.backend.exp")
-@bordered
 def exp(x: Any) -> Any:
     """e to the power of each element."""
     return elementwise.exp(x)
 
 
 @public("keras.backend.log")
-@bordered
 def log(x: Any) -> Any:
     """The natural logarithms."""
     return elementwise.log(x)
 
 
 @public("keras.backend.round")
-@bordered
 def round(x: Any) -> Any:
     """The nearest integers, halves to the even ones."""
     return elementwise.round(x)
 
 
 @public("keras.backend.sign")
-@bordered
 def sign(x: Any) -> Any:
     """-1, 0 or 1."""
     return elementwise.sign(x)
 
 
 @public("keras.backend.pow")
-@bordered
 def pow(x: Any, a: Any) -> Any:
     """x to the power of `a`."""
     return power(x, a)
 
 
 @public("keras.backend.sin")
-@bordered
 def sin(x: Any) -> Any:
     """The sines."""
     return trigonometric.sin(x)
 
 
 @public("keras.backend.cos")
-@bordered
 def cos(x: Any) -> Any:
     """The cosines."""
     return trigonometric.cos(x)
 
 
 @public("keras.backend.equal")
-@bordered
 def equal(x: Any, y: Any) -> Any:
     """Where x == y."""
     return comparison.equal(x, y)
 
 
 @public("keras.backend.not_equal")
-@bordered
 def not_equal(x: Any, y: Any) -> Any:
     """Where x != y."""
     return comparison.not_equal(x, y)
 
 
 @public("keras.backend.greater")
-@bordered
 def greater(x: Any, y: Any) -> Any:
     """Where x > y."""
     return comparison.greater(x, y)
 
 
 @public("keras.backend.greater_equal")
-@bordered
 def greater_equal(x: Any, y: Any) -> Any:
     """Where x >= y."""
     return comparison.greater_equal(x, y)
 
 
 @public("keras.backend.less")
-@bordered
 def less(x: Any, y: Any) -> Any:
     """Where x < y."""
     return comparison.less(x, y)
 
 
 @public("keras.backend.less_equal")
-@bordered
 def less_equal(x: Any, y: Any) -> Any:
     """Where x <= y."""
     return comparison.less_equal(x, y)
 
 
 @public("keras.backend.maximum")
-@bordered
 def maximum(x: Any, y: Any) -> Any:
     """The greater of two elements."""
     return larger(x, y)
 
 
 @public("keras.backend.minimum")
-@bordered
 def minimum(x: Any, y: Any) -> Any:
     """The smaller of two elements."""
     return smaller(x, y)
 
 
 @public("keras.backend.clip")
-@bordered
 def clip(x: Any, min_value: Any, max_value: Any) -> Any:
     """The elements, none below `min_value` or above `max_value` (None for no bound)."""
     numbers = isinstance(min_value, int | float) and isinstance(max_value, int | float)
@@ -168,105 +148,90 @@ def clip(x: Any, min_value: Any, max_value: Any) -> Any:
 
 
 @public("keras.backend.max")
-@bordered
 def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The greatest elements along axes."""
     return reductions.reduce_max(x, axis, keepdims)
 
 
 @public("keras.backend.min")
-@bordered
 def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The smallest elements along axes."""
     return reductions.reduce_min(x, axis, keepdims)
 
 
 @public("keras.backend.sum")
-@bordered
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The sums along axes."""
     return reductions.reduce_sum(x, axis, keepdims)
 
 
 @public("keras.backend.prod")
-@bordered
 def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The products along axes."""
     return reductions.reduce_prod(x, axis, keepdims)
 
 
 @public("keras.backend.mean")
-@bordered
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The means along axes; truth values count as 0 and 1."""
     return reductions.reduce_mean(_counted(x), axis, keepdims)
 
 
 @public("keras.backend.var")
-@bordered
 def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The variances along axes."""
     return reductions.reduce_variance(_counted(x), axis, keepdims)
 
 
 @public("keras.backend.std")
-@bordered
 def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The standard deviations along axes."""
     return reductions.reduce_std(_counted(x), axis, keepdims)
 
 
 @public("keras.backend.any")
-@bordered
 def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Whether any element along axes holds."""
     return reductions.reduce_any(cast_to(x, dtypes.bool_), axis, keepdims)
 
 
 @public("keras.backend.all")
-@bordered
 def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Whether all elements along axes hold."""
     return reductions.reduce_all(cast_to(x, dtypes.bool_), axis, keepdims)
 
 
 @public("keras.backend.argmax")
-@bordered
 def argmax(x: Any, axis: int = -1) -> Any:
     """Where the greatest element along an axis stands."""
     return raw.ArgMax(x, axis)
 
 
 @public("keras.backend.argmin")
-@bordered
 def argmin(x: Any, axis: int = -1) -> Any:
     """Where the smallest element along an axis stands."""
     return raw.ArgMin(x, axis)
 
 
 @public("keras.backend.cumsum")
-@bordered
 def cumsum(x: Any, axis: int = 0) -> Any:
     """The sums of the elements so far along an axis."""
     return running_sum(x, axis)
 
 
 @public("keras.backend.cumprod")
-@bordered
 def cumprod(x: Any, axis: int = 0) -> Any:
     """The products of the elements so far along an axis."""
     return running_product(x, axis)
 
 
 @public("keras.backend.gradients")
-@bordered
 def gradients(loss: Any, variables: Any) -> Any:
     """The gradients of `loss` with respect to `variables`."""
     return graph_gradients(loss, variables)
 
 
 @public("keras.backend.l2_normalize")
-@bordered
 def l2_normalize(x: Any, axis: Any = None) -> Any:
     """x divided by its length along axes."""
     return normalized(x, axis)

@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.flow import functional
 from millrace.lib.flow.control_flow import cond
@@ -27,7 +26,6 @@ def _maker(thing: Any) -> Any:
 
 
 @public("keras.backend.switch")
-@bordered
 def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
     """One of two values.
 
@@ -60,7 +58,6 @@ def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
 
 
 @public("keras.backend.in_train_phase")
-@bordered
 def in_train_phase(x: Any, alt: Any, training: Any = None) -> Any:
     """`x` while training, else `alt`.
 
@@ -76,35 +73,30 @@ def in_train_phase(x: Any, alt: Any, training: Any = None) -> Any:
 
 
 @public("keras.backend.in_test_phase")
-@bordered
 def in_test_phase(x: Any, alt: Any, training: Any = None) -> Any:
     """`alt` while training, else `x`; arguments as for `in_train_phase`."""
     return in_train_phase(alt, x, training=training)
 
 
 @public("keras.backend.map_fn")
-@bordered
 def map_fn(fn: Any, elems: Any, name: str | None = None, dtype: Any = None) -> Any:
     """`fn` of each element along the first axis, stacked."""
     return functional.map_fn(fn, elems, name=name, dtype=dtype)
 
 
 @public("keras.backend.foldl")
-@bordered
 def foldl(fn: Any, elems: Any, initializer: Any = None, name: str | None = None) -> Any:
     """`fn` of the result so far and each element along the first axis, from the first on."""
     return functional.foldl(fn, elems, initializer=initializer, name=name)
 
 
 @public("keras.backend.foldr")
-@bordered
 def foldr(fn: Any, elems: Any, initializer: Any = None, name: str | None = None) -> Any:
     """`fn` of the result so far and each element along the first axis, from the last on."""
     return functional.foldr(fn, elems, initializer=initializer, name=name)
 
 
 @public("keras.backend.backend")
-@bordered
 def backend() -> str:
     """The name of the backend: "tensorflow"."""
     return "tensorflow"

@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.lib.math.functions import clip_by_value
@@ -45,7 +44,6 @@ def like(value: Any, tensor: Any) -> Any:
 
 
 @public("keras.backend.relu")
-@bordered
 def relu(x: Any, alpha: float = 0.0, max_value: float | None = None, threshold: float = 0) -> Any:
     """x above `threshold`, at most `max_value`; below, `alpha * (x - threshold)`."""
     x = convert.to_tensor(x)
@@ -69,7 +67,6 @@ def relu(x: Any, alpha: float = 0.0, max_value: float | None = None, threshold: 
 
 
 @public("keras.backend.elu")
-@bordered
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x where positive, else `alpha * (exp(x) - 1)`."""
     found = activation.elu(x)
@@ -79,35 +76,30 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 
 
 @public("keras.backend.softmax")
-@bordered
 def softmax(x: Any, axis: int = -1) -> Any:
     """Exponentials that sum to 1 along an axis."""
     return softmax_of(x, axis=axis)
 
 
 @public("keras.backend.softplus")
-@bordered
 def softplus(x: Any) -> Any:
     """log(exp(x) + 1)."""
     return activation.softplus(x)
 
 
 @public("keras.backend.softsign")
-@bordered
 def softsign(x: Any) -> Any:
     """x / (abs(x) + 1)."""
     return activation.softsign(x)
 
 
 @public("keras.backend.sigmoid")
-@bordered
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x))."""
     return elementwise.sigmoid(x)
 
 
 @public("keras.backend.hard_sigmoid")
-@bordered
 def hard_sigmoid(x: Any) -> Any:
     """0.2 * x + 0.5, between 0 and 1."""
     x = convert.to_tensor(x)
@@ -116,7 +108,6 @@ def hard_sigmoid(x: Any) -> Any:
 
 
 @public("keras.backend.tanh")
-@bordered
 def tanh(x: Any) -> Any:
     """The hyperbolic tangents."""
     return raw.Tanh(x)
@@ -137,7 +128,6 @@ def _probabilities(output: Any) -> Any:
 
 
 @public("keras.backend.categorical_crossentropy")
-@bordered
 def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
     """The cross entropy of distributions along an axis.
 
@@ -158,7 +148,6 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
 
 
 @public("keras.backend.sparse_categorical_crossentropy")
-@bordered
 def sparse_categorical_crossentropy(
     target: Any, output: Any, from_logits: bool = False, axis: int = -1
 ) -> Any:
@@ -190,7 +179,6 @@ def sparse_categorical_crossentropy(
 
 
 @public("keras.backend.binary_crossentropy")
-@bordered
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
     """The cross entropy of probabilities, element by element.
 
@@ -212,21 +200,18 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
 
 
 @public("keras.backend.in_top_k")
-@bordered
 def in_top_k(predictions: Any, targets: Any, k: int) -> Any:
     """Whether the true class is among the `k` with the greatest predictions."""
     return raw.InTopKV2(predictions, targets, k)
 
 
 @public("keras.backend.ctc_label_dense_to_sparse")
-@bordered
 def ctc_label_dense_to_sparse(labels: Any, label_lengths: Any) -> Any:
     """Labels `[batch, length]` of which the first `label_lengths` count, as a SparseTensor."""
     return ctc._as_sparse(convert.to_tensor(labels), label_lengths)
 
 
 @public("keras.backend.ctc_batch_cost")
-@bordered
 def ctc_batch_cost(y_true: Any, y_pred: Any, input_length: Any, label_length: Any) -> Any:
     """The CTC loss of each element of a batch.
 
@@ -246,7 +231,6 @@ def ctc_batch_cost(y_true: Any, y_pred: Any, input_length: Any, label_length: An
 
 
 @public("keras.backend.ctc_decode")
-@bordered
 def ctc_decode(
     y_pred: Any, input_length: Any, greedy: bool = True, beam_width: int = 100, top_paths: int = 1
 ) -> Any:
@@ -278,7 +262,6 @@ def ctc_decode(
 
 
 @public("keras.backend.dot")
-@bordered
 def dot(x: Any, y: Any) -> Any:
     """The product over the last axis of `x` and the last but one of `y`."""
     if arrays.is_sparse(x):
@@ -303,7 +286,6 @@ def _lengths(x: Any) -> list[Any]:
 
 
 @public("keras.backend.batch_dot")
-@bordered
 def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
     """Products of corresponding elements of two batches over one axis of each.
 
@@ -340,7 +322,6 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
 
 
 @public("keras.backend.bias_add")
-@bordered
 def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
     """x plus a bias.
 
@@ -378,7 +359,6 @@ def _layout(data_format: str | None, axes: int) -> str:
 
 
 @public("keras.backend.conv1d")
-@bordered
 def conv1d(
     x: Any,
     kernel: Any,
@@ -411,7 +391,6 @@ def conv1d(
 
 
 @public("keras.backend.conv2d")
-@bordered
 def conv2d(
     x: Any,
     kernel: Any,
@@ -425,7 +404,6 @@ def conv2d(
 
 
 @public("keras.backend.conv3d")
-@bordered
 def conv3d(
     x: Any,
     kernel: Any,
@@ -452,7 +430,6 @@ def _convolved(
 
 
 @public("keras.backend.conv2d_transpose")
-@bordered
 def conv2d_transpose(
     x: Any,
     kernel: Any,
@@ -488,7 +465,6 @@ def conv2d_transpose(
 
 
 @public("keras.backend.separable_conv2d")
-@bordered
 def separable_conv2d(
     x: Any,
     depthwise_kernel: Any,
@@ -513,7 +489,6 @@ def separable_conv2d(
 
 
 @public("keras.backend.pool2d")
-@bordered
 def pool2d(
     x: Any,
     pool_size: Any,
@@ -527,7 +502,6 @@ def pool2d(
 
 
 @public("keras.backend.pool3d")
-@bordered
 def pool3d(
     x: Any,
     pool_size: Any,
@@ -558,7 +532,6 @@ def _pooled(
 
 
 @public("keras.backend.local_conv1d")
-@bordered
 def local_conv1d(
     inputs: Any, kernel: Any, kernel_size: Any, strides: Any, data_format: str | None = None
 ) -> Any:
@@ -575,7 +548,6 @@ def local_conv1d(
 
 
 @public("keras.backend.local_conv2d")
-@bordered
 def local_conv2d(
     inputs: Any,
     kernel: Any,
@@ -624,14 +596,12 @@ def _grid(lengths: Any) -> list[tuple[int, ...]]:
 
 
 @public("keras.backend.moving_average_update")
-@bordered
 def moving_average_update(x: Any, value: Any, momentum: float) -> Any:
     """Moves a variable towards `value`, keeping `momentum` of it; run the result."""
     return assign_moving_average(x, value, momentum, zero_debias=True)
 
 
 @public("keras.backend.batch_normalization")
-@bordered
 def batch_normalization(
     x: Any, mean: Any, var: Any, beta: Any, gamma: Any, axis: int = -1, epsilon: float = 1e-3
 ) -> Any:
@@ -655,7 +625,6 @@ def batch_normalization(
 
 
 @public("keras.backend.normalize_batch_in_training")
-@bordered
 def normalize_batch_in_training(
     x: Any, gamma: Any, beta: Any, reduction_axes: Any, epsilon: float = 1e-3
 ) -> Any:

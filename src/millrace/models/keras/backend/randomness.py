@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.lib.nn.functions import dropout as dropped
@@ -28,7 +27,6 @@ def _dtype(dtype: Any) -> dtypes.DType:
 
 
 @public("keras.backend.random_normal")
-@bordered
 def random_normal(
     shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: int | None = None
 ) -> Any:
@@ -37,7 +35,6 @@ def random_normal(
 
 
 @public("keras.backend.random_uniform")
-@bordered
 def random_uniform(
     shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: int | None = None
 ) -> Any:
@@ -46,7 +43,6 @@ def random_uniform(
 
 
 @public("keras.backend.random_binomial")
-@bordered
 def random_binomial(shape: Any, p: float = 0.0, dtype: Any = None, seed: int | None = None) -> Any:
     """1 with probability `p`, else 0, new ones in each run."""
     chosen = _dtype(dtype)
@@ -55,7 +51,6 @@ def random_binomial(shape: Any, p: float = 0.0, dtype: Any = None, seed: int | N
 
 
 @public("keras.backend.truncated_normal")
-@bordered
 def truncated_normal(
     shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: int | None = None
 ) -> Any:
@@ -64,7 +59,6 @@ def truncated_normal(
 
 
 @public("keras.backend.random_uniform_variable")
-@bordered
 def random_uniform_variable(
     shape: Any, low: float, high: float, dtype: Any = None, name: str | None = None, seed: int | None = None
 ) -> Any:
@@ -75,7 +69,6 @@ def random_uniform_variable(
 
 
 @public("keras.backend.random_normal_variable")
-@bordered
 def random_normal_variable(
     shape: Any, mean: float, scale: float, dtype: Any = None, name: str | None = None, seed: int | None = None
 ) -> Any:
@@ -90,7 +83,6 @@ def _variable_seed(seed: int | None) -> int:
 
 
 @public("keras.backend.dropout")
-@bordered
 def dropout(x: Any, level: float, noise_shape: Any = None, seed: int | None = None) -> Any:
     """`x` with elements set to zero with probability `level` and the others scaled up."""
     return dropped(x, rate=level, noise_shape=noise_shape, seed=_seed(seed))

@@ -7,7 +7,6 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.core import dtypes, nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.flow.control_flow import while_loop
 from millrace.lib.flow.tensor_array import TensorArray
@@ -23,7 +22,6 @@ from millrace.ops.math.select import where
 
 
 @public("keras.backend.rnn")
-@bordered
 def rnn(
     step_function: Callable[[Any, Any], Any],
     inputs: Any,
@@ -127,8 +125,8 @@ class _Sequence:
         stacked = [stack(pieces) for pieces in zip(*map(nest.flatten, outputs), strict=True)]
         if masks is not None and self._zero_output:
             last = nest.map_structure(lambda o: _chosen(masks[order[-1]], [o])[0], last)
-            ordered = reverse(self._mask, [0]) if self._backwards else self._mask
-            stacked = [_chosen(ordered, [o], fixed=2)[0] for o in stacked]
+            # As in TensorFlow, the mask is not turned round for `go_backwards`, though the outputs are.
+            stacked = [_chosen(self._mask, [o], fixed=2)[0] for o in stacked]
         return last, nest.pack_sequence_as(last, stacked), list(nest.pack_sequence_as(structure, now))
 
     # --- a loop ---------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ import numpy as np
 
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes, nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph, get_default_session, reset_default_graph
 from millrace.graph.tensor import Tensor
@@ -43,14 +42,12 @@ public("python.keras.backend.get_graph")(get_default_graph)
 
 
 @public("keras.backend.manual_variable_initialization")
-@bordered
 def manual_variable_initialization(value: bool) -> None:
     """Sets whether the program initializes variables itself; by default Keras does when it first runs."""
     _initialization.manual = value
 
 
 @public("keras.backend.get_session")
-@bordered
 def get_session(op_input_list: Any = ()) -> Any:
     """The default session, or else one that Keras keeps for the default graph; variables are initialized.
 
@@ -69,14 +66,12 @@ def get_session(op_input_list: Any = ()) -> Any:
 
 
 @public("keras.backend.set_session")
-@bordered
 def set_session(session: Any) -> None:
     """Makes Keras work in `session`."""
     _own.session = session
 
 
 @public("keras.backend.clear_session")
-@bordered
 def clear_session() -> None:
     """Forgets the default graph, the session and all names in use."""
     reset_default_graph()
@@ -103,7 +98,6 @@ def _initialize(session: Any) -> None:
 
 
 @public("keras.backend.get_value")
-@bordered
 def get_value(x: Any) -> Any:
     """The value of a variable or tensor; what is not symbolic stands for itself."""
     if not settings.symbolic(x):
@@ -112,7 +106,6 @@ def get_value(x: Any) -> Any:
 
 
 @public("keras.backend.batch_get_value")
-@bordered
 def batch_get_value(tensors: Any) -> list[Any]:
     """The values of several variables or tensors, read at once."""
     return get_session(tensors).run(_readable(tensors)) if tensors else []
@@ -124,14 +117,12 @@ def _readable(variables: Any) -> list[Any]:
 
 
 @public("keras.backend.set_value")
-@bordered
 def set_value(x: Any, value: Any) -> None:
     """Sets the value of a variable."""
     batch_set_value([(x, value)])
 
 
 @public("keras.backend.batch_set_value")
-@bordered
 def batch_set_value(tuples: Any) -> None:
     """Sets the values of several variables at once.
 
@@ -167,7 +158,7 @@ class Function:
       inputs: nested placeholders.
       outputs: nested tensors.
       updates: operations, or pairs of a variable and its new value, that run after the first output.
-      name: scope of the operation that joins them.
+      name: what it is called.
       **session_kwargs: `feed_dict`, whose values are read at each call, `fetches`, and `options` and
         `run_metadata` of `Session.run`.
     """
@@ -191,7 +182,7 @@ class Function:
             raise ValueError(
                 f"Some keys in session_kwargs are not supported. Received: {sorted(session_kwargs)}"
             )
-        with name_scope(name), control_dependencies(self.outputs[:1]):
+        with control_dependencies(self.outputs[:1]):
             self.updates_op = group(*[_write(u) for u in updates or []])
         self._calls: dict[Any, Any] = {}
 
@@ -242,7 +233,6 @@ def _write(update: Any) -> Any:
 
 
 @public("keras.backend.function")
-@bordered
 def function(
     inputs: Any, outputs: Any, updates: Any = None, name: str | None = None, **kwargs: Any
 ) -> Function:
@@ -252,7 +242,7 @@ def function(
       inputs: placeholders.
       outputs: tensors.
       updates: operations, or pairs of a variable and its new value, that run, too.
-      name: scope of the operation that joins them.
+      name: what it is called.
       **kwargs: `feed_dict`, `fetches`, `options` and `run_metadata` for the session.
 
     Raises:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 
 @public("keras.callbacks.Callback")
-@bordered
 class Callback:
     """Base of callbacks: override what you want to be told.
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.backend import session
 from millrace.models.keras.callbacks.base import Callback
@@ -46,7 +45,6 @@ class _Watch:
 
 
 @public("keras.callbacks.EarlyStopping")
-@bordered
 class EarlyStopping(Callback):
     """Stops when a figure has not become better for a while.
 
@@ -137,7 +135,6 @@ class TerminateOnNaN(Callback):
 
 
 @public("keras.callbacks.LambdaCallback")
-@bordered
 class LambdaCallback(Callback):
     """A callback made of functions.
 
@@ -172,7 +169,6 @@ class LambdaCallback(Callback):
 
 
 @public("keras.callbacks.LearningRateScheduler")
-@bordered
 class LearningRateScheduler(Callback):
     """Sets the learning rate at the start of each epoch.
 
@@ -210,7 +206,6 @@ class LearningRateScheduler(Callback):
 
 
 @public("keras.callbacks.ReduceLROnPlateau")
-@bordered
 class ReduceLROnPlateau(Callback):
     """Lowers the learning rate when a figure has not become better for a while.
 
@@ -291,7 +286,6 @@ class ReduceLROnPlateau(Callback):
 
 
 @public("keras.callbacks.ModelCheckpoint")
-@bordered
 class ModelCheckpoint(Callback):
     """Saves the model, or the best one.
 

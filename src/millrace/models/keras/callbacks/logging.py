@@ -15,7 +15,6 @@ from urllib.parse import urlencode
 import numpy as np
 
 from millrace.core import protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.backend import session
 from millrace.models.keras.callbacks.base import Callback
@@ -23,7 +22,6 @@ from millrace.summaries.file_writer import FileWriter
 
 
 @public("keras.callbacks.CSVLogger")
-@bordered
 class CSVLogger(Callback):
     """Writes the figures of each epoch to a file.
 
@@ -85,7 +83,6 @@ def _cell(value: Any) -> Any:
 
 
 @public("keras.callbacks.RemoteMonitor")
-@bordered
 class RemoteMonitor(Callback):
     """Sends the figures of each epoch to a server.
 
@@ -127,7 +124,6 @@ class RemoteMonitor(Callback):
 
 
 @public("keras.callbacks.TensorBoard")
-@bordered
 class TensorBoard(Callback):
     """Writes figures, the graph and weights to event files.
 

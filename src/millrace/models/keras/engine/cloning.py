@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core import nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers.node import history
 from millrace.models.keras.engine.inputs import Input, InputLayer
@@ -21,7 +20,6 @@ def same_layer(layer: Any) -> Any:
 
 
 @public("keras.models.clone_model")
-@bordered
 def clone_model(model: Any, input_tensors: Any = None, clone_function: Any = None) -> Any:
     """A model of the same layers, with weights of its own.
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes, nest, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.node import history
@@ -228,7 +227,6 @@ def join_the_rest(model: Any, made: dict[str, Any]) -> None:
 
 
 @public("keras.models.model_from_config")
-@bordered
 def model_from_config(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The model of a description.
 
@@ -244,14 +242,12 @@ def model_from_config(config: Any, custom_objects: dict[str, Any] | None = None)
 
 
 @public("keras.models.model_from_json")
-@bordered
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """The model that `to_json` described."""
     return model_from_config(json.loads(json_string), custom_objects)
 
 
 @public("keras.models.model_from_yaml")
-@bordered
 def model_from_yaml(yaml_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """The model that `to_yaml` described.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.lib.layers.layer import Layer
@@ -14,7 +13,6 @@ from millrace.models.keras.backend import arrays
 
 
 @public("keras.layers.InputLayer")
-@bordered
 class InputLayer(Layer):
     """The layer that makes a model's input.
 
@@ -89,7 +87,6 @@ class InputLayer(Layer):
 
 
 @public("keras.Input", "keras.layers.Input")
-@bordered
 def Input(  # noqa: N802 - TensorFlow's name
     shape: Any = None,
     batch_size: int | None = None,

@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building.scopes import name_scope
 from millrace.core import nest
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings, tracking
 from millrace.lib.layers.node import int_shape, mask_of
@@ -23,7 +22,6 @@ from millrace.saver.object_checkpoint import LoadStatus
 
 
 @public("keras.Model", "keras.models.Model")
-@bordered
 class Model(Network):
     """Layers joined by their calls, to be trained and asked.
 

@@ -6,7 +6,6 @@ import copy
 from typing import Any
 
 from millrace.core import nest, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.layer import Layer
@@ -17,7 +16,6 @@ from millrace.models.keras.engine.model import Model
 
 
 @public("keras.Sequential", "keras.models.Sequential")
-@bordered
 class Sequential(Model):
     """Layers one after the other.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import registry
 
@@ -75,14 +74,12 @@ _table = _Table()
 
 
 @public("keras.layers.serialize")
-@bordered
 def serialize(layer: Any) -> dict[str, Any]:
     """How a layer is saved: class name and settings."""
     return registry.serialize_keras_object(layer)
 
 
 @public("keras.layers.deserialize")
-@bordered
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The layer that `serialize` described.
 

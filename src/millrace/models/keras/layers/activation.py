@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.lib.layers import constraints, penalties, settings
@@ -28,7 +27,6 @@ class _Elementwise(Layer):
 
 
 @public("keras.layers.LeakyReLU")
-@bordered
 class LeakyReLU(_Elementwise):
     """x where positive, else `alpha * x`.
 
@@ -52,7 +50,6 @@ class LeakyReLU(_Elementwise):
 
 
 @public("keras.layers.PReLU")
-@bordered
 class PReLU(_Elementwise):
     """x where positive, else `alpha * x`, with `alpha` a weight.
 
@@ -112,7 +109,6 @@ class PReLU(_Elementwise):
 
 
 @public("keras.layers.ELU")
-@bordered
 class ELU(_Elementwise):
     """x where positive, else `alpha * (exp(x) - 1)`.
 
@@ -136,7 +132,6 @@ class ELU(_Elementwise):
 
 
 @public("keras.layers.ThresholdedReLU")
-@bordered
 class ThresholdedReLU(_Elementwise):
     """x above `theta`, else 0.
 
@@ -160,7 +155,6 @@ class ThresholdedReLU(_Elementwise):
 
 
 @public("keras.layers.Softmax")
-@bordered
 class Softmax(_Elementwise):
     """Exponentials that sum to 1 along an axis.
 
@@ -184,7 +178,6 @@ class Softmax(_Elementwise):
 
 
 @public("keras.layers.ReLU")
-@bordered
 class ReLU(_Elementwise):
     """x above `threshold`, at most `max_value`; below, `negative_slope * (x - threshold)`.
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.lib.layers import settings
@@ -92,7 +91,6 @@ def _lower_triangle(scores: Any) -> Any:
 
 
 @public("keras.layers.Attention")
-@bordered
 class Attention(_Attention):
     """Attention by products of queries and keys (Luong).
 
@@ -124,7 +122,6 @@ class Attention(_Attention):
 
 
 @public("keras.layers.AdditiveAttention")
-@bordered
 class AdditiveAttention(_Attention):
     """Attention by the tanh of sums of queries and keys (Bahdanau).
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.core import nest, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import constraints, penalties, settings
 from millrace.lib.variables import keras_initializers
@@ -337,7 +336,6 @@ class _GatedCell(_Cell):
 
 
 @public("keras.layers.GRUCell")
-@bordered
 class GRUCell(_GatedCell):
     """A gated recurrent unit (Cho and others).
 
@@ -462,7 +460,6 @@ class GRUCell(_GatedCell):
 
 
 @public("keras.layers.LSTMCell")
-@bordered
 class LSTMCell(_GatedCell):
     """A long short-term memory (Hochreiter and Schmidhuber).
 
@@ -613,7 +610,6 @@ class PeepholeLSTMCell(LSTMCell):
 
 
 @public("keras.layers.StackedRNNCells")
-@bordered
 class StackedRNNCells(Layer):
     """Cells one on top of the other, as one cell.
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import convert
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.graph.tensor import Tensor
@@ -81,7 +80,6 @@ class _Convolution(convolutional.Convolution):
 
 
 @public("keras.layers.Conv1D", "keras.layers.Convolution1D")
-@bordered
 class Conv1D(_Convolution):
     """Convolution along one axis: `[batch, length, in]`.
 
@@ -209,7 +207,6 @@ class _Transposed(_Convolution, convolutional.Transposed):
 
 
 @public("keras.layers.Conv2DTranspose", "keras.layers.Convolution2DTranspose")
-@bordered
 class Conv2DTranspose(_Transposed):
     """The transpose of `Conv2D`: spreads each input element over a window of the outputs.
 
@@ -271,7 +268,6 @@ class Conv2DTranspose(_Transposed):
 
 
 @public("keras.layers.Conv3DTranspose", "keras.layers.Convolution3DTranspose")
-@bordered
 class Conv3DTranspose(_Transposed):
     """The transpose of `Conv3D`; arguments as for `Conv2DTranspose`, without `dilation_rate`."""
 
@@ -424,7 +420,6 @@ class SeparableConv2D(_Separable):
 
 
 @public("keras.layers.DepthwiseConv2D")
-@bordered
 class DepthwiseConv2D(_Convolution):
     """Convolution of images with filters for each channel alone.
 

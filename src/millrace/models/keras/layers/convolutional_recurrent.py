@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.lib.layers import constraints, penalties, settings
@@ -181,7 +180,6 @@ class ConvLSTM2DCell(DroppingCell):
 
 
 @public("keras.layers.ConvLSTM2D")
-@bordered
 class ConvLSTM2D(RNN):
     """A long short-term memory of images: `[batch, time, height, width, channels]`.
 

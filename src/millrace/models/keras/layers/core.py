@@ -14,7 +14,6 @@ import numpy as np
 
 from millrace.building import convert, raw
 from millrace.core import nest, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.lib.layers import constraints, core, penalties, registry, settings
@@ -30,7 +29,6 @@ from millrace.ops.math.cast import cast
 
 
 @public("keras.layers.Dense")
-@bordered
 class Dense(core.DenseLayer):
     """outputs = activation(inputs @ kernel + bias), over the last axis.
 
@@ -101,7 +99,6 @@ def weight_settings(layer: Any, weights: tuple[str, ...]) -> dict[str, Any]:
 
 
 @public("keras.layers.Activation")
-@bordered
 class Activation(Layer):
     """An activation applied to the inputs.
 
@@ -125,7 +122,6 @@ class Activation(Layer):
 
 
 @public("keras.layers.Dropout")
-@bordered
 class Dropout(core.DropoutLayer):
     """Sets elements to zero at random while training and scales the others up.
 
@@ -186,7 +182,6 @@ class _SpatialDropout(Dropout):
 
 
 @public("keras.layers.SpatialDropout1D")
-@bordered
 class SpatialDropout1D(_SpatialDropout):
     """Drops whole channels of `[batch, length, channels]`.
 
@@ -202,7 +197,6 @@ class SpatialDropout1D(_SpatialDropout):
 
 
 @public("keras.layers.SpatialDropout2D")
-@bordered
 class SpatialDropout2D(_SpatialDropout):
     """Drops whole channels of images.
 
@@ -219,7 +213,6 @@ class SpatialDropout2D(_SpatialDropout):
 
 
 @public("keras.layers.SpatialDropout3D")
-@bordered
 class SpatialDropout3D(_SpatialDropout):
     """Drops whole channels of volumes; arguments as for `SpatialDropout2D`."""
 
@@ -230,7 +223,6 @@ class SpatialDropout3D(_SpatialDropout):
 
 
 @public("keras.layers.Flatten")
-@bordered
 class Flatten(core.FlattenLayer):
     """Makes a vector of each element of the batch.
 
@@ -248,7 +240,6 @@ class Flatten(core.FlattenLayer):
 
 
 @public("keras.layers.Masking")
-@bordered
 class Masking(Layer):
     """Masks time steps of which all features have a value.
 
@@ -281,7 +272,6 @@ class Masking(Layer):
 
 
 @public("keras.layers.Reshape")
-@bordered
 class Reshape(Layer):
     """The elements of each element of the batch in another shape.
 
@@ -327,7 +317,6 @@ class Reshape(Layer):
 
 
 @public("keras.layers.Permute")
-@bordered
 class Permute(Layer):
     """The axes in another order.
 
@@ -364,7 +353,6 @@ class Permute(Layer):
 
 
 @public("keras.layers.RepeatVector")
-@bordered
 class RepeatVector(Layer):
     """`[batch, features]` repeated: `[batch, n, features]`.
 
@@ -393,7 +381,6 @@ class RepeatVector(Layer):
 
 
 @public("keras.layers.ActivityRegularization")
-@bordered
 class ActivityRegularization(Layer):
     """A penalty of the inputs, which pass unchanged.
 
@@ -413,7 +400,6 @@ class ActivityRegularization(Layer):
 
 
 @public("keras.layers.Lambda")
-@bordered
 class Lambda(Layer):
     """A function as a layer.
 

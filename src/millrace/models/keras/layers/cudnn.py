@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import constraints, penalties
 from millrace.lib.layers.spec import InputSpec
@@ -167,7 +166,6 @@ class _CuDNN(RNN):
 
 
 @public("keras.layers.CuDNNLSTM")
-@bordered
 class CuDNNLSTM(_CuDNN):
     """A layer of long short-term memories with two biases.
 
@@ -208,7 +206,6 @@ class CuDNNLSTM(_CuDNN):
 
 
 @public("keras.layers.CuDNNGRU")
-@bordered
 class CuDNNGRU(_CuDNN):
     """A layer of gated recurrent units with two biases.
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.core import dtypes, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.lib.layers import constraints, penalties, settings
@@ -17,7 +16,6 @@ from millrace.ops.math.cast import cast
 
 
 @public("keras.layers.Embedding")
-@bordered
 class Embedding(Layer):
     """A vector for each number: `[batch, length]` becomes `[batch, length, output_dim]`.
 

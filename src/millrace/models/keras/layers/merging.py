@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.lib.math.reductions import reduce_all
@@ -202,7 +201,6 @@ class Minimum(_Merge):
 
 
 @public("keras.layers.Concatenate")
-@bordered
 class Concatenate(_Merge):
     """The inputs along an axis.
 
@@ -272,7 +270,6 @@ class Concatenate(_Merge):
 
 
 @public("keras.layers.Dot")
-@bordered
 class Dot(_Merge):
     """The products of two inputs' samples over one axis of each.
 
@@ -348,56 +345,48 @@ class Dot(_Merge):
 
 
 @public("keras.layers.add")
-@bordered
 def add(inputs: Any, **kwargs: Any) -> Any:
     """The sum of several tensors; **kwargs: as for `Layer`."""
     return Add(**kwargs)(inputs)
 
 
 @public("keras.layers.subtract")
-@bordered
 def subtract(inputs: Any, **kwargs: Any) -> Any:
     """The first of two tensors minus the second; **kwargs: as for `Layer`."""
     return Subtract(**kwargs)(inputs)
 
 
 @public("keras.layers.multiply")
-@bordered
 def multiply(inputs: Any, **kwargs: Any) -> Any:
     """The product of several tensors; **kwargs: as for `Layer`."""
     return Multiply(**kwargs)(inputs)
 
 
 @public("keras.layers.average")
-@bordered
 def average(inputs: Any, **kwargs: Any) -> Any:
     """The mean of several tensors; **kwargs: as for `Layer`."""
     return Average(**kwargs)(inputs)
 
 
 @public("keras.layers.maximum")
-@bordered
 def maximum(inputs: Any, **kwargs: Any) -> Any:
     """The greatest of several tensors; **kwargs: as for `Layer`."""
     return Maximum(**kwargs)(inputs)
 
 
 @public("keras.layers.minimum")
-@bordered
 def minimum(inputs: Any, **kwargs: Any) -> Any:
     """The smallest of several tensors; **kwargs: as for `Layer`."""
     return Minimum(**kwargs)(inputs)
 
 
 @public("keras.layers.concatenate")
-@bordered
 def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
     """Several tensors along an axis; **kwargs: as for `Layer`."""
     return Concatenate(axis=axis, **kwargs)(inputs)
 
 
 @public("keras.layers.dot")
-@bordered
 def dot(inputs: Any, axes: Any, normalize: bool = False, **kwargs: Any) -> Any:
     """The products of two tensors' samples; arguments as for `Dot`."""
     return Dot(axes=axes, normalize=normalize, **kwargs)(inputs)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from millrace.building import raw
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.models.keras.backend import control, randomness
@@ -27,7 +26,6 @@ class _Noise(Layer):
 
 
 @public("keras.layers.GaussianNoise")
-@bordered
 class GaussianNoise(_Noise):
     """Adds normal noise while training.
 
@@ -56,7 +54,6 @@ class GaussianNoise(_Noise):
 
 
 @public("keras.layers.GaussianDropout")
-@bordered
 class GaussianDropout(_Noise):
     """Multiplies with normal noise of mean 1 while training.
 
@@ -88,7 +85,6 @@ class GaussianDropout(_Noise):
 
 
 @public("keras.layers.AlphaDropout")
-@bordered
 class AlphaDropout(_Noise):
     """A dropout that keeps mean and variance of self-normalizing networks.
 

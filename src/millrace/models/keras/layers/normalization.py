@@ -7,7 +7,6 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import constraints, normalization, penalties, settings
 from millrace.lib.nn.moments import batch_normalization, moments
@@ -16,7 +15,6 @@ from millrace.models.keras.engine.layer import Layer
 
 
 @public("keras.layers.BatchNormalization")
-@bordered
 class BatchNormalization(normalization.BatchNormalizationLayer):
     """Normalizes each channel with the batch's mean and variance, or the moving ones; then scales and shifts.
 
@@ -129,7 +127,6 @@ class BatchNormalization(normalization.BatchNormalizationLayer):
 
 
 @public("keras.layers.LayerNormalization")
-@bordered
 class LayerNormalization(Layer):
     """Normalizes each sample over axes; then scales and shifts.
 
@@ -204,6 +201,7 @@ class LayerNormalization(Layer):
                 initializer=self.gamma_initializer,
                 regularizer=self.gamma_regularizer,
                 constraint=self.gamma_constraint,
+                experimental_autocast=False,
             )
         if self.center:
             self.beta = self.add_weight(
@@ -212,6 +210,7 @@ class LayerNormalization(Layer):
                 initializer=self.beta_initializer,
                 regularizer=self.beta_regularizer,
                 constraint=self.beta_constraint,
+                experimental_autocast=False,
             )
         self.built = True
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import raw
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.lib.layers import pooling, settings
@@ -145,7 +144,6 @@ class _GlobalMean(_Global):
 
 
 @public("keras.layers.GlobalAveragePooling1D", "keras.layers.GlobalAvgPool1D")
-@bordered
 class GlobalAveragePooling1D(_Global):
     """The mean of each channel over time, masked steps left out.
 
@@ -175,7 +173,6 @@ class GlobalAveragePooling1D(_Global):
 
 
 @public("keras.layers.GlobalMaxPooling1D", "keras.layers.GlobalMaxPool1D")
-@bordered
 class GlobalMaxPooling1D(_GlobalMax):
     """The largest element of each channel over time; arguments as for `GlobalAveragePooling1D`."""
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from millrace.core import nest, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.lib.layers import settings
@@ -32,7 +31,6 @@ from millrace.ops.array.shape import shape as shape_of
 
 
 @public("keras.layers.RNN")
-@bordered
 class RNN(Layer):
     """A cell applied to each time step in turn.
 
@@ -489,7 +487,6 @@ def _layer_arguments(given: dict[str, Any]) -> dict[str, Any]:
 
 
 @public("keras.layers.SimpleRNN")
-@bordered
 class SimpleRNN(_Simple):
     """A recurrent layer whose output is its state.
 
@@ -540,7 +537,6 @@ _GRU = (*_SIMPLE, "recurrent_activation", "implementation", "reset_after")
 
 
 @public("keras.layers.GRU")
-@bordered
 class GRU(_Simple):
     """A layer of gated recurrent units.
 
@@ -597,7 +593,6 @@ _LSTM = (*_SIMPLE, "recurrent_activation", "implementation", "unit_forget_bias")
 
 
 @public("keras.layers.LSTM")
-@bordered
 class LSTM(_Simple):
     """A layer of long short-term memories.
 

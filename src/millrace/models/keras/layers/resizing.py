@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import convert
 from millrace.core import shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.lib.layers import settings
@@ -67,7 +66,6 @@ class _Spatial(Layer):
 
 
 @public("keras.layers.UpSampling1D")
-@bordered
 class UpSampling1D(_Spatial):
     """Each time step repeated.
 
@@ -95,7 +93,6 @@ class UpSampling1D(_Spatial):
 
 
 @public("keras.layers.UpSampling2D")
-@bordered
 class UpSampling2D(_Spatial):
     """Images made larger.
 
@@ -140,7 +137,6 @@ class UpSampling2D(_Spatial):
 
 
 @public("keras.layers.UpSampling3D")
-@bordered
 class UpSampling3D(_Spatial):
     """Volumes made larger by repeating elements.
 
@@ -169,7 +165,6 @@ class UpSampling3D(_Spatial):
 
 
 @public("keras.layers.ZeroPadding1D")
-@bordered
 class ZeroPadding1D(_Spatial):
     """Zeros before and after the time axis.
 
@@ -215,7 +210,6 @@ class _Padding(_Spatial):
 
 
 @public("keras.layers.ZeroPadding2D")
-@bordered
 class ZeroPadding2D(_Padding):
     """Zeros around images.
 
@@ -232,7 +226,6 @@ class ZeroPadding2D(_Padding):
 
 
 @public("keras.layers.ZeroPadding3D")
-@bordered
 class ZeroPadding3D(_Padding):
     """Zeros around volumes; arguments as for `ZeroPadding2D`."""
 
@@ -264,7 +257,6 @@ class _Cropping(_Spatial):
 
 
 @public("keras.layers.Cropping1D")
-@bordered
 class Cropping1D(_Spatial):
     """Time steps taken away at both ends.
 
@@ -293,7 +285,6 @@ class Cropping1D(_Spatial):
 
 
 @public("keras.layers.Cropping2D")
-@bordered
 class Cropping2D(_Cropping):
     """The margins of images taken away.
 
@@ -312,7 +303,6 @@ class Cropping2D(_Cropping):
 
 
 @public("keras.layers.Cropping3D")
-@bordered
 class Cropping3D(_Cropping):
     """The margins of volumes taken away; arguments as for `Cropping2D`."""
 

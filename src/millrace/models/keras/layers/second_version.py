@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.models.keras.layers import cells, normalization, recurrent
@@ -19,7 +18,6 @@ def _handed_on(given: dict[str, Any]) -> dict[str, Any]:
 
 
 @public("compat.v2.keras.layers.GRUCell")
-@bordered
 class GRUCell(cells.GRUCell):
     """A gated recurrent unit: sigmoid gates, the reset after the product. Arguments as for version 1."""
 
@@ -48,7 +46,6 @@ class GRUCell(cells.GRUCell):
 
 
 @public("compat.v2.keras.layers.LSTMCell")
-@bordered
 class LSTMCell(cells.LSTMCell):
     """A long short-term memory with sigmoid gates. Arguments as for version 1."""
 
@@ -77,7 +74,6 @@ class LSTMCell(cells.LSTMCell):
 
 
 @public("compat.v2.keras.layers.GRU")
-@bordered
 class GRU(recurrent.GRU):
     """Gated recurrent units: sigmoid gates, the reset after the product. Arguments as for version 1."""
 
@@ -113,7 +109,6 @@ class GRU(recurrent.GRU):
 
 
 @public("compat.v2.keras.layers.LSTM")
-@bordered
 class LSTM(recurrent.LSTM):
     """A layer of long short-term memories with sigmoid gates. Arguments as for version 1."""
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from millrace.building.scopes import name_scope
 from millrace.core import nest, shapes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.lib.layers import settings
@@ -25,7 +24,6 @@ from millrace.ops.array.shape import shape as shape_of
 
 
 @public("keras.layers.Wrapper")
-@bordered
 class Wrapper(Layer):
     """Base of layers around another layer.
 
@@ -77,7 +75,6 @@ def _build(layer: Any, shape: Any, dtype: Any) -> None:
 
 
 @public("keras.layers.TimeDistributed")
-@bordered
 class TimeDistributed(Wrapper):
     """A layer applied to each time step: `[batch, time, ...]`.
 
@@ -169,7 +166,6 @@ def _lengths(tensor: Any, start: int) -> list[Any]:
 
 
 @public("keras.layers.Bidirectional")
-@bordered
 class Bidirectional(Wrapper):
     """A recurrent layer in both directions.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import registry
@@ -40,7 +39,6 @@ class Reduction:
 
 
 @public("keras.losses.Loss")
-@bordered
 class Loss:
     """Base of losses; subclasses compute the losses of the elements in `call`.
 
@@ -121,7 +119,6 @@ def registry_value(value: Any) -> Any:
 
 
 @public("keras.losses.MeanSquaredError")
-@bordered
 class MeanSquaredError(LossFunctionWrapper):
     """The mean of the squared differences."""
 
@@ -130,7 +127,6 @@ class MeanSquaredError(LossFunctionWrapper):
 
 
 @public("keras.losses.MeanAbsoluteError")
-@bordered
 class MeanAbsoluteError(LossFunctionWrapper):
     """The mean of the differences' magnitudes."""
 
@@ -139,7 +135,6 @@ class MeanAbsoluteError(LossFunctionWrapper):
 
 
 @public("keras.losses.MeanAbsolutePercentageError")
-@bordered
 class MeanAbsolutePercentageError(LossFunctionWrapper):
     """The mean of the differences' magnitudes in percent of what is true."""
 
@@ -148,7 +143,6 @@ class MeanAbsolutePercentageError(LossFunctionWrapper):
 
 
 @public("keras.losses.MeanSquaredLogarithmicError")
-@bordered
 class MeanSquaredLogarithmicError(LossFunctionWrapper):
     """The mean of the squared differences of log(1 + y)."""
 
@@ -157,7 +151,6 @@ class MeanSquaredLogarithmicError(LossFunctionWrapper):
 
 
 @public("keras.losses.BinaryCrossentropy")
-@bordered
 class BinaryCrossentropy(LossFunctionWrapper):
     """The cross entropy of probabilities; arguments as for `tf.keras.losses.binary_crossentropy`."""
 
@@ -179,7 +172,6 @@ class BinaryCrossentropy(LossFunctionWrapper):
 
 
 @public("keras.losses.CategoricalCrossentropy")
-@bordered
 class CategoricalCrossentropy(LossFunctionWrapper):
     """The cross entropy of distributions; arguments as for `tf.keras.losses.categorical_crossentropy`."""
 
@@ -200,7 +192,6 @@ class CategoricalCrossentropy(LossFunctionWrapper):
 
 
 @public("keras.losses.SparseCategoricalCrossentropy")
-@bordered
 class SparseCategoricalCrossentropy(LossFunctionWrapper):
     """The cross entropy of classes, integers, and distributions.
 
@@ -216,7 +207,6 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
 
 
 @public("keras.losses.Hinge")
-@bordered
 class Hinge(LossFunctionWrapper):
     """The mean of `max(1 - y_true * y_pred, 0)`."""
 
@@ -225,7 +215,6 @@ class Hinge(LossFunctionWrapper):
 
 
 @public("keras.losses.SquaredHinge")
-@bordered
 class SquaredHinge(LossFunctionWrapper):
     """The mean of `max(1 - y_true * y_pred, 0)` squared."""
 
@@ -234,7 +223,6 @@ class SquaredHinge(LossFunctionWrapper):
 
 
 @public("keras.losses.CategoricalHinge")
-@bordered
 class CategoricalHinge(LossFunctionWrapper):
     """How far the best wrong class comes within 1 of the true one."""
 
@@ -243,7 +231,6 @@ class CategoricalHinge(LossFunctionWrapper):
 
 
 @public("keras.losses.Poisson")
-@bordered
 class Poisson(LossFunctionWrapper):
     """The mean of `y_pred - y_true * log(y_pred)`."""
 
@@ -252,7 +239,6 @@ class Poisson(LossFunctionWrapper):
 
 
 @public("keras.losses.LogCosh")
-@bordered
 class LogCosh(LossFunctionWrapper):
     """The mean of log(cosh(difference))."""
 
@@ -261,7 +247,6 @@ class LogCosh(LossFunctionWrapper):
 
 
 @public("keras.losses.KLDivergence")
-@bordered
 class KLDivergence(LossFunctionWrapper):
     """The sum of `y_true * log(y_true / y_pred)`."""
 
@@ -270,7 +255,6 @@ class KLDivergence(LossFunctionWrapper):
 
 
 @public("keras.losses.Huber")
-@bordered
 class Huber(LossFunctionWrapper):
     """Half the square of differences up to `delta`, linear beyond."""
 
@@ -279,7 +263,6 @@ class Huber(LossFunctionWrapper):
 
 
 @public("keras.losses.CosineSimilarity")
-@bordered
 class CosineSimilarity(LossFunctionWrapper):
     """The cosine of the angle between two vectors along an axis."""
 
@@ -307,14 +290,12 @@ _BY_NAME.update({k: v for k, v in list(globals().items()) if isinstance(v, type)
 
 
 @public("keras.losses.serialize")
-@bordered
 def serialize(loss: Any) -> Any:
     """How a loss is saved: its name, or class name and settings."""
     return registry.serialize_keras_object(loss)
 
 
 @public("keras.losses.deserialize")
-@bordered
 def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The loss that `serialize` described.
 
@@ -325,7 +306,6 @@ def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
 
 
 @public("keras.losses.get")
-@bordered
 def get(identifier: Any) -> Any:
     """The loss that a name, a description or a callable stands for; None for None.
 

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from millrace.building import convert, raw
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.lib.layers.core import chosen
@@ -36,7 +35,6 @@ def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     "keras.metrics.mse",
     "keras.metrics.MSE",
 )
-@bordered
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     """The mean of the squared differences."""
     y_true, y_pred = _pair(y_true, y_pred)
@@ -51,7 +49,6 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     "keras.metrics.mae",
     "keras.metrics.MAE",
 )
-@bordered
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     """The mean of the differences' magnitudes."""
     y_true, y_pred = _pair(y_true, y_pred)
@@ -66,7 +63,6 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     "keras.metrics.mape",
     "keras.metrics.MAPE",
 )
-@bordered
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     """The mean of the differences' magnitudes in percent of what is true."""
     y_true, y_pred = _pair(y_true, y_pred)
@@ -82,7 +78,6 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     "keras.metrics.msle",
     "keras.metrics.MSLE",
 )
-@bordered
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     """The mean of the squared differences of log(1 + y)."""
     y_true, y_pred = _pair(y_true, y_pred)
@@ -98,7 +93,6 @@ def _signed(y_true: Any) -> Any:
 
 
 @public("keras.losses.hinge", "keras.metrics.hinge")
-@bordered
 def hinge(y_true: Any, y_pred: Any) -> Any:
     """The mean of `max(1 - y_true * y_pred, 0)`; labels are -1 and 1, or 0 and 1."""
     y_true, y_pred = _pair(y_true, y_pred)
@@ -106,7 +100,6 @@ def hinge(y_true: Any, y_pred: Any) -> Any:
 
 
 @public("keras.losses.squared_hinge", "keras.metrics.squared_hinge")
-@bordered
 def squared_hinge(y_true: Any, y_pred: Any) -> Any:
     """The mean of `max(1 - y_true * y_pred, 0)` squared; labels are -1 and 1, or 0 and 1."""
     y_true, y_pred = _pair(y_true, y_pred)
@@ -114,7 +107,6 @@ def squared_hinge(y_true: Any, y_pred: Any) -> Any:
 
 
 @public("keras.losses.categorical_hinge")
-@bordered
 def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
     """How far the best wrong class comes within 1 of the true one; `y_true` is one-hot."""
     y_true, y_pred = _pair(y_true, y_pred)
@@ -134,7 +126,6 @@ def huber_loss(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
 
 
 @public("keras.losses.logcosh")
-@bordered
 def logcosh(y_true: Any, y_pred: Any) -> Any:
     """The mean of log(cosh(difference))."""
     y_true, y_pred = _pair(y_true, y_pred)
@@ -149,7 +140,6 @@ def _smoothed(y_true: Any, smoothing: Any, spread: Any) -> Any:
 
 
 @public("keras.losses.categorical_crossentropy", "keras.metrics.categorical_crossentropy")
-@bordered
 def categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0
 ) -> Any:
@@ -171,7 +161,6 @@ def categorical_crossentropy(
 
 
 @public("keras.losses.sparse_categorical_crossentropy", "keras.metrics.sparse_categorical_crossentropy")
-@bordered
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, axis: int = -1
 ) -> Any:
@@ -180,7 +169,6 @@ def sparse_categorical_crossentropy(
 
 
 @public("keras.losses.binary_crossentropy", "keras.metrics.binary_crossentropy")
-@bordered
 def binary_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0
 ) -> Any:
@@ -205,7 +193,6 @@ def binary_crossentropy(
     "keras.metrics.kld",
     "keras.metrics.KLD",
 )
-@bordered
 def kullback_leibler_divergence(y_true: Any, y_pred: Any) -> Any:
     """The sum of `y_true * log(y_true / y_pred)`."""
     y_true, y_pred = _pair(y_true, y_pred)
@@ -215,7 +202,6 @@ def kullback_leibler_divergence(y_true: Any, y_pred: Any) -> Any:
 
 
 @public("keras.losses.poisson", "keras.metrics.poisson")
-@bordered
 def poisson(y_true: Any, y_pred: Any) -> Any:
     """The mean of `y_pred - y_true * log(y_pred)`."""
     y_true, y_pred = _pair(y_true, y_pred)
@@ -229,7 +215,6 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
     "keras.metrics.cosine_proximity",
     "keras.metrics.cosine",
 )
-@bordered
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     """The cosine of the angle between two vectors."""
     y_true, y_pred = l2_normalize(y_true, axis=axis), l2_normalize(y_pred, axis=axis)

@@ -6,7 +6,6 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.lib.math.reductions import reduce_mean, reduce_sum
@@ -25,7 +24,6 @@ def accuracy(y_true: Any, y_pred: Any) -> Any:
 
 
 @public("keras.metrics.binary_accuracy")
-@bordered
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
     """How many of the last axis' predictions lie on the right side of `threshold`."""
     y_pred = convert.to_tensor(y_pred)
@@ -34,14 +32,12 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
 
 
 @public("keras.metrics.categorical_accuracy")
-@bordered
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     """1 where the greatest prediction is that of the true class; `y_true` is one-hot."""
     return cast(raw.Equal(raw.ArgMax(y_true, -1), raw.ArgMax(y_pred, -1)), settings.floatx())
 
 
 @public("keras.metrics.sparse_categorical_accuracy")
-@bordered
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     """1 where the greatest prediction is that of the true class, an integer."""
     y_true, y_pred = convert.to_tensor(y_true), convert.to_tensor(y_pred)
@@ -54,14 +50,12 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
 
 
 @public("keras.metrics.top_k_categorical_accuracy")
-@bordered
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
     """1 where the true class is among the `k` greatest predictions; `y_true` is one-hot."""
     return cast(raw.InTopKV2(y_pred, raw.ArgMax(y_true, -1), k), settings.floatx())
 
 
 @public("keras.metrics.sparse_top_k_categorical_accuracy")
-@bordered
 def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
     """1 where the true class, an integer, is among the `k` greatest predictions."""
     y_true, y_pred = convert.to_tensor(y_true), convert.to_tensor(y_pred)
@@ -79,7 +73,6 @@ def cosine_proximity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
 
 
 @public("keras.metrics.Accuracy")
-@bordered
 class Accuracy(MeanMetricWrapper):
     """How often predictions equal the truth."""
 
@@ -88,7 +81,6 @@ class Accuracy(MeanMetricWrapper):
 
 
 @public("keras.metrics.BinaryAccuracy")
-@bordered
 class BinaryAccuracy(MeanMetricWrapper):
     """How often predictions lie on the right side of `threshold`."""
 
@@ -97,7 +89,6 @@ class BinaryAccuracy(MeanMetricWrapper):
 
 
 @public("keras.metrics.CategoricalAccuracy")
-@bordered
 class CategoricalAccuracy(MeanMetricWrapper):
     """How often the greatest prediction is that of the true class; truth is one-hot."""
 
@@ -106,7 +97,6 @@ class CategoricalAccuracy(MeanMetricWrapper):
 
 
 @public("keras.metrics.SparseCategoricalAccuracy")
-@bordered
 class SparseCategoricalAccuracy(MeanMetricWrapper):
     """How often the greatest prediction is that of the true class, an integer."""
 
@@ -115,7 +105,6 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
 
 
 @public("keras.metrics.TopKCategoricalAccuracy")
-@bordered
 class TopKCategoricalAccuracy(MeanMetricWrapper):
     """How often the true class is among the `k` greatest predictions; truth is one-hot."""
 
@@ -124,7 +113,6 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
 
 
 @public("keras.metrics.SparseTopKCategoricalAccuracy")
-@bordered
 class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     """How often the true class, an integer, is among the `k` greatest predictions."""
 
@@ -135,7 +123,6 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
 
 
 @public("keras.metrics.CosineSimilarity")
-@bordered
 class CosineSimilarity(MeanMetricWrapper):
     """The mean cosine of the angle between truth and prediction."""
 
@@ -144,7 +131,6 @@ class CosineSimilarity(MeanMetricWrapper):
 
 
 @public("keras.metrics.MeanSquaredError")
-@bordered
 class MeanSquaredError(MeanMetricWrapper):
     """The mean of the squared differences."""
 
@@ -153,7 +139,6 @@ class MeanSquaredError(MeanMetricWrapper):
 
 
 @public("keras.metrics.MeanAbsoluteError")
-@bordered
 class MeanAbsoluteError(MeanMetricWrapper):
     """The mean of the differences' magnitudes."""
 
@@ -162,7 +147,6 @@ class MeanAbsoluteError(MeanMetricWrapper):
 
 
 @public("keras.metrics.MeanAbsolutePercentageError")
-@bordered
 class MeanAbsolutePercentageError(MeanMetricWrapper):
     """The mean of the differences' magnitudes in percent of what is true."""
 
@@ -171,7 +155,6 @@ class MeanAbsolutePercentageError(MeanMetricWrapper):
 
 
 @public("keras.metrics.MeanSquaredLogarithmicError")
-@bordered
 class MeanSquaredLogarithmicError(MeanMetricWrapper):
     """The mean of the squared differences of log(1 + y)."""
 
@@ -180,7 +163,6 @@ class MeanSquaredLogarithmicError(MeanMetricWrapper):
 
 
 @public("keras.metrics.Hinge")
-@bordered
 class Hinge(MeanMetricWrapper):
     """The mean hinge loss."""
 
@@ -189,7 +171,6 @@ class Hinge(MeanMetricWrapper):
 
 
 @public("keras.metrics.SquaredHinge")
-@bordered
 class SquaredHinge(MeanMetricWrapper):
     """The mean squared hinge loss."""
 
@@ -198,7 +179,6 @@ class SquaredHinge(MeanMetricWrapper):
 
 
 @public("keras.metrics.CategoricalHinge")
-@bordered
 class CategoricalHinge(MeanMetricWrapper):
     """The mean categorical hinge loss."""
 
@@ -207,7 +187,6 @@ class CategoricalHinge(MeanMetricWrapper):
 
 
 @public("keras.metrics.LogCoshError")
-@bordered
 class LogCoshError(MeanMetricWrapper):
     """The mean of log(cosh(difference))."""
 
@@ -216,7 +195,6 @@ class LogCoshError(MeanMetricWrapper):
 
 
 @public("keras.metrics.Poisson")
-@bordered
 class Poisson(MeanMetricWrapper):
     """The mean Poisson loss."""
 
@@ -225,7 +203,6 @@ class Poisson(MeanMetricWrapper):
 
 
 @public("keras.metrics.KLDivergence")
-@bordered
 class KLDivergence(MeanMetricWrapper):
     """The mean Kullback-Leibler divergence."""
 
@@ -234,7 +211,6 @@ class KLDivergence(MeanMetricWrapper):
 
 
 @public("keras.metrics.BinaryCrossentropy")
-@bordered
 class BinaryCrossentropy(MeanMetricWrapper):
     """The mean cross entropy of probabilities; arguments as for the loss."""
 
@@ -255,7 +231,6 @@ class BinaryCrossentropy(MeanMetricWrapper):
 
 
 @public("keras.metrics.CategoricalCrossentropy")
-@bordered
 class CategoricalCrossentropy(MeanMetricWrapper):
     """The mean cross entropy of distributions; arguments as for the loss."""
 
@@ -276,7 +251,6 @@ class CategoricalCrossentropy(MeanMetricWrapper):
 
 
 @public("keras.metrics.SparseCategoricalCrossentropy")
-@bordered
 class SparseCategoricalCrossentropy(MeanMetricWrapper):
     """The mean cross entropy of classes, integers, and distributions along an axis."""
 

@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import control_dependencies
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.lib.layers.layer import Layer, late
@@ -46,7 +45,6 @@ class _Wrapping(type):
 
 
 @public("keras.metrics.Metric")
-@bordered
 class Metric(Layer, metaclass=_Wrapping):
     """Base of metrics: variables that `update_state` changes and `result` reads.
 
@@ -173,7 +171,6 @@ class Reduce(Metric):
 
 
 @public("keras.metrics.Sum")
-@bordered
 class Sum(Reduce):
     """The weighted sum of all values."""
 
@@ -184,7 +181,6 @@ class Sum(Reduce):
 
 
 @public("keras.metrics.Mean")
-@bordered
 class Mean(Reduce):
     """The weighted mean of all values."""
 
@@ -224,7 +220,6 @@ class MeanMetricWrapper(Mean):
 
 
 @public("keras.metrics.MeanTensor")
-@bordered
 class MeanTensor(Metric):
     """The weighted mean of each element of a tensor over the batches.
 

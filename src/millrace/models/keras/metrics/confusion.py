@@ -8,7 +8,6 @@ import numpy as np
 
 from millrace.building import convert, raw
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.flow.control_flow import group
 from millrace.lib.layers import settings
@@ -289,7 +288,6 @@ class _AtOther(_AllFour):
 
 
 @public("keras.metrics.SensitivityAtSpecificity")
-@bordered
 class SensitivityAtSpecificity(_AtOther):
     """The sensitivity at the threshold where the specificity is nearest to a given one.
 
@@ -323,7 +321,6 @@ class SensitivityAtSpecificity(_AtOther):
 
 
 @public("keras.metrics.SpecificityAtSensitivity")
-@bordered
 class SpecificityAtSensitivity(_AtOther):
     """The specificity at the threshold where the sensitivity is nearest to a given one.
 
@@ -357,7 +354,6 @@ class SpecificityAtSensitivity(_AtOther):
 
 
 @public("keras.metrics.AUC")
-@bordered
 class AUC(_AllFour):
     """The area under the curve of recall over false positives (ROC), or of precision over recall (PR).
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import registry
 from millrace.models.keras.losses import functions
@@ -41,14 +40,12 @@ _BY_NAME: dict[str, Any] = {
 
 
 @public("keras.metrics.serialize")
-@bordered
 def serialize(metric: Any) -> Any:
     """How a metric is saved: its name, or class name and settings."""
     return registry.serialize_keras_object(metric)
 
 
 @public("keras.metrics.deserialize")
-@bordered
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The metric that `serialize` described.
 
@@ -59,7 +56,6 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
 
 
 @public("keras.metrics.get")
-@bordered
 def get(identifier: Any) -> Any:
     """The metric that a name, a description or a callable stands for.
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from millrace.building import convert, raw
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.lib.math.reductions import reduce_sum
@@ -21,7 +20,6 @@ from millrace.ops.math.division import div_no_nan
 
 
 @public("keras.metrics.MeanRelativeError")
-@bordered
 class MeanRelativeError(Mean):
     """The mean of the differences' magnitudes, divided by a normalizer.
 
@@ -48,7 +46,6 @@ class MeanRelativeError(Mean):
 
 
 @public("keras.metrics.RootMeanSquaredError")
-@bordered
 class RootMeanSquaredError(Mean):
     """The root of the mean of the squared differences."""
 
@@ -67,7 +64,6 @@ class RootMeanSquaredError(Mean):
 
 
 @public("keras.metrics.MeanIoU")
-@bordered
 class MeanIoU(Metric):
     """The mean over classes of intersection over union of prediction and truth.
 

@@ -11,7 +11,6 @@ from millrace.building import convert, raw
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import control_dependencies, init_scope, name_scope
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import settings
@@ -26,7 +25,6 @@ from millrace.training.optimizers.optimizer import deduplicated
 
 
 @public("keras.optimizers.Optimizer")
-@bordered
 class Optimizer:
     """Base of optimizers.
 
@@ -203,7 +201,8 @@ class Optimizer:
             return value
         if callable(value) and not isinstance(value, Tensor | Variable):
             value = value()
-        return value if dtype is None else cast(value, dtype)
+        as_it_is = dtype is None or (isinstance(value, Variable) and value.dtype.base_dtype is dtype)
+        return value if as_it_is else cast(value, dtype)
 
     def _create_hypers(self) -> None:
         if self._hypers_created:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.building.scopes import name_scope
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import registry, settings
 from millrace.lib.variables.variable import Variable
@@ -73,14 +72,12 @@ _BY_NAME = {
 
 
 @public("keras.optimizers.serialize")
-@bordered
 def serialize(optimizer: Any) -> dict[str, Any]:
     """How an optimizer is saved: class name and settings."""
     return registry.serialize_keras_object(optimizer)
 
 
 @public("keras.optimizers.deserialize")
-@bordered
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The optimizer that `serialize` described; names may be in lower case.
 
@@ -93,7 +90,6 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
 
 
 @public("keras.optimizers.get")
-@bordered
 def get(identifier: Any) -> Any:
     """The optimizer that a name, a description or an optimizer stands for.
 

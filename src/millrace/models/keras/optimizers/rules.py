@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import raw
 from millrace.building.scopes import control_dependencies
 from millrace.core import dtypes
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.flow.control_flow import group
 from millrace.lib.layers import settings
@@ -19,7 +18,6 @@ from millrace.ops.math.cast import cast
 
 
 @public("keras.optimizers.SGD")
-@bordered
 class SGD(Optimizer):
     """weight -= learning_rate * gradient, or with momentum.
 
@@ -100,7 +98,6 @@ class SGD(Optimizer):
 
 
 @public("keras.optimizers.Adagrad")
-@bordered
 class Adagrad(Optimizer):
     """Steps divided by the root of the sum of all squared gradients so far.
 
@@ -179,7 +176,6 @@ class Adagrad(Optimizer):
 
 
 @public("keras.optimizers.Adadelta")
-@bordered
 class Adadelta(Optimizer):
     """Steps as large as recent steps, in proportion to recent gradients.
 
@@ -286,7 +282,6 @@ class _Moments(Optimizer):
 
 
 @public("keras.optimizers.Adam")
-@bordered
 class Adam(_Moments):
     """Steps from unbiased averages of gradients and of their squares (Kingma and Ba).
 
@@ -383,7 +378,6 @@ def _moved_rows(average: Any, kept: Any, change: Any, indices: Any) -> Any:
 
 
 @public("keras.optimizers.Adamax")
-@bordered
 class Adamax(_Moments):
     """Adam with the greatest gradient, fading, in place of the average square.
 
@@ -441,7 +435,6 @@ class Adamax(_Moments):
 
 
 @public("keras.optimizers.Nadam")
-@bordered
 class Nadam(_Moments):
     """Adam with Nesterov's look ahead.
 
@@ -531,7 +524,6 @@ class Nadam(_Moments):
 
 
 @public("keras.optimizers.RMSprop")
-@bordered
 class RMSprop(Optimizer):
     """Steps divided by the root of the average squared gradient.
 
@@ -639,7 +631,6 @@ class RMSprop(Optimizer):
 
 
 @public("keras.optimizers.Ftrl")
-@bordered
 class Ftrl(Optimizer):
     """Follow the regularized leader (McMahan and others).
 

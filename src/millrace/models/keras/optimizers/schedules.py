@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millrace.building import convert
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import registry
 from millrace.ops.math.cast import cast
@@ -56,7 +55,6 @@ class _Given(LearningRateSchedule):
 
 
 @public("keras.optimizers.schedules.ExponentialDecay")
-@bordered
 class ExponentialDecay(_Given):
     """initial_learning_rate * decay_rate ^ (step / decay_steps).
 
@@ -92,7 +90,6 @@ class ExponentialDecay(_Given):
 
 
 @public("keras.optimizers.schedules.PiecewiseConstantDecay")
-@bordered
 class PiecewiseConstantDecay(_Given):
     """One rate up to each boundary.
 
@@ -121,7 +118,6 @@ class PiecewiseConstantDecay(_Given):
 
 
 @public("keras.optimizers.schedules.PolynomialDecay")
-@bordered
 class PolynomialDecay(_Given):
     """From `initial_learning_rate` to `end_learning_rate` in `decay_steps` along a power.
 
@@ -165,7 +161,6 @@ class PolynomialDecay(_Given):
 
 
 @public("keras.optimizers.schedules.InverseTimeDecay")
-@bordered
 class InverseTimeDecay(_Given):
     """initial_learning_rate / (1 + decay_rate * step / decay_steps).
 
@@ -200,7 +195,6 @@ class InverseTimeDecay(_Given):
 
 
 @public("keras.experimental.CosineDecay")
-@bordered
 class CosineDecay(_Given):
     """From `initial_learning_rate` down to `alpha` times it along half a cosine.
 
@@ -224,7 +218,6 @@ class CosineDecay(_Given):
 
 
 @public("keras.experimental.CosineDecayRestarts")
-@bordered
 class CosineDecayRestarts(_Given):
     """Half cosines one after the other.
 
@@ -268,7 +261,6 @@ class CosineDecayRestarts(_Given):
 
 
 @public("keras.experimental.LinearCosineDecay")
-@bordered
 class LinearCosineDecay(_Given):
     """A straight line times a cosine.
 
@@ -312,7 +304,6 @@ class LinearCosineDecay(_Given):
 
 
 @public("keras.experimental.NoisyLinearCosineDecay")
-@bordered
 class NoisyLinearCosineDecay(_Given):
     """A noisy straight line times a cosine.
 
@@ -366,14 +357,12 @@ _BY_NAME = {k: v for k, v in list(globals().items()) if isinstance(v, type) and 
 
 
 @public("keras.optimizers.schedules.serialize")
-@bordered
 def serialize(learning_rate_schedule: Any) -> Any:
     """How a schedule is saved."""
     return registry.serialize_keras_object(learning_rate_schedule)
 
 
 @public("keras.optimizers.schedules.deserialize")
-@bordered
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The schedule that `serialize` described.
 

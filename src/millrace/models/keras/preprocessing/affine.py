@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.preprocessing.pictures import array_to_img, img_to_array
 
@@ -35,7 +34,6 @@ def _matrix(theta: float, tx: float, ty: float, shear: float, zx: float, zy: flo
 
 
 @public("keras.preprocessing.image.apply_affine_transform")
-@bordered
 def apply_affine_transform(
     x: Any,
     theta: float = 0,
@@ -101,14 +99,12 @@ def _about_1_15s_middle(
 
 
 @public("keras.preprocessing.image.apply_channel_shift")
-@bordered
 def apply_channel_shift(x: Any, intensity: float, channel_axis: int = 0) -> np.ndarray:
     """An image with a number added to all channels, kept within the image's least and greatest."""
     return np.clip(x + intensity, np.min(x), np.max(x))
 
 
 @public("keras.preprocessing.image.apply_brightness_shift")
-@bordered
 def apply_brightness_shift(x: Any, brightness: float) -> np.ndarray:
     """An image made brighter (above 1) or darker (below 1), by Pillow."""
     enhance = _module("PIL.ImageEnhance", "Pillow")
@@ -116,7 +112,6 @@ def apply_brightness_shift(x: Any, brightness: float) -> np.ndarray:
 
 
 @public("keras.preprocessing.image.random_rotation")
-@bordered
 def random_rotation(
     x: Any,
     rg: float,
@@ -133,7 +128,6 @@ def random_rotation(
 
 
 @public("keras.preprocessing.image.random_shift")
-@bordered
 def random_shift(
     x: Any,
     wrg: float,
@@ -152,7 +146,6 @@ def random_shift(
 
 
 @public("keras.preprocessing.image.random_shear")
-@bordered
 def random_shear(
     x: Any,
     intensity: float,
@@ -169,7 +162,6 @@ def random_shear(
 
 
 @public("keras.preprocessing.image.random_zoom")
-@bordered
 def random_zoom(
     x: Any,
     zoom_range: Any,
@@ -192,14 +184,12 @@ def random_zoom(
 
 
 @public("keras.preprocessing.image.random_channel_shift")
-@bordered
 def random_channel_shift(x: Any, intensity_range: float, channel_axis: int = 0) -> np.ndarray:
     """An image with a number of at most `intensity_range` added to all channels."""
     return apply_channel_shift(x, np.random.uniform(-intensity_range, intensity_range), channel_axis)
 
 
 @public("keras.preprocessing.image.random_brightness")
-@bordered
 def random_brightness(x: Any, brightness_range: Any) -> np.ndarray:
     """An image made brighter or darker by a factor between those of `brightness_range`.
 

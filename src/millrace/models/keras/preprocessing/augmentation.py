@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.models.keras.preprocessing.affine import (
@@ -21,7 +20,6 @@ from millrace.models.keras.preprocessing.pictures import data_format_of
 
 
 @public("keras.preprocessing.image.ImageDataGenerator")
-@bordered
 class ImageDataGenerator:
     """Makes batches of images that are changed at random, and put on a scale.
 

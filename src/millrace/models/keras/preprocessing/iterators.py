@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.models.keras.engine.generators import Sequence
@@ -20,7 +19,6 @@ ENDINGS = ("png", "jpg", "jpeg", "bmp", "ppm", "tif", "tiff")
 
 
 @public("keras.preprocessing.image.Iterator")
-@bordered
 class Iterator(Sequence):
     """Batches of numbered samples, without end, or by number.
 
@@ -104,7 +102,6 @@ def _save(iterator: Any, batch: Any, numbers: Any) -> None:
 
 
 @public("keras.preprocessing.image.NumpyArrayIterator")
-@bordered
 class NumpyArrayIterator(Iterator):
     """Batches of images in an array; see `ImageDataGenerator.flow`.
 
@@ -226,7 +223,6 @@ class FileIterator(Iterator):
 
 
 @public("keras.preprocessing.image.DirectoryIterator")
-@bordered
 class DirectoryIterator(FileIterator):
     """Batches of images in the folders of their classes; see `ImageDataGenerator.flow_from_directory`.
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.lib.layers import settings
 
@@ -41,7 +40,6 @@ def data_format_of(given: str | None) -> str:
 
 
 @public("keras.preprocessing.image.array_to_img")
-@bordered
 def array_to_img(x: Any, data_format: str | None = None, scale: bool = True, dtype: Any = None) -> Any:
     """An array as a picture of Pillow.
 
@@ -81,7 +79,6 @@ def array_to_img(x: Any, data_format: str | None = None, scale: bool = True, dty
 
 
 @public("keras.preprocessing.image.img_to_array")
-@bordered
 def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) -> np.ndarray:
     """A picture of Pillow as an array of rank 3.
 
@@ -103,7 +100,6 @@ def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) ->
 
 
 @public("keras.preprocessing.image.load_img")
-@bordered
 def load_img(
     path: Any,
     grayscale: bool = False,
@@ -143,7 +139,6 @@ def load_img(
 
 
 @public("keras.preprocessing.image.save_img")
-@bordered
 def save_img(
     path: Any,
     x: Any,

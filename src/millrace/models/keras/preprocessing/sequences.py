@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.engine.generators import Sequence
 
 
 @public("keras.preprocessing.sequence.pad_sequences")
-@bordered
 def pad_sequences(
     sequences: Any,
     maxlen: int | None = None,
@@ -69,7 +67,6 @@ def pad_sequences(
 
 
 @public("keras.preprocessing.sequence.make_sampling_table")
-@bordered
 def make_sampling_table(size: int, sampling_factor: float = 1e-05) -> np.ndarray:
     """How likely a word is kept, by its rank, where frequencies follow Zipf's law.
 
@@ -86,7 +83,6 @@ def make_sampling_table(size: int, sampling_factor: float = 1e-05) -> np.ndarray
 
 
 @public("keras.preprocessing.sequence.skipgrams")
-@bordered
 def skipgrams(
     sequence: Any,
     vocabulary_size: int,
@@ -141,7 +137,6 @@ def skipgrams(
 
 
 @public("keras.preprocessing.sequence.TimeseriesGenerator")
-@bordered
 class TimeseriesGenerator(Sequence):
     """Batches of windows of a series, and what follows each.
 

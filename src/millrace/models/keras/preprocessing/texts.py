@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 
 _FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 
 
 @public("keras.preprocessing.text.text_to_word_sequence")
-@bordered
 def text_to_word_sequence(
     text: str, filters: Any = _FILTERS, lower: bool = True, split: str = " "
 ) -> list[str]:
@@ -35,14 +33,12 @@ def text_to_word_sequence(
 
 
 @public("keras.preprocessing.text.one_hot")
-@bordered
 def one_hot(text: str, n: int, filters: Any = _FILTERS, lower: bool = True, split: str = " ") -> list[int]:
     """A number below `n` for each word, by Python's `hash`; words may share one."""
     return hashing_trick(text, n, hash, filters, lower, split)
 
 
 @public("keras.preprocessing.text.hashing_trick")
-@bordered
 def hashing_trick(
     text: str,
     n: int,
@@ -69,7 +65,6 @@ def hashing_trick(
 
 
 @public("keras.preprocessing.text.Tokenizer")
-@bordered
 class Tokenizer:
     """Numbers words by how frequent they are, from 1.
 
@@ -237,7 +232,6 @@ class Tokenizer:
 
 
 @public("keras.preprocessing.text.tokenizer_from_json")
-@bordered
 def tokenizer_from_json(json_string: str) -> Tokenizer:
     """The tokenizer that `to_json` described."""
     config = json.loads(json_string)["config"]

@@ -7,7 +7,6 @@ import os
 import warnings
 from typing import Any
 
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.models.keras.engine import configuration
 from millrace.models.keras.engine.configuration import model_from_config
@@ -83,7 +82,6 @@ def load_weights(model: Any, filepath: Any, by_name: bool) -> LoadStatus | None:
 
 
 @public("keras.models.save_model")
-@bordered
 def save_model(
     model: Any,
     filepath: Any,
@@ -147,7 +145,6 @@ def _write_model(model: Any, file: Any, include_optimizer: bool, description: st
 
 
 @public("keras.models.load_model")
-@bordered
 def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True) -> Any:
     """The model that `save_model` wrote, compiled as it was.
 

@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 from millrace.core import nest, protos
-from millrace.core.border import bordered
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.lib.flow.control_flow import group
@@ -35,7 +34,6 @@ _METHODS = {
 
 
 @public("keras.experimental.export_saved_model", "contrib.saved_model.save_keras_model")
-@bordered
 def export_saved_model(
     model: Any,
     saved_model_path: Any,
@@ -174,7 +172,6 @@ def _of_operation(name: str, operation: Any) -> Any:
 
 
 @public("keras.experimental.load_from_saved_model", "contrib.saved_model.load_keras_model")
-@bordered
 def load_from_saved_model(saved_model_path: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The model that `export_saved_model` wrote; it is to be compiled before it is trained.
 

@@ -1,0 +1,1 @@
+"""Layers that compute in one precision and keep their variables in another."""
