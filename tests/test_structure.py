@@ -187,4 +187,6 @@ def test_docstrings_are_not_torn():
                 torn.update(dict.fromkeys(found, path.name))
     assert not torn
     assert torn_lines("A line of which half is missing, since dicts and\nattrs objects follow it.")
-    assert not torn_lines("A line that ends here.\nAnother one.\n\n  a: this\n  b: that, with an end\n  c: more")
+    assert not torn_lines(
+        "A line that ends here.\nAnother one.\n\n  a: this\n  b: that, with an end\n  c: more"
+    )
