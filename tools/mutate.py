@@ -24,6 +24,7 @@ import ast
 import contextlib
 import dataclasses
 import difflib
+import functools
 import importlib
 import importlib.machinery
 import json
@@ -37,6 +38,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "millrace"
@@ -240,6 +242,14 @@ class Changed(importlib.machinery.SourceFileLoader):
         return None
 
 
+@functools.cache
+def imports() -> Any:
+    """Which module imports which."""
+    import grimp
+
+    return grimp.build_graph("millrace", cache_dir=None)
+
+
 class Judge:
     """Tries the mutants of one file."""
 
@@ -267,10 +277,7 @@ class Judge:
 
     def preload(self) -> None:
         """Imports what does not depend on the file."""
-        import grimp
-
-        graph = grimp.build_graph("millrace", cache_dir=None)
-        above = graph.find_downstream_modules(self.module) | {self.module}
+        above = imports().find_downstream_modules(self.module) | {self.module}
         for name in self.reference.modules:
             if name not in above and "jax" not in name and "xla" not in name:
                 importlib.import_module(name)
@@ -349,6 +356,7 @@ def main() -> None:
     if not arguments.reference.exists():
         reference_run(arguments.reference)
     reference = Reference(*json.loads(arguments.reference.read_text()))
+    imports()  # here, for all files
     tried = killed = 0
     for file in targets(arguments.only):
         reading, writing = os.pipe()
