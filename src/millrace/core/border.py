@@ -137,7 +137,9 @@ def _is_stumble(error: BaseException, given: tuple[Any, ...]) -> bool:
     if last is None:
         return False
     if handed_on:
-        return isinstance(error, (ArithmeticError, MemoryError, IndexError)) or any(getattr(error, "obj", None) is value for value in given)
+        return isinstance(error, (ArithmeticError, MemoryError, IndexError)) or any(
+            getattr(error, "obj", None) is value for value in given
+        )
     import dis
 
     return dis.opname[last.tb_frame.f_code.co_code[last.tb_lasti]] != "RAISE_VARARGS"
