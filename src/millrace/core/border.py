@@ -122,7 +122,7 @@ def _guarded(function: FunctionType, name: str) -> Any:
 
 def _is_stumble(error: BaseException, given: tuple[Any, ...]) -> bool:
     """Whether code of this package has met the error without anybody raising it; or code of a library that it
-    has handed an argument on to, which lacks an attribute.
+    has handed an argument on to, which lacks an attribute or is beyond bounds.
     """
     step = error.__traceback__
     last: TracebackType | None = None
@@ -137,7 +137,9 @@ def _is_stumble(error: BaseException, given: tuple[Any, ...]) -> bool:
     if last is None:
         return False
     if handed_on:
-        return any(getattr(error, "obj", None) is value for value in given)
+        return isinstance(error, (ArithmeticError, MemoryError, IndexError)) or any(
+            getattr(error, "obj", None) is value for value in given
+        )
     import dis
 
     return dis.opname[last.tb_frame.f_code.co_code[last.tb_lasti]] != "RAISE_VARARGS"
