@@ -10,7 +10,14 @@ import pytest
 import millrace as tf
 from millrace.building import raw
 from millrace.building.evaluate import evaluate
-from millrace.building.static import constant_value, constant_value_as_shape, static_dims, static_value
+from millrace.building.static import (
+    Known,
+    constant_value,
+    constant_value_as_shape,
+    static_dims,
+    static_value,
+    try_evaluate_constant,
+)
 
 
 @pytest.fixture
@@ -110,3 +117,124 @@ def test_one_operation_is_evaluated_on_values() -> None:
     assert evaluate(x.op, []) is None
     wrong = tf.reshape(x, tf.placeholder(tf.int32, [1]))
     assert evaluate(wrong.op, [np.float32([1, 2]), np.int32([3])]) is None
+
+
+def _chain(tensor: Any, length: int) -> Any:
+    for _ in range(length):
+        tensor = tensor + 1
+    return tensor
+
+
+def test_long_chains_are_followed_so_far() -> None:
+    assert _known(_chain(tf.constant(0), 60)) == 60
+    assert _known(_chain(tf.constant(0), 70)) is None
+    once = _chain(tf.constant(0), 40)
+    assert _known(once) == 40 and _known(_chain(once, 40)) == 80  # what is known is not followed again
+
+
+def test_what_is_too_large_is_left_to_the_planner() -> None:
+    most = 1 << 16
+    for size, known in ((most, True), (most + 1, False)):
+        x = tf.placeholder(tf.int32, [size])
+        assert (static_value(raw.OnesLike(x)) is not None) is known
+        assert (static_value(tf.range(size) + 1) is not None) is known
+        assert (_known(tf.reduce_sum(tf.constant(np.ones(size, np.int32)))) == size) is known
+    assert _known(raw.ZerosLike(tf.placeholder(tf.int64, [0]))) is None  # as in TensorFlow
+
+
+def test_what_is_not_folded_while_building() -> None:
+    v = tf.Variable(1, use_resource=False)
+    for tensor in (
+        v.value(),
+        tf.random_normal([2]),
+        tf.placeholder_with_default(1, []),
+        tf.cond(tf.constant(True), lambda: tf.constant(1), lambda: tf.constant(2)),
+        tf.while_loop(lambda i: i < 3, lambda i: i + 1, [0]),
+        tf.stop_gradient(v),
+        tf.TensorArray(tf.int32, 3).handle,
+    ):
+        assert static_value(tensor) is None, tensor.op
+    assert _known(tf.identity(tf.constant(3))) == 3 and _known(tf.split([1, 2], 2)[1]) == [2]
+
+
+def test_the_shape_of_a_shape() -> None:
+    x = tf.placeholder(tf.float32, [2, 3])
+    assert static_value(raw.Shape(x, out_type=tf.int64)).dtype == np.int64
+    assert static_value(raw.Size(x, out_type=tf.int64)).dtype == np.int64
+    assert static_value(raw.Rank(x)).dtype == np.int32
+    scalar = tf.placeholder(tf.float32, [])
+    assert (_known(raw.Shape(scalar)), _known(raw.Size(scalar)), _known(raw.Rank(scalar))) == ([], 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("make", "dims"),
+    [
+        (lambda s, n: raw.Slice(s, [1], [2]), (None, 3)),
+        (lambda s, n: raw.Slice(s, [1], [-1]), (None, 3)),
+        (lambda s, n: raw.Slice(s, [0], [1]), (2,)),
+        (lambda s, n: raw.Slice(s, [0], [0]), ()),
+        (lambda s, n: raw.Slice(s, tf.reshape(n, [1]), [2]), (None, None)),
+        (lambda s, n: raw.Slice(s, [0], tf.reshape(n, [1])), None),
+        (lambda s, n: raw.Slice(tf.placeholder(tf.int32, [None]), [0], [1]), (None,)),
+        (lambda s, n: raw.ConcatV2([s, [7]], 0), (2, None, 3, 7)),
+        (lambda s, n: raw.Concat(0, [[7], s]), (7, 2, None, 3)),
+        (lambda s, n: s[0:2], (2, None)),
+        (lambda s, n: s[-2:], (None, 3)),
+        (lambda s, n: s[0:n], None),
+        (lambda s, n: s[..., 0:2], (None, None)),
+        (lambda s, n: s[None, 0], (None,)),
+        (lambda s, n: tf.stack([s[0], s[-1]]), (2, 3)),
+        (lambda s, n: tf.stack([s[n], 5]), (None, 5)),
+        (lambda s, n: tf.stack([tf.identity(s[2]), tf.cast(n, tf.int32)]), (3, None)),
+        (lambda s, n: tf.stack([-1, 4]), (None, 4)),
+        (lambda s, n: tf.stack([tf.reduce_prod(s), 4]), (None, 4)),
+        (lambda s, n: tf.stack([raw.Prod(s[::2], [0]), 4]), (6, 4)),
+        (lambda s, n: tf.stack([tf.reduce_prod(s[::2]), n]), (6, None)),
+        (lambda s, n: tf.stack([raw.Prod(s[::2], tf.reshape(n, [1])), n]), (None, None)),
+        (lambda s, n: tf.stack([[2, 3], [4, 5]])[0], (2, 3)),
+    ],
+)
+def test_parts_of_a_shape(x: Any, make: Any, dims: Any) -> None:
+    n = tf.placeholder(tf.int32, [])
+    assert static_dims(make(raw.Shape(x), n)) == dims
+
+
+def test_shapes_of_sparse_results_known_in_part() -> None:
+    n = tf.placeholder(tf.int64, [1])
+    places, values = tf.placeholder(tf.int64, [None, 2]), tf.placeholder(tf.float32, [None])
+    shaped = raw.SparseReshape(places, tf.constant([4, 3], tf.int64), tf.concat([n, [6]], 0))
+    assert static_dims(shaped.output_shape) == (None, 6)
+    assert static_dims(raw.Shape(shaped.output_indices)) == (None, 2)
+    window = raw.SparseSlice(
+        tf.constant([[0, 1]], tf.int64), tf.constant([1.0]), [4, 5], [1, 2], tf.constant([9, 2], tf.int64)
+    )
+    assert static_dims(window.output_shape) == (3, 2)
+    behind = raw.SparseSlice(
+        tf.constant([[0, 1]], tf.int64), tf.constant([1.0]), [4, 5], [6, 0], tf.constant([1, 5], tf.int64)
+    )
+    assert static_dims(behind.output_shape) == (0, 5)
+    open_ = raw.SparseSlice(places, values, [4, 5], [1, 2], tf.constant([9, 2], tf.int64))
+    assert static_dims(open_.output_shape) == (None, None)  # its places are fed
+
+
+def test_values_of_a_known_input() -> None:
+    """What a shape rule asks of an input."""
+    x = tf.placeholder(tf.int32, [3])
+    assert Known((3,), None, x).as_dims() == (None, None, None) and Known((3,), None, x).value is None
+    assert Known((2,), None, tf.constant([4, -1])).as_dims() == (4, None)
+    assert Known((2,), np.array([4, 5])).as_dims() == (4, 5)
+    assert Known((3,)).as_dims() == (None, None, None) and Known((3,)).value is None
+    assert Known(None).as_dims() is Known((None,)).as_dims() is Known((2, 2)).as_dims() is None
+    assert Known((), np.array(-1)).as_dims() is None
+
+
+def test_the_value_of_what_stands_for_a_tensor_is_not_known() -> None:
+    array = np.array([1, 2])
+    assert constant_value(array) is array and constant_value(3) == 3
+    assert constant_value(tf.Variable(1, use_resource=True)) is None
+    x = tf.placeholder(tf.int32, [])
+    assert constant_value(tf.stack([x, x]), partial=True) == [None, None]
+    given = constant_value(tf.constant([1, 2]))
+    given[0] = 5
+    assert constant_value(tf.constant([1, 2])).tolist() == [1, 2]
+    assert try_evaluate_constant(None, tf.constant(4) + 1) == 5

@@ -223,3 +223,88 @@ def test_databases_want_a_package(monkeypatch):
         session.run(fill)
         with pytest.raises(tf.errors.UnimplementedError, match="pip install lmdb"):
             session.run(key)
+
+
+@pytest.mark.parametrize("mode", ["REFLECT", "SYMMETRIC"])
+@pytest.mark.parametrize("size", [None, (9, 7)])
+def test_a_fused_convolution_is_its_parts(mode, size):
+    random = np.random.default_rng(1)
+    x = random.standard_normal((2, 6, 5, 3)).astype(np.float32)
+    w = random.standard_normal((3, 3, 3, 2)).astype(np.float32)
+    rows = [[0, 0], [1, 2], [1, 1], [0, 0]]
+    given = {"mode": mode, "strides": [1, 2, 2, 1], "padding": "VALID"}
+    if size is None:
+        resized, fused = x, raw.FusedPadConv2D(x, rows, w, **given)
+    else:
+        resized = tf.image.resize_bilinear(x, size, align_corners=True)
+        fused = raw.FusedResizeAndPadConv2D(x, size, rows, w, resize_align_corners=True, **given)
+    parts = tf.nn.conv2d(tf.pad(resized, rows, mode), w, given["strides"], "VALID")
+    assert fused.shape == parts.shape
+    found, expected = run(fused, parts)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("peephole", [False, True])
+def test_the_later_block_of_steps_has_its_gates_in_another_order(peephole):
+    random = np.random.default_rng(2)
+    units, order = 2, np.array([0, 1, 4, 5, 2, 3, 6, 7])
+    x, cs, h = (random.standard_normal(s).astype(np.float32) for s in ((3, 2, 2), (2, 2), (2, 2)))
+    w, b = random.standard_normal((4, 4 * units)).astype(np.float32), np.linspace(-1, 1, 8, dtype=np.float32)
+    peeps = [random.standard_normal(units).astype(np.float32) for _ in range(3)]
+    w, b = tf.constant(w), tf.constant(b)
+    old_w, old_b = tf.gather(w, order, axis=1), tf.gather(b, order)
+    length = np.int64(2)
+    later = raw.BlockLSTMV2(length, x, cs, h, w, *peeps, b, use_peephole=peephole)
+    first = raw.BlockLSTM(
+        length, x, cs, h, old_w, *peeps, old_b, forget_bias=0.0, cell_clip=0.0, use_peephole=peephole
+    )
+    gradients = [
+        [tf.convert_to_tensor(dy) for dy in tf.gradients([made[1], made[6]], [w, b])]
+        for made in (later, first)
+    ]
+    found, expected = run(list(later), list(first))
+    for a, e in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, e)
+    for a, e in zip(*run(*gradients), strict=True):
+        np.testing.assert_allclose(a, e, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("old", "arguments"),
+    [
+        ("BatchCholesky", ["symmetric"]),
+        ("BatchCholeskyGrad", ["lower", "matrix"]),
+        ("BatchFFT", ["complex"]),
+        ("BatchFFT2D", ["complex"]),
+        ("BatchFFT3D", ["complex"]),
+        ("BatchIFFT", ["complex"]),
+        ("BatchIFFT2D", ["complex"]),
+        ("BatchIFFT3D", ["complex"]),
+        ("BatchMatrixBandPart", ["matrix", np.int64(0), np.int64(1)]),
+        ("BatchMatrixDeterminant", ["matrix"]),
+        ("BatchMatrixDiag", ["matrix"]),
+        ("BatchMatrixDiagPart", ["matrix"]),
+        ("BatchMatrixInverse", ["symmetric"]),
+        ("BatchMatrixSetDiag", ["matrix", "rows"]),
+        ("BatchMatrixSolve", ["symmetric", "matrix"]),
+        ("BatchMatrixSolveLs", ["symmetric", "matrix", np.float64(0.1)]),
+        ("BatchMatrixTriangularSolve", ["lower", "matrix"]),
+        ("BatchSelfAdjointEig", ["symmetric"]),
+        ("BatchSelfAdjointEigV2", ["symmetric"]),
+        ("BatchSvd", ["matrix"]),
+    ],
+)
+def test_names_of_the_first_releases(old, arguments):
+    matrix = np.random.default_rng(3).standard_normal((2, 3, 3)).astype(np.float32)
+    symmetric = matrix @ matrix.transpose(0, 2, 1) + np.eye(3, dtype=np.float32)
+    kinds = {
+        "matrix": matrix,
+        "symmetric": symmetric,
+        "lower": np.linalg.cholesky(symmetric),
+        "rows": matrix[:, 0],
+        "complex": (matrix + 1j).astype(np.complex64),
+    }
+    given = [kinds[a] if isinstance(a, str) else a for a in arguments]
+    today = old.removeprefix("Batch")
+    for found, expected in zip(*run(getattr(raw, old)(*given), getattr(raw, today)(*given)), strict=True):
+        np.testing.assert_array_equal(found, expected)

@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.lib.losses.weighted": "Reduction absolute_difference add_loss compute_weighted_loss cosine_distance get_losses get_regularization_loss get_regularization_losses get_total_loss hinge_loss huber_loss log_loss mean_pairwise_squared_error mean_squared_error sigmoid_cross_entropy softmax_cross_entropy sparse_softmax_cross_entropy",
+        "millrace.lib.losses.collected": "add_loss get_losses get_regularization_loss get_regularization_losses get_total_loss",
+        "millrace.lib.losses.weighted": "Reduction absolute_difference compute_weighted_loss cosine_distance hinge_loss huber_loss log_loss mean_pairwise_squared_error mean_squared_error sigmoid_cross_entropy softmax_cross_entropy sparse_softmax_cross_entropy",
     },
 )

@@ -8,8 +8,9 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.building.sparse_tensor": "SparseTensor",
         "millrace.lib.input.accumulators": "SparseConditionalAccumulator",
-        "millrace.lib.sparse.conversion": "concat=sparse_concat expand_dims=sparse_expand_dims eye=sparse_eye fill_empty_rows=sparse_fill_empty_rows from_dense mask=sparse_mask merge=sparse_merge placeholder=sparse_placeholder reorder=sparse_reorder reset_shape=sparse_reset_shape reshape=sparse_reshape retain=sparse_retain slice=sparse_slice split=sparse_split to_dense=sparse_tensor_to_dense to_indicator=sparse_to_indicator transpose=sparse_transpose",
+        "millrace.lib.sparse.conversion": "eye=sparse_eye from_dense merge=sparse_merge placeholder=sparse_placeholder to_dense=sparse_tensor_to_dense to_indicator=sparse_to_indicator",
         "millrace.lib.sparse.math": "add=sparse_add maximum=sparse_maximum minimum=sparse_minimum reduce_max=sparse_reduce_max reduce_max_sparse=sparse_reduce_max_sparse reduce_sum=sparse_reduce_sum reduce_sum_sparse=sparse_reduce_sum_sparse softmax=sparse_softmax",
+        "millrace.lib.sparse.shaping": "concat=sparse_concat expand_dims=sparse_expand_dims fill_empty_rows=sparse_fill_empty_rows mask=sparse_mask reorder=sparse_reorder reset_shape=sparse_reset_shape reshape=sparse_reshape retain=sparse_retain slice=sparse_slice split=sparse_split transpose=sparse_transpose",
         "millrace.ops.math.segment_sparse": "segment_mean=sparse_segment_mean segment_sqrt_n=sparse_segment_sqrt_n segment_sum=sparse_segment_sum",
         "millrace.ops.sparse.cross": "cross=sparse_cross cross_hashed=sparse_cross_hashed",
         "millrace.ops.sparse.dense": "matmul=sparse_tensor_dense_matmul sparse_dense_matmul=sparse_tensor_dense_matmul",

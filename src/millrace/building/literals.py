@@ -27,6 +27,7 @@ _EXACT = {
     bytes: dtypes.string,
 }
 _INT32 = range(-(2**31), 2**31)
+_FLOAT32 = (2 - 2**-23) * 2.0**127  # the largest
 
 
 def to_array(value: Any, dtype: DType | None = None, shape: shapes.Dims = None) -> np.ndarray:
@@ -48,7 +49,7 @@ def to_array(value: Any, dtype: DType | None = None, shape: shapes.Dims = None) 
         return np.empty(shape, (dtype or dtypes.float32).np_dtype)  # of which the value says nothing
     if shape is None:
         kind: Any = value.__class__
-        if kind is float and (dtype is None or dtype is dtypes.float32):
+        if kind is float and (dtype is None or dtype is dtypes.float32) and -_FLOAT32 <= value <= _FLOAT32:
             return np.array(value, np.float32)
         if kind is int and (dtype is None or dtype is dtypes.int32) and value in _INT32:
             return np.array(value, np.int32)

@@ -101,7 +101,7 @@ def _checked(index: Any) -> Any:
     if isinstance(index, shapes.Dimension):
         return index.value
     dtype = getattr(index, "dtype", None)
-    if dtype is not None and dtypes.as_dtype(dtype).base_dtype in (dtypes.int32, dtypes.int64, dtypes.int16):
+    if dtype is not None and dtypes.as_dtype(dtype).base_dtype in (dtypes.int32, dtypes.int64):
         rank = index.ndim if isinstance(index, _ARRAYS) else getattr(index.shape, "ndims", None)
         if rank != 1:
             return index

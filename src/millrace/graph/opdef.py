@@ -16,6 +16,7 @@ list argument reaches shape rule, kernel and gradient as one tuple.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import re
 from collections.abc import Callable, Mapping
@@ -262,6 +263,12 @@ def make_opdef(
         raise TypeError(f"declare {name}: already declared in {_REGISTRY[name].room}")
     _REGISTRY[name] = opdef
     return opdef
+
+
+def renamed(name: str, opdef: OpDef) -> OpDef:
+    """Records `opdef` under another name, too: one that TensorFlow gave up, and that old files hold."""
+    _REGISTRY[name] = found = dataclasses.replace(opdef, name=name, doc=f"An old name of {opdef.name}.")
+    return found
 
 
 def undeclared(signature: str, attrs: Mapping[str, Attr], **rest: Any) -> OpDef:

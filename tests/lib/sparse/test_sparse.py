@@ -41,3 +41,16 @@ def test_gradients_pass_through_pieces():
     with tf.Session() as session:
         # the first piece holds values 0 and 2 and comes twice, the second 1 and 3
         np.testing.assert_allclose(session.run(slopes[0], {values: np.ones(4)}), [1 + 5, 3, 2 + 6, 4])
+
+
+def test_a_permutation_names_each_dimension():
+    x = tf.SparseTensor([[0, 1]], [1.0], [2, 3])
+    assert tf.sparse_transpose(x, [-1, 0]).shape == [3, 2]
+    for perm, error in (
+        ([0, 2], IndexError),
+        ([0, 1, 2], IndexError),
+        ([0], ValueError),
+        ([-3, 0], IndexError),
+    ):
+        with pytest.raises(error, match="sparse_transpose: perm must name"):
+            tf.sparse_transpose(x, perm)

@@ -8,8 +8,8 @@ from typing import Any
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import convert_to_tensor, shape_tensor
 from millrace.building.scopes import name_scope
+from millrace.contributed.distributions.counts import Poisson
 from millrace.contributed.distributions.quadrature import quadrature_scheme_lognormal_quantiles
-from millrace.contributed.distributions.scalars import Poisson
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.base import NOT_REPARAMETERIZED, Distribution, new_seed

@@ -12,7 +12,7 @@ from millrace.core.dtypes import int32, int64, string
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.nn import embedding
-from millrace.lib.sparse.conversion import sparse_fill_empty_rows
+from millrace.lib.sparse.shaping import sparse_fill_empty_rows
 from millrace.lib.variables.partitioned import PartitionedVariable
 from millrace.ops.array.concat import concat
 from millrace.ops.array.fill import range_

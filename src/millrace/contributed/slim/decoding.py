@@ -11,7 +11,8 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor as GraphTensor
 from millrace.lib.flow.control_flow import cond
 from millrace.lib.flow.functional import map_fn
-from millrace.lib.sparse.conversion import sparse_reshape, sparse_tensor_to_dense
+from millrace.lib.sparse.conversion import sparse_tensor_to_dense
+from millrace.lib.sparse.shaping import sparse_reshape
 from millrace.ops.array.concat import concat, stack
 from millrace.ops.array.reshape import expand_dims, reshape, transpose
 from millrace.ops.array.shape import size

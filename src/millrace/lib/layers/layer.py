@@ -196,7 +196,8 @@ class Layer(Module):
     @property
     def _layers(self) -> list[Any]:
         """The layers among the attributes, those in lists and dicts included."""
-        return tracking.unique(tracking.parts(list(self._tracked.values()), Layer))
+        tracked = self.__dict__.get("_tracked", {})  # old cells set `trainable` and never call our __init__
+        return tracking.unique(tracking.parts(list(tracked.values()), Layer))
 
     @property
     def name(self) -> str:
@@ -357,6 +358,7 @@ class Layer(Module):
     def _keep(self, variable: Any, trainable: bool) -> None:
         for part in variable if hasattr(variable, "_variable_list") else [variable]:
             settings.track(part)
+            part.graph.holds += 1
         if not any(v is variable for v in self._own_weights()):
             (self._trainable_weights if trainable else self._non_trainable_weights).append(variable)
 

@@ -1,4 +1,4 @@
-"""`tf.losses`: losses with weights, reductions and a collection that gathers them."""
+"""`tf.losses`: losses with weights and reductions, which a collection gathers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import Any, final
 
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import shape_tensor, to_tensor
-from millrace.building.scopes import add_to_collection, control_dependencies, get_collection, name_scope
+from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import shapes
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
+from millrace.lib.losses.collected import add_loss
 from millrace.lib.math.broadcast_weights import assert_broadcastable, broadcast_weights
 from millrace.lib.math.reductions import reduce_sum, renamed
 from millrace.lib.nn.cross_entropy import (
@@ -23,7 +24,6 @@ from millrace.lib.nn.cross_entropy import (
 from millrace.opkit.rules.idioms import rank_tensor
 from millrace.ops.array.fill import ones_like, zeros_like
 from millrace.ops.array.shape import size
-from millrace.ops.math.arithmetic import add_n
 from millrace.ops.math.cast import cast
 
 
@@ -537,49 +537,3 @@ def _without_last(x: Tensor, rank: int) -> Tensor:
     """`x` without its last axis where it has `rank` axes and the last can have length 1."""
     dims: Any = x.dims or ()
     return raw.Squeeze(x, squeeze_dims=[-1]) if len(dims) == rank and dims[-1] in (None, 1) else x
-
-
-@public("losses.add_loss")
-def add_loss(loss: Tensor, loss_collection: str | None = GraphKeys.LOSSES) -> None:
-    """Puts `loss` into a collection; None for none."""
-    if loss_collection:
-        add_to_collection(loss_collection, loss)
-
-
-@public("losses.get_losses")
-def get_losses(scope: str | None = None, loss_collection: str = GraphKeys.LOSSES) -> list[Any]:
-    """The losses in a collection; with `scope`, those whose name matches it."""
-    return get_collection(loss_collection, scope)
-
-
-@public("losses.get_regularization_losses")
-def get_regularization_losses(scope: str | None = None) -> list[Any]:
-    """The regularization losses; with `scope`, those whose name matches it."""
-    return get_collection(GraphKeys.REGULARIZATION_LOSSES, scope)
-
-
-@public("losses.get_regularization_loss")
-def get_regularization_loss(scope: str | None = None, name: str = "total_regularization_loss") -> Tensor:
-    """The sum of the regularization losses, 0.0 where there are none; a scalar named `name`."""
-    losses = get_regularization_losses(scope)
-    return add_n(losses, name=name) if losses else to_tensor(0.0, name="Const")
-
-
-@public("losses.get_total_loss")
-def get_total_loss(
-    add_regularization_losses: bool = True, name: str = "total_loss", scope: str | None = None
-) -> Tensor:
-    """The sum of all losses, a scalar.
-
-    Args:
-      add_regularization_losses: count the regularization losses too.
-      name: op name.
-      scope: count only losses whose name matches it.
-
-    Raises:
-      ValueError: there are no losses.
-    """
-    losses = get_losses(scope=scope)
-    if add_regularization_losses:
-        losses += get_regularization_losses(scope=scope)
-    return add_n(losses, name=name)

@@ -19,7 +19,7 @@ from millrace.lib.flow.control_flow import cond
 from millrace.lib.math.broadcast_weights import assert_broadcastable
 from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.metrics.inputs import metric_variable, registered, weights_for
-from millrace.lib.sparse.conversion import sparse_concat, sparse_reshape, sparse_retain
+from millrace.lib.sparse.shaping import sparse_concat, sparse_reshape, sparse_retain
 from millrace.lib.variables.assigning import assign_add
 from millrace.opkit.rules.idioms import rank_tensor, size_tensor
 from millrace.ops.array.fill import fill, ones_like, zeros_like

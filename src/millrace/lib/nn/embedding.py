@@ -17,7 +17,7 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import clip_by_norm
 from millrace.lib.math.reductions import reduce_prod
-from millrace.lib.sparse.conversion import sparse_fill_empty_rows, sparse_reshape, sparse_retain
+from millrace.lib.sparse.shaping import sparse_fill_empty_rows, sparse_reshape, sparse_retain
 from millrace.lib.variables.partitioned import PartitionedVariable
 from millrace.opkit.rules.idioms import rank_tensor, size_tensor
 from millrace.ops.array.concat import stack

@@ -13,7 +13,8 @@ from millrace.core.shapes import TensorShape
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.nn.embedding import safe_embedding_lookup_sparse
-from millrace.lib.sparse.conversion import sparse_merge, sparse_slice, sparse_tensor_to_dense
+from millrace.lib.sparse.conversion import sparse_merge, sparse_tensor_to_dense
+from millrace.lib.sparse.shaping import sparse_slice
 from millrace.lib.variables.initializers import TruncatedNormal
 from millrace.lib.variables.partitioned import PartitionedVariable
 from millrace.models.feature_columns.base import (

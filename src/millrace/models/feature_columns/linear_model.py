@@ -11,7 +11,7 @@ from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
 from millrace.lib.nn.embedding import safe_embedding_lookup_sparse
-from millrace.lib.sparse.conversion import sparse_reshape
+from millrace.lib.sparse.shaping import sparse_reshape
 from millrace.lib.variables.initializers import Zeros
 from millrace.lib.variables.scope import variable_scope
 from millrace.models.feature_columns.base import (

@@ -10,7 +10,7 @@ from millrace.building.scopes import name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core.dtypes import int64, string
 from millrace.lib.math.reductions import reduce_prod
-from millrace.lib.sparse.conversion import sparse_reshape
+from millrace.lib.sparse.shaping import sparse_reshape
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import constant, zeros
 from millrace.ops.array.fill import ones_like

@@ -95,6 +95,15 @@ class Run:
             self._beginning.at = around
         return stage if self._meter is None else self._meter.watched(dataset, stage)
 
+    def look(self) -> None:
+        """Called now and then by a stage that may look for an element for ever.
+
+        Raises:
+          CancelledError: the session was closed.
+        """
+        if self.cancellation.cancelled:
+            raise errors.CancelledError(None, None, "a pipeline was cancelled: the session was closed")
+
     def here(self) -> Place:
         """The place in the pipeline of the stage that is beginning."""
         return self._beginning.at[0]
@@ -262,9 +271,9 @@ def told(error: Exception, where: str) -> Exception:
     return type(error)(None, error.op, message)  # type: ignore[call-arg, arg-type]
 
 
-def invalid(dataset: Dataset, message: str) -> errors.InvalidArgumentError:
-    """An InvalidArgumentError that names the stage."""
-    return refusal(f"{message}\n  at {dataset.place}")
+def invalid(dataset: Dataset, message: str, index: int | None = None) -> errors.InvalidArgumentError:
+    """An InvalidArgumentError that names the stage, and the element where its number is given."""
+    return refusal(f"{message}\n  at {'' if index is None else f'element {index} of '}{dataset.place}")
 
 
 def scalar(value: Any) -> int:

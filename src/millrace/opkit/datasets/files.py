@@ -22,6 +22,7 @@ from millrace.opkit.datasets.base import (
     string,
     text,
     texts,
+    told,
 )
 from millrace.opkit.records import tfrecord as records
 from millrace.opkit.records.opening import BROKEN, open_packed
@@ -89,9 +90,9 @@ class _Read(Stage):
             try:
                 elements.extend(islice(self._iterator or (), count - before))
             except Exception as error:
-                self._failed(error)
-            finally:
                 self._given += len(elements) - before
+                self._failed(error)
+            self._given += len(elements) - before
 
     def _failed(self, error: Exception) -> NoReturn:
         """Raises what an error of a file means; the next element is that of the next file."""
@@ -99,8 +100,8 @@ class _Read(Stage):
         path = self._paths[self._file]
         self._file += 1
         if isinstance(error, (OSError, *BROKEN)):
-            raise errors.DataLossError(None, None, f"{path}: {error}") from None
-        raise error
+            error = errors.DataLossError(None, None, f"{path}: {error}")
+        raise told(error, f"element {self._given} of {path}, {self._dataset.place}") from None
 
     def save(self) -> Any:
         return {"file": self._file, "given": self._given if self._iterator is not None else 0}

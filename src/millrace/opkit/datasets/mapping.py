@@ -29,6 +29,9 @@ from millrace.opkit.datasets.threads import Pool
 
 AUTOTUNE = -1
 _BLOCK = 8  # elements that a thread takes at once: to hand one over costs as much as a short call
+_LOOKING = (
+    256  # elements after which a filter, which may hold none of them, looks whether the session is closed
+)
 _BLOCK_BYTES = 4 << 20  # that the results of a block may hold
 
 
@@ -237,7 +240,7 @@ class MapAndBatch(WithFunction):
 class _MappedBatches(Stage):
     __slots__ = ("_dataset", "input")
 
-    def __init__(self, dataset: MapAndBatch, run: Run, mapped: Stage) -> None:
+    def __init__(self, dataset: MapAndBatch, run: Run, mapped: Calling) -> None:
         self._dataset = dataset
         self.input = mapped
 
@@ -245,7 +248,7 @@ class _MappedBatches(Stage):
         rows = gathered(self.input, self._dataset.size)
         if not rows or (self._dataset.drop and len(rows) < self._dataset.size):
             return None
-        return stack(rows, self._dataset)
+        return stack(rows, self._dataset, self.input.count - len(rows))
 
     def save(self) -> Any:
         return {"input": self.input.save()}
@@ -299,6 +302,8 @@ class _Filtered(Calling):
             if element is None:
                 return None
             self.count += 1
+            if not self.count % _LOOKING:
+                self.run.look()
             try:
                 (held,) = self.call(*element)
             except Exception as error:

@@ -44,20 +44,21 @@ class Batch(Dataset):
                 return _MappedBatches(self, source, call, run)
         return _Batches(self, run)
 
-    def combined(self, rows: list[Element]) -> Element:
-        """One batch of the elements `rows`."""
-        return stack(rows, self)
+    def combined(self, rows: list[Element], first: int) -> Element:
+        """One batch of the elements `rows`, the first of which is number `first`."""
+        return stack(rows, self, first)
 
     def cardinality(self) -> int:
         return batches_of(self.sources[0].cardinality(), self.size, self.drop)
 
 
 class _Batches(Through):
-    __slots__ = ("_dataset", "_drop", "_size")
+    __slots__ = ("_count", "_dataset", "_drop", "_size")
 
     def __init__(self, dataset: Batch, run: Run) -> None:
         super().__init__(dataset, run)
         self._dataset = dataset
+        self._count = 0
         self._size = dataset.size
         self._drop = dataset.drop
 
@@ -65,16 +66,26 @@ class _Batches(Through):
         rows = gathered(self.input, self._size, self._dataset.check)
         if not rows or (self._drop and len(rows) < self._size):
             return None
-        return self._dataset.combined(rows)
+        first = self._count
+        self._count += len(rows)
+        return self._dataset.combined(rows, first)
+
+    def save(self) -> Any:
+        return {**super().save(), "count": self._count}
+
+    def restore(self, state: Any) -> None:
+        super().restore(state)
+        self._count = state.get("count", 0)
 
 
 class _MappedBatches(Stage):
     """Batches of a map whose function can be called for a whole batch."""
 
-    __slots__ = ("_call", "_dataset", "input")
+    __slots__ = ("_call", "_count", "_dataset", "input")
 
     def __init__(self, dataset: Batch, source: Dataset, call: Any, run: Run) -> None:
         self._dataset = dataset
+        self._count = 0
         self._call = call
         self.input = run.begin(source.sources[0])
 
@@ -83,13 +94,16 @@ class _MappedBatches(Stage):
         rows = gathered(self.input, dataset.size)
         if not rows or (dataset.drop and len(rows) < dataset.size):
             return None
-        return tuple(self._call(*dataset.combined(rows)))
+        first = self._count
+        self._count += len(rows)
+        return tuple(self._call(*dataset.combined(rows, first)))
 
     def save(self) -> Any:
-        return {"input": self.input.save()}
+        return {"input": self.input.save(), "count": self._count}
 
     def restore(self, state: Any) -> None:
         self.input.restore(state["input"])
+        self._count = state.get("count", 0)
 
     def close(self) -> None:
         self.input.close()
@@ -109,9 +123,9 @@ class PaddedBatch(Batch):
         super()._take_inputs(input_dataset, batch_size, drop)
         self.padding = Padding(padded_shapes, padding_values)
 
-    def combined(self, rows: list[Element]) -> Element:
+    def combined(self, rows: list[Element], first: int) -> Element:
         """One padded batch of the elements `rows`."""
-        return self.padding.stack(rows, self)
+        return self.padding.stack(rows, self, first)
 
 
 class SparseBatch(Batch):
@@ -125,7 +139,7 @@ class SparseBatch(Batch):
         """Refuses an element that is larger than a row, or of another rank."""
         check_row(element[0], self.row_shape, self)
 
-    def combined(self, rows: list[Element]) -> Element:
+    def combined(self, rows: list[Element], first: int) -> Element:
         """One sparse batch of the elements `rows`."""
         return (sparse_rows([r[0] for r in rows], self.row_shape),)
 

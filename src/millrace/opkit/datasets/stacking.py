@@ -12,16 +12,28 @@ from millrace.opkit.datasets.base import Dataset, Element, invalid
 from millrace.opkit.sparse import packed
 
 
-def stack(rows: Sequence[Element], dataset: Dataset, where: str = "") -> Element:
+def stack(rows: Sequence[Element], dataset: Dataset, first: int | None = None) -> Element:
     """The elements `rows`, at least one, as one element whose components have one more dimension in front.
+
+    Args:
+      rows: elements.
+      dataset: what stacks them.
+      first: the number of the first of them, where that is known.
 
     Raises:
       InvalidArgumentError: components of different shapes.
     """
-    return tuple([_column(values, dataset, where) for values in zip(*rows, strict=True)])
+    try:
+        return tuple([_column(values, dataset) for values in zip(*rows, strict=True)])
+    except _Unequal:
+        raise _refusal(rows, dataset, first) from None
 
 
-def _column(values: Sequence[Any], dataset: Dataset, where: str) -> Any:
+class _Unequal(Exception):
+    """The arrays of a column have different shapes."""
+
+
+def _column(values: Sequence[Any], dataset: Dataset) -> Any:
     first = values[0]
     kind = type(first)
     if kind is not np.ndarray:
@@ -40,12 +52,12 @@ def _column(values: Sequence[Any], dataset: Dataset, where: str) -> Any:
     if shape:
         for i, value in enumerate(values):
             if value.shape != shape:
-                raise _unequal(dataset, value, shape, where)
+                raise _Unequal
             out[i] = value
     else:
         for i, value in enumerate(values):
             if value.shape:
-                raise _unequal(dataset, value, shape, where)
+                raise _Unequal
             out[i] = value[()]
     return out
 
@@ -58,13 +70,18 @@ def _boxed(value: Any) -> np.ndarray:
     return box
 
 
-def _unequal(dataset: Dataset, value: Any, shape: Any, where: str) -> Exception:
-    return invalid(
-        dataset,
-        f"Cannot batch tensors with different shapes. First element had shape {list(shape)} and another "
-        "had shape "
-        f"{list(value.shape)}{where}",
-    )
+def _refusal(rows: Sequence[Element], dataset: Dataset, first: int | None) -> Exception:
+    """The error of the first row with another shape than row 0 has."""
+    for component, values in enumerate(zip(*rows, strict=True)):
+        shapes = list(map(np.shape, values))
+        for i, shape in enumerate(shapes):
+            if shape != shapes[0]:
+                message = (
+                    f"Cannot batch tensors with different shapes in component {component}. First element had "
+                    f"shape {list(shapes[0])} and element {i} had shape {list(shape)}."
+                )
+                return invalid(dataset, message, None if first is None else first + i)
+    raise AssertionError("rows of one shape")
 
 
 class Padding:
@@ -79,28 +96,32 @@ class Padding:
         self.shapes = [tuple(int(d) for d in np.asarray(s).reshape(-1)) for s in shapes]
         self.values = [np.asarray(v).reshape(())[()] for v in values]
 
-    def stack(self, rows: Sequence[Element], dataset: Dataset) -> Element:
-        """The padded batch of the elements `rows`.
+    def stack(self, rows: Sequence[Element], dataset: Dataset, first: int) -> Element:
+        """The padded batch of the elements `rows`, the first of which is number `first`.
 
         Raises:
           InvalidArgumentError: an element has another rank than its padded shape, or is larger.
         """
         columns = zip(zip(*rows, strict=True), self.shapes, self.values, strict=True)
         return tuple(
-            [_padded(values, shape, fill, dataset, k) for k, (values, shape, fill) in enumerate(columns)]
+            [
+                _padded(values, shape, fill, dataset, k, first)
+                for k, (values, shape, fill) in enumerate(columns)
+            ]
         )
 
 
 def _padded(
-    values: Sequence[Any], wanted: tuple[int, ...], fill: Any, dataset: Dataset, k: int
+    values: Sequence[Any], wanted: tuple[int, ...], fill: Any, dataset: Dataset, k: int, first: int
 ) -> np.ndarray:
     arrays = [v if type(v) is np.ndarray else np.asarray(v) for v in values]
-    for array in arrays:
+    for i, array in enumerate(arrays):
         if array.ndim != len(wanted):
             raise invalid(
                 dataset,
                 "All elements in a batch must have the same rank as the padded shape for component "
                 f"{k}: expected rank {len(wanted)} but got element with rank {array.ndim}",
+                first + i,
             )
         for size, most in zip(array.shape, wanted, strict=True):
             if 0 <= most < size:
@@ -108,7 +129,7 @@ def _padded(
                     None,
                     None,
                     f"Attempted to pad to a smaller size than the input element: {list(array.shape)} to "
-                    f"{list(wanted)}, component {k}\n  at {dataset.place}",
+                    f"{list(wanted)}, component {k}\n  at element {first + i} of {dataset.place}",
                 )
     shape = tuple(max(a.shape[i] for a in arrays) if size < 0 else size for i, size in enumerate(wanted))
     out = np.empty((len(arrays), *shape), arrays[0].dtype)

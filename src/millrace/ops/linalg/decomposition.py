@@ -12,7 +12,7 @@ from millrace.core.dtypes import INDEX
 from millrace.core.public import public
 from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.attrs import flag
-from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
+from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare, renamed
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.matrix_shapes import (
     adjoint,
@@ -252,6 +252,13 @@ class SelfAdjointEig:
         return xp.concatenate([xp.expand_dims(values, -2), v], axis=-2)
 
     grad = NOT_DIFFERENTIABLE
+
+
+BatchCholesky = renamed("BatchCholesky", Cholesky)
+BatchCholeskyGrad = renamed("BatchCholeskyGrad", CholeskyGrad)
+BatchSelfAdjointEig = renamed("BatchSelfAdjointEig", SelfAdjointEig)
+BatchSelfAdjointEigV2 = renamed("BatchSelfAdjointEigV2", SelfAdjointEigV2)
+BatchSvd = renamed("BatchSvd", Svd)
 
 
 @public("cholesky", "linalg.cholesky")

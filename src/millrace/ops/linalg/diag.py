@@ -14,7 +14,7 @@ from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.core.public import public
 from millrace.core.shapes import format_dims
 from millrace.graph.attrs import dtype
-from millrace.graph.opdef import declare
+from millrace.graph.opdef import declare, renamed
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.idioms import shown
 from millrace.opkit.rules.shape_rules import at_least
@@ -145,18 +145,7 @@ class MatrixDiag:
         return raw.MatrixDiagPart(dy)
 
 
-@declare("BatchMatrixDiag(diagonal: T) -> output: T", T=ALL)
-class BatchMatrixDiag:
-    """An old name of MatrixDiag."""
-
-    def shape(diagonal):
-        return _matrix_diag_dims(diagonal)
-
-    def kernel(xp, diagonal):
-        return _matrix_diag(xp, diagonal)
-
-    def grad(op, dy):
-        return raw.MatrixDiagPart(dy)
+BatchMatrixDiag = renamed("BatchMatrixDiag", MatrixDiag)
 
 
 @declare("MatrixDiagPart(input: T) -> diagonal: T", T=ALL)
@@ -173,18 +162,7 @@ class MatrixDiagPart:
         return _diag_part_grad(op, dy)
 
 
-@declare("BatchMatrixDiagPart(input: T) -> diagonal: T", T=ALL)
-class BatchMatrixDiagPart:
-    """An old name of MatrixDiagPart."""
-
-    def shape(input):
-        return _matrix_diag_part_dims(input)
-
-    def kernel(xp, input):
-        return _matrix_diag_part(xp, input)
-
-    def grad(op, dy):
-        return _diag_part_grad(op, dy)
+BatchMatrixDiagPart = renamed("BatchMatrixDiagPart", MatrixDiagPart)
 
 
 def _diag_part_grad(op: Any, dy: Tensor) -> Tensor:
@@ -208,18 +186,7 @@ class MatrixSetDiag:
         return _set_diag_grad(op, dy)
 
 
-@declare("BatchMatrixSetDiag(input: T, diagonal: T) -> output: T", T=ALL)
-class BatchMatrixSetDiag:
-    """An old name of MatrixSetDiag."""
-
-    def shape(input, diagonal):
-        return _set_diag_dims(input, diagonal)
-
-    def kernel(xp, input, diagonal):
-        return _set_diag(xp, input, diagonal)
-
-    def grad(op, dy):
-        return _set_diag_grad(op, dy)
+BatchMatrixSetDiag = renamed("BatchMatrixSetDiag", MatrixSetDiag)
 
 
 def _check_most(xp: Any, count: Any, most: int, what: str) -> None:
@@ -259,18 +226,7 @@ class MatrixBandPart:
         return raw.MatrixBandPart(dy, op.inputs[1], op.inputs[2]), None, None
 
 
-@declare("BatchMatrixBandPart(input: T, num_lower: int64, num_upper: int64) -> band: T", T=ALL)
-class BatchMatrixBandPart:
-    """An old name of MatrixBandPart."""
-
-    def shape(input, num_lower, num_upper):
-        return input
-
-    def kernel(xp, input, num_lower, num_upper):
-        return _band(xp, input, num_lower, num_upper)
-
-    def grad(op, dy):
-        return raw.BatchMatrixBandPart(dy, op.inputs[1], op.inputs[2]), None, None
+BatchMatrixBandPart = renamed("BatchMatrixBandPart", MatrixBandPart)
 
 
 @public("diag", "linalg.tensor_diag")

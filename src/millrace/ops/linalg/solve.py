@@ -11,7 +11,7 @@ from millrace.core import dtypes, shapes
 from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.attrs import flag
-from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
+from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare, renamed
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.idioms import conj
 from millrace.opkit.rules.matrix_shapes import (
@@ -363,6 +363,13 @@ class TridiagonalMatMul:
         turn_below = raw.Mul(adjoint(below), dy)
         dx = raw.Add(raw.Add(raw.Mul(adjoint(main), dy), down(turn_above)), up(turn_below))
         return diagonal(up(x)), diagonal(x), diagonal(down(x)), dx
+
+
+BatchMatrixDeterminant = renamed("BatchMatrixDeterminant", MatrixDeterminant)
+BatchMatrixInverse = renamed("BatchMatrixInverse", MatrixInverse)
+BatchMatrixSolve = renamed("BatchMatrixSolve", MatrixSolve)
+BatchMatrixSolveLs = renamed("BatchMatrixSolveLs", MatrixSolveLs)
+BatchMatrixTriangularSolve = renamed("BatchMatrixTriangularSolve", MatrixTriangularSolve)
 
 
 @public("matrix_inverse", "linalg.inv")

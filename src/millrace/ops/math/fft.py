@@ -13,7 +13,7 @@ from millrace.core.dtypes import COMPLEX
 from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import Dims
-from millrace.graph.opdef import OpDef, make_opdef
+from millrace.graph.opdef import OpDef, make_opdef, renamed
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.shape_rules import at_least
 
@@ -71,6 +71,13 @@ FFT3D = _complex("FFT3D(input: Tcomplex) -> output: Tcomplex", 3, False, "IFFT3D
 IFFT3D = _complex("IFFT3D(input: Tcomplex) -> output: Tcomplex", 3, True, "FFT3D",
     "The inverse Fourier transform over the last three axes.")
 # fmt: on
+
+BatchFFT = renamed("BatchFFT", FFT)
+BatchIFFT = renamed("BatchIFFT", IFFT)
+BatchFFT2D = renamed("BatchFFT2D", FFT2D)
+BatchIFFT2D = renamed("BatchIFFT2D", IFFT2D)
+BatchFFT3D = renamed("BatchFFT3D", FFT3D)
+BatchIFFT3D = renamed("BatchIFFT3D", IFFT3D)
 
 
 # ---------------------------------------------------------------- real to complex and back

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building import raw
+from millrace.building.apply import apply
 from millrace.core import shapes
 from millrace.core.dtypes import float16, float32
 from millrace.graph.attrs import flag, number
@@ -150,6 +151,28 @@ class LSTMBlockCellGrad:
     grad = NOT_DIFFERENTIABLE
 
 
+def _all_steps(
+    xp, seq_len_max, x, cs_prev, h_prev, w, wci, wcf, wco, b, forget_bias, cell_clip, use_peephole
+):
+    """The seven results of each step up to `seq_len_max`, zeros beyond."""
+    times, batch, _ = x.shape
+    units = cs_prev.shape[-1]
+    peep = (wci, wcf, wco) if use_peephole else None
+    limit = xp.minimum(xp.asarray(seq_len_max, dtype=np.int32), times)
+    out = xp.filled((7, times, batch, units), xp.asarray(0, dtype=x.dtype))
+    if times == 0:
+        return tuple(out[k] for k in range(7))
+
+    def step(carry):
+        t, cs, h, out = carry
+        found = _gates(xp, x[t], h, cs, w, b, peep, forget_bias, cell_clip)
+        return t + 1, found[1], found[6], xp.updated(out, (slice(None), t), xp.stack(found))
+
+    start = (xp.asarray(0, dtype=np.int32), cs_prev, h_prev, out)
+    _, _, _, out = xp.repeat_while(lambda carry: carry[0] < limit, step, start)
+    return tuple(out[k] for k in range(7))
+
+
 @declare(
     "BlockLSTM(seq_len_max: int64, x: T, cs_prev: T, h_prev: T, w: T, wci: T, wcf: T, wco: T, b: T) -> "
     "i: T, cs: T, f: T, o: T, ci: T, co: T, h: T",
@@ -169,22 +192,8 @@ class BlockLSTM:
     def kernel(
         xp, seq_len_max, x, cs_prev, h_prev, w, wci, wcf, wco, b, forget_bias, cell_clip, use_peephole
     ):
-        times, batch, _ = x.shape
-        units = cs_prev.shape[-1]
-        peep = (wci, wcf, wco) if use_peephole else None
-        limit = xp.minimum(xp.asarray(seq_len_max, dtype=np.int32), times)
-        out = xp.filled((7, times, batch, units), xp.asarray(0, dtype=x.dtype))
-        if times == 0:
-            return tuple(out[k] for k in range(7))
-
-        def step(carry):
-            t, cs, h, out = carry
-            found = _gates(xp, x[t], h, cs, w, b, peep, forget_bias, cell_clip)
-            return t + 1, found[1], found[6], xp.updated(out, (slice(None), t), xp.stack(found))
-
-        start = (xp.asarray(0, dtype=np.int32), cs_prev, h_prev, out)
-        _, _, _, out = xp.repeat_while(lambda carry: carry[0] < limit, step, start)
-        return tuple(out[k] for k in range(7))
+        given = (seq_len_max, x, cs_prev, h_prev, w, wci, wcf, wco, b)
+        return _all_steps(xp, *given, forget_bias, cell_clip, use_peephole)
 
     def grad(op, *grads):
         cs, h = op.outputs[1], op.outputs[6]
@@ -212,6 +221,60 @@ class BlockLSTM:
             use_peephole=op.attrs["use_peephole"],
         )
         return (None, *found)
+
+
+def _all_steps_grad(
+    xp,
+    seq_len_max,
+    x,
+    cs_prev,
+    h_prev,
+    w,
+    wci,
+    wcf,
+    wco,
+    b,
+    i,
+    cs,
+    f,
+    o,
+    ci,
+    co,
+    h,
+    cs_grad,
+    h_grad,
+    use_peephole,
+):
+    """The gradients of all steps in all inputs but the length."""
+    depth = x.shape[-1]
+    peep = (wci, wcf, wco) if use_peephole else None
+    limit = xp.minimum(xp.asarray(seq_len_max, dtype=np.int32), x.shape[0])
+    zero = lambda value: xp.zeros_like(value)  # noqa: E731
+    if x.shape[0] == 0:
+        return tuple(zero(v) for v in (x, cs_prev, h_prev, w, wci, wcf, wco, b))
+
+    def step(carry):
+        t, dcs, dh, dx, dw, di_, df_, do_, db = carry
+        first = t == 0
+        before_cs = xp.where(first, cs_prev, cs[xp.maximum(t - 1, 0)])
+        before_h = xp.where(first, h_prev, h[xp.maximum(t - 1, 0)])
+        values = (i[t], f[t], o[t], ci[t], co[t])
+        dcs, gates = _gates_grad(before_cs, peep, values, dcs + cs_grad[t], dh + h_grad[t])
+        joined = xp.concatenate(gates, 1)
+        both = xp.mat_product(joined, w.T)
+        dw = dw + xp.mat_product(xp.concatenate([x[t], before_h], 1).T, joined)
+        if use_peephole:
+            a, c, d = _peep_grads(xp, before_cs, cs[t], gates)
+            di_, df_, do_ = di_ + a, df_ + c, do_ + d
+        dx = xp.updated(dx, t, both[:, :depth])
+        return t - 1, dcs, both[:, depth:], dx, dw, di_, df_, do_, db + joined.sum(0)
+
+    start = (
+        limit - 1,
+        *(zero(v) for v in (cs_prev, h_prev, x, w, wci, wcf, wco, b)),
+    )
+    _, dcs, dh, dx, dw, di_, df_, do_, db = xp.repeat_while(lambda carry: carry[0] >= 0, step, start)
+    return dx, dcs, dh, dw, di_, df_, do_, db
 
 
 @declare(
@@ -249,34 +312,82 @@ class BlockLSTMGrad:
         h_grad,
         use_peephole,
     ):
-        depth = x.shape[-1]
-        peep = (wci, wcf, wco) if use_peephole else None
-        limit = xp.minimum(xp.asarray(seq_len_max, dtype=np.int32), x.shape[0])
-        zero = lambda value: xp.zeros_like(value)  # noqa: E731
-        if x.shape[0] == 0:
-            return tuple(zero(v) for v in (x, cs_prev, h_prev, w, wci, wcf, wco, b))
+        given = (seq_len_max, x, cs_prev, h_prev, w, wci, wcf, wco, b)
+        return _all_steps_grad(xp, *given, i, cs, f, o, ci, co, h, cs_grad, h_grad, use_peephole)
 
-        def step(carry):
-            t, dcs, dh, dx, dw, di_, df_, do_, db = carry
-            first = t == 0
-            before_cs = xp.where(first, cs_prev, cs[xp.maximum(t - 1, 0)])
-            before_h = xp.where(first, h_prev, h[xp.maximum(t - 1, 0)])
-            values = (i[t], f[t], o[t], ci[t], co[t])
-            dcs, gates = _gates_grad(before_cs, peep, values, dcs + cs_grad[t], dh + h_grad[t])
-            joined = xp.concatenate(gates, 1)
-            both = xp.mat_product(joined, w.T)
-            dw = dw + xp.mat_product(xp.concatenate([x[t], before_h], 1).T, joined)
-            if use_peephole:
-                a, c, d = _peep_grads(xp, before_cs, cs[t], gates)
-                di_, df_, do_ = di_ + a, df_ + c, do_ + d
-            dx = xp.updated(dx, t, both[:, :depth])
-            return t - 1, dcs, both[:, depth:], dx, dw, di_, df_, do_, db + joined.sum(0)
+    grad = NOT_DIFFERENTIABLE
 
-        start = (
-            limit - 1,
-            *(zero(v) for v in (cs_prev, h_prev, x, w, wci, wcf, wco, b)),
-        )
-        _, dcs, dh, dx, dw, di_, df_, do_, db = xp.repeat_while(lambda carry: carry[0] >= 0, step, start)
-        return dx, dcs, dh, dw, di_, df_, do_, db
+
+# The later form: no bias of the forget gate, and the forget gate's columns before those of what is new.
+
+
+def _reordered(xp: Any, x: Any) -> Any:
+    """The columns of the second and third gate in each other's place."""
+    units = x.shape[-1] // 4
+    parts = [x[..., k * units : (k + 1) * units] for k in (0, 2, 1, 3)]
+    return xp.concatenate(parts, -1)
+
+
+@declare(
+    "BlockLSTMV2(seq_len_max: int64, x: T, cs_prev: T, h_prev: T, w: T, wci: T, wcf: T, wco: T, b: T) -> "
+    "i: T, cs: T, f: T, o: T, ci: T, co: T, h: T",
+    T=_TYPES,
+    cell_clip=number(0.0),
+    use_peephole=flag(False),
+)
+class BlockLSTMV2:
+    """BlockLSTM of later releases: the matrix holds the input gate, forget, what is new, output."""
+
+    shape = BlockLSTM.shape
+
+    def kernel(xp, seq_len_max, x, cs_prev, h_prev, w, wci, wcf, wco, b, cell_clip, use_peephole):
+        w, b = _reordered(xp, w), _reordered(xp, b)
+        given = (seq_len_max, x, cs_prev, h_prev, w, wci, wcf, wco, b)
+        return _all_steps(xp, *given, 0.0, cell_clip, use_peephole)
+
+    def grad(op, *grads):
+        cs, h = op.outputs[1], op.outputs[6]
+        given = [*op.inputs, *op.outputs, _or_zeros(grads[1], cs), _or_zeros(grads[6], h)]
+        return (None, *apply(BlockLSTMGradV2, *given, use_peephole=op.attrs["use_peephole"]))
+
+
+@declare(
+    "BlockLSTMGradV2(seq_len_max: int64, x: T, cs_prev: T, h_prev: T, w: T, wci: T, wcf: T, wco: T, b: T, "
+    "i: T, cs: T, f: T, o: T, ci: T, co: T, h: T, cs_grad: T, h_grad: T) -> x_grad: T, cs_prev_grad: T, "
+    "h_prev_grad: T, w_grad: T, wci_grad: T, wcf_grad: T, wco_grad: T, b_grad: T",
+    T=_TYPES,
+    use_peephole=flag(),
+)
+class BlockLSTMGradV2:
+    """The gradients of all steps of BlockLSTMV2 in all inputs."""
+
+    shape = BlockLSTMGrad.shape
+
+    def kernel(
+        xp,
+        seq_len_max,
+        x,
+        cs_prev,
+        h_prev,
+        w,
+        wci,
+        wcf,
+        wco,
+        b,
+        i,
+        cs,
+        f,
+        o,
+        ci,
+        co,
+        h,
+        cs_grad,
+        h_grad,
+        use_peephole,
+    ):
+        given = (seq_len_max, x, cs_prev, h_prev, _reordered(xp, w), wci, wcf, wco, _reordered(xp, b))
+        found = _all_steps_grad(xp, *given, i, cs, f, o, ci, co, h, cs_grad, h_grad, use_peephole)
+        dx, dcs, dh, dw, *diagonals, db = found
+        return dx, dcs, dh, _reordered(xp, dw), *diagonals, _reordered(xp, db)
 
     grad = NOT_DIFFERENTIABLE

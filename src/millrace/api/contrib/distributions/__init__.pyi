@@ -5,6 +5,10 @@ from millrace.contributed.distributions.certain import Deterministic as Determin
 from millrace.contributed.distributions.certain import VectorDeterministic as VectorDeterministic
 from millrace.contributed.distributions.conditional import ConditionalDistribution as ConditionalDistribution
 from millrace.contributed.distributions.conditional import ConditionalTransformedDistribution as ConditionalTransformedDistribution
+from millrace.contributed.distributions.counts import Binomial as Binomial
+from millrace.contributed.distributions.counts import Geometric as Geometric
+from millrace.contributed.distributions.counts import NegativeBinomial as NegativeBinomial
+from millrace.contributed.distributions.counts import Poisson as Poisson
 from millrace.contributed.distributions.diffeomixture import VectorDiffeomixture as VectorDiffeomixture
 from millrace.contributed.distributions.functions import SeedStream as SeedStream
 from millrace.contributed.distributions.functions import auto_correlation as auto_correlation
@@ -39,16 +43,12 @@ from millrace.contributed.distributions.quadrature import quadrature_scheme_logn
 from millrace.contributed.distributions.quadrature import quadrature_scheme_lognormal_quantiles as quadrature_scheme_lognormal_quantiles
 from millrace.contributed.distributions.quadrature import quadrature_scheme_softmaxnormal_gauss_hermite as quadrature_scheme_softmaxnormal_gauss_hermite
 from millrace.contributed.distributions.quadrature import quadrature_scheme_softmaxnormal_quantiles as quadrature_scheme_softmaxnormal_quantiles
-from millrace.contributed.distributions.scalars import Binomial as Binomial
 from millrace.contributed.distributions.scalars import Cauchy as Cauchy
 from millrace.contributed.distributions.scalars import Chi2 as Chi2
 from millrace.contributed.distributions.scalars import Chi2WithAbsDf as Chi2WithAbsDf
-from millrace.contributed.distributions.scalars import Geometric as Geometric
 from millrace.contributed.distributions.scalars import HalfNormal as HalfNormal
 from millrace.contributed.distributions.scalars import InverseGamma as InverseGamma
 from millrace.contributed.distributions.scalars import Logistic as Logistic
-from millrace.contributed.distributions.scalars import NegativeBinomial as NegativeBinomial
-from millrace.contributed.distributions.scalars import Poisson as Poisson
 from millrace.contributed.distributions.skewed import SinhArcsinh as SinhArcsinh
 from millrace.contributed.distributions.skewed import VectorSinhArcsinhDiag as VectorSinhArcsinhDiag
 from millrace.contributed.distributions.softened import BetaWithSoftplusConcentration as BetaWithSoftplusConcentration

@@ -8,7 +8,9 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.contributed.labeled_tensor.axes": "Axes Axis AxisOrderError align as_axis axis_order_scope check_axis_order convert_to_labeled_tensor expand_dims identity impose_axis_order slice=slice_function transpose",
         "millrace.contributed.labeled_tensor.elementwise": "LabeledTensor abs=abs_ acos add asin atan ceil cos define_binary_op define_unary_op digamma div equal erf erfc exp floor greater greater_equal igamma igammac less less_equal lgamma log logical_and logical_not logical_or logical_xor maximum minimum mod mul neg not_equal polygamma pow=pow_ reciprocal round=round_ rsqrt sigmoid sign sin sqrt square squared_difference sub tan tanh zeta",
-        "millrace.contributed.labeled_tensor.shaping": "FixedLenFeature ReshapeCoder batch boolean_mask cast concat constant define_reduce_op foldl map_fn matmul ones_like pack pad parse_example parse_single_example placeholder random_crop reduce_all reduce_any reduce_logsumexp reduce_max reduce_mean reduce_min reduce_prod reduce_sum rename_axis reshape select shuffle_batch squeeze tile unpack verify_tensor_all_finite where zeros_like",
+        "millrace.contributed.labeled_tensor.reading": "FixedLenFeature batch parse_example parse_single_example shuffle_batch",
+        "millrace.contributed.labeled_tensor.shaping": "ReshapeCoder boolean_mask concat pack pad random_crop rename_axis reshape select squeeze tile unpack",
+        "millrace.contributed.labeled_tensor.values": "cast constant define_reduce_op foldl map_fn matmul ones_like placeholder reduce_all reduce_any reduce_logsumexp reduce_max reduce_mean reduce_min reduce_prod reduce_sum verify_tensor_all_finite where zeros_like",
     },
     children=("nn",),
 )

@@ -12,7 +12,8 @@ from millrace.contributed.layers.columns.sparse import Columns, IdColumn, _Colum
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.lib.math.reductions import reduce_sum
-from millrace.lib.sparse.conversion import sparse_merge, sparse_slice, sparse_tensor_to_dense
+from millrace.lib.sparse.conversion import sparse_merge, sparse_tensor_to_dense
+from millrace.lib.sparse.shaping import sparse_slice
 from millrace.lib.variables.initializers import TruncatedNormal
 from millrace.opkit.records.features import FixedLenFeature, VarLenFeature
 from millrace.ops.array.concat import concat, stack

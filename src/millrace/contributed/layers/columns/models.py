@@ -25,7 +25,7 @@ from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.layers.core import ZEROS
-from millrace.lib.sparse.conversion import sparse_concat
+from millrace.lib.sparse.shaping import sparse_concat
 from millrace.lib.variables.scope import variable_scope
 from millrace.ops.array.concat import concat
 from millrace.ops.linalg.matmul import matmul

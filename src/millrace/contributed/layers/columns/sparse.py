@@ -16,7 +16,7 @@ from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.lib.lookup.vocabulary import index_table_from_file, index_table_from_tensor
 from millrace.lib.math.reductions import reduce_prod
-from millrace.lib.sparse.conversion import sparse_concat, sparse_reshape
+from millrace.lib.sparse.shaping import sparse_concat, sparse_reshape
 from millrace.models.feature_columns.sparse_inputs import sparse_input
 from millrace.opkit.records.features import VarLenFeature
 from millrace.ops.array.concat import concat

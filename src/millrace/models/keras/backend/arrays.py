@@ -15,7 +15,8 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.layers import settings
 from millrace.lib.layers.node import int_shape as static_shape
 from millrace.lib.math import array as more
-from millrace.lib.sparse.conversion import sparse_concat, sparse_placeholder, sparse_tensor_to_dense
+from millrace.lib.sparse.conversion import sparse_placeholder, sparse_tensor_to_dense
+from millrace.lib.sparse.shaping import sparse_concat
 from millrace.lib.variables.assigning import assign, assign_add, assign_sub
 from millrace.lib.variables.variable import Variable
 from millrace.models.keras.backend.session import get_session

@@ -158,7 +158,7 @@ class Function:
       inputs: nested placeholders.
       outputs: nested tensors.
       updates: operations, or pairs of a variable and its new value, that run after the first output.
-      name: scope of the operation that joins them.
+      name: what it is called.
       **session_kwargs: `feed_dict`, whose values are read at each call, `fetches`, and `options` and
         `run_metadata` of `Session.run`.
     """
@@ -182,7 +182,7 @@ class Function:
             raise ValueError(
                 f"Some keys in session_kwargs are not supported. Received: {sorted(session_kwargs)}"
             )
-        with name_scope(name), control_dependencies(self.outputs[:1]):
+        with control_dependencies(self.outputs[:1]):
             self.updates_op = group(*[_write(u) for u in updates or []])
         self._calls: dict[Any, Any] = {}
 
@@ -242,7 +242,7 @@ def function(
       inputs: placeholders.
       outputs: tensors.
       updates: operations, or pairs of a variable and its new value, that run, too.
-      name: scope of the operation that joins them.
+      name: what it is called.
       **kwargs: `feed_dict`, `fetches`, `options` and `run_metadata` for the session.
 
     Raises:
