@@ -66,11 +66,7 @@ def sparse_reshape(sp_input: Any, shape: Any, name: str | None = None) -> Sparse
     with name_scope(name, "SparseReshape", [x.values]) as scope:
         places, dense_shape = raw.SparseReshape(x.indices, x.dense_shape, shape, name=scope)
         wanted = _partial(shape)
-        if (
-            wanted is not None
-            and x.shape.is_fully_defined()
-            and (wanted.count(-1) < 2 or shape.op.type == "Const")
-        ):
+        if wanted is not None and x.shape.is_fully_defined() and (wanted.count(-1) < 2 or _is_const(shape)):
             dense_shape = convert_to_tensor(_completed(x.shape.as_list(), wanted), int64)
         return SparseTensor(places, raw.Identity(x.values), dense_shape)
 
@@ -101,10 +97,19 @@ def _partial(shape: Any) -> list[int] | None:
     return None
 
 
-def _partial_number(tensor: Any) -> int:
+def _is_const(shape: Any) -> bool:
+    return _uncast(shape).type == "Const"
+
+
+def _uncast(tensor: Any) -> Any:
     op = tensor.op
     while op.type == "Cast":
         op = op.inputs[0].op
+    return op
+
+
+def _partial_number(tensor: Any) -> int:
+    op = _uncast(tensor)
     if op.type not in ("Const", "Size", "Rank"):
         return -1
     value = static_value(op.outputs[0])
