@@ -161,8 +161,8 @@ def _refusal(function: Any, name: str, args: Any, kwargs: Any, error: Exception)
 def _named(error: Exception, function: Any, name: str, args: Any, kwargs: Any) -> Exception:
     """A refusal whose message says which function and which argument; any other error itself.
 
-    What 1.15 refuses by an AssertionError, a NotImplementedError or a LookupError is a ValueError besides, and
-    an AttributeError is a TypeError.
+    What 1.15 refuses by an AssertionError, a NotImplementedError or a LookupError is a ValueError besides,
+    what it refuses by an AttributeError a TypeError.
     """
     refused = getattr(error, "error_code", None) == _INVALID_ARGUMENT and getattr(error, "op", None) is None
     if not (refused or isinstance(error, (ValueError, TypeError, *_ODD))) or not _is_own(error):
