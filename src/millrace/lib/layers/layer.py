@@ -161,7 +161,8 @@ class Layer(Collecting, Connected):
     @property
     def _layers(self) -> list[Any]:
         """The layers among the attributes, those in lists and dicts included."""
-        return tracking.unique(tracking.parts(list(self._tracked.values()), Layer))
+        tracked = self.__dict__.get("_tracked", {})  # old cells set `trainable` and never call our __init__
+        return tracking.unique(tracking.parts(list(tracked.values()), Layer))
 
     @property
     def name(self) -> str:

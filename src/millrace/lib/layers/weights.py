@@ -160,6 +160,7 @@ class Weighted(Module):
     def _keep(self, variable: Any, trainable: bool) -> None:
         for part in variable if hasattr(variable, "_variable_list") else [variable]:
             settings.track(part)
+            part.graph.holds += 1
         if not any(v is variable for v in self._own_weights()):
             (self._trainable_weights if trainable else self._non_trainable_weights).append(variable)
 
