@@ -34,7 +34,8 @@ def _places(sizes: tuple[int, ...], wanted: tuple[int | None, ...]) -> np.ndarra
         if new is not None and new < size:
             raise refusal(
                 "periodic_resample expects the size of non-adjustable dimensions be at least as large as "
-                f"size of input tensor. Dimension {i} input tensor has size {size}, desired shape has size {new}."
+                f"size of input tensor. Dimension {i} input tensor has size {size}, desired shape has size "
+                f"{new}."
             )
     rest = int(np.prod([d for d in wanted if d is not None]))
     own = int(np.prod(sizes)) // rest if rest else 0
