@@ -24,6 +24,7 @@ import ast
 import contextlib
 import dataclasses
 import difflib
+import functools
 import importlib
 import importlib.machinery
 import json
@@ -37,6 +38,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "millrace"
@@ -240,6 +242,20 @@ class Changed(importlib.machinery.SourceFileLoader):
         return None
 
 
+def _lines_of_functions(tree: ast.Module) -> set[int]:
+    """The lines that run when a function is called, not when the file is imported."""
+    bodies = (node.body for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    return {line for body in bodies for line in range(body[0].lineno, (body[-1].end_lineno or 0) + 1)}
+
+
+@functools.cache
+def imports() -> Any:
+    """Which module imports which."""
+    import grimp
+
+    return grimp.build_graph("millrace", cache_dir=None)
+
+
 class Judge:
     """Tries the mutants of one file."""
 
@@ -247,12 +263,13 @@ class Judge:
         self.file, self.reference, self.budget = file, reference, budget
         self.module = "millrace." + file.removesuffix(".py").replace("/", ".")
         self.text = (SOURCE / file).read_text()
+        self.inside = _lines_of_functions(ast.parse(self.text))
 
     def tests(self, line: int) -> list[str]:
         """The tests that reach a line, in the order in which they are to be run."""
         reached = self.reference.reached[self.file]
         known = reached.get(str(line))
-        if known == []:  # reached while the module is imported: any test may show it
+        if known is not None and line not in self.inside:  # run by an import: any test may show it
             known = sorted({test for tests in reached.values() for test in tests})
         own = f"tests/{Path(self.file).parent}/test_{Path(self.file).stem}"
         seconds, left = self.reference.seconds, self.budget
@@ -267,10 +284,7 @@ class Judge:
 
     def preload(self) -> None:
         """Imports what does not depend on the file."""
-        import grimp
-
-        graph = grimp.build_graph("millrace", cache_dir=None)
-        above = graph.find_downstream_modules(self.module) | {self.module}
+        above = imports().find_downstream_modules(self.module) | {self.module}
         for name in self.reference.modules:
             if name not in above and "jax" not in name and "xla" not in name:
                 importlib.import_module(name)
@@ -349,6 +363,7 @@ def main() -> None:
     if not arguments.reference.exists():
         reference_run(arguments.reference)
     reference = Reference(*json.loads(arguments.reference.read_text()))
+    imports()  # here, for all files
     tried = killed = 0
     for file in targets(arguments.only):
         reading, writing = os.pipe()

@@ -84,7 +84,7 @@ def test_a_capture_that_failed_is_made_again():
             tf.import_graph_def(graph.as_graph_def())
 
 
-def test_what_has_run_or_made_variables_stays():
+def test_what_has_run_or_is_held_by_a_layer_stays():
     with tf.Graph().as_default() as graph:
 
         def broken(*_):
@@ -98,12 +98,14 @@ def test_what_has_run_or_made_variables_stays():
         assert size > 1
 
         def keeps():
-            tf.get_variable("v", [])
+            layer(tf.ones([1, 2]))
             raise ValueError("broken")
+
+        layer = tf.layers.Dense(3)
 
         with pytest.raises(ValueError, match="^broken$"):
             tf.cond(tf.constant(True), keeps, keeps)
-        assert tf.trainable_variables()[0].op in graph.get_operations()
+        assert layer.kernel.op in graph.get_operations()
 
 
 def test_operations_of_another_thread_stay():
@@ -143,3 +145,39 @@ def test_threads_may_fail_beside_each_other():
         names = [op.name for op in graph.get_operations()]
         assert len(set(names)) == len(names)
         assert sum(name.startswith("good") for name in names) == 120
+
+
+def test_variables_of_a_call_that_fails_are_no_more():
+    with tf.Graph().as_default() as graph:
+        with pytest.raises(TypeError, match="argument 'weights'"):
+            tf.metrics.mean([1.0], weights={1: 2})
+        assert not graph.get_operations() and not tf.local_variables()
+
+        def twice():
+            tf.get_variable("v", [], initializer=tf.zeros_initializer())
+            raise ValueError("broken")
+
+        for _ in range(2):
+            with pytest.raises(ValueError, match="^broken$"):
+                tf.cond(tf.constant(True), twice, twice)
+        assert tf.get_variable("v", [2]).shape.as_list() == [2]
+
+
+def test_errors_of_other_classes_are_named_and_value_errors_besides():
+    with pytest.raises(ValueError, match="argument 'entity'") as caught:
+        tf.contrib.autograph.to_code({1.0})
+    assert isinstance(caught.value, NotImplementedError)
+    with pytest.raises(AssertionError, match="Wrapper") as caught:
+        tf.keras.layers.Wrapper("text")
+    assert isinstance(caught.value, ValueError)
+    with pytest.raises(AttributeError, match="logits must be a tensor") as caught:
+        tf.contrib.seq2seq.sequence_loss(None, None, None)
+    assert isinstance(caught.value, TypeError)
+    with pytest.raises(ValueError, match="to_int32: argument 'name'"):
+        tf.to_int32([1], name=b"\xff")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="true_positives_at_thresholds"):
+        tf.metrics.true_positives_at_thresholds([[2.0]], [[2.0]], [0.5])
+    with pytest.raises(TypeError, match="tf_parameter_iter: argument 'x'"):
+        list(tf.contrib.specs.tf_parameter_iter(3))
+    with pytest.raises(TypeError, match="^LayerRNNCell"):
+        tf.contrib.rnn.LayerRNNCell(dtype=[None])

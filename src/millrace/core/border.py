@@ -17,6 +17,8 @@ _LEAKS = (AttributeError, LookupError, ArithmeticError, RecursionError, MemoryEr
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _PACKAGES = f"{os.sep}site-packages{os.sep}"
+_ODD = (AssertionError, NotImplementedError, AttributeError, LookupError)
+_INVALID_ARGUMENT = 3
 _LONG = 100
 _STARRED = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 
@@ -74,25 +76,44 @@ def _guarded(function: FunctionType, name: str) -> Any:
     ):
         return function
 
-    @functools.wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        inner = sys._getframe(1).f_code.co_filename.startswith(_HERE)  # a part of the call around it
-        before = None if inner else savepoints.make()
-        try:
-            return function(*args, **kwargs)
-        except Exception as error:
-            if before is not None:
-                savepoints.back(before)
-            if isinstance(error, _LEAKS):
-                if not _is_stumble(error, (*args, *kwargs.values())):
+    constructor = name if function.__name__ == "__init__" else ""
+
+    def border(error: Exception, inner: bool, args: Any, kwargs: Any) -> Exception:
+        called = type(args[0]).__name__ if constructor and args else name
+        if isinstance(error, _LEAKS) and _is_stumble(error, (*args, *kwargs.values())):
+            return _refusal(function, called, args, kwargs, error)
+        return error if inner else _named(error, function, called, args, kwargs)
+
+    if code.co_flags & inspect.CO_GENERATOR:
+
+        @functools.wraps(function)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return (yield from function(*args, **kwargs))
+            except Exception as error:
+                found = border(error, False, args, kwargs)
+                if found is error:
                     raise
-                raise _refusal(function, name, args, kwargs, error) from error
-            if not inner and isinstance(error, ValueError | TypeError):
-                _name(error, function, name, args, kwargs)
-            raise
-        finally:
-            if before is not None:
-                savepoints.close(before)
+                raise found from error
+
+    else:
+
+        @functools.wraps(function)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            inner = sys._getframe(1).f_code.co_filename.startswith(_HERE)  # a part of the call around it
+            before = None if inner else savepoints.make()
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:
+                if before is not None:
+                    savepoints.back(before)
+                found = border(error, inner, args, kwargs)
+                if found is error:
+                    raise
+                raise found from error
+            finally:
+                if before is not None:
+                    savepoints.close(before)
 
     guarded.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     guarded._is_bordered = True  # type: ignore[attr-defined]
@@ -101,7 +122,7 @@ def _guarded(function: FunctionType, name: str) -> Any:
 
 def _is_stumble(error: BaseException, given: tuple[Any, ...]) -> bool:
     """Whether code of this package has met the error without anybody raising it; or code of a library that it
-    has handed an argument on to, which lacks an attribute.
+    has handed an argument on to, which lacks an attribute or is beyond bounds.
     """
     step = error.__traceback__
     last: TracebackType | None = None
@@ -109,14 +130,16 @@ def _is_stumble(error: BaseException, given: tuple[Any, ...]) -> bool:
     while step is not None:
         file = step.tb_frame.f_code.co_filename
         if not file.startswith(_HERE):
-            if not file.startswith(_LIBRARY) and _PACKAGES not in file:
+            if not _is_library(file):
                 return False
             handed_on = True
         last, step = step, step.tb_next
     if last is None:
         return False
     if handed_on:
-        return any(getattr(error, "obj", None) is value for value in given)
+        return isinstance(error, (ArithmeticError, MemoryError, IndexError)) or any(
+            getattr(error, "obj", None) is value for value in given
+        )
     import dis
 
     return dis.opname[last.tb_frame.f_code.co_code[last.tb_lasti]] != "RAISE_VARARGS"
@@ -135,22 +158,42 @@ def _refusal(function: Any, name: str, args: Any, kwargs: Any, error: Exception)
     return kind(f"{rule}. Received: {_listed(given)}")
 
 
-def _name(error: Exception, function: Any, name: str, args: Any, kwargs: Any) -> None:
-    """Lets the message of a refusal say which function and which argument, where it does not."""
-    text = error.args[0] if error.args else ""
-    if type(error).__str__ is not BaseException.__str__ or not isinstance(text, str) or not _is_own(error):
-        return
+def _named(error: Exception, function: Any, name: str, args: Any, kwargs: Any) -> Exception:
+    """A refusal whose message says which function and which argument; any other error itself.
+
+    What 1.15 refuses by an AssertionError, a NotImplementedError or a LookupError is a ValueError besides,
+    what it refuses by an AttributeError a TypeError.
+    """
+    refused = getattr(error, "error_code", None) == _INVALID_ARGUMENT and getattr(error, "op", None) is None
+    if not (refused or isinstance(error, (ValueError, TypeError, *_ODD))) or not _is_own(error):
+        return error
+    said = error.args[0] if isinstance(error, KeyError) and error.args else error
+    text = _with_names(str(said), error, function, name, args, kwargs)
+    if refused:
+        error._message = text  # type: ignore[attr-defined]
+        return error
+    if isinstance(error, ValueError | TypeError):
+        if not error.args or str(error) != error.args[0]:  # it makes its text of what it holds
+            return (ValueError if isinstance(error, ValueError) else TypeError)(text)
+        error.args = (text, *error.args[1:])
+        return error
+    base = next(kind for kind in (KeyError, *_ODD) if isinstance(error, kind))
+    kind = TypeError if base is AttributeError else ValueError
+    return type(base.__name__, (kind, base), {"__str__": BaseException.__str__})(text)
+
+
+def _with_names(text: str, error: Exception, function: Any, name: str, args: Any, kwargs: Any) -> str:
     words = set(re.findall(r"\w+", text))
     given = _given(function, args, kwargs)
     if given and words.isdisjoint(inspect.signature(function).parameters):
         culprit = _taken(given, error)
         rest = text.removeprefix(f"{name}: ")
-        new = f"{name}: argument '{culprit}': {rest}" if culprit else f"{name}({_listed(given)}): {rest}"
-    elif _plain(name) in map(_plain, words):
-        return
-    else:
-        new = f"{name}: {text}"
-    error.args = (new, *error.args[1:])
+        return f"{name}: argument '{culprit}': {rest}" if culprit else f"{name}({_listed(given)}): {rest}"
+    return text if _plain(name) in map(_plain, words) else f"{name}: {text}"
+
+
+def _is_library(file: str) -> bool:
+    return file.startswith(_LIBRARY) or _PACKAGES in file or file.endswith((".pyx", ".pxd"))
 
 
 def _plain(name: str) -> str:
@@ -163,7 +206,7 @@ def _is_own(error: BaseException) -> bool:
     step = error.__traceback__
     while step is not None:
         file = step.tb_frame.f_code.co_filename
-        if not file.startswith((_HERE, _LIBRARY, "<")) and _PACKAGES not in file:
+        if not file.startswith((_HERE, "<")) and not _is_library(file):
             return False
         step = step.tb_next
     return True

@@ -65,6 +65,7 @@ class Graph(GraphInside):
         self.builder = 0  # the thread whose public call is under way
         self.adding = 0  # the thread that is adding an operation
         self.mixed = False  # True where another thread has added operations meanwhile
+        self.holds = 0  # how often an object of the program took something that it will use again
         self.planned = 0  # so many operations were there when a run was last planned
         self.refused: dict[str, int] = {}  # the names that the last refused operation had taken
         self._collections: dict[str, list[Any]] = {}

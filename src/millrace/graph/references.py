@@ -48,8 +48,8 @@ def passed_on(tensor: Tensor) -> Tensor | None:
     if not op.inputs:
         return None
     if opdef.writes and opdef.outputs[index].is_ref:
-        return op.inputs[next(i for i, a in enumerate(opdef.inputs) if a.name == opdef.writes[0])]
-    if op.type in ("Identity", "RefIdentity", "Enter", "RefEnter", "Switch", "RefSwitch", "IdentityN"):
+        return op.inputs[0]  # where what is passed on always stands
+    if op.type in ("Identity", "Enter", "RefEnter", "Switch", "RefSwitch", "IdentityN"):
         return op.inputs[index if op.type == "IdentityN" else 0]
     return None
 

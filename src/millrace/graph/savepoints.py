@@ -8,11 +8,10 @@ from typing import TypeAlias
 from millrace.core import border
 from millrace.graph import defaults
 from millrace.graph.graph import Graph
-from millrace.graph.references import VARIABLE_TYPES
 
 # the graph, whether no public call is around this one, how many operations and entries of `undo` there are,
-# `edits` and `beyond`; a plain tuple, since each call of a public function makes one
-Savepoint: TypeAlias = tuple[Graph, bool, int, int, int, int]
+# `edits`, `holds` and `beyond`; a plain tuple, since each call of a public function makes one
+Savepoint: TypeAlias = tuple[Graph, bool, int, int, int, int, int]
 
 
 def savepoint() -> Savepoint | None:
@@ -31,19 +30,18 @@ def savepoint() -> Savepoint | None:
             graph.builder, graph.mixed = get_ident(), False
         elif graph.builder != get_ident():
             return None
-        return graph, outermost, len(graph.ops), len(undo), graph.edits, graph.beyond
+        return graph, outermost, len(graph.ops), len(undo), graph.edits, graph.holds, graph.beyond
 
 
 def back(to: Savepoint) -> None:
-    """Takes back what a call has added, unless a run, another thread or an operation that was there before
-    has come to depend on it, or layers and optimizers may: where there are new variables among it.
+    """Takes back what a call has added, unless a run, another thread, an operation that was there before, a
+    layer, a template or an optimizer has come to depend on it.
     """
-    graph, _, size, undo, edits, beyond = to
+    graph, _, size, undo, edits, holds, beyond = to
     with graph.lock:
         if graph.undo is None or graph.finalized or graph.mixed or graph.builder != get_ident():
             return
-        kept = any(op.type in VARIABLE_TYPES for op in graph.ops[size:])
-        if graph.planned <= size and graph.edits == edits and not kept:
+        if graph.planned <= size and graph.edits == edits and graph.holds == holds:
             graph.roll_back(size, undo)
             graph.beyond = beyond
 

@@ -32,6 +32,48 @@ EXPLAINED = (
 )
 
 
+def alen(a: Any) -> int:
+    """The length of the first axis, 1 for a scalar."""
+    return len(a) if hasattr(a, "__len__") and getattr(a, "ndim", 1) else 1
+
+
+def copied_transpose(a: Any) -> Any:
+    """A copy of the transpose."""
+    return a.T.copy()
+
+
+def obj2sctype(rep: Any, default: Any = None) -> Any:
+    """The scalar type of a type, dtype or array; `default` where there is none."""
+    import numpy as np
+
+    if isinstance(rep, type) and issubclass(rep, np.generic):
+        return rep
+    try:
+        return (rep.dtype if isinstance(rep, np.ndarray) else np.dtype(rep)).type
+    except TypeError:
+        return default
+
+
+def issctype(rep: Any) -> bool:
+    """Whether a type or dtype is that of scalars."""
+    import numpy as np
+
+    found = obj2sctype(rep) if isinstance(rep, type | np.dtype) else None
+    return found is not None and (found is not np.object_ or rep in (object, np.object_, np.dtype(object)))
+
+
+def issubsctype(arg1: Any, arg2: Any) -> bool:
+    """Whether the scalar type of one is a subclass of that of the other."""
+    return issubclass(obj2sctype(arg1), obj2sctype(arg2))
+
+
+def sctype2char(sctype: Any) -> str:
+    """The letter of a scalar type."""
+    import numpy as np
+
+    return np.dtype(obj2sctype(sctype)).char
+
+
 def restore(np: Any) -> None:
     """Lets NumPy's functions take what they took, and show numbers as they did."""
     if int(np.__version__.partition(".")[0]) >= 2:
@@ -42,6 +84,18 @@ def restore(np: Any) -> None:
     np.meshgrid = _as_list(np.meshgrid)
     for name in ("array", "asarray", "asanyarray"):  # functions of NumPy call the last one
         setattr(np, name, _uneven(np, getattr(np, name)))
+
+
+def ask_for_kinds(np: Any) -> None:
+    """Gives `np.issubdtype(dtype, float)` its meaning of 1.18: whether the dtype is of that kind."""
+    ask = np.issubdtype
+
+    @functools.wraps(ask)
+    def issubdtype(arg1: Any, arg2: Any) -> bool:
+        given = isinstance(arg2, np.dtype) or (isinstance(arg2, type) and issubclass(arg2, np.generic))
+        return ask(arg1, arg2 if given else np.dtype(arg2).type.mro()[1])
+
+    np.issubdtype = issubdtype
 
 
 def allow_copies(np: Any) -> None:

@@ -1,8 +1,9 @@
 """Old names: what Python 3.7 and NumPy 1.18 had and today's lack, where the meaning is unchanged.
 
-Each is added only where it is absent, when the module that had it is imported. The list is `SHIMS`;
-`millrace run --explain-shims` prints it. `numpy-copy`, an option, gives `np.array(x, copy=False)` its old
-meaning: copy only if necessary.
+Each is added only where it is absent, when the module that had it is imported. The lists are `SHIMS` (names
+of modules), `METHODS` (of classes), `MODULES` and `MOVED` (whole modules); `millrace run --explain-shims`
+prints them. Two options give calls that mean something else today their old meaning: `numpy-copy` lets
+`np.array(x, copy=False)` copy where it must, `numpy-kinds` lets `np.issubdtype(x, float)` ask for the kind.
 """
 
 from __future__ import annotations
@@ -11,130 +12,32 @@ import importlib
 import importlib.resources
 import importlib.util
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from millrace.hook import old_messages, old_types
+from millrace.hook.old_names import SHIMS, Shim
 
-@dataclass(frozen=True)
-class Shim:
-    """An old name.
-
-    Attributes:
-      module: the module that had it.
-      name: what it was called.
-      source: where its meaning lives today, `module:attribute` or `module`; or a function of the module.
-      gone: since when it is absent.
-    """
-
-    module: str
-    name: str
-    source: str | Callable[[ModuleType], Any]
-    gone: str
-
-
-def _many(module: str, names: str, source: str, gone: str) -> list[Shim]:
-    return [Shim(module, name, source.replace("*", name), gone) for name in names.split()]
-
-
-def _renamed(module: str, pairs: str, gone: str) -> list[Shim]:
-    """`old=new` within the module; a source without a module stands for a builtin."""
-    return [
-        Shim(module, old, new if ":" in new else f"{module}:{new}", gone)
-        for old, _, new in (pair.partition("=") for pair in pairs.split())
-    ]
-
-
-def _argspec(module: ModuleType) -> Any:
-    from collections import namedtuple
-
-    ArgSpec = namedtuple("ArgSpec", "args varargs keywords defaults")
-
-    def getargspec(func: Any) -> Any:
-        """Names and default values of a function's positional arguments."""
-        full = module.getfullargspec(func)  # annotations are left out: 1.15's functions have none
-        if full.kwonlyargs:
-            raise ValueError("Function has keyword-only parameters, use getfullargspec()")
-        return ArgSpec(full.args, full.varargs, full.varkw, full.defaults)
-
-    return getargspec
-
-
-def _scalar(module: ModuleType) -> Any:
-    def asscalar(a: Any) -> Any:
-        """An array of one element as a Python scalar."""
-        return a.item()
-
-    return asscalar
-
-
-def _find_common_type(module: ModuleType) -> Any:
-    def find_common_type(array_types: Any, scalar_types: Any) -> Any:
-        """The dtype to which arrays and scalars of these types are promoted."""
-        types = [*array_types, *scalar_types]
-        return module.result_type(*types) if types else None
-
-    return find_common_type
-
-
-SHIMS: tuple[Shim, ...] = (
-    *_many(
-        "collections",
-        "Awaitable Coroutine AsyncIterable AsyncIterator AsyncGenerator Hashable Iterable Iterator Generator "
-        "Reversible Container Collection Callable Set MutableSet Mapping MutableMapping MappingView KeysView "
-        "ItemsView ValuesView Sequence MutableSequence ByteString Sized",
-        "collections.abc:*",
-        "Python 3.10",
-    ),
-    Shim("inspect", "getargspec", _argspec, "Python 3.11"),
-    Shim("time", "clock", "time:perf_counter", "Python 3.8"),
-    Shim("fractions", "gcd", "math:gcd", "Python 3.9"),
-    Shim("cgi", "escape", "html:escape", "Python 3.8"),
-    Shim("base64", "encodestring", "base64:encodebytes", "Python 3.9"),
-    Shim("base64", "decodestring", "base64:decodebytes", "Python 3.9"),
-    Shim("asyncio", "coroutine", "types:coroutine", "Python 3.11"),
-    Shim("xml.etree", "cElementTree", "xml.etree.ElementTree", "Python 3.9"),
-    *_renamed("PIL.Image", "ANTIALIAS=LANCZOS LINEAR=BILINEAR CUBIC=BICUBIC", "Pillow 10"),
-    *_renamed(
-        "numpy",
-        "float_=float64 complex_=complex128 cfloat=complex128 singlecomplex=complex64 clongfloat=clongdouble "
-        "longfloat=longdouble longcomplex=clongdouble string_=bytes_ unicode_=str_ str0=str_ bytes0=bytes_ "
-        "object0=object_ void0=void Inf=inf Infinity=inf infty=inf PINF=inf NaN=nan product=prod "
-        "cumproduct=cumprod sometrue=any alltrue=all round_=round in1d=isin row_stack=vstack trapz=trapezoid "
-        "float=builtins:float int=builtins:int complex=builtins:complex object=builtins:object "
-        "str=builtins:str unicode=builtins:str issubclass_=builtins:issubclass mat=asmatrix",
-        "NumPy 2.0, or 1.24 for Python's own types",
-    ),
-    Shim("numpy", "NINF", lambda np: -np.inf, "NumPy 2.0"),
-    Shim("numpy", "asscalar", _scalar, "NumPy 1.23"),
-    Shim("numpy", "find_common_type", _find_common_type, "NumPy 2.0"),
-    Shim("numpy", "msort", lambda np: lambda a: np.sort(a, axis=0), "NumPy 2.0"),
-    Shim("numpy", "asfarray", lambda np: lambda a, dtype=np.float64: np.asarray(a, dtype), "NumPy 2.0"),
-    Shim("numpy", "safe_eval", "ast:literal_eval", "NumPy 2.0"),
-    Shim("numpy", "cast", lambda np: _Casts(np), "NumPy 2.0"),
-    Shim("numpy", "typeDict", lambda np: np.sctypeDict, "NumPy 1.24"),
-    Shim("numpy", "warnings", "warnings", "NumPy 2.0"),
-    Shim("numpy", "math", "math", "NumPy 1.25"),
-    Shim("numpy", "VisibleDeprecationWarning", "numpy.exceptions:VisibleDeprecationWarning", "NumPy 2.0"),
-    Shim("numpy", "ComplexWarning", "numpy.exceptions:ComplexWarning", "NumPy 2.0"),
-    Shim("numpy", "RankWarning", "numpy.exceptions:RankWarning", "NumPy 2.0"),
-    Shim("numpy", "AxisError", "numpy.exceptions:AxisError", "NumPy 2.0"),
-    Shim("numpy", "TooHardError", "numpy.exceptions:TooHardError", "NumPy 2.0"),
-)
 # Whole modules that are gone: a module of ours stands for them.
 MODULES = {"imp": "Python 3.12", "distutils": "Python 3.12"}
-
-
-class _Casts(dict[Any, Any]):
-    """`np.cast[dtype](x)`: x as an array of that dtype."""
-
-    def __init__(self, np: Any) -> None:
-        self._np = np
-
-    def __missing__(self, dtype: Any) -> Any:
-        return lambda x: self._np.asarray(x).astype(dtype)
+# Modules whose contents live elsewhere today.
+MOVED = {
+    "dummy_threading": ("threading", "Python 3.9"),
+    "numpy.dual": ("numpy.linalg", "NumPy 1.20"),
+    "numpy.lib.arraysetops": ("numpy", "NumPy 2.0"),
+    "numpy.lib.function_base": ("numpy", "NumPy 2.0"),
+    "numpy.lib.index_tricks": ("numpy", "NumPy 2.0"),
+    "numpy.testing.utils": ("numpy.testing", "NumPy 2.0"),
+    "scipy.misc.pilutil": ("millrace.hook.old_pictures", "SciPy 1.3"),
+    "scipy.sparse.linalg.eigen": ("scipy.sparse.linalg", "SciPy 1.8"),
+    "scipy.sparse.linalg.eigen.arpack": ("scipy.sparse.linalg", "SciPy 1.8"),
+    "scipy.sparse.linalg.isolve": ("scipy.sparse.linalg", "SciPy 1.8"),
+    "scipy.spatial.kdtree": ("scipy.spatial", "SciPy 2.0"),
+    "sklearn.externals.joblib": ("joblib", "scikit-learn 0.23"),
+    "sklearn.externals.six": ("six", "scikit-learn 0.23"),
+}
+_OPTIONS = frozenset(("none", "default", "numpy-copy", "numpy-kinds"))
 
 
 def _value(shim: Shim, module: ModuleType) -> Any:
@@ -150,18 +53,30 @@ def _complete(module: ModuleType, chosen: frozenset[str]) -> None:
     for shim in SHIMS:
         if shim.module == module.__name__ and shim.name not in vars(module):
             setattr(module, shim.name, _value(shim, module))
+    old_types.complete(module)
     if module.__name__ == "numpy":
         from millrace.hook import old_numpy
 
         old_numpy.restore(module)
         if "numpy-copy" in chosen:
             old_numpy.allow_copies(module)
+        if "numpy-kinds" in chosen:
+            old_numpy.ask_for_kinds(module)
+    if module.__name__ == "scipy":
+        _arrays(module)
     if module.__name__ == "h5py":
         from millrace.hook import old_h5py
 
         old_h5py.restore(module)
-    if module.__name__ == "threading" and not hasattr(module.Thread, "isAlive"):
-        module.Thread.isAlive = module.Thread.is_alive
+
+
+def _arrays(scipy: ModuleType) -> None:
+    """SciPy before 1.4 had NumPy's functions, too: `scipy.array`, `scipy.sqrt`."""
+    import numpy as np
+
+    for name in np.__all__:
+        if name not in vars(scipy) and name not in scipy.__all__:
+            setattr(scipy, name, getattr(np, name))
 
 
 class _Completing:
@@ -169,7 +84,11 @@ class _Completing:
 
     def __init__(self, chosen: frozenset[str]) -> None:
         self._chosen = chosen
-        self._modules = {shim.module for shim in SHIMS} | {"h5py", "threading"}
+        self._modules = (
+            {shim.module for shim in SHIMS}
+            | {method.module for method in old_types.METHODS}
+            | {"h5py", "scipy"}
+        )
         self._busy: set[str] = set()
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
@@ -177,7 +96,11 @@ class _Completing:
         if fullname in self._busy:
             return None
         if fullname in MODULES:
-            return self._stand_in(fullname, path)
+            return self._stand_in(fullname)
+        if fullname in MOVED:
+            return ModuleSpec(fullname, _Moved(MOVED[fullname][0]), is_package=True)  # pyright: ignore[reportArgumentType]
+        if fullname.endswith("_pb2"):
+            return old_messages.specified(self._elsewhere(fullname))
         if fullname not in self._modules:
             return None
         spec = self._elsewhere(fullname)
@@ -192,7 +115,7 @@ class _Completing:
         finally:
             self._busy.discard(fullname)
 
-    def _stand_in(self, fullname: str, path: Any) -> ModuleSpec | None:
+    def _stand_in(self, fullname: str) -> ModuleSpec | None:
         spec = self._elsewhere(fullname)
         if spec is not None:
             return spec
@@ -221,26 +144,41 @@ class _Loader:
         return getattr(self._inner, name)
 
 
+class _Moved:
+    """A module that has what another one has."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__getattr__ = self._find  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _find(self, name: str) -> Any:
+        return getattr(importlib.import_module(self._where), name)
+
+
 def apply(choice: str = "default") -> None:
     """Adds the old names, now to modules that are loaded, later to others when they are.
 
     Args:
-      choice: "none"; "default"; or "default,numpy-copy".
+      choice: "none"; "default"; or "default" with "numpy-copy" and "numpy-kinds", between commas.
 
     Raises:
       ValueError: there is no such choice.
     """
     chosen = frozenset(choice.split(","))
-    if unknown := chosen - {"none", "default", "numpy-copy"}:
-        raise ValueError(
-            f"shims: choose from none, default, numpy-copy. Received: {', '.join(sorted(unknown))}"
-        )
+    if unknown := chosen - _OPTIONS:
+        known = "none, default, numpy-copy, numpy-kinds"
+        raise ValueError(f"shims: choose from {known}. Received: {', '.join(sorted(unknown))}")
     if "none" in chosen or any(isinstance(f, _Completing) for f in sys.meta_path):
         return
     finder = _Completing(chosen)
+    sys.meta_path.insert(0, finder)  # pyright: ignore[reportArgumentType]
     for name in finder._modules & set(sys.modules):
         _complete(sys.modules[name], chosen)
-    sys.meta_path.insert(0, finder)  # pyright: ignore[reportArgumentType]
 
 
 def explain() -> list[str]:
@@ -249,10 +187,14 @@ def explain() -> list[str]:
 
     lines = [f"{s.module}.{s.name}: gone since {s.gone}" for s in SHIMS]
     lines += [f"{name} (module): gone since {gone}" for name, gone in MODULES.items()]
+    lines += [f"{name} (module): {where} has it, gone since {gone}" for name, (where, gone) in MOVED.items()]
+    lines += [f"{m.module}.{m.owner}.{m.name}: gone since {m.gone}" for m in old_types.METHODS]
     lines += old_numpy.EXPLAINED
-    lines.append("threading.Thread.isAlive: gone since Python 3.9")
+    lines.append("scipy: NumPy's functions (scipy.array, scipy.sqrt), gone since SciPy 1.12")
+    lines.append("modules *_pb2 of old protocol compilers are read by today's protobuf")
     lines.append(
         "h5py: texts can be decoded, files are opened to be written, datasets have a value, as in h5py 2"
     )
     lines.append("numpy-copy (on request): np.array(x, copy=False) copies where it must, as before NumPy 2.0")
+    lines.append("numpy-kinds (on request): np.issubdtype(x, float) asks for the kind, as before NumPy 1.20")
     return lines

@@ -84,6 +84,7 @@ class ExponentialMovingAverage:
                     if self._zero_debias:
                         corrected.add(average)
             self._averages[var] = average
+            average.graph.holds += 1
         with name_scope(self._name) as scope:
             decay = convert.to_tensor(self._decay, name="decay")
             if self._num_updates is not None:

@@ -147,3 +147,17 @@ def test_raw_rnn_ends_all_rows_at_once_where_the_loop_function_says_so_with_a_sc
         found, state = sess.run([outputs.stack(), last])
     assert found.shape == (4, 2, 3)
     np.testing.assert_array_equal(found[-1], state)
+
+
+def test_sizes_may_be_whole_floats():
+    cell = tf.nn.rnn_cell.LSTMCell(4 / 2)
+    out, state = tf.nn.dynamic_rnn(cell, tf.ones([2, 3, 5]), dtype=tf.float32)
+    assert out.shape.as_list() == [2, 3, 2] and state.c.shape.as_list() == [2, 2]
+
+
+def test_a_cell_may_say_whether_it_is_trained_before_anything_else():
+    class Cell(tf.nn.rnn_cell.RNNCell):
+        def __init__(self):
+            self.trainable = False
+
+    assert Cell().trainable is False

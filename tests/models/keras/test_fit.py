@@ -204,3 +204,120 @@ def test_a_number_of_steps_runs_whole_arrays(capsys: pytest.CaptureFixture[str])
     np.testing.assert_allclose(history["loss"], [4.6246877], rtol=1e-6)
     assert capsys.readouterr().out.startswith("Train on 2 samples\n2/2 - ")
     assert model.predict(x, steps=3).shape == (30, 1)
+
+
+class _Told(tf.keras.callbacks.Callback):
+    """Keeps which batches began and ended, and the epochs' losses."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.seen.append(f"{batch}<")
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append(f"{batch}>")
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.seen.append(f"v{logs['size']}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen.append(f"e{epoch}")
+
+
+def _regression():
+    model = tf.keras.Sequential([L.Dense(2, input_shape=(4,))])
+    model.compile("sgd", "mse")
+    return _filled(model)
+
+
+def test_a_dataset_of_known_length_has_so_many_steps():
+    told, model = _Told(), _regression()
+    data = tf.data.Dataset.from_tensor_slices((_data(8, 4), _data(8, 2))).batch(3)
+    history = model.fit(data, epochs=2, verbose=0, callbacks=[told])
+    assert told.seen == ["0<", "0>", "1<", "1>", "2<", "2>", "e0", "0<", "0>", "1<", "1>", "2<", "2>", "e1"]
+    assert (history.params["steps"], history.params["samples"]) == (3, 3)
+    assert "mode" not in history.params
+    with pytest.raises(ValueError, match="infinitely repeating dataset"):
+        model.fit(data.repeat(), verbose=0)
+
+
+def test_a_dataset_goes_on_where_a_number_of_steps_stopped():
+    told, model = _Told(), _regression()
+    x, y = _data(8, 4), _data(8, 2)
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(2)
+    with pytest.warns(UserWarning, match="ran out of data"):
+        history = model.fit(data, epochs=4, steps_per_epoch=3, verbose=0, callbacks=[told])
+    assert told.seen == ["0<", "0>", "1<", "1>", "2<", "2>", "e0", "0<", "0>", "1<", "e1"]
+    again = _regression()
+    each = [again.train_on_batch(x[i : i + 2], y[i : i + 2]) for i in range(0, 8, 2)]
+    np.testing.assert_allclose(history.history["loss"], [np.mean(each[:3]), each[3]], rtol=1e-5)
+
+
+def test_a_dataset_of_unknown_length_runs_until_its_end():
+    told, model = _Told(), _regression()
+    data = tf.data.Dataset.from_tensor_slices((_data(4, 4), _data(4, 2))).filter(lambda x, y: True).batch(2)
+    history = model.fit(data, epochs=2, verbose=0, callbacks=[told])
+    assert told.seen == ["0<", "0>", "1<", "1>", "2<", "e0", "0<", "0>", "1<", "1>", "e1"]
+    assert (history.params["steps"], history.params["samples"]) == (2, None)
+
+
+def test_validation_beside_a_generator_takes_batches_of_the_last_ones_size():
+    class Uneven(tf.keras.utils.Sequence):
+        ends = 0
+
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, i):
+            count = 4 if i == 0 else 3
+            return _data(count, 4), _data(count, 2)
+
+        def on_epoch_end(self):
+            self.ends += 1
+
+    told, model, source = _Told(), _regression(), Uneven()
+    x, y = _data(7, 4), _data(7, 2)
+    history = model.fit(source, epochs=2, shuffle=False, verbose=0, validation_data=(x, y), callbacks=[told])
+    assert told.seen[4:] == ["v3", "v3", "v1", "e0", "0<", "0>", "1<", "1>", "v3", "v3", "v1", "e1"]
+    parts = [model.evaluate(x[i : i + 3], y[i : i + 3], verbose=0) for i in (0, 3, 6)]
+    np.testing.assert_allclose(history.history["val_loss"][-1], np.mean(parts), rtol=1e-5)
+    assert source.ends == 1  # between passes
+
+
+def test_a_sequence_is_shuffled_further_from_pass_to_pass():
+    import random
+
+    class Numbered(tf.keras.utils.Sequence):
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, i):
+            return np.full((i + 1, 4), 0.1, "f"), np.zeros((i + 1, 2), "f")
+
+    sizes = []
+    collect = tf.keras.callbacks.LambdaCallback(on_batch_end=lambda batch, logs: sizes.append(logs["size"]))
+    random.seed(5)
+    _regression().fit(Numbered(), epochs=2, verbose=0, callbacks=[collect])
+    random.seed(5)
+    order, wanted = list(range(5)), []
+    for _ in range(2):
+        random.shuffle(order)
+        wanted += [i + 1 for i in order]
+    assert sizes == wanted
+
+
+def test_a_generator_needs_a_number_of_steps():
+    with pytest.raises(ValueError, match="number of steps"):
+        _regression().fit_generator(iter([]), verbose=0)
+
+
+def test_a_bar_of_ones_own_loggers_knows_which_figures_are_averages():
+    model = tf.keras.Sequential([L.Dense(2, input_shape=(4,))])
+    model.compile("sgd", "mse", metrics=["mae"])
+    logger = tf.keras.callbacks.BaseLogger(stateful_metrics=["another"])
+    x, y = _data(6, 4), _data(6, 2)
+    history = model.fit(x, y, batch_size=4, verbose=0, shuffle=False, callbacks=[logger]).history
+    assert logger.stateful_metrics == {"mean_absolute_error"}
+    assert history["mean_absolute_error"] == [logger.totals["mean_absolute_error"]]

@@ -19,7 +19,7 @@ from millrace.graph.defaults import get_default_graph
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
-from millrace.lib.flow.crossing import Flat, dereferenced, plain
+from millrace.lib.flow.crossing import Flat, arrays_made_inside, dereferenced, plain
 from millrace.lib.flow.loops import Loop
 
 # Before the branches of a cond TensorFlow adds Switch, switch_t, switch_f and pred_id.
@@ -43,10 +43,15 @@ def _branch(graph: Any, function: Callable[[], Any], truth: bool, strict: bool) 
             result = _value_of(result, truth)
         flat = Flat([_value_of(v, truth) for v in nest.flatten(result)])
         tensors = [t if isinstance(t, Tensor) else convert.to_tensor(t) for t in flat.tensors]
-        body.outputs = [t if t.op.body is body else body.capture(t, "Switch") for t in tensors]
+        body.outputs = [_inside(body, t) for t in tensors]
         with graph.counted_as(0):
             body.outputs = [dereferenced(t) for t in body.outputs]
     return body, result, flat
+
+
+def _inside(body: Body, tensor: Tensor) -> Tensor:
+    """A result of a branch: made there, or captured by it."""
+    return tensor if tensor.op.body is body else body.capture(tensor, "Switch")
 
 
 def _unpacked(structure: Any) -> Any:
@@ -131,7 +136,11 @@ def cond(
                     "cond: outputs of true_fn and false_fn must have the same type. Received: "
                     f"{a.dtype.name} and {b.dtype.name}"
                 )
-        with graph.counted_as(len(then.outputs) + graph.bodies_apart):  # a Merge for each
+        arrays, count = arrays_made_inside(first_flat, second_flat), len(then.outputs)
+        for _, *both in arrays:
+            for body, array in zip((then, other), both, strict=True):
+                body.outputs.append(_inside(body, array.handle))
+        with graph.counted_as(count + graph.bodies_apart):  # a Merge for each
             inputs = align([then, other])
             outputs = raw.If(
                 pred,
@@ -141,7 +150,10 @@ def cond(
                 else_branch=other,
             )
             outputs = [raw.Identity(t, name="Merge") for t in outputs]
-        packed = nest.pack_sequence_as(first, first_flat.pack(outputs))
+        values = first_flat.pack(outputs[:count])
+        for (place, _, array), handle in zip(arrays, outputs[count:], strict=True):
+            values[place] = values[place].joined(array, handle)
+        packed = nest.pack_sequence_as(first, values)
     return packed if strict else _unpacked(packed)
 
 

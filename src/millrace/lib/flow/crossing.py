@@ -9,6 +9,7 @@ from millrace.building import convert, raw
 from millrace.building.composites import CompositeTensor
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.core import nest
+from millrace.graph.nesting import encloses
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.tensor_array import TensorArray
 
@@ -21,6 +22,7 @@ class Flat:
         self._rebuild: list[tuple[int, Callable[[list[Tensor]], Any]]] = []
         self.kinds: list[str] = []
         self.sizes: list[int] = []
+        self.values = values
         for value in values:
             parts, rebuild = _components(value)
             self.sizes.append(len(parts))
@@ -45,6 +47,24 @@ def _components(value: Any) -> tuple[list[Tensor], Callable[[list[Tensor]], Any]
     if hasattr(value, "_variant_tensor"):  # a dataset
         return [value._variant_tensor], lambda ts: value._same(ts[0])
     return [convert.convert_to_tensor(value)], lambda ts: ts[0]
+
+
+def arrays_made_inside(first: Flat, second: Flat) -> list[tuple[int, TensorArray, TensorArray]]:
+    """The tensor arrays that both branches return and one of them has made, each with its place: their
+    handles cross the border, too.
+    """
+    return [
+        (place, a, b)
+        for place, (a, b) in enumerate(zip(first.values, second.values, strict=True))
+        if isinstance(a, TensorArray) and isinstance(b, TensorArray)
+        if _is_inside(a.handle) or _is_inside(b.handle)
+    ]
+
+
+def _is_inside(tensor: Tensor) -> bool:
+    """Whether a tensor is of a body that is being left."""
+    here, own = tensor.graph.body, tensor.op.body
+    return own is not here and not encloses(own, here)
 
 
 def dereferenced(tensor: Tensor) -> Tensor:

@@ -105,6 +105,15 @@ class TensorArray:
         new._dynamic, new._handle, new._flow = self._dynamic, self._handle, flow
         return new
 
+    def joined(self, other: TensorArray, handle: Tensor) -> TensorArray:
+        """This array or another one, whichever a branch gave, by the handle that came out beside it."""
+        new = self.with_flow(self._flow)
+        new._handle = handle
+        new._dynamic = self._dynamic or other._dynamic
+        if self._element != other._element:
+            new._element = shapes.most_general(self._element, other._element)
+        return new
+
     def _learn(self, dims: shapes.Dims) -> None:
         """Takes the static shape of a written element.
 

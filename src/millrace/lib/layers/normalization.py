@@ -258,7 +258,11 @@ class BatchNormalizationLayer(layer.Layer):
         """The batch's `moment` while training, else the moving one."""
 
         def moving() -> Tensor:
-            return convert.to_tensor(average) + zeros_like(moment) if self.virtual_batch_size else average
+            if not self.virtual_batch_size:
+                return average
+            value = convert.to_tensor(average)
+            with value.graph.counted_as(0):  # a shape for both branches, which TensorFlow does without
+                return value + zeros_like(moment)
 
         return chosen(training, lambda: moment, moving)
 

@@ -6,6 +6,8 @@ import collections
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from millrace.building import convert, raw
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_value
@@ -44,12 +46,12 @@ def zeros_of_size(size: Any, batch_size: Any, dtype: Any, twice: bool = True) ->
     """Zeros `[batch_size, *size]`, with as much static shape as is known.
 
     Args:
-      size: an int or a shape.
+      size: an int, a float that is whole (`units / 2`), or a shape.
       batch_size: an int or a scalar tensor.
       dtype: the dtype.
       twice: draw the parts of the shape once more, as TensorFlow does for states.
     """
-    rest = list(shapes.as_shape([size] if isinstance(size, int) else size).as_list())
+    rest = list(shapes.as_shape([size] if isinstance(size, int | float) else size).as_list())
     lengths = concat(_shape_parts(batch_size, rest), 0)
     found = zeros(lengths, dtype)
     if twice:
@@ -74,7 +76,7 @@ def zero_state_of(state_size: Any, batch_size: Any, dtype: Any) -> Any:
 
 
 def _is_size(value: Any) -> bool:
-    return isinstance(value, int | shapes.Dimension | shapes.TensorShape)
+    return isinstance(value, int | float | np.number | shapes.Dimension | shapes.TensorShape)
 
 
 def sizes_of(state_size: Any) -> list[Any]:

@@ -78,8 +78,11 @@ def _chained(creator: Callable[..., Any], following: Callable[..., Any]) -> Call
 
 
 def _make(use_resource: bool | None = None, **arguments: Any) -> Variable:
-    if arguments.get("variable_def") is not None:
-        use_resource = arguments["variable_def"].is_resource
+    made_of = arguments.get("variable_def")
+    if made_of is not None:
+        if not hasattr(made_of, "is_resource"):
+            raise TypeError(f"Variable: variable_def must be a VariableDef message. Received: {made_of!r}")
+        use_resource = made_of.is_resource
     if use_resource is None:
         use_resource = get_variable_scope().use_resource
     if use_resource is None:

@@ -124,6 +124,7 @@ class VariableStore:
                 value, value_dtype = _initial_value(name, initializer, dims, dtype, partition)
         variable = Variable(initial_value=value, name=name, dtype=value_dtype, **settings)
         self._vars[name] = variable
+        variable.graph.on_undo(lambda: self._vars.pop(name, None))
         if regularizer is not None:
             with colocate_with(variable.op), name_scope(f"{name}/Regularizer/"):
                 loss = regularizer(variable)
@@ -201,6 +202,7 @@ class VariableStore:
             parts.append(part)
         whole = PartitionedVariable(name, TensorShape(dims), dtype, parts, partitions)
         self._partitioned_vars[name] = whole
+        get_default_graph().on_undo(lambda: self._partitioned_vars.pop(name, None))
         return whole
 
     def _found_partitioned(

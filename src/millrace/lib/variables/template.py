@@ -73,6 +73,7 @@ class Template:
         if self._variable_scope is None:
             with variable_scope(self._unique_name, self._name, custom_getter=self._custom_getter) as scope:
                 self._variable_scope = scope
+                get_default_graph().holds += 1
                 result = self._func(*args, **kwargs)
                 self._variables_created = True
                 return result

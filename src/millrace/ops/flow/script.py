@@ -84,6 +84,8 @@ def _checked(token: str, position: int, value: Any, dtype: dtypes.DType) -> Any:
         array = to_array(value, dtypes.string) if dtype is dtypes.string else np.asarray(value)
     else:
         array = np.asarray(value)
+    if value is None:
+        raise refusal(f"{position}-th value returned by {token} is None, but expects {dtype.name}")
     if array.dtype.kind == "O" and dtype is not dtypes.string:
         kind = type(next(iter(array.flat), None)).__name__
         message = f"Unsupported object type {kind}: the {position}-th value returned by {token}"

@@ -197,6 +197,7 @@ class Optimizer:
             )
         with init_scope():
             self._create_slots(var_list)
+            get_default_graph().holds += 1
         updates = []
         with name_scope(name, self._name) as scope:
             self._prepare()

@@ -125,8 +125,8 @@ class _Sequence:
         stacked = [stack(pieces) for pieces in zip(*map(nest.flatten, outputs), strict=True)]
         if masks is not None and self._zero_output:
             last = nest.map_structure(lambda o: _chosen(masks[order[-1]], [o])[0], last)
-            ordered = reverse(self._mask, [0]) if self._backwards else self._mask
-            stacked = [_chosen(ordered, [o], fixed=2)[0] for o in stacked]
+            # As in TensorFlow, the mask is not turned round for `go_backwards`, though the outputs are.
+            stacked = [_chosen(self._mask, [o], fixed=2)[0] for o in stacked]
         return last, nest.pack_sequence_as(last, stacked), list(nest.pack_sequence_as(structure, now))
 
     # --- a loop ---------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph, get_default_session, reset_default_graph
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group
-from millrace.lib.layers import layer, settings
+from millrace.lib.layers import settings
+from millrace.lib.layers.descendants import late
 from millrace.lib.variables.assigning import assign
 from millrace.lib.variables.sets import variables_initializer
 from millrace.lib.variables.variable import Variable
@@ -144,8 +145,8 @@ def batch_set_value(tuples: Any) -> None:
     get_session([v for v, _ in tuples]).run(writes, feeds)
 
 
-layer.late.get_values = batch_get_value
-layer.late.set_values = batch_set_value
+late.get_values = batch_get_value
+late.set_values = batch_set_value
 
 
 # --- functions ----------------------------------------------------------------------------------------------
@@ -158,7 +159,7 @@ class Function:
       inputs: nested placeholders.
       outputs: nested tensors.
       updates: operations, or pairs of a variable and its new value, that run after the first output.
-      name: scope of the operation that joins them.
+      name: what it is called.
       **session_kwargs: `feed_dict`, whose values are read at each call, `fetches`, and `options` and
         `run_metadata` of `Session.run`.
     """
@@ -182,7 +183,7 @@ class Function:
             raise ValueError(
                 f"Some keys in session_kwargs are not supported. Received: {sorted(session_kwargs)}"
             )
-        with name_scope(name), control_dependencies(self.outputs[:1]):
+        with control_dependencies(self.outputs[:1]):
             self.updates_op = group(*[_write(u) for u in updates or []])
         self._calls: dict[Any, Any] = {}
 
@@ -242,7 +243,7 @@ def function(
       inputs: placeholders.
       outputs: tensors.
       updates: operations, or pairs of a variable and its new value, that run, too.
-      name: scope of the operation that joins them.
+      name: what it is called.
       **kwargs: `feed_dict`, `fetches`, `options` and `run_metadata` for the session.
 
     Raises:

@@ -38,7 +38,8 @@ class Progbar:
         self.target, self.width, self.verbose, self.interval = target, width, verbose, interval
         self.unit_name = unit_name
         self.stateful_metrics = set(stateful_metrics or ())
-        self._dynamic = (hasattr(sys.stdout, "isatty") and sys.stdout.isatty()) or "ipykernel" in sys.modules
+        terminal = hasattr(sys.stdout, "isatty") and sys.stdout.isatty()
+        self._dynamic = terminal or any(m in sys.modules for m in ("ipykernel", "posix"))
         self._total_width, self._seen_so_far = 0, 0
         self._values: dict[str, Any] = {}
         self._start, self._last_update = time.time(), 0.0
@@ -194,6 +195,7 @@ class ProgbarLogger(Callback):
             raise ValueError(f"Unknown `count_mode`: {count_mode}")
         self.use_steps = count_mode == "steps"
         self.stateful_metrics = set(stateful_metrics or [])
+        self.mode = "train"  # what the loop it is told of does
         self.progbar: Progbar | None = None
         self.log_values: list[Any] = []
 
@@ -249,12 +251,12 @@ class ProgbarLogger(Callback):
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         """Moves the bar of an evaluation."""
-        if self.params.get("mode") == "test":
+        if self.mode == "test":
             self._advance(batch, logs or {})
 
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
         """Moves the bar of a prediction."""
-        if self.params.get("mode") == "predict":
+        if self.mode == "predict":
             self._advance(batch, logs or {})
 
     def on_test_end(self, logs: Any = None) -> None:
@@ -266,7 +268,7 @@ class ProgbarLogger(Callback):
         self._finish("predict")
 
     def _finish(self, mode: str) -> None:
-        if self.params.get("mode") == mode and self.progbar is not None and self.verbose:
+        if self.mode == mode and self.progbar is not None and self.verbose:
             self.progbar.target = self.progbar.target or self.seen
             self.progbar.update(self.seen, self.log_values)
             self.progbar = None

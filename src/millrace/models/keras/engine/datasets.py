@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.datasets import experimental
 from millrace.models.keras.backend import session
 
 
@@ -17,6 +18,21 @@ def is_dataset(x: Any) -> bool:
 def is_iterator(x: Any) -> bool:
     """Whether `x` is an iterator over a dataset."""
     return (hasattr(x, "get_next") and hasattr(x, "output_shapes")) or hasattr(x, "_get_next_call_count")
+
+
+def steps_of(dataset: Any) -> int | None:
+    """How many batches a dataset has; None where nobody knows.
+
+    Raises:
+      ValueError: it has no end.
+    """
+    found = int(session.get_value(experimental.cardinality(dataset)))
+    if found == experimental.INFINITE_CARDINALITY:
+        raise ValueError(
+            "When passing an infinitely repeating dataset, you must specify the `steps_per_epoch` argument. "
+            f"Received: {dataset}"
+        )
+    return None if found == experimental.UNKNOWN_CARDINALITY else found
 
 
 class Feed:

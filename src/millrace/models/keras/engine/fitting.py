@@ -9,7 +9,7 @@ import numpy as np
 from millrace.models.keras.callbacks.base import CallbackList
 from millrace.models.keras.callbacks.progress import History
 from millrace.models.keras.engine import data, generators, loops
-from millrace.models.keras.engine.datasets import Feed, is_dataset, is_iterator
+from millrace.models.keras.engine.datasets import Feed, is_dataset, is_iterator, steps_of
 
 
 class Request(NamedTuple):
@@ -70,6 +70,8 @@ class Pass:
 
     def __init__(self, model: Any, request: Request, with_targets: bool = True, split: float = 0.0) -> None:
         self.steps = request.steps
+        self.restarts = request.steps is None  # whether each pass over a dataset begins anew
+        self.begun, self.size_counts = False, True
         self.feed: Feed | None = None
         self.validation: Any = None
         x, y, weights = request.x, request.y, request.sample_weight
@@ -80,6 +82,8 @@ class Pass:
                     "`validation_split` argument is not supported when input `x` is a dataset or a dataset "
                     "iterator."
                 )
+            if self.steps is None and is_dataset(x):
+                self.steps = steps_of(x)
             self.feed = Feed(x)
             x, y, weights = self.feed.x, self.feed.y, self.feed.weights
         parts = model._standardize(x, y, weights, request.class_weight, with_targets, request.batch_size)
@@ -127,13 +131,15 @@ class Pass:
     def run(self, loop: loops.ArrayLoop, callbacks: CallbackList, shuffle: Any, epoch: int = 0) -> list[Any]:
         """One pass."""
         if not self.by_steps:
-            return loop.run_batches(self.values, self.size, shuffle, callbacks, epoch)
-        if self.feed is not None:
+            return loop.run_batches(self.values, self.size, shuffle, callbacks, epoch, self.size_counts)
+        if self.feed is not None and (self.restarts or not self.begun):
             self.feed.restart()
+        self.begun = True
         found, done = loop.run_steps(self.values, self.steps, callbacks)
         if self.steps is None:
             self.steps = done
-            callbacks.params["steps"] = done
+            if not loop.inside:
+                callbacks.params["steps"] = done
         return found
 
 
@@ -217,11 +223,16 @@ class _Watcher:
         self._loop = loops.ArrayLoop(
             self._model, self._model._function("test"), "test", self._model.metrics_names, 0
         )
+        self._loop.inside = True
 
     def tell(self, callbacks: CallbackList) -> None:
         """Gives callbacks the data."""
         for callback in callbacks:
             callback.validation_data = self._whole.values
+
+    def follow(self, size: int) -> None:
+        """Takes arrays in batches of this size, that of training's last batch, each of which counts once."""
+        self._whole.size, self._whole.size_counts = size, False
 
     def run(self, callbacks: CallbackList) -> list[Any]:
         """The loss and the metrics."""
@@ -246,6 +257,9 @@ class _GeneratorWatcher:
     def tell(self, callbacks: CallbackList) -> None:
         """Callbacks get no data."""
 
+    def follow(self, size: int) -> None:
+        """Batches are as the generator gives them."""
+
     def run(self, callbacks: CallbackList) -> list[Any]:
         """The loss and the metrics."""
         found = run_generator(self._model, self._request._replace(callbacks=callbacks), "test")
@@ -255,7 +269,7 @@ class _GeneratorWatcher:
 def _watcher(model: Any, whole: Any, request: Request, validation: Validation) -> Any:
     if whole is not None and whole.validation is not None:
         kept = Pass.__new__(Pass)
-        kept.steps, kept.feed, kept.by_steps = None, None, False
+        kept.steps, kept.feed, kept.by_steps, kept.size_counts = None, None, False, True
         kept.values, kept.size, kept.validation = whole.validation, whole.size, None
         kept.samples = loops.len_of(next(v for v in kept.values if v is not None))
         return _Watcher(model, kept, True)
@@ -268,7 +282,9 @@ def _watcher(model: Any, whole: Any, request: Request, validation: Validation) -
     if _by_generator(given):
         return _GeneratorWatcher(model, base._replace(x=given))
     if _by_dataset(given):
-        return _Watcher(model, Pass(model, base._replace(x=given)), False)
+        kept = Pass(model, base._replace(x=given))
+        kept.restarts = True
+        return _Watcher(model, kept, False)
     if not isinstance(given, list | tuple) or len(given) not in (2, 3):
         raise ValueError(
             "When passing a `validation_data` argument, it must contain either 2 items (x_val, y_val), or 3 "
@@ -364,29 +380,24 @@ class _GeneratorLoop:
 
     def __init__(self, model: Any, mode: str, class_weight: Any = None) -> None:
         self._model, self._mode, self._class_weight = model, mode, class_weight
+        self._totals: Any = None
+        self.size = 1  # of the last batch
 
     def run(self, source: generators.Source, callbacks: CallbackList) -> list[Any]:
         """One pass."""
         predicting = self._mode == "predict"
         totals: Any = loops.Parts(None) if predicting else loops.Totals()
+        before, self._totals = self._totals, totals
         index = 0
         while source.steps is None or index < source.steps:
             try:
                 batch = source.next()
             except StopIteration:
-                if source.steps is not None:
-                    loops.warnings.warn(
-                        "Your dataset ran out of data; interrupting training. Make sure that your dataset "
-                        f"can generate at least {source.steps} batches.",
-                        stacklevel=3,
-                    )
-                else:
-                    source.steps = index
-                    callbacks.params["steps"] = index
+                loops.ran_out(self._model, source.steps)
                 break
             x, y, weights = _unpacked(batch, predicting)
-            size = _batch_length(x)
-            logs: dict[str, Any] = {"batch": index, "size": size}
+            self.size = _batch_length(x)
+            logs: dict[str, Any] = {"batch": index, "size": self.size}
             callbacks.batch(self._mode, "begin", index, logs)
             outputs = self._batch(x, y, weights)
             if predicting:
@@ -399,7 +410,7 @@ class _GeneratorLoop:
             index += 1
             if self._model.stop_training:
                 break
-        return totals.finish()
+        return (totals if index or before is None else before).finish()
 
     def _batch(self, x: Any, y: Any, weights: Any) -> list[Any]:
         model = self._model
@@ -417,7 +428,12 @@ class _GeneratorLoop:
 def fit_generator(model: Any, request: Request, epochs: int, first: int, validation: Validation) -> History:
     """Trains a model on batches of a generator; see `Model.fit_generator`."""
     source = generators.Source(
-        request.x, request.steps, request.workers, request.max_queue_size, bool(request.shuffle)
+        request.x,
+        request.steps,
+        request.workers,
+        request.max_queue_size,
+        bool(request.shuffle),
+        epochs - first,
     )
     try:
         watcher = _watcher_of(model, request, validation)
@@ -437,6 +453,7 @@ def fit_generator(model: Any, request: Request, epochs: int, first: int, validat
             now = loops.validates_now(validation.frequency, epoch)
             if watcher is not None and now and not model.stop_training:
                 watcher.prepare()
+                watcher.follow(loop.size)
                 loops.named(logs, names, watcher.run(callbacks), "val_")
             callbacks.epoch("end", epoch, logs)
             if model.stop_training:

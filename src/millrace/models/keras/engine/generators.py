@@ -106,9 +106,10 @@ class OrderedEnqueuer(SequenceEnqueuer):
     def __init__(self, sequence: Any, use_multiprocessing: bool = False, shuffle: bool = False) -> None:
         super().__init__(sequence, use_multiprocessing)
         self.shuffle = shuffle
+        self._most: int | None = None  # how many batches will be taken, where that is known
 
     def _run(self) -> None:
-        order = list(range(len(self.sequence)))
+        order, read = list(range(len(self.sequence))), 0
         with ThreadPoolExecutor(max(1, self._workers)) as pool:
             while not self.stop_signal.is_set():
                 if self.shuffle:
@@ -121,9 +122,15 @@ class OrderedEnqueuer(SequenceEnqueuer):
                         return
                 while not self.stop_signal.is_set() and not all(f.done() for f in waiting):
                     self.stop_signal.wait(0.001)
+                read += len(order)
+                if self._most is not None and read >= self._most:
+                    return
                 self._drain()
+                if self.stop_signal.is_set():
+                    return
                 self.sequence.on_epoch_end()
-                order = list(range(len(self.sequence)))
+                if len(self.sequence) != len(order):
+                    order = list(range(len(self.sequence)))
 
     def _drain(self) -> None:
         """Waits until all batches of the pass are taken."""
@@ -187,10 +194,14 @@ class Source:
       data: the generator, iterable or sequence.
       steps: how many batches a pass has; None for all of a sequence.
       workers, max_queue_size, shuffle: of the reader.
+      passes: how many there will be.
+
+    Raises:
+      ValueError: nobody says how many batches a pass has.
     """
 
     def __init__(
-        self, data: Any, steps: int | None, workers: int, max_queue_size: int, shuffle: bool
+        self, data: Any, steps: int | None, workers: int, max_queue_size: int, shuffle: bool, passes: int = 1
     ) -> None:
         self._data = data
         self.is_sequence = isinstance(data, Sequence) or (
@@ -198,10 +209,16 @@ class Source:
         )
         if steps is None and self.is_sequence:
             steps = len(data)
-        self.steps = steps
+        if steps is None:
+            raise ValueError(
+                "Please specify the number of steps via the `steps_per_epoch` argument, or `steps` or "
+                f"`validation_steps`. Received: {data}"
+            )
+        self.steps: int = steps
         self._enqueuer: Any = None
         if workers > 0 and self.is_sequence:
             self._enqueuer = OrderedEnqueuer(data, shuffle=shuffle)
+            self._enqueuer._most = steps * passes
         elif workers > 0 and hasattr(data, "__next__"):
             self._enqueuer = GeneratorEnqueuer(data)
         if self._enqueuer is not None:
@@ -217,7 +234,6 @@ class Source:
     def _passes(self, data: Any) -> Iterator[Any]:
         for _ in itertools.count():
             yield from (data[i] for i in range(len(data)))
-            data.on_epoch_end()
 
     def next(self) -> Any:
         """The next batch.

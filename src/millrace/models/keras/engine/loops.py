@@ -91,20 +91,25 @@ def callbacks_of(
     if mode == "train":
         given = [BaseLogger(stateful_metrics=stateful), *given, model.history]
     if verbose:
-        given.append(ProgbarLogger("steps" if by_steps else "samples", stateful_metrics=stateful))
+        shown = ProgbarLogger("steps" if by_steps else "samples", stateful_metrics=stateful)
+        shown.mode = mode
+        given.append(shown)
     metrics = names + ["val_" + n for n in names] if validates else names
     params = {
         "batch_size": batch_size,
         "epochs": epochs,
         "steps": steps,
-        "samples": samples,
+        "samples": steps if by_steps else samples,
         "verbose": verbose,
         "do_validation": validates,
         "metrics": metrics,
-        "mode": mode,
     }
     model.stop_training = False
-    return CallbackList(given, model, params)
+    made = CallbackList(given, model, params)
+    for callback in made if mode != "predict" else ():
+        if isinstance(callback, BaseLogger | ProgbarLogger):
+            callback.stateful_metrics = set(stateful)
+    return made
 
 
 def named(logs: dict[str, Any], names: list[str], results: Any, prefix: str = "") -> dict[str, Any]:
@@ -162,11 +167,19 @@ class ArrayLoop:
     def __init__(self, model: Any, function: Any, mode: str, names: list[str], phase: int) -> None:
         self._model, self._function, self._mode, self._names = model, function, mode, names
         self._phase = [phase] if model._feeds_phase() else []
+        self._totals: Any = None
+        self.inside = False  # whether it is the validation of another loop
 
     def run_batches(
-        self, values: list[Any], size: int, shuffle: Any, callbacks: CallbackList, epoch: int = 0
+        self,
+        values: list[Any],
+        size: int,
+        shuffle: Any,
+        callbacks: CallbackList,
+        epoch: int = 0,
+        size_counts: bool = True,
     ) -> list[Any]:
-        """One pass over arrays in batches."""
+        """One pass over arrays in batches; losses count by the batches' sizes, or each once."""
         samples = next(len_of(v) for v in values if v is not None)
         places = np.arange(samples)
         in_order = True
@@ -184,7 +197,7 @@ class ArrayLoop:
                 totals.add(outputs, start, stop)
                 logs = named(logs, ["outputs"], [outputs])
             else:
-                totals.add(outputs, stop - start)
+                totals.add(outputs, stop - start if size_counts else 1)
                 logs = named(logs, self._names, outputs)
             callbacks.batch(self._mode, "end", index, logs)
             if self._model.stop_training:
@@ -192,11 +205,12 @@ class ArrayLoop:
         return totals.finish()
 
     def run_steps(
-        self, values: list[Any], steps: int | None, callbacks: CallbackList, expected: int | None = None
+        self, values: list[Any], steps: int | None, callbacks: CallbackList
     ) -> tuple[list[Any], int]:
         """One pass over tensors, a batch in each step; also says how many steps there were."""
         predicting = self._mode == "predict"
         totals: Any = Parts(None) if predicting else Totals()
+        before, self._totals = self._totals, totals
         index = 0
         while steps is None or index < steps:
             logs: dict[str, Any] = {"batch": index, "size": 1}
@@ -204,14 +218,8 @@ class ArrayLoop:
             try:
                 found = self._function([*values, *self._phase])
             except errors.OutOfRangeError:
-                if steps is not None or (expected is not None and index < expected):
-                    wanted = steps or expected
-                    warnings.warn(
-                        "Your dataset ran out of data; interrupting. Make sure that your dataset can "
-                        f"generate at least {wanted} batches. You may need to use the repeat() function when "
-                        "building your dataset.",
-                        stacklevel=3,
-                    )
+                if steps is not None:
+                    ran_out(self._model, steps)
                 break
             outputs = found if isinstance(found, list) else [found]
             if predicting:
@@ -224,7 +232,18 @@ class ArrayLoop:
             index += 1
             if self._model.stop_training:
                 break
-        return totals.finish(), index
+        # As in TensorFlow, a pass without a batch averages the one before once more.
+        return (totals if index or before is None else before).finish(), index
+
+
+def ran_out(model: Any, steps: int) -> None:
+    """Ends training: the data had fewer batches than steps were asked for."""
+    model.stop_training = True
+    warnings.warn(
+        "Your dataset ran out of data; interrupting training. Make sure that your dataset can generate at "
+        f"least {steps} batches for each epoch; `repeat()` makes a dataset begin again.",
+        stacklevel=3,
+    )
 
 
 def len_of(value: Any) -> int:

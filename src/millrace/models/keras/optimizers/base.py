@@ -117,7 +117,7 @@ class Optimizer:
         """
         pairs = [(g, v) for g, v in grads_and_vars]
         found = [(g, v) for g, v in pairs if g is not None]
-        if not found:
+        if pairs and not found:
             raise ValueError(f"No gradients provided for any variable: {[v.name for _, v in pairs]}.")
         variables = [v for _, v in found]
         with name_scope(self._name):
@@ -201,7 +201,8 @@ class Optimizer:
             return value
         if callable(value) and not isinstance(value, Tensor | Variable):
             value = value()
-        return value if dtype is None else cast(value, dtype)
+        as_it_is = dtype is None or (isinstance(value, Variable) and value.dtype.base_dtype is dtype)
+        return value if as_it_is else cast(value, dtype)
 
     def _create_hypers(self) -> None:
         if self._hypers_created:
