@@ -58,6 +58,7 @@ NAMESPACES = frozenset({
     "contrib.learn.datasets.synthetic",
     "contrib.learn.datasets.text_datasets",
     "contrib.learn.graph_actions",
+    "contrib.learn.head",
     "contrib.learn.io",
     "contrib.learn.io.dask_io",
     "contrib.learn.io.generator_io",
