@@ -242,6 +242,12 @@ class Changed(importlib.machinery.SourceFileLoader):
         return None
 
 
+def _lines_of_functions(tree: ast.Module) -> set[int]:
+    """The lines that run when a function is called, not when the file is imported."""
+    bodies = (node.body for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    return {line for body in bodies for line in range(body[0].lineno, (body[-1].end_lineno or 0) + 1)}
+
+
 @functools.cache
 def imports() -> Any:
     """Which module imports which."""
@@ -257,12 +263,13 @@ class Judge:
         self.file, self.reference, self.budget = file, reference, budget
         self.module = "millrace." + file.removesuffix(".py").replace("/", ".")
         self.text = (SOURCE / file).read_text()
+        self.inside = _lines_of_functions(ast.parse(self.text))
 
     def tests(self, line: int) -> list[str]:
         """The tests that reach a line, in the order in which they are to be run."""
         reached = self.reference.reached[self.file]
         known = reached.get(str(line))
-        if known == []:  # reached while the module is imported: any test may show it
+        if known is not None and line not in self.inside:  # run by an import: any test may show it
             known = sorted({test for tests in reached.values() for test in tests})
         own = f"tests/{Path(self.file).parent}/test_{Path(self.file).stem}"
         seconds, left = self.reference.seconds, self.budget

@@ -350,7 +350,7 @@ def _trainable(tensor: Tensor) -> bool:
 
 def _backpropagates(tensor: Tensor) -> bool:
     dtype = tensor.dtype.base_dtype
-    return not (dtype.is_bool or dtype.name == "string")
+    return not (dtype.is_bool or dtype.is_quantized or dtype.name == "string")
 
 
 def _gated(results: list[Any]) -> list[Any]:
