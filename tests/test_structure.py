@@ -4,7 +4,9 @@ import ast
 import graphlib
 import importlib
 import inspect
+import itertools
 import json
+import re
 import subprocess
 import sys
 import time
@@ -157,3 +159,34 @@ def test_upward_references_name_modules():
 
     for name in late.PLACES:
         assert late.module(name).__name__ == late.PLACES[name]
+
+
+def torn_lines(text: str) -> list[str]:
+    """Lines of paragraphs that end where half a line more would have fitted, as a reflow leaves them."""
+    found = []
+    lines = text.splitlines()
+    for line, following in itertools.pairwise(lines):
+        words, rest = line.strip(), following.strip()
+        indents = [len(each) - len(each.lstrip()) for each in (line, following)]
+        is_list = re.match(r"(- |\* |\d+\. |>>>|\.\.\.|[|#]|[A-Z]\w*:$|[\w*, `.]+: )", rest)
+        is_prose = re.match(r"[\w`(\"'][^|]*[\w,`'\"]$", words)
+        alike = is_prose and not is_list and indents[0] == indents[1] and "   " not in rest
+        if rest and alike and len(line) + 1 + len(rest.split()[0]) <= 65:
+            found.append(f"{words} / {rest}")
+    return found
+
+
+def test_docstrings_are_not_torn():
+    torn = {}
+    for path in sorted((ROOT / "src" / "millrace").rglob("*.py")):
+        if {"api", "schema"} & set(path.parts) or path.name.endswith("_pb2.py"):  # a grammar in lines
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                found = torn_lines(ast.get_docstring(node, clean=False) or "")
+                torn.update(dict.fromkeys(found, path.name))
+    assert not torn
+    assert torn_lines("A line of which half is missing, since dicts and\nattrs objects follow it.")
+    assert not torn_lines(
+        "A line that ends here.\nAnother one.\n\n  a: this\n  b: that, with an end\n  c: more"
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import millrace as tf
-from millrace.building.function import FunctionGraph, ValueGraph
+from millrace.building.function import FunctionGraph, OrderedGraph, ValueGraph, is_effect
 
 
 def test_arguments_stand_at_the_root() -> None:
@@ -159,3 +159,55 @@ def test_what_cannot_be_copied() -> None:
         _by_value(outer, x.op).capture(x)
     random = outer.get_operation_by_name("r/RandomUniform")
     assert _by_value(outer, random).capture(y).shape == []
+
+
+def test_an_ordered_function_does_everything_as_written() -> None:
+    """What reads, writes or acts waits for the last that wrote or acted; what only computes does not."""
+    outer = tf.Graph()
+    f = OrderedGraph("f", outer)
+    with f.as_default():
+        handle = tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[], name="v")
+        before = tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32)
+        write = tf.raw_ops.AssignVariableOp(resource=handle, value=tf.constant(1.0))
+        first = tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32)
+        second = tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32)
+        computed = first + second
+        act = tf.py_func(lambda: 1, [], tf.int64)
+        again = tf.raw_ops.AssignVariableOp(resource=handle, value=computed)
+        last = tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32)
+    assert f.bodies_apart
+    waits = [t.op.control_inputs for t in (before, first, second, computed, act, last)]
+    assert waits == [[], [write], [write], [], [write], [again]]
+    assert write.control_inputs == [] and again.control_inputs == [act.op]
+
+
+def test_branches_of_an_ordered_function_are_ordered_inside() -> None:
+    f = OrderedGraph("f", tf.Graph())
+    with f.as_default():
+        flag = f.add_input(tf.bool, (), "flag")
+        handle = tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[], name="v")
+        inside: list[Any] = []
+
+        def branch() -> Any:
+            inside.append(tf.raw_ops.AssignVariableOp(resource=handle, value=tf.constant(2.0)))
+            inside.append(tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32))
+            return tf.constant(3.0)
+
+        chosen = tf.cond(flag, branch, lambda: tf.constant(4.0))
+        behind = tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32)
+    write, read = inside
+    branch_op = next(op for op in f.get_operations() if op.type == "If")
+    assert read.op.control_inputs == [write] and behind.op.control_inputs == [branch_op]
+    (result,) = branch_op.attrs["then_branch"].outputs
+    assert result.op.type == "Identity" and result.op.control_inputs == [write]
+    (other,) = branch_op.attrs["else_branch"].outputs
+    assert other.op.type == "Const" and chosen.op.graph is f
+
+
+def test_what_acts() -> None:
+    x = tf.constant(1.0)
+    handle = tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[])
+    queue = tf.FIFOQueue(1, tf.float32, [[]])
+    assert not any(is_effect(t.op) for t in (x, x + 1.0, handle))
+    assert is_effect(tf.raw_ops.AssignVariableOp(resource=handle, value=x))
+    assert is_effect(tf.py_func(lambda: 1, [], tf.int64).op) and is_effect(queue.dequeue().op)

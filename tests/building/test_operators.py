@@ -89,6 +89,8 @@ def test_products_of_matrices() -> None:
         (a, tf.placeholder(tf.float32), "BatchMatMulV2"),
     ):
         assert (left @ right).op.type == kind
+    with pytest.raises(ValueError, match="^MatMul 'matmul"):
+        tf.ones([2]) @ a
     y = np.ones([2, 2], np.float32) @ a
     assert y.op.type == "MatMul" and y.op.inputs[0].op.name.endswith("/x")
 

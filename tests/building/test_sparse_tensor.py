@@ -111,3 +111,16 @@ def test_quotients(dtype: Any, wanted: Any) -> None:
         assert sess.run(divided).values.tolist() == [3.5]
         if dtype in (tf.int32, tf.int64):
             assert sess.run(x.__div__(2)).values.tolist() == [3]
+
+
+def test_a_loop_lets_the_number_of_elements_change() -> None:
+    x = _parts()
+    assert x.part_dims((3, 4)) == [(None, 2), (None,), (2,)] and x.part_dims(None) == [
+        (None, None),
+        (None,),
+        (None,),
+    ]
+    grown = tf.while_loop(lambda i, s: i < 2, lambda i, s: (i + 1, tf.sparse_concat(0, [s, s])), [0, x])[1]
+    with tf.Session() as sess:
+        found = sess.run(grown)
+    assert found.values.tolist() == [7, 9] * 4 and found.dense_shape.tolist() == [12, 4]

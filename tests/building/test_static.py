@@ -114,6 +114,8 @@ def test_one_operation_is_evaluated_on_values() -> None:
     assert [v.tolist() for v in parts or ()] == [[1, 2], [3, 4]]
     values, indices = evaluate(tf.nn.top_k(x, 1).values.op, [np.float32([5, 7]), np.int32(1)]) or ()
     assert (values.tolist(), indices.tolist(), indices.dtype) == ([7], [1], np.int32)
+    (total,) = evaluate(tf.reduce_sum(x).op, [np.float32([5, 7]), np.int32([0])]) or ()
+    assert type(total) is np.ndarray and total == 12  # an array, as the values of a run are
     assert evaluate(x.op, []) is None
     wrong = tf.reshape(x, tf.placeholder(tf.int32, [1]))
     assert evaluate(wrong.op, [np.float32([1, 2]), np.int32([3])]) is None

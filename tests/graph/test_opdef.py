@@ -56,6 +56,13 @@ def test_what_is_derived() -> None:
     assert _declared("()", kinds={"f": attrs.body()}).has_body
 
 
+def test_arguments_that_python_cannot_call_so_have_an_underscore() -> None:
+    named = _declared("(in: float, lambda: float) -> y: float", shape=lambda in_, lambda_: ())
+    assert [arg.name for arg in named.inputs] == ["in", "lambda"]
+    with pytest.raises(TypeError, match=r"shape takes \('inn',\), the signature has inputs \('in_',\)"):
+        _declared("(in: float) -> y: float", shape=lambda inn: ())
+
+
 @pytest.mark.parametrize(
     ("signature", "flags", "kinds", "members", "message"),
     [

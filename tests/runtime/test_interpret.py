@@ -288,3 +288,25 @@ def test_large_values_are_dropped_where_they_were_used_last() -> None:
         assert bool(found) is bool(dropped)
     kept = _source([tf.exp(large), large], [large])
     assert "= None" not in kept  # what is fetched is needed to the end
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda x: tf.transpose(x, [1, 0]),
+        lambda x: tf.slice(x, [0], [1]),
+        lambda x: x[0, 0, 0, 0],
+        lambda x: tf.expand_dims(x, 9),
+        lambda x: tf.fill(tf.shape(x) - 9, 1.0),
+    ],
+)
+def test_what_does_not_fit_is_told_where_it_was_written(wrong: Any) -> None:
+    """Also where a shortcut for the fed shapes was looked for before anything ran."""
+    x = tf.placeholder(tf.float32)
+    y = wrong(x)
+    with (
+        tf.Session() as sess,
+        pytest.raises(tf.errors.InvalidArgumentError, match="test_interpret.py") as caught,
+    ):
+        sess.run(y, {x: np.ones((2, 3, 4))})
+    assert caught.value.op.graph is x.graph

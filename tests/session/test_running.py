@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 import millrace as tf
 from millrace.core.waiting import limits
 from millrace.session import session as sessions
+from millrace.session.handles import TensorHandle
 
 
 @pytest.fixture
@@ -176,3 +180,38 @@ def test_only_the_fetches_that_ran_least_are_forgotten(
     assert {key[0] for key in sess._any_order} == set(fetches[2:])
     before = len(sess._runners)
     assert sess.run(fetches[2], {y: 1.0, x: 1.0}) == 3 and len(sess._runners) == before + 1
+
+
+def test_a_handle_that_was_refused_frees_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", raised.append)
+    with pytest.raises((TypeError, AttributeError)):
+        TensorHandle(3, tf.float32, None)
+    gc.collect()
+    assert raised == []
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"options": None}, {"run_metadata": None}, {"options": None, "run_metadata": None}]
+)
+def test_a_callable_takes_options_where_it_accepts_them(sess: tf.Session, given: dict[str, Any]) -> None:
+    x = tf.placeholder(tf.float32, [])
+    accepting = sess.make_callable(x * 2.0, [x], accept_options=True)
+    assert accepting(3.0, **given) == 6
+    plain = sess.make_callable(x * 2.0, [x])
+    if given:
+        with pytest.raises(TypeError, match="takes no keywords but those of accept_options. Received: {'"):
+            plain(3.0, **given)
+    with pytest.raises(TypeError, match="no keywords"):
+        accepting(3.0, other=1, **given)
+
+
+@pytest.mark.parametrize("config", [None, tf.ConfigProto(), tf.ConfigProto(operation_timeout_in_ms=-1)])
+def test_a_session_without_a_limit_waits(config: Any) -> None:
+    queue = tf.FIFOQueue(1, tf.float32, [[]])
+    item, put = queue.dequeue(), queue.enqueue(3.0)
+    with tf.Session(config=config) as sess:
+        later = threading.Timer(0.03, lambda: sess.run(put))
+        later.start()
+        assert sess.run(item) == 3
+        later.join()

@@ -18,6 +18,7 @@ from millrace.building import raw
 from millrace.building.body import Body, names_variable
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.core import dtypes, shapes
+from millrace.graph.opdef import NOT_DIFFERENTIABLE
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 
@@ -166,6 +167,10 @@ def branch_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
             xs = [captures[i] for i in wanted]
             found.append(_inner_gradients(body, ys, xs, [dy for _, dy in pairs]))
         backward.append(body)
+    reached = [k for k, pair in enumerate(zip(*found, strict=True)) if any(g is not None for g in pair)]
+    if not reached:
+        return [None] * len(op.inputs)
+    wanted, found = [wanted[k] for k in reached], [[gradients[k] for k in reached] for gradients in found]
     slices = [_index_dtype(pair) for pair in zip(*found, strict=True)]
     for body, gradients in zip(backward, found, strict=True):
         with graph.inside(body):
@@ -265,9 +270,9 @@ class _LoopGradient:
         self.backward = _LoopBackward(op, self.body)
         self.ticks = kept_by_loop(op, self.body, _tick(op, self.body))
         inner, outer = self.body.outputs, op.outputs
-        self.flows = [k for k in range(self.carried) if differentiable(outer[k])]
-        given = [k for k in range(self.carried, len(dys)) if dys[k] is not None]
-        self.stacks = [k for k in given if differentiable(inner[k])]
+        given = [k for k in range(len(dys)) if dys[k] is not None and differentiable(inner[k])]
+        self.stacks = [k for k in given if k >= self.carried]
+        self.flows = _reached_flows(self.body, self.carried, given)
         self.captured = [k for k, t in enumerate(op.inputs[self.explicit :]) if differentiable(t)]
         self.scans = [k for k in range(self.scanned) if differentiable(self.body.inputs[self.carried + k])]
         self.starts = [dense(dys[k]) if dys[k] is not None else zeros_of(outer[k]) for k in self.flows]
@@ -370,6 +375,28 @@ class _LoopGradient:
             a, b = (_all_rows(stack_of[t], t) for t in product.inputs)
             gradient[self.explicit + k] = raw.MatMul(a, b, transpose_a=True)
         return gradient
+
+
+def _reached_flows(body: Body, carried: int, given: list[int]) -> list[int]:
+    """Which of the values that a loop carries get a gradient: those that have one after the loop, and those
+    from which an iteration computes such.
+    """
+    flows = {t.op: k for k, t in enumerate(body.inputs[:carried])}
+    found = {k for k in given if k < carried}
+    queue = [body.outputs[k] for k in given]
+    seen: set[Operation] = set()
+    while queue:
+        tensor = queue.pop()
+        op = tensor.op
+        if op in seen or not differentiable(tensor):
+            continue
+        seen.add(op)
+        if op in flows:
+            found.add(flows[op])
+            queue.append(body.outputs[flows[op]])
+        elif op.opdef.grad is not NOT_DIFFERENTIABLE or "_gradient_op_type" in op.attrs:
+            queue += op.inputs
+    return sorted(found)
 
 
 def _sums_products(gradient: Tensor, backward: Body) -> bool:

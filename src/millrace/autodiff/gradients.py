@@ -286,7 +286,7 @@ class _Walk:
         if function is None:
             raise LookupError(f"No gradient defined for operation '{op.name}' (op type: {op.type})")
         for i, gradient in enumerate(collected):
-            if gradient is None and _trainable(op.outputs[i]):
+            if gradient is None and _trainable(op.outputs[i]) and not op.opdef.has_body:
                 collected[i] = raw.ZerosLike(op.outputs[i], name="zeros_like")
         graph = op.graph
         if function is not op.opdef.grad or op.opdef.has_body or op.opdef.has_function:
@@ -350,7 +350,7 @@ def _trainable(tensor: Tensor) -> bool:
 
 def _backpropagates(tensor: Tensor) -> bool:
     dtype = tensor.dtype.base_dtype
-    return not (dtype.is_bool or dtype.name == "string")
+    return not (dtype.is_bool or dtype.is_quantized or dtype.name == "string")
 
 
 def _gated(results: list[Any]) -> list[Any]:

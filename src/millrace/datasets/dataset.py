@@ -27,9 +27,8 @@ from millrace.graph.tensor import Tensor
 class Dataset(DatasetBase):
     """A sequence of elements that nest alike; every method gives a new dataset.
 
-    An element is a tensor, or a nested structure (tuples, dicts) of tensors and sparse tensors. Functions
-    of elements
-    are drawn as functions of the graph; a tuple reaches them as several arguments.
+    An element is a tensor, or a nested structure (tuples, dicts) of tensors and sparse tensors. Functions of
+    elements are drawn as functions of the graph; a tuple reaches them as several arguments.
     """
 
     # --- sources --------------------------------------------------------------------------------------------

@@ -144,9 +144,8 @@ class StatsOptions(OptionsBase):
 class Options(OptionsBase):
     """What a pipeline may do: set its attributes and give it to `Dataset.with_options`.
 
-    `experimental_deterministic` False allows elements in another order where that is faster; the other
-    groups of
-    options (`experimental_optimization`, `experimental_threading`, ...) are accepted.
+    `experimental_deterministic` False allows elements in another order where that is faster; the other groups
+    of options (`experimental_optimization`, `experimental_threading`, ...) are accepted.
     """
 
     _fields = {

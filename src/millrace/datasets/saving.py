@@ -26,9 +26,8 @@ class IteratorSaveable(SaveableObject):
 
 @public("data.experimental.make_saveable_from_iterator", "contrib.data.make_saveable_from_iterator")
 def make_saveable_from_iterator(iterator: Any) -> SaveableObject:
-    """What saves and restores an iterator: add it to the collection `tf.GraphKeys.SAVEABLE_OBJECTS`, or
-    give it to
-    a Saver.
+    """What saves and restores an iterator: add it to the collection `tf.GraphKeys.SAVEABLE_OBJECTS`, or give
+    it to a Saver.
 
     A checkpoint that holds an iterator is restored into an iterator that its initializer has started.
     """

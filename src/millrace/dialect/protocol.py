@@ -1,8 +1,7 @@
 """The verbs that kernels may speak beyond the functions that `numpy` and `jax.numpy` share.
 
-Each family of verbs is a class that both dialects implement, in `numpy_<family>.py` and `jax_<family>.py`;
-here they
-are listed together, so that a kernel's author sees on one page what there is.
+Each family of verbs is a class that both dialects implement, in `numpy/<family>.py` and `jax/<family>.py`;
+here they are listed together, so that a kernel's author sees on one page what there is.
 """
 
 from __future__ import annotations

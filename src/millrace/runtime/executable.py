@@ -156,12 +156,12 @@ class Executables:
                     self._advance(form)
                 if observe is not None:
                     function: Callable[..., Any] = partial(self._observed(form), observe=observe)
-                elif form.loops and not form.waits and time_left() is not None:
-                    if form.bounded is None:  # a compiled loop does not look at the clock
-                        form.bounded = interpret.compile_plan(self.plan(form.dims))
-                    with np.errstate(all="ignore"):
-                        return form.bounded(*values, *form.cells)
                 elif not form.waits:
+                    if form.loops and time_left() is not None:
+                        if form.bounded is None:  # a compiled loop does not look at the clock
+                            form.bounded = interpret.compile_plan(self.plan(form.dims))
+                        with np.errstate(all="ignore"):
+                            return form.bounded(*values, *form.cells)
                     if form.calls_python:  # which may run the session again, or look at context variables
                         with np.errstate(all="ignore"):
                             return form.function(*values, *form.cells)  # type: ignore[misc]

@@ -185,8 +185,7 @@ class Functions:
 
     def rowwise(self, graph: FunctionGraph, captured: Sequence[Any]) -> Call | None:
         """A Python function of batches of the arguments to batches of the results, each row as by itself;
-        None
-        where the function does something else than simple arithmetic of elements.
+        None where the function does something else than simple arithmetic of elements.
         """
         planned = self._plan_of(graph)
         if not planned.rowwise_known:

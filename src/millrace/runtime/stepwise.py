@@ -255,7 +255,7 @@ def cut_all(cutter: Cutter, pieces: Sequence[Sequence[Step | Segment]], plan: Pl
     """Cuts the whole plan into `pieces`, the last of which gives the fetches."""
     end = len(pieces) - 1
     last = {v: i for i, piece in enumerate(pieces) for step in piece for v in step.takes}
-    last.update(dict.fromkeys(plan.fetches, end + 1))
+    last.update(dict.fromkeys(plan.fetches, end))
     parts: list[Part] = []
     for i, piece in enumerate(pieces):
         asked = plan.fetches if i == end else ()

@@ -232,12 +232,17 @@ class Saver:
 
     def _record(self, path: str) -> None:
         """Adds a checkpoint to those that are kept, and says which one goes for it."""
+        self._last_checkpoints, old = self._kept_with(path)
+        self._checkpoints_to_be_deleted += old
+
+    def _kept_with(self, path: str) -> tuple[list[Any], list[Any]]:
+        """The checkpoints that are kept once `path` is one of them, and the one which goes for it."""
         if not self.saver_def.max_to_keep:
-            return
-        self._last_checkpoints = [kept for kept in self._last_checkpoints if kept[0] != path]
-        self._last_checkpoints.append((path, time.time()))
-        if len(self._last_checkpoints) > self.saver_def.max_to_keep:
-            self._checkpoints_to_be_deleted.append(self._last_checkpoints.pop(0))
+            return self._last_checkpoints, []
+        kept = [one for one in self._last_checkpoints if one[0] != path]
+        kept.append((path, time.time()))
+        more = len(kept) > self.saver_def.max_to_keep
+        return kept[more:], kept[:more]
 
     def _delete_old(self, meta_graph_suffix: str) -> None:
         if not self._checkpoints_to_be_deleted:
@@ -299,17 +304,11 @@ class Saver:
             _logger.warning("*** Saving in the old format V1, which is larger and slower than V2. ***")
         saved = None
         if not self._is_empty:
-            saved = self._write(sess, path)
             if write_state:
-                self._record(saved)
-                state.write_state(
-                    os.path.dirname(path),
-                    saved,
-                    self.last_checkpoints,
-                    latest_filename,
-                    self._save_relative_paths,
-                )
+                saved = self._write_and_list(sess, path, latest_filename)
                 self._delete_old(meta_graph_suffix)
+            else:
+                saved = self._write(sess, path)
         if write_meta_graph:
             with sess.graph.as_default():
                 self.export_meta_graph(
@@ -317,6 +316,23 @@ class Saver:
                     strip_default_attrs=strip_default_attrs,
                     save_debug_info=save_debug_info,
                 )
+        return saved
+
+    def _write_and_list(self, sess: Any, path: str, latest_filename: str | None) -> str:
+        """Writes the checkpoint, and says in its folder that it is there."""
+        folder = os.path.dirname(path)
+        kept = [name for name, _ in self._kept_with(path)[0]]
+        listed = state.prepare_state(folder, path, kept, latest_filename, self._save_relative_paths)
+        try:
+            saved = self._write(sess, path)
+            self._record(saved)
+            if saved == path and listed.place():
+                return saved
+        except BaseException:
+            listed.discard()
+            raise
+        listed.discard()
+        state.write_state(folder, saved, self.last_checkpoints, latest_filename, self._save_relative_paths)
         return saved
 
     def _checkpoint_name(self, sess: Any, save_path: str, global_step: Any, latest_filename: str) -> str:

@@ -75,6 +75,8 @@ _leaves: set[type] = {Tensor, Operation, str}  # types known to be no containers
 
 def structure_key(fetches: Any) -> Any:
     """A hashable description of fetches, equal for equal structures of the same elements."""
+    if type(fetches) in _leaves:
+        return fetches
     kind: Any = fetches.__class__
     if kind in _leaves:
         return fetches

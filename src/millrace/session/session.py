@@ -213,16 +213,18 @@ class BaseSession:
             self._any_order.clear()
             self._edits = self._graph.edits
         try:
-            runner = self._runners.get((structure_key(fetches), keys))
-        except (TypeError, RecursionError):
+            runner = self._runners[structure_key(fetches), keys]
+        except (KeyError, TypeError, RecursionError):
             runner = None
         if runner is None:
             runner = self._prepare(fetches, keys, feed_dict)
-        try:
-            values = runner.convert(feed_dict) if keys else ()
-        except OtherTensors:
-            runner = self._prepare(fetches, keys, feed_dict)
-            values = runner.convert(feed_dict)
+        values = ()
+        if keys:
+            try:
+                values = runner.convert(feed_dict)
+            except OtherTensors:
+                runner = self._prepare(fetches, keys, feed_dict)
+                values = runner.convert(feed_dict)
         if options is not None or run_metadata is not None or self._seconds is not None:
             return runner.rebuild(self._run_with_options(runner, values, options, run_metadata))
         return runner.rebuild(runner.executables.run(values))

@@ -52,9 +52,8 @@ def test_a_sync_that_fails_leaves_what_was_there(tmp_path, monkeypatch, which):
 
 
 @pytest.fixture
-def large(tmp_path, monkeypatch):
-    """A checkpoint whose tensors are read in threads, and what it holds."""
-    monkeypatch.setattr(reading, "_MUCH", 0)
+def several(tmp_path):
+    """A checkpoint of several tensors, and what it holds."""
     rng = np.random.RandomState(0)
     held = {f"v{i}": rng.randn(i + 1, 700).astype("f") for i in range(9)}
     held["words"] = np.array([b"a", b"", b"long" * 99], object)
@@ -64,8 +63,8 @@ def large(tmp_path, monkeypatch):
     return prefix, held, kinds
 
 
-def test_tensors_read_in_threads(large):
-    prefix, held, kinds = large
+def test_tensors_in_any_order(several):
+    prefix, held, kinds = several
     names = [*reversed(held)]
     found = reading.read_tensors(prefix, names, [""] * len(names), [kinds[name] for name in names])
     for name, value in zip(names, found, strict=True):
@@ -74,8 +73,8 @@ def test_tensors_read_in_threads(large):
     np.testing.assert_array_equal(part, held["v3"][1:3])
 
 
-def test_damage_that_a_thread_finds(large):
-    prefix, held, kinds = large
+def test_damage_tells_the_tensor(several):
+    prefix, held, kinds = several
     path = bundle.data_path(prefix, 0, 1)
     with open(path, "r+b") as file:
         file.seek(700 * 4 * 2)
@@ -86,3 +85,15 @@ def test_damage_that_a_thread_finds(large):
     os.truncate(path, 700 * 4)
     with pytest.raises(errors.OutOfRangeError, match="cut off"):
         reading.read_tensors(prefix, names, [""] * len(names), [kinds[name] for name in names])
+
+
+def test_a_file_prepared_by_a_thread(tmp_path):
+    place = str(tmp_path / "checkpoint")
+    first, second = files.Prepared(place, b"one"), files.Prepared(place, b"two")
+    assert first.place()
+    second.discard()
+    assert contents(tmp_path) == {"checkpoint": b"one"}
+    missing = files.Prepared(str(tmp_path / "none" / "checkpoint"), b"one")
+    assert not missing.place()
+    missing.discard()
+    assert contents(tmp_path) == {"checkpoint": b"one"}

@@ -69,7 +69,9 @@ def products(program: Any) -> list[tuple[tuple[int, ...], ...]]:
 
 
 def carried(program: Any) -> list[int]:
-    return [scan.params["num_carry"] for scan in scans(program)]
+    from millrace.runtime.xla.loops import with_counts
+
+    return [with_counts(scan.params)["num_carry"] for scan in scans(program)]
 
 
 def test_a_product_of_what_is_scanned_is_one_product():

@@ -7,7 +7,8 @@ from typing import Any
 
 from millrace.contributed.learn.configuration import RunConfig
 from millrace.contributed.learn.estimator import Estimator
-from millrace.contributed.learn.heads import RegressionHead, classification_head
+from millrace.contributed.learn.heads.classes import multi_class_head
+from millrace.contributed.learn.heads.numbers import regression_head
 from millrace.contributed.learn.models import deep_model, linear_model
 from millrace.core.public import public
 from millrace.ops.nn.activation import relu
@@ -95,8 +96,18 @@ def _columns(given: Any, what: str = "feature_columns") -> tuple[Any, ...]:
     return columns
 
 
-def _deep(hidden_units: Any, optimizer: Any, activation_fn: Any, dropout: Any, clip: Any) -> dict[str, Any]:
+def _deep(
+    hidden_units: Any,
+    optimizer: Any,
+    activation_fn: Any,
+    dropout: Any,
+    clip: Any,
+    multipliers: Any,
+    slice_size: Any,
+) -> dict[str, Any]:
     return {
+        "multipliers": multipliers,
+        "slice_size": slice_size,
         "hidden_units": hidden_units,
         "optimizer": optimizer,
         "activation_fn": activation_fn,
@@ -122,6 +133,9 @@ class DNNClassifier(Classifier):
       enable_centered_bias: whether a bias is learnt that centres the predictions.
       config: a `RunConfig`.
       feature_engineering_fn: takes features and labels, and gives what the model gets instead.
+      embedding_lr_multipliers: factors of the gradients of tables, by embedding column.
+      input_layer_min_slice_size: the smallest part of a table, in bytes; default 64 MiB.
+      label_keys: the names of the classes; None: labels are numbers.
 
     Raises:
       ValueError: there is no column, or there are fewer than two classes.
@@ -141,10 +155,21 @@ class DNNClassifier(Classifier):
         enable_centered_bias: bool = False,
         config: Any = None,
         feature_engineering_fn: Callable[..., Any] | None = None,
+        embedding_lr_multipliers: dict[Any, float] | None = None,
+        input_layer_min_slice_size: int | None = None,
+        label_keys: Sequence[str] | None = None,
     ) -> None:
-        head = classification_head(n_classes, weight_column_name, enable_centered_bias)
+        head = multi_class_head(
+            n_classes,
+            weight_column_name=weight_column_name,
+            enable_centered_bias=enable_centered_bias,
+            label_keys=label_keys,
+        )
         config = config or RunConfig()
-        given = _deep(hidden_units, optimizer, activation_fn, dropout, gradient_clip_norm)
+        given = _deep(
+            hidden_units, optimizer, activation_fn, dropout, gradient_clip_norm, embedding_lr_multipliers,
+            input_layer_min_slice_size,
+        )  # fmt: skip
         model = deep_model(head, _columns(feature_columns), given, config)
         super().__init__(model, model_dir, config, None, feature_engineering_fn)
 
@@ -155,7 +180,8 @@ class DNNRegressor(Regressor):
 
     Args:
       hidden_units, feature_columns, model_dir, weight_column_name, optimizer, activation_fn, dropout,
-        gradient_clip_norm, enable_centered_bias, config, feature_engineering_fn: as for `DNNClassifier`.
+        gradient_clip_norm, enable_centered_bias, config, feature_engineering_fn, embedding_lr_multipliers,
+        input_layer_min_slice_size: as for `DNNClassifier`.
       label_dimension: how many numbers an example has.
 
     Raises:
@@ -176,10 +202,19 @@ class DNNRegressor(Regressor):
         config: Any = None,
         feature_engineering_fn: Callable[..., Any] | None = None,
         label_dimension: int = 1,
+        embedding_lr_multipliers: dict[Any, float] | None = None,
+        input_layer_min_slice_size: int | None = None,
     ) -> None:
-        head = RegressionHead(label_dimension, weight_column_name, enable_centered_bias)
+        head = regression_head(
+            weight_column_name=weight_column_name,
+            label_dimension=label_dimension,
+            enable_centered_bias=enable_centered_bias,
+        )
         config = config or RunConfig()
-        given = _deep(hidden_units, optimizer, activation_fn, dropout, gradient_clip_norm)
+        given = _deep(
+            hidden_units, optimizer, activation_fn, dropout, gradient_clip_norm, embedding_lr_multipliers,
+            input_layer_min_slice_size,
+        )  # fmt: skip
         model = deep_model(head, _columns(feature_columns), given, config)
         super().__init__(model, model_dir, config, None, feature_engineering_fn)
 
@@ -194,7 +229,7 @@ class LinearClassifier(Classifier):
 
     Args:
       feature_columns, model_dir, n_classes, weight_column_name, gradient_clip_norm, enable_centered_bias,
-        config, feature_engineering_fn: as for `DNNClassifier`.
+        config, feature_engineering_fn, label_keys: as for `DNNClassifier`.
       optimizer: an optimizer, or a function that makes one; default Ftrl.
       _joint_weight: whether the weights of all columns are rows of one variable.
 
@@ -214,8 +249,14 @@ class LinearClassifier(Classifier):
         _joint_weight: bool = False,
         config: Any = None,
         feature_engineering_fn: Callable[..., Any] | None = None,
+        label_keys: Sequence[str] | None = None,
     ) -> None:
-        head = classification_head(n_classes, weight_column_name, enable_centered_bias)
+        head = multi_class_head(
+            n_classes,
+            weight_column_name=weight_column_name,
+            enable_centered_bias=enable_centered_bias,
+            label_keys=label_keys,
+        )
         config = config or RunConfig()
         given = _linear(optimizer, gradient_clip_norm, _joint_weight)
         model = linear_model(head, _columns(feature_columns), given, config)
@@ -249,7 +290,11 @@ class LinearRegressor(Regressor):
         config: Any = None,
         feature_engineering_fn: Callable[..., Any] | None = None,
     ) -> None:
-        head = RegressionHead(label_dimension, weight_column_name, enable_centered_bias)
+        head = regression_head(
+            weight_column_name=weight_column_name,
+            label_dimension=label_dimension,
+            enable_centered_bias=enable_centered_bias,
+        )
         config = config or RunConfig()
         given = _linear(optimizer, gradient_clip_norm, _joint_weights)
         model = linear_model(head, _columns(feature_columns), given, config)

@@ -7,7 +7,8 @@ from typing import Any
 
 from millrace.contributed.learn.canned import Classifier, Regressor
 from millrace.contributed.learn.configuration import RunConfig
-from millrace.contributed.learn.heads import RegressionHead, classification_head
+from millrace.contributed.learn.heads.classes import multi_class_head
+from millrace.contributed.learn.heads.numbers import regression_head
 from millrace.contributed.learn.models import combined_model
 from millrace.core.public import public
 from millrace.ops.nn.activation import relu
@@ -28,7 +29,8 @@ class DNNLinearCombinedClassifier(Classifier):
 
     Args:
       model_dir, n_classes, weight_column_name, gradient_clip_norm, enable_centered_bias, config,
-        feature_engineering_fn: as for `DNNClassifier`.
+        feature_engineering_fn, embedding_lr_multipliers, input_layer_min_slice_size, label_keys: as for
+        `DNNClassifier`.
       linear_feature_columns, linear_optimizer, _joint_linear_weights: the linear model's.
       dnn_feature_columns, dnn_optimizer, dnn_hidden_units, dnn_activation_fn, dnn_dropout: the deep model's.
       fix_global_step_increment_bug: whether a step counts once; as in 1.15, it counts once for each model.
@@ -54,11 +56,18 @@ class DNNLinearCombinedClassifier(Classifier):
         enable_centered_bias: bool = False,
         config: Any = None,
         feature_engineering_fn: Callable[..., Any] | None = None,
-        *,
+        embedding_lr_multipliers: dict[Any, float] | None = None,
+        input_layer_min_slice_size: int | None = None,
+        label_keys: Sequence[str] | None = None,
         fix_global_step_increment_bug: bool = False,
     ) -> None:
         linear, deep = _columns(linear_feature_columns, dnn_feature_columns, dnn_hidden_units)
-        head = classification_head(n_classes, weight_column_name, enable_centered_bias)
+        head = multi_class_head(
+            n_classes,
+            weight_column_name=weight_column_name,
+            enable_centered_bias=enable_centered_bias,
+            label_keys=label_keys,
+        )
         config = config or RunConfig()
         given = {
             "hidden_units": dnn_hidden_units,
@@ -69,6 +78,8 @@ class DNNLinearCombinedClassifier(Classifier):
             "gradient_clip_norm": gradient_clip_norm,
             "joint_weights": _joint_linear_weights,
             "one_increment": fix_global_step_increment_bug,
+            "multipliers": embedding_lr_multipliers,
+            "slice_size": input_layer_min_slice_size,
         }
         model = combined_model(head, linear, deep, given, config)
         super().__init__(model, model_dir, config, None, feature_engineering_fn)
@@ -82,8 +93,8 @@ class DNNLinearCombinedRegressor(Regressor):
       label_dimension: how many numbers an example has.
       model_dir, weight_column_name, linear_feature_columns, linear_optimizer, _joint_linear_weights,
         dnn_feature_columns, dnn_optimizer, dnn_hidden_units, dnn_activation_fn, dnn_dropout,
-        gradient_clip_norm, enable_centered_bias, config, feature_engineering_fn,
-        fix_global_step_increment_bug: as for `DNNLinearCombinedClassifier`.
+        gradient_clip_norm, enable_centered_bias, config, feature_engineering_fn, embedding_lr_multipliers,
+        input_layer_min_slice_size, fix_global_step_increment_bug: as for `DNNLinearCombinedClassifier`.
 
     Raises:
       ValueError: there is no column, or there are no hidden units for deep ones.
@@ -106,11 +117,16 @@ class DNNLinearCombinedRegressor(Regressor):
         label_dimension: int = 1,
         config: Any = None,
         feature_engineering_fn: Callable[..., Any] | None = None,
-        *,
+        embedding_lr_multipliers: dict[Any, float] | None = None,
+        input_layer_min_slice_size: int | None = None,
         fix_global_step_increment_bug: bool = False,
     ) -> None:
         linear, deep = _columns(linear_feature_columns, dnn_feature_columns, dnn_hidden_units)
-        head = RegressionHead(label_dimension, weight_column_name, enable_centered_bias)
+        head = regression_head(
+            weight_column_name=weight_column_name,
+            label_dimension=label_dimension,
+            enable_centered_bias=enable_centered_bias,
+        )
         config = config or RunConfig()
         given = {
             "hidden_units": dnn_hidden_units,
@@ -121,6 +137,8 @@ class DNNLinearCombinedRegressor(Regressor):
             "gradient_clip_norm": gradient_clip_norm,
             "joint_weights": _joint_linear_weights,
             "one_increment": fix_global_step_increment_bug,
+            "multipliers": embedding_lr_multipliers,
+            "slice_size": input_layer_min_slice_size,
         }
         model = combined_model(head, linear, deep, given, config)
         super().__init__(model, model_dir, config, None, feature_engineering_fn)

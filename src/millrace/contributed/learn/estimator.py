@@ -15,9 +15,20 @@ from millrace.contributed.learn.keys import NotFittedError
 from millrace.contributed.learn.monitors.adapter import replace_monitors_with_hooks
 from millrace.contributed.learn.specs import ModelFnOps, metric_operations
 from millrace.core.public import public
+from millrace.models.estimator import evaluating
 from millrace.models.estimator.estimator import Estimator as Engine
 from millrace.models.estimator.estimator import arguments_of
+from millrace.models.estimator.modes import LOSS_METRIC_KEY
 from millrace.saver.checkpoint.state import latest_checkpoint
+
+
+class _Engine(Engine):
+    """An estimator whose evaluations have the loss that the model measures, where it does."""
+
+    loss_metric: Any = None
+
+    def _metric_operations(self, spec: Any, global_step: Any) -> tuple[Any, dict[str, Any]]:
+        return evaluating.metric_operations(spec, global_step, self.loss_metric)
 
 
 @public("contrib.learn.Estimator")
@@ -51,7 +62,7 @@ class Estimator:
             )
         self._old_model_fn, self._params = model_fn, params
         self._feature_engineering_fn = feature_engineering_fn
-        self._engine = Engine(self._spec, model_dir, config if config is not None else RunConfig())
+        self._engine = _Engine(self._spec, model_dir, config if config is not None else RunConfig())
 
     @property
     def config(self) -> Any:
@@ -173,7 +184,7 @@ class Estimator:
         read, own = _input(x, y, input_fn, feed_fn, batch_size, False, 1)
         self._check_fitted(checkpoint_path)
         engine = copy.copy(self._engine)
-        engine._model_fn = functools.partial(self._spec_with, metrics)
+        engine._model_fn = functools.partial(self._spec_with, engine, metrics)
         return engine.evaluate(read, steps, [*own, *(hooks or ())], checkpoint_path, name)
 
     def predict(
@@ -228,12 +239,14 @@ class Estimator:
         return ModelFnOps(mode, *given)
 
     def _spec(self, features: Any, labels: Any, mode: str) -> Any:
-        return self._model_fn_ops(features, labels, mode).estimator_spec()
+        return self._model_fn_ops(features, labels, mode)._replace(output_alternatives=None).estimator_spec()
 
-    def _spec_with(self, metrics: Any, features: Any, labels: Any, mode: str) -> Any:
+    def _spec_with(self, engine: _Engine, metrics: Any, features: Any, labels: Any, mode: str) -> Any:
         ops = self._model_fn_ops(features, labels, mode)
+        engine.loss_metric = ops.eval_metric_ops.get(LOSS_METRIC_KEY)
         added = metric_operations(metrics, features, labels, ops.predictions)
-        return ops._replace(eval_metric_ops={**ops.eval_metric_ops, **added}).estimator_spec()
+        metrics = {**ops.eval_metric_ops, **added}
+        return ops._replace(eval_metric_ops=metrics, output_alternatives=None).estimator_spec()
 
 
 def _input(

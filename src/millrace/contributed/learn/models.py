@@ -58,11 +58,12 @@ def deep_logits(
     dropout: float | None,
     training: bool,
     config: Any,
+    slice_size: int | None = None,
 ) -> Any:
     """The logits of a deep model, built in the current scope, which is called "dnn"."""
     values = list(features.values())
     with variable_scope(
-        "input_from_feature_columns", values=values, partitioner=_partitioner(config, _SLICE)
+        "input_from_feature_columns", values=values, partitioner=_partitioner(config, slice_size or _SLICE)
     ) as scope:
         net = input_from_feature_columns(
             columns_to_tensors=features, feature_columns=columns, weight_collections=["dnn"], scope=scope
@@ -102,6 +103,27 @@ def _optimizer(given: Any, default: Callable[[], Any]) -> Any:
     return given() if callable(given) and not hasattr(given, "apply_gradients") else given
 
 
+def _multipliers(by_column: dict[Any, float] | None) -> dict[Any, float] | None:
+    """Factors of the gradients of tables, from those of their columns.
+
+    Raises:
+      ValueError: a column has no table.
+    """
+    if not by_column:
+        return None
+    found: dict[Any, float] = {}
+    variables = get_default_graph().get_collection("dnn")
+    for column, factor in by_column.items():
+        if not hasattr(column, "dimension"):
+            raise ValueError(
+                "learning rate multipler should only be specified for embedding column. "
+                f"Received: {column} ({type(column).__name__})"
+            )
+        part = f"input_from_feature_columns/{column.name}/"
+        found.update({v: factor for v in variables if part in v.op.name})
+    return found
+
+
 def _linear_rate(columns: Sequence[Any]) -> float:
     return min(_LINEAR_RATE, 1.0 / math.sqrt(len(columns)))
 
@@ -112,7 +134,8 @@ def deep_model(head: Any, columns: Sequence[Any], given: dict[str, Any], config:
     Args:
       head: what is done with the logits.
       columns: feature columns.
-      given: hidden_units, optimizer, activation_fn, dropout, gradient_clip_norm.
+      given: hidden_units, optimizer, activation_fn, dropout, gradient_clip_norm, multipliers (of embeddings'
+        gradients, by column), slice_size (the smallest part of a table).
       config: the run's configuration.
     """
 
@@ -122,12 +145,13 @@ def deep_model(head: Any, columns: Sequence[Any], given: dict[str, Any], config:
         with variable_scope("dnn", values=list(features.values()), partitioner=_partitioner(config)):
             logits = deep_logits(
                 features, columns, given["hidden_units"], head.logits_dimension, given["activation_fn"],
-                given["dropout"], mode == "train", config,
+                given["dropout"], mode == "train", config, given["slice_size"],
             )  # fmt: skip
 
             def train_op_fn(loss: Any) -> Any:
                 return optimize_loss(
                     loss, get_global_step(), _DEEP_RATE, optimizer,
+                    gradient_multipliers=_multipliers(given["multipliers"]),
                     clip_gradients=given["gradient_clip_norm"], name="dnn", summaries=[],
                 )  # fmt: skip
 
@@ -176,7 +200,7 @@ def combined_model(
       head: what is done with the logits.
       linear_columns, deep_columns: feature columns; one of them may be None.
       given: hidden_units, linear_optimizer, dnn_optimizer, activation_fn, dropout, gradient_clip_norm,
-        joint_weights, one_increment.
+        joint_weights, one_increment, multipliers, slice_size.
       config: the run's configuration.
     """
 
@@ -184,7 +208,7 @@ def combined_model(
         with variable_scope("dnn", values=list(features.values()), partitioner=_partitioner(config)):
             return deep_logits(
                 features, deep_columns, given["hidden_units"], head.logits_dimension,
-                given["activation_fn"], given["dropout"], mode == "train", config,
+                given["activation_fn"], given["dropout"], mode == "train", config, given["slice_size"],
             )  # fmt: skip
 
     def linear(features: Any) -> Any:
@@ -197,8 +221,10 @@ def combined_model(
         return logits
 
     def part(loss: Any, name: str, rate: float, optimizer: Any) -> Any:
+        factors = _multipliers(given["multipliers"]) if name == "dnn" else None
         return optimize_loss(
-            loss, get_global_step(), rate, optimizer, clip_gradients=given["gradient_clip_norm"],
+            loss, get_global_step(), rate, optimizer, gradient_multipliers=factors,
+            clip_gradients=given["gradient_clip_norm"],
             variables=get_default_graph().get_collection(name), name=name, summaries=[],
             increment_global_step=not given["one_increment"],
         )  # fmt: skip

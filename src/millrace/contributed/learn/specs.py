@@ -108,7 +108,7 @@ def _outputs(alternatives: Any, default: Any) -> dict[str, Any] | None:
 
 
 def _output(problem_type: int, tensors: dict[str, Any]) -> Any:
-    if problem_type == 1:
+    if problem_type in (1, 3):
         scores, classes = tensors.get("probabilities"), tensors.get("classes")
         if classes is not None and classes.dtype.name != "string":
             classes = None

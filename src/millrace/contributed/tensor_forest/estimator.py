@@ -9,7 +9,8 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.scopes import control_dependencies
 from millrace.contributed.layers.columns.models import transform_features
 from millrace.contributed.learn.estimator import Estimator
-from millrace.contributed.learn.heads import RegressionHead, classification_head
+from millrace.contributed.learn.heads.classes import multi_class_head as older_class_head
+from millrace.contributed.learn.heads.numbers import regression_head as older_regression_head
 from millrace.contributed.learn.specs import ModelFnOps
 from millrace.contributed.tensor_forest.graphs import RandomForestGraphs
 from millrace.contributed.tensor_forest.hooks import TensorForestLossHook, TensorForestRunOpAtEndHook
@@ -75,8 +76,8 @@ def _head_of(params: Any, weights_name: str | None, core: bool) -> Any:
             return binary_classification_head(weight_column=weights_name)
         return multi_class_head(params.num_classes, weight_column=weights_name)
     if params.regression:
-        return RegressionHead(params.num_outputs, weights_name, False)
-    return classification_head(params.num_classes, weights_name, False)
+        return older_regression_head(weight_column_name=weights_name, label_dimension=params.num_outputs)
+    return older_class_head(params.num_classes, weight_column_name=weights_name)
 
 
 def _logits(probabilities: Any, head: Any, params: Any) -> Any:

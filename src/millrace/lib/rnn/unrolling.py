@@ -324,9 +324,8 @@ def raw_rnn(
     Args:
       cell: an `RNNCell`.
       loop_fn: of (time, output, state, loop state) to (finished `[batch]`, next input, next state, output to
-        emit, loop
-        state); called first with time 0 and None for the others, when the emitted output only shows its
-        structure.
+        emit, loop state); called first with time 0 and None for the others, when the emitted output only
+        shows its structure.
       parallel_iterations, swap_memory: accepted.
       scope: a variable scope; default "rnn".
 

@@ -78,8 +78,7 @@ class DropoutWrapper(_Wrapper):
       dtype: of inputs, states and outputs; needed for variational masks.
       seed: makes the masks repeatable.
       dropout_state_filter_visitor: which states drop elements: of a state to a bool, nested as the state;
-        default: all
-        but the memory `c` of LSTMs.
+        default: all but the memory `c` of LSTMs.
 
     Raises:
       TypeError: the cell is not a cell.

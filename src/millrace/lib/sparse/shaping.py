@@ -65,22 +65,64 @@ def sparse_reshape(sp_input: Any, shape: Any, name: str | None = None) -> Sparse
     shape = cast(shape, int64)
     with name_scope(name, "SparseReshape", [x.values]) as scope:
         places, dense_shape = raw.SparseReshape(x.indices, x.dense_shape, shape, name=scope)
-        wanted = static_value(shape) if _is_plain(shape) else None
-        if wanted is not None and x.shape.is_fully_defined():
-            dense_shape = convert_to_tensor(_completed(x.shape.as_list(), wanted.tolist()), int64)
+        wanted = _partial(shape)
+        if wanted is not None and x.shape.is_fully_defined() and (wanted.count(-1) < 2 or _is_const(shape)):
+            dense_shape = convert_to_tensor(_completed(x.shape.as_list(), wanted), int64)
         return SparseTensor(places, raw.Identity(x.values), dense_shape)
 
 
-def _is_plain(shape: Any) -> bool:
-    """Whether a shape is a constant or put together of constants and shapes, with nothing computed.
+def _partial(shape: Any) -> list[int] | None:
+    """What TensorFlow sees of a shape without running it, -1 for what it does not see; None for nothing.
 
-    Only then a constant takes the place of the result's shape, as in TensorFlow, whose count of operations
-    makes the seeds of what follows.
+    Where it sees all but one dimension, a constant takes the place of the result's shape, and counts among
+    the operations, whose number makes the seeds of what follows.
     """
     op = shape.op
-    if op.type in ("Const", "Shape", "Size", "Rank"):
-        return True
-    return op.type in ("Cast", "Pack", "ConcatV2") and all(_is_plain(t) for t in op.inputs)
+    if op.type == "Const":
+        value = static_value(shape)
+        return None if value is None else [int(d) for d in value.ravel()]
+    if op.type == "Shape":
+        dims = static_dims(shape)
+        return None if dims is None else [-1 if d is None else int(d) for d in dims]
+    if op.type == "Cast":
+        return _partial(op.inputs[0])
+    if op.type == "Pack":
+        return [_partial_number(t) for t in op.inputs]
+    if op.type == "ConcatV2":
+        parts = [_partial(t) for t in op.inputs[:-1]]
+        return None if None in parts else [d for part in parts if part is not None for d in part]
+    if op.type == "StridedSlice" and shape.shape.ndims == 1:
+        found = _partial(op.inputs[0])
+        return None if found is None else _sliced(found, op)
+    return None
+
+
+def _is_const(shape: Any) -> bool:
+    return _uncast(shape).type == "Const"
+
+
+def _uncast(tensor: Any) -> Any:
+    op = tensor.op
+    while op.type == "Cast":
+        op = op.inputs[0].op
+    return op
+
+
+def _partial_number(tensor: Any) -> int:
+    op = _uncast(tensor)
+    if op.type not in ("Const", "Size", "Rank"):
+        return -1
+    value = static_value(op.outputs[0])
+    return -1 if value is None else int(value)
+
+
+def _sliced(dims: list[int], op: Any) -> list[int] | None:
+    begin, end, step = (static_value(t) for t in op.inputs[1:4])
+    if begin is None or end is None or step is None:
+        return None
+    first = None if op.get_attr("begin_mask") & 1 else int(begin[0])
+    last = None if op.get_attr("end_mask") & 1 else int(end[0])
+    return dims[first : last : int(step[0])]
 
 
 def _completed(dims: Any, wanted: list[int]) -> list[int]:

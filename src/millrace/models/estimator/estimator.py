@@ -354,7 +354,7 @@ class Estimator:
             global_step = self._create_and_assert_global_step(graph)
             features, labels, input_hooks = self._features_and_labels(input_fn, ModeKeys.EVAL)
             spec = self._call_model_fn(features, labels, ModeKeys.EVAL, self.config)
-            update, values = evaluating.metric_operations(spec, global_step)
+            update, values = self._metric_operations(spec, global_step)
             scaffold = self._local_scaffold(spec, checkpoint_path)
             found = evaluating.run_evaluation(
                 checkpoint_path,
@@ -435,6 +435,9 @@ class Estimator:
                     else:
                         for row in range(_batch_length(batch)):
                             yield {key: value[row] for key, value in batch.items()}
+
+    def _metric_operations(self, spec: Any, global_step: Any) -> tuple[Any, dict[str, Any]]:
+        return evaluating.metric_operations(spec, global_step)
 
     # --- graphs ---------------------------------------------------------------------------------------------
 

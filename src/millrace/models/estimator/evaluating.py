@@ -21,8 +21,13 @@ def stop_after(steps: int) -> StopAfterNEvalsHook:
     return StopAfterNEvalsHook(num_evals=steps)
 
 
-def metric_operations(spec: Any, global_step: Any) -> tuple[Any, dict[str, Any]]:
+def metric_operations(spec: Any, global_step: Any, loss: Any = None) -> tuple[Any, dict[str, Any]]:
     """What updates all metrics, and their values by name.
+
+    Args:
+      spec: of an evaluation.
+      global_step: the step.
+      loss: a pair of value and update; default: the mean of the spec's loss.
 
     Raises:
       ValueError: a metric is called as the loss.
@@ -33,7 +38,7 @@ def metric_operations(spec: Any, global_step: Any) -> tuple[Any, dict[str, Any]]
             f'Metric with name "{LOSS_METRIC_KEY}" is not allowed, because Estimator already defines a '
             "default metric with the same name."
         )
-    metrics[LOSS_METRIC_KEY] = mean(spec.loss)
+    metrics[LOSS_METRIC_KEY] = loss or mean(spec.loss)
     values, updates = {}, []
     for name, (value, update) in sorted(metrics.items()):
         values[name] = value

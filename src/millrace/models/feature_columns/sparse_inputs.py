@@ -22,12 +22,12 @@ from millrace.ops.math.segment import segment_max
 from millrace.ops.math.select import where
 
 
-def sparse_input(tensor: Any, missing: float = -1) -> SparseTensor:
+def sparse_input(tensor: Any, missing: float = -1, name: str = "to_sparse_input") -> SparseTensor:
     """A feature as a sparse tensor: a dense one without its empty strings, or its `missing`."""
     if isinstance(tensor, SparseTensor):
         return tensor
     tensor = convert_to_tensor(tensor)
-    with name_scope(None, "to_sparse_input", [tensor]):
+    with name_scope(None, name, [tensor]):
         filling: Any = "" if tensor.dtype.base_dtype is string else missing
         ignored = (
             constant(filling, name="ignore_value/x")

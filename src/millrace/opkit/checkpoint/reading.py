@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,6 @@ from millrace.opkit.checkpoint import bundle, slices
 from millrace.opkit.checkpoint.bundle import Bundle
 from millrace.opkit.checkpoint.legacy import Slices
 
-_MUCH = 8 << 20  # bytes
-_MOST_THREADS = 4
 _NAMED = 5  # missing tensors that a message names
 
 
@@ -57,25 +54,9 @@ def read_tensors(
                 None, None, f"Key {missing[0]} not found in checkpoint" + _advice(missing, opened)
             )
         parts = [_checked(opened, *request) for request in zip(names, specifications, wanted, strict=True)]
-        with _several(opened, names) as each:
-            return list(each(opened.read, names, parts))
+        return list(map(opened.read, names, parts))
     finally:
         opened.close()
-
-
-@contextlib.contextmanager
-def _several(opened: Bundle | Slices, names: Sequence[str]) -> Iterator[Callable[..., Iterable[Any]]]:
-    """`map`; in threads where there is much to read, since the system does most of that."""
-    if len(names) < 2 or not isinstance(opened, Bundle) or sum(map(opened.size, names)) < _MUCH:
-        yield map
-        return
-    from concurrent.futures import ThreadPoolExecutor  # takes longer to import than small files to read
-
-    pool = ThreadPoolExecutor(min(_MOST_THREADS, len(names)), "millrace-checkpoint")
-    try:
-        yield pool.map
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _checked(opened: Bundle | Slices, name: str, specification: str, wanted: DType) -> slices.Slice | None:

@@ -113,8 +113,14 @@ class Queue(Resource):
         return len(self._items)
 
     def close(self, cancel_pending: bool) -> None:
-        """Refuses further elements, as soon as those that wait for room are in; or calls these off."""
+        """Refuses further elements, as soon as those that wait for room are in; or calls these off.
+
+        Raises:
+          CancelledError: it is closed already, and nothing is to be called off.
+        """
         with self._lock:
+            if self.closed and not cancel_pending:
+                raise errors.CancelledError(None, None, f"{self.kind} is already closed.")
             if cancel_pending:
                 for put in self._putting:
                     put.end(errors.CancelledError(None, None, "Enqueue operation was cancelled"))

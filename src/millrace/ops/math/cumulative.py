@@ -61,8 +61,7 @@ class Cumprod:
         """The running product is divided by each factor, except by the first zero, which is left out instead.
 
         All that follows a zero is zero, so no factor after the first one matters. Dividing by zero, as
-        TensorFlow 1
-        does, gives NaN.
+        TensorFlow 1 does, gives NaN.
         """
         x, axis = op.inputs
         exclusive, reverse = op.attrs["exclusive"], op.attrs["reverse"]

@@ -2,8 +2,7 @@
 fed.
 
 For one purpose: sines and cosines of small numbers have a recipe that is five times as fast as XLA's
-  (`dialect/jax_trig`),
-and is wrong for large ones. A bound is a number b with |x| <= b for every element.
+(`dialect/jax/trig`), and is wrong for large ones. A bound is a number b with |x| <= b for every element.
 """
 
 from __future__ import annotations

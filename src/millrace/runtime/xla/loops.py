@@ -80,15 +80,26 @@ def _loop(eqn: Any, env: dict[Any, Any]) -> list[Any]:
     if eqn.primitive.name not in ("scan", "while") or eqn.effects:
         return apply(eqn, env)
     values = [env[v] if is_variable(v) else np.asarray(v.val, v.aval.dtype) for v in eqn.invars]
-    params = eqn.params
     if eqn.primitive.name == "while":
-        params = _counted(params, values)
+        params = _counted(eqn.params, values)
         values = values[eqn.params["cond_nconsts"] :]
+    else:
+        params = with_counts(eqn.params)
     if params is None or params["length"] == 0:
         return apply(eqn, env)
     plain = _live(retraced(params["jaxpr"], inlined))
     body = _live(divided(plain, _Loop(plain, params, values).levels, params["length"]))
     return _Loop(body, params, values).results()
+
+
+def with_counts(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters of a `scan` with the numbers of its constants and of what it carries, for which JAX has
+    trees since version 0.12.
+    """
+    if "num_consts" in params:
+        return params
+    consts, carried, _ = (len(tree) for tree in params["ft_in"].unpack())
+    return {**params, "num_consts": consts, "num_carry": carried}
 
 
 def _counted(params: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any] | None:

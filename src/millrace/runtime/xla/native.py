@@ -1,7 +1,7 @@
 """Builds the native kernels (`kernels.c`) and makes them known to XLA.
 
 The machine's own C compiler translates them for its own processor when the first program is compiled that can
-use them; the library is kept beside the compiled programs (see `xla_cache`). Where there is no compiler, or
+use them; the library is kept beside the compiled programs (see `cache`). Where there is no compiler, or
 `MILLRACE_NATIVE` is "0", XLA's own kernels do their work.
 """
 

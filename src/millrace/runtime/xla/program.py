@@ -6,7 +6,7 @@
   are kept.
 - **Barriers.** XLA's CPU fusion computes a value again in each of its consumers. A value with several
   consumers is put behind an `optimization_barrier`, see `_shared`.
-- **Executables** are kept in the user's cache folder, see `xla_cache`.
+- **Executables** are kept in the user's cache folder, see `cache`.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false

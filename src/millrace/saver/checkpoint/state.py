@@ -117,6 +117,47 @@ def write_state(
     last_preserved_timestamp: float | None = None,
 ) -> None:
     """`update_checkpoint_state`, with paths relative to the folder where that is asked for."""
+    path, data = _state_file(
+        save_dir,
+        model_checkpoint_path,
+        all_model_checkpoint_paths,
+        latest_filename,
+        save_relative_paths,
+        all_model_checkpoint_timestamps,
+        last_preserved_timestamp,
+    )
+    files.replace(path, [data])
+
+
+def prepare_state(
+    save_dir: str,
+    model_checkpoint_path: str,
+    all_model_checkpoint_paths: Sequence[str],
+    latest_filename: str | None,
+    save_relative_paths: bool,
+) -> files.Prepared:
+    """What `write_state` would write, on its way to the disk while the checkpoint itself is written."""
+    return files.Prepared(
+        *_state_file(
+            save_dir, model_checkpoint_path, all_model_checkpoint_paths, latest_filename, save_relative_paths
+        )
+    )
+
+
+def _state_file(
+    save_dir: str,
+    model_checkpoint_path: str,
+    all_model_checkpoint_paths: Sequence[str] | None,
+    latest_filename: str | None,
+    save_relative_paths: bool,
+    all_model_checkpoint_timestamps: Sequence[float] | None = None,
+    last_preserved_timestamp: float | None = None,
+) -> tuple[str, bytes]:
+    """Path and contents of the file that says which checkpoints a folder holds.
+
+    Raises:
+      RuntimeError: the newest checkpoint has its name.
+    """
     from google.protobuf import text_format
 
     save_dir = _path(save_dir)
@@ -143,7 +184,7 @@ def write_state(
             f"Save path '{model_checkpoint_path}' conflicts with path used for checkpoint state. "
             "Please use a different save path."
         )
-    files.replace(path, [text_format.MessageToString(state).encode()])
+    return path, text_format.MessageToString(state).encode()
 
 
 @public("train.get_checkpoint_state", "python.training.checkpoint_management.get_checkpoint_state")

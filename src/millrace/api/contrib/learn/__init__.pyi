@@ -24,6 +24,18 @@ from millrace.contributed.learn.file_inputs import read_keyed_batch_examples as 
 from millrace.contributed.learn.file_inputs import read_keyed_batch_examples as read_keyed_batch_examples_shared_queue
 from millrace.contributed.learn.file_inputs import read_keyed_batch_features as read_keyed_batch_features
 from millrace.contributed.learn.file_inputs import read_keyed_batch_features_shared_queue as read_keyed_batch_features_shared_queue
+from millrace.contributed.learn.headed import DNNEstimator as DNNEstimator
+from millrace.contributed.learn.headed import DNNLinearCombinedEstimator as DNNLinearCombinedEstimator
+from millrace.contributed.learn.headed import LinearEstimator as LinearEstimator
+from millrace.contributed.learn.headed import LogisticRegressor as LogisticRegressor
+from millrace.contributed.learn.heads.base import Head as Head
+from millrace.contributed.learn.heads.base import no_op_train_fn as no_op_train_fn
+from millrace.contributed.learn.heads.classes import binary_svm_head as binary_svm_head
+from millrace.contributed.learn.heads.classes import multi_class_head as multi_class_head
+from millrace.contributed.learn.heads.classes import multi_label_head as multi_label_head
+from millrace.contributed.learn.heads.numbers import poisson_regression_head as poisson_regression_head
+from millrace.contributed.learn.heads.numbers import regression_head as regression_head
+from millrace.contributed.learn.heads.several import multi_head as multi_head
 from millrace.contributed.learn.inputs import infer_real_valued_columns_from_input as infer_real_valued_columns_from_input
 from millrace.contributed.learn.inputs import infer_real_valued_columns_from_input_fn as infer_real_valued_columns_from_input_fn
 from millrace.contributed.learn.keys import NotFittedError as NotFittedError
@@ -37,6 +49,7 @@ from millrace.contributed.learn.specs import MetricSpec as MetricSpec
 from millrace.contributed.learn.specs import ModelFnOps as ModelFnOps
 from millrace.api.contrib.learn import datasets as datasets
 from millrace.api.contrib.learn import graph_actions as graph_actions
+from millrace.api.contrib.learn import head as head
 from millrace.api.contrib.learn import io as io
 from millrace.api.contrib.learn import learn_runner as learn_runner
 from millrace.api.contrib.learn import metric_spec as metric_spec
@@ -47,13 +60,18 @@ from millrace.api.contrib.learn import utils as utils
 
 __all__ = [
     "DNNClassifier",
+    "DNNEstimator",
     "DNNLinearCombinedClassifier",
+    "DNNLinearCombinedEstimator",
     "DNNLinearCombinedRegressor",
     "DNNRegressor",
     "Estimator",
     "Experiment",
+    "Head",
     "LinearClassifier",
+    "LinearEstimator",
     "LinearRegressor",
+    "LogisticRegressor",
     "MetricSpec",
     "ModeKeys",
     "ModelFnOps",
@@ -64,6 +82,7 @@ __all__ = [
     "RunConfig",
     "SKCompat",
     "TaskType",
+    "binary_svm_head",
     "datasets",
     "extract_dask_data",
     "extract_dask_labels",
@@ -71,6 +90,7 @@ __all__ = [
     "extract_pandas_labels",
     "extract_pandas_matrix",
     "graph_actions",
+    "head",
     "infer",
     "infer_real_valued_columns_from_input",
     "infer_real_valued_columns_from_input_fn",
@@ -79,6 +99,11 @@ __all__ = [
     "metric_spec",
     "models",
     "monitors",
+    "multi_class_head",
+    "multi_head",
+    "multi_label_head",
+    "no_op_train_fn",
+    "poisson_regression_head",
     "preprocessing",
     "queue_parsed_features",
     "read_batch_examples",
@@ -88,6 +113,7 @@ __all__ = [
     "read_keyed_batch_examples_shared_queue",
     "read_keyed_batch_features",
     "read_keyed_batch_features_shared_queue",
+    "regression_head",
     "run_feeds",
     "run_n",
     "utils",

@@ -8,16 +8,18 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.building.sparse_tensor import SparseTensor
-from millrace.contributed.layers.columns.sparse import Columns, IdColumn, _Column
+from millrace.contributed.layers.columns.sparse import Columns, IdColumn, _Column, flattened_inside
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.sparse.conversion import sparse_merge, sparse_tensor_to_dense
+from millrace.lib.sparse.shaping import sparse_slice
 from millrace.lib.variables.initializers import TruncatedNormal
 from millrace.opkit.records.features import FixedLenFeature, VarLenFeature
-from millrace.ops.array.concat import stack
-from millrace.ops.array.fill import range_
+from millrace.ops.array.concat import concat, stack
+from millrace.ops.array.fill import range_, zeros_like
 from millrace.ops.array.one_hot import one_hot
+from millrace.ops.array.reshape import reshape
 from millrace.ops.array.shape import shape
 from millrace.ops.math.cast import cast
 
@@ -154,9 +156,12 @@ class OneHotColumn(_Column, namedtuple("_OneHotColumn", "sparse_id_column")):
         """The number, or the weights, of each id: `[..., length]`."""
         ids = self.sparse_id_column.id_tensor(features)
         weights = self.sparse_id_column.weight_tensor(features)
+        ids = flattened_inside(ids, rank)
         if weights is not None:
             merged = sparse_merge(ids, weights, vocab_size=self.length)
-            return sparse_tensor_to_dense(merged)
+            merged = sparse_slice(merged, zeros_like(merged.dense_shape), merged.dense_shape)
+            dense = sparse_tensor_to_dense(merged)
+            return reshape(dense, concat([shape(dense)[:-1], [self.length]], 0))
         dense = sparse_tensor_to_dense(ids, default_value=-1)
         hot = one_hot(dense, self.length, 1.0, 0.0)
         over = list(range(rank - 1, len(hot.dims) - 1)) if hot.dims is not None else [rank - 1]

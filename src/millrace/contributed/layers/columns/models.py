@@ -16,7 +16,7 @@ from millrace.contributed.layers.columns.dense import (
     RealValuedColumn,
     ScatteredEmbeddingColumn,
 )
-from millrace.contributed.layers.columns.sparse import CrossedColumn, IdColumn
+from millrace.contributed.layers.columns.sparse import CrossedColumn, IdColumn, flattened_inside
 from millrace.contributed.layers.hashing import (
     safe_embedding_lookup_sparse,
     scattered_embedding_lookup_sparse,
@@ -123,8 +123,11 @@ def _dnn_input(column: Any, features: Any, trainable: bool, collections: Any, ra
     if isinstance(column, EmbeddingColumn):
         ids = column.sparse_id_column.id_tensor(features)
         weights = column.sparse_id_column.weight_tensor(features)
+        ids = flattened_inside(ids, rank)
+        weights = None if weights is None else flattened_inside(weights, rank)
         return _embedded(column, ids, weights, trainable, collections)
     if isinstance(column, ScatteredEmbeddingColumn):
+        features = flattened_inside(features, rank)
         pool = _variable("weights", [column.size], column.initializer, trainable, collections)
         return scattered_embedding_lookup_sparse(
             pool,

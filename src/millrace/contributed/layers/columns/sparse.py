@@ -9,14 +9,18 @@ import re
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any
 
-from millrace.building import convert, raw
+from millrace.building.scopes import name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.contributed.layers.hashing import sparse_feature_cross
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.lib.lookup.vocabulary import index_table_from_file, index_table_from_tensor
-from millrace.lib.sparse.shaping import sparse_concat
+from millrace.lib.math.reductions import reduce_prod
+from millrace.lib.sparse.shaping import sparse_concat, sparse_reshape
+from millrace.models.feature_columns.sparse_inputs import sparse_input
 from millrace.opkit.records.features import VarLenFeature
+from millrace.ops.array.concat import concat
+from millrace.ops.math.cast import cast
 from millrace.ops.math.division import floormod
 from millrace.ops.text.hashes import string_to_hash_bucket_fast, string_to_hash_bucket_strong
 from millrace.ops.text.numbers import as_string
@@ -28,11 +32,20 @@ def as_sparse(tensor: Any) -> SparseTensor:
     """A tensor as a sparse one; elements of a dense one that are "" or -1 are left out."""
     if isinstance(tensor, SparseTensor):
         return tensor
-    tensor = convert.to_tensor(tensor)
-    missing = "" if tensor.dtype.base_dtype is dtypes.string else -1
-    places = raw.Where(raw.NotEqual(tensor, convert.to_tensor(missing, tensor.dtype.base_dtype)))
-    shape = raw.Cast(raw.Shape(tensor), DstT=dtypes.int64)
-    return SparseTensor(places, raw.GatherNd(tensor, places), shape)
+    return sparse_input(tensor, name="DenseToSparseTensor")
+
+
+def flattened_inside(sparse: SparseTensor, rank: int) -> SparseTensor:
+    """A sparse tensor of a rank, whose last dimension holds all further ones.
+
+    Raises:
+      ValueError: it has fewer dimensions.
+    """
+    with name_scope(None, "InnerFlatten"):
+        if sparse.shape.ndims is not None and sparse.shape.ndims < rank:
+            raise ValueError(f"Inputs must have rank {rank} or more. Received: shape {sparse.shape}")
+        outer, inner = sparse.dense_shape[: rank - 1], sparse.dense_shape[rank - 1 :]
+        return sparse_reshape(sparse, concat([outer, [reduce_prod(inner)]], 0))
 
 
 class LookupConfig(
@@ -162,9 +175,7 @@ class SparseColumnIntegerized(_SparseColumn):
         return super().__new__(cls, column_name, True, bucket_size, None, combiner, dtype)
 
     def _ids(self, tensor: SparseTensor) -> SparseTensor:
-        ids = floormod(
-            tensor.values, convert.to_tensor(self.bucket_size, tensor.dtype.base_dtype), name="mod"
-        )
+        ids = floormod(tensor.values, self.bucket_size, name="mod")
         return SparseTensor(tensor.indices, ids, tensor.dense_shape)
 
 
@@ -333,7 +344,7 @@ class WeightedSparseColumn(
             self.sparse_id_column.insert_transformed_feature(columns_to_tensors)
         weights = as_sparse(columns_to_tensors[self.weight_column_name])
         if not self.dtype.is_floating or weights.dtype.base_dtype is not dtypes.float32:
-            values = raw.Cast(weights.values, DstT=dtypes.float32)
+            values = cast(weights.values, dtypes.float32)
             weights = SparseTensor(weights.indices, values, weights.dense_shape)
         columns_to_tensors[self] = (columns_to_tensors[self.sparse_id_column], weights)
 

@@ -1,0 +1,1 @@
+"""`tf.contrib.learn`: heads, which make predictions, losses and metrics of logits."""
