@@ -24,6 +24,7 @@ MODULES = {"imp": "Python 3.12", "distutils": "Python 3.12"}
 # Modules whose contents live elsewhere today.
 MOVED = {
     "dummy_threading": ("threading", "Python 3.9"),
+    "numpy.core.umath_tests": ("numpy._core._umath_tests", "NumPy 1.20"),
     "numpy.dual": ("numpy.linalg", "NumPy 1.20"),
     "numpy.lib.arraysetops": ("numpy", "NumPy 2.0"),
     "numpy.lib.function_base": ("numpy", "NumPy 2.0"),

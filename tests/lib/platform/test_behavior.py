@@ -47,3 +47,15 @@ def test_tensor_messages() -> None:
     assert tf.make_ndarray(proto).tolist() == [[1, 2], [3, 4]]
     with pytest.raises(TypeError, match="expected shape"):
         tf.make_tensor_proto([1, 2], shape=[3], verify_shape=True)
+
+
+def test_bytes_written_in_a_text_mode_stay_what_they_are(tmp_path) -> None:
+    import millrace as tf
+
+    path = str(tmp_path / "f")
+    with tf.gfile.Open(path, "w") as file:
+        file.write("a")
+        file.write(b"\xbb\x00")
+        file.write("b")
+    with tf.gfile.Open(path, "rb") as file:
+        assert file.read() == b"a\xbb\x00b"

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building import convert, raw
-from millrace.building.scopes import name_scope
 from millrace.contributed.framework.arg_scope import add_arg_scope
 from millrace.contributed.framework.variables import model_variable
 from millrace.contributed.layers.batch_norm import BatchNormByHand
@@ -148,12 +147,12 @@ def _by_layer(inputs: Tensor, given: dict[str, Any]) -> Tensor:
 
 
 def _scale_and_shift(
-    shape: Any, inputs: Tensor, given: dict[str, Any], initializers: Any = None
+    shape: Any, inputs: Tensor, given: dict[str, Any], initializers: Any = None, spread: Any = None
 ) -> tuple[Any, Any]:
-    """The variables `beta` and `gamma`, each None where it is not asked for."""
+    """The variables `beta` and `gamma`, in the shape `spread`, each None where it is not asked for."""
 
     def made(name: str, initializer: Any) -> Any:
-        return model_variable(
+        variable = model_variable(
             name,
             shape,
             inputs.dtype.base_dtype,
@@ -161,6 +160,7 @@ def _scale_and_shift(
             trainable=given["trainable"],
             collections=collections_of(given["variables_collections"], name),
         )
+        return variable if spread is None else raw.Reshape(variable, spread)
 
     beta = made("beta", ZEROS) if given["center"] else None
     gamma = made("gamma", ONES) if given["scale"] else None
@@ -279,7 +279,7 @@ def instance_norm(
             beta, gamma = (None if v is None else raw.Reshape(v, spread) for v in (beta, gamma))
         over = [a for a in range(1, rank) if a != axis % rank]
         mean, variance = moments(inputs, over, keepdims=True)
-        outputs = batch_normalization(inputs, mean, variance, beta, gamma, epsilon)
+        outputs = batch_normalization(inputs, mean, variance, beta, gamma, epsilon, name="instancenorm")
         outputs.set_shape(inputs.dims)
         return finished(outputs, found.name, outputs_collections, activation_fn)
 
@@ -328,36 +328,43 @@ def group_norm(
       ValueError: the number of channels is unknown or no multiple of `groups`, or an axis does not fit.
     """
     given = locals()
+    inputs = convert.to_tensor(inputs)
+    channels = channels_of(inputs, channels_axis)
+    rank = len(inputs.dims)
+    axis = channels_axis % rank
+    over = [a % rank for a in reduction_axes]
+    if axis in over or any(not -rank <= a < rank for a in reduction_axes):
+        raise ValueError(
+            f"group_norm: reduction_axes are axes other than {channels_axis}. Received: {reduction_axes}"
+        )
+    if groups > channels or channels % groups:
+        raise ValueError(f"group_norm: groups must divide {channels} channels. Received: {groups}")
+    # The channels' axis becomes two: groups, and the channels of a group.
+    sizes = convert.shape_tensor(inputs)
+    dims: list[Any] = [sizes[i] if d is None else d for i, d in enumerate(inputs.dims)]
+    grouped = raw.Reshape(inputs, [*dims[:axis], groups, channels // groups, *dims[axis + 1 :]])
+    over = [a if a < axis else a + 1 for a in over] + [axis + 1]
     with variable_scope(scope, "GroupNorm", [inputs], reuse=reuse) as found:
-        inputs = convert.to_tensor(inputs)
-        channels = channels_of(inputs, channels_axis)
-        rank = len(inputs.dims)
-        axis = channels_axis % rank
-        over = [a % rank for a in reduction_axes]
-        if axis in over or any(not -rank <= a < rank for a in reduction_axes):
-            raise ValueError(
-                f"group_norm: reduction_axes are axes other than {channels_axis}. Received: {reduction_axes}"
-            )
-        if groups > channels or channels % groups:
-            raise ValueError(f"group_norm: groups must divide {channels} channels. Received: {groups}")
-        # The channels' axis becomes two: groups, and the channels of a group.
-        sizes = raw.Shape(inputs)
-        dims: list[Any] = [sizes[i] if d is None else d for i, d in enumerate(inputs.dims)]
-        split = [*dims[:axis], groups, channels // groups, *dims[axis + 1 :]]
         spread = [
             groups if a == axis else channels // groups if a == axis + 1 else 1 for a in range(rank + 1)
         ]
-        over = [a if a < axis else a + 1 for a in over] + [axis + 1]
-        beta, gamma = _scale_and_shift([channels], inputs, given, param_initializers)
-        beta, gamma = (None if v is None else raw.Reshape(v, spread) for v in (beta, gamma))
-        grouped = raw.Reshape(inputs, split)
-        with name_scope("moments"):
-            if mean_close_to_zero:
-                count, total, squares, _ = sufficient_statistics(grouped, over, keepdims=True)
-                mean, variance = normalize_moments(count, total, squares, None)
-            else:
-                mean, variance = moments(grouped, over, keepdims=True)
-        normal = batch_normalization(grouped, mean, variance, beta, gamma, epsilon)
-        outputs = raw.Reshape(normal, dims)
+        beta, gamma = _scale_and_shift([channels], inputs, given, param_initializers, spread)
+        if mean_close_to_zero:
+            count, total, squares, _ = sufficient_statistics(grouped, over, keepdims=True)
+            mean, variance = normalize_moments(count, total, squares, None)
+        else:
+            mean, variance = moments(grouped, over, keepdims=True)
+        outputs = raw.Reshape(_scaled(grouped, mean, variance, beta, gamma, epsilon), dims)
         outputs.set_shape(inputs.dims)
         return finished(outputs, found.name, outputs_collections, activation_fn)
+
+
+def _scaled(x: Tensor, mean: Any, variance: Any, beta: Any, gamma: Any, epsilon: float) -> Any:
+    """`(x - mean) / deviation * gamma + beta`, drawn as one product and one sum."""
+    gain = raw.Rsqrt(variance + epsilon)
+    offset = -mean * gain
+    if gamma is not None:
+        gain, offset = gain * gamma, offset * gamma
+    if beta is not None:
+        offset = offset + beta
+    return x * gain + offset

@@ -158,7 +158,7 @@ def scan(
     with name_scope(name, "scan", [e for e in nest.flatten(elems) if isinstance(e, Tensor)]):
         tensors, count = _elements(elems, "scan")
         arrays = _rows(tensors, count)
-        first, begin, structure = _first_value(arrays, elems, initializer, reverse, count)
+        first, structure = _first_value(arrays, elems, initializer, reverse, count)
         results = [
             TensorArray(
                 v.dtype, size=count, element_shape=v.shape if infer_shape else None, infer_shape=infer_shape
@@ -174,9 +174,15 @@ def scan(
             value = fn(nest.pack_sequence_as(structure, values), row)
             nest.assert_same_structure(structure, value)
             new = [convert.convert_to_tensor(v) for v in nest.flatten(value)]
-            following = i - 1 if reverse else i + 1
-            return [following, new, [w.write(i, v) for w, v in zip(written, new, strict=True)]]
+            if not reverse:
+                i, at = i + 1, i
+                return [i, new, [w.write(at, v) for w, v in zip(written, new, strict=True)]]
+            kept = [w.write(i, v) for w, v in zip(written, new, strict=True)]
+            return [i - 1, new, kept]
 
+        begin = 0 if initializer is not None else 1
+        if reverse:
+            begin = count - 1 - begin
         _, _, after = limited_loop(
             (lambda i, *_: i >= 0) if reverse else (lambda i, *_: i < count),
             step,
@@ -196,14 +202,12 @@ def _first_value(
     initializer: Any,
     reverse: bool,
     count: Any,
-) -> tuple[list[Tensor], Any, Any]:
-    """The accumulated value to start with, the row to go on with, and how values nest."""
+) -> tuple[list[Tensor], Any]:
+    """The accumulated value to start with, and how values nest."""
     if initializer is not None:
-        first = [convert.convert_to_tensor(v) for v in nest.flatten(initializer)]
-        return first, (count - 1 if reverse else 0), initializer
+        return [convert.convert_to_tensor(v) for v in nest.flatten(initializer)], initializer
     at = count - 1 if reverse else 0
-    first = [a.read(at) for a in arrays]
-    return first, (at - 1 if reverse else 1), elems
+    return [a.read(at) for a in arrays], elems
 
 
 def _constant(number: int) -> Tensor:

@@ -87,6 +87,7 @@ def set_image_data_format(data_format: str) -> None:
 # --- names --------------------------------------------------------------------------------------------------
 
 
+@public("python.keras.utils.generic_utils.to_snake_case")
 def snake_case(name: str) -> str:
     """`BasicLSTMCell` as `basic_lstm_cell`."""
     name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)

@@ -66,12 +66,15 @@ class GFile:
         return self._file("read").readlines()
 
     def write(self, file_content: Any) -> None:
-        """Writes text, or bytes in a binary mode."""
+        """Writes text or bytes, as they are, in every mode."""
         file = self._file("write")
         if "b" in self._mode:
             file.write(file_content.encode() if isinstance(file_content, str) else file_content)
+        elif isinstance(file_content, bytes):
+            file.flush()  # the bytes go behind the text, past its encoder
+            file.buffer.write(file_content)
         else:
-            file.write(file_content.decode() if isinstance(file_content, bytes) else file_content)
+            file.write(file_content)
 
     def seek(self, offset: int | None = None, whence: int = 0, position: int | None = None) -> None:
         """Goes to a place; `position` is an old name of `offset`.

@@ -87,6 +87,10 @@ class MonitoredBase:
         plain = self._creator.tf_sess
         return None if plain is None else plain.graph
 
+    def _tf_sess(self) -> Any:
+        """The plain session, as older programs ask for it."""
+        return self._creator.tf_sess
+
     def run(self, fetches: Any, feed_dict: Any = None, options: Any = None, run_metadata: Any = None) -> Any:
         """As `Session.run`, with the hooks around.
 
