@@ -51,7 +51,7 @@ def test_monitors(tmp_path):
 def test_validation_ends_a_training_that_gets_no_better(tmp_path):
     monitor = learn.monitors.ValidationMonitor(
         input_fn=inputs, eval_steps=1, every_n_steps=2, early_stopping_rounds=4,
-        early_stopping_metric_minimize=False,
+        early_stopping_metric_minimize=False, check_interval_secs=None,
     )  # fmt: skip
     regressor(tmp_path).fit(input_fn=inputs, steps=40, monitors=[monitor])
     assert monitor.early_stopped
