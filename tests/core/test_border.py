@@ -170,6 +170,9 @@ def test_errors_of_other_classes_are_named_and_value_errors_besides():
     with pytest.raises(AssertionError, match="Wrapper") as caught:
         tf.keras.layers.Wrapper("text")
     assert isinstance(caught.value, ValueError)
+    with pytest.raises(AttributeError, match="logits must be a tensor") as caught:
+        tf.contrib.seq2seq.sequence_loss(None, None, None)
+    assert isinstance(caught.value, TypeError)
     with pytest.raises(ValueError, match="to_int32: argument 'name'"):
         tf.to_int32([1], name=b"\xff")
     with pytest.raises(tf.errors.InvalidArgumentError, match="true_positives_at_thresholds"):

@@ -17,7 +17,7 @@ _LEAKS = (AttributeError, LookupError, ArithmeticError, RecursionError, MemoryEr
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _PACKAGES = f"{os.sep}site-packages{os.sep}"
-_ODD = (AssertionError, NotImplementedError, LookupError)
+_ODD = (AssertionError, NotImplementedError, AttributeError, LookupError)
 _INVALID_ARGUMENT = 3
 _LONG = 100
 _STARRED = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
@@ -161,7 +161,8 @@ def _refusal(function: Any, name: str, args: Any, kwargs: Any, error: Exception)
 def _named(error: Exception, function: Any, name: str, args: Any, kwargs: Any) -> Exception:
     """A refusal whose message says which function and which argument; any other error itself.
 
-    What 1.15 refuses by an AssertionError, a NotImplementedError or a LookupError is a ValueError besides.
+    What 1.15 refuses by an AssertionError, a NotImplementedError or a LookupError is a ValueError besides,
+    what it refuses by an AttributeError a TypeError.
     """
     refused = getattr(error, "error_code", None) == _INVALID_ARGUMENT and getattr(error, "op", None) is None
     if not (refused or isinstance(error, (ValueError, TypeError, *_ODD))) or not _is_own(error):
@@ -177,7 +178,8 @@ def _named(error: Exception, function: Any, name: str, args: Any, kwargs: Any) -
         error.args = (text, *error.args[1:])
         return error
     base = next(kind for kind in (KeyError, *_ODD) if isinstance(error, kind))
-    return type(base.__name__, (ValueError, base), {"__str__": BaseException.__str__})(text)
+    kind = TypeError if base is AttributeError else ValueError
+    return type(base.__name__, (kind, base), {"__str__": BaseException.__str__})(text)
 
 
 def _with_names(text: str, error: Exception, function: Any, name: str, args: Any, kwargs: Any) -> str:

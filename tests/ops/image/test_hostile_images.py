@@ -112,3 +112,37 @@ def test_the_size_of_a_cut_jpeg(length):
     Image.new("RGB", (16, 16)).save(out, "JPEG")
     with pytest.raises(InvalidArgumentError, match="Invalid JPEG"):
         jpeg.read_header(out.getvalue()[:length])
+
+
+def chunk(kind, data, error=0):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data) ^ error)
+
+
+HEAD = b"\x89PNG\r\n\x1a\n"
+HEADER = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
+IMAGE = zlib.compress(b"\0abc")
+END = chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    "chunks, reads",
+    [
+        (chunk(b"IDAT", IMAGE) + END, True),
+        (chunk(b"IDAT", IMAGE) + END + b"what follows", True),
+        (chunk(b"tEXt", b"a\0b", 1) + chunk(b"IDAT", IMAGE) + END, True),
+        (chunk(b"IDAT", IMAGE), False),
+        (chunk(b"IDAT", IMAGE) + END[:-1], False),
+        (chunk(b"IDAT", IMAGE) + chunk(b"IEND", b"", 1), False),
+        (chunk(b"IDAT", IMAGE, 1) + END, False),
+        (chunk(b"IHDR", HEADER) + chunk(b"IDAT", IMAGE) + END, False),
+        (chunk(b"ABCD", b"") + chunk(b"IDAT", IMAGE) + END, False),
+    ],
+)
+def test_a_png_is_read_to_its_end(chunks, reads):
+    contents = HEAD + chunk(b"IHDR", HEADER) + chunks
+    with tf.Session() as sess:
+        if reads:
+            assert sess.run(tf.image.decode_png(contents)).tolist() == [[[97, 98, 99]]]
+        else:
+            with pytest.raises(tf.errors.InvalidArgumentError, match="Invalid PNG"):
+                sess.run(tf.image.decode_png(contents))

@@ -14,6 +14,7 @@ from millrace.ops.array.reshape import reshape, transpose
 
 # How many products of the input, and of the state, there are at each step.
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+_MOST_LAYERS = 1 << 16
 _MODES = ("linear_input", "auto_select")
 _DIRECTIONS = ("unidirectional", "bidirectional")
 
@@ -99,14 +100,21 @@ class Layout:
         return self.pack(weights, both)
 
 
+def check_layers(num_layers: int) -> None:
+    """Refuses more layers than anybody has room for."""
+    if num_layers > _MOST_LAYERS:
+        raise ValueError(f"cudnn_rnn: num_layers must be at most {_MOST_LAYERS}. Received: {num_layers}")
+
+
 def layout_of(
     mode: str, num_layers: int, num_units: int, input_size: int, input_mode: str, direction: str
 ) -> Layout:
     """The layout of a network.
 
     Raises:
-      ValueError: a mode or direction is not one that there is.
+      ValueError: a mode or direction is not one that there is, or there are too many layers.
     """
+    check_layers(num_layers)
     if input_mode not in _MODES:
         raise ValueError(f"cudnn_rnn: input_mode must be one of {_MODES}. Received: {input_mode!r}")
     if direction not in _DIRECTIONS:

@@ -6,11 +6,10 @@ from typing import Any
 
 from millrace.building.scopes import control_dependencies
 from millrace.contributed.cudnn_rnn import conversion
+from millrace.contributed.cudnn_rnn.layout import check_layers
 from millrace.core.public import public
 from millrace.core.saveable import SaveableObject, SaveSpec
 from millrace.graph.tensor import Tensor
-
-_MOST_LAYERS = 1 << 16
 
 
 class ParametersSaveable(SaveableObject):
@@ -61,8 +60,7 @@ class ParametersSaveable(SaveableObject):
 
 
 def _places(num_layers: int, direction: str) -> list[str]:
-    if num_layers > _MOST_LAYERS:
-        raise ValueError(f"num_layers must be at most {_MOST_LAYERS}. Received: {num_layers}")
+    check_layers(num_layers)
     if direction == "unidirectional":
         return [f"rnn/multi_rnn_cell/cell_{i}" for i in range(num_layers)]
     return [

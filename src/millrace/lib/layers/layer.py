@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -15,38 +13,18 @@ import numpy as np
 
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import shape_tensor, to_tensor
-from millrace.building.scopes import colocate_with, name_scope
+from millrace.building.scopes import name_scope
 from millrace.core import dtypes, nest, shapes
-from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 from millrace.lib.autograph.gate import prepared
-from millrace.lib.layers import constraints, penalties, settings, tracking
-from millrace.lib.layers.autocast import AutoCastVariable
-from millrace.lib.layers.node import Node, at, history, int_shape, mask_of, reachable_from, reaches_history
+from millrace.lib.layers import penalties, settings, tracking
+from millrace.lib.layers.collecting import Collecting
+from millrace.lib.layers.connections import Connected
+from millrace.lib.layers.descendants import late
+from millrace.lib.layers.node import Node, history, mask_of, reaches_history
 from millrace.lib.layers.registry import calls
 from millrace.lib.layers.spec import check_inputs
-from millrace.lib.variables import keras_initializers
-from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
-from millrace.lib.variables.module import Module
 from millrace.lib.variables.variable import Variable
-
-
-class Late:
-    """What the base needs of its descendants: set where those are defined.
-
-    Attributes:
-      mean: a function from a name to a metric that averages.
-      adopt: makes layers of the operations between layers' outputs and given tensors.
-      get_values, set_values: read and write variables in the session of Keras.
-    """
-
-    mean: Callable[..., Any]
-    adopt: Callable[[Any], None]
-    get_values: Callable[[list[Any]], list[Any]]
-    set_values: Callable[[list[tuple[Any, Any]]], None]
-
-
-late = Late()
 
 _KEYWORDS = {
     "input_shape",
@@ -60,7 +38,7 @@ _KEYWORDS = {
 }
 
 
-class Layer(Module):
+class Layer(Collecting, Connected):
     """Base of layers: subclasses make variables in `build` and compute in `call`.
 
     Args:
@@ -78,16 +56,6 @@ class Layer(Module):
     # What the inputs must look like: None, an `InputSpec` or a list of them.
     input_spec: Any = None
     _build_input_shape: Any = None
-
-    _trainable_weights: list[Any]
-    _non_trainable_weights: list[Any]
-    _updates: list[Any]
-    _losses: list[Any]
-    _callable_losses: list[Any]
-    _metrics: list[Any]
-    _metrics_tensors: dict[str, Any]
-    _tracked: dict[str, Any]  # attributes that hold layers or variables
-    _named_weights: dict[str, Any]  # by the names given to `add_weight`
 
     def __init__(
         self,
@@ -190,9 +158,6 @@ class Layer(Module):
                 kept[:] = [v for v in kept if v is not value]
         object.__delattr__(self, name)
 
-    def _own_weights(self) -> list[Any]:
-        return [*self._trainable_weights, *self._non_trainable_weights]
-
     @property
     def _layers(self) -> list[Any]:
         """The layers among the attributes, those in lists and dicts included."""
@@ -233,315 +198,6 @@ class Layer(Module):
     @activity_regularizer.setter
     def activity_regularizer(self, regularizer: Any) -> None:
         self._activity_regularizer = regularizer
-
-    # --- weights --------------------------------------------------------------------------------------------
-
-    def _of_children(self, attribute: str) -> list[Any]:
-        return [item for layer in self._layers for item in getattr(layer, attribute)]
-
-    def _free_variables(self, trainable: bool) -> list[Any]:
-        """Variables in lists and dicts among the attributes."""
-        found = [v for value in self._tracked.values() if tracking.holds_parts(value)
-                 for v in tracking.variables_in(value)]  # fmt: skip
-        return [v for v in found if v.trainable is trainable]
-
-    @property
-    def trainable_weights(self) -> list[Any]:
-        """Variables that are trained."""
-        if not self.trainable:
-            return []
-        own = [*self._trainable_weights, *self._free_variables(True)]
-        return tracking.unique([*own, *self._of_children("trainable_weights")])
-
-    @property
-    def non_trainable_weights(self) -> list[Any]:
-        """Variables that are not trained."""
-        own = [*self._non_trainable_weights, *self._free_variables(False)]
-        if self.trainable:
-            return tracking.unique([*own, *self._of_children("non_trainable_weights")])
-        own = [*self._trainable_weights, *self._free_variables(True), *own]
-        return tracking.unique([*own, *self._of_children("weights")])
-
-    @property
-    def weights(self) -> list[Any]:
-        """All variables."""
-        return self.trainable_weights + self.non_trainable_weights
-
-    @property
-    def trainable_variables(self) -> list[Any]:
-        """Variables that are trained."""
-        return self.trainable_weights
-
-    @property
-    def non_trainable_variables(self) -> list[Any]:
-        """Variables that are not trained."""
-        return self.non_trainable_weights
-
-    @property
-    def variables(self) -> list[Any]:
-        """All variables."""
-        return self.weights
-
-    def add_weight(
-        self,
-        name: str | None = None,
-        shape: Any = None,
-        dtype: Any = None,
-        initializer: Any = None,
-        regularizer: Any = None,
-        trainable: bool | None = None,
-        constraint: Any = None,
-        partitioner: Any = None,
-        use_resource: bool | None = None,
-        synchronization: Any = VariableSynchronization.AUTO,
-        aggregation: Any = VariableAggregation.NONE,
-        **kwargs: Any,
-    ) -> Any:
-        """A new variable of this layer.
-
-        Args:
-          name: its name under the scope in force.
-          shape: its shape; default a scalar.
-          dtype: default the layer's.
-          initializer: its first value; default "glorot_uniform" for floating dtypes, zeros for others.
-          regularizer: a function from the variable to a scalar loss.
-          trainable: whether it is trained.
-          constraint: what optimizers apply to it after each step.
-          partitioner: accepted by layers that make partitioned variables.
-          use_resource: name the value by a handle; default True.
-          synchronization, aggregation: what replicas do with it.
-          **kwargs: `getter`, `collections`, `experimental_autocast`, `caching_device`.
-
-        Raises:
-          TypeError: another keyword.
-          ValueError: there is no first value for the dtype.
-        """
-        unknown = set(kwargs) - {"getter", "collections", "experimental_autocast", "caching_device"}
-        if unknown:
-            raise TypeError("Unknown keyword argument:", sorted(unknown)[0])
-        chosen = dtypes.as_dtype(dtype or self._dtype or settings.floatx())
-        if self._dtype is None:
-            self._dtype = chosen.base_dtype.name
-        synchronization, trainable = _synchronized(synchronization, trainable)
-        maker = keras_initializers.get(initializer)
-        if maker is None:
-            maker = _default_initializer(chosen, name)
-        dims = [] if shape is None else [shapes.as_dim(d) for d in shape]
-        variable = _made(
-            name,
-            dims,
-            chosen,
-            maker,
-            trainable=trainable,
-            constraint=constraints.get(constraint),
-            use_resource=True if use_resource is None else use_resource,
-            collections=kwargs.get("collections"),
-            caching_device=kwargs.get("caching_device"),
-            synchronization=synchronization,
-            aggregation=aggregation,
-        )
-        casts = self._casts_variables and self._own_compute_dtype != self._dtype
-        if casts and kwargs.get("experimental_autocast", True):
-            variable = AutoCastVariable(variable)
-        penalty = penalties.get(regularizer)
-        if penalty is not None:
-            self._regularize_weight(variable.name.partition(":")[0], variable, penalty)
-        self._keep(variable, trainable)
-        if name is not None:
-            self._named_weights[name] = variable
-        return variable
-
-    def _unpartitioned(self) -> contextlib.AbstractContextManager[Any]:
-        """A context in which variables are whole even where a scope partitions its variables."""
-        return contextlib.nullcontext()
-
-    def _keep(self, variable: Any, trainable: bool) -> None:
-        for part in variable if hasattr(variable, "_variable_list") else [variable]:
-            settings.track(part)
-            part.graph.holds += 1
-        if not any(v is variable for v in self._own_weights()):
-            (self._trainable_weights if trainable else self._non_trainable_weights).append(variable)
-
-    def _regularize_weight(self, name: str, variable: Any, penalty: Any) -> None:
-        def loss() -> Any:
-            with colocate_with(variable.op), name_scope(f"{name}/Regularizer"):
-                return penalty(variable)
-
-        self.add_loss(loss)
-
-    def _trackable_children(self) -> list[tuple[str, Any]]:
-        """What a checkpoint of objects holds of the layer, by the names of weights and attributes."""
-        return tracking.children({**self._named_weights, **self._tracked})
-
-    def add_variable(self, *args: Any, **kwargs: Any) -> Any:
-        """The old name of `add_weight`."""
-        return self.add_weight(*args, **kwargs)
-
-    def get_weights(self) -> list[Any]:
-        """The values of all variables, as arrays."""
-        return late.get_values(self.weights)
-
-    def set_weights(self, weights: Any) -> None:
-        """Sets the values of all variables.
-
-        Raises:
-          ValueError: their number or shapes differ.
-        """
-        variables = self.weights
-        if len(variables) != len(weights):
-            raise ValueError(
-                f'You called `set_weights(weights)` on layer "{self.name}" with a weight list of length '
-                f"{len(weights)}, but the layer was expecting {len(variables)} weights. "
-                f"Provided weights: {str(weights)[:50]}..."
-            )
-        pairs = []
-        for variable, value in zip(variables, weights, strict=True):
-            dims, given = int_shape(variable), np.shape(value)
-            if dims is not None and tuple(dims) != tuple(given):
-                raise ValueError(
-                    f"Layer weight shape {dims} not compatible with provided weight shape {given}"
-                )
-            pairs.append((variable, value))
-        if pairs:
-            late.set_values(pairs)
-
-    def count_params(self) -> int:
-        """How many numbers its variables hold.
-
-        Raises:
-          ValueError: the layer has no variables yet.
-        """
-        if not self.built:
-            raise ValueError(
-                f"You tried to call `count_params` on {self.name}, but the layer isn't built. "
-                f"You can build it manually via: `{self.name}.build(batch_input_shape)`."
-            )
-        return sum(int(np.prod(int_shape(w) or (), dtype=np.int64)) for w in self.weights)
-
-    # --- updates, losses, metrics ---------------------------------------------------------------------------
-
-    @property
-    def updates(self) -> list[Any]:
-        """Operations that training must run beside the step."""
-        if not self.trainable and not self.stateful:
-            return []
-        return [*self._updates, *self._of_children("updates")]
-
-    def add_update(self, updates: Any, inputs: Any = None) -> None:
-        """Adds operations that training must run beside the step.
-
-        Args:
-          updates: an operation, the result of an assignment, a function that makes one, or a list.
-          inputs: ignored: whether an update depends on the inputs is seen in the graph.
-        """
-        relevant = nest.flatten(inputs) if inputs is not None else _relevant_inputs(self)
-        test = None
-        for update in settings.as_list(updates):
-            update = update() if callable(update) else update
-            if not isinstance(update, Operation):
-                update = getattr(update, "op", None) or to_tensor(update).op
-            if test is None:
-                test = reachable_from(relevant)
-            setattr(update, "_unconditional_update", not test(update))  # noqa: B010 - operations have slots
-            self._updates.append(update)
-
-    @property
-    def losses(self) -> list[Any]:
-        """Losses to add to the model's; those of weights are computed anew each time."""
-        found = list(self._losses)
-        for make in self._callable_losses:
-            loss = make()
-            if loss is not None:
-                found.append(loss)
-        return found + self._of_children("losses")
-
-    def add_loss(self, losses: Any, inputs: Any = None) -> None:
-        """Adds losses to the model's.
-
-        Args:
-          losses: a scalar tensor, a function that makes one, or a list.
-          inputs: tensors that the losses depend on; None for losses of the layer's weights.
-        """
-
-        def made(loss: Any) -> Any:
-            loss = loss() if callable(loss) else loss
-            if loss is None:
-                return None
-            if not isinstance(loss, Tensor):
-                loss = to_tensor(loss, dtypes.as_dtype(settings.floatx()))
-            loss._unconditional_loss = inputs is None
-            return loss
-
-        for loss in nest.flatten(losses):
-            if callable(loss) and not isinstance(loss, Tensor | Variable):
-                self._callable_losses.append(functools.partial(made, loss))
-            elif loss is not None:
-                self._take_loss(made(loss))
-
-    def _take_loss(self, loss: Any) -> None:
-        self._losses.append(loss)
-
-    @property
-    def metrics(self) -> list[Any]:
-        """Metrics that the layer and those inside it watch."""
-        return [*self._metrics, *self._of_children("metrics")]
-
-    def add_metric(self, value: Any, aggregation: str | None = None, name: str | None = None) -> None:
-        """Watches a tensor while training.
-
-        Args:
-          value: the tensor, or the result of a metric.
-          aggregation: "mean" averages it over the batches; None for the result of a metric.
-          name: what the figure is called.
-
-        Raises:
-          ValueError: the name or the aggregation is missing.
-        """
-        if aggregation is not None and aggregation != "mean":
-            raise ValueError(
-                "We currently support only `mean` sample-wise metric aggregation. You provided "
-                f"aggregation=`{aggregation}`"
-            )
-        metric = getattr(value, "_metric_obj", None)
-        if name is None and metric is None:
-            raise ValueError(
-                "Please provide a name for your metric like "
-                "`self.add_metric(tf.reduce_sum(inputs), name='mean_activation', aggregation='mean')`"
-            )
-        if metric is None and aggregation is None:
-            raise ValueError(
-                "Please provide `aggregation` for a metric that is a tensor: "
-                f"`self.add_metric(value, name={name!r}, aggregation='mean')`"
-            )
-        self._watch(value, metric, name or ("" if metric is None else metric.name))
-
-    def _watch(self, value: Any, metric: Any, name: str) -> None:
-        if metric is not None:
-            if metric not in self._metrics:
-                self._metrics.append(metric)
-            self._metrics_tensors[metric.name] = value
-            return
-        known = next((m for m in self._metrics if m.name == name), None)
-        if known is None:
-            known = late.mean(name=name, dtype=value.dtype.base_dtype)
-            self._metrics.append(known)
-        self._metrics_tensors[name] = known(value)
-
-    def get_updates_for(self, inputs: Any) -> list[Any]:
-        """The updates that depend on `inputs`, or for None those that depend on none."""
-        if inputs is None:
-            return [u for u in self.updates if getattr(u, "_unconditional_update", True)]
-        test = reachable_from(nest.flatten(inputs))
-        found = [u for u in self.updates if not getattr(u, "_unconditional_update", True)]
-        return [u for u in found if test(u)]
-
-    def get_losses_for(self, inputs: Any) -> list[Any]:
-        """The losses that depend on `inputs`, or for None those of weights."""
-        if inputs is None:
-            return [loss for loss in self.losses if getattr(loss, "_unconditional_loss", True)]
-        test = reachable_from(nest.flatten(inputs))
-        found = [loss for loss in self.losses if not getattr(loss, "_unconditional_loss", True)]
-        return [loss for loss in found if test(loss)]
 
     # --- calling --------------------------------------------------------------------------------------------
 
@@ -738,97 +394,6 @@ class Layer(Module):
             if mask is not None and isinstance(tensor, Tensor):
                 tensor._keras_mask = mask
 
-    # --- calls that were made -------------------------------------------------------------------------------
-
-    @property
-    def inbound_nodes(self) -> list[Any]:
-        """The calls of this layer."""
-        return self._inbound_nodes
-
-    @property
-    def outbound_nodes(self) -> list[Any]:
-        """The calls that take its outputs."""
-        return self._outbound_nodes
-
-    def get_input_at(self, node_index: int) -> Any:
-        """The inputs of call number `node_index`."""
-        return at(self, node_index, "input_tensors", "input")
-
-    def get_output_at(self, node_index: int) -> Any:
-        """The outputs of call number `node_index`."""
-        return at(self, node_index, "output_tensors", "output")
-
-    def get_input_shape_at(self, node_index: int) -> Any:
-        """The shapes of the inputs of call number `node_index`."""
-        return at(self, node_index, "input_shapes", "input shape")
-
-    def get_output_shape_at(self, node_index: int) -> Any:
-        """The shapes of the outputs of call number `node_index`."""
-        return at(self, node_index, "output_shapes", "output shape")
-
-    def get_input_mask_at(self, node_index: int) -> Any:
-        """The masks of the inputs of call number `node_index`."""
-        inputs = self.get_input_at(node_index)
-        return [mask_of(t) for t in inputs] if isinstance(inputs, list) else mask_of(inputs)
-
-    def get_output_mask_at(self, node_index: int) -> Any:
-        """The masks of the outputs of call number `node_index`."""
-        outputs = self.get_output_at(node_index)
-        return [mask_of(t) for t in outputs] if isinstance(outputs, list) else mask_of(outputs)
-
-    def _only(self, what: str) -> int:
-        nodes = self._inbound_nodes
-        if not nodes:
-            raise AttributeError(f"Layer {self.name} is not connected, no {what} to return.")
-        if len(nodes) > 1:
-            raise AttributeError(
-                f"Layer {self.name} has multiple inbound nodes, hence the notion of 'layer {what}' is "
-                f"ill-defined. Use `get_{what}_at(node_index)` instead."
-            )
-        return 0
-
-    @property
-    def input(self) -> Any:
-        """The inputs of the only call."""
-        return self.get_input_at(self._only("input"))
-
-    @property
-    def output(self) -> Any:
-        """The outputs of the only call."""
-        return self.get_output_at(self._only("output"))
-
-    @property
-    def input_mask(self) -> Any:
-        """The masks of the inputs of the only call."""
-        return self.get_input_mask_at(self._only("input"))
-
-    @property
-    def output_mask(self) -> Any:
-        """The masks of the outputs of the only call."""
-        return self.get_output_mask_at(self._only("output"))
-
-    def _shape(self, attribute: str, what: str) -> Any:
-        nodes = self._inbound_nodes
-        if not nodes:
-            raise AttributeError(f"The layer has never been called and thus has no defined {what} shape.")
-        found = [getattr(node, attribute) for node in nodes]
-        if any(str(f) != str(found[0]) for f in found):
-            raise AttributeError(
-                f'The layer "{self.name}" has multiple inbound nodes, with different {what} shapes. Hence '
-                f"the notion of '{what} shape' is ill-defined. Use `get_{what}_shape_at(node_index)`."
-            )
-        return found[0]
-
-    @property
-    def input_shape(self) -> Any:
-        """The shape of the inputs, where all calls agree."""
-        return self._shape("input_shapes", "input")
-
-    @property
-    def output_shape(self) -> Any:
-        """The shape of the outputs, where all calls agree."""
-        return self._shape("output_shapes", "output")
-
     # --- saving ---------------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
@@ -889,37 +454,3 @@ def _mapped_shapes(function: Callable[[Any], Any], shape: Any) -> Any:
     if isinstance(shape, list) and shape and not all(isinstance(d, int | None) for d in shape):
         return [_mapped_shapes(function, s) for s in shape]
     return function(shape)
-
-
-def _relevant_inputs(layer: Any) -> list[Any]:
-    """The inputs of the call in progress, or of a layer's calls so far."""
-    if calls.in_call:
-        return nest.flatten(calls.inputs[-1])
-    return [t for node in layer._inbound_nodes for t in nest.flatten(node.input_tensors)]
-
-
-def _synchronized(synchronization: Any, trainable: bool | None) -> tuple[Any, bool]:
-    if synchronization is VariableSynchronization.ON_READ:
-        if trainable:
-            raise ValueError(
-                "Synchronization value can be set to VariableSynchronization.ON_READ only for "
-                "non-trainable variables. You have specified trainable=True and "
-                "synchronization=VariableSynchronization.ON_READ."
-            )
-        return synchronization, False
-    return synchronization, True if trainable is None else trainable
-
-
-def _default_initializer(dtype: dtypes.DType, name: str | None) -> Any:
-    if dtype.is_floating:
-        return keras_initializers.get("glorot_uniform")
-    if dtype.is_integer or dtype.is_unsigned or dtype is dtypes.bool_:
-        return keras_initializers.get("zeros")
-    raise ValueError(
-        f"An initializer for variable {name} of type {dtype.base_dtype.name} is required. Received: None"
-    )
-
-
-def _made(name: Any, dims: list[Any], dtype: Any, maker: Any, **settings_: Any) -> Any:
-    chosen = maker() if isinstance(maker, type) else maker
-    return Variable(lambda: chosen(dims, dtype=dtype), name=name, dtype=dtype, **settings_)

@@ -89,6 +89,7 @@ def decode_png(contents: bytes, channels: int, dtype: np.dtype) -> np.ndarray:
     """
     try:
         wide = png.bit_depth(contents) == 16
+        contents = png.whole(contents)
         pixels = png.decode_wide(contents) if wide else _narrow_png(contents)
     except ValueError as error:
         raise refused(f"Invalid PNG header or data: {error}. Received: {len(contents)} bytes") from None

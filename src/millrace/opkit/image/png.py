@@ -46,6 +46,33 @@ def file_gamma(contents: bytes) -> int:
     return found if found and not {found, _inverse(found)} <= set(_EVEN) else 0
 
 
+def whole(contents: bytes) -> bytes:
+    """The file up to its end, without the side chunks whose sums are wrong.
+
+    Raises:
+      ValueError: it has no end, a chunk of the image itself has a wrong sum or is not known, or there are two
+        headers.
+    """
+    position, good = 8, [contents[:8]]
+    while position + 12 <= len(contents):
+        (length,) = struct.unpack_from(">I", contents, position)
+        kind, end = contents[position + 4 : position + 8], position + 12 + length
+        if end > len(contents):
+            break
+        chunk = memoryview(contents)[position:end]
+        fits = zlib.crc32(chunk[4:-4]) == struct.unpack(">I", chunk[-4:])[0]
+        if not kind[0] & 32:  # without it there is no image
+            known = kind in (b"IDAT", b"PLTE", b"IEND") or (kind == b"IHDR" and position == 8)
+            if not fits or not known:
+                raise ValueError(f"the chunk {kind!r} is damaged or out of place")
+        if fits:
+            good.append(bytes(chunk))
+        if kind == b"IEND":
+            return b"".join(good)
+        position = end
+    raise ValueError("the file ends early")
+
+
 def _inverse(gamma: int) -> int:
     return int(1e10 / gamma + 0.5)
 

@@ -13,7 +13,8 @@ from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph, get_default_session, reset_default_graph
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group
-from millrace.lib.layers import layer, settings
+from millrace.lib.layers import settings
+from millrace.lib.layers.descendants import late
 from millrace.lib.variables.assigning import assign
 from millrace.lib.variables.sets import variables_initializer
 from millrace.lib.variables.variable import Variable
@@ -144,8 +145,8 @@ def batch_set_value(tuples: Any) -> None:
     get_session([v for v, _ in tuples]).run(writes, feeds)
 
 
-layer.late.get_values = batch_get_value
-layer.late.set_values = batch_set_value
+late.get_values = batch_get_value
+late.set_values = batch_set_value
 
 
 # --- functions ----------------------------------------------------------------------------------------------

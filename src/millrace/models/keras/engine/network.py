@@ -8,7 +8,8 @@ from millrace.core import nest, shapes
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import settings, tracking
 from millrace.lib.layers.base import Layer as ScopedLayer
-from millrace.lib.layers.layer import Layer, late
+from millrace.lib.layers.descendants import late
+from millrace.lib.layers.layer import Layer
 from millrace.lib.layers.node import Node, history, mask_of, reachable_from
 from millrace.models.keras.backend import arrays
 from millrace.models.keras.engine import configuration, summary

@@ -9,7 +9,7 @@ import numpy as np
 from millrace.core import nest, protos
 from millrace.exchange.importer import import_graph_def
 from millrace.graph.tensor import Tensor
-from millrace.lib.layers import layer as base
+from millrace.lib.layers.descendants import late
 from millrace.lib.layers.layer import Layer
 from millrace.lib.layers.node import Node, history
 from millrace.models.keras.backend.session import get_session
@@ -131,4 +131,4 @@ def _fixed(tensor: Tensor) -> Any:
     return get_session([tensor]).run(tensor)
 
 
-base.late.adopt = adopt
+late.adopt = adopt

@@ -9,7 +9,8 @@ from millrace.building.scopes import control_dependencies
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.lib.layers import settings
-from millrace.lib.layers.layer import Layer, late
+from millrace.lib.layers.descendants import late
+from millrace.lib.layers.layer import Layer
 from millrace.lib.math.broadcast_weights import broadcast_weights
 from millrace.lib.math.reductions import reduce_mean, reduce_sum
 from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization

@@ -117,7 +117,7 @@ class Optimizer:
         """
         pairs = [(g, v) for g, v in grads_and_vars]
         found = [(g, v) for g, v in pairs if g is not None]
-        if not found:
+        if pairs and not found:
             raise ValueError(f"No gradients provided for any variable: {[v.name for _, v in pairs]}.")
         variables = [v for _, v in found]
         with name_scope(self._name):

@@ -458,7 +458,9 @@ class Nadam(_Moments):
         name: str = "Nadam",
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("decay", kwargs.pop("schedule_decay", 0.004))
+        kwargs["decay"] = kwargs.pop(
+            "schedule_decay", 0.004
+        )  # as in TensorFlow, `decay` itself is passed over
         rate = kwargs.get("lr", learning_rate)
         if hasattr(rate, "get_config") and callable(rate):
             raise ValueError(

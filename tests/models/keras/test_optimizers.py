@@ -1,0 +1,29 @@
+"""Optimizers of Keras: arguments that TensorFlow takes in a way of its own."""
+
+import pytest
+
+import millrace as tf
+
+optimizers = tf.keras.optimizers
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    with tf.Graph().as_default():
+        yield
+
+
+def test_nadam_heeds_schedule_decay_and_passes_over_decay():
+    assert optimizers.Nadam(0.1, decay=0.3).get_config()["decay"] == 0.004
+    assert optimizers.Nadam(schedule_decay=0.2).get_config()["decay"] == 0.2
+
+
+def test_no_gradients_at_all_count_a_step():
+    optimizer = optimizers.SGD()
+    step = optimizer.apply_gradients([])
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        sess.run(step)
+        assert sess.run(optimizer.iterations) == 1
+    with pytest.raises(ValueError, match="No gradients provided"):
+        optimizer.apply_gradients([(None, tf.Variable(1.0, use_resource=True))])
