@@ -88,6 +88,7 @@ NAMESPACES = frozenset({
     "contrib.nn",
     "contrib.opt",
     "contrib.optimizer_v2",
+    "contrib.periodic_resample",
     "contrib.predictor",
     "contrib.predictor.predictor",
     "contrib.resampler",
