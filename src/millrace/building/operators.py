@@ -28,9 +28,17 @@ _TRUE_DIVISION = {
 }
 
 
+_PYTHON = frozenset((int, float, bool, complex, str, bytes, list, tuple))  # known to be plain without a look
+
+
 def _has_dtype(value: Any) -> bool:
     """Whether it is a variable or the like, which is converted as it is; the operation sees if it fits."""
     return isinstance(getattr(value, "dtype", None), dtypes.DType)
+
+
+def _answers_itself(value: Any) -> bool:
+    """Whether it has operators of its own, which know what to do with a tensor."""
+    return isinstance(value, CompositeTensor) and not isinstance(value, indexed_slices.IndexedSlices)
 
 
 def _binary(function: Callable[..., Any], name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -39,12 +47,15 @@ def _binary(function: Callable[..., Any], name: str) -> tuple[Callable[..., Any]
     """
 
     def forward(x: Tensor, y: Any) -> Any:
-        if type(y) is not Tensor:
-            if isinstance(y, CompositeTensor) and not isinstance(y, indexed_slices.IndexedSlices):
-                return NotImplemented
+        kind: Any = y.__class__
+        if kind is not Tensor:
+            dtype: dtypes.DType | None = x.dtype.base_dtype
+            if kind not in _PYTHON:
+                if _answers_itself(y):
+                    return NotImplemented
+                dtype = None if _has_dtype(y) else dtype
             with graph_stack.entered(x.op.graph), x.op.graph.name_scope(name) as scope:
-                y = convert.to_tensor(y, None if _has_dtype(y) else x.dtype.base_dtype, "y")
-                return function(x, y, name=scope)
+                return function(x, convert.to_tensor(y, dtype, "y"), name=scope)
         return function(x, y, name=name)
 
     def reflected(y: Tensor, x: Any) -> Any:

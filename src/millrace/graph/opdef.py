@@ -125,7 +125,7 @@ class OpDef:
     defaults: Mapping[str, Any] = field(init=False)
     single_output: bool = field(init=False)
     simple: bool = field(init=False)
-    plain: bool = field(init=False)  # one output, whose dims follow from those of the inputs alone
+    plain: bool = field(init=False)  # the shape rule takes the dims of single inputs, and no value of them
     bound: dict[tuple[int, ...], dict[str, Any]] = field(init=False)  # what inputs of some dtypes determine
     pure: bool = field(init=False)
     has_body: bool = field(init=False)
@@ -150,8 +150,7 @@ class OpDef:
         put("handle_positions", tuple(i for i, a in enumerate(handles) if a.dtype is dtypes.resource))
         put("single_output", len(self.outputs) == 1 and not self.outputs[0].is_list)
         put("simple", not any(a.is_list for a in self.inputs))
-        read = self.static_positions or self.handle_positions or self.shape_attrs
-        put("plain", self.single_output and self.simple and not read)
+        put("plain", self.simple and not (self.static_positions or self.handle_positions))
         put("bound", {})
         put(
             "pure",

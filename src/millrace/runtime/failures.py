@@ -12,6 +12,8 @@ from millrace.core import errors
 from millrace.graph.operation import Operation
 
 _ARRAYS: tuple[type, ...] = (np.ndarray, np.generic)
+# what a kernel meets where a value has another rank or kind than it counts on
+_STUMBLES = (AttributeError, LookupError, AssertionError, RecursionError)
 _CLASSES: tuple[tuple[type[BaseException], Any], ...] = (
     (MemoryError, errors.ResourceExhaustedError),
     (NotImplementedError, errors.UnimplementedError),
@@ -23,6 +25,7 @@ _CLASSES: tuple[tuple[type[BaseException], Any], ...] = (
     (TypeError, errors.InvalidArgumentError),
     (IndexError, errors.InvalidArgumentError),
     (ArithmeticError, errors.InvalidArgumentError),
+    *((stumble, errors.InvalidArgumentError) for stumble in _STUMBLES),
 )
 
 
@@ -57,6 +60,8 @@ def _rebuilt(error: errors.OpError, op: Operation, values: list[Any]) -> errors.
 
 def _text(error: Exception, values: list[Any]) -> str:
     text = str(error) or type(error).__name__
+    if isinstance(error, _STUMBLES) and not isinstance(error, IndexError):
+        return f"an input is not what the operation takes ({text})"
     if "could not be broadcast" in text and len(values) == 2:
         shown = [list(np.shape(v)) for v in values]
         return f"Incompatible shapes: {shown[0]} vs. {shown[1]}"

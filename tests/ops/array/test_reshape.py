@@ -76,3 +76,10 @@ def test_matrix_transpose_of_unknown_rank():
     x = tf.placeholder(tf.float32)
     with tf.Session() as session:
         assert np.array_equal(session.run(tf.matrix_transpose(x), {x: _X}), _X.swapaxes(1, 2))
+
+
+def test_a_shape_that_is_a_number_is_refused_when_it_is_fed():
+    x, dims = tf.placeholder(tf.float32), tf.placeholder(tf.int32)
+    refused = pytest.raises(tf.errors.InvalidArgumentError, match="is not what the operation takes")
+    with tf.Session() as sess, refused:
+        sess.run(tf.reshape(x, dims), {x: [1.0, 2.0], dims: 2})

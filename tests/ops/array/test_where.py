@@ -99,3 +99,19 @@ def test_refusals():
             session.run(tf.dynamic_partition(tf.zeros([2]), [0, 2], 2))
         with pytest.raises(tf.errors.InvalidArgumentError, match="scalar"):
             session.run(tf.where(tf.placeholder_with_default(True, None)))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64, np.uint64])
+@pytest.mark.parametrize("span", [3, 200, 10**7])
+def test_unique_integers_of_any_span(dtype, span):
+    rng = np.random.RandomState(0)
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    for start in (0, low, high - min(span, high)):
+        x = (start + rng.randint(0, min(span, high), 300).astype(object)).astype(dtype)
+        given = tf.placeholder(dtype, [None])
+        with tf.Session() as sess:
+            y, idx, counts = sess.run(tf.unique_with_counts(given), {given: x})
+        wanted = list(dict.fromkeys(x.tolist()))
+        assert y.tolist() == wanted and y.dtype == dtype
+        assert [wanted[i] for i in idx.tolist()] == x.tolist()
+        assert counts.tolist() == [x.tolist().count(v) for v in wanted]

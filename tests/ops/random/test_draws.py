@@ -203,3 +203,16 @@ def test_compiled_values(name):
                     if exact:
                         rtol = atol = 0
                     np.testing.assert_allclose(got, want, rtol=rtol, atol=atol)
+
+
+def test_no_integers_are_drawn_of_an_empty_range():
+    dims, end = tf.placeholder(tf.int32), tf.placeholder(tf.int32, [])
+    drawn = [
+        tf.random_uniform(dims, 0, end, tf.int32),
+        tf.random.stateless_uniform(dims, [1, 2], 0, end, tf.int32),
+    ]
+    with tf.Session() as sess:
+        assert [v.shape for v in sess.run(drawn, {dims: [0], end: 0})] == [(0,), (0,)]
+        for one in drawn:
+            with pytest.raises(tf.errors.InvalidArgumentError, match="Need minval < maxval"):
+                sess.run(one, {dims: [1], end: 0})

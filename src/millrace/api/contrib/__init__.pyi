@@ -36,6 +36,7 @@ from millrace.api.contrib import model_pruning as model_pruning
 from millrace.api.contrib import nn as nn
 from millrace.api.contrib import opt as opt
 from millrace.api.contrib import optimizer_v2 as optimizer_v2
+from millrace.api.contrib import periodic_resample as periodic_resample
 from millrace.api.contrib import predictor as predictor
 from millrace.api.contrib import resampler as resampler
 from millrace.api.contrib import rnn as rnn
@@ -95,6 +96,7 @@ __all__ = [
     "nn",
     "opt",
     "optimizer_v2",
+    "periodic_resample",
     "predictor",
     "resampler",
     "rnn",

@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.constrained_optimization.candidates": "find_best_candidate_distribution",
         "millrace.contributed.constrained_optimization.optimizers": "AdditiveExternalRegretOptimizer AdditiveSwapRegretOptimizer MultiplicativeSwapRegretOptimizer find_best_candidate_index",
         "millrace.contributed.constrained_optimization.problems": "ConstrainedMinimizationProblem ConstrainedOptimizer",
     },

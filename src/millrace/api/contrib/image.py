@@ -8,5 +8,6 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.contributed.image.splines": "dense_image_warp interpolate_spline sparse_image_warp",
         "millrace.lib.image.projective": "angles_to_projective_transforms compose_transforms flat_transforms_to_matrices matrices_to_flat_transforms rotate transform translate translations_to_projective_transforms",
+        "millrace.ops.image.matching": "bipartite_match connected_components",
     },
 )

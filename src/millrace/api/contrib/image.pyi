@@ -10,10 +10,14 @@ from millrace.lib.image.projective import rotate as rotate
 from millrace.lib.image.projective import transform as transform
 from millrace.lib.image.projective import translate as translate
 from millrace.lib.image.projective import translations_to_projective_transforms as translations_to_projective_transforms
+from millrace.ops.image.matching import bipartite_match as bipartite_match
+from millrace.ops.image.matching import connected_components as connected_components
 
 __all__ = [
     "angles_to_projective_transforms",
+    "bipartite_match",
     "compose_transforms",
+    "connected_components",
     "dense_image_warp",
     "flat_transforms_to_matrices",
     "interpolate_spline",

@@ -20,6 +20,7 @@ from millrace.contributed.metrics.curves import streaming_false_negative_rate_at
 from millrace.contributed.metrics.curves import streaming_false_positive_rate as streaming_false_positive_rate
 from millrace.contributed.metrics.curves import streaming_false_positive_rate_at_thresholds as streaming_false_positive_rate_at_thresholds
 from millrace.contributed.metrics.curves import streaming_recall_at_k as streaming_recall_at_k
+from millrace.contributed.metrics.curves import streaming_sparse_average_precision_at_top_k as streaming_sparse_average_precision_at_top_k
 from millrace.contributed.metrics.curves import streaming_sparse_precision_at_top_k as streaming_sparse_precision_at_top_k
 from millrace.contributed.metrics.streaming import streaming_accuracy as streaming_accuracy
 from millrace.contributed.metrics.streaming import streaming_auc as streaming_auc
@@ -93,6 +94,7 @@ __all__ = [
     "streaming_root_mean_squared_error",
     "streaming_sensitivity_at_specificity",
     "streaming_sparse_average_precision_at_k",
+    "streaming_sparse_average_precision_at_top_k",
     "streaming_sparse_precision_at_k",
     "streaming_sparse_precision_at_top_k",
     "streaming_sparse_recall_at_k",

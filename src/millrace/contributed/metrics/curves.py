@@ -316,6 +316,21 @@ def streaming_sparse_precision_at_top_k(
     )
 
 
+@public("contrib.metrics.streaming_sparse_average_precision_at_top_k")
+def streaming_sparse_average_precision_at_top_k(
+    top_k_predictions: Any,
+    labels: Any,
+    weights: Any = None,
+    metrics_collections: Any = None,
+    updates_collections: Any = None,
+    name: str | None = None,
+) -> Pair:
+    """Average precision of given best classes, `[..., k]`; else as `tf.metrics.average_precision_at_k`."""
+    return top_k.average_precision_at_top_k(
+        labels, top_k_predictions, weights, metrics_collections, updates_collections, name
+    )
+
+
 @public("contrib.metrics.sparse_recall_at_top_k")
 def sparse_recall_at_top_k(
     labels: Any,

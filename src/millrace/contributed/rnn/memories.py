@@ -248,9 +248,8 @@ class GLSTMCell(RNNCell):
         """The sizes of memory and output."""
         return LSTMStateTuple(self._num_units, self.output_size)
 
-    def _part(self, x: Tensor, group: int) -> Tensor:
-        """What of `x` belongs to a group."""
-        size = self._group_shape[0]
+    def _part(self, x: Tensor, group: int, size: int) -> Tensor:
+        """What of `x` belongs to a group, `size` columns."""
         rows = x.get_shape().as_list()[0]
         return slice_(
             x,
@@ -263,12 +262,12 @@ class GLSTMCell(RNNCell):
         """One step."""
         c, m = state
         units = self._num_units
-        depth_of(inputs.get_shape())
+        depth, own = depth_of(inputs.get_shape()) // self._groups, self._group_shape[0]
         with variable_scope(get_variable_scope(), initializer=self._initializer):
             parts: list[list[Tensor]] = [[], [], [], []]
             for group in range(self._groups):
                 with variable_scope(f"group{group}"):
-                    joined = concat([self._part(inputs, group), self._part(m, group)], 1)
+                    joined = concat([self._part(inputs, group, depth), self._part(m, group, own)], 1)
                     if len(self._linears) <= group:
                         self._linears.append(Linear(joined, 4 * self._group_shape[1], False))
                     for part, gate in zip(parts, split(self._linears[group](joined), 4, 1), strict=True):

@@ -90,7 +90,7 @@ def _prepared(memory: Any, lengths: Tensor | None, check_inner: bool) -> Any:
     return nest.map_structure(lambda m: _masked(m, mask), memory)
 
 
-def _score_mask(lengths: Tensor | None, score_mask_value: Any) -> Callable[[Tensor], Tensor]:
+def _score_mask(lengths: Any, score_mask_value: Any) -> Callable[[Tensor], Tensor]:
     """The function that replaces scores beyond the lengths."""
     if lengths is None:
         return lambda score: score
@@ -155,7 +155,7 @@ class MemoryAttention(AttentionMechanism):
                 self._keys, self._values = custom_key_value_fn(self._keys, self._values)
             self._batch_size = length(self._keys, 0)
             self._alignments_size = length(self._keys, 1)
-        masked = _score_mask(lengths, score_mask_value)
+        masked = _score_mask(memory_sequence_length, score_mask_value)
         self._probability_fn: Callable[..., Any] = lambda score, previous: probability_fn(
             masked(score), previous
         )

@@ -111,7 +111,7 @@ class BeamSearchDecoder(Decoder):
         self._reorder = reorder_tensor_arrays
         self._embedding_fn = embedding_function(embedding)
         self._start_tokens, self._end_token = start_and_end(start_tokens, end_token, "BeamSearchDecoder")
-        self._batch_size = size(self._start_tokens)
+        self._batch_size = size(start_tokens)
         self._beam_width = beam_width
         self._length_penalty_weight = length_penalty_weight
         self._coverage_penalty_weight = coverage_penalty_weight

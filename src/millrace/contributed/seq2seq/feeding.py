@@ -113,7 +113,7 @@ class TrainingHelper(ClassSamples):
                     f"{self._sequence_length.shape}"
                 )
             self._zero_inputs = nest.map_structure(lambda x: zeros_like(x[0, :]), inputs)
-            self._batch_size = size(self._sequence_length)
+            self._batch_size = size(sequence_length)
 
     @property
     def inputs(self) -> Any:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from millrace.building import convert
+from millrace.building.scopes import name_scope
 from millrace.contributed.seq2seq.feeding import ClassSamples, none_finished
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
-from millrace.lib.math.reductions import reduce_all
+from millrace.lib.math.reductions import reduce_all, reduce_prod
 from millrace.lib.nn.embedding import embedding_lookup
 from millrace.ops.array.concat import concat
+from millrace.ops.array.pad import pad
 from millrace.ops.array.reshape import reshape, transpose
+from millrace.ops.array.shape import rank as rank_of
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.shape import size
 from millrace.ops.math.cast import cast
@@ -42,22 +46,40 @@ def start_and_end(start_tokens: Any, end_token: Any, who: str) -> tuple[Tensor, 
     return starts, end
 
 
-def bernoulli(probability: Any, count: Any, dtype: Any, seed: int | None) -> Tensor:
-    """`count` draws of one with `probability`, of its shape each."""
+def _sampled(draw: Callable[[Tensor], Tensor], sample_shape: Any) -> Tensor:
+    """`sample_shape` draws, of a function from a number to so many along a first axis."""
+    with name_scope(None, "call_sampler"):
+        shape = convert.to_tensor(sample_shape, dtypes.int32, "sample_shape")
+        scalar = cast(equal(rank_of(shape), 0), dtypes.int32)
+        shape = reshape(shape, pad(shape_of(shape), paddings=[[scalar, 0]], constant_values=1))
+        draws = draw(reduce_prod(shape))
+        return reshape(draws, concat([shape, shape_of(draws)[1:]], 0))
+
+
+def bernoulli(probability: Any, sample_shape: Any, dtype: Any, seed: int | None) -> Tensor:
+    """`sample_shape` draws of one with `probability`, of its shape each."""
     probability = convert.to_tensor(probability, name="probs")
-    count = reshape(convert.to_tensor(count, dtypes.int32, "sample_shape"), [-1])
-    draws = random_uniform(concat([count, shape_of(probability)], 0), dtype=probability.dtype, seed=seed)
-    return cast(less(draws, probability), dtype)
+    own = shape_of(probability)
+
+    def draw(count: Tensor) -> Tensor:
+        draws = random_uniform(concat([[count], own], 0), dtype=probability.dtype, seed=seed)
+        return cast(less(draws, probability), dtype)
+
+    return _sampled(draw, sample_shape)
 
 
 def categorical(logits: Any, seed: int | None) -> Tensor:
     """One class for each row of `logits` `[..., classes]`, int32."""
     logits = convert.to_tensor(logits, name="logits")
-    dims = shape_of(logits)
-    rows = reshape(logits, [-1, dims[-1]])
-    draws = multinomial(rows, 1, seed=seed)
-    draws = reshape(transpose(draws), concat([[1], dims[:-1]], 0))
-    return cast(draws, dtypes.int32)[0]
+    classes, own = shape_of(logits)[-1], shape_of(logits)[:-1]
+
+    def draw(count: Tensor) -> Tensor:
+        is_matrix = logits.dims is not None and len(logits.dims) == 2
+        rows = logits if is_matrix else reshape(logits, [-1, classes])
+        draws = multinomial(rows, count, seed=seed, output_dtype=dtypes.int32)
+        return reshape(transpose(draws), concat([[count], own], 0))
+
+    return _sampled(draw, ())
 
 
 @public("contrib.seq2seq.GreedyEmbeddingHelper")
@@ -76,7 +98,7 @@ class GreedyEmbeddingHelper(ClassSamples):
     def __init__(self, embedding: Any, start_tokens: Any, end_token: Any) -> None:
         self._embedding_fn = embedding_function(embedding)
         self._start_tokens, self._end_token = start_and_end(start_tokens, end_token, type(self).__name__)
-        self._batch_size = size(self._start_tokens)
+        self._batch_size = size(start_tokens)
         self._start_inputs = self._embedding_fn(self._start_tokens)
 
     def initialize(self, name: str | None = None) -> Any:

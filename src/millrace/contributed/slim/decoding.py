@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building.convert import convert_to_tensor
+from millrace.building.sparse_tensor import SparseTensor as Sparse
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor as GraphTensor
@@ -156,6 +157,44 @@ class LookupTensor(Tensor):
     def tensors_to_item(self, keys_to_tensors: dict[str, Any]) -> Any:
         """The values in the table."""
         return self._table.lookup(super().tensors_to_item(keys_to_tensors))
+
+
+@public("contrib.slim.tfexample_decoder.SparseTensor")
+class SparseTensor(ItemHandler):
+    """A sparse tensor whose places and values are features.
+
+    Args:
+      indices_key: the sparse feature of the places, int64; default "indices".
+      values_key: the sparse feature of the values; default "values".
+      shape_key: the feature of the shape; None where `shape` has it.
+      shape: the shape.
+      densify: give a dense tensor.
+      default_value: what that has where there is no value.
+    """
+
+    def __init__(
+        self,
+        indices_key: str | None = None,
+        values_key: str | None = None,
+        shape_key: str | None = None,
+        shape: Any = None,
+        densify: bool = False,
+        default_value: Any = 0,
+    ) -> None:
+        self._indices_key, self._values_key = indices_key or "indices", values_key or "values"
+        self._shape_key, self._shape = shape_key, shape
+        self._densify, self._default_value = densify, default_value
+        super().__init__([self._indices_key, self._values_key, *([shape_key] if shape_key else [])])
+
+    def tensors_to_item(self, keys_to_tensors: dict[str, Any]) -> Any:
+        """The item: as the indices lie, with their values as the last column of the places."""
+        indices, values = keys_to_tensors[self._indices_key], keys_to_tensors[self._values_key]
+        shape = keys_to_tensors[self._shape_key] if self._shape_key else self._shape
+        shape = shape.values if _is_sparse(shape) else shape
+        last = expand_dims(cast(indices.values, dtypes.int64), 1)
+        places = concat([indices.indices[:, :-1], last], 1)
+        found = Sparse(places, values.values, convert_to_tensor(shape, dtypes.int64))
+        return sparse_tensor_to_dense(found, self._default_value) if self._densify else found
 
 
 @public("contrib.slim.tfexample_decoder.BackupHandler")

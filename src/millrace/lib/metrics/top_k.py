@@ -387,22 +387,43 @@ def average_precision_at_k(
         _, ids = raw.TopKV2(predictions, k)
         classes = cast(shape_tensor(predictions)[-1], int64)
         precision = _average_precision(_without_strangers(_labels(labels), classes), ids)
-        if weights is not None:
-            weights = weights_for(weights, precision)
-            precision = raw.Mul(precision, weights)
-        with name_scope(None, "max", [precision]) as inner:
-            highest = metric_variable([], float64, name=inner)
-            if weights is None:
-                step = cast(size_tensor(precision, "batch_max"), float64)
-            else:
-                step = reduce_sum(weights, name="batch_max")
-            new_highest = assign_add(highest, step, name="update")
-        with name_scope(None, "total", [precision]) as inner:
-            total = metric_variable([], float64, name=inner)
-            new_total = assign_add(total, reduce_sum(precision, name="batch_total"), name="update")
-        value = raw.DivNoNan(total, highest, name="mean")
-        update = raw.DivNoNan(new_total, new_highest, name=scope)
-        return registered(value, update, metrics_collections, updates_collections)
+        return _averaged(precision, weights, metrics_collections, updates_collections, scope)
+
+
+def average_precision_at_top_k(
+    labels: Any,
+    predictions_idx: Any,
+    weights: Any = None,
+    metrics_collections: Any = None,
+    updates_collections: Any = None,
+    name: str | None = None,
+) -> Pair:
+    """As `average_precision_at_k`, of the classes `[..., k]` that are predicted, from the best on."""
+    with name_scope(name, "average_precision_at_top_k", [predictions_idx, labels, weights]) as scope:
+        precision = _average_precision(_labels(labels), convert_to_tensor(predictions_idx))
+        return _averaged(precision, weights, metrics_collections, updates_collections, scope)
+
+
+def _averaged(
+    precision: Tensor, weights: Any, metrics_collections: Any, updates_collections: Any, scope: str
+) -> Pair:
+    """The mean of what examples have, and its update, which is named `scope`."""
+    if weights is not None:
+        weights = weights_for(weights, precision)
+        precision = raw.Mul(precision, weights)
+    with name_scope(None, "max", [precision]) as inner:
+        highest = metric_variable([], float64, name=inner)
+        if weights is None:
+            step = cast(size_tensor(precision, "batch_max"), float64)
+        else:
+            step = reduce_sum(weights, name="batch_max")
+        new_highest = assign_add(highest, step, name="update")
+    with name_scope(None, "total", [precision]) as inner:
+        total = metric_variable([], float64, name=inner)
+        new_total = assign_add(total, reduce_sum(precision, name="batch_total"), name="update")
+    value = raw.DivNoNan(total, highest, name="mean")
+    update = raw.DivNoNan(new_total, new_highest, name=scope)
+    return registered(value, update, metrics_collections, updates_collections)
 
 
 @public("metrics.sparse_average_precision_at_k")

@@ -85,7 +85,8 @@ class StatelessRandomUniformInt:
 
     def kernel(xp, shape, seed, minval, maxval):
         dims, count = dims_of(shape, "StatelessRandomUniformInt")
-        check_range(xp, minval, maxval, "StatelessRandomUniformInt")
+        if count:
+            check_range(xp, minval, maxval, "StatelessRandomUniformInt")
         return uniform_int(xp, stateless_state(xp, seed), count, minval, maxval).reshape(dims)
 
     grad = NOT_DIFFERENTIABLE

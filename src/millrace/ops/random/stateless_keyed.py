@@ -169,7 +169,8 @@ class StatelessRandomUniformIntV2:
 
     def kernel(xp, shape, key, counter, alg, minval, maxval):
         dims, count = dims_of(shape, "StatelessRandomUniformIntV2")
-        check_range(xp, minval, maxval, "StatelessRandomUniformIntV2")
+        if count:
+            check_range(xp, minval, maxval, "StatelessRandomUniformIntV2")
         return uniform_int(np, _state(key, counter, alg), count, minval, maxval).reshape(dims)
 
     grad = NOT_DIFFERENTIABLE

@@ -22,6 +22,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.layers.spatial": "images_to_sequence sequence_to_images spatial_softmax",
         "millrace.contributed.layers.summaries": "summarize_activation summarize_activations summarize_collection summarize_tensor summarize_tensors",
         "millrace.contributed.layers.targets": "multi_class_target regression_target",
+        "millrace.contributed.training.clipping": "adaptive_clipping_fn",
         "millrace.contributed.training.train_ops": "OPTIMIZER_CLS_NAMES OPTIMIZER_SUMMARIES optimize_loss",
         "millrace.lib.variables.regularizers": "apply_regularization l1_l2_regularizer l1_regularizer l2_regularizer sum_regularizer",
     },

@@ -92,6 +92,7 @@ from millrace.contributed.layers.summaries import summarize_tensor as summarize_
 from millrace.contributed.layers.summaries import summarize_tensors as summarize_tensors
 from millrace.contributed.layers.targets import multi_class_target as multi_class_target
 from millrace.contributed.layers.targets import regression_target as regression_target
+from millrace.contributed.training.clipping import adaptive_clipping_fn as adaptive_clipping_fn
 from millrace.contributed.training.train_ops import OPTIMIZER_CLS_NAMES as OPTIMIZER_CLS_NAMES
 from millrace.contributed.training.train_ops import OPTIMIZER_SUMMARIES as OPTIMIZER_SUMMARIES
 from millrace.contributed.training.train_ops import optimize_loss as optimize_loss
@@ -109,6 +110,7 @@ __all__ = [
     "OPTIMIZER_SUMMARIES",
     "RevBlock",
     "SPARSE_FEATURE_CROSS_DEFAULT_HASH_KEY",
+    "adaptive_clipping_fn",
     "apply_regularization",
     "avg_pool2d",
     "avg_pool3d",

@@ -28,6 +28,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.layers.summaries": "summarize_activation summarize_activations summarize_biases summarize_collection summarize_tensor summarize_tensors summarize_variables summarize_weights",
         "millrace.contributed.layers.targets": "ProblemType binary_svm_target get_default_binary_metrics_for_eval multi_class_target regression_target",
         "millrace.contributed.slim.pooling": "experimental make_all pool",
+        "millrace.contributed.training.clipping": "adaptive_clipping_fn",
         "millrace.contributed.training.train_ops": "OPTIMIZER_CLS_NAMES OPTIMIZER_SUMMARIES optimize_loss",
         "millrace.core.deprecating": "deprecated deprecated_arg_values deprecated_args",
         "millrace.lib.variables.regularizers": "apply_regularization l1_l2_regularizer l1_regularizer l2_regularizer sum_regularizer",

@@ -132,6 +132,7 @@ from millrace.contributed.layers.targets import regression_target as regression_
 from millrace.contributed.slim.pooling import experimental as experimental
 from millrace.contributed.slim.pooling import make_all as make_all
 from millrace.contributed.slim.pooling import pool as pool
+from millrace.contributed.training.clipping import adaptive_clipping_fn as adaptive_clipping_fn
 from millrace.contributed.training.train_ops import OPTIMIZER_CLS_NAMES as OPTIMIZER_CLS_NAMES
 from millrace.contributed.training.train_ops import OPTIMIZER_SUMMARIES as OPTIMIZER_SUMMARIES
 from millrace.contributed.training.train_ops import optimize_loss as optimize_loss
@@ -179,6 +180,7 @@ __all__ = [
     "RevBlock",
     "SPARSE_FEATURE_CROSS_DEFAULT_HASH_KEY",
     "VariableDeviceChooser",
+    "adaptive_clipping_fn",
     "add_arg_scope",
     "add_model_variable",
     "apply_regularization",

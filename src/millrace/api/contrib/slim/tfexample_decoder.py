@@ -6,6 +6,6 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.contributed.slim.decoding": "BackupHandler BoundingBox Image ItemHandler ItemHandlerCallback LookupTensor TFExampleDecoder Tensor",
+        "millrace.contributed.slim.decoding": "BackupHandler BoundingBox Image ItemHandler ItemHandlerCallback LookupTensor SparseTensor TFExampleDecoder Tensor",
     },
 )

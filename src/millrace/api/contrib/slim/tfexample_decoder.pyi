@@ -5,6 +5,7 @@ from millrace.contributed.slim.decoding import Image as Image
 from millrace.contributed.slim.decoding import ItemHandler as ItemHandler
 from millrace.contributed.slim.decoding import ItemHandlerCallback as ItemHandlerCallback
 from millrace.contributed.slim.decoding import LookupTensor as LookupTensor
+from millrace.contributed.slim.decoding import SparseTensor as SparseTensor
 from millrace.contributed.slim.decoding import TFExampleDecoder as TFExampleDecoder
 from millrace.contributed.slim.decoding import Tensor as Tensor
 
@@ -15,6 +16,7 @@ __all__ = [
     "ItemHandler",
     "ItemHandlerCallback",
     "LookupTensor",
+    "SparseTensor",
     "TFExampleDecoder",
     "Tensor",
 ]
