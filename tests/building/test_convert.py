@@ -89,7 +89,9 @@ def test_a_conversion_to_another_dtype_is_refused() -> None:
         tf.convert_to_tensor(Thing(), dtype=tf.int32)
 
 
-@pytest.mark.parametrize(("base", "function"), [("Thing", _passes), (Thing, 3), ((Thing, 1), _passes)])
+@pytest.mark.parametrize(
+    ("base", "function"), [("Thing", _passes), (Thing, 3), ((Thing, 1), _passes), ([Thing], _passes)]
+)
 def test_bad_registrations(base: Any, function: Any) -> None:
     with pytest.raises(TypeError, match="register_tensor_conversion_function"):
         tf.register_tensor_conversion_function(base, function)

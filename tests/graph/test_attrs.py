@@ -45,6 +45,9 @@ def test_one_form(kind: attrs.Attr, given: Any, want: Any) -> None:
     [
         (attrs.integer(), True, TypeError, "must be int: a bool is not an integer. Received: True"),
         (attrs.integer(), 1.5, TypeError, "must be int"),
+        (attrs.integer(), tf.int32, TypeError, "must be int"),
+        (attrs.text(), tf.int32, TypeError, "must be string: not a string"),
+        (attrs.types(), tf.int32, TypeError, r"must be list\(type\): not a list"),
         (attrs.flag(), "yes", TypeError, "must be bool: not a bool. Received: 'yes'"),
         (attrs.number(), "1", TypeError, "must be float: not a number. Received: '1'"),
         (attrs.text(), 3, TypeError, "must be string: not a string. Received: 3"),

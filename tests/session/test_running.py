@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -203,3 +204,14 @@ def test_a_callable_takes_options_where_it_accepts_them(sess: tf.Session, given:
             plain(3.0, **given)
     with pytest.raises(TypeError, match="no keywords"):
         accepting(3.0, other=1, **given)
+
+
+@pytest.mark.parametrize("config", [None, tf.ConfigProto(), tf.ConfigProto(operation_timeout_in_ms=-1)])
+def test_a_session_without_a_limit_waits(config: Any) -> None:
+    queue = tf.FIFOQueue(1, tf.float32, [[]])
+    item, put = queue.dequeue(), queue.enqueue(3.0)
+    with tf.Session(config=config) as sess:
+        later = threading.Timer(0.03, lambda: sess.run(put))
+        later.start()
+        assert sess.run(item) == 3
+        later.join()

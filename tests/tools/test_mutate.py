@@ -59,12 +59,8 @@ def test_the_tests_of_a_line(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) 
     seconds = {own: 2.0, near: 1.0, slow: 9.0, other: 4.0}
     reached = {"graph/keys.py": {"1": [], "2": [slow, other, near, own], "4": [other]}}
     judge = tool.Judge("graph/keys.py", tool.Reference(seconds, reached, []), budget=3.5)
-    monkeypatch.setattr(judge, "inside", {2, 3, 4})
     assert judge.tests(2) == [near, own, slow]  # all of the file's own, of the others those that fit
     assert judge.tests(4) == [other] and judge.tests(3) == []
     assert judge.tests(1) == [near, own, slow]  # a line of the import: whatever reaches the file
-    text = "@a\ndef f(x=1):\n    if x:\n        return (\n1)\nb = 2"
-    lines = tool._lines_of_functions(tool.ast.parse(text))
-    assert lines == {3, 4, 5}
     monkeypatch.setattr(judge, "text", "a = (\n1 +\n2)\nif a:\n    b = 3\n")
     assert [judge._statement(line) for line in (1, 2, 3, 4)] == [1, 2, 1, 4]

@@ -423,6 +423,10 @@ PRIVATE: dict[str, dict[str, str]] = {
         "get_extra_inputs": "millrace.lib.variables.graph_functions:get_extra_inputs",
         "get_extra_vars": "millrace.lib.variables.graph_functions:get_extra_vars",
     },
+    "python.framework.op_def_registry": {
+        "get_registered_ops": "millrace.exchange.registered_ops:get_registered_ops",
+        "register_op_list": "millrace.exchange.registered_ops:register_op_list",
+    },
     "python.framework.ops": {
         "EagerTensor": "millrace.building.internals:EagerTensor",
         "NullContextmanager": "millrace.building.internals:NullContextmanager",

@@ -47,7 +47,7 @@ def _binary(function: Callable[..., Any], name: str) -> tuple[Callable[..., Any]
     """
 
     def forward(x: Tensor, y: Any) -> Any:
-        kind: Any = type(y)
+        kind: Any = y.__class__
         if kind is not Tensor:
             dtype: dtypes.DType | None = x.dtype.base_dtype
             if kind not in _PYTHON:

@@ -31,7 +31,7 @@ def itemfreq(a: Any) -> Any:
 
 def median_absolute_deviation(
     x: Any,
-    axis: int | None = 0,
+    axis: Any = 0,
     center: Any = np.median,
     scale: float = 1.4826,
     nan_policy: str = "propagate",

@@ -161,3 +161,28 @@ def test_a_cell_may_say_whether_it_is_trained_before_anything_else():
             self.trainable = False
 
     assert Cell().trainable is False
+
+
+def test_a_static_network_with_lengths_leaves_ended_steps_out():
+    tf.set_random_seed(4)
+    steps = [tf.constant(np.full([2, 3], t + 1.0), tf.float32) for t in range(4)]
+    outputs, state = tf.nn.static_rnn(
+        tf.nn.rnn_cell.GRUCell(2), steps, sequence_length=tf.constant([1, 3], tf.int64), dtype=tf.float32
+    )
+    names = [op.name for op in tf.get_default_graph().get_operations()]
+    assert "rnn/cond_3/cond/Select" in names and "rnn/cond/gru_cell/MatMul_1" in names
+    whole, _ = tf.nn.static_rnn(
+        tf.nn.rnn_cell.GRUCell(2), steps, dtype=tf.float32, scope=tf.VariableScope(True, "rnn")
+    )
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        found, wanted, kept = sess.run([outputs, whole, state])
+    for t in range(4):
+        for row, length in enumerate([1, 3]):
+            assert found[t][row] == pytest.approx(wanted[t][row] if t < length else np.zeros(2))
+    assert kept[0] == pytest.approx(wanted[0][0]) and kept[1] == pytest.approx(wanted[2][1])
+    gradient = tf.gradients(outputs[2], steps[2])[0]
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        slope = sess.run(gradient)
+    assert not slope[0].any() and slope[1].any()

@@ -144,6 +144,20 @@ def test_initial_values_of_every_kind() -> None:
     )
 
 
+def test_custom_getters_are_told_whether_it_is_trained() -> None:
+    told = []
+
+    def told_getter(getter: Any, *args: Any, **kwargs: Any) -> Any:
+        told.append(kwargs["trainable"])
+        return getter(*args, **kwargs)
+
+    with tf.variable_scope("s", custom_getter=told_getter):
+        tf.get_variable("a", [1])
+        tf.get_variable("b", [1], trainable=False)
+        tf.get_variable("c", [1], synchronization=tf.VariableSynchronization.ON_READ)
+    assert told == [True, False, False]
+
+
 def test_custom_getters_nest() -> None:
     def suffixed(suffix: str) -> Any:
         return lambda getter, name, *args, **kwargs: getter(name + suffix, *args, **kwargs)

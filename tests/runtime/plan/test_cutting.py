@@ -238,3 +238,22 @@ def test_what_a_program_takes_and_makes() -> None:
     assert before.takes == before.inputs == plan.feeds and before.makes == before.outputs
     assert len(before.outputs) == 2 and set(before.outputs) <= set(after.inputs) | set(host.takes)
     assert after.outputs == sorted(plan.fetches) and len(set(after.inputs)) == len(after.inputs)
+
+
+def test_what_a_branch_computes_has_one_form() -> None:
+    """Only where a branch has nothing to give do the tiers know its result otherwise."""
+    x, flag = tf.placeholder(tf.float32, [2]), tf.placeholder(tf.bool, [])
+    chosen = tf.cond(flag, lambda: x - 1.0, lambda: tf.tanh(x))
+    plan = _plan([_called(chosen)], [x, flag])
+    reasons = dict(zip((step.op.type for step in plan.steps), host_reasons(plan), strict=True))
+    assert reasons["If"] == "" and reasons["PyFunc"] != ""
+
+
+def test_nothing_is_taken_over_where_the_host_comes_last() -> None:
+    x, v = tf.placeholder(tf.float32, [2]), tf.Variable(tf.zeros([2]))
+    write = v.assign(v + x)
+    with tf.control_dependencies([write]):
+        said = _called(write + 0.0)
+    parts = split(_plan([write.op, said], [x]))
+    assert isinstance(parts[0], Segment) and not isinstance(parts[-1], Segment)
+    assert all(not part.donated for part in parts if isinstance(part, Segment))

@@ -11,7 +11,7 @@ from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
-from millrace.lib.flow.control_flow import limited_loop, while_loop
+from millrace.lib.flow.control_flow import cond, limited_loop, while_loop
 from millrace.lib.flow.tensor_array import TensorArray
 from millrace.lib.math.reductions import reduce_all, reduce_max, reduce_min
 from millrace.lib.rnn.cells import zero_state_of, zeros_of_size
@@ -435,23 +435,55 @@ def static_rnn(
                 )
         batch = _batch_of([first], 0)
         state = _initial_state(cell, initial_state, batch, dtype)
-        lengths = _lengths(sequence_length)
-        zero = None
-        if lengths is not None:
-            sizes = nest.flatten(cell.output_size)
-            zero = nest.pack_sequence_as(
-                cell.output_size, [zero_state_of(s, batch, first.dtype) for s in sizes]
-            )
+        step = _plain_step(cell)
+        if sequence_length is not None:
+            step = _limited_step(cell, sequence_length, batch, first.dtype)
         for time, x in enumerate(inputs):
             if time > 0:
                 entered.reuse_variables()
-            output, new = cell(x, state)
-            if lengths is not None:
-                finished = raw.GreaterEqual(time, lengths)
-                output, new = _kept(finished, zero, output), _kept(finished, state, new)
-            state = new
+            output, state = step(time, x, state)
             outputs.append(output)
     return outputs, state
+
+
+def _plain_step(cell: Any) -> Callable[[int, Any, Any], Any]:
+    return lambda time, x, state: cell(x, state)
+
+
+def _limited_step(cell: Any, sequence_length: Any, batch: Any, dtype: Any) -> Callable[[int, Any, Any], Any]:
+    """A step that leaves the cell out once all sequences have ended, and keeps the rows that have."""
+    lengths = convert.convert_to_tensor(sequence_length, name="sequence_length")
+    zero = [_zero_output(size, batch, dtype) for size in nest.flatten(cell.output_size)]
+    if lengths.dtype.base_dtype is not dtypes.int32:
+        lengths = raw.Cast(lengths, DstT=dtypes.int32)
+    shortest, longest = reduce_min(lengths), reduce_max(lengths)
+
+    def step(time: int, x: Any, state: Any) -> Any:
+        kept = zero + nest.flatten(state)
+        ended = raw.LessEqual(lengths, time)
+
+        def run() -> list[Any]:
+            output, new = cell(x, state)
+            fresh = nest.flatten(output) + nest.flatten(new)
+            return cond(raw.Greater(shortest, time), lambda: fresh, lambda: _kept(ended, kept, fresh))
+
+        found = cond(raw.LessEqual(longest, time), lambda: kept, run)
+        for tensor, old in zip(found, kept, strict=True):
+            if isinstance(tensor, Tensor):
+                tensor.set_shape(old.get_shape())
+        output = nest.pack_sequence_as(cell.output_size, found[: len(zero)])
+        return output, nest.pack_sequence_as(state, found[len(zero) :])
+
+    return step
+
+
+def _zero_output(size: Any, batch: Any, dtype: Any) -> Tensor:
+    """Zeros for an output of this size, with the static shape's constants that 1.15 counts."""
+    zeros = zeros_of_size(size, batch, dtype, twice=False)
+    if not isinstance(batch, Tensor):
+        convert.constant_of([int(batch)], dtypes.int32, "Const")
+    convert.constant_of(shapes.as_shape(size).as_list(), dtypes.int32, "Const")
+    return zeros
 
 
 @public("nn.static_state_saving_rnn", "contrib.rnn.static_state_saving_rnn")
@@ -535,7 +567,7 @@ def _reversed_list(items: Any, lengths: Any) -> list[Any]:
     turned = []
     for column in columns:
         stacked = raw.ReverseSequence(
-            raw.Pack(list(column)), convert.convert_to_tensor(lengths), seq_dim=0, batch_dim=1
+            raw.Pack(list(column), name="stack"), convert.convert_to_tensor(lengths), seq_dim=0, batch_dim=1
         )
-        turned.append(raw.Unpack(stacked, num=len(items), axis=0))
+        turned.append(raw.Unpack(stacked, num=len(items), axis=0, name="unstack"))
     return [nest.pack_sequence_as(item, [t[i] for t in turned]) for i, item in enumerate(items)]

@@ -14,6 +14,7 @@ from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables import initializers
+from millrace.lib.variables.kinds import VariableSynchronization
 from millrace.lib.variables.partitioned import PartitionedVariable, check_partitions, slices_of
 from millrace.lib.variables.slices import SaveSliceInfo
 from millrace.lib.variables.variable import Variable
@@ -42,6 +43,8 @@ class VariableStore:
             )
         if takes(custom_getter, "constraint"):
             arguments["constraint"] = constraint
+        if arguments.get("trainable") is None:  # a getter is told what is meant
+            arguments["trainable"] = arguments.get("synchronization") is not VariableSynchronization.ON_READ
         return custom_getter(getter=self._get, name=name, **arguments)
 
     def _get(

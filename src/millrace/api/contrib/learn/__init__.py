@@ -9,7 +9,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.learn.canned": "DNNClassifier DNNRegressor LinearClassifier LinearRegressor",
         "millrace.contributed.learn.combined": "DNNLinearCombinedClassifier DNNLinearCombinedRegressor",
         "millrace.contributed.learn.configuration": "ModeKeys RunConfig TaskType",
-        "millrace.contributed.learn.estimator": "Estimator SKCompat",
+        "millrace.contributed.learn.estimator": "BaseEstimator Estimator Evaluable SKCompat Trainable",
         "millrace.contributed.learn.experiment": "Experiment",
         "millrace.contributed.learn.feeds": "extract_dask_data extract_dask_labels extract_pandas_data extract_pandas_labels extract_pandas_matrix",
         "millrace.contributed.learn.file_inputs": "queue_parsed_features read_batch_examples read_batch_features read_batch_record_features read_keyed_batch_examples read_keyed_batch_examples_shared_queue=read_keyed_batch_examples read_keyed_batch_features read_keyed_batch_features_shared_queue",
@@ -22,7 +22,9 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.learn.keys": "NotFittedError PredictionKey ProblemType",
         "millrace.contributed.learn.monitors.saving": "NanLossDuringTrainingError",
         "millrace.contributed.learn.running": "infer run_feeds run_n",
+        "millrace.contributed.learn.serving": "InputFnOps build_parsing_serving_input_fn",
         "millrace.contributed.learn.specs": "MetricSpec ModelFnOps",
+        "millrace.contributed.learn.strategies": "ExportStrategy make_export_strategy",
     },
     children=("datasets", "graph_actions", "head", "io", "learn_runner", "metric_spec", "models", "monitors", "preprocessing", "utils",),
 )

@@ -8,8 +8,11 @@ from millrace.contributed.learn.combined import DNNLinearCombinedRegressor as DN
 from millrace.contributed.learn.configuration import ModeKeys as ModeKeys
 from millrace.contributed.learn.configuration import RunConfig as RunConfig
 from millrace.contributed.learn.configuration import TaskType as TaskType
+from millrace.contributed.learn.estimator import BaseEstimator as BaseEstimator
 from millrace.contributed.learn.estimator import Estimator as Estimator
+from millrace.contributed.learn.estimator import Evaluable as Evaluable
 from millrace.contributed.learn.estimator import SKCompat as SKCompat
+from millrace.contributed.learn.estimator import Trainable as Trainable
 from millrace.contributed.learn.experiment import Experiment as Experiment
 from millrace.contributed.learn.feeds import extract_dask_data as extract_dask_data
 from millrace.contributed.learn.feeds import extract_dask_labels as extract_dask_labels
@@ -45,8 +48,12 @@ from millrace.contributed.learn.monitors.saving import NanLossDuringTrainingErro
 from millrace.contributed.learn.running import infer as infer
 from millrace.contributed.learn.running import run_feeds as run_feeds
 from millrace.contributed.learn.running import run_n as run_n
+from millrace.contributed.learn.serving import InputFnOps as InputFnOps
+from millrace.contributed.learn.serving import build_parsing_serving_input_fn as build_parsing_serving_input_fn
 from millrace.contributed.learn.specs import MetricSpec as MetricSpec
 from millrace.contributed.learn.specs import ModelFnOps as ModelFnOps
+from millrace.contributed.learn.strategies import ExportStrategy as ExportStrategy
+from millrace.contributed.learn.strategies import make_export_strategy as make_export_strategy
 from millrace.api.contrib.learn import datasets as datasets
 from millrace.api.contrib.learn import graph_actions as graph_actions
 from millrace.api.contrib.learn import head as head
@@ -59,6 +66,7 @@ from millrace.api.contrib.learn import preprocessing as preprocessing
 from millrace.api.contrib.learn import utils as utils
 
 __all__ = [
+    "BaseEstimator",
     "DNNClassifier",
     "DNNEstimator",
     "DNNLinearCombinedClassifier",
@@ -66,8 +74,11 @@ __all__ = [
     "DNNLinearCombinedRegressor",
     "DNNRegressor",
     "Estimator",
+    "Evaluable",
     "Experiment",
+    "ExportStrategy",
     "Head",
+    "InputFnOps",
     "LinearClassifier",
     "LinearEstimator",
     "LinearRegressor",
@@ -82,7 +93,9 @@ __all__ = [
     "RunConfig",
     "SKCompat",
     "TaskType",
+    "Trainable",
     "binary_svm_head",
+    "build_parsing_serving_input_fn",
     "datasets",
     "extract_dask_data",
     "extract_dask_labels",
@@ -96,6 +109,7 @@ __all__ = [
     "infer_real_valued_columns_from_input_fn",
     "io",
     "learn_runner",
+    "make_export_strategy",
     "metric_spec",
     "models",
     "monitors",
