@@ -26,19 +26,22 @@ INSTEAD: dict[str, tuple[str, str]] = {
 _NOT_WRITTEN = "it is not written yet; no surveyed program uses it"
 NAMES: dict[str, tuple[str, str]] = {
     "contrib.checkpoint.NoDependency": (
-        "attributes are tracked by their kinds alone",
-        "a plain tuple around it",
+        "what a checkpoint of objects holds follows from the kinds of attributes",
+        "tf.train.Checkpoint of the parts to keep",
     ),
     "contrib.checkpoint.NumpyState": ("checkpoints of objects hold variables only", "a tf.Variable"),
     "train.experimental.PythonState": ("checkpoints of objects hold variables only", "a tf.Variable"),
-    "contrib.checkpoint.capture_dependencies": ("a template holds what it makes", "tf.make_template"),
-    "contrib.checkpoint.split_dependency": ("it stores what TensorFlow's C++ objects hold", "a tf.Variable"),
+    "contrib.checkpoint.capture_dependencies": (_NOT_WRITTEN, "tf.make_template, which holds what it makes"),
+    "contrib.checkpoint.split_dependency": ("no object here saves its parts in one buffer", "tf.train.Saver"),
     "contrib.compiler": ("whole steps are compiled anyway", "the model_fn as it is"),
     "contrib.distributions.estimator_head_distribution_regression": (
         "it is made for the heads of contrib.learn",
         "tf.estimator.Estimator with -log_prob as loss",
     ),
-    "contrib.eager": ("it works on values outside of a graph", "tf.Session"),
+    "contrib.eager.EagerVariableStore": ("a graph makes each variable once", "tf.make_template"),
+    "contrib.eager.connect_to_remote_host": ("nothing runs outside of a session", "tf.train.Server"),
+    "contrib.eager.enable_remote_eager_execution": ("nothing runs outside of a session", "tf.train.Server"),
+    "contrib.eager.py_func": ("its function would get values with a gradient tape", "tf.py_func"),
     "contrib.factorization.GMM": (_NOT_WRITTEN, "tf.contrib.factorization.gmm"),
     "contrib.factorization.KMeansClustering": (_NOT_WRITTEN, "tf.contrib.factorization.KMeans"),
     "contrib.factorization.WALSMatrixFactorization": (_NOT_WRITTEN, "tf.contrib.factorization.WALSModel"),

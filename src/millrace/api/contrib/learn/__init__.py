@@ -20,6 +20,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.learn.heads.several": "multi_head",
         "millrace.contributed.learn.inputs": "infer_real_valued_columns_from_input infer_real_valued_columns_from_input_fn",
         "millrace.contributed.learn.keys": "NotFittedError PredictionKey ProblemType",
+        "millrace.contributed.learn.loops": "evaluate train",
         "millrace.contributed.learn.monitors.saving": "NanLossDuringTrainingError",
         "millrace.contributed.learn.running": "infer run_feeds run_n",
         "millrace.contributed.learn.serving": "InputFnOps build_parsing_serving_input_fn",

@@ -44,6 +44,8 @@ from millrace.contributed.learn.inputs import infer_real_valued_columns_from_inp
 from millrace.contributed.learn.keys import NotFittedError as NotFittedError
 from millrace.contributed.learn.keys import PredictionKey as PredictionKey
 from millrace.contributed.learn.keys import ProblemType as ProblemType
+from millrace.contributed.learn.loops import evaluate as evaluate
+from millrace.contributed.learn.loops import train as train
 from millrace.contributed.learn.monitors.saving import NanLossDuringTrainingError as NanLossDuringTrainingError
 from millrace.contributed.learn.running import infer as infer
 from millrace.contributed.learn.running import run_feeds as run_feeds
@@ -97,6 +99,7 @@ __all__ = [
     "binary_svm_head",
     "build_parsing_serving_input_fn",
     "datasets",
+    "evaluate",
     "extract_dask_data",
     "extract_dask_labels",
     "extract_pandas_data",
@@ -130,5 +133,6 @@ __all__ = [
     "regression_head",
     "run_feeds",
     "run_n",
+    "train",
     "utils",
 ]
