@@ -157,7 +157,7 @@ class TimeDistributed(Wrapper):
             steps = shape_of(inputs)[1] if inputs.dims[1] is None else inputs.dims[1]
             return reshape(found, [-1, steps, *_lengths(found, 1)])
         result = mask
-        while result is not None and len(result.dims) > 2:
+        while result is not None and len(int_shape(result) or ()) > 2:
             result = reduce_any(result, axis=-1)
         return result
 
