@@ -138,6 +138,8 @@ def page(
         wrapped(absent) or "None.",
         "\n## What cannot be had\n",
         *[f"* `tf.{space}`: {why}; use {use}." for space, (why, use) in impossible()],
+        "\n## Why other names are not there\n",
+        *[f"* `tf.{name}`: {why}; use {use}." for name, (why, use) in left_out()],
         "\n## Operation types\n",
         f"There ({len(there)}): {quoted(there)}\n",
         f"Read from files as what took their place ({len(turned)}), names of other releases included:\n"
@@ -156,6 +158,11 @@ def page(
 def impossible() -> list[tuple[str, tuple[str, str]]]:
     """The packages that cannot be had, with the reason and what to use instead."""
     return sorted(importlib.import_module("millrace.hook.instead").INSTEAD.items())
+
+
+def left_out() -> list[tuple[str, tuple[str, str]]]:
+    """The names that are not there, or not yet, with the reason and what to use instead."""
+    return sorted(importlib.import_module("millrace.hook.instead").NAMES.items())
 
 
 def main() -> int:

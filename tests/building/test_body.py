@@ -132,3 +132,16 @@ def test_what_another_branch_wrote_is_not_there(take: object) -> None:
         ValueError, match="computed inside the body 'cond' and exists only there; return it from the branch"
     ):
         tf.cond(flag, lambda: take(leaked[0]), lambda: tf.constant(1.0))  # type: ignore[operator]
+
+
+def test_what_a_loop_captures_late_is_counted(graph: tf.Graph) -> None:
+    late = tf.placeholder(tf.float32, [])
+    total = tf.while_loop(lambda i, x: i < 3, lambda i, x: (i + 1, x + 1.0), [0, 0.0])[1]
+    loop = next(op for op in graph.get_operations() if op.type == "While")
+    before = loop.attrs["captured"]
+    body = loop.attrs["body"]
+    with graph.inside(body):
+        body.outputs = [body.outputs[0], raw.Add(body.outputs[1], late)]
+    assert loop.attrs["captured"] == before + 1 and loop.inputs[-1] is late
+    with tf.Session() as sess:
+        assert sess.run(total, {late: 10.0}) == 33

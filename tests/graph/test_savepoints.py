@@ -119,3 +119,11 @@ def test_only_the_failed_call_inside_another_is_taken_back(graph: tf.Graph) -> N
     savepoints.back(outer)
     assert graph.get_operations() == [x.op] and x.consumers() == []
     savepoints.close(outer)
+
+
+def test_the_innermost_default_graph_is_the_one_that_is_restored() -> None:
+    outer, inner = tf.Graph(), tf.Graph()
+    with outer.as_default(), inner.as_default():
+        made = savepoints.savepoint()
+    assert made is not None and made[0] is inner and outer.undo is None
+    savepoints.close(made)

@@ -75,6 +75,8 @@ NAMESPACES = frozenset({
     "contrib.learn.preprocessing.text",
     "contrib.learn.utils",
     "contrib.learn.utils.gc",
+    "contrib.learn.utils.input_fn_utils",
+    "contrib.learn.utils.saved_model_export_utils",
     "contrib.legacy_seq2seq",
     "contrib.lookup",
     "contrib.losses",

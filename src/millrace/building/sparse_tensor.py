@@ -175,7 +175,7 @@ class SparseTensor(CompositeTensor):
         )
 
 
-@public("convert_to_tensor_or_sparse_tensor")
+@public("convert_to_tensor_or_sparse_tensor", "contrib.framework.convert_to_tensor_or_sparse_tensor")
 def convert_to_tensor_or_sparse_tensor(value: Any, dtype: Any = None, name: str | None = None) -> Any:
     """A SparseTensor for `value` when it is one or a SparseTensorValue, else a tensor of it.
 

@@ -18,6 +18,7 @@ _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _PACKAGES = f"{os.sep}site-packages{os.sep}"
 _ODD = (AssertionError, NotImplementedError, AttributeError, LookupError)
+_CONSTRUCTORS = ("__init__", "__new__")
 _INVALID_ARGUMENT = 3
 _LONG = 100
 _STARRED = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
@@ -53,10 +54,13 @@ def bordered(thing: _T, names: Sequence[str] = ()) -> _T:
 
 def _guard_constructor(made: type[Any], name: str) -> None:
     """Guards the constructor of a class: its own, or that of a base that has no public name."""
+    if issubclass(made, BaseException) or hasattr(made, "_constructed_often"):
+        return
+    maker: Any = vars(made).get("__new__")
+    if isinstance(maker, staticmethod) and maker.__func__.__module__.startswith("millrace."):
+        made.__new__ = staticmethod(_guarded(maker.__func__, name))  # type: ignore[assignment]
     constructor: Any = made.__init__
     if not isinstance(constructor, FunctionType) or not constructor.__module__.startswith("millrace."):
-        return
-    if issubclass(made, BaseException) or hasattr(made, "_constructed_often"):
         return
     guard = _guarded(constructor, name)
     if guard is not constructor:
@@ -76,10 +80,12 @@ def _guarded(function: FunctionType, name: str) -> Any:
     ):
         return function
 
-    constructor = name if function.__name__ == "__init__" else ""
+    constructor = function.__name__ in _CONSTRUCTORS
 
     def border(error: Exception, inner: bool, args: Any, kwargs: Any) -> Exception:
-        called = type(args[0]).__name__ if constructor and args else name
+        called = name
+        if constructor and args:
+            called = (args[0] if isinstance(args[0], type) else type(args[0])).__name__
         if isinstance(error, _LEAKS) and _is_stumble(error, (*args, *kwargs.values())):
             return _refusal(function, called, args, kwargs, error)
         return error if inner else _named(error, function, called, args, kwargs)
@@ -179,7 +185,8 @@ def _named(error: Exception, function: Any, name: str, args: Any, kwargs: Any) -
         return error
     base = next(kind for kind in (KeyError, *_ODD) if isinstance(error, kind))
     kind = TypeError if base is AttributeError else ValueError
-    return type(base.__name__, (kind, base), {"__str__": BaseException.__str__})(text)
+    made: Any = type(base.__name__, (kind, base), {"__str__": BaseException.__str__})
+    return made(text)
 
 
 def _with_names(text: str, error: Exception, function: Any, name: str, args: Any, kwargs: Any) -> str:
@@ -213,12 +220,14 @@ def _is_own(error: BaseException) -> bool:
 
 
 def _given(function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
-    """The arguments of a call by name."""
+    """The arguments of a call by name, without the object or class that a constructor is called on."""
     try:
         given = inspect.signature(function).bind(*args, **kwargs).arguments
     except TypeError:
-        given = dict(kwargs)
-    return {key: value for key, value in given.items() if key != "self"}
+        return dict(kwargs)
+    if function.__name__ in _CONSTRUCTORS and given:
+        given.pop(next(iter(given)))
+    return given
 
 
 def _owner(given: Mapping[str, Any], thing: Any) -> str | None:

@@ -61,7 +61,13 @@ def _say(said: set[Any], key: Any, once: bool, text: str, *args: Any) -> None:
         logging.getLogger("tensorflow").warning(text, *args)
 
 
-@public("python.util.deprecation.deprecated", "contrib.framework.deprecated", "contrib.slim.deprecated")
+@public(
+    "python.util.deprecation.deprecated",
+    "contrib.framework.deprecated",
+    "contrib.slim.deprecated",
+    "contrib.learn.datasets.deprecated",
+    "contrib.learn.preprocessing.deprecated",
+)
 def deprecated(date: str | None, instructions: str, warn_once: bool = True) -> Callable[[Any], Any]:
     """Decorator for a function or class that is to go.
 

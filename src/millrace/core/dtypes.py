@@ -84,7 +84,7 @@ class DType:
             return _BY_ENUM[type_enum]
         except (KeyError, TypeError):
             raise TypeError(
-                f"DType: the type number must be one of TensorFlow's DataType numbers, got {type_enum!r}"
+                f"DType: type_enum must be one of TensorFlow's DataType numbers, got {type_enum!r}"
             ) from None
 
     @property

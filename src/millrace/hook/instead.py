@@ -22,13 +22,70 @@ INSTEAD: dict[str, tuple[str, str]] = {
 }
 
 
+# Names of namespaces that are there, or whole small ones -> (why they are not there, what to use).
+_NOT_WRITTEN = "it is not written yet; no surveyed program uses it"
+NAMES: dict[str, tuple[str, str]] = {
+    "contrib.checkpoint.NoDependency": (
+        "what a checkpoint of objects holds follows from the kinds of attributes",
+        "tf.train.Checkpoint of the parts to keep",
+    ),
+    "contrib.checkpoint.NumpyState": ("checkpoints of objects hold variables only", "a tf.Variable"),
+    "train.experimental.PythonState": ("checkpoints of objects hold variables only", "a tf.Variable"),
+    "contrib.checkpoint.capture_dependencies": (_NOT_WRITTEN, "tf.make_template, which holds what it makes"),
+    "contrib.checkpoint.split_dependency": ("no object here saves its parts in one buffer", "tf.train.Saver"),
+    "contrib.compiler": ("whole steps are compiled anyway", "the model_fn as it is"),
+    "contrib.distributions.estimator_head_distribution_regression": (
+        "it is made for the heads of contrib.learn",
+        "tf.estimator.Estimator with -log_prob as loss",
+    ),
+    "contrib.eager.EagerVariableStore": ("a graph makes each variable once", "tf.make_template"),
+    "contrib.eager.connect_to_remote_host": ("nothing runs outside of a session", "tf.train.Server"),
+    "contrib.eager.enable_remote_eager_execution": ("nothing runs outside of a session", "tf.train.Server"),
+    "contrib.eager.py_func": ("its function would get values with a gradient tape", "tf.py_func"),
+    "contrib.factorization.GMM": (_NOT_WRITTEN, "tf.contrib.factorization.gmm"),
+    "contrib.factorization.KMeansClustering": (_NOT_WRITTEN, "tf.contrib.factorization.KMeans"),
+    "contrib.factorization.WALSMatrixFactorization": (_NOT_WRITTEN, "tf.contrib.factorization.WALSModel"),
+    "contrib.image.single_image_random_dot_stereograms": (_NOT_WRITTEN, "tf.py_func"),
+    "contrib.kernel_methods.KernelLinearClassifier": (
+        _NOT_WRITTEN,
+        "tf.contrib.kernel_methods.RandomFourierFeatureMapper before tf.estimator.LinearClassifier",
+    ),
+    "contrib.layers.feature_column.DataFrameColumn": (
+        "contrib.learn.dataframe is not there",
+        "tf.feature_column",
+    ),
+    "contrib.linear_optimizer": ("its C++ solver is not written yet", "tf.train.FtrlOptimizer"),
+    "contrib.losses.metric_learning.cluster_loss": (
+        "it calls scikit-learn for its scores",
+        "tf.contrib.losses.metric_learning.triplet_semihard_loss",
+    ),
+    "contrib.metrics.auc_with_confidence_intervals": (_NOT_WRITTEN, "tf.metrics.auc"),
+    "contrib.metrics.streaming_dynamic_auc": (_NOT_WRITTEN, "tf.metrics.auc"),
+    "contrib.quantize": (
+        "its rewrites of graphs are not written yet",
+        "tf.quantization.fake_quant_with_min_max_vars in the model",
+    ),
+    "contrib.receptive_field": (_NOT_WRITTEN, "the strides and windows of the layers"),
+    "contrib.recurrent": (_NOT_WRITTEN, "tf.nn.dynamic_rnn"),
+    "contrib.slim.DataFrameColumn": ("contrib.learn.dataframe is not there", "tf.feature_column"),
+    "contrib.slim.InputLayer": (_NOT_WRITTEN, "tf.feature_column.input_layer"),
+    "contrib.stat_summarizer": ("it reads what TensorFlow's C++ executor counts", "tf.profiler"),
+    "contrib.timeseries": (
+        "its models are not written yet",
+        "tf.estimator.Estimator with a model of your own",
+    ),
+    "contrib.tpu.keras_to_tpu_model": ("there are no tensor processors", "the Keras model as it is"),
+    "contrib.tpu.profiler": ("there are no tensor processors", "tf.profiler"),
+}
+
+
 def reason(full: str) -> str | None:
     """Why a name cannot be had and what to use instead, for a message; None where nothing is known.
 
     Args:
       full: the name, relative to `tf`.
     """
-    for space, (why, use) in INSTEAD.items():
+    for space, (why, use) in (INSTEAD | NAMES).items():
         if full == space or full.startswith(f"{space}."):
             return f"tf.{space} is not offered, because {why}; use {use}"
     return None

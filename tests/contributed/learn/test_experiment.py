@@ -21,7 +21,7 @@ def regressor(folder):
 
 def test_experiment(tmp_path):
     made = learn.Experiment(regressor(tmp_path), inputs, inputs, train_steps=4, eval_steps=1)
-    found = made.train_and_evaluate()
+    found, _ = made.train_and_evaluate()
     assert found["global_step"] == 4
     assert made.evaluate()["loss"] == found["loss"]
     assert made.continuous_eval(delay_secs=0, throttle_delay_secs=0)["global_step"] == 4
@@ -32,7 +32,7 @@ def test_runner(tmp_path):
     def experiment_fn(output_dir):
         return learn.Experiment(regressor(output_dir), inputs, inputs, train_steps=2, eval_steps=1)
 
-    assert learn.learn_runner.run(experiment_fn, str(tmp_path), "train_and_evaluate")["global_step"] == 2
+    assert learn.learn_runner.run(experiment_fn, str(tmp_path), "train_and_evaluate")[0]["global_step"] == 2
     with pytest.raises(ValueError, match="name of a method"):
         learn.learn_runner.run(experiment_fn, str(tmp_path), "nothing")
     with pytest.raises(ValueError, match="either `output_dir` or"):
@@ -51,7 +51,7 @@ def test_monitors(tmp_path):
 def test_validation_ends_a_training_that_gets_no_better(tmp_path):
     monitor = learn.monitors.ValidationMonitor(
         input_fn=inputs, eval_steps=1, every_n_steps=2, early_stopping_rounds=4,
-        early_stopping_metric_minimize=False,
+        early_stopping_metric_minimize=False, check_interval_secs=None,
     )  # fmt: skip
     regressor(tmp_path).fit(input_fn=inputs, steps=40, monitors=[monitor])
     assert monitor.early_stopped

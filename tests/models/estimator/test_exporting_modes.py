@@ -68,3 +68,15 @@ def test_worker_waits_for_the_checkpoint(tmp_path, monkeypatch):
                 sess.run(following)
                 runs += 1
     assert 3 <= runs <= 4  # the step that a run reads is that before it or after it
+
+
+def test_receivers_from_an_input_function():
+    def input_fn(size):
+        features = {"x": tf.zeros([size, 2], name="xs")}
+        return tf.data.Dataset.from_tensor_slices((features, tf.zeros([size], tf.int32))).batch(2)
+
+    receive = tf.contrib.estimator.build_supervised_input_receiver_fn_from_input_fn(input_fn, size=4)
+    received = receive()
+    assert received.features["x"].shape.as_list() == [None, 2]
+    assert received.labels.dtype == tf.int32
+    assert sorted(received.receiver_tensors) == ["label", "x"]

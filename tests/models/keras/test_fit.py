@@ -321,3 +321,16 @@ def test_a_bar_of_ones_own_loggers_knows_which_figures_are_averages():
     history = model.fit(x, y, batch_size=4, verbose=0, shuffle=False, callbacks=[logger]).history
     assert logger.stateful_metrics == {"mean_absolute_error"}
     assert history["mean_absolute_error"] == [logger.totals["mean_absolute_error"]]
+
+
+def test_targets_that_are_tensors_keep_the_order_of_the_inputs():
+    losses = []
+    for shuffle in (False, True):
+        inputs = tf.keras.Input((4,))
+        model = tf.keras.Model(inputs, L.Dense(2)(inputs))
+        model.compile("sgd", "mse", target_tensors=tf.constant(_data(8, 2)))
+        _filled(model)
+        losses.append(
+            model.fit(_data(8, 4), batch_size=8, epochs=2, verbose=0, shuffle=shuffle).history["loss"]
+        )
+    np.testing.assert_allclose(losses[0], losses[1])

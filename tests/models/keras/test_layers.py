@@ -112,3 +112,49 @@ def test_layers_say_what_they_take():
         L.LSTM(2, stateful=True)(L.Input((3, 2)))
     with pytest.raises(ValueError, match="Unknown layer"):
         L.deserialize({"class_name": "Nonsense", "config": {}})
+
+
+def _masked(layer):
+    inputs = tf.keras.Input((5, 3))
+    outputs = layer(tf.keras.layers.Masking()(inputs))
+    return tf.keras.Model(inputs, outputs), outputs
+
+
+def test_both_directions_give_zeros_where_the_mask_does_not_hold():
+    model, _ = _masked(tf.keras.layers.Bidirectional(tf.keras.layers.LSTM(2, return_sequences=True)))
+    x = np.ones((2, 5, 3), "f")
+    x[0, 2:] = 0
+    found = model.predict(x)
+    assert not found[0, 2:].any()
+    assert found[0, :2].all()
+    assert found[1].all()
+
+
+def test_both_directions_keep_no_states_for_a_model():
+    inner = tf.keras.layers.LSTM(2, stateful=True)
+    layer = tf.keras.layers.Bidirectional(inner, batch_input_shape=(2, 5, 3))
+    model = tf.keras.Sequential([layer])
+    assert not layer.stateful
+    x = np.ones((2, 5, 3), "f")
+    np.testing.assert_array_equal(model.predict(x), model.predict(x))
+
+
+@pytest.mark.parametrize(
+    ("inner", "mask", "count"),
+    [
+        ("Dense(2)", "time_distributed/Reshape_3:0", 36),
+        ("Activation('relu')", "time_distributed/Reshape_3:0", 17),
+    ],
+)
+def test_time_steps_pass_the_mask_through_the_layer(inner, mask, count):
+    tf.set_random_seed(1)
+    layers = tf.keras.layers
+    _, outputs = _masked(layers.TimeDistributed(eval(f"layers.{inner}", {"layers": layers})))
+    assert (outputs._keras_mask.name, tf.get_seed(None)[1]) == (mask, count)
+
+
+def test_a_layer_for_each_step_that_takes_no_masks_says_so():
+    layers = tf.keras.layers
+    inputs = tf.keras.Input((5, 3, 2))
+    with pytest.raises(TypeError, match="does not support masking"):
+        layers.TimeDistributed(layers.Flatten())(layers.Masking()(inputs))

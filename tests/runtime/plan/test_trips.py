@@ -7,7 +7,7 @@ import millrace as tf
 from millrace.runtime.plan.planner import make_plan
 from millrace.runtime.plan.segments import host_reasons
 from millrace.runtime.plan.simplify import simplify
-from millrace.runtime.plan.trips import _MOST_STEPS
+from millrace.runtime.plan.trips import _LARGEST, _MOST_STEPS
 
 
 def planned(*fetches, feeds=()):
@@ -206,3 +206,9 @@ def test_a_loop_in_a_loop():
         (0, 0.0),
     )[1]
     assert both([array]) == [18]
+
+
+@pytest.mark.parametrize(("size", "known"), [(20, True), (_LARGEST, True), (_LARGEST + 1, False)])
+def test_conditions_of_many_elements_are_followed_so_far(size, known):
+    plan = planned(until(tf.ones([size]), 50).size() + 0)
+    assert (room(plan) is not None and room(plan).exact) is known

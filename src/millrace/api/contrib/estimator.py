@@ -10,7 +10,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.models.estimator.exporting_modes": "export_all_saved_models export_saved_model_for_mode",
         "millrace.models.estimator.extensions": "add_metrics clip_gradients_by_norm forward_features",
         "millrace.models.estimator.logits": "call_logit_fn dnn_logit_fn_builder linear_logit_fn_builder",
-        "millrace.models.estimator.receivers": "build_raw_supervised_input_receiver_fn",
+        "millrace.models.estimator.receivers": "build_raw_supervised_input_receiver_fn build_supervised_input_receiver_fn_from_input_fn",
         "millrace.models.estimator.regression": "logistic_regression_head multi_head poisson_regression_head regression_head",
         "millrace.models.estimator.trees.in_memory": "boosted_trees_classifier_train_in_memory boosted_trees_regressor_train_in_memory",
     },

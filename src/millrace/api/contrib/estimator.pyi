@@ -11,6 +11,7 @@ from millrace.models.estimator.logits import call_logit_fn as call_logit_fn
 from millrace.models.estimator.logits import dnn_logit_fn_builder as dnn_logit_fn_builder
 from millrace.models.estimator.logits import linear_logit_fn_builder as linear_logit_fn_builder
 from millrace.models.estimator.receivers import build_raw_supervised_input_receiver_fn as build_raw_supervised_input_receiver_fn
+from millrace.models.estimator.receivers import build_supervised_input_receiver_fn_from_input_fn as build_supervised_input_receiver_fn_from_input_fn
 from millrace.models.estimator.regression import logistic_regression_head as logistic_regression_head
 from millrace.models.estimator.regression import multi_head as multi_head
 from millrace.models.estimator.regression import poisson_regression_head as poisson_regression_head
@@ -24,6 +25,7 @@ __all__ = [
     "boosted_trees_classifier_train_in_memory",
     "boosted_trees_regressor_train_in_memory",
     "build_raw_supervised_input_receiver_fn",
+    "build_supervised_input_receiver_fn_from_input_fn",
     "call_logit_fn",
     "clip_gradients_by_norm",
     "dnn_logit_fn_builder",

@@ -8,6 +8,7 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.contributed.opt.adams": "AdaMaxOptimizer AdamGSOptimizer LazyAdamGSOptimizer LazyAdamOptimizer NadamOptimizer",
         "millrace.contributed.opt.external": "ExternalOptimizerInterface ScipyOptimizerInterface",
+        "millrace.contributed.opt.ggt": "GGTOptimizer",
         "millrace.contributed.opt.lars": "LARSOptimizer",
         "millrace.contributed.opt.reg_adagrad": "RegAdagradOptimizer",
         "millrace.contributed.opt.signs": "AddSignOptimizer PowerSignOptimizer",

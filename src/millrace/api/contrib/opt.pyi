@@ -6,6 +6,7 @@ from millrace.contributed.opt.adams import LazyAdamOptimizer as LazyAdamOptimize
 from millrace.contributed.opt.adams import NadamOptimizer as NadamOptimizer
 from millrace.contributed.opt.external import ExternalOptimizerInterface as ExternalOptimizerInterface
 from millrace.contributed.opt.external import ScipyOptimizerInterface as ScipyOptimizerInterface
+from millrace.contributed.opt.ggt import GGTOptimizer as GGTOptimizer
 from millrace.contributed.opt.lars import LARSOptimizer as LARSOptimizer
 from millrace.contributed.opt.reg_adagrad import RegAdagradOptimizer as RegAdagradOptimizer
 from millrace.contributed.opt.signs import AddSignOptimizer as AddSignOptimizer
@@ -28,6 +29,7 @@ __all__ = [
     "DecoupledWeightDecayExtension",
     "DropStaleGradientOptimizer",
     "ExternalOptimizerInterface",
+    "GGTOptimizer",
     "LARSOptimizer",
     "LazyAdamGSOptimizer",
     "LazyAdamOptimizer",

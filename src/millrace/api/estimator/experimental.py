@@ -8,6 +8,7 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.models.estimator.early_stopping": "make_early_stopping_hook stop_if_higher_hook stop_if_lower_hook stop_if_no_decrease_hook stop_if_no_increase_hook",
         "millrace.models.estimator.exporting_modes": "make_stop_at_checkpoint_step_hook",
+        "millrace.models.estimator.in_memory": "InMemoryEvaluatorHook",
         "millrace.models.estimator.logits": "call_logit_fn dnn_logit_fn_builder linear_logit_fn_builder",
         "millrace.models.estimator.receivers": "build_raw_supervised_input_receiver_fn",
     },

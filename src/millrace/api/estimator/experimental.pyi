@@ -5,12 +5,14 @@ from millrace.models.estimator.early_stopping import stop_if_lower_hook as stop_
 from millrace.models.estimator.early_stopping import stop_if_no_decrease_hook as stop_if_no_decrease_hook
 from millrace.models.estimator.early_stopping import stop_if_no_increase_hook as stop_if_no_increase_hook
 from millrace.models.estimator.exporting_modes import make_stop_at_checkpoint_step_hook as make_stop_at_checkpoint_step_hook
+from millrace.models.estimator.in_memory import InMemoryEvaluatorHook as InMemoryEvaluatorHook
 from millrace.models.estimator.logits import call_logit_fn as call_logit_fn
 from millrace.models.estimator.logits import dnn_logit_fn_builder as dnn_logit_fn_builder
 from millrace.models.estimator.logits import linear_logit_fn_builder as linear_logit_fn_builder
 from millrace.models.estimator.receivers import build_raw_supervised_input_receiver_fn as build_raw_supervised_input_receiver_fn
 
 __all__ = [
+    "InMemoryEvaluatorHook",
     "build_raw_supervised_input_receiver_fn",
     "call_logit_fn",
     "dnn_logit_fn_builder",

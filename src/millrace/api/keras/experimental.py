@@ -8,7 +8,7 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.models.feature_columns.dense_features": "SequenceFeatures",
         "millrace.models.keras.engine.generators": "terminate_keras_multiprocessing_pools",
-        "millrace.models.keras.layers.cells": "PeepholeLSTMCell",
+        "millrace.models.keras.layers.gated_cells": "PeepholeLSTMCell",
         "millrace.models.keras.optimizers.schedules": "CosineDecay CosineDecayRestarts LinearCosineDecay NoisyLinearCosineDecay",
         "millrace.models.keras.premade": "LinearModel WideDeepModel",
         "millrace.models.keras.saving.saved_model": "export_saved_model load_from_saved_model",

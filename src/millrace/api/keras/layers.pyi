@@ -15,8 +15,6 @@ from millrace.models.keras.layers.activation import ThresholdedReLU as Threshold
 from millrace.models.keras.layers.attention import AdditiveAttention as AdditiveAttention
 from millrace.models.keras.layers.attention import Attention as Attention
 from millrace.models.keras.layers.cells import AbstractRNNCell as AbstractRNNCell
-from millrace.models.keras.layers.cells import GRUCell as GRUCell
-from millrace.models.keras.layers.cells import LSTMCell as LSTMCell
 from millrace.models.keras.layers.cells import SimpleRNNCell as SimpleRNNCell
 from millrace.models.keras.layers.cells import StackedRNNCells as StackedRNNCells
 from millrace.models.keras.layers.convolutional import Conv1D as Conv1D
@@ -51,6 +49,8 @@ from millrace.models.keras.layers.core import SpatialDropout3D as SpatialDropout
 from millrace.models.keras.layers.cudnn import CuDNNGRU as CuDNNGRU
 from millrace.models.keras.layers.cudnn import CuDNNLSTM as CuDNNLSTM
 from millrace.models.keras.layers.embedding import Embedding as Embedding
+from millrace.models.keras.layers.gated_cells import GRUCell as GRUCell
+from millrace.models.keras.layers.gated_cells import LSTMCell as LSTMCell
 from millrace.models.keras.layers.local import LocallyConnected1D as LocallyConnected1D
 from millrace.models.keras.layers.local import LocallyConnected2D as LocallyConnected2D
 from millrace.models.keras.layers.merging import Add as Add
@@ -98,10 +98,10 @@ from millrace.models.keras.layers.pooling import MaxPooling2D as MaxPool2D
 from millrace.models.keras.layers.pooling import MaxPooling2D as MaxPooling2D
 from millrace.models.keras.layers.pooling import MaxPooling3D as MaxPool3D
 from millrace.models.keras.layers.pooling import MaxPooling3D as MaxPooling3D
-from millrace.models.keras.layers.recurrent import GRU as GRU
-from millrace.models.keras.layers.recurrent import LSTM as LSTM
 from millrace.models.keras.layers.recurrent import RNN as RNN
-from millrace.models.keras.layers.recurrent import SimpleRNN as SimpleRNN
+from millrace.models.keras.layers.recurrent_kinds import GRU as GRU
+from millrace.models.keras.layers.recurrent_kinds import LSTM as LSTM
+from millrace.models.keras.layers.recurrent_kinds import SimpleRNN as SimpleRNN
 from millrace.models.keras.layers.resizing import Cropping1D as Cropping1D
 from millrace.models.keras.layers.resizing import Cropping2D as Cropping2D
 from millrace.models.keras.layers.resizing import Cropping3D as Cropping3D

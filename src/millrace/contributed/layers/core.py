@@ -188,6 +188,7 @@ def convolution(
     outputs_collections: Any = None,
     trainable: bool = True,
     scope: Any = None,
+    conv_dims: int | None = None,
 ) -> Tensor:
     """Convolution over one, two or three axes, as many as the inputs have.
 
@@ -209,6 +210,7 @@ def convolution(
       outputs_collections: collections that the outputs join.
       trainable: whether the variables are trained.
       scope: of the variables; default "Conv".
+      conv_dims: over how many axes; default, as many as the inputs have.
 
     Returns:
       A tensor of the same rank and layout with `num_outputs` channels.
@@ -216,7 +218,8 @@ def convolution(
     Raises:
       ValueError: the shapes or the arguments do not fit, or variables of that name exist.
     """
-    return _convolution(None, locals())
+    given = dict(locals())
+    return _convolution(given.pop("conv_dims"), given)
 
 
 def _convolution(axes: int | None, given: dict[str, Any]) -> Tensor:

@@ -51,7 +51,8 @@ class RunConfig(PlainRunConfig):
       save_checkpoints_secs: seconds from one checkpoint to the next; default 600 where no steps are given.
       evaluation_master: the target of evaluations.
       tf_random_seed, save_summary_steps, save_checkpoints_steps, keep_checkpoint_max,
-        keep_checkpoint_every_n_hours, log_step_count_steps, protocol, model_dir, session_config: as there.
+        keep_checkpoint_every_n_hours, log_step_count_steps, protocol, model_dir, session_config,
+        session_creation_timeout_secs: as there.
 
     Raises:
       ValueError: an argument is not allowed.
@@ -74,6 +75,7 @@ class RunConfig(PlainRunConfig):
         evaluation_master: str = "",
         model_dir: Any = None,
         session_config: Any = None,
+        session_creation_timeout_secs: int = 7200,
     ) -> None:
         if save_checkpoints_secs is _DEFAULT:
             save_checkpoints_secs = None if save_checkpoints_steps is not None else 600
@@ -88,6 +90,7 @@ class RunConfig(PlainRunConfig):
             keep_checkpoint_every_n_hours=keep_checkpoint_every_n_hours,
             log_step_count_steps=log_step_count_steps,
             protocol=protocol,
+            session_creation_timeout_secs=session_creation_timeout_secs,
         )
         self._tf_config = protos.ConfigProto(
             log_device_placement=log_device_placement,

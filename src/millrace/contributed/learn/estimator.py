@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from millrace.contributed.learn import serving
 from millrace.contributed.learn.configuration import RunConfig
 from millrace.contributed.learn.feeds import ArrayFeed, FunctionFeed, OneBatchOfConstants
 from millrace.contributed.learn.keys import NotFittedError
@@ -31,8 +33,92 @@ class _Engine(Engine):
         return evaluating.metric_operations(spec, global_step, self.loss_metric)
 
 
+@public("contrib.learn.Evaluable")
+class Evaluable:
+    """What can be evaluated: it has a folder, and `evaluate`."""
+
+    @property
+    def model_dir(self) -> Any:
+        """The folder of checkpoints and summaries."""
+        raise NotImplementedError("an Evaluable defines model_dir")
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """The metrics of a checkpoint by name; arguments as for `Estimator.evaluate`."""
+        raise NotImplementedError("an Evaluable defines evaluate")
+
+
+@public("contrib.learn.Trainable")
+class Trainable:
+    """What can be trained: it has `fit`."""
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains, and gives the model; arguments as for `Estimator.fit`."""
+        raise NotImplementedError("a Trainable defines fit")
+
+
+@public("contrib.learn.BaseEstimator")
+class BaseEstimator(Evaluable, Trainable):
+    """What estimators of a program's own begin with: a folder, and a configuration.
+
+    Args:
+      model_dir: the folder of checkpoints and summaries; default, that of the configuration, or a new one.
+      config: a `RunConfig`.
+    """
+
+    def __init__(self, model_dir: Any = None, config: Any = None) -> None:
+        self._engine = _Engine(self._spec, model_dir, config if config is not None else RunConfig())
+
+    def _spec(self, features: Any, labels: Any, mode: str) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no model. Received: mode {mode}")
+
+    @property
+    def config(self) -> Any:
+        """A copy of the configuration."""
+        return self._engine.config
+
+    @property
+    def model_dir(self) -> Any:
+        """The folder of checkpoints and summaries."""
+        return self._engine.model_dir
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments that the constructor got, as scikit-learn asks for them.
+
+        Args:
+          deep: add those of arguments that are estimators, with the argument's name before theirs.
+        """
+        names = [name for name in inspect.signature(type(self).__init__).parameters if name != "self"]
+        found = {name: getattr(self, name, None) for name in names}
+        if deep:
+            for name, value in list(found.items()):
+                inner: Any = getattr(value, "get_params", None)
+                if inner is not None:
+                    found.update({f"{name}__{key}": part for key, part in inner().items()})
+        return found
+
+    def set_params(self, **params: Any) -> Any:
+        """Sets what `get_params` names.
+
+        Raises:
+          ValueError: there is no such argument.
+        """
+        known = self.get_params()
+        for name, value in params.items():
+            outer, _, inner = name.partition("__")
+            if outer not in known:
+                raise ValueError(
+                    f"Invalid parameter {outer} for estimator {type(self).__name__}. "
+                    f"Received: {sorted(params)}"
+                )
+            if inner:
+                known[outer].set_params(**{inner: value})
+            else:
+                setattr(self, outer, value)
+        return self
+
+
 @public("contrib.learn.Estimator")
-class Estimator:
+class Estimator(BaseEstimator):
     """A model that trains, evaluates and predicts, from arrays or from input functions.
 
     Args:
@@ -62,22 +148,12 @@ class Estimator:
             )
         self._old_model_fn, self._params = model_fn, params
         self._feature_engineering_fn = feature_engineering_fn
-        self._engine = _Engine(self._spec, model_dir, config if config is not None else RunConfig())
-
-    @property
-    def config(self) -> Any:
-        """A copy of the configuration."""
-        return self._engine.config
+        super().__init__(model_dir, config)
 
     @property
     def params(self) -> Any:
         """A copy of the parameters."""
         return copy.deepcopy(self._params)
-
-    @property
-    def model_dir(self) -> Any:
-        """The folder of checkpoints and summaries."""
-        return self._engine.model_dir
 
     @property
     def model_fn(self) -> Callable[..., Any]:
@@ -216,6 +292,48 @@ class Estimator:
             hooks.append(OneBatchOfConstants())
         batches = self._engine.predict(read, outputs, hooks, None, as_iterable and not iterate_batches)
         return batches if as_iterable else _together(batches)
+
+    def export_savedmodel(
+        self,
+        export_dir_base: Any,
+        serving_input_fn: Callable[[], Any],
+        default_output_alternative_key: Any = None,
+        assets_extra: dict[str, Any] | None = None,
+        as_text: bool = False,
+        checkpoint_path: Any = None,
+        graph_rewrite_specs: Any = None,
+        strip_default_attrs: bool = False,
+    ) -> bytes:
+        """Writes a SavedModel of a checkpoint.
+
+        Args:
+          export_dir_base: the folder in which a new one, named by the time, is made.
+          serving_input_fn: gives an `InputFnOps`.
+          default_output_alternative_key: which output a server fetches; needed where there are several.
+          assets_extra: more files, by their place.
+          as_text: write the graph as text.
+          checkpoint_path: default: the newest.
+          graph_rewrite_specs: kept for programs that name it.
+          strip_default_attrs: whether attributes with their default values are left out of the graph.
+
+        Returns:
+          The new folder.
+
+        Raises:
+          NotFittedError: there is no checkpoint.
+          ValueError: there is no input function, or no output of that name.
+        """
+        del graph_rewrite_specs
+        return serving.export(
+            self,
+            export_dir_base,
+            serving_input_fn,
+            default_output_alternative_key,
+            assets_extra,
+            as_text,
+            checkpoint_path,
+            strip_default_attrs,
+        )
 
     def _check_fitted(self, checkpoint_path: Any) -> None:
         if not checkpoint_path and not latest_checkpoint(self.model_dir):

@@ -214,6 +214,13 @@ HAS_DASK = public("contrib.learn.io.HAS_DASK", "contrib.learn.io.dask_io.HAS_DAS
 )
 
 
+PANDAS_DTYPES = public("contrib.learn.io.pandas_io.PANDAS_DTYPES")(
+    {f"{kind}{bits}": "int" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+    | {f"float{bits}": "float" for bits in (16, 32, 64)}
+    | {"bool": "i"}
+)
+
+
 def _is_dask(data: Any) -> bool:
     return type(data).__module__.partition(".")[0] == "dask"
 

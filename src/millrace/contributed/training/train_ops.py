@@ -16,6 +16,7 @@ from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import with_dependencies
 from millrace.lib.linalg.norms import clip_by_global_norm, clip_by_norm, global_norm
+from millrace.lib.math.checks import assert_scalar
 from millrace.lib.summary.operations import histogram, scalar
 from millrace.lib.variables.initializers import Constant
 from millrace.lib.variables.scope import get_variable, variable_scope
@@ -219,7 +220,7 @@ def optimize_loss(
     Raises:
       ValueError: an argument is none of these.
     """
-    loss = convert.to_tensor(loss)
+    loss = assert_scalar(convert.to_tensor(loss))
     if global_step is None:
         global_step = get_global_step()
     else:

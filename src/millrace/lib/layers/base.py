@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from millrace.building import raw
-from millrace.core import dtypes, nest
+from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
-from millrace.graph.tensor import Tensor
 from millrace.lib.layers import layer, settings
 from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
 from millrace.lib.variables.scope import get_variable, get_variable_scope, variable_scope
-from millrace.lib.variables.variable import Variable
 
 
 def activation_of(activation: Any) -> Any:
@@ -114,9 +112,8 @@ class Layer(layer.Layer):
         """Adds operations that training must run; they join the collection UPDATE_OPS."""
         count = len(self._updates)
         super().add_update(updates, inputs)
-        for given, update in zip(nest.flatten(updates), self._updates[count:], strict=False):
-            kept = given if isinstance(given, Tensor | Variable) else update
-            get_default_graph().add_to_collection("update_ops", kept)
+        for update in self._updates[count:]:
+            get_default_graph().add_to_collection("update_ops", update)
 
     def _take_loss(self, loss: Any) -> None:
         super()._take_loss(loss)

@@ -9,7 +9,9 @@ from typing import Any
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core.dtypes import string
 from millrace.core.public import public
+from millrace.graph.graph import Graph
 from millrace.graph.tensor import Tensor
+from millrace.models.estimator.feeding import features_and_labels
 from millrace.ops.array.constant import placeholder
 from millrace.ops.io.parsing import parse_example
 
@@ -208,3 +210,21 @@ def build_raw_supervised_input_receiver_fn(
         )
 
     return receiver
+
+
+@public("contrib.estimator.build_supervised_input_receiver_fn_from_input_fn")
+def build_supervised_input_receiver_fn_from_input_fn(
+    input_fn: Callable[..., Any], **input_fn_args: Any
+) -> Callable[[], SupervisedInputReceiver]:
+    """A function for exported training graphs, which are given what an input function gives.
+
+    Args:
+      input_fn: gives features and labels, or a dataset of them, whose dtypes and shapes count.
+      **input_fn_args: its arguments.
+
+    Raises:
+      ValueError: it gives something else, or features and labels share a name.
+    """
+    with Graph().as_default():
+        features, labels, _ = features_and_labels(input_fn(**input_fn_args))
+    return build_raw_supervised_input_receiver_fn(features, labels)

@@ -20,6 +20,7 @@ from millrace.core.errors import refusal
 from millrace.core.waiting import Cancellation, current
 
 Element = tuple[Any, ...]
+_OBJECT = np.dtype(object)
 INFINITE = -1
 UNKNOWN = -2
 
@@ -293,6 +294,4 @@ def texts(value: Any) -> list[bytes]:
 
 def string(value: bytes) -> np.ndarray:
     """A string scalar as kernels take it."""
-    found = np.empty((), object)
-    found[()] = value
-    return found
+    return np.array(value, _OBJECT)

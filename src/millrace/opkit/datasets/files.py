@@ -161,8 +161,7 @@ class Records(Files):
 
     def read(self, path: str) -> Iterator[Element]:
         """The records of one file."""
-        for record in records.iterate(path, self._compression):
-            yield (string(record),)
+        yield from zip(map(string, records.iterate(path, self._compression)), strict=True)
 
 
 class FixedLength(Files):

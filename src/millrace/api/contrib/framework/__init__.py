@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.building.internals": "prepend_name_scope strip_name_scope",
+        "millrace.building.sparse_tensor": "convert_to_tensor_or_sparse_tensor",
         "millrace.contributed.framework.arg_scope": "add_arg_scope arg_scope arg_scoped_arguments current_arg_scope has_arg_scope",
         "millrace.contributed.framework.checkpoints": "assign_from_checkpoint assign_from_checkpoint_fn init_from_checkpoint list_variables load_checkpoint load_variable",
         "millrace.contributed.framework.checks": "assert_or_get_global_step get_graph_from_inputs get_placeholders reduce_sum_n remove_squeezable_dimensions with_same_shape with_shape",

@@ -8,8 +8,11 @@ from millrace.contributed.learn.combined import DNNLinearCombinedRegressor as DN
 from millrace.contributed.learn.configuration import ModeKeys as ModeKeys
 from millrace.contributed.learn.configuration import RunConfig as RunConfig
 from millrace.contributed.learn.configuration import TaskType as TaskType
+from millrace.contributed.learn.estimator import BaseEstimator as BaseEstimator
 from millrace.contributed.learn.estimator import Estimator as Estimator
+from millrace.contributed.learn.estimator import Evaluable as Evaluable
 from millrace.contributed.learn.estimator import SKCompat as SKCompat
+from millrace.contributed.learn.estimator import Trainable as Trainable
 from millrace.contributed.learn.experiment import Experiment as Experiment
 from millrace.contributed.learn.feeds import extract_dask_data as extract_dask_data
 from millrace.contributed.learn.feeds import extract_dask_labels as extract_dask_labels
@@ -41,12 +44,18 @@ from millrace.contributed.learn.inputs import infer_real_valued_columns_from_inp
 from millrace.contributed.learn.keys import NotFittedError as NotFittedError
 from millrace.contributed.learn.keys import PredictionKey as PredictionKey
 from millrace.contributed.learn.keys import ProblemType as ProblemType
+from millrace.contributed.learn.loops import evaluate as evaluate
+from millrace.contributed.learn.loops import train as train
 from millrace.contributed.learn.monitors.saving import NanLossDuringTrainingError as NanLossDuringTrainingError
 from millrace.contributed.learn.running import infer as infer
 from millrace.contributed.learn.running import run_feeds as run_feeds
 from millrace.contributed.learn.running import run_n as run_n
+from millrace.contributed.learn.serving import InputFnOps as InputFnOps
+from millrace.contributed.learn.serving import build_parsing_serving_input_fn as build_parsing_serving_input_fn
 from millrace.contributed.learn.specs import MetricSpec as MetricSpec
 from millrace.contributed.learn.specs import ModelFnOps as ModelFnOps
+from millrace.contributed.learn.strategies import ExportStrategy as ExportStrategy
+from millrace.contributed.learn.strategies import make_export_strategy as make_export_strategy
 from millrace.api.contrib.learn import datasets as datasets
 from millrace.api.contrib.learn import graph_actions as graph_actions
 from millrace.api.contrib.learn import head as head
@@ -59,6 +68,7 @@ from millrace.api.contrib.learn import preprocessing as preprocessing
 from millrace.api.contrib.learn import utils as utils
 
 __all__ = [
+    "BaseEstimator",
     "DNNClassifier",
     "DNNEstimator",
     "DNNLinearCombinedClassifier",
@@ -66,8 +76,11 @@ __all__ = [
     "DNNLinearCombinedRegressor",
     "DNNRegressor",
     "Estimator",
+    "Evaluable",
     "Experiment",
+    "ExportStrategy",
     "Head",
+    "InputFnOps",
     "LinearClassifier",
     "LinearEstimator",
     "LinearRegressor",
@@ -82,8 +95,11 @@ __all__ = [
     "RunConfig",
     "SKCompat",
     "TaskType",
+    "Trainable",
     "binary_svm_head",
+    "build_parsing_serving_input_fn",
     "datasets",
+    "evaluate",
     "extract_dask_data",
     "extract_dask_labels",
     "extract_pandas_data",
@@ -96,6 +112,7 @@ __all__ = [
     "infer_real_valued_columns_from_input_fn",
     "io",
     "learn_runner",
+    "make_export_strategy",
     "metric_spec",
     "models",
     "monitors",
@@ -116,5 +133,6 @@ __all__ = [
     "regression_head",
     "run_feeds",
     "run_n",
+    "train",
     "utils",
 ]

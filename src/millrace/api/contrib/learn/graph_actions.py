@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.learn.loops": "evaluate train",
         "millrace.contributed.learn.running": "clear_summary_writers get_summary_writer infer run_feeds run_feeds_iter run_n",
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -118,6 +119,8 @@ class ValidationMonitor(EveryN):
       early_stopping_rounds: after how many steps without a better value the training ends; None for never.
       early_stopping_metric: whose value.
       early_stopping_metric_minimize: whether less is better.
+      check_interval_secs: how many seconds pass at least from one look for a checkpoint to the next; None for
+        no such limit.
 
     Raises:
       ValueError: there is nothing to read.
@@ -137,8 +140,11 @@ class ValidationMonitor(EveryN):
         early_stopping_metric: str = "loss",
         early_stopping_metric_minimize: bool = True,
         name: str | None = None,
+        check_interval_secs: float | None = 5,
     ) -> None:
         super().__init__(every_n_steps, first_n_steps=-1)
+        self._check_interval_secs = check_interval_secs
+        self._checked_at: float | None = None
         if x is None and input_fn is None:
             raise ValueError("Either x or input_fn should be provided.")
         self._data = {"x": x, "y": y, "input_fn": input_fn, "batch_size": batch_size}
@@ -178,6 +184,10 @@ class ValidationMonitor(EveryN):
           ValueError: the metric is not among those of the evaluation.
         """
         super().every_n_step_end(step, outputs)
+        now, pause = time.monotonic(), self._check_interval_secs
+        if pause is not None and self._checked_at is not None and now - self._checked_at <= pause:
+            return False
+        self._checked_at = now
         path = latest_checkpoint(self._estimator.model_dir)
         if path is None or path == self._latest_path:
             log.debug("ValidationMonitor: there is no new checkpoint at step %d.", step)

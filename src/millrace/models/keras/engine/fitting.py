@@ -179,11 +179,13 @@ def fit(model: Any, request: Request, epochs: int, first: int, validation: Valid
     if watcher is not None:
         watcher.tell(callbacks)
     _announce(request.verbose, whole, watcher)
+    # What is true may come from tensors, which keep their order.
+    shuffle = request.shuffle if all(e.fed for e in model._endpoints if e.target is not None) else False
     callbacks.begin("train")
     for epoch in range(first, epochs):
         model.reset_metrics()
         callbacks.epoch("begin", epoch, {})
-        results = whole.run(loop, callbacks, request.shuffle, epoch)
+        results = whole.run(loop, callbacks, shuffle, epoch)
         logs = loops.named({}, names, results)
         if (
             watcher is not None

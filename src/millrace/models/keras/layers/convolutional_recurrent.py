@@ -15,8 +15,9 @@ from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.variables import keras_initializers
 from millrace.models.keras import activations
 from millrace.models.keras.backend import networks
-from millrace.models.keras.layers.cells import DroppingCell, forget_bias
+from millrace.models.keras.layers.cells import DroppingCell
 from millrace.models.keras.layers.core import weight_settings
+from millrace.models.keras.layers.gated_cells import forget_bias
 from millrace.models.keras.layers.recurrent import RNN
 from millrace.ops.array.concat import split
 from millrace.ops.array.constant import zeros

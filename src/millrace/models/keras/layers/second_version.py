@@ -8,7 +8,7 @@ from typing import Any
 
 from millrace.core.public import public
 from millrace.lib.layers import settings
-from millrace.models.keras.layers import cells, normalization, recurrent
+from millrace.models.keras.layers import gated_cells, normalization, recurrent_kinds
 
 
 def _handed_on(given: dict[str, Any]) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def _handed_on(given: dict[str, Any]) -> dict[str, Any]:
 
 
 @public("compat.v2.keras.layers.GRUCell")
-class GRUCell(cells.GRUCell):
+class GRUCell(gated_cells.GRUCell):
     """A gated recurrent unit: sigmoid gates, the reset after the product. Arguments as for version 1."""
 
     def __init__(
@@ -46,7 +46,7 @@ class GRUCell(cells.GRUCell):
 
 
 @public("compat.v2.keras.layers.LSTMCell")
-class LSTMCell(cells.LSTMCell):
+class LSTMCell(gated_cells.LSTMCell):
     """A long short-term memory with sigmoid gates. Arguments as for version 1."""
 
     def __init__(
@@ -74,7 +74,7 @@ class LSTMCell(cells.LSTMCell):
 
 
 @public("compat.v2.keras.layers.GRU")
-class GRU(recurrent.GRU):
+class GRU(recurrent_kinds.GRU):
     """Gated recurrent units: sigmoid gates, the reset after the product. Arguments as for version 1."""
 
     def __init__(
@@ -109,7 +109,7 @@ class GRU(recurrent.GRU):
 
 
 @public("compat.v2.keras.layers.LSTM")
-class LSTM(recurrent.LSTM):
+class LSTM(recurrent_kinds.LSTM):
     """A layer of long short-term memories with sigmoid gates. Arguments as for version 1."""
 
     def __init__(

@@ -126,12 +126,15 @@ class TimeDistributed(Wrapper):
             return self._stepwise(inputs, arguments, mask)
         steps = shape_of(inputs)[1] if dims[1] is None else dims[1]
         flat = reshape(inputs, [-1, *_lengths(inputs, 2)])
+        self._flattened = inputs, flat
         if "mask" in self.layer._call_arguments and mask is not None:
             arguments["mask"] = reshape(mask, [-1, *_lengths(mask, 2)])
         found = self.layer(flat, **arguments)
         outputs = reshape(found, [-1, steps, *_lengths(found, 1)])
         outputs.set_shape([None, dims[1], *found.dims[1:]])
         return outputs
+
+    _flattened: tuple[Any, Any] = (None, None)  # the inputs of the last call, and what the layer got of them
 
     def _stepwise(self, inputs: Any, arguments: dict[str, Any], mask: Any) -> Any:
         def step(x: Any, _: Any) -> tuple[Any, list[Any]]:
@@ -142,22 +145,21 @@ class TimeDistributed(Wrapper):
         return outputs
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """The mask of the time steps, or what the layer makes of it."""
-        inner = self.layer
-        if type(inner).compute_mask is Layer.compute_mask or mask is None:
+        """What the layer makes of the mask of each time step, or the mask of the time steps."""
+        if inputs.dims[0] is not None:
             return mask
-        flat = reshape(inputs, [-1, *_lengths(inputs, 2)])
-        flat_mask = mask
-        if len(mask.dims) > 2:
-            flat_mask = reshape(mask, [-1, *(shape_of(mask)[i] for i in range(2, len(mask.dims)))])
-        found = inner.compute_mask(flat, flat_mask)
-        if found is None:
-            result = mask
-            while len(result.dims) > 2:  # pyright: ignore[reportArgumentType]
-                result = reduce_any(result, axis=-1)
-            return result
-        rest = [shape_of(found)[i] for i in range(1, len(found.dims))]
-        return reshape(found, [-1, shape_of(inputs)[1], *rest])
+        flat_mask = None if mask is None else reshape(mask, [-1, *_lengths(mask, 2)])
+        known, flat = self._flattened
+        if known is not inputs:
+            flat = reshape(inputs, [-1, *_lengths(inputs, 2)])
+        found = self.layer.compute_mask(flat, flat_mask)
+        if found is not None:
+            steps = shape_of(inputs)[1] if inputs.dims[1] is None else inputs.dims[1]
+            return reshape(found, [-1, steps, *_lengths(found, 1)])
+        result = mask
+        while result is not None and len(int_shape(result) or ()) > 2:
+            result = reduce_any(result, axis=-1)
+        return result
 
 
 def _lengths(tensor: Any, start: int) -> list[Any]:
@@ -211,7 +213,10 @@ class Bidirectional(Wrapper):
             half = len(weights) // 2
             self.forward_layer._initial_weights = weights[:half]
             self.backward_layer._initial_weights = weights[half:]
-        self.stateful = layer.stateful
+        # `stateful` stays False, as in TensorFlow: a model resets and updates no states of both directions.
+        for one in (self.forward_layer, self.backward_layer):
+            if hasattr(one, "zero_output_for_mask"):
+                one.zero_output_for_mask = one.return_sequences
         self.return_sequences, self.return_state = layer.return_sequences, layer.return_state  # pyright: ignore[reportAttributeAccessIssue]
         self.supports_masking = True
         self._num_constants = 0

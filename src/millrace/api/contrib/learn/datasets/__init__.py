@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.contributed.learn.sample_data": "DATASETS SYNTHETIC load_boston load_dataset load_iris make_dataset",
+        "millrace.core.deprecating": "deprecated",
     },
     children=("base", "mnist", "synthetic", "text_datasets",),
 )

@@ -5,6 +5,7 @@ from millrace.contributed.learn.sample_data import load_boston as load_boston
 from millrace.contributed.learn.sample_data import load_dataset as load_dataset
 from millrace.contributed.learn.sample_data import load_iris as load_iris
 from millrace.contributed.learn.sample_data import make_dataset as make_dataset
+from millrace.core.deprecating import deprecated as deprecated
 from millrace.api.contrib.learn.datasets import base as base
 from millrace.api.contrib.learn.datasets import mnist as mnist
 from millrace.api.contrib.learn.datasets import synthetic as synthetic
@@ -14,6 +15,7 @@ __all__ = [
     "DATASETS",
     "SYNTHETIC",
     "base",
+    "deprecated",
     "load_boston",
     "load_dataset",
     "load_iris",

@@ -8,6 +8,7 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.contributed.learn.categorical": "CategoricalProcessor CategoricalVocabulary",
         "millrace.contributed.learn.text": "ByteProcessor TOKENIZER_RE VocabularyProcessor tokenizer",
+        "millrace.core.deprecating": "deprecated",
     },
     children=("categorical", "categorical_vocabulary", "text",),
 )

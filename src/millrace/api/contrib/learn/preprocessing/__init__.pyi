@@ -5,6 +5,7 @@ from millrace.contributed.learn.text import ByteProcessor as ByteProcessor
 from millrace.contributed.learn.text import TOKENIZER_RE as TOKENIZER_RE
 from millrace.contributed.learn.text import VocabularyProcessor as VocabularyProcessor
 from millrace.contributed.learn.text import tokenizer as tokenizer
+from millrace.core.deprecating import deprecated as deprecated
 from millrace.api.contrib.learn.preprocessing import categorical as categorical
 from millrace.api.contrib.learn.preprocessing import categorical_vocabulary as categorical_vocabulary
 from millrace.api.contrib.learn.preprocessing import text as text
@@ -17,6 +18,7 @@ __all__ = [
     "VocabularyProcessor",
     "categorical",
     "categorical_vocabulary",
+    "deprecated",
     "text",
     "tokenizer",
 ]

@@ -6,6 +6,8 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.learn.serving": "InputFnOps build_default_serving_input_fn build_parsing_serving_input_fn",
+        "millrace.contributed.learn.strategies": "make_export_strategy",
     },
-    children=("gc",),
+    children=("gc", "input_fn_utils", "saved_model_export_utils",),
 )
