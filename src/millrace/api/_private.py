@@ -513,6 +513,7 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.keras.utils.generic_utils": {
         "object_list_uid": "millrace.lib.layers.arguments:object_list_uid",
+        "to_snake_case": "millrace.lib.layers.settings:snake_case",
     },
     "python.keras.utils.tf_utils": {
         "constant_value": "millrace.lib.layers.arguments:constant_value",

@@ -10,10 +10,9 @@ from typing import Any
 from millrace.core.public import public
 
 _LOCK = threading.Lock()
-_NAME = "python.eager.monitoring."
 
 
-@public(_NAME + "CounterCell")
+@public("python.eager.monitoring.CounterCell")
 class CounterCell:
     """A number that only grows."""
 
@@ -43,7 +42,7 @@ class _GaugeCell:
         return self._value
 
 
-@public(_NAME + "SamplerCell")
+@public("python.eager.monitoring.SamplerCell")
 class SamplerCell:
     """How many samples fell into each bucket."""
 
@@ -61,7 +60,7 @@ class SamplerCell:
         return list(self._counts)
 
 
-@public(_NAME + "ExponentialBuckets")
+@public("python.eager.monitoring.ExponentialBuckets")
 class ExponentialBuckets:
     """Limits `scale * growth_factor ** i`, for `bucket_count` of them."""
 
@@ -92,35 +91,35 @@ class _Metric:
             return self._cells.setdefault(labels, self._make())
 
 
-@public(_NAME + "Counter")
+@public("python.eager.monitoring.Counter")
 class Counter(_Metric):
     """Numbers that only grow."""
 
     _make = staticmethod(CounterCell)
 
 
-@public(_NAME + "IntGauge")
+@public("python.eager.monitoring.IntGauge")
 class IntGauge(_Metric):
     """Numbers that are set."""
 
     _make = staticmethod(lambda: _GaugeCell(0))
 
 
-@public(_NAME + "StringGauge")
+@public("python.eager.monitoring.StringGauge")
 class StringGauge(_Metric):
     """Texts that are set."""
 
     _make = staticmethod(lambda: _GaugeCell(""))
 
 
-@public(_NAME + "BoolGauge")
+@public("python.eager.monitoring.BoolGauge")
 class BoolGauge(_Metric):
     """Truth values that are set."""
 
     _make = staticmethod(lambda: _GaugeCell(False))
 
 
-@public(_NAME + "Sampler")
+@public("python.eager.monitoring.Sampler")
 class Sampler(_Metric):
     """Counts of samples by buckets."""
 
