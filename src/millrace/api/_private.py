@@ -363,6 +363,16 @@ PRIVATE: dict[str, dict[str, str]] = {
         "ConcreteFunction": "millrace.lib.functions.concrete:ConcreteFunction",
         "Function": "millrace.lib.functions.polymorphic:Function",
     },
+    "python.eager.monitoring": {
+        "BoolGauge": "millrace.lib.platform.monitoring:BoolGauge",
+        "Counter": "millrace.lib.platform.monitoring:Counter",
+        "CounterCell": "millrace.lib.platform.monitoring:CounterCell",
+        "ExponentialBuckets": "millrace.lib.platform.monitoring:ExponentialBuckets",
+        "IntGauge": "millrace.lib.platform.monitoring:IntGauge",
+        "Sampler": "millrace.lib.platform.monitoring:Sampler",
+        "SamplerCell": "millrace.lib.platform.monitoring:SamplerCell",
+        "StringGauge": "millrace.lib.platform.monitoring:StringGauge",
+    },
     "python.eager.tape": {
         "could_possibly_record": "millrace.lib.platform.tape:should_record",
         "should_record": "millrace.lib.platform.tape:should_record",
