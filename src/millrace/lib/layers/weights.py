@@ -35,6 +35,12 @@ class Weighted(Module):
     _tracked: dict[str, Any]  # attributes that hold layers or variables
     _named_weights: dict[str, Any]  # by the names given to `add_weight`
 
+    def _track_trackable(self, trackable: Any, name: str, overwrite: bool = False) -> Any:
+        """Counts an object among the attributes, as an assignment would; wrappers of layers call this."""
+        if name not in self._tracked or overwrite:
+            self._tracked[name] = trackable
+        return trackable
+
     def _own_weights(self) -> list[Any]:
         return [*self._trainable_weights, *self._non_trainable_weights]
 
