@@ -84,6 +84,13 @@ def test_bodies_count_as_often_as_they_run() -> None:
     assert not _cost([tf.cond(flag, lambda: tf.exp(x), lambda: tf.tanh(unknown))], [flag, x, unknown]).known
 
 
+def test_operations_of_bodies_are_compiled_too() -> None:
+    flag, x = tf.placeholder(tf.bool, []), _placeholder(3)
+    inner = tf.cond(flag, lambda: tf.cond(flag, lambda: tf.exp(x) * 2, lambda: x), lambda: tf.tanh(x))
+    plan = simplify(make_plan([inner + 1], [flag, x]))
+    assert cost.operations(plan.steps) == cost.estimate(plan).operations == 4
+
+
 def test_seconds() -> None:
     one = Cost(steps=10, flops=4e9, bytes=1e9, known=True, operations=100, segments=2)
     assert one.interpreted == pytest.approx(10 * 1.2e-6 + 1 / 5 + 4 / 80)

@@ -116,7 +116,7 @@ def _multipliers(by_column: dict[Any, float] | None) -> dict[Any, float] | None:
     for column, factor in by_column.items():
         if not hasattr(column, "dimension"):
             raise ValueError(
-                "learning rate multipler should only be specified for embedding column. "
+                "a learning rate multiplier may be given for an embedding column only. "
                 f"Received: {column} ({type(column).__name__})"
             )
         part = f"input_from_feature_columns/{column.name}/"

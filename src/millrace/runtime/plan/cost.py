@@ -125,6 +125,15 @@ def compile_seconds(operations: int) -> float:
     return _COMPILE + _COMPILE_STEP * operations
 
 
+def operations(steps: Sequence[Step]) -> int:
+    """How many operations there are to compile, those of bodies included."""
+    total = 0
+    for step in steps:
+        inner = [operations(body_form(step.op, body, step.dims).steps) for body in bodies_of(step.op)]
+        total += sum(inner) if inner else 1
+    return total
+
+
 def estimate(plan: Plan) -> Cost:
     """The cost of `plan`, whose shapes should be as exact as the feeds make them."""
     plan = _with_stacks(plan)

@@ -111,7 +111,7 @@ class Program:
         return self._form
 
     def _build(self, values: Sequence[Any]) -> _Executable:
-        size = len(self._segment.steps)
+        size = cost.operations(self._segment.steps)
         with long_work(f"compiling {size} operations", cost.compile_seconds(size)):
             return self._compiled(values)
 
