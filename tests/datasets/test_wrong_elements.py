@@ -127,12 +127,16 @@ def test_a_function_of_the_program_shows_its_traceback(calls):
 def test_a_stuck_pipeline_is_interrupted(make):
     before = threading.active_count()
     element = make().make_one_shot_iterator().get_next()
-    with tf.Session() as sess:
-        timer = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
-            sess.run(element)
-    timer.join()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    try:
+        with tf.Session() as sess:
+            timer = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
+            timer.start()
+            with pytest.raises(KeyboardInterrupt):
+                sess.run(element)
+        timer.join()
+    finally:
+        signal.signal(signal.SIGINT, handler)
     end = time.monotonic() + 5
     while threading.active_count() > before and time.monotonic() < end:
         time.sleep(0.01)
