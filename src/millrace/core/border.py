@@ -17,6 +17,7 @@ _LEAKS = (AttributeError, LookupError, ArithmeticError, RecursionError, MemoryEr
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _PACKAGES = f"{os.sep}site-packages{os.sep}"
+_LOOKUPS = (KeyError, IndexError, LookupError)
 _ODD = (AssertionError, NotImplementedError, AttributeError, LookupError)
 _CONSTRUCTORS = ("__init__", "__new__")
 _INVALID_ARGUMENT = 3
@@ -152,7 +153,9 @@ def _is_stumble(error: BaseException, given: tuple[Any, ...]) -> bool:
 
 
 def _refusal(function: Any, name: str, args: Any, kwargs: Any, error: Exception) -> Exception:
-    kind = TypeError if isinstance(error, AttributeError) else ValueError
+    kind: Any = TypeError if isinstance(error, AttributeError) else ValueError
+    if isinstance(error, LookupError):
+        kind = _both(kind, next(base for base in _LOOKUPS if isinstance(error, base)))
     given = _given(function, args, kwargs)
     what = str(error) if not isinstance(error, LookupError) else f"{type(error).__name__}: {error}"
     culprit = _owner(given, getattr(error, "obj", None)) or _taken(given, error)
@@ -183,10 +186,13 @@ def _named(error: Exception, function: Any, name: str, args: Any, kwargs: Any) -
             return (ValueError if isinstance(error, ValueError) else TypeError)(text)
         error.args = (text, *error.args[1:])
         return error
-    base = next(kind for kind in (KeyError, *_ODD) if isinstance(error, kind))
-    kind = TypeError if base is AttributeError else ValueError
-    made: Any = type(base.__name__, (kind, base), {"__str__": BaseException.__str__})
-    return made(text)
+    base = next(kind for kind in (*_LOOKUPS, *_ODD) if isinstance(error, kind))
+    return _both(TypeError if base is AttributeError else ValueError, base)(text)
+
+
+def _both(kind: type[Exception], base: type[Exception]) -> Any:
+    """A class of errors that are of both, with the name of the second."""
+    return type(base.__name__, (kind, base), {"__str__": BaseException.__str__})
 
 
 def _with_names(text: str, error: Exception, function: Any, name: str, args: Any, kwargs: Any) -> str:

@@ -56,7 +56,8 @@ def test_known_comparisons_fail_while_building(check, x, good, bad, text):
     check(tf.constant(x), good)
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
         check(tf.constant(x, name="c"), bad, message="why")
-    assert caught.value.message.startswith(f"why\n{text}\nx (c:0) = \n[1 2]\ny (")
+    said = f"{check.__name__}: why\n{text}\nx (c:0) = \n[1 2]\ny ("
+    assert caught.value.message.startswith(said)
 
 
 @pytest.mark.parametrize(("check", "good", "bad", "text"), SIGNS, ids=[c[0].__name__ for c in SIGNS])

@@ -12,7 +12,12 @@ def _evaluated(spec: str, modules: Any, environment: dict[str, Any] | None) -> d
     composing.check_keywords(spec)
     names = {name: value for module in modules for name, value in vars(module).items() if name[0] != "_"}
     found: dict[str, Any] = {}
-    exec(spec, {**names, **(environment or {})}, found)
+    try:
+        exec(spec, {**names, **(environment or {})}, found)
+    except NameError as error:
+        raise ValueError(
+            f"the expression may use what specs offer and its environment: {error}. Received: {spec}"
+        ) from error
     return found
 
 

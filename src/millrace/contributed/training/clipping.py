@@ -56,6 +56,10 @@ def adaptive_clipping_fn(
     def clipped(grads_and_vars: Any) -> Pairs:
         grads, variables = zip(*grads_and_vars, strict=True)
         norm = global_norm(grads)
+        if norm is None:
+            raise ValueError(
+                "adaptive_clipping_fn: there is no gradient to clip. Received: None for each variable"
+            )
         bound, mean = _bound(norm, std_factor, decay, global_step, epsilon, name)
         if report_summary:
             scalar("global_norm/adaptive_max_gradient_norm", bound)

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from typing import Any
 
+from millrace.core.callers import calling_frame
 from millrace.core.public import public
 
 DEBUG = public("logging.DEBUG", "python.platform.tf_logging.DEBUG")(logging.DEBUG)
@@ -123,7 +124,7 @@ def set_verbosity(v: int | str) -> None:
 
 def _times_called() -> int:
     """How often the calling line has come here before."""
-    frame = sys._getframe(2)
+    frame = calling_frame()
     place = frame.f_code.co_filename, frame.f_lineno
     _calls[place] += 1
     return _calls[place] - 1

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 
+from millrace.core.callers import calling_frame
 from millrace.core.public import public
 from millrace.graph.location import PACKAGE
 
 _PACKAGE = PACKAGE.rstrip("/")
 
 
-def _folder_of_caller(depth: int) -> str:
-    return os.path.dirname(os.path.abspath(sys._getframe(depth).f_code.co_filename))
+def _folder_of_caller() -> str:
+    return os.path.dirname(os.path.abspath(calling_frame().f_code.co_filename))
 
 
 @public("resource_loader.load_resource")
@@ -29,7 +29,7 @@ def load_resource(path: str) -> bytes:
 @public("resource_loader.get_data_files_path")
 def get_data_files_path() -> str:
     """The folder of the file that calls this."""
-    return _folder_of_caller(2)
+    return _folder_of_caller()
 
 
 @public("resource_loader.get_root_dir_with_all_resources")
@@ -41,7 +41,7 @@ def get_root_dir_with_all_resources() -> str:
 @public("resource_loader.get_path_to_datafile")
 def get_path_to_datafile(path: str) -> str:
     """The absolute path of a file that is named relative to the file that calls this."""
-    return os.path.join(_folder_of_caller(2), path)
+    return os.path.join(_folder_of_caller(), path)
 
 
 @public("resource_loader.readahead_file_path")
