@@ -96,3 +96,9 @@ def test_loops_are_replaced_whole():
         x, y = tf.constant(2.0), tf.constant(3.0)
         out = tf.while_loop(lambda i, v: i < 3, lambda i, v: (i + 1, v * x), [0, 1.0])[1]
         assert _value([out, ge.graph_replace(out, {x: y})]) == [8, 27]
+
+
+def test_a_text_is_a_leaf_of_a_tree():
+    util = tf.contrib.graph_editor.util
+    assert util.flatten_tree(["abc", {"k": (b"d", 1)}]) == ["abc", b"d", 1]
+    assert util.transform_tree(["abc", ("d",)], str.upper) == ["ABC", ("D",)]

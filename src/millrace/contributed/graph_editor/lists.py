@@ -66,6 +66,11 @@ def is_iterable(obj: Any) -> bool:
     return True
 
 
+def _has_branches(tree: Any) -> bool:
+    """Whether a tree goes on: a text does not, whose letters are texts again."""
+    return not isinstance(tree, str | bytes) and is_iterable(tree)
+
+
 @public("contrib.graph_editor.util.flatten_tree")
 def flatten_tree(tree: Any, leaves: list[Any] | None = None) -> list[Any]:
     """The leaves of nested iterables and dicts, added to `leaves`."""
@@ -73,7 +78,7 @@ def flatten_tree(tree: Any, leaves: list[Any] | None = None) -> list[Any]:
     if isinstance(tree, dict):
         for value in tree.values():
             flatten_tree(value, leaves)
-    elif is_iterable(tree):
+    elif _has_branches(tree):
         for value in tree:
             flatten_tree(value, leaves)
     else:
@@ -84,7 +89,7 @@ def flatten_tree(tree: Any, leaves: list[Any] | None = None) -> list[Any]:
 @public("contrib.graph_editor.util.transform_tree")
 def transform_tree(tree: Any, fn: Callable[[Any], Any], iterable_type: type = tuple) -> Any:
     """The same nesting of what `fn` gives for each leaf; unknown iterables become `iterable_type`."""
-    if is_iterable(tree):
+    if _has_branches(tree):
         if isinstance(tree, dict):
             made = type(tree)()
             made.update((key, transform_tree(child, fn)) for key, child in tree.items())
