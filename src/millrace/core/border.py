@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType, TracebackType
 from typing import Any, NamedTuple, TypeVar
 
+from millrace.core.callers import HERE
+
 _T = TypeVar("_T")
 
 _LEAKS = (AttributeError, LookupError, ArithmeticError, RecursionError, MemoryError)
-_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _PACKAGES = f"{os.sep}site-packages{os.sep}"
 _LOOKUPS = (KeyError, IndexError, LookupError)
@@ -107,7 +108,7 @@ def _guarded(function: FunctionType, name: str) -> Any:
 
         @functools.wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            inner = sys._getframe(1).f_code.co_filename.startswith(_HERE)  # a part of the call around it
+            inner = sys._getframe(1).f_code.co_filename.startswith(HERE)  # a part of the call around it
             before = None if inner else savepoints.make()
             try:
                 return function(*args, **kwargs)
@@ -136,7 +137,7 @@ def _is_stumble(error: BaseException, given: tuple[Any, ...]) -> bool:
     handed_on = False
     while step is not None:
         file = step.tb_frame.f_code.co_filename
-        if not file.startswith(_HERE):
+        if not file.startswith(HERE):
             if not _is_library(file):
                 return False
             handed_on = True
@@ -219,7 +220,7 @@ def _is_own(error: BaseException) -> bool:
     step = error.__traceback__
     while step is not None:
         file = step.tb_frame.f_code.co_filename
-        if not file.startswith((_HERE, "<")) and not _is_library(file):
+        if not file.startswith((HERE, "<")) and not _is_library(file):
             return False
         step = step.tb_next
     return True

@@ -122,8 +122,7 @@ def concatenated(values: tuple[Dims, ...], axis: Known) -> Dims:
     Raises:
       ValueError: the shapes do not fit together.
     """
-    if axis.dims not in (None, ()):
-        raise ValueError(f"axis must be a scalar. Received: shape {shapes.format_dims(axis.dims)}")
+    place = axis.scalar("axis")
     ranks = {len(v) for v in values if v is not None}
     if len(ranks) > 1:
         raise ValueError(
@@ -134,9 +133,9 @@ def concatenated(values: tuple[Dims, ...], axis: Known) -> Dims:
     (rank,) = ranks
     if rank == 0:
         raise ValueError("Can't concatenate scalars (use tf.stack instead). Received: scalars")
-    if axis.value is None:
+    if place is None:
         return (None,) * rank
-    at = axis_in(int(axis.value.reshape(-1)[0]), rank)
+    at = axis_in(place, rank)
     total: int | None = 0
     rest: Any = None
     for dims in values:

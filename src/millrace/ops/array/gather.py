@@ -62,16 +62,15 @@ class GatherV2:
     """Slice indices[i] of `params` along `axis` for each i, after `batch_dims` dimensions in common."""
 
     def shape(params, indices, axis, batch_dims):
-        if axis.dims not in (None, ()):
-            raise ValueError(f"axis must be a scalar. Received: shape {format_dims(axis.dims)}")
+        place = axis.scalar("axis")
         if params is None:
             return None
         at_least(params, 1, "params")
-        if axis.value is None:
+        if place is None:
             return (
                 None if indices is None else (None,) * (len(params) + len(indices) - 1 - max(batch_dims, 0))
             )
-        at = axis_in(int(axis.value), len(params))
+        at = axis_in(place, len(params))
         if indices is None:
             return None
         batch = (
