@@ -23,7 +23,7 @@ _SEED = Attr("type", dtypes.int64, INDEX)
 _WHOLE = INDEX | {uint32, uint64}
 
 
-def _state(key: Any, counter: Any, alg: Any) -> np.ndarray:
+def state_of(key: Any, counter: Any, alg: Any) -> np.ndarray:
     """The generator's six words."""
     if int(alg) not in (PHILOX, CHOOSE):
         raise refusal(f"Only Philox (algorithm {PHILOX}) is there. Received: algorithm {int(alg)}")
@@ -97,6 +97,13 @@ def _shape(shape, key, counter, alg):
     return drawn(shape)
 
 
+def whole_words(state: np.ndarray, count: int, kind: np.dtype) -> np.ndarray:
+    """Integers of all values that a type has."""
+    lanes = -(-count * kind.itemsize // 16)
+    words = np.ascontiguousarray(blocks(np, state, lanes), np.uint32).reshape(-1)
+    return words.view(kind)[:count]
+
+
 _NUMBERS: dict[str, Any] = {
     "static": ("shape",),
     "host": True,
@@ -116,7 +123,7 @@ class StatelessRandomUniformV2:
 
     def kernel(xp, shape, key, counter, alg, dtype):
         dims, count = dims_of(shape, "StatelessRandomUniformV2")
-        return uniform(np, _state(key, counter, alg), count, dtype.np_dtype).reshape(dims)
+        return uniform(np, state_of(key, counter, alg), count, dtype.np_dtype).reshape(dims)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -132,7 +139,7 @@ class StatelessRandomNormalV2:
 
     def kernel(xp, shape, key, counter, alg, dtype):
         dims, count = dims_of(shape, "StatelessRandomNormalV2")
-        return normal(np, _state(key, counter, alg), count, dtype.np_dtype).reshape(dims)
+        return normal(np, state_of(key, counter, alg), count, dtype.np_dtype).reshape(dims)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -148,7 +155,7 @@ class StatelessTruncatedNormalV2:
 
     def kernel(xp, shape, key, counter, alg, dtype):
         dims, count = dims_of(shape, "StatelessTruncatedNormalV2")
-        return truncated_normal(np, _state(key, counter, alg), count, dtype.np_dtype).reshape(dims)
+        return truncated_normal(np, state_of(key, counter, alg), count, dtype.np_dtype).reshape(dims)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -171,7 +178,7 @@ class StatelessRandomUniformIntV2:
         dims, count = dims_of(shape, "StatelessRandomUniformIntV2")
         if count:
             check_range(xp, minval, maxval, "StatelessRandomUniformIntV2")
-        return uniform_int(np, _state(key, counter, alg), count, minval, maxval).reshape(dims)
+        return uniform_int(np, state_of(key, counter, alg), count, minval, maxval).reshape(dims)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -191,10 +198,7 @@ class StatelessRandomUniformFullIntV2:
 
     def kernel(xp, shape, key, counter, alg, dtype):
         dims, count = dims_of(shape, "StatelessRandomUniformFullIntV2")
-        kind = dtype.np_dtype
-        lanes = -(-count * kind.itemsize // 16)
-        words = np.ascontiguousarray(blocks(np, _state(key, counter, alg), lanes), np.uint32).reshape(-1)
-        return words.view(kind)[:count].reshape(dims)
+        return whole_words(state_of(key, counter, alg), count, dtype.np_dtype).reshape(dims)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -214,7 +218,7 @@ class RngReadAndSkip:
         state = np.asarray(resource, np.int64)
         if state.shape != (3,):
             raise refusal(f"The state of a generator has 3 numbers. Received: shape {list(state.shape)}")
-        words = _state(state[2:].view(np.uint64), state[:2].view(np.uint64), alg)
+        words = state_of(state[2:].view(np.uint64), state[:2].view(np.uint64), alg)
         moved = skip(np, words, int(delta) * RESERVED)
         return np.concatenate([moved.view(np.int64)]), state
 
