@@ -22,13 +22,14 @@ from millrace.lib.nn.moments import batch_normalization as normalized
 from millrace.lib.nn.moments import fused_batch_norm, moments
 from millrace.lib.variables.moving_averages import assign_moving_average
 from millrace.models.keras.backend import arrays
-from millrace.ops.array.concat import concat, stack
+from millrace.ops.array.concat import concat, stack, unstack
 from millrace.ops.array.pad import pad
 from millrace.ops.array.reshape import reshape, squeeze, transpose
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.linalg.matmul import matmul
 from millrace.ops.math import elementwise
 from millrace.ops.math.cast import cast
+from millrace.ops.math.top_k import in_top_k as in_top
 from millrace.ops.nn import activation
 from millrace.ops.nn.bias import bias_add as biased
 from millrace.ops.nn.conv import conv2d_transpose as transposed_image
@@ -202,7 +203,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
 @public("keras.backend.in_top_k")
 def in_top_k(predictions: Any, targets: Any, k: int) -> Any:
     """Whether the true class is among the `k` with the greatest predictions."""
-    return raw.InTopKV2(predictions, targets, k)
+    return in_top(predictions, targets, k)
 
 
 @public("keras.backend.ctc_label_dense_to_sparse")
@@ -276,13 +277,13 @@ def dot(x: Any, y: Any) -> Any:
     wide = order[1:]
     flat_x = reshape(x, [-1, sizes_x[-1]])
     flat_y = reshape(transpose(y, perm=order), [sizes_y[rank_y - 2], -1])
-    found = reshape(matmul(flat_x, flat_y), stack([*sizes_x[:-1], *[sizes_y[a] for a in wide]]))
+    found = reshape(matmul(flat_x, flat_y), [*sizes_x[:-1], *[sizes_y[a] for a in wide]])
     found.set_shape([*x.dims[:-1], *[y.dims[a] for a in wide]])  # type: ignore[index]
     return found
 
 
 def _lengths(x: Any) -> list[Any]:
-    return raw.Unpack(shape_of(x), num=len(x.dims))
+    return unstack(shape_of(x))
 
 
 @public("keras.backend.batch_dot")
@@ -304,9 +305,9 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
         raise ValueError(f"Multiple target dimensions are not supported. Received: axes={axes}")
     extra = abs(rank_x - rank_y)
     if rank_x > rank_y:
-        y = reshape(y, raw.ConcatV2([shape_of(y), [1] * extra], 0))
+        y = reshape(y, concat([shape_of(y), [1] * extra], 0))
     elif rank_y > rank_x:
-        x = reshape(x, raw.ConcatV2([shape_of(x), [1] * extra], 0))
+        x = reshape(x, concat([shape_of(x), [1] * extra], 0))
     first, second = (a % r for a, r in zip(pair, (rank_x, rank_y), strict=True))
     if arrays.ndim(x) == 2 and arrays.ndim(y) == 2:
         if first == second:
@@ -338,6 +339,8 @@ def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
     rank = arrays.ndim(x)
     if len(dims) not in (1, rank - 1):
         raise ValueError(f"Unexpected bias dimensions {len(dims)}, expect to be 1 or {rank - 1} dimensions")
+    if len(dims) == 1 and rank == 3:
+        return x + reshape(bias, (1, 1, dims[0]) if layout == "channels_last" else (1, dims[0], 1))
     if len(dims) == 1:
         return biased(x, bias, data_format="NCHW" if layout == "channels_first" and rank > 2 else "NHWC")
     if layout == "channels_first":
