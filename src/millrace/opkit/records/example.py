@@ -10,14 +10,13 @@ import numpy as np
 
 from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.opkit.records import wire as bytes_wire
-from millrace.opkit.records.layouts import Layout, grouped
+from millrace.opkit.records.layouts import Group, Layout, grouped
 from millrace.opkit.records.wire import Feature, MalformedRecord
 
 _KINDS = {bytes_wire.BYTES: "string", bytes_wire.FLOATS: "float", bytes_wire.INTS: "int64"}
 _KIND_OF = {np.dtype(object): bytes_wire.BYTES, np.dtype(np.float32): bytes_wire.FLOATS}
 
 SparseParts = tuple[np.ndarray, np.ndarray, np.ndarray]
-Group = tuple[np.ndarray, np.ndarray, Layout]  # records alike: their numbers, their bytes, their form
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,22 +161,23 @@ class _Records:
     ) -> None:
         self._serialized = serialized
         self._alike = alike
-        known = {i for rows, _, _ in alike for i in rows.tolist()}
-        self._tables: dict[int, bytes_wire.Table] = (
-            dict(enumerate(read))
-            if isinstance(read, list)
-            else {i: _table(record, read) for i, record in enumerate(serialized) if i not in known}
-        )
-        self._forms = {int(i): form for rows, _, form in alike for i in rows}
+        self._forms: dict[int, Layout] = {}
+        self._tables: dict[int, bytes_wire.Table] = {}
+        self._whole = len(alike) == 1 and len(alike[0][0]) == len(serialized)
+        if isinstance(read, list):
+            self._tables = dict(enumerate(read))
+        elif not self._whole:
+            self._forms = {i: form for rows, _, form in alike for i in rows.tolist()}
+            self._tables = {
+                i: _table(record, read) for i, record in enumerate(serialized) if i not in self._forms
+            }
 
     def __len__(self) -> int:
         return len(self._serialized)
 
     def column(self, feature: Dense | Sparse) -> np.ndarray | None:
         """The values in all records at once, `[n, values]`; None where they must be looked at one by one."""
-        if len(self._alike) != 1 or len(self._alike[0][0]) != len(self):
-            return None
-        return _alike_values(self._alike[0], feature)
+        return _alike_values(self._alike[0], feature) if self._whole else None
 
     def rows(self, feature: Dense | Sparse, where: Callable[..., Any]) -> list[np.ndarray | None]:
         """The values in each record; None where it lacks the feature."""
@@ -189,7 +189,8 @@ class _Records:
         return [found[row] if row in found else self._row(row, feature, where) for row in range(len(self))]
 
     def _row(self, row: int, feature: Dense | Sparse, where: Callable[..., Any]) -> np.ndarray | None:
-        record, form = self._serialized[row], self._forms.get(row)
+        record = self._serialized[row]
+        form = self._alike[0][2] if self._whole else self._forms.get(row)
         if form is not None:
             place = form.features.get(feature.key)
         else:
