@@ -126,7 +126,7 @@ class DenseLayer(layer.Layer):
         """The outputs: the shape of `inputs`, with `units` in place of its last dimension."""
         if isinstance(inputs, SparseTensor) and len(shapes.as_dims(inputs.get_shape()) or ()) == 2:
             outputs = sparse_tensor_dense_matmul(inputs, self.kernel)
-        elif len((inputs := convert.to_tensor(inputs)).dims) > 2:
+        elif len((inputs := convert.to_tensor(inputs)).dims or ()) > 2:
             outputs = tensordot(inputs, self.kernel, [[len(inputs.dims) - 1], [0]])
             outputs.set_shape([*inputs.dims[:-1], self.units])
         else:
