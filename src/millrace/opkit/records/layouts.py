@@ -7,15 +7,14 @@ length, and a whole column is decoded at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from millrace.opkit.records import wire
 from millrace.opkit.records.wire import Feature, MalformedRecord
 
-_FEWEST = 4  # records of one length for which comparing their form pays
-_MOST_FORMS = 4  # among the records of one length
+_FEWEST = 4  # records for which comparing their form pays
 _MOST_KNOWN, _LONGEST_KNOWN = 256, 1 << 14  # forms that are kept for later batches, and bytes of each
 
 
@@ -48,76 +47,65 @@ class Layout:
         self._fixed = np.flatnonzero(fixed)
         self._form = np.frombuffer(record, np.uint8)[self._fixed]
 
-    def matching(self, records: np.ndarray) -> np.ndarray:
-        """Which rows of bytes are records of this form, bool `[n]`."""
-        return (records.take(self._fixed, axis=1) == self._form).all(axis=1)
+    def matches(self, records: np.ndarray) -> bool:
+        """True where all rows of bytes are records of this form."""
+        return bool((records.take(self._fixed, axis=1) == self._form).all())
 
-    def column(self, records: np.ndarray, feature: Feature) -> np.ndarray | None:
-        """The values of one feature in records of this form, `[n, values]`; None for a list that must be
-        decoded record by record.
+    def column(
+        self, records: Sequence[bytes], data: np.ndarray, feature: Feature
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The values of one feature in records of this form, one record after the other, and how many each
+        has; None for a list that must be decoded record by record.
 
         Args:
-          records: their bytes, `[n, length]`.
+          records: the records.
+          data: their bytes, `[n, length]`.
           feature: one of `features`.
         """
         kind = feature[0]
         place = self._packed.get(feature)
-        if place is None or kind == wire.BYTES:
+        if place is None:
             return None
-        values = np.ascontiguousarray(records[:, place[0] : place[1]])
+        first, stop = place
+        if kind == wire.BYTES:
+            return wire.column([record[first:stop] for record in records], kind)
+        values = np.ascontiguousarray(data[:, first:stop])
         if kind == wire.FLOATS:
-            return values.view("<f4") if values.shape[1] % 4 == 0 else None
-        return values.astype(np.int64) if values.size and values.max() < 0x80 else None
+            if (stop - first) % 4:
+                return None
+            values = values.view("<f4")
+        elif values.size and values.max() < 0x80:
+            values = values.astype(np.int64)
+        else:
+            return wire.column([record[first:stop] for record in records], kind)
+        return values.reshape(-1), np.full(len(records), values.shape[1], np.int64)
 
 
-Group = tuple[np.ndarray, np.ndarray, Layout]
-"""Records of one form: their numbers, their bytes `[n, length]`, and where their values lie."""
-
-_known: dict[int, Layout] = {}  # by the length of the records: the form that the last ones had
+_known: dict[int, Layout | None] = {}  # by the length of the records: their form, or that they have several
 
 
-def grouped(records: Sequence[bytes]) -> list[Group]:
-    """The records that have their form in common with others."""
-    if len(records) < _FEWEST:
-        return []
-    if len(set(map(len, records))) == 1:
-        return list(_of_length(np.arange(len(records)), records))
-    by_length: dict[int, list[int]] = {}
-    for i, record in enumerate(records):
-        by_length.setdefault(len(record), []).append(i)
-    found: list[Group] = []
-    for numbers in by_length.values():
-        if len(numbers) >= _FEWEST:
-            found += _of_length(np.array(numbers), [records[i] for i in numbers])
-    return found
-
-
-def _of_length(rows: np.ndarray, records: Sequence[bytes]) -> Iterator[Group]:
-    """The groups among records of one length, whose numbers are `rows`."""
+def layout_of(records: Sequence[bytes]) -> tuple[np.ndarray, Layout] | None:
+    """The bytes `[n, length]` of records of one form, and that form; None where they differ."""
+    if len(records) < _FEWEST or len(set(map(len, records))) != 1:
+        return None
     length = len(records[0])
-    if not length:
-        return
-    data = np.frombuffer(b"".join(records), np.uint8).reshape(len(rows), length)
     layout = _known.get(length)
-    for _ in range(_MOST_FORMS):
-        alike = None if layout is None else layout.matching(data)
-        if layout is None or alike is None or not alike[0]:
-            try:
-                layout = Layout(data[0].tobytes())
-            except MalformedRecord:
-                return  # who reads it by itself says why
-            _remember(length, layout)
-            alike = layout.matching(data)
-        if alike.all():
-            yield rows, data, layout
-            return
-        yield rows[alike], data[alike], layout
-        rows, data, layout = rows[~alike], data[~alike], None
-        if len(rows) < _FEWEST:
-            return
+    if not length or (layout is None and length in _known):
+        return None
+    data = np.frombuffer(b"".join(records), np.uint8).reshape(-1, length)
+    if layout is None or not layout.matches(data):
+        try:
+            layout = Layout(records[0])
+        except MalformedRecord:
+            return None  # who reads it by itself says why
+        matches = layout.matches(data)
+        _remember(length, layout if matches else None)
+        if not matches:
+            return None
+    return data, layout
 
 
-def _remember(length: int, layout: Layout) -> None:
+def _remember(length: int, layout: Layout | None) -> None:
     if length <= _LONGEST_KNOWN:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
