@@ -61,7 +61,7 @@ def test_counting_metrics_refuse_predictions_that_are_not_probabilities():
         K.metrics.AUC(num_thresholds=5).update_state(tf.constant([[1.0, 0.0]]), tf.constant([[1.5, 0.0]]))
     predictions = tf.placeholder(tf.float32, [None, 2])
     metric = K.metrics.Precision()
-    update = metric.update_state(tf.constant([[1.0, 0.0]]), predictions)
+    update = metric.update_state(tf.constant([[1.0, 0.0]]), predictions, sample_weight=tf.constant([2.0]))
     session = K.backend.get_session()
     session.run([v.initializer for v in metric.variables])
     session.run(update, {predictions: [[0.5, 1.0]]})
