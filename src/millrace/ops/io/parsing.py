@@ -17,12 +17,13 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import shapes
-from millrace.core.dtypes import INDEX, DType, float32, int64, string
+from millrace.core.dtypes import INDEX, float32, int64, string
 from millrace.core.public import public
 from millrace.graph.attrs import count, integer, shape_list, texts, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.records import example as bytes_example
-from millrace.opkit.records.example import Dense, SequenceSpec, Sparse
+from millrace.opkit.records.columns import dense_features, list_dense_features, ragged_parts, sparse_features
+from millrace.opkit.records.example import SequenceSpec
 from millrace.opkit.records.features import (
     FixedLenFeature,
     FixedLenSequenceFeature,
@@ -43,23 +44,6 @@ _NO_TYPES = types((), allowed=_FEATURE)
 
 def _text(value: Any) -> bytes:
     return strings(value).item()
-
-
-def sparse_features(keys: Sequence[bytes], dtypes: Sequence[DType]) -> list[Sparse]:
-    """What is wanted of features of any length."""
-    return [Sparse(key, dtype.np_dtype) for key, dtype in zip(keys, dtypes, strict=True)]
-
-
-def dense_features(
-    keys: Sequence[bytes], defaults: Sequence[Any], sizes: Sequence[shapes.Dims]
-) -> list[Dense]:
-    """What is wanted of features of a fixed length, or of rows of one."""
-    out = []
-    for key, default, dims in zip(keys, defaults, sizes, strict=True):
-        value = strings(default) if isinstance(default, bytes) else np.asarray(default)
-        shape = tuple(-1 if d is None else d for d in dims or ())
-        out.append(Dense(key, value.dtype, shape, value if value.size else None))
-    return out
 
 
 def _grouped(
@@ -106,13 +90,6 @@ class ParseExample:
         )
 
     grad = NOT_DIFFERENTIABLE
-
-
-def ragged_parts(parts: bytes_example.SparseParts, dtype: DType) -> tuple[np.ndarray, np.ndarray]:
-    """Values and row splits of a column of a batch."""
-    indices, values, dims = parts
-    counts = np.bincount(indices[:, 0], minlength=int(dims[0])) if len(indices) else np.zeros(dims[0], int)
-    return values, np.concatenate([[0], np.cumsum(counts)]).astype(dtype.np_dtype)
 
 
 @declare(
@@ -323,14 +300,6 @@ def _sequence_dims(
         *_sparse_dims(list_sparse, rank + 2),
         *((*batch, None, *dims) for dims in list_dense),  # pyright: ignore[reportOptionalIterable]
     ]
-
-
-def list_dense_features(
-    keys: Sequence[bytes], dtypes: Sequence[DType], sizes: Sequence[shapes.Dims]
-) -> list[Dense]:
-    """What is wanted of lists of features of a fixed length."""
-    rows = zip(keys, dtypes, sizes, strict=True)
-    return [Dense(key, dtype.np_dtype, tuple(dims or ())) for key, dtype, dims in rows]
 
 
 @declare(

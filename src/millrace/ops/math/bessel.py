@@ -10,7 +10,7 @@ from millrace.core.dtypes import FLOATING
 from millrace.graph.opdef import OpDef, make_opdef
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.idioms import after
-from millrace.ops.math.special_newer import wide
+from millrace.opkit.rules.scipy_functions import wide
 
 
 def _bessel(name: str, function: str, doc: str, slope: Callable[[Tensor, Tensor], Tensor]) -> OpDef:

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
-
-import numpy as np
 
 from millrace.building import raw
 from millrace.core.dtypes import FLOATING
 from millrace.graph.opdef import declare
 from millrace.opkit.rules import shape_rules
 from millrace.opkit.rules.idioms import Unbroadcast, after
-
-
-def wide(function: Any, *values: Any) -> Any:
-    """A function of SciPy's on values that it knows, in their own dtype."""
-    kind = values[0].dtype
-    wide = kind if kind in (np.float32, np.float64) else np.dtype(np.float32)
-    return np.asarray(function(*(np.asarray(v, wide) for v in values)), wide).astype(kind)[()]
+from millrace.opkit.rules.scipy_functions import wide
 
 
 @declare("Erfinv(x: T) -> y: T", T=FLOATING, host=True)

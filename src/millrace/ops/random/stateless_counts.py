@@ -16,10 +16,10 @@ from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.random import choice
 from millrace.opkit.random.binomial import binomial
+from millrace.opkit.random.keyed import state_of, whole_words
 from millrace.opkit.random.philox import stateless_state
 from millrace.opkit.random.rejection import gamma, poisson
 from millrace.opkit.random.rules import dims_of, drawn, seed_pair
-from millrace.ops.random.stateless_keyed import state_of, whole_words
 
 _SEED = Attr("type", int64, INDEX)
 _SHAPE = Attr("type", int32, INDEX)

@@ -13,27 +13,14 @@ from millrace.graph.attrs import Attr
 from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.random.fixed import normal, uniform, uniform_int
-from millrace.opkit.random.philox import RESERVED, blocks, skip, stateless_state
+from millrace.opkit.random.keyed import PHILOX, state_of, whole_words
+from millrace.opkit.random.philox import RESERVED, skip, stateless_state
 from millrace.opkit.random.rejection import truncated_normal
 from millrace.opkit.random.rules import check_range, dims_of, drawn, seed_pair
 
-PHILOX, CHOOSE = 1, 3
 _SHAPE = Attr("type", dtypes.int32, INDEX)
 _SEED = Attr("type", dtypes.int64, INDEX)
 _WHOLE = INDEX | {uint32, uint64}
-
-
-def state_of(key: Any, counter: Any, alg: Any) -> np.ndarray:
-    """The generator's six words."""
-    if int(alg) not in (PHILOX, CHOOSE):
-        raise refusal(f"Only Philox (algorithm {PHILOX}) is there. Received: algorithm {int(alg)}")
-    if np.shape(key) != (1,) or np.shape(counter) != (2,):
-        raise refusal(
-            "key must have 1 element and counter 2. "
-            f"Received: {list(np.shape(key))} and {list(np.shape(counter))}"
-        )
-    parts = [np.ascontiguousarray(part, np.uint64).view(np.uint32) for part in (counter, key)]
-    return np.concatenate(parts)
 
 
 def _key_and_counter(seed: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -95,13 +82,6 @@ def _check(key: Any, counter: Any, alg: Any) -> None:
 def _shape(shape, key, counter, alg):
     _check(key, counter, alg)
     return drawn(shape)
-
-
-def whole_words(state: np.ndarray, count: int, kind: np.dtype) -> np.ndarray:
-    """Integers of all values that a type has."""
-    lanes = -(-count * kind.itemsize // 16)
-    words = np.ascontiguousarray(blocks(np, state, lanes), np.uint32).reshape(-1)
-    return words.view(kind)[:count]
 
 
 _NUMBERS: dict[str, Any] = {
