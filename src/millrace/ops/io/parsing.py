@@ -22,7 +22,6 @@ from millrace.core.public import public
 from millrace.graph.attrs import count, integer, shape_list, texts, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.records import example as bytes_example
-from millrace.opkit.records.columns import dense_features, list_dense_features, ragged_parts, sparse_features
 from millrace.opkit.records.example import SequenceSpec
 from millrace.opkit.records.features import (
     FixedLenFeature,
@@ -34,6 +33,7 @@ from millrace.opkit.records.features import (
     merge_sparse_features,
     sort_features,
 )
+from millrace.opkit.records.wanted import dense_features, list_dense_features, ragged_parts, sparse_features
 from millrace.opkit.rules.shape_rules import with_rank
 from millrace.opkit.text.pieces import attr_bytes, strings
 

@@ -11,8 +11,8 @@ from millrace.core.errors import refusal
 from millrace.graph.attrs import integer, shape_list, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.records import example as bytes_example
-from millrace.opkit.records.columns import dense_features, list_dense_features, ragged_parts, sparse_features
 from millrace.opkit.records.example import SequenceSpec
+from millrace.opkit.records.wanted import dense_features, list_dense_features, ragged_parts, sparse_features
 from millrace.opkit.text.pieces import strings
 
 _NO_TYPES = types(())
