@@ -87,6 +87,11 @@ def trained(cols, label, folder, make=tf.estimator.LinearClassifier, more=None, 
     return made
 
 
+def twice():
+    """A category that an example has twice."""
+    return {"c": tf.constant([[1, 1, 2]], tf.int64)}
+
+
 X = columns.numeric_column("x")
 BUCKETS = columns.bucketized_column(columns.numeric_column("y"), [0.0, 1.0])
 C = columns.categorical_column_with_identity("c", 4)
@@ -103,7 +108,7 @@ C = columns.categorical_column_with_identity("c", 4)
         ([X, C], 3.0, {"make": tf.estimator.LinearRegressor}, "c", [0.75, 0, 0, 0]),
         ([BUCKETS], 0, {}, "y_bucketized", [0, -0.33742, 0]),
         ([columns.weighted_categorical_column(C, "x")], 0, {}, "c_weighted_by_x", [-0.33742, 0, 0, 0]),
-        ([C], 0, {"more": lambda: {"c": tf.constant([[1, 1, 2]], tf.int64)}}, "c", [0, -0.43085, -0.21542, 0]),
+        ([C], 0, {"more": twice}, "c", [0, -0.43085, -0.21542, 0]),
         ([X], 0, {"more": lambda: {"w": tf.constant([[2.0]])}, "weight_column": "w"}, "x", [-0.5213]),
         ([X, C], 1, {"partitioner": tf.fixed_size_partitioner(2)}, "c", [0.29324, 0, 0, 0]),
     ],
@@ -148,8 +153,9 @@ OLD = [older.real_valued_column("x"), older.sparse_column_with_integerized_featu
 def test_older_estimators_have_the_numbers_of_tensorflow():
     learn = tf.contrib.learn
     buckets = older.bucketized_column(older.real_valued_column("y"), [0.0, 1.0])
+    doubled = optimizer.SDCAOptimizer("id", symmetric_l2_regularization=2.0)
     cases = [
-        (learn.LinearClassifier(OLD, optimizer=optimizer.SDCAOptimizer("id", symmetric_l2_regularization=2.0)), 1,
+        (learn.LinearClassifier(OLD, optimizer=doubled), 1,
          "linear/c/weights", [0, 0.18304, 0, 0]),
         (learn.LinearClassifier([buckets], optimizer=optimizer.SDCAOptimizer("id")), 0,
          "linear/y_bucketized/weights", [0, -0.33742, 0]),

@@ -1,7 +1,7 @@
 """Stochastic dual coordinate ascent: Shalev-Shwartz and Zhang, JMLR 14 (2013).
 
 A linear model `w` minimizes the losses of weighted examples, `sum c φ(x·w)`, plus `l1 |w| + l2/2 |w|²`. Each
-example has one dual variable `a`; `l2 w` is the sum of all `c a x`, up to shrinking by `l1`. A step looks at one
+example has one dual variable `a`; `l2 w` is the sum of all `c a x`, up to shrinking. A step looks at one
 example and sets its dual variable to the best value with all others fixed, a problem in one unknown.
 """
 
@@ -55,7 +55,7 @@ class Loss:
         raise TypeError(f"{type(self).__name__} must define best. Received: {y}, {a}, {z}, {slope}")
 
 
-class Logistic(Loss):
+class _Logistic(Loss):
     """log(1 + exp(-y z))."""
 
     def primal(self, y: float, z: float) -> float:
@@ -82,7 +82,7 @@ class Logistic(Loss):
         return y * b
 
 
-class Squared(Loss):
+class _Squared(Loss):
     """(y - z)² / 2."""
 
     def label(self, given: float) -> float:
@@ -98,7 +98,7 @@ class Squared(Loss):
         return a + (y - a - z) / (1.0 + slope)
 
 
-class Hinge(Loss):
+class _Hinge(Loss):
     """max(0, 1 - y z)."""
 
     def primal(self, y: float, z: float) -> float:
@@ -113,7 +113,7 @@ class Hinge(Loss):
         return y * min(1.0, max(0.0, step + y * a))
 
 
-class SmoothHinge(Loss):
+class _SmoothHinge(Loss):
     """The hinge with a parabola between 0 and 1 instead of the corner."""
 
     def primal(self, y: float, z: float) -> float:
@@ -128,7 +128,7 @@ class SmoothHinge(Loss):
         return y * min(1.0, max(0.0, step + y * a))
 
 
-class Poisson(Loss):
+class _Poisson(Loss):
     """exp(z) - y z."""
 
     def label(self, given: float) -> float:
@@ -176,11 +176,11 @@ def _exp(x: float) -> float:
 
 
 LOSSES: dict[str, Loss] = {
-    "logistic_loss": Logistic(),
-    "squared_loss": Squared(),
-    "hinge_loss": Hinge(),
-    "smooth_hinge_loss": SmoothHinge(),
-    "poisson_loss": Poisson(),
+    "logistic_loss": _Logistic(),
+    "squared_loss": _Squared(),
+    "hinge_loss": _Hinge(),
+    "smooth_hinge_loss": _SmoothHinge(),
+    "poisson_loss": _Poisson(),
 }
 
 

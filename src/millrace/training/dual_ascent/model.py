@@ -84,8 +84,8 @@ class SdcaModel:
 
     Args:
       examples: a dict: "sparse_features", a list of `SparseFeatureColumn`s; "dense_features", a list of
-        float32 tensors `[n, width]`; "example_labels" and "example_weights", float32 `[n]`; "example_ids", strings
-        `[n]`.
+        float32 tensors `[n, width]`; "example_labels" and "example_weights", float32 `[n]`;
+        "example_ids", strings `[n]`.
       variables: a dict: "sparse_features_weights" and "dense_features_weights", lists with a variable, or its
         parts, for each of the features.
       options: a dict: "symmetric_l1_regularization", "symmetric_l2_regularization", "loss_type"; perhaps
