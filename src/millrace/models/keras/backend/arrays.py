@@ -339,7 +339,8 @@ def repeat_elements(x: Any, rep: int, axis: int) -> Any:
     return found
 
 
-def _check_layout(data_format: str | None) -> str:
+def checked_layout(data_format: str | None) -> str:
+    """The layout that is given, or the default; raises ValueError where it is neither of the two."""
     found = settings.image_data_format() if data_format is None else data_format
     if found not in ("channels_first", "channels_last"):
         raise ValueError(f"Unknown data_format: {found}")
@@ -380,7 +381,7 @@ def spatial_3d_padding(
 
 def _padded(x: Any, padding: Any, data_format: str | None) -> Any:
     rows = [list(p) for p in padding]
-    if _check_layout(data_format) == "channels_first":
+    if checked_layout(data_format) == "channels_first":
         return pad(x, [[0, 0], [0, 0], *rows])
     return pad(x, [[0, 0], *rows, [0, 0]])
 
@@ -406,7 +407,7 @@ def resize_images(
     Raises:
       ValueError: the layout or the interpolation is unknown.
     """
-    first = _check_layout(data_format) == "channels_first"
+    first = checked_layout(data_format) == "channels_first"
     row, column = (2, 3) if first else (1, 2)
     if interpolation not in ("nearest", "bilinear"):
         raise ValueError(f'interpolation should be one of "nearest" or "bilinear". Received: {interpolation}')

@@ -12,7 +12,7 @@ from millrace.lib.layers.core import chosen
 from millrace.lib.math.functions import clip_by_value
 from millrace.lib.math.reductions import reduce_all, reduce_max, reduce_mean, reduce_sum
 from millrace.lib.nn.moments import l2_normalize
-from millrace.models.keras.backend import calculation, networks
+from millrace.models.keras.backend import calculation, losses
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.math.arithmetic import squared_difference
 from millrace.ops.math.cast import cast
@@ -157,7 +157,7 @@ def categorical_crossentropy(
         return smoothing / cast(shape_of(y_true)[1], y_pred.dtype)
 
     y_true = _smoothed(y_true, label_smoothing, spread)
-    return networks.categorical_crossentropy(y_true, y_pred, from_logits=from_logits)
+    return losses.categorical_crossentropy(y_true, y_pred, from_logits=from_logits)
 
 
 @public("keras.losses.sparse_categorical_crossentropy", "keras.metrics.sparse_categorical_crossentropy")
@@ -165,7 +165,7 @@ def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, axis: int = -1
 ) -> Any:
     """The cross entropy of classes, integers, and distributions along an axis."""
-    return networks.sparse_categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
+    return losses.sparse_categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
 
 
 @public("keras.losses.binary_crossentropy", "keras.metrics.binary_crossentropy")
@@ -182,7 +182,7 @@ def binary_crossentropy(
     """
     y_true, y_pred = _pair(y_true, y_pred)
     y_true = _smoothed(y_true, label_smoothing, lambda smoothing: 0.5 * smoothing)
-    return reduce_mean(networks.binary_crossentropy(y_true, y_pred, from_logits=from_logits), axis=-1)
+    return reduce_mean(losses.binary_crossentropy(y_true, y_pred, from_logits=from_logits), axis=-1)
 
 
 @public(
