@@ -292,8 +292,8 @@ def told_value(tensor: Tensor) -> np.ndarray | None:
 
 @public("contrib.util.constant_value", "get_static_value")
 def constant_value(tensor: Any, partial: bool = False) -> Any:
-    """The value of `tensor` if the graph determines it by constants, shapes, ranges, casts, and what is packed,
-    joined, filled or compared of them.
+    """The value of `tensor` if the graph determines it by constants, shapes, ranges and casts, and by what is
+    packed, joined, filled or compared of them.
 
     Args:
       tensor: a tensor of any shape, or an array, which is returned as it is.
