@@ -1,4 +1,4 @@
-"""What one call adds to the count from which default seeds come; the numbers were recorded from TensorFlow 1.15."""
+"""What one call adds to the count that default seeds come from; the numbers are those of TensorFlow 1.15."""
 
 import pytest
 
