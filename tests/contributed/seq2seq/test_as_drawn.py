@@ -41,6 +41,7 @@ def test_a_cloned_state_is_checked_when_it_runs():
             "Identity",
         ]
         with tf.Session() as sess:
+            sess.run(tf.global_variables_initializer())
             fed = {memory: [[[0.0] * 4] * 6] * 2, "Placeholder_1:0": [6, 6]}
             assert sess.run(cloned.cell_state, {encoded: [[1.0] * 3] * 2, **fed}).shape == (2, 3)
             with pytest.raises(tf.errors.InvalidArgumentError, match="Wrong shape for encoded:0"):
