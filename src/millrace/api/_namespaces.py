@@ -91,6 +91,7 @@ NAMESPACES = frozenset({
     "contrib.periodic_resample",
     "contrib.predictor",
     "contrib.predictor.predictor",
+    "contrib.quantize",
     "contrib.resampler",
     "contrib.rnn",
     "contrib.saved_model",
