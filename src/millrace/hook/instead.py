@@ -54,7 +54,6 @@ NAMES: dict[str, tuple[str, str]] = {
         "contrib.learn.dataframe is not there",
         "tf.feature_column",
     ),
-    "contrib.linear_optimizer": ("its C++ solver is not written yet", "tf.train.FtrlOptimizer"),
     "contrib.losses.metric_learning.cluster_loss": (
         "it calls scikit-learn for its scores",
         "tf.contrib.losses.metric_learning.triplet_semihard_loss",

@@ -8,7 +8,7 @@ from millrace.building import convert, raw
 from millrace.core.public import public
 from millrace.lib.layers import registry
 from millrace.lib.math.reductions import reduce_max, reduce_sum
-from millrace.models.keras.backend import networks
+from millrace.models.keras.backend import activations
 from millrace.ops.math.elementwise import exp
 
 # Klambauer et al., Self-Normalizing Neural Networks, 2017.
@@ -30,7 +30,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
     x = convert.to_tensor(x)
     rank = len(x.dims or ())
     if rank == 2:
-        return networks.softmax(x)
+        return activations.softmax(x)
     if rank > 2:
         shifted = exp(x - reduce_max(x, axis=axis, keepdims=True))
         return shifted / reduce_sum(shifted, axis=axis, keepdims=True)
@@ -40,31 +40,31 @@ def softmax(x: Any, axis: int = -1) -> Any:
 @public("keras.activations.elu")
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x where positive, else `alpha * (exp(x) - 1)`."""
-    return networks.elu(x, alpha)
+    return activations.elu(x, alpha)
 
 
 @public("keras.activations.selu")
 def selu(x: Any) -> Any:
     """A scaled exponential linear unit, which keeps mean 0 and variance 1."""
-    return _SELU_SCALE * networks.elu(x, _SELU_ALPHA)
+    return _SELU_SCALE * activations.elu(x, _SELU_ALPHA)
 
 
 @public("keras.activations.softplus")
 def softplus(x: Any) -> Any:
     """log(exp(x) + 1)."""
-    return networks.softplus(x)
+    return activations.softplus(x)
 
 
 @public("keras.activations.softsign")
 def softsign(x: Any) -> Any:
     """x / (abs(x) + 1)."""
-    return networks.softsign(x)
+    return activations.softsign(x)
 
 
 @public("keras.activations.relu")
 def relu(x: Any, alpha: float = 0.0, max_value: float | None = None, threshold: float = 0) -> Any:
     """x above `threshold`, at most `max_value`; below, `alpha * (x - threshold)`."""
-    return networks.relu(x, alpha=alpha, max_value=max_value, threshold=threshold)
+    return activations.relu(x, alpha=alpha, max_value=max_value, threshold=threshold)
 
 
 @public("keras.activations.tanh")
@@ -76,7 +76,7 @@ def tanh(x: Any) -> Any:
 @public("keras.activations.sigmoid")
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x))."""
-    return networks.sigmoid(x)
+    return activations.sigmoid(x)
 
 
 @public("keras.activations.exponential")
@@ -88,7 +88,7 @@ def exponential(x: Any) -> Any:
 @public("keras.activations.hard_sigmoid")
 def hard_sigmoid(x: Any) -> Any:
     """0.2 * x + 0.5, between 0 and 1."""
-    return networks.hard_sigmoid(x)
+    return activations.hard_sigmoid(x)
 
 
 @public("keras.activations.linear")

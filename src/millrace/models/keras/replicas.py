@@ -14,7 +14,7 @@ from millrace.lib.layers.node import history
 from millrace.models.keras.backend import session
 from millrace.models.keras.engine.cloning import clone_model
 from millrace.models.keras.engine.model import Model
-from millrace.models.keras.layers.core import Lambda
+from millrace.models.keras.layers.functions import Lambda
 from millrace.models.keras.layers.merging import concatenate
 from millrace.models.keras.saving.conversion import turned
 from millrace.ops.array.concat import concat

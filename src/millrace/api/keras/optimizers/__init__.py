@@ -7,8 +7,9 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.models.keras.optimizers.base": "Optimizer",
+        "millrace.models.keras.optimizers.descent": "Adadelta Adagrad Ftrl RMSprop SGD",
+        "millrace.models.keras.optimizers.moments": "Adam Adamax Nadam",
         "millrace.models.keras.optimizers.named": "deserialize get serialize",
-        "millrace.models.keras.optimizers.rules": "Adadelta Adagrad Adam Adamax Ftrl Nadam RMSprop SGD",
     },
     children=("schedules",),
 )

@@ -16,7 +16,7 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.layers import settings
 from millrace.models.keras import fetching
 from millrace.models.keras.backend import arrays
-from millrace.models.keras.backend.networks import bias_add
+from millrace.models.keras.backend.products import bias_add
 from millrace.ops.math.cast import cast
 
 _MEANS = (103.939, 116.779, 123.68)  # blue, green, red

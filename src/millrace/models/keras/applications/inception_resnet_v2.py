@@ -8,7 +8,8 @@ from millrace.core.public import public
 from millrace.lib.layers.node import int_shape
 from millrace.models.keras.applications.building import Request, channel_axis, usual_files
 from millrace.models.keras.layers.convolutional import Conv2D
-from millrace.models.keras.layers.core import Activation, Lambda
+from millrace.models.keras.layers.core import Activation
+from millrace.models.keras.layers.functions import Lambda
 from millrace.models.keras.layers.merging import Concatenate
 from millrace.models.keras.layers.normalization import BatchNormalization
 from millrace.models.keras.layers.pooling import AveragePooling2D, MaxPooling2D

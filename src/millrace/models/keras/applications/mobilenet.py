@@ -8,11 +8,12 @@ from millrace.core.public import public
 from millrace.models.keras.applications.building import Request, channel_axis, halving, side_of
 from millrace.models.keras.layers.activation import ReLU
 from millrace.models.keras.layers.convolutional import Conv2D, DepthwiseConv2D
-from millrace.models.keras.layers.core import Activation, Dropout, Reshape
+from millrace.models.keras.layers.core import Activation, Dropout
 from millrace.models.keras.layers.merging import Add
 from millrace.models.keras.layers.normalization import BatchNormalization
 from millrace.models.keras.layers.pooling import GlobalAveragePooling2D
 from millrace.models.keras.layers.resizing import ZeroPadding2D
+from millrace.models.keras.layers.shaping import Reshape
 
 _SIDES = {"MobileNet": (128, 160, 192, 224), "MobileNetV2": (96, 128, 160, 192, 224)}
 _WIDTHS = {"MobileNet": (0.25, 0.50, 0.75, 1.0), "MobileNetV2": (0.35, 0.50, 0.75, 1.0, 1.3, 1.4)}

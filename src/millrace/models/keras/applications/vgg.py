@@ -7,8 +7,9 @@ from typing import Any
 from millrace.core.public import public
 from millrace.models.keras.applications.building import Request, usual_files
 from millrace.models.keras.layers.convolutional import Conv2D
-from millrace.models.keras.layers.core import Dense, Flatten
+from millrace.models.keras.layers.core import Dense
 from millrace.models.keras.layers.pooling import MaxPooling2D
+from millrace.models.keras.layers.shaping import Flatten
 
 _FILTERS = (64, 128, 256, 512, 512)
 

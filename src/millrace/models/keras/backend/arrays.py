@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building import convert, raw
-from millrace.building.scopes import init_scope, name_scope
+from millrace.building.scopes import control_dependencies, init_scope, name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
@@ -15,6 +15,7 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.layers import settings
 from millrace.lib.layers.node import int_shape as static_shape
 from millrace.lib.math import array as more
+from millrace.lib.math.reductions import reduce_prod
 from millrace.lib.sparse.conversion import sparse_placeholder, sparse_tensor_to_dense
 from millrace.lib.sparse.shaping import sparse_concat
 from millrace.lib.variables.assigning import assign, assign_add, assign_sub
@@ -31,6 +32,7 @@ from millrace.ops.array.pad import pad
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.tile import tile as tiled
 from millrace.ops.math.cast import cast as cast_to
+from millrace.ops.text.numbers import string_format
 
 
 @public("keras.backend.variable")
@@ -259,7 +261,7 @@ def flatten(x: Any) -> Any:
 @public("keras.backend.batch_flatten")
 def batch_flatten(x: Any) -> Any:
     """All elements of each element of the batch in one vector."""
-    return forms.reshape(x, packed([-1, raw.Prod(shape_of(x)[1:], 0)]))
+    return forms.reshape(x, packed([-1, reduce_prod(shape_of(x)[1:])]))
 
 
 @public("keras.backend.expand_dims")
@@ -339,7 +341,8 @@ def repeat_elements(x: Any, rep: int, axis: int) -> Any:
     return found
 
 
-def _check_layout(data_format: str | None) -> str:
+def checked_layout(data_format: str | None) -> str:
+    """The layout that is given, or the default; raises ValueError where it is neither of the two."""
     found = settings.image_data_format() if data_format is None else data_format
     if found not in ("channels_first", "channels_last"):
         raise ValueError(f"Unknown data_format: {found}")
@@ -380,15 +383,17 @@ def spatial_3d_padding(
 
 def _padded(x: Any, padding: Any, data_format: str | None) -> Any:
     rows = [list(p) for p in padding]
-    if _check_layout(data_format) == "channels_first":
+    if checked_layout(data_format) == "channels_first":
         return pad(x, [[0, 0], [0, 0], *rows])
     return pad(x, [[0, 0], *rows, [0, 0]])
 
 
 @public("keras.backend.print_tensor")
 def print_tensor(x: Any, message: str = "") -> Any:
-    """`x`, which is written to stderr with `message` before it each time it is computed."""
-    return raw.Print(x, [x], message=message, first_n=-1, summarize=3)
+    """`x`, which is written to stdout with `message` before it each time it is computed."""
+    line = string_format(f"{message} {{}}", x)
+    with control_dependencies([raw.PrintV2(line, output_stream="stdout")]):
+        return raw.Identity(x)
 
 
 @public("keras.backend.resize_images")
@@ -406,7 +411,7 @@ def resize_images(
     Raises:
       ValueError: the layout or the interpolation is unknown.
     """
-    first = _check_layout(data_format) == "channels_first"
+    first = checked_layout(data_format) == "channels_first"
     row, column = (2, 3) if first else (1, 2)
     if interpolation not in ("nearest", "bilinear"):
         raise ValueError(f'interpolation should be one of "nearest" or "bilinear". Received: {interpolation}')

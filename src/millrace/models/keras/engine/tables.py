@@ -15,6 +15,8 @@ _MODULES = (
     "millrace.models.keras.engine.model",
     "millrace.models.keras.engine.sequential",
     "millrace.models.keras.layers.core",
+    "millrace.models.keras.layers.shaping",
+    "millrace.models.keras.layers.functions",
     "millrace.models.keras.layers.activation",
     "millrace.models.keras.layers.convolutional",
     "millrace.models.keras.layers.resizing",

@@ -12,7 +12,7 @@ from millrace.lib.layers import constraints, penalties, settings
 from millrace.lib.layers.spec import InputSpec
 from millrace.lib.variables import keras_initializers
 from millrace.models.keras import activations
-from millrace.models.keras.backend import networks
+from millrace.models.keras.backend import activations as formulas
 from millrace.models.keras.backend.arrays import cast_to_floatx
 from millrace.models.keras.engine.layer import Layer
 from millrace.ops.math.cast import cast
@@ -42,7 +42,7 @@ class LeakyReLU(_Elementwise):
 
     def call(self, inputs: Any) -> Any:
         """The activation of the inputs."""
-        return networks.relu(inputs, alpha=self.alpha)
+        return formulas.relu(inputs, alpha=self.alpha)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
@@ -124,7 +124,7 @@ class ELU(_Elementwise):
 
     def call(self, inputs: Any) -> Any:
         """The activation of the inputs."""
-        return networks.elu(inputs, self.alpha)
+        return formulas.elu(inputs, self.alpha)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
@@ -206,7 +206,7 @@ class ReLU(_Elementwise):
 
     def call(self, inputs: Any) -> Any:
         """The activation of the inputs."""
-        return networks.relu(
+        return formulas.relu(
             inputs, alpha=self.negative_slope, max_value=self.max_value, threshold=self.threshold
         )
 

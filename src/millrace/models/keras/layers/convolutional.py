@@ -14,7 +14,7 @@ from millrace.lib.layers.pooling import output_length, sizes_of
 from millrace.lib.nn.convolution import depthwise_conv2d
 from millrace.lib.variables import keras_initializers
 from millrace.models.keras import activations
-from millrace.models.keras.backend import networks
+from millrace.models.keras.backend import convolutions
 from millrace.models.keras.layers.core import weight_settings
 
 
@@ -195,7 +195,7 @@ class _Transposed(_Convolution, convolutional.Transposed):
         if all(rate == 1 for rate in self.dilation_rate) or self.rank != 2:
             return super()._convolved(inputs)
         shape = list(self.compute_output_shape(inputs.shape).dims_tuple or ())
-        outputs = networks.conv2d_transpose(
+        outputs = convolutions.conv2d_transpose(
             inputs, self.kernel, shape, self.strides, self.padding, self.data_format, self.dilation_rate
         )
         outputs.set_shape(shape)

@@ -14,7 +14,7 @@ from millrace.lib.layers.spec import InputSpec
 from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.variables import keras_initializers
 from millrace.models.keras import activations
-from millrace.models.keras.backend import networks
+from millrace.models.keras.backend import convolutions, products
 from millrace.models.keras.layers.cells import DroppingCell
 from millrace.models.keras.layers.core import weight_settings
 from millrace.models.keras.layers.gated_cells import forget_bias
@@ -148,15 +148,15 @@ class ConvLSTM2DCell(DroppingCell):
 
     def input_conv(self, x: Any, w: Any, b: Any = None, padding: str = "valid") -> Any:
         """The convolution of the inputs."""
-        found = networks.conv2d(
+        found = convolutions.conv2d(
             x, w, strides=self.strides, padding=padding, data_format=self.data_format,
             dilation_rate=self.dilation_rate,
         )  # fmt: skip
-        return found if b is None else networks.bias_add(found, b, data_format=self.data_format)
+        return found if b is None else products.bias_add(found, b, data_format=self.data_format)
 
     def recurrent_conv(self, x: Any, w: Any) -> Any:
         """The convolution of the state."""
-        return networks.conv2d(x, w, strides=(1, 1), padding="same", data_format=self.data_format)
+        return convolutions.conv2d(x, w, strides=(1, 1), padding="same", data_format=self.data_format)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal cell."""

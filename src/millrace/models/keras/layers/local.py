@@ -17,7 +17,7 @@ from millrace.lib.layers.spec import InputSpec
 from millrace.lib.math.reductions import reduce_prod
 from millrace.lib.variables import keras_initializers
 from millrace.models.keras import activations
-from millrace.models.keras.backend import networks
+from millrace.models.keras.backend import convolutions, products
 from millrace.models.keras.engine.layer import Layer
 from millrace.models.keras.layers.core import weight_settings
 from millrace.ops.array.reshape import reshape, transpose
@@ -170,7 +170,7 @@ class _Local(Layer):
     def call(self, inputs: Any) -> Any:
         """The outputs."""
         if self.implementation == 1:
-            outputs = networks._local(
+            outputs = convolutions.locally(
                 inputs, self.kernel, self.kernel_size, self.strides, tuple(self._output), self.data_format
             )
         else:
@@ -179,7 +179,7 @@ class _Local(Layer):
             shape = [self.filters, *self._output] if self._first else [*self._output, self.filters]
             outputs = reshape(flat, [shape_of(flat)[0], *shape])
         if self.bias is not None:
-            outputs = networks.bias_add(outputs, self.bias, data_format=self.data_format)
+            outputs = products.bias_add(outputs, self.bias, data_format=self.data_format)
         return self.activation(outputs)
 
     def _masked_product(self, flat: Any) -> Any:

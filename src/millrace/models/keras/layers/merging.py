@@ -10,7 +10,7 @@ from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.lib.math.reductions import reduce_all
 from millrace.lib.nn.moments import l2_normalize
-from millrace.models.keras.backend import arrays, networks
+from millrace.models.keras.backend import arrays, products
 from millrace.models.keras.engine.layer import Layer
 from millrace.ops.array.concat import concat
 from millrace.ops.array.fill import ones_like
@@ -324,7 +324,7 @@ class Dot(_Merge):
         axes = self._axes_for([len(first.dims), len(second.dims)])
         if self.normalize:
             first, second = l2_normalize(first, axis=axes[0]), l2_normalize(second, axis=axes[1])
-        return networks.batch_dot(first, second, axes)
+        return products.batch_dot(first, second, axes)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The shape of the outputs for inputs of these shapes."""

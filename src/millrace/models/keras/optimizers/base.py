@@ -397,3 +397,12 @@ def _key(variable: Any) -> Any:
 def assigned(variable: Any, value: Any) -> Any:
     """The new value of a variable, once it is set."""
     return convert.to_tensor(variable.assign(value))
+
+
+def moved_rows(average: Any, kept: Any, change: Any, indices: Any) -> Any:
+    """An average of which all rows shrink and some are added to: its new value."""
+    shrunk = average.assign(average * kept)
+    with control_dependencies([shrunk.op]):
+        added = raw.ResourceScatterAdd(average.handle, indices, change)
+    with control_dependencies([added]):
+        return raw.Identity(average.value())

@@ -8,8 +8,9 @@ from millrace.building.scopes import name_scope
 from millrace.core.public import public
 from millrace.lib.layers import registry, settings
 from millrace.lib.variables.variable import Variable
-from millrace.models.keras.optimizers import rules
 from millrace.models.keras.optimizers.base import Optimizer
+from millrace.models.keras.optimizers.descent import SGD, Adadelta, Adagrad, Ftrl, RMSprop
+from millrace.models.keras.optimizers.moments import Adam, Adamax, Nadam
 from millrace.training.optimizers.optimizer import Optimizer as GraphOptimizer
 
 
@@ -65,9 +66,7 @@ class TFOptimizer:
 
 
 _BY_NAME = {
-    k.lower(): v
-    for k, v in vars(rules).items()
-    if isinstance(v, type) and issubclass(v, Optimizer) and k[0] != "_" and v is not Optimizer
+    kind.__name__.lower(): kind for kind in (SGD, RMSprop, Adagrad, Adadelta, Ftrl, Adam, Adamax, Nadam)
 }
 
 
