@@ -78,6 +78,7 @@ NAMESPACES = frozenset({
     "contrib.learn.utils.input_fn_utils",
     "contrib.learn.utils.saved_model_export_utils",
     "contrib.legacy_seq2seq",
+    "contrib.linear_optimizer",
     "contrib.lookup",
     "contrib.losses",
     "contrib.losses.metric_learning",

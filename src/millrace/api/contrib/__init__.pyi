@@ -27,6 +27,7 @@ from millrace.api.contrib import labeled_tensor as labeled_tensor
 from millrace.api.contrib import layers as layers
 from millrace.api.contrib import learn as learn
 from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
+from millrace.api.contrib import linear_optimizer as linear_optimizer
 from millrace.api.contrib import lookup as lookup
 from millrace.api.contrib import losses as losses
 from millrace.api.contrib import memory_stats as memory_stats
@@ -88,6 +89,7 @@ __all__ = [
     "layers",
     "learn",
     "legacy_seq2seq",
+    "linear_optimizer",
     "lookup",
     "losses",
     "memory_stats",
