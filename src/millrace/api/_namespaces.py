@@ -93,6 +93,7 @@ NAMESPACES = frozenset({
     "contrib.predictor",
     "contrib.predictor.predictor",
     "contrib.quantize",
+    "contrib.receptive_field",
     "contrib.resampler",
     "contrib.rnn",
     "contrib.saved_model",
