@@ -43,6 +43,8 @@ def _by_zero(x):
     (lambda: D.range(3, 9).map(tf.range).padded_batch(2, [4]), "element 2 of PaddedBatchDatasetV2"),
     (lambda: D.range(9).apply(tf.data.experimental.map_and_batch(lambda x: tf.range(x // 5), 3)),
      "element 5 of MapAndBatchDataset"),
+    (lambda: D.range(9).map(tf.range).apply(tf.data.experimental.dense_to_sparse_batch(2, [4])),
+     "element 5 of DenseToSparseBatchDataset"),
 ])  # fmt: skip
 def test_stage_line_and_element(make, where):
     found = _error(make())

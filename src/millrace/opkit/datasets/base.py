@@ -77,12 +77,13 @@ class Run:
         self._beginning = threading.local()
         self._serial = itertools.count()
 
-    def begin(self, dataset: Dataset, place: Place | None = None) -> Stage:
+    def begin(self, dataset: Dataset, place: Place | None = None, bare: bool = False) -> Stage:
         """`dataset` at work, at its beginning.
 
         Args:
           dataset: what begins.
           place: where it stands in the pipeline; default: the next place below what is beginning.
+          bare: whether string scalars may come as their bytes.
         """
         around = getattr(self._beginning, "at", None)
         if place is None:
@@ -94,7 +95,9 @@ class Run:
             stage = dataset.start(self)
         finally:
             self._beginning.at = around
-        return stage if self._meter is None else self._meter.watched(dataset, stage)
+        if self._meter is not None:
+            stage = self._meter.watched(dataset, stage)
+        return stage if bare or not dataset.bare else _Boxed(stage)
 
     def look(self) -> None:
         """Called now and then by a stage that may look for an element for ever.
@@ -157,6 +160,14 @@ class Dataset:
         return bool(self.sources) and all(source.fresh for source in self.sources)
 
     visible = True  # a stage of its own, for people
+    passes = False  # hands elements on without a look at what they hold
+
+    @property
+    def bare(self) -> bool:
+        """True where the stage may give string scalars as their `bytes`, as they come from files: that saves
+        an array for each.
+        """
+        return self.passes and any(source.bare for source in self.sources)
 
     def slow(self, run: Run) -> bool:
         """True where taking an element may wait, or takes long enough for a thread of its own."""
@@ -216,7 +227,7 @@ class Through(Stage):
     __slots__ = ("input",)
 
     def __init__(self, dataset: Dataset, run: Run) -> None:
-        self.input = run.begin(dataset.sources[0])
+        self.input = run.begin(dataset.sources[0], bare=dataset.passes)
 
     def save(self) -> Any:
         return {"input": self.input.save()}
@@ -226,6 +237,41 @@ class Through(Stage):
 
     def close(self) -> None:
         self.input.close()
+
+
+class _Boxed(Stage):
+    """What a bare stage gives, with an array for each string scalar."""
+
+    __slots__ = ("_stage",)
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    @property
+    def ready(self) -> bool:
+        """True where the next element is there already."""
+        return getattr(self._stage, "ready", False)
+
+    def next(self) -> Element | None:
+        element = self._stage.next()
+        return None if element is None else boxed(element)
+
+    def fill(self, elements: list[Element], count: int) -> None:
+        """Adds the next elements until there are `count`, fewer at the end."""
+        found: list[Element] = []
+        try:
+            self._stage.fill(found, count - len(elements))
+        finally:
+            elements += map(boxed, found)
+
+    def save(self) -> Any:
+        return self._stage.save()
+
+    def restore(self, state: Any) -> None:
+        self._stage.restore(state)
+
+    def close(self) -> None:
+        self._stage.close()
 
 
 class Calling(Through):
@@ -295,3 +341,8 @@ def texts(value: Any) -> list[bytes]:
 def string(value: bytes) -> np.ndarray:
     """A string scalar as kernels take it."""
     return np.array(value, _OBJECT)
+
+
+def boxed(element: Element) -> Element:
+    """A bare element with an array for each string scalar."""
+    return tuple([np.array(v, _OBJECT) if type(v) is bytes else v for v in element])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Generator, Iterator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -28,6 +27,8 @@ from millrace.opkit.records import tfrecord as records
 from millrace.opkit.records.opening import BROKEN, open_packed
 from millrace.opkit.text import csv as bytes_csv
 
+_PIECE = 1 << 16  # bytes of lines or pieces taken from a file at once
+
 
 class Files(Dataset):
     """What is read from several files, one after another."""
@@ -47,64 +48,91 @@ class Files(Dataset):
         """The names of the files."""
         raise NotImplementedError
 
-    def read(self, path: str) -> Iterator[Element]:
-        """The elements of one file."""
+    def read(self, path: str) -> Generator[list[Element], None, None]:
+        """The elements of one file, as many at once as are there at once."""
+        raise NotImplementedError
+
+
+class Strings(Files):
+    """Files of strings, which come as their bytes."""
+
+    @property
+    def bare(self) -> bool:
+        return True
+
+    def read(self, path: str) -> Generator[list[Element], None, None]:
+        """The elements of one file, as many at once as are there at once."""
+        for strings in self.strings(path):
+            yield list(zip(strings, strict=True))
+
+    def strings(self, path: str) -> Iterator[list[bytes]]:
+        """The strings of one file, as many at once as are there at once."""
         raise NotImplementedError
 
 
 class _Read(Stage):
-    __slots__ = ("_dataset", "_file", "_given", "_iterator", "_paths")
+    """The elements of one file after another; `_piece` holds those that were read and not yet taken."""
+
+    __slots__ = ("_at", "_before", "_dataset", "_file", "_paths", "_piece", "_pieces")
 
     def __init__(self, dataset: Files) -> None:
         self._dataset = dataset
         self._paths = [os.fsdecode(path) for path in dataset.paths()]
         self._file = 0
-        self._given = 0
-        self._iterator: Iterator[Element] | None = None
+        self._before = 0  # elements of this file before the piece
+        self._piece: list[Element] = []
+        self._at = 0
+        self._pieces: Generator[list[Element], None, None] | None = None
 
     def next(self) -> Element | None:
-        while True:
-            iterator = self._iterator
-            if iterator is None:
-                if self._file >= len(self._paths):
-                    return None
-                iterator = self._iterator = self._dataset.read(self._paths[self._file])
-                self._given = 0
-            try:
-                for element in iterator:
-                    self._given += 1
-                    return element
-            except (errors.OpError, OSError, *BROKEN) as error:
-                self._failed(error)
-            self._iterator = None
-            self._file += 1
+        while self._at >= len(self._piece):
+            if not self._read_on():
+                return None
+        self._at += 1
+        return self._piece[self._at - 1]
 
     def fill(self, elements: list[Element], count: int) -> None:
         """Adds the next elements until there are `count`, fewer at the end."""
-        while len(elements) < count:
-            element = self.next()
-            if element is None:
+        while (missing := count - len(elements)) > 0:
+            found = self._piece[self._at : self._at + missing]
+            if found:
+                self._at += len(found)
+                elements += found
+            elif not self._read_on():
                 return
-            elements.append(element)
-            before = len(elements)
-            try:
-                elements.extend(islice(self._iterator or (), count - before))
-            except Exception as error:
-                self._given += len(elements) - before
-                self._failed(error)
-            self._given += len(elements) - before
+
+    def _read_on(self) -> bool:
+        """Reads the next piece, which may be empty; False where there is none."""
+        if self._pieces is None:
+            if self._file >= len(self._paths):
+                return False
+            self._pieces = self._dataset.read(self._paths[self._file])
+        self._before += len(self._piece)
+        self._piece, self._at = [], 0
+        try:
+            for piece in self._pieces:
+                self._piece = piece
+                return True
+        except (errors.OpError, OSError, *BROKEN) as error:
+            self._failed(error)
+        self._leave()
+        return True
+
+    def _leave(self) -> None:
+        """Goes on to the next file."""
+        self._pieces, self._piece, self._at, self._before = None, [], 0, 0
+        self._file += 1
 
     def _failed(self, error: Exception) -> NoReturn:
         """Raises what an error of a file means; the next element is that of the next file."""
-        self._iterator = None
-        path = self._paths[self._file]
-        self._file += 1
+        path, given = self._paths[self._file], self._before
+        self._leave()
         if isinstance(error, (OSError, *BROKEN)):
             error = errors.DataLossError(None, None, f"{path}: {error}")
-        raise told(error, f"element {self._given} of {path}, {self._dataset.place}") from None
+        raise told(error, f"element {given} of {path}, {self._dataset.place}") from None
 
     def save(self) -> Any:
-        return {"file": self._file, "given": self._given if self._iterator is not None else 0}
+        return {"file": self._file, "given": self._before + self._at}
 
     def restore(self, state: Any) -> None:
         self._file = state["file"]
@@ -112,11 +140,11 @@ class _Read(Stage):
             self.next()
 
     def close(self) -> None:
-        if self._iterator is not None:
-            self._iterator.close()  # type: ignore[attr-defined]
+        if self._pieces is not None:
+            self._pieces.close()
 
 
-class Lines(Files):
+class Lines(Strings):
     """The lines of text files, without their ends."""
 
     def _take_inputs(self, filenames: Any, compression_type: Any, buffer_size: Any) -> None:
@@ -127,13 +155,14 @@ class Lines(Files):
         """The names of the files."""
         return self._paths
 
-    def read(self, path: str) -> Iterator[Element]:
+    def strings(self, path: str) -> Iterator[list[bytes]]:
         """The lines of one file."""
         with open_packed(path, self._compression) as file:
-            for line in file:
-                if line.endswith(b"\n"):
-                    line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
-                yield (string(line),)
+            while lines := file.readlines(_PIECE):
+                yield [
+                    line if line[-1:] != b"\n" else line[:-2] if line[-2:] == b"\r\n" else line[:-1]
+                    for line in lines
+                ]
 
 
 def known_compression(value: Any, dataset: Dataset) -> str:
@@ -148,7 +177,7 @@ def known_compression(value: Any, dataset: Dataset) -> str:
     return found.decode()
 
 
-class Records(Files):
+class Records(Strings):
     """The records of TFRecord files."""
 
     def _take_inputs(self, filenames: Any, compression_type: Any, buffer_size: Any) -> None:
@@ -159,12 +188,12 @@ class Records(Files):
         """The names of the files."""
         return self._paths
 
-    def read(self, path: str) -> Iterator[Element]:
+    def strings(self, path: str) -> Iterator[list[bytes]]:
         """The records of one file."""
-        yield from zip(map(string, records.iterate(path, self._compression)), strict=True)
+        return records.pieces(path, self._compression)
 
 
-class FixedLength(Files):
+class FixedLength(Strings):
     """Pieces of one length."""
 
     def _take_inputs(
@@ -193,30 +222,34 @@ class FixedLength(Files):
         """The names of the files."""
         return self._paths
 
-    def read(self, path: str) -> Iterator[Element]:
+    def strings(self, path: str) -> Iterator[list[bytes]]:
         """The pieces of one file."""
         with open_packed(path, self._compression) as file:
             if self._compression:
                 yield from self._compressed(file, path)
                 return
+            length = self._length
             size = file.seek(0, os.SEEK_END) - self._header - self._footer
-            if size % self._length:
+            if size % length:
                 raise refusal(
                     f"Excess data in input file {path}: {size} bytes are not a multiple of "
-                    f"{self._length}\n  at "
+                    f"{length}\n  at "
                     f"{self.place}",
                 )
             file.seek(self._header)
-            for _ in range(size // self._length):
-                yield (string(file.read(self._length)),)
+            most = max(_PIECE // length, 1) * length
+            while size > 0 and (data := file.read(min(size, most))):
+                size -= len(data)
+                yield [data[at : at + length] for at in range(0, len(data), length)]
 
-    def _compressed(self, file: Any, path: str) -> Iterator[Element]:
-        data = file.read()
+    def _compressed(self, file: Any, path: str) -> Iterator[list[bytes]]:
+        data, length = file.read(), self._length
         end = len(data) - self._footer
-        for at in range(self._header, end, self._length):
-            if at + self._length > end:
-                raise refusal(f"Excess data in input file {path}\n  at {self.place}")
-            yield (string(data[at : at + self._length]),)
+        whole = (end - self._header) // length
+        stop = self._header + whole * length
+        yield [data[at : at + length] for at in range(self._header, stop, length)]
+        if stop < end:
+            raise refusal(f"Excess data in input file {path}\n  at {self.place}")
 
 
 class Csv(Files):
@@ -250,7 +283,7 @@ class Csv(Files):
         """The names of the files."""
         return self._names
 
-    def read(self, path: str) -> Iterator[Element]:
+    def read(self, path: str) -> Generator[list[Element], None, None]:
         """The rows of one file."""
         marks = self._delimiter, self._quotes, self._na, self._columns
         one = np.empty(1, object)
@@ -261,7 +294,7 @@ class Csv(Files):
             for row in rows:
                 one[0] = row
                 found = bytes_csv.decode_csv(one, self._defaults, *marks)
-                yield tuple(c[0] if c.dtype.kind != "O" else string(c[0]) for c in found)
+                yield [tuple(c[0] if c.dtype.kind != "O" else string(c[0]) for c in found)]
 
 
 def _csv_rows(file: Any, quotes: bool) -> Iterator[bytes]:
@@ -291,7 +324,7 @@ class Sql(Files):
         """The database."""
         return [self._source]
 
-    def read(self, path: str) -> Iterator[Element]:
+    def read(self, path: str) -> Generator[list[Element], None, None]:
         """The rows of the result."""
         import sqlite3
 
@@ -305,7 +338,7 @@ class Sql(Files):
                     self, f"The number of columns is {width}, the number of output_types is {len(kinds)}"
                 )
             for row in cursor:
-                yield tuple(map(_sql_value, row, kinds))
+                yield [tuple(map(_sql_value, row, kinds))]
         except sqlite3.Error as error:
             raise errors.UnknownError(None, None, f"{error}\n  at {self.place}") from None
         finally:
@@ -331,12 +364,12 @@ class Lmdb(Files):
         """The databases."""
         return self._names
 
-    def read(self, path: str) -> Iterator[Element]:
+    def read(self, path: str) -> Generator[list[Element], None, None]:
         """The pairs of one database."""
         from millrace.opkit.records.readers import lmdb_pairs
 
         for key, value in lmdb_pairs(path):
-            yield string(key), string(value)
+            yield [(string(key), string(value))]
 
 
 class Matching(Files):
@@ -349,10 +382,7 @@ class Matching(Files):
         """The patterns."""
         return self._patterns
 
-    def read(self, path: str) -> Iterator[Element]:
+    def read(self, path: str) -> Generator[list[Element], None, None]:
         """The names that match one pattern."""
         for name in filesystems.matching(path):
-            yield (string(os.fsencode(name)),)
-
-
-Reader = Callable[[str], Iterator[Element]]
+            yield [(string(os.fsencode(name)),)]

@@ -6,17 +6,15 @@ from collections import deque
 from typing import Any
 
 from millrace.core import errors
-from millrace.opkit.datasets.base import UNKNOWN, Calling, Dataset, Element, Run, Stage, invalid, scalar
-from millrace.opkit.datasets.mapping import WithFunction, checked_calls, returned
+from millrace.opkit.datasets.base import Calling, Dataset, Element, Run, Stage, invalid, scalar
+from millrace.opkit.datasets.mapping import OfDatasets, checked_calls, returned
 from millrace.opkit.datasets.threads import Background
 
 _AHEAD = 16  # elements that a thread takes ahead from each of the datasets
 
 
-class Interleave(WithFunction):
+class Interleave(OfDatasets):
     """Blocks of elements of the datasets that `f` makes, `cycle_length` of them in turn."""
-
-    owns = False
 
     def _take_inputs(
         self, input_dataset: Dataset, other_arguments: Any, cycle_length: Any, block_length: Any
@@ -34,9 +32,6 @@ class Interleave(WithFunction):
     def start(self, run: Run) -> Stage:
         return _Interleaved(self, run)
 
-    def cardinality(self) -> int:
-        return UNKNOWN
-
 
 class ParallelInterleave(Interleave):
     """`Interleave` with threads that take elements ahead where taking one may wait."""
@@ -53,7 +48,7 @@ def opened(results: Any, run: Run, threads: bool, ahead: int = _AHEAD) -> Stage:
     that pays.
     """
     dataset = returned(results, run)
-    stage = run.begin(dataset)
+    stage = run.begin(dataset, bare=True)
     if threads and dataset.slow(run):
         return Background(stage, ahead, run, f"interleave '{dataset.op.name}'")
     return stage
@@ -135,12 +130,10 @@ class _Interleaved(Calling):
         super().close()
 
 
-class Workers(WithFunction):
+class Workers(OfDatasets):
     """`parallel_interleave`: as Interleave, with some more datasets opened ahead, and another turn at the
     end of one.
     """
-
-    owns = False
 
     def _take_inputs(
         self,
@@ -165,9 +158,6 @@ class Workers(WithFunction):
 
     def start(self, run: Run) -> Stage:
         return _Working(self, run)
-
-    def cardinality(self) -> int:
-        return UNKNOWN
 
 
 class _Working(Calling):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import errors
+from millrace.core import dtypes, errors
 from millrace.core.errors import refusal
 from millrace.opkit.datasets.base import (
     INFINITE,
@@ -260,15 +260,10 @@ class _MappedBatches(Stage):
         self.input.close()
 
 
-def gathered(stage: Stage, count: int, check: Any = None) -> list[Element]:
-    """The next `count` elements, fewer at the end; `check` is called with each."""
+def gathered(stage: Stage, count: int) -> list[Element]:
+    """The next `count` elements, fewer at the end."""
     rows: list[Element] = []
-    if check is None:
-        stage.fill(rows, count)
-        return rows
-    while len(rows) < count and (element := stage.next()) is not None:
-        check(element)
-        rows.append(element)
+    stage.fill(rows, count)
     return rows
 
 
@@ -407,16 +402,26 @@ class _Scanned(Calling):
         self._state = tuple(state["state"])
 
 
-class FlatMap(WithFunction):
-    """The elements of the datasets that `f` makes of each element, one dataset after another."""
+class OfDatasets(WithFunction):
+    """A dataset of the elements of the datasets that its function makes."""
 
     owns = False
 
-    def start(self, run: Run) -> Stage:
-        return _FlatMapped(self, run)
+    @property
+    def bare(self) -> bool:
+        """True for strings; the others would only be looked at once more."""
+        types, sizes = self.attrs["output_types"], self.attrs["output_shapes"]
+        return list(types) == [dtypes.string] and sizes[0] == ()
 
     def cardinality(self) -> int:
         return UNKNOWN
+
+
+class FlatMap(OfDatasets):
+    """The elements of the datasets that `f` makes of each element, one dataset after another."""
+
+    def start(self, run: Run) -> Stage:
+        return _FlatMapped(self, run)
 
 
 class _FlatMapped(Calling):
@@ -436,7 +441,7 @@ class _FlatMapped(Calling):
                     return None
                 self.count += 1
                 try:
-                    self._current = started(self.call(*self._argument), self.run, (*self._at, self.count))
+                    self._current = self._begun(self._argument)
                 except Exception as error:
                     self.failed(error)
                     return None
@@ -445,6 +450,9 @@ class _FlatMapped(Calling):
                 return element
             self._current.close()
             self._current = None
+
+    def _begun(self, argument: Element) -> Stage:
+        return started(self.call(*argument), self.run, (*self._at, self.count), bare=True)
 
     def fill(self, elements: list[Element], count: int) -> None:
         """Adds the next elements until there are `count`, fewer at the end."""
@@ -466,7 +474,7 @@ class _FlatMapped(Calling):
         inner = state["inner"]
         if inner is not None:
             self._argument = tuple(inner["of"])
-            self._current = started(self.call(*self._argument), self.run, (*self._at, self.count))
+            self._current = self._begun(self._argument)
             self._current.restore(inner["stage"])
 
     def close(self) -> None:
@@ -475,9 +483,9 @@ class _FlatMapped(Calling):
         super().close()
 
 
-def started(results: Any, run: Run, place: Place | None = None) -> Stage:
+def started(results: Any, run: Run, place: Place | None = None, bare: bool = False) -> Stage:
     """The dataset that a function returned, at work at `place`."""
-    return run.begin(returned(results, run), place)
+    return run.begin(returned(results, run), place, bare)
 
 
 def returned(results: Any, run: Run) -> Dataset:

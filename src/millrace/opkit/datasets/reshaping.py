@@ -34,7 +34,7 @@ class Batch(Dataset):
         if self.size <= 0:
             raise invalid(self, f"Batch size must be greater than zero. Received: {self.size}")
 
-    check: Any = None  # of one element, before the others of its batch are taken
+    check: Any = None  # of one element and its number, before the others of its batch are taken
 
     def start(self, run: Run) -> Stage:
         source = self.sources[0]
@@ -56,19 +56,31 @@ class _Batches(Through):
     __slots__ = ("_count", "_dataset", "_drop", "_size")
 
     def __init__(self, dataset: Batch, run: Run) -> None:
-        super().__init__(dataset, run)
+        self.input = run.begin(dataset.sources[0], bare=True)
         self._dataset = dataset
         self._count = 0
         self._size = dataset.size
         self._drop = dataset.drop
 
     def next(self) -> Element | None:
-        rows = gathered(self.input, self._size, self._dataset.check)
+        first = self._count
+        if self._dataset.check is None:
+            rows = gathered(self.input, self._size)
+            self._count += len(rows)
+        else:
+            rows = self._checked()
         if not rows or (self._drop and len(rows) < self._size):
             return None
-        first = self._count
-        self._count += len(rows)
         return self._dataset.combined(rows, first)
+
+    def _checked(self) -> list[Element]:
+        """The elements of the next batch, each checked before the one behind it is taken."""
+        rows: list[Element] = []
+        while len(rows) < self._size and (element := self.input.next()) is not None:
+            self._count += 1
+            self._dataset.check(element, self._count - 1)
+            rows.append(element)
+        return rows
 
     def save(self) -> Any:
         return {**super().save(), "count": self._count}
@@ -135,9 +147,9 @@ class SparseBatch(Batch):
         super()._take_inputs(input_dataset, batch_size)
         self.row_shape = [int(d) for d in np.asarray(row_shape).reshape(-1)]
 
-    def check(self, element: Element) -> None:
+    def check(self, element: Element, number: int) -> None:
         """Refuses an element that is larger than a row, or of another rank."""
-        check_row(element[0], self.row_shape, self)
+        check_row(element[0], self.row_shape, self, number)
 
     def combined(self, rows: list[Element], first: int) -> Element:
         """One sparse batch of the elements `rows`."""

@@ -27,6 +27,8 @@ from millrace.opkit.datasets.threads import Background
 class Take(Dataset):
     """The first `count` elements; all where it is negative."""
 
+    passes = True
+
     def _take_inputs(self, input_dataset: Dataset, count: Any) -> None:
         self.count = scalar(count)
 
@@ -66,6 +68,8 @@ class _Taken(Through):
 
 class Skip(Dataset):
     """All but the first `count` elements; none where it is negative."""
+
+    passes = True
 
     def _take_inputs(self, input_dataset: Dataset, count: Any) -> None:
         self.count = scalar(count)
@@ -108,6 +112,8 @@ class _Skipped(Through):
 class Repeat(Dataset):
     """The elements over and over: `count` times, without end where it is negative."""
 
+    passes = True
+
     def _take_inputs(self, input_dataset: Dataset, count: Any) -> None:
         self.count = scalar(count)
 
@@ -132,7 +138,7 @@ class _Repeated(Stage):
         self._epoch = 0
         self._first = True
         self._at = (*run.here(), 0)
-        self.input: Stage | None = None if dataset.count == 0 else run.begin(dataset.sources[0], self._at)
+        self.input: Stage | None = self._begun() if dataset.count else None
 
     def next(self) -> Element | None:
         while self.input is not None:
@@ -147,9 +153,13 @@ class _Repeated(Stage):
                 break
             self._epoch += 1
             more = count < 0 or self._epoch < count
-            self.input = self._run.begin(self._dataset.sources[0], self._at) if more else None
+            self.input = self._begun() if more else None
             self._first = True
         return None
+
+    def _begun(self) -> Stage:
+        dataset = self._dataset
+        return self._run.begin(dataset.sources[0], self._at, bare=True)
 
     def fill(self, elements: list[Element], count: int) -> None:
         """Adds the next elements until there are `count`, fewer at the end."""
@@ -184,6 +194,8 @@ class _Repeated(Stage):
 
 class Shard(Dataset):
     """Every `num_shards`-th element, from number `index` on."""
+
+    passes = True
 
     def _take_inputs(self, input_dataset: Dataset, num_shards: Any, index: Any) -> None:
         self.count, self.index = scalar(num_shards), scalar(index)
@@ -244,6 +256,8 @@ class _Sharded(Through):
 class Concatenate(Dataset):
     """The elements of one dataset, then those of another."""
 
+    passes = True
+
     def start(self, run: Run) -> Stage:
         return _Concatenated(self, run)
 
@@ -262,7 +276,7 @@ class _Concatenated(Stage):
         self._at = (*run.here(), 1)
         self._run = run
         self._place = 0
-        self.input = run.begin(dataset.sources[0])
+        self.input = run.begin(dataset.sources[0], bare=True)
 
     def next(self) -> Element | None:
         while self._place < 2:
@@ -272,7 +286,7 @@ class _Concatenated(Stage):
             self.input.close()
             self._place += 1
             if self._place == 1:
-                self.input = self._run.begin(self._dataset.sources[1], self._at)
+                self.input = self._run.begin(self._dataset.sources[1], self._at, bare=True)
         return None
 
     def save(self) -> Any:
@@ -281,7 +295,7 @@ class _Concatenated(Stage):
     def restore(self, state: Any) -> None:
         self._place = state["place"]
         if self._place:
-            self.input = self._run.begin(self._dataset.sources[1], self._at)
+            self.input = self._run.begin(self._dataset.sources[1], self._at, bare=True)
         if state["input"] is not None:
             self.input.restore(state["input"])
 
@@ -321,6 +335,8 @@ class _Unique(Through):
 class IgnoreErrors(Dataset):
     """The elements that come without an error."""
 
+    passes = True
+
     def start(self, run: Run) -> Stage:
         return _WithoutErrors(self, run)
 
@@ -346,6 +362,7 @@ class Directed(Dataset):
 
     def __init__(self, op: Any, selector: Dataset, datasets: tuple[Dataset, ...]) -> None:
         super().__init__(op, selector, *datasets)
+        self.stops: bool = op.attrs.get("stop_on_empty_dataset", False)
 
     def start(self, run: Run) -> Stage:
         return _Directed(self, run)
@@ -378,6 +395,8 @@ class _Directed(Stage):
                 element = self._stages[i].next()
                 if element is not None:
                     return element
+                if self._dataset.stops:
+                    return None
                 self._open[i] = False
         return None
 
@@ -403,13 +422,16 @@ class Same(Dataset):
     """The elements as they are: options, statistics, and what TensorFlow does to make a pipeline faster."""
 
     visible = False
+    passes = True
 
     def start(self, run: Run) -> Stage:
-        return run.begin(self.sources[0])
+        return run.begin(self.sources[0], bare=True)
 
 
 class Prefetch(Dataset):
     """The elements as they are, taken ahead by a thread."""
+
+    passes = True
 
     def _take_inputs(self, input_dataset: Dataset, buffer_size: Any) -> None:
         self.size = scalar(buffer_size)
@@ -417,7 +439,7 @@ class Prefetch(Dataset):
             raise invalid(self, f"buffer_size must be >= 0 or set to AUTOTUNE. Received: {self.size}")
 
     def start(self, run: Run) -> Stage:
-        stage = run.begin(self.sources[0])
+        stage = run.begin(self.sources[0], bare=True)
         if self.size == 0:
             return stage
         return Background(stage, 8 if self.size < 0 else self.size, run, f"prefetch '{self.op.name}'")
@@ -425,6 +447,8 @@ class Prefetch(Dataset):
 
 class Sleep(Dataset):
     """The elements as they are, each after a while."""
+
+    passes = True
 
     def _take_inputs(self, input_dataset: Dataset, sleep_microseconds: Any) -> None:
         self.seconds = scalar(sleep_microseconds) / 1e6

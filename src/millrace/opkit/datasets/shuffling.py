@@ -32,6 +32,11 @@ class _Words(WordStream):
         ready = self._ready
         return ready.pop() if ready else super().word()
 
+    def words(self, count: int) -> list[int]:
+        """The next `count` words."""
+        self.count += count
+        return super().words(count)
+
     def save(self) -> Any:
         """The seeds, and how many words have been taken."""
         return [self.seeds[0], self.seeds[1], self.count]
@@ -45,6 +50,7 @@ class Shuffle(Dataset):
     """
 
     distinct = True
+    passes = True
     count = 1
 
     def _take_inputs(self, input_dataset: Dataset, buffer_size: Any, seed: Any, seed2: Any) -> None:
@@ -140,7 +146,7 @@ class _Shuffled(Stage):
         self._slices = [[0, 0]]
         self._held = 0
         self._epoch = 0
-        self.input: Stage | None = run.begin(dataset.sources[0], self._at)
+        self.input: Stage | None = run.begin(dataset.sources[0], self._at, bare=True)
 
     def next(self) -> Element | None:
         size = self._size
@@ -180,22 +186,29 @@ class _Shuffled(Stage):
 
     def _exchange(self, source: Stage, elements: list[Element], count: int) -> None:
         """As `next`, again and again, while the buffer has room for one element and one epoch's elements."""
-        size, buffer, draw, first = self._size, self._buffer, self._words.word, self._slices[0]
+        size, buffer, first = self._size, self._buffer, self._slices[0]
         if len(buffer) < size:
             return
         taken: list[Element] = []
         try:
             source.fill(taken, count - len(elements))
         finally:
-            start = first[0]
-            for element in taken:
-                begin = start % size
-                buffer[(start + size - 1) % size] = element
-                at = (start + draw() % size) % size
+            start = begin = first[0]
+            begin %= size
+            end = begin - 1  # the place that is free, which may be the last of the ring
+            for element, word in zip(taken, self._words.words(len(taken)), strict=True):
+                buffer[end] = element
+                at = begin + word % size
+                if at >= size:
+                    at -= size
                 elements.append(buffer[at])  # type: ignore[arg-type]
                 buffer[at] = buffer[begin]
                 buffer[begin] = None
-                start += 1
+                end = begin
+                begin += 1
+                if begin == size:
+                    begin = 0
+            start += len(taken)
             first[0], first[1] = start, start + size - 1
 
     def _fill(self, size: int) -> None:
@@ -225,7 +238,7 @@ class _Shuffled(Stage):
             return  # an empty input, which would be repeated for ever
         self._epoch += 1
         if dataset.count < 0 or self._epoch < dataset.count:
-            self.input = self._run.begin(dataset.sources[0], self._at)
+            self.input = self._run.begin(dataset.sources[0], self._at, bare=True)
             self._slices.append([last[1], last[1]])
 
     def save(self) -> Any:
@@ -268,6 +281,8 @@ class _Shuffled(Stage):
 class Sampling(Dataset):
     """Each element with a given probability."""
 
+    passes = True
+
     def _take_inputs(self, input_dataset: Dataset, rate: Any, seed: Any, seed2: Any) -> None:
         self.rate = float(np.asarray(rate))
         self.seeds = entropy(scalar(seed), scalar(seed2))
@@ -283,7 +298,7 @@ class _Sampled(Stage):
     __slots__ = ("_rate", "_words", "input")
 
     def __init__(self, dataset: Sampling, run: Run) -> None:
-        self.input = run.begin(dataset.sources[0])
+        self.input = run.begin(dataset.sources[0], bare=True)
         self._rate = dataset.rate
         self._words = _Words(dataset.seeds)
 

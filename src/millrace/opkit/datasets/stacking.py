@@ -10,6 +10,9 @@ import numpy as np
 from millrace.core import errors
 from millrace.opkit.datasets.base import Dataset, Element, invalid
 from millrace.opkit.sparse import packed
+from millrace.opkit.text.pieces import array_of
+
+_OBJECT, _ARRAYS, _BYTES = np.dtype(object), {np.ndarray}, {bytes}
 
 
 def stack(rows: Sequence[Element], dataset: Dataset, first: int | None = None) -> Element:
@@ -37,16 +40,16 @@ def _column(values: Sequence[Any], dataset: Dataset) -> Any:
     first = values[0]
     kind = type(first)
     if kind is not np.ndarray:
-        if isinstance(first, np.generic):
-            if all(type(v) is kind for v in values):
-                return np.array(values, first.dtype)
-            values = [np.asarray(v) for v in values]
-            first = values[0]
-        elif isinstance(first, Dataset):
+        if isinstance(first, Dataset):
             raise errors.UnimplementedError(None, None, f"datasets cannot be batched\n  at {dataset.place}")
-        else:
-            values = [_boxed(v) for v in values]
-            first = values[0]
+        if not isinstance(first, np.generic):
+            return _objects(values)
+        if all(type(v) is kind for v in values):
+            return np.array(values, first.dtype)
+        values = [np.asarray(v) for v in values]
+        first = values[0]
+    elif first.dtype is _OBJECT and not first.ndim:
+        return _objects(values)
     shape = first.shape
     out = np.empty((len(values), *shape), first.dtype)
     if shape:
@@ -68,6 +71,17 @@ def _boxed(value: Any) -> np.ndarray:
     box = np.empty((), object)
     box[()] = value
     return box
+
+
+def _objects(values: Sequence[Any]) -> np.ndarray:
+    """The vector of string scalars, each an array or its bytes, or of other objects."""
+    kinds = set(map(type, values))
+    if kinds != _BYTES:
+        arrays = values if kinds == _ARRAYS else [_boxed(v) for v in values]
+        if any(array.ndim for array in arrays):
+            raise _Unequal
+        values = [*map(np.ndarray.item, arrays)]
+    return np.fromiter(values, object, len(values))
 
 
 def _refusal(rows: Sequence[Element], dataset: Dataset, first: int | None) -> Exception:
@@ -114,7 +128,7 @@ class Padding:
 def _padded(
     values: Sequence[Any], wanted: tuple[int, ...], fill: Any, dataset: Dataset, k: int, first: int
 ) -> np.ndarray:
-    arrays = [v if type(v) is np.ndarray else np.asarray(v) for v in values]
+    arrays = [array_of(v) for v in values]
     for i, array in enumerate(arrays):
         if array.ndim != len(wanted):
             raise invalid(
@@ -143,8 +157,8 @@ def _padded(
     return out
 
 
-def check_row(value: Any, row_shape: Sequence[int], dataset: Dataset) -> None:
-    """Refuses a dense value that does not fit into a row.
+def check_row(value: Any, row_shape: Sequence[int], dataset: Dataset, number: int) -> None:
+    """Refuses a dense value, that of element `number`, which does not fit into a row.
 
     Raises:
       InvalidArgumentError: it has another rank.
@@ -156,10 +170,11 @@ def check_row(value: Any, row_shape: Sequence[int], dataset: Dataset) -> None:
         raise invalid(
             dataset,
             "Dense to sparse batch elements must have the same rank as the specified row_shape. " + where,
+            number,
         )
     if any(0 <= most < size for size, most in zip(shape, row_shape, strict=True)):
         message = "Dense to sparse batch elements must not be larger than the specified row_shape. "
-        raise errors.DataLossError(None, None, f"{message}{where}\n  at {dataset.place}")
+        raise errors.DataLossError(None, None, f"{message}{where}\n  at element {number} of {dataset.place}")
 
 
 def sparse_rows(values: Sequence[Any], row_shape: Sequence[int]) -> np.ndarray:
@@ -169,11 +184,15 @@ def sparse_rows(values: Sequence[Any], row_shape: Sequence[int]) -> np.ndarray:
       values: one array for each row of the batch.
       row_shape: the dense shape of a row; -1 where the longest decides.
     """
-    arrays = [np.asarray(v) for v in values]
+    arrays = [array_of(v) for v in values]
     dense = [max(a.shape[i] for a in arrays) if size < 0 else size for i, size in enumerate(row_shape)]
     indices = [
         np.concatenate(
-            [np.full((a.size, 1), i, np.int64), np.indices(a.shape).reshape(a.ndim, -1).T.astype(np.int64)], 1
+            [
+                np.full((a.size, 1), i, np.int64),
+                np.indices(a.shape).reshape(a.ndim, a.size).T.astype(np.int64),
+            ],
+            1,
         )
         for i, a in enumerate(arrays)
     ]

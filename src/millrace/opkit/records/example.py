@@ -9,64 +9,21 @@ from typing import Any
 import numpy as np
 
 from millrace.core.errors import InvalidArgumentError, refusal
-from millrace.opkit.records import wire as bytes_wire
-from millrace.opkit.records.layouts import Layout, grouped
-from millrace.opkit.records.wire import Feature, MalformedRecord
-
-_KINDS = {bytes_wire.BYTES: "string", bytes_wire.FLOATS: "float", bytes_wire.INTS: "int64"}
-_KIND_OF = {np.dtype(object): bytes_wire.BYTES, np.dtype(np.float32): bytes_wire.FLOATS}
+from millrace.opkit.records.columns import (
+    KINDS,
+    Column,
+    Dense,
+    Records,
+    Sparse,
+    Tables,
+    decoded,
+    kind_of,
+    malformed,
+    read,
+)
+from millrace.opkit.records.wire import Feature, MalformedRecord, Table, read_sequence_example
 
 SparseParts = tuple[np.ndarray, np.ndarray, np.ndarray]
-Group = tuple[np.ndarray, np.ndarray, Layout]  # records alike: their numbers, their bytes, their form
-
-
-@dataclass(frozen=True, slots=True)
-class Dense:
-    """A feature that is wanted as an array.
-
-    Attributes:
-      key: its name.
-      dtype: object (for strings), float32 or int64.
-      shape: of one record; the first size may be -1 for as many rows as there are.
-      default: what to use for a missing feature; None when it is required. With a first size of -1 it holds
-        the one element that pads.
-    """
-
-    key: bytes
-    dtype: np.dtype
-    shape: tuple[int, ...]
-    default: np.ndarray | None = None
-
-    @property
-    def is_variable(self) -> bool:
-        """Whether records hold different numbers of rows."""
-        return bool(self.shape) and self.shape[0] < 0
-
-
-@dataclass(frozen=True, slots=True)
-class Sparse:
-    """A feature that is wanted as a sparse tensor: its name and dtype."""
-
-    key: bytes
-    dtype: np.dtype
-
-
-def _kind(dtype: np.dtype) -> int:
-    return _KIND_OF.get(np.dtype(dtype), bytes_wire.INTS)
-
-
-def _values(data: bytes, feature: Feature, dtype: np.dtype, where: Callable[[], str]) -> np.ndarray:
-    """Decodes a list after checking that it is of the wanted dtype."""
-    wanted = _kind(dtype)
-    if feature[0] != wanted:
-        raise refusal(
-            f"{where()}Data types don't match. Expected type: {_KINDS[wanted]}, "
-            f"Data type: {_KINDS[feature[0]]}"
-        )
-    try:
-        return bytes_wire.values(data, feature)
-    except MalformedRecord as problem:
-        raise _malformed(data, problem) from None
 
 
 def _zero(dtype: np.dtype) -> object:
@@ -109,7 +66,7 @@ def parse_examples(
       InvalidArgumentError: a record is malformed, lacks a required feature, or holds one of another dtype or
         size.
     """
-    records = _Records(serialized, bytes_wire.read_example, grouped(serialized))
+    records = read(serialized, [*sparse, *dense])
     where = partial(_feature_where, names)
     sparse_columns = [_sparse_column(records, feature, where) for feature in sparse]
     dense_columns = [_dense_column(records, feature, where) for feature in dense]
@@ -133,111 +90,71 @@ def parse_example(
     Raises:
       InvalidArgumentError: as for `parse_examples`.
     """
-    sparse_columns, dense_columns = parse_examples((record,), (), sparse, dense)
-    single = [(indices[:, 1:], values, shape[1:]) for indices, values, shape in sparse_columns]
-    return single, [column[0] for column in dense_columns]
+    records = read((record,), [*sparse, *dense])
+    where = partial(_feature_where, ())
+    return (
+        [_sparse_row(records, feature, where) for feature in sparse],
+        [_dense_row(records, feature, where) for feature in dense],
+    )
 
 
-def _table(record: bytes, read):
-    try:
-        return read(record)
-    except MalformedRecord as problem:
-        raise _malformed(record, problem) from None
+def _sparse_row(records: Records, feature: Sparse, where: Callable[..., Any]) -> SparseParts:
+    values = records.row(0, feature, where(0, feature.key))
+    if values is None:
+        values = np.empty(0, feature.dtype)
+    size = len(values)
+    return np.arange(size).reshape(size, 1), values, np.array([size], np.int64)
 
 
-class _Records:
-    """A batch of records, whose features are read by columns where records are alike.
+def _dense_row(records: Records, feature: Dense, where: Callable[..., Any]) -> np.ndarray:
+    if not feature.is_variable:
+        values = records.row(0, feature, where(0, feature.key))
+        if values is not None and len(values) == prod(feature.shape):
+            return values.reshape(feature.shape)
+    return _dense_column(records, feature, where)[0]
+
+
+def _flat(
+    records: Records, feature: Dense | Sparse, where: Callable[..., Any], check: Callable[..., None]
+) -> Column:
+    """The values of a feature in all records, none where a record lacks it.
 
     Args:
-      serialized: the records.
-      read: from a record to where its features lie; or these tables themselves.
-      alike: the records that have their form in common with others.
+      records: the records.
+      feature: which one.
+      where: tells a record and a feature.
+      check: called with each record's values that were looked at by themselves, and its number.
     """
-
-    def __init__(
-        self,
-        serialized: Sequence[bytes],
-        read: Callable[[bytes], bytes_wire.Table] | list[bytes_wire.Table],
-        alike: Sequence[Group] = (),
-    ) -> None:
-        self._serialized = serialized
-        self._alike = alike
-        known = {i for rows, _, _ in alike for i in rows.tolist()}
-        self._tables: dict[int, bytes_wire.Table] = (
-            dict(enumerate(read))
-            if isinstance(read, list)
-            else {i: _table(record, read) for i, record in enumerate(serialized) if i not in known}
-        )
-        self._forms = {int(i): form for rows, _, form in alike for i in rows}
-
-    def __len__(self) -> int:
-        return len(self._serialized)
-
-    def column(self, feature: Dense | Sparse) -> np.ndarray | None:
-        """The values in all records at once, `[n, values]`; None where they must be looked at one by one."""
-        if len(self._alike) != 1 or len(self._alike[0][0]) != len(self):
-            return None
-        return _alike_values(self._alike[0], feature)
-
-    def rows(self, feature: Dense | Sparse, where: Callable[..., Any]) -> list[np.ndarray | None]:
-        """The values in each record; None where it lacks the feature."""
-        found: dict[int, np.ndarray] = {}
-        for group in self._alike:
-            values = _alike_values(group, feature)
-            if values is not None:
-                found.update(zip(group[0].tolist(), values, strict=True))
-        return [found[row] if row in found else self._row(row, feature, where) for row in range(len(self))]
-
-    def _row(self, row: int, feature: Dense | Sparse, where: Callable[..., Any]) -> np.ndarray | None:
-        record, form = self._serialized[row], self._forms.get(row)
-        if form is not None:
-            place = form.features.get(feature.key)
-        else:
-            try:
-                place = bytes_wire.find(record, self._tables[row], feature.key)
-            except MalformedRecord as problem:
-                raise _malformed(record, problem) from None
-        return None if place is None else _values(record, place, feature.dtype, where(row, feature.key))
-
-
-def _alike_values(group: Group, feature: Dense | Sparse) -> np.ndarray | None:
-    """The values of one feature in records of one form, `[n, values]`; None where they must be looked at one
-    by one.
-    """
-    _, data, form = group
-    place = form.features.get(feature.key)
-    if place is None or place[0] != _kind(feature.dtype):
-        return None
-    return form.column(data, place)
-
-
-def _malformed(record: bytes, problem: MalformedRecord) -> InvalidArgumentError:
-    shown = record[:60].decode("latin-1")
-    return refusal(f"Could not parse example input: {problem}. Received: '{shown}'")
-
-
-def _sparse_column(records: _Records, feature: Sparse, where: Callable[..., Any]) -> SparseParts:
     column = records.column(feature)
     if column is not None:
-        count, size = column.shape
-        shape = np.array([count, size], np.int64)
-        return _ragged_indices(np.full(count, size, np.int64)), column.reshape(-1), shape
-    empty = np.empty(0, feature.dtype)
-    rows = [empty if row is None else row for row in records.rows(feature, where)]
-    counts = np.array([len(row) for row in rows], np.int64)
-    shape = np.array([len(rows), counts.max() if rows else 0], np.int64)
-    return _ragged_indices(counts), _concatenate(rows, feature.dtype), shape
+        return column
+    rows = []
+    for row in range(len(records)):
+        values = records.row(row, feature, where(row, feature.key))
+        if values is None:
+            values = np.empty(0, feature.dtype)
+        else:
+            check(row, values)
+        rows.append(values)
+    return _concatenate(rows, feature.dtype), np.array([len(row) for row in rows], np.int64)
 
 
-def _dense_column(records: _Records, feature: Dense, where: Callable[..., Any]) -> np.ndarray:
+def _sparse_column(records: Records, feature: Sparse, where: Callable[..., Any]) -> SparseParts:
+    values, counts = _flat(records, feature, where, lambda row, values: None)
+    shape = np.array([len(records), counts.max() if len(records) else 0], np.int64)
+    return _ragged_indices(counts), values, shape
+
+
+def _dense_column(records: Records, feature: Dense, where: Callable[..., Any]) -> np.ndarray:
     if feature.is_variable:
         return _variable_column(records, feature, where)
     size = prod(feature.shape)
     column = records.column(feature)
-    if column is not None and column.shape[1] == size:
-        return column.reshape((len(records), *feature.shape))
+    if column is not None and (column[1] == size).all():
+        return column[0].reshape((len(records), *feature.shape))
     out = np.empty((len(records), size), feature.dtype)
-    for row, values in enumerate(records.rows(feature, where)):
+    for row in range(len(records)):
+        values = records.row(row, feature, where(row, feature.key))
         if values is None:
             if feature.default is None:
                 raise _missing("Feature", feature.key, feature.dtype)
@@ -245,33 +162,32 @@ def _dense_column(records: _Records, feature: Dense, where: Callable[..., Any]) 
             continue
         if len(values) != size:
             raise refusal(
-                f"{where(row, feature.key)()}Number of {_KINDS[_kind(feature.dtype)]} values != expected.  "
+                f"{where(row, feature.key)()}Number of {KINDS[kind_of(feature.dtype)]} values != expected.  "
                 f"Values size: {len(values)} but output shape: {list(feature.shape)}"
             )
         out[row] = values
     return out.reshape((len(records), *feature.shape))
 
 
-def _variable_column(records: _Records, feature: Dense, where: Callable[..., Any]) -> np.ndarray:
+def _variable_column(records: Records, feature: Dense, where: Callable[..., Any]) -> np.ndarray:
     inner = feature.shape[1:]
     stride = prod(inner)
-    rows = []
-    for row, values in enumerate(records.rows(feature, where)):
-        if values is None:
-            rows.append(np.empty(0, feature.dtype))
-            continue
-        if stride == 0 or len(values) % stride:
+
+    def check(row: int, count: int) -> None:
+        if stride == 0 or count % stride:
             raise refusal(
-                f"{where(row, feature.key)()}Number of {_KINDS[_kind(feature.dtype)]} values is not a "
-                f"multiple of stride length. Values size: {len(values)} but output shape: {[None, *inner]}"
+                f"{where(row, feature.key)()}Number of {KINDS[kind_of(feature.dtype)]} values is not a "
+                f"multiple of stride length. Values size: {count} but output shape: {[None, *inner]}"
             )
-        rows.append(values)
-    longest = max((len(row) for row in rows), default=0)
+
+    found, counts = _flat(records, feature, where, lambda row, values: check(row, len(values)))
+    for row in np.flatnonzero(counts % stride if stride else counts).tolist():
+        check(row, int(counts[row]))
+    longest = int(counts.max()) if len(counts) else 0
     padding = _zero(feature.dtype) if feature.default is None else feature.default.ravel()[0]
-    out = np.full((len(rows), longest), padding, feature.dtype)
-    for row, values in enumerate(rows):
-        out[row, : len(values)] = values
-    return out.reshape((len(rows), longest // max(stride, 1), *inner))
+    out = np.full((len(counts), longest), padding, feature.dtype)
+    out[np.arange(longest) < counts[:, None]] = found
+    return out.reshape((len(counts), longest // max(stride, 1), *inner))
 
 
 # ---------------------------------------------------------------- sequence examples
@@ -285,6 +201,7 @@ class SequenceSpec:
       context_sparse, context_dense: features of the context.
       list_sparse: feature lists wanted as sparse tensors.
       list_dense: feature lists wanted as arrays, the shape being one step's.
+      list_ragged: feature lists wanted as ragged rows of steps.
       assumed_empty: dense feature lists that may be missing, and then have no steps.
     """
 
@@ -293,6 +210,7 @@ class SequenceSpec:
     list_sparse: Sequence[Sparse] = ()
     list_dense: Sequence[Dense] = ()
     assumed_empty: frozenset[bytes] = frozenset()
+    list_ragged: Sequence[Sparse] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +223,7 @@ class SequenceColumns:
       list_sparse: `[t, 3]` indices (record, step, place), `[t]` values, `[3]` dense shape each.
       list_dense: `[batch, longest, *shape]` each, zeros or empty strings after a record's last step.
       lengths: `[batch]` int64 steps of each dense feature list.
+      list_ragged: values, how many each step has, and how many steps each record has.
     """
 
     context_sparse: list[SparseParts]
@@ -312,6 +231,7 @@ class SequenceColumns:
     list_sparse: list[SparseParts]
     list_dense: list[np.ndarray]
     lengths: list[np.ndarray]
+    list_ragged: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 def parse_sequence_examples(
@@ -327,8 +247,8 @@ def parse_sequence_examples(
     Raises:
       InvalidArgumentError: as for `parse_examples`, or a required feature list is missing.
     """
-    tables = [_table(record, bytes_wire.read_sequence_example) for record in serialized]
-    contexts = _Records(serialized, [context for context, _ in tables])
+    tables = [_sequence_table(record) for record in serialized]
+    contexts = Tables(serialized, [context for context, _ in tables])
     lists = [feature_lists for _, feature_lists in tables]
 
     where = partial(_feature_where, names)
@@ -345,7 +265,15 @@ def parse_sequence_examples(
         [_list_sparse_column(serialized, names, lists, feature) for feature in spec.list_sparse],
         dense,
         lengths,
+        [_list_ragged_column(serialized, names, lists, feature) for feature in spec.list_ragged],
     )
+
+
+def _sequence_table(record: bytes) -> tuple[Table, dict[bytes, list[Feature]]]:
+    try:
+        return read_sequence_example(record)
+    except MalformedRecord as problem:
+        raise malformed(record, problem) from None
 
 
 def _steps(
@@ -353,7 +281,7 @@ def _steps(
 ) -> list[np.ndarray]:
     """The values of each step; a step whose feature is empty has none."""
     return [
-        _values(record, feature, dtype, lambda step=step: f"{where()}Step: {step}.  ")
+        decoded(record, feature, dtype, lambda step=step: f"{where()}Step: {step}.  ")
         if feature[0]
         else np.empty(0, dtype)
         for step, feature in enumerate(features)
@@ -384,6 +312,19 @@ def _list_sparse_column(serialized, names, lists, feature: Sparse) -> SparsePart
     return found, _concatenate(parts, feature.dtype), shape
 
 
+def _list_ragged_column(
+    serialized, names, lists, feature: Sparse
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    parts, counts = [], []
+    for row, (record, table) in enumerate(zip(serialized, lists, strict=True)):
+        where = _list_where(names, row, feature.key)
+        steps = _steps(record, table.get(feature.key, []), feature.dtype, where)
+        parts.extend(steps)
+        counts.append(len(steps))
+    sizes = np.array([len(step) for step in parts], np.int64)
+    return _concatenate(parts, feature.dtype), sizes, np.array(counts, np.int64)
+
+
 def _list_dense_column(
     serialized, names, lists, feature: Dense, may_miss: bool
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -402,7 +343,7 @@ def _list_dense_column(
         for step, values in enumerate(steps):
             if len(values) != size:
                 raise refusal(
-                    f"{where()}Step: {step}.  Number of {_KINDS[_kind(feature.dtype)]} values != expected.  "
+                    f"{where()}Step: {step}.  Number of {KINDS[kind_of(feature.dtype)]} values != expected.  "
                     f"Values size: {len(values)} but output shape: {list(feature.shape)}"
                 )
         rows.append(steps)
@@ -428,5 +369,5 @@ def _name(names: Sequence[bytes], row: int) -> str:
 
 def _missing(what: str, key: bytes, dtype: np.dtype) -> InvalidArgumentError:
     return refusal(
-        f"{what}: {_show(key)} (data type: {_KINDS[_kind(dtype)]}) is required but could not be found."
+        f"{what}: {_show(key)} (data type: {KINDS[kind_of(dtype)]}) is required but could not be found."
     )

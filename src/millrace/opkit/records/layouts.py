@@ -14,8 +14,8 @@ import numpy as np
 from millrace.opkit.records import wire
 from millrace.opkit.records.wire import Feature, MalformedRecord
 
-_FEWEST = 4  # records of one length for which comparing their form pays
-_MOST_FORMS = 4  # among the records of one length
+_FEWEST = 4  # records for which comparing their form pays
+_MOST_KNOWN, _LONGEST_KNOWN = 256, 1 << 14  # forms that are kept for later batches, and bytes of each
 
 
 class Layout:
@@ -34,6 +34,7 @@ class Layout:
     def __init__(self, record: bytes) -> None:
         table = wire.read_example(record)
         self.features: dict[bytes, Feature] = {}
+        self._packed: dict[Feature, tuple[int, int]] = {}
         fixed = np.ones(len(record), bool)
         for key in table:
             feature = wire.find(record, table, key)
@@ -41,60 +42,71 @@ class Layout:
                 self.features[key] = feature
                 packed = wire.packed(record, feature)
                 if packed is not None:
+                    self._packed[feature] = packed
                     fixed[packed[0] : packed[1]] = False
         self._fixed = np.flatnonzero(fixed)
         self._form = np.frombuffer(record, np.uint8)[self._fixed]
-        self._record = record
 
-    def matching(self, records: np.ndarray) -> np.ndarray:
-        """Which rows of bytes are records of this form, bool `[n]`."""
-        return (records[:, self._fixed] == self._form).all(axis=1)
+    def matches(self, records: np.ndarray) -> bool:
+        """True where all rows of bytes are records of this form."""
+        return bool((records.take(self._fixed, axis=1) == self._form).all())
 
-    def column(self, records: np.ndarray, feature: Feature) -> np.ndarray | None:
-        """The values of one feature in records of this form, `[n, values]`; None for a list that must be
-        decoded record by record.
+    def column(
+        self, records: Sequence[bytes], data: np.ndarray, feature: Feature
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The values of one feature in records of this form, one record after the other, and how many each
+        has; None for a list that must be decoded record by record.
 
         Args:
-          records: their bytes, `[n, length]`.
+          records: the records.
+          data: their bytes, `[n, length]`.
           feature: one of `features`.
         """
         kind = feature[0]
-        place = wire.packed(self._record, feature)
-        if place is None or kind == wire.BYTES:
+        place = self._packed.get(feature)
+        if place is None:
             return None
-        values = np.ascontiguousarray(records[:, place[0] : place[1]])
+        first, stop = place
+        if kind == wire.BYTES:
+            return wire.column([record[first:stop] for record in records], kind)
+        values = np.ascontiguousarray(data[:, first:stop])
         if kind == wire.FLOATS:
-            return values.view("<f4") if values.shape[1] % 4 == 0 else None
-        return values.astype(np.int64) if values.size and values.max() < 0x80 else None
+            if (stop - first) % 4:
+                return None
+            values = values.view("<f4")
+        elif values.size and values.max() < 0x80:
+            values = values.astype(np.int64)
+        else:
+            return wire.column([record[first:stop] for record in records], kind)
+        return values.reshape(-1), np.full(len(records), values.shape[1], np.int64)
 
 
-def grouped(records: Sequence[bytes]) -> list[tuple[np.ndarray, np.ndarray, Layout]]:
-    """The records that have their form in common with others.
+_known: dict[int, Layout | None] = {}  # by the length of the records: their form, or that they have several
 
-    Returns:
-      For each form the numbers of its records, their bytes `[n, length]`, and where their values lie.
-    """
-    by_length: dict[int, list[int]] = {}
-    for i, record in enumerate(records):
-        by_length.setdefault(len(record), []).append(i)
-    found = []
-    for length, numbers in by_length.items():
-        if len(numbers) < _FEWEST or not length:
-            continue
-        rows = np.array(numbers)
-        chosen = records if len(numbers) == len(records) else [records[i] for i in numbers]
-        data = np.frombuffer(b"".join(chosen), np.uint8).reshape(len(numbers), length)
-        for _ in range(_MOST_FORMS):
-            try:
-                layout = Layout(data[0].tobytes())
-            except MalformedRecord:
-                break  # who reads it by itself says why
-            alike = layout.matching(data)
-            if alike.all():
-                found.append((rows, data, layout))
-                break
-            found.append((rows[alike], data[alike], layout))
-            rows, data = rows[~alike], data[~alike]
-            if len(rows) < _FEWEST:
-                break
-    return found
+
+def layout_of(records: Sequence[bytes]) -> tuple[np.ndarray, Layout] | None:
+    """The bytes `[n, length]` of records of one form, and that form; None where they differ."""
+    if len(records) < _FEWEST or len(set(map(len, records))) != 1:
+        return None
+    length = len(records[0])
+    layout = _known.get(length)
+    if not length or (layout is None and length in _known):
+        return None
+    data = np.frombuffer(b"".join(records), np.uint8).reshape(-1, length)
+    if layout is None or not layout.matches(data):
+        try:
+            layout = Layout(records[0])
+        except MalformedRecord:
+            return None  # who reads it by itself says why
+        matches = layout.matches(data)
+        _remember(length, layout if matches else None)
+        if not matches:
+            return None
+    return data, layout
+
+
+def _remember(length: int, layout: Layout | None) -> None:
+    if length <= _LONGEST_KNOWN:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[length] = layout

@@ -10,6 +10,7 @@ from collections.abc import Generator
 from typing import IO, Any
 
 import google_crc32c
+import numpy as np
 
 from millrace.core import errors, filesystems
 from millrace.opkit.records.opening import BROKEN, open_packed
@@ -19,6 +20,8 @@ _HEAD, _CHECK = struct.Struct("<QI"), struct.Struct("<I")
 _PIECE = 1 << 18  # bytes read at once
 _MOST_LENGTHS = 1024
 _GZIP = 31  # zlib's number for the form of gzip
+_FEWEST_ALIKE, _MOST_ALIKE = 4, 128  # records of one length that are taken at once
+_FOUR = np.arange(4)
 
 
 def mask(crc: int) -> int:
@@ -38,47 +41,122 @@ def iterate(path: str, compression: str = "") -> Generator[bytes, None, None]:
       NotFoundError: there is no such file.
       DataLossError: the file is cut off, or a checksum does not match.
     """
+    for records in pieces(path, compression):
+        yield from records
+
+
+def pieces(path: str, compression: str = "") -> Generator[list[bytes], None, None]:
+    """The records of a file, in their order, as many at once as were read at once.
+
+    Raises:
+      NotFoundError: there is no such file.
+      DataLossError: the file is cut off, or a checksum does not match; the records before have been given.
+    """
     file = open_packed(path, compression)
+    lengths: dict[bytes, int] = {}
     try:
-        yield from _records_in(file, path)
+        data, least = b"", _HEAD.size
+        while True:
+            data = _more(file, data, least)
+            if not data:
+                return
+            piece = _Piece(data, path, lengths)
+            if piece.records:
+                yield piece.records
+            if piece.problem is None and piece.at == 0 and len(data) < least:
+                piece.problem = piece.truncated()
+            if piece.problem is not None:
+                raise piece.problem
+            data, least = data[piece.at :], piece.wanted
     except BROKEN as error:
         raise errors.DataLossError(None, None, f"{path} cannot be decompressed: {error}") from None
     finally:
         file.close()
 
 
-def _records_in(file: Any, path: str) -> Generator[bytes, None, None]:
-    """The records of an open file, which is read in large pieces."""
-    checksum, offset, unpacked = google_crc32c.value, _OFFSET, _CHECK.unpack_from
-    lengths: dict[bytes, int] = {}  # by headers that were right: most files have few different ones
-    data, at = b"", 0
-    while True:
-        begin = at + 12
-        if begin > len(data):
-            data, at = _more(file, data[at:], 12), 0
-            begin = 12
-            if len(data) < begin:
-                if not data:
-                    return
-                raise _lost(path, "truncated record", f"its header has {len(data)} of 12 bytes")
-        head = data[at:begin]
-        length = lengths.get(head)
-        if length is None:
-            length = _length(head, path)
-            if len(lengths) < _MOST_LENGTHS:
-                lengths[head] = length
-        end = begin + length
-        if end + 4 > len(data):
-            data, at, begin, end = _more(file, data[at:], end + 4 - at), 0, 12, 12 + length
-            if end + 4 > len(data):
-                found = min(length, len(data) - 12)
-                raise _lost(path, "truncated record", f"{found} of {length} bytes")
-        record = data[begin:end]
-        crc = checksum(record)
-        if unpacked(data, end)[0] != ((crc >> 15 | crc << 17) + offset) & 0xFFFFFFFF:
-            raise _lost(path, "corrupted record", "the checksum of its data does not match")
-        at = end + 4
-        yield record
+class _Piece:
+    """The whole records in some bytes of a file.
+
+    Args:
+      data: the bytes, which begin with a record.
+      path: of the file, for messages.
+      lengths: the length that each header told that was right; most files have few different ones. Added to.
+
+    Attributes:
+      records: their payloads, up to the first that is wrong.
+      at: where the first record begins that is not whole.
+      wanted: how many bytes that one has at least.
+      problem: what is wrong with the record behind those in `records`.
+    """
+
+    def __init__(self, data: bytes, path: str, lengths: dict[bytes, int]) -> None:
+        self._data, self._path = data, path
+        self.records: list[bytes] = []
+        self.at, self.wanted = 0, _HEAD.size
+        self.problem: errors.DataLossError | None = None
+        self._find(lengths)
+        self._check()
+
+    def _find(self, lengths: dict[bytes, int]) -> None:
+        data, at, size, records = self._data, 0, len(self._data), self.records
+        self._ends: list[int] = []
+        while at + 12 <= size:
+            head = data[at : at + 12]
+            length = lengths.get(head)
+            if length is None:
+                try:
+                    length = _length(head, self._path)
+                except errors.DataLossError as problem:
+                    self.problem = problem
+                    break
+                if len(lengths) < _MOST_LENGTHS:
+                    lengths[head] = length
+            step = length + 16
+            if at + step > size:
+                self.wanted = step
+                break
+            probe = at + _FEWEST_ALIKE * step
+            run = _run(data, at, step) if data[probe : probe + 12] == head else 1
+            stop = at + run * step
+            if run == 1:
+                records.append(data[at + 12 : stop - 4])
+                self._ends.append(stop - 4)
+            else:
+                records += [data[i : i + length] for i in range(at + 12, stop, step)]
+                self._ends += range(at + 12 + length, stop, step)
+            at = stop
+        self.at = at
+
+    def _check(self) -> None:
+        """Compares all checksums at once, and keeps what comes before the first that is wrong."""
+        if not self.records:
+            return
+        computed = np.fromiter(map(google_crc32c.value, self.records), np.uint32, len(self.records))
+        masked = (computed >> 15 | computed << 17) + np.uint32(_OFFSET)
+        places = np.array(self._ends)[:, None] + _FOUR
+        stored = np.frombuffer(self._data, np.uint8)[places].view("<u4")[:, 0]
+        wrong = np.flatnonzero(masked != stored)
+        if wrong.size:
+            del self.records[wrong[0] :]
+            self.problem = _lost(self._path, "corrupted record", "the checksum of its data does not match")
+
+    def truncated(self) -> errors.DataLossError:
+        """The error of a file that ends in the midst of the first record."""
+        size = len(self._data)
+        if size < 12:
+            return _lost(self._path, "truncated record", f"its header has {size} of 12 bytes")
+        length = self.wanted - 16
+        return _lost(self._path, "truncated record", f"{min(length, size - 12)} of {length} bytes")
+
+
+def _run(data: bytes, at: int, step: int) -> int:
+    """How many records of `step` bytes each, all with the same header, follow one another; not all are
+    looked at.
+    """
+    most = min((len(data) - at) // step, _MOST_ALIKE)
+    rows = np.frombuffer(data, np.uint8, most * step, at).reshape(most, step)
+    different = (rows[:, :12] != rows[0, :12]).any(axis=1)
+    return int(different.argmax()) or most
 
 
 def _more(file: Any, data: bytes, least: int) -> bytes:

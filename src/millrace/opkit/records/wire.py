@@ -4,7 +4,7 @@ A record names its features by strings and holds each as a list of bytes, floats
 that are asked for are decoded, and packed lists are decoded as whole arrays.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -23,7 +23,12 @@ Feature = tuple[int, int, int]  # an undecoded list: its kind, 0 for an empty fe
 Table = dict[bytes, tuple[int, int]]  # where the features of a record lie, by name
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number of seven bits a byte, and where it ends.
+
+    Raises:
+      MalformedRecord: it is too long, or the data ends in it.
+    """
     try:
         byte = data[at]
         if byte < 0x80:
@@ -45,14 +50,14 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """The fields of one message as (number, wire type, begin, end)."""
     while at < end:
-        tag, at = _varint(data, at)
+        tag, at = varint(data, at)
         wire = tag & 7
         begin = at
         if wire == _LENGTH:
-            size, begin = _varint(data, at)
+            size, begin = varint(data, at)
             at = begin + size
         elif wire == _VARINT:
-            _, at = _varint(data, at)
+            _, at = varint(data, at)
         elif wire == _FIXED32:
             at += 4
         elif wire == _FIXED64:
@@ -72,22 +77,35 @@ def _message_fields(data: bytes, at: int, end: int, number: int) -> Iterator[tup
             yield begin, stop
 
 
+def entry(data: bytes, at: int, end: int) -> tuple[bytes, int, int] | None:
+    """The entry of a string-keyed map that begins at `at`: its key, where its value begins, where it ends.
+
+    None for another form than that of every writer: tag 1, the entry's size, tag 1, the key, tag 2, the
+    value; a key is seldom long.
+
+    Raises:
+      MalformedRecord: a size is too long, or the data ends in it.
+    """
+    size, begin = varint(data, at + 1)
+    stop = begin + size
+    if data[at] == 0x0A and size > 3 and stop <= end and data[begin] == 0x0A and data[begin + 1] < 0x80:
+        value = begin + 2 + data[begin + 1]
+        if value < stop and data[value] == 0x12:
+            length, first = varint(data, value + 1)
+            if first + length == stop:
+                return data[begin + 2 : value], first, stop
+    return None
+
+
 def _entries(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """The entries of a string-keyed map as (key, begin, end of the value)."""
     while at < end:
-        # Every writer puts tag 1, the entry's size, tag 1, the key, tag 2, the value; a key is seldom long.
-        size, begin = _varint(data, at + 1)
-        stop = begin + size
-        if data[at] == 0x0A and size > 3 and stop <= end and data[begin] == 0x0A and data[begin + 1] < 0x80:
-            value = begin + 2 + data[begin + 1]
-            if value < stop and data[value] == 0x12:
-                length, first = _varint(data, value + 1)
-                if first + length == stop:
-                    yield data[begin + 2 : value], first, stop
-                    at = stop
-                    continue
-        yield from _any_entries(data, at, end)
-        return
+        found = entry(data, at, end)
+        if found is None:
+            yield from _any_entries(data, at, end)
+            return
+        yield found
+        at = found[2]
 
 
 def _any_entries(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -104,18 +122,23 @@ def _any_entries(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, i
         yield key, *value
 
 
-def _feature(data: bytes, at: int, end: int) -> Feature:
+def feature(data: bytes, at: int, end: int) -> Feature:
+    """The list of a feature.
+
+    Raises:
+      MalformedRecord: its bytes are wrong.
+    """
     if at < end and data[at] in _LISTS:  # one list and nothing else, as every writer leaves it
-        size, begin = _varint(data, at + 1)
+        size, begin = varint(data, at + 1)
         if begin + size == end:
             return data[at] >> 3, begin, end
-    feature = (0, end, end)
+    found = (0, end, end)
     for number, wire, begin, stop in _fields(data, at, end):
         if number in (BYTES, FLOATS, INTS):
             if wire != _LENGTH:
                 raise MalformedRecord("a feature has the wrong form")
-            feature = (number, begin, stop)
-    return feature
+            found = (number, begin, stop)
+    return found
 
 
 def find(data: bytes, table: Table, key: bytes) -> Feature | None:
@@ -132,8 +155,8 @@ def find(data: bytes, table: Table, key: bytes) -> Feature | None:
     place = table.get(key)
     if place is None:
         return None
-    feature = _feature(data, *place)
-    return feature if feature[0] else None
+    found = feature(data, *place)
+    return found if found[0] else None
 
 
 def read_example(data: bytes) -> Table:
@@ -163,7 +186,7 @@ def read_sequence_example(data: bytes) -> tuple[Table, dict[bytes, list[Feature]
             context.update((key, (first, last)) for key, first, last in _entries(data, begin, end))
         elif number == 2:
             for key, first, last in _entries(data, begin, end):
-                lists[key] = [_feature(data, a, b) for a, b in _message_fields(data, first, last, 1)]
+                lists[key] = [feature(data, a, b) for a, b in _message_fields(data, first, last, 1)]
     return context, lists
 
 
@@ -171,7 +194,7 @@ def packed(data: bytes, feature: Feature) -> tuple[int, int] | None:
     """Where the bytes of a list's values lie, from and to, where it is one packed list, or one string."""
     _, begin, end = feature
     if begin < end and data[begin] == 0x0A:
-        size, first = _varint(data, begin + 1)
+        size, first = varint(data, begin + 1)
         if first + size == end:
             return first, end
     return None
@@ -193,12 +216,7 @@ def values(data: bytes, feature: Feature) -> np.ndarray:
     kind, begin, end = feature
     place = packed(data, feature)
     if place is not None:
-        first, end = place
-        if kind == BYTES:
-            out = np.empty(1, object)
-            out[0] = data[first:end]
-            return out
-        return _floats(data, _LENGTH, first, end) if kind == FLOATS else _ints(data, _LENGTH, first, end)
+        return packed_values(data[place[0] : place[1]], kind)
     if kind == BYTES:
         items = [data[a:b] for a, b in _message_fields(data, begin, end, 1)]
         out = np.empty(len(items), object)
@@ -209,6 +227,49 @@ def values(data: bytes, feature: Feature) -> np.ndarray:
     if len(parts) == 1:
         return parts[0]
     return np.concatenate(parts) if parts else np.empty(0, np.float32 if kind == FLOATS else np.int64)
+
+
+def packed_values(data: bytes, kind: int) -> np.ndarray:
+    """Decodes the bytes of one packed list, or of one string, as `values` does.
+
+    Raises:
+      MalformedRecord: they are wrong.
+    """
+    if kind == BYTES:
+        out = np.empty(1, object)
+        out[0] = data
+        return out
+    return (_floats if kind == FLOATS else _ints)(data, _LENGTH, 0, len(data))
+
+
+def column(cells: Sequence[bytes], kind: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Decodes the bytes of packed lists, or strings, all at once.
+
+    Args:
+      cells: of each list the bytes.
+      kind: of all lists.
+
+    Returns:
+      The values of all lists, one after the other, and int64 `[n]`, how many each has; None where some
+      are wrong.
+    """
+    if kind == BYTES:
+        return np.fromiter(cells, object, len(cells)), np.ones(len(cells), np.int64)
+    sizes = np.fromiter(map(len, cells), np.int64, len(cells))
+    data = np.frombuffer(b"".join(cells), np.uint8)
+    if kind == FLOATS:
+        return None if (sizes & 3).any() else (data.view("<f4").copy(), sizes >> 2)
+    ending = data < 0x80
+    if ending.all():
+        return data.astype(np.int64), sizes
+    ends = sizes.cumsum()
+    if not ending[ends[sizes > 0] - 1].all():
+        return None
+    counted = np.append(0, ending.cumsum())
+    try:
+        return _packed_ints(data), counted[ends] - counted[ends - sizes]
+    except MalformedRecord:
+        return None
 
 
 def _floats(data: bytes, wire: int, begin: int, end: int) -> np.ndarray:
@@ -226,7 +287,7 @@ def _ints(data: bytes, wire: int, begin: int, end: int) -> np.ndarray:
         return _packed_ints(np.frombuffer(data, np.uint8, end - begin, begin))
     numbers = []
     while begin < end:
-        number, begin = _varint(data, begin)
+        number, begin = varint(data, begin)
         numbers.append(number if number < 1 << 63 else number - (1 << 64))
     return np.array(numbers, np.int64)
 

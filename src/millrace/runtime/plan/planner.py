@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from millrace.core import errors, shapes
 from millrace.exchange.tokens import needs_tokens
 from millrace.graph.operation import Operation, is_ref
@@ -425,10 +427,10 @@ class _Versions:
 
     def _handle(self) -> int:
         """A value that stands for a variable's handle where a body takes it: the planner knows which variable
-        it is.
+        it is, and a compiled loop hands it on as any number.
         """
         value = self._new()
-        self.constants[value] = "handle"
+        self.constants[value] = np.zeros((), np.int8)
         return value
 
     def _argument_name(self, op: Operation, position: int) -> str:

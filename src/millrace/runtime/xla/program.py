@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -112,7 +113,12 @@ class Program:
 
     def _build(self, values: Sequence[Any]) -> _Executable:
         size = cost.operations(self._segment.steps)
-        with long_work(f"compiling {size} operations", cost.compile_seconds(size)):
+        with (
+            long_work(f"compiling {size} operations", cost.compile_seconds(size)),
+            warnings.catch_warnings(),
+        ):
+            # a variable that gets another shape cannot hand its memory on, which JAX warns of
+            warnings.filterwarnings("ignore", "Some donated buffers")
             return self._compiled(values)
 
     def _compiled(self, values: Sequence[Any]) -> _Executable:
