@@ -22,9 +22,9 @@ from millrace.models.keras.losses.classes import serialize as serialize
 from millrace.models.keras.losses.functions import binary_crossentropy as binary_crossentropy
 from millrace.models.keras.losses.functions import categorical_crossentropy as categorical_crossentropy
 from millrace.models.keras.losses.functions import categorical_hinge as categorical_hinge
-from millrace.models.keras.losses.functions import cosine_similarity as cosine
-from millrace.models.keras.losses.functions import cosine_similarity as cosine_proximity
-from millrace.models.keras.losses.functions import cosine_similarity as cosine_similarity
+from millrace.models.keras.losses.functions import cosine_proximity as cosine
+from millrace.models.keras.losses.functions import cosine_proximity as cosine_proximity
+from millrace.models.keras.losses.functions import cosine_proximity as cosine_similarity
 from millrace.models.keras.losses.functions import hinge as hinge
 from millrace.models.keras.losses.functions import kullback_leibler_divergence as KLD
 from millrace.models.keras.losses.functions import kullback_leibler_divergence as kld

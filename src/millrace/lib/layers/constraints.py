@@ -35,9 +35,12 @@ class Constraint:
 
 
 def _norms(w: Any, axis: Any) -> Tensor:
-    squares = reduce_sum(raw.Square(w), axis, keepdims=True)
-    top = constant(float("inf"), squares.dtype.base_dtype)
-    return raw.Sqrt(clip_by_value(squares, constant(0.0, squares.dtype.base_dtype), top))
+    return raw.Sqrt(_clipped(reduce_sum(raw.Square(w), axis, keepdims=True), 0.0, float("inf")))
+
+
+def _clipped(x: Tensor, low: float, high: float) -> Tensor:
+    dtype = x.dtype.base_dtype
+    return clip_by_value(x, constant(low, dtype), constant(high, dtype))
 
 
 @public("keras.constraints.MaxNorm", "keras.constraints.max_norm")
@@ -56,7 +59,7 @@ class MaxNorm(Constraint):
         """`w` with no vector longer than `max_value`."""
         w = convert.to_tensor(w)
         norms = _norms(w, self.axis)
-        wanted = clip_by_value(norms, 0.0, float(self.max_value))
+        wanted = _clipped(norms, 0.0, float(self.max_value))
         return w * (wanted / (settings.epsilon() + norms))
 
     def get_config(self) -> dict[str, Any]:
@@ -114,7 +117,7 @@ class MinMaxNorm(Constraint):
         """`w` with its vectors' lengths moved towards the range."""
         w = convert.to_tensor(w)
         norms = _norms(w, self.axis)
-        inside = clip_by_value(norms, float(self.min_value), float(self.max_value))
+        inside = _clipped(norms, float(self.min_value), float(self.max_value))
         wanted = self.rate * inside + (1 - self.rate) * norms
         return w * (wanted / (settings.epsilon() + norms))
 

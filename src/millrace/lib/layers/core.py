@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from millrace.building import convert, raw
+from millrace.building.sparse_tensor import SparseTensor
 from millrace.building.static import static_value
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
@@ -21,6 +22,7 @@ from millrace.lib.variables.initializers import Zeros
 from millrace.lib.variables.variable import Variable
 from millrace.ops.array.reshape import transpose
 from millrace.ops.nn.bias import bias_add
+from millrace.ops.sparse.dense import sparse_tensor_dense_matmul
 
 ZEROS = Zeros()
 
@@ -122,8 +124,9 @@ class DenseLayer(layer.Layer):
 
     def call(self, inputs: Any) -> Tensor:
         """The outputs: the shape of `inputs`, with `units` in place of its last dimension."""
-        inputs = convert.to_tensor(inputs)
-        if len(inputs.dims) > 2:
+        if isinstance(inputs, SparseTensor) and len(shapes.as_dims(inputs.get_shape()) or ()) == 2:
+            outputs = sparse_tensor_dense_matmul(inputs, self.kernel)
+        elif len((inputs := convert.to_tensor(inputs)).dims or ()) > 2:
             outputs = tensordot(inputs, self.kernel, [[len(inputs.dims) - 1], [0]])
             outputs.set_shape([*inputs.dims[:-1], self.units])
         else:

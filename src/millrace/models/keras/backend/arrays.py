@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building import convert, raw
-from millrace.building.scopes import init_scope, name_scope
+from millrace.building.scopes import control_dependencies, init_scope, name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
@@ -15,6 +15,7 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.layers import settings
 from millrace.lib.layers.node import int_shape as static_shape
 from millrace.lib.math import array as more
+from millrace.lib.math.reductions import reduce_prod
 from millrace.lib.sparse.conversion import sparse_placeholder, sparse_tensor_to_dense
 from millrace.lib.sparse.shaping import sparse_concat
 from millrace.lib.variables.assigning import assign, assign_add, assign_sub
@@ -31,6 +32,7 @@ from millrace.ops.array.pad import pad
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.tile import tile as tiled
 from millrace.ops.math.cast import cast as cast_to
+from millrace.ops.text.numbers import string_format
 
 
 @public("keras.backend.variable")
@@ -259,7 +261,7 @@ def flatten(x: Any) -> Any:
 @public("keras.backend.batch_flatten")
 def batch_flatten(x: Any) -> Any:
     """All elements of each element of the batch in one vector."""
-    return forms.reshape(x, packed([-1, raw.Prod(shape_of(x)[1:], 0)]))
+    return forms.reshape(x, packed([-1, reduce_prod(shape_of(x)[1:])]))
 
 
 @public("keras.backend.expand_dims")
@@ -388,8 +390,10 @@ def _padded(x: Any, padding: Any, data_format: str | None) -> Any:
 
 @public("keras.backend.print_tensor")
 def print_tensor(x: Any, message: str = "") -> Any:
-    """`x`, which is written to stderr with `message` before it each time it is computed."""
-    return raw.Print(x, [x], message=message, first_n=-1, summarize=3)
+    """`x`, which is written to stdout with `message` before it each time it is computed."""
+    line = string_format(f"{message} {{}}", x)
+    with control_dependencies([raw.PrintV2(line, output_stream="stdout")]):
+        return raw.Identity(x)
 
 
 @public("keras.backend.resize_images")

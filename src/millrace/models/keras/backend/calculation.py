@@ -143,8 +143,10 @@ def clip(x: Any, min_value: Any, max_value: Any) -> Any:
     numbers = isinstance(min_value, int | float) and isinstance(max_value, int | float)
     if numbers and max_value < min_value:
         max_value = min_value
-    low = -float("inf") if min_value is None else min_value
-    return clip_by_value(x, low, float("inf") if max_value is None else max_value)
+    x, top = convert.to_tensor(x), float("inf")
+    low = convert.to_tensor(-top if min_value is None else min_value, x.dtype.base_dtype)
+    high = convert.to_tensor(top if max_value is None else max_value, x.dtype.base_dtype)
+    return clip_by_value(x, low, high)
 
 
 @public("keras.backend.max")

@@ -21,6 +21,7 @@ from millrace.ops.array.reshape import reshape, squeeze, transpose
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.math import elementwise
 from millrace.ops.math.cast import cast
+from millrace.ops.math.top_k import in_top_k as in_top
 
 
 def _logits_of(output: Any, activation_type: str) -> Any:
@@ -109,7 +110,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
 @public("keras.backend.in_top_k")
 def in_top_k(predictions: Any, targets: Any, k: int) -> Any:
     """Whether the true class is among the `k` with the greatest predictions."""
-    return raw.InTopKV2(predictions, targets, k)
+    return in_top(predictions, targets, k)
 
 
 @public("keras.backend.ctc_label_dense_to_sparse")

@@ -9,7 +9,7 @@ from millrace.core import shapes
 from millrace.core.public import public
 from millrace.lib.math.reductions import reduce_sum
 from millrace.models.keras.backend import arrays
-from millrace.ops.array.concat import stack
+from millrace.ops.array.concat import concat, unstack
 from millrace.ops.array.reshape import reshape, squeeze, transpose
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.linalg.matmul import matmul
@@ -32,13 +32,13 @@ def dot(x: Any, y: Any) -> Any:
     wide = order[1:]
     flat_x = reshape(x, [-1, sizes_x[-1]])
     flat_y = reshape(transpose(y, perm=order), [sizes_y[rank_y - 2], -1])
-    found = reshape(matmul(flat_x, flat_y), stack([*sizes_x[:-1], *[sizes_y[a] for a in wide]]))
+    found = reshape(matmul(flat_x, flat_y), [*sizes_x[:-1], *[sizes_y[a] for a in wide]])
     found.set_shape([*x.dims[:-1], *[y.dims[a] for a in wide]])  # type: ignore[index]
     return found
 
 
 def _lengths(x: Any) -> list[Any]:
-    return raw.Unpack(shape_of(x), num=len(x.dims))
+    return unstack(shape_of(x))
 
 
 @public("keras.backend.batch_dot")
@@ -60,9 +60,9 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
         raise ValueError(f"Multiple target dimensions are not supported. Received: axes={axes}")
     extra = abs(rank_x - rank_y)
     if rank_x > rank_y:
-        y = reshape(y, raw.ConcatV2([shape_of(y), [1] * extra], 0))
+        y = reshape(y, concat([shape_of(y), [1] * extra], 0))
     elif rank_y > rank_x:
-        x = reshape(x, raw.ConcatV2([shape_of(x), [1] * extra], 0))
+        x = reshape(x, concat([shape_of(x), [1] * extra], 0))
     first, second = (a % r for a, r in zip(pair, (rank_x, rank_y), strict=True))
     if arrays.ndim(x) == 2 and arrays.ndim(y) == 2:
         if first == second:
@@ -94,6 +94,8 @@ def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
     rank = arrays.ndim(x)
     if len(dims) not in (1, rank - 1):
         raise ValueError(f"Unexpected bias dimensions {len(dims)}, expect to be 1 or {rank - 1} dimensions")
+    if len(dims) == 1 and rank == 3:
+        return x + reshape(bias, (1, 1, dims[0]) if layout == "channels_last" else (1, dims[0], 1))
     if len(dims) == 1:
         return biased(x, bias, data_format="NCHW" if layout == "channels_first" and rank > 2 else "NHWC")
     if layout == "channels_first":

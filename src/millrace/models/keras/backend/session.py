@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building.scopes import control_dependencies, name_scope
+from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.core import dtypes, nest
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph, get_default_session, reset_default_graph
@@ -191,15 +192,17 @@ class Function:
         """The outputs' values for values of the inputs, nested alike; tensors are computed first."""
         values = nest.flatten(inputs)
         session = get_session(values)
-        symbols = [v for v in values if isinstance(v, Tensor | Variable)]
+        symbols = [v for v in values if isinstance(v, _SYMBOLIC)]
         if symbols:
             known = iter(session.run(symbols))
-            values = [next(known) if isinstance(v, Tensor | Variable) else v for v in values]
+            values = [next(known) if isinstance(v, _SYMBOLIC) else v for v in values]
         found = self.run_flat(session, values)
         return nest.pack_sequence_as(self._structure, found)
 
     def run_flat(self, session: Any, values: list[Any]) -> list[Any]:
         """The flat outputs for flat values of the inputs."""
+        if any(hasattr(v, "tocoo") for v in values):
+            values = [_matrix(v, t) for v, t in zip(values, self.inputs, strict=True)]
         fetched = self._callable(session, tuple(v is not None for v in values))(
             *[v for v in values if v is not None], *self.feed_dict.values(), **self.run_options
         )
@@ -214,13 +217,27 @@ class Function:
         key = (session, given, len(self.fetches), tuple(self.feed_dict))
         found = self._calls.get(key)
         if found is None:
-            feeds = [t for t, has in zip(self.inputs, given, strict=True) if has]
+            feeds = [t for t, has in zip(self.inputs, given, strict=False) if has]
             fetches = [self.outputs, self.fetches, self.updates_op]
             found = session.make_callable(
                 fetches, feeds + list(self.feed_dict), accept_options=bool(self.run_options)
             )
             self._calls[key] = found
         return found
+
+
+_SYMBOLIC = (Tensor, Variable, SparseTensor)
+
+
+def _matrix(value: Any, tensor: Any) -> Any:
+    """A sparse matrix of SciPy as what is fed for `tensor`; other values stay as they are."""
+    if not hasattr(value, "tocoo"):
+        return value
+    if not isinstance(tensor, SparseTensor):
+        return value.toarray()
+    parts = value.tocoo()
+    places = np.stack([parts.row, parts.col], axis=1)
+    return SparseTensorValue(places.astype(np.int64), parts.data, parts.shape)
 
 
 def _graph_value(value: Any) -> Any:

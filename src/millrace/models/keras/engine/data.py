@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building.sparse_tensor import SparseTensor
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.node import int_shape
 from millrace.lib.variables.variable import Variable
@@ -14,7 +15,7 @@ from millrace.models.keras.losses import classes, functions
 
 def is_symbolic(x: Any) -> bool:
     """Whether `x` is a tensor rather than an array."""
-    return isinstance(x, Tensor | Variable)
+    return isinstance(x, Tensor | Variable | SparseTensor)
 
 
 def standardize(
@@ -84,7 +85,9 @@ def _in_order(data: Any, names: list[str], what: str) -> list[Any]:
 def _array(x: Any) -> Any:
     if x is None or is_symbolic(x):
         return x
-    if hasattr(x, "tocoo") or hasattr(x, "dense_shape"):
+    if hasattr(x, "tocsr"):  # a matrix of SciPy; its rows are taken as those of an array
+        return x.tocsr()
+    if hasattr(x, "dense_shape"):
         return x
     if type(x).__name__ in ("DataFrame", "Series"):
         x = x.values

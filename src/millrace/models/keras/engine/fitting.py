@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from millrace.lib.layers.node import int_shape
 from millrace.models.keras.callbacks.base import CallbackList
 from millrace.models.keras.callbacks.progress import History
 from millrace.models.keras.engine import data, generators, loops
@@ -147,7 +148,7 @@ def _batch_size(model: Any) -> int | None:
     """The batch's length that the first input fixes."""
     if not model.inputs:
         return None
-    dims = model.inputs[0].dims
+    dims = int_shape(model.inputs[0])
     return dims[0] if dims else None
 
 

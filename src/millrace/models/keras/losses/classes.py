@@ -267,7 +267,7 @@ class CosineSimilarity(LossFunctionWrapper):
     """The cosine of the angle between two vectors along an axis."""
 
     def __init__(self, axis: int = -1, reduction: str = AUTO, name: str = "cosine_similarity") -> None:
-        super().__init__(functions.cosine_similarity, reduction, name, axis=axis)
+        super().__init__(functions.cosine_proximity, reduction, name, axis=axis)
 
 
 _SHORT = {
@@ -276,8 +276,8 @@ _SHORT = {
     "mape": "mean_absolute_percentage_error",
     "msle": "mean_squared_logarithmic_error",
     "kld": "kullback_leibler_divergence",
-    "cosine": "cosine_similarity",
-    "cosine_proximity": "cosine_similarity",
+    "cosine": "cosine_proximity",
+    "cosine_similarity": "cosine_proximity",
 }
 _BY_NAME: dict[str, Any] = {
     k: v

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from millrace.building import convert, raw
+from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.lib.layers.core import chosen
-from millrace.lib.math.functions import clip_by_value
 from millrace.lib.math.reductions import reduce_all, reduce_max, reduce_mean, reduce_sum
 from millrace.lib.nn.moments import l2_normalize
 from millrace.models.keras.backend import calculation, losses
@@ -89,7 +88,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
 def _signed(y_true: Any) -> Any:
     """0 and 1 as -1 and 1; other labels stay as they are."""
     binary = reduce_all(raw.LogicalOr(raw.Equal(y_true, 0), raw.Equal(y_true, 1)))
-    return chosen(binary, lambda: 2.0 * y_true - 1.0, lambda: raw.Identity(y_true))
+    return chosen(binary, lambda: 2.0 * y_true - 1.0, lambda: y_true)
 
 
 @public("keras.losses.hinge", "keras.metrics.hinge")
@@ -119,10 +118,11 @@ def huber_loss(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     """Half the square of differences up to `delta`, linear beyond; element by element."""
     y_pred = cast(y_pred, settings.floatx())
     y_true = cast(y_true, settings.floatx())
-    error = magnitude(y_pred - y_true)
+    error = magnitude(raw.Sub(y_pred, y_true))
     quadratic = raw.Minimum(error, delta)
-    linear = error - quadratic
-    return 0.5 * (quadratic * quadratic) + delta * linear
+    linear = raw.Sub(error, quadratic)
+    half = convert.to_tensor(0.5, quadratic.dtype)
+    return raw.Add(raw.Mul(half, raw.Mul(quadratic, quadratic)), raw.Mul(delta, linear))
 
 
 @public("keras.losses.logcosh")
@@ -130,13 +130,15 @@ def logcosh(y_true: Any, y_pred: Any) -> Any:
     """The mean of log(cosh(difference))."""
     y_true, y_pred = _pair(y_true, y_pred)
     x = y_pred - y_true
-    return reduce_mean(x + softplus(-2.0 * x) - cast(math.log(2.0), x.dtype), axis=-1)
+    return reduce_mean(x + softplus(-2.0 * x) - log(convert.to_tensor(2.0, x.dtype)), axis=-1)
 
 
-def _smoothed(y_true: Any, smoothing: Any, spread: Any) -> Any:
+def _smoothed(y_true: Any, smoothing: Any, share: Any) -> Any:
+    """What is true, drawn towards equal shares; `share` says how much of `smoothing` each class gets."""
+    amount = convert.to_tensor(smoothing, dtypes.as_dtype(settings.floatx()))
     if isinstance(smoothing, int | float) and not smoothing:
         return y_true
-    return y_true * (1.0 - smoothing) + spread(smoothing)
+    return share(amount)
 
 
 @public("keras.losses.categorical_crossentropy", "keras.metrics.categorical_crossentropy")
@@ -153,10 +155,11 @@ def categorical_crossentropy(
     """
     y_true, y_pred = _pair(y_true, y_pred)
 
-    def spread(smoothing: Any) -> Any:
-        return smoothing / cast(shape_of(y_true)[1], y_pred.dtype)
+    def shared(smoothing: Any) -> Any:
+        classes = cast(shape_of(y_true)[1], y_pred.dtype)
+        return y_true * (1.0 - smoothing) + smoothing / classes
 
-    y_true = _smoothed(y_true, label_smoothing, spread)
+    y_true = _smoothed(y_true, label_smoothing, shared)
     return losses.categorical_crossentropy(y_true, y_pred, from_logits=from_logits)
 
 
@@ -181,7 +184,7 @@ def binary_crossentropy(
       label_smoothing: how far the true ones are drawn towards a half.
     """
     y_true, y_pred = _pair(y_true, y_pred)
-    y_true = _smoothed(y_true, label_smoothing, lambda smoothing: 0.5 * smoothing)
+    y_true = _smoothed(y_true, label_smoothing, lambda amount: y_true * (1.0 - amount) + 0.5 * amount)
     return reduce_mean(losses.binary_crossentropy(y_true, y_pred, from_logits=from_logits), axis=-1)
 
 
@@ -196,8 +199,8 @@ def binary_crossentropy(
 def kullback_leibler_divergence(y_true: Any, y_pred: Any) -> Any:
     """The sum of `y_true * log(y_true / y_pred)`."""
     y_true, y_pred = _pair(y_true, y_pred)
-    y_true = clip_by_value(y_true, settings.epsilon(), 1.0)
-    y_pred = clip_by_value(y_pred, settings.epsilon(), 1.0)
+    y_true = calculation.clip(y_true, settings.epsilon(), 1)
+    y_pred = calculation.clip(y_pred, settings.epsilon(), 1)
     return reduce_sum(y_true * log(y_true / y_pred), axis=-1)
 
 
@@ -215,7 +218,7 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
     "keras.metrics.cosine_proximity",
     "keras.metrics.cosine",
 )
-def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
+def cosine_proximity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     """The cosine of the angle between two vectors."""
     y_true, y_pred = l2_normalize(y_true, axis=axis), l2_normalize(y_pred, axis=axis)
     return reduce_sum(y_true * y_pred, axis=axis)

@@ -13,6 +13,7 @@ from millrace.lib.nn.moments import l2_normalize
 from millrace.models.keras.losses import functions
 from millrace.models.keras.metrics.base import MeanMetricWrapper
 from millrace.ops.math.cast import cast
+from millrace.ops.math.top_k import in_top_k
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Any:
@@ -52,7 +53,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
 @public("keras.metrics.top_k_categorical_accuracy")
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
     """1 where the true class is among the `k` greatest predictions; `y_true` is one-hot."""
-    return cast(raw.InTopKV2(y_pred, raw.ArgMax(y_true, -1), k), settings.floatx())
+    return cast(in_top_k(y_pred, raw.ArgMax(y_true, -1), k), settings.floatx())
 
 
 @public("keras.metrics.sparse_top_k_categorical_accuracy")
@@ -62,9 +63,10 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> A
     if y_true.dims is not None and y_pred.dims is not None:
         if len(y_pred.dims) > 2:
             y_pred = raw.Reshape(y_pred, [-1, y_pred.dims[-1]])
-        if len(y_true.dims) > 1:
             y_true = raw.Reshape(y_true, [-1])
-    return cast(raw.InTopKV2(y_pred, cast(y_true, dtypes.int32), k), settings.floatx())
+        elif len(y_true.dims) > 1:
+            y_true = raw.Squeeze(y_true, squeeze_dims=[-1])
+    return cast(in_top_k(y_pred, cast(y_true, dtypes.int32), k), settings.floatx())
 
 
 def cosine_proximity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:

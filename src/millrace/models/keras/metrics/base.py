@@ -16,6 +16,7 @@ from millrace.lib.math.reductions import reduce_mean, reduce_sum
 from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
 from millrace.models.keras.backend.session import batch_set_value
 from millrace.models.keras.losses.weighting import aligned, weights_for
+from millrace.ops.array.fill import ones_like
 from millrace.ops.array.shape import size
 from millrace.ops.math.cast import cast
 from millrace.ops.math.division import div_no_nan
@@ -254,7 +255,7 @@ class MeanTensor(Metric):
                 "MeanTensor input values must always have the same shape. Expected shape (set during the "
                 f"first call): {self._shape}. Received: {values.dims}"
             )
-        count = raw.OnesLike(values)
+        count = ones_like(values)
         if sample_weight is not None:
             sample_weight = weights_for(values, cast(sample_weight, self._dtype))
             try:
@@ -262,8 +263,8 @@ class MeanTensor(Metric):
             except ValueError:
                 axes = list(range(len(sample_weight.dims), len(values.dims or ())))
                 values = reduce_mean(values, axis=axes)
-            count = count * sample_weight
-            values = values * sample_weight
+            count = raw.Mul(count, sample_weight)
+            values = raw.Mul(values, sample_weight)
         update = self.total.assign_add(values)  # type: ignore[union-attr]
         with control_dependencies([update.op]):
             return self.count.assign_add(count)  # type: ignore[union-attr]

@@ -7,20 +7,28 @@ from typing import Any
 import numpy as np
 
 from millrace.building import convert, raw
+from millrace.building.scopes import control_dependencies
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.lib.flow.control_flow import group
 from millrace.lib.layers import settings
 from millrace.lib.math.broadcast_weights import broadcast_weights
+from millrace.lib.math.checks import assert_greater_equal, assert_less_equal
 from millrace.lib.math.reductions import reduce_sum
 from millrace.models.keras.backend.session import batch_set_value
 from millrace.models.keras.losses.weighting import aligned, weights_for
 from millrace.models.keras.metrics.base import Metric
+from millrace.ops.array.concat import stack
 from millrace.ops.array.one_hot import one_hot
+from millrace.ops.array.reshape import expand_dims
+from millrace.ops.array.shape import size
+from millrace.ops.array.tile import tile
 from millrace.ops.math.cast import cast
 from millrace.ops.math.division import div_no_nan
 from millrace.ops.math.select import where
 
+_POSITIVE = {"true_positives", "false_positives"}  # what counts positive predictions
+_RIGHT = {"true_positives", "false_negatives"}  # what counts where the truth is positive
 _KINDS = ("true_positives", "true_negatives", "false_positives", "false_negatives")
 
 
@@ -59,29 +67,38 @@ def count_update(
     """
     dtype = next(iter(variables.values())).dtype.base_dtype
     y_true, y_pred = cast(convert.to_tensor(y_true), dtype), cast(convert.to_tensor(y_pred), dtype)
-    y_true, y_pred = aligned(y_true, y_pred)
+    refusal = "predictions must be {} "
+    above = assert_greater_equal(y_pred, cast(0.0, dtype), message=refusal.format(">= 0"))
+    below = assert_less_equal(y_pred, cast(1.0, dtype), message=refusal.format("<= 1"))
+    with control_dependencies([above, below]):
+        y_true, y_pred = aligned(y_true, y_pred)
+        if sample_weight is not None:
+            sample_weight = weights_for(y_pred, cast(sample_weight, dtype))
     if top_k is not None:
         y_pred = _only_top(y_pred, top_k)
     if class_id is not None:
         y_true, y_pred = y_true[..., class_id], y_pred[..., class_id]
-    flat_true, flat_pred = raw.Reshape(y_true, [1, -1]), raw.Reshape(y_pred, [1, -1])
-    bounds = raw.Reshape(convert.to_tensor(thresholds, dtype), [len(thresholds), 1])
-    positive = raw.Greater(flat_pred, bounds)
-    right = raw.LogicalAnd(cast(flat_true, dtypes.bool_), raw.OnesLike(positive))
+    count, rows = size(y_pred), [len(thresholds), 1]
+    flat_pred = raw.Reshape(y_pred, [1, -1])
+    flat_true = raw.Reshape(cast(y_true, dtypes.bool_), [1, -1])
+    bounds = tile(expand_dims(convert.to_tensor(thresholds, dtype), [1]), stack([1, count]))
+    positive = raw.Greater(tile(flat_pred, rows), bounds)
+    right = tile(flat_true, rows)
     weights = None
     if sample_weight is not None:
-        weights = weights_for(y_pred, cast(sample_weight, dtype))
-        weights = raw.Reshape(broadcast_weights(weights, y_pred), [1, -1])
+        weights = tile(raw.Reshape(broadcast_weights(sample_weight, y_pred), [1, -1]), rows)
+    negative = None if set(variables) <= _POSITIVE else raw.LogicalNot(positive)
+    wrong = None if set(variables) <= _RIGHT else raw.LogicalNot(right)
     made = {
         "true_positives": (right, positive),
-        "false_negatives": (right, raw.LogicalNot(positive)),
-        "true_negatives": (raw.LogicalNot(right), raw.LogicalNot(positive)),
-        "false_positives": (raw.LogicalNot(right), positive),
+        "false_negatives": (right, negative),
+        "false_positives": (wrong, positive),
+        "true_negatives": (wrong, negative),
     }
     updates = []
-    for kind in ("true_positives", "false_negatives", "true_negatives", "false_positives"):
+    for kind, pair in made.items():
         if kind in variables:
-            hits = cast(raw.LogicalAnd(*made[kind]), dtype)
+            hits = cast(raw.LogicalAnd(*pair), dtype)
             hits = hits if weights is None else hits * weights
             updates.append(variables[kind].assign_add(reduce_sum(hits, 1)).op)
     return group(*updates)
