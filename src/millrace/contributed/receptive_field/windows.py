@@ -10,51 +10,14 @@ import numpy as np
 from millrace.exchange.tensor_messages import make_ndarray
 
 # Operations that compute each place of an image from the same place of their inputs.
-_PLACEWISE = frozenset(
-    (  # fmt: skip
-        "Abs",
-        "Add",
-        "AddN",
-        "AddV2",
-        "BiasAdd",
-        "Cast",
-        "ConcatV2",
-        "Const",
-        "Elu",
-        "Exp",
-        "FakeQuantWithMinMaxArgs",
-        "FakeQuantWithMinMaxVars",
-        "Floor",
-        "FusedBatchNorm",
-        "FusedBatchNormV2",
-        "FusedBatchNormV3",
-        "Identity",
-        "LRN",
-        "LeakyRelu",
-        "Log",
-        "Maximum",
-        "Minimum",
-        "Mul",
-        "Neg",
-        "Pow",
-        "RealDiv",
-        "Relu",
-        "Relu6",
-        "Round",
-        "Rsqrt",
-        "Selu",
-        "Sigmoid",
-        "Softplus",
-        "Softsign",
-        "Sqrt",
-        "Square",
-        "SquaredDifference",
-        "StopGradient",
-        "Sub",
-        "Tanh",
-        "VariableV2",
-    )
-)
+_PLACEWISE = frozenset([
+    "Abs", "Add", "AddN", "AddV2", "BiasAdd", "Cast", "ConcatV2", "Const", "Elu", "Exp",
+    "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "Floor", "FusedBatchNorm",
+    "FusedBatchNormV2", "FusedBatchNormV3", "Identity", "LRN", "LeakyRelu", "Log", "Maximum",
+    "Minimum", "Mul", "Neg", "Pow", "RealDiv", "Relu", "Relu6", "Round", "Rsqrt", "Selu", "Sigmoid",
+    "Softplus", "Softsign", "Sqrt", "Square", "SquaredDifference", "StopGradient", "Sub", "Tanh",
+    "VariableV2",
+])  # fmt: skip
 _POOLS = ("MaxPool", "AvgPool")
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 
