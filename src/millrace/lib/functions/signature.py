@@ -82,7 +82,7 @@ class Call:
         return True
 
     def structure(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments by position and by name, without defaults of the latter; `tf.TensorSpec`s for tensors."""
+        """The arguments by position and by name, defaults left out; `tf.TensorSpec`s stand for tensors."""
         specs = late.module("specs")
         known = iter(self.arguments)
 
