@@ -254,6 +254,7 @@ NAMESPACES = frozenset({
     "saved_model",
     "saved_model.builder",
     "saved_model.constants",
+    "saved_model.experimental",
     "saved_model.loader",
     "saved_model.main_op",
     "saved_model.signature_constants",
