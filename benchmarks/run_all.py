@@ -73,7 +73,13 @@ FIGURES = {
     "bytes_left": "memory left over",
     "objects_left": "objects left over",
 }
-SUMMARY = ("import and a first result", "a warm run", "a batch", "an operation forward", "an operation backward")
+SUMMARY = (
+    "import and a first result",
+    "a warm run",
+    "a batch",
+    "an operation forward",
+    "an operation backward",
+)
 MANY = "1,000,000 runs"  # how growth.py calls its last line
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 
