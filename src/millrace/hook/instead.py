@@ -60,7 +60,6 @@ NAMES: dict[str, tuple[str, str]] = {
     ),
     "contrib.metrics.auc_with_confidence_intervals": (_NOT_WRITTEN, "tf.metrics.auc"),
     "contrib.metrics.streaming_dynamic_auc": (_NOT_WRITTEN, "tf.metrics.auc"),
-    "contrib.receptive_field": (_NOT_WRITTEN, "the strides and windows of the layers"),
     "contrib.recurrent": (_NOT_WRITTEN, "tf.nn.dynamic_rnn"),
     "contrib.slim.DataFrameColumn": ("contrib.learn.dataframe is not there", "tf.feature_column"),
     "contrib.slim.InputLayer": (_NOT_WRITTEN, "tf.feature_column.input_layer"),
