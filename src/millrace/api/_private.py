@@ -389,6 +389,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "PredictOutput": "millrace.models.estimator.export_outputs:PredictOutput",
         "RegressionOutput": "millrace.models.estimator.export_outputs:RegressionOutput",
     },
+    "python.estimator.inputs.queues.feeding_functions": {
+        "_enqueue_data": "millrace.models.estimator.enqueuing:enqueue_data",
+    },
     "python.estimator.model_fn": {
         "AVERAGE_LOSS_METRIC_KEY": "millrace.models.estimator.modes:AVERAGE_LOSS_METRIC_KEY",
         "EstimatorSpec": "millrace.models.estimator.spec:EstimatorSpec",
