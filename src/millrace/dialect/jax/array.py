@@ -54,8 +54,8 @@ class ArrayVerbs:
     def gathered(self, params: Any, indices: Any, axis: int) -> Any:
         """The slices `indices` of `params` along `axis`.
 
-        Where an index is out of range the program fails, so what it takes there does not matter: the last slice
-        costs less than zeros, which are chosen for each element of each result.
+        Where an index is out of range the program fails, so what it takes there does not matter: the last
+        slice costs less than zeros, which are chosen for each element of each result.
         """
         length = params.shape[axis]
         places = self.inside(indices, length)
