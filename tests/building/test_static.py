@@ -240,3 +240,18 @@ def test_the_value_of_what_stands_for_a_tensor_is_not_known() -> None:
     given[0] = 5
     assert constant_value(tf.constant([1, 2])).tolist() == [1, 2]
     assert try_evaluate_constant(None, tf.constant(4) + 1) == 5
+
+
+def test_constant_value_looks_through_few_operations():
+    two = tf.constant(2)
+    assert constant_value(tf.cast(tf.fill([2], 3), tf.float32)).tolist() == [3.0, 3.0]
+    assert constant_value(tf.range(two)).tolist() == [0, 1]
+    assert constant_value(two - 1) is None and constant_value(tf.identity(two)) is None
+
+
+def test_dropout_of_a_constant_is_drawn_where_the_rate_was_computed():
+    with tf.Graph().as_default() as graph:
+        x = tf.ones([2])
+        assert tf.nn.dropout(x, rate=tf.constant(0.0)) is x
+        assert tf.nn.dropout(x, keep_prob=tf.constant(1.0)) is not x
+        assert "RandomUniform" in [op.type for op in graph.get_operations()]

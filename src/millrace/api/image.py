@@ -7,10 +7,11 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.lib.image.adjust": "adjust_brightness adjust_contrast adjust_gamma adjust_hue adjust_jpeg_quality adjust_saturation convert_image_dtype grayscale_to_rgb per_image_standardization random_brightness random_contrast random_hue random_jpeg_quality random_saturation rgb_to_grayscale rgb_to_yiq rgb_to_yuv yiq_to_rgb yuv_to_rgb",
+        "millrace.lib.image.decoding": "decode_image",
         "millrace.lib.image.geometry": "ResizeMethod central_crop crop_to_bounding_box flip_left_right flip_up_down pad_to_bounding_box random_flip_left_right random_flip_up_down resize=resize_images resize_image_with_crop_or_pad resize_image_with_pad resize_images resize_with_crop_or_pad=resize_image_with_crop_or_pad rot90 transpose=transpose_image transpose_image",
         "millrace.lib.image.quality": "image_gradients psnr sobel_edges ssim ssim_multiscale total_variation",
         "millrace.ops.image.boxes": "draw_bounding_boxes",
-        "millrace.ops.image.codec": "decode_and_crop_jpeg decode_bmp decode_gif decode_image decode_jpeg decode_png encode_jpeg encode_png extract_jpeg_shape is_jpeg",
+        "millrace.ops.image.codec": "decode_and_crop_jpeg decode_bmp decode_gif decode_jpeg decode_png encode_jpeg encode_png extract_jpeg_shape is_jpeg",
         "millrace.ops.image.color": "hsv_to_rgb rgb_to_hsv",
         "millrace.ops.image.crop": "crop_and_resize extract_glimpse",
         "millrace.ops.image.resize": "resize_area resize_bicubic resize_bilinear resize_nearest_neighbor",

@@ -18,6 +18,7 @@ from millrace.lib.image.adjust import rgb_to_yiq as rgb_to_yiq
 from millrace.lib.image.adjust import rgb_to_yuv as rgb_to_yuv
 from millrace.lib.image.adjust import yiq_to_rgb as yiq_to_rgb
 from millrace.lib.image.adjust import yuv_to_rgb as yuv_to_rgb
+from millrace.lib.image.decoding import decode_image as decode_image
 from millrace.lib.image.geometry import ResizeMethod as ResizeMethod
 from millrace.lib.image.geometry import central_crop as central_crop
 from millrace.lib.image.geometry import crop_to_bounding_box as crop_to_bounding_box
@@ -44,7 +45,6 @@ from millrace.ops.image.boxes import draw_bounding_boxes as draw_bounding_boxes
 from millrace.ops.image.codec import decode_and_crop_jpeg as decode_and_crop_jpeg
 from millrace.ops.image.codec import decode_bmp as decode_bmp
 from millrace.ops.image.codec import decode_gif as decode_gif
-from millrace.ops.image.codec import decode_image as decode_image
 from millrace.ops.image.codec import decode_jpeg as decode_jpeg
 from millrace.ops.image.codec import decode_png as decode_png
 from millrace.ops.image.codec import encode_jpeg as encode_jpeg

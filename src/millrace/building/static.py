@@ -269,9 +269,31 @@ def _partial_slice(op: Any) -> shapes.Dims:
     return dims[None if masks["begin_mask"] & 1 else begin : None if masks["end_mask"] & 1 else end : stride]
 
 
+_TOLD_BY_INPUTS = frozenset(
+    ("Range", "Cast", "Concat", "ConcatV2", "ConcatOffset", "Pack", "Fill", "Equal", "NotEqual")
+)
+
+
+def told_value(tensor: Tensor) -> np.ndarray | None:
+    """The value of a tensor as far as TensorFlow's `constant_value` looks for it: through few types of
+    operations. What decides which operations are added asks for this, and everything else for `static_value`.
+    """
+    seen, left = {tensor}, [tensor]
+    while left:
+        op = left.pop().op
+        if op.type in ("Const", "Shape", "Size", "Rank"):
+            continue
+        if op.type not in _TOLD_BY_INPUTS:
+            return None
+        left.extend(t for t in op.inputs if t not in seen)
+        seen.update(op.inputs)
+    return static_value(tensor)
+
+
 @public("contrib.util.constant_value", "get_static_value")
 def constant_value(tensor: Any, partial: bool = False) -> Any:
-    """The value of `tensor` if the graph determines it.
+    """The value of `tensor` if the graph determines it by constants, shapes, ranges and casts, and by what is
+    packed, joined, filled or compared of them.
 
     Args:
       tensor: a tensor of any shape, or an array, which is returned as it is.
@@ -282,9 +304,9 @@ def constant_value(tensor: Any, partial: bool = False) -> Any:
     """
     if not isinstance(tensor, Tensor):
         return None if hasattr(tensor, "_as_graph_element") else tensor
-    value = static_value(tensor)
+    value = told_value(tensor)
     if value is None and partial and tensor.op.type == "Pack":
-        return [static_value(t) for t in tensor.op.inputs]
+        return [told_value(t) for t in tensor.op.inputs]
     return None if value is None else value.copy()
 
 

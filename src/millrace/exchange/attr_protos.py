@@ -228,4 +228,6 @@ def write_attrs(node: Any, op: Operation, function_name: Callable[[Body], str] |
         kind = kinds.get(name)
         if value is None and kind is not None and kind.kind != "shape":
             continue  # an optional attribute that was left out
+        if kind is not None and kind.later and value == kind.default:
+            continue
         node.attr[name].CopyFrom(attr_to_proto(value, kind, **named))

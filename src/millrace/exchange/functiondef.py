@@ -48,7 +48,7 @@ def flat_index(opdef: OpDef, attrs: dict[str, Any], argument: str, index: int) -
     """
     position = 0
     for arg in opdef.outputs:
-        if arg.name == argument:
+        if arg.name == argument or len(opdef.outputs) == 1:  # which another type may stand for
             return position + index
         if arg.number_attr is not None:
             position += int(attrs[arg.number_attr])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from millrace.building.apply import apply
@@ -64,20 +64,24 @@ def op_def(opdef: OpDef) -> Any:
     proto = protos.OpDef(name=opdef.name, is_commutative=opdef.commutative)
     proto.is_stateful = not opdef.pure
     for arg in opdef.inputs:
-        _write_arg(proto.input_arg.add(), arg)
+        _write_arg(proto.input_arg.add(), arg, opdef.attrs)
     for arg in opdef.outputs:
-        _write_arg(proto.output_arg.add(), arg)
+        _write_arg(proto.output_arg.add(), arg, opdef.attrs)
     for name, kind in opdef.attrs.items():
-        _write_attr_def(proto.attr.add(name=name, type=kind.kind), kind)
+        if not kind.later:
+            _write_attr_def(proto.attr.add(name=name, type=kind.kind), kind)
     return proto
 
 
-def _write_arg(proto: Any, arg: Arg) -> None:
+def _write_arg(proto: Any, arg: Arg, kinds: Mapping[str, Attr]) -> None:
     proto.name = arg.name
     proto.is_ref = arg.is_ref
-    if arg.dtype is not None:
-        proto.type = arg.dtype.as_datatype_enum
-    proto.type_attr = arg.type_attr or ""
+    kind = kinds.get(arg.type_attr or "")
+    fixed = kind.default if kind is not None and kind.later else arg.dtype
+    if fixed is not None:
+        proto.type = fixed.as_datatype_enum
+    else:
+        proto.type_attr = arg.type_attr or ""
     proto.type_list_attr = arg.types_attr or ""
     proto.number_attr = arg.number_attr or ""
 

@@ -417,6 +417,8 @@ class Import:
         graph = self.graph
         dims = self.widened.setdefault(user, [t.dims for t in inputs])  # the same for condition and body
         size, names = len(graph.ops), len(graph.undo or ())
+        made: tuple[dict[str, Any], ...] = self.bodies, self.widened, self.closed
+        before = [set(known) for known in made]
         while True:
             body = self._draw_body(function, inputs, dims)
             changes = [
@@ -430,6 +432,9 @@ class Import:
             for i, d in wider:
                 dims[i] = d
             graph.roll_back(size, names)
+            for known, old in zip(made, before, strict=True):  # what lies inside is drawn anew, too
+                for name in [name for name in known if name not in old]:
+                    del known[name]
 
     def _draw_body(self, function: Any, inputs: list[Tensor], known: list[shapes.Dims]) -> Body:
         body = Body(self.graph, bytes_to_text(function.attr["_tag"].s))

@@ -31,21 +31,30 @@ _HINTS = frozenset(
         "preserve_cardinality",
         "use_inter_op_parallelism",
         "sparse_gradient",
+        "use_default_device",
         "validate_shape",
         "warm_start",
     )
 )
 _DEFAULTS: dict[str, Any] = {
     "axis": -1,
+    "blank_index": -1,
     "deterministic": b"default",
+    "ensure_minimum_range": 0.01,
     "exponential_avg_factor": 1.0,
+    "fill_mode": b"CONSTANT",
     "incompatible_shape_error": True,
     "is_training": True,
+    "legacy_autotune": True,
     "mode": b"MIN_COMBINED",
+    "reshuffle_each_iteration": True,
     "round_mode": b"HALF_AWAY_FROM_ZERO",
     "shuffle": True,
 }
 _TYPES = {
+    "Tcomplex": "DT_COMPLEX64",
+    "Tk": "DT_INT32",
+    "Treal": "DT_FLOAT",
     "Tshape": "DT_INT32",
     "Tnumsegments": "DT_INT32",
     "Tsegmentids": "DT_INT32",
@@ -107,10 +116,14 @@ def changes_nothing(name: str, value: Any) -> bool:
     if name in _HINTS:
         return True
     field = value.WhichOneof("value")
+    if name in _DEFAULTS:
+        return field in ("i", "f", "b", "s") and _same(getattr(value, field), _DEFAULTS[name])
     if field in ("i", "f", "b", "s") and not getattr(value, field):
         return True
     if field is None or (field == "list" and not value.list.ListFields()):
         return True
-    if name in _DEFAULTS:
-        return field in ("i", "f", "b", "s") and getattr(value, field) == _DEFAULTS[name]
     return field == "type" and name in _TYPES and protos.DataType.Name(value.type) == _TYPES[name]
+
+
+def _same(value: Any, default: Any) -> bool:
+    return abs(value - default) < 1e-6 if isinstance(default, float) else value == default

@@ -8,13 +8,12 @@ last of them has its name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
-import numpy as np
-
 from millrace.core import protos
-from millrace.exchange.attr_protos import attr_to_proto
+from millrace.exchange.later_forms import FORMS, STANDS_FOR
+from millrace.exchange.new_nodes import inputs_of, new_node, number_node, renamed, type_attr
 from millrace.exchange.tokens import FLOW, REFERENCES, plain
 
 _QUEUES = ("FIFOQueue", "PaddingFIFOQueue", "PriorityQueue", "RandomShuffleQueue")
@@ -57,90 +56,56 @@ LATER: dict[str, str] = {
 _ONE_TYPE = ("Ta", "Tb", "Tout")  # of a product whose matrices may have different dtypes
 
 
-def _node(name: str, op: str, inputs: Iterable[str], like: Any, **attrs: Any) -> Any:
-    """A node on the device of another, with attributes as AttrValues."""
-    made = protos.NodeDef(name=name, op=op, device=like.device)
-    made.input.extend(inputs)
-    for key, value in attrs.items():
-        made.attr[key].CopyFrom(value)
-    return made
-
-
-def _type(value: int) -> Any:
-    return protos.AttrValue(type=value)
-
-
-def _number(name: str, value: Any, like: Any) -> Any:
-    """A constant of int32."""
-    array = attr_to_proto(np.asarray(value, np.int32))
-    return _node(name, "Const", (), like, dtype=_type(protos.DT_INT32), value=array)
-
-
-def _taking(node: Any) -> tuple[list[str], list[str]]:
-    """The inputs of a node: data, and control."""
-    return [i for i in node.input if not i.startswith("^")], [i for i in node.input if i.startswith("^")]
-
-
-def _renamed(node: Any, op: str, inputs: Iterable[str] | None = None) -> Any:
-    made = protos.NodeDef()
-    made.CopyFrom(node)
-    made.op = op
-    if inputs is not None:
-        made.ClearField("input")
-        made.input.extend(inputs)
-    return made
-
-
 def _all_places(node: Any, count: str) -> list[Any]:
     """0, 1, ... up to a count: what a whole array is read or written at."""
-    first, step = _number(f"{node.name}/first", 0, node), _number(f"{node.name}/step", 1, node)
-    places = _node(
-        f"{node.name}/places", "Range", [first.name, count, step.name], node, Tidx=_type(protos.DT_INT32)
+    first, step = number_node(f"{node.name}/first", 0, node), number_node(f"{node.name}/step", 1, node)
+    places = new_node(
+        f"{node.name}/places", "Range", [first.name, count, step.name], node, Tidx=type_attr(protos.DT_INT32)
     )
     return [first, step, places]
 
 
 def _stack(node: Any) -> list[Any]:
-    size = _number(f"{node.name}/max_size", -1, node)
-    return [size, _renamed(node, "StackV2", [size.name, *node.input])]
+    size = number_node(f"{node.name}/max_size", -1, node)
+    return [size, renamed(node, "StackV2", [size.name, *node.input])]
 
 
 def _pack(node: Any) -> list[Any]:
-    (handle, flow), controls = _taking(node)
-    size = _node(f"{node.name}/size", "TensorArraySizeV3", [handle, flow], node)
+    (handle, flow), controls = inputs_of(node)
+    size = new_node(f"{node.name}/size", "TensorArraySizeV3", [handle, flow], node)
     added = _all_places(node, size.name)
     inputs = [handle, added[-1].name, flow, *controls]
-    return [size, *added, _renamed(node, "TensorArrayGatherV3", inputs)]
+    return [size, *added, renamed(node, "TensorArrayGatherV3", inputs)]
 
 
 def _unpack(node: Any) -> list[Any]:
-    (handle, value, flow), controls = _taking(node)
-    shape = _node(
-        f"{node.name}/shape", "Shape", [value], node, T=node.attr["T"], out_type=_type(protos.DT_INT32)
+    (handle, value, flow), controls = inputs_of(node)
+    shape = new_node(
+        f"{node.name}/shape", "Shape", [value], node, T=node.attr["T"], out_type=type_attr(protos.DT_INT32)
     )
-    begin = _number(f"{node.name}/begin", [0], node)
-    end = _number(f"{node.name}/end", [1], node)
-    count = _node(
+    begin = number_node(f"{node.name}/begin", [0], node)
+    end = number_node(f"{node.name}/end", [1], node)
+    count = new_node(
         f"{node.name}/count",
         "StridedSlice",
         [shape.name, begin.name, end.name, end.name],
         node,
-        T=_type(protos.DT_INT32),
-        Index=_type(protos.DT_INT32),
+        T=type_attr(protos.DT_INT32),
+        Index=type_attr(protos.DT_INT32),
         shrink_axis_mask=protos.AttrValue(i=1),
     )
     added = _all_places(node, count.name)
     inputs = [handle, added[-1].name, value, flow, *controls]
-    return [shape, begin, end, count, *added, _renamed(node, "TensorArrayScatterV3", inputs)]
+    return [shape, begin, end, count, *added, renamed(node, "TensorArrayScatterV3", inputs)]
 
 
 def _padded(node: Any) -> list[Any]:
     """A convolution that pads its image, and resizes it before, where it takes a size."""
-    (image, *sizes, paddings, filters), controls = _taking(node)
+    (image, *sizes, paddings, filters), controls = inputs_of(node)
     made = []
     if sizes:
         made.append(
-            _node(
+            new_node(
                 f"{node.name}/resize",
                 "ResizeBilinear",
                 [image, *sizes],
@@ -151,11 +116,11 @@ def _padded(node: Any) -> list[Any]:
         )
         image = made[0].name
     made.append(
-        _node(
+        new_node(
             f"{node.name}/pad", "MirrorPad", [image, paddings], node, T=node.attr["T"], mode=node.attr["mode"]
         )
     )
-    last = _renamed(node, "Conv2D", [made[-1].name, filters, *controls])
+    last = renamed(node, "Conv2D", [made[-1].name, filters, *controls])
     del last.attr["mode"]
     if "resize_align_corners" in last.attr:
         del last.attr["resize_align_corners"]
@@ -173,6 +138,7 @@ OLDER = frozenset((*SUCCESSORS, *_TAKEN_APART))
 READ_AS: dict[str, str] = {
     **SUCCESSORS,
     **LATER,
+    **STANDS_FOR,
     "Case": "If",
     "FusedPadConv2D": "Conv2D",
     "FusedResizeAndPadConv2D": "Conv2D",
@@ -206,17 +172,18 @@ def read_later(nodes: list[Any], functions: MutableMapping[str, Any]) -> list[An
 
 
 def _is_later(node: Any) -> bool:
-    return node.op in LATER or "Tsegmentids" in node.attr
+    form = FORMS.get(node.op)
+    return node.op in LATER or "Tsegmentids" in node.attr or (form is not None and form[0](node))
 
 
 def _with_narrow_ids(node: Any) -> list[Any]:
     """Numbers of segments are of 32 bits here."""
-    made = _renamed(node, node.op)
+    made = renamed(node, node.op)
     del made.attr["Tsegmentids"]
     if node.attr["Tsegmentids"].type == protos.DT_INT32:
         return [made]
-    wide, narrow = _type(protos.DT_INT64), _type(protos.DT_INT32)
-    ids = _node(f"{node.name}/segment_ids", "Cast", [node.input[2]], node, SrcT=wide, DstT=narrow)
+    wide, narrow = type_attr(protos.DT_INT64), type_attr(protos.DT_INT32)
+    ids = new_node(f"{node.name}/segment_ids", "Cast", [node.input[2]], node, SrcT=wide, DstT=narrow)
     made.input[2] = ids.name
     return [ids, made]
 
@@ -224,9 +191,11 @@ def _with_narrow_ids(node: Any) -> list[Any]:
 def _earlier(node: Any) -> list[Any]:
     if not _is_later(node):
         return [node]
+    if node.op in FORMS:
+        return FORMS[node.op][1](node)
     if node.op not in LATER:
         return _with_narrow_ids(node)
-    made = _renamed(node, LATER[node.op])
+    made = renamed(node, LATER[node.op])
     if node.op == "BatchMatMulV3" and len({made.attr[key].type for key in _ONE_TYPE}) == 1:
         made.attr["T"].type = made.attr["Tout"].type
         for key in _ONE_TYPE:
@@ -250,7 +219,7 @@ def read_older(nodes: list[Any], functions: Any) -> list[Any]:
         if apart is not None:
             made += apart(node)
         elif node.op in SUCCESSORS:
-            made.append(_renamed(node, SUCCESSORS[node.op]))
+            made.append(renamed(node, SUCCESSORS[node.op]))
         elif node.name in handles:
             made.append(_of_resource(node))
         else:
@@ -267,13 +236,13 @@ def _handles(nodes: list[Any]) -> set[str]:
         size = len(found)
         for node in nodes:
             if plain(node.op) in FLOW or node.op in ("Identity", "RefIdentity"):
-                data, _ = _taking(node)
+                data, _ = inputs_of(node)
                 if any(text.partition(":")[0] in found for text in data[:1]):
                     found.add(node.name)
     return found
 
 
 def _of_resource(node: Any) -> Any:
-    made = _renamed(node, node.op.removeprefix(REFERENCES))
+    made = renamed(node, node.op.removeprefix(REFERENCES))
     made.attr["T"].type = protos.DT_RESOURCE
     return made

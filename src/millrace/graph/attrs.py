@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ class Attr:
     allowed: frozenset[Any] | None = None
     minimum: int | None = None
     closed: bool = False  # a function with a graph of its own, not a body
+    later: bool = False  # added after TensorFlow 1.15: not written while it has its default
     canonical_type: type | None = field(init=False)  # values of exactly this type need no check
     of_functions: bool = field(init=False)
 
@@ -139,6 +140,11 @@ def as_attr(value: Any) -> Attr:
     if isinstance(value, _DTYPE_SETS):
         return Attr("type", allowed=value)
     raise TypeError(f"not an attribute kind: {value!r}")
+
+
+def later(kind: Attr) -> Attr:
+    """An attribute that a release after 1.15 added: files have it where it is not as its default says."""
+    return replace(kind, later=True)
 
 
 def dtype(allowed: frozenset[dtypes.DType] | None = None, default: Any = MISSING) -> Attr:

@@ -54,18 +54,12 @@ NAMES: dict[str, tuple[str, str]] = {
         "contrib.learn.dataframe is not there",
         "tf.feature_column",
     ),
-    "contrib.linear_optimizer": ("its C++ solver is not written yet", "tf.train.FtrlOptimizer"),
     "contrib.losses.metric_learning.cluster_loss": (
         "it calls scikit-learn for its scores",
         "tf.contrib.losses.metric_learning.triplet_semihard_loss",
     ),
     "contrib.metrics.auc_with_confidence_intervals": (_NOT_WRITTEN, "tf.metrics.auc"),
     "contrib.metrics.streaming_dynamic_auc": (_NOT_WRITTEN, "tf.metrics.auc"),
-    "contrib.quantize": (
-        "its rewrites of graphs are not written yet",
-        "tf.quantization.fake_quant_with_min_max_vars in the model",
-    ),
-    "contrib.receptive_field": (_NOT_WRITTEN, "the strides and windows of the layers"),
     "contrib.recurrent": (_NOT_WRITTEN, "tf.nn.dynamic_rnn"),
     "contrib.slim.DataFrameColumn": ("contrib.learn.dataframe is not there", "tf.feature_column"),
     "contrib.slim.InputLayer": (_NOT_WRITTEN, "tf.feature_column.input_layer"),

@@ -136,10 +136,37 @@ def test_convolutions(
     dy = normal(*wanted.shape)
     dx, dw = gradients(x, w, dy, strides, pads, dilations)
     close(native.conv_filter_grad(x, w.shape, dy, strides, pads, dilations), dw)
-    if shape[-1] >= 16 and not any(s > 1 and d > 1 for s, d in zip(strides, dilations, strict=True)):
+    if shape[-1] >= 4 and not any(s > 1 and d > 1 for s, d in zip(strides, dilations, strict=True)):
         close(native.conv_input_grad(shape, w, dy, strides, pads, dilations), dx)
     else:
         assert native.conv_input_grad(shape, w, dy, strides, pads, dilations) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "strides", "pads", "dilations"),
+    [
+        ((4, 16, 16, 32), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
+        ((5, 15, 18, 21), (3, 5), (2, 1), ((0, 1), (2, 2)), (1, 1)),
+        ((3, 20, 9, 40), (4, 2), (1, 3), ((3, 3), (0, 1)), (2, 1)),
+        ((2, 24, 24, 8), (5, 5), (2, 2), ((4, 4), (4, 4)), (2, 2)),
+        ((1, 2, 400, 64), (1, 7), (1, 1), ((0, 0), (0, 0)), (1, 1)),
+    ],
+)
+def test_depthwise_convolutions(
+    native: Any, shape: Any, kernel: Any, strides: Any, pads: Any, dilations: Any
+) -> None:
+    x, w = normal(*shape), normal(*kernel, shape[-1], 1)
+    whole = np.zeros((*kernel, shape[-1], shape[-1]), "f")  # the same as a filter of all channels
+    channels = np.arange(shape[-1])
+    whole[..., channels, channels] = w[..., 0]
+    wanted = reference(x, whole, strides, pads, dilations)
+    places = wanted.shape[1:3], strides, [before for before, _ in pads], dilations
+    close(native.depthwise(x, w, *places), wanted)
+    dy = normal(*wanted.shape)
+    dx, dw = gradients(x, whole, dy, strides, pads, dilations)
+    close(native.depthwise_input_grad(shape, w, dy, *places), dx)
+    close(native.depthwise_filter_grad(x, w.shape, dy, *places), dw[..., channels, channels][..., None])
+    assert native.depthwise(x, normal(*kernel, shape[-1], 2), *places) is None
 
 
 @pytest.mark.parametrize("turn_a", [False, True])
@@ -262,6 +289,7 @@ x = tf.placeholder(tf.float32, [None, 20, 20, 3])
 h = tf.layers.conv2d(x, 32, 5, activation=tf.nn.relu, kernel_initializer=tf.zeros_initializer())
 h = h + tf.nn.conv2d(x, rng.randn(5, 5, 3, 32).astype("f") * 0.1, [1, 1, 1, 1], "VALID")
 h = tf.nn.relu(tf.nn.conv2d(h, tf.Variable(rng.randn(3, 3, 32, 40).astype("f") * 0.1), [1, 1, 1, 1], "SAME"))
+h = tf.nn.depthwise_conv2d(h, tf.Variable(rng.randn(3, 3, 40, 1).astype("f")), [1, 1, 1, 1], "SAME")
 h = tf.matmul(tf.reshape(h, [-1, 16 * 16 * 40]), tf.Variable(rng.randn(16 * 16 * 40, 30).astype("f") * 0.01))
 step = tf.train.AdamOptimizer(0.01).minimize(tf.reduce_mean(tf.square(h - 1.0)))
 with tf.Session() as sess:

@@ -27,6 +27,7 @@ from millrace.api.contrib import labeled_tensor as labeled_tensor
 from millrace.api.contrib import layers as layers
 from millrace.api.contrib import learn as learn
 from millrace.api.contrib import legacy_seq2seq as legacy_seq2seq
+from millrace.api.contrib import linear_optimizer as linear_optimizer
 from millrace.api.contrib import lookup as lookup
 from millrace.api.contrib import losses as losses
 from millrace.api.contrib import memory_stats as memory_stats
@@ -38,6 +39,8 @@ from millrace.api.contrib import opt as opt
 from millrace.api.contrib import optimizer_v2 as optimizer_v2
 from millrace.api.contrib import periodic_resample as periodic_resample
 from millrace.api.contrib import predictor as predictor
+from millrace.api.contrib import quantize as quantize
+from millrace.api.contrib import receptive_field as receptive_field
 from millrace.api.contrib import resampler as resampler
 from millrace.api.contrib import rnn as rnn
 from millrace.api.contrib import saved_model as saved_model
@@ -87,6 +90,7 @@ __all__ = [
     "layers",
     "learn",
     "legacy_seq2seq",
+    "linear_optimizer",
     "lookup",
     "losses",
     "memory_stats",
@@ -98,6 +102,8 @@ __all__ = [
     "optimizer_v2",
     "periodic_resample",
     "predictor",
+    "quantize",
+    "receptive_field",
     "resampler",
     "rnn",
     "saved_model",

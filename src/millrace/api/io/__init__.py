@@ -7,10 +7,11 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.exchange.graph_util": "write_graph",
+        "millrace.lib.image.decoding": "decode_image",
         "millrace.lib.input.queues": "PaddingFIFOQueue PriorityQueue QueueBase RandomShuffleQueue",
         "millrace.lib.input.record_files": "TFRecordCompressionType TFRecordOptions TFRecordWriter tf_record_iterator",
         "millrace.opkit.records.features": "FixedLenFeature FixedLenSequenceFeature SparseFeature VarLenFeature",
-        "millrace.ops.image.codec": "decode_and_crop_jpeg decode_bmp decode_gif decode_image decode_jpeg decode_png encode_jpeg extract_jpeg_shape is_jpeg",
+        "millrace.ops.image.codec": "decode_and_crop_jpeg decode_bmp decode_gif decode_jpeg decode_png encode_jpeg extract_jpeg_shape is_jpeg",
         "millrace.ops.io.files": "matching_files read_file write_file",
         "millrace.ops.io.messages": "decode_proto encode_proto",
         "millrace.ops.io.parsing": "parse_example parse_sequence_example parse_single_example parse_single_sequence_example",

@@ -11,6 +11,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.cluster.spec": "ClusterSpec",
         "millrace.core.proto_names": "BytesList ClusterDef Example Feature FeatureList FeatureLists Features FloatList Int64List JobDef SaverDef SequenceExample ServerDef",
         "millrace.exchange.graph_util": "write_graph",
+        "millrace.ops.state.dual_ascent": "sdca_fprint sdca_optimizer sdca_shrink_l1",
         "millrace.saver.checkpoint.initialize": "init_from_checkpoint",
         "millrace.saver.checkpoint.reader": "NewCheckpointReader list_variables load_checkpoint load_variable",
         "millrace.saver.checkpoint.state": "checkpoint_exists checkpoints_iterator generate_checkpoint_state_proto get_checkpoint_mtimes get_checkpoint_state latest_checkpoint remove_checkpoint update_checkpoint_state",

@@ -16,6 +16,9 @@ from millrace.core.proto_names import SaverDef as SaverDef
 from millrace.core.proto_names import SequenceExample as SequenceExample
 from millrace.core.proto_names import ServerDef as ServerDef
 from millrace.exchange.graph_util import write_graph as write_graph
+from millrace.ops.state.dual_ascent import sdca_fprint as sdca_fprint
+from millrace.ops.state.dual_ascent import sdca_optimizer as sdca_optimizer
+from millrace.ops.state.dual_ascent import sdca_shrink_l1 as sdca_shrink_l1
 from millrace.saver.checkpoint.initialize import init_from_checkpoint as init_from_checkpoint
 from millrace.saver.checkpoint.reader import NewCheckpointReader as NewCheckpointReader
 from millrace.saver.checkpoint.reader import list_variables as list_variables
@@ -224,6 +227,9 @@ __all__ = [
     "range_input_producer",
     "remove_checkpoint",
     "replica_device_setter",
+    "sdca_fprint",
+    "sdca_optimizer",
+    "sdca_shrink_l1",
     "shuffle_batch",
     "shuffle_batch_join",
     "slice_input_producer",

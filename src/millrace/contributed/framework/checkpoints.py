@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millrace.contributed.framework.variables import get_variable_full_name
+from millrace.core.protos import SaverDef
 from millrace.core.public import public
 from millrace.graph.operation import Operation
 from millrace.lib.flow.control_flow import group
@@ -15,6 +16,7 @@ from millrace.saver.checkpoint import initialize, reader
 from millrace.saver.saver import Saver
 
 _logger = get_logger()
+_V1 = SaverDef.V1
 
 
 @public("contrib.framework.load_checkpoint")
@@ -122,7 +124,7 @@ def assign_from_checkpoint_fn(
     if not chosen:
         _logger.warning("No Variables to restore")
         return None
-    saver = Saver(chosen, reshape=reshape_variables)
+    saver = Saver(chosen, reshape=reshape_variables, write_version=_V1)
     return lambda session: saver.restore(session, model_path)
 
 

@@ -17,8 +17,10 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
 from millrace.lib.math.reductions import reduce_all, reduce_sum
 from millrace.lib.metrics.confusion import without_last
-from millrace.opkit.rules.idioms import rank_tensor, shape_tensor
+from millrace.opkit.rules.idioms import rank_tensor
+from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.shape import size
+from millrace.ops.math.comparison import equal
 from millrace.training.global_step import assert_global_step, get_or_create_global_step
 
 
@@ -63,14 +65,17 @@ def remove_squeezable_dimensions(
     return predictions, labels
 
 
-def _is_shape(expected: Tensor, actual: Tensor, of: Tensor) -> Tensor:
+def _is_shape(expected: Any, actual: Tensor, of: Tensor) -> Tensor:
     """Whether a tensor has a shape, where -1 stands for any length."""
     with name_scope("is_shape") as scope:
-        right_rank = raw.Equal(size(expected), rank_tensor(of), name="is_rank")
-        with name_scope("shape_tensor_equal"):
-            any_length = raw.Equal(expected, -1)
-            either = raw.LogicalOr(any_length, raw.Equal(expected, actual), name="exclude_partial_shape")
-            same = reduce_all(either)
+        length = size(expected)
+        with name_scope("is_rank") as rank_scope:
+            right_rank = raw.Equal(length, rank_tensor(of, "actual"), name=rank_scope)
+        with name_scope("shape_tensor_equal") as equal_scope:
+            any_length = equal(expected, -1)
+            as_told = equal(expected, actual, name="equal")
+            either = raw.LogicalOr(any_length, as_told, name="exclude_partial_shape")
+            same = reduce_all(either, name=equal_scope)
         return raw.LogicalAnd(right_rank, same, name=scope)
 
 
@@ -135,12 +140,11 @@ def _compatible(actual: Dims, wanted: Dims) -> bool:
 
 def _checked_at_run_time(expected: Any, tensor: Tensor) -> Tensor:
     with name_scope(f"{tensor.op.name}/"):
-        with name_scope("assert_shape"):
-            actual = raw.Identity(shape_tensor(tensor), name="actual")
-            expected = convert.to_tensor(expected, dtypes.int32)
+        with name_scope("assert_shape") as scope:
+            actual = shape_of(tensor, name="actual")
             holds = _is_shape(expected, actual, tensor)
             said = [f"Wrong shape for {tensor.name} [expected] [actual].", expected, actual]
-            check = Assert(holds, said)
+            check = Assert(holds, said, name=scope)
         with control_dependencies([check]):
             return raw.Identity(tensor)
 
@@ -148,11 +152,13 @@ def _checked_at_run_time(expected: Any, tensor: Tensor) -> Tensor:
 @public("contrib.framework.with_same_shape", "contrib.slim.with_same_shape")
 def with_same_shape(expected_tensor: Any, tensor: Any) -> Any:
     """The tensor, checked to have the shape of `expected_tensor`; see `with_shape`."""
-    expected_tensor = convert.to_tensor(expected_tensor)
+    expected_tensor, tensor = convert.to_tensor(expected_tensor), convert.to_tensor(tensor)
     dims = expected_tensor.dims
-    if dims is None or None in dims:
-        return with_shape(raw.Shape(expected_tensor), tensor)
-    return with_shape(list(dims), tensor)
+    if dims is not None and None not in dims:
+        return with_shape(list(dims), tensor)
+    with name_scope(f"{tensor.op.name}/"):
+        expected = raw.Shape(expected_tensor, name="expected_shape")
+    return with_shape(expected, tensor)
 
 
 @public("contrib.framework.get_placeholders")

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millrace.contributed.learn.configuration import RunConfig
+from millrace.contributed.learn.dual_ascent import dual_ascent_model, refuse_for_dual_ascent
 from millrace.contributed.learn.estimator import Estimator
 from millrace.contributed.learn.heads.classes import multi_class_head
 from millrace.contributed.learn.heads.numbers import regression_head
 from millrace.contributed.learn.models import deep_model, linear_model
+from millrace.contributed.linear_optimizer.optimizer import SDCAOptimizer
 from millrace.core.public import public
 from millrace.ops.nn.activation import relu
 
@@ -235,6 +237,7 @@ class LinearClassifier(Classifier):
 
     Raises:
       ValueError: there is no column, or there are fewer than two classes.
+      AssertionError: the optimizer is an `SDCAOptimizer`, which cannot train such a model.
     """
 
     def __init__(
@@ -257,9 +260,14 @@ class LinearClassifier(Classifier):
             enable_centered_bias=enable_centered_bias,
             label_keys=label_keys,
         )
-        config = config or RunConfig()
-        given = _linear(optimizer, gradient_clip_norm, _joint_weight)
-        model = linear_model(head, _columns(feature_columns), given, config)
+        config, columns = config or RunConfig(), _columns(feature_columns)
+        if isinstance(optimizer, SDCAOptimizer):
+            refuse_for_dual_ascent(_joint_weight, enable_centered_bias)
+            if n_classes != 2:
+                raise AssertionError(f"SDCA only applies to binary classification. Received: {n_classes}")
+            model = dual_ascent_model(head, columns, optimizer, weight_column_name, "logistic_loss")
+        else:
+            model = linear_model(head, columns, _linear(optimizer, gradient_clip_norm, _joint_weight), config)
         super().__init__(model, model_dir, config, None, feature_engineering_fn)
 
 
@@ -275,6 +283,7 @@ class LinearRegressor(Regressor):
 
     Raises:
       ValueError: there is no column.
+      AssertionError: the optimizer is an `SDCAOptimizer`, which cannot train such a model.
     """
 
     def __init__(
@@ -295,7 +304,14 @@ class LinearRegressor(Regressor):
             label_dimension=label_dimension,
             enable_centered_bias=enable_centered_bias,
         )
-        config = config or RunConfig()
-        given = _linear(optimizer, gradient_clip_norm, _joint_weights)
-        model = linear_model(head, _columns(feature_columns), given, config)
+        config, columns = config or RunConfig(), _columns(feature_columns)
+        if isinstance(optimizer, SDCAOptimizer):
+            refuse_for_dual_ascent(_joint_weights, enable_centered_bias)
+            if label_dimension != 1:
+                raise AssertionError(f"SDCA only applies for label_dimension=1. Received: {label_dimension}")
+            model = dual_ascent_model(head, columns, optimizer, weight_column_name, "squared_loss")
+        else:
+            model = linear_model(
+                head, columns, _linear(optimizer, gradient_clip_norm, _joint_weights), config
+            )
         super().__init__(model, model_dir, config, None, feature_engineering_fn)

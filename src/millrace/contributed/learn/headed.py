@@ -10,6 +10,7 @@ from millrace.contributed.learn.estimator import Estimator
 from millrace.contributed.learn.heads.measures import accuracy_at, area, mean_of
 from millrace.contributed.learn.models import combined_model, deep_model, linear_model
 from millrace.contributed.learn.specs import ModelFnOps
+from millrace.contributed.linear_optimizer.optimizer import SDCAOptimizer
 from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
@@ -91,6 +92,8 @@ class LinearEstimator(Estimator):
         del weight_column_name
         if not feature_columns:
             raise ValueError(f"feature_columns must be given. Received: {feature_columns!r}")
+        if isinstance(optimizer, SDCAOptimizer):
+            raise ValueError(f"LinearEstimator does not support SDCA optimizer. Received: {optimizer!r}")
         config = config or RunConfig()
         given = {
             "optimizer": optimizer,

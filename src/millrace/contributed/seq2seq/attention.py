@@ -10,7 +10,6 @@ import numpy as np
 
 from millrace.building import convert
 from millrace.building.scopes import control_dependencies, name_scope
-from millrace.building.static import static_value
 from millrace.core import dtypes, nest
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -23,9 +22,9 @@ from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.rnn.cells import zero_state_of
 from millrace.lib.variables.initializers import Constant, Ones, Zeros
 from millrace.lib.variables.scope import get_variable, variable_scope
-from millrace.ops.array.concat import concat, stack
-from millrace.ops.array.constant import constant, ones, zeros
-from millrace.ops.array.fill import ones_like
+from millrace.ops.array.concat import concat
+from millrace.ops.array.constant import constant, ones
+from millrace.ops.array.fill import fill, ones_like
 from millrace.ops.array.one_hot import one_hot
 from millrace.ops.array.reshape import expand_dims, reshape, squeeze
 from millrace.ops.array.shape import rank as rank_of
@@ -70,7 +69,12 @@ def hardmax(logits: Any, name: str | None = None) -> Tensor:
 def _masked(m: Tensor, mask: Tensor) -> Tensor:
     """`m` `[batch, time, ...]` times a mask `[batch, time]`."""
     rank = rank_of(m) if m.dims is None else len(m.dims)
-    extra = ones(constant([rank - 2]) if isinstance(rank, int) else expand_dims(rank - 2, 0), dtypes.int32)
+    if isinstance(rank, int):
+        with name_scope("ones") as scope:
+            shape = constant([rank - 2], dtypes.int32, name="shape_as_tensor")
+            extra = fill(shape, constant(1, dtypes.int32), name=scope)
+    else:
+        extra = ones(expand_dims(rank - 2, 0), dtypes.int32)
     return m * reshape(mask, concat([shape_of(mask), extra], 0))
 
 
@@ -197,13 +201,7 @@ class MemoryAttention(AttentionMechanism):
 
     def initial_alignments(self, batch_size: Any, dtype: Any) -> Tensor:
         """The weights before the first step: zeros `[batch_size, alignments_size]`."""
-        size = self._alignments_size
-        if not isinstance(size, Tensor):
-            return zero_state_of(size, batch_size, dtype)
-        found = zeros(stack([batch_size, size]), dtype=dtype)
-        known = static_value(batch_size) if isinstance(batch_size, Tensor) else batch_size
-        found.set_shape([None if known is None else int(known), None])
-        return found
+        return zero_state_of(self._alignments_size, batch_size, dtype)
 
     def initial_state(self, batch_size: Any, dtype: Any) -> Tensor:
         """The state before the first step."""

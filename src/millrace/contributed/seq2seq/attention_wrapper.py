@@ -6,6 +6,7 @@ import collections
 from typing import Any
 
 from millrace.building.scopes import control_dependencies, name_scope
+from millrace.contributed.framework.checks import with_same_shape
 from millrace.contributed.seq2seq.attention import AttentionMechanism
 from millrace.contributed.seq2seq.basic_decoder import check_cell
 from millrace.core import dtypes, nest, shapes
@@ -49,12 +50,11 @@ class AttentionWrapperState(_State):
           ValueError: a new value has another structure or shape.
         """
 
-        def with_shape(old: Any, new: Any) -> Any:
-            if isinstance(old, Tensor) and isinstance(new, Tensor):
-                new.set_shape(old.get_shape())
-            return new
+        def checked(old: Any, new: Any) -> Any:
+            both = isinstance(old, Tensor) and isinstance(new, Tensor)
+            return with_same_shape(old, new) if both else new
 
-        return nest.map_structure(with_shape, self, self._replace(**kwargs))
+        return nest.map_structure(checked, self, self._replace(**kwargs))
 
 
 def compute_attention(

@@ -187,7 +187,7 @@ class _Decoding:
 
 def _kept(finished: Tensor, new: Any, old: Any) -> Any:
     """`old` where a sequence has ended, else `new`; what has no batch is passed through."""
-    if isinstance(old, TensorArray) or new.dims is None or None in new.dims:
+    if isinstance(old, TensorArray):
         return new
     new.set_shape(old.get_shape())
     return new if not new.dims else where(finished, old, new)

@@ -10,14 +10,15 @@ from millrace.building.sparse_tensor import SparseTensor as Sparse
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor as GraphTensor
-from millrace.lib.flow.control_flow import cond
+from millrace.lib.flow.control_flow import case, cond
 from millrace.lib.flow.functional import map_fn
+from millrace.lib.image.decoding import decode_image, starts_as_jpeg
 from millrace.lib.sparse.conversion import sparse_tensor_to_dense
 from millrace.lib.sparse.shaping import sparse_reshape
 from millrace.ops.array.concat import concat, stack
 from millrace.ops.array.reshape import expand_dims, reshape, transpose
 from millrace.ops.array.shape import size
-from millrace.ops.image.codec import decode_image
+from millrace.ops.image.codec import decode_jpeg
 from millrace.ops.io.parsing import parse_single_example
 from millrace.ops.math.cast import cast
 from millrace.ops.math.comparison import equal, logical_or
@@ -253,13 +254,20 @@ class Image(ItemHandler):
         return self._decode(encoded, kind)
 
     def _decode(self, encoded: GraphTensor, kind: GraphTensor) -> GraphTensor:
-        encoded = reshape(encoded, [])
-        raw_numbers = logical_or(equal(kind, "raw"), equal(kind, "RAW"))
+        jpeg = {"channels": self._channels, "dct_method": self._dct_method}
+
+        def any_format() -> GraphTensor:
+            return cast(decode_image(encoded, channels=self._channels), self._dtype)
+
+        def as_jpeg() -> GraphTensor:
+            return cast(decode_jpeg(encoded, **jpeg), self._dtype)
 
         def picture() -> GraphTensor:
-            return cast(decode_image(encoded, self._channels), self._dtype)
+            return cond(starts_as_jpeg(encoded, "is_jpeg"), as_jpeg, any_format, name="cond_jpeg")
 
-        image = cond(reshape(raw_numbers, []), lambda: decode_raw(encoded, self._dtype), picture)
+        raw_numbers = logical_or(equal(kind, "raw"), equal(kind, "RAW"))
+        plain = {raw_numbers: lambda: decode_raw(encoded, out_type=self._dtype)}
+        image = case(plain, default=picture, exclusive=True)
         image.set_shape([None, None, self._channels])
         return image if self._shape is None else reshape(image, self._shape)
 

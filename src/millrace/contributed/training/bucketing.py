@@ -74,6 +74,8 @@ def bucket(
     found, rebuild = batch_parts.as_list(tensors, "bucket")
     with name_scope(name, "bucket", found):
         keep = batch_parts.validated_keep_input(keep_input, enqueue_many=False)
+        for size in sizes:  # nobody takes them, but TensorFlow adds and counts them
+            convert.to_tensor(size, dtypes.int32, name="batch_size")
         which = convert.to_tensor(which_bucket, dtypes.int32, name="which_bucket")
         dense, kept = sparse_parts.store(found, False, keep)
         kinds = batch_parts.common_dtypes([dense])
@@ -86,7 +88,7 @@ def bucket(
         static = [None if isinstance(s, Tensor) or allow_smaller_final_batch else int(s) for s in sizes]
         length = static[0] if len(set(static)) == 1 else None
         whole = [shape_module.as_shape([length]).concatenate(d) for d in dims]
-        top_queue = (queues.PaddingFIFOQueue if _unknown(whole) else queues.FIFOQueue)(
+        top_queue = queues.PaddingFIFOQueue(
             capacity=capacity,
             dtypes=[dtypes.int32, *kinds],
             shapes=[shape_module.as_shape([]), *whole],
@@ -95,14 +97,12 @@ def bucket(
         )
         put = _put_where_it_belongs(waiting, which, dense, keep)
         _run(waiting, top_queue, [put] * num_threads, sizes, allow_smaller_final_batch)
+        for queue in waiting:
+            summary.scalar(f"bucket/{queue.name}/size", raw.Cast(top_queue.size(), DstT=dtypes.float32))
         fraction = raw.Cast(top_queue.size(), DstT=dtypes.float32) * (1.0 / capacity)
-        summary.scalar(f"fraction_of_{capacity}_full", fraction)
+        summary.scalar(f"bucket/{top_queue.name}/fraction_of_{capacity}_full", fraction)
         number, *batch = top_queue.dequeue(name="dequeue_top")
         return number, rebuild(sparse_parts.restore(batch, kept))
-
-
-def _unknown(dims: Sequence[Any]) -> bool:
-    return not all(d.is_fully_defined() for d in dims)
 
 
 def _put_where_it_belongs(waiting: Sequence[Any], which: Tensor, element: list[Any], keep: Tensor) -> Any:
@@ -123,23 +123,22 @@ def _run(waiting: Sequence[Any], top_queue: Any, puts: list[Any], sizes: list[An
     """Adds the runners: into the buckets, and from each of them to the top."""
     to_top = []
     for i, (queue, size) in enumerate(zip(waiting, sizes, strict=True)):
-        taken = queue.dequeue_up_to(size) if smaller else queue.dequeue_many(size)
-        batch = taken if isinstance(taken, list) else [taken]
         number = constant.constant(i, dtypes.int32)
+        take = queue.dequeue_up_to if smaller else queue.dequeue_many
+        taken = take(size, name=f"read_bucket_{i}")
+        batch = taken if isinstance(taken, list) else [taken]
         to_top.append(top_queue.enqueue([number, *batch], name=f"enqueue_from_bucket_{i}"))
-        label = queue.name
-        summary.scalar(f"bucket/{label}/size", raw.Cast(queue.size(), DstT=dtypes.float32))
     ends = (errors.OutOfRangeError, errors.CancelledError)
-    add_queue_runner(
-        QueueRunner(
-            waiting[0],
-            puts,
-            close_op=group(*[q.close() for q in waiting]),
-            cancel_op=group(*[q.close(cancel_pending_enqueues=True) for q in waiting]),
-            queue_closed_exception_types=ends,
-        )
+    upwards = QueueRunner(top_queue, to_top, queue_closed_exception_types=ends)
+    inwards = QueueRunner(
+        waiting[0],
+        puts,
+        close_op=group(*[q.close() for q in waiting]),
+        cancel_op=group(*[q.close(cancel_pending_enqueues=True) for q in waiting]),
+        queue_closed_exception_types=ends,
     )
-    add_queue_runner(QueueRunner(top_queue, to_top, queue_closed_exception_types=ends))
+    for runner in (inwards, upwards):
+        add_queue_runner(runner)
 
 
 @public("contrib.training.bucket_by_sequence_length")

@@ -110,6 +110,24 @@ class ConvVerbs:
         pairs = zip(jnp.split(x, count), jnp.split(dy, count), strict=True)
         return sum(part(a, b) for a, b in pairs)
 
+    def depthwise(self, x: Any, w: Any, places: Any) -> Any:
+        """The convolution of each channel with a filter of its own; None where no kernel computes it.
+
+        Args:
+          x: `[batch, *sizes, channels]`.
+          w: `[*kernel, channels, multiplier]`.
+          places: the sizes of the result, strides, paddings before and dilations.
+        """
+        return jax_native.depthwise(jnp.asarray(x), jnp.asarray(w), *places)
+
+    def depthwise_input_grad(self, shape: Any, w: Any, dy: Any, places: Any) -> Any:
+        """The adjoint of `depthwise` in `x`: an array of `shape`; None where no kernel computes it."""
+        return jax_native.depthwise_input_grad(shape, jnp.asarray(w), jnp.asarray(dy), *places)
+
+    def depthwise_filter_grad(self, x: Any, shape: Any, dy: Any, places: Any) -> Any:
+        """The adjoint of `depthwise` in `w`: an array of `shape`; None where no kernel computes it."""
+        return jax_native.depthwise_filter_grad(jnp.asarray(x), shape, jnp.asarray(dy), *places)
+
     def window_reduce(self, x: Any, kind: str, windows: Any, strides: Any) -> Any:
         """Reduces windows of a padded channels-last `x` by "max" or "sum".
 

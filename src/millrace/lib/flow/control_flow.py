@@ -256,8 +256,9 @@ def case(
 def _at_most(most: int, preds: list[Tensor], message: str) -> Operation:
     """Asserts how many predicates may hold."""
     together = raw.Pack(preds, name="preds_c")
+    each = raw.Cast(together, DstT=dtypes.int32)
     whole = convert.constant_of([0], dtypes.int32, "Const")
-    count = raw.Sum(raw.Cast(together, DstT=dtypes.int32), whole, name="num_true_conds")
+    count = raw.Sum(each, whole, name="num_true_conds")
     fine = raw.LessEqual(count, convert.constant_of(most, dtypes.int32, "n_true_conds"))
     return Assert(fine, [message, together], summarize=len(preds))
 

@@ -10,7 +10,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.convert import to_tensor
 from millrace.building.scopes import control_dependencies, name_scope
-from millrace.building.static import static_value
+from millrace.building.static import static_value, told_value
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -496,12 +496,8 @@ def resize_images(
 def _within(size: Tensor, images: Tensor) -> Tensor:
     """The largest size of the images' own aspect ratio within `size`."""
     height, width = height_width(images)
-    value = static_value(size)
-    if value is not None and isinstance(height, int) and isinstance(width, int):
-        scale = min(np.float32(value[0]) / np.float32(height), np.float32(value[1]) / np.float32(width))
-        rounded = [int(np.rint(np.float32(scale) * np.float32(n))) for n in (height, width)]
-        return to_tensor(np.array(rounded, np.int32), name="size")
-    wanted = unstack(size) if value is None else [int(v) for v in value]
+    value = told_value(size)
+    wanted = [size[0], size[1]] if value is None else [int(v) for v in value]
     ratios = [
         cast(w, dtypes.float32) / cast(n, dtypes.float32)
         for w, n in zip(wanted, (height, width), strict=True)

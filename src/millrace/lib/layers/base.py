@@ -195,7 +195,9 @@ class Layer(layer.Layer):
         reuse = True if self.built else self._reuse
         with variable_scope(self._scope, reuse=reuse, auxiliary_name_scope=False) as scope:
             self._current_scope = scope
-            return super().__call__(inputs, *args, **kwargs)
+            outputs = super().__call__(inputs, *args, **kwargs)
+        get_default_graph().get_collection_ref("update_ops")  # there is one once a layer has been called
+        return outputs
 
     def _check_inputs(self, inputs: Any) -> None:
         try:

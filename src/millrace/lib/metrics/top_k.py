@@ -17,7 +17,7 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond
 from millrace.lib.math.broadcast_weights import assert_broadcastable
-from millrace.lib.math.reductions import reduce_sum
+from millrace.lib.math.reductions import reduce_max, reduce_sum
 from millrace.lib.metrics.inputs import metric_variable, registered, weights_for
 from millrace.lib.sparse.shaping import sparse_concat, sparse_reshape, sparse_retain
 from millrace.lib.variables.assigning import assign_add
@@ -301,28 +301,34 @@ def recall_at_top_k(
 def _without_strangers(labels: Any, classes: Tensor) -> Any:
     """Labels with -1, which nothing predicts, for classes that do not exist."""
     values = labels.values if isinstance(labels, SparseTensor) else labels
-    known = raw.SelectV2(greater_equal(values, classes), -1 * ones_like(values), values)
+    known = cond(
+        greater_equal(reduce_max(values), classes),
+        lambda: raw.SelectV2(greater_equal(values, classes), -1 * ones_like(values), values),
+        lambda: values,
+    )
     if isinstance(labels, SparseTensor):
         return SparseTensor(labels.indices, known, labels.dense_shape)
     return known
 
 
-def _repeated(labels: Any, times: int) -> Any:
+def _repeated(labels: Any, times: int, name: str) -> Any:
     """The sets in the last dimension `times` times, along a new dimension before it."""
     if not isinstance(labels, SparseTensor):
-        multiples = raw.ConcatV2([ones_like(shape_tensor(labels))[:-1], [times], [1]], 0, name="multiples")
-        return raw.Tile(raw.ExpandDims(labels, -2, name="expand"), multiples)
+        wide = raw.ExpandDims(labels, -2, name="expand")
+        once = ones_like(shape_tensor(labels))
+        multiples = raw.ConcatV2([once[:-1], [times], once[-1:]], 0, name="multiples")
+        return raw.Tile(wide, multiples, name=name)
     shape = raw.ConcatV2([labels.dense_shape[:-1], [1], labels.dense_shape[-1:]], 0, name="expanded_shape")
     wide = sparse_reshape(labels, shape, name="expand")
     return wide if times == 1 else sparse_concat(-2, [wide] * times)
 
 
-def _relevant(labels: Any, k: int) -> Tensor:
+def _relevant(labels: Any, k: int, name: str) -> Tensor:
     """How many labels could be among k predictions."""
     if isinstance(labels, SparseTensor):
-        return raw.Minimum(set_size(labels), k)
+        return raw.Minimum(set_size(labels), k, name=name)
     there = raw.SelectV2(greater_equal(labels, 0), ones_like(labels), zeros_like(labels))
-    return raw.Minimum(reduce_sum(there, -1), k)
+    return raw.Minimum(reduce_sum(there, -1), k, name=name)
 
 
 def _average_precision(labels: Any, ids: Tensor) -> Tensor:
@@ -336,8 +342,8 @@ def _average_precision(labels: Any, ids: Tensor) -> Tensor:
         ids = cast(ids, int64, name="predictions_idx")
         labels = _as_sets(labels, ids)
         single = raw.ExpandDims(ids, -1, name="predictions_idx_per_k")
-        with name_scope(None, "labels_per_k"):
-            repeated = _repeated(labels, k)
+        with name_scope(None, "labels_per_k") as inner:
+            repeated = _repeated(labels, k, inner)
         with name_scope(None, "relevant_per_k"):
             relevant = _hits(repeated, single, None)
         found = raw.Cumsum(relevant, -1, name="tp_per_k")
@@ -345,8 +351,8 @@ def _average_precision(labels: Any, ids: Tensor) -> Tensor:
         precision = operators.public_div(found, retrieved, "precision_per_k")
         products = raw.Mul(precision, relevant, name="relevant_precision_per_k")
         total = reduce_sum(products, (-1,), name="precision_sum")
-        with name_scope(None, "num_relevant"):
-            count = _relevant(labels, k)
+        with name_scope(None, "num_relevant") as inner:
+            count = _relevant(labels, k, inner)
         return operators.public_div(total, cast(count, float64), scope)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import shape_tensor, to_tensor
 from millrace.building.scopes import name_scope
-from millrace.building.static import static_value
+from millrace.building.static import told_value
 from millrace.core.dtypes import float32, int64
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -64,7 +64,7 @@ def dropout(
         rate = to_tensor(rate, dtype, "rate")
         if rate.dims is not None and rate.dims != ():
             raise ValueError(f"dropout: the probability must be a scalar. Received: {rate}")
-        if static_value(rate) == 0:
+        if told_value(rate) == 0:
             return x
         uniform = random_uniform(_noise_shape(x, noise_shape), seed=seed, dtype=dtype)
         scale = 1 / (1 - rate)

@@ -46,27 +46,34 @@ def zeros_of_size(size: Any, batch_size: Any, dtype: Any, twice: bool = True) ->
     """Zeros `[batch_size, *size]`, with as much static shape as is known.
 
     Args:
-      size: an int, a float that is whole (`units / 2`), or a shape.
+      size: an int, a float that is whole (`units / 2`), a shape, or a scalar tensor.
       batch_size: an int or a scalar tensor.
       dtype: the dtype.
       twice: draw the parts of the shape once more, as TensorFlow does for states.
     """
-    rest = list(shapes.as_shape([size] if isinstance(size, int | float) else size).as_list())
+    rest: Any = size
+    if not isinstance(size, Tensor):
+        rest = list(shapes.as_shape([size] if isinstance(size, int | float) else size).as_list())
     lengths = concat(_shape_parts(batch_size, rest), 0)
     found = zeros(lengths, dtype)
     if twice:
         _shape_parts(batch_size, rest)  # nobody takes them, but TensorFlow adds and counts them
     known = static_value(batch_size) if isinstance(batch_size, Tensor) else batch_size
-    found.set_shape([None if known is None else int(known), *rest])
+    inner = [static_value(rest)] if isinstance(rest, Tensor) else rest
+    found.set_shape([None if d is None else int(d) for d in (known, *inner)])
     return found
 
 
-def _shape_parts(batch_size: Any, rest: list[int | None]) -> list[Tensor]:
-    if isinstance(batch_size, Tensor):
-        first = raw.ExpandDims(batch_size, 0)
-    else:
-        first = convert.constant_of([int(batch_size)], dtypes.int32, "Const")
-    return [first, convert.constant_of(rest, dtypes.int32, "Const")]
+def _shape_parts(*parts: Any) -> list[Tensor]:
+    """Vectors of a shape's lengths: of scalar tensors, integers or lists of them."""
+
+    def vector(part: Any) -> Tensor:
+        if isinstance(part, Tensor):
+            return raw.ExpandDims(part, 0)
+        lengths = part if isinstance(part, list) else [int(part)]
+        return convert.constant_of(lengths, dtypes.int32, "Const")
+
+    return [vector(part) for part in parts]
 
 
 def zero_state_of(state_size: Any, batch_size: Any, dtype: Any) -> Any:
@@ -76,7 +83,7 @@ def zero_state_of(state_size: Any, batch_size: Any, dtype: Any) -> Any:
 
 
 def _is_size(value: Any) -> bool:
-    return isinstance(value, int | float | np.number | shapes.Dimension | shapes.TensorShape)
+    return isinstance(value, int | float | np.number | shapes.Dimension | shapes.TensorShape | Tensor)
 
 
 def sizes_of(state_size: Any) -> list[Any]:

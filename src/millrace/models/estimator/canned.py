@@ -17,6 +17,7 @@ from millrace.lib.summary.operations import histogram, scalar
 from millrace.lib.variables.initializers import Zeros
 from millrace.lib.variables.scope import get_variable, variable_scope
 from millrace.models.estimator.classification import BinaryHead, MultiClassHeadBase
+from millrace.models.estimator.dual_ascent import LinearSDCA, dual_ascent_model_fn
 from millrace.models.estimator.estimator import Estimator
 from millrace.models.estimator.logits import (
     default_partitioner,
@@ -33,15 +34,30 @@ from millrace.training.global_step import get_global_step
 
 
 def classifying_head(n_classes: int, weight_column: Any, label_vocabulary: Any, loss_reduction: str) -> Any:
-    """The head of a canned classifier."""
+    """The head of a canned classifier.
+
+    Raises:
+      ValueError: the reduction is not one of those that weigh.
+    """
+    _check_reduction(loss_reduction)
     if n_classes == 2:
         return BinaryHead(weight_column, None, label_vocabulary, loss_reduction)
     return MultiClassHeadBase(n_classes, weight_column, label_vocabulary, loss_reduction)
 
 
 def regressing_head(label_dimension: int, weight_column: Any, loss_reduction: str) -> Any:
-    """The head of a canned regressor."""
+    """The head of a canned regressor.
+
+    Raises:
+      ValueError: the reduction is not one of those that weigh.
+    """
+    _check_reduction(loss_reduction)
     return RegressionHeadBase(weight_column, label_dimension, loss_reduction)
+
+
+def _check_reduction(reduction: str) -> None:
+    if not str(reduction).startswith("weighted_"):
+        raise ValueError(f"Invalid loss_reduction: {reduction}")
 
 
 def _check_features(features: Any) -> None:
@@ -60,11 +76,16 @@ def linear_model_fn(
     """The model function of linear estimators."""
     columns = columns if isinstance(columns, list | tuple) else list(columns)
 
+    def parts_of(config: Any) -> Any:
+        return partitioner or default_partitioner(config, 64 << 20)
+
+    if isinstance(optimizer, LinearSDCA):
+        return dual_ascent_model_fn(head, columns, optimizer, parts_of, sparse_combiner)
+
     def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
         _check_features(features)
         chosen = optimizer_of(optimizer, _linear_rate(columns, 0.2))
-        parts = partitioner or default_partitioner(config, 64 << 20)
-        with variable_scope("linear", values=tuple(features.values()), partitioner=parts):
+        with variable_scope("linear", values=tuple(features.values()), partitioner=parts_of(config)):
             logits = linear_logit_fn_builder(head.logits_dimension, columns, sparse_combiner)(features)
             return head.create_estimator_spec(features, mode, logits, labels=labels, optimizer=chosen)
 
@@ -439,8 +460,8 @@ class DNNLinearCombinedEstimator(Estimator):
         dnn_dropout: Any = None,
         input_layer_partitioner: Any = None,
         config: Any = None,
-        batch_norm: bool = False,
         linear_sparse_combiner: str = "sum",
+        batch_norm: bool = False,
     ) -> None:
         model_fn = combined_model_fn(
             head,

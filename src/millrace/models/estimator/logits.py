@@ -53,33 +53,50 @@ def linear_logit_fn_builder(
     """
 
     def logit_fn(features: Any) -> Any:
-        columns = sorted_columns(linear_columns(feature_columns))
-        if _any_shares(columns):
-            recorder = Recorder(None, True)
-            total, made = linear_sum(features, columns, units, sparse_combiner, recorder, "linear_model")
-            bias = made.pop("bias")[0]
-            _summarize_linear(units, list(made.values()), bias)
-            return total
-        maker = Recorder(None, True)
-        weights = {}
-        with variable_scope("linear_model", use_resource=True) as scope:
-            for column in columns:
-                with variable_scope(column.var_scope_name):
-                    if hasattr(column, "create_variables"):
-                        column.create_variables(maker)
-                    weights[column] = maker.make(
-                        column,
-                        "weights",
-                        shape=weights_shape(column, units),
-                        dtype=float32,
-                        initializer=_ZEROS,
-                    )
-            bias = maker.make(columns[0], "bias_weights", shape=[units], dtype=float32, initializer=_ZEROS)
-        total = _sum_of(features, columns, weights, bias, sparse_combiner, scope)
-        _summarize_linear(units, [weights[c] for c in columns], bias)
-        return total
+        return summarized_linear_logits(features, feature_columns, units, sparse_combiner)[0]
 
     return logit_fn
+
+
+def summarized_linear_logits(
+    features: Any, feature_columns: Any, units: int, sparse_combiner: str
+) -> tuple[Any, dict[Any, Any], Any]:
+    """The logits of a linear model, with summaries.
+
+    Args:
+      features: from keys to tensors.
+      feature_columns: dense and categorical columns.
+      units: how many logits.
+      sparse_combiner: what is done with the weights of several categories.
+
+    Returns:
+      float32 `[batch, units]`, the weights by column, and the variable of the bias.
+    """
+    columns = sorted_columns(linear_columns(feature_columns))
+    if _any_shares(columns):
+        recorder = Recorder(None, True)
+        total, made = linear_sum(features, columns, units, sparse_combiner, recorder, "linear_model")
+        bias = made.pop("bias")[0]
+        _summarize_linear(units, list(made.values()), bias)
+        return total, made, bias
+    maker = Recorder(None, True)
+    weights = {}
+    with variable_scope("linear_model", use_resource=True) as scope:
+        for column in columns:
+            with variable_scope(column.var_scope_name):
+                if hasattr(column, "create_variables"):
+                    column.create_variables(maker)
+                weights[column] = maker.make(
+                    column,
+                    "weights",
+                    shape=weights_shape(column, units),
+                    dtype=float32,
+                    initializer=_ZEROS,
+                )
+        bias = maker.make(columns[0], "bias_weights", shape=[units], dtype=float32, initializer=_ZEROS)
+    total = _sum_of(features, columns, weights, bias, sparse_combiner, scope)
+    _summarize_linear(units, [weights[c] for c in columns], bias)
+    return total, weights, bias
 
 
 def _sum_of(features: Any, columns: Any, weights: Any, bias: Any, combiner: str, scope: Any) -> Any:

@@ -104,7 +104,7 @@ class IndicatorColumn(OfCategories, _IndicatorBase):  # type: ignore[misc]
     @property
     def variable_shape(self) -> TensorShape:
         """One element for each category."""
-        return TensorShape([self.categorical_column.num_buckets])
+        return TensorShape([1, self.categorical_column.num_buckets])
 
     def transform_feature(self, features: FeatureCache) -> Any:
         """The ones, or the sums of weights."""

@@ -362,6 +362,7 @@ class Directed(Dataset):
 
     def __init__(self, op: Any, selector: Dataset, datasets: tuple[Dataset, ...]) -> None:
         super().__init__(op, selector, *datasets)
+        self.stops: bool = op.attrs.get("stop_on_empty_dataset", False)
 
     def start(self, run: Run) -> Stage:
         return _Directed(self, run)
@@ -394,6 +395,8 @@ class _Directed(Stage):
                 element = self._stages[i].next()
                 if element is not None:
                     return element
+                if self._dataset.stops:
+                    return None
                 self._open[i] = False
         return None
 

@@ -82,15 +82,15 @@ def _fill_traced(xp: Any, candidates: Any, state: Array, groups: int, stride: in
     return xp.repeat_while(unfinished, attempt, start)[0]
 
 
-class _Lanes:
+class Lanes:
     """The double-precision streams of many outputs, each of them drawn from when its own trial needs it.
 
     A block gives two numbers, of which the second is used first; what a trial leaves over is kept for the
     next.
     """
 
-    def __init__(self, state: np.ndarray, lanes: np.ndarray) -> None:
-        self._state, self._lanes = state, lanes
+    def __init__(self, state: np.ndarray, lanes: np.ndarray, stride: int = RESERVED) -> None:
+        self._state, self._lanes, self._stride = state, lanes, stride
         self._step = np.zeros(lanes.size, np.uint64)
         self._kept = {kind: np.zeros(lanes.size) for kind in ("normal", "uniform")}
         self._left = {kind: np.zeros(lanes.size, bool) for kind in ("normal", "uniform")}
@@ -102,7 +102,7 @@ class _Lanes:
         empty = ~left[which]
         needy = which[empty]
         if needy.size:
-            block = blocks(np, self._state, self._lanes[needy], stride=RESERVED, step=self._step[needy])
+            block = blocks(np, self._state, self._lanes[needy], stride=self._stride, step=self._step[needy])
             pair = normal_pairs64(np, block) if kind == "normal" else double(block.reshape(-1, 2, 2))
             kept[needy], out[empty] = pair[:, 0], pair[:, 1]
             self._step[needy] += np.uint64(1)
@@ -125,12 +125,12 @@ def gamma(state: np.ndarray, samples: int, alpha: np.ndarray) -> np.ndarray:
     out = np.empty(shape.size)
     exponential = np.flatnonzero(shape == 1.0)
     if exponential.size:
-        out[exponential] = -np.log1p(-_Lanes(state, exponential).draw("uniform", np.arange(exponential.size)))
+        out[exponential] = -np.log1p(-Lanes(state, exponential).draw("uniform", np.arange(exponential.size)))
     # No candidate of a shape that is NaN, or far below zero, would ever be accepted.
     hopeless = ~(shape > -2.0 / 3)
     out[hopeless] = np.nan
     lanes = np.flatnonzero((shape != 1.0) & ~hopeless)
-    streams, todo = _Lanes(state, lanes), np.arange(lanes.size)
+    streams, todo = Lanes(state, lanes), np.arange(lanes.size)
     shape = shape[lanes]
     boosted = shape < 1.0
     d = shape + np.where(boosted, 2.0 / 3, -1.0 / 3)
@@ -178,7 +178,7 @@ def poisson(state: np.ndarray, samples: int, rate: np.ndarray, dtype: np.dtype) 
 
 
 def _poisson_by_product(state: np.ndarray, lanes: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    streams, todo = _Lanes(state, lanes), np.arange(lanes.size)
+    streams, todo = Lanes(state, lanes), np.arange(lanes.size)
     with np.errstate(over="ignore"):
         limit = np.exp(-rate)
     out, product, x = np.empty(lanes.size), np.ones(lanes.size), 0

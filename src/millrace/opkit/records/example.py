@@ -201,6 +201,7 @@ class SequenceSpec:
       context_sparse, context_dense: features of the context.
       list_sparse: feature lists wanted as sparse tensors.
       list_dense: feature lists wanted as arrays, the shape being one step's.
+      list_ragged: feature lists wanted as ragged rows of steps.
       assumed_empty: dense feature lists that may be missing, and then have no steps.
     """
 
@@ -209,6 +210,7 @@ class SequenceSpec:
     list_sparse: Sequence[Sparse] = ()
     list_dense: Sequence[Dense] = ()
     assumed_empty: frozenset[bytes] = frozenset()
+    list_ragged: Sequence[Sparse] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,7 @@ class SequenceColumns:
       list_sparse: `[t, 3]` indices (record, step, place), `[t]` values, `[3]` dense shape each.
       list_dense: `[batch, longest, *shape]` each, zeros or empty strings after a record's last step.
       lengths: `[batch]` int64 steps of each dense feature list.
+      list_ragged: values, how many each step has, and how many steps each record has.
     """
 
     context_sparse: list[SparseParts]
@@ -228,6 +231,7 @@ class SequenceColumns:
     list_sparse: list[SparseParts]
     list_dense: list[np.ndarray]
     lengths: list[np.ndarray]
+    list_ragged: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 def parse_sequence_examples(
@@ -261,6 +265,7 @@ def parse_sequence_examples(
         [_list_sparse_column(serialized, names, lists, feature) for feature in spec.list_sparse],
         dense,
         lengths,
+        [_list_ragged_column(serialized, names, lists, feature) for feature in spec.list_ragged],
     )
 
 
@@ -305,6 +310,19 @@ def _list_sparse_column(serialized, names, lists, feature: Sparse) -> SparsePart
         shape[2] = max(shape[2], counts.max() if steps else 0)
     found = np.concatenate(indices) if indices else np.empty((0, 3), np.int64)
     return found, _concatenate(parts, feature.dtype), shape
+
+
+def _list_ragged_column(
+    serialized, names, lists, feature: Sparse
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    parts, counts = [], []
+    for row, (record, table) in enumerate(zip(serialized, lists, strict=True)):
+        where = _list_where(names, row, feature.key)
+        steps = _steps(record, table.get(feature.key, []), feature.dtype, where)
+        parts.extend(steps)
+        counts.append(len(steps))
+    sizes = np.array([len(step) for step in parts], np.int64)
+    return _concatenate(parts, feature.dtype), sizes, np.array(counts, np.int64)
 
 
 def _list_dense_column(

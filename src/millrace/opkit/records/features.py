@@ -208,6 +208,9 @@ def default_tensors(wanted: Wanted) -> list[Tensor]:
                 value.fill(b"")
             out.append(convert_to_tensor(value, dtype, name="Const"))
             continue
+        if isinstance(default, Tensor):
+            out.append(default)
+            continue
         name = ("padding_" if is_variable else "key_") + _NO_NAME.sub("_", key)
         tensor = convert_to_tensor(default, dtype, name=name)
         out.append(raw.Reshape(tensor, np.array(() if is_variable else dims, np.int32)))

@@ -79,12 +79,13 @@ def _log_sum(values: np.ndarray) -> float:
     return float(np.logaddexp.reduce(values))
 
 
-def greedy(logits: np.ndarray, merge_repeated: bool) -> tuple[list[int], float]:
+def greedy(logits: np.ndarray, merge_repeated: bool, blank: int) -> tuple[list[int], float]:
     """The labelling of the path that takes the best class at every step.
 
     Args:
-      logits: `[time, classes]`; the last class is blank.
+      logits: `[time, classes]`.
       merge_repeated: whether a class that lasts for several steps is one label.
+      blank: the class that stands for no label.
 
     Returns:
       The labels, and minus the sum of the logits on the path.
@@ -94,7 +95,7 @@ def greedy(logits: np.ndarray, merge_repeated: bool) -> tuple[list[int], float]:
     best = logits.argmax(axis=1)
     cost = -logits[np.arange(len(logits)), best].sum(dtype=logits.dtype)
     path = collapse(best.tolist()) if merge_repeated else best.tolist()
-    return [label for label in path if label != logits.shape[1] - 1], float(cost)
+    return [label for label in path if label != blank], float(cost)
 
 
 @dataclass(slots=True, eq=False)

@@ -238,7 +238,7 @@ class DenseTable(Table):
         with self.lock:
             names, values = list(self.items), list(self.items.values())
         keys = np.empty((len(names), *self.key_shape), self.key_dtype.np_dtype)
-        flat = keys.reshape((len(names), -1))
+        flat = keys.reshape((len(names), int(np.prod(self.key_shape))))
         for row, name in enumerate(names):
             flat[row] = name
         return keys, self._stack(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from millrace.graph.attrs import count, flag, integer, types
+from millrace.graph.attrs import count, flag, integer, later, types
 from millrace.opkit.datasets import caching, reshaping, selecting, shuffling
 from millrace.opkit.datasets.declaring import dataset
 
@@ -113,6 +113,7 @@ DirectedInterleaveDataset = dataset(
     selecting.Directed,
     __name__,
     N=count(minimum=1),
+    stop_on_empty_dataset=later(flag(False)),
 )
 ExperimentalDirectedInterleaveDataset = dataset(
     "ExperimentalDirectedInterleaveDataset(selector_input_dataset: variant, data_input_datasets: "

@@ -14,7 +14,7 @@ from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import ALL
 from millrace.core.errors import refusal
 from millrace.dialect.numpy.control import Stack
-from millrace.graph.attrs import dtype, integer
+from millrace.graph.attrs import dtype, flag, integer, later
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 
 _INDEX = frozenset((dtypes.int32, dtypes.int64))
@@ -154,15 +154,18 @@ class TensorListGetItem:
 @declare(
     "TensorListSetItem(input_handle: variant, index: int32, item: element_dtype) -> output_handle: variant",
     element_dtype=ALL,
+    resize_if_index_out_of_bounds=later(flag(False)),
     host=True,
 )
 class TensorListSetItem:
-    """The list with `item` at `index`."""
+    """The list with `item` at `index`, longer if it ends before and may grow."""
 
     def shape(input_handle, index, item):
         return None
 
-    def kernel(xp, input_handle, index, item):
+    def kernel(xp, input_handle, index, item, resize_if_index_out_of_bounds):
+        if resize_if_index_out_of_bounds and index >= len(input_handle):
+            return Stack([*input_handle, *(None,) * (int(index) - len(input_handle)), item])
         index = _checked(input_handle, index, "modify")
         return Stack([*input_handle[:index], item, *input_handle[index + 1 :]])
 

@@ -476,38 +476,6 @@ def decode_bmp(contents: Any, channels: int = 0, name: str | None = None) -> Ten
     return raw.DecodeBmp(contents, channels=channels or 0, name=name)
 
 
-@public("image.decode_image", "io.decode_image")
-def decode_image(
-    contents: Any,
-    channels: int | None = None,
-    dtype: Any = dtypes.uint8,
-    name: str | None = None,
-    expand_animations: bool = True,
-) -> Tensor:
-    """A PNG, JPEG, GIF or BMP file as pixels, whichever it is.
-
-    Args:
-      contents: string scalar, the file.
-      channels: 1, 3 or 4; None or 0 for those of the file.
-      dtype: uint8, uint16 or float32; floats are in [0, 1].
-      name: op name; default "decode_image".
-      expand_animations: give all frames of a GIF file, with an axis in front; otherwise the first.
-
-    Returns:
-      `[height, width, channels]`, or `[frames, height, width, 3]` for GIF files; of unknown static shape.
-
-    Raises:
-      ValueError: `channels` is not supported.
-      InvalidArgumentError: when run, the file is damaged.
-    """
-    if channels not in (None, 0, 1, 3, 4):
-        raise ValueError(f"decode_image: channels must be in (None, 0, 1, 3, 4). Received: {channels}")
-    with name_scope(name, "decode_image", [contents]):
-        return raw.DecodeImage(
-            contents, channels=channels or 0, dtype=dtype, expand_animations=expand_animations
-        )
-
-
 @public("image.encode_png")
 def encode_png(image: Any, compression: int = -1, name: str | None = None) -> Tensor:
     """Pixels as a PNG file.

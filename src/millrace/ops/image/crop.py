@@ -263,32 +263,67 @@ class ExtractGlimpse:
         return batch, height, width, dims[3]  # type: ignore[index]
 
     def kernel(xp, input, size, offsets, centered, normalized, uniform_noise, noise):
-        if input.ndim != 4 or offsets.shape != (input.shape[0], 2) or np.shape(size) != (2,):
-            shown = f"{list(input.shape)}, {list(np.shape(size))}, {list(offsets.shape)}"
-            raise refusal(f"input, size, offsets must be [b, h, w, c], [2], [b, 2]: {shown}")
-        kind = (
-            "uniform" if uniform_noise and noise == "uniform" else noise if noise != "uniform" else "gaussian"
-        )
-        height, width = int(size[0]), int(size[1])
-        glimpses = [
-            _glimpse(image, (height, width), offset, centered, normalized, kind)
-            for image, offset in zip(input, offsets, strict=True)
-        ]
-        return np.stack(glimpses) if glimpses else np.zeros((0, height, width, input.shape[3]), np.float32)
+        return _glimpses(input, size, offsets, centered, normalized, uniform_noise, noise, _corner)
 
     grad = NOT_DIFFERENTIABLE
 
 
-def _glimpse(
-    image: Any, size: tuple[int, int], offset: Any, centered: bool, normalized: bool, noise: str
-) -> Any:
-    extent = np.array(image.shape[:2], np.float32)
-    corner = np.array(offset, np.float32)
+@declare(
+    "ExtractGlimpseV2(input: float, size: int32, offsets: float) -> glimpse: float",
+    centered=flag(True),
+    normalized=flag(True),
+    uniform_noise=flag(True),
+    noise=text(default="uniform"),
+    static=("size",),
+    host=True,
+    effect=True,
+)
+class ExtractGlimpseV2:
+    """ExtractGlimpse whose offsets are corners where they are not centres."""
+
+    def shape(input, size, offsets):
+        return ExtractGlimpse.shape(input, size, offsets)
+
+    def kernel(xp, input, size, offsets, centered, normalized, uniform_noise, noise):
+        return _glimpses(input, size, offsets, centered, normalized, uniform_noise, noise, _later_corner)
+
+    grad = NOT_DIFFERENTIABLE
+
+
+def _glimpses(input, size, offsets, centered, normalized, uniform_noise, noise, corner) -> Any:
+    if input.ndim != 4 or offsets.shape != (input.shape[0], 2) or np.shape(size) != (2,):
+        shown = f"{list(input.shape)}, {list(np.shape(size))}, {list(offsets.shape)}"
+        raise refusal(f"input, size, offsets must be [b, h, w, c], [2], [b, 2]: {shown}")
+    kind = "uniform" if uniform_noise and noise == "uniform" else noise if noise != "uniform" else "gaussian"
+    height, width = int(size[0]), int(size[1])
+    glimpses = [
+        _glimpse(image, (height, width), corner(image, (height, width), offset, centered, normalized), kind)
+        for image, offset in zip(input, offsets, strict=True)
+    ]
+    return np.stack(glimpses) if glimpses else np.zeros((0, height, width, input.shape[3]), np.float32)
+
+
+def _corner(image: Any, size: tuple[int, int], offset: Any, centered: bool, normalized: bool) -> Any:
+    """Where a window begins whose middle the offset gives."""
+    extent, corner = np.array(image.shape[:2], np.float32), np.array(offset, np.float32)
     if normalized:
         corner = corner * extent
     if centered:
         corner = corner / np.float32(2) + extent / np.float32(2)
-    corner = corner - np.array(size, np.float32) / np.float32(2)
+    return corner - np.array(size, np.float32) / np.float32(2)
+
+
+def _later_corner(image: Any, size: tuple[int, int], offset: Any, centered: bool, normalized: bool) -> Any:
+    """Where a window begins; only centred offsets in parts of the image give its middle."""
+    if centered and normalized:
+        return _corner(image, size, offset, centered, normalized)
+    extent, corner = np.array(image.shape[:2], np.float32), np.array(offset, np.float32)
+    if normalized:
+        corner = corner * extent
+    return corner + extent / np.float32(2) if centered else corner
+
+
+def _glimpse(image: Any, size: tuple[int, int], corner: Any, noise: str) -> Any:
     y, x = (int(v) for v in corner)
     top, left = max(y, 0), max(x, 0)
     bottom, right = min(y + size[0], image.shape[0]), min(x + size[1], image.shape[1])

@@ -10,12 +10,14 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
+from millrace.core.dtypes import INDEX
 from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph.attrs import flag, integer, number, numbers
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
-from millrace.opkit.random.philox import skip, words
+from millrace.opkit.random.philox import skip, stateless_state, words
+from millrace.opkit.random.rules import seed_pair
 from millrace.opkit.random.seeds import generator
 from millrace.opkit.rules.shape_rules import with_rank
 
@@ -249,6 +251,33 @@ class SampleDistortedBoundingBoxV2:
             max_attempts,
             use_image_if_no_bounding_boxes,
         )
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "StatelessSampleDistortedBoundingBox(image_size: T, bounding_boxes: float, min_object_covered: float, "
+    "seed: Tseed) -> begin: T, size: T, bboxes: float",
+    T=_SIZES,
+    Tseed=INDEX,
+    aspect_ratio_range=numbers((0.75, 1.33)),
+    area_range=numbers((0.05, 1.0)),
+    max_attempts=integer(100),
+    use_image_if_no_bounding_boxes=flag(False),
+    host=True,
+)
+class StatelessSampleDistortedBoundingBox:
+    """SampleDistortedBoundingBoxV2 of a seed."""
+
+    def shape(image_size, bounding_boxes, min_object_covered, seed):
+        seed_pair(seed)
+        return _sampled_shape(image_size, bounding_boxes)
+
+    def kernel(xp, image_size, bounding_boxes, min_object_covered, seed, aspect_ratio_range, area_range,
+               max_attempts, use_image_if_no_bounding_boxes):  # fmt: skip
+        state = stateless_state(np, np.asarray(seed))
+        options = aspect_ratio_range, area_range, max_attempts, use_image_if_no_bounding_boxes
+        return _sample(state, image_size, bounding_boxes, float(min_object_covered), *options)[:3]
 
     grad = NOT_DIFFERENTIABLE
 

@@ -17,12 +17,12 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.building.sparse_tensor import SparseTensor
 from millrace.core import shapes
-from millrace.core.dtypes import INDEX, DType, float32, int64, string
+from millrace.core.dtypes import INDEX, float32, int64, string
 from millrace.core.public import public
 from millrace.graph.attrs import count, integer, shape_list, texts, types
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.records import example as bytes_example
-from millrace.opkit.records.example import Dense, SequenceSpec, Sparse
+from millrace.opkit.records.example import SequenceSpec
 from millrace.opkit.records.features import (
     FixedLenFeature,
     FixedLenSequenceFeature,
@@ -33,6 +33,7 @@ from millrace.opkit.records.features import (
     merge_sparse_features,
     sort_features,
 )
+from millrace.opkit.records.wanted import dense_features, list_dense_features, ragged_parts, sparse_features
 from millrace.opkit.rules.shape_rules import with_rank
 from millrace.opkit.text.pieces import attr_bytes, strings
 
@@ -43,19 +44,6 @@ _NO_TYPES = types((), allowed=_FEATURE)
 
 def _text(value: Any) -> bytes:
     return strings(value).item()
-
-
-def _sparse(keys: Sequence[bytes], dtypes: Sequence[DType]) -> list[Sparse]:
-    return [Sparse(key, dtype.np_dtype) for key, dtype in zip(keys, dtypes, strict=True)]
-
-
-def _dense(keys: Sequence[bytes], defaults: Sequence[Any], sizes: Sequence[shapes.Dims]) -> list[Dense]:
-    out = []
-    for key, default, dims in zip(keys, defaults, sizes, strict=True):
-        value = strings(default) if isinstance(default, bytes) else np.asarray(default)
-        shape = tuple(-1 if d is None else d for d in dims or ())
-        out.append(Dense(key, value.dtype, shape, value if value.size else None))
-    return out
 
 
 def _grouped(
@@ -96,19 +84,12 @@ class ParseExample:
             *bytes_example.parse_examples(
                 strings(serialized).tolist(),
                 strings(names).tolist(),
-                _sparse([_text(k) for k in sparse_keys], sparse_types),
-                _dense([_text(k) for k in dense_keys], dense_defaults, dense_shapes),
+                sparse_features([_text(k) for k in sparse_keys], sparse_types),
+                dense_features([_text(k) for k in dense_keys], dense_defaults, dense_shapes),
             )
         )
 
     grad = NOT_DIFFERENTIABLE
-
-
-def _ragged(parts: bytes_example.SparseParts, dtype: DType) -> tuple[np.ndarray, np.ndarray]:
-    """Values and row splits of a column of a batch."""
-    indices, values, dims = parts
-    counts = np.bincount(indices[:, 0], minlength=int(dims[0])) if len(indices) else np.zeros(dims[0], int)
-    return values, np.concatenate([[0], np.cumsum(counts)]).astype(dtype.np_dtype)
 
 
 @declare(
@@ -144,15 +125,15 @@ class ParseExampleV2:
     def kernel(xp, serialized, names, sparse_keys, dense_keys, ragged_keys, dense_defaults, sparse_types,
                ragged_value_types, ragged_split_types, dense_shapes):  # fmt: skip
         records = strings(serialized)
-        sparse = _sparse(strings(sparse_keys).tolist(), sparse_types)
-        ragged = _sparse(strings(ragged_keys).tolist(), ragged_value_types)
+        sparse = sparse_features(strings(sparse_keys).tolist(), sparse_types)
+        ragged = sparse_features(strings(ragged_keys).tolist(), ragged_value_types)
         found, dense = bytes_example.parse_examples(
             records.ravel().tolist(),
             strings(names).ravel().tolist(),
             [*sparse, *ragged],
-            _dense(strings(dense_keys).tolist(), dense_defaults, dense_shapes),
+            dense_features(strings(dense_keys).tolist(), dense_defaults, dense_shapes),
         )
-        rows = [_ragged(p, d) for p, d in zip(found[len(sparse) :], ragged_split_types, strict=True)]
+        rows = [ragged_parts(p, d) for p, d in zip(found[len(sparse) :], ragged_split_types, strict=True)]
         found = found[: len(sparse)]
         if not records.ndim:
             found = [(indices[:, 1:], values, dims[1:]) for indices, values, dims in found]
@@ -186,8 +167,8 @@ class ParseSingleExample:
         return _grouped(
             *bytes_example.parse_example(
                 _text(serialized),
-                _sparse([attr_bytes(k) for k in sparse_keys], sparse_types),
-                _dense([attr_bytes(k) for k in dense_keys], dense_defaults, dense_shapes),
+                sparse_features([attr_bytes(k) for k in sparse_keys], sparse_types),
+                dense_features([attr_bytes(k) for k in dense_keys], dense_defaults, dense_shapes),
             )
         )
 
@@ -321,11 +302,6 @@ def _sequence_dims(
     ]
 
 
-def _list_dense(keys: Sequence[bytes], dtypes: Sequence[DType], sizes: Sequence[shapes.Dims]) -> list[Dense]:
-    rows = zip(keys, dtypes, sizes, strict=True)
-    return [Dense(key, dtype.np_dtype, tuple(dims or ())) for key, dtype, dims in rows]
-
-
 @declare(
     "ParseSingleSequenceExample(serialized: string, feature_list_dense_missing_assumed_empty: string, "
     "context_sparse_keys: Ncontext_sparse*string, context_dense_keys: Ncontext_dense*string, "
@@ -364,10 +340,12 @@ class ParseSingleSequenceExample:
                context_sparse_types, feature_list_dense_types, context_dense_shapes,
                feature_list_sparse_types, feature_list_dense_shapes):  # fmt: skip
         spec = SequenceSpec(
-            _sparse([_text(k) for k in context_sparse_keys], context_sparse_types),
-            _dense([_text(k) for k in context_dense_keys], context_dense_defaults, context_dense_shapes),
-            _sparse([_text(k) for k in feature_list_sparse_keys], feature_list_sparse_types),
-            _list_dense(
+            sparse_features([_text(k) for k in context_sparse_keys], context_sparse_types),
+            dense_features(
+                [_text(k) for k in context_dense_keys], context_dense_defaults, context_dense_shapes
+            ),
+            sparse_features([_text(k) for k in feature_list_sparse_keys], feature_list_sparse_types),
+            list_dense_features(
                 [_text(k) for k in feature_list_dense_keys],
                 feature_list_dense_types,
                 feature_list_dense_shapes,
@@ -424,10 +402,12 @@ class ParseSequenceExample:
                context_sparse_types, feature_list_dense_types, context_dense_shapes,
                feature_list_sparse_types, feature_list_dense_shapes):  # fmt: skip
         spec = SequenceSpec(
-            _sparse([attr_bytes(k) for k in context_sparse_keys], context_sparse_types),
-            _dense([attr_bytes(k) for k in context_dense_keys], context_dense_defaults, context_dense_shapes),
-            _sparse([attr_bytes(k) for k in feature_list_sparse_keys], feature_list_sparse_types),
-            _list_dense(
+            sparse_features([attr_bytes(k) for k in context_sparse_keys], context_sparse_types),
+            dense_features(
+                [attr_bytes(k) for k in context_dense_keys], context_dense_defaults, context_dense_shapes
+            ),
+            sparse_features([attr_bytes(k) for k in feature_list_sparse_keys], feature_list_sparse_types),
+            list_dense_features(
                 [attr_bytes(k) for k in feature_list_dense_keys],
                 feature_list_dense_types,
                 feature_list_dense_shapes,

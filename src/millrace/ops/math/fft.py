@@ -13,6 +13,7 @@ from millrace.core.dtypes import COMPLEX
 from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.core.shapes import Dims
+from millrace.graph.attrs import dtype, later
 from millrace.graph.opdef import OpDef, make_opdef, renamed
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.shape_rules import at_least
@@ -114,18 +115,20 @@ def _check_real(x: Any, lengths: Any, rank: int, needed_last: int) -> None:
 def _real_transform(xp: Any, x: Any, fft_length: Any, rank: int) -> Any:
     lengths = [int(n) for n in fft_length]
     _check_real(x, lengths, rank, lengths[-1])
+    kind = np.complex128 if x.dtype == np.float64 else np.complex64
     if x.size == 0 or 0 in lengths:
         shape = (*x.shape[:-rank], *lengths[:-1], lengths[-1] // 2 + 1 if lengths[-1] else 0)
-        return xp.zeros(shape, np.complex64)
-    return xp.fft.rfftn(x, s=lengths, axes=tuple(range(-rank, 0))).astype(np.complex64)
+        return xp.zeros(shape, kind)
+    return xp.fft.rfftn(x, s=lengths, axes=tuple(range(-rank, 0))).astype(kind)
 
 
 def _inverse_real_transform(xp: Any, x: Any, fft_length: Any, rank: int) -> Any:
     lengths = [int(n) for n in fft_length]
     _check_real(x, lengths, rank, lengths[-1] // 2 + 1)
+    kind = np.float64 if x.dtype == np.complex128 else np.float32
     if x.size == 0 or 0 in lengths:
-        return xp.zeros((*x.shape[:-rank], *lengths), np.float32)
-    return xp.fft.irfftn(x, s=lengths, axes=tuple(range(-rank, 0))).astype(np.float32)
+        return xp.zeros((*x.shape[:-rank], *lengths), kind)
+    return xp.fft.irfftn(x, s=lengths, axes=tuple(range(-rank, 0))).astype(kind)
 
 
 def _real_gradient(op: Any, dy: Tensor, rank: int, inverse: str) -> tuple[Tensor, None]:
@@ -137,7 +140,7 @@ def _real_gradient(op: Any, dy: Tensor, rank: int, inverse: str) -> tuple[Tensor
     x, length = op.inputs
     padded = _pad_last(dy, raw.Sub(length, raw.ConcatV2([length[:-1], _half_length(length)], 0)), rank)
     full = getattr(raw, inverse)(padded)
-    scale = raw.Prod(raw.Cast(length, DstT=dtypes.float32), np.array([0], np.int32))
+    scale = raw.Prod(raw.Cast(length, DstT=x.dtype.base_dtype), np.array([0], np.int32))
     real = raw.Mul(raw.Real(full), scale)
     missing = raw.Sub(raw.Shape(x)[-rank:], length)
     return _pad_last(real, missing, rank), None
@@ -157,14 +160,15 @@ def _pad_last(x: Tensor, after: Tensor, rank: int) -> Tensor:
 def _inverse_real_gradient(op: Any, dy: Tensor, rank: int, forward: str) -> tuple[Tensor, None]:
     """The adjoint of an inverse transform: inner frequencies count twice, for their mirror images."""
     x, length = op.inputs
-    spectrum = getattr(raw, forward)(dy, length)
+    kind = dy.dtype.base_dtype
+    spectrum = getattr(raw, forward)(dy, length, Tcomplex=x.dtype.base_dtype)
     width, last = raw.Shape(spectrum)[-1], length[-1]
     position = raw.Range(0, width, 1)
     single = raw.LogicalOr(raw.Equal(position, 0), raw.Equal(raw.Mul(position, 2), last))
-    ones = raw.Fill(raw.Pack([width]), np.array(1, np.float32))
+    ones = raw.Fill(raw.Pack([width]), np.array(1, kind.np_dtype))
     weight = raw.Select(single, ones, raw.Mul(ones, 2.0))
-    weight = raw.RealDiv(weight, raw.Prod(raw.Cast(length, DstT=dtypes.float32), np.array([0], np.int32)))
-    scaled = raw.Mul(spectrum, raw.Complex(weight, raw.ZerosLike(weight)))
+    weight = raw.RealDiv(weight, raw.Prod(raw.Cast(length, DstT=kind), np.array([0], np.int32)))
+    scaled = raw.Mul(spectrum, raw.Complex(weight, raw.ZerosLike(weight), Tout=x.dtype.base_dtype))
     missing = raw.Sub(raw.Shape(x)[-rank:], raw.Shape(spectrum)[-rank:])
     return _pad_last(scaled, missing, rank), None
 
@@ -182,7 +186,7 @@ def _real(signature: str, rank: int, other: str, doc: str) -> OpDef:
         return _real_gradient(op, dy, rank, other)
 
     members = {"shape": shape, "kernel": kernel, "grad": grad}
-    return make_opdef(signature, members, {"doc": doc, "room": __name__, "static": _LENGTH}, {})
+    return make_opdef(signature, members, {"doc": doc, "room": __name__, "static": _LENGTH}, dict(_KINDS))
 
 
 def _inverse_real(signature: str, rank: int, other: str, doc: str) -> OpDef:
@@ -198,22 +202,26 @@ def _inverse_real(signature: str, rank: int, other: str, doc: str) -> OpDef:
         return _inverse_real_gradient(op, dy, rank, other)
 
     members = {"shape": shape, "kernel": kernel, "grad": grad}
-    return make_opdef(signature, members, {"doc": doc, "room": __name__, "static": _LENGTH}, {})
+    return make_opdef(signature, members, {"doc": doc, "room": __name__, "static": _LENGTH}, dict(_KINDS))
 
 
 _LENGTH = frozenset(("fft_length",))
+_KINDS = {
+    "Treal": later(dtype(frozenset((dtypes.float32, dtypes.float64)), dtypes.float32)),
+    "Tcomplex": later(dtype(COMPLEX, dtypes.complex64)),
+}
 # fmt: off
-RFFT = _real("RFFT(input: float, fft_length: int32) -> output: complex64", 1, "IFFT",
+RFFT = _real("RFFT(input: Treal, fft_length: int32) -> output: Tcomplex", 1, "IFFT",
     "The non-negative frequencies of real signals, over the last axis.")
-IRFFT = _inverse_real("IRFFT(input: complex64, fft_length: int32) -> output: float", 1, "RFFT",
+IRFFT = _inverse_real("IRFFT(input: Tcomplex, fft_length: int32) -> output: Treal", 1, "RFFT",
     "Real signals from their non-negative frequencies, over the last axis.")
-RFFT2D = _real("RFFT2D(input: float, fft_length: int32) -> output: complex64", 2, "IFFT2D",
+RFFT2D = _real("RFFT2D(input: Treal, fft_length: int32) -> output: Tcomplex", 2, "IFFT2D",
     "The non-negative frequencies of real signals, over the last two axes.")
-IRFFT2D = _inverse_real("IRFFT2D(input: complex64, fft_length: int32) -> output: float", 2, "RFFT2D",
+IRFFT2D = _inverse_real("IRFFT2D(input: Tcomplex, fft_length: int32) -> output: Treal", 2, "RFFT2D",
     "Real signals from their non-negative frequencies, over the last two axes.")
-RFFT3D = _real("RFFT3D(input: float, fft_length: int32) -> output: complex64", 3, "IFFT3D",
+RFFT3D = _real("RFFT3D(input: Treal, fft_length: int32) -> output: Tcomplex", 3, "IFFT3D",
     "The non-negative frequencies of real signals, over the last three axes.")
-IRFFT3D = _inverse_real("IRFFT3D(input: complex64, fft_length: int32) -> output: float", 3, "RFFT3D",
+IRFFT3D = _inverse_real("IRFFT3D(input: Tcomplex, fft_length: int32) -> output: Treal", 3, "RFFT3D",
     "Real signals from their non-negative frequencies, over the last three axes.")
 # fmt: on
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import to_tensor
-from millrace.core.dtypes import INDEX, REAL, int32
+from millrace.core.dtypes import INDEX, REAL, int16, int32, uint16
 from millrace.core.public import public
-from millrace.graph.attrs import dtype, flag, integer
+from millrace.graph.attrs import dtype, flag, integer, later
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
@@ -51,7 +51,9 @@ def _scattered(op: Any, dy: Tensor) -> Tensor:
     """`dy` put at the places in the input that the indices name; zero elsewhere."""
     sizes, index_sizes = shape_tensor(op.inputs[0]), shape_tensor(op.outputs[1])
     k = raw.Gather(index_sizes, _length(index_sizes) - 1)
-    rows = raw.Reshape(op.outputs[1], to_tensor([-1, k], name="stack"))
+    found = op.outputs[1]
+    found = found if found.dtype.base_dtype is int32 else raw.Cast(found, DstT=int32)
+    rows = raw.Reshape(found, to_tensor([-1, k], name="stack"))
     columns = raw.Gather(sizes, _length(sizes) - 1)
     count = raw.Shape(rows)[0]
     starts = raw.Range(0, count * columns, columns, name="range")
@@ -69,15 +71,17 @@ def _length(vector: Tensor) -> Tensor:
     return to_tensor(dims[0], int32, "Size")
 
 
-@declare("TopKV2(input: T, k: int32) -> values: T, indices: int32", static=("k",), T=REAL, sorted=flag(True))
+@declare("TopKV2(input: T, k: int32) -> values: T, indices: index_type", static=("k",), T=REAL,
+    sorted=flag(True), index_type=later(dtype(INDEX | {int16, uint16}, int32)))  # fmt: skip
 class TopKV2:
     """The k largest entries of each row, descending, and their places; of equals the first comes first."""
 
     def shape(input, k):
         return _shape(input, k.scalar("k"))
 
-    def kernel(xp, input, k):
-        return _largest(xp, input, int(k))
+    def kernel(xp, input, k, index_type):
+        values, places = _largest(xp, input, int(k))
+        return values, places.astype(index_type.np_dtype)
 
     def grad(op, dy, _):
         return _scattered(op, dy), to_tensor(0, int32, "zeros")

@@ -40,6 +40,7 @@ class _Frame:
         dilation = windows.spatial(dilations, data_format)
         self.sizes = windows.spatial(tuple(x), data_format)
         self.outs, self.pads = windows.place(self.sizes, w[:2], self.strides, padding, dilation)
+        self.places = self.outs, self.strides, [before for before, _ in self.pads], dilation
         self.offsets = windows.taps(w[:2], dilation)
         self.kernel = windows.taps(w[:2])
 
@@ -50,6 +51,15 @@ class _Frame:
 
     def gradient(self, xp: Any, dy: Any, w: Any) -> Any:
         """`dy` as `[batch, *outs, channels, multiplier]`."""
+        last = self.flat_gradient(xp, dy, w)
+        return xp.reshape(last, (*last.shape[:3], w[2], w[3]))
+
+    def flat_gradient(self, xp: Any, dy: Any, w: Any) -> Any:
+        """`dy`, channels last.
+
+        Raises:
+          InvalidArgumentError: it has not the shape of the result.
+        """
         last = windows.channels_last(xp, dy, self.format)
         wanted = (*self.outs, w[2] * w[3])
         if last.shape[1:] != wanted:
@@ -57,7 +67,7 @@ class _Frame:
                 f"out_backprop must have the shape of the convolution's output, {list(wanted)} per image. "
                 f"Received: {list(last.shape[1:])}"
             )
-        return xp.reshape(last, (*last.shape[:3], w[2], w[3]))
+        return last
 
 
 def _spread(xp: Any, dy: Any, w: Any) -> Any:
@@ -68,6 +78,34 @@ def _spread(xp: Any, dy: Any, w: Any) -> Any:
 def _accumulated(dtype: Any) -> Any:
     """Sums over filter elements are kept in float32 where the values have half its precision."""
     return "float32" if dtype.itemsize == 2 else dtype
+
+
+def _convolved(xp: Any, x: Any, filter: Any, frame: _Frame) -> Any:
+    w = filter.astype(_accumulated(filter.dtype))
+    total: Any = None
+    for part, index in zip(frame.parts(xp, x), frame.kernel, strict=True):
+        product = part[..., None] * w[index] if w.shape[3] > 1 else (part * w[index][:, 0])[..., None]
+        total = product if total is None else total + product
+    flat = xp.reshape(total, (*total.shape[:3], w.shape[2] * w.shape[3])).astype(x.dtype)
+    return windows.channels_back(xp, flat, frame.format)
+
+
+def _input_gradient(xp: Any, sizes: Any, filter: Any, dy: Any, frame: _Frame) -> Any:
+    wide = _accumulated(filter.dtype)
+    dy = frame.gradient(xp, dy, filter.shape).astype(wide)
+    w = filter.astype(wide)
+    parts = ((o, _spread(xp, dy, w[i])) for o, i in zip(frame.offsets, frame.kernel, strict=True))
+    padded = [lo + n + hi for (lo, hi), n in zip(frame.pads, frame.sizes, strict=True)]
+    dx = xp.scatter_strided((sizes[0], *padded, filter.shape[2]), frame.strides, parts)
+    dx = windows.unpad(dx, frame.pads, frame.sizes).astype(filter.dtype)
+    return windows.channels_back(xp, dx, frame.format)
+
+
+def _filter_gradient(xp: Any, x: Any, sizes: Any, dy: Any, frame: _Frame) -> Any:
+    wide = _accumulated(x.dtype)
+    dy = frame.gradient(xp, dy, sizes).astype(wide)
+    rows = [xp.sum(part.astype(wide)[..., None] * dy, axis=(0, 1, 2)) for part in frame.parts(xp, x)]
+    return xp.reshape(xp.stack(rows), sizes).astype(x.dtype)
 
 
 @declare("DepthwiseConv2dNative(input: T, filter: T) -> output: T",
@@ -92,13 +130,14 @@ class DepthwiseConv2dNative:
 
     def kernel(xp, input, filter, strides, padding, data_format, dilations):
         frame = _Frame(input.shape, filter.shape, strides, padding, dilations, data_format)
-        w = filter.astype(_accumulated(filter.dtype))
-        total = None
-        for part, index in zip(frame.parts(xp, input), frame.kernel, strict=True):
-            product = part[..., None] * w[index] if w.shape[3] > 1 else (part * w[index][:, 0])[..., None]
-            total = product if total is None else total + product
-        flat = xp.reshape(total, (*total.shape[:3], w.shape[2] * w.shape[3])).astype(input.dtype)  # pyright: ignore[reportOptionalMemberAccess]
-        return windows.channels_back(xp, flat, data_format)
+        return _convolved(xp, input, filter, frame)
+
+    def xla(xp, input, filter, strides, padding, data_format, dilations):
+        frame = _Frame(input.shape, filter.shape, strides, padding, dilations, data_format)
+        found = xp.depthwise(windows.channels_last(xp, input, data_format), filter, frame.places)
+        if found is None:
+            return _convolved(xp, input, filter, frame)
+        return windows.channels_back(xp, found, data_format)
 
     def grad(op, dy):
         x, w = op.inputs
@@ -120,14 +159,18 @@ class DepthwiseConv2dNativeBackpropInput:
     def kernel(xp, input_sizes, filter, out_backprop, strides, padding, data_format, dilations):
         sizes = sizes_of(input_sizes, 4, "input_sizes")
         frame = _Frame(sizes, filter.shape, strides, padding, dilations, data_format)
-        wide = _accumulated(filter.dtype)
-        dy = frame.gradient(xp, out_backprop, filter.shape).astype(wide)
-        w = filter.astype(wide)
-        parts = ((o, _spread(xp, dy, w[i])) for o, i in zip(frame.offsets, frame.kernel, strict=True))
-        padded = [lo + n + hi for (lo, hi), n in zip(frame.pads, frame.sizes, strict=True)]
-        dx = xp.scatter_strided((sizes[0], *padded, filter.shape[2]), frame.strides, parts)
-        dx = windows.unpad(dx, frame.pads, frame.sizes).astype(filter.dtype)
-        return windows.channels_back(xp, dx, data_format)
+        return _input_gradient(xp, sizes, filter, out_backprop, frame)
+
+    def xla(xp, input_sizes, filter, out_backprop, strides, padding, data_format, dilations):
+        sizes = sizes_of(input_sizes, 4, "input_sizes")
+        frame = _Frame(sizes, filter.shape, strides, padding, dilations, data_format)
+        last = (sizes[0], *frame.sizes, filter.shape[2])
+        found = xp.depthwise_input_grad(
+            last, filter, frame.flat_gradient(xp, out_backprop, filter.shape), frame.places
+        )
+        if found is None:
+            return _input_gradient(xp, sizes, filter, out_backprop, frame)
+        return windows.channels_back(xp, found, data_format)
 
     def grad(op, dz):
         _, w, dy = op.inputs
@@ -149,10 +192,15 @@ class DepthwiseConv2dNativeBackpropFilter:
     def kernel(xp, input, filter_sizes, out_backprop, strides, padding, data_format, dilations):
         sizes = sizes_of(filter_sizes, 4, "filter_sizes")
         frame = _Frame(input.shape, sizes, strides, padding, dilations, data_format)
-        wide = _accumulated(input.dtype)
-        dy = frame.gradient(xp, out_backprop, sizes).astype(wide)
-        rows = [xp.sum(part.astype(wide)[..., None] * dy, axis=(0, 1, 2)) for part in frame.parts(xp, input)]
-        return xp.reshape(xp.stack(rows), sizes).astype(input.dtype)
+        return _filter_gradient(xp, input, sizes, out_backprop, frame)
+
+    def xla(xp, input, filter_sizes, out_backprop, strides, padding, data_format, dilations):
+        sizes = sizes_of(filter_sizes, 4, "filter_sizes")
+        frame = _Frame(input.shape, sizes, strides, padding, dilations, data_format)
+        last = windows.channels_last(xp, input, data_format)
+        dy = frame.flat_gradient(xp, out_backprop, sizes)
+        found = xp.depthwise_filter_grad(last, sizes, dy, frame.places)
+        return _filter_gradient(xp, input, sizes, out_backprop, frame) if found is None else found
 
     def grad(op, dz):
         x, _, dy = op.inputs

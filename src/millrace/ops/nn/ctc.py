@@ -10,7 +10,7 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.core import shapes
 from millrace.core.dtypes import float32, float64
 from millrace.core.errors import refusal
-from millrace.graph.attrs import dtype, flag, integer
+from millrace.graph.attrs import dtype, flag, integer, later
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.rules import ctc
 from millrace.opkit.rules.shape_rules import with_rank
@@ -114,7 +114,7 @@ def _sparse(found: Sequence[list[int]]) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 @declare("CTCGreedyDecoder(inputs: T, sequence_length: int32) -> "
     "decoded_indices: int64, decoded_values: int64, decoded_shape: int64, log_probability: T",
-    merge_repeated=flag(False), T=_TYPES, host=True)  # fmt: skip
+    merge_repeated=flag(False), blank_index=later(integer(-1)), T=_TYPES, host=True)  # fmt: skip
 class CTCGreedyDecoder:
     """The labels of the path that takes the best class at every step."""
 
@@ -123,9 +123,14 @@ class CTCGreedyDecoder:
         batch = shapes.merge(batch, with_rank(sequence_length, 1, "sequence_length"))
         return [(None, 2), (None,), (2,), (*batch, 1)]  # type: ignore[misc]
 
-    def kernel(xp, inputs, sequence_length, merge_repeated):
+    def kernel(xp, inputs, sequence_length, merge_repeated, blank_index):
         _check_lengths(inputs, sequence_length)
-        found = [ctc.greedy(inputs[:n, b], merge_repeated) for b, n in enumerate(sequence_length.tolist())]
+        classes = inputs.shape[2]
+        if not -classes <= blank_index < classes:
+            raise refusal(f"blank_index must be in [-{classes}, {classes}). Received: {blank_index}")
+        blank = blank_index % classes if classes else 0
+        lengths = enumerate(sequence_length.tolist())
+        found = [ctc.greedy(inputs[:n, b], merge_repeated, blank) for b, n in lengths]
         costs = np.array([cost for _, cost in found], inputs.dtype).reshape(-1, 1)
         return *_sparse([labels for labels, _ in found]), costs
 

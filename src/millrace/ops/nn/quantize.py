@@ -11,7 +11,7 @@ from millrace.core import dtypes
 from millrace.core.dtypes import ALL, FLOATING, INDEX, QUANTIZED, int32
 from millrace.core.errors import InvalidArgumentError, refusal
 from millrace.core.public import public
-from millrace.graph.attrs import count, dtype, flag, integer, number, one_of
+from millrace.graph.attrs import count, dtype, flag, integer, later, number, one_of
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.idioms import shown
@@ -22,13 +22,13 @@ _MODES = one_of("MIN_COMBINED", "MIN_FIRST", "SCALED", default="MIN_COMBINED")
 _LARGEST = np.finfo(np.float32).max
 
 
-def _usable_range(low: Any, high: Any) -> tuple[np.float32, np.float32]:
+def _usable_range(low: Any, high: Any, narrowest: float = 0.01) -> tuple[np.float32, np.float32]:
     """A range that holds zero and is not too narrow to divide by."""
     low, high = np.float32(low), np.float32(high)
     if low > high:
         raise refusal(f"min_range must not exceed max_range. Received: {low} and {high}")
     least = np.float32(min(0.0, low))
-    margin = max(np.float32(1), abs(low), abs(high)) * np.float32(0.01)
+    margin = max(np.float32(1), abs(low), abs(high)) * np.float32(narrowest)
     return least, np.float32(max(0.0, high, least + margin))
 
 
@@ -55,69 +55,131 @@ def first_values(steps: np.ndarray, low: Any, high: Any, qtype: np.dtype[Any]) -
     T=dtype(QUANTIZED),
     mode=_MODES,
     round_mode=one_of("HALF_AWAY_FROM_ZERO", "HALF_TO_EVEN", default="HALF_AWAY_FROM_ZERO"),
+    narrow_range=later(flag(False)),
+    axis=later(integer(-1)),
+    ensure_minimum_range=later(number(0.01)),
     host=True,
 )
 class QuantizeV2:
     """`input` in the steps of a quantized type that spans a range, and the range really used."""
 
-    def shape(input, min_range, max_range, mode, round_mode):
-        with_rank(min_range, 0, "min_range")
-        with_rank(max_range, 0, "max_range")
+    def shape(input, min_range, max_range, mode, round_mode, axis):
+        ends = [with_rank(v, 0 if axis == -1 else 1, n) for v, n in _ends(min_range, max_range)]
         if round_mode == "HALF_TO_EVEN" and mode != "SCALED":
             raise ValueError(f"Round mode HALF_TO_EVEN is only supported for mode SCALED. Received: {mode}")
-        return [input, (), ()]
+        return [input, *ends]
 
-    def kernel(xp, input, min_range, max_range, T, mode, round_mode):
-        low, high = _usable_range(min_range, max_range)
-        qtype = T.np_dtype
-        least, most = limits(qtype)
-        if mode == "MIN_FIRST":
-            return [as_quantized(first_steps(input, low, high, qtype), qtype), low, high]
-        inside = np.maximum(np.minimum(input, high), low)
-        if mode == "MIN_COMBINED":
-            scale = np.float32((np.float64(most) - np.float64(least)) / np.float64(high - low))
-            half = np.float32((np.float64(most) - least + 1) / 2) if least < 0 else np.float32(0)
-            return [as_quantized(away((inside - low) * scale - half).astype(np.float64), qtype), low, high]
-        from_low = np.float32(least) / low if least * low > 0 else _LARGEST
-        from_high = np.float32(most) / high if most * high > 0 else _LARGEST
-        scale = np.float32(min(from_low, from_high))
-        low, high = np.float32(least / scale), np.float32(most / scale)
-        scaled = np.maximum(np.minimum(input, high), low) * scale
-        steps = np.rint(scaled) if round_mode == "HALF_TO_EVEN" else away(scaled)
-        return [as_quantized(steps.astype(np.float64), qtype), low, high]
+    def kernel(
+        xp,
+        input,
+        min_range,
+        max_range,
+        T,
+        mode,
+        round_mode,
+        narrow_range,
+        axis,
+        ensure_minimum_range,
+    ):
+        options = T.np_dtype, mode, round_mode, narrow_range, ensure_minimum_range
+        if axis == -1:
+            return _steps(input, min_range, max_range, *options)
+        parts = _slices(input, axis, min_range, max_range)
+        found = [_steps(part, low, high, *options) for part, low, high in parts]
+        out, low, high = zip(*found, strict=True) if found else ((), (), ())
+        steps = np.stack(out, axis) if out else input.astype(T.np_dtype)
+        return [steps, np.array(low, np.float32), np.array(high, np.float32)]
 
     grad = NOT_DIFFERENTIABLE
 
 
+def _ends(low: Any, high: Any) -> tuple[tuple[Any, str], tuple[Any, str]]:
+    return (low, "min_range"), (high, "max_range")
+
+
+def _slices(x: Any, axis: int, low: Any, high: Any) -> Any:
+    """The slices of `x` along an axis, each with its range."""
+    if not 0 <= axis < x.ndim or low.shape != (x.shape[axis],) or high.shape != low.shape:
+        raise refusal(
+            f"min_range and max_range must have one element for each slice along axis {axis}. "
+            f"Received: {list(low.shape)} and {list(high.shape)} for an input of shape {list(x.shape)}"
+        )
+    return zip(np.moveaxis(x, axis, 0), low, high, strict=True)
+
+
+def _steps(
+    input: Any,
+    min_range: Any,
+    max_range: Any,
+    qtype: Any,
+    mode: str,
+    round_mode: str,
+    narrow: bool,
+    width: float,
+) -> list[Any]:
+    """Floats in the steps of a type that spans a range, and the range really used."""
+    low, high = _usable_range(min_range, max_range, width)
+    least, most = limits(qtype)
+    least = least + 1 if narrow and mode == "SCALED" else least
+    if mode == "MIN_FIRST":
+        return [as_quantized(first_steps(input, low, high, qtype), qtype), low, high]
+    inside = np.maximum(np.minimum(input, high), low)
+    if mode == "MIN_COMBINED":
+        scale = np.float32((np.float64(most) - np.float64(least)) / np.float64(high - low))
+        half = np.float32((np.float64(most) - least + 1) / 2) if least < 0 else np.float32(0)
+        return [as_quantized(away((inside - low) * scale - half).astype(np.float64), qtype), low, high]
+    from_low = np.float32(least) / low if least * low > 0 else _LARGEST
+    from_high = np.float32(most) / high if most * high > 0 else _LARGEST
+    scale = np.float32(min(from_low, from_high))
+    low, high = np.float32(least / scale), np.float32(most / scale)
+    scaled = np.maximum(np.minimum(input, high), low) * scale
+    steps = np.rint(scaled) if round_mode == "HALF_TO_EVEN" else away(scaled)
+    return [as_quantized(steps.astype(np.float64), qtype), low, high]
+
+
 @declare(
-    "Dequantize(input: T, min_range: float32, max_range: float32) -> output: float32",
+    "Dequantize(input: T, min_range: float32, max_range: float32) -> output: dtype",
     T=QUANTIZED,
     mode=_MODES,
+    narrow_range=later(flag(False)),
+    axis=later(integer(-1)),
+    dtype=later(dtype(frozenset((dtypes.bfloat16, dtypes.float32)), dtypes.float32)),
     host=True,
 )
 class Dequantize:
     """The floats that quantized steps stand for."""
 
-    def shape(input, min_range, max_range):
-        with_rank(min_range, 0, "min_range")
-        with_rank(max_range, 0, "max_range")
+    def shape(input, min_range, max_range, axis):
+        for value, name in _ends(min_range, max_range):
+            with_rank(value, 0 if axis == -1 else 1, name)
         return input
 
-    def kernel(xp, input, min_range, max_range, T, mode):
-        steps, low, high = as_steps(input), np.float32(min_range), np.float32(max_range)
-        least, most = limits(T.np_dtype)
-        if mode == "MIN_FIRST":
-            return first_values(steps, low, high, T.np_dtype)
-        if mode == "MIN_COMBINED":
-            scale = np.float32((high - low) / np.float32(np.float64(most) - least))
-            half = np.float32((np.float64(most) - least + 1) / 2) if least < 0 else np.float32(0)
-            return (steps.astype(np.float32) + half) * scale + low
-        scale = (
-            high / np.float32(most) if least == 0 else max(low / np.float32(least), high / np.float32(most))
-        )
-        return steps.astype(np.float32) * np.float32(scale)
+    def kernel(xp, input, min_range, max_range, T, mode, narrow_range, axis, dtype):
+        options = T.np_dtype, mode, narrow_range
+        if axis == -1:
+            found = _floats(input, min_range, max_range, *options)
+        else:
+            parts = _slices(input, axis, min_range, max_range)
+            rows = [_floats(part, low, high, *options) for part, low, high in parts]
+            found = np.stack(rows, axis) if rows else np.zeros(input.shape, np.float32)
+        return found.astype(dtype.np_dtype, copy=False)
 
     grad = NOT_DIFFERENTIABLE
+
+
+def _floats(input: Any, min_range: Any, max_range: Any, qtype: Any, mode: str, narrow: bool) -> Any:
+    """The floats that the steps of a type that spans a range stand for."""
+    steps, low, high = as_steps(input), np.float32(min_range), np.float32(max_range)
+    least, most = limits(qtype)
+    least = least + 1 if narrow and mode == "SCALED" else least
+    if mode == "MIN_FIRST":
+        return first_values(steps, low, high, qtype)
+    if mode == "MIN_COMBINED":
+        scale = np.float32((high - low) / np.float32(np.float64(most) - least))
+        half = np.float32((np.float64(most) - least + 1) / 2) if least < 0 else np.float32(0)
+        return (steps.astype(np.float32) + half) * scale + low
+    scale = high / np.float32(most) if least == 0 else max(low / np.float32(least), high / np.float32(most))
+    return steps.astype(np.float32) * np.float32(scale)
 
 
 def _there_and_back(
@@ -148,6 +210,23 @@ def _there_and_back(
     scaled = inside * scale
     steps = xp.rint(scaled) if rounding == "HALF_TO_EVEN" else xp.floor(scaled + kind(0.5))
     return (steps * inverse).astype(x.dtype)
+
+
+def _along(xp: Any, x: Any, ends: tuple[Any, Any], axis: int, options: tuple[Any, ...]) -> Any:
+    """`_there_and_back`, of each slice along an axis on its own where there is one."""
+    if axis == -1:
+        return _there_and_back(xp, x, *ends, *options)
+    count = x.shape[axis] if -x.ndim <= axis < x.ndim else -1
+    given = options[2]
+    if count < 0 or (given and (ends[0].shape != (count,) or ends[1].shape != (count,))):
+        shown = f"{list(ends[0].shape)} and {list(ends[1].shape)}, axis {axis}"
+        raise refusal(f"input_min and input_max must have one element for each slice. Received: {shown}")
+    slices = xp.moveaxis(x, axis, 0)
+    made = [
+        _there_and_back(xp, slices[i], *((e[i] if given else e) for e in ends), *options)
+        for i in range(count)
+    ]
+    return xp.moveaxis(xp.stack(made), 0, axis) if made else x
 
 
 @declare(
@@ -182,22 +261,22 @@ class QuantizeAndDequantize:
     range_given=flag(False),
     round_mode=one_of("HALF_TO_EVEN", "HALF_UP", default="HALF_TO_EVEN"),
     narrow_range=flag(False),
+    axis=later(integer(-1)),
 )
 class QuantizeAndDequantizeV2:
     """`input` rounded to the steps of an integer type that spans its range or a given one."""
 
-    def shape(input, input_min, input_max):
-        with_rank(input_min, 0, "input_min")
-        with_rank(input_max, 0, "input_max")
+    def shape(input, input_min, input_max, axis):
+        with_rank(input_min, 0 if axis == -1 else 1, "input_min")
+        with_rank(input_max, 0 if axis == -1 else 1, "input_max")
         return input
 
     def kernel(
-        xp, input, input_min, input_max, signed_input, num_bits, range_given, round_mode, narrow_range
+        xp, input, input_min, input_max, signed_input, num_bits, range_given, round_mode, narrow_range, axis
     ):
         ends = input_min, input_max
-        return _there_and_back(
-            xp, input, *ends, signed_input, num_bits, range_given, round_mode, narrow_range
-        )
+        options = signed_input, num_bits, range_given, round_mode, narrow_range
+        return _along(xp, input, ends, axis, options)
 
     def grad(op, dy):
         return dy, None, None
@@ -209,21 +288,21 @@ class QuantizeAndDequantizeV2:
     signed_input=flag(True),
     range_given=flag(True),
     narrow_range=flag(False),
+    axis=later(integer(-1)),
     static=("num_bits",),
 )
 class QuantizeAndDequantizeV3:
     """As QuantizeAndDequantizeV2, with the number of bits as a tensor."""
 
-    def shape(input, input_min, input_max, num_bits):
-        with_rank(input_min, 0, "input_min")
-        with_rank(input_max, 0, "input_max")
+    def shape(input, input_min, input_max, num_bits, axis):
+        with_rank(input_min, 0 if axis == -1 else 1, "input_min")
+        with_rank(input_max, 0 if axis == -1 else 1, "input_max")
         return input
 
-    def kernel(xp, input, input_min, input_max, num_bits, signed_input, range_given, narrow_range):
+    def kernel(xp, input, input_min, input_max, num_bits, signed_input, range_given, narrow_range, axis):
         ends, bits = (input_min, input_max), int(num_bits)
-        return _there_and_back(
-            xp, input, *ends, signed_input, bits, range_given, "HALF_TO_EVEN", narrow_range
-        )
+        options = signed_input, bits, range_given, "HALF_TO_EVEN", narrow_range
+        return _along(xp, input, ends, axis, options)
 
     def grad(op, dy):
         return dy, None, None, None

@@ -13,27 +13,14 @@ from millrace.graph.attrs import Attr
 from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.random.fixed import normal, uniform, uniform_int
-from millrace.opkit.random.philox import RESERVED, blocks, skip, stateless_state
+from millrace.opkit.random.keyed import PHILOX, state_of, whole_words
+from millrace.opkit.random.philox import RESERVED, skip, stateless_state
 from millrace.opkit.random.rejection import truncated_normal
 from millrace.opkit.random.rules import check_range, dims_of, drawn, seed_pair
 
-PHILOX, CHOOSE = 1, 3
 _SHAPE = Attr("type", dtypes.int32, INDEX)
 _SEED = Attr("type", dtypes.int64, INDEX)
 _WHOLE = INDEX | {uint32, uint64}
-
-
-def _state(key: Any, counter: Any, alg: Any) -> np.ndarray:
-    """The generator's six words."""
-    if int(alg) not in (PHILOX, CHOOSE):
-        raise refusal(f"Only Philox (algorithm {PHILOX}) is there. Received: algorithm {int(alg)}")
-    if np.shape(key) != (1,) or np.shape(counter) != (2,):
-        raise refusal(
-            "key must have 1 element and counter 2. "
-            f"Received: {list(np.shape(key))} and {list(np.shape(counter))}"
-        )
-    parts = [np.ascontiguousarray(part, np.uint64).view(np.uint32) for part in (counter, key)]
-    return np.concatenate(parts)
 
 
 def _key_and_counter(seed: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +103,7 @@ class StatelessRandomUniformV2:
 
     def kernel(xp, shape, key, counter, alg, dtype):
         dims, count = dims_of(shape, "StatelessRandomUniformV2")
-        return uniform(np, _state(key, counter, alg), count, dtype.np_dtype).reshape(dims)
+        return uniform(np, state_of(key, counter, alg), count, dtype.np_dtype).reshape(dims)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -132,7 +119,7 @@ class StatelessRandomNormalV2:
 
     def kernel(xp, shape, key, counter, alg, dtype):
         dims, count = dims_of(shape, "StatelessRandomNormalV2")
-        return normal(np, _state(key, counter, alg), count, dtype.np_dtype).reshape(dims)
+        return normal(np, state_of(key, counter, alg), count, dtype.np_dtype).reshape(dims)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -148,7 +135,7 @@ class StatelessTruncatedNormalV2:
 
     def kernel(xp, shape, key, counter, alg, dtype):
         dims, count = dims_of(shape, "StatelessTruncatedNormalV2")
-        return truncated_normal(np, _state(key, counter, alg), count, dtype.np_dtype).reshape(dims)
+        return truncated_normal(np, state_of(key, counter, alg), count, dtype.np_dtype).reshape(dims)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -171,7 +158,7 @@ class StatelessRandomUniformIntV2:
         dims, count = dims_of(shape, "StatelessRandomUniformIntV2")
         if count:
             check_range(xp, minval, maxval, "StatelessRandomUniformIntV2")
-        return uniform_int(np, _state(key, counter, alg), count, minval, maxval).reshape(dims)
+        return uniform_int(np, state_of(key, counter, alg), count, minval, maxval).reshape(dims)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -191,10 +178,7 @@ class StatelessRandomUniformFullIntV2:
 
     def kernel(xp, shape, key, counter, alg, dtype):
         dims, count = dims_of(shape, "StatelessRandomUniformFullIntV2")
-        kind = dtype.np_dtype
-        lanes = -(-count * kind.itemsize // 16)
-        words = np.ascontiguousarray(blocks(np, _state(key, counter, alg), lanes), np.uint32).reshape(-1)
-        return words.view(kind)[:count].reshape(dims)
+        return whole_words(state_of(key, counter, alg), count, dtype.np_dtype).reshape(dims)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -214,7 +198,7 @@ class RngReadAndSkip:
         state = np.asarray(resource, np.int64)
         if state.shape != (3,):
             raise refusal(f"The state of a generator has 3 numbers. Received: shape {list(state.shape)}")
-        words = _state(state[2:].view(np.uint64), state[:2].view(np.uint64), alg)
+        words = state_of(state[2:].view(np.uint64), state[:2].view(np.uint64), alg)
         moved = skip(np, words, int(delta) * RESERVED)
         return np.concatenate([moved.view(np.int64)]), state
 

@@ -11,7 +11,7 @@ from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.convert import convert_to_tensor
 from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
-from millrace.core.dtypes import int64, string
+from millrace.core.dtypes import INDEX, int64, string
 from millrace.core.public import public
 from millrace.graph import attrs
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
@@ -60,8 +60,10 @@ def _rows(indices: np.ndarray, features: list[Any], batch: int) -> list[list[Any
     return rows
 
 
-def _columns(indices, values, dense_shapes, dense, hashed: bool) -> tuple[int, list[list[list[Any]]]]:
-    """The batch size, and for each column the features of each example.
+def _columns(
+    indices, values, dense_shapes, dense, hashed: bool, ragged: tuple[Any, Any] = ((), ())
+) -> tuple[int, list[list[list[Any]]]]:
+    """The batch size, and for each column the features of each example: sparse, dense, ragged ones.
 
     Raises:
       InvalidArgumentError: the columns have different batch sizes or wrong shapes.
@@ -73,7 +75,7 @@ def _columns(indices, values, dense_shapes, dense, hashed: bool) -> tuple[int, l
     for x in dense:
         if np.ndim(x) != 2:
             raise invalid(f"Dense inputs should be a matrix. Received: shape {list(np.shape(x))}")
-    sizes = [int(s[0]) for s in dense_shapes] + [x.shape[0] for x in dense]
+    sizes = [int(s[0]) for s in dense_shapes] + [x.shape[0] for x in dense] + [len(s) - 1 for s in ragged[1]]
     if len(set(sizes)) != 1:
         raise invalid(f"Expected one batch size for all inputs. Received: {sizes}")
     batch = sizes[0]
@@ -81,6 +83,11 @@ def _columns(indices, values, dense_shapes, dense, hashed: bool) -> tuple[int, l
     for x in dense:
         flat, width = _features(x, hashed), x.shape[1]
         columns.append([flat[r * width : (r + 1) * width] for r in range(batch)])
+    for x, splits in zip(*ragged, strict=True):
+        flat, ends = _features(x, hashed), splits.tolist()
+        if ends[0] or ends[-1] != len(flat) or ends != sorted(ends):
+            raise invalid(f"row splits must go from 0 to the number of values. Received: {ends[:20]}")
+        columns.append([flat[ends[r] : ends[r + 1]] for r in range(batch)])
     return batch, columns
 
 
@@ -104,17 +111,23 @@ def _mixed(key: int, features: tuple[int, ...], buckets: int) -> int:
 def _crosses(mix: Any, indices, values, shapes, dense, hashed, num_buckets, hash_key, out_type):
     """The crosses of each example as the parts of a sparse tensor; `mix` hashes one of them."""
     batch, columns = _columns(indices, values, shapes, dense, hashed)
+    places, crossed, widest = _combined(batch, columns)
+    if out_type is string:
+        result = objects([b"_X_".join(map(_as_text, f)) for f in crossed])
+    else:
+        result = np.array([mix(hash_key, f, num_buckets) for f in crossed], np.int64)
+    return [places, result, np.array([batch, widest], np.int64)]
+
+
+def _combined(batch: int, columns: list[list[list[Any]]]) -> tuple[np.ndarray, list[tuple[Any, ...]], int]:
+    """The places of all combinations, the combinations, and how many the example with most has."""
     places, crossed, widest = [], [], 0
     for row in range(batch):
         found = list(product(*(c[row] for c in columns)))
         widest = max(widest, len(found))
         places.extend((row, k) for k in range(len(found)))
         crossed.extend(found)
-    if out_type is string:
-        result = objects([b"_X_".join(map(_as_text, f)) for f in crossed])
-    else:
-        result = np.array([mix(hash_key, f, num_buckets) for f in crossed], np.int64)
-    return [np.array(places, np.int64).reshape(-1, 2), result, np.array([batch, widest], np.int64)]
+    return np.array(places, np.int64).reshape(-1, 2), crossed, widest
 
 
 @declare(
@@ -209,6 +222,76 @@ class SparseFeatureCrossV2:
     ):
         hashed = int64 in (internal_type, out_type)
         return _crosses(_hash, indices, values, shapes, dense, hashed, num_buckets, hash_key, out_type)
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "SparseCrossV2(indices: N*int64, values: sparse_types, shapes: N*int64, dense_inputs: dense_types, "
+    "sep: string) -> output_indices: int64, output_values: string, output_shape: int64",
+    N=attrs.count(0),
+    sparse_types=attrs.types(allowed=_VALUE),
+    dense_types=attrs.types(allowed=_VALUE),
+    host=True,
+)
+class SparseCrossV2:
+    """The crosses of each example's features as texts, with a separator of their own."""
+
+    def shape(indices, values, shapes, dense_inputs, sep):
+        with_rank(sep, 0, "sep")
+        return parts(None, 2)
+
+    def kernel(xp, indices, values, shapes, dense_inputs, sep):
+        batch, columns = _columns(indices, values, shapes, dense_inputs, False)
+        places, found, widest = _combined(batch, columns)
+        between = np.asarray(sep, object).item()
+        texts = objects([between.join(f) for f in found])
+        return [places, texts, np.array([batch, widest], np.int64)]
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "RaggedCross(ragged_values: ragged_values_types, ragged_row_splits: ragged_splits_types, "
+    "sparse_indices: Nsparse*int64, sparse_values: sparse_values_types, sparse_shape: Nsparse*int64, "
+    "dense_inputs: dense_types) -> output_values: out_values_type, output_row_splits: out_row_splits_type",
+    Nsparse=attrs.count(0),
+    input_order=attrs.text(),
+    hashed_output=attrs.flag(),
+    num_buckets=attrs.integer(minimum=0),
+    hash_key=attrs.integer(),
+    ragged_values_types=attrs.types(allowed=_VALUE),
+    ragged_splits_types=attrs.types(allowed=INDEX),
+    sparse_values_types=attrs.types(allowed=_VALUE),
+    dense_types=attrs.types(allowed=_VALUE),
+    out_values_type=attrs.dtype(_VALUE),
+    out_row_splits_type=attrs.dtype(INDEX),
+    host=True,
+)
+class RaggedCross:
+    """The crosses of each example's features, of ragged, sparse and dense columns, as ragged rows."""
+
+    def shape(ragged_values, ragged_row_splits, sparse_indices, sparse_values, sparse_shape, dense_inputs):
+        rows = next((s[0] for s in ragged_row_splits if s is not None), None)
+        return [(None,), (rows,)]
+
+    def kernel(xp, ragged_values, ragged_row_splits, sparse_indices, sparse_values, sparse_shape,
+               dense_inputs, input_order, hashed_output, num_buckets, hash_key, out_values_type,
+               out_row_splits_type):  # fmt: skip
+        batch, columns = _columns(sparse_indices, sparse_values, sparse_shape, dense_inputs, hashed_output,
+                                  (ragged_values, ragged_row_splits))  # fmt: skip
+        first = {"S": 0, "D": len(sparse_values), "R": len(sparse_values) + len(dense_inputs)}
+        ordered = []
+        for kind in input_order:
+            ordered.append(columns[first[kind]])
+            first[kind] += 1
+        places, found, _ = _combined(batch, ordered)
+        ends = np.cumsum([0, *np.bincount(places[:, 0], minlength=batch).tolist()])
+        if hashed_output:
+            values = np.array([_hash(hash_key, f, num_buckets) for f in found], np.int64)
+        else:
+            values = objects([b"_X_".join(map(_as_text, f)) for f in found])
+        return [values, ends.astype(out_row_splits_type.np_dtype)]
 
     grad = NOT_DIFFERENTIABLE
 

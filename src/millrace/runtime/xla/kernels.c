@@ -1,4 +1,4 @@
-/* Matrix products, convolutions, sums of columns, Adam's step and rows added to a table, in float32 for processors, called
+/* Matrix products, convolutions, also depthwise, sums of columns, Adam's step and rows added to a table, in float32 for processors, called
    by XLA.
 
    Every product here is C[m, n] = sum over k of A[m, k] B[k, n]; a convolution's A is the matrix of its
@@ -661,6 +661,21 @@ static void columns_part(const void *job, int index) {
     for (int64_t i = 0; i < c->columns; i++) sums[i] += c->x[first * c->columns + i];
 }
 
+/* The sum, in their order, of what the parts of a job give, `count` numbers each, which they put behind `*sums`. */
+static void add_parts(const XLA_FFI_CallFrame *frame, void (*part)(const void *, int), const void *job, float **sums,
+                      int *parts, float *total, int64_t count) {
+  float *own = *parts > 1 ? malloc((size_t)(*parts * count) * sizeof(float)) : NULL;
+  if (!own) *parts = 1;
+  *sums = own ? own : total;
+  in_parallel(frame, part, job, *parts);
+  if (own) {
+    copy(total, own, count);
+    for (int k = 1; k < *parts; k++)
+      for (int64_t i = 0; i < count; i++) total[i] += own[k * count + i];
+  }
+  free(own);
+}
+
 /* The sums of x over all axes but the last. */
 XLA_FFI_Error *millrace_column_sums(XLA_FFI_CallFrame *frame) {
   enum { PART = 1 << 16 };
@@ -669,17 +684,131 @@ XLA_FFI_Error *millrace_column_sums(XLA_FFI_CallFrame *frame) {
   Columns c = {.x = x->data, .rows = 1, .columns = x->dims[x->rank - 1]};
   for (int64_t i = 0; i + 1 < x->rank; i++) c.rows *= x->dims[i];
   c.parts = (int)least((c.rows * c.columns + PART - 1) / PART, MOST_PARTS); /* whatever the number of threads */
-  float *parts = c.parts > 1 ? malloc((size_t)(c.parts * c.columns) * sizeof(float)) : NULL;
-  if (!parts) c.parts = 1;
-  c.sums = parts ? parts : sums->data;
-  in_parallel(frame, columns_part, &c, c.parts);
-  float *total = sums->data;
-  if (parts) {
-    copy(total, parts, c.columns);
-    for (int part = 1; part < c.parts; part++)
-      for (int64_t i = 0; i < c.columns; i++) total[i] += parts[part * c.columns + i];
+  add_parts(frame, columns_part, &c, &c.sums, &c.parts, sums->data, c.columns);
+  return NULL;
+}
+
+/* --- depthwise convolutions: every channel has a filter of its own ------------------------------------------ */
+
+typedef struct Depthwise {
+  Windows windows; /* over what is x in the convolution, `out_h` times `out_w` of them in an image */
+  const float *from, *other;
+  float *to;
+  int64_t rows; /* of all images */
+  int parts;
+} Depthwise;
+
+static inline void add_product(float *restrict to, const float *restrict a, const float *restrict b, int64_t count) {
+  for (int64_t i = 0; i < count; i++) to[i] += a[i] * b[i];
+}
+
+/* Some rows of the convolution. */
+static void depthwise_part(const void *job, int index) {
+  const Depthwise *d = job;
+  const Windows *w = &d->windows;
+  int64_t channels = w->channels, first, last;
+  bounds(d->rows, 1, d->parts, index, &first, &last);
+  for (; first < last; first++) {
+    float *to = d->to + first * w->out_w * channels;
+    clear(to, w->out_w * channels);
+    for (int64_t tap_y = 0; tap_y < w->kernel_h; tap_y++) {
+      int64_t y = first % w->out_h * w->stride_h - w->top + tap_y * w->dilation_h;
+      if (y < 0 || y >= w->height) continue;
+      const float *line = d->from + (first / w->out_h * w->height + y) * w->width * channels;
+      for (int64_t tap_x = 0; tap_x < w->kernel_w; tap_x++) {
+        const float *filter = d->other + (tap_y * w->kernel_w + tap_x) * channels;
+        int64_t x = tap_x * w->dilation_w - w->left;
+        for (int64_t o = 0; o < w->out_w; o++, x += w->stride_w)
+          if (x >= 0 && x < w->width) add_product(to + o * channels, line + x * channels, filter, channels);
+      }
+    }
   }
-  free(parts);
+}
+
+/* Some rows of the gradient of the convolution's input, from that of its result. */
+static void depthwise_back_part(const void *job, int index) {
+  const Depthwise *d = job;
+  const Windows *w = &d->windows;
+  int64_t channels = w->channels, first, last;
+  bounds(d->rows, 1, d->parts, index, &first, &last);
+  for (; first < last; first++) {
+    float *to = d->to + first * w->width * channels;
+    clear(to, w->width * channels);
+    for (int64_t tap_y = 0; tap_y < w->kernel_h; tap_y++) {
+      int64_t y = first % w->height + w->top - tap_y * w->dilation_h;
+      if (y < 0 || y % w->stride_h || y / w->stride_h >= w->out_h) continue;
+      const float *line = d->from + (first / w->height * w->out_h + y / w->stride_h) * w->out_w * channels;
+      for (int64_t tap_x = 0; tap_x < w->kernel_w; tap_x++) {
+        const float *filter = d->other + (tap_y * w->kernel_w + tap_x) * channels;
+        int64_t x = tap_x * w->dilation_w - w->left;
+        for (int64_t o = 0; o < w->out_w; o++, x += w->stride_w)
+          if (x >= 0 && x < w->width) add_product(to + x * channels, line + o * channels, filter, channels);
+      }
+    }
+  }
+}
+
+/* What some rows of the result give to the gradient of the filter. */
+static void depthwise_filter_part(const void *job, int index) {
+  const Depthwise *d = job;
+  const Windows *w = &d->windows;
+  int64_t channels = w->channels, size = w->kernel_h * w->kernel_w * channels, first, last;
+  float *sums = d->to + index * size;
+  bounds(d->rows, 1, d->parts, index, &first, &last);
+  clear(sums, size);
+  for (; first < last; first++) {
+    const float *dy = d->other + first * w->out_w * channels;
+    for (int64_t tap_y = 0; tap_y < w->kernel_h; tap_y++) {
+      int64_t y = first % w->out_h * w->stride_h - w->top + tap_y * w->dilation_h;
+      if (y < 0 || y >= w->height) continue;
+      const float *line = d->from + (first / w->out_h * w->height + y) * w->width * channels;
+      for (int64_t o = 0; o < w->out_w; o++)
+        for (int64_t tap_x = 0; tap_x < w->kernel_w; tap_x++) { /* inside: their sums do not wait for each other */
+          int64_t x = o * w->stride_w - w->left + tap_x * w->dilation_w;
+          if (x < 0 || x >= w->width) continue;
+          add_product(sums + (tap_y * w->kernel_w + tap_x) * channels, line + x * channels, dy + o * channels, channels);
+        }
+    }
+  }
+}
+
+enum { DEPTHWISE_PART = 1 << 17 }; /* products */
+
+static int depthwise_parts(const Depthwise *d, int64_t row) {
+  int64_t work = d->rows * row * d->windows.channels * d->windows.kernel_h * d->windows.kernel_w;
+  return (int)least(least((work + DEPTHWISE_PART - 1) / DEPTHWISE_PART, d->rows), MOST_PARTS);
+}
+
+/* The convolution of x with a filter [h, w, channels, 1]. */
+XLA_FFI_Error *millrace_depthwise(XLA_FFI_CallFrame *frame) {
+  if (is_question(frame)) return NULL;
+  const XLA_FFI_Buffer *x = argument(frame, 0), *to = result(frame, 0);
+  Depthwise d = {.windows = windows_of(x, numbers(frame)), .from = x->data, .to = to->data};
+  d.other = argument(frame, 1)->data, d.rows = to->dims[0] * to->dims[1];
+  d.parts = depthwise_parts(&d, to->dims[2]);
+  in_parallel(frame, depthwise_part, &d, d.parts);
+  return NULL;
+}
+
+/* The gradient of its input, from that of its result and the filter. */
+XLA_FFI_Error *millrace_depthwise_input_grad(XLA_FFI_CallFrame *frame) {
+  if (is_question(frame)) return NULL;
+  const XLA_FFI_Buffer *to = result(frame, 0);
+  Depthwise d = {.windows = windows_of(to, numbers(frame)), .from = argument(frame, 0)->data, .to = to->data};
+  d.other = argument(frame, 1)->data, d.rows = to->dims[0] * to->dims[1];
+  d.parts = depthwise_parts(&d, to->dims[2]);
+  in_parallel(frame, depthwise_back_part, &d, d.parts);
+  return NULL;
+}
+
+/* The gradient of its filter, from its input and that of its result. */
+XLA_FFI_Error *millrace_depthwise_filter_grad(XLA_FFI_CallFrame *frame) {
+  if (is_question(frame)) return NULL;
+  const XLA_FFI_Buffer *x = argument(frame, 0), *dy = argument(frame, 1), *to = result(frame, 0);
+  Depthwise d = {.windows = windows_of(x, numbers(frame)), .from = x->data, .other = dy->data};
+  d.rows = dy->dims[0] * dy->dims[1];
+  d.parts = depthwise_parts(&d, dy->dims[2]);
+  add_parts(frame, depthwise_filter_part, &d, &d.to, &d.parts, to->data, to->dims[0] * to->dims[1] * to->dims[2]);
   return NULL;
 }
 

@@ -9,6 +9,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.learn.canned": "DNNClassifier DNNRegressor LinearClassifier LinearRegressor",
         "millrace.contributed.learn.combined": "DNNLinearCombinedClassifier DNNLinearCombinedRegressor",
         "millrace.contributed.learn.configuration": "ModeKeys RunConfig TaskType",
+        "millrace.contributed.learn.dual_ascent": "SVM",
         "millrace.contributed.learn.estimator": "BaseEstimator Estimator Evaluable SKCompat Trainable",
         "millrace.contributed.learn.experiment": "Experiment",
         "millrace.contributed.learn.feeds": "extract_dask_data extract_dask_labels extract_pandas_data extract_pandas_labels extract_pandas_matrix",

@@ -8,6 +8,7 @@ from millrace.contributed.learn.combined import DNNLinearCombinedRegressor as DN
 from millrace.contributed.learn.configuration import ModeKeys as ModeKeys
 from millrace.contributed.learn.configuration import RunConfig as RunConfig
 from millrace.contributed.learn.configuration import TaskType as TaskType
+from millrace.contributed.learn.dual_ascent import SVM as SVM
 from millrace.contributed.learn.estimator import BaseEstimator as BaseEstimator
 from millrace.contributed.learn.estimator import Estimator as Estimator
 from millrace.contributed.learn.estimator import Evaluable as Evaluable
@@ -94,6 +95,7 @@ __all__ = [
     "ProblemType",
     "RunConfig",
     "SKCompat",
+    "SVM",
     "TaskType",
     "Trainable",
     "binary_svm_head",
