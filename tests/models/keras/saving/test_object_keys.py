@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import millrace as tf
 
@@ -42,3 +43,13 @@ def test_an_operation_as_a_layer_is_saved_as_1_15_does(tmp_path):
     config["node_def"] = {**config["node_def"], "op": "AddV2"}
     layer = type(model.layers[2]).from_config(config)
     assert K.backend.eval(layer(tf.constant([1.0, 2.0]))).tolist() == [2.0, 3.0]
+
+
+def test_yaml_of_1_15_holds_tuples():
+    pytest.importorskip("yaml")
+    text = K.Sequential([L.Dense(2, input_shape=(3,))]).to_yaml()
+    tagged = text.replace("batch_input_shape:\n", "batch_input_shape: !!python/tuple\n")
+    assert tagged != text
+    assert K.models.model_from_yaml(tagged).input_shape == (None, 3)
+    with pytest.raises(Exception, match="python/object"):
+        K.models.model_from_yaml("!!python/object/apply:os.getcwd []")

@@ -20,7 +20,7 @@ class TensorFlowOpLayer(Layer):
     """An operation as a layer.
 
     Args:
-      node_def: the operation's definition: a NodeDef, its serialized form, or the dictionary of its JSON form.
+      node_def: the operation's definition: a NodeDef, its serialized form, or its JSON form as a dictionary.
       name: the layer's name.
       constants: inputs that are fixed, by their place.
       trainable, dtype: as for `Layer`.
