@@ -210,7 +210,7 @@ def test_what_kernels_return_is_taken_apart_as_declared() -> None:
     parts, top = tf.split(x, 2), tf.nn.top_k(x, 2)
     text = _source([*parts, *top, *tf.unstack(x)], [x])
     assert re.search(r"\[v\d+, v\d+\] = k\d+\(xp, c\d+, v\d+, num_split=2\)", text)
-    assert re.search(r"v\d+, v\d+ = k\d+\(xp, v\d+, [cn]\d+\)", text)
+    assert re.search(r"v\d+, v\d+ = k\d+\(xp, v\d+, [cn]\d+, index_type=a\d+\)", text)
     assert re.search(
         r"\[v\d+, v\d+, v\d+, v\d+\] = k\d+\(xp, v\d+, (num=4, axis=0|axis=0, num=4|axis=0)\)", text
     )

@@ -135,3 +135,29 @@ def test_rows_are_taken_as_one_array_until_somebody_else_writes(monkeypatch):
     for i, value in enumerate(after):
         expected = -sum(moved[3:]) if i == 2 else i - sum(moved)
         np.testing.assert_array_equal(value, np.full(3, expected, "f"))
+
+
+def test_updates_of_rows_are_left_alone():
+    """As many rows as a variable has, by one tensor of numbers: their shapes are those of whole updates."""
+    numbers = tf.placeholder(tf.int32, [4])
+    variables = [tf.Variable(np.full([4, 2], k, "f")) for k in range(6)]
+    step = tf.train.ProximalGradientDescentOptimizer(0.5).apply_gradients(
+        [(tf.IndexedSlices(tf.fill([4, 2], k + 1.0), numbers), v) for k, v in enumerate(variables)]
+    )
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run(step, {numbers: [0, 1, 3, 3]})
+        found = session.run(variables)
+    for k, value in enumerate(found):
+        np.testing.assert_array_equal(value[:, 0], k - 0.5 * (k + 1) * np.array([1, 1, 0, 2]))
+    same = [
+        tf.raw_ops.SparseApplyProximalGradientDescent(
+            var=v, alpha=0.5, l1=0.0, l2=0.0, grad=tf.ones([4, 2]), indices=numbers
+        )
+        for v in variables
+    ]
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run([made.op for made in same], {numbers: [0, 1, 3, 2]})
+        for k, value in enumerate(session.run(variables)):
+            np.testing.assert_array_equal(value, np.full([4, 2], k - 0.5))

@@ -95,3 +95,24 @@ def test_what_is_called_global_step_must_be_an_integer_scalar(value: Any) -> Non
     tf.Variable(value, name="global_step")
     with pytest.raises(TypeError, match='Existing "global_step"'):
         tf.train.get_global_step()
+
+
+def test_operations_of_moving_averages_are_those_of_1_15():
+    from millrace.lib.variables.moving_averages import assign_moving_average, weighted_moving_average
+
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        v = tf.get_variable("v", [2], initializer=tf.zeros_initializer())
+        moved = assign_moving_average(v, tf.constant([1.0, 2.0]), 0.9, name="Ema")
+        assert (moved.name, moved.op.type, moved.op.inputs[1].name) == ("Ema:0", "Assign", "Ema/truediv:0")
+        weighted_moving_average(tf.constant([1.0]), 0.9, tf.constant([2.0]))
+        assert [w.op.name for w in tf.global_variables()] == [
+            "v",
+            "v/biased",
+            "v/local_step",
+            "WeightedMovingAvg/value_x_weight",
+            "WeightedMovingAvg/weight",
+        ]
+        assert graph.get_operation_by_name("v/biased").get_attr("_class") == [b"loc:@v"]
+        session.run(tf.global_variables_initializer())
+        for _ in range(2):
+            np.testing.assert_allclose(session.run(moved), [1.0, 2.0], rtol=1e-6)

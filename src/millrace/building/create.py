@@ -502,7 +502,5 @@ def _apply_scopes(graph: Graph, op: Operation, variables: list[Operation]) -> No
         graph.place(op)
     if beside:
         groups = {g for other in beside for g in other.colocation_groups()}
-        if "_class" in attrs:
-            groups.update(g if isinstance(g, bytes) else g.encode() for g in attrs["_class"])
         attrs["_class"] = tuple(sorted(g.decode() for g in groups))
         op.device = beside[-1].device or op.device

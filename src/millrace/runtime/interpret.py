@@ -33,6 +33,7 @@ from millrace.runtime.together import Together, gathered
 from millrace.runtime.values import HOST_TYPES, fetched, host, private, scalar
 
 _CHUNK = 500  # steps a function: Python compiles a longer one no faster, and its frame grows
+_LARGE = 1 << 16  # elements: to take over the memory of fewer costs more than it saves
 _SMALL = 1 << 14  # elements: an array up to this size need not be dropped before the run ends
 
 Part = Step | Segment | Together
@@ -73,7 +74,8 @@ class _Source:
     ) -> None:
         self.plan = plan
         self.whole = whole
-        self.parts: list[Part] = list(gathered(plan, plan.steps)) if parts is None else parts
+        self.has_large = any((shapes.num_elements(d) or 0) >= _LARGE for d in plan.dims.values())
+        self.parts: list[Part] = self._ordered() if parts is None else parts
         self.programs = programs
         self.on_device = {v for part in self.parts if isinstance(part, Segment) for v in part.outputs}
         if programs is not None:
@@ -91,6 +93,14 @@ class _Source:
         self.indent = "    "
         self.owners: set[int] = set()
         self.last_use = self._last_uses()
+
+    def _ordered(self) -> list[Part]:
+        parts = gathered(self.plan, self.plan.steps)
+        if not self.has_large:
+            return [*parts]
+        from millrace.runtime.spare import early_updates  # its import costs a small step a tenth
+
+        return early_updates(self.plan, parts)
 
     # --- values ---------------------------------------------------------------------------------------------
 
@@ -311,7 +321,7 @@ class _Source:
         for i in range(start, stop):
             step = self.parts[i]
             if isinstance(step, Step):
-                call = self._call(step)
+                call = (self.has_large and self._call_in_place(step, i)) or self._call(step)
             else:
                 call = self._call_segment(step) if isinstance(step, Segment) else self._call_together(step)
             if isinstance(step, Together):
@@ -342,6 +352,29 @@ class _Source:
         """The value for a step that runs on NumPy."""
         name = self._value(value)
         return f"host({name})" if value in self.on_device else name
+
+    def _call_in_place(self, step: Step, i: int) -> str | None:
+        """The call where the result is large and may take the memory of an input that dies here."""
+        from millrace.runtime.blocks import in_blocks
+        from millrace.runtime.spare import dying, spare, ufunc_of
+
+        update = in_blocks(self.plan, step)
+        ufunc = ufunc_of(step) if update is None else None
+        if update is None and ufunc is None:
+            return None
+        dead = [v for v in dying(self.plan, step, self.last_use, i) if v not in self.on_device]
+        if update is not None:
+            dead = [v for v in dead if v == update.gradient]
+        elif not dead:
+            return None
+        inputs = [self._on_host(v) for v in step.inputs]
+        memory = [f"{self._bind(spare, 'spare')}({self._value(v)}, [])" for v in dead]
+        taken = f"M = {memory[0] if memory else None}"
+        if len(memory) > 1:
+            taken += f"; M = {memory[1]} if M is None else M"
+        arguments = [*inputs, "out=M"] if update is None else ["M", *inputs]
+        call = f"{self._bind(update or ufunc, 'k')}({', '.join(arguments)})"
+        return f"{taken}; {self._targets(step)}{call}; M = None"
 
     def _call(self, step: Step) -> str:
         op = step.op

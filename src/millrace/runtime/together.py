@@ -153,7 +153,9 @@ def _kind(plan: Plan, step: Step) -> Any:
     """What updates that may be gathered have in common; None for any other step."""
     op = step.op
     kernel = op.opdef.kernel
-    if not isinstance(kernel, Update) or not kernel.exact or len(step.new_state) != kernel.variables:
+    if not isinstance(kernel, Update) or not kernel.exact or not kernel.whole:
+        return None
+    if len(step.new_state) != kernel.variables:
         return None
     if any(value not in step.new_state for value in step.outputs):
         return None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building import convert, raw
-from millrace.building.scopes import control_dependencies, name_scope
+from millrace.building.scopes import colocate_with, control_dependencies, name_scope
 from millrace.building.static import static_value
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
@@ -176,9 +176,12 @@ class BatchNormalizationLayer(layer.Layer):
             self.moving_mean = self._average("moving_mean", self.moving_mean_initializer)
             self.moving_variance = self._average("moving_variance", self.moving_variance_initializer)
             if self.renorm:
-                self.moving_stddev = self._average("moving_stddev", self._first_deviation)
-                self.renorm_mean = self._average("renorm_mean", ZEROS)
-                self.renorm_stddev = self._average("renorm_stddev", self._first_deviation)
+                with colocate_with(self.moving_variance.op):
+                    self.moving_stddev = self._average("moving_stddev", self._first_deviation)
+                with colocate_with(self.moving_mean.op):
+                    self.renorm_mean = self._average("renorm_mean", ZEROS)
+                with colocate_with(self.moving_variance.op):
+                    self.renorm_stddev = self._average("renorm_stddev", self._first_deviation)
 
     def _parameter(self, name: str, initializer: Any, **settings: Any) -> Any:
         own = dtypes.as_dtype(self._dtype or dtypes.float32)
@@ -298,7 +301,8 @@ class BatchNormalizationLayer(layer.Layer):
         return chosen(training, lambda: self._assign(average, value, momentum), lambda: average)
 
     def _assign(self, average: Any, value: Tensor, momentum: Any) -> Any:
-        return assign_moving_average(average, value, momentum, zero_debias=False)
+        with colocate_with(average.op):
+            return assign_moving_average(average, value, momentum, zero_debias=False)
 
     def _corrections(
         self, mean: Tensor, variance: Tensor, training: Any

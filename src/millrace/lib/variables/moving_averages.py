@@ -9,7 +9,7 @@ from millrace.building.scopes import colocate_with, init_scope, name_scope
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables import initializers
-from millrace.lib.variables.assigning import assign_add, assign_sub
+from millrace.lib.variables.assigning import assign, assign_add, assign_sub
 from millrace.lib.variables.scope import default_store, get_variable, variable_scope
 
 
@@ -29,12 +29,12 @@ def assign_moving_average(
     Returns:
       The new average.
     """
-    with name_scope(name, "AssignMovingAvg", [variable, value, decay]) as scope, colocate_with(variable.op):
+    with name_scope(name, "AssignMovingAvg", [variable, value, decay]) as scope:
         rate = convert.to_tensor(1.0 - decay, name="decay")
         if rate.dtype.base_dtype is not variable.dtype.base_dtype:
             rate = raw.Cast(rate, DstT=variable.dtype.base_dtype)
         if zero_debias:
-            return variable.assign(_debiased(variable, value, rate), name=scope)
+            return assign(variable, _debiased(variable, value, rate), name=scope)
         delta = (variable - value) * rate
         if getattr(variable, "_is_resource", False):
             return variable.assign_sub(delta)
@@ -42,21 +42,21 @@ def assign_moving_average(
 
 
 def _debiased(average: Any, value: Any, rate: Tensor) -> Tensor:
-    """The unbiased average after `value` (Kingma and Ba, section 3); `average` gives its name and place."""
-    with (
-        variable_scope(average.op.name, auxiliary_name_scope=False) as scope,
-        colocate_with(average.op),
-    ):
-        dtype = average.dtype.base_dtype
-        with init_scope():
+    """The unbiased average (Kingma and Ba, section 3) of the values up to this one.
+
+    Two more variables under the name of `average` keep the biased one and the number of values.
+    """
+    with variable_scope(average.op.name, values=[average, value, rate], auxiliary_name_scope=False) as scope:
+        with colocate_with(average.op), init_scope():
             zeros = initializers.Zeros()
-        biased = get_variable(
-            _unused(scope, "biased"), average.get_shape(), dtype, initializer=zeros, trainable=False
-        )
-        step = get_variable(_unused(scope, "local_step"), [], dtype, initializer=zeros, trainable=False)
-        moved = assign_sub(biased, (biased - value) * rate)
+            dtype = average.dtype.base_dtype
+            biased = get_variable(
+                _unused(scope, "biased"), average.get_shape(), dtype, initializer=zeros, trainable=False
+            )
+            step = get_variable(_unused(scope, "local_step"), [], dtype, initializer=zeros, trainable=False)
+        biased = assign_sub(biased, (biased - value) * rate)
         count = assign_add(step, 1)
-        return moved / (1 - raw.Pow(1.0 - rate, count))
+        return biased / (1 - raw.Pow(1.0 - rate, count))
 
 
 def _unused(scope: Any, name: str) -> str:
@@ -93,24 +93,15 @@ def weighted_moving_average(
       name: default "WeightedMovingAvg".
     """
     with variable_scope(name, "WeightedMovingAvg", [value, weight, decay]) as scope:
+
+        def zero(what: str, shape: Any, dtype: Any) -> Any:
+            return get_variable(
+                what, shape, dtype, initializer=initializers.Zeros(), trainable=False, collections=collections
+            )
+
+        total = zero("value_x_weight", value.get_shape(), value.dtype.base_dtype)
+        weights = zero("weight", weight.get_shape(), weight.dtype.base_dtype)
         product = value * weight
-        zeros = initializers.Zeros()
-        total = get_variable(
-            "value_x_weight_var",
-            product.get_shape(),
-            product.dtype.base_dtype,
-            initializer=zeros,
-            trainable=False,
-            collections=collections,
-        )
-        weights = get_variable(
-            "weight_var",
-            weight.get_shape(),
-            weight.dtype.base_dtype,
-            initializer=zeros,
-            trainable=False,
-            collections=collections,
-        )
         numerator = assign_moving_average(total, product, decay, zero_debias=False)
         denominator = assign_moving_average(weights, weight, decay, zero_debias=False)
         if truediv:

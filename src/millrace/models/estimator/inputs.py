@@ -2,124 +2,24 @@
 
 from __future__ import annotations
 
-import random
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from millrace.building.scopes import name_scope
-from millrace.core import errors
-from millrace.core.dtypes import as_dtype, float32, int64, string
 from millrace.core.public import public
-from millrace.lib.input.queues import FIFOQueue, PaddingFIFOQueue, RandomShuffleQueue
-from millrace.lib.summary.operations import scalar
-from millrace.ops.array.constant import placeholder
-from millrace.ops.math.cast import cast
-from millrace.ops.math.select import maximum
-from millrace.training.coordination.feeding import FeedingQueueRunner
-from millrace.training.coordination.queue_runner import add_queue_runner
+from millrace.models.estimator.enqueuing import batch_of, enqueue_data
 
 
-class RowFeeder:
-    """Gives the next rows of some arrays at each call, until the epochs are over.
-
-    Args:
-      placeholders: for the numbers of the rows, and each array.
-      arrays: of equal length.
-      rows: how many at once.
-      random_start: begin anywhere.
-      num_epochs: how many times; None for ever.
-    """
-
-    def __init__(
-        self,
-        placeholders: list[Any],
-        arrays: list[Any],
-        rows: int,
-        random_start: bool,
-        num_epochs: int | None,
-    ) -> None:
-        self._placeholders, self._arrays = placeholders, arrays
-        self._rows, self._num_epochs = rows, num_epochs
-        self._count = len(arrays[0])
-        self._next = random.randrange(self._count) if random_start else 0
-        self._epoch_end = (self._next - 1) % self._count
-        self._epoch = 0
-
-    def __call__(self) -> dict[Any, Any]:
-        """What to feed.
-
-        Raises:
-          OutOfRangeError: the epochs are over.
-        """
-        if self._num_epochs and self._epoch >= self._num_epochs:
-            raise errors.OutOfRangeError(None, None, f"Already emitted {self._epoch} epochs.")
-        rows = [j % self._count for j in range(self._next, self._next + self._rows)]
-        ends = [i for i, row in enumerate(rows) if row == self._epoch_end]
-        if self._num_epochs and self._epoch + len(ends) >= self._num_epochs:
-            rows = rows[: ends[self._num_epochs - self._epoch - 1] + 1]
-            self._epoch = self._num_epochs
-        else:
-            self._epoch += len(ends)
-        self._next = (rows[-1] + 1) % self._count
-        values = [np.array(rows, np.int64), *(array[rows] for array in self._arrays)]
-        return dict(zip(self._placeholders, values, strict=True))
-
-
-def queued(
-    arrays: list[Any], capacity: int, shuffle: bool, num_threads: int, rows: int, num_epochs: int | None
-) -> Any:
-    """A queue of row numbers and rows, filled by threads."""
-    types = [int64, *(string if a.dtype.kind in "OSU" else as_dtype(a.dtype) for a in arrays)]
-    shapes = [(), *(a.shape[1:] for a in arrays)]
-
-    def feeder(given: list[Any]) -> RowFeeder:
-        return RowFeeder(given, arrays, rows, shuffle, num_epochs)
-
-    return filled_queue(types, shapes, capacity, shuffle, num_threads, feeder)
-
-
-def filled_queue(
-    types: list[Any],
-    shapes: list[Any],
-    capacity: int,
-    shuffle: bool,
-    num_threads: int,
-    feeder: Callable[[list[Any]], Callable[[], dict[Any, Any]]],
-) -> Any:
-    """A queue of rows, filled by threads.
-
-    Args:
-      types, shapes: of the parts of a row; parts whose shapes have None are padded.
-      capacity: how many rows wait.
-      shuffle: whether they come out in another order.
-      num_threads: how many threads fill it.
-      feeder: from placeholders to a function that gives what to feed.
-    """
-    with name_scope("enqueue_input"):
-        least = capacity // 4 if shuffle else 0
-        kind: Any = PaddingFIFOQueue if any(None in shape for shape in shapes) else FIFOQueue
-        queue: Any = (
-            RandomShuffleQueue(capacity, least, dtypes=types, shapes=shapes)
-            if shuffle
-            else kind(capacity, dtypes=types, shapes=shapes)
-        )
-        enqueue_ops, feeders = [], []
-        for _ in range(num_threads):
-            given = [placeholder(t) for t in types]
-            enqueue_ops.append(queue.enqueue_many(given))
-            feeders.append(feeder(given))
-        add_queue_runner(FeedingQueueRunner(queue, enqueue_ops, feed_fns=feeders))
-        full = cast(maximum(0, queue.size() - least), float32) * (1.0 / (capacity - least))
-        scalar(f"queue/{queue.name}fraction_over_{least}_of_{capacity - least}_full", full)
-        return queue
-
-
-def batch_of(queue: Any, batch_size: int, num_epochs: int | None) -> list[Any]:
+def _batch(
+    data: Any, batch_size: int, num_epochs: int | None, shuffle: Any, capacity: int, num_threads: int
+) -> list[Any]:
     """The parts of a batch of rows, without their numbers."""
-    rows = queue.dequeue_many(batch_size) if num_epochs is None else queue.dequeue_up_to(batch_size)
-    return list(rows)[1:]
+    queue = enqueue_data(
+        data, capacity, bool(shuffle), None, num_threads, enqueue_size=batch_size, num_epochs=num_epochs
+    )
+    return batch_of(queue, batch_size, num_epochs)[1:]
 
 
 def _check_shuffle(shuffle: Any) -> None:
@@ -193,10 +93,8 @@ def numpy_input_fn(
                 f"Length of tensors in x and y is mismatched. All elements in x and y must have the same "
                 f"length. Received: {lengths}"
             )
-        queue = queued(
-            list(named.values()), queue_capacity, bool(shuffle), num_threads, batch_size, num_epochs
-        )
-        batch = dict(zip(named, batch_of(queue, batch_size, num_epochs), strict=True))
+        rows = _batch(OrderedDict(named), batch_size, num_epochs, shuffle, queue_capacity, num_threads)
+        batch = dict(zip(named, rows, strict=True))
         found = batch["__direct_np_input__"] if single else {k: batch[k] for k in features}
         if shape_of_targets is None:
             return found
@@ -255,11 +153,8 @@ def pandas_input_fn(
             table[targets[0]] = y
 
     def input_fn() -> Any:
-        columns = {name: table[name].values for name in table.columns}
-        queue = queued(
-            list(columns.values()), queue_capacity, bool(shuffle), num_threads, batch_size, num_epochs
-        )
-        batch = dict(zip(columns, batch_of(queue, batch_size, num_epochs), strict=True))
+        rows = _batch(table, batch_size, num_epochs, shuffle, queue_capacity, num_threads)
+        batch = dict(zip(table.columns, rows, strict=True))
         if y is None:
             return batch
         found = [batch.pop(name) for name in targets]

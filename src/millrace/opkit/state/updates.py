@@ -31,7 +31,10 @@ class Update:
       gradient: the gradient's place among the inputs.
       attr_names: the attributes that the formula takes.
       exact: no element's value depends, in its last bits, on where in an array it stands.
+      whole: it applies to whole variables, and may be applied to pieces of them; False for rows by number.
     """
+
+    whole = True
 
     def __init__(self, formula: Formula, variables: int, gradient: int, attr_names: tuple[str, ...]) -> None:
         self.formula = formula
@@ -40,7 +43,7 @@ class Update:
         self.attr_names = attr_names
         self.exact = formula not in POWERS
 
-    def _check(self, args: tuple[Any, ...], wanted: tuple[int, ...]) -> None:
+    def check(self, args: tuple[Any, ...], wanted: tuple[int, ...]) -> None:
         """All variables must have one shape, and the gradient the shape that fits it.
 
         Raises:
@@ -55,7 +58,7 @@ class Update:
 
     def __call__(self, xp: Any, *args: Any, **attrs: Any) -> Any:
         """The new values of the variables."""
-        self._check(args, args[0].shape)
+        self.check(args, args[0].shape)
         return self.formula(xp, *args, **attrs)
 
 
@@ -66,6 +69,8 @@ class _RowUpdate(Update):
       indices: the place of the rows' numbers among the inputs.
     """
 
+    whole = False
+
     def __init__(
         self, formula: Formula, variables: int, gradient: int, attr_names: tuple[str, ...], indices: int
     ) -> None:
@@ -74,7 +79,7 @@ class _RowUpdate(Update):
 
     def __call__(self, xp: Any, *args: Any, **attrs: Any) -> Any:
         rows = args[self.indices]
-        self._check(args, rows.shape + args[0].shape[1:])
+        self.check(args, rows.shape + args[0].shape[1:])
 
         def changed(values: tuple[Any, ...], gradient: Any) -> Any:
             placed = [*values, *args[self.variables :]]

@@ -1,0 +1,1 @@
+"""`tf.contrib.quantize`: graphs rewritten for training that knows of quantization."""
