@@ -198,7 +198,7 @@ class _Shuffled(Stage):
                 done += self._swap(taken[done:], words[done:], elements)
 
     def _swap(self, taken: list[Element], words: list[int], elements: list[Element]) -> int:
-        """Puts elements into the buffer, each against one of the first epoch that has any; returns how many."""
+        """Puts elements into the buffer, each against one of the first epoch with any; returns how many."""
         size, buffer, slices = self._size, self._buffer, self._slices
         while len(slices) > 1 and slices[0][0] == slices[0][1]:
             slices.pop(0)
