@@ -36,6 +36,7 @@ TRAINING = (
 )
 SEQUENCES = ("attention_training", "beam_search")
 INPUT = ("pictures", "texts")
+KERAS = ("dense", "cnn", "text", "masked")
 FURTHER = (
     *("residual", "separable", "word_convolutions", "unrolled_characters", "scanned_states", "variational"),
     *("adversarial", "convolutional_autoencoder", "q_learning", "actor_critic", "factors", "wide_and_deep"),
@@ -50,6 +51,7 @@ PROGRAMS = {
     **{name: ["sequences.py", name] for name in SEQUENCES},
     **{name: ["input.py", name] for name in INPUT},
     **{name: ["further.py", name] for name in FURTHER},
+    **{f"keras {name}": ["keras_fit.py", name] for name in KERAS},
     "canned": ["canned.py"],
     "growth": ["growth.py"],
 }
@@ -58,6 +60,7 @@ FIGURES = {
     "result_s": "import and a first result",
     "step_us": "a warm run",
     "first": "the first run",
+    "epoch_s": "the first epoch",
     "train_s": "1,000 steps of an estimator",
     "forward_us": "an operation forward",
     "backward_us": "an operation backward",
