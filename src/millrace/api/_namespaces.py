@@ -93,6 +93,8 @@ NAMESPACES = frozenset({
     "contrib.predictor",
     "contrib.predictor.predictor",
     "contrib.quantize",
+    "contrib.receptive_field",
+    "contrib.recurrent",
     "contrib.resampler",
     "contrib.rnn",
     "contrib.saved_model",
