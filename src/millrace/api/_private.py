@@ -477,6 +477,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "_TensorLike": "millrace.building.tensor_like:TensorLike",
         "_as_graph_element": "millrace.building.internals:as_graph_element",
         "_get_graph_from_inputs": "millrace.building.internals:get_graph_from_inputs",
+        "_gradient_registry": "millrace.autodiff.registry:_gradient_registry",
         "colocate_with": "millrace.building.scopes:colocate_with",
         "convert_n_to_tensor": "millrace.building.internals:convert_n_to_tensor",
         "convert_n_to_tensor_or_composite": "millrace.building.internals:convert_n_to_tensor_or_composite",
