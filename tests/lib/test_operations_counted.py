@@ -41,6 +41,29 @@ CASES = {
         95,
     ),
     "buckets": (lambda x, text: tf.contrib.training.bucket([tf.zeros([2])], tf.constant(1), 2, 3), 91),
+    "frames": (lambda x, text: tf.signal.frame(x, 4, 2, axis=1), 67),
+    "frames with padding": (lambda x, text: tf.signal.frame(tf.zeros([3, 10]), 4, 2, pad_end=True), 102),
+    "frames of tensors": (lambda x, text: tf.signal.frame(tf.placeholder(tf.float32), tf.size(x), 2), 83),
+    "frames added": (lambda x, text: tf.signal.overlap_and_add(x, 2), 91),
+    "short transforms": (lambda x, text: tf.signal.stft(tf.zeros([2, 9]), 4, 2), 95),
+    "short transforms back": (
+        lambda x, text: tf.signal.inverse_stft(tf.zeros([7, 5], tf.complex64), 8, 4),
+        120,
+    ),
+    "a window": (lambda x, text: tf.signal.hann_window(8), 24),
+    "cosines": (lambda x, text: tf.signal.dct(tf.zeros([2, 5]), norm="ortho"), 40),
+    "cosines back": (lambda x, text: tf.signal.idct(tf.zeros([2, 5])), 30),
+    "mel scale": (lambda x, text: tf.signal.linear_to_mel_weight_matrix(5, 9, 8000), 123),
+    "a diagonal solved": (
+        lambda x, text: tf.linalg.LinearOperatorDiag(tf.zeros([5])).solve(tf.zeros([5, 2])),
+        7,
+    ),
+    "a triangle": (lambda x, text: tf.linalg.LinearOperatorLowerTriangular(tf.zeros([3, 3])).to_dense(), 4),
+    "a scaled identity": (lambda x, text: tf.linalg.LinearOperatorScaledIdentity(4, 2.0).to_dense(), 11),
+    "Keras's dot": (
+        lambda x, text: tf.keras.backend.dot(x, tf.keras.backend.variable([[1.0]])),
+        23,
+    ),
     "decoding examples": (lambda x, text: _decoder().decode(text), 137),
 }
 

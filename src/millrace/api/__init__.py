@@ -55,7 +55,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.lib.math.numeric_checks": "add_check_numerics_ops is_non_decreasing is_strictly_increasing verify_tensor_all_finite",
         "millrace.lib.math.reductions": "count_nonzero reduce_all reduce_any reduce_logsumexp reduce_max reduce_mean reduce_min reduce_prod reduce_sum",
         "millrace.lib.metrics.confusion": "confusion_matrix",
-        "millrace.lib.platform.behavior": "control_flow_v2_enabled disable_control_flow_v2=control_flow_v2 disable_eager_execution=disable_v2_behavior disable_tensor_equality disable_v2_behavior disable_v2_tensorshape enable_control_flow_v2=control_flow_v2 enable_eager_execution enable_tensor_equality enable_v2_behavior enable_v2_tensorshape executing_eagerly load_file_system_library=load_op_library load_library=load_op_library load_op_library",
+        "millrace.lib.platform.behavior": "control_flow_v2_enabled disable_control_flow_v2=control_flow_v2 disable_eager_execution=disable_v2_behavior disable_tensor_equality disable_v2_behavior disable_v2_tensorshape enable_control_flow_v2=control_flow_v2 enable_eager_execution enable_tensor_equality enable_v2_behavior enable_v2_tensorshape executing_eagerly load_file_system_library=load_op_library load_library load_op_library",
         "millrace.lib.platform.log": "get_logger",
         "millrace.lib.platform.printing": "print=print_",
         "millrace.lib.ragged.ragged_tensor": "RaggedTensor",

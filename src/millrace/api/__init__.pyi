@@ -247,8 +247,8 @@ from millrace.lib.platform.behavior import enable_tensor_equality as enable_tens
 from millrace.lib.platform.behavior import enable_v2_behavior as enable_v2_behavior
 from millrace.lib.platform.behavior import enable_v2_tensorshape as enable_v2_tensorshape
 from millrace.lib.platform.behavior import executing_eagerly as executing_eagerly
+from millrace.lib.platform.behavior import load_library as load_library
 from millrace.lib.platform.behavior import load_op_library as load_file_system_library
-from millrace.lib.platform.behavior import load_op_library as load_library
 from millrace.lib.platform.behavior import load_op_library as load_op_library
 from millrace.lib.platform.log import get_logger as get_logger
 from millrace.lib.platform.printing import print_ as print

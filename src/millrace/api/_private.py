@@ -272,6 +272,14 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.data.ops.multi_device_iterator_ops": {
         "MultiDeviceIterator": "millrace.datasets.multi_device:MultiDeviceIterator",
     },
+    "python.data.util.nest": {
+        "assert_same_structure": "millrace.datasets.nesting:assert_same_structure",
+        "flatten": "millrace.datasets.nesting:flatten",
+        "flatten_up_to": "millrace.datasets.nesting:up_to",
+        "is_sequence": "millrace.datasets.nesting:is_nested",
+        "map_structure": "millrace.datasets.nesting:map_structure",
+        "pack_sequence_as": "millrace.datasets.nesting:pack",
+    },
     "python.debug": {
         "DebugDumpDir": "millrace.training.debugging.dumps:DebugDumpDir",
         "DebugTensorDatum": "millrace.training.debugging.dumps:DebugTensorDatum",
@@ -1104,7 +1112,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "flatten_with_tuple_paths": "millrace.core.nest_shallow:flatten_with_tuple_paths",
         "flatten_with_tuple_paths_up_to": "millrace.core.nest_shallow:flatten_with_tuple_paths_up_to",
         "get_traverse_shallow_structure": "millrace.core.nest_shallow:get_traverse_shallow_structure",
-        "is_sequence": "millrace.core.nest:is_nested",
+        "is_sequence": "millrace.core.nest:is_sequence",
         "is_sequence_or_composite": "millrace.core.nest_shallow:is_sequence_or_composite",
         "map_structure": "millrace.core.nest:map_structure",
         "map_structure_up_to": "millrace.core.nest_shallow:map_structure_up_to",

@@ -24,12 +24,12 @@ def library_of(graph: FunctionGraph) -> Any:
     return proto
 
 
-def add_call(proto: Any, drawn: FunctionGraph, inputs: list[Tensor], name: str) -> list[Any]:
+def add_call(proto: Any, py_functions: Any, inputs: list[Tensor], name: str) -> list[Any]:
     """Adds the operations of a function to the default graph.
 
     Args:
       proto: what `library_of` gives for it, its first function named.
-      drawn: the function.
+      py_functions: the functions of Python that it calls, by token.
       inputs: the arguments, then what it captured.
       name: of the call: an IdentityN, and a scope.
 
@@ -51,7 +51,7 @@ def add_call(proto: Any, drawn: FunctionGraph, inputs: list[Tensor], name: str) 
     taken = {text.removeprefix("^").partition(":")[0] for n in found.node for text in n.input}
     named = {f"argument_{i}": tensor for i, tensor in enumerate(inputs)}
     mapped: dict[str, Any] = {key: tensor for key, tensor in named.items() if key in taken}
-    graph.py_functions.update(drawn.py_functions)
+    graph.py_functions.update(py_functions)
     unused = [tensor for key, tensor in named.items() if key not in taken]  # they are computed first
     with graph.name_scope(None), graph.control_dependencies(unused):
         wanted = [f"{name}:{i}" for i in range(len(signature.output_arg))] or [name]

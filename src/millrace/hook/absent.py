@@ -51,7 +51,6 @@ _NEWER = {
     "random.set_seed": "tf.set_random_seed",
     "summary.create_file_writer": "tf.summary.FileWriter",
     "optimizers": "tf.train",
-    "saved_model.save": "tf.saved_model.simple_save",
     "autodiff": "tf.gradients",
     "types": None,
     "dtensor": None,

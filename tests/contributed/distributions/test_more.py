@@ -80,3 +80,26 @@ def test_kumaraswamy():
     np.testing.assert_allclose(_run(made.entropy()), [2.3208, -0.1137], atol=1e-4)
     np.testing.assert_allclose(_run(made.sample(3, seed=1))[0], [0.087, 0.9968], atol=1e-3)
     assert np.isnan(_run(made.mode())).all() and 0 < _run(D.Kumaraswamy(2.0, 3.0).mode()) < 1
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted"),
+    [
+        (lambda: D.Poisson(1.7), [0.1827, 0.3340, 0.7572, 0.8731, 0.1066]),
+        (lambda: D.Binomial(4.0, probs=0.3), [0.2401, 0.4471, 0.9163, 0.9814, 0.1362]),
+        (lambda: D.NegativeBinomial(4.0, probs=0.3), [0.2401, 0.3889, 0.7443, 0.8429, 0.1539]),
+        (lambda: D.Geometric(probs=0.3), [0.3, 0.3, 0.657, 0.657, 0.0]),
+    ],
+)
+def test_counts_between_whole_numbers(made, wanted):
+    with tf.Graph().as_default():
+        np.testing.assert_allclose(_run(made().cdf([0.0, 0.5, 2.0, 2.7, -0.3])), wanted, atol=1e-4)
+
+
+def test_counts_of_a_batch_broadcast():
+    with tf.Graph().as_default():
+        found = _run(D.Binomial([[3.0], [5.0]], probs=[0.3, 0.6]).cdf(3.0))
+        np.testing.assert_allclose(found, [[1.0, 1.0], [0.96922, 0.66304]], atol=1e-4)
+        assert _run(D.NegativeBinomial([3.0, 5.0], probs=[[0.3], [0.6]]).cdf(1.0)).shape == (2, 2)
+        quantized = D.QuantizedDistribution(D.Normal(0.0, 2.0)).prob([0.0, 2.7, -1.0])
+        np.testing.assert_allclose(_run(quantized), [0.1915, 0.0918, 0.1499], atol=1e-4)

@@ -96,7 +96,8 @@ def test_variables_keep_their_memory(programs: list[Any]) -> None:
         sess.run([step, loss], feeds)
         (program,) = programs
         text = program.as_text()
-        assert text.count("may-alias") + text.count("must-alias") == 6  # two layers: weights and Adam's cells
+        # two layers, each with weights and Adam's cells, and Adam's powers
+        assert text.count("may-alias") + text.count("must-alias") == 8
         assert entry_copies(text, "96,96") == 0
         first = sess.run(loss, feeds)
         for _ in range(20):

@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.lib.signal.frames": "frame hamming_window hann_window inverse_stft inverse_stft_window_fn linear_to_mel_weight_matrix mfccs_from_log_mel_spectrograms overlap_and_add stft",
+        "millrace.lib.signal.frames": "frame inverse_stft inverse_stft_window_fn linear_to_mel_weight_matrix mfccs_from_log_mel_spectrograms overlap_and_add stft",
+        "millrace.lib.signal.windows": "hamming_window hann_window",
     },
 )

@@ -8,9 +8,11 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.saver.saved_model.builder": "Builder=SavedModelBuilder simple_save",
         "millrace.saver.saved_model.constants": "ASSETS_DIRECTORY ASSETS_KEY CLASSIFY_INPUTS CLASSIFY_METHOD_NAME CLASSIFY_OUTPUT_CLASSES CLASSIFY_OUTPUT_SCORES DEFAULT_SERVING_SIGNATURE_DEF_KEY GPU LEGACY_INIT_OP_KEY MAIN_OP_KEY PREDICT_INPUTS PREDICT_METHOD_NAME PREDICT_OUTPUTS REGRESS_INPUTS REGRESS_METHOD_NAME REGRESS_OUTPUTS SAVED_MODEL_FILENAME_PB SAVED_MODEL_FILENAME_PBTXT SAVED_MODEL_SCHEMA_VERSION SERVING TPU TRAINING VARIABLES_DIRECTORY VARIABLES_FILENAME",
+        "millrace.saver.saved_model.exporting": "save",
         "millrace.saver.saved_model.loader": "contains_saved_model load maybe_saved_model_directory=contains_saved_model",
         "millrace.saver.saved_model.main_op": "main_op_with_restore",
+        "millrace.saver.saved_model.objects": "load_v2",
         "millrace.saver.saved_model.signatures": "build_signature_def build_tensor_info classification_signature_def get_tensor_from_tensor_info is_valid_signature predict_signature_def regression_signature_def",
     },
-    children=("builder", "constants", "loader", "main_op", "signature_constants", "signature_def_utils", "tag_constants", "utils",),
+    children=("builder", "constants", "experimental", "loader", "main_op", "signature_constants", "signature_def_utils", "tag_constants", "utils",),
 )

@@ -25,10 +25,12 @@ from millrace.saver.saved_model.constants import TPU as TPU
 from millrace.saver.saved_model.constants import TRAINING as TRAINING
 from millrace.saver.saved_model.constants import VARIABLES_DIRECTORY as VARIABLES_DIRECTORY
 from millrace.saver.saved_model.constants import VARIABLES_FILENAME as VARIABLES_FILENAME
+from millrace.saver.saved_model.exporting import save as save
 from millrace.saver.saved_model.loader import contains_saved_model as contains_saved_model
 from millrace.saver.saved_model.loader import contains_saved_model as maybe_saved_model_directory
 from millrace.saver.saved_model.loader import load as load
 from millrace.saver.saved_model.main_op import main_op_with_restore as main_op_with_restore
+from millrace.saver.saved_model.objects import load_v2 as load_v2
 from millrace.saver.saved_model.signatures import build_signature_def as build_signature_def
 from millrace.saver.saved_model.signatures import build_tensor_info as build_tensor_info
 from millrace.saver.saved_model.signatures import classification_signature_def as classification_signature_def
@@ -38,6 +40,7 @@ from millrace.saver.saved_model.signatures import predict_signature_def as predi
 from millrace.saver.saved_model.signatures import regression_signature_def as regression_signature_def
 from millrace.api.saved_model import builder as builder
 from millrace.api.saved_model import constants as constants
+from millrace.api.saved_model import experimental as experimental
 from millrace.api.saved_model import loader as loader
 from millrace.api.saved_model import main_op as main_op
 from millrace.api.saved_model import signature_constants as signature_constants
@@ -77,15 +80,18 @@ __all__ = [
     "classification_signature_def",
     "constants",
     "contains_saved_model",
+    "experimental",
     "get_tensor_from_tensor_info",
     "is_valid_signature",
     "load",
+    "load_v2",
     "loader",
     "main_op",
     "main_op_with_restore",
     "maybe_saved_model_directory",
     "predict_signature_def",
     "regression_signature_def",
+    "save",
     "signature_constants",
     "signature_def_utils",
     "simple_save",

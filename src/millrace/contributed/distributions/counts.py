@@ -10,6 +10,7 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.contributed.distributions.scalars import Numbers
+from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.base import (
@@ -19,8 +20,9 @@ from millrace.lib.distributions.base import (
 from millrace.lib.distributions.discrete import logits_and_probs
 from millrace.lib.distributions.divergence import RegisterKL
 from millrace.lib.math.checks import assert_positive
+from millrace.lib.math.functions import log_sigmoid
 from millrace.ops.array.fill import ones_like, zeros_like
-from millrace.ops.math.elementwise import exp, expm1, floor, log, log1p
+from millrace.ops.math.elementwise import exp, expm1, floor, log, log1p, sigmoid
 from millrace.ops.math.select import where
 from millrace.ops.nn.activation import softplus
 from millrace.ops.random.counts import random_gamma, random_poisson
@@ -78,13 +80,13 @@ class Poisson(Numbers):
         return random_poisson(self._rate, [n], dtype=self.dtype, seed=seed)
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        return self._log_rate * x - raw.Lgamma(1.0 + x) - exp(self._log_rate)
+        return self._log_rate * x - raw.Lgamma(1.0 + x) - self._rate
 
     def _log_cdf(self, x: Tensor) -> Tensor:
         return log(self._cdf(x))
 
     def _cdf(self, x: Tensor) -> Tensor:
-        return raw.Igammac(1.0 + raw.Maximum(floor(x), 0.0), self._rate)
+        return raw.Igammac(1.0 + x, self._rate)
 
     def _mean(self) -> Tensor:
         return raw.Identity(self._rate)
@@ -137,27 +139,36 @@ class Geometric(_Chances):
         allow_nan_stats: bool = True,
         name: str = "Geometric",
     ) -> None:
-        self._chances(dict(locals()), {})
+        given = dict(locals())
+        with name_scope(name, values=[logits, probs]) as scope:
+            self._logits, self._probs = logits_and_probs(logits, probs, False, validate_args, scope)
+            with control_dependencies([assert_positive(self._probs)] if validate_args else []):
+                self._probs = raw.Identity(self._probs, name="probs")
+            self._named = {"probs": self._probs}
+        self._finish(given, NOT_REPARAMETERIZED, scope)
 
     def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
         u = self._uniform(n, seed, float(np.finfo(self.dtype.as_numpy_dtype).tiny))
         return floor(log(u) / log1p(-self._probs))
 
     def _cdf(self, x: Tensor) -> Tensor:
-        x = x if self.validate_args else raw.Maximum(floor(x), -1.0)
-        return where(
-            raw.BroadcastTo(x < 0.0, raw.Shape(x + self._probs)),
-            zeros_like(x + self._probs),
-            -expm1((1.0 + x) * log1p(-self._probs)),
-        )
+        x = self._everywhere(x)
+        return where(x < 0.0, zeros_like(x), -expm1((1.0 + x) * log1p(-self._probs)))
+
+    def _everywhere(self, x: Tensor) -> Tensor:
+        """Whole numbers, in the shape of `x` with the probabilities."""
+        x = x if self.validate_args else floor(x)
+        return x * ones_like(self._probs)
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        x = floor(x)
-        return x * log1p(-self._probs) + log(self._probs)
+        x = self._everywhere(x)
+        probs = self._probs * ones_like(x)
+        # Where there is no failure the chance of one may be 1.
+        sure = where(raw.Equal(x, 0.0), zeros_like(probs), probs)
+        return x * log1p(-sure) + log(probs)
 
     def _entropy(self) -> Tensor:
-        p = self._probs
-        return -(log(p) + raw.Xlogy(1.0 - p, 1.0 - p) / p)
+        return softplus(self._logits) / self._probs - self._logits
 
     def _mean(self) -> Tensor:
         return exp(-self._logits)
@@ -200,12 +211,13 @@ class NegativeBinomial(_Chances):
         return random_poisson(rate, [], dtype=self.dtype, seed=new_seed(seed, "negative_binom"))
 
     def _cdf(self, x: Tensor) -> Tensor:
-        return raw.Betainc(*_alike(self.total_count, raw.Maximum(floor(x), 0.0) + 1.0, 1.0 - self._probs))
+        given = self.total_count, 1.0 + x, sigmoid(-self._logits)
+        return raw.Betainc(*_fitting(*given))
 
     def _log_prob(self, x: Tensor) -> Tensor:
         n = self.total_count
-        weight = n * -softplus(self._logits) + x * -softplus(-self._logits)
-        return weight - (raw.Lgamma(1.0 + x) + raw.Lgamma(n) - raw.Lgamma(n + x))
+        weight = n * log_sigmoid(-self._logits) + x * log_sigmoid(self._logits)
+        return weight - (-raw.Lgamma(n + x) + raw.Lgamma(1.0 + x) + raw.Lgamma(n))
 
     def _mean(self) -> Tensor:
         return self.total_count * exp(self._logits)
@@ -214,16 +226,15 @@ class NegativeBinomial(_Chances):
         return self._mean() / (1.0 - self._probs)
 
     def _mode(self) -> Tensor:
-        adjusted = where(
-            raw.BroadcastTo(self.total_count > 1.0, self.batch_shape_tensor()),
-            (self.total_count - 1.0) * exp(self._logits),
-            self._full(0.0),
-        )
-        return floor(adjusted)
+        n = self.total_count
+        more = raw.SelectV2(n > 1.0, n - 1.0, zeros_like(n))
+        return floor(more * exp(self._logits))
 
 
-def _alike(*tensors: Tensor) -> list[Tensor]:
-    """The tensors in the shape that they broadcast to."""
+def _fitting(*tensors: Tensor) -> list[Tensor]:
+    """The tensors in one shape, as `Betainc` takes them; scalars may stay."""
+    if len({t.dims for t in tensors if t.dims != ()}) <= 1:
+        return list(tensors)
     total = tensors[0]
     for other in tensors[1:]:
         total = total + other
@@ -249,7 +260,12 @@ class Binomial(_Chances):
         allow_nan_stats: bool = True,
         name: str = "Binomial",
     ) -> None:
-        self._chances(dict(locals()), {"total_count": total_count})
+        given = dict(locals())
+        with name_scope(name, values=[total_count, logits, probs]) as scope:
+            count = convert_to_tensor(total_count, name="total_count", preferred_dtype=float32)
+            self._logits, self._probs = logits_and_probs(logits, probs, False, validate_args, scope)
+            self._named = {"total_count": count, "probs": self._probs}
+        self._finish(given, NOT_REPARAMETERIZED, scope)
 
     @property
     def total_count(self) -> Tensor:
@@ -263,13 +279,12 @@ class Binomial(_Chances):
 
     def _cdf(self, x: Tensor) -> Tensor:
         n = self.total_count
-        x = raw.Maximum(floor(x), -1.0)
-        below = raw.Minimum(x, n - 1.0)
-        share = raw.Betainc(
-            *_alike(n - raw.Maximum(below, 0.0), 1.0 + raw.Maximum(below, 0.0), 1.0 - self._probs)
-        )
-        all_in = where(raw.BroadcastTo(x >= n, raw.Shape(share)), ones_like(share), share)
-        return where(raw.BroadcastTo(x < 0.0, raw.Shape(share)), zeros_like(share), all_in)
+        probs = self._probs + zeros_like(x)
+        x = x + zeros_like(probs)
+        ones = ones_like(n - x)
+        everything = raw.Equal(x, n)
+        left = raw.SelectV2(everything, ones, n - x)  # the function is not defined for 0
+        return raw.SelectV2(everything, ones, raw.Betainc(*_fitting(left, x + 1.0, 1.0 - probs)))
 
     def _mean(self) -> Tensor:
         return self.total_count * self._probs

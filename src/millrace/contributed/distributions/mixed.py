@@ -466,7 +466,9 @@ class QuantizedDistribution(Distribution):
         return where(raw.Greater(below, self._log_cdf(y)), left, _log_sub_exp(above, below))
 
     def _prob(self, y: Tensor) -> Tensor:
-        return self._cdf(y) - self._cdf(y - 1.0)
+        below, above = self._cdf(y), self._survival_function(y)
+        right, left = self._survival_function(y - 1.0) - above, below - self._cdf(y - 1.0)
+        return where(raw.Less(above, below), right, left)
 
 
 def _log_sub_exp(larger: Tensor, smaller: Tensor) -> Tensor:

@@ -124,6 +124,8 @@ def analyze_vars(variables: Any, print_info: bool = False) -> tuple[int, int]:
         elements, taken = elements + count, taken + size
         lines.append(f"{variable.name} {_described(variable)} [{count}, bytes: {size}]")
     if print_info:
+        rule = "-" * 9
+        lines = [rule, "Variables: name (type shape) [size]", rule, *lines]
         lines += [f"Total size of variables: {elements}", f"Total bytes of variables: {taken}"]
         print("\n".join(lines))  # noqa: T201 - what it was asked for
     return elements, taken

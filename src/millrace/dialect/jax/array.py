@@ -52,9 +52,16 @@ class ArrayVerbs:
         return jnp.where(indices < 0, length, indices)
 
     def gathered(self, params: Any, indices: Any, axis: int) -> Any:
-        """The slices `indices` of `params` along `axis`."""
-        places = self.inside(indices, params.shape[axis])
-        return jnp.take(params, places, axis, mode="fill", fill_value=0)
+        """The slices `indices` of `params` along `axis`.
+
+        Where an index is out of range the program fails, so what it takes there does not matter: the last
+        slice costs less than zeros, which are chosen for each element of each result.
+        """
+        length = params.shape[axis]
+        places = self.inside(indices, length)
+        if length == 0:
+            return jnp.take(params, places, axis, mode="fill", fill_value=0)
+        return jnp.take(params, places, axis, mode="clip")
 
     def batch_gathered(self, params: Any, indices: Any, axis: int, batch: int) -> Any:
         """`gathered` for each place of the first `batch` dimensions."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.building import operators, raw
+from millrace.building import raw
 from millrace.building.convert import convert_to_tensor, shape_tensor
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes
@@ -32,10 +32,12 @@ from millrace.lib.nn.cross_entropy import (
     sigmoid_cross_entropy_with_logits,
     sparse_softmax_cross_entropy_with_logits,
 )
+from millrace.ops.array.constant import ones
 from millrace.ops.array.fill import ones_like, zeros_like
 from millrace.ops.array.one_hot import one_hot
 from millrace.ops.array.shape import rank as rank_of
 from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.linalg.matmul import matmul
 from millrace.ops.math.cast import cast
 from millrace.ops.nn.softmax import log_softmax, softmax
 from millrace.ops.random.counts import random_gamma
@@ -270,16 +272,17 @@ class Categorical(_Answers):
             k = with_dependencies([assert_non_negative(k), assert_less_equal(k, last)], k)
         if not k.dtype.is_integer:
             k = cast(k, int32)
-        if parameter.dims is None or k.dims is None or parameter.dims[:-1] != k.dims:
-            parameter = raw.ExpandDims(ones_like(k, parameter.dtype.base_dtype), -1) * parameter
-            k = ones_like(parameter[..., 0], k.dtype.base_dtype) * k
+        wide = parameter.dims
+        if not k.get_shape().is_fully_defined() or wide is None or wide[:-1] != k.dims:
+            parameter = parameter * ones_like(k[..., None], parameter.dtype.base_dtype)
+            k = k * ones(shape_of(parameter)[:-1], k.dtype.base_dtype)
         return k, parameter
 
     def _cdf(self, k: Tensor) -> Tensor:
         k, probs = self._with_classes(k, self._probs)
-        below = sequence_mask(raw.Reshape(k, [-1]), self._event_size)
         rows = raw.Reshape(probs, [-1, self._event_size])
-        total = reduce_sum(raw.SelectV2(below, rows, zeros_like(rows)), -1)
+        below = sequence_mask(raw.Reshape(k, [-1]), self._event_size)
+        total = reduce_sum(raw.Select(below, rows, zeros_like(rows)), -1)
         return raw.Reshape(total, shape_tensor(k))
 
     def _log_prob(self, k: Tensor) -> Tensor:
@@ -317,7 +320,7 @@ class _Counts(Distribution):
         return self._total_count
 
     def _wide_count(self) -> Tensor:
-        return raw.ExpandDims(self._total_count, -1)
+        return self._total_count[..., None]
 
     def _checked(self, counts: Tensor) -> Tensor:
         if not self.validate_args:
@@ -397,7 +400,7 @@ class Multinomial(_Counts):
         classes = self.event_shape_tensor()[0]
         draws = cast(self._total_count, int32)
         draws = ones_like(self._logits[..., 0], int32) * draws
-        logits = raw.ExpandDims(ones_like(draws, self.dtype.base_dtype), -1) * self._logits
+        logits = ones_like(draws, self.dtype.base_dtype)[..., None] * self._logits
         rows = raw.Reshape(logits, [-1, classes])
         row_draws = n * raw.Reshape(draws, [-1])
 
@@ -415,19 +418,18 @@ class Multinomial(_Counts):
     def _log_prob(self, counts: Tensor) -> Tensor:
         counts = self._checked(counts)
         powers = reduce_sum(counts * log_softmax(self._logits), -1)
-        return powers + _log_combinations(self._total_count, counts)
+        return powers - -_log_combinations(self._total_count, counts)
 
     def _mean(self) -> Tensor:
         return raw.Identity(self._mean_value)
 
     def _wide_probs(self) -> Tensor:
-        return self._probs * raw.ExpandDims(ones_like(self._total_count), -1)
+        return self._probs * ones_like(self._total_count)[..., None]
 
     def _covariance(self) -> Tensor:
-        products = operators.matmul(
-            raw.ExpandDims(self._mean_value, -1), raw.ExpandDims(self._wide_probs(), -2)
-        )
-        return raw.MatrixSetDiag(-products, self._variance())
+        probs = self._wide_probs()
+        products = -matmul(self._mean_value[..., None], probs[..., None, :])
+        return raw.MatrixSetDiag(products, self._variance(), name="set_diag")
 
     def _variance(self) -> Tensor:
         return self._mean_value - self._mean_value * self._wide_probs()
@@ -511,17 +513,21 @@ class DirichletMultinomial(_Counts):
         return raw.Exp(self._log_prob(counts))
 
     def _mean(self) -> Tensor:
-        return self._total_count * (self._concentration / raw.ExpandDims(self._total, -1))
+        return self._total_count * (self._concentration / self._total[..., None])
 
     def _scaled_mean(self) -> tuple[Tensor, Tensor]:
-        total = raw.ExpandDims(self._total, -1)
-        scale = raw.Sqrt((1.0 + total / self._wide_count()) / (1.0 + total))
+        total = self._total[..., None]
+        scale = raw.Sqrt((1.0 + total / self._count_of_draws()) / (1.0 + total))
         return scale, scale * self._mean()
+
+    def _count_of_draws(self) -> Tensor:
+        """The number of draws, to be taken with classes: `[..., 1]`, or a scalar."""
+        return self._total_count if self._total_count.dims == () else self._wide_count()
 
     def _covariance(self) -> Tensor:
         _, x = self._scaled_mean()
-        return covariance_of(x, self._variance())
+        return covariance_of(x, self._variance)
 
     def _variance(self) -> Tensor:
         scale, x = self._scaled_mean()
-        return x * (self._wide_count() * scale - x)
+        return x * (self._count_of_draws() * scale - x)

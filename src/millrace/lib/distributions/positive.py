@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.building import operators, raw
+from millrace.building import raw
 from millrace.building.convert import convert_to_tensor, shape_tensor
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core.public import public
@@ -33,13 +33,14 @@ from millrace.lib.math.reductions import reduce_all, reduce_sum
 from millrace.ops.array.constant import ones
 from millrace.ops.array.fill import fill, ones_like, zeros_like
 from millrace.ops.array.shape import broadcast_dynamic_shape, broadcast_static_shape
+from millrace.ops.linalg.matmul import matmul
 from millrace.ops.math.cast import cast
 from millrace.ops.random.counts import random_gamma
 from millrace.ops.random.draws import random_uniform
 
 
 def _nan(shape: Tensor, dtype: Any) -> Tensor:
-    return fill(shape, convert_to_tensor(np.nan, dtype.base_dtype))
+    return fill(shape, np.array(np.nan, dtype.base_dtype.np_dtype), name="nan")
 
 
 class _Scalar(Distribution):
@@ -288,10 +289,11 @@ class Beta(_Scalar):
         return powers - self._log_normalization()
 
     def _cdf(self, x: Tensor) -> Tensor:
-        x = self._checked(x)
-        shape = shape_tensor(x + zeros_like(self._total))
-        wide = (raw.BroadcastTo(t, shape) for t in (self._concentration1, self._concentration0, x))
-        return raw.Betainc(*wide)
+        given = self._concentration1, self._concentration0, self._checked(x)
+        if len({t.dims for t in given}) > 1:
+            shape = shape_tensor(given[2] + zeros_like(self._total))
+            given = tuple(raw.BroadcastTo(t, shape) for t in given)
+        return raw.Betainc(*given)
 
     def _entropy(self) -> Tensor:
         first = (self._concentration1 - 1.0) * raw.Digamma(self._concentration1)
@@ -387,7 +389,7 @@ class Dirichlet(Distribution):
         return self._concentration.shape.with_rank_at_least(1)[-1:]
 
     def _wide_total(self) -> Tensor:
-        return raw.ExpandDims(self._total, -1)
+        return self._total[..., None]
 
     def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
         parts = random_gamma([n], self._concentration, dtype=self.dtype, seed=seed)
@@ -428,7 +430,7 @@ class Dirichlet(Distribution):
 
     def _covariance(self) -> Tensor:
         _, x = self._scaled_mean()
-        return covariance_of(x, self._variance())
+        return covariance_of(x, self._variance)
 
     def _variance(self) -> Tensor:
         scale, x = self._scaled_mean()
@@ -445,10 +447,10 @@ class Dirichlet(Distribution):
         )
 
 
-def covariance_of(x: Tensor, variance: Tensor) -> Tensor:
+def covariance_of(x: Tensor, variance: Callable[[], Tensor]) -> Tensor:
     """Minus the products of all pairs, with the variances in the diagonal."""
-    products = operators.matmul(raw.ExpandDims(x, -1), raw.ExpandDims(x, -2))
-    return raw.MatrixSetDiag(-products, variance)
+    products = -matmul(x[..., None], x[..., None, :])
+    return raw.MatrixSetDiag(products, variance(), name="set_diag")
 
 
 def checked_concentration(concentration: Tensor) -> Tensor:

@@ -198,11 +198,10 @@ class Laplace(_Located):
         return self._loc - self._scale * raw.Sign(numbers) * raw.Log1p(-raw.Abs(numbers))
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        distance = (x - self._loc) / self._scale
-        return -raw.Abs(distance) - (math.log(2.0) + raw.Log(self._scale))
+        return -raw.Abs(self._z(x)) - (math.log(2.0) + raw.Log(self._scale))
 
-    def _prob(self, x: Tensor) -> Tensor:
-        return 0.5 * raw.Exp(-raw.Abs(self._z(x))) / self._scale
+    def _z(self, x: Tensor) -> Tensor:
+        return (x - self._loc) / self._scale
 
     def _log_cdf(self, x: Tensor) -> Tensor:
         return log_cdf_laplace(self._z(x))

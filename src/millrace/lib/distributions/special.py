@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.core.dtypes import float32, float64
 from millrace.graph.tensor import Tensor
-from millrace.ops.array.fill import zeros_like
+from millrace.ops.array.fill import fill, zeros_like
 
 # Beyond these bounds the logarithm of the distribution function is taken from expansions instead.
 _LOWER = {float32: -10.0, float64: -20.0}
@@ -67,16 +68,17 @@ def log_ndtr(x: Any, name: str = "log_ndtr") -> Tensor:
         x = _precise(x)
         kind = x.dtype.base_dtype
         lower, upper = _LOWER[kind], _UPPER[kind]
-        high = -_ndtr(-x)  # log(1 - small) = -small
-        middle = raw.Log(_ndtr(raw.Maximum(x, lower)))
+        right, high = raw.Greater(x, upper), -_ndtr(-x)  # log(1 - small) = -small
+        inside, middle = raw.Greater(x, lower), raw.Log(_ndtr(raw.Maximum(x, lower)))
         low = _log_ndtr_lower(raw.Minimum(x, lower))
-        return raw.SelectV2(raw.Greater(x, upper), high, raw.SelectV2(raw.Greater(x, lower), middle, low))
+        return raw.SelectV2(right, high, raw.SelectV2(inside, middle, low))
 
 
 def _log_ndtr_lower(x: Tensor) -> Tensor:
     """The asymptotic expansion for large negative x."""
     square = raw.Square(x)
     leading = -0.5 * square - raw.Log(-x) - 0.5 * math.log(2.0 * math.pi)
+    square = raw.Square(x)
     even, odd, power, factor = zeros_like(x), zeros_like(x), square, 1.0
     for n in range(1, _TERMS + 1):
         factor *= 2 * n - 1  # (2n - 1)!!
@@ -89,9 +91,14 @@ def _log_ndtr_lower(x: Tensor) -> Tensor:
     return leading + raw.Log(1.0 + even - odd)
 
 
-def _quotient(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Tensor) -> Tensor:
-    above, below = (_polynomial(c, x) for c in coefficients)
-    return above / below
+def _quotient(
+    coefficients: tuple[tuple[float, ...], tuple[float, ...]],
+    x: Tensor,
+    again: Callable[[], Tensor] | None = None,
+) -> Tensor:
+    """The quotient of two polynomials in `x`, which `again` computes a second time for the second."""
+    above = _polynomial(coefficients[0], x)
+    return above / _polynomial(coefficients[1], x if again is None else again())
 
 
 def _polynomial(coefficients: tuple[float, ...], x: Tensor) -> Tensor:
@@ -108,26 +115,26 @@ def ndtri(p: Any, name: str = "ndtri") -> Tensor:
         kind = p.dtype.base_dtype
         rare = math.exp(-2.0)
         smaller = raw.SelectV2(raw.Greater(p, -math.expm1(-2.0)), 1.0 - p, p)
-        safe = raw.SelectV2(raw.LessEqual(smaller, 0.0), raw.Fill(raw.Shape(p), _half(kind)), smaller)
+        none = raw.LessEqual(smaller, 0.0)
+        safe = raw.SelectV2(none, fill(raw.Shape(p), np.array(0.5, kind.np_dtype)), smaller)
         # around the middle: a polynomial in (p - 1/2)^2
         w = safe - 0.5
-        square = w * w
+        square = raw.Pow(w, 2.0, name="pow")
         middle = (w + w * square * _quotient(_MIDDLE, square)) * -math.sqrt(2.0 * math.pi)
         # in the tails: in 1 / sqrt(-2 log p)
         z = raw.Sqrt(-2.0 * raw.Log(safe))
         first = z - raw.Log(z) / z
-        near = first - _quotient(_TAIL, 1.0 / z) / z
-        far = first - _quotient(_FAR_TAIL, 1.0 / z) / z
+        near = _quotient(_TAIL, 1.0 / z, lambda: 1.0 / z) / z
+        far = _quotient(_FAR_TAIL, 1.0 / z, lambda: 1.0 / z) / z
+        near, far = first - near, first - far
+        inside = raw.Greater(safe, rare)
         tail = raw.SelectV2(raw.GreaterEqual(z, 8.0), far, near)
-        found = raw.SelectV2(raw.Greater(safe, rare), middle, tail)
+        found = raw.SelectV2(inside, middle, tail)
         found = raw.SelectV2(raw.Greater(p, 1.0 - rare), found, -found)
         infinity = convert_to_tensor(np.inf, kind)
-        found = raw.SelectV2(raw.LessEqual(p, 0.0), raw.Fill(raw.Shape(p), -infinity), found)
-        return raw.SelectV2(raw.GreaterEqual(p, 1.0), raw.Fill(raw.Shape(p), infinity), found)
-
-
-def _half(kind: Any) -> Tensor:
-    return convert_to_tensor(0.5, kind)
+        infinite = raw.Fill(raw.Shape(p), infinity)
+        least, most = (raw.LessEqual(p, 0.0), -infinite), raw.GreaterEqual(p, 1.0)
+        return raw.SelectV2(most, infinite, raw.SelectV2(*least, found))
 
 
 def log_cdf_laplace(x: Any, name: str = "log_cdf_laplace") -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.apply import apply
 from millrace.building.function import OrderedGraph, is_effect
-from millrace.core import dtypes, nest, shapes
+from millrace.core import dtypes, late, nest, shapes
 from millrace.core.public import public
 from millrace.exchange.calls import add_call, library_of
 from millrace.graph.defaults import get_default_graph
@@ -134,6 +134,7 @@ class ConcreteFunction:
 
     Attributes:
       graph: the function's graph, which has `inputs`, `outputs` and `structured_outputs`.
+      structured_input_signature: the arguments by position and by name, `tf.TensorSpec`s for tensors.
     """
 
     def __init__(
@@ -151,6 +152,9 @@ class ConcreteFunction:
             given = [graph.add_input(a.dtype, a.dims, a.name) for a in arguments]
             self._take(function(*given))
         self._explicit = list(graph.inputs)
+        specs = late.module("specs")
+        named = [specs.TensorSpec(shapes.shape_of(a.dims), a.dtype, a.name) for a in arguments]
+        self.structured_input_signature: Any = (tuple(named), {})
         self._proto: Any = None
         self._gradient: Any = None
 
@@ -260,7 +264,7 @@ class ConcreteFunction:
             kind = "PartitionedFunctionCall"
         name = graph.unique_name(kind, mark_as_used=False)
         with graph.counted_as(1):
-            results = add_call(self._library(), self.graph, inputs, name)
+            results = add_call(self._library(), self.graph.py_functions, inputs, name)
         for result, inside in zip(results, self.graph.outputs, strict=False):
             result.set_shape(inside.shape)
         return self._packed(results if self.graph.outputs else [])

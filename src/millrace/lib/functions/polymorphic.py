@@ -201,7 +201,13 @@ class Function:
             raise
         if strict and made.graph.created:
             made = drawn(False)
+        made.structured_input_signature = call.structure()
         return made
+
+    @property
+    def drawings(self) -> list[ConcreteFunction]:
+        """What it has been drawn for in the default graph so far."""
+        return list(dict.fromkeys(self._drawn.get(get_default_graph(), {}).values()))
 
     def __repr__(self) -> str:
         return f"<tf.function {self._name!r}>"
@@ -217,6 +223,9 @@ def _check(parameters: inspect.Signature, signature: Any, name: str) -> None:
     try:
         parameters.bind(*signature)
     except TypeError as error:
+        if next(iter(parameters.parameters), None) == "self":  # a method, which is bound to an object later
+            rest = list(parameters.parameters.values())[1:]
+            return _check(parameters.replace(parameters=rest), signature, name)
         raise TypeError(f"{name}: the input signature does not fit the parameters. {error}") from None
     if any(p.kind is p.VAR_KEYWORD for p in parameters.parameters.values()):
         raise ValueError(f"{name}: an input signature and **kwargs exclude each other")

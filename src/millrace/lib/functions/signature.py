@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building import convert
-from millrace.core import dtypes, nest, shapes
+from millrace.core import dtypes, late, nest, shapes
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.crossing import Flat
 from millrace.lib.flow.tensor_array import TensorArray
@@ -27,6 +27,7 @@ class Call:
     """
 
     def __init__(self, parameters: inspect.Signature, args: Any, kwargs: Any) -> None:
+        self._parameters = parameters
         bound = parameters.bind(*args, **kwargs)
         bound.apply_defaults()
         self._args, self._kwargs = bound.args, bound.kwargs
@@ -79,6 +80,34 @@ class Call:
             wider.append(Argument(mine.dtype, dims, mine.name))
         self.arguments = wider
         return True
+
+    def structure(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments by position and by name, defaults left out; `tf.TensorSpec`s stand for tensors."""
+        specs = late.module("specs")
+        known = iter(self.arguments)
+
+        def described(leaf: Any) -> Any:
+            if is_spec(leaf) or isinstance(leaf, np.ndarray | np.generic | Tensor):
+                found = next(known)
+                return specs.TensorSpec(shapes.shape_of(found.dims), found.dtype, found.name)
+            if isinstance(leaf, TensorArray) or hasattr(leaf, "dense_shape"):
+                for _ in Flat([leaf]).tensors:
+                    next(known)
+                return specs.spec_of(leaf)
+            return leaf
+
+        flat = [described(leaf) for value in self._named.values() for leaf in nest.flatten(value)]
+        leaves = iter(flat)
+        packed = {
+            name: nest.pack_sequence_as(value, [next(leaves) for _ in nest.flatten(value)])
+            for name, value in self._named.items()
+        }
+        defaults = {
+            name: p.default for name, p in self._parameters.parameters.items() if p.kind is p.KEYWORD_ONLY
+        }
+        bound = self._parameters.bind_partial()
+        bound.arguments.update((k, v) for k, v in packed.items() if k not in defaults or v is not defaults[k])
+        return bound.args, bound.kwargs
 
     def applied(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function of the tensors alone."""

@@ -12,82 +12,25 @@ from millrace.building import raw
 from millrace.building.convert import to_tensor
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_value
-from millrace.core import dtypes
+from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.math.lengths import (
-    Length,
-    as_float,
-    at_least_zero,
-    fitted,
-    float_range,
-    length,
-    vector,
-    whole,
-)
+from millrace.lib.flow.control_flow import while_loop
+from millrace.lib.math.lengths import fitted, length, whole
+from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.signal.transforms import dct, irfft, rfft
-from millrace.opkit.rules import axes
-
-# ---------------------------------------------------------------- windows
-
-_LONG = 1 << 24  # elements of a window that is not put into the graph as a constant
-
-
-def _cosine_window(
-    name: str | None, default: str, length: Any, periodic: Any, dtype: Any, a: float, b: float
-) -> Tensor:
-    dtype = dtypes.as_dtype(dtype)
-    if not dtype.is_floating:
-        raise ValueError(f"{default}: dtype must be floating. Received: {dtype.name}")
-    with name_scope(name, default, [length, periodic]):
-        count = whole(length, "window_length")
-        if isinstance(periodic, Tensor):
-            periodic = static_value(periodic)
-        if isinstance(count, int) and count >= _LONG:  # computed in the run, where it may be too much
-            if count >= 1 << 31:
-                raise ValueError(f"{default}: window_length must fit int32. Received: {count}")
-            count = to_tensor(count, dtypes.int32)
-        if isinstance(count, int):
-            if count == 1:
-                return to_tensor(np.ones(1, dtype.np_dtype), dtype)
-            period = count - 1 + (1 if periodic and count % 2 == 0 else 0)
-            angles = np.arange(count, dtype=np.float64) * (2 * np.pi / max(period, 1))
-            return to_tensor((a - b * np.cos(angles)).astype(dtype.np_dtype), dtype)
-        even = 1 - count % 2
-        period = raw.Maximum(count - 1 + (even if periodic else 0), 1)
-        angles = float_range(count, dtype) * (2 * math.pi) / as_float(period, dtype)
-        window = a - b * raw.Cos(angles)
-        return raw.Select(raw.Fill(raw.Shape(window), raw.Equal(count, 1)), raw.OnesLike(window), window)
-
-
-@public("signal.hann_window", "contrib.signal.hann_window")
-def hann_window(
-    window_length: Any, periodic: Any = True, dtype: Any = dtypes.float32, name: str | None = None
-) -> Tensor:
-    """A Hann window.
-
-    Args:
-      window_length: integer scalar.
-      periodic: for Fourier analysis (one period, its end left out); otherwise symmetric.
-      dtype: a floating dtype.
-      name: op name; default "hann_window".
-
-    Returns:
-      `[window_length]` of `dtype`.
-
-    Raises:
-      ValueError: `dtype` is not floating.
-    """
-    return _cosine_window(name, "hann_window", window_length, periodic, dtype, 0.5, 0.5)
-
-
-@public("signal.hamming_window", "contrib.signal.hamming_window")
-def hamming_window(
-    window_length: Any, periodic: Any = True, dtype: Any = dtypes.float32, name: str | None = None
-) -> Tensor:
-    """A Hamming window; arguments and result as for `hann_window`."""
-    return _cosine_window(name, "hamming_window", window_length, periodic, dtype, 0.54, 0.46)
-
+from millrace.lib.signal.windows import hann_window
+from millrace.opkit.rules.idioms import rank_tensor
+from millrace.ops.array.concat import concat, split
+from millrace.ops.array.constant import constant, zeros
+from millrace.ops.array.fill import ones_like, zeros_like
+from millrace.ops.array.fill import range_ as range_of
+from millrace.ops.array.gather import gather
+from millrace.ops.array.pad import pad
+from millrace.ops.array.reshape import reshape
+from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.array.shape import size
+from millrace.ops.math.cast import cast
 
 # ---------------------------------------------------------------- frames
 
@@ -121,34 +64,89 @@ def frame(
     """
     with name_scope(name, "frame", [signal, frame_length, frame_step, pad_value]):
         signal = to_tensor(signal, name="signal")
-        width, step = whole(frame_length, "frame_length"), whole(frame_step, "frame_step")
-        at = int(static_value(axis)) if isinstance(axis, Tensor) else int(axis)  # pyright: ignore[reportArgumentType]
-        if signal.dims is not None:
+        for value, what in ((frame_length, "frame_length"), (frame_step, "frame_step")):
+            whole(value, what)
+        cut = _Framing(signal, _scalar(frame_length, "frame_length"), _scalar(frame_step, "frame_step"), axis)
+        return cut.frames(pad_end, pad_value)
+
+
+def _scalar(value: Any, name: str) -> Tensor:
+    tensor = to_tensor(value, name=name)
+    return tensor if tensor.dtype.base_dtype is dtypes.int32 else raw.Cast(tensor, DstT=dtypes.int32)
+
+
+class _Framing:
+    """One call of `frame`: the signal is cut into pieces of the greatest common divisor of length and step,
+    and each frame gathers its own.
+    """
+
+    def __init__(self, signal: Tensor, width: Tensor, step: Tensor, axis: Any) -> None:
+        self.signal, self.width, self.step = signal, width, step
+        self.axis = to_tensor(axis, dtypes.int32, "axis")
+        known = static_value(self.axis)
+        self.at = None if known is None else int(known)
+        if signal.dims is not None and self.at is not None:
             rank = len(signal.dims)
-            if not -rank <= at < rank:
-                raise ValueError(f"frame: axis must be in [{-rank}, {rank}). Received: {at}")
-            at %= rank
-        count = length(signal, at)
+            if not -rank <= self.at < rank:
+                raise ValueError(f"frame: axis must be in [{-rank}, {rank}). Received: {self.at}")
+            self.at %= rank
+
+    def frames(self, pad_end: bool, pad_value: Any) -> Tensor:
+        signal = self.signal
+        rank = rank_tensor(signal)
+        axis = range_of(rank)[self.axis]
+        shape = shape_of(signal)
+        before, samples, behind = split(shape, [axis, 1, rank - 1 - axis], 0)
+        samples = reshape(samples, [])
+        outer, inner = size(before), size(behind)
         if pad_end:
-            frames = at_least_zero(-(-count // step))
-            missing = at_least_zero(width + step * (frames - 1) - count)
-            if not (isinstance(missing, int) and missing == 0):
-                filler = to_tensor(pad_value, signal.dtype.base_dtype, "pad_value")
-                signal = raw.PadV2(signal, _paddings(signal, at, missing), filler)
+            filler = to_tensor(pad_value, signal.dtype.base_dtype)
+            count = -(-samples // self.step)
+            missing = raw.Maximum(0, self.width + self.step * (count - 1) - samples)
+            rows = [zeros([outer, 2], dtypes.int32), [[0, missing]], zeros([inner, 2], dtypes.int32)]
+            signal = raw.PadV2(signal, concat(rows, 0), filler)
+            shape = shape_of(signal)
+            samples = shape[axis]
         else:
-            frames = at_least_zero((count - width) // step + 1)
-        starts = raw.ExpandDims(raw.Mul(raw.Range(0, frames, 1), step), 1)
-        indices = raw.Add(starts, raw.ExpandDims(raw.Range(0, width, 1), 0))
-        return raw.GatherV2(signal, indices, at)
+            count = raw.Maximum(0, 1 + (samples - self.width) // self.step)
+        piece = _common_divisor(self.width, self.step)
+        in_frame, in_step, in_signal = self.width // piece, self.step // piece, samples // piece
+        whole_pieces = concat([before, [in_signal * piece], behind], 0)
+        as_pieces = concat([before, [in_signal, piece], behind], 0)
+        pieces = reshape(
+            raw.StridedSlice(signal, zeros_like(shape), whole_pieces, ones_like(shape)), as_pieces
+        )
+        starts = reshape(range_of(count) * in_step, [count, 1])
+        places = starts + reshape(range_of(in_frame), [1, in_frame])
+        found = gather(pieces, places, axis=axis)
+        result = reshape(found, concat([before, [count, self.width], behind], 0))
+        result.set_shape(self._dims(pad_end))
+        return result
+
+    def _dims(self, pad_end: bool) -> shapes.Dims:
+        """The result's shape, as far as it is known."""
+        dims, width, step = self.signal.dims, static_value(self.width), static_value(self.step)
+        if dims is None or self.at is None:
+            return None
+        count, samples = None, dims[self.at]
+        if None not in (width, step, samples):
+            span = int(step)  # type: ignore[arg-type]
+            count = -(-samples // span) if pad_end else 1 + (samples - int(width)) // span  # type: ignore[operator,arg-type]
+        known = None if width is None else int(width)
+        return (*dims[: self.at], None if count is None else max(0, count), known, *dims[self.at + 1 :])
 
 
-def _paddings(signal: Tensor, at: int, missing: Length) -> Any:
-    """What appends `missing` samples to one axis."""
-    if signal.dims is None:
-        rank = raw.Rank(signal)
-        return axes.paddings(axes.from_the_front([at], rank), raw.Reshape(missing, [1]), rank)
-    rows = [vector(0, missing if i == at else 0) for i in range(len(signal.dims))]
-    return raw.Pack(rows) if isinstance(missing, Tensor) else np.stack(rows)
+def _common_divisor(a: Tensor, b: Tensor) -> Tensor:
+    """The greatest common divisor of two positive scalars."""
+    with name_scope("gcd"):
+        known = static_value(a), static_value(b)
+        if known[0] is not None and known[1] is not None:
+            return constant(math.gcd(int(known[0]), int(known[1])), dtypes.int32)
+
+        def goes_on(_: Tensor, rest: Tensor) -> Tensor:
+            return raw.Greater(rest, zeros_like(rest))
+
+        return while_loop(goes_on, lambda x, rest: (rest, raw.FloorMod(x, rest)), (a, b))[0]
 
 
 @public("signal.overlap_and_add", "contrib.signal.overlap_and_add")
@@ -172,23 +170,34 @@ def overlap_and_add(signal: Any, frame_step: Any, name: str | None = None) -> Te
             isinstance(frame_step, Tensor) and not frame_step.dtype.is_integer
         ):
             raise ValueError(f"overlap_and_add: frame_step must be an integer. Received: {frame_step!r}")
-        rank = raw.Rank(signal) if signal.dims is None else len(signal.dims)
-        if isinstance(rank, int) and rank < 2:
+        if signal.dims is not None and len(signal.dims) < 2:
             raise ValueError(f"overlap_and_add: signal must have rank at least 2. Received: {signal.shape}")
-        step = whole(frame_step, "frame_step")
-        frames, width = length(signal, -2), length(signal, -1)
-        total = (frames - 1) * step + width
-        if isinstance(rank, int):
-            order: Any = np.array([rank - 2, rank - 1, *range(rank - 2)], np.int32)
-            back: Any = np.array([*range(1, rank - 1), 0], np.int32)
-        else:
-            order = axes.joined(axes.range_of(rank - 2, rank), axes.range_of(0, rank - 2))
-            back = axes.joined(axes.range_of(1, rank - 1), [0])
-        first = raw.Transpose(signal, order)
-        starts = raw.ExpandDims(raw.Mul(raw.Range(0, frames, 1), step), 1)
-        places = raw.Add(starts, raw.ExpandDims(raw.Range(0, width, 1), 0))
-        added = raw.UnsortedSegmentSum(first, places, to_tensor(total, dtypes.int32))
-        return raw.Transpose(added, back)
+        whole(frame_step, "frame_step")
+        return _added(signal, _scalar(frame_step, "frame_step"))
+
+
+def _added(signal: Tensor, step: Tensor) -> Tensor:
+    """Frames added, each cut into as many pieces of the step's length as it needs, by a skewed reshape: the
+    pieces that belong to one place come to stand above each other.
+    """
+    shape = shape_of(signal)
+    outer = shape[:-2]
+    rank = size(outer)
+    width, frames = shape[-1], shape[-2]
+    total = width + step * (frames - 1)
+    pieces = -(-width // step)
+    rest = pieces * step - width
+    rows = concat([zeros([rank, 2], dtypes.int32), [[0, pieces], [0, rest]]], 0)
+    padded = raw.Pad(signal, rows)
+    padded = reshape(padded, concat([outer, [frames + pieces, pieces, step]], 0))
+    order = concat([range_of(rank), rank + [1, 0, 2]], 0)
+    turned = raw.Transpose(padded, order)
+    flat = reshape(turned, concat([outer, [(frames + pieces) * pieces, step]], 0))
+    flat = flat[..., : (frames + pieces - 1) * pieces, :]
+    skewed = reshape(flat, concat([outer, [pieces, frames + pieces - 1, step]], 0))
+    summed = reduce_sum(skewed, -3)
+    line = reshape(summed, concat([outer, [(frames + pieces - 1) * step]], 0))
+    return line[..., :total]
 
 
 @public("signal.stft", "contrib.signal.stft")
@@ -217,19 +226,33 @@ def stft(
     """
     with name_scope(name, "stft", [signals, frame_length, frame_step]):
         signals = to_tensor(signals, name="signals")
-        width = whole(frame_length, "frame_length")
-        size = _enclosing_power_of_two(width) if fft_length is None else whole(fft_length, "fft_length")
-        frames = frame(signals, width, frame_step, pad_end=pad_end)
+        width, step, length = _checked(frame_length, frame_step, fft_length)
+        frames = frame(signals, width, step, pad_end=pad_end)
         if window_fn is not None:
             frames = raw.Mul(frames, window_fn(width, dtype=frames.dtype), name="mul")
-        return rfft(frames, vector(size))
+        return rfft(frames, [length])
 
 
-def _enclosing_power_of_two(n: Length) -> Length:
-    if isinstance(n, int):
-        return 1 << max(n - 1, 0).bit_length()
-    exponent = raw.Ceil(raw.RealDiv(raw.Log(raw.Cast(n, DstT=dtypes.float32)), math.log(2.0)))
-    return raw.Cast(raw.Pow(to_tensor(2.0), exponent), DstT=dtypes.int32)
+def _checked(frame_length: Any, frame_step: Any, fft_length: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Length, step and size of the transforms as scalar tensors."""
+    for value, what in (
+        (frame_length, "frame_length"),
+        (frame_step, "frame_step"),
+        (fft_length, "fft_length"),
+    ):
+        if value is not None:
+            whole(value, what)
+    width, step = _scalar(frame_length, "frame_length"), _scalar(frame_step, "frame_step")
+    given = _enclosing_power_of_two(width) if fft_length is None else _scalar(fft_length, "fft_length")
+    return width, step, given
+
+
+def _enclosing_power_of_two(n: Tensor) -> Tensor:
+    known = static_value(n)
+    if known is not None:
+        return constant(1 << max(int(known) - 1, 0).bit_length(), dtypes.int32)
+    exponent = raw.Ceil(raw.Log(raw.Cast(n, DstT=dtypes.float32)) / raw.Log(np.float32(2.0)))
+    return raw.Cast(raw.Pow(np.float32(2.0), exponent), DstT=dtypes.int32)
 
 
 @public("signal.inverse_stft", "contrib.signal.inverse_stft")
@@ -256,17 +279,19 @@ def inverse_stft(
     """
     with name_scope(name, "inverse_stft", [stfts]):
         stfts = to_tensor(stfts, name="stfts")
-        width = whole(frame_length, "frame_length")
-        size = _enclosing_power_of_two(width) if fft_length is None else whole(fft_length, "fft_length")
-        frames = irfft(stfts, vector(size))
-        if isinstance(size, int) and isinstance(width, int):
-            frames = frames[..., :width] if size > width else frames
-        else:
+        width, step, size = _checked(frame_length, frame_step, fft_length)
+        frames = irfft(stfts, [size])
+        taken, given = static_value(width), static_value(size)
+        if taken is None or given is None:
             frames = frames[..., : raw.Minimum(size, width)]
-        frames = fitted(frames, [width])
+            frames = fitted(frames, [width])
+        elif int(given) > int(taken):
+            frames = frames[..., : int(taken)]
+        else:
+            frames = fitted(frames, [int(taken)])
         if window_fn is not None:
             frames = raw.Mul(frames, window_fn(width, dtype=frames.dtype), name="mul")
-        return overlap_and_add(frames, frame_step)
+        return overlap_and_add(frames, step)
 
 
 @public("signal.inverse_stft_window_fn", "contrib.signal.inverse_stft_window_fn")
@@ -283,15 +308,20 @@ def inverse_stft_window_fn(
     Returns:
       `(frame_length, dtype)` to a window.
     """
+    with name_scope(name, "inverse_stft_window_fn", [forward_window_fn]):
+        whole(frame_step, "frame_step")
+        step = _scalar(frame_step, "frame_step")
 
     def window(frame_length: Any, dtype: Any) -> Tensor:
         with name_scope(name, "inverse_stft_window_fn", [forward_window_fn]):
-            width, step = whole(frame_length, "frame_length"), whole(frame_step, "frame_step")
+            whole(frame_length, "frame_length")
+            width = _scalar(frame_length, "frame_length")
             forward = forward_window_fn(width, dtype=dtype)
+            energy = raw.Square(forward)
             overlaps = -(-width // step)
-            energy = fitted(raw.Square(forward), [overlaps * step])
-            energy = raw.Sum(raw.Reshape(energy, vector(overlaps, step)), [0], keep_dims=True)
-            energy = raw.Reshape(raw.Tile(energy, vector(overlaps, 1)), vector(overlaps * step))
+            energy = raw.Pad(energy, [(0, overlaps * step - width)])
+            energy = reduce_sum(reshape(energy, [overlaps, step]), 0, keepdims=True)
+            energy = reshape(raw.Tile(energy, [overlaps, 1]), [overlaps * step])
             return raw.RealDiv(forward, energy[:width], name="truediv")
 
     return window
@@ -301,7 +331,8 @@ def inverse_stft_window_fn(
 
 
 def _hertz_to_mel(hertz: Tensor) -> Tensor:
-    return 1127.0 * raw.Log(1.0 + hertz / 700.0)
+    with name_scope("hertz_to_mel"):
+        return 1127.0 * raw.Log(1.0 + hertz / 700.0)
 
 
 @public("signal.linear_to_mel_weight_matrix", "contrib.signal.linear_to_mel_weight_matrix")
@@ -332,23 +363,23 @@ def linear_to_mel_weight_matrix(
       ValueError: a number is out of its range.
     """
     dtype = dtypes.as_dtype(dtype)
-    with name_scope(name, "linear_to_mel_weight_matrix"):
+    with name_scope(name, "linear_to_mel_weight_matrix") as scope:
+        whole(num_spectrogram_bins, "num_spectrogram_bins")
         rate = static_value(sample_rate) if isinstance(sample_rate, Tensor) else sample_rate
         _check_mel(num_mel_bins, rate, lower_edge_hertz, upper_edge_hertz, dtype)
-        rate_tensor = raw.Cast(to_tensor(sample_rate), DstT=dtype)
-        bins = whole(num_spectrogram_bins, "num_spectrogram_bins")
-        zero = to_tensor(np.array(0.0, dtype.np_dtype))
-        linear = raw.LinSpace(zero, rate_tensor / 2.0, bins)[1:]
+        rate_tensor = cast(to_tensor(sample_rate, None if isinstance(sample_rate, Tensor) else dtype,
+                                     "sample_rate"), dtype)  # fmt: skip
+        ends = [to_tensor(lower_edge_hertz, dtype, "lower_edge_hertz")]
+        ends.append(to_tensor(upper_edge_hertz, dtype, "upper_edge_hertz"))
+        zero = constant(0.0, dtype)
+        linear = raw.LinSpace(zero, rate_tensor / 2.0, num_spectrogram_bins)[1:]
         mel = raw.ExpandDims(_hertz_to_mel(linear), 1)
-        ends = [
-            _hertz_to_mel(to_tensor(np.array(e, dtype.np_dtype)))
-            for e in (lower_edge_hertz, upper_edge_hertz)
-        ]
-        edges = raw.LinSpace(*ends, num_mel_bins + 2)  # pyright: ignore[reportCallIssue]
-        lower, center, upper = (raw.ExpandDims(edges[i : num_mel_bins + i], 0) for i in range(3))
+        edges = raw.LinSpace(*[_hertz_to_mel(end) for end in ends], num_mel_bins + 2)  # pyright: ignore[reportCallIssue]
+        bands = split(frame(edges, 3, 1), 3, axis=1)
+        lower, center, upper = (reshape(band, [1, num_mel_bins]) for band in bands)
         rising, falling = (mel - lower) / (center - lower), (upper - mel) / (upper - center)
         weights = raw.Maximum(zero, raw.Minimum(rising, falling))
-        return raw.Pad(weights, np.array([[1, 0], [0, 0]], np.int32))
+        return pad(weights, [[1, 0], [0, 0]], name=scope)
 
 
 def _check_mel(bands: int, rate: Any, lower: float, upper: float, dtype: dtypes.DType) -> None:
@@ -392,4 +423,4 @@ def mfccs_from_log_mel_spectrograms(log_mel_spectrograms: Any, name: str | None 
         count = length(x, -1)
         if count == 0:
             raise ValueError("num_mel_bins must be positive. Received: 0")
-        return dct(x, type=2) * raw.Rsqrt(as_float(count, dtypes.float32) * 2.0)
+        return dct(x, type=2) * raw.Rsqrt(cast(count, dtypes.float32) * 2.0)

@@ -16,14 +16,16 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.lengths import (
     Length,
-    as_float,
     at_least_zero,
     fitted,
-    float_range,
     length,
     rank_of,
     vector,
 )
+from millrace.ops.array.concat import concat
+from millrace.ops.array.fill import range_ as range_of
+from millrace.ops.math.cast import cast
+from millrace.ops.math.complex import complex as complex_of
 
 # ---------------------------------------------------------------- real Fourier transforms
 
@@ -152,18 +154,16 @@ def ifftshift(x: Any, axes: Any = None, name: str | None = None) -> Tensor:
 # ---------------------------------------------------------------- cosine transforms
 
 
-def _phase(angles: Tensor) -> Tensor:
-    """Gives 2 exp(i angle)."""
-    return raw.Complex(2.0 * raw.Cos(angles), 2.0 * raw.Sin(angles))
+def _phases(count: Tensor, negative: bool) -> Tensor:
+    """2 exp(± i pi k / 2n) for k from 0 below n, which is `count`."""
+    steps = range_of(count)
+    angles = (-steps if negative else steps) * math.pi * 0.5 / count
+    return 2.0 * raw.Exp(complex_of(0.0, angles))
 
 
-def _ortho(count: Length, first: float, rest: float) -> Tensor:
+def _first_and_rest(first: Tensor, rest: Tensor, count: Any) -> Tensor:
     """A vector of `first`, then `rest` for the other frequencies."""
-    if isinstance(count, int):
-        return to_tensor(np.array(([first] + [rest] * (count - 1))[:count], np.float32))
-    return raw.Select(
-        raw.Equal(raw.Range(0, count, 1), 0), *(raw.Fill(vector(count), v) for v in (first, rest))
-    )
+    return raw.PadV2(raw.ExpandDims(first, 0), [[0, count - 1]], rest)
 
 
 @public("signal.dct", "spectral.dct")
@@ -193,28 +193,34 @@ def dct(
         if x.dims == ():
             raise ValueError(f"{name or 'dct'}: input needs an axis of samples. Received: the scalar {x}")
         count = length(x, -1)
+        if isinstance(count, Tensor):
+            count = length(x, -1)  # TensorFlow asks twice
         if n is not None:
             taken = n if not isinstance(count, int) else min(n, count)
             x = fitted(x[..., :taken], [n])
             count = n
+        samples = cast(count, dtypes.float32)
         if type == 1:
             if isinstance(count, int) and count < 2:
                 raise ValueError(f"dct: type 1 needs more than one sample. Received: {count}")
-            return raw.Real(rfft(raw.ConcatV2([x, raw.ReverseV2(x[..., 1:-1], [-1])], -1)))
-        samples = as_float(count, dtypes.float32)
-        angles = float_range(count, dtypes.float32) * (math.pi * 0.5) / samples
+            middle = raw.ReverseV2(x[..., 1:-1], [-1])
+            return raw.Real(rfft(concat([x, middle], -1)))
         if type == 2:
-            spectrum = rfft(x, fft_length=vector(count * 2))[..., :count]
-            result = raw.Real(spectrum * _phase(-angles))
+            phases = _phases(samples, negative=True)
+            spectrum = rfft(x, fft_length=[count * 2])[..., :count]
+            result = raw.Real(spectrum * phases)
             if norm == "ortho":
-                result = result * raw.Rsqrt(samples) * _ortho(count, 0.5, 0.5 * math.sqrt(2.0))
+                first = 0.5 * raw.Rsqrt(samples)
+                rest = first * raw.Sqrt(np.float32(2.0))
+                result = result * _first_and_rest(first, rest, count)
             return result
         if norm == "ortho":
-            x = x * raw.Sqrt(samples) * _ortho(count, 1.0, math.sqrt(0.5))
+            first = raw.Sqrt(samples)
+            x = x * _first_and_rest(first, first * raw.Sqrt(np.float32(0.5)), count)
         else:
             x = x * samples
-        spectrum = _phase(angles) * raw.Complex(x, raw.ZerosLike(x))
-        return irfft(spectrum, fft_length=vector(count * 2))[..., :count]
+        spectrum = _phases(samples, negative=False) * complex_of(x, 0.0)
+        return irfft(spectrum, fft_length=[count * 2])[..., :count]
 
 
 def _check_cosine(type: int, n: Any, axis: int, norm: str | None, what: str) -> None:

@@ -205,7 +205,7 @@ class DefinedFunction:
         prefix = f"{call_name}/call" if own else call_name
         count = len(signature.output_arg)
         assert self._graph is not None
-        results = add_call(proto, self._graph, inputs, prefix)
+        results = add_call(proto, self._graph.py_functions, inputs, prefix)
         if not count:
             return results[0]
         if own:

@@ -158,7 +158,9 @@ class BinaryHead(Classifying):
         }
 
     def _label_ids(self, labels: Any, logits: Any) -> Any:
-        labels = self._class_ids(checked_labels(labels, logits, 1))
+        labels = checked_labels(labels, logits, 1)
+        if self._vocabulary:
+            labels = self._class_ids(labels)
         return self._in_range(cast(labels, float32, name="ToFloat"), 2)
 
     def _losses(self, labels: Any, logits: Any) -> Any:

@@ -131,9 +131,9 @@ def complex(real: Any, imag: Any, name: str | None = None) -> Tensor:
     Raises:
       TypeError: the parts have different dtypes or another one.
     """
+    real = convert_to_tensor(real, name="real")
+    imag = convert_to_tensor(imag, name="imag")
     with name_scope(name, "Complex", [real, imag]) as scope:
-        real = convert_to_tensor(real, name="real")
-        imag = convert_to_tensor(imag, name="imag")
         wholes = {(float64, float64): complex128, (float32, float32): complex64}
         found = wholes.get((real.dtype.base_dtype, imag.dtype.base_dtype))
         if found is None:

@@ -27,6 +27,7 @@ from millrace.runtime.plan.planner import Plan, Step, body_cells, with_bodies
 from millrace.runtime.plan.simplify import body_form
 from millrace.runtime.xla.layers import Layer, computed
 from millrace.runtime.xla.rounds import Following, is_known
+from millrace.runtime.xla.sums import Sum, added
 
 _UNIFORM = ("RandomUniform", "StatelessRandomUniform")
 
@@ -78,6 +79,7 @@ def run_steps(
     shared: frozenset[int] = frozenset(),
     after: Mapping[int, tuple[int, list[int]]] | None = None,
     joined: Mapping[int, Layer] | None = None,
+    summed: Mapping[int, Sum] | None = None,
 ) -> None:
     """Runs steps on a mixture of known NumPy values and tracers; results go into `env`.
 
@@ -89,9 +91,11 @@ def run_steps(
       after: the value a step gives a variable -> which of its inputs the variable is, and values that are
         to be computed before it changes.
       joined: product -> the dense layer that begins with it.
+      summed: result -> the sum of products that it is.
     """
     shared |= _rounded(steps)
-    done: set[int] = set()
+    summed = summed or {}
+    done = {product.outputs[0] for found in summed.values() for product in found.products}
     for step in steps:
         checks.op, checks.room = step.op, step.room
         if not done.isdisjoint(step.outputs):
@@ -101,6 +105,9 @@ def run_steps(
         if layer is not None and result is not None:
             env.update(dict.fromkeys(layer.results, result))  # of which only the last is asked for its value
             done.update(layer.results[1:])
+            continue
+        if step.outputs and step.outputs[0] in summed:
+            env[step.outputs[0]] = added(summed[step.outputs[0]], env)
             continue
         inputs = [env[v] for v in step.inputs]
         state = [env[v] for v in step.state]

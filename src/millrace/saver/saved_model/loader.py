@@ -103,13 +103,13 @@ def load(
         if saver is not None:
             path = os.path.join(export_dir, constants.VARIABLES_DIRECTORY, constants.VARIABLES_FILENAME)
             saver.restore(sess, path)
-        starter = _init_op(sess.graph, meta, import_scope)
+        starter = init_op_of(sess.graph, meta, import_scope)
         if starter is not None:
             sess.run(starter, asset_feeds(meta, export_dir, import_scope))
     return meta
 
 
-def _init_op(graph: Any, meta: Any, scope: str | None) -> Any:
+def init_op_of(graph: Any, meta: Any, scope: str | None) -> Any:
     """The operation that initialises a loaded model."""
     if constants.INIT_OP_SIGNATURE in meta.signature_def:
         name = meta.signature_def[constants.INIT_OP_SIGNATURE].outputs[constants.INIT_OP_SIGNATURE].name

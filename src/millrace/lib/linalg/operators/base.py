@@ -22,7 +22,7 @@ from millrace.ops.linalg.matmul import matmul
 def dims_tensor(dims: shapes.Dims, fallback: Any) -> Tensor:
     """Dims as an int32 vector: a constant where all are known, else what `fallback()` gives."""
     if dims is not None and None not in dims:
-        return to_tensor(np.array(dims, np.int32), dtypes.int32, "shape")
+        return to_tensor(np.array(dims, np.int32), dtypes.int32, "Const")
     return fallback()
 
 
@@ -172,22 +172,29 @@ class LinearOperator:
     def batch_shape_tensor(self, name: str = "batch_shape_tensor") -> Tensor:
         """The shape of the batch as an int32 vector."""
         with self._scope(name):
+            batch = self.batch_shape
+            if batch.is_fully_defined():
+                return to_tensor(np.array(batch.as_list(), np.int32), dtypes.int32, "batch_shape")
             return self.shape_tensor()[:-2]
 
     def tensor_rank_tensor(self, name: str = "tensor_rank_tensor") -> Tensor:
         """The rank of the matrices written out, an int32 scalar."""
         with self._scope(name):
-            return raw.Size(self.shape_tensor())
+            return self._length(self.tensor_rank, lambda: raw.Size(self.shape_tensor()))
 
     def domain_dimension_tensor(self, name: str = "domain_dimension_tensor") -> Tensor:
         """The number of columns, an int32 scalar."""
         with self._scope(name):
-            return self.shape_tensor()[-1]
+            return self._length(self.domain_dimension.value, lambda: self.shape_tensor()[-1])
 
     def range_dimension_tensor(self, name: str = "range_dimension_tensor") -> Tensor:
         """The number of rows, an int32 scalar."""
         with self._scope(name):
-            return self.shape_tensor()[-2]
+            return self._length(self.range_dimension.value, lambda: self.shape_tensor()[-2])
+
+    def _length(self, known: int | None, otherwise: Any) -> Tensor:
+        """A number as a constant where it is known."""
+        return otherwise() if known is None else to_tensor(np.int32(known), dtypes.int32, "Const")
 
     # --- what it does
 
@@ -215,8 +222,7 @@ class LinearOperator:
     def matvec(self, x: Any, adjoint: bool = False, name: str = "matvec") -> Tensor:
         """The product with vectors `[..., columns]`: `[..., rows]`."""
         with self._scope(name):
-            column = raw.ExpandDims(to_tensor(x, self.dtype, "x"), -1)
-            return raw.Squeeze(self._matmul(column, adjoint, False), squeeze_dims=[-1])
+            return self._matvec(to_tensor(x, self.dtype, "x"), adjoint)
 
     def solve(self, rhs: Any, adjoint: bool = False, adjoint_arg: bool = False, name: str = "solve") -> Any:
         """X with operator X = rhs.
@@ -262,7 +268,7 @@ class LinearOperator:
         if self.is_square is False or self.is_non_singular is False:
             raise ValueError(f"{self.name}: only square, non-singular operators have an inverse. Received: "
                              f"shape {self.shape}, is_non_singular={self.is_non_singular}")  # fmt: skip
-        with self._scope(name):
+        with self._scope(name), name_scope("Inverse"):
             return self._inverse()
 
     def cholesky(self, name: str = "cholesky") -> LinearOperator:
@@ -274,7 +280,7 @@ class LinearOperator:
         if not self._can_use_cholesky():
             raise ValueError(f"{self.name}: only a self-adjoint, positive definite operator has one. "
                              f"Received: {self.is_self_adjoint} and {self.is_positive_definite}")  # fmt: skip
-        with self._scope(name):
+        with self._scope(name), name_scope("Cholesky"):
             return self._cholesky()
 
     def to_dense(self, name: str = "to_dense") -> Tensor:
@@ -307,7 +313,7 @@ class LinearOperator:
     def add_to_tensor(self, x: Any, name: str = "add_to_tensor") -> Tensor:
         """The matrices written out, plus `x`."""
         with self._scope(name):
-            return raw.Add(self._to_dense(), to_tensor(x, self.dtype, "x"), name="add")
+            return self._add_to_tensor(to_tensor(x, self.dtype, "x"))
 
     def assert_non_singular(self, name: str = "assert_non_singular") -> Any:
         """An operation that fails when run where a matrix is singular, to working precision."""
@@ -337,6 +343,13 @@ class LinearOperator:
 
     # --- what they may say better
 
+    def _matvec(self, x: Tensor, adjoint: bool) -> Tensor:
+        product = self.matmul(raw.ExpandDims(x, -1), adjoint=adjoint)
+        return raw.Squeeze(product, squeeze_dims=[-1])
+
+    def _add_to_tensor(self, x: Tensor) -> Tensor:
+        return raw.Add(self.to_dense(), x, name="add")
+
     def _to_dense(self) -> Tensor:
         shape = self.shape_tensor()
         order = shape[-1]
@@ -349,7 +362,8 @@ class LinearOperator:
         if self._can_use_cholesky():
             factor, rhs = with_batch(raw.Cholesky(dense), rhs)
             return cholesky_solve(factor, rhs)
-        return solve_dense(dense, rhs, adjoint)
+        with name_scope("MatrixSolveWithBroadcast"):
+            return solve_dense(dense, rhs, adjoint)
 
     def _adjoint(self) -> LinearOperator:
         return late.module("composed_operators").LinearOperatorAdjoint(self)
@@ -375,10 +389,10 @@ class LinearOperator:
         return raw.LogMatrixDeterminant(self._to_dense())[1]
 
     def _trace(self) -> Tensor:
-        return raw.Sum(self._diag_part(), [-1])
+        return raw.Sum(self.diag_part(), -1)
 
     def _diag_part(self) -> Tensor:
-        return raw.MatrixDiagPart(self._to_dense())
+        return raw.MatrixDiagPart(self.to_dense(), name="diag_part")
 
     def _assert_non_singular(self) -> Any:
         s = raw.Svd(self._to_dense(), compute_uv=False)[0]

@@ -8,6 +8,8 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.building.convert import to_tensor
+from millrace.building.operators import public_div
+from millrace.building.scopes import name_scope
 from millrace.building.static import static_dims, static_value
 from millrace.core import dtypes, shapes
 from millrace.core.errors import refusal
@@ -15,7 +17,8 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import adjoint as adjoint_of
 from millrace.lib.linalg.operators.base import LinearOperator, checked_matrix, modulus, with_batch
-from millrace.opkit.rules.idioms import conj
+from millrace.opkit.rules.idioms import conj, filled
+from millrace.ops.array.concat import concat
 from millrace.ops.linalg.matmul import matmul
 
 
@@ -67,15 +70,28 @@ class LinearOperatorDiag(LinearOperator):
 
     def _shape_tensor(self) -> Tensor:
         shape = raw.Shape(self._diag)
-        return raw.ConcatV2([shape, shape[-1:]], 0)
+        return concat([shape, [shape[-1]]], 0)
 
     def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
         diag = conj(self._diag) if adjoint else self._diag
-        return raw.Mul(raw.ExpandDims(diag, -1), adjoint_of(x) if adjoint_arg else x)
+        x = adjoint_of(x) if adjoint_arg else x
+        return raw.Mul(raw.ExpandDims(diag, -1), x, name="mul")
+
+    def _matvec(self, x: Tensor, adjoint: bool) -> Tensor:
+        return raw.Mul(conj(self._diag) if adjoint else self._diag, x, name="mul")
 
     def _solve(self, rhs: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
         diag = conj(self._diag) if adjoint else self._diag
-        return raw.RealDiv(adjoint_of(rhs) if adjoint_arg else rhs, raw.ExpandDims(diag, -1))
+        rhs = adjoint_of(rhs) if adjoint_arg else rhs
+        inverse = public_div(self._one(), diag, "truediv")
+        return raw.Mul(rhs, raw.ExpandDims(inverse, -1), name="mul")
+
+    def _one(self) -> np.ndarray:
+        return np.array(1.0, self.dtype.np_dtype)
+
+    def _add_to_tensor(self, x: Tensor) -> Tensor:
+        total = raw.Add(self._diag, raw.MatrixDiagPart(x, name="diag_part"), name="add")
+        return raw.MatrixSetDiag(x, total, name="set_diag")
 
     def _adjoint(self) -> LinearOperator:
         return LinearOperatorDiag(
@@ -83,14 +99,14 @@ class LinearOperatorDiag(LinearOperator):
         )
 
     def _inverse(self) -> LinearOperator:
-        diag = raw.Reciprocal(self._diag)
+        diag = public_div(self._one(), self._diag, "truediv")
         return LinearOperatorDiag(diag, True, self.is_self_adjoint, self.is_positive_definite, True)
 
     def _cholesky(self) -> LinearOperator:
         return LinearOperatorDiag(raw.Sqrt(self._diag), True, True, True, True)
 
     def _to_dense(self) -> Tensor:
-        return raw.MatrixDiag(self._diag)
+        return raw.MatrixDiag(self._diag, name="diag")
 
     def _determinant(self) -> Tensor:
         return raw.Prod(self._diag, [-1])
@@ -117,7 +133,8 @@ class _Sized(LinearOperator):
     _num_rows: Tensor
 
     def _rows(self, num_rows: Any, name: str) -> Tensor:
-        rows = to_tensor(num_rows, name="num_rows")
+        with name_scope(name):
+            rows = to_tensor(num_rows, name="num_rows")
         value = static_value(rows)
         if not rows.dtype.is_integer:
             raise TypeError(f"{name}: num_rows must be an integer. Received: {rows.dtype.name}")
@@ -178,7 +195,7 @@ class LinearOperatorIdentity(_Sized):
     def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
         x = adjoint_of(x) if adjoint_arg else x
         if self._batch is None:
-            return raw.Identity(x)
+            return x
         shape = raw.Shape(x)
         batch = raw.BroadcastArgs(self._batch, shape[:-2])
         return raw.BroadcastTo(x, raw.ConcatV2([batch, shape[-2:]], 0))
@@ -193,10 +210,14 @@ class LinearOperatorIdentity(_Sized):
         return self
 
     def _ones(self) -> Tensor:
+        dims = self._dims()
+        if shapes.fully_defined(dims) and dims is not None:
+            return filled(dims[:-1], 1, self.dtype, "ones")
         return raw.Fill(self.shape_tensor()[:-1], self._number(1.0))
 
     def _to_dense(self) -> Tensor:
-        return raw.MatrixDiag(self._ones())
+        with name_scope("eye"):
+            return raw.MatrixDiag(self._ones(), name="diag")
 
     def _diag_part(self) -> Tensor:
         return self._ones()
@@ -245,7 +266,11 @@ class LinearOperatorScaledIdentity(_Sized):
         if not is_square:
             raise ValueError("A scaled identity operator is always square. Received: is_square=False")
         self._num_rows = self._rows(num_rows, name)
-        self._multiplier = checked_matrix(multiplier, "multiplier", 0)
+        with name_scope(name, values=[multiplier]):
+            self._multiplier = checked_matrix(multiplier, "multiplier", 0)
+            kind = self._multiplier.dtype.base_dtype
+            self._count = raw.Cast(self._num_rows, DstT=kind)
+            self._real_count = raw.Cast(self._num_rows, DstT=kind.real_dtype)
         if not self._multiplier.dtype.is_complex:
             if is_self_adjoint is False:
                 raise ValueError(
@@ -279,10 +304,12 @@ class LinearOperatorScaledIdentity(_Sized):
         return raw.ExpandDims(raw.ExpandDims(number, -1), -1)
 
     def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
-        return raw.Mul(adjoint_of(x) if adjoint_arg else x, self._over_matrix(adjoint))
+        over = self._over_matrix(adjoint)
+        return raw.Mul(adjoint_of(x) if adjoint_arg else x, over, name="mul")
 
     def _solve(self, rhs: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
-        return raw.RealDiv(adjoint_of(rhs) if adjoint_arg else rhs, self._over_matrix(adjoint))
+        over = self._over_matrix(adjoint)
+        return raw.RealDiv(adjoint_of(rhs) if adjoint_arg else rhs, over, name="truediv")
 
     def _adjoint(self) -> LinearOperator:
         return LinearOperatorScaledIdentity(
@@ -299,23 +326,30 @@ class LinearOperatorScaledIdentity(_Sized):
         return LinearOperatorScaledIdentity(self._num_rows, raw.Sqrt(self._multiplier), True, True, True)
 
     def _diag_part(self) -> Tensor:
-        ones = raw.Fill(raw.Pack([self._num_rows]), self._number(1.0))
-        return raw.Mul(raw.ExpandDims(self._multiplier, -1), ones)
+        ones = self._row_of_ones()
+        return raw.Mul(ones, self._multiplier[..., None], name="mul")
+
+    def _row_of_ones(self) -> Tensor:
+        order = self._order()
+        if order is not None:
+            return filled((order,), 1, self.dtype, "ones")
+        return raw.Fill(raw.Pack([self._num_rows]), self._number(1.0))
 
     def _to_dense(self) -> Tensor:
-        return raw.MatrixDiag(self._diag_part())
-
-    def _count(self) -> Tensor:
-        return raw.Cast(self._num_rows, DstT=self.dtype)
+        with name_scope("eye"):
+            identity = raw.MatrixDiag(self._row_of_ones(), name="diag")
+        return self.matmul(identity)
 
     def _determinant(self) -> Tensor:
-        return raw.Pow(self._multiplier, self._count())
+        return raw.Pow(self._multiplier, self._count)
 
     def _log_abs_determinant(self) -> Tensor:
-        return raw.Mul(self._count(), raw.Log(modulus(self._multiplier)))
+        logarithm = raw.Log(modulus(self._multiplier))
+        count = self._count if self.dtype.is_complex else self._real_count
+        return raw.Mul(count, logarithm, name="mul")
 
     def _trace(self) -> Tensor:
-        return raw.Mul(self._multiplier, self._count())
+        return raw.Mul(self._multiplier, self._count)
 
     def _assert_non_singular(self) -> Any:
         rule = "LinearOperator was singular: a multiplier was 0"
@@ -430,10 +464,9 @@ class LinearOperatorLowerTriangular(LinearOperator):
     ) -> None:
         if is_square is False:
             raise ValueError("Only square lower triangular operators supported. Received: is_square=False")
-        given = checked_matrix(tril, "tril", 2)
-        self._tril = raw.MatrixBandPart(given, np.array(-1, np.int64), np.array(0, np.int64))
+        self._tril = checked_matrix(tril, "tril", 2)
         super().__init__(
-            given.dtype, [given], is_non_singular, is_self_adjoint, is_positive_definite, True, name
+            self._tril.dtype, [self._tril], is_non_singular, is_self_adjoint, is_positive_definite, True, name
         )
 
     def _dims(self) -> shapes.Dims:
@@ -443,26 +476,27 @@ class LinearOperatorLowerTriangular(LinearOperator):
         return raw.Shape(self._tril)
 
     def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
-        return matmul(self._tril, x, adjoint_a=adjoint, adjoint_b=adjoint_arg)
+        return matmul(self._to_dense(), x, adjoint_a=adjoint, adjoint_b=adjoint_arg)
 
     def _solve(self, rhs: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
-        tril, rhs = with_batch(self._tril, adjoint_of(rhs) if adjoint_arg else rhs)
-        return raw.MatrixTriangularSolve(tril, rhs, lower=True, adjoint=adjoint)
+        tril, rhs = with_batch(self._to_dense(), adjoint_of(rhs) if adjoint_arg else rhs)
+        with name_scope("MatrixTriangularSolve"):
+            return raw.MatrixTriangularSolve(tril, rhs, lower=True, adjoint=adjoint)
 
     def _to_dense(self) -> Tensor:
-        return self._tril
+        return raw.MatrixBandPart(self._tril, np.array(-1, np.int64), np.array(0, np.int64))
 
-    def _diag_part(self) -> Tensor:
-        return raw.MatrixDiagPart(self._tril)
+    def _diagonal(self) -> Tensor:
+        return raw.MatrixDiagPart(self._tril, name="diag_part")
 
     def _determinant(self) -> Tensor:
-        return raw.Prod(self._diag_part(), [-1])
+        return raw.Prod(self._diagonal(), [-1])
 
     def _log_abs_determinant(self) -> Tensor:
-        return raw.Sum(raw.Log(modulus(self._diag_part())), [-1])
+        return raw.Sum(raw.Log(modulus(self._diagonal())), [-1])
 
     def _assert_non_singular(self) -> Any:
-        diagonal = self._diag_part()
+        diagonal = self._diagonal()
         rule = "Singular operator: diagonal contained zero values"
         return self._assert(raw.NotEqual(diagonal, raw.ZerosLike(diagonal)), rule)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.building import convert, raw
+from millrace.building import raw
 from millrace.core import shapes
 from millrace.core.public import public
 from millrace.lib.math.reductions import reduce_sum
@@ -25,15 +25,15 @@ def dot(x: Any, y: Any) -> Any:
     rank_x, rank_y = arrays.ndim(x), arrays.ndim(y)
     if rank_x is None or rank_y is None or (rank_x <= 2 and rank_y <= 2):
         return matmul(x, y)
-    x, y = convert.to_tensor(x), convert.to_tensor(y)
-    sizes_x = [d if d is not None else n for d, n in zip(x.dims, _lengths(x), strict=True)]  # type: ignore[arg-type]
-    sizes_y = [d if d is not None else n for d, n in zip(y.dims, _lengths(y), strict=True)]  # type: ignore[arg-type]
+    dims_x, dims_y = arrays.int_shape(x), arrays.int_shape(y)
+    sizes_x = [d if d is not None else n for d, n in zip(dims_x, _lengths(x), strict=True)]  # type: ignore[arg-type]
+    sizes_y = [d if d is not None else n for d, n in zip(dims_y, _lengths(y), strict=True)]  # type: ignore[arg-type]
     order = [rank_y - 2, *range(rank_y - 2), rank_y - 1] if rank_y > 1 else [0]
     wide = order[1:]
     flat_x = reshape(x, [-1, sizes_x[-1]])
     flat_y = reshape(transpose(y, perm=order), [sizes_y[rank_y - 2], -1])
     found = reshape(matmul(flat_x, flat_y), [*sizes_x[:-1], *[sizes_y[a] for a in wide]])
-    found.set_shape([*x.dims[:-1], *[y.dims[a] for a in wide]])  # type: ignore[index]
+    found.set_shape([*dims_x[:-1], *[dims_y[a] for a in wide]])  # type: ignore[index]
     return found
 
 

@@ -20,24 +20,17 @@ class TFOptimizer:
     Args:
       optimizer: the optimizer.
       iterations: the variable that counts the steps; default a new one.
+
+    Attributes:
+      iterations: that variable.
     """
 
     def __init__(self, optimizer: Any, iterations: Any = None) -> None:
         self.optimizer = optimizer
-        self._iterations = iterations
-
-    @property
-    def iterations(self) -> Any:
-        """The variable that counts the steps."""
-        if self._iterations is None:
-            with name_scope(type(self).__name__):
-                made = Variable(0, dtype="int64", name="iterations", trainable=False, use_resource=True)
-                self._iterations = settings.track(made)
-        return self._iterations
-
-    @iterations.setter
-    def iterations(self, variable: Any) -> None:
-        self._iterations = variable
+        if iterations is None:
+            with name_scope(type(self).__name__):  # counted among what is trained, as in TensorFlow
+                iterations = settings.track(Variable(0, dtype="int64", name="iterations", use_resource=True))
+        self.iterations = iterations
 
     @property
     def weights(self) -> list[Any]:
@@ -103,6 +96,6 @@ def get(identifier: Any) -> Any:
         return deserialize(identifier)
     if isinstance(identifier, str):
         return deserialize({"class_name": identifier, "config": {}})
-    if hasattr(identifier, "get_updates"):
+    if hasattr(identifier, "get_updates") and not isinstance(identifier, type):
         return identifier
     raise ValueError(f"Could not interpret optimizer identifier. Received: {identifier!r}")

@@ -1,0 +1,1 @@
+"""`tf.contrib.receptive_field`: what part of an image a value of a network sees."""

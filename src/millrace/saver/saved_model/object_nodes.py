@@ -1,0 +1,125 @@
+"""The objects of a SavedModel that is written: which there are, and what they refer to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from millrace.core import protos
+from millrace.graph.tensor import Tensor
+from millrace.lib.functions.concrete import ConcreteFunction
+from millrace.lib.functions.polymorphic import Function
+from millrace.lib.variables.variable import Variable
+from millrace.saver.saved_model.restored import RestoredConcrete, RestoredFunction
+from millrace.saver.tracking import children_of, is_trackable
+
+CONCRETE = (ConcreteFunction, RestoredConcrete)
+POLYMORPHIC = (Function, RestoredFunction)
+_CONTAINERS = {list: "trackable_list_wrapper", dict: "trackable_dict_wrapper"}
+
+
+def is_function(value: Any) -> bool:
+    """Whether a value is a function that a SavedModel can hold."""
+    return isinstance(value, (*CONCRETE, *POLYMORPHIC))
+
+
+def _is_held(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_is_held, value))
+    if isinstance(value, dict):
+        return all(isinstance(k, str) for k in value) and any(map(_is_held, value.values()))
+    return is_function(value) or isinstance(value, Signatures) or is_trackable(value)
+
+
+class Signatures:
+    """The signatures of a model, as one of its objects."""
+
+    def __init__(self, functions: dict[str, Any]) -> None:
+        self.functions = functions
+
+
+def children(value: Any) -> list[tuple[str, Any]]:
+    """What an object refers to, functions included."""
+    if isinstance(value, (*CONCRETE, *POLYMORPHIC, Variable, Tensor)):
+        return []
+    if isinstance(value, Signatures):
+        return list(value.functions.items())
+    if isinstance(value, list | tuple):
+        return [(str(i), v) for i, v in enumerate(value) if _is_held(v)]
+    if isinstance(value, dict):
+        return [(key, v) for key, v in value.items() if _is_held(v)]
+    found = dict(children_of(value))
+    for name, one in vars(value).items():
+        if name not in found and not isinstance(one, tuple) and _is_held(one):
+            found[name] = one
+    for name in dir(type(value)):
+        if isinstance(vars_of_class(type(value), name), Function) and name not in found:
+            found[name] = getattr(value, name)
+    return list(found.items())
+
+
+def vars_of_class(kind: type, name: str) -> Any:
+    """An attribute of a class as it was written, not bound to anything."""
+    return next((vars(c)[name] for c in kind.__mro__ if name in vars(c)), None)
+
+
+class Objects:
+    """Everything that can be reached from an object, numbered, the nearest first.
+
+    Attributes:
+      nodes: the objects.
+      message: the `SavedObjectGraph`, without what functions are.
+      tracked: the `TrackableObjectGraph` of the checkpoint.
+      variables: each variable by its key in the checkpoint.
+    """
+
+    def __init__(self, root: Any, signatures: Signatures) -> None:
+        self.nodes: list[Any] = [root]
+        self._numbers = {id(root): 0}
+        self.message: Any = protos.SavedObjectGraph()
+        self.tracked: Any = protos.TrackableObjectGraph()
+        self.variables: dict[str, Variable] = {}
+        paths: list[tuple[str, ...]] = [()]
+        for number, node in enumerate(self.nodes):  # which grows meanwhile
+            made, tracked = self.message.nodes.add(), self.tracked.nodes.add()
+            self._describe(made, node)
+            held = children(node)
+            if number == 0:
+                held = [(n, v) for n, v in held if n != "signatures"] + [("signatures", signatures)]
+            for name, child in held:
+                if id(child) not in self._numbers:
+                    self._numbers[id(child)] = len(self.nodes)
+                    self.nodes.append(child)
+                    paths.append((*paths[number], name))
+                for message in (made, tracked):
+                    message.children.add(node_id=self._numbers[id(child)], local_name=name)
+            if isinstance(node, Variable):
+                key = "/".join(p.replace(".", "..").replace("/", ".S") for p in paths[number])
+                self.variables[f"{key}/.ATTRIBUTES/VARIABLE_VALUE"] = node
+                tracked.attributes.add(
+                    name="VARIABLE_VALUE",
+                    full_name=node.op.name,
+                    checkpoint_key=f"{key}/.ATTRIBUTES/VARIABLE_VALUE",
+                )
+
+    def number(self, value: Any) -> int | None:
+        """The number of an object, None where it cannot be reached."""
+        return self._numbers.get(id(value))
+
+    def add_constant(self, tensor: Tensor, operation: str) -> int:
+        """Adds a tensor that a function captured; its number."""
+        self._numbers[id(tensor)] = number = len(self.nodes)
+        self.nodes.append(tensor)
+        self.message.nodes.add().constant.operation = operation
+        self.tracked.nodes.add()
+        return number
+
+    def _describe(self, made: Any, node: Any) -> None:
+        if isinstance(node, Variable):
+            made.variable.dtype = node.dtype.base_dtype.as_datatype_enum
+            made.variable.shape.CopyFrom(node.get_shape().as_proto())
+            made.variable.trainable = bool(node.trainable)
+            made.variable.name = node.op.name
+        elif not is_function(node):
+            kind = "signature_map" if isinstance(node, Signatures) else _CONTAINERS.get(type(node))
+            made.user_object.identifier = kind or "_generic_user_object"
+            made.user_object.version.producer = made.user_object.version.min_consumer = 1
