@@ -115,7 +115,8 @@ def MobileNet(  # noqa: N802 - TensorFlow's name
         raise ValueError(
             f"MobileNet: the weights 'imagenet' are for a depth_multiplier of 1. Received: {depth_multiplier}"
         )
-    x = ZeroPadding2D(padding=((0, 1), (0, 1)), name="conv1_pad")(asked.begin())
+    given = asked.begin()
+    x = ZeroPadding2D(padding=((0, 1), (0, 1)), name="conv1_pad")(given)
     x = Conv2D(int(32 * alpha), (3, 3), padding="valid", use_bias=False, strides=(2, 2), name="conv1")(x)
     x = _relu(BatchNormalization(axis=channel_axis(), name="conv1_bn")(x), "conv1_relu")
     for place, (filters, stride) in enumerate(_BLOCKS, 1):
