@@ -31,8 +31,8 @@ def fitted(name, model, x, y, size, seconds=8.0):
     again = measure.warm(epoch, seconds, least=3)
     measure.report(
         name,
-        epoch_s=first,
-        step_us=again * 1e6 * size / len(x),
+        first_epoch_s=first,
+        batch_us=again * 1e6 * size / len(x),
         megabytes=megabytes() - before,
         loss=float(losses[0]),
     )

@@ -36,12 +36,12 @@ TRAINING = (
 )
 SEQUENCES = ("attention_training", "beam_search")
 INPUT = ("pictures", "texts")
-KERAS = ("dense", "cnn", "text", "masked")
 FURTHER = (
     *("residual", "separable", "word_convolutions", "unrolled_characters", "scanned_states", "variational"),
     *("adversarial", "convolutional_autoencoder", "q_learning", "actor_critic", "factors", "wide_and_deep"),
     *("graph_convolutions", "connected", "both_directions"),
 )
+KERAS = ("dense", "cnn", "text", "masked")
 PROGRAMS = {
     "import": ["import_time.py"],
     "tiny": ["tiny.py"],
@@ -51,7 +51,7 @@ PROGRAMS = {
     **{name: ["sequences.py", name] for name in SEQUENCES},
     **{name: ["input.py", name] for name in INPUT},
     **{name: ["further.py", name] for name in FURTHER},
-    **{f"keras {name}": ["keras_fit.py", name] for name in KERAS},
+    **{f"keras_{name}": ["keras_fit.py", name] for name in KERAS},
     "canned": ["canned.py"],
     "growth": ["growth.py"],
 }
@@ -60,7 +60,9 @@ FIGURES = {
     "result_s": "import and a first result",
     "step_us": "a warm run",
     "first": "the first run",
-    "epoch_s": "the first epoch",
+    "first_epoch_s": "the first epoch",
+    "batch_us": "a batch",
+    "megabytes": "memory it grew by",
     "train_s": "1,000 steps of an estimator",
     "forward_us": "an operation forward",
     "backward_us": "an operation backward",
@@ -71,7 +73,13 @@ FIGURES = {
     "bytes_left": "memory left over",
     "objects_left": "objects left over",
 }
-SUMMARY = ("import and a first result", "a warm run", "an operation forward", "an operation backward")
+SUMMARY = (
+    "import and a first result",
+    "a warm run",
+    "a batch",
+    "an operation forward",
+    "an operation backward",
+)
 MANY = "1,000,000 runs"  # how growth.py calls its last line
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 
@@ -120,6 +128,8 @@ def readable(figure, value):
     """A figure with its unit, to three digits."""
     if figure == "objects_left":
         return f"{value:,.0f}"
+    if figure == "megabytes":
+        return f"{value:,.0f} MB"
     if "bytes" in figure:
         return f"{value:,.0f} B"
     seconds = value / 1e6 if figure.endswith("_us") else value

@@ -50,9 +50,13 @@ def test_a_tag_is_described_once(tmp_path):
 def test_events_reach_the_file_when_they_are_many_or_flushed(tmp_path):
     writer = tf.summary.FileWriter(tmp_path, max_queue=3)
     assert len(_events(tmp_path)[0]) == 1
-    for step in range(3):
+    writer.add_summary(_summary("x", 0), 0)
+    assert len(_events(tmp_path)[0]) == 2  # the first is seen at once
+    for step in (1, 2):
         writer.add_summary(_summary("x", step), step)
-    assert len(_events(tmp_path)[0]) == 4
+    assert len(_events(tmp_path)[0]) == 2
+    writer.add_summary(_summary("x", 3), 3)
+    assert len(_events(tmp_path)[0]) == 5
     writer.add_session_log(tf.SessionLog(status=tf.SessionLog.START), 3)
     writer.flush()
     assert _events(tmp_path)[0][-1].session_log.status == tf.SessionLog.START

@@ -94,6 +94,7 @@ NAMESPACES = frozenset({
     "contrib.predictor.predictor",
     "contrib.quantize",
     "contrib.receptive_field",
+    "contrib.recurrent",
     "contrib.resampler",
     "contrib.rnn",
     "contrib.saved_model",

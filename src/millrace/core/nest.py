@@ -13,13 +13,17 @@ from millrace.core.public import public
 
 @public(
     "nest.is_nested",
-    "contrib.framework.nest.is_sequence",
     "contrib.framework.nest.is_nested",
-    "python.util.nest.is_sequence",
 )
-def is_nested(structure: Any) -> bool:
+def is_nested(seq: Any) -> bool:
     """True for lists, tuples, dicts and attrs objects; a string or a tensor is a leaf."""
-    return isinstance(structure, list | tuple | Mapping) or hasattr(type(structure), "__attrs_attrs__")
+    return isinstance(seq, list | tuple | Mapping) or hasattr(type(seq), "__attrs_attrs__")
+
+
+@public("contrib.framework.nest.is_sequence", "python.util.nest.is_sequence")
+def is_sequence(o: Any) -> bool:
+    """True for lists, tuples, dicts and attrs objects; a string or a tensor is a leaf."""
+    return is_nested(o)
 
 
 def children(structure: Any) -> Iterator[tuple[Any, Any]]:

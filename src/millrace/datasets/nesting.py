@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from millrace.building.sparse_tensor import SparseTensorValue
+from millrace.core.public import public
 
 
+@public("python.data.util.nest.is_sequence")
 def is_nested(structure: Any) -> bool:
     """True for tuples, dicts and attrs objects."""
     if isinstance(structure, SparseTensorValue):
@@ -24,16 +26,18 @@ def _children(structure: Any) -> Iterator[tuple[Any, Any]]:
         yield from ((a.name, getattr(structure, a.name)) for a in type(structure).__attrs_attrs__)
 
 
-def flatten(structure: Any) -> list[Any]:
+@public("python.data.util.nest.flatten")
+def flatten(nested: Any) -> list[Any]:
     """The leaves, dicts by sorted key."""
-    if not is_nested(structure):
-        return [structure]
-    return [leaf for _, child in _children(structure) for leaf in flatten(child)]
+    if not is_nested(nested):
+        return [nested]
+    return [leaf for _, child in _children(nested) for leaf in flatten(child)]
 
 
-def pack(structure: Any, leaves: Any) -> Any:
+@public("python.data.util.nest.pack_sequence_as")
+def pack(structure: Any, flat_sequence: Any) -> Any:
     """The leaves in the nesting of `structure`."""
-    return _packed(structure, iter(leaves))
+    return _packed(structure, iter(flat_sequence))
 
 
 def _packed(structure: Any, leaves: Iterator[Any]) -> Any:
@@ -51,20 +55,23 @@ def _packed(structure: Any, leaves: Iterator[Any]) -> Any:
     return type(structure)(*children)
 
 
-def map_structure(function: Callable[..., Any], first: Any, *others: Any) -> Any:
-    """`function` of corresponding leaves, in the nesting of the first structure."""
+@public("python.data.util.nest.map_structure")
+def map_structure(func: Callable[..., Any], first: Any, *others: Any) -> Any:
+    """`func` of corresponding leaves, in the nesting of the first structure."""
     for other in others:
         assert_same_structure(first, other)
-    return pack(first, [function(*leaves) for leaves in zip(*map(flatten, (first, *others)), strict=True)])
+    return pack(first, [func(*leaves) for leaves in zip(*map(flatten, (first, *others)), strict=True)])
 
 
-def assert_same_structure(first: Any, second: Any, check_types: bool = True) -> None:
+@public("python.data.util.nest.assert_same_structure")
+def assert_same_structure(nest1: Any, nest2: Any, check_types: bool = True) -> None:
     """Checks that two structures nest alike.
 
     Raises:
       ValueError: they differ in nesting or length.
       TypeError: with `check_types`, their containers are of different kinds.
     """
+    first, second = nest1, nest2
     if is_nested(first) != is_nested(second):
         raise ValueError(
             "The two structures don't have the same nested structure.\n\n"
@@ -88,12 +95,14 @@ def assert_same_structure(first: Any, second: Any, check_types: bool = True) -> 
         assert_same_structure(a, b, check_types)
 
 
-def up_to(shallow: Any, structure: Any) -> list[Any]:
-    """The parts of `structure` that stand at the leaves of `shallow`.
+@public("python.data.util.nest.flatten_up_to")
+def up_to(shallow_tree: Any, input_tree: Any) -> list[Any]:
+    """The parts of `input_tree` that stand at the leaves of `shallow_tree`.
 
     Raises:
-      ValueError, TypeError: `structure` does not nest like `shallow` that far.
+      ValueError, TypeError: `input_tree` does not nest like `shallow_tree` that far.
     """
+    shallow, structure = shallow_tree, input_tree
     if not is_nested(shallow):
         return [structure]
     if not is_nested(structure):

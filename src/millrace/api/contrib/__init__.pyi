@@ -41,6 +41,7 @@ from millrace.api.contrib import periodic_resample as periodic_resample
 from millrace.api.contrib import predictor as predictor
 from millrace.api.contrib import quantize as quantize
 from millrace.api.contrib import receptive_field as receptive_field
+from millrace.api.contrib import recurrent as recurrent
 from millrace.api.contrib import resampler as resampler
 from millrace.api.contrib import rnn as rnn
 from millrace.api.contrib import saved_model as saved_model
@@ -104,6 +105,7 @@ __all__ = [
     "predictor",
     "quantize",
     "receptive_field",
+    "recurrent",
     "resampler",
     "rnn",
     "saved_model",

@@ -22,6 +22,8 @@ from millrace.contributed.metrics.curves import streaming_false_positive_rate_at
 from millrace.contributed.metrics.curves import streaming_recall_at_k as streaming_recall_at_k
 from millrace.contributed.metrics.curves import streaming_sparse_average_precision_at_top_k as streaming_sparse_average_precision_at_top_k
 from millrace.contributed.metrics.curves import streaming_sparse_precision_at_top_k as streaming_sparse_precision_at_top_k
+from millrace.contributed.metrics.exact import auc_with_confidence_intervals as auc_with_confidence_intervals
+from millrace.contributed.metrics.exact import streaming_dynamic_auc as streaming_dynamic_auc
 from millrace.contributed.metrics.streaming import streaming_accuracy as streaming_accuracy
 from millrace.contributed.metrics.streaming import streaming_auc as streaming_auc
 from millrace.contributed.metrics.streaming import streaming_false_negatives as streaming_false_negatives
@@ -56,6 +58,7 @@ __all__ = [
     "aggregate_metric_map",
     "aggregate_metrics",
     "auc_using_histogram",
+    "auc_with_confidence_intervals",
     "cohen_kappa",
     "confusion_matrix",
     "count",
@@ -69,6 +72,7 @@ __all__ = [
     "streaming_concat",
     "streaming_covariance",
     "streaming_curve_points",
+    "streaming_dynamic_auc",
     "streaming_false_negative_rate",
     "streaming_false_negative_rate_at_thresholds",
     "streaming_false_negatives",

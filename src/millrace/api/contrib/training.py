@@ -13,7 +13,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.training.resampling": "GreedyLoadBalancingStrategy RandomStrategy byte_size_load_fn resample_at_rate weighted_resample",
         "millrace.contributed.training.sampling": "rejection_sample stratified_sample",
         "millrace.contributed.training.sequence_queueing": "NextQueuedSequenceBatch SequenceQueueingStateSaver batch_sequences_with_states",
-        "millrace.contributed.training.train_ops": "add_gradients_summaries clip_gradient_norms create_train_op multiply_gradients",
+        "millrace.contributed.training.train_ops": "add_gradients_summaries clip_gradient_norms create_train_op=create_train_op_of multiply_gradients",
         "millrace.saver.checkpoint.state": "checkpoints_iterator wait_for_new_checkpoint",
         "millrace.training.coordination.feeding": "FeedingQueueRunner",
         "millrace.training.evaluating": "StopAfterNEvalsHook evaluate_once get_or_create_eval_step",

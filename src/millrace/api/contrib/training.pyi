@@ -19,7 +19,7 @@ from millrace.contributed.training.sequence_queueing import SequenceQueueingStat
 from millrace.contributed.training.sequence_queueing import batch_sequences_with_states as batch_sequences_with_states
 from millrace.contributed.training.train_ops import add_gradients_summaries as add_gradients_summaries
 from millrace.contributed.training.train_ops import clip_gradient_norms as clip_gradient_norms
-from millrace.contributed.training.train_ops import create_train_op as create_train_op
+from millrace.contributed.training.train_ops import create_train_op_of as create_train_op
 from millrace.contributed.training.train_ops import multiply_gradients as multiply_gradients
 from millrace.saver.checkpoint.state import checkpoints_iterator as checkpoints_iterator
 from millrace.saver.checkpoint.state import wait_for_new_checkpoint as wait_for_new_checkpoint

@@ -6,7 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.lib.lookup.tables": "KeyValueTensorInitializer StaticHashTable=HashTable TextFileIndex TextFileInitializer",
+        "millrace.lib.lookup.tables": "KeyValueTensorInitializer StaticHashTable TextFileIndex TextFileInitializer",
         "millrace.lib.lookup.vocabulary": "StaticVocabularyTable",
     },
     children=("experimental",),

@@ -116,7 +116,7 @@ def add_gradients_summaries(grads_and_vars: Any) -> list[Tensor]:
     return found
 
 
-@public("contrib.slim.learning.create_train_op", "contrib.training.create_train_op")
+@public("contrib.slim.learning.create_train_op")
 def create_train_op(
     total_loss: Any,
     optimizer: Optimizer,
@@ -145,6 +145,48 @@ def create_train_op(
       gradient_multipliers: scalars by variable or by its name.
       check_numerics: fail where the loss is not finite.
     """
+
+    def transformed(pairs: Any) -> Any:
+        if gradient_multipliers:
+            pairs = multiply_gradients(pairs, gradient_multipliers)
+        return clip_gradient_norms(pairs, clip_gradient_norm) if clip_gradient_norm > 0 else pairs
+
+    return create_train_op_of(
+        total_loss,
+        optimizer,
+        global_step,
+        update_ops,
+        variables_to_train,
+        transformed,
+        summarize_gradients,
+        gate_gradients,
+        aggregation_method,
+        colocate_gradients_with_ops,
+        check_numerics,
+    )
+
+
+@public("contrib.training.create_train_op")
+def create_train_op_of(
+    total_loss: Any,
+    optimizer: Optimizer,
+    global_step: Any = _OWN_STEP,
+    update_ops: Any = None,
+    variables_to_train: Any = None,
+    transform_grads_fn: Callable[[Any], Any] | None = None,
+    summarize_gradients: bool = False,
+    gate_gradients: int = Optimizer.GATE_OP,
+    aggregation_method: int | None = None,
+    colocate_gradients_with_ops: bool = False,
+    check_numerics: bool = True,
+) -> Tensor:
+    """A tensor that does one step of training when it is computed, and is the loss.
+
+    Args:
+      transform_grads_fn: from a list of gradients and variables to the one that is applied.
+      total_loss, optimizer, global_step, update_ops, variables_to_train, summarize_gradients, gate_gradients,
+        aggregation_method, colocate_gradients_with_ops, check_numerics: as for slim's `create_train_op`.
+    """
     graph = get_default_graph()
     if global_step is _OWN_STEP:
         global_step = get_or_create_global_step()
@@ -161,10 +203,8 @@ def create_train_op(
     pairs = optimizer.compute_gradients(
         total_loss, variables_to_train, gate_gradients, aggregation_method, colocate_gradients_with_ops
     )
-    if gradient_multipliers:
-        pairs = multiply_gradients(pairs, gradient_multipliers)
-    if clip_gradient_norm > 0:
-        pairs = clip_gradient_norms(pairs, clip_gradient_norm)
+    if transform_grads_fn is not None:
+        pairs = transform_grads_fn(pairs)
     if summarize_gradients:
         with name_scope("summarize_grads"):
             add_gradients_summaries(pairs)

@@ -114,6 +114,11 @@ class Convolution(layer.Layer):
 
     def _prepared(self) -> Convolving | None:
         """What all calls share, drawn with the variables."""
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                f"Layer {self.name}: strides > 1 not supported in conjunction with dilation_rate > 1. "
+                f"Received: strides={self.strides}, dilation_rate={self.dilation_rate}"
+            )
         return Convolving(
             self.kernel, self.strides, self.dilation_rate, self._native_padding, self.layout, None
         )

@@ -346,25 +346,21 @@ class InitializableLookupTableBase(LookupInterface):
         return self._init_op
 
 
-@public("contrib.lookup.HashTable", "lookup.StaticHashTable")
-class HashTable(InitializableLookupTableBase):
+@public("lookup.StaticHashTable")
+class StaticHashTable(InitializableLookupTableBase):
     """A table that its initializer fills once.
 
     Args:
       initializer: what fills it; it also fixes the dtypes.
       default_value: the value of keys that are not there.
-      shared_name: tables of one name in a session are one table.
       name: op name; default "hash_table".
     """
 
+    _shared_name = ""
+
     def __init__(
-        self,
-        initializer: TableInitializerBase,
-        default_value: Any,
-        shared_name: str | None = None,
-        name: str | None = None,
+        self, initializer: TableInitializerBase, default_value: Any, name: str | None = None
     ) -> None:
-        self._shared_name = shared_name or ""
         self._op_name = name or "hash_table"
         super().__init__(default_value, initializer)
 
@@ -383,6 +379,28 @@ class HashTable(InitializableLookupTableBase):
         found.keys.set_shape([None])
         found.values.set_shape([None])
         return found.keys, found.values
+
+
+@public("contrib.lookup.HashTable")
+class HashTable(StaticHashTable):
+    """A table that its initializer fills once.
+
+    Args:
+      initializer: what fills it; it also fixes the dtypes.
+      default_value: the value of keys that are not there.
+      shared_name: tables of one name in a session are one table.
+      name: op name; default "hash_table".
+    """
+
+    def __init__(
+        self,
+        initializer: TableInitializerBase,
+        default_value: Any,
+        shared_name: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        self._shared_name = shared_name or ""
+        super().__init__(initializer, default_value, name)
 
 
 class _MutableTable(LookupInterface):

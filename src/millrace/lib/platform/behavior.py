@@ -95,15 +95,38 @@ def enable_v2_tensorshape() -> None:
     raise _refused("A TensorShape of plain ints", "use shape.as_list()")
 
 
-@public("load_op_library", "load_library", "load_file_system_library", "contrib.util.loader.load_op_library")
+@public("load_op_library", "load_file_system_library")
 def load_op_library(library_filename: str) -> None:
     """Refused: compiled extensions are built against TensorFlow's own binaries.
 
     Raises:
       RuntimeError: always; it says what to do instead.
     """
+    _refuse(library_filename)
+
+
+@public("load_library")
+def load_library(library_location: str) -> None:
+    """Refused, as `load_op_library`: a file, or a folder of files, that was compiled for TensorFlow.
+
+    Raises:
+      RuntimeError: always; it says what to do instead.
+    """
+    _refuse(library_location)
+
+
+@public("contrib.util.loader.load_op_library")
+def load_op_library_at(path: str) -> None:
+    """Refused, as `load_op_library`.
+
+    Raises:
+      RuntimeError: always; it says what to do instead.
+    """
+    _refuse(path)
+
+
+def _refuse(library: str) -> None:
     raise RuntimeError(
-        f"load_op_library: {library_filename!r} was compiled for TensorFlow's binaries and cannot be "
-        f"loaded by millrace; "
+        f"{library!r} was compiled for TensorFlow's binaries and cannot be loaded by millrace; "
         "declare the operation in Python (docs/adding-an-op.md) or wrap a function with tf.py_func"
     )

@@ -460,8 +460,8 @@ class DNNLinearCombinedEstimator(Estimator):
         dnn_dropout: Any = None,
         input_layer_partitioner: Any = None,
         config: Any = None,
-        batch_norm: bool = False,
         linear_sparse_combiner: str = "sum",
+        batch_norm: bool = False,
     ) -> None:
         model_fn = combined_model_fn(
             head,

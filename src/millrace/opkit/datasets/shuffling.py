@@ -176,7 +176,7 @@ class _Shuffled(Stage):
     def fill(self, elements: list[Element], count: int) -> None:
         """Adds the next elements until there are `count`, fewer at the end."""
         while len(elements) < count:
-            if self.input is not None and self._held == self._size - 1 and len(self._slices) == 1:
+            if self.input is not None and self._held == self._size - 1:
                 self._exchange(self.input, elements, count)
             if len(elements) < count:
                 element = self.next()
@@ -185,31 +185,47 @@ class _Shuffled(Stage):
                 elements.append(element)
 
     def _exchange(self, source: Stage, elements: list[Element], count: int) -> None:
-        """As `next`, again and again, while the buffer has room for one element and one epoch's elements."""
-        size, buffer, first = self._size, self._buffer, self._slices[0]
-        if len(buffer) < size:
+        """As `next`, again and again, while the buffer has room for one element and the epoch lasts."""
+        if len(self._buffer) < self._size:
             return
         taken: list[Element] = []
         try:
             source.fill(taken, count - len(elements))
         finally:
-            start = begin = first[0]
-            begin %= size
-            end = begin - 1  # the place that is free, which may be the last of the ring
-            for element, word in zip(taken, self._words.words(len(taken)), strict=True):
-                buffer[end] = element
-                at = begin + word % size
-                if at >= size:
-                    at -= size
-                elements.append(buffer[at])  # type: ignore[arg-type]
-                buffer[at] = buffer[begin]
-                buffer[begin] = None
-                end = begin
-                begin += 1
-                if begin == size:
-                    begin = 0
-            start += len(taken)
-            first[0], first[1] = start, start + size - 1
+            words = self._words.words(len(taken))
+            done = 0
+            while done < len(taken):
+                done += self._swap(taken[done:], words[done:], elements)
+
+    def _swap(self, taken: list[Element], words: list[int], elements: list[Element]) -> int:
+        """Puts elements into the buffer, each against one of the first epoch with any; returns how many."""
+        size, buffer, slices = self._size, self._buffer, self._slices
+        while len(slices) > 1 and slices[0][0] == slices[0][1]:
+            slices.pop(0)
+        first, last = slices[0], slices[-1]
+        one = first is last  # then each element that comes is one to choose from
+        begin, end, left = first[0] % size, last[1] % size, first[1] - first[0] + one
+        number = 0
+        for element, word in zip(taken, words, strict=True):
+            buffer[end] = element
+            at = begin + word % left
+            if at >= size:
+                at -= size
+            elements.append(buffer[at])  # type: ignore[arg-type]
+            buffer[at] = buffer[begin]
+            buffer[begin] = None
+            end = begin
+            begin += 1
+            if begin == size:
+                begin = 0
+            number += 1
+            if not one:
+                left -= 1
+                if not left:
+                    break
+        first[0] += number
+        last[1] += number
+        return number
 
     def _fill(self, size: int) -> None:
         """Takes elements until the buffer is full or the input has ended."""

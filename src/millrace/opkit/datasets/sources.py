@@ -101,6 +101,19 @@ class _Rows(_Counted):
         self.place = i + 1
         return row(self._columns, i)
 
+    def fill(self, elements: list[Element], count: int) -> None:
+        """Adds the next elements until there are `count`, fewer at the end."""
+        i = self.place
+        end = self.place = min(self._size, i + count - len(elements))
+        elements.extend(zip(*[_pieces(c, i, end) for c in self._columns], strict=True))
+
+
+def _pieces(column: np.ndarray, start: int, end: int) -> list[Any]:
+    """Some rows of a column, each as `row` gives it."""
+    if column.dtype.kind != "O" or column.ndim > 1:
+        return list(column[start:end])
+    return [column[i, ...] for i in range(start, end)]
+
 
 def row(columns: list[np.ndarray], i: int) -> Element:
     """Row `i` of each column, as an element."""

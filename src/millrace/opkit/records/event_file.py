@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
@@ -25,6 +26,7 @@ class EventFile:
         self._lock = threading.Lock()
         self._pending, self._flushed = 0, time.monotonic()
         self.write(protos.Event(wall_time=time.time(), file_version=_FORMAT), 1, 0.0)
+        self._flushed = -math.inf  # the first event, often the graph, is seen at once
         # A writer that nobody closes loses nothing when it is collected or the program ends.
         self.close = weakref.finalize(self, self._records.close)
 

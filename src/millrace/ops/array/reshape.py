@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -77,17 +78,18 @@ def _whole_shape(dims: tuple[int, ...], shape: list[int]) -> tuple[int, ...]:
     Raises:
       InvalidArgumentError: the number of elements does not fit.
     """
-    size = int(np.prod(dims, dtype=np.int64))
-    if shape.count(-1) > 1:
+    size = math.prod(dims)
+    missing = shape.count(-1)
+    if missing > 1:
         raise refusal(f"Only one input size may be -1. Received: shape {shape}")
-    if any(d < -1 for d in shape):
+    if shape and min(shape) < -1:
         raise refusal(f"sizes must be >= -1. Received: shape {shape}")
-    if -1 in shape:
+    if missing:
         # Beside a length of 0 the missing one follows from those that are not 0, as in TensorFlow.
-        rest = int(np.prod([d for d in shape if d > 0], dtype=np.int64))
-        counted = int(np.prod([d for d in dims if d > 0], dtype=np.int64)) if 0 in shape else size
+        rest = math.prod([d for d in shape if d > 0])
+        counted = math.prod([d for d in dims if d > 0]) if 0 in shape else size
         shape = [counted // rest if d == -1 else d for d in shape]
-    if int(np.prod(shape, dtype=np.int64)) != size:
+    if math.prod(shape) != size:
         raise refusal(f"Input to reshape is a tensor with {size} values, which do not fit shape {shape}")
     return tuple(shape)
 

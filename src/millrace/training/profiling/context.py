@@ -168,7 +168,7 @@ class ProfileContext:
         return methods[cmd](options)
 
 
-@public("contrib.tfprof.model_analyzer.advise", "profiler.advise")
+@public("profiler.advise")
 def advise(graph: Any = None, run_meta: Any = None, options: Any = ALL_ADVICE) -> Any:
     """What takes most of the time of a traced run, as an `AdviceProto`.
 
@@ -200,6 +200,12 @@ def advise(graph: Any = None, run_meta: Any = None, options: Any = ALL_ADVICE) -
             f"total: {child.exec_micros / 1000:.2f}ms"
         )
     return advice
+
+
+@public("contrib.tfprof.model_analyzer.advise")
+def advise_with_options(graph: Any, run_meta: Any = None, tfprof_options: Any = ALL_ADVICE) -> Any:
+    """`tf.profiler.advise`, with the old name of its options."""
+    return advise(graph, run_meta, tfprof_options)
 
 
 @public("contrib.tfprof.tfprof_logger.write_op_log", "profiler.write_op_log")

@@ -6,7 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.core.nest": "assert_same_structure flatten is_nested is_sequence=is_nested map_structure pack_sequence_as",
+        "millrace.core.nest": "assert_same_structure flatten is_nested is_sequence map_structure pack_sequence_as",
         "millrace.core.nest_shallow": "assert_shallow_structure flatten_dict_items flatten_up_to flatten_with_joined_string_paths flatten_with_tuple_paths flatten_with_tuple_paths_up_to get_traverse_shallow_structure is_sequence_or_composite map_structure_up_to map_structure_with_paths map_structure_with_tuple_paths map_structure_with_tuple_paths_up_to yield_flat_paths",
     },
 )

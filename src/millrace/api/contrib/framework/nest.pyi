@@ -2,7 +2,7 @@
 from millrace.core.nest import assert_same_structure as assert_same_structure
 from millrace.core.nest import flatten as flatten
 from millrace.core.nest import is_nested as is_nested
-from millrace.core.nest import is_nested as is_sequence
+from millrace.core.nest import is_sequence as is_sequence
 from millrace.core.nest import map_structure as map_structure
 from millrace.core.nest import pack_sequence_as as pack_sequence_as
 from millrace.core.nest_shallow import assert_shallow_structure as assert_shallow_structure

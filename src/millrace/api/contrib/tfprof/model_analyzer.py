@@ -6,7 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.training.profiling.context": "ALL_ADVICE advise",
+        "millrace.training.profiling.context": "ALL_ADVICE advise=advise_with_options",
         "millrace.training.profiling.profiler": "FLOAT_OPS_OPTIONS PRINT_ALL_TIMING_MEMORY TRAINABLE_VARS_PARAMS_STAT_OPTIONS print_model_analysis",
     },
 )

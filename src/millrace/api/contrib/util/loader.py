@@ -6,6 +6,6 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.lib.platform.behavior": "load_op_library",
+        "millrace.lib.platform.behavior": "load_op_library=load_op_library_at",
     },
 )

@@ -101,7 +101,7 @@ class Compiled(Network):
         self._call_metrics("metrics", masks)
         self._weights_in_use: tuple[bool, ...] = tuple(False for _ in endpoints)
         self._compile_losses()
-        self._collected_trainable_weights = self.trainable_weights
+        object.__setattr__(self, "_collected_trainable_weights", self.trainable_weights)
 
     def _make_metrics(self, metrics: Any, weighted_metrics: Any) -> None:
         object.__setattr__(self, "_compile_metrics", [])

@@ -247,6 +247,27 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     return model_from_config(json.loads(json_string), custom_objects)
 
 
+_TRACKED_LIST = "tensorflow.python.training.tracking.data_structures.ListWrapper"
+
+
+def _read_yaml(text: str) -> Any:
+    """Plain values, and the tuples and tracked lists with which TensorFlow 1.15 writes shapes and axes."""
+    yaml = _yaml()
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor(
+        "tag:yaml.org,2002:python/tuple",
+        lambda loader, node: tuple(loader.construct_sequence(node, deep=True)),
+    )
+    Loader.add_constructor(
+        f"tag:yaml.org,2002:python/object/apply:{_TRACKED_LIST}",
+        lambda loader, node: list(loader.construct_sequence(node, deep=True)[0]),
+    )
+    return yaml.load(text, Loader=Loader)  # the loader makes nothing but plain values
+
+
 @public("keras.models.model_from_yaml")
 def model_from_yaml(yaml_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """The model that `to_yaml` described.
@@ -254,4 +275,4 @@ def model_from_yaml(yaml_string: str, custom_objects: dict[str, Any] | None = No
     Raises:
       ImportError: PyYAML is not installed.
     """
-    return model_from_config(_yaml().safe_load(yaml_string), custom_objects)
+    return model_from_config(_read_yaml(yaml_string), custom_objects)

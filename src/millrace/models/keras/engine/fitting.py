@@ -78,6 +78,11 @@ class Pass:
         x, y, weights = request.x, request.y, request.sample_weight
         if _by_dataset(x):
             _check_no_targets(y, weights, "dataset or iterator")
+            if request.batch_size is not None:
+                raise ValueError(
+                    "The `batch_size` argument must not be specified for a dataset or an iterator, which has "
+                    f"its batches. Received: batch_size={request.batch_size}"
+                )
             if split:
                 raise ValueError(
                     "`validation_split` argument is not supported when input `x` is a dataset or a dataset "
@@ -91,6 +96,13 @@ class Pass:
         self.counts = [len(p) for p in parts]
         self.values = [v for part in parts for v in part]
         symbolic = any(data.is_symbolic(v) for v in self.values)
+        if request.batch_size is not None and request.batch_size < 1:
+            raise ZeroDivisionError(f"`batch_size` must be positive. Received: {request.batch_size}")
+        if x is None and self.steps is None and model._feed_inputs():
+            raise ValueError(
+                "When using data tensors as input to a model, you should specify the `steps_per_epoch` "
+                f"argument; {', '.join(model._feed_input_names())} needs data. Received: x=None"
+            )
         self.by_steps = symbolic or self.steps is not None
         if symbolic and self.steps is None and self.feed is None:
             raise ValueError(

@@ -20,7 +20,7 @@ class TensorFlowOpLayer(Layer):
     """An operation as a layer.
 
     Args:
-      node_def: the operation's definition.
+      node_def: the operation's definition: a NodeDef, its serialized form, or its JSON form as a dictionary.
       name: the layer's name.
       constants: inputs that are fixed, by their place.
       trainable, dtype: as for `Layer`.
@@ -35,7 +35,7 @@ class TensorFlowOpLayer(Layer):
         dtype: Any = None,
     ) -> None:
         super().__init__(name=name, trainable=trainable, dtype=dtype)
-        self.node_def = node_def
+        self.node_def = _node_of(node_def)
         self.constants = {int(k): v for k, v in (constants or {}).items()}
         self.built = True
 
@@ -49,9 +49,21 @@ class TensorFlowOpLayer(Layer):
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
         config = super().get_config()
-        config["node_def"] = self.node_def.SerializeToString().decode("latin-1")
+        from google.protobuf import json_format  # large, and needed by nobody else
+
+        config["node_def"] = json_format.MessageToDict(self.node_def)
         config["constants"] = {k: np.asarray(v).tolist() for k, v in self.constants.items()}
         return config
+
+
+def _node_of(given: Any) -> Any:
+    if isinstance(given, dict):
+        from google.protobuf import json_format
+
+        return json_format.ParseDict(given, protos.NodeDef())
+    if isinstance(given, str | bytes):
+        return protos.NodeDef.FromString(given.encode("latin-1") if isinstance(given, str) else given)
+    return given
 
 
 def applied(node_def: Any, inputs: list[Any]) -> Any:

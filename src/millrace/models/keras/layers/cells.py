@@ -6,7 +6,7 @@ from typing import Any
 
 from millrace.core import nest, shapes
 from millrace.core.public import public
-from millrace.lib.layers import constraints, penalties, settings
+from millrace.lib.layers import constraints, penalties
 from millrace.lib.variables import keras_initializers
 from millrace.models.keras import activations
 from millrace.models.keras.backend import control, randomness
@@ -365,8 +365,6 @@ class StackedRNNCells(Layer):
         dims = tuple(shapes.as_dims(input_shape) or ())
         for cell in self.cells:
             if isinstance(cell, Layer) and not cell.built:
-                if cell._dtype is None:
-                    cell._dtype = self._dtype or settings.floatx()
                 cell.build(dims)
                 cell.built = True
             size = getattr(cell, "output_size", None)

@@ -40,6 +40,8 @@ class Lambda(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not callable(function):
+            raise TypeError(f"Layer {self.name}: `Lambda` takes a function. Received: {function!r}")
         self.function = function
         self.arguments = arguments or {}
         self.mask = mask

@@ -10,7 +10,6 @@ import numpy as np
 from millrace.core import nest, shapes
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
-from millrace.lib.layers import settings
 from millrace.lib.layers.node import history, int_shape
 from millrace.lib.layers.spec import InputSpec
 from millrace.lib.variables.assigning import assign
@@ -172,8 +171,6 @@ class RNN(Layer):
         self.input_spec = [spec]
         step = (dims[batch], *dims[2:])
         if isinstance(self.cell, Layer) and not self.cell.built:
-            if self.cell._dtype is None:
-                self.cell._dtype = self._dtype or settings.floatx()
             self.cell.build(TensorShape(step))
             self.cell.built = True
         self._build_states()

@@ -50,6 +50,7 @@ class Optimizer:
         self._name = name
         self._hyper: dict[str, Any] = {}
         self._slots: dict[Any, dict[str, Any]] = {}
+        self._own_variables: dict[str, Any] = {}  # those that are not slots, by name
         self._slot_names: list[str] = []
         self._weights: list[Any] = []
         self._iterations: Any = None
@@ -296,6 +297,7 @@ class Optimizer:
                 return maker(list(shape), dtype=chosen)
 
         made = Variable(first, name=name, dtype=chosen, trainable=bool(trainable), use_resource=True)
+        self._own_variables[name] = made
         return settings.track(made)
 
     def add_slot(self, var: Any, slot_name: str, initializer: Any = "zeros") -> Any:
@@ -326,8 +328,10 @@ class Optimizer:
 
     def _trackable_children(self) -> list[tuple[str, Any]]:
         """What checkpoints of objects hold beside the slots."""
-        found = [] if self._iterations is None else [("iter", self._iterations)]
-        return found + [(n, v) for n, v in sorted(self._hyper.items()) if isinstance(v, Variable)]
+        hyper = {n: v for n, v in self._hyper.items() if isinstance(v, Variable)}
+        first = {} if self._iterations is None else {"iter": self._iterations}
+        rest = {n: v for n, v in self._own_variables.items() if n not in hyper}
+        return list({**first, **dict(sorted(hyper.items())), **rest}.items())
 
     def get_slot_names(self) -> list[str]:
         """The names of the slots."""

@@ -96,6 +96,6 @@ def get(identifier: Any) -> Any:
         return deserialize(identifier)
     if isinstance(identifier, str):
         return deserialize({"class_name": identifier, "config": {}})
-    if hasattr(identifier, "get_updates"):
+    if hasattr(identifier, "get_updates") and not isinstance(identifier, type):
         return identifier
     raise ValueError(f"Could not interpret optimizer identifier. Received: {identifier!r}")

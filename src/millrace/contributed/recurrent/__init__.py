@@ -1,0 +1,1 @@
+"""`tf.contrib.recurrent`: a function applied to one step of a sequence after another."""

@@ -1,0 +1,62 @@
+"""The keys that checkpoints of objects give to a model's variables."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import millrace as tf
+
+K, L = tf.keras, tf.keras.layers
+
+
+def test_weights_are_found_by_their_layers_and_nadam_keeps_its_schedule(tmp_path):
+    inner = K.Sequential([L.Dense(2, input_shape=(3,))], name="inner")
+    first, second = L.Input((3,)), L.Input((3,))
+    model = K.Model([first, second], L.Dense(1)(L.concatenate([inner(first), inner(second)])))
+    model.compile("nadam", "mse")
+    model.fit([np.ones((4, 3)), np.ones((4, 3))], np.ones((4, 1)), verbose=0)
+    path = str(tmp_path / "weights")
+    model.save_weights(path)
+    found = {name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE") for name, _ in tf.train.list_variables(path)}
+    kernel = "layer_with_weights-0/layer_with_weights-0/kernel"
+    assert {kernel, f"{kernel}/.OPTIMIZER_SLOT/optimizer/m", "optimizer/momentum_cache"} <= found
+    assert not any(name.startswith("_") and "WEIGHTS" in name.upper() for name in found)
+
+
+def test_only_what_has_weights_knows_its_dtype_before_it_is_called():
+    layer = L.RNN([L.LSTMCell(2), L.GRUCell(3)])
+    layer(L.Input((4, 3)))
+    config = layer.get_config()["cell"]["config"]
+    assert config["dtype"] is None
+    assert [cell["config"]["dtype"] for cell in config["cells"]] == ["float32", "float32"]
+
+
+def test_an_operation_as_a_layer_is_saved_as_1_15_does(tmp_path):
+    made = L.Input((4,))
+    model = K.Model(made, L.Dense(2)(L.Reshape((4,))(made) + 1.0))
+    config = model.layers[2].get_config()
+    assert config["node_def"]["op"] == "Add" and config["node_def"]["attr"] == {"T": {"type": "DT_FLOAT"}}
+    model.save(str(tmp_path / "model.h5"))
+    loaded = K.models.load_model(str(tmp_path / "model.h5"), compile=False)
+    np.testing.assert_array_equal(loaded.predict(np.ones((2, 4))), model.predict(np.ones((2, 4))))
+    config["node_def"] = {**config["node_def"], "op": "AddV2"}
+    layer = type(model.layers[2]).from_config(config)
+    assert K.backend.eval(layer(tf.constant([1.0, 2.0]))).tolist() == [2.0, 3.0]
+
+
+def test_yaml_of_1_15_holds_tuples():
+    pytest.importorskip("yaml")
+    text = K.Sequential([L.Dense(2, input_shape=(3,))]).to_yaml()
+    tagged = text.replace("batch_input_shape:\n", "batch_input_shape: !!python/tuple\n")
+    assert tagged != text
+    assert K.models.model_from_yaml(tagged).input_shape == (None, 3)
+    text = K.Sequential([L.BatchNormalization(axis=[1], input_shape=(3,))]).to_yaml()
+    tracked = "!!python/object/apply:tensorflow.python.training.tracking.data_structures.ListWrapper"
+    tagged = re.sub(r"axis:\n(\s*)- 1\n", rf"axis: {tracked}\n\1- - 1\n", text)
+    assert tagged != text
+    assert list(K.models.model_from_yaml(tagged).layers[0].axis) == [1]
+    with pytest.raises(Exception, match="python/object"):
+        K.models.model_from_yaml("!!python/object/apply:os.getcwd []")
