@@ -63,3 +63,19 @@ def test_errors_and_saving_pass_through(tmp_path):
             sess.run(element)
         saver.restore(sess, str(tmp_path / "place"))
         assert [sess.run(element).tolist() for _ in range(4)] == wanted
+
+
+def test_the_stage_that_the_program_takes_from_tells_how_long_it_waited(tmp_path):
+    def slow(value):
+        time.sleep(0.003)
+        return value
+
+    (tmp_path / "lines").write_bytes(b"a\nb\n" * 20)
+    data = tf.data.Dataset.from_tensors(str(tmp_path / "lines")).flat_map(tf.data.TextLineDataset)
+    data = data.map(lambda line: tf.py_func(slow, [line], tf.string)).prefetch(1)
+    _, readings, shown = _read(data, 20)
+    assert list(readings) == [
+        "TensorDataset", "TextLineDataset", "FlatMapDataset", "MapDataset", "PrefetchDataset",
+    ]  # fmt: skip
+    assert readings["PrefetchDataset"].ends and sum(r.ends for r in readings.values()) == 1
+    assert "most of it for MapDataset" in str(shown)
