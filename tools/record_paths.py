@@ -52,6 +52,15 @@ ALIKE = {  # classes of version 2 that version 1's stand for
     "initializers.TruncatedNormal": "truncated_normal_initializer",
     "initializers.VarianceScaling": "variance_scaling_initializer",
     "initializers.Zeros": "zeros_initializer",
+    **{
+        name: name
+        for name in (
+            "data.Dataset data.FixedLengthRecordDataset data.TFRecordDataset data.TextLineDataset "
+            "data.experimental.CsvDataset data.experimental.RandomDataset data.experimental.SqlDataset "
+            "data.experimental.StatsAggregator distribute.MirroredStrategy distribute.OneDeviceStrategy "
+            "distribute.Strategy distribute.StrategyExtended keras.callbacks.TensorBoard train.Checkpoint"
+        ).split()
+    },
     "nn.RNNCellDeviceWrapper": "nn.rnn_cell.DeviceWrapper",
     "nn.RNNCellDropoutWrapper": "nn.rnn_cell.DropoutWrapper",
     "nn.RNNCellResidualWrapper": "nn.rnn_cell.ResidualWrapper",

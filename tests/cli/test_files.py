@@ -120,6 +120,45 @@ def test_convert_and_back(saved, capsys, ending):
         assert (saved / f"back{kind}").read_bytes() == (saved / f"m{kind}").read_bytes()
 
 
+@pytest.mark.parametrize("ending", [".npz", ".safetensors"])
+def test_convert_keeps_shapes_and_dtypes(tmp_path, capsys, ending):
+    """Scalars, empty arrays and bfloat16, and says that it leaves strings out."""
+    if ending == ".safetensors":
+        pytest.importorskip("safetensors")
+    values = {
+        "scalar": tf.constant(2.5, tf.float16),
+        "empty": tf.zeros([0, 3], tf.int8),
+        "brain": tf.cast([1.5, -2.0], tf.bfloat16),
+        "one": tf.cast(3.0, tf.bfloat16),
+        "text": tf.constant([b"a", b""]),
+        "pair": tf.constant([1 + 2j], tf.complex64),
+    }
+    with tf.Session() as sess:
+        names = sorted(values)
+        write = tf.raw_ops.SaveV2(
+            prefix=str(tmp_path / "m"),
+            tensor_names=names,
+            shape_and_slices=[""] * len(names),
+            tensors=[values[name] for name in names],
+        )
+        sess.run(write)
+    assert "left out, being strings: text" in told(capsys, "convert", tmp_path / "m", tmp_path / f"a{ending}")
+    told(capsys, "convert", tmp_path / f"a{ending}", tmp_path / "back")
+    before, after = (tf.train.load_checkpoint(str(tmp_path / name)) for name in ("m", "back"))
+    for name in sorted(set(names) - {"text"}):
+        one, other = before.get_tensor(name), after.get_tensor(name)
+        assert one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
+def test_convert_names_what_a_format_lacks(tmp_path, capsys):
+    pytest.importorskip("safetensors")
+    np.savez(tmp_path / "a.npz", wide=np.array([1 + 2j]))
+    told(capsys, "convert", tmp_path / "a.npz", tmp_path / "m")
+    assert main(["convert", str(tmp_path / "m"), str(tmp_path / "a.safetensors")]) == 1
+    assert "cannot hold complex128; .npz can. Received: ['wide']" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*safetensors*"))
+
+
 @pytest.mark.parametrize("words", [("sm",), ("m", "--outputs", "y")])
 def test_convert_to_a_frozen_graph(saved, capsys, words):
     told(capsys, "convert", saved / words[0], saved / "f.pb", *words[1:])

@@ -149,6 +149,7 @@ from millrace.lib.flow.control_flow import tuple_ as tuple
 from millrace.lib.flow.control_flow import while_loop as while_loop
 from millrace.lib.flow.critical_section import CriticalSection as CriticalSection
 from millrace.lib.flow.custom_gradient import custom_gradient as custom_gradient
+from millrace.lib.flow.custom_gradient import grad_pass_through as grad_pass_through
 from millrace.lib.flow.custom_gradient import hessians as hessians
 from millrace.lib.flow.functional import foldl as foldl
 from millrace.lib.flow.functional import foldr as foldr
@@ -425,6 +426,7 @@ from millrace.ops.flow.logging import print_ as Print
 from millrace.ops.flow.numeric_check import check_numerics as check_numerics
 from millrace.ops.flow.script import numpy_function as numpy_function
 from millrace.ops.flow.script import py_func as py_func
+from millrace.ops.flow.seldom import timestamp as timestamp
 from millrace.ops.io.files import matching_files as matching_files
 from millrace.ops.io.files import read_file as read_file
 from millrace.ops.io.files import write_file as write_file
@@ -970,6 +972,7 @@ __all__ = [
     "global_variables_initializer",
     "glorot_normal_initializer",
     "glorot_uniform_initializer",
+    "grad_pass_through",
     "gradients",
     "graph_util",
     "greater",
@@ -1277,6 +1280,7 @@ __all__ = [
     "tensordot",
     "test",
     "tile",
+    "timestamp",
     "to_bfloat16",
     "to_complex128",
     "to_complex64",

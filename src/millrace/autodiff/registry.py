@@ -4,7 +4,8 @@ name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from millrace.core.public import public
@@ -12,6 +13,7 @@ from millrace.graph.opdef import NOT_DIFFERENTIABLE, lookup
 from millrace.graph.operation import Operation
 
 _registered: dict[str, Any] = {}
+_replaced: set[str] = set()  # operation types whose declared gradient a program has replaced
 
 
 def _register(name: str, function: Any) -> None:
@@ -84,6 +86,81 @@ WITHOUT_GRADIENT = frozenset((
 # fmt: on
 
 
+class _Entries(MutableMapping[str, dict[str, Any]]):
+    """The registered gradient functions as TensorFlow's own table of them: an entry has its function under
+    "type". What is set replaces what an operation type declares.
+    """
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        if name in _registered:
+            function = _registered[name]
+        else:
+            function = lookup(name).grad
+        return {"type": None if function is NOT_DIFFERENTIABLE else function, "location": ()}
+
+    def __setitem__(self, name: str, entry: dict[str, Any]) -> None:
+        function = entry["type"]
+        _registered[name] = NOT_DIFFERENTIABLE if function is None else function
+        with contextlib.suppress(KeyError):
+            _replaced.add(lookup(name).name)
+
+    def __delitem__(self, name: str) -> None:
+        del _registered[name]
+        _replaced.discard(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(_registered))
+
+    def __len__(self) -> int:
+        return len(_registered)
+
+    def __copy__(self) -> dict[str, dict[str, Any]]:
+        return dict(self)
+
+
+class _Registry:
+    """What programs that reach into `ops._gradient_registry` find there."""
+
+    _entries = _Entries()
+
+    @property
+    def _registry(self) -> _Entries:
+        return self._entries
+
+    @_registry.setter
+    def _registry(self, entries: Mapping[str, dict[str, Any]]) -> None:
+        kept = dict(entries)
+        for name in list(_registered):
+            del self._entries[name]
+        self._entries.update(kept)
+
+    def register(self, candidate: Any, name: str) -> None:
+        """Registers a gradient function under a name.
+
+        Raises:
+          KeyError: the name is taken.
+        """
+        _register(name, NOT_DIFFERENTIABLE if candidate is None else candidate)
+
+    def lookup(self, name: str) -> Any:
+        """The gradient function of a name, None where there is none by declaration.
+
+        Raises:
+          LookupError: nothing is registered under the name.
+        """
+        try:
+            return self._entries[name]["type"]
+        except KeyError:
+            raise LookupError(f"gradient registry has no entry for: {name}") from None
+
+    def list(self) -> list[str]:
+        """The registered names."""
+        return [*self._entries]
+
+
+_gradient_registry = public("python.framework.ops._gradient_registry")(_Registry())
+
+
 @public("python.framework.ops.get_gradient_function")
 def gradient_function(op: Operation) -> Any:
     """The gradient function of `op`, or NOT_DIFFERENTIABLE.
@@ -93,7 +170,7 @@ def gradient_function(op: Operation) -> Any:
     """
     name = op.attrs.get("_gradient_op_type")
     if name is None:
-        return op.opdef.grad
+        return _registered[op.type] if op.type in _replaced else op.opdef.grad
     if isinstance(name, bytes):
         name = name.decode()
     if name in _registered:

@@ -109,9 +109,10 @@ def list_files(kind: Any, file_pattern: Any, shuffle: bool | None, seed: int | N
         found = raw.Greater(
             count, convert.to_tensor(0, dtypes.int32, "match_not_empty/y"), name="match_not_empty"
         )
+        patterns = _joined(pattern)
         message = raw.Add(
             convert.to_tensor("No files matched pattern: ", dtypes.string, "message/x"),
-            _joined(pattern),
+            patterns,
             name="message",
         )
         check = raw.Assert(found, [message], summarize=1, name="assert_not_empty/Assert")

@@ -155,8 +155,8 @@ def rejection_resample(
             accepts, odds_of = both.map(lambda a, _: a), both.map(lambda _, b: b)
         filtered = _filtered(dataset, accepts, initials, classes, seed)
         original = Dataset.zip((classes, dataset))
-        chances = odds_of.map(lambda p: (p, 1.0 - p))
-        return _sampled([original, filtered], chances, seed)
+        chances = odds_of.map(lambda p: raw.Pack([p, 1.0 - p]))
+        return sample_from_datasets([original, filtered], chances, seed)
 
     return transform
 
@@ -170,15 +170,11 @@ def _classes_in(target: Tensor) -> int:
     return count
 
 
-def _sampled(datasets: list[Any], weights: Any, seed: int | None) -> Any:
-    return sample_from_datasets(datasets, weights=weights.map(lambda a, b: raw.Pack([a, b])), seed=seed)
-
-
 def _acceptance(initial: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """The probability to keep an element of each class, and to take one without asking."""
     ratio = target / (initial + np.finfo(initial.dtype.np_dtype).tiny)
-    axes = [0]
-    most, least = raw.Max(ratio, axes), raw.Min(ratio, axes)
+    most = raw.Max(ratio, convert.to_tensor([0], dtypes.int32, "Const"))
+    least = raw.Min(ratio, convert.to_tensor([0], dtypes.int32, "Const"))
     return (ratio - least) / (most - least), least
 
 

@@ -35,6 +35,7 @@ from millrace.runtime.values import host
 _CALLING = frozenset(
     ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 )  # functions of the program, which may wait for anything
+_REMEMBERING = _CALLING - {"PyFuncStateless"}
 _LONG = 200e-6  # seconds: what takes longer is worth a thread of its own
 _LONG_AFTERWARDS = 500e-6  # of short steps on small arrays, which get in each other's way in several threads
 _LONG_TO_COMPILE = 2e-3
@@ -205,6 +206,10 @@ class Functions:
         return not planned.waits and not any_step(
             planned.plan.steps, lambda step: step.op.opdef.name in _CALLING
         )
+
+    def stateful(self, graph: FunctionGraph) -> str:
+        """The type of an operation that remembers something from one call to the next, else ""."""
+        return next((op.type for op in graph.ops if op.opdef.state or op.type in _REMEMBERING), "")
 
     def _plan_of(self, graph: FunctionGraph) -> _Planned:
         planned = self._planned.get(graph)

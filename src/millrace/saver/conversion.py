@@ -48,7 +48,9 @@ def convert(source: str, target: str, outputs: list[str] | None = None, tags: li
         reader = load_checkpoint(source)
         arrays = {name: np.asarray(reader.get_tensor(name)) for name in reader.get_variable_to_shape_map()}
         if target.endswith(_ARRAYS):
-            arrays = _write_arrays(arrays, target)
+            texts = sorted(set(arrays) - set(arrays := _write_arrays(arrays, target)))
+            left = f"; left out, being strings: {', '.join(texts)}" if texts else ""
+            return f"{len(arrays)} tensors written to {target}{left}"
         else:
             _write_checkpoint(arrays, target)
     return f"{len(arrays)} tensors written to {target}"
@@ -57,8 +59,13 @@ def convert(source: str, target: str, outputs: list[str] | None = None, tags: li
 def _read_arrays(path: str) -> dict[str, np.ndarray[Any, Any]]:
     if path.endswith(".npz"):
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            return {name: _with_its_dtype(file[name]) for name in file.files}
     return _safetensors().load_file(path)
+
+
+def _with_its_dtype(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """NumPy's files know bfloat16 as two bytes without a meaning, as which nothing else is written."""
+    return array.view(dtypes.bfloat16.np_dtype) if array.dtype == np.dtype("V2") else array
 
 
 def _write_arrays(arrays: dict[str, Any], path: str) -> dict[str, Any]:
@@ -69,7 +76,10 @@ def _write_arrays(arrays: dict[str, Any], path: str) -> dict[str, Any]:
         if path.endswith(".npz"):
             np.savez(new, **numbers)  # pyright: ignore[reportArgumentType]
         else:
-            _safetensors().save_file({n: np.ascontiguousarray(v) for n, v in numbers.items()}, new)
+            wide = sorted(name for name, value in numbers.items() if value.dtype == np.complex128)
+            if wide:
+                raise refusal(f"a .safetensors file cannot hold complex128; .npz can. Received: {wide}")
+            _safetensors().save_file({n: np.asarray(v, order="C") for n, v in numbers.items()}, new)
         os.replace(new, path)
     finally:
         if os.path.exists(new):

@@ -167,3 +167,22 @@ def hessians(
 def _row(g: Any, x: Any, options: dict[str, Any]) -> Any:
     second = gradients(g, x, **options)[0]
     return raw.ZerosLike(x) if second is None else convert.convert_to_tensor(second)
+
+
+@public("grad_pass_through")
+def grad_pass_through(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that computes `f` and whose gradient is that of the identity.
+
+    Args:
+      f: of tensors to tensors of as many results as arguments.
+    """
+
+    @custom_gradient
+    def passing(*args: Any, **kwargs: Any) -> Any:
+        def gradient(*dys: Any, variables: Any = None) -> Any:
+            passed = dys[0] if len(dys) == 1 else list(dys)
+            return passed if variables is None else (passed, [None] * len(variables))
+
+        return f(*args, **kwargs), gradient
+
+    return functools.wraps(f)(passing)

@@ -458,32 +458,11 @@ def resize_images(
       ValueError: the rank, the size or the method is wrong.
     """
     with name_scope(name, "resize", [images, size]):
-        images = to_tensor(images, name="images")
-        if images.dims is None:
-            raise ValueError("resize_images: 'images' contains no shape. Received: unknown rank")
-        if len(images.dims) not in (3, 4):
-            raise ValueError(
-                f"resize_images: 'images' must have 3 or 4 dimensions. Received: shape {images.shape}"
-            )
         if method not in _RESIZERS:
             raise ValueError(f"Resize method is not implemented. Received: {method!r}")
-        single = len(images.dims) == 3
-        if single:
-            images = raw.ExpandDims(images, 0)
+        images, size, single = sized(images, size, preserve_aspect_ratio)
         dims = images.dims
         assert dims is not None
-        try:
-            size = to_tensor(size, dtypes.int32, "size")
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"resize_images: 'size' must be a 1-D int32 Tensor. Received: {size!r}"
-            ) from None
-        if size.dims is not None and size.dims != (2,) and size.dims != (None,):
-            raise ValueError(
-                f"resize_images: 'size' must have 2 elements: new_height, new_width. Received: {size.shape}"
-            )
-        if preserve_aspect_ratio:
-            size = _within(size, images)
         value = static_value(size)
         known = (None, None) if value is None else tuple(int(v) for v in value)
         if None not in known and known == dims[1:3]:
@@ -491,6 +470,35 @@ def resize_images(
         resized = getattr(raw, _RESIZERS[method])(images, size, align_corners=align_corners)
         resized.set_shape([None, *known, None])
         return raw.Squeeze(resized, squeeze_dims=[0]) if single else resized
+
+
+def sized(images: Any, size: Any, preserve_aspect_ratio: bool) -> tuple[Tensor, Tensor, bool]:
+    """A batch of images, its new size as an int32 vector, and whether it was one image.
+
+    Raises:
+      ValueError: the rank or the size is wrong.
+    """
+    images = to_tensor(images, name="images")
+    if images.dims is None:
+        raise ValueError("resize_images: 'images' contains no shape. Received: unknown rank")
+    if len(images.dims) not in (3, 4):
+        raise ValueError(
+            f"resize_images: 'images' must have 3 or 4 dimensions. Received: shape {images.shape}"
+        )
+    single = len(images.dims) == 3
+    if single:
+        images = raw.ExpandDims(images, 0)
+    try:
+        size = to_tensor(size, dtypes.int32, "size")
+    except (TypeError, ValueError):
+        raise ValueError(f"resize_images: 'size' must be a 1-D int32 Tensor. Received: {size!r}") from None
+    if size.dims is not None and size.dims != (2,) and size.dims != (None,):
+        raise ValueError(
+            f"resize_images: 'size' must have 2 elements: new_height, new_width. Received: {size.shape}"
+        )
+    if preserve_aspect_ratio:
+        size = _within(size, images)
+    return images, size, single
 
 
 def _within(size: Tensor, images: Tensor) -> Tensor:
@@ -529,6 +537,15 @@ def resize_image_with_pad(
     Raises:
       ValueError: a size is not positive, or the rank is not 3 or 4.
     """
+
+    def resizer(images: Tensor, size: Any) -> Tensor:
+        return resize_images(images, size, method, align_corners)
+
+    return fitted_and_padded(image, target_height, target_width, resizer)
+
+
+def fitted_and_padded(image: Any, target_height: Any, target_width: Any, resizer: Any) -> Tensor:
+    """Images that `resizer` makes as large as fits into a size, padded to it evenly."""
     with name_scope(None, "resize_image_with_pad", [image]):
         image, batched = _batched(to_tensor(image, name="image"), "resize_image_with_pad")
         rows, columns = _length(target_height), _length(target_width)
@@ -541,6 +558,6 @@ def resize_image_with_pad(
         size = [cast(raw.Floor(v), dtypes.int32) for v in fitted]
         room = [(t - v) / 2 for t, v in zip((rows_wide, columns_wide), fitted, strict=True)]
         pads = [raw.Maximum(0, cast(v, dtypes.int32)) for v in [raw.Floor(v) for v in room]]
-        resized = resize_images(image, size, method, align_corners)
+        resized = resizer(image, size)
         padded = pad_to_bounding_box(resized, pads[0], pads[1], rows, columns)
         return _as_given(padded, batched)

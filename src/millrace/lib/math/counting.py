@@ -134,3 +134,17 @@ def unsorted_segment_sqrt_n(
         data, segment_ids = convert_to_tensor(data), convert_to_tensor(segment_ids)
         total, sizes = _rows_in_segments(data, segment_ids, num_segments)
         return total / raw.Sqrt(sizes)
+
+
+@public("compat.v2.math.bincount")
+def bincount_v2(
+    arr: Any,
+    weights: Any = None,
+    minlength: Any = None,
+    maxlength: Any = None,
+    dtype: Any = dtypes.int32,
+    name: str | None = None,
+) -> Tensor:
+    """`tf.math.bincount`, in a scope `name`; default "bincount"."""
+    with name_scope(name or "bincount"):
+        return bincount(arr, weights, minlength, maxlength, dtype)

@@ -196,3 +196,36 @@ def sparse_reduce_max_sparse(
     return SparseTensor(
         *_reduce("SparseReduceMaxSparse", sp_input, axis, keepdims, reduction_axes, keep_dims)
     )
+
+
+@public("compat.v2.sparse.reduce_sum")
+def sparse_reduce_sum_v2(
+    sp_input: Any,
+    axis: Any = None,
+    keepdims: bool | None = None,
+    output_is_sparse: bool = False,
+    name: str | None = None,
+) -> Tensor | SparseTensor:
+    """The sums of a sparse tensor along dimensions: dense, or with `output_is_sparse` a SparseTensor."""
+    function = sparse_reduce_sum_sparse if output_is_sparse else sparse_reduce_sum
+    return _reduced(function, sp_input, axis, keepdims, name)
+
+
+@public("compat.v2.sparse.reduce_max")
+def sparse_reduce_max_v2(
+    sp_input: Any,
+    axis: Any = None,
+    keepdims: bool | None = None,
+    output_is_sparse: bool = False,
+    name: str | None = None,
+) -> Tensor | SparseTensor:
+    """The largest stored values of a sparse tensor along dimensions: dense, or a SparseTensor."""
+    function = sparse_reduce_max_sparse if output_is_sparse else sparse_reduce_max
+    return _reduced(function, sp_input, axis, keepdims, name)
+
+
+def _reduced(function: Any, sp_input: Any, axis: Any, keepdims: Any, name: str | None) -> Any:
+    if name is None:
+        return function(sp_input, axis, keepdims)
+    with name_scope(name):
+        return function(sp_input, axis, keepdims)

@@ -139,8 +139,16 @@ class DenseColumn(FeatureColumn):
         """Makes the column's variables before its operations; most columns have none."""
 
     def dense(self, features: FeatureCache, maker: VariableMaker) -> Any:
-        """The numbers of all examples."""
-        raise TypeError(f"{type(self).__name__} must define dense")
+        """The numbers of all examples; of a program's own class, what its `_get_dense_tensor` of the first
+        release of columns gives, or its `get_dense_tensor` of the second.
+        """
+        kind: Any = type(self)
+        if hasattr(kind, "_get_dense_tensor"):
+            trainable = getattr(maker, "trainable", True)
+            return kind._get_dense_tensor(self, features, weight_collections=None, trainable=trainable)
+        if kind.get_dense_tensor is not DenseColumn.get_dense_tensor:
+            return self.get_dense_tensor(features, maker)
+        raise TypeError(f"{kind.__name__} must define dense")
 
     def get_dense_tensor(self, transformation_cache: FeatureCache, state_manager: Any) -> Any:
         """The same, by its public name."""
@@ -175,13 +183,22 @@ class FeatureCache:
                 f"Feature {key} is not in features dictionary. Received: {sorted(self._features)}"
             )
         elif isinstance(key, FeatureColumn):
-            found = key.transform_feature(self)
+            found = self._transformed(key)
             if found is None:
                 raise ValueError(f"Column {key.name} is not supported.")
         else:
             raise TypeError(f'"key" must be either a "str" or "_FeatureColumn". Received: {key!r}')
         self._made[key] = found
         return found
+
+    def _transformed(self, column: Any) -> Any:
+        """What a column makes of its features, asked as the release asks for which its class was written."""
+        kind = type(column)
+        if kind._transform_feature is not FeatureColumn._transform_feature:
+            return column._transform_feature(self)
+        if kind.transform_feature.__code__.co_argcount > 2:
+            return column.transform_feature(self, None)
+        return column.transform_feature(self)
 
     def _raw(self, key: Any) -> Any:
         given = self._features[key]

@@ -99,6 +99,11 @@ class Run:
             stage = self._meter.watched(dataset, stage)
         return stage if bare or not dataset.bare else _Boxed(stage)
 
+    def taken(self) -> None:
+        """Called when the program is to take what the stage gives that began last."""
+        if self._meter is not None:
+            self._meter.ended()
+
     def look(self) -> None:
         """Called now and then by a stage that may look for an element for ever.
 
@@ -287,6 +292,16 @@ class Calling(Through):
         self.count = 0
 
     def save(self) -> Any:
+        """Where it stands.
+
+        Raises:
+          FailedPreconditionError: its function remembers something, as a random generator does.
+        """
+        stateful = self.run.functions.stateful(self.dataset.function)
+        if stateful:
+            raise errors.FailedPreconditionError(
+                None, None, f"{stateful} is stateful.\n  at {self.dataset.place}"
+            )
         return {"input": self.input.save(), "count": self.count}
 
     def restore(self, state: Any) -> None:
@@ -306,6 +321,19 @@ def ended_or_raise(error: Exception, dataset: Dataset, run: Run, index: int) -> 
     if isinstance(found, errors.OutOfRangeError):
         return
     raise told(found, f"element {index} of {dataset.place}") from error.__cause__
+
+
+def state_of(error: Exception) -> dict[str, Any]:
+    """What is saved of an error that is still to come."""
+    if isinstance(error, errors.OpError):
+        return {"code": error.error_code, "message": error.message}
+    return {"code": errors.UNKNOWN, "message": f"{type(error).__name__}: {error}"}
+
+
+def error_of(state: dict[str, Any]) -> Exception:
+    """The error that was saved."""
+    kind: Any = errors.exception_type_from_error_code(state["code"])
+    return kind(None, None, state["message"])
 
 
 def told(error: Exception, where: str) -> Exception:

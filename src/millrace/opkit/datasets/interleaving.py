@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from millrace.core import errors
 from millrace.opkit.datasets.base import Calling, Dataset, Element, Run, Stage, invalid, scalar
 from millrace.opkit.datasets.mapping import OfDatasets, checked_calls, returned
 from millrace.opkit.datasets.threads import Background
@@ -160,28 +159,35 @@ class Workers(OfDatasets):
         return _Working(self, run)
 
 
+_Opened = tuple[Element, Stage]
+"""What a dataset was made of, and the dataset at work."""
+
+
 class _Working(Calling):
     __slots__ = ("_at", "_block", "_given", "_places", "_staged", "_started")
 
     def __init__(self, dataset: Workers, run: Run) -> None:
         super().__init__(dataset, run)
-        self._places: list[Stage | None] = []
-        self._staged: deque[Stage] = deque()
+        self._places: list[_Opened | None] = []
+        self._staged: deque[_Opened] = deque()
         self._at = 0
         self._given = 0
         self._block = dataset.block
         self._started = False
 
-    def _open_one(self) -> Stage | None:
+    def _open_one(self) -> _Opened | None:
         argument = self.input.next()
         if argument is None:
             return None
         self.count += 1
         try:
-            return opened(self.call(*argument), self.run, True, self.dataset.buffer)
+            return self._opened(argument)
         except Exception as error:
             self.failed(error)
             return None
+
+    def _opened(self, argument: Element) -> _Opened:
+        return argument, opened(self.call(*argument), self.run, True, self.dataset.buffer)
 
     def _start(self) -> None:
         self._started = True
@@ -201,15 +207,15 @@ class _Working(Calling):
             self._start()
         places = self._places
         while any(place is not None for place in places):
-            stage = places[self._at]
-            element = None if stage is None else stage.next()
+            place = places[self._at]
+            element = None if place is None else place[1].next()
             if element is not None:
                 self._given += 1
                 if self._given == self._block:
                     self._advance()
                 return element
-            if stage is not None:
-                stage.close()
+            if place is not None:
+                place[1].close()
                 places[self._at] = None
                 following = self._open_one()
                 if following is not None:
@@ -225,14 +231,32 @@ class _Working(Calling):
         self._given = 0
 
     def save(self) -> Any:
-        raise errors.UnimplementedError(
-            None,
-            None,
-            f"{self.dataset.place}: the place of parallel_interleave cannot be saved; use interleave",
-        )
+        opened = [
+            None if place is None else {"of": place[0], "stage": place[1].save()}
+            for place in (*self._places, *self._staged)
+        ]
+        return {
+            **super().save(),
+            "at": self._at,
+            "given": self._given,
+            "started": self._started,
+            "places": opened[: len(self._places)],
+            "staged": opened[len(self._places) :],
+        }
+
+    def restore(self, state: Any) -> None:
+        super().restore(state)
+        self._at, self._given, self._started = state["at"], state["given"], state["started"]
+        self._places = [None if saved is None else self._restored(saved) for saved in state["places"]]
+        self._staged = deque(map(self._restored, state["staged"]))
+
+    def _restored(self, saved: Any) -> _Opened:
+        found = self._opened(tuple(saved["of"]))
+        found[1].restore(saved["stage"])
+        return found
 
     def close(self) -> None:
-        for stage in (*self._places, *self._staged):
-            if stage is not None:
-                stage.close()
+        for place in (*self._places, *self._staged):
+            if place is not None:
+                place[1].close()
         super().close()

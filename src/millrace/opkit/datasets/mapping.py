@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import dtypes, errors
+from millrace.core import dtypes
 from millrace.core.errors import refusal
 from millrace.opkit.datasets.base import (
     INFINITE,
@@ -21,8 +21,10 @@ from millrace.opkit.datasets.base import (
     Run,
     Stage,
     Through,
+    error_of,
     invalid,
     scalar,
+    state_of,
 )
 from millrace.opkit.datasets.stacking import stack
 from millrace.opkit.datasets.threads import Pool
@@ -195,13 +197,30 @@ class _MappedInThreads(Calling):
         return calls if failure is None else [*calls, failure]
 
     def save(self) -> Any:
-        raise errors.UnimplementedError(
-            None, None, f"{self.dataset.place}: the place of a map in threads cannot be saved"
-        )
+        """Waits for the calls that are under way: what they give comes first when it goes on."""
+        outcomes = [*self._ready, *(one for job in self._jobs for one in job.result())]
+        return {**super().save(), "outcomes": [self._saved(one) for one in outcomes]}
+
+    def _saved(self, outcome: Any) -> Any:
+        if type(outcome) is not _Failed:
+            return list(outcome)
+        error = self.run.functions.located(outcome.error) if outcome.called else outcome.error
+        return {**state_of(error), "called": outcome.called}
+
+    def restore(self, state: Any) -> None:
+        super().restore(state)
+        self._ready = deque(map(_restored, state["outcomes"]))
 
     def close(self) -> None:
         self._pool.close()
         super().close()
+
+
+def _restored(outcome: Any) -> Any:
+    """A saved outcome."""
+    if not isinstance(outcome, dict):
+        return tuple(outcome)
+    return _Failed(error_of(outcome), outcome["called"])
 
 
 def _bytes_of(found: Any) -> int:

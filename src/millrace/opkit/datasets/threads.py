@@ -15,7 +15,7 @@ import numpy as np
 
 from millrace.core import errors
 from millrace.core.waiting import limited, wait_until
-from millrace.opkit.datasets.base import Element, Run, Stage
+from millrace.opkit.datasets.base import Element, Run, Stage, error_of, state_of
 
 _PATIENCE = 2.0  # seconds that closing waits for a thread to end
 
@@ -125,11 +125,15 @@ class Background(Stage):
 
     def save(self) -> Any:
         with self._buffer.busy:
-            items = [item for item in self._buffer.items if type(item) is tuple]
+            items = [
+                state_of(item) if isinstance(item, Exception) else tuple(item) for item in self._buffer.items
+            ]
             return {"items": items, "input": self.input.save()}
 
     def restore(self, state: Any) -> None:
-        self._buffer.items.extend(map(tuple, state["items"]))
+        self._buffer.items.extend(
+            error_of(item) if isinstance(item, dict) else tuple(item) for item in state["items"]
+        )
         self.input.restore(state["input"])
 
     def close(self) -> None:

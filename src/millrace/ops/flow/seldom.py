@@ -6,10 +6,13 @@ import time
 
 import numpy as np
 
+from millrace.building import raw
 from millrace.core import errors
 from millrace.core.dtypes import ALL, float64
+from millrace.core.public import public
 from millrace.graph.attrs import dtype, flag, shape, text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
+from millrace.graph.tensor import Tensor
 
 
 @declare("ToBool(input: T) -> output: bool", T=ALL, host=True)
@@ -68,3 +71,9 @@ class Abort:
         raise errors.AbortedError(None, op, f"Abort: {error_msg or 'the graph asked for it'}")
 
     grad = NOT_DIFFERENTIABLE
+
+
+@public("timestamp")
+def timestamp(name: str | None = None) -> Tensor:
+    """The seconds since 1970 when it runs, a float64 scalar; each run looks at the clock again."""
+    return raw.Timestamp(name=name)

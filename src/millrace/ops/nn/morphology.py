@@ -200,3 +200,46 @@ def erosion2d(
         negated, mirrored = raw.Neg(value), raw.ReverseV2(kernel, [0, 1])
         widened = raw.Dilation2D(negated, mirrored, strides=strides, rates=rates, padding=padding, name=scope)
         return raw.Neg(widened)
+
+
+@public("compat.v2.nn.dilation2d")
+def dilation2d_v2(
+    input: Any,
+    filters: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str,
+    dilations: Any,
+    name: str | None = None,
+) -> Tensor:
+    """`tf.nn.dilation2d` with the arguments of version 2; `data_format` is "NHWC".
+
+    Raises:
+      ValueError: another format, or the shapes or the attributes do not fit together.
+    """
+    _only_channels_last(data_format)
+    return raw.Dilation2D(input, filters, strides=strides, rates=dilations, padding=padding, name=name)
+
+
+@public("compat.v2.nn.erosion2d")
+def erosion2d_v2(
+    value: Any,
+    filters: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str,
+    dilations: Any,
+    name: str | None = None,
+) -> Tensor:
+    """`tf.nn.erosion2d` with the arguments of version 2; `data_format` is "NHWC".
+
+    Raises:
+      ValueError: another format, or the shapes or the attributes do not fit together.
+    """
+    _only_channels_last(data_format)
+    return erosion2d(value, filters, strides, dilations, padding, name)
+
+
+def _only_channels_last(data_format: str) -> None:
+    if data_format != "NHWC":
+        raise ValueError(f"Data formats other than 'NHWC' are not yet supported. Received: {data_format!r}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building import raw
 from millrace.building.apply import apply
 from millrace.building.dispatch import elementwise
 from millrace.core.dtypes import (
@@ -332,4 +333,28 @@ def unicode_transcode(
         replacement_char=replacement_char,
         replace_control_characters=replace_control_characters,
         name=name,
+    )
+
+
+@public("compat.v2.io.decode_raw")
+def decode_raw_v2(
+    input_bytes: Any,
+    out_type: Any,
+    little_endian: bool = True,
+    fixed_length: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """`tf.io.decode_raw` with the arguments of version 2.
+
+    Args:
+      fixed_length: how many bytes are taken of each text, which is cut, or filled up with zeros.
+      input_bytes, out_type, little_endian, name: as in version 1.
+
+    Raises:
+      InvalidArgumentError: when run, the bytes do not make whole numbers, or texts differ in length.
+    """
+    if fixed_length is None:
+        return raw.DecodeRaw(input_bytes, out_type=out_type, little_endian=little_endian, name=name)
+    return raw.DecodePaddedRaw(
+        input_bytes, fixed_length, out_type=out_type, little_endian=little_endian, name=name
     )

@@ -1,0 +1,32 @@
+"""The table of gradient functions, as programs reach into it."""
+
+import copy
+import importlib
+
+import pytest
+
+import millrace as tf
+
+ops = importlib.import_module("millrace.python.framework.ops")
+
+
+def test_a_declared_gradient_is_replaced_and_restored():
+    table = ops._gradient_registry
+    saved = copy.copy(table._registry)
+    x = tf.constant([1.0, 2.0])
+    table._registry["Square"] = {"type": lambda op, dy: dy * 7.0, "location": None}
+    replaced = tf.gradients(tf.square(x), x)[0]
+    table._registry = saved
+    restored = tf.gradients(tf.square(x), x)[0]
+    with tf.Session() as sess:
+        assert [v.tolist() for v in sess.run([replaced, restored])] == [[7.0, 7.0], [2.0, 4.0]]
+
+
+def test_names_are_looked_up():
+    table = ops._gradient_registry
+    table.register(lambda op, dy: dy, "TestOfTheTable")
+    assert "TestOfTheTable" in table.list() and table.lookup("TestOfTheTable")(None, 3) == 3
+    del table._registry["TestOfTheTable"]
+    with pytest.raises(LookupError, match="no entry for: TestOfTheTable"):
+        table.lookup("TestOfTheTable")
+    assert callable(table.lookup("MatMul"))

@@ -1,0 +1,101 @@
+"""Iterators that are saved in the middle go on from there, with what threads had done already."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import millrace as tf
+
+D = tf.data.Dataset
+
+
+def _long(x):
+    return tf.reduce_sum(tf.matmul(tf.fill([200, 200], tf.cast(x, tf.float32)), tf.fill([200, 200], 1.0)))
+
+
+def _turns(cycle, block, ahead):
+    return tf.data.experimental.parallel_interleave(
+        lambda x: D.from_tensors(x).repeat(4), cycle, block_length=block, prefetch_input_elements=ahead
+    )
+
+
+PIPELINES = {
+    "map": lambda: D.range(20).map(_long, num_parallel_calls=3),
+    "map and batch": lambda: D.range(20).apply(
+        tf.data.experimental.map_and_batch(_long, 2, num_parallel_calls=3)
+    ),
+    "turns": lambda: D.range(5).apply(_turns(2, 3, 0)),
+    "turns ahead": lambda: D.range(7).apply(_turns(3, 2, 2)),
+    "slow turns": lambda: D.range(5).apply(
+        tf.data.experimental.parallel_interleave(
+            lambda x: D.range(4).map(lambda y: _long(x + y), num_parallel_calls=2), 2
+        )
+    ),
+    "prefetched": lambda: D.range(20).map(_long, num_parallel_calls=2).shuffle(5, seed=1).prefetch(3),
+}
+
+
+def _taken(sess, element, count):
+    return [np.asarray(sess.run(element)).tolist() for _ in range(count)]
+
+
+def _saveable(data):
+    iterator = data.make_initializable_iterator()
+    saveable = tf.data.experimental.make_saveable_from_iterator(iterator)
+    tf.add_to_collection(tf.GraphKeys.SAVEABLE_OBJECTS, saveable)
+    return iterator, iterator.get_next(), tf.train.Saver()
+
+
+@pytest.mark.parametrize("kind", PIPELINES)
+@pytest.mark.parametrize("at", [0, 3])
+def test_it_goes_on_from_there(kind, at, tmp_path):
+    iterator, element, saver = _saveable(PIPELINES[kind]())
+    with tf.Session() as sess:
+        sess.run(iterator.initializer)
+        everything = _taken(sess, element, 10)
+        sess.run(iterator.initializer)
+        _taken(sess, element, at)
+        path = saver.save(sess, str(tmp_path / "model"))
+        assert _taken(sess, element, 3) == everything[at : at + 3]
+        saver.restore(sess, path)
+        assert _taken(sess, element, 10 - at) == everything[at:]
+    with tf.Session() as sess:
+        sess.run(iterator.initializer)
+        saver.restore(sess, path)
+        assert _taken(sess, element, 10 - at) == everything[at:]
+
+
+def test_an_error_on_the_way_is_kept(tmp_path):
+    data = D.range(9).map(lambda x: (_long(x), 6 // (x - 3)), num_parallel_calls=3)
+    iterator, element, saver = _saveable(data)
+    with tf.Session() as sess:
+        sess.run(iterator.initializer)
+        sess.run(element)
+        path = saver.save(sess, str(tmp_path / "model"))
+        for _ in range(2):
+            found = []
+            for _ in range(8):
+                try:
+                    found.append(int(sess.run(element)[1]))
+                except tf.errors.InvalidArgumentError as error:
+                    assert "element 3 of" in str(error)
+                    found.append(None)
+            assert found == [-3, -6, None, 6, 3, 2, 1, 1]
+            saver.restore(sess, path)
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [
+        (lambda x: x + tf.random_uniform([], 0, 9, tf.int64, seed=2), "RandomUniformInt"),
+        (lambda x: tf.py_func(lambda v: v, [x], tf.int64), "PyFunc"),
+    ],
+)
+def test_what_remembers_something_cannot_be_saved(function, kind, tmp_path):
+    iterator, element, saver = _saveable(D.range(9).map(function))
+    with tf.Session() as sess:
+        sess.run(iterator.initializer)
+        sess.run(element)
+        with pytest.raises(tf.errors.FailedPreconditionError, match=f"{kind} is stateful"):
+            saver.save(sess, str(tmp_path / "model"))
