@@ -9,6 +9,12 @@ PRIVATE: dict[str, dict[str, str]] = {
         "random_uniform_initializer": "millrace.lib.variables.second_initializers:RandomUniform",
         "zeros_initializer": "millrace.lib.variables.second_initializers:Zeros",
     },
+    "compat.v2.image": {
+        "ResizeMethod": "millrace.lib.image.second_version:ResizeMethod",
+        "extract_glimpse": "millrace.lib.image.second_version:extract_glimpse",
+        "resize": "millrace.lib.image.second_version:resize",
+        "resize_with_pad": "millrace.lib.image.second_version:resize_with_pad",
+    },
     "compat.v2.initializers": {
         "Constant": "millrace.lib.variables.second_initializers:Constant",
         "GlorotNormal": "millrace.lib.variables.second_initializers:GlorotNormal",
@@ -33,6 +39,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "ones": "millrace.lib.variables.second_initializers:Ones",
         "orthogonal": "millrace.lib.variables.second_initializers:Orthogonal",
         "zeros": "millrace.lib.variables.second_initializers:Zeros",
+    },
+    "compat.v2.io": {
+        "decode_raw": "millrace.ops.text.codes:decode_raw_v2",
     },
     "compat.v2.keras.initializers": {
         "Constant": "millrace.lib.variables.second_initializers:Constant",
@@ -71,6 +80,17 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "compat.v2.losses": {
         "Reduction": "millrace.models.keras.losses.classes:Reduction",
+    },
+    "compat.v2.math": {
+        "bincount": "millrace.lib.math.counting:bincount_v2",
+    },
+    "compat.v2.nn": {
+        "dilation2d": "millrace.ops.nn.morphology:dilation2d_v2",
+        "erosion2d": "millrace.ops.nn.morphology:erosion2d_v2",
+    },
+    "compat.v2.sparse": {
+        "reduce_max": "millrace.lib.sparse.math:sparse_reduce_max_v2",
+        "reduce_sum": "millrace.lib.sparse.math:sparse_reduce_sum_v2",
     },
     "compat.v2.strings": {
         "split": "millrace.lib.ragged.strings:split_rows",
@@ -460,6 +480,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "_TensorLike": "millrace.building.tensor_like:TensorLike",
         "_as_graph_element": "millrace.building.internals:as_graph_element",
         "_get_graph_from_inputs": "millrace.building.internals:get_graph_from_inputs",
+        "_gradient_registry": "millrace.autodiff.registry:_gradient_registry",
         "colocate_with": "millrace.building.scopes:colocate_with",
         "convert_n_to_tensor": "millrace.building.internals:convert_n_to_tensor",
         "convert_n_to_tensor_or_composite": "millrace.building.internals:convert_n_to_tensor_or_composite",
