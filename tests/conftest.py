@@ -5,8 +5,13 @@ import sys
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 _PLANNED: set[str] = set()  # the types of the operations that some test of this process has planned to run
+
+# A slow or busy machine is no reason for a test to fail.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,6 +8,7 @@ import millrace as tf
 from millrace.autodiff.bodies import align
 from millrace.building import raw
 from millrace.building.body import Body, names_variable
+from millrace.building.static import static_value
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def test_a_tensor_is_captured_once(graph: tf.Graph) -> None:
     assert first.name == "Switch:0" and other.name == "named:0" and other.dtype == tf.int32
     assert body.find(x) is first and body.find(tf.constant(1.0)) is None
     assert body.outer_of(other) is y and body.outer_of(x) is None
-    assert tf.contrib.util.constant_value(other).tolist() == [1, 2]  # what is known outside is known inside
+    assert static_value(other).tolist() == [1, 2]  # what is known outside is known inside
     assert repr(body) == "<Body '': 0 inputs, 2 captures>"
 
 

@@ -42,7 +42,6 @@ NAMES: dict[str, tuple[str, str]] = {
     "contrib.eager.connect_to_remote_host": ("nothing runs outside of a session", "tf.train.Server"),
     "contrib.eager.enable_remote_eager_execution": ("nothing runs outside of a session", "tf.train.Server"),
     "contrib.eager.py_func": ("its function would get values with a gradient tape", "tf.py_func"),
-    "contrib.factorization.GMM": (_NOT_WRITTEN, "tf.contrib.factorization.gmm"),
     "contrib.factorization.KMeansClustering": (_NOT_WRITTEN, "tf.contrib.factorization.KMeans"),
     "contrib.factorization.WALSMatrixFactorization": (_NOT_WRITTEN, "tf.contrib.factorization.WALSModel"),
     "contrib.image.single_image_random_dot_stereograms": (_NOT_WRITTEN, "tf.py_func"),
@@ -59,7 +58,6 @@ NAMES: dict[str, tuple[str, str]] = {
         "tf.contrib.losses.metric_learning.triplet_semihard_loss",
     ),
     "contrib.slim.DataFrameColumn": ("contrib.learn.dataframe is not there", "tf.feature_column"),
-    "contrib.slim.InputLayer": (_NOT_WRITTEN, "tf.feature_column.input_layer"),
     "contrib.stat_summarizer": ("it reads what TensorFlow's C++ executor counts", "tf.profiler"),
     "contrib.timeseries": (
         "its models are not written yet",

@@ -4,12 +4,14 @@ from millrace.contributed.factorization.clustering import KMEANS_PLUS_PLUS_INIT 
 from millrace.contributed.factorization.clustering import KMeans as KMeans
 from millrace.contributed.factorization.clustering import RANDOM_INIT as RANDOM_INIT
 from millrace.contributed.factorization.clustering import SQUARED_EUCLIDEAN_DISTANCE as SQUARED_EUCLIDEAN_DISTANCE
+from millrace.contributed.factorization.mixture_estimator import GMM as GMM
 from millrace.contributed.factorization.mixtures import GmmAlgorithm as GmmAlgorithm
 from millrace.contributed.factorization.mixtures import gmm as gmm
 from millrace.contributed.factorization.wals import WALSModel as WALSModel
 
 __all__ = [
     "COSINE_DISTANCE",
+    "GMM",
     "GmmAlgorithm",
     "KMEANS_PLUS_PLUS_INIT",
     "KMeans",

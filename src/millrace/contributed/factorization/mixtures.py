@@ -7,7 +7,7 @@ from typing import Any
 
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import control_dependencies
-from millrace.core.dtypes import float32, int32
+from millrace.core.dtypes import float32, int64
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond, group
@@ -24,6 +24,7 @@ from millrace.ops.linalg.decomposition import cholesky
 from millrace.ops.linalg.diag_band import matrix_diag_part
 from millrace.ops.linalg.matmul import matmul
 from millrace.ops.linalg.solve import matrix_triangular_solve
+from millrace.ops.math.cast import cast
 from millrace.ops.math.extremes import argmax
 from millrace.ops.random.draws import random_uniform
 
@@ -89,7 +90,8 @@ class GmmAlgorithm:
 
     def _beginning(self, first: Tensor, initial_means: Any, seed: int) -> Any:
         if initial_means is None:
-            places = random_uniform([self._num_classes], 0, shape(first)[0], int32, seed)
+            count = cast(shape(first)[0], int64)
+            places = raw.FloorMod(random_uniform([self._num_classes], 0, count, int64, seed), count)
             means = expand_dims(gather(first, places), 1)
         else:
             means = expand_dims(convert.to_tensor(initial_means, float32), 1)

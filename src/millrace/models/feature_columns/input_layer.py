@@ -7,6 +7,7 @@ from typing import Any
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables.scope import variable_scope
+from millrace.lib.variables.template import make_template
 from millrace.models.feature_columns.base import (
     DenseColumn,
     FeatureCache,
@@ -103,18 +104,116 @@ def input_layer(
     """
     columns = sorted_columns(dense_columns(feature_columns))
     with variable_scope(None, default_name="input_layer", values=list(features.values())):
-        cache, tensors = FeatureCache(features), []
-        for column in columns:
-            recorder = Recorder(weight_collections, trainable)
-            with variable_scope(None, default_name=column.var_scope_name):
-                tensor = column.dense(cache, recorder)
-                tensors.append(flattened(tensor, column.variable_shape.num_elements()))
-            if cols_to_vars is not None:
-                cols_to_vars[column] = recorder.made.get(column, [])
-            if cols_to_output_tensors is not None:
-                cols_to_output_tensors[column] = tensors[-1]
-        check_batch_sizes(tensors, columns)
-        return concat(tensors, 1)
+        return _side_by_side(
+            features, columns, weight_collections, trainable, cols_to_vars, cols_to_output_tensors
+        )
+
+
+def _side_by_side(
+    features: dict[str, Any],
+    columns: list[Any],
+    weight_collections: Any,
+    trainable: bool,
+    cols_to_vars: dict[Any, Any] | None,
+    cols_to_output_tensors: dict[Any, Any] | None = None,
+    numbered: bool = True,
+) -> Tensor:
+    """The columns as one matrix, in the scope that there is.
+
+    Args:
+      numbered: a column's scope is made unique.
+    """
+    cache, tensors = FeatureCache(features), []
+    for column in columns:
+        recorder, name = Recorder(weight_collections, trainable), column.var_scope_name
+        with variable_scope(None, default_name=name) if numbered else variable_scope(name):
+            tensor = column.dense(cache, recorder)
+            tensors.append(flattened(tensor, column.variable_shape.num_elements()))
+        if cols_to_vars is not None:
+            cols_to_vars[column] = recorder.made.get(column, [])
+        if cols_to_output_tensors is not None:
+            cols_to_output_tensors[column] = tensors[-1]
+    check_batch_sizes(tensors, columns)
+    return concat(tensors, 1)
+
+
+@public("contrib.slim.InputLayer", "contrib.layers.feature_column.InputLayer")
+class InputLayer:
+    """`tf.feature_column.input_layer` as an object that makes its variables once.
+
+    Args:
+      feature_columns: dense columns.
+      weight_collections: more collections for the variables.
+      trainable: whether the variables are trained.
+      cols_to_vars: filled with the variables of each column.
+      name: of the variables' scope.
+      create_scope_now: choose the scope's name now and not at the first call.
+
+    Raises:
+      ValueError: a column is not dense, or two have one name.
+    """
+
+    def __init__(
+        self,
+        feature_columns: Any,
+        weight_collections: Any = None,
+        trainable: bool = True,
+        cols_to_vars: dict[Any, Any] | None = None,
+        name: str = "feature_column_input_layer",
+        create_scope_now: bool = True,
+    ) -> None:
+        columns = sorted_columns(dense_columns(feature_columns))
+
+        def side_by_side(features: dict[str, Any]) -> Tensor:
+            return _side_by_side(
+                features, columns, weight_collections, trainable, cols_to_vars, numbered=False
+            )
+
+        self._name = name
+        self._template: Any = make_template(name, side_by_side, create_scope_now_=create_scope_now)
+
+    def __call__(self, features: dict[str, Any]) -> Tensor:
+        """float32 `[batch, elements of all columns]`.
+
+        Args:
+          features: from keys to tensors.
+        """
+        return self._template(features)
+
+    @property
+    def name(self) -> str:
+        """The name of the variables' scope."""
+        return self._name
+
+    @property
+    def variables(self) -> list[Any]:
+        """All variables."""
+        return list(self._template.variables)
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """Those that are trained."""
+        return list(self._template.trainable_variables)
+
+    @property
+    def non_trainable_variables(self) -> list[Any]:
+        """The others."""
+        return list(self._template.non_trainable_variables)
+
+    @property
+    def weights(self) -> list[Any]:
+        """As `variables`."""
+        return self.variables
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        """As `trainable_variables`."""
+        return self.trainable_variables
+
+    @property
+    def non_trainable_weights(self) -> list[Any]:
+        """As `non_trainable_variables`."""
+        return self.non_trainable_variables
 
 
 @public("feature_column.make_parse_example_spec")

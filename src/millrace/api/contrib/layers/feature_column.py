@@ -9,5 +9,6 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.layers.columns.dense": "bucketized_column embedding_column one_hot_column real_valued_column scattered_embedding_column shared_embedding_columns",
         "millrace.contributed.layers.columns.parsing": "create_feature_spec_for_parsing make_place_holder_tensors_for_base_features",
         "millrace.contributed.layers.columns.sparse": "crossed_column sparse_column_with_hash_bucket sparse_column_with_integerized_feature sparse_column_with_keys sparse_column_with_vocabulary_file weighted_sparse_column",
+        "millrace.models.feature_columns.input_layer": "InputLayer",
     },
 )

@@ -13,8 +13,10 @@ from millrace.contributed.layers.columns.sparse import sparse_column_with_intege
 from millrace.contributed.layers.columns.sparse import sparse_column_with_keys as sparse_column_with_keys
 from millrace.contributed.layers.columns.sparse import sparse_column_with_vocabulary_file as sparse_column_with_vocabulary_file
 from millrace.contributed.layers.columns.sparse import weighted_sparse_column as weighted_sparse_column
+from millrace.models.feature_columns.input_layer import InputLayer as InputLayer
 
 __all__ = [
+    "InputLayer",
     "bucketized_column",
     "create_feature_spec_for_parsing",
     "crossed_column",

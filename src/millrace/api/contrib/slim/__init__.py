@@ -32,6 +32,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.training.train_ops": "OPTIMIZER_CLS_NAMES OPTIMIZER_SUMMARIES optimize_loss",
         "millrace.core.deprecating": "deprecated deprecated_arg_values deprecated_args",
         "millrace.lib.variables.regularizers": "apply_regularization l1_l2_regularizer l1_regularizer l2_regularizer sum_regularizer",
+        "millrace.models.feature_columns.input_layer": "InputLayer",
         "millrace.training.global_step": "assert_global_step create_global_step get_global_step get_or_create_global_step",
     },
     children=("data_decoder", "data_provider", "dataset", "dataset_data_provider", "evaluation", "initializers", "learning", "model_analyzer", "nets", "parallel_reader", "prefetch_queue", "queues", "summaries", "tfexample_decoder", "utils",),

@@ -144,6 +144,7 @@ from millrace.lib.variables.regularizers import l1_l2_regularizer as l1_l2_regul
 from millrace.lib.variables.regularizers import l1_regularizer as l1_regularizer
 from millrace.lib.variables.regularizers import l2_regularizer as l2_regularizer
 from millrace.lib.variables.regularizers import sum_regularizer as sum_regularizer
+from millrace.models.feature_columns.input_layer import InputLayer as InputLayer
 from millrace.training.global_step import assert_global_step as assert_global_step
 from millrace.training.global_step import create_global_step as create_global_step
 from millrace.training.global_step import get_global_step as get_global_step
@@ -174,6 +175,7 @@ from millrace.api.contrib.slim import utils as utils
 
 __all__ = [
     "GDN",
+    "InputLayer",
     "OPTIMIZER_CLS_NAMES",
     "OPTIMIZER_SUMMARIES",
     "ProblemType",
