@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -51,5 +53,10 @@ def test_yaml_of_1_15_holds_tuples():
     tagged = text.replace("batch_input_shape:\n", "batch_input_shape: !!python/tuple\n")
     assert tagged != text
     assert K.models.model_from_yaml(tagged).input_shape == (None, 3)
+    text = K.Sequential([L.BatchNormalization(axis=[1], input_shape=(3,))]).to_yaml()
+    tracked = "!!python/object/apply:tensorflow.python.training.tracking.data_structures.ListWrapper"
+    tagged = re.sub(r"axis:\n(\s*)- 1\n", rf"axis: {tracked}\n\1- - 1\n", text)
+    assert tagged != text
+    assert list(K.models.model_from_yaml(tagged).layers[0].axis) == [1]
     with pytest.raises(Exception, match="python/object"):
         K.models.model_from_yaml("!!python/object/apply:os.getcwd []")

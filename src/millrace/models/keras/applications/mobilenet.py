@@ -47,6 +47,11 @@ def _side(name: str, shape: Any, weights: Any, alpha: float) -> int:
     return usual
 
 
+def _shown(given: Any, side: int, weights: Any) -> Any:
+    """The side in the model's name: that of the inputs; with weights for other images, that of those."""
+    return side if weights == "imagenet" else given.dims[2 if channel_axis() == 1 else 1]
+
+
 def _relu(x: Any, name: str) -> Any:
     return ReLU(6.0, name=name)(x)
 
@@ -110,7 +115,8 @@ def MobileNet(  # noqa: N802 - TensorFlow's name
         raise ValueError(
             f"MobileNet: the weights 'imagenet' are for a depth_multiplier of 1. Received: {depth_multiplier}"
         )
-    x = ZeroPadding2D(padding=((0, 1), (0, 1)), name="conv1_pad")(asked.begin())
+    given = asked.begin()
+    x = ZeroPadding2D(padding=((0, 1), (0, 1)), name="conv1_pad")(given)
     x = Conv2D(int(32 * alpha), (3, 3), padding="valid", use_bias=False, strides=(2, 2), name="conv1")(x)
     x = _relu(BatchNormalization(axis=channel_axis(), name="conv1_bn")(x), "conv1_relu")
     for place, (filters, stride) in enumerate(_BLOCKS, 1):
@@ -121,7 +127,9 @@ def MobileNet(  # noqa: N802 - TensorFlow's name
         x = asked.pooled(x)
     width = {1.0: "1_0", 0.75: "7_5", 0.50: "5_0"}.get(alpha, "2_5")
     stem = f"mobilenet_{width}_{side}_tf"
-    return asked.model(x, f"mobilenet_{alpha:.2f}_{side}", (stem + ".h5", stem + "_no_top.h5"))
+    return asked.model(
+        x, f"mobilenet_{alpha:.2f}_{_shown(given, side, weights)}", (stem + ".h5", stem + "_no_top.h5")
+    )
 
 
 def _classified_by_convolution(x: Any, channels: int, dropout: float, classes: int) -> Any:
@@ -212,4 +220,6 @@ def MobileNetV2(  # noqa: N802 - TensorFlow's name
     x = _relu(_normalized_2(x, "Conv_1_bn"), "out_relu")
     x = asked.classified(x, "Logits", pool="") if asked.top else asked.pooled(x)
     stem = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_{side}"
-    return asked.model(x, f"mobilenetv2_{alpha:.2f}_{side}", (stem + ".h5", stem + "_no_top.h5"))
+    return asked.model(
+        x, f"mobilenetv2_{alpha:.2f}_{_shown(given, side, weights)}", (stem + ".h5", stem + "_no_top.h5")
+    )

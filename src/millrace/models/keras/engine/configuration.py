@@ -247,8 +247,11 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     return model_from_config(json.loads(json_string), custom_objects)
 
 
+_TRACKED_LIST = "tensorflow.python.training.tracking.data_structures.ListWrapper"
+
+
 def _read_yaml(text: str) -> Any:
-    """Plain values, and tuples, with which TensorFlow 1.15 writes shapes."""
+    """Plain values, and the tuples and tracked lists with which TensorFlow 1.15 writes shapes and axes."""
     yaml = _yaml()
 
     class Loader(yaml.SafeLoader):
@@ -257,6 +260,10 @@ def _read_yaml(text: str) -> Any:
     Loader.add_constructor(
         "tag:yaml.org,2002:python/tuple",
         lambda loader, node: tuple(loader.construct_sequence(node, deep=True)),
+    )
+    Loader.add_constructor(
+        f"tag:yaml.org,2002:python/object/apply:{_TRACKED_LIST}",
+        lambda loader, node: list(loader.construct_sequence(node, deep=True)[0]),
     )
     return yaml.load(text, Loader=Loader)  # the loader makes nothing but plain values
 
