@@ -63,3 +63,18 @@ def test_errors_and_saving_pass_through(tmp_path):
             sess.run(element)
         saver.restore(sess, str(tmp_path / "place"))
         assert [sess.run(element).tolist() for _ in range(4)] == wanted
+
+
+def test_the_stage_that_the_program_takes_from_tells_how_long_it_waited():
+    def slow(value):
+        time.sleep(0.003)
+        return value
+
+    data = tf.data.Dataset.from_tensors(40).flat_map(lambda n: tf.data.Dataset.range(40))
+    data = data.map(lambda x: tf.py_func(slow, [x], tf.int64)).prefetch(1)
+    _, readings, shown = _read(data, 20)
+    assert list(readings) == [
+        "TensorDataset", "RangeDataset", "FlatMapDataset", "MapDataset", "PrefetchDataset",
+    ]  # fmt: skip
+    assert readings["PrefetchDataset"].ends and sum(r.ends for r in readings.values()) == 1
+    assert "most of it for MapDataset" in str(shown)

@@ -99,6 +99,11 @@ class Run:
             stage = self._meter.watched(dataset, stage)
         return stage if bare or not dataset.bare else _Boxed(stage)
 
+    def taken(self) -> None:
+        """Called when the program is to take what the stage gives that began last."""
+        if self._meter is not None:
+            self._meter.ended()
+
     def look(self) -> None:
         """Called now and then by a stage that may look for an element for ever.
 

@@ -64,6 +64,7 @@ class IteratorResource(_Resource):
         """Starts at the beginning of `dataset`."""
         run = Run()
         stage = run.begin(dataset)
+        run.taken()
         old, self._stage = self._stage, stage
         self._dataset, self._fresh, self._run = dataset, dataset.fresh, run
         if old is not None:

@@ -26,6 +26,7 @@ class Reading:
       background: a thread runs the stages before it, so that its own seconds are those in which nothing was
         ready.
       since, until: when it was first and last asked.
+      ends: the program takes its elements.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Reading:
     total: float = 0.0
     since: float = 0.0
     until: float = 0.0
+    ends: bool = False
 
     @property
     def rate(self) -> float:
@@ -48,6 +50,8 @@ class Meter:
 
     def __init__(self) -> None:
         self.readings: dict[Any, Reading] = {}
+        self._within: dict[int, Reading] = {}  # by its id: at work in which stage a stage began
+        self._latest: Reading | None = None
         self._lock = threading.Lock()
         self._threads = threading.local()
 
@@ -71,10 +75,30 @@ class Meter:
                 ahead = isinstance(stage, Background)
                 reading = Reading(f"{op.type} '{op.name}'", str(op.user_location or ""), ahead)
                 self.readings[op] = reading
+                calls = self.begun()
+                if calls:
+                    self._within[id(reading)] = calls[-1].reading
+            self._latest = reading
         return _Measured(stage, reading, self)
 
-    def begun(self) -> list[float]:
-        """For each call that the thread is in, the seconds of the calls inside it."""
+    def ended(self) -> None:
+        """The stage that began last is one whose elements the program takes."""
+        with self._lock:
+            if self._latest is not None:
+                self._latest.ends = True
+
+    def in_order(self) -> list[Reading]:
+        """The stages that have given elements, those that others take from first."""
+        with self._lock:
+            ordered: list[Reading] = []
+            for reading in self.readings.values():
+                outer = self._within.get(id(reading))
+                at = next((i for i, known in enumerate(ordered) if known is outer), len(ordered))
+                ordered.insert(at, reading)
+        return [reading for reading in ordered if reading.elements]
+
+    def begun(self) -> list[_Call]:
+        """The calls that the thread is in."""
         found = getattr(self._threads, "inside", None)
         if found is None:
             found = self._threads.inside = []
@@ -90,6 +114,14 @@ class Meter:
             reading.since = reading.since or start
             reading.until = now
         return now - start
+
+
+@dataclass(slots=True)
+class _Call:
+    """A stage asked for elements: how many seconds the calls inside took."""
+
+    reading: Reading
+    inside: float = 0.0
 
 
 class _Measured(Stage):
@@ -108,29 +140,29 @@ class _Measured(Stage):
         return getattr(self._stage, "ready", False)
 
     def next(self) -> Element | None:
-        inside = self._meter.begun()
-        inside.append(0.0)
+        calls = self._meter.begun()
+        calls.append(_Call(self._reading))
         start, found = time.perf_counter(), None
         try:
             found = self._stage.next()
             return found
         finally:
-            self._note(inside, start, found is not None)
+            self._note(calls, start, found is not None)
 
     def fill(self, elements: list[Element], count: int) -> None:
         """Adds the next elements until there are `count`, fewer at the end."""
-        inside = self._meter.begun()
-        inside.append(0.0)
+        calls = self._meter.begun()
+        calls.append(_Call(self._reading))
         start, before = time.perf_counter(), len(elements)
         try:
             self._stage.fill(elements, count)
         finally:
-            self._note(inside, start, len(elements) - before)
+            self._note(calls, start, len(elements) - before)
 
-    def _note(self, inside: list[float], start: float, elements: int) -> None:
-        took = self._meter.note(self._reading, start, inside.pop(), elements)
-        if inside:
-            inside[-1] += took
+    def _note(self, calls: list[_Call], start: float, elements: int) -> None:
+        took = self._meter.note(self._reading, start, calls.pop().inside, elements)
+        if calls:
+            calls[-1].inside += took
 
     def save(self) -> Any:
         return self._stage.save()
@@ -162,7 +194,7 @@ class Report:
         """Where the pipeline waits: the program for it, or it for the program."""
         if not self.readings:
             return ""
-        last = self.readings[-1]
+        last = max([r for r in self.readings if r.ends] or self.readings[-1:], key=lambda r: r.total)
         span = max(last.until - last.since, 1e-9)
         share = last.total / span
         text = f"the program spent {share:.0%} of {span:.3g} s waiting for elements"
@@ -199,4 +231,4 @@ class Report:
 
 def report(meter: Meter) -> Report:
     """What `meter` has seen."""
-    return Report([r for r in meter.readings.values() if r.elements])
+    return Report(meter.in_order())
