@@ -97,7 +97,7 @@ def page(
       op_types: the operation types that millrace declares.
       read_as: the types that files may hold all the same, and what they become.
     """
-    rows, sections, absent = [], [], []
+    rows, sections, absent, nowhere = [], [], [], []
     total = there_in_all = 0
     for namespace in sorted(symbols, key=lambda n: (n != "tf", n)):
         names = sorted(symbols[namespace], key=lambda n: (n.lower(), n))
@@ -113,6 +113,7 @@ def page(
         if not there:
             absent.append(f"`{namespace}` ({len(names)})")
             continue
+        nowhere += [f"{namespace}.{n}" for n in missing]
         anchor = namespace.replace(".", "").lower()
         rows.append(f"| [`{namespace}`](#{anchor}) | {len(there)} | {len(names)} |")
         sections.append(f"## {namespace}\n\n{quoted(there)}\n")
@@ -141,6 +142,7 @@ def page(
         *[f"* `tf.{space}`: {why}; use {use}." for space, (why, use) in impossible()],
         "\n## Why other names are not there\n",
         *[f"* `tf.{name}`: {why}; use {use}." for name, (why, use) in left_out()],
+        *unexplained(nowhere),
         "\n## Operation types\n",
         f"There ({len(there)}): {quoted(there)}\n",
         f"Read from files as what took their place ({len(turned)}), names of other releases included:\n"
@@ -190,6 +192,13 @@ def impossible() -> list[tuple[str, tuple[str, str]]]:
 def left_out() -> list[tuple[str, tuple[str, str]]]:
     """The names that are not there, or not yet, with the reason and what to use instead."""
     return sorted(importlib.import_module("millrace.hook.instead").NAMES.items())
+
+
+def unexplained(missing: list[str]) -> list[str]:
+    """The names of offered namespaces that are not there without a reason of their own."""
+    reason = importlib.import_module("millrace.hook.instead").reason
+    names = sorted(n for n in missing if reason(n.removeprefix("tf.")) is None)
+    return ["* Not written yet:\n", quoted(names)] if names else []
 
 
 def main() -> int:
