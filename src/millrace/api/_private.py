@@ -102,6 +102,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "SQUARED_EUCLIDEAN_DISTANCE": "millrace.contributed.factorization.clustering:SQUARED_EUCLIDEAN_DISTANCE",
         "nearest_neighbors": "millrace.contributed.factorization.clustering:nearest_neighbors",
     },
+    "contrib.factorization.python.ops.kmeans": {
+        "KMeansClustering": "millrace.contributed.factorization.estimators:KMeansClustering",
+    },
     "contrib.framework.python.ops": {
         "add_arg_scope": "millrace.contributed.framework.arg_scope:add_arg_scope",
         "arg_scope": "millrace.contributed.framework.arg_scope:arg_scope",

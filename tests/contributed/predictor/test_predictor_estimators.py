@@ -41,3 +41,38 @@ def test_refusals(trained, tmp_path):
     )
     with pytest.raises(ValueError, match="Couldn't find trained model"):
         tf.contrib.predictor.from_estimator(new, receiver)
+
+
+def _older(tmp_path):
+    def model(features, labels, mode):
+        w = tf.get_variable("w", [1, 1], initializer=tf.ones_initializer())
+        found, loss, step = tf.matmul(features["x"], w), None, None
+        if labels is not None:
+            loss = tf.reduce_mean(tf.square(found - labels))
+            step = tf.contrib.layers.optimize_loss(loss, tf.train.get_global_step(), 0.05, "SGD")
+        return tf.contrib.learn.ModelFnOps(mode, {"pred": found}, loss, step)
+
+    return tf.contrib.learn.Estimator(model, model_dir=str(tmp_path))
+
+
+def _served():
+    x = tf.placeholder(tf.float32, [None, 1])
+    return tf.contrib.learn.InputFnOps({"x": x}, None, {"in": x})
+
+
+def test_an_older_estimator(tmp_path):
+    estimator, make = _older(tmp_path), tf.contrib.predictor.from_contrib_estimator
+    assert make(estimator, _served)({"in": [[5.0]]})["pred"].tolist() == [[5]]  # as it begins
+    estimator.fit(
+        input_fn=lambda: ({"x": tf.constant([[1.0], [2.0]])}, tf.constant([[2.0], [4.0]])), steps=40
+    )
+    graph = tf.Graph()
+    predict = make(estimator, _served, graph=graph)
+    assert predict.graph is graph
+    np.testing.assert_allclose(predict({"in": [[5.0]]})["pred"], [[10]], rtol=1e-2)
+    with pytest.raises(KeyError, match="must be one of"):
+        make(estimator, _served, input_alternative_key="none")
+    with pytest.raises(ValueError, match="Requested default_output_alternative: none"):
+        make(estimator, _served, output_alternative_key="none")
+    with pytest.raises(TypeError, match="from_estimator takes others"):
+        make(3, _served)

@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.contributed.factorization.clustering": "COSINE_DISTANCE KMEANS_PLUS_PLUS_INIT KMeans RANDOM_INIT SQUARED_EUCLIDEAN_DISTANCE",
+        "millrace.contributed.factorization.estimators": "KMeansClustering",
         "millrace.contributed.factorization.mixture_estimator": "GMM",
         "millrace.contributed.factorization.mixtures": "GmmAlgorithm gmm",
         "millrace.contributed.factorization.wals": "WALSModel",

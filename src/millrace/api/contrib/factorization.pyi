@@ -4,6 +4,7 @@ from millrace.contributed.factorization.clustering import KMEANS_PLUS_PLUS_INIT 
 from millrace.contributed.factorization.clustering import KMeans as KMeans
 from millrace.contributed.factorization.clustering import RANDOM_INIT as RANDOM_INIT
 from millrace.contributed.factorization.clustering import SQUARED_EUCLIDEAN_DISTANCE as SQUARED_EUCLIDEAN_DISTANCE
+from millrace.contributed.factorization.estimators import KMeansClustering as KMeansClustering
 from millrace.contributed.factorization.mixture_estimator import GMM as GMM
 from millrace.contributed.factorization.mixtures import GmmAlgorithm as GmmAlgorithm
 from millrace.contributed.factorization.mixtures import gmm as gmm
@@ -15,6 +16,7 @@ __all__ = [
     "GmmAlgorithm",
     "KMEANS_PLUS_PLUS_INIT",
     "KMeans",
+    "KMeansClustering",
     "RANDOM_INIT",
     "SQUARED_EUCLIDEAN_DISTANCE",
     "WALSModel",

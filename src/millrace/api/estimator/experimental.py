@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.factorization.estimators": "KMeans",
         "millrace.models.estimator.dual_ascent": "LinearSDCA",
         "millrace.models.estimator.early_stopping": "make_early_stopping_hook stop_if_higher_hook stop_if_lower_hook stop_if_no_decrease_hook stop_if_no_increase_hook",
         "millrace.models.estimator.exporting_modes": "make_stop_at_checkpoint_step_hook",

@@ -135,12 +135,12 @@ def get_output_alternatives(
       ValueError: there are several and none is named, or there is none of that name.
     """
     found = model_fn_ops.output_alternatives
-    if not found:
+    if not found and default_output_alternative_key is None:
         predictions = model_fn_ops.predictions
         if not isinstance(predictions, dict):
             predictions = {PredictionKey.GENERIC: predictions}
         return {_DEFAULT_OUTPUT: (ProblemType.UNSPECIFIED, predictions)}, _DEFAULT_OUTPUT
-    key = default_output_alternative_key
+    key, found = default_output_alternative_key, found or {}
     if key is None and len(found) > 1:
         raise ValueError(f"Please specify a default_output_alternative. Available are: {[*found]}")
     if key is None:

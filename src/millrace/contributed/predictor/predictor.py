@@ -24,7 +24,7 @@ class Predictor:
     """
 
     def __init__(
-        self, graph: Graph, session: Session, feed_tensors: dict[str, Any], fetch_tensors: dict[str, Any]
+        self, graph: Graph, session: Any, feed_tensors: dict[str, Any], fetch_tensors: dict[str, Any]
     ) -> None:
         self._graph = graph
         self._session = session
@@ -37,7 +37,7 @@ class Predictor:
         return self._graph
 
     @property
-    def session(self) -> Session:
+    def session(self) -> Any:
         """The session that holds the model's variables."""
         return self._session
 

@@ -256,10 +256,10 @@ class HParams:
         return key in self._hparam_types
 
     def __str__(self) -> str:
-        return str(sorted(self.values().items()))
+        return ",".join(f"{name}={value}" for name, value in sorted(self.values().items()))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self})"
+        return f"{type(self).__name__}({sorted(self.values().items())})"
 
     @staticmethod
     def _get_kind_name(param_type: Any, is_list: bool) -> str:

@@ -6,7 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.contributed.predictor.estimators": "from_estimator",
+        "millrace.contributed.predictor.estimators": "from_contrib_estimator from_estimator",
         "millrace.contributed.predictor.predictor": "from_saved_model",
     },
     children=("predictor",),
