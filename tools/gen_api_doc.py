@@ -10,6 +10,7 @@ the generated lazy namespaces, so that no room is imported but for the members o
 import argparse
 import importlib
 import pathlib
+import re
 import sys
 import textwrap
 from collections import defaultdict
@@ -96,7 +97,7 @@ def page(
       op_types: the operation types that millrace declares.
       read_as: the types that files may hold all the same, and what they become.
     """
-    rows, sections, absent = [], [], []
+    rows, sections, absent, nowhere = [], [], [], []
     total = there_in_all = 0
     for namespace in sorted(symbols, key=lambda n: (n != "tf", n)):
         names = sorted(symbols[namespace], key=lambda n: (n.lower(), n))
@@ -112,6 +113,7 @@ def page(
         if not there:
             absent.append(f"`{namespace}` ({len(names)})")
             continue
+        nowhere += [f"{namespace}.{n}" for n in missing]
         anchor = namespace.replace(".", "").lower()
         rows.append(f"| [`{namespace}`](#{anchor}) | {len(there)} | {len(names)} |")
         sections.append(f"## {namespace}\n\n{quoted(there)}\n")
@@ -140,11 +142,14 @@ def page(
         *[f"* `tf.{space}`: {why}; use {use}." for space, (why, use) in impossible()],
         "\n## Why other names are not there\n",
         *[f"* `tf.{name}`: {why}; use {use}." for name, (why, use) in left_out()],
+        *unexplained(nowhere),
         "\n## Operation types\n",
         f"There ({len(there)}): {quoted(there)}\n",
         f"Read from files as what took their place ({len(turned)}), names of other releases included:\n"
         f"{wrapped([f'`{n}` as `{other}`' for n, other in turned.items()])}\n",
-        f"Not there ({len(missing)}): {quoted(missing)}\n",
+        f"Not there ({len(missing)}), but read, kept and written by their signatures:\n",
+        *[f"* {why}: {quoted(names)}" for why, names in without_kernel(missing)],
+        "",
         f"Types that TensorFlow 1.15's `tf.raw_ops` does not list: {quoted(sorted(op_types - set(ops)))}\n",
         "## Names that TensorFlow 1.15 does not document\n",
         "Spellings that programs use all the same, names of other releases, and what is millrace's own. "
@@ -155,6 +160,30 @@ def page(
     return "\n".join(lines)
 
 
+_REASONS = (
+    (
+        r"TPU|Infeed|Outfeed|Prelinearize|CrossReplica|AllToAll|CollectivePermute|WorkerHeartbeat",
+        "there are no tensor processors",
+    ),
+    (r"Nccl|Collective", "they carry values between devices and machines"),
+    (r"Cudnn", "they run on a CUDA library alone, as in TensorFlow"),
+    (r"Sdca", "the solver of linear models is not written"),
+    (
+        r"Dataset|Iterator|Stats|ThreadPool",
+        "an input pipeline of TensorFlow makes them for its own scheduler",
+    ),
+    (r"", "no program or file that was surveyed holds them"),
+)
+
+
+def without_kernel(missing: list[str]) -> list[tuple[str, list[str]]]:
+    """The operation types that cannot run, by the reason."""
+    found: dict[str, list[str]] = {why: [] for _, why in _REASONS}
+    for name in missing:
+        found[next(why for pattern, why in _REASONS if re.search(pattern, name))].append(name)
+    return [(why, names) for why, names in found.items() if names]
+
+
 def impossible() -> list[tuple[str, tuple[str, str]]]:
     """The packages that cannot be had, with the reason and what to use instead."""
     return sorted(importlib.import_module("millrace.hook.instead").INSTEAD.items())
@@ -163,6 +192,13 @@ def impossible() -> list[tuple[str, tuple[str, str]]]:
 def left_out() -> list[tuple[str, tuple[str, str]]]:
     """The names that are not there, or not yet, with the reason and what to use instead."""
     return sorted(importlib.import_module("millrace.hook.instead").NAMES.items())
+
+
+def unexplained(missing: list[str]) -> list[str]:
+    """The names of offered namespaces that are not there without a reason of their own."""
+    reason = importlib.import_module("millrace.hook.instead").reason
+    names = sorted(n for n in missing if reason(n.removeprefix("tf.")) is None)
+    return ["* Not written yet:\n", quoted(names)] if names else []
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from millrace.saver.checkpoint import state
 from millrace.saver.object_checkpoint import Checkpoint, _session
 
 
-@public("train.CheckpointManager")
+@public("train.CheckpointManager", "contrib.checkpoint.CheckpointManager")
 class CheckpointManager:
     """Saves under numbers, and removes what is too old.
 

@@ -7,5 +7,6 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.contributed.checkpoint.containers": "Checkpointable CheckpointableBase=Checkpointable CheckpointableObjectGraph List Mapping UniqueNameTracker dot_graph_from_checkpoint list_objects object_metadata",
+        "millrace.saver.kept_checkpoints": "CheckpointManager",
     },
 )

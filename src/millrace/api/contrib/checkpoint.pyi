@@ -8,8 +8,10 @@ from millrace.contributed.checkpoint.containers import UniqueNameTracker as Uniq
 from millrace.contributed.checkpoint.containers import dot_graph_from_checkpoint as dot_graph_from_checkpoint
 from millrace.contributed.checkpoint.containers import list_objects as list_objects
 from millrace.contributed.checkpoint.containers import object_metadata as object_metadata
+from millrace.saver.kept_checkpoints import CheckpointManager as CheckpointManager
 
 __all__ = [
+    "CheckpointManager",
     "Checkpointable",
     "CheckpointableBase",
     "CheckpointableObjectGraph",

@@ -52,6 +52,10 @@ from millrace.contributed.metrics.streaming import streaming_true_negatives as s
 from millrace.contributed.metrics.streaming import streaming_true_negatives_at_thresholds as streaming_true_negatives_at_thresholds
 from millrace.contributed.metrics.streaming import streaming_true_positives as streaming_true_positives
 from millrace.contributed.metrics.streaming import streaming_true_positives_at_thresholds as streaming_true_positives_at_thresholds
+from millrace.ops.sparse.sets import set_difference as set_difference
+from millrace.ops.sparse.sets import set_intersection as set_intersection
+from millrace.ops.sparse.sets import set_size as set_size
+from millrace.ops.sparse.sets import set_union as set_union
 
 __all__ = [
     "accuracy",
@@ -66,6 +70,10 @@ __all__ = [
     "precision_at_recall",
     "precision_recall_at_equal_thresholds",
     "recall_at_precision",
+    "set_difference",
+    "set_intersection",
+    "set_size",
+    "set_union",
     "sparse_recall_at_top_k",
     "streaming_accuracy",
     "streaming_auc",

@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.contributed.nn.functions": "alpha_dropout deprecated_flipped_sigmoid_cross_entropy_with_logits deprecated_flipped_softmax_cross_entropy_with_logits deprecated_flipped_sparse_softmax_cross_entropy_with_logits rank_sampled_softmax_loss sampled_sparse_softmax_loss scaled_softplus",
+        "millrace.lib.nn.convolution": "conv1d_transpose",
         "millrace.ops.math.top_k": "nth_element",
     },
 )

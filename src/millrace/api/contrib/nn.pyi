@@ -6,10 +6,12 @@ from millrace.contributed.nn.functions import deprecated_flipped_sparse_softmax_
 from millrace.contributed.nn.functions import rank_sampled_softmax_loss as rank_sampled_softmax_loss
 from millrace.contributed.nn.functions import sampled_sparse_softmax_loss as sampled_sparse_softmax_loss
 from millrace.contributed.nn.functions import scaled_softplus as scaled_softplus
+from millrace.lib.nn.convolution import conv1d_transpose as conv1d_transpose
 from millrace.ops.math.top_k import nth_element as nth_element
 
 __all__ = [
     "alpha_dropout",
+    "conv1d_transpose",
     "deprecated_flipped_sigmoid_cross_entropy_with_logits",
     "deprecated_flipped_softmax_cross_entropy_with_logits",
     "deprecated_flipped_sparse_softmax_cross_entropy_with_logits",

@@ -362,7 +362,7 @@ def _spatial_part(values: Any, layout: str) -> Any:
     return values
 
 
-@public("nn.conv1d_transpose")
+@public("nn.conv1d_transpose", "contrib.nn.conv1d_transpose")
 def conv1d_transpose(
     input: Any,
     filters: Any,

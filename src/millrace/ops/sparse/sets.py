@@ -49,7 +49,7 @@ class SetSize:
     grad = NOT_DIFFERENTIABLE
 
 
-@public("sets.size", "sets.set_size")
+@public("sets.size", "sets.set_size", "contrib.metrics.set_size")
 def set_size(a: Any, validate_indices: bool = True) -> Tensor:
     """How many different elements each set has.
 
@@ -170,7 +170,7 @@ def _operand(value: Any) -> Any:
     return convert_to_tensor(value)
 
 
-@public("sets.intersection", "sets.set_intersection")
+@public("sets.intersection", "sets.set_intersection", "contrib.metrics.set_intersection")
 def set_intersection(a: Any, b: Any, validate_indices: bool = True) -> SparseTensor:
     """The elements that are in both sets.
 
@@ -185,7 +185,7 @@ def set_intersection(a: Any, b: Any, validate_indices: bool = True) -> SparseTen
     return _set_operation(a, b, "intersection", validate_indices)
 
 
-@public("sets.union", "sets.set_union")
+@public("sets.union", "sets.set_union", "contrib.metrics.set_union")
 def set_union(a: Any, b: Any, validate_indices: bool = True) -> SparseTensor:
     """The elements that are in either set.
 
@@ -200,7 +200,7 @@ def set_union(a: Any, b: Any, validate_indices: bool = True) -> SparseTensor:
     return _set_operation(a, b, "union", validate_indices)
 
 
-@public("sets.difference", "sets.set_difference")
+@public("sets.difference", "sets.set_difference", "contrib.metrics.set_difference")
 def set_difference(a: Any, b: Any, aminusb: bool = True, validate_indices: bool = True) -> SparseTensor:
     """The elements that are in one set and not in the other.
 
