@@ -111,7 +111,7 @@ class DNNLinearCombinedEstimator(Estimator):
 
     Args:
       head: a `Head`.
-      input_layer_partitioner: of tables of embeddings and linear weights; default by their size.
+      input_layer_partitioner: of tables of embeddings; default by their size.
       others: as for `DNNLinearCombinedClassifier`.
 
     Raises:

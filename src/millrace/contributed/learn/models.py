@@ -200,7 +200,7 @@ def combined_model(
       head: what is done with the logits.
       linear_columns, deep_columns: feature columns; one of them may be None.
       given: hidden_units, linear_optimizer, dnn_optimizer, activation_fn, dropout, gradient_clip_norm,
-        joint_weights, one_increment, multipliers, slice_size, partitioner (of tables and linear weights).
+        joint_weights, one_increment, multipliers, slice_size, partitioner (of tables).
       config: the run's configuration.
     """
 
@@ -214,8 +214,7 @@ def combined_model(
 
     def linear(features: Any) -> Any:
         values = list(features.values())
-        partitioner = given["partitioner"] or _partitioner(config, _SLICE)
-        with variable_scope("linear", values=values, partitioner=partitioner) as scope:
+        with variable_scope("linear", values=values, partitioner=_partitioner(config, _SLICE)) as scope:
             logits = linear_logits(
                 features, linear_columns, head.logits_dimension, given["joint_weights"], scope
             )
