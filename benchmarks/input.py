@@ -1,4 +1,5 @@
-"""Input pipelines of tf.data: pictures (decode, crop, flip, batch) and texts (lines, split, lookup, bucket).
+"""Input pipelines of tf.data: pictures (decode, crop, flip, batch), texts (lines, split, lookup, bucket) and
+examples (records with features of any length).
 
 python benchmarks/input.py [MODULE [NAME ...]]
 """
@@ -64,6 +65,27 @@ def texts(tf, folder, count=20000, words=5000, batch=32):
     run("texts", tf, iterator.get_next(), [tf.tables_initializer(), iterator.initializer])
 
 
+def examples(tf, folder, count=8000, batch=64):
+    """Records of 3 to 29 numbers, some words and 13 floats each, parsed in batches of 64."""
+    path = os.path.join(folder, "records")
+    kinds = {"ids": tf.io.VarLenFeature(tf.int64), "word": tf.io.FixedLenFeature([], tf.string)}
+    kinds.update({f"x{k}": tf.io.FixedLenFeature([], tf.float32) for k in range(13)})
+    with tf.io.TFRecordWriter(path) as writer:
+        for _ in range(count):
+            ids = [int(i) for i in RNG.randint(0, 30000, RNG.randint(3, 30))]
+            features = {"ids": tf.train.Feature(int64_list=tf.train.Int64List(value=ids))}
+            word = tf.train.BytesList(value=[b"w" * int(RNG.randint(3, 20))])
+            features["word"] = tf.train.Feature(bytes_list=word)
+            for k in range(13):
+                number = tf.train.FloatList(value=[RNG.randn()])
+                features[f"x{k}"] = tf.train.Feature(float_list=number)
+            example = tf.train.Example(features=tf.train.Features(feature=features))
+            writer.write(example.SerializeToString())
+    data = tf.data.TFRecordDataset(path).shuffle(500, seed=1).repeat().batch(batch)
+    data = data.map(lambda rows: tf.io.parse_example(rows, kinds)).prefetch(2)
+    run("examples", tf, one_shot(tf, data))
+
+
 def run(name, tf, fetches, first=()):
     """Reports the first batch and a warm one."""
     with tf.Session() as sess:
@@ -73,7 +95,7 @@ def run(name, tf, fetches, first=()):
         measure.report(name, first=seconds, step_us=measure.warm(lambda: sess.run(fetches), 4.0) * 1e6)
 
 
-PROGRAMS = {program.__name__: program for program in (pictures, texts)}
+PROGRAMS = {program.__name__: program for program in (pictures, texts, examples)}
 
 if __name__ == "__main__":
     tf, _ = measure.load()

@@ -10,6 +10,7 @@ the generated lazy namespaces, so that no room is imported but for the members o
 import argparse
 import importlib
 import pathlib
+import re
 import sys
 import textwrap
 from collections import defaultdict
@@ -146,7 +147,9 @@ def page(
         f"There ({len(there)}): {quoted(there)}\n",
         f"Read from files as what took their place ({len(turned)}), names of other releases included:\n"
         f"{wrapped([f'`{n}` as `{other}`' for n, other in turned.items()])}\n",
-        f"Not there ({len(missing)}): {quoted(missing)}\n",
+        f"Not there ({len(missing)}), but read, kept and written by their signatures:\n",
+        *[f"* {why}: {quoted(names)}" for why, names in without_kernel(missing)],
+        "",
         f"Types that TensorFlow 1.15's `tf.raw_ops` does not list: {quoted(sorted(op_types - set(ops)))}\n",
         "## Names that TensorFlow 1.15 does not document\n",
         "Spellings that programs use all the same, names of other releases, and what is millrace's own. "
@@ -155,6 +158,30 @@ def page(
         "",
     ]
     return "\n".join(lines)
+
+
+_REASONS = (
+    (
+        r"TPU|Infeed|Outfeed|Prelinearize|CrossReplica|AllToAll|CollectivePermute|WorkerHeartbeat",
+        "there are no tensor processors",
+    ),
+    (r"Nccl|Collective", "they carry values between devices and machines"),
+    (r"Cudnn", "they run on a CUDA library alone, as in TensorFlow"),
+    (r"Sdca", "the solver of linear models is not written"),
+    (
+        r"Dataset|Iterator|Stats|ThreadPool",
+        "an input pipeline of TensorFlow makes them for its own scheduler",
+    ),
+    (r"", "no program or file that was surveyed holds them"),
+)
+
+
+def without_kernel(missing: list[str]) -> list[tuple[str, list[str]]]:
+    """The operation types that cannot run, by the reason."""
+    found: dict[str, list[str]] = {why: [] for _, why in _REASONS}
+    for name in missing:
+        found[next(why for pattern, why in _REASONS if re.search(pattern, name))].append(name)
+    return [(why, names) for why, names in found.items() if names]
 
 
 def impossible() -> list[tuple[str, tuple[str, str]]]:

@@ -278,7 +278,7 @@ def test_an_operation_on_a_reference_stays_beside_its_variable(graph: tf.Graph) 
     assert write.device == "/device:GPU:1" and write.op.colocation_groups() == [b"loc:@v"]
     with graph._attr_scope({"_class": [b"loc:@z", "loc:@b"]}):
         both = v.assign(3.0)
-    assert both.op.colocation_groups() == [b"loc:@b", b"loc:@v", b"loc:@z"]
+    assert both.op.colocation_groups() == [b"loc:@v"]
 
 
 def test_devices(graph: tf.Graph) -> None:

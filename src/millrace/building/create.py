@@ -192,7 +192,7 @@ def append(
     else:
         final.update(opdef.defaults)
 
-    op = Operation()
+    op = object.__new__(Operation)
     op.graph = graph
     op.opdef = opdef
     op.name = full_name

@@ -168,6 +168,28 @@ def _signature(args: Sequence[Arg]) -> str:
     return f"expected inputs ({', '.join(a.name + ('...' if a.is_list else '') for a in args)})"
 
 
+def create_from_node(node_def: Any, graph: Any, inputs: Any, control_inputs: Any) -> Operation:
+    """Adds an operation as a NodeDef describes it, its inputs apart, under the very name that it has.
+
+    Raises:
+      TypeError: `node_def` or `graph` is something else.
+      ValueError: the graph has an operation of that name, or the inputs do not fit the type.
+    """
+    if not isinstance(node_def, protos.NodeDef):
+        raise TypeError(f"node_def needs to be a NodeDef. Received: {node_def!r}")
+    if not hasattr(graph, "create_op"):
+        raise TypeError(f"g needs to be a Graph. Received: {graph!r}")
+    if any(op.name == node_def.name for op in graph.get_operations()):
+        raise ValueError(f"Duplicate node name in graph: {node_def.name!r}")
+    with (
+        graph.as_default(),
+        graph.control_dependencies(None),
+        graph.control_dependencies(list(control_inputs)),
+    ):
+        attrs = dict(node_def.attr)
+        return create_from_parts(graph, node_def.op, list(inputs), attrs, node_def.name + "/")
+
+
 def create_from_parts(
     graph: Graph, op_type: str, inputs: list[Any], attrs: dict[str, Any], name: str | None
 ) -> Operation:

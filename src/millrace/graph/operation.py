@@ -37,6 +37,33 @@ class Operation(OperationInside):
         "outputs",
     )
 
+    def __new__(
+        cls,
+        node_def: Any,
+        g: Any,
+        inputs: Any = None,
+        output_types: Any = None,
+        control_inputs: Any = None,
+        input_types: Any = None,
+        original_op: Any = None,
+        op_def: Any = None,
+    ) -> Operation:
+        """Adds the node that `node_def` describes to the graph `g`, under the very name that it has.
+
+        Args:
+          node_def: its name, type and attributes; what it says of inputs is not read.
+          g: the graph.
+          inputs: flat tensors of `g`.
+          control_inputs: operations that run before it.
+          output_types, input_types, original_op, op_def: kept for the signature: they follow from the type.
+
+        Raises:
+          TypeError: `node_def` or `g` is something else.
+          ValueError: the graph has an operation of that name, or the inputs do not fit the type.
+        """
+        del output_types, input_types, original_op, op_def
+        return late.module("graphdef").create_from_node(node_def, g, inputs or (), control_inputs or ())
+
     graph: Graph
     opdef: OpDef
     name: str

@@ -121,3 +121,23 @@ def test_what_is_refused():
         learn.DNNLinearCombinedClassifier()
     with pytest.raises(ValueError, match="dnn_hidden_units must be defined"):
         learn.DNNLinearCombinedRegressor(dnn_feature_columns=COLUMNS)
+
+
+def test_a_partitioner_of_the_input_layer():
+    layers, learn = tf.contrib.layers, tf.contrib.learn
+    column = layers.sparse_column_with_integerized_feature("c", 4)
+    model = learn.DNNLinearCombinedEstimator(
+        learn.regression_head(),
+        linear_feature_columns=[column],
+        dnn_feature_columns=[layers.embedding_column(column, 2)],
+        dnn_hidden_units=[3],
+        input_layer_partitioner=tf.fixed_size_partitioner(2),
+    )
+
+    def examples():
+        ids = tf.SparseTensor([[0, 0]], tf.constant([1], tf.int64), [1, 1])
+        return {"c": ids}, tf.constant([[1.0]])
+
+    model.fit(input_fn=examples, steps=1)
+    parts = [name for name in model.get_variable_names() if "part_1" in name]
+    assert any("c_embedding" in name or "Adagrad" in name for name in parts)

@@ -80,6 +80,7 @@ class DNNLinearCombinedClassifier(Classifier):
             "one_increment": fix_global_step_increment_bug,
             "multipliers": embedding_lr_multipliers,
             "slice_size": input_layer_min_slice_size,
+            "partitioner": None,
         }
         model = combined_model(head, linear, deep, given, config)
         super().__init__(model, model_dir, config, None, feature_engineering_fn)
@@ -139,6 +140,7 @@ class DNNLinearCombinedRegressor(Regressor):
             "one_increment": fix_global_step_increment_bug,
             "multipliers": embedding_lr_multipliers,
             "slice_size": input_layer_min_slice_size,
+            "partitioner": None,
         }
         model = combined_model(head, linear, deep, given, config)
         super().__init__(model, model_dir, config, None, feature_engineering_fn)

@@ -111,7 +111,7 @@ class DNNLinearCombinedEstimator(Estimator):
 
     Args:
       head: a `Head`.
-      input_layer_partitioner: kept for programs that name it: tables are parted by their size.
+      input_layer_partitioner: of tables of embeddings and linear weights; default by their size.
       others: as for `DNNLinearCombinedClassifier`.
 
     Raises:
@@ -137,7 +137,6 @@ class DNNLinearCombinedEstimator(Estimator):
         fix_global_step_increment_bug: bool = False,
         input_layer_partitioner: Any = None,
     ) -> None:
-        del input_layer_partitioner
         linear, deep = tuple(linear_feature_columns or ()), tuple(dnn_feature_columns or ())
         if not linear and not deep:
             raise ValueError(
@@ -155,6 +154,7 @@ class DNNLinearCombinedEstimator(Estimator):
             "one_increment": fix_global_step_increment_bug,
             "multipliers": embedding_lr_multipliers,
             "slice_size": None,
+            "partitioner": input_layer_partitioner,
         }
         super().__init__(
             combined_model(head, linear, deep, given, config), model_dir, config, None, feature_engineering_fn

@@ -59,12 +59,12 @@ def deep_logits(
     training: bool,
     config: Any,
     slice_size: int | None = None,
+    partitioner: Any = None,
 ) -> Any:
     """The logits of a deep model, built in the current scope, which is called "dnn"."""
     values = list(features.values())
-    with variable_scope(
-        "input_from_feature_columns", values=values, partitioner=_partitioner(config, slice_size or _SLICE)
-    ) as scope:
+    partitioner = partitioner or _partitioner(config, slice_size or _SLICE)
+    with variable_scope("input_from_feature_columns", values=values, partitioner=partitioner) as scope:
         net = input_from_feature_columns(
             columns_to_tensors=features, feature_columns=columns, weight_collections=["dnn"], scope=scope
         )
@@ -200,7 +200,7 @@ def combined_model(
       head: what is done with the logits.
       linear_columns, deep_columns: feature columns; one of them may be None.
       given: hidden_units, linear_optimizer, dnn_optimizer, activation_fn, dropout, gradient_clip_norm,
-        joint_weights, one_increment, multipliers, slice_size.
+        joint_weights, one_increment, multipliers, slice_size, partitioner (of tables and linear weights).
       config: the run's configuration.
     """
 
@@ -209,11 +209,13 @@ def combined_model(
             return deep_logits(
                 features, deep_columns, given["hidden_units"], head.logits_dimension,
                 given["activation_fn"], given["dropout"], mode == "train", config, given["slice_size"],
+                given["partitioner"],
             )  # fmt: skip
 
     def linear(features: Any) -> Any:
         values = list(features.values())
-        with variable_scope("linear", values=values, partitioner=_partitioner(config, _SLICE)) as scope:
+        partitioner = given["partitioner"] or _partitioner(config, _SLICE)
+        with variable_scope("linear", values=values, partitioner=partitioner) as scope:
             logits = linear_logits(
                 features, linear_columns, head.logits_dimension, given["joint_weights"], scope
             )

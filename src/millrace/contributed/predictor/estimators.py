@@ -92,6 +92,7 @@ def from_contrib_estimator(
             f"Received: {type(estimator).__name__}"
         )
     graph = Graph() if graph is None else graph
+    model_fn: Any = getattr(estimator, "model_fn")  # noqa: B009 - of every class that there is
     with graph.as_default():
         create_global_step(graph)
         set_random_seed(estimator.config.tf_random_seed)
@@ -99,7 +100,7 @@ def from_contrib_estimator(
         given = input_alternative_key or DEFAULT_INPUT_ALTERNATIVE_KEY
         if given not in inputs:
             raise KeyError(f"input_alternative_key must be one of {sorted(inputs)}. Received: {given!r}")
-        ops = estimator.model_fn(features, None, "infer")
+        ops = model_fn(features, None, "infer")
         outputs, key = get_output_alternatives(ops, output_alternative_key)
         path = latest_checkpoint(estimator.model_dir)
         session = MonitoredSession(ChiefSessionCreator(config=config, checkpoint_filename_with_path=path))

@@ -263,7 +263,7 @@ class _Lower(abc.ABC):
     def _made(self, inputs: list[Tensor], outputs: list[int], attrs: dict[str, Any],
               uses: list[BodyUse]) -> LoweredOperation:  # fmt: skip
         op = self.op
-        made = LoweredOperation()
+        made = object.__new__(LoweredOperation)
         made.graph, made.opdef, made.name, made.id = op.graph, op.opdef, op.name, op.id
         made.device, made.body, made.frames = op.device, op.body, op.frames
         made.origin, made.apart = op, {}

@@ -345,7 +345,7 @@ def binary_svm_head(
 
     Args:
       label_name, weight_column_name, enable_centered_bias, head_name: as for `multi_class_head`.
-      thresholds: kept for programs that name it.
+      thresholds: kept for programs that name it; as in 1.15, no metric uses it.
     """
     del thresholds
     return SvmHead(
@@ -371,7 +371,7 @@ def multi_label_head(
     Args:
       n_classes, label_name, weight_column_name, enable_centered_bias, head_name, metric_class_ids,
         loss_fn: as for `multi_class_head`.
-      thresholds: kept for programs that name it.
+      thresholds: kept for programs that name it; as in 1.15, no metric uses it.
 
     Raises:
       ValueError: there are fewer than two classes.
