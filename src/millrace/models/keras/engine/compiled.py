@@ -6,7 +6,7 @@ from typing import Any
 
 from millrace.building.scopes import name_scope
 from millrace.lib.layers import tracking
-from millrace.lib.layers.node import mask_of
+from millrace.lib.layers.node import mask_of, reachable_from
 from millrace.models.keras.backend import session
 from millrace.models.keras.engine import compiling, data
 from millrace.models.keras.engine.compiling import Endpoint
@@ -160,7 +160,9 @@ class Compiled(Network):
     def _extra_losses(self) -> list[Any]:
         found = self.losses
         free = [x for x in found if getattr(x, "_unconditional_loss", True)]
-        return [*free, *[x for x in found if not getattr(x, "_unconditional_loss", True)]]
+        rest = [x for x in found if not getattr(x, "_unconditional_loss", True)]
+        test = reachable_from(self.inputs) if rest else None
+        return [*free, *[x for x in rest if test is None or test(x)]]
 
     def _use_weights(self, used: tuple[bool, ...]) -> None:
         """Takes over which outputs' samples have weights; the losses are made anew where that changes."""

@@ -222,7 +222,8 @@ class Network(Layer):
     # --- updates and losses ---------------------------------------------------------------------------------
 
     def _relevant_inputs(self) -> list[Any]:
-        return [t for node in self._inbound_nodes for t in nest.flatten(node.input_tensors)]
+        nodes = [t for node in self._inbound_nodes for t in nest.flatten(node.input_tensors)]
+        return nodes + self.__dict__.get("_plain_inputs", [])
 
     @property
     def updates(self) -> list[Any]:
@@ -320,6 +321,10 @@ class Network(Layer):
         for tensor, m in zip(flat, masks, strict=False):
             if m is not None:
                 tensor._keras_mask = m
+        # The calls inside another layer's `call` leave no node.
+        plain = [t for t in flat if history(t) is None]
+        if plain:
+            self.__dict__.setdefault("_plain_inputs", []).extend(plain)
         known = {id(own): given for own, given in zip(self.inputs, flat, strict=True)}
         by_depth = self._order.by_depth
         for depth in sorted(by_depth, reverse=True):
