@@ -125,7 +125,6 @@ def _spec(recipe: modes.Recipe, features: Any, labels: Any, mode: str) -> Estima
 
 
 def _made(recipe: modes.Recipe, features: Any, labels: Any, mode: str) -> Any:
-    steps = get_global_step() if mode == ModeKeys.TRAIN else None
     known, names = recipe.model, recipe.model.output_names
     if not recipe.by_call:
         given = _ordered(features, known.input_names, "features", "inputs")
@@ -134,7 +133,7 @@ def _made(recipe: modes.Recipe, features: Any, labels: Any, mode: str) -> Any:
         names = [f"output_{k + 1}" for k in range(len(nest.flatten(labels)))]
     if mode == ModeKeys.PREDICT:
         return recipe.made(features, compiled=False)
-    return recipe.made(features, _ordered(labels, names, "labels", "outputs"), steps)
+    return recipe.made(features, _ordered(labels, names, "labels", "outputs"), get_global_step())
 
 
 def _as_input(tensor: Any, layer: Any) -> Any:

@@ -116,6 +116,10 @@ class LoweredOperation(Operation):
     origin: Operation
     apart: dict[frozenset[str], LoweredOperation]
 
+    def __new__(cls) -> LoweredOperation:
+        """One that has nothing yet: unlike an operation it enters no graph."""
+        return object.__new__(cls)
+
     def reading_earlier(self, cells: frozenset[str]) -> LoweredOperation:
         """The same, where reads at the start see another version of `cells` than the writes begin with."""
         known = self.apart.get(cells)
@@ -263,7 +267,7 @@ class _Lower(abc.ABC):
     def _made(self, inputs: list[Tensor], outputs: list[int], attrs: dict[str, Any],
               uses: list[BodyUse]) -> LoweredOperation:  # fmt: skip
         op = self.op
-        made = object.__new__(LoweredOperation)
+        made = LoweredOperation()
         made.graph, made.opdef, made.name, made.id = op.graph, op.opdef, op.name, op.id
         made.device, made.body, made.frames = op.device, op.body, op.frames
         made.origin, made.apart = op, {}

@@ -59,9 +59,7 @@ class Recipe:
 
     def _compile(self, made: Any, targets: Any, steps: Any) -> None:
         loss, metrics, loss_weights, mode, weighted_metrics = self.model._compile_arguments
-        optimizer = self._optimizer()  # type: ignore[misc]
-        if steps is not None:
-            optimizer.iterations = steps
+        optimizer = self._optimizer(steps)  # type: ignore[misc]
         made.compile(
             optimizer,
             loss,
@@ -73,16 +71,22 @@ class Recipe:
         )
 
 
-def _optimizer_maker(optimizer: Any) -> Callable[[], Any]:
-    """What makes equal optimizers without variables; the settings are read now, in their graph."""
+def _optimizer_maker(optimizer: Any) -> Callable[[Any], Any]:
+    """What makes equal optimizers, given the counter of their steps or None; the settings are read now."""
     if isinstance(optimizer, TFOptimizer):
-        return lambda: TFOptimizer(optimizer.optimizer)
+        return lambda steps: TFOptimizer(optimizer.optimizer, steps)
     if not isinstance(optimizer, Optimizer):
-        return lambda: optimizer
+        return lambda steps: _counting(optimizer, steps)
     kept = [v for v in optimizer._hyper.values() if isinstance(v, Variable)]
     with kept[0].graph.as_default() if kept else contextlib.nullcontext():
         config = optimizer.get_config()
-    return lambda: type(optimizer).from_config(config)
+    return lambda steps: _counting(type(optimizer).from_config(config), steps)
+
+
+def _counting(optimizer: Any, steps: Any) -> Any:
+    if steps is not None:
+        optimizer.iterations = steps
+    return optimizer
 
 
 def _uncalled(model: Any) -> Any:
