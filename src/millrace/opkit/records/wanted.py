@@ -25,9 +25,13 @@ def dense_features(
     out = []
     for key, default, dims in zip(keys, defaults, sizes, strict=True):
         value = strings(default) if isinstance(default, bytes) else np.asarray(default)
-        shape = tuple(-1 if d is None else d for d in dims or ())
-        out.append(Dense(key, value.dtype, shape, value if value.size else None))
+        out.append(Dense(key, value.dtype, _sizes(dims), value if value.size else None))
     return out
+
+
+def _sizes(dims: shapes.Dims) -> tuple[int, ...]:
+    """The sizes, -1 for one that is unknown."""
+    return tuple(-1 if d is None else d for d in dims or ())
 
 
 def ragged_parts(parts: SparseParts, dtype: DType) -> tuple[np.ndarray, np.ndarray]:
@@ -42,4 +46,4 @@ def list_dense_features(
 ) -> list[Dense]:
     """What is wanted of lists of features of a fixed length."""
     rows = zip(keys, dtypes, sizes, strict=True)
-    return [Dense(key, dtype.np_dtype, tuple(dims or ())) for key, dtype, dims in rows]
+    return [Dense(key, dtype.np_dtype, _sizes(dims)) for key, dtype, dims in rows]

@@ -21,6 +21,7 @@ class Compiled(Network):
     _endpoints: list[Endpoint]
     _compile_metrics: list[Any]
     _functions: dict[str, Any]  # what runs a batch, by kind
+    _collected_trainable_weights: list[Any]  # those that `compile` found
 
     def _init_base(self, name: str | None, **kwargs: Any) -> None:
         super()._init_base(name, **kwargs)
