@@ -29,14 +29,12 @@ from millrace.runtime.plan.segments import Segment
 from millrace.runtime.plan.simplify import body_form
 from millrace.runtime.store import Cell
 from millrace.runtime.threads import ONE_THREAD, uses_blas
-from millrace.runtime.together import Together, gathered
-from millrace.runtime.values import HOST_TYPES, fetched, host, private, scalar
+from millrace.runtime.together import Part, Together, gathered
+from millrace.runtime.values import HOST_TYPES, LARGE, fetched, host, private, scalar
 
 _CHUNK = 500  # steps a function: Python compiles a longer one no faster, and its frame grows
-_LARGE = 1 << 16  # elements: to take over the memory of fewer costs more than it saves
 _SMALL = 1 << 14  # elements: an array up to this size need not be dropped before the run ends
 
-Part = Step | Segment | Together
 # Python's operators on NumPy scalars cost a tenth of the ufuncs they stand for, and the same on arrays.
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "true_divide": "/", "divide": "/"}
 
@@ -74,7 +72,7 @@ class _Source:
     ) -> None:
         self.plan = plan
         self.whole = whole
-        self.has_large = any((shapes.num_elements(d) or 0) >= _LARGE for d in plan.dims.values())
+        self.has_large = any((shapes.num_elements(d) or 0) >= LARGE for d in plan.dims.values())
         self.parts: list[Part] = self._ordered() if parts is None else parts
         self.programs = programs
         self.on_device = {v for part in self.parts if isinstance(part, Segment) for v in part.outputs}

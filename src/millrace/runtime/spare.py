@@ -17,12 +17,8 @@ from millrace.core import shapes
 from millrace.dialect import numpy_dialect
 from millrace.opkit.state.updates import Update
 from millrace.runtime.plan.planner import Plan, Step
-from millrace.runtime.plan.segments import Segment
-from millrace.runtime.together import Together
-
-_LARGE = 1 << 16  # elements: to take over the memory of fewer costs more than it saves
-
-Part = Step | Segment | Together
+from millrace.runtime.together import Part
+from millrace.runtime.values import LARGE
 
 
 def spare(array: Any, new: list[Any]) -> Any:
@@ -62,7 +58,7 @@ def dying(plan: Plan, step: Step, last: dict[int, int], now: int) -> list[int]:
     """
     whole = plan.dims.get(step.makes[0])
     made = plan.tensors.get(step.makes[0])
-    if not _COUNTS_TELL or made is None or (shapes.num_elements(whole) or 0) < _LARGE:
+    if not _COUNTS_TELL or made is None or (shapes.num_elements(whole) or 0) < LARGE:
         return []
     found: list[int] = []
     for value in dict.fromkeys(step.inputs):
@@ -112,4 +108,4 @@ def early_updates(plan: Plan, parts: Sequence[Part]) -> list[Part]:
 def _is_large_update(plan: Plan, step: Step) -> bool:
     if not isinstance(step.op.opdef.kernel, Update):
         return False
-    return (shapes.num_elements(plan.dims.get(step.inputs[0])) or 0) >= _LARGE
+    return (shapes.num_elements(plan.dims.get(step.inputs[0])) or 0) >= LARGE

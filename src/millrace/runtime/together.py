@@ -19,6 +19,7 @@ from millrace.core import shapes
 from millrace.dialect import numpy_dialect
 from millrace.opkit.state.updates import Update
 from millrace.runtime.plan.planner import Plan, Step
+from millrace.runtime.plan.segments import Segment
 
 _LEAST = 4  # variables: fewer cost as much one by one
 _SMALL = 1 << 11  # elements of a variable: for a larger one the arithmetic is what takes time
@@ -45,6 +46,10 @@ class Together:
     def function(self) -> _Stacked:
         """What computes `makes` from `takes`."""
         return _Stacked(self.steps[0], len(self.steps))
+
+
+Part = Step | Segment | Together
+"""What the interpreter runs as one."""
 
 
 class _Stacked:

@@ -8,6 +8,8 @@ import numpy as np
 
 from millrace.core import errors
 
+LARGE = 1 << 16  # elements: to take over the memory of fewer costs more than it saves
+
 HOST_TYPES = frozenset((np.ndarray, type(None), int, *np.sctypeDict.values()))
 
 
