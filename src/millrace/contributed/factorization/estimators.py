@@ -95,7 +95,7 @@ def points_of(features: Any, feature_columns: Any = None) -> Any:
 
 
 class _Clustering(Estimator):
-    """What both estimators share."""
+    """What both estimators share; arguments as theirs."""
 
     SQUARED_EUCLIDEAN_DISTANCE: ClassVar[str] = "squared_euclidean"
     COSINE_DISTANCE: ClassVar[str] = "cosine"
@@ -105,6 +105,30 @@ class _Clustering(Estimator):
     CLUSTER_INDEX: ClassVar[str] = "cluster_index"
     CLUSTER_CENTERS_VAR_NAME: ClassVar[str] = "clusters"
     ALL_DISTANCES: ClassVar[str] = "all_distances"
+
+    def __init__(
+        self,
+        num_clusters: Any,
+        model_dir: Any,
+        initial_clusters: Any,
+        distance_metric: str,
+        seed: int | None,
+        use_mini_batch: bool,
+        mini_batch_steps_per_iteration: int,
+        kmeans_plus_plus_num_retries: int,
+        relative_tolerance: float | None,
+        config: Any,
+        feature_columns: Any,
+    ) -> None:
+        def graph_of(points: Any) -> KMeansGraph:
+            return KMeansGraph(
+                points, num_clusters, initial_clusters, distance_metric, use_mini_batch,
+                mini_batch_steps_per_iteration, seed, kmeans_plus_plus_num_retries,  # type: ignore[arg-type]
+            )  # fmt: skip
+
+        graph_of([])  # refuses what it does not know
+        self._root = distance_metric == self.SQUARED_EUCLIDEAN_DISTANCE
+        super().__init__(_model_fn(graph_of, relative_tolerance, feature_columns), model_dir, config)
 
     def _predicted(self, key: str, input_fn: Callable[[], Any]) -> Iterator[Any]:
         for row in self.predict(input_fn=input_fn, predict_keys=[key]):
@@ -134,8 +158,6 @@ class _Clustering(Estimator):
         """
         for row in self._predicted(self.ALL_DISTANCES, input_fn):
             yield np.sqrt(row) if self._root else row
-
-    _root = False
 
     def cluster_centers(self) -> np.ndarray:
         """The centres, `[num_clusters, d]`."""
@@ -209,15 +231,11 @@ class KMeansClustering(_Clustering):
         config: Any = None,
         feature_columns: Any = None,
     ) -> None:
-        def graph_of(points: Any) -> KMeansGraph:
-            return KMeansGraph(
-                points, num_clusters, initial_clusters, distance_metric, use_mini_batch,
-                mini_batch_steps_per_iteration, random_seed, kmeans_plus_plus_num_retries,
-            )  # fmt: skip
-
-        graph_of([])  # refuses what it does not know
-        self._root = distance_metric == self.SQUARED_EUCLIDEAN_DISTANCE
-        super().__init__(_model_fn(graph_of, relative_tolerance, feature_columns), model_dir, config)
+        super().__init__(
+            num_clusters, model_dir, initial_clusters, distance_metric, random_seed, use_mini_batch,
+            mini_batch_steps_per_iteration, kmeans_plus_plus_num_retries, relative_tolerance, config,
+            feature_columns,
+        )  # fmt: skip
 
 
 @public("estimator.experimental.KMeans")
@@ -245,12 +263,8 @@ class KMeans(_Clustering):
         config: Any = None,
         feature_columns: Any = None,
     ) -> None:
-        def graph_of(points: Any) -> KMeansGraph:
-            return KMeansGraph(
-                points, num_clusters, initial_clusters, distance_metric, use_mini_batch,
-                mini_batch_steps_per_iteration, seed, kmeans_plus_plus_num_retries,  # type: ignore[arg-type]
-            )  # fmt: skip
-
-        graph_of([])
-        self._root = distance_metric == self.SQUARED_EUCLIDEAN_DISTANCE
-        super().__init__(_model_fn(graph_of, relative_tolerance, feature_columns), model_dir, config)
+        super().__init__(
+            num_clusters, model_dir, initial_clusters, distance_metric, seed, use_mini_batch,
+            mini_batch_steps_per_iteration, kmeans_plus_plus_num_retries, relative_tolerance, config,
+            feature_columns,
+        )  # fmt: skip

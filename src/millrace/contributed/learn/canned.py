@@ -16,16 +16,7 @@ from millrace.core.public import public
 from millrace.ops.nn.activation import relu
 
 
-class _Canned(Estimator):
-    """What estimators with a model of their own share."""
-
-    def _predict_one(self, name: str, x: Any, input_fn: Any, batch_size: Any, as_iterable: bool) -> Any:
-        """One prediction of each example."""
-        found = Estimator.predict(self, x, input_fn, batch_size, [name], as_iterable)
-        return (row[name] for row in found) if as_iterable else found[name]
-
-
-class Classifier(_Canned):
+class Classifier(Estimator):
     """What classifiers have more."""
 
     def predict_classes(
@@ -63,7 +54,7 @@ class Classifier(_Canned):
         return super().predict(x, input_fn, batch_size, outputs, as_iterable, iterate_batches)
 
 
-class Regressor(_Canned):
+class Regressor(Estimator):
     """What regressors have more."""
 
     def predict_scores(

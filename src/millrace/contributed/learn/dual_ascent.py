@@ -140,5 +140,4 @@ class SVM(Estimator):
         as_iterable: bool = True,
     ) -> Any:
         """The class of each example; arguments and errors as for `predict`."""
-        found = self.predict(x, input_fn, batch_size, ["classes"], as_iterable)
-        return (row["classes"] for row in found) if as_iterable else found["classes"]
+        return self._predict_one("classes", x, input_fn, batch_size, as_iterable)

@@ -293,6 +293,11 @@ class Estimator(BaseEstimator):
         batches = self._engine.predict(read, outputs, hooks, None, as_iterable and not iterate_batches)
         return batches if as_iterable else _together(batches)
 
+    def _predict_one(self, name: str, x: Any, input_fn: Any, batch_size: Any, as_iterable: bool) -> Any:
+        """One prediction of each example."""
+        found = Estimator.predict(self, x, input_fn, batch_size, [name], as_iterable)
+        return (row[name] for row in found) if as_iterable else found[name]
+
     def export_savedmodel(
         self,
         export_dir_base: Any,
