@@ -179,7 +179,7 @@ def create_from_node(node_def: Any, graph: Any, inputs: Any, control_inputs: Any
         raise TypeError(f"node_def needs to be a NodeDef. Received: {node_def!r}")
     if not hasattr(graph, "create_op"):
         raise TypeError(f"g needs to be a Graph. Received: {graph!r}")
-    if any(op.name == node_def.name for op in graph.get_operations()):
+    if node_def.name in graph.by_name:
         raise ValueError(f"Duplicate node name in graph: {node_def.name!r}")
     with (
         graph.as_default(),
