@@ -13,24 +13,8 @@ from millrace.contributed.learn.models import named_features
 from millrace.contributed.linear_optimizer.optimizer import SDCAOptimizer
 from millrace.core.public import public
 from millrace.lib.variables.scope import variable_scope
-from millrace.ops.array.constant import no_op
-from millrace.training.dual_ascent.model import SdcaModel
+from millrace.training.dual_ascent.hooks import UpdateWeights
 from millrace.training.global_step import get_global_step
-from millrace.training.hooks.base import SessionRunHook
-
-
-class UpdateWeights(SessionRunHook):
-    """After each step, gives the model the shrunk weights."""
-
-    model: SdcaModel
-
-    def begin(self) -> None:
-        """Adds the operation."""
-        self._op = self.model.update_weights(no_op())
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Runs it."""
-        run_context.session.run(self._op)
 
 
 def dual_ascent_model(
@@ -48,7 +32,7 @@ def dual_ascent_model(
 
     def model_fn(features: Any, labels: Any, mode: str) -> Any:
         features = named_features(features)
-        hook = UpdateWeights()
+        hooks: list[UpdateWeights] = []
         values = list(features.values())
         with variable_scope("linear", values=values, partitioner=optimizer.partitioner) as scope:
             features = {**features, **transform_features(features, columns)}
@@ -62,13 +46,14 @@ def dual_ascent_model(
 
         def train_op_fn(loss: Any) -> Any:
             del loss
-            hook.model, step = optimizer.get_train_step(
+            model, step = optimizer.get_train_step(
                 {**variables, None: bias}, weight_column_name, loss_type, features, labels, get_global_step()
             )
+            hooks.append(UpdateWeights(model))
             return step
 
         made = head.create_model_fn_ops(features, mode, labels, train_op_fn, logits)
-        return made._replace(training_chief_hooks=(hook,)) if mode == "train" else made
+        return made._replace(training_chief_hooks=tuple(hooks)) if mode == "train" else made
 
     return model_fn
 

@@ -16,13 +16,13 @@ from millrace.models.estimator.modes import ModeKeys
 from millrace.models.estimator.regression import RegressionHeadBase
 from millrace.models.estimator.spec import EstimatorSpec
 from millrace.models.feature_columns.base import CategoricalColumn, FeatureCache, VariableMaker
-from millrace.ops.array.constant import no_op, ones
+from millrace.ops.array.constant import ones
 from millrace.ops.array.fill import zeros_like
 from millrace.ops.array.shape import shape
 from millrace.training.dual_ascent.features import sparse_features, training_examples
+from millrace.training.dual_ascent.hooks import UpdateWeights
 from millrace.training.dual_ascent.model import SdcaModel
 from millrace.training.global_step import get_global_step
-from millrace.training.hooks.base import SessionRunHook
 
 
 class _Model(SdcaModel):
@@ -44,21 +44,6 @@ class _Model(SdcaModel):
 
     def _held(self) -> bool:
         return True
-
-
-class _UpdateWeights(SessionRunHook):
-    """After each step, gives the model the shrunk weights."""
-
-    def __init__(self, model: SdcaModel) -> None:
-        self._model, self._op = model, None
-
-    def begin(self) -> None:
-        """Adds the operation."""
-        self._op = self._model.update_weights(no_op())
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Runs it."""
-        run_context.session.run(self._op)
 
 
 @public("estimator.experimental.LinearSDCA")
@@ -221,7 +206,7 @@ def dual_ascent_model_fn(
                 features, mode, logits, labels=labels, train_op_fn=lambda loss: step
             )
         return EstimatorSpec(
-            **{**spec._asdict(), "training_chief_hooks": (*spec.training_chief_hooks, _UpdateWeights(model))}
+            **{**spec._asdict(), "training_chief_hooks": (*spec.training_chief_hooks, UpdateWeights(model))}
         )
 
     return model_fn
