@@ -308,3 +308,57 @@ def test_names_of_the_first_releases(old, arguments):
     today = old.removeprefix("Batch")
     for found, expected in zip(*run(getattr(raw, old)(*given), getattr(raw, today)(*given)), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_accumulators_by_reference():
+    given = {"dtype": tf.float32, "shape": [2], "shared_name": "", "container": ""}
+    handle = raw.ConditionalAccumulator(reduction_type="MEAN", **given)
+    apply = raw.AccumulatorApplyGradient(handle, 0, tf.constant([1.0, 3.0]))
+    take = raw.AccumulatorTakeGradient(handle, 1, dtype=tf.float32)
+    with tf.Session() as session:
+        session.run(apply)
+        session.run(apply)
+        assert session.run(take).tolist() == [1.0, 3.0]
+
+
+def test_pictures_of_any_kind():
+    pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    [found] = run(raw.DecodeImage(tf.image.encode_png(pixels), channels=3, dtype=tf.uint8))
+    np.testing.assert_array_equal(found, pixels)
+
+
+@pytest.mark.parametrize("kind", ["Map", "OrderedMap"])
+def test_staged_values_are_forgotten(kind):
+    given = {"capacity": 0, "memory_limit": 0, "dtypes": [tf.int32], "container": "", "shared_name": "m"}
+    stage = getattr(raw, f"{kind}Stage")(tf.constant(1, tf.int64), [0], [5], **given)
+    size, clear = getattr(raw, f"{kind}Size")(**given), getattr(raw, f"{kind}Clear")(**given)
+    with tf.Session() as session:
+        session.run(stage)
+        assert session.run(size) == 1
+        session.run(clear)
+        assert session.run(size) == 0
+
+
+def test_lists_of_tensors():
+    cut = raw.TensorListSplit(tf.range(6.0), -1, tf.constant([2, 4], tf.int64))
+    even = raw.TensorListFromTensor(tf.reshape(tf.range(6.0), [3, 2]), tf.constant([2]))
+    rows = raw.TensorListGather(even, [2, 0], [2], element_dtype=tf.float32)
+    shape = raw.TensorListElementShape(even, shape_type=tf.int32)
+    joined = raw.TensorListConcatV2(cut, -1, tf.constant([], tf.int64), element_dtype=tf.float32)
+    found = run(rows, shape, joined[0], joined[1])
+    assert [value.tolist() for value in found] == [[[4, 5], [0, 1]], [2], [0, 1, 2, 3, 4, 5], [2, 4]]
+
+
+def test_a_handle_of_a_variable_is_read():
+    handle = raw.VarHandleOp(dtype=tf.float32, shape=[2])
+    assign = raw.AssignVariableOp(handle, tf.constant([1.0, 2.0]))
+    read = raw.ReadVariableOp(tf.identity(handle), dtype=tf.float32)
+    with tf.Session() as session:
+        session.run(assign)
+        assert session.run(read).tolist() == [1.0, 2.0]
+
+
+def test_only_variables_are_read():
+    read = raw.ReadVariableOp(raw.StatsAggregatorHandle(), dtype=tf.float32)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the handle must be a variable's"):
+        run(read)

@@ -62,7 +62,6 @@ def from_sparse_tensor_slices(kind: Any, sparse_tensor: Any) -> Any:
         sparse_tensor.indices,
         sparse_tensor.values,
         sparse_tensor.dense_shape,
-        output_shapes=specs.flat_shapes(structure),
     )
     return kind(made, structure)
 

@@ -279,7 +279,6 @@ _PASSED_ON = (
 )
 _UNUSED = (
     "AnonymousMemoryCache",
-    "AnonymousRandomSeedGenerator",
     "AnonymousSeedGenerator",
     "DeleteMemoryCache",
     "DeleteRandomSeedGenerator",

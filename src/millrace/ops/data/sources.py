@@ -28,6 +28,7 @@ SparseTensorSliceDataset = dataset(
     __name__,
     Tvalues=dtype_attr(dtypes.ALL),
     typed=False,
+    shaped=False,
 )
 RangeDataset = dataset(
     "RangeDataset(start: int64, stop: int64, step: int64) -> handle: variant", sources.Range, __name__

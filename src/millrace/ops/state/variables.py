@@ -92,6 +92,8 @@ class ReadVariableOp:
         return resource
 
     def kernel(xp, resource):
+        if not hasattr(resource, "dtype"):
+            raise refusal(f"the handle must be a variable's. Received: that of a {type(resource).__name__}")
         return resource
 
     def grad(op, dy):
