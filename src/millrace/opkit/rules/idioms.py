@@ -61,9 +61,7 @@ def constant(value: Any, name: str, dtype: DType = int32) -> Tensor:
     return raw.Const(value=np.array(value, dtype.np_dtype), dtype=dtype, name=name)
 
 
-def filled(
-    dims: tuple[int, ...], value: Any, dtype: DType, name: str, least: int = LEAST_FILLED
-) -> Tensor:
+def filled(dims: tuple[int, ...], value: Any, dtype: DType, name: str, least: int = LEAST_FILLED) -> Tensor:
     """A tensor of known `dims` with `value` everywhere: a constant where it is small, else filled when run.
 
     Args:
