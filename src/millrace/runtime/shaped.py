@@ -1,7 +1,7 @@
-"""A part of a step that nothing is fed to directly: planned anew for the shapes of its values that come again.
+"""A part of a step that takes what an iterator or a queue gives: planned anew for shapes that come again.
 
-What an iterator or a queue gives has a shape that only a run shows. The first run takes a plan for all shapes;
-the second that meets a shape pays for a plan in which everything that follows from it is folded.
+Such shapes are known only when a step runs. The first run takes a plan for all shapes; the second that meets
+a shape pays for a plan in which everything that follows from it is folded.
 """
 
 from __future__ import annotations
