@@ -100,13 +100,14 @@ def constant(value: Any, name: str, dtype: DType = int32) -> Tensor:
     return raw.Const(value=np.array(value, dtype.np_dtype), dtype=dtype, name=name)
 
 
-def filled(dims: tuple[int, ...], value: Any, dtype: DType, name: str) -> Tensor:
+def filled(dims: tuple[int, ...], value: Any, dtype: DType, name: str, least: int = LEAST_FILLED) -> Tensor:
     """A tensor of known `dims` with `value` everywhere: a constant where it is small, else filled when run.
 
     Args:
       name: the scope, with a trailing slash, that the operation is named after.
+      least: with how many elements it is not small.
     """
-    if math.prod(dims) < LEAST_FILLED:
+    if math.prod(dims) < least:
         one = np.array(value, dtype.np_dtype)  # takes no memory, and is written as one element
         return raw.Const(value=np.broadcast_to(one, dims), dtype=dtype, name=name)
     if any(not -(2**31) <= d < 2**31 for d in dims):
