@@ -365,18 +365,17 @@ def predict(model: Any, request: Request) -> Any:
 # --- generators ---------------------------------------------------------------------------------------------
 
 
-def _unpacked(batch: Any, predicting: bool) -> tuple[Any, Any, Any]:
-    if isinstance(batch, tuple) and predicting:
-        return (*batch, None, None)[:3]  # pyright: ignore[reportReturnType]
-    if isinstance(batch, tuple):
-        if len(batch) in (2, 3):
-            return (*batch, None)[:3]  # pyright: ignore[reportReturnType]
-        if len(batch) == 1:
-            return batch[0], None, None
-    elif predicting:
+def _unpacked(batch: Any) -> tuple[Any, Any, Any]:
+    """Inputs, targets and weights of what a generator gave: all but a tuple is inputs.
+
+    Raises:
+      ValueError: the tuple is too short or too long.
+    """
+    if not isinstance(batch, tuple):
         return batch, None, None
-    elif isinstance(batch, list) and len(batch) in (2, 3) and not hasattr(batch, "shape"):
-        return (*batch, None)[:3]  # pyright: ignore[reportReturnType]
+    if 1 <= len(batch) <= 3:
+        x, y, weights = (*batch, None, None)[:3]
+        return x, y, weights
     raise ValueError(
         "Output of generator should be a tuple of 1 or 2 or 3 elements: (input,) or (input, target) or "
         f"(input, target, sample_weights). Received {str(batch)[:200]}"
@@ -410,7 +409,7 @@ class _GeneratorLoop:
             except StopIteration:
                 loops.ran_out(self._model, source.steps)
                 break
-            x, y, weights = _unpacked(batch, predicting)
+            x, y, weights = _unpacked(batch)
             self.size = _batch_length(x)
             logs: dict[str, Any] = {"batch": index, "size": self.size}
             callbacks.batch(self._mode, "begin", index, logs)
