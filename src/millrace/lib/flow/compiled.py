@@ -62,7 +62,7 @@ def compile(computation: Callable[..., Any], inputs: list[Any] | None = None) ->
       inputs: a list, possibly nested, of what can be tensors.
 
     Returns:
-      The tensors, as a list or in their structure, after the operations; an operation where there is no tensor.
+      The tensors, as a list or in their structure, after the operations; without any tensor, an operation.
 
     Raises:
       TypeError: `inputs` is not a list, or the computation does not take so many arguments.
