@@ -39,11 +39,12 @@ def said():
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())
     logger = logging.getLogger("tensorflow")
-    before, logger.level = logger.level, logging.INFO
+    before = logger.level
+    logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     yield lines
     logger.removeHandler(handler)
-    logger.level = before
+    logger.setLevel(before)
 
 
 def _model(features, labels, mode):
