@@ -354,3 +354,27 @@ def test_targets_that_are_tensors_keep_the_order_of_the_inputs():
             model.fit(_data(8, 4), batch_size=8, epochs=2, verbose=0, shuffle=shuffle).history["loss"]
         )
     np.testing.assert_allclose(losses[0], losses[1])
+
+
+def test_a_pass_tells_how_often_its_batches_will_run(monkeypatch):
+    told = []
+    run_flat = type(tf.keras.backend.function([], [tf.constant(0)])).run_flat
+
+    def noting(self, session, values, foreseen=None):
+        told.append((len(values[0]), foreseen))
+        return run_flat(self, session, values, foreseen)
+
+    model = _small()
+    monkeypatch.setattr("millrace.models.keras.backend.session.Function.run_flat", noting)
+    model.fit(
+        _data(10, 3),
+        _data(10, 2),
+        batch_size=4,
+        epochs=3,
+        verbose=0,
+        validation_data=(_data(4, 3), _data(4, 2)),
+    )
+    assert told[:4] == [(4, 6), (4, 6), (2, 3), (4, 3)]
+    told.clear()
+    model.predict(_data(8, 3), batch_size=4)
+    assert told == [(4, 2)] * 2

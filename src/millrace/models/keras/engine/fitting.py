@@ -179,9 +179,9 @@ def fit(model: Any, request: Request, epochs: int, first: int, validation: Valid
     whole.make_room(model)
     function = model._function("train")
     if watcher is not None:
-        watcher.prepare()
+        watcher.prepare(epochs - first)
     names = model.metrics_names
-    loop = loops.ArrayLoop(model, function, "train", names, 1)
+    loop = loops.ArrayLoop(model, function, "train", names, 1, epochs - first)
     model.history = History()
     callbacks = loops.callbacks_of(
         request.callbacks, model, "train",
@@ -233,10 +233,10 @@ class _Watcher:
         self.samples = whole.steps if whole.samples is None else whole.samples
         self._loop: Any = None
 
-    def prepare(self) -> None:
-        """Makes the function."""
+    def prepare(self, passes: int) -> None:
+        """Makes the function, which will be used for so many passes."""
         self._loop = loops.ArrayLoop(
-            self._model, self._model._function("test"), "test", self._model.metrics_names, 0
+            self._model, self._model._function("test"), "test", self._model.metrics_names, 0, passes
         )
         self._loop.inside = True
 
@@ -265,8 +265,8 @@ class _GeneratorWatcher:
         self._model, self._request = model, request
         self.samples = None
 
-    def prepare(self) -> None:
-        """Makes the function."""
+    def prepare(self, passes: int) -> None:
+        """Makes the function, however often it will be used."""
         self._model._function("test")
 
     def tell(self, callbacks: CallbackList) -> None:
@@ -466,7 +466,7 @@ def fit_generator(model: Any, request: Request, epochs: int, first: int, validat
             logs = loops.named({}, names, results)
             now = loops.validates_now(validation.frequency, epoch)
             if watcher is not None and now and not model.stop_training:
-                watcher.prepare()
+                watcher.prepare(epochs - epoch)
                 watcher.follow(loop.size)
                 loops.named(logs, names, watcher.run(callbacks), "val_")
             callbacks.epoch("end", epoch, logs)
