@@ -58,6 +58,7 @@ from millrace.api.contrib import tensor_forest as tensor_forest
 from millrace.api.contrib import tensorboard as tensorboard
 from millrace.api.contrib import testing as testing
 from millrace.api.contrib import tfprof as tfprof
+from millrace.api.contrib import timeseries as timeseries
 from millrace.api.contrib import tpu as tpu
 from millrace.api.contrib import training as training
 from millrace.api.contrib import util as util
@@ -122,6 +123,7 @@ __all__ = [
     "tensorboard",
     "testing",
     "tfprof",
+    "timeseries",
     "tpu",
     "training",
     "util",
