@@ -30,6 +30,7 @@ from millrace.ops.array.slicing import slice_
 from millrace.ops.math.arithmetic import squared_difference
 from millrace.ops.math.cast import cast
 from millrace.ops.math.comparison import less
+from millrace.ops.math.division import truediv
 from millrace.ops.math.elementwise import exp, log, sqrt
 from millrace.ops.math.select import maximum, minimum, where_v2
 from millrace.ops.nn.activation import relu
@@ -117,7 +118,7 @@ class ARModel(TimeSeriesModel):
         count = len(self._periodicities)
         periods = constant(self._periodicities, shape=[1, 1, count, 1], dtype=time.dtype)
         time = reshape(time, [batch_size, -1, 1, 1])
-        time / self._periodicities  # not used, but the seeds of variables count operations
+        truediv(time, self._periodicities)  # not used, but the seeds of variables count operations
         phase = cast(time % periods, self.dtype) * self._buckets / cast(periods, self.dtype)
         buckets = reshape(range_(self._buckets, dtype=self.dtype), [1, 1, 1, self._buckets])
         into = relu(phase - buckets)
@@ -203,7 +204,11 @@ class ARModel(TimeSeriesModel):
             )
         values = self._scale_data(observed)
         made = self.prediction_ops(times, values[:, :before, :] if before else None, exogenous_regressors)
-        loss = self.loss_op(slice_(values, [0, before, 0], [-1, -1, -1]), made)
+        targets, told = slice_(values, [0, before, 0], [-1, -1, -1]), made
+        if mode == ModeKeys.EVAL and self.loss == ARModel.SQUARED_LOSS:
+            targets = self._scale_back_data(targets)
+            told = {"mean": self._scale_back_data(made["mean"])}
+        loss = self.loss_op(targets, told)
         predictions = {"mean": self._scale_back_data(made["mean"])}
         if "covariance" in made:
             predictions["covariance"] = self._scale_back_variance(made["covariance"])
@@ -276,7 +281,7 @@ class ARModel(TimeSeriesModel):
 
     def _over_windows(self, count: Any, window: Callable[[Any], ModelOutputs]) -> tuple[Any, dict[str, Any]]:
         """Arrays of the losses and predictions of windows."""
-        names = ["mean"] if self.loss == ARModel.SQUARED_LOSS else ["mean", "covariance"]
+        names = ["mean", "covariance"]
 
         def step(number: Any, losses: Any, *arrays: Any) -> tuple[Any, ...]:
             made = window(number)
@@ -403,7 +408,7 @@ class AnomalyMixtureARModel(ARModel):
         output_window_size: int,
         num_features: int,
         prediction_model_factory: Callable[..., Any] = FlatPredictionModel,
-        anomaly_distribution: str = GAUSSIAN_ANOMALY,
+        anomaly_distribution: str | None = GAUSSIAN_ANOMALY,
         num_time_buckets: int = 10,
         exogenous_feature_columns: Any = None,
     ) -> None:

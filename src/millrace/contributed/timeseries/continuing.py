@@ -33,7 +33,7 @@ def times_after(times: Any, steps: int | None, previous_model_output: dict[str, 
         raise ValueError(f"Only one of `steps` and `times` may be specified. Received: {steps} and {times}")
     if steps is None and times is None:
         raise ValueError("One of `steps` and `times` must be specified. Received: neither")
-    if times is None:
+    if steps is not None:
         return before[:, -1:] + 1 + np.arange(steps)[None, :]
     times = np.array(times)
     if times.ndim != 2:

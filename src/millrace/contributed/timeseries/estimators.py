@@ -10,7 +10,11 @@ import numpy as np
 from millrace.building import operators  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.contributed.timeseries.autoregressive import AnomalyMixtureARModel, ARModel
 from millrace.contributed.timeseries.feature_keys import TrainEvalFeatures
-from millrace.contributed.timeseries.heads import TimeSeriesRegressionHead, state_by_name
+from millrace.contributed.timeseries.heads import (
+    OneShotPredictionHead,
+    TimeSeriesRegressionHead,
+    state_by_name,
+)
 from millrace.contributed.timeseries.prediction_models import FlatPredictionModel, LSTMPredictionModel
 from millrace.contributed.timeseries.states import (
     FilteringOnlyStateManager,
@@ -185,13 +189,14 @@ class ARRegressor(TimeSeriesRegressor):
       loss: `ARModel.NORMAL_LIKELIHOOD_LOSS` or `ARModel.SQUARED_LOSS`.
       hidden_layer_sizes: the units of hidden layers; None for none.
       anomaly_prior_probability: of an anomaly; None for a model without anomalies.
-      anomaly_distribution: "gaussian" or "cauchy"; default "gaussian".
+      anomaly_distribution: "gaussian" or "cauchy", of anomalies.
       optimizer: default, Adagrad with rate 0.1.
       model_dir: the folder of checkpoints; default, a new one.
       config: a `RunConfig`.
 
     Raises:
       ValueError: anomalies have a distribution but no probability, or another loss than the likelihood.
+      AssertionError: anomalies have a probability but no distribution.
     """
 
     def __init__(
@@ -235,7 +240,7 @@ class ARRegressor(TimeSeriesRegressor):
                 )
             model = AnomalyMixtureARModel(
                 anomaly_prior_probability=anomaly_prior_probability,
-                anomaly_distribution=anomaly_distribution or AnomalyMixtureARModel.GAUSSIAN_ANOMALY,
+                anomaly_distribution=anomaly_distribution,
                 **options,
             )
         super().__init__(
@@ -250,6 +255,8 @@ class ARRegressor(TimeSeriesRegressor):
 @public("contrib.timeseries.python.timeseries.estimators.LSTMAutoRegressor")
 class LSTMAutoRegressor(TimeSeriesRegressor):
     """An autoregressive model with LSTMs as an estimator: see `LSTMPredictionModel`.
+
+    Its head is an `OneShotPredictionHead`: it predicts when it is exported.
 
     Args:
       periodicities: an integer or more, in steps.
@@ -295,4 +302,5 @@ class LSTMAutoRegressor(TimeSeriesRegressor):
             optimizer=optimizer_of(optimizer, learning_rate=0.01),
             model_dir=model_dir,
             config=config,
+            head_type=OneShotPredictionHead,
         )

@@ -140,7 +140,7 @@ class TimeSeriesModel(abc.ABC):
         together.set_shape([*times.get_shape(), made.get_shape()[1]])
         return together
 
-    def _get_exogenous_embedding_shape(self) -> list[int]:
+    def _get_exogenous_embedding_shape(self) -> list[int | None]:
         """The shape of what columns make of one step, without a batch."""
         if not self._exogenous_feature_columns:
             return [0]

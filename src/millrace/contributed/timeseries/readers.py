@@ -146,7 +146,7 @@ class ReaderBaseTimeSeriesParser(TimeSeriesReader):
     def _process_records(self, lines: Any) -> Any:
         """The features, `[steps, ...]` by name, of records as strings `[steps]`."""
 
-    def _get_filename_queue(self, epoch_limit: int | None) -> tuple[Any, Any]:
+    def _get_filename_queue(self, epoch_limit: int) -> tuple[Any, Any]:
         """A queue of paths, and a variable that counts rounds without a record."""
         epochs = Variable(
             initial_value=constant(0, dtype=int64),

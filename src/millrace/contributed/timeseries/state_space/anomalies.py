@@ -102,8 +102,6 @@ class StateInterpolatingAnomalyDetector(FilteringStepPostprocessor):
       responsibility_scaling: a larger factor decides more sharply.
     """
 
-    output_names = ["anomaly_score"]
-
     def __init__(
         self,
         anomaly_log_likelihood: Callable[..., Any] = cauchy_alternative_to_gaussian,
@@ -113,6 +111,11 @@ class StateInterpolatingAnomalyDetector(FilteringStepPostprocessor):
         self._log_likelihood = anomaly_log_likelihood
         self._prior = anomaly_prior_probability
         self._scaling = responsibility_scaling
+
+    @property
+    def output_names(self) -> list[str]:
+        """One: "anomaly_score", the log of the odds of an anomaly."""
+        return ["anomaly_score"]
 
     def process_filtering_step(
         self,
