@@ -33,7 +33,6 @@ NAMES: dict[str, tuple[str, str]] = {
     "train.experimental.PythonState": ("checkpoints of objects hold variables only", "a tf.Variable"),
     "contrib.checkpoint.capture_dependencies": (_NOT_WRITTEN, "tf.make_template, which holds what it makes"),
     "contrib.checkpoint.split_dependency": ("no object here saves its parts in one buffer", "tf.train.Saver"),
-    "contrib.compiler": ("whole steps are compiled anyway", "the model_fn as it is"),
     "contrib.distributions.estimator_head_distribution_regression": (
         "it is made for the heads of contrib.learn",
         "tf.estimator.Estimator with -log_prob as loss",
