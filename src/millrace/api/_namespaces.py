@@ -16,8 +16,13 @@ NAMESPACES = frozenset({
     "contrib",
     "contrib.autograph",
     "contrib.batching",
+    "contrib.bayesflow",
+    "contrib.bayesflow.monte_carlo",
     "contrib.checkpoint",
     "contrib.cluster_resolver",
+    "contrib.compiler",
+    "contrib.compiler.jit",
+    "contrib.compiler.xla",
     "contrib.constrained_optimization",
     "contrib.copy_graph",
     "contrib.crf",
@@ -78,6 +83,7 @@ NAMESPACES = frozenset({
     "contrib.learn.utils.input_fn_utils",
     "contrib.learn.utils.saved_model_export_utils",
     "contrib.legacy_seq2seq",
+    "contrib.libsvm",
     "contrib.linear_optimizer",
     "contrib.lookup",
     "contrib.losses",
@@ -155,6 +161,7 @@ NAMESPACES = frozenset({
     "contrib.tensorboard.plugins",
     "contrib.tensorboard.plugins.projector",
     "contrib.testing",
+    "contrib.text",
     "contrib.tfprof",
     "contrib.tfprof.model_analyzer",
     "contrib.tfprof.tfprof_logger",
@@ -280,6 +287,8 @@ NAMESPACES = frozenset({
     "train.experimental",
     "train.queue_runner",
     "version",
+    "xla",
+    "xla.experimental",
 })
 
 # Other names of whole namespaces.

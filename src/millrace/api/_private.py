@@ -1140,7 +1140,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "validate_and_slice_inputs": "millrace.saver.saveables:validate_and_slice_inputs",
     },
     "python.training.server_lib": {
-        "ClusterSpec": "millrace.cluster.spec:ClusterSpec",
+        "ClusterSpec": "millrace.training.cluster_spec:ClusterSpec",
         "Server": "millrace.cluster.server:Server",
     },
     "python.training.session_manager": {
