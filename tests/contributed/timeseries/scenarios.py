@@ -112,9 +112,7 @@ def autoregressive(tf, estimators):
     return {
         "autoregressive": lambda: ran(tf, regressor()),
         "squared": lambda: ran(tf, squared, features=2),
-        "gaussian anomalies": lambda: ran(
-            tf, regressor(anomaly_prior_probability=0.1, anomaly_distribution="gaussian")
-        ),
+        "gaussian anomalies": lambda: ran(tf, gaussian),
         "cauchy anomalies": lambda: ran(tf, cauchy),
         "times alone": lambda: ran(tf, regressor(input_window_size=0, output_window_size=10)),
         "LSTMs": lambda: ran(tf, recurrent),
