@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from millrace.building import raw
 from millrace.building.indexed_slices import IndexedSlices
@@ -24,6 +24,7 @@ class AggregationMethod:
 
 
 METHODS = (0, 1, 2)
+_OF_DENSE_ROWS: Final = 5  # an UnsortedSegmentSum, and the number of rows cut out of the shape
 
 
 def total(gradients: list[Any], op: Operation, method: int | None) -> Any:
@@ -35,8 +36,12 @@ def total(gradients: list[Any], op: Operation, method: int | None) -> Any:
         for gradient in gradients[1:]:
             running = add(running, gradient)
         return running
-    if not all(isinstance(g, Tensor) for g in gradients):
+    rows = sum(isinstance(g, IndexedSlices) for g in gradients)
+    if rows == len(gradients):
         return _concatenated([_as_slices(g) for g in gradients])
+    if rows:
+        with get_default_graph().counted_as(_OF_DENSE_ROWS * rows + 1):  # TensorFlow 1.15 adds dense ones
+            return _concatenated([_as_slices(g) for g in gradients])
     if method in (AggregationMethod.EXPERIMENTAL_TREE, AggregationMethod.EXPERIMENTAL_ACCUMULATE_N):
         with get_default_graph().name_scope(op.name + "_gradient_sum"):
             running = gradients[0]

@@ -8,7 +8,7 @@ forward operation is extended in place; it computes nothing twice.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -30,19 +30,22 @@ class _Backward(Body):
         super().__init__(op.graph, of.tag)
         self.op = op
         self.of = of
+        self.constants = 0  # how many of the forward body are repeated
 
     def capture(self, tensor: Tensor, name: str = "") -> Tensor:
-        if tensor.op.body is not self.of:
-            return super().capture(tensor, name)
-        known = self._inside.get(tensor)
-        if known is None:
-            known = self._inside[tensor] = self._from_forward(tensor, name)
-        return known
+        with self.graph.counted_as(0):  # whoever draws the body counts what TensorFlow has for it
+            if tensor.op.body is not self.of:
+                return super().capture(tensor, name)
+            known = self._inside.get(tensor)
+            if known is None:
+                known = self._inside[tensor] = self._from_forward(tensor, name)
+            return known
 
     def _from_forward(self, tensor: Tensor, name: str) -> Tensor:
         if names_variable(tensor):
             return tensor
         if tensor.op.type == "Const":
+            self.constants += 1
             with self.graph.inside(self):
                 return raw.Const(
                     value=tensor.op.attrs["value"], dtype=tensor.dtype, name=name or tensor.op.opdef.name
@@ -68,6 +71,8 @@ class _LoopBackward(_Backward):
         super().__init__(op, of)
         self.scans: list[Tensor] = []  # stacks, outside
         self.elements: list[Tensor] = []  # their elements, inside
+        self.kept: list[Tensor] = []  # those of values that the forward body computes
+        self.drawn: list[Operation] = []  # the gradients
 
     def scan(self, stack: Tensor, dtype: dtypes.DType, dims: shapes.Dims) -> Tensor:
         """Takes one element of `stack` per iteration."""
@@ -77,7 +82,33 @@ class _LoopBackward(_Backward):
         return element
 
     def _kept(self, tensor: Tensor) -> Tensor:
-        return self.scan(kept_by_loop(self.op, self.of, tensor), tensor.dtype, tensor.dims)
+        element = self.scan(kept_by_loop(self.op, self.of, tensor), tensor.dtype, tensor.dims)
+        self.kept.append(element)
+        return element
+
+    def count_taken(self) -> tuple[int, int]:
+        """How many values of the forward pass TensorFlow 1.15 keeps, and how many of outside it lets in.
+
+        It takes shapes in the forward pass, and keeps them.
+        """
+        kept = sum(map(_is_taken, self.kept))
+        for op in self.drawn:
+            if op.type == "Shape":
+                kept += 1
+            elif op.type == "BroadcastGradientArgs":
+                known = sum(t.op.type == "Const" for t in op.inputs)
+                kept += known if known < len(op.inputs) else 0
+        return kept, sum(map(_is_taken, self.captures.values()))
+
+
+def _is_taken(tensor: Tensor) -> bool:
+    """True where a gradient takes the numbers of an argument, not its shape alone."""
+    if tensor.dtype in (dtypes.variant, dtypes.resource):
+        return False
+    return any(
+        op.type != "Shape" and not (op.type == "TensorArrayReadOrZero" and tensor is not op.inputs[1])
+        for op in tensor.takers or ()
+    )
 
 
 def _extended(op: Operation, dtype: dtypes.DType, dims: shapes.Dims) -> Tensor:
@@ -145,18 +176,29 @@ def dense(gradient: Any) -> Tensor:
     return convert.to_tensor(gradient) if isinstance(gradient, IndexedSlices) else gradient
 
 
+_OF_A_PART: Final = 6  # of a branch's gradient by what it takes: a Merge with zeros for the other branch
+_OF_A_LOOP: Final = 18  # a loop that counts rounds, and what counts them down again
+_OF_A_FLOW: Final = 5  # of what a loop carries: Enter, Merge, Switch, Exit, NextIteration
+_OF_A_STACK: Final = 6  # of a value that is kept: a stack, Enter twice, push and pop
+_OF_UNKNOWN_ZEROS: Final = 2
+_OF_A_TOTAL: Final = 7  # of what a loop captures: a loop variable that starts with zeros, and its addition
+
 # --- branches -----------------------------------------------------------------------------------------------
 
 
-def branch_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
+def branch_gradient(op: Operation, dys: tuple[Any, ...], on_way: list[bool]) -> list[Any]:
     """The gradient of `If`: an `If` on the same condition whose branches are the gradients of the
     branches.
+
+    Args:
+      on_way: for each input, whether its gradient is asked for.
     """
     graph = op.graph
-    wanted = [i for i, t in enumerate(op.inputs[1:]) if differentiable(t)]
+    wanted = [i for i, t in enumerate(op.inputs[1:]) if on_way[1 + i] and differentiable(t)]
     if not wanted:
         return [None] * len(op.inputs)
     seeds = [(i, dense(dy)) for i, dy in enumerate(dys) if dy is not None and differentiable(op.outputs[i])]
+    graph.count(len(seeds))  # a Switch for each
     backward, found = [], []
     for branch in (op.attrs["then_branch"], op.attrs["else_branch"]):
         body = _BranchBackward(op, branch)
@@ -171,6 +213,16 @@ def branch_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
     if not reached:
         return [None] * len(op.inputs)
     wanted, found = [wanted[k] for k in reached], [[gradients[k] for k in reached] for gradients in found]
+    parts = sum(g is not None for gradients in found for g in gradients)
+    with graph.counted_as(_OF_A_PART * parts + parts - len(reached)):  # and an AddN where both have one
+        return _joined_branches(op, backward, wanted, found)
+
+
+def _joined_branches(
+    op: Operation, backward: list[Body], wanted: list[int], found: list[list[Any]]
+) -> list[Any]:
+    """The `If` whose branches are `backward`, which have the gradients `found` of the inputs `wanted`."""
+    graph = op.graph
     slices = [_index_dtype(pair) for pair in zip(*found, strict=True)]
     for body, gradients in zip(backward, found, strict=True):
         with graph.inside(body):
@@ -247,11 +299,15 @@ def align(group: list[Body]) -> list[Tensor]:
 # --- loops --------------------------------------------------------------------------------------------------
 
 
-def loop_gradient(op: Operation, dys: tuple[Any, ...]) -> list[Any]:
-    """The gradient of `While`: a loop over the iterations, last first, that carries the gradients back."""
+def loop_gradient(op: Operation, dys: tuple[Any, ...], on_way: list[bool]) -> list[Any]:
+    """The gradient of `While`: a loop over the iterations, last first, that carries the gradients back.
+
+    Args:
+      on_way: for each input, whether its gradient is asked for.
+    """
     if not op.attrs["back_prop"]:
         return [None] * len(op.inputs)
-    return _LoopGradient(op, dys).drawn()
+    return _LoopGradient(op, dys, on_way).drawn()
 
 
 class _LoopGradient:
@@ -262,7 +318,7 @@ class _LoopGradient:
     kept anyway, stacked rows or one product after the loop.
     """
 
-    def __init__(self, op: Operation, dys: tuple[Any, ...]) -> None:
+    def __init__(self, op: Operation, dys: tuple[Any, ...], on_way: list[bool]) -> None:
         self.op, self.dys = op, dys
         self.body: Body = op.attrs["body"]
         self.carried, self.scanned = op.attrs["carried"], op.attrs["scanned"]
@@ -273,16 +329,34 @@ class _LoopGradient:
         given = [k for k in range(len(dys)) if dys[k] is not None and differentiable(inner[k])]
         self.stacks = [k for k in given if k >= self.carried]
         self.flows = _reached_flows(self.body, self.carried, given)
-        self.captured = [k for k, t in enumerate(op.inputs[self.explicit :]) if differentiable(t)]
+        outside = enumerate(op.inputs[self.explicit :])
+        self.captured = [k for k, t in outside if on_way[self.explicit + k] and differentiable(t)]
         self.scans = [k for k in range(self.scanned) if differentiable(self.body.inputs[self.carried + k])]
         self.starts = [dense(dys[k]) if dys[k] is not None else zeros_of(outer[k]) for k in self.flows]
         self.collected: list[tuple[int, Tensor]] = []  # of what is scanned
         self.summed: list[tuple[int, Tensor]] = []  # captured, summed in what the loop carries
         self.products: list[tuple[int, Operation]] = []  # captured, one product over all iterations
         self.sparse: list[tuple[int, IndexedSlices]] = []  # captured, whose rows are stacked
+        self.inner = 0  # how much the gradients inside count
 
     def drawn(self) -> list[Any]:
         """Adds the loop; the gradient of each input of the `While`, None where there is none."""
+        before = self.op.graph.last_id
+        results = self._drawn()
+        self.op.graph.count(before + self._count() - self.op.graph.last_id)
+        return results
+
+    def _count(self) -> int:
+        """How many operations TensorFlow 1.15 adds."""
+        kept, entering = self.backward.count_taken()
+        number = self.inner + _OF_A_LOOP + _OF_A_FLOW * len(self.flows) + _OF_A_STACK * kept + entering
+        number += (kept > 0) + self.backward.constants  # one ControlTrigger for all that is kept
+        for k, _ in [*self.summed, *self.products, *self.sparse]:
+            dims = _dims_of(self._source(k))
+            number += _OF_A_TOTAL + (0 if shapes.fully_defined(dims) else _OF_UNKNOWN_ZEROS)
+        return number
+
+    def _drawn(self) -> list[Any]:
         backward = self.backward
         with self.op.graph.inside(backward):
             incoming, found = self._inside()
@@ -335,7 +409,11 @@ class _LoopGradient:
         xs = [body.inputs[k] for k in self.flows]
         xs += [body.inputs[self.carried + k] for k in self.scans]
         xs += [captures[k] for k in self.captured]
-        return incoming, _inner_gradients(backward, ys, xs, seeds)
+        before, first = backward.graph.last_id, len(backward.graph.get_operations())
+        found = _inner_gradients(backward, ys, xs, seeds)
+        self.inner = backward.graph.last_id - before
+        backward.drawn = backward.graph.get_operations()[first:]
+        return incoming, found
 
     def _sort(self, to_captured: list[Any]) -> None:
         """Chooses for each captured tensor how its gradient leaves the loop."""
@@ -443,7 +521,7 @@ def _dense_shape(source: Tensor) -> Tensor:
 
 def _tick(op: Operation, body: Body) -> Tensor:
     if body.tick is None:
-        with op.graph.inside(body):
+        with op.graph.inside(body), op.graph.counted_as(0):
             body.tick = raw.Tick(name="Tick")
     return body.tick
 

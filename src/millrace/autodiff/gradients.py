@@ -5,11 +5,12 @@ gradient.
 from __future__ import annotations
 
 import contextlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any
 
 from millrace.autodiff import aggregate
+from millrace.autodiff.counting import OF_GRADIENTS
 from millrace.autodiff.registry import WITHOUT_GRADIENT, gradient_function
 from millrace.building import convert, raw
 from millrace.building.body import Body
@@ -89,7 +90,8 @@ def gradients(
             raise_before(map(_tensor_of, ys))
         seeds = _seeds(ys, seeds, colocate_gradients_with_ops)
         if len(ys) > 1:
-            ys = [raw.Identity(y) if isinstance(y, Tensor) and y.consumers() else y for y in ys]
+            with _tensor_of(ys[0]).graph.counted_as(0):
+                ys = [raw.Identity(y) if isinstance(y, Tensor) and y.consumers() else y for y in ys]
         walk = _Walk(xs, ys, seeds, stops)
         walk.colocate = colocate_gradients_with_ops
         walk.gate = gate_gradients
@@ -143,6 +145,7 @@ def _seeds(ys: list[Any], given: list[Any], colocate: bool) -> list[Any]:
             continue
         if not isinstance(seed, IndexedSlices):
             seed = convert.to_tensor(seed, None if isinstance(seed, Tensor) else dtype, f"grad_ys_{i}")
+            seed.graph.count(1)  # TensorFlow 1.15 has an identity of it
         kind = seed.dtype.base_dtype
         same = (kind.is_floating and dtype.is_floating) or (kind.is_integer and dtype.is_integer)
         if not same and kind is not dtype:
@@ -176,9 +179,11 @@ class _Walk:
         self.frames = location.capture()  # what is added comes from whoever asked for the gradients
         self.gradients: dict[Tensor, list[Any]] = {}
         self.around = _bodies_around(ys)
+        self.counted: Counter[Tensor] = Counter()  # how many of the gradients TensorFlow 1.15 has, too
         for y, seed in zip(ys, seeds, strict=True):
-            self.gradients.setdefault(_tensor_of(y), []).append(seed)
+            self._add(_tensor_of(y), seed, True)
         self.pending = self._pending()
+        self.smooth = self._smooth()
         self.ends = self._ends() | {t.op for t in stops}
 
     def _pending(self) -> dict[Operation, int]:
@@ -210,6 +215,24 @@ class _Walk:
                 if tensor.op in between:
                     between[tensor.op] += 1
         return between
+
+    def _smooth(self) -> set[Operation]:
+        """The operations on the way that xs reach without a step through integers: TensorFlow 1.15 adds
+        gradients of these alone.
+        """
+        reached: set[Operation] = set()
+        queue = [x.op for x in self.xs if x.op in self.pending]
+        while queue:
+            op = queue.pop()
+            if op in reached:
+                continue
+            reached.add(op)
+            for tensor in op.outputs:
+                if tensor.dtype.base_dtype.is_integer:
+                    continue
+                queue.extend(t for t in tensor.takers or () if t in self.pending)
+                queue.extend(b.captures[tensor].op for b in self.around if tensor in b.captures)
+        return reached
 
     def _ends(self) -> set[Operation]:
         """The operations of xs behind which there is nothing to differentiate."""
@@ -252,8 +275,20 @@ class _Walk:
         results = []
         for x in self.xs:
             found = self.gradients.get(x)
-            results.append(None if not found else aggregate.total(found, x.op, self.method))
+            results.append(None if not found else self._total(x, x.op))
         return results
+
+    def _add(self, tensor: Tensor, gradient: Any, counted: bool) -> None:
+        self.gradients.setdefault(tensor, []).append(gradient)
+        self.counted[tensor] += counted
+
+    def _total(self, tensor: Tensor, op: Operation) -> Any:
+        """The sum of the gradients of an output of `op`."""
+        found = self.gradients[tensor]
+        if self.counted[tensor] > 1 or len(found) == 1:
+            return aggregate.total(found, op, self.method)
+        with op.graph.counted_as(0):
+            return aggregate.total(found, op, self.method)
 
     def _is_on_a_way(self, op: Operation, gradients: list[Any]) -> bool:
         """True where a gradient of numbers that are not integers would go on from `op` towards xs."""
@@ -271,12 +306,12 @@ class _Walk:
                 collected.append(None)
                 continue
             if len(found) > 1:
-                self.gradients[tensor] = found = [aggregate.total(found, op, self.method)]
+                self.gradients[tensor] = found = [self._total(tensor, op)]
             collected.append(found[0])
         if op in self.ends or all(g is None for g in collected):
             return
         if op.type == "BodyArg" and self._inputs(op):
-            self.gradients.setdefault(self._inputs(op)[0], []).append(collected[0])
+            self._add(self._inputs(op)[0], collected[0], op in self.smooth)
             return
         function = gradient_function(op)
         if function is NOT_DIFFERENTIABLE:
@@ -291,8 +326,8 @@ class _Walk:
         graph = op.graph
         if function is not op.opdef.grad or op.opdef.has_body or op.opdef.has_function:
             graph.frames = None  # a program's own function adds operations from where it stands
-        with graph.name_scope(op.name + "_grad"):
-            results = _as_list(function(op, *collected))
+        with graph.name_scope(op.name + "_grad"), self._counting(op, function):
+            results = _as_list(function(op, *collected, **self._wanted(op, function)))
             graph.frames = self.frames
             if len(results) != len(op.inputs):
                 raise ValueError(
@@ -310,7 +345,20 @@ class _Walk:
                 and tensor.dtype.is_numpy_compatible
             ):
                 _refine(gradient, tensor, op)
-            self.gradients.setdefault(tensor, []).append(gradient)
+            self._add(tensor, gradient, op in self.smooth)
+
+    def _wanted(self, op: Operation, function: Any) -> dict[str, Any]:
+        """For an operation with bodies, which of its inputs lie on the way to xs."""
+        if not op.opdef.has_body or function is not op.opdef.grad:
+            return {}
+        return {"wanted": [t.op in self.pending for t in op.inputs]}
+
+    def _counting(self, op: Operation, function: Any) -> contextlib.AbstractContextManager[None]:
+        """Counts what `function` adds as TensorFlow 1.15 would."""
+        if op not in self.smooth:
+            return op.graph.counted_as(0)
+        number = OF_GRADIENTS.get(op.type) if function is op.opdef.grad else None
+        return contextlib.nullcontext() if number is None else op.graph.counted_as(number)
 
 
 def _bodies_around(ys: list[Any]) -> list[Body]:

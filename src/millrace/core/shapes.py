@@ -522,10 +522,14 @@ class TensorShape:
         # Programs that never touch a GraphDef should not pay for importing protobuf.
         from millrace.core import protos
 
+        proto = protos.TensorShapeProto()
         if self._dims is None:
-            return protos.TensorShapeProto(unknown_rank=True)
-        axis = protos.TensorShapeProto.Dim
-        return protos.TensorShapeProto(dim=[axis(size=-1 if d is None else d) for d in self._dims])
+            proto.unknown_rank = True
+            return proto
+        add = proto.dim.add
+        for d in self._dims:
+            add(size=-1 if d is None else d)
+        return proto
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TensorShape, (self._dims,)

@@ -150,8 +150,13 @@ def attr_to_proto(value: Any, kind: Attr | None = None, function_name: FunctionN
     """
     if hasattr(value, "WhichOneof"):
         return value
-    name = kind_of(value) if kind is None else kind.kind
     proto = protos.AttrValue()
+    _fill(proto, value, kind_of(value) if kind is None else kind.kind, function_name)
+    return proto
+
+
+def _fill(proto: Any, value: Any, name: str, function_name: FunctionNames) -> None:
+    """Puts `value`, of the kind `name`, into an empty AttrValue."""
     if name.startswith("list("):
         element = name[5:-1]
         proto.list.SetInParent()  # an empty list is a list all the same
@@ -160,7 +165,6 @@ def attr_to_proto(value: Any, kind: Attr | None = None, function_name: FunctionN
         getattr(proto, _FIELDS[name]).CopyFrom(_encode(name, value, function_name))
     else:
         setattr(proto, _FIELDS[name], _encode(name, value, function_name))
-    return proto
 
 
 def attr_from_proto(
@@ -223,11 +227,14 @@ def attr_to_python(value: Any, kind: Attr | None = None) -> Any:
 def write_attrs(node: Any, op: Operation, function_name: Callable[[Body], str] | None) -> None:
     """Fills in the attributes of a NodeDef."""
     kinds = op.opdef.attrs
-    named = {} if function_name is None else {"function_name": function_name}
+    named = function_name or _nameless
     for name, value in op.attrs.items():
         kind = kinds.get(name)
         if value is None and kind is not None and kind.kind != "shape":
             continue  # an optional attribute that was left out
         if kind is not None and kind.later and value == kind.default:
             continue
-        node.attr[name].CopyFrom(attr_to_proto(value, kind, **named))
+        if hasattr(value, "WhichOneof"):
+            node.attr[name].CopyFrom(value)
+        else:
+            _fill(node.attr[name], value, kind_of(value) if kind is None else kind.kind, named)

@@ -259,9 +259,9 @@ def write_graph(graph_or_graph_def: Any, logdir: str, name: str, as_text: bool =
     path = os.path.join(directory, name)
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     if as_text:
-        from google.protobuf import text_format
+        from millrace.exchange.graph_text import graph_text
 
-        data = text_format.MessageToString(graph_def).encode()
+        data = graph_text(graph_def).encode()
     else:
         data = graph_def.SerializeToString(deterministic=True)
     temporary = f"{path}.{uuid.uuid4().hex}.tmp"

@@ -26,6 +26,7 @@ from millrace.runtime.crew import Crew
 from millrace.runtime.plan.planner import CellUse, Plan, Step, ancestors, any_step, body_cells
 from millrace.runtime.plan.segments import Segment
 from millrace.runtime.probe import Probe
+from millrace.runtime.shaped import for_its_shapes
 from millrace.runtime.store import Cell, Store
 
 Build = Callable[[Plan, list[Any], bool], Callable[..., Sequence[Any]]]
@@ -72,7 +73,7 @@ class Cutter:
     def __init__(self, plan: Plan, store: Store, build: Build | None = None) -> None:
         self._plan = plan
         self._store = store
-        self._build = build or _interpreted
+        self._build = build or for_its_shapes
         self._uses = {use.key: use for use in plan.cells}
         self._current = {use.key: use.initial for use in plan.cells}
         self._keys = {use.initial: use.key for use in plan.cells}  # of the current versions
@@ -142,10 +143,6 @@ class Cutter:
         return CellUse(
             key, use.op, current, last.get(key, current), use.must_exist and current == use.initial
         )
-
-
-def _interpreted(part: Plan, steps: list[Any], whole: bool) -> Callable[..., Sequence[Any]]:
-    return interpret.compile_plan(part, steps, whole=whole)
 
 
 def _versions(plan: Plan) -> dict[int, str]:

@@ -10,6 +10,7 @@ import json
 import pathlib
 from typing import Any
 
+import numpy as np
 import pytest
 
 import millrace as tf
@@ -49,3 +50,38 @@ def test_metrics_are_not_layers_of_a_model() -> None:
     assert not model.stateful
     assert [w.name for w in model.weights] == ["dense/kernel:0", "dense/bias:0"]
     assert model.predict([[1.0, 2.0]] * 5, batch_size=2).shape == (5, 1)
+
+
+_M = tf.keras.metrics
+
+
+@pytest.mark.parametrize(
+    ("make", "operations", "last"),
+    [
+        (lambda: _M.AUC(7, name="area"), 54, "area"),
+        (lambda: _M.AUC(7, "PR", "minoring", name="area"), 52, "area"),
+        (lambda: _M.AUC(7, "PR"), 110, "interpolate_pr_auc"),
+        (lambda: _M.SensitivityAtSpecificity(0.5), 55, "div_no_nan_1"),
+        (lambda: _M.SpecificityAtSensitivity(0.5), 55, "div_no_nan_1"),
+        (lambda: _M.MeanIoU(2), 28, "div_no_nan_1"),
+    ],
+)
+def test_results_of_metrics_have_the_operations_of_1_15(make: Any, operations: int, last: str) -> None:
+    make().result()
+    graph = tf.get_default_graph()
+    assert graph._last_id == operations
+    assert graph.get_operations()[-2].name == last
+
+
+def test_a_number_is_filled_where_a_list_is_a_constant() -> None:
+    for make, shape in ((tf.zeros, 3), (tf.zeros, [3]), (tf.ones, np.int64(3))):
+        make(shape)
+    assert [op.name for op in tf.get_default_graph().get_operations()] == [
+        "zeros/shape_as_tensor",
+        "zeros/Const",
+        "zeros",
+        "zeros_1",
+        "ones/shape_as_tensor",
+        "ones/Const",
+        "ones",
+    ]

@@ -126,6 +126,26 @@ def test_generators_and_sequences_train_like_arrays():
     np.testing.assert_allclose(losses[1], losses[2], rtol=1e-5)
 
 
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: (x,), lambda x: {"i": x}, lambda x: [x]])
+def test_what_a_generator_gives_outside_a_tuple_is_inputs(wrap):
+    inputs = tf.keras.Input((3,), name="i")
+    model = tf.keras.Model(inputs, L.Dense(2)(inputs))
+    model.add_loss(tf.reduce_mean(model.outputs[0] ** 2))
+    model.compile("sgd")
+    _filled(model)
+    x = _data(4, 3)
+    trained = model.fit_generator(iter([wrap(x)] * 2), steps_per_epoch=2, verbose=0).history["loss"]
+    _filled(model)
+    expected = [model.train_on_batch(x) for _ in range(2)]
+    np.testing.assert_allclose(trained, [np.mean(expected)], rtol=1e-5)
+    assert model.predict_generator(iter([wrap(x)]), steps=1).shape == (4, 2)
+
+
+def test_a_generator_of_long_tuples_is_refused():
+    with pytest.raises(ValueError, match="tuple of 1 or 2 or 3 elements"):
+        _small().predict_generator(iter([(1, 2, 3, 4)]), steps=1)
+
+
 def test_a_stateful_layer_goes_on_where_it_stopped():
     x = _data(2, 4, 3)
     whole = tf.keras.Sequential([L.LSTM(2, input_shape=(4, 3))])
@@ -334,3 +354,27 @@ def test_targets_that_are_tensors_keep_the_order_of_the_inputs():
             model.fit(_data(8, 4), batch_size=8, epochs=2, verbose=0, shuffle=shuffle).history["loss"]
         )
     np.testing.assert_allclose(losses[0], losses[1])
+
+
+def test_a_pass_tells_how_often_its_batches_will_run(monkeypatch):
+    told = []
+    run_flat = type(tf.keras.backend.function([], [tf.constant(0)])).run_flat
+
+    def noting(self, session, values, foreseen=None):
+        told.append((len(values[0]), foreseen))
+        return run_flat(self, session, values, foreseen)
+
+    model = _small()
+    monkeypatch.setattr("millrace.models.keras.backend.session.Function.run_flat", noting)
+    model.fit(
+        _data(10, 3),
+        _data(10, 2),
+        batch_size=4,
+        epochs=3,
+        verbose=0,
+        validation_data=(_data(4, 3), _data(4, 2)),
+    )
+    assert told[:4] == [(4, 6), (4, 6), (2, 3), (4, 3)]
+    told.clear()
+    model.predict(_data(8, 3), batch_size=4)
+    assert told == [(4, 2)] * 2

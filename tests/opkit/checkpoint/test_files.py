@@ -1,13 +1,16 @@
 """Files that are replaced whole, and values that several threads read."""
 
+import functools
 import os
+import threading
+import time
 
 import numpy as np
 import pytest
 
 from millrace import errors
 from millrace.core import dtypes
-from millrace.opkit.checkpoint import bundle, files, reading
+from millrace.opkit.checkpoint import assembly, bundle, checksums, files, reading, threads, values
 
 
 def contents(folder):
@@ -97,3 +100,96 @@ def test_a_file_prepared_by_a_thread(tmp_path):
     assert not missing.place()
     missing.discard()
     assert contents(tmp_path) == {"checkpoint": b"one"}
+
+
+@pytest.fixture
+def threaded(monkeypatch):
+    """Three threads read whatever there is, in small stretches; which of them did, by name."""
+    monkeypatch.setattr(threads, "readers", lambda: 3)
+    for module in (values, assembly, reading):
+        monkeypatch.setattr(module, "LARGE", 1000)
+    monkeypatch.setattr(values, "_STRETCH", 400)
+    monkeypatch.setattr(values, "_LONG_PIECE", 130)
+    took, preadv = set(), os.preadv
+
+    def noted(*arguments):
+        took.add(threading.current_thread())
+        time.sleep(0)  # another thread's turn
+        return preadv(*arguments)
+
+    monkeypatch.setattr(os, "preadv", noted)
+    return took
+
+
+def test_several_threads_read_what_is_large(several, threaded):
+    prefix, held, kinds = several
+    for names in (list(held), ["v8"]):
+        threaded.clear()
+        found = reading.read_tensors(prefix, names, [""] * len(names), [kinds[name] for name in names])
+        for name, value in zip(names, found, strict=True):
+            np.testing.assert_array_equal(value, held[name])
+        assert len(threaded) > 1
+
+
+def test_threads_find_the_damage_that_one_finds(several, threaded):
+    prefix, held, kinds = several
+    path = bundle.data_path(prefix, 0, 1)
+    names = [name for name in held if name != "words"]
+    with open(path, "rb") as file:
+        whole = file.read()
+    for place in range(0, len(whole), 4001):
+        with open(path, "wb") as file:
+            file.write(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(errors.DataLossError, match=r"damaged"):
+            reading.read_tensors(prefix, [*held], [""] * len(held), [kinds[name] for name in held])
+    os.truncate(path, 4000)
+    with pytest.raises(errors.OutOfRangeError, match="tensor v1 .*cut off"):
+        reading.read_tensors(prefix, names, [""] * len(names), [kinds[name] for name in names])
+
+
+def test_a_file_cut_off_while_threads_read_it(several, threaded, monkeypatch):
+    prefix, _, _ = several
+    path, preadv = bundle.data_path(prefix, 0, 1), os.preadv
+
+    def cutting(*arguments):
+        os.truncate(path, 8000)
+        return preadv(*arguments)
+
+    with bundle.Bundle(prefix) as opened:
+        monkeypatch.setattr(os, "preadv", cutting)
+        with pytest.raises(errors.OutOfRangeError, match="tensor v8 .*cut off at byte"):
+            opened.read("v8")
+
+
+def test_slices_are_put_together_by_several_threads(tmp_path, threaded):
+    whole = np.random.RandomState(0).randn(12, 300).astype("f")
+    rows = [("w", f"12 300 {k},3:-", dtypes.float32, whole[k : k + 3]) for k in range(0, 12, 3)]
+    prefix = str(tmp_path / "m")
+    bundle.write(prefix, rows)
+    for text, wanted in (("", whole), ("12 300 2,8:10,90", whole[2:10, 10:100])):
+        (found,) = reading.read_tensors(prefix, ["w"], [text], [dtypes.float32])
+        np.testing.assert_array_equal(found, wanted)
+    assert len(threaded) > 1
+    with bundle.Bundle(prefix) as opened:
+        assert opened.size("w") == whole.nbytes
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 4096, 1 << 22])
+def test_checksums_of_stretches_are_joined(size):
+    data = np.random.RandomState(size % 99).bytes(size + 13)
+    first, second = checksums.extend(0, data[:13]), checksums.extend(0, data[13:])
+    assert checksums.joined(first, second, size) == checksums.extend(0, data)
+
+
+def test_the_first_failure_in_order_is_told():
+    def work(number):
+        time.sleep(0.001 * (9 - number))
+        if number in (2, 3):
+            raise ValueError(number)
+        return number
+
+    for count in (1, 3):
+        with pytest.raises(ValueError, match="2"):
+            threads.beside_each_other([functools.partial(work, n) for n in range(9)], count)
+        assert threads.beside_each_other([functools.partial(work, n) for n in range(2)], count) == [0, 1]
+    assert threads.beside_each_other([], 3) == []

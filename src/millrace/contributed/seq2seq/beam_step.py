@@ -70,7 +70,7 @@ def beam_step(
     scores = _scores(
         total, lengths, length_penalty_weight, coverage_penalty_weight, state.finished, accumulated
     )
-    best, places = top_k(reshape(scores, [batch, -1]), k=width)
+    best, places = top_k(reshape(scores, [batch, -1]), k=convert.to_tensor(width, dtypes.int32, "beam_width"))
     static = None if state.log_probs.dims is None else state.log_probs.dims[0]
     best.set_shape([static, width])
     places.set_shape([static, width])
@@ -91,9 +91,10 @@ def beam_step(
         kept = taken(parents, accumulated, width, [batch * width, -1], "next_accumulated_attention_probs")
 
     def chosen(values: Any) -> Any:
+        shape = [batch * width, -1]  # before the question, as 1.15 does: default seeds count it
         if isinstance(values, TensorArray) or len(values.dims) < 2:
             return values
-        return taken(parents, values, width, [batch * width, -1])
+        return taken(parents, values, width, shape)
 
     return (
         {"scores": best, "predicted_ids": ids, "parent_ids": parents},
@@ -149,7 +150,7 @@ def _scores(
 ) -> Tensor:
     """Log probabilities divided by the length penalty, plus the coverage penalty of beams that have ended."""
     penalty = length_penalty(lengths, length_penalty_weight)
-    scores = log_probs / (penalty if isinstance(penalty, float) else cast(penalty, log_probs.dtype))
+    scores = log_probs / cast(penalty, log_probs.dtype)
     weight = convert.to_tensor(coverage_penalty_weight, name="coverage_penalty_weight")
     if weight.dims != ():
         raise ValueError(f"coverage_penalty_weight should be a scalar. Received: shape {weight.shape}")

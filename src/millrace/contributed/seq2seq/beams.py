@@ -207,7 +207,8 @@ def gather_beams(
     """
     with name_scope(name, "tensor_gather_helper"):
         offset = expand_dims(range_(batch_size) * range_size, 1)
-        taken = gather(reshape(values, shape), reshape(indices + offset, [-1]))
+        places = reshape(indices + offset, [-1])
+        taken = gather(reshape(values, shape), places)
         dims = values.dims or ()
         rank = 2 if len(shape) == 1 else len(dims)
         known = static_value(batch_size)

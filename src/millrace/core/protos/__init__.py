@@ -6,24 +6,19 @@ module costs nothing: protobuf is imported, and a file's messages built, when th
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
-
-
-@cache
-def _exported(name: str) -> Any:
-    from millrace.core.protos.library import MESSAGES
-
-    return MESSAGES.find(name)
 
 
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):  # what copy, inspect and friends probe for must not import protobuf
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from millrace.core.protos.library import MESSAGES
+
     try:
-        return _exported(name)
+        found = globals()[name] = MESSAGES.find(name)
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no message or enum {name!r}") from None
+    return found
 
 
 def __dir__() -> list[str]:

@@ -36,6 +36,7 @@ FAMILIES = {
         zeta erf erfc igamma igammac betainc bessel_i0e bessel_i1e
     """,
     "random": "repeat_while",
+    "reduce": "sum max min",
     "segment": "segment_reduce cumulative",
     "sparse": "sparse_product",
     "state": "scatter_rows writable update_rows",

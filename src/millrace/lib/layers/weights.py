@@ -134,7 +134,7 @@ class Weighted(Module):
         maker = keras_initializers.get(initializer)
         if maker is None:
             maker = _default_initializer(chosen, name)
-        dims = [] if shape is None else [shapes.as_dim(d) for d in shape]
+        dims = shape if isinstance(shape, int | np.integer) else _lengths(shape)
         variable = _made(
             name,
             dims,
@@ -249,6 +249,10 @@ def _default_initializer(dtype: dtypes.DType, name: str | None) -> Any:
     )
 
 
-def _made(name: Any, dims: list[Any], dtype: Any, maker: Any, **settings_: Any) -> Any:
+def _lengths(shape: Any) -> list[int | None]:
+    return [] if shape is None else [shapes.as_dim(d) for d in shape]
+
+
+def _made(name: Any, dims: Any, dtype: Any, maker: Any, **settings_: Any) -> Any:
     chosen = maker() if isinstance(maker, type) else maker
     return Variable(lambda: chosen(dims, dtype=dtype), name=name, dtype=dtype, **settings_)

@@ -76,7 +76,7 @@ class LinearModel(Model):
         if self.use_bias:
             self.bias = self.add_weight(
                 "bias",
-                shape=[self.units],
+                shape=self.units,
                 initializer=self.bias_initializer,
                 regularizer=self.bias_regularizer,
                 dtype=self.dtype,

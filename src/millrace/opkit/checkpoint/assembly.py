@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +11,9 @@ import numpy as np
 
 from millrace.core.dtypes import DType
 from millrace.core.errors import refusal
+from millrace.opkit.checkpoint import threads
 from millrace.opkit.checkpoint.slices import Slice
+from millrace.opkit.checkpoint.values import LARGE
 
 
 def assemble(
@@ -28,29 +31,25 @@ def assemble(
       dtype, shape: of the whole tensor.
       wanted: which part.
       stored: the slices there are.
-      read: gives the array of one of them; asked only for those that are needed.
+      read: gives the array of one of them; asked only for those that are needed, by several threads where
+        they are large.
 
     Raises:
       InvalidArgumentError: the part does not fit the shape, or the slices do not cover it.
     """
     target = wanted.within(shape)
     result = np.empty([s.stop - s.start for s in target], dtype.np_dtype)
-    left = result.size
     covered = np.zeros(result.shape, bool) if _overlap([part.within(shape) for part in stored]) else None
+    left = result.size
+    moves: list[Callable[[], None]] = []
     for part in stored:
-        box = part.within(shape)
-        common = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(target, box, strict=True)]
-        if any(low >= high for low, high in common):
+        common = _common(target, part.within(shape))
+        if common is None:
             continue
-        into = tuple(
-            slice(low - t.start, high - t.start) for (low, high), t in zip(common, target, strict=True)
-        )
-        out_of = tuple(
-            slice(low - b.start, high - b.start) for (low, high), b in zip(common, box, strict=True)
-        )
-        result[into] = read(part)[out_of]
+        into, out_of = common
+        moves.append(functools.partial(_move, result, into, read, part, out_of))
         if covered is None:
-            left -= math.prod(high - low for low, high in common)
+            left -= math.prod(s.stop - s.start for s in into)
         else:
             covered[into] = True
     if left if covered is None else not covered.all():
@@ -58,7 +57,33 @@ def assemble(
             f"Tensor {name} of shape {list(shape)}: the checkpoint's slices "
             f"{[part.text for part in stored]} do not cover the slice {wanted.text!r} that was asked for",
         )
+    many = result.nbytes >= LARGE and covered is None
+    threads.beside_each_other(moves, threads.readers() if many else 1)
     return result
+
+
+def _common(
+    target: tuple[slice, ...], box: tuple[slice, ...]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]] | None:
+    """Where what two boxes have in common lies in each of them; None where that is nothing."""
+    into, out_of = [], []
+    for a, b in zip(target, box, strict=True):
+        low, high = max(a.start, b.start), min(a.stop, b.stop)
+        if low >= high:
+            return None
+        into.append(slice(low - a.start, high - a.start))
+        out_of.append(slice(low - b.start, high - b.start))
+    return tuple(into), tuple(out_of)
+
+
+def _move(
+    result: np.ndarray[Any, Any],
+    into: tuple[slice, ...],
+    read: Callable[[Slice], np.ndarray[Any, Any]],
+    part: Slice,
+    out_of: tuple[slice, ...],
+) -> None:
+    result[into] = read(part)[out_of]
 
 
 def _overlap(boxes: Sequence[tuple[slice, ...]]) -> bool:

@@ -271,9 +271,10 @@ class Bundle:
         return None if entry is None else (dtypes.as_dtype(entry.dtype), _shape(entry))
 
     def size(self, name: str) -> int:
-        """How many bytes a tensor has, its slices aside."""
-        entry = self.entries.get(_bytes(name))
-        return 0 if entry is None else entry.size
+        """How many bytes a tensor has, all its slices together."""
+        key = _bytes(name)
+        keys = [key, *(slices.from_proto(part).key(key) for part in self.entries[key].slices)]
+        return sum(self.entries[each].size for each in keys if each in self.entries)
 
     def read(self, name: str, part: Slice | None = None) -> np.ndarray[Any, Any]:
         """A tensor, or a part of it; several threads may read at once.
@@ -316,7 +317,7 @@ class Bundle:
 
 
 class _Stored:
-    """Some bytes of a file, which are read from first to last."""
+    """Some bytes of a file."""
 
     def __init__(self, handle: int, offset: int, size: int, what: str) -> None:
         end = os.fstat(handle).st_size
@@ -328,14 +329,14 @@ class _Stored:
             )
         self._handle, self._offset, self._what = handle, offset, what
 
-    def into(self, memory: Any) -> None:
-        """Fills `memory` with the next bytes."""
-        left = memoryview(memory)
+    def into(self, memory: Any, start: int) -> None:
+        """Fills `memory` with the bytes from `start` on; several threads may do so at once."""
+        left, place = memoryview(memory), self._offset + start
         while left:
-            count = os.preadv(self._handle, [left], self._offset)
+            count = os.preadv(self._handle, [left], place)
             if not count:
-                raise OutOfRangeError(None, None, f"{self._what}: the file is cut off at byte {self._offset}")
-            self._offset += count
+                raise OutOfRangeError(None, None, f"{self._what}: the file is cut off at byte {place}")
+            place += count
             left = left[count:]
 
 

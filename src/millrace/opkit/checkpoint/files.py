@@ -24,6 +24,7 @@ from typing import Any
 from millrace.core import filesystems
 from millrace.core.errors import OpError
 from millrace.core.file_errors import file_error, naming
+from millrace.opkit.checkpoint.threads import beside_each_other
 
 NEW = ".new"
 _MARK = ".tempstate-"  # before the machine, the process and a random number that tell whose a file is
@@ -78,24 +79,11 @@ class NewFile:
 
 def finish(written: Sequence[NewFile]) -> None:
     """Waits until files are on the disk, all at once, and closes them."""
-    failures: list[BaseException] = []
-
-    def sync(file: NewFile) -> None:
-        try:
-            file.sync()
-        except BaseException as error:
-            failures.append(error)
-
-    others = [threading.Thread(target=sync, args=(f,), name="millrace-checkpoint") for f in written[1:]]
-    for thread in others:
-        thread.start()
-    sync(written[0])
-    for thread in others:
-        thread.join()
-    for file in written:
-        file.close()
-    if failures:
-        raise failures[0]
+    try:
+        beside_each_other([file.sync for file in written], len(written))
+    finally:
+        for file in written:
+            file.close()
 
 
 def _start_writing(handle: int, start: int, count: int) -> None:

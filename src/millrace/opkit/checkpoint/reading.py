@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 
 from millrace.core.dtypes import DType
 from millrace.core.errors import NotFoundError, refusal
-from millrace.opkit.checkpoint import bundle, slices
+from millrace.opkit.checkpoint import bundle, slices, threads
 from millrace.opkit.checkpoint.bundle import Bundle
 from millrace.opkit.checkpoint.legacy import Slices
+from millrace.opkit.checkpoint.values import LARGE
 
 _NAMED = 5  # missing tensors that a message names
 
@@ -54,9 +56,24 @@ def read_tensors(
                 None, None, f"Key {missing[0]} not found in checkpoint" + _advice(missing, opened)
             )
         parts = [_checked(opened, *request) for request in zip(names, specifications, wanted, strict=True)]
-        return list(map(opened.read, names, parts))
+        return _read_all(opened, names, parts)
     finally:
         opened.close()
+
+
+def _read_all(
+    opened: Bundle | Slices, names: Sequence[str], parts: Sequence[slices.Slice | None]
+) -> list[np.ndarray[Any, Any]]:
+    """Reads each large tensor by several threads, and the others, where they are many, beside each other."""
+    sizes = [opened.size(name) for name in names]
+    others = [number for number, size in enumerate(sizes) if size < LARGE]
+    together = threads.readers() if sum(sizes[number] for number in others) >= LARGE else 1
+    tasks = [functools.partial(opened.read, names[number], parts[number]) for number in others]
+    found = dict(zip(others, threads.beside_each_other(tasks, together), strict=True))
+    for number, size in enumerate(sizes):
+        if size >= LARGE:
+            found[number] = opened.read(names[number], parts[number])
+    return [found[number] for number in range(len(names))]
 
 
 def _checked(opened: Bundle | Slices, name: str, specification: str, wanted: DType) -> slices.Slice | None:

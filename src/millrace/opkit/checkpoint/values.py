@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 import sys
 from collections.abc import Callable
@@ -12,11 +13,14 @@ import numpy as np
 from millrace.core import dtypes
 from millrace.core.dtypes import DType
 from millrace.core.errors import DataLossError, UnimplementedError
-from millrace.opkit.checkpoint import checksums
+from millrace.opkit.checkpoint import checksums, threads
 from millrace.opkit.checkpoint.table import read_varint, varint
 from millrace.opkit.records.tfrecord import mask
 from millrace.opkit.text.pieces import objects, strings
 
+LARGE = 1 << 25  # bytes from which on several threads read; fewer are there before a thread has started
+_STRETCH = 1 << 22  # bytes that a thread takes at once
+_LONG_PIECE = 1 << 20  # as a piece of a checksum, where threads hand Python's lock to each other in between
 _LONG = 1 << 32  # a length from here on enters the checksum as 64 bits
 
 
@@ -62,7 +66,7 @@ def _length(size: int) -> bytes:
 
 
 def read(
-    into: Callable[[Any], None],
+    into: Callable[[Any, int], None],
     dtype: DType,
     shape: tuple[int, ...],
     size: int,
@@ -73,7 +77,7 @@ def read(
     """The array of what a checkpoint holds.
 
     Args:
-      into: fills memory with its next bytes.
+      into: fills memory with the bytes from a place on; several threads call it.
       dtype, shape: of the array.
       size: how many bytes there must be.
       check: their masked checksum.
@@ -86,7 +90,7 @@ def read(
     """
     if dtype in (dtypes.string, dtypes.variant):
         data = bytearray(size)
-        into(data)
+        into(data, 0)
         return _read_strings(bytes(data), shape, check, what)
     if dtype is dtypes.resource:
         raise UnimplementedError(None, None, f"{what}: a tensor of dtype {dtype.name} cannot be read")
@@ -97,12 +101,29 @@ def read(
             None,
             f"{what}: dtype {dtype.name} and shape {list(shape)} need {array.nbytes} bytes, not {size}",
         )
-    crc = 0
-    for piece in checksums.pieces(array.reshape(-1).view(np.uint8)):
-        into(piece)
-        crc = checksums.extend(crc, piece)
-    checksums.check(crc, check, what)
+    checksums.check(_fill(array.reshape(-1).view(np.uint8), into), check, what)
     return array.byteswap(inplace=True) if swap != (sys.byteorder == "big") else array
+
+
+def _fill(memory: np.ndarray[Any, Any], into: Callable[[Any, int], None]) -> int:
+    """Fills memory through `into`, in several threads where it is large; returns its checksum."""
+
+    def stretch(start: int, size: int, step: int) -> int:
+        crc, end = 0, min(start + size, len(memory))
+        for at in range(start, end, step):
+            piece = memory[at : min(at + step, end)]
+            into(piece, at)
+            crc = checksums.extend(crc, piece)
+        return crc
+
+    if len(memory) < LARGE or threads.readers() == 1:
+        return stretch(0, len(memory), checksums.PIECE)
+    starts = range(0, len(memory), _STRETCH)
+    tasks = [functools.partial(stretch, start, _STRETCH, _LONG_PIECE) for start in starts]
+    crc = 0
+    for start, part in zip(starts, threads.beside_each_other(tasks, threads.readers()), strict=True):
+        crc = checksums.joined(crc, part, min(_STRETCH, len(memory) - start))
+    return crc
 
 
 def _read_strings(data: bytes, shape: tuple[int, ...], check: int, what: str) -> np.ndarray[Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from millrace.opkit.datasets.base import Dataset, Element, invalid
 from millrace.opkit.sparse import packed
 from millrace.opkit.text.pieces import array_of
 
+_shape = attrgetter("shape")
 _OBJECT, _ARRAYS, _BYTES = np.dtype(object), {np.ndarray}, {bytes}
 
 
@@ -44,24 +46,20 @@ def _column(values: Sequence[Any], dataset: Dataset) -> Any:
             raise errors.UnimplementedError(None, None, f"datasets cannot be batched\n  at {dataset.place}")
         if not isinstance(first, np.generic):
             return _objects(values)
-        if all(type(v) is kind for v in values):
+        if set(map(type, values)) == {kind}:
             return np.array(values, first.dtype)
         values = [np.asarray(v) for v in values]
         first = values[0]
     elif first.dtype is _OBJECT and not first.ndim:
         return _objects(values)
     shape = first.shape
-    out = np.empty((len(values), *shape), first.dtype)
+    if set(map(_shape, values)) != {shape}:
+        raise _Unequal
     if shape:
-        for i, value in enumerate(values):
-            if value.shape != shape:
-                raise _Unequal
-            out[i] = value
-    else:
-        for i, value in enumerate(values):
-            if value.shape:
-                raise _Unequal
-            out[i] = value[()]
+        return np.concatenate(values, dtype=first.dtype).reshape(len(values), *shape)
+    out = np.empty(len(values), first.dtype)
+    for i, value in enumerate(values):
+        out[i] = value[()]
     return out
 
 
@@ -78,7 +76,7 @@ def _objects(values: Sequence[Any]) -> np.ndarray:
     kinds = set(map(type, values))
     if kinds != _BYTES:
         arrays = values if kinds == _ARRAYS else [_boxed(v) for v in values]
-        if any(array.ndim for array in arrays):
+        if any(map(_shape, arrays)):
             raise _Unequal
         values = [*map(np.ndarray.item, arrays)]
     return np.fromiter(values, object, len(values))

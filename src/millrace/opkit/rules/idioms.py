@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from typing import Any, Final
 
 import numpy as np
 
 from millrace.building import raw
 from millrace.building.convert import shape_tensor as shape_tensor
+from millrace.core import shapes
 from millrace.core.dtypes import DType, int32
+from millrace.graph.graph import Graph
 from millrace.graph.tensor import Tensor
 
+_OF_AN_UNBROADCAST: Final = 7  # two shapes, the axes, two sums, each reshaped
+_OF_AXES: Final = 3  # the axes, and two shapes as constants
+_OF_A_SUM: Final = 4  # a sum and its reshaping, with axes and shape as constants
 LEAST_FILLED: Final = 1000  # elements: from so many on, zeros and ones are not constants but filled when run
 
 
@@ -22,11 +28,20 @@ class Unbroadcast:
 
         to = Unbroadcast(x, y)
         return to.x(dz * y), to.y(dz * x)
+
+    Args:
+      dz: the gradient of an operation for which TensorFlow 1.15 adds other operations where shapes are known,
+        none if all three are the same: these are counted.
+      only_same: it does so for three equal shapes alone.
     """
 
-    def __init__(self, x: Tensor, y: Tensor) -> None:
+    def __init__(self, x: Tensor, y: Tensor, dz: Tensor | None = None, only_same: bool = False) -> None:
         self._shapes = shape_tensor(x), shape_tensor(y)
         self._axes = raw.BroadcastGradientArgs(*self._shapes)
+        if dz is not None and x.dims == y.dims == dz.dims and shapes.fully_defined(x.dims):
+            x.graph.count(-_OF_AN_UNBROADCAST)
+        elif dz is not None and not only_same:
+            count_known_unbroadcast(x, y)
 
     def x(self, gradient: Tensor) -> Tensor:
         """`gradient` summed to the shape of x."""
@@ -36,6 +51,30 @@ class Unbroadcast:
         """`gradient` summed to the shape of y; `negate` changes its sign once it is small."""
         total = raw.Sum(gradient, self._axes[1])
         return raw.Reshape(raw.Neg(total) if negate else total, self._shapes[1])
+
+
+def count_known_unbroadcast(x: Tensor, y: Tensor) -> None:
+    """Counts what TensorFlow 1.15 adds to sum two gradients to known shapes.
+
+    Which axes are summed is worked out once for each pair of shapes, and only what was broadcast is summed.
+    """
+    if not (shapes.fully_defined(x.dims) and shapes.fully_defined(y.dims)):
+        return
+    x.graph.count(-_OF_AN_UNBROADCAST)
+    z = shapes.broadcast(x.dims, y.dims)
+    x.graph.count(_OF_A_SUM * sum(t.dims != z for t in (x, y)))
+    if comes_first(x.graph, ("broadcast", x.dims, y.dims)):
+        x.graph.count(_OF_AXES)
+
+
+def comes_first(graph: Graph, question: Hashable) -> bool:
+    """True the first time that a graph is asked: TensorFlow 1.15 keeps what it works out for known shapes."""
+    asked: set[Hashable] = graph.get_scoped("asked about shapes", set)
+    if question in asked:
+        return False
+    asked.add(question)
+    graph.on_undo(lambda: asked.discard(question))
+    return True
 
 
 def after(gradient: Tensor) -> Any:
@@ -61,13 +100,14 @@ def constant(value: Any, name: str, dtype: DType = int32) -> Tensor:
     return raw.Const(value=np.array(value, dtype.np_dtype), dtype=dtype, name=name)
 
 
-def filled(dims: tuple[int, ...], value: Any, dtype: DType, name: str) -> Tensor:
+def filled(dims: tuple[int, ...], value: Any, dtype: DType, name: str, least: int = LEAST_FILLED) -> Tensor:
     """A tensor of known `dims` with `value` everywhere: a constant where it is small, else filled when run.
 
     Args:
       name: the scope, with a trailing slash, that the operation is named after.
+      least: with how many elements it is not small.
     """
-    if math.prod(dims) < LEAST_FILLED:
+    if math.prod(dims) < least:
         one = np.array(value, dtype.np_dtype)  # takes no memory, and is written as one element
         return raw.Const(value=np.broadcast_to(one, dims), dtype=dtype, name=name)
     if any(not -(2**31) <= d < 2**31 for d in dims):

@@ -72,8 +72,8 @@ def check_inside(xp: Any, indices: Any, dims: Sequence[int]) -> None:
     Raises:
       InvalidArgumentError: one does not.
     """
-    limit = np.asarray(dims, indices.dtype)
-    inside = (indices >= 0) & (indices < limit)
+    limit = np.array([max(d, 0) for d in dims], np.uint64)
+    inside = indices.astype(np.uint64) < limit  # where a negative place is a very large one
 
     def error() -> InvalidArgumentError:
         return invalid(f"indices are out of bounds: need 0 <= index < {list(dims)}. {_received(indices)}")
@@ -110,9 +110,13 @@ def strides(dims: Sequence[int]) -> np.ndarray:
 
 def numbers(xp: Any, indices: Any, dims: Sequence[int]) -> Any:
     """The row-major number of each place in a tensor of `dims`, `[n]` int64."""
-    total = xp.zeros((indices.shape[0],), np.int64)
-    for k, step in enumerate(strides(dims).tolist()):
-        total = total + indices[:, k].astype(np.int64) * step
+    if not len(dims):
+        return xp.zeros((indices.shape[0],), np.int64)
+    total = indices[:, -1].astype(np.int64)
+    step = 1
+    for k in range(len(dims) - 1, 0, -1):
+        step *= int(dims[k])
+        total = total + indices[:, k - 1].astype(np.int64) * step
     return total
 
 

@@ -87,11 +87,16 @@ class Concat:
 def _concat_grad(values: Any, axis: Tensor, dy: Tensor) -> list[Tensor]:
     """Each input's part of the gradient, cut out at its offset."""
     rank = rank_tensor(values[0])
+    if axis.op.body is not None and axis.op.body.tag == "Switch":
+        dy.graph.count(1)  # TensorFlow 1.15 repeats a branch's constant
     at = raw.FloorMod(
         axis if axis.dtype.base_dtype is int32 else raw.Cast(axis, DstT=int32), rank, name="mod"
     )
     if len(values) == 1 or any(not shapes.fully_defined(v.dims) for v in values):
         sizes = raw.ShapeN(list(values), name="ShapeN")
+        if len(values) > 1:  # 1.15 takes shape after shape up to the first that is not known
+            known = [shapes.fully_defined(v.dims) for v in values]
+            dy.graph.count(known.index(False) + 1)
     else:
         sizes = [shape_tensor(v) for v in values]
     offsets = raw.ConcatOffset(at, sizes)

@@ -327,7 +327,7 @@ def _filled(shape: Any, value: Any, dtype: dtypes.DType, name: str) -> Tensor:
         if not isinstance(shape, Tensor):
             dims = _static_dims(shape)
             if dims is not None:
-                return filled(dims, value, dtype, scope)
+                return filled(dims, value, dtype, scope, LEAST_FILLED if _is_list(shape) else 0)
             if isinstance(shape, list | tuple):
                 _compare_size(shape)
             shape = to_tensor(shape, dtypes.int32)
@@ -344,6 +344,15 @@ def _static_dims(shape: Any) -> tuple[int, ...] | None:
     except TypeError:
         return None
     return dims if dims is not None and shapes.fully_defined(dims) else None  # type: ignore[return-value]
+
+
+def _is_list(shape: Any) -> bool:
+    """Whether lengths are listed; one number, the shape of a vector, is never made into a constant."""
+    try:
+        iter(shape)
+    except TypeError:
+        return False
+    return True
 
 
 def _compare_size(lengths: Any) -> None:

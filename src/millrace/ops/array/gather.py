@@ -45,6 +45,7 @@ class Gather:
 def _row_slices(params: Tensor, indices: Tensor, dy: Tensor) -> IndexedSlices:
     """The gradient of rows: only the gathered ones, not a dense tensor."""
     dense = shape_tensor(params)
+    params.graph.count(1)  # 1.15 has shapes of 64 bits here, and casts them
     size = raw.ExpandDims(size_tensor(indices), 0)
     values = raw.Reshape(dy, raw.ConcatV2([size, dense[1:]], 0, name="concat"))
     return IndexedSlices(values, raw.Reshape(indices, size), dense)

@@ -313,6 +313,7 @@ def _stitch(indices: Any, data: Any) -> np.ndarray:
 def _stitch_grad(op: Any, dy: Tensor) -> tuple[Any, ...]:
     """Each part's gradient, gathered where the part was put."""
     indices = op.args()[0]
+    dy.graph.count(len(indices))  # TensorFlow 1.15 has an axis beside each
     return *[None] * len(indices), *[raw.Gather(dy, where) for where in indices]
 
 

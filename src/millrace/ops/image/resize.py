@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -70,6 +70,9 @@ def _by_matrices(xp: Any, images: Any, rows: np.ndarray, columns: np.ndarray) ->
 
 def _params(op: Any) -> dict[str, bool]:
     return dict(align_corners=op.attrs["align_corners"], half_pixel_centers=op.attrs["half_pixel_centers"])
+
+
+_OF_A_SIZE: Final = 4  # a shape and its slice
 
 
 def _height_width(x: Tensor) -> Any:
@@ -173,6 +176,8 @@ class ResizeNearestNeighbor:
 
     def grad(op, dy):
         images = op.inputs[0]
+        if images.dims is not None and None not in images.dims[1:3]:
+            dy.graph.count(-_OF_A_SIZE)  # TensorFlow 1.15 has a constant
         return raw.ResizeNearestNeighborGrad(dy, _height_width(images), **_params(op)), None
 
 

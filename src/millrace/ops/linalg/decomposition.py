@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -31,6 +31,10 @@ from millrace.opkit.rules.matrix_shapes import (
 
 _REAL = frozenset({dtypes.float16, dtypes.float32, dtypes.float64})
 _MATRIX = _REAL | dtypes.COMPLEX
+# what TensorFlow 1.15 adds for these gradients
+_OF_SINGULAR_VALUES: Final = 4
+_OF_EIGENVALUES: Final = 14
+_OF_EIGENVECTORS: Final = 24
 
 
 def _lower(x: Tensor) -> Tensor:
@@ -173,8 +177,9 @@ class Svd:
     def grad(op, ds, du, dv):
         a = op.inputs[0]
         if not op.attrs["compute_uv"]:
-            _, u, v = raw.Svd(a, compute_uv=True)
-            return product(multiply_diag(u, ds), v, adjoint_b=True)
+            with a.graph.counted_as(_OF_SINGULAR_VALUES):
+                _, u, v = raw.Svd(a, compute_uv=True)
+                return product(multiply_diag(u, ds), v, adjoint_b=True)
         s, u, v = op.outputs
         if op.attrs["full_matrices"] and (a.dims is None or a.dims[-1] is None or a.dims[-1] != a.dims[-2]):
             rule = "the gradient of Svd with full_matrices exists for square matrices only"
@@ -226,16 +231,21 @@ class SelfAdjointEigV2:
         return values.astype(input.dtype), v
 
     def grad(op, de, dv):
-        if op.attrs["compute_v"]:
-            e, v = op.outputs
-            gap = raw.Sub(raw.ExpandDims(e, -2), raw.ExpandDims(e, -1))
-            inner = raw.Mul(_safe_reciprocal(gap), product(v, dv, adjoint_a=True))
-            inner = raw.Add(raw.MatrixDiag(de), inner)
-            full = product(v, product(inner, v, adjoint_b=True))
-        else:
-            _, v = raw.SelfAdjointEigV2(op.inputs[0], compute_v=True)
-            full = product(multiply_diag(v, de), v, adjoint_b=True)
-        return _halved_diagonal(_lower(raw.Add(full, adjoint(full))))
+        with op.graph.counted_as(_OF_EIGENVECTORS if op.attrs["compute_v"] else _OF_EIGENVALUES):
+            return _eigen_gradient(op, de, dv)
+
+
+def _eigen_gradient(op, de, dv) -> Tensor:
+    if op.attrs["compute_v"]:
+        e, v = op.outputs
+        gap = raw.Sub(raw.ExpandDims(e, -2), raw.ExpandDims(e, -1))
+        inner = raw.Mul(_safe_reciprocal(gap), product(v, dv, adjoint_a=True))
+        inner = raw.Add(raw.MatrixDiag(de), inner)
+        full = product(v, product(inner, v, adjoint_b=True))
+    else:
+        _, v = raw.SelfAdjointEigV2(op.inputs[0], compute_v=True)
+        full = product(multiply_diag(v, de), v, adjoint_b=True)
+    return _halved_diagonal(_lower(raw.Add(full, adjoint(full))))
 
 
 @declare("SelfAdjointEig(input: T) -> output: T", T=_REAL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -20,41 +20,44 @@ from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules import shape_rules
 from millrace.opkit.rules.families import binary
-from millrace.opkit.rules.idioms import Unbroadcast, after, conj
+from millrace.opkit.rules.idioms import Unbroadcast, after, conj, count_known_unbroadcast
 
 _SUMMABLE = (
     FLOATING | COMPLEX | frozenset({dtypes.uint8, dtypes.int8, dtypes.int16, dtypes.int32, dtypes.int64})
 )
 _MULTIPLIABLE = _SUMMABLE | {dtypes.uint16}
+_OF_A_SAFE_LOG: Final = (
+    4  # TensorFlow 1.15 fills ones, and takes the logarithm of these where x is not positive
+)
 _POWERS = FLOATING | COMPLEX | {dtypes.int32, dtypes.int64}
 
 
 def _add_grad(op, dz):
-    to = Unbroadcast(*op.inputs)
+    to = Unbroadcast(*op.inputs, dz=dz)
     return to.x(dz), to.y(dz)
 
 
 def _sub_grad(op, dz):
-    to = Unbroadcast(*op.inputs)
+    to = Unbroadcast(*op.inputs, dz=dz)
     return to.x(dz), to.y(dz, negate=True)
 
 
 def _mul_grad(op, dz):
     x, y = op.inputs
-    to = Unbroadcast(x, y)
+    to = Unbroadcast(x, y, dz)
     x, y = conj(x), conj(y)
     return to.x(dz * y), to.y(x * dz)
 
 
 def _mul_no_nan_grad(op, dz):
     x, y = op.inputs
-    to = Unbroadcast(x, y)
+    to = Unbroadcast(x, y, dz, only_same=True)
     return to.x(raw.MulNoNan(dz, conj(y))), to.y(raw.MulNoNan(conj(x), dz))
 
 
 def _squared_difference_grad(op, dz):
     x, y = op.inputs
-    to = Unbroadcast(x, y)
+    to = Unbroadcast(x, y, dz)
     with after(dz):
         dx = 2 * dz * (x - y)
     return to.x(dx), raw.Neg(to.y(dx))
@@ -64,12 +67,14 @@ def _pow_grad(op, dz):
     x, y = op.inputs
     z = op.outputs[0]
     to = Unbroadcast(x, y)
+    count_known_unbroadcast(x, y)
     x, y, z = conj(x), conj(y), conj(z)
     dx = to.x(dz * y * raw.Pow(x, y - 1))
     # log(x) only where it is defined: elsewhere z does not depend on y in the reals
     defined = raw.NotEqual(x, 0) if x.dtype.is_complex else raw.Greater(x, 0)
     if x.dtype.is_integer:
         return dx, to.y(raw.ZerosLike(z))
+    op.graph.count(_OF_A_SAFE_LOG)
     log_x = raw.Select(defined, raw.Log(x), raw.ZerosLike(x, name="zeros_like"))
     return dx, to.y(dz * z * log_x)
 

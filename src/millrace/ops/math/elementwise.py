@@ -92,7 +92,8 @@ def _sigmoid_grad(op, dy):
 def _sign_grad(op, dy):
     x = op.inputs[0]
     if not x.dtype.is_complex:
-        return raw.ZerosLike(x, name="zeros")
+        with x.graph.counted_as(3):  # 1.15 fills the shape of x
+            return raw.ZerosLike(x, name="zeros")
     # z / |z| turns with z but does not grow: only the part of dy across z remains.
     modulus = raw.ComplexAbs(x, Tout=x.dtype.real_dtype)
     across = dy - conj(dy) * raw.Square(op.outputs[0])

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from millrace.building import raw
 from millrace.building.static import static_value
-from millrace.core import dtypes
+from millrace.core import dtypes, shapes
 from millrace.core.dtypes import FLOATING, INDEX, NUMERIC, QUANTIZED
 from millrace.graph import attrs
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules import shape_rules
-from millrace.opkit.rules.idioms import conj, shape_tensor
+from millrace.opkit.rules.idioms import comes_first, conj, shape_tensor
 
 _TYPES = NUMERIC | QUANTIZED
 _AXES = {"Tidx": attrs.dtype(INDEX, dtypes.int32), "keep_dims": attrs.flag(False)}
@@ -164,8 +164,10 @@ class Mean:
 
     def grad(op, dy):
         spread = _spread_sum(op, dy)
-        before, after = shape_tensor(op.inputs[0]), shape_tensor(op.outputs[0])
+        before, after = (shape_tensor(t) for t in (op.inputs[0], op.outputs[0]))
         count = _divide_shapes(_product(before), _product(after))
+        if shapes.fully_defined(op.inputs[0].dims) and shapes.fully_defined(op.outputs[0].dims):
+            dy.graph.count(-_OF_A_COUNT)  # 1.15 has a constant
         if spread.dtype.is_integer:
             return raw.FloorDiv(spread, raw.Cast(count, DstT=spread.dtype.base_dtype), name="floordiv"), None
         return spread / raw.Cast(count, DstT=spread.dtype.base_dtype), None
@@ -313,6 +315,10 @@ def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float64 if dtype.kind in "iu" else np.float32)
 
 
+_OF_KNOWN_SHAPES: Final = 5  # the constants that stand between TensorFlow 1.15's steps where shapes are known
+_OF_KEPT_SHAPES: Final = 12
+_OF_A_COUNT: Final = 9
+
 # --- gradients of sums and products, in the order in which TensorFlow 1.0 adds their operations -------------
 
 
@@ -330,6 +336,10 @@ def _spread_sum(op: Any, dy: Tensor) -> Tensor:
     before = shape_tensor(x)
     kept = _kept_shape(before, axes)
     copies = _divide_shapes(before, kept)
+    known = static_value(axes)
+    if known is not None and shapes.fully_defined(x.dims):
+        first = comes_first(x.graph, ("reduced", x.dims, known.dtype, known.tobytes()))
+        x.graph.count(_OF_KNOWN_SHAPES + (known.size == 0) if first else -_OF_KEPT_SHAPES)
     return raw.Tile(raw.Reshape(dy, kept), copies)
 
 
@@ -377,6 +387,9 @@ def _prod_grad(op: Any, dy: Tensor) -> Tensor:
     known = static_value(axes)
     if known is None or (known < 0).any():
         axes = raw.FloorMod(axes + rank, rank, name="mod")
+    else:
+        x.graph.count(2)  # 1.15 does it anyway
+    x.graph.count(2)  # and has an axis beside each Gather
     others = raw.ListDiff(raw.Range(0, rank, 1, name="range"), axes)[0]
     order = raw.ConcatV2([axes, others], 0, name="concat")
     reduced = _product(raw.Gather(shape, axes))

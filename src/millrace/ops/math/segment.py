@@ -4,7 +4,7 @@ ones.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -204,6 +204,10 @@ def _unsorted(kind: str, empty):
     return kernel
 
 
+# what TensorFlow 1.15 adds for these gradients, for ids of the rank of the data
+_OF_ROWS_OR_ZEROS: Final = 12
+_OF_UNSORTED_EXTREMES: Final = 23
+_OF_AN_UNSORTED_PRODUCT: Final = 32
 _UNSORTED = {
     "Tindices": INDEX,
     "Tnumsegments": attrs.dtype(INDEX, dtypes.int32),
@@ -212,9 +216,15 @@ _UNSORTED = {
 
 def gather_or_zero(values: Tensor, ids: Tensor, like: Tensor) -> Tensor:
     """The row of `values` for each number, and zeros for numbers below 0; shape of `like`."""
-    inside = raw.GreaterEqual(ids, raw.ZerosLike(ids))
-    rows = raw.GatherV2(values, raw.Maximum(ids, raw.ZerosLike(ids)), 0)
-    return raw.SelectV2(_stretched(inside, like), rows, raw.ZerosLike(rows))
+    with values.graph.counted_as(_OF_ROWS_OR_ZEROS + 2 * _ranks_apart(ids, like)):
+        inside = raw.GreaterEqual(ids, raw.ZerosLike(ids))
+        rows = raw.GatherV2(values, raw.Maximum(ids, raw.ZerosLike(ids)), 0)
+        return raw.SelectV2(_stretched(inside, like), rows, raw.ZerosLike(rows))
+
+
+def _ranks_apart(ids: Tensor, like: Tensor) -> int:
+    """How many dimensions `like` has more than `ids`, each an ExpandDims in 1.15; 0 if unknown."""
+    return 0 if ids.dims is None or like.dims is None else len(like.dims) - len(ids.dims)
 
 
 def _stretched(flags: Tensor, like: Tensor) -> Tensor:
@@ -224,6 +234,12 @@ def _stretched(flags: Tensor, like: Tensor) -> Tensor:
 
 
 def _unsorted_extreme_grad(op, dy):
+    data, ids = op.inputs[:2]
+    with data.graph.counted_as(_OF_UNSORTED_EXTREMES + 2 * _ranks_apart(ids, data)):
+        return _extreme_share(op, dy), None, None
+
+
+def _extreme_share(op, dy) -> Tensor:
     data, ids, count = op.inputs
     chosen = raw.LogicalAnd(
         raw.Equal(data, gather_or_zero(op.outputs[0], ids, data)),
@@ -231,7 +247,7 @@ def _unsorted_extreme_grad(op, dy):
     )
     number = raw.UnsortedSegmentSum(raw.Cast(chosen, DstT=dy.dtype.base_dtype), ids, count)
     share = (raw.FloorDiv if dy.dtype.is_integer else raw.RealDiv)(dy, number, name="div")
-    return raw.SelectV2(chosen, gather_or_zero(share, ids, data), raw.ZerosLike(data)), None, None
+    return raw.SelectV2(chosen, gather_or_zero(share, ids, data), raw.ZerosLike(data))
 
 
 def _prod_grad(data, ids, dy, product, total) -> Tensor:
@@ -285,7 +301,8 @@ class UnsortedSegmentProd:
         def total(x: Tensor) -> Tensor:
             return raw.UnsortedSegmentSum(x, ids, count)
 
-        return _prod_grad(data, ids, dy, product, total), None, None
+        with data.graph.counted_as(_OF_AN_UNSORTED_PRODUCT + 2 * _ranks_apart(ids, data)):
+            return _prod_grad(data, ids, dy, product, total), None, None
 
 
 @declare(

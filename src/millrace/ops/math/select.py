@@ -96,7 +96,8 @@ def _extremum_grad(order: str):
             zeros = raw.Fill(shape, zero, name=scope)
         chosen = getattr(raw, order)(x, y)
         dx = raw.Select(chosen, dz, zeros)
-        dy = raw.Select(raw.LogicalNot(chosen), dz, zeros)
+        with dz.graph.counted_as(1):  # TensorFlow 1.15 chooses from zeros and dz
+            dy = raw.Select(raw.LogicalNot(chosen), dz, zeros)
         return to.x(dx), to.y(dy)
 
     return grad

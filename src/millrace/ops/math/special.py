@@ -74,6 +74,7 @@ def _igamma_slopes(op, dz, sign: int):
     da = raw.IgammaGradA(a, x)
     # the gamma density; xlogy and not a product, so that a = 1, x = 0 gives 1
     dx = raw.Exp(raw.Neg(x) + raw.Xlogy(a - 1, x) - raw.Lgamma(a))
+    dz.graph.count(1)  # TensorFlow 1.15 has Log and Mul
     if sign < 0:
         da, dx = raw.Neg(da), raw.Neg(dx)
     return to.x(da * dz), to.y(dx * dz)
@@ -81,6 +82,7 @@ def _igamma_slopes(op, dz, sign: int):
 
 def _betainc_density(a, b, x):
     log_beta = raw.Lgamma(a) + raw.Lgamma(b) - raw.Lgamma(a + b)
+    x.graph.count(2)  # TensorFlow 1.15 has Log and Mul twice
     return raw.Exp(raw.Xlogy(b - 1, 1 - x) + raw.Xlogy(a - 1, x) - log_beta)
 
 
@@ -120,6 +122,7 @@ def _xdivy_grad(op, dz):
     with after(dz):
         nonzero = raw.Cast(raw.NotEqual(x, _constant(0, x)), DstT=x.dtype.base_dtype)
         dy = raw.Xdivy(raw.Neg(x), raw.Square(y))
+        dz.graph.count(1)
         return to.x(raw.Xdivy(nonzero, y) * dz), to.y(dy * dz)
 
 

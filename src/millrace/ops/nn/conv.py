@@ -64,6 +64,7 @@ class Conv2D:
 
     def grad(op, dy):
         x, w = op.inputs
+        dy.graph.count(-1)  # TensorFlow 1.15 has one ShapeN for both shapes
         dx = raw.Conv2DBackpropInput(shape_tensor(x), w, dy, **op.params)
         return dx, raw.Conv2DBackpropFilter(x, shape_tensor(w), dy, **op.params)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from millrace.opkit.rules.shape_rules import with_rank
 FIXED_LABELS = "_fixed_labels"
 """The attribute by which an operation says that its labels are constants for `tf.gradients`."""
 
+_OF_LABELS: Final = 5  # their part of the gradient, which TensorFlow 1.15 adds also where they are fixed
 _FUSED = "The second derivative of {} is not available: its gradient is computed together with the loss."
 
 
@@ -72,6 +73,7 @@ class SoftmaxCrossEntropyWithLogits:
         if FIXED_LABELS in op.attrs and _is_zero(d_backprop):
             rows = raw.PreventGradient(op.outputs[1], message=_FUSED.format(op.type))
             rows.op.attrs["_gradient_op_type"] = "Identity"
+            dy.graph.count(_OF_LABELS - 1)
             return _weighted(dy, rows), None
         dx = _weighted(dy, op.outputs[1])
         d_labels = None

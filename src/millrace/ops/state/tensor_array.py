@@ -62,6 +62,15 @@ class TensorArrayV3:
         return None
 
 
+def _count_handle(op: Any, entering: int) -> None:
+    """Counts the handle that TensorFlow makes for a gradient's array, and its flow.
+
+    Args:
+      entering: how many tensors of it a loop lets in.
+    """
+    op.graph.count(2 + (entering if op.body is not None else 0))
+
+
 @declare(
     "TensorArrayWriteV3(handle: resource, index: int32, value: T, flow_in: variant) -> flow_out: variant",
     T=ALL,
@@ -77,6 +86,7 @@ class TensorArrayWriteV3:
 
     def grad(op, flow):
         handle, index, value, _ = op.inputs
+        _count_handle(op, 1)
         return None, None, raw.TensorArrayReadOrZero(handle, index, value, flow), flow
 
 
@@ -96,6 +106,7 @@ class TensorArrayReadV3:
 
     def grad(op, dy):
         with _after(op):
+            _count_handle(op, 2)
             return None, None, raw.TensorArrayOneHot(op.inputs[0], op.inputs[1], dy)
 
 
@@ -116,6 +127,7 @@ class TensorArrayGatherV3:
 
     def grad(op, dy):
         with _after(op):
+            _count_handle(op, 0)
             return None, None, raw.TensorArrayRows(op.inputs[0], op.inputs[1], dy)
 
 
@@ -134,6 +146,7 @@ class TensorArrayScatterV3:
 
     def grad(op, flow):
         handle, indices, value, _ = op.inputs
+        _count_handle(op, 0)
         return None, None, raw.TensorArrayGatherOrZero(handle, indices, value, flow), flow
 
 
@@ -235,6 +248,7 @@ class TensorArrayAccumulate:
 
     def grad(op, flow):
         handle, index, value, _ = op.inputs
+        _count_handle(op, 1)
         return None, None, raw.TensorArrayReadOrZero(handle, index, value, flow), flow
 
 

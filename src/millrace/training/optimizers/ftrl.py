@@ -6,6 +6,7 @@ from typing import Any
 
 from millrace.building import convert
 from millrace.core.public import public
+from millrace.graph.defaults import get_default_graph
 from millrace.training.optimizers.fused import FusedOptimizer
 from millrace.training.optimizers.optimizer import Optimizer
 
@@ -86,5 +87,7 @@ class FtrlOptimizer(FusedOptimizer, Optimizer):
         names = ["l1_regularization_strength", "l2_regularization_strength"]
         if self._l2_shrinkage_regularization_strength > 0.0:
             names.append("l2_shrinkage_regularization_strength")
+        else:
+            get_default_graph().count(1)  # TensorFlow 1.15 has a constant for it in any case
         for name in (*names, "learning_rate_power"):
             setattr(self, f"_{name}_tensor", convert.to_tensor(getattr(self, f"_{name}"), name=name))

@@ -179,9 +179,9 @@ def fit(model: Any, request: Request, epochs: int, first: int, validation: Valid
     whole.make_room(model)
     function = model._function("train")
     if watcher is not None:
-        watcher.prepare()
+        watcher.prepare(epochs - first)
     names = model.metrics_names
-    loop = loops.ArrayLoop(model, function, "train", names, 1)
+    loop = loops.ArrayLoop(model, function, "train", names, 1, epochs - first)
     model.history = History()
     callbacks = loops.callbacks_of(
         request.callbacks, model, "train",
@@ -233,10 +233,10 @@ class _Watcher:
         self.samples = whole.steps if whole.samples is None else whole.samples
         self._loop: Any = None
 
-    def prepare(self) -> None:
-        """Makes the function."""
+    def prepare(self, passes: int) -> None:
+        """Makes the function, which will be used for so many passes."""
         self._loop = loops.ArrayLoop(
-            self._model, self._model._function("test"), "test", self._model.metrics_names, 0
+            self._model, self._model._function("test"), "test", self._model.metrics_names, 0, passes
         )
         self._loop.inside = True
 
@@ -265,8 +265,8 @@ class _GeneratorWatcher:
         self._model, self._request = model, request
         self.samples = None
 
-    def prepare(self) -> None:
-        """Makes the function."""
+    def prepare(self, passes: int) -> None:
+        """Makes the function, however often it will be used."""
         self._model._function("test")
 
     def tell(self, callbacks: CallbackList) -> None:
@@ -365,18 +365,17 @@ def predict(model: Any, request: Request) -> Any:
 # --- generators ---------------------------------------------------------------------------------------------
 
 
-def _unpacked(batch: Any, predicting: bool) -> tuple[Any, Any, Any]:
-    if isinstance(batch, tuple) and predicting:
-        return (*batch, None, None)[:3]  # pyright: ignore[reportReturnType]
-    if isinstance(batch, tuple):
-        if len(batch) in (2, 3):
-            return (*batch, None)[:3]  # pyright: ignore[reportReturnType]
-        if len(batch) == 1:
-            return batch[0], None, None
-    elif predicting:
+def _unpacked(batch: Any) -> tuple[Any, Any, Any]:
+    """Inputs, targets and weights of what a generator gave: all but a tuple is inputs.
+
+    Raises:
+      ValueError: the tuple is too short or too long.
+    """
+    if not isinstance(batch, tuple):
         return batch, None, None
-    elif isinstance(batch, list) and len(batch) in (2, 3) and not hasattr(batch, "shape"):
-        return (*batch, None)[:3]  # pyright: ignore[reportReturnType]
+    if 1 <= len(batch) <= 3:
+        x, y, weights = (*batch, None, None)[:3]
+        return x, y, weights
     raise ValueError(
         "Output of generator should be a tuple of 1 or 2 or 3 elements: (input,) or (input, target) or "
         f"(input, target, sample_weights). Received {str(batch)[:200]}"
@@ -410,7 +409,7 @@ class _GeneratorLoop:
             except StopIteration:
                 loops.ran_out(self._model, source.steps)
                 break
-            x, y, weights = _unpacked(batch, predicting)
+            x, y, weights = _unpacked(batch)
             self.size = _batch_length(x)
             logs: dict[str, Any] = {"batch": index, "size": self.size}
             callbacks.batch(self._mode, "begin", index, logs)
@@ -467,7 +466,7 @@ def fit_generator(model: Any, request: Request, epochs: int, first: int, validat
             logs = loops.named({}, names, results)
             now = loops.validates_now(validation.frequency, epoch)
             if watcher is not None and now and not model.stop_training:
-                watcher.prepare()
+                watcher.prepare(epochs - epoch)
                 watcher.follow(loop.size)
                 loops.named(logs, names, watcher.run(callbacks), "val_")
             callbacks.epoch("end", epoch, logs)

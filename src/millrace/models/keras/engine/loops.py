@@ -162,9 +162,14 @@ class ArrayLoop:
       function: what runs a batch: `backend.Function`.
       mode: "train", "test" or "predict".
       names: of the results.
+      phase: the learning phase.
+      passes: how many passes there will be.
     """
 
-    def __init__(self, model: Any, function: Any, mode: str, names: list[str], phase: int) -> None:
+    def __init__(
+        self, model: Any, function: Any, mode: str, names: list[str], phase: int, passes: int = 1
+    ) -> None:
+        self._passes = passes
         self._model, self._function, self._mode, self._names = model, function, mode, names
         self._phase = [phase] if model._feeds_phase() else []
         self._totals: Any = None
@@ -192,7 +197,8 @@ class ArrayLoop:
             part = sliced(values, start, stop) if in_order else sliced(values, places[start:stop])
             logs = {"batch": index, "size": stop - start}
             callbacks.batch(self._mode, "begin", index, logs)
-            outputs = run(owner, part + self._phase)
+            foreseen = self._passes * (max(samples // size, 1) if stop - start == size else 1)
+            outputs = run(owner, part + self._phase, foreseen)
             if predicting:
                 totals.add(outputs, start, stop)
                 logs = named(logs, ["outputs"], [outputs])
@@ -212,11 +218,12 @@ class ArrayLoop:
         totals: Any = Parts(None) if predicting else Totals()
         before, self._totals = self._totals, totals
         index = 0
+        foreseen = None if steps is None else self._passes * steps
         while steps is None or index < steps:
             logs: dict[str, Any] = {"batch": index, "size": 1}
             callbacks.batch(self._mode, "begin", index, logs)
             try:
-                found = self._function([*values, *self._phase])
+                found = self._function([*values, *self._phase], foreseen)
             except errors.OutOfRangeError:
                 if steps is not None:
                     ran_out(self._model, steps)

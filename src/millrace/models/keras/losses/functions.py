@@ -130,7 +130,7 @@ def logcosh(y_true: Any, y_pred: Any) -> Any:
     """The mean of log(cosh(difference))."""
     y_true, y_pred = _pair(y_true, y_pred)
     x = y_pred - y_true
-    return reduce_mean(x + softplus(-2.0 * x) - log(convert.to_tensor(2.0, x.dtype)), axis=-1)
+    return reduce_mean(x + softplus(-2.0 * x) - cast(log(2.0), x.dtype), axis=-1)
 
 
 def _smoothed(y_true: Any, smoothing: Any, share: Any) -> Any:

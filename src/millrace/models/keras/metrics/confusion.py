@@ -19,10 +19,12 @@ from millrace.models.keras.backend.session import batch_set_value
 from millrace.models.keras.losses.weighting import aligned, weights_for
 from millrace.models.keras.metrics.base import Metric
 from millrace.ops.array.concat import stack
+from millrace.ops.array.fill import ones_like
 from millrace.ops.array.one_hot import one_hot
 from millrace.ops.array.reshape import expand_dims
 from millrace.ops.array.shape import size
 from millrace.ops.array.tile import tile
+from millrace.ops.math.arithmetic import multiply
 from millrace.ops.math.cast import cast
 from millrace.ops.math.division import div_no_nan
 from millrace.ops.math.select import where
@@ -66,7 +68,7 @@ def count_update(
       sample_weight: how much each prediction counts.
     """
     dtype = next(iter(variables.values())).dtype.base_dtype
-    y_true, y_pred = cast(convert.to_tensor(y_true), dtype), cast(convert.to_tensor(y_pred), dtype)
+    y_true, y_pred = cast(y_true, dtype), cast(y_pred, dtype)
     refusal = "predictions must be {} "
     above = assert_greater_equal(y_pred, cast(0.0, dtype), message=refusal.format(">= 0"))
     below = assert_less_equal(y_pred, cast(1.0, dtype), message=refusal.format("<= 1"))
@@ -294,14 +296,11 @@ class _AtOther(_AllFour):
         found = [0.5] if num_thresholds == 1 else [0.0, *_even(num_thresholds), 1.0]
         super().__init__(found, name, dtype)
 
-    def _shares(self) -> tuple[Any, Any]:
-        sensitivities = div_no_nan(self.true_positives, self.true_positives + self.false_negatives)
-        specificities = div_no_nan(self.true_negatives, self.true_negatives + self.false_positives)
-        return sensitivities, specificities
-
-    def _at_nearest(self, values: Any, wanted: Any) -> Any:
-        place = raw.ArgMin(raw.Abs(values - self.value), 0)
-        return wanted[cast(place, dtypes.int32)]
+    def _at_nearest(self, right: Any, wrong: Any, wanted: Any, missed: Any) -> Any:
+        """Which share of `wanted` and `missed` is wanted, where that of `right` is nearest to the value."""
+        place = raw.ArgMin(raw.Abs(div_no_nan(right, right + wrong) - self.value), 0)
+        place = cast(place, dtypes.int32)
+        return div_no_nan(wanted[place], wanted[place] + missed[place])
 
 
 @public("keras.metrics.SensitivityAtSpecificity")
@@ -325,8 +324,9 @@ class SensitivityAtSpecificity(_AtOther):
 
     def result(self) -> Any:
         """The sensitivity so far."""
-        sensitivities, specificities = self._shares()
-        return self._at_nearest(specificities, sensitivities)
+        return self._at_nearest(
+            self.true_negatives, self.false_positives, self.true_positives, self.false_negatives
+        )
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal metric."""
@@ -358,8 +358,9 @@ class SpecificityAtSensitivity(_AtOther):
 
     def result(self) -> Any:
         """The specificity so far."""
-        sensitivities, specificities = self._shares()
-        return self._at_nearest(sensitivities, specificities)
+        return self._at_nearest(
+            self.true_positives, self.false_negatives, self.true_negatives, self.false_positives
+        )
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal metric."""
@@ -411,12 +412,12 @@ class AUC(_AllFour):
 
     def result(self) -> Any:
         """The area so far."""
+        if self.curve == "PR" and self.summation_method == "interpolation":
+            return self._interpolated_pr()
         recall = div_no_nan(self.true_positives, self.true_positives + self.false_negatives)
         if self.curve == "ROC":
             x = div_no_nan(self.false_positives, self.false_positives + self.true_negatives)
             y = recall
-        elif self.summation_method == "interpolation":
-            return self._interpolated_pr()
         else:
             x = recall
             y = div_no_nan(self.true_positives, self.true_positives + self.false_positives)
@@ -427,24 +428,23 @@ class AUC(_AllFour):
             heights = raw.Minimum(y[:last], y[1:])
         else:
             heights = raw.Maximum(y[:last], y[1:])
-        return reduce_sum((x[:last] - x[1:]) * heights)
+        return reduce_sum(multiply(x[:last] - x[1:], heights), name=self.name)
 
     def _interpolated_pr(self) -> Any:
         """The area where true positives grow linearly with positives (Davis and Goadrich)."""
-        last = self.num_thresholds - 1
-        true, false = convert.to_tensor(self.true_positives), self.false_positives
+        last, true = self.num_thresholds - 1, self.true_positives
         gained = true[:last] - true[1:]
-        positives = true + false
+        positives = true + self.false_positives
         more = positives[:last] - positives[1:]
-        slope = div_no_nan(gained, raw.Maximum(more, 0.0))
-        intercept = true[1:] - slope * positives[1:]
+        slope = div_no_nan(gained, raw.Maximum(more, 0.0), name="prec_slope")
+        intercept = true[1:] - multiply(slope, positives[1:])
         both = raw.LogicalAnd(positives[:last] > 0, positives[1:] > 0)
-        ratio = where(
-            both, div_no_nan(positives[:last], raw.Maximum(positives[1:], 0.0)), raw.OnesLike(positives[1:])
-        )
+        before, after = positives[:last], raw.Maximum(positives[1:], 0.0)
+        ratio = div_no_nan(before, after, name="recall_relative_ratio")
+        ratio = where(both, ratio, ones_like(positives[1:]))
         area = slope * (gained + intercept * raw.Log(ratio))
         whole = raw.Maximum(true[1:] + self.false_negatives[1:], 0.0)
-        return reduce_sum(div_no_nan(area, whole))
+        return reduce_sum(div_no_nan(area, whole, name="pr_auc_increment"), name="interpolate_pr_auc")
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal metric."""

@@ -15,6 +15,7 @@ from millrace.lib.metrics.confusion import confusion_matrix
 from millrace.models.keras.backend.session import batch_set_value
 from millrace.models.keras.losses.weighting import aligned
 from millrace.models.keras.metrics.base import Mean, Metric
+from millrace.ops.linalg.diag import diag_part
 from millrace.ops.math.cast import cast
 from millrace.ops.math.division import div_no_nan
 
@@ -84,19 +85,19 @@ class MeanIoU(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The operation that counts a batch of classes, integers."""
-        flat = [raw.Reshape(y, [-1]) for y in (y_true, y_pred)]
+        flat = [raw.Reshape(y, [-1]) for y in (cast(y_true, self._dtype), cast(y_pred, self._dtype))]
         weights = None if sample_weight is None else raw.Reshape(sample_weight, [-1])
         counts = confusion_matrix(*flat, self.num_classes, weights=weights, dtype=dtypes.float64)  # pyright: ignore[reportCallIssue]
         return self.total_cm.assign_add(counts)
 
     def result(self) -> Any:
         """The mean so far, over the classes that occurred."""
-        counts = convert.to_tensor(self.total_cm)
+        counts = self.total_cm
         rows, columns = cast(reduce_sum(counts, 0), self._dtype), cast(reduce_sum(counts, 1), self._dtype)
-        right = cast(raw.MatrixDiagPart(counts), self._dtype)
+        right = cast(diag_part(counts), self._dtype)
         union = rows + columns - right
         valid = reduce_sum(cast(raw.NotEqual(union, 0), self._dtype))
-        return div_no_nan(reduce_sum(div_no_nan(right, union)), valid)
+        return div_no_nan(reduce_sum(div_no_nan(right, union), name="mean_iou"), valid)
 
     def reset_states(self) -> None:
         """Sets all counts to zero."""

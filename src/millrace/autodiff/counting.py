@@ -1,0 +1,25 @@
+"""How much TensorFlow 1.15's gradients count for default seeds, where they are other operations than here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+OF_GRADIENTS: Final[dict[str, int]] = {
+    "Atan2": 7,
+    "Cholesky": 33,
+    "ComplexAbs": 6,
+    "Cumprod": 4,
+    "ExtractImagePatches": 97,
+    "LogMatrixDeterminant": 7,
+    "MatrixDeterminant": 8,
+    "Qr": 27,
+    "RandomGamma": 20,
+    "SegmentMean": 16,
+    "Softplus": 2,
+    "SparseSegmentMean": 6,
+    "SparseSegmentSqrtN": 6,
+    "SparseSegmentSum": 8,
+    "Tile": 12,
+    "TopKV2": 43,
+}
+"""Types whose gradient is always as many operations there, whatever the shapes are."""
