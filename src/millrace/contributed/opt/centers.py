@@ -1,4 +1,4 @@
-"""Workers that train copies and meet now and then: elastic averages, accumulated gradients, model averages."""
+"""Workers with copies of their own: elastic averages, accumulated gradients, averages of models."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ class ShampooOptimizer(Optimizer):
 
     def _sum(self, grad: Tensor, var: Any, i: int) -> Any:
         """Adds the gradient's products along dimension `i` up."""
-        dims = grad.get_shape().as_list()
+        dims = var.get_shape().as_list()
         others = [k for k in range(len(dims)) if k != i]
         if dims[i] > self._max_matrix_size:
             new = reduce_sum(grad * grad, others) / dims[i]
