@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import millrace as tf
+from millrace.opkit.checkpoint import bundle
 from saver.test_second_version import FEEDS, FOLDER, Y
 
 
@@ -241,3 +242,95 @@ def test_a_method_may_have_an_input_signature():
                 return x
 
     assert pathlib.Path(FOLDER, "saved_model.pb").exists()
+
+
+class Words(tf.Module):
+    """Tables of all kinds: filled from tensors, from a file, and by the program."""
+
+    def __init__(self, path):
+        super().__init__()
+        values = tf.constant([1, 2], tf.int64)
+        self.fixed = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(tf.constant(["a", "b"]), values), -1
+        )
+        of_file = tf.lookup.TextFileInitializer(
+            path, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+        )
+        self.more = {"vocabulary": tf.lookup.StaticVocabularyTable(of_file, 2)}
+        self.changed = tf.contrib.lookup.MutableHashTable(tf.string, tf.int64, -5)
+        self.dense = [tf.contrib.lookup.MutableDenseHashTable(tf.string, tf.float32, [0.0, 0.0], "", "-")]
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def look(self, x):
+        tables = [self.fixed, self.more["vocabulary"], self.changed, *self.dense]
+        return {f"y{k}": table.lookup(x) for k, table in enumerate(tables)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def learn(self, x):
+        with tf.control_dependencies(
+            [self.changed.insert(x, tf.fill(tf.shape(x), tf.constant(9, tf.int64)))]
+        ):
+            return self.changed.size()
+
+
+LOOKED = ["a", "y", "k", "?"]
+FOUND = [[1, -1, -1, -1], [4, 1, 4, 4], [-5, -5, 7, -5], [[0, 0], [0, 0], [0.5, 1], [0, 0]]]
+
+
+def found_in(sess, outputs, feeds=None):
+    found = sess.run(outputs, feeds)
+    return [found[key].tolist() for key in sorted(found)]
+
+
+@pytest.fixture
+def words(tmp_path):
+    """A SavedModel with tables; the file of words is gone."""
+    path, folder = tmp_path / "words.txt", str(tmp_path / "model")
+    path.write_text("x\ny\nz\n")
+    with tf.Graph().as_default(), tf.Session() as sess:
+        model = Words(str(path))
+        sess.run(tf.tables_initializer())
+        sess.run([model.changed.insert(["k"], [7]), model.dense[0].insert(["k"], [[0.5, 1.0]])])
+        tf.saved_model.save(model, folder, signatures={"look": model.look, "learn": model.learn})
+    path.unlink()
+    return folder
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_tables_and_their_contents(words, times, tmp_path):
+    for k in range(times - 1):  # what was loaded is saved again
+        with tf.Graph().as_default(), tf.Session() as sess:
+            model = tf.saved_model.load_v2(words)
+            sess.run(tf.tables_initializer())
+            words = str(tmp_path / f"again_{k}")
+            tf.saved_model.save(model, words, signatures={"look": model.look, "learn": model.learn})
+    assert [p.name for p in (pathlib.Path(words) / "assets").iterdir()] == ["words.txt"]
+    with tf.Graph().as_default(), tf.Session() as sess:
+        model = tf.saved_model.load_v2(words)
+        y = model.look(tf.constant(LOOKED))
+        with pytest.raises(tf.errors.FailedPreconditionError):
+            sess.run(y)
+        sess.run(tf.tables_initializer())
+        assert found_in(sess, y) == FOUND
+        assert found_in(sess, model.signatures["look"](x=tf.constant(LOOKED))) == FOUND
+        assert sess.run(model.learn(tf.constant(["a", "?"]))) == 3
+        assert sess.run(y)["y2"].tolist() == [9, -5, 7, 9]
+
+
+def test_the_first_version_fills_tables_by_tag(words):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        meta = tf.saved_model.load(sess, ["serve"], words)
+        signature = meta.signature_def["look"]
+        outputs = {key: info.name for key, info in signature.outputs.items()}
+        assert found_in(sess, outputs, {signature.inputs["x"].name: LOOKED}) == FOUND
+    held = dict(tf.train.list_variables(words + "/variables/variables"))
+    assert held["changed/.ATTRIBUTES/table-keys"] == [1]
+
+
+def test_a_checkpoint_that_lacks_a_table(words):
+    path = words + "/variables/variables"
+    with bundle.Bundle(path) as opened:
+        rows = [(n, "", opened.describe(n)[0], opened.read(n)) for n in opened.names()]
+    bundle.write(path, [row for row in rows if not row[0].endswith("-values")])
+    with tf.Graph().as_default(), pytest.raises(ValueError, match="lacks the table changed"):
+        tf.saved_model.load_v2(words)

@@ -47,7 +47,7 @@ class ObjectGraph:
         self.variables: dict[str, Variable] = {}
         self.message: Any = protos.TrackableObjectGraph()
         self._walk()
-        keys = ["/".join(map(_escaped, path)) for path in self.paths]
+        keys = ["/".join(map(escaped, path)) for path in self.paths]
         self._add_slots(keys)
         for node, key, made in zip(self.nodes, keys, self.message.nodes, strict=True):
             if isinstance(node, Variable):
@@ -73,7 +73,7 @@ class ObjectGraph:
                 if id(slot) not in self._numbers:
                     self._numbers[id(slot)] = len(self.nodes)
                     self.nodes.append(slot)
-                    keys.append(f"{keys[owner]}/.OPTIMIZER_SLOT/{keys[number]}/{_escaped(slot_name)}")
+                    keys.append(f"{keys[owner]}/.OPTIMIZER_SLOT/{keys[number]}/{escaped(slot_name)}")
                     self.message.nodes.add()
                 self.message.nodes[number].slot_variables.add(
                     original_variable_node_id=owner,
@@ -94,5 +94,6 @@ def _slots(node: Any, nodes: list[Any]) -> Iterator[tuple[str, Variable, Variabl
                 yield name, original, slot
 
 
-def _escaped(name: str) -> str:
+def escaped(name: str) -> str:
+    """A name as a part of a key."""
     return name.replace(".", "..").replace("/", ".S")

@@ -369,6 +369,8 @@ def test_what_is_exported_holds_none() -> None:
 @pytest.mark.usefixtures("native")
 def test_products_inside_of_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MILLRACE_TIER", "compile")
+    texts: list[str] = []
+    noting(monkeypatch, texts)
     w = tf.constant(normal(128, 128) * 0.05)
     x = tf.placeholder(tf.float32, [128, 128])
     _, y = tf.while_loop(lambda i, y: i < 4, lambda i, y: (i + 1, tf.tanh(tf.matmul(y, w))), [0, x])
@@ -376,10 +378,46 @@ def test_products_inside_of_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     value = normal(128, 128)
     with tf.Session() as sess:
         compiled = sess.run([y, dx], {x: value})
+    assert texts[-1].count("@millrace_matmul(") == 2  # of the loop and of its gradient
     monkeypatch.setenv("MILLRACE_TIER", "interpret")
     with tf.Session() as sess:
         for found, wanted in zip(compiled, sess.run([y, dx], {x: value}), strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.usefixtures("native")
+@pytest.mark.parametrize(
+    ("rows", "matrix", "contracted", "taken"),
+    [
+        ((96, 200), (200, 64), (1, 0), True),
+        ((200, 96), (200, 64), (0, 0), True),
+        ((96, 200), (64, 200), (1, 1), True),
+        ((4, 5, 30, 64), (64, 96), (3, 0), True),  # a matrix of all rows
+        ((30, 96, 64), (30, 96), (0, 0), False),
+        ((64, 96), (96, 4, 64), (1, 0), False),
+        ((4, 8), (8, 4), (1, 0), False),  # small
+    ],
+)
+def test_products_of_programs_with_loops(rows: Any, matrix: Any, contracted: Any, taken: bool) -> None:
+    import jax
+
+    from millrace.runtime.xla.native_products import with_native_products
+
+    def product(a: Any, b: Any) -> Any:
+        return jax.lax.dot_general(a, b, (((contracted[0],), (contracted[1],)), ((), ())))
+
+    def repeated(a: Any, b: Any) -> Any:
+        return product(a, b), jax.lax.scan(
+            lambda total, _: (total + product(a, b), total), 0.0 * product(a, b), length=3
+        )
+
+    a, b = normal(*rows), normal(*matrix)
+    program = jax.make_jaxpr(repeated)(a, b)
+    changed = with_native_products(program)
+    assert ("millrace_matmul" in str(changed)) == taken
+    as_functions = [jax.extend.core.jaxpr_as_fun(p) for p in (program, changed)]
+    for wanted, found in zip(*(f(a, b) for f in as_functions), strict=True):
+        close(found, np.asarray(wanted))
 
 
 @pytest.mark.parametrize("compiler", ["no-such-compiler", "false", "cc '"])

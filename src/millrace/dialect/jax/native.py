@@ -1,8 +1,8 @@
 """Products and convolutions of float32 through millrace's native kernels, where they are allowed and pay.
 
 Each function gives None where XLA's own way is to be taken. The kernels are custom calls, so that they are
-used only where the trace going on says so (`Checks.native`): not in what is exported, and not in the bodies
-of loops, which JAX transforms.
+used only where the trace going on says so (`Checks.native`): not in what is exported, and in the bodies of
+loops, which JAX transforms, only when they are final.
 """
 
 from __future__ import annotations

@@ -346,7 +346,7 @@ class InitializableLookupTableBase(LookupInterface):
         return self._init_op
 
 
-@public("lookup.StaticHashTable")
+@public("lookup.StaticHashTable", "python.ops.lookup_ops.HashTable")
 class StaticHashTable(InitializableLookupTableBase):
     """A table that its initializer fills once.
 
@@ -451,11 +451,11 @@ class TableSaveable(SaveableObject):
     """The keys and values of a table, as a saver sees them.
 
     Args:
-      table: the table.
+      table: the table, which has a `resource_handle` and an `export`.
       name: its name in checkpoints.
     """
 
-    def __init__(self, table: _MutableTable, name: str) -> None:
+    def __init__(self, table: Any, name: str) -> None:
         self._handle = table.resource_handle
         keys, values = table.export()
         super().__init__(

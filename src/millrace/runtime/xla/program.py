@@ -41,6 +41,7 @@ from millrace.runtime.xla.guard import Guard, raise_failed
 from millrace.runtime.xla.layers import layers
 from millrace.runtime.xla.loops import has_loops, with_fast_loops
 from millrace.runtime.xla.lowering import as_output, run_steps
+from millrace.runtime.xla.native_products import with_native_products
 from millrace.runtime.xla.precision import with_64_bits
 from millrace.runtime.xla.sums import sums
 
@@ -133,6 +134,9 @@ class Program:
         if not checks.rows and not has_loops(traced.jaxpr):
             return _Executable(compiled_for(traced.lower()), None, None, gives)
         program = with_fast_loops(traced.jaxpr)
+        if has_loops(program):
+            with checks:
+                program = with_native_products(program)
 
         def lowered(which: slice, donated: tuple[int, ...]) -> Any:
             return jax.jit(_partial(program, traced.out_tree, which), donate_argnums=donated).lower(*values)

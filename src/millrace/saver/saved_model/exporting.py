@@ -13,24 +13,27 @@ from millrace.core import dtypes, late, nest, protos, shapes
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph, get_default_session
 from millrace.graph.graph import Graph
+from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
-from millrace.lib.functions.concrete import Argument, ConcreteFunction
+from millrace.lib.functions.concrete import ConcreteFunction
 from millrace.lib.functions.polymorphic import Function
+from millrace.lib.lookup.tables import TableSaveable
 from millrace.lib.variables.variable import Variable
 from millrace.opkit.checkpoint import bundle, files
 from millrace.saver.checkpoint.object_graph import GRAPH_KEY
 from millrace.saver.meta_graph import export_meta_graph
 from millrace.saver.saved_model import constants
+from millrace.saver.saved_model.assets import asset_messages, copy_assets
 from millrace.saver.saved_model.object_nodes import (
     CONCRETE,
-    POLYMORPHIC,
     Objects,
     Signatures,
-    children,
     is_function,
 )
 from millrace.saver.saved_model.restored import RestoredConcrete, RestoredFunction
+from millrace.saver.saved_model.served import argument_names, wanted_signatures, wrapper_of
 from millrace.saver.saved_model.structures import encode
+from millrace.saver.saved_model.tables import TableCopy, is_resource
 from millrace.saver.saver import Saver
 from millrace.saver.tracking import is_trackable
 from millrace.session.session import Session
@@ -38,109 +41,32 @@ from millrace.session.session import Session
 _FullArgSpec = namedtuple("FullArgSpec", "args varargs varkw defaults kwonlyargs kwonlydefaults annotations")
 
 
-def _signature_of(function: Any) -> Any:
-    """The drawing that a function has as a signature, None without one."""
-    if isinstance(function, CONCRETE):
-        return function
-    if isinstance(function, Function) and function.input_signature is not None:
-        return function.get_concrete_function()
-    if isinstance(function, RestoredFunction) and function.input_signature is not None:
-        return function.concrete_functions[0] if len(function.concrete_functions) == 1 else None
-    return None
-
-
-def _wanted_signatures(obj: Any, signatures: Any) -> dict[str, Any]:
-    """The drawings to export, by key.
-
-    Raises:
-      ValueError: one is not a function that was drawn once.
-    """
-    if signatures is None:
-        found = [_signature_of(f) for _, f in children(obj) if isinstance(f, POLYMORPHIC)]
-        found = [f for f in found if f is not None] or _of_model(obj)
-        signatures = found[0] if len(found) == 1 else {}
-    if not isinstance(signatures, dict):
-        signatures = {constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY: signatures}
-    made = {}
-    for key, function in signatures.items():
-        concrete = _signature_of(function)
-        if concrete is None:
-            raise ValueError(
-                "Expected a TensorFlow function to generate a signature for; only tf.functions with an input "
-                f"signature or concrete functions can be used as a signature. Received: {function!r}"
-            )
-        made[key] = concrete
-    return made
-
-
-def _of_model(obj: Any) -> list[ConcreteFunction]:
-    """What a Keras model does with its inputs, by name; nothing for other objects."""
-    names, results = getattr(obj, "input_names", None), getattr(obj, "output_names", None)
-    if not names or not results or not callable(obj):
-        return []
-    inputs = nest.flatten(obj.inputs)
-    arguments = [Argument(t.dtype.base_dtype, t.dims, n) for t, n in zip(inputs, names, strict=True)]
-
-    def run(*tensors: Tensor) -> dict[str, Tensor]:
-        given = obj(tensors[0] if len(tensors) == 1 else list(tensors), training=False)
-        return dict(zip(results, nest.flatten(given), strict=True))
-
-    return [ConcreteFunction(run, "serving_default", arguments, names, may_create=False)]
-
-
-def _named_outputs(result: Any, name: str) -> dict[str, Tensor]:
-    """Results by name.
-
-    Raises:
-      ValueError: they nest deeper, or are not tensors.
-    """
-    if isinstance(result, Tensor):
-        return {"output_0": result}
-    if isinstance(result, list | tuple):
-        result = {f"output_{i}": value for i, value in enumerate(result)}
-    if not isinstance(result, dict):
-        raise ValueError(
-            f"The function {name!r} used to generate a SavedModel signature must give tensors. "
-            f"Received: {result!r}"
-        )
-    for key, value in result.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise ValueError(
-                f"The function {name!r} used to generate a SavedModel signature must give one Tensor by "
-                f"string key. Received: {value!r} for key {key!r}"
-            )
-    return result
-
-
-def _argument_names(concrete: Any) -> list[str]:
-    if isinstance(concrete, RestoredConcrete):
-        return concrete._names() if concrete.keywords is None else concrete.keywords
-    return list(concrete._keywords) or [a.name for a in concrete._arguments]
-
-
-def _wrapper(concrete: Any) -> ConcreteFunction:
-    """A function whose results have names, as signatures have them."""
-    names = _argument_names(concrete)
-    given = list(concrete.inputs[: len(names)])
-    arguments = [Argument(t.dtype.base_dtype, t.dims, n) for t, n in zip(given, names, strict=True)]
-    return ConcreteFunction(
-        lambda *tensors: _named_outputs(concrete.called(tensors), concrete.name),
-        "signature_wrapper", arguments, names, may_create=False,
-    )  # fmt: skip
-
-
 class _Exporter:
-    """One call of `save` at work."""
+    """One call of `save` at work.
+
+    Attributes:
+      objects: what is saved.
+      contents: keys and values of the tables that a checkpoint has, by their keys there.
+      assets: the files to copy, by their names among the assets.
+    """
 
     def __init__(self, obj: Any, signatures: dict[str, Any]) -> None:
-        self.wrappers = {key: _wrapper(concrete) for key, concrete in signatures.items()}
+        self.wrappers = {key: wrapper_of(concrete) for key, concrete in signatures.items()}
         self.objects = Objects(obj, Signatures(dict(self.wrappers)))
         self._functions: dict[str, Any] = {}
         self._names: dict[int, str] = {}
+        self.contents = {key: table.export() for key, table in self.objects.tables.items()}
+        self._resources = [node for node in self.objects.nodes if is_resource(node)]
+        self._assets: list[tuple[Tensor, Tensor]] = []  # and what stands in the graph for each
         self.graph = Graph()
         self._copies: dict[int, Any] = {}  # what stands in the graph for variables and constants
         with self.graph.as_default():
-            named = {key: self._variable(v) for key, v in self.objects.variables.items()}
+            named: dict[str, Any] = {key: self._variable(v) for key, v in self.objects.variables.items()}
+            for table in self._resources:
+                self._copies[id(table)] = self.objects.child(table, "_create_resource")()
+            for key, table in self.objects.tables.items():
+                kinds = [t.dtype.base_dtype for t in self.contents[key]]
+                named[key] = TableSaveable(TableCopy(self._copies[id(table)], kinds), key)
             self._saver = Saver(named) if named else None
             self._start = raw.NoOp(name="NoOp").name
         for number in range(len(self.objects.nodes)):
@@ -162,17 +88,20 @@ class _Exporter:
     def _describe(self, number: int, function: Any) -> None:
         made = self.objects.message.nodes[number]
         if isinstance(function, CONCRETE):
-            names, bare = _argument_names(function), made.bare_concrete_function
+            names, bare = argument_names(function), made.bare_concrete_function
             bare.concrete_function_name = self._added(function)
             bare.argument_keywords.extend(names)
             bare.allowed_positional_arguments = len(names)
             return
+        made.function.SetInParent()
+        made.function.concrete_functions.extend(self._added(one) for one in self._drawings(function))
+        self._describe_parameters(made.function.function_spec, function)
+
+    def _drawings(self, function: Any) -> list[Any]:
         drawn = function.drawings if isinstance(function, Function) else function.concrete_functions
         if not drawn and isinstance(function, Function) and function.input_signature is not None:
-            drawn = [function.get_concrete_function()]
-        made.function.SetInParent()
-        made.function.concrete_functions.extend(self._added(one) for one in drawn)
-        self._describe_parameters(made.function.function_spec, function)
+            return [function.get_concrete_function()]
+        return list(drawn)
 
     def _describe_parameters(self, proto: Any, function: Any) -> None:
         if isinstance(function, RestoredFunction):
@@ -223,10 +152,7 @@ class _Exporter:
                 return found
         number = self.objects.number(tensor)
         if number is None and tensor.op.type == "Const":
-            with self.graph.as_default():
-                made = convert_to_tensor(tensor.op.attrs["value"], tensor.dtype.base_dtype)
-            self._copies[id(tensor)] = made
-            number = self.objects.add_constant(tensor, made.op.name)
+            number = self._add_constant(tensor)
         if number is None:
             raise AssertionError(
                 f"Tried to export a function which references untracked object {tensor!r}. What functions "
@@ -234,6 +160,17 @@ class _Exporter:
                 f"of its attributes. Received: the function {name!r}"
             )
         return number
+
+    def _add_constant(self, tensor: Tensor) -> int:
+        """Adds a constant, or the name of a file, that a function captured; its number."""
+        with self.graph.as_default():
+            made = convert_to_tensor(tensor.op.attrs["value"], tensor.dtype.base_dtype)
+        self._copies[id(tensor)] = made
+        files_of_graph = get_default_graph().get_collection(GraphKeys.ASSET_FILEPATHS)
+        if not any(tensor is one for one in files_of_graph):
+            return self.objects.add_constant(tensor, made.op.name)
+        self._assets.append((tensor, made))
+        return self.objects.add_asset(tensor, len(self._assets) - 1)
 
     # --- the graph ------------------------------------------------------------------------------------------
 
@@ -246,6 +183,8 @@ class _Exporter:
         for key, call, signature in calls:
             meta.graph_def.node.append(call)
             meta.signature_def[key].CopyFrom(signature)
+        self._add_fillings(meta.graph_def)
+        self._add_assets(meta)
         start = meta.signature_def[constants.INIT_OP_SIGNATURE].outputs[constants.INIT_OP_SIGNATURE]
         start.name = self._start
         start.tensor_shape.unknown_rank = True
@@ -254,26 +193,46 @@ class _Exporter:
         meta.object_graph_def.CopyFrom(self.objects.message)
         return meta
 
+    def _add_assets(self, meta: Any) -> None:
+        messages, self.assets = asset_messages(tensor for tensor, _ in self._assets)
+        for message, (_, copy) in zip(messages, self._assets, strict=True):
+            message.tensor_info.name = copy.name
+        meta.asset_file_def.extend(messages)
+
+    def _add_fillings(self, graph_def: Any) -> None:
+        """Calls what fills the tables, before the operation that starts a session is done."""
+        start = next(node for node in graph_def.node if node.name == self._start)
+        for number, table in enumerate(self._resources):
+            function = self.objects.child(table, "_initialize")
+            call = self._calling(f"fill_table_{number}", self._drawings(function)[0], [])
+            graph_def.node.append(call)
+            start.input.append(f"^{call.name}")
+
+    def _calling(self, name: str, concrete: Any, given: list[Tensor]) -> Any:
+        """The node that calls a function of the library."""
+        call = protos.NodeDef(op="StatefulPartitionedCall", name=name)
+        call.attr["f"].func.name = self._names[id(concrete)]
+        for attr in ("Tin", "Tout"):
+            call.attr[attr].list.SetInParent()
+        captured = [self.objects.nodes[self._captured(t, concrete.name)] for t in concrete.captured_inputs]
+        for tensor in (*given, *(self._copies[id(node)] for node in captured)):
+            call.input.append(tensor.name.removesuffix(":0"))
+            call.attr["Tin"].list.type.append(tensor.dtype.base_dtype.as_datatype_enum)
+        for result in nest.flatten(concrete.structured_outputs):
+            call.attr["Tout"].list.type.append(result.dtype.base_dtype.as_datatype_enum)
+            call.attr["_output_shapes"].list.shape.append(result.shape.as_proto())
+        return call
+
     def _call(self, key: str, wrapper: ConcreteFunction) -> tuple[str, Any, Any]:
         """The node that calls a signature's function, and the SignatureDef."""
         signature = protos.SignatureDef(method_name=constants.PREDICT_METHOD_NAME)
-        call = protos.NodeDef(op="StatefulPartitionedCall", name=f"{key}_call")
-        call.attr["f"].func.name = self._names[id(wrapper)]
-        for attr in ("Tin", "Tout"):
-            call.attr[attr].list.SetInParent()
+        given = []
         for argument in wrapper._arguments:
             fed = raw.Placeholder(dtype=argument.dtype, shape=argument.dims, name=f"{key}_{argument.name}")
-            call.input.append(fed.op.name)
-            call.attr["Tin"].list.type.append(argument.dtype.as_datatype_enum)
+            given.append(fed)
             _fill_info(signature.inputs[argument.name], fed.name, argument.dtype, argument.dims)
-        for tensor in wrapper.captured_inputs:
-            node = self.objects.nodes[self._captured(tensor, wrapper.name)]
-            call.input.append(self._copies[id(node)].op.name)
-            call.attr["Tin"].list.type.append(tensor.dtype.base_dtype.as_datatype_enum)
+        call = self._calling(f"{key}_call", wrapper, given)
         flat = nest.flatten(wrapper.structured_outputs)
-        for tensor in flat:
-            call.attr["Tout"].list.type.append(tensor.dtype.base_dtype.as_datatype_enum)
-            call.attr["_output_shapes"].list.shape.append(tensor.get_shape().as_proto())
         for name, tensor in wrapper.structured_outputs.items():
             at = f"{call.name}:{[one is tensor for one in flat].index(True)}"
             _fill_info(signature.outputs[name], at, tensor.dtype.base_dtype, tensor.dims)
@@ -338,20 +297,24 @@ def save(obj: Any, export_dir: Any, signatures: Any = None) -> None:
     ):
         raise ValueError(f"Expected a Trackable object for export. Received: {obj!r}")
     folder = os.fsdecode(export_dir)
-    exporter = _Exporter(obj, _wanted_signatures(obj, signatures))
+    exporter = _Exporter(obj, wanted_signatures(obj, signatures))
     variables = exporter.objects.variables
     session = get_default_session()
     if session is None or session.graph is not get_default_graph():
         session = Session(graph=get_default_graph())
-    values = session.run(list(variables.values())) if variables else []
+    held = [(f"{key}-{part}", tensor) for key, both in exporter.contents.items()
+            for part, tensor in zip(("keys", "values"), both, strict=True)]  # fmt: skip
+    sources = [*variables.items(), *held]
+    values = session.run([source for _, source in sources]) if sources else []
     model = protos.SavedModel(saved_model_schema_version=constants.SAVED_MODEL_SCHEMA_VERSION)
     model.meta_graphs.add().CopyFrom(exporter.meta_graph())
     rows: list[Any] = [
-        (key, "", v.dtype.base_dtype, value)
-        for (key, v), value in zip(variables.items(), values, strict=True)
+        (key, "", source.dtype.base_dtype, value)
+        for (key, source), value in zip(sources, values, strict=True)
     ]
     for name in (constants.VARIABLES_DIRECTORY, constants.ASSETS_DIRECTORY):
         os.makedirs(os.path.join(folder, name), exist_ok=True)
+    copy_assets(exporter.assets, folder)
     described = [(GRAPH_KEY, "", dtypes.string, exporter.objects.tracked.SerializeToString())]
     path = os.path.join(folder, constants.VARIABLES_DIRECTORY, constants.VARIABLES_FILENAME)
     bundle.write(path, sorted(rows, key=lambda row: row[0]), described)

@@ -10,7 +10,15 @@ from millrace.lib.functions.concrete import ConcreteFunction
 from millrace.lib.functions.polymorphic import Function
 from millrace.lib.variables.variable import Variable
 from millrace.saver.saved_model.restored import RestoredConcrete, RestoredFunction
-from millrace.saver.tracking import children_of, is_trackable
+from millrace.saver.saved_model.tables import (
+    CONTENTS,
+    contents_functions,
+    functions_of,
+    has_contents,
+    is_resource,
+    is_table,
+)
+from millrace.saver.tracking import VALUE, children_of, escaped, is_trackable
 
 CONCRETE = (ConcreteFunction, RestoredConcrete)
 POLYMORPHIC = (Function, RestoredFunction)
@@ -27,7 +35,7 @@ def _is_held(value: Any) -> bool:
         return any(map(_is_held, value))
     if isinstance(value, dict):
         return all(isinstance(k, str) for k in value) and any(map(_is_held, value.values()))
-    return is_function(value) or isinstance(value, Signatures) or is_trackable(value)
+    return is_function(value) or isinstance(value, Signatures) or is_table(value) or is_trackable(value)
 
 
 class Signatures:
@@ -43,6 +51,8 @@ def children(value: Any) -> list[tuple[str, Any]]:
         return []
     if isinstance(value, Signatures):
         return list(value.functions.items())
+    if is_resource(value):
+        return functions_of(value)
     if isinstance(value, list | tuple):
         return [(str(i), v) for i, v in enumerate(value) if _is_held(v)]
     if isinstance(value, dict):
@@ -62,6 +72,12 @@ def vars_of_class(kind: type, name: str) -> Any:
     return next((vars(c)[name] for c in kind.__mro__ if name in vars(c)), None)
 
 
+def _attribute(tracked: Any, name: str, full_name: str, key: str) -> str:
+    """Notes what a checkpoint has of an object; under which key."""
+    made = tracked.attributes.add(name=name, full_name=full_name, checkpoint_key=f"{key}/.ATTRIBUTES/{name}")
+    return made.checkpoint_key
+
+
 class Objects:
     """Everything that can be reached from an object, numbered, the nearest first.
 
@@ -70,6 +86,7 @@ class Objects:
       message: the `SavedObjectGraph`, without what functions are.
       tracked: the `TrackableObjectGraph` of the checkpoint.
       variables: each variable by its key in the checkpoint.
+      tables: the tables that it has keys and values of, likewise.
     """
 
     def __init__(self, root: Any, signatures: Signatures) -> None:
@@ -78,6 +95,7 @@ class Objects:
         self.message: Any = protos.SavedObjectGraph()
         self.tracked: Any = protos.TrackableObjectGraph()
         self.variables: dict[str, Variable] = {}
+        self.tables: dict[str, Any] = {}
         paths: list[tuple[str, ...]] = [()]
         for number, node in enumerate(self.nodes):  # which grows meanwhile
             made, tracked = self.message.nodes.add(), self.tracked.nodes.add()
@@ -92,26 +110,44 @@ class Objects:
                     paths.append((*paths[number], name))
                 for message in (made, tracked):
                     message.children.add(node_id=self._numbers[id(child)], local_name=name)
+            if is_resource(node):
+                self._numbers[id(node.resource_handle)] = number
+            key = "/".join(map(escaped, paths[number]))
             if isinstance(node, Variable):
-                key = "/".join(p.replace(".", "..").replace("/", ".S") for p in paths[number])
-                self.variables[f"{key}/.ATTRIBUTES/VARIABLE_VALUE"] = node
-                tracked.attributes.add(
-                    name="VARIABLE_VALUE",
-                    full_name=node.op.name,
-                    checkpoint_key=f"{key}/.ATTRIBUTES/VARIABLE_VALUE",
-                )
+                self.variables[_attribute(tracked, VALUE, node.op.name, key)] = node
+            elif is_resource(node) and has_contents(node):
+                self.tables[_attribute(tracked, CONTENTS, node.name, key)] = node
+                save, restore = contents_functions(node)
+                made.saveable_objects[CONTENTS].save_function = self._add(save, paths)
+                made.saveable_objects[CONTENTS].restore_function = self._add(restore, paths)
+
+    def _add(self, node: Any, paths: list[tuple[str, ...]]) -> int:
+        """Numbers an object that no other refers to by name."""
+        self._numbers[id(node)] = number = len(self.nodes)
+        self.nodes.append(node)
+        paths.append(())
+        return number
 
     def number(self, value: Any) -> int | None:
         """The number of an object, None where it cannot be reached."""
         return self._numbers.get(id(value))
 
+    def child(self, value: Any, name: str) -> Any:
+        """What an object refers to by a name."""
+        held = self.message.nodes[self._numbers[id(value)]].children
+        return next(self.nodes[c.node_id] for c in held if c.local_name == name)
+
     def add_constant(self, tensor: Tensor, operation: str) -> int:
         """Adds a tensor that a function captured; its number."""
-        self._numbers[id(tensor)] = number = len(self.nodes)
-        self.nodes.append(tensor)
         self.message.nodes.add().constant.operation = operation
         self.tracked.nodes.add()
-        return number
+        return self._add(tensor, [])
+
+    def add_asset(self, tensor: Tensor, place: int) -> int:
+        """Adds a file that a function reads, by its place among the assets; its number."""
+        self.message.nodes.add().asset.asset_file_def_index = place
+        self.tracked.nodes.add()
+        return self._add(tensor, [])
 
     def _describe(self, made: Any, node: Any) -> None:
         if isinstance(node, Variable):
@@ -119,6 +155,8 @@ class Objects:
             made.variable.shape.CopyFrom(node.get_shape().as_proto())
             made.variable.trainable = bool(node.trainable)
             made.variable.name = node.op.name
+        elif is_resource(node):
+            made.resource.SetInParent()
         elif not is_function(node):
             kind = "signature_map" if isinstance(node, Signatures) else _CONTAINERS.get(type(node))
             made.user_object.identifier = kind or "_generic_user_object"

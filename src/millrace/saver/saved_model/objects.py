@@ -19,8 +19,9 @@ from millrace.saver.checkpoint.object_graph import object_graph
 from millrace.saver.saved_model import constants
 from millrace.saver.saved_model.loader import read_saved_model
 from millrace.saver.saved_model.restored import Library, RestoredConcrete, RestoredFunction
+from millrace.saver.saved_model.tables import CONTENTS, RestoredResource
 from millrace.saver.saved_model.unbound import load_without_objects
-from millrace.saver.tracking import is_trackable
+from millrace.saver.tracking import VALUE, is_trackable
 
 _LISTS, _DICTS = "trackable_list_wrapper", "trackable_dict_wrapper"
 _TUPLES, _SIGNATURES = "trackable_tuple_wrapper", "signature_map"
@@ -63,23 +64,6 @@ class SignatureMap(Mapping[str, Any]):
         return f"_SignatureMap({self._signatures})"
 
 
-class RestoredResource:
-    """A table or the like, which is made and filled by functions that were saved with it."""
-
-    def __init__(self) -> None:
-        self._handle: Tensor | None = None
-        self.initializer: Any = None
-
-    @property
-    def resource_handle(self) -> Tensor:
-        """Its handle."""
-        if self._handle is None:
-            with get_default_graph().control_dependencies(None):
-                self._handle = vars(self)["_create_resource"]()
-        assert self._handle is not None
-        return self._handle
-
-
 class _Loader:
     """One call of `load_v2` at work."""
 
@@ -90,6 +74,8 @@ class _Loader:
         self._constants = {n.name: n for n in meta.graph_def.node if n.op == "Const"}
         self._concrete: dict[str, RestoredConcrete] = {}
         self._captured: dict[int, Tensor] = {}
+        self._path = os.path.join(folder, constants.VARIABLES_DIRECTORY, constants.VARIABLES_FILENAME)
+        self._keys = self._checkpoint_keys()
         self._initial = self._initial_values()
         self.nodes = [self._made(number, node) for number, node in enumerate(self._proto.nodes)]
         self._connect()
@@ -136,24 +122,27 @@ class _Loader:
 
     def _initial_values(self) -> dict[int, Tensor]:
         """What the checkpoint has for each variable, by the number of its node."""
-        path = os.path.join(self._folder, constants.VARIABLES_DIRECTORY, constants.VARIABLES_FILENAME)
-        numbers = [n for n, node in enumerate(self._proto.nodes) if node.WhichOneof("kind") == "variable"]
-        if not numbers:
-            return {}
-        saved = object_graph(path)
-        if saved is None:
-            return {}
-        keys: dict[int, str] = {}
-        for mine, theirs in _paired(self._proto.nodes, saved.nodes).items():
-            for attribute in saved.nodes[theirs].attributes:
-                if mine in numbers and attribute.name == "VARIABLE_VALUE":
-                    keys[mine] = attribute.checkpoint_key
+        keys = self._keys["variable"]
         if not keys:
             return {}
         wanted = [dtypes.as_dtype(self._proto.nodes[n].variable.dtype) for n in keys]
         with get_default_graph().control_dependencies(None):
-            found = raw.RestoreV2(path, list(keys.values()), [""] * len(keys), dtypes=wanted)
+            found = raw.RestoreV2(self._path, list(keys.values()), [""] * len(keys), dtypes=wanted)
         return dict(zip(keys, found if isinstance(found, list | tuple) else [found], strict=True))
+
+    def _checkpoint_keys(self) -> dict[str, dict[int, str]]:
+        """Under which keys the checkpoint has variables and tables: by kind and number of the node."""
+        attributes = {"variable": VALUE, "resource": CONTENTS}
+        keys: dict[str, dict[int, str]] = {kind: {} for kind in attributes}
+        kinds = [node.WhichOneof("kind") for node in self._proto.nodes]
+        saved = object_graph(self._path) if keys.keys() & set(kinds) else None
+        if saved is None:
+            return keys
+        for mine, theirs in _paired(self._proto.nodes, saved.nodes).items():
+            for attribute in saved.nodes[theirs].attributes:
+                if attribute.name == attributes.get(kinds[mine]):
+                    keys[kinds[mine]][mine] = attribute.checkpoint_key
+        return keys
 
     # --- functions, and who refers to whom ------------------------------------------------------------------
 
@@ -205,9 +194,7 @@ class _Loader:
         for number, node in enumerate(self._proto.nodes):
             if node.user_object.identifier == _TUPLES:
                 self._as_tuple(number)
-        for found in self.nodes:
-            if isinstance(found, RestoredResource) and "_initialize" in vars(found):
-                self._fill(found)
+        self._fill_tables()
 
     def _as_tuple(self, number: int) -> None:
         made = tuple(self.nodes[number])
@@ -216,12 +203,10 @@ class _Loader:
                 if child.node_id == number:
                     _attach(owner, child.local_name, made)
 
-    def _fill(self, resource: RestoredResource) -> None:
-        """Notes the operation that fills a table among those that start a session."""
-        found = vars(resource)["_initialize"]()
-        resource.initializer = getattr(found, "op", found)
-        if resource.initializer is not None:
-            get_default_graph().add_to_collection(GraphKeys.TABLE_INITIALIZERS, resource.initializer)
+    def _fill_tables(self) -> None:
+        for number, found in enumerate(self.nodes):
+            if isinstance(found, RestoredResource):
+                found.fill(self._path, self._keys["resource"].get(number))
 
 
 def _attach(owner: Any, name: str, value: Any) -> None:

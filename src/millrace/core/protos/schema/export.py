@@ -138,6 +138,10 @@ message SavedObject
     bare_concrete_function: SavedBareConcreteFunction = 8
     constant: SavedConstant = 9
     resource: SavedResource = 10
+  saveable_objects: map[string, SaveableObject] = 11
+message SaveableObject
+  save_function: int32 = 2
+  restore_function: int32 = 3
 message SavedUserObject
   identifier: string = 1
   version: VersionDef = 2
