@@ -288,9 +288,9 @@ def difference(number: int, tiers: Sequence[str] = TIERS[1:]) -> str | None:
     return None
 
 
-def early_promotion() -> Callable[[Any], float]:
+def early_promotion() -> Callable[..., float]:
     """A cost model that has the automatic tier compile after few runs."""
-    return lambda plan: PROMOTED_AT
+    return lambda plan, foreseen=None: PROMOTED_AT
 
 
 def main() -> None:

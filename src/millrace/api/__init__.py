@@ -136,5 +136,5 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.session.export": "export",
         "millrace.session.session": "InteractiveSession Session",
     },
-    children=("app", "audio", "autograph", "bitwise", "compat", "config", "contrib", "data", "debugging", "distribute", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "profiler", "python_io", "quantization", "queue", "ragged", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "tpu", "train", "version",),
+    children=("app", "audio", "autograph", "bitwise", "compat", "config", "contrib", "data", "debugging", "distribute", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "profiler", "python_io", "quantization", "queue", "ragged", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "tpu", "train", "version", "xla",),
 )

@@ -668,6 +668,7 @@ from millrace.api import tools as tools
 from millrace.api import tpu as tpu
 from millrace.api import train as train
 from millrace.api import version as version
+from millrace.api import xla as xla
 
 __all__ = [
     "AUTO_REUSE",
@@ -1335,6 +1336,7 @@ __all__ = [
     "where_v2",
     "while_loop",
     "write_file",
+    "xla",
     "zeros",
     "zeros_initializer",
     "zeros_like",

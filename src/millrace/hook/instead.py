@@ -33,7 +33,6 @@ NAMES: dict[str, tuple[str, str]] = {
     "train.experimental.PythonState": ("checkpoints of objects hold variables only", "a tf.Variable"),
     "contrib.checkpoint.capture_dependencies": (_NOT_WRITTEN, "tf.make_template, which holds what it makes"),
     "contrib.checkpoint.split_dependency": ("no object here saves its parts in one buffer", "tf.train.Saver"),
-    "contrib.compiler": ("whole steps are compiled anyway", "the model_fn as it is"),
     "contrib.distributions.estimator_head_distribution_regression": (
         "it is made for the heads of contrib.learn",
         "tf.estimator.Estimator with -log_prob as loss",
@@ -58,10 +57,6 @@ NAMES: dict[str, tuple[str, str]] = {
     ),
     "contrib.slim.DataFrameColumn": ("contrib.learn.dataframe is not there", "tf.feature_column"),
     "contrib.stat_summarizer": ("it reads what TensorFlow's C++ executor counts", "tf.profiler"),
-    "contrib.timeseries": (
-        "its models are not written yet",
-        "tf.estimator.Estimator with a model of your own",
-    ),
     "contrib.tpu.keras_to_tpu_model": ("there are no tensor processors", "the Keras model as it is"),
     "contrib.tpu.profiler": ("there are no tensor processors", "tf.profiler"),
 }

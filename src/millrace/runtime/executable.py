@@ -25,6 +25,7 @@ from millrace.core.waiting import time_left
 from millrace.graph.tensor import Tensor
 from millrace.runtime import failures, interpret, warmed
 from millrace.runtime.dataflow import TokenExecutables
+from millrace.runtime.foresight import foreseen
 from millrace.runtime.listing import locate
 from millrace.runtime.plan import cost
 from millrace.runtime.plan.planner import NeedsTokens, Plan, Step, any_step, make_plan
@@ -223,7 +224,7 @@ class Executables:
         elif self._tier == "compile":
             compile_at = 0
         else:
-            compile_at = cost.promotion(plan)
+            compile_at = cost.promotion(plan, foreseen())
             if 0 < compile_at < math.inf and warmed.is_warm(plan):
                 compile_at = 0
         form = self._ready[key] = _Form(plan, interpret.cells_for(plan, self._store), compile_at, dims)

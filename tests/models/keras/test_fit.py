@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import millrace as tf
+from millrace.runtime.foresight import foreseen
 
 L = tf.keras.layers
 
@@ -354,3 +355,23 @@ def test_targets_that_are_tensors_keep_the_order_of_the_inputs():
             model.fit(_data(8, 4), batch_size=8, epochs=2, verbose=0, shuffle=shuffle).history["loss"]
         )
     np.testing.assert_allclose(losses[0], losses[1])
+
+
+def test_a_pass_tells_how_often_its_batches_will_run(monkeypatch):
+    told = []
+    run_flat = type(tf.keras.backend.function([], [tf.constant(0)])).run_flat
+
+    def noting(self, session, values):
+        told.append((len(values[0]), foreseen()))
+        return run_flat(self, session, values)
+
+    model = _small()
+    monkeypatch.setattr("millrace.models.keras.backend.session.Function.run_flat", noting)
+    x, y = _data(10, 3), _data(10, 2)
+    model.fit(x, y, batch_size=4, epochs=3, verbose=0, validation_data=(x[:4], y[:4]))
+    assert told[:4] == [(4, 6), (4, 6), (2, 3), (4, 3)]
+    told.clear()
+    model.predict(x[:8], batch_size=4)
+    model.fit_generator(iter([(x, y)] * 4), steps_per_epoch=2, epochs=2, verbose=0)
+    model.train_on_batch(x, y)
+    assert told == [(4, 2)] * 2 + [(10, 4)] * 4 + [(10, None)]

@@ -119,6 +119,14 @@ def test_when_compiling_pays(found: Cost, run: float) -> None:
     assert found.promotion() == run
 
 
+@pytest.mark.parametrize(("foreseen", "run"), [(400, 0), (300, 300), (3, 20), (None, 20)])
+def test_runs_that_are_foreseen_are_compiled_from_the_first_on_or_not_at_all(
+    foreseen: int | None, run: int
+) -> None:
+    assert Cost(1050, flops=0, bytes=0, known=True, operations=10).promotion(foreseen) == run
+    assert Cost(10, flops=0, bytes=0, known=True, operations=10).promotion(foreseen) == math.inf
+
+
 def test_each_value_that_a_program_takes_or_gives_costs_time() -> None:
     few, many = (Cost(1, 0, 0, True, operations=1, values=n) for n in (0, 200))
     assert many.compiled - few.compiled == pytest.approx(200 * 1.5e-6)

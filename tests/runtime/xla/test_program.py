@@ -14,6 +14,7 @@ import pytest
 import millrace as tf
 from millrace.runtime import memory
 from millrace.runtime.executable import Executables
+from millrace.runtime.foresight import foreseen, repeated
 from millrace.runtime.xla import cache as xla_cache
 
 pytestmark = pytest.mark.xla
@@ -287,6 +288,10 @@ def test_programs_are_promoted_at_a_run_that_follows_from_the_plan(monkeypatch: 
             indices.append(list(made))
     assert indices[0] == indices[1]
     assert 0 < indices[0][0] < float("inf")
+    with tf.Session() as sess, repeated(1_000_000):
+        sess.run(tf.global_variables_initializer())
+        sess.run([step, loss], feeds)
+    assert made[-1] == 0 and foreseen() is None
 
 
 def test_memory_is_left_alone_when_the_user_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,15 @@ class WordStream:
         low = self.word()
         return low | self.word() << 32
 
+    def below(self, bound: int) -> int:
+        """A uniform integer in [0, bound), of as many words as it takes for all to be equally likely."""
+        if not bound & (bound - 1):
+            return self.word() & (bound - 1)
+        uneven = 0xFFFFFFFF % bound + 1
+        while (drawn := self.word()) < uneven:
+            continue
+        return drawn % bound
+
     def float32(self) -> float:
         """A uniform number in [0, 1), of single precision."""
         return (self.word() & 0x7FFFFF) * 2.0**-23  # the lower bits, as in `philox_fixed.fraction`

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,45 +15,15 @@ from millrace.core.public import public
 from millrace.core.shapes import Dims
 from millrace.graph.attrs import flag, integer, number, numbers
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
-from millrace.opkit.random.philox import skip, stateless_state, words
+from millrace.opkit.random.philox import skip, stateless_state
 from millrace.opkit.random.rules import seed_pair
 from millrace.opkit.random.seeds import generator
+from millrace.opkit.random.stream import WordStream
 from millrace.opkit.rules.shape_rules import with_rank
 
 _SIZES = frozenset({dtypes.uint8, dtypes.int8, dtypes.int16, dtypes.int32, dtypes.int64})
 _F = np.float32
 Box = tuple[int, int, int, int]  # x1, y1, x2, y2
-
-
-def _stream(state: np.ndarray) -> Iterator[int]:
-    while True:
-        yield from words(np, state, 64).tolist()
-        state = skip(np, state, 16)
-
-
-class _Words:
-    """The generator's 32-bit words one by one, as bounded integers and fractions."""
-
-    def __init__(self, state: np.ndarray) -> None:
-        self._words = _stream(state)
-
-    def word(self) -> int:
-        """The next word."""
-        return next(self._words)
-
-    def below(self, bound: int) -> int:
-        """An integer in [0, bound), every one equally likely."""
-        if bound & (bound - 1) == 0:
-            return self.word() & (bound - 1)
-        refused = 0xFFFFFFFF % bound + 1
-        while (word := self.word()) < refused:
-            pass
-        return word % bound
-
-    def fraction(self) -> np.float32:
-        """A float32 in [0, 1)."""
-        bits = np.array((127 << 23) | (self.word() & 0x7FFFFF), np.uint32)
-        return bits.view(_F)[()] - _F(1)  # pyright: ignore[reportReturnType]
 
 
 def _area(box: Box) -> int:
@@ -72,7 +41,7 @@ def _round(x: Any) -> int:
 
 
 def _random_crop(
-    width: int, height: int, areas: tuple[Any, Any], aspect: np.float32, source: _Words
+    width: int, height: int, areas: tuple[Any, Any], aspect: np.float32, source: WordStream
 ) -> Box | None:
     """A box of the aspect ratio and an area between two parts of the image, or None where there is none."""
     low, high = _F(areas[0]), _F(areas[1])
@@ -143,11 +112,11 @@ def _sample(state, image_size, bounding_boxes, least, aspects, areas, attempts, 
     if height <= 0 or width <= 0:
         raise refusal(f"image height and width must be positive. Received: {[height, width]}")
     boxes = _boxes_in_pixels(bounding_boxes.astype(_F), width, height, use_image)
-    source = _Words(state)
+    source = WordStream(state)
     crop: Box = (0, 0, width, height)
     low, high = _F(aspects[0]), _F(aspects[1])
     for _ in range(attempts):
-        aspect = source.fraction() * (high - low) + low
+        aspect = np.float32(source.float32()) * (high - low) + low
         found = _random_crop(width, height, areas, aspect, source)
         if found is not None and _covers(found, boxes, _F(least)):
             crop = found

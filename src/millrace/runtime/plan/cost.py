@@ -84,20 +84,28 @@ class Cost:
         """Seconds to compile."""
         return compile_seconds(self.operations)
 
-    def promotion(self) -> float:
-        """The index of the run at which to compile: infinity where it never pays."""
+    def promotion(self, foreseen: int | None = None) -> float:
+        """The index of the run at which to compile: infinity where it never pays.
+
+        Args:
+          foreseen: how many runs there will be, where that is known: they are compiled from the first on, or
+            not at all.
+        """
         gain = self.interpreted - self.compiled
         if not self.known or gain <= 0:
             return math.inf
         if self.interpreted >= self.compile_time:
             return 0
-        return math.ceil(self.compile_time / (gain * _PATIENCE))
+        known = foreseen or 0
+        if gain * known >= self.compile_time:
+            return 0
+        return max(known, math.ceil(self.compile_time / (gain * _PATIENCE)))
 
 
-def promotion(plan: Plan) -> float:
-    """The run at which to compile what can be compiled of a plan: infinity where that never pays."""
+def promotion(plan: Plan, foreseen: int | None = None) -> float:
+    """The run at which to compile what can be compiled of a plan; see `Cost.promotion`."""
     parts = [part for part in split(plan) if isinstance(part, Segment)] if plan.steps else []
-    return of_segments(plan, parts).promotion()
+    return of_segments(plan, parts).promotion(foreseen)
 
 
 def of_segments(plan: Plan, segments: Sequence[Segment]) -> Cost:

@@ -11,6 +11,7 @@ from millrace.models.keras.callbacks.base import CallbackList
 from millrace.models.keras.callbacks.progress import History
 from millrace.models.keras.engine import data, generators, loops
 from millrace.models.keras.engine.datasets import Feed, is_dataset, is_iterator, steps_of
+from millrace.runtime.foresight import repeated
 
 
 class Request(NamedTuple):
@@ -179,9 +180,9 @@ def fit(model: Any, request: Request, epochs: int, first: int, validation: Valid
     whole.make_room(model)
     function = model._function("train")
     if watcher is not None:
-        watcher.prepare()
+        watcher.prepare(epochs - first)
     names = model.metrics_names
-    loop = loops.ArrayLoop(model, function, "train", names, 1)
+    loop = loops.ArrayLoop(model, function, "train", names, 1, epochs - first)
     model.history = History()
     callbacks = loops.callbacks_of(
         request.callbacks, model, "train",
@@ -233,10 +234,10 @@ class _Watcher:
         self.samples = whole.steps if whole.samples is None else whole.samples
         self._loop: Any = None
 
-    def prepare(self) -> None:
-        """Makes the function."""
+    def prepare(self, passes: int) -> None:
+        """Makes the function, which will be used for so many passes."""
         self._loop = loops.ArrayLoop(
-            self._model, self._model._function("test"), "test", self._model.metrics_names, 0
+            self._model, self._model._function("test"), "test", self._model.metrics_names, 0, passes
         )
         self._loop.inside = True
 
@@ -265,8 +266,8 @@ class _GeneratorWatcher:
         self._model, self._request = model, request
         self.samples = None
 
-    def prepare(self) -> None:
-        """Makes the function."""
+    def prepare(self, passes: int) -> None:
+        """Makes the function, however often it will be used."""
         self._model._function("test")
 
     def tell(self, callbacks: CallbackList) -> None:
@@ -392,8 +393,8 @@ def _batch_length(x: Any) -> int:
 class _GeneratorLoop:
     """One loop over batches of a generator."""
 
-    def __init__(self, model: Any, mode: str, class_weight: Any = None) -> None:
-        self._model, self._mode, self._class_weight = model, mode, class_weight
+    def __init__(self, model: Any, mode: str, class_weight: Any = None, passes: int = 1) -> None:
+        self._model, self._mode, self._class_weight, self._passes = model, mode, class_weight, passes
         self._totals: Any = None
         self.size = 1  # of the last batch
 
@@ -403,6 +404,7 @@ class _GeneratorLoop:
         totals: Any = loops.Parts(None) if predicting else loops.Totals()
         before, self._totals = self._totals, totals
         index = 0
+        foreseen = None if source.steps is None else self._passes * source.steps
         while source.steps is None or index < source.steps:
             try:
                 batch = source.next()
@@ -413,7 +415,8 @@ class _GeneratorLoop:
             self.size = _batch_length(x)
             logs: dict[str, Any] = {"batch": index, "size": self.size}
             callbacks.batch(self._mode, "begin", index, logs)
-            outputs = self._batch(x, y, weights)
+            with repeated(foreseen):
+                outputs = self._batch(x, y, weights)
             if predicting:
                 totals.add(outputs, 0, 0)
                 logs = loops.named(logs, ["outputs"], [outputs])
@@ -456,7 +459,7 @@ def fit_generator(model: Any, request: Request, epochs: int, first: int, validat
             request.callbacks, model, "train", epochs=epochs, steps=source.steps,
             verbose=request.verbose, validates=watcher is not None, by_steps=True,
         )  # fmt: skip
-        loop = _GeneratorLoop(model, "train", request.class_weight)
+        loop = _GeneratorLoop(model, "train", request.class_weight, epochs - first)
         callbacks.begin("train")
         for epoch in range(first, epochs):
             model.reset_metrics()
@@ -466,7 +469,7 @@ def fit_generator(model: Any, request: Request, epochs: int, first: int, validat
             logs = loops.named({}, names, results)
             now = loops.validates_now(validation.frequency, epoch)
             if watcher is not None and now and not model.stop_training:
-                watcher.prepare()
+                watcher.prepare(epochs - epoch)
                 watcher.follow(loop.size)
                 loops.named(logs, names, watcher.run(callbacks), "val_")
             callbacks.epoch("end", epoch, logs)

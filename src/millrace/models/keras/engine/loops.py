@@ -12,6 +12,7 @@ from millrace.models.keras.backend import session
 from millrace.models.keras.callbacks.base import CallbackList
 from millrace.models.keras.callbacks.progress import BaseLogger, ProgbarLogger
 from millrace.models.keras.engine.data import sliced
+from millrace.runtime.foresight import repeated
 
 
 class Totals:
@@ -162,9 +163,14 @@ class ArrayLoop:
       function: what runs a batch: `backend.Function`.
       mode: "train", "test" or "predict".
       names: of the results.
+      phase: the learning phase.
+      passes: how many passes there will be.
     """
 
-    def __init__(self, model: Any, function: Any, mode: str, names: list[str], phase: int) -> None:
+    def __init__(
+        self, model: Any, function: Any, mode: str, names: list[str], phase: int, passes: int = 1
+    ) -> None:
+        self._passes = passes
         self._model, self._function, self._mode, self._names = model, function, mode, names
         self._phase = [phase] if model._feeds_phase() else []
         self._totals: Any = None
@@ -192,7 +198,9 @@ class ArrayLoop:
             part = sliced(values, start, stop) if in_order else sliced(values, places[start:stop])
             logs = {"batch": index, "size": stop - start}
             callbacks.batch(self._mode, "begin", index, logs)
-            outputs = run(owner, part + self._phase)
+            foreseen = self._passes * (max(samples // size, 1) if stop - start == size else 1)
+            with repeated(foreseen):
+                outputs = run(owner, part + self._phase)
             if predicting:
                 totals.add(outputs, start, stop)
                 logs = named(logs, ["outputs"], [outputs])
@@ -212,11 +220,13 @@ class ArrayLoop:
         totals: Any = Parts(None) if predicting else Totals()
         before, self._totals = self._totals, totals
         index = 0
+        foreseen = None if steps is None else self._passes * steps
         while steps is None or index < steps:
             logs: dict[str, Any] = {"batch": index, "size": 1}
             callbacks.batch(self._mode, "begin", index, logs)
             try:
-                found = self._function([*values, *self._phase])
+                with repeated(foreseen):
+                    found = self._function([*values, *self._phase])
             except errors.OutOfRangeError:
                 if steps is not None:
                     ran_out(self._model, steps)

@@ -1,0 +1,1 @@
+"""`tf.contrib.compiler`: models whose steps are compiled as a whole."""

@@ -1,0 +1,1 @@
+"""`tf.contrib.text`: pairs of words that stand near each other."""
