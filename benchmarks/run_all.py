@@ -1,7 +1,7 @@
 """Runs the benchmarks, one fresh process for each, and prints a table.
 
     python benchmarks/run_all.py
-    python benchmarks/run_all.py --peer /path/to/python:tensorflow.compat.v1 --jax --rounds 3
+    python benchmarks/run_all.py --peer PYTHON:tensorflow.compat.v1 --jax --torch PYTHON --rounds 3
     python benchmarks/run_all.py ... --markdown docs/benchmarks.md --summary README.md
 
 Sides take turns within a round, so that a noisy machine is noisy for all of them; shown are medians over the
@@ -97,7 +97,7 @@ def run(command, timeout):
     return rows
 
 
-def commands(name, peers, jax):
+def commands(name, peers, twins):
     """The programs that measure one workload, ours first."""
     file, *words = PROGRAMS[name]
     yield [sys.executable, str(HERE / file), "millrace", *words]
@@ -105,16 +105,18 @@ def commands(name, peers, jax):
         return
     for python, _, module in (peer.rpartition(":") for peer in peers):
         yield [python, str(HERE / file), module, *words]
-    if jax and (HERE / f"jax_{name}.py").exists():
-        yield [sys.executable, str(HERE / f"jax_{name}.py")]
+    for library, python in twins.items():
+        twin = HERE / f"{library}_{name}.py"
+        if python and twin.exists():
+            yield [python, str(twin)]
 
 
-def measure(names, peers, jax, rounds, timeout):
+def measure(names, peers, twins, rounds, timeout):
     """(workload, figure) -> side -> values."""
     seen = defaultdict(lambda: defaultdict(list))
     for name in names:
         for _ in range(1 if name == "growth" else rounds):
-            for command in commands(name, peers, jax):
+            for command in commands(name, peers, twins):
                 for row in run(command, timeout):
                     side = row.get("side", "JAX by hand")
                     for figure in FIGURES:
@@ -213,6 +215,7 @@ def main():
         "--peer", action="append", default=[], metavar="PYTHON:MODULE", help="measure this as well"
     )
     parser.add_argument("--jax", action="store_true", help="measure the steps written by hand in JAX as well")
+    parser.add_argument("--torch", metavar="PYTHON", help="measure the steps written in PyTorch as well")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--timeout", type=int, default=600, help="seconds for one program")
     parser.add_argument("--markdown", nargs="+", default=[], metavar="FILE", help="put the table in here")
@@ -223,7 +226,8 @@ def main():
     if unknown:
         parser.error(f"there is no workload {sorted(unknown)[0]!r}; there are {', '.join(PROGRAMS)}")
     said = conditions(args.rounds)
-    seen = measure(args.names or PROGRAMS, args.peer, args.jax, args.rounds, args.timeout)
+    twins = {"jax": sys.executable if args.jax else None, "torch": args.torch}
+    seen = measure(args.names or PROGRAMS, args.peer, twins, args.rounds, args.timeout)
     alone = {key: values for key, values in seen.items() if key[0].startswith("growth") or key[0] == MANY}
     rows = table({key: values for key, values in seen.items() if key not in alone})
     tables = [rows] * (len(rows) > 1) + [growth_table(alone)] * bool(alone)

@@ -95,6 +95,7 @@ def public_names():
 def public_objects(root, skip):
     """Identity of an object to its public names, by walking the API."""
     found, seen = {}, set()
+    spaces = {name.rpartition(".")[0] for name in public_names()}
 
     def walk(module, path):
         if id(module) in seen or path.count(".") > 5:
@@ -109,6 +110,7 @@ def public_objects(root, skip):
             if isinstance(value, types.ModuleType):
                 home = value.__name__
                 inside = path.startswith("contrib") and ".python." in home and "_api" not in home
+                inside = inside and inner not in spaces  # `contrib.learn.monitors` is such a module itself
                 if home.startswith("tensorflow") and not inside and (path or name not in skip):
                     walk(value, inner)
             elif not isinstance(value, (int, float, str, bytes, bool, type(None))):

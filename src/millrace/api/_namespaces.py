@@ -165,6 +165,8 @@ NAMESPACES = frozenset({
     "contrib.tfprof",
     "contrib.tfprof.model_analyzer",
     "contrib.tfprof.tfprof_logger",
+    "contrib.timeseries",
+    "contrib.timeseries.saved_model_utils",
     "contrib.tpu",
     "contrib.training",
     "contrib.util",

@@ -57,10 +57,6 @@ NAMES: dict[str, tuple[str, str]] = {
     ),
     "contrib.slim.DataFrameColumn": ("contrib.learn.dataframe is not there", "tf.feature_column"),
     "contrib.stat_summarizer": ("it reads what TensorFlow's C++ executor counts", "tf.profiler"),
-    "contrib.timeseries": (
-        "its models are not written yet",
-        "tf.estimator.Estimator with a model of your own",
-    ),
     "contrib.tpu.keras_to_tpu_model": ("there are no tensor processors", "the Keras model as it is"),
     "contrib.tpu.profiler": ("there are no tensor processors", "tf.profiler"),
 }

@@ -62,6 +62,7 @@ from millrace.api.contrib import tensorboard as tensorboard
 from millrace.api.contrib import testing as testing
 from millrace.api.contrib import text as text
 from millrace.api.contrib import tfprof as tfprof
+from millrace.api.contrib import timeseries as timeseries
 from millrace.api.contrib import tpu as tpu
 from millrace.api.contrib import training as training
 from millrace.api.contrib import util as util
@@ -130,6 +131,7 @@ __all__ = [
     "testing",
     "text",
     "tfprof",
+    "timeseries",
     "tpu",
     "training",
     "util",

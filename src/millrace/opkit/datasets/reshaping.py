@@ -41,7 +41,10 @@ class Batch(Dataset):
         if type(self) is Batch and isinstance(source, Map | ParallelMap):
             call = run.functions.rowwise(source.function, source.captured)
             if call is not None:
-                return _MappedBatches(self, source, call, run)
+                return _MappedBatches(self, source.sources[0], call, run)
+            call = run.functions.rows_last(source.function, source.captured, self.size)
+            if call is not None:
+                return _MappedBatches(self, source.before_batches(self.size), call, run)
         return _Batches(self, run)
 
     def combined(self, rows: list[Element], first: int) -> Element:
@@ -91,7 +94,7 @@ class _Batches(Through):
 
 
 class _MappedBatches(Stage):
-    """Batches of a map whose function can be called for a whole batch."""
+    """Batches of a map whose function, or the last of it, is called for a whole batch of `source`."""
 
     __slots__ = ("_call", "_count", "_dataset", "input")
 
@@ -99,7 +102,7 @@ class _MappedBatches(Stage):
         self._dataset = dataset
         self._count = 0
         self._call = call
-        self.input = run.begin(source.sources[0])
+        self.input = run.begin(source)
 
     def next(self) -> Element | None:
         dataset = self._dataset
