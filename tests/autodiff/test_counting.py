@@ -54,6 +54,9 @@ CASES = [
         468,
     ),
     ("tf.train.FtrlOptimizer(0.1).minimize(tf.reduce_sum(tf.layers.dense(x, 1)))", 63),
+    ("tf.gradients(tf.matmul(tf.reshape(m, [2, 2, 4]), tf.reshape(m, [2, 4, 2])), m)", 35),
+    ("(lambda f: tf.gradients(f(x) + f(2 * x), x))(lambda v: tf.cond(flag, lambda: v * v, lambda: v))", 91),
+    ("tf.train.AdamOptimizer(0.1).minimize(tf.reduce_sum(tf.get_variable('big', [40, 30])))", 57),
 ]
 
 

@@ -186,12 +186,12 @@ _OF_A_TOTAL: Final = 7  # of what a loop captures: a loop variable that starts w
 # --- branches -----------------------------------------------------------------------------------------------
 
 
-def branch_gradient(op: Operation, dys: tuple[Any, ...], on_way: list[bool]) -> list[Any]:
+def branch_gradient(op: Operation, dys: tuple[Any, ...], on_way: list[int]) -> list[Any]:
     """The gradient of `If`: an `If` on the same condition whose branches are the gradients of the
     branches.
 
     Args:
-      on_way: for each input, whether its gradient is asked for.
+      on_way: for each input, 1 where its gradient is asked for; becomes the number of branches that have one.
     """
     graph = op.graph
     wanted = [i for i, t in enumerate(op.inputs[1:]) if on_way[1 + i] and differentiable(t)]
@@ -213,8 +213,9 @@ def branch_gradient(op: Operation, dys: tuple[Any, ...], on_way: list[bool]) -> 
     if not reached:
         return [None] * len(op.inputs)
     wanted, found = [wanted[k] for k in reached], [[gradients[k] for k in reached] for gradients in found]
-    parts = sum(g is not None for gradients in found for g in gradients)
-    with graph.counted_as(_OF_A_PART * parts + parts - len(reached)):  # and an AddN where both have one
+    for k, pair in zip(wanted, zip(*found, strict=True), strict=True):
+        on_way[1 + k] = sum(g is not None for g in pair)
+    with graph.counted_as(_OF_A_PART * sum(on_way[1 + k] for k in wanted)):
         return _joined_branches(op, backward, wanted, found)
 
 
@@ -299,11 +300,11 @@ def align(group: list[Body]) -> list[Tensor]:
 # --- loops --------------------------------------------------------------------------------------------------
 
 
-def loop_gradient(op: Operation, dys: tuple[Any, ...], on_way: list[bool]) -> list[Any]:
+def loop_gradient(op: Operation, dys: tuple[Any, ...], on_way: list[int]) -> list[Any]:
     """The gradient of `While`: a loop over the iterations, last first, that carries the gradients back.
 
     Args:
-      on_way: for each input, whether its gradient is asked for.
+      on_way: for each input, 1 where its gradient is asked for.
     """
     if not op.attrs["back_prop"]:
         return [None] * len(op.inputs)
@@ -318,7 +319,7 @@ class _LoopGradient:
     kept anyway, stacked rows or one product after the loop.
     """
 
-    def __init__(self, op: Operation, dys: tuple[Any, ...], on_way: list[bool]) -> None:
+    def __init__(self, op: Operation, dys: tuple[Any, ...], on_way: list[int]) -> None:
         self.op, self.dys = op, dys
         self.body: Body = op.attrs["body"]
         self.carried, self.scanned = op.attrs["carried"], op.attrs["scanned"]

@@ -181,7 +181,7 @@ class _Walk:
         self.around = _bodies_around(ys)
         self.counted: Counter[Tensor] = Counter()  # how many of the gradients TensorFlow 1.15 has, too
         for y, seed in zip(ys, seeds, strict=True):
-            self._add(_tensor_of(y), seed, True)
+            self._add(_tensor_of(y), seed, 1)
         self.pending = self._pending()
         self.smooth = self._smooth()
         self.ends = self._ends() | {t.op for t in stops}
@@ -275,19 +275,19 @@ class _Walk:
         results = []
         for x in self.xs:
             found = self.gradients.get(x)
-            results.append(None if not found else self._total(x, x.op))
+            results.append(self._total(x, x.op) if found else None)
         return results
 
-    def _add(self, tensor: Tensor, gradient: Any, counted: bool) -> None:
+    def _add(self, tensor: Tensor, gradient: Any, counted: int) -> None:
         self.gradients.setdefault(tensor, []).append(gradient)
         self.counted[tensor] += counted
 
     def _total(self, tensor: Tensor, op: Operation) -> Any:
         """The sum of the gradients of an output of `op`."""
-        found = self.gradients[tensor]
-        if self.counted[tensor] > 1 or len(found) == 1:
-            return aggregate.total(found, op, self.method)
-        with op.graph.counted_as(0):
+        found, adds = self.gradients[tensor], self.counted[tensor] > 1
+        if adds and len(found) == 1:
+            op.graph.count(1)  # what both branches of an `If` have given as one
+        with contextlib.nullcontext() if adds else op.graph.counted_as(0):
             return aggregate.total(found, op, self.method)
 
     def _is_on_a_way(self, op: Operation, gradients: list[Any]) -> bool:
@@ -305,8 +305,9 @@ class _Walk:
             if not found:
                 collected.append(None)
                 continue
-            if len(found) > 1:
+            if len(found) > 1 or self.counted[tensor] > 1:
                 self.gradients[tensor] = found = [self._total(tensor, op)]
+                self.counted[tensor] = 1
             collected.append(found[0])
         if op in self.ends or all(g is None for g in collected):
             return
@@ -327,7 +328,8 @@ class _Walk:
         if function is not op.opdef.grad or op.opdef.has_body or op.opdef.has_function:
             graph.frames = None  # a program's own function adds operations from where it stands
         with graph.name_scope(op.name + "_grad"), self._counting(op, function):
-            results = _as_list(function(op, *collected, **self._wanted(op, function)))
+            wanted = self._wanted(op, function)
+            results = _as_list(function(op, *collected, **wanted))
             graph.frames = self.frames
             if len(results) != len(op.inputs):
                 raise ValueError(
@@ -336,7 +338,8 @@ class _Walk:
                 )
             if self.gate and sum(g is not None for g in results) > 1:
                 results = _gated(results)
-        for tensor, gradient in zip(op.inputs, results, strict=True):
+        parts = wanted["wanted"] if wanted else [True] * len(results)
+        for tensor, gradient, part in zip(op.inputs, results, parts, strict=True):
             if gradient is None:
                 continue
             if (
@@ -345,13 +348,16 @@ class _Walk:
                 and tensor.dtype.is_numpy_compatible
             ):
                 _refine(gradient, tensor, op)
-            self._add(tensor, gradient, op in self.smooth)
+            self._add(tensor, gradient, part if op in self.smooth else 0)
 
-    def _wanted(self, op: Operation, function: Any) -> dict[str, Any]:
-        """For an operation with bodies, which of its inputs lie on the way to xs."""
+    def _wanted(self, op: Operation, function: Any) -> dict[str, list[int]]:
+        """For an operation with bodies, 1 for each of its inputs that lies on the way to xs.
+
+        The gradient makes of it the number of bodies that give a part.
+        """
         if not op.opdef.has_body or function is not op.opdef.grad:
             return {}
-        return {"wanted": [t.op in self.pending for t in op.inputs]}
+        return {"wanted": [int(t.op in self.pending) for t in op.inputs]}
 
     def _counting(self, op: Operation, function: Any) -> contextlib.AbstractContextManager[None]:
         """Counts what `function` adds as TensorFlow 1.15 would."""
