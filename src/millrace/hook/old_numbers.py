@@ -1,8 +1,8 @@
 """The number of an array of one element: `float(a)`, `int(a)`, `"%f" % a`, `b[0] = a`.
 
 NumPy 2.4 refuses these where `a` has dimensions. Its array is a type of C, whose methods Python does not
-replace; but the slots of a type can be set. This gives the two of numbers the function that classes written in
-Python have there, which looks the method up, and enters methods that take what NumPy 1.18 took.
+replace; but the slots of a type can be set. This gives the two of numbers the function that classes written
+in Python have there, which looks the method up, and enters methods that take what NumPy 1.18 took.
 """
 
 from __future__ import annotations
