@@ -17,6 +17,7 @@ from millrace.contributed.timeseries.heads import (
 )
 from millrace.contributed.timeseries.prediction_models import FlatPredictionModel, LSTMPredictionModel
 from millrace.contributed.timeseries.states import (
+    ChainingStateManager,
     FilteringOnlyStateManager,
     PassthroughStateManager,
 )
@@ -303,4 +304,33 @@ class LSTMAutoRegressor(TimeSeriesRegressor):
             model_dir=model_dir,
             config=config,
             head_type=OneShotPredictionHead,
+        )
+
+
+@public("contrib.timeseries.python.timeseries.estimators.StateSpaceRegressor")
+class StateSpaceRegressor(TimeSeriesRegressor):
+    """A state space model as an estimator; windows go on from the states that earlier ones have left.
+
+    Args:
+      model: a `StateSpaceModel`.
+      state_manager: default, a `ChainingStateManager`.
+      optimizer, model_dir, config, head_type: as `TimeSeriesRegressor`'s.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        state_manager: Any = None,
+        optimizer: Any = None,
+        model_dir: Any = None,
+        config: Any = None,
+        head_type: Any = TimeSeriesRegressionHead,
+    ) -> None:
+        super().__init__(
+            model=model,
+            state_manager=ChainingStateManager() if state_manager is None else state_manager,
+            optimizer=optimizer,
+            model_dir=model_dir,
+            config=config,
+            head_type=head_type,
         )
