@@ -226,6 +226,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "ARRegressor": "millrace.contributed.timeseries.estimators:ARRegressor",
         "LSTMAutoRegressor": "millrace.contributed.timeseries.estimators:LSTMAutoRegressor",
         "StateSpaceRegressor": "millrace.contributed.timeseries.estimators:StateSpaceRegressor",
+        "StructuralEnsembleRegressor": "millrace.contributed.timeseries.estimators:StructuralEnsembleRegressor",
         "TimeSeriesRegressor": "millrace.contributed.timeseries.estimators:TimeSeriesRegressor",
     },
     "contrib.timeseries.python.timeseries.feature_keys": {
@@ -316,8 +317,15 @@ PRIVATE: dict[str, dict[str, str]] = {
         "ResolutionCycleModel": "millrace.contributed.timeseries.state_space.cycles:ResolutionCycleModel",
     },
     "contrib.timeseries.python.timeseries.state_space_models.state_space_model": {
+        "StateSpaceCorrelatedFeaturesEnsemble": "millrace.contributed.timeseries.state_space.ensembles:StateSpaceCorrelatedFeaturesEnsemble",
+        "StateSpaceEnsemble": "millrace.contributed.timeseries.state_space.ensembles:StateSpaceEnsemble",
+        "StateSpaceIndependentEnsemble": "millrace.contributed.timeseries.state_space.ensembles:StateSpaceIndependentEnsemble",
         "StateSpaceModel": "millrace.contributed.timeseries.state_space.models:StateSpaceModel",
         "StateSpaceModelConfiguration": "millrace.contributed.timeseries.state_space.models:StateSpaceModelConfiguration",
+    },
+    "contrib.timeseries.python.timeseries.state_space_models.structural_ensemble": {
+        "MultiResolutionStructuralEnsemble": "millrace.contributed.timeseries.state_space.structural:MultiResolutionStructuralEnsemble",
+        "StructuralEnsemble": "millrace.contributed.timeseries.state_space.structural:StructuralEnsemble",
     },
     "contrib.timeseries.python.timeseries.state_space_models.varma": {
         "VARMA": "millrace.contributed.timeseries.state_space.varma:VARMA",

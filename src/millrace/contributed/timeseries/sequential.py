@@ -229,9 +229,7 @@ class SequentialTimeSeriesModel(TimeSeriesModel):
             for number in range(window):
                 _, state, arrays = step(number, state, arrays)
         else:
-            _, _, arrays = while_loop(
-                lambda number, *_: less(number, count), step, [first, state, arrays]
-            )
+            _, _, arrays = while_loop(lambda number, *_: less(number, count), step, [first, state, arrays])
         outputs = {name: _batch_first(a) for a, name in zip(arrays[len(parts) :], names, strict=True)}
         kept = [_batch_first(a) for a in arrays[: len(parts)]]
         return nest.pack_sequence_as(state, kept), outputs

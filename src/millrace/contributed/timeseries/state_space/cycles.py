@@ -42,7 +42,9 @@ class CycleStateSpaceModel(StateSpaceModel):
     """
 
     def __init__(
-        self, periodicity: int, configuration: Any = StateSpaceModelConfiguration()  # noqa: B008
+        self,
+        periodicity: int,
+        configuration: Any = StateSpaceModelConfiguration(),  # noqa: B008
     ) -> None:
         self._periodicity = periodicity
         super().__init__(configuration=configuration)
@@ -70,9 +72,7 @@ class CycleStateSpaceModel(StateSpaceModel):
         minus = where(missing, -ones(dims, dtype=self.dtype), zeros(dims, dtype=self.dtype))
         apart = floormod(places[..., None] - places[..., None, :], self._periodicity)
         moved = equal(apart, powers[..., None, None])
-        taken = where(
-            moved, ones(shape(moved), dtype=self.dtype), zeros(shape(moved), dtype=self.dtype)
-        )
+        taken = where(moved, ones(shape(moved), dtype=self.dtype), zeros(shape(moved), dtype=self.dtype))
         return taken + minus[..., None]
 
     def transition_power_noise_accumulator(self, num_steps: Any, noise_addition_coefficient: Any = 1) -> Any:

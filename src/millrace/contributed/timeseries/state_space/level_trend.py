@@ -30,7 +30,9 @@ class AdderStateSpaceModel(StateSpaceModel):
     """
 
     def __init__(
-        self, use_level_noise: bool = True, configuration: Any = StateSpaceModelConfiguration()  # noqa: B008
+        self,
+        use_level_noise: bool = True,
+        configuration: Any = StateSpaceModelConfiguration(),  # noqa: B008
     ) -> None:
         self.use_level_noise = use_level_noise
         super().__init__(configuration=configuration)

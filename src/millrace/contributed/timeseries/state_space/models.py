@@ -6,6 +6,8 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from millrace.building import operators  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import control_dependencies
@@ -16,8 +18,11 @@ from millrace.contributed.timeseries.covariances import (
     transform_to_covariance_matrices,
     variable_covariance_matrix,
 )
+from millrace.contributed.timeseries.feature_keys import TrainEvalFeatures
 from millrace.contributed.timeseries.matrices import matrix_to_powers, power_sums_tensor
+from millrace.contributed.timeseries.parameters import parameter_switch
 from millrace.contributed.timeseries.sequential import SequentialTimeSeriesModel
+from millrace.contributed.timeseries.state_space.drawing import drawn_series, random_covariance
 from millrace.contributed.timeseries.state_space.kalman import KalmanFilter
 from millrace.core.dtypes import float32, int64
 from millrace.core.public import public
@@ -492,3 +497,71 @@ class StateSpaceModel(SequentialTimeSeriesModel):
         elif model.get_shape().ndims == 2:
             model = model[None, :, :]
         return tile(model, [shape(times)[0], 1, 1])
+
+    # --- drawing series -------------------------------------------------------------------------------------
+
+    def random_model_parameters(self, seed: int | None = None) -> dict[Any, Any]:
+        """Parameters for `generate`: from tensors of the model to arrays.
+
+        Args:
+          seed: of the numbers, which are not those of TensorFlow.
+        """
+        random = np.random.RandomState(seed)
+        size = self._state_dimension()
+        noise = self.state_transition_noise_covariance
+        found = {
+            self.prior_state_mean: random.normal(size=[size]),
+            noise: random_covariance(random, int(noise.get_shape()[0]), 1e-2),
+            self.prior_state_var: np.zeros([size, size]),
+        }
+        if self._configuration.use_observation_noise:
+            observed = self._observation_noise_covariance
+            found[observed] = random_covariance(random, self.num_features, 1e-1)
+        return found
+
+    def generate(
+        self,
+        number_of_series: int,
+        series_length: int,
+        model_parameters: Any = None,
+        seed: int | None = None,
+        add_observation_noise: bool | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Draws series from the model, whose graph's session is the default one.
+
+        Args:
+          number_of_series: how many.
+          series_length: how many steps each has.
+          model_parameters: from tensors of the model to arrays; others are evaluated. Default, random ones.
+          seed: of the numbers.
+          add_observation_noise: default, where the model has such noise.
+
+        Returns:
+          "times" and "values", `[series, steps]` and `[series, steps, num_features]`.
+
+        Raises:
+          ValueError: noise of observations is asked for, and the model has none.
+        """
+        with_noise = self._configuration.use_observation_noise
+        if add_observation_noise is None:
+            add_observation_noise = with_noise
+        elif add_observation_noise and not with_noise:
+            raise ValueError("add_observation_noise needs use_observation_noise. Received: a model without")
+        if model_parameters is None:
+            model_parameters = self.random_model_parameters(seed=seed)
+        value_of = parameter_switch(model_parameters)
+        transition = convert_to_tensor(self.get_state_transition()).eval()
+        spread = convert_to_tensor(self.get_noise_transform()).eval()
+        seen = self.get_broadcasted_observation_model(constant([0], dtype=int64))[0].eval()
+        observed = None
+        if add_observation_noise:
+            observed = np.linalg.cholesky(value_of(self._observation_noise_covariance))
+        noise = spread @ np.linalg.cholesky(value_of(self.state_transition_noise_covariance))
+        drawn = drawn_series(
+            np.random.RandomState(seed),
+            (number_of_series, series_length),
+            value_of(self.prior_state_mean),
+            (transition, noise),
+            (seen, observed),
+        )
+        return {TrainEvalFeatures.TIMES: drawn["times"], TrainEvalFeatures.VALUES: drawn["values"]}

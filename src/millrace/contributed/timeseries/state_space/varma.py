@@ -70,9 +70,7 @@ class VARMA(StateSpaceModel):
         width = self.num_features
         missing = self.state_num_blocks - self.ma_order - 1
         coefficients = pad(self.ma_coefs, [[missing, 0], [0, 0], [0, 0]])
-        spread = reshape(
-            coefficients, [(self.state_num_blocks - 1) * width, width], name="noise_transform"
-        )
+        spread = reshape(coefficients, [(self.state_num_blocks - 1) * width, width], name="noise_transform")
         return concat([spread, eye(width, dtype=self.dtype)], axis=0)
 
     def get_state_transition_noise_covariance(self, minimum_initial_variance: float = 1e-5) -> Any:
