@@ -103,3 +103,21 @@ def test_counts_of_a_batch_broadcast():
         assert _run(D.NegativeBinomial([3.0, 5.0], probs=[[0.3], [0.6]]).cdf(1.0)).shape == (2, 2)
         quantized = D.QuantizedDistribution(D.Normal(0.0, 2.0)).prob([0.0, 2.7, -1.0])
         np.testing.assert_allclose(_run(quantized), [0.1915, 0.0918, 0.1499], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: D.BetaWithSoftplusConcentration([1.0, 2.0], [3.0, 0.5]),
+        lambda: D.GammaWithSoftplusConcentrationRate([1.0, 2.0], [3.0, 0.5]),
+        lambda: D.ExponentialWithSoftplusRate([1.0, 2.0]),
+        lambda: D.InverseGamma([1.5, 2.5], [3.0, 0.5]),
+        lambda: D.SinhArcsinh(0.0, [1.0, 2.0], skewness=0.2, tailweight=1.5),
+    ],
+)
+def test_copies_are_the_same_distribution(make):
+    first = make()
+    second = first.copy(name="again")
+    with tf.Session() as session:
+        np.testing.assert_allclose(*session.run([first.log_prob([0.3, 0.4]), second.log_prob([0.3, 0.4])]))
+    assert first.parameters.keys() == second.parameters.keys()

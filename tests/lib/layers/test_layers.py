@@ -193,3 +193,12 @@ def test_losses_of_a_layer():
         session.run(tf.global_variables_initializer())
         assert session.run(losses) == [0.75, 3.0]
         np.testing.assert_array_equal(session.run(y), 3)
+
+
+def test_noise_shape_of_dropout_takes_sizes_of_the_inputs():
+    x = tf.placeholder(tf.float32, [None, 4])
+    rows = tf.layers.dropout(x, 0.5, noise_shape=[None, 1], training=True, seed=3)
+    with tf.Session() as session:
+        got = session.run(rows, {x: np.ones([6, 4], np.float32)})
+    assert got.shape == (6, 4)
+    assert {tuple(row) for row in got.tolist()} == {(0.0,) * 4, (2.0,) * 4}

@@ -10,7 +10,7 @@ from millrace.building import literals, raw
 from millrace.building.apply import apply
 from millrace.building.dispatch import elementwise
 from millrace.core import dtypes, shapes
-from millrace.core.dtypes import ALL
+from millrace.core.dtypes import ALL, NARROW
 from millrace.core.public import public
 from millrace.graph import attrs
 from millrace.graph.attrs import text, types
@@ -89,7 +89,7 @@ class BodyArg:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("Identity(input: T) -> output: T", T=ALL, alias=True)
+@declare("Identity(input: T) -> output: T", T=ALL | NARROW, alias=True)
 class Identity:
     """`input`."""
 
