@@ -156,8 +156,8 @@ class RNNClassifier(RNNEstimator):
       weight_column: the key or column of the examples' weights.
       label_vocabulary: the labels' texts.
       loss_reduction: of the examples' losses.
-      sequence_feature_columns, context_feature_columns, num_units, cell_type, rnn_cell_fn, model_dir, optimizer,
-        input_layer_partitioner, config: as for `RNNEstimator`.
+      sequence_feature_columns, context_feature_columns, num_units, cell_type, rnn_cell_fn, model_dir,
+        optimizer, input_layer_partitioner, config: as for `RNNEstimator`.
 
     Raises:
       ValueError: there are fewer than two classes, or both a function and settings of a cell are given.
