@@ -8,11 +8,12 @@ FC, CE = tf.feature_column, tf.contrib.estimator
 WORDS = [["a", "b", "c"], ["b", "d"], ["c"], ["a", "a", "d", "b"]]
 
 
-def _input(labels):
+def _input(labels, context=False):
     def read():
         places = [[i, j] for i, row in enumerate(WORDS) for j in range(len(row))]
         words = tf.SparseTensor(places, [w for row in WORDS for w in row], [4, 4])
-        return {"t": words, "c": tf.constant([[0.1], [0.2], [0.3], [0.4]])}, tf.constant(labels)
+        more = {"c": tf.constant([[0.1], [0.2], [0.3], [0.4]])} if context else {}
+        return {"t": words, **more}, tf.constant(labels)
 
     return read
 
@@ -54,8 +55,9 @@ TWO, THREE = [[0], [1], [0], [1]], [[0], [1], [2], [1]]
 )
 def test_classifiers(arguments, labels, loss, cell, tmp_path):
     model = CE.RNNClassifier(_columns(), **_config(tmp_path), **arguments)
-    model.train(_input(labels), steps=5)
-    assert model.evaluate(_input(labels), steps=1)["loss"] == pytest.approx(loss, abs=2e-4)
+    read = _input(labels, "context_feature_columns" in arguments)
+    model.train(read, steps=5)
+    assert model.evaluate(read, steps=1)["loss"] == pytest.approx(loss, abs=2e-4)
     names = model.get_variable_names()
     assert any(name.startswith(f"rnn/rnn/{cell}") for name in names)
     assert "rnn/logits/dense/kernel" in names
