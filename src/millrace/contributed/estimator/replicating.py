@@ -1,4 +1,4 @@
-"""`replicate_model_fn` and `TowerOptimizer`: a model function in several copies, each on a part of the batch."""
+"""`replicate_model_fn` and `TowerOptimizer`: copies of a model, each on a part of the batch."""
 
 from __future__ import annotations
 
