@@ -23,7 +23,12 @@ from millrace.opkit.rules.idioms import LEAST_FILLED, filled
 class Const:
     """A value fixed when the graph is built."""
 
-    def shape(value):
+    def shape(value, dtype):
+        if value.dtype != dtype.np_dtype:
+            raise ValueError(
+                "Type mismatch between value and dtype. "
+                f"Received: a value of {value.dtype} and dtype {dtype.name}"
+            )
         return value.shape
 
     def kernel(xp, value):
