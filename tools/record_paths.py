@@ -77,11 +77,12 @@ MODULES = (
     "Recorded by tools/record_paths.py.\n"
 )
 CONTENTS = """# What private modules of TensorFlow 1.15.5 hold besides functions and classes: [module]; its
-# constants; behind ">" the modules that it imports, which `from ... import *` hands on (alias=module; "!" before one
-# that is not TensorFlow's). Facts, recorded by tools/record_paths.py.
+# constants; behind ">" the modules that it imports, which `from ... import *` hands on (alias=module;
+# "!" before one that is not TensorFlow's). Facts, recorded by tools/record_paths.py.
 """
 HOLDERS = (  # whose modules are taken whole, or whose constants programs read
-    "python.ops python.framework python.training python.layers python.lib.io python.saved_model python.platform "
+    "python.ops python.framework python.training python.layers python.lib.io python.saved_model "
+    "python.platform "
     "contrib.rnn.python contrib.seq2seq.python contrib.layers.python contrib.legacy_seq2seq.python "
     "contrib.framework.python contrib.crf.python contrib.training.python"
 ).split()

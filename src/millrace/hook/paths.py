@@ -195,14 +195,13 @@ class _Private(ModuleType):
 
     @property
     def __all__(self) -> list[str]:
-        """What `from ... import *` takes: the names that millrace has, and the modules that 1.15's imports."""
+        """What `from ... import *` takes: what millrace has of it, and the modules that it imports."""
         path = self.__name__.removeprefix(_API)
         for name, module in table.imported(path).items():
             if name not in vars(self) and (module[0] == "!" or table.has(module)):
+                full = module[1:] if module[0] == "!" else _API + module
                 with contextlib.suppress(ImportError):
-                    setattr(
-                        self, name, importlib.import_module(module[1:] if module[0] == "!" else _API + module)
-                    )
+                    setattr(self, name, importlib.import_module(full))
         return [n for n in dir(self) if not n.startswith("_") and _offered(self, n)]
 
 

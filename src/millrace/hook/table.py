@@ -73,7 +73,7 @@ def constants(path: str) -> dict[str, int | float | str]:
 
 @cache
 def imported(path: str) -> dict[str, str]:
-    """The modules that a private module imports, by the names it gives them; "!" before what is not TensorFlow's."""
+    """The modules that a private module imports, by its names for them; "!" before one not of TensorFlow."""
     found: dict[str, str] = {}
     for word in _contents().get(path, ("", ""))[1].split():
         name, _, module = word.partition("=")
