@@ -109,6 +109,10 @@ PRIVATE: dict[str, dict[str, str]] = {
         "add_arg_scope": "millrace.contributed.framework.arg_scope:add_arg_scope",
         "arg_scope": "millrace.contributed.framework.arg_scope:arg_scope",
     },
+    "contrib.image.python.ops.distort_image_ops": {
+        "adjust_hsv_in_yiq": "millrace.contributed.image.distorting:adjust_hsv_in_yiq",
+        "random_hsv_in_yiq": "millrace.contributed.image.distorting:random_hsv_in_yiq",
+    },
     "contrib.layers.python.layers": {
         "batch_norm": "millrace.contributed.layers.normalization:batch_norm",
         "layer_norm": "millrace.contributed.layers.normalization:layer_norm",
