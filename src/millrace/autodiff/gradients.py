@@ -357,16 +357,17 @@ class _Walk:
             self._add(tensor, gradient, part if op in self.smooth else 0)
 
     def _wanted(self, op: Operation, function: Any) -> dict[str, Any]:
-        """For an operation with bodies, 1 for each of its inputs that lies on the way to xs, of which the gradient
-        makes the number of bodies that give a part; and whether gradients wait for each other.
+        """What the gradient of an operation with bodies is told beside its arguments: 1 for each input that lies
+        on the way to xs, of which it makes the number of its parts; and whether gradients wait for each other.
         """
         if not op.opdef.has_body or function is not op.opdef.grad:
             return {}
         return {"wanted": [int(t.op in self.pending) for t in op.inputs], "gate": self.gate}
 
     def _gated(self, op: Operation, results: list[Any], number: int) -> list[Any]:
-        """Gradients that wait for each other. In a body they need not, and for an operation with bodies TensorFlow
-        has none: there they are only counted, here they are not.
+        """Gradients that wait for each other.
+
+        In a body they need not, and are only counted. Those of an operation with bodies TensorFlow does not have.
         """
         if op.attrs.get("is_training"):
             op.graph.count(MORE_RESULTS.get(op.type, 0))
