@@ -357,8 +357,8 @@ class _Walk:
             self._add(tensor, gradient, part if op in self.smooth else 0)
 
     def _wanted(self, op: Operation, function: Any) -> dict[str, Any]:
-        """What the gradient of an operation with bodies is told beside its arguments: 1 for each input that lies
-        on the way to xs, of which it makes the number of its parts; and whether gradients wait for each other.
+        """What the gradient of an operation with bodies is told: 1 for each input on the way to xs, of which it
+        makes the number of the gradient's parts; and whether gradients wait for each other.
         """
         if not op.opdef.has_body or function is not op.opdef.grad:
             return {}
@@ -367,7 +367,7 @@ class _Walk:
     def _gated(self, op: Operation, results: list[Any], number: int) -> list[Any]:
         """Gradients that wait for each other.
 
-        In a body they need not, and are only counted. Those of an operation with bodies TensorFlow does not have.
+        In a body they need not, and are only counted; for an operation with bodies TensorFlow has none.
         """
         if op.attrs.get("is_training"):
             op.graph.count(MORE_RESULTS.get(op.type, 0))
