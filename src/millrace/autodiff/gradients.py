@@ -357,8 +357,8 @@ class _Walk:
             self._add(tensor, gradient, part if op in self.smooth else 0)
 
     def _wanted(self, op: Operation, function: Any) -> dict[str, Any]:
-        """What the gradient of an operation with bodies is told: 1 for each input on the way to xs, of which it
-        makes the number of the gradient's parts; and whether gradients wait for each other.
+        """What the gradient of an operation with bodies is told: 1 for each input on the way to xs, of which
+        it makes the number of the gradient's parts; and whether gradients wait for each other.
         """
         if not op.opdef.has_body or function is not op.opdef.grad:
             return {}
