@@ -695,7 +695,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.keras.utils.conv_utils": {
         "conv_input_length": "millrace.lib.layers.arguments:conv_input_length",
+        "conv_output_length": "millrace.lib.layers.arguments:conv_output_length",
         "convert_data_format": "millrace.lib.layers.arguments:convert_data_format",
+        "deconv_output_length": "millrace.lib.layers.arguments:padded_deconv_output_length",
         "normalize_tuple": "millrace.lib.layers.arguments:normalize_tuple",
     },
     "python.keras.utils.generic_utils": {
