@@ -109,6 +109,10 @@ PRIVATE: dict[str, dict[str, str]] = {
         "add_arg_scope": "millrace.contributed.framework.arg_scope:add_arg_scope",
         "arg_scope": "millrace.contributed.framework.arg_scope:arg_scope",
     },
+    "contrib.image.python.ops.distort_image_ops": {
+        "adjust_hsv_in_yiq": "millrace.contributed.image.distorting:adjust_hsv_in_yiq",
+        "random_hsv_in_yiq": "millrace.contributed.image.distorting:random_hsv_in_yiq",
+    },
     "contrib.layers.python.layers": {
         "batch_norm": "millrace.contributed.layers.normalization:batch_norm",
         "layer_norm": "millrace.contributed.layers.normalization:layer_norm",
@@ -151,6 +155,25 @@ PRIVATE: dict[str, dict[str, str]] = {
         "RNNCell": "millrace.lib.rnn.cells:RNNCell",
         "_Linear": "millrace.lib.rnn.internals:Linear",
         "_linear": "millrace.lib.rnn.internals:linear",
+    },
+    "contrib.seq2seq.python.ops.attention_wrapper": {
+        "_BaseAttentionMechanism": "millrace.contributed.seq2seq.attention:MemoryAttention",
+        "_BaseMonotonicAttentionMechanism": "millrace.contributed.seq2seq.monotonic:MonotonicAttention",
+        "_bahdanau_score": "millrace.contributed.seq2seq.attention:bahdanau_score",
+        "_compute_attention": "millrace.contributed.seq2seq.attention_wrapper:compute_attention",
+        "_luong_score": "millrace.contributed.seq2seq.attention:luong_score",
+        "_maybe_mask_score": "millrace.contributed.seq2seq.attention:masked_score",
+        "_monotonic_probability_fn": "millrace.contributed.seq2seq.monotonic:monotonic_weights",
+        "_prepare_memory": "millrace.contributed.seq2seq.attention:prepared_memory",
+    },
+    "contrib.seq2seq.python.ops.beam_search_decoder": {
+        "_length_penalty": "millrace.contributed.seq2seq.beam_step:length_penalty",
+        "_mask_probs": "millrace.contributed.seq2seq.beam_step:ended_stay",
+        "_tile_batch": "millrace.contributed.seq2seq.beams:tiled",
+        "gather_tree_from_array": "millrace.contributed.seq2seq.beams:gather_tree_from_array",
+    },
+    "contrib.seq2seq.python.ops.helper": {
+        "_unstack_ta": "millrace.contributed.seq2seq.feeding:rows_of",
     },
     "contrib.slim.python.slim.nets.alexnet": {
         "alexnet_v2": "millrace.contributed.slim.nets.plain:alexnet_v2",
@@ -572,6 +595,33 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.framework.composite_tensor": {
         "CompositeTensor": "millrace.building.composites:CompositeTensor",
     },
+    "python.framework.dtypes": {
+        "bfloat16_ref": "millrace.core.dtypes:bfloat16_ref",
+        "bool_ref": "millrace.core.dtypes:bool_ref",
+        "complex128_ref": "millrace.core.dtypes:complex128_ref",
+        "complex64_ref": "millrace.core.dtypes:complex64_ref",
+        "double_ref": "millrace.core.dtypes:double_ref",
+        "float16_ref": "millrace.core.dtypes:float16_ref",
+        "float32_ref": "millrace.core.dtypes:float32_ref",
+        "float64_ref": "millrace.core.dtypes:float64_ref",
+        "half_ref": "millrace.core.dtypes:half_ref",
+        "int16_ref": "millrace.core.dtypes:int16_ref",
+        "int32_ref": "millrace.core.dtypes:int32_ref",
+        "int64_ref": "millrace.core.dtypes:int64_ref",
+        "int8_ref": "millrace.core.dtypes:int8_ref",
+        "qint16_ref": "millrace.core.dtypes:qint16_ref",
+        "qint32_ref": "millrace.core.dtypes:qint32_ref",
+        "qint8_ref": "millrace.core.dtypes:qint8_ref",
+        "quint16_ref": "millrace.core.dtypes:quint16_ref",
+        "quint8_ref": "millrace.core.dtypes:quint8_ref",
+        "resource_ref": "millrace.core.dtypes:resource_ref",
+        "string_ref": "millrace.core.dtypes:string_ref",
+        "uint16_ref": "millrace.core.dtypes:uint16_ref",
+        "uint32_ref": "millrace.core.dtypes:uint32_ref",
+        "uint64_ref": "millrace.core.dtypes:uint64_ref",
+        "uint8_ref": "millrace.core.dtypes:uint8_ref",
+        "variant_ref": "millrace.core.dtypes:variant_ref",
+    },
     "python.framework.function": {
         "Defun": "millrace.lib.variables.graph_functions:Defun",
         "_DefinedFunction": "millrace.lib.variables.graph_functions:DefinedFunction",
@@ -580,6 +630,13 @@ PRIVATE: dict[str, dict[str, str]] = {
         "get_extra_args": "millrace.lib.variables.graph_functions:get_extra_args",
         "get_extra_inputs": "millrace.lib.variables.graph_functions:get_extra_inputs",
         "get_extra_vars": "millrace.lib.variables.graph_functions:get_extra_vars",
+    },
+    "python.framework.meta_graph": {
+        "copy_scoped_meta_graph": "millrace.saver.scoped_graphs:copy_scoped_meta_graph",
+        "export_scoped_meta_graph": "millrace.saver.scoped_graphs:export_scoped_meta_graph",
+        "import_scoped_meta_graph": "millrace.saver.scoped_graphs:import_variables",
+        "import_scoped_meta_graph_with_return_elements": "millrace.saver.scoped_graphs:import_with_return_elements",
+        "read_meta_graph_file": "millrace.saver.meta_graph:read_meta_graph_file",
     },
     "python.framework.op_def_registry": {
         "get_registered_ops": "millrace.exchange.registered_ops:get_registered_ops",
@@ -667,7 +724,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.keras.utils.conv_utils": {
         "conv_input_length": "millrace.lib.layers.arguments:conv_input_length",
+        "conv_output_length": "millrace.lib.layers.arguments:conv_output_length",
         "convert_data_format": "millrace.lib.layers.arguments:convert_data_format",
+        "deconv_output_length": "millrace.lib.layers.arguments:padded_deconv_output_length",
         "normalize_tuple": "millrace.lib.layers.arguments:normalize_tuple",
     },
     "python.keras.utils.generic_utils": {
@@ -694,6 +753,14 @@ PRIVATE: dict[str, dict[str, str]] = {
         "object_list_uid": "millrace.lib.layers.arguments:object_list_uid",
         "smart_cond": "millrace.lib.layers.arguments:smart_cond_or_variable",
         "static_shape": "millrace.lib.layers.arguments:static_shape",
+    },
+    "python.lib.io.file_io": {
+        "FileIO": "millrace.lib.platform.gfile:FileIO",
+        "atomic_write_string_to_file": "millrace.lib.platform.file_contents:atomic_write_string_to_file",
+        "file_crc32": "millrace.lib.platform.file_contents:file_crc32",
+        "filecmp": "millrace.lib.platform.file_contents:filecmp",
+        "read_file_to_string": "millrace.lib.platform.file_contents:read_file_to_string",
+        "write_string_to_file": "millrace.lib.platform.file_contents:write_string_to_file",
     },
     "python.module.module": {
         "Module": "millrace.lib.variables.module:Module",
@@ -791,14 +858,22 @@ PRIVATE: dict[str, dict[str, str]] = {
         "matrix_triangular_solve_with_broadcast": "millrace.lib.linalg.broadcasting:matrix_triangular_solve_with_broadcast",
     },
     "python.ops.lookup_ops": {
+        "HashTable": "millrace.lib.lookup.tables:StaticHashTable",
         "index_table_from_file": "millrace.lib.lookup.vocabulary:index_table_from_file",
         "index_table_from_tensor": "millrace.lib.lookup.vocabulary:index_table_from_list",
         "index_to_string_table_from_file": "millrace.lib.lookup.vocabulary:index_to_string_table_from_file",
         "index_to_string_table_from_tensor": "millrace.lib.lookup.vocabulary:index_to_string_table_from_list",
     },
     "python.ops.metrics_impl": {
+        "_aggregate_across_replicas": "millrace.lib.metrics.inputs:aggregated",
+        "_aggregate_variable": "millrace.lib.metrics.inputs:aggregated_variable",
+        "_at_k_name": "millrace.lib.metrics.top_k:name_at_k",
+        "_confusion_matrix_at_thresholds": "millrace.lib.metrics.thresholds:counts_at",
+        "_remove_squeezable_dimensions": "millrace.lib.metrics.inputs:aligned",
         "_safe_div": "millrace.lib.metrics.inputs:ratio",
+        "_safe_scalar_div": "millrace.lib.metrics.inputs:scalar_ratio",
         "_streaming_confusion_matrix": "millrace.lib.metrics.classes:total_confusion",
+        "_streaming_sparse_average_precision_at_top_k": "millrace.lib.metrics.top_k:average_precision_at_top_k",
         "metric_variable": "millrace.lib.metrics.inputs:metric_variable",
     },
     "python.ops.nccl_ops": {
@@ -808,6 +883,13 @@ PRIVATE: dict[str, dict[str, str]] = {
         "all_sum": "millrace.ops.flow.replicas:all_sum",
         "broadcast": "millrace.ops.flow.replicas:broadcast",
         "reduce_sum": "millrace.ops.flow.replicas:reduce_sum",
+    },
+    "python.ops.nn_impl": {
+        "_compute_sampled_logits": "millrace.lib.nn.sampled:sampled_logits_and_labels",
+        "_sum_rows": "millrace.lib.nn.sampled:sum_rows",
+    },
+    "python.ops.nn_ops": {
+        "Convolution": "millrace.lib.nn.prepared_convolution:Convolution",
     },
     "python.ops.ragged.ragged_map_ops": {
         "map_fn": "millrace.lib.ragged.mapping:map_fn",
@@ -840,6 +922,8 @@ PRIVATE: dict[str, dict[str, str]] = {
         "_transpose_batch_time": "millrace.lib.rnn.unrolling:transpose_batch_time",
     },
     "python.ops.rnn_cell_impl": {
+        "LayerRNNCell": "millrace.lib.rnn.cells:LayerRNNCell",
+        "_LayerRNNCell": "millrace.lib.rnn.cells:LayerRNNCell",
         "_Linear": "millrace.lib.rnn.internals:Linear",
         "_assert_like_rnncell": "millrace.lib.rnn.internals:assert_like_rnncell",
         "_concat": "millrace.lib.rnn.internals:concat_shapes",
@@ -883,6 +967,11 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.ops.variable_scope": {
         "AUTO_REUSE": "millrace.lib.variables.settings:AUTO_REUSE",
         "VariableScope": "millrace.lib.variables.settings:VariableScope",
+        "_PartitionInfo": "millrace.lib.variables.store:PartitionInfo",
+        "_VariableStore": "millrace.lib.variables.store:VariableStore",
+        "_get_default_variable_store": "millrace.lib.variables.scope:default_store",
+        "_get_unique_variable_scope": "millrace.lib.variables.scope:unique_scope_name",
+        "_pure_variable_scope": "millrace.lib.variables.scope:pure_variable_scope",
         "get_local_variable": "millrace.lib.variables.scope:get_local_variable",
         "get_variable": "millrace.lib.variables.scope:get_variable",
         "get_variable_scope": "millrace.lib.variables.scope:get_variable_scope",
@@ -892,6 +981,7 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.ops.variables": {
         "PartitionedVariable": "millrace.lib.variables.partitioned:PartitionedVariable",
+        "RefVariable": "millrace.lib.variables.variable:RefVariable",
         "Variable": "millrace.lib.variables.variable:Variable",
         "all_variables": "millrace.lib.variables.sets:all_variables",
         "assert_variables_initialized": "millrace.lib.variables.sets:assert_variables_initialized",
@@ -1142,6 +1232,7 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.training.optimizer": {
         "Optimizer": "millrace.training.optimizers.optimizer:Optimizer",
+        "_deduplicate_indexed_slices": "millrace.training.optimizers.optimizer:deduplicated",
     },
     "python.training.queue_runner_impl": {
         "QueueRunner": "millrace.training.coordination.queue_runner:QueueRunner",
