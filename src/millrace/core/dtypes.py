@@ -272,6 +272,10 @@ resource = _define(20, "resource", object, "handle")
 variant = _define(21, "variant", object, "handle")
 uint32 = _define(22, "uint32", np.uint32, "uint")
 uint64 = _define(23, "uint64", np.uint64, "uint")
+float8_e5m2 = _define(24, "float8_e5m2", ml_dtypes.float8_e5m2, "float")
+float8_e4m3fn = _define(25, "float8_e4m3fn", ml_dtypes.float8_e4m3fn, "float")
+int4 = _define(29, "int4", ml_dtypes.int4, "int")
+uint4 = _define(30, "uint4", ml_dtypes.uint4, "uint")
 half = float16
 double = float64
 
@@ -329,6 +333,8 @@ STRING: Final = frozenset({string})
 BOOL: Final = frozenset({bool_})
 QUANTIZED: Final = frozenset({qint8, quint8, qint16, quint16, qint32})
 HANDLE: Final = frozenset({resource, variant})
+# Of later releases: files hold them; they are handed on and cast, nothing more.
+NARROW: Final = frozenset({float8_e5m2, float8_e4m3fn, int4, uint4})
 ALL: Final = NUMERIC | STRING | BOOL | QUANTIZED | HANDLE
 # TensorFlow's public set of the same idea also holds the references.
 QUANTIZED_DTYPES: Final = QUANTIZED | {dtype.as_ref for dtype in QUANTIZED}
