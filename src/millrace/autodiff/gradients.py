@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from millrace.autodiff import aggregate
-from millrace.autodiff.counting import OF_GRADIENTS
+from millrace.autodiff.counting import MORE_RESULTS, OF_GRADIENTS
 from millrace.autodiff.registry import WITHOUT_GRADIENT, gradient_function
 from millrace.building import convert, raw
 from millrace.building.body import Body
@@ -102,11 +102,16 @@ def gradients(
     return found
 
 
-def backpropagate(ys: list[Tensor], xs: list[Tensor], seeds: list[Any]) -> list[Any]:
-    """The gradients of `ys` with respect to `xs`, given those that reach `ys`; adds no operation of its
-    own.
+def backpropagate(ys: list[Tensor], xs: list[Tensor], seeds: list[Any], gate: bool) -> list[Any]:
+    """The gradients of `ys` with respect to `xs` in a body, given those that reach `ys`; adds no operation of
+    its own.
+
+    Args:
+      gate: gradients outside of the body wait for each other.
     """
-    return _Walk(xs, ys, seeds, []).run()
+    walk = _Walk(xs, ys, seeds, [])
+    walk.gate, walk.inside = gate, True
+    return walk.run()
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -175,6 +180,7 @@ class _Walk:
         self.ys = ys
         self.colocate = False
         self.gate = False
+        self.inside = False  # in the body of a gradient
         self.method: int | None = None
         self.frames = location.capture()  # what is added comes from whoever asked for the gradients
         self.gradients: dict[Tensor, list[Any]] = {}
@@ -336,8 +342,8 @@ class _Walk:
                     f"Num gradients {len(results)} generated for op {op.name} (type {op.type}) do not match "
                     f"num inputs {len(op.inputs)}"
                 )
-            if self.gate and sum(g is not None for g in results) > 1:
-                results = _gated(results)
+            if self.gate and (number := sum(g is not None for g in results)) > 1:
+                results = self._gated(op, results, number)
         parts = wanted["wanted"] if wanted else [True] * len(results)
         for tensor, gradient, part in zip(op.inputs, results, parts, strict=True):
             if gradient is None:
@@ -350,14 +356,26 @@ class _Walk:
                 _refine(gradient, tensor, op)
             self._add(tensor, gradient, part if op in self.smooth else 0)
 
-    def _wanted(self, op: Operation, function: Any) -> dict[str, list[int]]:
-        """For an operation with bodies, 1 for each of its inputs that lies on the way to xs.
-
-        The gradient makes of it the number of bodies that give a part.
+    def _wanted(self, op: Operation, function: Any) -> dict[str, Any]:
+        """What the gradient of an operation with bodies is told: 1 for each input on the way to xs, of which
+        it makes the number of the gradient's parts; and whether gradients wait for each other.
         """
         if not op.opdef.has_body or function is not op.opdef.grad:
             return {}
-        return {"wanted": [int(t.op in self.pending) for t in op.inputs]}
+        return {"wanted": [int(t.op in self.pending) for t in op.inputs], "gate": self.gate}
+
+    def _gated(self, op: Operation, results: list[Any], number: int) -> list[Any]:
+        """Gradients that wait for each other.
+
+        In a body they need not, and are only counted; for an operation with bodies TensorFlow has none.
+        """
+        if op.attrs.get("is_training"):
+            op.graph.count(MORE_RESULTS.get(op.type, 0))
+        if self.inside:
+            op.graph.count(1 + number)
+            return results
+        with op.graph.counted_as(0) if op.opdef.has_body else contextlib.nullcontext():
+            return _gated(results)
 
     def _counting(self, op: Operation, function: Any) -> contextlib.AbstractContextManager[None]:
         """Counts what `function` adds as TensorFlow 1.15 would."""

@@ -56,6 +56,7 @@ _TYPES = {
     "millrace.ops.image.resize": "QuantizedResizeBilinear ResizeArea ResizeBicubic ResizeBicubicGrad ResizeBilinear ResizeBilinearGrad ResizeNearestNeighbor ResizeNearestNeighborGrad ScaleAndTranslate ScaleAndTranslateGrad",
     "millrace.ops.image.sampling": "SampleDistortedBoundingBox SampleDistortedBoundingBoxV2 StatelessSampleDistortedBoundingBox",
     "millrace.ops.image.suppression": "CombinedNonMaxSuppression NonMaxSuppression NonMaxSuppressionV2 NonMaxSuppressionV3 NonMaxSuppressionV4 NonMaxSuppressionV5 NonMaxSuppressionWithOverlaps",
+    "millrace.ops.image.yiq": "AdjustHsvInYiq",
     "millrace.ops.io.accumulator": "AccumulatorApplyGradient AccumulatorNumAccumulated AccumulatorSetGlobalStep AccumulatorTakeGradient ConditionalAccumulator ResourceAccumulatorApplyGradient ResourceAccumulatorNumAccumulated ResourceAccumulatorSetGlobalStep ResourceAccumulatorTakeGradient ResourceConditionalAccumulator SparseAccumulatorApplyGradient SparseAccumulatorTakeGradient SparseConditionalAccumulator",
     "millrace.ops.io.barrier": "Barrier BarrierClose BarrierIncompleteSize BarrierInsertMany BarrierReadySize BarrierTakeMany",
     "millrace.ops.io.batching": "Batch Unbatch UnbatchGrad",
