@@ -154,6 +154,13 @@ def test_lengths_of_convolutions():
     assert utils.normalize_tuple(2, 3, "k") == (2, 2, 2)
     with pytest.raises(ValueError, match="including element a"):
         utils.normalize_tuple((1, "a"), 2, "k")
+    keras = importlib.import_module("millrace.python.keras.utils.conv_utils")
+    assert keras.conv_output_length(10, 3, "causal", 2, dilation=3) == 5
+    found = [
+        keras.deconv_output_length(10, 3, p, o, 2) for p, o in (("same", None), ("same", 1), ("valid", 0))
+    ]
+    assert found == [20, 20, 21] and keras.deconv_output_length(10, 3, "full", 1, 3) == 27
+    assert keras.deconv_output_length(10, 3, "valid", None, 2, 2) == 23
 
 
 def test_cells_of_ones_own():

@@ -54,12 +54,25 @@ CASES = [
         468,
     ),
     ("tf.train.FtrlOptimizer(0.1).minimize(tf.reduce_sum(tf.layers.dense(x, 1)))", 63),
+    ("tf.gradients(tf.matmul(tf.reshape(m, [2, 2, 4]), tf.reshape(m, [2, 4, 2])), m)", 35),
+    ("(lambda f: tf.gradients(f(x) + f(2 * x), x))(lambda v: tf.cond(flag, lambda: v * v, lambda: v))", 91),
+    ("tf.train.AdamOptimizer(0.1).minimize(tf.reduce_sum(tf.get_variable('big', [40, 30])))", 57),
+    ("tf.gradients(tf.cond(flag, lambda: x * x, lambda: x * 2), x, gate_gradients=True)", 60),
+    ("tf.train.AdamOptimizer(0.1).minimize(tf.reduce_sum(rnn(GRU(3), rows)))", 575),
+    (
+        "tf.train.AdamOptimizer(0.1).minimize(tf.reduce_sum(normalized(tf.reshape(x, [1, -1, 5, 1]), flag)))",
+        155,
+    ),
 ]
 
 
 def rnn(cell, *lengths):
     sequence = tf.get_default_graph().get_tensor_by_name("sequence:0")
     return tf.nn.dynamic_rnn(cell, sequence, *lengths, dtype=tf.float32)[0]
+
+
+def normalized(images, training):
+    return tf.layers.batch_normalization(images, training=training)
 
 
 def thrice(function, start):
@@ -69,7 +82,7 @@ def thrice(function, start):
 def seed_after(expression):
     with tf.Graph().as_default():
         tf.set_random_seed(7)
-        known = {"tf": tf, "rnn": rnn, "thrice": thrice}
+        known = {"tf": tf, "rnn": rnn, "thrice": thrice, "normalized": normalized}
         known["GRU"], known["BASIC"] = tf.nn.rnn_cell.GRUCell, tf.nn.rnn_cell.BasicRNNCell
         known["x"], known["m"] = tf.placeholder(tf.float32, [None, 5]), tf.placeholder(tf.float32, [4, 4])
         known["sequence"] = tf.placeholder(tf.float32, [None, 6, 4], "sequence")

@@ -30,3 +30,15 @@ def test_names_are_looked_up():
     with pytest.raises(LookupError, match="no entry for: TestOfTheTable"):
         table.lookup("TestOfTheTable")
     assert callable(table.lookup("MatMul"))
+
+
+def test_the_type_of_an_entry_is_replaced_in_place():
+    table = ops._gradient_registry._registry
+    declared = table["Square"]["type"]
+    x = tf.constant([1.0, 2.0])
+    table["Square"]["type"] = lambda op, dy: dy * 9.0
+    replaced = tf.gradients(tf.square(x), x)[0]
+    table["Square"]["type"] = declared
+    restored = tf.gradients(tf.square(x), x)[0]
+    with tf.Session() as sess:
+        assert [v.tolist() for v in sess.run([replaced, restored])] == [[9.0, 9.0], [2.0, 4.0]]

@@ -152,3 +152,22 @@ def test_a_variable_of_another_dtype_is_a_type_error_as_a_tensor_is(resource):
     ):
         with pytest.raises(TypeError, match="float16"):
             call()
+
+
+class _Factors:
+    """Knows what to do with a tensor, as matrices of a program's own do."""
+
+    def __rmul__(self, other):
+        return "mine", other
+
+    def __rmatmul__(self, other):
+        return "mine", other
+
+
+def test_what_is_no_tensor_answers_by_its_reflected_operator() -> None:
+    x = tf.constant([[1.0]])
+    assert x * _Factors() == ("mine", x) and x @ _Factors() == ("mine", x)
+    with pytest.raises(TypeError, match="Failed to convert"):
+        x + _Factors()
+    with pytest.raises(TypeError):  # lists multiply, but not by tensors
+        x * [object()]

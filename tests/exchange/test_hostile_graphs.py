@@ -179,3 +179,11 @@ def test_a_filled_constant_takes_memory_where_it_is_used_alone() -> None:
     node.attr["value"].tensor.float_val.extend([1.0, 2.0])
     with tf.Graph().as_default(), pytest.raises(ValueError, match="do not become so many"):
         tf.import_graph_def(proto, name="")
+
+
+@pytest.mark.parametrize("kind", [tf.float32, tf.as_dtype("float32_ref"), tf.int64, tf.string])
+def test_a_constant_of_another_dtype_than_its_value(kind):
+    node = tf.constant(1).op.node_def
+    node.attr["value"].tensor.dtype = kind.as_datatype_enum
+    with tf.Graph().as_default(), pytest.raises(ValueError, match="Type mismatch between value and dtype"):
+        tf.import_graph_def(tf.GraphDef(node=[node]))

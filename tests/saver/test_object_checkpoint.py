@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 import millrace as tf
+from millrace.core import protos
+from millrace.opkit.checkpoint import bundle
+from millrace.saver.checkpoint.object_graph import GRAPH_KEY
 
 
 def build():
@@ -101,3 +104,15 @@ def test_the_last_few_are_kept(tmp_path):
         assert tf.train.latest_checkpoint(folder) == again.latest_checkpoint
     with pytest.raises(ValueError, match="max_to_keep"):
         tf.train.CheckpointManager(tf.train.Checkpoint(), folder, max_to_keep=0)
+
+
+@pytest.mark.parametrize("number", [99, -1])
+def test_a_graph_of_objects_that_refers_to_none(tmp_path, number):
+    path = str(tmp_path / "m")
+    graph = protos.TrackableObjectGraph()
+    graph.nodes.add().children.add(node_id=number, local_name="v")
+    bundle.write(path, [(GRAPH_KEY, "", tf.string, np.array(graph.SerializeToString(), object))])
+    with tf.Graph().as_default(), tf.Session() as sess:
+        holder = tf.train.Checkpoint(v=tf.get_variable("v", [2], use_resource=True))
+        with pytest.raises(tf.errors.DataLossError, match=f"has 1 objects and refers to number {number}"):
+            holder.restore(path).initialize_or_restore(sess)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import millrace as tf
+from millrace.core import protos
 from millrace.opkit.checkpoint import bundle
 from saver.test_second_version import FEEDS, FOLDER, Y
 
@@ -333,4 +334,18 @@ def test_a_checkpoint_that_lacks_a_table(words):
         rows = [(n, "", opened.describe(n)[0], opened.read(n)) for n in opened.names()]
     bundle.write(path, [row for row in rows if not row[0].endswith("-values")])
     with tf.Graph().as_default(), pytest.raises(ValueError, match="lacks the table changed"):
+        tf.saved_model.load_v2(words)
+
+
+@pytest.mark.parametrize("damage", ["reference", "constant"])
+def test_objects_that_do_not_fit_together(words, damage):
+    path = pathlib.Path(words) / "saved_model.pb"
+    model = protos.SavedModel.FromString(path.read_bytes())
+    nodes = model.meta_graphs[0].object_graph_def.nodes
+    if damage == "reference":
+        nodes[0].children[0].node_id = len(nodes)
+    else:
+        next(n for n in nodes if n.WhichOneof("kind") == "constant").constant.operation = "none"
+    path.write_bytes(model.SerializeToString())
+    with tf.Graph().as_default(), pytest.raises(tf.errors.DataLossError, match="damaged"):
         tf.saved_model.load_v2(words)

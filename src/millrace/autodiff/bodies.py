@@ -176,6 +176,7 @@ def dense(gradient: Any) -> Tensor:
     return convert.to_tensor(gradient) if isinstance(gradient, IndexedSlices) else gradient
 
 
+_OF_A_GATE: Final = 3  # around a Switch whose two results wait for each other
 _OF_A_PART: Final = 6  # of a branch's gradient by what it takes: a Merge with zeros for the other branch
 _OF_A_LOOP: Final = 18  # a loop that counts rounds, and what counts them down again
 _OF_A_FLOW: Final = 5  # of what a loop carries: Enter, Merge, Switch, Exit, NextIteration
@@ -186,19 +187,20 @@ _OF_A_TOTAL: Final = 7  # of what a loop captures: a loop variable that starts w
 # --- branches -----------------------------------------------------------------------------------------------
 
 
-def branch_gradient(op: Operation, dys: tuple[Any, ...], on_way: list[bool]) -> list[Any]:
+def branch_gradient(op: Operation, dys: tuple[Any, ...], on_way: list[int], gate: bool) -> list[Any]:
     """The gradient of `If`: an `If` on the same condition whose branches are the gradients of the
     branches.
 
     Args:
-      on_way: for each input, whether its gradient is asked for.
+      on_way: for each input, 1 where its gradient is asked for; becomes the number of branches that have one.
+      gate: gradients wait for each other.
     """
     graph = op.graph
     wanted = [i for i, t in enumerate(op.inputs[1:]) if on_way[1 + i] and differentiable(t)]
     if not wanted:
         return [None] * len(op.inputs)
     seeds = [(i, dense(dy)) for i, dy in enumerate(dys) if dy is not None and differentiable(op.outputs[i])]
-    graph.count(len(seeds))  # a Switch for each
+    graph.count(len(seeds) * (1 + _OF_A_GATE * gate))  # a Switch for each
     backward, found = [], []
     for branch in (op.attrs["then_branch"], op.attrs["else_branch"]):
         body = _BranchBackward(op, branch)
@@ -207,14 +209,15 @@ def branch_gradient(op: Operation, dys: tuple[Any, ...], on_way: list[bool]) -> 
         with graph.inside(body):
             ys = [y for y, _ in pairs]
             xs = [captures[i] for i in wanted]
-            found.append(_inner_gradients(body, ys, xs, [dy for _, dy in pairs]))
+            found.append(_inner_gradients(body, ys, xs, [dy for _, dy in pairs], gate))
         backward.append(body)
     reached = [k for k, pair in enumerate(zip(*found, strict=True)) if any(g is not None for g in pair)]
     if not reached:
         return [None] * len(op.inputs)
     wanted, found = [wanted[k] for k in reached], [[gradients[k] for k in reached] for gradients in found]
-    parts = sum(g is not None for gradients in found for g in gradients)
-    with graph.counted_as(_OF_A_PART * parts + parts - len(reached)):  # and an AddN where both have one
+    for k, pair in zip(wanted, zip(*found, strict=True), strict=True):
+        on_way[1 + k] = sum(g is not None for g in pair)
+    with graph.counted_as(_OF_A_PART * sum(on_way[1 + k] for k in wanted)):
         return _joined_branches(op, backward, wanted, found)
 
 
@@ -269,12 +272,14 @@ def _rows_of(gradient: Any, body: Body, outer: Tensor, dtype: dtypes.DType) -> l
     return [gradient.values, indices if indices.dtype is dtype else raw.Cast(indices, DstT=dtype)]
 
 
-def _inner_gradients(body: _Backward, ys: list[Tensor], xs: list[Tensor], seeds: list[Any]) -> list[Any]:
+def _inner_gradients(
+    body: _Backward, ys: list[Tensor], xs: list[Tensor], seeds: list[Any], gate: bool
+) -> list[Any]:
     """Gradients of forward tensors, drawn into the backward body."""
     if not ys:
         return [None] * len(xs)
     seeds = [body.capture(s) if s.op.body is not body else s for s in seeds]
-    return backpropagate(ys, xs, seeds)
+    return backpropagate(ys, xs, seeds, gate)
 
 
 def _like(gradient: Tensor, x: Tensor) -> Tensor:
@@ -299,15 +304,16 @@ def align(group: list[Body]) -> list[Tensor]:
 # --- loops --------------------------------------------------------------------------------------------------
 
 
-def loop_gradient(op: Operation, dys: tuple[Any, ...], on_way: list[bool]) -> list[Any]:
+def loop_gradient(op: Operation, dys: tuple[Any, ...], on_way: list[int], gate: bool) -> list[Any]:
     """The gradient of `While`: a loop over the iterations, last first, that carries the gradients back.
 
     Args:
-      on_way: for each input, whether its gradient is asked for.
+      on_way: for each input, 1 where its gradient is asked for.
+      gate: gradients wait for each other.
     """
     if not op.attrs["back_prop"]:
         return [None] * len(op.inputs)
-    return _LoopGradient(op, dys, on_way).drawn()
+    return _LoopGradient(op, dys, on_way, gate).drawn()
 
 
 class _LoopGradient:
@@ -318,8 +324,8 @@ class _LoopGradient:
     kept anyway, stacked rows or one product after the loop.
     """
 
-    def __init__(self, op: Operation, dys: tuple[Any, ...], on_way: list[bool]) -> None:
-        self.op, self.dys = op, dys
+    def __init__(self, op: Operation, dys: tuple[Any, ...], on_way: list[int], gate: bool) -> None:
+        self.op, self.dys, self.gate = op, dys, gate
         self.body: Body = op.attrs["body"]
         self.carried, self.scanned = op.attrs["carried"], op.attrs["scanned"]
         self.explicit = self.carried + self.scanned
@@ -349,7 +355,8 @@ class _LoopGradient:
     def _count(self) -> int:
         """How many operations TensorFlow 1.15 adds."""
         kept, entering = self.backward.count_taken()
-        number = self.inner + _OF_A_LOOP + _OF_A_FLOW * len(self.flows) + _OF_A_STACK * kept + entering
+        number = self.inner + _OF_A_LOOP + _OF_A_STACK * kept + entering
+        number += len(self.flows) * (_OF_A_FLOW + _OF_A_GATE * self.gate)
         number += (kept > 0) + self.backward.constants  # one ControlTrigger for all that is kept
         for k, _ in [*self.summed, *self.products, *self.sparse]:
             dims = _dims_of(self._source(k))
@@ -410,7 +417,7 @@ class _LoopGradient:
         xs += [body.inputs[self.carried + k] for k in self.scans]
         xs += [captures[k] for k in self.captured]
         before, first = backward.graph.last_id, len(backward.graph.get_operations())
-        found = _inner_gradients(backward, ys, xs, seeds)
+        found = _inner_gradients(backward, ys, xs, seeds, self.gate)
         self.inner = backward.graph.last_id - before
         backward.drawn = backward.graph.get_operations()[first:]
         return incoming, found

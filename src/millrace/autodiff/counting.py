@@ -23,3 +23,6 @@ OF_GRADIENTS: Final[dict[str, int]] = {
     "TopKV2": 43,
 }
 """Types whose gradient is always as many operations there, whatever the shapes are."""
+
+MORE_RESULTS: Final[dict[str, int]] = {"FusedBatchNorm": 2, "FusedBatchNormV2": 2, "FusedBatchNormV3": 2}
+"""For how many more inputs of an operation in training TensorFlow has gradients that wait for the others."""

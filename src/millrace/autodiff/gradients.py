@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from millrace.autodiff import aggregate
-from millrace.autodiff.counting import OF_GRADIENTS
+from millrace.autodiff.counting import MORE_RESULTS, OF_GRADIENTS
 from millrace.autodiff.registry import WITHOUT_GRADIENT, gradient_function
 from millrace.building import convert, raw
 from millrace.building.body import Body
@@ -102,11 +102,16 @@ def gradients(
     return found
 
 
-def backpropagate(ys: list[Tensor], xs: list[Tensor], seeds: list[Any]) -> list[Any]:
-    """The gradients of `ys` with respect to `xs`, given those that reach `ys`; adds no operation of its
-    own.
+def backpropagate(ys: list[Tensor], xs: list[Tensor], seeds: list[Any], gate: bool) -> list[Any]:
+    """The gradients of `ys` with respect to `xs` in a body, given those that reach `ys`; adds no operation of
+    its own.
+
+    Args:
+      gate: gradients outside of the body wait for each other.
     """
-    return _Walk(xs, ys, seeds, []).run()
+    walk = _Walk(xs, ys, seeds, [])
+    walk.gate, walk.inside = gate, True
+    return walk.run()
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -175,13 +180,14 @@ class _Walk:
         self.ys = ys
         self.colocate = False
         self.gate = False
+        self.inside = False  # in the body of a gradient
         self.method: int | None = None
         self.frames = location.capture()  # what is added comes from whoever asked for the gradients
         self.gradients: dict[Tensor, list[Any]] = {}
         self.around = _bodies_around(ys)
         self.counted: Counter[Tensor] = Counter()  # how many of the gradients TensorFlow 1.15 has, too
         for y, seed in zip(ys, seeds, strict=True):
-            self._add(_tensor_of(y), seed, True)
+            self._add(_tensor_of(y), seed, 1)
         self.pending = self._pending()
         self.smooth = self._smooth()
         self.ends = self._ends() | {t.op for t in stops}
@@ -275,19 +281,19 @@ class _Walk:
         results = []
         for x in self.xs:
             found = self.gradients.get(x)
-            results.append(None if not found else self._total(x, x.op))
+            results.append(self._total(x, x.op) if found else None)
         return results
 
-    def _add(self, tensor: Tensor, gradient: Any, counted: bool) -> None:
+    def _add(self, tensor: Tensor, gradient: Any, counted: int) -> None:
         self.gradients.setdefault(tensor, []).append(gradient)
         self.counted[tensor] += counted
 
     def _total(self, tensor: Tensor, op: Operation) -> Any:
         """The sum of the gradients of an output of `op`."""
-        found = self.gradients[tensor]
-        if self.counted[tensor] > 1 or len(found) == 1:
-            return aggregate.total(found, op, self.method)
-        with op.graph.counted_as(0):
+        found, adds = self.gradients[tensor], self.counted[tensor] > 1
+        if adds and len(found) == 1:
+            op.graph.count(1)  # what both branches of an `If` have given as one
+        with contextlib.nullcontext() if adds else op.graph.counted_as(0):
             return aggregate.total(found, op, self.method)
 
     def _is_on_a_way(self, op: Operation, gradients: list[Any]) -> bool:
@@ -305,8 +311,9 @@ class _Walk:
             if not found:
                 collected.append(None)
                 continue
-            if len(found) > 1:
+            if len(found) > 1 or self.counted[tensor] > 1:
                 self.gradients[tensor] = found = [self._total(tensor, op)]
+                self.counted[tensor] = 1
             collected.append(found[0])
         if op in self.ends or all(g is None for g in collected):
             return
@@ -327,16 +334,18 @@ class _Walk:
         if function is not op.opdef.grad or op.opdef.has_body or op.opdef.has_function:
             graph.frames = None  # a program's own function adds operations from where it stands
         with graph.name_scope(op.name + "_grad"), self._counting(op, function):
-            results = _as_list(function(op, *collected, **self._wanted(op, function)))
+            wanted = self._wanted(op, function)
+            results = _as_list(function(op, *collected, **wanted))
             graph.frames = self.frames
             if len(results) != len(op.inputs):
                 raise ValueError(
                     f"Num gradients {len(results)} generated for op {op.name} (type {op.type}) do not match "
                     f"num inputs {len(op.inputs)}"
                 )
-            if self.gate and sum(g is not None for g in results) > 1:
-                results = _gated(results)
-        for tensor, gradient in zip(op.inputs, results, strict=True):
+            if self.gate and (number := sum(g is not None for g in results)) > 1:
+                results = self._gated(op, results, number)
+        parts = wanted["wanted"] if wanted else [True] * len(results)
+        for tensor, gradient, part in zip(op.inputs, results, parts, strict=True):
             if gradient is None:
                 continue
             if (
@@ -345,13 +354,28 @@ class _Walk:
                 and tensor.dtype.is_numpy_compatible
             ):
                 _refine(gradient, tensor, op)
-            self._add(tensor, gradient, op in self.smooth)
+            self._add(tensor, gradient, part if op in self.smooth else 0)
 
     def _wanted(self, op: Operation, function: Any) -> dict[str, Any]:
-        """For an operation with bodies, which of its inputs lie on the way to xs."""
+        """What the gradient of an operation with bodies is told: 1 for each input on the way to xs, of which
+        it makes the number of the gradient's parts; and whether gradients wait for each other.
+        """
         if not op.opdef.has_body or function is not op.opdef.grad:
             return {}
-        return {"wanted": [t.op in self.pending for t in op.inputs]}
+        return {"wanted": [int(t.op in self.pending) for t in op.inputs], "gate": self.gate}
+
+    def _gated(self, op: Operation, results: list[Any], number: int) -> list[Any]:
+        """Gradients that wait for each other.
+
+        In a body they need not, and are only counted; for an operation with bodies TensorFlow has none.
+        """
+        if op.attrs.get("is_training"):
+            op.graph.count(MORE_RESULTS.get(op.type, 0))
+        if self.inside:
+            op.graph.count(1 + number)
+            return results
+        with op.graph.counted_as(0) if op.opdef.has_body else contextlib.nullcontext():
+            return _gated(results)
 
     def _counting(self, op: Operation, function: Any) -> contextlib.AbstractContextManager[None]:
         """Counts what `function` adds as TensorFlow 1.15 would."""

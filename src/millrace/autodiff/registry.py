@@ -86,6 +86,19 @@ WITHOUT_GRADIENT = frozenset((
 # fmt: on
 
 
+class _Entry(dict[str, Any]):
+    """An entry of the table of gradients: what becomes its "type" becomes the gradient."""
+
+    def __init__(self, name: str, function: Any) -> None:
+        super().__init__(type=function, location=())
+        self._name = name
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, value)
+        if key == "type":
+            _gradient_registry._registry[self._name] = self
+
+
 class _Entries(MutableMapping[str, dict[str, Any]]):
     """The registered gradient functions as TensorFlow's own table of them: an entry has its function under
     "type". What is set replaces what an operation type declares.
@@ -96,7 +109,7 @@ class _Entries(MutableMapping[str, dict[str, Any]]):
             function = _registered[name]
         else:
             function = lookup(name).grad
-        return {"type": None if function is NOT_DIFFERENTIABLE else function, "location": ()}
+        return _Entry(name, None if function is NOT_DIFFERENTIABLE else function)
 
     def __setitem__(self, name: str, entry: dict[str, Any]) -> None:
         function = entry["type"]

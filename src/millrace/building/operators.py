@@ -43,7 +43,7 @@ def _answers_itself(value: Any) -> bool:
 
 def _binary(function: Callable[..., Any], name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The operator and its reflection: the other side becomes a constant of the tensor's dtype, named x
-    or y.
+    or y. What is no tensor and has the reflected operator answers itself.
     """
 
     def forward(x: Tensor, y: Any) -> Any:
@@ -55,7 +55,13 @@ def _binary(function: Callable[..., Any], name: str) -> tuple[Callable[..., Any]
                     return NotImplemented
                 dtype = None if _has_dtype(y) else dtype
             with graph_stack.entered(x.op.graph), x.op.graph.name_scope(name) as scope:
-                return function(x, convert.to_tensor(y, dtype, "y"), name=scope)
+                try:
+                    y = convert.to_tensor(y, dtype, "y")
+                except TypeError:
+                    if kind in _PYTHON or hasattr(y, "__array__") or not hasattr(kind, f"__r{name}__"):
+                        raise
+                    return NotImplemented
+                return function(x, y, name=scope)
         return function(x, y, name=name)
 
     def reflected(y: Tensor, x: Any) -> Any:

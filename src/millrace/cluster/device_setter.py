@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from millrace.cluster.spec import ClusterSpec
 from millrace.core import protos
 from millrace.core.public import public
 from millrace.graph.device import DeviceSpec
+from millrace.training.cluster_spec import ClusterSpec
 
 STANDARD_PS_OPS = public("python.training.device_setter.STANDARD_PS_OPS")(
     (

@@ -8,9 +8,9 @@ import re
 from abc import ABC, abstractmethod
 from typing import Any
 
-from millrace.cluster.spec import ClusterSpec
 from millrace.core.public import public
 from millrace.session.devices import list_devices
+from millrace.training.cluster_spec import ClusterSpec
 
 
 def format_master_url(master: str, rpc_layer: str | None = None) -> str:

@@ -7,11 +7,11 @@ import socket
 import threading
 from typing import Any
 
-from millrace.cluster.spec import ClusterSpec
 from millrace.core import protos
 from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.session import served
+from millrace.training.cluster_spec import ClusterSpec
 
 _numbers = itertools.count()
 

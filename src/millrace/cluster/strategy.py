@@ -324,6 +324,10 @@ class Strategy:
         """The part of a dataset for this process: all of it."""
         return dataset
 
+    def experimental_distribute_datasets_from_function(self, dataset_fn: Callable[..., Any]) -> Any:
+        """What `dataset_fn(InputContext())` returns."""
+        return dataset_fn(InputContext())
+
     def experimental_make_numpy_dataset(self, numpy_input: Any, session: Any = None) -> Any:
         """A dataset of the rows of arrays."""
         from millrace.datasets.dataset import Dataset
@@ -341,6 +345,15 @@ class Strategy:
     def update_config_proto(self, config_proto: Any) -> Any:
         """A session's config as the strategy needs it: the one given."""
         return config_proto
+
+    def configure(
+        self, session_config: Any = None, cluster_spec: Any = None, task_type: Any = None, task_id: Any = None
+    ) -> None:
+        """Accepted: one replica needs no configuration."""
+
+    def colocate_vars_with(self, colocate_with_variable: Any) -> Any:
+        """A context in which variables are made on the device of one that exists."""
+        return self._extended.colocate_vars_with(colocate_with_variable)
 
     def __deepcopy__(self, memo: Any) -> Strategy:
         return self

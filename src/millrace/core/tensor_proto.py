@@ -39,6 +39,7 @@ class _Field:
     bulk: bool
 
 
+_BYTES = "float8_val"  # the one field that is not repeated: a byte is an element
 _FIELDS: dict[DType, _Field] = {
     dtypes.float32: _Field("float_val", np.float32, np.float32, bulk=True),
     dtypes.float64: _Field("double_val", np.float64, np.float64, bulk=True),
@@ -60,6 +61,10 @@ _FIELDS: dict[DType, _Field] = {
     dtypes.qint16: _Field("int_val", np.int32, np.int16, bulk=True),
     dtypes.quint16: _Field("int_val", np.int32, np.uint16, bulk=True),
     dtypes.qint32: _Field("int_val", np.int32, np.int32, bulk=True),
+    dtypes.float8_e5m2: _Field(_BYTES, np.uint8, np.uint8, bulk=True),
+    dtypes.float8_e4m3fn: _Field(_BYTES, np.uint8, np.uint8, bulk=True),
+    dtypes.int4: _Field("int_val", np.int32, np.int8, bulk=True),
+    dtypes.uint4: _Field("int_val", np.int32, np.uint8, bulk=True),
 }
 
 
@@ -119,6 +124,9 @@ def list_elements(proto: Any, array: np.ndarray[Any, Any], dtype: DType) -> None
         return
     field = _field_of(dtype, "encode")
     flat = np.ascontiguousarray(array, dtype.np_dtype).reshape(-1)
+    if field.name == _BYTES:
+        proto.float8_val += flat.tobytes()
+        return
     getattr(proto, field.name).extend(flat.view(field.storage).tolist())
 
 

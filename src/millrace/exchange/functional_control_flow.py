@@ -13,6 +13,7 @@ from typing import Any
 from millrace.core import protos
 from millrace.exchange.attr_protos import attr_to_proto
 from millrace.exchange.cases import CASES, unfold_case
+from millrace.exchange.for_loops import unfold_for
 from millrace.exchange.inline import CALLED, inline_calls, output_position
 
 _BRANCHES = frozenset(("If", "StatelessIf"))
@@ -54,6 +55,9 @@ def _adopted(node: Any, functions: MutableMapping[str, Any], outer: Spell, local
             for made in unfold_case(node, functions, local)
             for one in _adopted(made, functions, outer, local)
         ]
+    if node.op == "For":
+        loop, results = unfold_for(node, functions, local)
+        return [*_adopted(loop, functions, outer, f"{local}/while"), results]
     branch = node.op in _BRANCHES and "Tcond" in node.attr
     if branch:
         return [_branch(node, functions, outer)]

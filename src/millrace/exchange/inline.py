@@ -19,7 +19,7 @@ from millrace.exchange.functiondef import flat_index
 _CALLS = frozenset(("PartitionedCall", "StatefulPartitionedCall"))
 CALLED = "_called"  # on the results of a call by the function's own name, which it holds
 _ONE_LIST = frozenset(
-    ("Case", "StatelessCase", "If", "StatelessIf", "While", "StatelessWhile")
+    ("Case", "StatelessCase", "If", "StatelessIf", "For", "While", "StatelessWhile")
 )  # have one list output
 _MOST, _GROWTH = 20_000, 20  # nodes that calls may add: so many, and so many for each node in the file
 

@@ -199,6 +199,11 @@ def _passed_on(node: Any) -> list[Any]:
     return [new_node(node.name, "Identity", [data[0], *controls], node, T=kind)]
 
 
+def _queue_handle(node: Any) -> list[Any]:
+    """A queue under its older kind of handle, which is the same here."""
+    return [new_node(node.name, "Identity", node.input, node, T=type_attr(protos.DT_RESOURCE))]
+
+
 def _nothing(node: Any) -> list[Any]:
     """A resource that only later forms of datasets take."""
     return [new_node(node.name, "NoOp", inputs_of(node)[1], node)]
@@ -293,6 +298,7 @@ _WHOLE_TYPES: dict[str, Callable[[Any], list[Any]]] = {
     "CacheDatasetV2": _as("CacheDataset", lambda data: data[:2]),
     "Conv": _conv,
     "DeviceIndex": _device_number,
+    "FakeQueue": _queue_handle,
     "FusedDepthwiseConv2dNative": partial(_unfused, first="DepthwiseConv2dNative", own=_OF_CONVOLUTIONS),
     "ParallelBatchDataset": _as(
         "BatchDatasetV2", lambda data: [*data[:2], data[3]], "deterministic", "parallel_copy"
@@ -324,6 +330,7 @@ STANDS_FOR = {
     "BatchFunction": "IdentityN",
     "Conv": "Conv2D",
     "DeviceIndex": "Const",
+    "FakeQueue": "Identity",
     "RemoteCall": "IdentityN",
     **dict.fromkeys(_PASSED_ON, "Identity"),
     **dict.fromkeys(_UNUSED, "NoOp"),

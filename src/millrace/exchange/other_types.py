@@ -140,6 +140,7 @@ READ_AS: dict[str, str] = {
     **LATER,
     **STANDS_FOR,
     "Case": "If",
+    "For": "IdentityN",
     "FusedPadConv2D": "Conv2D",
     "FusedResizeAndPadConv2D": "Conv2D",
     "PartitionedCall": "IdentityN",

@@ -90,6 +90,14 @@ class DeviceSpec:
             text += f"/device:{self.device_type}:{'*' if self.device_index is None else self.device_index}"
         return text
 
+    def replace(self, **kwargs: Any) -> DeviceSpec:
+        """This spec with the parts that are given replaced.
+
+        Raises:
+          TypeError: a part has another name.
+        """
+        return replace(self, **kwargs)
+
     def make_merged_spec(self, dev: DeviceSpec) -> DeviceSpec:
         """This spec with the parts that `dev` names replaced."""
         return replace(self, **{k: v for k, v in vars(dev).items() if v is not None})

@@ -216,6 +216,10 @@ class OperationInside:
     def _traceback(self: Operation) -> Any:  # type: ignore[misc]
         return self.traceback
 
+    @_traceback.setter
+    def _traceback(self: Operation, traceback: Any) -> None:  # type: ignore[misc]
+        """Takes what a program says of where the operation comes from, which errors then do not show."""
+
     @property
     def _input_types(self: Operation) -> list[Any]:  # type: ignore[misc]
         return [x.dtype for x in self.inputs]

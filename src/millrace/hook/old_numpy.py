@@ -11,6 +11,8 @@ import functools
 import sys
 from typing import Any
 
+from millrace.hook import old_numbers
+
 # Who tells by NumPy's refusal that a list is not rectangular.
 _STRICT = frozenset(("millrace", "jax", "jaxlib"))
 _RENAMED = (
@@ -28,6 +30,7 @@ EXPLAINED = (
     "numpy.fromstring(bytes): the numbers that they hold, gone since NumPy 2.3",
     "numpy.meshgrid: a list, a tuple since NumPy 2",
     "numpy's scalars within lists are shown as numbers, not as np.float32(1.0), as before NumPy 2",
+    "arrays of one element: numbers for float(), int(), %f and a[0] = ..., of any rank, gone since NumPy 2.4",
     "numpy.array, numpy.asarray: lists of unequal lengths become arrays of objects, gone since NumPy 1.24",
 )
 
@@ -82,6 +85,7 @@ def restore(np: Any) -> None:
         setattr(np, name, _renamed(getattr(np, name), old, new))
     np.fromstring = _fromstring(np)
     np.meshgrid = _as_list(np.meshgrid)
+    old_numbers.restore(np.ndarray)
     for name in ("array", "asarray", "asanyarray"):  # functions of NumPy call the last one
         setattr(np, name, _uneven(np, getattr(np, name)))
 

@@ -25,6 +25,7 @@ from millrace.runtime.plan import cost
 from millrace.runtime.plan.cells_first import cells_first
 from millrace.runtime.plan.long_first import long_first
 from millrace.runtime.plan.planner import CellUse, NeedsTokens, Plan, Step, any_step, make_plan
+from millrace.runtime.plan.rows import rows_last
 from millrace.runtime.plan.simplify import simplify
 from millrace.runtime.rowwise import rowwise_function
 from millrace.runtime.stepwise import waits
@@ -45,9 +46,14 @@ _NOTHING = Plan([], [], [], {}, [], {}, {}, 0)
 
 
 class _Planned:
-    """A function's plan and the Python function made of it."""
+    """A function's plan and the Python function made of it.
 
-    def __init__(self, graph: FunctionGraph) -> None:
+    Args:
+      graph: the function.
+      plan: what to do of it for each element; default: all.
+    """
+
+    def __init__(self, graph: FunctionGraph, plan: Plan | None = None) -> None:
         self.results = len(graph.outputs)
         self.explicit = len(graph.inputs)
         self.feeds = [*graph.inputs, *graph.captures.values()]
@@ -61,18 +67,19 @@ class _Planned:
         self.ahead: tuple[_Part, Call] | None = None  # what must come in order, and what follows from it
         self.behind: tuple[Call, _Part] | None = None  # what may come in any order, and what follows from it
         try:
-            self.plan = simplify(make_plan(self.fetches, self.feeds), dims if known else None)
+            self.plan = plan or simplify(make_plan(self.fetches, self.feeds), dims if known else None)
         except NeedsTokens:  # old control flow, which is run as a whole
             self.compiles = True
         else:
-            self._make(known)
+            self._make(known and plan is None)
         self.rowwise: Call | None = None
         self.rowwise_known = False  # it is made when it is first asked for
+        self.in_two: dict[int, tuple[_Planned, Call] | None] = {}  # by the size of batches
 
-    def _make(self, known: bool) -> None:
+    def _make(self, may_compile: bool) -> None:
         self.function = self._function(self.plan)
         self.waits = any(map(waits, self.plan.steps))
-        self.compiles = known and not self.waits and _worth_compiling(self.plan)
+        self.compiles = may_compile and not self.waits and _worth_compiling(self.plan)
         self.parallel = _worth_a_thread(self.plan)
         if self.parallel and not self.compiles:
             self._split()
@@ -151,15 +158,19 @@ class Functions:
         self._store = store
         self._planned: dict[FunctionGraph, _Planned] = {}
 
-    def start(self, graph: FunctionGraph, captured: Sequence[Any], states: dict[Any, Any]) -> Call:
+    def start(
+        self, graph: FunctionGraph, captured: Sequence[Any], states: dict[Any, Any], rows: int = 0
+    ) -> Call:
         """A Python function of the explicit arguments to the results.
 
         Args:
           graph: the function.
           captured: the values of what it captured.
           states: where what its own operations remember is kept; added to.
+          rows: of the batches of which `rows_last` does the rest; 0 where nobody does.
         """
-        planned = self._plan_of(graph)
+        in_two = self._in_two(graph, rows) if rows else None
+        planned = self._plan_of(graph) if in_two is None else in_two[0]
         uses = planned.plan.cells
         if not uses and not planned.compiles:
             if planned.behind is not None:
@@ -193,6 +204,23 @@ class Functions:
             planned.rowwise_known = True
             planned.rowwise = rowwise_function(graph, len(planned.fetches) > planned.results)
         return None if planned.rowwise is None else _bound(planned.rowwise, tuple(captured))
+
+    def rows_last(self, graph: FunctionGraph, captured: Sequence[Any], rows: int) -> Call | None:
+        """A Python function of batches of what `start` with `rows` gives to batches of the results.
+
+        None where the function is better called as a whole.
+        """
+        in_two = self._in_two(graph, rows)
+        return None if in_two is None else _bound(in_two[1], tuple(captured))
+
+    def _in_two(self, graph: FunctionGraph, rows: int) -> tuple[_Planned, Call] | None:
+        planned = self._plan_of(graph)
+        if rows not in planned.in_two:
+            plans = None
+            if not planned.compiles:
+                plans = rows_last(planned.plan, planned.explicit, planned.results, rows)
+            planned.in_two[rows] = plans and (_Planned(graph, plans[0]), interpret.compile_function(plans[1]))
+        return planned.in_two[rows]
 
     def worth_threads(self, graph: FunctionGraph) -> bool:
         """True where calls take long enough, or wait for something, so that threads of their own pay."""

@@ -9,7 +9,6 @@ their order and their ends are those of single rounds.
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,7 +21,7 @@ from millrace.opkit.state.queues import Element, Queue
 from millrace.opkit.state.resource import Resource, of
 from millrace.runtime import failures, interpret
 from millrace.runtime.plan.planner import CellUse, Plan, Step
-from millrace.runtime.rowwise import rows_of
+from millrace.runtime.plan.rows import row_bytes, rows_of
 from millrace.runtime.stepwise import Cutter, Part, cut_all
 from millrace.runtime.store import Store
 
@@ -128,7 +127,7 @@ def rounds_of(plan: Plan, store: Store) -> Callable[[], None] | None:
     given = put.inputs[1:]
     if ranks is None or not all(v in ranks for v in given) or len(set(given)) < len(given):
         return None
-    sizes = [_bytes(plan, v) for v in given]
+    sizes = [row_bytes(plan, v) for v in given]
     if any(size is None for size in sizes):
         return None
     most = max(1, min(_MOST_ELEMENTS, _MOST_BYTES // max(1, sum(filter(None, sizes)))))
@@ -164,15 +163,6 @@ def _written(use: CellUse) -> bool:
 def _has_rows(tensor: Any) -> bool:
     known = shapes.fully_defined(tensor.dims)
     return known and tensor.dtype.is_numpy_compatible and tensor.dtype.name != "string"
-
-
-def _bytes(plan: Plan, value: int) -> int | None:
-    """How large a row is, or None where that is not known."""
-    tensor = plan.tensors.get(value)
-    dims = plan.dims.get(value)
-    if tensor is None or dims is None or not shapes.fully_defined(dims):
-        return None
-    return math.prod(dims) * np.dtype(tensor.dtype.base_dtype.as_numpy_dtype).itemsize
 
 
 def _for_any_rows(part: Plan, steps: Sequence[Any], whole: bool) -> Callable[..., Sequence[Any]]:

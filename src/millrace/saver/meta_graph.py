@@ -226,6 +226,7 @@ def _write_file(meta: Any, filename: str, as_text: bool) -> None:
         files.replace(filename, [meta.SerializeToString()])
 
 
+@public("python.framework.meta_graph.read_meta_graph_file")
 def read_meta_graph_file(filename: Any) -> Any:
     """The `MetaGraphDef` in a file, written as bytes or as text.
 

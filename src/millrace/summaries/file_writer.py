@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -166,9 +166,10 @@ class FileWriter:
             self._file.write(event, self._max_queue, self._flush_secs)
         elif not self._warned:
             self._warned = True
-            logging.getLogger("tensorflow").warning(
-                "FileWriter: closed, so events are lost until it is reopened. Received: an event for %s",
-                self._logdir,
+            warnings.warn(
+                "FileWriter: closed, so events are lost until it is reopened. Received: an event for "
+                f"{self._logdir}",
+                stacklevel=3,
             )
 
     def flush(self) -> None:

@@ -91,6 +91,10 @@ def counted_evaluations(eval_ops: Any, hooks: list[SessionRunHook]) -> Any:
     return [*eval_ops, update] if isinstance(eval_ops, list | tuple) else [eval_ops, update]
 
 
+def _say_start() -> None:
+    log.info("Starting evaluation at %s", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+
+
 def evaluated(
     checkpoint: Any,
     master: str,
@@ -99,11 +103,19 @@ def evaluated(
     feed_dict: Any,
     hooks: list[SessionRunHook],
     config: Any,
+    once: bool = True,
 ) -> None:
-    """Runs `eval_ops` on a checkpoint until a hook wants to stop or the data ends."""
+    """Runs `eval_ops` on a checkpoint until a hook wants to stop or the data ends.
+
+    Args:
+      once: no others follow, and the log tells of it before there is a session.
+    """
     creator = ChiefSessionCreator(scaffold, master, config, checkpoint_filename_with_path=checkpoint)
-    log.info("Starting evaluation at %s", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    if once:
+        _say_start()
     with MonitoredSession(creator, hooks) as session:
+        if not once:
+            _say_start()
         while eval_ops is not None and not session.should_stop():
             session.run(eval_ops, feed_dict)
     log.info("Finished evaluation at %s", time.strftime("%Y-%m-%d-%H:%M:%S", time.gmtime()))

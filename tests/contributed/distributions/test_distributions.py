@@ -82,7 +82,7 @@ def test_normal_vectors():
         lambda: B.Gumbel(0.2, 1.5),
         lambda: B.AffineScalar(1.0, -2.0),
         lambda: B.Square(),
-        lambda: B.Chain([B.Exp(), B.Affine(shift=[0.5, 0.5])]),
+        lambda: B.Chain([B.Exp(), B.AffineScalar(shift=0.5)]),
         lambda: B.Invert(B.Exp()),
     ],
 )

@@ -103,3 +103,52 @@ def test_counts_of_a_batch_broadcast():
         assert _run(D.NegativeBinomial([3.0, 5.0], probs=[[0.3], [0.6]]).cdf(1.0)).shape == (2, 2)
         quantized = D.QuantizedDistribution(D.Normal(0.0, 2.0)).prob([0.0, 2.7, -1.0])
         np.testing.assert_allclose(_run(quantized), [0.1915, 0.0918, 0.1499], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: D.BetaWithSoftplusConcentration([1.0, 2.0], [3.0, 0.5]),
+        lambda: D.GammaWithSoftplusConcentrationRate([1.0, 2.0], [3.0, 0.5]),
+        lambda: D.ExponentialWithSoftplusRate([1.0, 2.0]),
+        lambda: D.InverseGamma([1.5, 2.5], [3.0, 0.5]),
+        lambda: D.SinhArcsinh(0.0, [1.0, 2.0], skewness=0.2, tailweight=1.5),
+    ],
+)
+def test_copies_are_the_same_distribution(make):
+    first = make()
+    second = first.copy(name="again")
+    with tf.Session() as session:
+        np.testing.assert_allclose(*session.run([first.log_prob([0.3, 0.4]), second.log_prob([0.3, 0.4])]))
+    assert first.parameters.keys() == second.parameters.keys()
+
+
+def test_shapes_of_events_that_are_tensors():
+    shapes = {
+        (3, 3): B.FillTriangular().forward_event_shape_tensor([6]),
+        (5, 6): B.FillTriangular().inverse_event_shape_tensor([5, 3, 3]),
+        (7, 2, 2): B.Reshape([-1, 2], [4]).forward_event_shape_tensor([7, 4]),
+        (4,): B.Reshape([-1, 2], [4]).inverse_event_shape_tensor([2, 2]),
+        (2, 2): B.ScaleTriL().forward_event_shape_tensor([3]),
+    }
+    for expected, found in shapes.items():
+        assert tuple(_run(found)) == expected
+
+
+def test_absolute_values_have_two_inverses():
+    both = B.AbsoluteValue().inverse(tf.constant([0.5, 2.0]))
+    np.testing.assert_array_equal(_run(both), np.array([[-0.5, -2.0], [0.5, 2.0]], np.float32))
+    assert _run(B.AbsoluteValue().inverse_log_det_jacobian([0.5], event_ndims=0)) == (0.0, 0.0)
+    with pytest.raises(NotImplementedError):
+        B.AbsoluteValue().forward_log_det_jacobian([0.5], event_ndims=0)
+
+
+def test_multiples_of_the_identity_count_all_axes_of_an_event():
+    scaled = B.Affine(scale_identity_multiplier=2.0)
+    found = scaled.forward_log_det_jacobian(tf.ones([3]), event_ndims=1)
+    assert _run(found) == pytest.approx(3 * np.log(2.0))
+    assert scaled.dtype == tf.float32
+    with pytest.raises(ValueError, match="at least 1"):
+        scaled.forward_log_det_jacobian(tf.ones([3]), event_ndims=0)
+    with pytest.raises(ValueError, match="incompatible dtypes"):
+        B.Chain([scaled, B.Affine(shift=np.ones(2))])

@@ -48,3 +48,15 @@ def test_scaled_gradients():
         np.testing.assert_array_equal(session.run(y), _X)
         np.testing.assert_array_equal(session.run(tf.gradients(3 * y, x)[0]), np.full_like(_X, 6))
         np.testing.assert_allclose(session.run(tf.gradients(z, x)[0]), 2 * _X)
+
+
+def test_blocks_are_named_and_counted_as_in_tensorflow():
+    tf.set_random_seed(1)
+    x = tf.ones([2, 3])
+    L.rev_block(x, x, _dense(), _dense(), num_layers=2)
+    y, _ = L.rev_block(x, x, _dense(), _dense(), is_training=False)
+    assert y.op.name == "revblock_1/add"
+    graph = tf.get_default_graph()
+    assert graph.get_operation_by_name("revblock/tuple_1/control_dependency").type == "Identity"
+    # every variable of the first block is read twice more around its gradient, by 1.15's count
+    assert tf.get_seed(None)[1] == len(graph.get_operations()) + 2 * 8 + 1

@@ -23,8 +23,9 @@ def test_spatial_softmax():
     swapped = tf.transpose(tf.constant(_X), [0, 3, 1, 2])
     got = L.spatial_softmax(swapped, 2.0, data_format="NCHW")
     np.testing.assert_allclose(_run(got), exact, atol=1e-6)
-    L.spatial_softmax(tf.constant(_X))
-    assert [v.name for v in tf.trainable_variables()] == ["spatial_softmax_2/temperature:0"]
+    L.spatial_softmax(tf.constant(_X), 3.0, trainable=False)
+    names = ["spatial_softmax/temperature:0", "spatial_softmax_1/temperature:0"]
+    assert [v.name for v in tf.trainable_variables()] == names
     with pytest.raises(ValueError, match="rank 4"):
         L.spatial_softmax(tf.ones([2, 3]))
 

@@ -201,3 +201,12 @@ def test_tables_of_dask():
     with pytest.raises(ValueError, match="one column"):
         L.extract_dask_labels(wide)
     assert isinstance(L.io.HAS_DASK, bool)
+
+
+def test_a_run_config_needs_no_task(monkeypatch):
+    monkeypatch.setenv(
+        "TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"], "ps": ["c:1"]}, "environment": "cloud"}'
+    )
+    config = tf.contrib.learn.RunConfig()
+    assert (config.task_type, config.is_chief, config.num_worker_replicas) == (None, True, 2)
+    assert (config.environment, config.master) == ("cloud", "")

@@ -1,5 +1,7 @@
 """Attention: weights, walks, wrappers and what they refuse."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -104,3 +106,32 @@ def test_a_memory_of_any_size(kind):
             feed = {memory: _MEMORY[:, :time], lengths: [time, 2]}
             found, weights, *_ = sess.run([outputs.rnn_output, state.alignments, *grads], feed)
             assert found.shape == (2, time, 2) and weights.shape == (2, time)
+
+
+def _private(name):
+    return getattr(importlib.import_module("millrace.contrib.seq2seq.python.ops.attention_wrapper"), name)
+
+
+def test_scores_are_masked_by_lengths_or_by_a_mask():
+    masked, scores = _private("_maybe_mask_score"), tf.constant([[1.0, 2.0], [3.0, 4.0]])
+    by_length = masked(scores, tf.constant([1, 2]), score_mask_value=-9.0)
+    by_mask = masked(scores, None, scores > 2, -9.0)
+    assert [x.tolist() for x in _run(by_length, by_mask)] == [[[1, -9], [3, 4]], [[-9, -9], [3, 4]]]
+    with pytest.raises(ValueError, match="can't be provided at same time"):
+        masked(scores, tf.constant([1, 2]), scores > 2, -9.0)
+
+
+def test_a_mechanism_of_a_program_derives_from_the_base():
+    class Cosine(_private("_BaseAttentionMechanism")):
+        def __init__(self, memory):
+            super().__init__(None, memory, lambda score, _: tf.nn.softmax(score), [5, 2])
+
+        def __call__(self, query, state):
+            score = _private("_luong_score")(query, tf.nn.l2_normalize(self.keys, -1), None)
+            weights = self._probability_fn(score, state)
+            return weights, weights
+
+    memory = _private("_prepare_memory")(_MEMORY, None, tf.sequence_mask([5, 2], 5))
+    read, weights, _ = _private("_compute_attention")(Cosine(memory), tf.ones([2, 3]), None, None)
+    read, weights = _run(read, weights)
+    assert read.shape == (2, 3) and not weights[1, 2:].any()

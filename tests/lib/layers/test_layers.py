@@ -1,5 +1,7 @@
 """Tests of tf.layers: values against NumPy, names, shapes, collections and refusals."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -175,8 +177,44 @@ def test_layers_share_and_refuse_variables():
             tf.layers.conv2d(x, 3, 3)
         with pytest.raises(ValueError, match="last dimension"):
             tf.layers.dense(tf.placeholder(tf.float32, [2, None]), 3)
-        with pytest.raises(ValueError, match=r"excludes renorm"):
-            tf.layers.batch_normalization(x, renorm=True, fused=True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "arguments"),
+    [([4, 3], {}), ([4, 5, 3], {}), ([4, 5, 5, 3], {"axis": 2}), ([4, 5, 5, 3], {"renorm": True})],
+)
+def test_normalization_is_fused_only_where_it_can_be(shape, arguments):
+    with tf.Graph().as_default() as graph:
+        y = tf.layers.batch_normalization(tf.ones(shape), fused=True, training=True, **arguments)
+        assert y.op.type == "AddV2" or y.op.type == "Add"
+        assert not [op for op in graph.get_operations() if op.type.startswith("FusedBatchNorm")]
+        second = importlib.import_module("millrace.compat.v2").keras.layers.BatchNormalization
+        with pytest.raises(ValueError, match="fused=True excludes"):
+            second(fused=True, **arguments)(tf.ones(shape))
+
+
+@pytest.mark.parametrize(("layer", "op_type"), [("max", "MaxPool3D"), ("average", "AvgPool3D")])
+def test_volumes_with_channels_first_are_pooled_channels_last(layer, op_type):
+    x = np.random.default_rng(3).normal(size=[2, 3, 4, 6, 4]).astype(np.float32)
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        pool = getattr(tf.layers, f"{layer}_pooling3d")
+        first = pool(x, 2, 2, data_format="channels_first")
+        last = tf.transpose(pool(tf.transpose(x, [0, 2, 3, 4, 1]), 2, 2), [0, 4, 1, 2, 3])
+        np.testing.assert_array_equal(*session.run([first, last]))
+        assert first.op.type == "Transpose" and first.name == f"{layer}_pooling3d/transpose_1:0"
+        made = [op for op in graph.get_operations() if op.type == op_type]
+        assert made[0].get_attr("data_format") == b"NDHWC"
+
+
+def test_a_penalty_is_named_by_the_layer_whatever_a_getter_names_the_variable():
+    def renamed(getter, name, *args, **kwargs):
+        return getter(name.replace("kernel", "weights"), *args, **kwargs)
+
+    with tf.Graph().as_default(), tf.variable_scope("s", custom_getter=renamed):
+        tf.layers.dense(tf.ones([2, 3]), 2, kernel_regularizer=tf.nn.l2_loss)
+        assert [v.name for v in tf.trainable_variables()] == ["s/dense/weights:0", "s/dense/bias:0"]
+        (loss,) = tf.losses.get_regularization_losses()
+        assert loss.name == "s/dense/kernel/Regularizer/L2Loss:0"
 
 
 def test_losses_of_a_layer():
@@ -193,3 +231,12 @@ def test_losses_of_a_layer():
         session.run(tf.global_variables_initializer())
         assert session.run(losses) == [0.75, 3.0]
         np.testing.assert_array_equal(session.run(y), 3)
+
+
+def test_noise_shape_of_dropout_takes_sizes_of_the_inputs():
+    x = tf.placeholder(tf.float32, [None, 4])
+    rows = tf.layers.dropout(x, 0.5, noise_shape=[None, 1], training=True, seed=3)
+    with tf.Session() as session:
+        got = session.run(rows, {x: np.ones([6, 4], np.float32)})
+    assert got.shape == (6, 4)
+    assert {tuple(row) for row in got.tolist()} == {(0.0,) * 4, (2.0,) * 4}

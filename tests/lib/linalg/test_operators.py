@@ -171,3 +171,13 @@ def test_promises_are_checked():
             session.run(singular.assert_non_singular())
         with pytest.raises(tf.errors.InvalidArgumentError, match="adjoint"):
             session.run(tf.linalg.LinearOperatorFullMatrix(_A).assert_self_adjoint())
+
+
+def test_operators_of_programs_find_the_scope_and_the_check_of_dtypes():
+    operator = tf.linalg.LinearOperatorFullMatrix(tf.eye(2), name="own")
+    with operator._name_scope(name="doubled"):
+        inside = tf.constant(1.0, name="c")
+    assert inside.op.name == "own/doubled/c"
+    operator._check_input_dtype(tf.constant(1.0))
+    with pytest.raises(TypeError, match="Expected argument to have dtype"):
+        operator._check_input_dtype(tf.constant(1))

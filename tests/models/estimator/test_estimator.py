@@ -128,19 +128,6 @@ def test_arrays_come_in_epochs():
     assert found == [[0, 1], [2, 0], [1, 2]]
 
 
-def test_the_cluster_of_the_environment(monkeypatch):
-    cluster = '{"cluster": {"chief": ["a:1"], "worker": ["b:2"], "ps": ["c:3"]}, "task": {"type": "worker"}}'
-    monkeypatch.setenv("TF_CONFIG", cluster)
-    config = E.RunConfig()
-    assert (config.task_type, config.is_chief, config.num_ps_replicas, config.num_worker_replicas) == (
-        "worker",
-        False,
-        1,
-        2,
-    )
-    assert config.master == "grpc://b:2"
-
-
 @pytest.mark.parametrize(
     ("call", "error"),
     [

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import millrace as tf
+from millrace.runtime.foresight import foreseen
 
 L = tf.keras.layers
 
@@ -360,21 +361,17 @@ def test_a_pass_tells_how_often_its_batches_will_run(monkeypatch):
     told = []
     run_flat = type(tf.keras.backend.function([], [tf.constant(0)])).run_flat
 
-    def noting(self, session, values, foreseen=None):
-        told.append((len(values[0]), foreseen))
-        return run_flat(self, session, values, foreseen)
+    def noting(self, session, values):
+        told.append((len(values[0]), foreseen()))
+        return run_flat(self, session, values)
 
     model = _small()
     monkeypatch.setattr("millrace.models.keras.backend.session.Function.run_flat", noting)
-    model.fit(
-        _data(10, 3),
-        _data(10, 2),
-        batch_size=4,
-        epochs=3,
-        verbose=0,
-        validation_data=(_data(4, 3), _data(4, 2)),
-    )
+    x, y = _data(10, 3), _data(10, 2)
+    model.fit(x, y, batch_size=4, epochs=3, verbose=0, validation_data=(x[:4], y[:4]))
     assert told[:4] == [(4, 6), (4, 6), (2, 3), (4, 3)]
     told.clear()
-    model.predict(_data(8, 3), batch_size=4)
-    assert told == [(4, 2)] * 2
+    model.predict(x[:8], batch_size=4)
+    model.fit_generator(iter([(x, y)] * 4), steps_per_epoch=2, epochs=2, verbose=0)
+    model.train_on_batch(x, y)
+    assert told == [(4, 2)] * 2 + [(10, 4)] * 4 + [(10, None)]

@@ -219,3 +219,55 @@ def test_refusals(session):
         tf.image.decode_image(contents, channels=2)
     with pytest.raises(ValueError, match="rank 3"):
         tf.image.encode_png(tf.zeros([2, 2], tf.uint8))
+
+
+def png_of(picture, **options):
+    file = io.BytesIO()
+    picture.save(file, "PNG", **options)
+    return file.getvalue()
+
+
+def test_the_one_transparent_color_of_a_png_is_no_channel_of_its_own(session):
+    grey = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
+    data = png_of(grey, transparency=5)
+    assert session.run(tf.image.decode_png(data)).tolist() == np.asarray(grey)[..., None].tolist()
+    assert session.run(tf.image.decode_png(data, 4))[1].tolist() == [[4] * 3 + [255], [5] * 3 + [0], *(
+        [k] * 3 + [255] for k in (6, 7))]  # fmt: skip
+    assert session.run(tf.image.decode_png(png_of(grey.convert("RGB"), transparency=(5, 5, 5)))).shape == (
+        3,
+        4,
+        3,
+    )
+
+
+@pytest.mark.parametrize(("colors", "alpha"), [(2, 1), (4, 3), (16, 15), (200, 255)])
+def test_pngs_of_few_bits_are_opaque_as_tensorflow_has_it(session, colors, alpha):
+    picture = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).quantize(colors)
+    assert np.unique(session.run(tf.image.decode_png(png_of(picture), 4))[..., 3]).tolist() == [alpha]
+
+
+def test_frames_of_a_gif_lie_over_each_other_whole(session):
+    frames = [Image.new("RGB", (6, 5), (9, 9, 9)) for _ in range(3)]
+    for k in (1, 2):
+        frames[k].paste((200, 10 * k, 0), (k, 1, k + 2, 4))
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], loop=0)
+    data = file.getvalue()
+    flags = data.index(b"!\xf9\4", data.index(b"!\xf9\4") + 3) + 3
+    assert data[flags] & 1  # the second frame has a transparent color
+    found = session.run(tf.image.decode_gif(data))
+    assert found.shape == (3, 5, 6, 3) and found[1, 0, 0].tolist() == [9, 9, 9]
+    plain = bytearray(data)
+    plain[flags] &= ~1
+    np.testing.assert_array_equal(session.run(tf.image.decode_gif(bytes(plain)))[1], found[1])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "GIF"])
+def test_only_pngs_have_sixteen_bits(session, kind):
+    file = io.BytesIO()
+    Image.new("RGB", (4, 3)).save(file, kind)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"{kind} does not support uint16"):
+        session.run(tf.image.decode_png(file.getvalue(), dtype=tf.uint16))
+    if kind == "GIF":
+        with pytest.raises(tf.errors.InvalidArgumentError, match="0, 3 for GIF"):
+            session.run(tf.image.decode_png(file.getvalue(), 1))

@@ -177,6 +177,13 @@ def _saturation(red, green, blue, scale):
     return colorsys.hsv_to_rgb(hue, min(max(saturation * scale, 0), 1), value)
 
 
+def _in_yiq(red, green, blue, delta, saturation, value):
+    yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+    luma, in_phase, quadrature = yiq @ (red, green, blue)
+    turned = (in_phase + 1j * quadrature) * np.exp(1j * delta) * saturation
+    return value * np.linalg.solve(yiq, [luma, turned.real, turned.imag])
+
+
 def _contrast(x, factor, *limits):
     mean = x.mean(axis=(-3, -2), keepdims=True)
     out = (x - mean) * factor + mean
@@ -193,6 +200,13 @@ class TestColors(OpSuite):
         OpCase("AdjustHue", [_X, np.float32(0.3)], _each_pixel(_hue), tolerance=1e-5, wrt=()),
         OpCase("AdjustHue", [_X, np.float32(-0.8)], _each_pixel(_hue), tolerance=1e-5, wrt=()),
         OpCase("AdjustSaturation", [_X, np.float32(1.6)], _each_pixel(_saturation), tolerance=1e-5, wrt=()),
+        OpCase(
+            "AdjustHsvInYiq",
+            [_X, np.float32(0.4), np.float32(1.3), np.float32(0.8)],
+            _each_pixel(_in_yiq),
+            tolerance=1e-5,
+            wrt=(),
+        ),
         OpCase("AdjustContrastv2", [_X, np.float32(1.6)], _contrast, tolerance=1e-5, wrt=()),
         OpCase(
             "AdjustContrast",

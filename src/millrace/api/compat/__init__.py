@@ -8,6 +8,7 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.core.shapes": "dimension_at_index dimension_value",
         "millrace.core.text": "as_bytes as_str as_str_any as_text bytes_or_text_types complex_types integral_types path_to_str real_types",
+        "millrace.lib.platform.compatibility": "forward_compatibility_horizon forward_compatible",
     },
     aliases={"v1": "millrace.api"},
 )

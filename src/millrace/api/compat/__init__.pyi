@@ -10,6 +10,8 @@ from millrace.core.text import complex_types as complex_types
 from millrace.core.text import integral_types as integral_types
 from millrace.core.text import path_to_str as path_to_str
 from millrace.core.text import real_types as real_types
+from millrace.lib.platform.compatibility import forward_compatibility_horizon as forward_compatibility_horizon
+from millrace.lib.platform.compatibility import forward_compatible as forward_compatible
 from millrace import api as v1
 
 __all__ = [
@@ -21,6 +23,8 @@ __all__ = [
     "complex_types",
     "dimension_at_index",
     "dimension_value",
+    "forward_compatibility_horizon",
+    "forward_compatible",
     "integral_types",
     "path_to_str",
     "real_types",

@@ -7,10 +7,12 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.contributed.opt.adams": "AdaMaxOptimizer AdamGSOptimizer LazyAdamGSOptimizer LazyAdamOptimizer NadamOptimizer",
+        "millrace.contributed.opt.centers": "AGNCustomGetter AGNOptimizer ElasticAverageCustomGetter ElasticAverageOptimizer ModelAverageCustomGetter ModelAverageOptimizer",
         "millrace.contributed.opt.external": "ExternalOptimizerInterface ScipyOptimizerInterface",
         "millrace.contributed.opt.ggt": "GGTOptimizer",
         "millrace.contributed.opt.lars": "LARSOptimizer",
         "millrace.contributed.opt.reg_adagrad": "RegAdagradOptimizer",
+        "millrace.contributed.opt.shampoo": "ShampooOptimizer",
         "millrace.contributed.opt.signs": "AddSignOptimizer PowerSignOptimizer",
         "millrace.contributed.opt.weight_decay": "AdamWOptimizer DecoupledWeightDecayExtension MomentumWOptimizer extend_with_decoupled_weight_decay",
         "millrace.contributed.opt.wrappers": "DropStaleGradientOptimizer MovingAverageOptimizer MultitaskOptimizerWrapper VariableClippingOptimizer clip_gradients_by_global_norm",

@@ -4,11 +4,18 @@ from millrace.contributed.opt.adams import AdamGSOptimizer as AdamGSOptimizer
 from millrace.contributed.opt.adams import LazyAdamGSOptimizer as LazyAdamGSOptimizer
 from millrace.contributed.opt.adams import LazyAdamOptimizer as LazyAdamOptimizer
 from millrace.contributed.opt.adams import NadamOptimizer as NadamOptimizer
+from millrace.contributed.opt.centers import AGNCustomGetter as AGNCustomGetter
+from millrace.contributed.opt.centers import AGNOptimizer as AGNOptimizer
+from millrace.contributed.opt.centers import ElasticAverageCustomGetter as ElasticAverageCustomGetter
+from millrace.contributed.opt.centers import ElasticAverageOptimizer as ElasticAverageOptimizer
+from millrace.contributed.opt.centers import ModelAverageCustomGetter as ModelAverageCustomGetter
+from millrace.contributed.opt.centers import ModelAverageOptimizer as ModelAverageOptimizer
 from millrace.contributed.opt.external import ExternalOptimizerInterface as ExternalOptimizerInterface
 from millrace.contributed.opt.external import ScipyOptimizerInterface as ScipyOptimizerInterface
 from millrace.contributed.opt.ggt import GGTOptimizer as GGTOptimizer
 from millrace.contributed.opt.lars import LARSOptimizer as LARSOptimizer
 from millrace.contributed.opt.reg_adagrad import RegAdagradOptimizer as RegAdagradOptimizer
+from millrace.contributed.opt.shampoo import ShampooOptimizer as ShampooOptimizer
 from millrace.contributed.opt.signs import AddSignOptimizer as AddSignOptimizer
 from millrace.contributed.opt.signs import PowerSignOptimizer as PowerSignOptimizer
 from millrace.contributed.opt.weight_decay import AdamWOptimizer as AdamWOptimizer
@@ -22,17 +29,23 @@ from millrace.contributed.opt.wrappers import VariableClippingOptimizer as Varia
 from millrace.contributed.opt.wrappers import clip_gradients_by_global_norm as clip_gradients_by_global_norm
 
 __all__ = [
+    "AGNCustomGetter",
+    "AGNOptimizer",
     "AdaMaxOptimizer",
     "AdamGSOptimizer",
     "AdamWOptimizer",
     "AddSignOptimizer",
     "DecoupledWeightDecayExtension",
     "DropStaleGradientOptimizer",
+    "ElasticAverageCustomGetter",
+    "ElasticAverageOptimizer",
     "ExternalOptimizerInterface",
     "GGTOptimizer",
     "LARSOptimizer",
     "LazyAdamGSOptimizer",
     "LazyAdamOptimizer",
+    "ModelAverageCustomGetter",
+    "ModelAverageOptimizer",
     "MomentumWOptimizer",
     "MovingAverageOptimizer",
     "MultitaskOptimizerWrapper",
@@ -40,6 +53,7 @@ __all__ = [
     "PowerSignOptimizer",
     "RegAdagradOptimizer",
     "ScipyOptimizerInterface",
+    "ShampooOptimizer",
     "VariableClippingOptimizer",
     "clip_gradients_by_global_norm",
     "extend_with_decoupled_weight_decay",

@@ -8,7 +8,6 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.cluster.device_setter": "replica_device_setter",
         "millrace.cluster.server": "Server",
-        "millrace.cluster.spec": "ClusterSpec",
         "millrace.core.proto_names": "BytesList ClusterDef Example Feature FeatureList FeatureLists Features FloatList Int64List JobDef SaverDef SequenceExample ServerDef",
         "millrace.exchange.graph_util": "write_graph",
         "millrace.ops.state.dual_ascent": "sdca_fprint sdca_optimizer sdca_shrink_l1",
@@ -21,6 +20,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.saver.object_checkpoint": "Checkpoint",
         "millrace.saver.saver": "Saver import_meta_graph",
         "millrace.summaries.file_writer": "SummaryWriter=FileWriter SummaryWriterCache=FileWriterCache summary_iterator",
+        "millrace.training.cluster_spec": "ClusterSpec",
         "millrace.training.coordination.batching": "batch batch_join maybe_batch maybe_batch_join maybe_shuffle_batch maybe_shuffle_batch_join shuffle_batch shuffle_batch_join",
         "millrace.training.coordination.coordinator": "Coordinator LooperThread",
         "millrace.training.coordination.producers": "input_producer limit_epochs match_filenames_once range_input_producer slice_input_producer string_input_producer",

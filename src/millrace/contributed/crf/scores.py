@@ -67,7 +67,9 @@ def crf_sequence_score(
     def single() -> Tensor:
         batch = shape_of(inputs, out_type=tags.dtype.base_dtype)[0]
         rows = reshape(range_(batch), [-1, 1])
-        first = reshape(gather_nd(tags, concat([rows, zeros_like(rows)], 1)), [-1, 1])
+        first = tags
+        if tags.dims is not None and tags.dims[1] not in (None, 1):
+            first = reshape(gather_nd(tags, concat([rows, zeros_like(rows)], 1)), [-1, 1])
         scores = gather_nd(squeeze(inputs, [1]), concat([rows, first], 1))
         return _where_not_empty(lengths, scores)
 
@@ -92,11 +94,14 @@ def crf_multitag_sequence_score(
       `[batch]`.
     """
     inputs = convert.to_tensor(inputs)
-    allowed = where(tag_bitmap, inputs, fill(shape_of(inputs), float("-inf")))
+
+    def allowed() -> Tensor:
+        return where(tag_bitmap, inputs, fill(shape_of(inputs), float("-inf")))
+
     return chosen(
         one_step(inputs),
-        lambda: reduce_logsumexp(allowed, axis=[1, 2], keepdims=False),
-        lambda: crf_log_norm(allowed, sequence_lengths, transition_params),
+        lambda: reduce_logsumexp(allowed(), axis=[1, 2], keepdims=False),
+        lambda: crf_log_norm(allowed(), sequence_lengths, transition_params),
     )
 
 

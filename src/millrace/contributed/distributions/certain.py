@@ -11,7 +11,7 @@ from millrace.contributed.distributions.scalars import Numbers
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.base import (
-    FULLY_REPARAMETERIZED,
+    NOT_REPARAMETERIZED,
     drawn_shape,
 )
 from millrace.lib.math.reductions import reduce_all
@@ -29,7 +29,7 @@ class Certain(Numbers):
             self._named = {"loc": loc}
             kind = loc.dtype.base_dtype
             self._atol, self._rtol = (convert_to_tensor(0 if t is None else t, kind) for t in (atol, rtol))
-        self._finish(given, FULLY_REPARAMETERIZED, scope)
+        self._finish(given, NOT_REPARAMETERIZED, scope)
 
     @property
     def loc(self) -> Tensor:

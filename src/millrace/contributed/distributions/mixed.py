@@ -19,7 +19,6 @@ from millrace.lib.distributions.base import (
     FULLY_REPARAMETERIZED,
     NOT_REPARAMETERIZED,
     Distribution,
-    new_seed,
 )
 from millrace.lib.distributions.discrete import logits_and_probs
 from millrace.lib.distributions.divergence import RegisterKL
@@ -333,8 +332,9 @@ class MixtureSameFamily(Distribution):
         return x
 
     def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
-        x = self._components.sample(n, seed=seed)
-        which = self._mixture.sample(n, seed=new_seed(seed, "MixtureSameFamily"))
+        del seed  # as in 1.15, which draws both by the graph's seed
+        x = self._components.sample(n)
+        which = self._mixture.sample(n)
         mask = one_hot(
             which, shape_of(self._mixture.logits)[-1], on_value=1.0, off_value=0.0, dtype=x.dtype.base_dtype
         )

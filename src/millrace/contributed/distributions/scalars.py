@@ -275,8 +275,10 @@ class InverseGamma(Numbers):
         allow_nan_stats: bool = True,
         name: str = "InverseGamma",
     ) -> None:
-        parts = {"concentration": concentration, "rate": rate}
-        self._begin(dict(locals()), NOT_REPARAMETERIZED, ("concentration", "rate"), **parts)
+        given = dict(locals())
+        self._begin(
+            given, NOT_REPARAMETERIZED, ("concentration", "rate"), concentration=concentration, rate=rate
+        )
 
     @property
     def concentration(self) -> Tensor:

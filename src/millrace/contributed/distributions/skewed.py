@@ -39,6 +39,7 @@ class SinhArcsinh(TransformedDistribution):
         allow_nan_stats: bool = True,
         name: str = "SinhArcsinh",
     ) -> None:
+        given = dict(locals())
         with name_scope(name, values=[loc, scale, skewness, tailweight]) as scope:
             self._loc = convert_to_tensor(loc, name="loc")
             dtype = self._loc.dtype
@@ -66,6 +67,7 @@ class SinhArcsinh(TransformedDistribution):
                 validate_args=validate_args,
                 name=scope,
             )
+        self._parameters = given
 
     @property
     def loc(self) -> Tensor:

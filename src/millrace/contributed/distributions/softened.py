@@ -26,10 +26,12 @@ class NormalWithSoftplusScale(Normal):
         allow_nan_stats: bool = True,
         name: str = "NormalWithSoftplusScale",
     ) -> None:
+        given = dict(locals())
         with name_scope(name, values=[scale]) as scope:
             super().__init__(
                 loc, softplus(scale, name="softplus_scale"), validate_args, allow_nan_stats, scope
             )
+        self._parameters = given
 
 
 @public("contrib.distributions.LaplaceWithSoftplusScale")
@@ -44,10 +46,12 @@ class LaplaceWithSoftplusScale(Laplace):
         allow_nan_stats: bool = True,
         name: str = "LaplaceWithSoftplusScale",
     ) -> None:
+        given = dict(locals())
         with name_scope(name, values=[loc, scale]) as scope:
             super().__init__(
                 loc, softplus(scale, name="softplus_scale"), validate_args, allow_nan_stats, scope
             )
+        self._parameters = given
 
 
 @public("contrib.distributions.StudentTWithAbsDfSoftplusScale")
@@ -63,9 +67,11 @@ class StudentTWithAbsDfSoftplusScale(StudentT):
         allow_nan_stats: bool = True,
         name: str = "StudentTWithAbsDfSoftplusScale",
     ) -> None:
+        given = dict(locals())
         with name_scope(name, values=[df, scale]) as scope:
             df, scale = floor(raw.Abs(df)), softplus(scale, name="softplus_scale")
             super().__init__(df, loc, scale, validate_args, allow_nan_stats, scope)
+        self._parameters = given
 
 
 @public("contrib.distributions.GammaWithSoftplusConcentrationRate")
@@ -80,12 +86,14 @@ class GammaWithSoftplusConcentrationRate(Gamma):
         allow_nan_stats: bool = True,
         name: str = "GammaWithSoftplusConcentrationRate",
     ) -> None:
+        given = dict(locals())
         with name_scope(name, values=[concentration, rate]) as scope:
             parts = (
                 softplus(concentration, name="softplus_concentration"),
                 softplus(rate, name="softplus_rate"),
             )
             super().__init__(*parts, validate_args, allow_nan_stats, scope)
+        self._parameters = given
 
 
 @public("contrib.distributions.BetaWithSoftplusConcentration")
@@ -100,10 +108,12 @@ class BetaWithSoftplusConcentration(Beta):
         allow_nan_stats: bool = True,
         name: str = "BetaWithSoftplusConcentration",
     ) -> None:
+        given = dict(locals())
         with name_scope(name, values=[concentration1, concentration0]) as scope:
             one = softplus(concentration1, name="softplus_concentration1")
             zero = softplus(concentration0, name="softplus_concentration0")
             super().__init__(one, zero, validate_args, allow_nan_stats, scope)
+        self._parameters = given
 
 
 @public("contrib.distributions.ExponentialWithSoftplusRate")
@@ -117,8 +127,10 @@ class ExponentialWithSoftplusRate(Exponential):
         allow_nan_stats: bool = True,
         name: str = "ExponentialWithSoftplusRate",
     ) -> None:
+        given = dict(locals())
         with name_scope(name, values=[rate]) as scope:
             super().__init__(softplus(rate, name="softplus_rate"), validate_args, allow_nan_stats, scope)
+        self._parameters = given
 
 
 @public("contrib.distributions.InverseGammaWithSoftplusConcentrationRate")
@@ -133,9 +145,11 @@ class InverseGammaWithSoftplusConcentrationRate(InverseGamma):
         allow_nan_stats: bool = True,
         name: str = "InverseGammaWithSoftplusConcentrationRate",
     ) -> None:
+        given = dict(locals())
         with name_scope(name, values=[concentration, rate]) as scope:
             parts = (
                 softplus(concentration, name="softplus_concentration"),
                 softplus(rate, name="softplus_rate"),
             )
             super().__init__(*parts, validate_args, allow_nan_stats, scope)
+        self._parameters = given

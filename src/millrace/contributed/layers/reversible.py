@@ -8,9 +8,12 @@ from typing import Any
 
 from millrace.autodiff.registry import RegisterGradient
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
+from millrace.building.scopes import name_scope
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
+from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
+from millrace.lib.flow.control_flow import tuple_
 from millrace.lib.layers.base import Layer
 from millrace.lib.variables.scope import AUTO_REUSE, variable_scope
 
@@ -73,18 +76,36 @@ class RevBlock(Layer):
     def forward(self, x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
         """The outputs for two inputs of one shape."""
         x1, x2 = convert.to_tensor(x1), convert.to_tensor(x2)
-        for i in range(self.num_layers):
-            x1 = x1 + self._applied("f", i, x2)
-            x2 = x2 + self._applied("g", i, x1)
-        return raw.Identity(x1), raw.Identity(x2)
+        with name_scope(self._block_scope.original_name_scope):
+            for i in range(self.num_layers):
+                x1, x2 = self._layer(i, x1, x2)
+        return x1, x2
+
+    def _layer(self, i: int, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
+        y1 = x1 + self._applied("f", i, x2)
+        return y1, x2 + self._applied("g", i, y1)
 
     def backward(self, y1: Any, y2: Any) -> tuple[Tensor, Tensor]:
         """The inputs for two outputs."""
         y1, y2 = convert.to_tensor(y1), convert.to_tensor(y2)
-        for i in reversed(range(self.num_layers)):
-            y2 = y2 - self._applied("g", i, y1)
-            y1 = y1 - self._applied("f", i, y2)
-        return raw.Identity(y1), raw.Identity(y2)
+        with name_scope(self._block_scope.original_name_scope):
+            for i in reversed(range(self.num_layers)):
+                y2 = y2 - self._applied("g", i, y1)
+                y1 = y1 - self._applied("f", i, y2)
+        return y1, y2
+
+    def trained(self, x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
+        """`forward` with as many operations as 1.15 adds for a gradient that computes the layers again."""
+        x1, x2 = convert.to_tensor(x1), convert.to_tensor(x2)
+        graph = get_default_graph()
+        before = len(graph.get_collection(GraphKeys.GLOBAL_VARIABLES))
+        with name_scope(self._block_scope.original_name_scope):
+            for i in range(self.num_layers):
+                x1, x2 = tuple_(self._layer(i, x1, x2))
+            x1, x2 = raw.Identity(x1), raw.Identity(x2)
+        variables = len(graph.get_collection(GraphKeys.GLOBAL_VARIABLES)) - before
+        graph.count(2 * variables + 1)  # all are read twice around one IdentityN
+        return x1, x2
 
     def build(self, input_shape: Any) -> None:
         """Nothing: the functions make their own variables."""
@@ -112,11 +133,10 @@ def rev_block(
     Args:
       x1, x2: the inputs.
       f, g, num_layers, f_side_input, g_side_input: of the block.
-      is_training: accepted.
+      is_training: gradients will be taken.
     """
-    del is_training
     block = RevBlock(f, g, num_layers, f_side_input, g_side_input)
-    return block.forward(x1, x2)
+    return block.trained(x1, x2) if is_training else block.forward(x1, x2)
 
 
 @public("contrib.layers.recompute_grad", "contrib.slim.recompute_grad")

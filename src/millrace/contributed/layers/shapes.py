@@ -25,7 +25,7 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.layers.core import ZEROS, Dropout, Flatten
 from millrace.lib.layers.pooling import sizes_of
 from millrace.lib.math.reductions import reduce_max, reduce_mean, reduce_sum
-from millrace.lib.nn.embedding import embedding_lookup, embedding_lookup_sparse
+from millrace.lib.nn.embedding import embedding_lookup, safe_embedding_lookup_sparse
 from millrace.lib.variables.scope import variable_scope
 from millrace.opkit.rules import windows
 from millrace.ops.array.concat import concat
@@ -445,7 +445,7 @@ def bow_encoder(
         )
         if sparse_lookup:
             sparse = ids if isinstance(ids, SparseTensor) else dense_to_sparse(ids)
-            return embedding_lookup_sparse(table, sparse, None, combiner="mean")
+            return safe_embedding_lookup_sparse(table, sparse, combiner="mean", default_id=0)
         if isinstance(ids, SparseTensor):
             raise TypeError(f"bow_encoder: a dense lookup takes dense ids. Received: {ids}")
         return reduce_mean(embedding_lookup(table, ids), 1)
@@ -470,8 +470,7 @@ def dense_to_sparse(
     with variable_scope(scope, "dense_to_sparse", [tensor]) as found:
         tensor = convert.to_tensor(tensor)
         places = raw.Where(raw.NotEqual(tensor, convert.to_tensor(eos_token, tensor.dtype.base_dtype)))
-        shape = raw.Cast(raw.Shape(tensor), DstT=int64)
-        outputs = SparseTensor(places, raw.GatherNd(tensor, places), shape)
+        outputs = SparseTensor(places, raw.GatherNd(tensor, places), shape_of(tensor, out_type=int64))
         return collect_named_outputs(outputs_collections, found.name, outputs)
 
 

@@ -13,7 +13,7 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.array import meshgrid
 from millrace.lib.math.reductions import reduce_sum
-from millrace.lib.variables.initializers import Ones
+from millrace.lib.variables.initializers import Constant, Ones
 from millrace.lib.variables.scope import variable_scope
 from millrace.ops.array.concat import concat, unstack
 from millrace.ops.array.fill import lin_space
@@ -36,7 +36,7 @@ def spatial_softmax(
 
     Args:
       features: `[batch, height, width, channels]`, or channels second, floating.
-      temperature: divides the features; a number or a scalar tensor. None: a variable that begins with 1.
+      temperature: the number with which the variable begins that divides the features; default 1.
       name: scope; default "spatial_softmax".
       variables_collections: collections that the variable joins.
       trainable: whether the temperature is trained.
@@ -66,15 +66,14 @@ def spatial_softmax(
             grid_x, grid_y = meshgrid(rows, columns, indexing="ij")
             grid_x = raw.Reshape(grid_x, [height * width])
             grid_y = raw.Reshape(grid_y, [height * width])
-            if temperature is None:
-                temperature = model_variable(
-                    "temperature",
-                    (),
-                    features.dtype.base_dtype,
-                    Ones(),
-                    trainable=trainable,
-                    collections=collections_of(variables_collections, "temperature"),
-                )
+            temperature = model_variable(
+                "temperature",
+                (),
+                features.dtype.base_dtype,
+                Ones() if temperature is None else Constant(temperature),
+                trainable=trainable,
+                collections=collections_of(variables_collections, "temperature"),
+            )
             if data_format == "NHWC":
                 features = transpose(features, [0, 3, 1, 2])
             flat = raw.Reshape(features, [-1, height * width])

@@ -7,15 +7,16 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from millrace.building import raw
+from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_mean
-from millrace.lib.nn.functions import zero_fraction
 from millrace.lib.summary.operations import histogram, scalar
 from millrace.lib.variables.variable import Variable
+from millrace.ops.math.cast import cast
+from millrace.ops.math.comparison import greater, less
 
 
 @public(
@@ -40,17 +41,21 @@ def summarize_tensor(tensor: Any, tag: str | None = None) -> Tensor:
     "contrib.slim.summarize_activation",
 )
 def summarize_activation(op: Tensor) -> Tensor:
-    """A histogram of a layer's outputs; of relu's and softplus's also how many are zero.
+    """A histogram of a layer's outputs; of relu and softplus also how many inputs are below 0, or above 6.
 
     Args:
       op: the outputs.
     """
     kind, name = op.op.type, op.op.name
     if kind in ("Relu", "Softplus", "Relu6"):
-        scalar(f"{name}/zeros", zero_fraction(op))
+        scalar(f"{name}/zeros", _share(less(op.op.inputs[0], cast(0.0, op.dtype))))
     if kind == "Relu6":
-        scalar(f"{name}/sixes", reduce_mean(raw.Cast(raw.Equal(op, 6.0), DstT=op.dtype)))
+        scalar(f"{name}/sixes", _share(greater(op.op.inputs[0], cast(6.0, op.dtype))))
     return histogram(f"{name}/activation", op)
+
+
+def _share(true: Tensor) -> Tensor:
+    return reduce_mean(cast(true, float32, name="ToFloat"))
 
 
 @public(

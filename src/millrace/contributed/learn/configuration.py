@@ -6,7 +6,9 @@ from typing import Any, ClassVar
 
 from millrace.core import protos
 from millrace.core.public import public
+from millrace.models.estimator.cluster_task import ClusterTask, environment, target_of
 from millrace.models.estimator.run_config import RunConfig as PlainRunConfig
+from millrace.training.cluster_spec import ClusterSpec
 
 _DEFAULT = object()
 
@@ -92,6 +94,8 @@ class RunConfig(PlainRunConfig):
             protocol=protocol,
             session_creation_timeout_secs=session_creation_timeout_secs,
         )
+        self._session_config = session_config
+        self._environment = environment().get("environment", "local")
         self._tf_config = protos.ConfigProto(
             log_device_placement=log_device_placement,
             inter_op_parallelism_threads=num_cores,
@@ -101,5 +105,19 @@ class RunConfig(PlainRunConfig):
         self._evaluation_master = evaluation_master
         if master is not None:
             self._master = master
-        if not self._cluster_spec:
-            self._task_type: Any = None
+
+    @staticmethod
+    def _task_of(described: dict[str, Any]) -> ClusterTask:
+        """The task that TF_CONFIG describes; it may leave the task out, and the cluster's chief."""
+        cluster, task = ClusterSpec(described.get("cluster", {})), described.get("task", {})
+        kind, number, tasks = task.get("type"), int(task.get("index", 0)), cluster.as_dict()
+        chief = TaskType.MASTER if described.get("environment") == "cloud" else TaskType.WORKER
+        return ClusterTask(
+            cluster,
+            kind,
+            number,
+            kind in (None, chief) and number == 0,
+            len(tasks.get(TaskType.PS, ())),
+            len(tasks.get(TaskType.WORKER, ())) + len(tasks.get(TaskType.MASTER, ())),
+            master=target_of(cluster, kind, number) if cluster and kind else "",
+        )

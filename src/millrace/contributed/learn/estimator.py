@@ -28,6 +28,7 @@ class _Engine(Engine):
     """An estimator whose evaluations have the loss that the model measures, where it does."""
 
     loss_metric: Any = None
+    says_what_it_does = False
 
     def _metric_operations(self, spec: Any, global_step: Any) -> tuple[Any, dict[str, Any]]:
         return evaluating.metric_operations(spec, global_step, self.loss_metric)

@@ -151,7 +151,7 @@ def sampled_sparse_softmax_loss(
       `[batch]`, the dtype of `inputs`.
     """
     logits, _ = sampled_logits_and_labels(
-        weights, biases, labels, inputs, num_sampled, num_classes, 1, sampled_values,
+        weights, biases, labels, inputs, num_sampled, num_classes, 1, sampled_values, True,
         remove_accidental_hits, partition_strategy, name,
     )  # fmt: skip
     first = zeros([shape(logits)[0]], int64)

@@ -30,6 +30,7 @@ from millrace.ops.array.reshape import expand_dims, reshape, squeeze
 from millrace.ops.array.shape import rank as rank_of
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.linalg.matmul import matmul
+from millrace.ops.math.cast import cast
 from millrace.ops.math.elementwise import rsqrt, square
 from millrace.ops.math.extremes import argmax
 from millrace.ops.math.select import where
@@ -78,36 +79,77 @@ def _masked(m: Tensor, mask: Tensor) -> Tensor:
     return m * reshape(mask, concat([shape_of(mask), extra], 0))
 
 
-def _prepared(memory: Any, lengths: Tensor | None, check_inner: bool) -> Any:
-    """The memory as tensors, zero beyond the lengths."""
+@public("contrib.seq2seq.python.ops.attention_wrapper._prepare_memory")
+def prepared_memory(
+    memory: Any,
+    memory_sequence_length: Any = None,
+    memory_mask: Any = None,
+    check_inner_dims_defined: bool = True,
+) -> Any:
+    """The memory as tensors, zero beyond the lengths or where the mask is False.
+
+    Args:
+      memory: `[batch, time, ...]`, nested.
+      memory_sequence_length: int32 `[batch]`.
+      memory_mask: bool `[batch, time]`.
+      check_inner_dims_defined: require the dimensions behind time to be known.
+
+    Raises:
+      ValueError: an inner dimension is unknown, or both lengths and a mask are given.
+    """
+    _one_of(memory_sequence_length, memory_mask)
     memory = nest.map_structure(lambda m: convert.to_tensor(m, name="memory"), memory)
-    if check_inner:
+    if check_inner_dims_defined:
         for m in nest.flatten(memory):
             if m.dims is None or any(d is None for d in m.dims[2:]):
                 raise ValueError(
                     f"Expected memory {m.name} to have fully defined inner dims, but saw shape: {m.shape}"
                 )
-    if lengths is None:
-        return memory
     first = nest.flatten(memory)[0]
-    mask = sequence_mask(lengths, maxlen=shape_of(first)[1], dtype=first.dtype)
+    if memory_sequence_length is not None:
+        mask = sequence_mask(memory_sequence_length, maxlen=shape_of(first)[1], dtype=first.dtype)
+    elif memory_mask is not None:
+        mask = cast(memory_mask, first.dtype)
+    else:
+        return memory
     return nest.map_structure(lambda m: _masked(m, mask), memory)
 
 
-def _score_mask(lengths: Any, score_mask_value: Any) -> Callable[[Tensor], Tensor]:
-    """The function that replaces scores beyond the lengths."""
-    if lengths is None:
-        return lambda score: score
+def _one_of(memory_sequence_length: Any, memory_mask: Any) -> None:
+    if memory_sequence_length is not None and memory_mask is not None:
+        raise ValueError(
+            "memory_sequence_length and memory_mask can't be provided at same time. Received: "
+            f"{memory_sequence_length!r}, {memory_mask!r}"
+        )
 
-    def masked(score: Tensor) -> Tensor:
+
+@public("contrib.seq2seq.python.ops.attention_wrapper._maybe_mask_score")
+def masked_score(
+    score: Any, memory_sequence_length: Any = None, memory_mask: Any = None, score_mask_value: Any = None
+) -> Any:
+    """Scores `[batch, time]`, replaced beyond the lengths or where the mask is False.
+
+    Args:
+      score: the scores.
+      memory_sequence_length: int32 `[batch]`, at least 1 each.
+      memory_mask: bool `[batch, time]`.
+      score_mask_value: what takes the place of those scores.
+
+    Raises:
+      ValueError: both lengths and a mask are given.
+    """
+    _one_of(memory_sequence_length, memory_mask)
+    if memory_sequence_length is not None:
         message = "All values in memory_sequence_length must greater than zero."
-        with control_dependencies([assert_positive(lengths, message=message)]):
-            mask = sequence_mask(lengths, maxlen=shape_of(score)[1])
+        with control_dependencies([assert_positive(memory_sequence_length, message=message)]):
+            mask = sequence_mask(memory_sequence_length, maxlen=shape_of(score)[1])
             return where(mask, score, score_mask_value * ones_like(score))
+    if memory_mask is not None:
+        return where(memory_mask, score, score_mask_value * ones_like(score))
+    return score
 
-    return masked
 
-
+@public("contrib.seq2seq.python.ops.attention_wrapper._BaseAttentionMechanism")
 class MemoryAttention(AttentionMechanism):
     """Base of mechanisms: keeps the memory as keys and values.
 
@@ -153,15 +195,14 @@ class MemoryAttention(AttentionMechanism):
             lengths = None
             if memory_sequence_length is not None:
                 lengths = convert.to_tensor(memory_sequence_length, name="memory_sequence_length")
-            self._values = _prepared(memory, lengths, check_inner_dims_defined)
+            self._values = prepared_memory(memory, lengths, check_inner_dims_defined=check_inner_dims_defined)
             self._keys = self._values if memory_layer is None else memory_layer(self._values)
             if custom_key_value_fn is not None:
                 self._keys, self._values = custom_key_value_fn(self._keys, self._values)
             self._batch_size = length(self._keys, 0)
             self._alignments_size = length(self._keys, 1)
-        masked = _score_mask(memory_sequence_length, score_mask_value)
         self._probability_fn: Callable[..., Any] = lambda score, previous: probability_fn(
-            masked(score), previous
+            masked_score(score, memory_sequence_length, score_mask_value=score_mask_value), previous
         )
 
     @property
@@ -208,6 +249,7 @@ class MemoryAttention(AttentionMechanism):
         return self.initial_alignments(batch_size, dtype)
 
 
+@public("contrib.seq2seq.python.ops.attention_wrapper._luong_score")
 def luong_score(query: Tensor, keys: Tensor, scale: Any) -> Tensor:
     """The product of a query `[batch, depth]` with each key `[batch, time, depth]`.
 
@@ -283,8 +325,9 @@ def attention_gain(dtype: Any) -> Any:
     return get_variable("attention_g", dtype=dtype, initializer=Ones(), shape=[])
 
 
+@public("contrib.seq2seq.python.ops.attention_wrapper._bahdanau_score")
 def bahdanau_score(
-    processed_query: Tensor, keys: Tensor, attention_v: Any, attention_g: Any, attention_b: Any
+    processed_query: Tensor, keys: Tensor, attention_v: Any, attention_g: Any = None, attention_b: Any = None
 ) -> Tensor:
     """v · tanh(key + query), or normalized as in weight normalization where there are g and b."""
     query = expand_dims(processed_query, 1)

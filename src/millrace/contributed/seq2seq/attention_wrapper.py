@@ -57,12 +57,13 @@ class AttentionWrapperState(_State):
         return nest.map_structure(checked, self, self._replace(**kwargs))
 
 
+@public("contrib.seq2seq.python.ops.attention_wrapper._compute_attention")
 def compute_attention(
-    mechanism: Any, cell_output: Tensor, attention_state: Any, attention_layer: Any
+    attention_mechanism: Any, cell_output: Tensor, attention_state: Any, attention_layer: Any
 ) -> tuple[Any, Any, Any]:
     """(what was read, the weights, the mechanism's next state)."""
-    alignments, next_state = mechanism(cell_output, state=attention_state)
-    context = squeeze(matmul(expand_dims(alignments, 1), mechanism.values), [1])
+    alignments, next_state = attention_mechanism(cell_output, state=attention_state)
+    context = squeeze(matmul(expand_dims(alignments, 1), attention_mechanism.values), [1])
     if attention_layer is None:
         return context, alignments, next_state
     return attention_layer(concat([cell_output, context], 1)), alignments, next_state

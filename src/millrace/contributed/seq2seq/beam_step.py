@@ -9,6 +9,7 @@ from millrace.building.static import static_value
 from millrace.contributed.seq2seq.attention_wrapper import AttentionWrapperState
 from millrace.contributed.seq2seq.beams import Beams, gather_beams
 from millrace.core import dtypes, nest
+from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.tensor_array import TensorArray
 from millrace.lib.math.lengths import length
@@ -49,7 +50,7 @@ def beam_step(
     """
     batch, width = beams.batch_size, beams.width
     going = logical_not(state.finished)
-    log_probs = _ended_stay(log_softmax(logits), end_token, state.finished)
+    log_probs = ended_stay(log_softmax(logits), end_token, state.finished)
     total = expand_dims(state.log_probs, 2) + log_probs
     classes = length(logits, -1)
     added = one_hot(
@@ -148,7 +149,7 @@ def _scores(
     accumulated: Any,
 ) -> Tensor:
     """Log probabilities divided by the length penalty, plus the coverage penalty of beams that have ended."""
-    penalty = _length_penalty(lengths, length_penalty_weight)
+    penalty = length_penalty(lengths, length_penalty_weight)
     scores = log_probs / cast(penalty, log_probs.dtype)
     weight = convert.to_tensor(coverage_penalty_weight, name="coverage_penalty_weight")
     if weight.dims != ():
@@ -160,25 +161,29 @@ def _scores(
     return scores + expand_dims(coverage * weight, 2)
 
 
-def _length_penalty(lengths: Tensor, factor: Any) -> Any:
+@public("contrib.seq2seq.python.ops.beam_search_decoder._length_penalty")
+def length_penalty(sequence_lengths: Any, penalty_factor: Any) -> Any:
     """((5 + length) / 6) ** factor; 1 where the factor is 0."""
-    factor = convert.to_tensor(factor, name="penalty_factor")
+    factor = convert.to_tensor(penalty_factor, name="penalty_factor")
     if factor.dims != ():
         raise ValueError(f"length_penalty_weight should be a scalar. Received: shape {factor.shape}")
     if static_value(factor) == 0:
         return 1.0
-    return raw.RealDiv((5.0 + cast(lengths, dtypes.float32)) ** factor, (5.0 + 1.0) ** factor, name="div")
+    return raw.RealDiv(
+        (5.0 + cast(sequence_lengths, dtypes.float32)) ** factor, (5.0 + 1.0) ** factor, name="div"
+    )
 
 
-def _ended_stay(log_probs: Tensor, end_token: Tensor, finished: Tensor) -> Tensor:
+@public("contrib.seq2seq.python.ops.beam_search_decoder._mask_probs")
+def ended_stay(probs: Any, eos_token: Any, finished: Any) -> Tensor:
     """For beams that have ended, the end is certain and all else impossible."""
-    classes = shape_of(log_probs)[2]
+    classes = shape_of(probs)[2]
     row = one_hot(
-        end_token,
+        eos_token,
         classes,
-        dtype=log_probs.dtype,
-        on_value=convert.to_tensor(0.0, log_probs.dtype.base_dtype),
-        off_value=log_probs.dtype.min,
+        dtype=probs.dtype,
+        on_value=convert.to_tensor(0.0, probs.dtype.base_dtype),
+        off_value=probs.dtype.min,
     )
     rows = tile(reshape(row, [1, 1, -1]), concat([shape_of(finished), [1]], 0))
-    return where(tile(expand_dims(finished, 2), [1, 1, classes]), rows, log_probs)
+    return where(tile(expand_dims(finished, 2), [1, 1, classes]), rows, probs)

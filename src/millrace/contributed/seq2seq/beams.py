@@ -26,7 +26,9 @@ from millrace.ops.math.select import where
 from millrace.ops.nn.gather_tree import gather_tree
 
 
-def _tiled(t: Any, multiplier: int) -> Tensor:
+@public("contrib.seq2seq.python.ops.beam_search_decoder._tile_batch")
+def tiled(t: Any, multiplier: int) -> Tensor:
+    """One tensor `[batch, ...]` with each row `multiplier` times."""
     t = convert.to_tensor(t, name="t")
     if t.dims is None:
         raise ValueError("tile_batch: t must have statically known rank")
@@ -58,7 +60,7 @@ def tile_batch(t: Any, multiplier: int, name: str | None = None) -> Any:
       ValueError: a rank is unknown or 0.
     """
     with name_scope(name, "tile_batch", [*nest.flatten(t), multiplier]):
-        return nest.map_structure(lambda x: _tiled(x, multiplier), t)
+        return nest.map_structure(lambda x: tiled(x, multiplier), t)
 
 
 class Beams:
@@ -164,6 +166,7 @@ def _has_batch(t: Any, check: Any) -> bool:
     return len(t.dims) >= 1
 
 
+@public("contrib.seq2seq.python.ops.beam_search_decoder.gather_tree_from_array")
 def gather_tree_from_array(t: Tensor, parent_ids: Tensor, sequence_length: Tensor) -> Tensor:
     """`[time, batch, beams, ...]` with each step's beams in the order of the sequences that came out.
 

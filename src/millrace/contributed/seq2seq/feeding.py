@@ -154,10 +154,11 @@ class TrainingHelper(ClassSamples):
             return finished, self._read_unless(reduce_all(finished), following), state
 
 
-def rows_of(x: Tensor) -> TensorArray:
-    """An array of the rows of `x`."""
-    rest = None if x.dims is None else x.dims[1:]
-    return TensorArray(x.dtype, size=shape_of(x)[0], element_shape=rest).unstack(x)
+@public("contrib.seq2seq.python.ops.helper._unstack_ta")
+def rows_of(inp: Any) -> TensorArray:
+    """An array of the rows of `inp`."""
+    rest = None if inp.dims is None else inp.dims[1:]
+    return TensorArray(inp.dtype, size=shape_of(inp)[0], element_shape=rest).unstack(inp)
 
 
 @public("contrib.seq2seq.CustomHelper")

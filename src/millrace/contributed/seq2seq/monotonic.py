@@ -97,16 +97,28 @@ def monotonic_attention(p_choose_i: Any, previous_attention: Any, mode: str) -> 
     return _MODES[mode](p, previous)
 
 
-def _weights(
-    score: Tensor, previous: Tensor, sigmoid_noise: float, mode: str, seed: int | None = None
+@public("contrib.seq2seq.python.ops.attention_wrapper._monotonic_probability_fn")
+def monotonic_weights(
+    score: Any, previous_alignments: Any, sigmoid_noise: float, mode: str, seed: int | None = None
 ) -> Tensor:
+    """The weights of a step: scores to probabilities of stopping there, with noise, walked on from the last.
+
+    Args:
+      score: `[batch, time]`.
+      previous_alignments: the weights of the step before, of the same shape.
+      sigmoid_noise: the standard deviation of noise added to the scores; 0 for none.
+      mode: "recursive", "parallel" or "hard", as in `monotonic_attention`; "hard" stops where a score is
+        positive.
+      seed: of the noise.
+    """
     if sigmoid_noise > 0:
         noise = random_normal(shape_of(score), dtype=score.dtype, seed=seed)
         score = score + sigmoid_noise * noise
     p = cast(score > 0, score.dtype) if mode == "hard" else sigmoid(score)
-    return monotonic_attention(p, previous, mode)
+    return monotonic_attention(p, previous_alignments, mode)
 
 
+@public("contrib.seq2seq.python.ops.attention_wrapper._BaseMonotonicAttentionMechanism")
 class MonotonicAttention(MemoryAttention):
     """Base of monotonic mechanisms: the walk begins at the first row."""
 
@@ -151,7 +163,7 @@ class BahdanauMonotonicAttention(MonotonicAttention):
             memory_layer=dense_keys(num_units, dtype),
             memory=memory,
             probability_fn=functools.partial(
-                _weights, sigmoid_noise=sigmoid_noise, mode=mode, seed=sigmoid_noise_seed
+                monotonic_weights, sigmoid_noise=sigmoid_noise, mode=mode, seed=sigmoid_noise_seed
             ),
             memory_sequence_length=memory_sequence_length,
             score_mask_value=score_mask_value,
@@ -200,7 +212,7 @@ class LuongMonotonicAttention(MonotonicAttention):
             memory_layer=dense_keys(num_units, dtype),
             memory=memory,
             probability_fn=functools.partial(
-                _weights, sigmoid_noise=sigmoid_noise, mode=mode, seed=sigmoid_noise_seed
+                monotonic_weights, sigmoid_noise=sigmoid_noise, mode=mode, seed=sigmoid_noise_seed
             ),
             memory_sequence_length=memory_sequence_length,
             score_mask_value=score_mask_value,

@@ -143,7 +143,7 @@ def evaluate_repeatedly(
         checkpoint_dir, min_interval_secs=eval_interval_secs, timeout=timeout, timeout_fn=timeout_fn
     )
     for count, path in enumerate(paths, 1):
-        evaluated(path, master, scaffold, counted, feed_dict, [*all_hooks, final], config)
+        evaluated(path, master, scaffold, counted, feed_dict, [*all_hooks, final], config, once=False)
         if max_number_of_evaluations is not None and count >= max_number_of_evaluations:
             break
     return final.final_ops_values

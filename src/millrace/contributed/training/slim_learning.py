@@ -19,12 +19,11 @@ from millrace.lib.variables import sets
 from millrace.ops.math import comparison
 from millrace.saver.checkpoint.state import checkpoints_iterator
 from millrace.saver.saver import Saver
-from millrace.training.evaluating import StopAfterNEvalsHook, counted_evaluations
+from millrace.training.evaluating import StopAfterNEvalsHook, counted_evaluations, evaluated
 from millrace.training.global_step import get_or_create_global_step
 from millrace.training.hooks.base import SessionRunHook
 from millrace.training.hooks.stopping import FinalOpsHook
-from millrace.training.sessions.monitored import MonitoredSession
-from millrace.training.sessions.scaffold import ChiefSessionCreator, Scaffold
+from millrace.training.sessions.scaffold import Scaffold
 from millrace.training.sessions.supervisor import Supervisor
 
 _USE_DEFAULT = 0
@@ -161,6 +160,7 @@ def train(
             supervisor.start_standard_services(plain)
         while startup_delay_steps > 0 and not is_chief and plain.run(step) < startup_delay_steps:
             time.sleep(1)  # other processes move the step on
+        log.info("Starting Queues.")
         supervisor.start_queue_runners(plain)
         if optimizers and is_chief:
             supervisor.start_queue_runners(plain, [o.get_chief_queue_runner() for o in optimizers])
@@ -207,18 +207,16 @@ def _evaluated(
     saver: Any,
     config: Any,
     hooks: Sequence[SessionRunHook] | None,
+    once: bool,
 ) -> None:
-    """One evaluation of one checkpoint."""
+    """One evaluation of one checkpoint, the only one or one of several."""
     summary_op = merge_all() if summaries[0] is _USE_DEFAULT else summaries[0]
     every: list[SessionRunHook] = [StopAfterNEvalsHook(num_evals), final, *(hooks or ())]
     if summary_op is not None:
         every.append(SummaryAtEndHook(logdir, summary_op=summary_op, feed_dict=summaries[1]))
     ops = counted_evaluations(evaluation[0] if evaluation[0] is not None else [], every)
     scaffold = Scaffold(init_op=initial[0], init_feed_dict=initial[1], saver=saver)
-    creator = ChiefSessionCreator(scaffold, master, config, checkpoint_filename_with_path=path)
-    with MonitoredSession(creator, every) as session:
-        while not session.should_stop():
-            session.run(ops, evaluation[1])
+    evaluated(path, master, scaffold, ops, evaluation[1], every, config, once)
 
 
 @public("contrib.slim.evaluation.evaluate_once")
@@ -268,6 +266,7 @@ def evaluate_once(
         saver,
         session_config,
         hooks,
+        once=True,
     )
     return final.final_ops_values
 
@@ -324,6 +323,7 @@ def evaluation_loop(
             saver,
             session_config,
             hooks,
+            once=False,
         )
         if max_number_of_evaluations is not None and count >= max_number_of_evaluations:
             break

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.building import convert, raw
-from millrace.core import dtypes
+from millrace.building import raw
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.input.record_files import TFRecordOptions
@@ -47,8 +46,7 @@ class ReaderBase:
 
     def read_up_to(self, queue: Any, num_records: Any, name: str | None = None) -> Any:
         """At most `num_records` (keys, values), string vectors."""
-        count = convert.to_tensor(num_records, None if isinstance(num_records, Tensor) else dtypes.int64)
-        return raw.ReaderReadUpToV2(self._reader_ref, self._queue(queue), count, name=name)
+        return raw.ReaderReadUpToV2(self._reader_ref, self._queue(queue), num_records, name=name)
 
     def num_records_produced(self, name: str | None = None) -> Tensor:
         """How many pairs were read, a scalar int64."""

@@ -95,7 +95,7 @@ def _check_padding(padding: str, known: tuple[str, ...]) -> None:
         raise AssertionError(f"padding must be one of {known}. Received: {padding!r}")
 
 
-@public("python.layers.utils.conv_output_length")
+@public("python.layers.utils.conv_output_length", "python.keras.utils.conv_utils.conv_output_length")
 def conv_output_length(
     input_length: int | None, filter_size: int, padding: str, stride: int, dilation: int = 1
 ) -> int | None:
@@ -104,15 +104,15 @@ def conv_output_length(
     Args:
       input_length: the length of its input; None: unknown.
       filter_size: the length of the filter.
-      padding: "same", "valid" or "full".
+      padding: "same", "valid", "full" or "causal".
       stride: the stride.
       dilation: the distance of the filter's elements.
     """
     if input_length is None:
         return None
-    _check_padding(padding, ("same", "valid", "full"))
+    _check_padding(padding, ("same", "valid", "full", "causal"))
     reach = (filter_size - 1) * dilation
-    length = input_length + {"same": 0, "valid": -reach, "full": reach}[padding]
+    length = input_length + {"valid": -reach, "full": reach}.get(padding, 0)
     return (length + stride - 1) // stride
 
 
@@ -149,6 +149,35 @@ def deconv_output_length(input_length: int | None, filter_size: int, padding: st
     if padding == "valid":
         return length + max(filter_size - stride, 0)
     return length - (stride + filter_size - 2) if padding == "full" else length
+
+
+@public("python.keras.utils.conv_utils.deconv_output_length")
+def padded_deconv_output_length(
+    input_length: int | None,
+    filter_size: int,
+    padding: str,
+    output_padding: int | None = None,
+    stride: int = 0,
+    dilation: int = 1,
+) -> int | None:
+    """The length of what a transposed convolution of Keras gives.
+
+    Args:
+      input_length: the length of its input; None: unknown.
+      filter_size: the length of the filter.
+      padding: "same", "valid" or "full".
+      output_padding: how much longer the output is on one side; None: as much as makes it a multiple.
+      stride: the stride.
+      dilation: the distance of the filter's elements.
+    """
+    _check_padding(padding, ("same", "valid", "full"))
+    if input_length is None:
+        return None
+    reach = (filter_size - 1) * dilation + 1
+    if output_padding is None:
+        return deconv_output_length(input_length, reach, padding, stride)
+    pad = {"same": reach // 2, "valid": 0, "full": reach - 1}[padding]
+    return (input_length - 1) * stride + reach - 2 * pad + output_padding
 
 
 @public("python.layers.utils.object_list_uid", "python.keras.utils.generic_utils.object_list_uid")

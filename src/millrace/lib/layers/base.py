@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from millrace.building import raw
+from millrace.building.scopes import name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -137,13 +138,13 @@ class Layer(layer.Layer):
         """A variable of this layer, made by `tf.get_variable` in the layer's scope."""
         trainable = True if trainable is None else trainable
         before = set(get_default_graph().get_collection("regularization_losses"))
-        with self._in_scope():
+        with self._in_scope() as scope:
             variable = get_variable(
                 name or "",
                 shape=shape,
                 dtype=dtypes.as_dtype(dtype or self._dtype or dtypes.float32),
                 initializer=initializer,
-                regularizer=regularizer,
+                regularizer=_under(f"{scope.original_name_scope}{name}/Regularizer/", regularizer),
                 trainable=trainable and self.trainable,
                 constraint=constraint,
                 use_resource=use_resource,
@@ -223,3 +224,15 @@ class Layer(layer.Layer):
         memo[id(self)] = new
         new.__dict__.update(self.__dict__)
         return new
+
+
+def _under(scope: str, regularizer: Any) -> Any:
+    """A regularizer whose operations lie in `scope`, whatever a getter names the variable."""
+    if not callable(regularizer):
+        return regularizer
+
+    def named(variable: Any) -> Any:
+        with name_scope(scope):
+            return regularizer(variable)
+
+    return named

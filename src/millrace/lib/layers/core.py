@@ -21,6 +21,7 @@ from millrace.lib.nn.functions import dropout as nn_dropout
 from millrace.lib.variables.initializers import Zeros
 from millrace.lib.variables.variable import Variable
 from millrace.ops.array.reshape import transpose
+from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.nn.bias import bias_add
 from millrace.ops.sparse.dense import sparse_tensor_dense_matmul
 
@@ -212,8 +213,13 @@ class DropoutLayer(layer.Layer):
         self.rate, self.noise_shape, self.seed = rate, noise_shape, seed
 
     def _noise(self, inputs: Any) -> Any:
-        """What the noise of some inputs has for a shape; None: theirs."""
-        return self.noise_shape
+        """What the noise of some inputs has for a shape, a None in it for theirs; None: theirs."""
+        if self.noise_shape is None:
+            return None
+        sizes = shape_of(inputs)
+        if isinstance(self.noise_shape, Tensor):
+            return self.noise_shape
+        return convert.to_tensor([sizes[i] if n is None else n for i, n in enumerate(self.noise_shape)])
 
     def call(self, inputs: Any, training: Any = False) -> Tensor:
         """`inputs` with elements dropped where `training`, a bool or a scalar bool tensor, holds."""

@@ -104,15 +104,20 @@ class BatchNormalizationLayer(layer.Layer):
             "adjustment": adjustment is not None,
             "several axes": len(self.axis) > 1,
         }
-        if fused and any(self._excluded.values()):
-            found = [k for k, v in self._excluded.items() if v]
-            raise ValueError(
-                f"Layer {self.name}: fused=True excludes {', '.join(found)}. Received: fused=True"
-            )
+        if fused and self._insists:
+            self._refuse([k for k, v in self._excluded.items() if v])
         if virtual_batch_size is not None and (virtual_batch_size < 1 or adjustment is not None):
             raise ValueError(
                 "virtual_batch_size is a positive integer that divides the batch, and excludes adjustment. "
                 f"Received: {virtual_batch_size}, {adjustment}"
+            )
+
+    _insists = False  # whether fused=True must be possible: version 1 falls back
+
+    def _refuse(self, found: list[str]) -> None:
+        if found:
+            raise ValueError(
+                f"Layer {self.name}: fused=True excludes {', '.join(found)}. Received: fused=True"
             )
 
     # --- variables ------------------------------------------------------------------------------------------
@@ -137,12 +142,10 @@ class BatchNormalizationLayer(layer.Layer):
             )
         self.axis = axes
         self.input_spec = InputSpec(ndim=rank, axes={a: dims[a] for a in axes})
-        if self.fused is None:
+        if self.fused and self._insists:
+            self._refuse([f"axis {a}" for a in axes if a not in (1, 3)] + [f"rank {rank}"] * (rank != 4))
+        if self.fused is not False:
             self.fused = rank == 4 and not any(self._excluded.values()) and axes[0] in (1, 3)
-        if self.fused and (rank != 4 or axes[0] not in (1, 3)):
-            raise ValueError(
-                f"Layer {self.name}: fused=True takes rank 4, axis 1 or 3. Received: rank {rank}, axis {axes}"
-            )
         self._broadcast_shape = [dims[a] if a in axes else 1 for a in range(rank)]
         if self.virtual_batch_size is not None:
             self._broadcast_shape.insert(1, 1)

@@ -15,6 +15,7 @@ from millrace.lib.layers.core import data_format_of
 from millrace.lib.layers.spec import InputSpec
 from millrace.lib.nn.convolution import layout_of
 from millrace.opkit.rules import windows
+from millrace.ops.array.reshape import transpose
 
 _OPS = {("max", 2): "MaxPool", ("avg", 2): "AvgPool", ("max", 3): "MaxPool3D", ("avg", 3): "AvgPool3D"}
 
@@ -89,7 +90,13 @@ class Pooling(layer.Layer):
         return raw.Squeeze(found, squeeze_dims=[place])
 
     def _pooled(self, image: Tensor, window: tuple[int, ...], steps: tuple[int, ...]) -> Tensor:
+        if self.rank == 3 and self.data_format == "channels_first":
+            moved = transpose(image, (0, 2, 3, 4, 1))
+            return transpose(self._windows(moved, window, steps, "NDHWC"), (0, 4, 1, 2, 3))
         layout = layout_of("NC" if self.data_format == "channels_first" else None, len(window))
+        return self._windows(image, window, steps, layout)
+
+    def _windows(self, image: Tensor, window: Any, steps: Any, layout: str) -> Tensor:
         return getattr(raw, _OPS[self.kind, len(window)])(
             image,
             ksize=windows.assemble(1, list(window), 1, layout),

@@ -346,7 +346,7 @@ class InitializableLookupTableBase(LookupInterface):
         return self._init_op
 
 
-@public("lookup.StaticHashTable")
+@public("lookup.StaticHashTable", "python.ops.lookup_ops.HashTable")
 class StaticHashTable(InitializableLookupTableBase):
     """A table that its initializer fills once.
 

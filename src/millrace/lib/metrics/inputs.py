@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from millrace.building import raw
@@ -46,6 +46,25 @@ def registered(
     return value, update
 
 
+@public("python.ops.metrics_impl._aggregate_across_replicas")
+def aggregated(metrics_collections: Any, metric_value_fn: Callable[..., Any], *args: Any) -> Any:
+    """The value of a metric of its variables: one process keeps them once, so `metric_value_fn` has them all.
+
+    Args:
+      metrics_collections: collections that the value is added to, or None.
+      metric_value_fn: of (the strategy, or None where there is one replica; the variables) to the value.
+      *args: the variables.
+    """
+    value = metric_value_fn(None, *args)
+    return registered(value, None, metrics_collections, None)[0]
+
+
+@public("python.ops.metrics_impl._aggregate_variable")
+def aggregated_variable(v: Any, collections: Any) -> Any:
+    """The value of one variable of a metric, added to `collections`."""
+    return aggregated(collections, lambda _, value: raw.Identity(value), v)
+
+
 def _names(collections: Any) -> list[str]:
     return (
         [collections]
@@ -67,6 +86,7 @@ def merged(predictions: Tensor, labels: Tensor) -> None:
     predictions.shape.assert_is_compatible_with(labels.shape)
 
 
+@public("python.ops.metrics_impl._remove_squeezable_dimensions")
 def aligned(predictions: Any, labels: Any, weights: Any) -> tuple[Tensor, Any, Any]:
     """Predictions, labels and weights of one rank where a last dimension of length 1 is the only difference.
 
@@ -125,6 +145,13 @@ def weights_for(weights: Any, values: Tensor) -> Tensor:
     """
     kind = values.dtype.base_dtype
     return broadcast_weights(cast(weights, kind), values)
+
+
+@public("python.ops.metrics_impl._safe_scalar_div")
+def scalar_ratio(numerator: Any, denominator: Any, name: str | None) -> Tensor:
+    """numerator / denominator of two scalars; 0 where the denominator is."""
+    numerator = convert_to_tensor(numerator)
+    return raw.DivNoNan(numerator, denominator, name=name)
 
 
 @public("python.ops.metrics_impl._safe_div")

@@ -28,10 +28,24 @@ _NAMES = {"tp": "true_positives", "fn": "false_negatives", "tn": "true_negatives
 _log = logging.getLogger("tensorflow")
 
 
+@public("python.ops.metrics_impl._confusion_matrix_at_thresholds")
 def counts_at(
-    labels: Any, predictions: Any, thresholds: Sequence[float], weights: Any, wanted: Sequence[str]
+    labels: Any,
+    predictions: Any,
+    thresholds: Sequence[float],
+    weights: Any = None,
+    includes: Sequence[str] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Variables with the counts for each threshold, and their updates, by `tp`, `fn`, `tn` and `fp`."""
+    """Variables with the counts for each threshold, and their updates, by `tp`, `fn`, `tn` and `fp`.
+
+    `includes` says which; all by default.
+
+    Raises:
+      ValueError: `includes` names another count.
+    """
+    includes = tuple(_NAMES) if includes is None else includes
+    if strange := [key for key in includes if key not in _NAMES]:
+        raise ValueError(f"includes must be of {sorted(_NAMES)}. Received: {strange}")
     predictions = convert_to_tensor(predictions)
     kind, told = predictions.dtype.base_dtype, "predictions must be in [0, 1]"
     inside = [
@@ -50,9 +64,9 @@ def counts_at(
         raw.ExpandDims(constant(thresholds), [1]), raw.Pack([1, examples], name="stack"), name="Tile"
     )
     over = greater(raw.Tile(raw.Transpose(column, [1, 0], name="transpose"), [number, 1]), limits)
-    under = logical_not(over) if {"fn", "tn"} & set(wanted) else None
+    under = logical_not(over) if {"fn", "tn"} & set(includes) else None
     true = raw.Tile(row, [number, 1])
-    false = logical_not(true) if {"fp", "tn"} & set(wanted) else None
+    false = logical_not(true) if {"fp", "tn"} & set(includes) else None
     if weights is not None:
         weights = weights_for(weights, predictions)
         weights = raw.Tile(raw.Reshape(weights, [1, -1]), [number, 1])
@@ -65,7 +79,7 @@ def counts_at(
     }
     values, updates = {}, {}
     for key, (label, prediction) in sides.items():
-        if key in wanted:
+        if key in includes:
             values[key] = metric_variable([number], float32, name=_NAMES[key])
             happened = cast(logical_and(label, prediction), float32)
             if weights is not None:

@@ -30,8 +30,10 @@ from millrace.ops.sparse.sets import set_difference, set_intersection, set_size
 Pair = tuple[Tensor, Tensor]
 
 
-def _at_k(what: str, k: int | None, class_id: int | None = None) -> str:
-    named = f"{what}_at_k" if k is None else f"{what}_at_{k}"
+@public("python.ops.metrics_impl._at_k_name")
+def name_at_k(name: str, k: int | None = None, class_id: int | None = None) -> str:
+    """The name of a metric of the `k` best, of one class where that is given."""
+    named = f"{name}_at_k" if k is None else f"{name}_at_{k}"
     return named if class_id is None else f"{named}_class{class_id}"
 
 
@@ -130,7 +132,7 @@ def _total(
     what: str, labels: Any, ids: Tensor, k: int | None, class_id: int | None, weights: Any
 ) -> tuple[Any, Tensor]:
     """A variable with a count over all steps, and its update."""
-    with name_scope(None, _at_k(what, k, class_id), [ids]) as scope:
+    with name_scope(None, name_at_k(what, k, class_id), [ids]) as scope:
         with name_scope(None, f"{what}s", [ids]):
             step = _COUNTS[what](_only(labels, class_id), _only(ids, class_id), weights)
         step = reduce_sum(step)
@@ -153,7 +155,7 @@ def _hit_rate(
     updates_collections: Any,
     name: str | None,
 ) -> Pair:
-    with name_scope(name, _at_k(what, k, class_id), [predictions_idx, weights]) as scope:
+    with name_scope(name, name_at_k(what, k, class_id), [predictions_idx, weights]) as scope:
         predictions_idx = convert_to_tensor(predictions_idx)
         labels = _as_sets(labels, predictions_idx)
         ids = cast(predictions_idx, int64)
@@ -168,7 +170,7 @@ def _of_scores(
     what: str, missed: str, labels: Any, predictions: Any, k: int, class_id: int | None, *rest: Any
 ) -> Pair:
     weights, metrics_collections, updates_collections, name = rest
-    with name_scope(name, _at_k(what, k, class_id), [predictions, weights]) as scope:
+    with name_scope(name, name_at_k(what, k, class_id), [predictions, weights]) as scope:
         _, ids = raw.TopKV2(predictions, k)
         collections = (metrics_collections, updates_collections)
         return _hit_rate(what, missed, labels, ids, k, class_id, weights, *collections, scope)
@@ -388,7 +390,7 @@ def average_precision_at_k(
     """
     if k < 1:
         raise ValueError(f"average_precision_at_k: k must be at least 1. Received: {k}")
-    with name_scope(name, _at_k("average_precision", k), [predictions, weights]) as scope:
+    with name_scope(name, name_at_k("average_precision", k), [predictions, weights]) as scope:
         predictions = convert_to_tensor(predictions)
         _, ids = raw.TopKV2(predictions, k)
         classes = cast(shape_tensor(predictions)[-1], int64)
@@ -396,6 +398,7 @@ def average_precision_at_k(
         return _averaged(precision, weights, metrics_collections, updates_collections, scope)
 
 
+@public("python.ops.metrics_impl._streaming_sparse_average_precision_at_top_k")
 def average_precision_at_top_k(
     labels: Any,
     predictions_idx: Any,

@@ -23,6 +23,7 @@ from millrace.ops.array.shape import shape
 from millrace.ops.nn.candidate import compute_accidental_hits, log_uniform_candidate_sampler
 
 
+@public("python.ops.nn_impl._compute_sampled_logits")
 def sampled_logits_and_labels(
     weights: Any,
     biases: Any,
@@ -30,16 +31,18 @@ def sampled_logits_and_labels(
     inputs: Any,
     num_sampled: int,
     num_classes: int,
-    num_true: int,
-    sampled_values: Any,
-    remove_accidental_hits: bool,
-    partition_strategy: str,
-    name: str | None,
+    num_true: int = 1,
+    sampled_values: Any = None,
+    subtract_log_q: bool = True,
+    remove_accidental_hits: bool = False,
+    partition_strategy: str = "mod",
+    name: str | None = None,
     seed: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Logits and labels, `[batch, num_true + num_sampled]`, of the true classes and of sampled ones.
 
-    The logarithm of how often each class is expected in the sample is taken off its logit.
+    Arguments are those of `sampled_softmax_loss`. With `subtract_log_q`, the logarithm of how often a class
+    is expected in the sample is taken off its logit.
     """
     if isinstance(weights, PartitionedVariable):
         weights = list(weights)
@@ -80,22 +83,24 @@ def sampled_logits_and_labels(
         grouped = concat([[-1, num_true], width], 0)
         products = raw.Mul(raw.ExpandDims(inputs, 1), raw.Reshape(true_rows, grouped))
         products = raw.Reshape(products, concat([[-1], width], 0))
-        true_logits = raw.Reshape(_sum_rows(products), [-1, num_true])
+        true_logits = raw.Reshape(sum_rows(products), [-1, num_true])
         true_logits = true_logits + raw.Reshape(true_offsets, [-1, num_true])
         sampled_logits = sampled_logits + sampled_offsets
         if remove_accidental_hits:
             sampled_logits = sampled_logits + hit_penalties(
                 labels, sampled, num_true, num_sampled, sampled_logits
             )
-        true_logits = true_logits - raw.Log(_as(true_count, true_logits))
-        sampled_logits = sampled_logits - raw.Log(_as(sampled_count, sampled_logits))
+        if subtract_log_q:
+            true_logits = true_logits - raw.Log(_as(true_count, true_logits))
+            sampled_logits = sampled_logits - raw.Log(_as(sampled_count, sampled_logits))
         logits = raw.ConcatV2([true_logits, sampled_logits], 1, name="concat")
         shares = ones_like(true_logits) / num_true
         absent = zeros_like(sampled_logits)
         return logits, raw.ConcatV2([shares, absent], 1, name="concat")
 
 
-def _sum_rows(x: Tensor) -> Tensor:
+@public("python.ops.nn_impl._sum_rows")
+def sum_rows(x: Any) -> Tensor:
     """The sum of each row of a matrix; a product with ones, as in TensorFlow."""
     sums = raw.MatMul(x, ones(stack([shape(x)[1], 1]), x.dtype.base_dtype))
     return raw.Reshape(sums, [-1])
@@ -157,11 +162,11 @@ def nce_loss(
       `[batch]`, the dtype of `inputs`.
     """
     logits, targets = sampled_logits_and_labels(
-        weights, biases, labels, inputs, num_sampled, num_classes, num_true, sampled_values,
+        weights, biases, labels, inputs, num_sampled, num_classes, num_true, sampled_values, True,
         remove_accidental_hits, partition_strategy, name,
     )  # fmt: skip
     losses = sigmoid_cross_entropy_with_logits(labels=targets, logits=logits, name="sampled_losses")
-    return _sum_rows(losses)
+    return sum_rows(losses)
 
 
 @public("nn.sampled_softmax_loss")
@@ -199,7 +204,7 @@ def sampled_softmax_loss(
       `[batch]`, the dtype of `inputs`.
     """
     logits, targets = sampled_logits_and_labels(
-        weights, biases, labels, inputs, num_sampled, num_classes, num_true, sampled_values,
+        weights, biases, labels, inputs, num_sampled, num_classes, num_true, sampled_values, True,
         remove_accidental_hits, partition_strategy, name, seed,
     )  # fmt: skip
     fixed = raw.StopGradient(targets, name="labels_stop_gradient")

@@ -5,7 +5,7 @@ remote ones where the package fsspec is installed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 from millrace.core import errors, filesystems
 from millrace.core.errors import refusal
@@ -13,10 +13,8 @@ from millrace.core.file_errors import naming
 from millrace.core.public import public
 
 
-@public(
-    "gfile.GFile", "gfile.Open", "io.gfile.GFile", "python.platform.gfile.GFile", "python.platform.gfile.Open"
-)
-class GFile:
+@public("python.lib.io.file_io.FileIO")
+class FileIO:
     """A file, opened when it is first read or written.
 
     Args:
@@ -24,12 +22,12 @@ class GFile:
       mode: "r", "w", "a", with "b" for bytes and "+" for both ways.
     """
 
-    def __init__(self, name: Any, mode: str = "r") -> None:
+    def __init__(self, name: Any, mode: str) -> None:
         self._name = name
         self._mode = mode
         self._opened: Any = None
         if set(mode) - set("rwab+"):
-            raise refusal(f"GFile: unknown mode. Received: {mode!r}")
+            raise refusal(f"{type(self).__name__}: unknown mode. Received: {mode!r}")
 
     @property
     def name(self) -> Any:
@@ -115,7 +113,7 @@ class GFile:
         if getattr(self, "_opened", None) is not None:
             self.close()
 
-    def __enter__(self) -> GFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -123,7 +121,7 @@ class GFile:
             self._file()  # a file opened for writing exists, even where nothing was written
         self.close()
 
-    def __iter__(self) -> GFile:
+    def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Any:
@@ -135,6 +133,21 @@ class GFile:
     def next(self) -> Any:
         """The next line."""
         return next(self)
+
+
+@public(
+    "gfile.GFile", "gfile.Open", "io.gfile.GFile", "python.platform.gfile.GFile", "python.platform.gfile.Open"
+)
+class GFile(FileIO):
+    """A file, opened when it is first read or written.
+
+    Args:
+      name: its path.
+      mode: "r", "w", "a", with "b" for bytes and "+" for both ways.
+    """
+
+    def __init__(self, name: Any, mode: str = "r") -> None:
+        super().__init__(name, mode)
 
 
 @public("gfile.FastGFile", "python.platform.gfile.FastGFile")

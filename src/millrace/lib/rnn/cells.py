@@ -179,7 +179,11 @@ class RNNCell(Layer):
             return zero_state_of(self.state_size, batch_size, dtype)
 
 
-@public("contrib.rnn.LayerRNNCell")
+@public(
+    "contrib.rnn.LayerRNNCell",
+    "python.ops.rnn_cell_impl.LayerRNNCell",
+    "python.ops.rnn_cell_impl._LayerRNNCell",  # its name until 1.8
+)
 class LayerRNNCell(RNNCell):
     """Base of cells that make their variables in `build`, once, as layers do."""
 

@@ -53,11 +53,13 @@ def _scopes(graph: Graph | None = None) -> _Scopes:
     return (graph or get_default_graph()).get_scoped("variable_scopes", _Scopes)
 
 
+@public("python.ops.variable_scope._get_unique_variable_scope")
 def unique_scope_name(prefix: str) -> str:
     """`prefix`, numbered where the current variable scope has one of that name already."""
     return _scopes().unique(prefix)
 
 
+@public("python.ops.variable_scope._get_default_variable_store")
 def default_store() -> VariableStore:
     """The store of the default graph's variables by name."""
     return get_default_graph().get_scoped("variable_store", VariableStore)
@@ -86,6 +88,7 @@ def _composed(custom_getter: Any, outer: Any) -> Any:
     return composed
 
 
+@public("python.ops.variable_scope._pure_variable_scope")
 @contextlib.contextmanager
 def pure_variable_scope(
     name_or_scope: Any, reuse: Any = None, old_name_scope: str | None = None, **settings: Any

@@ -9,6 +9,7 @@ from typing import Any
 from millrace.building import convert, raw
 from millrace.building.scopes import colocate_with, init_scope, name_scope
 from millrace.core import dtypes, shapes
+from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -20,6 +21,7 @@ from millrace.lib.variables.slices import SaveSliceInfo
 from millrace.lib.variables.variable import Variable
 
 
+@public("python.ops.variable_scope._VariableStore")
 class VariableStore:
     """Variables by full name; partitioned ones apart from their parts."""
 
@@ -227,6 +229,7 @@ class VariableStore:
         return found
 
 
+@public("python.ops.variable_scope._PartitionInfo")
 class PartitionInfo:
     """Where a part lies in its whole: what initializers that look at the whole shape ask for.
 

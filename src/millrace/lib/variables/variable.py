@@ -489,6 +489,7 @@ class VariableReference:
         return f"<Reference wrapping {self._variable!r}>"
 
 
+@public("python.ops.variables.RefVariable")
 class RefVariable(Variable):
     """A variable whose value is named by a reference (`VariableV2`)."""
 

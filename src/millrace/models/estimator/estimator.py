@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import protos
+from millrace.core import nest, protos
+from millrace.core.kinds import LISTS
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
@@ -33,7 +34,7 @@ from millrace.saver.saver import Saver
 from millrace.training.global_step import assert_global_step, create_global_step, global_step_read
 from millrace.training.hooks.base import SessionRunHook
 from millrace.training.hooks.progress import ProgressHook, shows_progress
-from millrace.training.hooks.saving import CheckpointSaverHook
+from millrace.training.hooks.saving import CheckpointSaverHook, CheckpointSaverListener
 from millrace.training.hooks.stopping import StopAtStepHook
 from millrace.training.hooks.watching import LoggingTensorHook, NanTensorHook
 from millrace.training.sessions.monitored import MonitoredSession, MonitoredTrainingSession
@@ -96,6 +97,18 @@ def check_hooks(hooks: Any) -> list[Any]:
     return found
 
 
+def _checked_listeners(listeners: Any) -> list[Any]:
+    """Listeners as a list.
+
+    Raises:
+      TypeError: one is something else.
+    """
+    given = listeners or ()
+    if not isinstance(given, LISTS) or not all(isinstance(x, CheckpointSaverListener) for x in given):
+        raise TypeError(f"saving_listeners must be a list of CheckpointSaverListener, given: {listeners}")
+    return list(given)
+
+
 @public("estimator.Estimator", "python.estimator.estimator.Estimator")
 class Estimator:
     """A model that trains, evaluates, predicts and exports itself; each call builds a graph of its own.
@@ -113,6 +126,9 @@ class Estimator:
       TypeError: `config` is not a `RunConfig`.
     """
 
+    says_what_it_does = True
+    """Whether the log tells of calls of the model, endless input and evaluated checkpoints."""
+
     def __init__(
         self,
         model_fn: Callable[..., Any],
@@ -121,6 +137,7 @@ class Estimator:
         params: Any = None,
         warm_start_from: Any = None,
     ) -> None:
+        _check_subclass(type(self))
         self._config = _settled(config, model_dir)
         self._model_dir: Any = self._config.model_dir
         log.info("Using config: %s", vars(self._config))
@@ -210,6 +227,7 @@ class Estimator:
 
         Raises:
           ValueError: `steps` and `max_steps` are both given, or one is not positive.
+          TypeError: a hook or a listener is something else.
         """
         if steps is not None and max_steps is not None:
             raise ValueError(f"Can not provide both steps and max_steps. Received: {steps} and {max_steps}")
@@ -224,7 +242,7 @@ class Estimator:
         all_hooks = check_hooks(hooks)
         if steps is not None or max_steps is not None:
             all_hooks.append(StopAtStepHook(steps, max_steps))
-        listeners = list(saving_listeners or ())
+        listeners = _checked_listeners(saving_listeners)
         loss = self._train_model(input_fn, all_hooks, listeners)
         log.info("Loss for final step: %s.", loss)
         return self
@@ -367,7 +385,7 @@ class Estimator:
             )
         step = found["global_step"]
         evaluating.write_metrics(self.eval_dir(name), found, step)
-        if checkpoint_path:
+        if checkpoint_path and self.says_what_it_does:
             evaluating.write_checkpoint_path(self.eval_dir(name), checkpoint_path, step)
         return found
 
@@ -468,7 +486,9 @@ class Estimator:
     def _features_from_input_fn(self, input_fn: Any, mode: str) -> tuple[Any, list[Any]]:
         given = self._call_input_fn(input_fn, mode)
         features, _, hooks = features_and_labels(given)
-        if not hooks and not get_default_graph().get_collection(GraphKeys.QUEUE_RUNNERS):
+        ends = hooks or any(t.op.type.startswith("IteratorGetNext") for t in nest.flatten(features))
+        ends = ends or get_default_graph().get_collection(GraphKeys.QUEUE_RUNNERS)
+        if self.says_what_it_does and not ends:
             log.warning(
                 "Input graph does not use tf.data.Dataset or contain a QueueRunner. That means predict "
                 "yields forever. This is probably a mistake."
@@ -489,9 +509,10 @@ class Estimator:
             given["params"] = self.params
         if "config" in names:
             given["config"] = config
-        log.info("Calling model_fn.")
+        say = log.info if self.says_what_it_does else log.debug
+        say("Calling model_fn.")
         spec = self._model_fn(features=features, **given)
-        log.info("Done calling model_fn.")
+        say("Done calling model_fn.")
         if not isinstance(spec, EstimatorSpec):
             raise ValueError(f"model_fn should return an EstimatorSpec. Received: {spec!r}")
         return spec
@@ -556,6 +577,22 @@ class Estimator:
         """Writes one SavedModel with a graph for each mode of the map; see `export_saved_model`."""
         return exporting.export(
             self, export_dir_base, input_receiver_fn_map, assets_extra, as_text, checkpoint_path
+        )
+
+
+def _check_subclass(kind: type) -> None:
+    """A program's subclass of Estimator adds to it and changes none of its methods.
+
+    Raises:
+      ValueError: it changes one.
+    """
+    if kind.__module__.startswith("millrace."):
+        return
+    public = {name for name in vars(Estimator) if not name.startswith("_")} - {"model_fn"}
+    changed = sorted(public.intersection(vars(kind)))
+    if changed and kind is not Estimator:
+        raise ValueError(
+            f"Subclasses of Estimator cannot override members of Estimator. {kind} does override {changed}"
         )
 
 

@@ -98,7 +98,8 @@ class RegressionOutput(ExportOutput):
 
 
 def _as_dict(outputs: Any, single: str) -> dict[str, Any]:
-    found = outputs if isinstance(outputs, dict) else {single: outputs}
+    given = outputs if isinstance(outputs, dict) else {single: outputs}
+    found = {"/".join(key) if isinstance(key, tuple) else key: value for key, value in given.items()}
     for key, value in found.items():
         if not isinstance(key, str):
             raise ValueError(f"Prediction output key must be a string; got {key}.")

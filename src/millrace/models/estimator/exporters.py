@@ -210,6 +210,7 @@ class BestExporter(_Saving):
     ) -> Any:
         """Exports, when the result is the best."""
         if not self._looked and self._pattern:
+            log.info("Loading best metric from event files.")
             self._best = self._earlier(os.path.join(estimator.model_dir, self._pattern))
         self._looked = True
         if self._best is not None and not self._compare(

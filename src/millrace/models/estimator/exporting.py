@@ -18,13 +18,26 @@ from millrace.models.estimator.modes import LOSS_METRIC_KEY, ModeKeys
 from millrace.opkit.random.seeds import set_random_seed
 from millrace.saver.checkpoint.state import latest_checkpoint
 from millrace.saver.saved_model.builder import SavedModelBuilder
+from millrace.saver.saved_model.constants import (
+    CLASSIFY_METHOD_NAME,
+    DEFAULT_SERVING_SIGNATURE_DEF_KEY,
+    PREDICT_METHOD_NAME,
+    REGRESS_METHOD_NAME,
+)
 from millrace.saver.saved_model.signatures import is_valid_signature
 from millrace.saver.saver import Saver
 from millrace.session.session import Session
 from millrace.training.sessions.scaffold import Scaffold
 
 _TAGS = {ModeKeys.PREDICT: ["serve"], ModeKeys.TRAIN: ["train"], ModeKeys.EVAL: ["eval"]}
-_METHODS = {ModeKeys.TRAIN: "tensorflow/supervised/training", ModeKeys.EVAL: "tensorflow/supervised/eval"}
+_SHOWN_METHODS = {
+    "Classify": CLASSIFY_METHOD_NAME,
+    "Regress": REGRESS_METHOD_NAME,
+    "Predict": PREDICT_METHOD_NAME,
+    "Train": "tensorflow/supervised/training",
+    "Eval": "tensorflow/supervised/eval",
+}
+_METHODS = {ModeKeys.TRAIN: _SHOWN_METHODS["Train"], ModeKeys.EVAL: _SHOWN_METHODS["Eval"]}
 
 
 def timestamped(base: Any) -> bytes:
@@ -171,25 +184,49 @@ def _signatures(spec: Any, receiver: Any, mode: str) -> dict[str, Any]:
         if mode == ModeKeys.EVAL and LOSS_METRIC_KEY not in metrics:
             metrics[LOSS_METRIC_KEY] = mean(spec.loss)
         output = SupervisedOutput(spec.loss, spec.predictions, metrics, _METHODS[mode])
-        return {"train" if mode == ModeKeys.TRAIN else "eval": output.as_signature_def(receivers)}
-    found = _for(spec.export_outputs, receivers, "")
-    for name, others in (receiver.receiver_tensors_alternatives or {}).items():
-        found.update(_for(spec.export_outputs, others, f"{name}:"))
-    log.info("Signatures INCLUDED in export for Predict: %s", sorted(found))
+        found = {"train" if mode == ModeKeys.TRAIN else "eval": output.as_signature_def(receivers)}
+        _tell(found)
+        return found
+    found, excluded = {}, {}
+    alternatives = receiver.receiver_tensors_alternatives or {}
+    for prefix, tensors in [
+        ("", receivers),
+        *((f"{name}:", others) for name, others in alternatives.items()),
+    ]:
+        _add_valid(found, excluded, spec.export_outputs, tensors, prefix)
+    _tell(found, excluded)
     return found
 
 
-def _for(outputs: dict[str, Any], receivers: Any, prefix: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _tell(found: dict[str, Any], excluded: dict[str, str] | None = None) -> None:
+    """Writes into the log which signatures are exported, by their methods."""
+    for shown, method in _SHOWN_METHODS.items():
+        names = [name for name, signature in found.items() if signature.method_name == method]
+        log.info("Signatures INCLUDED in export for %s: %s", shown, names or None)
+    if excluded:
+        log.info(
+            "Signatures EXCLUDED from export because they cannot be be served via TensorFlow Serving APIs:"
+        )
+        for name, why in excluded.items():
+            log.info("'%s' : %s", name, why)
+    if not found:
+        log.warning("Export includes no signatures!")
+    elif DEFAULT_SERVING_SIGNATURE_DEF_KEY not in found:
+        log.warning("Export includes no default signature!")
+
+
+def _add_valid(
+    found: dict[str, Any], excluded: dict[str, str], outputs: dict[str, Any], receivers: Any, prefix: str
+) -> None:
+    """Adds the signatures of outputs for some receivers to `found`; why others cannot be, to `excluded`."""
     for name, output in outputs.items():
         if isinstance(output, ClassificationOutput | RegressionOutput):
             try:
                 signature = output.as_signature_def(receivers)
             except ValueError as error:
-                log.info("Signature %s is left out: %s", name, error)
+                excluded[prefix + (name or "None")] = str(error)
                 continue
         else:
             signature = output.as_signature_def(receivers)
         if is_valid_signature(signature):
             found[prefix + (name or "None")] = signature
-    return found

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import json
-import os
+import inspect
 from typing import Any
 
 from millrace.core import protos
 from millrace.core.public import public
+from millrace.models.estimator.cluster_task import ClusterTask, environment, session_config_of, task_of
 
 _DEFAULT = object()
 _REPLACEABLE = (
@@ -29,16 +29,7 @@ _REPLACEABLE = (
     "experimental_max_worker_delay_secs",
     "session_creation_timeout_secs",
 )
-
-
-class TaskType:
-    """The kinds of tasks of a cluster."""
-
-    MASTER = "master"
-    PS = "ps"
-    WORKER = "worker"
-    CHIEF = "chief"
-    EVALUATOR = "evaluator"
+_SAVING = ("save_checkpoints_steps", "save_checkpoints_secs")
 
 
 @public("estimator.RunConfig", "python.estimator.run_config.RunConfig")
@@ -97,51 +88,24 @@ class RunConfig:
                 "`save_checkpoints_steps` and `save_checkpoints_secs` cannot be both set. "
                 f"Received: {save_checkpoints_steps} and {save_checkpoints_secs}"
             )
-        described = json.loads(os.environ.get("TF_CONFIG") or "{}")
         given = locals()
+        described = environment()
         self._set({name: given[name] for name in _REPLACEABLE})
         self._model_dir = _model_dir(described, model_dir)
-        self._set_cluster(described)
+        self._service = described.get("service")
+        task = self._task_of(described)
+        vars(self).update((f"_{name}", value) for name, value in task._asdict().items())
+        if session_config is None:
+            self._session_config = session_config_of(task)
+
+    @staticmethod
+    def _task_of(described: dict[str, Any]) -> ClusterTask:
+        return task_of(described)
 
     def _set(self, values: dict[str, Any]) -> None:
         _check(values)
         for name, value in values.items():
             setattr(self, f"_{name}", value)
-
-    def _set_cluster(self, described: dict[str, Any]) -> None:
-        cluster, task = described.get("cluster", {}), described.get("task", {})
-        self._service = described.get("service")
-        self._cluster_spec = _Cluster(cluster)
-        self._task_type = task.get("type", TaskType.WORKER)
-        self._task_id = int(task.get("index", 0))
-        self._global_id_in_cluster: int | None = 0
-        self._master = self._evaluation_master = ""
-        self._num_ps_replicas, self._num_worker_replicas, self._is_chief = 0, 1, True
-        if not cluster:
-            if self._task_type not in (TaskType.WORKER, TaskType.EVALUATOR):
-                raise ValueError(
-                    f"If cluster is not set in TF_CONFIG, task type must be worker. Received: {task}"
-                )
-            return
-        if self._task_type == TaskType.EVALUATOR:
-            self._is_chief, self._num_worker_replicas, self._global_id_in_cluster = False, 0, None
-            return
-        if TaskType.CHIEF not in cluster and TaskType.MASTER not in cluster:
-            raise ValueError(
-                f'If "cluster" is set in TF_CONFIG, it must have one "chief" node. Received: {cluster}'
-            )
-        chief = TaskType.CHIEF if TaskType.CHIEF in cluster else TaskType.MASTER
-        if self._task_type not in cluster or not 0 <= self._task_id < len(cluster[self._task_type]):
-            raise ValueError(f"The task of TF_CONFIG is not in its cluster. Received: {task}, {cluster}")
-        self._num_ps_replicas = len(cluster.get(TaskType.PS, ()))
-        self._num_worker_replicas = len(cluster.get(TaskType.WORKER, ())) + len(cluster[chief])
-        self._is_chief = self._task_type == chief
-        if len(cluster) > 1 or sum(map(len, cluster.values())) > 1:
-            address = cluster[self._task_type][self._task_id]
-            self._master = address if "://" in address else f"grpc://{address}"
-        order = [chief, TaskType.WORKER, TaskType.PS]
-        nodes = [(kind, i) for kind in order for i in range(len(cluster.get(kind, ())))]
-        self._global_id_in_cluster = nodes.index((self._task_type, self._task_id))
 
     def replace(self, **kwargs: Any) -> RunConfig:
         """A copy with other values.
@@ -164,10 +128,9 @@ class RunConfig:
                 f"Received: {kwargs['save_checkpoints_steps']} and {kwargs['save_checkpoints_secs']}"
             )
         new = copy.deepcopy(self)
-        if "save_checkpoints_steps" in kwargs:
-            kwargs.setdefault("save_checkpoints_secs", None)
-        elif "save_checkpoints_secs" in kwargs:
-            kwargs.setdefault("save_checkpoints_steps", None)
+        for given, other in (_SAVING, _SAVING[::-1]):
+            if kwargs.get(given) is not None:
+                kwargs[other] = None
         new._set(kwargs)
         return new
 
@@ -179,33 +142,15 @@ class RunConfig:
             new.__dict__[name] = value if shared else copy.deepcopy(value, memo)
         return new
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and f"_{name}" in self.__dict__:
+            raise AttributeError(f"can't set attribute {name!r} of a {type(self).__name__}; use replace")
+        super().__setattr__(name, value)
+
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and f"_{name}" in self.__dict__:
             return self.__dict__[f"_{name}"]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-
-class _Cluster:
-    """The addresses of a cluster's tasks, by kind of task.
-
-    Args:
-      tasks: lists of addresses.
-    """
-
-    def __init__(self, tasks: dict[str, Any]) -> None:
-        self._tasks = tasks
-
-    def as_dict(self) -> dict[str, Any]:
-        """Lists of addresses, by kind of task."""
-        return self._tasks
-
-    @property
-    def jobs(self) -> list[str]:
-        """The kinds of tasks."""
-        return list(self._tasks)
-
-    def __bool__(self) -> bool:
-        return bool(self._tasks)
 
 
 def _model_dir(described: dict[str, Any], given: Any) -> Any:
@@ -230,10 +175,9 @@ def _check(values: dict[str, Any]) -> None:
 
     if given("model_dir") and not values["model_dir"]:
         refuse("model_dir", "should be non-empty")
-    if given("tf_random_seed") and (
-        isinstance(values["tf_random_seed"], bool) or not isinstance(values["tf_random_seed"], int)
-    ):
-        refuse("tf_random_seed", "must be an integer")
+    for name in ("tf_random_seed", "experimental_max_worker_delay_secs"):
+        if given(name) and not isinstance(values[name], int):
+            refuse(name, "must be an integer")
     for name in (
         "save_summary_steps",
         "save_checkpoints_steps",
@@ -242,14 +186,13 @@ def _check(values: dict[str, Any]) -> None:
     ):
         if given(name) and values[name] < 0:
             refuse(name, "should be >= 0")
-    for name in ("keep_checkpoint_every_n_hours", "log_step_count_steps"):
+    for name in ("keep_checkpoint_every_n_hours", "log_step_count_steps", "session_creation_timeout_secs"):
         if given(name) and values[name] <= 0:
             refuse(name, "should be > 0")
-    if "session_creation_timeout_secs" in values and not values["session_creation_timeout_secs"] > 0:
-        refuse("session_creation_timeout_secs", "should be > 0")
     if given("session_config") and not isinstance(values["session_config"], protos.ConfigProto):
         refuse("session_config", "must be an instance of ConfigProto")
-    if given("device_fn") and not callable(values["device_fn"]):
-        refuse("device_fn", "must be callable with exactly one argument")
+    place = values.get("device_fn")
+    if place is not None and not (callable(place) and [*inspect.signature(place).parameters] == ["op"]):
+        refuse("device_fn", 'must be callable with exactly one argument "op"')
     if given("protocol") and values["protocol"] not in (None, "grpc", "grpc+verbs"):
         refuse("protocol", 'must be "grpc" or "grpc+verbs"')

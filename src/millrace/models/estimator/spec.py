@@ -96,6 +96,16 @@ class EstimatorSpec(namedtuple("EstimatorSpec", _FIELDS)):
             prediction,
         )
 
+    def _replace(self, **kwds: Any) -> EstimatorSpec:
+        """A copy with other values, which are checked like the first ones.
+
+        Raises:
+          ValueError: another mode is among them.
+        """
+        if kwds.get("mode", self.mode) != self.mode:
+            raise ValueError(f"mode of EstimatorSpec cannot be changed. Received: {kwds['mode']!r}")
+        return EstimatorSpec(**{**self._asdict(), **kwds})
+
 
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, Tensor | Variable)
@@ -138,7 +148,7 @@ def _checked_predictions(predictions: Any, mode: str) -> Any:
 
 def _checked_exports(export_outputs: Any, predictions: Any, mode: str) -> Any:
     if mode != ModeKeys.PREDICT:
-        return None
+        return export_outputs
     key = "serving_default"
     if export_outputs is None:
         export_outputs = {key: PredictOutput(predictions)}

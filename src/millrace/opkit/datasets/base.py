@@ -126,12 +126,17 @@ class Run:
         finally:
             stage.close()
 
-    def start(self, function: Any, captured: Sequence[Any]) -> Callable[..., Sequence[Any]]:
+    def start(self, function: Any, captured: Sequence[Any], rows: int = 0) -> Callable[..., Sequence[Any]]:
         """A Python function of the explicit arguments of `function`.
 
         What its random operations remember lasts as long as the iterator, however often it is started.
+
+        Args:
+          function: to be called for each element.
+          captured: the values of what it captured.
+          rows: of the batches for which somebody else does the last of it; 0 where nobody does.
         """
-        return self.functions.start(function, captured, self._states)
+        return self.functions.start(function, captured, self._states, rows)
 
 
 class Dataset:
@@ -288,7 +293,7 @@ class Calling(Through):
         super().__init__(dataset, run)
         self.dataset = dataset
         self.run = run
-        self.call = run.start(dataset.function, dataset.captured)
+        self.call = run.start(dataset.function, dataset.captured, dataset.batches)
         self.count = 0
 
     def save(self) -> Any:

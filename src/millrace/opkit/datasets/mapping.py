@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -26,11 +27,12 @@ from millrace.opkit.datasets.base import (
     scalar,
     state_of,
 )
+from millrace.opkit.datasets.batches import AtOnce, batches_of, gather
 from millrace.opkit.datasets.stacking import stack
-from millrace.opkit.datasets.threads import Pool
+from millrace.opkit.datasets.threads import Line, Pool
 
 AUTOTUNE = -1
-_BLOCK = 8  # elements that a thread takes at once: to hand one over costs as much as a short call
+_BLOCK = 16
 _LOOKING = (
     256  # elements after which a filter, which may hold none of them, looks whether the session is closed
 )
@@ -38,7 +40,14 @@ _BLOCK_BYTES = 4 << 20  # that the results of a block may hold
 
 
 class WithFunction(Dataset):
-    """A dataset with one input dataset and one function."""
+    """A dataset with one input dataset and one function.
+
+    Attributes:
+      batches: how many elements the batches have for which the last of the function is done elsewhere; 0
+        where all is done here.
+    """
+
+    batches = 0
 
     def _take_inputs(self, input_dataset: Dataset, other_arguments: Any) -> None:
         self.captured = other_arguments
@@ -49,6 +58,12 @@ class WithFunction(Dataset):
 
     def slow(self, run: Run) -> bool:
         return super().slow(run) or run.functions.worth_threads(self.function)
+
+    def before_batches(self, size: int) -> Dataset:
+        """The same for a stage that makes batches of `size` and does the last of the function for these."""
+        changed = copy.copy(self)
+        changed.batches = size
+        return changed
 
 
 class Map(WithFunction):
@@ -128,21 +143,68 @@ def _outcomes(calls: list[Any]) -> deque[Any]:
     return found
 
 
+class _Blocks:
+    """The calls of a function for the elements of a stage, a block of them at a time, in order.
+
+    Args:
+      stage: gives the elements.
+      call: the function.
+      most: elements in a block.
+    """
+
+    __slots__ = ("_begin", "_input", "_long", "_most", "_together")
+
+    def __init__(self, stage: Stage, call: Any, most: int) -> None:
+        self._input = stage
+        self._begin = getattr(call, "begin", None)  # what must come in order comes first,
+        self._long = getattr(call, "ahead", call)  # or last
+        self._most = most
+        self._together = 1
+
+    def next(self) -> Callable[[], deque[Any]] | None:
+        """A function that does the calls for the next elements; None at the end.
+
+        What remembers something, as random numbers do, has come in order then.
+        """
+        calls = self._calls(self._together)
+        return partial(_outcomes, calls) if calls else None
+
+    def _calls(self, count: int) -> list[Any]:
+        elements: list[Element] = []
+        calls: list[Any] = []
+        failure = None
+        try:
+            self._input.fill(elements, count)
+        except Exception as error:
+            failure = _Failed(error, False)
+        for element in elements:
+            if self._begin is None:
+                calls.append(partial(self._long, *element))
+                continue
+            try:
+                calls.append(self._begin(*element))
+            except Exception as error:
+                calls.append(_Failed(error, True))
+        return calls if failure is None else [*calls, failure]
+
+    def measure(self, found: deque[Any]) -> None:
+        """Lets the blocks that follow hold as many elements as there may be for their memory."""
+        if self._most > 1:
+            size = max(map(_bytes_of, found))
+            self._together = max(1, min(self._most, _BLOCK_BYTES // max(size, 1)))
+
+
 class _MappedInThreads(Calling):
     """Threads call the function for blocks of elements, as many as hand little memory on at once."""
 
-    __slots__ = ("_begin", "_block", "_finish", "_jobs", "_long", "_most", "_pool", "_ready")
+    __slots__ = ("_blocks", "_finish", "_ready", "_threads")
 
     def __init__(self, dataset: ParallelMap | MapAndBatch, run: Run) -> None:
         super().__init__(dataset, run)
-        self._begin = getattr(self.call, "begin", None)  # what must come in order comes first,
-        self._finish = getattr(self.call, "finish", None)  # or last
-        self._long = getattr(self.call, "ahead", self.call)
+        self._finish = getattr(self.call, "finish", None)
         together = run.functions.only_computes(dataset.function) and not dataset.sources[0].slow(run)
-        self._block = 1
-        self._most = _BLOCK if together else 1
-        self._pool = Pool(run, dataset.calls, "map", spare=together)
-        self._jobs: deque[Any] = deque()
+        self._blocks = _Blocks(self.input, self.call, _BLOCK if together else 1)
+        self._threads = (Line if together else Pool)(run, dataset.calls, self._blocks.next, "map")
         self._ready: deque[Any] = deque()
 
     def next(self) -> Element | None:
@@ -165,43 +227,22 @@ class _MappedInThreads(Calling):
 
     def _advance(self) -> bool:
         """Waits for the next block, with others under way; False at the end."""
-        jobs = self._jobs
-        while len(jobs) < self._pool.room and (calls := self._calls()):
-            jobs.append(self._pool.submit(_outcomes, (calls,)))
-        if not jobs:
+        found = self._threads.next()
+        if found is None:
             return False
-        self._ready = jobs[0].result()
-        jobs.popleft()
-        if self._most > 1:
-            size = max(map(_bytes_of, self._ready))
-            self._block = max(1, min(self._most, _BLOCK_BYTES // max(size, 1)))
+        self._ready = found
+        self._blocks.measure(found)
         return True
-
-    def _calls(self) -> list[Any]:
-        """The calls for the next elements: what remembers something, as random numbers do, comes in order."""
-        elements: list[Element] = []
-        calls: list[Any] = []
-        failure = None
-        try:
-            self.input.fill(elements, self._block)
-        except Exception as error:
-            failure = _Failed(error, False)
-        for element in elements:
-            if self._begin is None:
-                calls.append(partial(self._long, *element))
-                continue
-            try:
-                calls.append(self._begin(*element))
-            except Exception as error:
-                calls.append(_Failed(error, True))
-        return calls if failure is None else [*calls, failure]
 
     def save(self) -> Any:
         """Waits for the calls that are under way: what they give comes first when it goes on."""
-        outcomes = [*self._ready, *(one for job in self._jobs for one in job.result())]
-        return {**super().save(), "outcomes": [self._saved(one) for one in outcomes]}
+        return self._threads.paused(self._saved)
 
-    def _saved(self, outcome: Any) -> Any:
+    def _saved(self, blocks: list[Any]) -> Any:
+        outcomes = [*self._ready, *(one for block in blocks for one in block)]
+        return {**super().save(), "outcomes": [self._saved_one(one) for one in outcomes]}
+
+    def _saved_one(self, outcome: Any) -> Any:
         if type(outcome) is not _Failed:
             return list(outcome)
         error = self.run.functions.located(outcome.error) if outcome.called else outcome.error
@@ -212,8 +253,12 @@ class _MappedInThreads(Calling):
         self._ready = deque(map(_restored, state["outcomes"]))
 
     def close(self) -> None:
-        self._pool.close()
+        self._threads.close()
         super().close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_threads"):  # else it never began
+            self._threads.stop()
 
 
 def _restored(outcome: Any) -> Any:
@@ -232,6 +277,7 @@ class MapAndBatch(WithFunction):
     """Batches of `f` of each element."""
 
     owns = True
+    together = True  # where an element fails, the others of its batch are lost with it
 
     def _take_inputs(
         self,
@@ -249,8 +295,15 @@ class MapAndBatch(WithFunction):
             raise invalid(self, f"batch_size must be greater than zero. Received: {self.size}")
 
     def start(self, run: Run) -> Stage:
+        call = run.functions.rowwise(self.function, self.captured)
+        if call is not None:
+            return AtOnce(self, self.sources[0], self, call, run)
         threads = self.calls > 1 and run.functions.worth_threads(self.function)
         return _MappedBatches(self, run, _MappedInThreads(self, run) if threads else _Mapped(self, run))  # type: ignore[arg-type]
+
+    def combined(self, rows: list[Element], first: int) -> Element:
+        """One batch of the elements `rows`, the first of which is number `first`."""
+        return stack(rows, self, first)
 
     def cardinality(self) -> int:
         return batches_of(self.sources[0].cardinality(), self.size, self.drop)
@@ -264,10 +317,11 @@ class _MappedBatches(Stage):
         self.input = mapped
 
     def next(self) -> Element | None:
-        rows = gathered(self.input, self._dataset.size)
+        rows: list[Element] = []
+        gather(self.input, rows, self._dataset.size, together=True)
         if not rows or (self._dataset.drop and len(rows) < self._dataset.size):
             return None
-        return stack(rows, self._dataset, self.input.count - len(rows))
+        return self._dataset.combined(rows, self.input.count - len(rows))
 
     def save(self) -> Any:
         return {"input": self.input.save()}
@@ -277,20 +331,6 @@ class _MappedBatches(Stage):
 
     def close(self) -> None:
         self.input.close()
-
-
-def gathered(stage: Stage, count: int) -> list[Element]:
-    """The next `count` elements, fewer at the end."""
-    rows: list[Element] = []
-    stage.fill(rows, count)
-    return rows
-
-
-def batches_of(count: int, size: int, drop: bool) -> int:
-    """How many batches there are of `count` elements."""
-    if count < 0:
-        return count
-    return count // size if drop else -(-count // size)
 
 
 class Filter(WithFunction):

@@ -1,4 +1,4 @@
-"""Threads of pipelines: a buffer that a thread fills, and a pool that calls functions.
+"""Threads of pipelines: a buffer that a thread fills, and threads that do pieces of work.
 
 Threads hold no reference to the stage that uses them, so that a forgotten iterator ends its threads; all are
 daemons, and all end when the session is closed.
@@ -170,34 +170,46 @@ class _Job:
 
 
 class Pool:
-    """Threads that call functions, in order.
+    """Threads that do pieces of work, as many as there are threads, while somebody asks for results.
 
     Args:
       run: whose waits end with the session.
       count: how many threads.
+      take: gives the next piece of work, a function, or None at the end.
       what: for messages.
-      spare: one call more waits, so that no thread has to.
-
-    Attributes:
-      room: how many calls may be under way.
     """
 
-    def __init__(self, run: Run, count: int, what: str, spare: bool = False) -> None:
+    def __init__(self, run: Run, count: int, take: Callable[[], Callable[[], Any] | None], what: str) -> None:
         self.what = what
-        self.room = count + spare
         self.changed = threading.Condition()
+        self._count = count
+        self._take = take
         self._cancellation = run.cancellation
         run.waits = True
+        self._jobs: deque[_Job] = deque()
         self._waiting: deque[Any] = deque()
-        self._count = count
         self._threads: list[threading.Thread] = []
         self._closed = False
 
-    def submit(self, call: Callable[..., Any], arguments: Element) -> _Job:
-        """Has one of the threads call `call(*arguments)`."""
+    def next(self) -> Any:
+        """The result of the oldest piece of work, waited for, with others under way; None at the end."""
+        jobs = self._jobs
+        while len(jobs) < self._count and (work := self._take()) is not None:
+            jobs.append(self._submit(work))
+        if not jobs:
+            return None
+        found = jobs[0].result()
+        jobs.popleft()
+        return found
+
+    def paused(self, look: Callable[[list[Any]], Any]) -> Any:
+        """What `look` says of all results, once they are there."""
+        return look([job.result() for job in self._jobs])
+
+    def _submit(self, work: Callable[[], Any]) -> _Job:
         job = _Job(self)
         with self.changed:
-            self._waiting.append((job, call, arguments))
+            self._waiting.append((job, work))
             if len(self._threads) < self._count:
                 thread = threading.Thread(target=self._work, name=f"millrace {self.what}", daemon=True)
                 self._threads.append(thread)
@@ -214,22 +226,132 @@ class Pool:
                         wait_until(self.changed, lambda: self._closed or bool(self._waiting), self.what)
                         if self._closed:
                             return
-                        job, call, arguments = self._waiting.popleft()
+                        job, work = self._waiting.popleft()
                 except errors.CancelledError:
                     return
                 try:
-                    job.value = call(*arguments)
+                    job.value = work()
                 except Exception as error:
                     job.error = error
                 with self.changed:
                     job.done = True
                     self.changed.notify_all()
 
-    def close(self) -> None:
-        """Ends the threads; calls that have not begun are dropped."""
+    def stop(self) -> None:
+        """Ends the threads as soon as they look; what has not begun is dropped."""
         with self.changed:
             self._closed = True
             self._waiting.clear()
             self.changed.notify_all()
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self.stop()
+        for thread in self._threads:
+            _end(thread)
+
+
+class Line:
+    """Threads that take pieces of work by themselves, one after the other, and line up what comes of them.
+
+    Nobody hands anything to a thread, so that none has to be woken for a piece of work.
+
+    Args:
+      run: whose waits end with the session.
+      count: how many threads.
+      take: gives the next piece of work, a function, or None at the end; called in one thread at a time. It
+        must not hold the stage that owns the line.
+      what: for messages.
+    """
+
+    def __init__(self, run: Run, count: int, take: Callable[[], Callable[[], Any] | None], what: str) -> None:
+        self._what = what
+        self._room = count + 1  # one waits, so that no thread has to
+        self._count = count
+        self._take = take
+        self._cancellation = run.cancellation
+        self._changed = threading.Condition()
+        self._line: deque[list[Any]] = deque()  # of what is being done: its result, once there is one
+        self._threads: list[threading.Thread] = []
+        self._taking = self._ended = self._closed = False
+        run.waits = True
+
+    def next(self) -> Any:
+        """The result of the oldest piece of work, waited for; None at the end."""
+        line, changed = self._line, self._changed
+        if not self._threads:
+            for _ in range(self._count):
+                thread = threading.Thread(target=self._work, name=f"millrace {self._what}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+        with changed:
+            wait_until(changed, lambda: bool(line[0]) if line else self._ended or self._closed, self._what)
+            if not line:
+                return None
+            (result,) = line.popleft()
+            changed.notify_all()
+        return result
+
+    def _work(self) -> None:
+        np.seterr(all="ignore")
+        with limited(self._cancellation):
+            try:
+                while (taken := self._next_taken()) is not None:
+                    work, place = taken
+                    place.append(work())
+                    if self._line and self._line[0] is place:
+                        with self._changed:
+                            self._changed.notify_all()
+            except errors.CancelledError:
+                pass
+
+    def _next_taken(self) -> tuple[Callable[[], Any], list[Any]] | None:
+        """The next piece of work and its place in the line; None where the thread is to end."""
+        changed = self._changed
+        with changed:
+            wait_until(changed, lambda: self._closed or self._ended or self._may_take(), self._what)
+            if self._closed or self._ended:
+                return None
+            self._taking = True
+        work, place = None, list[Any]()
+        try:
+            work = self._take()
+        finally:
+            with changed:
+                self._taking = False
+                if work is None:
+                    self._ended = True
+                else:
+                    self._line.append(place)
+                changed.notify_all()
+        return None if work is None else (work, place)
+
+    def _may_take(self) -> bool:
+        return not self._taking and len(self._line) < self._room
+
+    def paused(self, look: Callable[[list[Any]], Any]) -> Any:
+        """What `look` says of all results, once they are there, while nothing is taken."""
+        changed = self._changed
+        with changed:
+            wait_until(changed, lambda: not self._taking, self._what)
+            self._taking = True
+        try:
+            with changed:
+                wait_until(changed, lambda: all(self._line), self._what)
+            return look([place[0] for place in self._line])
+        finally:
+            with changed:
+                self._taking = False
+                changed.notify_all()
+
+    def stop(self) -> None:
+        """Ends the threads as soon as they look."""
+        self._closed = True
+        with self._changed:
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self.stop()
         for thread in self._threads:
             _end(thread)

@@ -101,6 +101,10 @@ def decode(
     Raises:
       InvalidArgumentError: the file is damaged, or has inks and grey was asked for.
     """
+    if simplejpeg is not None and ratio == 1:
+        pixels = _at_once(contents, channels, fancy, method)
+        if pixels is not None:
+            return pixels
     header = read_header(contents)
     check_size(header.width, header.height, contents, "JPEG")
     if header.channels == 4 and channels == 1:
@@ -116,6 +120,19 @@ def decode(
             raise refused(f"Invalid JPEG data: {problem}. Received: {len(contents)} bytes")
         pixels[rows:] = 0
     return _of_inks(pixels, header.inverted) if colors == "CMYK" else pixels
+
+
+def _at_once(contents: bytes, channels: int, fancy: bool, method: str) -> np.ndarray | None:
+    """The pixels of a whole file of grey or colour; None for a file that needs a closer look."""
+    try:
+        height, width, stored, _ = simplejpeg.decode_jpeg_header(contents)
+        check_size(width, height, contents, "JPEG")
+        if stored not in ("YCbCr", "Gray", "RGB"):
+            return None
+        colors = "GRAY" if channels == 1 or (channels == 0 and stored == "Gray") else "RGB"
+        return simplejpeg.decode_jpeg(contents, colors, method != "INTEGER_ACCURATE", not fancy)
+    except ValueError:
+        return None
 
 
 def _decoder(header: Header, colors: str, ratio: int, fancy: bool, method: str) -> Any:

@@ -17,7 +17,9 @@ from millrace.opkit.image import png
 
 DAMAGED = (OSError, ValueError, SyntaxError, LookupError, TypeError, AttributeError, struct.error, EOFError)
 _MOST_PIXELS = 1 << 27
+_NEITHER_DISPOSED_NOR_TRANSPARENT = 0xE2  # what is left of the flags of a GIF's frame
 # what compresses best: deflate 1032 bytes of eight pixels, LZW codes of whole rows, blocks of two bits
+_COLOR_TYPE = 25  # where a PNG says which channels it has
 _PIXELS_OF_A_BYTE = {"PNG": 8 * 1032, "GIF": 1 << 13, "JPEG": 1 << 11}
 
 
@@ -93,11 +95,13 @@ def decode_png(contents: bytes, channels: int, dtype: np.dtype) -> np.ndarray:
         pixels = png.decode_wide(contents) if wide else _narrow_png(contents)
     except ValueError as error:
         raise refused(f"Invalid PNG header or data: {error}. Received: {len(contents)} bytes") from None
+    if channels == 0 and contents[_COLOR_TYPE] in (0, 2):
+        pixels = pixels[..., : 1 + contents[_COLOR_TYPE]]  # without what one color that is transparent makes
     gamma = png.file_gamma(contents) if channels == 1 and pixels.shape[-1] >= 3 else 0
     pixels = (
         png.grey_of_light(pixels[..., :3], gamma, dtype == np.uint8)
         if gamma
-        else _with_channels(pixels, channels)
+        else _with_channels(pixels, channels, (1 << png.bit_depth(contents)) - 1)
     )
     if pixels.dtype == dtype:
         return pixels
@@ -120,12 +124,15 @@ def _narrow_png(contents: bytes) -> np.ndarray:
     return _pixels(image, "PNG", len(contents)).astype(np.uint8)
 
 
-def _with_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+def _with_channels(pixels: np.ndarray, channels: int, opaque: int) -> np.ndarray:
     present = pixels.shape[-1]
     if channels in (0, present):
         return pixels
-    opaque = np.full((*pixels.shape[:2], 1), np.iinfo(pixels.dtype).max, pixels.dtype)
-    alpha = pixels[..., -1:] if present in (2, 4) else opaque
+    alpha = (
+        pixels[..., -1:]
+        if present in (2, 4)
+        else np.full((*pixels.shape[:2], 1), opaque, pixels.dtype)  # 15 for 4 bits, as TensorFlow has it
+    )
     color = pixels[..., : 1 if present < 3 else 3]
     if channels in (1, 2) and color.shape[-1] == 3:
         rounding = 16384 if pixels.dtype == np.uint16 else 0
@@ -146,7 +153,7 @@ def decode_gif(contents: bytes) -> np.ndarray:
     """
     from PIL import ImageSequence
 
-    image = opened(_on_its_first_frame(contents), "GIF")
+    image = opened(_on_its_first_frame(_without_transparency(contents)), "GIF")
     frames = []
     try:
         for frame in ImageSequence.Iterator(image):
@@ -158,16 +165,41 @@ def decode_gif(contents: bytes) -> np.ndarray:
     return np.stack(frames)
 
 
+def _without_transparency(contents: bytes) -> bytes:
+    """The file with frames that lie over the one before whole, as TensorFlow lays them."""
+    made = bytearray(contents)
+    at = _behind_colors(contents, 10, 13)
+    while contents[at : at + 1] in (b"!", b","):
+        if contents[at : at + 1] == b",":
+            at = _behind_colors(contents, at + 9, at + 10) + 1  # and the size of the first code
+        else:
+            if contents[at + 1 : at + 3] == b"\xf9\4" and at + 3 < len(contents):
+                made[at + 3] &= _NEITHER_DISPOSED_NOR_TRANSPARENT
+            at += 2
+        at = _behind_blocks(contents, at)
+    return bytes(made)
+
+
+def _behind_colors(contents: bytes, flags: int, at: int) -> int:
+    """The place behind a table of colors at a place, where flags say that there is one."""
+    has = flags < len(contents) and contents[flags] & 0x80
+    return at + (3 << ((contents[flags] & 7) + 1) if has else 0)
+
+
+def _behind_blocks(contents: bytes, at: int) -> int:
+    """The place behind some blocks, the last of which is empty."""
+    while at < len(contents) and contents[at]:
+        at += 1 + contents[at]
+    return at + 1
+
+
 def _on_its_first_frame(contents: bytes) -> bytes:
     """The file with a screen of the size of its first frame, which is what TensorFlow's frames have."""
     if len(contents) < 13:
         return contents
-    at = 13 + (3 << ((contents[10] & 7) + 1) if contents[10] & 0x80 else 0)
-    while contents[at : at + 1] == b"!":  # an extension: blocks, the last one empty
-        at += 2
-        while at < len(contents) and contents[at]:
-            at += 1 + contents[at]
-        at += 1
+    at = _behind_colors(contents, 10, 13)
+    while contents[at : at + 1] == b"!":  # an extension
+        at = _behind_blocks(contents, at + 2)
     if contents[at : at + 1] != b"," or at + 9 > len(contents):
         raise refused(f"Invalid GIF data. Received: {len(contents)} bytes")
     size = contents[at + 5 : at + 9]

@@ -69,7 +69,7 @@ class Repeated:
 
 
 def repeated(kind: str, dims: tuple[int, ...], count: int, dtype: np.dtype, *ends: Any) -> Repeated | None:
-    """What makes the draws of a kind; None where they are empty or large.
+    """What makes the draws of a kind; None where they are empty or large, or their range is empty.
 
     Args:
       kind: "uniform", "normal" or "integers".
@@ -82,7 +82,9 @@ def repeated(kind: str, dims: tuple[int, ...], count: int, dtype: np.dtype, *end
 
 
 @functools.lru_cache(256)
-def _repeated(kind: str, dims: tuple[int, ...], dtype: np.dtype, *ends: int) -> Repeated:
+def _repeated(kind: str, dims: tuple[int, ...], dtype: np.dtype, *ends: int) -> Repeated | None:
+    if kind == "integers" and ends[0] >= ends[1]:
+        return None
     each = 2 if dtype.itemsize == 8 else 4
     if kind == "integers":
         low, high = (dtype.type(end) for end in ends)

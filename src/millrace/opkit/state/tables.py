@@ -187,22 +187,26 @@ class DenseTable(Table):
         self.key_shape: tuple[int, ...] = ()
         self.reserved: dict[Any, str] = {}
 
-    def reserve(self, empty_key: np.ndarray, deleted_key: np.ndarray) -> None:
-        """Sets the two keys that nobody may use; their shape is that of all keys.
+    def reserve(self, empty_key: np.ndarray, deleted_key: np.ndarray | None = None) -> None:
+        """Sets the one or two keys that nobody may use; their shape is that of all keys.
 
         Raises:
           InvalidArgumentError: they are the same, or of different shapes.
         """
+        self.key_shape = empty_key.shape
+        (empty,) = self._names(empty_key)
+        self.reserved = {empty: "empty_key"}
+        if deleted_key is None:
+            return
         if empty_key.shape != deleted_key.shape:
             raise refusal(
                 "Empty and deleted keys must have same shape. "
                 f"Received: {list(empty_key.shape)} and {list(deleted_key.shape)}"
             )
-        self.key_shape = empty_key.shape
-        (empty,), (deleted,) = self._names(empty_key), self._names(deleted_key)
+        (deleted,) = self._names(deleted_key)
         if empty == deleted:
             raise refusal(f"Empty and deleted keys cannot be equal. Received: {empty!r}")
-        self.reserved = {empty: "empty_key", deleted: "deleted_key"}
+        self.reserved[deleted] = "deleted_key"
 
     def _names(self, keys: np.ndarray) -> list[Any]:
         if not self.key_shape:

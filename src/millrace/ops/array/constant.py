@@ -10,7 +10,7 @@ from millrace.building import literals, raw
 from millrace.building.apply import apply
 from millrace.building.dispatch import elementwise
 from millrace.core import dtypes, shapes
-from millrace.core.dtypes import ALL
+from millrace.core.dtypes import ALL, NARROW
 from millrace.core.public import public
 from millrace.graph import attrs
 from millrace.graph.attrs import text, types
@@ -23,7 +23,12 @@ from millrace.opkit.rules.idioms import LEAST_FILLED, filled
 class Const:
     """A value fixed when the graph is built."""
 
-    def shape(value):
+    def shape(value, dtype):
+        if value.dtype != dtype.np_dtype:
+            raise ValueError(
+                "Type mismatch between value and dtype. "
+                f"Received: a value of {value.dtype} and dtype {dtype.name}"
+            )
         return value.shape
 
     def kernel(xp, value):
@@ -89,7 +94,7 @@ class BodyArg:
     grad = NOT_DIFFERENTIABLE
 
 
-@declare("Identity(input: T) -> output: T", T=ALL, alias=True)
+@declare("Identity(input: T) -> output: T", T=ALL | NARROW, alias=True)
 class Identity:
     """`input`."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,35 @@ class RaggedTensorToVariant:
         for row in range(rows):
             found[row] = _row(splits, values, row) if splits else Ragged((), values[row])
         return found
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "RaggedTensorToVariantGradient(encoded_ragged_grad: variant, row_splits: Tsplits, "
+    "dense_values_shape: int32) -> dense_values_grad: Tvalues",
+    Tvalues=attrs.dtype(ALL),
+    Tsplits=attrs.dtype(INDEX, int64),
+    static=("dense_values_shape",),
+    host=True,
+)
+class RaggedTensorToVariantGradient:
+    """The gradient of flat values from variants of gradients, one for each row or one for all."""
+
+    def shape(encoded_ragged_grad, row_splits, dense_values_shape):
+        return dense_values_shape.as_dims()
+
+    def kernel(xp, encoded_ragged_grad, row_splits, dense_values_shape, Tvalues):
+        shape = tuple(np.ravel(dense_values_shape).tolist())
+        parts = [getattr(one, "values", one) for one in np.ravel(np.asarray(encoded_ragged_grad, object))]
+        flat = [np.reshape(part, -1) for part in parts if part is not None]
+        found = np.concatenate(flat) if flat else np.zeros(0, Tvalues.np_dtype)
+        if found.size != math.prod(shape):
+            raise refusal(
+                f"The gradients of all rows have {found.size} elements. Received: dense_values_shape "
+                f"{list(shape)}"
+            )
+        return found.astype(Tvalues.np_dtype).reshape(shape)
 
     grad = NOT_DIFFERENTIABLE
 

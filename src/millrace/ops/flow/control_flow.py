@@ -37,8 +37,8 @@ class If:
     def kernel(xp, cond, input, then_branch, else_branch):
         return xp.branch(cond, then_branch, else_branch, input)
 
-    def grad(op, *dys, wanted):
-        return bodies.branch_gradient(op, dys, wanted)
+    def grad(op, *dys, wanted, gate):
+        return bodies.branch_gradient(op, dys, wanted, gate)
 
 
 def _either(a, b):
@@ -79,8 +79,8 @@ class While:
             return xp.scan_loop(body, *parts, reverse)
         return xp.while_loop(cond, body, parts[0], parts[2], parts[3])
 
-    def grad(op, *dys, wanted):
-        return bodies.loop_gradient(op, dys, wanted)
+    def grad(op, *dys, wanted, gate):
+        return bodies.loop_gradient(op, dys, wanted, gate)
 
 
 @declare("Nothing() -> output: variant")

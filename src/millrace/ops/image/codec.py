@@ -46,22 +46,21 @@ def _check_channels(channels: int, allowed: tuple[int, ...], what: str) -> None:
 def _still(contents: bytes, channels: int, dtype: np.dtype, *of_jpeg: Any) -> np.ndarray:
     """JPEG, PNG or the one frame of a GIF: DecodeJpeg and DecodePng each read all of them."""
     kind = pictures.kind_of(contents)
+    if kind in ("jpeg", "gif") and dtype == np.uint16:
+        raise refused(f"{kind.upper()} does not support uint16 output. Received: dtype uint16")
     if kind == "jpeg":
         _check_channels(channels, (0, 1, 3), " for JPEG")
-        return _converted(jpeg.decode(contents, channels, *of_jpeg), dtype)
+        return jpeg.decode(contents, channels, *of_jpeg)
     if kind == "png":
         return pictures.decode_png(contents, channels, dtype)
     if kind == "gif":
+        _check_channels(channels, (0, 3), " for GIF")
         frames = pictures.decode_gif(contents)
         if len(frames) != 1:
             rule = "animated gifs can only be decoded by tf.image.decode_gif or tf.image.decode_image"
             raise refused(f"{rule}. Received: {len(frames)} frames")
-        return _converted(frames[0], dtype)
+        return frames[0]
     raise refused(f"Expected image (JPEG, PNG, or GIF), got unknown format starting with {contents[:16]!r}")
-
-
-def _converted(pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    return pixels if pixels.dtype == dtype else pixels.astype(np.uint16) * np.uint16(257)
 
 
 _JPEG_ATTRS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from typing import Any
@@ -10,8 +11,12 @@ import numpy as np
 
 from millrace.building.apply import apply
 from millrace.core import errors, filesystems
+from millrace.core.dtypes import BOOL, NUMERIC, QUANTIZED
 from millrace.core.file_errors import naming
 from millrace.core.public import public
+from millrace.graph import attrs
+from millrace.graph.attrs import dtype as dtype_attr
+from millrace.graph.attrs import text
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.graph.tensor import Tensor
 
@@ -31,6 +36,35 @@ class ReadFile:
         path = _path(filename)
         with naming(path):
             return filesystems.contents(path)
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "ImmutableConst() -> tensor: dtype",
+    dtype=dtype_attr(NUMERIC | BOOL | QUANTIZED),
+    shape=attrs.shape(),
+    memory_region_name=text(),
+    host=True,
+)
+class ImmutableConst:
+    """A constant whose numbers are those at the beginning of a file."""
+
+    def shape(shape):
+        return shape
+
+    def kernel(xp, dtype, shape, memory_region_name):
+        with naming(memory_region_name):
+            data = filesystems.contents(memory_region_name)
+        needed = math.prod(shape) * dtype.np_dtype.itemsize
+        if len(data) < needed:
+            raise errors.InternalError(
+                None,
+                None,
+                f"Readonly memory region {memory_region_name} has wrong length ({len(data)}) when allocating "
+                f"{needed}",
+            )
+        return np.frombuffer(data, dtype.np_dtype, math.prod(shape)).reshape(shape)
 
     grad = NOT_DIFFERENTIABLE
 

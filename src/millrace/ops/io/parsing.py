@@ -157,20 +157,18 @@ class ParseExampleV2:
     host=True,
 )
 class ParseSingleExample:
-    """Reads one Example."""
+    """Reads one Example; a stage of a dataset calls the kernel for a vector of them, which gives batches."""
 
     def shape(serialized, dense_defaults, num_sparse, dense_shapes):
         with_rank(serialized, 0, "serialized")
         return _sparse_dims(num_sparse, 1) + list(dense_shapes)
 
     def kernel(xp, serialized, dense_defaults, sparse_keys, dense_keys, sparse_types, dense_shapes):
-        return _grouped(
-            *bytes_example.parse_example(
-                _text(serialized),
-                sparse_features([attr_bytes(k) for k in sparse_keys], sparse_types),
-                dense_features([attr_bytes(k) for k in dense_keys], dense_defaults, dense_shapes),
-            )
-        )
+        sparse = sparse_features([attr_bytes(k) for k in sparse_keys], sparse_types)
+        dense = dense_features([attr_bytes(k) for k in dense_keys], dense_defaults, dense_shapes)
+        if np.ndim(serialized) == 1:
+            return _grouped(*bytes_example.parse_examples(serialized.tolist(), [], sparse, dense))
+        return _grouped(*bytes_example.parse_example(_text(serialized), sparse, dense))
 
     grad = NOT_DIFFERENTIABLE
 

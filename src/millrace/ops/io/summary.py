@@ -9,7 +9,7 @@ import numpy as np
 from millrace.core import protos, tensor_proto
 from millrace.core.dtypes import ALL, BOOL, REAL, float16, float32, float64, string, uint8
 from millrace.core.errors import refusal
-from millrace.graph.attrs import count, integer, number, tensor
+from millrace.graph.attrs import count, integer, number, tensor, text, texts
 from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.records import summary_values
@@ -188,6 +188,28 @@ class TensorSummaryV2:
     grad = NOT_DIFFERENTIABLE
 
 
+@declare(
+    "TensorSummary(tensor: T) -> summary: string",
+    T=ALL,
+    description=text(""),
+    labels=texts(()),
+    display_name=text(""),
+    host=True,
+)
+class TensorSummary:
+    """A summary of a whole tensor, under the name of the operation."""
+
+    def shape(tensor):
+        return ()
+
+    def kernel(xp, tensor, T, op):
+        summary = protos.Summary()
+        summary.value.add(node_name=op.name, tensor=_message(tensor, T))
+        return _serialized(summary)
+
+    grad = NOT_DIFFERENTIABLE
+
+
 @declare("MergeSummary(inputs: N*string) -> summary: string", N=count(1), host=True)
 class MergeSummary:
     """One summary of the values of several."""
@@ -197,10 +219,10 @@ class MergeSummary:
 
     def kernel(xp, inputs):
         merged, seen = protos.Summary(), set()
-        for text in (t for part in inputs for t in strings(part).flat):
+        for data in (t for part in inputs for t in strings(part).flat):
             summary = protos.Summary()
             try:
-                summary.ParseFromString(text)
+                summary.ParseFromString(data)
             except Exception:
                 raise refusal("Could not parse one of the summary inputs") from None
             for value in summary.value:

@@ -236,6 +236,22 @@ class WriteGraphSummary:
     grad = NOT_DIFFERENTIABLE
 
 
+@declare("WriteRawProtoSummary(writer: resource, step: int64, tensor: string)", effect=True, host=True)
+class WriteRawProtoSummary:
+    """Writes a serialized summary."""
+
+    def shape(writer, step, tensor):
+        return []
+
+    def kernel(xp, writer, step, tensor):
+        for data in strings(tensor).ravel().tolist():
+            summary = parsed(protos.Summary, data, "WriteRawProtoSummary: an element of tensor")
+            of(Writer, writer).event(protos.Event(wall_time=time.time(), step=int(step), summary=summary))
+        return []
+
+    grad = NOT_DIFFERENTIABLE
+
+
 @declare("ImportEvent(writer: resource, event: string)", effect=True, host=True)
 class ImportEvent:
     """Writes a serialized event."""

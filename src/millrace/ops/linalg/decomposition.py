@@ -8,7 +8,8 @@ import numpy as np
 
 from millrace.building import raw
 from millrace.core import dtypes
-from millrace.core.dtypes import INDEX
+from millrace.core.dtypes import COMPLEX, INDEX, float16
+from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.attrs import dtype as dtype_attr
 from millrace.graph.attrs import flag
@@ -246,6 +247,33 @@ def _eigen_gradient(op, de, dv) -> Tensor:
         _, v = raw.SelfAdjointEigV2(op.inputs[0], compute_v=True)
         full = product(multiply_diag(v, de), v, adjoint_b=True)
     return _halved_diagonal(_lower(raw.Add(full, adjoint(full))))
+
+
+@declare(
+    "Eig(input: T) -> e: Tout, v: Tout",
+    T=_MATRIX - {float16},
+    Tout=dtype_attr(COMPLEX),
+    compute_v=flag(True),
+    host=True,
+)
+class Eig:
+    """Eigenvalues of any square matrices, in no order, and eigenvectors of length 1 in columns."""
+
+    def shape(input, compute_v):
+        batch, order = square(input)
+        return [join(batch, order), join(batch, order, order) if compute_v else ()]
+
+    def kernel(xp, input, Tout, compute_v):
+        check_square(input)
+        if not np.isfinite(input).all():
+            raise refusal("Eigen decomposition was not successful. The input might not be valid.")
+        kind = Tout.np_dtype
+        if not compute_v:
+            return np.linalg.eigvals(input).astype(kind), np.zeros((), kind)
+        values, vectors = np.linalg.eig(input)
+        return values.astype(kind), vectors.astype(kind)
+
+    grad = NOT_DIFFERENTIABLE
 
 
 @declare("SelfAdjointEig(input: T) -> output: T", T=_REAL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -215,6 +215,9 @@ class BatchMatMul:
         return _batch_gradients(op, dy, raw.BatchMatMul)
 
 
+_OF_BATCH_SHAPES: Final = 15  # what TensorFlow 1.15 adds to sum over broadcast batches, equal ones included
+
+
 @declare("BatchMatMulV2(x: T, y: T) -> output: T", T=_PRODUCT, adj_x=flag(False), adj_y=flag(False))
 class BatchMatMulV2:
     """Products of matrices in two batches whose leading axes broadcast."""
@@ -231,6 +234,8 @@ class BatchMatMulV2:
         if x.dims is not None and y.dims is not None:
             batch_x, batch_y = x.dims[:-2], y.dims[:-2]
             if batch_x == batch_y and shapes.fully_defined(batch_x):
+                if x.dims != y.dims or not shapes.fully_defined(x.dims):
+                    dy.graph.count(_OF_BATCH_SHAPES)
                 return dx, dy_
         shape_x, shape_y = shape_tensor(x), shape_tensor(y)
         axes = raw.BroadcastGradientArgs(shape_x[:-2], shape_y[:-2])

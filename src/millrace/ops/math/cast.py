@@ -12,7 +12,7 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.dispatch import elementwise
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, errors, shapes
-from millrace.core.dtypes import ALL, COMPLEX, FLOATING, NUMERIC, QUANTIZED
+from millrace.core.dtypes import ALL, COMPLEX, FLOATING, NARROW, NUMERIC, QUANTIZED
 from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.dialect.numpy.math import through
@@ -43,7 +43,12 @@ def _bind_cast(dims, values, attributes):
     return lambda x: x.astype(dtype)
 
 
-@declare("Cast(x: SrcT) -> y: DstT", SrcT=ALL, DstT=attrs.dtype(ALL), Truncate=attrs.flag(False))
+@declare(
+    "Cast(x: SrcT) -> y: DstT",
+    SrcT=ALL | NARROW,
+    DstT=attrs.dtype(ALL | NARROW),
+    Truncate=attrs.flag(False),
+)
 class Cast:
     """`x` in another dtype: to integers towards zero, to bool as x != 0, from complex the real part."""
 

@@ -103,6 +103,16 @@ def _bind_real(function):
     return lambda dims, values, attributes: None if attributes["T"].is_integer else function
 
 
+def _bind_floor_remainder(dims, values, attributes):
+    return _integer_remainder if attributes["T"].is_integer else np.remainder
+
+
+def _integer_remainder(x, y):
+    if np.count_nonzero(y) < y.size and 0 not in x.shape:  # nothing is divided where there is nothing
+        raise _by_zero()
+    return np.remainder(x, y)
+
+
 def _real_div_grad(op, dz):
     x, y = op.inputs
     to = Unbroadcast(x, y)
@@ -186,7 +196,7 @@ FloorMod = binary(
     _floor_mod_grad,
     "The remainder of FloorDiv: it has the sign of y.",
     __name__,
-    bind=_bind_real(np.remainder),
+    bind=_bind_floor_remainder,
 )
 TruncateMod = binary(
     "TruncateMod",

@@ -64,10 +64,10 @@ class RandomUniformInt:
 
     def kernel(xp, state, shape, minval, maxval):
         dims, count = dims_of(shape, "RandomUniformInt")
-        if count:
-            check_range(xp, minval, maxval, "RandomUniformInt")
         if on_host(xp) and (again := repeated("integers", dims, count, minval.dtype, minval, maxval)):
             return again.draw(state)
+        if count:
+            check_range(xp, minval, maxval, "RandomUniformInt")
         return uniform_int(xp, state, count, minval, maxval).reshape(dims), reserve(xp, state, count)
 
     grad = NOT_DIFFERENTIABLE

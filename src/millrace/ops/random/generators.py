@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -91,6 +92,24 @@ class StatefulStandardNormalV2:
 
 
 @declare(
+    "StatefulStandardNormal(resource: resource, shape: shape_dtype) -> output: dtype",
+    **_DRAWS,
+)
+class StatefulStandardNormal:
+    """Normal numbers of mean 0 and deviation 1; the state begins with the number of its algorithm."""
+
+    def shape(resource, shape):
+        return drawn(shape)
+
+    def kernel(xp, resource, shape, dtype):
+        state = np.ravel(resource)
+        moved, numbers = _drawn(normal, "StatefulStandardNormal", state[1:], state[0], shape, dtype.np_dtype)
+        return np.concatenate([state[:1], moved]), numbers
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
     "StatefulTruncatedNormal(resource: resource, algorithm: int64, shape: shape_dtype) -> output: dtype",
     **_DRAWS,
 )
@@ -142,6 +161,28 @@ class StatefulUniformFullInt:
 
     def kernel(xp, resource, algorithm, shape, dtype):
         return _drawn(_of_all_values, "StatefulUniformFullInt", resource, algorithm, shape, dtype.np_dtype)
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "NonDeterministicInts(shape: shape_dtype) -> output: dtype",
+    static=("shape",),
+    effect=True,
+    host=True,
+    dtype=dtype_attr(_WHOLE, dtypes.int64),
+    shape_dtype=_SHAPE,
+)
+class NonDeterministicInts:
+    """Integers of all values that their dtype has, which no seed decides."""
+
+    def shape(shape):
+        return drawn(shape)
+
+    def kernel(xp, shape, dtype):
+        dims, count = dims_of(shape, "NonDeterministicInts")
+        kind = dtype.np_dtype
+        return np.frombuffer(secrets.token_bytes(count * kind.itemsize), kind).reshape(dims)
 
     grad = NOT_DIFFERENTIABLE
 

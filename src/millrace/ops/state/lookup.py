@@ -290,6 +290,31 @@ MutableHashTableOfTensors = handle(
 
 
 @declare(
+    "MutableDenseHashTable(empty_key: key_dtype) -> table_handle: Ref[string]",
+    state=_dense,
+    key_dtype=ALL,
+    value_dtype=dtype_attr(),
+    value_shape=attrs.shape(()),
+    initial_num_buckets=integer(131072),
+    max_load_factor=number(0.8),
+    effect=True,
+    host=True,
+    **_NAMES,
+)
+class MutableDenseHashTable:
+    """`MutableDenseHashTableV2` of old graphs, which reserves one key."""
+
+    def shape(empty_key):
+        return ()
+
+    def kernel(xp, state, empty_key):
+        state.reserve(array_of(empty_key))
+        return state, state
+
+    grad = NOT_DIFFERENTIABLE
+
+
+@declare(
     "InitializeTable(table_handle: Ref[string], keys: Tkey, values: Tval)",
     Tkey=ALL,
     Tval=ALL,

@@ -29,11 +29,30 @@ def object_graph(path: str) -> Any:
     try:
         if opened.describe(GRAPH_KEY) is None:
             return None
-        return protos.TrackableObjectGraph.FromString(opened.read(GRAPH_KEY).item())
+        found = protos.TrackableObjectGraph.FromString(opened.read(GRAPH_KEY).item())
+        check_references(found.nodes, f"the object graph of {path}")
+        return found
     except DecodeError as error:
         raise DataLossError(None, None, f"the object graph of {path} is damaged: {error}") from None
     finally:
         opened.close()
+
+
+def check_references(nodes: Any, what: str) -> None:
+    """Compares the numbers by which objects refer to each other with how many there are.
+
+    Raises:
+      DataLossError: there is no first object, or none of some number.
+    """
+    numbers = [0]
+    for node in nodes:
+        numbers += [child.node_id for child in node.children]
+        numbers += [slot.slot_variable_node_id for slot in node.slot_variables]
+    wrong = [number for number in numbers if not 0 <= number < len(nodes)]
+    if wrong:
+        raise DataLossError(
+            None, None, f"{what} is damaged: it has {len(nodes)} objects and refers to number {wrong[0]}"
+        )
 
 
 def keys_by_name(path: str) -> dict[str, str] | None:

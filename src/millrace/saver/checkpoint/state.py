@@ -337,7 +337,10 @@ def checkpoints_iterator(
     while True:
         newer = wait_for_new_checkpoint(checkpoint_dir, path, timeout=timeout)
         if newer is None:
-            if timeout_fn is None or timeout_fn():
+            if timeout_fn is None:
+                _logger.info("Timed-out waiting for a checkpoint.")
+                return
+            if timeout_fn():
                 return
             continue
         path, start = newer, time.time()
@@ -360,10 +363,12 @@ def wait_for_new_checkpoint(
       seconds_to_sleep: between two looks.
       timeout: after this many seconds the result is None; default, never.
     """
+    _logger.info("Waiting for new checkpoint at %s", checkpoint_dir)
     stop = None if timeout is None else time.time() + timeout
     while True:
         path = latest_checkpoint(checkpoint_dir)
         if path is not None and path != last_checkpoint:
+            _logger.info("Found new checkpoint at %s", path)
             return path
         if stop is not None and time.time() + seconds_to_sleep > stop:
             return None

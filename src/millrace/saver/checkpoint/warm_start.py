@@ -64,6 +64,7 @@ def warm_start(
     """
     vocabularies = var_name_to_vocab_info or {}
     earlier = var_name_to_prev_var_name or {}
+    _logger.info("Warm-starting from: %s", ckpt_to_initialize_from)
     path = checkpoint_in(ckpt_to_initialize_from)
     used: set[str] = set()
     for name, parts in _grouped(vars_to_warm_start).items():
@@ -76,6 +77,7 @@ def warm_start(
         else:
             continue
         _logger.debug("Warm-started: %s", name)
+    _logger.info("Warm-started %d variables.", len(used))
     for given, what in ((earlier, "var_name_to_prev_var_name"), (vocabularies, "var_name_to_vocab_info")):
         unused = sorted(set(given) - used)
         if unused:
@@ -90,6 +92,7 @@ def _grouped(vars_to_warm_start: Any) -> dict[str, list[Variable]]:
     graph = get_default_graph()
     chosen: list[Any] = []
     if isinstance(vars_to_warm_start, str) or vars_to_warm_start is None:
+        _logger.info("Warm-starting variables only in TRAINABLE_VARIABLES.")
         chosen = graph.get_collection(GraphKeys.TRAINABLE_VARIABLES, vars_to_warm_start)
     elif isinstance(vars_to_warm_start, list):
         if all(isinstance(v, str) for v in vars_to_warm_start):

@@ -12,8 +12,11 @@ from millrace.core import protos
 from millrace.core.file_errors import naming
 from millrace.core.parsing import parsed
 from millrace.graph.tensor import Tensor
+from millrace.lib.platform.log import get_logger
 from millrace.opkit.checkpoint import files
 from millrace.saver.saved_model import constants
+
+_logger = get_logger()
 
 
 def asset_messages(tensors: Iterable[Any] | None) -> tuple[list[Any], dict[str, str]]:
@@ -70,6 +73,7 @@ def _same(a: str, b: str) -> bool:
 def copy_assets(copied: dict[str, str], export_dir: str) -> None:
     """Copies files into the folder of assets of a SavedModel."""
     if not copied:
+        _logger.info("No assets to write.")
         return
     folder = os.path.join(export_dir, constants.ASSETS_DIRECTORY)
     os.makedirs(folder, exist_ok=True)
@@ -77,6 +81,7 @@ def copy_assets(copied: dict[str, str], export_dir: str) -> None:
         with naming(path):
             shutil.copyfile(path, os.path.join(folder, name))
     files.sync_folder(folder)
+    _logger.info("Assets written to: %s", folder)
 
 
 def asset_feeds(meta_graph: Any, export_dir: str, scope: str | None) -> dict[str, str]:

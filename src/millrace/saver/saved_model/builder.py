@@ -206,6 +206,7 @@ def _add_collections(assets: Iterable[Any] | None, main_op: Any) -> dict[str, st
         graph.add_to_collection(constants.ASSETS_KEY, message)
     if main_op is not None:
         graph.add_to_collection(constants.MAIN_OP_KEY, main_op)
+    _logger.info("No assets to save." if assets is None else "Assets added to graph.")
     return copied
 
 

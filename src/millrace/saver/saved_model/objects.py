@@ -9,13 +9,14 @@ from typing import Any
 from millrace.building import raw
 from millrace.building.convert import convert_to_tensor
 from millrace.core import dtypes, shapes
+from millrace.core.errors import DataLossError
 from millrace.core.public import public
 from millrace.exchange.tensor_messages import make_ndarray
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables.variable import Variable
-from millrace.saver.checkpoint.object_graph import object_graph
+from millrace.saver.checkpoint.object_graph import check_references, object_graph
 from millrace.saver.saved_model import constants
 from millrace.saver.saved_model.loader import read_saved_model
 from millrace.saver.saved_model.restored import Library, RestoredConcrete, RestoredFunction
@@ -70,6 +71,7 @@ class _Loader:
     def __init__(self, meta: Any, folder: str) -> None:
         self._meta, self._folder = meta, folder
         self._proto = meta.object_graph_def
+        check_references(self._proto.nodes, f"the object graph of {folder}")
         self._library = Library(meta.graph_def)
         self._constants = {n.name: n for n in meta.graph_def.node if n.op == "Const"}
         self._concrete: dict[str, RestoredConcrete] = {}
@@ -265,6 +267,7 @@ def load_v2(export_dir: Any, tags: Iterable[str] | str | None = None) -> Any:
       OSError: there is no SavedModel, or it cannot be read.
       ValueError: the one graph has other tags.
       RuntimeError: no graph has exactly these tags.
+      DataLossError: what the objects refer to is not there.
     """
     folder = os.fsdecode(export_dir)
     model = read_saved_model(folder)
@@ -278,7 +281,12 @@ def load_v2(export_dir: Any, tags: Iterable[str] | str | None = None) -> Any:
             f"The SavedModel at {folder} has one MetaGraph with tags {there}, but got an incompatible "
             f"argument to tf.saved_model.load_v2; it may be left out. Received: tags={wanted}"
         )
-    root = _Loader(meta, folder).nodes[0]
+    try:
+        root = _Loader(meta, folder).nodes[0]
+    except LookupError as error:
+        raise DataLossError(
+            None, None, f"The SavedModel at {folder} is damaged: its objects refer to what it lacks: {error}"
+        ) from error
     vars(root)["tensorflow_version"] = meta.meta_info_def.tensorflow_version
     vars(root)["tensorflow_git_version"] = meta.meta_info_def.tensorflow_git_version
     return root

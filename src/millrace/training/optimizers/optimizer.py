@@ -378,6 +378,7 @@ class Optimizer:
         return param() if callable(param) and not isinstance(param, Tensor | Variable) else param
 
 
+@public("python.training.optimizer._deduplicate_indexed_slices")
 def deduplicated(values: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
     """Sums the rows of `values` that have one index; gives the sums and the distinct indices."""
     unique = raw.Unique(indices)

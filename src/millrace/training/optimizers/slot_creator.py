@@ -16,10 +16,12 @@ from millrace.building import raw
 from millrace.building.scopes import colocate_with
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
+from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables.scope import get_variable, get_variable_scope, variable_scope
 from millrace.lib.variables.slices import SaveSliceInfo
 from millrace.lib.variables.variable import Variable
+from millrace.opkit.rules.idioms import LEAST_FILLED
 from millrace.ops.array.constant import zeros
 
 
@@ -142,4 +144,6 @@ def _zeros_before(shape: Any, dtype: dtypes.DType) -> Tensor:
 
 def _constant(dims: Any, dtype: dtypes.DType, name: str) -> Tensor:
     value = np.broadcast_to(np.zeros((), dtype.np_dtype), dims)
+    if value.size >= LEAST_FILLED:
+        get_default_graph().count(2)  # TensorFlow 1.15 fills it when it is run
     return raw.Const(value=value, dtype=dtype, name=name)

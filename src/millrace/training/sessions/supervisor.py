@@ -325,7 +325,8 @@ class Supervisor:
                 ignore_live_threads=ignore_live_threads,
             )
         finally:
-            if close_summary_writer and self._summary_writer:
+            closed = getattr(self._summary_writer, "_closed", False)  # by another call, or by the program
+            if close_summary_writer and self._summary_writer and not closed:
                 self._summary_writer.add_session_log(protos.SessionLog(status=protos.SessionLog.STOP))
                 self._summary_writer.close()
                 self._graph_added_to_summary = False

@@ -66,6 +66,9 @@ class Chain(Bijector):
     Args:
       bijectors: the list; none is the identity.
       validate_args, name: as for `Bijector`.
+
+    Raises:
+      ValueError: the bijectors have different dtypes.
     """
 
     def __init__(self, bijectors: Any = None, validate_args: bool = False, name: str | None = None) -> None:
@@ -73,8 +76,12 @@ class Chain(Bijector):
         default = (
             "chain_of_" + "_of_".join(b.name for b in self._bijectors) if self._bijectors else "identity"
         )
+        kinds = {b.dtype for b in self._bijectors} - {None}
+        if len(kinds) > 1:
+            raise ValueError(f"incompatible dtypes of bijectors. Received: {sorted(d.name for d in kinds)}")
         super().__init__(
             graph_parents=[p for b in self._bijectors for p in b.graph_parents],
+            dtype=next(iter(kinds), None),
             forward_min_event_ndims=_least(
                 [(b.forward_min_event_ndims, b.inverse_min_event_ndims) for b in reversed(self._bijectors)]
             ),

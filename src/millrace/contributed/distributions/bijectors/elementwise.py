@@ -12,7 +12,7 @@ from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors.base import Bijector
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.ops.array.fill import ones_like, zeros_like
+from millrace.ops.array.fill import ones_like
 from millrace.ops.math.elementwise import exp, expm1, log, log1p, sigmoid, sqrt, square
 from millrace.ops.math.select import where
 from millrace.ops.nn.activation import softplus
@@ -304,8 +304,13 @@ class AbsoluteValue(_Simple):
     def _forward(self, x: Tensor) -> Tensor:
         return raw.Abs(x)
 
-    def _inverse(self, y: Tensor) -> Any:
-        return -y, y
+    def _call_inverse(self, y: Any, name: str, **condition: Any) -> Any:
+        with self._name_scope(name, [y]):
+            y = self._argument(y, "y")
+            return -y, y
 
-    def _inverse_log_det_jacobian(self, y: Tensor) -> Any:
-        return zeros_like(y)
+    def _call_inverse_log_det_jacobian(self, y: Any, event_ndims: int, name: str, **condition: Any) -> Any:
+        with self._name_scope(name, [y]):
+            y = self._argument(y, "y")
+            zero = convert_to_tensor(0.0, y.dtype.base_dtype)
+            return zero, zero

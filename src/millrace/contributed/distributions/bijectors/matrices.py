@@ -14,11 +14,13 @@ from millrace.contributed.distributions.bijectors.elementwise import AffineScala
 from millrace.contributed.distributions.bijectors.vectors import TransformDiagonal
 from millrace.contributed.distributions.functions import fill_triangular, fill_triangular_inverse
 from millrace.core import shapes
+from millrace.core.dtypes import float32, int32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.array import eye
 from millrace.lib.math.reductions import reduce_sum
 from millrace.ops.array.concat import concat
+from millrace.ops.array.fill import zeros_like
 from millrace.ops.array.reshape import reshape
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.linalg.decomposition import cholesky
@@ -44,7 +46,6 @@ class FillTriangular(Bijector):
         super().__init__(
             forward_min_event_ndims=1,
             inverse_min_event_ndims=2,
-            is_constant_jacobian=True,
             validate_args=validate_args,
             name=name,
         )
@@ -56,10 +57,10 @@ class FillTriangular(Bijector):
         return fill_triangular_inverse(y, self._upper)
 
     def _forward_log_det_jacobian(self, x: Tensor) -> Any:
-        return convert_to_tensor(0.0, x.dtype.base_dtype)
+        return zeros_like(x[..., 0])
 
     def _inverse_log_det_jacobian(self, y: Tensor) -> Any:
-        return convert_to_tensor(0.0, y.dtype.base_dtype)
+        return zeros_like(y[..., 0, 0])
 
     def _forward_event_shape(self, input_shape: shapes.TensorShape) -> shapes.TensorShape:
         *batch, m = input_shape.as_list()
@@ -69,6 +70,15 @@ class FillTriangular(Bijector):
     def _inverse_event_shape(self, output_shape: shapes.TensorShape) -> shapes.TensorShape:
         *batch, n, _ = output_shape.as_list()
         return shapes.TensorShape([*batch, None if n is None else n * (n + 1) // 2])
+
+    def _forward_event_shape_tensor(self, input_shape: Tensor) -> Tensor:
+        root = raw.Sqrt(0.25 + 2.0 * raw.Cast(input_shape[-1], DstT=float32)) - 0.5
+        size = raw.Cast(raw.Round(root), DstT=int32)
+        return concat([input_shape[:-1], [size, size]], 0)
+
+    def _inverse_event_shape_tensor(self, output_shape: Tensor) -> Tensor:
+        size = output_shape[-1]
+        return concat([output_shape[:-2], [size * (size + 1) // 2]], 0)
 
 
 @public("contrib.distributions.bijectors.CholeskyOuterProduct")
@@ -166,8 +176,7 @@ class Reshape(Bijector):
         if -1 not in self._out + self._in and np.prod(self._out) != np.prod(self._in):
             raise ValueError(f"Input/output `event_size`s do not match: {self._in} vs. {self._out}")
         super().__init__(
-            forward_min_event_ndims=len(self._in),
-            inverse_min_event_ndims=len(self._out),
+            forward_min_event_ndims=0,
             is_constant_jacobian=True,
             validate_args=validate_args,
             name=name or "reshape",
@@ -205,3 +214,17 @@ class Reshape(Bijector):
 
     def _inverse_event_shape(self, output_shape: shapes.TensorShape) -> shapes.TensorShape:
         return self._known(output_shape, self._out, self._in)
+
+    @staticmethod
+    def _sized(given: Tensor, own: list[int], other: list[int]) -> Tensor:
+        """The shape of events, `other` at the end, where `given` ends with `own`."""
+        known = int(np.prod([d for d in other if d != -1]))
+        rank = len(own)
+        sizes: list[Any] = [raw.Prod(given[-rank:], 0) // known if d == -1 else d for d in other]
+        return concat([given[:-rank], sizes], 0)
+
+    def _forward_event_shape_tensor(self, input_shape: Tensor) -> Tensor:
+        return self._sized(input_shape, self._in, self._out)
+
+    def _inverse_event_shape_tensor(self, output_shape: Tensor) -> Tensor:
+        return self._sized(output_shape, self._out, self._in)

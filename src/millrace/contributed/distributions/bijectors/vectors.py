@@ -9,6 +9,7 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors.base import Bijector
 from millrace.core import shapes
+from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.operators.diagonal import (
@@ -23,6 +24,7 @@ from millrace.ops.array.concat import concat
 from millrace.ops.array.fill import zeros_like
 from millrace.ops.array.gather import gather
 from millrace.ops.array.reshape import invert_permutation
+from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.linalg.diag_band import matrix_diag_part, matrix_set_diag
 from millrace.ops.math.cumulative import cumsum
 from millrace.ops.math.elementwise import exp, log
@@ -55,7 +57,11 @@ class AffineLinearOperator(Bijector):
             self._shift = None if shift is None else convert_to_tensor(shift, name="shift")
         self._scale = scale
         super().__init__(
-            forward_min_event_ndims=1, is_constant_jacobian=True, validate_args=validate_args, name=name
+            forward_min_event_ndims=1,
+            is_constant_jacobian=True,
+            validate_args=validate_args,
+            dtype=next((part.dtype.base_dtype for part in (scale, self._shift) if part is not None), None),
+            name=name,
         )
 
     @property
@@ -146,7 +152,7 @@ class Affine(Bijector):
 
     Args:
       shift: a vector, or a scalar where there is nothing else than a multiplier; None for none.
-      scale_identity_multiplier: adds this times the identity; alone, the bijector is one of scalars.
+      scale_identity_multiplier: adds this times the identity.
       scale_diag: adds a diagonal matrix.
       scale_tril: adds a lower triangular matrix.
       scale_perturb_factor, scale_perturb_diag: add factor @ diag(perturb_diag) @ factor transposed.
@@ -182,9 +188,10 @@ class Affine(Bijector):
                 )
             self._single = single
         super().__init__(
-            forward_min_event_ndims=0 if single else 1,
+            forward_min_event_ndims=1,
             is_constant_jacobian=True,
             validate_args=validate_args,
+            dtype=next((part.dtype.base_dtype for part in (shift, self._scale) if part is not None), float32),
             name=name,
         )
 
@@ -214,7 +221,9 @@ class Affine(Bijector):
     def _forward_log_det_jacobian(self, x: Tensor) -> Any:
         if self._scale is None:
             return convert_to_tensor(0.0, x.dtype.base_dtype)
-        return log(raw.Abs(self._scale)) if self._single else self._scale.log_abs_determinant()
+        if not self._single:
+            return self._scale.log_abs_determinant()
+        return log(raw.Abs(self._scale)) * raw.Cast(shape_of(x)[-1], DstT=x.dtype.base_dtype)
 
 
 @public("contrib.distributions.bijectors.Permute")

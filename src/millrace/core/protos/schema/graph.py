@@ -27,6 +27,10 @@ enum DataType
   DT_VARIANT = 21
   DT_UINT32 = 22
   DT_UINT64 = 23
+  DT_FLOAT8_E5M2 = 24
+  DT_FLOAT8_E4M3FN = 25
+  DT_INT4 = 29
+  DT_UINT4 = 30
   DT_FLOAT_REF = 101
   DT_DOUBLE_REF = 102
   DT_INT32_REF = 103
@@ -50,6 +54,10 @@ enum DataType
   DT_VARIANT_REF = 121
   DT_UINT32_REF = 122
   DT_UINT64_REF = 123
+  DT_FLOAT8_E5M2_REF = 124
+  DT_FLOAT8_E4M3FN_REF = 125
+  DT_INT4_REF = 129
+  DT_UINT4_REF = 130
 
 file tensorflow/core/framework/tensor_shape.proto
 message TensorShapeProto
@@ -80,6 +88,7 @@ message TensorProto
   version_number: int32 = 3
   tensor_content: bytes = 4
   half_val: int32[] = 13
+  float8_val: bytes = 18
   float_val: float[] = 5
   double_val: double[] = 6
   int_val: int32[] = 7

@@ -435,6 +435,21 @@ class LinearOperator:
         with name_scope(f"{self._name}/{name}", values=tensors):
             yield
 
+    def _check_input_dtype(self, arg: Tensor) -> None:
+        """Refuses an argument of another dtype than the operator's.
+
+        Raises:
+          TypeError: the dtypes differ.
+        """
+        if arg.dtype.base_dtype is not self._dtype:
+            raise TypeError(
+                f"Expected argument to have dtype {self._dtype}. Received: {arg.dtype} in tensor {arg}"
+            )
+
+    def _name_scope(self, name: str | None = None) -> Any:
+        """The scope of a method of an operator that a program has written."""
+        return self._scope(name) if name else name_scope(self._name)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} '{self.name}' shape={self.shape} dtype={self.dtype.name}>"
 

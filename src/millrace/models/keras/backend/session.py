@@ -20,7 +20,6 @@ from millrace.lib.variables.assigning import assign
 from millrace.lib.variables.sets import variables_initializer
 from millrace.lib.variables.variable import Variable
 from millrace.ops.array.constant import placeholder
-from millrace.runtime.foresight import repeated
 from millrace.session.session import Session
 
 
@@ -189,30 +188,24 @@ class Function:
             self.updates_op = group(*[_write(u) for u in updates or []])
         self._calls: dict[Any, Any] = {}
 
-    def __call__(self, inputs: Any, foreseen: int | None = None) -> Any:
-        """The outputs' values for values of the inputs, nested alike; tensors are computed first.
-
-        Args:
-          inputs: values, or tensors.
-          foreseen: how many calls with values of these shapes there will be, where that is known.
-        """
+    def __call__(self, inputs: Any) -> Any:
+        """The outputs' values for values of the inputs, nested alike; tensors are computed first."""
         values = nest.flatten(inputs)
         session = get_session(values)
         symbols = [v for v in values if isinstance(v, _SYMBOLIC)]
         if symbols:
             known = iter(session.run(symbols))
             values = [next(known) if isinstance(v, _SYMBOLIC) else v for v in values]
-        found = self.run_flat(session, values, foreseen)
+        found = self.run_flat(session, values)
         return nest.pack_sequence_as(self._structure, found)
 
-    def run_flat(self, session: Any, values: list[Any], foreseen: int | None = None) -> list[Any]:
+    def run_flat(self, session: Any, values: list[Any]) -> list[Any]:
         """The flat outputs for flat values of the inputs."""
         if any(hasattr(v, "tocoo") for v in values):
             values = [_matrix(v, t) for v, t in zip(values, self.inputs, strict=True)]
-        call = self._callable(session, tuple(v is not None for v in values))
-        given = [v for v in values if v is not None]
-        with repeated(foreseen):
-            fetched = call(*given, *self.feed_dict.values(), **self.run_options)
+        fetched = self._callable(session, tuple(v is not None for v in values))(
+            *[v for v in values if v is not None], *self.feed_dict.values(), **self.run_options
+        )
         extra = fetched[1]
         for fetch, value in zip(self.fetches, extra, strict=True):
             callback = self.fetch_callbacks.get(fetch)

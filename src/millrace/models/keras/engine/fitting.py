@@ -11,6 +11,7 @@ from millrace.models.keras.callbacks.base import CallbackList
 from millrace.models.keras.callbacks.progress import History
 from millrace.models.keras.engine import data, generators, loops
 from millrace.models.keras.engine.datasets import Feed, is_dataset, is_iterator, steps_of
+from millrace.runtime.foresight import repeated
 
 
 class Request(NamedTuple):
@@ -392,8 +393,8 @@ def _batch_length(x: Any) -> int:
 class _GeneratorLoop:
     """One loop over batches of a generator."""
 
-    def __init__(self, model: Any, mode: str, class_weight: Any = None) -> None:
-        self._model, self._mode, self._class_weight = model, mode, class_weight
+    def __init__(self, model: Any, mode: str, class_weight: Any = None, passes: int = 1) -> None:
+        self._model, self._mode, self._class_weight, self._passes = model, mode, class_weight, passes
         self._totals: Any = None
         self.size = 1  # of the last batch
 
@@ -403,6 +404,7 @@ class _GeneratorLoop:
         totals: Any = loops.Parts(None) if predicting else loops.Totals()
         before, self._totals = self._totals, totals
         index = 0
+        foreseen = None if source.steps is None else self._passes * source.steps
         while source.steps is None or index < source.steps:
             try:
                 batch = source.next()
@@ -413,7 +415,8 @@ class _GeneratorLoop:
             self.size = _batch_length(x)
             logs: dict[str, Any] = {"batch": index, "size": self.size}
             callbacks.batch(self._mode, "begin", index, logs)
-            outputs = self._batch(x, y, weights)
+            with repeated(foreseen):
+                outputs = self._batch(x, y, weights)
             if predicting:
                 totals.add(outputs, 0, 0)
                 logs = loops.named(logs, ["outputs"], [outputs])
@@ -456,7 +459,7 @@ def fit_generator(model: Any, request: Request, epochs: int, first: int, validat
             request.callbacks, model, "train", epochs=epochs, steps=source.steps,
             verbose=request.verbose, validates=watcher is not None, by_steps=True,
         )  # fmt: skip
-        loop = _GeneratorLoop(model, "train", request.class_weight)
+        loop = _GeneratorLoop(model, "train", request.class_weight, epochs - first)
         callbacks.begin("train")
         for epoch in range(first, epochs):
             model.reset_metrics()

@@ -12,6 +12,7 @@ from millrace.models.keras.backend import session
 from millrace.models.keras.callbacks.base import CallbackList
 from millrace.models.keras.callbacks.progress import BaseLogger, ProgbarLogger
 from millrace.models.keras.engine.data import sliced
+from millrace.runtime.foresight import repeated
 
 
 class Totals:
@@ -198,7 +199,8 @@ class ArrayLoop:
             logs = {"batch": index, "size": stop - start}
             callbacks.batch(self._mode, "begin", index, logs)
             foreseen = self._passes * (max(samples // size, 1) if stop - start == size else 1)
-            outputs = run(owner, part + self._phase, foreseen)
+            with repeated(foreseen):
+                outputs = run(owner, part + self._phase)
             if predicting:
                 totals.add(outputs, start, stop)
                 logs = named(logs, ["outputs"], [outputs])
@@ -223,7 +225,8 @@ class ArrayLoop:
             logs: dict[str, Any] = {"batch": index, "size": 1}
             callbacks.batch(self._mode, "begin", index, logs)
             try:
-                found = self._function([*values, *self._phase], foreseen)
+                with repeated(foreseen):
+                    found = self._function([*values, *self._phase])
             except errors.OutOfRangeError:
                 if steps is not None:
                     ran_out(self._model, steps)

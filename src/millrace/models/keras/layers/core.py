@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.building import convert, raw
+from millrace.building import raw
 from millrace.core.public import public
 from millrace.lib.layers import constraints, core, penalties, settings
 from millrace.lib.layers.spec import InputSpec
@@ -123,12 +123,6 @@ class Dropout(core.DropoutLayer):
     def __init__(self, rate: Any, noise_shape: Any = None, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(rate, noise_shape, seed, **kwargs)
         self.supports_masking = True
-
-    def _noise(self, inputs: Any) -> Any:
-        if self.noise_shape is None:
-            return None
-        sizes = shape_of(inputs)
-        return convert.to_tensor([sizes[i] if n is None else n for i, n in enumerate(self.noise_shape)])
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         """The inputs with elements dropped while training."""

@@ -145,7 +145,13 @@ class LSTM(recurrent_kinds.LSTM):
 
 @public("compat.v2.keras.layers.BatchNormalization")
 class BatchNormalization(normalization.BatchNormalization):
-    """Batch normalization by the moving averages where it is not trainable. Arguments as for version 1."""
+    """Batch normalization by the moving averages where it is not trainable. Arguments as for version 1.
+
+    Raises:
+      ValueError: `fused` is True where version 1 falls back to several operations.
+    """
+
+    _insists = True
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         """The inputs, normalized; where the layer is frozen as if `training` were False."""

@@ -1,0 +1,1 @@
+"""`tf.contrib.timeseries`: autoregressive and state space models of series, as estimators."""

@@ -1,0 +1,1 @@
+"""Linear state space models of series, filtered as Kalman did."""

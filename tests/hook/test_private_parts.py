@@ -1,0 +1,108 @@
+"""What programs take from private modules and is millrace's own under another name."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+import millrace as tf
+
+
+def _of(module, name):
+    return getattr(importlib.import_module(f"millrace.{module}"), name)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "public"),
+    [
+        ("python.ops.rnn_cell_impl", "LayerRNNCell", tf.contrib.rnn.LayerRNNCell),
+        ("python.ops.rnn_cell_impl", "_LayerRNNCell", tf.contrib.rnn.LayerRNNCell),
+        (
+            "contrib.learn.python.learn.monitors",
+            "ValidationMonitor",
+            tf.contrib.learn.monitors.ValidationMonitor,
+        ),
+        ("contrib.learn.python.learn.datasets.mnist", "read_data_sets", None),
+        ("contrib.distributions.python.ops.bijectors", "Affine", tf.contrib.distributions.bijectors.Affine),
+        ("python.ops.lookup_ops", "HashTable", tf.lookup.StaticHashTable),
+        ("python.framework.dtypes", "float32_ref", tf.float32._as_ref),
+    ],
+)
+def test_a_private_path_leads_to_the_public_object(module, name, public):
+    found = _of(module, name)
+    assert found is public if public is not None else callable(found)
+
+
+def test_logits_of_a_sample_may_keep_the_expected_counts():
+    compute = _of("python.ops.nn_impl", "_compute_sampled_logits")
+    arguments = (tf.ones([5, 3]), tf.zeros([5]), tf.constant([[1], [2]]), tf.ones([2, 3]), 2, 5)
+    logits, labels = compute(*arguments, subtract_log_q=False)
+    with tf.Session() as sess:
+        logits, labels = sess.run([logits, labels])
+    assert (logits == 3).all() and labels.tolist() == [[1, 0, 0]] * 2
+
+
+def test_metrics_of_a_program_share_what_those_of_tensorflow_do():
+    values, updates = _of("python.ops.metrics_impl", "_confusion_matrix_at_thresholds")(
+        tf.constant([1, 0, 1]), tf.constant([0.2, 0.6, 0.9]), [0.1, 0.5]
+    )
+    total = tf.Variable(4.0, collections=[tf.GraphKeys.LOCAL_VARIABLES])
+    aggregate = _of("python.ops.metrics_impl", "_aggregate_across_replicas")
+    halved = aggregate(["mine"], lambda _, x: x / 2, total)
+    shown = _of("python.ops.metrics_impl", "_aggregate_variable")(total, None)
+    share = _of("python.ops.metrics_impl", "_safe_scalar_div")(tf.constant(3.0), tf.constant(0.0), "share")
+    with tf.Session() as sess:
+        sess.run(tf.local_variables_initializer())
+        counts, numbers = sess.run([updates, [halved, shown, share]])
+    assert {key: counts[key].tolist() for key in sorted(counts)} == {
+        "fn": [0, 1],
+        "fp": [1, 1],
+        "tn": [0, 0],
+        "tp": [2, 1],
+    }
+    assert numbers == [2, 4, 0] and tf.get_collection("mine") == [halved] and len(values) == 4
+    with pytest.raises(ValueError, match="includes"):
+        _of("python.ops.metrics_impl", "_confusion_matrix_at_thresholds")([1], [0.5], [0.5], includes=["xy"])
+
+
+def test_a_variable_scope_alone_leaves_the_names_of_operations():
+    scope = _of("python.ops.variable_scope", "_pure_variable_scope")
+    with scope("p"):
+        assert tf.get_variable("q", [1]).name == "p/q:0" and tf.constant(1).name == "Const:0"
+    assert _of("python.ops.variable_scope", "_get_unique_variable_scope")("p") == "p_1"
+    assert "p/q" in _of("python.ops.variable_scope", "_get_default_variable_store")()._vars
+
+
+def test_beams_are_tiled_and_masked():
+    beams = "contrib.seq2seq.python.ops.beam_search_decoder"
+    tiled = _of(beams, "_tile_batch")(tf.constant([[1.0], [2.0]]), 2)
+    masked = _of(beams, "_mask_probs")(tf.zeros([1, 2, 2]), 1, tf.constant([[True, False]]))
+    penalty = _of(beams, "_length_penalty")(tf.constant([1, 7]), 1.0)
+    with tf.Session() as sess:
+        tiled, masked, penalty = sess.run([tiled, masked, penalty])
+    assert tiled.tolist() == [[1], [1], [2], [2]] and penalty.tolist() == [1, 2]
+    assert masked[0].tolist() == [[np.finfo(np.float32).min, 0], [0, 0]]
+
+
+def test_gradients_of_one_row_add_up():
+    summed = _of("python.training.optimizer", "_deduplicate_indexed_slices")(
+        tf.ones([3, 1]), tf.constant([4, 4, 1])
+    )
+    with tf.Session() as sess:
+        values, rows = sess.run(summed)
+    assert values.tolist() == [[2], [1]] and rows.tolist() == [4, 1]
+
+
+def test_constants_of_private_modules_are_those_of_tensorflow():
+    assert _of("python.ops.rnn_cell_impl", "_BIAS_VARIABLE_NAME") == "bias"
+    assert _of("contrib.layers.python.layers.layers", "DATA_FORMAT_NCHW") == "NCHW"
+    assert _of("python.framework.errors", "OUT_OF_RANGE") == tf.errors.OUT_OF_RANGE
+    assert "_WEIGHTS_VARIABLE_NAME" in dir(importlib.import_module("millrace.python.ops.rnn_cell_impl"))
+
+
+def test_a_module_taken_whole_hands_on_what_it_imports():
+    names = {}
+    exec("from millrace.python.ops.rnn_cell_impl import *", names)
+    assert names["LayerRNNCell"] is tf.contrib.rnn.LayerRNNCell and names["math_ops"].tanh is tf.tanh
+    assert names["vs"].variable_scope is tf.variable_scope and names["collections"].__name__ == "collections"
+    assert "_BIAS_VARIABLE_NAME" not in names and "rnn_cell_impl" not in names

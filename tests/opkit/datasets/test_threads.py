@@ -1,0 +1,135 @@
+"""Threads that do pieces of work: order, bounds, ends."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+import millrace as tf
+from millrace.core.waiting import Cancellation
+from millrace.opkit.datasets.threads import Line, Pool
+
+
+class _Run:
+    """What threads need of a run."""
+
+    def __init__(self) -> None:
+        self.cancellation = Cancellation()
+        self.waits = False
+
+
+class _Work:
+    """Pieces of work: numbers, the later ones sooner done."""
+
+    def __init__(self, count: int) -> None:
+        self.taken = 0
+        self.count = count
+        self.inside = 0
+
+    def take(self) -> Any:
+        assert self.inside == 0  # one thread at a time
+        self.inside += 1
+        try:
+            if self.taken == self.count:
+                return None
+            number = self.taken
+            self.taken += 1
+        finally:
+            self.inside -= 1
+
+        def work() -> int:
+            time.sleep(0.002 * (number % 3))
+            return number
+
+        return work
+
+
+@pytest.mark.parametrize("kind", [Line, Pool])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_results_come_in_the_order_of_taking(kind: Any, count: int) -> None:
+    run, work = _Run(), _Work(40)
+    threads = kind(run, count, work.take, "testing")
+    assert run.waits
+    assert [threads.next() for _ in range(40)] == list(range(40))
+    assert threads.next() is None and threads.next() is None
+    threads.close()
+
+
+def _ended(name: str) -> bool:
+    end = time.monotonic() + 5
+    while any(name in t.name for t in threading.enumerate()):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+@pytest.mark.parametrize("kind", [Line, Pool])
+def test_no_more_is_taken_than_there_is_room_for(kind: Any) -> None:
+    work = _Work(1000)
+    threads = kind(_Run(), 2, work.take, f"bounded {kind.__name__}")
+    assert threads.next() == 0
+    time.sleep(0.05)
+    assert work.taken <= 4  # one was given, two are done, one waits
+    assert threads.paused(list) == list(range(1, work.taken))
+    assert threads.next() == 1
+    threads.close()
+    assert _ended(f"bounded {kind.__name__}")
+
+
+def test_a_closed_session_ends_the_threads() -> None:
+    run = _Run()
+    line = Line(run, 2, _Work(1000).take, "cancelled")
+    assert line.next() == 0
+    run.cancellation.cancel()
+    assert _ended("cancelled")
+
+
+def _pictures(data: Any) -> Any:
+    def prepare(x: Any) -> Any:
+        pixels = tf.reshape(tf.decode_raw(x, tf.uint8), [64, 3])
+        pixels = tf.random_crop(pixels, [32, 3], seed=5)
+        return tf.cast(pixels, tf.float32) / 127.5 - 1.0, tf.strings.length(x)
+
+    return data.map(prepare, num_parallel_calls=2)
+
+
+@pytest.mark.parametrize("drop", [True, False])
+def test_batches_are_those_of_single_elements_to_the_bit(drop: bool) -> None:
+    rng = np.random.RandomState(3)
+    rows = [rng.bytes(192) for _ in range(50)]
+    with tf.Graph().as_default(), tf.Session() as sess:
+        data = tf.data.Dataset.from_tensor_slices(rows)
+        one = _pictures(data).make_one_shot_iterator().get_next()
+        alone = [sess.run(one) for _ in rows]
+    with tf.Graph().as_default(), tf.Session() as sess:
+        data = tf.data.Dataset.from_tensor_slices(rows)
+        batch = _pictures(data).batch(8, drop).make_one_shot_iterator().get_next()
+        at = 0
+        while at < (48 if drop else 50):
+            pixels, lengths = sess.run(batch)
+            np.testing.assert_array_equal(pixels, np.stack([a[0] for a in alone[at : at + 8]]))
+            assert lengths.tolist() == [a[1] for a in alone[at : at + 8]]
+            at += len(lengths)
+        with pytest.raises(tf.errors.OutOfRangeError):
+            sess.run(batch)
+
+
+def test_a_forgotten_iterator_ends_its_threads() -> None:
+    with tf.Graph().as_default(), tf.Session() as sess:
+        data = tf.data.Dataset.from_tensor_slices([b"x" * 192] * 50).repeat()
+        iterator = _pictures(data).make_initializable_iterator()
+        sess.run(iterator.initializer)
+        sess.run(iterator.get_next())
+        before = [t for t in threading.enumerate() if t.name == "millrace map"]
+        assert len(before) == 2
+        sess.run(iterator.initializer)  # another takes its place
+        gc.collect()
+        for thread in before:
+            thread.join(5)
+        assert not any(thread.is_alive() for thread in before)
