@@ -21,7 +21,7 @@ _KEEP_BARRIERS = {"xla_disable_hlo_passes": "cse_barrier_expander"}  # or XLA dr
 _WIDE = {  # AVX-512's whole width where there is one: thirty sines and their gradient 24 ms, with 256 bits 39
     "xla_cpu_prefer_vector_width": 512
 }
-_QUICK = {  # LLVM's first level: a transformer takes 1.1 s to compile, with the third 1.4, and its step no longer
+_QUICK = {  # LLVM's first level: a transformer compiles in 1.1 s, with the third in 1.4, and runs as fast
     "xla_backend_optimization_level": 1
 }
 _NO_CONVOLUTIONS = {  # what goes to its newer library; see `many_cores`
