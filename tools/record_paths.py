@@ -1,9 +1,9 @@
 """Records TensorFlow 1.15's private modules: which public object each of their names stands for.
 
-    python tools/record_paths.py paths.tsv generated_ops.txt second_version.txt modules.txt
+    python tools/record_paths.py paths.tsv generated_ops.txt second_version.txt modules.txt contents.txt
 
-What it writes is `src/millrace/hook/paths.tsv`, `generated_ops.txt`, `second_version.txt` and
-`modules.txt`. A name is kept where its object is
+What it writes is `src/millrace/hook/paths.tsv`, `generated_ops.txt`, `second_version.txt`,
+`modules.txt` and `contents.txt`. A name is kept where its object is
 public under some name; in contrib also the private module has to be its home, take it from a module of
 generated operations, or be one of the modules that gather names. Needs TensorFlow 1.15 and Python 3.7.
 """
@@ -76,6 +76,16 @@ MODULES = (
     "# The modules of TensorFlow 1.15.5 below python: package, then its modules. "
     "Recorded by tools/record_paths.py.\n"
 )
+CONTENTS = """# What private modules of TensorFlow 1.15.5 hold besides functions and classes: [module]; its
+# constants; behind ">" the modules that it imports, which `from ... import *` hands on (alias=module;
+# "!" before one that is not TensorFlow's). Facts, recorded by tools/record_paths.py.
+"""
+HOLDERS = (  # whose modules are taken whole, or whose constants programs read
+    "python.ops python.framework python.training python.layers python.lib.io python.saved_model "
+    "python.platform "
+    "contrib.rnn.python contrib.seq2seq.python contrib.layers.python contrib.legacy_seq2seq.python "
+    "contrib.framework.python contrib.crf.python contrib.training.python"
+).split()
 GENERATED = """# TensorFlow 1.15.5's modules of generated operations: [module]; function, type, arguments.
 # The arguments come in this order, then `name`. Facts, recorded by tools/record_paths.py.
 """
@@ -143,7 +153,7 @@ def shortest(names):
     )
 
 
-def main(paths, generated, second, inner):
+def main(paths, generated, second, inner, contents):
     """Writes the tables."""
     tf = importlib.import_module("tensorflow")
     newer = importlib.import_module("tensorflow.compat.v2")
@@ -187,6 +197,44 @@ def main(paths, generated, second, inner):
             adapted.write(SECOND)
             second_version(newer, tf, objects, known, table, adapted)
     record_modules(inner)
+    record_contents(contents, modules)
+
+
+def _word(value):
+    """A constant in one word; None where it is none, or text for people."""
+    if isinstance(value, (bool, int, float, str)) and not set(repr(value)) & set(" \\\n"):
+        return repr(value) if len(repr(value)) <= 60 else None
+    return None
+
+
+def record_contents(file, modules):
+    """Writes the constants of private modules and the modules that they import.
+
+    One word for both where the module is its own, or the only one of Python's part with that last name.
+    """
+    core = [name.rpartition(".")[2] for name, _ in modules if name.startswith("python.")]
+    with open(file, "w") as out:
+        out.write(CONTENTS)
+        for path, module in modules:
+            if not any(path == p or path.startswith(p + ".") for p in HOLDERS) or ".gen_" in path:
+                continue
+            constants, imported = [], []
+            for name, value in sorted(vars(module).items()):
+                if isinstance(value, types.ModuleType) and not name.startswith("_"):
+                    home = value.__name__.replace("tensorflow_core", "tensorflow")
+                    inside = home.startswith("tensorflow.")
+                    known = home[len("tensorflow.") :] if inside else "!" + home
+                    alone = known.startswith("python.") and core.count(name) == 1
+                    plain = known == path + "." + name or (alone and known.rpartition(".")[2] == name)
+                    imported.append(name if plain else name + "=" + known)
+                elif name.isupper() and _word(value) is not None:
+                    constants.append(name + "=" + _word(value))
+            if constants or imported:
+                out.write("[%s]\n" % path)
+            if constants:
+                out.write(" ".join(constants) + "\n")
+            if imported:
+                out.write("> " + " ".join(imported) + "\n")
 
 
 def record_modules(file):

@@ -91,3 +91,18 @@ def test_gradients_of_one_row_add_up():
     with tf.Session() as sess:
         values, rows = sess.run(summed)
     assert values.tolist() == [[2], [1]] and rows.tolist() == [4, 1]
+
+
+def test_constants_of_private_modules_are_those_of_tensorflow():
+    assert _of("python.ops.rnn_cell_impl", "_BIAS_VARIABLE_NAME") == "bias"
+    assert _of("contrib.layers.python.layers.layers", "DATA_FORMAT_NCHW") == "NCHW"
+    assert _of("python.framework.errors", "OUT_OF_RANGE") == tf.errors.OUT_OF_RANGE
+    assert "_WEIGHTS_VARIABLE_NAME" in dir(importlib.import_module("millrace.python.ops.rnn_cell_impl"))
+
+
+def test_a_module_taken_whole_hands_on_what_it_imports():
+    names = {}
+    exec("from millrace.python.ops.rnn_cell_impl import *", names)
+    assert names["LayerRNNCell"] is tf.contrib.rnn.LayerRNNCell and names["math_ops"].tanh is tf.tanh
+    assert names["vs"].variable_scope is tf.variable_scope and names["collections"].__name__ == "collections"
+    assert "_BIAS_VARIABLE_NAME" not in names and "rnn_cell_impl" not in names

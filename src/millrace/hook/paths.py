@@ -11,6 +11,7 @@ A module here is made when it is imported; a name in it is looked up when it is 
 from __future__ import annotations
 
 import ast
+import contextlib
 import dis
 import importlib
 import inspect
@@ -86,6 +87,8 @@ def _private(path: str, name: str) -> tuple[Any] | None:
             return (_operation(name, *generated),)
     if (second := table.second_version().get(path, {}).get(name)) is not None:
         return (_second(name, *second),)
+    if name in (constants := table.constants(path)):
+        return (constants[name],)
     if (twin := table.twin(path)) is not None:
         return _private(twin, name)
     if table.has(f"{path}.{name}"):
@@ -182,12 +185,23 @@ class _Private(ModuleType):
         path = self.__name__.removeprefix(_API)
         inner = [p.rpartition(".")[2] for p in table.modules(path) if p.rpartition(".")[0] == path]
         tables = (table.names(path), table.generated(), table.second_version(), PRIVATE)
-        offered = {*tables[0], *inner, *(name for names in tables[1:] for name in names.get(path, ()))}
+        offered = {
+            *tables[0],
+            *inner,
+            *table.constants(path),
+            *(name for names in tables[1:] for name in names.get(path, ())),
+        }
         return sorted({*super().__dir__(), *offered})
 
     @property
     def __all__(self) -> list[str]:
-        """What `from ... import *` takes: the names that millrace has."""
+        """What `from ... import *` takes: what millrace has of it, and the modules that it imports."""
+        path = self.__name__.removeprefix(_API)
+        for name, module in table.imported(path).items():
+            if name not in vars(self) and (module[0] == "!" or table.has(module)):
+                full = module[1:] if module[0] == "!" else _API + module
+                with contextlib.suppress(ImportError):
+                    setattr(self, name, importlib.import_module(full))
         return [n for n in dir(self) if not n.startswith("_") and _offered(self, n)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.resources
 from collections.abc import Iterator
 from functools import cache
@@ -45,6 +46,39 @@ def second_version() -> dict[str, dict[str, tuple[str, list[str]]]]:
         path, first_name, *words = line.split()
         module, _, name = path.rpartition(".")
         found.setdefault(module, {})[name] = first_name, words
+    return found
+
+
+@cache
+def _contents() -> dict[str, tuple[str, str]]:
+    """Private module -> its constants and the modules that it imports, not yet taken apart."""
+    found: dict[str, tuple[str, str]] = {}
+    module = ""
+    for line in _lines("contents.txt"):
+        if line[0] == "[":
+            module = line[1:-1]
+        elif line[0] == ">":
+            found[module] = found.get(module, ("", ""))[0], line[2:]
+        else:
+            found[module] = line, ""
+    return found
+
+
+@cache
+def constants(path: str) -> dict[str, int | float | str]:
+    """The constants of a private module by name."""
+    words = (word.partition("=") for word in _contents().get(path, ("", ""))[0].split())
+    return {name: ast.literal_eval(value) for name, _, value in words}
+
+
+@cache
+def imported(path: str) -> dict[str, str]:
+    """The modules that a private module imports, by its names for them; "!" before one not of TensorFlow."""
+    found: dict[str, str] = {}
+    for word in _contents().get(path, ("", ""))[1].split():
+        name, _, module = word.partition("=")
+        own = f"{path}.{name}"
+        found[name] = module or (own if has(own) else by_last_name().get(name, own))
     return found
 
 
