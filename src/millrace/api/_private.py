@@ -9,6 +9,10 @@ PRIVATE: dict[str, dict[str, str]] = {
         "random_uniform_initializer": "millrace.lib.variables.second_initializers:RandomUniform",
         "zeros_initializer": "millrace.lib.variables.second_initializers:Zeros",
     },
+    "compat.v2.compat": {
+        "forward_compatibility_horizon": "millrace.lib.platform.compatibility:forward_compatibility_horizon",
+        "forward_compatible": "millrace.lib.platform.compatibility:forward_compatible",
+    },
     "compat.v2.image": {
         "ResizeMethod": "millrace.lib.image.second_version:ResizeMethod",
         "extract_glimpse": "millrace.lib.image.second_version:extract_glimpse",
@@ -248,6 +252,8 @@ PRIVATE: dict[str, dict[str, str]] = {
     "contrib.timeseries.python.timeseries.estimators": {
         "ARRegressor": "millrace.contributed.timeseries.estimators:ARRegressor",
         "LSTMAutoRegressor": "millrace.contributed.timeseries.estimators:LSTMAutoRegressor",
+        "StateSpaceRegressor": "millrace.contributed.timeseries.estimators:StateSpaceRegressor",
+        "StructuralEnsembleRegressor": "millrace.contributed.timeseries.estimators:StructuralEnsembleRegressor",
         "TimeSeriesRegressor": "millrace.contributed.timeseries.estimators:TimeSeriesRegressor",
     },
     "contrib.timeseries.python.timeseries.feature_keys": {
@@ -280,6 +286,8 @@ PRIVATE: dict[str, dict[str, str]] = {
         "InputStatistics": "millrace.contributed.timeseries.statistics:InputStatistics",
         "InputStatisticsFromMiniBatch": "millrace.contributed.timeseries.statistics:InputStatisticsFromMiniBatch",
         "Moments": "millrace.contributed.timeseries.statistics:Moments",
+        "TensorValuedMutableDenseHashTable": "millrace.contributed.timeseries.tables:TensorValuedMutableDenseHashTable",
+        "TupleOfTensorsLookup": "millrace.contributed.timeseries.tables:TupleOfTensorsLookup",
         "batch_end_time": "millrace.contributed.timeseries.statistics:batch_end_time",
         "batch_matrix_pow": "millrace.contributed.timeseries.matrices:batch_matrix_pow",
         "batch_start_time": "millrace.contributed.timeseries.statistics:batch_start_time",
@@ -302,10 +310,13 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "contrib.timeseries.python.timeseries.model": {
         "ModelOutputs": "millrace.contributed.timeseries.models:ModelOutputs",
+        "SequentialTimeSeriesModel": "millrace.contributed.timeseries.sequential:SequentialTimeSeriesModel",
         "TimeSeriesModel": "millrace.contributed.timeseries.models:TimeSeriesModel",
     },
     "contrib.timeseries.python.timeseries.model_utils": {
         "canonicalize_times_or_steps_from_output": "millrace.contributed.timeseries.continuing:times_after",
+        "fully_connected": "millrace.contributed.timeseries.parameters:fully_connected",
+        "parameter_switch": "millrace.contributed.timeseries.parameters:parameter_switch",
     },
     "contrib.timeseries.python.timeseries.saved_model_utils": {
         "cold_start_filter": "millrace.contributed.timeseries.saved_model_utils:cold_start_filter",
@@ -313,6 +324,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "predict_continuation": "millrace.contributed.timeseries.saved_model_utils:predict_continuation",
     },
     "contrib.timeseries.python.timeseries.state_management": {
+        "ChainingStateManager": "millrace.contributed.timeseries.states:ChainingStateManager",
         "FilteringOnlyStateManager": "millrace.contributed.timeseries.states:FilteringOnlyStateManager",
         "PassthroughStateManager": "millrace.contributed.timeseries.states:PassthroughStateManager",
     },
@@ -323,6 +335,27 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "contrib.timeseries.python.timeseries.state_space_models.kalman_filter": {
         "KalmanFilter": "millrace.contributed.timeseries.state_space.kalman:KalmanFilter",
+    },
+    "contrib.timeseries.python.timeseries.state_space_models.level_trend": {
+        "AdderStateSpaceModel": "millrace.contributed.timeseries.state_space.level_trend:AdderStateSpaceModel",
+    },
+    "contrib.timeseries.python.timeseries.state_space_models.periodic": {
+        "CycleStateSpaceModel": "millrace.contributed.timeseries.state_space.cycles:CycleStateSpaceModel",
+        "ResolutionCycleModel": "millrace.contributed.timeseries.state_space.cycles:ResolutionCycleModel",
+    },
+    "contrib.timeseries.python.timeseries.state_space_models.state_space_model": {
+        "StateSpaceCorrelatedFeaturesEnsemble": "millrace.contributed.timeseries.state_space.ensembles:StateSpaceCorrelatedFeaturesEnsemble",
+        "StateSpaceEnsemble": "millrace.contributed.timeseries.state_space.ensembles:StateSpaceEnsemble",
+        "StateSpaceIndependentEnsemble": "millrace.contributed.timeseries.state_space.ensembles:StateSpaceIndependentEnsemble",
+        "StateSpaceModel": "millrace.contributed.timeseries.state_space.models:StateSpaceModel",
+        "StateSpaceModelConfiguration": "millrace.contributed.timeseries.state_space.models:StateSpaceModelConfiguration",
+    },
+    "contrib.timeseries.python.timeseries.state_space_models.structural_ensemble": {
+        "MultiResolutionStructuralEnsemble": "millrace.contributed.timeseries.state_space.structural:MultiResolutionStructuralEnsemble",
+        "StructuralEnsemble": "millrace.contributed.timeseries.state_space.structural:StructuralEnsemble",
+    },
+    "contrib.timeseries.python.timeseries.state_space_models.varma": {
+        "VARMA": "millrace.contributed.timeseries.state_space.varma:VARMA",
     },
     "contrib.tpu.python.ops.tpu_ops": {
         "outfeed_dequeue_tuple": "millrace.contributed.tpu.feeding:outfeed_dequeue_tuple",
@@ -777,6 +810,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "IsLoopExit": "millrace.lib.flow.contexts:is_loop_exit",
         "IsMerge": "millrace.lib.flow.contexts:is_merge",
         "IsSwitch": "millrace.lib.flow.contexts:is_switch",
+    },
+    "python.ops.custom_gradient": {
+        "_graph_mode_decorator": "millrace.lib.flow.custom_gradient:graph_mode_decorator",
     },
     "python.ops.data_flow_ops": {
         "MapStagingArea": "millrace.lib.input.staging:MapStagingArea",

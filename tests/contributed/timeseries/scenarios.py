@@ -3,6 +3,7 @@
 Each gives the losses of three steps of training, what `evaluate` gives, and predictions that go on from it.
 """
 
+import importlib
 import json
 import tempfile
 
@@ -120,11 +121,86 @@ def autoregressive(tf, estimators):
     }
 
 
+def state_space(tf, parts):
+    """By name, functions that run an estimator of a state space model.
+
+    Args:
+      tf: the package.
+      parts: an object that has the regressors and models by name.
+    """
+    settings = parts.StateSpaceModelConfiguration
+
+    def of(make_model):
+        def make(**kwargs):
+            return parts.StateSpaceRegressor(make_model(), **kwargs)
+
+        return make
+
+    def ensemble(**settings):
+        def make(**kwargs):
+            return tf.contrib.timeseries.StructuralEnsembleRegressor(
+                periodicities=6.5, cycle_num_latent_values=3, **settings, **kwargs
+            )
+
+        return make
+
+    def observing():
+        columns = [tf.feature_column.numeric_column("number", shape=(2,))]
+        return parts.AdderStateSpaceModel(
+            configuration=settings(
+                exogenous_feature_columns=columns,
+                exogenous_noise_increases=False,
+                exogenous_noise_decreases=True,
+                exogenous_update_condition=lambda times, features: tf.equal(times % 2, 0),
+            )
+        )
+
+    def cautious():
+        return parts.AdderStateSpaceModel(
+            use_level_noise=False,
+            configuration=settings(
+                use_observation_noise=False,
+                bayesian_prior_weighting=False,
+                trainable_start_state=True,
+                filtering_minimum_posterior_variance=1e-4,
+                static_unrolling_window_size_threshold=10,
+            ),
+        )
+
+    def varma():
+        return parts.VARMA(2, 1, configuration=settings(num_features=2))
+
+    def structural():
+        return parts.StructuralEnsemble([3, 7], 1, 1)
+
+    both = ensemble(num_features=2, exogenous_feature_columns=columns_of(tf))
+    return {
+        "level and trend": lambda: ran(tf, of(parts.AdderStateSpaceModel)),
+        "cautious level": lambda: ran(tf, of(cautious)),
+        "observed beside": lambda: ran(tf, of(observing), columns=True),
+        "cycle": lambda: ran(tf, of(lambda: parts.CycleStateSpaceModel(7))),
+        "resolved cycle": lambda: ran(tf, of(lambda: parts.ResolutionCycleModel(5, 7.3))),
+        "whole cycle": lambda: ran(tf, of(lambda: parts.ResolutionCycleModel(3, 7))),
+        "VARMA": lambda: ran(tf, of(varma), features=2),
+        "structural": lambda: ran(tf, of(structural)),
+        "structural of two": lambda: ran(tf, both, features=2, columns=True),
+        "anomalies": lambda: ran(tf, ensemble(num_features=1, anomaly_prior_probability=0.1)),
+    }
+
+
 def record(path):
     """Writes the golden numbers; to be called where `tensorflow` is TensorFlow 1.15.5."""
     import tensorflow as tf
     from tensorflow.contrib.timeseries.python.timeseries import estimators
+    from tensorflow.contrib.timeseries.python.timeseries import state_space_models as models
 
-    golden = {name: run() for name, run in autoregressive(tf, estimators).items()}
+    parts = type("parts", (), {"StateSpaceRegressor": estimators.StateSpaceRegressor})
+    for name in ("level_trend", "periodic", "varma", "structural_ensemble", "state_space_model"):
+        module = importlib.import_module(f"{models.__name__}.{name}")
+        for public, value in vars(module).items():
+            if isinstance(value, type):
+                setattr(parts, public, value)
+    runs = {**autoregressive(tf, estimators), **state_space(tf, parts)}
+    golden = {name: run() for name, run in runs.items()}
     with open(path, "w") as file:
         file.write(json.dumps(golden, indent=None, separators=(",", ":")).replace('},"', '},\n"') + "\n")

@@ -9,6 +9,7 @@ import pytest
 import millrace as tf
 from contributed.timeseries import scenarios
 from millrace.contributed.timeseries import estimators
+from millrace.contributed.timeseries.state_space import cycles, level_trend, models, structural, varma
 
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text())
 
@@ -24,6 +25,23 @@ def _check(found, expected, where):
             _check(a, b, where)
     else:
         np.testing.assert_allclose(found, expected, 1e-4, 1e-5, err_msg=where)
+
+
+class Parts:
+    """The models and the regressor that the programs use."""
+
+    StateSpaceRegressor = estimators.StateSpaceRegressor
+    StateSpaceModelConfiguration = models.StateSpaceModelConfiguration
+    AdderStateSpaceModel = level_trend.AdderStateSpaceModel
+    CycleStateSpaceModel = cycles.CycleStateSpaceModel
+    ResolutionCycleModel = cycles.ResolutionCycleModel
+    StructuralEnsemble = structural.StructuralEnsemble
+    VARMA = varma.VARMA
+
+
+@pytest.mark.parametrize("name", sorted(set(scenarios.state_space(tf, Parts)) & set(GOLDEN)))
+def test_state_space(name):
+    _check(scenarios.state_space(tf, Parts)[name](), GOLDEN[name], name)
 
 
 @pytest.mark.parametrize("name", sorted(scenarios.autoregressive(tf, estimators)))

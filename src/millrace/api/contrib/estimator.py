@@ -6,6 +6,8 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.estimator.recurrent": "RNNClassifier RNNEstimator",
+        "millrace.contributed.estimator.replicating": "TowerOptimizer replicate_model_fn",
         "millrace.models.estimator.classification": "binary_classification_head multi_class_head multi_label_head",
         "millrace.models.estimator.exporting_modes": "export_all_saved_models export_saved_model_for_mode",
         "millrace.models.estimator.extensions": "add_metrics clip_gradients_by_norm forward_features",

@@ -157,7 +157,7 @@ class ARModel(TimeSeriesModel):
             values.get_shape().assert_is_compatible_with([None, windows[0], self.num_features])
             inputs = slice_(values, [0, 0, 0], [-1, windows[0], -1])
             looked_at.append(reshape(inputs, [batch_size, windows[0], self.num_features]))
-        if self.exogenous_size > 0:
+        if self.exogenous_size:
             exogenous_regressors.get_shape().assert_is_compatible_with(
                 [None, self.window_size, self.exogenous_size]
             )

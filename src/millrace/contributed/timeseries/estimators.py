@@ -16,12 +16,16 @@ from millrace.contributed.timeseries.heads import (
     state_by_name,
 )
 from millrace.contributed.timeseries.prediction_models import FlatPredictionModel, LSTMPredictionModel
+from millrace.contributed.timeseries.state_space.anomalies import StateInterpolatingAnomalyDetector
+from millrace.contributed.timeseries.state_space.models import StateSpaceModelConfiguration
+from millrace.contributed.timeseries.state_space.structural import MultiResolutionStructuralEnsemble
 from millrace.contributed.timeseries.states import (
+    ChainingStateManager,
     FilteringOnlyStateManager,
     PassthroughStateManager,
 )
 from millrace.contributed.timeseries.statistics import InputStatisticsFromMiniBatch
-from millrace.core.dtypes import int32, int64, string
+from millrace.core.dtypes import float64, int32, int64, string
 from millrace.core.public import public
 from millrace.graph.graph import Graph
 from millrace.models.estimator.estimator import Estimator
@@ -303,4 +307,92 @@ class LSTMAutoRegressor(TimeSeriesRegressor):
             model_dir=model_dir,
             config=config,
             head_type=OneShotPredictionHead,
+        )
+
+
+@public("contrib.timeseries.python.timeseries.estimators.StateSpaceRegressor")
+class StateSpaceRegressor(TimeSeriesRegressor):
+    """A state space model as an estimator; windows go on from the states that earlier ones have left.
+
+    Args:
+      model: a `StateSpaceModel`.
+      state_manager: default, a `ChainingStateManager`.
+      optimizer, model_dir, config, head_type: as `TimeSeriesRegressor`'s.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        state_manager: Any = None,
+        optimizer: Any = None,
+        model_dir: Any = None,
+        config: Any = None,
+        head_type: Any = TimeSeriesRegressionHead,
+    ) -> None:
+        super().__init__(
+            model=model,
+            state_manager=ChainingStateManager() if state_manager is None else state_manager,
+            optimizer=optimizer,
+            model_dir=model_dir,
+            config=config,
+            head_type=head_type,
+        )
+
+
+@public(
+    "contrib.timeseries.StructuralEnsembleRegressor",
+    "contrib.timeseries.python.timeseries.estimators.StructuralEnsembleRegressor",
+)
+class StructuralEnsembleRegressor(StateSpaceRegressor):
+    """A structural model as an estimator: see `MultiResolutionStructuralEnsemble`.
+
+    Args:
+      periodicities: a number or more, in steps.
+      num_features: of a step.
+      cycle_num_latent_values: how many values a pattern has, odd.
+      moving_average_order, autoregressive_order: see `VARMA`.
+      exogenous_feature_columns: feature columns of what is known beside the values.
+      exogenous_update_condition: see `SequentialTimeSeriesModel`.
+      dtype: of values and variables.
+      anomaly_prior_probability: of an anomaly; None for a model without anomalies.
+      optimizer: default, Adam with rate 0.02.
+      model_dir: the folder of checkpoints; default, a new one.
+      config: a `RunConfig`.
+      head_type: makes the head, `TimeSeriesRegressionHead` or `OneShotPredictionHead`.
+    """
+
+    def __init__(
+        self,
+        periodicities: Any,
+        num_features: int,
+        cycle_num_latent_values: int = 11,
+        moving_average_order: int = 4,
+        autoregressive_order: int = 0,
+        exogenous_feature_columns: Any = None,
+        exogenous_update_condition: Any = None,
+        dtype: Any = float64,
+        anomaly_prior_probability: float | None = None,
+        optimizer: Any = None,
+        model_dir: Any = None,
+        config: Any = None,
+        head_type: Any = TimeSeriesRegressionHead,
+    ) -> None:
+        detector = None
+        if anomaly_prior_probability is not None:
+            detector = StateInterpolatingAnomalyDetector(anomaly_prior_probability=anomaly_prior_probability)
+        model = MultiResolutionStructuralEnsemble(
+            cycle_num_latent_values=cycle_num_latent_values,
+            moving_average_order=moving_average_order,
+            autoregressive_order=autoregressive_order,
+            periodicities=periodicities,
+            configuration=StateSpaceModelConfiguration(
+                num_features=num_features,
+                dtype=dtype,
+                filtering_postprocessor=detector,
+                exogenous_feature_columns=exogenous_feature_columns,
+                exogenous_update_condition=exogenous_update_condition,
+            ),
+        )
+        super().__init__(
+            model=model, optimizer=optimizer, model_dir=model_dir, config=config, head_type=head_type
         )

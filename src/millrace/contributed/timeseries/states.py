@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building import operators  # noqa: F401 - operators gives tensors their arithmetic
+from millrace.building.convert import convert_to_tensor
+from millrace.building.scopes import control_dependencies
 from millrace.contributed.timeseries.feature_keys import FilteringFeatures
+from millrace.contributed.timeseries.matrices import replicate_state
+from millrace.contributed.timeseries.statistics import batch_end_time, batch_start_time
+from millrace.contributed.timeseries.tables import TupleOfTensorsLookup
+from millrace.core import nest
+from millrace.core.dtypes import int64
 from millrace.core.public import public
 from millrace.models.estimator.modes import ModeKeys
+from millrace.ops.array.concat import concat
+from millrace.ops.array.constant import identity, zeros
+from millrace.ops.array.shape import shape
+from millrace.ops.math.comparison import equal
+from millrace.ops.math.select import maximum, where
 
 STATE = FilteringFeatures.STATE_TUPLE
 
@@ -68,3 +81,63 @@ class FilteringOnlyStateManager(OverridableStateManager):
 
     def _define_loss_with_saved_state(self, model: Any, features: dict[str, Any], mode: str) -> Any:
         return model.define_loss(features, mode)
+
+
+@public("contrib.timeseries.python.timeseries.state_management.ChainingStateManager")
+class ChainingStateManager(OverridableStateManager):
+    """Begins a window in training with the state that an earlier one has left, as far as there is one.
+
+    Time is divided into chunks; a window begins with the last state that was seen before its chunk.
+
+    Args:
+      state_saving_interval: how many steps a chunk has.
+      checkpoint_state: let savers keep the states, too.
+    """
+
+    def __init__(self, state_saving_interval: int = 20, checkpoint_state: bool = False) -> None:
+        super().__init__()
+        self._start_state: Any = None
+        self._cached_states: Any = None
+        self._interval = state_saving_interval
+        self._checkpoint_state = checkpoint_state
+
+    def initialize_graph(self, model: Any, input_statistics: Any = None) -> None:
+        """Makes the table of states; see `PassthroughStateManager`."""
+        super().initialize_graph(model=model, input_statistics=input_statistics)
+        self._start_state = model.get_start_state()
+        self._cached_states = TupleOfTensorsLookup(
+            key_dtype=int64,
+            default_values=self._start_state,
+            empty_key=-1,
+            deleted_key=-2,
+            name="cached_states",
+            checkpoint=self._checkpoint_state,
+        )
+
+    def _define_loss_with_saved_state(self, model: Any, features: dict[str, Any], mode: str) -> Any:
+        state = self._get_cached_states(batch_start_time(features[FilteringFeatures.TIMES]))
+        outputs = model.per_step_batch_loss(features=features, mode=mode, state=state)
+        times = features[FilteringFeatures.TIMES]
+        chunk = self._get_chunk_number(times) + 1
+        following = concat([times[:, 1:], times[:, -1:] + 1], axis=1)
+        keys = maximum(self._get_chunk_number(following), chunk)
+        kept = self._cached_states.insert(keys, outputs.end_state)
+        last = nest.map_structure(batch_end_time, outputs.end_state)
+        with control_dependencies([kept]):
+            loss = identity(outputs.loss)
+        return outputs._replace(loss=loss, end_state=nest.map_structure(lambda part: part[-1][None], last))
+
+    def _get_chunk_number(self, time: Any) -> Any:
+        return time // self._interval
+
+    def _get_cached_states(self, times: Any) -> Any:
+        """The states that windows begin with: the start state in the first chunk."""
+        chunks = self._get_chunk_number(times)
+        cached = self._cached_states.lookup(chunks)
+        if self._input_statistics is None:
+            earliest: Any = zeros([], dtype=int64)
+        else:
+            earliest = convert_to_tensor(self._input_statistics.start_time)
+        at_start = equal(chunks, self._get_chunk_number(earliest))
+        start = replicate_state(start_state=self._start_state, batch_size=shape(chunks)[0])
+        return nest.map_structure(lambda first, other: where(at_start, first, other), start, cached)

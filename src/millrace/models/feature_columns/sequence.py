@@ -12,7 +12,7 @@ from millrace.building.scopes import control_dependencies
 from millrace.core.dtypes import as_dtype, float32, string
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
-from millrace.lib.math.checks import assert_equal
+from millrace.lib.math.checks import assert_equal, assert_rank, assert_type
 from millrace.lib.sparse.conversion import sparse_tensor_to_dense
 from millrace.lib.variables.scope import variable_scope
 from millrace.models.feature_columns.base import (
@@ -294,13 +294,12 @@ def concatenate_context_input(context_input: Any, sequence_input: Any) -> Any:
       `[batch, steps, elements of both]`.
 
     Raises:
-      ValueError: a rank or dtype is another.
+      ValueError: a rank is another.
+      TypeError: a dtype is another.
     """
-    for given, rank, what in ((sequence_input, 3, "sequence_input"), (context_input, 2, "context_input")):
-        if given.get_shape().ndims != rank:
-            raise ValueError(f"{what} must have rank {rank}. Received: {given}")
-        if given.dtype.base_dtype is not float32:
-            raise ValueError(f"{what} must be float32. Received: {given}")
-    steps = shape_of(sequence_input)[1]
-    repeated = tile(expand_dims(context_input, 1), concat([[1], expand_dims(steps, 0), [1]], axis=0))
-    return concat([sequence_input, repeated], 2)
+    checks = [assert_rank(sequence_input, 3), assert_type(sequence_input, float32)]
+    checks += [assert_rank(context_input, 2), assert_type(context_input, float32)]
+    with control_dependencies(checks):
+        steps = shape_of(sequence_input)[1]
+        repeated = tile(expand_dims(context_input, 1), concat([[1], [steps], [1]], axis=0))
+        return concat([sequence_input, repeated], 2)

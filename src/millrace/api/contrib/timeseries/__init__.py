@@ -8,7 +8,7 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.contributed.timeseries.autoregressive": "ARModel",
         "millrace.contributed.timeseries.continuing": "predict_continuation_input_fn",
-        "millrace.contributed.timeseries.estimators": "ARRegressor TimeSeriesRegressor",
+        "millrace.contributed.timeseries.estimators": "ARRegressor StructuralEnsembleRegressor TimeSeriesRegressor",
         "millrace.contributed.timeseries.feature_keys": "FilteringResults TrainEvalFeatures",
         "millrace.contributed.timeseries.heads": "OneShotPredictionHead",
         "millrace.contributed.timeseries.readers": "CSVReader NumpyReader",

@@ -2,6 +2,7 @@
 from millrace.contributed.timeseries.autoregressive import ARModel as ARModel
 from millrace.contributed.timeseries.continuing import predict_continuation_input_fn as predict_continuation_input_fn
 from millrace.contributed.timeseries.estimators import ARRegressor as ARRegressor
+from millrace.contributed.timeseries.estimators import StructuralEnsembleRegressor as StructuralEnsembleRegressor
 from millrace.contributed.timeseries.estimators import TimeSeriesRegressor as TimeSeriesRegressor
 from millrace.contributed.timeseries.feature_keys import FilteringResults as FilteringResults
 from millrace.contributed.timeseries.feature_keys import TrainEvalFeatures as TrainEvalFeatures
@@ -20,6 +21,7 @@ __all__ = [
     "NumpyReader",
     "OneShotPredictionHead",
     "RandomWindowInputFn",
+    "StructuralEnsembleRegressor",
     "TimeSeriesRegressor",
     "TrainEvalFeatures",
     "WholeDatasetInputFn",

@@ -136,7 +136,7 @@ class KalmanFilter:
           observation: `[batch, observation]`.
           observation_model: `[batch, observation, state]`.
           predicted_observations: their mean and covariance.
-          observation_noise: `[observation, observation]`.
+          observation_noise: `[observation, observation]`, or one for each of the batch.
 
         Returns:
           Mean `[batch, state]` and covariance `[batch, state, state]`.
@@ -154,7 +154,10 @@ class KalmanFilter:
         if self._simplified:
             return mean, remaining
         kept = matmul(left, remaining, adjoint_b=True)
-        noise = batch_times_matrix(gain_transposed, observation_noise, adj_x=True)
+        if observation_noise.get_shape().ndims == 2:
+            noise = batch_times_matrix(gain_transposed, observation_noise, adj_x=True)
+        else:
+            noise = matmul(gain_transposed, observation_noise, adjoint_a=True)
         return mean, kept + matmul(noise, gain_transposed)
 
     def observed_from_state(

@@ -1,0 +1,1 @@
+"""`tf.contrib.estimator`: recurrent estimators, and models on several devices."""
