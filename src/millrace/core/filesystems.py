@@ -78,9 +78,9 @@ def open_file(path: Any, mode: str = "rb", **kwargs: Any) -> IO[Any]:
     if found is None:
         return open(local(path), mode, **kwargs)
     system, name = found
-    file = system.open(name, mode, **{k: v for k, v in kwargs.items() if v is not None})
+    file: Any = system.open(name, mode, **{k: v for k, v in kwargs.items() if v is not None})
     if mode == "rb" and not isinstance(file, io.BufferedIOBase):
-        return io.BufferedReader(file)  # fsspec's own files cannot tell how many lines they are asked for
+        file = io.BufferedReader(file)  # fsspec's own files cannot tell how many lines they are asked for
     return file
 
 
