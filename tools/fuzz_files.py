@@ -428,7 +428,8 @@ class Files:
             self._inspect(str(self.folder / "served"))
             with self.tf.Graph().as_default(), self.tf.Session() as sess:
                 model = self.tf.saved_model.load_v2(str(self.folder / "served"))
-                served = model.signatures.get("serving_default", lambda x: x)
+                signatures: Any = vars(model).get("signatures", {})
+                served = signatures.get("serving_default", dict) if hasattr(signatures, "get") else dict
                 look = getattr(model, "look", tuple)  # the name may have been changed
                 found = look(self.tf.constant(["a", "b"])), served(x=self.tf.constant(["a"]))
                 sess.run([self.tf.global_variables_initializer(), self.tf.tables_initializer()])

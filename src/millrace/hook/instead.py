@@ -49,10 +49,6 @@ NAMES: dict[str, tuple[str, str]] = {
     "contrib.eager.py_func": ("its function would get values with a gradient tape", "tf.py_func"),
     "contrib.factorization.WALSMatrixFactorization": (_NOT_WRITTEN, "tf.contrib.factorization.WALSModel"),
     "contrib.image.single_image_random_dot_stereograms": (_NOT_WRITTEN, "tf.py_func"),
-    "contrib.kernel_methods.KernelLinearClassifier": (
-        _NOT_WRITTEN,
-        "tf.contrib.kernel_methods.RandomFourierFeatureMapper before tf.estimator.LinearClassifier",
-    ),
     "contrib.layers.feature_column.DataFrameColumn": (
         "contrib.learn.dataframe is not there",
         "tf.feature_column",
