@@ -138,3 +138,12 @@ def test_records_are_parsed_by_the_batch_and_a_damaged_one_is_named(joined: bool
         assert sess.run(element)[1].tolist() == [8, 9]
         with pytest.raises(tf.errors.OutOfRangeError):
             sess.run(element)
+
+
+def test_more_parallel_calls_than_datasets_in_turn_are_refused() -> None:
+    def turns(calls: int) -> Any:
+        return D.range(3).interleave(lambda x: D.from_tensors(x).repeat(2), 2, num_parallel_calls=calls)
+
+    assert _all(turns(2)) == [0, 1, 0, 1, 2, 2]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="less than or equal to cycle_length.*3 and 2"):
+        tf.Session().run(turns(3).make_one_shot_iterator().get_next())

@@ -7,7 +7,7 @@ from typing import Any
 
 from millrace.core import errors
 from millrace.opkit.datasets.base import Calling, Dataset, Element, Run, Stage, invalid, scalar
-from millrace.opkit.datasets.mapping import OfDatasets, checked_calls, returned
+from millrace.opkit.datasets.mapping import AUTOTUNE, OfDatasets, checked_calls, returned
 from millrace.opkit.datasets.threads import Background
 
 _AHEAD = 16  # elements that a thread takes ahead from each of the datasets
@@ -28,7 +28,7 @@ class Interleave(OfDatasets):
         super()._take_inputs(input_dataset, other_arguments)
         self.cycle, self.block = scalar(cycle_length), scalar(block_length)
         self.threads = False
-        if self.cycle == -1:
+        if self.cycle == AUTOTUNE:
             self.cycle = 2
         if self.cycle <= 0:
             raise invalid(self, f"cycle_length must be greater than zero. Received: {self.cycle}")
@@ -48,7 +48,11 @@ class ParallelInterleave(Interleave):
         self, input_dataset: Dataset, other_arguments: Any, cycle: Any, block: Any, num_parallel_calls: Any
     ) -> None:
         super()._take_inputs(input_dataset, other_arguments, cycle, block)
-        self.threads = checked_calls(num_parallel_calls, self) > 1
+        calls = checked_calls(num_parallel_calls, self)
+        if scalar(num_parallel_calls) > self.cycle and scalar(cycle) != AUTOTUNE:
+            rule = "num_parallel_calls must be less than or equal to cycle_length"
+            raise invalid(self, f"{rule}. Received: {calls} and {self.cycle}")
+        self.threads = calls > 1
 
 
 def opened(results: Any, run: Run, threads: bool, ahead: int = _AHEAD) -> Stage:
