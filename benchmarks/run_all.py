@@ -155,6 +155,11 @@ def table(seen):
     return rows
 
 
+def is_central(row):
+    """Whether a row of the table belongs into its summary: a warm run, of what is not a further workload."""
+    return row[1] in SUMMARY and row[0] not in (*FURTHER, *SEQUENCES)
+
+
 def growth_table(seen):
     """Rows of cells, the head first: a line for each size, its figures across."""
     lines = defaultdict(dict)
@@ -219,7 +224,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--timeout", type=int, default=600, help="seconds for one program")
     parser.add_argument("--markdown", nargs="+", default=[], metavar="FILE", help="put the table in here")
-    parser.add_argument("--summary", nargs="+", default=[], metavar="FILE", help="put warm runs in here")
+    parser.add_argument("--summary", nargs="+", default=[], metavar="FILE", help="put the main ones in here")
     parser.add_argument("names", nargs="*", metavar="WORKLOAD", help=f"default all: {', '.join(PROGRAMS)}")
     args = parser.parse_args()
     unknown = set(args.names) - set(PROGRAMS)
@@ -234,7 +239,8 @@ def main():
     print(said)
     for made in tables:
         print("", *aligned(made), sep="\n")
-    summary = [rows[0], *(row for row in rows[1:] if row[1] in SUMMARY)]
+    kept = [i for i, cell in enumerate(rows[0]) if i < 3 or cell.startswith("ratio")]
+    summary = [[row[i] for i in kept] for row in rows if row is rows[0] or is_central(row)]
     for paths, chosen in ((args.markdown, tables), (args.summary, [summary])):
         for path in paths:
             fill(pathlib.Path(path), markdown(chosen, said))

@@ -232,10 +232,10 @@ def test_stand_ins_for_modules_that_python_lost(tmp_path):
     assert done.stdout.splitlines() == ["3 1", "True None"], done.stderr
 
 
-def test_numpy_copies_where_it_must_on_request(tmp_path):
+def test_numpy_copies_where_it_must(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import numpy as np\nprint(np.array([1, 2], copy=False))\n")
-    assert python("-m", "millrace", "run", "--shims", "default,numpy-copy", str(script)).stdout == "[1 2]\n"
+    assert python("-m", "millrace", "run", str(script)).stdout == "[1 2]\n"
 
 
 def test_enable_and_disable(monkeypatch, tmp_path):

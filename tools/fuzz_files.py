@@ -428,7 +428,8 @@ class Files:
             self._inspect(str(self.folder / "served"))
             with self.tf.Graph().as_default(), self.tf.Session() as sess:
                 model = self.tf.saved_model.load_v2(str(self.folder / "served"))
-                served = model.signatures.get("serving_default", lambda x: x)
+                signatures: Any = vars(model).get("signatures", {})
+                served = signatures.get("serving_default", dict) if hasattr(signatures, "get") else dict
                 look = getattr(model, "look", tuple)  # the name may have been changed
                 found = look(self.tf.constant(["a", "b"])), served(x=self.tf.constant(["a"]))
                 sess.run([self.tf.global_variables_initializer(), self.tf.tables_initializer()])
@@ -552,9 +553,10 @@ def child(tf: Any, read: Callable[[], Any]) -> tuple[str, str]:
             word = type(error).__name__
             if isinstance(error, (tf.errors.InternalError, tf.errors.UnknownError, LookupError)):
                 word, trace = f"WRONG {word}", traceback.format_exc()
-        except (ValueError, TypeError, AssertionError) as error:  # the last: of `assert_consumed`
+        except (ValueError, TypeError, AssertionError, RuntimeError) as error:
+            # TensorFlow has the last two where objects are not consumed, and where tags are not there
             word = type(error).__name__
-            if not str(error) or isinstance(error, LookupError):
+            if not str(error) or isinstance(error, LookupError | RecursionError):
                 word, trace = f"WRONG {word}", traceback.format_exc()
         except BaseException as error:
             word, trace = f"WRONG {type(error).__name__}", traceback.format_exc()

@@ -9,6 +9,7 @@ import pytest
 
 import millrace as tf
 from millrace.cli import main
+from millrace.saver.inspection import inspect
 
 
 @pytest.fixture
@@ -200,3 +201,20 @@ def test_predict(saved, capsys):
     ):
         assert main(["predict", str(saved / "sm"), *words]) == 1
         assert "millrace predict: " in capsys.readouterr().err
+
+
+def test_inspect_a_keras_model(tmp_path, capsys):
+    model = tf.keras.Sequential(
+        [tf.keras.layers.Dense(2, input_shape=(3,), name="d"), tf.keras.layers.ReLU()]
+    )
+    model.save(str(tmp_path / "m.h5"))
+    report = json.loads(told(capsys, "inspect", "--json", tmp_path / "m.h5"))
+    assert (report["kind"], report["model"], report["parameters"]) == ("HDF5", "Sequential", 8)
+    assert report["layers"] == {"Dense": 1, "ReLU": 1}
+    assert [(t["name"].split("/")[-1], t["shape"]) for t in report["tensors"]] == [
+        ("bias:0", [2]), ("kernel:0", [3, 2]),
+    ]  # fmt: skip
+    data = (tmp_path / "m.h5").read_bytes()
+    (tmp_path / "cut.h5").write_bytes(data[: len(data) // 2])
+    with pytest.raises(tf.errors.DataLossError, match="cut.h5 is damaged"):
+        inspect(tmp_path / "cut.h5")

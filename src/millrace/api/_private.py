@@ -9,6 +9,10 @@ PRIVATE: dict[str, dict[str, str]] = {
         "random_uniform_initializer": "millrace.lib.variables.second_initializers:RandomUniform",
         "zeros_initializer": "millrace.lib.variables.second_initializers:Zeros",
     },
+    "compat.v2.compat": {
+        "forward_compatibility_horizon": "millrace.lib.platform.compatibility:forward_compatibility_horizon",
+        "forward_compatible": "millrace.lib.platform.compatibility:forward_compatible",
+    },
     "compat.v2.image": {
         "ResizeMethod": "millrace.lib.image.second_version:ResizeMethod",
         "extract_glimpse": "millrace.lib.image.second_version:extract_glimpse",
@@ -806,6 +810,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "IsLoopExit": "millrace.lib.flow.contexts:is_loop_exit",
         "IsMerge": "millrace.lib.flow.contexts:is_merge",
         "IsSwitch": "millrace.lib.flow.contexts:is_switch",
+    },
+    "python.ops.custom_gradient": {
+        "_graph_mode_decorator": "millrace.lib.flow.custom_gradient:graph_mode_decorator",
     },
     "python.ops.data_flow_ops": {
         "MapStagingArea": "millrace.lib.input.staging:MapStagingArea",

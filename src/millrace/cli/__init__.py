@@ -49,8 +49,8 @@ def _dispatch(arguments: Sequence[str] | None) -> int:
         "--shims",
         default="default",
         metavar="CHOICE",
-        help="old names of Python 3.7 and NumPy 1.18 that are restored: none, default, or default with "
-        "numpy-copy and numpy-kinds",
+        help="old names of Python 3.7 and NumPy 1.18 that are restored: none, default, or "
+        "default,numpy-kinds",
     )
     run.add_argument(
         "--check-numerics", action="store_true", help="stop at the first operation that makes NaN or infinity"

@@ -10,7 +10,13 @@ INSTEAD: dict[str, tuple[str, str]] = {
     "contrib.fused_conv": ("it is a CUDA binary", "tf.nn.conv2d; the compiler fuses what follows"),
     "contrib.gdr": ("it is a transport between machines", "tf.train.Server"),
     "contrib.ignite": ("it speaks to a database", "tf.data.Dataset.from_generator"),
+    "contrib.gan.estimator": ("its models are made of the functions around it", "tf.contrib.gan.gan_train"),
+    "contrib.gan.eval": ("it measures images by networks that it downloads", "tf.summary.image"),
     "contrib.kafka": ("it speaks to a message broker", "tf.data.Dataset.from_generator"),
+    "contrib.kfac": (
+        "it left TensorFlow before 1.15 for a package of its own",
+        "tf.contrib.opt.ShampooOptimizer or tf.train.AdamOptimizer",
+    ),
     "contrib.kinesis": ("it speaks to a service", "tf.data.Dataset.from_generator"),
     "contrib.lite": ("its converter writes a format for phones", "tf.saved_model.simple_save"),
     "contrib.mpi": ("it is a transport between machines", "tf.train.Server"),
@@ -42,10 +48,6 @@ NAMES: dict[str, tuple[str, str]] = {
     "contrib.eager.enable_remote_eager_execution": ("nothing runs outside of a session", "tf.train.Server"),
     "contrib.eager.py_func": ("its function would get values with a gradient tape", "tf.py_func"),
     "contrib.image.single_image_random_dot_stereograms": (_NOT_WRITTEN, "tf.py_func"),
-    "contrib.kernel_methods.KernelLinearClassifier": (
-        _NOT_WRITTEN,
-        "tf.contrib.kernel_methods.RandomFourierFeatureMapper before tf.estimator.LinearClassifier",
-    ),
     "contrib.layers.feature_column.DataFrameColumn": (
         "contrib.learn.dataframe is not there",
         "tf.feature_column",

@@ -13,7 +13,7 @@ from typing import Any
 
 from millrace.hook import old_numbers
 
-# Who tells by NumPy's refusal that a list is not rectangular.
+# Who tells by NumPy's refusal that a list is not rectangular, or that an array has to be copied.
 _STRICT = frozenset(("millrace", "jax", "jaxlib"))
 _RENAMED = (
     ("reshape", "newshape", "shape"),
@@ -31,6 +31,7 @@ EXPLAINED = (
     "numpy.meshgrid: a list, a tuple since NumPy 2",
     "numpy's scalars within lists are shown as numbers, not as np.float32(1.0), as before NumPy 2",
     "arrays of one element: numbers for float(), int(), %f and a[0] = ..., of any rank, gone since NumPy 2.4",
+    "numpy.array(x, copy=False): copies where it must, an error since NumPy 2",
     "numpy.array, numpy.asarray: lists of unequal lengths become arrays of objects, gone since NumPy 1.24",
 )
 
@@ -102,17 +103,6 @@ def ask_for_kinds(np: Any) -> None:
     np.issubdtype = issubdtype
 
 
-def allow_copies(np: Any) -> None:
-    """Gives `np.array(copy=False)` its old meaning."""
-    make = np.array
-
-    @functools.wraps(make)
-    def array(object: Any, dtype: Any = None, *, copy: Any = True, **rest: Any) -> Any:
-        return make(object, dtype, copy=None if copy is False else copy, **rest)
-
-    np.array = array
-
-
 def _renamed(function: Any, old: str, new: str) -> Any:
     @functools.wraps(function)
     def call(*args: Any, **keywords: Any) -> Any:
@@ -152,14 +142,16 @@ def _uneven(np: Any, make: Any) -> Any:
         try:
             return make(*args, **keywords)
         except ValueError as error:
-            if keywords.get("copy") is False:
-                error.add_note(
-                    "Before NumPy 2 this copied where it must: millrace run --shims default,numpy-copy"
-                )
-            if "inhomogeneous" not in str(error) or len(args) > 1 or keywords.get("dtype") is not None:
+            is_uneven = "inhomogeneous" in str(error) and len(args) == 1 and keywords.get("dtype") is None
+            must_copy = (
+                keywords.get("copy") is False and make.__name__ == "array" and "avoid copy" in str(error)
+            )
+            if not (is_uneven or must_copy) or _caller() in _STRICT:
                 raise
-            if _caller() in _STRICT:
-                raise
+        if make.__name__ == "array" and keywords.get("copy") is False:
+            keywords["copy"] = None
+        if must_copy:
+            return array(*args, **keywords)
         keywords["dtype"] = np.object_
         return make(*args, **keywords)
 

@@ -2,8 +2,8 @@
 
 Each is added only where it is absent, when the module that had it is imported. The lists are `SHIMS` (names
 of modules), `METHODS` (of classes), `MODULES` and `MOVED` (whole modules); `millrace run --explain-shims`
-prints them. Two options give calls that mean something else today their old meaning: `numpy-copy` lets
-`np.array(x, copy=False)` copy where it must, `numpy-kinds` lets `np.issubdtype(x, float)` ask for the kind.
+prints them. An option gives calls that mean something else today their old meaning: `numpy-kinds` lets
+`np.issubdtype(x, float)` ask for the kind.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MOVED = {
     "sklearn.externals.joblib": ("joblib", "scikit-learn 0.23"),
     "sklearn.externals.six": ("six", "scikit-learn 0.23"),
 }
-_OPTIONS = frozenset(("none", "default", "numpy-copy", "numpy-kinds"))
+_OPTIONS = frozenset(("none", "default", "numpy-kinds"))
 
 
 def _value(shim: Shim, module: ModuleType) -> Any:
@@ -59,8 +59,6 @@ def _complete(module: ModuleType, chosen: frozenset[str]) -> None:
         from millrace.hook import old_numpy
 
         old_numpy.restore(module)
-        if "numpy-copy" in chosen:
-            old_numpy.allow_copies(module)
         if "numpy-kinds" in chosen:
             old_numpy.ask_for_kinds(module)
     if module.__name__ == "scipy":
@@ -165,14 +163,14 @@ def apply(choice: str = "default") -> None:
     """Adds the old names, now to modules that are loaded, later to others when they are.
 
     Args:
-      choice: "none"; "default"; or "default" with "numpy-copy" and "numpy-kinds", between commas.
+      choice: "none"; "default"; or "default,numpy-kinds".
 
     Raises:
       ValueError: there is no such choice.
     """
     chosen = frozenset(choice.split(","))
     if unknown := chosen - _OPTIONS:
-        known = "none, default, numpy-copy, numpy-kinds"
+        known = "none, default, numpy-kinds"
         raise ValueError(f"shims: choose from {known}. Received: {', '.join(sorted(unknown))}")
     if "none" in chosen or any(isinstance(f, _Completing) for f in sys.meta_path):
         return
@@ -196,6 +194,5 @@ def explain() -> list[str]:
     lines.append(
         "h5py: texts can be decoded, files are opened to be written, datasets have a value, as in h5py 2"
     )
-    lines.append("numpy-copy (on request): np.array(x, copy=False) copies where it must, as before NumPy 2.0")
     lines.append("numpy-kinds (on request): np.issubdtype(x, float) asks for the kind, as before NumPy 1.20")
     return lines

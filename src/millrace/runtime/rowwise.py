@@ -1,7 +1,7 @@
 """Functions of single elements, called for a whole batch at once.
 
 A map before a batch may be computed after it where every row comes out as it would by itself, to the
-bit, and nothing can fail (`plan/rows.py`).
+bit (`plan/rows.py`), whoever calls it for single elements where it fails for a batch.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def rowwise_function(graph: FunctionGraph, has_effects: bool) -> Callable[..., S
         return None
     feeds = [*inputs, *graph.captures.values()]
     plan = simplify(make_plan(graph.outputs, feeds))
-    if plan.cells or not all(t.dtype.is_numpy_compatible and t.dtype.name != "string" for t in feeds):
+    if plan.cells or not all(t.dtype.is_numpy_compatible for t in feeds):
         return None
     given = {v: len(t.dims or ()) for v, t in zip(plan.feeds, inputs, strict=False)}
-    ranks = rows_of(plan, given, plan.steps)
+    ranks = rows_of(plan, given, plan.steps, parses=True)
     if ranks is None or not all(v in ranks for v in plan.fetches):
         return None
     return interpret.compile_function(replace(plan, dims={}))

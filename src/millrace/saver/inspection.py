@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
+import importlib
+import json
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -22,6 +24,7 @@ from millrace.saver.flops import count_flops
 from millrace.saver.saved_model.loader import contains_saved_model, read_saved_model
 
 _SHOWN_TAGS = 1000
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 Report = dict[str, Any]
 
@@ -31,7 +34,7 @@ def inspect(path: Any) -> Report:
 
     Args:
       path: a checkpoint's name, a folder with checkpoints or a SavedModel, or a file with a GraphDef, a
-        MetaGraphDef, a SavedModel, events or records.
+        MetaGraphDef, a SavedModel, events, records, or Keras' weights in HDF5.
 
     Returns:
       A dict that JSON can hold. `kind` says what it is; the rest depends on that: `tensors` (name, dtype,
@@ -65,6 +68,8 @@ def inspect(path: Any) -> Report:
 def _file(path: str) -> Report:
     with open(path, "rb") as file:
         head = file.read(16)
+    if head.startswith(_HDF5):
+        return _hdf5(path)
     readers = (
         [_graph_file, _records, _checkpoint] if len(head) < 12 or head[4:8] != b"\0\0\0\0" else [_records]
     )
@@ -73,7 +78,7 @@ def _file(path: str) -> Report:
             return read(path)
         except (errors.OpError, ValueError):
             continue
-    raise refusal(f"{path} is not a checkpoint, a graph, a SavedModel, or a file of records")
+    raise refusal(f"{path} is not a checkpoint, a graph, a SavedModel, a file of records, or one of HDF5")
 
 
 # --- checkpoints --------------------------------------------------------------------------------------------
@@ -91,6 +96,34 @@ def _tensor(name: str, dtype: Any, shape: Iterable[int]) -> Report:
     count = int(np.prod(dims, dtype=np.int64))
     size = None if dtype is dtypes.string else count * dtype.base_dtype.size
     return {"name": name, "dtype": dtype.base_dtype.name, "shape": dims, "elements": count, "bytes": size}
+
+
+def _hdf5(path: str) -> Report:
+    """A file of Keras' weights, or of a whole model, whose class and layers are told."""
+    h5py = importlib.import_module("h5py")
+    tensors: list[Report] = []
+
+    def visit(name: str, found: Any) -> None:
+        if isinstance(found, h5py.Dataset):
+            kind = dtypes.string if found.dtype.kind in "OS" else dtypes.as_dtype(found.dtype)
+            tensors.append(_tensor(name, kind, found.shape))
+
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(visit)
+            config = file.attrs.get("model_config")
+    except (OSError, RuntimeError) as error:
+        raise errors.DataLossError(None, None, f"{path} is damaged: {error}") from None
+    report: Report = {"kind": "HDF5", "path": path, "tensors": tensors, **_totals(tensors)}
+    return report if config is None else {**report, **_keras_model(json.loads(config))}
+
+
+def _keras_model(model: Any) -> Report:
+    """The class and the layers of a model, from its configuration; early releases list the layers bare."""
+    inner = model.get("config", {})
+    layers = inner if isinstance(inner, list) else inner.get("layers", [])
+    counts = Counter(layer.get("class_name", "?") for layer in layers)
+    return {"model": model.get("class_name", "?"), "layers": dict(counts)}
 
 
 def _totals(tensors: list[Report]) -> Report:

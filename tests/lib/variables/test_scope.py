@@ -266,3 +266,20 @@ def test_a_template_makes_no_new_variables_later() -> None:
     template()
     with pytest.raises(ValueError, match="after the first time"):
         template()
+
+
+def test_initializers_of_programs_are_told_of_parts():
+    told = []
+
+    def without_defaults(shape, dtype, partition_info):
+        told.append((shape, partition_info and partition_info.var_offset))
+        return tf.zeros(shape, dtype)
+
+    def with_keywords(shape, dtype=tf.float32, **more):
+        told.append(sorted(more))
+        return tf.zeros(shape, dtype)
+
+    tf.get_variable("told_whole", [4], initializer=without_defaults)
+    tf.get_variable("told_parts", [4], initializer=without_defaults, partitioner=tf.fixed_size_partitioner(2))
+    tf.get_variable("told_keywords", [4], initializer=with_keywords)
+    assert told == [([4], None), ([2], [0]), ([2], [2]), ["partition_info"]]

@@ -18,6 +18,7 @@ from millrace.api.contrib import estimator as estimator
 from millrace.api.contrib import factorization as factorization
 from millrace.api.contrib import feature_column as feature_column
 from millrace.api.contrib import framework as framework
+from millrace.api.contrib import gan as gan
 from millrace.api.contrib import graph_editor as graph_editor
 from millrace.api.contrib import grid_rnn as grid_rnn
 from millrace.api.contrib import image as image
@@ -37,6 +38,7 @@ from millrace.api.contrib import memory_stats as memory_stats
 from millrace.api.contrib import metrics as metrics
 from millrace.api.contrib import mixed_precision as mixed_precision
 from millrace.api.contrib import model_pruning as model_pruning
+from millrace.api.contrib import nccl as nccl
 from millrace.api.contrib import nn as nn
 from millrace.api.contrib import opt as opt
 from millrace.api.contrib import optimizer_v2 as optimizer_v2
@@ -87,6 +89,7 @@ __all__ = [
     "factorization",
     "feature_column",
     "framework",
+    "gan",
     "graph_editor",
     "grid_rnn",
     "image",
@@ -106,6 +109,7 @@ __all__ = [
     "metrics",
     "mixed_precision",
     "model_pruning",
+    "nccl",
     "nn",
     "opt",
     "optimizer_v2",

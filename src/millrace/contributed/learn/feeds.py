@@ -44,6 +44,16 @@ def extract_pandas_data(data: Any) -> Any:
     return data.values.astype("float")
 
 
+@public("contrib.learn.preprocessing.setup_processor_data_feeder")
+def setup_processor_data_feeder(x: Any) -> Any:
+    """What a processor reads: the values of a pandas table, or `x` itself.
+
+    Args:
+      x: a `DataFrame`, or an iterable.
+    """
+    return extract_pandas_matrix(x)
+
+
 @public(
     "contrib.learn.extract_pandas_matrix",
     "contrib.learn.io.extract_pandas_matrix",

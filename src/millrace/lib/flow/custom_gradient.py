@@ -72,6 +72,12 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
+@public("python.ops.custom_gradient._graph_mode_decorator")
+def graph_mode_decorator(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """`custom_gradient(f)` of some arguments, as packages call it."""
+    return custom_gradient(f)(*args, **kwargs)
+
+
 def tied(
     graph: Any, outputs: list[Any], sources: list[Any], backward: Callable[..., Any], name: str | None = None
 ) -> list[Any]:

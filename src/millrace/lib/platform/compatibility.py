@@ -14,7 +14,7 @@ _DAYS_AHEAD = "TF_FORWARD_COMPATIBILITY_DELTA_DAYS"
 _horizon: ContextVar[datetime.date | None] = ContextVar("forward compatibility", default=None)
 
 
-@public("compat.forward_compatible")
+@public("compat.forward_compatible", "compat.v2.compat.forward_compatible")
 def forward_compatible(year: int, month: int, day: int) -> bool:
     """True where graphs may hold what came on a date: it lies before the horizon, 21 August 2019 in 1.15."""
     horizon = _horizon.get()
@@ -24,7 +24,7 @@ def forward_compatible(year: int, month: int, day: int) -> bool:
     return horizon > datetime.date(year, month, day)
 
 
-@public("compat.forward_compatibility_horizon")
+@public("compat.forward_compatibility_horizon", "compat.v2.compat.forward_compatibility_horizon")
 @contextlib.contextmanager
 def forward_compatibility_horizon(year: int, month: int, day: int) -> Iterator[None]:
     """A context in which the horizon is another date."""

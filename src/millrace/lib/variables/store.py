@@ -309,11 +309,8 @@ def _initial_value(
     if inspect.isclass(initializer):
         initializer = initializer()
     if dims is not None and shapes.fully_defined(dims):
-        extra = (
-            {"partition_info": partition}
-            if partition is not None and takes(initializer, "partition_info")
-            else {}
-        )
+        asks = partition is not None or not isinstance(initializer, initializers.Initializer)
+        extra = {"partition_info": partition} if asks and takes(initializer, "partition_info") else {}
         return (lambda: initializer(list(dims), dtype=dtype, **extra)), dtype.base_dtype
     required = [
         p

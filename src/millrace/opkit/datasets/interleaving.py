@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from millrace.core import errors
 from millrace.opkit.datasets.base import Calling, Dataset, Element, Run, Stage, invalid, scalar
-from millrace.opkit.datasets.mapping import OfDatasets, checked_calls, returned
+from millrace.opkit.datasets.mapping import AUTOTUNE, OfDatasets, checked_calls, returned
 from millrace.opkit.datasets.threads import Background
 
 _AHEAD = 16  # elements that a thread takes ahead from each of the datasets
 
 
 class Interleave(OfDatasets):
-    """Blocks of elements of the datasets that `f` makes, `cycle_length` of them in turn."""
+    """Blocks of elements of the datasets that `f` makes, `cycle_length` of them in turn.
+
+    Attributes:
+      counts_failed: an element that fails is one of its block.
+    """
+
+    counts_failed = False
 
     def _take_inputs(
         self, input_dataset: Dataset, other_arguments: Any, cycle_length: Any, block_length: Any
@@ -21,7 +28,7 @@ class Interleave(OfDatasets):
         super()._take_inputs(input_dataset, other_arguments)
         self.cycle, self.block = scalar(cycle_length), scalar(block_length)
         self.threads = False
-        if self.cycle == -1:
+        if self.cycle == AUTOTUNE:
             self.cycle = 2
         if self.cycle <= 0:
             raise invalid(self, f"cycle_length must be greater than zero. Received: {self.cycle}")
@@ -35,11 +42,17 @@ class Interleave(OfDatasets):
 class ParallelInterleave(Interleave):
     """`Interleave` with threads that take elements ahead where taking one may wait."""
 
+    counts_failed = True
+
     def _take_inputs(  # type: ignore[override]
         self, input_dataset: Dataset, other_arguments: Any, cycle: Any, block: Any, num_parallel_calls: Any
     ) -> None:
         super()._take_inputs(input_dataset, other_arguments, cycle, block)
-        self.threads = checked_calls(num_parallel_calls, self) > 1
+        calls = checked_calls(num_parallel_calls, self)
+        if scalar(num_parallel_calls) > self.cycle and scalar(cycle) != AUTOTUNE:
+            rule = "num_parallel_calls must be less than or equal to cycle_length"
+            raise invalid(self, f"{rule}. Received: {calls} and {self.cycle}")
+        self.threads = calls > 1
 
 
 def opened(results: Any, run: Run, threads: bool, ahead: int = _AHEAD) -> Stage:
@@ -75,17 +88,25 @@ class _Interleaved(Calling):
                     idle += 1
                     self._advance()
                 continue
-            element = stage.next()
+            try:
+                element = stage.next()
+            except errors.OpError:
+                if self.dataset.counts_failed:
+                    self._count_one()
+                raise
             if element is not None:
-                self._given += 1
-                if self._given == self._block:
-                    self._advance()
+                self._count_one()
                 return element
             stage.close()
             stages[self._at] = None
             idle = 0
             self._advance()
         return None
+
+    def _count_one(self) -> None:
+        self._given += 1
+        if self._given == self._block:
+            self._advance()
 
     def _advance(self) -> None:
         self._at = (self._at + 1) % len(self._open)

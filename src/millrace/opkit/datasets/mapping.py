@@ -27,6 +27,7 @@ from millrace.opkit.datasets.base import (
     scalar,
     state_of,
 )
+from millrace.opkit.datasets.batches import AtOnce, batches_of, gather
 from millrace.opkit.datasets.stacking import stack
 from millrace.opkit.datasets.threads import Line, Pool
 
@@ -276,6 +277,7 @@ class MapAndBatch(WithFunction):
     """Batches of `f` of each element."""
 
     owns = True
+    together = True  # where an element fails, the others of its batch are lost with it
 
     def _take_inputs(
         self,
@@ -293,8 +295,15 @@ class MapAndBatch(WithFunction):
             raise invalid(self, f"batch_size must be greater than zero. Received: {self.size}")
 
     def start(self, run: Run) -> Stage:
+        call = run.functions.rowwise(self.function, self.captured)
+        if call is not None:
+            return AtOnce(self, self.sources[0], self, call, run)
         threads = self.calls > 1 and run.functions.worth_threads(self.function)
         return _MappedBatches(self, run, _MappedInThreads(self, run) if threads else _Mapped(self, run))  # type: ignore[arg-type]
+
+    def combined(self, rows: list[Element], first: int) -> Element:
+        """One batch of the elements `rows`, the first of which is number `first`."""
+        return stack(rows, self, first)
 
     def cardinality(self) -> int:
         return batches_of(self.sources[0].cardinality(), self.size, self.drop)
@@ -308,10 +317,11 @@ class _MappedBatches(Stage):
         self.input = mapped
 
     def next(self) -> Element | None:
-        rows = gathered(self.input, self._dataset.size)
+        rows: list[Element] = []
+        gather(self.input, rows, self._dataset.size, together=True)
         if not rows or (self._dataset.drop and len(rows) < self._dataset.size):
             return None
-        return stack(rows, self._dataset, self.input.count - len(rows))
+        return self._dataset.combined(rows, self.input.count - len(rows))
 
     def save(self) -> Any:
         return {"input": self.input.save()}
@@ -321,20 +331,6 @@ class _MappedBatches(Stage):
 
     def close(self) -> None:
         self.input.close()
-
-
-def gathered(stage: Stage, count: int) -> list[Element]:
-    """The next `count` elements, fewer at the end."""
-    rows: list[Element] = []
-    stage.fill(rows, count)
-    return rows
-
-
-def batches_of(count: int, size: int, drop: bool) -> int:
-    """How many batches there are of `count` elements."""
-    if count < 0:
-        return count
-    return count // size if drop else -(-count // size)
 
 
 class Filter(WithFunction):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core import errors
 from millrace.opkit.datasets.base import (
     INFINITE,
     UNKNOWN,
@@ -15,18 +16,26 @@ from millrace.opkit.datasets.base import (
     Run,
     Stage,
     Through,
+    error_of,
     invalid,
     scalar,
+    state_of,
 )
-from millrace.opkit.datasets.mapping import Map, ParallelMap, batches_of, gathered
+from millrace.opkit.datasets.batches import AtOnce, batches_of, gather
+from millrace.opkit.datasets.mapping import Map, ParallelMap
 from millrace.opkit.datasets.sources import InMemory, row
 from millrace.opkit.datasets.stacking import Padding, check_row, sparse_rows, stack
 
 
 class Batch(Dataset):
-    """Elements stacked, `batch_size` at a time."""
+    """Elements stacked, `batch_size` at a time.
+
+    Attributes:
+      together: where an element fails, the others of its batch are lost with it.
+    """
 
     owns = True
+    together = False
 
     def _take_inputs(self, input_dataset: Dataset, batch_size: Any, drop_remainder: Any = False) -> None:
         self.size = scalar(batch_size)
@@ -41,10 +50,10 @@ class Batch(Dataset):
         if type(self) is Batch and isinstance(source, Map | ParallelMap):
             call = run.functions.rowwise(source.function, source.captured)
             if call is not None:
-                return _MappedBatches(self, source.sources[0], call, run)
+                return AtOnce(self, source.sources[0], source, call, run)
             call = run.functions.rows_last(source.function, source.captured, self.size)
             if call is not None:
-                return _MappedBatches(self, source.before_batches(self.size), call, run)
+                return AtOnce(self, source.before_batches(self.size), None, call, run)
         return _Batches(self, run)
 
     def combined(self, rows: list[Element], first: int) -> Element:
@@ -56,7 +65,7 @@ class Batch(Dataset):
 
 
 class _Batches(Through):
-    __slots__ = ("_count", "_dataset", "_drop", "_size")
+    __slots__ = ("_count", "_dataset", "_drop", "_size", "_together")
 
     def __init__(self, dataset: Batch, run: Run) -> None:
         self.input = run.begin(dataset.sources[0], bare=True)
@@ -64,17 +73,25 @@ class _Batches(Through):
         self._count = 0
         self._size = dataset.size
         self._drop = dataset.drop
+        self._together = dataset.together
 
     def next(self) -> Element | None:
         first = self._count
-        if self._dataset.check is None:
-            rows = gathered(self.input, self._size)
-            self._count += len(rows)
-        else:
-            rows = self._checked()
+        rows = self._gathered() if self._dataset.check is None else self._checked()
         if not rows or (self._drop and len(rows) < self._size):
             return None
         return self._dataset.combined(rows, first)
+
+    def _gathered(self) -> list[Element]:
+        """The elements of the next batch."""
+        rows: list[Element] = []
+        try:
+            gather(self.input, rows, self._size, self._together)
+        except Exception:
+            self._count += self._size if self._together else len(rows) + 1
+            raise
+        self._count += len(rows)
+        return rows
 
     def _checked(self) -> list[Element]:
         """The elements of the next batch, each checked before the one behind it is taken."""
@@ -91,37 +108,6 @@ class _Batches(Through):
     def restore(self, state: Any) -> None:
         super().restore(state)
         self._count = state.get("count", 0)
-
-
-class _MappedBatches(Stage):
-    """Batches of a map whose function, or the last of it, is called for a whole batch of `source`."""
-
-    __slots__ = ("_call", "_count", "_dataset", "input")
-
-    def __init__(self, dataset: Batch, source: Dataset, call: Any, run: Run) -> None:
-        self._dataset = dataset
-        self._count = 0
-        self._call = call
-        self.input = run.begin(source)
-
-    def next(self) -> Element | None:
-        dataset = self._dataset
-        rows = gathered(self.input, dataset.size)
-        if not rows or (dataset.drop and len(rows) < dataset.size):
-            return None
-        first = self._count
-        self._count += len(rows)
-        return tuple(self._call(*dataset.combined(rows, first)))
-
-    def save(self) -> Any:
-        return {"input": self.input.save(), "count": self._count}
-
-    def restore(self, state: Any) -> None:
-        self.input.restore(state["input"])
-        self._count = state.get("count", 0)
-
-    def close(self) -> None:
-        self.input.close()
 
 
 class PaddedBatch(Batch):
@@ -206,7 +192,13 @@ class _Unbatched(Through):
 
 
 class Window(Dataset):
-    """Datasets of neighbouring elements, one for each component."""
+    """Datasets of neighbouring elements, one for each component.
+
+    Attributes:
+      places_failed: an element that failed has its place in the windows, which fail with it.
+    """
+
+    places_failed = True
 
     def _take_inputs(self, input_dataset: Dataset, size: Any, shift: Any, stride: Any, drop: Any) -> None:
         self.size, self.shift, self.stride = scalar(size), scalar(shift), scalar(stride)
@@ -238,36 +230,60 @@ class _Windows(Through):
     def __init__(self, dataset: Window, run: Run) -> None:
         super().__init__(dataset, run)
         self._dataset = dataset
-        self._buffer: deque[Element] = deque()
+        self._buffer: deque[Element | Exception] = deque()  # an element that failed stands in its place
         self._done = False
 
     def next(self) -> Element | None:
         dataset, buffer = self._dataset, self._buffer
         span = (dataset.size - 1) * dataset.stride + 1
         while len(buffer) < span and not self._done:
-            element = self.input.next()
+            try:
+                element = self.input.next()
+            except errors.OpError as error:
+                if not dataset.places_failed or isinstance(error, errors.CancelledError):
+                    raise
+                buffer.append(error)
+                continue
             if element is None:
                 self._done = True
                 break
             buffer.append(element)
         if not buffer or (dataset.drop and len(buffer) < span):
             return None
-        found = dataset.made_of(list(buffer)[: span : dataset.stride])
+        window = list(buffer)[: span : dataset.stride]
+        self._move_on()
+        failed = next((e for e in window if isinstance(e, Exception)), None)
+        if failed is not None:
+            raise failed
+        return dataset.made_of(window)  # type: ignore[arg-type]
+
+    def _move_on(self) -> None:
+        """Drops what does not belong to the next window."""
+        dataset, buffer = self._dataset, self._buffer
         skipped = dataset.shift - len(buffer)
         for _ in range(min(dataset.shift, len(buffer))):
             buffer.popleft()
         for _ in range(skipped):
-            if self._done or self.input.next() is None:
+            if self._done or self._skip_one():
                 self._done = True
                 break
-        return found
+
+    def _skip_one(self) -> bool:
+        """Passes over an element, failed or not; True at the end."""
+        try:
+            return self.input.next() is None
+        except errors.CancelledError:
+            raise
+        except errors.OpError:
+            return False
 
     def save(self) -> Any:
-        return {"input": self.input.save(), "buffer": list(self._buffer), "done": self._done}
+        buffer = [state_of(e) if isinstance(e, Exception) else e for e in self._buffer]
+        return {"input": self.input.save(), "buffer": buffer, "done": self._done}
 
     def restore(self, state: Any) -> None:
         self.input.restore(state["input"])
-        self._buffer = deque(map(tuple, state["buffer"]))
+        self._buffer = deque(error_of(e) if isinstance(e, dict) else tuple(e) for e in state["buffer"])
         self._done = state["done"]
 
 
@@ -275,6 +291,7 @@ class SlidingWindow(Window):
     """Batches of neighbouring elements."""
 
     owns = True
+    places_failed = False
 
     def _take_inputs(self, input_dataset: Dataset, size: Any, shift: Any, stride: Any) -> None:  # type: ignore[override]
         super()._take_inputs(input_dataset, size, shift, stride, True)

@@ -11,7 +11,7 @@ import numpy as np
 BYTES, FLOATS, INTS = 1, 2, 3
 _MASK = (1 << 64) - 1
 _LISTS = (0x0A, 0x12, 0x1A)  # their tags
-_PACKED_BY_HAND = 24  # up to this many bytes, a loop decodes packed integers faster than arrays do
+_PACKED_BY_HAND = 64  # up to this many bytes, a loop decodes packed integers faster than arrays do
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
@@ -285,11 +285,24 @@ def _ints(data: bytes, wire: int, begin: int, end: int) -> np.ndarray:
         raise MalformedRecord("a list of integers ends inside a number")
     if end - begin > _PACKED_BY_HAND:
         return _packed_ints(np.frombuffer(data, np.uint8, end - begin, begin))
-    numbers = []
-    while begin < end:
-        number, begin = varint(data, begin)
-        numbers.append(number if number < 1 << 63 else number - (1 << 64))
-    return np.array(numbers, np.int64)
+    return np.array(_few_ints(data[begin:end]), np.int64)
+
+
+def _few_ints(data: bytes) -> list[int]:
+    """The signed numbers in some bytes of which the last ends one."""
+    numbers: list[int] = []
+    number = shift = 0
+    for byte in data:
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            number &= _MASK
+            numbers.append(number if number < 1 << 63 else number - (1 << 64))
+            number = shift = 0
+        elif shift < 63:
+            shift += 7
+        else:
+            raise MalformedRecord("a number is longer than ten bytes")
+    return numbers
 
 
 def _packed_ints(data: np.ndarray) -> np.ndarray:

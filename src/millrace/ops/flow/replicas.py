@@ -120,7 +120,7 @@ def _reduced(merge: str, tensors: Any) -> list[Tensor]:
     return results
 
 
-@public("python.ops.nccl_ops.all_sum")
+@public("contrib.nccl.all_sum", "python.ops.nccl_ops.all_sum")
 def all_sum(tensors: Any) -> list[Tensor]:
     """The sum of tensors that lie on different devices, on each of these.
 
@@ -130,25 +130,25 @@ def all_sum(tensors: Any) -> list[Tensor]:
     return _reduced("AddN", tensors)
 
 
-@public("python.ops.nccl_ops.all_prod")
+@public("contrib.nccl.all_prod", "python.ops.nccl_ops.all_prod")
 def all_prod(tensors: Any) -> list[Tensor]:
     """The product; otherwise as `all_sum`."""
     return _reduced("Mul", tensors)
 
 
-@public("python.ops.nccl_ops.all_min")
+@public("contrib.nccl.all_min", "python.ops.nccl_ops.all_min")
 def all_min(tensors: Any) -> list[Tensor]:
     """The minimum; otherwise as `all_sum`."""
     return _reduced("Minimum", tensors)
 
 
-@public("python.ops.nccl_ops.all_max")
+@public("contrib.nccl.all_max", "python.ops.nccl_ops.all_max")
 def all_max(tensors: Any) -> list[Tensor]:
     """The maximum; otherwise as `all_sum`."""
     return _reduced("Maximum", tensors)
 
 
-@public("python.ops.nccl_ops.reduce_sum")
+@public("contrib.nccl.reduce_sum", "python.ops.nccl_ops.reduce_sum")
 def reduce_sum(tensors: Any) -> Tensor:
     """The sum of tensors that lie on different devices, on the current one."""
     if not tensors:
@@ -156,7 +156,7 @@ def reduce_sum(tensors: Any) -> Tensor:
     return raw.AddN([convert.convert_to_tensor(t) for t in tensors])
 
 
-@public("python.ops.nccl_ops.broadcast")
+@public("contrib.nccl.broadcast", "python.ops.nccl_ops.broadcast")
 def broadcast(tensor: Any) -> Tensor:
     """The tensor, for whatever device takes it.
 

@@ -144,6 +144,38 @@ class ParseExampleV2:
     grad = NOT_DIFFERENTIABLE
 
 
+class _SingleExamples:
+    """Reads Examples one by one, or a vector of them as a batch, for features that are known."""
+
+    def __init__(
+        self, sparse_keys: Any, sparse_types: Any, dense_keys: Any, dense_defaults: Any, dense_shapes: Any
+    ) -> None:
+        self._sparse = sparse_features([attr_bytes(k) for k in sparse_keys], sparse_types)
+        self._dense = dense_features([attr_bytes(k) for k in dense_keys], dense_defaults, dense_shapes)
+
+    def __call__(self, serialized: Any, *_: Any) -> tuple[list[Any], ...]:
+        if type(serialized) is np.ndarray:
+            if serialized.ndim:
+                records = serialized.tolist()
+                return _grouped(*bytes_example.parse_examples(records, [], self._sparse, self._dense))
+            serialized = serialized.item()
+        return _grouped(*bytes_example.parse_example(serialized, self._sparse, self._dense))
+
+
+def _bind_single(dims, values, attributes):
+    """The interpreter's shortcut where the defaults are constants: the features are looked at once."""
+    defaults = values[1:]
+    if any(value is None for value in defaults):
+        return None
+    return _SingleExamples(
+        attributes["sparse_keys"],
+        attributes["sparse_types"],
+        attributes["dense_keys"],
+        defaults,
+        attributes["dense_shapes"],
+    )
+
+
 @declare(
     "ParseSingleExample(serialized: string, dense_defaults: Tdense) -> sparse_indices: "
     "num_sparse*int64, sparse_values: sparse_types, sparse_shapes: num_sparse*int64, dense_values: "
@@ -157,20 +189,18 @@ class ParseExampleV2:
     host=True,
 )
 class ParseSingleExample:
-    """Reads one Example."""
+    """Reads one Example; a stage of a dataset calls the kernel for a vector of them, which gives batches."""
 
     def shape(serialized, dense_defaults, num_sparse, dense_shapes):
         with_rank(serialized, 0, "serialized")
         return _sparse_dims(num_sparse, 1) + list(dense_shapes)
 
     def kernel(xp, serialized, dense_defaults, sparse_keys, dense_keys, sparse_types, dense_shapes):
-        return _grouped(
-            *bytes_example.parse_example(
-                _text(serialized),
-                sparse_features([attr_bytes(k) for k in sparse_keys], sparse_types),
-                dense_features([attr_bytes(k) for k in dense_keys], dense_defaults, dense_shapes),
-            )
+        return _SingleExamples(sparse_keys, sparse_types, dense_keys, dense_defaults, dense_shapes)(
+            serialized
         )
+
+    bind = _bind_single
 
     grad = NOT_DIFFERENTIABLE
 

@@ -1,7 +1,8 @@
 """Steps of single elements that may be done for a whole batch at once.
 
 They may where every row comes out as it would by itself, to the bit, and nothing can fail: arithmetic,
-comparison, conversion and one-hot encoding of elements whose shapes are known.
+comparison, conversion and one-hot encoding of elements whose shapes are known. Records may be parsed at once,
+too, by those who try single ones again when that fails.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _UNARY = frozenset(("Cast", "Identity"))
 
 
 def rows_of(
-    plan: Plan, given: dict[int, int], steps: Sequence[Step], gathers: bool = False
+    plan: Plan, given: dict[int, int], steps: Sequence[Step], gathers: bool = False, parses: bool = False
 ) -> dict[int, int] | None:
     """The ranks of the rows of all values that have rows; None where rows would not come out as by
     themselves.
@@ -37,9 +38,13 @@ def rows_of(
       given: the ranks of the values that have rows from the outset.
       steps: what is computed from them.
       gathers: rows may be gathered by number, too, which fails for a wrong number.
+      parses: rows may be parsed as records, too, which fails for damaged ones.
     """
     ranks = dict(given)
     for step in steps:
+        if parses and (parsed := _ranks_parsed(step, plan, ranks)):
+            ranks.update(parsed)
+            continue
         rank = _rank_of(step, plan, ranks)
         if rank is None and gathers:
             rank = _rank_gathered(step, plan, ranks)
@@ -65,6 +70,18 @@ def _rank_gathered(step: Step, plan: Plan, ranks: dict[int, int]) -> int | None:
     return rank - 1
 
 
+def _ranks_parsed(step: Step, plan: Plan, ranks: dict[int, int]) -> dict[int, int]:
+    """The ranks of the rows of all features of a record that have a fixed length; empty for another step."""
+    op = step.op
+    record, *defaults = step.inputs
+    if op.opdef.name != "ParseSingleExample" or op.attrs["num_sparse"] or ranks.get(record) != 0:
+        return {}
+    lengths = op.attrs["dense_shapes"]
+    if not all(v in plan.constants for v in defaults) or not all(map(shapes.fully_defined, lengths)):
+        return {}
+    return {v: len(dims) for v, dims in zip(step.outputs, lengths, strict=True)}
+
+
 def _rank_of(step: Step, plan: Plan, ranks: dict[int, int]) -> int | None:
     """The rank of a row of the result of a step; None where rows would not come out as by themselves."""
     op = step.op
@@ -78,7 +95,7 @@ def _rank_of(step: Step, plan: Plan, ranks: dict[int, int]) -> int | None:
     if not (verb in _VERBS or division or kind in _UNARY):
         return None
     found = {ranks[v] for v in step.inputs if v in ranks}
-    if len(found) != 1:
+    if len(found) != 1 or not all(_is_number(plan, v) for v in step.inputs if v in ranks):
         return None
     rank = found.pop()
     for value in step.inputs:
@@ -148,7 +165,7 @@ def _end_of(plan: Plan, result: int, captured: Sequence[int]) -> tuple[int, list
         steps.insert(0, step)
         (value,) = taken
         dims = plan.dims.get(value)
-        if dims is None or not _is_number(plan, value) or _rank_of(step, plan, {value: len(dims)}) is None:
+        if dims is None or _rank_of(step, plan, {value: len(dims)}) is None:
             break
         before, after = row_bytes(plan, value), row_bytes(plan, result)
         if before is not None and after is not None and before <= after:

@@ -26,6 +26,68 @@ def test_weights_are_found_by_their_layers_and_nadam_keeps_its_schedule(tmp_path
     assert not any(name.startswith("_") and "WEIGHTS" in name.upper() for name in found)
 
 
+def _pair(**kwargs):
+    return K.Sequential([L.Dense(3, **kwargs), L.ReLU(), L.Dense(2)])
+
+
+def _built_first():
+    layer = L.Dense(3)
+    layer(L.Input((4,)))
+    return K.Sequential([layer, L.Dense(2)])
+
+
+def _built_between():
+    model = K.Sequential([L.Dense(3)])
+    model.build((None, 4))
+    model.add(L.Dense(2))
+    return model
+
+
+def _nested():
+    inputs = L.Input((4,))
+    return K.Model(inputs, L.Dense(2)(K.Sequential([_pair(), L.Dense(3)])(inputs)))
+
+
+class _Holder(K.Model):
+    def __init__(self):
+        super().__init__()
+        self.pair = _pair()
+
+    def call(self, x):
+        return self.pair(x)
+
+
+@pytest.mark.parametrize(
+    ("make", "kernels"),
+    [
+        (_pair, ["layer-0", "layer-2"]),
+        (lambda: _pair(input_shape=(4,)), ["layer_with_weights-0", "layer_with_weights-1"]),
+        (_built_first, ["layer-1", "layer_with_weights-0"]),
+        (_built_between, ["layer-0", "layer-1"]),
+        (_Holder, ["pair/layer-0", "pair/layer-2"]),
+        (
+            _nested,
+            [f"layer_with_weights-0/{p}" for p in ("layer-0/layer-0", "layer-0/layer-2", "layer-1")]
+            + ["layer_with_weights-1"],
+        ),
+    ],
+)
+def test_layers_without_a_known_input_shape_are_saved_by_place(tmp_path, make, kernels):
+    x, path = np.ones((4, 4), np.float32), str(tmp_path / "weights")
+    model = make()
+    model.compile("sgd", "mse")
+    model.fit(x, np.ones((4, 2)), verbose=0)
+    model.save_weights(path)
+    end = "/kernel/.ATTRIBUTES/VARIABLE_VALUE"
+    found = [name.removesuffix(end) for name, _ in tf.train.list_variables(path) if name.endswith(end)]
+    assert sorted(found) == kernels
+    expected = model.predict(x)
+    again = make()
+    again.compile("sgd", "mse")
+    again.load_weights(path)
+    np.testing.assert_array_equal(again.predict(x), expected)
+
+
 def test_only_what_has_weights_knows_its_dtype_before_it_is_called():
     layer = L.RNN([L.LSTMCell(2), L.GRUCell(3)])
     layer(L.Input((4, 3)))

@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.kernel_methods.estimators": "KernelLinearClassifier",
         "millrace.contributed.kernel_methods.mappers": "RandomFourierFeatureMapper sparse_multiclass_hinge_loss",
     },
     children=("dense_kernel_mapper",),

@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.contributed.learn.canned": "DNNClassifier DNNRegressor LinearClassifier LinearRegressor",
+        "millrace.contributed.learn.clustering": "KMeansClustering",
         "millrace.contributed.learn.combined": "DNNLinearCombinedClassifier DNNLinearCombinedRegressor",
         "millrace.contributed.learn.configuration": "ModeKeys RunConfig TaskType",
         "millrace.contributed.learn.dual_ascent": "SVM",

@@ -3,6 +3,7 @@ from millrace.contributed.learn.canned import DNNClassifier as DNNClassifier
 from millrace.contributed.learn.canned import DNNRegressor as DNNRegressor
 from millrace.contributed.learn.canned import LinearClassifier as LinearClassifier
 from millrace.contributed.learn.canned import LinearRegressor as LinearRegressor
+from millrace.contributed.learn.clustering import KMeansClustering as KMeansClustering
 from millrace.contributed.learn.combined import DNNLinearCombinedClassifier as DNNLinearCombinedClassifier
 from millrace.contributed.learn.combined import DNNLinearCombinedRegressor as DNNLinearCombinedRegressor
 from millrace.contributed.learn.configuration import ModeKeys as ModeKeys
@@ -82,6 +83,7 @@ __all__ = [
     "ExportStrategy",
     "Head",
     "InputFnOps",
+    "KMeansClustering",
     "LinearClassifier",
     "LinearEstimator",
     "LinearRegressor",

@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.learn.recurrent_models": "bidirectional_rnn get_rnn_model",
         "millrace.contributed.learn.small_models": "linear_regression linear_regression_zero_init logistic_regression logistic_regression_zero_init",
     },
 )

@@ -18,6 +18,25 @@ from millrace.models.keras.engine.operations import TensorFlowOpLayer
 from millrace.models.keras.engine.ordering import order_of
 
 
+def _has_weights(layer: Any) -> bool:
+    try:
+        return bool(layer.weights)
+    except ValueError:  # a network that is not built yet
+        return False
+
+
+def by_place(layers: list[Any]) -> list[tuple[str, Any]]:
+    """Layers by the names that checkpoints give their places; those with weights have two."""
+    found: list[tuple[str, Any]] = []
+    weighted = 0
+    for index, layer in enumerate(layers):
+        if _has_weights(layer):
+            found.append((f"layer_with_weights-{weighted}", layer))
+            weighted += 1
+        found.append((f"layer-{index}", layer))
+    return found
+
+
 class Network(Layer):
     """Layers joined by their calls: given inputs and outputs, or what a subclass' `call` does.
 
@@ -391,14 +410,7 @@ class Network(Layer):
 
     def _trackable_children(self) -> list[tuple[str, Any]]:
         """What a checkpoint of objects holds of the network: its layers by place, then attributes."""
-        found: list[tuple[str, Any]] = []
-        if self._is_graph_network:
-            weighted = 0
-            for index, layer in enumerate(self._graph_layers):
-                if layer.weights:
-                    found.append((f"layer_with_weights-{weighted}", layer))
-                    weighted += 1
-                found.append((f"layer-{index}", layer))
+        found = by_place(self._graph_layers) if self._is_graph_network else []
         attributes = {k: v for k, v in self._tracked.items() if k not in _OWN_LISTS}
         return [*found, *tracking.children({**self._named_weights, **attributes})]
 

@@ -1,0 +1,1 @@
+"""`tf.contrib.gan`: generators and discriminators that are trained against each other."""
