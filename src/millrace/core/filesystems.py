@@ -79,8 +79,8 @@ def open_file(path: Any, mode: str = "rb", **kwargs: Any) -> IO[Any]:
         return open(local(path), mode, **kwargs)
     system, name = found
     file: Any = system.open(name, mode, **{k: v for k, v in kwargs.items() if v is not None})
-    if mode == "rb" and not isinstance(file, io.BufferedIOBase):
-        file = io.BufferedReader(file)  # fsspec's own files cannot tell how many lines they are asked for
+    if mode == "rb" and io.BufferedIOBase not in type(file).__mro__:
+        return io.BufferedReader(file)  # fsspec's own files cannot tell how many lines they are asked for
     return file
 
 
