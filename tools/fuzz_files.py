@@ -553,9 +553,10 @@ def child(tf: Any, read: Callable[[], Any]) -> tuple[str, str]:
             word = type(error).__name__
             if isinstance(error, (tf.errors.InternalError, tf.errors.UnknownError, LookupError)):
                 word, trace = f"WRONG {word}", traceback.format_exc()
-        except (ValueError, TypeError, AssertionError) as error:  # the last: of `assert_consumed`
+        except (ValueError, TypeError, AssertionError, RuntimeError) as error:
+            # TensorFlow has the last two where objects are not consumed, and where tags are not there
             word = type(error).__name__
-            if not str(error) or isinstance(error, LookupError):
+            if not str(error) or isinstance(error, LookupError | RecursionError):
                 word, trace = f"WRONG {word}", traceback.format_exc()
         except BaseException as error:
             word, trace = f"WRONG {type(error).__name__}", traceback.format_exc()

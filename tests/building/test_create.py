@@ -181,10 +181,15 @@ def test_attributes_that_follow_from_the_inputs_may_be_given() -> None:
         raw.AddN([x, x], N=3)
 
 
-def test_none_stands_for_a_default_that_is_none() -> None:
+def test_none_is_an_attributes_default() -> None:
     assert raw.Placeholder(dtype=tf.float32, shape=None).shape.ndims is None
-    with pytest.raises(TypeError, match="attribute 'transpose_a' must be bool"):
-        raw.MatMul(tf.ones([2, 2]), tf.ones([2, 2]), transpose_a=None)
+    a = tf.zeros([2, 3, 3])
+    product = tf.matmul(a, a, adjoint_a=None, adjoint_b=None)
+    assert product.op.get_attr("adj_x") is False
+    x = tf.zeros([1, 2, 2, 3])
+    assert tf.raw_ops.LRN(input=x, depth_radius=None).op.get_attr("depth_radius") == 5
+    with pytest.raises(TypeError, match="'strides' must be"):
+        tf.raw_ops.Conv2D(input=x, filter=tf.zeros([1, 1, 3, 3]), strides=None, padding="SAME")
 
 
 def test_bodies_know_the_operations_that_own_them() -> None:

@@ -363,7 +363,9 @@ def _bind_attrs(opdef: OpDef, attrs: dict[str, Any], final: dict[str, Any], full
         if kind is None:
             inferred = True
             continue
-        if type(value) is not kind.canonical_type and not (value is None and kind.default is None):
+        if value is None and kind.default is not MISSING:
+            continue  # as if it were not given
+        if type(value) is not kind.canonical_type:
             value = kind.canonical(value, f"{opdef.name} '{full_name}'", name)
         final[name] = value
     if inferred:

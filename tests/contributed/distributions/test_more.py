@@ -152,3 +152,42 @@ def test_multiples_of_the_identity_count_all_axes_of_an_event():
         scaled.forward_log_det_jacobian(tf.ones([3]), event_ndims=0)
     with pytest.raises(ValueError, match="incompatible dtypes"):
         B.Chain([scaled, B.Affine(shift=np.ones(2))])
+
+
+@pytest.mark.parametrize(
+    ("make", "counts"),
+    [
+        (lambda x: D.MultivariateNormalDiag(x, x), (43, 62, 94, 45, 1)),
+        (lambda x: D.MultivariateNormalTriL(x, tf.eye(3, batch_shape=[2])), (None, 63, 96, None, 1)),
+        (lambda x: D.VectorLaplaceDiag(x, x), (43, 68, 99, 44, 1)),
+        (lambda x: D.OneHotCategorical(logits=x), (7, 21, 65, 51)),
+        (lambda x: D.RelaxedOneHotCategorical(0.5, logits=x), (40, 45, 88, 52)),
+        (lambda x: D.Independent(D.Normal(x, 1.0), 1), (None, 30, 41, 11, 4)),
+    ],
+)
+def test_default_seeds_count_what_tensorflow_draws(make, counts):
+    x, point = tf.ones([2, 3]) * 1.0, tf.ones([3]) * 0.5
+    tf.set_random_seed(1)
+    made = []
+
+    def counted(draw):
+        before = tf.get_seed(None)[1]
+        made.append(draw())
+        return tf.get_seed(None)[1] - before
+
+    steps = (
+        lambda: make(x),
+        lambda: made[0].sample(),
+        lambda: made[0].log_prob(made[0].sample(seed=1)),
+        lambda: made[0].log_prob(point),
+        lambda: made[0].mean(),
+    )
+    for step, expected in zip(steps, counts, strict=False):
+        assert expected in (None, counted(step))
+
+
+def test_samples_know_their_way_back():
+    normal = D.TransformedDistribution(D.Normal(0.0, 1.0), B.Sigmoid())
+    sample = normal.sample([2], seed=3)
+    assert normal.bijector.inverse(sample) is normal.bijector.inverse(sample)
+    assert normal.bijector.inverse(sample).op.type == "Reshape"

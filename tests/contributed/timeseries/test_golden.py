@@ -39,6 +39,7 @@ class Parts:
     VARMA = varma.VARMA
 
 
+@pytest.mark.filterwarnings("ignore:An IndexedSlices becomes a dense tensor")  # of caches, as in TensorFlow
 @pytest.mark.parametrize("name", sorted(set(scenarios.state_space(tf, Parts)) & set(GOLDEN)))
 def test_state_space(name):
     _check(scenarios.state_space(tf, Parts)[name](), GOLDEN[name], name)

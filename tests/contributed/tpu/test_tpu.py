@@ -70,6 +70,13 @@ def test_bfloat16_scope():
         (lambda d: made(d).train(lambda: None), ValueError),
         (lambda d: T.TPUConfig(num_shards=0), ValueError),
         (lambda d: T.TPUConfig(num_cores_per_replica=3), ValueError),
+        (lambda d: T.TPUConfig(num_cores_per_replica=2, input_partition_dims=[[1, 2]]), ValueError),
+        (lambda d: T.TPUConfig(num_cores_per_replica=2, input_partition_dims=[[1]] * 3), ValueError),
+        (lambda d: T.TPUConfig(eval_training_input_configuration=1), ValueError),
+        (
+            lambda d: T.TPUEstimatorSpec("eval", loss=tf.constant(1.0), eval_metrics=(lambda a, b: {}, [1])),
+            RuntimeError,
+        ),
         (lambda d: T.CrossShardOptimizer(None, reduction="other"), ValueError),
         (lambda d: T.TPUEstimatorSpec("infer", tf.constant(1.0), eval_metrics=(3, [])), TypeError),
         (lambda d: T.TPUEstimatorSpec("train", loss=tf.constant(1.0)), ValueError),
@@ -78,3 +85,16 @@ def test_bfloat16_scope():
 def test_refused(call, error, tmp_path):
     with tf.Graph().as_default(), pytest.raises(error):
         call(str(tmp_path))
+
+
+def test_metrics_are_made_once():
+    calls = []
+
+    def measured(a):
+        calls.append(a)
+        return {"m": tf.metrics.mean(a)}
+
+    spec = T.TPUEstimatorSpec("eval", loss=tf.constant(1.0), eval_metrics=(measured, [tf.constant([1.0])]))
+    assert not calls
+    assert spec.as_estimator_spec().eval_metric_ops["m"][0].op.name == "mean/value"
+    assert len(calls) == 1

@@ -181,3 +181,50 @@ def test_operators_of_programs_find_the_scope_and_the_check_of_dtypes():
     operator._check_input_dtype(tf.constant(1.0))
     with pytest.raises(TypeError, match="Expected argument to have dtype"):
         operator._check_input_dtype(tf.constant(1))
+
+
+@pytest.mark.parametrize(
+    ("make", "method", "added"),
+    [
+        (lambda: tf.linalg.LinearOperatorIdentity(4), "trace", ["ones", "mul/x", "mul"]),
+        (lambda: tf.linalg.LinearOperatorZeros(4), "to_dense", ["eye/ones", "eye/diag"]),
+        (lambda: tf.linalg.LinearOperatorZeros(4, batch_shape=[2]), "diag_part", ["zeros"]),
+        (lambda: tf.linalg.LinearOperatorHouseholder([3.0, 4.0]), "to_dense", ["norm/mul"]),
+    ],
+)
+def test_operators_add_the_operations_of_tensorflow(make, method, added):
+    operator = make()
+    graph = tf.get_default_graph()
+    before = len(graph.get_operations())
+    getattr(operator, method)()
+    names = [op.name for op in graph.get_operations()[before:]]
+    assert names[: len(added)] == [f"{operator.name}/{method}/{name}" for name in added]
+
+
+def test_special_operators_agree_with_their_matrices():
+    axis = np.array([3.0, 4.0, 12.0], np.float32)
+    unit = axis / np.linalg.norm(axis)
+    mirror = np.eye(3) - 2 * np.outer(unit, unit)
+    x = np.arange(6.0, dtype=np.float32).reshape(3, 2)
+    household = tf.linalg.LinearOperatorHouseholder(axis)
+    zero = tf.linalg.LinearOperatorZeros(3, batch_shape=[2])
+    scaled = tf.linalg.LinearOperatorScaledIdentity(3, [2.0, 3.0])
+    identity = tf.linalg.LinearOperatorIdentity(3, batch_shape=[2])
+    checks = [
+        (household.to_dense(), mirror),
+        (household.matmul(x), mirror @ x),
+        (household.diag_part(), np.diag(mirror)),
+        (household.trace(), np.trace(mirror)),
+        (household.determinant(), -1.0),
+        (household.log_abs_determinant(), 0.0),
+        (zero.matmul(x), np.zeros((2, 3, 2))),
+        (zero.trace(), np.zeros(2)),
+        (scaled.trace(), [6.0, 9.0]),
+        (scaled.add_to_tensor(np.ones((2, 3, 3), np.float32))[0], np.ones((3, 3)) + 2 * np.eye(3)),
+        (identity.matmul(x), np.stack([x, x])),
+        (identity.trace(), [3.0, 3.0]),
+        (tf.linalg.LinearOperatorIdentity(3).add_to_tensor(np.ones((3, 3), np.float32)), 1 + np.eye(3)),
+    ]
+    with tf.Session() as sess:
+        for value, expected in checks:
+            np.testing.assert_allclose(sess.run(value), expected, atol=1e-6)

@@ -108,6 +108,7 @@ def threaded(monkeypatch):
     monkeypatch.setattr(threads, "readers", lambda: 3)
     for module in (values, assembly, reading):
         monkeypatch.setattr(module, "LARGE", 1000)
+    monkeypatch.setattr(reading, "_MANY", 1000)
     monkeypatch.setattr(values, "_STRETCH", 400)
     monkeypatch.setattr(values, "_LONG_PIECE", 130)
     took, preadv = set(), os.preadv

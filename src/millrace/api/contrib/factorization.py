@@ -11,5 +11,6 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.factorization.mixture_estimator": "GMM",
         "millrace.contributed.factorization.mixtures": "GmmAlgorithm gmm",
         "millrace.contributed.factorization.wals": "WALSModel",
+        "millrace.contributed.factorization.wals_estimator": "WALSMatrixFactorization",
     },
 )

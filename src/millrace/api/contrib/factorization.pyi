@@ -9,6 +9,7 @@ from millrace.contributed.factorization.mixture_estimator import GMM as GMM
 from millrace.contributed.factorization.mixtures import GmmAlgorithm as GmmAlgorithm
 from millrace.contributed.factorization.mixtures import gmm as gmm
 from millrace.contributed.factorization.wals import WALSModel as WALSModel
+from millrace.contributed.factorization.wals_estimator import WALSMatrixFactorization as WALSMatrixFactorization
 
 __all__ = [
     "COSINE_DISTANCE",
@@ -19,6 +20,7 @@ __all__ = [
     "KMeansClustering",
     "RANDOM_INIT",
     "SQUARED_EUCLIDEAN_DISTANCE",
+    "WALSMatrixFactorization",
     "WALSModel",
     "gmm",
 ]

@@ -11,9 +11,10 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors.elementwise import Exp, Sigmoid
 from millrace.contributed.distributions.scalars import Logistic
-from millrace.contributed.distributions.transformed import TransformedDistribution
+from millrace.contributed.distributions.transformed import MORE_OF_LOG_PROB, TransformedDistribution
 from millrace.core import dtypes
 from millrace.core.public import public
+from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.base import (
     FULLY_REPARAMETERIZED,
@@ -42,6 +43,17 @@ class _Choices(Distribution):
 
     _logits: Tensor
     _probs: Tensor
+
+    def _measure(self) -> None:
+        """Draws the rank and the size of events as 1.15 does: default seeds count them."""
+        convert_to_tensor(max(len(self._logits.dims or ()) - 1, 0), dtypes.int32, name="batch_rank")
+        with name_scope("event_size"):
+            shape_of(self._logits)[-1]  # pyright: ignore[reportUnusedExpression]
+
+    def _count_fitting(self, x: Tensor, more: int) -> None:
+        """Counts operations that 1.15 adds, 8 more where `x` may have to take the shape of the logits."""
+        same = x.dims == self._logits.dims and None not in (x.dims or (None,))
+        get_default_graph().count(more if same else more + 8)
 
     @property
     def logits(self) -> Tensor:
@@ -97,16 +109,20 @@ class OneHotCategorical(_Choices):
         given = dict(locals())
         with name_scope(name, values=[logits, probs]) as scope:
             self._logits, self._probs = logits_and_probs(logits, probs, True, validate_args, scope)
+            self._measure()
         parents = [self._logits, self._probs]
         super().__init__(dtype, NOT_REPARAMETERIZED, validate_args, allow_nan_stats, given, parents, scope)
 
     def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
         shape = concat([[n], shape_of(self._logits)], 0)
         rows = reshape(self._logits, [-1, self.event_size])
+        get_default_graph().count(1 if len(self._logits.dims or (0, 0)) == 1 else -2)
         drawn = transpose(multinomial(rows, n, seed=seed))
+        get_default_graph().count(-1)
         return reshape(one_hot(drawn, self.event_size, dtype=self.dtype), shape)
 
     def _log_prob(self, x: Tensor) -> Tensor:
+        self._count_fitting(x, 39)
         return reduce_sum(cast(x, self._logits.dtype) * log_softmax(self._logits), -1)
 
     def _entropy(self) -> Tensor:
@@ -121,6 +137,7 @@ class OneHotCategorical(_Choices):
         return matrix_set_diag(-outer, self._variance())
 
     def _mode(self) -> Tensor:
+        get_default_graph().count(-2)
         return one_hot(argmax(self._logits, -1), self.event_size, dtype=self.dtype)
 
 
@@ -156,6 +173,8 @@ class ExpRelaxedOneHotCategorical(_Choices):
             self._logits, self._probs = logits_and_probs(logits, probs, True, validate_args, scope)
             dtype = self._logits.dtype.base_dtype if dtype is None else dtype
             self._temperature = raw.Identity(convert_to_tensor(temperature, dtype), name="temperature")
+            self._measure()
+            get_default_graph().count(2)
         parents = [self._logits, self._probs, self._temperature]
         super().__init__(dtype, FULLY_REPARAMETERIZED, validate_args, allow_nan_stats, given, parents, scope)
 
@@ -167,11 +186,14 @@ class ExpRelaxedOneHotCategorical(_Choices):
     def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
         shape = concat([[n], shape_of(self._logits)], 0)
         least = float(np.finfo(self.dtype.as_numpy_dtype).tiny)
+        get_default_graph().count(7)
         u = random_uniform(shape, minval=least, maxval=1.0, dtype=self.dtype, seed=seed)
+        get_default_graph().count(1)
         noisy = (-log(-log(u)) + self._logits) / self._temperature
         return log_softmax(noisy)
 
     def _log_prob(self, x: Tensor) -> Tensor:
+        self._count_fitting(x, 9)
         size = cast(self.event_size, self.dtype.base_dtype)
         constant = raw.Lgamma(size) + (size - 1.0) * log(self._temperature)
         shares = log_softmax(self._logits - x * self._temperature)
@@ -196,6 +218,9 @@ class RelaxedOneHotCategorical(TransformedDistribution):
             temperature, logits, probs, dtype, validate_args=validate_args, allow_nan_stats=allow_nan_stats
         )
         super().__init__(base, Exp(validate_args=validate_args), name=name)
+
+    def _more_of_log_prob(self, known: bool) -> int:
+        return MORE_OF_LOG_PROB - 2
 
     @property
     def temperature(self) -> Tensor:
@@ -246,6 +271,7 @@ class RelaxedBernoulli(TransformedDistribution):
             loc, scale = self._logits / self._temperature, 1.0 / self._temperature
             base = Logistic(loc, scale, validate_args, allow_nan_stats, name=scope + "/Logistic")
         super().__init__(base, Sigmoid(validate_args=validate_args), validate_args=validate_args, name=scope)
+        get_default_graph().count(1)
         self._parameters = parameters
 
     @property
@@ -298,6 +324,7 @@ class MixtureSameFamily(Distribution):
             self._event_ndims = components_distribution.event_shape.ndims or 0
         kind = components_distribution.dtype
         super().__init__(kind, NOT_REPARAMETERIZED, validate_args, allow_nan_stats, given, [], scope)
+        get_default_graph().count(1)  # as 1.15 counts, here and below
 
     @property
     def mixture_distribution(self) -> Any:
@@ -341,12 +368,14 @@ class MixtureSameFamily(Distribution):
         missing = (len(x.dims or ()) - self._event_ndims) - len(mask.dims or ())
         for _ in range(missing):
             mask = expand_dims(mask, 1)
+        get_default_graph().count(18)
         return reduce_sum(x * self._wide(mask), axis=-1 - self._event_ndims)
 
     def _weights(self) -> Tensor:
         return log_softmax(self._mixture.logits, axis=-1)
 
     def _log_prob(self, x: Tensor) -> Tensor:
+        get_default_graph().count(11)
         return reduce_logsumexp(self._components.log_prob(self._padded(x)) + self._weights(), axis=-1)
 
     def _log_cdf(self, x: Tensor) -> Tensor:

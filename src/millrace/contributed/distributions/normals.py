@@ -8,8 +8,9 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors.vectors import AffineLinearOperator, make_scale
-from millrace.contributed.distributions.transformed import TransformedDistribution
+from millrace.contributed.distributions.transformed import MORE_OF_LOG_PROB, TransformedDistribution
 from millrace.core.public import public
+from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.divergence import RegisterKL
 from millrace.lib.distributions.positive import Exponential
@@ -46,7 +47,32 @@ class _Linear(TransformedDistribution):
             validate_args=given["validate_args"],
             name=given["scope"],
         )
+        self._dynamic = not (self.batch_shape.is_fully_defined() and self.event_shape.is_fully_defined())
+        get_default_graph().count(self._more_at_first(given["loc"], wide))
         self._parameters = {k: v for k, v in given.items() if k not in ("scope", "__class__")}
+
+    # What 1.15 adds to tell shapes, beyond what every transformed distribution adds: default seeds count it.
+
+    def _more_at_first(self, loc: Any, wide: bool) -> int:
+        more = -2 if loc is None or isinstance(loc, Tensor) else -1
+        if self._dynamic:
+            return more + (5 if self.event_shape.is_fully_defined() else 8)
+        return more + (1 if wide else 3 if loc is None else 4)
+
+    def _more_of_matrices(self) -> int:
+        if not self._dynamic:
+            return 0
+        of_batch = 10 if self.scale.batch_shape.is_fully_defined() else 15
+        return of_batch if self.event_shape.is_fully_defined() else of_batch + 12
+
+    def _more_of_samples(self) -> int:
+        diagonal = isinstance(self.scale, LinearOperatorDiag)
+        return (30 if diagonal else 25) + self._more_of_matrices()
+
+    def _more_of_log_prob(self, known: bool) -> int:
+        if known:
+            return MORE_OF_LOG_PROB - 1
+        return MORE_OF_LOG_PROB + 3 + min(self._more_of_matrices(), 15)
 
     @property
     def loc(self) -> Tensor | None:
@@ -67,14 +93,21 @@ class _Linear(TransformedDistribution):
         if self._mean_of_one:
             ones = raw.OnesLike(self._spread()) * self._mean_of_one
             return self.bijector.forward(ones)
-        zero = zeros_like(self._spread())
-        return zero if self.loc is None else self.loc + zero
+        return self._mode()
 
     def _variance(self) -> Tensor:
-        return self._variance_of_one * self._spread()
+        with get_default_graph().counted_as(self._count_of_spread()):
+            return self._variance_of_one * self._spread()
 
     def _stddev(self) -> Tensor:
-        return sqrt(self._variance())
+        with get_default_graph().counted_as(self._count_of_spread(root=True)):
+            return sqrt(self._variance_of_one * self._spread())
+
+    def _count_of_spread(self, root: bool = False) -> int:
+        """How many operations 1.15 takes for it: the diagonal of a scale is the deviation already."""
+        if isinstance(self.scale, LinearOperatorDiag):
+            return 1 if self._variance_of_one == 1.0 else 3
+        return 9 if root else 8
 
     def _covariance(self) -> Tensor:
         if isinstance(self.scale, LinearOperatorDiag):
@@ -82,8 +115,13 @@ class _Linear(TransformedDistribution):
         return self._variance_of_one * self.scale.matmul(self.scale.to_dense(), adjoint_arg=True)
 
     def _mode(self) -> Tensor:
-        zero = zeros_like(self._spread())
-        return zero if self.loc is None else self.loc + zero
+        with get_default_graph().counted_as(8 if self._dynamic else 1):
+            zero = zeros_like(self._spread())
+            return zero if self.loc is None else self.loc + zero
+
+    def _entropy(self) -> Tensor:
+        with get_default_graph().counted_as(28 if self._own_batch is not None else 18):
+            return super()._entropy()
 
 
 def _tensor(x: Any, name: str) -> Any:
@@ -226,6 +264,7 @@ class MultivariateNormalDiagPlusLowRank(_NormalVector):
 @RegisterKL(_NormalVector, _NormalVector)
 def _kl_normal_vectors(a: Any, b: Any, name: str | None = None) -> Tensor:
     with name_scope(name, "kl_mvn"):
+        get_default_graph().count(4)
         size = raw.Cast(a.scale.range_dimension_tensor(), DstT=a.dtype.base_dtype)
         ratio = b.scale.solve(a.scale.to_dense())
         moved = b.scale.solve(expand_dims(b.mean() - a.mean(), -1))

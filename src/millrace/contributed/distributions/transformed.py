@@ -9,19 +9,25 @@ import numpy as np
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
-from millrace.building.static import constant_value_as_shape
+from millrace.building.static import constant_value_as_shape, static_value
 from millrace.contributed.distributions.bijectors.elementwise import Identity
 from millrace.core import shapes
 from millrace.core.dtypes import int32
 from millrace.core.public import public
+from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
-from millrace.lib.distributions.base import Distribution
+from millrace.lib.distributions.base import Distribution, as_vector
 from millrace.lib.distributions.divergence import RegisterKL, kl_divergence
 from millrace.lib.math.reductions import reduce_prod, reduce_sum
+from millrace.opkit.rules.idioms import shape_tensor
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import ones
 from millrace.ops.array.reshape import reshape, transpose
 from millrace.ops.array.shape import shape as shape_of
+
+# How many operations 1.15 adds that only tell shapes; default seeds count them.
+MORE_AT_FIRST = 28
+MORE_OF_LOG_PROB = 16
 
 
 @public("contrib.distributions.TransformedDistribution")
@@ -65,6 +71,7 @@ class TransformedDistribution(Distribution):
             [],
             scope,
         )
+        get_default_graph().count(MORE_AT_FIRST if self._own_event is None else MORE_AT_FIRST + 2)
 
     @property
     def distribution(self) -> Any:
@@ -97,18 +104,51 @@ class TransformedDistribution(Distribution):
     def _batch_shape_tensor(self) -> Tensor:
         return self._distribution.batch_shape_tensor() if self._own_batch is None else self._own_batch
 
-    def _sample_n(
-        self, n: Any, seed: int | None = None, bijector_kwargs: Any = None, distribution_kwargs: Any = None
+    def _draw(
+        self,
+        sample_shape: Any,
+        seed: int | None,
+        name: str,
+        bijector_kwargs: Any = None,
+        distribution_kwargs: Any = None,
     ) -> Tensor:
-        parts = [convert_to_tensor([n], int32)]
+        """`sample`: the bijector is applied last, so that it knows the way back from what is returned."""
+        with self._name_scope(name, values=[sample_shape]):
+            sample_shape = convert_to_tensor(sample_shape, int32, name="sample_shape")
+            sample_shape, count = as_vector(sample_shape, "sample_shape")
+            x = self._sampled(convert_to_tensor([count], int32), seed, distribution_kwargs or {})
+            own = shape_tensor(x)[1:]
+            x = raw.Reshape(x, raw.ConcatV2([sample_shape, own], 0, name="concat"))
+            drawn = self._bijector.forward(x, **(bijector_kwargs or {}))
+            known = constant_value_as_shape(sample_shape)
+            drawn.set_shape(known.concatenate(self.batch_shape).concatenate(self.event_shape))
+            get_default_graph().count(self._more_of_samples())
+            return drawn
+
+    def _sampled(self, count: Tensor, seed: int | None, condition: dict[str, Any]) -> Tensor:
+        """`[count, ...]` samples of x."""
         rotated = self._own_batch is None and self._own_event is not None
-        parts += [x for x in (self._own_batch, self._own_event) if x is not None]
-        shape = concat(parts, 0) if len(parts) > 1 else parts[0]
-        x = self._distribution.sample(shape, seed=seed, **(distribution_kwargs or {}))
+        parts = [count, *(x for x in (self._own_batch, self._own_event) if x is not None)]
+        known = [value for part in parts if (value := static_value(part)) is not None]
+        if len(known) == len(parts):
+            shape = convert_to_tensor(np.concatenate(known))
+        else:
+            get_default_graph().count(1)
+            shape = concat(parts, 0) if len(parts) > 1 else count
+        x = self._distribution.sample(shape, seed=seed, **condition)
         if rotated and self._distribution.batch_shape.ndims:
             event, batch = _length(self._own_event), self._distribution.batch_shape.ndims
             x = transpose(x, [0, *range(1 + event, 1 + event + batch), *range(1, 1 + event)])
-        return self._bijector.forward(x, **(bijector_kwargs or {}))
+        return x
+
+    def _more_of_samples(self) -> int:
+        """How many operations 1.15 adds to samples that only tell shapes; default seeds count them."""
+        return 0
+
+    def _more_of_log_prob(self, known: bool) -> int:
+        """The same for logarithms of probabilities; `known`: the inverse had been drawn before."""
+        del known
+        return MORE_OF_LOG_PROB - 3 if self._own_event is not None else MORE_OF_LOG_PROB
 
     def _over_event(self, x: Tensor, reduce: Any = reduce_sum) -> Tensor:
         """`x` without the axes that `event_shape` added."""
@@ -117,12 +157,15 @@ class TransformedDistribution(Distribution):
 
     def _log_prob(self, y: Tensor, bijector_kwargs: Any = None, distribution_kwargs: Any = None) -> Tensor:
         of_x, of_y = distribution_kwargs or {}, bijector_kwargs or {}
+        known = self._bijector.knows_inverse(y, of_y)
         x = self._bijector.inverse(y, **of_y)
         ndims = self._event_ndims() + self._bijector.inverse_min_event_ndims
         jacobian = self._bijector.inverse_log_det_jacobian(
             y, event_ndims=ndims - self._bijector.forward_min_event_ndims, **of_y
         )
-        return self._over_event(self._distribution.log_prob(x, **of_x)) + jacobian
+        found = self._over_event(self._distribution.log_prob(x, **of_x)) + jacobian
+        get_default_graph().count(self._more_of_log_prob(known))
+        return found
 
     def _prob(self, y: Tensor, bijector_kwargs: Any = None, distribution_kwargs: Any = None) -> Tensor:
         return raw.Exp(self._log_prob(y, bijector_kwargs, distribution_kwargs))
@@ -229,6 +272,7 @@ class Independent(Distribution):
             if reinterpreted_batch_ndims is None:
                 reinterpreted_batch_ndims = max(0, (rank or 0) - 1)
             self._count = count = int(reinterpreted_batch_ndims or 0)
+            convert_to_tensor(count, int32, name="reinterpreted_batch_ndims")  # default seeds count it
             if rank is not None and count > rank:
                 raise ValueError(
                     f"reinterpreted_batch_ndims({self._count}) cannot exceed distribution.batch_ndims({rank})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import Any, ClassVar
 
+from millrace.core.kinds import LISTS
 from millrace.core.public import public
 from millrace.models.estimator.run_config import RunConfig as PlainRunConfig
 
@@ -48,6 +49,20 @@ def check_positive_integer(value: Any, name: str) -> None:
         raise TypeError(f"{name} must be int, got {type(value)}")
     if value <= 0:
         raise ValueError(f"{name} must be positive, got {value}")
+
+
+def _check_partitions(dims: Any, per_host: int) -> None:
+    """How features, and labels, are cut for the cores of a replica.
+
+    Raises:
+      ValueError: there are no one or two of them, or hosts do not read by `PER_HOST_V2`.
+    """
+    if not isinstance(dims, LISTS) or len(dims) not in (1, 2):
+        raise ValueError(
+            f"input_partition_dims must be a list/tuple with one or two elements. Received: {dims}"
+        )
+    if per_host != InputPipelineConfig.PER_HOST_V2:
+        raise ValueError(f"input_partition_dims is only supported in PER_HOST_V2 mode. Received: {per_host}")
 
 
 @public("contrib.tpu.TPUConfig", "estimator.tpu.TPUConfig")
@@ -99,6 +114,14 @@ class TPUConfig(namedtuple("TPUConfig", _FIELDS)):
             )
         if isinstance(per_host_input_for_training, bool):
             per_host_input_for_training = 2 if per_host_input_for_training else 1
+        if input_partition_dims is not None:
+            _check_partitions(input_partition_dims, per_host_input_for_training)
+        allowed = InputPipelineConfig.PER_HOST_V1, InputPipelineConfig.SLICED
+        if eval_training_input_configuration not in allowed:
+            raise ValueError(
+                "eval_training_input_configuration must be PER_HOST_V1 or SLICED; "
+                f"got {eval_training_input_configuration}"
+            )
         if initial_infeed_sleep_secs:
             check_positive_integer(initial_infeed_sleep_secs, "TPUConfig initial_infeed_sleep_secs")
         return super().__new__(

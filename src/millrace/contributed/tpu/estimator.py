@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import enum
+import inspect
 from collections import namedtuple
 from typing import Any
 
@@ -81,13 +82,11 @@ class TPUEstimatorSpec(namedtuple("TPUEstimatorSpec", _FIELDS)):
         for hook in (*hooks[0], *hooks[1], *hooks[2]):
             if not isinstance(hook, SessionRunHook):
                 raise TypeError(f"All hooks must be SessionRunHook instances, given: {hook}")
-        metrics = _called(eval_metrics)
         checked = EstimatorSpec(
             mode,
             predictions=predictions,
             loss=loss,
             train_op=train_op,
-            eval_metric_ops=metrics,
             export_outputs=export_outputs,
         )
         return super().__new__(
@@ -146,6 +145,13 @@ def _check_call(name: str, call: Any) -> None:
         raise TypeError(f"{name}[0] should be callable. Received: {call[0]}")
     if not isinstance(call[1], list | tuple | dict):
         raise ValueError(f"{name}[1] should be tuple or list, or dict. Received: {call[1]}")
+    taken = arguments_of(call[0])
+    takes_any = any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(call[0]).parameters.values())
+    if not isinstance(call[1], dict) and not takes_any and len(call[1]) != len(taken):
+        raise RuntimeError(
+            f"In TPUEstimatorSpec.{name}, length of tensors {len(call[1])} does not match method args of the "
+            f"function, which takes {len(taken)}. Received: {list(taken)}"
+        )
 
 
 def _called(call: Any) -> Any:

@@ -259,7 +259,7 @@ class Distribution:
         """`sample`; `condition` goes to `_sample_n`."""
         with self._name_scope(name, values=[sample_shape]):
             sample_shape = convert_to_tensor(sample_shape, int32, name="sample_shape")
-            sample_shape, count = _as_vector(sample_shape, "sample_shape")
+            sample_shape, count = as_vector(sample_shape, "sample_shape")
             samples = self._sample_n(count, seed, **condition)
             own = shape_tensor(samples)[1:]
             result = raw.Reshape(samples, raw.ConcatV2([sample_shape, own], 0, name="concat"))
@@ -409,7 +409,7 @@ def _is_scalar(static: shapes.TensorShape, when_run: Callable[[], Tensor], name:
     return raw.Equal(raw.Size(shape), 0)
 
 
-def _as_vector(x: Tensor, name: str) -> tuple[Tensor, Any]:
+def as_vector(x: Tensor, name: str) -> tuple[Tensor, Any]:
     """A scalar or vector as a vector, and the product of its elements.
 
     Raises:

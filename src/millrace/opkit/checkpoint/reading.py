@@ -16,6 +16,7 @@ from millrace.opkit.checkpoint.bundle import Bundle
 from millrace.opkit.checkpoint.legacy import Slices
 from millrace.opkit.checkpoint.values import LARGE
 
+_MANY = 1 << 27  # bytes of small tensors from which on several threads read them
 _NAMED = 5  # missing tensors that a message names
 
 
@@ -67,7 +68,7 @@ def _read_all(
     """Reads each large tensor by several threads, and the others, where they are many, beside each other."""
     sizes = [opened.size(name) for name in names]
     others = [number for number, size in enumerate(sizes) if size < LARGE]
-    together = threads.readers() if sum(sizes[number] for number in others) >= LARGE else 1
+    together = threads.readers() if sum(sizes[number] for number in others) >= _MANY else 1
     tasks = [functools.partial(opened.read, names[number], parts[number]) for number in others]
     found = dict(zip(others, threads.beside_each_other(tasks, together), strict=True))
     for number, size in enumerate(sizes):

@@ -123,6 +123,7 @@ class Run:
         try:
             while (element := stage.next()) is not None:
                 yield element
+                self.look()
         finally:
             stage.close()
 

@@ -85,11 +85,12 @@ class Skip(Dataset):
 
 
 class _Skipped(Through):
-    __slots__ = ("_left",)
+    __slots__ = ("_left", "_run")
 
     def __init__(self, dataset: Skip, run: Run) -> None:
         super().__init__(dataset, run)
         self._left = dataset.count
+        self._run = run
 
     def next(self) -> Element | None:
         if self._left < 0:
@@ -99,6 +100,7 @@ class _Skipped(Through):
                 self._left = 0
                 return None
             self._left -= 1
+            self._run.look()
         return self.input.next()
 
     def save(self) -> Any:
@@ -152,6 +154,7 @@ class _Repeated(Stage):
                 self.input = None
                 break
             self._epoch += 1
+            self._run.look()
             more = count < 0 or self._epoch < count
             self.input = self._begun() if more else None
             self._first = True
@@ -314,10 +317,11 @@ class Unique(Dataset):
 
 
 class _Unique(Through):
-    __slots__ = ("_seen",)
+    __slots__ = ("_run", "_seen")
 
     def __init__(self, dataset: Unique, run: Run) -> None:
         super().__init__(dataset, run)
+        self._run = run
         self._seen: set[Any] = set()
 
     def next(self) -> Element | None:
@@ -330,6 +334,7 @@ class _Unique(Through):
             if key not in self._seen:
                 self._seen.add(key)
                 return element
+            self._run.look()
 
 
 class IgnoreErrors(Dataset):
@@ -345,7 +350,11 @@ class IgnoreErrors(Dataset):
 
 
 class _WithoutErrors(Through):
-    __slots__ = ()
+    __slots__ = ("_run",)
+
+    def __init__(self, dataset: IgnoreErrors, run: Run) -> None:
+        super().__init__(dataset, run)
+        self._run = run
 
     def next(self) -> Element | None:
         while True:
@@ -354,7 +363,7 @@ class _WithoutErrors(Through):
             except errors.CancelledError:
                 raise
             except Exception:
-                continue
+                self._run.look()
 
 
 class Directed(Dataset):

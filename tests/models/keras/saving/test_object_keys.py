@@ -36,6 +36,13 @@ def _built_first():
     return K.Sequential([layer, L.Dense(2)])
 
 
+def _built_between():
+    model = K.Sequential([L.Dense(3)])
+    model.build((None, 4))
+    model.add(L.Dense(2))
+    return model
+
+
 def _nested():
     inputs = L.Input((4,))
     return K.Model(inputs, L.Dense(2)(K.Sequential([_pair(), L.Dense(3)])(inputs)))
@@ -56,6 +63,7 @@ class _Holder(K.Model):
         (_pair, ["layer-0", "layer-2"]),
         (lambda: _pair(input_shape=(4,)), ["layer_with_weights-0", "layer_with_weights-1"]),
         (_built_first, ["layer-1", "layer_with_weights-0"]),
+        (_built_between, ["layer-0", "layer-1"]),
         (_Holder, ["pair/layer-0", "pair/layer-2"]),
         (
             _nested,

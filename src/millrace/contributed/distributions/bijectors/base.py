@@ -134,13 +134,22 @@ class Bijector:
         """`function` of `x`, which is drawn once for each tensor, and whose way back is the tensor itself."""
         with self._name_scope(name, [x]):
             x = self._argument(x, what)
-            given = tuple((k, id(v)) for k, v in sorted(condition.items()))
+            given = _identities(condition)
             if (x, given) in known:
                 return known[x, given]
             y = function(x, **condition)
             if y.graph is x.graph:  # what the body of a loop makes of a tensor from outside stays there
                 known[x, given], back[y, given] = y, x
             return y
+
+    def knows_inverse(self, y: Tensor, condition: dict[str, Any]) -> bool:
+        """Whether the inverse of `y` has been drawn, or `y` is the function of something."""
+        return (y, _identities(condition)) in self._from
+
+    def _known_inverse(self, y: Tensor, condition: dict[str, Any]) -> Tensor:
+        """The inverse of `y`, drawn anew only where it has not been."""
+        found = self._from.get((y, _identities(condition)))
+        return self._inverse(y, **condition) if found is None else found
 
     def forward(self, x: Any, name: str = "forward") -> Tensor:
         """The function of `x`."""
@@ -193,7 +202,7 @@ class Bijector:
             try:
                 value = self._inverse_log_det_jacobian(y, **condition)
             except NotImplementedError:
-                value = -self._forward_log_det_jacobian(self._inverse(y, **condition), **condition)
+                value = -self._forward_log_det_jacobian(self._known_inverse(y, condition), **condition)
             return self._summed(y, value, least, event_ndims)
 
     def _summed(self, x: Tensor, value: Any, least: int, event_ndims: Any) -> Tensor:
@@ -244,6 +253,10 @@ class Bijector:
         """The shape of what `inverse` makes of an event, int32."""
         with self._name_scope(name, [output_shape]):
             return self._inverse_event_shape_tensor(convert_to_tensor(output_shape, dtypes.int32))
+
+
+def _identities(condition: dict[str, Any]) -> tuple[tuple[str, int], ...]:
+    return tuple((k, id(v)) for k, v in sorted(condition.items()))
 
 
 def _snake(name: str) -> str:

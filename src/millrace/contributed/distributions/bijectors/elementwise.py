@@ -11,6 +11,7 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.contributed.distributions.bijectors.base import Bijector
 from millrace.core.public import public
+from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
 from millrace.ops.array.fill import ones_like
 from millrace.ops.math.elementwise import exp, expm1, log, log1p, sigmoid, sqrt, square
@@ -71,6 +72,7 @@ class PowerTransform(Bijector):
         if power is None or power < 0:
             raise ValueError(f"`power` must be a non-negative TF constant. Received: {power}")
         self._power = power
+        get_default_graph().count(1)  # a constant of the power, in 1.15
         super().__init__(forward_min_event_ndims=0, validate_args=validate_args, name=name)
 
     @property

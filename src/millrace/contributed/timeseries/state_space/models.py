@@ -382,7 +382,10 @@ class StateSpaceModel(SequentialTimeSeriesModel):
         """The rows of caches for numbers of steps, each of which the window has."""
         steps = self._caches[0]
         _, places = unique(concat([steps, indices], 0))
-        return [gather(cache, places[-shape(indices)[0] :]) for cache in caches]
+        rows = [gather(cache, places[-shape(indices)[0] :]) for cache in caches]
+        for row in rows:
+            row.set_shape([indices.get_shape()[0], *row.get_shape()[1:]])
+        return rows
 
     def _imputation_step(self, current_times: Any, state: Any) -> Any:
         """The state at later times."""
@@ -457,20 +460,26 @@ class StateSpaceModel(SequentialTimeSeriesModel):
                 predicted_observation_covariance=predictions["covariance"],
                 observation=current_values,
                 observation_model=model,
-                observation_noise=self._observation_noise_covariance,
+                observation_noise=self._noise_of_observations(),
             )
-        filtered = new_mean, new_covariance, current_times
+        filtered = new_mean, new_covariance
         predictions["log_likelihood"] = likelihood
         if self._configuration.filtering_postprocessor is not None:
             filtered, predictions = self._configuration.filtering_postprocessor.process_filtering_step(
                 current_times=current_times,
                 current_values=current_values,
-                predicted_state=state,
+                predicted_state=state[:2],
                 filtered_state=filtered,
                 outputs=predictions,
             )
         predictions["loss"] = -predictions["log_likelihood"]
-        return filtered, predictions
+        return (*filtered, current_times), predictions
+
+    def _noise_of_observations(self) -> Any:
+        """Its covariance, zeros where there is none, `[num_features, num_features]`."""
+        if self._observation_noise_covariance is None:
+            return zeros([self.num_features, self.num_features], dtype=self.dtype)
+        return self._observation_noise_covariance
 
     def _prediction_step(self, current_times: Any, state: Any) -> tuple[Any, dict[str, Any]]:
         """What is observed of the state at its time."""
@@ -481,9 +490,7 @@ class StateSpaceModel(SequentialTimeSeriesModel):
         )
         with control_dependencies([imputed]):
             model = self.get_broadcasted_observation_model(current_times)
-            noise = self._observation_noise_covariance
-            if noise is None:
-                noise = zeros([self.num_features, self.num_features], dtype=self.dtype)
+            noise = self._noise_of_observations()
             observed, spread = self._kalman_filter.observed_from_state(mean, covariance, model, noise)
         observed.set_shape([current_times.get_shape()[0], self.num_features])
         spread.set_shape([current_times.get_shape()[0], self.num_features, self.num_features])

@@ -16,6 +16,7 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import adjoint as adjoint_of
 from millrace.lib.linalg.norms import cholesky_solve
+from millrace.opkit.rules.idioms import filled
 from millrace.ops.linalg.matmul import matmul
 
 
@@ -351,10 +352,15 @@ class LinearOperator:
         return raw.Add(self.to_dense(), x, name="add")
 
     def _to_dense(self) -> Tensor:
-        shape = self.shape_tensor()
-        order = shape[-1]
-        ones = raw.Fill(raw.ConcatV2([shape[:-2], raw.Pack([order])], 0), self._number(1.0))
-        return self._matmul(raw.MatrixDiag(ones), False, False)
+        dims = self._dims()
+        with name_scope("eye"):
+            if dims is not None and shapes.fully_defined(dims):
+                row = filled((*dims[:-2], dims[-1]), 1, self._dtype, "ones")
+            else:
+                shape = self.shape_tensor()
+                row = raw.Fill(raw.ConcatV2([shape[:-2], shape[-1:]], 0), self._number(1.0))
+            identity = raw.MatrixDiag(row, name="diag")
+        return self.matmul(identity)
 
     def _solve(self, rhs: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
         rhs = adjoint_of(rhs) if adjoint_arg else rhs

@@ -158,7 +158,7 @@ class LinearOperatorInversion(LinearOperator):
         return raw.Reciprocal(self._operator.determinant())
 
     def _log_abs_determinant(self) -> Tensor:
-        return raw.Neg(self._operator.log_abs_determinant())
+        return -1.0 * self._operator.log_abs_determinant()
 
 
 @public("linalg.LinearOperatorComposition")

@@ -16,9 +16,11 @@ from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import adjoint as adjoint_of
+from millrace.lib.linalg.norms import norm
 from millrace.lib.linalg.operators.base import LinearOperator, checked_matrix, modulus, with_batch
-from millrace.opkit.rules.idioms import conj, filled
+from millrace.opkit.rules.idioms import conj, filled, shape_tensor
 from millrace.ops.array.concat import concat
+from millrace.ops.array.constant import ones, zeros
 from millrace.ops.linalg.matmul import matmul
 
 
@@ -127,14 +129,26 @@ class LinearOperatorDiag(LinearOperator):
         return self._assert(raw.Greater(real, raw.ZerosLike(real)), rule)
 
 
+def _shape_of_batch(batch_shape: Any) -> Tensor | None:
+    return None if batch_shape is None else to_tensor(batch_shape, dtypes.int32, "batch_shape_arg")
+
+
+def _over_batch(x: Tensor, batch_shape: Tensor) -> Tensor:
+    """`x`, broadcast to at least the batch."""
+    batch = static_dims(batch_shape)
+    if batch is not None and shapes.fully_defined(batch):
+        return raw.Add(x, filled((*batch, 1, 1), 0, x.dtype, "zeros"), name="add")
+    shape = raw.Shape(x)
+    return raw.BroadcastTo(x, raw.ConcatV2([raw.BroadcastArgs(batch_shape, shape[:-2]), shape[-2:]], 0))
+
+
 class _Sized(LinearOperator):
     """Square operators that are given by a number of rows."""
 
     _num_rows: Tensor
 
-    def _rows(self, num_rows: Any, name: str) -> Tensor:
-        with name_scope(name):
-            rows = to_tensor(num_rows, name="num_rows")
+    def _rows(self, num_rows: Any, name: str, what: str = "num_rows") -> Tensor:
+        rows = to_tensor(num_rows, name=what)
         value = static_value(rows)
         if not rows.dtype.is_integer:
             raise TypeError(f"{name}: num_rows must be an integer. Received: {rows.dtype.name}")
@@ -180,8 +194,9 @@ class LinearOperatorIdentity(_Sized):
             raise ValueError(
                 "An identity operator is always non-singular, self-adjoint, positive definite and square"
             )
-        self._num_rows = self._rows(num_rows, name)
-        self._batch = None if batch_shape is None else to_tensor(batch_shape, dtypes.int32, "batch_shape")
+        with name_scope(name):
+            self._num_rows = self._rows(num_rows, name)
+            self._batch = _shape_of_batch(batch_shape)
         super().__init__(dtype or dtypes.float32, None, True, True, True, True, name)
 
     def _dims(self) -> shapes.Dims:
@@ -194,11 +209,7 @@ class LinearOperatorIdentity(_Sized):
 
     def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
         x = adjoint_of(x) if adjoint_arg else x
-        if self._batch is None:
-            return x
-        shape = raw.Shape(x)
-        batch = raw.BroadcastArgs(self._batch, shape[:-2])
-        return raw.BroadcastTo(x, raw.ConcatV2([batch, shape[-2:]], 0))
+        return x if self._batch is None else _over_batch(x, self._batch)
 
     def _solve(self, rhs: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
         return self._matmul(rhs, adjoint, adjoint_arg)
@@ -223,19 +234,30 @@ class LinearOperatorIdentity(_Sized):
         return self._ones()
 
     def _determinant(self) -> Tensor:
-        return raw.Fill(self.batch_shape_tensor(), self._number(1.0))
+        return ones(self.batch_shape_tensor(), self.dtype)
 
     def _log_abs_determinant(self) -> Tensor:
-        return raw.Fill(self.batch_shape_tensor(), self._number(0.0))
+        return zeros(self.batch_shape_tensor(), self.dtype)
+
+    def _trace(self) -> Tensor:
+        dims = self._dims()
+        if dims is None or not shapes.fully_defined(dims):
+            return super()._trace()
+        return float(dims[-1] or 0) * filled(dims[:-2], 1, self.dtype, "ones")
+
+    def _add_to_tensor(self, x: Tensor) -> Tensor:
+        if self._batch is not None:
+            return super()._add_to_tensor(x)
+        return raw.MatrixSetDiag(x, 1.0 + raw.MatrixDiagPart(x, name="diag_part"), name="set_diag")
 
     def _assert_self_adjoint(self) -> Any:
-        return raw.NoOp()
+        return raw.NoOp(name="assert_self_adjoint")
 
     def _assert_non_singular(self) -> Any:
-        return raw.NoOp()
+        return raw.NoOp(name="assert_non_singular")
 
     def _assert_positive_definite(self) -> Any:
-        return raw.NoOp()
+        return raw.NoOp(name="assert_positive_definite")
 
 
 @public("linalg.LinearOperatorScaledIdentity")
@@ -265,8 +287,8 @@ class LinearOperatorScaledIdentity(_Sized):
     ) -> None:
         if not is_square:
             raise ValueError("A scaled identity operator is always square. Received: is_square=False")
-        self._num_rows = self._rows(num_rows, name)
         with name_scope(name, values=[multiplier]):
+            self._num_rows = self._rows(num_rows, name)
             self._multiplier = checked_matrix(multiplier, "multiplier", 0)
             kind = self._multiplier.dtype.base_dtype
             self._count = raw.Cast(self._num_rows, DstT=kind)
@@ -329,6 +351,17 @@ class LinearOperatorScaledIdentity(_Sized):
         ones = self._row_of_ones()
         return raw.Mul(ones, self._multiplier[..., None], name="mul")
 
+    def _trace(self) -> Tensor:
+        dims = self._dims()
+        if dims is None or not shapes.fully_defined(dims):
+            return super()._trace()
+        row = filled(dims[:-2], 1, self.dtype, "ones")
+        return self._multiplier * float(dims[-1] or 0) * row
+
+    def _add_to_tensor(self, x: Tensor) -> Tensor:
+        row = raw.ExpandDims(self._multiplier, -1)
+        return raw.MatrixSetDiag(x, row + raw.MatrixDiagPart(x, name="diag_part"), name="set_diag")
+
     def _row_of_ones(self) -> Tensor:
         order = self._order()
         if order is not None:
@@ -347,9 +380,6 @@ class LinearOperatorScaledIdentity(_Sized):
         logarithm = raw.Log(modulus(self._multiplier))
         count = self._count if self.dtype.is_complex else self._real_count
         return raw.Mul(count, logarithm, name="mul")
-
-    def _trace(self) -> Tensor:
-        return raw.Mul(self._multiplier, self._count)
 
     def _assert_non_singular(self) -> Any:
         rule = "LinearOperator was singular: a multiplier was 0"
@@ -391,9 +421,11 @@ class LinearOperatorZeros(_Sized):
             )
         if not is_square and is_self_adjoint:
             raise ValueError("A self-adjoint operator is square. Received: is_square=False")
-        self._num_rows = self._rows(num_rows, name)
-        self._num_columns = self._num_rows if num_columns is None else self._rows(num_columns, name)
-        self._batch = None if batch_shape is None else to_tensor(batch_shape, dtypes.int32, "batch_shape")
+        with name_scope(name):
+            self._num_rows = self._rows(num_rows, name)
+            columns = num_rows if num_columns is None else num_columns
+            self._num_columns = self._rows(columns, name, "num_columns")
+            self._batch = _shape_of_batch(batch_shape)
         super().__init__(dtype or dtypes.float32, None, False, is_self_adjoint, False, is_square, name)
 
     def _dims(self) -> shapes.Dims:
@@ -406,6 +438,9 @@ class LinearOperatorZeros(_Sized):
         return last if self._batch is None else raw.ConcatV2([self._batch, last], 0)
 
     def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
+        if self.is_square:
+            product = zeros(shape_tensor(adjoint_of(x) if adjoint_arg else x), self.dtype)
+            return product if self._batch is None else _over_batch(product, self._batch)
         own = self.shape_tensor()
         shape = raw.Shape(x)
         rows = own[-1] if adjoint else own[-2]
@@ -425,14 +460,21 @@ class LinearOperatorZeros(_Sized):
             bool(self.is_square),
         )
 
-    def _to_dense(self) -> Tensor:
-        return raw.Fill(self.shape_tensor(), self._number(0.0))
+    def _diag_part(self) -> Tensor:
+        dims = self._dims()
+        if dims is None or not shapes.fully_defined(dims):
+            return super()._diag_part()
+        return filled((*dims[:-2], min(dims[-2:])), 0, self.dtype, "zeros")
 
     def _determinant(self) -> Tensor:
-        return raw.Fill(self.batch_shape_tensor(), self._number(0.0))
+        return self._trace()
 
     def _trace(self) -> Tensor:
-        return raw.Fill(self.batch_shape_tensor(), self._number(0.0))
+        dims = self._dims()
+        batch = None if dims is None else dims[:-2]
+        if batch is None or not shapes.fully_defined(batch):
+            return zeros(self.batch_shape_tensor(), self.dtype)
+        return filled(batch, 0, self.dtype, "zeros")
 
     def _assert_non_singular(self) -> Any:
         raise refusal(f"Zero operators are always non-invertible. Received: {self.shape}")
@@ -544,14 +586,13 @@ class LinearOperatorHouseholder(LinearOperator):
         return raw.ConcatV2([shape, shape[-1:]], 0)
 
     def _unit(self) -> Tensor:
-        squares = raw.Sum(raw.Mul(self._axis, conj(self._axis)), [-1], keep_dims=True)
-        return raw.ExpandDims(raw.Mul(self._axis, raw.Rsqrt(squares)), -1)
+        return raw.RealDiv(self._axis, norm(self._axis, axis=-1, keepdims=True), name="truediv")
 
     def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
         x = adjoint_of(x) if adjoint_arg else x
-        unit = self._unit()
-        along = raw.Sum(raw.Mul(conj(unit), x), [-2], keep_dims=True)
-        return raw.Sub(x, raw.Mul(self._number(2.0) * unit, along))
+        column = self._unit()[..., None]
+        along = matmul(column, x, adjoint_a=True)
+        return x - 2.0 * column * along
 
     def _solve(self, rhs: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
         return self._matmul(rhs, adjoint, adjoint_arg)
@@ -559,21 +600,24 @@ class LinearOperatorHouseholder(LinearOperator):
     def _inverse(self) -> LinearOperator:
         return self
 
+    def _trace(self) -> Tensor:
+        order = raw.Cast(self.domain_dimension_tensor() - 2, DstT=self.dtype)
+        return order * ones(self.batch_shape_tensor(), self.dtype)
+
     def _diag_part(self) -> Tensor:
-        unit = raw.Squeeze(self._unit(), squeeze_dims=[-1])
-        return self._number(1.0) - self._number(2.0) * raw.Mul(unit, conj(unit))
+        unit = self._unit()
+        return 1.0 - 2.0 * unit * conj(unit)
 
     def _to_dense(self) -> Tensor:
-        unit = self._unit()
-        outer = raw.Mul(unit, adjoint_of(unit))
-        ones = raw.OnesLike(raw.Squeeze(unit, squeeze_dims=[-1]))
-        return raw.Sub(raw.MatrixDiag(ones), self._number(2.0) * outer)
+        column = self._unit()[..., None]
+        matrix = -2.0 * matmul(column, column, adjoint_b=True)
+        return raw.MatrixSetDiag(matrix, 1.0 + raw.MatrixDiagPart(matrix, name="diag_part"), name="set_diag")
 
     def _determinant(self) -> Tensor:
-        return raw.Fill(self.batch_shape_tensor(), self._number(-1.0))
+        return -ones(self.batch_shape_tensor(), self.dtype)
 
     def _log_abs_determinant(self) -> Tensor:
-        return raw.Fill(self.batch_shape_tensor(), self._number(0.0))
+        return zeros(self.batch_shape_tensor(), self.dtype)
 
     def _assert_self_adjoint(self) -> Any:
         return raw.NoOp()

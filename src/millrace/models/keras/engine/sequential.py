@@ -26,12 +26,12 @@ class Sequential(Model):
     """
 
     _stack: list[Any]  # the input, where there is one, and the layers
-    _places: list[tuple[str, Any]]  # the layers by the names that checkpoints give to them
+    _places: dict[str, Any]  # the layers by the names that checkpoints give to them
     _builds_by_call = True
 
     def __init__(self, layers: Any = None, name: str | None = None) -> None:
         object.__setattr__(self, "_stack", [])
-        object.__setattr__(self, "_places", [])
+        object.__setattr__(self, "_places", {})
         super().__init__(name=name)
         self.supports_masking = True
         self._build_input_shape = None
@@ -118,10 +118,12 @@ class Sequential(Model):
             last = self._stack[-1]
             last._outbound_nodes = []
             self._join(self.inputs, nest.flatten(last._inbound_nodes[-1].output_tensors))
+        self._places.clear()
         self._note_places()
 
     def _note_places(self) -> None:
-        object.__setattr__(self, "_places", [] if self._is_graph_network else by_place(self.layers))
+        if not self._is_graph_network:
+            self._places.update(by_place(self.layers))
 
     def build(self, input_shape: Any = None) -> None:
         """Makes the variables for inputs of a shape, batch included.
@@ -162,11 +164,11 @@ class Sequential(Model):
     def _trackable_children(self) -> list[tuple[str, Any]]:
         """What a checkpoint of objects holds of the model.
 
-        Without a known input shape these are its layers by place, where only those count as layers with
-        weights that had some when the last layer was added.
+        Without a known input shape these are its layers by place; the first of a layer's names is that of a
+        layer with weights only where it had some when it was added.
         """
         found = super()._trackable_children()
-        return found if self._is_graph_network else [*self._places, *found]
+        return found if self._is_graph_network else [*self._places.items(), *found]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the outputs for inputs of shape `input_shape`."""
