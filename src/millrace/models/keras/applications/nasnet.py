@@ -16,6 +16,11 @@ from millrace.models.keras.layers.pooling import AveragePooling2D, MaxPooling2D
 from millrace.models.keras.layers.resizing import Cropping2D, ZeroPadding2D
 
 
+def _channels() -> int:
+    """The axis of the channels as this architecture writes it into the configuration."""
+    return 1 if channel_axis() == 1 else -1
+
+
 def _normalized(x: Any, name: str) -> Any:
     return BatchNormalization(axis=channel_axis(), momentum=0.9997, epsilon=1e-3, name=name)(x)
 
@@ -64,7 +69,7 @@ def _adjusted(before: Any, x: Any, filters: int, name: str) -> Any:
                 shifted = ZeroPadding2D(padding=((0, 1), (0, 1)))(before)
                 shifted = Cropping2D(cropping=((1, 0), (1, 0)))(shifted)
                 other = _thinned(shifted, filters // 2, 2, name)
-                joined = concatenate([one, other], axis=channel_axis())
+                joined = concatenate([one, other], axis=_channels())
                 return _normalized(joined, f"adjust_bn_{name}")
         if int_shape(before)[channel_axis()] != filters:
             with name_scope(f"adjust_projection_block_{name}"):
@@ -106,7 +111,7 @@ def _normal(x: Any, before: Any, filters: int, name: str) -> tuple[Any, Any]:
         with name_scope("block_5"):
             fifth = add([_separable(h, filters, 3, f"normal_left5_{name}"), h], name=f"normal_add_5_{name}")
         made = [p, first, second, third, fourth, fifth]
-        return concatenate(made, axis=channel_axis(), name=f"normal_concat_{name}"), x
+        return concatenate(made, axis=_channels(), name=f"normal_concat_{name}"), x
 
 
 def _reduction(x: Any, before: Any, filters: int, name: str) -> tuple[Any, Any]:
@@ -137,7 +142,7 @@ def _reduction(x: Any, before: Any, filters: int, name: str) -> tuple[Any, Any]:
             left = _separable(first, filters, 3, f"reduction_left4_{name}")
             fifth = add([left, pooled(MaxPooling2D, "right5")], name=f"reduction_add4_{name}")
         made = [second, third, fourth, fifth]
-        return concatenate(made, axis=channel_axis(), name=f"reduction_concat_{name}"), x
+        return concatenate(made, axis=_channels(), name=f"reduction_concat_{name}"), x
 
 
 def _model(asked: Request, last: int, count: int, stem: int, skips: bool, name: str, file: str) -> Any:
