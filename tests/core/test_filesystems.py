@@ -107,3 +107,27 @@ def test_says_what_to_install(monkeypatch):
 def test_unknown_schemes():
     with pytest.raises(tf.errors.UnimplementedError, match="File system scheme 'nowhere' not implemented"):
         tf.gfile.Exists("nowhere://data/a")
+
+
+def test_lines_of_files_that_fsspec_reads_by_the_block(folder):
+    import fsspec
+    from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+
+    class Block(AbstractBufferedFile):
+        def _fetch_range(self, start, end):
+            return b"one\ntwo\nthree"[start:end]
+
+    class Blocks(AbstractFileSystem):
+        protocol = "blocks"
+
+        def _open(self, path, mode="rb", **_):
+            return Block(self, path, mode, size=13)
+
+        def info(self, path, **_):
+            return {"name": path, "size": 13, "type": "file"}
+
+    fsspec.register_implementation("blocks", Blocks, clobber=True)
+    line = tf.data.TextLineDataset("blocks://any").make_one_shot_iterator().get_next()
+    with tf.Session() as sess:
+        assert [sess.run(line) for _ in range(3)] == [b"one", b"two", b"three"]
+        assert sess.run(tf.read_file("blocks://any")) == b"one\ntwo\nthree"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob as globbing
 import importlib
+import io
 import os
 import shutil
 import stat
@@ -77,7 +78,10 @@ def open_file(path: Any, mode: str = "rb", **kwargs: Any) -> IO[Any]:
     if found is None:
         return open(local(path), mode, **kwargs)
     system, name = found
-    return system.open(name, mode, **{k: v for k, v in kwargs.items() if v is not None})
+    file: Any = system.open(name, mode, **{k: v for k, v in kwargs.items() if v is not None})
+    if mode == "rb" and not isinstance(file, io.BufferedIOBase):
+        file = io.BufferedReader(file)  # fsspec's own files cannot tell how many lines they are asked for
+    return file
 
 
 def contents(path: Any) -> bytes:

@@ -41,3 +41,17 @@ def test_rows_of_every_kind():
     np.testing.assert_array_equal(np.concatenate([r[0] for r in rows]), columns[0])
     np.testing.assert_array_equal(np.concatenate([r[1] for r in rows]), columns[1])
     assert np.concatenate([r[2] for r in rows]).tolist() == [b"a", b"b", b"c", b"d", b"e"]
+
+
+@pytest.mark.parametrize(("inner", "wanted"), [
+    (lambda d: d.apply(tf.data.experimental.shuffle_and_repeat(1, 2, 22)).repeat(2), [
+        [3, 4, 2, 5, 6, 7, 0, 1], [1, 4, 5, 6, 0, 7, 3, 2],
+        [1, 0, 5, 3, 4, 2, 6, 7], [2, 0, 1, 4, 7, 5, 3, 6],
+    ]),
+])  # fmt: skip
+def test_a_shuffle_that_ends_has_begun_its_input_once_more(inner, wanted):
+    """The numbers are 1.15's."""
+    tf.set_random_seed(7)
+    element = inner(tf.data.Dataset.range(8).shuffle(4, seed=51)).make_one_shot_iterator().get_next()
+    with tf.Session() as sess:
+        assert [[int(sess.run(element)) for _ in range(8)] for _ in wanted] == wanted

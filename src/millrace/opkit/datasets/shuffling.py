@@ -118,6 +118,11 @@ class SeedGenerator(_Words):
     """The resource that gives each iteration its seeds."""
 
 
+def _draws(dataset: Dataset) -> bool:
+    """True where each beginning of `dataset` draws the seeds of another order."""
+    return (isinstance(dataset, Shuffle) and dataset.reshuffles) or any(map(_draws, dataset.sources))
+
+
 class _Shuffled(Stage):
     """The buffer is a ring; each epoch that has elements in it is a slice of the ring."""
 
@@ -256,6 +261,8 @@ class _Shuffled(Stage):
         if dataset.count < 0 or self._epoch < dataset.count:
             self.input = self._run.begin(dataset.sources[0], self._at, bare=True)
             self._slices.append([last[1], last[1]])
+        elif _draws(dataset.sources[0]):  # TensorFlow begins once more, which draws the seeds of an order
+            self._run.begin(dataset.sources[0], self._at, bare=True).close()
 
     def save(self) -> Any:
         return {
