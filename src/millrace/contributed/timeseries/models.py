@@ -18,6 +18,7 @@ from millrace.ops.array.constant import constant, placeholder, zeros
 from millrace.ops.array.reshape import reshape
 from millrace.ops.array.shape import shape
 from millrace.ops.io.parsing import parse_example
+from millrace.ops.math.cast import cast
 from millrace.ops.math.elementwise import sqrt
 
 
@@ -135,7 +136,7 @@ class TimeSeriesModel(abc.ABC):
             dims = shape(value)
             flat_dims = concat([[dims[0] * dims[1]], dims[2:]], axis=0)
             steps[name] = reshape(value, flat_dims)
-        made = input_layer(features=steps, feature_columns=self._exogenous_feature_columns)
+        made = cast(input_layer(steps, self._exogenous_feature_columns), self.dtype)
         together = reshape(made, concat([shape(times), shape(made)[1:]], axis=0))
         together.set_shape([*times.get_shape(), made.get_shape()[1]])
         return together
