@@ -172,11 +172,11 @@ def gan_train_ops(
         (loss.generator_loss, generator_optimizer, model.generator_variables, updates[0]),
         (loss.discriminator_loss, discriminator_optimizer, model.discriminator_variables, updates[1]),
     )
-    ops = [
+    generator, discriminator = [
         create_train_op_of(of, by, global_step=None, update_ops=first, variables_to_train=variables, **kwargs)
         for of, by, variables, first in sides
     ]
-    return GANTrainOps(*ops, assign_add(step, constant(1, step.dtype.base_dtype)))
+    return GANTrainOps(generator, discriminator, assign_add(step, constant(1, step.dtype.base_dtype)))
 
 
 def _updates_of(model: Any, given: Any, check: bool) -> tuple[list[Any], list[Any]]:
