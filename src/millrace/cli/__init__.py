@@ -6,8 +6,9 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from millrace.cli.files import add_commands, run_command
+from millrace.cli.files import add_commands
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,12 +38,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: Sequence[str] | None) -> int:
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    if chosen.version:
+        from millrace.cli.about import versions
+
+        print("\n".join(versions()))
+        return 0
+    if chosen.command != "run":  # a script of the user's own sees its streams as they are
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # letters that an ASCII terminal lacks become "?"
+                stream.reconfigure(errors="replace")
+    if chosen.command is None:
+        parser.print_help()
+        return 2
+    if chosen.command in _OF_SCRIPTS and not os.path.isfile(chosen.script):
+        print(f"millrace {chosen.command}: can't open {chosen.script!r}: no such file", file=sys.stderr)
+        return 2
+    return chosen.act(chosen)
+
+
+# --- the words of the command line --------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    """What each command takes, and as `act` the function that carries it out."""
     parser = argparse.ArgumentParser(prog="millrace", description="Graphs, sessions and gradients in Python.")
     parser.add_argument("--version", action="store_true", help="say which version this is")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     tour = commands.add_parser("tour", help="a walk through the system, from constants to a trained model")
     tour.add_argument("--no-pause", "--fast", action="store_true", help="do not wait between the steps")
     tour.add_argument("--out", default=".", metavar="DIR", help="where the pictures go (default: here)")
+    tour.set_defaults(act=_tour)
+    _add_run(commands)
+    for name, what in _SWITCHES.items():
+        commands.add_parser(name, help=what).set_defaults(act=_switch)
+    for name, (what, act) in _OF_SCRIPTS.items():
+        command = commands.add_parser(name, help=what)
+        if name == "graph":
+            _add_picture(command)
+        command.add_argument("script", help="path of the script")
+        command.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
+        command.set_defaults(act=act)
+    add_commands(commands)
+    completion = commands.add_parser("completion", help="print what makes a shell complete these commands")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    completion.set_defaults(act=lambda chosen: _completion(parser, chosen.shell))
+    error = commands.add_parser("error", help="explain an error of a running graph")
+    error.add_argument("name", nargs="?", help="its class, such as InvalidArgumentError; default: list them")
+    error.set_defaults(act=_error)
+    return parser
+
+
+def _add_run(commands: Any) -> None:
     run = commands.add_parser("run", help="run a script whose `import tensorflow` gets millrace")
     run.add_argument("-m", action="store_true", dest="module", help="SCRIPT is the name of a module")
     run.add_argument(
@@ -58,9 +106,10 @@ def _dispatch(arguments: Sequence[str] | None) -> int:
     run.add_argument("--explain-shims", action="store_true", help="list these names, and run nothing")
     run.add_argument("script", nargs="?", help="path of the script")
     run.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
-    commands.add_parser("enable", help="make every Python of this environment give millrace for tensorflow")
-    commands.add_parser("disable", help="take `enable` back")
-    graph = commands.add_parser("graph", help="run a script and draw the default graph it leaves")
+    run.set_defaults(act=lambda chosen: _run(run, chosen))
+
+
+def _add_picture(graph: argparse.ArgumentParser) -> None:
     graph.add_argument(
         "-o",
         "--output",
@@ -74,84 +123,6 @@ def _dispatch(arguments: Sequence[str] | None) -> int:
         default=40,
         help="open scopes up to so many nodes (default: %(default)s)",
     )
-    graph.add_argument("script", help="path of the script")
-    graph.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
-    explain = commands.add_parser("explain", help="run a script and say how each of its runs was carried out")
-    explain.add_argument("script", help="path of the script")
-    explain.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
-    warm = commands.add_parser("warm", help="run a script and keep what its runs are compiled to")
-    warm.add_argument("script", help="path of the script")
-    warm.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
-    add_commands(commands)
-    doctor = commands.add_parser("doctor", help="run a script and say what commonly goes wrong in it")
-    doctor.add_argument("script", help="path of the script")
-    doctor.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the script")
-    completion = commands.add_parser("completion", help="print what makes a shell complete these commands")
-    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
-    error = commands.add_parser("error", help="explain an error of a running graph")
-    error.add_argument("name", nargs="?", help="its class, such as InvalidArgumentError; default: list them")
-    chosen = parser.parse_args(arguments)
-    if chosen.version:
-        from millrace.cli.about import versions
-
-        print("\n".join(versions()))
-        return 0
-    if chosen.command != "run":  # a script of the user's own sees its streams as they are
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):  # letters that an ASCII terminal lacks become "?"
-                stream.reconfigure(errors="replace")
-    if chosen.command is None:
-        parser.print_help()
-        return 2
-    if chosen.command in ("graph", "explain", "doctor", "warm") and not os.path.isfile(chosen.script):
-        print(f"millrace {chosen.command}: can't open {chosen.script!r}: no such file", file=sys.stderr)
-        return 2
-    if chosen.command == "tour":
-        from millrace.cli.tour import tour as walk
-
-        return walk(chosen.out, not chosen.no_pause)
-    if chosen.command == "explain":
-        from millrace.cli.explain import explain_script
-
-        return explain_script(chosen.script, chosen.args)
-    if chosen.command == "warm":
-        from millrace.cli.warm import warm_script
-
-        return warm_script(chosen.script, chosen.args)
-    if chosen.command == "completion":
-        from millrace.cli.completion import completion_for
-
-        print(completion_for(parser, chosen.shell))
-        return 0
-    if chosen.command == "doctor":
-        from millrace.cli.doctor import examine_script
-
-        return examine_script(chosen.script, chosen.args)
-    if chosen.command == "error":
-        from millrace.cli.error_pages import show_page
-
-        return show_page(chosen.name)
-    if chosen.command == "graph":
-        from millrace.cli.graph import draw_script
-
-        return draw_script(chosen.script, chosen.args, chosen.output, chosen.nodes)
-    if chosen.command in ("inspect", "convert", "show", "predict"):
-        return run_command(chosen)
-    if chosen.command in ("enable", "disable"):
-        from millrace.cli.run import switch
-
-        return switch(chosen.command)
-    from millrace.cli.run import run_program
-
-    if chosen.explain_shims:
-        return run_program(None, chosen.args, chosen.shims)
-    if chosen.script is None:
-        run.error("what to run? Give the path of a script, or -m and the name of a module")
-    if chosen.check_numerics:
-        from millrace.cli.watching import check_numerics
-
-        check_numerics()
-    return run_program(chosen.script, chosen.args, chosen.shims, chosen.module)
 
 
 def _positive(text: str) -> int:
@@ -159,6 +130,84 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return number
+
+
+# --- what the commands do -----------------------------------------------------------------------------------
+
+
+def _tour(chosen: argparse.Namespace) -> int:
+    from millrace.cli.tour import tour
+
+    return tour(chosen.out, not chosen.no_pause)
+
+
+def _run(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> int:
+    from millrace.cli.run import run_program
+
+    if chosen.explain_shims:
+        return run_program(None, chosen.args, chosen.shims)
+    if chosen.script is None:
+        parser.error("what to run? Give the path of a script, or -m and the name of a module")
+    if chosen.check_numerics:
+        from millrace.cli.watching import check_numerics
+
+        check_numerics()
+    return run_program(chosen.script, chosen.args, chosen.shims, chosen.module)
+
+
+def _switch(chosen: argparse.Namespace) -> int:
+    from millrace.cli.run import switch
+
+    return switch(chosen.command)
+
+
+def _graph(chosen: argparse.Namespace) -> int:
+    from millrace.cli.graph import draw_script
+
+    return draw_script(chosen.script, chosen.args, chosen.output, chosen.nodes)
+
+
+def _explain(chosen: argparse.Namespace) -> int:
+    from millrace.cli.explain import explain_script
+
+    return explain_script(chosen.script, chosen.args)
+
+
+def _warm(chosen: argparse.Namespace) -> int:
+    from millrace.cli.warm import warm_script
+
+    return warm_script(chosen.script, chosen.args)
+
+
+def _doctor(chosen: argparse.Namespace) -> int:
+    from millrace.cli.doctor import examine_script
+
+    return examine_script(chosen.script, chosen.args)
+
+
+def _completion(parser: argparse.ArgumentParser, shell: str) -> int:
+    from millrace.cli.completion import completion_for
+
+    print(completion_for(parser, shell))
+    return 0
+
+
+def _error(chosen: argparse.Namespace) -> int:
+    from millrace.cli.error_pages import show_page
+
+    return show_page(chosen.name)
+
+
+_SWITCHES = {
+    "enable": "make every Python of this environment give millrace for tensorflow",
+    "disable": "take `enable` back",
+}
+_OF_SCRIPTS = {
+    "graph": ("run a script and draw the default graph it leaves", _graph),
+    "explain": ("run a script and say how each of its runs was carried out", _explain),
+    "warm": ("run a script and keep what its runs are compiled to", _warm),
+    "doctor": ("run a script and say what commonly goes wrong in it", _doctor),
+}
 
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ def add_commands(commands: Any) -> None:
     predict.add_argument("--outdir", help="write the results here as .npy files")
     predict.add_argument("--overwrite", action="store_true", help="also over files that are there")
     predict.add_argument("folder", nargs="?", help="the SavedModel")
+    for command in (inspect, convert, show, predict):
+        command.set_defaults(act=run_command)
 
 
 def run_command(chosen: argparse.Namespace) -> int:
