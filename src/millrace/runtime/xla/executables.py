@@ -21,9 +21,6 @@ _KEEP_BARRIERS = {"xla_disable_hlo_passes": "cse_barrier_expander"}  # or XLA dr
 _WIDE = {  # AVX-512's whole width where there is one: thirty sines and their gradient 24 ms, with 256 bits 39
     "xla_cpu_prefer_vector_width": 512
 }
-_QUICK = {  # LLVM's first level: a transformer compiles in 1.1 s, with the third in 1.4, and runs as fast
-    "xla_backend_optimization_level": 1
-}
 _NO_CONVOLUTIONS = {  # what goes to its newer library; see `many_cores`
     "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 }
@@ -58,7 +55,7 @@ def _options() -> list[dict[str, Any]]:
     """Options for XLA, best first; a version that does not know one of them refuses all that come with it."""
     if jax.default_backend() != "cpu":
         return [{}]
-    best = _KEEP_BARRIERS | _WIDE | _QUICK
+    best = _KEEP_BARRIERS | _WIDE
     return [*([best | _NO_CONVOLUTIONS] if many_cores() else []), best, _KEEP_BARRIERS, {}]
 
 
