@@ -235,9 +235,10 @@ class Stage:
 class Through(Stage):
     """A stage with one input."""
 
-    __slots__ = ("input",)
+    __slots__ = ("input", "run")
 
     def __init__(self, dataset: Dataset, run: Run) -> None:
+        self.run = run
         self.input = run.begin(dataset.sources[0], bare=dataset.passes)
 
     def save(self) -> Any:
@@ -288,12 +289,11 @@ class _Boxed(Stage):
 class Calling(Through):
     """A stage that calls a function for each element, and says at which one it failed."""
 
-    __slots__ = ("call", "count", "dataset", "run")
+    __slots__ = ("call", "count", "dataset")
 
     def __init__(self, dataset: Any, run: Run) -> None:
         super().__init__(dataset, run)
         self.dataset = dataset
-        self.run = run
         self.call = run.start(dataset.function, dataset.captured, dataset.batches)
         self.count = 0
 

@@ -37,12 +37,11 @@ class GroupByWindow(Dataset):
 class _Keyed(Through):
     """A stage that gives elements keys."""
 
-    __slots__ = ("calls", "count", "dataset", "run")
+    __slots__ = ("calls", "count", "dataset")
 
     def __init__(self, dataset: Any, run: Run, functions: tuple[str, ...]) -> None:
         super().__init__(dataset, run)
         self.dataset = dataset
-        self.run = run
         self.calls = [
             run.start(dataset.attrs[name], captured)
             for name, captured in zip(functions, dataset.captured, strict=True)

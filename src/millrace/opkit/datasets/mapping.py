@@ -32,7 +32,7 @@ from millrace.opkit.datasets.stacking import stack
 from millrace.opkit.datasets.threads import Line, Pool
 
 AUTOTUNE = -1
-_BLOCK = 16
+_BLOCK = 16  # elements that a thread takes at once: to take one by itself costs as much as a short call
 _LOOKING = (
     256  # elements after which a filter, which may hold none of them, looks whether the session is closed
 )

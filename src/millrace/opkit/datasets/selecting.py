@@ -85,12 +85,11 @@ class Skip(Dataset):
 
 
 class _Skipped(Through):
-    __slots__ = ("_left", "_run")
+    __slots__ = ("_left",)
 
     def __init__(self, dataset: Skip, run: Run) -> None:
         super().__init__(dataset, run)
         self._left = dataset.count
-        self._run = run
 
     def next(self) -> Element | None:
         if self._left < 0:
@@ -100,7 +99,7 @@ class _Skipped(Through):
                 self._left = 0
                 return None
             self._left -= 1
-            self._run.look()
+            self.run.look()
         return self.input.next()
 
     def save(self) -> Any:
@@ -317,11 +316,10 @@ class Unique(Dataset):
 
 
 class _Unique(Through):
-    __slots__ = ("_run", "_seen")
+    __slots__ = ("_seen",)
 
     def __init__(self, dataset: Unique, run: Run) -> None:
         super().__init__(dataset, run)
-        self._run = run
         self._seen: set[Any] = set()
 
     def next(self) -> Element | None:
@@ -334,7 +332,7 @@ class _Unique(Through):
             if key not in self._seen:
                 self._seen.add(key)
                 return element
-            self._run.look()
+            self.run.look()
 
 
 class IgnoreErrors(Dataset):
@@ -350,11 +348,7 @@ class IgnoreErrors(Dataset):
 
 
 class _WithoutErrors(Through):
-    __slots__ = ("_run",)
-
-    def __init__(self, dataset: IgnoreErrors, run: Run) -> None:
-        super().__init__(dataset, run)
-        self._run = run
+    __slots__ = ()
 
     def next(self) -> Element | None:
         while True:
@@ -363,7 +357,7 @@ class _WithoutErrors(Through):
             except errors.CancelledError:
                 raise
             except Exception:
-                self._run.look()
+                self.run.look()
 
 
 class Directed(Dataset):
