@@ -144,9 +144,9 @@ def replicate_model_fn(
     places = list(devices or ())
 
     def replicated(features: Any, labels: Any, mode: str, params: Any = None, config: Any = None) -> Any:
-        known = {"mode": mode, "params": params, "config": config}
-        given = {name: value for name, value in known.items() if name in arguments_of(model_fn)}
-        takes_labels = "labels" in arguments_of(model_fn)
+        known, taken = {"mode": mode, "params": params, "config": config}, arguments_of(model_fn)
+        given = {name: value for name, value in known.items() if name in taken}
+        takes_labels = "labels" in taken
         if len(places) <= 1:
             return model_fn(features, **({"labels": labels} if takes_labels else {}), **given)
         towers = _towers[get_default_graph()] = _Towers(len(places), loss_reduction != Reduction.SUM)
@@ -165,7 +165,10 @@ def replicate_model_fn(
                 if spec.loss is not None:
                     spec = spec._replace(loss=_shared(spec.loss, towers))
                 specs.append(spec)
-        return {ModeKeys.TRAIN: _training, ModeKeys.EVAL: _evaluation}.get(mode, _prediction)(specs, towers)
+        join = {ModeKeys.TRAIN: _training, ModeKeys.EVAL: _evaluation}.get(mode, _prediction)
+        joined = join(specs, towers)
+        towers.count = 0
+        return joined
 
     return replicated
 
@@ -191,7 +194,6 @@ def _training(specs: list[Any], towers: _Towers) -> Any:
     steps = [
         optimizer.apply_gradients(_together(pairs), **options) for optimizer, options, pairs in towers.applied
     ]
-    towers.count = 0
     train_op = steps[0] if len(steps) == 1 else group(*steps)
     return specs[0]._replace(train_op=train_op, loss=_total(specs))
 
@@ -227,7 +229,6 @@ def _evaluation(specs: list[Any], towers: _Towers) -> Any:
     loss = _total(specs)
     updates = [update for spec in specs for _, update in spec.eval_metric_ops.values()]
     merged = _merged_metrics(updates, towers.count)
-    towers.count = 0
     update = group(*merged)
     metrics = {name: (value, update) for name, (value, _) in specs[0].eval_metric_ops.items()}
     return specs[0]._replace(loss=loss, eval_metric_ops=metrics)
@@ -249,7 +250,7 @@ def _merged_metrics(updates: list[Any], count: int) -> list[Any]:
 
 
 def _prediction(specs: list[Any], towers: _Towers) -> Any:
-    towers.count = 0
+    del towers
     predictions = _joined([spec.predictions for spec in specs])
     exports = {
         name: _joined_output([spec.export_outputs[name] for spec in specs])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 from millrace.core import errors
@@ -55,12 +54,6 @@ def atomic_write_string_to_file(filename: str, contents: str | bytes, overwrite:
         raise
 
 
-def _blocks(filename: Any, size: int) -> Iterator[bytes]:
-    with GFile(filename, "rb") as file:
-        while block := file.read(size):
-            yield block
-
-
 @public("python.lib.io.file_io.filecmp")
 def filecmp(filename_a: Any, filename_b: Any) -> bool:
     """Whether two files hold the same bytes."""
@@ -82,6 +75,7 @@ def file_crc32(filename: Any, block_size: int = _BLOCK) -> str:
       block_size: how many bytes are read at a time.
     """
     checksum = 0
-    for block in _blocks(filename, block_size):
-        checksum = zlib.crc32(block, checksum)
+    with GFile(filename, "rb") as file:
+        while block := file.read(block_size):
+            checksum = zlib.crc32(block, checksum)
     return hex(checksum & 0xFFFFFFFF)

@@ -26,9 +26,8 @@ _SUMMABLE = (
     FLOATING | COMPLEX | frozenset({dtypes.uint8, dtypes.int8, dtypes.int16, dtypes.int32, dtypes.int64})
 )
 _MULTIPLIABLE = _SUMMABLE | {dtypes.uint16}
-_OF_A_SAFE_LOG: Final = (
-    4  # TensorFlow 1.15 fills ones, and takes the logarithm of these where x is not positive
-)
+# TensorFlow 1.15 fills ones, and takes the logarithm of these where x is not positive
+_OF_A_SAFE_LOG: Final = 4
 _POWERS = FLOATING | COMPLEX | {dtypes.int32, dtypes.int64}
 
 

@@ -164,7 +164,7 @@ class Mean:
 
     def grad(op, dy):
         spread = _spread_sum(op, dy)
-        before, after = (shape_tensor(t) for t in (op.inputs[0], op.outputs[0]))
+        before, after = shape_tensor(op.inputs[0]), shape_tensor(op.outputs[0])
         count = _divide_shapes(_product(before), _product(after))
         if shapes.fully_defined(op.inputs[0].dims) and shapes.fully_defined(op.outputs[0].dims):
             dy.graph.count(-_OF_A_COUNT)  # 1.15 has a constant
