@@ -54,9 +54,7 @@ class RestoredResource:
     def export(self) -> tuple[Tensor, Tensor]:
         """All keys and their values, of a table that changes."""
         assert self.contents is not None
-        keys, values = self.contents
-        found = raw.LookupTableExportV2(self.resource_handle, Tkeys=keys, Tvalues=values)
-        return found.keys, found.values
+        return _exported(self.resource_handle, self.contents)
 
     def fill(self, path: str, key: str | None) -> None:
         """Notes the operation that fills it among those that start a session.
@@ -81,6 +79,13 @@ class RestoredResource:
         self.initializer = op
         if op is not None:
             get_default_graph().add_to_collection(GraphKeys.TABLE_INITIALIZERS, op)
+
+
+def _exported(handle: Tensor, kinds: Sequence[dtypes.DType]) -> tuple[Tensor, Tensor]:
+    """All keys and their values, which are of the two `kinds`."""
+    keys, values = kinds
+    found = raw.LookupTableExportV2(handle, Tkeys=keys, Tvalues=values)
+    return found.keys, found.values
 
 
 def is_table(value: Any) -> bool:
@@ -164,6 +169,4 @@ class TableCopy:
 
     def export(self) -> tuple[Tensor, Tensor]:
         """All keys and their values."""
-        keys, values = self._kinds
-        found = raw.LookupTableExportV2(self.resource_handle, Tkeys=keys, Tvalues=values)
-        return found.keys, found.values
+        return _exported(self.resource_handle, self._kinds)
