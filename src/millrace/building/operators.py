@@ -43,7 +43,7 @@ def _answers_itself(value: Any) -> bool:
 
 def _binary(function: Callable[..., Any], name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The operator and its reflection: the other side becomes a constant of the tensor's dtype, named x
-    or y. What is no tensor and has the reflected operator answers itself.
+    or y. What is not a tensor and has the reflected operator answers itself.
     """
 
     def forward(x: Tensor, y: Any) -> Any:

@@ -24,7 +24,7 @@ class ClusterTask(NamedTuple):
     """One task of a cluster; by default that of a process which is alone.
 
     Attributes:
-      cluster_spec: the addresses of all tasks; none for an evaluator, which is no part of the training.
+      cluster_spec: the addresses of all tasks; none for an evaluator, which is not part of the training.
       task_type: one of `TaskType`.
       task_id: its number.
       is_chief: whether it initializes and saves.
