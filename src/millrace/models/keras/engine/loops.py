@@ -166,9 +166,7 @@ class ArrayLoop:
       passes: how many passes there will be.
     """
 
-    def __init__(
-        self, model: Any, function: Any, mode: str, names: list[str], passes: int = 1
-    ) -> None:
+    def __init__(self, model: Any, function: Any, mode: str, names: list[str], passes: int = 1) -> None:
         self._passes = passes
         self._model, self._function, self._mode, self._names = model, function, mode, names
         self._phase = [1 for _ in model._fed_phase(mode)]
