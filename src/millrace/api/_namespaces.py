@@ -83,6 +83,7 @@ NAMESPACES = frozenset({
     "contrib.learn.preprocessing.categorical_vocabulary",
     "contrib.learn.preprocessing.text",
     "contrib.learn.utils",
+    "contrib.learn.utils.export",
     "contrib.learn.utils.gc",
     "contrib.learn.utils.input_fn_utils",
     "contrib.learn.utils.saved_model_export_utils",
