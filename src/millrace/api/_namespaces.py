@@ -70,6 +70,7 @@ NAMESPACES = frozenset({
     "contrib.learn.head",
     "contrib.learn.io",
     "contrib.learn.io.dask_io",
+    "contrib.learn.io.data_feeder",
     "contrib.learn.io.generator_io",
     "contrib.learn.io.graph_io",
     "contrib.learn.io.numpy_io",

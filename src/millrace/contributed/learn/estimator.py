@@ -418,6 +418,8 @@ class Estimator(BaseEstimator):
     def _spec(self, features: Any, labels: Any, mode: str) -> Any:
         if mode == "train":
             self._trained_with = session_bundles.signature_of(features), session_bundles.signature_of(labels)
+        if mode == "infer":
+            labels = session_bundles.labels_like_those_of(self)
         return self._model_fn_ops(features, labels, mode)._replace(output_alternatives=None).estimator_spec()
 
     def _spec_with(self, engine: _Engine, metrics: Any, features: Any, labels: Any, mode: str) -> Any:

@@ -91,8 +91,9 @@ def classification_signature_fn_with_prob(
 ) -> tuple[Any, dict[str, Any]]:
     """Examples to probabilities of classes; otherwise as `generic_signature_fn`."""
     del unused_features
+    binding = _checked(examples)
     scores = _bound(_part(predictions, "probabilities"))
-    made = protos.ClassificationSignature(input=_checked(examples), scores=scores)
+    made = protos.ClassificationSignature(input=binding, scores=scores)
     return protos.Signature(classification_signature=made), {}
 
 
@@ -208,7 +209,7 @@ def export(
         else:
             features, _ = input_fn()
             examples = features.pop(input_feature_key) if input_feature_key is not None else None
-        predictions = estimator.model_fn(features, _labels(estimator), "infer").predictions
+        predictions = estimator.model_fn(features, labels_like_those_of(estimator), "infer").predictions
         if prediction_key is not None:
             predictions = predictions[prediction_key]
         default, named = (signature_fn or generic_signature_fn)(examples, features, predictions)
@@ -224,8 +225,8 @@ def export(
     return folder
 
 
-def _labels(estimator: Any) -> Any:
-    """Placeholders like the labels of the training."""
+def labels_like_those_of(estimator: Any) -> Any:
+    """Placeholders like the labels of a training; None where there was none in this process."""
     found = estimator._trained_with and estimator._trained_with[1]
     if not found:
         return None
