@@ -27,7 +27,7 @@ import jax
 from millrace.runtime.xla import cache as xla_cache
 
 KERNELS = (
-    *("matmul", "conv", "conv_input_grad", "conv_filter_grad", "column_sums", "adam", "add_rows"),
+    *("matmul", "pack", "conv", "conv_input_grad", "conv_filter_grad", "column_sums", "adam", "add_rows"),
     *("depthwise", "depthwise_input_grad", "depthwise_filter_grad"),
 )
 _OPTIONS = ("-O3", "-march=native", "-std=gnu11", "-fno-math-errno", "-shared", "-fPIC")
