@@ -554,7 +554,7 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.estimator.estimator": {
         "Estimator": "millrace.models.estimator.estimator:Estimator",
-        "_verify_model_fn_args": "millrace.models.estimator.estimator:check_model_fn",
+        "_verify_model_fn_args": "millrace.models.estimator.arguments:check_model_fn",
     },
     "python.estimator.export.export_output": {
         "ClassificationOutput": "millrace.models.estimator.export_outputs:ClassificationOutput",
@@ -575,7 +575,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "RunConfig": "millrace.models.estimator.run_config:RunConfig",
     },
     "python.estimator.util": {
-        "fn_args": "millrace.models.estimator.estimator:arguments_of",
+        "fn_args": "millrace.models.estimator.arguments:arguments_of",
     },
     "python.feature_column.feature_column": {
         "_DenseColumn": "millrace.models.feature_columns.base:DenseColumn",

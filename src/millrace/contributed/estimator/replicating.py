@@ -18,7 +18,7 @@ from millrace.lib.flow.control_flow import group
 from millrace.lib.losses.weighted import Reduction
 from millrace.lib.sparse.shaping import sparse_split
 from millrace.lib.variables.scope import get_variable_scope, variable_scope
-from millrace.models.estimator.estimator import arguments_of
+from millrace.models.estimator.arguments import arguments_of
 from millrace.models.estimator.export_outputs import ClassificationOutput, PredictOutput, RegressionOutput
 from millrace.models.estimator.modes import ModeKeys
 from millrace.ops.array.concat import concat, split

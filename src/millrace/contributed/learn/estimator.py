@@ -18,8 +18,8 @@ from millrace.contributed.learn.monitors.adapter import replace_monitors_with_ho
 from millrace.contributed.learn.specs import ModelFnOps, metric_operations
 from millrace.core.public import public
 from millrace.models.estimator import evaluating
+from millrace.models.estimator.arguments import arguments_of
 from millrace.models.estimator.estimator import Estimator as Engine
-from millrace.models.estimator.estimator import arguments_of
 from millrace.models.estimator.modes import LOSS_METRIC_KEY
 from millrace.saver.checkpoint.state import latest_checkpoint
 

@@ -15,7 +15,7 @@ from millrace.core.border import bordered
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.lib.metrics.counts import precision, recall
-from millrace.models.estimator.estimator import arguments_of
+from millrace.models.estimator.arguments import arguments_of
 from millrace.ops.math.cast import cast
 from millrace.ops.math.comparison import greater_equal
 from millrace.ops.nn.activation import relu

@@ -13,8 +13,8 @@ from millrace.contributed.learn.garbage import Path, get_paths, largest_export_v
 from millrace.contributed.learn.serving import build_parsing_serving_input_fn
 from millrace.core.public import public
 from millrace.lib.platform import gfile
+from millrace.models.estimator.arguments import arguments_of
 from millrace.models.estimator.estimator import Estimator as CoreEstimator
-from millrace.models.estimator.estimator import arguments_of
 from millrace.models.estimator.exporting import timestamped
 from millrace.models.estimator.receivers import (
     build_parsing_serving_input_receiver_fn,

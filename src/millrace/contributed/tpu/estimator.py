@@ -10,7 +10,8 @@ from typing import Any
 
 from millrace.contributed.tpu.config import RunConfig, check_positive_integer
 from millrace.core.public import public
-from millrace.models.estimator.estimator import Estimator, arguments_of
+from millrace.models.estimator.arguments import arguments_of
+from millrace.models.estimator.estimator import Estimator
 from millrace.models.estimator.modes import ModeKeys
 from millrace.models.estimator.spec import EstimatorSpec
 from millrace.training.hooks.base import SessionRunArgs, SessionRunHook

@@ -2,111 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import functools
-import inspect
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
-from millrace.core import nest, protos
-from millrace.core.kinds import LISTS
+from millrace.core import nest
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
 from millrace.graph.keys import GraphKeys
 from millrace.lib.platform import log
-from millrace.lib.summary.operations import scalar
-from millrace.models.estimator import evaluating, exporting
+from millrace.models.estimator import evaluating, exporting, training
+from millrace.models.estimator.arguments import arguments_of, check_hooks, check_model_fn, checked_listeners
 from millrace.models.estimator.feeding import features_and_labels
 from millrace.models.estimator.modes import ModeKeys
-from millrace.models.estimator.run_config import RunConfig
+from millrace.models.estimator.predicting import chosen, examples_of
+from millrace.models.estimator.run_config import settled
 from millrace.models.estimator.spec import EstimatorSpec
 from millrace.models.estimator.warm import begin_with, settings_of
 from millrace.opkit.random.seeds import set_random_seed
 from millrace.saver.checkpoint.reader import load_checkpoint, load_variable
 from millrace.saver.checkpoint.state import latest_checkpoint
-from millrace.saver.saver import Saver
 from millrace.training.global_step import assert_global_step, create_global_step, global_step_read
-from millrace.training.hooks.base import SessionRunHook
-from millrace.training.hooks.progress import ProgressHook, shows_progress
-from millrace.training.hooks.saving import CheckpointSaverHook, CheckpointSaverListener
 from millrace.training.hooks.stopping import StopAtStepHook
-from millrace.training.hooks.watching import LoggingTensorHook, NanTensorHook
-from millrace.training.sessions.monitored import MonitoredSession, MonitoredTrainingSession
+from millrace.training.sessions.monitored import MonitoredSession
 from millrace.training.sessions.scaffold import ChiefSessionCreator, Scaffold
-
-_MODEL_ARGUMENTS = {"features", "labels", "mode", "params", "self", "config"}
-
-
-@public("python.estimator.util.fn_args")
-def arguments_of(function: Any) -> tuple[str, ...]:
-    """The names of a function's arguments; those bound already are left out."""
-    bound: set[str] = set()
-    count = 0
-    while isinstance(function, functools.partial):
-        bound |= set(function.keywords)
-        count += len(function.args)
-        function = function.func
-    called = function if inspect.isroutine(function) or inspect.isclass(function) else function.__call__
-    found = inspect.getfullargspec(called)
-    names = [*found.args, *found.kwonlyargs]
-    if inspect.ismethod(called):
-        names = names[1:]
-    return tuple(n for n in names[count:] if n not in bound)
-
-
-@public("python.estimator.estimator._verify_model_fn_args")
-def check_model_fn(model_fn: Any, params: Any) -> None:
-    """A model function takes features, and of the other arguments only those that there are.
-
-    Raises:
-      ValueError: it does not.
-    """
-    names = set(arguments_of(model_fn))
-    if "features" not in names:
-        raise ValueError(f"model_fn ({model_fn}) must include features argument. Received: {sorted(names)}")
-    if params is not None and "params" not in names:
-        raise ValueError(
-            f"model_fn ({model_fn}) does not include params argument, but params ({params}) is passed."
-        )
-    if params is None and "params" in names:
-        log.warning(
-            "Estimator's model_fn (%s) includes params argument, but params are not passed to Estimator.",
-            model_fn,
-        )
-    other = sorted(names - _MODEL_ARGUMENTS)
-    if other:
-        raise ValueError(f"model_fn ({model_fn}) has following not expected args: {other}")
-
-
-def check_hooks(hooks: Any) -> list[Any]:
-    """Hooks as a list.
-
-    Raises:
-      TypeError: one is not a hook.
-    """
-    found = list(hooks or ())
-    for hook in found:
-        if not isinstance(hook, SessionRunHook):
-            raise TypeError(f"Hooks must be a SessionRunHook, given: {hook}")
-    return found
-
-
-def _checked_listeners(listeners: Any) -> list[Any]:
-    """Listeners as a list.
-
-    Raises:
-      TypeError: one is something else.
-    """
-    given = listeners or ()
-    if not isinstance(given, LISTS) or not all(isinstance(x, CheckpointSaverListener) for x in given):
-        raise TypeError(f"saving_listeners must be a list of CheckpointSaverListener, given: {listeners}")
-    return list(given)
 
 
 @public("estimator.Estimator", "python.estimator.estimator.Estimator")
@@ -138,7 +59,7 @@ class Estimator:
         warm_start_from: Any = None,
     ) -> None:
         _check_subclass(type(self))
-        self._config = _settled(config, model_dir)
+        self._config = settled(config, model_dir)
         self._model_dir: Any = self._config.model_dir
         log.info("Using config: %s", vars(self._config))
         self._session_config = self._config.session_config
@@ -235,14 +156,14 @@ class Estimator:
             if value is not None and value <= 0:
                 raise ValueError(f"Must specify {name} > 0, given: {value}")
         if max_steps is not None:
-            start = step_of(self.model_dir)
+            start = training.step_of(self.model_dir)
             if max_steps <= start:
                 log.info("Skipping training since max_steps has already saved.")
                 return self
         all_hooks = check_hooks(hooks)
         if steps is not None or max_steps is not None:
             all_hooks.append(StopAtStepHook(steps, max_steps))
-        listeners = _checked_listeners(saving_listeners)
+        listeners = checked_listeners(saving_listeners)
         loss = self._train_model(input_fn, all_hooks, listeners)
         log.info("Loss for final step: %s.", loss)
         return self
@@ -260,81 +181,10 @@ class Estimator:
     def _train_with_spec(
         self, spec: Any, worker_hooks: list[Any], global_step: Any, saving_listeners: list[Any]
     ) -> Any:
-        graph = get_default_graph()
-        if self._warm_start_settings and not latest_checkpoint(self._model_dir):
-            log.info("Warm-starting with WarmStartSettings: %s", self._warm_start_settings)
-            begin_with(self._warm_start_settings)
-        if not any(t.op.name == "loss" for t in graph.get_collection(GraphKeys.SUMMARIES)):
-            scalar("loss", spec.loss)
-        graph.add_to_collection(GraphKeys.LOSSES, spec.loss)
-        config = self._config
-        all_hooks = [*worker_hooks, NanTensorHook(spec.loss)]
-        if config.log_step_count_steps is not None:
-            shown = {"loss": spec.loss, "step": global_step}
-            all_hooks.append(LoggingTensorHook(shown, every_n_iter=config.log_step_count_steps))
-        all_hooks.extend(spec.training_hooks)
-        with contextlib.ExitStack() as shown_while_training:
-            if shows_progress():
-                progress = ProgressHook(spec.loss, global_step, all_hooks)
-                shown_while_training.callback(progress.close)
-                all_hooks.append(progress)
-            return self._run_training(spec, all_hooks, saving_listeners)
-
-    def _run_training(self, spec: Any, all_hooks: list[Any], saving_listeners: list[Any]) -> Any:
-        graph, config = get_default_graph(), self._config
-        if not (spec.scaffold.saver or graph.get_collection(GraphKeys.SAVERS)):
-            saver = Saver(
-                sharded=True,
-                max_to_keep=config.keep_checkpoint_max,
-                keep_checkpoint_every_n_hours=config.keep_checkpoint_every_n_hours,
-                defer_build=True,
-                save_relative_paths=True,
-            )
-            graph.add_to_collection(GraphKeys.SAVERS, saver)
-        chief_hooks = self._saver_hooks(spec, all_hooks, saving_listeners)
-        loss = None
-        with MonitoredTrainingSession(
-            master=config.master,
-            is_chief=config.is_chief,
-            checkpoint_dir=self._model_dir,
-            scaffold=spec.scaffold,
-            hooks=all_hooks,
-            chief_only_hooks=[*chief_hooks, *spec.training_chief_hooks],
-            save_checkpoint_secs=0,
-            save_summaries_steps=config.save_summary_steps,
-            config=self._session_config,
-            max_wait_secs=config.session_creation_timeout_secs,
-            log_step_count_steps=config.log_step_count_steps,
-        ) as session:
-            while not session.should_stop():
-                _, loss = session.run([spec.train_op, spec.loss])
-        if loss is None:
-            log.warning("Training with estimator made no steps. Perhaps input is empty or misspecified.")
-        return loss
-
-    def _saver_hooks(self, spec: Any, all_hooks: list[Any], listeners: list[Any]) -> list[Any]:
-        config, made = self._config, []
-        given = [*all_hooks, *spec.training_chief_hooks]
-        present = [h for h in given if isinstance(h, CheckpointSaverHook)]
-        if (config.save_checkpoints_secs or config.save_checkpoints_steps) and not present:
-            made.append(
-                CheckpointSaverHook(
-                    self._model_dir,
-                    save_secs=config.save_checkpoints_secs,
-                    save_steps=config.save_checkpoints_steps,
-                    scaffold=spec.scaffold,
-                )
-            )
-            present = made
-        if listeners:
-            if not present:
-                raise ValueError(
-                    "There should be a CheckpointSaverHook to use saving_listeners. Please set one of the "
-                    "RunConfig.save_checkpoints_steps or RunConfig.save_checkpoints_secs. "
-                    f"Received: {listeners}"
-                )
-            present[0]._listeners.extend(listeners)
-        return made
+        self._warm_start_where_new(latest_checkpoint(self._model_dir))
+        return training.run_training(
+            spec, worker_hooks, global_step, saving_listeners, self._config, self._session_config
+        )
 
     # --- evaluation -----------------------------------------------------------------------------------------
 
@@ -400,10 +250,13 @@ class Estimator:
         return path
 
     def _local_scaffold(self, spec: Any, checkpoint_path: Any) -> Any:
+        self._warm_start_where_new(checkpoint_path)
+        return spec.scaffold or Scaffold()
+
+    def _warm_start_where_new(self, checkpoint_path: Any) -> None:
         if self._warm_start_settings and not checkpoint_path:
             log.info("Warm-starting with WarmStartSettings: %s", self._warm_start_settings)
             begin_with(self._warm_start_settings)
-        return spec.scaffold or Scaffold()
 
     # --- prediction -----------------------------------------------------------------------------------------
 
@@ -435,7 +288,7 @@ class Estimator:
             features, input_hooks = self._features_from_input_fn(input_fn, ModeKeys.PREDICT)
             spec = self._call_model_fn(features, None, ModeKeys.PREDICT, self.config)
             scaffold = self._local_scaffold(spec, checkpoint_path)
-            predictions = _chosen(spec.predictions, predict_keys)
+            predictions = chosen(spec.predictions, predict_keys)
             all_hooks += [*input_hooks, *spec.prediction_hooks]
             creator = ChiefSessionCreator(
                 checkpoint_filename_with_path=checkpoint_path,
@@ -446,13 +299,10 @@ class Estimator:
             with MonitoredSession(session_creator=creator, hooks=all_hooks) as session:
                 while not session.should_stop():
                     batch = session.run(predictions)
-                    if not yield_single_examples:
-                        yield batch
-                    elif not isinstance(batch, dict):
-                        yield from batch
+                    if yield_single_examples:
+                        yield from examples_of(batch)
                     else:
-                        for row in range(_batch_length(batch)):
-                            yield {key: value[row] for key, value in batch.items()}
+                        yield batch
 
     def _metric_operations(self, spec: Any, global_step: Any) -> tuple[Any, dict[str, Any]]:
         return evaluating.metric_operations(spec, global_step)
@@ -594,56 +444,3 @@ def _check_subclass(kind: type) -> None:
         raise ValueError(
             f"Subclasses of Estimator cannot override members of Estimator. {kind} does override {changed}"
         )
-
-
-def _settled(config: Any, model_dir: Any) -> Any:
-    """A configuration with a folder and a session's configuration."""
-    if config is None:
-        log.info("Using default config.")
-        config = RunConfig()
-    if not isinstance(config, RunConfig):
-        raise ValueError(f"config must be an instance of `RunConfig`. Received: {config}")
-    model_dir = os.fspath(model_dir) if model_dir is not None else None
-    if model_dir is not None and config.model_dir is not None and model_dir != config.model_dir:
-        raise ValueError(
-            "`model_dir` are set both in constructor and `RunConfig`, but with different values. "
-            f"Received: {model_dir!r} and {config.model_dir!r}"
-        )
-    chosen = model_dir or config.model_dir
-    if not chosen:
-        chosen = tempfile.mkdtemp()
-        log.warning("Using temporary folder as model directory: %s", chosen)
-    changes: dict[str, Any] = {}
-    if config.model_dir != chosen:
-        changes["model_dir"] = chosen
-    if config.session_config is None:
-        session = protos.ConfigProto(allow_soft_placement=True)
-        session.graph_options.rewrite_options.meta_optimizer_iterations = 1
-        changes["session_config"] = session
-    return config.replace(**changes) if changes else copy.deepcopy(config)
-
-
-def step_of(model_dir: Any) -> int:
-    """The global step in the newest checkpoint of a folder; 0 where there is none."""
-    path = latest_checkpoint(model_dir)
-    return int(load_variable(path, GraphKeys.GLOBAL_STEP)) if path else 0
-
-
-def _chosen(predictions: Any, keys: Any) -> Any:
-    if not keys:
-        return predictions
-    if not isinstance(predictions, dict):
-        raise ValueError(
-            f"predict_keys argument is not valid in case of non-dict predictions. Received: {keys}"
-        )
-    found = {key: value for key, value in predictions.items() if key in keys}
-    if not found:
-        raise ValueError(f"Expected to run at least one output from {list(predictions)}, provided {keys}.")
-    return found
-
-
-def _batch_length(batch: dict[str, Any]) -> int:
-    lengths = {key: np.shape(value)[0] for key, value in batch.items()}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(f"Batch length of predictions should be same. Received: {lengths}")
-    return next(iter(lengths.values()))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.core.public import public
-from millrace.models.estimator.estimator import step_of
 from millrace.models.estimator.modes import ModeKeys
+from millrace.models.estimator.training import step_of
 from millrace.training.global_step import get_global_step
 from millrace.training.hooks.base import SessionRunArgs, SessionRunHook
 from millrace.training.hooks.stopping import StopAtStepHook

@@ -9,7 +9,8 @@ from millrace.building.sparse_tensor import SparseTensor
 from millrace.core.public import public
 from millrace.lib.linalg.norms import clip_by_global_norm
 from millrace.lib.sparse.conversion import sparse_tensor_to_dense
-from millrace.models.estimator.estimator import Estimator, arguments_of
+from millrace.models.estimator.arguments import arguments_of
+from millrace.models.estimator.estimator import Estimator
 from millrace.models.estimator.export_outputs import PredictOutput
 from millrace.models.estimator.modes import ModeKeys
 from millrace.training.optimizers.optimizer import Optimizer

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import inspect
+import os
+import tempfile
 from typing import Any
 
 from millrace.core import protos
 from millrace.core.public import public
+from millrace.lib.platform import log
 from millrace.models.estimator.cluster_task import ClusterTask, environment, session_config_of, task_of
 
 _DEFAULT = object()
@@ -196,3 +199,38 @@ def _check(values: dict[str, Any]) -> None:
         refuse("device_fn", 'must be callable with exactly one argument "op"')
     if given("protocol") and values["protocol"] not in (None, "grpc", "grpc+verbs"):
         refuse("protocol", 'must be "grpc" or "grpc+verbs"')
+
+
+def settled(config: Any, model_dir: Any) -> Any:
+    """A configuration with a folder and a session's configuration.
+
+    Args:
+      config: a `RunConfig`, or None.
+      model_dir: the folder; None for that of the configuration, or a new one.
+
+    Raises:
+      ValueError: `config` is something else, or names another folder.
+    """
+    if config is None:
+        log.info("Using default config.")
+        config = RunConfig()
+    if not isinstance(config, RunConfig):
+        raise ValueError(f"config must be an instance of `RunConfig`. Received: {config}")
+    model_dir = os.fspath(model_dir) if model_dir is not None else None
+    if model_dir is not None and config.model_dir is not None and model_dir != config.model_dir:
+        raise ValueError(
+            "`model_dir` are set both in constructor and `RunConfig`, but with different values. "
+            f"Received: {model_dir!r} and {config.model_dir!r}"
+        )
+    chosen = model_dir or config.model_dir
+    if not chosen:
+        chosen = tempfile.mkdtemp()
+        log.warning("Using temporary folder as model directory: %s", chosen)
+    changes: dict[str, Any] = {}
+    if config.model_dir != chosen:
+        changes["model_dir"] = chosen
+    if config.session_config is None:
+        session = protos.ConfigProto(allow_soft_placement=True)
+        session.graph_options.rewrite_options.meta_optimizer_iterations = 1
+        changes["session_config"] = session
+    return config.replace(**changes) if changes else copy.deepcopy(config)

@@ -8,7 +8,7 @@ from typing import Any
 from millrace.contributed.learn.monitors.base import BaseMonitor
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
-from millrace.models.estimator.estimator import check_hooks
+from millrace.models.estimator.arguments import check_hooks
 from millrace.training.global_step import get_global_step
 from millrace.training.hooks.base import SessionRunArgs, SessionRunHook
 
