@@ -89,6 +89,20 @@ def test_from_version_and_shapes():
     assert "_output_shapes" not in graph_def.node[1].attr
 
 
+def test_flows_of_tensor_arrays_are_scalars_there():
+    array = tf.TensorArray(tf.float32, 2, element_shape=[3]).unstack(tf.zeros([2, 3]))
+    tf.identity(array.flow, name="same")
+    array.read(0)
+    shown = {
+        node.name: [[d.size for d in shape.dim] for shape in node.attr["_output_shapes"].list.shape]
+        for node in tf.get_default_graph().as_graph_def(add_shapes=True).node
+    }
+    assert shown["TensorArray"] == [[2], []]
+    assert shown["TensorArrayUnstack/TensorArrayScatter/TensorArrayScatterV3"] == [[]]
+    assert shown["same"] == [[]]
+    assert shown["TensorArrayReadV3"] == [[3]]
+
+
 def test_get_attr_gives_tensorflows_forms():
     x = tf.placeholder(tf.float32, [None, 3], name="x")
     y = tf.matmul(x, tf.zeros([3, 2]), name="y")

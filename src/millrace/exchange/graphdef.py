@@ -16,6 +16,7 @@ from millrace.exchange.attr_protos import (
     write_attrs,
 )
 from millrace.exchange.closed_functions import Library
+from millrace.exchange.kinds import shape_of
 from millrace.exchange.writing import Writer
 from millrace.graph.attrs import MISSING, Attr
 from millrace.graph.opdef import Arg, OpDef, lookup
@@ -128,7 +129,7 @@ def graph_def_and_contexts(
         if add_shapes and op.outputs and not op.opdef.has_body:
             shown = writer.nodes[-1].attr["_output_shapes"].list
             shown.SetInParent()
-            shown.shape.extend(t.get_shape().as_proto() for t in op.outputs)
+            shown.shape.extend(shape_of(t).as_proto() for t in op.outputs)
     proto.node.extend(writer.nodes)
     library.add_to(proto)
     return proto, writer.contexts

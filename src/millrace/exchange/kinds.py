@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from millrace.core import dtypes
+from millrace.core import dtypes, shapes
 from millrace.exchange.attr_protos import attr_to_proto
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
@@ -74,6 +74,12 @@ def dtype_of(tensor: Tensor) -> dtypes.DType:
     """The dtype that a tensor has in TensorFlow."""
     dtype = tensor.dtype.base_dtype
     return dtypes.float32 if dtype is dtypes.variant and is_flow(tensor) else dtype
+
+
+def shape_of(tensor: Tensor) -> shapes.TensorShape:
+    """The static shape that a tensor has in TensorFlow, where the flow of a tensor array is a scalar."""
+    is_scalar = tensor.dtype is dtypes.variant and is_flow(tensor)
+    return shapes.TensorShape([]) if is_scalar else tensor.get_shape()
 
 
 def plain_types(node: Any, op: Operation) -> None:

@@ -194,6 +194,42 @@ def test_operations_between_layers_become_layers():
     np.testing.assert_allclose(model.predict(_data(2, 3)), (_data(2, 3) @ kernel + bias) * 2 + 1, rtol=1e-5)
 
 
+def test_layers_of_operations_are_called_as_in_1_15():
+    x = L.Input((4,))
+    with tf.name_scope("a/b"):
+        y = tf.reshape(tf.abs(x), [-1, 2, 2])
+    model = tf.keras.Model(x, tf.reduce_sum(y * np.float32([1.0, 2.0]), 1))
+    layers = [layer.name for layer in model.layers]
+    assert layers[1:] == [f"tf_op_layer_{name}" for name in ("a/b/Abs", "a/b/Reshape", "mul", "Sum")]
+    assert model.layers[2].output_shape == [(None, 2, 2)]
+    first = model.get_config()["layers"][1]
+    assert (first["name"], first["config"]["name"]) == ("tf_op_layer_a/b/Abs", "a/b/Abs")
+    again = tf.keras.models.model_from_json(model.to_json())
+    assert [layer.name for layer in again.layers] == layers
+    assert again.layers[1].output.name == "tf_op_layer_a/b/Abs/a/b/Abs:0"
+    by_name = tf.get_default_graph().get_operation_by_name
+    assert by_name("tf_op_layer_Sum/Sum/reduction_indices").type == "Const"
+    assert not [op.name for op in tf.get_default_graph().get_operations() if op.name.startswith("input_0")]
+    np.testing.assert_array_equal(again.predict(_data(2, 4)), model.predict(_data(2, 4)))
+
+
+def test_only_training_makes_the_learning_phase():
+    model = tf.keras.Sequential([L.Dense(2, input_shape=(3,))])
+    model.compile("sgd", "mse")
+    x, y = _data(4, 3), _data(4, 2)
+
+    def phases():
+        operations = tf.get_default_graph().get_operations()
+        return sum(op.name == "keras_learning_phase" for op in operations)
+
+    model.predict(x)
+    model.predict_on_batch(x)
+    model.evaluate(x, y, verbose=0)
+    assert phases() == 0
+    model.fit(x, y, verbose=0)
+    assert phases() == 1
+
+
 def test_a_dataset_trains_like_its_arrays():
     x, y = _data(8, 3), _data(8, 2)
     expected = _small().fit(x, y, 4, 2, 0, shuffle=False).history["loss"]

@@ -1,5 +1,6 @@
 """Optimizers of Keras: arguments that TensorFlow takes in a way of its own."""
 
+import numpy as np
 import pytest
 
 import millrace as tf
@@ -27,3 +28,15 @@ def test_no_gradients_at_all_count_a_step():
         assert sess.run(optimizer.iterations) == 1
     with pytest.raises(ValueError, match="No gradients provided"):
         optimizer.apply_gradients([(None, tf.Variable(1.0, use_resource=True))])
+
+
+@pytest.mark.parametrize("kind", [optimizers.SGD, optimizers.RMSprop])
+def test_no_momentum_of_any_kind_of_number_makes_no_slots(kind):
+    variable = tf.Variable(1.0, use_resource=True)
+
+    def slots(momentum):
+        optimizer = kind(0.1, momentum=momentum)
+        optimizer.apply_gradients([(tf.constant(1.0), variable)])
+        return len(optimizer.weights)
+
+    assert slots(np.float32(0.0)) == slots(0.0) == slots(0) == slots(0.5) - 1 == slots(tf.constant(0.0)) - 1

@@ -388,3 +388,12 @@ def test_hashed_crosses_of_texts():
         indices, values, shape = session.run(list(found))
     assert values.tolist() == [8, 6, 1, 9, 8]
     assert (indices.tolist(), shape.tolist()) == ([[0, 0], [0, 1], [0, 2], [0, 3], [1, 0]], [2, 4])
+
+
+@pytest.mark.parametrize("function", [tf.square, tf.sqrt, tf.abs, tf.sign, tf.negative, tf.tanh, tf.math.erf])
+def test_rows_that_come_twice_are_summed_before_a_function_of_them(function):
+    rows = tf.IndexedSlices(tf.constant([[1.0, 2.0], [3.0, 4.0]]), tf.constant([1, 1]), tf.constant([2, 2]))
+    found, expected = function(rows), function(tf.constant([[0.0, 0.0], [4.0, 6.0]]))
+    with tf.Session() as sess:
+        np.testing.assert_allclose(*sess.run([found, expected]))
+    assert isinstance(tf.cast(rows, tf.float64), tf.IndexedSlices)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from millrace.building.indexed_slices import IndexedSlices
 from millrace.graph.tensor import Tensor
+
+
+def on_stored(x: Any, function: Callable[[Any], Tensor]) -> Any:
+    """As `on_values`, but `function` of an IndexedSlices is given it whole: its rows may come twice."""
+    return function(x) if isinstance(x, IndexedSlices) else on_values(x, function)
 
 
 def on_values(x: Any, function: Callable[[Any], Tensor]) -> Any:

@@ -20,7 +20,7 @@ from millrace.opkit.random.gamma_grad import gamma_sample_gradient
 from millrace.opkit.rules import shape_rules
 from millrace.opkit.rules.families import binary, unary
 from millrace.opkit.rules.idioms import Unbroadcast, after
-from millrace.opkit.sparse.values import on_values
+from millrace.opkit.sparse.values import on_stored
 
 _PRECISE = frozenset({float32, float64})
 _CONTINUOUS = (FLOATING | COMPLEX) - {next(d for d in FLOATING if d.name == "bfloat16")}
@@ -251,7 +251,7 @@ def erf(x: Any, name: str | None = None) -> Any:
     Returns:
       Shape and dtype of `x`.
     """
-    return on_values(x, lambda x: apply(Erf, x, name=name))
+    return on_stored(x, lambda x: apply(Erf, x, name=name))
 
 
 @public("erfc", "math.erfc")
@@ -280,7 +280,7 @@ def bessel_i0e(x: Any, name: str | None = None) -> Any:
     Returns:
       Shape and dtype of `x`.
     """
-    return on_values(x, lambda x: apply(BesselI0e, x, name=name))
+    return on_stored(x, lambda x: apply(BesselI0e, x, name=name))
 
 
 @public("math.bessel_i1e")
@@ -294,7 +294,7 @@ def bessel_i1e(x: Any, name: str | None = None) -> Any:
     Returns:
       Shape and dtype of `x`.
     """
-    return on_values(x, lambda x: apply(BesselI1e, x, name=name))
+    return on_stored(x, lambda x: apply(BesselI1e, x, name=name))
 
 
 @public("igamma", "math.igamma")

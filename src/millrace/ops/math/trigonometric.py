@@ -16,7 +16,7 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.families import binary, gradient_of, unary
 from millrace.opkit.rules.idioms import Unbroadcast, after, conj
-from millrace.opkit.sparse.values import on_values
+from millrace.opkit.sparse.values import on_stored
 
 _CONTINUOUS = FLOATING | COMPLEX
 # TensorFlow lets integers into these when building and refuses them when run.
@@ -295,7 +295,7 @@ def tanh(x: Any, name: str | None = None) -> Any:
       ...     print(sess.run(tf.tanh([0.0, 100.0])))
       [0. 1.]
     """
-    return on_values(x, lambda x: apply(Tanh, x, name=name))
+    return on_stored(x, lambda x: apply(Tanh, x, name=name))
 
 
 @public("asinh", "math.asinh")

@@ -22,8 +22,10 @@ class Batched(Compiled):
 
     # --- functions ------------------------------------------------------------------------------------------
 
-    def _feeds_phase(self) -> bool:
-        return not isinstance(settings.learning_phase(), int)
+    def _fed_phase(self, kind: str) -> list[Any]:
+        """The placeholder of the learning phase, which only the function that trains is fed."""
+        phase = settings.learning_phase() if kind == "train" else 0
+        return [] if isinstance(phase, int) else [phase]
 
     def _feed_inputs(self) -> list[Any]:
         return [
@@ -47,9 +49,7 @@ class Batched(Compiled):
 
     def _function_inputs(self) -> list[Any]:
         weights = [e.sample_weight for e in self._endpoints if e.sample_weight is not None]
-        found = [*self._feed_inputs(), *[e.target for e in self._fed_endpoints()], *weights]
-        phase = settings.learning_phase()
-        return [*found, phase] if not isinstance(phase, int) else found
+        return [*self._feed_inputs(), *[e.target for e in self._fed_endpoints()], *weights]
 
     def _result_tensors(self) -> list[Any]:
         found = []
@@ -74,7 +74,7 @@ class Batched(Compiled):
 
     def _make_train_function(self) -> Any:
         self._assert_compiled()
-        inputs = self._function_inputs()
+        inputs = [*self._function_inputs(), *self._fed_phase("train")]
         with name_scope("training"):
             updates = self._training_updates()
             updates += self.get_updates_for(None)
@@ -100,11 +100,12 @@ class Batched(Compiled):
             )
 
     def _make_predict_function(self) -> Any:
-        phase = settings.learning_phase()
-        inputs = [*self._feed_inputs(), *([] if isinstance(phase, int) else [phase])]
         with name_scope("predict"):
             return session.function(
-                inputs, self.outputs, updates=self.state_updates, **getattr(self, "_function_kwargs", {})
+                self._feed_inputs(),
+                self.outputs,
+                updates=self.state_updates,
+                **getattr(self, "_function_kwargs", {}),
             )
 
     def _assert_compiled(self) -> None:
@@ -265,7 +266,7 @@ class Batched(Compiled):
     def _on_batch(self, kind: str, x: Any, y: Any, sample_weight: Any, class_weight: Any, reset: bool) -> Any:
         self._assert_compiled()
         inputs, targets, weights = self._standardize(x, y, sample_weight, class_weight)
-        phase = [int(kind == "train")] if self._feeds_phase() else []
+        phase = [1 for _ in self._fed_phase(kind)]
         found = self._function(kind)([*inputs, *targets, *weights, *phase])
         if reset:
             self.reset_metrics()
@@ -274,8 +275,7 @@ class Batched(Compiled):
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
         inputs, _, _ = self._standardize(x, with_targets=False)
-        phase = [0] if self._feeds_phase() else []
-        found = self._function("predict")([*inputs, *phase])
+        found = self._function("predict")(inputs)
         return found[0] if len(found) == 1 else found
 
 

@@ -182,7 +182,7 @@ def fit(model: Any, request: Request, epochs: int, first: int, validation: Valid
     if watcher is not None:
         watcher.prepare(epochs - first)
     names = model.metrics_names
-    loop = loops.ArrayLoop(model, function, "train", names, 1, epochs - first)
+    loop = loops.ArrayLoop(model, function, "train", names, epochs - first)
     model.history = History()
     callbacks = loops.callbacks_of(
         request.callbacks, model, "train",
@@ -237,7 +237,7 @@ class _Watcher:
     def prepare(self, passes: int) -> None:
         """Makes the function, which will be used for so many passes."""
         self._loop = loops.ArrayLoop(
-            self._model, self._model._function("test"), "test", self._model.metrics_names, 0, passes
+            self._model, self._model._function("test"), "test", self._model.metrics_names, passes
         )
         self._loop.inside = True
 
@@ -334,7 +334,7 @@ def evaluate(model: Any, request: Request) -> Any:
         _check_no_targets(request.y, request.sample_weight, "generator")
         return run_generator(model, request, "test")
     whole = Pass(model, request)
-    loop = loops.ArrayLoop(model, model._function("test"), "test", model.metrics_names, 0)
+    loop = loops.ArrayLoop(model, model._function("test"), "test", model.metrics_names)
     callbacks = loops.callbacks_of(
         request.callbacks, model, "test", batch_size=None if whole.by_steps else whole.size,
         steps=whole.steps, samples=whole.counted, verbose=request.verbose, by_steps=whole.by_steps,
@@ -351,7 +351,7 @@ def predict(model: Any, request: Request) -> Any:
     if _by_generator(request.x):
         return run_generator(model, request, "predict")
     whole = Pass(model, request, with_targets=False)
-    loop = loops.ArrayLoop(model, model._function("predict"), "predict", [], 0)
+    loop = loops.ArrayLoop(model, model._function("predict"), "predict", [])
     callbacks = loops.callbacks_of(
         request.callbacks, model, "predict", batch_size=None if whole.by_steps else whole.size,
         steps=whole.steps, samples=whole.counted, verbose=request.verbose, by_steps=whole.by_steps,

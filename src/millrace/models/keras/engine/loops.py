@@ -163,16 +163,13 @@ class ArrayLoop:
       function: what runs a batch: `backend.Function`.
       mode: "train", "test" or "predict".
       names: of the results.
-      phase: the learning phase.
       passes: how many passes there will be.
     """
 
-    def __init__(
-        self, model: Any, function: Any, mode: str, names: list[str], phase: int, passes: int = 1
-    ) -> None:
+    def __init__(self, model: Any, function: Any, mode: str, names: list[str], passes: int = 1) -> None:
         self._passes = passes
         self._model, self._function, self._mode, self._names = model, function, mode, names
-        self._phase = [phase] if model._feeds_phase() else []
+        self._phase = [1 for _ in model._fed_phase(mode)]
         self._totals: Any = None
         self.inside = False  # whether it is the validation of another loop
 

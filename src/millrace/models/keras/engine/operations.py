@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from millrace.core import nest, protos
-from millrace.exchange.importer import import_graph_def
+from millrace.exchange.graphdef import node_name
+from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.descendants import late
 from millrace.lib.layers.layer import Layer
 from millrace.lib.layers.node import Node, history
-from millrace.models.keras.backend.session import get_session
+from millrace.models.keras.backend.session import function
 from millrace.ops.array.constant import constant
+
+_PREFIX = "tf_op_layer_"
 
 
 class TensorFlowOpLayer(Layer):
@@ -21,7 +22,7 @@ class TensorFlowOpLayer(Layer):
 
     Args:
       node_def: the operation's definition: a NodeDef, its serialized form, or its JSON form as a dictionary.
-      name: the layer's name.
+      name: the layer's name, which gets a prefix.
       constants: inputs that are fixed, by their place.
       trainable, dtype: as for `Layer`.
     """
@@ -29,12 +30,12 @@ class TensorFlowOpLayer(Layer):
     def __init__(
         self,
         node_def: Any,
-        name: str | None = None,
+        name: str,
         constants: dict[Any, Any] | None = None,
         trainable: bool = True,
         dtype: Any = None,
     ) -> None:
-        super().__init__(name=name, trainable=trainable, dtype=dtype)
+        super().__init__(name=_PREFIX + name, trainable=trainable, dtype=dtype)
         self.node_def = _node_of(node_def)
         self.constants = {int(k): v for k, v in (constants or {}).items()}
         self.built = True
@@ -43,7 +44,7 @@ class TensorFlowOpLayer(Layer):
         """What the operation gives for other inputs."""
         flat = list(nest.flatten(inputs))
         for place, value in sorted(self.constants.items()):
-            flat.insert(place, constant(value))
+            flat.insert(place, constant(value, name=node_name(self.node_def.input[place])))
         return applied(self.node_def, flat)
 
     def get_config(self) -> dict[str, Any]:
@@ -51,8 +52,9 @@ class TensorFlowOpLayer(Layer):
         config = super().get_config()
         from google.protobuf import json_format  # large, and needed by nobody else
 
+        config["name"] = self.name.removeprefix(_PREFIX)
         config["node_def"] = json_format.MessageToDict(self.node_def)
-        config["constants"] = {k: np.asarray(v).tolist() for k, v in self.constants.items()}
+        config["constants"] = dict(self.constants)
         return config
 
 
@@ -68,19 +70,7 @@ def _node_of(given: Any) -> Any:
 
 def applied(node_def: Any, inputs: list[Any]) -> Any:
     """An operation of the same kind with other inputs: its output, or a list of them."""
-    graph_def = protos.GraphDef()
-    node = graph_def.node.add()
-    node.CopyFrom(node_def)
-    del node.input[:]
-    node.name = node_def.name.rsplit("/", 1)[-1]
-    mapping = {}
-    for i, tensor in enumerate(inputs):
-        placed = graph_def.node.add()
-        placed.op, placed.name = "Placeholder", f"input_{i}"
-        placed.attr["dtype"].type = tensor.dtype.base_dtype.as_datatype_enum
-        node.input.append(placed.name)
-        mapping[placed.name] = tensor
-    (op,) = import_graph_def(graph_def, mapping, [node.name], name="")  # pyright: ignore[reportGeneralTypeIssues]
+    op = get_default_graph().create_op(node_def.op, inputs, name=node_def.name, attrs=dict(node_def.attr))
     return op.outputs[0] if len(op.outputs) == 1 else list(op.outputs)
 
 
@@ -131,16 +121,15 @@ def _adopt(op: Any, done: set[Any]) -> None:
             inputs.append(tensor)
         else:
             constants[place] = _fixed(tensor)
-    layer = TensorFlowOpLayer(op.node_def, name=op.name.replace("/", "_"), constants=constants)
-    outputs = list(op.outputs)
-    Node(layer, inputs if len(inputs) != 1 else inputs[0], outputs if len(outputs) != 1 else outputs[0])
+    layer = TensorFlowOpLayer(op.node_def, name=op.name, constants=constants)
+    Node(layer, inputs, list(op.outputs))
 
 
 def _fixed(tensor: Tensor) -> Any:
     """The value of an input that does not depend on the model's inputs; a handle stays a tensor."""
     if tensor.dtype.base_dtype.name == "resource":
         return tensor
-    return get_session([tensor]).run(tensor)
+    return function([], [tensor])([])[0]
 
 
 late.adopt = adopt

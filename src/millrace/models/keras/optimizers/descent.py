@@ -14,6 +14,11 @@ from millrace.ops.array.constant import constant
 from millrace.ops.math.cast import cast
 
 
+def _counts(momentum: Any) -> bool:
+    """Whether steps are taken again: a number above zero, or what only becomes a number later."""
+    return callable(momentum) or hasattr(momentum, "op") or bool(momentum > 0)
+
+
 @public("keras.optimizers.SGD")
 class SGD(Optimizer):
     """weight -= learning_rate * gradient, or with momentum.
@@ -40,7 +45,7 @@ class SGD(Optimizer):
         super().__init__(name, **kwargs)
         self._set_hyper("learning_rate", kwargs.get("lr", learning_rate))
         self._set_hyper("decay", self._initial_decay)
-        self._momentum = bool(callable(momentum) or not isinstance(momentum, int | float) or momentum > 0)
+        self._momentum = _counts(momentum)
         if isinstance(momentum, int | float) and not 0 <= momentum <= 1:
             raise ValueError("`momentum` must be between [0, 1].")
         self._set_hyper("momentum", momentum)
@@ -281,7 +286,7 @@ class RMSprop(Optimizer):
         self._set_hyper("learning_rate", kwargs.get("lr", learning_rate))
         self._set_hyper("decay", self._initial_decay)
         self._set_hyper("rho", rho)
-        self._momentum = bool(callable(momentum) or not isinstance(momentum, int | float) or momentum > 0)
+        self._momentum = _counts(momentum)
         if isinstance(momentum, int | float) and not 0 <= momentum <= 1:
             raise ValueError("`momentum` must be between [0, 1].")
         self._set_hyper("momentum", momentum)
