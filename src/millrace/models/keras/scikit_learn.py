@@ -97,7 +97,7 @@ class BaseWrapper:
         return {**found, **(override or {})}
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn asks since 1.6; of no type, as in 1.15, so folds are cut without regard to classes."""
+        """What scikit-learn asks since 1.6: no type, as in 1.15, so folds are cut whatever the classes."""
         utils = importlib.import_module("sklearn.utils")
         return utils.Tags(estimator_type=None, target_tags=utils.TargetTags(required=True))
 
