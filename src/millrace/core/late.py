@@ -24,6 +24,7 @@ PLACES = {
     "variable_creation": "millrace.lib.variables.creation",
     "assigning": "millrace.lib.variables.assigning",
     "composed_operators": "millrace.lib.linalg.operators.composed",
+    "operator_products": "millrace.lib.linalg.operators.products",
     "triangular_operators": "millrace.lib.linalg.operators.diagonal",
     "specs": "millrace.datasets.composite_specs",
     "ragged_conversion": "millrace.lib.ragged.conversion",

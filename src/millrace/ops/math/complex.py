@@ -17,6 +17,7 @@ from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules import shape_rules
 from millrace.opkit.rules.idioms import Unbroadcast
+from millrace.ops.array.fill import zeros_like
 
 _WHOLE = attrs.dtype(COMPLEX, complex64)
 _PART = attrs.dtype(frozenset({float32, float64}), float32)
@@ -169,7 +170,7 @@ def imag(input: Any, name: str | None = None) -> Tensor:
         input = convert_to_tensor(input, name="input")
         if input.dtype.is_complex:
             return apply(Imag, input, Tout=_real_of(input), name=scope)
-        return raw.ZerosLike(input)
+        return zeros_like(input)
 
 
 @public("conj", "math.conj")

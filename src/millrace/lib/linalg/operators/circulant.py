@@ -1,4 +1,4 @@
-"""Linear operators that Fourier transforms make fast: circulant and Toeplitz matrices."""
+"""Linear operators that convolve over one, two or three axes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,31 @@ from typing import Any
 import numpy as np
 
 from millrace.building import raw
+from millrace.building.convert import to_tensor
+from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import adjoint as adjoint_of
-from millrace.lib.linalg.operators.base import LinearOperator, checked_matrix, modulus
-from millrace.ops.array.reshape import matrix_transpose
-from millrace.ops.linalg.matmul import matmul
+from millrace.lib.linalg.operators.base import LinearOperator, checked_matrix
+from millrace.lib.linalg.operators.broadcasting import (
+    absolute,
+    assert_no_zeros,
+    assert_real,
+    cast_to,
+    real_part,
+    with_one_batch,
+)
+from millrace.lib.math.checks import assert_integer, assert_less_equal, assert_positive
+from millrace.lib.math.reductions import reduce_max, reduce_prod
+from millrace.ops.array.concat import concat
+from millrace.ops.array.constant import ones
+from millrace.ops.array.fill import range_, zeros_like
+from millrace.ops.array.reshape import reshape, transpose
+from millrace.ops.array.shape import rank, shape
 
 
-class _BlockCirculant(LinearOperator):
+class BlockCirculant(LinearOperator):
     """Convolutions over one, two or three axes, given by their Fourier transform, the spectrum."""
 
     _depth = 1
@@ -33,13 +48,21 @@ class _BlockCirculant(LinearOperator):
     ) -> None:
         if is_square is False:
             raise ValueError("A circulant operator is always square. Received: is_square=False")
-        self._spectrum = checked_matrix(spectrum, "spectrum", self._depth)
-        if not self._spectrum.dtype.is_complex:
-            if is_self_adjoint is False:
-                raise ValueError(
-                    "A real spectrum makes a self-adjoint operator. Received: is_self_adjoint=False"
-                )
-            is_self_adjoint = True
+        with name_scope(name or type(self).__name__, values=[spectrum]):
+            self._spectrum = checked_matrix(spectrum, "spectrum", self._depth)
+            if not self._spectrum.dtype.is_complex:
+                if is_self_adjoint is False:
+                    raise ValueError(
+                        "A real spectrum makes a self-adjoint operator. Received: is_self_adjoint=False"
+                    )
+                is_self_adjoint = True
+            self._block_shape_tensor = shape(self._spectrum)[-self._depth :]
+            wide = dtypes.complex128 if self._spectrum.dtype.size > 8 else dtypes.complex64
+            if self._spectrum.dtype.base_dtype is dtypes.float64:
+                wide = dtypes.complex128
+            self._spectrum_complex = cast_to(self._spectrum, wide)
+            self._moduli = absolute(self._spectrum)
+            self._conjugate = raw.Conj(self._spectrum_complex)
         super().__init__(
             input_output_dtype,
             [self._spectrum],
@@ -68,22 +91,21 @@ class _BlockCirculant(LinearOperator):
 
     def block_shape_tensor(self) -> Tensor:
         """The lengths of the axes that it convolves over, an int32 vector."""
-        return raw.Shape(self._spectrum)[-self._depth :]
+        return self._block_shape_tensor
 
     def convolution_kernel(self, name: str = "convolution_kernel") -> Tensor:
         """The kernel whose Fourier transform the spectrum is."""
         with self._scope(name):
-            return self._as_dtype(self._transform(self._complex(self._spectrum), inverse=True))
+            return cast_to(self._transform(self._spectrum_complex, inverse=True), self.dtype)
 
     def assert_hermitian_spectrum(self, name: str = "assert_hermitian_spectrum") -> Any:
         """An operation that fails when run where the convolution kernel is not real."""
         with self._scope(name):
-            kernel = self._transform(self._complex(self._spectrum), inverse=True)
-            real = kernel.dtype.real_dtype
-            imaginary = raw.Abs(raw.Imag(kernel, Tout=real))
-            largest = raw.Max(raw.ComplexAbs(kernel, Tout=real), raw.Range(0, raw.Rank(kernel), 1))
-            small = raw.LessEqual(imaginary, largest * 1e-3)
-            return self._assert(small, "Imaginary parts of the convolution kernel are not 0")
+            kernel = self._transform(self._spectrum_complex, inverse=True)
+            imaginary = raw.Abs(raw.Imag(kernel, Tout=kernel.dtype.real_dtype))
+            small = reduce_max(absolute(kernel)) * 1e-3
+            message = "Imaginary parts of the convolution kernel are not 0"
+            return assert_less_equal(imaginary, small, message=message)
 
     def _dims(self) -> shapes.Dims:
         dims = self._spectrum.dims
@@ -94,98 +116,114 @@ class _BlockCirculant(LinearOperator):
         return (*dims[: -self._depth], order, order)
 
     def _shape_tensor(self) -> Tensor:
-        shape = raw.Shape(self._spectrum)
-        order = raw.Prod(shape[-self._depth :], [0], keep_dims=True)
-        return raw.ConcatV2([shape[: -self._depth], order, order], 0)
-
-    def _complex(self, x: Tensor) -> Tensor:
-        if x.dtype.is_complex:
-            return x
-        wide = dtypes.complex128 if x.dtype.base_dtype is dtypes.float64 else dtypes.complex64
-        return raw.Cast(x, DstT=wide)
-
-    def _as_dtype(self, x: Tensor) -> Tensor:
-        if x.dtype.base_dtype is self.dtype:
-            return x
-        if x.dtype.is_complex and not self.dtype.is_complex:
-            x = raw.Real(x, Tout=x.dtype.real_dtype)
-        return raw.Cast(x, DstT=self.dtype)
+        lengths = shape(self._spectrum)
+        batch = lengths[: -self._depth]
+        order = reduce_prod(lengths[-self._depth :])
+        return concat([batch, [order, order]], 0)
 
     def _transform(self, x: Tensor, inverse: bool = False) -> Tensor:
         name = ("IFFT" if inverse else "FFT") + {1: "", 2: "2D", 3: "3D"}[self._depth]
         return getattr(raw, name)(x)
 
-    def _filtered(self, x: Tensor, spectrum: Tensor, divide: bool) -> Tensor:
+    def _filtered(self, x: Tensor, adjoint: bool, divide: bool) -> Tensor:
         """Columns of `x`, `[..., n, k]`, transformed, multiplied (or divided), and transformed back."""
-        last_first = matrix_transpose(self._complex(x))
-        block = self.block_shape_tensor()
-        front = raw.Shape(last_first)[:-1]
-        blocks = raw.Reshape(last_first, raw.ConcatV2([front, block], 0))
-        spectrum = self._complex(spectrum)
-        if spectrum.dtype.base_dtype is not blocks.dtype.base_dtype:
-            spectrum = raw.Cast(spectrum, DstT=blocks.dtype.base_dtype)
-        spectrum = raw.ExpandDims(spectrum, -1 - self._depth)
-        transformed = self._transform(blocks)
-        combined = raw.RealDiv(transformed, spectrum) if divide else raw.Mul(transformed, spectrum)
+        spectrum = self._conjugate if adjoint else self._spectrum_complex
+        x = cast_to(x, spectrum.dtype.base_dtype)
+        column = raw.Reshape(spectrum, concat([self.batch_shape_tensor(), [-1, 1]], 0))
+        x, column = with_one_batch(x, column)
+        factor = raw.Reshape(column, concat([shape(x)[:-2], self._block_shape_tensor], 0))
+        transformed = self._transform(self._blocks(_rotated(x, 1)))
+        combined = transformed / factor if divide else factor * transformed
         back = self._transform(combined, inverse=True)
-        flat = raw.Reshape(back, raw.ConcatV2([raw.Shape(back)[: -self._depth], [-1]], 0))
-        result = self._as_dtype(matrix_transpose(flat))
-        dims = self._dims()
-        if dims is not None and x.dims is not None:
-            batch = shapes.broadcast(dims[:-2], x.dims[:-2])
-            if batch is not None:
-                result.set_shape([*batch, dims[-2], x.dims[-1]])
-        return result
+        return cast_to(_rotated(self._rows(back), -1), self.dtype)
+
+    def _blocks(self, x: Tensor) -> Tensor:
+        """`[..., n]` with n cut into the axes of the convolution."""
+        block = self.block_shape
+        if x.shape.is_fully_defined() and block.is_fully_defined():
+            return reshape(x, [*x.shape.as_list()[:-1], *block.as_list()])
+        return raw.Reshape(x, concat([shape(x)[:-1], self._block_shape_tensor], 0))
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """What `_blocks` has cut, in one axis again."""
+        if x.dims is not None and shapes.fully_defined(x.dims):
+            lead, block = x.dims[: -self._depth], x.dims[-self._depth :]
+            return reshape(x, [*lead, int(np.prod(block))])  # type: ignore[arg-type]
+        lengths = shape(x)
+        lead = lengths[: -self._depth]
+        return raw.Reshape(x, concat([lead, [reduce_prod(lengths[-self._depth :])]], 0))
 
     def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
-        x = adjoint_of(x) if adjoint_arg else x
-        return self._filtered(x, self._turned(adjoint), divide=False)
+        return self._filtered(adjoint_of(x) if adjoint_arg else x, adjoint, divide=False)
 
     def _solve(self, rhs: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
-        rhs = adjoint_of(rhs) if adjoint_arg else rhs
-        return self._filtered(rhs, self._turned(adjoint), divide=True)
+        return self._filtered(adjoint_of(rhs) if adjoint_arg else rhs, adjoint, divide=True)
 
-    def _turned(self, adjoint: bool) -> Tensor:
-        return raw.Conj(self._spectrum) if adjoint and self._spectrum.dtype.is_complex else self._spectrum
-
-    def _axes(self) -> list[int]:
-        return list(range(-self._depth, 0))
+    def _last_axes(self) -> list[int]:
+        return [-1 - i for i in range(self._depth)]
 
     def _determinant(self) -> Tensor:
-        return self._as_dtype(raw.Prod(self._spectrum, self._axes()))
+        return cast_to(raw.Prod(self._spectrum, self._last_axes()), self.dtype)
 
     def _log_abs_determinant(self) -> Tensor:
-        return self._as_dtype(raw.Sum(raw.Log(modulus(self._spectrum)), self._axes()))
+        return cast_to(raw.Sum(raw.Log(self._moduli), self._last_axes()), self.dtype)
 
     def _trace(self) -> Tensor:
-        return self._as_dtype(raw.Sum(self._spectrum, self._axes()))
+        dims = self._spectrum.dims
+        axes: Any
+        if dims is not None and shapes.fully_defined(dims):
+            axes = list(range(len(dims) - self._depth, len(dims)))
+        else:
+            count = rank(self._spectrum)
+            axes = range_(count - self._depth, count)
+        real = raw.Sum(real_part(self._spectrum), axes)
+        if not self.dtype.is_complex:
+            return cast_to(real, self.dtype)
+        if self._spectrum.dtype.is_complex:
+            imaginary = raw.Sum(raw.Imag(self._spectrum, Tout=real.dtype), axes)
+        else:
+            imaginary = zeros_like(real)
+        wide = dtypes.complex128 if real.dtype.base_dtype is dtypes.float64 else dtypes.complex64
+        return cast_to(raw.Complex(real, imaginary, Tout=wide), self.dtype)
 
     def _diag_part(self) -> Tensor:
-        order = self.domain_dimension_tensor()
-        mean = raw.Mul(self._trace(), raw.Reciprocal(raw.Cast(order, DstT=self.dtype)))
-        ones = raw.Fill(raw.Pack([order]), self._number(1.0))
-        return raw.Mul(raw.ExpandDims(mean, -1), ones)
+        dims = self._dims()
+        order: Any
+        if dims is not None and shapes.fully_defined(dims):
+            row = ones(list(dims[:-1]), self.dtype)
+            mean, order = self.trace(), to_tensor(np.int32(dims[-1] or 0), name="Cast/x")
+        else:
+            lead = self.shape_tensor()[:-1]
+            order = self.domain_dimension_tensor()
+            row = ones(lead, self.dtype)
+            mean = self.trace()
+        mean = mean / raw.Cast(order, DstT=self.dtype)
+        return mean[..., None] * row
 
     def _assert_non_singular(self) -> Any:
-        nonzero = raw.NotEqual(self._spectrum, raw.ZerosLike(self._spectrum))
-        return self._assert(nonzero, "Singular operator: a spectrum value was 0")
+        return assert_no_zeros(self._spectrum, "Singular operator: the spectrum contained zeros.")
 
     def _assert_self_adjoint(self) -> Any:
-        if not self._spectrum.dtype.is_complex:
-            return raw.NoOp()
-        imaginary = raw.Imag(self._spectrum, Tout=self._spectrum.dtype.real_dtype)
-        rule = "Not equal to its adjoint: the imaginary part of a spectrum value was not 0"
-        return self._assert(raw.Equal(imaginary, raw.ZerosLike(imaginary)), rule)
+        return assert_real(self._spectrum, "Not self-adjoint: the spectrum was not real.")
 
     def _assert_positive_definite(self) -> Any:
-        spectrum = self._spectrum
-        real = raw.Real(spectrum, Tout=spectrum.dtype.real_dtype) if spectrum.dtype.is_complex else spectrum
-        rule = "Not positive definite: the real part of a spectrum value was not positive"
-        return self._assert(raw.Greater(real, raw.ZerosLike(real)), rule)
+        message = "Not positive definite: the real part of the spectrum was not positive everywhere."
+        return assert_positive(real_part(self._spectrum), message=message)
+
+
+def _rotated(x: Tensor, shift: int) -> Tensor:
+    """`x` with its axes rotated by `shift` places to the right."""
+    with name_scope("rotate_transpose"):
+        assert_integer(to_tensor(np.int32(shift), name="shift"))
+        if x.dims is not None:
+            axes = np.roll(np.arange(len(x.dims), dtype=np.int32), shift)
+            return transpose(x, axes)
+        count = raw.Rank(x)
+        return transpose(x, raw.Roll(raw.Range(0, count, 1), [shift], [0]))
 
 
 @public("linalg.LinearOperatorCirculant")
-class LinearOperatorCirculant(_BlockCirculant):
+class LinearOperatorCirculant(BlockCirculant):
     """Circulant matrices: convolutions of vectors.
 
     Args:
@@ -196,9 +234,24 @@ class LinearOperatorCirculant(_BlockCirculant):
 
     _depth = 1
 
+    def _adjoint(self) -> LinearOperator:
+        return LinearOperatorCirculant(
+            raw.Conj(self._spectrum),
+            self.dtype,
+            self.is_non_singular,
+            self.is_self_adjoint,
+            self.is_positive_definite,
+        )
+
+    def _inverse(self) -> LinearOperator:
+        inverse = 1.0 / self._spectrum
+        return LinearOperatorCirculant(
+            inverse, self.dtype, self.is_non_singular, self.is_self_adjoint, self.is_positive_definite
+        )
+
 
 @public("linalg.LinearOperatorCirculant2D")
-class LinearOperatorCirculant2D(_BlockCirculant):
+class LinearOperatorCirculant2D(BlockCirculant):
     """Block circulant matrices: convolutions over two axes.
 
     Args:
@@ -211,7 +264,7 @@ class LinearOperatorCirculant2D(_BlockCirculant):
 
 
 @public("linalg.LinearOperatorCirculant3D")
-class LinearOperatorCirculant3D(_BlockCirculant):
+class LinearOperatorCirculant3D(BlockCirculant):
     """Nested block circulant matrices: convolutions over three axes.
 
     Args:
@@ -221,79 +274,3 @@ class LinearOperatorCirculant3D(_BlockCirculant):
     """
 
     _depth = 3
-
-
-@public("linalg.LinearOperatorToeplitz")
-class LinearOperatorToeplitz(LinearOperator):
-    """Toeplitz matrices: equal numbers along each diagonal.
-
-    Args:
-      col: `[..., n]`, floating or complex: the first column.
-      row: `[..., n]`, same dtype: the first row; its first element is not read.
-      is_non_singular, is_self_adjoint, is_positive_definite, is_square, name: as for `LinearOperator`.
-    """
-
-    def __init__(
-        self,
-        col: Any,
-        row: Any,
-        is_non_singular: bool | None = None,
-        is_self_adjoint: bool | None = None,
-        is_positive_definite: bool | None = None,
-        is_square: bool | None = None,
-        name: str = "LinearOperatorToeplitz",
-    ) -> None:
-        if is_square is False:
-            raise ValueError("Only square Toeplitz operators currently supported. Received: is_square=False")
-        self._col, self._row = checked_matrix(col, "col", 1), checked_matrix(row, "row", 1)
-        super().__init__(
-            self._row.dtype,
-            [self._col, self._row],
-            is_non_singular,
-            is_self_adjoint,
-            is_positive_definite,
-            True,
-            name,
-        )
-
-    @property
-    def col(self) -> Tensor:
-        """The first columns."""
-        return self._col
-
-    @property
-    def row(self) -> Tensor:
-        """The first rows."""
-        return self._row
-
-    def _dims(self) -> shapes.Dims:
-        dims = shapes.broadcast(self._col.dims, self._row.dims)
-        return None if dims is None else (*dims, dims[-1])
-
-    def _shape_tensor(self) -> Tensor:
-        shape = raw.BroadcastArgs(raw.Shape(self._col), raw.Shape(self._row))
-        return raw.ConcatV2([shape, shape[-1:]], 0)
-
-    def _to_dense(self) -> Tensor:
-        shape = raw.BroadcastArgs(raw.Shape(self._col), raw.Shape(self._row))
-        col, row = raw.BroadcastTo(self._col, shape), raw.BroadcastTo(self._row, shape)
-        # values of the diagonals from the lower left to the upper right corner
-        values = raw.ConcatV2([raw.ReverseV2(col, [-1]), row[..., 1:]], -1)
-        order = shape[-1]
-        at = raw.Range(0, order, 1)
-        places = raw.Sub(raw.ExpandDims(at, 0), raw.ExpandDims(at, 1)) + (order - 1)
-        dense = raw.GatherV2(values, places, -1)
-        dense.set_shape(self.shape)
-        return dense
-
-    def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
-        return matmul(self._to_dense(), x, adjoint_a=adjoint, adjoint_b=adjoint_arg)
-
-    def _diag_part(self) -> Tensor:
-        dims = raw.BroadcastArgs(raw.Shape(self._col), raw.Shape(self._row))
-        return raw.BroadcastTo(self._col[..., :1], dims)
-
-    def _trace(self) -> Tensor:
-        order = raw.Cast(self.domain_dimension_tensor(), DstT=self.dtype)
-        corner = raw.BroadcastTo(self._col[..., 0], self.batch_shape_tensor())
-        return raw.Mul(corner, order)
