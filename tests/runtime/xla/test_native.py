@@ -55,13 +55,43 @@ def close(found: Any, wanted: np.ndarray) -> None:
         (1200, 700, 3),  # a narrow result
         (100, 130, 1100),  # more than one packed block wide
         (100, 20000, 17),  # a long sum, taken in parts
+        (32, 600, 70),  # as few rows as a panel has columns
+        (64, 9000, 33),  # the same of a long sum
+        (28, 512, 300),  # the last tile a third as high
+        (19, 700, 90),
     ],
 )
 def test_products(native: Any, rows: int, inner: int, columns: int, turn_a: bool, turn_b: bool) -> None:
     a, b = normal(rows, inner), normal(inner, columns)
     wanted = a.astype("d") @ b.astype("d")
     stored = a.T.copy() if turn_a else a, b.T.copy() if turn_b else b
-    close(native.matmul(*stored, turn_a, turn_b), wanted)
+    plain = native.matmul(*stored, turn_a, turn_b)
+    if plain is None:
+        assert turn_b and not turn_a and rows < 96
+    else:
+        close(plain, wanted)
+    packed = native.matmul_packed(stored[0], native.pack(stored[1], turn_b), columns, turn_a, 0)
+    close(packed, wanted)
+    if plain is not None:
+        np.testing.assert_array_equal(packed, plain)
+
+
+@pytest.mark.parametrize("then", ["bias", "relu", "mask"])
+@pytest.mark.parametrize("turn_b", [False, True])
+@pytest.mark.parametrize("rows", [32, 50, 128])
+def test_what_follows_a_product_of_few_rows(native: Any, rows: int, turn_b: bool, then: str) -> None:
+    a, b, other = normal(rows, 600), normal(600, 70), normal(*((rows, 70) if then == "mask" else (70,)))
+    product = a.astype("d") @ b.astype("d")
+    wanted = np.where(other > 0, product, 0) if then == "mask" else product + other
+    wanted = np.maximum(wanted, 0) if then == "relu" else wanted
+    stored = b.T.copy() if turn_b else b
+    found = native.matmul(a, stored, False, turn_b, then, other)
+    if found is None:
+        assert turn_b and rows == 50
+    else:
+        close(found, wanted)
+    place = ["", "bias", "relu", "mask"].index(then)
+    close(native.matmul_packed(a, native.pack(stored, turn_b), 70, False, place, other), wanted)
 
 
 def noting(monkeypatch: pytest.MonkeyPatch, texts: list[str]) -> None:
@@ -379,10 +409,62 @@ def test_products_inside_of_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     with tf.Session() as sess:
         compiled = sess.run([y, dx], {x: value})
     assert texts[-1].count("@millrace_matmul(") == 2  # of the loop and of its gradient
+    assert texts[-1].count("@millrace_pack(") == 2  # of the matrix and of its transpose
     monkeypatch.setenv("MILLRACE_TIER", "interpret")
     with tf.Session() as sess:
         for found, wanted in zip(compiled, sess.run([y, dx], {x: value}), strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.usefixtures("native")
+def test_a_matrix_that_many_products_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts: list[str] = []
+    noting(monkeypatch, texts)
+    w, once = tf.Variable(normal(128, 128) * 0.05), tf.Variable(normal(128, 128) * 0.05)
+    x = tf.placeholder(tf.float32, [96, 128])
+    y = tf.matmul(x, once)
+    for _ in range(4):
+        y = tf.tanh(tf.matmul(y, w) + 0.1)
+    loss = tf.reduce_sum(y)
+    step = tf.train.GradientDescentOptimizer(0.01).minimize(loss)
+    found = {}
+    for tier in ("compile", "interpret"):
+        monkeypatch.setenv("MILLRACE_TIER", tier)
+        with tf.Session() as sess:
+            sess.run(tf.global_variables_initializer())
+            found[tier] = [sess.run([loss, step], {x: normal(96, 128)})[0] for _ in range(3)]
+    assert texts[-1].count("@millrace_pack(") == 2  # of w for the way there and for the way back
+    np.testing.assert_allclose(found["compile"], found["interpret"], rtol=1e-5)
+
+
+@pytest.mark.usefixtures("native")
+def test_loops_whose_products_share_a_matrix_keep_their_bits() -> None:
+    import jax
+
+    from millrace.runtime.xla.native_products import with_native_products
+    from millrace.runtime.xla.packing import with_packed_matrices
+
+    def repeated(n: Any, x: Any, w: Any, rows: Any) -> Any:
+        total, stack = jax.lax.scan(
+            lambda x, row: (jnp.tanh(x @ w + row), x), x, rows, length=4, reverse=True, unroll=2
+        )
+        turned = (((1,), (1,)), ((), ()))
+        _, last = jax.lax.while_loop(
+            lambda state: state[0] < n,
+            lambda state: (state[0] + 1, jnp.tanh(jax.lax.dot_general(state[1], w, turned))),
+            (0, total),
+        )
+        once = jax.lax.scan(lambda x, _: (x @ w, None), x, None, length=2)[0]  # too short to be worth it
+        return total, stack, last, once
+
+    values = 5, normal(96, 128), normal(128, 128), normal(4, 96, 128)
+    program = with_native_products(jax.make_jaxpr(repeated)(*values))
+    packed = with_packed_matrices(program)
+    assert str(packed).count("millrace_pack") == 2
+    assert with_packed_matrices(jax.make_jaxpr(jnp.tanh)(values[1])).jaxpr.eqns[0].primitive.name == "tanh"
+    plain, changed = (jax.extend.core.jaxpr_as_fun(p)(*values) for p in (program, packed))
+    for wanted, found in zip(plain, changed, strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 @pytest.mark.usefixtures("native")

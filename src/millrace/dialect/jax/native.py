@@ -20,7 +20,10 @@ from jax import lax
 from millrace.dialect.jax.control import Checks
 
 _LEAST_FLOPS = 1 << 20  # below this the call itself counts
-_FEW_ROWS = 96  # with fewer, transposing the other matrix costs more than XLA's own product
+_FEW_ROWS = 96  # with fewer, transposing the other matrix costs more than XLA's own product,
+_TURNED_ROWS = 32  # but for multiples of this, of which the kernel transposes the rows instead
+_PANEL = 32  # columns: those of a panel with AVX-512, of two with AVX
+PACKED = 2  # where the kernel expects whether a matrix is transposed
 _LEAST_STEP = 1 << 14  # elements: what is smaller stays in the caches
 _LEAST_CHANNELS = 4  # a kernel computes 16 columns at once with AVX-512; with 8 it takes half of XLA's time
 _LEAST_WINDOW = 9  # elements: smaller windows take longer to gather than to multiply
@@ -39,7 +42,9 @@ def matmul(a: Any, b: Any, turn_a: bool, turn_b: bool, then: str = "", other: An
     """
     rows, inner = a.shape[::-1] if turn_a else a.shape
     columns = b.shape[0] if turn_b else b.shape[1]
-    if 2 * rows * inner * columns < _LEAST_FLOPS or (turn_b and not turn_a and rows < _FEW_ROWS):
+    if 2 * rows * inner * columns < _LEAST_FLOPS:
+        return None
+    if turn_b and not turn_a and rows < _FEW_ROWS and rows % _TURNED_ROWS:
         return None
     if then == "mask" and other.shape != (rows, columns):
         return None
@@ -48,6 +53,19 @@ def matmul(a: Any, b: Any, turn_a: bool, turn_b: bool, then: str = "", other: An
         return None
     numbers = [turn_a, turn_b, ("", "bias", "relu", "mask").index(then)]
     return _call("matmul", (rows, columns), a, b, numbers, *others)
+
+
+def pack(b: Any, turned: bool) -> Any:
+    """The matrix `b`, stored transposed if `turned`, in the form that `matmul_packed` takes."""
+    columns, rows = b.shape if turned else b.shape[::-1]
+    out = jax.ShapeDtypeStruct((-(-columns // _PANEL), rows, _PANEL), jnp.float32)
+    return jax.ffi.ffi_call("millrace_pack", out)(b, numbers=np.array([turned], np.int64))
+
+
+def matmul_packed(a: Any, packed: Any, columns: int, turn_a: bool, then: int, *others: Any) -> Any:
+    """`matmul` of a matrix of so many columns that `pack` packed; `then` is the place in its list."""
+    rows = a.shape[1] if turn_a else a.shape[0]
+    return _call("matmul", (rows, columns), a, packed, [turn_a, PACKED, then], *others)
 
 
 def conv(x: Any, w: Any, strides: Sequence[int], pads: Any, dilations: Sequence[int]) -> Any:

@@ -33,6 +33,7 @@ enum { LANES = 4, ROWS = 6 };
 #endif
 enum {
   COLUMNS = 2 * LANES,
+  LEVEL = ROWS / 3,  /* the rows of the lowest tile, of which the last rows of C make do with as many as they need */
   DEPTH = 512,       /* of a packed block: a panel of A is 24 KiB, one of B 64 KiB */
   WINDOWS = 384,     /* the same for windows: a step of the network `cnn` takes 2 % more with 512 */
   WIDTH = 512,       /* of a packed block of B: 1 MiB */
@@ -152,6 +153,7 @@ struct Product {
   int64_t m, n, k;
   const float *a, *b;
   int64_t lda, ldb; /* of the stored matrices */
+  const float *packed; /* all panels of B, if somebody has packed it whole */
   Windows windows;
   int64_t inner; /* of the filter that B is made of: its output channels */
   /* Packs rows [row, row + rows) and columns [k, k + depth) of A: row r at r * STRIDE, or, where `deep`,
@@ -165,12 +167,16 @@ struct Product {
   const float *bias, *mask;
   int floor;
   float *c;
+  int64_t ldc;
+  int turned; /* C^T is what is stored, with the bias, the mask and `ldc` of that. */
   /* How the work is divided. */
   int m_parts, n_parts, k_parts;
   float *sums; /* [k_parts, m, n], where k_parts > 1 */
 };
 
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static inline int64_t padded(int64_t size, int64_t step) { return (size + step - 1) / step * step; }
 
 static void copy(float *to, const float *from, int64_t count) {
   while (count >= LANES) {
@@ -412,18 +418,19 @@ static int runs_of(const Product *p, float *spare, int64_t row, int64_t k, int d
 
 /* --- the product ------------------------------------------------------------------------------------------ */
 
-/* C's tile, `across` vectors wide, (+)= A times B's panel, where A is made of `runs`. */
+/* C's tile, `rows` high and `across` vectors wide, (+)= A times B's panel, where A is made of `runs`. */
 static inline __attribute__((always_inline)) void tile(const Run *runs, int count, int64_t row_step, int64_t k_step,
-                                                       const float *panel, float *c, int64_t ldc, int across, int add) {
+                                                       const float *panel, float *c, int64_t ldc, int rows, int across,
+                                                       int add) {
   vec sums[ROWS][2];
 #pragma GCC unroll 16
-  for (int r = 0; r < ROWS; r++) sums[r][0] = sums[r][1] = (vec){0};
+  for (int r = 0; r < rows; r++) sums[r][0] = sums[r][1] = (vec){0};
   for (const Run *run = runs; run < runs + count; run++) {
     const float *a = run->from, *b = panel + run->first * COLUMNS;
     for (int k = run->count; k > 0; k--) {
       vec b0 = ((const vec *)b)[0], b1 = across > 1 ? ((const vec *)b)[1] : (vec){0};
 #pragma GCC unroll 16
-      for (int r = 0; r < ROWS; r++) {
+      for (int r = 0; r < rows; r++) {
         float x = a[r * row_step];
         sums[r][0] += x * b0;
         if (across > 1) sums[r][1] += x * b1;
@@ -432,7 +439,7 @@ static inline __attribute__((always_inline)) void tile(const Run *runs, int coun
     }
   }
 #pragma GCC unroll 16
-  for (int r = 0; r < ROWS; r++)
+  for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2
     for (int j = 0; j < across; j++) {
       loose *to = (loose *)(c + r * ldc) + j;
@@ -440,29 +447,38 @@ static inline __attribute__((always_inline)) void tile(const Run *runs, int coun
     }
 }
 
-static void tile_rows(const Run *runs, const float *b, float *c, int64_t ldc, int add) {
-  tile(runs, 1, STRIDE, 1, b, c, ldc, 2, add);
-}
+/* The tile of a height that is a multiple of LEVEL, with the steps of one way to pack A. */
+#define TILES(name, row_step, k_step, across)                                                                            \
+  static void name(const Run *runs, int count, int64_t step, const float *b, float *c, int64_t ldc, int rows, int add) { \
+    if (rows == ROWS)                                                                                                    \
+      tile(runs, count, row_step, k_step, b, c, ldc, ROWS, across, add);                                                 \
+    else if (rows == 2 * LEVEL)                                                                                          \
+      tile(runs, count, row_step, k_step, b, c, ldc, 2 * LEVEL, across, add);                                            \
+    else                                                                                                                 \
+      tile(runs, count, row_step, k_step, b, c, ldc, LEVEL, across, add);                                                \
+  }
 
-static void tile_deep(const Run *runs, int count, int64_t step, const float *b, float *c, int64_t ldc, int add) {
-  tile(runs, count, 1, step, b, c, ldc, 2, add);
-}
-
-static void narrow_rows(const Run *runs, const float *b, float *c, int64_t ldc, int add) {
-  tile(runs, 1, STRIDE, 1, b, c, ldc, 1, add);
-}
-
-static void narrow_deep(const Run *runs, int count, int64_t step, const float *b, float *c, int64_t ldc, int add) {
-  tile(runs, count, 1, step, b, c, ldc, 1, add);
-}
+TILES(tile_rows, STRIDE, 1, 2)
+TILES(tile_deep, 1, step, 2)
+TILES(narrow_rows, STRIDE, 1, 1)
+TILES(narrow_deep, 1, step, 1)
 
 static void finish(const Product *p, float *c, int64_t row, int64_t rows, int64_t column, int64_t columns) {
-  for (int64_t r = 0; r < rows; r++, c += p->n) {
-    const float *mask = p->mask ? p->mask + (row + r) * p->n + column : NULL;
+  for (int64_t r = 0; r < rows; r++, c += p->ldc) {
+    const float *mask = p->mask ? p->mask + (row + r) * p->ldc + column : NULL;
     for (int64_t i = 0; i < columns && p->bias; i++) c[i] += p->bias[column + i];
     for (int64_t i = 0; i < columns && p->floor; i++) c[i] = c[i] < 0 ? 0 : c[i];
     for (int64_t i = 0; i < columns && mask; i++) c[i] = mask[i] > 0 ? c[i] : 0;
   }
+}
+
+/* Stores the transposed tile `edge` of C, of which `rows` and `columns` are there. */
+static void store_turned(const float *edge, float *to, int64_t ldc, int rows, int columns, int add) {
+  for (int i = 0; i < columns; i++, to += ldc)
+    if (rows == ROWS)
+      for (int r = 0; r < ROWS; r++) to[r] = edge[r * COLUMNS + i] + (add ? to[r] : 0);
+    else
+      for (int r = 0; r < rows; r++) to[r] = edge[r * COLUMNS + i] + (add ? to[r] : 0);
 }
 
 /* C[m0:m1, n0:n1] from k0 to k1. */
@@ -478,10 +494,10 @@ static void block(const Product *p, float *c, int64_t ldc, int64_t m0, int64_t m
     int64_t width = least(WIDTH, n1 - n);
     for (int64_t k = k0; k < k1; k += even) {
       int depth = (int)least(even, k1 - k);
-      for (int64_t j = 0; j < width; j += COLUMNS)
+      for (int64_t j = 0; j < width && !p->packed; j += COLUMNS)
         p->pack_b(p, packed_b + j * depth, n + j, (int)least(COLUMNS, width - j), k, depth);
       for (int64_t m = m0; m < m1; m += ROWS) {
-        int rows = (int)least(ROWS, m1 - m), count = -1;
+        int rows = (int)least(ROWS, m1 - m), height = (int)padded(rows, LEVEL), count = -1;
         int64_t step = p->windows.stride_w * p->windows.channels;
         if (p->pack_a == a_windows_turned && rows == ROWS) count = runs_of(p, packed_a, m, k, depth, runs);
         if (count < 0) {
@@ -491,18 +507,21 @@ static void block(const Product *p, float *c, int64_t ldc, int64_t m0, int64_t m
         }
         for (int64_t j = 0; j < width; j += COLUMNS) {
           int columns = (int)least(COLUMNS, width - j), narrow = columns <= LANES, add = k > k0;
-          int whole = rows == ROWS && (columns == COLUMNS || columns == LANES);
-          float *to = c + m * ldc + n + j;
-          if (p->deep)
-            (narrow ? narrow_deep : tile_deep)(runs, count, step, packed_b + j * depth, whole ? to : edge,
-                                               whole ? ldc : COLUMNS, whole && add);
-          else
-            (narrow ? narrow_rows : tile_rows)(runs, packed_b + j * depth, whole ? to : edge, whole ? ldc : COLUMNS,
-                                               whole && add);
+          int whole = !p->turned && rows == height && (columns == COLUMNS || columns == LANES);
+          int last = k + depth == p->k && p->k_parts == 1;
+          float *to = p->turned ? c + (n + j) * ldc + m : c + m * ldc + n + j;
+          void (*multiplied)(const Run *, int, int64_t, const float *, float *, int64_t, int, int) = p->deep ? (narrow ? narrow_deep : tile_deep) : narrow ? narrow_rows : tile_rows;
+          const float *panel = p->packed ? p->packed + (n + j) * p->k + k * COLUMNS : packed_b + j * depth;
+          multiplied(runs, count, step, panel, whole ? to : edge, whole ? ldc : COLUMNS, height, whole && add);
+          if (p->turned) {
+            store_turned(edge, to, ldc, rows, columns, add);
+            if (last) finish(p, to, n + j, columns, m, rows);
+            continue;
+          }
           if (!whole)
             for (int r = 0; r < rows; r++)
               for (int i = 0; i < columns; i++) to[r * ldc + i] = edge[r * COLUMNS + i] + (add ? to[r * ldc + i] : 0);
-          if (k + depth == p->k && p->k_parts == 1) finish(p, to, m, rows, n + j, columns);
+          if (last) finish(p, to, m, rows, n + j, columns);
         }
       }
     }
@@ -526,12 +545,13 @@ static void product_part(const void *job, int index) {
   bounds(p->k, 1, p->k_parts, km, &k0, &k1);
   if (m0 == m1 || n0 == n1) return;
   float *c = p->k_parts > 1 ? p->sums + km * p->m * p->n : p->c;
-  block(p, c, p->n, m0, m1, n0, n1, k0, k1);
+  block(p, c, p->ldc, m0, m1, n0, n1, k0, k1);
 }
 
 static XLA_FFI_Error *multiply(const XLA_FFI_CallFrame *frame, Product *p) {
   enum { SMALL = 64, LONG = 4096, MANY_ROWS = 1024 };
   int count = threads(frame);
+  p->ldc = p->turned ? p->m : p->n;
   int64_t row_tiles = (p->m + ROWS - 1) / ROWS, column_tiles = (p->n + COLUMNS - 1) / COLUMNS;
   p->m_parts = p->n_parts = p->k_parts = 1;
   /* Long sums for few results are taken in parts, however many threads there are: the parts are what is rounded. */
@@ -555,7 +575,7 @@ static XLA_FFI_Error *multiply(const XLA_FFI_CallFrame *frame, Product *p) {
     for (int part = 1; part < p->k_parts; part++)
       for (int64_t i = 0; i < size; i++) p->c[i] += p->sums[part * size + i];
     free(p->sums);
-    finish(p, p->c, 0, p->m, 0, p->n);
+    finish(p, p->c, 0, size / p->ldc, 0, p->ldc);
   }
   return NULL;
 }
@@ -580,23 +600,60 @@ static const int64_t *numbers(const XLA_FFI_CallFrame *frame) {
   return ((const XLA_FFI_Array *)frame->attrs.attrs[0])->data;
 }
 
-/* a b, with numbers {a is transposed, b is transposed, what follows}: 1, a third argument is added to each row; 2, and
-   negative numbers are made zero; 3, it tells by its signs what is kept. */
+enum { PLAIN, TURNED, PACKED };
+
+static Product product_of(const XLA_FFI_Buffer *a, int turns, const XLA_FFI_Buffer *b, int b_form, const XLA_FFI_Buffer *c) {
+  Product p = {.m = c->dims[0], .n = c->dims[1], .k = a->dims[!turns], .c = c->data};
+  p.a = a->data, p.lda = a->dims[1], p.deep = turns;
+  p.pack_a = turns ? a_turned : a_plain;
+  if (b_form == PACKED) {
+    p.packed = b->data;
+  } else {
+    p.b = b->data, p.ldb = b->dims[1];
+    p.pack_b = b_form == TURNED ? b_turned : b_plain;
+  }
+  return p;
+}
+
+/* a b, with numbers {a is transposed, b's form, what follows}: 1, a third argument is added to each row; 2, and negative
+   numbers are made zero; 3, it tells by its signs what is kept. */
 XLA_FFI_Error *millrace_matmul(XLA_FFI_CallFrame *frame) {
-  enum { BIAS = 1, RELU, MASK };
+  enum { BIAS = 1, RELU, MASK, FEW = 64 };
   if (is_question(frame)) return NULL;
   const XLA_FFI_Buffer *a = argument(frame, 0), *b = argument(frame, 1), *c = result(frame, 0);
-  const int64_t *turned = numbers(frame);
-  Product p = {.m = c->dims[0], .n = c->dims[1], .k = a->dims[!turned[0]]};
-  p.a = a->data, p.b = b->data, p.c = c->data, p.lda = a->dims[1], p.ldb = b->dims[1];
-  p.pack_a = turned[0] ? a_turned : a_plain;
-  p.pack_b = turned[1] ? b_turned : b_plain;
-  p.deep = turned[0] != 0;
-  if (turned[2] == MASK)
+  const int64_t *how = numbers(frame);
+  int64_t rows = c->dims[0], columns = c->dims[1];
+  int a_turns = how[0] != 0;
+  Product p;
+  if (how[1] == TURNED && rows <= FEW && padded(rows, COLUMNS) == rows) {
+    /* As (B^T A^T)^T, whose packing turns the few rows of A instead of the matrix. */
+    p = product_of(b, 0, a, a_turns ? PLAIN : TURNED, c);
+    p.m = columns, p.n = rows, p.turned = 1;
+  } else {
+    p = product_of(a, a_turns, b, (int)how[1], c);
+  }
+  if (how[2] == MASK)
     p.mask = argument(frame, 2)->data;
-  else if (turned[2] >= BIAS)
-    p.bias = argument(frame, 2)->data, p.floor = turned[2] == RELU;
+  else if (how[2] >= BIAS)
+    p.bias = argument(frame, 2)->data, p.floor = how[2] == RELU;
   return multiply(frame, &p);
+}
+
+static void pack_part(const void *job, int index) {
+  const Product *p = job;
+  int64_t column = (int64_t)index * COLUMNS;
+  p->pack_b(p, p->c + column * p->k, column, (int)least(COLUMNS, p->n - column), 0, (int)p->k);
+}
+
+/* The form PACKED of b, with numbers {b is transposed}: [columns / COLUMNS, rows, COLUMNS], zeros beyond. */
+XLA_FFI_Error *millrace_pack(XLA_FFI_CallFrame *frame) {
+  if (is_question(frame)) return NULL;
+  const XLA_FFI_Buffer *b = argument(frame, 0);
+  int turns = numbers(frame)[0] != 0;
+  Product p = {.n = b->dims[!turns], .k = b->dims[turns], .b = b->data, .ldb = b->dims[1], .c = result(frame, 0)->data};
+  p.pack_b = turns ? b_turned : b_plain;
+  in_parallel(frame, pack_part, &p, (int)((p.n + COLUMNS - 1) / COLUMNS));
+  return NULL;
 }
 
 /* Windows over `x` [images, height, width, channels], from numbers {kernel h, w, out h, w, strides, before, dilations}. */
@@ -854,6 +911,10 @@ XLA_FFI_Error *millrace_adam(XLA_FFI_CallFrame *frame) {
 
 /* --- rows of a table ---------------------------------------------------------------------------------------- */
 
+static inline void add_row(float *restrict to, const float *restrict update, int64_t width, float sign) {
+  for (int64_t j = 0; j < width; j++) to[j] += sign * update[j];
+}
+
 /* (table [n, ...], rows, updates [rows, ...]) -> the table, in place, with each update added to its row, or, where the number
    is -1, taken away: one after the other, as they come. Rows outside of the table are left out. */
 XLA_FFI_Error *millrace_add_rows(XLA_FFI_CallFrame *frame) {
@@ -868,8 +929,16 @@ XLA_FFI_Error *millrace_add_rows(XLA_FFI_CallFrame *frame) {
   for (int64_t i = 0; i < rows->dims[0]; i++, update += width) {
     int64_t row = wide ? ((const int64_t *)rows->data)[i] : ((const int32_t *)rows->data)[i];
     if (row < 0 || row >= table->dims[0]) continue;
-    float *to = (float *)out->data + row * width;
-    for (int64_t j = 0; j < width; j++) to[j] += sign * update[j];
+    add_row((float *)out->data + row * width, update, width, sign);
   }
   return NULL;
+}
+
+/* The same for the interpreter, which calls it itself: 1, or, where a row is outside of the table, 0 and nothing is done. */
+int millrace_host_add_rows(float *table, int64_t rows, int64_t width, const int64_t *places, const float *updates,
+                           int64_t count, int sign) {
+  for (int64_t i = 0; i < count; i++)
+    if (places[i] < 0 || places[i] >= rows) return 0;
+  for (int64_t i = 0; i < count; i++) add_row(table + places[i] * width, updates + i * width, width, (float)sign);
+  return 1;
 }

@@ -42,6 +42,7 @@ from millrace.runtime.xla.layers import layers
 from millrace.runtime.xla.loops import has_loops, with_fast_loops
 from millrace.runtime.xla.lowering import as_output, run_steps
 from millrace.runtime.xla.native_products import with_native_products
+from millrace.runtime.xla.packing import with_packed_matrices
 from millrace.runtime.xla.precision import with_64_bits
 from millrace.runtime.xla.sums import sums
 
@@ -131,12 +132,13 @@ class Program:
         large = any(getattr(values[i], "nbytes", 0) >= _LEAST_GUARDED for i in donated)
         traced = jax.jit(partial(self._trace, checks), donate_argnums=donated).trace(*values)
         gives = bool(donated)
-        if not checks.rows and not has_loops(traced.jaxpr):
-            return _Executable(compiled_for(traced.lower()), None, None, gives)
         program = with_fast_loops(traced.jaxpr)
-        if has_loops(program):
-            with checks:
+        with checks:
+            if has_loops(program):
                 program = with_native_products(program)
+            program = with_packed_matrices(program)
+        if not checks.rows and program is traced.jaxpr:
+            return _Executable(compiled_for(traced.lower()), None, None, gives)
 
         def lowered(which: slice, donated: tuple[int, ...]) -> Any:
             return jax.jit(_partial(program, traced.out_tree, which), donate_argnums=donated).lower(*values)
