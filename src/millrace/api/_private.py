@@ -99,6 +99,15 @@ PRIVATE: dict[str, dict[str, str]] = {
     "compat.v2.strings": {
         "split": "millrace.lib.ragged.strings:split_rows",
     },
+    "contrib.boosted_trees.python.utils.losses": {
+        "per_example_exp_loss": "millrace.contributed.boosted_trees.losses:per_example_exp_loss",
+        "per_example_full_exp_loss": "millrace.contributed.boosted_trees.losses:per_example_full_exp_loss",
+        "per_example_logistic_loss": "millrace.contributed.boosted_trees.losses:per_example_logistic_loss",
+        "per_example_maxent_loss": "millrace.contributed.boosted_trees.losses:per_example_maxent_loss",
+        "per_example_quantile_regression_loss": "millrace.contributed.boosted_trees.losses:per_example_quantile_regression_loss",
+        "per_example_squared_hinge_loss": "millrace.contributed.boosted_trees.losses:per_example_squared_hinge_loss",
+        "per_example_squared_loss": "millrace.contributed.boosted_trees.losses:per_example_squared_loss",
+    },
     "contrib.factorization.python.ops.clustering_ops": {
         "COSINE_DISTANCE": "millrace.contributed.factorization.clustering:COSINE_DISTANCE",
         "KMeans": "millrace.contributed.factorization.clustering:KMeans",
