@@ -19,6 +19,8 @@ with h5py.File(path) as file:  # made, since it is not there
     file.attrs["names"] = [b"ab", b"c"]
     file.attrs["one"] = b"xx"
     file.attrs["text"] = "text"
+    file.attrs["none"] = []
+    assert file.attrs.get_id("names").dtype == "S2"
     file.attrs["texts"] = ["x", "y"]
     file["words"] = ["one", "two"]
     file["word"] = "three"
@@ -29,6 +31,7 @@ with h5py.File(path) as file:
     assert file.attrs["names"].tolist() == [b"ab", b"c"]
     assert file.attrs["one"].decode("utf8") == "xx" and file.attrs["text"] == "text"
     assert list(file.attrs["texts"]) == ["x", "y"]
+    assert not file.attrs["none"] and file.attrs["none"].tolist() == []
     assert file["words"][:].tolist() == ["one", "two"] and file["word"][()] == "three"
     assert file["words"].asstr()[0] == "one" and file["word"].value == "three"
     assert file["numbers"].value.sum() == 3

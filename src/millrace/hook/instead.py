@@ -56,6 +56,10 @@ NAMES: dict[str, tuple[str, str]] = {
         "it calls scikit-learn for its scores",
         "tf.contrib.losses.metric_learning.triplet_semihard_loss",
     ),
+    "contrib.learn.io.data_feeder.DaskDataFeeder": (
+        "dask's tables become arrays",
+        "contrib.learn.extract_dask_data",
+    ),
     "contrib.slim.DataFrameColumn": ("contrib.learn.dataframe is not there", "tf.feature_column"),
     "contrib.stat_summarizer": ("it reads what TensorFlow's C++ executor counts", "tf.profiler"),
     "contrib.tpu.keras_to_tpu_model": ("there are no tensor processors", "the Keras model as it is"),

@@ -23,11 +23,18 @@ def restore(h5py: Any) -> None:
 
 
 def _attributes(h5py: Any) -> None:
-    """Texts written as bytes: an array of them is one of bytes again; one alone can be decoded."""
+    """Texts written as bytes: an array of them is one of bytes again; one alone can be decoded.
+
+    A list of bytes is written as texts of one length, and an empty array that is read is false.
+    """
     import numpy as np
 
     manager = h5py.AttributeManager
-    get = manager.__getitem__
+    get, create = manager.__getitem__, manager.create
+
+    class Nothing(np.ndarray):
+        def __bool__(self) -> bool:
+            return False
 
     def text_or_value(self: Any, name: str) -> Any:
         value = get(self, name)
@@ -35,13 +42,18 @@ def _attributes(h5py: Any) -> None:
             return Text(value)
         if isinstance(value, np.ndarray) and value.dtype == object and value.size and _is_ascii(self, name):
             return np.array([x.encode("utf-8") for x in value.flat], np.bytes_).reshape(value.shape)
-        return value
+        return value.view(Nothing) if isinstance(value, np.ndarray) and not value.size else value
+
+    def created(self: Any, name: str, data: Any, shape: Any = None, dtype: Any = None) -> None:
+        if dtype is None and isinstance(data, list) and np.asarray(data).dtype.kind == "S":
+            data = np.asarray(data)
+        create(self, name, data, shape, dtype)
 
     def _is_ascii(self: Any, name: str) -> bool:
         kind = self.get_id(name).get_type()
         return isinstance(kind, h5py.h5t.TypeStringID) and kind.get_cset() == h5py.h5t.CSET_ASCII
 
-    manager.__getitem__ = text_or_value
+    manager.__getitem__, manager.create = text_or_value, created
 
 
 def _datasets(h5py: Any) -> None:

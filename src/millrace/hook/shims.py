@@ -67,6 +67,10 @@ def _complete(module: ModuleType, chosen: frozenset[str]) -> None:
         from millrace.hook import old_h5py
 
         old_h5py.restore(module)
+    if module.__name__ == "yaml":
+        from millrace.hook import old_yaml
+
+        old_yaml.restore(module)
 
 
 def _arrays(scipy: ModuleType) -> None:
@@ -86,7 +90,7 @@ class _Completing:
         self._modules = (
             {shim.module for shim in SHIMS}
             | {method.module for method in old_types.METHODS}
-            | {"h5py", "scipy"}
+            | {"h5py", "scipy", "yaml"}
         )
         self._busy: set[str] = set()
 

@@ -411,3 +411,34 @@ def test_a_pass_tells_how_often_its_batches_will_run(monkeypatch):
     model.fit_generator(iter([(x, y)] * 4), steps_per_epoch=2, epochs=2, verbose=0)
     model.train_on_batch(x, y)
     assert told == [(4, 2)] * 2 + [(10, 4)] * 4 + [(10, None)]
+
+
+class _Thirds(tf.keras.utils.Sequence):
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return _data(2, 3), _data(2, 2)
+
+
+@pytest.mark.parametrize(("validation", "line"), [(_Thirds(), "3/3"), ((_data(6, 3), _data(6, 2)), "6/3")])
+def test_validation_between_batches_of_a_generator_shows_its_line_as_in_1_15(validation, line, capsys):
+    _small().fit(_Thirds(), epochs=2, verbose=2, validation_data=validation)
+    shown = [text.partition(" - ")[0] for text in capsys.readouterr().out.splitlines()]
+    assert shown == ["Epoch 1/2", "Epoch 1/2", line, "3/3", "Epoch 2/2", "Epoch 1/2", line, "3/3"]
+
+
+def test_a_dataset_validates_arrays_that_come_in_batches():
+    dataset = tf.data.Dataset.from_tensor_slices((_data(8, 3), _data(8, 2))).batch(2)
+    history = _small().fit(
+        _data(8, 3), _data(8, 2), 4, verbose=0, validation_data=dataset, validation_steps=2
+    )
+    assert len(history.history["val_loss"]) == 1
+
+
+def test_a_dataset_of_unknown_length_shows_one_line_for_an_epoch(capsys):
+    batches = [(_data(2, 3), _data(2, 2))] * 3
+    kinds = (tf.float32, tf.float32), ((2, 3), (2, 2))
+    _small().fit(tf.data.Dataset.from_generator(lambda: iter(batches), *kinds), epochs=2, verbose=2)
+    shown = [line.partition(" - ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert shown == ["Train on None steps", "Epoch 1/2", "3/3", "Epoch 2/2", "3/3"]

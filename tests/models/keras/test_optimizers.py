@@ -40,3 +40,7 @@ def test_no_momentum_of_any_kind_of_number_makes_no_slots(kind):
         return len(optimizer.weights)
 
     assert slots(np.float32(0.0)) == slots(0.0) == slots(0) == slots(0.5) - 1 == slots(tf.constant(0.0)) - 1
+
+
+def test_adagrad_takes_the_small_epsilon_of_old_files():
+    assert [optimizers.Adagrad(epsilon=e).epsilon for e in (1e-8, 0.0, None)] == [1e-8, 1e-7, 1e-7]

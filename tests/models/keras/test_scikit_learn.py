@@ -1,5 +1,8 @@
 """Models as estimators of scikit-learn."""
 
+import importlib
+import types
+
 import numpy as np
 import pytest
 
@@ -99,3 +102,13 @@ def test_a_score_needs_accuracy():
     one.fit(X, CLASSES)
     with pytest.raises(ValueError, match="not configured to compute accuracy"):
         one.score(X, CLASSES)
+
+
+def test_what_later_releases_of_scikit_learn_ask(monkeypatch):
+    later = types.SimpleNamespace(Tags=dict, TargetTags=dict)
+    monkeypatch.setattr(importlib, "import_module", {"sklearn.utils": later}.__getitem__)
+    one = W.KerasRegressor(_regressor, verbose=0)
+    assert one.__sklearn_tags__() == {"estimator_type": None, "target_tags": {"required": True}}
+    assert not one.__sklearn_is_fitted__()
+    one.fit(X, X.sum(1))
+    assert one.__sklearn_is_fitted__()

@@ -127,6 +127,12 @@ def test_runs_that_are_foreseen_are_compiled_from_the_first_on_or_not_at_all(
     assert Cost(10, flops=0, bytes=0, known=True, operations=10).promotion(foreseen) == math.inf
 
 
+def test_a_program_guessed_to_be_little_faster_is_not_compiled():
+    close = Cost(80, flops=0, bytes=0, known=True, operations=10)
+    assert close.compiled < close.interpreted
+    assert close.promotion() == close.promotion(10**9) == math.inf
+
+
 def test_each_value_that_a_program_takes_or_gives_costs_time() -> None:
     few, many = (Cost(1, 0, 0, True, operations=1, values=n) for n in (0, 200))
     assert many.compiled - few.compiled == pytest.approx(200 * 1.5e-6)

@@ -6,6 +6,8 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.estimator.annotated": "DNNClassifierWithLayerAnnotations=dnn_classifier_with_layer_annotations DNNRegressorWithLayerAnnotations=dnn_regressor_with_layer_annotations",
+        "millrace.contributed.estimator.from_saved_model": "SavedModelEstimator",
         "millrace.contributed.estimator.recurrent": "RNNClassifier RNNEstimator",
         "millrace.contributed.estimator.replicating": "TowerOptimizer replicate_model_fn",
         "millrace.models.estimator.classification": "binary_classification_head multi_class_head multi_label_head",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from millrace.contributed.learn import session_bundles
 from millrace.contributed.learn.configuration import RunConfig
 from millrace.contributed.learn.dual_ascent import dual_ascent_model, refuse_for_dual_ascent
 from millrace.contributed.learn.estimator import Estimator
@@ -16,8 +17,48 @@ from millrace.core.public import public
 from millrace.ops.nn.activation import relu
 
 
-class Classifier(Estimator):
+class Canned(Estimator):
+    """What classifiers and regressors share.
+
+    Attributes:
+      feature_columns: the columns of the model.
+    """
+
+    exported_prediction: str
+    export_signature_fn: Any
+    feature_columns: tuple[Any, ...]
+
+    def export(  # type: ignore[override]
+        self,
+        export_dir: Any,
+        input_fn: Callable[..., Any] | None = None,
+        input_feature_key: str | None = None,
+        use_deprecated_input_fn: bool = True,
+        signature_fn: session_bundles.SignatureFn | None = None,
+        default_batch_size: int | None = 1,
+        exports_to_keep: int | None = None,
+    ) -> bytes:
+        """Writes a session bundle of the newest checkpoint; see `Estimator.export`.
+
+        Without `input_fn` the feature columns tell what is parsed.
+        """
+        return super().export(
+            export_dir,
+            input_fn or session_bundles.parsing_columns(self.feature_columns),
+            input_feature_key,
+            use_deprecated_input_fn,
+            signature_fn or type(self).export_signature_fn,
+            self.exported_prediction,
+            default_batch_size,
+            exports_to_keep,
+        )
+
+
+class Classifier(Canned):
     """What classifiers have more."""
+
+    exported_prediction = "probabilities"
+    export_signature_fn = staticmethod(session_bundles.classification_signature_fn_with_prob)
 
     def predict_classes(
         self,
@@ -54,8 +95,11 @@ class Classifier(Estimator):
         return super().predict(x, input_fn, batch_size, outputs, as_iterable, iterate_batches)
 
 
-class Regressor(Estimator):
+class Regressor(Canned):
     """What regressors have more."""
+
+    exported_prediction = "scores"
+    export_signature_fn = staticmethod(session_bundles.regression_signature_fn)
 
     def predict_scores(
         self,
@@ -163,7 +207,8 @@ class DNNClassifier(Classifier):
             hidden_units, optimizer, activation_fn, dropout, gradient_clip_norm, embedding_lr_multipliers,
             input_layer_min_slice_size,
         )  # fmt: skip
-        model = deep_model(head, _columns(feature_columns), given, config)
+        self.feature_columns = _columns(feature_columns)
+        model = deep_model(head, self.feature_columns, given, config)
         super().__init__(model, model_dir, config, None, feature_engineering_fn)
 
 
@@ -208,7 +253,8 @@ class DNNRegressor(Regressor):
             hidden_units, optimizer, activation_fn, dropout, gradient_clip_norm, embedding_lr_multipliers,
             input_layer_min_slice_size,
         )  # fmt: skip
-        model = deep_model(head, _columns(feature_columns), given, config)
+        self.feature_columns = _columns(feature_columns)
+        model = deep_model(head, self.feature_columns, given, config)
         super().__init__(model, model_dir, config, None, feature_engineering_fn)
 
 
@@ -252,6 +298,7 @@ class LinearClassifier(Classifier):
             label_keys=label_keys,
         )
         config, columns = config or RunConfig(), _columns(feature_columns)
+        self.feature_columns = columns
         if isinstance(optimizer, SDCAOptimizer):
             refuse_for_dual_ascent(_joint_weight, enable_centered_bias)
             if n_classes != 2:
@@ -296,6 +343,7 @@ class LinearRegressor(Regressor):
             enable_centered_bias=enable_centered_bias,
         )
         config, columns = config or RunConfig(), _columns(feature_columns)
+        self.feature_columns = columns
         if isinstance(optimizer, SDCAOptimizer):
             refuse_for_dual_ascent(_joint_weights, enable_centered_bias)
             if label_dimension != 1:

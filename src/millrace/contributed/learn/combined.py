@@ -62,6 +62,7 @@ class DNNLinearCombinedClassifier(Classifier):
         fix_global_step_increment_bug: bool = False,
     ) -> None:
         linear, deep = _columns(linear_feature_columns, dnn_feature_columns, dnn_hidden_units)
+        self.feature_columns = (*linear, *deep)
         head = multi_class_head(
             n_classes,
             weight_column_name=weight_column_name,
@@ -123,6 +124,7 @@ class DNNLinearCombinedRegressor(Regressor):
         fix_global_step_increment_bug: bool = False,
     ) -> None:
         linear, deep = _columns(linear_feature_columns, dnn_feature_columns, dnn_hidden_units)
+        self.feature_columns = (*linear, *deep)
         head = regression_head(
             weight_column_name=weight_column_name,
             label_dimension=label_dimension,

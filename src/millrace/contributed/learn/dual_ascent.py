@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.contributed.layers.columns.models import transform_features, weighted_sum_from_feature_columns
+from millrace.contributed.learn import session_bundles
 from millrace.contributed.learn.configuration import RunConfig
 from millrace.contributed.learn.estimator import Estimator
 from millrace.contributed.learn.heads.classes import binary_svm_head
@@ -112,9 +113,8 @@ class SVM(Estimator):
             symmetric_l2_regularization=l2_regularization,
         )
         head = binary_svm_head(weight_column_name=weight_column_name, enable_centered_bias=False)
-        model = dual_ascent_model(
-            head, tuple(feature_columns or ()), optimizer, weight_column_name, "hinge_loss"
-        )
+        self.feature_columns = tuple(feature_columns or ())
+        model = dual_ascent_model(head, self.feature_columns, optimizer, weight_column_name, "hinge_loss")
         super().__init__(model, model_dir, config or RunConfig(), None, feature_engineering_fn)
 
     def predict_classes(
@@ -126,3 +126,20 @@ class SVM(Estimator):
     ) -> Any:
         """The class of each example; arguments and errors as for `predict`."""
         return self._predict_one("classes", x, input_fn, batch_size, as_iterable)
+
+    def export(  # type: ignore[override]
+        self,
+        export_dir: Any,
+        signature_fn: session_bundles.SignatureFn | None = None,
+        input_fn: Callable[..., Any] | None = None,
+        default_batch_size: int | None = 1,
+        exports_to_keep: int | None = None,
+    ) -> bytes:
+        """Writes a session bundle of the newest checkpoint; see `Estimator.export`.
+
+        Without `input_fn` the feature columns tell what is parsed.
+        """
+        read = input_fn or session_bundles.parsing_columns(self.feature_columns)
+        return session_bundles.export(
+            self, export_dir, signature_fn, read, default_batch_size, exports_to_keep
+        )

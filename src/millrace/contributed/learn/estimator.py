@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.contributed.learn import serving
+from millrace.contributed.learn import serving, session_bundles
 from millrace.contributed.learn.configuration import RunConfig
 from millrace.contributed.learn.feeds import ArrayFeed, FunctionFeed, OneBatchOfConstants
 from millrace.contributed.learn.keys import NotFittedError
@@ -68,9 +68,62 @@ class BaseEstimator(Evaluable, Trainable):
 
     def __init__(self, model_dir: Any = None, config: Any = None) -> None:
         self._engine = _Engine(self._spec, model_dir, config if config is not None else RunConfig())
+        self._trained_with: tuple[Any, Any] | None = None
 
     def _spec(self, features: Any, labels: Any, mode: str) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no model. Received: mode {mode}")
+
+    @property
+    def model_fn(self) -> Callable[..., Any]:
+        """The model as a function of features, labels and mode to `ModelFnOps`."""
+        return self._spec
+
+    def export(
+        self,
+        export_dir: Any,
+        input_fn: Callable[..., Any] = session_bundles.default_input_fn,
+        input_feature_key: str | None = None,
+        use_deprecated_input_fn: bool = True,
+        signature_fn: session_bundles.SignatureFn | None = None,
+        prediction_key: str | None = None,
+        default_batch_size: int | None = 1,
+        exports_to_keep: int | None = None,
+        checkpoint_path: Any = None,
+    ) -> bytes:
+        """Writes a session bundle of a checkpoint; SavedModels took its place.
+
+        Args:
+          export_dir: the folder in which a new one, named by the step, is made.
+          input_fn: from the estimator and serialized examples to features; default, those of its training.
+          input_feature_key: the name of the examples among the features, where `input_fn` has no arguments.
+          use_deprecated_input_fn: False where `input_fn` has no arguments, and gives features and labels.
+          signature_fn: from examples, features and predictions to a default signature and others by name;
+            default, a generic one.
+          prediction_key: the name of the one prediction that `signature_fn` gets.
+          default_batch_size: how many examples; None for any number.
+          exports_to_keep: how many folders to keep; default, all.
+          checkpoint_path: default: the newest.
+
+        Returns:
+          The new folder.
+
+        Raises:
+          ValueError: there is no checkpoint, or the estimator was not trained in this process.
+          KeyError: there is no such prediction, or no such feature.
+          RuntimeError: there is an export of this step already.
+        """
+        return session_bundles.export(
+            self,
+            export_dir,
+            signature_fn,
+            input_fn,
+            default_batch_size,
+            exports_to_keep,
+            input_feature_key,
+            use_deprecated_input_fn,
+            prediction_key,
+            checkpoint_path,
+        )
 
     @property
     def config(self) -> Any:
@@ -363,6 +416,10 @@ class Estimator(BaseEstimator):
         return ModelFnOps(mode, *given)
 
     def _spec(self, features: Any, labels: Any, mode: str) -> Any:
+        if mode == "train":
+            self._trained_with = session_bundles.signature_of(features), session_bundles.signature_of(labels)
+        if mode == "infer":
+            labels = session_bundles.labels_like_those_of(self)
         return self._model_fn_ops(features, labels, mode)._replace(output_alternatives=None).estimator_spec()
 
     def _spec_with(self, engine: _Engine, metrics: Any, features: Any, labels: Any, mode: str) -> Any:

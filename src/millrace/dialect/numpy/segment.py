@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.core import dtypes
+from millrace.dialect.numpy.rows import added
 
 _BFLOAT16 = dtypes.bfloat16.np_dtype
 _ADDED = frozenset(map(np.dtype, ("float32", "float64", "int32", "int64")))
@@ -80,6 +81,8 @@ def _add_rows(out: Any, ids: Any, rows: Any) -> None:
 
     1,024 rows of 16 numbers take 70 us; sorted, and added segment by segment, 314.
     """
+    if added(out, ids, rows):
+        return
     width = rows.size // ids.size
     places = ids[:, None] * np.int64(width) + np.arange(width)
     np.add.at(out.reshape(-1), places.reshape(-1), rows.reshape(-1))

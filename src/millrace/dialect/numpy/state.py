@@ -9,6 +9,7 @@ import numpy as np
 
 from millrace.core.errors import refusal
 from millrace.dialect.numpy.namespace import NumPyDialect
+from millrace.dialect.numpy.rows import added
 
 # How a row and its update combine; "update" replaces the row.
 _COMBINE: dict[str, np.ufunc] = {
@@ -19,6 +20,8 @@ _COMBINE: dict[str, np.ufunc] = {
     "min": np.minimum,
     "max": np.maximum,
 }
+
+_SIGNS = {"add": 1, "sub": -1}
 
 
 def checked_rows(indices: Any, length: int) -> np.ndarray:
@@ -45,6 +48,8 @@ def _combine_into(values: np.ndarray, rows: np.ndarray, updates: np.ndarray, how
         updates = updates.reshape(flat.shape + values.shape[1:])
     if how == "update":
         values[flat] = updates  # NumPy keeps the last of several
+    elif how in _SIGNS and added(values, flat, updates, _SIGNS[how]):
+        return
     elif how != "div" and _distinct(flat):
         values[flat] = _COMBINE[how](values[flat], updates)  # a third of the time of ufunc.at
     elif how == "div" and values.dtype.kind in "iu":

@@ -24,7 +24,12 @@ from millrace.models.estimator.warm import begin_with, settings_of
 from millrace.opkit.random.seeds import set_random_seed
 from millrace.saver.checkpoint.reader import load_checkpoint, load_variable
 from millrace.saver.checkpoint.state import latest_checkpoint
-from millrace.training.global_step import assert_global_step, create_global_step, global_step_read
+from millrace.training.global_step import (
+    assert_global_step,
+    create_global_step,
+    get_global_step,
+    global_step_read,
+)
 from millrace.training.hooks.stopping import StopAtStepHook
 from millrace.training.sessions.monitored import MonitoredSession
 from millrace.training.sessions.scaffold import ChiefSessionCreator, Scaffold
@@ -171,10 +176,11 @@ class Estimator:
     def _train_model(self, input_fn: Any, hooks: list[Any], saving_listeners: list[Any]) -> Any:
         with Graph().as_default() as graph, graph.device(self._config.device_fn):
             set_random_seed(self._config.tf_random_seed)
-            global_step = self._create_and_assert_global_step(graph)
-            global_step_read(graph)
+            if self._create_and_assert_global_step(graph) is not None:
+                global_step_read(graph)
             features, labels, input_hooks = self._features_and_labels(input_fn, ModeKeys.TRAIN)
             spec = self._call_model_fn(features, labels, ModeKeys.TRAIN, self.config)
+            global_step = get_global_step(graph)
             worker_hooks = [*hooks, *input_hooks]
             return self._train_with_spec(spec, worker_hooks, global_step, saving_listeners)
 
@@ -219,10 +225,10 @@ class Estimator:
         checkpoint_path = checkpoint_path or self._newest_or_say("evaluate")
         with Graph().as_default() as graph, graph.device(self._config.device_fn):
             set_random_seed(self._config.tf_random_seed)
-            global_step = self._create_and_assert_global_step(graph)
+            self._create_and_assert_global_step(graph)
             features, labels, input_hooks = self._features_and_labels(input_fn, ModeKeys.EVAL)
             spec = self._call_model_fn(features, labels, ModeKeys.EVAL, self.config)
-            update, values = self._metric_operations(spec, global_step)
+            update, values = self._metric_operations(spec, get_global_step(graph))
             scaffold = self._local_scaffold(spec, checkpoint_path)
             found = evaluating.run_evaluation(
                 checkpoint_path,

@@ -147,20 +147,24 @@ class SupervisedOutput(ExportOutput):
         self._outputs: dict[str, Any] = {}
         for value, name in ((loss, "loss"), (predictions, "predictions")):
             if isinstance(value, dict):
-                self._outputs.update(
-                    {k if k.startswith(name) else f"{name}/{k}": v for k, v in value.items()}
-                )
+                self._outputs.update({_below(name, key): part for key, part in value.items()})
             elif value is not None:
                 self._outputs[name] = value
         for name, (value, update) in (metrics or {}).items():
-            self._outputs[f"metrics/{name}/value"] = value
-            self._outputs[f"metrics/{name}/update_op"] = _tensor_of(update)
+            key = _below("metrics", name)
+            self._outputs[f"{key}/value"] = value
+            self._outputs[f"{key}/update_op"] = _tensor_of(update)
 
     def as_signature_def(self, receiver_tensors: dict[str, Any]) -> Any:
         """A signature for training or evaluation."""
         inputs = {k: build_tensor_info(v) for k, v in receiver_tensors.items()}
         outputs = {k: build_tensor_info(v) for k, v in self._outputs.items()}
         return build_signature_def(inputs, outputs, self._method)
+
+
+def _below(prefix: str, name: str) -> str:
+    """A name that begins with what it is a part of."""
+    return name if name.startswith(prefix) else f"{prefix}/{name}"
 
 
 def _tensor_of(update: Any) -> Any:

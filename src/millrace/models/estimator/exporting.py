@@ -10,11 +10,10 @@ from typing import Any
 from millrace.core import errors
 from millrace.graph.graph import Graph
 from millrace.lib.lookup.tables import tables_initializer
-from millrace.lib.metrics.means import mean
 from millrace.lib.platform import gfile, log
 from millrace.lib.variables import sets
 from millrace.models.estimator.export_outputs import ClassificationOutput, RegressionOutput, SupervisedOutput
-from millrace.models.estimator.modes import LOSS_METRIC_KEY, ModeKeys
+from millrace.models.estimator.modes import ModeKeys
 from millrace.opkit.random.seeds import set_random_seed
 from millrace.saver.checkpoint.state import latest_checkpoint
 from millrace.saver.saved_model.builder import SavedModelBuilder
@@ -29,7 +28,8 @@ from millrace.saver.saver import Saver
 from millrace.session.session import Session
 from millrace.training.sessions.scaffold import Scaffold
 
-_TAGS = {ModeKeys.PREDICT: ["serve"], ModeKeys.TRAIN: ["train"], ModeKeys.EVAL: ["eval"]}
+TAGS = {ModeKeys.PREDICT: ["serve"], ModeKeys.TRAIN: ["train"], ModeKeys.EVAL: ["eval"]}
+"""The tags of each mode's graph."""
 _SHOWN_METHODS = {
     "Classify": CLASSIFY_METHOD_NAME,
     "Regress": REGRESS_METHOD_NAME,
@@ -72,13 +72,11 @@ def export(
       ValueError: a mode is unknown, or there is no checkpoint.
     """
     for mode in receiver_fns:
-        if mode not in _TAGS:
-            raise ValueError(f"A mode is one of {sorted(_TAGS)}. Received: {mode!r}")
+        if mode not in TAGS:
+            raise ValueError(f"A mode is one of {sorted(TAGS)}. Received: {mode!r}")
     if not receiver_fns:
         raise ValueError("No valid modes for exporting found. Got {}.")
-    checkpoint_path = checkpoint_path or latest_checkpoint(estimator.model_dir)
-    if not checkpoint_path:
-        raise ValueError(f"Couldn't find trained model at {estimator.model_dir}.")
+    checkpoint_path = checkpoint_path or _checkpoint_of(estimator)
     folder = timestamped(base)
     temporary = os.path.join(os.path.dirname(folder), b"temp-" + os.path.basename(folder))
     builder, has_variables = SavedModelBuilder(temporary), True
@@ -103,6 +101,21 @@ def export(
     return folder
 
 
+def _checkpoint_of(estimator: Any) -> Any:
+    """The newest checkpoint of an estimator, or else what it would begin with.
+
+    Raises:
+      ValueError: there is none.
+    """
+    path = latest_checkpoint(estimator.model_dir)
+    if not path and estimator._warm_start_settings:
+        start = estimator._warm_start_settings.ckpt_to_initialize_from
+        path = latest_checkpoint(start) if os.path.isdir(start) else start
+    if not path:
+        raise ValueError(f"Couldn't find trained model at {estimator.model_dir}.")
+    return path
+
+
 def _add(
     estimator: Any,
     builder: Any,
@@ -123,7 +136,7 @@ def _add(
         with Session(config=estimator._session_config) as session:
             _start(session, spec, checkpoint_path, graph)
             arguments = {
-                "tags": _TAGS[mode],
+                "tags": TAGS[mode],
                 "signature_def_map": signatures,
                 "assets_collection": graph.get_collection("asset_filepaths"),
                 "main_op": spec.scaffold.local_init_op or Scaffold.default_local_init_op(),
@@ -150,9 +163,7 @@ def ready_to_predict(
     Raises:
       ValueError: there is no checkpoint, or the model gives no signature.
     """
-    checkpoint_path = latest_checkpoint(estimator.model_dir)
-    if not checkpoint_path:
-        raise ValueError(f"Couldn't find trained model at {estimator.model_dir}.")
+    checkpoint_path = _checkpoint_of(estimator)
     with graph.as_default():
         estimator._create_and_assert_global_step(graph)
         set_random_seed(estimator.config.tf_random_seed)
@@ -180,10 +191,7 @@ def _start(session: Any, spec: Any, checkpoint_path: Any, graph: Any) -> None:
 def _signatures(spec: Any, receiver: Any, mode: str) -> dict[str, Any]:
     receivers = receiver.receiver_tensors
     if mode != ModeKeys.PREDICT:
-        metrics = dict(spec.eval_metric_ops)
-        if mode == ModeKeys.EVAL and LOSS_METRIC_KEY not in metrics:
-            metrics[LOSS_METRIC_KEY] = mean(spec.loss)
-        output = SupervisedOutput(spec.loss, spec.predictions, metrics, _METHODS[mode])
+        output = SupervisedOutput(spec.loss, spec.predictions, spec.eval_metric_ops, _METHODS[mode])
         found = {"train" if mode == ModeKeys.TRAIN else "eval": output.as_signature_def(receivers)}
         _tell(found)
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import inspect
 import types
 from typing import Any
@@ -94,6 +95,15 @@ class BaseWrapper:
         """
         found = {name: value for name, value in self.sk_params.items() if _takes(fn, name)}
         return {**found, **(override or {})}
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn asks since 1.6: no type, as in 1.15, so folds are cut whatever the classes."""
+        utils = importlib.import_module("sklearn.utils")
+        return utils.Tags(estimator_type=None, target_tags=utils.TargetTags(required=True))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether there is a model, for pipelines of scikit-learn."""
+        return hasattr(self, "model")
 
 
 def _takes(function: Any, name: str) -> bool:

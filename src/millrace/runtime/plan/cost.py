@@ -29,6 +29,7 @@ _FUSED = 0.25  # part of the bytes that is left when elementwise steps are fused
 _COMPILE = 0.3  # seconds for any program
 _COMPILE_STEP = 7e-3  # seconds for each operation
 _LOOP_TRIPS = 20  # how often a loop is taken to run
+_WORTH = 0.7  # of the interpreter's time: a program guessed to take more may well be slower than it
 _PATIENCE = 16  # a program that ran n times is taken to run this many times n more
 _FREQUENT = {
     "Tanh": 12,
@@ -92,7 +93,7 @@ class Cost:
             not at all.
         """
         gain = self.interpreted - self.compiled
-        if not self.known or gain <= 0:
+        if not self.known or self.compiled >= _WORTH * self.interpreted:
             return math.inf
         if self.interpreted >= self.compile_time:
             return 0

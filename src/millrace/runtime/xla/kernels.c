@@ -911,6 +911,10 @@ XLA_FFI_Error *millrace_adam(XLA_FFI_CallFrame *frame) {
 
 /* --- rows of a table ---------------------------------------------------------------------------------------- */
 
+static inline void add_row(float *restrict to, const float *restrict update, int64_t width, float sign) {
+  for (int64_t j = 0; j < width; j++) to[j] += sign * update[j];
+}
+
 /* (table [n, ...], rows, updates [rows, ...]) -> the table, in place, with each update added to its row, or, where the number
    is -1, taken away: one after the other, as they come. Rows outside of the table are left out. */
 XLA_FFI_Error *millrace_add_rows(XLA_FFI_CallFrame *frame) {
@@ -925,8 +929,16 @@ XLA_FFI_Error *millrace_add_rows(XLA_FFI_CallFrame *frame) {
   for (int64_t i = 0; i < rows->dims[0]; i++, update += width) {
     int64_t row = wide ? ((const int64_t *)rows->data)[i] : ((const int32_t *)rows->data)[i];
     if (row < 0 || row >= table->dims[0]) continue;
-    float *to = (float *)out->data + row * width;
-    for (int64_t j = 0; j < width; j++) to[j] += sign * update[j];
+    add_row((float *)out->data + row * width, update, width, sign);
   }
   return NULL;
+}
+
+/* The same for the interpreter, which calls it itself: 1, or, where a row is outside of the table, 0 and nothing is done. */
+int millrace_host_add_rows(float *table, int64_t rows, int64_t width, const int64_t *places, const float *updates,
+                           int64_t count, int sign) {
+  for (int64_t i = 0; i < count; i++)
+    if (places[i] < 0 || places[i] >= rows) return 0;
+  for (int64_t i = 0; i < count; i++) add_row(table + places[i] * width, updates + i * width, width, (float)sign);
+  return 1;
 }

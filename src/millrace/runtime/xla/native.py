@@ -24,6 +24,7 @@ from pathlib import Path
 
 import jax
 
+from millrace.dialect.numpy import rows as numpy_rows
 from millrace.runtime.xla import cache as xla_cache
 
 KERNELS = (
@@ -49,6 +50,10 @@ def ready() -> bool:
     for name in KERNELS:
         handler = jax.ffi.pycapsule(getattr(library, f"millrace_{name}"))
         jax.ffi.register_ffi_target(f"millrace_{name}", handler, platform="cpu")
+    add_rows = library.millrace_host_add_rows
+    pointer, size = ctypes.c_void_p, ctypes.c_int64
+    add_rows.argtypes = [pointer, size, size, pointer, pointer, size, ctypes.c_int]
+    numpy_rows.add_with(add_rows)
     return True
 
 

@@ -10,17 +10,13 @@ from millrace.contributed.learn.configuration import ModeKeys as ModeKeys
 from millrace.contributed.learn.configuration import RunConfig as RunConfig
 from millrace.contributed.learn.configuration import TaskType as TaskType
 from millrace.contributed.learn.dual_ascent import SVM as SVM
+from millrace.contributed.learn.dynamic_rnn import DynamicRnnEstimator as DynamicRnnEstimator
 from millrace.contributed.learn.estimator import BaseEstimator as BaseEstimator
 from millrace.contributed.learn.estimator import Estimator as Estimator
 from millrace.contributed.learn.estimator import Evaluable as Evaluable
 from millrace.contributed.learn.estimator import SKCompat as SKCompat
 from millrace.contributed.learn.estimator import Trainable as Trainable
 from millrace.contributed.learn.experiment import Experiment as Experiment
-from millrace.contributed.learn.feeds import extract_dask_data as extract_dask_data
-from millrace.contributed.learn.feeds import extract_dask_labels as extract_dask_labels
-from millrace.contributed.learn.feeds import extract_pandas_data as extract_pandas_data
-from millrace.contributed.learn.feeds import extract_pandas_labels as extract_pandas_labels
-from millrace.contributed.learn.feeds import extract_pandas_matrix as extract_pandas_matrix
 from millrace.contributed.learn.file_inputs import queue_parsed_features as queue_parsed_features
 from millrace.contributed.learn.file_inputs import read_batch_examples as read_batch_examples
 from millrace.contributed.learn.file_inputs import read_batch_features as read_batch_features
@@ -29,6 +25,11 @@ from millrace.contributed.learn.file_inputs import read_keyed_batch_examples as 
 from millrace.contributed.learn.file_inputs import read_keyed_batch_examples as read_keyed_batch_examples_shared_queue
 from millrace.contributed.learn.file_inputs import read_keyed_batch_features as read_keyed_batch_features
 from millrace.contributed.learn.file_inputs import read_keyed_batch_features_shared_queue as read_keyed_batch_features_shared_queue
+from millrace.contributed.learn.frames import extract_dask_data as extract_dask_data
+from millrace.contributed.learn.frames import extract_dask_labels as extract_dask_labels
+from millrace.contributed.learn.frames import extract_pandas_data as extract_pandas_data
+from millrace.contributed.learn.frames import extract_pandas_labels as extract_pandas_labels
+from millrace.contributed.learn.frames import extract_pandas_matrix as extract_pandas_matrix
 from millrace.contributed.learn.headed import DNNEstimator as DNNEstimator
 from millrace.contributed.learn.headed import DNNLinearCombinedEstimator as DNNLinearCombinedEstimator
 from millrace.contributed.learn.headed import LinearEstimator as LinearEstimator
@@ -77,6 +78,7 @@ __all__ = [
     "DNNLinearCombinedEstimator",
     "DNNLinearCombinedRegressor",
     "DNNRegressor",
+    "DynamicRnnEstimator",
     "Estimator",
     "Evaluable",
     "Experiment",

@@ -8,6 +8,7 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.contributed.learn.monitors.adapter": "RunHookAdapterForMonitors replace_monitors_with_hooks",
         "millrace.contributed.learn.monitors.base": "BaseMonitor EveryN",
+        "millrace.contributed.learn.monitors.exporting": "ExportMonitor",
         "millrace.contributed.learn.monitors.ready": "CaptureVariable PrintTensor StopAtStep ValidationMonitor",
         "millrace.contributed.learn.monitors.saving": "CheckpointSaver GraphDump LoggingTrainable NanLoss NanLossDuringTrainingError StepCounter SummarySaver get_default_monitors",
     },

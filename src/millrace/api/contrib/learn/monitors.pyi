@@ -3,6 +3,7 @@ from millrace.contributed.learn.monitors.adapter import RunHookAdapterForMonitor
 from millrace.contributed.learn.monitors.adapter import replace_monitors_with_hooks as replace_monitors_with_hooks
 from millrace.contributed.learn.monitors.base import BaseMonitor as BaseMonitor
 from millrace.contributed.learn.monitors.base import EveryN as EveryN
+from millrace.contributed.learn.monitors.exporting import ExportMonitor as ExportMonitor
 from millrace.contributed.learn.monitors.ready import CaptureVariable as CaptureVariable
 from millrace.contributed.learn.monitors.ready import PrintTensor as PrintTensor
 from millrace.contributed.learn.monitors.ready import StopAtStep as StopAtStep
@@ -21,6 +22,7 @@ __all__ = [
     "CaptureVariable",
     "CheckpointSaver",
     "EveryN",
+    "ExportMonitor",
     "GraphDump",
     "LoggingTrainable",
     "NanLoss",

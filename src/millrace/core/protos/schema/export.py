@@ -296,4 +296,29 @@ message ProjectorConfig
   model_checkpoint_path: string = 1
   embeddings: EmbeddingInfo[] = 2
   model_checkpoint_dir: string = 3
+
+file tensorflow/contrib/session_bundle/manifest.proto
+package tensorflow.serving
+message Signatures
+  default_signature: Signature = 1
+  named_signatures: map[string, Signature] = 2
+message Signature
+  oneof type
+    regression_signature: RegressionSignature = 1
+    classification_signature: ClassificationSignature = 2
+    generic_signature: GenericSignature = 3
+message RegressionSignature
+  input: TensorBinding = 1
+  output: TensorBinding = 2
+message ClassificationSignature
+  input: TensorBinding = 1
+  classes: TensorBinding = 2
+  scores: TensorBinding = 3
+message GenericSignature
+  map: map[string, TensorBinding] = 1
+message TensorBinding
+  tensor_name: string = 1
+message AssetFile
+  tensor_binding: TensorBinding = 1
+  filename: string = 2
 """

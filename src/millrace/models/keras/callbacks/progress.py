@@ -67,8 +67,8 @@ class Progbar:
             if now - self._last_update < self.interval and not done:
                 return
             self._write(self._bar(current) + self._timing(current, now, info), done)
-        elif self.verbose == 2 and (self.target is None or current >= self.target):
-            count = "" if self.target is None else f"{current:{len(str(self.target))}d}/{self.target}"
+        elif self.verbose == 2 and self.target is not None and current >= self.target:
+            count = f"{current:{len(str(self.target))}d}/{self.target}"
             sys.stdout.write(count + info + self._figures() + "\n")
             sys.stdout.flush()
         self._last_update = now
@@ -272,3 +272,34 @@ class ProgbarLogger(Callback):
             self.progbar.target = self.progbar.target or self.seen
             self.progbar.update(self.seen, self.log_values)
             self.progbar = None
+
+
+class ValidationBar(Callback):
+    """The bar of validations between epochs of a generator's batches: as in 1.15 it has training's counts.
+
+    Args:
+      count_mode: count "samples" or "steps".
+    """
+
+    def __init__(self, count_mode: str) -> None:
+        super().__init__()
+        self._count_mode = count_mode
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Begins a bar."""
+        self._shown = ProgbarLogger(self._count_mode, self.model.metrics_names[1:])
+        self._shown.set_params(self.params)
+        self._shown.on_train_begin()
+        self._shown.on_epoch_begin(0)
+
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Forgets the figures of the last batch."""
+        self._shown.on_batch_begin(batch)
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Moves the bar."""
+        self._shown.on_batch_end(batch, logs)
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """Ends the bar."""
+        self._shown.on_epoch_end(0)

@@ -215,7 +215,7 @@ def fit(model: Any, request: Request, epochs: int, first: int, validation: Valid
 
 
 def _announce(verbose: int, whole: Pass, watcher: Any) -> None:
-    if not verbose or whole.counted is None:
+    if not verbose:
         return
     import sys
 
@@ -298,7 +298,7 @@ def _watcher(model: Any, whole: Any, request: Request, validation: Validation) -
     if _by_generator(given):
         return _GeneratorWatcher(model, base._replace(x=given))
     if _by_dataset(given):
-        kept = Pass(model, base._replace(x=given))
+        kept = Pass(model, base._replace(x=given, batch_size=None))
         kept.restarts = True
         return _Watcher(model, kept, False)
     if not isinstance(given, list | tuple) or len(given) not in (2, 3):
@@ -458,6 +458,7 @@ def fit_generator(model: Any, request: Request, epochs: int, first: int, validat
         callbacks = loops.callbacks_of(
             request.callbacks, model, "train", epochs=epochs, steps=source.steps,
             verbose=request.verbose, validates=watcher is not None, by_steps=True,
+            validation_counts="steps" if _by_generator(validation.data) else "samples",
         )  # fmt: skip
         loop = _GeneratorLoop(model, "train", request.class_weight, epochs - first)
         callbacks.begin("train")

@@ -10,7 +10,7 @@ import numpy as np
 from millrace.core import errors
 from millrace.models.keras.backend import session
 from millrace.models.keras.callbacks.base import CallbackList
-from millrace.models.keras.callbacks.progress import BaseLogger, ProgbarLogger
+from millrace.models.keras.callbacks.progress import BaseLogger, ProgbarLogger, ValidationBar
 from millrace.models.keras.engine.data import sliced
 from millrace.runtime.foresight import repeated
 
@@ -82,8 +82,13 @@ def callbacks_of(
     verbose: int = 1,
     validates: bool = False,
     by_steps: bool = False,
+    validation_counts: str | None = None,
 ) -> CallbackList:
-    """The callbacks of a loop, those that average, keep and show among them."""
+    """The callbacks of a loop, those that average, keep and show among them.
+
+    Args:
+      validation_counts: what validation counts that has a bar of its own, "samples" or "steps".
+    """
     if isinstance(callbacks, CallbackList):
         return callbacks
     given = list(callbacks or [])
@@ -95,6 +100,8 @@ def callbacks_of(
         shown = ProgbarLogger("steps" if by_steps else "samples", stateful_metrics=stateful)
         shown.mode = mode
         given.append(shown)
+        if validates and validation_counts is not None:
+            given.append(ValidationBar(validation_counts))
     metrics = names + ["val_" + n for n in names] if validates else names
     params = {
         "batch_size": batch_size,

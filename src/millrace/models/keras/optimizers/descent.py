@@ -106,12 +106,12 @@ class Adagrad(Optimizer):
     Args:
       learning_rate: a number, a schedule, or a function of no arguments.
       initial_accumulator_value: the first value of that sum.
-      epsilon: added to the root.
+      epsilon: added to the root; zero or None for that of `keras.backend`.
       name: the optimizer's name.
       **kwargs: as for `Optimizer`.
 
     Raises:
-      ValueError: a value is out of range.
+      ValueError: the first value is negative.
     """
 
     _once_uncounted = True
@@ -120,7 +120,7 @@ class Adagrad(Optimizer):
         self,
         learning_rate: Any = 0.001,
         initial_accumulator_value: float = 0.1,
-        epsilon: float = 1e-7,
+        epsilon: float | None = 1e-7,
         name: str = "Adagrad",
         **kwargs: Any,
     ) -> None:
@@ -128,15 +128,11 @@ class Adagrad(Optimizer):
             raise ValueError(
                 f"initial_accumulator_value must be non-negative. Received: {initial_accumulator_value}"
             )
-        if epsilon is None:
-            epsilon = settings.epsilon()
-        if epsilon < 1e-7:
-            raise ValueError(f"epsilon must be larger than 1e-7. Received: {epsilon}")
         super().__init__(name, **kwargs)
         self._set_hyper("learning_rate", kwargs.get("lr", learning_rate))
         self._set_hyper("decay", self._initial_decay)
         self._initial_accumulator_value = initial_accumulator_value
-        self.epsilon = epsilon
+        self.epsilon = epsilon or settings.epsilon()
 
     def _create_slots(self, variables: list[Any]) -> None:
         for var in variables:

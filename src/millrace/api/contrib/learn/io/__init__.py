@@ -6,10 +6,10 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.contributed.learn.feeds": "HAS_DASK HAS_PANDAS extract_dask_data extract_dask_labels extract_pandas_data extract_pandas_labels extract_pandas_matrix",
         "millrace.contributed.learn.file_inputs": "queue_parsed_features read_batch_examples read_batch_features read_batch_record_features read_keyed_batch_examples read_keyed_batch_examples_shared_queue=read_keyed_batch_examples read_keyed_batch_features read_keyed_batch_features_shared_queue",
+        "millrace.contributed.learn.frames": "HAS_DASK HAS_PANDAS extract_dask_data extract_dask_labels extract_pandas_data extract_pandas_labels extract_pandas_matrix",
         "millrace.contributed.learn.generators": "generator_input_fn",
         "millrace.contributed.learn.inputs": "numpy_input_fn pandas_input_fn",
     },
-    children=("dask_io", "generator_io", "graph_io", "numpy_io", "pandas_io",),
+    children=("dask_io", "data_feeder", "generator_io", "graph_io", "numpy_io", "pandas_io",),
 )

@@ -6,6 +6,6 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.contributed.learn.feeds": "HAS_DASK extract_dask_data extract_dask_labels",
+        "millrace.contributed.learn.frames": "HAS_DASK extract_dask_data extract_dask_labels",
     },
 )

@@ -6,7 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.contributed.learn.feeds": "HAS_PANDAS PANDAS_DTYPES extract_pandas_data extract_pandas_labels extract_pandas_matrix",
+        "millrace.contributed.learn.frames": "HAS_PANDAS PANDAS_DTYPES extract_pandas_data extract_pandas_labels extract_pandas_matrix",
         "millrace.contributed.learn.inputs": "pandas_input_fn",
     },
 )

@@ -7,7 +7,7 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.contributed.learn.categorical": "CategoricalProcessor CategoricalVocabulary",
-        "millrace.contributed.learn.feeds": "setup_processor_data_feeder",
+        "millrace.contributed.learn.data_feeders": "setup_processor_data_feeder",
         "millrace.contributed.learn.text": "ByteProcessor TOKENIZER_RE VocabularyProcessor tokenizer",
         "millrace.core.deprecating": "deprecated",
     },

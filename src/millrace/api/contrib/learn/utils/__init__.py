@@ -7,7 +7,8 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.contributed.learn.serving": "InputFnOps build_default_serving_input_fn build_parsing_serving_input_fn",
+        "millrace.contributed.learn.session_bundles": "export_estimator",
         "millrace.contributed.learn.strategies": "make_export_strategy",
     },
-    children=("gc", "input_fn_utils", "saved_model_export_utils",),
+    children=("export", "gc", "input_fn_utils", "saved_model_export_utils",),
 )

@@ -2,7 +2,9 @@
 from millrace.contributed.learn.serving import InputFnOps as InputFnOps
 from millrace.contributed.learn.serving import build_default_serving_input_fn as build_default_serving_input_fn
 from millrace.contributed.learn.serving import build_parsing_serving_input_fn as build_parsing_serving_input_fn
+from millrace.contributed.learn.session_bundles import export_estimator as export_estimator
 from millrace.contributed.learn.strategies import make_export_strategy as make_export_strategy
+from millrace.api.contrib.learn.utils import export as export
 from millrace.api.contrib.learn.utils import gc as gc
 from millrace.api.contrib.learn.utils import input_fn_utils as input_fn_utils
 from millrace.api.contrib.learn.utils import saved_model_export_utils as saved_model_export_utils
@@ -11,6 +13,8 @@ __all__ = [
     "InputFnOps",
     "build_default_serving_input_fn",
     "build_parsing_serving_input_fn",
+    "export",
+    "export_estimator",
     "gc",
     "input_fn_utils",
     "make_export_strategy",
