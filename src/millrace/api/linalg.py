@@ -7,11 +7,12 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.lib.linalg.norms": "adjoint cholesky_solve global_norm logdet matrix_rank norm normalize pinv tridiagonal_matmul tridiagonal_solve",
-        "millrace.lib.linalg.operators.base": "LinearOperator LinearOperatorFullMatrix",
+        "millrace.lib.linalg.operators.base": "LinearOperator",
         "millrace.lib.linalg.operators.block_diagonal": "LinearOperatorBlockDiag",
         "millrace.lib.linalg.operators.circulant": "LinearOperatorCirculant LinearOperatorCirculant2D LinearOperatorCirculant3D",
         "millrace.lib.linalg.operators.composed": "LinearOperatorAdjoint LinearOperatorComposition LinearOperatorInversion",
         "millrace.lib.linalg.operators.diagonal": "LinearOperatorDiag LinearOperatorHouseholder LinearOperatorLowerTriangular",
+        "millrace.lib.linalg.operators.full_matrix": "LinearOperatorFullMatrix",
         "millrace.lib.linalg.operators.identity": "LinearOperatorIdentity LinearOperatorScaledIdentity LinearOperatorZeros",
         "millrace.lib.linalg.operators.kronecker": "LinearOperatorKronecker",
         "millrace.lib.linalg.operators.toeplitz": "LinearOperatorToeplitz",

@@ -10,7 +10,6 @@ from millrace.lib.linalg.norms import pinv as pinv
 from millrace.lib.linalg.norms import tridiagonal_matmul as tridiagonal_matmul
 from millrace.lib.linalg.norms import tridiagonal_solve as tridiagonal_solve
 from millrace.lib.linalg.operators.base import LinearOperator as LinearOperator
-from millrace.lib.linalg.operators.base import LinearOperatorFullMatrix as LinearOperatorFullMatrix
 from millrace.lib.linalg.operators.block_diagonal import LinearOperatorBlockDiag as LinearOperatorBlockDiag
 from millrace.lib.linalg.operators.circulant import LinearOperatorCirculant as LinearOperatorCirculant
 from millrace.lib.linalg.operators.circulant import LinearOperatorCirculant2D as LinearOperatorCirculant2D
@@ -21,6 +20,7 @@ from millrace.lib.linalg.operators.composed import LinearOperatorInversion as Li
 from millrace.lib.linalg.operators.diagonal import LinearOperatorDiag as LinearOperatorDiag
 from millrace.lib.linalg.operators.diagonal import LinearOperatorHouseholder as LinearOperatorHouseholder
 from millrace.lib.linalg.operators.diagonal import LinearOperatorLowerTriangular as LinearOperatorLowerTriangular
+from millrace.lib.linalg.operators.full_matrix import LinearOperatorFullMatrix as LinearOperatorFullMatrix
 from millrace.lib.linalg.operators.identity import LinearOperatorIdentity as LinearOperatorIdentity
 from millrace.lib.linalg.operators.identity import LinearOperatorScaledIdentity as LinearOperatorScaledIdentity
 from millrace.lib.linalg.operators.identity import LinearOperatorZeros as LinearOperatorZeros
