@@ -13,8 +13,8 @@ from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import adjoint as adjoint_of
-from millrace.lib.linalg.operators.base import LinearOperator, checked_matrix
-from millrace.lib.linalg.operators.broadcasting import (
+from millrace.lib.linear_operators.base import LinearOperator, checked_matrix
+from millrace.lib.linear_operators.broadcasting import (
     absolute,
     assert_no_zeros,
     assert_real,

@@ -10,8 +10,8 @@ from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import adjoint as adjoint_of
-from millrace.lib.linalg.operators.base import LinearOperator, checked_matrix
-from millrace.lib.linalg.operators.circulant import LinearOperatorCirculant
+from millrace.lib.linear_operators.base import LinearOperator, checked_matrix
+from millrace.lib.linear_operators.circulant import LinearOperatorCirculant
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import ones
 from millrace.ops.array.fill import zeros_like

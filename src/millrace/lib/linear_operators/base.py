@@ -15,7 +15,7 @@ from millrace.core import dtypes, late, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import adjoint as adjoint_of
-from millrace.lib.linalg.operators.broadcasting import real_part, solve_cholesky, solve_matrix
+from millrace.lib.linear_operators.broadcasting import real_part, solve_cholesky, solve_matrix
 from millrace.lib.math.array import eye
 from millrace.lib.math.checks import assert_equal, assert_less, assert_positive
 from millrace.lib.math.reductions import reduce_max

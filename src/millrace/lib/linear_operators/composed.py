@@ -9,8 +9,8 @@ from millrace.core import shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import adjoint as adjoint_of
-from millrace.lib.linalg.operators.base import LinearOperator
-from millrace.lib.linalg.operators.broadcasting import product_of, sum_of, zeros_of_batches
+from millrace.lib.linear_operators.base import LinearOperator
+from millrace.lib.linear_operators.broadcasting import product_of, sum_of, zeros_of_batches
 from millrace.opkit.rules.idioms import conj
 from millrace.ops.array.concat import concat, stack
 

@@ -10,10 +10,10 @@ from millrace.building.scopes import name_scope
 from millrace.core import shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.linalg.operators.base import LinearOperator, checked_matrix, twice_log_sum
-from millrace.lib.linalg.operators.broadcasting import modulus, solve_cholesky, solve_matrix
-from millrace.lib.linalg.operators.diagonal import LinearOperatorDiag
-from millrace.lib.linalg.operators.identity import LinearOperatorIdentity
+from millrace.lib.linear_operators.base import LinearOperator, checked_matrix, twice_log_sum
+from millrace.lib.linear_operators.broadcasting import modulus, solve_cholesky, solve_matrix
+from millrace.lib.linear_operators.diagonal import LinearOperatorDiag
+from millrace.lib.linear_operators.identity import LinearOperatorIdentity
 from millrace.ops.array.concat import concat
 from millrace.ops.array.shape import shape
 from millrace.ops.linalg.matmul import matmul

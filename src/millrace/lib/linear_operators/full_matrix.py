@@ -8,7 +8,7 @@ from millrace.building import raw
 from millrace.core import shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.linalg.operators.base import LinearOperator, checked_matrix
+from millrace.lib.linear_operators.base import LinearOperator, checked_matrix
 from millrace.ops.linalg.matmul import matmul
 
 

@@ -10,14 +10,14 @@ from millrace.core import shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group
-from millrace.lib.linalg.operators.base import LinearOperator
-from millrace.lib.linalg.operators.broadcasting import (
+from millrace.lib.linear_operators.base import LinearOperator
+from millrace.lib.linear_operators.broadcasting import (
     product_of,
     sum_of,
     with_one_batch,
     zeros_of_batches,
 )
-from millrace.lib.linalg.operators.composed import all_parents, checked_operators, common_batch, promises
+from millrace.lib.linear_operators.composed import all_parents, checked_operators, common_batch, promises
 from millrace.ops.array.concat import concat, split, stack
 from millrace.ops.array.constant import zeros
 from millrace.ops.array.reshape import squeeze

@@ -7,11 +7,11 @@ from typing import Any
 from millrace.building.operators import public_div
 from millrace.building.scopes import name_scope
 from millrace.graph.tensor import Tensor
-from millrace.lib.linalg.operators.base import LinearOperator
-from millrace.lib.linalg.operators.circulant import LinearOperatorCirculant
-from millrace.lib.linalg.operators.composed import LinearOperatorComposition, LinearOperatorInversion
-from millrace.lib.linalg.operators.diagonal import LinearOperatorDiag, LinearOperatorLowerTriangular
-from millrace.lib.linalg.operators.identity import (
+from millrace.lib.linear_operators.base import LinearOperator
+from millrace.lib.linear_operators.circulant import LinearOperatorCirculant
+from millrace.lib.linear_operators.composed import LinearOperatorComposition, LinearOperatorInversion
+from millrace.lib.linear_operators.diagonal import LinearOperatorDiag, LinearOperatorLowerTriangular
+from millrace.lib.linear_operators.identity import (
     LinearOperatorIdentity,
     LinearOperatorScaledIdentity,
     LinearOperatorZeros,
