@@ -99,6 +99,15 @@ PRIVATE: dict[str, dict[str, str]] = {
     "compat.v2.strings": {
         "split": "millrace.lib.ragged.strings:split_rows",
     },
+    "contrib.boosted_trees.python.utils.losses": {
+        "per_example_exp_loss": "millrace.contributed.boosted_trees.losses:per_example_exp_loss",
+        "per_example_full_exp_loss": "millrace.contributed.boosted_trees.losses:per_example_full_exp_loss",
+        "per_example_logistic_loss": "millrace.contributed.boosted_trees.losses:per_example_logistic_loss",
+        "per_example_maxent_loss": "millrace.contributed.boosted_trees.losses:per_example_maxent_loss",
+        "per_example_quantile_regression_loss": "millrace.contributed.boosted_trees.losses:per_example_quantile_regression_loss",
+        "per_example_squared_hinge_loss": "millrace.contributed.boosted_trees.losses:per_example_squared_hinge_loss",
+        "per_example_squared_loss": "millrace.contributed.boosted_trees.losses:per_example_squared_loss",
+    },
     "contrib.factorization.python.ops.clustering_ops": {
         "COSINE_DISTANCE": "millrace.contributed.factorization.clustering:COSINE_DISTANCE",
         "KMeans": "millrace.contributed.factorization.clustering:KMeans",
@@ -143,6 +152,16 @@ PRIVATE: dict[str, dict[str, str]] = {
     "contrib.learn.python.learn.datasets.mnist": {
         "DataSet": "millrace.contributed.examples.mnist:DataSet",
         "read_data_sets": "millrace.contributed.examples.mnist:read_data_sets",
+    },
+    "contrib.learn.python.learn.estimators.constants": {
+        "ProblemType": "millrace.contributed.learn.keys:ProblemType",
+    },
+    "contrib.learn.python.learn.estimators.prediction_key": {
+        "PredictionKey": "millrace.contributed.learn.keys:PredictionKey",
+    },
+    "contrib.learn.python.learn.estimators.rnn_common": {
+        "PredictionType": "millrace.contributed.learn.keys:PredictionType",
+        "RNNKeys": "millrace.contributed.learn.keys:RNNKeys",
     },
     "contrib.learn.python.learn.preprocessing.text": {
         "VocabularyProcessor": "millrace.contributed.learn.text:VocabularyProcessor",

@@ -164,6 +164,7 @@ _TYPES = {
     "millrace.ops.text.strings": "ReduceJoin StringJoin StringLength StringLower StringStrip StringUpper Substr",
     "millrace.ops.trees.dimensions": "BoostedTreesAggregateStats BoostedTreesCalculateBestFeatureSplit BoostedTreesSparseAggregateStats BoostedTreesSparseCalculateBestFeatureSplit",
     "millrace.ops.trees.ensembles": "BoostedTreesCenterBias BoostedTreesCreateEnsemble BoostedTreesDeserializeEnsemble BoostedTreesEnsembleResourceHandleOp BoostedTreesGetEnsembleStates BoostedTreesSerializeEnsemble BoostedTreesUpdateEnsemble BoostedTreesUpdateEnsembleV2 IsBoostedTreesEnsembleInitialized",
+    "millrace.ops.trees.examples": "BoostedTreesSplitExamples BoostedTreesWeightedPredict",
     "millrace.ops.trees.predictions": "BoostedTreesExampleDebugOutputs BoostedTreesPredict BoostedTreesTrainingPredict",
     "millrace.ops.trees.quantiles": "BoostedTreesBucketize BoostedTreesCreateQuantileStreamResource BoostedTreesFlushQuantileSummaries BoostedTreesMakeQuantileSummaries BoostedTreesQuantileStreamResourceAddSummaries BoostedTreesQuantileStreamResourceDeserialize BoostedTreesQuantileStreamResourceFlush BoostedTreesQuantileStreamResourceGetBucketBoundaries BoostedTreesQuantileStreamResourceHandleOp IsBoostedTreesQuantileStreamResourceInitialized",
     "millrace.ops.trees.splitting": "BoostedTreesCalculateBestGainsPerFeature BoostedTreesMakeStatsSummary",

@@ -2,6 +2,7 @@
 from millrace.api.contrib import autograph as autograph
 from millrace.api.contrib import batching as batching
 from millrace.api.contrib import bayesflow as bayesflow
+from millrace.api.contrib import boosted_trees as boosted_trees
 from millrace.api.contrib import checkpoint as checkpoint
 from millrace.api.contrib import cluster_resolver as cluster_resolver
 from millrace.api.contrib import compiler as compiler
@@ -73,6 +74,7 @@ __all__ = [
     "autograph",
     "batching",
     "bayesflow",
+    "boosted_trees",
     "checkpoint",
     "cluster_resolver",
     "compiler",

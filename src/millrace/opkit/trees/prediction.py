@@ -68,11 +68,30 @@ def descend(
 
 def predict(ensemble: Ensemble, table: np.ndarray, width: int) -> np.ndarray:
     """The logits `[batch, width]` of examples."""
+    return predict_weighted(ensemble, table, width, np.ones(len(ensemble.trees), np.float32))[0]
+
+
+def predict_weighted(
+    ensemble: Ensemble, table: np.ndarray, width: int, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The logits of examples by trees that count `weights` times, and the leaves that they reach.
+
+    Args:
+      ensemble: the trees.
+      table: from `feature_table`.
+      width: how many logits an example has.
+      weights: of the first trees; others count for nothing.
+
+    Returns:
+      `[batch, width]` float32 and `[batch, trees]` int32.
+    """
     logits = np.zeros((len(table), width), np.float32)
-    for tree in ensemble.trees:
-        ends = descend(tree, table, np.zeros(len(table), np.int64))
-        logits += np.float32(tree.weight) * tree.leaves(width)[ends]
-    return logits
+    leaves = np.zeros((len(table), len(ensemble.trees)), np.int32)
+    for number, tree in enumerate(ensemble.trees):
+        ends = leaves[:, number] = descend(tree, table, np.zeros(len(table), np.int64))
+        if number < len(weights) and weights[number]:
+            logits += np.float32(weights[number] * tree.weight) * tree.leaves(width)[ends]
+    return logits, leaves
 
 
 def predict_news(

@@ -150,8 +150,9 @@ class Stream:
         return size
 
     def push_values(self, values: np.ndarray, weights: np.ndarray) -> None:
-        """Adds values; those whose weight is not positive count for nothing."""
-        values, weights = values[weights > 0], weights[weights > 0]
+        """Adds values; NaN, and those whose weight is not positive, count for nothing."""
+        counted = (weights > 0) & ~np.isnan(values)
+        values, weights = values[counted], weights[counted]
         for start in range(0, len(values), self._room):
             part = slice(start, start + self._room)
             self.push(summary_of(values[part], weights[part]))

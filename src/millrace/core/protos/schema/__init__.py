@@ -17,7 +17,7 @@ Everything has proto3 semantics. A type name is searched from the innermost scop
 file.
 """
 
-from millrace.core.protos.schema import export, forest, graph, records, session, stats, trees
+from millrace.core.protos.schema import export, forest, graph, learner, records, session, stats, trees
 
 SCHEMAS = (
     graph.SCHEMA,
@@ -27,4 +27,5 @@ SCHEMAS = (
     records.SCHEMA,
     forest.SCHEMA,
     trees.SCHEMA,
+    learner.SCHEMA,
 )

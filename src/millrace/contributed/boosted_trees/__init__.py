@@ -1,0 +1,1 @@
+"""`tf.contrib.boosted_trees`: gradient boosted decision trees of several logits."""
