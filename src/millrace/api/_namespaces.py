@@ -196,6 +196,7 @@ NAMESPACES = frozenset({
     "estimator.export",
     "estimator.inputs",
     "estimator.tpu",
+    "estimator.tpu.experimental",
     "examples",
     "examples.tutorials",
     "examples.tutorials.mnist",

@@ -153,6 +153,16 @@ PRIVATE: dict[str, dict[str, str]] = {
         "DataSet": "millrace.contributed.examples.mnist:DataSet",
         "read_data_sets": "millrace.contributed.examples.mnist:read_data_sets",
     },
+    "contrib.learn.python.learn.estimators.constants": {
+        "ProblemType": "millrace.contributed.learn.keys:ProblemType",
+    },
+    "contrib.learn.python.learn.estimators.prediction_key": {
+        "PredictionKey": "millrace.contributed.learn.keys:PredictionKey",
+    },
+    "contrib.learn.python.learn.estimators.rnn_common": {
+        "PredictionType": "millrace.contributed.learn.keys:PredictionType",
+        "RNNKeys": "millrace.contributed.learn.keys:RNNKeys",
+    },
     "contrib.learn.python.learn.preprocessing.text": {
         "VocabularyProcessor": "millrace.contributed.learn.text:VocabularyProcessor",
     },

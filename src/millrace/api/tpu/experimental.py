@@ -7,6 +7,8 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.contributed.distribute.strategies": "initialize_tpu_system",
+        "millrace.contributed.tpu.embedding_columns": "embedding_column=tpu_embedding_column shared_embedding_columns=tpu_shared_embedding_columns",
+        "millrace.contributed.tpu.embedding_config": "AdagradParameters AdamParameters StochasticGradientDescentParameters",
         "millrace.contributed.tpu.support": "DeviceAssignment Topology",
     },
 )

@@ -14,12 +14,8 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.base import FULLY_REPARAMETERIZED, NOT_REPARAMETERIZED, Distribution, new_seed
 from millrace.lib.distributions.discrete import Categorical
-from millrace.lib.linalg.operators.diagonal import (
-    LinearOperatorDiag,
-    LinearOperatorIdentity,
-    LinearOperatorLowerTriangular,
-    LinearOperatorScaledIdentity,
-)
+from millrace.lib.linear_operators.diagonal import LinearOperatorDiag, LinearOperatorLowerTriangular
+from millrace.lib.linear_operators.identity import LinearOperatorIdentity, LinearOperatorScaledIdentity
 from millrace.lib.math.reductions import reduce_logsumexp, reduce_sum
 from millrace.ops.array.concat import concat, stack
 from millrace.ops.array.one_hot import one_hot

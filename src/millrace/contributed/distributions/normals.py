@@ -15,7 +15,7 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.divergence import RegisterKL
 from millrace.lib.distributions.positive import Exponential
 from millrace.lib.distributions.real import Laplace, Normal
-from millrace.lib.linalg.operators.diagonal import LinearOperatorDiag
+from millrace.lib.linear_operators.diagonal import LinearOperatorDiag
 from millrace.lib.math.reductions import reduce_sum
 from millrace.ops.array.fill import zeros_like
 from millrace.ops.array.reshape import expand_dims

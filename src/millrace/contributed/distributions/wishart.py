@@ -14,7 +14,7 @@ from millrace.building.static import static_value
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.distributions.base import FULLY_REPARAMETERIZED, Distribution, new_seed
-from millrace.lib.linalg.operators.diagonal import LinearOperatorLowerTriangular
+from millrace.lib.linear_operators.diagonal import LinearOperatorLowerTriangular
 from millrace.lib.math.checks import assert_less_equal, assert_positive
 from millrace.lib.math.reductions import reduce_sum
 from millrace.ops.array.concat import concat

@@ -7,7 +7,7 @@ from typing import ClassVar
 from millrace.core.public import public
 
 
-@public("contrib.learn.PredictionKey")
+@public("contrib.learn.PredictionKey", "contrib.learn.python.learn.estimators.prediction_key.PredictionKey")
 class PredictionKey:
     """The names under which estimators give their predictions."""
 
@@ -20,7 +20,7 @@ class PredictionKey:
     GENERIC: ClassVar[str] = "output"
 
 
-@public("contrib.learn.ProblemType")
+@public("contrib.learn.ProblemType", "contrib.learn.python.learn.estimators.constants.ProblemType")
 class ProblemType:
     """The kinds of problems that a model solves."""
 
@@ -28,6 +28,24 @@ class ProblemType:
     CLASSIFICATION: ClassVar[int] = 1
     LINEAR_REGRESSION: ClassVar[int] = 2
     LOGISTIC_REGRESSION: ClassVar[int] = 3
+
+
+@public("contrib.learn.python.learn.estimators.rnn_common.PredictionType")
+class PredictionType:
+    """What a recurrent model predicts: one value for a sequence, or one for each step."""
+
+    SINGLE_VALUE: ClassVar[int] = 1
+    MULTIPLE_VALUE: ClassVar[int] = 2
+
+
+@public("contrib.learn.python.learn.estimators.rnn_common.RNNKeys")
+class RNNKeys:
+    """The names of a recurrent model's features and predictions."""
+
+    SEQUENCE_LENGTH_KEY: ClassVar[str] = "sequence_length"
+    STATE_PREFIX: ClassVar[str] = "rnn_cell_state"
+    LABELS_KEY: ClassVar[str] = "__labels__"
+    FINAL_STATE_KEY: ClassVar[str] = "final_state"
 
 
 @public("contrib.learn.NotFittedError")

@@ -216,7 +216,7 @@ class TPUEstimator(Estimator):
             ModeKeys.PREDICT: predict_batch_size,
         }
         for mode, size in sizes.items():
-            if size is not None:
+            if use_tpu and size is not None:
                 check_positive_integer(size, f"{mode}_batch_size")
         self._sizes, self._use_tpu = sizes, use_tpu
         super().__init__(self._plain(model_fn), model_dir, config, params, warm_start_from)

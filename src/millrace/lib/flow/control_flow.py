@@ -310,8 +310,12 @@ def switch_case(branch_index: Any, branch_fns: Any, default: Any = None, name: s
         if default is None:
             default = branches[-1][1]
             branches = branches[:-1]
+        before = index.graph.last_id
         pairs = [(raw.Equal(index, k), f) for k, f in branches]
-        return _chain(pairs, default, True)
+        result = _chain(pairs, default, True)
+        # TensorFlow adds one operation whose branches are functions, and an identity of each result
+        index.graph.count(before + 1 + len(nest.flatten(result)) - index.graph.last_id)
+        return result
 
 
 @public("while_loop")

@@ -15,20 +15,21 @@ from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
+from millrace.lib.flow.control_flow import cond
 from millrace.lib.image.adjust import convert_image_dtype
-from millrace.lib.math.reductions import reduce_all
+from millrace.lib.math.reductions import reduce_all, reduce_any
 from millrace.opkit.rules.idioms import all_axes
 from millrace.ops.array.concat import concat, stack, unstack
 from millrace.ops.array.constant import constant, identity, zeros
+from millrace.ops.array.fill import range_
 from millrace.ops.array.reshape import reshape
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.shape import shape_n
 from millrace.ops.array.shape import size as size_of
 from millrace.ops.array.tile import tile
 from millrace.ops.math.cast import cast
-from millrace.ops.math.comparison import equal, greater_equal
+from millrace.ops.math.comparison import equal, greater_equal, not_equal
 
-_OF_A_DEPTHWISE_CONVOLUTION = 2  # the shape and the dilation beside the operation
 _MSSSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
@@ -107,11 +108,27 @@ def sobel_edges(image: Any) -> Tensor:
     pair = constant(np.stack([down, down.T], axis=-1)[:, :, None, :])
     kernel = tile(pair, [1, 1, whole[3], 1], name="sobel_filters")
     padded = raw.MirrorPad(image, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="REFLECT")
-    edges = raw.DepthwiseConv2dNative(padded, kernel, strides=[1, 1, 1, 1], padding="VALID", name="depthwise")
-    edges.graph.count(_OF_A_DEPTHWISE_CONVOLUTION)
+    edges = _depthwise(padded, kernel, is_known=image.shape.is_fully_defined())
     result = reshape(edges, concat([whole, [2]], 0))
     result.set_shape([*(image.dims or [None] * 4), 2])
     return result
+
+
+def _depthwise(images: Tensor, kernel: Tensor, is_known: bool = False) -> Tensor:
+    """Each channel convolved with filters of its own, with what `tf.nn.depthwise_conv2d` adds beside that.
+
+    Args:
+      images: `[batch, height, width, channels]`.
+      kernel: `[rows, columns, channels, multiplier]`.
+      is_known: whether TensorFlow 1.15 would know the shape of the kernel.
+    """
+    with name_scope("depthwise") as scope:
+        if is_known:
+            shape_of(kernel)
+        else:
+            raw.Shape(kernel)
+        constant([1, 1], name="dilation_rate")
+        return raw.DepthwiseConv2dNative(images, kernel, strides=[1, 1, 1, 1], padding="VALID", name=scope)
 
 
 # ---------------------------------------------------------------- signal to noise
@@ -127,12 +144,12 @@ def _check_pair(a: Tensor, b: Tensor) -> None:
             raise ValueError(f"The images must have the same inner shape. Received: {a.shape} and {b.shape}")
 
 
-def _shapes_match(a: Tensor, b: Tensor) -> list[Any]:
-    """What fails when the images of a pair are not of one shape."""
+def _shapes_match(a: Tensor, b: Tensor) -> tuple[list[Tensor], list[Any]]:
+    """The shapes of a pair of images, and what fails when they are not alike."""
     shapes = shape_n([a, b])
     enough = Assert(greater_equal(size_of(shapes[0]), 3), shapes, summarize=10)
     same = reduce_all(equal(shapes[0][-3:], shapes[1][-3:]))
-    return [enough, Assert(same, shapes, summarize=10)]
+    return shapes, [enough, Assert(same, shapes, summarize=10)]
 
 
 @public("image.psnr")
@@ -159,69 +176,75 @@ def psnr(a: Any, b: Any, max_val: Any, name: str | None = None) -> Tensor:
         error = raw.Mean(raw.SquaredDifference(a, b), [-3, -2, -1])
         peak = 20 * raw.Log(largest) / raw.Log(10.0)
         ratio = raw.Sub(peak, np.float32(10 / math.log(10)) * raw.Log(error), name="psnr")
-        with control_dependencies(_shapes_match(a, b)):
+        with control_dependencies(_shapes_match(a, b)[1]):
             return identity(ratio)
 
 
 # ---------------------------------------------------------------- structural similarity
 
 
-_LARGEST_FILTER = 1 << 12
-
-
-def _gaussian(size: int, sigma: float) -> np.ndarray:
-    """A Gaussian that sums to 1: float32 `[size, size]`."""
-    if isinstance(sigma, Tensor) or isinstance(size, Tensor):
-        raise TypeError(f"filter_size and filter_sigma must be numbers. Received: {size} and {sigma}")
-    if not 0 < size < _LARGEST_FILTER:
-        raise ValueError(f"filter_size must be from 1 to {_LARGEST_FILTER - 1}. Received: {size}")
-    at = np.arange(size, dtype=np.float32) - np.float32(size - 1) / np.float32(2)
-    exponent = at * at * np.float32(-0.5 / (sigma * sigma))
-    weights = np.exp(exponent[None, :] + exponent[:, None])
-    return (weights / weights.sum()).astype(np.float32)
+def _gaussian(size: Tensor, sigma: Tensor) -> Tensor:
+    """A Gaussian that sums to 1: float32 `[size, size, 1, 1]`."""
+    at = cast(range_(size), sigma.dtype.base_dtype)
+    at = at - cast(size - 1, sigma.dtype.base_dtype) / 2.0
+    exponent = raw.Square(at)
+    exponent = exponent * (-0.5 / raw.Square(sigma))
+    together = reshape(exponent, [1, -1]) + reshape(exponent, [-1, 1])
+    weights = raw.Softmax(reshape(together, [1, -1]))
+    return reshape(weights, [size, size, 1, 1])
 
 
 def _similarity(
     x: Tensor, y: Tensor, blur: Callable[[Tensor], Tensor], largest: Tensor, k1: float, k2: float
 ) -> tuple[Tensor, Tensor]:
     """Luminance, and contrast times structure, at every place of the window."""
-    c1, c2 = raw.Square(largest * k1), raw.Square(largest * k2)
+    c1 = (k1 * largest) ** 2
+    c2 = (k2 * largest) ** 2
     mean_x, mean_y = blur(x), blur(y)
     means = mean_x * mean_y * 2.0
     squares = raw.Square(mean_x) + raw.Square(mean_y)
     luminance = (means + c1) / (squares + c1)
     products = blur(x * y) * 2.0
     energies = blur(raw.Square(x) + raw.Square(y))
+    c2 = c2 * 1.0  # where 1.15 makes up for a filter whose weights do not sum to 1
     return luminance, (products - means + c2) / (energies - squares + c2)
 
 
 def _per_channel(
-    a: Tensor, b: Tensor, largest: Tensor, size: int, sigma: float, k1: float, k2: float
+    a: Tensor, b: Tensor, largest: Tensor, filter_size: Any, filter_sigma: Any, k1: float, k2: float
 ) -> tuple[Tensor, Tensor]:
     """Similarity, and its part without luminance, `[..., channels]`."""
-    channels = a.dims[-1] if a.dims else None
-    window = _gaussian(size, sigma)[:, :, None, None].astype(a.dtype.base_dtype.np_dtype)
-    if channels is None:
-        repeats = raw.Pack([1, 1, raw.Shape(a)[-1], 1])
-        kernel = raw.Tile(window, repeats)
-    else:
-        kernel = to_tensor(np.tile(window, (1, 1, channels, 1)), name="kernel")
+    size, sigma = constant(filter_size, dtypes.int32), constant(filter_sigma, a.dtype.base_dtype)
+    shapes = shape_n([a, b])
+    checks = [
+        Assert(reduce_all(greater_equal(shape[-3:-1], size)), [shape, size], summarize=8) for shape in shapes
+    ]
+    with control_dependencies(checks):
+        a = identity(a)
+    kernel = _gaussian(size, sigma)
+    kernel = tile(kernel, [1, 1, shapes[0][-1], 1])
 
     def blur(x: Tensor) -> Tensor:
-        shape = raw.Shape(x)
-        flat = raw.Reshape(x, raw.ConcatV2([[-1], shape[-3:]], 0))
-        blurred = raw.DepthwiseConv2dNative(flat, kernel, strides=[1, 1, 1, 1], padding="VALID")
-        return raw.Reshape(blurred, raw.ConcatV2([shape[:-3], raw.Shape(blurred)[1:]], 0))
+        shape = shape_of(x)
+        flat = reshape(x, concat([[-1], shape[-3:]], 0))
+        blurred = _depthwise(flat, kernel)
+        return reshape(blurred, concat([shape[:-3], shape_of(blurred)[1:]], 0))
 
     luminance, structure = _similarity(a, b, blur, largest, k1, k2)
-    return raw.Mean(luminance * structure, [-3, -2]), raw.Mean(structure, [-3, -2])
+    axes = constant([-3, -2])
+    return raw.Mean(luminance * structure, axes), raw.Mean(structure, axes)
 
 
-def _prepared(img1: Any, img2: Any, max_val: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _prepared(img1: Any, img2: Any, max_val: Any) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    """Two images as float32, the range of their pixels, and their shapes."""
     a, b = to_tensor(img1, name="img1"), to_tensor(img2, name="img2")
     _check_pair(a, b)
-    largest = convert_image_dtype(raw.Cast(to_tensor(max_val), DstT=a.dtype.base_dtype), dtypes.float32)
-    return convert_image_dtype(a, dtypes.float32), convert_image_dtype(b, dtypes.float32), largest
+    shapes, checks = _shapes_match(a, b)
+    with control_dependencies(checks):
+        a = identity(a)
+    largest = convert_image_dtype(cast(max_val, a.dtype.base_dtype), dtypes.float32)
+    a, b = convert_image_dtype(a, dtypes.float32), convert_image_dtype(b, dtypes.float32)
+    return a, b, largest, shapes
 
 
 @public("image.ssim")
@@ -249,10 +272,9 @@ def ssim(
     Raises:
       ValueError: the shapes differ or are too small.
     """
-    with name_scope(None, "SSIM", [img1, img2]):
-        a, b, largest = _prepared(img1, img2, max_val)
-        value, _ = _per_channel(a, b, largest, filter_size, filter_sigma, k1, k2)
-        return raw.Mean(value, [-1])
+    a, b, largest, _ = _prepared(img1, img2, max_val)
+    value, _ = _per_channel(a, b, largest, filter_size, filter_sigma, k1, k2)
+    return raw.Mean(value, [-1])
 
 
 @public("image.ssim_multiscale")
@@ -279,27 +301,38 @@ def ssim_multiscale(
       ValueError: the shapes differ or are too small.
     """
     with name_scope(None, "MS-SSIM", [img1, img2]):
-        a, b, largest = _prepared(img1, img2, max_val)
+        a, b, largest, shapes = _prepared(img1, img2, max_val)
+        images, heads, tails = [a, b], [s[:-3] for s in shapes], [s[-3:] for s in shapes]
+        divisor = constant([2, 2, 1])
         parts = []
         value = None
         for scale in range(len(power_factors)):
-            if scale:
-                a, b = _halved(a), _halved(b)
-            value, structure = _per_channel(a, b, largest, filter_size, filter_sigma, k1, k2)
-            parts.append(raw.Relu(structure))
+            with name_scope(f"Scale{scale}"):
+                if scale:
+                    images, tails = _halved(images, heads, tails, divisor)
+                value, structure = _per_channel(
+                    images[0], images[1], largest, filter_size, filter_sigma, k1, k2
+                )
+                parts.append(raw.Relu(structure))
         parts[-1] = raw.Relu(value)  # luminance counts at the last scale only
-        weights = to_tensor(np.array(power_factors, np.float32))
-        together = raw.Prod(raw.Pow(raw.Pack(parts, axis=-1), weights), [-1])
+        together = raw.Prod(raw.Pow(stack(parts, axis=-1), power_factors), [-1])
         return raw.Mean(together, [-1])
 
 
-def _halved(x: Tensor) -> Tensor:
-    """Means of two by two pixels; an odd last row or column counts twice."""
-    shape = raw.Shape(x)
-    tail = shape[-3:]
-    flat = raw.Reshape(x, raw.ConcatV2([[-1], tail], 0))
-    odd = raw.FloorMod(tail, [2, 2, 1])
-    ends = raw.ConcatV2([[0], odd], 0)
-    flat = raw.MirrorPad(flat, raw.Pack([raw.ZerosLike(ends), ends], axis=1), mode="SYMMETRIC")
-    pooled = raw.AvgPool(flat, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID")
-    return raw.Reshape(pooled, raw.ConcatV2([shape[:-3], raw.Shape(pooled)[1:]], 0))
+def _halved(
+    images: list[Tensor], heads: list[Tensor], tails: list[Tensor], divisor: Tensor
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Means of two by two pixels, and their inner shapes; an odd last row or column counts twice."""
+    flat = [reshape(x, concat([[-1], tail], 0)) for x, tail in zip(images, tails, strict=True)]
+    odd = tails[0] % divisor
+
+    def padded() -> list[Tensor]:
+        rows = raw.Pad(raw.ExpandDims(odd, -1), [[1, 0], [1, 0]])
+        return [raw.MirrorPad(x, rows, mode="SYMMETRIC") for x in flat]
+
+    even = cond(reduce_any(not_equal(odd, 0)), padded, lambda: flat)
+    steps = [1, 2, 2, 1]
+    pooled = [raw.AvgPool(x, ksize=steps, strides=steps, padding="VALID") for x in even]
+    tails = [shape[1:] for shape in shape_n(pooled)]
+    whole = zip(pooled, heads, tails, strict=True)
+    return [reshape(x, concat([head, tail], 0)) for x, head, tail in whole], tails

@@ -203,8 +203,7 @@ def dct(
         if type == 1:
             if isinstance(count, int) and count < 2:
                 raise ValueError(f"dct: type 1 needs more than one sample. Received: {count}")
-            middle = raw.ReverseV2(x[..., 1:-1], [-1])
-            return raw.Real(rfft(concat([x, middle], -1)))
+            return raw.Real(rfft(concat([x, x[..., -2:0:-1]], -1)))
         if type == 2:
             phases = _phases(samples, negative=True)
             spectrum = rfft(x, fft_length=[count * 2])[..., :count]

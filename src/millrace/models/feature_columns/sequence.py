@@ -297,8 +297,11 @@ def concatenate_context_input(context_input: Any, sequence_input: Any) -> Any:
       ValueError: a rank is another.
       TypeError: a dtype is another.
     """
-    checks = [assert_rank(sequence_input, 3), assert_type(sequence_input, float32)]
-    checks += [assert_rank(context_input, 2), assert_type(context_input, float32)]
+    checks = [
+        assert_rank(sequence_input, 3, [shape_of(sequence_input)]),
+        assert_type(sequence_input, float32),
+    ]
+    checks += [assert_rank(context_input, 2, [shape_of(context_input)]), assert_type(context_input, float32)]
     with control_dependencies(checks):
         steps = shape_of(sequence_input)[1]
         repeated = tile(expand_dims(context_input, 1), concat([[1], [steps], [1]], axis=0))

@@ -490,6 +490,8 @@ def non_max_suppression_with_scores(
       `(int32 [n] indices, float32 [n] scores)`.
     """
     with name_scope(name, "non_max_suppression_with_scores"):
+        iou_threshold, score_threshold = _thresholds(iou_threshold, score_threshold)
+        soft_nms_sigma = convert_to_tensor(soft_nms_sigma, "float32", name="soft_nms_sigma")
         chosen, found, _ = raw.NonMaxSuppressionV5(
             boxes, scores, max_output_size, iou_threshold, score_threshold, soft_nms_sigma
         )

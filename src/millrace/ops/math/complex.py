@@ -9,14 +9,14 @@ from millrace.building.apply import apply
 from millrace.building.convert import convert_to_tensor
 from millrace.building.dispatch import elementwise
 from millrace.building.scopes import name_scope
-from millrace.core import dtypes
+from millrace.core import dtypes, shapes
 from millrace.core.dtypes import COMPLEX, complex64, complex128, float32, float64
 from millrace.core.public import public
 from millrace.graph import attrs
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules import shape_rules
-from millrace.opkit.rules.idioms import Unbroadcast
+from millrace.opkit.rules.idioms import Unbroadcast, filled
 
 _WHOLE = attrs.dtype(COMPLEX, complex64)
 _PART = attrs.dtype(frozenset({float32, float64}), float32)
@@ -169,7 +169,9 @@ def imag(input: Any, name: str | None = None) -> Tensor:
         input = convert_to_tensor(input, name="input")
         if input.dtype.is_complex:
             return apply(Imag, input, Tout=_real_of(input), name=scope)
-        return raw.ZerosLike(input)
+        if shapes.fully_defined(input.dims):
+            return filled(input.dims, 0, input.dtype.base_dtype, "zeros_like")
+        return raw.ZerosLike(input, name="zeros_like")
 
 
 @public("conj", "math.conj")

@@ -11,6 +11,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.learn.combined": "DNNLinearCombinedClassifier DNNLinearCombinedRegressor",
         "millrace.contributed.learn.configuration": "ModeKeys RunConfig TaskType",
         "millrace.contributed.learn.dual_ascent": "SVM",
+        "millrace.contributed.learn.dynamic_rnn": "DynamicRnnEstimator",
         "millrace.contributed.learn.estimator": "BaseEstimator Estimator Evaluable SKCompat Trainable",
         "millrace.contributed.learn.experiment": "Experiment",
         "millrace.contributed.learn.file_inputs": "queue_parsed_features read_batch_examples read_batch_features read_batch_record_features read_keyed_batch_examples read_keyed_batch_examples_shared_queue=read_keyed_batch_examples read_keyed_batch_features read_keyed_batch_features_shared_queue",

@@ -10,6 +10,7 @@ from millrace.contributed.learn.configuration import ModeKeys as ModeKeys
 from millrace.contributed.learn.configuration import RunConfig as RunConfig
 from millrace.contributed.learn.configuration import TaskType as TaskType
 from millrace.contributed.learn.dual_ascent import SVM as SVM
+from millrace.contributed.learn.dynamic_rnn import DynamicRnnEstimator as DynamicRnnEstimator
 from millrace.contributed.learn.estimator import BaseEstimator as BaseEstimator
 from millrace.contributed.learn.estimator import Estimator as Estimator
 from millrace.contributed.learn.estimator import Evaluable as Evaluable
@@ -77,6 +78,7 @@ __all__ = [
     "DNNLinearCombinedEstimator",
     "DNNLinearCombinedRegressor",
     "DNNRegressor",
+    "DynamicRnnEstimator",
     "Estimator",
     "Evaluable",
     "Experiment",

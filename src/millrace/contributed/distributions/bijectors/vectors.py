@@ -12,13 +12,9 @@ from millrace.core import shapes
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.linalg.operators.diagonal import (
-    LinearOperatorDiag,
-    LinearOperatorIdentity,
-    LinearOperatorLowerTriangular,
-    LinearOperatorScaledIdentity,
-)
-from millrace.lib.linalg.operators.update import LinearOperatorLowRankUpdate
+from millrace.lib.linear_operators.diagonal import LinearOperatorDiag, LinearOperatorLowerTriangular
+from millrace.lib.linear_operators.identity import LinearOperatorIdentity, LinearOperatorScaledIdentity
+from millrace.lib.linear_operators.update import LinearOperatorLowRankUpdate
 from millrace.lib.math.reductions import reduce_sum
 from millrace.ops.array.concat import concat
 from millrace.ops.array.fill import zeros_like

@@ -9,4 +9,5 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.tpu.config": "InputPipelineConfig RunConfig TPUConfig",
         "millrace.contributed.tpu.estimator": "TPUEstimator TPUEstimatorSpec",
     },
+    children=("experimental",),
 )

@@ -1,4 +1,4 @@
-"""Matrices that need not be written out: the operations they share, and the one that is written out."""
+"""Matrices that need not be written out: the operations they share."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from millrace.core import dtypes, late, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import adjoint as adjoint_of
-from millrace.lib.linalg.norms import cholesky_solve
-from millrace.opkit.rules.idioms import filled
-from millrace.ops.linalg.matmul import matmul
+from millrace.lib.linear_operators.broadcasting import real_part, solve_cholesky, solve_matrix
+from millrace.lib.math.array import eye
+from millrace.lib.math.checks import assert_equal, assert_less, assert_positive
+from millrace.lib.math.reductions import reduce_max
 
 
 def dims_tensor(dims: shapes.Dims, fallback: Any) -> Tensor:
@@ -25,31 +26,6 @@ def dims_tensor(dims: shapes.Dims, fallback: Any) -> Tensor:
     if dims is not None and None not in dims:
         return to_tensor(np.array(dims, np.int32), dtypes.int32, "Const")
     return fallback()
-
-
-def with_batch(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Two batches of matrices with their batch shapes broadcast to each other."""
-    if a.dims is not None and b.dims is not None and None not in a.dims[:-2] and a.dims[:-2] == b.dims[:-2]:
-        return a, b
-    shape_a, shape_b = raw.Shape(a), raw.Shape(b)
-    batch = raw.BroadcastArgs(shape_a[:-2], shape_b[:-2])
-    return (
-        raw.BroadcastTo(a, raw.ConcatV2([batch, shape_a[-2:]], 0)),
-        raw.BroadcastTo(b, raw.ConcatV2([batch, shape_b[-2:]], 0)),
-    )
-
-
-def solve_dense(matrix: Tensor, rhs: Tensor, adjoint: bool = False) -> Tensor:
-    """X in matrix X = rhs, batches broadcast."""
-    matrix, rhs = with_batch(matrix, rhs)
-    return raw.MatrixSolve(matrix, rhs, adjoint=adjoint)
-
-
-def modulus(x: Tensor) -> Tensor:
-    """Absolute values, in the dtype of `x`."""
-    if x.dtype.is_complex:
-        return raw.Cast(raw.ComplexAbs(x, Tout=x.dtype.base_dtype.real_dtype), DstT=x.dtype.base_dtype)
-    return raw.Abs(x)
 
 
 @public("linalg.LinearOperator")
@@ -213,9 +189,13 @@ class LinearOperator:
         """
         if isinstance(x, LinearOperator):
             left, right = self.adjoint() if adjoint else self, x.adjoint() if adjoint_arg else x
-            return late.module("composed_operators").LinearOperatorComposition([left, right])
+            _check_inner(left.domain_dimension, right.range_dimension, left, right)
+            with self._scope(name):
+                return late.module("operator_products").product(left, right)
         with self._scope(name):
-            return self._matmul(to_tensor(x, self.dtype, "x"), adjoint, adjoint_arg)
+            x = self._argument(x, "x")
+            self._check_rows(x, -1 if adjoint_arg else -2, "range" if adjoint else "domain")
+            return self._matmul(x, adjoint, adjoint_arg)
 
     def __matmul__(self, other: Any) -> Any:
         return self.matmul(other)
@@ -223,7 +203,9 @@ class LinearOperator:
     def matvec(self, x: Any, adjoint: bool = False, name: str = "matvec") -> Tensor:
         """The product with vectors `[..., columns]`: `[..., rows]`."""
         with self._scope(name):
-            return self._matvec(to_tensor(x, self.dtype, "x"), adjoint)
+            x = self._argument(x, "x")
+            self._check_rows(x, -1, "range" if adjoint else "domain")
+            return self._matvec(x, adjoint)
 
     def solve(self, rhs: Any, adjoint: bool = False, adjoint_arg: bool = False, name: str = "solve") -> Any:
         """X with operator X = rhs.
@@ -240,22 +222,27 @@ class LinearOperator:
         self._need(self.is_non_singular is not False, "solve", "is not singular")
         self._need(self.is_square is not False, "solve", "is square")
         if isinstance(rhs, LinearOperator):
-            operator = self.adjoint() if adjoint else self
-            return operator.inverse().matmul(rhs.adjoint() if adjoint_arg else rhs)
+            left, right = self.adjoint() if adjoint else self, rhs.adjoint() if adjoint_arg else rhs
+            _check_inner(left.range_dimension, right.range_dimension, left, right)
+            with self._scope(name):
+                return late.module("operator_products").quotient(left, right)
         with self._scope(name):
-            return self._solve(to_tensor(rhs, self.dtype, "rhs"), adjoint, adjoint_arg)
+            rhs = self._argument(rhs, "rhs")
+            self._check_rows(rhs, -1 if adjoint_arg else -2, "domain" if adjoint else "range")
+            return self._solve(rhs, adjoint, adjoint_arg)
 
     def solvevec(self, rhs: Any, adjoint: bool = False, name: str = "solve") -> Tensor:
         """X with operator X = rhs for vectors `[..., rows]`."""
         with self._scope(name):
-            column = raw.ExpandDims(to_tensor(rhs, self.dtype, "rhs"), -1)
-            return raw.Squeeze(self.solve(column, adjoint=adjoint), squeeze_dims=[-1])
+            rhs = self._argument(rhs, "rhs")
+            self._check_rows(rhs, -1, "domain" if adjoint else "range")
+            return self._solvevec(rhs, adjoint)
 
     def adjoint(self, name: str = "adjoint") -> LinearOperator:
         """The conjugate transpose as an operator."""
         if self.is_self_adjoint:
             return self
-        with self._scope(name):
+        with self._scope(name), name_scope("Adjoint"):
             return self._adjoint()
 
     H = property(adjoint)
@@ -314,7 +301,7 @@ class LinearOperator:
     def add_to_tensor(self, x: Any, name: str = "add_to_tensor") -> Tensor:
         """The matrices written out, plus `x`."""
         with self._scope(name):
-            return self._add_to_tensor(to_tensor(x, self.dtype, "x"))
+            return self._add_to_tensor(self._argument(x, "x"))
 
     def assert_non_singular(self, name: str = "assert_non_singular") -> Any:
         """An operation that fails when run where a matrix is singular, to working precision."""
@@ -348,28 +335,24 @@ class LinearOperator:
         product = self.matmul(raw.ExpandDims(x, -1), adjoint=adjoint)
         return raw.Squeeze(product, squeeze_dims=[-1])
 
+    def _solvevec(self, rhs: Tensor, adjoint: bool) -> Tensor:
+        return raw.Squeeze(self.solve(raw.ExpandDims(rhs, -1), adjoint=adjoint), squeeze_dims=[-1])
+
     def _add_to_tensor(self, x: Tensor) -> Tensor:
         return raw.Add(self.to_dense(), x, name="add")
 
     def _to_dense(self) -> Tensor:
-        dims = self._dims()
-        with name_scope("eye"):
-            if dims is not None and shapes.fully_defined(dims):
-                row = filled((*dims[:-2], dims[-1]), 1, self._dtype, "ones")
-            else:
-                shape = self.shape_tensor()
-                row = raw.Fill(raw.ConcatV2([shape[:-2], shape[-1:]], 0), self._number(1.0))
-            identity = raw.MatrixDiag(row, name="diag")
-        return self.matmul(identity)
+        batch = self.batch_shape
+        lead: Any = batch.as_list() if batch.is_fully_defined() else self.batch_shape_tensor()
+        columns = self.domain_dimension.value
+        order: Any = self.domain_dimension_tensor() if columns is None else columns
+        return self.matmul(eye(order, batch_shape=lead, dtype=self._dtype))
 
     def _solve(self, rhs: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
         rhs = adjoint_of(rhs) if adjoint_arg else rhs
-        dense = self._to_dense()
         if self._can_use_cholesky():
-            factor, rhs = with_batch(raw.Cholesky(dense), rhs)
-            return cholesky_solve(factor, rhs)
-        with name_scope("MatrixSolveWithBroadcast"):
-            return solve_dense(dense, rhs, adjoint)
+            return solve_cholesky(raw.Cholesky(self.to_dense()), rhs)
+        return solve_matrix(self.to_dense(), rhs, adjoint)
 
     def _adjoint(self) -> LinearOperator:
         return late.module("composed_operators").LinearOperatorAdjoint(self)
@@ -378,21 +361,19 @@ class LinearOperator:
         return late.module("composed_operators").LinearOperatorInversion(self)
 
     def _cholesky(self) -> LinearOperator:
-        factor = raw.Cholesky(self._to_dense())
         return late.module("triangular_operators").LinearOperatorLowerTriangular(
-            factor, is_non_singular=True, is_self_adjoint=False, is_square=True
+            raw.Cholesky(self.to_dense()), is_non_singular=True, is_self_adjoint=False, is_square=True
         )
 
     def _determinant(self) -> Tensor:
         if self._can_use_cholesky():
-            return raw.Exp(self._log_abs_determinant())
-        return raw.MatrixDeterminant(self._to_dense())
+            return raw.Exp(self.log_abs_determinant())
+        return raw.MatrixDeterminant(self.to_dense())
 
     def _log_abs_determinant(self) -> Tensor:
         if self._can_use_cholesky():
-            diagonal = raw.MatrixDiagPart(raw.Cholesky(self._to_dense()))
-            return self._number(2.0) * raw.Sum(raw.Log(diagonal), [-1])
-        return raw.LogMatrixDeterminant(self._to_dense())[1]
+            return twice_log_sum(raw.Cholesky(self.to_dense()))
+        return raw.LogMatrixDeterminant(self.to_dense())[1]
 
     def _trace(self) -> Tensor:
         return raw.Sum(self.diag_part(), -1)
@@ -401,21 +382,32 @@ class LinearOperator:
         return raw.MatrixDiagPart(self.to_dense(), name="diag_part")
 
     def _assert_non_singular(self) -> Any:
-        s = raw.Svd(self._to_dense(), compute_uv=False)[0]
-        real = self.dtype.real_dtype
-        s = raw.Real(s, Tout=real) if s.dtype.is_complex else s
-        largest, least = raw.Max(s, [-1]), raw.Min(s, [-1])
-        precision = to_tensor(np.array(np.finfo(real.np_dtype).eps, real.np_dtype))
-        return self._assert(
-            raw.Greater(least / largest, precision), "Singular matrix up to precision epsilon"
+        values = real_part(raw.Svd(self.to_dense(), compute_uv=False)[0])
+        condition = raw.Max(values, -1) / raw.Min(values, -1)
+        return assert_less(
+            condition, self._largest_condition(), message="Singular matrix up to precision epsilon."
         )
 
+    def _largest_condition(self) -> Tensor:
+        """The condition number from which on a matrix counts as singular."""
+        real = self.dtype.real_dtype
+        with name_scope("max_nonsingular_condition_number"):
+            rows = raw.Cast(self.range_dimension_tensor(), DstT=real)
+            columns = raw.Cast(self.domain_dimension_tensor(), DstT=real)
+            return 1.0 / (reduce_max([100.0, rows, columns]) * float(np.finfo(real.np_dtype).eps))
+
     def _assert_self_adjoint(self) -> Any:
-        dense = self._to_dense()
-        return self._assert(raw.Equal(dense, adjoint_of(dense)), "Matrix was not equal to its adjoint")
+        dense = self.to_dense()
+        return assert_equal(dense, adjoint_of(dense), message="Matrix was not equal to its adjoint.")
 
     def _assert_positive_definite(self) -> Any:
-        return raw.Cholesky(self._to_dense()).op
+        if not self.is_self_adjoint:
+            raise NotImplementedError(
+                f"{self.name}: assert_positive_definite needs a promise that the operator is self-adjoint. "
+                f"Received: is_self_adjoint={self.is_self_adjoint}"
+            )
+        diagonal = raw.MatrixDiagPart(raw.Cholesky(self.to_dense()), name="diag_part")
+        return assert_positive(real_part(diagonal), message="Matrix was not positive definite.")
 
     # --- tools
 
@@ -431,9 +423,23 @@ class LinearOperator:
                 f"{self.name}: {what} needs an operator that {rule}. Received: {self.shape}"
             )
 
-    def _assert(self, holds: Tensor, message: str) -> Any:
-        everywhere = raw.All(holds, raw.Range(0, raw.Rank(holds), 1))
-        return raw.Assert(everywhere, [message])
+    def _argument(self, value: Any, name: str) -> Tensor:
+        """What a method was given, as a tensor of the operator's dtype."""
+        tensor = to_tensor(value, name=name)
+        self._check_input_dtype(tensor)
+        return tensor
+
+    def _check_rows(self, x: Tensor, axis: int, side: str) -> None:
+        """Refuses an argument whose length along `axis` is not the operator's.
+
+        Raises:
+          ValueError: the lengths differ.
+        """
+        known = self.range_dimension if side == "range" else self.domain_dimension
+        if x.dims is not None and not known.is_compatible_with(x.dims[axis]):
+            raise ValueError(
+                f"{self.name}: dimension {axis} of the argument must be {known.value}. Received: {x.shape}"
+            )
 
     @contextmanager
     def _scope(self, name: str) -> Iterator[None]:
@@ -460,50 +466,15 @@ class LinearOperator:
         return f"<{type(self).__name__} '{self.name}' shape={self.shape} dtype={self.dtype.name}>"
 
 
-@public("linalg.LinearOperatorFullMatrix")
-class LinearOperatorFullMatrix(LinearOperator):
-    """Matrices written out.
+def _check_inner(columns: Any, rows: Any, left: LinearOperator, right: LinearOperator) -> None:
+    if not columns.is_compatible_with(rows):
+        raise ValueError(f"Operators do not fit each other. Received: shapes {left.shape} and {right.shape}")
 
-    Args:
-      matrix: `[..., rows, columns]`, float16, float32, float64 or complex.
-      is_non_singular, is_self_adjoint, is_positive_definite, is_square, name: as for `LinearOperator`.
 
-    Raises:
-      TypeError: another dtype.
-      ValueError: the rank is below 2.
-    """
-
-    def __init__(
-        self,
-        matrix: Any,
-        is_non_singular: bool | None = None,
-        is_self_adjoint: bool | None = None,
-        is_positive_definite: bool | None = None,
-        is_square: bool | None = None,
-        name: str = "LinearOperatorFullMatrix",
-    ) -> None:
-        self._matrix = checked_matrix(matrix, "matrix", 2)
-        super().__init__(
-            self._matrix.dtype,
-            [self._matrix],
-            is_non_singular,
-            is_self_adjoint,
-            is_positive_definite,
-            is_square,
-            name,
-        )
-
-    def _dims(self) -> shapes.Dims:
-        return self._matrix.dims
-
-    def _shape_tensor(self) -> Tensor:
-        return raw.Shape(self._matrix)
-
-    def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
-        return matmul(self._matrix, x, adjoint_a=adjoint, adjoint_b=adjoint_arg)
-
-    def _to_dense(self) -> Tensor:
-        return self._matrix
+def twice_log_sum(factor: Tensor) -> Tensor:
+    """The logarithm of the determinant of a matrix, from its Cholesky factor."""
+    diagonal = raw.MatrixDiagPart(factor, name="diag_part")
+    return 2.0 * raw.Sum(raw.Log(diagonal), [-1])
 
 
 def checked_matrix(value: Any, name: str, rank: int) -> Tensor:

@@ -6,18 +6,16 @@ import functools
 from typing import Any
 
 from millrace.building import raw
+from millrace.building.scopes import name_scope
 from millrace.core import shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.linalg.norms import cholesky_solve
-from millrace.lib.linalg.operators.base import (
-    LinearOperator,
-    checked_matrix,
-    modulus,
-    solve_dense,
-    with_batch,
-)
-from millrace.lib.linalg.operators.diagonal import LinearOperatorDiag, LinearOperatorIdentity
+from millrace.lib.linear_operators.base import LinearOperator, checked_matrix, twice_log_sum
+from millrace.lib.linear_operators.broadcasting import modulus, solve_cholesky, solve_matrix
+from millrace.lib.linear_operators.diagonal import LinearOperatorDiag
+from millrace.lib.linear_operators.identity import LinearOperatorIdentity
+from millrace.ops.array.concat import concat
+from millrace.ops.array.shape import shape
 from millrace.ops.linalg.matmul import matmul
 
 
@@ -47,6 +45,10 @@ class LinearOperatorLowRankUpdate(LinearOperator):
         is_square: bool | None = None,
         name: str = "LinearOperatorLowRankUpdate",
     ) -> None:
+        if diag_update is None and is_diag_update_positive is False:
+            raise ValueError(
+                "The default of diag_update, ones, is positive. Received: is_diag_update_positive=False"
+            )
         self._base = base_operator
         self._u = checked_matrix(u, "u", 2)
         self._v = self._u if v is None else checked_matrix(v, "v", 2)
@@ -67,12 +69,9 @@ class LinearOperatorLowRankUpdate(LinearOperator):
             is_square,
             name,
         )
-        rank = raw.Shape(self._u)[-1]
-        self._diag_operator: LinearOperator = (
-            LinearOperatorIdentity(rank, dtype=self.dtype)
-            if self._diag is None
-            else LinearOperatorDiag(self._diag, is_positive_definite=is_diag_update_positive)
-        )
+        self._check_shapes()
+        with name_scope(name):
+            self._diag_operator = self._diagonal(is_diag_update_positive)
 
     @property
     def base_operator(self) -> LinearOperator:
@@ -111,35 +110,53 @@ class LinearOperatorLowRankUpdate(LinearOperator):
         batch = functools.reduce(shapes.broadcast, (dims[:-2], self._u.dims[:-2], self._v.dims[:-2]))
         return None if batch is None else (*batch, *dims[-2:])
 
+    def _check_shapes(self) -> None:
+        pairs = [("u", self._u, self._base.range_dimension), ("v", self._v, self._base.domain_dimension)]
+        for name, columns, side in pairs:
+            if columns.dims is not None and not side.is_compatible_with(columns.dims[-2]):
+                raise ValueError(
+                    f"Argument {name} must have {side.value} rows. Received: shape {columns.shape}"
+                )
+        widths = [t.dims[-1] for t in (self._u, self._v, self._diag) if t is not None and t.dims is not None]
+        if len({w for w in widths if w is not None}) > 1:
+            raise ValueError(f"u, v and diag_update must agree in their last dimension. Received: {widths}")
+
+    def _diagonal(self, is_positive: bool | None) -> LinearOperator:
+        """D as an operator."""
+        if self._diag is not None:
+            return LinearOperatorDiag(self._diag, is_positive_definite=is_positive)
+        dims = self._u.dims
+        rank: Any = None if dims is None else dims[-1]
+        return LinearOperatorIdentity(shape(self._u)[-1] if rank is None else rank, dtype=self.dtype)
+
     def _shape_tensor(self) -> Tensor:
-        shape = self._base.shape_tensor()
-        batch = raw.BroadcastArgs(shape[:-2], raw.Shape(self._u)[:-2])
-        return raw.ConcatV2([raw.BroadcastArgs(batch, raw.Shape(self._v)[:-2]), shape[-2:]], 0)
+        batch = self._base.batch_shape_tensor()
+        batch = raw.BroadcastArgs(batch, shape(self._u)[:-2])
+        if self._v is not self._u:
+            batch = raw.BroadcastArgs(batch, shape(self._v)[:-2])
+        return concat([batch, self._base.shape_tensor()[-2:]], 0)
 
     def _matmul(self, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
         outer, inner = (self._v, self._u) if adjoint else (self._u, self._v)
         base = self._base.matmul(x, adjoint=adjoint, adjoint_arg=adjoint_arg)
         coefficients = matmul(inner, x, adjoint_a=True, adjoint_b=adjoint_arg)
-        return raw.Add(base, matmul(outer, self._diag_operator.matmul(coefficients, adjoint=adjoint)))
+        return base + matmul(outer, self._diag_operator.matmul(coefficients, adjoint=adjoint))
 
-    def _capacitance(self, adjoint: bool = False) -> Tensor:
+    def _capacitance(self) -> Tensor:
         """D^-1 + V^H L^-1 U, the small matrix of the Woodbury formula."""
-        outer, inner = (self._v, self._u) if adjoint else (self._u, self._v)
-        small = matmul(inner, self._base.solve(outer, adjoint=adjoint), adjoint_a=True)
-        inverse = self._diag_operator.inverse()
-        return (inverse.adjoint() if adjoint else inverse).add_to_tensor(small)
+        small = matmul(self._v, self._base.solve(self._u), adjoint_a=True)
+        return self._diag_operator.inverse().add_to_tensor(small)
 
     def _solve(self, rhs: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
         outer, inner = (self._v, self._u) if adjoint else (self._u, self._v)
         first = self._base.solve(rhs, adjoint=adjoint, adjoint_arg=adjoint_arg)
         right = matmul(inner, first, adjoint_a=True)
-        small = self._capacitance(adjoint)
+        small = self._capacitance()
         if self._small_is_positive():
-            factor, right = with_batch(raw.Cholesky(small), right)
-            middle = cholesky_solve(factor, right)
+            middle = solve_cholesky(raw.Cholesky(small), right)
         else:
-            middle = solve_dense(small, right)
-        return raw.Sub(first, self._base.solve(matmul(outer, middle), adjoint=adjoint))
+            middle = solve_matrix(small, right, adjoint)
+        return first - self._base.solve(matmul(outer, middle), adjoint=adjoint)
 
     def _small_is_positive(self) -> bool:
         return bool(
@@ -150,10 +167,18 @@ class LinearOperatorLowRankUpdate(LinearOperator):
         )
 
     def _determinant(self) -> Tensor:
+        if self.is_positive_definite:
+            return raw.Exp(self.log_abs_determinant())
         small = raw.MatrixDeterminant(self._capacitance())
-        return raw.Mul(raw.Mul(small, self._diag_operator.determinant()), self._base.determinant())
+        of_diagonal, of_base = self._diag_operator.determinant(), self._base.determinant()
+        return small * of_diagonal * of_base
 
     def _log_abs_determinant(self) -> Tensor:
-        small = modulus(raw.MatrixDeterminant(self._capacitance()))
-        parts = raw.Add(raw.Log(small), self._diag_operator.log_abs_determinant())
-        return raw.Add(parts, self._base.log_abs_determinant())
+        of_diagonal = self._diag_operator.log_abs_determinant()
+        of_base = self._base.log_abs_determinant()
+        small = self._capacitance()
+        if self._small_is_positive():
+            of_small = twice_log_sum(raw.Cholesky(small))
+        else:
+            of_small = raw.Log(modulus(raw.MatrixDeterminant(small)))
+        return of_small + of_diagonal + of_base

@@ -4,6 +4,7 @@ from millrace.contributed.tpu.config import RunConfig as RunConfig
 from millrace.contributed.tpu.config import TPUConfig as TPUConfig
 from millrace.contributed.tpu.estimator import TPUEstimator as TPUEstimator
 from millrace.contributed.tpu.estimator import TPUEstimatorSpec as TPUEstimatorSpec
+from millrace.api.estimator.tpu import experimental as experimental
 
 __all__ = [
     "InputPipelineConfig",
@@ -11,4 +12,5 @@ __all__ = [
     "TPUConfig",
     "TPUEstimator",
     "TPUEstimatorSpec",
+    "experimental",
 ]
