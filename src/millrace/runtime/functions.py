@@ -21,6 +21,7 @@ from millrace.graph.references import cell_key
 from millrace.runtime import interpret
 from millrace.runtime.commit import store_all
 from millrace.runtime.executable import Executables, raise_located
+from millrace.runtime.piecewise import piecewise
 from millrace.runtime.plan import cost
 from millrace.runtime.plan.cells_first import cells_first
 from millrace.runtime.plan.long_first import long_first
@@ -219,7 +220,10 @@ class Functions:
             plans = None
             if not planned.compiles:
                 plans = rows_last(planned.plan, planned.explicit, planned.results, rows)
-            planned.in_two[rows] = plans and (_Planned(graph, plans[0]), interpret.compile_function(plans[1]))
+            planned.in_two[rows] = plans and (
+                _Planned(graph, plans[0]),
+                piecewise(plans[1]) or interpret.compile_function(plans[1]),
+            )
         return planned.in_two[rows]
 
     def worth_threads(self, graph: FunctionGraph) -> bool:

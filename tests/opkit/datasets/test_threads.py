@@ -12,7 +12,8 @@ import pytest
 
 import millrace as tf
 from millrace.core.waiting import Cancellation
-from millrace.opkit.datasets.threads import Line, Pool
+from millrace.opkit.datasets.base import Stage
+from millrace.opkit.datasets.threads import Background, Line, Pool
 
 
 class _Run:
@@ -83,11 +84,41 @@ def test_no_more_is_taken_than_there_is_room_for(kind: Any) -> None:
 
 
 def test_a_closed_session_ends_the_threads() -> None:
-    run = _Run()
+    run: Any = _Run()
     line = Line(run, 2, _Work(1000).take, "cancelled")
     assert line.next() == 0
     run.cancellation.cancel()
     assert _ended("cancelled")
+
+
+class _Numbers(Stage):
+    """A stage that hands on what comes of pieces of work."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def next(self) -> Any:
+        found = self._line.next()
+        return None if found is None else (found,)
+
+    def close(self) -> None:
+        self._line.close()
+
+
+def test_a_thread_that_runs_ahead_is_one_of_the_workers() -> None:
+    run: Any = _Run()
+    workers: set[str] = set()
+    work = _Work(40)
+
+    def take() -> Any:
+        piece = work.take()
+        return piece and (lambda: (workers.add(threading.current_thread().name), piece())[1])
+
+    ahead = Background(_Numbers(Line(run, 2, take, "helped")), 2, run, "running ahead")
+    assert [ahead.next() for _ in range(41)] == [*((i,) for i in range(40)), None]
+    assert workers == {"millrace helped", "millrace running ahead"}
+    ahead.close()
+    assert _ended("helped") and _ended("running ahead")
 
 
 def _pictures(data: Any) -> Any:

@@ -85,6 +85,10 @@ def _end(thread: threading.Thread) -> None:
         thread.join(_PATIENCE)
 
 
+class _Filling(threading.Thread):
+    """A thread that does nothing but run a stage ahead of the program."""
+
+
 class Background(Stage):
     """Another stage, run ahead by a thread that keeps up to `size` elements."""
 
@@ -100,7 +104,7 @@ class Background(Stage):
     def next(self) -> Element | None:
         buffer = self._buffer
         if self._thread is None:
-            self._thread = threading.Thread(target=buffer.fill, name=f"millrace {self._what}", daemon=True)
+            self._thread = _Filling(target=buffer.fill, name=f"millrace {self._what}", daemon=True)
             self._thread.start()
         items = buffer.items
         if not items:
@@ -254,11 +258,13 @@ class Pool:
 class Line:
     """Threads that take pieces of work by themselves, one after the other, and line up what comes of them.
 
-    Nobody hands anything to a thread, so that none has to be woken for a piece of work.
+    Nobody hands anything to a thread, so that none has to be woken for a piece of work. A thread that runs a
+    stage ahead does pieces itself where it would have to wait, and is one of them: one more would only take
+    the processor from a thread that holds the interpreter.
 
     Args:
       run: whose waits end with the session.
-      count: how many threads.
+      count: how many threads, at least two.
       take: gives the next piece of work, a function, or None at the end; called in one thread at a time. It
         must not hold the stage that owns the line.
       what: for messages.
@@ -273,17 +279,16 @@ class Line:
         self._changed = threading.Condition()
         self._line: deque[list[Any]] = deque()  # of what is being done: its result, once there is one
         self._threads: list[threading.Thread] = []
-        self._taking = self._ended = self._closed = False
+        self._taking = self._ended = self._closed = self._helps = False
         run.waits = True
 
     def next(self) -> Any:
         """The result of the oldest piece of work, waited for; None at the end."""
         line, changed = self._line, self._changed
         if not self._threads:
-            for _ in range(self._count):
-                thread = threading.Thread(target=self._work, name=f"millrace {self._what}", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+            self._begin()
+        while self._helps and not (line and line[0]) and self._may_take() and self._do_next():
+            pass
         with changed:
             wait_until(changed, lambda: bool(line[0]) if line else self._ended or self._closed, self._what)
             if not line:
@@ -292,18 +297,33 @@ class Line:
             changed.notify_all()
         return result
 
+    def _begin(self) -> None:
+        self._helps = isinstance(threading.current_thread(), _Filling)
+        for _ in range(self._count - self._helps):
+            thread = threading.Thread(target=self._work, name=f"millrace {self._what}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
     def _work(self) -> None:
         np.seterr(all="ignore")
         with limited(self._cancellation):
             try:
-                while (taken := self._next_taken()) is not None:
-                    work, place = taken
-                    place.append(work())
-                    if self._line and self._line[0] is place:
-                        with self._changed:
-                            self._changed.notify_all()
+                while self._do_next():
+                    pass
             except errors.CancelledError:
                 pass
+
+    def _do_next(self) -> bool:
+        """Does the next piece of work, waiting for room; False where there is no more."""
+        taken = self._next_taken()
+        if taken is None:
+            return False
+        work, place = taken
+        place.append(work())
+        if self._line and self._line[0] is place:
+            with self._changed:
+                self._changed.notify_all()
+        return True
 
     def _next_taken(self) -> tuple[Callable[[], Any], list[Any]] | None:
         """The next piece of work and its place in the line; None where the thread is to end."""
